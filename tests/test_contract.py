@@ -1,0 +1,137 @@
+"""What every entry of MODELS promises the trainer."""
+
+import pytest
+import torch
+from tiny import SIZE, TINY, random_batch, tiny_model, tiny_trainer
+from torch import nn
+
+from translate.models import MODELS
+
+
+@pytest.fixture(params=MODELS)
+def name(request):
+    return request.param
+
+
+def _weights(model):
+    return {key: value.clone() for key, value in model.named_parameters()}
+
+
+def test_every_model_has_tiny_settings_here():
+    assert TINY.keys() == MODELS.keys()
+
+
+def test_every_parameter_has_one_owner_among_the_networks(name):
+    model = tiny_model(name)
+    moved = {id(network): network for turn in model.turns() for network in turn.networks}
+    owned = [id(weight) for network in moved.values() for weight in network.parameters()]
+    assert len(owned) == len(set(owned))
+    assert set(owned) == {id(weight) for weight in model.parameters()}
+
+
+def test_each_turn_moves_its_own_networks_and_no_others(name):
+    model = tiny_model(name)
+    for turn in model.turns():
+        trainer = tiny_trainer(model)
+        trainer._turns = [turn]
+        before = _weights(model)
+        trainer.steps = turn.every - 1
+        trainer.step(random_batch(model))
+        moved = {key for key, value in model.named_parameters() if not torch.equal(value, before[key])}
+        own = {id(weight) for network in turn.networks for weight in network.parameters()}
+        expected = {key for key, value in model.named_parameters() if id(value) in own}
+        assert moved <= expected, turn.name
+        # A bias before a normalisation has no gradient to speak of; nearly all else must move.
+        assert len(moved) > 0.6 * len(expected), turn.name
+        assert all(weight.grad is None for weight in model.parameters())
+        assert all(weight.requires_grad for weight in model.parameters())
+
+
+def test_twenty_steps_run_and_losses_are_finite_and_named(name):
+    model = tiny_model(name)
+    trainer = tiny_trainer(model)
+    for step in range(20):
+        trainer.step(random_batch(model, seed=step))
+    losses = trainer.read_losses()
+    assert {key.split("/")[0] for key in losses} == {turn.name for turn in model.turns()}
+    assert all(torch.isfinite(torch.tensor(value)) for value in losses.values())
+    assert trainer.read_losses() == {}
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_does_not(name):
+    def trained(seed):
+        model = tiny_model(name, seed)
+        trainer = tiny_trainer(model, seed=seed)
+        for step in range(3):
+            trainer.step(random_batch(model, seed=step))
+        return torch.cat([weight.flatten() for weight in model.parameters()])
+
+    assert torch.equal(trained(1), trained(1))
+    assert not torch.equal(trained(1), trained(2))
+
+
+def test_convert_keeps_shape_and_range_and_does_not_depend_on_its_company(name):
+    model = tiny_model(name)
+    images = torch.rand(3, 3, 2 * SIZE, SIZE) * 2 - 1
+    with torch.no_grad():
+        for target in model.targets():
+            together = model.convert(images, target)
+            assert together.shape == images.shape
+            assert together.abs().max() <= 1
+            alone = model.convert(images[1:2], target)
+            torch.testing.assert_close(together[1:2], alone, rtol=0, atol=1e-6)
+            assert torch.equal(alone, model.convert(images[1:2], target)), "the same image, the same result"
+
+
+def test_convert_leaves_mode_and_random_state_as_they_were(name):
+    model = tiny_model(name).train()
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    model.convert(torch.zeros(1, 3, SIZE, SIZE), model.targets()[0])
+    assert model.training and all(module.training for module in model.modules())
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_show_gives_columns_of_images(name):
+    model = tiny_model(name)
+    columns = model.show(random_batch(model))
+    assert len(columns) >= 3
+    assert all(column.shape == (2, 3, SIZE, SIZE) for column in columns.values())
+
+
+def test_accumulating_two_halves_moves_the_weights_as_the_whole(name):
+    """Where the norms do not mix images and there are no dice, two half batches are one whole batch."""
+    generator = {**TINY[name]["generator"], "normalisation": "instance"}
+    if generator["kind"] == "unet":
+        generator["dropout"] = 0
+    discriminator = {**TINY[name]["discriminator"], "normalisation": "none"}
+    settings = {**TINY[name], "generator": generator, "discriminator": discriminator}
+    if "pool" in settings:
+        settings["pool"] = 0
+
+    def trained(accumulate):
+        model = tiny_model(name, settings=settings).double()
+        trainer = tiny_trainer(model, accumulate=accumulate)
+        for step in range(2):
+            trainer.step(random_batch(model, size=4, seed=step).map(torch.Tensor.double))
+        return torch.cat([weight.flatten() for weight in model.parameters()])
+
+    # l1 and the objectives sum in float32; Adam's first steps are lr 1e-3 times the sign of the gradient.
+    torch.testing.assert_close(trained(1), trained(2), rtol=0, atol=5e-5)
+
+
+def test_a_painted_image_is_made_once_a_step(name):
+    """No generator forward is repeated: paint runs once, whatever the number of turns."""
+    model = tiny_model(name)
+    calls = []
+    paint = model.paint
+    model.paint = lambda batch: calls.append(1) or paint(batch)
+    tiny_trainer(model).step(random_batch(model))
+    assert len(calls) == 1
+
+
+def test_networks_are_modules_of_the_model(name):
+    model = tiny_model(name)
+    children = {id(child) for child in model.children()}
+    assert all(isinstance(n, nn.Module) and id(n) in children for turn in model.turns() for n in turn.networks)

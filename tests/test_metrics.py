@@ -1,0 +1,92 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from translate.metrics import apply_affine_colour, fit_affine_colour, l1, psnr, ssim
+
+
+def images(seed: int, *shape: int) -> torch.Tensor:
+    return torch.rand(shape, generator=torch.Generator().manual_seed(seed)) * 2 - 1
+
+
+def direct_ssim(x: np.ndarray, y: np.ndarray, size: int) -> float:
+    """Wang et al. 2004, eq. 13, window by window, on one channel in [-1, 1]."""
+    offsets = np.arange(size) - size // 2
+    weights = np.exp(-(offsets[:, None] ** 2 + offsets[None] ** 2) / (2 * 1.5**2))
+    weights /= weights.sum()
+    c1, c2 = (0.01 * 2) ** 2, (0.03 * 2) ** 2
+    values = []
+    for top in range(x.shape[0] - size + 1):
+        for left in range(x.shape[1] - size + 1):
+            a, b = (z[top : top + size, left : left + size] for z in (x, y))
+            mean_a, mean_b = (weights * a).sum(), (weights * b).sum()
+            var_a, var_b = (weights * (a - mean_a) ** 2).sum(), (weights * (b - mean_b) ** 2).sum()
+            covariance = (weights * (a - mean_a) * (b - mean_b)).sum()
+            luminance = (2 * mean_a * mean_b + c1) / (mean_a**2 + mean_b**2 + c1)
+            values.append(luminance * (2 * covariance + c2) / (var_a + var_b + c2))
+    return float(np.mean(values))
+
+
+def test_l1_is_on_the_scale_from_black_to_white():
+    black, white = torch.full((2, 3, 4, 4), -1.0), torch.full((2, 3, 4, 4), 1.0)
+    assert l1(black, white) == 1
+    assert l1(black, black) == 0
+    assert l1(black, black + 0.5) == 0.25
+
+
+def test_psnr_of_a_known_error():
+    truth = torch.zeros(2, 3, 8, 8)
+    assert psnr(truth + 0.2, truth).item() == pytest.approx(20, abs=1e-6)  # an error of 0.1 of the range
+    assert psnr(truth, truth).item() == math.inf
+
+
+def test_psnr_is_the_mean_of_the_images_decibels():
+    truth = torch.zeros(2, 1, 8, 8)
+    noisy = torch.stack([truth[0] + 0.2, truth[1] + 0.02])
+    assert psnr(noisy, truth).item() == pytest.approx(30, abs=1e-5)
+
+
+@pytest.mark.parametrize(("height", "width", "window"), [(17, 13, 11), (11, 30, 11), (9, 20, 9), (8, 8, 7), (1, 5, 1)])
+def test_ssim_equals_its_definition(height, width, window):
+    truth = images(0, 2, 3, height, width)
+    noisy = (0.7 * truth + 0.3 * images(1, 2, 3, height, width)).clamp(-1, 1)
+    expected = [
+        direct_ssim(noisy[i, c].double().numpy(), truth[i, c].double().numpy(), window)
+        for i in range(2)
+        for c in range(3)
+    ]
+    assert ssim(noisy, truth).item() == pytest.approx(np.mean(expected), abs=1e-10)
+
+
+def test_ssim_of_constant_images_is_its_luminance_term():
+    a, b = torch.full((1, 1, 16, 16), 0.5), torch.full((1, 1, 16, 16), 0.25)
+    assert ssim(a, b).item() == pytest.approx((2 * 0.5 * 0.25 + 4e-4) / (0.5**2 + 0.25**2 + 4e-4), abs=1e-12)
+    assert ssim(a, a).item() == pytest.approx(1, abs=1e-12)
+
+
+def test_everything_is_in_float64():
+    a, b = images(0, 1, 3, 16, 16), images(1, 1, 3, 16, 16)
+    assert {measure(a, b).dtype for measure in (l1, psnr, ssim, fit_affine_colour)} == {torch.float64}
+
+
+def test_a_known_colour_map_is_found_and_applied():
+    truth = torch.tensor([[0.5, 0.2, 0.0, 0.1], [-0.3, 0.4, 0.1, -0.2], [0.0, 0.1, 0.9, 0.05]], dtype=torch.float64)
+    inputs = images(2, 3, 3, 9, 7)
+    targets = torch.einsum("dc,bchw->bdhw", truth[:, :3], inputs.double()) + truth[:, 3].view(1, 3, 1, 1)
+    found = fit_affine_colour(inputs, targets)
+    torch.testing.assert_close(found, truth, atol=1e-12, rtol=0)
+    torch.testing.assert_close(apply_affine_colour(inputs, found), targets, atol=1e-12, rtol=0)
+
+
+def test_a_colour_map_is_found_for_grey_pictures_and_for_one_channel():
+    grey = images(3, 2, 1, 8, 8)
+    found = fit_affine_colour(grey.expand(2, 3, 8, 8), 0.5 * grey.expand(2, 3, 8, 8) + 0.1)
+    torch.testing.assert_close(apply_affine_colour(grey.expand(2, 3, 8, 8), found)[:, :1], 0.5 * grey.double() + 0.1)
+    torch.testing.assert_close(fit_affine_colour(grey, -grey), torch.tensor([[-1.0, 0.0]], dtype=torch.float64))
+
+
+def test_shapes_must_agree():
+    with pytest.raises(ValueError, match="equal shape"):
+        l1(torch.zeros(1, 3, 8, 8), torch.zeros(1, 3, 8, 9))

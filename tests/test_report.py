@@ -1,0 +1,239 @@
+"""The report of a run: complete, self-contained, and safe whatever the run folder holds."""
+
+from __future__ import annotations
+
+import base64
+import html.parser
+import io
+import json
+import math
+import os
+import re
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from translate.errors import ConfigurationError, TranslateError
+from translate.report import write_report
+from translate.report.axes import axis_of_steps, axis_of_values, short
+from translate.report.charts import curves_by_chart, smoothed
+from translate.report.pictures import spread
+from translate.tracking import MetricsLog
+
+
+class Page(html.parser.HTMLParser):
+    """What a browser would make of a page: elements with attributes, and text by the element it is in."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.text: list[tuple[str, str]] = []
+        self.feed(path.read_text("utf-8"))
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in ("meta", "img"):
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag, f"</{tag}> closes another element"
+
+    def handle_data(self, data: str) -> None:
+        if self.open and data.strip():
+            self.text.append((self.open[-1], data.strip()))
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+    def words(self, tag: str) -> list[str]:
+        return [text for name, text in self.text if name == tag]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    run = tmp_path / "horses <b>&"
+    with MetricsLog(run / "metrics.jsonl") as log:
+        for step in range(10, 5010, 10):
+            losses = {
+                "generator/adversarial": 0.7,
+                "generator/cycle": 1 + 1 / step,
+                "discriminator/real": 0.5,
+            }
+            log.log(step, {**losses, "learning_rate": 2e-4})
+    (run / "recipe.yaml").write_text(
+        "method: cyclegan\nsteps: 5000\nnested: {cycle: 10}\n# <script>alert(1)</script>\n"
+    )
+    (run / "samples").mkdir()
+    for step in range(500, 5001, 500):
+        Image.new("RGB", (64, 32), (step // 20, 0, 0)).save(run / "samples" / f"step-{step:08}.png")
+    (run / "summary.json").write_text(
+        json.dumps({"fid": {"value": 50.0, "baseline": 200.0}, "l1": {"value": 0.1}})
+    )
+    return run
+
+
+def test_the_page_is_whole(run: Path) -> None:
+    path = write_report(run)
+    assert path == run / "report.html"
+    page = Page(path)
+    assert not page.open, "an element is left open"
+    assert page.words("h1") == ["horses <b>&"]
+    assert page.words("h2") == ["Validation", "Samples", "Curves", "Recipe"]
+    assert ("dd", "cyclegan") in page.text and ("dd", "5,000") in page.text
+    assert "nested: {cycle: 10}" in page.words("pre")[0]
+    assert not [file for file in run.iterdir() if "tmp" in file.name]
+
+
+def test_one_chart_per_prefix_with_a_line_for_each_metric(run: Path) -> None:
+    page = Page(write_report(run))
+    assert page.words("h3") == ["generator", "discriminator", "learning_rate"]
+    lines = [attributes for attributes in page.all("g") if "line" in (attributes["class"] or "")]
+    assert len(lines) == 4
+    assert [word for word in page.words("li") if word] == ["adversarial", "cycle", "real", "learning_rate"]
+    for path in page.all("path"):
+        assert re.fullmatch(r"M[-\d. LZ]+", path["d"] or ""), "coordinates are finite numbers"
+
+
+def test_nothing_comes_from_elsewhere(run: Path) -> None:
+    page = Page(write_report(run))
+    assert not page.all("script") and not page.all("link") and not page.all("iframe")
+    for _, attributes in page.elements:
+        assert not any(name.startswith("on") or name in ("href", "xlink:href") for name in attributes)
+        assert (attributes.get("src") or "data:").startswith("data:")
+    content = (run / "report.html").read_text("utf-8")
+    assert not re.search(r"https?:|url\(|@import|//[a-z]", re.sub(r"base64,[\w+/=]+", "", content))
+    (policy,) = [meta["content"] for meta in page.all("meta") if "http-equiv" in meta]
+    assert policy is not None and "default-src 'none'" in policy
+
+
+def test_every_word_of_a_run_is_escaped(run: Path) -> None:
+    evil = "<img src=x onerror=alert(1)>"
+    with MetricsLog(run / "metrics.jsonl") as log:
+        log.log(6000, {f"{evil}/{evil}": 1.0, f'"{evil}': math.nan})
+    (run / "summary.json").write_text(json.dumps({evil: {"value": evil, "baseline": evil}}))
+    (run / "recipe.yaml").write_text(f"{json.dumps(evil)}: {json.dumps(evil)}\n</pre>{evil}\n")
+    page = Page(write_report(run))
+    assert all((image["src"] or "").startswith("data:image/") for image in page.all("img"))
+    assert evil in page.words("h3") and ("th", evil) in page.text and f"</pre>{evil}" in page.words("pre")[0]
+
+
+def test_validation_stands_beside_its_baseline(run: Path) -> None:
+    page = Page(write_report(run))
+    cells = [text for tag, text in page.text if tag in ("td", "b", "th")]
+    first = cells.index("fid")
+    assert cells[first : first + 4] == ["fid", "50", "200", "−75.0 %"]
+    second = cells.index("l1")
+    assert cells[second : second + 4] == ["l1", "0.1", "–", "–"]
+
+
+def test_samples_are_the_first_some_between_and_the_last(run: Path) -> None:
+    page = Page(write_report(run))
+    steps = [int(caption.removeprefix("step ").replace(",", "")) for caption in page.words("figcaption")]
+    assert steps[0] == 500 and steps[-1] == 5000 and len(steps) == 6 and steps == sorted(steps)
+    for step, image in zip(steps, page.all("img"), strict=True):
+        assert _pixel(image["src"]) == (step // 20, 0, 0)
+
+
+def test_large_samples_are_made_small_enough(run: Path) -> None:
+    noise = Image.frombytes("RGB", (1024, 1024), os.urandom(1024 * 1024 * 3))
+    for step in range(500, 5001, 500):
+        noise.save(run / "samples" / f"step-{step:08}.png", compress_level=0)
+    path = write_report(run)
+    assert path.stat().st_size < 10_000_000
+    images = Page(path).all("img")
+    assert len(images) == 6 and all((image["src"] or "").startswith("data:image/jpeg") for image in images)
+    assert isinstance(_pixel(images[0]["src"]), tuple)
+
+
+def _pixel(source: str | None) -> object:
+    assert source is not None
+    with Image.open(io.BytesIO(base64.b64decode(source.partition("base64,")[2]))) as image:
+        return image.getpixel((5, 5))
+
+
+def test_a_torn_sample_is_named_and_the_rest_is_shown(run: Path) -> None:
+    torn = run / "samples" / "step-00000500.png"
+    torn.write_bytes(torn.read_bytes()[:60])
+    page = Page(write_report(run))
+    assert len(page.all("img")) == 5
+    assert "step-00000500.png cannot be read." in page.words("p")
+
+
+def test_a_run_killed_early_has_a_report(tmp_path: Path) -> None:
+    (tmp_path / "recipe.yaml").write_text("{: not yaml")
+    page = Page(write_report(tmp_path))
+    assert not page.all("svg") and "No metric was logged." in page.words("p")
+    with MetricsLog(tmp_path / "metrics.jsonl") as log:
+        log.log(1, {"loss": math.nan, "generator/l1": 0.0})
+    page = Page(write_report(tmp_path))
+    assert len(page.all("svg")) == 2, "one chart: its frame and its plot"
+    assert "No finite value was logged." in page.words("p") and "1 not finite" in page.words("em")
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"no recipe\.yaml"):
+        write_report(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("content", ["[1]", '{"fid": 3}', "{"])
+def test_a_summary_of_another_form_is_refused(run: Path, content: str) -> None:
+    (run / "summary.json").write_text(content)
+    with pytest.raises(TranslateError, match=r"summary\.json"):
+        write_report(run)
+
+
+def test_metrics_of_another_size_have_a_chart_of_their_own() -> None:
+    rows = [{"step": s, "val/fid": 100.0, "val/kid": 0.02, "val/is": 9.0, "val/zero": 0.0} for s in (1, 2)]
+    charts = [(title, [curve.name for curve in curves]) for title, curves in curves_by_chart(rows)]
+    assert charts == [("val", ["fid", "is"]), ("val", ["kid", "zero"])]
+
+
+def test_many_points_become_means_that_keep_the_average() -> None:
+    points = [(step, float(step % 7)) for step in range(12_000)]
+    bins = smoothed(points)
+    assert len(bins) == 120
+    assert math.isclose(sum(bin.mean for bin in bins) / 120, sum(value for _, value in points) / 12_000)
+    assert all(bin.low == 0 and bin.high == 6 for bin in bins)
+    few = smoothed([(1, 2.0), (5, 3.0)])
+    assert [(bin.step, bin.mean) for bin in few] == [(1, 2.0), (5, 3.0)]
+
+
+@pytest.mark.parametrize(
+    "values", [[0.0], [5.0], [-3.0, 4.0], [1e-8, 2e-8], [0.1, 1e6], [1e300, -1e300], [7.0, 7.0000001]]
+)
+def test_an_axis_holds_its_values_and_has_round_ticks(values: list[float]) -> None:
+    axis = axis_of_values(values)
+    assert all(0 <= axis.place(value) <= 1 for value in values)
+    ticks = axis.ticks(about=5)
+    assert 1 <= len(ticks) <= 12 and all(-1e-6 <= axis.place(tick) <= 1 + 1e-6 for tick in ticks)
+    assert len({short(tick) for tick in ticks}) == len(ticks) or values == [7.0, 7.0000001]
+
+
+def test_values_over_decades_stand_on_a_logarithmic_axis() -> None:
+    axis = axis_of_values([0.01, 100.0])
+    assert axis.logarithmic and math.isclose(axis.place(1.0), 0.5)
+    assert axis.ticks(about=5) == pytest.approx([0.01, 0.1, 1, 10, 100])
+    assert not axis_of_values([0.0, 100.0]).logarithmic
+
+
+def test_steps_are_marked_at_round_numbers() -> None:
+    assert axis_of_steps([100, 20_000]).ticks(about=6) == [5000, 10_000, 15_000, 20_000]
+    assert [short(tick) for tick in (5000, 1_500_000, 0.05, 2e-5, 12)] == [
+        "5k",
+        "1.5M",
+        "0.05",
+        "2e-05",
+        "12",
+    ]
+
+
+def test_spread_takes_both_ends() -> None:
+    assert spread(range(100), 5) == [0, 25, 50, 74, 99]
+    assert spread([1, 2], 6) == [1, 2] and spread([], 6) == []

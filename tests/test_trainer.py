@@ -1,0 +1,165 @@
+"""The trainer on models made to show one thing each."""
+
+import pytest
+import torch
+from tiny import CPU, random_batch, tiny_model, tiny_trainer
+from torch import nn
+
+from translate.data.batch import Paired
+from translate.model import ImageSpec, Model, Turn
+from translate.optim import WeightAverage, build_optimizer, learning_rate
+from translate.pool import ImagePool
+from translate.resume import network_weights, restore, training_state
+from translate.settings import Settings
+from translate.trainer import Trainer, step_seed
+
+
+class Toy(Model):
+    """Two scalars: `critic` is taken every step, `painter` every third."""
+
+    Config = Settings
+    batch_type = Paired
+
+    def __init__(self):
+        super().__init__(Settings(), ImageSpec(1, 8, ("a", "b")))
+        self.critic, self.painter = nn.Linear(1, 1, bias=False), nn.Linear(1, 1, bias=False)
+        self.seen = []
+        self.clipped = 0
+
+    def paint(self, batch):
+        return {"fake": self.painter(batch.input)}
+
+    def turns(self):
+        return [
+            Turn("critic", [self.critic], self._critic, afterwards=self._clip),
+            Turn("painter", [self.painter], self._painter, paints=True, every=3),
+        ]
+
+    def _critic(self, batch, painted):
+        self.seen.append(("critic", painted["fake"].requires_grad))
+        return {"loss": self.critic(painted["fake"]).mean()}
+
+    def _painter(self, batch, painted):
+        self.seen.append(("painter", painted["fake"].requires_grad))
+        return {"loss": self.critic(painted["fake"]).mean()}
+
+    def _clip(self):
+        self.clipped += 1
+
+
+def toy_trainer():
+    model = Toy()
+    optimizers = {name: build_optimizer(net, "adam", 0.1, (0.5, 0.9), 0) for name, net in model.named_children()}
+    return model, Trainer(model, optimizers, CPU, curve=learning_rate("linear", 10, 0.5))
+
+
+def test_turns_are_taken_when_due_and_see_what_they_should():
+    model, trainer = toy_trainer()
+    batch = Paired(torch.ones(2, 1), torch.ones(2, 1))
+    for _ in range(3):
+        trainer.step(batch)
+    assert model.seen == [("critic", False)] * 3 + [("painter", True)]
+    assert model.clipped == 3
+
+
+def test_extra_critic_turns_paint_without_a_graph():
+    model, trainer = toy_trainer()
+    graphs = []
+    paint = model.paint
+    model.paint = lambda batch: graphs.append(torch.is_grad_enabled()) or paint(batch)
+    for _ in range(3):
+        trainer.step(Paired(torch.ones(2, 1), torch.ones(2, 1)))
+    assert graphs == [False, False, True]
+
+
+def test_the_learning_rate_falls_in_equal_steps_and_none_is_taken_at_zero():
+    curve = learning_rate("linear", 10, 0.5)
+    factors = [curve(step) for step in range(10)]
+    assert factors[:6] == [1, 1, 1, 1, 1, pytest.approx(5 / 6)]
+    assert factors[-1] == pytest.approx(1 / 6)
+    falls = [a - b for a, b in zip(factors[5:], factors[6:], strict=False)]
+    assert falls == pytest.approx([1 / 6] * 4)
+    for schedule in ("constant", "linear", "cosine"):
+        for steps, start in ((1, 0.0), (1, 1.0), (7, 0.0), (200, 0.5)):
+            assert all(0 < learning_rate(schedule, steps, start)(step) <= 1 for step in range(steps))
+
+
+def test_the_optimizer_takes_the_curves_rate():
+    _, trainer = toy_trainer()
+    batch = Paired(torch.ones(2, 1), torch.ones(2, 1))
+    for step in range(10):
+        trainer.step(batch)
+        rate = trainer.optimizers["critic"].param_groups[0]["lr"]
+        assert rate == pytest.approx(0.1 * trainer.curve(step))
+
+
+def test_the_average_follows_the_weights_by_its_formula():
+    network = nn.Linear(1, 1)
+    average = WeightAverage({"net": network}, 0.5)
+    start = network.weight.detach().clone()
+    with torch.no_grad():
+        network.weight.fill_(1.0)
+    average.update()
+    decay = min(0.5, 2 / 11)
+    torch.testing.assert_close(average.values["net.weight"], decay * start + (1 - decay))
+    with average.applied():
+        torch.testing.assert_close(network.weight.detach(), decay * start + (1 - decay))
+    assert network.weight.item() == 1.0
+
+
+def test_a_pool_shows_newcomers_until_full_and_then_trades_half_the_time():
+    torch.manual_seed(0)
+    pool = ImagePool(10, 1, 2)
+    number = lambda i: torch.full((1, 1, 2, 2), float(i))  # noqa: E731
+    assert [pool.exchange(number(i)).mean().item() for i in range(10)] == list(range(10))
+    kept = set(pool.images[:, 0, 0, 0].tolist())
+    assert kept == set(range(10))
+    traded = 0
+    for i in range(10, 1010):
+        before = set(pool.images[:, 0, 0, 0].tolist())
+        shown = pool.exchange(number(i)).mean().item()
+        after = set(pool.images[:, 0, 0, 0].tolist())
+        if shown == i:
+            assert after == before, "shown itself, not kept"
+        else:
+            assert after == before - {shown} | {float(i)}, "traded for the one shown"
+            traded += 1
+    assert 430 < traded < 570
+
+
+def test_a_pool_of_nothing_shows_the_newcomers():
+    images = torch.randn(3, 1, 2, 2, requires_grad=True)
+    shown = ImagePool(0, 1, 2).exchange(images)
+    assert torch.equal(shown, images) and not shown.requires_grad
+
+
+def test_step_seeds_differ_between_steps_and_seeds():
+    assert len({step_seed(seed, step) for seed in range(50) for step in range(200)}) == 50 * 200
+
+
+@pytest.mark.parametrize("name", ["pix2pix", "cyclegan"])
+def test_a_restored_trainer_goes_on_as_if_it_had_not_stopped(name):
+    def trainer_of(seed):
+        model = tiny_model(name, seed)
+        average = WeightAverage({name: net for name, net in model.named_children() if "ge" in name or "to_" in name}, 0.9)
+        return tiny_trainer(model, seed=3, average=average, curve=learning_rate("linear", 8, 0.2))
+
+    whole = trainer_of(0)
+    for step in range(8):
+        if step == 4:
+            weights = {key: value.clone() for key, value in network_weights(whole).items()}
+            state = {key: value.clone() for key, value in training_state(whole).items()}
+            average = {key: value.clone() for key, value in whole.average.values.items()}
+        whole.step(random_batch(whole.model, seed=step))
+    resumed = trainer_of(99)
+    restore(resumed, 4, weights, average, state)
+    for step in range(4, 8):
+        resumed.step(random_batch(resumed.model, seed=step))
+    for mine, theirs in (
+        (resumed.model.state_dict(), whole.model.state_dict()),
+        (resumed.average.values, whole.average.values),
+        (training_state(resumed), training_state(whole)),
+    ):
+        assert mine.keys() == theirs.keys()
+        assert all(torch.equal(mine[key], theirs[key]) for key in mine)
+    assert resumed.read_losses() == whole.read_losses()

@@ -1,0 +1,127 @@
+"""The adversarial core: what a discriminator and a generator minimise, given logits.
+
+An objective is three elementwise terms. No sigmoid stands anywhere: a discriminator returns logits D(x), and
+sigmoid(D) is written inside the terms, where softplus keeps it stable: -log sigmoid(x) = softplus(-x).
+
+Sources: Goodfellow et al. 2014 (minimax, non-saturating), Mao et al. 2017 (LSGAN), Arjovsky et al. 2017
+(Wasserstein), Lim & Ye 2017 (hinge), Gulrajani et al. 2017 (WGAN-GP), Mescheder et al. 2018 (R1, R2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+Term = Callable[[Tensor], Tensor]
+Logits = Tensor | Sequence[Tensor]
+"""Scores of a batch: one map (batch, ...) or, from a multi-scale discriminator, one map per scale."""
+Score = Callable[[Tensor], Logits]
+
+
+@dataclass(frozen=True)
+class AdversarialLoss:
+    """Three elementwise terms on logits: D's for real and for fake images, and G's for fake images.
+
+    A loss is the mean of its term over a score map, summed over scales, in float32 whatever the logits' precision.
+    """
+
+    real: Term
+    fake: Term
+    generator: Term
+
+    def discriminator_loss(self, real: Logits, fake: Logits) -> Tensor:
+        """What the discriminator minimises: mean real term plus mean fake term."""
+        return _mean(self.real, real) + _mean(self.fake, fake)
+
+    def generator_loss(self, fake: Logits) -> Tensor:
+        """What the generator minimises."""
+        return _mean(self.generator, fake)
+
+
+OBJECTIVES: dict[str, AdversarialLoss] = {
+    # min_G max_D E log sigmoid(D(x)) + E log(1 - sigmoid(D(G(z)))): saturates where D is sure.
+    "minimax": AdversarialLoss(
+        real=lambda logits: F.softplus(-logits),
+        fake=lambda logits: F.softplus(logits),
+        generator=lambda logits: -F.softplus(logits),
+    ),
+    # The same game for D; G maximises log sigmoid(D(G(z))) instead.
+    "nonsaturating": AdversarialLoss(
+        real=lambda logits: F.softplus(-logits),
+        fake=lambda logits: F.softplus(logits),
+        generator=lambda logits: F.softplus(-logits),
+    ),
+    # Least squares to the labels 1 (real) and 0 (fake).
+    "lsgan": AdversarialLoss(
+        real=lambda logits: (logits - 1).square(),
+        fake=lambda logits: logits.square(),
+        generator=lambda logits: (logits - 1).square(),
+    ),
+    # A critic's difference of means; meaningful only for a Lipschitz critic (penalty or clipping).
+    "wasserstein": AdversarialLoss(
+        real=lambda logits: -logits,
+        fake=lambda logits: logits,
+        generator=lambda logits: -logits,
+    ),
+    "hinge": AdversarialLoss(
+        real=lambda logits: F.relu(1 - logits),
+        fake=lambda logits: F.relu(1 + logits),
+        generator=lambda logits: -logits,
+    ),
+}
+
+
+def gradient_penalty(score: Score, real: Tensor, fake: Tensor) -> Tensor:
+    """WGAN-GP: E (|grad_x D(x)| - 1)^2 at x drawn evenly between pairs of real and fake images (eq. 3).
+
+    `score` maps images (batch, ...) to logits; conditions and extra heads are a lambda around the discriminator.
+    The score of an image is the mean of its map, summed over scales, as the loss has it.
+    """
+    real, fake = _full_precision(real.detach()), _full_precision(fake.detach())
+    along = torch.rand([len(real)] + [1] * (real.dim() - 1), device=real.device, dtype=real.dtype)
+    return (_slope_squared(score, torch.lerp(real, fake, along)).sqrt() - 1).square().mean()
+
+
+def r1_penalty(score: Score, real: Tensor) -> Tensor:
+    """R1: half the mean squared gradient of the score at real images (eq. 9, without its weight gamma)."""
+    return _slope_squared(score, _full_precision(real.detach())).mean() / 2
+
+
+def r2_penalty(score: Score, fake: Tensor) -> Tensor:
+    """R2: half the mean squared gradient of the score at generated images."""
+    return r1_penalty(score, fake)
+
+
+@torch.no_grad()
+def clip_weights(networks: Iterable[nn.Module], bound: float) -> None:
+    """WGAN's first Lipschitz constraint: every weight is moved into [-bound, bound], in place."""
+    for network in networks:
+        for weight in network.parameters():
+            weight.clamp_(-bound, bound)
+
+
+def _mean(term: Term, logits: Logits) -> Tensor:
+    return torch.stack([term(_full_precision(scale)).mean() for scale in _scales(logits)]).sum()
+
+
+def _scales(logits: Logits) -> Sequence[Tensor]:
+    return [logits] if isinstance(logits, Tensor) else logits
+
+
+def _full_precision(values: Tensor) -> Tensor:
+    return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
+
+
+def _slope_squared(score: Score, images: Tensor) -> Tensor:
+    """|grad_x D(x)|^2 per image (batch,), differentiable once more; in full precision even under autocast."""
+    images = images.requires_grad_()
+    with torch.autocast(images.device.type, enabled=False):
+        per_image = [scale.flatten(1).mean(1) if scale.dim() > 1 else scale for scale in _scales(score(images))]
+        total = torch.stack([scores.sum() for scores in per_image]).sum()
+        (slope,) = torch.autograd.grad(total, images, create_graph=True)
+    # The root's derivative at 0 is infinite; the smallest normal number keeps a flat critic's gradient finite.
+    return slope.flatten(1).square().sum(1) + torch.finfo(slope.dtype).tiny

@@ -1,0 +1,182 @@
+"""Checkpoints: folders of safetensors and JSON that know how they were made; written whole or not at all.
+
+    checkpoints/step-00001000/   model.safetensors      the networks' weights
+                                 average.safetensors    their moving average, where the recipe keeps one
+                                 training.safetensors   optimizers, image pools, running sums
+                                 checkpoint.json        step, recipe, domains, versions, validation
+                                 manifest.json          size and SHA-256 of each file above
+    checkpoints/latest, best     pointer files: the name of a folder beside them
+
+Reading runs no code, whatever the file: there is no pickle in a checkpoint.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from translate.errors import ConfigurationError, TranslateError
+
+Tensors = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """One verified checkpoint; its tensors are read when asked for."""
+
+    folder: Path
+    facts: dict[str, Any]
+
+    @property
+    def step(self) -> int:
+        return int(self.facts["step"])
+
+    def tensors(self, part: str) -> dict[str, Tensor]:
+        """The tensors of `part` (model, average, training), on the CPU; empty where the checkpoint has no such part."""
+        path = self.folder / f"{part}.safetensors"
+        return load_file(path) if path.exists() else {}
+
+
+def save_checkpoint(checkpoints: Path, step: int, parts: Mapping[str, Tensors], facts: Mapping[str, Any]) -> Path:
+    """Writes step-NNNNNNNN under a temporary name, flushed to the disk, and renames it; `latest` then points to it.
+
+    Raises TranslateError where the disk is full or unwritable; what was saved before stays as it was.
+    """
+    final = checkpoints / folder_name(step)
+    working = checkpoints / f".{final.name}.{os.getpid()}.tmp"
+    try:
+        working.mkdir(parents=True)
+        for part, tensors in parts.items():
+            if tensors:
+                path = working / f"{part}.safetensors"
+                save_file({key: value.detach().cpu().contiguous() for key, value in tensors.items()}, path)
+        _write_json(working / "checkpoint.json", {**facts, "step": step})
+        manifest = {path.name: {"bytes": path.stat().st_size, "sha256": _sha256(path)} for path in working.iterdir()}
+        _write_json(working / "manifest.json", manifest)
+        for path in [*working.iterdir(), working]:
+            _to_disk(path)
+        if final.exists():
+            shutil.rmtree(final)
+        os.replace(working, final)
+        _to_disk(checkpoints)
+        point(checkpoints, "latest", step)
+    except (OSError, SafetensorError) as error:
+        shutil.rmtree(working, ignore_errors=True)
+        full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) or "os error 28" in str(error)
+        reason = "the disk is full" if full else str(error)
+        raise TranslateError(
+            f"{final}: could not be saved ({reason}); earlier checkpoints are kept. Make room and run again with --resume"
+        ) from error
+    return final
+
+
+def point(checkpoints: Path, pointer: str, step: int) -> None:
+    """Makes `latest` or `best` name the checkpoint of `step`, in one move."""
+    working = checkpoints / f".{pointer}.{os.getpid()}.tmp"
+    working.write_text(folder_name(step) + "\n")
+    _to_disk(working)
+    os.replace(working, checkpoints / pointer)
+
+
+def pointed(checkpoints: Path, pointer: str) -> int | None:
+    """The step that `latest` or `best` names; None where there is no such pointer."""
+    path = checkpoints / pointer
+    return _step_of(path.read_text().strip()) if path.is_file() else None
+
+
+def load_checkpoint(checkpoints: Path, which: str = "latest") -> Checkpoint:
+    """`latest`, `best` or a step number, verified against its manifest.
+
+    Raises ConfigurationError where there is none, TranslateError naming the file that is damaged.
+    """
+    step = int(which) if which.isdigit() else pointed(checkpoints, which)
+    if step is None or not (checkpoints / folder_name(step)).is_dir():
+        saved = ", ".join(str(step) for step in saved_steps(checkpoints)) or "none"
+        raise ConfigurationError(f"{checkpoints}: no checkpoint '{which}' (saved steps: {saved})")
+    return verify(checkpoints / folder_name(step))
+
+
+def newest_good(checkpoints: Path) -> tuple[Checkpoint | None, list[str]]:
+    """The newest checkpoint that verifies, and why newer ones did not; by step number, not by time."""
+    damaged = []
+    for step in reversed(saved_steps(checkpoints)):
+        try:
+            return verify(checkpoints / folder_name(step)), damaged
+        except TranslateError as error:
+            damaged.append(str(error))
+    return None, damaged
+
+
+def verify(folder: Path) -> Checkpoint:
+    """Checks every file's size and SHA-256. Raises TranslateError naming what is missing or damaged."""
+    try:
+        manifest = json.loads((folder / "manifest.json").read_text())
+        for name, expected in manifest.items():
+            path = folder / name
+            if path.stat().st_size != expected["bytes"] or _sha256(path) != expected["sha256"]:
+                raise TranslateError(f"{path}: damaged (its size or SHA-256 is not the one written when it was saved)")
+        return Checkpoint(folder, json.loads((folder / "checkpoint.json").read_text()))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise TranslateError(f"{folder}: not a whole checkpoint ({error})") from error
+
+
+def prune(checkpoints: Path, keep: int) -> None:
+    """Removes all but the newest `keep` checkpoints and the best, and what killed savings left behind.
+
+    Nothing is removed unless the newest one verifies.
+    """
+    steps = saved_steps(checkpoints)
+    if not steps:
+        return
+    verify(checkpoints / folder_name(steps[-1]))
+    kept = {*steps[-keep:], pointed(checkpoints, "best"), pointed(checkpoints, "latest")}
+    for step in set(steps) - kept:
+        shutil.rmtree(checkpoints / folder_name(step))
+    for leftover in checkpoints.glob(".*.tmp"):
+        shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+
+
+def saved_steps(checkpoints: Path) -> list[int]:
+    """Steps of the checkpoints in the folder, ascending."""
+    found = [_step_of(path.name) for path in checkpoints.glob("step-*") if path.is_dir()]
+    return sorted(step for step in found if step is not None)
+
+
+def folder_name(step: int) -> str:
+    return f"step-{step:08d}"
+
+
+def _step_of(name: str) -> int | None:
+    digits = name.removeprefix("step-")
+    return int(digits) if name.startswith("step-") and digits.isdigit() else None
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _write_json(path: Path, value: object) -> None:
+    path.write_text(json.dumps(value, indent=1) + "\n")
+
+
+def _to_disk(path: Path) -> None:
+    # Windows cannot open a folder for fsync; there the rename alone must do.
+    if path.is_dir() and os.name == "nt":
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

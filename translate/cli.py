@@ -1,0 +1,252 @@
+"""The command line: parse, call, print; no logic.
+
+Exit codes: 0 ok, 1 failed, 2 usage or configuration, 3 finished but some items failed.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from translate.errors import ConfigurationError, TranslateError
+
+
+class Commands(click.Group):
+    """A click group whose commands end in the project's exit codes, without a traceback for a user's mistake."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            code = super().main(*args, standalone_mode=False, **kwargs)
+        except click.exceptions.Abort:
+            code = 130
+        except click.ClickException as error:
+            error.show()
+            code = error.exit_code
+        except TranslateError as error:
+            click.echo(f"error: {error}", err=True)
+            code = error.exit_code
+        except KeyboardInterrupt:
+            code = 130
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=lambda *a: _version(*a))
+def main() -> None:
+    """Image-to-image translation: train a translator on folders of images, and convert folders with it."""
+
+
+DEVICE = click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda[:N]|mps", help="Where to run.")
+QUIET = click.option("-q", "--quiet", is_flag=True, help="Print results and errors only.")
+
+
+@main.command()
+@click.argument("recipe")
+@click.option("--data", metavar="NAME|FOLDER", help="A named data set (see `translate data`) or a folder of images.")
+@click.option("--out", metavar="DIR", type=click.Path(path_type=Path), help="The run's folder; default runs/RECIPE-DATA.")
+@click.option("--resume", is_flag=True, help="Go on from the newest good checkpoint in the run's folder.")
+@click.option("--domains", metavar="A,B", help="Names of the two domains, where the folders do not tell.")
+@click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Override a key, e.g. training.lr=1e-4.")
+@click.option(
+    "--wandb",
+    "tracking",
+    type=click.Choice(["auto", "online", "offline", "disabled"]),
+    default="auto",
+    show_default=True,
+    help="Weights & Biases; auto is online when a key is configured, else disabled.",
+)
+@click.option("--artifact", is_flag=True, help="Give the tracker the checkpoints, too.")
+@DEVICE
+@QUIET
+def train(
+    recipe: str,
+    data: str | None,
+    out: Path | None,
+    resume: bool,
+    domains: str | None,
+    overrides: tuple[str, ...],
+    tracking: Any,
+    artifact: bool,
+    device: str,
+    quiet: bool,
+) -> None:
+    """Train RECIPE (a name from `translate recipes`, or a YAML file) on images.
+
+    \b
+    translate train cyclegan --data horse2zebra
+    translate train pix2pix --data my/pairs --set data.size=128 --set training.epochs=50
+    translate train cyclegan --data horse2zebra --resume
+    """
+    from translate.run import train as train_run
+
+    if domains is not None:
+        overrides = (*overrides, f"data.domains=[{domains}]")
+    folder = train_run(
+        recipe,
+        data,
+        out=out,
+        resume=resume,
+        device=device,
+        tracking=tracking,
+        artifact=artifact,
+        overrides=overrides,
+        quiet=quiet,
+    )
+    click.echo(folder)
+
+
+@main.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("source", metavar="INPUT", type=click.Path(path_type=Path))
+@click.argument("output", type=click.Path(path_type=Path))
+@click.option("--to", metavar="DOMAIN", help="The domain to convert to; needed where the run knows both ways.")
+@click.option("--checkpoint", default="latest", show_default=True, metavar="latest|best|STEP")
+@click.option("--overwrite", is_flag=True, help="Convert again what is already in OUTPUT.")
+@click.option("--workers", default=2, show_default=True, type=click.IntRange(1, 256), help="Threads that decode, and as many that encode.")
+@click.option("--batch", type=click.IntRange(1, 4096), help="Images at a time; default 1 on a CPU, 8 on a GPU.")
+@click.option(
+    "--precision",
+    type=click.Choice(["auto", "float32", "bf16"]),
+    default="auto",
+    show_default=True,
+    help="auto is bf16 where the processor is fast in it.",
+)
+@DEVICE
+@QUIET
+def convert(
+    run: Path,
+    source: Path,
+    output: Path,
+    to: str | None,
+    checkpoint: str,
+    overwrite: bool,
+    workers: int,
+    batch: int | None,
+    precision: Any,
+    device: str,
+    quiet: bool,
+) -> None:
+    """Convert every image below INPUT (or one file) into OUTPUT, same names, same sizes.
+
+    \b
+    translate convert runs/cyclegan-horse2zebra photos/ zebras/ --to zebra
+    """
+    from translate.converting.folder import convert_folder, plan
+    from translate.progress import Progress
+    from translate.run import load
+
+    jobs = plan(source, output)
+    converter = load(run, checkpoint, device=device, precision=precision)
+    target = converter.target(to)
+    batch_size = batch or (1 if converter.engine.device.type == "cpu" else 8)
+    with Progress(len(jobs), unit="image", label=f"converting on {converter.engine}", quiet=quiet) as bar:
+        outcome = convert_folder(
+            converter,
+            jobs,
+            target,
+            overwrite=overwrite,
+            workers=workers,
+            batch_size=batch_size,
+            done=lambda path: bar.advance(1, images=1),
+        )
+    click.echo(f"{len(outcome.written)} converted, {len(outcome.skipped)} skipped, {len(outcome.failed)} failed")
+    if outcome.skipped:
+        click.echo("skipped files exist in OUTPUT already; --overwrite converts them again", err=True)
+    for reason in outcome.failed.values():
+        click.echo(f"failed: {reason}", err=True)
+    if outcome.failed:
+        sys.exit(3)
+
+
+@main.command()
+@click.argument("name", required=False)
+def recipes(name: str | None) -> None:
+    """List the recipes, or print one resolved."""
+    from translate.recipe import load_recipe, recipe_names
+
+    if name is not None:
+        click.echo(load_recipe(name).to_yaml(), nl=False)
+        return
+    for known in recipe_names():
+        click.echo(f"{known:20} {load_recipe(known).summary}")
+
+
+@main.command()
+@click.argument("method", type=click.Choice(["cyclegan", "pix2pix"]), default="cyclegan")
+@click.option("--out", default="quickstart", show_default=True, type=click.Path(path_type=Path))
+@DEVICE
+def quickstart(method: str, out: Path, device: str) -> None:
+    """Train and convert on embedded data, in a few minutes on a CPU: nothing to download."""
+    from translate.quickstart import quickstart as run_quickstart
+
+    run_quickstart(method, out, device, tell=click.echo)
+
+
+class DataCommands(click.Group):
+    """`translate data` lists; `translate data check DIR` and `translate data fetch NAME` do."""
+
+
+@main.group(cls=DataCommands, invoke_without_command=True)
+@click.pass_context
+def data(context: click.Context) -> None:
+    """List the named data sets and where each is looked for; check a folder; fetch a set."""
+    from translate.data.catalog import cards, places
+
+    if context.invoked_subcommand is not None:
+        return
+    for name, card in cards().items():
+        found = next((place for place in places(name) if place.is_dir()), None)
+        click.echo(f"{name:24} {card.layout:10} {'found in ' + str(found) if found else 'not here'}")
+    click.echo(f"{'shapes':24} {'both':10} rendered on first use")
+    click.echo("looked for, in this order:")
+    for place in places("NAME"):
+        click.echo(f"  {place}")
+
+
+@data.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+def check(folder: Path) -> None:
+    """Tell what a folder of images holds, and what is wrong with it."""
+    from translate.data.check import check as check_folder
+
+    report = check_folder(folder)
+    for line in report.lines():
+        click.echo(line)
+    if report.problems:
+        sys.exit(3)
+
+
+@data.command()
+@click.argument("name")
+@click.option("--into", type=click.Path(path_type=Path), help="Folder to put it in; default the user's cache.")
+def fetch(name: str, into: Path | None) -> None:
+    """Download a named data set, verify it, and unpack its images."""
+    from translate.data.catalog import cards, user_data
+    from translate.data.fetch import fetch as fetch_card
+    from translate.recipe import nearest
+
+    known = cards()
+    if name not in known:
+        raise ConfigurationError(f"no data set '{name}'{nearest(name, known)}")
+    click.echo(fetch_card(known[name], into or user_data() / name, _show_bytes))
+
+
+def _show_bytes(done: int, total: int | None) -> None:
+    share = f" of {total / 1e6:.0f}" if total else ""
+    end = "\n" if done == total else ""
+    click.echo(f"\r{done / 1e6:.0f}{share} MB{end}", nl=False, err=True)
+
+
+def _version(context: click.Context, parameter: click.Parameter, wanted: bool) -> None:
+    if not wanted or context.resilient_parsing:
+        return
+    import torch
+
+    from translate.engine import choose_engine
+    from translate.version import __version__
+
+    click.echo(f"translate {__version__}, torch {torch.__version__}, {choose_engine()}")
+    context.exit()

@@ -1,0 +1,1 @@
+"""Folder to folder: the second main job of the toolkit."""

@@ -1,0 +1,129 @@
+"""A trained translator that takes what people have: tensors, arrays, PIL images, of any height and width."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from translate.converting.padding import pad, padded_size
+from translate.data.images import Picture, to_float, to_pixels, with_channels
+from translate.engine import Engine
+from translate.errors import ConfigurationError
+from translate.model import ImageSpec, Translator
+
+Images = TypeVar("Images", Tensor, np.ndarray, Image.Image)
+
+
+class Converter:
+    """Wraps a `Translator` with its domains' names.
+
+        converter = translate.load("runs/horse2zebra")
+        zebra = converter.convert(Image.open("horse.jpg"), to="zebra")
+    """
+
+    def __init__(self, model: Translator, images: ImageSpec, engine: Engine) -> None:
+        self.model, self.images, self.engine = model, images, engine
+        engine.adopt(model)
+
+    @property
+    def targets(self) -> list[str]:
+        """Names of the domains it converts to."""
+        return [self.images.domains[target] for target in self.model.targets()]
+
+    def convert(self, images: Images, to: str | None = None) -> Images:
+        """The translation, as the kind of thing that was given.
+
+        Tensor: (channels, height, width) or (batch, channels, height, width), floating point in [-1, 1] or uint8.
+        Array: (height, width) or (height, width, channels), uint8 or uint16. PIL image: 8 bit, any mode.
+        `to` may be left out where the model has one target only. Raises ConfigurationError for an unknown domain,
+        ValueError for a shape or type that is none of the above.
+        """
+        target = self.target(to)
+        if isinstance(images, Image.Image):
+            mode = "RGBA" if images.has_transparency_data else "RGB"
+            pixels = np.asarray(images.convert(mode))
+            alpha = pixels[..., 3] if mode == "RGBA" else None
+            translated = self.convert_picture(Picture(pixels[..., :3], alpha, None, None), target)
+            output = Image.fromarray(translated.pixels.squeeze(-1) if self.images.channels == 1 else translated.pixels)
+            if alpha is not None:
+                output.putalpha(Image.fromarray(alpha))
+            return output
+        if isinstance(images, np.ndarray):
+            if images.dtype not in (np.uint8, np.uint16) or images.ndim not in (2, 3):
+                raise ValueError(f"expected a uint8 or uint16 array (height, width[, channels]), got {_kind(images)}")
+            pixels = images if images.ndim == 3 else images[..., None]
+            return self.convert_picture(Picture(pixels, None, None, None), target).pixels
+        if images.dim() not in (3, 4):
+            raise ValueError(f"expected a tensor ([batch,] channels, height, width), got {_kind(images)}")
+        batch = images if images.dim() == 4 else images[None]
+        floats = to_float(batch) if not batch.is_floating_point() else batch.float()
+        output = self.convert_floats(floats, target).to(images.device)
+        output = output if images.is_floating_point() else to_pixels(output, images.dtype)
+        return output if images.dim() == 4 else output[0]
+
+    def convert_picture(self, picture: Picture, target: int) -> Picture:
+        """One picture, its depth, alpha and metadata kept."""
+        return self.convert_pictures([picture], target)[0]
+
+    def convert_pictures(self, pictures: Sequence[Picture], target: int) -> list[Picture]:
+        """Pictures of equal padded size in one batch; each comes back in its own size, depth and alpha."""
+        arrays = [with_channels(picture, self.images.channels) for picture in pictures]
+        sizes = [array.shape[:2] for array in arrays]
+        height, width = self.padded_size(*sizes[0])
+        floats = [to_float(torch.from_numpy(np.ascontiguousarray(array)).permute(2, 0, 1)) for array in arrays]
+        outputs = self._run(torch.stack([pad(image, height, width) for image in floats]), target)
+        return [
+            _with_pixels(picture, to_pixels(output[:, : size[0], : size[1]].cpu(), _depth(array)))
+            for picture, array, size, output in zip(pictures, arrays, sizes, outputs, strict=True)
+        ]
+
+    def convert_floats(self, images: Tensor, target: int) -> Tensor:
+        """(batch, channels, height, width) in [-1, 1], any height and width; the same shape and range."""
+        if images.shape[1] != self.images.channels:
+            raise ValueError(f"the model was trained on {self.images.channels} channels, the images have {images.shape[1]}")
+        height, width = images.shape[-2:]
+        return self._run(pad(images, *self.padded_size(height, width)), target)[..., :height, :width]
+
+    def padded_size(self, height: int, width: int) -> tuple[int, int]:
+        return padded_size(height, width, self.model.stride)
+
+    def target(self, to: str | None) -> int:
+        """The number of the domain named `to`. Raises ConfigurationError naming the domains there are."""
+        names = self.targets
+        if to is None and len(names) == 1:
+            return self.model.targets()[0]
+        if to in names:
+            return self.model.targets()[names.index(to)]
+        if to is None:
+            raise ConfigurationError(f"--to is needed: this model converts to {' or '.join(names)}")
+        close = difflib.get_close_matches(to, names, n=1)
+        hint = f"; did you mean '{close[0]}'?" if close else ""
+        raise ConfigurationError(f"--to {to}: this model converts to {' or '.join(names)}{hint}")
+
+    @torch.inference_mode()
+    def _run(self, images: Tensor, target: int) -> Tensor:
+        placed = self.engine.layout(images.to(self.engine.device))
+        with self.engine.autocast():
+            return self.model.convert(placed, target).float()
+
+
+def _with_pixels(picture: Picture, image: Tensor) -> Picture:
+    """The picture with other pixels (channels, height, width); a colour profile stays only where it still fits."""
+    pixels = image.permute(1, 2, 0).numpy()
+    icc = picture.icc if pixels.shape[-1] == picture.pixels.shape[-1] else None
+    return replace(picture, pixels=pixels, icc=icc)
+
+
+def _depth(array: np.ndarray) -> torch.dtype:
+    return torch.uint16 if array.dtype == np.uint16 else torch.uint8
+
+
+def _kind(value: Tensor | np.ndarray) -> str:
+    return f"{value.dtype} of shape {tuple(value.shape)}"

@@ -1,0 +1,1 @@
+"""From folders of image files to batches: the layers below know nothing of networks or recipes."""

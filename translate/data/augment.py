@@ -1,0 +1,175 @@
+"""Augmentation through albumentations, behind one door: what a recipe may ask for, and dice that repeat.
+
+Geometry is shared by all images of a pair. Photometry (colour, noise, blur) is for the first image alone: a
+target that is darkened at random is no longer the truth. In unpaired data each image is the first of its own.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import os
+import threading
+import warnings
+from collections.abc import Sequence
+from importlib import metadata
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from pydantic import ConfigDict, Field, field_validator
+
+from translate.errors import ConfigurationError
+from translate.settings import Settings
+
+GEOMETRY = (
+    "Affine", "D4", "ElasticTransform", "GridDistortion", "OpticalDistortion", "Perspective",
+    "RandomRotate90", "Rotate", "SafeRotate", "Transpose", "VerticalFlip",
+)  # fmt: skip
+PHOTOMETRY = (
+    "CLAHE", "ChannelDropout", "ChannelShuffle", "CoarseDropout", "ColorJitter", "Defocus", "Downscale",
+    "GaussNoise", "GaussianBlur", "HueSaturationValue", "ISONoise", "ImageCompression", "MedianBlur",
+    "MotionBlur", "MultiplicativeNoise", "PlanckianJitter", "RGBShift", "RandomBrightnessContrast",
+    "RandomGamma", "RandomToneCurve", "SaltAndPepper", "Sharpen", "ShotNoise", "ToGray", "UnsharpMask",
+)  # fmt: skip
+
+
+class Augmentation(Settings):
+    """One transform of albumentations: its class's name, how likely it is, and its own arguments beside them.
+
+    `{name: Rotate, p: 0.5, limit: 10}`. Where rotation and the like uncover something, the picture is
+    mirrored at its border unless `border_mode` says otherwise (an OpenCV number; 0 fills with black).
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    name: str
+    p: float = Field(0.5, ge=0, le=1)
+
+    @field_validator("name")
+    @classmethod
+    def _is_allowed(cls, name: str) -> str:
+        allowed = (*GEOMETRY, *PHOTOMETRY)
+        if name not in allowed:
+            nearest = difflib.get_close_matches(name, allowed, n=1, cutoff=0.5)
+            hint = f"did you mean {nearest[0]}? " if nearest else ""
+            raise ValueError(f"no augmentation '{name}'; {hint}There are {', '.join(allowed)}")
+        return name
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        return dict(self.__pydantic_extra__ or {})
+
+
+class Augmenter:
+    """Applies augmentations to images of equal size: a pure function of images and seed, from any thread.
+
+    Raises ConfigurationError for an argument that the transform does not know or refuses.
+    """
+
+    def __init__(self, augmentations: Sequence[Augmentation]) -> None:
+        self._geometry = [a for a in augmentations if a.name in GEOMETRY]
+        self._photometry = [a for a in augmentations if a.name in PHOTOMETRY]
+        self._own = threading.local()  # a transform holds its dice: no two threads may share one
+        _build(augmentations)
+
+    def __call__(self, images: Sequence[np.ndarray], seed: int) -> list[np.ndarray]:
+        """Images (height, width, channels), uint8 or uint16, to the same shapes and types.
+
+        First all geometry, then all photometry, each in the order given.
+        """
+        images = [
+            _to_float(image) if image.dtype == np.uint16 else np.ascontiguousarray(image) for image in images
+        ]
+        images = self._warp(images, seed)
+        images[0] = self._colour(images[0], seed)
+        return [_to_uint16(image) if image.dtype == np.float32 else image for image in images]
+
+    def _warp(self, images: list[np.ndarray], seed: int) -> list[np.ndarray]:
+        if not self._geometry:
+            return images
+        names = ["image", *(f"image{i}" for i in range(1, len(images)))]
+        pipeline = self._pipeline(self._geometry, tuple(names[1:]))
+        pipeline.set_random_seed(seed)
+        warped = pipeline(**dict(zip(names, images, strict=True)))
+        return [warped[name] for name in names]
+
+    def _colour(self, image: np.ndarray, seed: int) -> np.ndarray:
+        if not self._photometry:
+            return image
+        pipeline = self._pipeline(self._photometry, ())
+        pipeline.set_random_seed(seed)
+        try:
+            return pipeline(image=image)["image"]
+        except (ValueError, TypeError) as error:
+            names = ", ".join(a.name for a in self._photometry)
+            raise ConfigurationError(
+                f"augment: {names}: not for images of {image.shape[2]} channels: {error}"
+            ) from error
+
+    def _pipeline(self, augmentations: list[Augmentation], others: tuple[str, ...]) -> Any:
+        """This thread's own transforms."""
+        pipelines = self._own.__dict__.setdefault("pipelines", {})
+        key = (augmentations is self._geometry, others)
+        if key not in pipelines:
+            pipelines[key] = albumentations().Compose(
+                _build(augmentations), additional_targets=dict.fromkeys(others, "image")
+            )
+        return pipelines[key]
+
+
+def albumentations() -> ModuleType:
+    """The library. Raises ConfigurationError where its AGPL successor is installed in its place."""
+    try:
+        metadata.distribution("albumentationsx")
+    except metadata.PackageNotFoundError:
+        pass
+    else:
+        raise ConfigurationError(
+            "augment: AlbumentationsX is installed, whose licence is the AGPL; uninstall albumentationsx and "
+            "install albumentations==2.0.8"
+        )
+    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # its import would ask the network for news
+    import albumentations
+
+    return albumentations
+
+
+def crop(image: np.ndarray, top: int, left: int, size: int) -> np.ndarray:
+    """The square of `size` pixels whose upper left corner is at (top, left); a view."""
+    return image[top : top + size, left : left + size]
+
+
+def flip(image: np.ndarray) -> np.ndarray:
+    """Left and right exchanged; a view."""
+    return image[:, ::-1]
+
+
+def _build(augmentations: Sequence[Augmentation]) -> list[Any]:
+    return [_transform(augmentation) for augmentation in augmentations]
+
+
+def _transform(augmentation: Augmentation) -> Any:
+    kind, arguments = getattr(albumentations(), augmentation.name), augmentation.arguments
+    known = [name for name in inspect.signature(kind).parameters if name != "p"]
+    for name in arguments:
+        if name not in known:  # albumentations itself would warn and go on without it
+            raise ConfigurationError(
+                f"augment: {augmentation.name} has no '{name}'; it has {', '.join(known) or 'none'}"
+            )
+    if "border_mode" in known:
+        arguments.setdefault("border_mode", 4)  # cv2.BORDER_REFLECT_101
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            return kind(**arguments, p=augmentation.p)
+    except (ValueError, TypeError, Warning) as error:
+        raise ConfigurationError(f"augment: {augmentation.name}: {error}") from error
+
+
+def _to_float(image: np.ndarray) -> np.ndarray:
+    return image.astype(np.float32, order="C") / 65535
+
+
+def _to_uint16(image: np.ndarray) -> np.ndarray:
+    return np.rint(image.clip(0, 1) * 65535).astype(np.uint16)

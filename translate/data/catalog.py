@@ -1,0 +1,98 @@
+"""Named data sets: one card each in `datasets/`, and the folders where their images are looked for."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from translate.data.description import Description, read_description
+from translate.data.images import shown
+from translate.errors import ConfigurationError
+from translate.shipped import shipped
+
+Url = Annotated[str, StringConstraints(pattern=r"^https?://[^/]+/.+$")]
+NOT_STATED = "not stated by the publisher"
+
+
+class Card(Description):
+    """What is known of a published data set. A null is something that nobody published."""
+
+    name: str
+    title: str
+    layout: Literal["paired", "unpaired"]
+    domains: tuple[str, str]
+    direction: Literal["AtoB", "BtoA"] = "AtoB"
+    """Pairs only: the direction that the paper learns."""
+    size: Annotated[str, StringConstraints(pattern=r"^\d+x\d+$")] | None
+    """Width and height of the images, or of each half."""
+    counts: dict[str, int | tuple[int, int]]
+    """Images of each split: of domains A and B, or the number of pairs."""
+    url: Url
+    mirrors: tuple[Url, ...] = ()
+    bytes: int | None = Field(None, ge=1)
+    """Of the archive."""
+    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = None
+    licence: str = NOT_STATED
+    citation: str
+
+
+def cards() -> dict[str, Card]:
+    """Every card by name, in order of names."""
+    found = (read_description(path, Card) for path in sorted(shipped("datasets").glob("*.yaml")))
+    return {card.name: card for card in found}
+
+
+def user_data() -> Path:
+    """Where data sets are fetched to: $TRANSLATE_HOME/data, else in the user's cache."""
+    home = os.environ.get("TRANSLATE_HOME")
+    return (Path(home).expanduser() if home else _cache()) / "data"
+
+
+def places(name: str) -> list[Path]:
+    """Where the folder of a named data set may be, the first one first: $TRANSLATE_DATA, then `user_data`."""
+    own = os.environ.get("TRANSLATE_DATA")
+    return [*([Path(own).expanduser() / name] if own else []), user_data() / name]
+
+
+def locate(name_or_path: str) -> tuple[Path, Card | None]:
+    """The folder of a data set given by name or by path, and its card where it has one.
+
+    A bare name is a named set wherever that is, else a folder here. Raises ConfigurationError that says where
+    was looked, and what to do.
+    """
+    path = Path(name_or_path).expanduser()
+    known = cards()
+    card = known.get(name_or_path)
+    looked = places(name_or_path) if card else []
+    for place in [*looked, path]:
+        if place.exists():
+            return place, card
+    if card:
+        listed = ", ".join(map(shown, [*looked, path.absolute()]))
+        raise ConfigurationError(
+            f"{card.name}: not here; looked for {listed}. Fetch it with `translate data fetch {card.name}`, "
+            "or point TRANSLATE_DATA to the folder that holds it"
+        )
+    if Path(name_or_path).name != name_or_path:
+        raise ConfigurationError(f"{shown(path)}: no such folder")
+    close = difflib.get_close_matches(name_or_path, known, n=3)
+    meant = f"Did you mean {' or '.join(close)}?" if close else f"Known: {', '.join(known)}."
+    raise ConfigurationError(
+        f"no data set '{shown(path)}', and no folder of that name here. {meant} A path will do too"
+    )
+
+
+def _cache() -> Path:
+    """The platform's folder for what can be fetched again."""
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "translate"
+    if sys.platform == "win32":
+        return (
+            Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "translate" / "Cache"
+        )
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "translate"

@@ -1,0 +1,241 @@
+"""What `images` is made of: Pillow, and OpenCV for colour at 16 bits, which Pillow cuts to 8."""
+
+from __future__ import annotations
+
+import struct
+import warnings
+import zlib
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+READ = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
+"""Other decoders of Pillow's are never tried: fewer lines of C that a hostile file can reach."""
+FORMATS = {
+    ".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".jfif": "JPEG", ".webp": "WEBP",
+    ".tif": "TIFF", ".tiff": "TIFF", ".bmp": "BMP",
+}  # fmt: skip
+WITH_ALPHA = frozenset({"PNG", "WEBP", "TIFF"})
+WITH_16_BITS = frozenset({"PNG", "TIFF"})
+DEEP = 65535
+
+# `images` refuses what is too large, with a message that names the file.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+
+_ORIENTATION, _BITS, _PHOTOMETRIC, _EXTRA_SAMPLES, _SAMPLE_FORMAT = 274, 258, 262, 338, 339
+# Description, make, model, resolution (3), software, time, artist, host, copyright; then Exif and GPS.
+_KEPT = (270, 271, 272, 282, 283, 296, 305, 306, 315, 316, 33432)
+_KEPT_FOLDERS = (34665, 34853)
+_PIXEL_SIZES = (40962, 40963)
+_JPEG_EXIF_LIMIT = 65_500
+
+Decoded = tuple[np.ndarray, np.ndarray | None, bytes | None, bytes | None, bool]
+
+
+class BadImageError(Exception):
+    """What is wrong with an image, without its name."""
+
+
+def open_image(source: bytes | Path) -> Image.Image:
+    """The header only; the pixels are decoded by `decode`."""
+    try:
+        return Image.open(BytesIO(source) if isinstance(source, bytes) else source, formats=READ)
+    except UnidentifiedImageError as error:
+        known = ", ".join(READ)
+        raise BadImageError(f"no image of a kind that is read here ({known}), or damaged") from error
+
+
+def upright_size(image: Image.Image) -> tuple[int, int]:
+    """(height, width) once turned upright."""
+    turned = image.format != "TIFF" and _orientation(image) >= 5  # Pillow turns TIFF by itself
+    return (image.width, image.height) if turned else (image.height, image.width)
+
+
+def decode(image: Image.Image, data: bytes) -> Decoded:
+    """An opened image and its bytes to the fields of a Picture. Raises nearly anything on damaged bytes."""
+    orientation, exif = _orientation(image), _exif(image)
+    animated = bool(getattr(image, "is_animated", False))
+    deep = _is_deep_colour(image, data)
+    image.load()  # for deep colour too: OpenCV overlooks damage that Pillow finds
+    pixels, alpha = _deep_planes(image, data) if deep else _planes(image)
+    if image.format != "TIFF":  # both decoders turn TIFF by themselves
+        pixels = _upright(pixels, orientation)
+        alpha = None if alpha is None else _upright(alpha, orientation)
+    icc = _profile_for(pixels.shape[2], image.info.get("icc_profile"))
+    return np.ascontiguousarray(pixels), alpha, icc, exif, animated
+
+
+def encode(
+    format: str,
+    pixels: np.ndarray,
+    alpha: np.ndarray | None,
+    icc: bytes | None,
+    exif: bytes | None,
+    quality: int,
+) -> bytes:
+    """The bytes of a file.
+
+    TIFF is not compressed, for Pillow's compressor refuses EXIF; at 16 bits in colour it carries neither EXIF
+    nor profile, for OpenCV writes neither.
+    """
+    icc = _profile_for(3 if format == "WEBP" else pixels.shape[2], icc)  # WebP holds no grey
+    if pixels.dtype == np.uint16 and (pixels.shape[2] == 3 or alpha is not None):
+        return _encode_deep(format, pixels, alpha, icc, exif)
+    planes = pixels if alpha is None else np.dstack([pixels, alpha])
+    image = Image.fromarray(planes[..., 0] if planes.shape[2] == 1 else planes)
+    options: dict[str, Any] = {
+        "PNG": {"compress_level": 4},
+        "JPEG": {"quality": quality, "subsampling": 0},
+        "WEBP": {"quality": quality, "lossless": quality == 100, "exact": True},
+    }.get(format, {})
+    if icc:
+        options["icc_profile"] = icc
+    if exif and not (format == "JPEG" and len(exif) > _JPEG_EXIF_LIMIT):
+        options["exif"] = exif
+    buffer = BytesIO()
+    image.save(buffer, format, **options)
+    return buffer.getvalue()
+
+
+def _planes(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
+    """Pixels (H, W, 1 or 3) and alpha (H, W) of all that Pillow decodes faithfully."""
+    if image.mode.startswith("I;16"):
+        return _deep_grey(image)
+    if image.mode == "F":
+        return _scaled(np.asarray(image)), None
+    grey = image.mode in ("1", "L", "LA", "La")
+    if image.has_transparency_data:
+        planes = np.array(image.convert("LA" if grey else "RGBA"))
+        return planes[..., :-1], planes[..., -1].copy()
+    if grey:
+        return np.array(image.convert("L"))[..., None], None
+    if image.mode in ("P", "RGB", "RGBX", "CMYK", "YCbCr"):
+        return np.array(image.convert("RGB")), None
+    raise BadImageError(f"pixels of kind '{image.mode}' have no known range; save it with 8 or 16 bits")
+
+
+def _deep_grey(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
+    pixels = np.array(image).astype(np.uint16)[..., None]
+    if image.format == "TIFF" and _tag(image, _PHOTOMETRIC) == 0:  # white is zero
+        pixels = DEEP - pixels
+    return pixels, _alpha_of_key(pixels, image.info.get("transparency"))
+
+
+def _scaled(values: np.ndarray) -> np.ndarray:
+    """Grey floats in [0, 1] to 16 bits."""
+    if not (values.min() >= 0 and values.max() <= 1):  # so written, NaN is refused too
+        found = f"{values.min():g} to {values.max():g}"
+        raise BadImageError(f"floating-point pixels from {found}; only 0 to 1 is understood, rescale them")
+    return np.rint(values * DEEP).astype(np.uint16)[..., None]
+
+
+def _is_deep_colour(image: Image.Image, data: bytes) -> bool:
+    if image.mode not in ("RGB", "RGBA"):
+        return False
+    if image.format == "PNG":
+        return data[24] == 16  # the IHDR chunk's bit depth
+    if image.format != "TIFF" or max(_tag(image, _BITS, (8,))) <= 8:
+        return False
+    if set(_tag(image, _BITS)) != {16} or set(_tag(image, _SAMPLE_FORMAT, (1,))) != {1}:
+        raise BadImageError("colours of more than 8 bits are read as 16-bit whole numbers only")
+    if 1 in _tag(image, _EXTRA_SAMPLES, ()):
+        raise BadImageError("16-bit colours multiplied by alpha are not read; save it with straight alpha")
+    return True
+
+
+def _deep_planes(image: Image.Image, data: bytes) -> tuple[np.ndarray, np.ndarray | None]:
+    cv2 = _opencv()
+    planes = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if planes is None or planes.dtype != np.uint16 or planes.shape[:2] != (image.height, image.width):
+        raise BadImageError("16-bit colours cannot be decoded; the file is damaged or of a rare kind")
+    pixels = planes[..., 2::-1]  # OpenCV's order is BGR
+    if image.format == "PNG" and data[25] == 4:  # grey with alpha
+        pixels = pixels[..., :1]
+    if "transparency" in image.info:
+        return pixels, _alpha_of_key(pixels, image.info["transparency"])
+    return pixels, planes[..., 3].copy() if image.mode == "RGBA" else None
+
+
+def _encode_deep(
+    format: str, pixels: np.ndarray, alpha: np.ndarray | None, icc: bytes | None, exif: bytes | None
+) -> bytes:
+    planes = np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels[..., ::-1]
+    if alpha is not None:
+        planes = np.dstack([planes, alpha])
+    done, encoded = _opencv().imencode(f".{format.lower()}", np.ascontiguousarray(planes))
+    if not done:
+        raise BadImageError(f"OpenCV cannot encode it as 16-bit {format}")
+    data = encoded.tobytes()
+    if format != "PNG":
+        return data
+    chunks = b""
+    if icc:
+        chunks += _png_chunk(b"iCCP", b"profile\0\0" + zlib.compress(icc))
+    if exif:
+        chunks += _png_chunk(b"eXIf", exif.removeprefix(b"Exif\0\0"))
+    return data[:33] + chunks + data[33:]  # after the signature and the IHDR chunk
+
+
+def _png_chunk(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+def _alpha_of_key(pixels: np.ndarray, key: int | tuple[int, ...] | None) -> np.ndarray | None:
+    """Transparent where a pixel has exactly the colour `key` (PNG's tRNS chunk)."""
+    if key is None:
+        return None
+    return np.where((pixels == np.asarray(key)).all(-1), 0, DEEP).astype(np.uint16)
+
+
+def _upright(array: np.ndarray, orientation: int) -> np.ndarray:
+    """Undoes the EXIF orientation (1..8) of an (H, W, ...) array."""
+    if orientation in (5, 6, 7, 8):
+        array = array.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        array = array[::-1]
+    if orientation in (2, 3, 6, 7):
+        array = array[:, ::-1]
+    return np.ascontiguousarray(array)
+
+
+def _orientation(image: Image.Image) -> int:
+    # The base class's method: PNG's own would decode the image in search of a late chunk.
+    value = Image.Image.getexif(image).get(_ORIENTATION, 1)
+    return value if value in range(1, 9) else 1
+
+
+def _exif(image: Image.Image) -> bytes | None:
+    try:
+        found = Image.Image.getexif(image)
+        kept = Image.Exif()
+        for tag in _KEPT:
+            if tag in found:
+                kept[tag] = found[tag]
+        for folder in _KEPT_FOLDERS:
+            entries = {tag: value for tag, value in found.get_ifd(folder).items() if tag not in _PIXEL_SIZES}
+            if entries:
+                kept[folder] = entries
+        return kept.tobytes() if len(kept) else None
+    except Exception:  # damaged notes are no reason to refuse a sound picture
+        return None
+
+
+def _profile_for(channels: int, icc: bytes | None) -> bytes | None:
+    """The profile, where it describes so many channels: one of CMYK says nothing of RGB."""
+    wanted = b"GRAY" if channels == 1 else b"RGB "
+    return icc if icc and icc[16:20] == wanted else None
+
+
+def _tag(image: Image.Image, number: int, default: Any = None) -> Any:
+    return image.tag_v2.get(number, default)  # type: ignore[attr-defined]
+
+
+def _opencv() -> Any:
+    import cv2
+
+    logging = cv2.utils.logging
+    logging.setLogLevel(logging.LOG_LEVEL_ERROR)  # it warns of TIFF tags that it left out itself
+    return cv2

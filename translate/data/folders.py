@@ -1,0 +1,235 @@
+"""Folders of images as data sets: which images there are, which belong together, and that in words."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from translate.data import images, layouts
+from translate.data.columns import Column, held_out, matched, scan
+from translate.data.description import describe
+from translate.data.images import shown
+from translate.data.layouts import WHOLE, Layout
+from translate.errors import ConfigurationError, ImageError
+
+Kind = Literal["paired", "unpaired"]
+Direction = Literal["AtoB", "BtoA"]
+MATCHED = 0.9
+"""Share of equal names, of the larger domain's, from which two folders are taken for pairs."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """One image of a data set: a file, or half of one that holds a pair side by side."""
+
+    path: Path
+    half: Literal["left", "right"] | None = None
+
+    def read(self, channels: int) -> np.ndarray:
+        """(height, width, channels), uint8 or uint16. Raises ImageError."""
+        pixels = images.with_channels(images.read(self.path), channels)
+        if self.half is None:
+            return pixels
+        middle, odd = divmod(pixels.shape[1], 2)
+        if odd:
+            raise ImageError(
+                f"{shown(self.path)}: its width of {pixels.shape[1]} cannot be halved into a pair"
+            )
+        return pixels[:, :middle] if self.half == "left" else pixels[:, middle:]
+
+
+Split = tuple[tuple[Source, ...], ...]
+"""The images of each domain, in the order of `Folder.domains`; a pair has the same place in both."""
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A data set on disk. Domain 0 is the input, domain 1 the target."""
+
+    root: Path
+    kind: Kind
+    domains: tuple[str, ...]
+    splits: dict[str, Split]
+    """"train"; "test" where there are images to measure on; "validation" where that is another set."""
+    test_is_paired: bool
+    """Whether test image i of one domain shows the same as i of the other."""
+    found: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+def open_folder(
+    root: Path,
+    *,
+    wanted: Kind,
+    direction: Direction | None = None,
+    domains: tuple[str, str] | None = None,
+    layout: Literal["auto", "paired", "unpaired"] = "auto",
+) -> Folder:
+    """The data set below `root`, of the kind that is wanted.
+
+    `direction` and `domains` (names of A and B) come before what `dataset.yaml` inside the folder says.
+    `direction` is of pairs only: BtoA makes B the input. `layout="unpaired"` takes two folders with equal
+    file names for unpaired all the same.
+    Raises ConfigurationError where there is no data set, or one of the other kind.
+    """
+    folder = recognise(root, domains=domains, layout=layout)
+    if folder.kind != wanted:
+        raise ConfigurationError(_refusal(folder))
+    direction = direction or describe(root).direction or "AtoB"
+    return _swap(folder) if direction == "BtoA" and wanted == "paired" else folder
+
+
+def recognise(
+    root: Path,
+    *,
+    domains: tuple[str, str] | None = None,
+    layout: Literal["auto", "paired", "unpaired"] = "auto",
+) -> Folder:
+    """The data set below `root` as it lies there, of either kind, A first. Raises ConfigurationError."""
+    found, said = layouts.recognise(root), describe(root)
+    names = _distinct(root, domains or said.domains or found.names or _names_in(root) or ("A", "B"))
+    warnings = list(found.warnings)
+    images_of = {
+        split: tuple(scan(folder, warnings) for folder in folders) for split, folders in found.places.items()
+    }
+    images_of = _without_empty(root, found, images_of, warnings)
+    kind = _kind(root, found, images_of, said.layout if layout == "auto" else layout)
+    if kind == "paired":
+        images_of = {split: matched(split, columns, warnings) for split, columns in images_of.items()}
+
+    origin = ""
+    if WHOLE in images_of:
+        held_out = [held_out(column) for column in images_of.pop(WHOLE)]
+        images_of = {
+            "train": tuple(kept for kept, _ in held_out),
+            "test": tuple(test for _, test in held_out),
+        }
+        origin = " (held out, chosen by a hash of the names)"
+    elif "test" not in images_of and "validation" in images_of:
+        images_of["test"] = images_of.pop("validation")
+        origin = " (the validation images, as there are no test images)"
+    if kind == "unpaired" and said.test_paired and "test" in images_of:
+        images_of["test"] = matched("test", images_of["test"], warnings)
+
+    order = ("train", "test", "validation")
+    splits = {split: _sources(images_of[split]) for split in order if all(images_of.get(split, [{}]))}
+    lines = [f"{_arrangement(found, kind, names)} in {_listed(root, found)}"]
+    lines += [f"{split}: {_counts(kind, names, splits[split])}" for split in splits]
+    lines = [line + origin if line.startswith("test:") else line for line in lines]
+    if "test" not in splits:
+        lines.append("no test images, so nothing can be measured")
+    return Folder(
+        root=root,
+        kind=kind,
+        domains=names,
+        splits=splits,
+        test_is_paired="test" in splits and (kind == "paired" or said.test_paired),
+        found=tuple(lines),
+        warnings=tuple(warnings),
+    )
+
+
+def _without_empty(
+    root: Path, found: Layout, images_of: dict[str, tuple[Column, ...]], warnings: list[str]
+) -> dict[str, tuple[Column, ...]]:
+    """Training needs images in each domain; any other split that lacks them is left out."""
+    for split, columns in list(images_of.items()):
+        empty = [folder for folder, column in zip(found.places[split], columns, strict=True) if not column]
+        if empty and split in ("train", WHOLE):
+            suffixes = " ".join(sorted(images.SUFFIXES))
+            raise ConfigurationError(
+                "; ".join([f"{shown(empty[0])}: no images in it, of {suffixes}", *warnings])
+            )
+        if empty:
+            warnings.append(f"the {split} images are left out: {shown(empty[0])} has none")
+            del images_of[split]
+    return images_of
+
+
+def _kind(root: Path, found: Layout, images_of: dict[str, tuple[Column, ...]], said: str | None) -> Kind:
+    if found.side_by_side:
+        if said == "unpaired":
+            raise ConfigurationError(f"{shown(root)}: {_CANNOT_BE_UNPAIRED}")
+        return "paired"
+    a, b = images_of["train"] if "train" in images_of else images_of[WHOLE]
+    matched = len(a.keys() & b.keys())
+    if said == "paired" and not matched:
+        raise ConfigurationError(
+            f"{shown(root)}: no pairs: the two images of a pair bear the same file name, "
+            f"but {shown(next(iter(a)))} of one domain is not in the other"
+        )
+    if said is None:
+        return "paired" if matched >= MATCHED * max(len(a), len(b)) else "unpaired"
+    return "paired" if said == "paired" else "unpaired"
+
+
+def _sources(columns: tuple[Column, ...]) -> Split:
+    if len(columns) == 2:
+        return tuple(tuple(map(Source, column.values())) for column in columns)
+    files = columns[0].values()
+    return tuple(Source(path, "left") for path in files), tuple(Source(path, "right") for path in files)
+
+
+def _swap(folder: Folder) -> Folder:
+    first, second = folder.domains
+    return replace(
+        folder,
+        domains=(second, first),
+        splits={split: (b, a) for split, (a, b) in folder.splits.items()},
+        found=(*folder.found, f"direction BtoA: from {second} to {first}"),
+    )
+
+
+_CANNOT_BE_UNPAIRED = (
+    "each file holds both images of a pair, side by side; to train without pairs, "
+    "cut the halves into trainA/ and trainB/"
+)
+
+
+def _refusal(folder: Folder) -> str:
+    where = f"{shown(folder.root)}: {folder.found[0]}"
+    if folder.kind == "unpaired":
+        return (
+            f"{where}; this method learns from pairs: two images of the same thing, with the same file name "
+            "in both folders, or side by side in one file. "
+            "Name them so, or train with a method for unpaired images (CycleGAN)"
+        )
+    if folder.splits["train"][0][0].half:
+        return f"{shown(folder.root)}: {_CANNOT_BE_UNPAIRED}, or train with a method for pairs (pix2pix)"
+    return (
+        f"{where}, with the same file names in both; a method for pairs (pix2pix) learns more from them. "
+        "Say layout: unpaired to train without the pairs all the same"
+    )
+
+
+def _distinct(root: Path, names: tuple[str, str]) -> tuple[str, str]:
+    if not all(names) or names[0] == names[1]:
+        raise ConfigurationError(f"{shown(root)}: the domains need two different names, not {names}")
+    return names
+
+
+def _names_in(root: Path) -> tuple[str, str] | None:
+    """horse2zebra names both domains."""
+    match = re.fullmatch(r"([A-Za-z][\w-]*?)2([A-Za-z][\w-]*)", root.resolve().name)
+    return (match[1], match[2]) if match else None
+
+
+def _arrangement(found: Layout, kind: Kind, names: tuple[str, str]) -> str:
+    if found.side_by_side:
+        return f"pairs side by side, {names[0]} left and {names[1]} right,"
+    return f"{kind} images"
+
+
+def _listed(root: Path, found: Layout) -> str:
+    folders = (folder for folders in found.places.values() for folder in folders)
+    return " ".join(f"{shown(folder.relative_to(root))}/" for folder in folders)
+
+
+def _counts(kind: Kind, names: tuple[str, str], split: Split) -> str:
+    if kind == "paired":
+        return f"{len(split[0])} pairs of {names[0]} and {names[1]}"
+    return ", ".join(f"{len(column)} {name}" for name, column in zip(names, split, strict=True))

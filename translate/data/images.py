@@ -1,0 +1,263 @@
+"""Image files in and out: the only module that decodes, encodes, or maps integers to [-1, 1] and back.
+
+Whatever is wrong with a file ends here, as an ImageError that begins with its path.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from translate.data import codec
+from translate.errors import ConfigurationError, ImageError
+
+MAX_PIXELS = 89_478_485
+"""A quarter of a gigabyte as 8-bit RGB, and where Pillow begins to warn; it refuses from twice as many on."""
+MAX_BYTES = 1 << 30
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image as a file holds it, turned upright."""
+
+    pixels: np.ndarray
+    """(height, width, channels), uint8 or uint16; 1 channel (grey) or 3 (RGB)."""
+    alpha: np.ndarray | None = None
+    """(height, width), same dtype; 0 is transparent."""
+    icc: bytes | None = None
+    """Colour profile of the pixels."""
+    exif: bytes | None = None
+    """Camera, time, place, author; no orientation, sizes or thumbnail, which a new image would belie."""
+    animated: bool = False
+    """The file holds more frames or pages; this is the first."""
+
+
+def read(path: Path, max_pixels: int = MAX_PIXELS) -> Picture:
+    """The first frame of an image file, fully decoded.
+
+    Raises ImageError for whatever is wrong: missing, empty, damaged, cut short, no image, too many pixels.
+    """
+    return decode(read_bytes(path), path, max_pixels)
+
+
+def read_bytes(path: Path) -> bytes:
+    """A file whole, if it is one, holds anything, and is no larger than `MAX_BYTES`. Raises ImageError."""
+    try:
+        _check_file(path)
+        return path.read_bytes()
+    except OSError as error:
+        raise _as_image_error(path, error) from error
+
+
+def decode(data: bytes, name: Path | str, max_pixels: int = MAX_PIXELS) -> Picture:
+    """The same for the bytes of a file; `name` begins messages. Nothing above twice `MAX_PIXELS` is read."""
+    if not data:
+        raise ImageError(f"{shown(name)}: the file is empty")
+    try:
+        with codec.open_image(data) as image:
+            _refuse_bomb(image, max_pixels)
+            return Picture(*codec.decode(image, data))
+    except Exception as error:  # decoders raise nearly anything on damaged bytes
+        raise _as_image_error(name, error) from error
+
+
+def dimensions(path: Path) -> tuple[int, int]:
+    """(height, width) of the upright image, from the file's header. Raises ImageError."""
+    try:
+        # From the open file, not its bytes: a header is a few of many.
+        _check_file(path)
+        with codec.open_image(path) as image:
+            return codec.upright_size(image)
+    except Exception as error:
+        raise _as_image_error(path, error) from error
+
+
+def write(path: Path, picture: Picture, quality: int = 95) -> None:
+    """Writes in the format of the suffix, whole or not at all: JPEG (4:4:4), PNG, WebP, TIFF or BMP.
+
+    `quality` (1..100) is for JPEG and WebP; WebP at 100 is lossless. 16 bits stay in PNG and TIFF and are
+    rounded to 8 elsewhere; alpha stays in PNG, WebP and TIFF and is laid on white elsewhere.
+    Raises ImageError where the file cannot be written, ValueError where `picture` is none.
+    """
+    if picture.pixels.ndim != 3 or picture.pixels.shape[2] not in (1, 3):
+        raise ValueError(f"pixels are (height, width, 1 or 3), not {picture.pixels.shape}")
+    format = codec.FORMATS.get(path.suffix.lower())
+    if format is None:
+        raise ImageError(f"{shown(path)}: cannot write '{path.suffix}'; use {', '.join(codec.FORMATS)}")
+    pixels, alpha = picture.pixels, picture.alpha
+    if alpha is not None and format not in codec.WITH_ALPHA:
+        pixels, alpha = on_white(pixels, alpha), None
+    if pixels.dtype != np.uint8 and format not in codec.WITH_16_BITS:
+        pixels, alpha = to_8_bits(pixels), None if alpha is None else to_8_bits(alpha)
+    try:
+        data = codec.encode(format, pixels, alpha, picture.icc, picture.exif, quality)
+        _write_whole(path, data)
+    except Exception as error:
+        raise _as_image_error(path, error, "cannot be written") from error
+
+
+def with_channels(picture: Picture, channels: int) -> np.ndarray:
+    """(height, width, channels) for 1 (grey), 3 (RGB) or 4 channels (RGBA, opaque where there is no alpha).
+
+    Grey is repeated into RGB; RGB becomes grey by ITU-R 601 luma; alpha not asked for is laid on white.
+    """
+    if channels not in (1, 3, 4):
+        raise ValueError(f"images have 1, 3 or 4 channels, not {channels}")
+    pixels, alpha = picture.pixels, picture.alpha
+    if alpha is not None and channels != 4:
+        pixels = on_white(pixels, alpha)
+    if channels == 1:
+        return luma(pixels) if pixels.shape[2] == 3 else pixels
+    if pixels.shape[2] == 1:
+        pixels = np.repeat(pixels, 3, axis=2)
+    if channels == 3:
+        return pixels
+    if alpha is None:
+        alpha = np.full(pixels.shape[:2], np.iinfo(pixels.dtype).max, pixels.dtype)
+    return np.concatenate([pixels, alpha[..., None]], axis=2)
+
+
+def luma(pixels: np.ndarray) -> np.ndarray:
+    """0.299 R + 0.587 G + 0.114 B in 16-bit fixed point, as Pillow computes it: (H, W, 3) to (H, W, 1)."""
+    red, green, blue = (pixels[..., i].astype(np.uint32) for i in range(3))
+    return ((red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16).astype(pixels.dtype)[..., None]
+
+
+def on_white(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """(H, W, C) seen through alpha (H, W) in front of white, rounded to nearest."""
+    top = np.uint32(np.iinfo(pixels.dtype).max)
+    share = alpha[..., None].astype(np.uint32)
+    # At most top * top + top / 2, which fits 32 bits for 16-bit pixels.
+    return ((pixels * share + top * (top - share) + top // 2) // top).astype(pixels.dtype)
+
+
+def to_8_bits(pixels: np.ndarray) -> np.ndarray:
+    """uint16 to uint8, rounded to nearest: 65535 = 257 * 255."""
+    return ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
+
+
+def to_float(pixels: Tensor) -> Tensor:
+    """uint8 or uint16 of any shape to float32 in [-1, 1]."""
+    return pixels.to(torch.float32) / (_top(pixels.dtype) / 2) - 1
+
+
+def to_pixels(images: Tensor, dtype: torch.dtype = torch.uint8) -> Tensor:
+    """Floats in [-1, 1] of any shape to uint8 or uint16, rounded and clamped: the inverse of `to_float`."""
+    top = _top(dtype)
+    return ((images.to(torch.float32) + 1) * (top / 2)).round().clamp(0, top).to(dtype)
+
+
+def resize(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
+    """(H, W, C) to (height, width, C) by Pillow's bicubic filter, which averages when it shrinks."""
+    size = (width, height)
+    if pixels.dtype == np.uint8 and pixels.shape[2] == 3:
+        return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC))
+    return np.stack([_resize_plane(pixels[..., i], size) for i in range(pixels.shape[2])], axis=2)
+
+
+def find_images(folder: Path) -> list[Path]:
+    """The image files below `folder`, by suffix, in natural order (2 before 10).
+
+    Hidden files and folders, devices and pipes are left out, and so are links to folders (what they lead to
+    inside `folder` is found without them) and links to files elsewhere. Raises ConfigurationError.
+    """
+    return scan(folder)[0]
+
+
+def scan(folder: Path) -> tuple[list[Path], list[Path]]:
+    """What `find_images` finds, and the links that it left out."""
+    if not folder.is_dir():
+        raise ConfigurationError(f"{shown(folder)}: no such folder")
+    home = folder.resolve()
+    images: list[Path] = []
+    links: list[Path] = []
+    for parent, folders, files in os.walk(folder, onerror=_refuse_unreadable):
+        names = [name for name in (*folders, *files) if not name.startswith(".")]
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for path in (Path(parent, name) for name in names):
+            image = path.suffix.lower() in SUFFIXES
+            if path.is_symlink() and (image or path.is_dir()) and not _file_inside(path, home):
+                links.append(path)
+            elif image and path.is_file():
+                images.append(path)
+    return sorted(images, key=lambda path: natural(path.relative_to(folder))), links
+
+
+def natural(path: Path) -> tuple[object, ...]:
+    """A sorting key under which img2 comes before img10, whatever the system."""
+    parts = [re.split(r"([0-9]+)", part) for part in path.parts]
+    return [[int(p) if i % 2 else p for i, p in enumerate(part)] for part in parts], path.as_posix()
+
+
+def shown(path: Path | str) -> str:
+    """A path that prints on one line on any terminal: odd bytes and control characters are escaped."""
+    text = os.fsencode(path).decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def _top(dtype: torch.dtype) -> int:
+    if dtype not in (torch.uint8, torch.uint16):
+        raise TypeError(f"pixels are uint8 or uint16, not {dtype}")
+    return torch.iinfo(dtype).max
+
+
+def _resize_plane(plane: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    if plane.dtype == np.uint8:
+        return np.asarray(Image.fromarray(plane).resize(size, Image.Resampling.BICUBIC))
+    floats = Image.fromarray(plane.astype(np.float32)).resize(size, Image.Resampling.BICUBIC)
+    return np.asarray(floats).round().clip(0, np.iinfo(plane.dtype).max).astype(plane.dtype)
+
+
+def _check_file(path: Path) -> None:
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):  # a pipe would wait for ever
+        raise ImageError(f"{shown(path)}: not a file")
+    if status.st_size == 0:
+        raise ImageError(f"{shown(path)}: the file is empty")
+    if status.st_size > MAX_BYTES:
+        raise ImageError(f"{shown(path)}: {status.st_size:,} bytes, more than {MAX_BYTES:,}")
+
+
+def _refuse_bomb(image: Image.Image, max_pixels: int) -> None:
+    if image.width * image.height > max_pixels:
+        size = f"{image.width} x {image.height}"
+        raise codec.BadImageError(f"{size} pixels are more than the limit of {max_pixels:,}; scale it down")
+
+
+def _as_image_error(name: Path | str, error: Exception, what: str = "cannot be read") -> ImageError:
+    if isinstance(error, ImageError):
+        return error
+    if isinstance(error, codec.BadImageError):
+        return ImageError(f"{shown(name)}: {error}")
+    if isinstance(error, OSError) and error.strerror:
+        return ImageError(f"{shown(name)}: {what}: {error.strerror}")
+    return ImageError(f"{shown(name)}: {what}: {shown(str(error)) or type(error).__name__}")
+
+
+def _write_whole(path: Path, data: bytes) -> None:
+    """Under a hidden name first: nobody ever sees half an image, and no scan takes it for one."""
+    partial = path.with_name(f".{secrets.token_hex(8)}.part")
+    try:
+        with open(partial, "xb") as file:
+            file.write(data)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _file_inside(path: Path, folder: Path) -> bool:
+    return path.is_file() and path.resolve().is_relative_to(folder)
+
+
+def _refuse_unreadable(error: OSError) -> None:
+    raise ConfigurationError(f"{shown(error.filename)}: cannot be listed: {error.strerror}")

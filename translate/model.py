@@ -1,0 +1,122 @@
+"""The contract between a method and the trainer.
+
+A method is a `Model`: networks, what it paints, and the turns that its players take. The trainer does, each step:
+
+    painted = model.paint(batch)                       # the images that discriminators judge, made once
+    for turn in model.turns():                         # in this order, those that are due
+        losses = turn.losses(batch, painted)
+        sum(losses.values()).backward()                # moves turn.networks and no others
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from translate.data.batch import Batch
+from translate.settings import Settings
+
+Losses = dict[str, Tensor]
+"""Named scalars, already weighted: their sum is minimised, and each is logged."""
+Painted = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class ImageSpec:
+    """The images a model is made for: channels, side of the training crop in pixels, and the domains' names."""
+
+    channels: int
+    size: int
+    domains: tuple[str, ...]
+
+
+def l1(images: Tensor, wanted: Tensor) -> Tensor:
+    """Mean absolute difference, in float32: under autocast it would be summed in half precision."""
+    return F.l1_loss(images.float(), wanted.float())
+
+
+def nothing() -> None:
+    """What most turns do afterwards."""
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One player's move.
+
+    `networks`: whose weights move, and no others. `losses`: batch and painted images to losses.
+    `paints`: the losses are differentiated through the painted images (a generator's turn); elsewhere they are
+    read detached. `every`: taken at every n-th step only (critic turns before one generator turn).
+    `afterwards`: run after the weights moved, e.g. WGAN's clipping.
+    """
+
+    name: str
+    networks: Sequence[nn.Module]
+    losses: Callable[[Any, Painted], Losses]
+    paints: bool = False
+    every: int = 1
+    afterwards: Callable[[], None] = nothing
+
+
+class Model(nn.Module, ABC):
+    """A method: its networks are attributes, complete after `__init__`."""
+
+    Config: ClassVar[type[Settings]]
+    batch_type: ClassVar[type[Batch]]
+    """What it is fed: paired or unpaired images."""
+
+    def __init__(self, config: Any, images: ImageSpec) -> None:
+        super().__init__()
+
+    @contextmanager
+    def in_mode(self, mode: Literal["train", "eval"]) -> Iterator[None]:
+        """Within, every module is in training or evaluation mode; afterwards as before."""
+        before = self.training
+        self.train(mode == "train")
+        try:
+            yield
+        finally:
+            self.train(before)
+
+    @abstractmethod
+    def paint(self, batch: Any) -> Painted:
+        """The images that discriminators judge, by name; made once a step."""
+
+    @abstractmethod
+    def turns(self) -> Sequence[Turn]:
+        """The players' moves, in the order taken."""
+
+
+class Translator(Model):
+    """A model that turns images of one domain into images of another."""
+
+    @abstractmethod
+    def convert(self, images: Tensor, to: int) -> Tensor:
+        """Images (batch, channels, height, width) in [-1, 1], height and width multiples of `stride`,
+        translated to domain number `to`; same height and width, same range."""
+
+    @abstractmethod
+    def targets(self) -> Sequence[int]:
+        """The domains it can convert to."""
+
+    @property
+    @abstractmethod
+    def stride(self) -> int:
+        """Height and width that `convert` takes are multiples of this."""
+
+    @abstractmethod
+    def show(self, batch: Any) -> dict[str, Tensor]:
+        """Columns of the sample grid: captions and images (batch, channels, height, width) in [-1, 1]."""
+
+
+class Sampler(Model):
+    """A model that draws images from noise."""
+
+    @abstractmethod
+    def sample(self, count: int, label: int | None = None) -> Tensor:
+        """`count` images in [-1, 1], of class `label` where the model knows classes."""

@@ -1,0 +1,122 @@
+"""Generators and discriminators as a recipe names them."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Literal
+
+from pydantic import Field
+from torch import nn
+
+from translate.errors import ConfigurationError
+from translate.networks.blocks import Initialisation, Normalisation, Upsampling, initialise
+from translate.networks.patchgan import MultiscaleDiscriminator, patch_discriminator
+from translate.networks.resnet import ResnetGenerator
+from translate.networks.unet import UNetGenerator
+from translate.settings import Settings
+
+Objective = Literal["minimax", "nonsaturating", "lsgan", "wasserstein", "hinge"]
+
+
+class InitialisationSettings(Settings):
+    """How weights start: the published N(0, 0.02) by default."""
+
+    kind: Initialisation = "normal"
+    gain: float = Field(0.02, gt=0)
+
+
+class ResnetSettings(Settings):
+    """CycleGAN's generator: `downsamplings` strided convolutions, `blocks` residual blocks, and the way back up."""
+
+    kind: Literal["resnet"] = "resnet"
+    filters: int = Field(64, ge=1)
+    blocks: int = Field(9, ge=0)
+    downsamplings: int = Field(2, ge=0, le=6)
+    normalisation: Normalisation = "instance"
+    dropout: bool = False
+    upsampling: Upsampling = "transposed"
+    initialisation: InitialisationSettings = InitialisationSettings()
+
+    def build(self, channels: int, size: int) -> ResnetGenerator:
+        return ResnetGenerator(
+            channels,
+            channels,
+            filters=self.filters,
+            blocks=self.blocks,
+            downsamplings=self.downsamplings,
+            normalisation=self.normalisation,
+            dropout=self.dropout,
+            upsampling=self.upsampling,
+        )
+
+
+class UNetSettings(Settings):
+    """pix2pix's generator; `levels` null halves the training size as often as it allows, eight times at most."""
+
+    kind: Literal["unet"] = "unet"
+    filters: int = Field(64, ge=1)
+    levels: int | None = Field(None, ge=2, le=12)
+    normalisation: Normalisation = "batch"
+    dropout: float = Field(0.5, ge=0, lt=1)
+    dropout_placement: Literal["port", "paper"] = "port"
+    upsampling: Upsampling = "transposed"
+    initialisation: InitialisationSettings = InitialisationSettings()
+
+    def build(self, channels: int, size: int) -> UNetGenerator:
+        possible = int(math.log2(size & -size))
+        levels = self.levels or min(8, possible)
+        if not 2 <= levels <= possible:
+            raise ConfigurationError(
+                f"data.size is {size}, which a U-Net of {levels} levels cannot halve {levels} times; "
+                f"set data.size to a multiple of {2 ** max(levels, 2)}, or model.generator.levels to {possible} or less"
+            )
+        return UNetGenerator(
+            channels,
+            channels,
+            filters=self.filters,
+            levels=levels,
+            normalisation=self.normalisation,
+            dropout=self.dropout,
+            dropout_placement=self.dropout_placement,
+            upsampling=self.upsampling,
+        )
+
+
+GeneratorSettings = Annotated[ResnetSettings | UNetSettings, Field(discriminator="kind")]
+
+
+class DiscriminatorSettings(Settings):
+    """PatchGAN: `layers` strided layers see 1 (0 layers), 16, 34, 70 (3), 142 or 286 (5) pixels; one map per scale."""
+
+    filters: int = Field(64, ge=1)
+    layers: int = Field(3, ge=0, le=5)
+    normalisation: Normalisation = "instance"
+    spectral: bool = False
+    scales: int = Field(1, ge=1, le=4)
+    initialisation: InitialisationSettings = InitialisationSettings()
+
+    def build(self, channels: int) -> nn.Module:
+        def one() -> nn.Module:
+            return patch_discriminator(
+                channels,
+                filters=self.filters,
+                layers=self.layers,
+                normalisation=self.normalisation,
+                spectral=self.spectral,
+            )
+
+        return one() if self.scales == 1 else MultiscaleDiscriminator(one, self.scales)
+
+
+def build_generator(settings: ResnetSettings | UNetSettings, channels: int, size: int) -> ResnetGenerator | UNetGenerator:
+    """The network, initialised, for images of `channels`, trained at `size` pixels."""
+    network = settings.build(channels, size)
+    initialise(network, settings.initialisation.kind, settings.initialisation.gain)
+    return network
+
+
+def build_discriminator(settings: DiscriminatorSettings, channels: int) -> nn.Module:
+    """The network, initialised, for stacks of `channels`."""
+    network = settings.build(channels)
+    initialise(network, settings.initialisation.kind, settings.initialisation.gain)
+    return network

@@ -1,0 +1,108 @@
+"""pix2pix: a conditional GAN on pairs (Isola et al. 2017)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from translate.adversarial import OBJECTIVES, r1_penalty
+from translate.diffaugment import AugmentationKind, DifferentiableAugment
+from translate.data.batch import Paired
+from translate.model import ImageSpec, Losses, Painted, Translator, Turn, l1
+from translate.models.parts import (
+    DiscriminatorSettings,
+    GeneratorSettings,
+    Objective,
+    UNetSettings,
+    build_discriminator,
+    build_generator,
+)
+from translate.settings import Settings
+
+
+class Config(Settings):
+    name: Literal["pix2pix"] = "pix2pix"
+    objective: Objective = "nonsaturating"
+    reconstruction: float = Field(100.0, ge=0)
+    """Weight of |target - G(input)|."""
+    discriminator_weight: float = Field(1.0, gt=0)
+    """The port halves the discriminator's loss, to slow it; under Adam that changes next to nothing."""
+    r1: float = Field(0.0, ge=0)
+    """Weight gamma of R1 on real pairs, 0 to leave it out."""
+    augment: tuple[AugmentationKind, ...] = ()
+    """Differentiable augmentation of what the discriminator sees, for small sets."""
+    convert_mode: Literal["train", "eval"] = "train"
+    """As published, conversion keeps dropout (the only noise) and the image's own batch statistics: `train`."""
+    generator: GeneratorSettings = UNetSettings()
+    discriminator: DiscriminatorSettings = DiscriminatorSettings(normalisation="batch")
+
+
+class Pix2Pix(Translator):
+    """Generator G: input -> target, with dropout as noise. Discriminator D judges (input, image) stacked.
+
+    min_G max_D  E log D(x, y) + E log(1 - D(x, G(x)))  +  lambda E |y - G(x)|   (eq. 4)
+    """
+
+    Config = Config
+    batch_type = Paired
+
+    def __init__(self, config: Config, images: ImageSpec) -> None:
+        super().__init__(config, images)
+        self.config = config
+        self.loss = OBJECTIVES[config.objective]
+        self.generator = build_generator(config.generator, images.channels, images.size)
+        self.discriminator = build_discriminator(config.discriminator, 2 * images.channels)
+        self.augment = DifferentiableAugment(config.augment)
+
+    def paint(self, batch: Paired) -> Painted:
+        return {"output": self.generator(batch.input)}
+
+    def turns(self) -> list[Turn]:
+        return [
+            Turn("discriminator", [self.discriminator], self._discriminator_losses),
+            Turn("generator", [self.generator], self._generator_losses, paints=True),
+        ]
+
+    def _discriminator_losses(self, batch: Paired, painted: Painted) -> Losses:
+        real = self._score(batch.input, batch.target)
+        fake = self._score(batch.input, painted["output"])
+        losses = {"adversarial": self.config.discriminator_weight * self.loss.discriminator_loss(real, fake)}
+        if self.config.r1:
+            losses["r1"] = self.config.r1 * r1_penalty(lambda image: self._score(batch.input, image), batch.target)
+        return losses
+
+    def _generator_losses(self, batch: Paired, painted: Painted) -> Losses:
+        output = painted["output"]
+        return {
+            "adversarial": self.loss.generator_loss(self._score(batch.input, output)),
+            "reconstruction": self.config.reconstruction * l1(output, batch.target),
+        }
+
+    def _score(self, condition: Tensor, image: Tensor) -> Tensor:
+        return self.discriminator(self.augment(torch.cat([condition, image], 1)))
+
+    def convert(self, images: Tensor, to: int = 1) -> Tensor:
+        """One image at a time: batch statistics are then the image's own, and its noise does not depend on its company."""
+        with self.in_mode(self.config.convert_mode), torch.random.fork_rng(devices=_devices(images)):
+            return torch.cat([self._convert_one(image) for image in images.split(1)])
+
+    def _convert_one(self, image: Tensor) -> Tensor:
+        torch.manual_seed(0)
+        return self.generator(image)
+
+    def targets(self) -> list[int]:
+        return [1]
+
+    @property
+    def stride(self) -> int:
+        return self.generator.stride
+
+    def show(self, batch: Paired) -> dict[str, Tensor]:
+        return {"input": batch.input, "output": self.convert(batch.input), "target": batch.target}
+
+
+def _devices(images: Tensor) -> list[torch.device]:
+    return [images.device] if images.is_cuda else []

@@ -1,0 +1,189 @@
+"""What the generators and discriminators are built of: normalisation, resampling, initial weights.
+
+Feature maps are (batch, channels, height, width) throughout, in either memory format.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+from torch.nn.utils.parametrize import is_parametrized, remove_parametrizations
+
+Normalisation = Literal["instance", "affine_instance", "batch", "none"]
+Upsampling = Literal["transposed", "resize", "pixel_shuffle", "blur"]
+Padding = Literal["reflect", "replicate", "zeros"]
+Initialisation = Literal["normal", "xavier", "kaiming", "orthogonal"]
+
+
+class InstanceNorm2d(nn.Module):
+    """(x - mean) / sqrt(variance + eps) over height and width, per map and image (Ulyanov et al. 2016).
+
+    The variance is the biased one; the statistics are the image's own in training and evaluation alike, kept
+    in float32 for half precision input. `affine`: a learnt weight and bias per channel. The memory format is
+    the input's. A map of one pixel becomes 0 (plus the bias), where torch's own layer raises.
+    """
+
+    weight: nn.Parameter | None
+    bias: nn.Parameter | None
+
+    def __init__(self, channels: int, affine: bool = False, eps: float = 1e-5) -> None:
+        super().__init__()
+        self.channels, self.eps = channels, eps
+        self.register_parameter("weight", nn.Parameter(torch.ones(channels)) if affine else None)
+        self.register_parameter("bias", nn.Parameter(torch.zeros(channels)) if affine else None)
+
+    def forward(self, features: Tensor) -> Tensor:
+        # F.instance_norm views the batch as one image: at batch 1 on CPU a channels_last gradient comes back
+        # wrong (torch 2.15), and channels_last input is copied to NCHW everywhere. Batch norm of one image is
+        # the same function without the view, so F.instance_norm stays for NCHW batches on accelerators.
+        if len(features) > 1 and features.device.type != "cpu" and features.is_contiguous():
+            return F.instance_norm(features, weight=self.weight, bias=self.bias, eps=self.eps)
+        each = [_batch_norm(image, self.weight, self.bias, self.eps) for image in features.split(1)]
+        return each[0] if len(each) == 1 else torch.cat(each)
+
+    def extra_repr(self) -> str:
+        return f"{self.channels}, affine={self.weight is not None}, eps={self.eps}"
+
+
+class BatchNorm2d(nn.BatchNorm2d):
+    """Batch normalisation that takes, in training too, one value per channel: that becomes the bias.
+
+    One value has no variance, so it does not enter the running statistics.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        if self.training and input.numel() == input.shape[1]:
+            return _batch_norm(input, self.weight, self.bias, self.eps)
+        return super().forward(input)
+
+
+def normalisation(kind: Normalisation, channels: int) -> nn.Module:
+    """The layer of that kind: instance norm without weights (PyTorch port) or with (Torch), batch norm."""
+    if kind == "batch":
+        return BatchNorm2d(channels)
+    if kind == "none":
+        return nn.Identity()
+    return InstanceNorm2d(channels, affine=kind == "affine_instance")
+
+
+def needs_bias(kind: Normalisation) -> bool:
+    """Whether a convolution before that layer has a bias.
+
+    As published: none before batch norm, which has its own; one before instance norm, affine or not, where it
+    has no effect but stands in the published weights.
+    """
+    return kind != "batch"
+
+
+class ResizeConv2d(nn.Conv2d):
+    """Twice the size by `mode` interpolation, then a convolution."""
+
+    def __init__(
+        self, channels_in: int, channels_out: int, bias: bool, mode: Literal["nearest", "bilinear"]
+    ) -> None:
+        super().__init__(channels_in, channels_out, 3, padding=1, bias=bias)
+        self.mode = mode
+
+    def forward(self, input: Tensor) -> Tensor:
+        return super().forward(F.interpolate(input, scale_factor=2, mode=self.mode))
+
+
+class SubpixelConv2d(nn.Conv2d):
+    """A convolution to four times the channels, which become a 2x2 block of pixels each (Shi et al. 2016)."""
+
+    def __init__(self, channels_in: int, channels_out: int, bias: bool) -> None:
+        super().__init__(channels_in, 4 * channels_out, 3, padding=1, bias=bias)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.pixel_shuffle(super().forward(input), 2)
+
+
+class BlurPool2d(nn.Module):
+    """Half the size by a [1, 2, 1] x [1, 2, 1] / 16 filter of stride 2, reflecting edges (Zhang 2019)."""
+
+    kernel: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        taps = torch.tensor([1.0, 2.0, 1.0]) / 4
+        self.register_buffer("kernel", torch.outer(taps, taps)[None, None], persistent=False)
+
+    def forward(self, features: Tensor) -> Tensor:
+        channels = features.shape[1]
+        padded = F.pad(features, (1, 1, 1, 1), mode="reflect")
+        kernel = self.kernel.to(features.dtype).expand(channels, 1, 3, 3)
+        return F.conv2d(padded, kernel, stride=2, groups=channels)
+
+
+def upsampling_conv(
+    kind: Upsampling, channels_in: int, channels_out: int, bias: bool, kernel: Literal[3, 4] = 3
+) -> nn.Module:
+    """A convolution that doubles height and width; `kernel` is the transposed convolution's.
+
+    "transposed" is the published one; "resize" (nearest, Odena et al. 2016) and "pixel_shuffle" avoid its
+    checkerboard; "blur" is CUT's anti-aliased one, whose [1, 3, 3, 1] filter is bilinear interpolation.
+    """
+    if kind == "transposed":
+        return nn.ConvTranspose2d(
+            channels_in, channels_out, kernel, stride=2, padding=1, output_padding=4 - kernel, bias=bias
+        )
+    if kind == "pixel_shuffle":
+        return SubpixelConv2d(channels_in, channels_out, bias)
+    return ResizeConv2d(channels_in, channels_out, bias, mode="bilinear" if kind == "blur" else "nearest")
+
+
+def named(**layers: nn.Module) -> nn.Sequential:
+    """The layers in a row, under these names in the state dict."""
+    return nn.Sequential(OrderedDict(layers))
+
+
+@torch.no_grad()
+def initialise(network: nn.Module, kind: Initialisation = "normal", gain: float = 0.02) -> None:
+    """Draw new weights as the published recipes do; the random numbers are torch's global ones.
+
+    Convolutions and linear layers: N(0, gain) for "normal"; `gain` scales "xavier" and "orthogonal", and
+    "kaiming" has its own. Normalisation weights: N(1, gain). Every bias: 0. A spectral norm is measured anew.
+    """
+    for module in list(network.modules()):
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+            spectral = is_parametrized(module, "weight")
+            if spectral:  # what is drawn is the weight before the norm
+                remove_parametrizations(module, "weight", leave_parametrized=False)
+            _draw(module.weight, kind, gain)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+            if spectral:
+                spectral_norm(module)
+        elif isinstance(module, InstanceNorm2d | nn.BatchNorm2d):
+            if module.weight is not None:
+                nn.init.normal_(module.weight, 1.0, gain)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+
+def _draw(weight: Tensor, kind: Initialisation, gain: float) -> None:
+    if kind == "normal":
+        nn.init.normal_(weight, 0.0, gain)
+    elif kind == "xavier":
+        nn.init.xavier_normal_(weight, gain)
+    elif kind == "kaiming":
+        nn.init.kaiming_normal_(weight)
+    elif kind == "orthogonal":
+        nn.init.orthogonal_(weight, gain)
+    else:
+        raise ValueError(f"initialisation {kind!r}: expected normal, xavier, kaiming or orthogonal")
+
+
+def _batch_norm(features: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float) -> Tensor:
+    """Normalised by the batch's own statistics; unlike F.batch_norm it takes one value per channel."""
+    if features.dtype in (torch.bfloat16, torch.float16):
+        # The CPU kernel keeps mean and variance in the weights' precision, without weights in the input's.
+        channels = features.shape[1]
+        weight = features.new_ones(channels, dtype=torch.float32) if weight is None else weight.float()
+        bias = features.new_zeros(channels, dtype=torch.float32) if bias is None else bias.float()
+    return torch.batch_norm(features, weight, bias, None, None, True, 0.0, eps, torch.backends.cudnn.enabled)

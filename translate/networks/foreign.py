@@ -1,0 +1,220 @@
+"""Weights of the widely used PyTorch port of pix2pix and CycleGAN (junyanz/pytorch-CycleGAN-and-pix2pix).
+
+Its `*_net_G.pth` and `*_net_D.pth` are bare state dicts whose keys are places in nested nn.Sequentials.
+`recognise` builds our network from keys and shapes alone, `load_port_state` fills it, `port_state` goes back.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from translate.networks.blocks import InstanceNorm2d, Normalisation
+from translate.networks.patchgan import PatchDiscriminator, PixelDiscriminator
+from translate.networks.resnet import ResnetGenerator
+from translate.networks.unet import UNetGenerator
+
+State = Mapping[str, Tensor]
+PortNetwork = ResnetGenerator | UNetGenerator | PatchDiscriminator | PixelDiscriminator
+Network = TypeVar("Network", bound=nn.Module)
+
+_RUNNING = ("running_mean", "running_var", "num_batches_tracked")
+
+
+def read_state(path: Path | str) -> dict[str, Tensor]:
+    """The state dict in a .pth file (either torch format), on the CPU; no code in it is run.
+
+    Raises ValueError for a file that holds something else.
+    """
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise ValueError(f"{path}: expected a bare state dict (names to tensors), as the port saves one")
+    return dict(state)
+
+
+def from_port(state: State, dropout: float = 0.5) -> PortNetwork:
+    """The network of a port's state dict, with its weights; see `recognise` and `load_port_state`."""
+    return load_port_state(recognise(state, dropout), state)
+
+
+def recognise(state: State, dropout: float = 0.5) -> PortNetwork:
+    """The untrained network whose keys and shapes these are.
+
+    ResNet generators (any blocks, with or without dropout), U-Nets (any depth), PatchGANs (any layers) and
+    PixelGANs, with instance or batch norm, of any channels and filters. A U-Net's keys do not tell whether it
+    has dropout: `dropout` says (the port's pix2pix has 0.5, its CycleGAN none). ValueError for other keys.
+    """
+    state = _unwrapped(state)
+    if "model.1.weight" in state and any(".conv_block." in key for key in state):
+        return _resnet(state)
+    if {"model.model.0.weight", "model.model.3.weight"} <= state.keys():
+        return _unet(state, dropout)
+    if "net.0.weight" in state:
+        filters, channels = state["net.0.weight"].shape[:2]
+        return PixelDiscriminator(channels, filters, _normalisation(state, "net.3"))
+    if {"model.0.weight", "model.2.weight", "model.5.weight"} <= state.keys():
+        filters, channels = state["model.0.weight"].shape[:2]
+        return PatchDiscriminator(
+            channels, filters, len(_convolutions(state)) - 2, _normalisation(state, "model.3")
+        )
+    raise ValueError(
+        "not a network of the PyTorch port of pix2pix and CycleGAN (ResNet, U-Net, PatchGAN or PixelGAN): "
+        f"keys {', '.join(list(state)[:4]) or 'none'}, ..."
+    )
+
+
+def load_port_state(network: Network, state: State) -> Network:
+    """Fill the network with a port's weights, in place, and return it.
+
+    Strips the wrappers' prefixes; drops the running statistics that old files hold for instance norm. Raises
+    ValueError with every key that is missing, left over or of another shape; then nothing was changed.
+    """
+    theirs = _unwrapped(state)
+    own = network.state_dict()
+    mapped: dict[str, Tensor] = {}
+    wrong: list[str] = []
+    for key, port_key in port_keys(network).items():
+        if port_key in theirs:
+            value = theirs.pop(port_key)
+            mapped[key] = value
+            if value.shape != own[key].shape:
+                wrong.append(f"{port_key} is {tuple(value.shape)}, expected {tuple(own[key].shape)}")
+        elif key.endswith("num_batches_tracked"):  # files of torch < 0.4.1 lack it, and it only counts
+            mapped[key] = own[key]
+        else:
+            wrong.append(f"{port_key} is missing")
+    untracked = {
+        f"{port_name}.{statistic}"
+        for name, port_name in _port_names(network).items()
+        if isinstance(network.get_submodule(name), InstanceNorm2d)
+        for statistic in _RUNNING
+    }
+    wrong += [f"{key} is left over" for key in theirs if key not in untracked]
+    if wrong:
+        raise ValueError(f"the weights do not fit a {type(network).__name__}: {'; '.join(wrong)}")
+    network.load_state_dict(mapped)
+    return network
+
+
+def port_state(network: nn.Module) -> dict[str, Tensor]:
+    """The network's weights under the port's keys, as the port would save and load them."""
+    keys = port_keys(network)
+    return {keys[key]: value for key, value in network.state_dict().items()}
+
+
+def port_keys(network: nn.Module) -> dict[str, str]:
+    """Every key of our state dict and its name in the port; ValueError for a network that the port lacks."""
+    names = _port_names(network)
+    keys = {}
+    for key in network.state_dict():
+        name, _, entry = key.rpartition(".")
+        if name not in names:
+            raise ValueError(f"the port has no counterpart of {key} in a {type(network).__name__}")
+        keys[key] = f"{names[name]}.{entry}"
+    return keys
+
+
+def _port_names(network: nn.Module) -> dict[str, str]:
+    """Our modules' names and the port's: its places in nn.Sequential, activations and padding counted."""
+    if isinstance(network, ResnetGenerator):
+        return _resnet_names(network)
+    if isinstance(network, UNetGenerator):
+        return _unet_names(network)
+    if isinstance(network, PatchDiscriminator):
+        return _discriminator_names("model", len(network.layers))
+    if isinstance(network, PixelDiscriminator):
+        return _discriminator_names("net", len(network.layers))
+    raise ValueError(f"the port of pix2pix and CycleGAN has no {type(network).__name__}")
+
+
+def _resnet_names(network: ResnetGenerator) -> dict[str, str]:
+    names = {"stem.conv": "model.1", "stem.norm": "model.2"}  # 0: padding, 3: ReLU
+    place = 4
+    for number in range(len(network.down)):
+        names |= {f"down.{number}.conv": f"model.{place}", f"down.{number}.norm": f"model.{place + 1}"}
+        place += 3
+    for number, block in enumerate(network.body):
+        second = 6 if isinstance(block.dropout, nn.Dropout) else 5
+        theirs = f"model.{place}.conv_block"
+        names |= {f"body.{number}.conv1": f"{theirs}.1", f"body.{number}.norm1": f"{theirs}.2"}
+        names |= {
+            f"body.{number}.conv2": f"{theirs}.{second}",
+            f"body.{number}.norm2": f"{theirs}.{second + 1}",
+        }
+        place += 1
+    for number in range(len(network.up)):
+        names |= {f"up.{number}.conv": f"model.{place}", f"up.{number}.norm": f"model.{place + 1}"}
+        place += 3
+    return names | {"head": f"model.{place + 1}"}
+
+
+def _unet_names(network: UNetGenerator) -> dict[str, str]:
+    """Each level's block holds the next: the outermost at place 1, the others at place 3."""
+    innermost = len(network.down) - 1
+    names = {"down.0.conv": "model.model.0", "head": "model.model.3"}
+    block = "model.model.1.model"
+    for level in range(1, innermost):
+        step = innermost - level
+        names |= {f"down.{level}.conv": f"{block}.1", f"down.{level}.norm": f"{block}.2"}
+        names |= {f"up.{step}.conv": f"{block}.5", f"up.{step}.norm": f"{block}.6"}
+        block += ".3.model"
+    names[f"down.{innermost}.conv"] = f"{block}.1"
+    return names | {"up.0.conv": f"{block}.3", "up.0.norm": f"{block}.4"}
+
+
+def _discriminator_names(root: str, stages: int) -> dict[str, str]:
+    names = {"layers.0.conv": f"{root}.0"}
+    for number in range(1, stages):
+        names |= {
+            f"layers.{number}.conv": f"{root}.{3 * number - 1}",
+            f"layers.{number}.norm": f"{root}.{3 * number}",
+        }
+    return names | {"head": f"{root}.{3 * stages - 1}"}
+
+
+def _resnet(state: State) -> ResnetGenerator:
+    blocks = {int(found[1]) for key in state if (found := re.match(r"model\.(\d+)\.conv_block\.", key))}
+    filters, channels_in = state["model.1.weight"].shape[:2]
+    return ResnetGenerator(
+        channels_in,
+        state[_convolutions(state)[-1]].shape[0],
+        filters,
+        blocks=len(blocks),
+        downsamplings=(min(blocks) - 4) // 3,
+        normalisation=_normalisation(state, "model.2"),
+        # Dropout takes place 4 of a block, which moves the second convolution from 5 to 6.
+        dropout=f"model.{min(blocks)}.conv_block.5.weight" not in state,
+    )
+
+
+def _unet(state: State, dropout: float) -> UNetGenerator:
+    filters, channels_in = state["model.model.0.weight"].shape[:2]
+    channels_out = state["model.model.3.weight"].shape[1]
+    levels = 1 + sum(
+        re.fullmatch(r"model\.model\.1\.model(\.3\.model)*\.1\.weight", key) is not None for key in state
+    )
+    kind = _normalisation(state, "model.model.1.model.2")
+    return UNetGenerator(channels_in, channels_out, filters, levels, kind, dropout)
+
+
+def _normalisation(state: State, name: str) -> Normalisation:
+    """Of the layer with that name: only batch norm has both a weight and running statistics."""
+    if f"{name}.weight" not in state:
+        return "instance"
+    return "batch" if f"{name}.running_var" in state else "affine_instance"
+
+
+def _convolutions(state: State) -> list[str]:
+    """The keys of convolution weights, in the network's order: by the places in its nn.Sequential."""
+    convolutions = [key for key, value in state.items() if value.dim() == 4]
+    return sorted(convolutions, key=lambda key: [int(place) for place in re.findall(r"\d+", key)])
+
+
+def _unwrapped(state: State) -> dict[str, Tensor]:
+    """Without the prefixes of DataParallel and torch.compile."""
+    return {re.sub(r"^((module|_orig_mod)\.)+", "", key): value for key, value in state.items()}

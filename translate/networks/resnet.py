@@ -1,0 +1,97 @@
+"""The generator of CycleGAN: strided convolutions, residual blocks, upsampling (Johnson et al. 2016)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from translate.networks import blocks
+from translate.networks.blocks import Normalisation, Padding, Upsampling, named
+
+
+class ResnetGenerator(nn.Module):
+    """Images (batch, channels_in, height, width) to images (batch, channels_out, height, width) in [-1, 1].
+
+    A 7x7 convolution to f filters, `downsamplings` times a stride-2 one to twice as many, `blocks` residual
+    blocks, as many upsamplings back, a 7x7 convolution, tanh (Zhu et al. 2017, appendix 7.2). Height and
+    width are multiples of `stride`, and at least 2 * `stride`: reflection needs two pixels.
+    `upsampling="blur"` is CUT's anti-aliased network, whose downsampling blurs too. `dropout`: 0.5 in each
+    residual block. `padding` is that of the 7x7 convolutions and the residual blocks.
+    """
+
+    def __init__(
+        self,
+        channels_in: int,
+        channels_out: int,
+        filters: int = 64,
+        blocks: int = 9,
+        downsamplings: int = 2,
+        normalisation: Normalisation = "instance",
+        dropout: bool = False,
+        upsampling: Upsampling = "transposed",
+        padding: Padding = "reflect",
+    ) -> None:
+        super().__init__()
+        self.stride = 2**downsamplings
+        widths = [filters * 2**level for level in range(downsamplings + 1)]
+        narrower, wider = widths[:-1], widths[1:]
+        self.stem = _stage(_conv7(channels_in, filters, normalisation, padding), filters, normalisation)
+        self.down = nn.Sequential(
+            *(_down(*channels, normalisation, upsampling) for channels in zip(narrower, wider, strict=True))
+        )
+        self.body = nn.Sequential(
+            *(ResidualBlock(widths[-1], normalisation, dropout, padding) for _ in range(blocks))
+        )
+        self.up = nn.Sequential(
+            *(
+                _up(*channels, normalisation, upsampling)
+                for channels in zip(wider[::-1], narrower[::-1], strict=True)
+            )
+        )
+        self.head = _conv7(filters, channels_out, "none", padding)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return torch.tanh(self.head(self.up(self.body(self.down(self.stem(images))))))
+
+
+class ResidualBlock(nn.Module):
+    """x + norm(conv(dropout(relu(norm(conv(x))))))."""
+
+    def __init__(self, channels: int, normalisation: Normalisation, dropout: bool, padding: Padding) -> None:
+        super().__init__()
+        bias = blocks.needs_bias(normalisation)
+        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1, padding_mode=padding, bias=bias)
+        self.norm1 = blocks.normalisation(normalisation, channels)
+        self.relu = nn.ReLU()
+        self.dropout = nn.Dropout(0.5) if dropout else nn.Identity()
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, padding_mode=padding, bias=bias)
+        self.norm2 = blocks.normalisation(normalisation, channels)
+
+    def forward(self, features: Tensor) -> Tensor:
+        inner = self.dropout(self.relu(self.norm1(self.conv1(features))))
+        return features + self.norm2(self.conv2(inner))
+
+
+def _conv7(channels_in: int, channels_out: int, norm: Normalisation, padding: Padding) -> nn.Conv2d:
+    bias = blocks.needs_bias(norm)
+    return nn.Conv2d(channels_in, channels_out, 7, padding=3, padding_mode=padding, bias=bias)
+
+
+def _stage(conv: nn.Module, channels: int, norm: Normalisation) -> nn.Sequential:
+    # Not in place: a ReLU that writes into a normalisation's output costs autograd a copy.
+    return named(conv=conv, norm=blocks.normalisation(norm, channels), relu=nn.ReLU())
+
+
+def _down(channels_in: int, channels_out: int, norm: Normalisation, upsampling: Upsampling) -> nn.Sequential:
+    blurred = upsampling == "blur"
+    bias = blocks.needs_bias(norm)
+    conv = nn.Conv2d(channels_in, channels_out, 3, stride=1 if blurred else 2, padding=1, bias=bias)
+    stage = _stage(conv, channels_out, norm)
+    if blurred:
+        stage.append(blocks.BlurPool2d())
+    return stage
+
+
+def _up(channels_in: int, channels_out: int, norm: Normalisation, upsampling: Upsampling) -> nn.Sequential:
+    conv = blocks.upsampling_conv(upsampling, channels_in, channels_out, blocks.needs_bias(norm))
+    return _stage(conv, channels_out, norm)

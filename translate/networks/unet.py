@@ -1,0 +1,112 @@
+"""The generator of pix2pix: an encoder and a decoder of stride-2 convolutions, joined at every size."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from translate.networks import blocks
+from translate.networks.blocks import Normalisation, Upsampling, named
+
+DropoutPlacement = Literal["port", "paper"]
+
+
+class UNetGenerator(nn.Module):
+    """Images (batch, channels_in, height, width) to images (batch, channels_out, height, width) in [-1, 1].
+
+    `levels` halvings to f, 2f, 4f, 8f, 8f, ... filters and as many doublings, each fed the encoder's features
+    of its size too (Isola et al. 2017, appendix 6.1.1; 8 levels for 256 pixels, 7 for 128). Height and width
+    are multiples of `stride` = 2 ** levels, else ValueError. The first and the innermost encoder convolutions
+    are not normalised: at one pixel that would erase what they say.
+
+    `dropout` is the probability, `dropout_placement` where: "paper" on the first three decoder levels from
+    the inside, "port" (the widely used PyTorch one) on the `levels` - 5 levels after the innermost: none
+    below six levels. `upsampling="blur"` blurs on the way down too, as CUT's ResNet does.
+    """
+
+    def __init__(
+        self,
+        channels_in: int,
+        channels_out: int,
+        filters: int = 64,
+        levels: int = 8,
+        normalisation: Normalisation = "batch",
+        dropout: float = 0.5,
+        dropout_placement: DropoutPlacement = "port",
+        upsampling: Upsampling = "transposed",
+    ) -> None:
+        super().__init__()
+        if levels < 2:
+            raise ValueError(f"a U-Net needs at least 2 levels, not {levels}")
+        self.stride = 2**levels
+        widths = [filters * min(2**level, 8) for level in range(levels)]
+        unnormalised = {0, levels - 1}
+        self.down = nn.ModuleList(
+            _down(
+                channels, width, "none" if level in unnormalised else normalisation, normalisation, upsampling
+            )
+            for level, (channels, width) in enumerate(zip([channels_in, *widths], widths, strict=False))
+        )
+        dropped = range(3) if dropout_placement == "paper" else range(1, levels - 4)
+        self.up = nn.ModuleList(
+            _up(
+                # Beyond the innermost, the encoder's features come along.
+                widths[-1 - step] * (2 if step else 1),
+                widths[-2 - step],
+                normalisation,
+                dropout if step in dropped else 0.0,
+                upsampling,
+            )
+            for step in range(levels - 1)
+        )
+        self.head = blocks.upsampling_conv(upsampling, 2 * filters, channels_out, bias=True, kernel=4)
+
+    def forward(self, images: Tensor) -> Tensor:
+        self._check_size(images)
+        features = self.down[0](images)
+        encoded = []
+        for down in list(self.down)[1:]:
+            encoded.append(features)
+            features = down(F.leaky_relu(features, 0.2))
+        # Both originals hand the decoder features that an in-place LeakyReLU has changed; it sees the same
+        # without that, as relu(leaky_relu(x)) = relu(x).
+        features = F.relu(features)
+        for up in self.up:
+            features = torch.cat([encoded.pop(), up(features)], dim=1).relu_()
+        return torch.tanh(self.head(features))
+
+    def _check_size(self, images: Tensor) -> None:
+        height, width = images.shape[-2:]
+        if height % self.stride or width % self.stride:
+            raise ValueError(
+                f"a U-Net of {len(self.down)} levels takes heights and widths that are multiples of "
+                f"{self.stride}, not {height}x{width}: pad or resize the images, or use fewer levels"
+            )
+
+
+def _down(
+    channels_in: int, channels_out: int, after: Normalisation, norm: Normalisation, upsampling: Upsampling
+) -> nn.Sequential:
+    """A halving; `after` is the normalisation here, `norm` the network's, which decides on the bias."""
+    bias = blocks.needs_bias(norm)
+    layer = blocks.normalisation(after, channels_out)
+    if upsampling == "blur":
+        return named(
+            conv=nn.Conv2d(channels_in, channels_out, 3, padding=1, bias=bias),
+            blur=blocks.BlurPool2d(),
+            norm=layer,
+        )
+    return named(conv=nn.Conv2d(channels_in, channels_out, 4, stride=2, padding=1, bias=bias), norm=layer)
+
+
+def _up(
+    channels_in: int, channels_out: int, norm: Normalisation, dropout: float, upsampling: Upsampling
+) -> nn.Sequential:
+    conv = blocks.upsampling_conv(upsampling, channels_in, channels_out, blocks.needs_bias(norm), kernel=4)
+    layers = named(conv=conv, norm=blocks.normalisation(norm, channels_out))
+    if dropout:
+        layers.append(nn.Dropout(dropout))
+    return layers

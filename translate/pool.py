@@ -1,0 +1,39 @@
+"""The history of generated images that a discriminator is shown (Shrivastava et al. 2017, section 2.3)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class ImagePool(nn.Module):
+    """Keeps `capacity` generated images; once full, each newcomer is, with even odds, shown itself or traded for one kept.
+
+    Images, count and dice are tensors on the device, so an exchange needs no host and is captured and resumed with
+    the step. `capacity` 0 shows every newcomer itself.
+    """
+
+    images: Tensor
+    stored: Tensor
+
+    def __init__(self, capacity: int, channels: int, size: int) -> None:
+        super().__init__()
+        self.register_buffer("images", torch.zeros(capacity, channels, size, size))
+        self.register_buffer("stored", torch.zeros((), dtype=torch.long))
+
+    @torch.no_grad()
+    def exchange(self, newcomers: Tensor) -> Tensor:
+        """Images to show (batch, channels, size, size), as many as `newcomers`, which are kept in turn."""
+        if len(self.images) == 0:
+            return newcomers.detach()
+        return torch.cat([self._exchange_one(image) for image in newcomers.detach().to(self.images.dtype).split(1)])
+
+    def _exchange_one(self, newcomer: Tensor) -> Tensor:
+        capacity = len(self.images)
+        full = self.stored >= capacity
+        trade = full & (torch.rand((), device=newcomer.device) < 0.5)
+        slot = torch.where(full, torch.randint(capacity, (), device=newcomer.device), self.stored).reshape(1)
+        kept = self.images.index_select(0, slot)
+        self.images.index_copy_(0, slot, torch.where(full & ~trade, kept, newcomer))
+        self.stored.copy_((self.stored + 1).clamp(max=capacity))
+        return torch.where(trade, kept, newcomer)

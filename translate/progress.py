@@ -1,0 +1,204 @@
+"""How far a long job is: a live bar on a terminal, a plain line every ten seconds in a log file.
+
+with Progress(total=10_000, unit="step", label="pix2pix") as progress:
+    for step in range(10_000):
+        ...
+        progress.advance(images=16, text="generator 1.23")
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, Self, TextIO
+
+_SECONDS_BETWEEN_LINES = 10.0
+_RATE_SECONDS = 30.0  # long enough to be steady, short enough to forget the first, slow steps
+
+
+class Progress:
+    """Counts to `total`, beginning at `done` where a job goes on; on stderr, or nowhere with `quiet`.
+
+    Rate and time left are those of the last half minute.
+    """
+
+    def __init__(
+        self,
+        total: int,
+        *,
+        unit: Literal["step", "image"],
+        label: str,
+        done: int = 0,
+        quiet: bool = False,
+        stream: TextIO | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._total, self._unit, self._label, self._done = total, unit, label, done
+        self._quiet, self._stream, self._clock = quiet, stream or sys.stderr, clock
+        self._images: int | None = None
+        self._text = ""
+
+    def __enter__(self) -> Self:
+        self._began = self._clock()
+        self._recent = deque([(self._began, self._done, 0)])
+        self._display = _display(self._quiet, self._stream, self._clock)
+        self._display.open(self._state())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._display.close(self._state(), self._clock() - self._began)
+
+    def advance(self, n: int = 1, text: str | None = None, images: int | None = None) -> None:
+        """`n` more are done. `text` replaces what stands at the end of the line; None leaves it.
+        `images`, how many images these took, turns the rate into images per second."""
+        self._done += n
+        self._text = self._text if text is None else text
+        if images is not None:
+            self._images = (self._images or 0) + images
+        now = self._clock()
+        if now > self._recent[-1][0]:
+            self._recent.append((now, self._done, self._images or 0))
+        while len(self._recent) > 2 and self._recent[1][0] <= now - _RATE_SECONDS:
+            self._recent.popleft()
+        self._display.show(self._state())
+
+    def _state(self) -> State:
+        """What to show now, in words."""
+        (began, done_then, images_then), (now, done_now, images_now) = self._recent[0], self._recent[-1]
+        seconds = now - began
+        per_second = (done_now - done_then) / seconds if seconds else 0.0
+        left = _clock_time((self._total - self._done) / per_second) if per_second else ""
+        if self._images is None:
+            rate, what = per_second, f"{self._unit}s"
+        else:
+            rate, what = (images_now - images_then) / seconds if seconds else 0.0, "images"
+        return State(
+            label=self._label,
+            done=self._done,
+            total=self._total,
+            unit=f"{self._unit}s",
+            rate=f"{rate:.3g} {what}/s" if rate else "",
+            left=f"{left} left" if left and self._done < self._total else "",
+            text=self._text,
+        )
+
+
+@dataclass(frozen=True)
+class State:
+    """One moment of a job; empty strings for what is not known."""
+
+    label: str
+    done: int
+    total: int
+    unit: str
+    rate: str
+    left: str
+    text: str
+
+    def line(self, *more: str) -> str:
+        percent = f"{100 * self.done // self.total} %" if self.total else ""
+        parts = [
+            f"{self.label}: {self.done}/{self.total} {self.unit}",
+            percent,
+            self.rate,
+            self.left,
+            *more,
+            self.text,
+        ]
+        return ", ".join(part for part in parts if part)
+
+
+class _Display(Protocol):
+    def open(self, state: State) -> None: ...
+
+    def show(self, state: State) -> None: ...
+
+    def close(self, state: State, seconds: float) -> None: ...
+
+
+class _Nothing:
+    def open(self, state: State) -> None: ...
+
+    def show(self, state: State) -> None: ...
+
+    def close(self, state: State, seconds: float) -> None: ...
+
+
+class _Lines:
+    """For log files: at most a line every ten seconds, and one at the end."""
+
+    def __init__(self, stream: TextIO, clock: Callable[[], float]) -> None:
+        self._stream, self._clock = stream, clock
+
+    def open(self, state: State) -> None:
+        self._last = self._clock()
+
+    def show(self, state: State) -> None:
+        if self._clock() - self._last >= _SECONDS_BETWEEN_LINES:
+            self._last = self._clock()
+            print(state.line(), file=self._stream, flush=True)
+
+    def close(self, state: State, seconds: float) -> None:
+        end = "done in" if state.done >= state.total else "stopped after"
+        print(state.line(f"{end} {_clock_time(seconds)}"), file=self._stream, flush=True)
+
+
+class _Bar:
+    """For terminals; what is printed meanwhile appears above it."""
+
+    def __init__(self, stream: TextIO) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, TaskProgressColumn, TextColumn
+        from rich.progress import Progress as RichProgress
+
+        self._bar: Any = RichProgress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[count]}", markup=False),
+            TextColumn("{task.fields[rate]}", markup=False, style="cyan"),
+            TextColumn("{task.fields[left]}", markup=False, style="magenta"),
+            TextColumn("{task.fields[text]}", markup=False, style="dim"),
+            console=Console(file=stream),
+            refresh_per_second=5,
+        )
+
+    def open(self, state: State) -> None:
+        self._bar.start()
+        self._task = self._bar.add_task(state.label, total=state.total, **self._columns(state))
+
+    def show(self, state: State) -> None:
+        self._bar.update(self._task, **self._columns(state))
+
+    def close(self, state: State, seconds: float) -> None:
+        self._bar.update(self._task, **{**self._columns(state), "left": f"in {_clock_time(seconds)}"})
+        self._bar.stop()
+
+    @staticmethod
+    def _columns(state: State) -> dict[str, Any]:
+        count = f"{state.done}/{state.total} {state.unit}"
+        return {
+            "completed": state.done,
+            "count": count,
+            "rate": state.rate,
+            "left": state.left,
+            "text": state.text,
+        }
+
+
+def _display(quiet: bool, stream: TextIO, clock: Callable[[], float]) -> _Display:
+    if quiet:
+        return _Nothing()
+    plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb" or not stream.isatty()
+    return _Lines(stream, clock) if plain else _Bar(stream)
+
+
+def _clock_time(seconds: float) -> str:
+    """3:07, 2:03:07."""
+    minutes, second = divmod(round(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"

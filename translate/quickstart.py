@@ -1,0 +1,58 @@
+"""The main job in a few minutes on data that is rendered on the spot: train, convert a folder, hold it to the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from translate.converting.folder import convert_folder, plan
+from translate.data.images import read, to_float, with_channels
+from translate.metrics import apply_affine_colour, fit_affine_colour, l1, psnr, ssim
+from translate.recipe import load_recipe
+from translate.run import load, open_data, train
+from translate.tracking import save_grid
+
+RECIPES = {"cyclegan": "quickstart", "pix2pix": "quickstart-pix2pix"}
+
+
+def quickstart(method: str, out: Path, device: str, tell: Callable[[str], None]) -> dict[str, dict[str, float]]:
+    """Trains `method` on `shapes`, converts its test folder into out/converted, and prints how far that is from
+    the true translation, beside the untouched input and the best colour map (fitted on this very truth).
+
+    Returns the measures by row of the table. Raises ConfigurationError where `out` holds an earlier quickstart.
+    """
+    recipe = load_recipe(RECIPES[method])
+    run = train(recipe, "shapes", out=out / "run", device=device, tracking="disabled")
+    converter = load(run, device=device)
+    test = open_data(recipe.model_copy(update={"data": recipe.data.model_copy(update={"set": "shapes"})})).folder
+    to = test.domains[1]
+    inputs = test.root / "testA"
+    convert_folder(converter, plan(inputs, out / "converted"), converter.target(to), overwrite=True)
+    before, after, truth = (_images(folder) for folder in (inputs, out / "converted", test.root / "testB"))
+    mapped = apply_affine_colour(before, fit_affine_colour(before, truth)).clamp(-1, 1)
+    rows = {
+        "untouched input": _measure(before, truth),
+        "best colour map": _measure(mapped, truth),
+        f"{method} to {to}": _measure(after, truth),
+    }
+    tell(f"{'':24}{'L1 (0-1)':>10}{'PSNR, dB':>10}{'SSIM':>8}   on {len(truth)} test images")
+    for name, measures in rows.items():
+        tell(f"{name:24}{measures['l1']:10.4f}{measures['psnr']:10.2f}{measures['ssim']:8.3f}")
+    grid = out / "comparison.png"
+    save_grid(grid, {test.domains[0]: before[:8], f"converted to {to}": after[:8], f"true {to}": truth[:8]})
+    tell(f"look at {grid} and {run / 'report.html'}")
+    return rows
+
+
+def _images(folder: Path) -> Tensor:
+    """Every image of a flat folder, by name, (images, 3, height, width) in [-1, 1]."""
+    arrays = [with_channels(read(path), 3) for path in sorted(folder.iterdir())]
+    return to_float(torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2))
+
+
+def _measure(images: Tensor, truth: Tensor) -> dict[str, float]:
+    return {"l1": float(l1(images, truth)), "psnr": float(psnr(images, truth)), "ssim": float(ssim(images, truth))}

@@ -1,0 +1,271 @@
+"""Recipes: strict, typed settings of a whole training run, as YAML outside and JSON inside checkpoints."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args
+
+import yaml
+from pydantic import Field, SerializeAsAny, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+
+from translate.data.augment import Augmentation
+from translate.engine import Precision
+from translate.errors import ConfigurationError
+from translate.models import MODELS
+from translate.optim import Schedule
+from translate.settings import Settings
+from translate.shipped import shipped
+from translate.yaml_reader import KeyPath, read_yaml, read_yaml_value
+
+
+if TYPE_CHECKING:
+    ModelSettings = Settings
+else:
+    ModelSettings = Annotated[
+        Union[tuple(model.Config for model in MODELS.values())],  # noqa: UP007
+        Field(discriminator="name"),
+    ]
+
+
+class ShapesSettings(Settings):
+    """The procedural set `shapes`: two styles of the same scenes, so that the true translation is known."""
+
+    styles: tuple[str, str] = ("flat", "outlined")
+    train: int = Field(400, ge=1)
+    """Training images per style."""
+    test: int = Field(64, ge=1)
+    seed: int = 0
+
+
+class DataSettings(Settings):
+    """Which images, and how they become batches."""
+
+    set: str | None = None
+    """Name of a data set or path of a folder; `--data` overrides it."""
+    layout: Literal["auto", "paired", "unpaired"] = "auto"
+    """`unpaired` reads two folders with equal file names as unpaired all the same."""
+    direction: Literal["AtoB", "BtoA"] | None = None
+    """Pairs only: which half is the input; null takes the data set's own, else AtoB."""
+    domains: tuple[str, str] | None = None
+    """Names of the two domains; null takes the data set's or the folders'."""
+    channels: Literal[1, 3, 4] = 3
+    size: int = Field(256, ge=8, le=4096)
+    """Side in pixels of the square crops that are trained on."""
+    load_size: int | None = Field(None, ge=8)
+    """Side that images are resized to before the crop; null takes the published proportion 286/256 of `size`."""
+    resize: Literal["square", "short_side", "none"] = "square"
+    """`square` stretches, as published; `short_side` keeps the proportions; `none` crops the image as it is."""
+    flip: bool = True
+    augment: tuple[Augmentation, ...] = ()
+    """More augmentation, through albumentations; pairs share geometry and never photometry."""
+    workers: int = Field(2, ge=0, le=256)
+    """Threads that decode ahead; 0 decodes in the training thread. Batches are the same whatever the number."""
+    cache_gb: float = Field(4.0, ge=0)
+    """Decoded images kept in memory up to this size; the others are decoded again when they come up."""
+    shapes: ShapesSettings = ShapesSettings()
+    """For the procedural set `shapes` only."""
+
+    @property
+    def loaded_size(self) -> int:
+        return self.load_size or round(self.size * 286 / 256)
+
+    @model_validator(mode="after")
+    def _crop_fits(self) -> DataSettings:
+        if self.resize != "none" and self.loaded_size < self.size:
+            raise ValueError(f"load_size {self.loaded_size} is smaller than size {self.size}: no crop fits")
+        return self
+
+
+class TrainingSettings(Settings):
+    """How long, how fast, and what is kept."""
+
+    steps: int | None = Field(None, ge=1)
+    epochs: float | None = Field(None, gt=0)
+    """Exactly one of `steps` and `epochs`; an epoch is one pass over the larger domain."""
+    batch_size: int = Field(1, ge=1)
+    accumulate: int = Field(1, ge=1)
+    """Parts that a batch is split into, whose gradients are averaged: less memory, the same step."""
+    seed: int = 0
+    optimizer: Literal["adam", "rmsprop"] = "adam"
+    lr: float = Field(2e-4, gt=0)
+    network_lr: dict[str, float] = {}
+    """Learning rates of single networks by name, e.g. {discriminator: 4e-4}; the others use `lr`."""
+    betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.5, 0.999)
+    weight_decay: float = Field(0.0, ge=0)
+    schedule: Schedule = "linear"
+    decay_from: float = Field(0.5, ge=0, le=1)
+    """Share of all steps at full learning rate before a linear or cosine decay."""
+    ema: float | None = Field(None, gt=0, lt=1)
+    """Decay of the moving average of the generators' weights, which then converts; null keeps none."""
+    precision: Precision = "auto"
+    log_every: int = Field(50, ge=1)
+    sample_every: int = Field(1000, ge=1)
+    validate_every: int = Field(1000, ge=1)
+    validation_images: int = Field(64, ge=1)
+    """Test images measured against the truth, where a set knows it."""
+    checkpoint_every: int = Field(1000, ge=1)
+    keep: int = Field(3, ge=1)
+    """Newest checkpoints kept, beside the best."""
+
+    @model_validator(mode="after")
+    def _one_length(self) -> TrainingSettings:
+        if (self.steps is None) == (self.epochs is None):
+            raise ValueError("give exactly one of steps and epochs (set the other to null)")
+        return self
+
+
+class Recipe(Settings):
+    """A whole training run as one value."""
+
+    name: str
+    summary: str = ""
+    model: SerializeAsAny[ModelSettings]
+    """`name` is a key of `MODELS`; the rest is that model's Config."""
+    data: DataSettings = DataSettings()
+    training: TrainingSettings
+
+    def to_json(self) -> dict[str, Any]:
+        return self.model_dump(mode="json")
+
+    def to_yaml(self) -> str:
+        return yaml.safe_dump(self.to_json(), sort_keys=False, allow_unicode=True, width=100)
+
+
+def recipe_names() -> list[str]:
+    """Names of the recipes that ship with the package."""
+    return sorted(path.stem for path in shipped("recipes").glob("*.yaml"))
+
+
+def load_recipe(name_or_path: str, overrides: Iterable[str] = ()) -> Recipe:
+    """A shipped recipe by name, or a YAML file by path, with `section.key=value` overrides applied.
+
+    A recipe may stand on another: `base: NAME` takes that one's values where its own are silent.
+    Raises ConfigurationError naming file, line and key, what was expected, and the nearest known key.
+    """
+    path = _recipe_path(name_or_path)
+    values, lines = _read(path)
+    for override in overrides:
+        _override(values, override)
+    return parse_recipe(values, str(path), lines)
+
+
+def parse_recipe(values: dict[str, Any], source: str, lines: Mapping[KeyPath, int] | None = None) -> Recipe:
+    """Typed settings from plain values. Raises ConfigurationError with one line per mistake."""
+    try:
+        # Through JSON, so that strictness still takes a list for a tuple, and a whole number for a float.
+        return Recipe.model_validate_json(json.dumps(values))
+    except ValidationError as error:
+        mistakes = [_explain(mistake, values, lines or {}) for mistake in error.errors()]
+        raise ConfigurationError("\n".join(f"{source}: {mistake}" for mistake in mistakes)) from error
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """`; did you mean 'x'?`, or the known words where none is near."""
+    known = list(known)
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    return f"; did you mean '{close[0]}'?" if close else f"; known: {', '.join(known)}"
+
+
+def _recipe_path(name_or_path: str) -> Path:
+    if name_or_path in recipe_names():
+        return shipped("recipes") / f"{name_or_path}.yaml"
+    path = Path(name_or_path)
+    if path.is_file():
+        return path
+    hint = nearest(name_or_path, recipe_names())
+    raise ConfigurationError(f"no recipe '{name_or_path}', neither by name nor as a file{hint}")
+
+
+def _read(path: Path, seen: tuple[Path, ...] = ()) -> tuple[dict[str, Any], dict[KeyPath, int]]:
+    try:
+        values, lines = read_yaml(path.read_text(encoding="utf-8"), str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path}: cannot be read as a recipe ({error})") from error
+    base = values.pop("base", None)
+    values.setdefault("name", path.stem)
+    if base is None:
+        return values, lines
+    base_path = _recipe_path(str(base))
+    if base_path in (path, *seen):
+        raise ConfigurationError(f"{path}: recipes stand on each other in a circle ({base})")
+    return _merged(_read(base_path, (*seen, path))[0], values), lines
+
+
+def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """`above` over `below`, section by section; a section of another kind replaces the one below whole."""
+    merged = dict(below)
+    for key, value in above.items():
+        under = merged.get(key)
+        both = isinstance(value, dict) and isinstance(under, dict)
+        same_kind = both and all(value.get(tag, under.get(tag)) == under.get(tag) for tag in ("kind",))
+        merged[key] = _merged(under, value) if both and same_kind else value
+    training = above.get("training", {})
+    if isinstance(training, dict) and isinstance(merged.get("training"), dict):
+        _one_length(merged["training"], training)
+    return merged
+
+
+def _override(values: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    path = key.strip().split(".")
+    if not equals or not all(path):
+        raise ConfigurationError(f"--set {override}: expected section.key=value, e.g. training.lr=1e-4")
+    section = values
+    for name in path[:-1]:
+        if not isinstance(section.setdefault(name, {}), dict):
+            raise ConfigurationError(f"--set {override}: '{name}' is a value, not a section")
+        section = section[name]
+    section[path[-1]] = read_yaml_value(text)
+    if path[0] == "training":
+        _one_length(section, {path[-1]: section[path[-1]]})
+
+
+def _one_length(training: dict[str, Any], given: dict[str, Any]) -> None:
+    """A length given above in one unit takes the place of one given below in the other."""
+    for unit, other in (("steps", "epochs"), ("epochs", "steps")):
+        if given.get(unit) is not None and given.get(other) is None:
+            training[other] = None
+
+
+def _explain(mistake: ErrorDetails, values: dict[str, Any], lines: Mapping[KeyPath, int]) -> str:
+    path = _path_in(values, mistake["loc"])
+    key = ".".join(map(str, path))
+    line = f"line {lines[path]}: " if path in lines else ""
+    if mistake["type"] == "extra_forbidden":
+        return f"{line}unknown key '{key}'{nearest(key, known_keys(Recipe))}"
+    if mistake["type"] in ("union_tag_invalid", "union_tag_not_found"):
+        tag = mistake["ctx"]["discriminator"].strip("'")
+        given = mistake["ctx"].get("tag", "missing")
+        expected = [word.strip(" '") for word in mistake["ctx"].get("expected_tags", "").split(",") if word]
+        return f"{line}'{key}.{tag}' is {given}{nearest(given, expected or MODELS)}"
+    message = mistake["msg"].removeprefix("Value error, ")
+    given = "" if isinstance(mistake["input"], dict) else f", got {json.dumps(mistake['input'])}"
+    return f"{line}'{key}': {message[0].lower()}{message[1:]}{given}"
+
+
+def _path_in(values: Any, location: tuple[str | int, ...]) -> KeyPath:
+    """pydantic's location without the names of union members, which stand in no file."""
+    path: list[str | int] = []
+    for position, name in enumerate(location):
+        inside = isinstance(values, dict) and name in values
+        tagged = isinstance(values, dict) and name in (values.get("name"), values.get("kind"))
+        if tagged and not inside and position + 1 < len(location):
+            continue
+        path.append(name)
+        listed = isinstance(values, list) and isinstance(name, int) and name < len(values)
+        values = values[name] if inside or listed else None
+    return tuple(path)
+
+
+def known_keys(settings: Any, prefix: str = "") -> list[str]:
+    """Every dotted key that a recipe may have."""
+    if isinstance(settings, type) and issubclass(settings, Settings):
+        keys = []
+        for name, field in settings.model_fields.items():
+            keys += [prefix + name, *known_keys(field.annotation, f"{prefix}{name}.")]
+        return list(dict.fromkeys(keys))
+    return list(dict.fromkeys(key for part in get_args(settings) for key in known_keys(part, prefix)))

@@ -1,0 +1,140 @@
+"""The page: every word from a run is escaped, and a policy in its head forbids scripts and the network."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from html import escape
+from typing import Any
+
+import yaml
+
+from translate.report.charts import chart, curves_by_chart
+from translate.report.pictures import Sample
+from translate.report.style import STYLE
+
+_HEAD = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta http-equiv="Content-Security-Policy"
+ content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
+"""
+
+
+def page(
+    *,
+    name: str,
+    recipe: str,
+    rows: Sequence[Mapping[str, Any]],
+    summary: Mapping[str, Mapping[str, Any]],
+    samples: Sequence[Sample],
+) -> str:
+    """The whole HTML document of a run."""
+    sections = [
+        _header(name, recipe, rows),
+        _section("Validation", _table(summary) if summary else ""),
+        _section("Samples", _figures(samples) if samples else "<p class='note'>No sample was saved.</p>"),
+        _section("Curves", _charts(rows) if rows else "<p class='note'>No metric was logged.</p>"),
+        _section(
+            "Recipe",
+            f"<details><summary>recipe.yaml</summary><pre>{escape(recipe)}</pre></details>" if recipe else "",
+        ),
+    ]
+    body = "\n".join(section for section in sections if section)
+    return (
+        f"{_HEAD}<title>{escape(name)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n{body}\n"
+        f"<footer>Made by translate from the files in the run folder.</footer>\n</main>\n</body>\n</html>\n"
+    )
+
+
+def _section(title: str, content: str) -> str:
+    return f"<section><h2>{title}</h2>{content}</section>" if content else ""
+
+
+def _header(name: str, recipe: str, rows: Sequence[Mapping[str, Any]]) -> str:
+    facts = [*_recipe_facts(recipe), *_row_facts(rows)]
+    cells = "".join(f"<div><dt>{escape(label)}</dt><dd>{escape(value)}</dd></div>" for label, value in facts)
+    return f"<header><p class='kind'>Training report</p><h1>{escape(name)}</h1><dl>{cells}</dl></header>"
+
+
+def _recipe_facts(recipe: str) -> list[tuple[str, str]]:
+    """The plain settings at the top of the recipe: its method, seed and the like."""
+    try:
+        settings = yaml.safe_load(recipe)
+    except (yaml.YAMLError, RecursionError):
+        return []
+    if not isinstance(settings, dict):
+        return []
+    plain = [
+        (str(key), str(value)) for key, value in settings.items() if isinstance(value, str | int | float)
+    ]
+    return [(key.replace("_", " "), value) for key, value in plain if len(value) <= 80][:8]
+
+
+def _row_facts(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    if not rows:
+        return []
+    facts = [("last step", f"{rows[-1]['step']:,}")]
+    times = [
+        row["time"] for row in rows if isinstance(row.get("time"), int | float) and math.isfinite(row["time"])
+    ]
+    if times:
+        facts.append(("first row", f"{datetime.fromtimestamp(times[0], UTC):%Y-%m-%d %H:%M} UTC"))
+        facts.append(("first to last row", _duration(times[-1] - times[0])))
+    return facts
+
+
+def _duration(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    if minutes < 1:
+        return f"{seconds:.0f} s"
+    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"
+
+
+def _table(summary: Mapping[str, Mapping[str, Any]]) -> str:
+    body = "".join(_row(name, entry.get("value"), entry.get("baseline")) for name, entry in summary.items())
+    head = "<tr><th>measure</th><th>this run</th><th>baseline</th><th>change</th></tr>"
+    return f"<div class='card scroll'><table><thead>{head}</thead><tbody>{body}</tbody></table></div>"
+
+
+def _row(name: str, value: Any, baseline: Any) -> str:
+    change = ""
+    if _is_number(value) and _is_number(baseline) and baseline:
+        change = f"{100 * (value - baseline) / abs(baseline):+.1f} %".replace("-", "−")
+    return (
+        f"<tr><th>{escape(name)}</th><td><b>{_cell(value)}</b></td><td>{_cell(baseline)}</td>"
+        f"<td class='soft'>{change or '–'}</td></tr>"
+    )
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.5g}" if _is_number(value) else escape(str(value))
+
+
+def _figures(samples: Sequence[Sample]) -> str:
+    return f"<div class='samples'>{''.join(map(_figure, samples))}</div>"
+
+
+def _figure(sample: Sample) -> str:
+    caption = f"<figcaption>step {sample.step:,}</figcaption>"
+    if sample.data is None:
+        picture = f"<p class='note'>{escape(sample.file)} cannot be read.</p>"
+    else:
+        size = f'width="{sample.width}" height="{sample.height}"'
+        picture = f'<img src="{sample.data}" {size} alt="samples at step {sample.step}">'
+    return f"<figure class='card'>{caption}{picture}</figure>"
+
+
+def _charts(rows: Sequence[Mapping[str, Any]]) -> str:
+    charts = "".join(chart(title, curves) for title, curves in curves_by_chart(rows))
+    return f"<div class='charts'>{charts}</div>"

@@ -1,0 +1,86 @@
+"""What a training run is between two steps, as named tensors: enough to go on as if it had never stopped.
+
+The order of data and every die are pure functions of seed and step, so there is no random state to keep.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from translate.errors import TranslateError
+from translate.trainer import Trainer
+
+
+def network_weights(trainer: Trainer) -> dict[str, Tensor]:
+    """The weights that are learnt: everything in the model that belongs to a network with an optimizer."""
+    return {key: value for key, value in trainer.model.state_dict().items() if _is_learnt(trainer, key)}
+
+
+def training_state(trainer: Trainer) -> dict[str, Tensor]:
+    """All else that moves: image pools, optimizers' moments, losses summed since they were last read."""
+    state = {f"model/{key}": value for key, value in trainer.model.state_dict().items() if not _is_learnt(trainer, key)}
+    for name, optimizer in trainer.optimizers.items():
+        for index, moments in optimizer.state_dict()["state"].items():
+            for key, value in moments.items():
+                state[f"optimizer/{name}/{index}/{key}"] = torch.as_tensor(value)
+    for key, total in trainer.sums.items():
+        state[f"sum/{key}"] = total
+        state[f"count/{key}"] = torch.tensor(trainer.counts[key])
+    if trainer.average:
+        state["average/updates"] = torch.tensor(trainer.average.updates)
+    return state
+
+
+def restore(
+    trainer: Trainer, step: int, weights: dict[str, Tensor], average: dict[str, Tensor], state: dict[str, Tensor]
+) -> None:
+    """Puts the trainer where `network_weights`, the average and `training_state` were taken.
+
+    Raises TranslateError where keys or shapes belong to another model.
+    """
+    load_weights(trainer.model, {**weights, **_below("model/", state)})
+    for name, optimizer in trainer.optimizers.items():
+        _restore_optimizer(optimizer, _below(f"optimizer/{name}/", state))
+    trainer.sums = {key: value.to(trainer.engine.device) for key, value in _below("sum/", state).items()}
+    trainer.counts = {key: int(value) for key, value in _below("count/", state).items()}
+    if trainer.average:
+        trainer.average.updates = int(state["average/updates"])
+        for key, value in trainer.average.values.items():
+            value.copy_(average[key])
+    trainer.steps = step
+
+
+def load_weights(model: nn.Module, weights: dict[str, Tensor]) -> None:
+    """Fills every parameter. Raises TranslateError naming the first keys or shapes that do not fit."""
+    absent = [name for name, _ in model.named_parameters() if name not in weights]
+    if absent:
+        raise TranslateError(f"the checkpoint was made by another model: it lacks {', '.join(absent[:6])}")
+    try:
+        # What is no parameter, e.g. an image pool, may be left as it is.
+        model.load_state_dict({**model.state_dict(), **weights})
+    except RuntimeError as error:
+        reasons = "\n".join(str(error).splitlines()[:6])
+        raise TranslateError(f"the checkpoint was made by another model:\n{reasons}") from error
+
+
+def _restore_optimizer(optimizer: Optimizer, state: dict[str, Tensor]) -> None:
+    moments: dict[int, dict[str, Tensor]] = {}
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+    for path, value in state.items():
+        index, key = path.split("/")
+        weight = weights[int(index)]
+        # A fused optimizer walks weight and moments side by side in memory: their strides must agree.
+        if value.shape == weight.shape and value.dim():
+            value = torch.empty_like(weight).copy_(value)
+        moments.setdefault(int(index), {})[key] = value
+    optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def _is_learnt(trainer: Trainer, key: str) -> bool:
+    return key.startswith(tuple(f"{name}." for name in trainer.optimizers))
+
+
+def _below(prefix: str, state: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}

@@ -1,0 +1,9 @@
+"""The base of every typed setting: frozen, strict, and closed to unknown keys."""
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Settings(BaseModel):
+    """Settings are values: made once, never changed; an unknown key or a wrong type is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)

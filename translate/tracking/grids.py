@@ -1,0 +1,76 @@
+"""Sample grids: what a model paints, as one picture to look at."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+_GUTTER = 6
+_SMALLEST_FONT, _LARGEST_FONT = 14, 40
+_WHITE, _INK = (255, 255, 255), (40, 40, 40)
+
+
+def save_grid(path: Path, columns: Mapping[str, Tensor]) -> None:
+    """Write a PNG: one column per caption, one row per image of the batch, on white; whole or not at all.
+
+    `columns`: images (batch, channels, height, width) in [-1, 1]; the batch is equal, sizes may differ.
+    One channel is grey, three are RGB, of more the first three are shown, of two the first.
+    Raises ValueError where there is no column or no image, or the batches differ.
+    """
+    batches = {caption: len(images) for caption, images in columns.items()}
+    if len(set(batches.values())) != 1 or 0 in batches.values():
+        raise ValueError(f"a grid is made of columns with one image per row each, got {batches}")
+
+    pictures = {caption: _pictures(images) for caption, images in columns.items()}
+    # Large enough to be read where the grid is shown smaller than it is.
+    font_size = min(
+        max(max(column[0].width for column in pictures.values()) // 12, _SMALLEST_FONT), _LARGEST_FONT
+    )
+    font = ImageFont.load_default(font_size)
+    widths = [
+        max(int(font.getlength(caption)) + 1, *(picture.width for picture in column))
+        for caption, column in pictures.items()
+    ]
+    heights = [max(picture.height for picture in row) for row in zip(*pictures.values(), strict=True)]
+    lefts = _starts(_GUTTER, widths)
+    tops = _starts(_GUTTER + font_size + _GUTTER, heights)
+
+    grid = Image.new("RGB", (lefts[-1], tops[-1]), _WHITE)
+    draw = ImageDraw.Draw(grid)
+    for (caption, column), left in zip(pictures.items(), lefts, strict=False):
+        draw.text((left, _GUTTER // 2), caption, fill=_INK, font=font)
+        for picture, top in zip(column, tops, strict=False):
+            grid.paste(picture, (left, top))
+    _save(grid, path)
+
+
+def _pictures(images: Tensor) -> list[Image.Image]:
+    """(batch, channels, height, width) in [-1, 1] as RGB pictures."""
+    from translate.data.images import to_pixels
+
+    shown = images.detach().float().cpu()
+    shown = shown[:, :3] if shown.shape[1] >= 3 else shown[:, :1].expand(-1, 3, -1, -1)
+    pixels = to_pixels(shown).permute(0, 2, 3, 1).numpy()
+    return [Image.fromarray(picture) for picture in pixels]
+
+
+def _starts(first: int, sizes: list[int]) -> list[int]:
+    """Where each of `sizes` begins, and the end of all, a gutter after each."""
+    starts = [first]
+    for size in sizes:
+        starts.append(starts[-1] + size + _GUTTER)
+    return starts
+
+
+def _save(grid: Image.Image, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}")
+    try:
+        grid.save(temporary, format="PNG")
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,54 @@
+"""Opening the tracker of a run: what is wanted, what can be had."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from translate.tracking.trackers import NoTracker, Tracker
+from translate.tracking.wandb_login import Mode, wanted_mode
+from translate.tracking.wandb_tracker import WandbTracker, reason, warn
+
+TrackingMode = Literal["auto", "online", "offline", "disabled"]
+_INSTEAD = {
+    "online": "Tracking offline instead; `wandb sync` uploads the run later.",
+    "offline": "Training goes on without it; metrics.jsonl has every number.",
+}
+
+
+def open_tracker(
+    mode: TrackingMode,
+    *,
+    folder: Path,
+    name: str,
+    config: dict[str, Any],
+    run_id: str,
+    project: str = "translate",
+    job_type: str = "train",
+) -> Tracker:
+    """The tracker of the run in `folder`; within 30 seconds, whatever the network does.
+
+    `auto` does what WANDB_MODE or `wandb offline` said; else it is online where `wandb login` left a key or
+    WANDB_API_KEY holds one, disabled elsewhere. A resumed run gives its old `run_id` and goes on there.
+    What wandb cannot do is said once, on stderr, and done without: online becomes offline, offline disabled.
+    Raises ConfigurationError where WANDB_MODE is no mode.
+    """
+    wanted = wanted_mode() if mode == "auto" else mode
+    if wanted == "disabled":
+        return NoTracker()
+
+    attempts: list[Mode] = ["online", "offline"] if wanted == "online" else ["offline"]
+    for attempt in attempts:
+        try:
+            return WandbTracker.start(
+                attempt,
+                folder=folder,
+                name=name,
+                config=config,
+                run_id=run_id,
+                project=project,
+                job_type=job_type,
+            )
+        except Exception as error:  # wandb raises errors of many kinds, none of them worth a training run
+            warn(f"Weights & Biases cannot track {attempt}: {reason(error)}. {_INSTEAD[attempt]}")
+    return NoTracker()

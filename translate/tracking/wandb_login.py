@@ -1,0 +1,71 @@
+"""Whether Weights & Biases is wanted, read from what its commands left: no import of it and no network."""
+
+from __future__ import annotations
+
+import configparser
+import netrc
+import os
+from typing import Literal
+from urllib.parse import urlsplit
+
+from translate.errors import ConfigurationError
+
+Mode = Literal["online", "offline", "disabled"]
+_MODES: dict[str, Mode] = {
+    "online": "online",
+    "run": "online",
+    "offline": "offline",
+    "dryrun": "offline",
+    "disabled": "disabled",
+}
+# The two addresses of the public server: a key stored for one opens the other.
+_PUBLIC_HOSTS = ("api.wandb.ai", "api.forge.coreweave.com")
+
+
+def wanted_mode() -> Mode:
+    """WANDB_MODE, else what `wandb online|offline|disabled` stored, else online where there is a key.
+
+    Raises ConfigurationError where WANDB_MODE is no mode.
+    """
+    mode = os.environ.get("WANDB_MODE") or _settings().get("mode")
+    if mode is None:
+        return "online" if has_key() else "disabled"
+    if mode not in _MODES:
+        raise ConfigurationError(f'WANDB_MODE is "{mode}"; expected online, offline or disabled')
+    return _MODES[mode]
+
+
+def has_key() -> bool:
+    """Whether wandb would find a key, or a token, for its server without asking."""
+    stored = _settings()
+    if (
+        os.environ.get("WANDB_API_KEY")
+        or os.environ.get("WANDB_IDENTITY_TOKEN_FILE")
+        or stored.get("api_key")
+    ):
+        return True
+    address = os.environ.get("WANDB_BASE_URL") or stored.get("base_url")
+    host = urlsplit(address).netloc if address else _PUBLIC_HOSTS[0]
+    return _netrc_knows(_PUBLIC_HOSTS if host in _PUBLIC_HOSTS else (host,))
+
+
+def _netrc_knows(hosts: tuple[str, ...]) -> bool:
+    usual = [os.path.expanduser(name) for name in ("~/.netrc", "~/_netrc")]
+    named = os.environ.get("NETRC")
+    path = os.path.expanduser(named) if named else next(filter(os.path.exists, usual), usual[0])
+    try:
+        entries = netrc.netrc(path)
+    except (OSError, netrc.NetrcParseError):
+        return False
+    return any((entry := entries.authenticators(host)) and entry[2] for host in hosts)
+
+
+def _settings() -> dict[str, str]:
+    """The settings file that wandb's command line writes; empty where there is none that can be read."""
+    folder = os.environ.get("WANDB_CONFIG_DIR") or "~/.config/wandb"
+    parser = configparser.ConfigParser(interpolation=None)
+    try:
+        parser.read(os.path.join(os.path.expanduser(folder), "settings"))
+    except (OSError, UnicodeDecodeError, configparser.Error):
+        return {}
+    return dict(parser["default"]) if parser.has_section("default") else {}

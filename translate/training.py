@@ -1,0 +1,194 @@
+"""A training run from its first step to its last: steps, and what is written beside them."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+
+from translate.checkpoint import point, prune, save_checkpoint
+from translate.data.batch import Batch
+from translate.errors import TranslateError
+from translate.model import Translator
+from translate.progress import Progress
+from translate.resume import network_weights, training_state
+from translate.tracking import MetricsLog, Tracker, save_grid
+from translate.trainer import Trainer
+from translate.validation import Direction, validate
+
+
+class Interrupted(TranslateError):
+    """A signal asked the run to stop; it saved and stopped. Exit code 128 + the signal's number."""
+
+    def __init__(self, number: int, step: int) -> None:
+        super().__init__(f"stopped by {signal.Signals(number).name} after step {step}; saved, continue with --resume")
+        self.exit_code = 128 + number
+
+
+@dataclass(frozen=True)
+class Cadence:
+    """How many steps in all, and after how many each thing is due."""
+
+    total: int
+    log: int
+    sample: int
+    validate: int
+    checkpoint: int
+    keep: int
+
+
+class TrainingRun:
+    """The loop around `Trainer.step`. Everything it writes lies in `folder`.
+
+    `batches` maps a step to the stream of batches from there on; `facts` goes into every checkpoint; `samples` is
+    shown in every grid; `directions` holds the true pairs that validation measures by, and may be empty.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        trainer: Trainer,
+        batches: Callable[[int], Iterator[Batch]],
+        cadence: Cadence,
+        *,
+        facts: Mapping[str, Any],
+        samples: Batch,
+        directions: Sequence[Direction],
+        tracker: Tracker,
+        best: float | None = None,
+        quiet: bool = False,
+    ) -> None:
+        self.folder, self.trainer, self.batches, self.cadence = folder, trainer, batches, cadence
+        self.facts, self.samples, self.directions, self.tracker = facts, samples, directions, tracker
+        self.best, self.quiet = best, quiet
+        self.checkpoints = folder / "checkpoints"
+        self.metrics = MetricsLog(folder / "metrics.jsonl")
+        self.validation: dict[str, dict[str, float]] = {}
+        self._saved: int | None = trainer.steps or None
+        self._validated: int | None = None
+
+    def go(self) -> None:
+        """Trains to the last step. Raises Interrupted, after saving, when SIGINT or SIGTERM came."""
+        trainer, total = self.trainer, self.cadence.total
+        self.metrics.truncate_after(trainer.steps)
+        if trainer.steps == 0:
+            self._sample()
+        label = f"training on {trainer.engine}"
+        with (
+            _signals() as signals,
+            Progress(total, done=trainer.steps, unit="step", label=label, quiet=self.quiet) as bar,
+            closing(self.batches(trainer.steps)) as stream,
+        ):
+            for batch in stream if trainer.steps < total else ():
+                trainer.step(trainer.engine.place(batch))
+                text = self._log() if self._due(self.cadence.log) else ""
+                bar.advance(1, text=text, images=len(batch))
+                if self._due(self.cadence.validate) or self._due(self.cadence.checkpoint):
+                    self._validate()
+                if self._due(self.cadence.sample):
+                    self._sample()
+                if self._due(self.cadence.checkpoint) or signals:
+                    self._save()
+                if signals:
+                    raise Interrupted(signals[0], trainer.steps)
+                if trainer.steps == total:
+                    break
+
+    def _due(self, every: int) -> bool:
+        return self.trainer.steps % every == 0 or self.trainer.steps == self.cadence.total
+
+    def _log(self) -> str:
+        losses = self.trainer.read_losses()
+        rates = {f"learning rate/{name}": opt.param_groups[0]["lr"] for name, opt in self.trainer.optimizers.items()}
+        self._write(losses | rates)
+        return "  ".join(f"{name} {value:.3f}" for name, value in losses.items())
+
+    def _write(self, values: Mapping[str, float]) -> None:
+        self.metrics.log(self.trainer.steps, values)
+        self.tracker.log(self.trainer.steps, values)
+
+    def _validate(self) -> None:
+        with self._averaged():
+            self.validation = {
+                direction.name: validate(self._model, direction, self.trainer.engine) for direction in self.directions
+            }
+        self._validated = self.trainer.steps
+        for name, measures in self.validation.items():
+            self._write({f"validation to {name}/{measure}": value for measure, value in measures.items()})
+
+    def _sample(self) -> None:
+        path = self.folder / "samples" / f"step-{self.trainer.steps:08d}.png"
+        with self._averaged(), torch.no_grad(), self.trainer.engine.autocast():
+            save_grid(path, self._model.show(self.samples))
+        self.tracker.images(self.trainer.steps, "samples", path)
+
+    def _save(self) -> None:
+        step = self.trainer.steps
+        if step == self._saved:
+            return
+        average = self.trainer.average
+        parts = {
+            "model": network_weights(self.trainer),
+            "average": average.values if average else {},
+            "training": training_state(self.trainer),
+        }
+        is_best = self._is_best()
+        self.metrics.fsync()
+        facts = {**self.facts, "validation": self.validation, "best_l1": self.best}
+        save_checkpoint(self.checkpoints, step, parts, facts)
+        if is_best:
+            point(self.checkpoints, "best", step)
+        prune(self.checkpoints, self.cadence.keep)
+        self._saved = step
+
+    def _is_best(self) -> bool:
+        """Whether this step's L1, averaged over directions, is the least yet; with no truth the best is the latest."""
+        if not self.directions:
+            return True
+        if self._validated != self.trainer.steps:
+            return False
+        l1 = sum(measures["l1"] for measures in self.validation.values()) / len(self.validation)
+        if self.best is not None and l1 >= self.best:
+            return False
+        self.best = l1
+        return True
+
+    @property
+    def _model(self) -> Translator:
+        assert isinstance(self.trainer.model, Translator)
+        return self.trainer.model
+
+    def _averaged(self) -> Any:
+        return self.trainer.average.applied() if self.trainer.average else nullcontext()
+
+
+@contextmanager
+def _signals() -> Iterator[list[int]]:
+    """Within, SIGINT and SIGTERM are noted in the list that is yielded; a second one acts as it always does."""
+    noted: list[int] = []
+    before: dict[int, Any] = {}
+
+    def note(number: int, frame: FrameType | None) -> None:
+        noted.append(number)
+        restore()
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        before.clear()
+
+    try:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            before[number] = signal.signal(number, note)
+    except ValueError:  # only a program's main thread may listen
+        before.clear()
+    try:
+        yield noted
+    finally:
+        restore()

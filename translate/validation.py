@@ -1,0 +1,73 @@
+"""Translations beside the truth, where a set knows it: L1, PSNR and SSIM, with two baselines that learn nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from translate.data.batch import Batch, Paired
+from translate.engine import Engine
+from translate.metrics import apply_affine_colour, fit_affine_colour, l1, psnr, ssim
+from translate.model import Translator
+
+MEASURES = {"l1": l1, "psnr": psnr, "ssim": ssim}
+
+
+@dataclass(frozen=True)
+class Direction:
+    """Conversion to domain number `to`: true pairs to measure it by, and the best affine colour map for them.
+
+    The map (3x4) is fitted on the training truth where the training set is paired, else on these very images,
+    which favours the baseline.
+    """
+
+    name: str
+    to: int
+    inputs: Tensor
+    truths: Tensor
+    colour_map: Tensor
+
+    def baselines(self) -> dict[str, dict[str, float]]:
+        """The measures of the untouched input and of the best colour map."""
+        mapped = apply_affine_colour(self.inputs, self.colour_map).clamp(-1, 1)
+        return {"input": _measure(self.inputs, self.truths), "colour map": _measure(mapped, self.truths)}
+
+
+def directions(
+    model: Translator, domains: Sequence[str], test: Iterable[Batch], training: Iterable[Batch], engine: Engine
+) -> list[Direction]:
+    """One for each domain that `model` converts to. `test` holds true pairs; `training`, if not empty, too."""
+    tested = _sides(test, engine)
+    trained = _sides(training, engine) or tested
+    return [
+        Direction(
+            domains[to],
+            to,
+            inputs=tested[1 - to],
+            truths=tested[to],
+            colour_map=fit_affine_colour(trained[1 - to], trained[to]),
+        )
+        for to in model.targets()
+    ]
+
+
+def validate(model: Translator, direction: Direction, engine: Engine, batch_size: int = 8) -> dict[str, float]:
+    """L1 (0-1 scale), PSNR (dB) and SSIM of the model's translations to the truth."""
+    outputs = []
+    with torch.no_grad(), engine.autocast():
+        for images in direction.inputs.split(batch_size):
+            outputs.append(model.convert(engine.layout(images.to(engine.device)), direction.to).float().cpu())
+    return _measure(torch.cat(outputs), direction.truths)
+
+
+def _measure(images: Tensor, truths: Tensor) -> dict[str, float]:
+    return {name: float(measure(images, truths)) for name, measure in MEASURES.items()}
+
+
+def _sides(batches: Iterable[Batch], engine: Engine) -> tuple[Tensor, Tensor] | None:
+    """Images of both domains (images, channels, size, size) in [-1, 1], on the CPU."""
+    pairs = [Paired(*engine.place(batch).map(Tensor.cpu).tensors()) for batch in batches]
+    return (torch.cat([pair.input for pair in pairs]), torch.cat([pair.target for pair in pairs])) if pairs else None

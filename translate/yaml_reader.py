@@ -1,0 +1,96 @@
+"""YAML as people mean it: `1e-4` is a number, `no` and `on` are words, and a file cannot harm its reader."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import yaml
+
+from translate.errors import ConfigurationError
+
+MAX_BYTES = 1_000_000
+MAX_DEPTH = 50
+KeyPath = tuple[str | int, ...]
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe YAML with the scalars of JSON: no yes/no/on/off, octal, sexagesimal or date surprises."""
+
+    yaml_implicit_resolvers: dict[str, Any] = {}
+
+
+for _tag, _pattern, _first in (
+    ("tag:yaml.org,2002:null", r"~|null|", ["~", "n", ""]),
+    ("tag:yaml.org,2002:bool", r"true|false", list("tf")),
+    ("tag:yaml.org,2002:int", r"[-+]?(0|[1-9][0-9_]*)", list("-+0123456789")),
+    ("tag:yaml.org,2002:float", r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?", list("-+0123456789.")),
+):
+    _Loader.add_implicit_resolver(_tag, re.compile(f"(?:{_pattern})$"), _first)
+
+
+def read_yaml(text: str, source: str) -> tuple[dict[str, Any], dict[KeyPath, int]]:
+    """A mapping and the line of each of its keys. `source` names the file in messages.
+
+    Raises ConfigurationError, with the line, for text that is no plain YAML mapping: bad syntax, duplicate keys,
+    anchors, tags, too deep or too large.
+    """
+    if len(text.encode()) > MAX_BYTES:
+        raise ConfigurationError(f"{source}: larger than {MAX_BYTES} bytes; this is no recipe")
+    _refuse_traps(text, source)
+    loader = _Loader(text)
+    try:
+        node = loader.get_single_node()
+        lines: dict[KeyPath, int] = {}
+        _walk(node, (), lines, source)
+        value = loader.construct_document(node) if node else {}
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        raise ConfigurationError(f"{source}{line}: {getattr(error, 'problem', None) or error}") from error
+    finally:
+        loader.dispose()
+    if not isinstance(value, dict):
+        raise ConfigurationError(f"{source}: expected `key: value` lines, got {type(value).__name__}")
+    return value, lines
+
+
+def read_yaml_value(text: str) -> Any:
+    """One value as it would stand in a file: `1e-4`, `true`, `[1, 2]`, `{kind: unet}` or plain text."""
+    return read_yaml(f"value: {text}", f"'{text}'")[0]["value"]
+
+
+def _refuse_traps(text: str, source: str) -> None:
+    """Depth, anchors, aliases and tags are refused on the token stream, before anything is built or recursed into."""
+    depth = 0
+    try:
+        for event in yaml.parse(text, Loader=yaml.SafeLoader):
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            line = event.start_mark.line + 1
+            if depth > MAX_DEPTH:
+                raise ConfigurationError(f"{source}, line {line}: nested more than {MAX_DEPTH} deep")
+            if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+                raise ConfigurationError(f"{source}, line {line}: anchors and aliases are not allowed; write it out")
+            if getattr(event, "tag", None):
+                raise ConfigurationError(f"{source}, line {line}: tag '{event.tag}' is not allowed; use plain values")
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line_text = f", line {mark.line + 1}" if mark else ""
+        raise ConfigurationError(f"{source}{line_text}: {getattr(error, 'problem', None) or error}") from error
+
+
+def _walk(node: yaml.Node | None, path: KeyPath, lines: dict[KeyPath, int], source: str) -> None:
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            line = key.start_mark.line + 1
+            if key.tag != "tag:yaml.org,2002:str":
+                raise ConfigurationError(f"{source}, line {line}: the key '{key.value}' is not a word; put it in quotes")
+            here = (*path, key.value)
+            if here in lines:
+                raise ConfigurationError(f"{source}, line {line}: the key '{key.value}' stands twice (first in line {lines[here]})")
+            lines[here] = line
+            _walk(value, here, lines, source)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            lines[(*path, index)] = value.start_mark.line + 1
+            _walk(value, (*path, index), lines, source)
