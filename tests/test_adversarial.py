@@ -8,7 +8,13 @@ from torch import nn
 
 from translate.adversarial import OBJECTIVES, clip_weights, gradient_penalty, r1_penalty, r2_penalty
 
-AT_ZERO = {"minimax": 2 * math.log(2), "nonsaturating": 2 * math.log(2), "lsgan": 1.0, "hinge": 2.0, "wasserstein": 0.0}
+AT_ZERO = {
+    "minimax": 2 * math.log(2),
+    "nonsaturating": 2 * math.log(2),
+    "lsgan": 1.0,
+    "hinge": 2.0,
+    "wasserstein": 0.0,
+}
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)

@@ -62,12 +62,7 @@ def test_translation_moves_whole_pixels_and_fills_with_grey():
     torch.manual_seed(2)
     moved = set()
     for image, after in zip(before, translation(before), strict=True):
-        matches = [
-            (dy, dx)
-            for dy in range(-2, 3)
-            for dx in range(-2, 3)
-            if torch.equal(after, _moved(image, dy, dx))
-        ]
+        matches = [(dy, dx) for dy in range(-2, 3) for dx in range(-2, 3) if torch.equal(after, _moved(image, dy, dx))]
         assert len(matches) == 1  # up to an eighth of 16 pixels, exactly
         moved.update(matches)
     assert {dy for dy, _ in moved} == {dx for _, dx in moved} == {-2, -1, 0, 1, 2}

@@ -36,9 +36,7 @@ def test_every_published_file_of_the_port_is_tested() -> None:
     assert found == set(PARAMETERS)
 
 
-@pytest.mark.parametrize(
-    "memory_format", [torch.contiguous_format, torch.channels_last], ids=["nchw", "nhwc"]
-)
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last], ids=["nchw", "nhwc"])
 @pytest.mark.parametrize("name", PARAMETERS)
 def test_published_weights_give_the_published_outputs(name: str, memory_format: torch.memory_format) -> None:
     network = from_port(read_state(GOLDEN / f"{name}.pth")).to(memory_format=memory_format)
@@ -46,9 +44,7 @@ def test_published_weights_give_the_published_outputs(name: str, memory_format: 
     images = golden["input"].contiguous(memory_format=memory_format)
 
     assert _largest_difference(network.eval(), images, golden["output_eval"]) < 1e-5
-    assert (
-        _largest_difference(_train_without_dropout(network), images, golden["output_batch_statistics"]) < 1e-5
-    )
+    assert _largest_difference(_train_without_dropout(network), images, golden["output_batch_statistics"]) < 1e-5
 
 
 @pytest.mark.parametrize("name", [name for name, count in PARAMETERS.items() if count])

@@ -50,9 +50,7 @@ def test_parameters_are_as_many_as_published(network, published: int) -> None:
 @pytest.mark.parametrize(
     "make",
     [
-        lambda kind, upsampling: ResnetGenerator(
-            1, 3, 4, 2, normalisation=kind, upsampling=upsampling, dropout=True
-        ),
+        lambda kind, upsampling: ResnetGenerator(1, 3, 4, 2, normalisation=kind, upsampling=upsampling, dropout=True),
         lambda kind, upsampling: UNetGenerator(1, 3, 4, 4, normalisation=kind, upsampling=upsampling),
     ],
     ids=["resnet", "unet"],
@@ -145,14 +143,10 @@ def test_unet_says_which_sizes_it_takes() -> None:
 )
 def test_unet_dropout_stands_where_published(levels: int, placement: str, expected: set[int]) -> None:
     network = on_meta(UNetGenerator, 3, 3, 2, levels, dropout=0.3, dropout_placement=placement)
-    dropouts = {
-        step: layer for step, up in enumerate(network.up) for layer in up if isinstance(layer, nn.Dropout)
-    }
+    dropouts = {step: layer for step, up in enumerate(network.up) for layer in up if isinstance(layer, nn.Dropout)}
     assert set(dropouts) == expected
     assert all(layer.p == 0.3 for layer in dropouts.values())
-    assert not any(
-        isinstance(layer, nn.Dropout) for layer in on_meta(UNetGenerator, 3, 3, 2, 8, dropout=0.0).modules()
-    )
+    assert not any(isinstance(layer, nn.Dropout) for layer in on_meta(UNetGenerator, 3, 3, 2, 8, dropout=0.0).modules())
 
 
 def test_unet_normalises_neither_the_first_nor_the_innermost_convolution() -> None:
@@ -254,9 +248,7 @@ def upsampled(kind: str, features: Tensor) -> Tensor:
 
 def test_resize_upsampling_repeats_pixels() -> None:
     features = torch.randn(1, 1, 5, 6)
-    assert torch.equal(
-        upsampled("resize", features), features.repeat_interleave(2, 2).repeat_interleave(2, 3)
-    )
+    assert torch.equal(upsampled("resize", features), features.repeat_interleave(2, 2).repeat_interleave(2, 3))
 
 
 def test_pixel_shuffle_upsampling_spreads_four_channels() -> None:

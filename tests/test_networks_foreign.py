@@ -91,9 +91,7 @@ def test_every_key_that_does_not_fit_is_named() -> None:
     assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
 
 
-@pytest.mark.parametrize(
-    "state", [{}, {"main.0.weight": torch.zeros(4, 3, 4, 4)}, {"model.0.weight": torch.zeros(3)}]
-)
+@pytest.mark.parametrize("state", [{}, {"main.0.weight": torch.zeros(4, 3, 4, 4)}, {"model.0.weight": torch.zeros(3)}])
 def test_other_projects_are_refused(state: dict[str, Tensor]) -> None:
     with pytest.raises(ValueError, match="not a network of the PyTorch port"):
         recognise(state)

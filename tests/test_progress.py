@@ -116,6 +116,17 @@ def test_a_terminal_gets_a_live_bar(clock: Clock, monkeypatch: pytest.MonkeyPatc
         assert shown in stream.getvalue()
 
 
+def test_a_bar_leaves_a_piped_stdout_alone(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    stream = Terminal()
+    with Progress(1, unit="step", label="training", stream=stream, clock=clock):
+        print("a result")
+    assert capsys.readouterr().out == "a result\n" and "a result" not in stream.getvalue()
+
+
 @pytest.mark.parametrize(("name", "value"), [("NO_COLOR", "1"), ("TERM", "dumb")])
 def test_a_terminal_can_ask_for_plain_lines(
     clock: Clock, monkeypatch: pytest.MonkeyPatch, name: str, value: str

@@ -67,9 +67,15 @@ def test_a_generator_of_another_kind_replaces_the_one_below(write):
         (MINE + "  learning_rate: 1\n", "line 4: unknown key 'training.learning_rate'"),
         (MINE + "  batchsize: 1\n", "did you mean 'training.batch_size'?"),
         ("model: {name: cyclegan, cyle: 3}\ntraining: {steps: 1}", "did you mean 'model.cycle'?"),
-        ("model: {name: cyclegan, generator: {kind: resnet, blocs: 3}}\ntraining: {steps: 1}", "'model.generator.blocks'?"),
+        (
+            "model: {name: cyclegan, generator: {kind: resnet, blocs: 3}}\ntraining: {steps: 1}",
+            "'model.generator.blocks'?",
+        ),
         ("model: {name: cyclgan}\ntraining: {steps: 1}", "did you mean 'cyclegan'?"),
-        ("model: {name: cyclegan, generator: {kind: resnett}}\ntraining: {steps: 1}", "did you mean 'resnet'?"),
+        (
+            "model: {name: cyclegan, generator: {kind: resnett}}\ntraining: {steps: 1}",
+            "did you mean 'resnet'?",
+        ),
         (MINE.replace("10", "ten"), "'training.steps': input should be a valid integer, got \"ten\""),
         (MINE.replace("10", "no"), 'got "no"'),
         (MINE.replace("10", "0"), "greater than or equal to 1, got 0"),
@@ -94,7 +100,9 @@ def test_a_mistake_is_named_with_its_line_and_a_way_out(write, text, says):
 
 
 def test_yaml_bombs_end_quickly():
-    bomb = "a: &a [x]\n" + "\n".join(f"{chr(98 + i)}: &{chr(98 + i)} [*{chr(97 + i)}, *{chr(97 + i)}]" for i in range(20))
+    bomb = "a: &a [x]\n" + "\n".join(
+        f"{chr(98 + i)}: &{chr(98 + i)} [*{chr(97 + i)}, *{chr(97 + i)}]" for i in range(20)
+    )
     for text in (bomb, "a: " + "[" * 5000, "{" * 5000, "a: " + "x" * 2_000_000):
         began = time.monotonic()
         with pytest.raises(ConfigurationError):
@@ -123,7 +131,13 @@ def test_an_unknown_recipe_proposes_the_nearest():
 
 def test_known_keys_reach_into_every_model():
     keys = known_keys(Recipe)
-    assert {"training.lr", "data.size", "model.pool", "model.reconstruction", "model.generator.levels"} <= set(keys)
+    assert {
+        "training.lr",
+        "data.size",
+        "model.pool",
+        "model.reconstruction",
+        "model.generator.levels",
+    } <= set(keys)
 
 
 def test_paper_recipes_differ_from_the_ports_where_they_should():

@@ -72,9 +72,7 @@ def run(tmp_path: Path) -> Path:
     (run / "samples").mkdir()
     for step in range(500, 5001, 500):
         Image.new("RGB", (64, 32), (step // 20, 0, 0)).save(run / "samples" / f"step-{step:08}.png")
-    (run / "summary.json").write_text(
-        json.dumps({"fid": {"value": 50.0, "baseline": 200.0}, "l1": {"value": 0.1}})
-    )
+    (run / "summary.json").write_text(json.dumps({"fid": {"value": 50.0, "baseline": 200.0}, "l1": {"value": 0.1}}))
     return run
 
 

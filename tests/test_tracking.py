@@ -129,16 +129,19 @@ class TestMetricsLog:
     def test_a_full_disk_is_said(self, tmp_path: Path) -> None:
         resource = pytest.importorskip("resource", reason="file size can be limited on Unix only")
         path = tmp_path / "metrics.jsonl"
-        hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        written = []
         with MetricsLog(path) as log:
             resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
             try:
                 with pytest.raises(TranslateError, match=r"metrics\.jsonl: cannot be written"):
                     for step in range(100):
                         log.log(step, {"loss": 0.5})
+                        written.append(step)
             finally:
-                resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
-        assert len(path.read_bytes()) == 100 and [row["step"] for row in read_metrics(path)] == [0]
+                resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        assert len(path.read_bytes()) == 100, "the last row is torn, and was said to be"
+        assert [row["step"] for row in read_metrics(path)] == written
 
     @pytest.mark.parametrize("name", ["step", "time"])
     def test_no_metric_takes_the_name_of_a_column(self, tmp_path: Path, name: str) -> None:
@@ -190,6 +193,7 @@ class FakeWandb:
     def __init__(self) -> None:
         self.refusals: dict[str, Exception] = {}
         self.inits: list[dict[str, Any]] = []
+        self.held: list[str] = []  # an id stays in use after an init that failed, as with wandb 0.31
         self.environment: dict[str, str] = {}
         self.run = FakeRun()
 
@@ -202,9 +206,15 @@ class FakeWandb:
     def init(self, **options: Any) -> FakeRun:
         self.inits.append(options)
         self.environment = {name: value for name, value in os.environ.items() if name.startswith("WANDB_")}
+        if options["id"] in self.held:
+            raise RuntimeError(f"run ID {options['id']} is in use")
+        self.held.append(options["id"])
         if options["mode"] in self.refusals:
             raise self.refusals[options["mode"]]
         return self.run
+
+    def teardown(self, exit_code: int) -> None:
+        self.held.clear()
 
 
 @pytest.fixture(autouse=True)
@@ -240,25 +250,19 @@ class TestMode:
         tracker.artifact("model", tmp_path / "not there", ["best"])
         tracker.finish()
 
-    def test_auto_with_a_key_in_the_environment(
-        self, tmp_path: Path, wandb: FakeWandb, monkeypatch: Any
-    ) -> None:
+    def test_auto_with_a_key_in_the_environment(self, tmp_path: Path, wandb: FakeWandb, monkeypatch: Any) -> None:
         monkeypatch.setenv("WANDB_API_KEY", "x" * 40)
         opened("auto", tmp_path)
         assert [init["mode"] for init in wandb.inits] == ["online"]
 
     @pytest.mark.parametrize("host", ["api.wandb.ai", "api.forge.coreweave.com"])
-    def test_auto_with_a_key_from_a_login(
-        self, tmp_path: Path, wandb: FakeWandb, no_login: Path, host: str
-    ) -> None:
+    def test_auto_with_a_key_from_a_login(self, tmp_path: Path, wandb: FakeWandb, no_login: Path, host: str) -> None:
         (no_login / "netrc").write_text(f"machine {host}\n  login user\n  password {'x' * 40}\n")
         opened("auto", tmp_path)
         assert [init["mode"] for init in wandb.inits] == ["online"]
 
     @pytest.mark.parametrize("entry", ["machine example.org login user password x\n", "machine", "\x00"])
-    def test_a_netrc_without_a_key_is_none(
-        self, tmp_path: Path, wandb: FakeWandb, no_login: Path, entry: str
-    ) -> None:
+    def test_a_netrc_without_a_key_is_none(self, tmp_path: Path, wandb: FakeWandb, no_login: Path, entry: str) -> None:
         (no_login / "netrc").write_text(entry)
         assert isinstance(opened("auto", tmp_path), NoTracker)
 
@@ -278,12 +282,11 @@ class TestMode:
         settings.write_text("[default]\napi_key = " + "x" * 40 + "\n")
         opened("auto", tmp_path)
         settings.write_text("[default]\nmode = offline\n")
+        wandb.teardown(0)
         opened("auto", tmp_path)
         assert [init["mode"] for init in wandb.inits] == ["online", "offline"]
 
-    @pytest.mark.parametrize(
-        ("said", "done"), [("offline", ["offline"]), ("dryrun", ["offline"]), ("disabled", [])]
-    )
+    @pytest.mark.parametrize(("said", "done"), [("offline", ["offline"]), ("dryrun", ["offline"]), ("disabled", [])])
     def test_auto_honours_wandb_mode(
         self, tmp_path: Path, wandb: FakeWandb, monkeypatch: Any, said: str, done: list[str]
     ) -> None:
@@ -292,16 +295,14 @@ class TestMode:
         opened("auto", tmp_path)
         assert [init["mode"] for init in wandb.inits] == done
 
-    def test_a_mode_of_the_recipe_beats_wandb_mode(
-        self, tmp_path: Path, wandb: FakeWandb, monkeypatch: Any
-    ) -> None:
+    def test_a_mode_of_the_recipe_beats_wandb_mode(self, tmp_path: Path, wandb: FakeWandb, monkeypatch: Any) -> None:
         monkeypatch.setenv("WANDB_MODE", "disabled")
         opened("offline", tmp_path)
         assert [init["mode"] for init in wandb.inits] == ["offline"]
 
     def test_a_wrong_wandb_mode_is_refused(self, tmp_path: Path, monkeypatch: Any) -> None:
         monkeypatch.setenv("WANDB_MODE", "oflin")
-        with pytest.raises(ConfigurationError, match="WANDB_MODE.*oflin.*offline"):
+        with pytest.raises(ConfigurationError, match=r"WANDB_MODE.*oflin.*offline"):
             opened("auto", tmp_path)
 
     def test_wandb_is_imported_only_when_wanted(self) -> None:
@@ -322,7 +323,7 @@ class TestWandb:
         tracker = opened("offline", tmp_path)
         tracker.log(7, {"generator/l1": 0.5})
         tracker.images(7, "samples", tmp_path / "grid.png")
-        tracker.artifact("model", tmp_path / "checkpoint", ["best"])
+        tracker.artifact("horse → zebra", tmp_path / "checkpoint", ["best"])
         tracker.finish(exit_code=143)
 
         (init,) = wandb.inits
@@ -334,6 +335,7 @@ class TestWandb:
         log, images, artifact, finish = wandb.run.calls
         assert log == ("log", {"generator/l1": 0.5}, 7)
         assert images == ("log", {"samples": f"image of {tmp_path / 'grid.png'}"}, 7)
+        assert artifact[1].name == "horse---zebra", "wandb refuses other characters"
         assert artifact[1].folder == str(tmp_path / "checkpoint") and artifact[2] == ["best"]
         assert finish == ("finish", 143)
 
@@ -348,9 +350,7 @@ class TestWandb:
             assert Path(wandb.environment[name]).is_relative_to(tmp_path)
         assert Path(wandb.run.calls[0][3]).is_relative_to(tmp_path)
 
-    def test_folders_that_the_user_chose_stay(
-        self, tmp_path: Path, wandb: FakeWandb, monkeypatch: Any
-    ) -> None:
+    def test_folders_that_the_user_chose_stay(self, tmp_path: Path, wandb: FakeWandb, monkeypatch: Any) -> None:
         monkeypatch.setenv("WANDB_CACHE_DIR", "/elsewhere")
         opened("offline", tmp_path)
         assert wandb.environment["WANDB_CACHE_DIR"] == "/elsewhere" == os.environ["WANDB_CACHE_DIR"]
@@ -379,9 +379,7 @@ class TestWandb:
         said = capsys.readouterr().err
         assert said.count("warning") == 1 and "read-only file system" in said
 
-    def test_an_error_later_ends_tracking_and_nothing_else(
-        self, tmp_path: Path, wandb: FakeWandb, capsys: Any
-    ) -> None:
+    def test_an_error_later_ends_tracking_and_nothing_else(self, tmp_path: Path, wandb: FakeWandb, capsys: Any) -> None:
         tracker = opened("offline", tmp_path)
         wandb.run.broken = OSError(28, "No space left on device")
         tracker.log(1, {"a": 1.0})
@@ -405,7 +403,7 @@ class TestWandb:
             tracker.log(1, {"a": 1.0})
 
     def test_a_real_run_offline(self, tmp_path: Path) -> None:
-        """With wandb itself: the rows, the picture and the exit code are in its file, all below the run folder."""
+        """With wandb itself: rows, picture and exit code are in its file, and all is below the run folder."""
         picture, checkpoint, run = tmp_path / "grid.png", tmp_path / "checkpoint", tmp_path / "run"
         Image.new("RGB", (8, 8), (200, 10, 10)).save(picture)
         checkpoint.mkdir()
@@ -415,7 +413,8 @@ class TestWandb:
             import os, random
             from pathlib import Path
             from translate.tracking import open_tracker
-            tracker = open_tracker("offline", folder=Path({str(run)!r}), name="a run", config={{"steps": 3}}, run_id="abc")
+            folder = Path({str(run)!r})
+            tracker = open_tracker("offline", folder=folder, name="a run", config={{}}, run_id="abc")
             random.seed(0)
             state = random.getstate()
             for step in (100, 200, 300):
@@ -446,9 +445,7 @@ class TestWandb:
         assert (summary["step"], summary["exit_code"]) == (300, 3)
         assert summary["summary"]["generator/l1"] == 0.3 and summary["summary"]["bad"] == "NaN"
         assert list(folder.glob("files/media/images/samples*.png"))
-        assert [file.read_bytes() for file in (run / "wandb" / "data").rglob("*") if file.is_file()] == [
-            b"weights"
-        ]
+        assert [file.read_bytes() for file in (run / "wandb" / "data").rglob("*") if file.is_file()] == [b"weights"]
 
 
 class TestGrid:
@@ -486,9 +483,7 @@ class TestGrid:
     )
     def test_any_number_of_channels(self, tmp_path: Path, channels: int, shown: tuple[int, int, int]) -> None:
         images = (
-            torch.tensor([-1.0, 0.0, 1.0, -1.0, -1.0, -1.0, -1.0])[:channels]
-            .view(1, -1, 1, 1)
-            .expand(1, -1, 20, 20)
+            torch.tensor([-1.0, 0.0, 1.0, -1.0, -1.0, -1.0, -1.0])[:channels].view(1, -1, 1, 1).expand(1, -1, 20, 20)
         )
         save_grid(tmp_path / "grid.png", {"": images})
         with Image.open(tmp_path / "grid.png") as file:
@@ -496,9 +491,7 @@ class TestGrid:
 
     def test_long_captions_and_other_sizes_fit(self, tmp_path: Path) -> None:
         caption = "translated to another domain"
-        save_grid(
-            tmp_path / "grid.png", {caption: torch.zeros(1, 3, 8, 8), "large": torch.zeros(1, 3, 100, 90)}
-        )
+        save_grid(tmp_path / "grid.png", {caption: torch.zeros(1, 3, 8, 8), "large": torch.zeros(1, 3, 100, 90)})
         with Image.open(tmp_path / "grid.png") as file:
             pixels = np.asarray(file)
         assert (pixels[:, -6:] == 255).all() and (pixels[-6:] == 255).all()
@@ -517,9 +510,7 @@ class TestGrid:
         "columns",
         [{}, {"a": torch.zeros(0, 3, 4, 4)}, {"a": torch.zeros(1, 3, 4, 4), "b": torch.zeros(2, 3, 4, 4)}],
     )
-    def test_columns_that_make_no_grid_are_refused(
-        self, tmp_path: Path, columns: dict[str, torch.Tensor]
-    ) -> None:
+    def test_columns_that_make_no_grid_are_refused(self, tmp_path: Path, columns: dict[str, torch.Tensor]) -> None:
         with pytest.raises(ValueError, match="one image per row"):
             save_grid(tmp_path / "grid.png", columns)
         assert not list(tmp_path.iterdir())

@@ -1,5 +1,7 @@
 """The trainer on models made to show one thing each."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 from tiny import CPU, random_batch, tiny_model, tiny_trainer
@@ -77,7 +79,7 @@ def test_the_learning_rate_falls_in_equal_steps_and_none_is_taken_at_zero():
     factors = [curve(step) for step in range(10)]
     assert factors[:6] == [1, 1, 1, 1, 1, pytest.approx(5 / 6)]
     assert factors[-1] == pytest.approx(1 / 6)
-    falls = [a - b for a, b in zip(factors[5:], factors[6:], strict=False)]
+    falls = [a - b for a, b in pairwise(factors[5:])]
     assert falls == pytest.approx([1 / 6] * 4)
     for schedule in ("constant", "linear", "cosine"):
         for steps, start in ((1, 0.0), (1, 1.0), (7, 0.0), (200, 0.5)):
@@ -141,7 +143,9 @@ def test_step_seeds_differ_between_steps_and_seeds():
 def test_a_restored_trainer_goes_on_as_if_it_had_not_stopped(name):
     def trainer_of(seed):
         model = tiny_model(name, seed)
-        average = WeightAverage({name: net for name, net in model.named_children() if "ge" in name or "to_" in name}, 0.9)
+        average = WeightAverage(
+            {name: net for name, net in model.named_children() if "ge" in name or "to_" in name}, 0.9
+        )
         return tiny_trainer(model, seed=3, average=average, curve=learning_rate("linear", 8, 0.2))
 
     whole = trainer_of(0)

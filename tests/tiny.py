@@ -70,7 +70,7 @@ def unpaired_folder(root: Path) -> Path:
     for split, count in (("train", 6), ("test", 2)):
         for domain in "AB":
             names = [f"{domain}{split}{index}.png" for index in range(count)]
-            write_images(root / f"{split}{domain}", names, seed=ord(domain))
+            write_images(root / f"{split}{domain}", names, seed=ord(domain) + count)
     return root
 
 
@@ -78,5 +78,5 @@ def paired_folder(root: Path) -> Path:
     for split, count in (("train", 6), ("test", 2)):
         for domain in "AB":
             names = [f"{split}{index}.png" for index in range(count)]
-            write_images(root / f"{split}{domain}", names, seed=ord(domain))
+            write_images(root / f"{split}{domain}", names, seed=ord(domain) + count)
     return root

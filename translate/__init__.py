@@ -1,9 +1,9 @@
 """Image-to-image translation: train a translator on folders of images, and convert folders with it.
 
-    import translate
+import translate
 
-    run = translate.train("cyclegan", data="horse2zebra")
-    zebra = translate.load(run).convert(horse, to="zebra")
+run = translate.train("cyclegan", data="horse2zebra")
+zebra = translate.load(run).convert(horse, to="zebra")
 """
 
 from translate.errors import ConfigurationError, ImageError, TranslateError

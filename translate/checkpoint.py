@@ -73,10 +73,14 @@ def save_checkpoint(checkpoints: Path, step: int, parts: Mapping[str, Tensors], 
         point(checkpoints, "latest", step)
     except (OSError, SafetensorError) as error:
         shutil.rmtree(working, ignore_errors=True)
-        full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) or "os error 28" in str(error)
+        full = getattr(error, "errno", None) in (
+            errno.ENOSPC,
+            errno.EDQUOT,
+            errno.EFBIG,
+        ) or "os error 28" in str(error)
         reason = "the disk is full" if full else str(error)
         raise TranslateError(
-            f"{final}: could not be saved ({reason}); earlier checkpoints are kept. Make room and run again with --resume"
+            f"{final}: could not be saved ({reason}); earlier ones are kept. Make room and run again with --resume"
         ) from error
     return final
 
@@ -109,7 +113,7 @@ def load_checkpoint(checkpoints: Path, which: str = "latest") -> Checkpoint:
 
 def newest_good(checkpoints: Path) -> tuple[Checkpoint | None, list[str]]:
     """The newest checkpoint that verifies, and why newer ones did not; by step number, not by time."""
-    damaged = []
+    damaged: list[str] = []
     for step in reversed(saved_steps(checkpoints)):
         try:
             return verify(checkpoints / folder_name(step)), damaged

@@ -6,6 +6,7 @@ Exit codes: 0 ok, 1 failed, 2 usage or configuration, 3 finished but some items 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,9 @@ from translate.errors import ConfigurationError, TranslateError
 class Commands(click.Group):
     """A click group whose commands end in the project's exit codes, without a traceback for a user's mistake."""
 
-    def main(self, *args: Any, **kwargs: Any) -> Any:
+    def main(self, args: Sequence[str] | None = None, **kwargs: Any) -> Any:  # type: ignore[override]
         try:
-            code = super().main(*args, standalone_mode=False, **kwargs)
+            code = super().main(args, **{**kwargs, "standalone_mode": False})
         except click.exceptions.Abort:
             code = 130
         except click.ClickException as error:
@@ -39,14 +40,21 @@ def main() -> None:
     """Image-to-image translation: train a translator on folders of images, and convert folders with it."""
 
 
-DEVICE = click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda[:N]|mps", help="Where to run.")
+DEVICE = click.option(
+    "--device", default="auto", show_default=True, metavar="auto|cpu|cuda[:N]|mps", help="Where to run."
+)
 QUIET = click.option("-q", "--quiet", is_flag=True, help="Print results and errors only.")
 
 
 @main.command()
 @click.argument("recipe")
 @click.option("--data", metavar="NAME|FOLDER", help="A named data set (see `translate data`) or a folder of images.")
-@click.option("--out", metavar="DIR", type=click.Path(path_type=Path), help="The run's folder; default runs/RECIPE-DATA.")
+@click.option(
+    "--out",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="The run's folder; default runs/RECIPE-DATA.",
+)
 @click.option("--resume", is_flag=True, help="Go on from the newest good checkpoint in the run's folder.")
 @click.option("--domains", metavar="A,B", help="Names of the two domains, where the folders do not tell.")
 @click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Override a key, e.g. training.lr=1e-4.")
@@ -105,7 +113,13 @@ def train(
 @click.option("--to", metavar="DOMAIN", help="The domain to convert to; needed where the run knows both ways.")
 @click.option("--checkpoint", default="latest", show_default=True, metavar="latest|best|STEP")
 @click.option("--overwrite", is_flag=True, help="Convert again what is already in OUTPUT.")
-@click.option("--workers", default=2, show_default=True, type=click.IntRange(1, 256), help="Threads that decode, and as many that encode.")
+@click.option(
+    "--workers",
+    default=2,
+    show_default=True,
+    type=click.IntRange(1, 256),
+    help="Threads that decode, and as many that encode.",
+)
 @click.option("--batch", type=click.IntRange(1, 4096), help="Images at a time; default 1 on a CPU, 8 on a GPU.")
 @click.option(
     "--precision",

@@ -54,8 +54,7 @@ def translation(images: Tensor, share: float = 0.125) -> Tensor:
 
     limits = [round(images.shape[-1] * share), round(images.shape[-2] * share)]
     offsets = [
-        torch.randint(-limit, limit + 1, (len(images),), device=images.device, dtype=torch.float32)
-        for limit in limits
+        torch.randint(-limit, limit + 1, (len(images),), device=images.device, dtype=torch.float32) for limit in limits
     ]
     return translate(images, torch.stack(offsets, 1).to(images.dtype), mode="nearest")
 

@@ -34,7 +34,11 @@ def learning_rate(schedule: Schedule, steps: int, decay_from: float) -> Callable
 
 
 def build_optimizer(
-    network: nn.Module, kind: Literal["adam", "rmsprop"], lr: float, betas: tuple[float, float], weight_decay: float
+    network: nn.Module,
+    kind: Literal["adam", "rmsprop"],
+    lr: float,
+    betas: tuple[float, float],
+    weight_decay: float,
 ) -> Optimizer:
     """One network's optimizer. Adam is the fused one: the same numbers in one pass over the weights."""
     weights = list(network.parameters())
@@ -54,7 +58,9 @@ class WeightAverage:
     def __init__(self, networks: Mapping[str, nn.Module], decay: float) -> None:
         self.decay = decay
         self.updates = 0
-        self._live = {f"{name}.{key}": value for name, net in networks.items() for key, value in net.state_dict().items()}
+        self._live = {
+            f"{name}.{key}": value for name, net in networks.items() for key, value in net.state_dict().items()
+        }
         self.values = {key: value.clone() for key, value in self._live.items()}
 
     @torch.no_grad()

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 class ImagePool(nn.Module):
-    """Keeps `capacity` generated images; once full, each newcomer is, with even odds, shown itself or traded for one kept.
+    """Keeps `capacity` generated images; once full, a newcomer is, at even odds, shown itself or traded for one kept.
 
     Images, count and dice are tensors on the device, so an exchange needs no host and is captured and resumed with
     the step. `capacity` 0 shows every newcomer itself.

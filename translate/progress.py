@@ -165,6 +165,7 @@ class _Bar:
             TextColumn("{task.fields[text]}", markup=False, style="dim"),
             console=Console(file=stream),
             refresh_per_second=5,
+            redirect_stdout=sys.stdout.isatty(),  # what goes to a file or a pipe is not the terminal's
         )
 
     def open(self, state: State) -> None:

@@ -21,7 +21,6 @@ from translate.settings import Settings
 from translate.shipped import shipped
 from translate.yaml_reader import KeyPath, read_yaml, read_yaml_value
 
-
 if TYPE_CHECKING:
     ModelSettings = Settings
 else:
@@ -92,7 +91,7 @@ class TrainingSettings(Settings):
     seed: int = 0
     optimizer: Literal["adam", "rmsprop"] = "adam"
     lr: float = Field(2e-4, gt=0)
-    network_lr: dict[str, float] = {}
+    network_lr: dict[str, float] = Field(default_factory=dict)
     """Learning rates of single networks by name, e.g. {discriminator: 4e-4}; the others use `lr`."""
     betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.5, 0.999)
     weight_decay: float = Field(0.0, ge=0)
@@ -200,9 +199,10 @@ def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     merged = dict(below)
     for key, value in above.items():
         under = merged.get(key)
-        both = isinstance(value, dict) and isinstance(under, dict)
-        same_kind = both and all(value.get(tag, under.get(tag)) == under.get(tag) for tag in ("kind",))
-        merged[key] = _merged(under, value) if both and same_kind else value
+        if isinstance(value, dict) and isinstance(under, dict) and value.get("kind") in (None, under.get("kind")):
+            merged[key] = _merged(under, value)
+        else:
+            merged[key] = value
     training = above.get("training", {})
     if isinstance(training, dict) and isinstance(merged.get("training"), dict):
         _one_length(merged["training"], training)

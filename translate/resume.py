@@ -34,7 +34,11 @@ def training_state(trainer: Trainer) -> dict[str, Tensor]:
 
 
 def restore(
-    trainer: Trainer, step: int, weights: dict[str, Tensor], average: dict[str, Tensor], state: dict[str, Tensor]
+    trainer: Trainer,
+    step: int,
+    weights: dict[str, Tensor],
+    average: dict[str, Tensor],
+    state: dict[str, Tensor],
 ) -> None:
     """Puts the trainer where `network_weights`, the average and `training_state` were taken.
 

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -83,7 +83,12 @@ def train(
     parameters = sum(weight.numel() for weight in model.parameters())
     tell(f"{wanted.name}: {parameters:,} parameters, {total:,} steps of {wanted.training.batch_size}, on {engine}")
     tracker = open_tracker(
-        tracking, folder=folder, name=folder.name, config=wanted.to_json(), run_id=_run_id(folder), project="translate"
+        tracking,
+        folder=folder,
+        name=folder.name,
+        config=wanted.to_json(),
+        run_id=_run_id(folder),
+        project="translate",
     )
     code = 1
     try:
@@ -114,7 +119,9 @@ def train(
     return folder
 
 
-def load(run: str | Path, checkpoint: str = "latest", *, device: str = "auto", precision: Precision = "auto") -> Converter:
+def load(
+    run: str | Path, checkpoint: str = "latest", *, device: str = "auto", precision: Precision = "auto"
+) -> Converter:
     """A trained translator from a run's folder, or from one checkpoint's.
 
     `checkpoint` is `latest`, `best` (least validation L1, where the truth was known) or a step's number. Averaged
@@ -188,7 +195,7 @@ def open_data(recipe: Recipe, tell: Say) -> Images:
     """
     data = recipe.data
     batch_type = MODELS[_model_name(recipe)].batch_type
-    wanted = "paired" if batch_type is Paired else "unpaired"
+    wanted: Literal["paired", "unpaired"] = "paired" if batch_type is Paired else "unpaired"
     if data.set is None:
         raise ConfigurationError("--data is needed: the name of a data set (see `translate data`), or a folder")
     if data.set == "shapes":
@@ -287,7 +294,11 @@ def _facts(recipe: Recipe, images: Images) -> dict[str, Any]:
         "format": 1,
         "recipe": recipe.to_json(),
         "domains": list(images.domains),
-        "versions": {"translate": __version__, "torch": torch.__version__, "python": platform.python_version()},
+        "versions": {
+            "translate": __version__,
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+        },
     }
 
 

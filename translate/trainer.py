@@ -80,7 +80,7 @@ class Trainer:
             return self.model.paint(batch)
 
     @contextmanager
-    def _only(self, networks: Sequence[nn.Module]) -> Iterator[list[Tensor]]:
+    def _only(self, networks: Sequence[nn.Module]) -> Iterator[list[nn.Parameter]]:
         """Within, only these networks' weights take part in gradients; they are what is yielded."""
         weights = [weight for network in networks for weight in network.parameters()]
         self.model.requires_grad_(False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,7 +54,7 @@ class TrainingRun:
         self,
         folder: Path,
         trainer: Trainer,
-        batches: Callable[[int], Iterator[Batch]],
+        batches: Callable[[int], Generator[Batch]],
         cadence: Cadence,
         *,
         facts: Mapping[str, Any],

@@ -37,10 +37,16 @@ class Direction:
 
 
 def directions(
-    model: Translator, domains: Sequence[str], test: Iterable[Batch], training: Iterable[Batch], engine: Engine
+    model: Translator,
+    domains: Sequence[str],
+    test: Iterable[Batch],
+    training: Iterable[Batch],
+    engine: Engine,
 ) -> list[Direction]:
     """One for each domain that `model` converts to. `test` holds true pairs; `training`, if not empty, too."""
     tested = _sides(test, engine)
+    if tested is None:
+        return []
     trained = _sides(training, engine) or tested
     return [
         Direction(

@@ -17,14 +17,17 @@ KeyPath = tuple[str | int, ...]
 class _Loader(yaml.SafeLoader):
     """Safe YAML with the scalars of JSON: no yes/no/on/off, octal, sexagesimal or date surprises."""
 
-    yaml_implicit_resolvers: dict[str, Any] = {}
 
-
+_Loader.yaml_implicit_resolvers = {}
 for _tag, _pattern, _first in (
     ("tag:yaml.org,2002:null", r"~|null|", ["~", "n", ""]),
     ("tag:yaml.org,2002:bool", r"true|false", list("tf")),
     ("tag:yaml.org,2002:int", r"[-+]?(0|[1-9][0-9_]*)", list("-+0123456789")),
-    ("tag:yaml.org,2002:float", r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?", list("-+0123456789.")),
+    (
+        "tag:yaml.org,2002:float",
+        r"[-+]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?",
+        list("-+0123456789."),
+    ),
 ):
     _Loader.add_implicit_resolver(_tag, re.compile(f"(?:{_pattern})$"), _first)
 
@@ -66,13 +69,13 @@ def _refuse_traps(text: str, source: str) -> None:
     try:
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
             depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-            line = event.start_mark.line + 1
+            line = event.start_mark.line + 1 if event.start_mark else 0
             if depth > MAX_DEPTH:
                 raise ConfigurationError(f"{source}, line {line}: nested more than {MAX_DEPTH} deep")
             if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
                 raise ConfigurationError(f"{source}, line {line}: anchors and aliases are not allowed; write it out")
-            if getattr(event, "tag", None):
-                raise ConfigurationError(f"{source}, line {line}: tag '{event.tag}' is not allowed; use plain values")
+            if tag := getattr(event, "tag", None):
+                raise ConfigurationError(f"{source}, line {line}: tag '{tag}' is not allowed; use plain values")
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line_text = f", line {mark.line + 1}" if mark else ""
@@ -84,10 +87,14 @@ def _walk(node: yaml.Node | None, path: KeyPath, lines: dict[KeyPath, int], sour
         for key, value in node.value:
             line = key.start_mark.line + 1
             if key.tag != "tag:yaml.org,2002:str":
-                raise ConfigurationError(f"{source}, line {line}: the key '{key.value}' is not a word; put it in quotes")
+                raise ConfigurationError(
+                    f"{source}, line {line}: the key '{key.value}' is not a word; put it in quotes"
+                )
             here = (*path, key.value)
             if here in lines:
-                raise ConfigurationError(f"{source}, line {line}: the key '{key.value}' stands twice (first in line {lines[here]})")
+                raise ConfigurationError(
+                    f"{source}, line {line}: the key '{key.value}' stands twice (first in line {lines[here]})"
+                )
             lines[here] = line
             _walk(value, here, lines, source)
     elif isinstance(node, yaml.SequenceNode):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -24,8 +24,8 @@ Images = TypeVar("Images", Tensor, np.ndarray, Image.Image)
 class Converter:
     """Wraps a `Translator` with its domains' names.
 
-        converter = translate.load("runs/horse2zebra")
-        zebra = converter.convert(Image.open("horse.jpg"), to="zebra")
+    converter = translate.load("runs/horse2zebra")
+    zebra = converter.convert(Image.open("horse.jpg"), to="zebra")
     """
 
     def __init__(self, model: Translator, images: ImageSpec, engine: Engine) -> None:
@@ -87,7 +87,9 @@ class Converter:
     def convert_floats(self, images: Tensor, target: int) -> Tensor:
         """(batch, channels, height, width) in [-1, 1], any height and width; the same shape and range."""
         if images.shape[1] != self.images.channels:
-            raise ValueError(f"the model was trained on {self.images.channels} channels, the images have {images.shape[1]}")
+            raise ValueError(
+                f"the model was trained on {self.images.channels} channels, the images have {images.shape[1]}"
+            )
         height, width = images.shape[-2:]
         return self._run(pad(images, *self.padded_size(height, width)), target)[..., :height, :width]
 

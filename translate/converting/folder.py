@@ -45,7 +45,9 @@ def plan(source: Path, output: Path) -> list[Job]:
         raise ConfigurationError(f"{output}: the output folder is the input folder or lies inside it; choose another")
     images = find_images(source)
     if not images:
-        raise ConfigurationError(f"{source}: no images found (looked for PNG, JPEG, WebP, TIFF, BMP and GIF, in all sub-folders)")
+        raise ConfigurationError(
+            f"{source}: no images found (looked for PNG, JPEG, WebP, TIFF, BMP and GIF, in all sub-folders)"
+        )
     return [Job(path, _writable(output / path.relative_to(source))) for path in images]
 
 

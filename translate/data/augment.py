@@ -78,9 +78,7 @@ class Augmenter:
 
         First all geometry, then all photometry, each in the order given.
         """
-        images = [
-            _to_float(image) if image.dtype == np.uint16 else np.ascontiguousarray(image) for image in images
-        ]
+        images = [_to_float(image) if image.dtype == np.uint16 else np.ascontiguousarray(image) for image in images]
         images = self._warp(images, seed)
         images[0] = self._colour(images[0], seed)
         return [_to_uint16(image) if image.dtype == np.float32 else image for image in images]

@@ -92,7 +92,5 @@ def _cache() -> Path:
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Caches" / "translate"
     if sys.platform == "win32":
-        return (
-            Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "translate" / "Cache"
-        )
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "translate" / "Cache"
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "translate"

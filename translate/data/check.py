@@ -19,10 +19,9 @@ from translate.data.folders import Folder, recognise
 from translate.data.images import Picture, shown
 from translate.errors import ImageError
 
-
 GLANCE = (8, 8)
 ALIKE = 2.0
-"""Root mean square difference at a glance, of 255: copies stay below 1, other photographs above 10."""
+"""Root mean square difference, of 255. In horse2zebra copies saved anew stay below 1, all others above 8."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +54,7 @@ class Report:
     """What should be put right, each with what to do."""
 
     def lines(self) -> list[str]:
-        verdict = f"{len(self.problems)} problems" if self.problems else "ready to train on"
+        verdict = f"problems found: {len(self.problems)}" if self.problems else "ready to train on"
         notes = [f"note: {note}" for note in self.notes]
         problems = [f"problem: {problem}" for problem in self.problems]
         return [*self.facts, *notes, *problems, f"{shown(self.folder.root)}: {verdict}"]
@@ -123,9 +122,7 @@ def _describe(sound: list[Facts]) -> list[str]:
     by_area = sorted((height * width, (height, width)) for height, width in sizes.elements())
     middle = median_low(by_area)
     smallest, largest = _size(by_area[0][1]), _size(by_area[-1][1])
-    return [
-        f"{len(sound)} of {smallest} to {largest}, median {_size(middle[1])}, {len(sizes)} sizes; {kinds}"
-    ]
+    return [f"{len(sound)} of {smallest} to {largest}, median {_size(middle[1])}, {len(sizes)} sizes; {kinds}"]
 
 
 def _remark(sound: list[Facts]) -> Iterable[str]:
@@ -152,7 +149,7 @@ def _repeated(groups: dict[str, list[Path]], read: dict[Path, Facts]) -> Iterabl
 
 
 def _leaked(folder: Folder, read: dict[Path, Facts]) -> Iterable[str]:
-    """Images that are trained on and measured on: the same file in any domain, or the same look in its own."""
+    """Images trained on and measured on: the same file in any domain, or the same look in its own."""
     seen = {read[source.path].digest for column in folder.splits["train"] for source in column}
     for split, columns in folder.splits.items():
         if split == "train":
@@ -168,7 +165,7 @@ def _leaked(folder: Folder, read: dict[Path, Facts]) -> Iterable[str]:
 
 
 def _alike(paths: list[Path], others: list[Path], read: dict[Path, Facts]) -> set[Path]:
-    """Those of `paths` that look like one of `others`, as a copy saved anew does; plain ones are not judged."""
+    """Those of `paths` that look like one of `others`, as a copy saved anew does; plain ones never do."""
     known = [read[path].glance for path in others if not read[path].flat]
     asked = [path for path in paths if not read[path].flat]
     if not known or not asked:

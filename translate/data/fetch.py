@@ -39,15 +39,13 @@ def _to_stderr(line: str) -> None:
 def fetch(card: Card, destination: Path, progress: Progress, say: Callable[[str], None] = _to_stderr) -> Path:
     """The set's images in the new folder `destination`, with a `dataset.yaml` that says what they are.
 
-    `progress` is told the bytes that are there and those expected (None where unknown). An interrupted download
-    is kept as `ARCHIVE.part` beside `destination`, and the next call goes on with it.
-    Raises ConfigurationError where `destination` exists, or no server can be reached (the message says how to
-    do it by hand), TranslateError where the archive is not the published one or cannot be stored.
+    `progress` is told the bytes that are there and those expected (None where unknown). An interrupted
+    download is kept as `ARCHIVE.part` beside `destination`, and the next call goes on with it.
+    Raises ConfigurationError where `destination` exists, or no server can be reached (the message says how
+    to do it by hand), TranslateError where the archive is not the published one or cannot be stored.
     """
     if destination.exists():
-        raise ConfigurationError(
-            f"{shown(destination)}: exists; remove it to fetch {card.name} anew, or use it"
-        )
+        raise ConfigurationError(f"{shown(destination)}: exists; remove it to fetch {card.name} anew, or use it")
     archive = destination.parent / f"{card.url.rsplit('/', 1)[1]}.part"
     try:
         destination.parent.mkdir(parents=True, exist_ok=True)
@@ -55,7 +53,11 @@ def fetch(card: Card, destination: Path, progress: Progress, say: Callable[[str]
         _verify(card, archive, say)
         description = Description(**card.model_dump(include=set(Description.model_fields)))
         values = description.model_dump(mode="json", exclude_none=True)
-        unpack(archive, destination, {FILE_NAME: yaml.safe_dump(values, sort_keys=False)})
+        try:
+            unpack(archive, destination, {FILE_NAME: yaml.safe_dump(values, sort_keys=False)})
+        except TranslateError:
+            archive.unlink()  # it would be no better the next time
+            raise
         archive.unlink()
     except OSError as error:
         raise TranslateError(f"{shown(destination)}: cannot be stored: {error.strerror or error}") from error
@@ -72,7 +74,7 @@ def _download(card: Card, destination: Path, archive: Path, progress: Progress) 
                 return
             except Unreachable as reason:
                 reasons.append(f"{url}: {reason}")
-                if _length(archive) <= before:  # asking again would bring no more
+                if _length(archive) == before:  # asking again would bring no more
                     break
     tried = "; ".join(dict.fromkeys(reasons))
     raise ConfigurationError(

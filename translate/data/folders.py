@@ -36,9 +36,7 @@ class Source:
             return pixels
         middle, odd = divmod(pixels.shape[1], 2)
         if odd:
-            raise ImageError(
-                f"{shown(self.path)}: its width of {pixels.shape[1]} cannot be halved into a pair"
-            )
+            raise ImageError(f"{shown(self.path)}: its width of {pixels.shape[1]} cannot be halved into a pair")
         return pixels[:, :middle] if self.half == "left" else pixels[:, middle:]
 
 
@@ -93,9 +91,7 @@ def recognise(
     found, said = layouts.recognise(root), describe(root)
     names = _distinct(root, domains or said.domains or found.names or _names_in(root) or ("A", "B"))
     warnings = list(found.warnings)
-    images_of = {
-        split: tuple(scan(folder, warnings) for folder in folders) for split, folders in found.places.items()
-    }
+    images_of = {split: tuple(scan(folder, warnings) for folder in folders) for split, folders in found.places.items()}
     images_of = _without_empty(root, found, images_of, warnings)
     kind = _kind(root, found, images_of, said.layout if layout == "auto" else layout)
     if kind == "paired":
@@ -103,10 +99,10 @@ def recognise(
 
     origin = ""
     if WHOLE in images_of:
-        held_out = [held_out(column) for column in images_of.pop(WHOLE)]
+        parted = [held_out(column) for column in images_of.pop(WHOLE)]
         images_of = {
-            "train": tuple(kept for kept, _ in held_out),
-            "test": tuple(test for _, test in held_out),
+            "train": tuple(kept for kept, _ in parted),
+            "test": tuple(test for _, test in parted),
         }
         origin = " (held out, chosen by a hash of the names)"
     elif "test" not in images_of and "validation" in images_of:
@@ -141,9 +137,7 @@ def _without_empty(
         empty = [folder for folder, column in zip(found.places[split], columns, strict=True) if not column]
         if empty and split in ("train", WHOLE):
             suffixes = " ".join(sorted(images.SUFFIXES))
-            raise ConfigurationError(
-                "; ".join([f"{shown(empty[0])}: no images in it, of {suffixes}", *warnings])
-            )
+            raise ConfigurationError("; ".join([f"{shown(empty[0])}: no images in it, of {suffixes}", *warnings]))
         if empty:
             warnings.append(f"the {split} images are left out: {shown(empty[0])} has none")
             del images_of[split]

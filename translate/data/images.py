@@ -195,7 +195,8 @@ def scan(folder: Path) -> tuple[list[Path], list[Path]]:
 
 def natural(path: Path) -> tuple[object, ...]:
     """A sorting key under which img2 comes before img10, whatever the system."""
-    parts = [re.split(r"([0-9]+)", part) for part in path.parts]
+    # Without the suffix, so that img.png comes before img2.png.
+    parts = [re.split(r"([0-9]+)", part) for part in path.with_suffix("").parts]
     return [[int(p) if i % 2 else p for i, p in enumerate(part)] for part in parts], path.as_posix()
 
 

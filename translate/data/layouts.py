@@ -123,9 +123,7 @@ def _complete(
             whole[split] = (folders[keys[0]], folders[keys[1]])
         elif split == "train":
             there = folders[found[0]].relative_to(root)
-            raise ConfigurationError(
-                f"{shown(root)}: there is {shown(there)}/ but no folder of the other domain"
-            )
+            raise ConfigurationError(f"{shown(root)}: there is {shown(there)}/ but no folder of the other domain")
         else:
             warnings.append(f"the {split} images are left out: one domain has none")
     if "train" not in whole:
@@ -201,7 +199,5 @@ def _contents(root: Path) -> str:
     folders, images = _folders(root), _files(root)
     listed = [f"{shown(folder.name)}/" for folder in folders[:10]] + ["..."] * (len(folders) > 10)
     others = sum(1 for _ in root.iterdir()) - len(folders) - len(images)
-    counts = [
-        f"{count} {what}" for count, what in ((len(images), "images"), (others, "other files")) if count
-    ]
+    counts = [f"{count} {what}" for count, what in ((len(images), "images"), (others, "other files")) if count]
     return ", ".join([*listed, *counts]) or "nothing"

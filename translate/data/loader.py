@@ -101,9 +101,7 @@ class Loader(Generic[AnyBatch]):
         sizes = {image.shape[:2] for image in images}
         if len(sizes) > 1:
             names = " and ".join(shown(domain.sources[index].path) for domain in self._images)
-            raise ImageError(
-                f"{names}: a pair of different proportions; use resize: square, or cut them alike"
-            )
+            raise ImageError(f"{names}: a pair of different proportions; use resize: square, or cut them alike")
         return self._cut(images, domain=0, position=position)
 
     def _singles(self, position: int) -> list[np.ndarray]:
@@ -203,13 +201,9 @@ class _Cache:
 def _check(split: Sequence[Sequence[Source]], make: type[Batch]) -> None:
     sizes = [len(sources) for sources in split]
     if 0 in sizes:
-        raise ConfigurationError(
-            f"domain {sizes.index(0)} holds no images; nothing can be learnt or measured"
-        )
+        raise ConfigurationError(f"domain {sizes.index(0)} holds no images; nothing can be learnt or measured")
     if make is Paired and len(set(sizes)) > 1:
-        raise ConfigurationError(
-            f"pairs need as many images in each domain, not {' and '.join(map(str, sizes))}"
-        )
+        raise ConfigurationError(f"pairs need as many images in each domain, not {' and '.join(map(str, sizes))}")
 
 
 def _generator(seed: int, use: int, domain: int, number: int) -> np.random.Generator:

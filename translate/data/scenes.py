@@ -16,7 +16,7 @@ Outline = tuple[Array, Array]  # angles of the edges' normals, and how far the e
 MOST = 4  # shapes in a scene
 GAP = 0.1  # between two edges at least: room for what is drawn outside
 CELLS = (2, 4, 8)  # of the ground's lattices
-_GRID = np.stack(np.meshgrid(*[(np.arange(32) + 0.5) / 32] * 2), -1)  # places looked at to keep shapes apart
+_GRID = np.stack(np.meshgrid(*[(np.arange(24) + 0.5) / 24] * 2), -1)  # places looked at to keep shapes apart
 
 
 @dataclass(frozen=True)
@@ -27,11 +27,16 @@ class Shape:
     reach: Array  # (edges,)
     fill: Array  # (3,)
 
-    def depth(self, points: Array) -> tuple[Array, Array]:
-        """Depth (...,) of points (..., 2), and the normal (..., 2) of the edge that it was measured from."""
-        depths = self.reach - points @ self.normals.T
-        nearest = depths.argmin(-1)
-        return np.take_along_axis(depths, nearest[..., None], -1)[..., 0], self.normals[nearest]
+    def depth(self, points: Array) -> Array:
+        """Depth (...,) of points (..., 2)."""
+        return self._depths(points).min(-1)
+
+    def normal(self, points: Array) -> Array:
+        """The normal (..., 2) of the edge that is nearest to points (..., 2)."""
+        return self.normals[self._depths(points).argmin(-1)]
+
+    def _depths(self, points: Array) -> Array:
+        return self.reach - points @ self.normals.T
 
 
 @dataclass(frozen=True)
@@ -45,9 +50,7 @@ class Scene:
     def ground(self, points: Array) -> Array:
         """Colours (..., 3) in [0, 1] at points (..., 2): value noise, each octave half the last."""
         strengths = 0.5 ** np.arange(len(self.noise))
-        waves = sum(
-            s * _interpolate(lattice, points) for s, lattice in zip(strengths, self.noise, strict=True)
-        )
+        waves = sum(s * _interpolate(lattice, points) for s, lattice in zip(strengths, self.noise, strict=True))
         return np.clip(self.tint + (waves / strengths.sum() - 0.5)[..., None], 0, 1)
 
 
@@ -59,9 +62,9 @@ def compose(number: int) -> Scene:
     wanted = dice.uniform(0.35, 0.55)  # share of the picture that is shape
     shapes: list[Shape] = []
     taken = np.full(_GRID.shape[:2], -np.inf)  # depth of each place in the shapes so far
-    for _ in range(100):
+    for _ in range(40):
         shape = _throw(dice)
-        depth, _normal = shape.depth(_GRID)
+        depth = shape.depth(_GRID)
         if (taken[depth > -GAP] < 0).all():
             shapes.append(shape)
             taken = np.maximum(taken, depth)

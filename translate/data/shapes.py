@@ -48,14 +48,14 @@ TONE = 0.7
 # The last band of a style is as wide as it takes for light and shade to be equal over many scenes.
 BANDS: dict[str, tuple[Band, ...]] = {
     "flat": (),
-    "outlined": (Band(0.6 * STROKE, 1.7 * STROKE, -TONE), Band(1.7 * STROKE, 3.1 * STROKE, TONE)),
+    "outlined": (Band(0.6 * STROKE, 1.7 * STROKE, -TONE), Band(1.7 * STROKE, 3.08 * STROKE, TONE)),
     "banded": (
         Band(0.6 * STROKE, 1.3 * STROKE, TONE),
         Band(1.3 * STROKE, 2 * STROKE, -TONE),
         Band(2 * STROKE, 2.7 * STROKE, TONE),
-        Band(2.7 * STROKE, 3.8 * STROKE, -TONE),
+        Band(2.7 * STROKE, 3.72 * STROKE, -TONE),
     ),
-    "haloed": (Band(-0.9 * STROKE, 0, TONE), Band(0, STROKE, -TONE)),
+    "haloed": (Band(-0.93 * STROKE, 0, TONE), Band(0, STROKE, -TONE)),
     "embossed": (Band(0, 1.6 * STROKE, 0.9, lit=True),),
 }
 STYLES: tuple[str, ...] = tuple(BANDS)
@@ -71,10 +71,10 @@ def render(scene_seed: int, style: str, size: int) -> Array:
     points = np.stack(np.meshgrid(centres, centres), -1)  # (size, size, 2): x, y
     picture = scene.ground(points)
     for shape in scene.shapes:
-        depth, normal = shape.depth(points)
+        depth = shape.depth(points)
         picture = _mix(picture, shape.fill, _between(depth, 0, np.inf, size))
         for band in BANDS[style]:
-            tone = band.tone * (normal @ LIGHT if band.lit else 1.0)
+            tone = band.tone * (shape.normal(points) @ LIGHT if band.lit else 1.0)
             share = np.abs(tone) * _between(depth, band.start, band.stop, size)
             picture = _mix(picture, np.where(tone > 0, 1.0, 0.0)[..., None], share)
     return np.rint(picture * 255).astype(np.uint8)
@@ -126,9 +126,7 @@ def _mix(picture: Array, colour: Array, share: Array) -> Array:
     return picture + share[..., None] * (colour - picture)
 
 
-def _plan(
-    view: View, styles: tuple[str, ...], train: int, test: int, seed: int
-) -> Iterator[tuple[Path, int, str]]:
+def _plan(view: View, styles: tuple[str, ...], train: int, test: int, seed: int) -> Iterator[tuple[Path, int, str]]:
     """Where each picture goes, its scene's number and its style."""
     first = seed * SCENES_OF_A_SEED
     tested = first + train * len(styles)

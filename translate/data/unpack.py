@@ -70,9 +70,7 @@ def _extract(archive: Path, folder: Path) -> None:
             with open(target, "xb") as file:
                 room -= _copy(member.content, file, min(room, MAX_BYTES), archive)
         except FileExistsError:
-            raise TranslateError(
-                f"{shown(archive)}: holds {shown(member.name)} twice; not unpacked"
-            ) from None
+            raise TranslateError(f"{shown(archive)}: holds {shown(member.name)} twice; not unpacked") from None
     if not images:
         raise TranslateError(f"{shown(archive)}: no images in it, of {' '.join(sorted(SUFFIXES))}")
 
@@ -114,9 +112,7 @@ def _inside(archive: Path, member: Member) -> Path:
     posix, windows = PurePosixPath(member.name), PureWindowsPath(member.name)
     outside = posix.is_absolute() or windows.drive or windows.root or ".." in (*posix.parts, *windows.parts)
     if outside or "\0" in member.name or "\\" in member.name:
-        raise TranslateError(
-            f"{shown(archive)}: {shown(member.name)} would be written elsewhere; not unpacked"
-        )
+        raise TranslateError(f"{shown(archive)}: {shown(member.name)} would be written elsewhere; not unpacked")
     if member.kind not in ("file", "folder"):
         raise TranslateError(f"{shown(archive)}: {shown(member.name)} is {member.kind}; not unpacked")
     return Path(posix)

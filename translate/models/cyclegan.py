@@ -24,7 +24,7 @@ from translate.pool import ImagePool
 from translate.settings import Settings
 
 
-class Config(Settings):
+class CycleGANConfig(Settings):
     name: Literal["cyclegan"] = "cyclegan"
     objective: Objective = "lsgan"
     cycle: float = Field(10.0, ge=0)
@@ -51,10 +51,10 @@ class CycleGAN(Translator):
     L = GAN(to_b, judge_b) + GAN(to_a, judge_a)  +  lambda (E|to_a(to_b(a)) - a| + E|to_b(to_a(b)) - b|)   (eq. 3)
     """
 
-    Config = Config
+    Config = CycleGANConfig
     batch_type = Unpaired
 
-    def __init__(self, config: Config, images: ImageSpec) -> None:
+    def __init__(self, config: CycleGANConfig, images: ImageSpec) -> None:
         super().__init__(config, images)
         self.config = config
         self.domains = images.domains

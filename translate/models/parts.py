@@ -108,7 +108,9 @@ class DiscriminatorSettings(Settings):
         return one() if self.scales == 1 else MultiscaleDiscriminator(one, self.scales)
 
 
-def build_generator(settings: ResnetSettings | UNetSettings, channels: int, size: int) -> ResnetGenerator | UNetGenerator:
+def build_generator(
+    settings: ResnetSettings | UNetSettings, channels: int, size: int
+) -> ResnetGenerator | UNetGenerator:
     """The network, initialised, for images of `channels`, trained at `size` pixels."""
     network = settings.build(channels, size)
     initialise(network, settings.initialisation.kind, settings.initialisation.gain)

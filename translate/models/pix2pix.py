@@ -9,8 +9,8 @@ from pydantic import Field
 from torch import Tensor
 
 from translate.adversarial import OBJECTIVES, r1_penalty
-from translate.diffaugment import AugmentationKind, DifferentiableAugment
 from translate.data.batch import Paired
+from translate.diffaugment import AugmentationKind, DifferentiableAugment
 from translate.model import ImageSpec, Losses, Painted, Translator, Turn, l1
 from translate.models.parts import (
     DiscriminatorSettings,
@@ -23,7 +23,7 @@ from translate.models.parts import (
 from translate.settings import Settings
 
 
-class Config(Settings):
+class Pix2PixConfig(Settings):
     name: Literal["pix2pix"] = "pix2pix"
     objective: Objective = "nonsaturating"
     reconstruction: float = Field(100.0, ge=0)
@@ -46,10 +46,10 @@ class Pix2Pix(Translator):
     min_G max_D  E log D(x, y) + E log(1 - D(x, G(x)))  +  lambda E |y - G(x)|   (eq. 4)
     """
 
-    Config = Config
+    Config = Pix2PixConfig
     batch_type = Paired
 
-    def __init__(self, config: Config, images: ImageSpec) -> None:
+    def __init__(self, config: Pix2PixConfig, images: ImageSpec) -> None:
         super().__init__(config, images)
         self.config = config
         self.loss = OBJECTIVES[config.objective]
@@ -85,7 +85,7 @@ class Pix2Pix(Translator):
         return self.discriminator(self.augment(torch.cat([condition, image], 1)))
 
     def convert(self, images: Tensor, to: int = 1) -> Tensor:
-        """One image at a time: batch statistics are then the image's own, and its noise does not depend on its company."""
+        """One image at a time: batch statistics and noise are then the image's own."""
         with self.in_mode(self.config.convert_mode), torch.random.fork_rng(devices=_devices(images)):
             return torch.cat([self._convert_one(image) for image in images.split(1)])
 

@@ -83,9 +83,7 @@ def needs_bias(kind: Normalisation) -> bool:
 class ResizeConv2d(nn.Conv2d):
     """Twice the size by `mode` interpolation, then a convolution."""
 
-    def __init__(
-        self, channels_in: int, channels_out: int, bias: bool, mode: Literal["nearest", "bilinear"]
-    ) -> None:
+    def __init__(self, channels_in: int, channels_out: int, bias: bool, mode: Literal["nearest", "bilinear"]) -> None:
         super().__init__(channels_in, channels_out, 3, padding=1, bias=bias)
         self.mode = mode
 

@@ -59,9 +59,7 @@ def recognise(state: State, dropout: float = 0.5) -> PortNetwork:
         return PixelDiscriminator(channels, filters, _normalisation(state, "net.3"))
     if {"model.0.weight", "model.2.weight", "model.5.weight"} <= state.keys():
         filters, channels = state["model.0.weight"].shape[:2]
-        return PatchDiscriminator(
-            channels, filters, len(_convolutions(state)) - 2, _normalisation(state, "model.3")
-        )
+        return PatchDiscriminator(channels, filters, len(_convolutions(state)) - 2, _normalisation(state, "model.3"))
     raise ValueError(
         "not a network of the PyTorch port of pix2pix and CycleGAN (ResNet, U-Net, PatchGAN or PixelGAN): "
         f"keys {', '.join(list(state)[:4]) or 'none'}, ..."
@@ -195,9 +193,7 @@ def _resnet(state: State) -> ResnetGenerator:
 def _unet(state: State, dropout: float) -> UNetGenerator:
     filters, channels_in = state["model.model.0.weight"].shape[:2]
     channels_out = state["model.model.3.weight"].shape[1]
-    levels = 1 + sum(
-        re.fullmatch(r"model\.model\.1\.model(\.3\.model)*\.1\.weight", key) is not None for key in state
-    )
+    levels = 1 + sum(re.fullmatch(r"model\.model\.1\.model(\.3\.model)*\.1\.weight", key) is not None for key in state)
     kind = _normalisation(state, "model.model.1.model.2")
     return UNetGenerator(channels_in, channels_out, filters, levels, kind, dropout)
 

@@ -39,14 +39,9 @@ class ResnetGenerator(nn.Module):
         self.down = nn.Sequential(
             *(_down(*channels, normalisation, upsampling) for channels in zip(narrower, wider, strict=True))
         )
-        self.body = nn.Sequential(
-            *(ResidualBlock(widths[-1], normalisation, dropout, padding) for _ in range(blocks))
-        )
+        self.body = nn.Sequential(*(ResidualBlock(widths[-1], normalisation, dropout, padding) for _ in range(blocks)))
         self.up = nn.Sequential(
-            *(
-                _up(*channels, normalisation, upsampling)
-                for channels in zip(wider[::-1], narrower[::-1], strict=True)
-            )
+            *(_up(*channels, normalisation, upsampling) for channels in zip(wider[::-1], narrower[::-1], strict=True))
         )
         self.head = _conv7(filters, channels_out, "none", padding)
 

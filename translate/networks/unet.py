@@ -45,9 +45,7 @@ class UNetGenerator(nn.Module):
         widths = [filters * min(2**level, 8) for level in range(levels)]
         unnormalised = {0, levels - 1}
         self.down = nn.ModuleList(
-            _down(
-                channels, width, "none" if level in unnormalised else normalisation, normalisation, upsampling
-            )
+            _down(channels, width, "none" if level in unnormalised else normalisation, normalisation, upsampling)
             for level, (channels, width) in enumerate(zip([channels_in, *widths], widths, strict=False))
         )
         dropped = range(3) if dropout_placement == "paper" else range(1, levels - 4)

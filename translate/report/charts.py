@@ -110,9 +110,7 @@ def _extent(bins: Sequence[Bin]) -> list[float]:
 
 def _bin(points: Sequence[tuple[int, float]]) -> Bin:
     steps, values = [step for step, _ in points], [value for _, value in points]
-    return Bin(
-        sum(steps) / len(steps), sum(value / len(values) for value in values), min(values), max(values)
-    )
+    return Bin(sum(steps) / len(steps), sum(value / len(values) for value in values), min(values), max(values))
 
 
 def _frame(title: str, steps: Axis, values: Axis, content: str) -> str:
@@ -129,18 +127,14 @@ def _frame(title: str, steps: Axis, values: Axis, content: str) -> str:
         parts.append(f'<text x="{x:.1f}" y="{floor + 17}" text-anchor="middle">{short(step)}</text>')
     parts.append(f'<line class="axis" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{floor}" y2="{floor}"/>')
     parts.append(f'<text x="{_LEFT + _PLOT_WIDTH / 2}" y="{_HEIGHT - 5}" text-anchor="middle">step</text>')
-    parts.append(
-        f'<svg x="{_LEFT}" y="{_TOP}" width="{_PLOT_WIDTH}" height="{_PLOT_HEIGHT}">{content}</svg></svg>'
-    )
+    parts.append(f'<svg x="{_LEFT}" y="{_TOP}" width="{_PLOT_WIDTH}" height="{_PLOT_HEIGHT}">{content}</svg></svg>')
     return "".join(parts)
 
 
 def _line(curve: Curve, bins: Sequence[Bin], steps: Axis, values: Axis) -> str:
     places = [(_x(steps, bin.step), _y(values, bin.mean)) for bin in bins]
     path = "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in places)
-    dots = (
-        "".join(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3"/>' for x, y in places) if len(bins) <= _DOTS else ""
-    )
+    dots = "".join(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3"/>' for x, y in places) if len(bins) <= _DOTS else ""
     return f'<g class="line c{curve.colour}"><title>{escape(curve.name)}</title><path d="{path}"/>{dots}</g>'
 
 

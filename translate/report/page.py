@@ -69,9 +69,7 @@ def _recipe_facts(recipe: str) -> list[tuple[str, str]]:
         return []
     if not isinstance(settings, dict):
         return []
-    plain = [
-        (str(key), str(value)) for key, value in settings.items() if isinstance(value, str | int | float)
-    ]
+    plain = [(str(key), str(value)) for key, value in settings.items() if isinstance(value, str | int | float)]
     return [(key.replace("_", " "), value) for key, value in plain if len(value) <= 80][:8]
 
 
@@ -79,9 +77,7 @@ def _row_facts(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
     if not rows:
         return []
     facts = [("last step", f"{rows[-1]['step']:,}")]
-    times = [
-        row["time"] for row in rows if isinstance(row.get("time"), int | float) and math.isfinite(row["time"])
-    ]
+    times = [row["time"] for row in rows if isinstance(row.get("time"), int | float) and math.isfinite(row["time"])]
     if times:
         facts.append(("first row", f"{datetime.fromtimestamp(times[0], UTC):%Y-%m-%d %H:%M} UTC"))
         facts.append(("first to last row", _duration(times[-1] - times[0])))

@@ -27,9 +27,7 @@ def save_grid(path: Path, columns: Mapping[str, Tensor]) -> None:
 
     pictures = {caption: _pictures(images) for caption, images in columns.items()}
     # Large enough to be read where the grid is shown smaller than it is.
-    font_size = min(
-        max(max(column[0].width for column in pictures.values()) // 12, _SMALLEST_FONT), _LARGEST_FONT
-    )
+    font_size = min(max(max(column[0].width for column in pictures.values()) // 12, _SMALLEST_FONT), _LARGEST_FONT)
     font = ImageFont.load_default(font_size)
     widths = [
         max(int(font.getlength(caption)) + 1, *(picture.width for picture in column))

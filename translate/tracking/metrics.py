@@ -130,6 +130,4 @@ def _number(value: Any) -> Any:
 
 def _unwritable(path: Path, error: OSError) -> TranslateError:
     reason = error.strerror or str(error)
-    return TranslateError(
-        f"{path}: cannot be written ({reason}); free some space or the folder, then resume the run"
-    )
+    return TranslateError(f"{path}: cannot be written ({reason}); free some space or the folder, then resume the run")

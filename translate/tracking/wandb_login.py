@@ -38,11 +38,7 @@ def wanted_mode() -> Mode:
 def has_key() -> bool:
     """Whether wandb would find a key, or a token, for its server without asking."""
     stored = _settings()
-    if (
-        os.environ.get("WANDB_API_KEY")
-        or os.environ.get("WANDB_IDENTITY_TOKEN_FILE")
-        or stored.get("api_key")
-    ):
+    if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE") or stored.get("api_key"):
         return True
     address = os.environ.get("WANDB_BASE_URL") or stored.get("base_url")
     host = urlsplit(address).netloc if address else _PUBLIC_HOSTS[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -42,6 +43,7 @@ class WandbTracker:
         """Open the run, which keeps all of its files under `folder`. Raises whatever wandb raises."""
         if mode == "online" and not has_key():  # wandb would ask at the terminal, and wait
             raise ConfigurationError("no key is stored on this machine, run `wandb login`")
+        folder.mkdir(parents=True, exist_ok=True)
         with _files_in(folder):
             import wandb
 
@@ -53,18 +55,23 @@ class WandbTracker:
                 console="off",  # the terminal is the progress bar's
                 silent=True,
             )
-            run = wandb.init(
-                project=project,
-                job_type=job_type,
-                name=name,
-                id=run_id,
-                resume="allow",
-                config=config,
-                allow_val_change=True,  # a resumed run may train for longer
-                mode=mode,
-                dir=str(folder),
-                settings=settings,
-            )
+            try:
+                run = wandb.init(
+                    project=project,
+                    job_type=job_type,
+                    name=name,
+                    id=run_id,
+                    resume="allow",
+                    config=config,
+                    allow_val_change=True,  # a resumed run may train for longer
+                    mode=mode,
+                    dir=str(folder),
+                    settings=settings,
+                )
+            except Exception:
+                # wandb's service would hold on to the id, and refuse it to the run offline.
+                wandb.teardown(exit_code=1)
+                raise
         return cls(run, folder)
 
     @property
@@ -88,7 +95,7 @@ class WandbTracker:
             import wandb
 
             with _files_in(self._folder):
-                contents = wandb.Artifact(name, type="model")
+                contents = wandb.Artifact(re.sub(r"[^A-Za-z0-9._-]", "-", name), type="model")
                 contents.add_dir(str(folder))
                 run.log_artifact(contents, aliases=list(aliases))
 

@@ -1,0 +1,67 @@
+"""Fixtures that several tests share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import tiny
+import torch
+import yaml
+from click.testing import CliRunner, Result
+
+torch.set_num_threads(1)
+TINY_TRAINING = {
+    "steps": 4,
+    "batch_size": 2,
+    "log_every": 2,
+    "sample_every": 4,
+    "validate_every": 4,
+    "checkpoint_every": 2,
+    "precision": "float32",
+}
+TINY_DATA = {"size": tiny.SIZE, "load_size": 18, "workers": 0}
+
+
+@pytest.fixture(autouse=True)
+def no_outside(monkeypatch, tmp_path):
+    """No test reads or writes the user's own folders, keys or runs."""
+    monkeypatch.setenv("TRANSLATE_HOME", str(tmp_path / "home"))
+    for name in ("TRANSLATE_DATA", "WANDB_API_KEY", "WANDB_MODE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real images; tests that need it are skipped where it is absent."""
+    default = Path(__file__).resolve().parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("TRANSLATE_DATA", default))
+    if not folder.is_dir():
+        pytest.skip("real images are not here: set TRANSLATE_DATA to their folder")
+    return folder
+
+
+@pytest.fixture
+def tiny_recipe(tmp_path):
+    """Writes a tiny recipe of a model, as a user would, and returns its path."""
+
+    def write(model: str) -> str:
+        path = tmp_path / f"tiny-{model}.yaml"
+        path.write_text(yaml.safe_dump({"model": tiny.TINY[model], "data": TINY_DATA, "training": TINY_TRAINING}))
+        return str(path)
+
+    return write
+
+
+@pytest.fixture
+def run_cli(monkeypatch, tmp_path):
+    """Runs a command line in an empty folder and returns click's result."""
+    from translate.cli import main
+
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: object) -> Result:
+        return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+    return run

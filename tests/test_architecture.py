@@ -1,0 +1,109 @@
+"""Imports point downwards only: what each part may know of the others, read from the code."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[1] / "translate"
+GROUND = {"errors", "settings", "version", "shipped"}
+TORCH_ONLY: set[str] = set()
+DATA = {*GROUND, "data", "yaml_reader"}
+MODEL = {"adversarial", "model", "networks", "pool", "diffaugment", "settings", "errors"}
+
+# Part of the package -> parts that it may import, beside itself.
+MAY_IMPORT = {
+    "adversarial": TORCH_ONLY,
+    "networks": TORCH_ONLY,
+    "pool": TORCH_ONLY,
+    "optim": TORCH_ONLY,
+    "diffaugment": TORCH_ONLY,
+    "errors": set(),
+    "settings": set(),
+    "version": set(),
+    "shipped": {"errors"},
+    "yaml_reader": {"errors"},
+    "data": DATA,
+    "metrics": set(),
+    "progress": {"errors"},
+    "tracking": {"errors", "data"},
+    "report": {"errors", "tracking"},
+    "checkpoint": {"errors"},
+    "engine": {"errors", "data"},
+    "model": {"data", "settings"},
+    "models": {*MODEL, "data"},
+    "trainer": {"model", "engine", "optim", "data"},
+    "resume": {"trainer", "errors"},
+    "validation": {"model", "engine", "metrics", "data"},
+    "converting": {"model", "engine", "data", "errors"},
+    "recipe": {"models", "data", "engine", "optim", *GROUND, "yaml_reader"},
+    "training": {
+        "trainer",
+        "resume",
+        "checkpoint",
+        "tracking",
+        "progress",
+        "validation",
+        "model",
+        "data",
+        "errors",
+    },
+}
+ROOTS = {"run", "quickstart", "cli", "__init__", "__main__"}
+
+
+def _part(path):
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def _imports(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        names = []
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        yield from ((name.split(".")[1], node.lineno) for name in names if name.startswith("translate."))
+
+
+def test_imports_point_downwards():
+    parts = {_part(path) for path in PACKAGE.rglob("*.py")}
+    assert parts == MAY_IMPORT.keys() | ROOTS, "a new part needs a line here that says what it may know"
+    wrong = [
+        f"{path.relative_to(PACKAGE)}:{line} imports {imported}"
+        for path in PACKAGE.rglob("*.py")
+        for imported, line in _imports(path)
+        if _part(path) in MAY_IMPORT and imported not in {_part(path), *MAY_IMPORT[_part(path)]}
+    ]
+    assert not wrong
+
+
+def test_no_circles():
+    edges = {
+        part: {p for path in PACKAGE.rglob("*.py") if _part(path) == part for p, _ in _imports(path)}
+        for part in MAY_IMPORT
+    }
+    while edges:
+        ground = {part for part, below in edges.items() if not (below - {part}) & edges.keys()}
+        assert ground, f"a circle among {sorted(edges)}"
+        edges = {part: below for part, below in edges.items() if part not in ground}
+
+
+def test_only_the_trainer_goes_backward_and_steps():
+    for path in PACKAGE.rglob("*.py"):
+        calls = [
+            node.func.attr
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+        ]
+        if path.name != "trainer.py":
+            assert "backward" not in calls, path
+
+
+@pytest.mark.parametrize("heavy", ["wandb", "kornia", "albumentations", "cv2", "torchvision", "rich"])
+def test_importing_translate_does_not_import(heavy):
+    code = f"import sys, translate; sys.exit('{heavy}' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=PACKAGE.parent, check=False).returncode == 0

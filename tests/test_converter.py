@@ -1,0 +1,103 @@
+"""Any kind, any size, kept: what the converter promises, on a model whose translation is known."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from tiny import CPU, SPEC
+from torch import nn
+
+from translate.converting.converter import Converter
+from translate.converting.padding import pad, padded_size
+from translate.data.batch import Unpaired
+from translate.errors import ConfigurationError
+from translate.model import Translator
+from translate.settings import Settings
+
+
+class Negative(Translator):
+    """Turns every image into its negative; stride 8."""
+
+    Config = Settings
+    batch_type = Unpaired
+    stride = 8
+
+    def __init__(self):
+        super().__init__(Settings(), SPEC)
+        self.scale = nn.Parameter(torch.tensor(-1.0))
+        self.sizes = []
+
+    def paint(self, batch):
+        return {}
+
+    def turns(self):
+        return []
+
+    def targets(self):
+        return [1]
+
+    def show(self, batch):
+        return {}
+
+    def convert(self, images, to):
+        self.sizes.append(tuple(images.shape))
+        return images * self.scale
+
+
+@pytest.fixture
+def converter():
+    return Converter(Negative(), SPEC, CPU)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 100), (16, 16), (17, 33), (8, 7)])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_arrays_keep_size_and_depth_to_the_last_level(converter, size, dtype):
+    top = np.iinfo(dtype).max
+    array = np.random.default_rng(0).integers(0, top + 1, (*size, 3), dtype=dtype)
+    converted = converter.convert(array, to="b")
+    assert converted.dtype == dtype
+    assert np.array_equal(converted, top - array)
+    height, width = converter.model.sizes[-1][-2:]
+    assert height % 8 == width % 8 == 0 and height >= 16 and width >= 16
+
+
+def test_grey_becomes_colour_by_rule(converter):
+    assert np.array_equal(converter.convert(np.full((20, 20), 10, np.uint8)), np.full((20, 20, 3), 245, np.uint8))
+
+
+def test_pil_images_keep_alpha(converter):
+    pixels = np.random.default_rng(0).integers(0, 256, (9, 12, 4), dtype=np.uint8)
+    pixels[..., 3] = 255
+    converted = np.asarray(converter.convert(Image.fromarray(pixels)))
+    assert converted.shape == (9, 12, 4)
+    assert np.array_equal(converted[..., :3], 255 - pixels[..., :3])
+    assert np.array_equal(converted[..., 3], pixels[..., 3])
+
+
+def test_tensors_keep_shape_and_kind(converter):
+    floats = torch.rand(2, 3, 10, 11) * 2 - 1
+    torch.testing.assert_close(converter.convert(floats), -floats)
+    torch.testing.assert_close(converter.convert(floats[0]), -floats[0])
+    pixels = torch.randint(0, 256, (3, 10, 11), dtype=torch.uint8)
+    assert torch.equal(converter.convert(pixels), 255 - pixels)
+
+
+def test_a_wrong_shape_or_domain_says_what_is_expected(converter):
+    with pytest.raises(ValueError, match="trained on 3 channels"):
+        converter.convert(torch.zeros(1, 4, 8, 8))
+    with pytest.raises(ValueError, match="expected a tensor"):
+        converter.convert(torch.zeros(8, 8))
+    with pytest.raises(ValueError, match="uint8 or uint16"):
+        converter.convert(np.zeros((8, 8, 3)))
+    with pytest.raises(ConfigurationError, match="converts to b"):
+        converter.convert(torch.zeros(3, 8, 8), to="a")
+
+
+def test_padding_reflects_as_often_as_needed():
+    image = torch.arange(3.0)[None, None, :].expand(1, 1, 3)
+    assert pad(image, 2, 8)[0, 0].tolist() == [0, 1, 2, 1, 0, 1, 2, 1]
+    reference = np.pad(np.arange(5.0), (0, 20), mode="reflect")
+    assert np.array_equal(pad(torch.arange(5.0)[None, None], 1, 25)[0, 0].numpy(), reference)
+    assert padded_size(1, 1, 4) == (16, 16)
+    assert padded_size(17, 256, 4) == (20, 256)
+    assert padded_size(300, 100, 256) == (512, 256)

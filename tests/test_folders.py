@@ -1,0 +1,357 @@
+"""Which folders are taken for which data set, and what `translate data check` says of them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from translate.data import images
+from translate.data.check import check
+from translate.data.columns import held_out
+from translate.data.folders import Folder, open_folder, recognise
+from translate.data.images import Picture
+from translate.errors import ConfigurationError, ImageError
+
+dice = np.random.default_rng(0)
+
+
+def put(root: Path, *names: str, width: int = 8, height: int = 8) -> Path:
+    """Images of noise at `root`/name."""
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        images.write(path, Picture(dice.integers(0, 256, (height, width, 3)).astype(np.uint8)))
+    return root
+
+
+def numbered(folder: str, *names: object) -> list[str]:
+    return [f"{folder}/{name}.png" for name in names]
+
+
+def stems(folder: Folder, split: str) -> list[list[str]]:
+    return [[source.path.stem for source in column] for column in folder.splits[split]]
+
+
+def unpaired(root: Path) -> Path:
+    put(root, *numbered("trainA", "h1", "h2", "h10"), *numbered("trainB", "z1", "z2"))
+    return put(root, *numbered("testA", "t1"), *numbered("testB", "u1", "u2"))
+
+
+def paired(root: Path) -> Path:
+    return put(root, *(f"{d}/{i}.png" for d in ("trainA", "trainB", "valA", "valB") for i in range(1, 12)))
+
+
+def test_unpaired_letters(tmp_path: Path) -> None:
+    folder = open_folder(unpaired(tmp_path / "horse2zebra"), wanted="unpaired")
+    assert (folder.kind, folder.domains, folder.test_is_paired) == ("unpaired", ("horse", "zebra"), False)
+    assert stems(folder, "train") == [["h1", "h2", "h10"], ["z1", "z2"]]
+    assert stems(folder, "test") == [["t1"], ["u1", "u2"]]
+    assert folder.found == (
+        "unpaired images in testA/ testB/ trainA/ trainB/",
+        "train: 3 horse, 2 zebra",
+        "test: 1 horse, 2 zebra",
+    )
+    assert folder.warnings == ()
+
+
+def test_paired_letters_by_equal_names_and_validation_for_test(tmp_path: Path) -> None:
+    folder = open_folder(paired(tmp_path), wanted="paired", domains=("photo", "labels"))
+    assert folder.kind == "paired" and folder.test_is_paired
+    assert stems(folder, "train") == [[str(i) for i in range(1, 12)]] * 2
+    assert {source.path.parent.name for source in folder.splits["train"][0]} == {"trainA"}
+    assert set(folder.splits) == {"train", "test"} and len(folder.splits["test"][0]) == 11
+    assert folder.found[2] == "test: 11 pairs of photo and labels (the validation images, as there are no test images)"
+
+
+def test_validation_stays_where_there_is_a_test(tmp_path: Path) -> None:
+    put(paired(tmp_path), *numbered("testA", 1, 2), *numbered("testB", 1, 2))
+    folder = open_folder(tmp_path, wanted="paired")
+    assert {split: len(columns[0]) for split, columns in folder.splits.items()} == {
+        "train": 11,
+        "test": 2,
+        "validation": 11,
+    }
+
+
+def test_direction_swaps_pairs_with_their_names(tmp_path: Path) -> None:
+    folder = open_folder(paired(tmp_path), wanted="paired", direction="BtoA", domains=("photo", "labels"))
+    assert folder.domains == ("labels", "photo")
+    for split in folder.splits.values():
+        assert {source.path.parent.name[-1] for source in split[0]} == {"B"}
+        assert {source.path.parent.name[-1] for source in split[1]} == {"A"}
+    kept = open_folder(unpaired(tmp_path / "u"), wanted="unpaired", direction="BtoA")
+    assert stems(kept, "train")[0][0] == "h1"
+
+
+def test_partners_that_are_missing_are_listed(tmp_path: Path) -> None:
+    put(paired(tmp_path), "trainA/alone.png")
+    (tmp_path / "valB" / "3.png").unlink()
+    folder = open_folder(tmp_path, wanted="paired")
+    assert len(folder.splits["train"][0]) == len(folder.splits["train"][1]) == 11
+    assert "3" not in stems(folder, "test")[0] and stems(folder, "test")[0] == stems(folder, "test")[1]
+    assert len(folder.warnings) == 2
+    assert folder.warnings[0].endswith("alone.png") and "train images without a partner" in folder.warnings[0]
+    assert "1: " in folder.warnings[1] and folder.warnings[1].endswith("valA/3.png")
+
+
+def test_nine_in_ten_equal_names_are_pairs_and_fewer_are_not(tmp_path: Path) -> None:
+    put(tmp_path / "p", *numbered("trainA", *range(10)), *numbered("trainB", *range(9), "other"))
+    assert recognise(tmp_path / "p").kind == "paired"
+    put(tmp_path / "u", *numbered("trainA", *range(10)), *numbered("trainB", *range(8), "x", "y"))
+    assert recognise(tmp_path / "u").kind == "unpaired"
+    assert recognise(tmp_path / "u", layout="paired").kind == "paired"
+    assert len(recognise(tmp_path / "u", layout="paired").splits["train"][0]) == 8
+
+
+def test_equal_names_of_other_suffix_and_spelling_pair(tmp_path: Path) -> None:
+    put(tmp_path, "trainA/caf\u00e9.png", "trainA/sub/1.png", "trainA/a.jpg", "trainA/a.png")
+    put(tmp_path, "trainB/cafe\u0301.jpg", "trainB/sub/1.bmp", "trainB/a.jpg", "trainB/a.png")
+    folder = open_folder(tmp_path, wanted="paired")
+    pairs = [(a.path.name, b.path.name) for a, b in zip(*folder.splits["train"], strict=True)]
+    assert pairs == [
+        ("a.jpg", "a.jpg"),
+        ("a.png", "a.png"),
+        ("café.png", "cafe\u0301.jpg"),
+        ("1.png", "1.bmp"),
+    ]
+
+
+def test_pairs_side_by_side(tmp_path: Path) -> None:
+    put(tmp_path, *numbered("train", 1, 2), *numbered("val", 3), width=32, height=16)
+    folder = open_folder(tmp_path, wanted="paired")
+    assert folder.kind == "paired" and stems(folder, "train") == [["1", "2"]] * 2
+    left, right = (column[0] for column in folder.splits["train"])
+    whole = images.read(left.path).pixels
+    assert (left.read(3) == whole[:, :16]).all() and (right.read(3) == whole[:, 16:]).all()
+    assert left.read(1).shape == (16, 16, 1)
+    swapped = open_folder(tmp_path, wanted="paired", direction="BtoA")
+    assert swapped.splits["train"][0][0].half == "right" and swapped.domains == ("B", "A")
+
+
+def test_an_odd_width_cannot_be_halved(tmp_path: Path) -> None:
+    put(tmp_path, *numbered("train", 1), width=32, height=16)
+    source = open_folder(tmp_path, wanted="paired").splits["train"][0][0]
+    put(tmp_path, *numbered("train", 1), width=31, height=16)
+    with pytest.raises(ImageError, match=r"train/1\.png: its width of 31 cannot be halved"):
+        source.read(3)
+
+
+@pytest.mark.parametrize("layout", ["{domain}/{split}", "{split}/{domain}", "{split}_{domain}"])
+def test_other_ways_to_arrange_two_domains(tmp_path: Path, layout: str) -> None:
+    for domain in "AB":
+        for split in ("train", "test"):
+            put(tmp_path, *numbered(layout.format(domain=domain, split=split), f"{domain}{split}"))
+    folder = open_folder(tmp_path, wanted="unpaired")
+    assert folder.domains == ("A", "B")
+    assert stems(folder, "train") == [["Atrain"], ["Btrain"]] and stems(folder, "test") == [
+        ["Atest"],
+        ["Btest"],
+    ]
+
+
+def test_two_folders_of_any_name_are_split_by_their_names(tmp_path: Path) -> None:
+    put(tmp_path, *numbered("zebras", *range(40)), *numbered("horses", *(f"h{i}" for i in range(30))))
+    (tmp_path / "notes").mkdir()
+    folder = open_folder(tmp_path, wanted="unpaired")
+    assert folder.domains == ("horses", "zebras")
+    counts = {split: [len(column) for column in columns] for split, columns in folder.splits.items()}
+    assert counts == {"train": [27, 36], "test": [3, 4]}
+    assert "held out" in folder.found[2]
+    again = open_folder(tmp_path, wanted="unpaired")
+    assert again == folder
+    everything = [set(a) | set(b) for a, b in zip(stems(folder, "train"), stems(folder, "test"), strict=True)]
+    assert [len(names) for names in everything] == [30, 40]
+
+
+def test_a_split_keeps_pairs_together(tmp_path: Path) -> None:
+    put(tmp_path, *numbered("A", *range(30)), *numbered("B", *range(30)))
+    folder = open_folder(tmp_path, wanted="paired")
+    assert len(folder.splits["test"][0]) == 3
+    assert stems(folder, "test")[0] == stems(folder, "test")[1]
+    assert stems(folder, "test")[0] != ["0", "1", "2"]
+
+
+@pytest.mark.parametrize(("count", "held"), [(1, 0), (2, 1), (30, 3), (4990, 499), (6000, 500)])
+def test_a_tenth_is_held_out_and_500_at_most(count: int, held: int) -> None:
+    column = {str(number): Path(f"{number}.png") for number in range(count)}
+    training, test = held_out(column)
+    assert len(test) == held and {**training, **test} == column and len(training) == count - held
+    assert list(training) == [name for name in column if name in training]
+
+
+def test_names_of_domains_in_order_of_precedence(tmp_path: Path) -> None:
+    root = put(tmp_path / "cat2dog", *numbered("cats", "a", "b"), *numbered("dogs", "c", "d"))
+    assert recognise(root).domains == ("cats", "dogs")
+    (root / "dataset.yaml").write_text("domains: [cat, dog]\n")
+    assert recognise(root).domains == ("cat", "dog")
+    assert recognise(root, domains=("x", "y")).domains == ("x", "y")
+    with pytest.raises(ConfigurationError, match="two different names"):
+        recognise(root, domains=("x", "x"))
+
+
+def test_dataset_yaml_tells_layout_direction_and_paired_tests(tmp_path: Path) -> None:
+    root = paired(tmp_path)
+    put(root, *numbered("testA", 1, 2, 3), *numbered("testB", 3, 2, 1))
+    (root / "dataset.yaml").write_text("layout: unpaired\ntest_paired: true\ndomains: [flat, outlined]\n")
+    folder = open_folder(root, wanted="unpaired")
+    assert folder.kind == "unpaired" and folder.test_is_paired and folder.domains == ("flat", "outlined")
+    assert stems(folder, "test") == [["1", "2", "3"]] * 2
+    (root / "dataset.yaml").write_text("layout: paired\ndirection: BtoA\n")
+    assert open_folder(root, wanted="paired").domains == ("B", "A")
+    assert open_folder(root, wanted="paired", direction="AtoB").domains == ("A", "B")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("layout: pared\n", r"dataset\.yaml, line 1: layout: Input should be 'paired' or 'unpaired'"),
+        ("name: x\ndomain: [a, b]\n", r"dataset\.yaml, line 2: domain: Extra inputs"),
+        ("domains: [a]\n", r"dataset\.yaml, line 1: domains"),
+        ("domains: !!python/object/apply:os.getcwd []\n", "tag"),
+    ],
+)
+def test_mistakes_in_dataset_yaml_are_found(tmp_path: Path, text: str, message: str) -> None:
+    (unpaired(tmp_path) / "dataset.yaml").write_text(text)
+    with pytest.raises(ConfigurationError, match=message):
+        recognise(tmp_path)
+
+
+def test_the_other_kind_is_refused_with_advice(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"learns from pairs.*CycleGAN"):
+        open_folder(unpaired(tmp_path / "u"), wanted="paired")
+    with pytest.raises(ConfigurationError, match=r"pix2pix.*layout: unpaired"):
+        open_folder(paired(tmp_path / "p"), wanted="unpaired")
+    folder = open_folder(tmp_path / "p", wanted="unpaired", layout="unpaired")
+    assert folder.kind == "unpaired" and not folder.test_is_paired
+    sides = put(tmp_path / "s", *numbered("train", 1, 2), width=32, height=16)
+    for layout in ("auto", "unpaired"):
+        with pytest.raises(ConfigurationError, match=r"both images of a pair, side by side.*cut the halves"):
+            open_folder(sides, wanted="unpaired", layout=layout)
+    with pytest.raises(ConfigurationError, match=r"no pairs.*the same file name"):
+        open_folder(tmp_path / "u", wanted="paired", layout="paired")
+
+
+def test_folders_that_are_no_data_set_are_told_what_was_looked_for(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "set.zip").write_bytes(b"PK")
+    (tmp_path / "words.txt").write_text("words")
+    put(tmp_path / "one", *numbered("trainA", 1))
+    put(tmp_path / "lone", *numbered("horses", 1))
+    put(tmp_path / "three", *numbered("a", 1), *numbered("b", 2), *numbered("c", 3))
+    put(tmp_path / "flat", "1.png", "2.png")
+    put(tmp_path / "square", *numbered("train", 1))
+    put(tmp_path / "bare", *numbered("trainA", 1))
+    (tmp_path / "bare" / "trainB").mkdir()
+    unpaired(tmp_path / "nested" / "horse2zebra")
+    cases = {
+        "empty": "Looked for: trainA/ trainB/.* Found: nothing",
+        "missing": "no such folder",
+        "set.zip": "an archive; unpack it first",
+        "words.txt": "a file; give the folder",
+        "one": "there is trainA/ but no folder of the other domain",
+        "lone": "expected two folders with images.*found 1: horses/",
+        "three": "found 3: a/, b/, c/",
+        "flat": "twice as wide as high; 1.png is 8 x 8",
+        "square": "twice as wide as high; 1.png is 8 x 8",
+        "bare": r"trainB: no images in it, of \.bmp",
+        "nested": "Did you mean .*nested/horse2zebra",
+    }
+    for name, message in cases.items():
+        with pytest.raises(ConfigurationError, match=message):
+            open_folder(tmp_path / name, wanted="unpaired")
+
+
+def test_a_test_split_of_one_domain_is_left_out_with_a_warning(tmp_path: Path) -> None:
+    put(tmp_path, *numbered("trainA", "a"), *numbered("trainB", "b"), *numbered("testA", "c"))
+    folder = open_folder(tmp_path, wanted="unpaired")
+    assert set(folder.splits) == {"train"} and "test images are left out" in folder.warnings[0]
+    assert folder.found[-1] == "no test images, so nothing can be measured"
+
+
+def test_links_that_lead_out_are_reported(tmp_path: Path) -> None:
+    root = unpaired(tmp_path / "set")
+    other = put(tmp_path, "elsewhere.png") / "elsewhere.png"
+    (root / "trainA" / "link.png").symlink_to(other)
+    folder = recognise(root)
+    assert len(folder.splits["train"][0]) == 3 and "link.png" in folder.warnings[0]
+
+
+# Checking
+
+
+def test_check_finds_what_is_wrong(tmp_path: Path) -> None:
+    root = tmp_path / "set"
+    put(root, *numbered("trainA", "a", "b"), *numbered("trainB", "c", "d"), *numbered("testA", "e"))
+    put(root, *numbered("testB", "f"))
+    put(root, "trainB/odd.png", width=7, height=30)
+    (root / "trainA" / "b copy.png").write_bytes((root / "trainA" / "b.png").read_bytes())
+    (root / "testA" / "leak.png").write_bytes((root / "trainB" / "c.png").read_bytes())
+    ramp = np.add.outer(np.arange(64), 2 * np.arange(64))[..., None].repeat(3, 2).astype(np.uint8)
+    images.write(root / "trainB" / "d.png", Picture(ramp))
+    images.write(root / "testB" / "saved anew.jpg", Picture(ramp), quality=90)
+    (root / "trainB" / "broken.jpg").write_bytes(b"words")
+    images.write(root / "trainA" / "flat.png", Picture(np.full((8, 8, 1), 9, np.uint16)))
+    report = check(root)
+    lines = report.lines()
+    assert "train A: 4 of 8x8; 3 8-bit RGB, 1 16-bit grey" in lines
+    assert "train B: 3 of 8x8 to 64x64, median 7x30, 3 sizes; 3 8-bit RGB" in lines
+    notes, problems = "\n".join(report.notes), "\n".join(report.problems)
+    assert "train A: 1 files repeat another byte for byte" in notes and "b copy.png" in notes
+    assert "train A: one colour all over" in notes and "no multiple of 4" in notes and "odd.png" in notes
+    assert len(report.problems) == 2
+    assert "broken.jpg: no image" in problems
+    assert "leak.png" in problems.split("test images that are, or look like, training images")[1]
+    assert "saved anew.jpg" in problems and "e.png" not in problems
+    assert lines[-1].endswith("problems found: 2")
+
+
+def test_check_of_a_sound_set_finds_nothing(tmp_path: Path) -> None:
+    report = check(unpaired(tmp_path))
+    assert report.problems == () and report.notes == ()
+    assert report.lines()[-1].endswith("ready to train on")
+
+
+def test_check_of_pairs(tmp_path: Path) -> None:
+    paired(tmp_path)
+    (tmp_path / "trainB" / "1.png").unlink()
+    put(tmp_path, "trainA/2.png", width=16)
+    problems = "\n".join(check(tmp_path).problems)
+    assert "without a partner" in problems and "1.png" in problems
+    assert "differ in proportions" in problems and "trainA/2.png" in problems
+
+
+# Real data
+
+
+DATA = Path(os.environ.get("TRANSLATE_DATA", Path(__file__).parents[2] / "shared" / "data"))
+
+
+@pytest.mark.skipif(not (DATA / "horse2zebra").is_dir(), reason="needs horse2zebra below $TRANSLATE_DATA")
+def test_horse2zebra_as_published() -> None:
+    folder = open_folder(DATA / "horse2zebra", wanted="unpaired")
+    assert [len(column) for column in folder.splits["train"]] == [1067, 1334]
+    assert [len(column) for column in folder.splits["test"]] == [120, 140]
+    assert folder.domains == ("horse", "zebra")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not (DATA / "horse2zebra").is_dir(), reason="needs horse2zebra below $TRANSLATE_DATA")
+def test_repetitions_in_horse2zebra_are_found() -> None:
+    report = check(DATA / "horse2zebra")
+    notes = "\n".join(report.notes)
+    assert "train horse: 8 files repeat" in notes and "train zebra: 16 files repeat" in notes
+    assert len(report.problems) == 1 and "testA/n02381460_1160.jpg" in report.problems[0]
+
+
+@pytest.mark.skipif(not (DATA / "facades").is_dir(), reason="needs facades below $TRANSLATE_DATA")
+def test_facades_as_published() -> None:
+    folder = open_folder(DATA / "facades", wanted="paired", direction="BtoA", domains=("photo", "labels"))
+    assert len(folder.splits["train"][0]) == 400 and len(folder.splits["test"][1]) == 100
+    labels, photo = (column[0].read(3) for column in folder.splits["train"])
+    assert labels.shape == photo.shape == (256, 256, 3)
+    # A label map is flat: most neighbours are all but equal. A photograph is not.
+    flat, rough = ((np.abs(np.diff(p.astype(int), axis=1)).max(-1) < 4).mean() for p in (labels, photo))
+    assert flat > rough + 0.1
