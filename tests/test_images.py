@@ -14,7 +14,7 @@ import pytest
 import torch
 from PIL import Image, ImageCms
 
-from translate.data import images
+from translate.data import codec, images
 from translate.data.images import Picture
 from translate.errors import ConfigurationError, ImageError
 
@@ -276,11 +276,20 @@ def test_what_is_wrong_is_said_after_the_path(tmp_path: Path) -> None:
         assert "\n" not in str(caught.value) and "object at 0x" not in str(caught.value)
 
 
+def test_damage_in_16_bit_colour_is_found_whatever_opencv_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels = noise(64, 64, 3, dtype=np.uint16)
+    monkeypatch.setattr(codec, "_deep_planes", lambda image, data: (pixels, None))
+    assert images.decode(png(pixels, 2), "x.png").pixels.shape == (64, 64, 3)
+    with pytest.raises(ImageError, match=r"x\.png: cannot be read: image file is truncated"):
+        images.decode(png(pixels, 2)[:-2000], "x.png")
+
+
 def test_missing_files_folders_and_pipes(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.png")
-    for name in ("missing.png", "pipe.png", ""):
+    cases = {"missing.png": "cannot be read: No such file", "pipe.png": "not a file", "": "not a file"}
+    for name, message in cases.items():
         for function in (images.read, images.dimensions):
-            with pytest.raises(ImageError, match=re.escape(str(tmp_path / name))):
+            with pytest.raises(ImageError, match=re.escape(f"{tmp_path / name}: {message}")):
                 function(tmp_path / name)
 
 

@@ -59,7 +59,7 @@ def decode(image: Image.Image, data: bytes) -> Decoded:
     orientation, exif = _orientation(image), _exif(image)
     animated = bool(getattr(image, "is_animated", False))
     deep = _is_deep_colour(image, data)
-    image.load()  # for deep colour too: OpenCV overlooks damage that Pillow finds
+    image.load()  # for deep colour too: nobody promises that OpenCV refuses a damaged file
     pixels, alpha = _deep_planes(image, data) if deep else _planes(image)
     if image.format != "TIFF":  # both decoders turn TIFF by themselves
         pixels = _upright(pixels, orientation)

@@ -10,7 +10,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path, PureWindowsPath
 from typing import IO
 
 from translate.data.images import MAX_BYTES, SUFFIXES, shown
@@ -109,13 +109,12 @@ def _tar_members(archive: Path) -> Iterator[Member]:
 
 def _inside(archive: Path, member: Member) -> Path:
     """The member's place below the folder. Raises TranslateError where it has none."""
-    posix, windows = PurePosixPath(member.name), PureWindowsPath(member.name)
-    outside = posix.is_absolute() or windows.drive or windows.root or ".." in (*posix.parts, *windows.parts)
-    if outside or "\0" in member.name or "\\" in member.name:
+    windows = PureWindowsPath(member.name)  # the stricter reading: it knows drives, and both slashes
+    if windows.drive or windows.root or ".." in windows.parts or set(member.name) & {"\0", "\\"}:
         raise TranslateError(f"{shown(archive)}: {shown(member.name)} would be written elsewhere; not unpacked")
     if member.kind not in ("file", "folder"):
         raise TranslateError(f"{shown(archive)}: {shown(member.name)} is {member.kind}; not unpacked")
-    return Path(posix)
+    return Path(member.name)
 
 
 def _hidden(path: Path) -> bool:

@@ -35,6 +35,8 @@ class ResnetSettings(Settings):
     normalisation: Normalisation = "instance"
     dropout: bool = False
     upsampling: Upsampling = "transposed"
+    residual: bool = False
+    """Learns the change to the input, starting from none: for small networks and domains that are near."""
     initialisation: InitialisationSettings = InitialisationSettings()
 
     def build(self, channels: int, size: int) -> ResnetGenerator:
@@ -47,6 +49,7 @@ class ResnetSettings(Settings):
             normalisation=self.normalisation,
             dropout=self.dropout,
             upsampling=self.upsampling,
+            residual=self.residual,
         )
 
 
@@ -114,6 +117,8 @@ def build_generator(
     """The network, initialised, for images of `channels`, trained at `size` pixels."""
     network = settings.build(channels, size)
     initialise(network, settings.initialisation.kind, settings.initialisation.gain)
+    if isinstance(network, ResnetGenerator) and network.residual:
+        nn.init.zeros_(network.head.weight)
     return network
 
 

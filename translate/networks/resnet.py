@@ -17,6 +17,8 @@ class ResnetGenerator(nn.Module):
     width are multiples of `stride`, and at least 2 * `stride`: reflection needs two pixels.
     `upsampling="blur"` is CUT's anti-aliased network, whose downsampling blurs too. `dropout`: 0.5 in each
     residual block. `padding` is that of the 7x7 convolutions and the residual blocks.
+    `residual`: what is learnt is the change to the input, added before the tanh; a head of zeros then returns the
+    input. Not published with CycleGAN: for small networks and near domains, where it keeps what need not change.
     """
 
     def __init__(
@@ -30,8 +32,12 @@ class ResnetGenerator(nn.Module):
         dropout: bool = False,
         upsampling: Upsampling = "transposed",
         padding: Padding = "reflect",
+        residual: bool = False,
     ) -> None:
         super().__init__()
+        if residual and channels_in != channels_out:
+            raise ValueError(f"a residual generator keeps the channels: {channels_in} in, {channels_out} out")
+        self.residual = residual
         self.stride = 2**downsamplings
         widths = [filters * 2**level for level in range(downsamplings + 1)]
         narrower, wider = widths[:-1], widths[1:]
@@ -46,7 +52,9 @@ class ResnetGenerator(nn.Module):
         self.head = _conv7(filters, channels_out, "none", padding)
 
     def forward(self, images: Tensor) -> Tensor:
-        return torch.tanh(self.head(self.up(self.body(self.down(self.stem(images))))))
+        change = self.head(self.up(self.body(self.down(self.stem(images)))))
+        # 0.99: at the ends of the range the inverse of tanh is infinite.
+        return torch.tanh(change.float() + torch.atanh(images.float() * 0.99)) if self.residual else torch.tanh(change)
 
 
 class ResidualBlock(nn.Module):
