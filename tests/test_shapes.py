@@ -48,7 +48,9 @@ def test_scenes_hold_one_to_four_shapes_that_keep_clear_of_each_other():
 def test_neither_mean_colour_nor_contrast_gives_a_style_away(pictures, style):
     means = {name: images.mean((0, 2, 3)) * 127.5 for name, images in pictures.items()}
     spreads = {name: images.std((0, 2, 3)) for name, images in pictures.items()}
-    assert (means[style] - means["flat"]).abs().max() < 1.5  # of 255
+    shift = means[style] - means["flat"]  # of 255
+    assert shift.mean().abs() < 1
+    assert shift.abs().max() < 2  # the hues of 200 scenes leave chance in single channels: about 0.6 of 255
     assert (spreads[style] / spreads["flat"] - 1).abs().max() < 0.25
 
 
