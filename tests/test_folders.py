@@ -338,7 +338,6 @@ def test_horse2zebra_as_published() -> None:
     assert folder.domains == ("horse", "zebra")
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(not (DATA / "horse2zebra").is_dir(), reason="needs horse2zebra below $TRANSLATE_DATA")
 def test_repetitions_in_horse2zebra_are_found() -> None:
     report = check(DATA / "horse2zebra")

@@ -143,7 +143,7 @@ def test_known_keys_reach_into_every_model():
 def test_paper_recipes_differ_from_the_ports_where_they_should():
     port, paper = load_recipe("cyclegan"), load_recipe("cyclegan-paper")
     assert (port.model.turns, paper.model.turns) == ("joint", "separate")
-    assert (port.model.discriminator_weight, paper.model.discriminator_weight) == (0.5, 1.0)
+    assert (port.model.adversarial.discriminator_weight, paper.model.adversarial.discriminator_weight) == (0.5, 1.0)
     assert (paper.data.size, paper.data.loaded_size, paper.model.generator.blocks) == (128, 143, 6)
     assert paper.model.generator.normalisation == "affine_instance"
     assert port.model.identity == paper.model.identity == 0.5

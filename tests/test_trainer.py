@@ -143,9 +143,7 @@ def test_step_seeds_differ_between_steps_and_seeds():
 def test_a_restored_trainer_goes_on_as_if_it_had_not_stopped(name):
     def trainer_of(seed):
         model = tiny_model(name, seed)
-        average = WeightAverage(
-            {name: net for name, net in model.named_children() if "ge" in name or "to_" in name}, 0.9
-        )
+        average = WeightAverage({name: net for name, net in model.named_children() if "generator" in name}, 0.9)
         return tiny_trainer(model, seed=3, average=average, curve=learning_rate("linear", 8, 0.2))
 
     whole = trainer_of(0)

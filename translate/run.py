@@ -108,7 +108,7 @@ def train(
         run.go()
         _write_summary(folder, truths, run.validation)
         if artifact:
-            tracker.artifact(folder.name, run.checkpoints, ["latest"])
+            tracker.artifact(folder.name, run.newest, ["latest"])
         code = 0
     except Interrupted as interruption:
         code = interruption.exit_code
@@ -217,7 +217,7 @@ def open_data(recipe: Recipe, tell: Say) -> Images:
     folder = open_folder(
         root,
         wanted=wanted,
-        direction=data.direction or (card.direction if card else "AtoB"),
+        direction=data.direction or (card.direction if card else None),
         domains=data.domains or (card.domains if card else None),
         layout=data.layout,
     )

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from translate.checkpoint import point, prune, save_checkpoint
+from translate.checkpoint import folder_name, point, prune, save_checkpoint
 from translate.data.batch import Batch
 from translate.errors import TranslateError
 from translate.model import Translator
@@ -99,6 +99,11 @@ class TrainingRun:
                     raise Interrupted(signals[0], trainer.steps)
                 if trainer.steps == total:
                     break
+
+    @property
+    def newest(self) -> Path:
+        """The folder of the checkpoint that was saved last."""
+        return self.checkpoints / folder_name(self._saved or 0)
 
     def _due(self, every: int) -> bool:
         return self.trainer.steps % every == 0 or self.trainer.steps == self.cadence.total

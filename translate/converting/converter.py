@@ -41,25 +41,20 @@ class Converter:
         """The translation, as the kind of thing that was given.
 
         Tensor: (channels, height, width) or (batch, channels, height, width), floating point in [-1, 1] or uint8.
-        Array: (height, width) or (height, width, channels), uint8 or uint16. PIL image: 8 bit, any mode.
+        Array: (height, width) or (height, width, channels), uint8 or uint16; grey, RGB, either with alpha. PIL image:
+        8 bit, any mode. Alpha is carried through; a model of 3 channels gives RGB for grey.
         `to` may be left out where the model has one target only. Raises ConfigurationError for an unknown domain,
         ValueError for a shape or type that is none of the above.
         """
         target = self.target(to)
         if isinstance(images, Image.Image):
-            mode = "RGBA" if images.has_transparency_data else "RGB"
-            pixels = np.asarray(images.convert(mode))
-            alpha = pixels[..., 3] if mode == "RGBA" else None
-            translated = self.convert_picture(Picture(pixels[..., :3], alpha, None, None), target)
-            output = Image.fromarray(translated.pixels.squeeze(-1) if self.images.channels == 1 else translated.pixels)
-            if alpha is not None:
-                output.putalpha(Image.fromarray(alpha))
-            return output
+            array = self.convert(np.asarray(images.convert("RGBA" if images.has_transparency_data else "RGB")), to)
+            return Image.fromarray(array.squeeze(-1) if array.shape[-1] == 1 else array)
         if isinstance(images, np.ndarray):
             if images.dtype not in (np.uint8, np.uint16) or images.ndim not in (2, 3):
                 raise ValueError(f"expected a uint8 or uint16 array (height, width[, channels]), got {_kind(images)}")
-            pixels = images if images.ndim == 3 else images[..., None]
-            return self.convert_picture(Picture(pixels, None, None, None), target).pixels
+            converted = self.convert_pictures([_picture(images)], target)[0]
+            return converted.pixels if converted.alpha is None else np.dstack([converted.pixels, converted.alpha])
         if images.dim() not in (3, 4):
             raise ValueError(f"expected a tensor ([batch,] channels, height, width), got {_kind(images)}")
         batch = images if images.dim() == 4 else images[None]
@@ -67,10 +62,6 @@ class Converter:
         output = self.convert_floats(floats, target).to(images.device)
         output = output if images.is_floating_point() else to_pixels(output, images.dtype)
         return output if images.dim() == 4 else output[0]
-
-    def convert_picture(self, picture: Picture, target: int) -> Picture:
-        """One picture, its depth, alpha and metadata kept."""
-        return self.convert_pictures([picture], target)[0]
 
     def convert_pictures(self, pictures: Sequence[Picture], target: int) -> list[Picture]:
         """Pictures of equal padded size in one batch; each comes back in its own size, depth and alpha."""
@@ -119,8 +110,19 @@ class Converter:
 def _with_pixels(picture: Picture, image: Tensor) -> Picture:
     """The picture with other pixels (channels, height, width); a colour profile stays only where it still fits."""
     pixels = image.permute(1, 2, 0).numpy()
+    alpha = pixels[..., 3] if pixels.shape[-1] == 4 else picture.alpha
+    pixels = pixels[..., :3]
     icc = picture.icc if pixels.shape[-1] == picture.pixels.shape[-1] else None
-    return replace(picture, pixels=pixels, icc=icc)
+    return replace(picture, pixels=pixels, alpha=alpha, icc=icc)
+
+
+def _picture(array: np.ndarray) -> Picture:
+    """Grey, grey with alpha, RGB or RGBA, by the number of channels."""
+    pixels = array if array.ndim == 3 else array[..., None]
+    colours = pixels.shape[-1] - (pixels.shape[-1] in (2, 4))
+    if colours not in (1, 3):
+        raise ValueError(f"expected 1 to 4 channels, got {_kind(array)}")
+    return Picture(pixels[..., :colours], pixels[..., colours] if colours < pixels.shape[-1] else None)
 
 
 def _depth(array: np.ndarray) -> torch.dtype:

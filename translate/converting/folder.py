@@ -9,10 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from translate.converting.converter import Converter
-from translate.data.images import Picture, find_images, read, write
+from translate.data.images import WRITABLE, Picture, find_images, read, write
 from translate.errors import ConfigurationError, ImageError
-
-WRITABLE = {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp"}
 
 
 @dataclass

@@ -196,7 +196,7 @@ def _refusal(folder: Folder) -> str:
         return f"{shown(folder.root)}: {_CANNOT_BE_UNPAIRED}, or train with a method for pairs (pix2pix)"
     return (
         f"{where}, with the same file names in both; a method for pairs (pix2pix) learns more from them. "
-        "Say layout: unpaired to train without the pairs all the same"
+        "To train without the pairs all the same, say so: --set data.layout=unpaired"
     )
 
 

@@ -23,6 +23,7 @@ from translate.errors import ConfigurationError, ImageError
 MAX_PIXELS = 89_478_485
 """A quarter of a gigabyte as 8-bit RGB, and where Pillow begins to warn; it refuses from twice as many on."""
 MAX_BYTES = 1 << 30
+WRITABLE = frozenset(codec.FORMATS)
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
 
 

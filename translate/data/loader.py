@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
 from itertools import count
@@ -79,7 +79,7 @@ class Loader(Generic[AnyBatch]):
         items = [self._pair(p) if self._make is Paired else self._singles(p) for p in positions]
         return self._make(*map(_stack, zip(*items, strict=True)))
 
-    def stream(self, start: int = 0) -> Iterator[AnyBatch]:
+    def stream(self, start: int = 0) -> Generator[AnyBatch]:
         """`batch(start)`, `batch(start + 1)`, ... for ever; closing it ends its threads."""
         if not self._workers:
             yield from map(self.batch, count(start))

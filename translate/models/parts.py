@@ -15,8 +15,6 @@ from translate.networks.resnet import ResnetGenerator
 from translate.networks.unet import UNetGenerator
 from translate.settings import Settings
 
-Objective = Literal["minimax", "nonsaturating", "lsgan", "wasserstein", "hinge"]
-
 
 class InitialisationSettings(Settings):
     """How weights start: the published N(0, 0.02) by default."""

@@ -8,14 +8,12 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from translate.adversarial import OBJECTIVES, r1_penalty
 from translate.data.batch import Paired
-from translate.diffaugment import AugmentationKind, DifferentiableAugment
 from translate.model import ImageSpec, Losses, Painted, Translator, Turn, l1
+from translate.models.adversary import AdversarialSettings, Adversary
 from translate.models.parts import (
     DiscriminatorSettings,
     GeneratorSettings,
-    Objective,
     UNetSettings,
     build_discriminator,
     build_generator,
@@ -25,15 +23,9 @@ from translate.settings import Settings
 
 class Pix2PixConfig(Settings):
     name: Literal["pix2pix"] = "pix2pix"
-    objective: Objective = "nonsaturating"
+    adversarial: AdversarialSettings = AdversarialSettings(objective="nonsaturating")
     reconstruction: float = Field(100.0, ge=0)
     """Weight of |target - G(input)|."""
-    discriminator_weight: float = Field(1.0, gt=0)
-    """The port halves the discriminator's loss, to slow it; under Adam that changes next to nothing."""
-    r1: float = Field(0.0, ge=0)
-    """Weight gamma of R1 on real pairs, 0 to leave it out."""
-    augment: tuple[AugmentationKind, ...] = ()
-    """Differentiable augmentation of what the discriminator sees, for small sets."""
     convert_mode: Literal["train", "eval"] = "train"
     """As published, conversion keeps dropout (the only noise) and the image's own batch statistics: `train`."""
     generator: GeneratorSettings = UNetSettings()
@@ -52,37 +44,33 @@ class Pix2Pix(Translator):
     def __init__(self, config: Pix2PixConfig, images: ImageSpec) -> None:
         super().__init__(config, images)
         self.config = config
-        self.loss = OBJECTIVES[config.objective]
+        self.adversary = Adversary(config.adversarial)
         self.generator = build_generator(config.generator, images.channels, images.size)
         self.discriminator = build_discriminator(config.discriminator, 2 * images.channels)
-        self.augment = DifferentiableAugment(config.augment)
 
     def paint(self, batch: Paired) -> Painted:
         return {"output": self.generator(batch.input)}
 
     def turns(self) -> list[Turn]:
+        pace = self.config.adversarial.discriminator_turns
         return [
-            Turn("discriminator", [self.discriminator], self._discriminator_losses),
-            Turn("generator", [self.generator], self._generator_losses, paints=True),
+            Turn("discriminator", [self.discriminator], self._discriminator_losses, afterwards=self._constrain),
+            Turn("generator", [self.generator], self._generator_losses, paints=True, every=pace),
         ]
 
     def _discriminator_losses(self, batch: Paired, painted: Painted) -> Losses:
-        real = self._score(batch.input, batch.target)
-        fake = self._score(batch.input, painted["output"])
-        losses = {"adversarial": self.config.discriminator_weight * self.loss.discriminator_loss(real, fake)}
-        if self.config.r1:
-            losses["r1"] = self.config.r1 * r1_penalty(lambda image: self._score(batch.input, image), batch.target)
-        return losses
+        real, fake = (torch.cat([batch.input, image], 1) for image in (batch.target, painted["output"]))
+        return self.adversary.discriminator_losses(self.discriminator, real, fake)
 
     def _generator_losses(self, batch: Paired, painted: Painted) -> Losses:
         output = painted["output"]
         return {
-            "adversarial": self.loss.generator_loss(self._score(batch.input, output)),
+            "adversarial": self.adversary.generator_loss(self.discriminator, torch.cat([batch.input, output], 1)),
             "reconstruction": self.config.reconstruction * l1(output, batch.target),
         }
 
-    def _score(self, condition: Tensor, image: Tensor) -> Tensor:
-        return self.discriminator(self.augment(torch.cat([condition, image], 1)))
+    def _constrain(self) -> None:
+        self.adversary.constrain([self.discriminator])
 
     def convert(self, images: Tensor, to: int = 1) -> Tensor:
         """One image at a time: batch statistics and noise are then the image's own."""

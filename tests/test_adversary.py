@@ -1,0 +1,89 @@
+"""What a recipe asks of the game is what is played: penalties bite, clipping clips, turns are counted."""
+
+import pytest
+import torch
+from tiny import TINY, random_batch, tiny_model, tiny_trainer
+
+from translate.errors import ConfigurationError
+from translate.models import MODELS
+from translate.recipe import load_recipe
+
+GANS = [name for name in MODELS if "adversarial" in MODELS[name].Config.model_fields]
+
+
+@pytest.fixture(params=GANS)
+def name(request):
+    return request.param
+
+
+def _played(name, steps=1, **adversarial):
+    """A tiny model after some steps under these adversarial settings."""
+    model = tiny_model(name, settings={**TINY[name], "adversarial": adversarial})
+    trainer = tiny_trainer(model)
+    for step in range(steps):
+        trainer.step(random_batch(model, seed=step))
+    return model, trainer
+
+
+def _discriminators(model):
+    return {key: value.clone() for key, value in model.state_dict().items() if key.startswith("discriminator")}
+
+
+@pytest.mark.parametrize("penalty", ["gradient_penalty", "r1", "r2"])
+def test_a_penalty_that_is_asked_for_is_paid(name, penalty):
+    """Peers accept the option and never call the penalty; here it is logged, positive, and moves the weights."""
+    without, _ = _played(name, objective="lsgan")
+    with_penalty, trainer = _played(name, objective="lsgan", **{penalty: 10.0})
+    logged = {key: value for key, value in trainer.read_losses().items() if penalty.replace("_", " ") in key}
+    assert logged and all(value > 0 for value in logged.values())
+    before, after = _discriminators(without), _discriminators(with_penalty)
+    assert any(not torch.equal(before[key], after[key]) for key in before)
+
+
+def test_a_wasserstein_critic_without_a_constraint_is_refused(name):
+    recipe = "cyclegan" if name == "cyclegan" else name
+    with pytest.raises(ConfigurationError, match="must be Lipschitz"):
+        load_recipe(recipe, ["model.adversarial.objective=wasserstein"])
+    load_recipe(recipe, ["model.adversarial.objective=wasserstein", "model.adversarial.gradient_penalty=10"])
+
+
+def test_the_gradient_penalty_draws_the_slope_to_one(name):
+    def distance(weight):
+        """The mean of (slope - 1)^2 over 30 steps."""
+        _, trainer = _played(name, steps=30, objective="wasserstein", gradient_penalty=weight)
+        losses = trainer.read_losses()
+        return sum(value / weight for key, value in losses.items() if "gradient penalty" in key)
+
+    assert distance(10.0) < 0.9 * distance(1e-6)
+
+
+def test_clipping_follows_every_discriminators_turn(name):
+    model, _ = _played(name, steps=2, objective="wasserstein", clip=0.01)
+    weights = [value for key, value in model.named_parameters() if key.startswith("discriminator")]
+    assert max(weight.abs().max() for weight in weights) <= 0.01
+    others = [value for key, value in model.named_parameters() if not key.startswith("discriminator")]
+    assert max(weight.abs().max() for weight in others) > 0.01
+
+
+def test_the_discriminator_takes_its_turns_before_the_generator_takes_one(name):
+    model = tiny_model(name, settings={**TINY[name], "adversarial": {"discriminator_turns": 3}})
+    trainer = tiny_trainer(model)
+    moved = []
+    for step in range(6):
+        before = {key: value.clone() for key, value in model.named_parameters()}
+        trainer.step(random_batch(model, seed=step))
+        changed = {
+            key.split("_")[0].split(".")[0] for key, w in model.named_parameters() if not torch.equal(w, before[key])
+        }
+        moved.append(changed)
+    assert moved == [{"discriminator"}, {"discriminator"}, {"discriminator", "generator"}] * 2
+
+
+def test_real_and_fake_are_augmented_before_they_are_judged(name):
+    model = tiny_model(name, settings={**TINY[name], "adversarial": {"augment": ["cutout"]}})
+    seen = []
+    augment = model.adversary.augment.forward
+    model.adversary.augment.forward = lambda images: seen.append(len(images)) or augment(images)
+    tiny_trainer(model).step(random_batch(model))
+    # Real and fake in each discriminator's turn, and fake in each generator's.
+    assert len(seen) == 3 * sum(key.startswith("discriminator") for key, _ in model.named_children())

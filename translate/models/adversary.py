@@ -1,0 +1,76 @@
+"""The two-player game as a recipe sets it: one common core for every method's discriminators and generators."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from translate.adversarial import OBJECTIVES, Score, clip_weights, gradient_penalty, r1_penalty, r2_penalty
+from translate.diffaugment import AugmentationKind, DifferentiableAugment
+from translate.model import Losses
+from translate.settings import Settings
+
+
+class AdversarialSettings(Settings):
+    """Objective, penalties and pace of the game."""
+
+    objective: Literal["minimax", "nonsaturating", "lsgan", "wasserstein", "hinge"] = "nonsaturating"
+    discriminator_weight: float = Field(1.0, gt=0)
+    """The PyTorch port halves the discriminator's loss, to slow it; under Adam that changes next to nothing."""
+    gradient_penalty: float = Field(0.0, ge=0)
+    """Weight of WGAN-GP's penalty, 10 as published; 0 leaves it out, here and below."""
+    r1: float = Field(0.0, ge=0)
+    """Weight gamma of R1, at real images."""
+    r2: float = Field(0.0, ge=0)
+    """Weight gamma of R2, at generated images."""
+    clip: float | None = Field(None, gt=0)
+    """WGAN's bound on every weight of the discriminator, 0.01 as published."""
+    discriminator_turns: int = Field(1, ge=1)
+    """Turns of the discriminator for each one of the generator."""
+    augment: tuple[AugmentationKind, ...] = ()
+    """Differentiable augmentation of all that the discriminator sees, for small sets."""
+
+    @model_validator(mode="after")
+    def _critic_is_lipschitz(self) -> AdversarialSettings:
+        if self.objective == "wasserstein" and not (self.gradient_penalty or self.clip):
+            raise ValueError(
+                "a Wasserstein critic must be Lipschitz: set gradient_penalty (10 as published) or clip (0.01)"
+            )
+        return self
+
+
+class Adversary(nn.Module):
+    """What discriminators and generators minimise under `settings`.
+
+    `score` maps images (batch, channels, height, width) to logits: a discriminator, or a lambda around one that adds
+    its condition.
+    """
+
+    def __init__(self, settings: AdversarialSettings) -> None:
+        super().__init__()
+        self.settings = settings
+        self.loss = OBJECTIVES[settings.objective]
+        self.augment = DifferentiableAugment(settings.augment)
+
+    def discriminator_losses(self, score: Score, real: Tensor, fake: Tensor, name: str = "") -> Losses:
+        """Named `adversarial`, and after the penalties that are on, each followed by `name`."""
+        judged = self.loss.discriminator_loss(score(self.augment(real)), score(self.augment(fake)))
+        penalties = {
+            "gradient penalty": (self.settings.gradient_penalty, lambda: gradient_penalty(score, real, fake)),
+            "r1": (self.settings.r1, lambda: r1_penalty(score, real)),
+            "r2": (self.settings.r2, lambda: r2_penalty(score, fake)),
+        }
+        losses = {"adversarial": self.settings.discriminator_weight * judged}
+        losses |= {kind: weight * penalty() for kind, (weight, penalty) in penalties.items() if weight}
+        return {f"{kind} {name}".rstrip(): loss for kind, loss in losses.items()}
+
+    def generator_loss(self, score: Score, fake: Tensor) -> Tensor:
+        return self.loss.generator_loss(score(self.augment(fake)))
+
+    def constrain(self, discriminators: Sequence[nn.Module]) -> None:
+        """What follows a discriminator's step: WGAN's clipping, where it is on."""
+        if self.settings.clip:
+            clip_weights(discriminators, self.settings.clip)
