@@ -50,6 +50,8 @@ MAY_IMPORT = {
         "data",
         "errors",
     },
+    "assembly": {"data", "engine", "errors", "model", "optim", "recipe", "trainer", "validation"},
+    "run_folder": {"checkpoint", "errors", "recipe", "validation"},
 }
 ROOTS = {"run", "quickstart", "cli", "__init__", "__main__"}
 

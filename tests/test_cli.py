@@ -234,7 +234,7 @@ def test_a_resumed_run_equals_one_that_never_stopped(run_cli, tiny_recipe, tmp_p
     assert run_cli(*constant, "--out", "straight").exit_code == 0
     resumed = run_cli(*constant, "--out", "parts", "--resume")
     assert resumed.exit_code == 0, resumed.output
-    assert "resuming parts after step 2" in resumed.stderr
+    assert "parts: resuming after step 2" in resumed.stderr
     for file in ("model", "average", "training"):
         path = f"checkpoints/step-00000004/{file}.safetensors"
         assert (tmp_path / "parts" / path).read_bytes() == (tmp_path / "straight" / path).read_bytes()

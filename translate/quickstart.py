@@ -9,11 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from translate.assembly import open_data
 from translate.converting.folder import convert_folder, plan
 from translate.data.images import read, to_float, with_channels
 from translate.metrics import apply_affine_colour, fit_affine_colour, l1, psnr, ssim
 from translate.recipe import load_recipe
-from translate.run import load, open_data, train
+from translate.run import load, model_class, train
 from translate.tracking import save_grid
 
 RECIPES = {"cyclegan": "quickstart", "pix2pix": "quickstart-pix2pix"}
@@ -28,7 +29,7 @@ def quickstart(method: str, out: Path, device: str, tell: Callable[[str], None])
     recipe = load_recipe(RECIPES[method])
     run = train(recipe, out=out / "run", device=device, tracking="disabled")
     converter = load(run, device=device)
-    test = open_data(recipe, tell=_nothing).folder
+    test = open_data(recipe.data, model_class(recipe).batch_type, tell=_nothing).folder
     to = test.domains[1]
     inputs = test.root / "testA"
     convert_folder(converter, plan(inputs, out / "converted"), converter.target(to), overwrite=True)

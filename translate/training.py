@@ -85,7 +85,7 @@ class TrainingRun:
             Progress(total, done=trainer.steps, unit="step", label=label, quiet=self.quiet) as bar,
             closing(self.batches(trainer.steps)) as stream,
         ):
-            for batch in stream if trainer.steps < total else ():
+            for batch in stream:
                 trainer.step(trainer.engine.place(batch))
                 text = self._log() if self._due(self.cadence.log) else ""
                 bar.advance(1, text=text, images=len(batch))

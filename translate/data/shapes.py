@@ -48,7 +48,7 @@ TONE = 0.7
 # The last band of a style is as wide as it takes for light and shade to be equal over many scenes.
 BANDS: dict[str, tuple[Band, ...]] = {
     "flat": (),
-    "outlined": (Band(0.6 * STROKE, 1.7 * STROKE, -TONE), Band(1.7 * STROKE, 3.08 * STROKE, TONE)),
+    "outlined": (Band(0, STROKE, -TONE), Band(STROKE, 2.1 * STROKE, TONE)),
     "banded": (
         Band(0.6 * STROKE, 1.3 * STROKE, TONE),
         Band(1.3 * STROKE, 2 * STROKE, -TONE),

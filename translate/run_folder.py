@@ -1,0 +1,95 @@
+"""The folder of a run: where it lies, whether it may be continued, and the small files in it."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from pathlib import Path
+from typing import Any
+
+from translate.checkpoint import Checkpoint, newest_good
+from translate.errors import ConfigurationError, TranslateError
+from translate.recipe import Recipe, parse_recipe
+from translate.validation import Direction
+
+FREE_ON_RESUME = {"summary", "data.workers", "data.cache_gb"} | {
+    f"training.{key}"
+    for key in ("steps", "epochs", "log_every", "sample_every", "validate_every", "checkpoint_every", "keep")
+}
+
+
+def choose_folder(out: str | Path | None, recipe: Recipe, resume: bool) -> Path:
+    """`--out`, or runs/RECIPE-DATA with a number behind it where that is taken."""
+    if out is not None:
+        folder = Path(out)
+        if folder.exists() and not folder.is_dir():
+            raise ConfigurationError(f"{folder}: is a file; --out names the run's folder")
+        if folder.is_dir() and any(folder.iterdir()) and not resume:
+            raise ConfigurationError(f"{folder}: exists; continue it with --resume, or give another --out")
+        return folder
+    base = Path("runs") / f"{recipe.name}-{Path(recipe.data.set or 'data').name}"
+    taken = [base, *(base.with_name(f"{base.name}-{number}") for number in range(2, 10_000))]
+    free = next(index for index, folder in enumerate(taken) if not folder.exists())
+    return taken[max(0, free - 1)] if resume else taken[free]
+
+
+def checkpoint_to_resume(folder: Path) -> tuple[Checkpoint | None, list[str]]:
+    """The newest good checkpoint, and what is to be told about the search."""
+    checkpoint, damaged = newest_good(folder / "checkpoints")
+    if damaged and not checkpoint:
+        raise TranslateError(f"{folder}: every checkpoint is damaged; move the folder away to start anew")
+    told = [f"warning: {reason}; going back to the one before" for reason in damaged]
+    found = f"resuming after step {checkpoint.step}" if checkpoint else "nothing to resume yet, starting anew"
+    return checkpoint, [*told, f"{folder}: {found}"]
+
+
+def require_same_run(checkpoint: Checkpoint, recipe: Recipe) -> None:
+    """A run is continued with the recipe it was begun with; only its length and how often it reports may change."""
+    begun = _flat(parse_recipe(checkpoint.facts["recipe"], str(checkpoint.folder)).to_json())
+    wanted = _flat(recipe.to_json())
+    different = [key for key in wanted if wanted[key] != begun.get(key) and key not in FREE_ON_RESUME]
+    if different:
+        lines = [f"{key}: {json.dumps(begun.get(key))} then, {json.dumps(wanted[key])} now" for key in different]
+        raise ConfigurationError(
+            f"{checkpoint.folder.parent.parent}: --resume cannot change what the run was begun with:\n  "
+            + "\n  ".join(lines)
+            + "\ngive the same recipe and --set options, or another --out to start anew"
+        )
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+    return flat
+
+
+def write_recipe(folder: Path, recipe: Recipe) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "recipe.yaml").write_text(recipe.to_yaml(), encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"{folder}: cannot be written ({error.strerror}); give another --out") from error
+
+
+def write_summary(folder: Path, truths: list[Direction], validation: dict[str, dict[str, float]]) -> None:
+    """summary.json: the last validation beside what the untouched input and the best colour map score."""
+    if not validation:
+        return
+    rows = {}
+    for direction in truths:
+        baselines = direction.baselines()
+        for measure, value in validation[direction.name].items():
+            rows[f"to {direction.name}, {measure}"] = {
+                "value": value,
+                **{name: measures[measure] for name, measures in baselines.items()},
+            }
+    (folder / "summary.json").write_text(json.dumps(rows, indent=1) + "\n")
+
+
+def run_id(folder: Path) -> str:
+    """One id for the whole life of a run, so that a resumed one goes on in the tracker where it stopped."""
+    path = folder / "run_id"
+    if not path.exists():
+        path.write_text(secrets.token_hex(8) + "\n")
+    return path.read_text().strip()
