@@ -223,7 +223,7 @@ def test_mistakes_in_dataset_yaml_are_found(tmp_path: Path, text: str, message: 
 def test_the_other_kind_is_refused_with_advice(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"learns from pairs.*CycleGAN"):
         open_folder(unpaired(tmp_path / "u"), wanted="paired")
-    with pytest.raises(ConfigurationError, match=r"pix2pix.*layout: unpaired"):
+    with pytest.raises(ConfigurationError, match=r"pix2pix.*--set data.layout=unpaired"):
         open_folder(paired(tmp_path / "p"), wanted="unpaired")
     folder = open_folder(tmp_path / "p", wanted="unpaired", layout="unpaired")
     assert folder.kind == "unpaired" and not folder.test_is_paired

@@ -68,7 +68,7 @@ class Converter:
         arrays = [with_channels(picture, self.images.channels) for picture in pictures]
         sizes = [array.shape[:2] for array in arrays]
         height, width = self.padded_size(*sizes[0])
-        floats = [to_float(torch.from_numpy(np.ascontiguousarray(array)).permute(2, 0, 1)) for array in arrays]
+        floats = [to_float(torch.from_numpy(np.array(array)).permute(2, 0, 1)) for array in arrays]
         outputs = self._run(torch.stack([pad(image, height, width) for image in floats]), target)
         return [
             _with_pixels(picture, to_pixels(output[:, : size[0], : size[1]].cpu(), _depth(array)))
