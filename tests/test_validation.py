@@ -23,14 +23,14 @@ def test_a_perfect_translation_and_a_colour_map_that_finds_it():
     assert measures["l1"] == pytest.approx(0, abs=1e-6) and measures["ssim"] == pytest.approx(1, abs=1e-4)
     baselines = direction.baselines()
     # The negative is an affine colour map; the untouched input is |1 - 2x| away, 1/2 on average over uniform levels.
-    assert baselines["colour map"]["l1"] == pytest.approx(0, abs=1e-5)
-    assert baselines["input"]["l1"] == pytest.approx(0.5, abs=0.02)
+    assert baselines["best colour map"]["l1"] == pytest.approx(0, abs=1e-5)
+    assert baselines["untouched input"]["l1"] == pytest.approx(0.5, abs=0.02)
 
 
 def test_the_untouched_input_is_a_baseline():
     (direction,) = directions(Negative(), ("plain", "same"), _pairs(lambda images: images), [], CPU)
-    assert direction.baselines()["input"]["l1"] == 0
-    assert math.isinf(direction.baselines()["input"]["psnr"])
+    assert direction.baselines()["untouched input"]["l1"] == 0
+    assert math.isinf(direction.baselines()["untouched input"]["psnr"])
 
 
 def test_the_colour_map_is_fitted_on_training_truth_where_there_is_one():

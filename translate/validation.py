@@ -33,7 +33,10 @@ class Direction:
     def baselines(self) -> dict[str, dict[str, float]]:
         """The measures of the untouched input and of the best colour map."""
         mapped = apply_affine_colour(self.inputs, self.colour_map).clamp(-1, 1)
-        return {"input": _measure(self.inputs, self.truths), "colour map": _measure(mapped, self.truths)}
+        return {
+            "untouched input": _measure(self.inputs, self.truths),
+            "best colour map": _measure(mapped, self.truths),
+        }
 
 
 def directions(

@@ -92,19 +92,16 @@ def _duration(seconds: float) -> str:
 
 
 def _table(summary: Mapping[str, Mapping[str, Any]]) -> str:
-    body = "".join(_row(name, entry.get("value"), entry.get("baseline")) for name, entry in summary.items())
-    head = "<tr><th>measure</th><th>this run</th><th>baseline</th><th>change</th></tr>"
-    return f"<div class='card scroll'><table><thead>{head}</thead><tbody>{body}</tbody></table></div>"
-
-
-def _row(name: str, value: Any, baseline: Any) -> str:
-    change = ""
-    if _is_number(value) and _is_number(baseline) and baseline:
-        change = f"{100 * (value - baseline) / abs(baseline):+.1f} %".replace("-", "−")
-    return (
-        f"<tr><th>{escape(name)}</th><td><b>{_cell(value)}</b></td><td>{_cell(baseline)}</td>"
-        f"<td class='soft'>{change or '–'}</td></tr>"
+    """A row per measure: the run's value, then a column for each baseline that any measure has."""
+    baselines = list(dict.fromkeys(key for entry in summary.values() for key in entry if key != "value"))
+    head = "".join(f"<th>{escape(title)}</th>" for title in ("measure", "this run", *baselines))
+    body = "".join(
+        f"<tr><th>{escape(name)}</th><td><b>{_cell(entry.get('value'))}</b></td>"
+        + "".join(f"<td>{_cell(entry.get(key))}</td>" for key in baselines)
+        + "</tr>"
+        for name, entry in summary.items()
     )
+    return f"<div class='card scroll'><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
 
 
 def _is_number(value: Any) -> bool:
