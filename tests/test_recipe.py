@@ -82,6 +82,7 @@ def test_a_generator_of_another_kind_replaces_the_one_below(write):
         (MINE + "  epochs: 3\n", "exactly one of steps and epochs"),
         ("model: {name: cyclegan}\ntraining: {}", "exactly one of steps and epochs"),
         ("training: {steps: 1}", "'model': field required"),
+        (MINE + "  batch_size: 3\n  accumulate: 2\n", "accumulate 2 does not split batch_size 3"),
         (MINE + "  steps: 3\n", "line 4: the key 'steps' stands twice (first in line 3)"),
         (MINE + "data: {load_size: 100, size: 256}", "load_size 100 is smaller than size 256"),
         ("a: &x [1]\nb: *x\n", "line 1: anchors and aliases are not allowed"),

@@ -109,6 +109,14 @@ def test_the_average_follows_the_weights_by_its_formula():
     assert network.weight.item() == 1.0
 
 
+def test_the_average_counts_the_painters_turns_only():
+    model, trainer = toy_trainer()
+    trainer.average = WeightAverage({"painter": model.painter}, 0.9)
+    for _ in range(6):
+        trainer.step(Paired(torch.ones(2, 1), torch.ones(2, 1)))
+    assert trainer.average.updates == 2
+
+
 def test_a_pool_shows_newcomers_until_full_and_then_trades_half_the_time():
     torch.manual_seed(0)
     pool = ImagePool(10, 1, 2)

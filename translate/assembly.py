@@ -15,10 +15,10 @@ from translate.data.folders import Folder, Split, open_folder
 from translate.data.loader import Loader, evaluation_batches
 from translate.data.shapes import render_set
 from translate.engine import Engine
-from translate.errors import ConfigurationError
+from translate.errors import ConfigurationError, nearest
 from translate.model import Translator
 from translate.optim import WeightAverage, build_optimizer, learning_rate
-from translate.recipe import DataSettings, TrainingSettings, nearest
+from translate.recipe import DataSettings, TrainingSettings
 from translate.trainer import Trainer
 from translate.validation import Direction, directions
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from translate.errors import ConfigurationError, TranslateError
+from translate.errors import ConfigurationError, TranslateError, nearest
 
 
 class Commands(click.Group):
@@ -240,7 +240,6 @@ def fetch(name: str, into: Path | None) -> None:
     """Download a named data set, verify it, and unpack its images."""
     from translate.data.catalog import cards, user_data
     from translate.data.fetch import fetch as fetch_card
-    from translate.recipe import nearest
 
     known = cards()
     if name not in known:

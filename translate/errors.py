@@ -1,5 +1,8 @@
 """What goes wrong, said to the user: every message names the file or key, what was expected and what to do."""
 
+import difflib
+from collections.abc import Iterable
+
 
 class TranslateError(Exception):
     """A failure with a message for the user; the command line prints it and exits with `exit_code`."""
@@ -15,3 +18,10 @@ class ConfigurationError(TranslateError):
 
 class ImageError(TranslateError):
     """One image file cannot be read or written; the message starts with its path."""
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """`; did you mean 'x'?`, or the known words where none is near."""
+    known = list(known)
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    return f"; did you mean '{close[0]}'?" if close else f"; known: {', '.join(known)}"

@@ -12,10 +12,11 @@ from torch import Tensor
 from translate.assembly import open_data
 from translate.converting.folder import convert_folder, plan
 from translate.data.images import read, to_float, with_channels
-from translate.metrics import apply_affine_colour, fit_affine_colour, l1, psnr, ssim
+from translate.metrics import fit_affine_colour
 from translate.recipe import load_recipe
 from translate.run import load, model_class, train
 from translate.tracking import save_grid
+from translate.validation import Direction, measure
 
 RECIPES = {"cyclegan": "quickstart", "pix2pix": "quickstart-pix2pix"}
 
@@ -34,12 +35,8 @@ def quickstart(method: str, out: Path, device: str, tell: Callable[[str], None])
     inputs = test.root / "testA"
     convert_folder(converter, plan(inputs, out / "converted"), converter.target(to), overwrite=True)
     before, after, truth = (_images(folder) for folder in (inputs, out / "converted", test.root / "testB"))
-    mapped = apply_affine_colour(before, fit_affine_colour(before, truth)).clamp(-1, 1)
-    rows = {
-        "untouched input": _measure(before, truth),
-        "best colour map": _measure(mapped, truth),
-        f"{method} to {to}": _measure(after, truth),
-    }
+    direction = Direction(to, converter.target(to), before, truth, fit_affine_colour(before, truth))
+    rows = {**direction.baselines(), f"{method} to {to}": measure(after, truth)}
     tell(f"{'':24}{'L1 (0-1)':>10}{'PSNR, dB':>10}{'SSIM':>8}   on {len(truth)} test images")
     for name, measures in rows.items():
         tell(f"{name:24}{measures['l1']:10.4f}{measures['psnr']:10.2f}{measures['ssim']:8.3f}")
@@ -57,11 +54,3 @@ def _images(folder: Path) -> Tensor:
     """Every image of a flat folder, by name, (images, 3, height, width) in [-1, 1]."""
     arrays = [with_channels(read(path), 3) for path in sorted(folder.iterdir())]
     return to_float(torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2))
-
-
-def _measure(images: Tensor, truth: Tensor) -> dict[str, float]:
-    return {
-        "l1": float(l1(images, truth)),
-        "psnr": float(psnr(images, truth)),
-        "ssim": float(ssim(images, truth)),
-    }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -14,7 +13,7 @@ from pydantic_core import ErrorDetails
 
 from translate.data.augment import Augmentation
 from translate.engine import Precision
-from translate.errors import ConfigurationError
+from translate.errors import ConfigurationError, nearest
 from translate.models import MODELS
 from translate.optim import Schedule
 from translate.settings import Settings
@@ -116,6 +115,14 @@ class TrainingSettings(Settings):
             raise ValueError("give exactly one of steps and epochs (set the other to null)")
         return self
 
+    @model_validator(mode="after")
+    def _parts_are_equal(self) -> TrainingSettings:
+        if self.batch_size % self.accumulate:
+            raise ValueError(
+                f"accumulate {self.accumulate} does not split batch_size {self.batch_size} into equal parts"
+            )
+        return self
+
 
 class Recipe(Settings):
     """A whole training run as one value."""
@@ -160,13 +167,6 @@ def parse_recipe(values: dict[str, Any], source: str, lines: Mapping[KeyPath, in
     except ValidationError as error:
         mistakes = [_explain(mistake, values, lines or {}) for mistake in error.errors()]
         raise ConfigurationError("\n".join(f"{source}: {mistake}" for mistake in mistakes)) from error
-
-
-def nearest(word: str, known: Iterable[str]) -> str:
-    """`; did you mean 'x'?`, or the known words where none is near."""
-    known = list(known)
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    return f"; did you mean '{close[0]}'?" if close else f"; known: {', '.join(known)}"
 
 
 def _recipe_path(name_or_path: str) -> Path:

@@ -14,7 +14,16 @@ from translate.validation import Direction
 
 FREE_ON_RESUME = {"summary", "data.workers", "data.cache_gb"} | {
     f"training.{key}"
-    for key in ("steps", "epochs", "log_every", "sample_every", "validate_every", "checkpoint_every", "keep")
+    for key in (
+        "steps",
+        "epochs",
+        "log_every",
+        "sample_every",
+        "validate_every",
+        "checkpoint_every",
+        "keep",
+        "validation_images",
+    )
 }
 
 

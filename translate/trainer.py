@@ -54,7 +54,8 @@ class Trainer:
         painted = [self._paint(part, graph=len(parts) == 1 and any(turn.paints for turn in due)) for part in parts]
         for turn in due:
             self._take(turn, parts, painted)
-        if self.average:
+        # A critic's extra steps leave the averaged networks where they are.
+        if self.average and any(turn.paints for turn in due):
             self.average.update()
 
     def _take(self, turn: Turn, parts: Sequence[Batch], painted: Sequence[Painted]) -> None:

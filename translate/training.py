@@ -81,6 +81,7 @@ class TrainingRun:
             self._sample()
         label = f"training on {trainer.engine}"
         with (
+            self.metrics,
             _signals() as signals,
             Progress(total, done=trainer.steps, unit="step", label=label, quiet=self.quiet) as bar,
             closing(self.batches(trainer.steps)) as stream,

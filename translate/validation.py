@@ -34,8 +34,8 @@ class Direction:
         """The measures of the untouched input and of the best colour map."""
         mapped = apply_affine_colour(self.inputs, self.colour_map).clamp(-1, 1)
         return {
-            "untouched input": _measure(self.inputs, self.truths),
-            "best colour map": _measure(mapped, self.truths),
+            "untouched input": measure(self.inputs, self.truths),
+            "best colour map": measure(mapped, self.truths),
         }
 
 
@@ -69,11 +69,12 @@ def validate(model: Translator, direction: Direction, engine: Engine, batch_size
     with torch.no_grad(), engine.autocast():
         for images in direction.inputs.split(batch_size):
             outputs.append(model.convert(engine.layout(images.to(engine.device)), direction.to).float().cpu())
-    return _measure(torch.cat(outputs), direction.truths)
+    return measure(torch.cat(outputs), direction.truths)
 
 
-def _measure(images: Tensor, truths: Tensor) -> dict[str, float]:
-    return {name: float(measure(images, truths)) for name, measure in MEASURES.items()}
+def measure(images: Tensor, truths: Tensor) -> dict[str, float]:
+    """`l1` (0-1 scale), `psnr` (dB) and `ssim` of images (batch, channels, height, width) in [-1, 1]."""
+    return {name: float(function(images, truths)) for name, function in MEASURES.items()}
 
 
 def _sides(batches: Iterable[Batch], engine: Engine) -> tuple[Tensor, Tensor] | None:

@@ -48,9 +48,7 @@ def read_yaml(text: str, source: str) -> tuple[dict[str, Any], dict[KeyPath, int
         _walk(node, (), lines, source)
         value = loader.construct_document(node) if node else {}
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark else ""
-        raise ConfigurationError(f"{source}{line}: {getattr(error, 'problem', None) or error}") from error
+        raise _syntax_error(error, source) from error
     finally:
         loader.dispose()
     if not isinstance(value, dict):
@@ -77,9 +75,13 @@ def _refuse_traps(text: str, source: str) -> None:
             if tag := getattr(event, "tag", None):
                 raise ConfigurationError(f"{source}, line {line}: tag '{tag}' is not allowed; use plain values")
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line_text = f", line {mark.line + 1}" if mark else ""
-        raise ConfigurationError(f"{source}{line_text}: {getattr(error, 'problem', None) or error}") from error
+        raise _syntax_error(error, source) from error
+
+
+def _syntax_error(error: yaml.YAMLError, source: str) -> ConfigurationError:
+    mark = getattr(error, "problem_mark", None)
+    line = f", line {mark.line + 1}" if mark else ""
+    return ConfigurationError(f"{source}{line}: {getattr(error, 'problem', None) or error}")
 
 
 def _walk(node: yaml.Node | None, path: KeyPath, lines: dict[KeyPath, int], source: str) -> None:

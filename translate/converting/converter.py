@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TypeVar
@@ -15,7 +14,7 @@ from torch import Tensor
 from translate.converting.padding import pad, padded_size
 from translate.data.images import Picture, to_float, to_pixels, with_channels
 from translate.engine import Engine
-from translate.errors import ConfigurationError
+from translate.errors import ConfigurationError, nearest
 from translate.model import ImageSpec, Translator
 
 Images = TypeVar("Images", Tensor, np.ndarray, Image.Image)
@@ -96,9 +95,7 @@ class Converter:
             return self.model.targets()[names.index(to)]
         if to is None:
             raise ConfigurationError(f"--to is needed: this model converts to {' or '.join(names)}")
-        close = difflib.get_close_matches(to, names, n=1)
-        hint = f"; did you mean '{close[0]}'?" if close else ""
-        raise ConfigurationError(f"--to {to}: this model converts to {' or '.join(names)}{hint}")
+        raise ConfigurationError(f"--to {to}: this model converts to {' or '.join(names)}{nearest(to, names)}")
 
     @torch.inference_mode()
     def _run(self, images: Tensor, target: int) -> Tensor:
