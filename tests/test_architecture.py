@@ -16,6 +16,7 @@ MODEL = {"adversarial", "model", "networks", "pool", "diffaugment", "settings", 
 # Part of the package -> parts that it may import, beside itself.
 MAY_IMPORT = {
     "adversarial": TORCH_ONLY,
+    "theory": {"adversarial"},
     "networks": TORCH_ONLY,
     "pool": TORCH_ONLY,
     "optim": TORCH_ONLY,
@@ -38,6 +39,7 @@ MAY_IMPORT = {
     "resume": {"trainer", "errors"},
     "validation": {"model", "engine", "metrics", "data"},
     "converting": {"model", "engine", "data", "errors"},
+    "evaluation": {"model", "models", "engine", "metrics", "data", "errors", "progress", "settings", "trainer", "optim"},
     "recipe": {"models", "data", "engine", "optim", *GROUND, "yaml_reader"},
     "training": {
         "trainer",
@@ -50,7 +52,10 @@ MAY_IMPORT = {
         "data",
         "errors",
     },
-    "assembly": {"data", "engine", "errors", "model", "optim", "recipe", "trainer", "validation"},
+    "assembly": {"engine", "errors", "model", "optim", "recipe", "trainer"},
+    "sample_validation": {"data", "engine", "model", "models"},
+    "sampling": {"data", "errors", "model", "models"},
+    "image_sets": {"data", "engine", "errors", "model", "models", "recipe", "sample_validation", "validation"},
     "run_folder": {"checkpoint", "errors", "recipe", "validation"},
 }
 ROOTS = {"run", "quickstart", "cli", "__init__", "__main__"}

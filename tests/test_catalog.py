@@ -10,7 +10,7 @@ import pytest
 
 from translate import shipped as shipped_module
 from translate.data import catalog
-from translate.data.catalog import NOT_STATED, cards, locate, places, user_data
+from translate.data.catalog import NOT_STATED, cards, locate, locate_both, places, user_data, whereabouts
 from translate.data.description import read_description
 from translate.errors import ConfigurationError
 from translate.shipped import shipped
@@ -28,11 +28,14 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_every_card_is_sound() -> None:
     known = cards()
     files = sorted(path.stem for path in shipped("datasets").glob("*.yaml"))
-    assert files == list(known) and len(files) == 14
+    assert files == list(known) and len(files) == 19
     for name, card in known.items():
-        assert card.name == name and card.domains[0] != card.domains[1], name
+        assert card.name == name and card.licence and card.citation, name
+        if card.url is None:
+            assert bool(card.by_hand) != bool(card.a and card.b), name
+            continue
+        assert card.domains and len(set(card.domains)) == 2, name
         assert card.url.rsplit("/", 1)[1] in (f"{name}.zip", f"{name}.tar.gz"), name
-        assert card.licence and card.citation, name
         pairs = card.layout == "paired"
         assert all(isinstance(count, int) == pairs for count in card.counts.values()), name
         # Only the archives of the CycleGAN authors have been weighed.
@@ -47,6 +50,10 @@ def test_what_the_cards_say_is_what_was_published() -> None:
     facades = known["facades"]
     assert facades.domains == ("photo", "labels") and facades.direction == "BtoA"
     assert NOT_STATED in facades.licence
+    # https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html: 202,599 images.
+    assert sum(known["celeba"].counts.values()) == 202_599 and known["celeba"].layout == "labelled"
+    assert known["celeba"].alternatives == (("Black_Hair", "Blond_Hair", "Brown_Hair", "Gray_Hair"),)
+    assert known["mnist2usps"].counts == {"train": (60000, 7291), "test": (10000, 2007)}
     assert known["maps"].domains == ("satellite", "map") and known["maps"].direction == "AtoB"
 
 
@@ -57,6 +64,10 @@ def test_a_mistake_in_a_card_is_found(tmp_path: Path) -> None:
         ("https://people", "file:///people", "line 9: url"),
         ("layout: unpaired\n", "", "layout: Field required"),
         ("domains:", "domain:", "domain"),
+        ("domains: [horse, zebra]\n", "", "card.yaml: .*domains: Field required"),
+        ("domains: [horse, zebra]", "domains: [horse, zebra, ass]", "line 4: domains: .*two different names"),
+        ("url: https", "# https", "url: Field required"),
+        ("layout: unpaired", "layout: unpaired\na: mnist", "a and b: both sets or none"),
     ):
         (tmp_path / "card.yaml").write_text(text.replace(good, bad))
         with pytest.raises(ConfigurationError, match=message):
@@ -108,6 +119,32 @@ def test_what_is_not_there_is_told_what_to_do(tmp_path: Path) -> None:
     for path in ("./qqq", "a/horse2zebra"):
         with pytest.raises(ConfigurationError, match="no such folder"):
             locate(path)
+
+
+def test_what_cannot_be_fetched_is_told_how_to_get_by_hand() -> None:
+    with pytest.raises(
+        ConfigurationError, match=r"celeba: not here.*By hand: from https://mmlab.*img_align_celeba\.zip"
+    ):
+        locate("celeba")
+
+
+def test_a_set_of_two_sets(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("TRANSLATE_DATA", str(tmp_path / "mine"))
+    card = cards()["usps2mnist"]
+    with pytest.raises(ConfigurationError, match="usps2mnist: made of the sets usps and mnist"):
+        locate("usps2mnist")
+    with pytest.raises(ConfigurationError, match="usps: not here"):
+        locate_both("usps2mnist")
+    usps, mnist = tmp_path / "mine" / "usps", user_data() / "mnist"
+    usps.mkdir(parents=True)
+    assert whereabouts(card) == () and whereabouts(cards()["usps"]) == (usps,)
+    mnist.mkdir(parents=True)
+    assert locate_both("usps2mnist") == whereabouts(card) == (usps, mnist)
+    (tmp_path / "own" / "inside").mkdir(parents=True)
+    (tmp_path / "own" / "dataset.yaml").write_text("a: inside\nb: mnist\n")
+    assert locate_both("./own") == (Path("own/inside"), mnist)
+    with pytest.raises(ConfigurationError, match="mnist: one set, where a labelled source and a target are needed"):
+        locate_both("mnist")
 
 
 def test_shipped_files_are_found_in_a_checkout_and_in_a_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -302,3 +302,13 @@ def test_a_folder_that_cannot_be_written_is_said(server: Server, tmp_path: Path)
     (tmp_path / "file").touch()
     with pytest.raises(TranslateError, match="cannot be stored"):
         fetch(card_for(server.url("set.zip"), data), tmp_path / "file" / "set", quiet)
+
+
+def test_a_set_without_an_archive_is_told_how_to_get_by_hand(tmp_path: Path) -> None:
+    for name, message in (
+        ("celeba", r"celeba: no archive of it to fetch and unpack\. By hand, into .*/new: from https://mmlab"),
+        ("mnist2usps", "mnist2usps: made of the sets mnist and usps; nothing else to fetch"),
+    ):
+        with pytest.raises(ConfigurationError, match=message):
+            fetch(cards()[name], tmp_path / "new", lambda done, total: None)
+    assert not list(tmp_path.iterdir())

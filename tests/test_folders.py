@@ -208,7 +208,7 @@ def test_dataset_yaml_tells_layout_direction_and_paired_tests(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("layout: pared\n", r"dataset\.yaml, line 1: layout: Input should be 'paired' or 'unpaired'"),
+        ("layout: pared\n", r"dataset\.yaml, line 1: layout: Input should be 'paired', 'unpaired' or 'labelled'"),
         ("name: x\ndomain: [a, b]\n", r"dataset\.yaml, line 2: domain: Extra inputs"),
         ("domains: [a]\n", r"dataset\.yaml, line 1: domains"),
         ("domains: !!python/object/apply:os.getcwd []\n", "tag"),

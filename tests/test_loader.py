@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from translate.data.augment import Augmentation
-from translate.data.batch import Batch, Paired, Unpaired
+from translate.data.batch import Batch, Labelled, Paired, Plain, SourceLabelled, Unpaired
 from translate.data.folders import Source
 from translate.data.images import Picture, resize, write
 from translate.data.loader import Loader, evaluation_batches
@@ -271,3 +271,149 @@ def test_evaluation_shows_every_image_whole_and_in_order(files):
 
 def test_evaluation_of_uneven_domains_ends_with_the_smaller(files):
     assert sum(len(batch) for batch in evaluation_batches(files, Unpaired, 3, 16, batch_size=2)) == 3
+
+
+# Labels
+
+
+def test_plain_images_come_in_the_order_of_a_first_domain():
+    plain = numbered_loader(7, batch_size=4, make=Plain)
+    assert isinstance(plain.batch(0), Plain) and plain.steps_per_epoch == 2
+    both = numbered_loader(7, 3, batch_size=4)
+    assert all(torch.equal(plain.batch(step).images, both.batch(step).a) for step in range(5))
+
+
+def test_labels_of_the_source_go_with_its_images():
+    labels = np.eye(5, dtype=np.float32)
+    loader = numbered_loader(5, 3, batch_size=4, make=SourceLabelled, labels=[labels])
+    unpaired = numbered_loader(5, 3, batch_size=4)
+    for step in range(6):
+        batch = loader.batch(step)
+        assert batch.labels.dtype == torch.float32 and batch.labels.argmax(1).tolist() == numbers(batch.a)
+        assert torch.equal(batch.a, unpaired.batch(step).a) and torch.equal(batch.b, unpaired.batch(step).b)
+
+
+def bucket_loader(*sizes: int, batch_size: int, **settings) -> Loader:
+    """Bucket b holds images 10 b, 10 b + 1, ..., labelled with their bucket and number."""
+    split = [numbered(size, first=10 * bucket) for bucket, size in enumerate(sizes)]
+    labels = [np.array([[bucket, i] for i in range(size)], np.float32) for bucket, size in enumerate(sizes)]
+    return Loader(
+        split, labels=labels, make=Labelled, channels=1, size=4, batch_size=batch_size, **{"seed": 0, **settings}
+    )
+
+
+def test_buckets_take_turns_and_each_shows_all_its_images_in_every_pass():
+    loader = bucket_loader(5, 2, 1, batch_size=4)
+    batches = [loader.batch(step) for step in range(30)]
+    images = [number for batch in batches for number in numbers(batch.images)]
+    labels = [row for batch in batches for row in batch.labels.tolist()]
+    assert labels == [[number // 10, number % 10] for number in images]
+    for bucket, size in enumerate((5, 2, 1)):
+        drawn = images[bucket::3]
+        assert {number // 10 for number in drawn} == {bucket}
+        passes = [drawn[start : start + size] for start in range(0, 40 - 40 % size, size)]
+        assert all(sorted(numbers) == [10 * bucket + i for i in range(size)] for numbers in passes)
+    assert len({tuple(images[0::3][start : start + 5]) for start in range(0, 40, 5)}) > 4
+
+
+def test_every_bucket_has_its_own_order():
+    loader = bucket_loader(10, 10, batch_size=20)
+    drawn = numbers(loader.batch(0).images)
+    assert sorted(drawn) == list(range(20)) and [n % 10 for n in drawn[0::2]] != [n % 10 for n in drawn[1::2]]
+
+
+def test_one_bucket_is_plain_sampling():
+    one, plain = bucket_loader(7, batch_size=3), numbered_loader(7, batch_size=3, make=Plain)
+    assert all(torch.equal(one.batch(step).images, plain.batch(step).images) for step in range(8))
+    assert one.steps_per_epoch == plain.steps_per_epoch == 3
+
+
+def test_labelled_batches_are_the_same_whatever_the_threads_the_cache_and_the_start(files):
+    shared = [files[0], files[0][1:4], files[1]]
+    labels = [np.full((len(bucket), 2), number, np.float32) for number, bucket in enumerate(shared)]
+    settings = {"make": Labelled, "labels": labels, "resize": "centre"}
+    reference = [file_loader(shared, **settings).batch(step) for step in range(10)]
+    for more in ({"workers": 3}, {"workers": 3, "cache_bytes": 0}, {"cache_bytes": 3000}):
+        for start in (0, 7):
+            stream = file_loader(shared, **settings, **more).stream(start)
+            for expected, batch in zip(reference[start:], stream, strict=False):
+                assert_equal(batch, expected)
+            stream.close()
+
+
+def test_an_image_in_two_buckets_is_decoded_once():
+    READS.clear()
+    images = numbered(6)
+    labels = [np.zeros((size, 1), np.float32) for size in (6, 3, 3)]
+    split = [images, images[:3], images[3:]]
+    loader = Loader(split, labels=labels, make=Labelled, channels=1, size=4, batch_size=6, cache_bytes=6 * 16)
+    for step in range(12):
+        loader.batch(step)
+    assert [READS[id(image)] for image in images] == [1] * 6
+
+
+@pytest.mark.parametrize(
+    ("sizes", "images"),
+    # The largest bucket comes round in as many turns as it has images, each turn one of every bucket.
+    [((7,), 7), ((7, 3), 14), ((5, 5, 5), 15), ((9, 1, 1), 27)],
+)
+def test_an_epoch_shows_every_image_of_the_largest_bucket(sizes, images):
+    loader = bucket_loader(*sizes, batch_size=1)
+    assert loader.steps_per_epoch == images
+    drawn = {numbers(loader.batch(step).images)[0] for step in range(images)}
+    assert drawn == {10 * bucket + i for bucket, size in enumerate(sizes) for i in range(size)}
+
+
+def test_images_in_several_buckets_shorten_an_epoch():
+    """Each of four images stands in two of four buckets of two: it comes once in four draws on average."""
+    images = numbered(4)
+    split = [images[:2], images[2:], images[::2], images[1::2]]
+    labels = [np.zeros((2, 1), np.float32)] * 4
+    loader = Loader(split, labels=labels, make=Labelled, channels=1, size=4, batch_size=1)
+    assert loader.steps_per_epoch == 4
+
+
+def test_labels_that_do_not_fit_are_refused():
+    one, two = np.zeros((3, 2), np.float32), np.zeros((2, 2), np.float32)
+    with pytest.raises(ValueError, match=r"Labelled images need labels of \['3 rows', '2 rows'\], not \['3 rows'\]"):
+        numbered_loader(3, 2, make=Labelled, labels=[one])
+    with pytest.raises(ValueError, match=r"SourceLabelled images need labels of \['3 rows'\], not none"):
+        numbered_loader(3, 2, make=SourceLabelled)
+    with pytest.raises(ValueError, match=r"Unpaired images need labels of none, not \['3 rows'\]"):
+        numbered_loader(3, 2, labels=[one])
+    with pytest.raises(ValueError, match="labels for the same domains"):
+        numbered_loader(3, 2, make=Labelled, labels=[one, two[:, :1]])
+    with pytest.raises(ValueError, match="plain images are of one domain, not 2"):
+        numbered_loader(3, 2, make=Plain)
+    with pytest.raises(ConfigurationError, match="bucket 1 holds no images"):
+        numbered_loader(3, 0, make=Labelled, labels=[one, two[:0]])
+
+
+def test_centre_cuts_the_largest_square_out_of_the_middle():
+    (image,) = places(1, height=10, width=7)
+    loader = Loader(((image,),), make=Plain, channels=3, size=7, resize="centre", flip=False)
+    rows, columns = loader.batch(0).images[0, 1:]
+    assert rows[:, 0].tolist() == list(range(1, 8)) and columns[0].tolist() == list(range(7))
+    (wide,) = places(1, height=4, width=9)
+    columns = Loader(((wide,),), make=Plain, channels=3, size=4, resize="centre", flip=False).batch(0).images[0, 2]
+    assert columns[0].tolist() == [2, 3, 4, 5]
+    shrunk = Loader(((image,),), make=Plain, channels=3, size=4, resize="centre", flip=False).batch(0).images[0]
+    assert np.array_equal(shrunk.permute(1, 2, 0).numpy(), resize(image.pixels[1:8], 4, 4))
+
+
+def test_evaluation_of_plain_and_labelled_images(files):
+    labels = np.arange(10, dtype=np.float32).reshape(5, 2)
+    batches = list(evaluation_batches([files[0]], Labelled, 3, 16, 2, labels=[labels], resize="centre"))
+    assert [len(batch) for batch in batches] == [2, 2, 1]
+    assert torch.cat([batch.labels for batch in batches]).tolist() == labels.tolist()
+    for image, source in zip(torch.cat([batch.images for batch in batches]), files[0], strict=True):
+        pixels = source.read(3)
+        height, width = pixels.shape[:2]
+        left = (width - height) // 2
+        assert np.array_equal(image.permute(1, 2, 0).numpy(), resize(pixels[:, left : left + height], 16, 16))
+    (plain,) = evaluation_batches([files[0]], Plain, 3, 16, 8)
+    assert np.array_equal(plain.images[0].permute(1, 2, 0).numpy(), resize(files[0][0].read(3), 16, 16))
+    source, other = evaluation_batches(files, SourceLabelled, 3, 16, 2, labels=[labels])
+    assert source.labels.tolist() == [[0, 1], [2, 3]] and other.labels.tolist() == [[4, 5]]
+    with pytest.raises(ValueError, match="in one list, not 2 buckets"):
+        next(evaluation_batches(files, Labelled, 3, 16, 2, labels=[labels, labels[:3]]))

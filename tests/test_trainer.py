@@ -48,6 +48,9 @@ class Toy(Model):
     def _clip(self):
         self.clipped += 1
 
+    def show(self, batch):
+        return {"input": batch.input}
+
 
 def toy_trainer():
     model = Toy()

@@ -8,7 +8,7 @@ from test_converter import Negative
 from tiny import CPU
 
 from translate.data.batch import Unpaired
-from translate.validation import directions, validate
+from translate.validation import directions
 
 
 def _pairs(truth, count=6):
@@ -18,8 +18,8 @@ def _pairs(truth, count=6):
 
 def test_a_perfect_translation_and_a_colour_map_that_finds_it():
     (direction,) = directions(Negative(), ("plain", "negative"), _pairs(lambda images: 255 - images), [], CPU)
-    assert (direction.name, direction.to, len(direction.inputs)) == ("negative", 1, 6)
-    measures = validate(Negative(), direction, CPU, batch_size=4)
+    assert (direction.name, direction.to, len(direction.inputs)) == ("to negative", 1, 6)
+    measures = direction.measure(Negative(), CPU, batch_size=4)
     assert measures["l1"] == pytest.approx(0, abs=1e-6) and measures["ssim"] == pytest.approx(1, abs=1e-4)
     baselines = direction.baselines()
     # The negative is an affine colour map; the untouched input is |1 - 2x| away, 1/2 on average over uniform levels.

@@ -9,16 +9,26 @@ import numpy as np
 import torch
 from PIL import Image
 
-from translate.data.batch import Batch, Paired, Unpaired
+from translate.data.batch import Batch, Labelled, Plain, SourceLabelled
+from translate.data.labels import LabelGroup
 from translate.engine import Engine
-from translate.model import ImageSpec, Translator
+from translate.model import ImageSpec, Model
 from translate.models import MODELS
 from translate.optim import build_optimizer
 from translate.trainer import Trainer
 
 SIZE = 16
 SPEC = ImageSpec(channels=3, size=SIZE, domains=("a", "b"))
+CLASSES = (LabelGroup(3, exclusive=True),)
+SPECS = {
+    Labelled: ImageSpec(channels=3, size=SIZE, domains=("a", "b", "c"), groups=CLASSES),
+    SourceLabelled: ImageSpec(channels=3, size=32, domains=("a", "b"), groups=CLASSES),
+    Plain: ImageSpec(channels=3, size=SIZE, domains=("a",)),
+}
 CPU = Engine(torch.device("cpu"))
+
+MLP = {"kind": "mlp", "width": 8, "layers": 1}
+DCGAN = {"kind": "dcgan", "filters": 2}
 
 # The smallest settings of each model, as a recipe would give them.
 TINY: dict[str, dict] = {
@@ -33,22 +43,60 @@ TINY: dict[str, dict] = {
         "generator": {"kind": "resnet", "filters": 4, "blocks": 1},
         "discriminator": {"filters": 4, "layers": 1},
     },
+    "stargan": {
+        "name": "stargan",
+        "adversarial": {"objective": "wasserstein", "gradient_penalty": 10, "discriminator_turns": 2},
+        "generator": {"filters": 4, "blocks": 1, "downsamplings": 1},
+        "discriminator": {"filters": 4, "layers": 2},
+    },
+    "gan": {"name": "gan", "code": 4, "generator": MLP, "discriminator": MLP},
+    "cgan": {"name": "cgan", "code": 4, "generator": DCGAN, "discriminator": DCGAN},
+    "vae": {"name": "vae", "code": 4, "encoder": MLP, "decoder": MLP},
+    "stackgan": {
+        "name": "stackgan",
+        "code": 4,
+        "condition": 3,
+        "enlargement": 2,
+        "generator_one": DCGAN,
+        "discriminator_one": DCGAN,
+        "generator_two": {"filters": 2, "residual_blocks": 1},
+        "discriminator_two": DCGAN,
+    },
+    "unit-digits": {"name": "unit-digits", "translated": 1, "filters": 4, "discriminator_filters": 4},
+    "unit": {
+        "name": "unit",
+        "code_adversary": 1,
+        "semantic": 1,
+        "cycle": "both",
+        "autoencoder": {"filters": 4, "downsamplings": 1, "blocks": 2, "share": 1},
+        "discriminator": {
+            "kind": "strided",
+            "filters": 4,
+            "layers": 2,
+            "scales": 2,
+            "initialisation": {"kind": "kaiming"},
+        },
+    },
 }
 
 
-def tiny_model(name: str, seed: int = 0, settings: dict | None = None) -> Translator:
+def tiny_model(name: str, seed: int = 0, settings: dict | None = None) -> Model:
     torch.manual_seed(seed)
-    config = MODELS[name].Config.model_validate_json(json.dumps(settings or TINY[name]))
-    return MODELS[name](config, SPEC)
+    kind = MODELS[name]
+    config = kind.Config.model_validate_json(json.dumps(settings or TINY[name]))
+    return kind(config, SPECS.get(kind.batch_type, SPEC))
 
 
-def random_batch(model: Translator, size: int = 2, seed: int = 0) -> Batch:
+def random_batch(model: Model, size: int = 2, seed: int = 0) -> Batch:
     generator = torch.Generator().manual_seed(seed)
-    one, two = (torch.rand(size, 3, SIZE, SIZE, generator=generator) * 2 - 1 for _ in range(2))
-    return {Paired: Paired, Unpaired: Unpaired}[model.batch_type](one, two)
+    side = SPECS.get(model.batch_type, SPEC).size
+    one, two = (torch.rand(size, 3, side, side, generator=generator) * 2 - 1 for _ in range(2))
+    labels = torch.eye(3)[(torch.arange(size) + seed) % 3]
+    fields = {Plain: [one], Labelled: [one, labels], SourceLabelled: [one, two, labels]}
+    return model.batch_type(*fields.get(model.batch_type, [one, two]))
 
 
-def tiny_trainer(model: Translator, lr: float = 1e-3, **options: object) -> Trainer:
+def tiny_trainer(model: Model, lr: float = 1e-3, **options: object) -> Trainer:
     model.train()
     moved = {id(network) for turn in model.turns() for network in turn.networks}
     optimizers = {
@@ -79,4 +127,12 @@ def paired_folder(root: Path) -> Path:
         for domain in "AB":
             names = [f"{split}{index}.png" for index in range(count)]
             write_images(root / f"{split}{domain}", names, seed=ord(domain) + count)
+    return root
+
+
+def labelled_folder(root: Path) -> Path:
+    for split, count in (("train", 4), ("test", 2)):
+        for number, domain in enumerate("abc"):
+            names = [f"{domain}{index}.png" for index in range(count)]
+            write_images(root / split / domain, names, seed=10 * number + count)
     return root

@@ -5,6 +5,7 @@ Exit codes: 0 ok, 1 failed, 2 usage or configuration, 3 finished but some items 
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -56,7 +57,11 @@ QUIET = click.option("-q", "--quiet", is_flag=True, help="Print results and erro
     help="The run's folder; default runs/RECIPE-DATA.",
 )
 @click.option("--resume", is_flag=True, help="Go on from the newest good checkpoint in the run's folder.")
-@click.option("--domains", metavar="A,B", help="Names of the two domains, where the folders do not tell.")
+@click.option(
+    "--domains",
+    metavar="A,B,...",
+    help="Names of the two domains, where the folders do not tell; or the classes or attributes to train on.",
+)
 @click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Override a key, e.g. training.lr=1e-4.")
 @click.option(
     "--wandb",
@@ -91,7 +96,7 @@ def train(
     from translate.run import train as train_run
 
     if domains is not None:
-        overrides = (*overrides, f"data.domains=[{domains}]")
+        overrides = (*overrides, f"data.domains={json.dumps(domains.split(','))}")
     folder = train_run(
         recipe,
         data,
@@ -110,7 +115,12 @@ def train(
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("source", metavar="INPUT", type=click.Path(path_type=Path))
 @click.argument("output", type=click.Path(path_type=Path))
-@click.option("--to", metavar="DOMAIN", help="The domain to convert to; needed where the run knows both ways.")
+@click.option(
+    "--to",
+    metavar="DOMAIN",
+    multiple=True,
+    help="The domain to convert to, where the run knows several; attributes are set by name and cleared by -NAME.",
+)
 @click.option("--checkpoint", default="latest", show_default=True, metavar="latest|best|STEP")
 @click.option("--overwrite", is_flag=True, help="Convert again what is already in OUTPUT.")
 @click.option(
@@ -134,7 +144,7 @@ def convert(
     run: Path,
     source: Path,
     output: Path,
-    to: str | None,
+    to: tuple[str, ...],
     checkpoint: str,
     overwrite: bool,
     workers: int,
@@ -147,6 +157,7 @@ def convert(
 
     \b
     translate convert runs/cyclegan-horse2zebra photos/ zebras/ --to zebra
+    translate convert runs/stargan-celeba faces/ out/ --to Blond_Hair --to -Male
     """
     from translate.converting.folder import convert_folder, plan
     from translate.progress import Progress
@@ -154,13 +165,13 @@ def convert(
 
     jobs = plan(source, output)
     converter = load(run, checkpoint, device=device, precision=precision)
-    target = converter.target(to)
+    changes = converter.changes(to)
     batch_size = batch or (1 if converter.engine.device.type == "cpu" else 8)
     with Progress(len(jobs), unit="image", label=f"converting on {converter.engine}", quiet=quiet) as bar:
         outcome = convert_folder(
             converter,
             jobs,
-            target,
+            changes,
             overwrite=overwrite,
             workers=workers,
             batch_size=batch_size,
@@ -173,6 +184,41 @@ def convert(
         click.echo(f"failed: {reason}", err=True)
     if outcome.failed:
         sys.exit(3)
+
+
+@main.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("output", type=click.Path(path_type=Path))
+@click.option("--count", default=64, show_default=True, type=click.IntRange(1), help="How many images.")
+@click.option("--label", metavar="CLASS", help="Of this class only; default all in turn, where the run knows classes.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="The same seed, the same images.")
+@click.option("--grid", is_flag=True, help="Also grid.png, all of them side by side.")
+@click.option("--checkpoint", default="latest", show_default=True, metavar="latest|best|STEP")
+@click.option("--overwrite", is_flag=True, help="Replace what is already in OUTPUT.")
+@DEVICE
+def sample(
+    run: Path,
+    output: Path,
+    count: int,
+    label: str | None,
+    seed: int,
+    grid: bool,
+    checkpoint: str,
+    overwrite: bool,
+    device: str,
+) -> None:
+    """Draw images from noise with a trained gan, cgan, vae or stackgan, into OUTPUT.
+
+    \b
+    translate sample runs/cgan-mnist digits/ --count 16 --label 7 --grid
+    """
+    from translate.run import load_sampler
+    from translate.sampling import class_number, sample_folder
+
+    model = load_sampler(run, checkpoint, device=device)
+    number = class_number(model, label)
+    paths = sample_folder(model, output, count, label=number, seed=seed, grid=grid, overwrite=overwrite)
+    click.echo(f"{len(paths)} files in {output}")
 
 
 @main.command()

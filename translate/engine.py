@@ -26,8 +26,13 @@ class Engine:
     channels_last: bool = False
 
     def place(self, batch: AnyBatch) -> AnyBatch:
-        """The loader's integer batch as float32 in [-1, 1] on the device, in the engine's memory format."""
-        return batch.map(lambda pixels: self.layout(to_float(pixels.to(self.device, non_blocking=True))))
+        """The loader's integer images as float32 in [-1, 1] on the device, in the engine's memory format; labels and
+        points, which are floating point already, only move."""
+        return batch.map(self._place)
+
+    def _place(self, values: Tensor) -> Tensor:
+        moved = values.to(self.device, non_blocking=True)
+        return moved if moved.is_floating_point() else self.layout(to_float(moved))
 
     def layout(self, images: Tensor) -> Tensor:
         return images.contiguous(memory_format=self.memory_format)

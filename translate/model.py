@@ -11,7 +11,7 @@ A method is a `Model`: networks, what it paints, and the turns that its players 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
@@ -20,20 +20,28 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from translate.data.batch import Batch
+from translate.data.labels import LabelGroup
 from translate.settings import Settings
 
 Losses = dict[str, Tensor]
-"""Named scalars, already weighted: their sum is minimised, and each is logged."""
+"""Named scalars, already weighted: their sum is minimised, and each is logged. One without a gradient (an accuracy, a
+critic's estimate of a distance) is a measure: it is logged, and moves nothing."""
 Painted = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
 class ImageSpec:
-    """The images a model is made for: channels, side of the training crop in pixels, and the domains' names."""
+    """The images a model is made for: channels, side of the training crop in pixels, and the domains' names.
+
+    `groups`: how the domains are labelled, in their order; none where images have no labels. `alternatives`: numbers
+    of attributes of which an image has one at most, such as colours of hair.
+    """
 
     channels: int
     size: int
     domains: tuple[str, ...]
+    groups: tuple[LabelGroup, ...] = ()
+    alternatives: tuple[tuple[int, ...], ...] = ()
 
 
 def l1(images: Tensor, wanted: Tensor) -> Tensor:
@@ -68,7 +76,7 @@ class Model(nn.Module, ABC):
 
     Config: ClassVar[type[Settings]]
     batch_type: ClassVar[type[Batch]]
-    """What it is fed: paired or unpaired images."""
+    """What it is fed: paired, unpaired, labelled or plain images."""
 
     def __init__(self, config: Any, images: ImageSpec) -> None:
         super().__init__()
@@ -91,6 +99,10 @@ class Model(nn.Module, ABC):
     def turns(self) -> Sequence[Turn]:
         """The players' moves, in the order taken."""
 
+    @abstractmethod
+    def show(self, batch: Any) -> dict[str, Tensor]:
+        """Columns of the sample grid: captions and images (batch, channels, height, width) in [-1, 1]."""
+
 
 class Translator(Model):
     """A model that turns images of one domain into images of another."""
@@ -109,9 +121,20 @@ class Translator(Model):
     def stride(self) -> int:
         """Height and width that `convert` takes are multiples of this."""
 
-    @abstractmethod
-    def show(self, batch: Any) -> dict[str, Tensor]:
-        """Columns of the sample grid: captions and images (batch, channels, height, width) in [-1, 1]."""
+    def edit(self, images: Tensor, changes: Mapping[int, bool]) -> Tensor:
+        """`images` with domains set (True) and cleared (False), as `convert` takes and gives them.
+
+        One domain set is `convert`; models of attributes take any number. Raises ValueError where this model cannot.
+        """
+        ((to, wanted),) = changes.items()
+        if not wanted:
+            raise ValueError("this model converts to a domain; it cannot clear one")
+        return self.convert(images, to)
+
+    @property
+    def attributes(self) -> Sequence[int]:
+        """The domains that can be set and cleared one by one, beside others; none unless a model says so."""
+        return ()
 
 
 class Sampler(Model):
@@ -119,4 +142,10 @@ class Sampler(Model):
 
     @abstractmethod
     def sample(self, count: int, label: int | None = None) -> Tensor:
-        """`count` images in [-1, 1], of class `label` where the model knows classes."""
+        """`count` images (count, channels, height, width) in [-1, 1], of class number `label` where the model knows
+        classes (null: of all in turn), drawn from torch's global random state."""
+
+    @property
+    def classes(self) -> Sequence[str]:
+        """The classes that can be asked for; none unless a model says so."""
+        return ()

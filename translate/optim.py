@@ -11,14 +11,17 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer, RMSprop
 
-Schedule = Literal["constant", "linear", "cosine"]
+Schedule = Literal["constant", "linear", "cosine", "halving"]
 
 
-def learning_rate(schedule: Schedule, steps: int, decay_from: float) -> Callable[[int], float]:
+def learning_rate(
+    schedule: Schedule, steps: int, decay_from: float, halve_every: int = 100_000
+) -> Callable[[int], float]:
     """The curve: step (0-based, below `steps`) to a factor in (0, 1] on the recipe's learning rate.
 
     `linear` stays at 1 for the share `decay_from` of all steps, then falls in equal steps towards 0, which it would
     reach one step after the last: no step is taken at learning rate 0. `cosine` falls likewise along half a cosine.
+    `halving` halves it after every `halve_every` steps.
     """
     start = round(decay_from * steps)
 
@@ -29,6 +32,7 @@ def learning_rate(schedule: Schedule, steps: int, decay_from: float) -> Callable
         "constant": lambda step: 1.0,
         "linear": remaining,
         "cosine": lambda step: (1 - math.cos(math.pi * remaining(step))) / 2,
+        "halving": lambda step: 0.5 ** (step // halve_every),
     }
     return curves[schedule]
 

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from translate.assembly import open_data
 from translate.converting.folder import convert_folder, plan
 from translate.data.images import read, to_float, with_channels
+from translate.image_sets import TwoDomains, open_data
 from translate.metrics import fit_affine_colour
 from translate.recipe import load_recipe
 from translate.run import load, model_class, train
@@ -30,12 +30,14 @@ def quickstart(method: str, out: Path, device: str, tell: Callable[[str], None])
     recipe = load_recipe(RECIPES[method])
     run = train(recipe, out=out / "run", device=device, tracking="disabled")
     converter = load(run, device=device)
-    test = open_data(recipe.data, model_class(recipe).batch_type, tell=_nothing).folder
+    opened = open_data(recipe.data, model_class(recipe).batch_type, tell=_nothing)
+    assert isinstance(opened, TwoDomains)
+    test = opened.folder
     to = test.domains[1]
     inputs = test.root / "testA"
-    convert_folder(converter, plan(inputs, out / "converted"), converter.target(to), overwrite=True)
+    convert_folder(converter, plan(inputs, out / "converted"), converter.changes(to), overwrite=True)
     before, after, truth = (_images(folder) for folder in (inputs, out / "converted", test.root / "testB"))
-    direction = Direction(to, converter.target(to), before, truth, fit_affine_colour(before, truth))
+    direction = Direction(f"to {to}", 1, before, truth, fit_affine_colour(before, truth))
     rows = {**direction.baselines(), f"{method} to {to}": measure(after, truth)}
     tell(f"{'':24}{'L1 (0-1)':>10}{'PSNR, dB':>10}{'SSIM':>8}   on {len(truth)} test images")
     for name, measures in rows.items():

@@ -30,9 +30,10 @@ else:
 
 
 class ShapesSettings(Settings):
-    """The procedural set `shapes`: two styles of the same scenes, so that the true translation is known."""
+    """The procedural set `shapes`: the same scenes in several styles, so that the true translation is known."""
 
-    styles: tuple[str, str] = ("flat", "outlined")
+    styles: tuple[str, ...] = Field(("flat", "outlined"), min_length=2)
+    """Two for paired and unpaired images, two or more for labelled ones."""
     train: int = Field(400, ge=1)
     """Training images per style."""
     test: int = Field(64, ge=1)
@@ -44,19 +45,25 @@ class DataSettings(Settings):
 
     set: str | None = None
     """Name of a data set or path of a folder; `--data` overrides it."""
+    also: tuple[str, ...] = ()
+    """Further labelled sets that are trained on jointly, each with its own labels."""
     layout: Literal["auto", "paired", "unpaired"] = "auto"
     """`unpaired` reads two folders with equal file names as unpaired all the same."""
     direction: Literal["AtoB", "BtoA"] | None = None
     """Pairs only: which half is the input; null takes the data set's own, else AtoB."""
-    domains: tuple[str, str] | None = None
-    """Names of the two domains; null takes the data set's or the folders'."""
+    domains: tuple[str, ...] | None = None
+    """Names of the two domains, or the classes or attributes that are chosen; null takes the data set's or the
+    folders'."""
+    balanced: bool = False
+    """Labelled images: every class, or every attribute's yes and no, comes up equally often."""
     channels: Literal[1, 3, 4] = 3
     size: int = Field(256, ge=8, le=4096)
     """Side in pixels of the square crops that are trained on."""
     load_size: int | None = Field(None, ge=8)
     """Side that images are resized to before the crop; null takes the published proportion 286/256 of `size`."""
-    resize: Literal["square", "short_side", "none"] = "square"
-    """`square` stretches, as published; `short_side` keeps the proportions; `none` crops the image as it is."""
+    resize: Literal["square", "centre", "short_side", "none"] = "square"
+    """`square` stretches, as published; `centre` takes the largest square in the middle; `short_side` keeps the
+    proportions; `none` crops the image as it is."""
     flip: bool = True
     augment: tuple[Augmentation, ...] = ()
     """More augmentation, through albumentations; pairs share geometry and never photometry."""
@@ -97,6 +104,8 @@ class TrainingSettings(Settings):
     schedule: Schedule = "linear"
     decay_from: float = Field(0.5, ge=0, le=1)
     """Share of all steps at full learning rate before a linear or cosine decay."""
+    halve_every: int = Field(100_000, ge=1)
+    """Steps after which the schedule `halving` halves the learning rate."""
     ema: float | None = Field(None, gt=0, lt=1)
     """Decay of the moving average of the generators' weights, which then converts; null keeps none."""
     precision: Precision = "auto"

@@ -5,18 +5,20 @@ from __future__ import annotations
 import platform
 import sys
 from collections.abc import Iterable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from translate.assembly import Images, Say, build_trainer, open_data, true_pairs
+from translate.assembly import build_trainer
 from translate.checkpoint import load_checkpoint, verify
 from translate.converting.converter import Converter
-from translate.data.loader import Loader
+from translate.data.labels import LabelGroup
 from translate.engine import Precision, choose_engine
 from translate.errors import ConfigurationError
-from translate.model import ImageSpec, Translator
+from translate.image_sets import Batches, ImageSet, Say, open_data
+from translate.model import ImageSpec, Model, Sampler, Translator
 from translate.models import MODELS
 from translate.recipe import Recipe, TrainingSettings, load_recipe, parse_recipe
 from translate.report import write_report
@@ -24,6 +26,7 @@ from translate.resume import load_weights, restore
 from translate.run_folder import (
     checkpoint_to_resume,
     choose_folder,
+    require_same_domains,
     require_same_run,
     run_id,
     write_recipe,
@@ -72,9 +75,10 @@ def train(
     images = open_data(wanted.data, model_class(wanted).batch_type, tell)
     loader = images.loader(training.batch_size, training.seed)
     total = _steps(training, loader)
-    model = build_model(wanted, images.domains)
+    model = build_model(wanted, images.spec)
     trainer = build_trainer(model, training, engine, total)
     if checkpoint:
+        require_same_domains(checkpoint, images.domains)
         parts = (checkpoint.tensors(part) for part in ("model", "average", "training"))
         restore(trainer, checkpoint.step, *parts)
     if trainer.steps >= total:
@@ -93,7 +97,7 @@ def train(
     )
     code = 1
     try:
-        truths = true_pairs(model, images, training.validation_images, engine)
+        validations = images.validations(model, training.validation_images, engine)
         run = TrainingRun(
             folder,
             trainer,
@@ -101,13 +105,13 @@ def train(
             _cadence(training, total),
             facts=_facts(wanted, images),
             samples=engine.place(next(images.first(4))),
-            directions=truths,
+            validations=validations,
             tracker=tracker,
             best=checkpoint.facts["best_l1"] if checkpoint else None,
             quiet=quiet,
         )
         run.go()
-        write_summary(folder, truths, run.validation)
+        write_summary(folder, validations, run.validation)
         if artifact:
             tracker.artifact(folder.name, run.newest, ["latest"])
         code = 0
@@ -123,7 +127,36 @@ def train(
 def load(
     run: str | Path, checkpoint: str = "latest", *, device: str = "auto", precision: Precision = "auto"
 ) -> Converter:
-    """A trained translator from a run's folder, or from one checkpoint's.
+    """A trained translator from a run's folder, or from one checkpoint's; see `load_model`.
+
+    Raises ConfigurationError, too, where the run's model draws images instead of converting them.
+    """
+    loaded = load_model(run, checkpoint)
+    if not isinstance(loaded.model, Translator):
+        raise ConfigurationError(f"{run}: a {loaded.recipe.name} draws images from noise; use `translate sample`")
+    return Converter(loaded.model, loaded.images, choose_engine(device, precision))
+
+
+def load_sampler(run: str | Path, checkpoint: str = "latest", *, device: str = "auto") -> Sampler:
+    """A trained model that draws images from noise, on its device; see `load_model`."""
+    loaded = load_model(run, checkpoint)
+    if not isinstance(loaded.model, Sampler):
+        raise ConfigurationError(f"{run}: a {loaded.recipe.name} converts images; use `translate convert`")
+    choose_engine(device, "float32").adopt(loaded.model)
+    return loaded.model
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What a checkpoint holds: the recipe, its model with the trained weights, and what images it is for."""
+
+    recipe: Recipe
+    model: Model
+    images: ImageSpec
+
+
+def load_model(run: str | Path, checkpoint: str = "latest") -> Loaded:
+    """The trained model from a run's folder, or from one checkpoint's.
 
     `checkpoint` is `latest`, `best` (least validation L1, where the truth was known) or a step's number. Averaged
     weights are taken where the recipe kept them. Raises ConfigurationError where there is no checkpoint,
@@ -135,27 +168,31 @@ def load(
     single = (path / "checkpoint.json").is_file()
     found = verify(path) if single else load_checkpoint(path / "checkpoints", checkpoint)
     recipe = parse_recipe(found.facts["recipe"], str(found.folder / "checkpoint.json"))
-    model = build_model(recipe, tuple(found.facts["domains"]))
+    spec = _image_spec(recipe, found.facts)
+    model = build_model(recipe, spec)
     load_weights(model, {**found.tensors("model"), **found.tensors("average")})
-    engine = choose_engine(device, precision)
-    return Converter(model, _image_spec(recipe, tuple(found.facts["domains"])), engine)
+    return Loaded(recipe, model, spec)
 
 
-def build_model(recipe: Recipe, domains: tuple[str, ...]) -> Translator:
+def build_model(recipe: Recipe, images: ImageSpec) -> Model:
     """The recipe's model, its weights drawn from the recipe's seed."""
     torch.manual_seed(recipe.training.seed)
-    return model_class(recipe)(recipe.model, _image_spec(recipe, domains))
+    return model_class(recipe)(recipe.model, images)
 
 
-def model_class(recipe: Recipe) -> type[Translator]:
+def model_class(recipe: Recipe) -> type[Model]:
     return MODELS[recipe.model.name]  # type: ignore[attr-defined]
 
 
-def _image_spec(recipe: Recipe, domains: tuple[str, ...]) -> ImageSpec:
-    return ImageSpec(recipe.data.channels, recipe.data.size, domains)
+def _image_spec(recipe: Recipe, facts: dict[str, Any]) -> ImageSpec:
+    """Of a checkpoint; those written before there were labels do not speak of them."""
+    channels, size = facts.get("channels", recipe.data.channels), facts.get("size", recipe.data.size)
+    groups = tuple(LabelGroup(**group) for group in facts.get("groups", []))
+    alternatives = tuple(map(tuple, facts.get("alternatives", [])))
+    return ImageSpec(channels, size, tuple(facts["domains"]), groups, alternatives)
 
 
-def _steps(training: TrainingSettings, loader: Loader) -> int:
+def _steps(training: TrainingSettings, loader: Batches) -> int:
     """The length of the whole run."""
     return training.steps or max(1, round((training.epochs or 0) * loader.steps_per_epoch))
 
@@ -171,7 +208,12 @@ def _cadence(training: TrainingSettings, total: int) -> Cadence:
     )
 
 
-def _facts(recipe: Recipe, images: Images) -> dict[str, Any]:
+def _facts(recipe: Recipe, images: ImageSet) -> dict[str, Any]:
     """What a checkpoint must know to be used without a single flag."""
     versions = {"translate": __version__, "torch": torch.__version__, "python": platform.python_version()}
-    return {"format": 1, "recipe": recipe.to_json(), "domains": list(images.domains), "versions": versions}
+    return {
+        "format": 1,
+        "recipe": recipe.to_json(),
+        **asdict(images.spec),
+        "versions": versions,
+    }

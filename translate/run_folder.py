@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import secrets
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from translate.checkpoint import Checkpoint, newest_good
 from translate.errors import ConfigurationError, TranslateError
 from translate.recipe import Recipe, parse_recipe
-from translate.validation import Direction
+from translate.validation import Validation
 
 FREE_ON_RESUME = {"summary", "data.workers", "data.cache_gb"} | {
     f"training.{key}"
@@ -66,6 +67,16 @@ def require_same_run(checkpoint: Checkpoint, recipe: Recipe) -> None:
         )
 
 
+def require_same_domains(checkpoint: Checkpoint, domains: Sequence[str]) -> None:
+    """A class folder that came, went or was renamed would move every label. Raises ConfigurationError."""
+    begun = checkpoint.facts["domains"]
+    if list(domains) != begun:
+        raise ConfigurationError(
+            f"{checkpoint.folder.parent.parent}: begun with the domains {', '.join(begun)}; the data now has "
+            f"{', '.join(domains)}. Put the folders back, choose with --domains, or give another --out to start anew"
+        )
+
+
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for key, value in values.items():
@@ -81,15 +92,15 @@ def write_recipe(folder: Path, recipe: Recipe) -> None:
         raise ConfigurationError(f"{folder}: cannot be written ({error.strerror}); give another --out") from error
 
 
-def write_summary(folder: Path, truths: list[Direction], validation: dict[str, dict[str, float]]) -> None:
-    """summary.json: the last validation beside what the untouched input and the best colour map score."""
+def write_summary(folder: Path, validations: Sequence[Validation], validation: dict[str, dict[str, float]]) -> None:
+    """summary.json: the last validation beside its baselines, e.g. the untouched input and the best colour map."""
     if not validation:
         return
     rows = {}
-    for direction in truths:
-        baselines = direction.baselines()
-        for measure, value in validation[direction.name].items():
-            rows[f"to {direction.name}, {measure}"] = {
+    for kind in validations:
+        baselines = kind.baselines()
+        for measure, value in validation[kind.name].items():
+            rows[f"{kind.name}, {measure}"] = {
                 "value": value,
                 **{name: measures[measure] for name, measures in baselines.items()},
             }

@@ -15,12 +15,11 @@ import torch
 from translate.checkpoint import folder_name, point, prune, save_checkpoint
 from translate.data.batch import Batch
 from translate.errors import TranslateError
-from translate.model import Translator
 from translate.progress import Progress
 from translate.resume import network_weights, training_state
 from translate.tracking import MetricsLog, Tracker, save_grid
 from translate.trainer import Trainer
-from translate.validation import Direction, validate
+from translate.validation import Validation
 
 
 class Interrupted(TranslateError):
@@ -47,7 +46,7 @@ class TrainingRun:
     """The loop around `Trainer.step`. Everything it writes lies in `folder`.
 
     `batches` maps a step to the stream of batches from there on; `facts` goes into every checkpoint; `samples` is
-    shown in every grid; `directions` holds the true pairs that validation measures by, and may be empty.
+    shown in every grid; `validations` holds what the model is measured by, and may be empty.
     """
 
     def __init__(
@@ -59,13 +58,13 @@ class TrainingRun:
         *,
         facts: Mapping[str, Any],
         samples: Batch,
-        directions: Sequence[Direction],
+        validations: Sequence[Validation],
         tracker: Tracker,
         best: float | None = None,
         quiet: bool = False,
     ) -> None:
         self.folder, self.trainer, self.batches, self.cadence = folder, trainer, batches, cadence
-        self.facts, self.samples, self.directions, self.tracker = facts, samples, directions, tracker
+        self.facts, self.samples, self.validations, self.tracker = facts, samples, validations, tracker
         self.best, self.quiet = best, quiet
         self.checkpoints = folder / "checkpoints"
         self.metrics = MetricsLog(folder / "metrics.jsonl")
@@ -122,16 +121,17 @@ class TrainingRun:
     def _validate(self) -> None:
         with self._averaged():
             self.validation = {
-                direction.name: validate(self._model, direction, self.trainer.engine) for direction in self.directions
+                validation.name: validation.measure(self.trainer.model, self.trainer.engine)
+                for validation in self.validations
             }
         self._validated = self.trainer.steps
         for name, measures in self.validation.items():
-            self._write({f"validation to {name}/{measure}": value for measure, value in measures.items()})
+            self._write({f"validation {name}/{measure}": value for measure, value in measures.items()})
 
     def _sample(self) -> None:
         path = self.folder / "samples" / f"step-{self.trainer.steps:08d}.png"
         with self._averaged(), torch.no_grad(), self.trainer.engine.autocast():
-            save_grid(path, self._model.show(self.samples))
+            save_grid(path, self.trainer.model.show(self.samples))
         self.tracker.images(self.trainer.steps, "samples", path)
 
     def _save(self) -> None:
@@ -154,21 +154,19 @@ class TrainingRun:
         self._saved = step
 
     def _is_best(self) -> bool:
-        """Whether this step's L1, averaged over directions, is the least yet; with no truth the best is the latest."""
-        if not self.directions:
+        """Whether this step's L1, averaged over validations, is the least yet; with no truth the best is the latest."""
+        if not self.validations:
             return True
         if self._validated != self.trainer.steps:
             return False
-        l1 = sum(measures["l1"] for measures in self.validation.values()) / len(self.validation)
+        errors = [measures["l1"] for measures in self.validation.values() if "l1" in measures]
+        if not errors:
+            return True
+        l1 = sum(errors) / len(errors)
         if self.best is not None and l1 >= self.best:
             return False
         self.best = l1
         return True
-
-    @property
-    def _model(self) -> Translator:
-        assert isinstance(self.trainer.model, Translator)
-        return self.trainer.model
 
     def _averaged(self) -> Any:
         return self.trainer.average.applied() if self.trainer.average else nullcontext()

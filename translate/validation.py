@@ -4,16 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import permutations
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-from translate.data.batch import Batch, Paired
+from translate.data.batch import Batch, Labelled, Paired
 from translate.engine import Engine
 from translate.metrics import apply_affine_colour, fit_affine_colour, l1, psnr, ssim
 from translate.model import Translator
 
 MEASURES = {"l1": l1, "psnr": psnr, "ssim": ssim}
+
+
+class Validation(Protocol):
+    """Something that a model is measured by during training, and what does without a model score there."""
+
+    @property
+    def name(self) -> str: ...
+
+    def measure(self, model: Any, engine: Engine) -> dict[str, float]: ...
+
+    def baselines(self) -> dict[str, dict[str, float]]: ...
 
 
 @dataclass(frozen=True)
@@ -29,6 +42,14 @@ class Direction:
     inputs: Tensor
     truths: Tensor
     colour_map: Tensor
+
+    def measure(self, model: Translator, engine: Engine, batch_size: int = 8) -> dict[str, float]:
+        """L1 (0-1 scale), PSNR (dB) and SSIM of the model's translations to the truth."""
+        outputs = []
+        with torch.no_grad(), engine.autocast():
+            for images in self.inputs.split(batch_size):
+                outputs.append(model.convert(engine.layout(images.to(engine.device)), self.to).float().cpu())
+        return measure(torch.cat(outputs), self.truths)
 
     def baselines(self) -> dict[str, dict[str, float]]:
         """The measures of the untouched input and of the best colour map."""
@@ -53,7 +74,7 @@ def directions(
     trained = _sides(training, engine) or tested
     return [
         Direction(
-            domains[to],
+            f"to {domains[to]}",
             to,
             inputs=tested[1 - to],
             truths=tested[to],
@@ -63,13 +84,23 @@ def directions(
     ]
 
 
-def validate(model: Translator, direction: Direction, engine: Engine, batch_size: int = 8) -> dict[str, float]:
-    """L1 (0-1 scale), PSNR (dB) and SSIM of the model's translations to the truth."""
-    outputs = []
-    with torch.no_grad(), engine.autocast():
-        for images in direction.inputs.split(batch_size):
-            outputs.append(model.convert(engine.layout(images.to(engine.device)), direction.to).float().cpu())
-    return measure(torch.cat(outputs), direction.truths)
+def class_directions(domains: Sequence[str], test: Iterable[Batch], engine: Engine) -> list[Direction]:
+    """One from every domain to every other: `test` holds labelled images, class by class, of which image i of one
+    class shows the same as image i of another."""
+    placed = [engine.place(batch).map(Tensor.cpu) for batch in test]
+    images = torch.cat([batch.images for batch in placed if isinstance(batch, Labelled)])
+    classes = torch.cat([batch.labels for batch in placed if isinstance(batch, Labelled)]).argmax(1)
+    of_class = [images[classes == number] for number in range(len(domains))]
+    return [
+        Direction(
+            f"to {domains[to]} from {domains[origin]}",
+            to,
+            inputs=of_class[origin],
+            truths=of_class[to],
+            colour_map=fit_affine_colour(of_class[origin], of_class[to]),
+        )
+        for origin, to in permutations(range(len(domains)), 2)
+    ]
 
 
 def measure(images: Tensor, truths: Tensor) -> dict[str, float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
@@ -18,6 +18,8 @@ from translate.errors import ConfigurationError, nearest
 from translate.model import ImageSpec, Translator
 
 Images = TypeVar("Images", Tensor, np.ndarray, Image.Image)
+Changes = Mapping[int, bool]
+"""Domains by number: set where True, cleared where False."""
 
 
 class Converter:
@@ -36,72 +38,89 @@ class Converter:
         """Names of the domains it converts to."""
         return [self.images.domains[target] for target in self.model.targets()]
 
-    def convert(self, images: Images, to: str | None = None) -> Images:
+    def convert(self, images: Images, to: str | Sequence[str] | None = None) -> Images:
         """The translation, as the kind of thing that was given.
 
         Tensor: (channels, height, width) or (batch, channels, height, width), floating point in [-1, 1] or uint8.
         Array: (height, width) or (height, width, channels), uint8 or uint16; grey, RGB, either with alpha. PIL image:
         8 bit, any mode. Alpha is carried through; a model of 3 channels gives RGB for grey.
-        `to` may be left out where the model has one target only. Raises ConfigurationError for an unknown domain,
-        ValueError for a shape or type that is none of the above.
+        `to` is a domain, or any number of attributes to set ("Blond_Hair") and to clear ("-Male"); it may be left out
+        where the model has one target only. Raises ConfigurationError for an unknown domain, ValueError for a shape or
+        type that is none of the above.
         """
-        target = self.target(to)
+        changes = self.changes(to)
         if isinstance(images, Image.Image):
             array = self.convert(np.asarray(images.convert("RGBA" if images.has_transparency_data else "RGB")), to)
             return Image.fromarray(array.squeeze(-1) if array.shape[-1] == 1 else array)
         if isinstance(images, np.ndarray):
             if images.dtype not in (np.uint8, np.uint16) or images.ndim not in (2, 3):
                 raise ValueError(f"expected a uint8 or uint16 array (height, width[, channels]), got {_kind(images)}")
-            converted = self.convert_pictures([_picture(images)], target)[0]
+            converted = self.convert_pictures([_picture(images)], changes)[0]
             return converted.pixels if converted.alpha is None else np.dstack([converted.pixels, converted.alpha])
         if images.dim() not in (3, 4):
             raise ValueError(f"expected a tensor ([batch,] channels, height, width), got {_kind(images)}")
         batch = images if images.dim() == 4 else images[None]
         floats = to_float(batch) if not batch.is_floating_point() else batch.float()
-        output = self.convert_floats(floats, target).to(images.device)
+        output = self.convert_floats(floats, changes).to(images.device)
         output = output if images.is_floating_point() else to_pixels(output, images.dtype)
         return output if images.dim() == 4 else output[0]
 
-    def convert_pictures(self, pictures: Sequence[Picture], target: int) -> list[Picture]:
+    def convert_pictures(self, pictures: Sequence[Picture], changes: Changes) -> list[Picture]:
         """Pictures of equal padded size in one batch; each comes back in its own size, depth and alpha."""
         arrays = [with_channels(picture, self.images.channels) for picture in pictures]
         sizes = [array.shape[:2] for array in arrays]
         height, width = self.padded_size(*sizes[0])
         floats = [to_float(torch.from_numpy(np.array(array)).permute(2, 0, 1)) for array in arrays]
-        outputs = self._run(torch.stack([pad(image, height, width) for image in floats]), target)
+        outputs = self._run(torch.stack([pad(image, height, width) for image in floats]), changes)
         return [
             _with_pixels(picture, to_pixels(output[:, : size[0], : size[1]].cpu(), _depth(array)))
             for picture, array, size, output in zip(pictures, arrays, sizes, outputs, strict=True)
         ]
 
-    def convert_floats(self, images: Tensor, target: int) -> Tensor:
+    def convert_floats(self, images: Tensor, changes: Changes) -> Tensor:
         """(batch, channels, height, width) in [-1, 1], any height and width; the same shape and range."""
         if images.shape[1] != self.images.channels:
             raise ValueError(
                 f"the model was trained on {self.images.channels} channels, the images have {images.shape[1]}"
             )
         height, width = images.shape[-2:]
-        return self._run(pad(images, *self.padded_size(height, width)), target)[..., :height, :width]
+        return self._run(pad(images, *self.padded_size(height, width)), changes)[..., :height, :width]
 
     def padded_size(self, height: int, width: int) -> tuple[int, int]:
         return padded_size(height, width, self.model.stride)
 
-    def target(self, to: str | None) -> int:
-        """The number of the domain named `to`. Raises ConfigurationError naming the domains there are."""
+    def changes(self, to: str | Sequence[str] | None) -> Changes:
+        """Domains by number, True where `to` sets them and False where it clears them ("-Male").
+
+        Raises ConfigurationError naming the domains there are, and where this model cannot do what is wanted.
+        """
+        wanted = [to] if isinstance(to, str) else list(to or ())
+        if not wanted and len(self.targets) == 1:
+            return {self.model.targets()[0]: True}
+        if not wanted:
+            raise ConfigurationError(f"--to is needed: this model converts to {' or '.join(self.targets)}")
+        changes = dict(map(self._change, wanted))
+        if len(changes) > 1 and not changes.keys() <= set(self.model.attributes):
+            raise ConfigurationError(f"--to {' --to '.join(wanted)}: an image goes to one domain at a time")
+        return changes
+
+    def _change(self, wanted: str) -> tuple[int, bool]:
         names = self.targets
-        if to is None and len(names) == 1:
-            return self.model.targets()[0]
-        if to in names:
-            return self.model.targets()[names.index(to)]
-        if to is None:
-            raise ConfigurationError(f"--to is needed: this model converts to {' or '.join(names)}")
-        raise ConfigurationError(f"--to {to}: this model converts to {' or '.join(names)}{nearest(to, names)}")
+        if wanted in names:
+            return self.model.targets()[names.index(wanted)], True
+        if wanted[:1] == "-" and wanted[1:] in names:
+            number = self.model.targets()[names.index(wanted[1:])]
+            if number in self.model.attributes:
+                return number, False
+            raise ConfigurationError(f"--to {wanted}: {wanted[1:]} is no attribute; name the domain to go to instead")
+        known = nearest(wanted.removeprefix("-"), names)
+        raise ConfigurationError(f"--to {wanted}: this model converts to {' or '.join(names)}{known}")
 
     @torch.inference_mode()
-    def _run(self, images: Tensor, target: int) -> Tensor:
+    def _run(self, images: Tensor, changes: Changes) -> Tensor:
         placed = self.engine.layout(images.to(self.engine.device))
         with self.engine.autocast():
-            return self.model.convert(placed, target).float()
+            return self.model.edit(placed, changes).float()
 
 
 def _with_pixels(picture: Picture, image: Tensor) -> Picture:

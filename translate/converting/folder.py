@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from translate.converting.converter import Converter
+from translate.converting.converter import Changes, Converter
 from translate.data.images import WRITABLE, Picture, find_images, read, write
 from translate.errors import ConfigurationError, ImageError
 
@@ -52,7 +52,7 @@ def plan(source: Path, output: Path) -> list[Job]:
 def convert_folder(
     converter: Converter,
     jobs: Sequence[Job],
-    target: int,
+    changes: Changes,
     *,
     overwrite: bool = False,
     workers: int = 2,
@@ -85,7 +85,7 @@ def convert_folder(
 
         pictures = _decoded(decoders, todo, ahead=2 * batch_size + workers, failed=finish)
         for batch in _batches(pictures, converter, batch_size):
-            outputs = converter.convert_pictures([picture for _, picture in batch], target)
+            outputs = converter.convert_pictures([picture for _, picture in batch], changes)
             for (job, _), picture in zip(batch, outputs, strict=True):
                 writing.append((job, encoders.submit(_write, job.output, picture)))
             while len(writing) > 2 * batch_size + workers:

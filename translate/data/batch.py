@@ -1,5 +1,5 @@
 """What a model is fed: images (batch, channels, height, width), uint8 or uint16 from the loader,
-float32 in [-1, 1] once `Engine.place` has put them on the device."""
+float32 in [-1, 1] once `Engine.place` has put them on the device; labels (batch, domains) float32 throughout."""
 
 from __future__ import annotations
 
@@ -46,3 +46,28 @@ class Unpaired(Batch):
 
     a: Tensor
     b: Tensor
+
+
+@dataclass(frozen=True)
+class Plain(Batch):
+    """Images of one kind, of which nothing is said."""
+
+    images: Tensor
+
+
+@dataclass(frozen=True)
+class Labelled(Batch):
+    """Images and what they belong to: label (i, d) is 1 where image i belongs to domain d, 0 where it does not, -1
+    where nobody said (see `translate.data.labels`)."""
+
+    images: Tensor
+    labels: Tensor
+
+
+@dataclass(frozen=True)
+class SourceLabelled(Batch):
+    """Images of two domains without partners, of which those of `a` have labels (batch, classes), one-hot."""
+
+    a: Tensor
+    b: Tensor
+    labels: Tensor

@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
-from translate.data.description import Description, read_description
+from translate.data.description import FILE_NAME, Description, describe, read_description
 from translate.data.images import shown
 from translate.errors import ConfigurationError
 from translate.shipped import shipped
@@ -24,21 +24,33 @@ class Card(Description):
 
     name: str
     title: str
-    layout: Literal["paired", "unpaired"]
-    domains: tuple[str, str]
+    layout: Literal["paired", "unpaired", "labelled"]
     direction: Literal["AtoB", "BtoA"] = "AtoB"
     """Pairs only: the direction that the paper learns."""
     size: Annotated[str, StringConstraints(pattern=r"^\d+x\d+$")] | None
     """Width and height of the images, or of each half."""
     counts: dict[str, int | tuple[int, int]]
-    """Images of each split: of domains A and B, or the number of pairs."""
-    url: Url
+    """Images of each split: of domains A and B, or the number of pairs or of labelled images."""
+    url: Url | None
+    """An archive whose folders are the set."""
+    by_hand: str | None = None
+    """Where there is no such archive: what to fetch, and how it is to lie in the folder."""
     mirrors: tuple[Url, ...] = ()
     bytes: int | None = Field(None, ge=1)
     """Of the archive."""
     sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = None
     licence: str = NOT_STATED
     citation: str
+
+    @model_validator(mode="after")
+    def _whole(self) -> Card:
+        if self.layout != "labelled" and self.domains is None:
+            raise ValueError("domains: Field required")
+        if (self.a is None) != (self.b is None):
+            raise ValueError("a and b: both sets or none")
+        if not (self.url or self.by_hand or self.a):
+            raise ValueError("url or by_hand is needed")
+        return self
 
 
 def cards() -> dict[str, Card]:
@@ -72,11 +84,16 @@ def locate(name_or_path: str) -> tuple[Path, Card | None]:
     for place in [*looked, path]:
         if place.exists():
             return place, card
+    if card and card.a and card.b:
+        raise ConfigurationError(
+            f"{card.name}: made of the sets {card.a} and {card.b}, for a method with a labelled source (unit-digits); "
+            "for another one give one of them"
+        )
     if card:
         listed = ", ".join(map(shown, [*looked, path.absolute()]))
+        fetch = f"Fetch it with `translate data fetch {card.name}`" if card.url else f"By hand: {card.by_hand}"
         raise ConfigurationError(
-            f"{card.name}: not here; looked for {listed}. Fetch it with `translate data fetch {card.name}`, "
-            "or point TRANSLATE_DATA to the folder that holds it"
+            f"{card.name}: not here; looked for {listed}. {fetch}, or point TRANSLATE_DATA to the folder that holds it"
         )
     if Path(name_or_path).name != name_or_path:
         raise ConfigurationError(f"{shown(path)}: no such folder")
@@ -85,6 +102,38 @@ def locate(name_or_path: str) -> tuple[Path, Card | None]:
     raise ConfigurationError(
         f"no data set '{shown(path)}', and no folder of that name here. {meant} A path will do too"
     )
+
+
+def locate_both(name_or_path: str) -> tuple[Path, Path]:
+    """The folders of the source and the target that a set names as its `a` and `b`. Raises ConfigurationError."""
+    card = cards().get(name_or_path)
+    if card and card.a and card.b and not any(place.exists() for place in places(name_or_path)):
+        return locate(card.a)[0], locate(card.b)[0]
+    folder = locate(name_or_path)[0]
+    said = describe(folder)
+    if not (said.a and said.b):
+        joint = ", ".join(name for name, card in cards().items() if card.a)
+        raise ConfigurationError(
+            f"{shown(folder)}: one set, where a labelled source and a target are needed: give {joint}, or a folder "
+            f"whose {FILE_NAME} says `a: SET` and `b: SET`, names or paths of the two"
+        )
+    return _member(folder, said.a), _member(folder, said.b)
+
+
+def whereabouts(card: Card) -> tuple[Path, ...]:
+    """The folder of a named set, or of both that it is made of; nothing where it is not here."""
+    here = next((place for place in places(card.name) if place.is_dir()), None)
+    if here or not (card.a and card.b):
+        return (here,) if here else ()
+    known = cards()
+    parts = [whereabouts(known[name]) for name in (card.a, card.b)]
+    return tuple(path for part in parts for path in part) if all(parts) else ()
+
+
+def _member(folder: Path, name: str) -> Path:
+    """A set that a folder's description names: a path from there, or a known name."""
+    path = folder / Path(name).expanduser()
+    return path if path.is_dir() else locate(name)[0]
 
 
 def _cache() -> Path:

@@ -2,50 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-from collections import Counter
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from statistics import median_low
 
-import numpy as np
-
-from translate.data import images
+from translate.data.attributes import find_attributes
+from translate.data.check_labels import contradicting, differently_labelled, empty, shares, tiny
 from translate.data.columns import few
+from translate.data.description import describe
+from translate.data.facts import Facts, alike, in_words, read_all, remarks, repeated, unreadable
 from translate.data.folders import Folder, recognise
-from translate.data.images import Picture, shown
-from translate.errors import ImageError
-
-GLANCE = (8, 8)
-ALIKE = 2.0
-"""Root mean square difference, of 255. In horse2zebra copies saved anew stay below 1, all others above 8."""
-
-
-@dataclass(frozen=True, eq=False)
-class Facts:
-    """What reading one file told."""
-
-    path: Path
-    size: tuple[int, int] = (0, 0)
-    """(height, width), upright."""
-    kind: str = ""
-    flat: bool = False
-    """One colour all over: instance normalisation has nothing to divide by."""
-    digest: str = ""
-    """SHA-256 of the file."""
-    glance: np.ndarray = field(default_factory=lambda: np.empty(0, np.uint8))
-    """The image at 8 x 8 pixels, as 192 numbers."""
-    error: str = ""
+from translate.data.images import shown
+from translate.data.labelled import LabelledFolder, open_labelled
+from translate.data.source import Readable
+from translate.errors import ConfigurationError
 
 
 @dataclass(frozen=True)
 class Report:
     """The result of `check`, in the words that are shown."""
 
-    folder: Folder
+    folder: Folder | LabelledFolder
     facts: tuple[str, ...]
     """What there is, whether right or wrong."""
     notes: tuple[str, ...]
@@ -62,123 +39,86 @@ class Report:
 
 def check(root: Path) -> Report:
     """Reads every image below `root`. Raises ConfigurationError where there is no data set."""
-    folder = recognise(root)
-    groups = _groups(folder)
-    every = sorted({path for paths in groups.values() for path in paths})
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        read = dict(zip(every, pool.map(_read, every), strict=True))
-    facts, notes, problems = list(folder.found), [], list(folder.warnings)
-    for name, paths in groups.items():
-        sound = [read[path] for path in paths if not read[path].error]
-        facts += [f"{name}: {line}" for line in _describe(sound)]
-        notes += [f"{name}: {line}" for line in _remark(sound)]
-    problems += _unreadable(read.values())
-    notes += _repeated(groups, read)
-    problems += _leaked(folder, read)
-    problems += _unequal(folder, read)
+    folder = _open(root)
+    groups = _groups(folder) if isinstance(folder, Folder) else _splits(folder)
+    read = read_all(source for sources in groups.values() for source in sources)
+    facts, notes, problems = list(folder.found), [], [*folder.warnings, *unreadable(read.values())]
+    for name, sources in groups.items():
+        sound = [read[source.path] for source in sources if not read[source.path].error]
+        facts.append(f"{name}: {in_words(sound)}")
+        notes += [f"{name}: {line}" for line in remarks(sound)]
+        if again := repeated((source.path for source in sources), read):
+            notes.append(f"{name}: {len(again)} files repeat another byte for byte, and weigh double: {few(again)}")
+    if isinstance(folder, Folder):
+        problems += [*_leaked_of_two(folder, read), *_unequal(folder, read)]
+    else:
+        facts += shares(folder)
+        notes += [*tiny(folder), *contradicting(folder)]
+        problems += [*empty(folder), *differently_labelled(folder, read), *_leaked(groups, read)]
     return Report(folder, tuple(facts), tuple(notes), tuple(problems))
 
 
-def _groups(folder: Folder) -> dict[str, list[Path]]:
-    """Files by "split domain"; a file that holds both halves of a pair is counted once."""
-    groups: dict[str, list[Path]] = {}
+def _open(root: Path) -> Folder | LabelledFolder:
+    """A labelled set where a file says so; else one of two domains; else a labelled one all the same."""
+    if root.is_dir() and _says_labelled(root):
+        return open_labelled(root)
+    try:
+        return recognise(root)
+    except ConfigurationError as reason:
+        try:
+            return open_labelled(root)
+        except ConfigurationError:
+            raise reason from None
+
+
+def _says_labelled(root: Path) -> bool:
+    return describe(root).layout == "labelled" or (root / "labels.csv").is_file() or find_attributes(root) is not None
+
+
+def _groups(folder: Folder) -> dict[str, list[Readable]]:
+    """Images by "split domain"; a file that holds both halves of a pair is counted once."""
+    groups: dict[str, list[Readable]] = {}
     for split, columns in folder.splits.items():
         if columns[0] and columns[0][0].half:
-            groups[f"{split} files"] = [source.path for source in columns[0]]
+            groups[f"{split} files"] = list(columns[0])
             continue
         for domain, column in zip(folder.domains, columns, strict=True):
-            groups[f"{split} {domain}"] = [source.path for source in column]
+            groups[f"{split} {domain}"] = list(column)
     return groups
 
 
-def _read(path: Path) -> Facts:
-    try:
-        data = images.read_bytes(path)
-        picture = images.decode(data, path)
-    except ImageError as error:
-        return Facts(path, error=str(error))
-    size = (picture.pixels.shape[0], picture.pixels.shape[1])
-    flat = bool((picture.pixels == picture.pixels[0, 0]).all())
-    glance = images.resize(images.with_channels(picture, 3), *GLANCE).ravel()
-    if glance.dtype != np.uint8:
-        glance = images.to_8_bits(glance)
-    return Facts(path, size, _kind(picture), flat, hashlib.sha256(data).hexdigest(), glance)
+def _splits(folder: LabelledFolder) -> dict[str, list[Readable]]:
+    return {f"{split} images": list(part.sources) for split, part in folder.splits.items()}
 
 
-def _kind(picture: Picture) -> str:
-    colour = "grey" if picture.pixels.shape[2] == 1 else "RGB"
-    alpha = " with alpha" if picture.alpha is not None else ""
-    animated = ", animated (the first frame is used)" if picture.animated else ""
-    return f"{picture.pixels.dtype.itemsize * 8}-bit {colour}{alpha}{animated}"
+def _leaked(groups: dict[str, list[Readable]], read: dict[Path, Facts]) -> Iterable[str]:
+    """Labelled images trained on and measured on."""
+    trained = [source.path for source in groups["train images"]]
+    seen = {read[path].digest for path in trained} - {""}
+    for name, sources in groups.items():
+        if name != "train images":
+            paths = [source.path for source in sources]
+            leaked = {path for path in paths if read[path].digest in seen} | alike(paths, trained, read)
+            yield from _leaks(name, leaked)
 
 
-def _describe(sound: list[Facts]) -> list[str]:
-    if not sound:
-        return ["nothing readable"]
-    sizes = Counter(facts.size for facts in sound)
-    kinds = ", ".join(f"{count} {kind}" for kind, count in Counter(f.kind for f in sound).most_common())
-    if len(sizes) == 1:
-        return [f"{len(sound)} of {_size(sound[0].size)}; {kinds}"]
-    by_area = sorted((height * width, (height, width)) for height, width in sizes.elements())
-    middle = median_low(by_area)
-    smallest, largest = _size(by_area[0][1]), _size(by_area[-1][1])
-    return [f"{len(sound)} of {smallest} to {largest}, median {_size(middle[1])}, {len(sizes)} sizes; {kinds}"]
-
-
-def _remark(sound: list[Facts]) -> Iterable[str]:
-    kinds = Counter(facts.kind for facts in sound)
-    usual = kinds.most_common(1)[0][0] if kinds else ""
-    if unusual := [facts.path for facts in sound if facts.kind != usual]:
-        yield f"not {usual} as most are, and turned into the recipe's channels: {few(unusual)}"
-    if odd := [facts.path for facts in sound if facts.size[0] % 4 or facts.size[1] % 4]:
-        yield f"sides that are no multiple of 4, which are resized or padded: {few(odd)}"
-    if flat := [facts.path for facts in sound if facts.flat]:
-        yield f"one colour all over, nothing to learn from: {few(flat)}"
-
-
-def _unreadable(read: Iterable[Facts]) -> list[str]:
-    return [f"{facts.error}. Repair or remove it" for facts in read if facts.error]
-
-
-def _repeated(groups: dict[str, list[Path]], read: dict[Path, Facts]) -> Iterable[str]:
-    for name, paths in groups.items():
-        first: dict[str, Path] = {}
-        again = [p for p in paths if read[p].digest and first.setdefault(read[p].digest, p) != p]
-        if again:
-            yield f"{name}: {len(again)} files repeat another byte for byte, and weigh double: {few(again)}"
-
-
-def _leaked(folder: Folder, read: dict[Path, Facts]) -> Iterable[str]:
+def _leaked_of_two(folder: Folder, read: dict[Path, Facts]) -> Iterable[str]:
     """Images trained on and measured on: the same file in any domain, or the same look in its own."""
-    seen = {read[source.path].digest for column in folder.splits["train"] for source in column}
+    seen = {read[source.path].digest for column in folder.splits["train"] for source in column} - {""}
     for split, columns in folder.splits.items():
         if split == "train":
             continue
         leaked: set[Path] = set()
         for trained, column in zip(folder.splits["train"], columns, strict=True):
-            paths = [source.path for source in column if read[source.path].digest]
+            paths = [source.path for source in column]
             leaked |= {path for path in paths if read[path].digest in seen}
-            leaked |= _alike(paths, [source.path for source in trained if read[source.path].digest], read)
-        if leaked:
-            listed = few(sorted(leaked))
-            yield f"{split} images that are, or look like, training images; keep one of each: {listed}"
+            leaked |= alike(paths, [source.path for source in trained], read)
+        yield from _leaks(f"{split} images", leaked)
 
 
-def _alike(paths: list[Path], others: list[Path], read: dict[Path, Facts]) -> set[Path]:
-    """Those of `paths` that look like one of `others`, as a copy saved anew does; plain ones never do."""
-    known = [read[path].glance for path in others if not read[path].flat]
-    asked = [path for path in paths if not read[path].flat]
-    if not known or not asked:
-        return set()
-    table = np.stack(known).astype(np.float32)
-    squares = (table**2).sum(1)
-    found = set()
-    for path in asked:
-        glance = read[path].glance.astype(np.float32)
-        nearest = (squares - 2 * table @ glance).min() + glance @ glance
-        if nearest <= ALIKE**2 * len(glance):
-            found.add(path)
-    return found
+def _leaks(name: str, leaked: set[Path]) -> Iterable[str]:
+    if leaked:
+        yield f"{name} that are, or look like, training images; keep one of each: {few(sorted(leaked))}"
 
 
 def _unequal(folder: Folder, read: dict[Path, Facts]) -> Iterable[str]:
@@ -195,7 +135,3 @@ def _unequal(folder: Folder, read: dict[Path, Facts]) -> Iterable[str]:
 
 def _ratio(facts: Facts) -> float:
     return round(facts.size[1] / facts.size[0], 2)
-
-
-def _size(size: tuple[int, int]) -> str:
-    return f"{size[1]}x{size[0]}"

@@ -24,17 +24,17 @@ def scan(folder: Path, warnings: list[str]) -> Column:
     column: Column = {}
     for path in files:
         inside = path.relative_to(folder)
-        name = _same_letters(inside.with_suffix(""))
+        name = same_letters(inside.with_suffix("").as_posix())
         # a.png beside a.jpg is another image, and pairs with another a.png.
-        column[_same_letters(inside) if name in column else name] = path
+        column[same_letters(inside.as_posix()) if name in column else name] = path
     if links:
         warnings.append(f"{shown(folder)}: links that lead out of it are left out: {few(links)}")
     return column
 
 
-def _same_letters(path: Path) -> str:
+def same_letters(name: str) -> str:
     """macOS spells an accented letter as two code points, others as one."""
-    return unicodedata.normalize("NFC", path.as_posix())
+    return unicodedata.normalize("NFC", name)
 
 
 def matched(split: str, columns: tuple[Column, ...], warnings: list[str]) -> tuple[Column, ...]:

@@ -7,7 +7,7 @@ import http.client
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -46,10 +46,12 @@ def fetch(card: Card, destination: Path, progress: Progress, say: Callable[[str]
     """
     if destination.exists():
         raise ConfigurationError(f"{shown(destination)}: exists; remove it to fetch {card.name} anew, or use it")
+    if card.url is None:
+        raise ConfigurationError(_not_to_fetch(card, destination))
     archive = destination.parent / f"{card.url.rsplit('/', 1)[1]}.part"
     try:
         destination.parent.mkdir(parents=True, exist_ok=True)
-        _download(card, destination, archive, progress)
+        _download(card, (card.url, *card.mirrors), destination, archive, progress)
         _verify(card, archive, say)
         description = Description(**card.model_dump(include=set(Description.model_fields)))
         values = description.model_dump(mode="json", exclude_none=True)
@@ -64,9 +66,15 @@ def fetch(card: Card, destination: Path, progress: Progress, say: Callable[[str]
     return destination
 
 
-def _download(card: Card, destination: Path, archive: Path, progress: Progress) -> None:
+def _not_to_fetch(card: Card, destination: Path) -> str:
+    if card.a and card.b:
+        return f"{card.name}: made of the sets {card.a} and {card.b}; nothing else to fetch"
+    return f"{card.name}: no archive of it to fetch and unpack. By hand, into {shown(destination)}: {card.by_hand}"
+
+
+def _download(card: Card, urls: Sequence[str], destination: Path, archive: Path, progress: Progress) -> None:
     reasons = []
-    for url in (card.url, *card.mirrors):
+    for url in urls:
         for _ in range(ATTEMPTS):
             before = _length(archive)
             try:
@@ -78,7 +86,7 @@ def _download(card: Card, destination: Path, archive: Path, progress: Progress) 
                     break
     tried = "; ".join(dict.fromkeys(reasons))
     raise ConfigurationError(
-        f"{card.name}: cannot be downloaded ({tried}). By hand: fetch {card.url} where there is a network, "
+        f"{card.name}: cannot be downloaded ({tried}). By hand: fetch {urls[0]} where there is a network, "
         f"unpack it, and put its folders into {shown(destination)}"
     )
 

@@ -156,7 +156,7 @@ def _kind(root: Path, found: Layout, images_of: dict[str, tuple[Column, ...]], s
             f"{shown(root)}: no pairs: the two images of a pair bear the same file name, "
             f"but {shown(next(iter(a)))} of one domain is not in the other"
         )
-    if said is None:
+    if said not in ("paired", "unpaired"):
         return "paired" if matched >= MATCHED * max(len(a), len(b)) else "unpaired"
     return "paired" if said == "paired" else "unpaired"
 
@@ -200,10 +200,10 @@ def _refusal(folder: Folder) -> str:
     )
 
 
-def _distinct(root: Path, names: tuple[str, str]) -> tuple[str, str]:
-    if not all(names) or names[0] == names[1]:
+def _distinct(root: Path, names: tuple[str, ...]) -> tuple[str, str]:
+    if len(names) != 2 or not all(names) or names[0] == names[1]:
         raise ConfigurationError(f"{shown(root)}: the domains need two different names, not {names}")
-    return names
+    return names[0], names[1]
 
 
 def _names_in(root: Path) -> tuple[str, str] | None:

@@ -39,21 +39,21 @@ class Layout:
 
 def recognise(root: Path) -> Layout:
     """Raises ConfigurationError that says what was looked for, and what is there instead."""
-    _require_folder(root)
+    require_folder(root)
     attempts = (_letters, _domains_of_splits, _splits_of_domains, _side_by_side, _two_folders)
     for attempt in attempts:
         layout = attempt(root)
         if layout:
             return layout
     raise ConfigurationError(
-        f"{shown(root)}: no data set here. Looked for: {LOOKED_FOR}. Found: {_contents(root)}.{_hint(root)}"
+        f"{shown(root)}: no data set here. Looked for: {LOOKED_FOR}. Found: {contents(root)}.{_hint(root)}"
     )
 
 
 def _letters(root: Path) -> Layout | None:
     """trainA/ trainB/ testA/ testB/, also train_A/."""
     places: dict[str, dict[str, Path]] = {}
-    for folder in _folders(root):
+    for folder in folders_in(root):
         match = re.fullmatch(r"([a-z]+?)_?([ab])", folder.name.lower())
         if match and match[1] in SPLITS:
             places.setdefault(SPLITS[match[1]], {})[match[2]] = folder
@@ -62,7 +62,7 @@ def _letters(root: Path) -> Layout | None:
 
 def _splits_of_domains(root: Path) -> Layout | None:
     """A/train B/train."""
-    splits = {domain: _splits(domain) for domain in _folders(root)}
+    splits = {domain: splits_in(domain) for domain in folders_in(root)}
     splits = {domain: found for domain, found in splits.items() if "train" in found}
     if len(splits) < 2:
         return None
@@ -77,26 +77,26 @@ def _splits_of_domains(root: Path) -> Layout | None:
 
 def _domains_of_splits(root: Path) -> Layout | None:
     """train/A train/B."""
-    splits = _splits(root)
-    if "train" not in splits or _files(splits["train"]):
+    splits = splits_in(root)
+    if "train" not in splits or files_in(splits["train"]):
         return None
-    holding = [folder for folder in _folders(splits["train"]) if scan(folder)[0]]
+    holding = [folder for folder in folders_in(splits["train"]) if scan(folder)[0]]
     if not holding:
         return None
     domains = _two(splits["train"], holding, "images")
     names = (domains[0].name, domains[1].name)
-    places = {split: {f.name: f for f in _folders(folder)} for split, folder in splits.items()}
+    places = {split: {f.name: f for f in folders_in(folder)} for split, folder in splits.items()}
     return _complete(root, places, names, _spoken(names))
 
 
 def _side_by_side(root: Path) -> Layout | None:
     """train/ val/ test/ with two images in each file, or such files at the top."""
-    splits = {split: folder for split, folder in _splits(root).items() if _files(folder)}
+    splits = {split: folder for split, folder in splits_in(root).items() if files_in(folder)}
     if "train" in splits:
         for folder in splits.values():
             _require_double_width(folder)
         return Layout({split: (folder,) for split, folder in splits.items()}, None)
-    if splits or not _files(root):
+    if splits or not files_in(root):
         return None
     _require_double_width(root)
     return Layout({WHOLE: (root,)}, None)
@@ -104,7 +104,7 @@ def _side_by_side(root: Path) -> Layout | None:
 
 def _two_folders(root: Path) -> Layout | None:
     """Two folders of images, called as anyone likes."""
-    holding = [f for f in _folders(root) if f.name.lower() not in SPLITS and scan(f)[0]]
+    holding = [f for f in folders_in(root) if f.name.lower() not in SPLITS and scan(f)[0]]
     if not holding:
         return None
     a, b = _two(root, holding, "images")
@@ -145,17 +145,17 @@ def _spoken(names: tuple[str, str]) -> tuple[str, str] | None:
     return None if tuple(name.lower() for name in names) == ("a", "b") else names
 
 
-def _splits(folder: Path) -> dict[str, Path]:
-    named = {f.name.lower(): f for f in _folders(folder)}
+def splits_in(folder: Path) -> dict[str, Path]:
+    named = {f.name.lower(): f for f in folders_in(folder)}
     return {split: named[name] for name, split in reversed(SPLITS.items()) if name in named}
 
 
-def _folders(folder: Path) -> list[Path]:
+def folders_in(folder: Path) -> list[Path]:
     visible = (path for path in folder.iterdir() if not path.name.startswith("."))
     return sorted(path for path in visible if path.is_dir())
 
 
-def _files(folder: Path) -> list[Path]:
+def files_in(folder: Path) -> list[Path]:
     """The images directly inside, not further below."""
     found = (p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
     return sorted(path for path in found if path.is_file())
@@ -163,7 +163,7 @@ def _files(folder: Path) -> list[Path]:
 
 def _require_double_width(folder: Path) -> None:
     """Looks at up to 16 files: pairs of square images are twice as wide as high, or nearly."""
-    files = _files(folder)
+    files = files_in(folder)
     for path in files[:: max(1, len(files) // 16)]:
         try:
             height, width = dimensions(path)
@@ -177,7 +177,7 @@ def _require_double_width(folder: Path) -> None:
             )
 
 
-def _require_folder(root: Path) -> None:
+def require_folder(root: Path) -> None:
     if root.is_dir():
         return
     if not root.exists():
@@ -189,14 +189,14 @@ def _require_folder(root: Path) -> None:
 
 def _hint(root: Path) -> str:
     """Archives often unpack into a folder within the folder."""
-    for folder in _folders(root):
-        if {"traina", "train_a", "train"} & {f.name.lower() for f in _folders(folder)}:
+    for folder in folders_in(root):
+        if {"traina", "train_a", "train"} & {f.name.lower() for f in folders_in(folder)}:
             return f" Did you mean {shown(folder)}?"
     return ""
 
 
-def _contents(root: Path) -> str:
-    folders, images = _folders(root), _files(root)
+def contents(root: Path) -> str:
+    folders, images = folders_in(root), files_in(root)
     listed = [f"{shown(folder.name)}/" for folder in folders[:10]] + ["..."] * (len(folders) > 10)
     others = sum(1 for _ in root.iterdir()) - len(folders) - len(images)
     counts = [f"{count} {what}" for count, what in ((len(images), "images"), (others, "other files")) if count]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+import math
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,15 +15,16 @@ import torch
 from torch import Tensor
 
 from translate.data.augment import Augmentation, Augmenter, crop, flip
-from translate.data.batch import Batch, Paired
-from translate.data.folders import Source
-from translate.data.images import resize as bicubic
+from translate.data.batch import Batch, Labelled, Paired, Plain, SourceLabelled
 from translate.data.images import shown
+from translate.data.resized import Cache, Domain, Resize
+from translate.data.source import Readable
 from translate.errors import ConfigurationError, ImageError
 
-Resize = Literal["square", "short_side", "none"]
 AnyBatch = TypeVar("AnyBatch", bound=Batch)
 ORDER, DICE = 1, 2  # what a seed is used for
+Bucket = np.ndarray | range
+"""Places of images among those of a domain."""
 AHEAD = 2  # batches beyond one per thread
 
 
@@ -33,10 +34,15 @@ class Loader(Generic[AnyBatch]):
         for batch in loader.stream(start=step): ...
 
     `split` holds the images of each domain, and `make` says what they are to one another: `Paired` images
-    share their place in the order, crop, flip and geometry; `Unpaired` ones share nothing. An image is
-    decoded to `channels` channels and resized to `load_size` (None: `size`), a square of `size` is cut from
-    it, mirrored at even odds if `flip`, and augmented. Every pass over a domain has its own order; the passes
-    follow one another without a gap: no image is left out, and a smaller domain comes round more often.
+    share their place in the order, crop, flip and geometry; `Unpaired` ones share nothing; `SourceLabelled`
+    are unpaired ones of which the first have `labels`; `Plain` ones are alone. An image is decoded to
+    `channels` channels and resized to `load_size` (None: `size`), a square of `size` is cut from it, mirrored
+    at even odds if `flip`, and augmented. Every pass over a domain has its own order; the passes follow one
+    another without a gap: no image is left out, and a smaller domain comes round more often.
+
+    `Labelled` images are drawn from the buckets that `split` holds, by turns: one bucket of all images, or one
+    of each class, or of each set (see `labelled.buckets`). An image may stand in several.
+    `labels`: float32 (images, domains) for each bucket of `Labelled`, or for the first of `SourceLabelled`.
 
     `workers`: threads that work ahead in `stream`; 0 works in the caller. `cache_bytes`: how much memory
     resized images may take; those that find no room are decoded anew each time. Neither changes a batch.
@@ -45,11 +51,12 @@ class Loader(Generic[AnyBatch]):
 
     def __init__(
         self,
-        split: Sequence[Sequence[Source]],
+        split: Sequence[Sequence[Readable]],
         *,
         make: type[AnyBatch],
         channels: int,
         size: int,
+        labels: Sequence[np.ndarray] = (),
         load_size: int | None = None,
         resize: Resize = "square",
         flip: bool = True,
@@ -59,9 +66,14 @@ class Loader(Generic[AnyBatch]):
         workers: int = 0,
         cache_bytes: int = 0,
     ) -> None:
-        _check(split, make)
-        self._images = [_Domain(sources, channels, load_size or size, resize) for sources in split]
-        self._cache = _Cache(cache_bytes)
+        _check(split, make, labels)
+        columns: list[tuple[Sequence[Readable], Sequence[Bucket]]] = (
+            [_merged(split)] if make is Labelled else [(sources, [range(len(sources))]) for sources in split]
+        )
+        self._images = [Domain(sources, channels, load_size or size, resize) for sources, _ in columns]
+        self._buckets = [buckets for _, buckets in columns]
+        self._labels = [torch.from_numpy(np.asarray(rows, np.float32)) for rows in labels]
+        self._cache = Cache(cache_bytes)
         self._make, self._size, self._flip = make, size, flip
         self._augmenter = Augmenter(augment) if augment else None
         self._batch_size, self._seed, self._workers = batch_size, seed, workers
@@ -70,14 +82,18 @@ class Loader(Generic[AnyBatch]):
 
     @property
     def steps_per_epoch(self) -> int:
-        """Batches that hold every image of the largest domain at least once."""
-        return -(-max(map(len, self._images)) // self._batch_size)
+        """Batches that hold every image of the largest domain, or bucket, at least once.
+
+        Images that stand in several buckets are counted by how often they come on average.
+        """
+        return -(-max(map(_pass, self._buckets)) // self._batch_size)
 
     def batch(self, step: int) -> AnyBatch:
-        """Images (batch, channels, size, size), uint8 or uint16, channels last in memory."""
+        """Images (batch, channels, size, size), uint8 or uint16, channels last in memory; labels float32."""
         positions = range(step * self._batch_size, (step + 1) * self._batch_size)
         items = [self._pair(p) if self._make is Paired else self._singles(p) for p in positions]
-        return self._make(*map(_stack, zip(*items, strict=True)))
+        labels = [torch.stack([self._label(p) for p in positions])] if self._labels else []
+        return self._make(*map(_stack, zip(*items, strict=True)), *labels)
 
     def stream(self, start: int = 0) -> Generator[AnyBatch]:
         """`batch(start)`, `batch(start + 1)`, ... for ever; closing it ends its threads."""
@@ -135,75 +151,91 @@ class Loader(Generic[AnyBatch]):
         return image
 
     def _index(self, domain: int, position: int) -> int:
-        round_, place = divmod(position, len(self._images[domain]))
-        return int(self._order(domain, round_)[place])
+        bucket, place = self._drawn(domain, position)
+        return int(self._buckets[domain][bucket][place])
 
-    def _permutation(self, domain: int, round_: int) -> np.ndarray:
-        return _generator(self._seed, ORDER, domain, round_).permutation(len(self._images[domain]))
+    def _label(self, position: int) -> Tensor:
+        bucket, place = self._drawn(0, position)
+        return self._labels[bucket][place]
+
+    def _drawn(self, domain: int, position: int) -> tuple[int, int]:
+        """The bucket whose turn it is, and the place in it."""
+        buckets = self._buckets[domain]
+        turn, bucket = divmod(position, len(buckets))
+        round_, place = divmod(turn, len(buckets[bucket]))
+        return bucket, int(self._order(domain, bucket, round_)[place])
+
+    def _permutation(self, domain: int, bucket: int, round_: int) -> np.ndarray:
+        # Several domains have one bucket each, several buckets one domain.
+        return _generator(self._seed, ORDER, domain + bucket, round_).permutation(len(self._buckets[domain][bucket]))
 
 
 def evaluation_batches(
-    split: Sequence[Sequence[Source]], make: type[AnyBatch], channels: int, size: int, batch_size: int
+    split: Sequence[Sequence[Readable]],
+    make: type[AnyBatch],
+    channels: int,
+    size: int,
+    batch_size: int,
+    *,
+    labels: Sequence[np.ndarray] = (),
+    resize: Literal["square", "centre"] = "square",
 ) -> Iterator[AnyBatch]:
-    """The images of a split in order, each whole, resized to `size` x `size`; the last batch may be smaller.
+    """The images of a split in order, each resized to `size` x `size`; the last batch may be smaller.
 
-    Batches end with the smaller domain, where image i of one has an image i of the other beside it.
+    Each is shown whole, or the square in its centre. Batches end with the smaller domain, where image i of one
+    has an image i of the other beside it. `Labelled` images come from one bucket, with its `labels`.
     """
-    _check(split, make)
-    domains = [_Domain(sources, channels, size, "square") for sources in split]
+    _check(split, make, labels)
+    if make is Labelled and len(split) > 1:
+        raise ValueError(f"labelled images are measured in one list, not {len(split)} buckets")
+    domains = [Domain(sources, channels, size, resize) for sources in split]
+    rows = [torch.from_numpy(np.asarray(known, np.float32)) for known in labels]
     length = min(map(len, domains))
     for start in range(0, length, batch_size):
-        indices = range(start, min(start + batch_size, length))
-        yield make(*[_stack([domain.load(i) for i in indices]) for domain in domains])
+        end = min(start + batch_size, length)
+        images = [_stack([domain.load(i) for i in range(start, end)]) for domain in domains]
+        yield make(*images, *[known[start:end] for known in rows])
 
 
-class _Domain:
-    """The images of one domain, resized."""
-
-    def __init__(self, sources: Sequence[Source], channels: int, side: int, resize: Resize) -> None:
-        self.sources, self._channels, self._side, self._resize = sources, channels, side, resize
-
-    def __len__(self) -> int:
-        return len(self.sources)
-
-    def load(self, index: int) -> np.ndarray:
-        pixels = self.sources[index].read(self._channels)
-        height, width = self._target(*pixels.shape[:2])
-        resized = pixels if pixels.shape[:2] == (height, width) else bicubic(pixels, height, width)
-        return np.ascontiguousarray(resized)  # half of a side-by-side file would keep the whole in memory
-
-    def _target(self, height: int, width: int) -> tuple[int, int]:
-        if self._resize == "none":
-            return height, width
-        if self._resize == "square":
-            return self._side, self._side
-        scale = self._side / min(height, width)
-        return round(height * scale), round(width * scale)
+def _merged(split: Sequence[Sequence[Readable]]) -> tuple[list[Readable], list[np.ndarray]]:
+    """Each image once, and the places of each bucket's images among them."""
+    places: dict[int, int] = {}
+    sources: list[Readable] = []
+    buckets = []
+    for bucket in split:
+        for source in bucket:
+            if id(source) not in places:
+                places[id(source)] = len(sources)
+                sources.append(source)
+        buckets.append(np.array([places[id(source)] for source in bucket]))
+    return sources, buckets
 
 
-class _Cache:
-    """Arrays by key, until their bytes are `room`; what is in stays in. For any number of threads."""
-
-    def __init__(self, room: int) -> None:
-        self._arrays: dict[tuple[int, int], np.ndarray] = {}
-        self._room, self._lock = room, threading.Lock()
-
-    def get(self, key: tuple[int, int]) -> np.ndarray | None:
-        return self._arrays.get(key)
-
-    def put(self, key: tuple[int, int], array: np.ndarray) -> None:
-        with self._lock:
-            if key not in self._arrays and array.nbytes <= self._room:
-                self._room -= array.nbytes
-                self._arrays[key] = array
+def _pass(buckets: Sequence[Bucket]) -> int:
+    """Images that are drawn, by turns, until each of them has come once on average."""
+    if len(buckets) == 1:
+        return len(buckets[0])
+    frequency = np.zeros(max(max(bucket) for bucket in buckets) + 1)
+    for bucket in buckets:
+        frequency[bucket] += 1 / len(bucket) / len(buckets)
+    return math.ceil(round(1 / frequency.min(), 6))
 
 
-def _check(split: Sequence[Sequence[Source]], make: type[Batch]) -> None:
+def _check(split: Sequence[Sequence[Readable]], make: type[Batch], labels: Sequence[np.ndarray]) -> None:
     sizes = [len(sources) for sources in split]
     if 0 in sizes:
-        raise ConfigurationError(f"domain {sizes.index(0)} holds no images; nothing can be learnt or measured")
+        part = "bucket" if make is Labelled else "domain"
+        raise ConfigurationError(f"{part} {sizes.index(0)} holds no images; nothing can be learnt or measured")
     if make is Paired and len(set(sizes)) > 1:
         raise ConfigurationError(f"pairs need as many images in each domain, not {' and '.join(map(str, sizes))}")
+    if make is Plain and len(split) != 1:
+        raise ValueError(f"plain images are of one domain, not {len(split)}")
+    labelled = sizes if make is Labelled else sizes[:1] if make is SourceLabelled else []
+    if [len(rows) for rows in labels] != labelled:
+        wanted, got = ([f"{n} rows" for n in ns] for ns in (labelled, map(len, labels)))
+        raise ValueError(f"{make.__name__} images need labels of {wanted or 'none'}, not {got or 'none'}")
+    if len({np.shape(rows)[1:] for rows in labels}) > 1:
+        raise ValueError("buckets have labels for the same domains")
 
 
 def _generator(seed: int, use: int, domain: int, number: int) -> np.random.Generator:

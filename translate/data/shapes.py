@@ -142,9 +142,8 @@ def _describe(view: View, styles: tuple[str, ...], size: int, train: int, test: 
     """dataset.yaml; its title holds all that a rendering depends on."""
     numbers = f"{size} px, {train} to train on and {test} to test in each, seed {seed}, drawing {DRAWING}"
     lines = ["name: shapes", f'title: "{view} scenes in {", ".join(styles)}: {numbers}"']
-    if view != "labelled":
-        lines += [f"layout: {view}", f"domains: [{', '.join(styles)}]"]
-    if view == "unpaired":
+    lines += [f"layout: {view}", f"domains: [{', '.join(styles)}]"]
+    if view != "paired":
         lines += ["test_paired: true"]
     return "\n".join(lines) + "\n"
 

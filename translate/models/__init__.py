@@ -1,10 +1,24 @@
 """The methods, by name. To add one: a file here, a line in MODELS, a recipe; the contract tests pick it up."""
 
-from translate.model import Translator
+from translate.model import Model
+from translate.models.cgan import CGAN
 from translate.models.cyclegan import CycleGAN
+from translate.models.gan import GAN
 from translate.models.pix2pix import Pix2Pix
+from translate.models.stackgan import StackGAN
+from translate.models.stargan import StarGAN
+from translate.models.unit import UNIT
+from translate.models.unit_digits import UNITDigits
+from translate.models.vae import VAE
 
-MODELS: dict[str, type[Translator]] = {
+MODELS: dict[str, type[Model]] = {
     "pix2pix": Pix2Pix,
     "cyclegan": CycleGAN,
+    "stargan": StarGAN,
+    "unit": UNIT,
+    "unit-digits": UNITDigits,
+    "gan": GAN,
+    "cgan": CGAN,
+    "vae": VAE,
+    "stackgan": StackGAN,
 }

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from translate.adversarial import OBJECTIVES, Score, clip_weights, gradient_penalty, r1_penalty, r2_penalty
+from translate.adversarial import OBJECTIVES, Logits, Score, clip_weights, gradient_penalty, r1_penalty, r2_penalty
 from translate.diffaugment import AugmentationKind, DifferentiableAugment
 from translate.model import Losses
 from translate.settings import Settings
@@ -57,15 +57,21 @@ class Adversary(nn.Module):
 
     def discriminator_losses(self, score: Score, real: Tensor, fake: Tensor, name: str = "") -> Losses:
         """Named `adversarial`, and after the penalties that are on, each followed by `name`."""
-        judged = self.loss.discriminator_loss(score(self.augment(real)), score(self.augment(fake)))
+        judged = self.verdict(score(self.augment(real)), score(self.augment(fake)))
+        return _with_name({"adversarial": judged} | self.penalties(score, real, fake), name)
+
+    def verdict(self, real: Logits, fake: Logits) -> Tensor:
+        """What the discriminator minimises, given its scores of real and generated images."""
+        return self.settings.discriminator_weight * self.loss.discriminator_loss(real, fake)
+
+    def penalties(self, score: Score, real: Tensor, fake: Tensor) -> Losses:
+        """Those that are on."""
         penalties = {
             "gradient penalty": (self.settings.gradient_penalty, lambda: gradient_penalty(score, real, fake)),
             "r1": (self.settings.r1, lambda: r1_penalty(score, real)),
             "r2": (self.settings.r2, lambda: r2_penalty(score, fake)),
         }
-        losses = {"adversarial": self.settings.discriminator_weight * judged}
-        losses |= {kind: weight * penalty() for kind, (weight, penalty) in penalties.items() if weight}
-        return {f"{kind} {name}".rstrip(): loss for kind, loss in losses.items()}
+        return {kind: weight * penalty() for kind, (weight, penalty) in penalties.items() if weight}
 
     def generator_loss(self, score: Score, fake: Tensor) -> Tensor:
         return self.loss.generator_loss(score(self.augment(fake)))
@@ -74,3 +80,7 @@ class Adversary(nn.Module):
         """What follows a discriminator's step: WGAN's clipping, where it is on."""
         if self.settings.clip:
             clip_weights(discriminators, self.settings.clip)
+
+
+def _with_name(losses: Losses, name: str) -> Losses:
+    return {f"{kind} {name}".rstrip(): loss for kind, loss in losses.items()}

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import nn
 
 from translate.errors import ConfigurationError
 from translate.networks.blocks import Initialisation, Normalisation, Upsampling, initialise
-from translate.networks.patchgan import MultiscaleDiscriminator, patch_discriminator
+from translate.networks.coupled import CoupledAutoencoders
+from translate.networks.patchgan import MultiscaleDiscriminator, StridedDiscriminator, patch_discriminator
 from translate.networks.resnet import ResnetGenerator
 from translate.networks.unet import UNetGenerator
 from translate.settings import Settings
@@ -86,9 +87,30 @@ class UNetSettings(Settings):
 GeneratorSettings = Annotated[ResnetSettings | UNetSettings, Field(discriminator="kind")]
 
 
-class DiscriminatorSettings(Settings):
-    """PatchGAN: `layers` strided layers see 1 (0 layers), 16, 34, 70 (3), 142 or 286 (5) pixels; one map per scale."""
+class AutoencoderSettings(Settings):
+    """UNIT's auto-encoders. Of each one's residual blocks, `share` are one and the same in both domains."""
 
+    filters: int = Field(64, ge=1)
+    downsamplings: int = Field(2, ge=0, le=6)
+    blocks: int = Field(4, ge=0)
+    share: int = Field(1, ge=0)
+    """Last blocks of the encoders and first of the decoders that both domains use; 0 is the form of 2018."""
+    initialisation: InitialisationSettings = InitialisationSettings(kind="kaiming")
+
+    @model_validator(mode="after")
+    def _blocks_are_enough(self) -> AutoencoderSettings:
+        if self.share > self.blocks:
+            raise ValueError(f"share {self.share} is more than the {self.blocks} blocks there are")
+        return self
+
+
+class DiscriminatorSettings(Settings):
+    """PatchGAN: `layers` strided layers see 1 (0 layers), 16, 34, 70 (3), 142 or 286 (5) pixels; one map per scale.
+
+    `strided` is UNIT's: strided layers only and a 1x1 one, without normalisation.
+    """
+
+    kind: Literal["patch", "strided"] = "patch"
     filters: int = Field(64, ge=1)
     layers: int = Field(3, ge=0, le=5)
     normalisation: Normalisation = "instance"
@@ -96,8 +118,18 @@ class DiscriminatorSettings(Settings):
     scales: int = Field(1, ge=1, le=4)
     initialisation: InitialisationSettings = InitialisationSettings()
 
+    @model_validator(mode="after")
+    def _strided_has_layers(self) -> DiscriminatorSettings:
+        if self.kind == "strided" and self.layers < 1:
+            raise ValueError(
+                "a strided discriminator has at least 1 layer; kind: patch with 0 layers sees single pixels"
+            )
+        return self
+
     def build(self, channels: int) -> nn.Module:
         def one() -> nn.Module:
+            if self.kind == "strided":
+                return StridedDiscriminator(channels, self.filters, self.layers, self.spectral)
             return patch_discriminator(
                 channels,
                 filters=self.filters,
@@ -123,5 +155,12 @@ def build_generator(
 def build_discriminator(settings: DiscriminatorSettings, channels: int) -> nn.Module:
     """The network, initialised, for stacks of `channels`."""
     network = settings.build(channels)
+    initialise(network, settings.initialisation.kind, settings.initialisation.gain)
+    return network
+
+
+def build_autoencoders(settings: AutoencoderSettings, channels: int) -> CoupledAutoencoders:
+    """The networks of both domains, initialised."""
+    network = CoupledAutoencoders(channels, settings.filters, settings.downsamplings, settings.blocks, settings.share)
     initialise(network, settings.initialisation.kind, settings.initialisation.gain)
     return network

@@ -1,24 +1,50 @@
 """Generators and discriminators, as published; torch only."""
 
+from translate.networks.autoencoder import CodeDiscriminator, Decoder, Encoder, SharedBlocks
 from translate.networks.blocks import Initialisation, Normalisation, Padding, Upsampling, initialise
+from translate.networks.digits import (
+    DigitCode,
+    DigitCodeDecoder,
+    DigitDecoder,
+    DigitEncoder,
+    DigitFront,
+    DigitTrunk,
+)
 from translate.networks.patchgan import (
     MultiscaleDiscriminator,
     PatchDiscriminator,
     PixelDiscriminator,
+    StridedDiscriminator,
     patch_discriminator,
 )
+from translate.networks.perceptual import PerceptualDistance
 from translate.networks.resnet import ResnetGenerator
+from translate.networks.stargan import StarGANDiscriminator, StarGANGenerator
 from translate.networks.unet import DropoutPlacement, UNetGenerator
 
 __all__ = [
+    "CodeDiscriminator",
+    "Decoder",
+    "DigitCode",
+    "DigitCodeDecoder",
+    "DigitDecoder",
+    "DigitEncoder",
+    "DigitFront",
+    "DigitTrunk",
     "DropoutPlacement",
+    "Encoder",
     "Initialisation",
     "MultiscaleDiscriminator",
     "Normalisation",
     "Padding",
     "PatchDiscriminator",
+    "PerceptualDistance",
     "PixelDiscriminator",
     "ResnetGenerator",
+    "SharedBlocks",
+    "StarGANDiscriminator",
+    "StarGANGenerator",
+    "StridedDiscriminator",
     "UNetGenerator",
     "Upsampling",
     "initialise",

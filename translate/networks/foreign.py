@@ -1,6 +1,7 @@
 """Weights of the widely used PyTorch port of pix2pix and CycleGAN (junyanz/pytorch-CycleGAN-and-pix2pix).
 
-Its `*_net_G.pth` and `*_net_D.pth` are bare state dicts whose keys are places in nested nn.Sequentials.
+And of the released StarGAN. The port's `*_net_G.pth` and `*_net_D.pth`, StarGAN's `*-G.ckpt` and `*-D.ckpt` are
+bare state dicts whose keys are places in nested nn.Sequentials.
 `recognise` builds our network from keys and shapes alone, `load_port_state` fills it, `port_state` goes back.
 """
 
@@ -14,13 +15,17 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
+from translate.networks import foreign_stargan
 from translate.networks.blocks import InstanceNorm2d, Normalisation
 from translate.networks.patchgan import PatchDiscriminator, PixelDiscriminator
 from translate.networks.resnet import ResnetGenerator
+from translate.networks.stargan import StarGANDiscriminator, StarGANGenerator
 from translate.networks.unet import UNetGenerator
 
 State = Mapping[str, Tensor]
-PortNetwork = ResnetGenerator | UNetGenerator | PatchDiscriminator | PixelDiscriminator
+PortNetwork = (
+    ResnetGenerator | UNetGenerator | PatchDiscriminator | PixelDiscriminator | StarGANGenerator | StarGANDiscriminator
+)
 Network = TypeVar("Network", bound=nn.Module)
 
 _RUNNING = ("running_mean", "running_var", "num_batches_tracked")
@@ -37,19 +42,29 @@ def read_state(path: Path | str) -> dict[str, Tensor]:
     return dict(state)
 
 
-def from_port(state: State, dropout: float = 0.5) -> PortNetwork:
-    """The network of a port's state dict, with its weights; see `recognise` and `load_port_state`."""
-    return load_port_state(recognise(state, dropout), state)
+def from_port(state: State, dropout: float = 0.5, running_statistics: bool = False) -> PortNetwork:
+    """The network of a port's state dict, with its weights; see `recognise` and `load_port_state`.
+
+    `running_statistics`: the instance norms keep those of the file, and normalise by them in eval mode. StarGAN's
+    has them; its own test script never enters eval mode, so what it published was made without them.
+    """
+    network = recognise(state, dropout)
+    if running_statistics:
+        _track(network)
+    return load_port_state(network, state)
 
 
 def recognise(state: State, dropout: float = 0.5) -> PortNetwork:
     """The untrained network whose keys and shapes these are.
 
     ResNet generators (any blocks, with or without dropout), U-Nets (any depth), PatchGANs (any layers) and
-    PixelGANs, with instance or batch norm, of any channels and filters. A U-Net's keys do not tell whether it
-    has dropout: `dropout` says (the port's pix2pix has 0.5, its CycleGAN none). ValueError for other keys.
+    PixelGANs, with instance or batch norm, of any channels and filters; StarGAN's generator and discriminator of
+    any labels, channels, filters and depth. A U-Net's keys do not tell whether it has dropout: `dropout` says (the
+    port's pix2pix has 0.5, its CycleGAN none). ValueError for other keys.
     """
     state = _unwrapped(state)
+    if (stargan := foreign_stargan.recognise(state)) is not None:
+        return stargan
     if "model.1.weight" in state and any(".conv_block." in key for key in state):
         return _resnet(state)
     if {"model.model.0.weight", "model.model.3.weight"} <= state.keys():
@@ -61,8 +76,8 @@ def recognise(state: State, dropout: float = 0.5) -> PortNetwork:
         filters, channels = state["model.0.weight"].shape[:2]
         return PatchDiscriminator(channels, filters, len(_convolutions(state)) - 2, _normalisation(state, "model.3"))
     raise ValueError(
-        "not a network of the PyTorch port of pix2pix and CycleGAN (ResNet, U-Net, PatchGAN or PixelGAN): "
-        f"keys {', '.join(list(state)[:4]) or 'none'}, ..."
+        "not a network of the PyTorch port of pix2pix and CycleGAN (ResNet, U-Net, PatchGAN or PixelGAN), "
+        f"nor StarGAN's: keys {', '.join(list(state)[:4]) or 'none'}, ..."
     )
 
 
@@ -127,6 +142,10 @@ def _port_names(network: nn.Module) -> dict[str, str]:
         return _discriminator_names("model", len(network.layers))
     if isinstance(network, PixelDiscriminator):
         return _discriminator_names("net", len(network.layers))
+    if isinstance(network, StarGANGenerator):
+        return foreign_stargan.generator_names(network)
+    if isinstance(network, StarGANDiscriminator):
+        return foreign_stargan.discriminator_names(network)
     raise ValueError(f"the port of pix2pix and CycleGAN has no {type(network).__name__}")
 
 
@@ -196,6 +215,16 @@ def _unet(state: State, dropout: float) -> UNetGenerator:
     levels = 1 + sum(re.fullmatch(r"model\.model\.1\.model(\.3\.model)*\.1\.weight", key) is not None for key in state)
     kind = _normalisation(state, "model.model.1.model.2")
     return UNetGenerator(channels_in, channels_out, filters, levels, kind, dropout)
+
+
+def _track(network: nn.Module) -> None:
+    """Give every instance norm running statistics, which it takes in eval mode, in place."""
+    for module in list(network.modules()):
+        for name, layer in module.named_children():
+            if isinstance(layer, InstanceNorm2d):
+                affine = layer.weight is not None
+                tracked = nn.InstanceNorm2d(layer.channels, layer.eps, affine=affine, track_running_stats=True)
+                setattr(module, name, tracked)
 
 
 def _normalisation(state: State, name: str) -> Normalisation:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -79,6 +80,37 @@ class PixelDiscriminator(nn.Module):
             ),
         )
         self.head = nn.Conv2d(2 * filters, 1, 1, bias=bias)
+        if spectral:
+            _constrain(self)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.head(self.layers(images))
+
+
+class StridedDiscriminator(nn.Module):
+    """Images (batch, channels, height, width) to logits (batch, 1, height / 2 ** layers, width / 2 ** layers).
+
+    MUNIT's and UNIT's for one scale: `layers` stride-2 4x4 convolutions to f, 2f, 4f, ... filters with reflection
+    padding and LeakyReLU 0.2, no normalisation, a 1x1 convolution to the logit; unlike `PatchDiscriminator` none
+    of stride 1. As published under `MultiscaleDiscriminator` at 3 scales: each sees 46 pixels of its scale.
+    """
+
+    def __init__(self, channels: int, filters: int = 64, layers: int = 4, spectral: bool = False) -> None:
+        super().__init__()
+        if layers < 1:
+            raise ValueError(f"a strided discriminator needs at least 1 layer, not {layers}")
+        self.receptive_field = 3 * 2**layers - 2
+        widths = [channels, *(filters * 2**level for level in range(layers))]
+        self.layers = nn.Sequential(
+            *(
+                named(
+                    conv=nn.Conv2d(narrow, wide, 4, stride=2, padding=1, padding_mode="reflect"),
+                    activation=nn.LeakyReLU(0.2),
+                )
+                for narrow, wide in pairwise(widths)
+            )
+        )
+        self.head = nn.Conv2d(widths[-1], 1, 1)
         if spectral:
             _constrain(self)
 

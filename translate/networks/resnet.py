@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from translate.networks import blocks
-from translate.networks.blocks import Normalisation, Padding, Upsampling, named
+from translate.networks.blocks import Normalisation, Padding, Upsampling, named, needs_bias
 
 
 class ResnetGenerator(nn.Module):
@@ -41,28 +41,35 @@ class ResnetGenerator(nn.Module):
         self.stride = 2**downsamplings
         widths = [filters * 2**level for level in range(downsamplings + 1)]
         narrower, wider = widths[:-1], widths[1:]
-        self.stem = _stage(_conv7(channels_in, filters, normalisation, padding), filters, normalisation)
+        bias = needs_bias(normalisation)
+        self.stem = stage(conv7(channels_in, filters, bias, padding), filters, normalisation)
         self.down = nn.Sequential(
             *(_down(*channels, normalisation, upsampling) for channels in zip(narrower, wider, strict=True))
         )
-        self.body = nn.Sequential(*(ResidualBlock(widths[-1], normalisation, dropout, padding) for _ in range(blocks)))
+        self.body = nn.Sequential(*(ResidualBlock(widths[-1], normalisation, padding, dropout) for _ in range(blocks)))
         self.up = nn.Sequential(
             *(_up(*channels, normalisation, upsampling) for channels in zip(wider[::-1], narrower[::-1], strict=True))
         )
-        self.head = _conv7(filters, channels_out, "none", padding)
+        self.head = conv7(filters, channels_out, bias=True, padding=padding)
 
     def forward(self, images: Tensor) -> Tensor:
-        change = self.head(self.up(self.body(self.down(self.stem(images)))))
-        # 0.99: at the ends of the range the inverse of tanh is infinite.
-        return torch.tanh(change.float() + torch.atanh(images.float() * 0.99)) if self.residual else torch.tanh(change)
+        painted = self.head(self.up(self.body(self.down(self.stem(images)))))
+        return changed(images, painted) if self.residual else torch.tanh(painted)
 
 
 class ResidualBlock(nn.Module):
-    """x + norm(conv(dropout(relu(norm(conv(x))))))."""
+    """x + norm(conv(dropout(relu(norm(conv(x)))))). `bias` None: as `needs_bias` says."""
 
-    def __init__(self, channels: int, normalisation: Normalisation, dropout: bool, padding: Padding) -> None:
+    def __init__(
+        self,
+        channels: int,
+        normalisation: Normalisation,
+        padding: Padding = "reflect",
+        dropout: bool = False,
+        bias: bool | None = None,
+    ) -> None:
         super().__init__()
-        bias = blocks.needs_bias(normalisation)
+        bias = needs_bias(normalisation) if bias is None else bias
         self.conv1 = nn.Conv2d(channels, channels, 3, padding=1, padding_mode=padding, bias=bias)
         self.norm1 = blocks.normalisation(normalisation, channels)
         self.relu = nn.ReLU()
@@ -75,26 +82,33 @@ class ResidualBlock(nn.Module):
         return features + self.norm2(self.conv2(inner))
 
 
-def _conv7(channels_in: int, channels_out: int, norm: Normalisation, padding: Padding) -> nn.Conv2d:
-    bias = blocks.needs_bias(norm)
+def conv7(channels_in: int, channels_out: int, bias: bool, padding: Padding) -> nn.Conv2d:
+    """The 7x7 convolution at either end, which keeps the size."""
     return nn.Conv2d(channels_in, channels_out, 7, padding=3, padding_mode=padding, bias=bias)
 
 
-def _stage(conv: nn.Module, channels: int, norm: Normalisation) -> nn.Sequential:
+def stage(conv: nn.Module, channels: int, norm: Normalisation) -> nn.Sequential:
+    """A convolution to `channels`, normalisation, ReLU."""
     # Not in place: a ReLU that writes into a normalisation's output costs autograd a copy.
     return named(conv=conv, norm=blocks.normalisation(norm, channels), relu=nn.ReLU())
 
 
+def changed(images: Tensor, change: Tensor) -> Tensor:
+    """The images with the change added before the tanh; none where the change is 0, but for the last 1 % of range."""
+    # 0.99: at the ends of the range the inverse of tanh is infinite.
+    return torch.tanh(change.float() + torch.atanh(images.float() * 0.99))
+
+
 def _down(channels_in: int, channels_out: int, norm: Normalisation, upsampling: Upsampling) -> nn.Sequential:
     blurred = upsampling == "blur"
-    bias = blocks.needs_bias(norm)
+    bias = needs_bias(norm)
     conv = nn.Conv2d(channels_in, channels_out, 3, stride=1 if blurred else 2, padding=1, bias=bias)
-    stage = _stage(conv, channels_out, norm)
+    layers = stage(conv, channels_out, norm)
     if blurred:
-        stage.append(blocks.BlurPool2d())
-    return stage
+        layers.append(blocks.BlurPool2d())
+    return layers
 
 
 def _up(channels_in: int, channels_out: int, norm: Normalisation, upsampling: Upsampling) -> nn.Sequential:
-    conv = blocks.upsampling_conv(upsampling, channels_in, channels_out, blocks.needs_bias(norm))
-    return _stage(conv, channels_out, norm)
+    conv = blocks.upsampling_conv(upsampling, channels_in, channels_out, needs_bias(norm))
+    return stage(conv, channels_out, norm)

@@ -1,0 +1,133 @@
+"""What `translate data check` says of labelled sets; of those for two domains see test_folders.py."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from translate.data import images
+from translate.data.check import check
+from translate.data.check_labels import tiny
+from translate.data.images import Picture
+from translate.data.labelled import LabelledFolder, LabelledSplit
+from translate.data.labels import LabelGroup
+from translate.errors import ConfigurationError
+
+dice = np.random.default_rng(0)
+
+
+def put(root: Path, *names: str) -> Path:
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        images.write(path, Picture(dice.integers(0, 256, (8, 8, 3)).astype(np.uint8)))
+    return root
+
+
+def numbered(folder: str, count: int) -> list[str]:
+    return [f"{folder}/{number}.png" for number in range(count)]
+
+
+def test_images_are_counted_per_domain_and_split(tmp_path: Path) -> None:
+    put(tmp_path, *numbered("train/a", 60), *numbered("train/b", 3), *numbered("train/c", 55), *numbered("test/a", 2))
+    report = check(tmp_path)
+    assert "a: 60 of 118 train, 2 of 2 test" in report.facts and "b: 3 of 118 train, 0 of 2 test" in report.facts
+    assert "train images: 118 of 8x8; 118 8-bit RGB" in report.facts
+    assert [note for note in report.notes if "few to learn from" in note] == [
+        "3 training images of b, of 118: few to learn from; data.balanced shows them more often"
+    ]
+    assert report.problems == ("classes without test images: b, c",)
+
+
+def test_unreadable_and_leaked_images_of_labelled_sets_are_found(tmp_path: Path) -> None:
+    put(
+        tmp_path,
+        *(name for domain in "abc" for name in (*numbered(f"train/{domain}", 50), *numbered(f"test/{domain}", 2))),
+    )
+    assert check(tmp_path).problems == () and check(tmp_path).lines()[-1].endswith("ready to train on")
+    ramp = Picture(np.add.outer(np.arange(64), 2 * np.arange(64))[..., None].repeat(3, 2).astype(np.uint8))
+    images.write(tmp_path / "train" / "a" / "ramp.png", ramp)
+    images.write(tmp_path / "test" / "a" / "saved anew.jpg", ramp, quality=90)
+    (tmp_path / "test" / "b" / "leak.png").write_bytes((tmp_path / "train" / "b" / "1.png").read_bytes())
+    (tmp_path / "train" / "c" / "broken.png").write_bytes(b"words")
+    problems = check(tmp_path).problems
+    assert len(problems) == 2 and "broken.png" in problems[0]
+    assert problems[1].startswith("test images that are, or look like, training images; keep one of each: 2: ")
+    assert "leak.png" in problems[1] and "saved anew.jpg" in problems[1]
+
+
+def test_one_image_in_two_classes_is_a_problem_and_twice_in_one_is_not(tmp_path: Path) -> None:
+    put(tmp_path, *(name for domain in "abc" for name in numbered(f"train/{domain}", 50)))
+    data = (tmp_path / "train" / "a" / "1.png").read_bytes()
+    (tmp_path / "train" / "a" / "again.png").write_bytes(data)
+    report = check(tmp_path)
+    assert report.problems == () and "train images: 1 files repeat another byte for byte" in "\n".join(report.notes)
+    (tmp_path / "train" / "c" / "other.png").write_bytes(data)
+    (problem,) = check(tmp_path).problems
+    assert problem.startswith("files that are the same byte for byte and have different labels; keep one of each: 3: ")
+    assert all(name in problem for name in ("a/1.png", "a/again.png", "c/other.png"))
+
+
+def attribute_set(root: Path, names: str, rows: list[str]) -> Path:
+    put(root, *numbered("images", len(rows)))
+    lines = [f"{number}.png {row}" for number, row in enumerate(rows)]
+    (root / "list_attr_celeba.txt").write_text("\n".join([names, *lines]) + "\n")
+    return root
+
+
+def test_attributes_of_none_of_all_and_of_few(tmp_path: Path) -> None:
+    rows = [f"-1 1 {'1' if number < 2 else '-1'} {'1' if number % 2 else '-1'}" for number in range(160)]
+    report = check(attribute_set(tmp_path, "Nobody Everybody Few Half", rows))
+    assert list(report.problems) == [
+        "no training image of Nobody: nothing to learn it from; choose other domains",
+        "no training image without Everybody: nothing to learn it from; choose other domains",
+    ]
+    few = [note for note in report.notes if "few to learn from" in note]
+    assert few == ["2 training images of Few, of 140: few to learn from; data.balanced shows them more often"]
+    assert "Half: 70 of 140 train, 10 of 20 test" in report.facts
+
+
+@pytest.mark.parametrize(("count", "images", "few"), [(49, 200, 1), (50, 200, 0), (55, 6000, 1), (60, 6000, 0)])
+def test_fifty_images_or_a_hundredth_are_few(count: int, images: int, few: int) -> None:
+    labels = (np.arange(images) < count).astype(np.float32)[:, None]
+    split = LabelledSplit((), labels, np.zeros(images, np.int64))
+    folder = LabelledFolder(Path("x"), ("Rare",), (LabelGroup(1, exclusive=False),), {"train": split}, False, (), ())
+    assert len(list(tiny(folder))) == few
+    assert all(note.startswith(f"{count} training images of Rare, of {images}") for note in tiny(folder))
+
+
+def test_alternatives_that_stand_together_are_counted(tmp_path: Path) -> None:
+    rows = ["1 1 1", "1 -1 -1", "-1 1 -1", "1 1 -1"] * 20
+    root = attribute_set(tmp_path / "own", "Black_Hair Blond_Hair Male", rows)
+    assert "more than one" not in "\n".join(check(root).notes)
+    (root / "dataset.yaml").write_text("alternatives: [[Black_Hair, Blond_Hair, Bald]]\n")
+    notes = "\n".join(check(root).notes)
+    assert "train images with more than one of Black_Hair, Blond_Hair: 35: " in notes
+    assert "test images with more than one of Black_Hair, Blond_Hair: 5: " in notes
+    # The card of that name says it too.
+    assert "more than one of Black_Hair" in "\n".join(check(root.rename(tmp_path / "celeba")).notes)
+    (tmp_path / "celeba" / "dataset.yaml").unlink()
+    assert "more than one of Black_Hair" in "\n".join(check(tmp_path / "celeba").notes)
+
+
+def test_what_is_taken_for_labelled(tmp_path: Path) -> None:
+    two = put(tmp_path / "two", *numbered("train/one", 2), *numbered("train/other", 30))
+    assert check(two).folder.domains == ("one", "other") and "unpaired images" in check(two).facts[0]
+    (two / "dataset.yaml").write_text("layout: labelled\n")
+    assert check(two).facts[0] == "class folders: 2 classes"
+    (two / "labels.csv").write_text("file,label\n1.png,a\n1.png,b\n")
+    with pytest.raises(ConfigurationError, match=r"labels\.csv, line 3"):
+        check(two)
+    put(tmp_path / "plain", "1.png")
+    with pytest.raises(ConfigurationError, match="pairs side by side"):
+        check(tmp_path / "plain")
+
+
+def test_digits_are_checked_in_their_array(real_data: Path) -> None:
+    if not (real_data / "usps").is_dir():
+        pytest.skip("needs usps below $TRANSLATE_DATA")
+    report = check(real_data / "usps")
+    assert report.problems == () and "train images: 7291 of 16x16; 7291 8-bit grey" in report.facts
+    assert "8: 542 of 7291 train, 166 of 2007 test" in report.facts

@@ -1,0 +1,84 @@
+"""What is worth knowing of labels: how many images each domain has, too few, none, or two things at once."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from translate.data.catalog import cards
+from translate.data.columns import few
+from translate.data.facts import Facts
+from translate.data.labelled import LabelledFolder, places_of
+
+TINY, TINY_SHARE = 50, 0.01
+"""A domain of fewer training images, or of a smaller share of them, is hardly learnt."""
+
+
+def shares(folder: LabelledFolder) -> list[str]:
+    """The images of each domain in each split."""
+    lines = []
+    for index, name in enumerate(folder.domains):
+        counts = []
+        for split, part in folder.splits.items():
+            column = part.labels[:, index]
+            known = int((column >= 0).sum())
+            unknown = f" ({len(column) - known} unknown)" if known < len(column) else ""
+            counts.append(f"{int((column == 1).sum())} of {known} {split}{unknown}")
+        lines.append(f"{name}: {', '.join(counts)}")
+    return lines
+
+
+def empty(folder: LabelledFolder) -> Iterable[str]:
+    """Domains that nothing can be learnt of."""
+    for side, count, _ in _sides(folder):
+        if count == 0:
+            yield f"no training image {side}: nothing to learn it from; choose other domains"
+
+
+def tiny(folder: LabelledFolder) -> Iterable[str]:
+    """Domains of few training images."""
+    for side, count, known in _sides(folder):
+        if 0 < count < max(TINY, TINY_SHARE * known):
+            yield f"{count} training images {side}, of {known}: few to learn from; data.balanced shows them more often"
+
+
+def contradicting(folder: LabelledFolder) -> Iterable[str]:
+    """Images that are said to be two things of which they can be one, by `alternatives`."""
+    alternatives = folder.alternatives
+    card = cards().get(folder.root.resolve().name)
+    if card and not alternatives:
+        alternatives = places_of(card.alternatives, folder.domains)
+    for split, part in folder.splits.items():
+        for group in alternatives:
+            rows = np.flatnonzero((part.labels[:, group] == 1).sum(1) > 1)
+            if len(rows):
+                names = ", ".join(folder.domains[index] for index in group)
+                yield f"{split} images with more than one of {names}: {few([part.sources[row].path for row in rows])}"
+
+
+def differently_labelled(folder: LabelledFolder, read: Mapping[Path, Facts]) -> Iterable[str]:
+    """The same image twice, with labels that differ."""
+    copies: dict[str, dict[Path, bytes]] = defaultdict(dict)
+    for part in folder.splits.values():
+        for source, labels in zip(part.sources, part.labels, strict=True):
+            if digest := read[source.path].digest:
+                copies[digest][source.path] = labels.tobytes()
+    unlike = [path for same in copies.values() if len(set(same.values())) > 1 for path in same]
+    if unlike:
+        yield f"files that are the same byte for byte and have different labels; keep one of each: {few(unlike)}"
+
+
+def _sides(folder: LabelledFolder) -> Iterable[tuple[str, int, int]]:
+    """Each class, or each attribute and its absence: its training images, and how many are labelled for it."""
+    labels, start = folder.splits["train"].labels, 0
+    for group in folder.groups:
+        for index in range(start, start + group.size):
+            column, name = labels[:, index], folder.domains[index]
+            known = int((column >= 0).sum())
+            yield f"of {name}", int((column == 1).sum()), known
+            if not group.exclusive:
+                yield f"without {name}", int((column == 0).sum()), known
+        start += group.size

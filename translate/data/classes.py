@@ -1,0 +1,132 @@
+"""Class folders: one folder for each class, within train/ and test/, around them, or alone."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from translate.data import folders
+from translate.data.columns import Column, few, held_out, matched, scan
+from translate.data.description import describe
+from translate.data.folders import Source
+from translate.data.images import shown
+from translate.data.labelling import SPLIT_ORDER, Labelling, Part, in_order, one_hot, with_a_test
+from translate.data.layouts import SPLITS, WHOLE, files_in, folders_in, splits_in
+
+LOOKED_FOR = "train/CLASS/ (test/CLASS/, val/CLASS/); CLASS/train/; trainA/ trainB/; or CLASS/ with images"
+HELD_OUT = "held out of each class, chosen by a hash of the names"
+Places = dict[str, dict[str, Path]]
+"""Split to the folder of each class."""
+Columns = dict[str, Column]
+"""The images of each class."""
+
+
+def read_classes(root: Path) -> Labelling | None:
+    """The classes that the folders below `root` tell, None where there are none. Raises ConfigurationError."""
+    if any(_is_lettered(folder.name) for folder in folders_in(root)):
+        return _of_two_domains(root)
+    places = _within_splits(root) or _around_splits(root) or _alone(root)
+    warnings: list[str] = []
+    columns = {
+        split: {name: scan(folder, warnings) for name, folder in classes.items()} for split, classes in places.items()
+    }
+    trained = columns.get("train") or columns.get(WHOLE) or {}
+    classes = tuple(in_order(name for name, column in trained.items() if column))
+    if not classes:
+        return None
+    if empty := [name for name in in_order(trained) if name not in classes]:
+        warnings.append(f"classes without images to train on are left out: {', '.join(map(shown, empty))}")
+    origin = ""
+    if WHOLE in columns:
+        if loose := files_in(root):
+            warnings.append(f"images beside the folders belong to no class and are left out: {few(loose)}")
+        columns, origin = _held_out(columns[WHOLE]), HELD_OUT
+    paired = describe(root).test_paired and "test" in columns and _pair(columns["test"], classes, warnings)
+    parts, stand_in = with_a_test({split: _part(split, columns[split], classes, warnings) for split in columns})
+    return Labelling(
+        arrangement="class folders",
+        domains=classes,
+        exclusive=True,
+        parts=parts,
+        origin=origin or stand_in,
+        by_class=True,
+        test_is_paired=paired,
+        warnings=tuple(warnings),
+    )
+
+
+def _held_out(columns: Columns) -> dict[str, Columns]:
+    parted = {name: held_out(column) for name, column in columns.items()}
+    return {split: {name: parts[i] for name, parts in parted.items()} for i, split in enumerate(("train", "test"))}
+
+
+def _pair(columns: Columns, classes: tuple[str, ...], warnings: list[str]) -> bool:
+    """Leaves the names that stand in every class; none of it where there are no such names."""
+    tested = tuple(columns.get(name, {}) for name in classes)
+    if not set.intersection(*(set(column) for column in tested)):
+        warnings.append("dataset.yaml says test_paired, but no name stands in all classes of the test images")
+        return False
+    columns.update(zip(classes, matched("test", tested, warnings), strict=True))
+    return True
+
+
+def _part(split: str, columns: Columns, classes: tuple[str, ...], warnings: list[str]) -> Part:
+    if split != "train":
+        if unknown := [name for name in in_order(columns) if columns[name] and name not in classes]:
+            listed = ", ".join(map(shown, unknown))
+            warnings.append(f"{split} classes without images to train on are left out: {listed}")
+        if bare := [name for name in classes if not columns.get(name)]:
+            warnings.append(f"classes without {split} images: {', '.join(map(shown, bare))}")
+    found = [(Source(path), index) for index, name in enumerate(classes) for path in columns.get(name, {}).values()]
+    return Part(tuple(source for source, _ in found), one_hot([index for _, index in found], len(classes)))
+
+
+def _within_splits(root: Path) -> Places:
+    """train/CLASS."""
+    splits = splits_in(root)
+    if "train" not in splits or files_in(splits["train"]):
+        return {}
+    places = {split: {f.name: f for f in folders_in(splits[split])} for split in SPLIT_ORDER if split in splits}
+    return places if places["train"] else {}
+
+
+def _around_splits(root: Path) -> Places:
+    """CLASS/train."""
+    places: Places = {}
+    for folder in folders_in(root):
+        splits = splits_in(folder)
+        for split in SPLIT_ORDER if "train" in splits else ():
+            if split in splits:
+                places.setdefault(split, {})[folder.name] = splits[split]
+    return places
+
+
+def _alone(root: Path) -> Places:
+    """CLASS."""
+    return {WHOLE: {folder.name: folder for folder in folders_in(root)}} if not splits_in(root) else {}
+
+
+def _is_lettered(name: str) -> bool:
+    match = re.fullmatch(r"([a-z]+?)_?[ab]", name.lower())
+    return bool(match and match[1] in SPLITS)
+
+
+def _of_two_domains(root: Path) -> Labelling:
+    """trainA/ and trainB/ of a set for two domains are two classes."""
+    folder = folders.recognise(root)
+    parts = {
+        split: Part(
+            tuple(source for column in columns for source in column),
+            one_hot([index for index, column in enumerate(columns) for _ in column], 2),
+        )
+        for split, columns in folder.splits.items()
+    }
+    return Labelling(
+        arrangement="two domains",
+        domains=folder.domains,
+        exclusive=True,
+        parts=parts,
+        by_class=True,
+        test_is_paired=folder.test_is_paired,
+        warnings=folder.warnings,
+    )

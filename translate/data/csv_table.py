@@ -1,0 +1,125 @@
+"""Labels in a CSV file: `file,label`, or `file` and one column for each attribute."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from translate.data.attributes import refuse_both
+from translate.data.images import shown
+from translate.data.labelling import in_order, one_hot
+from translate.data.labels import UNKNOWN
+from translate.data.layouts import SPLITS
+from translate.data.table import Table, refuse_repetition
+from translate.errors import ConfigurationError, nearest
+
+LOOKED_FOR = "labels.csv with `file,label`, or `file` and one column for each attribute"
+FILE, LABEL, SPLIT = "file", "label", "split"
+FILE_TOO = (FILE, "filename", "image", "image_id", "path")
+VALUES = {"1": 1.0, "yes": 1.0, "true": 1.0, "0": 0.0, "-1": 0.0, "no": 0.0, "false": 0.0, "": UNKNOWN}
+
+
+def read_csv(root: Path) -> Table | None:
+    """The table at `root`, None where there is none. Raises ConfigurationError that names file and line."""
+    path = root / "labels.csv"
+    if not path.is_file():
+        tables = sorted(path for path in root.glob("*.csv") if path.is_file())
+        if len(tables) != 1:
+            return None
+        path = tables[0]
+        if not _looks_like_labels(path):
+            return None
+    rows = _rows(path)
+    if not rows:
+        raise ConfigurationError(f"{shown(path)}: empty; expected {LOOKED_FOR}")
+    header, rows = rows[0][1], rows[1:]
+    _check_header(path, header)
+    if not rows:
+        raise ConfigurationError(f"{shown(path)}: no rows below the names of the columns")
+    lines: dict[str, int] = {}
+    for line, row in rows:
+        if len(row) != len(header):
+            raise ConfigurationError(f"{shown(path)}, line {line}: {len(row)} fields under {len(header)} columns")
+        file = PurePosixPath(row[0]).as_posix()
+        if not row[0]:
+            raise ConfigurationError(f"{shown(path)}, line {line}: no file")
+        refuse_repetition(path, lines, file, line)
+        lines[file] = line
+    columns = dict(zip(header, zip(*(row for _, row in rows), strict=True), strict=True))
+    del columns[header[0]]
+    numbers = list(lines.values())
+    splits = _splits(path, columns.pop(SPLIT), numbers) if SPLIT in columns else None
+    warnings: tuple[str, ...] = ()
+    if LABEL in columns:
+        names, labels = _classes(path, columns.pop(LABEL), numbers)
+        exclusive = True
+        if columns:
+            warnings = (f"{shown(path.name)}: columns beside file, label and split are ignored: {', '.join(columns)}",)
+    else:
+        names, labels, exclusive = tuple(columns), _attributes(path, columns, numbers), False
+    return Table(path, names, exclusive, tuple(lines), labels, splits, warnings=warnings)
+
+
+def _looks_like_labels(path: Path) -> bool:
+    """Whether a table that is not called labels.csv is one: others lie beside images too."""
+    try:
+        rows = [row for _, row in _rows(path)[:2]]
+    except ConfigurationError:
+        return False
+    if len(rows) < 2 or rows[0][0] not in FILE_TOO:
+        return False
+    values = [value for name, value in zip(rows[0][1:], rows[1][1:], strict=False) if name != SPLIT]
+    return LABEL in rows[0] or (bool(values) and all(value.lower() in VALUES for value in values))
+
+
+def _rows(path: Path) -> list[tuple[int, list[str]]]:
+    """The line and the fields of each row that is not empty."""
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file, strict=True)
+            return [(reader.line_num, [field.strip() for field in row]) for row in reader if any(row)]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ConfigurationError(f"{shown(path)}: cannot be read as CSV: {error}") from error
+
+
+def _check_header(path: Path, header: list[str]) -> None:
+    where = f"{shown(path)}, line 1"
+    if header[0] not in FILE_TOO or len(header) < 2:
+        raise ConfigurationError(f"{where}: {shown(','.join(header))}: expected {LOOKED_FOR}, separated by commas")
+    if twice := next((name for name in header if header.count(name) > 1), None):
+        raise ConfigurationError(f"{where}: the column {shown(twice)!r} stands there twice")
+    if not all(header):
+        raise ConfigurationError(f"{where}: column {header.index('') + 1} has no name")
+    if set(header[1:]) == {SPLIT}:
+        raise ConfigurationError(f"{where}: no labels; expected {LOOKED_FOR}")
+
+
+def _splits(path: Path, column: tuple[str, ...], lines: list[int]) -> tuple[str, ...]:
+    for line, value in zip(lines, column, strict=True):
+        if value.lower() not in SPLITS:
+            hint = nearest(value.lower(), SPLITS)
+            raise ConfigurationError(f"{shown(path)}, line {line}: no split {shown(value)!r}{hint}")
+    return tuple(SPLITS[value.lower()] for value in column)
+
+
+def _classes(path: Path, column: tuple[str, ...], lines: list[int]) -> tuple[tuple[str, ...], np.ndarray]:
+    for line, value in zip(lines, column, strict=True):
+        if not value:
+            raise ConfigurationError(f"{shown(path)}, line {line}: no label")
+    names = tuple(in_order(set(column)))
+    places = {name: index for index, name in enumerate(names)}
+    return names, one_hot([places[value] for value in column], len(names))
+
+
+def _attributes(path: Path, columns: dict[str, tuple[str, ...]], lines: list[int]) -> np.ndarray:
+    for name, column in columns.items():
+        for line, value in zip(lines, column, strict=True):
+            if value.lower() not in VALUES:
+                raise ConfigurationError(
+                    f"{shown(path)}, line {line}: {name}: {shown(value)!r}; expected 1 or 0, yes or no, "
+                    "true or false, or nothing where it is unknown"
+                )
+    refuse_both(path, np.array(list(columns.values())).T, lines)
+    return np.array([[VALUES[value.lower()] for value in column] for column in columns.values()], np.float32).T

@@ -1,0 +1,116 @@
+"""Digits as they are published, all images of a split in one file: idx (MNIST), or rows of numbers (USPS)."""
+
+from __future__ import annotations
+
+import gzip
+import re
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from translate.data.images import MAX_BYTES, Picture, shown, with_channels
+from translate.data.labelling import Labelling, Part, one_hot
+from translate.errors import ConfigurationError
+
+LOOKED_FOR = "train-images-idx3-ubyte train-labels-idx1-ubyte (t10k-...), also .gz; zip.train.gz (zip.test.gz)"
+DIGITS = tuple("0123456789")
+SPLITS = {"train": "train", "t10k": "test", "test": "test"}
+
+
+@dataclass(frozen=True, eq=False)
+class Digit:
+    """One image of an array (images, height, width), uint8."""
+
+    file: Path
+    images: np.ndarray
+    index: int
+
+    @property
+    def path(self) -> Path:
+        """The file, with the number of the image in it."""
+        return self.file.with_name(f"{self.file.name}#{self.index}")
+
+    def read(self, channels: int) -> np.ndarray:
+        """(height, width, channels), uint8."""
+        return with_channels(Picture(self.images[self.index][..., None]), channels)
+
+
+def read_digits(root: Path) -> Labelling | None:
+    """The digits in the files of `root`, None where there are none. Raises ConfigurationError."""
+    rows = {split: root / f"zip.{split}.gz" for split in ("train", "test")}
+    if rows["train"].is_file():
+        parts = {split: _read_rows(path) for split, path in rows.items() if path.is_file()}
+        return Labelling("digits in rows", DIGITS, exclusive=True, parts=parts)
+    files = _files(root)
+    if not files:
+        return None
+    for split in ("train", *files):
+        for kind in ("images", "labels"):
+            if kind not in files.get(split, {}):
+                raise ConfigurationError(f"{shown(root)}: no {kind} of the {split} split; looked for {LOOKED_FOR}")
+    return Labelling(
+        arrangement="digits in idx files",
+        domains=DIGITS,
+        exclusive=True,
+        parts={split: _read_split(**files[split]) for split in ("train", "test") if split in files},
+    )
+
+
+def _files(root: Path) -> dict[str, dict[str, Path]]:
+    """Split to its files of images and of labels."""
+    files: dict[str, dict[str, Path]] = {}
+    for path in sorted(root.iterdir(), reverse=True):  # the unpacked one comes before .gz
+        match = re.fullmatch(r"(train|t10k|test)-(images|labels)[-.]idx[13]-ubyte(\.gz)?", path.name)
+        if match and path.is_file():
+            files.setdefault(SPLITS[match[1]], {})[match[2]] = path
+    return files
+
+
+def _read_split(images: Path, labels: Path) -> Part:
+    pixels, classes = _read_array(images, 3), _read_array(labels, 1)
+    if len(pixels) != len(classes):
+        raise ConfigurationError(
+            f"{shown(labels)}: {len(classes)} labels for the {len(pixels)} images of {shown(images.name)}"
+        )
+    if (wrong := np.flatnonzero(classes >= len(DIGITS))).size:
+        index = int(wrong[0])
+        raise ConfigurationError(f"{shown(labels)}: label {classes[index]} of image {index}; digits are 0 to 9")
+    digits = tuple(Digit(images, pixels, index) for index in range(len(pixels)))
+    return Part(digits, one_hot(classes.tolist(), len(DIGITS)))
+
+
+def _read_rows(path: Path) -> Part:
+    """The files of The Elements of Statistical Learning: a digit, then 16 x 16 values of -1 (white) to 1 (black)."""
+    try:
+        table = np.loadtxt(path, dtype=np.float32, ndmin=2)  # unpacks .gz itself
+    except (OSError, EOFError, zlib.error, ValueError) as error:
+        raise ConfigurationError(f"{shown(path)}: cannot be read as rows of numbers: {error}") from error
+    labels, values = table[:, 0].astype(int), table[:, 1:]
+    if table.shape[1] != 257 or not set(labels.tolist()) <= set(range(10)) or np.abs(values).max() > 1:
+        raise ConfigurationError(f"{shown(path)}: expected rows of a digit and 256 values from -1 to 1")
+    pixels = ((values + 1) * 127.5).round().astype(np.uint8).reshape(-1, 16, 16)
+    digits = tuple(Digit(path, pixels, index) for index in range(len(pixels)))
+    return Part(digits, one_hot(labels.tolist(), len(DIGITS)))
+
+
+def _read_array(path: Path, dimensions: int) -> np.ndarray:
+    """The array of bytes in an idx file: two zero bytes, type 8, the number of dimensions, each of them, the values."""
+    header = 4 + 4 * dimensions
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as file:
+            head = file.read(header)
+            if len(head) < header or head[:4] != bytes([0, 0, 8, dimensions]):
+                raise ConfigurationError(f"{shown(path)}: no idx file of unsigned bytes in {dimensions} dimensions")
+            shape = [int(side) for side in np.frombuffer(head, ">u4", offset=4)]
+            expected = int(np.prod(shape, dtype=object))
+            if not 0 < expected <= MAX_BYTES:
+                raise ConfigurationError(f"{shown(path)}: announces {expected:,} bytes; 1 to {MAX_BYTES:,} are read")
+            values = file.read(expected + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise ConfigurationError(f"{shown(path)}: cannot be read: {error}") from error
+    if len(values) != expected:
+        more = "more" if len(values) > expected else f"{len(values):,}"
+        raise ConfigurationError(f"{shown(path)}: announces {expected:,} bytes and holds {more}; fetch it anew")
+    return np.frombuffer(values, np.uint8).reshape(shape)

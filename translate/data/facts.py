@@ -1,0 +1,140 @@
+"""What reading the images of a set tells: sizes, kinds, which cannot be read, which are alike."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median_low
+
+import numpy as np
+
+from translate.data import images
+from translate.data.columns import few
+from translate.data.folders import Source
+from translate.data.images import Picture
+from translate.data.source import Readable
+from translate.errors import ImageError
+
+GLANCE = (8, 8)
+ALIKE = 2.0
+"""Root mean square difference, of 255. In horse2zebra copies saved anew stay below 1, all others above 8."""
+COMPARED = 64
+"""Images that are compared with all others at a time."""
+
+
+@dataclass(frozen=True, eq=False)
+class Facts:
+    """What reading one file, or one image of an array, told."""
+
+    path: Path
+    size: tuple[int, int] = (0, 0)
+    """(height, width), upright."""
+    kind: str = ""
+    flat: bool = False
+    """One colour all over: instance normalisation has nothing to divide by."""
+    digest: str = ""
+    """SHA-256 of the file, or of the pixels of an array."""
+    glance: np.ndarray = field(default_factory=lambda: np.empty(0, np.uint8))
+    """The image at 8 x 8 pixels, as 192 numbers."""
+    error: str = ""
+
+
+def read_all(sources: Iterable[Readable]) -> dict[Path, Facts]:
+    """Facts by path; a file that holds both halves of a pair is read once."""
+    every = {source.path: source for source in sources}
+    paths = sorted(every)
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        return dict(zip(paths, pool.map(_read, (every[path] for path in paths)), strict=True))
+
+
+def _read(source: Readable) -> Facts:
+    try:
+        if isinstance(source, Source):
+            data = images.read_bytes(source.path)
+            picture = images.decode(data, source.path)
+        else:
+            picture = Picture(source.read(1))
+            data = picture.pixels.tobytes()
+    except ImageError as error:
+        return Facts(source.path, error=str(error))
+    size = (picture.pixels.shape[0], picture.pixels.shape[1])
+    flat = bool((picture.pixels == picture.pixels[0, 0]).all())
+    glance = images.resize(images.with_channels(picture, 3), *GLANCE).ravel()
+    if glance.dtype != np.uint8:
+        glance = images.to_8_bits(glance)
+    return Facts(source.path, size, _kind(picture), flat, hashlib.sha256(data).hexdigest(), glance)
+
+
+def _kind(picture: Picture) -> str:
+    colour = "grey" if picture.pixels.shape[2] == 1 else "RGB"
+    alpha = " with alpha" if picture.alpha is not None else ""
+    animated = ", animated (the first frame is used)" if picture.animated else ""
+    return f"{picture.pixels.dtype.itemsize * 8}-bit {colour}{alpha}{animated}"
+
+
+def in_words(sound: Sequence[Facts]) -> str:
+    """How many readable images of which sizes and kinds."""
+    if not sound:
+        return "nothing readable"
+    sizes = Counter(facts.size for facts in sound)
+    kinds = ", ".join(f"{count} {kind}" for kind, count in Counter(f.kind for f in sound).most_common())
+    if len(sizes) == 1:
+        return f"{len(sound)} of {_size(sound[0].size)}; {kinds}"
+    by_area = sorted((height * width, (height, width)) for height, width in sizes.elements())
+    middle = median_low(by_area)
+    smallest, largest = _size(by_area[0][1]), _size(by_area[-1][1])
+    return f"{len(sound)} of {smallest} to {largest}, median {_size(middle[1])}, {len(sizes)} sizes; {kinds}"
+
+
+def remarks(sound: Sequence[Facts]) -> Iterable[str]:
+    """What is unusual about readable images."""
+    kinds = Counter(facts.kind for facts in sound)
+    usual = kinds.most_common(1)[0][0] if kinds else ""
+    if unusual := [facts.path for facts in sound if facts.kind != usual]:
+        yield f"not {usual} as most are, and turned into the recipe's channels: {few(unusual)}"
+    if odd := [facts.path for facts in sound if facts.size[0] % 4 or facts.size[1] % 4]:
+        yield f"sides that are no multiple of 4, which are resized or padded: {few(odd)}"
+    if flat := [facts.path for facts in sound if facts.flat]:
+        yield f"one colour all over, nothing to learn from: {few(flat)}"
+
+
+def unreadable(read: Iterable[Facts]) -> list[str]:
+    """A problem for each that cannot be read."""
+    return [f"{facts.error}. Repair or remove it" for facts in read if facts.error]
+
+
+def repeated(paths: Iterable[Path], read: Mapping[Path, Facts]) -> list[Path]:
+    """Those that repeat one before them byte for byte."""
+    first: dict[str, Path] = {}
+    return [path for path in paths if read[path].digest and first.setdefault(read[path].digest, path) != path]
+
+
+def alike(paths: Iterable[Path], others: Iterable[Path], read: Mapping[Path, Facts]) -> set[Path]:
+    """Those of `paths` that look like one of `others`, as a copy saved anew does; plain ones never do."""
+    known = _glances(others, read)
+    asked = [path for path in paths if read[path].digest and not read[path].flat]
+    if not len(known):
+        return set()
+    squares = (known**2).sum(1)
+    found = set()
+    for start in range(0, len(asked), COMPARED):
+        part = asked[start : start + COMPARED]
+        glances = _glances(part, read)
+        nearest = (squares - 2 * glances @ known.T).min(1) + (glances**2).sum(1)
+        found |= {path for path, distance in zip(part, nearest, strict=True) if distance <= ALIKE**2 * known.shape[1]}
+    return found
+
+
+def _glances(paths: Iterable[Path], read: Mapping[Path, Facts]) -> np.ndarray:
+    """(images, 192) float32, of those that are readable and not plain."""
+    glances = [read[path].glance for path in paths if read[path].digest and not read[path].flat]
+    return np.stack(glances).astype(np.float32) if glances else np.empty((0, 0), np.float32)
+
+
+def _size(size: tuple[int, int]) -> str:
+    return f"{size[1]}x{size[0]}"

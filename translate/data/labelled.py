@@ -1,0 +1,221 @@
+"""Images with labels as data sets: which domains there are, what is known of each image, and that in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from translate.data import attributes, classes, csv_table, digits, images, table
+from translate.data.catalog import locate_both
+from translate.data.columns import held_out, scan
+from translate.data.description import Description, describe
+from translate.data.folders import Source
+from translate.data.images import shown
+from translate.data.labelling import SPLIT_ORDER, LabelledFolder, LabelledSplit, Labelling, Part, with_a_test
+from translate.data.labels import LabelGroup
+from translate.data.layouts import contents, files_in, require_folder, splits_in
+from translate.data.sets import buckets, join
+from translate.data.source import Readable
+from translate.errors import ConfigurationError, nearest
+
+__all__ = [
+    "LabelledFolder",
+    "LabelledSplit",
+    "buckets",
+    "join",
+    "open_jointly",
+    "open_labelled",
+    "open_source_labelled",
+    "unlabelled",
+]
+LISTED = 12
+"""Domains that are named with their counts in `found`."""
+
+
+def open_labelled(
+    root: Path,
+    *,
+    domains: Sequence[str] | None = None,
+    exclusive: Sequence[Sequence[str]] | None = None,
+) -> LabelledFolder:
+    """The labelled set below `root`: class folders, an attribute file, a CSV file or idx digits.
+
+    `domains` chooses classes (images of others are left out) or attributes, and their order; without it
+    `dataset.yaml` does, else all are taken. `exclusive` names attributes of which an image has one at most; without
+    it `dataset.yaml` does.
+    Raises ConfigurationError where there is no labelled set, one of its files is wrong, or a name is unknown.
+    """
+    found = recognise(root)
+    if found is None:
+        raise ConfigurationError(
+            f"{shown(root)}: no labelled images here. Looked for: {'; '.join(_LOOKED_FOR)}. Found: {contents(root)}"
+        )
+    said = describe(root)
+    chosen = _chosen(root, found, domains or said.domains)
+    splits = {split: _select(found, part, chosen) for split, part in found.parts.items()}
+    splits = {split: part for split, part in splits.items() if len(part)}
+    if "train" not in splits:
+        raise ConfigurationError(f"{shown(root)}: {found.arrangement}: no images to train on of {', '.join(chosen)}")
+    return LabelledFolder(
+        root=root,
+        domains=chosen,
+        groups=(LabelGroup(len(chosen), found.exclusive),),
+        splits=splits,
+        test_is_paired=found.test_is_paired,
+        found=tuple(_in_words(found, chosen, splits)),
+        warnings=found.warnings,
+        alternatives=_alternatives(found, chosen, exclusive, said),
+    )
+
+
+def unlabelled(root: Path) -> LabelledFolder:
+    """The images below `root`, labelled or not, without their labels: one domain of the folder's name, no groups.
+
+    A labelled set keeps its splits; else train/ and test/ are the splits, or a tenth is held out by names.
+    Labels are (images, 0). Raises ConfigurationError where there are no images.
+    """
+    found = recognise(root)
+    if found is None or (found.by_class and files_in(root)):  # images beside the folders count too
+        found = _plain(root)
+    if "train" not in found.parts:
+        raise ConfigurationError(f"{shown(root)}: {found.arrangement}: no images to train on")
+    splits = {
+        split: LabelledSplit(part.sources, np.zeros((len(part.sources), 0), np.float32), _zeros(part.sources))
+        for split, part in found.parts.items()
+    }
+    lines = [f"images of {found.arrangement}", *(f"{split}: {len(part)} images" for split, part in splits.items())]
+    return LabelledFolder(
+        root=root,
+        domains=(root.resolve().name,),
+        groups=(),
+        splits=splits,
+        test_is_paired=False,
+        found=tuple(_with_origin(lines, found, splits)),
+        warnings=found.warnings,
+    )
+
+
+def open_jointly(roots: Sequence[Path], *, domains: Sequence[str] | None = None) -> LabelledFolder:
+    """Several labelled sets joined, see `join`. `domains` chooses among the names of all of them; a set of which no
+    name is chosen is taken whole. Raises ConfigurationError, also for a name that is in none.
+    """
+    folders = [open_labelled(root) for root in roots]
+    known = [name for folder in folders for name in folder.domains]
+    for name in domains or ():
+        if name not in known:
+            raise ConfigurationError(f"no domain '{name}' in any of the sets{nearest(name, known)}")
+    chosen = [[name for name in domains or () if name in folder.domains] for folder in folders]
+    return join([open_labelled(root, domains=names) for root, names in zip(roots, chosen, strict=True)])
+
+
+def open_source_labelled(name_or_path: str) -> tuple[LabelledFolder, LabelledFolder]:
+    """Source and target of a set that names two labelled ones, as the card mnist2usps does, or a `dataset.yaml`.
+
+    The target may be images without labels; where it has some, they are of the same classes in the same order, to
+    measure by. Raises ConfigurationError.
+    """
+    first, second = locate_both(name_or_path)
+    source = open_labelled(first)
+    found = recognise(second)
+    if found is None or (found.exclusive and len(found.domains) == 1):  # one folder of images says nothing of classes
+        return source, unlabelled(second)
+    return source, open_labelled(second, domains=source.domains)
+
+
+def recognise(root: Path) -> Labelling | None:
+    """What is said of the images below `root`, None where nothing is. Raises ConfigurationError."""
+    require_folder(root)
+    told = attributes.read_attributes(root) or csv_table.read_csv(root)
+    if told:
+        return table.labelling(root, told)
+    return digits.read_digits(root) or classes.read_classes(root)
+
+
+_LOOKED_FOR = (classes.LOOKED_FOR, attributes.LOOKED_FOR, csv_table.LOOKED_FOR, digits.LOOKED_FOR)
+
+
+def _plain(root: Path) -> Labelling:
+    splits = splits_in(root)
+    warnings: list[str] = []
+    if "train" in splits:
+        columns = {split: scan(splits[split], warnings) for split in SPLIT_ORDER if split in splits}
+        origin = ""
+    else:
+        columns = dict(zip(("train", "test"), held_out(scan(root, warnings)), strict=True))
+        origin = "held out, chosen by a hash of the names"
+    if not columns["train"]:
+        suffixes = " ".join(sorted(images.SUFFIXES))
+        raise ConfigurationError(f"{shown(root)}: no images to train on, of {suffixes}. Found: {contents(root)}")
+    parts, stand_in = with_a_test(
+        {
+            split: Part(tuple(map(Source, column.values())), np.zeros((len(column), 0), np.float32))
+            for split, column in columns.items()
+        }
+    )
+    return Labelling("a folder", (), False, parts, origin or stand_in, warnings=tuple(warnings))
+
+
+def _chosen(root: Path, found: Labelling, wanted: Sequence[str] | None) -> tuple[str, ...]:
+    chosen = tuple(wanted or found.domains)
+    for name in chosen:
+        if name not in found.domains:
+            raise ConfigurationError(f"{shown(root)}: no domain '{name}'{nearest(name, found.domains)}")
+    if len(set(chosen)) < len(chosen):
+        raise ConfigurationError(f"{shown(root)}: each domain once, not {', '.join(chosen)}")
+    if found.exclusive and len(chosen) < 2:
+        raise ConfigurationError(
+            f"{shown(root)}: one class only, {chosen[0]}; labels tell apart two or more. "
+            f"Looked for: {'; '.join(_LOOKED_FOR)}"
+        )
+    return chosen
+
+
+def _select(found: Labelling, part: Part, chosen: tuple[str, ...]) -> LabelledSplit:
+    """The labels of the chosen domains; of classes the images, in the order of the classes where they stood so."""
+    labels = part.labels[:, [found.domains.index(name) for name in chosen]]
+    rows = np.arange(len(labels))
+    if found.exclusive:
+        rows = rows[labels.any(1)]
+        if found.by_class:
+            rows = rows[np.argsort(labels[rows].argmax(1), kind="stable")]
+    sources = tuple(part.sources[row] for row in rows)
+    return LabelledSplit(sources, labels[rows], _zeros(sources))
+
+
+def _zeros(sources: Sequence[Readable]) -> np.ndarray:
+    return np.zeros(len(sources), np.int64)
+
+
+def _in_words(found: Labelling, chosen: tuple[str, ...], splits: dict[str, LabelledSplit]) -> list[str]:
+    kind = "classes" if found.exclusive else "attributes"
+    few_of = f"{len(chosen)} of {len(found.domains)}" if len(chosen) < len(found.domains) else str(len(chosen))
+    lines = [f"{found.arrangement}: {few_of} {kind}"]
+    for split, part in splits.items():
+        counts = [f"{int(n)} {name}" for n, name in zip((part.labels == 1).sum(0), chosen, strict=True)]
+        listed = ", ".join(counts[:LISTED]) + (", ..." if len(counts) > LISTED else "")
+        lines.append(f"{split}: {len(part)} images: {listed}")
+    return _with_origin(lines, found, splits)
+
+
+def _with_origin(lines: list[str], found: Labelling, splits: dict[str, LabelledSplit]) -> list[str]:
+    if "test" not in splits:
+        return [*lines, "no test images, so nothing can be measured"]
+    origin = f" ({found.origin})" if found.origin else ""
+    return [line + origin if line.startswith("test:") else line for line in lines]
+
+
+def _alternatives(
+    found: Labelling, chosen: tuple[str, ...], exclusive: Sequence[Sequence[str]] | None, said: Description
+) -> tuple[tuple[int, ...], ...]:
+    for name in (name for names in exclusive or () for name in names):
+        if name not in found.domains:
+            raise ConfigurationError(f"exclusive: no domain '{name}'{nearest(name, found.domains)}")
+    return places_of(said.alternatives if exclusive is None else exclusive, chosen)
+
+
+def places_of(sets: Sequence[Sequence[str]], domains: Sequence[str]) -> tuple[tuple[int, ...], ...]:
+    """Sets of names as places in `domains`; other names, and what is then no choice, are left out."""
+    places = (tuple(domains.index(name) for name in names if name in domains) for names in sets)
+    return tuple(group for group in places if len(group) > 1)

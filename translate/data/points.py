@@ -1,0 +1,106 @@
+"""Points in the plane from known densities, on which a generator's failures can be counted.
+
+A point is an image of one pixel with two channels: (batch, 2, 1, 1), float32 in [-1, 1].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from translate.data.batch import Plain
+
+
+@dataclass(frozen=True)
+class PointSet:
+    """Equally likely modes, each a segment of which every place is equally likely, with normal noise around it.
+
+    `starts` and `ends` (modes, 2) are the segments' ends, equal where a mode is a point; `sigma` is the noise's
+    standard deviation along each axis.
+    """
+
+    name: str
+    starts: np.ndarray
+    ends: np.ndarray
+    sigma: float
+
+    @property
+    def modes(self) -> int:
+        return len(self.starts)
+
+    def draw(self, count: int, dice: np.random.Generator) -> Tensor:
+        """`count` points (count, 2, 1, 1)."""
+        chosen = dice.integers(self.modes, size=count)
+        along = dice.random((count, 1))
+        places = self.starts[chosen] * (1 - along) + self.ends[chosen] * along
+        points = places + self.sigma * dice.standard_normal((count, 2))
+        return torch.from_numpy(points.astype(np.float32))[:, :, None, None]
+
+    def coverage(self, points: Tensor) -> dict[str, float]:
+        """How `points` (count, 2, 1, 1) lie among the modes.
+
+        `near a mode`: the share of points within 3 sigma of a mode, as in VEEGAN (Srivastava et al. 2017, section 4.1).
+        `modes covered`: modes with at least a quarter of the share that is theirs, 1 / modes, near them; VEEGAN asks
+        for a single point. `largest share`: of a mode among the points near any, 1 / modes where all are alike.
+        """
+        distances = self._distances(points.flatten(1).double().cpu().numpy())
+        near = np.bincount(distances.argmin(1)[distances.min(1) <= 3 * self.sigma], minlength=self.modes)
+        return {
+            "modes covered": float((near >= len(points) / self.modes / 4).sum()),
+            "near a mode": float(near.sum() / len(points)),
+            "largest share": float(near.max() / max(near.sum(), 1)),
+        }
+
+    def _distances(self, points: np.ndarray) -> np.ndarray:
+        """(points, modes): from each point to each segment."""
+        direction = self.ends - self.starts
+        length = np.maximum((direction**2).sum(1), 1e-12)
+        offset = points[:, None] - self.starts
+        along = ((offset * direction).sum(2) / length).clip(0, 1)
+        return np.linalg.norm(offset - along[..., None] * direction, axis=2)
+
+
+class PointLoader:
+    """Batches of new points without end, each a pure function of the seed and its number."""
+
+    steps_per_epoch = 100
+    """No set is passed over; as many steps as the report and schedules call an epoch."""
+
+    def __init__(self, points: PointSet, batch_size: int, seed: int) -> None:
+        self.points, self.batch_size, self.seed = points, batch_size, seed
+
+    def stream(self, start: int = 0) -> Generator[Plain]:
+        step = start
+        while True:
+            yield self.batch(step)
+            step += 1
+
+    def batch(self, step: int) -> Plain:
+        return Plain(self.points.draw(self.batch_size, np.random.default_rng([self.seed, step])))
+
+
+def ring(modes: int = 8, radius: float = 0.8) -> PointSet:
+    """Normal modes on a circle; sigma is a hundredth of the radius (Metz et al. 2017; Gulrajani et al. 2017)."""
+    angles = 2 * np.pi * np.arange(modes) / modes
+    centres = radius * np.stack([np.cos(angles), np.sin(angles)], 1)
+    return PointSet("ring", centres, centres, radius / 100)
+
+
+def grid(side: int = 5, spacing: float = 0.4) -> PointSet:
+    """`side` x `side` normal modes; sigma is a fortieth of the spacing (Lin et al. 2018, PacGAN: 0.05 of 2)."""
+    ticks = spacing * (np.arange(side) - (side - 1) / 2)
+    centres = np.stack(np.meshgrid(ticks, ticks), 2).reshape(-1, 2)
+    return PointSet("grid", centres, centres, spacing / 40)
+
+
+def lines(apart: float = 1.0, length: float = 1.2) -> PointSet:
+    """Two parallel upright lines, as in the example on which KL and JS fail (Arjovsky et al. 2017, example 1)."""
+    starts = np.array([[-apart / 2, -length / 2], [apart / 2, -length / 2]])
+    return PointSet("lines", starts, starts + np.array([0, length]), 0.02)
+
+
+POINT_SETS = {"ring": ring, "grid": grid, "lines": lines}

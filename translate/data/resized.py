@@ -1,0 +1,66 @@
+"""Images decoded and resized, and memory for those that are."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+from translate.data.images import resize as bicubic
+from translate.data.source import Readable
+
+Resize = Literal["square", "centre", "short_side", "none"]
+"""To a square, stretched; the largest square in the centre; the shorter side, in proportion; or not at all."""
+
+
+class Domain:
+    """The images of one domain, resized."""
+
+    def __init__(self, sources: Sequence[Readable], channels: int, side: int, resize: Resize) -> None:
+        self.sources, self._channels, self._side, self._resize = sources, channels, side, resize
+
+    def __len__(self) -> int:
+        return len(self.sources)
+
+    def load(self, index: int) -> np.ndarray:
+        pixels = self.sources[index].read(self._channels)
+        if self._resize == "centre":
+            pixels = _centre(pixels)
+        height, width = self._target(*pixels.shape[:2])
+        resized = pixels if pixels.shape[:2] == (height, width) else bicubic(pixels, height, width)
+        return np.ascontiguousarray(resized)  # half of a side-by-side file would keep the whole in memory
+
+    def _target(self, height: int, width: int) -> tuple[int, int]:
+        if self._resize == "none":
+            return height, width
+        if self._resize in ("square", "centre"):
+            return self._side, self._side
+        scale = self._side / min(height, width)
+        return round(height * scale), round(width * scale)
+
+
+class Cache:
+    """Arrays by key, until their bytes are `room`; what is in stays in. For any number of threads."""
+
+    def __init__(self, room: int) -> None:
+        self._arrays: dict[tuple[int, int], np.ndarray] = {}
+        self._room, self._lock = room, threading.Lock()
+
+    def get(self, key: tuple[int, int]) -> np.ndarray | None:
+        return self._arrays.get(key)
+
+    def put(self, key: tuple[int, int], array: np.ndarray) -> None:
+        with self._lock:
+            if key not in self._arrays and array.nbytes <= self._room:
+                self._room -= array.nbytes
+                self._arrays[key] = array
+
+
+def _centre(pixels: np.ndarray) -> np.ndarray:
+    """The largest square in the middle."""
+    height, width = pixels.shape[:2]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    return pixels[top : top + side, left : left + side].copy()  # a view would keep the whole in memory

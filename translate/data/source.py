@@ -1,0 +1,19 @@
+"""What a loader asks of an image, wherever it lies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+
+class Readable(Protocol):
+    """One image of a data set: a file, half of one, or one of many in an array."""
+
+    @property
+    def path(self) -> Path:
+        """What messages call it."""
+
+    def read(self, channels: int) -> np.ndarray:
+        """(height, width, channels), uint8 or uint16. Raises ImageError."""

@@ -1,0 +1,135 @@
+"""A table of files and what is said of each, whatever file it stood in, and the images that it means."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from translate.data import images
+from translate.data.columns import LISTED, few, held_out, same_letters
+from translate.data.folders import Source
+from translate.data.images import shown
+from translate.data.labelling import Labelling, Part, with_a_test
+from translate.errors import ConfigurationError
+
+TEST_LIMIT, TEST_SHARE = 1000, 8
+"""Of a list without a partition, the last images are the test images: this many, and at most one in so many."""
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Rows in the order of the file."""
+
+    path: Path
+    names: tuple[str, ...]
+    exclusive: bool
+    files: tuple[str, ...]
+    labels: np.ndarray
+    """(rows, names) float32."""
+    splits: tuple[str, ...] | None = None
+    """"train", "test" or "validation" of each row, where that is said."""
+    in_file_order: bool = False
+    """Whether the test images are the last ones, else they are chosen by their names."""
+    warnings: tuple[str, ...] = ()
+
+
+def labelling(root: Path, table: Table) -> Labelling:
+    """The images below `root` that the rows mean. Raises ConfigurationError where there is none of them."""
+    warnings = list(table.warnings)
+    paths = _images(root, table, warnings)
+    rows = [row for row, path in enumerate(paths) if path is not None]
+    if table.splits:
+        chosen = {split: [row for row in rows if table.splits[row] == split] for split in set(table.splits)}
+        origin = ""
+    elif table.in_file_order:
+        count = min(TEST_LIMIT, len(rows) // TEST_SHARE)
+        chosen, origin = {"train": rows[: len(rows) - count], "test": rows[len(rows) - count :]}, "the last of the list"
+    else:
+        chosen, origin = _held_out(table, rows)
+    parts, stand_in = with_a_test(
+        {
+            split: Part(tuple(Source(path) for row in part if (path := paths[row])), table.labels[part])
+            for split, part in chosen.items()
+        }
+    )
+    return Labelling(
+        arrangement=table.path.name,
+        domains=table.names,
+        exclusive=table.exclusive,
+        parts=parts,
+        origin=origin or stand_in,
+        warnings=tuple(warnings),
+    )
+
+
+def _held_out(table: Table, rows: list[int]) -> tuple[dict[str, list[int]], str]:
+    """By names alone, of each class where there are classes."""
+    groups: list[list[int]] = [rows]
+    if table.exclusive:
+        groups = [[row for row in rows if table.labels[row, i] == 1] for i in range(len(table.names))]
+    tested: set[str] = set()
+    for group in groups:
+        tested |= held_out({table.files[row]: Path(table.files[row]) for row in group})[1].keys()
+    chosen = {
+        "train": [row for row in rows if table.files[row] not in tested],
+        "test": [row for row in rows if table.files[row] in tested],
+    }
+    return chosen, f"held out{' of each class' if table.exclusive else ''}, chosen by a hash of the names"
+
+
+def _images(root: Path, table: Table, warnings: list[str]) -> list[Path | None]:
+    """The image of each row, None where it is missing; what does not fit together goes to `warnings`."""
+    found, links = images.scan(root)
+    if links:
+        warnings.append(f"{shown(root)}: links that lead out of it are left out: {few(links)}")
+    inside = {same_letters(path.relative_to(root).as_posix()): path for path in found}
+    files = [same_letters(file) for file in table.files]
+    base = _base(files, inside)
+    known = {name[len(base) :]: path for name, path in inside.items() if name.startswith(base)}
+    # The list of CelebA says .jpg also where its images are the .png ones.
+    named = set(files)
+    by_stem = {_stem(name): path for name, path in reversed(known.items()) if name not in named}
+    paths = [known.get(file) or by_stem.get(_stem(file)) for file in files]
+    missing = [file for file, path in zip(files, paths, strict=True) if path is None]
+    if len(missing) == len(paths):
+        raise ConfigurationError(
+            f"{shown(table.path)}: none of its {len(paths)} images is in {shown(root)} or a folder below it, "
+            f"neither {shown(missing[0])} nor another"
+        )
+    if missing:
+        listed = ", ".join(map(shown, missing[:LISTED])) + (", ..." if len(missing) > LISTED else "")
+        warnings.append(f"rows of {shown(table.path.name)} whose image is missing: {len(missing)}: {listed}")
+    used = set(paths)
+    if unlisted := [path for path in known.values() if path not in used]:
+        warnings.append(f"images that {shown(table.path.name)} does not list are left out: {few(unlisted)}")
+    return paths
+
+
+def _base(files: Sequence[str], inside: Iterable[str]) -> str:
+    """The folder that the rows start from, as "images/" or "": the one below which most of them have an image."""
+    stems = {_stem(file) for file in files}
+    depths = {file.count("/") + 1 for file in files}
+    hits: Counter[str] = Counter()
+    for name in inside:
+        parts = name.split("/")
+        for depth in depths:
+            tail = "/".join(parts[-depth:])
+            if depth <= len(parts) and _stem(tail) in stems:
+                hits[name.removesuffix(tail)] += 1
+    return hits.most_common(1)[0][0] if hits else ""
+
+
+def _stem(name: str) -> str:
+    """Without the suffix."""
+    stem, dot, suffix = name.rpartition(".")
+    return stem if dot and "/" not in suffix else name
+
+
+def refuse_repetition(path: Path, lines: Mapping[str, int], file: str, line: int) -> None:
+    """`lines` holds the line of each file so far. Raises ConfigurationError where `file` is among them."""
+    if file in lines:
+        raise ConfigurationError(f"{shown(path)}, line {line}: {shown(file)} stands in line {lines[file]} already")

@@ -1,0 +1,267 @@
+"""Data sets as their settings want them read: what training, sample grids and validation take images from."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from torch import Tensor
+
+from translate.data.batch import Batch, Labelled, Paired, Plain, SourceLabelled, Unpaired
+from translate.data.catalog import locate, user_data
+from translate.data.folders import Folder, Split, open_folder
+from translate.data.labelled import LabelledFolder, buckets, join, open_labelled, open_source_labelled, unlabelled
+from translate.data.labels import LabelGroup
+from translate.data.loader import Loader, evaluation_batches
+from translate.data.points import POINT_SETS, PointLoader, PointSet
+from translate.data.shapes import render_set
+from translate.engine import Engine
+from translate.errors import ConfigurationError
+from translate.model import ImageSpec, Model
+from translate.models.vae import VAE
+from translate.recipe import DataSettings
+from translate.sample_validation import Evidence, ModeCoverage
+from translate.validation import Validation, class_directions, directions
+
+Say = Callable[[str], None]
+Part = Literal["test", "train"]
+
+
+class Batches(Protocol):
+    """Where training batches come from: a pure function of the step."""
+
+    @property
+    def steps_per_epoch(self) -> int: ...
+
+    def stream(self, start: int = 0) -> Generator[Batch]: ...
+
+
+class ImageSet(ABC):
+    """A data set, found on disk."""
+
+    domains: tuple[str, ...]
+    groups: tuple[LabelGroup, ...] = ()
+    alternatives: tuple[tuple[int, ...], ...] = ()
+
+    def __init__(self, settings: DataSettings) -> None:
+        self.settings = settings
+
+    @property
+    def spec(self) -> ImageSpec:
+        return ImageSpec(self.settings.channels, self.settings.size, self.domains, self.groups, self.alternatives)
+
+    @abstractmethod
+    def loader(self, batch_size: int, seed: int) -> Batches:
+        """Training batches."""
+
+    @abstractmethod
+    def first(self, count: int, part: Part = "test") -> Iterator[Batch]:
+        """`count` images of a domain or set, whole, in one batch; of the training set where there is no test."""
+
+    def validations(self, model: Model, count: int, engine: Engine) -> Sequence[Validation]:
+        """What `count` test images can tell of a model; none where the truth is not known."""
+        return ()
+
+    def _loader(
+        self, split: Sequence[Sequence[Any]], make: type[Batch], batch_size: int, seed: int, **more: Any
+    ) -> Loader:
+        data = self.settings
+        return Loader(
+            split,
+            make=make,
+            channels=data.channels,
+            size=data.size,
+            load_size=data.loaded_size,
+            resize=data.resize,
+            flip=data.flip,
+            augment=data.augment,
+            batch_size=batch_size,
+            seed=seed,
+            workers=data.workers,
+            cache_bytes=int(data.cache_gb * 1e9),
+            **more,
+        )
+
+    def _whole(
+        self, split: Sequence[Sequence[Any]], make: type[Batch], count: int, labels: Sequence[np.ndarray] = ()
+    ) -> Iterator[Batch]:
+        data = self.settings
+        resize: Literal["centre", "square"] = "centre" if data.resize == "centre" else "square"
+        return evaluation_batches(split, make, data.channels, data.size, count, labels=labels, resize=resize)
+
+
+class TwoDomains(ImageSet):
+    """Paired or unpaired images."""
+
+    def __init__(self, settings: DataSettings, folder: Folder, batch_type: type[Batch]) -> None:
+        super().__init__(settings)
+        self.folder, self.batch_type = folder, batch_type
+        self.domains = folder.domains
+
+    def loader(self, batch_size: int, seed: int) -> Loader:
+        return self._loader(self.folder.splits["train"], self.batch_type, batch_size, seed)
+
+    def first(self, count: int, part: Part = "test") -> Iterator[Batch]:
+        chosen = self.folder.splits.get(part) or self.folder.splits["train"]
+        few: Split = tuple(sources[:count] for sources in chosen)
+        return self._whole(few, self.batch_type, count)
+
+    def validations(self, model: Any, count: int, engine: Engine) -> Sequence[Validation]:
+        if not self.folder.test_is_paired or not self.folder.splits.get("test"):
+            return ()
+        training = self.first(count, "train") if self.folder.kind == "paired" else iter(())
+        return directions(model, self.domains, self.first(count), training, engine)
+
+
+class LabelledImages(ImageSet):
+    """Images with labels, or without where the model asks for none."""
+
+    def __init__(self, settings: DataSettings, folder: LabelledFolder, batch_type: type[Batch]) -> None:
+        super().__init__(settings)
+        self.folder, self.batch_type = folder, batch_type
+        self.domains, self.groups, self.alternatives = folder.domains, folder.groups, folder.alternatives
+
+    def loader(self, batch_size: int, seed: int) -> Loader:
+        train = self.folder.splits["train"]
+        if self.batch_type is Plain:
+            return self._loader([train.sources], Plain, batch_size, seed)
+        sources, labels = buckets(train, self.groups, self.settings.balanced)
+        return self._loader(sources, Labelled, batch_size, seed, labels=labels)
+
+    def first(self, count: int, part: Part = "test") -> Iterator[Batch]:
+        """Spread evenly over the set, which may stand class by class."""
+        split = self.folder.splits.get(part) or self.folder.splits["train"]
+        chosen = np.linspace(0, len(split.sources) - 1, min(count, len(split.sources))).round().astype(int)
+        labels = [] if self.batch_type is Plain else [split.labels[chosen]]
+        return self._whole([[split.sources[index] for index in chosen]], self.batch_type, count, labels)
+
+    def validations(self, model: Any, count: int, engine: Engine) -> Sequence[Validation]:
+        if isinstance(model, VAE) and "test" in self.folder.splits:
+            (batch,) = (engine.place(batch).map(Tensor.cpu) for batch in self.first(count))
+            return [Evidence(batch.tensors()[0])]
+        if not self.folder.test_is_paired or self.batch_type is Plain:
+            return ()
+        test = self.folder.splits["test"]
+        per_class = len(test.sources) // len(self.domains)
+        rows = [
+            number * per_class + index for number in range(len(self.domains)) for index in range(min(count, per_class))
+        ]
+        batches = self._whole([[test.sources[row] for row in rows]], Labelled, count, [test.labels[rows]])
+        return class_directions(self.domains, batches, engine)
+
+
+class LabelledSource(ImageSet):
+    """Two sets of the same classes, of which only the first's labels are trained on."""
+
+    def __init__(self, settings: DataSettings, a: LabelledFolder, b: LabelledFolder) -> None:
+        super().__init__(settings)
+        self.a, self.b = a, b
+        self.domains = (a.root.name, b.root.name)
+        self.groups = a.groups
+
+    def loader(self, batch_size: int, seed: int) -> Loader:
+        a, b = self.a.splits["train"], self.b.splits["train"]
+        return self._loader([a.sources, b.sources], SourceLabelled, batch_size, seed, labels=[a.labels])
+
+    def first(self, count: int, part: Part = "test") -> Iterator[Batch]:
+        a, b = self.a.splits[part], self.b.splits[part]
+        return self._whole([a.sources[:count], b.sources[:count]], SourceLabelled, count, [a.labels[:count]])
+
+
+class Points(ImageSet):
+    """Points in the plane, drawn anew for every batch."""
+
+    def __init__(self, settings: DataSettings, points: PointSet) -> None:
+        super().__init__(settings)
+        self.points, self.domains = points, (points.name,)
+
+    @property
+    def spec(self) -> ImageSpec:
+        return ImageSpec(channels=2, size=1, domains=self.domains)
+
+    def loader(self, batch_size: int, seed: int) -> PointLoader:
+        return PointLoader(self.points, batch_size, seed)
+
+    def first(self, count: int, part: Part = "test") -> Iterator[Batch]:
+        yield Plain(self.points.draw(count, np.random.default_rng(0)))
+
+    def validations(self, model: Model, count: int, engine: Engine) -> Sequence[Validation]:
+        return [ModeCoverage(self.points)]
+
+
+def open_data(data: DataSettings, batch_type: type[Batch], tell: Say) -> ImageSet:
+    """Finds the data set and reads its layout, telling what was found; `shapes` is rendered on first use.
+
+    Raises ConfigurationError where there is none, or where it is not of the kind that the model is fed.
+    """
+    if data.set is None:
+        raise ConfigurationError("--data is needed: the name of a data set (see `translate data`), or a folder")
+    if batch_type in (Paired, Unpaired):
+        return TwoDomains(data, _told(_two_domains(data, batch_type, tell), tell), batch_type)
+    if batch_type is SourceLabelled:
+        a, b = open_source_labelled(data.set)
+        return LabelledSource(data, _told(a, tell), _told(b, tell))
+    if data.set in POINT_SETS:
+        if batch_type is not Plain:
+            raise ConfigurationError(
+                f"{data.set}: points in the plane, for models that draw from noise: gan, wgan, ..."
+            )
+        return Points(data, POINT_SETS[data.set]())
+    return LabelledImages(data, _told(_labelled(data, batch_type, tell), tell), batch_type)
+
+
+def _two_domains(data: DataSettings, batch_type: type[Batch], tell: Say) -> Folder:
+    wanted: Literal["paired", "unpaired"] = "paired" if batch_type is Paired else "unpaired"
+    root, card = (_rendered(data, wanted, tell), None) if data.set == "shapes" else locate(str(data.set))
+    domains = data.domains or (card.domains if card else None)
+    if domains is not None and len(domains) != 2:
+        raise ConfigurationError(f"data.domains: this method takes two domains, not {len(domains)}")
+    return open_folder(
+        root,
+        wanted=wanted,
+        direction=data.direction or (card.direction if card else None),
+        domains=domains and (domains[0], domains[1]),
+        layout=data.layout,
+    )
+
+
+def _labelled(data: DataSettings, batch_type: type[Batch], tell: Say) -> LabelledFolder:
+    names = [str(data.set), *data.also]
+    if batch_type is Plain:
+        return unlabelled(_rendered(data, "labelled", tell) if names[0] == "shapes" else locate(names[0])[0])
+    return (
+        _one_labelled(data, names[0], tell) if len(names) == 1 else join([_one_labelled(data, n, tell) for n in names])
+    )
+
+
+def _one_labelled(data: DataSettings, name: str, tell: Say) -> LabelledFolder:
+    """`data.domains` chooses among the classes or attributes of a set that is trained on alone."""
+    root, card = (_rendered(data, "labelled", tell), None) if name == "shapes" else locate(name)
+    domains = None if data.also else data.domains or (card.domains if card else None)
+    return open_labelled(root, domains=domains, exclusive=card.alternatives or None if card else None)
+
+
+def _told(folder: Any, tell: Say) -> Any:
+    for line in folder.found:
+        tell(line)
+    for line in folder.warnings:
+        tell(f"warning: {line}")
+    return folder
+
+
+def _rendered(data: DataSettings, view: Literal["paired", "unpaired", "labelled"], tell: Say) -> Path:
+    options = data.shapes
+    name = f"shapes-{view}-{'-'.join(options.styles)}-{data.size}px-{options.train}-{options.test}-{options.seed}"
+    tell(f"rendering {name}, unless it is there already")
+    return render_set(
+        user_data() / name,
+        view=view,
+        styles=options.styles,
+        size=data.size,
+        train=options.train,
+        test=options.test,
+        seed=options.seed,
+    )

@@ -1,0 +1,86 @@
+"""Conditional GAN: images of a wanted class (Mirza & Osindero 2014), with a discriminator that must look at it."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from translate.data.batch import Labelled
+from translate.model import ImageSpec, Losses, Painted, Sampler, Turn
+from translate.models.adversary import AdversarialSettings, Adversary
+from translate.models.classes import class_labels, judge_pairs, other_labels, require_classes
+from translate.models.sampler_parts import DCGANSettings, NetworkSettings, Noise, draw_noise, fixed_dice
+from translate.settings import Settings
+
+
+class CGANConfig(Settings):
+    name: Literal["cgan"] = "cgan"
+    adversarial: AdversarialSettings = AdversarialSettings()
+    code: int = Field(100, ge=1)
+    """How many numbers of noise an image is made from, beside its label."""
+    noise: Noise = "normal"
+    generator: NetworkSettings = DCGANSettings()
+    discriminator: NetworkSettings = DCGANSettings()
+
+
+class CGAN(Sampler):
+    """Generator G makes an image of noise z and label y, discriminator D judges images with labels.
+
+    min_G max_D  E log D(x, y) + 1/2 E log(1 - D(G(z, y), y)) + 1/2 E log(1 - D(x, y')), y' being a wrong label:
+    without the third term D learns to look at y only where G gets it wrong (Reed et al. 2016, section 4.2).
+    """
+
+    Config = CGANConfig
+    batch_type = Labelled
+
+    def __init__(self, config: CGANConfig, images: ImageSpec) -> None:
+        super().__init__(config, images)
+        self.config, self.domains = config, images.domains
+        labels = require_classes(images)
+        self.adversary = Adversary(config.adversarial)
+        self.generator = config.generator.generator(config.code + labels, images.channels, images.size)
+        self.discriminator = config.discriminator.discriminator(images.channels, images.size, labels, outputs=1)
+
+    def paint(self, batch: Labelled) -> Painted:
+        return {"fake": self._generate(batch.labels), "wrong": other_labels(batch.labels)}
+
+    def turns(self) -> list[Turn]:
+        clip = partial(self.adversary.constrain, [self.discriminator])
+        pace = self.config.adversarial.discriminator_turns
+        return [
+            Turn("discriminator", [self.discriminator], self._discriminator_losses, afterwards=clip),
+            Turn("generator", [self.generator], self._generator_losses, paints=True, every=pace),
+        ]
+
+    def _discriminator_losses(self, batch: Labelled, painted: Painted) -> Losses:
+        return judge_pairs(
+            self.adversary, self.discriminator, batch.images, painted["fake"], batch.labels, painted["wrong"]
+        )
+
+    def _generator_losses(self, batch: Labelled, painted: Painted) -> Losses:
+        score = partial(self.discriminator, labels=batch.labels)
+        return {"adversarial": self.adversary.generator_loss(score, painted["fake"])}
+
+    def _generate(self, labels: Tensor) -> Tensor:
+        noise = draw_noise(self.config.noise, len(labels), self.config.code, self.generator)
+        return self.generator(torch.cat([noise, labels], 1))
+
+    def sample(self, count: int, label: int | None = None) -> Tensor:
+        with self.in_mode("eval"):
+            return self._generate(class_labels(count, len(self.domains), label, self.generator))
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.domains
+
+    def show(self, batch: Labelled) -> dict[str, Tensor]:
+        """A column for each class, of the same noise."""
+        columns = {"real": batch.images}
+        for number, name in enumerate(self.domains):
+            with fixed_dice(batch.images.device):
+                columns[name] = self.sample(len(batch), number)
+        return columns

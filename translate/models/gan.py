@@ -1,0 +1,99 @@
+"""GAN, DCGAN, WGAN and WGAN-GP are one model: networks and the rules of the game are the recipe's."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from typing import Literal
+
+from pydantic import Field
+from torch import Tensor
+
+from translate.data.batch import Plain
+from translate.data.point_pictures import columns, heights, places
+from translate.model import ImageSpec, Losses, Painted, Sampler, Turn
+from translate.models.adversary import AdversarialSettings, Adversary
+from translate.models.sampler_parts import MLPSettings, NetworkSettings, Noise, draw_noise, fixed_dice
+from translate.settings import Settings
+
+
+class GANConfig(Settings):
+    name: Literal["gan"] = "gan"
+    adversarial: AdversarialSettings = AdversarialSettings()
+    """`discriminator_turns` is the k of the original algorithm."""
+    code: int = Field(100, ge=1)
+    """How many numbers of noise an image is made from."""
+    noise: Noise = "normal"
+    generator: NetworkSettings = MLPSettings()
+    discriminator: NetworkSettings = MLPSettings()
+
+
+class GAN(Sampler):
+    """Generator G makes images of noise z, discriminator D tells them from real ones.
+
+    min_G max_D  E log D(x) + E log(1 - D(G(z)))   (Goodfellow et al. 2014, eq. 1), or another objective's terms.
+    A trained VAE's decoder is a generator: `gan.generator.load_state_dict(vae.decoder.state_dict())`.
+    """
+
+    Config = GANConfig
+    batch_type = Plain
+
+    def __init__(self, config: GANConfig, images: ImageSpec) -> None:
+        super().__init__(config, images)
+        self.config, self.images = config, images
+        self.adversary = Adversary(config.adversarial)
+        self.generator = config.generator.generator(config.code, images.channels, images.size)
+        self.discriminator = config.discriminator.discriminator(images.channels, images.size, labels=0, outputs=1)
+
+    def paint(self, batch: Plain) -> Painted:
+        return {"fake": self._generate(len(batch))}
+
+    def turns(self) -> list[Turn]:
+        clip = partial(self.adversary.constrain, [self.discriminator])
+        pace = self.config.adversarial.discriminator_turns
+        return [
+            Turn("discriminator", [self.discriminator], self._discriminator_losses, afterwards=clip),
+            Turn("generator", [self.generator], self._generator_losses, paints=True, every=pace),
+        ]
+
+    def _discriminator_losses(self, batch: Plain, painted: Painted) -> Losses:
+        losses = self.adversary.discriminator_losses(self.discriminator, batch.images, painted["fake"])
+        return losses | divergence(self.config.adversarial, losses["adversarial"])
+
+    def _generator_losses(self, batch: Plain, painted: Painted) -> Losses:
+        return {"adversarial": self.adversary.generator_loss(self.discriminator, painted["fake"])}
+
+    def _generate(self, count: int) -> Tensor:
+        return self.generator(draw_noise(self.config.noise, count, self.config.code, self.generator))
+
+    def sample(self, count: int, label: int | None = None) -> Tensor:
+        with self.in_mode("eval"):
+            return self._generate(count)
+
+    def show(self, batch: Plain) -> dict[str, Tensor]:
+        with fixed_dice(batch.images.device):
+            if self.images.size == 1:
+                return self._show_points(batch.images)
+            samples = {f"sample {number + 1}": self.sample(len(batch)) for number in range(7)}
+        return {"real": batch.images} | samples
+
+    def _show_points(self, real: Tensor) -> dict[str, Tensor]:
+        """Points as dots, their density, and the discriminator's score of the plane."""
+        samples = self.sample(2000)
+        with self.in_mode("eval"):
+            score = self.discriminator(places(64).to(real.device)).reshape(64, 64)
+        return columns(real, samples) | {"score": heights(score)}
+
+
+def divergence(settings: AdversarialSettings, loss: Tensor) -> Losses:
+    """What the discriminator's loss says of the distance between real and generated images: a lower bound of it.
+
+    A critic's difference of means is Wasserstein-1, up to its slope. Cross-entropies (real plus fake) are at best
+    2 log 2 - 2 JS (Goodfellow et al. 2014, theorem 1). Other objectives say nothing that simple.
+    """
+    loss = loss.detach() / settings.discriminator_weight
+    if settings.objective == "wasserstein":
+        return {"wasserstein estimate": -loss}
+    if settings.objective in ("minimax", "nonsaturating"):
+        return {"jensen-shannon estimate": math.log(2) - loss / 2}
+    return {}

@@ -1,0 +1,101 @@
+"""Label vectors of domains: as planes for a generator, as a loss for a classifier, changed as a user wants."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from translate.data.labels import UNKNOWN
+from translate.model import ImageSpec
+
+
+class Labels:
+    """The label groups of a model's domains. Labels are (batch, domains): 1 yes, 0 no, -1 unknown."""
+
+    def __init__(self, images: ImageSpec) -> None:
+        self._spans: list[tuple[slice, bool]] = []
+        start = 0
+        for group in images.groups:
+            self._spans.append((slice(start, start + group.size), group.exclusive))
+            start += group.size
+        self._alternatives = [set(numbers) for numbers in images.alternatives]
+        self._alternatives += [set(range(span.start, span.stop)) for span, exclusive in self._spans if exclusive]
+
+    @property
+    def width(self) -> int:
+        """Of `planes`: one for each domain and, where several sets are trained jointly, one for each set's mask."""
+        domains = sum(span.stop - span.start for span, _ in self._spans)
+        return domains + (len(self._spans) if len(self._spans) > 1 else 0)
+
+    @property
+    def attributes(self) -> list[int]:
+        """The domains of groups that are not exclusive."""
+        return [number for span, exclusive in self._spans if not exclusive for number in range(span.start, span.stop)]
+
+    def planes(self, labels: Tensor) -> Tensor:
+        """(batch, width): unknown labels are 0, and the mask says which groups are known (section 3.3)."""
+        masks = [(labels[:, span] >= 0).any(1) for span, _ in self._spans] if len(self._spans) > 1 else []
+        return torch.cat([labels.clamp(min=0), *(mask[:, None].to(labels.dtype) for mask in masks)], 1)
+
+    def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Cross-entropy of classes, binary cross-entropy summed over attributes; the mean over images, in float32.
+
+        Unknown labels count nothing.
+        """
+        logits, known = logits.float(), (labels >= 0).float()
+        parts = []
+        for span, exclusive in self._spans:
+            wanted = labels[:, span].clamp(min=0)
+            if exclusive:
+                parts.append(F.cross_entropy(logits[:, span], wanted, reduction="none") * known[:, span].amax(1))
+            else:
+                each = F.binary_cross_entropy_with_logits(logits[:, span], wanted, reduction="none")
+                parts.append((each * known[:, span]).sum(1))
+        return torch.stack(parts).sum(0).mean()
+
+    def decide(self, logits: Tensor) -> Tensor:
+        """The labels that logits stand for, 0 and 1: the largest of classes, each attribute above 0."""
+        decided = [
+            F.one_hot(logits[:, span].argmax(1), span.stop - span.start).float()
+            if exclusive
+            else (logits[:, span] > 0).float()
+            for span, exclusive in self._spans
+        ]
+        return torch.cat(decided, 1)
+
+    def accuracy(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """The share of known labels that are read right, classes counted once; without a gradient."""
+        # Masked sums and no boolean indexing: its sizes would make the host wait for the device.
+        decided = self.decide(logits.detach())
+        right = known = torch.zeros((), device=logits.device)
+        for span, exclusive in self._spans:
+            equal, asked = decided[:, span] == labels[:, span], labels[:, span] >= 0
+            if exclusive:
+                equal, asked = equal.all(1), asked.any(1)
+            right, known = right + (equal & asked).sum(), known + asked.sum()
+        return right / known.clamp(min=1)
+
+    def change(self, labels: Tensor, changes: Mapping[int, bool]) -> Tensor:
+        """`labels` with domains set and cleared. What excludes a domain that is set is cleared, and groups of which
+        nothing is named become unknown: another set's labels are not asked for."""
+        changed = labels.clone()
+        for span, _ in self._spans:
+            if not any(span.start <= number < span.stop for number in changes):
+                changed[:, span] = UNKNOWN
+        for number, wanted in changes.items():
+            for alternatives in self._alternatives if wanted else ():
+                if number in alternatives:
+                    changed[:, sorted(alternatives - changes.keys())] = 0
+            changed[:, number] = float(wanted)
+        return changed
+
+    def flip(self, labels: Tensor, number: int) -> Tensor:
+        """Class or alternative `number` set, any other attribute turned into its opposite."""
+        if any(number in alternatives for alternatives in self._alternatives):
+            return self.change(labels, {number: True})
+        flipped = self.change(labels, {number: True})
+        flipped[:, number] = 1 - labels[:, number].clamp(min=0)
+        return flipped

@@ -1,0 +1,143 @@
+"""StackGAN: a second generator turns the first one's small image into a large one (Zhang et al. 2017)."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor
+
+from translate.data.batch import Labelled
+from translate.errors import ConfigurationError
+from translate.model import ImageSpec, Losses, Painted, Sampler, Turn
+from translate.models.adversary import AdversarialSettings, Adversary
+from translate.models.classes import class_labels, judge_pairs, other_labels, require_classes
+from translate.models.gaussian import draw, kl_to_standard
+from translate.models.parts import InitialisationSettings
+from translate.models.sampler_parts import DCGANSettings, NetworkSettings, Noise, draw_noise, fixed_dice
+from translate.networks.blocks import initialise
+from translate.networks.stackgan import ConditioningAugmentation, StageTwoGenerator
+from translate.settings import Settings
+
+
+class StageTwoSettings(Settings):
+    filters: int = Field(64, ge=1)
+    residual_blocks: int = Field(4, ge=0)
+    initialisation: InitialisationSettings = InitialisationSettings()
+
+
+class StackGANConfig(Settings):
+    name: Literal["stackgan"] = "stackgan"
+    adversarial: AdversarialSettings = AdversarialSettings()
+    enlargement: Literal[2, 4, 8] = 4
+    """How many times larger the second stage's image is."""
+    joint: bool = False
+    """The second stage's loss moves the first one, too (as StackGAN++); else each stage learns from its own
+    discriminator alone."""
+    code: int = Field(100, ge=1)
+    noise: Noise = "normal"
+    condition: int = Field(128, ge=1)
+    """How many numbers stand for a label; they are drawn anew around what the label says."""
+    kl: float = Field(1.0, ge=0)
+    """Weight of the divergence of these numbers from N(0, I) (eq. 2)."""
+    generator_one: NetworkSettings = DCGANSettings()
+    discriminator_one: NetworkSettings = DCGANSettings()
+    generator_two: StageTwoSettings = StageTwoSettings()
+    discriminator_two: NetworkSettings = DCGANSettings()
+
+
+class StackGAN(Sampler):
+    """Stage one makes a small image of noise and label, stage two a large one of that and the label.
+
+    Each stage has its discriminator, trained on three kinds of pairs as in cGAN, and its own conditioning
+    augmentation. Both stages are trained at once: published is one after the other.
+    """
+
+    Config = StackGANConfig
+    batch_type = Labelled
+
+    def __init__(self, config: StackGANConfig, images: ImageSpec) -> None:
+        super().__init__(config, images)
+        self.config, self.domains = config, images.domains
+        labels, channels, size = require_classes(images), images.channels, images.size
+        self.small = size // config.enlargement
+        if size % config.enlargement or self.small % 4:
+            raise ConfigurationError(
+                f"data.size is {size}; with model.enlargement {config.enlargement} it must be a multiple of "
+                f"{4 * config.enlargement}"
+            )
+        self.adversary = Adversary(config.adversarial)
+        # Named as the generators' parts that they are.
+        self.generator_one_condition = ConditioningAugmentation(labels, config.condition)
+        self.generator_two_condition = ConditioningAugmentation(labels, config.condition)
+        self.generator_one = config.generator_one.generator(config.code + config.condition, channels, self.small)
+        two = config.generator_two
+        self.generator_two = StageTwoGenerator(
+            channels, config.condition, self.small, size, two.filters, two.residual_blocks
+        )
+        initialise(self.generator_two, two.initialisation.kind, two.initialisation.gain)
+        self.discriminator_one = config.discriminator_one.discriminator(channels, self.small, labels, outputs=1)
+        self.discriminator_two = config.discriminator_two.discriminator(channels, size, labels, outputs=1)
+
+    def paint(self, batch: Labelled) -> Painted:
+        return self._generate(batch.labels) | {"wrong": other_labels(batch.labels)}
+
+    def turns(self) -> list[Turn]:
+        discriminators = [self.discriminator_one, self.discriminator_two]
+        conditions = [self.generator_one_condition, self.generator_two_condition]
+        generators = [*conditions, self.generator_one, self.generator_two]
+        clip = partial(self.adversary.constrain, discriminators)
+        pace = self.config.adversarial.discriminator_turns
+        return [
+            Turn("discriminators", discriminators, self._discriminators_losses, afterwards=clip),
+            Turn("generators", generators, self._generators_losses, paints=True, every=pace),
+        ]
+
+    def _discriminators_losses(self, batch: Labelled, painted: Painted) -> Losses:
+        small = F.interpolate(batch.images, (self.small, self.small), mode="area")
+        judge = partial(judge_pairs, self.adversary, labels=batch.labels, wrong=painted["wrong"])
+        return {
+            **judge(self.discriminator_one, small, painted["small"], name="one"),
+            **judge(self.discriminator_two, batch.images, painted["large"], name="two"),
+        }
+
+    def _generators_losses(self, batch: Labelled, painted: Painted) -> Losses:
+        one, two = (
+            partial(network, labels=batch.labels) for network in (self.discriminator_one, self.discriminator_two)
+        )
+        return {
+            "adversarial one": self.adversary.generator_loss(one, painted["small"]),
+            "adversarial two": self.adversary.generator_loss(two, painted["large"]),
+            "kl": self.config.kl * painted["kl"].mean(),
+        }
+
+    def _generate(self, labels: Tensor) -> Painted:
+        """`small` and `large` images, and the divergence `kl` (batch,) of both stages' conditions."""
+        first, second = self.generator_one_condition(labels), self.generator_two_condition(labels)
+        noise = draw_noise(self.config.noise, len(labels), self.config.code, self.generator_one)
+        small = self.generator_one(torch.cat([noise, draw(*first)], 1))
+        large = self.generator_two(small if self.config.joint else small.detach(), draw(*second))
+        return {"small": small, "large": large, "kl": kl_to_standard(*first) + kl_to_standard(*second)}
+
+    def sample(self, count: int, label: int | None = None) -> Tensor:
+        return self._sample_both(count, label)["large"]
+
+    def _sample_both(self, count: int, label: int | None) -> Painted:
+        with self.in_mode("eval"):
+            return self._generate(class_labels(count, len(self.domains), label, self.generator_one))
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.domains
+
+    def show(self, batch: Labelled) -> dict[str, Tensor]:
+        """For each class the first stage's image, its pixels enlarged, and what the second stage makes of it."""
+        columns, size = {"real": batch.images}, batch.images.shape[2:]
+        for number, name in enumerate(self.domains):
+            with fixed_dice(batch.images.device):
+                both = self._sample_both(len(batch), number)
+            columns |= {f"{name}, stage 1": F.interpolate(both["small"], size), f"{name}, stage 2": both["large"]}
+        return columns

@@ -1,0 +1,157 @@
+"""StarGAN: one generator for all domains, told by labels where to go (Choi et al. 2018)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor, nn
+
+from translate.data.batch import Labelled
+from translate.errors import ConfigurationError
+from translate.model import ImageSpec, Losses, Painted, Translator, Turn, l1
+from translate.models.adversary import AdversarialSettings, Adversary
+from translate.models.labels import Labels
+from translate.networks.stargan import StarGANDiscriminator, StarGANGenerator
+from translate.settings import Settings
+
+
+class StarGANGeneratorSettings(Settings):
+    filters: int = Field(64, ge=1)
+    blocks: int = Field(6, ge=0)
+    downsamplings: int = Field(2, ge=0, le=6)
+    residual: bool = False
+    """Learns the change to the input, starting from none: for small networks and domains that are near."""
+
+
+class StarGANDiscriminatorSettings(Settings):
+    filters: int = Field(64, ge=1)
+    layers: int = Field(6, ge=1, le=8)
+    """Strided layers; data.size is a multiple of 2 ** layers."""
+
+
+class StarGANConfig(Settings):
+    name: Literal["stargan"] = "stargan"
+    adversarial: AdversarialSettings = AdversarialSettings(
+        objective="wasserstein", gradient_penalty=10.0, discriminator_turns=5
+    )
+    classification: float = Field(1.0, ge=0)
+    """Weight of the label loss: of real images for the discriminator, of generated ones for the generator."""
+    reconstruction: float = Field(10.0, ge=0)
+    """Weight of |x - G(G(x, c), c')|, c' being x's own labels."""
+    penalised: Literal["mean", "sum"] = "sum"
+    """What of the score map the gradient penalty is on; the released code sums it (at 64 px it is one score)."""
+    generator: StarGANGeneratorSettings = StarGANGeneratorSettings()
+    discriminator: StarGANDiscriminatorSettings = StarGANDiscriminatorSettings()
+
+
+class StarGAN(Translator):
+    """G(x, c) paints image x in the domains that the label vector c says; D scores an image and reads its labels.
+
+    L_D = -L_adv + lambda_cls L_cls(real), L_G = L_adv + lambda_cls L_cls(fake) + lambda_rec L_rec   (eq. 5 and 6)
+
+    Wanted labels are the batch's own, permuted; an image of one labelled set may thus be sent to a domain of another
+    set that is trained on jointly, with the mask that says so.
+    """
+
+    Config = StarGANConfig
+    batch_type = Labelled
+
+    def __init__(self, config: StarGANConfig, images: ImageSpec) -> None:
+        super().__init__(config, images)
+        self.config, self.size, self.domains = config, images.size, images.domains
+        self.labels = Labels(images)
+        self.adversary = Adversary(config.adversarial)
+        self.generator = StarGANGenerator(images.channels, self.labels.width, **config.generator.model_dump())
+        self.discriminator = StarGANDiscriminator(
+            images.channels, len(images.domains), images.size, **config.discriminator.model_dump()
+        )
+        if config.generator.residual:
+            nn.init.zeros_(self.generator.head.weight)
+
+    def paint(self, batch: Labelled) -> Painted:
+        if len(batch) < 2:
+            raise ConfigurationError(
+                "StarGAN takes wanted labels from the batch's other images: "
+                "training.batch_size / training.accumulate must be 2 or more"
+            )
+        wanted = batch.labels[torch.randperm(len(batch), device=batch.labels.device)]
+        return {"fake": self._generate(batch.images, wanted), "wanted": wanted}
+
+    def turns(self) -> list[Turn]:
+        pace = self.config.adversarial.discriminator_turns
+        clip = self.adversary.constrain
+        return [
+            Turn(
+                "discriminator",
+                [self.discriminator],
+                self._discriminator_losses,
+                afterwards=lambda: clip([self.discriminator]),
+            ),
+            Turn("generator", [self.generator], self._generator_losses, paints=True, every=pace),
+        ]
+
+    def _discriminator_losses(self, batch: Labelled, painted: Painted) -> Losses:
+        augment = self.adversary.augment
+        score, read = self.discriminator(augment(batch.images))
+        judged = self.adversary.verdict(score, self.discriminator.score(augment(painted["fake"])))
+        return {
+            "adversarial": judged,
+            **self.adversary.penalties(self._penalised, batch.images, painted["fake"]),
+            "classification": self.config.classification * self.labels.loss(read, batch.labels),
+            "labels read off real images": self.labels.accuracy(read, batch.labels),
+        }
+
+    def _generator_losses(self, batch: Labelled, painted: Painted) -> Losses:
+        fake, wanted = painted["fake"], painted["wanted"]
+        score, read = self.discriminator(self.adversary.augment(fake))
+        back = self._generate(fake, batch.labels)
+        return {
+            "adversarial": self.adversary.loss.generator_loss(score),
+            "classification": self.config.classification * self.labels.loss(read, wanted),
+            "reconstruction": self.config.reconstruction * l1(back, batch.images),
+            "labels read off generated images": self.labels.accuracy(read, wanted),
+        }
+
+    def _penalised(self, images: Tensor) -> Tensor:
+        score = self.discriminator.score(images)
+        return score.flatten(1).sum(1) if self.config.penalised == "sum" else score
+
+    def _generate(self, images: Tensor, labels: Tensor) -> Tensor:
+        return self.generator(images, self.labels.planes(labels))
+
+    def read(self, images: Tensor) -> Tensor:
+        """The labels that the discriminator reads off images of any size: (batch, domains) of 0 and 1."""
+        side = (self.size, self.size)
+        fitting = images if images.shape[2:] == side else F.interpolate(images, side, mode="bilinear", antialias=True)
+        return self.labels.decide(self.discriminator(fitting)[1])
+
+    def convert(self, images: Tensor, to: int) -> Tensor:
+        return self.edit(images, {to: True})
+
+    def edit(self, images: Tensor, changes: Mapping[int, bool]) -> Tensor:
+        """Attributes that are not named stay as the discriminator reads them off each image."""
+        with self.in_mode("eval"):
+            return self._generate(images, self.labels.change(self.read(images), changes))
+
+    def targets(self) -> list[int]:
+        return list(range(len(self.domains)))
+
+    @property
+    def attributes(self) -> list[int]:
+        return self.labels.attributes
+
+    @property
+    def stride(self) -> int:
+        return self.generator.stride
+
+    def show(self, batch: Labelled) -> dict[str, Tensor]:
+        """Each image in every class, or with each attribute flipped."""
+        with self.in_mode("eval"):
+            flipped = {name: self.labels.flip(batch.labels, number) for number, name in enumerate(self.domains)}
+            return {"input": batch.images} | {
+                name: self._generate(batch.images, labels) for name, labels in flipped.items()
+            }

@@ -1,0 +1,174 @@
+"""UNIT: two auto-encoders with one code (Liu et al. 2017), and what else makes two domains share a code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from translate.data.batch import Unpaired
+from translate.model import ImageSpec, Losses, Painted, Translator, Turn, l1
+from translate.models.adversary import AdversarialSettings, Adversary
+from translate.models.parts import AutoencoderSettings, DiscriminatorSettings, build_autoencoders, build_discriminator
+from translate.networks.autoencoder import CodeDiscriminator
+from translate.networks.perceptual import PerceptualDistance
+from translate.settings import Settings
+
+
+class UNITConfig(Settings):
+    """Weights of losses; 0 leaves one out. The published ones are those of the 2018 release."""
+
+    name: Literal["unit"] = "unit"
+    adversarial: AdversarialSettings = AdversarialSettings(objective="lsgan")
+    reconstruction: float = Field(10.0, ge=0)
+    kl: float = Field(0.01, ge=0)
+    """Of the codes of images and of translations, to N(0, 1)."""
+    cycle: Literal["image", "code", "both", "none"] = "image"
+    """What must come back from the other domain: the image, its code, or both (ComboGAN, XGAN)."""
+    cycle_weight: float = Field(10.0, ge=0)
+    code_cycle_weight: float = Field(1.0, ge=0)
+    semantic: float = Field(0.0, ge=0)
+    """Of the difference between the code of a translation and that of its input (XGAN)."""
+    code_adversary: float = Field(0.0, ge=0)
+    """Of a discriminator that tells a code's domain; the encoders hide it."""
+    perceptual: float = Field(0.0, ge=0)
+    """Of the distance between translation and input as the `perceptual_weights` see it; 1 as published."""
+    perceptual_weights: Path = Path("vgg16-397923af.pth")
+    """State dict of torchvision's VGG-16 (as published) or ResNet-18; read in training only."""
+    variational: bool = True
+    """Adds N(0, 1) to the codes in training; without, they are plain auto-encoders."""
+    autoencoder: AutoencoderSettings = AutoencoderSettings()
+    discriminator: DiscriminatorSettings = DiscriminatorSettings(kind="strided", layers=4, scales=3)
+
+
+class UNIT(Translator):
+    """Domains a and b. E_a and E_b encode into one code z, G_a and G_b decode; their inner layers may be shared.
+
+    Losses that tie the codes further are options of the same model.
+    """
+
+    Config = UNITConfig
+    batch_type = Unpaired
+
+    def __init__(self, config: UNITConfig, images: ImageSpec) -> None:
+        super().__init__(config, images)
+        self.config, self.domains = config, images.domains
+        self.adversary = Adversary(config.adversarial)
+        self.autoencoders = build_autoencoders(config.autoencoder, images.channels)
+        self.discriminator_a, self.discriminator_b = (
+            build_discriminator(config.discriminator, images.channels) for _ in "ab"
+        )
+        if config.code_adversary:
+            self.code_discriminator = CodeDiscriminator(self.autoencoders.code_channels, config.discriminator.filters)
+
+    def encode(self, images: Tensor, domain: int) -> Tensor:
+        """Mean codes (batch, code channels, height / stride, width / stride) of images of domain number `domain`."""
+        return self.autoencoders.encode(images, domain)
+
+    def decode(self, codes: Tensor, domain: int) -> Tensor:
+        """Images of that domain, in [-1, 1], from codes."""
+        return self.autoencoders.decode(codes, domain)
+
+    def paint(self, batch: Unpaired) -> Painted:
+        mean_a, mean_b = self.encode(batch.a, 0), self.encode(batch.b, 1)
+        code_a, code_b = self._sample(mean_a), self._sample(mean_b)
+        codes = {"mean a": mean_a, "mean b": mean_b, "code a": code_a, "code b": code_b}
+        return {"a": self.decode(code_b, 0), "b": self.decode(code_a, 1), **codes}
+
+    def turns(self) -> list[Turn]:
+        pace = self.config.adversarial.discriminator_turns
+        judges: list[nn.Module] = [self.discriminator_a, self.discriminator_b]
+        judges += [self.code_discriminator] if self.config.code_adversary else []
+        clip = partial(self.adversary.constrain, judges)
+        return [
+            Turn("discriminators", judges, self._judges_losses, afterwards=clip),
+            Turn("autoencoders", [self.autoencoders], self._coders_losses, paints=True, every=pace),
+        ]
+
+    def _judges_losses(self, batch: Unpaired, painted: Painted) -> Losses:
+        losses = {
+            **self.adversary.discriminator_losses(self.discriminator_a, batch.a, painted["a"], "a"),
+            **self.adversary.discriminator_losses(self.discriminator_b, batch.b, painted["b"], "b"),
+        }
+        if self.config.code_adversary:
+            losses["code"] = self._tell(painted["mean a"], painted["mean b"])
+        return losses
+
+    def _coders_losses(self, batch: Unpaired, painted: Painted) -> Losses:
+        losses = {
+            "adversarial a": self.adversary.generator_loss(self.discriminator_a, painted["a"]),
+            "adversarial b": self.adversary.generator_loss(self.discriminator_b, painted["b"]),
+        }
+        if self.config.code_adversary:
+            losses["code"] = self.config.code_adversary * self._tell(painted["mean b"], painted["mean a"])
+        for own, images in enumerate((batch.a, batch.b)):
+            kept = self._kept(own, images, painted)
+            losses |= {f"{name} {'ab'[own]}": loss for name, loss in kept.items()}
+        return losses
+
+    def _tell(self, code_a: Tensor, code_b: Tensor) -> Tensor:
+        """What a discriminator minimises that takes codes of a for real and of b for fake; encoders swap the two."""
+        return self.adversary.loss.discriminator_loss(self.code_discriminator(code_a), self.code_discriminator(code_b))
+
+    def _kept(self, own: int, images: Tensor, painted: Painted) -> Losses:
+        """What images of domain `own`, their codes, their translations and the way back are held to."""
+        config, cycle = self.config, self.config.cycle
+        mean, code, translated = painted[f"mean {'ab'[own]}"], painted[f"code {'ab'[own]}"], painted["ba"[own]]
+        there = self.encode(translated, 1 - own) if config.semantic or cycle != "none" else mean
+        back = self.decode(self._sample(there), own) if cycle != "none" else images
+        kl = config.kl if config.variational else 0.0
+        terms: dict[str, tuple[float, Callable[[], Tensor]]] = {
+            "reconstruction": (config.reconstruction, lambda: l1(self.decode(code, own), images)),
+            "kl": (kl, lambda: _kl(mean)),
+            "perceptual": (config.perceptual, lambda: self._perceptual(translated, images)),
+            "semantic": (config.semantic, lambda: l1(there, mean)),
+            "kl of translation": (kl if cycle != "none" else 0.0, lambda: _kl(there)),
+            "cycle": (config.cycle_weight if cycle in ("image", "both") else 0.0, lambda: l1(back, images)),
+            "code cycle": (
+                config.code_cycle_weight if cycle in ("code", "both") else 0.0,
+                lambda: l1(self.encode(back, own), mean),
+            ),
+        }
+        return {name: weight * term() for name, (weight, term) in terms.items() if weight}
+
+    @cached_property
+    def _perceptual(self) -> PerceptualDistance:
+        # Not before training: a run is converted with where these weights are not.
+        return PerceptualDistance(self.config.perceptual_weights)
+
+    def _sample(self, mean: Tensor) -> Tensor:
+        return mean + torch.randn_like(mean) if self.config.variational and self.training else mean
+
+    def convert(self, images: Tensor, to: int) -> Tensor:
+        with self.in_mode("eval"):
+            return self.autoencoders(images, 1 - to, to)
+
+    def targets(self) -> list[int]:
+        return [1, 0]
+
+    @property
+    def stride(self) -> int:
+        return self.autoencoders.stride
+
+    def show(self, batch: Unpaired) -> dict[str, Tensor]:
+        a, b = self.domains
+        with self.in_mode("eval"):
+            code_a, code_b = self.encode(batch.a, 0), self.encode(batch.b, 1)
+            return {
+                a: batch.a,
+                f"{a} decoded": self.decode(code_a, 0),
+                f"{a} to {b}": self.decode(code_a, 1),
+                b: batch.b,
+                f"{b} decoded": self.decode(code_b, 1),
+                f"{b} to {a}": self.decode(code_b, 0),
+            }
+
+
+def _kl(mean: Tensor) -> Tensor:
+    """KL(N(mean, 1) || N(0, 1)) is mean^2 / 2 per number; as released, without the half and averaged."""
+    return mean.float().square().mean()

@@ -1,0 +1,136 @@
+"""Auto-encoder and variational auto-encoder (Kingma & Welling 2014): one player, no game, on the same contract."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor
+
+from translate.data.batch import Plain
+from translate.data.point_pictures import columns
+from translate.model import ImageSpec, Losses, Painted, Sampler, Turn
+from translate.models.gaussian import draw, kl_to_standard, log_density
+from translate.models.sampler_parts import MLPSettings, NetworkSettings, draw_noise, fixed_dice
+from translate.settings import Settings
+
+
+class VAEConfig(Settings):
+    name: Literal["vae"] = "vae"
+    variational: bool = True
+    """False leaves a plain auto-encoder: the code is a point, and nothing says how codes are distributed."""
+    code: int = Field(50, ge=1)
+    likelihood: Literal["bernoulli", "gaussian"] = "bernoulli"
+    """Of a pixel: black or white, with the odds that the decoder says; or normal around what the decoder says."""
+    sigma: float = Field(1.0, gt=0)
+    """Standard deviation of a `gaussian` pixel, on the scale [-1, 1]."""
+    kl: float = Field(1.0, ge=0)
+    """Weight of the divergence; 1 is the evidence lower bound."""
+    binarise: bool = False
+    """Each pixel becomes black or white by chance, at the odds of its grey, anew at each step."""
+    encoder: NetworkSettings = MLPSettings()
+    decoder: NetworkSettings = MLPSettings()
+
+
+class VAE(Sampler):
+    """The encoder says which codes z an image x may have, q(z|x), the decoder which images a code may have, p(x|z).
+
+    Minimised is -ELBO = -E_q log p(x|z) + KL(q(z|x) || N(0, I)), in nats per image: the sum over its pixels.
+    The decoder is what GAN takes as a generator, and the encoder a discriminator with a code for a logit.
+    """
+
+    Config = VAEConfig
+    batch_type = Plain
+
+    def __init__(self, config: VAEConfig, images: ImageSpec) -> None:
+        super().__init__(config, images)
+        self.config, self.images = config, images
+        outputs = 2 * config.code if config.variational else config.code
+        self.encoder = config.encoder.discriminator(images.channels, images.size, labels=0, outputs=outputs)
+        self.decoder = config.decoder.generator(config.code, images.channels, images.size)
+
+    def paint(self, batch: Plain) -> Painted:
+        images = binarised(batch.images) if self.config.binarise else batch.images
+        if not self.config.variational:
+            return {"images": images, "decoded": self.decoder.unbounded(self.encode(images))}
+        mean, log_variance = self.posterior(images)
+        decoded = self.decoder.unbounded(draw(mean, log_variance))
+        return {"images": images, "decoded": decoded, "mean": mean, "log variance": log_variance}
+
+    def turns(self) -> list[Turn]:
+        return [Turn("autoencoder", [self.encoder, self.decoder], self._losses, paints=True)]
+
+    def _losses(self, batch: Plain, painted: Painted) -> Losses:
+        reconstruction = -self.log_likelihood(painted["decoded"], painted["images"]).mean()
+        if not self.config.variational:
+            return {"reconstruction": reconstruction}
+        kl = kl_to_standard(painted["mean"], painted["log variance"]).mean()
+        bound = -(reconstruction + kl).detach()
+        return {"reconstruction": reconstruction, "kl": self.config.kl * kl, "evidence lower bound": bound}
+
+    def posterior(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log variance of q(z|x), each (batch, code), of images in [-1, 1]; of a variational one only."""
+        mean, log_variance = self.encoder(images).chunk(2, 1)
+        return mean, log_variance
+
+    def encode(self, images: Tensor) -> Tensor:
+        """The code (batch, code) of images (batch, channels, size, size) in [-1, 1]; the mean of q(z|x)."""
+        return self.encoder(images)[:, : self.config.code]
+
+    def decode(self, code: Tensor) -> Tensor:
+        """Images (batch, channels, size, size) in [-1, 1], each pixel the mean of p(x|z)."""
+        return self.decoder(code)
+
+    def log_likelihood(self, decoded: Tensor, images: Tensor) -> Tensor:
+        """log p(x|z) in nats (batch,), `decoded` being what the decoder says before its tanh."""
+        decoded, images = decoded.flatten(1), images.flatten(1)
+        if decoded.dtype in (torch.float16, torch.bfloat16):
+            decoded, images = decoded.float(), images.float()
+        if self.config.likelihood == "bernoulli":
+            # (1 + tanh a) / 2 = sigmoid(2 a)
+            return -F.binary_cross_entropy_with_logits(2 * decoded, (1 + images) / 2, reduction="none").sum(1)
+        variance = self.config.sigma**2
+        squared = (torch.tanh(decoded) - images).square() / variance
+        return -(squared + math.log(2 * math.pi * variance)).sum(1) / 2
+
+    def log_evidence(self, images: Tensor, draws: int = 1) -> Tensor:
+        """A lower bound of log p(x) in nats (batch,), log mean p(x|z) p(z) / q(z|x) over `draws` of z from q.
+
+        One draw estimates the evidence lower bound; more come nearer to log p(x) (Burda et al. 2016, eq. 8).
+        """
+        mean, log_variance = self.posterior(images)
+        ratios = []
+        for _ in range(draws):
+            code = draw(mean, log_variance)
+            prior = log_density(code, torch.zeros_like(mean), torch.zeros_like(mean))
+            likelihood = self.log_likelihood(self.decoder.unbounded(code), images)
+            ratios.append(likelihood + prior - log_density(code, mean, log_variance))
+        return torch.logsumexp(torch.stack(ratios), 0) - math.log(draws)
+
+    def sample(self, count: int, label: int | None = None) -> Tensor:
+        """The decoder's means for codes from N(0, I); those of a plain auto-encoder were never told to lie there."""
+        with self.in_mode("eval"):
+            return self.decode(draw_noise("normal", count, self.config.code, self.decoder))
+
+    def show(self, batch: Plain) -> dict[str, Tensor]:
+        """Each image, what becomes of it, a sample, and the way from its code to that of the next image."""
+        with fixed_dice(batch.images.device), self.in_mode("eval"):
+            if self.images.size == 1:
+                return columns(batch.images, self.sample(2000))
+            code = self.encode(batch.images)
+            way = {f"{share} %": self.decode(torch.lerp(code, code.roll(-1, 0), share / 100)) for share in (25, 50, 75)}
+            return {
+                "input": batch.images,
+                "0 %": self.decode(code),
+                **way,
+                "100 %": self.decode(code.roll(-1, 0)),
+                "sample": self.sample(len(batch)),
+            }
+
+
+def binarised(images: Tensor) -> Tensor:
+    """-1 or 1 for each value in [-1, 1], 1 with probability (1 + value) / 2 (Burda et al. 2016, section 5.1)."""
+    return 2 * torch.bernoulli((1 + images) / 2) - 1

@@ -1,0 +1,129 @@
+"""UNIT's auto-encoders, in parts that two domains can share (Liu et al. 2017; layers of the 2018 release).
+
+An encoder is `Encoder` then `SharedBlocks`, a decoder `SharedBlocks` then `Decoder`. As published in 2018, each has
+four residual blocks of its own and shares none; to share n, give both domains the same `SharedBlocks` of n and the
+parts 4 - n. The posterior is normal with that mean and deviation 1, so the code is the mean plus noise in training.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from translate.networks.blocks import Normalisation, named
+from translate.networks.resnet import ResidualBlock, conv7, stage
+
+
+class Encoder(nn.Module):
+    """Images (batch, channels, height, width) to mean codes (batch, code_channels, height / stride, width / stride).
+
+    A 7x7 convolution to f filters, `downsamplings` 4x4 ones of stride 2 to twice as many, `blocks` residual blocks;
+    reflection padding. `code_channels` = f * `stride`. Height and width are multiples of `stride`, and at least
+    2 * `stride`: reflection needs two pixels.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        filters: int = 64,
+        downsamplings: int = 2,
+        blocks: int = 4,
+        normalisation: Normalisation = "instance",
+    ) -> None:
+        super().__init__()
+        self.stride = 2**downsamplings
+        self.code_channels = filters * self.stride
+        widths = [filters * 2**level for level in range(downsamplings + 1)]
+        self.stem = stage(conv7(channels, filters, bias=True, padding="reflect"), filters, normalisation)
+        self.down = nn.Sequential(*(_down(narrow, wide, normalisation) for narrow, wide in pairwise(widths)))
+        self.body = SharedBlocks(self.code_channels, blocks, normalisation)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.body(self.down(self.stem(images)))
+
+
+class SharedBlocks(nn.Sequential):
+    """Residual blocks on codes (batch, channels, height, width), kept in shape; none of them is the identity."""
+
+    def __init__(self, channels: int, blocks: int, normalisation: Normalisation = "instance") -> None:
+        super().__init__(*(ResidualBlock(channels, normalisation) for _ in range(blocks)))
+
+
+class Decoder(nn.Module):
+    """Codes (batch, filters * stride, height, width) to images (batch, channels, height * stride, ...) in [-1, 1].
+
+    `blocks` residual blocks, `upsamplings` times nearest doubling and a 5x5 convolution to half the filters with
+    layer norm, a 7x7 convolution, tanh; reflection padding. `normalisation` is the residual blocks'.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        filters: int = 64,
+        upsamplings: int = 2,
+        blocks: int = 4,
+        normalisation: Normalisation = "instance",
+    ) -> None:
+        super().__init__()
+        self.stride = 2**upsamplings
+        widths = [filters * 2**level for level in range(upsamplings + 1)]
+        self.body = SharedBlocks(widths[-1], blocks, normalisation)
+        self.up = nn.Sequential(*(_up(wide, narrow) for wide, narrow in pairwise(reversed(widths))))
+        self.head = conv7(filters, channels, bias=True, padding="reflect")
+
+    def forward(self, codes: Tensor) -> Tensor:
+        return torch.tanh(self.head(self.up(self.body(codes))))
+
+
+class CodeDiscriminator(nn.Module):
+    """Codes (batch, channels, height, width) to logits of their domain (batch, 1, about height / 4, width / 4).
+
+    Three 3x3 convolutions to f, 2f and 4f filters, the last two of stride 2, LeakyReLU 0.2, and a 1x1 one; codes of
+    one pixel pass. No normalisation: a map's mean may be what tells the domain. Not published with UNIT: the
+    adversary of codes as in domain-adversarial training (Ganin et al. 2016) and XGAN (Royer et al. 2017).
+    """
+
+    def __init__(self, channels: int, filters: int = 64) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            _judging(channels, filters, stride=1),
+            _judging(filters, 2 * filters, stride=2),
+            _judging(2 * filters, 4 * filters, stride=2),
+        )
+        self.head = nn.Conv2d(4 * filters, 1, 1)
+
+    def forward(self, codes: Tensor) -> Tensor:
+        return self.head(self.layers(codes))
+
+
+class LayerNorm2d(nn.GroupNorm):
+    """(x - mean) / sqrt(variance + eps) over channels, height and width, per image; a weight and a bias per channel.
+
+    MUNIT's and UNIT's, whose weights start uniform in [0, 1); they divide by the unbiased deviation + eps, which
+    differs by less than 1e-4 on maps of more than a hundred pixels and has no gradient on constant ones.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(1, channels)
+        nn.init.uniform_(self.weight)
+
+
+def _down(channels_in: int, channels_out: int, norm: Normalisation) -> nn.Sequential:
+    conv = nn.Conv2d(channels_in, channels_out, 4, stride=2, padding=1, padding_mode="reflect")
+    return stage(conv, channels_out, norm)
+
+
+def _up(channels_in: int, channels_out: int) -> nn.Sequential:
+    return named(
+        enlarge=nn.Upsample(scale_factor=2),
+        conv=nn.Conv2d(channels_in, channels_out, 5, padding=2, padding_mode="reflect"),
+        norm=LayerNorm2d(channels_out),
+        relu=nn.ReLU(),
+    )
+
+
+def _judging(channels_in: int, channels_out: int, stride: int) -> nn.Sequential:
+    conv = nn.Conv2d(channels_in, channels_out, 3, stride=stride, padding=1)
+    return named(conv=conv, activation=nn.LeakyReLU(0.2))

@@ -1,0 +1,73 @@
+"""UNIT for digits, put together: two auto-encoders with one code, two discriminators that also classify.
+
+Batch norm in shared parts sees both domains at once, as published: its statistics then fit either.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from translate.networks.digits import (
+    DigitCode,
+    DigitCodeDecoder,
+    DigitDecoder,
+    DigitEncoder,
+    DigitFront,
+    DigitTrunk,
+)
+
+
+class Drawn(NamedTuple):
+    """What auto-encoders make of images a and b: `ab` is a translated to b; images (batch, channels, 32, 32).
+
+    `mean` and `deviation` of the codes (2 * batch, code channels, 1, 1): those of a, then those of b.
+    """
+
+    aa: Tensor
+    ab: Tensor
+    ba: Tensor
+    bb: Tensor
+    mean: Tensor
+    deviation: Tensor
+
+
+class CoupledDigitAutoencoders(nn.Module):
+    """Each domain's own first and last layers around shared ones. Domain 0 is a, 1 is b."""
+
+    def __init__(self, channels: int, filters: int = 96) -> None:
+        super().__init__()
+        self.encoders = nn.ModuleList(DigitEncoder(channels, filters) for _ in "ab")
+        self.code = DigitCode(filters)
+        self.code_decoder = DigitCodeDecoder(filters)
+        self.decoders = nn.ModuleList(DigitDecoder(channels, filters) for _ in "ab")
+
+    def forward(self, a: Tensor, b: Tensor) -> Drawn:
+        mean, deviation = self.code(torch.cat([self.encoders[0](a), self.encoders[1](b)]))
+        hidden = self.code_decoder(mean + deviation * torch.randn_like(mean))
+        as_a, as_b = self.decoders[0](hidden), self.decoders[1](hidden)
+        return Drawn(as_a[: len(a)], as_b[: len(a)], as_a[len(a) :], as_b[len(a) :], mean, deviation)
+
+    def translate(self, images: Tensor, own: int, other: int) -> Tensor:
+        """Images of domain `own` as images of domain `other`, from the mean of their codes."""
+        mean, _ = self.code(self.encoders[own](images))
+        return self.decoders[other](self.code_decoder(mean))
+
+
+class CoupledDigitDiscriminators(nn.Module):
+    """Each domain's own first layer before a shared trunk with a score and a class head."""
+
+    def __init__(self, channels: int, filters: int = 64, classes: int = 10) -> None:
+        super().__init__()
+        self.fronts = nn.ModuleList(DigitFront(channels, filters) for _ in "ab")
+        self.trunk = DigitTrunk(filters, classes)
+
+    def forward(self, images: Tensor, domain: int) -> tuple[Tensor, Tensor]:
+        """Scores (batch, 1) and class logits (batch, classes) of images taken for ones of `domain`."""
+        return self.trunk(self.fronts[domain](images))
+
+    def features(self, images: Tensor, domain: int) -> Tensor:
+        """What the heads see, without dropout (batch, 32 * filters)."""
+        return self.trunk.features(self.fronts[domain](images))

@@ -1,0 +1,106 @@
+"""DCGAN: all-convolutional generator and discriminator (Radford et al. 2016), with labels where a method has them.
+
+Strided and fractionally strided 4x4 convolutions instead of pooling, batch normalisation, no hidden layer that is
+fully connected, ReLU and tanh in the generator, LeakyReLU 0.2 in the discriminator.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from translate.networks import blocks
+from translate.networks.blocks import Normalisation, named, needs_bias, upsampling_conv
+
+
+class DCGANGenerator(nn.Module):
+    """Codes (batch, code) to images (batch, channels, size, size) in [-1, 1].
+
+    A transposed convolution spreads the code over 4x4 places; each further one doubles the size and halves the
+    filters, down to `filters` before the last; 8 * filters at most. At 64 px: 8f, 4f, 2f, f (figure 1, with f = 128).
+    ValueError for a size that is no power of 2 from 8 on.
+    """
+
+    def __init__(
+        self, code: int, channels: int, size: int, filters: int = 64, normalisation: Normalisation = "batch"
+    ) -> None:
+        super().__init__()
+        widths = _widths(size, filters)[::-1]
+        bias = needs_bias(normalisation)
+        self.project = _stage(nn.ConvTranspose2d(code, widths[0], 4, bias=bias), widths[0], normalisation, nn.ReLU())
+        self.up = nn.Sequential(
+            *(
+                _stage(upsampling_conv("transposed", wide, narrow, bias, kernel=4), narrow, normalisation, nn.ReLU())
+                for wide, narrow in pairwise(widths)
+            )
+        )
+        self.head = upsampling_conv("transposed", widths[-1], channels, bias, kernel=4)
+
+    def forward(self, code: Tensor) -> Tensor:
+        return torch.tanh(self.unbounded(code))
+
+    def unbounded(self, code: Tensor) -> Tensor:
+        """The image before the tanh. Twice this is the logit of a pixel (1 + tanh) / 2 in [0, 1]."""
+        return self.head(self.up(self.project(code[:, :, None, None])))
+
+
+class DCGANDiscriminator(nn.Module):
+    """Images (batch, channels, size, size), beside them `labels` (batch, labels) where it knows some, to
+    (batch, outputs): one logit, or the code of an encoder.
+
+    4x4 convolutions of stride 2 to f, 2f, 4f, ... filters (8f at most) down to 4x4 places, the first without
+    normalisation, and one over all of these. Labels become planes beside the 4x4 map, joined to it by a 1x1
+    convolution (Reed et al. 2016, section 4.1). ValueError as the generator.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        size: int,
+        labels: int = 0,
+        outputs: int = 1,
+        filters: int = 64,
+        normalisation: Normalisation = "batch",
+    ) -> None:
+        super().__init__()
+        widths = _widths(size, filters)
+        bias = needs_bias(normalisation)
+        norms: list[Normalisation] = ["none", *[normalisation] * (len(widths) - 1)]
+        self.down = nn.Sequential(
+            *(
+                _stage(nn.Conv2d(narrow, wide, 4, 2, 1, bias=bias), wide, norm, nn.LeakyReLU(0.2))
+                for (narrow, wide), norm in zip(pairwise([channels, *widths]), norms, strict=True)
+            )
+        )
+        inner = widths[-1]
+        self.join = (
+            _stage(nn.Conv2d(inner + labels, inner, 1, bias=bias), inner, normalisation, nn.LeakyReLU(0.2))
+            if labels
+            else None
+        )
+        self.head = nn.Conv2d(inner, outputs, 4, bias=bias)
+
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        features = self.down(images)
+        if self.join is not None and labels is not None:
+            features = self.join(beside(features, labels))
+        return self.head(features).flatten(1)
+
+
+def beside(features: Tensor, labels: Tensor) -> Tensor:
+    """Features (batch, f, height, width) and each of the labels (batch, n) as a constant plane: (batch, f + n, ...)."""
+    planes = labels.to(features.dtype)[:, :, None, None].expand(-1, -1, *features.shape[2:])
+    return torch.cat([features, planes], 1)
+
+
+def _widths(size: int, filters: int) -> list[int]:
+    """Filters at size / 2, size / 4, ..., 4."""
+    if size < 8 or size & (size - 1):
+        raise ValueError(f"DCGAN networks take images of 8, 16, 32, 64, ... pixels a side, not {size}")
+    return [filters * min(2**level, 8) for level in range(size.bit_length() - 3)]
+
+
+def _stage(conv: nn.Module, channels: int, norm: Normalisation, activation: nn.Module) -> nn.Sequential:
+    return named(conv=conv, norm=blocks.normalisation(norm, channels), activation=activation)

@@ -1,0 +1,185 @@
+"""UNIT's networks for digits of 32x32 pixels, in parts: what each domain owns and what both share.
+
+Liu et al. 2017, appendix B, tables 4 to 6; the sizes of the released second version (96 filters in the auto-encoders,
+64 in the discriminators). Images of a go DigitEncoder_a, DigitCode, DigitCodeDecoder, DigitDecoder_b to images of b;
+DigitFront_b, DigitTrunk judges them. Batch norm takes what it is given together: as published, join the two domains'
+features along the batch for every shared part, and all codes for a decoder, or its statistics fit neither domain.
+
+Every part draws its own initial weights as published; `blocks.initialise` would undo that.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from translate.networks.blocks import BatchNorm2d, named
+
+SIZE = 32
+
+
+class DigitEncoder(nn.Module):
+    """A domain's own first layer: images (batch, channels, 32, 32) to features (batch, filters, 16, 16).
+
+    With the images go two planes, each pixel's row and column in [-1, 1). ValueError for another size.
+    """
+
+    coordinates: Tensor
+
+    def __init__(self, channels: int, filters: int = 96) -> None:
+        super().__init__()
+        places = (torch.arange(SIZE) - SIZE / 2) / (SIZE / 2)
+        planes = torch.stack(torch.meshgrid(places, places, indexing="ij"))
+        self.register_buffer("coordinates", planes[None], persistent=False)
+        self.layer = _normalised(nn.Conv2d(channels + 2, filters, 5, stride=2, padding=2, bias=False))
+        _draw_normal(self)
+
+    def forward(self, images: Tensor) -> Tensor:
+        _check_size(images)
+        planes = self.coordinates.to(images.dtype).expand(len(images), -1, -1, -1)
+        return self.layer(torch.cat([images, planes], dim=1))
+
+
+class DigitCode(nn.Module):
+    """The shared rest of the encoders: features (batch, filters, 16, 16) to the code's mean and deviation.
+
+    Each is (batch, 8 * filters, 1, 1); the deviation is positive, by softplus.
+    """
+
+    def __init__(self, filters: int = 96) -> None:
+        super().__init__()
+        self.channels = 8 * filters
+        self.layers = nn.Sequential(
+            _normalised(nn.Conv2d(filters, 2 * filters, 5, stride=2, padding=2, bias=False)),
+            _normalised(nn.Conv2d(2 * filters, 4 * filters, 8, bias=False)),
+            _normalised(nn.Conv2d(4 * filters, 8 * filters, 1, bias=False)),
+        )
+        self.mean = nn.Conv2d(8 * filters, 8 * filters, 1)
+        self.deviation = nn.Conv2d(8 * filters, 8 * filters, 1)
+        _draw_normal(self)
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        features = self.layers(features)
+        return self.mean(features), F.softplus(self.deviation(features))
+
+
+class DigitCodeDecoder(nn.Module):
+    """The shared start of the decoders: codes (batch, 8 * filters, 1, 1) to features (batch, 2 * filters, 16, 16)."""
+
+    def __init__(self, filters: int = 96) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            _normalised(nn.ConvTranspose2d(8 * filters, 8 * filters, 4, stride=2, bias=False)),
+            _normalised(nn.ConvTranspose2d(8 * filters, 4 * filters, 4, stride=2, padding=1, bias=False)),
+            _normalised(nn.ConvTranspose2d(4 * filters, 2 * filters, 4, stride=2, padding=1, bias=False)),
+        )
+        _draw_normal(self)
+
+    def forward(self, codes: Tensor) -> Tensor:
+        return self.layers(codes)
+
+
+class DigitDecoder(nn.Module):
+    """A domain's own last layers: features (batch, 2 * filters, 16, 16) to images (batch, channels, 32, 32)."""
+
+    def __init__(self, channels: int, filters: int = 96) -> None:
+        super().__init__()
+        self.layer = _normalised(nn.ConvTranspose2d(2 * filters, filters, 4, stride=2, padding=1, bias=False))
+        self.head = nn.Conv2d(filters, channels, 1)
+        _draw_normal(self)
+
+    def forward(self, features: Tensor) -> Tensor:
+        return torch.tanh(self.head(self.layer(features)))
+
+
+class DigitFront(nn.Module):
+    """A domain's own first layer of the discriminator: images (batch, channels, 32, 32) to (batch, filters, 16, 16)."""
+
+    def __init__(self, channels: int, filters: int = 64) -> None:
+        super().__init__()
+        self.layer = _pooled(channels, filters)
+        _draw_xavier(self)
+
+    def forward(self, images: Tensor) -> Tensor:
+        _check_size(images)
+        return self.layer(images)
+
+
+class DigitTrunk(nn.Module):
+    """The shared rest of discriminator and classifier: features of a front to scores and digits.
+
+    `forward` gives the logits (batch, 1) of being real and those of the classes (batch, `classes`), both behind the
+    published dropout of 0.1, 0.3, 0.5, 0.5; `features` what the heads see, without dropout, (batch, 32 * filters),
+    which feature matching compares. The released score is a softmax over two logits: our one is their difference.
+    """
+
+    def __init__(self, filters: int = 64, classes: int = 10) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(
+            _pooled(filters * width, 2 * filters * width)
+            for width in (1, 2, 4)  # 16 pixels to 8, 4 and 2
+        )
+        self.dropouts = nn.ModuleList(nn.Dropout(share) for share in (0.1, 0.3, 0.5, 0.5))
+        self.score_head = nn.Conv2d(8 * filters, 1, 2)
+        self.class_head = nn.Conv2d(8 * filters, classes, 2)
+        _draw_xavier(self)
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        features = self.dropouts[0](features)
+        for layer, dropout in zip(self.layers, list(self.dropouts)[1:], strict=True):
+            features = dropout(layer(features))
+        return self.score_head(features).flatten(1), self.class_head(features).flatten(1)
+
+    def features(self, features: Tensor) -> Tensor:
+        for layer in self.layers:
+            features = layer(features)
+        return features.flatten(1)
+
+
+class _Bias2d(nn.Module):
+    """x plus a bias per channel."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.bias = nn.Parameter(torch.empty(channels, 1, 1))
+
+    def forward(self, features: Tensor) -> Tensor:
+        return features + self.bias
+
+
+def _normalised(conv: nn.Conv2d | nn.ConvTranspose2d) -> nn.Sequential:
+    """Batch norm that shifts but does not scale. The released convolution has a bias too, which batch norm removes."""
+    channels = conv.out_channels
+    norm, bias = BatchNorm2d(channels, affine=False), _Bias2d(channels)
+    return named(conv=conv, norm=norm, bias=bias, activation=nn.LeakyReLU(0.01))
+
+
+def _pooled(channels_in: int, channels_out: int) -> nn.Sequential:
+    conv = nn.Conv2d(channels_in, channels_out, 5, padding=2)
+    return named(conv=conv, activation=nn.ReLU(), pool=nn.MaxPool2d(2))
+
+
+@torch.no_grad()
+def _draw_normal(network: nn.Module) -> None:
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.normal_(module.weight, 0.0, 0.02)
+        if isinstance(module, _Bias2d | nn.Conv2d) and module.bias is not None:
+            nn.init.normal_(module.bias, 0.0, 0.002)
+
+
+@torch.no_grad()
+def _draw_xavier(network: nn.Module) -> None:
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d) and module.bias is not None:
+            nn.init.xavier_uniform_(module.weight, gain=math.sqrt(2))
+            nn.init.constant_(module.bias, 0.1)
+
+
+def _check_size(images: Tensor) -> None:
+    if images.shape[2:] != (SIZE, SIZE):
+        height, width = images.shape[2:]
+        raise ValueError(f"the digit networks take images of {SIZE}x{SIZE}, not {height}x{width}: set data.size to 32")

@@ -1,0 +1,101 @@
+"""The distance between images as a trained classifier sees them (UNIT's and MUNIT's VGG loss)."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from translate.networks.blocks import InstanceNorm2d, named
+
+# What torchvision's classifiers were trained on: RGB in [0, 1], less this mean, over this deviation.
+_MEAN = (0.485, 0.456, 0.406)
+_DEVIATION = (0.229, 0.224, 0.225)
+
+
+class PerceptualDistance:
+    """Mean squared difference of instance-normalised features, of images (batch, 1 or 3, height, width) in [-1, 1].
+
+    Instance norm takes away each map's mean and contrast, and with them much of the domain (Huang et al. 2018,
+    domain-invariant perceptual loss). `weights` is the state dict of one of torchvision's classifiers, recognised by
+    its keys: VGG-16, read at relu5_3 without the fourth pooling, as the released code does; or ResNet-18 with a head
+    for any classes or none, read after its third stage.
+
+    The network is no part of a model: it is read at the first call, frozen, and follows the images' device.
+    FileNotFoundError for a path without a file; ValueError, at the first call, for a file that holds something else,
+    and for images so small that a feature map is one pixel, which instance norm makes 0.
+    """
+
+    def __init__(self, weights: Path | str) -> None:
+        self.weights = Path(weights)
+        if not self.weights.is_file():
+            raise FileNotFoundError(
+                f"no weights at {self.weights}: give a state dict of torchvision's VGG-16 or ResNet-18 "
+                "as torch.save writes it"
+            )
+        self._network: nn.Sequential | None = None
+
+    def __call__(self, images: Tensor, targets: Tensor) -> Tensor:
+        difference = self.features(images) - self.features(targets)
+        return difference.float().square().mean()
+
+    def features(self, images: Tensor) -> Tensor:
+        """Normalised features: (batch, 512, height / 8, ...) of VGG-16, (batch, 256, height / 16, ...) of ResNet-18."""
+        if self._network is None:
+            self._network = _read_classifier(self.weights)
+        features = self._network.to(images.device)(_standardised(images))
+        if features.shape[2] * features.shape[3] == 1:
+            height, width = images.shape[2:]
+            raise ValueError(f"images of {height}x{width} are too small for {self.weights}: one pixel of features")
+        return features
+
+
+def _standardised(images: Tensor) -> Tensor:
+    mean = images.new_tensor(_MEAN)[:, None, None]
+    deviation = images.new_tensor(_DEVIATION)[:, None, None]
+    return ((images + 1) / 2 - mean) / deviation
+
+
+def _read_classifier(path: Path) -> nn.Sequential:
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # zip, pickle and end-of-file errors, by the file's kind of damage
+        raise ValueError(f"{path} is not a file of weights that torch.load can read: {error}") from error
+    if not isinstance(state, Mapping):
+        raise ValueError(f"{path}: expected a state dict (names to tensors), found {type(state).__name__}")
+
+    if "features.0.weight" in state:
+        network, channels = _vgg16(), 512
+    elif "layer1.0.conv1.weight" in state:
+        network, channels = _resnet18(), 256
+    else:
+        found = ", ".join(map(str, list(state)[:4])) or "none"
+        raise ValueError(f"{path}: expected a state dict of torchvision's VGG-16 or ResNet-18, found keys {found}, ...")
+
+    expected = network.state_dict()
+    try:
+        network.load_state_dict({key: value for key, value in state.items() if key in expected})
+    except RuntimeError as error:
+        raise ValueError(f"{path}: the weights do not fit torchvision's network: {error}") from error
+    network.append(InstanceNorm2d(channels))
+    return network.eval().requires_grad_(False)
+
+
+def _vgg16() -> nn.Sequential:
+    from torchvision.models import vgg16  # type: ignore[import-untyped]
+
+    layers = vgg16(weights=None).features.named_children()
+    # Up to the last ReLU, without the fourth pooling at place 23.
+    kept = OrderedDict((name, layer) for name, layer in layers if int(name) < 30 and name != "23")
+    return named(features=nn.Sequential(kept))
+
+
+def _resnet18() -> nn.Sequential:
+    from torchvision.models import resnet18  # type: ignore[import-untyped]
+
+    names = ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3")
+    network = resnet18(weights=None)
+    return named(**{name: network.get_submodule(name) for name in names})

@@ -1,0 +1,66 @@
+"""StackGAN's second generator, and the code that both stages draw for a label (Zhang et al. 2017)."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from translate.networks import blocks
+from translate.networks.blocks import named
+from translate.networks.dcgan import beside
+from translate.networks.resnet import ResidualBlock, stage
+
+
+class ConditioningAugmentation(nn.Module):
+    """Labels (batch, labels) to mean and log variance, each (batch, width), of the code that stands for them."""
+
+    def __init__(self, labels: int, width: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(labels, 2 * width)
+
+    def forward(self, labels: Tensor) -> tuple[Tensor, Tensor]:
+        mean, log_variance = self.linear(labels).chunk(2, 1)
+        return mean, log_variance
+
+
+class StageTwoGenerator(nn.Module):
+    """Small images (batch, channels, small, small) and codes (batch, code) to images (batch, channels, size, size).
+
+    A 3x3 convolution to f filters, two 4x4 ones of stride 2 to 2f and 4f; the code as planes beside these features,
+    joined by a 3x3 convolution; `blocks` residual blocks; nearest upsampling with 3x3 convolutions, each to half the
+    filters; tanh (figure 2). Batch norm throughout. `size` is `small` times a power of 2; ValueError else.
+    """
+
+    def __init__(
+        self, channels: int, code: int, small: int, size: int, filters: int = 64, residual_blocks: int = 4
+    ) -> None:
+        super().__init__()
+        doublings = 2 + round(math.log2(size / small))
+        if small % 4 or small // 4 * 2**doublings != size or size <= small:
+            raise ValueError(f"{size} pixels are not 2, 4, 8, ... times {small}, itself a multiple of 4")
+        inner = 4 * filters
+        self.down = nn.Sequential(
+            named(conv=nn.Conv2d(channels, filters, 3, padding=1), relu=nn.ReLU()),
+            stage(nn.Conv2d(filters, 2 * filters, 4, 2, 1, bias=False), 2 * filters, "batch"),
+            stage(nn.Conv2d(2 * filters, inner, 4, 2, 1, bias=False), inner, "batch"),
+        )
+        self.join = stage(nn.Conv2d(inner + code, inner, 3, padding=1, bias=False), inner, "batch")
+        self.body = nn.Sequential(*(ResidualBlock(inner, "batch", padding="zeros") for _ in range(residual_blocks)))
+        widths = [max(inner // 2**level, 8) for level in range(doublings + 1)]
+        self.up = nn.Sequential(
+            *(
+                stage(
+                    blocks.upsampling_conv("resize", widths[level], widths[level + 1], False),
+                    widths[level + 1],
+                    "batch",
+                )
+                for level in range(doublings)
+            )
+        )
+        self.head = nn.Conv2d(widths[-1], channels, 3, padding=1)
+
+    def forward(self, images: Tensor, code: Tensor) -> Tensor:
+        joined = self.join(beside(self.down(images), code))
+        return torch.tanh(self.head(self.up(self.body(joined))))

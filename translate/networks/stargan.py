@@ -1,0 +1,104 @@
+"""StarGAN's networks: one generator for all labels, a discriminator that also reads the labels (Choi et al. 2018)."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from translate.networks.blocks import named, upsampling_conv
+from translate.networks.resnet import ResidualBlock, changed, conv7, stage
+
+
+class StarGANGenerator(nn.Module):
+    """Images (batch, channels, height, width) and labels (batch, labels) to images of that shape in [-1, 1].
+
+    Each label is a plane beside the image's channels. A 7x7 convolution to f filters, `downsamplings` 4x4 ones of
+    stride 2 to twice as many, `blocks` residual blocks, as many 4x4 transposed ones back, a 7x7 one, tanh (paper,
+    appendix 7.2); no biases, affine instance norm by the image's own statistics, in training and after. Zero padding
+    as released: a plane reflected at its edges stays constant, and instance norm takes constants away, so the labels
+    would be gone after the first layer. Height and width are multiples of `stride`.
+    `residual`: as for ResnetGenerator, what is learnt is the change to the input; not published.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        labels: int,
+        filters: int = 64,
+        blocks: int = 6,
+        downsamplings: int = 2,
+        residual: bool = False,
+    ) -> None:
+        super().__init__()
+        self.labels, self.residual = labels, residual
+        self.stride = 2**downsamplings
+        widths = [filters * 2**level for level in range(downsamplings + 1)]
+        levels = list(pairwise(widths))
+        inner = widths[-1]
+        self.stem = stage(conv7(channels + labels, filters, bias=False, padding="zeros"), filters, "affine_instance")
+        self.down = nn.Sequential(*(_down(narrow, wide) for narrow, wide in levels))
+        self.body = nn.Sequential(
+            *(ResidualBlock(inner, "affine_instance", padding="zeros", bias=False) for _ in range(blocks))
+        )
+        self.up = nn.Sequential(*(_up(wide, narrow) for narrow, wide in reversed(levels)))
+        self.head = conv7(filters, channels, bias=False, padding="zeros")
+
+    def forward(self, images: Tensor, labels: Tensor) -> Tensor:
+        if labels.shape != (len(images), self.labels):
+            raise ValueError(f"labels are {tuple(labels.shape)}, expected {(len(images), self.labels)}")
+        planes = labels.to(images.dtype)[:, :, None, None].expand(-1, -1, *images.shape[2:])
+        labelled = torch.cat([images, planes], dim=1)
+        painted = self.head(self.up(self.body(self.down(self.stem(labelled)))))
+        return changed(images, painted) if self.residual else torch.tanh(painted)
+
+
+class StarGANDiscriminator(nn.Module):
+    """Images (batch, channels, size, size) to scores of patches and to the logits of the labels.
+
+    Scores are (batch, 1, size / 2 ** layers, ...), label logits (batch, labels). `layers` 4x4 convolutions of stride
+    2 to f, 2f, 4f, ... filters with LeakyReLU 0.01 and no normalisation, which a gradient penalty forbids; a 3x3
+    one scores each place, one as large as the last map reads the labels (paper, appendix 7.2).
+    ValueError for a size that cannot be halved `layers` times, and for images of another size.
+    """
+
+    def __init__(self, channels: int, labels: int, size: int, filters: int = 64, layers: int = 6) -> None:
+        super().__init__()
+        if layers < 1:
+            raise ValueError(f"a StarGAN discriminator needs at least 1 strided layer, not {layers}")
+        if size < 1 or size % 2**layers:
+            raise ValueError(
+                f"{layers} strided layers need a size that is a multiple of {2**layers}, not {size}: use fewer layers"
+            )
+        self.size = size
+        widths = [channels, *(filters * 2**level for level in range(layers))]
+        self.layers = nn.Sequential(
+            *(
+                named(conv=nn.Conv2d(narrow, wide, 4, stride=2, padding=1), activation=nn.LeakyReLU(0.01))
+                for narrow, wide in pairwise(widths)
+            )
+        )
+        self.score_head = nn.Conv2d(widths[-1], 1, 3, padding=1, bias=False)
+        self.class_head = nn.Conv2d(widths[-1], labels, size // 2**layers, bias=False)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        if images.shape[2:] != (self.size, self.size):
+            height, width = images.shape[2:]
+            raise ValueError(f"the discriminator takes images of {self.size}x{self.size}, not {height}x{width}")
+        features = self.layers(images)
+        return self.score_head(features), self.class_head(features).flatten(1)
+
+    def score(self, images: Tensor) -> Tensor:
+        """The scores alone, for images of any size that is a multiple of 2 ** layers."""
+        return self.score_head(self.layers(images))
+
+
+def _down(channels_in: int, channels_out: int) -> nn.Sequential:
+    conv = nn.Conv2d(channels_in, channels_out, 4, stride=2, padding=1, bias=False)
+    return stage(conv, channels_out, "affine_instance")
+
+
+def _up(channels_in: int, channels_out: int) -> nn.Sequential:
+    conv = upsampling_conv("transposed", channels_in, channels_out, bias=False, kernel=4)
+    return stage(conv, channels_out, "affine_instance")
