@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -48,7 +49,9 @@ def tiny_recipe(tmp_path):
 
     def write(model: str) -> str:
         path = tmp_path / f"tiny-{model}.yaml"
-        path.write_text(yaml.safe_dump({"model": tiny.TINY[model], "data": TINY_DATA, "training": TINY_TRAINING}))
+        recipe = {"model": tiny.TINY[model], "data": TINY_DATA, "training": TINY_TRAINING}
+        # Through JSON: settings that stand twice would be written as an alias, which recipes may not have.
+        path.write_text(yaml.safe_dump(json.loads(json.dumps(recipe))))
         return str(path)
 
     return write

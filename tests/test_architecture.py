@@ -39,7 +39,7 @@ MAY_IMPORT = {
     "resume": {"trainer", "errors"},
     "validation": {"model", "engine", "metrics", "data"},
     "converting": {"model", "engine", "data", "errors"},
-    "evaluation": {"model", "models", "engine", "metrics", "data", "errors", "progress", "settings", "trainer", "optim"},
+    "evaluation": {*GROUND, "data", "engine", "metrics", "model", "models", "optim", "progress", "trainer"},
     "recipe": {"models", "data", "engine", "optim", *GROUND, "yaml_reader"},
     "training": {
         "trainer",
@@ -58,7 +58,7 @@ MAY_IMPORT = {
     "image_sets": {"data", "engine", "errors", "model", "models", "recipe", "sample_validation", "validation"},
     "run_folder": {"checkpoint", "errors", "recipe", "validation"},
 }
-ROOTS = {"run", "quickstart", "cli", "__init__", "__main__"}
+ROOTS = {"run", "evaluate", "quickstart", "cli", "__init__", "__main__"}
 
 
 def _part(path):

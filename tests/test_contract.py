@@ -117,6 +117,7 @@ PLAIN = {"normalisation": "instance"}
 WITHOUT_DICE = {
     "pix2pix": {"generator": {**PLAIN, "dropout": 0}, "discriminator": {"normalisation": "none"}},
     "cyclegan": {"pool": 0, "generator": PLAIN, "discriminator": {"normalisation": "none"}},
+    "direct": {"pool": 0, "generator": PLAIN, "discriminator": {"normalisation": "none"}},
     "unit": {"variational": False},
 }
 

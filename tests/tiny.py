@@ -43,6 +43,12 @@ TINY: dict[str, dict] = {
         "generator": {"kind": "resnet", "filters": 4, "blocks": 1},
         "discriminator": {"filters": 4, "layers": 1},
     },
+    "direct": {
+        "name": "direct",
+        "pool": 3,
+        "generator": {"kind": "resnet", "filters": 4, "blocks": 1},
+        "discriminator": {"filters": 4, "layers": 1},
+    },
     "stargan": {
         "name": "stargan",
         "adversarial": {"objective": "wasserstein", "gradient_penalty": 10, "discriminator_turns": 2},

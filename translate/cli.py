@@ -222,6 +222,35 @@ def sample(
 
 
 @main.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--checkpoint", default="latest", show_default=True, metavar="latest|best|STEP")
+@click.option(
+    "--weights-dir", metavar="DIR", help="Where Inception's weights lie, for FID as published; never fetched."
+)
+@click.option("--json", "json_file", type=click.Path(path_type=Path), help="File for the scores; default in the run.")
+@DEVICE
+@QUIET
+def evaluate(
+    run: Path, checkpoint: str, weights_dir: str | None, json_file: Path | None, device: str, quiet: bool
+) -> None:
+    """Score a run on the test images of its data set: a table, and the same as JSON.
+
+    \b
+    translate evaluate runs/stargan-celeba
+    """
+    from translate.evaluate import evaluate as evaluate_run
+    from translate.evaluate import write_scores
+    from translate.evaluation.table import as_text
+    from translate.run import say
+
+    scores = evaluate_run(
+        run, checkpoint, device=device, weights_dir=weights_dir, tell=(lambda line: None) if quiet else say, quiet=quiet
+    )
+    click.echo(as_text(scores))
+    click.echo(f"written to {write_scores(scores, run, checkpoint, json_file)}", err=True)
+
+
+@main.command()
 @click.argument("name", required=False)
 def recipes(name: str | None) -> None:
     """List the recipes, or print one resolved."""
@@ -253,14 +282,17 @@ class DataCommands(click.Group):
 @click.pass_context
 def data(context: click.Context) -> None:
     """List the named data sets and where each is looked for; check a folder; fetch a set."""
-    from translate.data.catalog import cards, places
+    from translate.data.catalog import cards, places, whereabouts
+    from translate.data.points import POINT_SETS
 
     if context.invoked_subcommand is not None:
         return
     for name, card in cards().items():
-        found = next((place for place in places(name) if place.is_dir()), None)
-        click.echo(f"{name:24} {card.layout:10} {'found in ' + str(found) if found else 'not here'}")
-    click.echo(f"{'shapes':24} {'both':10} rendered on first use")
+        found = " and ".join(map(str, whereabouts(card)))
+        click.echo(f"{name:24} {card.layout:10} {'found in ' + found if found else 'not here'}")
+    click.echo(f"{'shapes':24} {'any':10} rendered on first use")
+    for name in POINT_SETS:
+        click.echo(f"{name:24} {'points':10} drawn as they are needed")
     click.echo("looked for, in this order:")
     for place in places("NAME"):
         click.echo(f"  {place}")

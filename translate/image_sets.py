@@ -13,7 +13,14 @@ from torch import Tensor
 from translate.data.batch import Batch, Labelled, Paired, Plain, SourceLabelled, Unpaired
 from translate.data.catalog import locate, user_data
 from translate.data.folders import Folder, Split, open_folder
-from translate.data.labelled import LabelledFolder, buckets, join, open_labelled, open_source_labelled, unlabelled
+from translate.data.labelled import (
+    LabelledFolder,
+    buckets,
+    open_jointly,
+    open_labelled,
+    open_source_labelled,
+    unlabelled,
+)
 from translate.data.labels import LabelGroup
 from translate.data.loader import Loader, evaluation_batches
 from translate.data.points import POINT_SETS, PointLoader, PointSet
@@ -152,6 +159,10 @@ class LabelledImages(ImageSet):
         batches = self._whole([[test.sources[row] for row in rows]], Labelled, count, [test.labels[rows]])
         return class_directions(self.domains, batches, engine)
 
+    def with_labels(self) -> LabelledFolder:
+        """The same set with its labels, to measure what was drawn by a model that was not told of them."""
+        return self.folder if self.folder.groups else open_labelled(self.folder.root)
+
 
 class LabelledSource(ImageSet):
     """Two sets of the same classes, of which only the first's labels are trained on."""
@@ -186,7 +197,8 @@ class Points(ImageSet):
         return PointLoader(self.points, batch_size, seed)
 
     def first(self, count: int, part: Part = "test") -> Iterator[Batch]:
-        yield Plain(self.points.draw(count, np.random.default_rng(0)))
+        # A handful of dots would show no density.
+        yield Plain(self.points.draw(max(count, 2000), np.random.default_rng(0)))
 
     def validations(self, model: Model, count: int, engine: Engine) -> Sequence[Validation]:
         return [ModeCoverage(self.points)]
@@ -229,19 +241,19 @@ def _two_domains(data: DataSettings, batch_type: type[Batch], tell: Say) -> Fold
 
 
 def _labelled(data: DataSettings, batch_type: type[Batch], tell: Say) -> LabelledFolder:
-    names = [str(data.set), *data.also]
+    """`data.domains` chooses among the classes or attributes of all sets together."""
+    roots = [_labelled_root(data, name, tell) for name in (str(data.set), *data.also)]
     if batch_type is Plain:
-        return unlabelled(_rendered(data, "labelled", tell) if names[0] == "shapes" else locate(names[0])[0])
-    return (
-        _one_labelled(data, names[0], tell) if len(names) == 1 else join([_one_labelled(data, n, tell) for n in names])
-    )
+        return unlabelled(roots[0])
+    if len(roots) > 1:
+        return open_jointly(roots, domains=data.domains)
+    card = None if data.set == "shapes" else locate(str(data.set))[1]
+    domains = data.domains or (card.domains if card else None)
+    return open_labelled(roots[0], domains=domains, exclusive=card.alternatives or None if card else None)
 
 
-def _one_labelled(data: DataSettings, name: str, tell: Say) -> LabelledFolder:
-    """`data.domains` chooses among the classes or attributes of a set that is trained on alone."""
-    root, card = (_rendered(data, "labelled", tell), None) if name == "shapes" else locate(name)
-    domains = None if data.also else data.domains or (card.domains if card else None)
-    return open_labelled(root, domains=domains, exclusive=card.alternatives or None if card else None)
+def _labelled_root(data: DataSettings, name: str, tell: Say) -> Path:
+    return _rendered(data, "labelled", tell) if name == "shapes" else locate(name)[0]
 
 
 def _told(folder: Any, tell: Say) -> Any:

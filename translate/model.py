@@ -137,6 +137,14 @@ class Translator(Model):
         return ()
 
 
+class Relabeller(Translator):
+    """A translator that is told by label vectors where to go."""
+
+    @abstractmethod
+    def relabel(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Images as `convert` takes them, and what they are to become (batch, domains): 1 yes, 0 no, -1 not asked."""
+
+
 class Sampler(Model):
     """A model that draws images from noise."""
 

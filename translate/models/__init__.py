@@ -3,6 +3,7 @@
 from translate.model import Model
 from translate.models.cgan import CGAN
 from translate.models.cyclegan import CycleGAN
+from translate.models.direct import Direct
 from translate.models.gan import GAN
 from translate.models.pix2pix import Pix2Pix
 from translate.models.stackgan import StackGAN
@@ -14,6 +15,7 @@ from translate.models.vae import VAE
 MODELS: dict[str, type[Model]] = {
     "pix2pix": Pix2Pix,
     "cyclegan": CycleGAN,
+    "direct": Direct,
     "stargan": StarGAN,
     "unit": UNIT,
     "unit-digits": UNITDigits,

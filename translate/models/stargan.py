@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from translate.data.batch import Labelled
 from translate.errors import ConfigurationError
-from translate.model import ImageSpec, Losses, Painted, Translator, Turn, l1
+from translate.model import ImageSpec, Losses, Painted, Relabeller, Turn, l1
 from translate.models.adversary import AdversarialSettings, Adversary
 from translate.models.labels import Labels
 from translate.networks.stargan import StarGANDiscriminator, StarGANGenerator
@@ -48,7 +48,7 @@ class StarGANConfig(Settings):
     discriminator: StarGANDiscriminatorSettings = StarGANDiscriminatorSettings()
 
 
-class StarGAN(Translator):
+class StarGAN(Relabeller):
     """G(x, c) paints image x in the domains that the label vector c says; D scores an image and reads its labels.
 
     L_D = -L_adv + lambda_cls L_cls(real), L_G = L_adv + lambda_cls L_cls(fake) + lambda_rec L_rec   (eq. 5 and 6)
@@ -129,13 +129,18 @@ class StarGAN(Translator):
         fitting = images if images.shape[2:] == side else F.interpolate(images, side, mode="bilinear", antialias=True)
         return self.labels.decide(self.discriminator(fitting)[1])
 
+    def relabel(self, images: Tensor, labels: Tensor) -> Tensor:
+        with self.in_mode("eval"):
+            return self._generate(images, labels)
+
     def convert(self, images: Tensor, to: int) -> Tensor:
         return self.edit(images, {to: True})
 
     def edit(self, images: Tensor, changes: Mapping[int, bool]) -> Tensor:
         """Attributes that are not named stay as the discriminator reads them off each image."""
         with self.in_mode("eval"):
-            return self._generate(images, self.labels.change(self.read(images), changes))
+            labels = self.labels.change(self.read(images), changes)
+        return self.relabel(images, labels)
 
     def targets(self) -> list[int]:
         return list(range(len(self.domains)))
@@ -150,8 +155,6 @@ class StarGAN(Translator):
 
     def show(self, batch: Labelled) -> dict[str, Tensor]:
         """Each image in every class, or with each attribute flipped."""
-        with self.in_mode("eval"):
-            flipped = {name: self.labels.flip(batch.labels, number) for number, name in enumerate(self.domains)}
-            return {"input": batch.images} | {
-                name: self._generate(batch.images, labels) for name, labels in flipped.items()
-            }
+        flipped = {name: self.labels.flip(batch.labels, number) for number, name in enumerate(self.domains)}
+        translated = {name: self.relabel(batch.images, labels) for name, labels in flipped.items()}
+        return {"input": batch.images} | translated

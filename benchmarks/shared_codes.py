@@ -1,0 +1,112 @@
+"""What makes two auto-encoders share one code: each tie of UNIT alone, on `shapes`, where image pairs are known.
+
+    python benchmarks/shared_codes.py [--steps 1000] [--size 32] [--out FOLDER]
+
+Prints a Markdown table and writes it with the settings as JSON. For test scenes drawn in both styles:
+`code gap`: mean |E_a(x) - E_b(x')| of the same scene in both styles, over different scenes (0: one code, 1: two);
+`domain read`: share of held-out codes whose style a linear probe on the code's channel means tells (50 %: hidden);
+L1 of the translations to the truth, 0-1 scale, beside the untouched input and the best colour map.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from translate.engine import choose_engine
+from translate.image_sets import open_data
+from translate.models.unit import UNIT
+from translate.recipe import load_recipe
+from translate.run import load_model, train
+from translate.validation import Direction
+
+NONE = ["model.autoencoder.share=0", "model.cycle=none", "model.kl=0", "model.variational=false"]
+VARIANTS: dict[str, list[str]] = {
+    "nothing": NONE,
+    "shared layers": [*NONE, "model.autoencoder.share=2"],
+    "code adversary": [*NONE, "model.code_adversary=1"],
+    "cycle: image": [*NONE, "model.cycle=image"],
+    "cycle: code": [*NONE, "model.cycle=code", "model.code_cycle_weight=10"],
+    "cycle: both": [*NONE, "model.cycle=both", "model.code_cycle_weight=10"],
+    "semantic": [*NONE, "model.semantic=10"],
+    "noise and KL": [*NONE, "model.variational=true", "model.kl=0.01"],
+    "UNIT 2018 (noise, KL, cycle: image)": ["model.autoencoder.share=0"],
+    "UNIT (the same and a shared layer)": [],
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--steps", type=int, default=1000)
+    parser.add_argument("--size", type=int, default=32)
+    parser.add_argument("--out", type=Path, help="where the runs stay; default a folder that is removed")
+    parser.add_argument("--json", type=Path, help="file for the rows")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        rows = {name: examine(name, ties, options, options.out or Path(temporary)) for name, ties in VARIANTS.items()}
+    columns = list(next(iter(rows.values())))
+    print("| tie | " + " | ".join(columns) + " |\n|---" * 1 + "|---:" * len(columns) + "|")
+    for name, row in rows.items():
+        print(f"| {name} | " + " | ".join(f"{value:.4g}" for value in row.values()) + " |")
+    if options.json:
+        options.json.write_text(
+            json.dumps({"settings": vars(options) | {"ties": VARIANTS}, "rows": rows}, indent=1, default=str)
+        )
+
+
+def examine(name: str, ties: list[str], options: argparse.Namespace, out: Path) -> dict[str, float]:
+    """Trains with these ties alone, and measures."""
+    size = [f"training.steps={options.steps}", f"data.size={options.size}", f"data.load_size={options.size}"]
+    rare = [f"training.{what}_every={options.steps}" for what in ("sample", "validate", "checkpoint")]
+    folder = out / name.replace(" ", "-").replace(":", "").replace(",", "")
+    start = time.perf_counter()
+    run = train("unit-shapes", out=folder, overrides=[*size, *rare, *ties], tracking="disabled", quiet=True)
+    minutes = (time.perf_counter() - start) / 60
+    model = load_model(run).model.eval()
+    assert isinstance(model, UNIT)
+    engine = choose_engine("cpu", "float32")
+    images = open_data(load_recipe("unit-shapes", [*size, *ties]).data, UNIT.batch_type, lambda line: None)
+    to_b, to_a = images.validations(model, 64, engine)
+    assert isinstance(to_b, Direction) and isinstance(to_a, Direction)
+    with torch.no_grad():
+        codes_a, codes_b = model.encode(to_b.inputs, 0), model.encode(to_a.inputs, 1)
+    return {
+        "code gap": gap(codes_a, codes_b),
+        "domain read, %": 100 * probe(codes_a.mean((2, 3)), codes_b.mean((2, 3))),
+        "L1 a to b": to_b.measure(model, engine)["l1"],
+        "L1 b to a": to_a.measure(model, engine)["l1"],
+        "untouched": to_b.baselines()["untouched input"]["l1"],
+        "colour map": to_b.baselines()["best colour map"]["l1"],
+        "minutes": minutes,
+    }
+
+
+def gap(codes_a: Tensor, codes_b: Tensor) -> float:
+    """Distance of the codes of one scene in both styles, over that of codes of different scenes."""
+    same = (codes_a - codes_b).abs().mean()
+    different = (codes_a - codes_b.roll(1, 0)).abs().mean()
+    return float(same / different)
+
+
+def probe(a: Tensor, b: Tensor) -> float:
+    """Least squares on the first half of the scenes, counted on the second."""
+    half = len(a) // 2
+    learnt, asked = torch.cat([a[:half], b[:half]]), torch.cat([a[half:], b[half:]])
+    mean, deviation = learnt.mean(0), learnt.std(0) + 1e-6
+    ones = torch.ones(len(learnt), 1)
+    wanted = torch.cat([-torch.ones(half, 1), torch.ones(half, 1)])
+    inputs = torch.cat([(learnt - mean) / deviation, ones], 1)
+    weights = torch.linalg.solve(inputs.T @ inputs + 1e-1 * torch.eye(inputs.shape[1]), inputs.T @ wanted)
+    told = torch.cat([(asked - mean) / deviation, torch.ones(len(asked), 1)], 1) @ weights
+    wanted = torch.cat([-torch.ones(len(a) - half, 1), torch.ones(len(b) - half, 1)])
+    return float(((told > 0) == (wanted > 0)).float().mean())
+
+
+if __name__ == "__main__":
+    main()

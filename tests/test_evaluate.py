@@ -1,0 +1,113 @@
+"""`translate evaluate` on tiny runs of each kind: which tables there are, and what must stand in them."""
+
+import gzip
+import json
+import struct
+
+import numpy as np
+import pytest
+from tiny import labelled_folder, paired_folder, unpaired_folder
+
+from translate.errors import ConfigurationError
+from translate.evaluate import evaluate, write_scores
+from translate.evaluation.classifier import ClassifierSettings
+from translate.run import train
+
+RULER = ClassifierSettings(size=16, steps=3, batch_size=4)
+
+
+def _digits(root, count, seed):
+    """idx files as MNIST has them."""
+    dice = np.random.default_rng(seed)
+    for part, images in (("train", count), ("t10k", count // 2)):
+        pixels = dice.integers(0, 256, (images, 28, 28), dtype=np.uint8)
+        labels = (np.arange(images) % 10).astype(np.uint8)
+        root.mkdir(parents=True, exist_ok=True)
+        for name, header, array in (
+            (f"{part}-images-idx3-ubyte.gz", struct.pack(">IIII", 2051, images, 28, 28), pixels),
+            (f"{part}-labels-idx1-ubyte.gz", struct.pack(">II", 2049, images), labels),
+        ):
+            (root / name).write_bytes(gzip.compress(header + array.tobytes()))
+    return root
+
+
+def _evaluated(tiny_recipe, tmp_path, model, data, *overrides):
+    run = train(tiny_recipe(model), data, out=tmp_path / "run", overrides=overrides, quiet=True, tracking="disabled")
+    scores = evaluate(run, classifier=RULER, device="cpu", quiet=True)
+    return run, scores, {(score.table, score.name): score for score in scores}
+
+
+def test_labelled_runs_are_read_by_a_classifier(tiny_recipe, tmp_path):
+    run, scores, table = _evaluated(tiny_recipe, tmp_path, "stargan", labelled_folder(tmp_path / "data"))
+    for name in ("a", "b", "c", "all"):
+        error = table["classification error of translations", name]
+        # Six test images, two of each class: four are sent to each class; all are resampled by image.
+        assert error.images == (6 if name == "all" else 4)
+        assert 0 <= error.low <= error.value <= error.high <= 100
+        assert set(error.floor) == {"untranslated input"} and set(error.ceiling) == {"real images"}
+        assert "sha256" in error.protocol["classifier"] and error.protocol["split"] == "test"
+    assert any(score.table.startswith("KID") for score in scores)
+    (missing,) = {score.note for score in scores if score.table == "distances in Inception"}
+    assert missing.startswith("unavailable")
+    written = json.loads(write_scores(scores, run).read_text())
+    assert len(written) == len(scores) and (run / "evaluation-latest.json").is_file()
+
+
+def test_the_classifier_is_kept_and_used_again(tiny_recipe, tmp_path):
+    run, _, first = _evaluated(tiny_recipe, tmp_path, "stargan", labelled_folder(tmp_path / "data"))
+    told = []
+    again = evaluate(run, classifier=RULER, device="cpu", tell=told.append, quiet=True)
+    assert not any("training a classifier" in line for line in told)
+    key = ("classification error of translations", "all")
+    assert {(s.table, s.name): s for s in again}[key].value == first[key].value
+
+
+def test_unpaired_runs_are_held_to_the_wanted_domain_both_ways(tiny_recipe, tmp_path):
+    _, scores, table = _evaluated(tiny_recipe, tmp_path, "cyclegan", unpaired_folder(tmp_path / "data"))
+    for name in ("to A", "to B"):
+        taken = table["translations that the classifier takes for the wanted domain", name]
+        assert taken.images == 2 and "inputs" in taken.floor and "real test images" in taken.ceiling
+    assert not any("truth" in score.table for score in scores)
+
+
+def test_paired_runs_are_held_to_the_truth(tiny_recipe, tmp_path):
+    _, _, table = _evaluated(tiny_recipe, tmp_path, "pix2pix", paired_folder(tmp_path / "data"))
+    error = table["L1 to the truth, 0-1 scale", "to B"]
+    assert set(error.floor) == {"untouched input", "best colour map"} and error.images == 2
+
+
+def test_shapes_are_held_to_the_truth_in_every_direction(tiny_recipe, tmp_path):
+    shapes = "data.shapes={styles: [flat, outlined, haloed], train: 4, test: 2}"
+    _, scores, _ = _evaluated(tiny_recipe, tmp_path, "stargan", "shapes", shapes, "data.size=32", "data.load_size=32")
+    assert sum(score.table.startswith("L1 to the truth") for score in scores) == 6
+
+
+def test_digits_are_counted_in_source_and_target(tiny_recipe, tmp_path):
+    _digits(tmp_path / "one", 20, 0), _digits(tmp_path / "two", 40, 1)
+    (tmp_path / "both").mkdir()
+    (tmp_path / "both" / "dataset.yaml").write_text("layout: unpaired\na: ../one\nb: ../two\n")
+    size = ("data.size=32", "data.load_size=32", "data.channels=1")
+    _, _, table = _evaluated(tiny_recipe, tmp_path, "unit-digits", tmp_path / "both", *size)
+    source, target = table["digits read right", "one (source)"], table["digits read right", "two (target)"]
+    assert (source.images, target.images) == (10, 20)
+    assert "classifier of the source alone" in target.floor
+
+
+@pytest.mark.parametrize("model", ["cgan", "gan"])
+def test_what_is_drawn_is_read_by_a_classifier(tiny_recipe, tmp_path, model, monkeypatch):
+    monkeypatch.setattr("translate.evaluate.DRAWN", 60)
+    _, _scores, table = _evaluated(tiny_recipe, tmp_path, model, labelled_folder(tmp_path / "data"))
+    if model == "cgan":
+        assert table["samples read as the class wanted", "all"].images == 60
+        assert table["samples read as the class wanted", "a"].images == 20
+    else:
+        assert sum(table["samples read as each class", name].value for name in "abc") == pytest.approx(100)
+
+
+def test_changed_classes_are_refused(tiny_recipe, tmp_path):
+    data = labelled_folder(tmp_path / "data")
+    run, _, _ = _evaluated(tiny_recipe, tmp_path, "stargan", data)
+    (data / "train" / "a").rename(data / "train" / "z")
+    (data / "test" / "a").rename(data / "test" / "z")
+    with pytest.raises(ConfigurationError, match="its domains are now b, c, z"):
+        evaluate(run, classifier=RULER, device="cpu", quiet=True)

@@ -1,0 +1,244 @@
+"""`translate evaluate`: a run's model on the test split of its own data set, every number with floor and ceiling."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from translate.data.batch import Batch, Labelled, Plain
+from translate.data.catalog import user_data
+from translate.data.labels import LabelGroup
+from translate.data.loader import evaluation_batches
+from translate.engine import Engine, choose_engine
+from translate.errors import ConfigurationError
+from translate.evaluation.classifier import ClassifierSettings
+from translate.evaluation.classifier_file import classifier_for
+from translate.evaluation.digits import evaluate_digits
+from translate.evaluation.drawn import evaluate_drawn
+from translate.evaluation.flips import gather_labelled
+from translate.evaluation.labelled import evaluate_labelled
+from translate.evaluation.samples import Spaces, gather
+from translate.evaluation.spaces import classifier_space, inception_space
+from translate.evaluation.table import Protocol, Score, dumped
+from translate.evaluation.teaching import Trained, train_on
+from translate.evaluation.truth import evaluate_truth
+from translate.evaluation.unpaired import evaluate_unpaired
+from translate.image_sets import ImageSet, LabelledImages, LabelledSource, Say, TwoDomains, open_data
+from translate.model import ImageSpec, Relabeller, Sampler, Translator
+from translate.models.unit_digits import UNITDigits
+from translate.progress import Progress
+from translate.run import Loaded, load_model, model_class
+from translate.validation import Direction
+
+BATCH = 32
+DRAWN = 2000
+"""Samples of a model that draws from noise."""
+
+
+def evaluate(
+    run: str | Path,
+    checkpoint: str = "latest",
+    *,
+    device: str = "auto",
+    weights_dir: str | Path | None = None,
+    classifier: ClassifierSettings | None = None,
+    tell: Say = lambda line: None,
+    quiet: bool = False,
+) -> list[Score]:
+    """Scores of a run's model on the test images of the set that it was trained on.
+
+    What is measured follows from the data: the truth where it is known; what a classifier of real images reads where
+    there are labels or two domains; change, diversity and distances for all. The classifier is trained once for a set
+    and kept beside fetched data. `weights_dir`: where Inception's weights lie, for FID as published.
+    Raises ConfigurationError where there is no run or its data set is gone.
+    """
+    loaded = load_model(run, checkpoint)
+    recipe = loaded.recipe
+    images = open_data(recipe.data, model_class(recipe).batch_type, tell)
+    if images.domains != loaded.images.domains:
+        raise ConfigurationError(
+            f"{recipe.data.set}: its domains are now {', '.join(images.domains)}; the run knows "
+            f"{', '.join(loaded.images.domains)}"
+        )
+    engine = choose_engine(device, recipe.training.precision)
+    engine.adopt(loaded.model)
+    loaded.model.eval()
+    examiner = _Examiner(loaded, engine, classifier or ClassifierSettings(), weights_dir, tell, quiet)
+    return examiner.scores(images)
+
+
+def write_scores(scores: list[Score], run: Path, checkpoint: str = "latest", file: Path | None = None) -> Path:
+    """The scores as JSON in `file`, or in RUN/evaluation-CHECKPOINT.json, whose earlier scores they replace."""
+    path = file or run / f"evaluation-{checkpoint}.json"
+    path.write_text(dumped(scores), encoding="utf-8")
+    return path
+
+
+class _Examiner:
+    """One model, one engine, one classifier's settings."""
+
+    def __init__(
+        self,
+        loaded: Loaded,
+        engine: Engine,
+        settings: ClassifierSettings,
+        weights_dir: str | Path | None,
+        tell: Say,
+        quiet: bool,
+    ) -> None:
+        self.loaded, self.engine, self.settings = loaded, engine, settings
+        self.weights_dir, self.tell, self.quiet = weights_dir, tell, quiet
+        self.data = loaded.recipe.data
+        self.protocol: Protocol = {"split": "test", "resize": f"Pillow bicubic to {self.data.size}, {self._resize}"}
+
+    def scores(self, images: ImageSet) -> list[Score]:
+        model = self.loaded.model
+        if isinstance(images, LabelledSource) and isinstance(model, UNITDigits):
+            return self._digits(model, images)
+        if isinstance(images, LabelledImages) and isinstance(model, Relabeller):
+            return self._labelled(model, images) + self._truth(model, images)
+        if isinstance(images, TwoDomains) and isinstance(model, Translator):
+            unpaired = self._unpaired(model, images) if images.folder.kind == "unpaired" else []
+            return unpaired + self._truth(model, images)
+        if isinstance(images, LabelledImages) and isinstance(model, Sampler):
+            return self._drawn(model, images)
+        raise ConfigurationError(f"a {self.loaded.recipe.name} on {self.data.set}: nothing is known to measure here")
+
+    @property
+    def _resize(self) -> str:
+        return "the middle square" if self.data.resize == "centre" else "stretched"
+
+    def _labelled(self, model: Relabeller, images: LabelledImages) -> list[Score]:
+        train, test = images.folder.splits["train"], _test(images.folder.splits)
+        trained = self._classifier(train.sources, train.labels, images.spec)
+        spaces = self._spaces(trained)
+        chosen = _spread(len(train.sources), 2000)
+        sample = self._batches([train.sources[row] for row in chosen], Labelled, train.labels[chosen])
+        with self._progress(len(test.sources)) as bar:
+            return evaluate_labelled(
+                model.relabel,
+                self._batches(test.sources, Labelled, test.labels),
+                images.spec,
+                trained,
+                self.engine,
+                spaces=spaces,
+                reference=gather_labelled(sample, self.engine, spaces),
+                protocol=self.protocol,
+                done=bar.advance,
+            )
+
+    def _unpaired(self, model: Translator, images: TwoDomains) -> list[Score]:
+        train, test = images.folder.splits["train"], _test(images.folder.splits)
+        spec = ImageSpec(self.data.channels, self.data.size, images.domains, (LabelGroup(2, exclusive=True),))
+        labels = np.repeat(np.eye(2, dtype=np.float32), [len(train[0]), len(train[1])], axis=0)
+        trained = self._classifier([*train[0], *train[1]], labels, spec)
+        spaces, scores = self._spaces(trained), []
+        for to in model.targets():
+            with self._progress(len(test[1 - to])) as bar:
+                scores += evaluate_unpaired(
+                    _towards(model, to),
+                    self._batches(test[1 - to], Plain),
+                    self._batches(test[to], Plain),
+                    to,
+                    f"to {images.domains[to]}",
+                    trained,
+                    self.engine,
+                    spaces=spaces,
+                    reference=gather(self._batches(train[to], Plain), self.engine, spaces),
+                    protocol=self.protocol,
+                    done=bar.advance,
+                )
+        return scores
+
+    def _truth(self, model: Translator, images: ImageSet) -> list[Score]:
+        """Of every direction of which the test images show the truth."""
+        known = images.validations(model, 1_000_000, self.engine)
+        scores = []
+        for direction in known:
+            assert isinstance(direction, Direction)
+            scores += evaluate_truth(
+                _towards(model, direction.to),
+                direction.inputs,
+                direction.truths,
+                direction.colour_map,
+                direction.name,
+                self.engine,
+                protocol=self.protocol,
+            )
+        return scores
+
+    def _digits(self, model: UNITDigits, images: LabelledSource) -> list[Score]:
+        train = images.a.splits["train"]
+        spec = ImageSpec(self.data.channels, self.data.size, images.a.domains, images.a.groups)
+        trained = self._classifier(train.sources, train.labels, spec, flip=False)
+        sets = []
+        for folder in (images.a, images.b):
+            test = _test(folder.splits)
+            sets.append((folder.root.name, self._batches(test.sources, Labelled, test.labels)))
+        return evaluate_digits(model, sets, trained, self.engine, self.protocol)
+
+    def _drawn(self, model: Sampler, images: LabelledImages) -> list[Score]:
+        labelled = images.with_labels()
+        train, test = labelled.splits["train"], _test(labelled.splits)
+        spec = ImageSpec(self.data.channels, self.data.size, labelled.domains, labelled.groups)
+        trained = self._classifier(train.sources, train.labels, spec, flip=self.data.flip)
+        chosen = _spread(len(test.sources), 2000)
+        reals = self._batches([test.sources[row] for row in chosen], Labelled, test.labels[chosen])
+        return evaluate_drawn(model, reals, spec, trained, self._spaces(trained), self.engine, self.protocol, DRAWN)
+
+    def _classifier(self, sources: Sequence[Any], labels: np.ndarray, spec: ImageSpec, flip: bool = True) -> Trained:
+        """Kept beside fetched data, under a name that says what it learnt from."""
+        data = {"set": str(self.data.set), "images": len(sources), "labels": _digest(sources, labels), "flip": flip}
+        name = f"{Path(str(self.data.set)).name}-{_digest(sources, labels)[:12]}-{spec.size}px"
+
+        def train() -> Trained:
+            self.tell(f"training a classifier on {len(sources)} real images, once for this data set")
+            resize: Any = "centre" if self.data.resize == "centre" else "square"
+            return train_on(
+                sources, labels, spec, self.settings, self.engine,
+                resize=resize, flip=flip, workers=self.data.workers, quiet=self.quiet,
+            )  # fmt: skip
+
+        folder = user_data().parent / "classifiers" / name
+        trained = classifier_for(folder, spec, self.settings, data, train, self.engine)
+        self.tell(f"classifier {folder}: {trained}")
+        return trained
+
+    def _spaces(self, trained: Trained) -> Spaces:
+        return [classifier_space(trained), inception_space(self.weights_dir, self.engine)]
+
+    def _batches(self, sources: Sequence[Any], make: type[Batch], labels: np.ndarray | None = None) -> Iterator[Any]:
+        resize: Any = "centre" if self.data.resize == "centre" else "square"
+        rows = [] if labels is None else [labels]
+        return evaluation_batches(
+            [sources], make, self.data.channels, self.data.size, BATCH, labels=rows, resize=resize
+        )
+
+    def _progress(self, images: int) -> Progress:
+        return Progress(images, unit="image", label="evaluating", quiet=self.quiet)
+
+
+def _towards(model: Translator, to: int) -> Callable[[Tensor], Tensor]:
+    return lambda images: model.convert(images, to)
+
+
+def _test(splits: dict[str, Any]) -> Any:
+    if "test" not in splits:
+        raise ConfigurationError("the data set has no test images; nothing can be measured")
+    return splits["test"]
+
+
+def _spread(count: int, wanted: int) -> np.ndarray:
+    """At most `wanted` numbers below `count`, evenly spaced."""
+    return np.linspace(0, count - 1, min(count, wanted)).round().astype(int)
+
+
+def _digest(sources: Sequence[Any], labels: np.ndarray) -> str:
+    """Of the files' names in order, and of their labels."""
+    names = "\n".join(f"{source.path.parent.name}/{source.path.name}" for source in sources)
+    return hashlib.sha256(names.encode("utf-8", "surrogateescape") + np.ascontiguousarray(labels).tobytes()).hexdigest()

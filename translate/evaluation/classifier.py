@@ -1,0 +1,95 @@
+"""The ruler: a ResNet-18 that reads labels off images, trained on real ones only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor, nn
+
+from translate.data.labels import UNKNOWN
+from translate.model import ImageSpec
+from translate.models.labels import Labels
+from translate.settings import Settings
+
+# What torchvision's networks expect, so that whatever reads their weights reads these: RGB in [0, 1], standardised.
+_MEAN = (0.485, 0.456, 0.406)
+_DEVIATION = (0.229, 0.224, 0.225)
+UNPOOLED_UP_TO = 32
+
+
+class ClassifierSettings(Settings):
+    """500 batches of 64 at 64 pixels take about three minutes of one CPU core with bf16 units."""
+
+    size: int = Field(64, ge=8)
+    """Side in pixels at which it looks at images; larger ones are reduced."""
+    steps: int = Field(500, ge=1)
+    batch_size: int = Field(64, ge=2)
+    lr: float = Field(1e-3, gt=0)
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What the classifier sees in images: labels (batch, domains) of 0 and 1, features (batch, 512)."""
+
+    labels: Tensor
+    features: Tensor
+
+
+class Classifier(nn.Module):
+    """torchvision's ResNet-18 (He et al. 2016) with a logit for each domain; the state of `network` has its keys.
+
+    Takes images (batch, 1 or 3, height, width) in [-1, 1]; grey ones are repeated to RGB, those larger or smaller than
+    `size` resized. For images of 32 pixels and less the max pooling is left out, for it would leave too few places.
+    """
+
+    def __init__(self, images: ImageSpec, size: int = 64) -> None:
+        super().__init__()
+        from torchvision.models import resnet18  # type: ignore[import-untyped]
+
+        self.labels = Labels(images)
+        self.size = min(size, images.size)
+        self.network = resnet18(weights=None, num_classes=len(images.domains))
+        if self.size <= UNPOOLED_UP_TO:
+            self.network.maxpool = nn.Identity()
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits (batch, domains)."""
+        return self.network.fc(self.features(images))
+
+    def features(self, images: Tensor) -> Tensor:
+        """What the last layer reads: (batch, 512)."""
+        net = self.network
+        stem = net.maxpool(net.relu(net.bn1(net.conv1(self._prepared(images)))))
+        return net.avgpool(net.layer4(net.layer3(net.layer2(net.layer1(stem))))).flatten(1)
+
+    def read(self, images: Tensor) -> Reading:
+        """Labels and features in one pass: of classes the most likely one, each attribute that is likelier than not."""
+        features = self.features(images)
+        return Reading(self.labels.decide(self.network.fc(features)), features)
+
+    def predict(self, images: Tensor) -> Tensor:
+        """The labels of `read`."""
+        return self.read(images).labels
+
+    def own(self, labels: Tensor) -> Tensor:
+        """Which labels say how well a domain is read: of a class those of its images, of an attribute all known ones.
+
+        (batch, domains) bool for `labels` (batch, domains).
+        """
+        asked = labels == 1
+        asked[:, self.labels.attributes] = labels[:, self.labels.attributes] != UNKNOWN
+        return asked
+
+    @property
+    def resize(self) -> str:
+        """How images come to the size that it looks at."""
+        return f"to {self.size} x {self.size}, bilinear with antialiasing, where they differ"
+
+    def _prepared(self, images: Tensor) -> Tensor:
+        side = (self.size, self.size)
+        fitting = images if images.shape[2:] == side else F.interpolate(images, side, mode="bilinear", antialias=True)
+        mean, deviation = (fitting.new_tensor(values)[:, None, None] for values in (_MEAN, _DEVIATION))
+        return ((fitting + 1) / 2 - mean) / deviation

@@ -1,0 +1,108 @@
+"""A trained classifier on disk: a folder that is written whole or not at all, and verified when read.
+
+weights.safetensors    the state of torchvision's ResNet-18
+facts.json             what it reads, what it was trained on and how, its held-out accuracy, the weights' SHA-256
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from translate.data.labels import LabelGroup
+from translate.engine import Engine
+from translate.errors import TranslateError
+from translate.evaluation.classifier import Classifier, ClassifierSettings
+from translate.evaluation.teaching import Trained
+from translate.model import ImageSpec
+
+FORMAT = 1
+
+
+def classifier_for(
+    folder: Path,
+    images: ImageSpec,
+    settings: ClassifierSettings,
+    data: Mapping[str, Any],
+    train: Callable[[], Trained],
+    engine: Engine,
+) -> Trained:
+    """The classifier kept in `folder`, if it was trained for these images, settings and `data`; else a new one, kept.
+
+    `data` says which images and labels it learns from, in words and numbers that JSON holds. It comes on the engine's
+    device. Raises TranslateError where what is kept is damaged or cannot be written.
+    """
+    wanted = _facts(images, settings, data)
+    if folder.is_dir():
+        kept = load_classifier(folder)
+        if {key: kept.facts.get(key) for key in wanted} == wanted:
+            engine.adopt(kept.classifier)
+            return kept
+    return save_classifier(folder, train(), wanted)
+
+
+def save_classifier(folder: Path, trained: Trained, facts: Mapping[str, Any]) -> Trained:
+    """Writes it under a temporary name and renames that to `folder`; what was there before is replaced.
+
+    Returns it with the facts that were written, `sha256` among them. Raises TranslateError.
+    """
+    working = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    try:
+        shutil.rmtree(working, ignore_errors=True)
+        working.mkdir(parents=True)
+        state = {key: value.cpu().contiguous() for key, value in trained.classifier.network.state_dict().items()}
+        save_file(state, working / "weights.safetensors")
+        written = {"format": FORMAT, **trained.facts, **facts, "sha256": _sha256(working / "weights.safetensors")}
+        (working / "facts.json").write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8")
+        shutil.rmtree(folder, ignore_errors=True)
+        os.replace(working, folder)
+    except (OSError, SafetensorError) as error:
+        shutil.rmtree(working, ignore_errors=True)
+        raise TranslateError(f"{folder}: the classifier could not be saved ({error})") from error
+    return replace(trained, facts=written)
+
+
+def load_classifier(folder: Path) -> Trained:
+    """On the CPU, in evaluation mode. Raises TranslateError where a file is missing, damaged or of another format."""
+    try:
+        facts = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
+        if facts["format"] != FORMAT:
+            raise ValueError(f"its format is {facts['format']}, not {FORMAT}")
+        if _sha256(folder / "weights.safetensors") != facts["sha256"]:
+            raise ValueError("weights.safetensors is not the file that was written")
+        groups = tuple(LabelGroup(size, exclusive) for size, exclusive in facts["groups"])
+        images = ImageSpec(facts["channels"], facts["size"], tuple(facts["domains"]), groups)
+        classifier = Classifier(images, facts["settings"]["size"])
+        classifier.network.load_state_dict(load_file(folder / "weights.safetensors"))
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+        raise TranslateError(
+            f"{folder}: not a whole classifier ({error}); delete the folder, and it is trained anew"
+        ) from error
+    return Trained(classifier.eval().requires_grad_(False), facts)
+
+
+def _facts(images: ImageSpec, settings: ClassifierSettings, data: Mapping[str, Any]) -> dict[str, Any]:
+    """What must be equal for a classifier to be used again, as JSON gives it back."""
+    facts = {
+        "domains": images.domains,
+        "groups": [(group.size, group.exclusive) for group in images.groups],
+        "channels": images.channels,
+        "size": images.size,
+        "settings": settings.model_dump(),
+        "data": dict(data),
+    }
+    return json.loads(json.dumps(facts))
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,97 @@
+"""How far sets of features lie apart: Frechet distance, KID, and the spread within one set. All in float64.
+
+Features are (images, features); on which network's they are, and what that allows, see `translate.evaluation.spaces`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from translate.evaluation.intervals import Estimate, estimate, redrawn
+
+FEW_FOR_FRECHET = 2048
+"""Below this many images the Frechet distance of Inception's 2048 features is mostly its bias."""
+QUADRATIC_DRAWS = 200  # each costs a pass over all pairs
+_BLOCK = 1024
+Kernel = Callable[[Tensor, Tensor], Tensor]
+"""Of two sets of features, every value between one of the first and one of the second."""
+
+
+def frechet(features: Tensor, reals: Tensor) -> float:
+    """The Frechet distance of the Gaussians that fit two sets of two or more features each (Heusel et al. 2017, eq. 6).
+
+    It is biased upwards, the more so the fewer images: compare only values from equally many.
+    """
+    return frechet_of_gaussians(*_moments(features), *_moments(reals))
+
+
+def frechet_of_gaussians(mean: Tensor, covariance: Tensor, other_mean: Tensor, other_covariance: Tensor) -> float:
+    """|m - n|^2 + tr(S + T - 2 (S^(1/2) T S^(1/2))^(1/2)) of N(m, S) and N(n, T).
+
+    The product under the root is symmetric, so that its eigenvalues are real, which those of S T are but in theory.
+    """
+    values, vectors = torch.linalg.eigh(covariance.double())
+    root = vectors * values.clamp(min=0).sqrt() @ vectors.T
+    between = torch.linalg.eigvalsh(root @ other_covariance.double() @ root).clamp(min=0).sqrt().sum()
+    means = (mean.double() - other_mean.double()).square().sum()
+    return float((means + covariance.trace() + other_covariance.trace() - 2 * between).clamp(min=0))
+
+
+def kid(features: Tensor, reals: Tensor, seed: int = 0, draws: int = QUADRATIC_DRAWS) -> Estimate:
+    """Kernel distance: the unbiased squared MMD with k(x, y) = (x . y / d + 1)^3 (Binkowski et al. 2018, section 4).
+
+    Of all images at once: papers' means over subsets estimate the same, with more noise. The interval is the
+    bootstrap's over the images of both sets, of `draws` (0: none). It may be negative. Raises ValueError for less than
+    two images in a set.
+    """
+    x, y = _two_or_more(features), _two_or_more(reals)
+    # The first row counts each image once, the others are bootstrap draws.
+    wx, wy = (_with_ones(redrawn(len(z), draws, seed + place)) for place, z in enumerate((x, y)))
+    across = _pairs(_cubic, x, y, wx, wy) / (wx.sum(1) * wy.sum(1))
+    values = _mean_of_pairs(_cubic, x, wx) + _mean_of_pairs(_cubic, y, wy) - 2 * across
+    return estimate(float(values[0]), values[1:], len(x))
+
+
+def spread(features: Tensor, seed: int = 0) -> Estimate:
+    """The mean Euclidean distance between two of a set, with the bootstrap's interval: 0 where all are the same.
+
+    Raises ValueError for less than two.
+    """
+    x = _two_or_more(features)
+    values = _mean_of_pairs(torch.cdist, x, _with_ones(redrawn(len(x), QUADRATIC_DRAWS, seed)))
+    return estimate(float(values[0]), values[1:], len(x))
+
+
+def _moments(features: Tensor) -> tuple[Tensor, Tensor]:
+    x = _two_or_more(features)
+    return x.mean(0), torch.cov(x.T).reshape(x.shape[1], x.shape[1])
+
+
+def _two_or_more(features: Tensor) -> Tensor:
+    if features.dim() != 2 or len(features) < 2:
+        raise ValueError(f"expected features (images, features) of two images or more, not {tuple(features.shape)}")
+    return features.double().cpu()
+
+
+def _cubic(x: Tensor, y: Tensor) -> Tensor:
+    return (x @ y.T / x.shape[1] + 1) ** 3
+
+
+def _with_ones(weights: Tensor) -> Tensor:
+    return torch.cat([weights.new_ones(1, weights.shape[1]), weights])
+
+
+def _mean_of_pairs(function: Kernel, x: Tensor, weights: Tensor) -> Tensor:
+    """(draws,): the mean over pairs of different images, each image as often as it was drawn."""
+    alone = torch.cat([function(block, block).diagonal() for block in x.split(_BLOCK)])
+    squared = weights.square()
+    return (_pairs(function, x, x, weights, weights) - squared @ alone) / (weights.sum(1).square() - squared.sum(1))
+
+
+def _pairs(function: Kernel, x: Tensor, y: Tensor, wx: Tensor, wy: Tensor) -> Tensor:
+    """(draws,): the sum over i and j of wx_i wy_j f(x_i, y_j), a block of x at a time."""
+    blocks = zip(x.split(_BLOCK), wx.split(_BLOCK, 1), strict=True)
+    return torch.stack([((w @ function(block, y)) * wy).sum(1) for block, w in blocks]).sum(0)

@@ -1,0 +1,127 @@
+"""Translations of labelled test images: every other class, every attribute flipped, and what became of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from translate.data.batch import Labelled
+from translate.data.labels import UNKNOWN
+from translate.engine import Engine
+from translate.evaluation.classifier import Classifier
+from translate.evaluation.samples import Gathering, Sample, Spaces
+from translate.metrics import RANGE
+from translate.model import ImageSpec
+from translate.models.labels import Labels
+
+LabelledConvert = Callable[[Tensor, Tensor], Tensor]
+"""Images (batch, channels, height, width) in [-1, 1] and wanted labels (batch, domains) to images of that shape."""
+
+
+@dataclass(frozen=True)
+class Flips:
+    """All translations by which one domain was set or cleared, and what became of them; n in all."""
+
+    images: Tensor
+    """(n,): which test image each was made of."""
+    wanted: Tensor
+    """(n, domains): the labels asked for, -1 where nothing was."""
+    read: Tensor
+    """(n, domains): the labels that the classifier reads off the translations."""
+    change: Tensor
+    """(n,): mean absolute difference to the input, 0-1 scale."""
+    outputs: Sample
+    """Translations alone by which the domain was set: as many as `wanted` has it."""
+
+
+@dataclass(frozen=True)
+class Tested:
+    """The real test images: their labels and what the classifier reads off them (images, domains), how far neighbours
+    are apart (neighbours,), and their sample."""
+
+    labels: Tensor
+    read: Tensor
+    apart: Tensor
+    sample: Sample
+
+
+def nothing(images: int) -> None:
+    """What most callers do after each batch."""
+
+
+@torch.no_grad()
+def translate_flips(
+    convert: LabelledConvert,
+    test: Iterable[Labelled],
+    images: ImageSpec,
+    classifier: Classifier,
+    engine: Engine,
+    spaces: Spaces = (),
+    done: Callable[[int], None] = nothing,
+) -> tuple[Tested, list[Flips]]:
+    """What is known of the test images, and the flips of each domain; see `evaluate_labelled`."""
+    labels = Labels(images)
+    sample = Gathering(spaces)
+    known: list[Tensor] = []
+    read: list[Tensor] = []
+    apart: list[Tensor] = []
+    collected = [_Collected(Gathering(spaces)) for _ in images.domains]
+    count = 0
+    for batch in map(engine.place, test):
+        known.append(batch.labels.cpu())
+        read.append(classifier.predict(batch.images).cpu())
+        apart.append(to_neighbour(batch.images))
+        sample.add(batch.images)
+        for number, of in enumerate(collected):
+            wanted = labels.flip(batch.labels, number)
+            rows = (batch.labels[:, number] != UNKNOWN) & (wanted[:, number] != batch.labels[:, number])
+            if not rows.any():
+                continue
+            inputs, asked = batch.images[rows], wanted[rows]
+            with engine.autocast():
+                outputs = convert(inputs, asked).float()
+            of.add(count + rows.nonzero()[:, 0], asked, classifier.predict(outputs), difference(inputs, outputs))
+            of.sample.add(outputs[asked[:, number] == 1])
+        count += len(batch)
+        done(len(batch))
+    tested = Tested(torch.cat(known), torch.cat(read), torch.cat(apart), sample.sample())
+    return tested, [of.flips(len(images.domains)) for of in collected]
+
+
+@torch.no_grad()
+def gather_labelled(batches: Iterable[Labelled], engine: Engine, spaces: Spaces) -> tuple[Sample, Tensor]:
+    """The sample of labelled images as the loader gives them, and their labels (images, domains)."""
+    gathering, labels = Gathering(spaces), []
+    for batch in map(engine.place, batches):
+        gathering.add(batch.images)
+        labels.append(batch.labels.cpu())
+    return gathering.sample(), torch.cat(labels)
+
+
+def difference(images: Tensor, others: Tensor) -> Tensor:
+    """Mean absolute difference of each image to its partner, on the scale where black is 0 and white is 1: (batch,)."""
+    return (images.float() - others.float()).abs().flatten(1).mean(1) / RANGE
+
+
+def to_neighbour(images: Tensor) -> Tensor:
+    """The difference of each image of a batch to the one before it: (batch - 1,), on the CPU."""
+    return difference(images[1:], images[:-1]).cpu()
+
+
+@dataclass
+class _Collected:
+    """The flips of one domain, batch by batch."""
+
+    sample: Gathering
+    rows: list[tuple[Tensor, ...]] = field(default_factory=list)
+
+    def add(self, *tensors: Tensor) -> None:
+        self.rows.append(tuple(tensor.cpu() for tensor in tensors))
+
+    def flips(self, domains: int) -> Flips:
+        none = torch.zeros(0, dtype=torch.long), torch.zeros(0, domains), torch.zeros(0, domains), torch.zeros(0)
+        number, wanted, read, change = map(torch.cat, zip(none, *self.rows, strict=True))
+        return Flips(number, wanted, read, change, self.sample.sample())

@@ -1,0 +1,168 @@
+"""Whether a model of labelled domains does as it is told: its translations read by a classifier of real images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+import torch
+from torch import Tensor
+
+from translate.data.batch import Labelled
+from translate.data.labels import UNKNOWN
+from translate.engine import Engine
+from translate.evaluation.flips import Flips, LabelledConvert, Tested, nothing, translate_flips
+from translate.evaluation.intervals import Estimate, bootstrap_mean, bootstrap_ratio, wilson
+from translate.evaluation.likeness import evaluate_distances, evaluate_diversity
+from translate.evaluation.samples import Sample, Spaces
+from translate.evaluation.table import Protocol, Score, score
+from translate.evaluation.teaching import Trained
+from translate.model import ImageSpec
+from translate.models.labels import Labels
+
+
+def evaluate_labelled(
+    convert: LabelledConvert,
+    test: Iterable[Labelled],
+    images: ImageSpec,
+    trained: Trained,
+    engine: Engine,
+    *,
+    spaces: Spaces = (),
+    reference: tuple[Sample, Tensor] | None = None,
+    protocol: Protocol | None = None,
+    done: Callable[[int], None] = nothing,
+) -> list[Score]:
+    """Each test image in every other class, and with each attribute turned into its opposite, the others as they are.
+
+    `images` says which domains are classes, attributes and alternatives (of which the one set clears the others; an
+    image that has it already is left out). `test` and `reference`, the sample of training images and their labels
+    (see `gather_labelled`) that distances are taken to, are as the loader gives them. `protocol` says which split,
+    which resize filter. `done` is told of each batch how many images it had.
+    """
+    tested, flips = translate_flips(convert, test, images, trained.classifier, engine, spaces, done)
+    how = {**(protocol or {}), "classifier": f"sha256 {trained.facts['sha256']}, {trained}"}
+    return [
+        *classification_errors(tested, flips, images, trained, how),
+        *kept_attributes(tested, flips, images, how),
+        *(
+            change(name, bootstrap_mean(of.change), float(tested.apart.mean()), protocol or {})
+            for name, of in zip(images.domains, flips, strict=True)
+            if len(of.images)
+        ),
+        *_comparisons(tested, flips, images, spaces, reference, protocol or {}),
+    ]
+
+
+def classification_errors(
+    tested: Tested, flips: Sequence[Flips], images: ImageSpec, trained: Trained, protocol: Protocol
+) -> list[Score]:
+    """The share of translations that the classifier does not read as wanted, for each domain and in all (StarGAN's
+    table 3). Beside it the inputs, as a model that ignores labels would score, and real images with their own labels.
+    """
+    own = trained.classifier.own(tested.labels)
+    wrong_real = (tested.read != tested.labels) & own
+    table, unit = "classification error of translations", "%"
+    scores, wrong_of, count_of, ignored = [], torch.zeros(len(own)), torch.zeros(len(own)), 0
+    for number, of in enumerate(flips):
+        if not len(of.images):
+            continue
+        wrong = of.read[:, number] != of.wanted[:, number]
+        untouched = int((tested.read[of.images, number] != of.wanted[:, number]).sum())
+        wrong_of.index_add_(0, of.images, wrong.float())
+        count_of.index_add_(0, of.images, torch.ones(len(wrong)))
+        ignored += untouched
+        scores.append(
+            score(
+                table,
+                images.domains[number],
+                wilson(int(wrong.sum()), len(wrong)).times(100),
+                unit=unit,
+                better="lower",
+                floor={"untranslated input": 100 * untouched / len(wrong)},
+                ceiling={"real images": 100 * _share(wrong_real[:, number].sum(), own[:, number].sum())},
+                protocol={**protocol, "interval": "95 %, Wilson; of all, bootstrap over images"},
+            )
+        )
+    if not scores:
+        return []
+    everything = score(
+        table,
+        "all",
+        bootstrap_ratio(wrong_of, count_of).times(100),
+        unit=unit,
+        better="lower",
+        floor={"untranslated input": 100 * ignored / float(count_of.sum())},
+        ceiling={"real images": 100 * _share(wrong_real.sum(), own.sum())},
+        protocol=scores[0].protocol,
+    )
+    return [*scores, everything]
+
+
+def kept_attributes(tested: Tested, flips: Sequence[Flips], images: ImageSpec, protocol: Protocol) -> list[Score]:
+    """How often the classifier still reads the other attributes as they were when one was flipped.
+
+    The floor is another test image in the translation's place, by the attributes' frequencies; the ceiling the
+    classifier's own errors on the untouched inputs.
+    """
+    attributes = Labels(images).attributes
+    known = tested.labels != UNKNOWN
+    frequency = (tested.labels.clamp(min=0) * known).sum(0) / known.sum(0).clamp(min=1)
+    scores = []
+    for number, of in enumerate(flips):
+        excluded = {number, *(other for group in images.alternatives if number in group for other in group)}
+        others = [other for other in attributes if other not in excluded]
+        wanted = of.wanted[:, others]
+        asked = wanted != UNKNOWN
+        if number not in attributes or not asked.any():
+            continue
+        stayed = (of.read[:, others] == wanted) & asked
+        before = (tested.read[of.images][:, others] == wanted) & asked
+        by_chance = torch.where(wanted == 1, frequency[others], 1 - frequency[others]) * asked
+        scores.append(
+            score(
+                "other attributes read as they were",
+                images.domains[number],
+                bootstrap_ratio(stayed.sum(1), asked.sum(1)).times(100),
+                unit="%",
+                better="higher",
+                floor={"another image": 100 * _share(by_chance.sum(), asked.sum())},
+                ceiling={"untouched input": 100 * _share(before.sum(), asked.sum())},
+                protocol={**protocol, "interval": "95 %, bootstrap over images"},
+            )
+        )
+    return scores
+
+
+def change(name: str, value: Estimate, apart: float, protocol: Protocol) -> Score:
+    """How far translations are from their inputs, beside how far neighbours among the inputs are `apart`."""
+    return score(
+        "change: difference of a translation from its input",
+        name,
+        value,
+        floor={"untouched input": 0.0},
+        ceiling={"another input": apart},
+        protocol={**protocol, "difference": "L1, 0-1 scale", "interval": "95 %, bootstrap over images"},
+    )
+
+
+def _comparisons(
+    tested: Tested,
+    flips: Sequence[Flips],
+    images: ImageSpec,
+    spaces: Spaces,
+    reference: tuple[Sample, Tensor] | None,
+    protocol: Protocol,
+) -> list[Score]:
+    """Translations by which a domain was set, beside real images that have it."""
+    scores = []
+    for number, (name, of) in enumerate(zip(images.domains, flips, strict=True)):
+        inputs = tested.sample.at(of.images[of.wanted[:, number] == 1])
+        reals = tested.sample.at(tested.labels[:, number] == 1)
+        against = None if reference is None else reference[0].at(reference[1][:, number] == 1)
+        scores += evaluate_diversity(name, of.outputs, inputs, reals, protocol)
+        scores += evaluate_distances(name, of.outputs, inputs, reals, spaces, protocol, against)
+    return scores
+
+
+def _share(hits: Tensor, of: Tensor) -> float:
+    return float(hits) / float(of) if of else float("nan")

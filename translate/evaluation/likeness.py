@@ -1,0 +1,118 @@
+"""How like real images a set of translations is: its diversity, and its distances in the spaces that are at hand."""
+
+from __future__ import annotations
+
+import torch
+
+from translate.evaluation.distances import FEW_FOR_FRECHET, frechet, kid, spread
+from translate.evaluation.samples import THUMBNAIL, Sample, Spaces
+from translate.evaluation.spaces import Space
+from translate.evaluation.table import Protocol, Score, score
+
+SPREAD_OVER = 1000
+"""Images whose pairwise distances are taken."""
+FEW = f"of fewer than {FEW_FOR_FRECHET} images, so mostly bias: compare only values from as many images"
+
+
+def evaluate_diversity(name: str, outputs: Sample, inputs: Sample, reals: Sample, protocol: Protocol) -> list[Score]:
+    """The mean distance between two translations, beside that between two inputs and two real images of the domain.
+
+    One image for all inputs has none. A row named `name`; none where there are less than two translations.
+    """
+    if len(outputs) < 2:
+        return []
+    references = {"inputs": inputs, "real images": reals}
+    return [
+        score(
+            "diversity: difference of two translations",
+            name,
+            spread(_spaced(outputs).thumbnails),
+            better="higher",
+            floor={"one image for all": 0.0},
+            ceiling={what: spread(_spaced(of).thumbnails).value for what, of in references.items() if len(of) > 1},
+            protocol={
+                **protocol,
+                "difference": f"root mean square, 0-1 scale, at {THUMBNAIL} x {THUMBNAIL} pixels",
+                "interval": "95 %, bootstrap over images",
+            },
+        )
+    ]
+
+
+def evaluate_distances(
+    name: str,
+    outputs: Sample,
+    inputs: Sample,
+    reals: Sample,
+    spaces: Spaces,
+    protocol: Protocol,
+    reference: Sample | None = None,
+) -> list[Score]:
+    """KID and Frechet distance of translations to real images of the wanted domain, in each space.
+
+    The real images are those of `reference` (say, of the training set), and `reals` then show what other real ones
+    score; without a `reference` they are `reals` themselves. The floor is what the untouched inputs score. A space that
+    is missing, or a set of less than two images, gives a row without a value that says why.
+    """
+    against = reals if reference is None else reference
+    scores = []
+    for space in spaces:
+        if not isinstance(space, Space):
+            scores.append(Score(f"distances in {space.name}", name, None, better="lower", note=space.reason))
+            continue
+        few = [what for what, of in (("translations", outputs), ("real images", against)) if len(of) < 2]
+        if few:
+            note = f"unavailable: {' and '.join(few)} are fewer than two"
+            scores.append(Score(f"distances in {space.name}", name, None, better="lower", note=note))
+            continue
+        scores += _in_space(name, outputs, inputs, reals if reference is not None else None, against, space, protocol)
+    return scores
+
+
+def _in_space(
+    name: str, outputs: Sample, inputs: Sample, reals: Sample | None, against: Sample, space: Space, protocol: Protocol
+) -> list[Score]:
+    x, y = outputs.features[space.name], against.features[space.name]
+    floors = {"untouched inputs": inputs.features[space.name]} if len(inputs) > 1 else {}
+    ceilings = {"real test images": reals.features[space.name]} if reals is not None and len(reals) > 1 else {}
+    how: Protocol = {
+        **protocol,
+        "extractor": space.extractor,
+        "resize for it": space.resize,
+        "reading": space.remark,
+    }
+    return [
+        score(
+            f"KID x 1000 in {space.name}",
+            name,
+            kid(x, y).times(1000),
+            better="lower",
+            reals=len(y),
+            floor={what: kid(of, y, draws=0).value * 1000 for what, of in floors.items()},
+            ceiling={what: kid(of, y, draws=0).value * 1000 for what, of in ceilings.items()},
+            protocol={
+                **how,
+                "kernel": "cubic, unbiased, all images at once",
+                "interval": "95 %, bootstrap over images",
+            },
+        ),
+        Score(
+            f"Frechet distance in {space.name}",
+            name,
+            frechet(x, y),
+            better="lower",
+            images=len(x),
+            reals=len(y),
+            floor={what: frechet(of, y) for what, of in floors.items()},
+            ceiling={what: frechet(of, y) for what, of in ceilings.items()},
+            protocol=how,
+            note=FEW if min(len(x), len(y)) < FEW_FOR_FRECHET else "",
+        ),
+    ]
+
+
+def _spaced(sample: Sample) -> Sample:
+    """At most so many images, evenly spaced."""
+    if len(sample) <= SPREAD_OVER:
+        return sample
+    return sample.at(torch.linspace(0, len(sample) - 1, SPREAD_OVER).round().long())

@@ -1,0 +1,93 @@
+"""Networks in whose features sets of images are compared: our own classifier, and Inception where its file is given."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from translate.data.images import to_pixels
+from translate.engine import Engine
+from translate.evaluation.teaching import Trained
+
+INCEPTION_FILE = "weights-inception-2015-12-05-6726825d.pth"
+"""torch-fidelity's copy of the network of the published FIDs; the name ends in how its SHA-256 begins."""
+WEIGHTS_DIR = "TRANSLATE_WEIGHTS_DIR"
+
+
+@dataclass(frozen=True)
+class Space:
+    """`features` takes images (batch, channels, height, width) in [-1, 1] to (batch, features)."""
+
+    name: str
+    extractor: str
+    """Which weights these are, with their hash."""
+    resize: str
+    """How images come to the size that the network takes."""
+    remark: str
+    """What its distances may be compared with."""
+    features: Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A space that is not at hand, and why."""
+
+    name: str
+    reason: str
+
+
+def classifier_space(trained: Trained) -> Space:
+    """The features below the last layer of the classifier that was trained on this very data set."""
+    return Space(
+        name="classifier features",
+        extractor=f"ResNet-18 trained on the real training images, sha256 {trained.facts['sha256']}",
+        resize=trained.classifier.resize,
+        remark="compares runs with each other, not with papers",
+        features=trained.classifier.features,
+    )
+
+
+def inception_space(folder: Path | str | None, engine: Engine, file: str = INCEPTION_FILE) -> Space | Missing:
+    """Inception's pooled features (2048), if `file` lies in `folder` (None: in $TRANSLATE_WEIGHTS_DIR).
+
+    Nothing is downloaded. What is amiss - no folder, no file, another file, no torch-fidelity - is told, not raised.
+    Images are rounded to 8 bits, grey ones repeated to RGB, and resized within the network as TensorFlow 1 did.
+    """
+    name, chosen = "Inception", folder or os.environ.get(WEIGHTS_DIR)
+    if not chosen:
+        return Missing(name, f"unavailable: file {file} wanted; name its folder by --weights-dir or {WEIGHTS_DIR}")
+    path = Path(chosen) / file
+    if not path.is_file():
+        return Missing(name, f"unavailable: file {path} wanted")
+    if importlib.util.find_spec("torch_fidelity") is None:
+        return Missing(name, "unavailable: torch-fidelity wanted; pip install 'image-translate[metrics]'")
+    with path.open("rb") as opened:
+        sha256 = hashlib.file_digest(opened, "sha256").hexdigest()
+    begins = Path(file).stem.rpartition("-")[2]
+    if not sha256.startswith(begins):
+        return Missing(name, f"unavailable: {path} is another file or damaged: SHA-256 {sha256}, not {begins}...")
+    try:
+        # torch-fidelity unpickles whatever it is given; what passes here holds tensors only and can run no code.
+        torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # zip, pickle and end-of-file errors, by the file's kind of damage
+        return Missing(name, f"unavailable: {path} is no file of weights: {error}")
+    from torch_fidelity.feature_extractor_inceptionv3 import (  # type: ignore[import-untyped]
+        FeatureExtractorInceptionV3,
+    )
+
+    network = FeatureExtractorInceptionV3("inception", ["2048"], feature_extractor_weights_path=str(path))
+    network.to(engine.device)
+    return Space(
+        name=name,
+        extractor=f"torch-fidelity's {file}, sha256 {sha256}",
+        resize="bilinear to 299 x 299, as TensorFlow 1 (torch-fidelity)",
+        remark="compares with papers only where images, their number and the split are theirs",
+        features=lambda images: network(to_pixels(images).expand(-1, 3, -1, -1))[0],
+    )

@@ -1,0 +1,119 @@
+"""Scores as a table for people and as JSON for programs; each with the protocol that it was measured by."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from translate.evaluation.intervals import Estimate
+
+Better = Literal["lower", "higher", "neither"]
+Protocol = Mapping[str, str | int | float]
+"""How a number came about: split, images, resize filter, extractor and its hash, ..."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """One number between what needs no model (`floor`) and what real images reach (`ceiling`), each by name.
+
+    Scores of one `table` and protocol are printed together, one in a row. `value` is None where it could not be
+    measured, and `note` says why.
+    """
+
+    table: str
+    name: str
+    value: float | None
+    unit: str = ""
+    better: Better = "neither"
+    low: float | None = None
+    high: float | None = None
+    images: int | None = None
+    """How many it rests on; of distances, of how many translations."""
+    reals: int | None = None
+    """Of distances, to how many real images."""
+    floor: Mapping[str, float] = field(default_factory=dict)
+    ceiling: Mapping[str, float] = field(default_factory=dict)
+    protocol: Protocol = field(default_factory=dict)
+    note: str = ""
+
+
+def score(table: str, name: str, value: Estimate, **more: Any) -> Score:
+    """A Score of an estimate with its interval."""
+    return Score(table, name, value.value, low=value.low, high=value.high, images=value.images, **more)
+
+
+def as_text(scores: Sequence[Score]) -> str:
+    """Aligned tables in the order of their first scores, each under its title and above its protocol."""
+    tables: dict[str, list[Score]] = {}
+    for one in scores:
+        tables.setdefault(_together(one), []).append(one)
+    return "\n\n".join("\n".join(_table(rows)) for rows in tables.values())
+
+
+def as_json(scores: Iterable[Score]) -> list[dict[str, Any]]:
+    """The scores as JSON holds them: what is not finite becomes null, as in an infinite PSNR."""
+    return [_finite(asdict(one)) for one in scores]
+
+
+def dumped(scores: Iterable[Score]) -> str:
+    """`as_json` as text that any parser of JSON takes."""
+    return json.dumps(as_json(scores), indent=1, allow_nan=False) + "\n"
+
+
+def _together(one: Score) -> str:
+    """Equal for scores of one table."""
+    return repr((one.table, one.unit, one.better, list(one.floor), list(one.ceiling), sorted(one.protocol.items())))
+
+
+def _table(rows: list[Score]) -> list[str]:
+    first = rows[0]
+    unit = f", {first.unit}" if first.unit else ""
+    better = f" ({first.better} is better)" if first.better != "neither" else ""
+    columns = [["", *(row.name for row in rows)], ["model", *(_number(row.value) for row in rows)]]
+    if any(row.low is not None for row in rows):
+        columns.append(["95 % interval", *map(_interval, rows)])
+    columns += [[f"floor: {name}", *(_number(row.floor[name]) for row in rows)] for name in first.floor]
+    columns += [[f"ceiling: {name}", *(_number(row.ceiling[name]) for row in rows)] for name in first.ceiling]
+    columns += [
+        [title, *("" if count is None else str(count) for count in counts)]
+        for title, counts in (("images", [row.images for row in rows]), ("real images", [row.reals for row in rows]))
+        if any(count is not None for count in counts)
+    ]
+    lines = [first.table + unit + better, *("  " + line for line in _aligned(columns))]
+    lines += [f"  {key}: {value}" for key, value in first.protocol.items()]
+    notes: dict[str, list[str]] = {}
+    for row in rows:
+        if row.note:
+            notes.setdefault(row.note, []).append(row.name)
+    return lines + [f"  {', '.join(names)}: {note}" for note, names in notes.items()]
+
+
+def _aligned(columns: list[list[str]]) -> list[str]:
+    """Names to the left, numbers to the right."""
+    widths = [max(map(len, column)) for column in columns]
+    return [
+        "  ".join(cell.ljust(width) if place == 0 else cell.rjust(width) for place, (cell, width) in enumerate(row))
+        for row in (list(zip(cells, widths, strict=True)) for cells in zip(*columns, strict=True))
+    ]
+
+
+def _interval(row: Score) -> str:
+    return "" if row.low is None or row.high is None else f"{_number(row.low)} to {_number(row.high)}"
+
+
+def _number(value: float | None) -> str:
+    """Four digits that count, and no exponent for everyday sizes."""
+    if value is None or math.isnan(value):
+        return "-"
+    if value == 0 or math.isinf(value):
+        return f"{value:g}"
+    return f"{value:.4g}" if 1e-3 <= abs(value) < 1e4 else f"{value:.3g}"
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,161 @@
+"""Training the classifier on real labelled images, and what it scores on those held out of its training."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from translate.data.batch import Labelled
+from translate.data.loader import Loader, evaluation_batches
+from translate.data.source import Readable
+from translate.engine import Engine
+from translate.evaluation.classifier import Classifier, ClassifierSettings
+from translate.model import ImageSpec, Losses, Model, Painted, Turn
+from translate.optim import build_optimizer, learning_rate
+from translate.progress import Progress
+from translate.trainer import Trainer
+
+HELD_OUT = 10
+"""Every tenth training image, by its place, is kept from the classifier to measure it by."""
+_CACHE_BYTES = 2_000_000_000
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A classifier in evaluation mode, and what is known of it, as JSON holds it: `held_out` as `accuracy` says, the
+    training's `seconds`, and, once it is kept in a file, what it was trained on and the file's `sha256`."""
+
+    classifier: Classifier
+    facts: dict[str, Any]
+
+    def __str__(self) -> str:
+        """How far the ruler itself is to be trusted."""
+        held_out = self.facts["held_out"]
+        shares = {name: share for name, share in held_out["domains"].items() if share is not None}
+        listed = ", ".join(f"{name} {share:.1%}" for name, share in shares.items())
+        return f"reads {held_out['all']:.1%} of {held_out['images']} held-out training images right ({listed})"
+
+
+class _Lesson(Model):
+    """The classifier as the trainer wants a model: one player, alone."""
+
+    Config = ClassifierSettings
+    batch_type = Labelled
+
+    def __init__(self, config: ClassifierSettings, images: ImageSpec) -> None:
+        super().__init__(config, images)
+        self.classifier = Classifier(images, config.size)
+
+    def paint(self, batch: Labelled) -> Painted:
+        return {}
+
+    def turns(self) -> list[Turn]:
+        return [Turn("classifier", [self.classifier], self._losses)]
+
+    def show(self, batch: Labelled) -> dict[str, Tensor]:
+        return {"input": batch.images}
+
+    def _losses(self, batch: Labelled, painted: Painted) -> Losses:
+        logits = self.classifier(batch.images)
+        labels = self.classifier.labels
+        return {"labels": labels.loss(logits, batch.labels), "accuracy": labels.accuracy(logits, batch.labels)}
+
+
+def train_on(
+    sources: Sequence[Readable],
+    labels: np.ndarray,
+    images: ImageSpec,
+    settings: ClassifierSettings,
+    engine: Engine,
+    *,
+    resize: Literal["square", "centre"] = "square",
+    flip: bool = True,
+    workers: int = 0,
+    quiet: bool = False,
+) -> Trained:
+    """`train_classifier` on the training images of a data set and their labels (images, domains), a tenth held out."""
+    chosen = held_out_rows(len(sources))
+    kept = [source for source, out in zip(sources, chosen, strict=True) if not out]
+    out = [source for source, out in zip(sources, chosen, strict=True) if out]
+    loader = Loader(
+        [kept],
+        make=Labelled,
+        labels=[labels[~chosen]],
+        channels=images.channels,
+        size=images.size,
+        resize=resize,
+        flip=flip,
+        batch_size=settings.batch_size,
+        seed=settings.seed,
+        workers=workers,
+        cache_bytes=_CACHE_BYTES,
+    )
+    measured = evaluation_batches(
+        [out], Labelled, images.channels, images.size, settings.batch_size, labels=[labels[chosen]], resize=resize
+    )
+    stream = loader.stream()
+    try:
+        return train_classifier(stream, measured, images, settings, engine, quiet=quiet)
+    finally:
+        stream.close()
+
+
+def train_classifier(
+    batches: Iterator[Labelled],
+    held_out: Iterable[Labelled],
+    images: ImageSpec,
+    settings: ClassifierSettings,
+    engine: Engine,
+    quiet: bool = False,
+) -> Trained:
+    """A classifier trained on `settings.steps` of `batches`, as the loader gives them, and measured on `held_out`.
+
+    Adam, its rate falling along half a cosine; the last weights are kept, none are chosen. Cross-entropy for classes,
+    binary cross-entropy for attributes; unknown labels count nothing. The same seed and batches give the same weights
+    on one machine; the caller's random state stays as it was.
+    """
+    with torch.random.fork_rng():
+        torch.manual_seed(settings.seed)
+        lesson = _Lesson(settings, images)
+        engine.adopt(lesson)
+        lesson.train()
+        optimizer = build_optimizer(lesson.classifier, "adam", settings.lr, (0.9, 0.999), 0.0)
+        curve = learning_rate("cosine", settings.steps, decay_from=0.0)
+        trainer = Trainer(lesson, {"classifier": optimizer}, engine, curve=curve, seed=settings.seed)
+        began = time.monotonic()
+        with Progress(settings.steps, unit="step", label="classifier", quiet=quiet) as bar:
+            for _ in range(settings.steps):
+                trainer.step(engine.place(next(batches)))
+                bar.advance(images=settings.batch_size)
+        seconds = time.monotonic() - began
+    classifier = lesson.classifier.eval().requires_grad_(False)
+    measured = accuracy(classifier, held_out, images.domains, engine)
+    return Trained(classifier, {"seconds": round(seconds, 1), "held_out": measured})
+
+
+def held_out_rows(images: int) -> np.ndarray:
+    """Which of the training images are held out, (images,) bool: by place, so that each class in a row gives."""
+    return np.arange(images) % HELD_OUT == 0
+
+
+@torch.no_grad()
+def accuracy(
+    classifier: Classifier, batches: Iterable[Labelled], domains: Sequence[str], engine: Engine
+) -> dict[str, Any]:
+    """`images`, how many there were; `all`, the share of labels read right; `domains`, that share of each attribute's
+    known labels or of each class's images, None for a domain without any."""
+    pairs = [(classifier(batch.images), batch.labels) for batch in map(engine.place, batches)]
+    logits, labels = map(torch.cat, zip(*pairs, strict=True))
+    right, asked = classifier.labels.decide(logits) == labels, classifier.own(labels)
+    shares = [float(right[rows, number].float().mean()) if rows.any() else None for number, rows in enumerate(asked.T)]
+    return {
+        "images": len(labels),
+        "all": float(classifier.labels.accuracy(logits, labels)),
+        "domains": dict(zip(domains, shares, strict=True)),
+    }

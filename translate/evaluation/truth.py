@@ -1,0 +1,71 @@
+"""How near translations come to the truth, where it is known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from translate.engine import Engine
+from translate.evaluation.flips import nothing
+from translate.evaluation.intervals import bootstrap_mean
+from translate.evaluation.table import Better, Protocol, Score, score
+from translate.evaluation.unpaired import Convert
+from translate.metrics import apply_affine_colour, l1, psnr, ssim
+
+# Table, function, which way is better, and what the truth itself scores.
+_MEASURES: tuple[tuple[str, Callable[[Tensor, Tensor], Tensor], Better, float], ...] = (
+    ("L1 to the truth, 0-1 scale", l1, "lower", 0.0),
+    ("PSNR to the truth, dB", psnr, "higher", float("inf")),
+    ("SSIM to the truth", ssim, "higher", 1.0),
+)
+
+
+@torch.no_grad()
+def evaluate_truth(
+    convert: Convert,
+    inputs: Tensor,
+    truths: Tensor,
+    colour_map: Tensor,
+    name: str,
+    engine: Engine,
+    *,
+    batch_size: int = 8,
+    protocol: Protocol | None = None,
+    done: Callable[[int], None] = nothing,
+) -> list[Score]:
+    """L1, PSNR and SSIM of the translations of `inputs` to `truths`, both (images, channels, height, width) in [-1, 1].
+
+    `colour_map` (channels, channels + 1) is that of `metrics.fit_affine_colour`, best fitted on training pairs. Each
+    measure is taken of every image and averaged. `name` is the direction's; `done` is told of each batch how many
+    images it had.
+    """
+    mapped = apply_affine_colour(inputs, colour_map).clamp(-1, 1)
+    outputs = []
+    for images in inputs.split(batch_size):
+        with engine.autocast():
+            outputs.append(convert(engine.layout(images.to(engine.device))).float().cpu())
+        done(len(images))
+    translated = torch.cat(outputs)
+    return [
+        score(
+            table,
+            name,
+            bootstrap_mean(_of_each(measure, translated, truths)),
+            better=better,
+            floor={
+                "untouched input": float(_of_each(measure, inputs, truths).mean()),
+                "best colour map": float(_of_each(measure, mapped, truths).mean()),
+            },
+            ceiling={"the truth itself": best},
+            protocol={**(protocol or {}), "interval": "95 %, bootstrap over images"},
+        )
+        for table, measure, better, best in _MEASURES
+    ]
+
+
+def _of_each(measure: Callable[[Tensor, Tensor], Tensor], images: Tensor, truths: Tensor) -> Tensor:
+    """(images,), float64."""
+    pairs = zip(images.split(1), truths.split(1), strict=True)
+    return torch.stack([measure(image.cpu(), truth.cpu()) for image, truth in pairs])

@@ -1,0 +1,84 @@
+"""Whether translations to one domain are taken for it, where there are no partners to compare with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import Tensor
+
+from translate.data.batch import Plain
+from translate.engine import Engine
+from translate.evaluation.flips import difference, nothing, to_neighbour
+from translate.evaluation.intervals import bootstrap_mean, wilson
+from translate.evaluation.labelled import change
+from translate.evaluation.likeness import evaluate_distances, evaluate_diversity
+from translate.evaluation.samples import Gathering, Sample, Spaces
+from translate.evaluation.table import Protocol, Score, score
+from translate.evaluation.teaching import Trained
+
+Convert = Callable[[Tensor], Tensor]
+"""Images (batch, channels, height, width) in [-1, 1] to images of that shape."""
+
+
+@torch.no_grad()
+def evaluate_unpaired(
+    convert: Convert,
+    inputs: Iterable[Plain],
+    targets: Iterable[Plain],
+    to: int,
+    name: str,
+    trained: Trained,
+    engine: Engine,
+    *,
+    spaces: Spaces = (),
+    reference: Sample | None = None,
+    protocol: Protocol | None = None,
+    done: Callable[[int], None] = nothing,
+) -> list[Score]:
+    """Conversion of the test images `inputs` to domain number `to` of the classifier's, beside `targets`, real test
+    images of that domain; both as the loader gives them.
+
+    `name` is the direction's. `reference`: the sample of training images of that domain, which distances are taken to;
+    without it they are taken to `targets`. `protocol` says which split, which resize filter. `done` is told of each
+    batch of inputs how many there were.
+    """
+    classifier, how = trained.classifier, protocol or {}
+    gathered, translated, real = Gathering(spaces), Gathering(spaces), Gathering(spaces)
+    taken: dict[str, list[Tensor]] = {"translation": [], "input": [], "real": []}
+    changed, apart = [], []
+    for batch in map(engine.place, inputs):
+        images = batch.images
+        with engine.autocast():
+            outputs = convert(images).float()
+        taken["translation"].append(classifier.predict(outputs)[:, to].cpu())
+        taken["input"].append(classifier.predict(images)[:, to].cpu())
+        changed.append(difference(images, outputs).cpu())
+        apart.append(to_neighbour(images))
+        gathered.add(images)
+        translated.add(outputs)
+        done(len(images))
+    for batch in map(engine.place, targets):
+        taken["real"].append(classifier.predict(batch.images)[:, to].cpu())
+        real.add(batch.images)
+    shares = {what: torch.cat(read) for what, read in taken.items()}
+    source, output, target = gathered.sample(), translated.sample(), real.sample()
+    return [
+        score(
+            "translations that the classifier takes for the wanted domain",
+            name,
+            wilson(int(shares["translation"].sum()), len(output)).times(100),
+            unit="%",
+            better="higher",
+            floor={"inputs": 100 * float(shares["input"].mean())},
+            ceiling={"real test images": 100 * float(shares["real"].mean())},
+            protocol={
+                **how,
+                "classifier": f"sha256 {trained.facts['sha256']}, {trained}",
+                "interval": "95 %, Wilson",
+            },
+        ),
+        change(name, bootstrap_mean(torch.cat(changed)), float(torch.cat(apart).mean()), how),
+        *evaluate_diversity(name, output, source, target, how),
+        *evaluate_distances(name, output, source, target, spaces, how, reference),
+    ]

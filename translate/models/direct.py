@@ -1,0 +1,98 @@
+"""Direct translation: one generator, one discriminator, and output kept near input; no cycle, no pairs.
+
+The simplest unpaired method, and a baseline for the others: the self-regularised adversarial training of SimGAN
+(Shrivastava et al. 2017, eq. 2), by pixels or, as in DTN (Taigman et al. 2017), by what a given encoder sees.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from torch import Tensor
+
+from translate.data.batch import Unpaired
+from translate.model import ImageSpec, Losses, Painted, Translator, Turn, l1
+from translate.models.adversary import AdversarialSettings, Adversary
+from translate.models.parts import (
+    DiscriminatorSettings,
+    GeneratorSettings,
+    ResnetSettings,
+    build_discriminator,
+    build_generator,
+)
+from translate.networks.perceptual import PerceptualDistance
+from translate.pool import ImagePool
+from translate.settings import Settings
+
+
+class DirectConfig(Settings):
+    name: Literal["direct"] = "direct"
+    adversarial: AdversarialSettings = AdversarialSettings(objective="lsgan")
+    content: Literal["pixels", "encoder"] = "pixels"
+    """What output and input are compared by: mean absolute difference, or `encoder_weights`' features."""
+    content_weight: float = Field(5.0, ge=0)
+    encoder_weights: Path = Path("vgg16-397923af.pth")
+    """State dict of torchvision's VGG-16 or ResNet-18; read in training only."""
+    pool: int = Field(50, ge=0)
+    """How many generated images the discriminator's history keeps."""
+    generator: GeneratorSettings = ResnetSettings()
+    discriminator: DiscriminatorSettings = DiscriminatorSettings()
+
+
+class Direct(Translator):
+    """G paints images of domain a in domain b; D judges them. One way only: for the other, swap the domains."""
+
+    Config = DirectConfig
+    batch_type = Unpaired
+
+    def __init__(self, config: DirectConfig, images: ImageSpec) -> None:
+        super().__init__(config, images)
+        self.config, self.domains = config, images.domains
+        self.adversary = Adversary(config.adversarial)
+        self.generator = build_generator(config.generator, images.channels, images.size)
+        self.discriminator = build_discriminator(config.discriminator, images.channels)
+        self.pool = ImagePool(config.pool, images.channels, images.size)
+
+    def paint(self, batch: Unpaired) -> Painted:
+        return {"b": self.generator(batch.a)}
+
+    def turns(self) -> list[Turn]:
+        pace = self.config.adversarial.discriminator_turns
+        clip = partial(self.adversary.constrain, [self.discriminator])
+        return [
+            Turn("generator", [self.generator], self._generator_losses, paints=True, every=pace),
+            Turn("discriminator", [self.discriminator], self._discriminator_losses, afterwards=clip),
+        ]
+
+    def _generator_losses(self, batch: Unpaired, painted: Painted) -> Losses:
+        distance = l1 if self.config.content == "pixels" else self._encoder_distance
+        return {
+            "adversarial": self.adversary.generator_loss(self.discriminator, painted["b"]),
+            "content": self.config.content_weight * distance(painted["b"], batch.a),
+        }
+
+    def _discriminator_losses(self, batch: Unpaired, painted: Painted) -> Losses:
+        return self.adversary.discriminator_losses(self.discriminator, batch.b, self.pool.exchange(painted["b"]))
+
+    @cached_property
+    def _encoder_distance(self) -> PerceptualDistance:
+        # Not before training: a run is converted with where these weights are not.
+        return PerceptualDistance(self.config.encoder_weights)
+
+    def convert(self, images: Tensor, to: int) -> Tensor:
+        with self.in_mode("eval"):
+            return self.generator(images)
+
+    def targets(self) -> list[int]:
+        return [1]
+
+    @property
+    def stride(self) -> int:
+        return self.generator.stride
+
+    def show(self, batch: Unpaired) -> dict[str, Tensor]:
+        a, b = self.domains
+        return {a: batch.a, f"{a} to {b}": self.convert(batch.a, 1), b: batch.b}
