@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -26,9 +27,16 @@ from translate.recipe import load_recipe
 from translate.run import load_model, train
 from translate.validation import Direction
 
-NONE = ["model.autoencoder.share=0", "model.cycle=none", "model.kl=0", "model.variational=false"]
+NONE = [
+    "model.autoencoder.share=0",
+    "model.autoencoder.alike=false",
+    "model.cycle=none",
+    "model.kl=0",
+    "model.variational=false",
+]
 VARIANTS: dict[str, list[str]] = {
     "nothing": NONE,
+    "same start": [*NONE, "model.autoencoder.alike=true"],
     "shared layers": [*NONE, "model.autoencoder.share=2"],
     "code adversary": [*NONE, "model.code_adversary=1"],
     "cycle: image": [*NONE, "model.cycle=image"],
@@ -36,8 +44,8 @@ VARIANTS: dict[str, list[str]] = {
     "cycle: both": [*NONE, "model.cycle=both", "model.code_cycle_weight=10"],
     "semantic": [*NONE, "model.semantic=10"],
     "noise and KL": [*NONE, "model.variational=true", "model.kl=0.01"],
-    "UNIT 2018 (noise, KL, cycle: image)": ["model.autoencoder.share=0"],
-    "UNIT (the same and a shared layer)": [],
+    "UNIT 2018 (noise, KL, cycle: image)": ["model.autoencoder.share=0", "model.autoencoder.alike=false"],
+    "UNIT (the same, a shared layer, same start)": [],
 }
 
 
@@ -46,10 +54,12 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--size", type=int, default=32)
     parser.add_argument("--out", type=Path, help="where the runs stay; default a folder that is removed")
+    parser.add_argument("--only", nargs="*", default=list(VARIANTS), help="ties to train, by name")
     parser.add_argument("--json", type=Path, help="file for the rows")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
-        rows = {name: examine(name, ties, options, options.out or Path(temporary)) for name, ties in VARIANTS.items()}
+        out = options.out or Path(temporary)
+        rows = {name: examine(name, VARIANTS[name], options, out) for name in options.only}
     columns = list(next(iter(rows.values())))
     print("| tie | " + " | ".join(columns) + " |\n|---" * 1 + "|---:" * len(columns) + "|")
     for name, row in rows.items():
@@ -65,6 +75,7 @@ def examine(name: str, ties: list[str], options: argparse.Namespace, out: Path) 
     size = [f"training.steps={options.steps}", f"data.size={options.size}", f"data.load_size={options.size}"]
     rare = [f"training.{what}_every={options.steps}" for what in ("sample", "validate", "checkpoint")]
     folder = out / name.replace(" ", "-").replace(":", "").replace(",", "")
+    print(f"training: {name}", file=sys.stderr, flush=True)
     start = time.perf_counter()
     run = train("unit-shapes", out=folder, overrides=[*size, *rare, *ties], tracking="disabled", quiet=True)
     minutes = (time.perf_counter() - start) / 60

@@ -111,11 +111,12 @@ def test_what_is_held_out_is_not_learnt_from():
 
     batch = of_classes(40, 3)
     sources = [Drawn(image.permute(1, 2, 0).numpy().copy()) for image in batch.images]
-    settings = ClassifierSettings(size=SIDE, steps=6, batch_size=16)
-    found = train_on(sources, batch.labels.numpy(), CLASSES, settings, CPU, flip=False, quiet=True)
+    found = train_on(sources, batch.labels.numpy(), CLASSES, SETTINGS, CPU, flip=False, quiet=True)
     assert found.facts["held_out"]["images"] == 4
     # Read once: the loader keeps what it has read, and no image is in both parts.
     assert [source.reads for source in sources] == [1] * 40
+    test = CPU.place(of_classes(40, 4))
+    assert (found.classifier.predict(test.images) == test.labels).all(1).float().mean() >= 0.9
     assert held_out_rows(21).nonzero()[0].tolist() == [0, 10, 20]
 
 

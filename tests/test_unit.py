@@ -116,6 +116,20 @@ def test_shared_layers_are_one_and_the_same():
     assert not list(apart.shared_encoder.parameters()) and not list(apart.shared_decoder.parameters())
 
 
+def test_domains_that_start_alike_start_as_one_auto_encoder():
+    images = _scenes(0)[0]
+
+    def differ(alike):
+        settings = {**ALONE, "autoencoder": {**ALONE["autoencoder"], "alike": alike}}
+        model = tiny_model("unit", settings=settings).eval()
+        decoded = model.decode(model.encode(images, 0), 0)
+        own = [weight for coder in model.autoencoders.encoders for weight in coder.parameters()]
+        assert len({id(weight) for weight in own}) == len(own), "alike, not shared"
+        return not torch.equal(model.convert(images, 1), decoded)
+
+    assert differ(alike=False) and not differ(alike=True)
+
+
 def test_sharing_moves_blocks_and_does_not_add_any():
     def parameters(share):
         settings = {**ALONE, "autoencoder": {"filters": 4, "downsamplings": 1, "blocks": 3, "share": share}}

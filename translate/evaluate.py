@@ -36,6 +36,8 @@ from translate.run import Loaded, load_model, model_class
 from translate.validation import Direction
 
 BATCH = 32
+TRUTHS = 1000
+"""Test images of each direction, at most, whose truth is held in memory."""
 DRAWN = 2000
 """Samples of a model that draws from noise."""
 
@@ -157,7 +159,7 @@ class _Examiner:
 
     def _truth(self, model: Translator, images: ImageSet) -> list[Score]:
         """Of every direction of which the test images show the truth."""
-        known = images.validations(model, 1_000_000, self.engine)
+        known = images.validations(model, TRUTHS, self.engine)
         scores = []
         for direction in known:
             assert isinstance(direction, Direction)

@@ -178,7 +178,7 @@ class LabelledSource(ImageSet):
         return self._loader([a.sources, b.sources], SourceLabelled, batch_size, seed, labels=[a.labels])
 
     def first(self, count: int, part: Part = "test") -> Iterator[Batch]:
-        a, b = self.a.splits[part], self.b.splits[part]
+        a, b = (folder.splits.get(part) or folder.splits["train"] for folder in (self.a, self.b))
         return self._whole([a.sources[:count], b.sources[:count]], SourceLabelled, count, [a.labels[:count]])
 
 

@@ -29,7 +29,7 @@ FREE_ON_RESUME = {"summary", "data.workers", "data.cache_gb"} | {
 
 
 def choose_folder(out: str | Path | None, recipe: Recipe, resume: bool) -> Path:
-    """`--out`, or runs/RECIPE-DATA with a number behind it where that is taken."""
+    """`--out`, or runs/RECIPE-DATA (once where RECIPE ends in DATA), with a number behind it where that is taken."""
     if out is not None:
         folder = Path(out)
         if folder.exists() and not folder.is_dir():
@@ -37,7 +37,8 @@ def choose_folder(out: str | Path | None, recipe: Recipe, resume: bool) -> Path:
         if folder.is_dir() and any(folder.iterdir()) and not resume:
             raise ConfigurationError(f"{folder}: exists; continue it with --resume, or give another --out")
         return folder
-    base = Path("runs") / f"{recipe.name}-{Path(recipe.data.set or 'data').name}"
+    data = Path(recipe.data.set or "data").name
+    base = Path("runs") / (recipe.name if recipe.name.endswith(f"-{data}") else f"{recipe.name}-{data}")
     taken = [base, *(base.with_name(f"{base.name}-{number}") for number in range(2, 10_000))]
     free = next(index for index, folder in enumerate(taken) if not folder.exists())
     return taken[max(0, free - 1)] if resume else taken[free]

@@ -22,6 +22,7 @@ from translate.models.parts import (
     ResnetSettings,
     build_discriminator,
     build_generator,
+    perceptual_distance,
 )
 from translate.networks.perceptual import PerceptualDistance
 from translate.pool import ImagePool
@@ -62,6 +63,8 @@ class Direct(Translator):
     def turns(self) -> list[Turn]:
         pace = self.config.adversarial.discriminator_turns
         clip = partial(self.adversary.constrain, [self.discriminator])
+        if self.config.content == "encoder":
+            _ = self._encoder_distance  # told before the first step if it is missing; converting does without
         return [
             Turn("generator", [self.generator], self._generator_losses, paints=True, every=pace),
             Turn("discriminator", [self.discriminator], self._discriminator_losses, afterwards=clip),
@@ -79,8 +82,7 @@ class Direct(Translator):
 
     @cached_property
     def _encoder_distance(self) -> PerceptualDistance:
-        # Not before training: a run is converted with where these weights are not.
-        return PerceptualDistance(self.config.encoder_weights)
+        return perceptual_distance("encoder_weights", self.config.encoder_weights)
 
     def convert(self, images: Tensor, to: int) -> Tensor:
         with self.in_mode("eval"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -12,6 +13,7 @@ from translate.errors import ConfigurationError
 from translate.networks.blocks import Initialisation, Normalisation, Upsampling, initialise
 from translate.networks.coupled import CoupledAutoencoders
 from translate.networks.patchgan import MultiscaleDiscriminator, StridedDiscriminator, patch_discriminator
+from translate.networks.perceptual import PerceptualDistance
 from translate.networks.resnet import ResnetGenerator
 from translate.networks.unet import UNetGenerator
 from translate.settings import Settings
@@ -95,6 +97,8 @@ class AutoencoderSettings(Settings):
     blocks: int = Field(4, ge=0)
     share: int = Field(1, ge=0)
     """Last blocks of the encoders and first of the decoders that both domains use; 0 is the form of 2018."""
+    alike: bool = False
+    """Both domains start from the same weights (not published): without it colours may come out exchanged."""
     initialisation: InitialisationSettings = InitialisationSettings(kind="kaiming")
 
     @model_validator(mode="after")
@@ -163,4 +167,14 @@ def build_autoencoders(settings: AutoencoderSettings, channels: int) -> CoupledA
     """The networks of both domains, initialised."""
     network = CoupledAutoencoders(channels, settings.filters, settings.downsamplings, settings.blocks, settings.share)
     initialise(network, settings.initialisation.kind, settings.initialisation.gain)
+    if settings.alike:
+        network.start_alike()
     return network
+
+
+def perceptual_distance(key: str, weights: Path) -> PerceptualDistance:
+    """The distance as the classifier in the file `weights` sees it. ConfigurationError where there is no such file."""
+    try:
+        return PerceptualDistance(weights)
+    except FileNotFoundError as error:
+        raise ConfigurationError(f"model.{key}: {error}") from error

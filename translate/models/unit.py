@@ -14,7 +14,13 @@ from torch import Tensor, nn
 from translate.data.batch import Unpaired
 from translate.model import ImageSpec, Losses, Painted, Translator, Turn, l1
 from translate.models.adversary import AdversarialSettings, Adversary
-from translate.models.parts import AutoencoderSettings, DiscriminatorSettings, build_autoencoders, build_discriminator
+from translate.models.parts import (
+    AutoencoderSettings,
+    DiscriminatorSettings,
+    build_autoencoders,
+    build_discriminator,
+    perceptual_distance,
+)
 from translate.networks.autoencoder import CodeDiscriminator
 from translate.networks.perceptual import PerceptualDistance
 from translate.settings import Settings
@@ -85,6 +91,8 @@ class UNIT(Translator):
         judges: list[nn.Module] = [self.discriminator_a, self.discriminator_b]
         judges += [self.code_discriminator] if self.config.code_adversary else []
         clip = partial(self.adversary.constrain, judges)
+        if self.config.perceptual:
+            _ = self._perceptual  # told before the first step if it is missing; converting does without
         return [
             Turn("discriminators", judges, self._judges_losses, afterwards=clip),
             Turn("autoencoders", [self.autoencoders], self._coders_losses, paints=True, every=pace),
@@ -138,8 +146,7 @@ class UNIT(Translator):
 
     @cached_property
     def _perceptual(self) -> PerceptualDistance:
-        # Not before training: a run is converted with where these weights are not.
-        return PerceptualDistance(self.config.perceptual_weights)
+        return perceptual_distance("perceptual_weights", self.config.perceptual_weights)
 
     def _sample(self, mean: Tensor) -> Tensor:
         return mean + torch.randn_like(mean) if self.config.variational and self.training else mean

@@ -27,6 +27,12 @@ class CoupledAutoencoders(nn.Module):
         self.shared_encoder = SharedBlocks(self.code_channels, share)
         self.shared_decoder = SharedBlocks(self.code_channels, share)
 
+    def start_alike(self) -> None:
+        """Gives b's own layers the weights of a's: a translation then starts as the input decoded, and what nothing
+        else decides, such as which colour becomes which, stays as it is."""
+        for a, b in (self.encoders, self.decoders):
+            b.load_state_dict(a.state_dict())
+
     def encode(self, images: Tensor, domain: int) -> Tensor:
         """Mean codes (batch, code_channels, height / stride, width / stride) of images of that domain."""
         return self.shared_encoder(self.encoders[domain](images))
