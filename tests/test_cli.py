@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 from PIL import Image
-from tiny import paired_folder, unpaired_folder, write_images
+from tiny import labelled_folder, paired_folder, unpaired_folder, write_images
 
 import translate
 from translate.checkpoint import saved_steps
@@ -207,13 +207,16 @@ def test_a_folder_is_checked(run_cli, tmp_path):
 
 def test_version_and_help(run_cli):
     assert run_cli("--version").stdout.startswith("translate ")
-    for command in ("train", "convert", "recipes", "data", "quickstart"):
+    for command in ("train", "convert", "sample", "evaluate", "recipes", "data", "quickstart"):
         assert run_cli(command, "--help").exit_code == 0
 
 
-@pytest.mark.parametrize("name", ["cyclegan", "pix2pix"])
+FOLDERS = {"cyclegan": unpaired_folder, "pix2pix": paired_folder, "stargan": labelled_folder, "unit": unpaired_folder}
+
+
+@pytest.mark.parametrize("name", FOLDERS)
 def test_a_resumed_run_equals_one_that_never_stopped(run_cli, tiny_recipe, tmp_path, name):
-    folder = unpaired_folder if name == "cyclegan" else paired_folder
+    folder = FOLDERS[name]
     arguments = [
         "train",
         tiny_recipe(name),

@@ -5,8 +5,9 @@ import math
 
 import numpy as np
 import pytest
+import tiny
 import torch
-from tiny import CPU, tiny_trainer
+from tiny import CPU, DCGAN, MLP, tiny_trainer
 from torch import nn
 
 from translate.data.batch import Labelled, Plain
@@ -26,23 +27,7 @@ from translate.sampling import class_number, draw_samples, sample_folder, tile
 
 SPEC = ImageSpec(3, 16, ("a", "b", "c"), (LabelGroup(3, True),))
 POINTS = ImageSpec(2, 1, ("ring",))
-MLP = {"kind": "mlp", "width": 8, "layers": 1}
-DCGAN = {"kind": "dcgan", "filters": 2}
-TINY = {
-    GAN: {"name": "gan", "code": 4, "generator": MLP, "discriminator": MLP},
-    CGAN: {"name": "cgan", "code": 4, "generator": DCGAN, "discriminator": DCGAN},
-    VAE: {"name": "vae", "code": 4, "encoder": MLP, "decoder": MLP},
-    StackGAN: {
-        "name": "stackgan",
-        "code": 4,
-        "condition": 3,
-        "enlargement": 2,
-        "generator_one": DCGAN,
-        "discriminator_one": DCGAN,
-        "generator_two": {"filters": 2, "residual_blocks": 1},
-        "discriminator_two": DCGAN,
-    },
-}
+TINY = {kind: tiny.TINY[name] for name, kind in (("gan", GAN), ("cgan", CGAN), ("vae", VAE), ("stackgan", StackGAN))}
 EVERY = pytest.mark.parametrize("kind", TINY, ids=lambda kind: kind.__name__)
 
 

@@ -9,6 +9,7 @@ from torch import nn
 
 from translate.data.batch import Paired
 from translate.model import ImageSpec, Model, Turn
+from translate.models import MODELS
 from translate.optim import WeightAverage, build_optimizer, learning_rate
 from translate.pool import ImagePool
 from translate.resume import network_weights, restore, training_state
@@ -150,11 +151,12 @@ def test_step_seeds_differ_between_steps_and_seeds():
     assert len({step_seed(seed, step) for seed in range(50) for step in range(200)}) == 50 * 200
 
 
-@pytest.mark.parametrize("name", ["pix2pix", "cyclegan"])
+@pytest.mark.parametrize("name", MODELS)
 def test_a_restored_trainer_goes_on_as_if_it_had_not_stopped(name):
     def trainer_of(seed):
         model = tiny_model(name, seed)
-        average = WeightAverage({name: net for name, net in model.named_children() if "generator" in name}, 0.9)
+        painters = {id(net) for turn in model.turns() if turn.paints for net in turn.networks}
+        average = WeightAverage({name: net for name, net in model.named_children() if id(net) in painters}, 0.9)
         return tiny_trainer(model, seed=3, average=average, curve=learning_rate("linear", 8, 0.2))
 
     whole = trainer_of(0)

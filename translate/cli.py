@@ -259,8 +259,9 @@ def recipes(name: str | None) -> None:
     if name is not None:
         click.echo(load_recipe(name).to_yaml(), nl=False)
         return
-    for known in recipe_names():
-        click.echo(f"{known:20} {load_recipe(known).summary}")
+    names = recipe_names()
+    for known in names:
+        click.echo(f"{known:{max(map(len, names))}}  {load_recipe(known).summary}")
 
 
 @main.command()

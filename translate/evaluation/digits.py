@@ -9,7 +9,7 @@ from torch import Tensor
 
 from translate.data.batch import Labelled
 from translate.engine import Engine
-from translate.evaluation.intervals import Estimate, wilson
+from translate.evaluation.intervals import wilson
 from translate.evaluation.table import Protocol, Score, score
 from translate.evaluation.teaching import Trained
 from translate.models.unit_digits import UNITDigits
@@ -44,36 +44,14 @@ def evaluate_digits(
             counts += torch.stack([_right(reading, wanted) for reading in readings]).cpu()
             rows += len(batch)
         floor = {"classifier of the source alone": 100 * float(counts[1]) / rows}
-        label = ("source", "target")[domain]
-        scores.append(
-            score(
-                TABLE,
-                f"{name} ({label})",
-                _percent(counts[0], rows),
-                unit="%",
-                better="higher",
-                floor=floor,
-                protocol=how,
-            )
-        )
+        found = {f"{name} ({('source', 'target')[domain]})": counts[0]}
         if domain:
-            scores.append(
-                score(
-                    TABLE,
-                    f"{name} translated to {sets[0][0]}, read by the source's classifier",
-                    _percent(counts[2], rows),
-                    unit="%",
-                    better="higher",
-                    floor=floor,
-                    protocol=how,
-                )
-            )
+            found[f"{name} translated to {sets[0][0]}, read by the source's classifier"] = counts[2]
+        for row, right in found.items():
+            share = wilson(int(right), rows).times(100)
+            scores.append(score(TABLE, row, share, unit="%", better="higher", floor=floor, protocol=how))
     return scores
 
 
 def _right(reading: Tensor, wanted: Tensor) -> Tensor:
     return (reading.argmax(1) == wanted).sum().float()
-
-
-def _percent(right: Tensor, rows: int) -> Estimate:
-    return wilson(int(right), rows).times(100)
