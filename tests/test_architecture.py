@@ -38,7 +38,7 @@ MAY_IMPORT = {
     "trainer": {"model", "engine", "optim", "data"},
     "resume": {"trainer", "errors"},
     "validation": {"model", "engine", "metrics", "data"},
-    "converting": {"model", "engine", "data", "errors"},
+    "converting": {"model", "engine", "data", "errors", "networks"},
     "evaluation": {*GROUND, "data", "engine", "metrics", "model", "models", "optim", "progress", "trainer"},
     "recipe": {"models", "data", "engine", "optim", *GROUND, "yaml_reader"},
     "training": {

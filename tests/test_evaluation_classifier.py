@@ -155,9 +155,9 @@ def test_features_are_what_the_last_layer_reads_whatever_the_size_and_channels()
     # torchvision's own pass over the prepared image.
     torch.testing.assert_close(classifier.network(classifier._prepared(grey)), classifier(grey))
     assert torch.equal(classifier.predict(grey), (classifier(grey) > 0).float())
-    # White, standardised as torchvision does.
-    white = classifier._prepared(torch.ones(1, 1, 32, 32))[0, :, 0, 0]
-    torch.testing.assert_close(white, torch.tensor([0.515 / 0.229, 0.544 / 0.224, 0.594 / 0.225]))
+    # Black, standardised as torchvision does.
+    black = classifier._prepared(torch.full((1, 1, 32, 32), -1.0))[0, :, 0, 0]
+    torch.testing.assert_close(black, torch.tensor([-0.485 / 0.229, -0.456 / 0.224, -0.406 / 0.225]))
 
 
 def kept(folder, trained: Trained, data: dict, calls: list) -> Trained:

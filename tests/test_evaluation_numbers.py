@@ -173,7 +173,7 @@ def test_a_table_stands_aligned_above_its_protocol():
         ),
         Score("distances in Inception", "hair", None, better="lower", note="unavailable: file X wanted"),
         score(
-            "error", "all", Estimate(2.5, 1.25, 1234567.0, 12), unit="%", better="lower",
+            "error", "all", Estimate(2.5, 1.25, 12345678.0, 12), unit="%", better="lower",
             floor={"input": 100.0}, ceiling={"real": float("nan")}, protocol=how, note="few",
         ),
     ]  # fmt: skip
@@ -181,7 +181,7 @@ def test_a_table_stands_aligned_above_its_protocol():
         "error, % (lower is better)",
         "        model     95 % interval  floor: input  ceiling: real  images",
         "  hair     25    4.559 to 69.94            50            0.5       4",
-        "  all     2.5  1.25 to 1.23e+06           100              -      12",
+        "  all     2.5  1.25 to 1.23e+07           100              -      12",
         "  split: test",
         "  classifier: sha256 ab",
         "  all: few",

@@ -138,6 +138,12 @@ def train(
     show_default=True,
     help="auto is bf16 where the processor is fast in it.",
 )
+@click.option(
+    "--eval",
+    "evaluated",
+    is_flag=True,
+    help="Of another project's generator: running statistics and no dropout, as their option of this name.",
+)
 @DEVICE
 @QUIET
 def convert(
@@ -150,6 +156,7 @@ def convert(
     workers: int,
     batch: int | None,
     precision: Any,
+    evaluated: bool,
     device: str,
     quiet: bool,
 ) -> None:
@@ -158,13 +165,14 @@ def convert(
     \b
     translate convert runs/cyclegan-horse2zebra photos/ zebras/ --to zebra
     translate convert runs/stargan-celeba faces/ out/ --to Blond_Hair --to -Male
+    translate convert latest_net_G_A.pth photos/ out/            (a generator trained with the PyTorch port)
     """
     from translate.converting.folder import convert_folder, plan
     from translate.progress import Progress
     from translate.run import load
 
     jobs = plan(source, output)
-    converter = load(run, checkpoint, device=device, precision=precision)
+    converter = load(run, checkpoint, device=device, precision=precision, evaluated=evaluated)
     changes = converter.changes(to)
     batch_size = batch or (1 if converter.engine.device.type == "cpu" else 8)
     with Progress(len(jobs), unit="image", label=f"converting on {converter.engine}", quiet=quiet) as bar:

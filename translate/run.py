@@ -14,6 +14,7 @@ import torch
 from translate.assembly import build_trainer
 from translate.checkpoint import load_checkpoint, verify
 from translate.converting.converter import Converter
+from translate.converting.foreign import read_generator
 from translate.data.labels import LabelGroup
 from translate.engine import Precision, choose_engine
 from translate.errors import ConfigurationError
@@ -125,12 +126,22 @@ def train(
 
 
 def load(
-    run: str | Path, checkpoint: str = "latest", *, device: str = "auto", precision: Precision = "auto"
+    run: str | Path,
+    checkpoint: str = "latest",
+    *,
+    device: str = "auto",
+    precision: Precision = "auto",
+    evaluated: bool = False,
 ) -> Converter:
     """A trained translator from a run's folder, or from one checkpoint's; see `load_model`.
 
+    `run` may also be the file of a generator's state dict as the widely used PyTorch port or StarGAN save it; then
+    `evaluated` does what their `--eval` does, see `ForeignGenerator`.
     Raises ConfigurationError, too, where the run's model draws images instead of converting them.
     """
+    if Path(run).is_file():
+        generator, images = read_generator(Path(run), evaluated)
+        return Converter(generator, images, choose_engine(device, precision))
     loaded = load_model(run, checkpoint)
     if not isinstance(loaded.model, Translator):
         raise ConfigurationError(f"{run}: a {loaded.recipe.name} draws images from noise; use `translate sample`")

@@ -13,7 +13,7 @@ from torch import Tensor
 from translate.evaluation.intervals import Estimate, estimate, redrawn
 
 FEW_FOR_FRECHET = 2048
-"""Below this many images the Frechet distance of Inception's 2048 features is mostly its bias."""
+"""With fewer images than Inception has features their covariance is singular, and the distance's bias large."""
 QUADRATIC_DRAWS = 200  # each costs a pass over all pairs
 _BLOCK = 1024
 Kernel = Callable[[Tensor, Tensor], Tensor]

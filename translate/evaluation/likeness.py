@@ -11,7 +11,7 @@ from translate.evaluation.table import Protocol, Score, score
 
 SPREAD_OVER = 1000
 """Images whose pairwise distances are taken."""
-FEW = f"of fewer than {FEW_FOR_FRECHET} images, so mostly bias: compare only values from as many images"
+FEW = f"of fewer than {FEW_FOR_FRECHET} images, so biased upwards: compare only values from as many images"
 
 
 def evaluate_diversity(name: str, outputs: Sample, inputs: Sample, reals: Sample, protocol: Protocol) -> list[Score]:

@@ -110,6 +110,8 @@ def _number(value: float | None) -> str:
         return "-"
     if value == 0 or math.isinf(value):
         return f"{value:g}"
+    if 1e4 <= abs(value) < 1e7:
+        return f"{value:.0f}"
     return f"{value:.4g}" if 1e-3 <= abs(value) < 1e4 else f"{value:.3g}"
 
 

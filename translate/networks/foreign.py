@@ -36,7 +36,15 @@ def read_state(path: Path | str) -> dict[str, Tensor]:
 
     Raises ValueError for a file that holds something else.
     """
-    state = torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError:
+        raise
+    except Exception as error:  # unpickling, zip and end-of-file errors, by the file's kind of damage
+        # torch's own words advise to load it with weights_only=False, which would run what is in it.
+        called = re.search(r"(?:GLOBAL|global) ([\w.]+)", str(error))
+        what = f"it wants to call {called[1]}, and is not loaded" if called else "damaged, or something else"
+        raise ValueError(f"{path}: not a file of weights: {what}") from error
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
         raise ValueError(f"{path}: expected a bare state dict (names to tensors), as the port saves one")
     return dict(state)
