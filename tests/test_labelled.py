@@ -10,9 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from translate.data import images, table
+from translate.data import images
 from translate.data.description import describe
-from translate.data.digits import Digit
 from translate.data.images import Picture
 from translate.data.labelled import (
     LabelledFolder,
@@ -21,8 +20,10 @@ from translate.data.labelled import (
     open_jointly,
     open_labelled,
     open_source_labelled,
+    table,
     unlabelled,
 )
+from translate.data.labelled.digits import Digit
 from translate.data.labels import UNKNOWN, LabelGroup
 from translate.data.shapes import render_set
 from translate.errors import ConfigurationError

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from translate.data.attributes import find_attributes
 from translate.data.check_labels import contradicting, differently_labelled, empty, shares, tiny
 from translate.data.columns import few
 from translate.data.description import describe
@@ -14,6 +13,7 @@ from translate.data.facts import Facts, alike, in_words, read_all, remarks, repe
 from translate.data.folders import Folder, recognise
 from translate.data.images import shown
 from translate.data.labelled import LabelledFolder, open_labelled
+from translate.data.labelled.attributes import find_attributes
 from translate.data.source import Readable
 from translate.errors import ConfigurationError
 

@@ -7,29 +7,20 @@ from pathlib import Path
 
 import numpy as np
 
-from translate.data import attributes, classes, csv_table, digits, images, table
+from translate.data import images
 from translate.data.catalog import locate_both
 from translate.data.columns import held_out, scan
 from translate.data.description import Description, describe
 from translate.data.folders import Source
 from translate.data.images import shown
-from translate.data.labelling import SPLIT_ORDER, LabelledFolder, LabelledSplit, Labelling, Part, with_a_test
+from translate.data.labelled import attributes, classes, csv_table, digits, table
+from translate.data.labelled.labelling import SPLIT_ORDER, LabelledFolder, LabelledSplit, Labelling, Part, with_a_test
+from translate.data.labelled.sets import join
 from translate.data.labels import LabelGroup
 from translate.data.layouts import contents, files_in, require_folder, splits_in
-from translate.data.sets import buckets, join
 from translate.data.source import Readable
 from translate.errors import ConfigurationError, nearest
 
-__all__ = [
-    "LabelledFolder",
-    "LabelledSplit",
-    "buckets",
-    "join",
-    "open_jointly",
-    "open_labelled",
-    "open_source_labelled",
-    "unlabelled",
-]
 LISTED = 12
 """Domains that are named with their counts in `found`."""
 

@@ -7,12 +7,12 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from translate.data.attributes import refuse_both
 from translate.data.images import shown
-from translate.data.labelling import in_order, one_hot
+from translate.data.labelled.attributes import refuse_both
+from translate.data.labelled.labelling import in_order, one_hot
+from translate.data.labelled.table import Table, refuse_repetition
 from translate.data.labels import UNKNOWN
 from translate.data.layouts import SPLITS
-from translate.data.table import Table, refuse_repetition
 from translate.errors import ConfigurationError, nearest
 
 LOOKED_FOR = "labels.csv with `file,label`, or `file` and one column for each attribute"

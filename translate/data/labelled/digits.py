@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from translate.data.images import MAX_BYTES, Picture, shown, with_channels
-from translate.data.labelling import Labelling, Part, one_hot
+from translate.data.labelled.labelling import Labelling, Part, one_hot
 from translate.errors import ConfigurationError
 
 LOOKED_FOR = "train-images-idx3-ubyte train-labels-idx1-ubyte (t10k-...), also .gz; zip.train.gz (zip.test.gz)"

@@ -13,7 +13,7 @@ from translate.data import images
 from translate.data.columns import LISTED, few, held_out, same_letters
 from translate.data.folders import Source
 from translate.data.images import shown
-from translate.data.labelling import Labelling, Part, with_a_test
+from translate.data.labelled.labelling import Labelling, Part, with_a_test
 from translate.errors import ConfigurationError
 
 TEST_LIMIT, TEST_SHARE = 1000, 8

@@ -10,7 +10,7 @@ from translate.data.columns import Column, few, held_out, matched, scan
 from translate.data.description import describe
 from translate.data.folders import Source
 from translate.data.images import shown
-from translate.data.labelling import SPLIT_ORDER, Labelling, Part, in_order, one_hot, with_a_test
+from translate.data.labelled.labelling import SPLIT_ORDER, Labelling, Part, in_order, one_hot, with_a_test
 from translate.data.layouts import SPLITS, WHOLE, files_in, folders_in, splits_in
 
 LOOKED_FOR = "train/CLASS/ (test/CLASS/, val/CLASS/); CLASS/train/; trainA/ trainB/; or CLASS/ with images"

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from translate.data.images import shown
-from translate.data.table import Table, refuse_repetition
+from translate.data.labelled.table import Table, refuse_repetition
 from translate.errors import ConfigurationError
 
 LOOKED_FOR = "list_attr*.txt: a row of names, then rows of `file 1 -1 ...`"

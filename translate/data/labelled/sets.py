@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from translate.data.images import shown
-from translate.data.labelling import SPLIT_ORDER, LabelledFolder, LabelledSplit
+from translate.data.labelled.labelling import SPLIT_ORDER, LabelledFolder, LabelledSplit
 from translate.data.labels import UNKNOWN, LabelGroup
 from translate.data.source import Readable
 from translate.errors import ConfigurationError
