@@ -6,8 +6,11 @@ Exit codes: 0 ok, 1 failed, 2 usage or configuration, 3 finished but some items 
 from __future__ import annotations
 
 import json
+import os
 import sys
+from collections import Counter
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +142,14 @@ def train(
     help="auto is bf16 where the processor is fast in it.",
 )
 @click.option(
+    "--shard",
+    "part",
+    metavar="I/N",
+    callback=lambda context, option, value: _part(value),
+    help="Convert the I-th of N parts, so that N machines share a folder; under torchrun each process takes its own.",
+)
+@click.option("--manifest", type=click.Path(path_type=Path), help="File to which a JSON line is added for each image.")
+@click.option(
     "--eval",
     "evaluated",
     is_flag=True,
@@ -156,6 +167,8 @@ def convert(
     workers: int,
     batch: int | None,
     precision: Any,
+    part: tuple[int, int] | None,
+    manifest: Path | None,
     evaluated: bool,
     device: str,
     quiet: bool,
@@ -167,30 +180,37 @@ def convert(
     translate convert runs/stargan-celeba faces/ out/ --to Blond_Hair --to -Male
     translate convert latest_net_G_A.pth photos/ out/            (a generator trained with the PyTorch port)
     """
-    from translate.converting.folder import convert_folder, plan
+    from translate.converting.folder import Record, convert_folder, plan, shard
     from translate.progress import Progress
     from translate.run import load
 
     jobs = plan(source, output)
+    if part is not None:
+        jobs = shard(jobs, *part)
     converter = load(run, checkpoint, device=device, precision=precision, evaluated=evaluated)
     changes = converter.changes(to)
     batch_size = batch or (1 if converter.engine.device.type == "cpu" else 8)
-    with Progress(len(jobs), unit="image", label=f"converting on {converter.engine}", quiet=quiet) as bar:
-        outcome = convert_folder(
-            converter,
-            jobs,
-            changes,
-            overwrite=overwrite,
-            workers=workers,
-            batch_size=batch_size,
-            done=lambda path: bar.advance(1, images=1),
+    with (
+        Progress(len(jobs), unit="image", label=f"converting on {converter.engine}", quiet=quiet) as bar,
+        manifest.open("a", encoding="utf-8") if manifest else nullcontext() as rows,
+    ):
+
+        def done(record: Record) -> None:
+            bar.advance(1, images=1)
+            if rows:
+                rows.write(json.dumps(record.to_json(), ensure_ascii=False) + "\n")
+
+        records = convert_folder(
+            converter, jobs, changes, overwrite=overwrite, workers=workers, batch_size=batch_size, done=done
         )
-    click.echo(f"{len(outcome.written)} converted, {len(outcome.skipped)} skipped, {len(outcome.failed)} failed")
-    if outcome.skipped:
+    counts = Counter(record.status for record in records)
+    click.echo(f"{counts['written']} converted, {counts['skipped']} skipped, {counts['failed']} failed")
+    if counts["skipped"]:
         click.echo("skipped files exist in OUTPUT already; --overwrite converts them again", err=True)
-    for reason in outcome.failed.values():
-        click.echo(f"failed: {reason}", err=True)
-    if outcome.failed:
+    for record in records:
+        if record.status == "failed":
+            click.echo(f"failed: {record.error}", err=True)
+    if counts["failed"]:
         sys.exit(3)
 
 
@@ -332,6 +352,17 @@ def fetch(name: str, into: Path | None) -> None:
     if name not in known:
         raise ConfigurationError(f"no data set '{name}'{nearest(name, known)}")
     click.echo(fetch_card(known[name], into or user_data() / name, _show_bytes))
+
+
+def _part(text: str | None) -> tuple[int, int] | None:
+    """I and N of `--shard I/N`; what torchrun says of this process where it is not given; None for the whole."""
+    if text is None:
+        processes = int(os.environ.get("WORLD_SIZE", "1"))
+        return (int(os.environ.get("RANK", "0")) + 1, processes) if processes > 1 else None
+    number, slash, of = text.partition("/")
+    if not (slash and number.isdecimal() and of.isdecimal()):
+        raise click.BadParameter(f"{text}: expected I/N, e.g. 1/8 for the first of eight parts")
+    return int(number), int(of)
 
 
 def _show_bytes(done: int, total: int | None) -> None:

@@ -2,30 +2,52 @@
 
 from __future__ import annotations
 
+import hashlib
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 from translate.converting.converter import Changes, Converter
 from translate.data.images import WRITABLE, Picture, find_images, read, write
 from translate.errors import ConfigurationError, ImageError
 
 
-@dataclass
-class Outcome:
-    """What became of the files: written, left because the output exists, and failed with the reason."""
-
-    written: list[Path] = field(default_factory=list)
-    skipped: list[Path] = field(default_factory=list)
-    failed: dict[Path, str] = field(default_factory=dict)
-
-
 @dataclass(frozen=True)
 class Job:
     source: Path
     output: Path
+    name: str
+    """The source within the folder that is converted, with forward slashes."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """What became of one file: written, skipped because its output exists, or failed, with the reason in `error`.
+
+    `size`: width and height, where it was read. `seconds`: spent on it in decoding, its share of a batch, encoding.
+    """
+
+    source: Path
+    output: Path
+    status: Literal["written", "skipped", "failed"]
+    size: tuple[int, int] | None = None
+    seconds: float = 0.0
+    error: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """A row of the manifest."""
+        return {
+            "source": str(self.source),
+            "output": str(self.output),
+            "status": self.status,
+            "size": self.size,
+            "seconds": round(self.seconds, 4),
+            "error": self.error,
+        }
 
 
 def plan(source: Path, output: Path) -> list[Job]:
@@ -37,7 +59,7 @@ def plan(source: Path, output: Path) -> list[Job]:
         target = output if output.suffix.lower() in WRITABLE and not output.is_dir() else output / source.name
         if _same(source, target):
             raise ConfigurationError(f"{target}: the output is the input; give another file or folder")
-        return [Job(source, _writable(target))]
+        return [Job(source, _writable(target), source.name)]
     inside, outside = output.resolve(), source.resolve()
     if inside == outside or outside in inside.parents:
         raise ConfigurationError(f"{output}: the output folder is the input folder or lies inside it; choose another")
@@ -46,7 +68,18 @@ def plan(source: Path, output: Path) -> list[Job]:
         raise ConfigurationError(
             f"{source}: no images found (looked for PNG, JPEG, WebP, TIFF, BMP and GIF, in all sub-folders)"
         )
-    return [Job(path, _writable(output / path.relative_to(source))) for path in images]
+    names = [path.relative_to(source) for path in images]
+    return [Job(source / name, _writable(output / name), name.as_posix()) for name in names]
+
+
+def shard(jobs: Sequence[Job], number: int, of: int) -> list[Job]:
+    """Part `number` (1 to `of`) of the jobs, by a hash of each one's name: machines need not talk to each other.
+
+    Raises ConfigurationError for a number out of range.
+    """
+    if not 1 <= number <= of:
+        raise ConfigurationError(f"--shard {number}/{of}: expected 1/{of} to {of}/{of}")
+    return [job for job in jobs if _hash(job.name) % of == number - 1]
 
 
 def convert_folder(
@@ -57,72 +90,95 @@ def convert_folder(
     overwrite: bool = False,
     workers: int = 2,
     batch_size: int = 1,
-    done: Callable[[Path], None] = lambda path: None,
-) -> Outcome:
+    done: Callable[[Record], None] = lambda record: None,
+) -> list[Record]:
     """Converts every job; what cannot be read or written is recorded and the rest is done.
 
     Decoding and encoding run in `workers` threads each, beside the network; images of equal padded size are
-    batched, and no more than a few batches are in memory. `done` is called for each file that is finished.
+    batched, and no more than a few batches are in memory. `done` is called with each record as it comes; they are
+    returned in that order.
     """
-    outcome = Outcome()
+    records: list[Record] = []
+
+    def finish(record: Record) -> None:
+        records.append(record)
+        done(record)
+
     todo = []
     for job in jobs:
         if job.output.exists() and not overwrite:
-            outcome.skipped.append(job.source)
-            done(job.source)
+            finish(Record(job.source, job.output, "skipped"))
         else:
             todo.append(job)
     with ThreadPoolExecutor(max(1, workers)) as decoders, ThreadPoolExecutor(max(1, workers)) as encoders:
-        writing: deque[tuple[Job, Future[None]]] = deque()
+        writing: deque[tuple[_Read, float, Future[float]]] = deque()
 
-        def finish(job: Job, future: Future[None]) -> None:
+        def finish_writing() -> None:
+            read_, seconds, future = writing.popleft()
             error = _reason(future)
             if error is None:
-                outcome.written.append(job.source)
-            else:
-                outcome.failed[job.source] = error
-            done(job.source)
+                seconds += future.result()
+            finish(_record(read_.job, error, read_, seconds))
 
-        pictures = _decoded(decoders, todo, ahead=2 * batch_size + workers, failed=finish)
+        pictures = _decoded(decoders, todo, 2 * batch_size + workers, lambda job, error: finish(_record(job, error)))
         for batch in _batches(pictures, converter, batch_size):
-            outputs = converter.convert_pictures([picture for _, picture in batch], changes)
-            for (job, _), picture in zip(batch, outputs, strict=True):
-                writing.append((job, encoders.submit(_write, job.output, picture)))
+            start = time.perf_counter()
+            outputs = converter.convert_pictures([read_.picture for read_ in batch], changes)
+            share = (time.perf_counter() - start) / len(batch)
+            for read_, picture in zip(batch, outputs, strict=True):
+                writing.append((read_, read_.seconds + share, encoders.submit(_write, read_.job.output, picture)))
             while len(writing) > 2 * batch_size + workers:
-                finish(*writing.popleft())
+                finish_writing()
         while writing:
-            finish(*writing.popleft())
-    return outcome
+            finish_writing()
+    return records
+
+
+@dataclass(frozen=True)
+class _Read:
+    job: Job
+    picture: Picture
+    seconds: float
+
+
+def _record(job: Job, error: str | None, read_: _Read | None = None, seconds: float = 0.0) -> Record:
+    size = None if read_ is None else (read_.picture.pixels.shape[1], read_.picture.pixels.shape[0])
+    return Record(job.source, job.output, "failed" if error else "written", size, seconds, error or "")
 
 
 def _decoded(
-    threads: ThreadPoolExecutor, jobs: Sequence[Job], ahead: int, failed: Callable[[Job, Future], None]
-) -> Iterator[tuple[Job, Picture]]:
+    threads: ThreadPoolExecutor, jobs: Sequence[Job], ahead: int, failed: Callable[[Job, str], None]
+) -> Iterator[_Read]:
     """Pictures in order, read a few ahead."""
-    reading: deque[tuple[Job, Future[Picture]]] = deque()
+    reading: deque[tuple[Job, Future[_Read]]] = deque()
     waiting = iter(jobs)
     for job in waiting:
-        reading.append((job, threads.submit(read, job.source)))
+        reading.append((job, threads.submit(_read, job)))
         if len(reading) > ahead:
             break
     while reading:
         job, future = reading.popleft()
         if (following := next(waiting, None)) is not None:
-            reading.append((following, threads.submit(read, following.source)))
-        if _reason(future) is None:
-            yield job, future.result()
+            reading.append((following, threads.submit(_read, following)))
+        error = _reason(future)
+        if error is None:
+            yield future.result()
         else:
-            failed(job, future)
+            failed(job, error)
 
 
-def _batches(
-    pictures: Iterator[tuple[Job, Picture]], converter: Converter, batch_size: int
-) -> Iterator[list[tuple[Job, Picture]]]:
+def _read(job: Job) -> _Read:
+    start = time.perf_counter()
+    picture = read(job.source)
+    return _Read(job, picture, time.perf_counter() - start)
+
+
+def _batches(pictures: Iterator[_Read], converter: Converter, batch_size: int) -> Iterator[list[_Read]]:
     """Full batches of one padded size; what never fills up comes when too much is held, and at the end."""
-    held: dict[tuple[int, int], list[tuple[Job, Picture]]] = {}
-    for job, picture in pictures:
-        size = converter.padded_size(*picture.pixels.shape[:2])
-        held.setdefault(size, []).append((job, picture))
+    held: dict[tuple[int, int], list[_Read]] = {}
+    for read_ in pictures:
+        size = converter.padded_size(*read_.picture.pixels.shape[:2])
+        held.setdefault(size, []).append(read_)
         if len(held[size]) == batch_size:
             yield held.pop(size)
         elif sum(map(len, held.values())) >= 4 * batch_size:
@@ -130,9 +186,17 @@ def _batches(
     yield from held.values()
 
 
-def _write(path: Path, picture: Picture) -> None:
+def _write(path: Path, picture: Picture) -> float:
+    """The seconds it took."""
+    start = time.perf_counter()
     path.parent.mkdir(parents=True, exist_ok=True)
     write(path, picture)
+    return time.perf_counter() - start
+
+
+def _hash(name: str) -> int:
+    digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()
+    return int.from_bytes(digest[:8], "big")
 
 
 def _reason(future: Future) -> str | None:
