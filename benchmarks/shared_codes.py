@@ -46,6 +46,8 @@ VARIANTS: dict[str, list[str]] = {
     "noise and KL": [*NONE, "model.variational=true", "model.kl=0.01"],
     "UNIT 2018 (noise, KL, cycle: image)": ["model.autoencoder.share=0", "model.autoencoder.alike=false"],
     "UNIT (the same, a shared layer, same start)": [],
+    "UNIT and semantic": ["model.semantic=10"],
+    "UNIT and all layers shared": ["model.autoencoder.share=2"],
 }
 
 

@@ -25,6 +25,7 @@ from translate.evaluation.truth import evaluate_truth
 from translate.evaluation.unpaired import evaluate_unpaired
 from translate.metrics import fit_affine_colour, l1, psnr, ssim
 from translate.model import ImageSpec
+from translate.models.labels import Labels
 
 ATTRIBUTES = ImageSpec(1, 8, ("hat", "beard", "young"), (LabelGroup(3, False),))
 HAIR = ImageSpec(1, 8, ("black", "blond", "male"), (LabelGroup(3, False),), alternatives=((0, 1),))
@@ -36,9 +37,9 @@ class PixelReader(Classifier):
     """Reads the label of domain d off the pixel of column d in the first row."""
 
     def __init__(self, images: ImageSpec) -> None:
-        super().__init__(images)
-        self.count = len(images.domains)
-        self.network.fc = nn.Identity()
+        nn.Module.__init__(self)  # without the network, which it does not look through
+        self.labels, self.size, self.count = Labels(images), images.size, len(images.domains)
+        self.network = nn.ModuleDict({"fc": nn.Identity()})
 
     def features(self, images: Tensor) -> Tensor:
         return images[:, 0, 0, : self.count]

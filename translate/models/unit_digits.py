@@ -33,6 +33,8 @@ class UNITDigitsConfig(Settings):
     classification: float = Field(10.0, ge=0)
     translated: float = Field(0.0, ge=0)
     """Of the class loss on translated source images, which keep their labels; not published."""
+    alike: bool = False
+    """Both domains start from the same weights; not published."""
     filters: int = Field(96, ge=1)
     discriminator_filters: int = Field(64, ge=1)
 
@@ -56,6 +58,9 @@ class UNITDigits(Translator):
         self.discriminators = CoupledDigitDiscriminators(
             images.channels, config.discriminator_filters, sum(g.size for g in images.groups)
         )
+        if config.alike:
+            self.autoencoders.start_alike()
+            self.discriminators.start_alike()
 
     def paint(self, batch: SourceLabelled) -> Painted:
         return self.autoencoders(batch.a, batch.b)._asdict()
@@ -64,7 +69,7 @@ class UNITDigits(Translator):
         pace = self.config.adversarial.discriminator_turns
         return [
             Turn(
-                "judges",
+                "discriminators",
                 [self.discriminators],
                 self._discriminators_losses,
                 afterwards=lambda: self.adversary.constrain([self.discriminators]),

@@ -44,6 +44,11 @@ class CoupledDigitAutoencoders(nn.Module):
         self.code_decoder = DigitCodeDecoder(filters)
         self.decoders = nn.ModuleList(DigitDecoder(channels, filters) for _ in "ab")
 
+    def start_alike(self) -> None:
+        """Gives b's own layers the weights of a's, so that a translation starts as the input decoded."""
+        for a, b in (self.encoders, self.decoders):
+            b.load_state_dict(a.state_dict())
+
     def forward(self, a: Tensor, b: Tensor) -> Drawn:
         mean, deviation = self.code(torch.cat([self.encoders[0](a), self.encoders[1](b)]))
         hidden = self.code_decoder(mean + deviation * torch.randn_like(mean))
@@ -63,6 +68,10 @@ class CoupledDigitDiscriminators(nn.Module):
         super().__init__()
         self.fronts = nn.ModuleList(DigitFront(channels, filters) for _ in "ab")
         self.trunk = DigitTrunk(filters, classes)
+
+    def start_alike(self) -> None:
+        """Gives b's own layer the weights of a's, so that b's images start with the reading of a's."""
+        self.fronts[1].load_state_dict(self.fronts[0].state_dict())
 
     def forward(self, images: Tensor, domain: int) -> tuple[Tensor, Tensor]:
         """Scores (batch, 1) and class logits (batch, classes) of images taken for ones of `domain`."""
