@@ -13,11 +13,12 @@ from translate.data.batch import Labelled, Plain
 from translate.data.images import to_pixels
 from translate.data.labels import UNKNOWN, LabelGroup
 from translate.evaluation.classifier import Classifier
+from translate.evaluation.distances import spread
 from translate.evaluation.flips import gather_labelled, translate_flips
 from translate.evaluation.intervals import wilson
 from translate.evaluation.labelled import evaluate_labelled
 from translate.evaluation.likeness import evaluate_distances, evaluate_diversity
-from translate.evaluation.samples import gather
+from translate.evaluation.samples import gather, thumbnails
 from translate.evaluation.spaces import INCEPTION_FILE, Missing, Space, classifier_space, inception_space
 from translate.evaluation.table import Score
 from translate.evaluation.teaching import Trained
@@ -162,18 +163,19 @@ def test_only_one_attribute_is_asked_for_and_unknown_ones_not_at_all():
 
 
 def test_an_alternative_that_is_set_clears_the_other():
-    labels = torch.tensor([[1, 0, 1], [0, 1, 0], [0, 0, 0]]).float()
+    labels = torch.tensor([[1, 0, 1], [0, 1, 0], [0, 0, 1]]).float()
     _, flips = translate_flips(obey, batches(labels), HAIR, PixelReader(HAIR), CPU)
     # The first is black-haired already; the second's blond hair goes.
     assert flips[0].images.tolist() == [1, 2]
-    assert flips[0].wanted.tolist() == [[1, 0, 0], [1, 0, 0]]
-    assert flips[2].wanted.tolist() == [[1, 0, 0], [0, 1, 1], [0, 0, 1]]
+    assert flips[0].wanted.tolist() == [[1, 0, 0], [1, 0, 1]]
+    assert flips[2].wanted.tolist() == [[1, 0, 0], [0, 1, 1], [0, 0, 0]]
     scores = evaluate_labelled(obey, batches(labels), HAIR, reader(HAIR), CPU)
     # The other colour is no attribute that should stay.
     assert {name: row.images for name, row in table(scores, "other attributes").items()} == {
         "black": 2, "blond": 2, "male": 3,
     }  # fmt: skip
-    assert table(scores, "other attributes")["black"].floor["another image"] == pytest.approx(100 * 2 / 3)
+    # Two of three are male: another image agrees with the one that is not by 1/3, with the other by 2/3.
+    assert table(scores, "other attributes")["black"].floor["another image"] == pytest.approx(50)
 
 
 def test_each_image_goes_to_every_other_class():
@@ -188,6 +190,15 @@ def test_each_image_goes_to_every_other_class():
         "photo": (0, 3), "sketch": (0, 4), "paint": (100, 5), "all": (pytest.approx(100 * 5 / 12), 6),
     }  # fmt: skip
     assert not table(scores, "other attributes")
+
+
+def test_a_real_image_that_is_misread_is_an_error_of_its_own_class_alone():
+    labels = torch.eye(3)[[0, 0, 0, 1, 1, 2]]
+    said = torch.eye(3)[[1, 0, 0, 1, 1, 2]]  # the first shows a photo
+    scores = evaluate_labelled(obey, [Labelled(show(labels), said)], STYLES, reader(STYLES), CPU)
+    errors = table(scores, "classification error")
+    ceilings = {name: row.ceiling["real images"] for name, row in errors.items()}
+    assert ceilings == pytest.approx({"photo": 0, "sketch": 100 / 3, "paint": 0, "all": 100 / 6})
 
 
 def test_two_domains_are_read_beside_inputs_and_real_targets():
@@ -223,6 +234,8 @@ def test_two_domains_are_read_beside_inputs_and_real_targets():
     assert change.value == pytest.approx(5 / 8 * 2 * 0.5 / 64, rel=1e-5)
     (diversity,) = table(scores, "diversity").values()
     assert diversity.value > 0.5 * diversity.ceiling["inputs"] > 0
+    for what, shown in (("inputs", inputs), ("real images", targets)):
+        assert diversity.ceiling[what] == pytest.approx(spread(thumbnails(shown)).value)
 
 
 def test_the_truth_stands_beside_what_learns_nothing():
@@ -342,6 +355,9 @@ def test_inceptions_features_of_a_given_file(tmp_path, monkeypatch):
         patched.setattr(module, "load_state_dict_from_url", lambda *args, **kwargs: {})
         patched.setattr(network, "load_state_dict", lambda self, state: None)
         theirs = network("inception", ["2048"])
+    for layer in theirs.modules():
+        if isinstance(layer, nn.Conv2d):
+            nn.init.kaiming_normal_(layer.weight)  # as torch leaves them, nothing of the images would come through
     torch.save(theirs.state_dict(), tmp_path / "unnamed.pth")
     begins = hashlib.sha256((tmp_path / "unnamed.pth").read_bytes()).hexdigest()[:8]
     (tmp_path / "unnamed.pth").rename(tmp_path / f"weights-{begins}.pth")
@@ -351,4 +367,5 @@ def test_inceptions_features_of_a_given_file(tmp_path, monkeypatch):
     images = torch.rand(2, 1, 20, 20) * 2 - 1
     features = space.features(images)
     assert features.shape == (2, 2048)
+    assert (features[0] - features[1]).abs().max() > 0.01
     torch.testing.assert_close(features, theirs(to_pixels(images).repeat(1, 3, 1, 1))[0])

@@ -549,3 +549,14 @@ def test_tiles_stand_row_by_row_on_white():
     assert sheet.shape == (1, 2 * 3 + 1, 3 * 4 + 1)
     assert sheet[0, 1, 1::4].tolist() == [0, 1, 2] and sheet[0, 4, 1::4].tolist() == [3, 4, 1]
     assert (sheet[0, ::3] == 1).all() and (sheet[0, :, ::4] == 1).all()
+
+
+def test_stackgans_divergence_is_weighed_per_number_of_the_condition():
+    """Summed over the numbers it would cost more than telling ten classes apart is worth, and labels be ignored."""
+    model, batch = _model(StackGAN), _batch(StackGAN)
+    painted = model.paint(batch)
+    losses = _losses(model, "generators", batch, painted)
+    width = model.config.condition
+    torch.testing.assert_close(losses["kl"], 2.0 * painted["kl"].mean() / width)
+    wider = _model(StackGAN, kl=6.0)
+    torch.testing.assert_close(_losses(wider, "generators", batch, painted)["kl"], 6.0 * painted["kl"].mean() / width)

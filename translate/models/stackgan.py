@@ -41,8 +41,8 @@ class StackGANConfig(Settings):
     noise: Noise = "normal"
     condition: int = Field(128, ge=1)
     """How many numbers stand for a label; they are drawn anew around what the label says."""
-    kl: float = Field(1.0, ge=0)
-    """Weight of the divergence of these numbers from N(0, I) (eq. 2)."""
+    kl: float = Field(2.0, ge=0)
+    """Weight of the divergence from N(0, I) per number (eq. 2), as released: their sum would outweigh the label."""
     generator_one: NetworkSettings = DCGANSettings()
     discriminator_one: NetworkSettings = DCGANSettings()
     generator_two: StageTwoSettings = StageTwoSettings()
@@ -111,7 +111,7 @@ class StackGAN(Sampler):
         return {
             "adversarial one": self.adversary.generator_loss(one, painted["small"]),
             "adversarial two": self.adversary.generator_loss(two, painted["large"]),
-            "kl": self.config.kl * painted["kl"].mean(),
+            "kl": self.config.kl * painted["kl"].mean() / self.config.condition,
         }
 
     def _generate(self, labels: Tensor) -> Painted:
