@@ -436,7 +436,7 @@ def test_conditions_are_drawn_anew_and_their_divergence_is_paid_for_both_stages(
     losses = _losses(model, "generators", batch, model.paint(batch))
     conditions = (model.generator_one_condition, model.generator_two_condition)
     expected = sum(gaussian.kl_to_standard(*condition(batch.labels)).mean() for condition in conditions)
-    torch.testing.assert_close(losses["kl"], 2 * expected)
+    torch.testing.assert_close(losses["kl"], 2 * expected / model.config.condition)
 
 
 @pytest.mark.parametrize(("size", "enlargement"), [(16, 8), (8, 4), (20, 2)])

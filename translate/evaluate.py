@@ -117,7 +117,7 @@ class _Examiner:
 
     def _labelled(self, model: Relabeller, images: LabelledImages) -> list[Score]:
         train, test = images.folder.splits["train"], _test(images.folder.splits)
-        trained = self._classifier(train.sources, train.labels, images.spec)
+        trained = self._classifier(train.sources, train.labels, images.spec, flip=self.data.flip)
         spaces = self._spaces(trained)
         chosen = _spread(len(train.sources), 2000)
         sample = self._batches([train.sources[row] for row in chosen], Labelled, train.labels[chosen])
@@ -138,7 +138,7 @@ class _Examiner:
         train, test = images.folder.splits["train"], _test(images.folder.splits)
         spec = ImageSpec(self.data.channels, self.data.size, images.domains, (LabelGroup(2, exclusive=True),))
         labels = np.repeat(np.eye(2, dtype=np.float32), [len(train[0]), len(train[1])], axis=0)
-        trained = self._classifier([*train[0], *train[1]], labels, spec)
+        trained = self._classifier([*train[0], *train[1]], labels, spec, flip=self.data.flip)
         spaces, scores = self._spaces(trained), []
         for to in model.targets():
             with self._progress(len(test[1 - to])) as bar:
@@ -193,7 +193,7 @@ class _Examiner:
         reals = self._batches([test.sources[row] for row in chosen], Labelled, test.labels[chosen])
         return evaluate_drawn(model, reals, spec, trained, self._spaces(trained), self.engine, self.protocol, DRAWN)
 
-    def _classifier(self, sources: Sequence[Any], labels: np.ndarray, spec: ImageSpec, flip: bool = True) -> Trained:
+    def _classifier(self, sources: Sequence[Any], labels: np.ndarray, spec: ImageSpec, flip: bool) -> Trained:
         """Kept beside fetched data, under a name that says what it learnt from."""
         data = {"set": str(self.data.set), "images": len(sources), "labels": _digest(sources, labels), "flip": flip}
         name = f"{Path(str(self.data.set)).name}-{_digest(sources, labels)[:12]}-{spec.size}px"
