@@ -113,6 +113,23 @@ def test_converting_with_a_sampler_and_sampling_with_a_translator_point_to_each_
     assert wrong.exit_code == 2 and "translate convert" in wrong.output
 
 
+@pytest.mark.parametrize("recipe", ["vae", "autoencoder"])
+def test_auto_encoders_train_and_only_the_variational_one_is_held_to_a_bound(run_cli, tmp_path, recipe):
+    data = labelled_folder(tmp_path / "flowers")
+    small = [f"training.{key}" for key in ("steps=2", "batch_size=2", "validation_images=2")]
+    options = [part for setting in small for part in ("--set", setting)]
+    result = run_cli("train", recipe, "--data", data, "--out", "run", "-q", *options)
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "run" / "summary.json").exists() == (recipe == "vae")
+    assert run_cli("sample", "run", "out", "--count", 2).exit_code == 0
+
+
+@pytest.mark.parametrize("recipe", ["gan", "wgan", "wgan-gp"])
+def test_every_recipe_of_perceptrons_takes_points(run_cli, tmp_path, recipe):
+    result = run_cli("train", recipe, "--data", "ring", "--out", "run", "-q", "--set", "training.steps=2")
+    assert result.exit_code == 0, result.output
+
+
 def test_points_are_trained_on_and_drawn(run_cli, tmp_path):
     steps = ("--set", "training.steps=2", "--out", "run", "-q")
     result = run_cli("train", "wgan-gp-ring", *steps)

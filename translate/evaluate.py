@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from torch import Tensor
@@ -96,7 +96,9 @@ class _Examiner:
         self.loaded, self.engine, self.settings = loaded, engine, settings
         self.weights_dir, self.tell, self.quiet = weights_dir, tell, quiet
         self.data = loaded.recipe.data
-        self.protocol: Protocol = {"split": "test", "resize": f"Pillow bicubic to {self.data.size}, {self._resize}"}
+        self.resize: Literal["centre", "square"] = "centre" if self.data.resize == "centre" else "square"
+        shape = "the middle square" if self.resize == "centre" else "stretched"
+        self.protocol: Protocol = {"split": "test", "resize": f"Pillow bicubic to {self.data.size}, {shape}"}
 
     def scores(self, images: ImageSet) -> list[Score]:
         model = self.loaded.model
@@ -110,10 +112,6 @@ class _Examiner:
         if isinstance(images, LabelledImages) and isinstance(model, Sampler):
             return self._drawn(model, images)
         raise ConfigurationError(f"a {self.loaded.recipe.name} on {self.data.set}: nothing is known to measure here")
-
-    @property
-    def _resize(self) -> str:
-        return "the middle square" if self.data.resize == "centre" else "stretched"
 
     def _labelled(self, model: Relabeller, images: LabelledImages) -> list[Score]:
         train, test = images.folder.splits["train"], _test(images.folder.splits)
@@ -200,10 +198,9 @@ class _Examiner:
 
         def train() -> Trained:
             self.tell(f"training a classifier on {len(sources)} real images, once for this data set")
-            resize: Any = "centre" if self.data.resize == "centre" else "square"
             return train_on(
                 sources, labels, spec, self.settings, self.engine,
-                resize=resize, flip=flip, workers=self.data.workers, quiet=self.quiet,
+                resize=self.resize, flip=flip, workers=self.data.workers, quiet=self.quiet,
             )  # fmt: skip
 
         folder = user_data().parent / "classifiers" / name
@@ -215,10 +212,9 @@ class _Examiner:
         return [classifier_space(trained), inception_space(self.weights_dir, self.engine)]
 
     def _batches(self, sources: Sequence[Any], make: type[Batch], labels: np.ndarray | None = None) -> Iterator[Any]:
-        resize: Any = "centre" if self.data.resize == "centre" else "square"
         rows = [] if labels is None else [labels]
         return evaluation_batches(
-            [sources], make, self.data.channels, self.data.size, BATCH, labels=rows, resize=resize
+            [sources], make, self.data.channels, self.data.size, BATCH, labels=rows, resize=self.resize
         )
 
     def _progress(self, images: int) -> Progress:

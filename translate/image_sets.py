@@ -146,7 +146,7 @@ class LabelledImages(ImageSet):
         return self._whole([[split.sources[index] for index in chosen]], self.batch_type, count, labels)
 
     def validations(self, model: Any, count: int, engine: Engine) -> Sequence[Validation]:
-        if isinstance(model, VAE) and "test" in self.folder.splits:
+        if isinstance(model, VAE) and model.config.variational and "test" in self.folder.splits:
             (batch,) = (engine.place(batch).map(Tensor.cpu) for batch in self.first(count))
             return [Evidence(batch.tensors()[0])]
         if not self.folder.test_is_paired or self.batch_type is Plain:

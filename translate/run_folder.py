@@ -103,7 +103,8 @@ def write_summary(folder: Path, validations: Sequence[Validation], validation: d
         for measure, value in validation[kind.name].items():
             rows[f"{kind.name}, {measure}"] = {
                 "value": value,
-                **{name: measures[measure] for name, measures in baselines.items()},
+                # A baseline need not know every measure.
+                **{name: measures[measure] for name, measures in baselines.items() if measure in measures},
             }
     (folder / "summary.json").write_text(json.dumps(rows, indent=1) + "\n")
 

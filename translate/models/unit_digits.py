@@ -13,6 +13,7 @@ from translate.data.batch import SourceLabelled
 from translate.errors import ConfigurationError
 from translate.model import ImageSpec, Losses, Painted, Translator, Turn
 from translate.models.adversary import AdversarialSettings, Adversary
+from translate.models.gaussian import kl_to_standard
 from translate.networks.coupled_digits import CoupledDigitAutoencoders, CoupledDigitDiscriminators
 from translate.networks.digits import SIZE
 from translate.settings import Settings
@@ -89,9 +90,10 @@ class UNITDigits(Translator):
                 "adversarial": config.adversarial_weight * judged,
                 **self._penalties(0, batch.a, painted["ba"]),
                 **self._penalties(1, batch.b, painted["ab"]),
-                "features": config.features * self._feature_distance(painted),
-                "classification of translations": config.translated * F.cross_entropy(read, batch.labels),
+                **self._kept_label(read, batch.labels),
             }
+            if config.features:
+                losses["features"] = config.features * self._feature_distance(painted)
         losses["digits read right"] = (classes.detach().argmax(1) == batch.labels.argmax(1)).float().mean()
         return losses
 
@@ -100,13 +102,18 @@ class UNITDigits(Translator):
         decoded = torch.cat([painted["aa"], painted["bb"]])
         losses = {
             "reconstruction": config.reconstruction * (decoded - images).float().square().flatten(1).sum(1).mean(),
-            "kl": config.kl * _kl(painted["mean"].float(), painted["deviation"].float()),
+            "kl": config.kl * _divergence(painted["mean"], painted["deviation"]),
         }
         if config.adversarial_weight:
             score, read = self._judge_drawn(painted)
             losses["adversarial"] = config.adversarial_weight * self.adversary.loss.generator_loss(score)
-            losses["classification of translations"] = config.translated * F.cross_entropy(read, batch.labels)
+            losses |= self._kept_label(read, batch.labels)
         return losses
+
+    def _kept_label(self, read: Tensor, labels: Tensor) -> Losses:
+        """That a translated source image is read as its input, where that is wanted."""
+        weight = self.config.translated
+        return {"classification of translations": weight * F.cross_entropy(read, labels)} if weight else {}
 
     def _judge_drawn(self, painted: Painted) -> tuple[Tensor, Tensor]:
         """Scores of all that was drawn, and the classes read off the translated source images."""
@@ -151,7 +158,7 @@ class UNITDigits(Translator):
         return {a: batch.a, f"{a} to {b}": to_b, b: batch.b, f"{b} to {a}": to_a}
 
 
-def _kl(mean: Tensor, deviation: Tensor) -> Tensor:
-    """KL(N(mean, deviation^2) || N(0, 1)), summed over the code (Kingma & Welling 2014, appendix B)."""
-    each = (mean.square() + deviation.square() - 1) / 2 - deviation.clamp(min=1e-6).log()
-    return each.flatten(1).sum(1).mean()
+def _divergence(mean: Tensor, deviation: Tensor) -> Tensor:
+    """KL(N(mean, deviation^2) || N(0, I)) in nats, the mean over images."""
+    log_variance = 2 * deviation.float().clamp(min=1e-6).log()
+    return kl_to_standard(mean.flatten(1), log_variance.flatten(1)).mean()
