@@ -1,0 +1,43 @@
+"""The command line: parse, call, print; no logic.
+
+Exit codes: 0 ok, 1 failed, 2 usage or configuration, 3 finished but some items failed.
+"""
+
+from __future__ import annotations
+
+import click
+
+from translate.cli.common import Commands
+from translate.cli.converting import convert, sample
+from translate.cli.data import data
+from translate.cli.evaluating import evaluate
+from translate.cli.training import quickstart, recipes, train
+
+
+def _version(context: click.Context, parameter: click.Parameter, wanted: bool) -> None:
+    if not wanted or context.resilient_parsing:
+        return
+    import torch
+
+    from translate.engine import choose_engine
+    from translate.version import __version__
+
+    click.echo(f"translate {__version__}, torch {torch.__version__}, {choose_engine()}")
+    context.exit()
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_version,
+    help="Versions, and what this machine would run on.",
+)
+def main() -> None:
+    """Image-to-image translation: train a translator on folders of images, and convert folders with it."""
+
+
+for command in (train, convert, sample, evaluate, recipes, quickstart, data):
+    main.add_command(command)

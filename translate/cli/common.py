@@ -1,0 +1,36 @@
+"""What the commands share: exit codes, and options that mean the same everywhere."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from translate.errors import TranslateError
+
+
+class Commands(click.Group):
+    """A click group whose commands end in the project's exit codes, without a traceback for a user's mistake."""
+
+    def main(self, args: Sequence[str] | None = None, **kwargs: Any) -> Any:  # type: ignore[override]
+        try:
+            code = super().main(args, **{**kwargs, "standalone_mode": False})
+        except click.exceptions.Abort:
+            code = 130
+        except click.ClickException as error:
+            error.show()
+            code = error.exit_code
+        except TranslateError as error:
+            click.echo(f"error: {error}", err=True)
+            code = error.exit_code
+        except KeyboardInterrupt:
+            code = 130
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+DEVICE = click.option(
+    "--device", default="auto", show_default=True, metavar="auto|cpu|cuda[:N]|mps", help="Where to run."
+)
+QUIET = click.option("-q", "--quiet", is_flag=True, help="Print results and errors only.")

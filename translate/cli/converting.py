@@ -1,0 +1,161 @@
+"""`translate convert` and `sample`: files written by a trained model."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections import Counter
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import click
+
+from translate.cli.common import DEVICE, QUIET
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("source", metavar="INPUT", type=click.Path(path_type=Path))
+@click.argument("output", type=click.Path(path_type=Path))
+@click.option(
+    "--to",
+    metavar="DOMAIN",
+    multiple=True,
+    help="The domain to convert to, where the run knows several; attributes are set by name and cleared by -NAME.",
+)
+@click.option("--checkpoint", default="latest", show_default=True, metavar="latest|best|STEP")
+@click.option("--overwrite", is_flag=True, help="Convert again what is already in OUTPUT.")
+@click.option(
+    "--workers",
+    default=2,
+    show_default=True,
+    type=click.IntRange(1, 256),
+    help="Threads that decode, and as many that encode.",
+)
+@click.option("--batch", type=click.IntRange(1, 4096), help="Images at a time; default 1 on a CPU, 8 on a GPU.")
+@click.option(
+    "--precision",
+    type=click.Choice(["auto", "float32", "bf16"]),
+    default="auto",
+    show_default=True,
+    help="auto is bf16 where the processor is fast in it.",
+)
+@click.option(
+    "--shard",
+    "part",
+    metavar="I/N",
+    callback=lambda context, option, value: _part(value),
+    help="Convert the I-th of N parts, so that N machines share a folder; under torchrun each process takes its own.",
+)
+@click.option("--manifest", type=click.Path(path_type=Path), help="File to which a JSON line is added for each image.")
+@click.option(
+    "--eval",
+    "evaluated",
+    is_flag=True,
+    help="Of another project's generator: running statistics and no dropout, as their option of this name.",
+)
+@DEVICE
+@QUIET
+def convert(
+    run: Path,
+    source: Path,
+    output: Path,
+    to: tuple[str, ...],
+    checkpoint: str,
+    overwrite: bool,
+    workers: int,
+    batch: int | None,
+    precision: Any,
+    part: tuple[int, int] | None,
+    manifest: Path | None,
+    evaluated: bool,
+    device: str,
+    quiet: bool,
+) -> None:
+    """Convert every image below INPUT (or one file) into OUTPUT, same names, same sizes.
+
+    \b
+    translate convert runs/cyclegan-horse2zebra photos/ zebras/ --to zebra
+    translate convert runs/stargan-celeba faces/ out/ --to Blond_Hair --to -Male
+    translate convert latest_net_G_A.pth photos/ out/            (a generator trained with the PyTorch port)
+    """
+    from translate.converting.folder import Record, convert_folder, plan, shard
+    from translate.progress import Progress
+    from translate.run import load
+
+    jobs = plan(source, output)
+    if part is not None:
+        jobs = shard(jobs, *part)
+    converter = load(run, checkpoint, device=device, precision=precision, evaluated=evaluated)
+    changes = converter.changes(to)
+    batch_size = batch or (1 if converter.engine.device.type == "cpu" else 8)
+    with (
+        Progress(len(jobs), unit="image", label=f"converting on {converter.engine}", quiet=quiet) as bar,
+        manifest.open("a", encoding="utf-8") if manifest else nullcontext() as rows,
+    ):
+
+        def done(record: Record) -> None:
+            bar.advance(1, images=1)
+            if rows:
+                rows.write(json.dumps(record.to_json(), ensure_ascii=False) + "\n")
+
+        records = convert_folder(
+            converter, jobs, changes, overwrite=overwrite, workers=workers, batch_size=batch_size, done=done
+        )
+    counts = Counter(record.status for record in records)
+    click.echo(f"{counts['written']} converted, {counts['skipped']} skipped, {counts['failed']} failed")
+    if counts["skipped"]:
+        click.echo("skipped files exist in OUTPUT already; --overwrite converts them again", err=True)
+    for record in records:
+        if record.status == "failed":
+            click.echo(f"failed: {record.error}", err=True)
+    if counts["failed"]:
+        sys.exit(3)
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("output", type=click.Path(path_type=Path))
+@click.option("--count", default=64, show_default=True, type=click.IntRange(1), help="How many images.")
+@click.option("--label", metavar="CLASS", help="Of this class only; default all in turn, where the run knows classes.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="The same seed, the same images.")
+@click.option("--grid", is_flag=True, help="Also grid.png, all of them side by side.")
+@click.option("--checkpoint", default="latest", show_default=True, metavar="latest|best|STEP")
+@click.option("--overwrite", is_flag=True, help="Replace what is already in OUTPUT.")
+@DEVICE
+def sample(
+    run: Path,
+    output: Path,
+    count: int,
+    label: str | None,
+    seed: int,
+    grid: bool,
+    checkpoint: str,
+    overwrite: bool,
+    device: str,
+) -> None:
+    """Draw images from noise with a trained gan, cgan, vae or stackgan, into OUTPUT.
+
+    \b
+    translate sample runs/cgan-mnist digits/ --count 16 --label 7 --grid
+    """
+    from translate.run import load_sampler
+    from translate.sampling import class_number, sample_folder
+
+    model = load_sampler(run, checkpoint, device=device)
+    number = class_number(model, label)
+    paths = sample_folder(model, output, count, label=number, seed=seed, grid=grid, overwrite=overwrite)
+    click.echo(f"{len(paths)} files in {output}")
+
+
+def _part(text: str | None) -> tuple[int, int] | None:
+    """I and N of `--shard I/N`; what torchrun says of this process where it is not given; None for the whole."""
+    if text is None:
+        processes = int(os.environ.get("WORLD_SIZE", "1"))
+        return (int(os.environ.get("RANK", "0")) + 1, processes) if processes > 1 else None
+    number, slash, of = text.partition("/")
+    if not (slash and number.isdecimal() and of.isdecimal()):
+        raise click.BadParameter(f"{text}: expected I/N, e.g. 1/8 for the first of eight parts")
+    return int(number), int(of)

@@ -1,0 +1,67 @@
+"""`translate data`: list, check and fetch data sets."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from translate.errors import ConfigurationError, nearest
+
+
+class DataCommands(click.Group):
+    """`translate data` lists; `translate data check DIR` and `translate data fetch NAME` do."""
+
+
+@click.group(cls=DataCommands, invoke_without_command=True)
+@click.pass_context
+def data(context: click.Context) -> None:
+    """List the named data sets and where each is looked for; check a folder; fetch a set."""
+    from translate.data.catalog import cards, places, whereabouts
+    from translate.data.points import POINT_SETS
+
+    if context.invoked_subcommand is not None:
+        return
+    for name, card in cards().items():
+        found = " and ".join(map(str, whereabouts(card)))
+        click.echo(f"{name:24} {card.layout:10} {'found in ' + found if found else 'not here'}")
+    click.echo(f"{'shapes':24} {'any':10} rendered on first use")
+    for name in POINT_SETS:
+        click.echo(f"{name:24} {'points':10} drawn as they are needed")
+    click.echo("looked for, in this order:")
+    for place in places("NAME"):
+        click.echo(f"  {place}")
+
+
+@data.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+def check(folder: Path) -> None:
+    """Tell what a folder of images holds, and what is wrong with it."""
+    from translate.data.check import check as check_folder
+
+    report = check_folder(folder)
+    for line in report.lines():
+        click.echo(line)
+    if report.problems:
+        sys.exit(3)
+
+
+@data.command()
+@click.argument("name")
+@click.option("--into", type=click.Path(path_type=Path), help="Folder to put it in; default the user's cache.")
+def fetch(name: str, into: Path | None) -> None:
+    """Download a named data set, verify it, and unpack its images."""
+    from translate.data.catalog import cards, user_data
+    from translate.data.fetch import fetch as fetch_card
+
+    known = cards()
+    if name not in known:
+        raise ConfigurationError(f"no data set '{name}'{nearest(name, known)}")
+    click.echo(fetch_card(known[name], into or user_data() / name, _show_bytes))
+
+
+def _show_bytes(done: int, total: int | None) -> None:
+    share = f" of {total / 1e6:.0f}" if total else ""
+    end = "\n" if done == total else ""
+    click.echo(f"\r{done / 1e6:.0f}{share} MB{end}", nl=False, err=True)

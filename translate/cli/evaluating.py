@@ -1,0 +1,38 @@
+"""`translate evaluate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from translate.cli.common import DEVICE, QUIET
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--checkpoint", default="latest", show_default=True, metavar="latest|best|STEP")
+@click.option(
+    "--weights-dir", metavar="DIR", help="Where Inception's weights lie, for FID as published; never fetched."
+)
+@click.option("--json", "json_file", type=click.Path(path_type=Path), help="File for the scores; default in the run.")
+@DEVICE
+@QUIET
+def evaluate(
+    run: Path, checkpoint: str, weights_dir: str | None, json_file: Path | None, device: str, quiet: bool
+) -> None:
+    """Score a run on the test images of its data set: a table, and the same as JSON.
+
+    \b
+    translate evaluate runs/stargan-celeba
+    """
+    from translate.evaluate import evaluate as evaluate_run
+    from translate.evaluate import write_scores
+    from translate.evaluation.table import as_text
+    from translate.run import say
+
+    scores = evaluate_run(
+        run, checkpoint, device=device, weights_dir=weights_dir, tell=(lambda line: None) if quiet else say, quiet=quiet
+    )
+    click.echo(as_text(scores))
+    click.echo(f"written to {write_scores(scores, run, checkpoint, json_file)}", err=True)

@@ -1,0 +1,100 @@
+"""`translate train`, `recipes` and `quickstart`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from translate.cli.common import DEVICE, QUIET
+
+
+@click.command()
+@click.argument("recipe")
+@click.option("--data", metavar="NAME|FOLDER", help="A named data set (see `translate data`) or a folder of images.")
+@click.option(
+    "--out",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="The run's folder; default runs/RECIPE-DATA.",
+)
+@click.option("--resume", is_flag=True, help="Go on from the newest good checkpoint in the run's folder.")
+@click.option(
+    "--domains",
+    metavar="A,B,...",
+    help="Names of the two domains, where the folders do not tell; or the classes or attributes to train on.",
+)
+@click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Override a key, e.g. training.lr=1e-4.")
+@click.option(
+    "--wandb",
+    "tracking",
+    type=click.Choice(["auto", "online", "offline", "disabled"]),
+    default="auto",
+    show_default=True,
+    help="Weights & Biases; auto is online when a key is configured, else disabled.",
+)
+@click.option("--artifact", is_flag=True, help="Give the tracker the checkpoints, too.")
+@DEVICE
+@QUIET
+def train(
+    recipe: str,
+    data: str | None,
+    out: Path | None,
+    resume: bool,
+    domains: str | None,
+    overrides: tuple[str, ...],
+    tracking: Any,
+    artifact: bool,
+    device: str,
+    quiet: bool,
+) -> None:
+    """Train RECIPE (a name from `translate recipes`, or a YAML file) on images.
+
+    \b
+    translate train cyclegan --data horse2zebra
+    translate train pix2pix --data my/pairs --set data.size=128 --set training.epochs=50
+    translate train cyclegan --data horse2zebra --resume
+    """
+    from translate.run import train as train_run
+
+    if domains is not None:
+        overrides = (*overrides, f"data.domains={json.dumps(domains.split(','))}")
+    folder = train_run(
+        recipe,
+        data,
+        out=out,
+        resume=resume,
+        device=device,
+        tracking=tracking,
+        artifact=artifact,
+        overrides=overrides,
+        quiet=quiet,
+    )
+    click.echo(folder)
+
+
+@click.command()
+@click.argument("name", required=False)
+def recipes(name: str | None) -> None:
+    """List the recipes, or print one resolved."""
+    from translate.recipe import load_recipe, recipe_names
+
+    if name is not None:
+        click.echo(load_recipe(name).to_yaml(), nl=False)
+        return
+    names = recipe_names()
+    for known in names:
+        click.echo(f"{known:{max(map(len, names))}}  {load_recipe(known).summary}")
+
+
+@click.command()
+@click.argument("method", type=click.Choice(["cyclegan", "pix2pix"]), default="cyclegan")
+@click.option("--out", default="quickstart", show_default=True, type=click.Path(path_type=Path))
+@DEVICE
+def quickstart(method: str, out: Path, device: str) -> None:
+    """Train and convert on embedded data, in a few minutes on a CPU: nothing to download."""
+    from translate.quickstart import quickstart as run_quickstart
+
+    run_quickstart(method, out, device, tell=click.echo)
