@@ -95,8 +95,9 @@ def test_the_optimizer_takes_the_curves_rate():
     batch = Paired(torch.ones(2, 1), torch.ones(2, 1))
     for step in range(10):
         trainer.step(batch)
-        rate = trainer.optimizers["critic"].param_groups[0]["lr"]
-        assert rate == pytest.approx(0.1 * trainer.curve(step))
+        expected = pytest.approx(0.1 * trainer.curve(step))
+        assert trainer.optimizers["critic"].param_groups[0]["lr"] == expected
+        assert trainer.learning_rates()["critic"] == expected
 
 
 def test_the_average_follows_the_weights_by_its_formula():

@@ -43,38 +43,64 @@ def build_optimizer(
     lr: float,
     betas: tuple[float, float],
     weight_decay: float,
+    fused: bool = True,
 ) -> Optimizer:
-    """One network's optimizer. Adam is the fused one: the same numbers in one pass over the weights."""
+    """One network's optimizer. `fused`: the Adam that is one pass over the weights, where the device has it.
+
+    `initial_lr` of its group is `lr`, as torch's schedules have it. On CUDA the group's `lr` is a tensor, so that a
+    captured step reads what is filled in before it is replayed.
+    """
     weights = list(network.parameters())
+    device = weights[0].device
+    on_cuda = device.type == "cuda"
+    rate = torch.tensor(lr, device=device) if on_cuda else lr
+    group = [{"params": weights, "initial_lr": lr}]
     if kind == "rmsprop":
-        return RMSprop(weights, lr=lr, weight_decay=weight_decay)
-    fused = weights[0].device.type in ("cpu", "cuda")
-    return Adam(weights, lr=lr, betas=betas, weight_decay=weight_decay, fused=fused)
+        return RMSprop(group, lr=rate, weight_decay=weight_decay, capturable=on_cuda)
+    one_pass = fused and device.type in ("cpu", "cuda")
+    return Adam(group, lr=rate, betas=betas, weight_decay=weight_decay, fused=one_pass, capturable=on_cuda)
+
+
+def set_rates(optimizer: Optimizer, factor: float) -> None:
+    """Every group's rate becomes `factor` times its initial one; a rate on the device stays there."""
+    for group in optimizer.param_groups:
+        rate = group["initial_lr"] * factor
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(rate)
+        else:
+            group["lr"] = rate
 
 
 class WeightAverage:
     """Exponential moving average of networks' weights, for the images that are kept (Yazici et al. 2019).
 
-    `decay` is approached from below, min(decay, (1 + n) / (10 + n)), so that the first weights are soon forgotten.
-    Buffers, e.g. running statistics, are copied.
+    `decay` is approached from below, min(decay, (1 + n) / (10 + n)), so that the first weights are soon forgotten; the
+    number n of updates is a tensor, as all that moves. Buffers, e.g. running statistics, are averaged or, where they
+    are whole numbers, copied.
     """
 
     def __init__(self, networks: Mapping[str, nn.Module], decay: float) -> None:
         self.decay = decay
-        self.updates = 0
         self._live = {
             f"{name}.{key}": value for name, net in networks.items() for key, value in net.state_dict().items()
         }
         self.values = {key: value.clone() for key, value in self._live.items()}
+        self.updates = torch.zeros((), device=next(iter(self.values.values())).device)
 
     @torch.no_grad()
-    def update(self) -> None:
-        self.updates += 1
-        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
+    def update(self, skipped: Tensor | None = None) -> None:
+        """Once after the networks moved; nothing happens where the scalar `skipped` is 1."""
+        taken = torch.ones_like(self.updates) if skipped is None else 1 - skipped
+        self.updates += taken
+        # 1 - min(decay, (1 + n) / (10 + n)), without the rounding of a decay near 1.
+        share = (9 / (10 + self.updates)).clamp(min=1 - self.decay) * taken
+        averaged = [key for key, live in self._live.items() if live.is_floating_point()]
+        values = [self.values[key] for key in averaged]
+        change = torch._foreach_sub([self._live[key] for key in averaged], values)
+        torch._foreach_mul_(change, share)
+        torch._foreach_add_(values, change)
         for key, live in self._live.items():
-            if live.is_floating_point():
-                self.values[key].lerp_(live, 1 - decay)
-            else:
+            if not live.is_floating_point():
                 self.values[key].copy_(live)
 
     @contextmanager

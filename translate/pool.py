@@ -10,7 +10,7 @@ class ImagePool(nn.Module):
     """Keeps `capacity` generated images; once full, a newcomer is, at even odds, shown itself or traded for one kept.
 
     Images, count and dice are tensors on the device, so an exchange needs no host and is captured and resumed with
-    the step. `capacity` 0 shows every newcomer itself.
+    the step. `capacity` 0 shows every newcomer itself. A newcomer with a number that is not finite is never kept.
     """
 
     images: Tensor
@@ -34,6 +34,7 @@ class ImagePool(nn.Module):
         trade = full & (torch.rand((), device=newcomer.device) < 0.5)
         slot = torch.where(full, torch.randint(capacity, (), device=newcomer.device), self.stored).reshape(1)
         kept = self.images.index_select(0, slot)
-        self.images.index_copy_(0, slot, torch.where(full & ~trade, kept, newcomer))
-        self.stored.copy_((self.stored + 1).clamp(max=capacity))
+        welcome = newcomer.isfinite().all()
+        self.images.index_copy_(0, slot, torch.where(welcome & (trade | ~full), newcomer, kept))
+        self.stored.copy_((self.stored + welcome).clamp(max=capacity))
         return torch.where(trade, kept, newcomer)

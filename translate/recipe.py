@@ -109,6 +109,8 @@ class TrainingSettings(Settings):
     ema: float | None = Field(None, gt=0, lt=1)
     """Decay of the moving average of the generators' weights, which then converts; null keeps none."""
     precision: Precision = "auto"
+    skip_limit: int = Field(20, ge=1)
+    """A turn whose losses or gradients are not finite is skipped; so many in a row end the run."""
     log_every: int = Field(50, ge=1)
     sample_every: int = Field(1000, ge=1)
     validate_every: int = Field(1000, ge=1)

@@ -19,17 +19,16 @@ def network_weights(trainer: Trainer) -> dict[str, Tensor]:
 
 
 def training_state(trainer: Trainer) -> dict[str, Tensor]:
-    """All else that moves: image pools, optimizers' moments, losses summed since they were last read."""
+    """All else that moves: image pools, optimizers' moments, what is counted of each turn."""
     state = {f"model/{key}": value for key, value in trainer.model.state_dict().items() if not _is_learnt(trainer, key)}
     for name, optimizer in trainer.optimizers.items():
         for index, moments in optimizer.state_dict()["state"].items():
             for key, value in moments.items():
                 state[f"optimizer/{name}/{index}/{key}"] = torch.as_tensor(value)
-    for key, total in trainer.sums.items():
-        state[f"sum/{key}"] = total
-        state[f"count/{key}"] = torch.tensor(trainer.counts[key])
+    for tally in trainer.tallies.values():
+        state |= tally.state()
     if trainer.average:
-        state["average/updates"] = torch.tensor(trainer.average.updates)
+        state["average/updates"] = trainer.average.updates
     return state
 
 
@@ -47,10 +46,10 @@ def restore(
     load_weights(trainer.model, {**weights, **_below("model/", state)})
     for name, optimizer in trainer.optimizers.items():
         _restore_optimizer(optimizer, _below(f"optimizer/{name}/", state))
-    trainer.sums = {key: value.to(trainer.engine.device) for key, value in _below("sum/", state).items()}
-    trainer.counts = {key: int(value) for key, value in _below("count/", state).items()}
+    for tally in trainer.tallies.values():
+        tally.restore(state)
     if trainer.average:
-        trainer.average.updates = int(state["average/updates"])
+        trainer.average.updates.copy_(state["average/updates"])
         for key, value in trainer.average.values.items():
             value.copy_(average[key])
     trainer.steps = step

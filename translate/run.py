@@ -109,6 +109,7 @@ def train(
             validations=validations,
             tracker=tracker,
             best=checkpoint.facts["best_l1"] if checkpoint else None,
+            skip_limit=training.skip_limit,
             quiet=quiet,
         )
         run.go()

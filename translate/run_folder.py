@@ -24,6 +24,7 @@ FREE_ON_RESUME = {"summary", "data.workers", "data.cache_gb"} | {
         "checkpoint_every",
         "keep",
         "validation_images",
+        "skip_limit",
     )
 }
 

@@ -11,16 +11,19 @@ from torch.optim import Optimizer
 
 from translate.data.batch import Batch
 from translate.engine import Engine
-from translate.model import Losses, Model, Painted, Turn
-from translate.optim import WeightAverage
+from translate.guard import Statistics, not_finite, nothing_moves_where
+from translate.model import Model, Painted, Turn
+from translate.optim import WeightAverage, set_rates
+from translate.tally import Skips, Tally
 
 
 class Trainer:
     """Lets the players of a model take their turns.
 
-    `optimizers` are keyed by the name of the network (an attribute of `model`) whose weights they move. `curve` maps
-    a step to a factor on every learning rate. `accumulate` splits each batch into that many parts, whose gradients
-    are averaged. The dice of a step are a pure function of `seed` and the step, so a resumed run throws the same.
+    `optimizers`, from `build_optimizer`, are keyed by the name of the network (an attribute of `model`) whose weights
+    they move. `curve` maps a step to a factor on every learning rate. `accumulate` splits each batch into that many
+    parts, whose gradients are averaged. The dice of a step are a pure function of `seed` and the step, so a resumed run
+    throws the same. A turn with a loss or a gradient that is not finite is skipped: it moves nothing, and is counted.
     """
 
     def __init__(
@@ -39,26 +42,32 @@ class Trainer:
         self.steps = 0
         self._turns = model.turns()
         self._optimizer_of = {id(model.get_submodule(name)): optimizer for name, optimizer in optimizers.items()}
-        self._rates = {name: optimizer.param_groups[0]["lr"] for name, optimizer in optimizers.items()}
-        self.sums: dict[str, Tensor] = {}
-        self.counts: dict[str, int] = {}
+        self._statistics = Statistics(model.get_submodule(name) for name in optimizers)
+        self.tallies = {turn.name: Tally(turn.name, engine.device) for turn in self._turns}
 
     def step(self, batch: Batch) -> None:
         """One turn for each player that is due. `batch` lies on the device, in [-1, 1]."""
         torch.manual_seed(step_seed(self.seed, self.steps))
-        self._set_learning_rates()
+        for optimizer in self.optimizers.values():
+            set_rates(optimizer, self.curve(self.steps))
         self.steps += 1
-        due = [turn for turn in self._turns if self.steps % turn.every == 0]
-        parts = batch.split(self.accumulate)
-        # One part: painted once, with a graph where a generator is due. More: the graph is made a part at a time.
-        painted = [self._paint(part, graph=len(parts) == 1 and any(turn.paints for turn in due)) for part in parts]
-        for turn in due:
-            self._take(turn, parts, painted)
-        # A critic's extra steps leave the averaged networks where they are.
-        if self.average and any(turn.paints for turn in due):
-            self.average.update()
+        self._run([turn for turn in self._turns if self.steps % turn.every == 0], batch)
 
-    def _take(self, turn: Turn, parts: Sequence[Batch], painted: Sequence[Painted]) -> None:
+    def _run(self, due: Sequence[Turn], batch: Batch) -> None:
+        """All that a step does to tensors. The host waits for none of them, and what stays keeps its address."""
+        parts = batch.split(self.accumulate)
+        with self._statistics.kept_finite():
+            # One part: painted once, with a graph where a generator is due. More: the graph is made a part at a time.
+            painted = [self._paint(part, graph=len(parts) == 1 and any(turn.paints for turn in due)) for part in parts]
+            skipped = [(turn.paints, self._take(turn, parts, painted)) for turn in due]
+        # A critic's extra steps leave the averaged networks where they are.
+        painters = [flag for paints, flag in skipped if paints]
+        if self.average and painters:
+            self.average.update(torch.stack(painters).amax())
+
+    def _take(self, turn: Turn, parts: Sequence[Batch], painted: Sequence[Painted]) -> Tensor:
+        """Whether the turn was skipped, as a scalar: 1 or 0."""
+        tally, totals = self.tallies[turn.name], []
         with self._only(turn.networks) as weights:
             for part, images in zip(parts, painted, strict=True):
                 if turn.paints and len(parts) > 1:
@@ -67,14 +76,19 @@ class Trainer:
                     images = {name: image.detach() for name, image in images.items()}
                 with self.engine.autocast():
                     losses = turn.losses(part, images)
-                total = torch.stack(list(losses.values())).sum() / len(parts)
+                total = torch.stack([loss for loss in losses.values() if loss.requires_grad]).sum() / len(parts)
                 torch.autograd.backward(total, inputs=weights)
-                self._record(turn, losses)
+                totals.append(total.detach())
+                tally.add(losses)
+        skipped = not_finite(torch.stack(totals).sum(), weights)
+        tally.count(skipped)
         for network in turn.networks:
             optimizer = self._optimizer_of[id(network)]
-            optimizer.step()
+            with nothing_moves_where(skipped, optimizer):
+                optimizer.step()
             optimizer.zero_grad()
         turn.afterwards()
+        return skipped
 
     def _paint(self, batch: Batch, graph: bool) -> Painted:
         with torch.set_grad_enabled(graph), self.engine.autocast():
@@ -92,25 +106,18 @@ class Trainer:
         finally:
             self.model.requires_grad_(True)
 
-    def _set_learning_rates(self) -> None:
-        factor = self.curve(self.steps)
-        for name, optimizer in self.optimizers.items():
-            for group in optimizer.param_groups:
-                group["lr"] = self._rates[name] * factor
-
-    def _record(self, turn: Turn, losses: Losses) -> None:
-        # Summed on the device; reading them would make the host wait for it.
-        for name, loss in losses.items():
-            key = f"{turn.name}/{name}"
-            self.sums[key] = self.sums[key] + loss.detach() if key in self.sums else loss.detach()
-            self.counts[key] = self.counts.get(key, 0) + 1
-
     def read_losses(self) -> dict[str, float]:
-        """Each loss, `turn/name`, averaged over the steps since the last reading."""
-        means = {key: (total / self.counts[key]).item() for key, total in self.sums.items()}
-        self.sums.clear()
-        self.counts.clear()
-        return means
+        """Each loss, `turn/name`, averaged over the steps since the last reading in which it was finite."""
+        return {key: mean for tally in self.tallies.values() for key, mean in tally.read().items()}
+
+    def read_skips(self) -> dict[str, Skips]:
+        """By turn, how often it was skipped."""
+        return {name: tally.read_skips() for name, tally in self.tallies.items()}
+
+    def learning_rates(self) -> dict[str, float]:
+        """By network, of the last step that was taken."""
+        factor = self.curve(max(self.steps - 1, 0))
+        return {name: optimizer.param_groups[0]["initial_lr"] * factor for name, optimizer in self.optimizers.items()}
 
 
 def step_seed(seed: int, step: int) -> int:

@@ -46,7 +46,8 @@ class TrainingRun:
     """The loop around `Trainer.step`. Everything it writes lies in `folder`.
 
     `batches` maps a step to the stream of batches from there on; `facts` goes into every checkpoint; `samples` is
-    shown in every grid; `validations` holds what the model is measured by, and may be empty.
+    shown in every grid; `validations` holds what the model is measured by, and may be empty. `skip_limit` is how often
+    in a row a turn may be skipped (see `Trainer`) until the run is given up, which is decided when losses are logged.
     """
 
     def __init__(
@@ -61,11 +62,12 @@ class TrainingRun:
         validations: Sequence[Validation],
         tracker: Tracker,
         best: float | None = None,
+        skip_limit: int = 20,
         quiet: bool = False,
     ) -> None:
         self.folder, self.trainer, self.batches, self.cadence = folder, trainer, batches, cadence
         self.facts, self.samples, self.validations, self.tracker = facts, samples, validations, tracker
-        self.best, self.quiet = best, quiet
+        self.best, self.skip_limit, self.quiet = best, skip_limit, quiet
         self.checkpoints = folder / "checkpoints"
         self.metrics = MetricsLog(folder / "metrics.jsonl")
         self.validation: dict[str, dict[str, float]] = {}
@@ -73,7 +75,8 @@ class TrainingRun:
         self._validated: int | None = None
 
     def go(self) -> None:
-        """Trains to the last step. Raises Interrupted, after saving, when SIGINT or SIGTERM came."""
+        """Trains to the last step. Raises Interrupted, after saving, when SIGINT or SIGTERM came, and TranslateError
+        when a turn was skipped too often in a row."""
         trainer, total = self.trainer, self.cadence.total
         self.metrics.truncate_after(trainer.steps)
         if trainer.steps == 0:
@@ -110,9 +113,21 @@ class TrainingRun:
 
     def _log(self) -> str:
         losses = self.trainer.read_losses()
-        rates = {f"learning rate/{name}": opt.param_groups[0]["lr"] for name, opt in self.trainer.optimizers.items()}
-        self._write(losses | rates)
+        rates = {f"learning rate/{name}": rate for name, rate in self.trainer.learning_rates().items()}
+        skips = self.trainer.read_skips()
+        self._write(losses | rates | {f"skipped steps/{turn}": skip.ever for turn, skip in skips.items() if skip.ever})
+        for turn, skip in skips.items():
+            if skip.in_a_row >= self.skip_limit:
+                raise TranslateError(self._diverged(turn, skip.in_a_row))
         return "  ".join(f"{name} {value:.3f}" for name, value in losses.items())
+
+    def _diverged(self, turn: str, times: int) -> str:
+        saved = f"the last checkpoint is {self.newest}" if self._saved else "no checkpoint had been saved yet"
+        return (
+            f"stopped after step {self.trainer.steps}: turn '{turn}' was skipped {times} times in a row, because a "
+            f"loss or a gradient was not finite (training.skip_limit is {self.skip_limit}); {saved}. "
+            "Train anew with a lower training.lr or with training.precision float32"
+        )
 
     def _write(self, values: Mapping[str, float]) -> None:
         self.metrics.log(self.trainer.steps, values)

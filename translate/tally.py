@@ -1,0 +1,80 @@
+"""What is counted of each turn while it trains, in tensors on the device: only reading them makes the host wait."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Skips:
+    """How often a turn was skipped because a loss or a gradient was not finite: ever, and last without a break."""
+
+    ever: int = 0
+    in_a_row: int = 0
+
+
+class Tally:
+    """The losses of one turn, summed since they were last read, and how often the turn was skipped."""
+
+    def __init__(self, turn: str, device: torch.device) -> None:
+        self.turn = turn
+        self._names: tuple[str, ...] = ()
+        self._sums = self._counts = torch.zeros(0, device=device)
+        self._skips = torch.zeros(2, dtype=torch.long, device=device)
+
+    def add(self, losses: Mapping[str, Tensor]) -> None:
+        """Losses that are not finite are left out. Raises ValueError where they have other names than before."""
+        if tuple(losses) != self._names:
+            self._arrange(tuple(losses))
+        values = torch.stack([loss.detach() for loss in losses.values()])
+        finite = values.isfinite()
+        self._sums += torch.where(finite, values, 0)
+        self._counts += finite
+
+    def count(self, skipped: Tensor) -> None:
+        """`skipped`: a scalar, 1 where the turn was skipped and 0 where it was taken."""
+        now = skipped.long()
+        self._skips.copy_(torch.stack([self._skips[0] + now, (self._skips[1] + 1) * now]))
+
+    def read(self) -> dict[str, float]:
+        """Means by `turn/name` since the last reading; a loss that was never finite is absent."""
+        sums, counts = self._sums.tolist(), self._counts.tolist()
+        self._sums.zero_()
+        self._counts.zero_()
+        found = zip(self._names, sums, counts, strict=True)
+        return {f"{self.turn}/{name}": total / count for name, total, count in found if count}
+
+    def read_skips(self) -> Skips:
+        ever, in_a_row = self._skips.tolist()
+        return Skips(ever, in_a_row)
+
+    def state(self) -> dict[str, Tensor]:
+        """All of it, as `restore` takes it; each key names the turn."""
+        sums = {f"sum/{self.turn}/{name}": value for name, value in zip(self._names, self._sums, strict=True)}
+        counts = {f"count/{self.turn}/{name}": value for name, value in zip(self._names, self._counts, strict=True)}
+        return {**sums, **counts, f"skips/{self.turn}": self._skips}
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """What `state` gave, among other keys."""
+        sums, counts = f"sum/{self.turn}/", f"count/{self.turn}/"
+        self._names = tuple(key.removeprefix(sums) for key in state if key.startswith(sums))
+        self._sums = self._sums.new_tensor([float(state[sums + name]) for name in self._names])
+        self._counts = self._counts.new_tensor([float(state[counts + name]) for name in self._names])
+        if f"skips/{self.turn}" in state:  # absent where an earlier version saved
+            self._skips.copy_(state[f"skips/{self.turn}"])
+
+    def _arrange(self, names: tuple[str, ...]) -> None:
+        """In the turn's order: at its first step, and at the first after `restore`, whose order is a file's."""
+        if self._names and set(names) != set(self._names):
+            raise ValueError(f"turn '{self.turn}' has the losses {names}, and had {self._names} before")
+        before = {name: place for place, name in enumerate(self._names)}
+        if before:
+            order = [before[name] for name in names]
+            self._sums, self._counts = self._sums[order].clone(), self._counts[order].clone()
+        else:
+            self._sums, self._counts = self._sums.new_zeros(len(names)), self._counts.new_zeros(len(names))
+        self._names = names
