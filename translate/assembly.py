@@ -27,9 +27,13 @@ def build_trainer(model: Model, training: TrainingSettings, engine: Engine, tota
             training.network_lr.get(name, training.lr),
             training.betas,
             training.weight_decay,
+            fused=engine.fused,
         )
         for name, network in networks.items()
     }
+    painters = _networks(model, painting=True)
+    average = WeightAverage(painters, training.ema) if training.ema else None
+    engine.compile(painters.values())
     return Trainer(
         model,
         optimizers,
@@ -37,7 +41,7 @@ def build_trainer(model: Model, training: TrainingSettings, engine: Engine, tota
         curve=learning_rate(training.schedule, total, training.decay_from, training.halve_every),
         seed=training.seed,
         accumulate=training.accumulate,
-        average=WeightAverage(_networks(model, painting=True), training.ema) if training.ema else None,
+        average=average,
     )
 
 

@@ -1,9 +1,10 @@
-"""How a step runs - device, precision, memory format - never what it computes."""
+"""How a step runs - device, precision, memory format, fusion, compilation - never what it computes."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 
 import torch
@@ -11,19 +12,37 @@ from torch import Tensor, nn
 
 from translate.data.batch import Batch
 from translate.data.images import to_float
-from translate.errors import ConfigurationError
+from translate.errors import ConfigurationError, nearest
 
 Precision = Literal["auto", "float32", "bf16"]
 AnyBatch = TypeVar("AnyBatch", bound=Batch)
 
 
+LEVERS = {
+    "bf16": "bf16",
+    "channels-last": "channels_last",
+    "fused": "fused",
+    "compiled": "compiled",
+    "captured": "captured",
+}
+"""What `--engine` can switch: its name there, and the engine's field."""
+
+
 @dataclass(frozen=True)
 class Engine:
-    """Where and in what number format a step runs. Weights, optimizers and losses stay in float32."""
+    """Where a step runs, and by which levers. Weights, optimizers and losses stay in float32.
+
+    `bf16`: matrix products and convolutions in bfloat16. `channels_last`: images and weights in that memory format.
+    `fused`: Adam in one pass over the weights. `compiled`: the networks that paint go through torch.compile.
+    `captured`: a training step is recorded as CUDA graphs and replayed (CUDA only).
+    """
 
     device: torch.device
     bf16: bool = False
     channels_last: bool = False
+    fused: bool = True
+    compiled: bool = False
+    captured: bool = False
 
     def place(self, batch: AnyBatch) -> AnyBatch:
         """The loader's integer images as float32 in [-1, 1] on the device, in the engine's memory format; labels and
@@ -41,6 +60,20 @@ class Engine:
         """Moves a model to the device, its convolutions' weights in the engine's memory format."""
         model.to(self.device, memory_format=self.memory_format)  # type: ignore[call-overload]
 
+    def compile(self, networks: Iterable[nn.Module]) -> None:
+        """Compiles the parts of each network where `compiled` is on; one that cannot be compiled raises when it runs.
+
+        Not for discriminators: torch.compile cannot differentiate a penalty's gradient once more.
+        """
+        if not self.compiled:
+            return
+        import torch._dynamo.config
+
+        # Each part, with and without gradients, in training and evaluation, is a variant of its own.
+        torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, 64)
+        for part in (part for network in networks for part in _parts(network)):
+            part.compile(fullgraph=True)  # and so it never falls back to eager silently, at that limit neither
+
     def autocast(self) -> AbstractContextManager[object]:
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.bf16)
 
@@ -50,9 +83,11 @@ class Engine:
 
     def __str__(self) -> str:
         name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else str(self.device)
-        precision = "bf16" if self.bf16 else "float32"
         threads = f", {torch.get_num_threads()} threads" if self.device.type == "cpu" else ""
-        return f"{name}{threads}, {precision}, {'channels last' if self.channels_last else 'channels first'}"
+        precision = "bf16" if self.bf16 else "float32"
+        layout = "channels last" if self.channels_last else "channels first"
+        others = "".join(f", {lever}" for lever in ("fused", "compiled", "captured") if getattr(self, lever))
+        return f"{name}{threads}, {precision}, {layout}{others}"
 
 
 def choose_device(name: str) -> torch.device:
@@ -79,11 +114,47 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
-def choose_engine(device: str = "auto", precision: Precision = "auto") -> Engine:
-    """The fastest right way on `device`: bf16 where its matrix units have it, channels last beside it."""
+def choose_engine(device: str = "auto", precision: Precision = "auto", levers: str = "auto") -> Engine:
+    """How to run on `device`.
+
+    `levers` is `auto`, the fastest way known to be right: bf16 where the processor's matrix units have it, channels
+    last and fused Adam; or `plain`, none of them; and behind it levers by name, or by no-NAME, separated by commas:
+    `auto,captured`, `auto,no-bf16`. `precision` other than auto says what `auto` does. Raises ConfigurationError for
+    names that are unknown and levers that the device does not have.
+    """
     chosen = choose_device(device)
-    bf16 = precision == "bf16" or (precision == "auto" and _has_fast_bf16(chosen))
-    return Engine(chosen, bf16=bf16, channels_last=chosen.type != "mps")
+    base, *named = levers.split(",")
+    if base not in ("auto", "plain"):
+        raise ConfigurationError(f"--engine {levers}: expected auto or plain first, e.g. auto,no-bf16")
+    engine = Engine(chosen, fused=False) if base == "plain" else _fastest(chosen, precision)
+    for name in named:
+        lever = name.removeprefix("no-")
+        if lever not in LEVERS:
+            raise ConfigurationError(f"--engine {levers}: no lever '{lever}'{nearest(lever, LEVERS)}")
+        engine = replace(engine, **{LEVERS[lever]: name == lever})  # type: ignore[arg-type]
+    if engine.captured and chosen.type != "cuda":
+        raise ConfigurationError(f"--engine {levers}: CUDA graphs need a CUDA device, this is {chosen}")
+    if engine.fused and chosen.type == "mps":
+        raise ConfigurationError(f"--engine {levers}: fused Adam is for cpu and cuda, this is {chosen}")
+    return engine
+
+
+def _fastest(device: torch.device, precision: Precision) -> Engine:
+    bf16 = precision == "bf16" or (precision == "auto" and _has_fast_bf16(device))
+    on_mps = device.type == "mps"
+    return Engine(device, bf16=bf16, channels_last=not on_mps, fused=not on_mps)
+
+
+def _parts(network: nn.Module) -> Iterator[nn.Module]:
+    """What is surely called as a module; the network itself may be entered by other methods than `forward`."""
+    children = list(network.children())
+    for child in children:
+        if isinstance(child, nn.ModuleList | nn.ModuleDict):
+            yield from _parts(child)
+        else:
+            yield child
+    if not children:
+        yield network
 
 
 def _has_fast_bf16(device: torch.device) -> bool:

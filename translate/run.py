@@ -50,6 +50,7 @@ def train(
     out: str | Path | None = None,
     resume: bool = False,
     device: str = "auto",
+    levers: str = "auto",
     tracking: TrackingMode = "auto",
     artifact: bool = False,
     overrides: Iterable[str] = (),
@@ -58,8 +59,8 @@ def train(
     """Trains `recipe` (a Recipe, a shipped recipe's name, or a YAML file) on `data` (a name or a folder).
 
     Returns the run's folder: recipe.yaml, metrics.jsonl, samples/, report.html and checkpoints/. With `resume` the
-    newest good checkpoint there is continued. Raises ConfigurationError before anything is written where recipe,
-    data or device do not fit, TranslateError where the run fails.
+    newest good checkpoint there is continued. `levers` say how it runs, see `choose_engine`. Raises ConfigurationError
+    before anything is written where recipe, data or device do not fit, TranslateError where the run fails.
     """
     tell: Say = (lambda line: None) if quiet else say
     wanted = load_recipe(recipe, overrides) if isinstance(recipe, str) else recipe
@@ -72,7 +73,7 @@ def train(
         tell(line)
     if checkpoint:
         require_same_run(checkpoint, wanted)
-    engine = choose_engine(device, training.precision)
+    engine = choose_engine(device, training.precision, levers)
     images = open_data(wanted.data, model_class(wanted).batch_type, tell)
     loader = images.loader(training.batch_size, training.seed)
     total = _steps(training, loader)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from translate.captured import CapturedProgram, CudaRecorder, Program
 from translate.data.batch import Batch
 from translate.engine import Engine
 from translate.guard import Statistics, not_finite, nothing_moves_where
@@ -44,6 +45,9 @@ class Trainer:
         self._optimizer_of = {id(model.get_submodule(name)): optimizer for name, optimizer in optimizers.items()}
         self._statistics = Statistics(model.get_submodule(name) for name in optimizers)
         self.tallies = {turn.name: Tally(turn.name, engine.device) for turn in self._turns}
+        self.program: Program = self._run
+        if engine.captured:
+            self.program = CapturedProgram(self._run, CudaRecorder(engine.device))
 
     def step(self, batch: Batch) -> None:
         """One turn for each player that is due. `batch` lies on the device, in [-1, 1]."""
@@ -51,7 +55,7 @@ class Trainer:
         for optimizer in self.optimizers.values():
             set_rates(optimizer, self.curve(self.steps))
         self.steps += 1
-        self._run([turn for turn in self._turns if self.steps % turn.every == 0], batch)
+        self.program([turn for turn in self._turns if self.steps % turn.every == 0], batch)
 
     def _run(self, due: Sequence[Turn], batch: Batch) -> None:
         """All that a step does to tensors. The host waits for none of them, and what stays keeps its address."""

@@ -36,6 +36,16 @@ from translate.cli.common import DEVICE, QUIET
     help="Weights & Biases; auto is online when a key is configured, else disabled.",
 )
 @click.option("--artifact", is_flag=True, help="Give the tracker the checkpoints, too.")
+@click.option(
+    "--engine",
+    "levers",
+    metavar="auto|plain[,[no-]LEVER...]",
+    default="auto",
+    show_default=True,
+    help="How it runs: auto is bf16 where the processor is fast in it, channels last and fused Adam; plain is none of "
+    "them. Levers are bf16, channels-last, fused, compiled (torch.compile) and captured (CUDA graphs); the last two "
+    "have not been measured on a GPU yet, so that auto leaves them out: auto,captured.",
+)
 @DEVICE
 @QUIET
 def train(
@@ -47,6 +57,7 @@ def train(
     overrides: tuple[str, ...],
     tracking: Any,
     artifact: bool,
+    levers: str,
     device: str,
     quiet: bool,
 ) -> None:
@@ -67,6 +78,7 @@ def train(
         out=out,
         resume=resume,
         device=device,
+        levers=levers,
         tracking=tracking,
         artifact=artifact,
         overrides=overrides,

@@ -1,0 +1,216 @@
+"""What the engine's levers change: the way, and not the result."""
+
+import pytest
+import torch
+from tiny import CPU, TINY, paired_folder, random_batch, tiny_model, tiny_trainer
+from torch import nn
+
+from translate.captured import WARM_UP, CapturedProgram
+from translate.engine import Engine, choose_engine
+from translate.errors import ConfigurationError
+from translate.models import MODELS
+from translate.optim import WeightAverage, build_optimizer
+from translate.resume import training_state
+from translate.trainer import Trainer
+
+# Relative errors of all gradients to float64; measured here: 1e-5 and 0.5. Signs of L1 and ReLU amplify rounding; a
+# gradient that is wrong, as that of torch's own instance norm in channels last, is off by 1.3.
+FLOAT32, BF16 = 1e-4, 0.7
+DICELESS = {
+    "cyclegan": TINY["cyclegan"] | {"pool": 0},
+    "pix2pix": TINY["pix2pix"],
+}
+
+
+def gradients(name: str, engine: Engine, dtype: torch.dtype = torch.float32, steps: int = 1) -> torch.Tensor:
+    """Every gradient of the first steps, in one vector."""
+    model = tiny_model(name, settings=DICELESS[name])
+    for network in model.children():
+        for weight in network.parameters():
+            weight.data.mul_(5)  # away from the small weights of the start, at which little depends on anything
+    engine.adopt(model.to(dtype).train())
+    if engine.compiled:
+        engine.compile(net for turn in model.turns() if turn.paints for net in turn.networks)
+    optimizers = {
+        key: build_optimizer(network, "adam", 1e-5, (0.5, 0.999), 0.0, fused=engine.fused)
+        for key, network in model.named_children()
+        if list(network.parameters())
+    }
+    found = {weight: [] for weight in model.parameters()}
+    for weight in found:
+        weight.register_post_accumulate_grad_hook(lambda weight: found[weight].append(weight.grad.double().flatten()))
+    trainer = Trainer(model, optimizers, engine)
+    for step in range(steps):
+        trainer.step(random_batch(model, size=1, seed=step).map(lambda values: engine.layout(values.to(dtype))))
+    return torch.cat([gradient for seen in found.values() for gradient in seen])
+
+
+def error(ours: torch.Tensor, exact: torch.Tensor) -> float:
+    return ((ours - exact).norm() / exact.norm()).item()
+
+
+LEVERS = {
+    "plain": (Engine(CPU.device, fused=False), FLOAT32),
+    "channels last": (Engine(CPU.device, channels_last=True, fused=False), FLOAT32),
+    "fused": (Engine(CPU.device, fused=True), FLOAT32),
+    "bf16": (Engine(CPU.device, bf16=True, fused=False), BF16),
+    "all": (Engine(CPU.device, bf16=True, channels_last=True, fused=True), BF16),
+}
+
+
+@pytest.mark.parametrize("lever", LEVERS)
+@pytest.mark.parametrize("name", DICELESS)
+def test_a_lever_changes_the_gradients_by_rounding_only(name, lever):
+    engine, tolerance = LEVERS[lever]
+    assert error(gradients(name, engine), gradients(name, Engine(CPU.device), torch.float64)) < tolerance
+
+
+def test_compiled_networks_have_the_same_gradients(monkeypatch):
+    compiled = []
+    real = nn.Module.compile
+
+    def compile_quickly(module, **options):
+        compiled.append(type(module).__name__)
+        real(module, backend="aot_eager", **options)  # inductor would take a minute
+
+    monkeypatch.setattr(nn.Module, "compile", compile_quickly)
+    ours = gradients("cyclegan", Engine(CPU.device, compiled=True), steps=2)
+    assert compiled
+    exact = gradients("cyclegan", Engine(CPU.device), torch.float64, steps=2)
+    assert error(ours, exact) < 10 * FLOAT32  # the second step's differ by the first one's rounding, too
+    torch.compiler.reset()
+
+
+def test_what_cannot_be_compiled_is_an_error_and_not_silently_eager():
+    class Halves(nn.Module):
+        def forward(self, values):
+            torch._dynamo.graph_break()
+            return values + 1
+
+    class Network(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.part = Halves()
+
+        def forward(self, values):
+            return self.part(values)
+
+    network = Network()
+    Engine(CPU.device, compiled=True).compile([network])
+    with pytest.raises(torch._dynamo.exc.Unsupported):
+        network(torch.ones(2))
+    torch.compiler.reset()
+
+
+@pytest.mark.parametrize(
+    ("levers", "expected"),
+    [
+        ("plain", {"bf16": False, "channels_last": False, "fused": False}),
+        ("plain,bf16", {"bf16": True, "channels_last": False, "fused": False}),
+        ("auto,no-bf16,no-channels-last", {"bf16": False, "channels_last": False, "fused": True}),
+        ("auto,compiled", {"channels_last": True, "fused": True, "compiled": True, "captured": False}),
+    ],
+)
+def test_levers_are_chosen_by_name(levers, expected):
+    engine = choose_engine("cpu", "auto", levers)
+    assert {name: getattr(engine, name) for name in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("levers", "complaint"),
+    [
+        ("fast", "expected auto or plain first"),
+        ("auto,bf61", "did you mean 'bf16'"),
+        ("auto,captured", "CUDA graphs need a CUDA device"),
+    ],
+)
+def test_levers_that_do_not_exist_are_refused(levers, complaint):
+    with pytest.raises(ConfigurationError, match=complaint):
+        choose_engine("cpu", "auto", levers)
+
+
+def test_the_engine_says_its_levers():
+    assert str(Engine(CPU.device, bf16=True, fused=False)).endswith("threads, bf16, channels first")
+    assert str(Engine(CPU.device, channels_last=True)).endswith("float32, channels last, fused")
+
+
+def test_the_command_line_chooses_the_engine(run_cli, tiny_recipe, tmp_path):
+    data = paired_folder(tmp_path / "data")
+    options = ["--data", data, "--wandb", "disabled", "--device", "cpu", "--engine"]
+    result = run_cli("train", tiny_recipe("pix2pix"), *options, "plain", "--out", tmp_path / "plain")
+    assert result.exit_code == 0 and "float32, channels first\n" in result.output
+    result = run_cli("train", tiny_recipe("pix2pix"), *options, "plain,channels-lost", "--out", tmp_path / "other")
+    assert result.exit_code == 2 and "did you mean 'channels-last'" in result.output
+
+
+class Replayed:
+    """Stands in for CUDA graphs: what is recorded is called again."""
+
+    def __init__(self):
+        self.warm, self.recorded, self.replays = 0, 0, 0
+
+    def warm_up(self, work):
+        self.warm += 1
+        work()
+
+    def record(self, work):
+        self.recorded += 1
+
+        def replay():
+            self.replays += 1
+            work()
+
+        return replay
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_recorded_steps_are_the_steps_of_the_training(name):
+    def trainer_of():
+        model = tiny_model(name)
+        average = WeightAverage({"model": model}, 0.9)
+        return tiny_trainer(model, average=average, seed=5, curve=lambda step: 1 / (1 + step))
+
+    eager, recorded, recorder = trainer_of(), trainer_of(), Replayed()
+    recorded.program = CapturedProgram(recorded.program, recorder)
+    steps = 12
+    for step in range(steps):
+        for trainer in (eager, recorded):
+            trainer.step(random_batch(trainer.model, seed=step))
+    kinds = 1 if max(turn.every for turn in eager.model.turns()) == 1 else 2
+    assert (recorder.recorded, recorder.warm + recorder.replays) == (kinds, steps)
+    assert recorder.warm == WARM_UP * kinds
+    mine, theirs = ({**t.model.state_dict(), **t.average.values, **training_state(t)} for t in (recorded, eager))
+    assert mine.keys() == theirs.keys()
+    assert all(torch.equal(mine[key], theirs[key]) for key in mine)
+    assert recorded.read_losses() == eager.read_losses()
+
+
+def test_another_shape_of_batch_is_another_recording():
+    trainer, recorder = tiny_trainer(tiny_model("cyclegan")), Replayed()
+    trainer.program = CapturedProgram(trainer.program, recorder)
+    for size in [1, 2] * (WARM_UP + 1):
+        trainer.step(random_batch(trainer.model, size=size))
+    assert recorder.recorded == 2
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="CUDA graphs need a CUDA device")
+@pytest.mark.parametrize("name", MODELS)
+def test_steps_captured_on_cuda_are_the_eager_ones(name):
+    def trainer_of(captured):
+        model = tiny_model(name)
+        engine = Engine(torch.device("cuda"), captured=captured)
+        engine.adopt(model.train())
+        optimizers = {
+            key: build_optimizer(network, "adam", 1e-3, (0.5, 0.999), 0.0)
+            for key, network in model.named_children()
+            if any(network is moved for turn in model.turns() for moved in turn.networks)
+        }
+        return Trainer(model, optimizers, engine, seed=5)
+
+    eager, captured = trainer_of(False), trainer_of(True)
+    for step in range(12):
+        for trainer in (eager, captured):
+            trainer.step(trainer.engine.place(random_batch(trainer.model, seed=step)))
+    for key, value in eager.model.state_dict().items():
+        torch.testing.assert_close(captured.model.state_dict()[key], value, rtol=1e-3, atol=1e-4)
+    assert captured.read_losses() == pytest.approx(eager.read_losses(), rel=1e-3)
