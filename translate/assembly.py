@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import nn
 
 from translate.engine import Engine
@@ -16,6 +17,8 @@ def build_trainer(model: Model, training: TrainingSettings, engine: Engine, tota
     """One optimizer per network that a turn moves; an average of those that paint, where it is wanted."""
     engine.adopt(model)
     model.train()
+    # Training images all have one size: cuDNN may try its algorithms on the first ones.
+    torch.backends.cudnn.benchmark = engine.device.type == "cuda"
     networks = _networks(model, painting=False)
     for name in training.network_lr:
         if name not in networks:

@@ -1,0 +1,204 @@
+"""What is timed on a GPU: steps, memory, conversion and a short real training. Each function returns rows."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import step
+import torch
+from common import build_model, interleaved, place, random_batch, summary, trainer_of, wait
+from PIL import Image
+
+from translate.converting.converter import Converter
+from translate.converting.folder import convert_folder, plan
+from translate.data.batch import Unpaired
+from translate.data.folders import open_folder
+from translate.data.loader import Loader
+from translate.engine import Engine, choose_engine
+from translate.model import ImageSpec
+from translate.optim import learning_rate
+
+Row = dict[str, Any]
+RECIPE_STEPS = 266_800  # horse2zebra, 200 epochs of batch 1
+
+
+def steps(device: torch.device, rates: dict[str, float], seconds: float, small: bool, compiled: bool) -> list[Row]:
+    """The table of `step.py`: the port's way and every lever."""
+    cases = [("cyclegan", 256, 1), ("cyclegan", 256, 16), ("pix2pix", 256, 1), ("stargan", 128, 16)]
+    cases = [(name, 32, 2) for name in ("cyclegan", "pix2pix", "stargan")] if small else cases
+    rows: list[Row] = []
+    began = time.perf_counter()
+    for number, (name, size, batch) in enumerate(cases):
+        left = seconds - (time.perf_counter() - began)
+        if left < 0.1 * seconds:
+            rows.append({"model": name, "size": size, "batch": batch, "way": "left out: no time"})
+            continue
+        chosen = step.levers(device, compiled=compiled and number == 0)
+        share = left / (len(cases) - number) / 2  # the other half warms up
+        rows += step.measure(name, size, batch, device, chosen, rates, rounds=5, seconds=share, small=small)
+        _forget(device)
+    return rows
+
+
+def memory(device: torch.device, small: bool) -> list[Row]:
+    """Peak of the memory that torch allocated in four steps."""
+    rows = []
+    auto = choose_engine(str(device))
+    ways = {
+        "plain": choose_engine(str(device), levers="plain"),
+        "auto": auto,
+        "auto, captured": replace(auto, captured=device.type == "cuda"),
+    }
+    for name, batch in (("cyclegan", 1), ("cyclegan", 4), ("pix2pix", 1)):
+        for way, engine in ways.items():
+            _forget(device)
+            trainer = trainer_of(build_model(name, 32 if small else 256, small), engine)
+            given = place(random_batch(trainer.model, 32 if small else 256, batch), engine)
+            for _ in range(4):
+                trainer.step(given)
+            peak = torch.cuda.max_memory_allocated(device) / 2**30 if device.type == "cuda" else None
+            rows.append({"model": name, "batch": batch, "way": way, "peak GiB": peak})
+    return rows
+
+
+def _forget(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(device)
+    torch.compiler.reset()
+
+
+def host_work(device: torch.device, small: bool) -> list[Row]:
+    """Milliseconds in which the host is busy with a step, not waiting for the device; and those of the whole step."""
+    rows = []
+    auto = choose_engine(str(device))
+    for way, engine in {"auto": auto, "auto, captured": replace(auto, captured=device.type == "cuda")}.items():
+        trainer = trainer_of(build_model("cyclegan", 32 if small else 256, small), engine)
+        given = place(random_batch(trainer.model, 32 if small else 256, 1), engine)
+        for _ in range(5):
+            trainer.step(given)
+        count = 3 if small else 50
+        wait(device)
+        start = time.perf_counter()
+        for _ in range(count):
+            trainer.step(given)
+        busy = (time.perf_counter() - start) / count
+        wait(device)
+        whole = (time.perf_counter() - start) / count
+        rows.append({"way": way, "host ms": 1e3 * busy, "step ms": 1e3 * whole})
+    return rows
+
+
+def conversion(device: torch.device, small: bool, seconds: float) -> list[Row]:
+    """Images a second through the generator alone, and from JPEG files to JPEG files."""
+    size = 32 if small else 256
+    ways = {"plain": choose_engine(str(device), levers="plain"), "auto": choose_engine(str(device))}
+    rows: list[Row] = []
+    for batch in (1, 8) if small else (1, 8, 32):
+        works: dict[str, Callable[[], Any]] = {}
+        for way, engine in ways.items():
+            model = build_model("cyclegan", size, small).eval()
+            engine.adopt(model)
+            given = engine.layout((torch.rand(batch, 3, size, size) * 2 - 1).to(device))
+            works[way] = partial(_converted, model, engine, given)
+        times = interleaved(works, device, rounds=5, seconds=seconds / 6, repeats=2 if small else 10, warm_up=2)
+        for way, seen in times.items():
+            rows.append({"what": "network", "way": way, "batch": batch, "images/s": batch / summary(seen)["median"]})
+    return rows + _folders(ways, size, small)
+
+
+@torch.no_grad()
+def _converted(model: Any, engine: Engine, images: torch.Tensor) -> torch.Tensor:
+    with engine.autocast():
+        return model.convert(images, 1)
+
+
+def _folders(ways: dict[str, Engine], size: int, small: bool) -> list[Row]:
+    rows = []
+    with tempfile.TemporaryDirectory() as temporary:
+        source = Path(temporary) / "in"
+        picture_folder(source, 8 if small else 1000, size)
+        for way, engine in ways.items():
+            images = ImageSpec(3, size, ("a", "b"))
+            converter = Converter(build_model("cyclegan", size, small), images, engine)  # type: ignore[arg-type]
+            jobs = plan(source, Path(temporary) / way)
+            options = {"workers": 8, "batch_size": 1 if way == "plain" else 32}
+            start = time.perf_counter()
+            records = convert_folder(converter, jobs, converter.changes("b"), **options)  # type: ignore[arg-type]
+            taken = time.perf_counter() - start
+            failed = [record.error for record in records if record.error]
+            what = f"folder of {len(jobs)}" if not failed else f"folder: {failed[0]}"
+            rows.append({"what": what, "way": way, "batch": options["batch_size"], "images/s": len(jobs) / taken})
+    return rows
+
+
+def picture_folder(folder: Path, count: int, size: int) -> None:
+    """JPEG files of smooth noise."""
+    folder.mkdir(parents=True)
+    dice = np.random.default_rng(0)
+    for number in range(count):
+        coarse = dice.integers(0, 256, (size // 8, size // 8, 3), dtype=np.uint8)
+        Image.fromarray(coarse).resize((size, size), Image.Resampling.BICUBIC).save(folder / f"{number:04}.jpg")
+
+
+def training(device: torch.device, data: Path | None, small: bool, seconds: float) -> list[Row]:
+    """CycleGAN on real images for so many seconds, as `translate train` would: loader, levers, learning rates."""
+    rows = []
+    auto = choose_engine(str(device))
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = data or _pretended(Path(temporary))
+        for way, engine in {"auto": auto, "auto, captured": replace(auto, captured=device.type == "cuda")}.items():
+            rows.append({"way": way, "data": folder.name, **_trained(engine, folder, small, seconds / 2)})
+    return rows
+
+
+def _pretended(root: Path) -> Path:
+    for name in ("trainA", "trainB", "testA", "testB"):
+        picture_folder(root / name, 4, 64)
+    return root
+
+
+def _trained(engine: Engine, data: Path, small: bool, seconds: float) -> Row:
+    size = 32 if small else 256
+    split = open_folder(data, wanted="unpaired", layout="unpaired").splits["train"]
+    loader = Loader(
+        split, make=Unpaired, channels=3, size=size, load_size=round(size * 286 / 256), workers=8, cache_bytes=4 * 10**9
+    )
+    trainer = trainer_of(build_model("cyclegan", size, small), engine)
+    trainer.curve = learning_rate("linear", RECIPE_STEPS, 0.5)
+    stream = loader.stream()
+    waited, timed, start = 0.0, 0, 0.0
+    first: dict[str, float] = {}
+    began = time.perf_counter()
+    while time.perf_counter() - began < seconds:
+        if trainer.steps == 10:  # those that warm up and record are not timed
+            first = trainer.read_losses()
+            start = time.perf_counter()
+            waited, timed = 0.0, 0
+        asked = time.perf_counter()
+        batch = next(stream)
+        waited += time.perf_counter() - asked
+        trainer.step(engine.place(batch))
+        timed += 1
+        if trainer.steps % 50 == 0:
+            wait(engine.device)  # as logging does
+    wait(engine.device)
+    taken = time.perf_counter() - (start or began)
+    stream.close()
+    last, skips = trainer.read_losses(), trainer.read_skips()
+    return {
+        "steps": trainer.steps,
+        "ms a step": 1e3 * taken / max(timed, 1),
+        "waited for data": waited / taken,
+        "minutes for 266,800 steps": RECIPE_STEPS * taken / max(timed, 1) / 60,
+        "cycle a, first": first.get("generators/cycle a"),
+        "cycle a, last": last.get("generators/cycle a"),
+        "skipped": sum(skip.ever for skip in skips.values()),
+    }

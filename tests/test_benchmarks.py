@@ -1,0 +1,57 @@
+"""The benchmarks run, on small networks; what they measure is looked at by people."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
+ABSENT = ["kornia", "albumentations", "wandb", "click", "rich", "onnx", "torch_fidelity"]
+
+
+def run_without(modules, script, *arguments):
+    """A script of the benchmarks on a machine that lacks these packages."""
+    code = (
+        f"import runpy, sys; sys.modules.update(dict.fromkeys({modules})); sys.argv = sys.argv[1:]; "
+        f"sys.path.insert(0, {str(BENCHMARKS)!r}); runpy.run_path(sys.argv[0], run_name='__main__')"
+    )
+    command = [sys.executable, "-c", code, str(BENCHMARKS / script), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=BENCHMARKS.parent)
+
+
+def test_the_gpu_part_runs_where_only_torch_and_what_training_imports_is_there(tmp_path):
+    run = run_without(ABSENT, "gpu.py", "--device", "cpu", "--tiny", "--minutes", 1, "--out", tmp_path)
+    assert run.returncode == 0, run.stdout + run.stderr
+    found = json.loads((tmp_path / "gpu.json").read_text())
+    assert len(found["sections"]) == 11
+    assert all(isinstance(section, list) and section for section in found["sections"].values())
+    ways = {row["way"] for row in found["sections"]["steps"]}
+    assert {"plain", "float32", "auto"} <= ways
+    assert "## levers against float64" in (tmp_path / "gpu.md").read_text()
+
+
+def test_the_gpu_part_ends_when_its_time_is_over_and_leaves_what_it_found(tmp_path):
+    run = run_without(ABSENT, "gpu.py", "--device", "cpu", "--tiny", "--minutes", 0.07, "--out", tmp_path)
+    assert run.returncode == 3
+    assert "The time was over" in (tmp_path / "gpu.md").read_text()
+    assert "matrix products" in json.loads((tmp_path / "gpu.json").read_text())["sections"]
+
+
+def test_the_gpu_part_names_the_wheels_that_are_missing(tmp_path):
+    run = run_without(["pydantic"], "gpu.py", "--device", "cpu", "--out", tmp_path)
+    assert run.returncode == 1
+    assert "missing here: pydantic pydantic-core annotated-types typing-inspection. Carry them as wheels" in run.stderr
+
+
+@pytest.mark.parametrize("script", ["step.py", "memory.py"])
+def test_a_benchmark_writes_what_it_prints(script, tmp_path):
+    path = tmp_path / "found.json"
+    options = ["--small", "--device", "cpu", "--models", "pix2pix", "--sizes", "32", "--json", path]
+    run = run_without([], script, *options, *(["--rounds", 2, "--seconds", 1] if script == "step.py" else []))
+    assert run.returncode == 0, run.stderr
+    found = json.loads(path.read_text())
+    assert found["machine"]["torch"] and found["machine"]["commit"]
+    assert found["rows"][0]["way"] == "plain" and "| plain |" in run.stdout
+    assert all(row.get("median ms", row.get("peak MiB")) > 0 for row in found["rows"])
