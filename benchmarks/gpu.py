@@ -4,8 +4,8 @@
 
 Needs torch, torchvision, numpy, Pillow and OpenCV, and what `import translate` takes beside them: pydantic (with
 pydantic-core, annotated-types, typing-inspection), PyYAML and safetensors. To a machine without a network those travel
-as wheels: `pip download --no-deps -d wheels pydantic pydantic-core annotated-types typing-inspection pyyaml safetensors`
-here, `pip install --no-index --no-deps --target site wheels/*.whl` there, and site on PYTHONPATH beside the checkout.
+as wheels: `pip download --no-deps -d wheels NAME ...` here, there
+`pip install --no-index --no-deps --target site wheels/*.whl`, and `site` on PYTHONPATH.
 
 Sections, each with a share of the minutes: matrix rates; dice of a replay; captured against eager over 20 steps; a
 spoilt step; steps; host work; a short real training; conversion; memory; normalisations; every lever against float64.
@@ -98,10 +98,10 @@ def main() -> None:
     options = parser.parse_args()
     require_packages()
     import torch
-    from common import machine, matrix_rate
 
     import gpu_checks
     import gpu_speed
+    from common import machine, matrix_rate
 
     device = torch.device(options.device)
     small, total = options.tiny, 60 * options.minutes

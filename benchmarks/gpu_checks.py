@@ -9,9 +9,9 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from common import SMALL, build_model, interleaved, place, random_batch, trainer_of
 from torch import Tensor, nn
 
+from common import SMALL, build_model, interleaved, place, random_batch, trainer_of
 from translate.captured import WARM_UP, CudaRecorder, Recorder
 from translate.engine import Engine, choose_engine
 from translate.networks.blocks import InstanceNorm2d

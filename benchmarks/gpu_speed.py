@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import step
 import torch
-from common import build_model, interleaved, place, random_batch, summary, trainer_of, wait
 from PIL import Image
 
+import step
+from common import build_model, interleaved, place, random_batch, summary, trainer_of, wait
 from translate.converting.converter import Converter
 from translate.converting.folder import convert_folder, plan
 from translate.data.batch import Unpaired

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from common import SMALL, build_model, machine, markdown, place, random_batch, results_file, trainer_of, write_json
 
+from common import SMALL, build_model, machine, markdown, place, random_batch, results_file, trainer_of, write_json
 from translate.engine import choose_device, choose_engine
 
 WAYS = {"plain": ("plain", False), "auto": ("auto", False), "auto, checkpointing": ("auto", True)}

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
 from common import (
     SMALL,
     PlainStep,
@@ -35,7 +36,6 @@ from common import (
     trainer_of,
     write_json,
 )
-
 from translate.engine import Engine, choose_device, choose_engine
 from translate.models import MODELS
 

@@ -38,6 +38,8 @@ class ResnetSettings(Settings):
     upsampling: Upsampling = "transposed"
     residual: bool = False
     """Learns the change to the input, starting from none: for small networks and domains that are near."""
+    checkpointing: bool = False
+    """Computes activations again in the backward pass instead of keeping them: less memory, slower, the same result."""
     initialisation: InitialisationSettings = InitialisationSettings()
 
     def build(self, channels: int, size: int) -> ResnetGenerator:
@@ -51,6 +53,7 @@ class ResnetSettings(Settings):
             dropout=self.dropout,
             upsampling=self.upsampling,
             residual=self.residual,
+            checkpointing=self.checkpointing,
         )
 
 
@@ -64,6 +67,8 @@ class UNetSettings(Settings):
     dropout: float = Field(0.5, ge=0, lt=1)
     dropout_placement: Literal["port", "paper"] = "port"
     upsampling: Upsampling = "transposed"
+    checkpointing: bool = False
+    """As a ResNet's."""
     initialisation: InitialisationSettings = InitialisationSettings()
 
     def build(self, channels: int, size: int) -> UNetGenerator:
@@ -83,6 +88,7 @@ class UNetSettings(Settings):
             dropout=self.dropout,
             dropout_placement=self.dropout_placement,
             upsampling=self.upsampling,
+            checkpointing=self.checkpointing,
         )
 
 

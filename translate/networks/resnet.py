@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from translate.networks import blocks
 from translate.networks.blocks import Normalisation, Padding, Upsampling, named, needs_bias
+from translate.networks.recompute import recomputed
 
 
 class ResnetGenerator(nn.Module):
@@ -19,6 +20,7 @@ class ResnetGenerator(nn.Module):
     residual block. `padding` is that of the 7x7 convolutions and the residual blocks.
     `residual`: what is learnt is the change to the input, added before the tanh; a head of zeros then returns the
     input. Not published with CycleGAN: for small networks and near domains, where it keeps what need not change.
+    `checkpointing`: in training each stage and block is computed again in the backward pass, see `recomputed`.
     """
 
     def __init__(
@@ -33,11 +35,12 @@ class ResnetGenerator(nn.Module):
         upsampling: Upsampling = "transposed",
         padding: Padding = "reflect",
         residual: bool = False,
+        checkpointing: bool = False,
     ) -> None:
         super().__init__()
         if residual and channels_in != channels_out:
             raise ValueError(f"a residual generator keeps the channels: {channels_in} in, {channels_out} out")
-        self.residual = residual
+        self.residual, self.checkpointing = residual, checkpointing
         self.stride = 2**downsamplings
         widths = [filters * 2**level for level in range(downsamplings + 1)]
         narrower, wider = widths[:-1], widths[1:]
@@ -53,7 +56,13 @@ class ResnetGenerator(nn.Module):
         self.head = conv7(filters, channels_out, bias=True, padding=padding)
 
     def forward(self, images: Tensor) -> Tensor:
-        painted = self.head(self.up(self.body(self.down(self.stem(images)))))
+        if self.checkpointing and self.training:
+            features = images
+            for part in (self.stem, *self.down, *self.body, *self.up):
+                features = recomputed(part, features)
+        else:
+            features = self.up(self.body(self.down(self.stem(images))))
+        painted = self.head(features)
         return changed(images, painted) if self.residual else torch.tanh(painted)
 
 

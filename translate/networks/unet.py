@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from translate.networks import blocks
 from translate.networks.blocks import Normalisation, Upsampling, named
+from translate.networks.recompute import recomputed
 
 DropoutPlacement = Literal["port", "paper"]
 
@@ -24,7 +25,8 @@ class UNetGenerator(nn.Module):
 
     `dropout` is the probability, `dropout_placement` where: "paper" on the first three decoder levels from
     the inside, "port" (the widely used PyTorch one) on the `levels` - 5 levels after the innermost: none
-    below six levels. `upsampling="blur"` blurs on the way down too, as CUT's ResNet does.
+    below six levels. `upsampling="blur"` blurs on the way down too, as CUT's ResNet does. `checkpointing`: in training
+    each level is computed again in the backward pass, see `recomputed`.
     """
 
     def __init__(
@@ -37,11 +39,12 @@ class UNetGenerator(nn.Module):
         dropout: float = 0.5,
         dropout_placement: DropoutPlacement = "port",
         upsampling: Upsampling = "transposed",
+        checkpointing: bool = False,
     ) -> None:
         super().__init__()
         if levels < 2:
             raise ValueError(f"a U-Net needs at least 2 levels, not {levels}")
-        self.stride = 2**levels
+        self.stride, self.checkpointing = 2**levels, checkpointing
         widths = [filters * min(2**level, 8) for level in range(levels)]
         unnormalised = {0, levels - 1}
         self.down = nn.ModuleList(
@@ -68,13 +71,16 @@ class UNetGenerator(nn.Module):
         encoded = []
         for down in list(self.down)[1:]:
             encoded.append(features)
-            features = down(F.leaky_relu(features, 0.2))
+            features = self._through(down, F.leaky_relu(features, 0.2))
         # Both originals hand the decoder features that an in-place LeakyReLU has changed; it sees the same
         # without that, as relu(leaky_relu(x)) = relu(x).
         features = F.relu(features)
         for up in self.up:
-            features = torch.cat([encoded.pop(), up(features)], dim=1).relu_()
+            features = torch.cat([encoded.pop(), self._through(up, features)], dim=1).relu_()
         return torch.tanh(self.head(features))
+
+    def _through(self, level: nn.Module, features: Tensor) -> Tensor:
+        return recomputed(level, features) if self.checkpointing and self.training else level(features)
 
     def _check_size(self, images: Tensor) -> None:
         height, width = images.shape[-2:]

@@ -1,0 +1,37 @@
+"""Gradient checkpointing: activations are computed again in the backward pass instead of kept (Chen et al. 2016)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+
+def recomputed(part: nn.Module, features: Tensor) -> Tensor:
+    """`part(features)`, of which only `features` are kept: less memory, one more forward pass, the same gradients.
+
+    Dropout throws the same dice again. The random state that this takes cannot be read while CUDA graphs are recorded:
+    a part that drops out is not for a captured step.
+    """
+    drops = any(isinstance(module, nn.Dropout) for module in part.modules())
+    return checkpoint(part, features, use_reentrant=False, preserve_rng_state=drops, context_fn=lambda: _contexts(part))
+
+
+def _contexts(part: nn.Module) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+    return nullcontext(), _statistics_stand_still(part)
+
+
+@contextmanager
+def _statistics_stand_still(part: nn.Module) -> Iterator[None]:
+    """Within, batch norm moves copies of its running statistics: the first pass has moved the true ones already."""
+    norms = [module for module in part.modules() if isinstance(module, nn.BatchNorm2d)]
+    true = [(norm, name, buffer) for norm in norms for name, buffer in norm.named_buffers(recurse=False)]
+    for norm, name, buffer in true:
+        setattr(norm, name, buffer.clone())
+    try:
+        yield
+    finally:
+        for norm, name, buffer in true:
+            setattr(norm, name, buffer)
