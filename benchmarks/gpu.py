@@ -116,11 +116,11 @@ def main() -> None:
 
     recorder = None if device.type == "cuda" else gpu_checks.Again()
     channels, side = (8, 16) if small else (256, 64)
-    share = total / 9
+    share = 1.0 if small else total / 9
     sections: dict[str, Callable[[], Any]] = {
         "matrix products": matrices,
         "dice of a replay": lambda: gpu_checks.dice_of_a_replay(device, recorder),
-        "captured against eager": lambda: gpu_checks.captured_against_eager(device),
+        "captured against eager": lambda: gpu_checks.captured_against_eager(device, 5 if small else 20),
         "a spoilt step moves nothing": lambda: gpu_checks.a_spoilt_step_moves_nothing(device),
         "steps": lambda: gpu_speed.steps(device, rates, 3 * share, small, options.compiled),
         "host work": lambda: gpu_speed.host_work(device, small),

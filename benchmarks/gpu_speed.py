@@ -42,7 +42,9 @@ def steps(device: torch.device, rates: dict[str, float], seconds: float, small: 
             continue
         chosen = step.levers(device, compiled=compiled and number == 0)
         share = left / (len(cases) - number) / 2  # the other half warms up
-        rows += step.measure(name, size, batch, device, chosen, rates, rounds=5, seconds=share, small=small)
+        rows += step.measure(
+            name, size, batch, device, chosen, rates, rounds=2 if small else 5, seconds=share, small=small
+        )
         _forget(device)
     return rows
 
@@ -56,7 +58,8 @@ def memory(device: torch.device, small: bool) -> list[Row]:
         "auto": auto,
         "auto, captured": replace(auto, captured=device.type == "cuda"),
     }
-    for name, batch in (("cyclegan", 1), ("cyclegan", 4), ("pix2pix", 1)):
+    cases = [("cyclegan", 1), ("cyclegan", 4), ("pix2pix", 1)]
+    for name, batch in cases[:1] if small else cases:
         for way, engine in ways.items():
             _forget(device)
             trainer = trainer_of(build_model(name, 32 if small else 256, small), engine)
@@ -101,7 +104,7 @@ def conversion(device: torch.device, small: bool, seconds: float) -> list[Row]:
     size = 32 if small else 256
     ways = {"plain": choose_engine(str(device), levers="plain"), "auto": choose_engine(str(device))}
     rows: list[Row] = []
-    for batch in (1, 8) if small else (1, 8, 32):
+    for batch in (1,) if small else (1, 8, 32):
         works: dict[str, Callable[[], Any]] = {}
         for way, engine in ways.items():
             model = build_model("cyclegan", size, small).eval()

@@ -21,7 +21,7 @@ import torch
 from common import SMALL, build_model, machine, markdown, place, random_batch, results_file, trainer_of, write_json
 from translate.engine import choose_device, choose_engine
 
-WAYS = {"plain": ("plain", False), "auto": ("auto", False), "auto, checkpointing": ("auto", True)}
+WAYS = {"plain": ("plain", False), "auto": ("auto", False), "checkpointing": ("auto", True)}
 CHECKPOINTED = ("cyclegan", "pix2pix")
 
 
@@ -30,6 +30,7 @@ def main() -> None:
     parser.add_argument("--models", default="cyclegan,pix2pix")
     parser.add_argument("--sizes", default="128,256")
     parser.add_argument("--batches", default="1")
+    parser.add_argument("--ways", default=",".join(WAYS), help="rows of a model, by name; default all")
     parser.add_argument("--small", action="store_true", help=f"small networks, of {', '.join(SMALL)}")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--json", type=Path)
@@ -43,7 +44,8 @@ def main() -> None:
     for model in options.models.split(","):
         for size in map(int, options.sizes.split(",")):
             for batch in map(int, options.batches.split(",")):
-                for way, (levers, checkpointing) in WAYS.items():
+                for way in options.ways.split(","):
+                    levers, checkpointing = WAYS[way]
                     if checkpointing and model not in CHECKPOINTED:
                         continue
                     case = {"name": model, "size": size, "batch": batch, "small": options.small}

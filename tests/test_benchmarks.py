@@ -22,7 +22,7 @@ def run_without(modules, script, *arguments):
 
 
 def test_the_gpu_part_runs_where_only_torch_and_what_training_imports_is_there(tmp_path):
-    run = run_without(ABSENT, "gpu.py", "--device", "cpu", "--tiny", "--minutes", 1, "--out", tmp_path)
+    run = run_without(ABSENT, "gpu.py", "--device", "cpu", "--tiny", "--minutes", 5, "--out", tmp_path)
     assert run.returncode == 0, run.stdout + run.stderr
     found = json.loads((tmp_path / "gpu.json").read_text())
     assert len(found["sections"]) == 11
@@ -45,11 +45,17 @@ def test_the_gpu_part_names_the_wheels_that_are_missing(tmp_path):
     assert "missing here: pydantic pydantic-core annotated-types typing-inspection. Carry them as wheels" in run.stderr
 
 
-@pytest.mark.parametrize("script", ["step.py", "memory.py"])
+OPTIONS = {
+    "step.py": ["--rounds", 2, "--seconds", 1, "--levers", "auto"],
+    "memory.py": ["--ways", "plain"],
+}
+
+
+@pytest.mark.parametrize("script", OPTIONS)
 def test_a_benchmark_writes_what_it_prints(script, tmp_path):
     path = tmp_path / "found.json"
     options = ["--small", "--device", "cpu", "--models", "pix2pix", "--sizes", "32", "--json", path]
-    run = run_without([], script, *options, *(["--rounds", 2, "--seconds", 1] if script == "step.py" else []))
+    run = run_without([], script, *options, *OPTIONS[script])
     assert run.returncode == 0, run.stderr
     found = json.loads(path.read_text())
     assert found["machine"]["torch"] and found["machine"]["commit"]
