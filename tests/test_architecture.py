@@ -42,6 +42,7 @@ MAY_IMPORT = {
     "resume": {"trainer", "errors"},
     "validation": {"model", "engine", "metrics", "data"},
     "converting": {"model", "engine", "data", "errors", "networks"},
+    "exporting": {"checkpoint", "converting", "data", "errors", "model", "models", "networks"},
     "evaluation": {*GROUND, "data", "engine", "metrics", "model", "models", "optim", "progress", "trainer"},
     "recipe": {"models", "data", "engine", "optim", *GROUND, "yaml_reader"},
     "training": {
@@ -61,7 +62,7 @@ MAY_IMPORT = {
     "image_sets": {"data", "engine", "errors", "model", "models", "recipe", "sample_validation", "validation"},
     "run_folder": {"checkpoint", "errors", "recipe", "validation"},
 }
-ROOTS = {"run", "evaluate", "quickstart", "cli", "__init__", "__main__"}
+ROOTS = {"run", "evaluate", "export", "quickstart", "cli", "__init__", "__main__"}
 
 
 def _part(path):

@@ -47,6 +47,10 @@ class Checkpoint:
         path = self.folder / f"{part}.safetensors"
         return load_file(path) if path.exists() else {}
 
+    def weights(self) -> dict[str, Tensor]:
+        """What converts: the networks' weights, averaged where the recipe keeps their average."""
+        return {**self.tensors("model"), **self.tensors("average")}
+
 
 def save_checkpoint(checkpoints: Path, step: int, parts: Mapping[str, Tensors], facts: Mapping[str, Any]) -> Path:
     """Writes step-NNNNNNNN under a temporary name, flushed to the disk, and renames it; `latest` then points to it.

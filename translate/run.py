@@ -12,12 +12,14 @@ from typing import Any
 import torch
 
 from translate.assembly import build_trainer
-from translate.checkpoint import load_checkpoint, verify
+from translate.checkpoint import Checkpoint, load_checkpoint, verify
 from translate.converting.converter import Converter
+from translate.converting.exported import Backend, read_exported
 from translate.converting.foreign import read_generator
 from translate.data.labels import LabelGroup
 from translate.engine import Precision, choose_engine
 from translate.errors import ConfigurationError
+from translate.exporting.hub import is_hub, read_hub
 from translate.image_sets import Batches, ImageSet, Say, open_data
 from translate.model import ImageSpec, Model, Sampler, Translator
 from translate.models import MODELS
@@ -134,15 +136,24 @@ def load(
     device: str = "auto",
     precision: Precision = "auto",
     evaluated: bool = False,
+    backend: Backend = "auto",
 ) -> Converter:
-    """A trained translator from a run's folder, or from one checkpoint's; see `load_model`.
+    """A trained translator from a run's folder, one checkpoint's, or a hub's folder; see `load_model`.
 
-    `run` may also be the file of a generator's state dict as the widely used PyTorch port or StarGAN save it; then
-    `evaluated` does what their `--eval` does, see `ForeignGenerator`.
+    `run` may also be an ONNX file that `translate export` wrote, run by `backend`, see `read_exported`; or the file of
+    a generator's state dict as the widely used PyTorch port or StarGAN save it: then `evaluated` does what their
+    `--eval` does, see `ForeignGenerator`.
     Raises ConfigurationError, too, where the run's model draws images instead of converting them.
     """
-    if Path(run).is_file():
-        generator, images = read_generator(Path(run), evaluated)
+    path = Path(run)
+    if path.is_file() and path.suffix == ".onnx":
+        return Converter(*read_exported(path, backend, device, precision))
+    if backend not in ("auto", "torch"):
+        raise ConfigurationError(
+            f"{path}: --backend {backend} runs ONNX files; make one with `translate export {path} model.onnx`"
+        )
+    if path.is_file():
+        generator, images = read_generator(path, evaluated)
         return Converter(generator, images, choose_engine(device, precision))
     loaded = load_model(run, checkpoint)
     if not isinstance(loaded.model, Translator):
@@ -166,10 +177,11 @@ class Loaded:
     recipe: Recipe
     model: Model
     images: ImageSpec
+    checkpoint: Checkpoint
 
 
 def load_model(run: str | Path, checkpoint: str = "latest") -> Loaded:
-    """The trained model from a run's folder, or from one checkpoint's.
+    """The trained model from a run's folder, one checkpoint's, or one that `translate export` wrote for a hub.
 
     `checkpoint` is `latest`, `best` (least validation L1, where the truth was known) or a step's number. Averaged
     weights are taken where the recipe kept them. Raises ConfigurationError where there is no checkpoint,
@@ -178,13 +190,18 @@ def load_model(run: str | Path, checkpoint: str = "latest") -> Loaded:
     path = Path(run)
     if not path.is_dir():
         raise ConfigurationError(f"{path}: no such run; expected the folder that `translate train` wrote")
-    single = (path / "checkpoint.json").is_file()
-    found = verify(path) if single else load_checkpoint(path / "checkpoints", checkpoint)
-    recipe = parse_recipe(found.facts["recipe"], str(found.folder / "checkpoint.json"))
+    found = _checkpoint(path, checkpoint)
+    recipe = parse_recipe(found.facts["recipe"], f"the recipe in {found.folder}")
     spec = _image_spec(recipe, found.facts)
     model = build_model(recipe, spec)
-    load_weights(model, {**found.tensors("model"), **found.tensors("average")})
-    return Loaded(recipe, model, spec)
+    load_weights(model, found.weights())
+    return Loaded(recipe, model, spec, found)
+
+
+def _checkpoint(path: Path, which: str) -> Checkpoint:
+    if (path / "checkpoint.json").is_file():
+        return verify(path)
+    return read_hub(path) if is_hub(path) else load_checkpoint(path / "checkpoints", which)
 
 
 def build_model(recipe: Recipe, images: ImageSpec) -> Model:

@@ -11,6 +11,7 @@ from translate.cli.common import Commands
 from translate.cli.converting import convert, sample
 from translate.cli.data import data
 from translate.cli.evaluating import evaluate
+from translate.cli.exporting import export
 from translate.cli.training import quickstart, recipes, train
 
 
@@ -39,5 +40,5 @@ def main() -> None:
     """Image-to-image translation: train a translator on folders of images, and convert folders with it."""
 
 
-for command in (train, convert, sample, evaluate, recipes, quickstart, data):
+for command in (train, convert, sample, evaluate, export, recipes, quickstart, data):
     main.add_command(command)

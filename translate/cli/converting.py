@@ -56,6 +56,13 @@ from translate.cli.common import DEVICE, QUIET
     is_flag=True,
     help="Of another project's generator: running statistics and no dropout, as their option of this name.",
 )
+@click.option(
+    "--backend",
+    type=click.Choice(["auto", "torch", "onnxruntime", "openvino"]),
+    default="auto",
+    show_default=True,
+    help="What runs the network; an exported .onnx file runs on the last two.",
+)
 @DEVICE
 @QUIET
 def convert(
@@ -71,6 +78,7 @@ def convert(
     part: tuple[int, int] | None,
     manifest: Path | None,
     evaluated: bool,
+    backend: Any,
     device: str,
     quiet: bool,
 ) -> None:
@@ -80,6 +88,7 @@ def convert(
     translate convert runs/cyclegan-horse2zebra photos/ zebras/ --to zebra
     translate convert runs/stargan-celeba faces/ out/ --to Blond_Hair --to -Male
     translate convert latest_net_G_A.pth photos/ out/            (a generator trained with the PyTorch port)
+    translate convert zebra.onnx photos/ zebras/                 (a file that `translate export` wrote)
     """
     from translate.converting.folder import Record, convert_folder, plan, shard
     from translate.progress import Progress
@@ -88,7 +97,7 @@ def convert(
     jobs = plan(source, output)
     if part is not None:
         jobs = shard(jobs, *part)
-    converter = load(run, checkpoint, device=device, precision=precision, evaluated=evaluated)
+    converter = load(run, checkpoint, device=device, precision=precision, evaluated=evaluated, backend=backend)
     changes = converter.changes(to)
     batch_size = batch or (1 if converter.engine.device.type == "cpu" else 8)
     with (

@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from translate.converting.exported import ExportedGenerator
 from translate.converting.foreign import ForeignGenerator
 from translate.converting.padding import pad, padded_size
 from translate.data.images import Picture, to_float, to_pixels, with_channels
@@ -24,13 +25,15 @@ Changes = Mapping[int, bool]
 
 
 class Converter:
-    """Wraps a `Translator`, or a generator that another project trained, with its domains' names.
+    """Wraps a `Translator`, a generator that another project trained or an exported file, with its domains' names.
 
     converter = translate.load("runs/horse2zebra")
     zebra = converter.convert(Image.open("horse.jpg"), to="zebra")
     """
 
-    def __init__(self, model: Translator | ForeignGenerator, images: ImageSpec, engine: Engine) -> None:
+    def __init__(
+        self, model: Translator | ForeignGenerator | ExportedGenerator, images: ImageSpec, engine: Engine
+    ) -> None:
         self.model, self.images, self.engine = model, images, engine
         engine.adopt(model)
 

@@ -39,12 +39,14 @@ class ForeignGenerator(nn.Module):
     def _one(self, image: Tensor, changes: Mapping[int, bool]) -> Tensor:
         with torch.random.fork_rng():
             torch.manual_seed(0)
-            if not self.labels:
-                return self.network(image)
-            labels = image.new_zeros(1, self.labels)
-            for number, wanted in changes.items():
-                labels[0, number] = float(wanted)
-            return self.network(image, labels)
+            return self.paint(image, changes)
+
+    def paint(self, images: Tensor, changes: Mapping[int, bool]) -> Tensor:
+        """All images at once, in the network's present mode."""
+        if not self.labels:
+            return self.network(images)
+        labels = images.new_tensor([float(changes.get(number, False)) for number in range(self.labels)])
+        return self.network(images, labels.expand(images.shape[0], -1))
 
     def targets(self) -> Sequence[int]:
         return range(self.labels) if self.labels else [1]

@@ -126,7 +126,9 @@ class StarGAN(Relabeller):
     def read(self, images: Tensor) -> Tensor:
         """The labels that the discriminator reads off images of any size: (batch, domains) of 0 and 1."""
         side = (self.size, self.size)
-        fitting = images if images.shape[2:] == side else F.interpolate(images, side, mode="bilinear", antialias=True)
+        # A graph for images of any size cannot ask for theirs; at `side` the resizing changes nothing.
+        fits = not torch.compiler.is_exporting() and images.shape[2:] == side
+        fitting = images if fits else F.interpolate(images, side, mode="bilinear", antialias=True)
         return self.labels.decide(self.discriminator(fitting)[1])
 
     def relabel(self, images: Tensor, labels: Tensor) -> Tensor:

@@ -39,7 +39,7 @@ class DigitEncoder(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         _check_size(images)
-        planes = self.coordinates.to(images.dtype).expand(len(images), -1, -1, -1)
+        planes = self.coordinates.to(images.dtype).expand(images.shape[0], -1, -1, -1)
         return self.layer(torch.cat([images, planes], dim=1))
 
 

@@ -58,7 +58,7 @@ def from_port(state: State, dropout: float = 0.5, running_statistics: bool = Fal
     """
     network = recognise(state, dropout)
     if running_statistics:
-        _track(network)
+        track(network)
     return load_port_state(network, state)
 
 
@@ -225,7 +225,7 @@ def _unet(state: State, dropout: float) -> UNetGenerator:
     return UNetGenerator(channels_in, channels_out, filters, levels, kind, dropout)
 
 
-def _track(network: nn.Module) -> None:
+def track(network: nn.Module) -> None:
     """Give every instance norm running statistics, which it takes in eval mode, in place."""
     for module in list(network.modules()):
         for name, layer in module.named_children():

@@ -46,8 +46,8 @@ class StarGANGenerator(nn.Module):
         self.head = conv7(filters, channels, bias=False, padding="zeros")
 
     def forward(self, images: Tensor, labels: Tensor) -> Tensor:
-        if labels.shape != (len(images), self.labels):
-            raise ValueError(f"labels are {tuple(labels.shape)}, expected {(len(images), self.labels)}")
+        if labels.shape != (images.shape[0], self.labels):
+            raise ValueError(f"labels are {tuple(labels.shape)}, expected {(images.shape[0], self.labels)}")
         planes = labels.to(images.dtype)[:, :, None, None].expand(-1, -1, *images.shape[2:])
         labelled = torch.cat([images, planes], dim=1)
         painted = self.head(self.up(self.body(self.down(self.stem(labelled)))))

@@ -1,0 +1,161 @@
+"""Files that `translate export` wrote, to convert with: ONNX through ONNX Runtime or OpenVINO, on the processor."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from translate.data.images import to_float, to_pixels
+from translate.engine import Engine, Precision, choose_engine
+from translate.errors import ConfigurationError, TranslateError
+from translate.model import ImageSpec
+
+Backend = Literal["auto", "torch", "onnxruntime", "openvino"]
+Run = Callable[[np.ndarray], np.ndarray]
+_PREFIX = "translate."
+
+
+@dataclass(frozen=True)
+class Description:
+    """What an exported file says of itself."""
+
+    name: str
+    """The recipe's."""
+    domains: tuple[str, ...]
+    """All that the model knows."""
+    target: str
+    """What this file converts to."""
+    channels: int
+    stride: int
+    """Height and width are multiples of this."""
+    values: Literal["bytes", "floats"]
+    """uint8, or float32 in [-1, 1]; of input and output alike."""
+    version: str
+    """Of this package."""
+
+    def to_metadata(self) -> dict[str, str]:
+        """As strings under keys that begin with `translate.`."""
+        return {
+            f"{_PREFIX}{key}": json.dumps(value) if key == "domains" else str(value)
+            for key, value in vars(self).items()
+        }
+
+    @classmethod
+    def from_metadata(cls, metadata: Mapping[str, str]) -> Description:
+        """Raises KeyError or ValueError for another program's."""
+        values: dict[str, Any] = {key: metadata[f"{_PREFIX}{key}"] for key in cls.__dataclass_fields__}
+        values |= {"domains": tuple(json.loads(values["domains"]))}
+        return cls(**(values | {key: int(values[key]) for key in ("channels", "stride")}))
+
+
+class ExportedGenerator(nn.Module):
+    """The graph of an exported file, to convert with as with a run of ours. It has one target."""
+
+    def __init__(self, run: Run, description: Description) -> None:
+        super().__init__()
+        self.run, self.description = run, description
+
+    def edit(self, images: Tensor, changes: Mapping[int, bool]) -> Tensor:
+        if self.description.values == "floats":
+            return self._run(images.float())
+        pixels = to_pixels(images)
+        if (to_float(pixels) - images).abs().max() > 1e-3:
+            raise TranslateError("the file was exported with --bytes and takes 8-bit images only; export it without")
+        return to_float(self._run(pixels))
+
+    def _run(self, images: Tensor) -> Tensor:
+        return torch.from_numpy(self.run(np.ascontiguousarray(images.numpy())))
+
+    def targets(self) -> Sequence[int]:
+        return [0]
+
+    @property
+    def attributes(self) -> Sequence[int]:
+        return ()
+
+    @property
+    def stride(self) -> int:
+        return self.description.stride
+
+
+def read_exported(
+    path: Path, backend: Backend = "auto", device: str = "auto", precision: Precision = "auto"
+) -> tuple[ExportedGenerator, ImageSpec, Engine]:
+    """The generator in an ONNX file that `translate export` wrote; `auto` is ONNX Runtime.
+
+    ONNX Runtime computes in float32; OpenVINO also in bf16, by default where the processor is fast in it.
+    Raises ConfigurationError for another file, a device or precision that the backend lacks, or a missing package.
+    """
+    if device not in ("auto", "cpu"):
+        raise ConfigurationError(f"--device {device}: an exported file runs on the processor; give the run for a GPU")
+    if backend == "torch":
+        raise ConfigurationError(f"{path}: --backend torch converts with the run itself, not with an exported file")
+    if backend == "openvino":
+        engine = choose_engine("cpu", precision)
+        run, metadata = open_with_openvino(path, engine.bf16)
+    else:
+        if precision == "bf16":
+            raise ConfigurationError(f"{path}: ONNX Runtime computes in float32; bf16 needs --backend openvino")
+        engine = choose_engine("cpu", "float32")
+        run, metadata = open_with_onnxruntime(path)
+    try:
+        description = Description.from_metadata(metadata)
+    except (KeyError, ValueError) as error:
+        raise ConfigurationError(
+            f"{path}: not an ONNX file that `translate export` wrote ({error} is missing)"
+        ) from error
+    images = ImageSpec(description.channels, 0, (description.target,))
+    return ExportedGenerator(run, description), images, engine
+
+
+def open_with_onnxruntime(path: Path) -> tuple[Run, dict[str, str]]:
+    """The graph as a function, in float32, and the file's metadata. Raises ConfigurationError."""
+    runtime = needed("onnxruntime", "export")
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    with _as_configuration_error(path):
+        session = runtime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    return lambda images: session.run(None, {name: images})[0], session.get_modelmeta().custom_metadata_map
+
+
+def open_with_openvino(path: Path, bf16: bool) -> tuple[Run, dict[str, str]]:
+    """The same through OpenVINO's processor plugin. Raises ConfigurationError."""
+    openvino = needed("openvino", "openvino")
+    hints = {
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_PRECISION_HINT": "bf16" if bf16 else "f32",
+        "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+    }
+    with _as_configuration_error(path):
+        model = openvino.Core().read_model(path)
+        compiled = openvino.Core().compile_model(model, "CPU", hints)
+    information = dict(model.get_rt_info().items())
+    metadata = information.get("framework", {})
+    # A copy: the output's memory is the next call's.
+    return lambda images: compiled(images)[0].copy(), {key: value.value for key, value in metadata.items()}
+
+
+def needed(module: str, extra: str) -> Any:
+    """An optional package. Raises ConfigurationError that says how to install it."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise ConfigurationError(f"{module} is not installed: pip install 'image-translate[{extra}]'") from error
+
+
+@contextmanager
+def _as_configuration_error(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # each runtime has its own kinds
+        raise ConfigurationError(f"{path}: cannot be read as ONNX: {str(error).strip().splitlines()[0]}") from error

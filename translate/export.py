@@ -1,0 +1,197 @@
+"""`translate export`: a trained translator as a file for other programs, checked against PyTorch before it appears."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from translate.converting.converter import Changes, Converter
+from translate.converting.exported import Description, ExportedGenerator
+from translate.converting.padding import pad
+from translate.data.images import to_float, to_pixels
+from translate.engine import Engine
+from translate.errors import ConfigurationError, TranslateError
+from translate.exporting import hub, port
+from translate.exporting.check import largest_difference, random_images
+from translate.exporting.formats import read_onnx, read_torch, write_onnx, write_torch
+from translate.exporting.graph import Painting, Subject, converts_in_training_mode, trace
+from translate.exporting.placing import placed, require_free
+from translate.image_sets import open_data
+from translate.model import Translator
+from translate.run import Loaded, load, load_model, model_class
+from translate.version import __version__
+
+Format = Literal["onnx", "torch-export", "hub", "port"]
+SUFFIXES: dict[str, Format] = {".onnx": "onnx", ".pt2": "torch-export", ".pth": "port", ".ckpt": "port", "": "hub"}
+REAL_IMAGES = 4
+"""Of the run's data set, that an exported graph is checked on."""
+
+
+@dataclass
+class Exported:
+    """What was written, and how far it is from PyTorch."""
+
+    paths: list[Path]
+    differences: dict[str, float] = field(default_factory=dict)
+    """The largest on each kind of images, on the scale of [-1, 1]; none where the weights themselves were written."""
+    notes: list[str] = field(default_factory=list)
+    """What whoever uses the file must know."""
+
+
+def export(
+    run: str | Path,
+    out: str | Path,
+    *,
+    format: Format | None = None,
+    to: str | Sequence[str] | None = None,
+    as_bytes: bool = False,
+    checkpoint: str = "latest",
+    tolerance: float = 1e-4,
+    evaluated: bool = False,
+    overwrite: bool = False,
+) -> Exported:
+    """Writes the translator in `run` as `out`; `format` follows from its suffix (see `SUFFIXES`) where it is not given.
+
+    onnx and torch-export: the graph of the translation to `to` (needed where the model has several targets), floats in
+    [-1, 1] or, with `as_bytes`, uint8; compared with PyTorch on random images and, where it is at hand, on the run's
+    data set. `run` may then be the file of another project's generator, see `load`. hub: a folder that `load` takes.
+    port: generators for the PyTorch port of pix2pix and CycleGAN, or the released StarGAN; `out` is a folder, or the
+    file of one.
+    Raises ConfigurationError before anything is written; TranslateError where the difference is above `tolerance`,
+    and then nothing is left under the name.
+    """
+    path, source = Path(out), Path(run)
+    chosen = format or _format(path)
+    graph = chosen in ("onnx", "torch-export")
+    if as_bytes and not graph:
+        raise ConfigurationError(f"--bytes is for graphs (onnx, torch-export), not for --format {chosen}")
+    if graph:
+        require_free([path], overwrite)
+    if source.is_file():
+        if not graph:
+            raise ConfigurationError(f"{source}: a generator's file; --format {chosen} wants a run's folder")
+        converter = load(source, device="cpu", precision="float32", evaluated=evaluated)
+        return _export_graph(_Source(converter, source.stem, []), to, path, chosen, as_bytes, tolerance)
+    loaded = load_model(source, checkpoint)
+    if not isinstance(loaded.model, Translator):
+        raise ConfigurationError(f"{source}: a {loaded.recipe.name} draws images from noise; translators are exported")
+    converter = Converter(loaded.model, loaded.images, Engine(torch.device("cpu")))
+    if chosen == "hub":
+        return _export_hub(loaded, converter, path, overwrite)
+    if chosen == "port":
+        return _export_port(loaded, converter, to, path, overwrite)
+    named = _Source(converter, loaded.recipe.name, _real_images(loaded))
+    return _export_graph(named, to, path, chosen, as_bytes, tolerance)
+
+
+@dataclass(frozen=True)
+class _Source:
+    """What a graph is made of and checked with."""
+
+    converter: Converter
+    name: str
+    real: list[Tensor]
+    """uint8 images of what it was trained on."""
+
+
+def _export_graph(
+    source: _Source, to: str | Sequence[str] | None, path: Path, format: Format, as_bytes: bool, tolerance: float
+) -> Exported:
+    converter = source.converter
+    model, changes = converter.model, converter.changes(to)
+    if isinstance(model, ExportedGenerator):
+        raise ConfigurationError("this is an exported file already; export from the run")
+    exported = Exported([path])
+    if _silence_dropout(model):
+        exported.notes.append("conversion with this run keeps dropout on; in the exported file it is off")
+    painting = Painting(model, changes, converter.images.channels, as_bytes)
+    program = trace(painting)
+    write, read = (write_onnx, read_onnx) if format == "onnx" else (write_torch, read_torch)
+    trials = {"random images": random_images(painting)}
+    if source.real:
+        trials["images of the run's data set"] = [
+            pad(images, *converter.padded_size(*images.shape[2:])) for images in source.real
+        ]
+    else:
+        exported.notes.append("the data set that it was trained on is not at hand: checked on random images alone")
+    with placed(path) as working:
+        write(program, working, _description(source, changes, as_bytes))
+        run = read(working)
+        for kind, images in trials.items():
+            difference = largest_difference(run, painting, model, images)
+            if not difference <= tolerance:  # NaN, too
+                raise TranslateError(
+                    f"{path}: differs from PyTorch by {difference:.2g} on {kind}, more than --tolerance {tolerance:g}; "
+                    "nothing was written"
+                )
+            exported.differences[kind] = difference
+    return exported
+
+
+def _description(source: _Source, changes: Changes, as_bytes: bool) -> Description:
+    images, domains = source.converter.images, source.converter.images.domains
+    return Description(
+        name=source.name,
+        domains=domains,
+        target=" ".join(f"{'' if wanted else '-'}{domains[number]}" for number, wanted in changes.items()),
+        channels=images.channels,
+        stride=source.converter.model.stride,
+        values="bytes" if as_bytes else "floats",
+        version=__version__,
+    )
+
+
+def _silence_dropout(model: Subject) -> bool:
+    """Turns off the dice of conversion, which no graph can throw alike; whether there were any."""
+    dropouts = [module for module in model.modules() if isinstance(module, nn.Dropout) and module.p]
+    for dropout in dropouts:
+        dropout.p = 0.0
+    return bool(dropouts) and converts_in_training_mode(model)
+
+
+def _real_images(loaded: Loaded) -> list[Tensor]:
+    """uint8, a few of each domain; none where the run's data set is not at hand."""
+    try:
+        images = open_data(loaded.recipe.data, model_class(loaded.recipe).batch_type, lambda line: None)
+    except ConfigurationError:
+        return []
+    tensors = next(images.first(REAL_IMAGES)).tensors()
+    return [to_pixels(to_float(tensor)) for tensor in tensors if not tensor.is_floating_point()]
+
+
+def _export_hub(loaded: Loaded, converter: Converter, folder: Path, overwrite: bool) -> Exported:
+    paths = [folder / name for name in hub.FILES]
+    require_free(paths, overwrite)
+    hub.write_hub(folder, loaded.checkpoint.weights(), loaded.checkpoint.facts, converter.targets)
+    return Exported(paths, notes=[f"{folder / 'README.md'} leaves the licence to you"])
+
+
+def _export_port(
+    loaded: Loaded, converter: Converter, to: str | Sequence[str] | None, out: Path, overwrite: bool
+) -> Exported:
+    """All generators into a folder, or into a file the one there is or that `to` names."""
+    assert isinstance(loaded.model, Translator)
+    painters = port.generators(loaded.model, loaded.checkpoint.step)
+    if to is not None or (out.suffix and len(painters) > 1):
+        wanted = converter.changes(to)
+        painters = {
+            name: painter for name, painter in painters.items() if painter.target is None or painter.target in wanted
+        }
+    paths = [out] if out.suffix else [out / name for name in painters]
+    require_free(paths, overwrite)
+    states = [port.published_state(painter.network) for painter in painters.values()]
+    for path, state in zip(paths, states, strict=True):
+        port.write_port(path, state)
+    return Exported(paths)
+
+
+def _format(path: Path) -> Format:
+    if path.suffix not in SUFFIXES:
+        known = ", ".join(f"{suffix or 'a folder'} ({format})" for suffix, format in SUFFIXES.items())
+        raise ConfigurationError(f"{path}: say --format, or use a suffix that tells it: {known}")
+    return SUFFIXES[path.suffix]

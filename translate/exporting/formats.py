@@ -1,0 +1,45 @@
+"""A graph into a file and back: ONNX and torch.export."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from translate.converting.exported import Description, Run, needed, open_with_onnxruntime
+
+if TYPE_CHECKING:
+    from torch.export import ExportedProgram
+
+
+def write_onnx(program: ExportedProgram, path: Path, description: Description) -> None:
+    """One ONNX file, weights included. Raises ConfigurationError where the packages for it are missing."""
+    needed("onnx", "export")
+    needed("onnxscript", "export")
+    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
+        graph = torch.onnx.export(
+            program, (), dynamo=True, verbose=False, input_names=["images"], output_names=["translations"]
+        )
+    assert graph is not None
+    for node in graph.model.graph:
+        node.metadata_props.clear()  # names of modules and of this machine's files
+    graph.model.metadata_props.update(description.to_metadata())
+    graph.save(path, external_data=False)
+
+
+def read_onnx(path: Path) -> Run:
+    return open_with_onnxruntime(path)[0]
+
+
+def write_torch(program: ExportedProgram, path: Path, description: Description) -> None:
+    """A .pt2 file that `torch.export.load` reads; the description lies in it as translate.json."""
+    torch.export.save(program, path, extra_files={"translate.json": json.dumps(description.to_metadata())})
+
+
+def read_torch(path: Path) -> Run:
+    module = torch.export.load(path).module()
+    return lambda images: module(torch.from_numpy(images)).numpy()

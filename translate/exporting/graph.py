@@ -1,0 +1,128 @@
+"""What is exported: the translation to one target as one graph, for any batch, height and width."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from translate.converting.foreign import ForeignGenerator
+from translate.converting.padding import padded_size
+from translate.data.images import to_float, to_pixels
+from translate.errors import TranslateError
+from translate.model import Translator
+from translate.models.pix2pix import Pix2Pix
+from translate.networks.blocks import InstanceNorm2d
+
+if TYPE_CHECKING:
+    from torch.export import ExportedProgram
+
+Subject = Translator | ForeignGenerator
+
+
+class Painting(nn.Module):
+    """Images (batch, channels, height, width) to their translations, height and width multiples of the stride.
+
+    Floats in [-1, 1], or uint8 in and out where `as_bytes`. Holds a copy of the model, without what translating does
+    not use; its layers normalise a batch of any length by each image's own statistics, and there is no dropout.
+    """
+
+    def __init__(self, model: Subject, changes: Mapping[int, bool], channels: int, as_bytes: bool = False) -> None:
+        super().__init__()
+        self.changes, self.as_bytes = dict(changes), as_bytes
+        self.channels, self.stride = channels, model.stride
+        self.model: Subject = copy.deepcopy(model).float().eval()
+        for module in list(self.model.modules()):
+            _replace_layers(module, batch_norm_too=converts_in_training_mode(model))
+        self._prune()
+
+    def forward(self, images: Tensor) -> Tensor:
+        return to_pixels(self._edit(to_float(images))) if self.as_bytes else self._edit(images)
+
+    def noise(self, batch: int, rows: int, columns: int, seed: int = 0) -> Tensor:
+        """Random bytes; height and width in units of the smallest that suits the network."""
+        height, width = padded_size(1, 1, self.stride)
+        shape = (batch, self.channels, rows * height, columns * width)
+        return torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(seed))
+
+    def accepts(self, pixels: Tensor) -> Tensor:
+        """uint8 images as it takes them."""
+        return pixels if self.as_bytes else to_float(pixels)
+
+    def _edit(self, images: Tensor) -> Tensor:
+        # These two convert image by image, for the sake of the statistics that are each image's own here.
+        if isinstance(self.model, ForeignGenerator):
+            return self.model.paint(images, self.changes)
+        if isinstance(self.model, Pix2Pix):
+            return self.model.generator(images)
+        return self.model.edit(images, self.changes)
+
+    @torch.no_grad()
+    def _prune(self) -> None:
+        """Drops what translating one image does not call: discriminators, the other generators."""
+        called: set[nn.Module] = set()
+        hooks = [module.register_forward_hook(lambda module, *_: called.add(module)) for module in self.modules()]
+        self(self.accepts(self.noise(1, 2, 2)))
+        for hook in hooks:
+            hook.remove()
+        _drop_all_but(called, self.model)
+
+
+def converts_in_training_mode(model: Subject) -> bool:
+    """Whether it converts with batch statistics and with dropout on, where its network has them."""
+    if isinstance(model, Pix2Pix):
+        return model.config.convert_mode == "train"
+    return isinstance(model, ForeignGenerator) and not model.evaluated
+
+
+def trace(painting: Painting) -> ExportedProgram:
+    """The graph of a painting. Raises TranslateError where torch.export cannot make one."""
+    from torch.export import Dim, export
+    from torch.fx.experimental import _config as shapes
+
+    stride = painting.stride
+    rows, columns = (Dim(name, min=1, max=1 << 16) for name in ("rows", "columns"))
+    sides = (rows, columns) if stride == 1 else (stride * rows, stride * columns)
+    dynamic = {0: Dim("batch", min=1, max=1 << 16), 2: sides[0], 3: sides[1]}
+    example = painting.accepts(painting.noise(2, 2, 3))
+    try:
+        # Otherwise torch takes for granted that what was above 1 in the example always is, and the graph of a U-Net
+        # refuses images as large as its stride, which are one pixel inside.
+        with shapes.patch(backed_size_oblivious=True), torch.no_grad():  # type: ignore[attr-defined]
+            program = export(painting, (example,), dynamic_shapes=(dynamic,))
+    except Exception as error:  # torch's own, of many kinds
+        raise TranslateError(f"torch.export cannot export this model: {str(error).strip().splitlines()[0]}") from error
+    for node in program.graph.nodes:
+        node.meta.pop("stack_trace", None)  # it names files of this machine
+    return program
+
+
+class _ImageNorm(nn.Module):
+    """Normalisation by an image's own statistics, for a batch of any length: one operator in every format."""
+
+    def __init__(self, weight: nn.Parameter | None, bias: nn.Parameter | None, eps: float) -> None:
+        super().__init__()
+        self.weight, self.bias, self.eps = weight, bias, eps
+
+    def forward(self, features: Tensor) -> Tensor:
+        # Not F.instance_norm, which refuses maps of one pixel.
+        return torch.instance_norm(features, self.weight, self.bias, None, None, True, 0.0, self.eps, False)
+
+
+def _replace_layers(module: nn.Module, batch_norm_too: bool) -> None:
+    for name, layer in module.named_children():
+        if isinstance(layer, InstanceNorm2d) or (batch_norm_too and isinstance(layer, nn.BatchNorm2d)):
+            setattr(module, name, _ImageNorm(layer.weight, layer.bias, layer.eps))
+        elif isinstance(layer, nn.Dropout):
+            setattr(module, name, nn.Identity())
+
+
+def _drop_all_but(called: set[nn.Module], module: nn.Module) -> None:
+    for name, child in module.named_children():
+        if called.isdisjoint(child.modules()):
+            setattr(module, name, nn.Identity())
+        else:
+            _drop_all_but(called, child)

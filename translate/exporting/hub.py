@@ -1,0 +1,120 @@
+"""The folder that model hubs know: model.safetensors, config.json and README.md, the model's card."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save
+from torch import Tensor
+
+from translate.checkpoint import Checkpoint
+from translate.errors import ConfigurationError, TranslateError
+from translate.exporting.placing import placed
+
+LIBRARY = "translate"
+FILES = ("model.safetensors", "config.json", "README.md")
+
+_CARD = """\
+---
+license: # yours to choose; the training images may have a say
+library_name: {library}
+pipeline_tag: image-to-image
+tags:
+- {tag}
+- image-to-image
+---
+
+# {name}
+
+{summary}
+
+Converts images of any size to {targets}. Trained for {step:,} steps at {size} pixels, {channels} channels{data}.
+
+```sh
+pip install image-translate
+translate convert FOLDER photos/ out/{to}
+```
+
+```python
+import translate
+
+converter = translate.load("FOLDER")
+output = converter.convert(image{python_to})  # a PIL image, an array or a tensor
+```
+
+FOLDER is this folder. `config.json` holds the recipe that it was trained with; loading it runs no code from here.
+"""
+
+
+def write_hub(folder: Path, weights: Mapping[str, Tensor], facts: Mapping[str, Any], targets: list[str]) -> None:
+    """Writes `FILES` into the folder; what else is in it stays. `facts` are the checkpoint's."""
+    facts = {**facts, "recipe": _without_paths(facts["recipe"])}
+    with placed(folder / "model.safetensors") as path:
+        # save_file would make a file that only its owner may read.
+        path.write_bytes(save({key: value.contiguous() for key, value in weights.items()}))
+        digest = _sha256(path)
+    config = {"library_name": LIBRARY, "model_type": facts["recipe"]["model"]["name"], **facts, "sha256": digest}
+    with placed(folder / "config.json") as path:
+        path.write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    with placed(folder / "README.md") as path:
+        path.write_text(card(facts, targets), encoding="utf-8")
+
+
+def is_hub(folder: Path) -> bool:
+    return (folder / "config.json").is_file()
+
+
+def read_hub(folder: Path) -> Checkpoint:
+    """A folder's facts and weights, as those of a checkpoint.
+
+    Raises ConfigurationError for another library's folder, TranslateError where the weights are not those written.
+    """
+    try:
+        facts = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        ours = facts["library_name"] == LIBRARY and "recipe" in facts
+    except (OSError, ValueError, KeyError, TypeError):
+        ours = False
+    if not ours:
+        raise ConfigurationError(f"{folder / 'config.json'}: not one that `translate export` wrote")
+    weights = folder / "model.safetensors"
+    if not weights.is_file():
+        raise ConfigurationError(f"{weights}: no such file; it lies beside config.json")
+    if _sha256(weights) != facts.get("sha256"):
+        raise TranslateError(f"{weights}: damaged (its SHA-256 is not the one in config.json)")
+    return Checkpoint(folder, facts)
+
+
+def card(facts: Mapping[str, Any], targets: list[str]) -> str:
+    """README.md: a head in YAML that hubs read, and what a person must know to use the model."""
+    recipe, several = facts["recipe"], len(targets) > 1
+    data = recipe["data"].get("set")
+    return _CARD.format(
+        library=LIBRARY,
+        tag=recipe["model"]["name"],
+        name=recipe["name"],
+        summary=recipe.get("summary") or "An image-to-image translator.",
+        targets=" or ".join(targets),
+        step=facts["step"],
+        size=facts["size"],
+        channels=facts["channels"],
+        data=f", on {data}" if data else "",
+        to=f" --to {targets[0]}" if several else "",
+        python_to=f', to="{targets[0]}"' if several else "",
+    )
+
+
+def _without_paths(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """Data sets by name: where they lie tells about the machine that the model was trained on."""
+    data = dict(recipe["data"])
+    data["set"] = Path(data["set"]).name if data.get("set") else None
+    data["also"] = [Path(also).name for also in data.get("also", ())]
+    return {**recipe, "data": data}
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,93 @@
+"""Generators under the keys of the PyTorch port of pix2pix and CycleGAN, or of the released StarGAN."""
+
+from __future__ import annotations
+
+import copy
+from itertools import zip_longest
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from translate.errors import ConfigurationError, TranslateError
+from translate.exporting.placing import placed
+from translate.model import Translator
+from translate.models.cyclegan import CycleGAN
+from translate.models.direct import Direct
+from translate.models.pix2pix import Pix2Pix
+from translate.models.stargan import StarGAN
+from translate.networks.foreign import from_port, port_state, read_state, track
+from translate.networks.resnet import ResnetGenerator
+from translate.networks.stargan import StarGANGenerator
+from translate.networks.unet import UNetGenerator
+
+Generator = ResnetGenerator | UNetGenerator | StarGANGenerator
+
+
+class Painter(NamedTuple):
+    """A generator, and the domain that it paints; None: any."""
+
+    network: Generator
+    target: int | None
+
+
+def generators(model: Translator, step: int) -> dict[str, Painter]:
+    """By the names of those projects' files.
+
+    Raises ConfigurationError for a method that they lack.
+    """
+    if isinstance(model, CycleGAN):
+        return {
+            "latest_net_G_A.pth": Painter(model.generator_b, 1),
+            "latest_net_G_B.pth": Painter(model.generator_a, 0),
+        }
+    if isinstance(model, Pix2Pix | Direct):
+        return {"latest_net_G.pth": Painter(model.generator, 1)}
+    if isinstance(model, StarGAN):
+        return {f"{step}-G.ckpt": Painter(model.generator, None)}
+    raise ConfigurationError(
+        f"--format port: there is no {type(model).__name__} in the PyTorch port; it has the generators of cyclegan, "
+        "pix2pix and direct, and StarGAN's release that of stargan"
+    )
+
+
+def published_state(network: Generator) -> dict[str, Tensor]:
+    """The state dict as those projects' own code loads it.
+
+    Raises ConfigurationError with the reason where their network of that name computes something else.
+    """
+    if isinstance(network, ResnetGenerator | StarGANGenerator) and network.residual:
+        raise ConfigurationError(
+            "--format port: the generator learns the change to its input (residual); theirs do not"
+        )
+    try:
+        theirs = from_port(port_state(network), dropout=_dropout(network))
+    except ValueError as error:
+        raise ConfigurationError(f"--format port: {error}") from error
+    for ours_line, their_line in zip_longest(repr(network).splitlines(), repr(theirs).splitlines(), fillvalue=""):
+        if ours_line != their_line:
+            raise ConfigurationError(
+                f"--format port: the generator has {ours_line.strip()} where theirs has {their_line.strip()}"
+            )
+    if isinstance(network, StarGANGenerator):
+        # The released layers keep running statistics, which its scripts never use; its code wants them in the file.
+        whole = copy.deepcopy(network)
+        track(whole)
+        whole.load_state_dict(network.state_dict(), strict=False)
+        return port_state(whole)
+    return port_state(network)
+
+
+def write_port(path: Path, state: dict[str, Tensor]) -> None:
+    """The bare state dict, by torch.save, read back and compared. Raises TranslateError."""
+    with placed(path) as working:
+        torch.save({key: value.detach().cpu().contiguous() for key, value in state.items()}, working)
+        read = read_state(working)
+        if read.keys() != state.keys() or not all(torch.equal(read[key], value) for key, value in state.items()):
+            raise TranslateError(f"{path}: what was written does not read back the same")
+
+
+def _dropout(network: Generator) -> float:
+    """The port has a dropout of 0.5 or none."""
+    return 0.5 if any(isinstance(module, nn.Dropout) for module in network.modules()) else 0.0
