@@ -50,6 +50,13 @@ from translate.cli.common import DEVICE, QUIET
     help="Convert the I-th of N parts, so that N machines share a folder; under torchrun each process takes its own.",
 )
 @click.option("--manifest", type=click.Path(path_type=Path), help="File to which a JSON line is added for each image.")
+@click.option("--compare", metavar="DIR", type=click.Path(path_type=Path), help="Also sheets: input beside output.")
+@click.option("--gallery", metavar="FILE.html", type=click.Path(path_type=Path), help="Also a page of all of them.")
+@click.option(
+    "--cycle-error",
+    is_flag=True,
+    help="Also NAME.cycle-error.png beside each output: how far the way back misses the input. Takes twice as long.",
+)
 @click.option(
     "--eval",
     "evaluated",
@@ -70,6 +77,9 @@ def convert(
     precision: Any,
     part: tuple[int, int] | None,
     manifest: Path | None,
+    compare: Path | None,
+    gallery: Path | None,
+    cycle_error: bool,
     evaluated: bool,
     device: str,
     quiet: bool,
@@ -81,15 +91,25 @@ def convert(
     translate convert runs/stargan-celeba faces/ out/ --to Blond_Hair --to -Male
     translate convert latest_net_G_A.pth photos/ out/            (a generator trained with the PyTorch port)
     """
+    from translate.converting.compare import pairs, refuse_inside, write_sheets
+    from translate.converting.cycle_error import CycleError
     from translate.converting.folder import Record, convert_folder, plan, shard
+    from translate.converting.gallery import write_gallery
+    from translate.errors import ConfigurationError
     from translate.progress import Progress
     from translate.run import load
 
     jobs = plan(source, output)
+    for option, place in (("--compare", compare), ("--gallery", gallery)):
+        if place is not None and part is not None:
+            raise ConfigurationError(f"{option}: shows the whole folder; give it without --shard when all is converted")
+        if place is not None:
+            refuse_inside(option, place, [source, output])
     if part is not None:
         jobs = shard(jobs, *part)
     converter = load(run, checkpoint, device=device, precision=precision, evaluated=evaluated)
     changes = converter.changes(to)
+    cycle = CycleError(converter, changes) if cycle_error else None
     batch_size = batch or (1 if converter.engine.device.type == "cpu" else 8)
     with (
         Progress(len(jobs), unit="image", label=f"converting on {converter.engine}", quiet=quiet) as bar,
@@ -98,12 +118,19 @@ def convert(
 
         def done(record: Record) -> None:
             bar.advance(1, images=1)
+            error = {"cycle_error": cycle.write(record)} if cycle else {}
             if rows:
-                rows.write(json.dumps(record.to_json(), ensure_ascii=False) + "\n")
+                rows.write(json.dumps(record.to_json() | error, ensure_ascii=False) + "\n")
 
         records = convert_folder(
             converter, jobs, changes, overwrite=overwrite, workers=workers, batch_size=batch_size, done=done
         )
+    unseen = cycle.failed if cycle else []
+    if compare:
+        unseen += write_sheets(compare, pairs(records, source))
+    if gallery:
+        facts = {"model": str(run), "to": ", ".join(to or converter.targets)}
+        unseen += write_gallery(gallery, output.absolute().name, facts, pairs(records, source), workers)
     counts = Counter(record.status for record in records)
     click.echo(f"{counts['written']} converted, {counts['skipped']} skipped, {counts['failed']} failed")
     if counts["skipped"]:
@@ -111,7 +138,9 @@ def convert(
     for record in records:
         if record.status == "failed":
             click.echo(f"failed: {record.error}", err=True)
-    if counts["failed"]:
+    for reason in unseen:
+        click.echo(f"not shown: {reason}", err=True)
+    if counts["failed"] or unseen:
         sys.exit(3)
 
 
