@@ -117,8 +117,8 @@ def convert(
     ):
 
         def done(record: Record) -> None:
-            bar.advance(1, images=1)
             error = {"cycle_error": cycle.write(record)} if cycle else {}
+            bar.advance(1, images=1)
             if rows:
                 rows.write(json.dumps(record.to_json() | error, ensure_ascii=False) + "\n")
 

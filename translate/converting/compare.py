@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from translate.converting.cycle_error import beside
+from translate.converting.cycle_error import current
 from translate.converting.folder import Record
 from translate.data.images import natural, read, shown, to_8_bits, with_channels
 from translate.errors import ConfigurationError, ImageError
@@ -39,7 +39,11 @@ def pairs(records: Iterable[Record], source: Path) -> list[Pair]:
     """What was converted from `source` (a folder or a file), now or before, in the order of names."""
     converted = sorted((record for record in records if record.status != "failed"), key=lambda r: natural(r.source))
     root = source if source.is_dir() else source.parent
-    return [_pair(record, shown(record.source.relative_to(root).as_posix())) for record in converted]
+    names = (shown(record.source.relative_to(root).as_posix()) for record in converted)
+    return [
+        Pair(name, record.source, record.output, current(record.output))
+        for name, record in zip(names, converted, strict=True)
+    ]
 
 
 def refuse_inside(option: str, path: Path, folders: Sequence[Path]) -> None:
@@ -74,11 +78,6 @@ def thumbnail(path: Path, side: int) -> Image.Image:
     picture = Image.fromarray(to_8_bits(pixels) if pixels.dtype == np.uint16 else pixels)
     picture.thumbnail((side, side))
     return picture
-
-
-def _pair(record: Record, name: str) -> Pair:
-    error = beside(record.output)
-    return Pair(name, record.source, record.output, error if error.is_file() else None)
 
 
 def _rows(all_pairs: Sequence[Pair], failed: list[str]) -> Iterator[tuple[Pair, dict[str, Image.Image]]]:

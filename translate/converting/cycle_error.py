@@ -22,6 +22,12 @@ def beside(output: Path) -> Path:
     return output.with_name(output.name + ASIDE)
 
 
+def current(output: Path) -> Path | None:
+    """That picture, where there is one that is no older than the output."""
+    path = beside(output)
+    return path if path.is_file() and path.stat().st_mtime_ns >= output.stat().st_mtime_ns else None
+
+
 class CycleError:
     """Leads outputs back and writes, beside each, |input - way back| as a grey picture.
 
@@ -43,9 +49,8 @@ class CycleError:
         self.failed: list[str] = []
 
     def write(self, record: Record) -> float | None:
-        """The mean error of a converted file, from 0 to 1; None where there is no output, or its picture exists."""
-        path = beside(record.output)
-        if record.status == "failed" or (record.status == "skipped" and path.exists()):
+        """The mean error of a converted file, from 0 to 1; None where there is no output, or its picture is current."""
+        if record.status == "failed" or (record.status == "skipped" and current(record.output)):
             return None
         try:
             source, output = read(record.source), read(record.output)
@@ -53,7 +58,7 @@ class CycleError:
                 raise ImageError(f"{shown(record.output)}: of another size than its input; use --overwrite")
             error = self.measure(source, output)
             grey = np.rint(np.minimum(error / _WHITE, 1) * 255).astype(np.uint8)
-            write(path, Picture(grey[..., None]))
+            write(beside(record.output), Picture(grey[..., None]))
         except ImageError as failure:
             self.failed.append(str(failure))
             return None

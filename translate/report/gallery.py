@@ -13,7 +13,7 @@ _STYLE = """
 .pairs { display: grid; gap: 18px; margin-top: 28px;
   grid-template-columns: repeat(auto-fill, minmax(min(100%, 360px), 1fr)); }
 .pair { padding: 12px; content-visibility: auto; contain-intrinsic-size: auto 240px; }
-.pair label { display: flex; gap: 6px; align-items: flex-start; cursor: zoom-in; }
+.pair label { position: relative; display: flex; gap: 6px; align-items: flex-start; cursor: zoom-in; }
 .pair input { position: absolute; opacity: 0; }
 .pair label:focus-within { outline: 2px solid var(--c0); outline-offset: 3px; border-radius: 4px; }
 .pair span { flex: 1 1 0; min-width: 0; }
