@@ -95,7 +95,7 @@ class Labels:
     def restoring(self, labels: Tensor, changes: Mapping[int, bool]) -> dict[int, bool]:
         """Changes that give an image back `labels` (domains,), in the groups of which `changes` name anything: its
         class, or all its attributes."""
-        back = {}
+        back: dict[int, bool] = {}
         for span, exclusive in self._spans:
             numbers = range(span.start, span.stop)
             if any(number in numbers for number in changes):
