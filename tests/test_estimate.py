@@ -5,7 +5,17 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from tiny import CPU, SPEC, labelled_folder, paired_folder, random_batch, tiny_model, tiny_trainer, unpaired_folder
+from tiny import (
+    CPU,
+    SPEC,
+    TINY,
+    labelled_folder,
+    paired_folder,
+    random_batch,
+    tiny_model,
+    tiny_trainer,
+    unpaired_folder,
+)
 from torch import nn
 from torch.optim import SGD
 
@@ -81,7 +91,7 @@ def test_hours_and_lines_follow_from_a_step():
         assert words in text
 
 
-@pytest.mark.parametrize("name", ["cyclegan", "stargan", "vae"])
+@pytest.mark.parametrize("name", TINY)
 def test_any_model_is_estimated(name):
     model = tiny_model(name)
     trainer = tiny_trainer(model)

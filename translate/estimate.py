@@ -7,9 +7,11 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
 
 from translate.data.batch import Batch
 from translate.resume import network_weights, training_state
@@ -68,7 +70,7 @@ def estimate(trainer: Trainer, batches: Iterator[Batch], steps: int, keep: int, 
     device = trainer.engine.device
     # Players may take their turns at every n-th step only: whole rounds are measured.
     cycle = math.lcm(*(turn.every for turn in trainer.model.turns()))
-    with FlopCounterMode(display=False) as counter:
+    with _FlopCounter() as counter:
         for _ in range(cycle):
             trainer.step(trainer.engine.place(next(batches)))
     for _ in range(cycle):
@@ -90,7 +92,7 @@ def estimate(trainer: Trainer, batches: Iterator[Batch], steps: int, keep: int, 
     tensors = [*network_weights(trainer).values(), *training_state(trainer).values(), *average.values()]
     return Estimate(
         parameters=_parameters(trainer.model),
-        flops=counter.get_total_flops() / cycle,
+        flops=counter.flops / cycle,
         seconds=seconds / measured,
         waiting=waiting / measured,
         memory=torch.cuda.max_memory_allocated(device) if on_gpu else process_memory() - memory_before,
@@ -111,6 +113,22 @@ def process_memory() -> int:
         return 0
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+class _FlopCounter(TorchDispatchMode):
+    """Adds up torch's own formulas. Its FlopCounterMode also follows modules, which fails on a gradient penalty's
+    inner gradient (torch 2.15)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.flops = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        formula = flop_registry.get(func._overloadpacket)
+        if formula is not None:
+            self.flops += formula(*args, **(kwargs or {}), out_val=out)
+        return out
 
 
 def _parameters(model: torch.nn.Module) -> dict[str, int]:
