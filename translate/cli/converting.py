@@ -6,13 +6,18 @@ import json
 import os
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from translate.cli.common import DEVICE, QUIET
+
+if TYPE_CHECKING:  # heavy: imported where they are used
+    from translate.converting.converter import Converter
+    from translate.converting.folder import Record
 
 
 @click.command()
@@ -84,21 +89,34 @@ def convert(
     device: str,
     quiet: bool,
 ) -> None:
-    """Convert every image below INPUT (or one file) into OUTPUT, same names, same sizes.
+    """Convert every image below INPUT (or one file, or a video) into OUTPUT, same names, same sizes.
 
     \b
     translate convert runs/cyclegan-horse2zebra photos/ zebras/ --to zebra
     translate convert runs/stargan-celeba faces/ out/ --to Blond_Hair --to -Male
     translate convert latest_net_G_A.pth photos/ out/            (a generator trained with the PyTorch port)
+    translate convert runs/cyclegan-horse2zebra clip.mp4 out.mp4 --to zebra           (frame by frame)
     """
     from translate.converting.compare import pairs, refuse_inside, write_sheets
     from translate.converting.cycle_error import CycleError
-    from translate.converting.folder import Record, convert_folder, plan, shard
+    from translate.converting.folder import convert_folder, plan, shard
     from translate.converting.gallery import write_gallery
+    from translate.converting.video import is_video
     from translate.errors import ConfigurationError
     from translate.progress import Progress
     from translate.run import load
 
+    if is_video(source):
+        unfit = {"--shard": part, "--compare": compare, "--gallery": gallery, "--cycle-error": cycle_error}
+        for option in (option for option, value in unfit.items() if value):
+            raise ConfigurationError(f"{option}: is for images, not for a video; leave it out")
+        converter = load(run, checkpoint, device=device, precision=precision, evaluated=evaluated)
+        record = _convert_video(converter, source, output, to, batch, overwrite, quiet)
+        if manifest:
+            with manifest.open("a", encoding="utf-8") as rows:
+                rows.write(json.dumps(record.to_json(), ensure_ascii=False) + "\n")
+        _conclude([record], [])
+        return
     jobs = plan(source, output)
     for option, place in (("--compare", compare), ("--gallery", gallery)):
         if place is not None and part is not None:
@@ -131,6 +149,35 @@ def convert(
     if gallery:
         facts = {"model": str(run), "to": ", ".join(to or converter.targets)}
         unseen += write_gallery(gallery, output.absolute().name, facts, pairs(records, source), workers)
+    _conclude(records, unseen)
+
+
+def _convert_video(
+    converter: Converter, source: Path, output: Path, to: Sequence[str], batch: int | None, overwrite: bool, quiet: bool
+) -> Record:
+    from translate.converting.folder import Record
+    from translate.converting.video import convert_video, count_frames, plan_video
+    from translate.progress import Progress
+
+    target, changes = plan_video(source, output), converter.changes(to)
+    if target.exists() and not overwrite:
+        return Record(source, target, "skipped")
+    size = batch or (1 if converter.engine.device.type == "cpu" else 8)
+    label = f"converting on {converter.engine}"
+    with Progress(count_frames(source), unit="frame", label=label, quiet=quiet) as bar:
+        return convert_video(
+            converter,
+            source,
+            target,
+            changes,
+            batch_size=size,
+            tell=lambda line: None if quiet else click.echo(line, err=True),
+            done=bar.advance,
+        )
+
+
+def _conclude(records: Sequence[Record], unseen: Sequence[str]) -> None:
+    """Says what became of the files; exit code 3 where some failed."""
     counts = Counter(record.status for record in records)
     click.echo(f"{counts['written']} converted, {counts['skipped']} skipped, {counts['failed']} failed")
     if counts["skipped"]:
