@@ -113,8 +113,8 @@ def convert(
         converter = load(run, checkpoint, device=device, precision=precision, evaluated=evaluated)
         record = _convert_video(converter, source, output, to, batch, overwrite, quiet)
         if manifest:
-            with manifest.open("a", encoding="utf-8") as rows:
-                rows.write(json.dumps(record.to_json(), ensure_ascii=False) + "\n")
+            with manifest.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(record.to_json(), ensure_ascii=False) + "\n")
         _conclude([record], [])
         return
     jobs = plan(source, output)
