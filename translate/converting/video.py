@@ -113,14 +113,15 @@ class _Look:
 def _look(av: Any, source: Path) -> _Look:
     """Of the first frame. An untold matrix is what players take it for."""
     with av.open(str(source)) as container:
-        first = next(container.decode(_video(container, source)), None)
+        video = _video(container, source)
+        first, context = next(container.decode(video), None), video.codec_context
     if first is None:
         raise TranslateError(f"{shown(source)}: no frame can be read from it")
     turns = round(first.rotation / 90) % 4
     width, height = (first.height, first.width) if turns % 2 else (first.width, first.height)
     untold = _BT709 if min(width, height) >= _HD else _BT601
     matrix = untold if int(first.colorspace) == _UNTOLD else int(first.colorspace)
-    return _Look(width, height, turns, matrix, int(first.color_primaries), int(first.color_trc))
+    return _Look(width, height, turns, matrix, int(context.color_primaries), int(context.color_trc))
 
 
 def _video_stream(read: Any, written: Any, look: _Look, suffix: str) -> Any:
