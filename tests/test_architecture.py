@@ -33,7 +33,7 @@ MAY_IMPORT = {
     "report": {"errors", "tracking"},
     "checkpoint": {"errors"},
     "engine": {"errors", "data"},
-    "model": {"data", "settings"},
+    "model": {"data", "errors", "settings"},
     "models": {*MODEL, "data"},
     "guard": TORCH_ONLY,
     "tally": TORCH_ONLY,
@@ -41,7 +41,7 @@ MAY_IMPORT = {
     "captured": {"data", "model"},
     "resume": {"trainer", "errors"},
     "validation": {"model", "engine", "metrics", "data"},
-    "converting": {"model", "engine", "data", "errors", "networks"},
+    "converting": {"model", "engine", "data", "errors", "networks", "report", "tracking"},
     "exporting": {"checkpoint", "converting", "data", "errors", "model", "models", "networks"},
     "evaluation": {*GROUND, "data", "engine", "metrics", "model", "models", "optim", "progress", "trainer"},
     "recipe": {"models", "data", "engine", "optim", *GROUND, "yaml_reader"},
@@ -60,6 +60,7 @@ MAY_IMPORT = {
     "sample_validation": {"data", "engine", "model", "models"},
     "sampling": {"data", "errors", "model", "models"},
     "image_sets": {"data", "engine", "errors", "model", "models", "recipe", "sample_validation", "validation"},
+    "estimate": {"data", "resume", "trainer"},
     "run_folder": {"checkpoint", "errors", "recipe", "validation"},
 }
 ROOTS = {"run", "evaluate", "export", "quickstart", "cli", "__init__", "__main__"}

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from translate.data.batch import Batch
 from translate.data.labels import LabelGroup
+from translate.errors import ConfigurationError
 from translate.settings import Settings
 
 Losses = dict[str, Tensor]
@@ -130,6 +131,16 @@ class Translator(Model):
         if not wanted:
             raise ValueError("this model converts to a domain; it cannot clear one")
         return self.convert(images, to)
+
+    def way_back(self, changes: Mapping[int, bool]) -> Callable[[Tensor], Mapping[int, bool]]:
+        """What undoes `changes`: a function from an input (1, channels, height, width) to the changes that lead its
+        translation back. Raises ConfigurationError where the model was not taught the way back."""
+        (to,) = changes
+        if sorted(self.targets()) != [0, 1]:
+            raise ConfigurationError(
+                "this model converts one way only; the way back is taught by cyclegan, unit, stargan"
+            )
+        return lambda image: {1 - to: True}
 
     @property
     def attributes(self) -> Sequence[int]:

@@ -30,7 +30,7 @@ class Progress:
         self,
         total: int,
         *,
-        unit: Literal["step", "image"],
+        unit: Literal["step", "image", "frame"],
         label: str,
         done: int = 0,
         quiet: bool = False,

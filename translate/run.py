@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import sys
 from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from translate.converting.foreign import read_generator
 from translate.data.labels import LabelGroup
 from translate.engine import Precision, choose_engine
 from translate.errors import ConfigurationError
+from translate.estimate import Estimate, estimate, process_memory
 from translate.exporting.hub import is_hub, read_hub
 from translate.image_sets import Batches, ImageSet, Say, open_data
 from translate.model import ImageSpec, Model, Sampler, Translator
@@ -65,9 +67,7 @@ def train(
     before anything is written where recipe, data or device do not fit, TranslateError where the run fails.
     """
     tell: Say = (lambda line: None) if quiet else say
-    wanted = load_recipe(recipe, overrides) if isinstance(recipe, str) else recipe
-    if data is not None:
-        wanted = wanted.model_copy(update={"data": wanted.data.model_copy(update={"set": str(data)})})
+    wanted = _resolved(recipe, data, overrides)
     training = wanted.training
     folder = choose_folder(out, wanted, resume)
     checkpoint, told = checkpoint_to_resume(folder) if resume else (None, [])
@@ -127,6 +127,29 @@ def train(
         write_report(folder)
         tracker.finish(code)
     return folder
+
+
+def dry_run(
+    recipe: Recipe | str,
+    data: str | Path | None = None,
+    *,
+    device: str = "auto",
+    overrides: Iterable[str] = (),
+    quiet: bool = False,
+) -> Estimate:
+    """What `train` would take on this machine, from some twenty real steps; no run's folder is written."""
+    tell: Say = (lambda line: None) if quiet else say
+    memory = process_memory()
+    wanted = _resolved(recipe, data, overrides)
+    training = wanted.training
+    engine = choose_engine(device, training.precision)
+    images = open_data(wanted.data, model_class(wanted).batch_type, tell)
+    loader = images.loader(training.batch_size, training.seed)
+    total = _steps(training, loader)
+    trainer = build_trainer(build_model(wanted, images.spec), training, engine, total)
+    tell(f"{wanted.name}: taking some steps to measure, of {total:,}")
+    with closing(loader.stream()) as batches:
+        return estimate(trainer, batches, total, training.keep, memory)
 
 
 def load(
@@ -208,6 +231,14 @@ def build_model(recipe: Recipe, images: ImageSpec) -> Model:
     """The recipe's model, its weights drawn from the recipe's seed."""
     torch.manual_seed(recipe.training.seed)
     return model_class(recipe)(recipe.model, images)
+
+
+def _resolved(recipe: Recipe | str, data: str | Path | None, overrides: Iterable[str]) -> Recipe:
+    """The recipe with the command's own words in it."""
+    wanted = load_recipe(recipe, overrides) if isinstance(recipe, str) else recipe
+    if data is None:
+        return wanted
+    return wanted.model_copy(update={"data": wanted.data.model_copy(update={"set": str(data)})})
 
 
 def model_class(recipe: Recipe) -> type[Model]:

@@ -6,13 +6,18 @@ import json
 import os
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from translate.cli.common import DEVICE, QUIET
+
+if TYPE_CHECKING:  # heavy: imported where they are used
+    from translate.converting.converter import Converter
+    from translate.converting.folder import Record
 
 
 @click.command()
@@ -50,6 +55,13 @@ from translate.cli.common import DEVICE, QUIET
     help="Convert the I-th of N parts, so that N machines share a folder; under torchrun each process takes its own.",
 )
 @click.option("--manifest", type=click.Path(path_type=Path), help="File to which a JSON line is added for each image.")
+@click.option("--compare", metavar="DIR", type=click.Path(path_type=Path), help="Also sheets: input beside output.")
+@click.option("--gallery", metavar="FILE.html", type=click.Path(path_type=Path), help="Also a page of all of them.")
+@click.option(
+    "--cycle-error",
+    is_flag=True,
+    help="Also NAME.cycle-error.png beside each output: how far the way back misses the input. Takes twice as long.",
+)
 @click.option(
     "--eval",
     "evaluated",
@@ -77,28 +89,54 @@ def convert(
     precision: Any,
     part: tuple[int, int] | None,
     manifest: Path | None,
+    compare: Path | None,
+    gallery: Path | None,
+    cycle_error: bool,
     evaluated: bool,
     backend: Any,
     device: str,
     quiet: bool,
 ) -> None:
-    """Convert every image below INPUT (or one file) into OUTPUT, same names, same sizes.
+    """Convert every image below INPUT (or one file, or a video) into OUTPUT, same names, same sizes.
 
     \b
     translate convert runs/cyclegan-horse2zebra photos/ zebras/ --to zebra
     translate convert runs/stargan-celeba faces/ out/ --to Blond_Hair --to -Male
     translate convert latest_net_G_A.pth photos/ out/            (a generator trained with the PyTorch port)
     translate convert zebra.onnx photos/ zebras/                 (a file that `translate export` wrote)
+    translate convert runs/cyclegan-horse2zebra clip.mp4 out.mp4 --to zebra           (frame by frame)
     """
-    from translate.converting.folder import Record, convert_folder, plan, shard
+    from translate.converting.compare import pairs, refuse_inside, write_sheets
+    from translate.converting.cycle_error import CycleError
+    from translate.converting.folder import convert_folder, plan, shard
+    from translate.converting.gallery import write_gallery
+    from translate.converting.video import is_video
+    from translate.errors import ConfigurationError
     from translate.progress import Progress
     from translate.run import load
 
+    if is_video(source):
+        unfit = {"--shard": part, "--compare": compare, "--gallery": gallery, "--cycle-error": cycle_error}
+        for option in (option for option, value in unfit.items() if value):
+            raise ConfigurationError(f"{option}: is for images, not for a video; leave it out")
+        converter = load(run, checkpoint, device=device, precision=precision, evaluated=evaluated)
+        record = _convert_video(converter, source, output, to, batch, overwrite, quiet)
+        if manifest:
+            with manifest.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(record.to_json(), ensure_ascii=False) + "\n")
+        _conclude([record], [])
+        return
     jobs = plan(source, output)
+    for option, place in (("--compare", compare), ("--gallery", gallery)):
+        if place is not None and part is not None:
+            raise ConfigurationError(f"{option}: shows the whole folder; give it without --shard when all is converted")
+        if place is not None:
+            refuse_inside(option, place, [source, output])
     if part is not None:
         jobs = shard(jobs, *part)
     converter = load(run, checkpoint, device=device, precision=precision, evaluated=evaluated, backend=backend)
     changes = converter.changes(to)
+    cycle = CycleError(converter, changes) if cycle_error else None
     batch_size = batch or (1 if converter.engine.device.type == "cpu" else 8)
     with (
         Progress(len(jobs), unit="image", label=f"converting on {converter.engine}", quiet=quiet) as bar,
@@ -106,13 +144,49 @@ def convert(
     ):
 
         def done(record: Record) -> None:
+            error = {"cycle_error": cycle.write(record)} if cycle else {}
             bar.advance(1, images=1)
             if rows:
-                rows.write(json.dumps(record.to_json(), ensure_ascii=False) + "\n")
+                rows.write(json.dumps(record.to_json() | error, ensure_ascii=False) + "\n")
 
         records = convert_folder(
             converter, jobs, changes, overwrite=overwrite, workers=workers, batch_size=batch_size, done=done
         )
+    unseen = cycle.failed if cycle else []
+    if compare:
+        unseen += write_sheets(compare, pairs(records, source))
+    if gallery:
+        facts = {"model": str(run), "to": ", ".join(to or converter.targets)}
+        unseen += write_gallery(gallery, output.absolute().name, facts, pairs(records, source), workers)
+    _conclude(records, unseen)
+
+
+def _convert_video(
+    converter: Converter, source: Path, output: Path, to: Sequence[str], batch: int | None, overwrite: bool, quiet: bool
+) -> Record:
+    from translate.converting.folder import Record
+    from translate.converting.video import convert_video, count_frames, plan_video
+    from translate.progress import Progress
+
+    target, changes = plan_video(source, output), converter.changes(to)
+    if target.exists() and not overwrite:
+        return Record(source, target, "skipped")
+    size = batch or (1 if converter.engine.device.type == "cpu" else 8)
+    label = f"converting on {converter.engine}"
+    with Progress(count_frames(source), unit="frame", label=label, quiet=quiet) as bar:
+        return convert_video(
+            converter,
+            source,
+            target,
+            changes,
+            batch_size=size,
+            tell=lambda line: None if quiet else click.echo(line, err=True),
+            done=bar.advance,
+        )
+
+
+def _conclude(records: Sequence[Record], unseen: Sequence[str]) -> None:
+    """Says what became of the files; exit code 3 where some failed."""
     counts = Counter(record.status for record in records)
     click.echo(f"{counts['written']} converted, {counts['skipped']} skipped, {counts['failed']} failed")
     if counts["skipped"]:
@@ -120,7 +194,9 @@ def convert(
     for record in records:
         if record.status == "failed":
             click.echo(f"failed: {record.error}", err=True)
-    if counts["failed"]:
+    for reason in unseen:
+        click.echo(f"not shown: {reason}", err=True)
+    if counts["failed"] or unseen:
         sys.exit(3)
 
 

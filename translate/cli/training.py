@@ -35,6 +35,7 @@ from translate.cli.common import DEVICE, QUIET
     show_default=True,
     help="Weights & Biases; auto is online when a key is configured, else disabled.",
 )
+@click.option("--dry-run", is_flag=True, help="Take a few steps, tell what training would take here, write nothing.")
 @click.option("--artifact", is_flag=True, help="Give the tracker the checkpoints, too.")
 @click.option(
     "--engine",
@@ -56,6 +57,7 @@ def train(
     domains: str | None,
     overrides: tuple[str, ...],
     tracking: Any,
+    dry_run: bool,
     artifact: bool,
     levers: str,
     device: str,
@@ -68,10 +70,15 @@ def train(
     translate train pix2pix --data my/pairs --set data.size=128 --set training.epochs=50
     translate train cyclegan --data horse2zebra --resume
     """
+    from translate.run import dry_run as measure
     from translate.run import train as train_run
 
     if domains is not None:
         overrides = (*overrides, f"data.domains={json.dumps(domains.split(','))}")
+    if dry_run:
+        for line in measure(recipe, data, device=device, overrides=overrides, quiet=quiet).lines():
+            click.echo(line)
+        return
     folder = train_run(
         recipe,
         data,

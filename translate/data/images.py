@@ -26,6 +26,9 @@ MAX_BYTES = 1 << 30
 WRITABLE = frozenset(codec.FORMATS)
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
 
+ASIDE = ".cycle-error.png"
+"""How the names of pictures end that are written beside outputs; no folder's images, so that none is converted."""
+
 
 @dataclass(frozen=True)
 class Picture:
@@ -170,7 +173,8 @@ def find_images(folder: Path) -> list[Path]:
     """The image files below `folder`, by suffix, in natural order (2 before 10).
 
     Hidden files and folders, devices and pipes are left out, and so are links to folders (what they lead to
-    inside `folder` is found without them) and links to files elsewhere. Raises ConfigurationError.
+    inside `folder` is found without them), links to files elsewhere, and what ends in `ASIDE`. Raises
+    ConfigurationError.
     """
     return scan(folder)[0]
 
@@ -186,7 +190,7 @@ def scan(folder: Path) -> tuple[list[Path], list[Path]]:
         names = [name for name in (*folders, *files) if not name.startswith(".")]
         folders[:] = [name for name in folders if not name.startswith(".")]
         for path in (Path(parent, name) for name in names):
-            image = path.suffix.lower() in SUFFIXES
+            image = path.suffix.lower() in SUFFIXES and not path.name.endswith(ASIDE)
             if path.is_symlink() and (image or path.is_dir()) and not _file_inside(path, home):
                 links.append(path)
             elif image and path.is_file():

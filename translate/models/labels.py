@@ -92,6 +92,16 @@ class Labels:
             changed[:, number] = float(wanted)
         return changed
 
+    def restoring(self, labels: Tensor, changes: Mapping[int, bool]) -> dict[int, bool]:
+        """Changes that give an image back `labels` (domains,), in the groups of which `changes` name anything: its
+        class, or all its attributes."""
+        back: dict[int, bool] = {}
+        for span, exclusive in self._spans:
+            numbers = range(span.start, span.stop)
+            if any(number in numbers for number in changes):
+                back |= {number: bool(labels[number]) for number in numbers if labels[number] or not exclusive}
+        return back
+
     def flip(self, labels: Tensor, number: int) -> Tensor:
         """Class or alternative `number` set, any other attribute turned into its opposite."""
         if any(number in alternatives for alternatives in self._alternatives):

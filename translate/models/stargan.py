@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 import torch
@@ -143,6 +143,10 @@ class StarGAN(Relabeller):
         with self.in_mode("eval"):
             labels = self.labels.change(self.read(images), changes)
         return self.relabel(images, labels)
+
+    def way_back(self, changes: Mapping[int, bool]) -> Callable[[Tensor], Mapping[int, bool]]:
+        """To the labels that the discriminator reads off the input."""
+        return lambda image: self.labels.restoring(self.read(image)[0], changes)
 
     def targets(self) -> list[int]:
         return list(range(len(self.domains)))

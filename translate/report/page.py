@@ -14,7 +14,7 @@ from translate.report.charts import chart, curves_by_chart
 from translate.report.pictures import Sample
 from translate.report.style import STYLE
 
-_HEAD = """<!doctype html>
+HEAD = """<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
@@ -46,7 +46,7 @@ def page(
     ]
     body = "\n".join(section for section in sections if section)
     return (
-        f"{_HEAD}<title>{escape(name)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n{body}\n"
+        f"{HEAD}<title>{escape(name)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n{body}\n"
         f"<footer>Made by translate from the files in the run folder.</footer>\n</main>\n</body>\n</html>\n"
     )
 

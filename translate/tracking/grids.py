@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
@@ -11,7 +11,7 @@ from torch import Tensor
 
 _GUTTER = 6
 _SMALLEST_FONT, _LARGEST_FONT = 14, 40
-_WHITE, _INK = (255, 255, 255), (40, 40, 40)
+_WHITE, _INK, _SOFT = (255, 255, 255), (40, 40, 40), (120, 120, 120)
 
 
 def save_grid(path: Path, columns: Mapping[str, Tensor]) -> None:
@@ -21,28 +21,38 @@ def save_grid(path: Path, columns: Mapping[str, Tensor]) -> None:
     One channel is grey, three are RGB, of more the first three are shown, of two the first.
     Raises ValueError where there is no column or no image, or the batches differ.
     """
-    batches = {caption: len(images) for caption, images in columns.items()}
-    if len(set(batches.values())) != 1 or 0 in batches.values():
-        raise ValueError(f"a grid is made of columns with one image per row each, got {batches}")
+    save_pictures(path, {caption: _pictures(images) for caption, images in columns.items()})
 
-    pictures = {caption: _pictures(images) for caption, images in columns.items()}
+
+def save_pictures(path: Path, columns: Mapping[str, Sequence[Image.Image]], rows: Sequence[str] = ()) -> None:
+    """The same of RGB pictures, which may differ in size within a column; `rows` are captions above the rows."""
+    counts = {caption: len(column) for caption, column in columns.items()}
+    if len(set(counts.values())) != 1 or 0 in counts.values():
+        raise ValueError(f"a grid is made of columns with one image per row each, got {counts}")
+
     # Large enough to be read where the grid is shown smaller than it is.
-    font_size = min(max(max(column[0].width for column in pictures.values()) // 12, _SMALLEST_FONT), _LARGEST_FONT)
+    widest = max(picture.width for column in columns.values() for picture in column)
+    font_size = min(max(widest // 12, _SMALLEST_FONT), _LARGEST_FONT)
     font = ImageFont.load_default(font_size)
+    line = font_size + _GUTTER
     widths = [
         max(int(font.getlength(caption)) + 1, *(picture.width for picture in column))
-        for caption, column in pictures.items()
+        for caption, column in columns.items()
     ]
-    heights = [max(picture.height for picture in row) for row in zip(*pictures.values(), strict=True)]
+    above = line if rows else 0
+    heights = [above + max(picture.height for picture in row) for row in zip(*columns.values(), strict=True)]
     lefts = _starts(_GUTTER, widths)
-    tops = _starts(_GUTTER + font_size + _GUTTER, heights)
+    tops = _starts(_GUTTER + line, heights)
 
-    grid = Image.new("RGB", (lefts[-1], tops[-1]), _WHITE)
+    width = max(lefts[-1], *(2 * _GUTTER + int(font.getlength(row)) + 1 for row in rows), 0)
+    grid = Image.new("RGB", (width, tops[-1]), _WHITE)
     draw = ImageDraw.Draw(grid)
-    for (caption, column), left in zip(pictures.items(), lefts, strict=False):
+    for row, top in zip(rows, tops, strict=False):
+        draw.text((_GUTTER, top), row, fill=_SOFT, font=font)
+    for (caption, column), left in zip(columns.items(), lefts, strict=False):
         draw.text((left, _GUTTER // 2), caption, fill=_INK, font=font)
         for picture, top in zip(column, tops, strict=False):
-            grid.paste(picture, (left, top))
+            grid.paste(picture, (left, top + above))
     _save(grid, path)
 
 

@@ -1,0 +1,313 @@
+"""Converting a folder of JPEG files: images a second end to end, and seconds of each stage, beside the plain way.
+
+    python benchmarks/convert.py [--images 24] [--rounds 3] [--device cpu] [--batch 1] [--backend openvino]
+
+`plain`: one image at a time, Pillow and torchvision transforms, nn.InstanceNorm2d, float32, NCHW, eager, Pillow's
+encoder, nothing beside it. All rows have the same resnet_9blocks with the same random weights, read the same files and
+write JPEG of the same quality; they take turns in every round, and medians are told. `alone`: one stage after the
+other. `busy`: the network's share of the time, end to end. `of the limit`: the network's arithmetic over that of large
+matrix products in the number format that is fastest in them. `differs`: of the network's output from plain's at most,
+in levels of 255.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from translate.converting.converter import Converter
+from translate.converting.folder import convert_folder, plan
+from translate.data.images import read, to_float, write
+from translate.engine import choose_engine
+from translate.model import ImageSpec
+from translate.models.cyclegan import CycleGAN
+from translate.recipe import load_recipe
+
+SPEC = ImageSpec(3, 256, ("a", "b"))
+TO_B = {1: True}
+QUALITY = 95
+STAGES = ("decode", "network", "encode")
+Stages = dict[str, float]
+
+
+class Ours:
+    """`translate convert`: `run` is the whole command's work; `stages` the same functions one after the other."""
+
+    def __init__(self, converter: Converter, batch: int, workers: int) -> None:
+        self.converter, self.batch, self.workers = converter, batch, workers
+        self.name = str(converter.engine)
+
+    def run(self, inputs: Path, outputs: Path) -> None:
+        records = convert_folder(
+            self.converter, plan(inputs, outputs), TO_B, workers=self.workers, batch_size=self.batch
+        )
+        assert all(record.status == "written" for record in records)
+
+    def stages(self, inputs: Path, outputs: Path) -> Stages:
+        """Seconds for an image."""
+        paths = sorted(inputs.iterdir())[: 2 * self.batch if self.batch > 1 else 6]
+        decode, pictures = _timed(lambda: [read(path) for path in paths])
+        batches = [pictures[first : first + self.batch] for first in range(0, len(pictures), self.batch)]
+        network, converted = _timed(
+            lambda: [picture for batch in batches for picture in self.converter.convert_pictures(batch, TO_B)]
+        )
+        outputs.mkdir()
+        pairs = list(zip(paths, converted, strict=True))
+        encode, _ = _timed(lambda: [write(outputs / path.name, picture, QUALITY) for path, picture in pairs])
+        return {"decode": decode / len(paths), "network": network / len(paths), "encode": encode / len(paths)}
+
+    def paint(self, image: Tensor) -> Tensor:
+        return self.converter.convert_floats(image, TO_B).cpu()
+
+
+class Plain:
+    """What a script does that its author wrote in an hour."""
+
+    def __init__(self, network: nn.Module, device: torch.device) -> None:
+        from torchvision import transforms
+
+        self.network, self.device = network.to(device), device
+        self.prepare = transforms.Compose([transforms.ToTensor(), transforms.Normalize((0.5,) * 3, (0.5,) * 3)])
+
+    def run(self, inputs: Path, outputs: Path) -> None:
+        outputs.mkdir()
+        for path in sorted(inputs.iterdir()):
+            self._encode(outputs / path.name, self._convert(self._decode(path)))
+
+    def stages(self, inputs: Path, outputs: Path) -> Stages:
+        outputs.mkdir()
+        seconds = dict.fromkeys(STAGES, 0.0)
+        paths = sorted(inputs.iterdir())[:4]
+        for path in paths:
+            decode, image = _timed(lambda path=path: self._decode(path))
+            network, output = _timed(lambda image=image: self._convert(image))
+            encode, _ = _timed(lambda path=path, output=output: self._encode(outputs / path.name, output))
+            for stage, spent in zip(STAGES, (decode, network, encode), strict=True):
+                seconds[stage] += spent / len(paths)
+        return seconds
+
+    def paint(self, image: Tensor) -> Tensor:
+        with torch.no_grad():
+            return self.network(image.to(self.device)).cpu()
+
+    def _decode(self, path: Path) -> Tensor:
+        return self.prepare(Image.open(path).convert("RGB"))[None]
+
+    def _convert(self, image: Tensor) -> np.ndarray:
+        output = self.paint(image)[0]
+        return ((output.permute(1, 2, 0).numpy() + 1) / 2 * 255).astype(np.uint8)
+
+    def _encode(self, path: Path, pixels: np.ndarray) -> None:
+        Image.fromarray(pixels).save(path, quality=QUALITY, subsampling=0)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--images", type=int, default=24)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument(
+        "--data", type=Path, help="folder of JPEG files of equal size; default noise like photos', 256 px"
+    )
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--batch", type=int, default=1)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--backend", nargs="*", default=[], help="others to run ours on, e.g. onnxruntime openvino")
+    parser.add_argument("--json", type=Path, help="file for the rows; default benchmarks/results/convert-DEVICE.json")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    rows = contenders(options)
+    with tempfile.TemporaryDirectory() as temporary:
+        inputs = Path(temporary, "inputs")
+        fill(inputs, options.data, options.images)
+        table = measure(rows, inputs, Path(temporary), options.rounds)
+    flops = _flops(rows["plain"])
+    rates = {kind: matrix_rate(choose_engine(options.device).device, kind) for kind in (torch.float32, torch.bfloat16)}
+    for row in table.values():
+        row["of the limit"] = flops / row["network, s"] / max(rates.values())
+    report(table, options, rates, flops)
+
+
+def contenders(options: argparse.Namespace) -> dict[str, Ours | Plain]:
+    torch.manual_seed(0)
+    model = CycleGAN(load_recipe("cyclegan").model, SPEC)
+    plain = plain_resnet()
+    plain.load_state_dict(dict(zip(plain.state_dict(), model.generator_b.state_dict().values(), strict=True)))
+    device = choose_engine(options.device, "float32").device
+    rows: dict[str, Ours | Plain] = {"plain": Plain(plain, device)}
+    for precision in ("float32", "auto"):
+        engine = choose_engine(options.device, precision)  # type: ignore[arg-type]
+        name = f"ours, {'bf16' if engine.bf16 else 'float32'}"
+        rows[name] = Ours(Converter(copy.deepcopy(model), SPEC, engine), options.batch, options.workers)
+    for name in options.backend:
+        rows[f"ours, {name}"] = Ours(on_backend(name, model), options.batch, options.workers)
+    return rows
+
+
+def on_backend(name: str, model: CycleGAN) -> Converter:
+    """A converter that runs `model` elsewhere than in torch."""
+    raise SystemExit(f"--backend {name}: there is no such backend")
+
+
+def plain_resnet(filters: int = 64, blocks: int = 9) -> nn.Sequential:
+    """The generator as its authors' layers write it down."""
+
+    def stage(conv: nn.Module, channels: int) -> list[nn.Module]:
+        return [conv, nn.InstanceNorm2d(channels), nn.ReLU(True)]
+
+    layers = [nn.ReflectionPad2d(3), *stage(nn.Conv2d(3, filters, 7), filters)]
+    for width in (filters, 2 * filters):
+        layers += stage(nn.Conv2d(width, 2 * width, 3, stride=2, padding=1), 2 * width)
+    layers += [_Residual(4 * filters) for _ in range(blocks)]
+    for width in (4 * filters, 2 * filters):
+        layers += stage(nn.ConvTranspose2d(width, width // 2, 3, 2, padding=1, output_padding=1), width // 2)
+    return nn.Sequential(*layers, nn.ReflectionPad2d(3), nn.Conv2d(filters, 3, 7), nn.Tanh())
+
+
+class _Residual(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+
+        def half() -> list[nn.Module]:
+            return [nn.ReflectionPad2d(1), nn.Conv2d(width, width, 3), nn.InstanceNorm2d(width)]
+
+        self.inner = nn.Sequential(*half(), nn.ReLU(True), *half())
+
+    def forward(self, features: Tensor) -> Tensor:
+        return features + self.inner(features)
+
+
+def fill(folder: Path, data: Path | None, count: int) -> None:
+    """`count` JPEG files: those of `data` over and over, or noise with the spectrum of photographs."""
+    folder.mkdir()
+    sources = sorted(data.glob("*.jpg")) if data else []
+    if data and not sources:
+        raise SystemExit(f"--data {data}: no .jpg files")
+    dice = np.random.default_rng(0)
+    for index in range(count):
+        path = folder / f"{index:05d}.jpg"
+        if sources:
+            path.write_bytes(sources[index % len(sources)].read_bytes())
+        else:
+            Image.fromarray(_like_a_photo(dice)).save(path, quality=90)
+
+
+def _like_a_photo(dice: np.random.Generator, side: int = 256) -> np.ndarray:
+    """Noise whose amplitude falls as 1 / frequency."""
+    across = np.fft.fftfreq(side)
+    frequency = np.hypot(across[:, None], across[None]) + 1 / side
+    spectrum = np.fft.fft2(dice.normal(size=(3, side, side))) / frequency
+    values = np.fft.ifft2(spectrum).real
+    return ((values / values.std() * 50 + 128).clip(0, 255)).astype(np.uint8).transpose(1, 2, 0).copy()
+
+
+def measure(rows: dict[str, Ours | Plain], inputs: Path, temporary: Path, rounds: int) -> dict[str, dict[str, float]]:
+    count = len(list(inputs.iterdir()))
+    image = to_float(torch.from_numpy(read(next(inputs.iterdir())).pixels).permute(2, 0, 1))[None]
+    truth = rows["plain"].paint(image)
+    differs = {name: float((row.paint(image) - truth).abs().max()) * 127.5 for name, row in rows.items()}
+    seconds: dict[str, list[float]] = {name: [] for name in rows}
+    stages: dict[str, list[Stages]] = {name: [] for name in rows}
+    for number in range(rounds):
+        for index, (name, row) in enumerate(rows.items()):
+            print(f"round {number + 1} of {rounds}: {name}", file=sys.stderr, flush=True)
+            stages[name].append(row.stages(inputs, temporary / f"stages-{number}-{index}"))
+            seconds[name].append(_timed(lambda row=row, to=temporary / f"{number}-{index}": row.run(inputs, to))[0])
+    table = {}
+    for name in rows:
+        spent = {stage: median(one[stage] for one in stages[name]) for stage in STAGES}
+        rate = count / median(seconds[name])
+        table[name] = {
+            "images/s": rate,
+            "times plain": median(seconds["plain"]) / median(seconds[name]),
+            **{f"{stage}, s": spent[stage] for stage in STAGES},
+            "alone, images/s": 1 / sum(spent.values()),
+            "busy": min(1.0, spent["network"] * rate),
+            "differs": differs[name],
+        }
+    return table
+
+
+def matrix_rate(device: torch.device, kind: torch.dtype, side: int = 2048) -> float:
+    """Operations a second of a large matrix product, the best of five."""
+    one, two = (torch.randn(side, side, device=device, dtype=kind) for _ in range(2))
+    many = 50 if device.type == "cuda" else 3
+
+    def products() -> float:
+        for _ in range(many):
+            product = one @ two
+        return float(product[0, 0])
+
+    products()
+    return 2 * side**3 * many / min(_timed(products)[0] for _ in range(5))
+
+
+def report(table: dict[str, dict[str, float]], options: argparse.Namespace, rates: dict, flops: float) -> None:
+    columns = list(next(iter(table.values())))
+    print("| | " + " | ".join(columns) + " |\n|---" + "|---:" * len(columns) + "|")
+    for name, row in table.items():
+        print(f"| {name} | " + " | ".join(f"{row[column]:.3g}" for column in columns) + " |")
+    out = options.json or Path(__file__).parent / "results" / f"convert-{torch.device(options.device).type}.json"
+    facts = {
+        "machine": machine(options.device),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "commit": _commit(),
+        "GFLOP an image": flops / 1e9,
+        "matrix product, TFLOP/s": {str(kind).removeprefix("torch."): rate / 1e12 for kind, rate in rates.items()},
+    }
+    text = json.dumps({"facts": facts, "settings": vars(options), "rows": table}, indent=1, default=str)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(text + "\n")
+    print(
+        f"{facts['machine']}, {options.threads} threads, torch {torch.__version__}; written to {out}", file=sys.stderr
+    )
+
+
+def machine(device: str) -> str:
+    if torch.device(device).type == "cuda":
+        return torch.cuda.get_device_name(device)
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    return next((line.split(": ", 1)[1] for line in lines if line.startswith("model name")), platform.processor())
+
+
+def _commit() -> str:
+    here = Path(__file__).parent
+    found = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], cwd=here, capture_output=True, text=True, check=False
+    )
+    return found.stdout.strip() or "unknown"
+
+
+def _flops(plain: Ours | Plain) -> float:
+    with FlopCounterMode(display=False) as counter:
+        plain.paint(torch.zeros(1, 3, SPEC.size, SPEC.size))
+    return counter.get_total_flops()
+
+
+def _timed(work: Callable) -> tuple[float, object]:
+    """What the work returns has left the device: no synchronisation is needed."""
+    start = time.perf_counter()
+    result = work()
+    return time.perf_counter() - start, result
+
+
+if __name__ == "__main__":
+    main()

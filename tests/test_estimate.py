@@ -1,0 +1,127 @@
+"""`translate train --dry-run`: what is told is held to closed forms and to what training then writes."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from tiny import (
+    CPU,
+    SPEC,
+    TINY,
+    labelled_folder,
+    paired_folder,
+    random_batch,
+    tiny_model,
+    tiny_trainer,
+    unpaired_folder,
+)
+from torch import nn
+from torch.optim import SGD
+
+from translate.data.batch import Paired
+from translate.estimate import MEASURED, Estimate, estimate, process_memory
+from translate.model import Model, Turn
+from translate.run import dry_run, train
+from translate.settings import Settings
+from translate.trainer import Trainer
+
+
+class OneConvolution(Model):
+    """Two players with a convolution each, of which one moves at every third step only."""
+
+    Config = Settings
+    batch_type = Paired
+
+    def __init__(self):
+        super().__init__(Settings(), SPEC)
+        self.often, self.seldom = (nn.Conv2d(3, 5, 3, padding=1, bias=False) for _ in range(2))
+
+    def paint(self, batch):
+        return {}
+
+    def turns(self):
+        return [
+            Turn("often", [self.often], lambda batch, painted: {"loss": self.often(batch.input).square().mean()}),
+            Turn("seldom", [self.seldom], lambda batch, painted: {"loss": self.seldom(batch.input).mean()}, every=3),
+        ]
+
+    def show(self, batch):
+        return {}
+
+
+def _of(model: Model) -> Estimate:
+    trainer = Trainer(model, {name: SGD(child.parameters(), 0.1) for name, child in model.named_children()}, CPU)
+    batch = Paired(*torch.rand(2, 2, 3, 16, 16))
+    return estimate(trainer, iter(lambda: batch, None), steps=7200, keep=3, memory_before=process_memory())
+
+
+def test_arithmetic_and_parameters_are_the_closed_forms():
+    told = _of(OneConvolution())
+    forward = 2 * (2 * 16 * 16) * 5 * 3 * 9  # a multiplication and an addition: pixels, maps out, maps in, kernel
+    # Forwards, and backwards to the weights alone: nothing asks for the images' gradient.
+    assert told.flops == pytest.approx(2 * forward * (1 + 1 / 3))
+    assert told.parameters == {"often": 135, "seldom": 135}
+
+
+def test_whole_rounds_of_turns_are_measured():
+    steps = []
+
+    class Counted(OneConvolution):
+        def paint(self, batch):
+            steps.append(1)
+            return {}
+
+    _of(Counted())
+    assert len(steps) == 3 + 3 + 12 and MEASURED == 10
+
+
+def test_hours_and_lines_follow_from_a_step():
+    told = Estimate({"g": 1000}, 4e9, 2.0, 0.5, 3 * 10**9, "grown", 10**8, 5, 7200, "cpu")
+    assert told.hours == 4
+    text = "\n".join(told.lines())
+    for words in (
+        "1,000: g 1,000",
+        "4 GFLOP, 2 s",
+        "0.002 TFLOP/s, 25 % of",
+        "3 GB, grown",
+        "7,200: 4 hours",
+        "500 MB",
+    ):
+        assert words in text
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_any_model_is_estimated(name):
+    model = tiny_model(name)
+    trainer = tiny_trainer(model)
+    batches = (random_batch(model, seed=seed) for seed in range(1000))
+    told = estimate(trainer, batches, steps=100, keep=1, memory_before=0)
+    assert told.flops > 0 and told.seconds >= told.waiting >= 0 and told.memory > 0
+    assert sum(told.parameters.values()) == sum(weight.numel() for weight in model.parameters())
+
+
+@pytest.mark.parametrize(("name", "folder"), [("pix2pix", paired_folder), ("stargan", labelled_folder)])
+def test_a_checkpoint_is_as_large_as_was_told(tiny_recipe, tmp_path, name, folder):
+    options = {"data": folder(tmp_path / "data"), "device": "cpu", "overrides": ["training.ema=0.9"], "quiet": True}
+    told = dry_run(tiny_recipe(name), **options)
+    run = train(tiny_recipe(name), out=tmp_path / "run", tracking="disabled", **options)
+    parts = (run / "checkpoints" / "step-00000004").glob("*.safetensors")
+    written = sum(tensor.nbytes for part in parts for tensor in load_file(part).values())
+    # Sums of losses that are not yet logged are a few numbers.
+    assert written <= told.checkpoint < written + 400
+    assert told.steps == 4
+
+
+def test_a_dry_run_writes_nothing(run_cli, tiny_recipe, tmp_path):
+    recipe, data = tiny_recipe("cyclegan"), unpaired_folder(tmp_path / "data")
+    before = _files(tmp_path)
+    result = run_cli("train", recipe, "--data", data, "--device", "cpu", "--dry-run", "--out", "run")
+    assert result.exit_code == 0, result.output
+    assert _files(tmp_path) == before
+    for words in ("parameters", "a step", "peak memory", "all steps     4:", "checkpoints"):
+        assert words in result.stdout
+
+
+def _files(folder: Path) -> dict[Path, int]:
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*")}

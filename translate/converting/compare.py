@@ -1,0 +1,88 @@
+"""Input and output beside each other: sheets to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from translate.converting.cycle_error import current
+from translate.converting.folder import Record
+from translate.data.images import natural, read, shown, to_8_bits, with_channels
+from translate.errors import ConfigurationError, ImageError
+from translate.tracking import save_pictures
+
+ROWS = 8
+_SIDE = 512
+
+
+@dataclass(frozen=True)
+class Pair:
+    """An input and what became of it. `error`: the picture of its cycle error, where there is one."""
+
+    name: str
+    source: Path
+    output: Path
+    error: Path | None = None
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """By caption, in the order shown."""
+        return {"input": self.source, "output": self.output} | ({"cycle error": self.error} if self.error else {})
+
+
+def pairs(records: Iterable[Record], source: Path) -> list[Pair]:
+    """What was converted from `source` (a folder or a file), now or before, in the order of names."""
+    converted = sorted((record for record in records if record.status != "failed"), key=lambda r: natural(r.source))
+    root = source if source.is_dir() else source.parent
+    names = (shown(record.source.relative_to(root).as_posix()) for record in converted)
+    return [
+        Pair(name, record.source, record.output, current(record.output))
+        for name, record in zip(names, converted, strict=True)
+    ]
+
+
+def refuse_inside(option: str, path: Path, folders: Sequence[Path]) -> None:
+    """Raises ConfigurationError where what `option` writes would lie among inputs or outputs, and be taken for one."""
+    for folder in folders:
+        if folder.resolve() in (path.resolve(), *path.resolve().parents):
+            raise ConfigurationError(f"{option} {path}: lies in {folder}, among its images; choose a place outside")
+
+
+def write_sheets(folder: Path, all_pairs: Sequence[Pair]) -> list[str]:
+    """sheet-00001.png, ... of `ROWS` rows each: input | output (| cycle error), sides of 512 pixels at most.
+
+    Returns why files were left out.
+    """
+    failed: list[str] = []
+    rows = _rows(all_pairs, failed)
+    number = 0
+    while some := list(islice(rows, ROWS)):
+        number += 1
+        captions = max((pair.files for pair, _ in some), key=len)
+        # A row without a cycle error has an empty place there.
+        nothing = Image.new("RGB", (1, 1), (255, 255, 255))
+        columns = {caption: [pictures.get(caption, nothing) for _, pictures in some] for caption in captions}
+        names = [pair.name for pair, _ in some]
+        save_pictures(folder / f"sheet-{number:05d}.png", columns, names)
+    return failed
+
+
+def thumbnail(path: Path, side: int) -> Image.Image:
+    """An image of any kind as RGB of 8 bits, alpha on white, no side longer than `side`. Raises ImageError."""
+    pixels = with_channels(read(path), 3)
+    picture = Image.fromarray(to_8_bits(pixels) if pixels.dtype == np.uint16 else pixels)
+    picture.thumbnail((side, side))
+    return picture
+
+
+def _rows(all_pairs: Sequence[Pair], failed: list[str]) -> Iterator[tuple[Pair, dict[str, Image.Image]]]:
+    for pair in all_pairs:
+        try:
+            yield pair, {caption: thumbnail(path, _SIDE) for caption, path in pair.files.items()}
+        except ImageError as error:
+            failed.append(str(error))

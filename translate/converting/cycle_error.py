@@ -1,0 +1,81 @@
+"""How far the way back misses the input, pixel by pixel: what a translation lost, and so what was invented."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from translate.converting.converter import Changes, Converter
+from translate.converting.folder import Record
+from translate.converting.padding import pad
+from translate.data.images import ASIDE, Picture, read, shown, to_float, with_channels, write
+from translate.errors import ConfigurationError, ImageError
+from translate.model import Translator
+
+_WHITE = 0.25
+
+
+def beside(output: Path) -> Path:
+    """Where the picture of an output's error lies: its whole name comes first, so a.jpg and a.png stay two."""
+    return output.with_name(output.name + ASIDE)
+
+
+def current(output: Path) -> Path | None:
+    """That picture, where there is one that is no older than the output."""
+    path = beside(output)
+    return path if path.is_file() and path.stat().st_mtime_ns >= output.stat().st_mtime_ns else None
+
+
+class CycleError:
+    """Leads outputs back and writes, beside each, |input - way back| as a grey picture.
+
+    The way begins at the file as it was written: what a network hides below the levels of 8 bits, or of JPEG, to find
+    its way back (Chu et al. 2017) is not counted as kept. Black is no difference; white is a quarter of the range from
+    black to white or more, on every picture alike. `failed` names what could not be read or written.
+
+    Raises ConfigurationError where the model knows no way back.
+    """
+
+    def __init__(self, converter: Converter, changes: Changes) -> None:
+        if not isinstance(converter.model, Translator):
+            raise ConfigurationError("--cycle-error: a single generator's file knows no way back; give a run")
+        try:
+            self._way_back = converter.model.way_back(changes)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"--cycle-error: {error}") from error
+        self._converter = converter
+        self.failed: list[str] = []
+
+    def write(self, record: Record) -> float | None:
+        """The mean error of a converted file, from 0 to 1; None where there is no output, or its picture is current."""
+        if record.status == "failed" or (record.status == "skipped" and current(record.output)):
+            return None
+        try:
+            source, output = read(record.source), read(record.output)
+            if source.pixels.shape[:2] != output.pixels.shape[:2]:
+                raise ImageError(f"{shown(record.output)}: of another size than its input; use --overwrite")
+            error = self.measure(source, output)
+            grey = np.rint(np.minimum(error / _WHITE, 1) * 255).astype(np.uint8)
+            write(beside(record.output), Picture(grey[..., None]))
+        except ImageError as failure:
+            self.failed.append(str(failure))
+            return None
+        return float(error.mean())
+
+    @torch.inference_mode()
+    def measure(self, source: Picture, output: Picture) -> np.ndarray:
+        """(height, width) float32: the mean over channels of |input - way back|, 1 from black to white."""
+        converter = self._converter
+        wanted = self._floats(source)
+        placed = pad(wanted, *converter.padded_size(*wanted.shape[-2:]))[None].to(converter.engine.device)
+        with converter.engine.autocast():
+            changes = self._way_back(converter.engine.layout(placed))
+        (back,) = converter.convert_pictures([output], changes)
+        return ((wanted - self._floats(back)).abs().mean(0) / 2).numpy()
+
+    def _floats(self, picture: Picture) -> torch.Tensor:
+        """(channels, height, width) in [-1, 1]."""
+        array = with_channels(picture, self._converter.images.channels)
+        return to_float(torch.from_numpy(np.array(array)).permute(2, 0, 1))

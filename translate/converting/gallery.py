@@ -1,0 +1,61 @@
+"""A converted folder as one self-contained HTML page."""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
+from pathlib import Path
+
+from translate.converting.compare import Pair, thumbnail
+from translate.errors import ConfigurationError, ImageError
+from translate.report.gallery import Shown, gallery
+from translate.report.pictures import spread
+
+MOST = 2000
+"""Pairs on a page: some 30 megabytes of photographs."""
+_SIDE = 256
+
+
+def write_gallery(
+    path: Path, title: str, facts: Mapping[str, str], pairs: Sequence[Pair], workers: int = 2, most: int = MOST
+) -> list[str]:
+    """Writes the page, whole or not at all: each input beside its output (and cycle error), 256 pixels at most.
+
+    Of more than `most` pairs, so many are shown that are spread evenly, and the page says so. Returns why files were
+    left out. Raises ConfigurationError where the page cannot be written.
+    """
+    chosen = spread(pairs, most)
+    failed: list[str] = []
+
+    def row(pair: Pair) -> tuple[str, dict[str, Shown]] | None:
+        try:
+            return pair.name, {caption: _shown(file) for caption, file in pair.files.items()}
+        except ImageError as error:
+            failed.append(str(error))
+            return None
+
+    with ThreadPoolExecutor(workers) as threads:
+        rows = [shown for shown in threads.map(row, chosen) if shown is not None]
+    of = f"{len(rows):,} of {len(pairs):,} images, spread evenly" if len(rows) < len(pairs) else f"{len(rows):,} images"
+    page = gallery(title, facts, rows, f"{of}, no side above {_SIDE} pixels here.")
+    temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(page, "utf-8")
+        os.replace(temporary, path)
+    except OSError as error:
+        raise ConfigurationError(f"--gallery {path}: cannot be written ({error.strerror})") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    return failed
+
+
+def _shown(path: Path) -> Shown:
+    picture = thumbnail(path, _SIDE)
+    buffer = BytesIO()
+    picture.save(buffer, "WEBP", quality=82)
+    data = f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    return Shown(data, picture.width, picture.height)

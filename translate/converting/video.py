@@ -1,0 +1,197 @@
+"""A video, frame by frame: each is converted as an image by itself, so nothing keeps neighbours from flickering."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from translate.converting.converter import Changes, Converter
+from translate.converting.folder import Record
+from translate.data.images import Picture, shown, with_channels
+from translate.errors import ConfigurationError, TranslateError
+
+_X264 = ("libx264", {"crf": "16", "preset": "medium"})
+_VP9 = ("libvpx-vp9", {"crf": "24", "b:v": "0"})
+ENCODERS = {".mp4": _X264, ".m4v": _X264, ".mov": _X264, ".mkv": _X264, ".webm": _VP9}
+"""What is written, by suffix: the encoder, and settings for losses that do not show."""
+SUFFIXES = frozenset({*ENCODERS, ".avi"})
+_UNTOLD, _BT709, _BT601, _LIMITED = 2, 1, 5, 1  # numbers of ITU-T H.273, but for the range
+_HD = 720
+
+
+def is_video(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES and path.is_file()
+
+
+def plan_video(source: Path, output: Path) -> Path:
+    """The file to write: `output`, or the source's name in the folder that it is. Raises ConfigurationError."""
+    target = output if output.suffix.lower() in SUFFIXES and not output.is_dir() else output / source.name
+    if target.resolve() == source.resolve():
+        raise ConfigurationError(f"{target}: the output is the input; give another file or folder")
+    if target.suffix.lower() not in ENCODERS:
+        raise ConfigurationError(f"{target}: video is written to {', '.join(ENCODERS)}; name a file that ends so")
+    return target
+
+
+def count_frames(source: Path) -> int:
+    """About how many frames there are, as the file itself says; 0 where it does not. Raises TranslateError."""
+    av = _av()
+    with _told(av, source), av.open(str(source)) as container:
+        video = _video(container, source)
+        seconds = float(video.duration * video.time_base) if video.duration else (container.duration or 0) / 1e6
+        return video.frames or round(seconds * float(_rate(video)))
+
+
+def convert_video(
+    converter: Converter,
+    source: Path,
+    output: Path,
+    changes: Changes,
+    *,
+    batch_size: int = 1,
+    tell: Callable[[str], None] = lambda line: None,
+    done: Callable[[], None] = lambda: None,
+) -> Record:
+    """Converts `source` to `output` (see `plan_video`), which appears when it is whole. `done` is called each frame.
+
+    Size, times of frames and audio are kept; the display rotation is applied. 8 bits; subtitles are left out, and so is
+    audio that the new container cannot hold, which is told. An odd width or height takes yuv444p, since yuv420p halves
+    both. Raises ConfigurationError without PyAV, TranslateError where the video cannot be read or written.
+    """
+    av, start = _av(), time.perf_counter()
+    output.parent.mkdir(parents=True, exist_ok=True)
+    # Hidden: no scan takes it for a video. The suffix tells the container.
+    partial = output.with_name(f".{secrets.token_hex(8)}{output.suffix}")
+    try:
+        with _told(av, source):
+            look = _look(av, source)
+            if look.pixel_format != "yuv420p":
+                size = f"{look.width} x {look.height}"
+                tell(f"{size} is odd: written as {look.pixel_format}, which some players do not show")
+            with av.open(str(source)) as read, av.open(str(partial), "w") as written:
+                stream = _video_stream(read, written, look, output.suffix.lower())
+                audio = _audio_streams(read, written, output.suffix, tell)
+                frames = _frames(read, written, look, audio)
+                while batch := list(islice(frames, batch_size)):
+                    pictures = converter.convert_pictures([Picture(pixels) for pixels, _ in batch], changes)
+                    for picture, (_, like) in zip(pictures, batch, strict=True):
+                        frame = _frame(av, with_channels(picture, 3), like, look)
+                        written.mux(stream.encode(frame))
+                        done()
+                written.mux(stream.encode(None))
+        partial.replace(output)
+    finally:
+        partial.unlink(missing_ok=True)
+    return Record(source, output, "written", (look.width, look.height), time.perf_counter() - start)
+
+
+@dataclass(frozen=True)
+class _Look:
+    """How a video's frames are shown: upright width and height, quarter turns to the left, and their colours."""
+
+    width: int
+    height: int
+    turns: int
+    matrix: int
+    primaries: int
+    transfer: int
+
+    @property
+    def pixel_format(self) -> str:
+        return "yuv444p" if self.width % 2 or self.height % 2 else "yuv420p"
+
+
+def _look(av: Any, source: Path) -> _Look:
+    """Of the first frame. An untold matrix is what players take it for."""
+    with av.open(str(source)) as container:
+        video = _video(container, source)
+        first, context = next(container.decode(video), None), video.codec_context
+    if first is None:
+        raise TranslateError(f"{shown(source)}: no frame can be read from it")
+    turns = round(first.rotation / 90) % 4
+    width, height = (first.height, first.width) if turns % 2 else (first.width, first.height)
+    untold = _BT709 if min(width, height) >= _HD else _BT601
+    matrix = untold if int(first.colorspace) == _UNTOLD else int(first.colorspace)
+    return _Look(width, height, turns, matrix, int(context.color_primaries), int(context.color_trc))
+
+
+def _video_stream(read: Any, written: Any, look: _Look, suffix: str) -> Any:
+    encoder, options = ENCODERS[suffix]
+    video = read.streams.video[0]
+    stream = written.add_stream(encoder, rate=_rate(video), options=dict(options))
+    stream.width, stream.height, stream.pix_fmt = look.width, look.height, look.pixel_format
+    context = stream.codec_context
+    context.time_base = video.time_base
+    context.colorspace, context.color_range = look.matrix, _LIMITED
+    context.color_primaries, context.color_trc = look.primaries, look.transfer
+    return stream
+
+
+def _audio_streams(read: Any, written: Any, suffix: str, tell: Callable[[str], None]) -> dict[int, Any]:
+    """By number in the source: the streams that its audio is copied to as it is."""
+    copies = {}
+    for audio in read.streams.audio:
+        kind = audio.codec_context.codec.canonical_name
+        if kind in written.supported_codecs:
+            copies[audio.index] = written.add_stream_from_template(audio)
+        else:
+            tell(f"{suffix} holds no {kind} audio: it is left out")
+    return copies
+
+
+def _frames(read: Any, written: Any, look: _Look, audio: dict[int, Any]) -> Iterator[tuple[np.ndarray, Any]]:
+    """Each frame upright, (height, width, 3) uint8, and as it was decoded; audio is passed on meanwhile."""
+    video = read.streams.video[0]
+    video.thread_type = "AUTO"
+    for packet in read.demux(video, *(read.streams[index] for index in audio)):
+        if packet.stream.index == video.index:
+            for frame in packet.decode():
+                pixels = frame.to_ndarray(format="rgb24", src_colorspace=look.matrix)
+                yield np.ascontiguousarray(np.rot90(pixels, look.turns)), frame
+        elif packet.dts is not None:  # the last, empty one only ends the stream
+            packet.stream = audio[packet.stream.index]
+            written.mux(packet)
+
+
+def _frame(av: Any, pixels: np.ndarray, like: Any, look: _Look) -> Any:
+    """To be shown when and as long as the frame `like`."""
+    frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+    frame = frame.reformat(format=look.pixel_format, dst_colorspace=look.matrix)
+    frame.pts, frame.time_base, frame.duration = like.pts, like.time_base, like.duration
+    return frame
+
+
+def _video(container: Any, source: Path) -> Any:
+    if not container.streams.video:
+        raise TranslateError(f"{shown(source)}: holds no video")
+    return container.streams.video[0]
+
+
+def _rate(video: Any) -> Fraction:
+    return video.average_rate or video.guessed_rate or Fraction(25)
+
+
+def _av() -> Any:
+    try:
+        import av
+    except ImportError as error:
+        raise ConfigurationError('video needs PyAV: pip install "image-translate[video]"') from error
+    return av
+
+
+@contextmanager
+def _told(av: Any, source: Path) -> Iterator[None]:
+    """FFmpeg's errors as ours."""
+    try:
+        yield
+    except av.FFmpegError as error:
+        raise TranslateError(f"{shown(source)}: cannot be converted as a video: {error}") from error
