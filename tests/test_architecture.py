@@ -56,6 +56,7 @@ MAY_IMPORT = {
     "sample_validation": {"data", "engine", "model", "models"},
     "sampling": {"data", "errors", "model", "models"},
     "image_sets": {"data", "engine", "errors", "model", "models", "recipe", "sample_validation", "validation"},
+    "scanning": {"data", "errors", "image_sets", "progress"},
     "run_folder": {"checkpoint", "errors", "recipe", "validation"},
 }
 ROOTS = {"run", "evaluate", "quickstart", "cli", "__init__", "__main__"}

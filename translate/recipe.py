@@ -69,6 +69,8 @@ class DataSettings(Settings):
     """More augmentation, through albumentations; pairs share geometry and never photometry."""
     workers: int = Field(2, ge=0, le=256)
     """Threads that decode ahead; 0 decodes in the training thread. Batches are the same whatever the number."""
+    skip_bad: bool = False
+    """Images that cannot be read are left out, counted and named, instead of refused before the first step."""
     cache_gb: float = Field(4.0, ge=0)
     """Decoded images kept in memory up to this size; the others are decoded again when they come up."""
     shapes: ShapesSettings = ShapesSettings()

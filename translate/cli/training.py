@@ -35,6 +35,7 @@ from translate.cli.common import DEVICE, QUIET
     show_default=True,
     help="Weights & Biases; auto is online when a key is configured, else disabled.",
 )
+@click.option("--skip-bad", is_flag=True, help="Leave out images that cannot be read, instead of refusing to start.")
 @click.option("--artifact", is_flag=True, help="Give the tracker the checkpoints, too.")
 @DEVICE
 @QUIET
@@ -46,6 +47,7 @@ def train(
     domains: str | None,
     overrides: tuple[str, ...],
     tracking: Any,
+    skip_bad: bool,
     artifact: bool,
     device: str,
     quiet: bool,
@@ -61,6 +63,8 @@ def train(
 
     if domains is not None:
         overrides = (*overrides, f"data.domains={json.dumps(domains.split(','))}")
+    if skip_bad:
+        overrides = (*overrides, "data.skip_bad=true")
     folder = train_run(
         recipe,
         data,
