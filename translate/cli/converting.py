@@ -83,9 +83,9 @@ def convert(
     """
     from translate.converting.folder import Record, convert_folder, plan, shard
     from translate.progress import Progress
-    from translate.run import load
+    from translate.run import load, say
 
-    jobs = plan(source, output)
+    jobs = plan(source, output, (lambda line: None) if quiet else say)
     if part is not None:
         jobs = shard(jobs, *part)
     converter = load(run, checkpoint, device=device, precision=precision, evaluated=evaluated)
@@ -99,7 +99,7 @@ def convert(
         def done(record: Record) -> None:
             bar.advance(1, images=1)
             if rows:
-                rows.write(json.dumps(record.to_json(), ensure_ascii=False) + "\n")
+                rows.write(json.dumps(record.to_json()) + "\n")  # in ASCII: names may be of any bytes
 
         records = convert_folder(
             converter, jobs, changes, overwrite=overwrite, workers=workers, batch_size=batch_size, done=done
@@ -111,6 +111,8 @@ def convert(
     for record in records:
         if record.status == "failed":
             click.echo(f"failed: {record.error}", err=True)
+        if record.note and not quiet:
+            click.echo(f"note: {record.note}", err=True)
     if counts["failed"]:
         sys.exit(3)
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from translate.converting.converter import Changes, Converter
-from translate.data.images import WRITABLE, Picture, find_images, read, write
+from translate.data.columns import few
+from translate.data.images import WRITABLE, Picture, read, scan, shown, write
+from translate.data.layouts import ARCHIVES
 from translate.errors import ConfigurationError, ImageError
 
 
@@ -29,6 +32,7 @@ class Record:
     """What became of one file: written, skipped because its output exists, or failed, with the reason in `error`.
 
     `size`: width and height, where it was read. `seconds`: spent on it in decoding, its share of a batch, encoding.
+    `note`: what is worth knowing of one that was written.
     """
 
     source: Path
@@ -37,6 +41,7 @@ class Record:
     size: tuple[int, int] | None = None
     seconds: float = 0.0
     error: str = ""
+    note: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """A row of the manifest."""
@@ -47,29 +52,42 @@ class Record:
             "size": self.size,
             "seconds": round(self.seconds, 4),
             "error": self.error,
+            "note": self.note,
         }
 
 
-def plan(source: Path, output: Path) -> list[Job]:
-    """What is converted to where. Raises ConfigurationError where nothing is found or a file would be overwritten."""
+def plan(source: Path, output: Path, tell: Callable[[str], None] = lambda line: None) -> list[Job]:
+    """What is converted to where; `tell` hears of links that are left out.
+
+    Raises ConfigurationError where nothing is found or a file would be overwritten.
+    """
     if not source.exists():
-        raise ConfigurationError(f"{source}: no such file or folder")
+        raise ConfigurationError(f"{shown(source)}: no such file or folder")
     if source.is_file():
+        if source.suffix.lower() in ARCHIVES:
+            raise ConfigurationError(f"{shown(source)}: an archive; unpack it first and give the folder")
         # An output with an image's suffix is the file itself; any other is a folder to put it in.
         target = output if output.suffix.lower() in WRITABLE and not output.is_dir() else output / source.name
         if _same(source, target):
-            raise ConfigurationError(f"{target}: the output is the input; give another file or folder")
-        return [Job(source, _writable(target), source.name)]
+            raise ConfigurationError(f"{shown(target)}: the output is the input; give another file or folder")
+        return [Job(source, _writable(target, set()), source.name)]
+    if not source.is_dir():
+        raise ConfigurationError(f"{shown(source)}: neither a file nor a folder")
     inside, outside = output.resolve(), source.resolve()
     if inside == outside or outside in inside.parents:
-        raise ConfigurationError(f"{output}: the output folder is the input folder or lies inside it; choose another")
-    images = find_images(source)
+        raise ConfigurationError(
+            f"{shown(output)}: the output folder is the input folder or lies inside it; choose another"
+        )
+    images, links = scan(source)
+    if links:
+        tell(f"warning: {shown(source)}: links that lead out of it are left out: {few(links)}")
     if not images:
         raise ConfigurationError(
-            f"{source}: no images found (looked for PNG, JPEG, WebP, TIFF, BMP and GIF, in all sub-folders)"
+            f"{shown(source)}: no images found (looked for PNG, JPEG, WebP, TIFF, BMP and GIF, in all sub-folders)"
         )
     names = [path.relative_to(source) for path in images]
-    return [Job(source / name, _writable(output / name), name.as_posix()) for name in names]
+    taken = {output / name for name in names}
+    return [Job(source / name, _writable(output / name, taken), name.as_posix()) for name in names]
 
 
 def shard(jobs: Sequence[Job], number: int, of: int) -> list[Job]:
@@ -106,7 +124,7 @@ def convert_folder(
 
     todo = []
     for job in jobs:
-        if job.output.exists() and not overwrite:
+        if os.path.exists(job.output) and not overwrite:  # of a name that is too long, Path.exists raises
             finish(Record(job.source, job.output, "skipped"))
         else:
             todo.append(job)
@@ -143,7 +161,9 @@ class _Read:
 
 def _record(job: Job, error: str | None, read_: _Read | None = None, seconds: float = 0.0) -> Record:
     size = None if read_ is None else (read_.picture.pixels.shape[1], read_.picture.pixels.shape[0])
-    return Record(job.source, job.output, "failed" if error else "written", size, seconds, error or "")
+    several = not error and read_ is not None and read_.picture.animated
+    note = f"{shown(job.source)}: holds more frames or pages; the first was converted" if several else ""
+    return Record(job.source, job.output, "failed" if error else "written", size, seconds, error or "", note)
 
 
 def _decoded(
@@ -207,9 +227,13 @@ def _reason(future: Future) -> str | None:
     raise error
 
 
-def _writable(path: Path) -> Path:
-    # A format that cannot be written keeps its whole name, so that a.gif and a.png stay two files.
-    return path if path.suffix.lower() in WRITABLE else path.with_name(path.name + ".png")
+def _writable(path: Path, taken: Set[Path]) -> Path:
+    """A format that cannot be written keeps its whole name, so that a.gif, a.png and a.gif.png stay three files."""
+    if path.suffix.lower() in WRITABLE:
+        return path
+    while (path := path.with_name(path.name + ".png")) in taken:
+        pass
+    return path
 
 
 def _same(a: Path, b: Path) -> bool:

@@ -24,6 +24,8 @@ DEEP = 65535
 
 # `images` refuses what is too large, with a message that names the file.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+# Of damaged notes Pillow warns with a line of its own source, which tells a user nothing of which file.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 _ORIENTATION, _BITS, _PHOTOMETRIC, _EXTRA_SAMPLES, _SAMPLE_FORMAT = 274, 258, 262, 338, 339
 # Description, make, model, resolution (3), software, time, artist, host, copyright; then Exif and GPS.
