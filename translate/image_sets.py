@@ -13,6 +13,7 @@ from torch import Tensor
 from translate.data.batch import Batch, Labelled, Paired, Plain, SourceLabelled, Unpaired
 from translate.data.catalog import locate, user_data
 from translate.data.folders import Folder, Split, open_folder
+from translate.data.images import shown
 from translate.data.labelled import (
     LabelledFolder,
     buckets,
@@ -250,6 +251,8 @@ def open_data(data: DataSettings, batch_type: type[Batch], tell: Say) -> ImageSe
     """
     if data.set is None:
         raise ConfigurationError("--data is needed: the name of a data set (see `translate data`), or a folder")
+    if not _is_text(data.set):
+        raise ConfigurationError(f"{shown(data.set)}: its name is not UTF-8, and recipes are; rename the folder")
     if batch_type in (Paired, Unpaired):
         return TwoDomains(data, _told(_two_domains(data, batch_type, tell), tell), batch_type)
     if batch_type is SourceLabelled:
@@ -262,6 +265,15 @@ def open_data(data: DataSettings, batch_type: type[Batch], tell: Say) -> ImageSe
             )
         return Points(data, POINT_SETS[data.set]())
     return LabelledImages(data, _told(_labelled(data, batch_type, tell), tell), batch_type)
+
+
+def _is_text(name: str) -> bool:
+    """Whether a checkpoint's recipe could be read again with this name in it."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _sources(folder: LabelledFolder) -> list[Readable]:

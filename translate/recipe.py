@@ -18,7 +18,7 @@ from translate.models import MODELS
 from translate.optim import Schedule
 from translate.settings import Settings
 from translate.shipped import shipped
-from translate.yaml_reader import KeyPath, read_yaml, read_yaml_value
+from translate.yaml_reader import MAX_BYTES, KeyPath, read_yaml, read_yaml_value
 
 if TYPE_CHECKING:
     ModelSettings = Settings
@@ -192,7 +192,9 @@ def _recipe_path(name_or_path: str) -> Path:
 
 def _read(path: Path, seen: tuple[Path, ...] = ()) -> tuple[dict[str, Any], dict[KeyPath, int]]:
     try:
-        values, lines = read_yaml(path.read_text(encoding="utf-8"), str(path))
+        with path.open("rb") as file:
+            text = file.read(MAX_BYTES + 1).decode()
+        values, lines = read_yaml(text, str(path))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path}: cannot be read as a recipe ({error})") from error
     base = values.pop("base", None)

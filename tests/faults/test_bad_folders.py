@@ -86,6 +86,9 @@ def test_odd_names_of_folders_and_of_training_images(trained_tiny, tmp_path):  #
         (data / domain / os.fsdecode(b"broken \xff\n.png")).write_bytes(b"words")
     write_recipe(tmp_path / "tiny.yaml", "cyclegan")
     arguments = ["train", "tiny.yaml", "--device", "cpu", "--set", "data.layout=unpaired", "--skip-bad"]
+    refused = translate(*arguments, "--data", data, "--out", data / "run", cwd=tmp_path).ended_in_words(2)
+    assert "not UTF-8" in refused.stderr and not (data / "run").exists()
+    data = data.rename(tmp_path / "set \n%s -- 2 é")
     translate(*arguments, "--data", data, "--out", data / "run", cwd=tmp_path).ended_in_words(0)
     skipped = (data / "run" / "skipped.txt").read_text().splitlines()
     assert len(skipped) == 2 and all("broken \\xff\\n.png: no image" in line for line in skipped)
