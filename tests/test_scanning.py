@@ -10,7 +10,7 @@ import pytest
 from tiny import labelled_folder, paired_folder, unpaired_folder, write_images
 
 from translate import scanning
-from translate.data import images, scan
+from translate.data import images
 from translate.data.batch import Labelled, Paired, Plain, SourceLabelled, Unpaired
 from translate.data.folders import open_folder
 from translate.data.labelled import open_labelled
@@ -91,7 +91,7 @@ def test_images_that_hold_no_crop_are_found_too(tmp_path):
         unreadable(found, found.loader(1, 0), quiet, quiet=True)
 
 
-def test_points_and_digits_need_no_file(real_data):
+def test_points_are_drawn_and_not_looked_through():
     points = open_data(DataSettings(set="ring"), Plain, quiet)
     assert unreadable(points, points.loader(1, 0), quiet, quiet=True) == {}
 
@@ -141,22 +141,21 @@ def test_a_labelled_image_goes_with_its_labels(tmp_path):
     folder = open_labelled(root)
     gone = {root / "train" / "a" / "a1.png", root / "train" / "c" / "c0.png"}
     split = folder.without(gone).splits["train"]
-    assert names(split.sources) == ["a0.png", "a2.png", "a3.png", "b0.png", "b1.png", "b2.png", "b3.png"] + [
-        "c1.png",
-        "c2.png",
-        "c3.png",
-    ]
+    assert " ".join(names(split.sources)) == "a0.png a2.png a3.png b0.png b1.png b2.png b3.png c1.png c2.png c3.png"
     classes = [source.path.parent.name for source in split.sources]
     assert ["abc"[row.argmax()] for row in split.labels] == classes and len(split.sets) == 10
 
 
 def test_what_shows_the_same_in_every_class_goes_too(tmp_path):
-    root = labelled_folder(tmp_path / "set")
+    root = tmp_path / "set"
+    for split, count in (("train", 3), ("test", 2)):
+        for domain in "abc":
+            write_images(root / split / domain, [f"{number}.png" for number in range(count)])
     (root / "dataset.yaml").write_text("test_paired: true\n")
     folder = open_labelled(root)
     assert folder.test_is_paired
-    test = folder.without({root / "test" / "b" / "b0.png"}).splits["test"]
-    assert names(test.sources) == ["a1.png", "b1.png", "c1.png"]
+    test = folder.without({root / "test" / "b" / "0.png"}).splits["test"]
+    assert [str(source.path.relative_to(root)) for source in test.sources] == [f"test/{a}/1.png" for a in "abc"]
     assert np.array_equal(test.labels, np.eye(3))
 
 
@@ -188,16 +187,8 @@ def test_a_resumed_run_leaves_out_what_it_was_begun_without(run_cli, tiny_recipe
     root = paired_folder(tmp_path / "set")
     bad = root / "trainA" / "train1.png"
     sound = bad.read_bytes()
-    arguments = [
-        "train",
-        tiny_recipe("pix2pix"),
-        "--data",
-        root,
-        "--device",
-        "cpu",
-        "--set",
-        "training.schedule=constant",
-    ]
+    constant = ["--set", "training.schedule=constant", "--set", "training.ema=0.9"]
+    arguments = ["train", tiny_recipe("pix2pix"), "--data", root, "--device", "cpu", *constant]
     bad.write_bytes(sound[:100])
     refused = run_cli(*arguments, "--out", "refused")
     assert refused.exit_code == 2 and "set: 1 images cannot be read" in refused.stderr
@@ -221,7 +212,3 @@ def test_an_evaluation_leaves_out_what_the_run_was_begun_without(run_cli, tiny_r
     assert trained.exit_code == 0, trained.output
     scored = run_cli("evaluate", "run", "--device", "cpu", "-q")
     assert scored.exit_code == 0, scored.output
-
-
-def test_the_scan_reads_headers_of_files_and_skips_arrays():
-    assert scan.headers([]) == []

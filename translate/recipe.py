@@ -20,6 +20,9 @@ from translate.settings import Settings
 from translate.shipped import shipped
 from translate.yaml_reader import MAX_BYTES, KeyPath, read_yaml, read_yaml_value
 
+MISTAKES = 10
+"""Mistakes of a recipe that are explained; the others are counted."""
+
 if TYPE_CHECKING:
     ModelSettings = Settings
 else:
@@ -176,7 +179,10 @@ def parse_recipe(values: dict[str, Any], source: str, lines: Mapping[KeyPath, in
         # Through JSON, so that strictness still takes a list for a tuple, and a whole number for a float.
         return Recipe.model_validate_json(json.dumps(values))
     except ValidationError as error:
-        mistakes = [_explain(mistake, values, lines or {}) for mistake in error.errors()]
+        found = error.errors()
+        mistakes = [_explain(mistake, values, lines or {}) for mistake in found[:MISTAKES]]
+        if len(found) > MISTAKES:
+            mistakes.append(f"and {len(found) - MISTAKES} more mistakes")
         raise ConfigurationError("\n".join(f"{source}: {mistake}" for mistake in mistakes)) from error
 
 
@@ -249,15 +255,21 @@ def _explain(mistake: ErrorDetails, values: dict[str, Any], lines: Mapping[KeyPa
     key = ".".join(map(str, path))
     line = f"line {lines[path]}: " if path in lines else ""
     if mistake["type"] == "extra_forbidden":
-        return f"{line}unknown key '{key}'{nearest(key, known_keys(Recipe))}"
+        known = known_keys(Recipe)
+        beside = [name for name in known if name.rpartition(".")[0] == key.rpartition(".")[0]]
+        return f"{line}unknown key '{_short(key)}'{nearest(key, known, beside)}"
     if mistake["type"] in ("union_tag_invalid", "union_tag_not_found"):
         tag = mistake["ctx"]["discriminator"].strip("'")
         given = mistake["ctx"].get("tag", "missing")
         expected = [word.strip(" '") for word in mistake["ctx"].get("expected_tags", "").split(",") if word]
         return f"{line}'{key}.{tag}' is {given}{nearest(given, expected or MODELS)}"
     message = mistake["msg"].removeprefix("Value error, ")
-    given = "" if isinstance(mistake["input"], dict) else f", got {json.dumps(mistake['input'])}"
-    return f"{line}'{key}': {message[0].lower()}{message[1:]}{given}"
+    given = "" if isinstance(mistake["input"], dict) else f", got {_short(json.dumps(mistake['input']))}"
+    return f"{line}'{_short(key)}': {message[0].lower()}{message[1:]}{given}"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 200 else f"{text[:200]}..."
 
 
 def _path_in(values: Any, location: tuple[str | int, ...]) -> KeyPath:

@@ -103,9 +103,9 @@ def _commands() -> None:
 
     rows = []
     for line in json.load(sys.stdin):
-        began = time.monotonic()
+        began = time.process_time()  # the machine may be busy with others
         result = CliRunner().invoke(main, line)
-        seconds = time.monotonic() - began
+        seconds = time.process_time() - began
         words = {"code": result.exit_code, "stdout": result.stdout, "stderr": result.stderr}
         rows.append({**words, "seconds": seconds})
     json.dump(rows, sys.stdout)

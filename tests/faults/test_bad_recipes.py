@@ -50,7 +50,12 @@ HOSTILE: dict[str, tuple[str | bytes, str]] = {
     "an endless number": (MINE.replace("10", "9" * 5000), "line 3"),
     "infinity": (MINE + "  lr: 1e999\n", "line 4: 'training.lr'"),
     "not a number": (MINE + "  lr: .nan\n", "line 4: 'training.lr'"),
-    "too large": (MINE + "#" + "x" * 1_000_000, "larger than 1000000 bytes"),
+    "too large": (MINE + "#" + "x" * 1_000_000, "larger than 32768 bytes"),
+    "dense": ("a: [" + "1," * 500_000 + "]", "larger than 32768 bytes"),
+    "just not too large": ("a: [" + "1," * 16_000 + "]", "line 1: unknown key 'a'"),
+    "many mistakes": (MINE + "".join(f"key{number}: 1\n" for number in range(2500)), "and 2490 more mistakes"),
+    "a long word": (MINE + "k" * 30_000 + ": 1\n", "could not find expected ':'"),
+    "a long value": (MINE.replace("10", "x" * 30_000), "line 3: 'training.steps'"),
     "not UTF-8": (MINE.encode() + b"  optimizer: ad\xffam\n", "cannot be read as a recipe"),
     "UTF-16": (MINE.encode("utf-16"), "cannot be read as a recipe"),
     "NUL": (MINE + "  optimizer: ad\0am\n", "line 4: "),
@@ -83,7 +88,7 @@ def test_malicious_yaml_is_refused_with_its_line_in_under_a_second(tmp_path):
     for (name, (_, says)), row in zip(HOSTILE.items(), rows, strict=False):
         assert row["code"] == 2, (name, row)
         assert says in row["stderr"] and f"{name}.yaml" in row["stderr"], (name, row["stderr"][:500])
-        assert len(row["stderr"]) < 2000, (name, len(row["stderr"]))
+        assert len(row["stderr"]) < 4000, (name, len(row["stderr"]))
     for row in rows:
         assert row["code"] == 2 and "Traceback" not in row["stderr"], row
         assert row["seconds"] < 1, row
@@ -143,7 +148,7 @@ def _is_a_recipe_or_an_error_with_its_file(text: str, path: Path) -> None:
     try:
         assert isinstance(load_recipe(str(path)), Recipe)
     except ConfigurationError as error:
-        assert str(error).startswith((f"{path}", "no recipe '")) and len(str(error)) < 5000
+        assert str(error).startswith((f"{path}", "no recipe '")) and len(str(error)) < 20_000
     assert time.process_time() - began < 1
 
 
