@@ -59,9 +59,7 @@ def _in_place(func: Any, map_: RowMap) -> RowMap:
     return map_
 
 
-def _cast(
-    func: Any, map_: RowMap, *, dtype: torch.dtype | None = None, device: Any = None, **others: Any
-) -> RowMap:
+def _cast(func: Any, map_: RowMap, *, dtype: torch.dtype | None = None, device: Any = None, **others: Any) -> RowMap:
     if device is not None and torch.device(device).type != map_.device.type:
         raise NotImplementedError("a map that is worked on in bands stays on its device")
     before, wanted = map_.rows, dtype or map_.dtype
