@@ -215,6 +215,7 @@ def test_a_batch_that_is_too_large_is_halved_and_an_image_worked_on_in_bands(con
     images = [picture(20, 20) for _ in range(7)]
     expected = [one.pixels for one in converter.convert_pictures(images, {1: True})]
     assert converter.fitting._need(20, 20) > 0  # measured while there is memory
+    converter.fitting.together = True  # as on a GPU
     edit, sizes, told = converter.model.edit, [], []
     limit = 2
 

@@ -158,6 +158,10 @@ class Converter:
 
     @torch.inference_mode()
     def _run(self, images: Tensor, changes: Changes) -> Tensor:
+        parts = [images] if self.fitting.together else images.split(1)
+        return torch.cat([self._run_at_once(part, changes) for part in parts])
+
+    def _run_at_once(self, images: Tensor, changes: Changes) -> Tensor:
         placed = self.engine.layout(images.to(self.engine.device))
         with self.engine.autocast():
             return self.model.edit(placed, changes).float()

@@ -41,9 +41,15 @@ class Fitting:
     most: int = 4096
     """Images at a time, whatever was asked for; fewer after a batch was too large."""
 
+    @cached_property
+    def together(self) -> bool:
+        """Whether the images of a batch go through the network at once. Not on a CPU: they are no faster so, and
+        kernels round by the size of the batch, so that a file would hang on its company."""
+        return self.engine.device.type != "cpu"
+
     def batch(self, height: int, width: int) -> int:
-        """Images of that padded size at a time: 1 on a CPU, which is no faster with more."""
-        if self.engine.device.type == "cpu":
+        """Images of that padded size at a time, where nobody asked for a number."""
+        if not self.together:
             return 1
         return max(1, min(_MOST, self.most, int(self._room() // self._need(height, width))))
 

@@ -58,10 +58,11 @@ class RowMap(Tensor):
         pass
 
     # A function of a map and tensors is not a map for that.
-    __torch_function__ = torch._C._disabled_torch_function_impl
+    __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
 
     @classmethod
-    def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # type: ignore[override]
+        # Here, for the rules make maps themselves.
         from translate.converting.tiling.rules import apply
 
         return apply(func, args, kwargs or {})
