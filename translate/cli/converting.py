@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections import Counter
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -34,7 +33,36 @@ from translate.cli.common import DEVICE, QUIET
     type=click.IntRange(1, 256),
     help="Threads that decode, and as many that encode.",
 )
-@click.option("--batch", type=click.IntRange(1, 4096), help="Images at a time; default 1 on a CPU, 8 on a GPU.")
+@click.option(
+    "--batch",
+    default="auto",
+    show_default=True,
+    metavar="auto|N",
+    callback=lambda context, option, value: _auto_or_number(value, 4096),
+    help="Images of one size at a time; auto is 1 on a CPU, by free memory on a GPU. Fewer where memory runs out.",
+)
+@click.option(
+    "--tile",
+    default="auto",
+    show_default=True,
+    metavar="auto|off|N",
+    callback=lambda context, option, value: "off" if value == "off" else _auto_or_number(value, 1 << 20, "auto"),
+    help="Work on an image N rows at a time, with the statistics of the whole image: the same result, in less "
+    "memory; auto where it would not fit.",
+)
+@click.option(
+    "--format",
+    type=click.Choice(["same", "png", "jpeg", "webp", "tiff"]),
+    default="same",
+    show_default=True,
+    help="Of the outputs; a.jpg becomes a.jpg.png where a.png is there, too.",
+)
+@click.option(
+    "--max-pixels",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Read images of up to N pixels; default 89478485, above which a file is more likely an attack.",
+)
 @click.option(
     "--precision",
     type=click.Choice(["auto", "float32", "bf16"]),
@@ -67,6 +95,9 @@ def convert(
     overwrite: bool,
     workers: int,
     batch: int | None,
+    tile: Any,
+    format: Any,
+    max_pixels: int | None,
     precision: Any,
     part: tuple[int, int] | None,
     manifest: Path | None,
@@ -81,16 +112,20 @@ def convert(
     translate convert runs/stargan-celeba faces/ out/ --to Blond_Hair --to -Male
     translate convert latest_net_G_A.pth photos/ out/            (a generator trained with the PyTorch port)
     """
-    from translate.converting.folder import Record, convert_folder, plan, shard
+    from translate.converting.folder import Record, convert_folder
+    from translate.converting.jobs import plan
+    from translate.data.images import MAX_PIXELS, allow_pixels
     from translate.progress import Progress
     from translate.run import load, say
 
-    jobs = plan(source, output, (lambda line: None) if quiet else say)
+    allow_pixels(max_pixels or MAX_PIXELS)
+    jobs = plan(source, output, format, (lambda line: None) if quiet else say)
     if part is not None:
-        jobs = shard(jobs, *part)
+        jobs = jobs.shard(*part)
     converter = load(run, checkpoint, device=device, precision=precision, evaluated=evaluated)
     changes = converter.changes(to)
-    batch_size = batch or (1 if converter.engine.device.type == "cpu" else 8)
+    converter.fitting.tile = tile
+    converter.tell = lambda line: click.echo(line, err=True)
     with (
         Progress(len(jobs), unit="image", label=f"converting on {converter.engine}", quiet=quiet) as bar,
         manifest.open("a", encoding="utf-8") if manifest else nullcontext() as rows,
@@ -101,19 +136,25 @@ def convert(
             if rows:
                 rows.write(json.dumps(record.to_json()) + "\n")  # in ASCII: names may be of any bytes
 
-        records = convert_folder(
-            converter, jobs, changes, overwrite=overwrite, workers=workers, batch_size=batch_size, done=done
+        outcome = convert_folder(
+            converter,
+            jobs,
+            changes,
+            overwrite=overwrite,
+            workers=workers,
+            batch_size=batch,
+            max_pixels=max_pixels or MAX_PIXELS,
+            done=done,
         )
-    counts = Counter(record.status for record in records)
+    counts = outcome.counts
     click.echo(f"{counts['written']} converted, {counts['skipped']} skipped, {counts['failed']} failed")
     if counts["skipped"]:
         click.echo("skipped files exist in OUTPUT already; --overwrite converts them again", err=True)
-    for record in records:
-        if record.status == "failed":
-            click.echo(f"failed: {record.error}", err=True)
-        if record.note and not quiet:
-            click.echo(f"note: {record.note}", err=True)
-    if counts["failed"]:
+    for record in outcome.failed:
+        click.echo(f"failed: {record.error}", err=True)
+    for note in () if quiet else outcome.notes:
+        click.echo(f"note: {note}", err=True)
+    if outcome.failed:
         sys.exit(3)
 
 
@@ -161,3 +202,12 @@ def _part(text: str | None) -> tuple[int, int] | None:
     if not (slash and number.isdecimal() and of.isdecimal()):
         raise click.BadParameter(f"{text}: expected I/N, e.g. 1/8 for the first of eight parts")
     return int(number), int(of)
+
+
+def _auto_or_number(text: str, most: int, auto: Any = None) -> Any:
+    """1 to `most`, or `auto` for that word."""
+    if text == "auto":
+        return auto
+    if not text.isdecimal() or not 1 <= int(text) <= most:
+        raise click.BadParameter(f"{text}: expected auto or a number from 1 to {most}")
+    return int(text)
