@@ -61,6 +61,7 @@ MAY_IMPORT = {
     "sampling": {"data", "errors", "model", "models"},
     "image_sets": {"data", "engine", "errors", "model", "models", "recipe", "sample_validation", "validation"},
     "estimate": {"data", "resume", "trainer"},
+    "scanning": {"data", "errors", "image_sets", "progress"},
     "run_folder": {"checkpoint", "errors", "recipe", "validation"},
 }
 ROOTS = {"run", "evaluate", "export", "quickstart", "cli", "__init__", "__main__"}

@@ -8,7 +8,8 @@ from test_converter import Negative
 from tiny import CPU, SPEC, write_images
 
 from translate.converting.converter import Converter
-from translate.converting.folder import convert_folder, plan, shard
+from translate.converting.folder import convert_folder
+from translate.converting.jobs import plan
 from translate.errors import ConfigurationError
 
 
@@ -22,22 +23,22 @@ def photos(tmp_path):
 @pytest.mark.parametrize("parts", [1, 2, 5])
 def test_parts_are_disjoint_and_make_the_whole(photos, tmp_path, parts):
     jobs = plan(photos, tmp_path / "out")
-    shares = [shard(jobs, number, parts) for number in range(1, parts + 1)]
+    shares = [jobs.shard(number, parts) for number in range(1, parts + 1)]
     assert sorted(job.name for share in shares for job in share) == sorted(job.name for job in jobs)
     assert all(shares), "24 files leave no part of five empty"
 
 
 def test_a_files_part_hangs_on_its_name_alone(photos, tmp_path):
-    before = {job.name for job in shard(plan(photos, tmp_path / "out"), 1, 2)}
+    before = {job.name for job in plan(photos, tmp_path / "out").shard(1, 2)}
     moved = photos.rename(tmp_path / "elsewhere")
     (moved / "0.png").unlink()
-    after = {job.name for job in shard(plan(moved, tmp_path / "other"), 1, 2)}
+    after = {job.name for job in plan(moved, tmp_path / "other").shard(1, 2)}
     assert after == before - {"0.png"}
 
 
 def test_parts_out_of_range_are_refused(photos, tmp_path):
     with pytest.raises(ConfigurationError, match="expected 1/3 to 3/3"):
-        shard(plan(photos, tmp_path / "out"), 4, 3)
+        plan(photos, tmp_path / "out").shard(4, 3)
 
 
 def test_records_tell_of_every_file(photos, tmp_path):
@@ -45,9 +46,11 @@ def test_records_tell_of_every_file(photos, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "1.png").write_bytes(b"here before")
     converter = Converter(Negative(), SPEC, CPU)
-    told = []
-    records = convert_folder(converter, plan(photos, tmp_path / "out"), {1: True}, batch_size=3, done=told.append)
-    assert told == records and len(records) == 25
+    records = []
+    jobs = plan(photos, tmp_path / "out")
+    outcome = convert_folder(converter, jobs, {1: True}, batch_size=3, done=records.append)
+    assert len(records) == 25 and outcome.counts == {"written": 23, "skipped": 1, "failed": 1}
+    assert outcome.failed == [record for record in records if record.status == "failed"]
     of = {record.source.relative_to(photos).as_posix(): record for record in records}
     assert of["broken.png"].status == "failed" and "broken.png" in of["broken.png"].error
     assert of["1.png"].status == "skipped" and of["1.png"].size is None

@@ -20,8 +20,8 @@ class ImageError(TranslateError):
     """One image file cannot be read or written; the message starts with its path."""
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
-    """`; did you mean 'x'?`, or the known words where none is near."""
+def nearest(word: str, known: Iterable[str], listed: Iterable[str] = ()) -> str:
+    """`; did you mean 'x'?`, or the known words where none is near: those of `listed`, where there are any."""
     known = list(known)
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    return f"; did you mean '{close[0]}'?" if close else f"; known: {', '.join(known)}"
+    return f"; did you mean '{close[0]}'?" if close else f"; known: {', '.join(list(listed) or known)}"

@@ -61,7 +61,7 @@ def evaluate(
     """
     loaded = load_model(run, checkpoint)
     recipe = loaded.recipe
-    images = open_data(recipe.data, model_class(recipe).batch_type, tell)
+    images = open_data(recipe.data, model_class(recipe).batch_type, tell).without(loaded.skipped)
     if images.domains != loaded.images.domains:
         raise ConfigurationError(
             f"{recipe.data.set}: its domains are now {', '.join(images.domains)}; the run knows "

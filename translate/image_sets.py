@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -13,6 +13,7 @@ from torch import Tensor
 from translate.data.batch import Batch, Labelled, Paired, Plain, SourceLabelled, Unpaired
 from translate.data.catalog import locate, user_data
 from translate.data.folders import Folder, Split, open_folder
+from translate.data.images import shown
 from translate.data.labelled import (
     LabelledFolder,
     buckets,
@@ -25,6 +26,7 @@ from translate.data.labels import LabelGroup
 from translate.data.loader import Loader, evaluation_batches
 from translate.data.points import POINT_SETS, PointLoader, PointSet
 from translate.data.shapes import render_set
+from translate.data.source import Readable
 from translate.engine import Engine
 from translate.errors import ConfigurationError
 from translate.model import ImageSpec, Model
@@ -63,6 +65,14 @@ class ImageSet(ABC):
     @abstractmethod
     def loader(self, batch_size: int, seed: int) -> Batches:
         """Training batches."""
+
+    @abstractmethod
+    def sources(self) -> list[Readable]:
+        """The images of every split; none where they are drawn."""
+
+    @abstractmethod
+    def without(self, paths: Collection[Path]) -> ImageSet:
+        """The same set without these images, and without what belongs to them alone."""
 
     @abstractmethod
     def first(self, count: int, part: Part = "test") -> Iterator[Batch]:
@@ -111,6 +121,12 @@ class TwoDomains(ImageSet):
     def loader(self, batch_size: int, seed: int) -> Loader:
         return self._loader(self.folder.splits["train"], self.batch_type, batch_size, seed)
 
+    def sources(self) -> list[Readable]:
+        return [source for columns in self.folder.splits.values() for column in columns for source in column]
+
+    def without(self, paths: Collection[Path]) -> TwoDomains:
+        return TwoDomains(self.settings, self.folder.without(paths), self.batch_type)
+
     def first(self, count: int, part: Part = "test") -> Iterator[Batch]:
         chosen = self.folder.splits.get(part) or self.folder.splits["train"]
         few: Split = tuple(sources[:count] for sources in chosen)
@@ -126,9 +142,15 @@ class TwoDomains(ImageSet):
 class LabelledImages(ImageSet):
     """Images with labels, or without where the model asks for none."""
 
-    def __init__(self, settings: DataSettings, folder: LabelledFolder, batch_type: type[Batch]) -> None:
+    def __init__(
+        self,
+        settings: DataSettings,
+        folder: LabelledFolder,
+        batch_type: type[Batch],
+        left_out: Collection[Path] = frozenset(),
+    ) -> None:
         super().__init__(settings)
-        self.folder, self.batch_type = folder, batch_type
+        self.folder, self.batch_type, self.left_out = folder, batch_type, frozenset(left_out)
         self.domains, self.groups, self.alternatives = folder.domains, folder.groups, folder.alternatives
 
     def loader(self, batch_size: int, seed: int) -> Loader:
@@ -137,6 +159,12 @@ class LabelledImages(ImageSet):
             return self._loader([train.sources], Plain, batch_size, seed)
         sources, labels = buckets(train, self.groups, self.settings.balanced)
         return self._loader(sources, Labelled, batch_size, seed, labels=labels)
+
+    def sources(self) -> list[Readable]:
+        return _sources(self.folder)
+
+    def without(self, paths: Collection[Path]) -> LabelledImages:
+        return LabelledImages(self.settings, self.folder.without(paths), self.batch_type, self.left_out.union(paths))
 
     def first(self, count: int, part: Part = "test") -> Iterator[Batch]:
         """Spread evenly over the set, which may stand class by class."""
@@ -161,7 +189,7 @@ class LabelledImages(ImageSet):
 
     def with_labels(self) -> LabelledFolder:
         """The same set with its labels, to measure what was drawn by a model that was not told of them."""
-        return self.folder if self.folder.groups else open_labelled(self.folder.root)
+        return self.folder if self.folder.groups else open_labelled(self.folder.root).without(self.left_out)
 
 
 class LabelledSource(ImageSet):
@@ -176,6 +204,12 @@ class LabelledSource(ImageSet):
     def loader(self, batch_size: int, seed: int) -> Loader:
         a, b = self.a.splits["train"], self.b.splits["train"]
         return self._loader([a.sources, b.sources], SourceLabelled, batch_size, seed, labels=[a.labels])
+
+    def sources(self) -> list[Readable]:
+        return [*_sources(self.a), *_sources(self.b)]
+
+    def without(self, paths: Collection[Path]) -> LabelledSource:
+        return LabelledSource(self.settings, self.a.without(paths), self.b.without(paths))
 
     def first(self, count: int, part: Part = "test") -> Iterator[Batch]:
         a, b = (folder.splits.get(part) or folder.splits["train"] for folder in (self.a, self.b))
@@ -196,6 +230,12 @@ class Points(ImageSet):
     def loader(self, batch_size: int, seed: int) -> PointLoader:
         return PointLoader(self.points, batch_size, seed)
 
+    def sources(self) -> list[Readable]:
+        return []
+
+    def without(self, paths: Collection[Path]) -> Points:
+        return self
+
     def first(self, count: int, part: Part = "test") -> Iterator[Batch]:
         # A handful of dots would show no density.
         yield Plain(self.points.draw(max(count, 2000), np.random.default_rng(0)))
@@ -211,6 +251,8 @@ def open_data(data: DataSettings, batch_type: type[Batch], tell: Say) -> ImageSe
     """
     if data.set is None:
         raise ConfigurationError("--data is needed: the name of a data set (see `translate data`), or a folder")
+    if not _is_text(data.set):
+        raise ConfigurationError(f"{shown(data.set)}: its name is not UTF-8, and recipes are; rename the folder")
     if batch_type in (Paired, Unpaired):
         return TwoDomains(data, _told(_two_domains(data, batch_type, tell), tell), batch_type)
     if batch_type is SourceLabelled:
@@ -223,6 +265,19 @@ def open_data(data: DataSettings, batch_type: type[Batch], tell: Say) -> ImageSe
             )
         return Points(data, POINT_SETS[data.set]())
     return LabelledImages(data, _told(_labelled(data, batch_type, tell), tell), batch_type)
+
+
+def _is_text(name: str) -> bool:
+    """Whether a checkpoint's recipe could be read again with this name in it."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _sources(folder: LabelledFolder) -> list[Readable]:
+    return [source for part in folder.splits.values() for source in part.sources]
 
 
 def _two_domains(data: DataSettings, batch_type: type[Batch], tell: Say) -> Folder:

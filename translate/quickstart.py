@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from translate.converting.folder import convert_folder, plan
+from translate.converting.folder import convert_folder
+from translate.converting.jobs import plan
 from translate.data.images import read, to_float, with_channels
 from translate.image_sets import TwoDomains, open_data
 from translate.metrics import fit_affine_colour

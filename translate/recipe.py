@@ -18,7 +18,10 @@ from translate.models import MODELS
 from translate.optim import Schedule
 from translate.settings import Settings
 from translate.shipped import shipped
-from translate.yaml_reader import KeyPath, read_yaml, read_yaml_value
+from translate.yaml_reader import MAX_BYTES, KeyPath, read_yaml, read_yaml_value
+
+MISTAKES = 10
+"""Mistakes of a recipe that are explained; the others are counted."""
 
 if TYPE_CHECKING:
     ModelSettings = Settings
@@ -69,6 +72,8 @@ class DataSettings(Settings):
     """More augmentation, through albumentations; pairs share geometry and never photometry."""
     workers: int = Field(2, ge=0, le=256)
     """Threads that decode ahead; 0 decodes in the training thread. Batches are the same whatever the number."""
+    skip_bad: bool = False
+    """Images that cannot be read are left out, counted and named, instead of refused before the first step."""
     cache_gb: float = Field(4.0, ge=0)
     """Decoded images kept in memory up to this size; the others are decoded again when they come up."""
     shapes: ShapesSettings = ShapesSettings()
@@ -176,7 +181,10 @@ def parse_recipe(values: dict[str, Any], source: str, lines: Mapping[KeyPath, in
         # Through JSON, so that strictness still takes a list for a tuple, and a whole number for a float.
         return Recipe.model_validate_json(json.dumps(values))
     except ValidationError as error:
-        mistakes = [_explain(mistake, values, lines or {}) for mistake in error.errors()]
+        found = error.errors()
+        mistakes = [_explain(mistake, values, lines or {}) for mistake in found[:MISTAKES]]
+        if len(found) > MISTAKES:
+            mistakes.append(f"and {len(found) - MISTAKES} more mistakes")
         raise ConfigurationError("\n".join(f"{source}: {mistake}" for mistake in mistakes)) from error
 
 
@@ -192,7 +200,9 @@ def _recipe_path(name_or_path: str) -> Path:
 
 def _read(path: Path, seen: tuple[Path, ...] = ()) -> tuple[dict[str, Any], dict[KeyPath, int]]:
     try:
-        values, lines = read_yaml(path.read_text(encoding="utf-8"), str(path))
+        with path.open("rb") as file:
+            text = file.read(MAX_BYTES + 1).decode()
+        values, lines = read_yaml(text, str(path))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path}: cannot be read as a recipe ({error})") from error
     base = values.pop("base", None)
@@ -247,15 +257,21 @@ def _explain(mistake: ErrorDetails, values: dict[str, Any], lines: Mapping[KeyPa
     key = ".".join(map(str, path))
     line = f"line {lines[path]}: " if path in lines else ""
     if mistake["type"] == "extra_forbidden":
-        return f"{line}unknown key '{key}'{nearest(key, known_keys(Recipe))}"
+        known = known_keys(Recipe)
+        beside = [name for name in known if name.rpartition(".")[0] == key.rpartition(".")[0]]
+        return f"{line}unknown key '{_short(key)}'{nearest(key, known, beside)}"
     if mistake["type"] in ("union_tag_invalid", "union_tag_not_found"):
         tag = mistake["ctx"]["discriminator"].strip("'")
         given = mistake["ctx"].get("tag", "missing")
         expected = [word.strip(" '") for word in mistake["ctx"].get("expected_tags", "").split(",") if word]
         return f"{line}'{key}.{tag}' is {given}{nearest(given, expected or MODELS)}"
     message = mistake["msg"].removeprefix("Value error, ")
-    given = "" if isinstance(mistake["input"], dict) else f", got {json.dumps(mistake['input'])}"
-    return f"{line}'{key}': {message[0].lower()}{message[1:]}{given}"
+    given = "" if isinstance(mistake["input"], dict) else f", got {_short(json.dumps(mistake['input']))}"
+    return f"{line}'{_short(key)}': {message[0].lower()}{message[1:]}{given}"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 200 else f"{text[:200]}..."
 
 
 def _path_in(values: Any, location: tuple[str | int, ...]) -> KeyPath:

@@ -35,8 +35,10 @@ from translate.run_folder import (
     require_same_run,
     run_id,
     write_recipe,
+    write_skipped,
     write_summary,
 )
+from translate.scanning import unreadable
 from translate.tracking import TrackingMode, open_tracker
 from translate.training import Cadence, Interrupted, TrainingRun
 from translate.version import __version__
@@ -78,6 +80,11 @@ def train(
     engine = choose_engine(device, training.precision, levers)
     images = open_data(wanted.data, model_class(wanted).batch_type, tell)
     loader = images.loader(training.batch_size, training.seed)
+    # A run goes on without what it was begun without: the order of its data hangs on the list of images.
+    skipped = checkpoint.facts.get("skipped", {}) if checkpoint else unreadable(images, loader, tell, quiet)
+    if skipped:
+        images = images.without(set(map(Path, skipped)))
+        loader = images.loader(training.batch_size, training.seed)
     total = _steps(training, loader)
     model = build_model(wanted, images.spec)
     trainer = build_trainer(model, training, engine, total)
@@ -89,6 +96,7 @@ def train(
         tell(f"{folder}: already trained for {trainer.steps} steps; give a larger training.steps to go on")
         return folder
     write_recipe(folder, wanted)
+    write_skipped(folder, skipped)
     parameters = sum(weight.numel() for weight in model.parameters())
     tell(f"{wanted.name}: {parameters:,} parameters, {total:,} steps of {training.batch_size}, on {engine}")
     tracker = open_tracker(
@@ -107,7 +115,7 @@ def train(
             trainer,
             loader.stream,
             _cadence(training, total),
-            facts=_facts(wanted, images),
+            facts=_facts(wanted, images, skipped),
             samples=engine.place(next(images.first(4))),
             validations=validations,
             tracker=tracker,
@@ -201,6 +209,8 @@ class Loaded:
     model: Model
     images: ImageSpec
     checkpoint: Checkpoint
+    skipped: frozenset[Path] = frozenset()
+    """Images that the run left out, as they could not be read."""
 
 
 def load_model(run: str | Path, checkpoint: str = "latest") -> Loaded:
@@ -218,7 +228,7 @@ def load_model(run: str | Path, checkpoint: str = "latest") -> Loaded:
     spec = _image_spec(recipe, found.facts)
     model = build_model(recipe, spec)
     load_weights(model, found.weights())
-    return Loaded(recipe, model, spec, found)
+    return Loaded(recipe, model, spec, found, frozenset(map(Path, found.facts.get("skipped", {}))))
 
 
 def _checkpoint(path: Path, which: str) -> Checkpoint:
@@ -269,12 +279,13 @@ def _cadence(training: TrainingSettings, total: int) -> Cadence:
     )
 
 
-def _facts(recipe: Recipe, images: ImageSet) -> dict[str, Any]:
+def _facts(recipe: Recipe, images: ImageSet, skipped: dict[str, str]) -> dict[str, Any]:
     """What a checkpoint must know to be used without a single flag."""
     versions = {"translate": __version__, "torch": torch.__version__, "python": platform.python_version()}
     return {
         "format": 1,
         "recipe": recipe.to_json(),
         **asdict(images.spec),
+        "skipped": skipped,
         "versions": versions,
     }

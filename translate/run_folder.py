@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from translate.errors import ConfigurationError, TranslateError
 from translate.recipe import Recipe, parse_recipe
 from translate.validation import Validation
 
-FREE_ON_RESUME = {"summary", "data.workers", "data.cache_gb"} | {
+FREE_ON_RESUME = {"summary", "data.workers", "data.cache_gb", "data.skip_bad"} | {
     f"training.{key}"
     for key in (
         "steps",
@@ -92,6 +92,12 @@ def write_recipe(folder: Path, recipe: Recipe) -> None:
         (folder / "recipe.yaml").write_text(recipe.to_yaml(), encoding="utf-8")
     except OSError as error:
         raise ConfigurationError(f"{folder}: cannot be written ({error.strerror}); give another --out") from error
+
+
+def write_skipped(folder: Path, skipped: Mapping[str, str]) -> None:
+    """skipped.txt: a line for each image that was left out, with the reason."""
+    if skipped:
+        (folder / "skipped.txt").write_text("".join(f"{reason}\n" for reason in skipped.values()), encoding="utf-8")
 
 
 def write_summary(folder: Path, validations: Sequence[Validation], validation: dict[str, dict[str, float]]) -> None:

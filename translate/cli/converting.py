@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections import Counter
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -17,7 +16,7 @@ from translate.cli.common import DEVICE, QUIET
 
 if TYPE_CHECKING:  # heavy: imported where they are used
     from translate.converting.converter import Converter
-    from translate.converting.folder import Record
+    from translate.converting.folder import Outcome, Record
 
 
 @click.command()
@@ -39,7 +38,36 @@ if TYPE_CHECKING:  # heavy: imported where they are used
     type=click.IntRange(1, 256),
     help="Threads that decode, and as many that encode.",
 )
-@click.option("--batch", type=click.IntRange(1, 4096), help="Images at a time; default 1 on a CPU, 8 on a GPU.")
+@click.option(
+    "--batch",
+    default="auto",
+    show_default=True,
+    metavar="auto|N",
+    callback=lambda context, option, value: _auto_or_number(value, 4096),
+    help="Images of one size at a time; auto is 1 on a CPU, by free memory on a GPU. Fewer where memory runs out.",
+)
+@click.option(
+    "--tile",
+    default="auto",
+    show_default=True,
+    metavar="auto|off|N",
+    callback=lambda context, option, value: "off" if value == "off" else _auto_or_number(value, 1 << 20, "auto"),
+    help="Work on an image N rows at a time, with the statistics of the whole image: the same result, in less "
+    "memory; auto where it would not fit.",
+)
+@click.option(
+    "--format",
+    type=click.Choice(["same", "png", "jpeg", "webp", "tiff"]),
+    default="same",
+    show_default=True,
+    help="Of the outputs; a.jpg becomes a.jpg.png where a.png is there, too.",
+)
+@click.option(
+    "--max-pixels",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Read images of up to N pixels; default 89478485, above which a file is more likely an attack.",
+)
 @click.option(
     "--precision",
     type=click.Choice(["auto", "float32", "bf16"]),
@@ -86,6 +114,9 @@ def convert(
     overwrite: bool,
     workers: int,
     batch: int | None,
+    tile: Any,
+    format: Any,
+    max_pixels: int | None,
     precision: Any,
     part: tuple[int, int] | None,
     manifest: Path | None,
@@ -108,36 +139,44 @@ def convert(
     """
     from translate.converting.compare import pairs, refuse_inside, write_sheets
     from translate.converting.cycle_error import CycleError
-    from translate.converting.folder import convert_folder, plan, shard
+    from translate.converting.folder import Outcome, convert_folder
     from translate.converting.gallery import write_gallery
+    from translate.converting.jobs import plan
     from translate.converting.video import is_video
+    from translate.data.images import MAX_PIXELS, allow_pixels
     from translate.errors import ConfigurationError
     from translate.progress import Progress
-    from translate.run import load
+    from translate.run import load, say
 
+    allow_pixels(max_pixels or MAX_PIXELS)
     if is_video(source):
         unfit = {"--shard": part, "--compare": compare, "--gallery": gallery, "--cycle-error": cycle_error}
+        unfit["--format"] = format != "same"
         for option in (option for option, value in unfit.items() if value):
             raise ConfigurationError(f"{option}: is for images, not for a video; leave it out")
         converter = load(run, checkpoint, device=device, precision=precision, evaluated=evaluated)
         record = _convert_video(converter, source, output, to, batch, overwrite, quiet)
         if manifest:
             with manifest.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(record.to_json(), ensure_ascii=False) + "\n")
-        _conclude([record], [])
+                file.write(_row(record))
+        outcome = Outcome()
+        outcome.add(record)
+        _conclude(outcome, [], quiet)
         return
-    jobs = plan(source, output)
+    jobs = plan(source, output, format, (lambda line: None) if quiet else say)
     for option, place in (("--compare", compare), ("--gallery", gallery)):
         if place is not None and part is not None:
             raise ConfigurationError(f"{option}: shows the whole folder; give it without --shard when all is converted")
         if place is not None:
             refuse_inside(option, place, [source, output])
     if part is not None:
-        jobs = shard(jobs, *part)
+        jobs = jobs.shard(*part)
     converter = load(run, checkpoint, device=device, precision=precision, evaluated=evaluated, backend=backend)
     changes = converter.changes(to)
+    converter.fitting.tile = tile
+    converter.tell = lambda line: click.echo(line, err=True)
     cycle = CycleError(converter, changes) if cycle_error else None
-    batch_size = batch or (1 if converter.engine.device.type == "cpu" else 8)
+    to_show: list[Record] = []
     with (
         Progress(len(jobs), unit="image", label=f"converting on {converter.engine}", quiet=quiet) as bar,
         manifest.open("a", encoding="utf-8") if manifest else nullcontext() as rows,
@@ -147,18 +186,27 @@ def convert(
             error = {"cycle_error": cycle.write(record)} if cycle else {}
             bar.advance(1, images=1)
             if rows:
-                rows.write(json.dumps(record.to_json() | error, ensure_ascii=False) + "\n")
+                rows.write(_row(record, **error))
+            if compare or gallery:
+                to_show.append(record)
 
-        records = convert_folder(
-            converter, jobs, changes, overwrite=overwrite, workers=workers, batch_size=batch_size, done=done
+        outcome = convert_folder(
+            converter,
+            jobs,
+            changes,
+            overwrite=overwrite,
+            workers=workers,
+            batch_size=batch,
+            max_pixels=max_pixels or MAX_PIXELS,
+            done=done,
         )
     unseen = cycle.failed if cycle else []
     if compare:
-        unseen += write_sheets(compare, pairs(records, source))
+        unseen += write_sheets(compare, pairs(to_show, source))
     if gallery:
         facts = {"model": str(run), "to": ", ".join(to or converter.targets)}
-        unseen += write_gallery(gallery, output.absolute().name, facts, pairs(records, source), workers)
-    _conclude(records, unseen)
+        unseen += write_gallery(gallery, output.absolute().name, facts, pairs(to_show, source), workers)
+    _conclude(outcome, unseen, quiet)
 
 
 def _convert_video(
@@ -185,18 +233,24 @@ def _convert_video(
         )
 
 
-def _conclude(records: Sequence[Record], unseen: Sequence[str]) -> None:
+def _row(record: Record, **more: Any) -> str:
+    """A line of the manifest, in ASCII: names may be of any bytes."""
+    return json.dumps(record.to_json() | more) + "\n"
+
+
+def _conclude(outcome: Outcome, unseen: Sequence[str], quiet: bool) -> None:
     """Says what became of the files; exit code 3 where some failed."""
-    counts = Counter(record.status for record in records)
+    counts = outcome.counts
     click.echo(f"{counts['written']} converted, {counts['skipped']} skipped, {counts['failed']} failed")
     if counts["skipped"]:
         click.echo("skipped files exist in OUTPUT already; --overwrite converts them again", err=True)
-    for record in records:
-        if record.status == "failed":
-            click.echo(f"failed: {record.error}", err=True)
+    for record in outcome.failed:
+        click.echo(f"failed: {record.error}", err=True)
+    for note in () if quiet else outcome.notes:
+        click.echo(f"note: {note}", err=True)
     for reason in unseen:
         click.echo(f"not shown: {reason}", err=True)
-    if counts["failed"] or unseen:
+    if outcome.failed or unseen:
         sys.exit(3)
 
 
@@ -244,3 +298,12 @@ def _part(text: str | None) -> tuple[int, int] | None:
     if not (slash and number.isdecimal() and of.isdecimal()):
         raise click.BadParameter(f"{text}: expected I/N, e.g. 1/8 for the first of eight parts")
     return int(number), int(of)
+
+
+def _auto_or_number(text: str, most: int, auto: Any = None) -> Any:
+    """1 to `most`, or `auto` for that word."""
+    if text == "auto":
+        return auto
+    if not text.isdecimal() or not 1 <= int(text) <= most:
+        raise click.BadParameter(f"{text}: expected auto or a number from 1 to {most}")
+    return int(text)

@@ -36,6 +36,7 @@ from translate.cli.common import DEVICE, QUIET
     help="Weights & Biases; auto is online when a key is configured, else disabled.",
 )
 @click.option("--dry-run", is_flag=True, help="Take a few steps, tell what training would take here, write nothing.")
+@click.option("--skip-bad", is_flag=True, help="Leave out images that cannot be read, instead of refusing to start.")
 @click.option("--artifact", is_flag=True, help="Give the tracker the checkpoints, too.")
 @click.option(
     "--engine",
@@ -58,6 +59,7 @@ def train(
     overrides: tuple[str, ...],
     tracking: Any,
     dry_run: bool,
+    skip_bad: bool,
     artifact: bool,
     levers: str,
     device: str,
@@ -75,6 +77,8 @@ def train(
 
     if domains is not None:
         overrides = (*overrides, f"data.domains={json.dumps(domains.split(','))}")
+    if skip_bad:
+        overrides = (*overrides, "data.skip_bad=true")
     if dry_run:
         for line in measure(recipe, data, device=device, overrides=overrides, quiet=quiet).lines():
             click.echo(line)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
@@ -12,8 +13,11 @@ from PIL import Image
 from torch import Tensor
 
 from translate.converting.exported import ExportedGenerator
+from translate.converting.fitting import Fitting, out_of_memory
 from translate.converting.foreign import ForeignGenerator
 from translate.converting.padding import pad, padded_size
+from translate.converting.tiling.banded import convert_banded
+from translate.converting.tiling.rowmap import Bands
 from translate.data.images import Picture, to_float, to_pixels, with_channels
 from translate.engine import Engine
 from translate.errors import ConfigurationError, nearest
@@ -36,6 +40,10 @@ class Converter:
     ) -> None:
         self.model, self.images, self.engine = model, images, engine
         engine.adopt(model)
+        self.fitting = Fitting(self._run_some, images.channels, model.stride, engine)
+        """Decides by memory how many images go at a time, and which are worked on in bands (`fitting.tile`)."""
+        self.tell: Callable[[str], None] = lambda line: None
+        """Takes a line for the user where memory did not suffice."""
 
     @property
     def targets(self) -> list[str]:
@@ -70,16 +78,47 @@ class Converter:
         return output if images.dim() == 4 else output[0]
 
     def convert_pictures(self, pictures: Sequence[Picture], changes: Changes) -> list[Picture]:
-        """Pictures of equal padded size in one batch; each comes back in its own size, depth and alpha."""
+        """Pictures of equal padded size; each comes back in its own size, depth and alpha.
+
+        In one batch where memory suffices, else in halves; an image that is too large by itself is worked on in bands
+        of rows with the statistics of the whole, which gives the same within rounding.
+        """
+        height, width = self.padded_size(*pictures[0].pixels.shape[:2])
+        bands = self.fitting.bands(height, width)
+        if bands is not None:
+            return [self._convert_banded(picture, bands, changes) for picture in pictures]
+        most = self.fitting.most
+        if len(pictures) > most:
+            parts = (pictures[first : first + most] for first in range(0, len(pictures), most))
+            return [converted for part in parts for converted in self.convert_pictures(part, changes)]
+        try:
+            return self._convert_whole(pictures, height, width, changes)
+        except RuntimeError as error:
+            if not out_of_memory(error) or (len(pictures) == 1 and self.fitting.tile == "off"):
+                raise
+        # Beyond the except clause: there the error would keep the tensors alive.
+        if len(pictures) == 1:
+            self.tell(f"{width} x {height} pixels are too much for the memory at once: converted in bands of rows")
+            return [self._convert_banded(pictures[0], self.fitting.smaller(height, width), changes)]
+        self.fitting.most = len(pictures) // 2
+        self.tell(f"{len(pictures)} images are too much for the memory at once: {self.fitting.most} from here on")
+        return self.convert_pictures(pictures, changes)
+
+    def _convert_whole(self, pictures: Sequence[Picture], height: int, width: int, changes: Changes) -> list[Picture]:
         arrays = [with_channels(picture, self.images.channels) for picture in pictures]
-        sizes = [array.shape[:2] for array in arrays]
-        height, width = self.padded_size(*sizes[0])
         floats = [to_float(torch.from_numpy(np.array(array)).permute(2, 0, 1)) for array in arrays]
         outputs = self._run(torch.stack([pad(image, height, width) for image in floats]), changes)
         return [
-            _with_pixels(picture, to_pixels(output[:, : size[0], : size[1]].cpu(), _depth(array)))
-            for picture, array, size, output in zip(pictures, arrays, sizes, outputs, strict=True)
+            _with_pixels(picture, _pixels(output[:, : array.shape[0], : array.shape[1]], array))
+            for picture, array, output in zip(pictures, arrays, outputs, strict=True)
         ]
+
+    def _convert_banded(self, picture: Picture, bands: Bands, changes: Changes) -> Picture:
+        array = with_channels(picture, self.images.channels)
+        size = self.padded_size(*array.shape[:2])
+        with self.engine.autocast():
+            pixels = convert_banded(partial(self.model.edit, changes=changes), array, *size, bands)
+        return _with_pixels(picture, pixels)
 
     def convert_floats(self, images: Tensor, changes: Changes) -> Tensor:
         """(batch, channels, height, width) in [-1, 1], any height and width; the same shape and range."""
@@ -122,18 +161,30 @@ class Converter:
 
     @torch.inference_mode()
     def _run(self, images: Tensor, changes: Changes) -> Tensor:
+        parts = [images] if self.fitting.together else images.split(1)
+        return torch.cat([self._run_at_once(part, changes) for part in parts])
+
+    def _run_at_once(self, images: Tensor, changes: Changes) -> Tensor:
         placed = self.engine.layout(images.to(self.engine.device))
         with self.engine.autocast():
             return self.model.edit(placed, changes).float()
 
+    def _run_some(self, images: Tensor) -> Tensor:
+        """To any domain: all take the same memory."""
+        return self._run(images, {self.model.targets()[0]: True})
 
-def _with_pixels(picture: Picture, image: Tensor) -> Picture:
-    """The picture with other pixels (channels, height, width); a colour profile stays only where it still fits."""
-    pixels = image.permute(1, 2, 0).numpy()
+
+def _with_pixels(picture: Picture, pixels: np.ndarray) -> Picture:
+    """The picture with other pixels (height, width, channels); a colour profile stays only where it still fits."""
     alpha = pixels[..., 3] if pixels.shape[-1] == 4 else picture.alpha
     pixels = pixels[..., :3]
     icc = picture.icc if pixels.shape[-1] == picture.pixels.shape[-1] else None
     return replace(picture, pixels=pixels, alpha=alpha, icc=icc)
+
+
+def _pixels(image: Tensor, like: np.ndarray) -> np.ndarray:
+    """(channels, height, width) in [-1, 1] to pixels (height, width, channels), as deep as `like`."""
+    return to_pixels(image.cpu(), _depth(like)).permute(1, 2, 0).numpy()
 
 
 def _picture(array: np.ndarray) -> Picture:

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
+import os
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from translate.converting.converter import Changes, Converter
-from translate.data.images import WRITABLE, Picture, find_images, read, write
-from translate.errors import ConfigurationError, ImageError
+from translate.converting.jobs import Job
+from translate.data.images import MAX_PIXELS, Picture, read, shown, write
+from translate.errors import ImageError
 
-
-@dataclass(frozen=True)
-class Job:
-    source: Path
-    output: Path
-    name: str
-    """The source within the folder that is converted, with forward slashes."""
+_HELD = 1 << 30
+"""Bytes of decoded pictures that wait on either side of the network."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +25,7 @@ class Record:
     """What became of one file: written, skipped because its output exists, or failed, with the reason in `error`.
 
     `size`: width and height, where it was read. `seconds`: spent on it in decoding, its share of a batch, encoding.
+    `note`: what is worth knowing of one that was written.
     """
 
     source: Path
@@ -37,6 +34,7 @@ class Record:
     size: tuple[int, int] | None = None
     seconds: float = 0.0
     error: str = ""
+    note: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """A row of the manifest."""
@@ -47,69 +45,57 @@ class Record:
             "size": self.size,
             "seconds": round(self.seconds, 4),
             "error": self.error,
+            "note": self.note,
         }
 
 
-def plan(source: Path, output: Path) -> list[Job]:
-    """What is converted to where. Raises ConfigurationError where nothing is found or a file would be overwritten."""
-    if not source.exists():
-        raise ConfigurationError(f"{source}: no such file or folder")
-    if source.is_file():
-        # An output with an image's suffix is the file itself; any other is a folder to put it in.
-        target = output if output.suffix.lower() in WRITABLE and not output.is_dir() else output / source.name
-        if _same(source, target):
-            raise ConfigurationError(f"{target}: the output is the input; give another file or folder")
-        return [Job(source, _writable(target), source.name)]
-    inside, outside = output.resolve(), source.resolve()
-    if inside == outside or outside in inside.parents:
-        raise ConfigurationError(f"{output}: the output folder is the input folder or lies inside it; choose another")
-    images = find_images(source)
-    if not images:
-        raise ConfigurationError(
-            f"{source}: no images found (looked for PNG, JPEG, WebP, TIFF, BMP and GIF, in all sub-folders)"
-        )
-    names = [path.relative_to(source) for path in images]
-    return [Job(source / name, _writable(output / name), name.as_posix()) for name in names]
+@dataclass
+class Outcome:
+    """How many files were written, skipped and failed; of the failed, what is known, and what was noted of others."""
 
+    counts: Counter[str] = field(default_factory=Counter)
+    failed: list[Record] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
-def shard(jobs: Sequence[Job], number: int, of: int) -> list[Job]:
-    """Part `number` (1 to `of`) of the jobs, by a hash of each one's name: machines need not talk to each other.
-
-    Raises ConfigurationError for a number out of range.
-    """
-    if not 1 <= number <= of:
-        raise ConfigurationError(f"--shard {number}/{of}: expected 1/{of} to {of}/{of}")
-    return [job for job in jobs if _hash(job.name) % of == number - 1]
+    def add(self, record: Record) -> None:
+        self.counts[record.status] += 1
+        if record.status == "failed":
+            self.failed.append(record)
+        if record.note:
+            self.notes.append(record.note)
 
 
 def convert_folder(
     converter: Converter,
-    jobs: Sequence[Job],
+    jobs: Iterable[Job],
     changes: Changes,
     *,
     overwrite: bool = False,
     workers: int = 2,
-    batch_size: int = 1,
+    batch_size: int | None = 1,
+    max_pixels: int = MAX_PIXELS,
     done: Callable[[Record], None] = lambda record: None,
-) -> list[Record]:
+) -> Outcome:
     """Converts every job; what cannot be read or written is recorded and the rest is done.
 
     Decoding and encoding run in `workers` threads each, beside the network; images of equal padded size are
-    batched, and no more than a few batches are in memory. `done` is called with each record as it comes; they are
-    returned in that order.
+    batched (`batch_size` None: as many as memory suggests), and no more than a few batches are in memory, fewer where
+    images are large. `done` is called with each record as it comes.
     """
-    records: list[Record] = []
+    outcome = Outcome()
+    window = _Window(converter.fitting.batch if batch_size is None else lambda height, width: batch_size, workers)
 
     def finish(record: Record) -> None:
-        records.append(record)
+        outcome.add(record)
         done(record)
 
-    todo = []
-    for job in jobs:
-        if job.output.exists() and not overwrite:
-            finish(Record(job.source, job.output, "skipped"))
-        else:
-            todo.append(job)
+    def todo() -> Iterator[Job]:
+        for job in jobs:
+            if os.path.exists(job.output) and not overwrite:  # of a name that is too long, Path.exists raises
+                finish(Record(job.source, job.output, "skipped"))
+            else:
+                yield job
+
     with ThreadPoolExecutor(max(1, workers)) as decoders, ThreadPoolExecutor(max(1, workers)) as encoders:
         writing: deque[tuple[_Read, float, Future[float]]] = deque()
 
@@ -120,18 +106,40 @@ def convert_folder(
                 seconds += future.result()
             finish(_record(read_.job, error, read_, seconds))
 
-        pictures = _decoded(decoders, todo, 2 * batch_size + workers, lambda job, error: finish(_record(job, error)))
-        for batch in _batches(pictures, converter, batch_size):
+        reads = ((job, decoders.submit(_read, job, max_pixels)) for job in todo())
+        pictures = _decoded(reads, window, lambda job, error: finish(_record(job, error)))
+        for batch in _batches(pictures, converter, window):
             start = time.perf_counter()
             outputs = converter.convert_pictures([read_.picture for read_ in batch], changes)
             share = (time.perf_counter() - start) / len(batch)
             for read_, picture in zip(batch, outputs, strict=True):
                 writing.append((read_, read_.seconds + share, encoders.submit(_write, read_.job.output, picture)))
-            while len(writing) > 2 * batch_size + workers:
+            while len(writing) > window.places:
                 finish_writing()
         while writing:
             finish_writing()
-    return records
+    return outcome
+
+
+class _Window:
+    """How many pictures wait on either side of the network: some batches, but no more than `_HELD` bytes."""
+
+    def __init__(self, batch: Callable[[int, int], int], workers: int) -> None:
+        self._batch, self._workers = batch, workers
+        self._largest_batch, self._largest_picture = 1, 1
+
+    def batch(self, height: int, width: int) -> int:
+        """Pictures of that padded size at a time."""
+        size = self._batch(height, width)
+        self._largest_batch = max(self._largest_batch, size)
+        return size
+
+    def saw(self, picture: Picture) -> None:
+        self._largest_picture = max(self._largest_picture, picture.pixels.nbytes)
+
+    @property
+    def places(self) -> int:
+        return max(1, min(2 * self._largest_batch + self._workers, _HELD // self._largest_picture))
 
 
 @dataclass(frozen=True)
@@ -143,45 +151,45 @@ class _Read:
 
 def _record(job: Job, error: str | None, read_: _Read | None = None, seconds: float = 0.0) -> Record:
     size = None if read_ is None else (read_.picture.pixels.shape[1], read_.picture.pixels.shape[0])
-    return Record(job.source, job.output, "failed" if error else "written", size, seconds, error or "")
+    several = not error and read_ is not None and read_.picture.animated
+    note = f"{shown(job.source)}: holds more frames or pages; the first was converted" if several else ""
+    return Record(job.source, job.output, "failed" if error else "written", size, seconds, error or "", note)
 
 
 def _decoded(
-    threads: ThreadPoolExecutor, jobs: Sequence[Job], ahead: int, failed: Callable[[Job, str], None]
+    reads: Iterator[tuple[Job, Future[_Read]]], window: _Window, failed: Callable[[Job, str], None]
 ) -> Iterator[_Read]:
     """Pictures in order, read a few ahead."""
     reading: deque[tuple[Job, Future[_Read]]] = deque()
-    waiting = iter(jobs)
-    for job in waiting:
-        reading.append((job, threads.submit(_read, job)))
-        if len(reading) > ahead:
-            break
-    while reading:
+    while True:
+        while len(reading) <= window.places and (following := next(reads, None)) is not None:
+            reading.append(following)
+        if not reading:
+            return
         job, future = reading.popleft()
-        if (following := next(waiting, None)) is not None:
-            reading.append((following, threads.submit(_read, following)))
         error = _reason(future)
         if error is None:
+            window.saw(future.result().picture)
             yield future.result()
         else:
             failed(job, error)
 
 
-def _read(job: Job) -> _Read:
+def _read(job: Job, max_pixels: int) -> _Read:
     start = time.perf_counter()
-    picture = read(job.source)
+    picture = read(job.source, max_pixels)
     return _Read(job, picture, time.perf_counter() - start)
 
 
-def _batches(pictures: Iterator[_Read], converter: Converter, batch_size: int) -> Iterator[list[_Read]]:
+def _batches(pictures: Iterator[_Read], converter: Converter, window: _Window) -> Iterator[list[_Read]]:
     """Full batches of one padded size; what never fills up comes when too much is held, and at the end."""
     held: dict[tuple[int, int], list[_Read]] = {}
     for read_ in pictures:
         size = converter.padded_size(*read_.picture.pixels.shape[:2])
         held.setdefault(size, []).append(read_)
-        if len(held[size]) == batch_size:
+        if len(held[size]) >= window.batch(*size):
             yield held.pop(size)
-        elif sum(map(len, held.values())) >= 4 * batch_size:
+        elif sum(map(len, held.values())) >= 2 * window.places:
             yield held.pop(max(held, key=lambda size: len(held[size])))
     yield from held.values()
 
@@ -194,23 +202,9 @@ def _write(path: Path, picture: Picture) -> float:
     return time.perf_counter() - start
 
 
-def _hash(name: str) -> int:
-    digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()
-    return int.from_bytes(digest[:8], "big")
-
-
 def _reason(future: Future) -> str | None:
     """Why a file failed, or None; what is no fault of the file is raised."""
     error = future.exception()
     if error is None or isinstance(error, (ImageError, OSError)):
         return str(error) if error else None
     raise error
-
-
-def _writable(path: Path) -> Path:
-    # A format that cannot be written keeps its whole name, so that a.gif and a.png stay two files.
-    return path if path.suffix.lower() in WRITABLE else path.with_name(path.name + ".png")
-
-
-def _same(a: Path, b: Path) -> bool:
-    return a.resolve() == b.resolve()

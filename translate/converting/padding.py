@@ -17,12 +17,12 @@ def padded_size(height: int, width: int, stride: int) -> tuple[int, int]:
 
 def pad(image: Tensor, height: int, width: int) -> Tensor:
     """(..., h, w) to (..., height, width): the image stays in the top left, its reflection fills the rest."""
-    rows = _reflected(image.shape[-2], height, image.device)
-    columns = _reflected(image.shape[-1], width, image.device)
+    rows = reflected(image.shape[-2], height, image.device)
+    columns = reflected(image.shape[-1], width, image.device)
     return image[..., rows, :][..., columns]
 
 
-def _reflected(length: int, wanted: int, device: torch.device) -> Tensor:
+def reflected(length: int, wanted: int, device: torch.device) -> Tensor:
     """Indices 0 1 2 ... n-1 n-2 ... 1 0 1 ...: reflection without repeating the edge, as often as needed."""
     period = max(1, 2 * (length - 1))
     index = torch.arange(wanted, device=device) % period

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from translate.data.tiff_tags import with_tags
+
 READ = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
 """Other decoders of Pillow's are never tried: fewer lines of C that a hostile file can reach."""
 FORMATS = {
@@ -24,6 +26,8 @@ DEEP = 65535
 
 # `images` refuses what is too large, with a message that names the file.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+# Of damaged notes Pillow warns with a line of its own source, which tells a user nothing of which file.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 _ORIENTATION, _BITS, _PHOTOMETRIC, _EXTRA_SAMPLES, _SAMPLE_FORMAT = 274, 258, 262, 338, 339
 # Description, make, model, resolution (3), software, time, artist, host, copyright; then Exif and GPS.
@@ -78,8 +82,7 @@ def encode(
 ) -> bytes:
     """The bytes of a file.
 
-    TIFF is not compressed, for Pillow's compressor refuses EXIF; at 16 bits in colour it carries neither EXIF
-    nor profile, for OpenCV writes neither.
+    TIFF is not compressed, for Pillow's compressor refuses EXIF.
     """
     icc = _profile_for(3 if format == "WEBP" else pixels.shape[2], icc)  # WebP holds no grey
     if pixels.dtype == np.uint16 and (pixels.shape[2] == 3 or alpha is not None):
@@ -162,21 +165,44 @@ def _deep_planes(image: Image.Image, data: bytes) -> tuple[np.ndarray, np.ndarra
 def _encode_deep(
     format: str, pixels: np.ndarray, alpha: np.ndarray | None, icc: bytes | None, exif: bytes | None
 ) -> bytes:
-    planes = np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels[..., ::-1]
-    if alpha is not None:
-        planes = np.dstack([planes, alpha])
-    done, encoded = _opencv().imencode(f".{format.lower()}", np.ascontiguousarray(planes))
-    if not done:
-        raise BadImageError(f"OpenCV cannot encode it as 16-bit {format}")
-    data = encoded.tobytes()
+    if format == "PNG" and pixels.shape[2] == 1 and alpha is not None:
+        data = _png_of_grey_and_alpha(np.dstack([pixels, alpha]))
+    else:
+        data = _opencvs(format, pixels, alpha)
     if format != "PNG":
-        return data
+        return with_tags(data, icc, exif) if icc or exif else data
     chunks = b""
     if icc:
         chunks += _png_chunk(b"iCCP", b"profile\0\0" + zlib.compress(icc))
     if exif:
         chunks += _png_chunk(b"eXIf", exif.removeprefix(b"Exif\0\0"))
     return data[:33] + chunks + data[33:]  # after the signature and the IHDR chunk
+
+
+def _opencvs(format: str, pixels: np.ndarray, alpha: np.ndarray | None) -> bytes:
+    """Grey with alpha becomes RGBA, for OpenCV has none."""
+    planes = np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels[..., ::-1]
+    if alpha is not None:
+        planes = np.dstack([planes, alpha])
+    cv2 = _opencv()
+    options = [cv2.IMWRITE_TIFF_COMPRESSION, 1] if format == "TIFF" else []  # 1: none
+    done, encoded = cv2.imencode(f".{format.lower()}", np.ascontiguousarray(planes), options)
+    if not done:
+        raise BadImageError(f"OpenCV cannot encode it as 16-bit {format}")
+    return encoded.tobytes()
+
+
+def _png_of_grey_and_alpha(planes: np.ndarray) -> bytes:
+    """(H, W, 2), uint16, which neither Pillow nor OpenCV writes; each row as its difference from the one above."""
+    height, width = planes.shape[:2]
+    samples = planes.astype(">u2").view(np.uint8).reshape(height, -1)
+    rows = np.diff(samples, axis=0, prepend=np.zeros_like(samples[:1]))  # modulo 256, as bytes go
+    filtered = np.concatenate([np.full((height, 1), 2, np.uint8), rows], axis=1)
+    header = struct.pack(">IIBBBBB", width, height, 16, 4, 0, 0, 0)
+    body = (
+        _png_chunk(b"IHDR", header) + _png_chunk(b"IDAT", zlib.compress(filtered.tobytes())) + _png_chunk(b"IEND", b"")
+    )
+    return b"\x89PNG\r\n\x1a\n" + body
 
 
 def _png_chunk(kind: bytes, body: bytes) -> bytes:

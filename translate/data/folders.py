@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -57,6 +58,15 @@ class Folder:
     """Whether test image i of one domain shows the same as i of the other."""
     found: tuple[str, ...]
     warnings: tuple[str, ...]
+
+    def without(self, paths: Collection[Path]) -> Folder:
+        """The same set without these files, and without the other half of a pair; an empty test split goes too."""
+        splits = {split: _without(columns, paths, self._is_paired(split)) for split, columns in self.splits.items()}
+        splits = {split: columns for split, columns in splits.items() if split == "train" or all(columns)}
+        return replace(self, splits=splits, test_is_paired=self.test_is_paired and "test" in splits)
+
+    def _is_paired(self, split: str) -> bool:
+        return self.kind == "paired" or (split == "test" and self.test_is_paired)
 
 
 def open_folder(
@@ -127,6 +137,13 @@ def recognise(
         found=tuple(lines),
         warnings=tuple(warnings),
     )
+
+
+def _without(columns: Split, paths: Collection[Path], paired: bool) -> Split:
+    if not paired:
+        return tuple(tuple(source for source in column if source.path not in paths) for column in columns)
+    kept = [pair for pair in zip(*columns, strict=True) if not any(source.path in paths for source in pair)]
+    return tuple(tuple(pair[domain] for pair in kept) for domain in range(len(columns)))
 
 
 def _without_empty(

@@ -23,6 +23,7 @@ from translate.errors import ConfigurationError, ImageError
 MAX_PIXELS = 89_478_485
 """A quarter of a gigabyte as 8-bit RGB, and where Pillow begins to warn; it refuses from twice as many on."""
 MAX_BYTES = 1 << 30
+"""Of a file, unless more pixels are allowed."""
 WRITABLE = frozenset(codec.FORMATS)
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
 
@@ -51,20 +52,22 @@ def read(path: Path, max_pixels: int = MAX_PIXELS) -> Picture:
 
     Raises ImageError for whatever is wrong: missing, empty, damaged, cut short, no image, too many pixels.
     """
-    return decode(read_bytes(path), path, max_pixels)
+    # Four channels of 16 bits each, and what else a file has.
+    return decode(read_bytes(path, max(MAX_BYTES, 9 * max_pixels)), path, max_pixels)
 
 
-def read_bytes(path: Path) -> bytes:
-    """A file whole, if it is one, holds anything, and is no larger than `MAX_BYTES`. Raises ImageError."""
+def read_bytes(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
+    """A file whole, if it is one, holds anything, and is no larger than `max_bytes`. Raises ImageError."""
     try:
-        _check_file(path)
+        _check_file(path, max_bytes)
         return path.read_bytes()
     except OSError as error:
         raise _as_image_error(path, error) from error
 
 
 def decode(data: bytes, name: Path | str, max_pixels: int = MAX_PIXELS) -> Picture:
-    """The same for the bytes of a file; `name` begins messages. Nothing above twice `MAX_PIXELS` is read."""
+    """The same for the bytes of a file; `name` begins messages. Nothing above twice `MAX_PIXELS` is read, unless
+    `allow_pixels` said so."""
     if not data:
         raise ImageError(f"{shown(name)}: the file is empty")
     try:
@@ -73,6 +76,12 @@ def decode(data: bytes, name: Path | str, max_pixels: int = MAX_PIXELS) -> Pictu
             return Picture(*codec.decode(image, data))
     except Exception as error:  # decoders raise nearly anything on damaged bytes
         raise _as_image_error(name, error) from error
+
+
+def allow_pixels(count: int) -> None:
+    """Lets Pillow read images of so many pixels in this process, where that is more than it would."""
+    if Image.MAX_IMAGE_PIXELS is not None:
+        Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS, count)
 
 
 def dimensions(path: Path) -> tuple[int, int]:
@@ -224,20 +233,22 @@ def _resize_plane(plane: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return np.asarray(floats).round().clip(0, np.iinfo(plane.dtype).max).astype(plane.dtype)
 
 
-def _check_file(path: Path) -> None:
+def _check_file(path: Path, max_bytes: int = MAX_BYTES) -> None:
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):  # a pipe would wait for ever
         raise ImageError(f"{shown(path)}: not a file")
     if status.st_size == 0:
         raise ImageError(f"{shown(path)}: the file is empty")
-    if status.st_size > MAX_BYTES:
-        raise ImageError(f"{shown(path)}: {status.st_size:,} bytes, more than {MAX_BYTES:,}")
+    if status.st_size > max_bytes:
+        raise ImageError(f"{shown(path)}: {status.st_size:,} bytes, more than {max_bytes:,}")
 
 
 def _refuse_bomb(image: Image.Image, max_pixels: int) -> None:
     if image.width * image.height > max_pixels:
         size = f"{image.width} x {image.height}"
-        raise codec.BadImageError(f"{size} pixels are more than the limit of {max_pixels:,}; scale it down")
+        raise codec.BadImageError(
+            f"{size} pixels are more than the limit of {max_pixels:,}; scale it down, or convert with --max-pixels"
+        )
 
 
 def _as_image_error(name: Path | str, error: Exception, what: str = "cannot be read") -> ImageError:

@@ -6,7 +6,7 @@ import math
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import count
 from typing import Generic, Literal, TypeVar
 
@@ -18,6 +18,7 @@ from translate.data.augment import Augmentation, Augmenter, crop, flip
 from translate.data.batch import Batch, Labelled, Paired, Plain, SourceLabelled
 from translate.data.images import shown
 from translate.data.resized import Cache, Domain, Resize
+from translate.data.scan import Attempt
 from translate.data.source import Readable
 from translate.errors import ConfigurationError, ImageError
 
@@ -110,6 +111,14 @@ class Loader(Generic[AnyBatch]):
                 yield ahead.popleft().result()
         finally:
             pool.shutdown(cancel_futures=True)
+
+    def attempts(self) -> list[Attempt]:
+        """To load each image once, as `batch` will; what finds room stays in memory."""
+        return [
+            (source.path, partial(self._load, domain, index))
+            for domain, images in enumerate(self._images)
+            for index, source in enumerate(images.sources)
+        ]
 
     def _pair(self, position: int) -> list[np.ndarray]:
         index = self._index(0, position)

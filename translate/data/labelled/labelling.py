@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +56,11 @@ class LabelledSplit:
     def __len__(self) -> int:
         return len(self.sources)
 
+    def where(self, kept: np.ndarray) -> LabelledSplit:
+        """The images whose row in `kept` (images,) bool is true."""
+        sources = tuple(self.sources[row] for row in np.flatnonzero(kept))
+        return LabelledSplit(sources, self.labels[kept], self.sets[kept])
+
 
 @dataclass(frozen=True, eq=False)
 class LabelledFolder:
@@ -74,6 +79,18 @@ class LabelledFolder:
     warnings: tuple[str, ...]
     alternatives: tuple[tuple[int, ...], ...] = ()
     """Attributes of which an image has one at most, such as the colours of hair."""
+
+    def without(self, paths: Collection[Path]) -> LabelledFolder:
+        """The same set without these images, their labels, and what shows the same; an empty test split goes too."""
+        splits = {split: part.where(self._kept(split, part, paths)) for split, part in self.splits.items()}
+        splits = {split: part for split, part in splits.items() if split == "train" or len(part)}
+        return replace(self, splits=splits, test_is_paired=self.test_is_paired and "test" in splits)
+
+    def _kept(self, split: str, part: LabelledSplit, paths: Collection[Path]) -> np.ndarray:
+        kept = np.array([source.path not in paths for source in part.sources], bool)
+        if split == "test" and self.test_is_paired:  # they stand class by class
+            kept = np.tile(kept.reshape(len(self.domains), -1).all(0), len(self.domains))
+        return kept
 
 
 def one_hot(indices: Sequence[int], classes: int) -> np.ndarray:

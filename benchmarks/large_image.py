@@ -1,0 +1,119 @@
+"""One large image through a generator in bands: time, memory, and that there are no seams.
+
+    python benchmarks/large_image.py [--width 10000] [--height 8000] [--filters 16] [--blocks 3] [--rows 64]
+
+First the seam measure, on an image that fits (an eighth of the width and height): the largest difference between the
+image converted in bands and converted whole, in [-1, 1], over all pixels, and of the steps across the borders of bands.
+Then the large image, its feature maps in files: seconds, and the most memory of the process (ru_maxrss) before and
+after. Prints one JSON object. Weights are random: memory and equality do not depend on them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import sys
+import time
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from translate.converting.padding import padded_size
+from translate.converting.tiling.banded import convert_banded
+from translate.converting.tiling.rowmap import Bands, RowMap
+from translate.converting.tiling.store import FileStore
+from translate.data.images import to_float
+from translate.engine import Engine, Precision, choose_engine
+from translate.networks.resnet import ResnetGenerator
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--width", type=int, default=10_000)
+    parser.add_argument("--height", type=int, default=8_000)
+    parser.add_argument("--filters", type=int, default=16)
+    parser.add_argument("--blocks", type=int, default=3)
+    parser.add_argument("--rows", type=int, default=64, help="of a band")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--precision", choices=("auto", "float32", "bf16"), default="auto")
+    given = parser.parse_args()
+    result = measure(given.width, given.height, given.filters, given.blocks, given.rows, given.device, given.precision)
+    print(json.dumps(result, indent=2))
+
+
+def measure(
+    width: int, height: int, filters: int, blocks: int, rows: int, device: str = "cpu", precision: Precision = "auto"
+) -> dict[str, object]:
+    torch.manual_seed(0)
+    network = ResnetGenerator(3, 3, filters=filters, blocks=blocks)
+    engine = choose_engine(device, precision)
+    engine.adopt(network)
+    exact = choose_engine(device, "float32")
+    bands = Bands(rows, engine.device, engine.memory_format, FileStore)
+    seams = {
+        name: seam_measure(network, noise(height // 8, width // 8), max(1, rows // 8), some)
+        for name, some in {"float32": exact, str(engine): engine}.items()
+    }
+    image = noise(height, width)
+    before, start = _memory(), time.perf_counter()
+    with engine.autocast():
+        converted = convert_banded(network, image, *padded_size(height, width, network.stride), bands)
+    seconds = time.perf_counter() - start
+    return {
+        "image": f"{width} x {height}",
+        "network": f"resnet, {filters} filters, {blocks} blocks",
+        "rows of a band": rows,
+        "engine": str(engine),
+        "seams": seams,
+        "seconds": round(seconds, 1),
+        "image, MB": round(image.nbytes / 1e6),
+        "widest map, MB": round(width * height * filters * (2 if engine.bf16 else 4) / 1e6),
+        "most memory before, MB": round(before),
+        "most memory after, MB": round(_memory()),
+        "mean of the output, 0-255": round(float(converted[::97].mean()), 3),
+    }
+
+
+@torch.no_grad()
+def seam_measure(network: nn.Module, pixels: np.ndarray, rows: int, engine: Engine) -> dict[str, float]:
+    """Largest differences between in bands and whole, in [-1, 1]: of pixels, and of steps across borders of bands."""
+    images = engine.layout(to_float(torch.from_numpy(pixels).permute(2, 0, 1)[None].to(engine.device)))
+    images = images[:, :, : images.shape[2] // 4 * 4, : images.shape[3] // 4 * 4]
+    bands = Bands(rows, engine.device, engine.memory_format, FileStore)
+    with engine.autocast():
+        whole = network(images).float()
+        painted = network(RowMap(images.to("meta"), partial(_rows, images), bands))
+    banded = torch.cat([painted.rows(top, bottom) for top, bottom in bands.of(images.shape[2])], dim=2).float()
+    borders = torch.arange(rows, images.shape[2], rows, device=engine.device)
+    return {
+        "pixels": float((banded - whole).abs().max()),
+        "steps across borders": float((_steps(banded, borders) - _steps(whole, borders)).abs().max()),
+        "largest such step, whole": float(_steps(whole, borders).abs().max()),
+    }
+
+
+def noise(height: int, width: int) -> np.ndarray:
+    """(height, width, 3), uint8: a brightness that rises downwards, so that no two bands are alike, and noise."""
+    dice = np.random.default_rng(0)
+    slope = np.linspace(0, 155, height, dtype=np.float32).astype(np.uint8)[:, None, None]
+    return dice.integers(0, 100, (height, width, 3), dtype=np.uint8) + slope
+
+
+def _rows(images: Tensor, top: int, bottom: int) -> Tensor:
+    return images[:, :, top:bottom]
+
+
+def _steps(images: Tensor, borders: Tensor) -> Tensor:
+    return images[:, :, borders] - images[:, :, borders - 1]
+
+
+def _memory() -> float:
+    """MB; Linux counts in kilobytes, macOS in bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
+
+
+if __name__ == "__main__":
+    main()

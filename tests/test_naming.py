@@ -1,0 +1,113 @@
+"""What outputs are called in another format: nothing is overwritten, whatever the names."""
+
+import random
+import unicodedata
+
+import numpy as np
+import pytest
+from PIL import Image
+from test_converter import Negative
+from tiny import CPU, SPEC, write_images
+
+from translate.converting.converter import Converter
+from translate.converting.folder import convert_folder
+from translate.converting.jobs import plan
+from translate.converting.naming import output_name, renamed
+from translate.errors import ConfigurationError
+
+
+def outputs(names, format):
+    exceptions = renamed(names, format)
+    return {name: exceptions.get(name) or output_name(name, format) for name in names}
+
+
+def test_a_name_keeps_all_but_its_suffix():
+    assert output_name("a b/x.tar.JPG", "png") == "a b/x.tar.png"
+    assert output_name("a/x.jpeg", "jpeg") == "a/x.jpeg" and output_name("a/x.PNG", "png") == "a/x.PNG"
+    assert output_name("a/x.png", "jpeg") == "a/x.jpg" and output_name("x.tif", "webp") == "x.webp"
+    assert output_name("a/x.gif", "same") == "a/x.gif.png" and output_name("a/x.BMP", "same") == "a/x.BMP"
+
+
+def test_two_files_of_one_stem_are_both_kept():
+    assert outputs(["a.jpg", "a.png", "b.jpg"], "png") == {"a.jpg": "a.jpg.png", "a.png": "a.png", "b.jpg": "b.png"}
+    # Nobody has a claim.
+    assert outputs(["a.jpg", "a.webp"], "png") == {"a.jpg": "a.jpg.png", "a.webp": "a.webp.png"}
+    # The name that would be left is another's.
+    found = outputs(["a.jpg", "a.png", "a.jpg.png", "a.jpg.webp"], "png")
+    assert found["a.png"] == "a.png" and found["a.jpg.png"] == "a.jpg.png" and len(set(found.values())) == 4
+
+
+def test_names_that_some_systems_take_for_one_are_kept_apart():
+    composed, apart = (unicodedata.normalize(form, "é.png") for form in ("NFC", "NFD"))
+    assert outputs(["A.png", "a.png"], "same") == {"A.png": "A.png", "a.png": "a.png.png"}
+    assert outputs(["D/x.jpg", "d/X.PNG"], "png") == {"D/x.jpg": "D/x.jpg.png", "d/X.PNG": "d/X.PNG"}
+    assert len(set(outputs([composed, apart], "same").values())) == 2
+
+
+@pytest.mark.parametrize("format", ["same", "png", "jpeg", "webp", "tiff"])
+def test_no_two_outputs_are_alike_and_the_order_does_not_matter(format):
+    dice = random.Random(0)
+    suffixes = [".jpg", ".JPG", ".jpeg", ".png", ".tif", ".gif", ".png.png", ".jpg.png", ".gif.png"]
+    for _ in range(300):
+        names = list({dice.choice("aAb") + dice.choice(suffixes) + dice.choice(["", ".png", ".jpg"]) for _ in range(9)})
+        found = outputs(names, format)
+        keys = {unicodedata.normalize("NFC", output).casefold() for output in found.values()}
+        assert len(keys) == len(names), found
+        dice.shuffle(names)
+        assert outputs(names, format) == found
+
+
+def test_a_folder_in_another_format(run_cli, tiny_recipe, tmp_path):
+    from tiny import unpaired_folder
+
+    data = unpaired_folder(tmp_path / "data")
+    assert run_cli("train", tiny_recipe("cyclegan"), "--data", data, "--out", "run", "-q").exit_code == 0
+    write_images(tmp_path / "photos", ["a.jpg", "a.png", "b.webp", "c.tiff"])
+    common = ("convert", "run", "photos", "out", "--to", "B", "-q", "--format", "png")
+    result = run_cli(*common)
+    assert result.exit_code == 0, result.output
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"a.jpg.png", "a.png", "b.png", "c.png"}
+    assert {Image.open(path).format for path in (tmp_path / "out").iterdir()} == {"PNG"}
+    # A second run finds all of them.
+    assert run_cli(*common).stdout.startswith("0 converted, 4 skipped")
+    single = run_cli("convert", "run", "photos/a.png", "one.jpg", "--to", "B", "--format", "png")
+    assert single.exit_code == 2 and "named as another format" in single.stderr
+
+
+def test_an_output_named_by_hand_needs_no_format(tmp_path):
+    write_images(tmp_path, ["a.png"])
+    (job,) = plan(tmp_path / "a.png", tmp_path / "b.jpg")
+    assert job.output == tmp_path / "b.jpg" and job.source == tmp_path / "a.png" and job.name == "a.png"
+    (job,) = plan(tmp_path / "a.png", tmp_path / "folder", "jpeg")
+    assert job.output == tmp_path / "folder" / "a.jpg"
+    with pytest.raises(ConfigurationError, match="the output is the input"):
+        plan(tmp_path / "a.png", tmp_path)
+
+
+@pytest.mark.parametrize("batch", [3, None])
+def test_files_do_not_hang_on_batch_size_or_workers(tmp_path, batch):
+    write_images(tmp_path / "photos", [f"{index}.png" for index in range(9)])
+    write_images(tmp_path / "photos", [f"w{index}.png" for index in range(4)], size=40)
+    converter = Converter(Negative(), SPEC, CPU)
+    for folder, size, workers in (("one", 1, 1), ("many", batch, 4)):
+        jobs = plan(tmp_path / "photos", tmp_path / folder)
+        convert_folder(converter, jobs, {1: True}, batch_size=size, workers=workers)
+    for path in (tmp_path / "one").iterdir():
+        assert path.read_bytes() == (tmp_path / "many" / path.name).read_bytes()
+    assert len(list((tmp_path / "many").iterdir())) == 13
+    # Kernels round by the size of the batch: on a CPU, where it gains nothing, each image goes alone.
+    assert {shape[0] for shape in converter.model.sizes} == {1}
+
+
+def test_more_pixels_are_read_only_where_allowed(run_cli, tiny_recipe, tmp_path):
+    from tiny import unpaired_folder
+
+    data = unpaired_folder(tmp_path / "data")
+    assert run_cli("train", tiny_recipe("cyclegan"), "--data", data, "--out", "run", "-q").exit_code == 0
+    Image.fromarray(np.zeros((30, 40, 3), np.uint8)).save(tmp_path / "x.png")
+    common = ("convert", "run", "x.png", "out", "--to", "B", "-q")
+    refused = run_cli(*common, "--max-pixels", "1199")
+    assert refused.exit_code == 3 and "more than the limit of 1,199" in refused.stderr
+    assert run_cli(*common, "--max-pixels", "1200", "--tile", "7").exit_code == 0
+    for option, value in (("--tile", "0"), ("--tile", "some"), ("--batch", "0"), ("--format", "gif")):
+        assert run_cli(*common, option, value).exit_code == 2

@@ -1,0 +1,214 @@
+"""The look through a data set before the first step, and what is left out of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny import labelled_folder, paired_folder, unpaired_folder, write_images
+
+from translate import scanning
+from translate.data import images
+from translate.data.batch import Labelled, Paired, Plain, SourceLabelled, Unpaired
+from translate.data.folders import open_folder
+from translate.data.labelled import open_labelled
+from translate.data.scan import failures
+from translate.errors import ConfigurationError, ImageError
+from translate.image_sets import open_data
+from translate.recipe import DataSettings
+from translate.scanning import unreadable
+
+
+def quiet(line: str) -> None:
+    """Tells nobody."""
+
+
+def settings(root: Path, **more: object) -> DataSettings:
+    values = {"set": str(root), "size": 16, "workers": 2, **more}
+    return DataSettings.model_validate_json(json.dumps(values))
+
+
+def names(sources) -> list[str]:
+    return [source.path.name for source in sources]
+
+
+def test_failures_come_in_order_with_their_reasons():
+    def attempt(number):
+        if number % 3 == 0:
+            raise ImageError(f"{number}: broken")
+
+    told = []
+    attempts = [(Path(str(number)), lambda number=number: attempt(number)) for number in range(20)]
+    found = failures(attempts, 3, lambda: told.append(1))
+    assert list(found) == [Path(str(number)) for number in range(0, 20, 3)]
+    assert found[Path("6")] == "6: broken" and len(told) == 20
+
+
+def test_what_is_no_fault_of_an_image_is_raised_at_once():
+    def broken():
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        failures([(Path("x"), broken)] * 3, 2, lambda: None)
+
+
+def test_what_the_scan_decodes_is_not_decoded_again(tmp_path, monkeypatch):
+    root = unpaired_folder(tmp_path / "set")
+    read = []
+    original = images.read
+    monkeypatch.setattr(images, "read", lambda path, *more: read.append(path) or original(path, *more))
+    found = open_data(settings(root), Unpaired, quiet)
+    loader = found.loader(2, 0)
+    assert unreadable(found, loader, quiet, quiet=True) == {}
+    assert len(read) == len(set(read)) == 16
+    for step in range(20):
+        loader.batch(step)
+    assert len(read) == 16
+
+
+def test_of_many_images_only_the_headers_are_read(tmp_path, monkeypatch):
+    root = unpaired_folder(tmp_path / "set")
+    (root / "trainA" / "Atrain1.png").write_bytes(b"words")
+    whole = (root / "trainB" / "Btrain2.png").read_bytes()
+    (root / "trainB" / "Btrain2.png").write_bytes(whole[: len(whole) // 2])
+    found = open_data(settings(root, skip_bad=True), Unpaired, quiet)
+    decoded = unreadable(found, found.loader(1, 0), quiet, quiet=True)
+    assert [Path(path).name for path in decoded] == ["Atrain1.png", "Btrain2.png"]
+    monkeypatch.setattr(scanning, "THOROUGH", 15)
+    monkeypatch.setattr(images, "read", lambda *given: pytest.fail("decoded"))
+    assert [Path(path).name for path in unreadable(found, found.loader(1, 0), quiet, quiet=True)] == ["Atrain1.png"]
+    attempts, how = scanning._attempts(found, found.loader(1, 0))
+    assert len(attempts) == 16 and how == "headers only, for there are more than 15"
+
+
+def test_images_that_hold_no_crop_are_found_too(tmp_path):
+    root = unpaired_folder(tmp_path / "set")
+    write_images(root / "trainA", ["small.png"], size=9)
+    found = open_data(settings(root, resize="none"), Unpaired, quiet)
+    with pytest.raises(ConfigurationError, match=r"small\.png: 9 x 9 pixels hold no crop of 16"):
+        unreadable(found, found.loader(1, 0), quiet, quiet=True)
+
+
+def test_points_are_drawn_and_not_looked_through():
+    points = open_data(DataSettings(set="ring"), Plain, quiet)
+    assert unreadable(points, points.loader(1, 0), quiet, quiet=True) == {}
+
+
+def test_twenty_are_named_and_all_are_counted(tmp_path):
+    root = unpaired_folder(tmp_path / "set")
+    for number in range(30):
+        (root / "trainA" / f"bad{number}.png").write_bytes(b"")
+    found = open_data(settings(root), Unpaired, quiet)
+    with pytest.raises(ConfigurationError) as caught:
+        unreadable(found, found.loader(1, 0), quiet, quiet=True)
+    text = str(caught.value)
+    assert "30 images cannot be read" in text and "and 10 more" in text and "--skip-bad" in text
+    assert text.count("the file is empty") == 20 and "bad19.png" in text and "bad20.png" not in text
+    told = []
+    skipping = open_data(settings(root, skip_bad=True), Unpaired, quiet)
+    assert len(unreadable(skipping, skipping.loader(1, 0), told.append, quiet=True)) == 30
+    assert "and 10 more" in told[0]
+
+
+# What is left out
+
+
+def test_a_pair_goes_whole_and_unpaired_images_alone(tmp_path):
+    root = paired_folder(tmp_path / "set")
+    pairs = open_folder(root, wanted="paired").without({root / "trainB" / "train2.png", root / "testA" / "test0.png"})
+    expected = [f"train{number}.png" for number in (0, 1, 3, 4, 5)]
+    assert [names(column) for column in pairs.splits["train"]] == [expected, expected]
+    assert [names(column) for column in pairs.splits["test"]] == [["test1.png"]] * 2
+    loose = open_folder(root, wanted="unpaired", layout="unpaired").without({root / "trainB" / "train2.png"})
+    assert [len(column) for column in loose.splits["train"]] == [6, 5]
+
+
+def test_a_test_split_that_is_emptied_goes_and_a_training_split_stays_to_be_refused(tmp_path):
+    root = paired_folder(tmp_path / "set")
+    folder = open_folder(root, wanted="paired")
+    assert folder.test_is_paired
+    without = folder.without({root / "testB" / f"test{number}.png" for number in range(2)})
+    assert set(without.splits) == {"train"} and not without.test_is_paired
+    found = open_data(settings(root), Paired, quiet).without(set((root / "trainA").iterdir()))
+    with pytest.raises(ConfigurationError, match="domain 0 holds no images"):
+        found.loader(1, 0)
+
+
+def test_a_labelled_image_goes_with_its_labels(tmp_path):
+    root = labelled_folder(tmp_path / "set")
+    folder = open_labelled(root)
+    gone = {root / "train" / "a" / "a1.png", root / "train" / "c" / "c0.png"}
+    split = folder.without(gone).splits["train"]
+    assert " ".join(names(split.sources)) == "a0.png a2.png a3.png b0.png b1.png b2.png b3.png c1.png c2.png c3.png"
+    classes = [source.path.parent.name for source in split.sources]
+    assert ["abc"[row.argmax()] for row in split.labels] == classes and len(split.sets) == 10
+
+
+def test_what_shows_the_same_in_every_class_goes_too(tmp_path):
+    root = tmp_path / "set"
+    for split, count in (("train", 3), ("test", 2)):
+        for domain in "abc":
+            write_images(root / split / domain, [f"{number}.png" for number in range(count)])
+    (root / "dataset.yaml").write_text("test_paired: true\n")
+    folder = open_labelled(root)
+    assert folder.test_is_paired
+    test = folder.without({root / "test" / "b" / "0.png"}).splits["test"]
+    assert [str(source.path.relative_to(root)) for source in test.sources] == [f"test/{a}/1.png" for a in "abc"]
+    assert np.array_equal(test.labels, np.eye(3))
+
+
+@pytest.mark.parametrize("make", [Labelled, Plain, SourceLabelled])
+def test_every_kind_of_set_is_looked_through(tmp_path, make):
+    root = labelled_folder(tmp_path / "one")
+    if make is SourceLabelled:
+        labelled_folder(tmp_path / "other")
+        root = tmp_path / "both"
+        root.mkdir()
+        (root / "dataset.yaml").write_text("a: ../one\nb: ../other\n")
+    bad = tmp_path / ("other" if make is SourceLabelled else "one") / "train" / "b" / "b1.png"
+    bad.write_bytes(b"words")
+    found = open_data(settings(root, skip_bad=True), make, quiet)
+    skipped = unreadable(found, found.loader(2, 0), quiet, quiet=True)
+    assert [Path(path).name for path in skipped] == ["b1.png"]
+    without = found.without(set(map(Path, skipped)))
+    assert len(found.sources()) - len(without.sources()) == 1
+    for step in range(8):
+        without.loader(2, 0).batch(step)
+    if make is Plain:
+        assert len(without.with_labels().splits["train"]) == 11
+
+
+# The command
+
+
+def test_a_resumed_run_leaves_out_what_it_was_begun_without(run_cli, tiny_recipe, tmp_path):
+    root = paired_folder(tmp_path / "set")
+    bad = root / "trainA" / "train1.png"
+    sound = bad.read_bytes()
+    constant = ["--set", "training.schedule=constant", "--set", "training.ema=0.9"]
+    arguments = ["train", tiny_recipe("pix2pix"), "--data", root, "--device", "cpu", *constant]
+    bad.write_bytes(sound[:100])
+    refused = run_cli(*arguments, "--out", "refused")
+    assert refused.exit_code == 2 and "set: 1 images cannot be read" in refused.stderr
+    assert run_cli(*arguments, "--out", "whole", "--skip-bad").exit_code == 0
+    assert run_cli(*arguments, "--out", "parts", "--skip-bad", "--set", "training.steps=2").exit_code == 0
+    bad.write_bytes(sound)  # mended meanwhile: the order of the run's images must not change
+    resumed = run_cli(*arguments, "--out", "parts", "--resume")
+    assert resumed.exit_code == 0, resumed.output
+    model = "checkpoints/step-00000004/model.safetensors"
+    assert (tmp_path / "parts" / model).read_bytes() == (tmp_path / "whole" / model).read_bytes()
+    assert str(bad) in (tmp_path / "parts" / "skipped.txt").read_text()
+    assert run_cli(*arguments, "--out", "mended").exit_code == 0
+    assert (tmp_path / "mended" / model).read_bytes() != (tmp_path / "whole" / model).read_bytes()
+    assert not (tmp_path / "mended" / "skipped.txt").exists()
+
+
+def test_an_evaluation_leaves_out_what_the_run_was_begun_without(run_cli, tiny_recipe, tmp_path):
+    root = paired_folder(tmp_path / "set")
+    (root / "testB" / "test1.png").write_bytes(b"words")
+    trained = run_cli("train", tiny_recipe("pix2pix"), "--data", root, "--out", "run", "--device", "cpu", "--skip-bad")
+    assert trained.exit_code == 0, trained.output
+    scored = run_cli("evaluate", "run", "--device", "cpu", "-q")
+    assert scored.exit_code == 0, scored.output

@@ -1,0 +1,107 @@
+"""Which files are converted to which."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import overload
+
+from translate.converting.naming import Format, output_name, renamed
+from translate.data.columns import few
+from translate.data.images import WRITABLE, scan, shown
+from translate.data.layouts import ARCHIVES
+from translate.errors import ConfigurationError
+
+
+@dataclass(frozen=True)
+class Job:
+    source: Path
+    output: Path
+    name: str
+    """The source within the folder that is converted, with forward slashes."""
+
+
+class Jobs(Sequence[Job]):
+    """What is converted to where: names of files and two folders. A job is made when it is asked for, so that a
+    million files take little more memory than their names."""
+
+    def __init__(self, source: Path, output: Path, names: list[str], outputs: Callable[[str], str]) -> None:
+        self._source, self._output, self._names, self._outputs = source, output, names, outputs
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    @overload
+    def __getitem__(self, index: int) -> Job: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Jobs: ...
+
+    def __getitem__(self, index: int | slice) -> Job | Jobs:
+        if isinstance(index, slice):
+            return Jobs(self._source, self._output, self._names[index], self._outputs)
+        name = self._names[index]
+        return Job(self._source / name, self._output / self._outputs(name), name)
+
+    def shard(self, number: int, of: int) -> Jobs:
+        """Part `number` (1 to `of`), by a hash of each one's name: machines need not talk to each other.
+
+        Raises ConfigurationError for a number out of range.
+        """
+        if not 1 <= number <= of:
+            raise ConfigurationError(f"--shard {number}/{of}: expected 1/{of} to {of}/{of}")
+        names = [name for name in self._names if _hash(name) % of == number - 1]
+        return Jobs(self._source, self._output, names, self._outputs)
+
+
+def plan(source: Path, output: Path, format: Format = "same", tell: Callable[[str], None] = lambda line: None) -> Jobs:
+    """What is converted to where; `tell` hears of links that are left out.
+
+    Raises ConfigurationError where nothing is found or a file would be overwritten.
+    """
+    if not source.exists():
+        raise ConfigurationError(f"{shown(source)}: no such file or folder")
+    if source.is_file():
+        if source.suffix.lower() in ARCHIVES:
+            raise ConfigurationError(f"{shown(source)}: an archive; unpack it first and give the folder")
+        target = _single(source, output, format)
+        if _same(source, target):
+            raise ConfigurationError(f"{shown(target)}: the output is the input; give another file or folder")
+        return Jobs(source.parent, target.parent, [source.name], lambda name: target.name)
+    if not source.is_dir():
+        raise ConfigurationError(f"{shown(source)}: neither a file nor a folder")
+    inside, outside = output.resolve(), source.resolve()
+    if inside == outside or outside in inside.parents:
+        raise ConfigurationError(
+            f"{shown(output)}: the output folder is the input folder or lies inside it; choose another"
+        )
+    images, links = scan(source)
+    if links:
+        tell(f"warning: {shown(source)}: links that lead out of it are left out: {few(links)}")
+    names = [path.relative_to(source).as_posix() for path in images]
+    if not names:
+        raise ConfigurationError(
+            f"{shown(source)}: no images found (looked for PNG, JPEG, WebP, TIFF, BMP and GIF, in all sub-folders)"
+        )
+    exceptions = renamed(names, format)
+    return Jobs(source, output, names, lambda name: exceptions.get(name) or output_name(name, format))
+
+
+def _single(source: Path, output: Path, format: Format) -> Path:
+    """An output with an image's suffix is the file itself; any other is a folder to put it in."""
+    if output.is_dir() or output.suffix.lower() not in WRITABLE:
+        return output / output_name(source.name, format)
+    if output_name(output.name, format) != output.name:
+        raise ConfigurationError(f"--format {format}: {output} is named as another format; leave one of them out")
+    return output
+
+
+def _hash(name: str) -> int:
+    digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()
+    return int.from_bytes(digest[:8], "big")
+
+
+def _same(a: Path, b: Path) -> bool:
+    return a.resolve() == b.resolve()

@@ -1,0 +1,73 @@
+"""One image through a network, band by band."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from translate.converting.memory import available_ram
+from translate.converting.padding import reflected
+from translate.converting.tiling.rowmap import Bands, RowMap
+from translate.converting.tiling.store import FileStore, MemoryStore, Store
+from translate.data.images import to_float, to_pixels
+from translate.errors import TranslateError
+
+
+def convert_banded(
+    network: Callable[[Tensor], Tensor], pixels: np.ndarray, height: int, width: int, bands: Bands
+) -> np.ndarray:
+    """Pixels (rows, columns, channels), uint8 or uint16, translated by a network that takes images (1, channels,
+    height, width) in [-1, 1], no smaller than the pixels: reflection fills the rest, and is cropped away again.
+
+    The same function as the network's own, statistics of the whole image included, so that only rounding differs:
+    bands overlap by what each layer sees of its neighbours, nothing is blended, and there are no seams.
+    """
+    source = _padded(pixels, height, width, bands)
+    # Inference mode would hand over whole functions that are not taken apart into operations.
+    with torch.inference_mode(False), torch.no_grad():
+        painted = network(source)
+        if not isinstance(painted, RowMap):
+            whole = painted
+            painted = RowMap(whole, lambda top, bottom: whole[:, :, top:bottom], bands)
+        result = np.empty((*pixels.shape[:2], painted.shape[1]), pixels.dtype)
+        depth = torch.from_numpy(result).dtype
+        for top, bottom in bands.of(len(pixels)):
+            rows = painted.rows(top, bottom)[0, :, :, : pixels.shape[1]]
+            result[top:bottom] = to_pixels(rows, depth).permute(1, 2, 0).cpu().numpy()
+    return result
+
+
+def store_for(needed: int) -> Callable[[int, int, int, torch.dtype], Store]:
+    """Where maps of so many bytes wait: in memory if they take no more than half of what there is, else in files.
+
+    Raises TranslateError where the folder for temporary files is too small, too.
+    """
+    if needed <= available_ram() // 2:
+        return MemoryStore
+    folder = tempfile.gettempdir()
+    if needed > (free := shutil.disk_usage(folder).free):
+        raise TranslateError(
+            f"the image's feature maps take {needed / 1e9:.1f} GB: more than half of the memory, and more than the "
+            f"{free / 1e9:.1f} GB that are free in {folder}; set TMPDIR to a folder with more"
+        )
+    return FileStore
+
+
+def _padded(pixels: np.ndarray, height: int, width: int, bands: Bands) -> RowMap:
+    """The image as a network takes it; only the rows that are asked for become floating point."""
+    cpu = torch.device("cpu")
+    rows, columns = (
+        reflected(length, wanted, cpu).numpy() for length, wanted in zip(pixels.shape[:2], (height, width), strict=True)
+    )
+
+    def some(top: int, bottom: int) -> Tensor:
+        found = torch.from_numpy(pixels[rows[top:bottom]][:, columns]).permute(2, 0, 1)[None]
+        return to_float(found.to(bands.device)).contiguous(memory_format=bands.memory_format)
+
+    like = torch.empty(1, pixels.shape[2], height, width, device="meta")
+    return RowMap(like, some, bands)

@@ -1,0 +1,47 @@
+"""Before the first step: every image of a data set is read once, and all that cannot be are named together."""
+
+from __future__ import annotations
+
+from translate.data.images import shown
+from translate.data.loader import Loader
+from translate.data.scan import Attempt, decoding, failures, headers
+from translate.errors import ConfigurationError
+from translate.image_sets import Batches, ImageSet, Say
+from translate.progress import Progress
+
+THOROUGH = 20_000
+"""Images up to which all are decoded; of more only the headers are read, for decoding would cost an epoch."""
+NAMED = 20
+
+
+def unreadable(images: ImageSet, loader: Batches, tell: Say, quiet: bool = False) -> dict[str, str]:
+    """The reason by path of each image that cannot be read; where `data.skip_bad` says so, else they are refused.
+
+    What `loader` decodes meanwhile stays in its memory as far as it has room. Raises ConfigurationError.
+    """
+    attempts, how = _attempts(images, loader)
+    if not attempts:
+        return {}
+    label = f"looking through the data set, {how}"
+    with Progress(len(attempts), unit="image", label=label, quiet=quiet) as bar:
+        found = failures(attempts, images.settings.workers, lambda: bar.advance(1, images=1))
+    bad = {str(path): reason for path, reason in found.items()}
+    if not bad:
+        return {}
+    listed = [*list(bad.values())[:NAMED], *([f"and {len(bad) - NAMED} more"] if len(bad) > NAMED else [])]
+    lines = "\n  ".join([f"{shown(str(images.settings.set))}: {len(bad)} images cannot be read:", *listed])
+    if not images.settings.skip_bad:
+        raise ConfigurationError(f"{lines}\nrepair or remove them, or leave them out with --skip-bad")
+    tell(f"warning: {lines}\nleft out, with what belongs to them alone; skipped.txt in the run's folder names all")
+    return bad
+
+
+def _attempts(images: ImageSet, loader: Batches) -> tuple[list[Attempt], str]:
+    """How every image is tried, and that in words."""
+    sources = images.sources()
+    if len(sources) > THOROUGH:
+        return headers(sources), f"headers only, for there are more than {THOROUGH:,}"
+    trained = loader.attempts() if isinstance(loader, Loader) else []
+    loaded = {path for path, _ in trained}
+    others = [source for source in sources if source.path not in loaded]
+    return [*trained, *decoding(others, images.settings.channels)], "each decoded"
