@@ -116,10 +116,10 @@ def convert(
     from translate.converting.jobs import plan
     from translate.data.images import MAX_PIXELS, allow_pixels
     from translate.progress import Progress
-    from translate.run import load
+    from translate.run import load, say
 
     allow_pixels(max_pixels or MAX_PIXELS)
-    jobs = plan(source, output, format)
+    jobs = plan(source, output, format, (lambda line: None) if quiet else say)
     if part is not None:
         jobs = jobs.shard(*part)
     converter = load(run, checkpoint, device=device, precision=precision, evaluated=evaluated)
@@ -134,7 +134,7 @@ def convert(
         def done(record: Record) -> None:
             bar.advance(1, images=1)
             if rows:
-                rows.write(json.dumps(record.to_json(), ensure_ascii=False) + "\n")
+                rows.write(json.dumps(record.to_json()) + "\n")  # in ASCII: names may be of any bytes
 
         outcome = convert_folder(
             converter,
@@ -152,6 +152,8 @@ def convert(
         click.echo("skipped files exist in OUTPUT already; --overwrite converts them again", err=True)
     for record in outcome.failed:
         click.echo(f"failed: {record.error}", err=True)
+    for record in () if quiet else outcome.noted:
+        click.echo(f"note: {record.note}", err=True)
     if outcome.failed:
         sys.exit(3)
 

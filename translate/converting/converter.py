@@ -37,7 +37,9 @@ class Converter:
     def __init__(self, model: Translator | ForeignGenerator, images: ImageSpec, engine: Engine) -> None:
         self.model, self.images, self.engine = model, images, engine
         engine.adopt(model)
-        self.fitting = Fitting(self._run_some, images.channels, model.stride, engine)
+        # A graph that another library runs has no weights here.
+        divisible = next(model.parameters(), None) is not None
+        self.fitting = Fitting(self._run_some, images.channels, model.stride, engine, divisible)
         """Decides by memory how many images go at a time, and which are worked on in bands (`fitting.tile`)."""
         self.tell: Callable[[str], None] = lambda line: None
         """Takes a line for the user where memory did not suffice."""
@@ -91,7 +93,8 @@ class Converter:
         try:
             return self._convert_whole(pictures, height, width, changes)
         except RuntimeError as error:
-            if not out_of_memory(error) or (len(pictures) == 1 and self.fitting.tile == "off"):
+            alone = len(pictures) == 1
+            if not out_of_memory(error) or (alone and not (self.fitting.divisible and self.fitting.tile != "off")):
                 raise
         # Beyond the except clause: there the error would keep the tensors alive.
         if len(pictures) == 1:

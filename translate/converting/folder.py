@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
@@ -12,7 +13,7 @@ from typing import Any, Literal
 
 from translate.converting.converter import Changes, Converter
 from translate.converting.jobs import Job
-from translate.data.images import MAX_PIXELS, Picture, read, write
+from translate.data.images import MAX_PIXELS, Picture, read, shown, write
 from translate.errors import ImageError
 
 _HELD = 1 << 30
@@ -24,6 +25,7 @@ class Record:
     """What became of one file: written, skipped because its output exists, or failed, with the reason in `error`.
 
     `size`: width and height, where it was read. `seconds`: spent on it in decoding, its share of a batch, encoding.
+    `note`: what is worth knowing of one that was written.
     """
 
     source: Path
@@ -32,6 +34,7 @@ class Record:
     size: tuple[int, int] | None = None
     seconds: float = 0.0
     error: str = ""
+    note: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """A row of the manifest."""
@@ -42,20 +45,24 @@ class Record:
             "size": self.size,
             "seconds": round(self.seconds, 4),
             "error": self.error,
+            "note": self.note,
         }
 
 
 @dataclass
 class Outcome:
-    """How many files were written, skipped and failed; of the failed, what is known."""
+    """How many files were written, skipped and failed; of those that failed or have a note, what is known."""
 
     counts: Counter[str] = field(default_factory=Counter)
     failed: list[Record] = field(default_factory=list)
+    noted: list[Record] = field(default_factory=list)
 
     def add(self, record: Record) -> None:
         self.counts[record.status] += 1
         if record.status == "failed":
             self.failed.append(record)
+        elif record.note:
+            self.noted.append(record)
 
 
 def convert_folder(
@@ -84,7 +91,7 @@ def convert_folder(
 
     def todo() -> Iterator[Job]:
         for job in jobs:
-            if job.output.exists() and not overwrite:
+            if os.path.exists(job.output) and not overwrite:  # of a name that is too long, Path.exists raises
                 finish(Record(job.source, job.output, "skipped"))
             else:
                 yield job
@@ -144,7 +151,9 @@ class _Read:
 
 def _record(job: Job, error: str | None, read_: _Read | None = None, seconds: float = 0.0) -> Record:
     size = None if read_ is None else (read_.picture.pixels.shape[1], read_.picture.pixels.shape[0])
-    return Record(job.source, job.output, "failed" if error else "written", size, seconds, error or "")
+    several = not error and read_ is not None and read_.picture.animated
+    note = f"{shown(job.source)}: holds more frames or pages; the first was converted" if several else ""
+    return Record(job.source, job.output, "failed" if error else "written", size, seconds, error or "", note)
 
 
 def _decoded(

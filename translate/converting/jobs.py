@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import overload
 
 from translate.converting.naming import Format, output_name, renamed
-from translate.data.images import WRITABLE, find_images
+from translate.data.columns import few
+from translate.data.images import WRITABLE, scan, shown
+from translate.data.layouts import ARCHIVES
 from translate.errors import ConfigurationError
 
 
@@ -54,22 +56,35 @@ class Jobs(Sequence[Job]):
         return Jobs(self._source, self._output, names, self._outputs)
 
 
-def plan(source: Path, output: Path, format: Format = "same") -> Jobs:
-    """What is converted to where. Raises ConfigurationError where nothing is found or a file would be overwritten."""
+def plan(source: Path, output: Path, format: Format = "same", tell: Callable[[str], None] = lambda line: None) -> Jobs:
+    """What is converted to where; `tell` hears of links that are left out.
+
+    Raises ConfigurationError where nothing is found or a file would be overwritten.
+    """
     if not source.exists():
-        raise ConfigurationError(f"{source}: no such file or folder")
+        raise ConfigurationError(f"{shown(source)}: no such file or folder")
     if source.is_file():
+        if source.suffix.lower() in ARCHIVES:
+            raise ConfigurationError(f"{shown(source)}: an archive; unpack it first and give the folder")
         target = _single(source, output, format)
         if _same(source, target):
-            raise ConfigurationError(f"{target}: the output is the input; give another file or folder")
+            raise ConfigurationError(f"{shown(target)}: the output is the input; give another file or folder")
         return Jobs(source.parent, target.parent, [source.name], lambda name: target.name)
+    if not source.is_dir():
+        raise ConfigurationError(f"{shown(source)}: neither a file nor a folder")
     inside, outside = output.resolve(), source.resolve()
     if inside == outside or outside in inside.parents:
-        raise ConfigurationError(f"{output}: the output folder is the input folder or lies inside it; choose another")
-    names = [path.relative_to(source).as_posix() for path in find_images(source)]
+        raise ConfigurationError(
+            f"{shown(output)}: the output folder is the input folder or lies inside it; choose another"
+        )
+    images, links = scan(source)
+    if links:
+        tell(f"warning: {shown(source)}: links that lead out of it are left out: {few(links)}")
+    # Names alone, as text: a million of them stay in memory to the end.
+    names = [path.relative_to(source).as_posix() for path in images]
     if not names:
         raise ConfigurationError(
-            f"{source}: no images found (looked for PNG, JPEG, WebP, TIFF, BMP and GIF, in all sub-folders)"
+            f"{shown(source)}: no images found (looked for PNG, JPEG, WebP, TIFF, BMP and GIF, in all sub-folders)"
         )
     exceptions = renamed(names, format)
     return Jobs(source, output, names, lambda name: exceptions.get(name) or output_name(name, format))
@@ -80,7 +95,9 @@ def _single(source: Path, output: Path, format: Format) -> Path:
     if output.is_dir() or output.suffix.lower() not in WRITABLE:
         return output / output_name(source.name, format)
     if output_name(output.name, format) != output.name:
-        raise ConfigurationError(f"--format {format}: {output} is named as another format; leave one of them out")
+        raise ConfigurationError(
+            f"--format {format}: {shown(output)} is named as another format; leave one of them out"
+        )
     return output
 
 
