@@ -176,8 +176,9 @@ class Converter:
 
 def _with_pixels(picture: Picture, pixels: np.ndarray) -> Picture:
     """The picture with other pixels (height, width, channels); a colour profile stays only where it still fits."""
-    alpha = pixels[..., 3] if pixels.shape[-1] == 4 else picture.alpha
-    pixels = pixels[..., :3]
+    alpha = picture.alpha
+    if pixels.shape[-1] == 4 and picture.pixels.shape[-1] != 4:  # RGBA, not four bands
+        pixels, alpha = pixels[..., :3], pixels[..., 3]
     icc = picture.icc if pixels.shape[-1] == picture.pixels.shape[-1] else None
     return replace(picture, pixels=pixels, alpha=alpha, icc=icc)
 
