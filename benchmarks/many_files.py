@@ -26,7 +26,7 @@ def main() -> None:
     count = parser.parse_args().files
     tracemalloc.start()
     begun = time.perf_counter()
-    with mock.patch.object(jobs_module, "find_images", lambda folder: found(folder, count)):
+    with mock.patch.object(jobs_module, "scan", lambda folder: (found(folder, count), [])):
         jobs = plan(Path.cwd(), Path("/tmp/never-written"), "png")
     planned, most = tracemalloc.get_traced_memory()
     print(f"{count:,} files planned: {planned / count:.0f} bytes each, {most / count:.0f} at most")

@@ -1,4 +1,4 @@
-"""What a conversion keeps of a file, read back by another library; the table is benchmarks/fidelity.py's."""
+"""What a conversion keeps of a file, read back by another library than wrote it (benchmarks/fidelity.py)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.TiffImagePlugin import IFDRational
 
 from translate.data.images import Picture, read, write
 
@@ -29,7 +30,7 @@ def test_format_depth_channels_alpha_profile_and_notes_are_kept(monkeypatch: pyt
 def test_deep_colour_tiff_keeps_camera_and_place(tmp_path: Path) -> None:
     notes = Image.Exif()
     notes[271], notes[305] = "Camera", "x"  # one that fits its entry and one that does not
-    notes.get_ifd(34665)[33434] = (1, 250)
+    notes.get_ifd(34665)[33434] = IFDRational(1, 250)
     notes.get_ifd(34853)[1] = "N"
     pixels = np.random.default_rng(0).integers(0, 65536, (5, 7, 3)).astype(np.uint16)
     write(tmp_path / "x.tif", Picture(pixels, exif=notes.tobytes()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Generator, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -12,8 +13,8 @@ from torch import Tensor
 
 from translate.data.batch import Batch, Labelled, Paired, Plain, SourceLabelled, Unpaired
 from translate.data.catalog import locate, user_data
-from translate.data.folders import Folder, Split, open_folder
-from translate.data.images import shown
+from translate.data.folders import Folder, Source, Split, open_folder
+from translate.data.images import UNIT, shown
 from translate.data.labelled import (
     LabelledFolder,
     buckets,
@@ -60,7 +61,8 @@ class ImageSet(ABC):
 
     @property
     def spec(self) -> ImageSpec:
-        return ImageSpec(self.settings.channels, self.settings.size, self.domains, self.groups, self.alternatives)
+        data = self.settings
+        return ImageSpec(data.channels, data.size, self.domains, self.groups, self.alternatives, data.range)
 
     @abstractmethod
     def loader(self, batch_size: int, seed: int) -> Batches:
@@ -87,7 +89,7 @@ class ImageSet(ABC):
     ) -> Loader:
         data = self.settings
         return Loader(
-            split,
+            _spanned(split, data.range),
             make=make,
             channels=data.channels,
             size=data.size,
@@ -107,7 +109,15 @@ class ImageSet(ABC):
     ) -> Iterator[Batch]:
         data = self.settings
         resize: Literal["centre", "square"] = "centre" if data.resize == "centre" else "square"
+        split = _spanned(split, data.range)
         return evaluation_batches(split, make, data.channels, data.size, count, labels=labels, resize=resize)
+
+
+def _spanned(split: Sequence[Sequence[Any]], span: tuple[float, float]) -> Sequence[Sequence[Any]]:
+    """The same images, their files of floating point read within `span`."""
+    if span == UNIT:
+        return split
+    return [[replace(one, span=span) if isinstance(one, Source) else one for one in images] for images in split]
 
 
 class TwoDomains(ImageSet):

@@ -35,7 +35,8 @@ class ImageSpec:
     """The images a model is made for: channels, side of the training crop in pixels, and the domains' names.
 
     `groups`: how the domains are labelled, in their order; none where images have no labels. `alternatives`: numbers
-    of attributes of which an image has one at most, such as colours of hair.
+    of attributes of which an image has one at most, such as colours of hair. `span`: values of files of floating point
+    that became -1 and 1.
     """
 
     channels: int
@@ -43,6 +44,7 @@ class ImageSpec:
     domains: tuple[str, ...]
     groups: tuple[LabelGroup, ...] = ()
     alternatives: tuple[tuple[int, ...], ...] = ()
+    span: tuple[float, float] = (0.0, 1.0)
 
 
 def l1(images: Tensor, wanted: Tensor) -> Tensor:

@@ -59,7 +59,10 @@ class DataSettings(Settings):
     folders'."""
     balanced: bool = False
     """Labelled images: every class, or every attribute's yes and no, comes up equally often."""
-    channels: Literal[1, 3, 4] = 3
+    channels: int = Field(3, ge=1, le=256)
+    """1 (grey), 3 (RGB), 4 (RGBA), or as many as the bands of TIFF files."""
+    range: tuple[float, float] = (0.0, 1.0)
+    """Of files of floating point: the values that become black and white; others are refused."""
     size: int = Field(256, ge=8, le=4096)
     """Side in pixels of the square crops that are trained on."""
     load_size: int | None = Field(None, ge=8)
@@ -82,6 +85,13 @@ class DataSettings(Settings):
     @property
     def loaded_size(self) -> int:
         return self.load_size or round(self.size * 286 / 256)
+
+    @model_validator(mode="after")
+    def _range_rises(self) -> DataSettings:
+        low, high = self.range
+        if not low < high:
+            raise ValueError(f"range is {low:g} to {high:g}; the first is black and less than the second, white")
+        return self
 
     @model_validator(mode="after")
     def _crop_fits(self) -> DataSettings:

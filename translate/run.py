@@ -260,7 +260,8 @@ def _image_spec(recipe: Recipe, facts: dict[str, Any]) -> ImageSpec:
     channels, size = facts.get("channels", recipe.data.channels), facts.get("size", recipe.data.size)
     groups = tuple(LabelGroup(**group) for group in facts.get("groups", []))
     alternatives = tuple(map(tuple, facts.get("alternatives", [])))
-    return ImageSpec(channels, size, tuple(facts["domains"]), groups, alternatives)
+    span = tuple(facts.get("span", recipe.data.range))
+    return ImageSpec(channels, size, tuple(facts["domains"]), groups, alternatives, span)
 
 
 def _steps(training: TrainingSettings, loader: Batches) -> int:

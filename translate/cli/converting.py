@@ -246,8 +246,8 @@ def _conclude(outcome: Outcome, unseen: Sequence[str], quiet: bool) -> None:
         click.echo("skipped files exist in OUTPUT already; --overwrite converts them again", err=True)
     for record in outcome.failed:
         click.echo(f"failed: {record.error}", err=True)
-    for note in () if quiet else outcome.notes:
-        click.echo(f"note: {note}", err=True)
+    for record in () if quiet else outcome.noted:
+        click.echo(f"note: {record.note}", err=True)
     for reason in unseen:
         click.echo(f"not shown: {reason}", err=True)
     if outcome.failed or unseen:

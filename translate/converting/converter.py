@@ -40,7 +40,9 @@ class Converter:
     ) -> None:
         self.model, self.images, self.engine = model, images, engine
         engine.adopt(model)
-        self.fitting = Fitting(self._run_some, images.channels, model.stride, engine)
+        # A graph that another library runs has no weights here.
+        divisible = next(model.parameters(), None) is not None
+        self.fitting = Fitting(self._run_some, images.channels, model.stride, engine, divisible)
         """Decides by memory how many images go at a time, and which are worked on in bands (`fitting.tile`)."""
         self.tell: Callable[[str], None] = lambda line: None
         """Takes a line for the user where memory did not suffice."""
@@ -94,7 +96,8 @@ class Converter:
         try:
             return self._convert_whole(pictures, height, width, changes)
         except RuntimeError as error:
-            if not out_of_memory(error) or (len(pictures) == 1 and self.fitting.tile == "off"):
+            alone = len(pictures) == 1
+            if not out_of_memory(error) or (alone and not (self.fitting.divisible and self.fitting.tile != "off")):
                 raise
         # Beyond the except clause: there the error would keep the tensors alive.
         if len(pictures) == 1:
@@ -176,8 +179,9 @@ class Converter:
 
 def _with_pixels(picture: Picture, pixels: np.ndarray) -> Picture:
     """The picture with other pixels (height, width, channels); a colour profile stays only where it still fits."""
-    alpha = pixels[..., 3] if pixels.shape[-1] == 4 else picture.alpha
-    pixels = pixels[..., :3]
+    alpha = picture.alpha
+    if pixels.shape[-1] == 4 and picture.pixels.shape[-1] != 4:  # RGBA, not four bands
+        pixels, alpha = pixels[..., :3], pixels[..., 3]
     icc = picture.icc if pixels.shape[-1] == picture.pixels.shape[-1] else None
     return replace(picture, pixels=pixels, alpha=alpha, icc=icc)
 

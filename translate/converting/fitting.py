@@ -15,6 +15,7 @@ from translate.converting.padding import padded_size
 from translate.converting.tiling.banded import store_for
 from translate.converting.tiling.rowmap import Bands
 from translate.engine import Engine
+from translate.errors import ConfigurationError
 
 Tile = Literal["auto", "off"] | int
 """Whether an image is worked on in bands of rows: as memory decides, never, or always, of so many rows."""
@@ -37,6 +38,8 @@ class Fitting:
     channels: int
     stride: int
     engine: Engine
+    divisible: bool = True
+    """Whether it can be worked through in bands: a graph from a file, which torch cannot look into, can not."""
     tile: Tile = "auto"
     most: int = 4096
     """Images at a time, whatever was asked for; fewer after a batch was too large."""
@@ -54,7 +57,14 @@ class Fitting:
         return max(1, min(_MOST, self.most, int(self._room() // self._need(height, width))))
 
     def bands(self, height: int, width: int) -> Bands | None:
-        """How one image of that padded size is worked on in bands; None for as a whole."""
+        """How one image of that padded size is worked on in bands; None for as a whole.
+
+        Raises ConfigurationError where bands are asked for of what is not divisible.
+        """
+        if not self.divisible:
+            if isinstance(self.tile, int):
+                raise ConfigurationError(f"--tile {self.tile}: an exported file takes whole images only; give the run")
+            return None
         if isinstance(self.tile, int):
             return self._bands(height, width, self.tile)
         if self.tile == "off" or height * width <= _SMALL or self._need(height, width) <= self._room():

@@ -13,8 +13,9 @@ from typing import Any, Literal
 
 from translate.converting.converter import Changes, Converter
 from translate.converting.jobs import Job
-from translate.data.images import MAX_PIXELS, Picture, read, shown, write
+from translate.data.images import MAX_PIXELS, Picture, read, refuse_other_bands, shown, write
 from translate.errors import ImageError
+from translate.model import ImageSpec
 
 _HELD = 1 << 30
 """Bytes of decoded pictures that wait on either side of the network."""
@@ -51,18 +52,18 @@ class Record:
 
 @dataclass
 class Outcome:
-    """How many files were written, skipped and failed; of the failed, what is known, and what was noted of others."""
+    """How many files were written, skipped and failed; of those that failed or have a note, what is known."""
 
     counts: Counter[str] = field(default_factory=Counter)
     failed: list[Record] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    noted: list[Record] = field(default_factory=list)
 
     def add(self, record: Record) -> None:
         self.counts[record.status] += 1
         if record.status == "failed":
             self.failed.append(record)
-        if record.note:
-            self.notes.append(record.note)
+        elif record.note:
+            self.noted.append(record)
 
 
 def convert_folder(
@@ -106,7 +107,7 @@ def convert_folder(
                 seconds += future.result()
             finish(_record(read_.job, error, read_, seconds))
 
-        reads = ((job, decoders.submit(_read, job, max_pixels)) for job in todo())
+        reads = ((job, decoders.submit(_read, job, converter.images, max_pixels)) for job in todo())
         pictures = _decoded(reads, window, lambda job, error: finish(_record(job, error)))
         for batch in _batches(pictures, converter, window):
             start = time.perf_counter()
@@ -175,9 +176,10 @@ def _decoded(
             failed(job, error)
 
 
-def _read(job: Job, max_pixels: int) -> _Read:
+def _read(job: Job, images: ImageSpec, max_pixels: int) -> _Read:
     start = time.perf_counter()
-    picture = read(job.source, max_pixels)
+    picture = read(job.source, max_pixels, images.span)
+    refuse_other_bands(picture, images.channels, job.source)
     return _Read(job, picture, time.perf_counter() - start)
 
 

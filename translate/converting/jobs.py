@@ -80,6 +80,7 @@ def plan(source: Path, output: Path, format: Format = "same", tell: Callable[[st
     images, links = scan(source)
     if links:
         tell(f"warning: {shown(source)}: links that lead out of it are left out: {few(links)}")
+    # Names alone, as text: a million of them stay in memory to the end.
     names = [path.relative_to(source).as_posix() for path in images]
     if not names:
         raise ConfigurationError(
@@ -94,7 +95,9 @@ def _single(source: Path, output: Path, format: Format) -> Path:
     if output.is_dir() or output.suffix.lower() not in WRITABLE:
         return output / output_name(source.name, format)
     if output_name(output.name, format) != output.name:
-        raise ConfigurationError(f"--format {format}: {output} is named as another format; leave one of them out")
+        raise ConfigurationError(
+            f"--format {format}: {shown(output)} is named as another format; leave one of them out"
+        )
     return output
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from translate.data.bands import can_write, read_bands, write_bands
 from translate.data.tiff_tags import with_tags
 
 READ = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
@@ -37,10 +38,15 @@ _PIXEL_SIZES = (40962, 40963)
 _JPEG_EXIF_LIMIT = 65_500
 
 Decoded = tuple[np.ndarray, np.ndarray | None, bytes | None, bytes | None, bool]
+"""Pixels (uint8, uint16 or float32), alpha, profile, notes, whether there is more in the file."""
 
 
 class BadImageError(Exception):
     """What is wrong with an image, without its name."""
+
+
+class UnknownImageError(BadImageError):
+    """Pillow knows no such image."""
 
 
 def open_image(source: bytes | Path) -> Image.Image:
@@ -49,7 +55,7 @@ def open_image(source: bytes | Path) -> Image.Image:
         return Image.open(BytesIO(source) if isinstance(source, bytes) else source, formats=READ)
     except UnidentifiedImageError as error:
         known = ", ".join(READ)
-        raise BadImageError(f"no image of a kind that is read here ({known}), or damaged") from error
+        raise UnknownImageError(f"no image of a kind that is read here ({known}), or damaged") from error
 
 
 def upright_size(image: Image.Image) -> tuple[int, int]:
@@ -72,6 +78,16 @@ def decode(image: Image.Image, data: bytes) -> Decoded:
     return np.ascontiguousarray(pixels), alpha, icc, exif, animated
 
 
+def decode_bands(data: bytes, max_pixels: int) -> Decoded:
+    """The same for TIFF that Pillow does not know. Raises nearly anything."""
+    found = read_bands(data, max_pixels)
+    alpha = None if found.alpha is None else _upright(found.alpha, found.orientation)
+    notes = Image.Exif()
+    notes.update({tag: text for tag, text in found.texts.items() if tag in _KEPT})
+    icc = _profile_for(found.pixels.shape[2], found.icc)
+    return _upright(found.pixels, found.orientation), alpha, icc, notes.tobytes() if len(notes) else None, found.more
+
+
 def encode(
     format: str,
     pixels: np.ndarray,
@@ -85,6 +101,9 @@ def encode(
     TIFF is not compressed, for Pillow's compressor refuses EXIF.
     """
     icc = _profile_for(3 if format == "WEBP" else pixels.shape[2], icc)  # WebP holds no grey
+    grey_tiff = format == "TIFF" and pixels.dtype == np.uint16 and pixels.shape[2] == 1 and alpha is not None
+    if pixels.dtype == np.float32 or pixels.shape[2] not in (1, 3) or (grey_tiff and can_write()):
+        return _encode_bands(pixels, alpha, icc, exif)
     if pixels.dtype == np.uint16 and (pixels.shape[2] == 3 or alpha is not None):
         return _encode_deep(format, pixels, alpha, icc, exif)
     planes = pixels if alpha is None else np.dstack([pixels, alpha])
@@ -103,12 +122,23 @@ def encode(
     return buffer.getvalue()
 
 
+def _encode_bands(pixels: np.ndarray, alpha: np.ndarray | None, icc: bytes | None, exif: bytes | None) -> bytes:
+    """As TIFF: the only format of many bands and of floats."""
+    if pixels.shape[2] == 1 and alpha is None:
+        buffer = BytesIO()
+        Image.fromarray(pixels[..., 0]).save(buffer, "TIFF")
+        data = buffer.getvalue()
+    else:
+        data = write_bands(pixels if alpha is None else np.dstack([pixels, alpha]), alpha is not None)
+    return with_tags(data, icc, exif) if icc or exif else data
+
+
 def _planes(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
     """Pixels (H, W, 1 or 3) and alpha (H, W) of all that Pillow decodes faithfully."""
     if image.mode.startswith("I;16"):
         return _deep_grey(image)
     if image.mode == "F":
-        return _scaled(np.asarray(image)), None
+        return np.array(image)[..., None], None
     grey = image.mode in ("1", "L", "LA", "La")
     if image.has_transparency_data:
         planes = np.array(image.convert("LA" if grey else "RGBA"))
@@ -125,14 +155,6 @@ def _deep_grey(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
     if image.format == "TIFF" and _tag(image, _PHOTOMETRIC) == 0:  # white is zero
         pixels = DEEP - pixels
     return pixels, _alpha_of_key(pixels, image.info.get("transparency"))
-
-
-def _scaled(values: np.ndarray) -> np.ndarray:
-    """Grey floats in [0, 1] to 16 bits."""
-    if not (values.min() >= 0 and values.max() <= 1):  # so written, NaN is refused too
-        found = f"{values.min():g} to {values.max():g}"
-        raise BadImageError(f"floating-point pixels from {found}; only 0 to 1 is understood, rescale them")
-    return np.rint(values * DEEP).astype(np.uint16)[..., None]
 
 
 def _is_deep_colour(image: Image.Image, data: bytes) -> bool:
@@ -180,7 +202,7 @@ def _encode_deep(
 
 
 def _opencvs(format: str, pixels: np.ndarray, alpha: np.ndarray | None) -> bytes:
-    """Grey with alpha becomes RGBA, for OpenCV has none."""
+    """Grey with alpha becomes RGBA, for OpenCV has none (in TIFF only, and where tifffile is not installed)."""
     planes = np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels[..., ::-1]
     if alpha is not None:
         planes = np.dstack([planes, alpha])

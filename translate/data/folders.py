@@ -29,10 +29,13 @@ class Source:
 
     path: Path
     half: Literal["left", "right"] | None = None
+    span: images.Span = images.UNIT
 
     def read(self, channels: int) -> np.ndarray:
         """(height, width, channels), uint8 or uint16. Raises ImageError."""
-        pixels = images.with_channels(images.read(self.path), channels)
+        picture = images.read(self.path, span=self.span)
+        images.refuse_other_bands(picture, channels, self.path)
+        pixels = images.with_channels(picture, channels)
         if self.half is None:
             return pixels
         middle, odd = divmod(pixels.shape[1], 2)

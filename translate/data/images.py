@@ -9,7 +9,7 @@ import os
 import re
 import secrets
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ from PIL import Image
 from torch import Tensor
 
 from translate.data import codec
+from translate.data.bands import bands_size, is_tiff
 from translate.errors import ConfigurationError, ImageError
 
 MAX_PIXELS = 89_478_485
@@ -31,12 +32,17 @@ ASIDE = ".cycle-error.png"
 """How the names of pictures end that are written beside outputs; no folder's images, so that none is converted."""
 
 
+Span = tuple[float, float]
+"""The least and the largest value of floating-point images, which become -1 and 1."""
+UNIT: Span = (0.0, 1.0)
+
+
 @dataclass(frozen=True)
 class Picture:
     """An image as a file holds it, turned upright."""
 
     pixels: np.ndarray
-    """(height, width, channels), uint8 or uint16; 1 channel (grey) or 3 (RGB)."""
+    """(height, width, channels), uint8 or uint16; 1 channel (grey), 3 (RGB), or as many bands as a TIFF holds."""
     alpha: np.ndarray | None = None
     """(height, width), same dtype; 0 is transparent."""
     icc: bytes | None = None
@@ -45,15 +51,17 @@ class Picture:
     """Camera, time, place, author; no orientation, sizes or thumbnail, which a new image would belie."""
     animated: bool = False
     """The file holds more frames or pages; this is the first."""
+    span: Span | None = None
+    """Of a file of floating point: the values that 0 and 65535 stand for. TIFF gets floating point again."""
 
 
-def read(path: Path, max_pixels: int = MAX_PIXELS) -> Picture:
-    """The first frame of an image file, fully decoded.
+def read(path: Path, max_pixels: int = MAX_PIXELS, span: Span = UNIT) -> Picture:
+    """The first frame of an image file, fully decoded. Floating-point pixels lie within `span`.
 
     Raises ImageError for whatever is wrong: missing, empty, damaged, cut short, no image, too many pixels.
     """
     # Four channels of 16 bits each, and what else a file has.
-    return decode(read_bytes(path, max(MAX_BYTES, 9 * max_pixels)), path, max_pixels)
+    return decode(read_bytes(path, max(MAX_BYTES, 9 * max_pixels)), path, max_pixels, span)
 
 
 def read_bytes(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
@@ -65,17 +73,26 @@ def read_bytes(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
         raise _as_image_error(path, error) from error
 
 
-def decode(data: bytes, name: Path | str, max_pixels: int = MAX_PIXELS) -> Picture:
+def decode(data: bytes, name: Path | str, max_pixels: int = MAX_PIXELS, span: Span = UNIT) -> Picture:
     """The same for the bytes of a file; `name` begins messages. Nothing above twice `MAX_PIXELS` is read, unless
     `allow_pixels` said so."""
     if not data:
         raise ImageError(f"{shown(name)}: the file is empty")
     try:
-        with codec.open_image(data) as image:
-            _refuse_bomb(image, max_pixels)
-            return Picture(*codec.decode(image, data))
+        picture = Picture(*_decoded(data, max_pixels))
+        return picture if picture.pixels.dtype != np.float32 else _scaled(picture, span)
+    except ConfigurationError:
+        raise
     except Exception as error:  # decoders raise nearly anything on damaged bytes
         raise _as_image_error(name, error) from error
+
+
+def refuse_other_bands(picture: Picture, channels: int, name: Path | str) -> None:
+    """Raises ImageError unless `with_channels` can give so many: exactly those of a picture of bands, 1, 3 or 4 of any
+    other."""
+    found = picture.pixels.shape[2]
+    if found != channels and (found not in (1, 3) or channels not in (1, 3, 4)):
+        raise ImageError(f"{shown(name)}: {found} bands, where the recipe says data.channels: {channels}")
 
 
 def allow_pixels(count: int) -> None:
@@ -89,8 +106,9 @@ def dimensions(path: Path) -> tuple[int, int]:
     try:
         # From the open file, not its bytes: a header is a few of many.
         _check_file(path)
-        with codec.open_image(path) as image:
-            return codec.upright_size(image)
+        return _size(path)
+    except ConfigurationError:
+        raise
     except Exception as error:
         raise _as_image_error(path, error) from error
 
@@ -102,12 +120,16 @@ def write(path: Path, picture: Picture, quality: int = 95) -> None:
     rounded to 8 elsewhere; alpha stays in PNG, WebP and TIFF and is laid on white elsewhere.
     Raises ImageError where the file cannot be written, ValueError where `picture` is none.
     """
-    if picture.pixels.ndim != 3 or picture.pixels.shape[2] not in (1, 3):
-        raise ValueError(f"pixels are (height, width, 1 or 3), not {picture.pixels.shape}")
+    if picture.pixels.ndim != 3:
+        raise ValueError(f"pixels are (height, width, channels), not {picture.pixels.shape}")
     format = codec.FORMATS.get(path.suffix.lower())
     if format is None:
         raise ImageError(f"{shown(path)}: cannot write '{path.suffix}'; use {', '.join(codec.FORMATS)}")
     pixels, alpha = picture.pixels, picture.alpha
+    if pixels.shape[2] not in (1, 3) and format != "TIFF":
+        raise ImageError(f"{shown(path)}: {pixels.shape[2]} bands go into TIFF only")
+    if picture.span and format == "TIFF":
+        pixels, alpha = _unscaled(pixels, picture.span), None if alpha is None else _unscaled(alpha, UNIT)
     if alpha is not None and format not in codec.WITH_ALPHA:
         pixels, alpha = on_white(pixels, alpha), None
     if pixels.dtype != np.uint8 and format not in codec.WITH_16_BITS:
@@ -122,11 +144,14 @@ def write(path: Path, picture: Picture, quality: int = 95) -> None:
 def with_channels(picture: Picture, channels: int) -> np.ndarray:
     """(height, width, channels) for 1 (grey), 3 (RGB) or 4 channels (RGBA, opaque where there is no alpha).
 
-    Grey is repeated into RGB; RGB becomes grey by ITU-R 601 luma; alpha not asked for is laid on white.
+    Grey is repeated into RGB; RGB becomes grey by ITU-R 601 luma; alpha not asked for is laid on white. A picture of
+    as many bands is taken as it is; ValueError for one of others (`refuse_other_bands` says it with a file's name).
     """
-    if channels not in (1, 3, 4):
-        raise ValueError(f"images have 1, 3 or 4 channels, not {channels}")
     pixels, alpha = picture.pixels, picture.alpha
+    if channels not in (1, 3) and pixels.shape[2] == channels:
+        return pixels
+    if channels not in (1, 3, 4) or pixels.shape[2] not in (1, 3):
+        raise ValueError(f"pixels of {pixels.shape[2]} channels do not become {channels}: 1, 3 or 4 of 1 or 3")
     if alpha is not None and channels != 4:
         pixels = on_white(pixels, alpha)
     if channels == 1:
@@ -160,7 +185,7 @@ def to_8_bits(pixels: np.ndarray) -> np.ndarray:
 
 
 def to_float(pixels: Tensor) -> Tensor:
-    """uint8 or uint16 of any shape to float32 in [-1, 1]."""
+    """uint8 or uint16 of any shape to float32 in [-1, 1]; files of floating point have become uint16 on reading."""
     return pixels.to(torch.float32) / (_top(pixels.dtype) / 2) - 1
 
 
@@ -218,6 +243,49 @@ def shown(path: Path | str) -> str:
     """A path that prints on one line on any terminal: odd bytes and control characters are escaped."""
     text = os.fsencode(path).decode("utf-8", "backslashreplace")
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def _decoded(data: bytes, max_pixels: int) -> codec.Decoded:
+    try:
+        with codec.open_image(data) as image:
+            _refuse_bomb(image, max_pixels)
+            return codec.decode(image, data)
+    except codec.UnknownImageError:
+        if not is_tiff(data):
+            raise
+    return codec.decode_bands(data, max_pixels)
+
+
+def _size(path: Path) -> tuple[int, int]:
+    try:
+        with codec.open_image(path) as image:
+            return codec.upright_size(image)
+    except codec.UnknownImageError:
+        with path.open("rb") as file:
+            if not is_tiff(file.read(4)):
+                raise
+    return bands_size(path)
+
+
+def _scaled(picture: Picture, span: Span) -> Picture:
+    """Floating point within the span to 16 bits, alpha from 0 to 1."""
+    low, high = span
+    values, alpha = picture.pixels, picture.alpha
+    if not (values.min() >= low and values.max() <= high):  # so written, NaN is refused too
+        found = f"{values.min():g} to {values.max():g}"
+        raise codec.BadImageError(
+            f"floating-point pixels from {found}; only {low:g} to {high:g} is understood, rescale them or set the "
+            "recipe's data.range"
+        )
+    deep = np.rint((values.astype(np.float64) - low) * (codec.DEEP / (high - low))).astype(np.uint16)
+    clear = None if alpha is None else np.rint(alpha.clip(0, 1) * codec.DEEP).astype(np.uint16)
+    return replace(picture, pixels=deep, alpha=clear, span=span)
+
+
+def _unscaled(pixels: np.ndarray, span: Span) -> np.ndarray:
+    low, high = span
+    top = np.iinfo(pixels.dtype).max
+    return (low + pixels.astype(np.float64) * ((high - low) / top)).astype(np.float32)
 
 
 def _top(dtype: torch.dtype) -> int:

@@ -1,0 +1,132 @@
+"""Files of many bands and of floating point: read, trained on, converted and written as what they were."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+from test_converter import Negative
+from tiny import CPU, SIZE, TINY
+
+from translate.converting.converter import Converter
+from translate.converting.folder import convert_folder
+from translate.converting.jobs import plan
+from translate.data import images
+from translate.data.images import Picture
+from translate.errors import ConfigurationError, ImageError
+from translate.model import ImageSpec
+from translate.recipe import load_recipe
+
+tifffile = pytest.importorskip("tifffile", reason="such files are written by tifffile")
+
+dice = np.random.default_rng(0)
+
+
+def written(path: Path, planes: np.ndarray, **options: object) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tifffile.imwrite(path, planes, metadata=None, **options)
+    return path
+
+
+def bands(count: int, dtype: type, height: int = 9, width: int = 7) -> np.ndarray:
+    if dtype == np.float32:
+        return (dice.random((height, width, count)) * 8 - 3).astype(np.float32)  # from -3 to 5
+    return dice.integers(0, np.iinfo(dtype).max + 1, (height, width, count)).astype(dtype)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 8])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("planes", ["contig", "separate"])
+def test_a_conversion_keeps_bands_and_depth(tmp_path: Path, count: int, dtype: type, planes: str) -> None:
+    values = bands(count, dtype)
+    stored = values if planes == "contig" else np.moveaxis(values, -1, 0)
+    kind = "rgb" if count == 3 else "minisblack"
+    if count == 1:
+        stored, planes = values[..., 0], None
+    written(tmp_path / "in" / "x.tif", stored, photometric=kind, planarconfig=planes)
+    span = (-3.0, 5.0)
+    converter = Converter(Negative(), ImageSpec(count, 16, ("a", "b"), span=span), CPU)
+    assert not convert_folder(converter, plan(tmp_path / "in", tmp_path / "out"), {1: True}).failed
+    found = tifffile.imread(tmp_path / "out" / "x.tif").reshape(values.shape)
+    assert found.dtype == dtype
+    if dtype == np.float32:
+        # 16 bits are what the network is given of the span.
+        assert np.abs(found - (2.0 - values)).max() <= 1.01 * 8 / 65535
+    else:
+        assert (found == np.iinfo(dtype).max - values).all()
+    assert images.dimensions(tmp_path / "in" / "x.tif") == (9, 7)
+
+
+def test_another_number_of_bands_or_range_is_said_with_the_files_name(tmp_path: Path) -> None:
+    written(tmp_path / "in" / "five.tif", bands(5, np.uint8), photometric="minisblack", planarconfig="contig")
+    written(tmp_path / "in" / "far.tif", bands(1, np.float32)[..., 0])
+    converter = Converter(Negative(), ImageSpec(3, 16, ("a", "b")), CPU)
+    outcome = convert_folder(converter, plan(tmp_path / "in", tmp_path / "out"), {1: True})
+    five, far = sorted((record.error for record in outcome.failed), key=lambda error: "far.tif" in error)
+    assert "five.tif: 5 bands, where the recipe says data.channels: 3" in five
+    assert "far.tif: floating-point pixels from -2." in far and "data.range" in far
+    with pytest.raises(ImageError, match="only -1 to 1"):
+        images.read(tmp_path / "in" / "far.tif", span=(-1, 1))
+    with pytest.raises(ImageError, match="more than the limit of 62"):
+        images.read(tmp_path / "in" / "five.tif", max_pixels=62)
+    with pytest.raises(ImageError, match="bands go into TIFF only"):
+        images.write(tmp_path / "x.png", Picture(bands(5, np.uint8)))
+
+
+def test_grey_floats_need_no_more_than_pillow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tifffile", None)
+    values = bands(1, np.float32)[..., 0]
+    Image.fromarray(values).save(tmp_path / "x.tif")
+    picture = images.read(tmp_path / "x.tif", span=(-3, 5))
+    images.write(tmp_path / "y.tif", picture)
+    with Image.open(tmp_path / "y.tif") as back:
+        assert back.mode == "F" and np.abs(np.asarray(back) - values).max() <= 0.51 * 8 / 65535
+
+
+def test_without_tifffile_it_is_said_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = written(tmp_path / "x.tif", bands(5, np.uint8), photometric="minisblack", planarconfig="contig")
+    monkeypatch.setitem(sys.modules, "tifffile", None)
+    with pytest.raises(ConfigurationError, match=r"image-translate\[tiff\]"):
+        images.read(path)
+
+
+def test_a_damaged_file_of_bands_is_an_image_error(tmp_path: Path) -> None:
+    path = written(tmp_path / "x.tif", bands(5, np.uint16), photometric="minisblack", planarconfig="contig")
+    whole = path.read_bytes()
+    for end in (9, 60, len(whole) // 2):
+        (tmp_path / "cut.tif").write_bytes(whole[:end])
+        with pytest.raises(ImageError, match=r"cut\.tif"):
+            images.read(tmp_path / "cut.tif")
+
+
+def test_the_range_of_a_recipe_rises() -> None:
+    assert load_recipe("cyclegan", ["data.channels=5", "data.range=[-1, 3]"]).data.range == (-1, 3)
+    with pytest.raises(ConfigurationError, match="range is 3 to 3"):
+        load_recipe("cyclegan", ["data.range=[3, 3]"])
+
+
+@pytest.mark.parametrize(("count", "dtype"), [(1, np.float32), (5, np.uint16)])
+def test_a_model_is_trained_on_such_files_and_converts_them(run_cli, tmp_path: Path, count: int, dtype: type) -> None:
+    for split, number in (("train", 4), ("test", 2)):
+        for domain in "AB":
+            for index in range(number):
+                values = bands(count, dtype, 24, 20)
+                path = tmp_path / "data" / f"{split}{domain}" / f"{index}.tif"
+                plain = {} if count == 1 else {"photometric": "minisblack", "planarconfig": "contig"}
+                written(path, values[..., 0] if count == 1 else values, **plain)
+    data = {"size": SIZE, "load_size": 18, "workers": 0, "channels": count, "range": [-3, 5]}
+    training = {"steps": 2, "batch_size": 2, "log_every": 1, "sample_every": 2, "checkpoint_every": 2}
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(yaml.safe_dump({"model": TINY["cyclegan"], "data": data, "training": training}))
+    trained = run_cli("train", recipe, "--data", tmp_path / "data", "--out", "run", "-q", "--device", "cpu")
+    assert trained.exit_code == 0, trained.output
+    converted = run_cli("convert", "run", tmp_path / "data" / "testA", "out", "--to", "B", "-q", "--device", "cpu")
+    assert converted.exit_code == 0, converted.output
+    found = tifffile.imread(tmp_path / "out" / "0.tif")
+    assert found.dtype == dtype and found.shape == ((24, 20) if count == 1 else (24, 20, count))
+    if dtype == np.float32:
+        assert found.min() >= -3 and found.max() <= 5 and found.max() > 1.5

@@ -1,0 +1,101 @@
+"""TIFF of kinds that Pillow does not read or write: many bands, floating point in colour, deep grey with alpha."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from translate.errors import ConfigurationError
+
+_ALPHA = 2
+"""ExtraSamples of straight alpha."""
+
+
+def is_tiff(data: bytes) -> bool:
+    return data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+
+
+@dataclass(frozen=True)
+class Bands:
+    """The first page of a file."""
+
+    pixels: np.ndarray
+    """(height, width, bands), uint8, uint16 or float32."""
+    alpha: np.ndarray | None
+    orientation: int
+    """EXIF's, 1 to 8."""
+    icc: bytes | None
+    texts: dict[int, str]
+    """Tags that hold words: author, software, ..."""
+    more: bool
+    """The file holds more pages."""
+
+
+def read_bands(data: bytes, max_pixels: int) -> Bands:
+    """The first page.
+
+    Raises ConfigurationError where tifffile is not installed, ValueError and nearly anything else for what it cannot
+    read.
+    """
+    with _tifffile().TiffFile(BytesIO(data)) as file:
+        page = file.pages[0]
+        if page.imagewidth * page.imagelength > max_pixels:
+            raise ValueError(f"{page.imagewidth} x {page.imagelength} pixels are more than the limit of {max_pixels:,}")
+        values, axes = page.asarray(), page.axes
+        alpha = _ALPHA in (page.extrasamples or ())
+        orientation = int(page.tags.valueof("Orientation", 1))
+        icc = page.tags.valueof("InterColorProfile")
+        texts = {tag.code: tag.value for tag in page.tags if isinstance(tag.value, str)}
+        more = len(file.pages) > 1
+    if axes == "YX":
+        values = values[..., None]
+    elif axes == "SYX":
+        values = np.moveaxis(values, 0, -1)
+    elif axes != "YXS":
+        raise ValueError(f"a TIFF of axes {axes} is no image")
+    if values.dtype.kind == "f":
+        values = values.astype(np.float32)
+    if values.dtype not in (np.uint8, np.uint16, np.float32):
+        raise ValueError(f"pixels of type {values.dtype} have no known range; save it with 8 or 16 bits or as floats")
+    clear = values[..., -1] if alpha and values.shape[2] in (2, 4) else None
+    return Bands(values if clear is None else values[..., :-1], clear, orientation, icc, texts, more)
+
+
+def bands_size(path: Path) -> tuple[int, int]:
+    """(height, width) of the upright first page, from the header."""
+    with _tifffile().TiffFile(path) as file:
+        page = file.pages[0]
+        size = page.imagelength, page.imagewidth
+        return size[::-1] if page.tags.valueof("Orientation", 1) >= 5 else size
+
+
+def write_bands(planes: np.ndarray, alpha: bool) -> bytes:
+    """A TIFF of (height, width, bands), uint8, uint16 or float32, not compressed; `alpha`: the last band is."""
+    buffer = BytesIO()
+    bands = planes.shape[2]
+    kind, own = ("rgb", 3) if bands - alpha == 3 else ("minisblack", 1)
+    extra = [0] * (bands - own - alpha) + [_ALPHA] * alpha
+    _tifffile().imwrite(
+        buffer, planes, photometric=kind, planarconfig="contig", extrasamples=extra or None, metadata=None
+    )
+    return buffer.getvalue()
+
+
+def can_write() -> bool:
+    """Whether tifffile is installed."""
+    return find_spec("tifffile") is not None
+
+
+def _tifffile() -> Any:
+    try:
+        import tifffile
+    except ImportError as error:
+        raise ConfigurationError(
+            'TIFF of many bands or of floats in colour needs tifffile: pip install "image-translate[tiff]"'
+        ) from error
+    return tifffile
