@@ -20,7 +20,7 @@ def network_weights(trainer: Trainer) -> dict[str, Tensor]:
 
 def training_state(trainer: Trainer) -> dict[str, Tensor]:
     """All else that moves: image pools, optimizers' moments, losses summed since they were last read."""
-    state = {f"model/{key}": value for key, value in trainer.model.state_dict().items() if not _is_learnt(trainer, key)}
+    state = own_state(trainer)
     for name, optimizer in trainer.optimizers.items():
         for index, moments in optimizer.state_dict()["state"].items():
             for key, value in moments.items():
@@ -31,6 +31,11 @@ def training_state(trainer: Trainer) -> dict[str, Tensor]:
     if trainer.average:
         state["average/updates"] = torch.tensor(trainer.average.updates)
     return state
+
+
+def own_state(trainer: Trainer) -> dict[str, Tensor]:
+    """What every rank has its own of: image pools. All else in `training_state` is the same on every rank."""
+    return {f"model/{key}": value for key, value in trainer.model.state_dict().items() if not _is_learnt(trainer, key)}
 
 
 def restore(

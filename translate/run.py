@@ -12,15 +12,16 @@ from typing import Any
 import torch
 
 from translate.assembly import build_trainer
-from translate.checkpoint import load_checkpoint, verify
+from translate.checkpoint import load_checkpoint, rank_part, verify
 from translate.converting.converter import Converter
 from translate.converting.foreign import read_generator
 from translate.data.labels import LabelGroup
 from translate.engine import Precision, choose_engine
 from translate.errors import ConfigurationError
-from translate.image_sets import Batches, ImageSet, Say, open_data
+from translate.image_sets import ImageSet, Say, Share, open_data
 from translate.model import ImageSpec, Model, Sampler, Translator
 from translate.models import MODELS
+from translate.ranks import Ranks, fingerprint, join
 from translate.recipe import Recipe, TrainingSettings, load_recipe, parse_recipe
 from translate.report import write_report
 from translate.resume import load_weights, restore
@@ -33,7 +34,7 @@ from translate.run_folder import (
     write_recipe,
     write_summary,
 )
-from translate.tracking import TrackingMode, open_tracker
+from translate.tracking import NoTracker, TrackingMode, open_tracker
 from translate.training import Cadence, Interrupted, TrainingRun
 from translate.version import __version__
 
@@ -58,43 +59,70 @@ def train(
     """Trains `recipe` (a Recipe, a shipped recipe's name, or a YAML file) on `data` (a name or a folder).
 
     Returns the run's folder: recipe.yaml, metrics.jsonl, samples/, report.html and checkpoints/. With `resume` the
-    newest good checkpoint there is continued. Raises ConfigurationError before anything is written where recipe,
-    data or device do not fit, TranslateError where the run fails.
+    newest good checkpoint there is continued. Of the processes that torchrun started, the first writes all that.
+    Raises ConfigurationError before anything is written where recipe, data or device do not fit, TranslateError where
+    the run fails.
     """
-    tell: Say = (lambda line: None) if quiet else say
     wanted = load_recipe(recipe, overrides) if isinstance(recipe, str) else recipe
     if data is not None:
         wanted = wanted.model_copy(update={"data": wanted.data.model_copy(update={"set": str(data)})})
+    with join(device) as ranks:
+        return _train(wanted, ranks, out, resume, tracking, artifact, quiet or not ranks.leads)
+
+
+def _train(
+    wanted: Recipe,
+    ranks: Ranks,
+    out: str | Path | None,
+    resume: bool,
+    tracking: TrackingMode,
+    artifact: bool,
+    quiet: bool,
+) -> Path:
+    tell: Say = (lambda line: None) if quiet else say
     training = wanted.training
     folder = choose_folder(out, wanted, resume)
     checkpoint, told = checkpoint_to_resume(folder) if resume else (None, [])
     for line in told:
         tell(line)
     if checkpoint:
-        require_same_run(checkpoint, wanted)
-    engine = choose_engine(device, training.precision)
-    images = open_data(wanted.data, model_class(wanted).batch_type, tell)
-    loader = images.loader(training.batch_size, training.seed)
+        require_same_run(checkpoint, wanted, ranks.size)
+    engine = choose_engine(ranks.device, training.precision)
+    with ranks.one_first():
+        images = open_data(wanted.data, model_class(wanted).batch_type, tell)
+    loader = Share(images.loader(training.batch_size, training.seed), ranks.rank, ranks.size)
     total = _steps(training, loader)
     model = build_model(wanted, images.spec)
-    trainer = build_trainer(model, training, engine, total)
+    trainer = build_trainer(model, training, engine, total, ranks)
     if checkpoint:
         require_same_domains(checkpoint, images.domains)
-        parts = (checkpoint.tensors(part) for part in ("model", "average", "training"))
-        restore(trainer, checkpoint.step, *parts)
+        own = rank_part(ranks.rank % checkpoint.facts.get("processes", 1))
+        weights, average, state = (checkpoint.tensors(part) for part in ("model", "average", "training"))
+        restore(trainer, checkpoint.step, weights, average, {**state, **checkpoint.tensors(own)})
+    facts = _facts(wanted, images) | {"processes": ranks.size}
+    steps = trainer.steps, total, loader.steps_per_epoch
+    ranks.require_same({"recipe, domains or versions": facts, "steps": steps, "weights": fingerprint(model)})
     if trainer.steps >= total:
         tell(f"{folder}: already trained for {trainer.steps} steps; give a larger training.steps to go on")
         return folder
-    write_recipe(folder, wanted)
+    if ranks.leads:
+        write_recipe(folder, wanted)
     parameters = sum(weight.numel() for weight in model.parameters())
     tell(f"{wanted.name}: {parameters:,} parameters, {total:,} steps of {training.batch_size}, on {engine}")
-    tracker = open_tracker(
-        tracking,
-        folder=folder,
-        name=folder.name,
-        config=wanted.to_json(),
-        run_id=run_id(folder),
-        project="translate",
+    if ranks.size > 1:
+        together = f"{ranks.size} processes x {training.batch_size} = {ranks.size * training.batch_size} images a step"
+        tell(f"{together}; learning rates are the recipe's, unscaled")
+    tracker = (
+        NoTracker()
+        if not ranks.leads
+        else open_tracker(
+            tracking,
+            folder=folder,
+            name=folder.name,
+            config=wanted.to_json(),
+            run_id=run_id(folder),
+            project="translate",
+        )
     )
     code = 1
     try:
@@ -104,7 +132,7 @@ def train(
             trainer,
             loader.stream,
             _cadence(training, total),
-            facts=_facts(wanted, images),
+            facts=facts,
             samples=engine.place(next(images.first(4))),
             validations=validations,
             tracker=tracker,
@@ -112,7 +140,8 @@ def train(
             quiet=quiet,
         )
         run.go()
-        write_summary(folder, validations, run.validation)
+        if ranks.leads:
+            write_summary(folder, validations, run.validation)
         if artifact:
             tracker.artifact(folder.name, run.newest, ["latest"])
         code = 0
@@ -120,7 +149,8 @@ def train(
         code = interruption.exit_code
         raise
     finally:
-        write_report(folder)
+        if ranks.leads:
+            write_report(folder)
         tracker.finish(code)
     return folder
 
@@ -203,7 +233,7 @@ def _image_spec(recipe: Recipe, facts: dict[str, Any]) -> ImageSpec:
     return ImageSpec(channels, size, tuple(facts["domains"]), groups, alternatives)
 
 
-def _steps(training: TrainingSettings, loader: Batches) -> int:
+def _steps(training: TrainingSettings, loader: Share) -> int:
     """The length of the whole run."""
     return training.steps or max(1, round((training.epochs or 0) * loader.steps_per_epoch))
 

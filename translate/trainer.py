@@ -13,6 +13,7 @@ from translate.data.batch import Batch
 from translate.engine import Engine
 from translate.model import Losses, Model, Painted, Turn
 from translate.optim import WeightAverage
+from translate.ranks import Ranks
 
 
 class Trainer:
@@ -20,7 +21,8 @@ class Trainer:
 
     `optimizers` are keyed by the name of the network (an attribute of `model`) whose weights they move. `curve` maps
     a step to a factor on every learning rate. `accumulate` splits each batch into that many parts, whose gradients
-    are averaged. The dice of a step are a pure function of `seed` and the step, so a resumed run throws the same.
+    are averaged, and those of all `ranks` are. The dice of a step are a pure function of `seed`, the step and the rank,
+    so a resumed run throws the same.
     """
 
     def __init__(
@@ -33,9 +35,11 @@ class Trainer:
         seed: int = 0,
         accumulate: int = 1,
         average: WeightAverage | None = None,
+        ranks: Ranks | None = None,
     ) -> None:
         self.model, self.optimizers, self.engine = model, optimizers, engine
         self.curve, self.seed, self.accumulate, self.average = curve, seed, accumulate, average
+        self.ranks = ranks or Ranks()
         self.steps = 0
         self._turns = model.turns()
         self._optimizer_of = {id(model.get_submodule(name)): optimizer for name, optimizer in optimizers.items()}
@@ -45,7 +49,7 @@ class Trainer:
 
     def step(self, batch: Batch) -> None:
         """One turn for each player that is due. `batch` lies on the device, in [-1, 1]."""
-        torch.manual_seed(step_seed(self.seed, self.steps))
+        torch.manual_seed(step_seed(self.seed, self.steps, self.ranks.rank))
         self._set_learning_rates()
         self.steps += 1
         due = [turn for turn in self._turns if self.steps % turn.every == 0]
@@ -70,6 +74,7 @@ class Trainer:
                 total = torch.stack(list(losses.values())).sum() / len(parts)
                 torch.autograd.backward(total, inputs=weights)
                 self._record(turn, losses)
+            self.ranks.average([weight.grad for weight in weights if weight.grad is not None])
         for network in turn.networks:
             optimizer = self._optimizer_of[id(network)]
             optimizer.step()
@@ -105,14 +110,19 @@ class Trainer:
             self.sums[key] = self.sums[key] + loss.detach() if key in self.sums else loss.detach()
             self.counts[key] = self.counts.get(key, 0) + 1
 
+    def share_losses(self) -> None:
+        """Makes the losses recorded those of all ranks, which do this together."""
+        self.ranks.average(list(self.sums.values()))
+
     def read_losses(self) -> dict[str, float]:
-        """Each loss, `turn/name`, averaged over the steps since the last reading."""
+        """Each loss, `turn/name`, averaged over the steps since the last reading, and over the ranks."""
+        self.share_losses()
         means = {key: (total / self.counts[key]).item() for key, total in self.sums.items()}
         self.sums.clear()
         self.counts.clear()
         return means
 
 
-def step_seed(seed: int, step: int) -> int:
-    """A seed of its own for every step of every run (the odd constant spreads neighbouring pairs over 63 bits)."""
-    return (seed * 0x9E3779B97F4A7C15 + step) % 2**63
+def step_seed(seed: int, step: int, rank: int = 0) -> int:
+    """A seed of its own for every step of every run and rank (odd constants spread neighbours over 63 bits)."""
+    return (seed * 0x9E3779B97F4A7C15 + rank * 0xD1B54A32D192ED03 + step) % 2**63
