@@ -63,15 +63,15 @@ class SharedDice(TorchDispatchMode):
                 return torch.cat([each[0], BATCH + each[1]]) if self.rank is None else each[self.rank]
             if self.rank is None:
                 return func(*args, **(kwargs or {}))
-            mine = _rows(func(_of_all(args[0]), *args[1:], **(kwargs or {})), self.rank)
+            mine = _rows(func(*map(_of_all, args), **(kwargs or {})), self.rank)
         return args[0].copy_(mine) if func.overloadpacket.__name__.endswith("_") else mine
 
 
 def _of_all(drawn: Any) -> Any:
-    """A shape, or a tensor, for all ranks where `drawn` is for one."""
+    """A shape, or a tensor, for all ranks where `drawn` is for one; numbers are for all."""
     if isinstance(drawn, Tensor):
         return drawn.unflatten(0, (-1, 1, BATCH)).expand(-1, SIZE, *[-1] * drawn.dim()).flatten(0, 2).clone()
-    return [drawn[0] * SIZE, *drawn[1:]] if drawn else drawn
+    return [drawn[0] * SIZE, *drawn[1:]] if isinstance(drawn, list) and drawn else drawn
 
 
 def _rows(drawn: Tensor, rank: int) -> Tensor:
@@ -85,9 +85,9 @@ def train_case(name: str, ranks: Ranks | None) -> Trainer:
     if ranks:
         share_batch_statistics(model, ranks)
     trainer = tiny_trainer(model, ranks=ranks)
+    batches = [random_batch(model, SIZE * BATCH, seed=step).map(Tensor.double) for step in range(STEPS)]
     with SharedDice(ranks.rank if ranks else None):
-        for step in range(STEPS):
-            batch = random_batch(model, SIZE * BATCH, seed=step).map(Tensor.double)
+        for batch in batches:
             trainer.step(batch.split(SIZE)[ranks.rank] if ranks else batch)
     return trainer
 
@@ -146,6 +146,7 @@ def stopped(ranks: Ranks, recipe: str, data: str, arguments: dict[str, Any]) -> 
         return str(interruption)
     finally:
         Trainer.step = step  # type: ignore[method-assign]
+        ranks.finish()
     return "went on"
 
 

@@ -137,6 +137,7 @@ class Ranks:
         if self._asked:
             with _answered():
                 self._asked[1].wait()
+            self._asked = None
 
 
 @contextmanager
