@@ -36,7 +36,7 @@ class Ranks:
     def __init__(self, device: str = "auto", rank: int = 0, size: int = 1, local_rank: int = 0) -> None:
         self.device, self.rank, self.size, self.local_rank = device, rank, size, local_rank
         # Between hosts, apart from gradients: on CPU tensors, and with time to wait.
-        self._hosts = dist.new_group(backend="gloo", timeout=PATIENCE) if size > 1 else None
+        self._hosts: Any = dist.new_group(backend="gloo", timeout=PATIENCE) if size > 1 else None
         self._asked: tuple[Tensor, Any] | None = None
 
     @property
