@@ -14,7 +14,13 @@ from safetensors.torch import load_file
 from two_ranks import CASES, train_case
 
 from translate.checkpoint import load_checkpoint, saved_steps
+from translate.data.batch import Unpaired
+from translate.data.folders import Source
+from translate.data.images import Picture, write
+from translate.data.loader import Loader
+from translate.data.points import PointLoader, ring
 from translate.errors import ConfigurationError
+from translate.image_sets import Share
 from translate.ranks import Ranks, join
 from translate.tracking import read_metrics
 from translate.trainer import step_seed
@@ -149,26 +155,32 @@ def test_no_two_ranks_throw_the_same_dice():
     assert len(seeds) == 5 * 200 * 16
 
 
-def test_the_shares_of_ranks_are_one_process_with_all_images(tmp_path):
-    from translate.data.batch import Unpaired
-    from translate.data.folders import Source
-    from translate.data.images import Picture, write
-    from translate.data.loader import Loader
-    from translate.image_sets import Share
-
+@pytest.mark.parametrize("workers", [0, 2])
+def test_the_shares_of_ranks_are_one_process_with_all_images(tmp_path, workers):
     for index in range(5):
         write(tmp_path / f"{index}.png", Picture(np.full((4, 4, 1), index, np.uint8)))
     split = tuple(tuple(Source(tmp_path / f"{index}.png") for index in range(count)) for count in (5, 3))
-    loaders = [Loader(split, make=Unpaired, channels=1, size=4, batch_size=size) for size in (2, 6)]
-    shares = [Share(loaders[0], rank, 3) for rank in range(3)]
-    assert {share.steps_per_epoch for share in shares} == {loaders[1].steps_per_epoch} == {1}
+
+    def loader(size: int) -> Loader:
+        return Loader(split, make=Unpaired, channels=1, size=4, batch_size=size, workers=workers)
+
+    whole = loader(6)
+    shares = [Share(loader(2), rank, 3) for rank in range(3)]
+    assert {share.steps_per_epoch for share in shares} == {whole.steps_per_epoch} == {1}
     streams = [share.stream(7) for share in shares]
     for step in range(7, 12):
         mine = [next(stream) for stream in streams]
         for name in ("a", "b"):
-            assert torch.equal(
-                torch.cat([getattr(batch, name) for batch in mine]), getattr(loaders[1].batch(step), name)
-            )
+            assert torch.equal(torch.cat([getattr(batch, name) for batch in mine]), getattr(whole.batch(step), name))
+    for stream in streams:
+        stream.close()
+
+
+def test_no_two_ranks_draw_the_same_points():
+    streams = [Share(PointLoader(ring(), 4, seed=0), rank, 2).stream(3) for rank in range(2)]
+    drawn = [next(stream).images for _ in range(3) for stream in streams]
+    assert len({points.numpy().tobytes() for points in drawn}) == 6
+    assert torch.equal(drawn[2], PointLoader(ring(), 4, seed=0).batch(8).images)
 
 
 def test_a_device_of_several_processes_is_their_own(monkeypatch):
