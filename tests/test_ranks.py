@@ -14,14 +14,15 @@ from safetensors.torch import load_file
 from two_ranks import CASES, train_case
 
 from translate.checkpoint import load_checkpoint, saved_steps
-from translate.data.batch import Unpaired
+from translate.data.batch import Paired, Unpaired
 from translate.data.folders import Source
 from translate.data.images import Picture, write
 from translate.data.loader import Loader
 from translate.data.points import PointLoader, ring
 from translate.errors import ConfigurationError
-from translate.image_sets import Share
+from translate.image_sets import Share, open_data
 from translate.ranks import Ranks, join
+from translate.run import load_model
 from translate.tracking import read_metrics
 from translate.trainer import step_seed
 
@@ -42,10 +43,10 @@ def uneven_folder(root: Path) -> Path:
     return root
 
 
-def write_recipe(path: Path, **training: object) -> Path:
+def write_recipe(path: Path, model: str = "cyclegan", **training: object) -> Path:
     settings = {"steps": 4, "batch_size": 2, "log_every": 2, "sample_every": 4, "validate_every": 4}
     settings |= {"checkpoint_every": 2, "precision": "float32", **training}
-    recipe = {"model": tiny.TINY["cyclegan"], "data": {"size": tiny.SIZE, "load_size": 18, "workers": 1}}
+    recipe = {"model": tiny.TINY[model], "data": {"size": tiny.SIZE, "load_size": 18, "workers": 1}}
     path.write_text(json.dumps({**recipe, "training": settings}))
     return path
 
@@ -54,10 +55,13 @@ def write_recipe(path: Path, **training: object) -> Path:
 def two(tmp_path_factory) -> Path:
     """The folder in which two processes did what `two_ranks` says."""
     folder = tmp_path_factory.mktemp("two")
-    data, recipe = uneven_folder(folder / "data"), write_recipe(folder / "recipe.yaml")
+    uneven_folder(folder / "data")
+    write_recipe(folder / "recipe.yaml")
+    tiny.paired_folder(folder / "paired")
+    write_recipe(folder / "paired.yaml", "pix2pix", steps=2)
     script = Path(__file__).with_name("two_ranks.py")
     done = subprocess.run(
-        [*TORCHRUN, script, folder, recipe, data], env=environment(folder), capture_output=True, text=True, timeout=240
+        [*TORCHRUN, script, folder], env=environment(folder), capture_output=True, text=True, timeout=240
     )
     assert done.returncode == 0, done.stderr[-4000:]
     return folder
@@ -127,6 +131,18 @@ def test_a_signal_to_one_rank_stops_all_at_the_same_step_and_the_run_goes_on_as_
         assert all(torch.equal(whole[key], resumed[key]) for key in whole), part
 
 
+def test_samples_and_measures_with_batch_statistics_are_those_of_one_process(two):
+    """pix2pix converts in training mode, where batch norm looks at all ranks: all of them have to be there."""
+    assert (two / "pix2pix" / "samples" / "step-00000002.png").is_file()
+    loaded = load_model(two / "pix2pix")
+    (validation,) = open_data(loaded.recipe.data, Paired, lambda line: None).validations(loaded.model, 64, tiny.CPU)
+    (row,) = (
+        row for row in read_metrics(two / "pix2pix" / "metrics.jsonl") if f"validation {validation.name}/l1" in row
+    )
+    alone = validation.measure(loaded.model.train(), tiny.CPU)
+    assert row[f"validation {validation.name}/l1"] == pytest.approx(alone["l1"], rel=1e-4)
+
+
 def test_a_run_goes_on_at_another_number_of_ranks_with_as_many_images_a_step(two, run_cli, tmp_path):
     data = two / "data"
     recipe = write_recipe(tmp_path / "recipe.yaml", steps=6)
@@ -191,4 +207,8 @@ def test_a_device_of_several_processes_is_their_own(monkeypatch):
     with pytest.raises(ConfigurationError, match="process 2 of its machine"), join("auto"):
         pass
     with pytest.raises(ConfigurationError, match="each the GPU of its number"), join("cuda:0"):
+        pass
+    for name in ("MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(ConfigurationError, match="start them with torchrun"), join("cpu"):
         pass

@@ -1,8 +1,8 @@
 """What `test_ranks` has several processes do: torchrun starts this file, and `join` makes them one training.
 
-    torchrun --nproc-per-node 2 two_ranks.py FOLDER RECIPE DATA
+    torchrun --nproc-per-node 2 two_ranks.py FOLDER
 
-Each process writes what it found into FOLDER.
+FOLDER holds recipe.yaml with its data, and paired.yaml with paired; each process writes there what it found.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def train_case(name: str, ranks: Ranks | None) -> Trainer:
     return trainer
 
 
-def main(folder: Path, recipe: str, data: str) -> None:
+def main(folder: Path) -> None:
     with join("cpu") as ranks:
         facts: dict[str, Any] = {"losses": {}}
         for name in CASES:
@@ -103,9 +103,10 @@ def main(folder: Path, recipe: str, data: str) -> None:
         run.join = lambda device: nullcontext(ranks)
         os.chdir(folder)
         arguments: dict[str, Any] = {"tracking": "disabled", "quiet": True}
-        facts["folder"] = str(run.train(recipe, data, out="whole", **arguments))
-        facts["stopped"] = stopped(ranks, recipe, data, arguments)
-        run.train(recipe, data, out="stopped", resume=True, **arguments)
+        run.train("recipe.yaml", str(folder / "data"), out="whole", **arguments)
+        facts["stopped"] = stopped(ranks, folder, arguments)
+        run.train("recipe.yaml", str(folder / "data"), out="stopped", resume=True, **arguments)
+        run.train("paired.yaml", str(folder / "paired"), out="pix2pix", **arguments)
         ranks.wait()
         (folder / f"facts.rank{ranks.rank}.json").write_text(json.dumps(facts))
 
@@ -130,7 +131,7 @@ def talk(ranks: Ranks) -> dict[str, Any]:
     }
 
 
-def stopped(ranks: Ranks, recipe: str, data: str, arguments: dict[str, Any]) -> str:
+def stopped(ranks: Ranks, folder: Path, arguments: dict[str, Any]) -> str:
     """A run of which the last rank alone is told to stop, after its first step."""
     step = Trainer.step
 
@@ -141,7 +142,7 @@ def stopped(ranks: Ranks, recipe: str, data: str, arguments: dict[str, Any]) -> 
 
     Trainer.step = step_and_signal  # type: ignore[method-assign]
     try:
-        run.train(recipe, data, out="stopped", **arguments)
+        run.train("recipe.yaml", str(folder / "data"), out="stopped", **arguments)
     except Interrupted as interruption:
         return str(interruption)
     finally:
@@ -152,4 +153,4 @@ def stopped(ranks: Ranks, recipe: str, data: str, arguments: dict[str, Any]) -> 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    main(Path(sys.argv[1]), *sys.argv[2:])
+    main(Path(sys.argv[1]))

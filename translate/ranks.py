@@ -81,22 +81,18 @@ class Ranks:
         return int(before[0])
 
     def collect(self, tensors: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:
-        """Everybody's tensors in order of rank, on the CPU, for the leader (the others get empty ones).
+        """For the leader everybody's tensors in order of rank, on the CPU; for the others nothing.
 
         All give the same names and shapes.
         """
-        everyone: list[dict[str, Tensor]] = [{} for _ in range(self.size)]
-        for name, value in tensors.items():
-            mine = value.detach().cpu().contiguous()
-            rows = [torch.empty_like(mine) for _ in everyone] if self.leads else None
-            if self.size == 1:
-                rows = [mine]
-            else:
-                with _answered():
-                    dist.gather(mine, rows, dst=0, group=self._hosts)
-            for tensors_of_one, row in zip(everyone, rows or (), strict=False):
-                tensors_of_one[name] = row
-        return everyone
+        mine = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+        if self.size == 1:
+            return [mine]
+        everyone = [{name: torch.empty_like(value) for name, value in mine.items()} for _ in range(self.size)]
+        for name, value in mine.items():
+            with _answered():
+                dist.gather(value, [one[name] for one in everyone] if self.leads else None, dst=0, group=self._hosts)
+        return everyone if self.leads else []
 
     def require_same(self, facts: Mapping[str, object]) -> None:
         """Raises TranslateError naming the facts (by their repr) that are not the same in every process."""
