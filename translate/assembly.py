@@ -8,14 +8,20 @@ from torch import nn
 from translate.engine import Engine
 from translate.errors import ConfigurationError, nearest
 from translate.model import Model
+from translate.networks.blocks import BatchNorm2d
 from translate.optim import WeightAverage, build_optimizer, learning_rate
+from translate.ranks import Ranks
 from translate.recipe import TrainingSettings
 from translate.trainer import Trainer
 
 
-def build_trainer(model: Model, training: TrainingSettings, engine: Engine, total: int) -> Trainer:
+def build_trainer(
+    model: Model, training: TrainingSettings, engine: Engine, total: int, ranks: Ranks | None = None
+) -> Trainer:
     """One optimizer per network that a turn moves; an average of those that paint, where it is wanted."""
     engine.adopt(model)
+    if ranks and ranks.size > 1:
+        share_batch_statistics(model, ranks)
     model.train()
     # Training images all have one size: cuDNN may try its algorithms on the first ones.
     torch.backends.cudnn.benchmark = engine.device.type == "cuda"
@@ -45,7 +51,15 @@ def build_trainer(model: Model, training: TrainingSettings, engine: Engine, tota
         seed=training.seed,
         accumulate=training.accumulate,
         average=average,
+        ranks=ranks,
     )
+
+
+def share_batch_statistics(model: nn.Module, ranks: Ranks) -> None:
+    """Lets batch normalisation see the batches of all ranks as one."""
+    for module in model.modules():
+        if isinstance(module, BatchNorm2d):
+            module.gather = ranks.gather
 
 
 def _networks(model: Model, painting: bool) -> dict[str, nn.Module]:

@@ -3,6 +3,7 @@
     checkpoints/step-00001000/   model.safetensors      the networks' weights
                                  average.safetensors    their moving average, where the recipe keeps one
                                  training.safetensors   optimizers, image pools, running sums
+                                 training.rank1.safetensors, ...   image pools of the other processes, if any
                                  checkpoint.json        step, recipe, domains, versions, validation
                                  manifest.json          size and SHA-256 of each file above
     checkpoints/latest, best     pointer files: the name of a folder beside them
@@ -163,6 +164,11 @@ def saved_steps(checkpoints: Path) -> list[int]:
 
 def folder_name(step: int) -> str:
     return f"step-{step:08d}"
+
+
+def rank_part(rank: int) -> str:
+    """The part that holds what process `rank` has its own of; that of the first is all of `training`."""
+    return f"training.rank{rank}" if rank else "training"
 
 
 def _step_of(name: str) -> int | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Generator, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -46,7 +46,24 @@ class Batches(Protocol):
     @property
     def steps_per_epoch(self) -> int: ...
 
-    def stream(self, start: int = 0) -> Generator[Batch]: ...
+    def stream(self, start: int = 0, every: int = 1) -> Generator[Batch]: ...
+
+
+@dataclass(frozen=True)
+class Share:
+    """Process `rank`'s share of `batches`, of which `size` processes take one each: together, at every step, what one
+    process would take whose batch is `size` times as large."""
+
+    batches: Batches
+    rank: int
+    size: int
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return -(-self.batches.steps_per_epoch // self.size)
+
+    def stream(self, start: int = 0) -> Generator[Batch]:
+        return self.batches.stream(start * self.size + self.rank, self.size)
 
 
 class ImageSet(ABC):

@@ -20,7 +20,7 @@ def network_weights(trainer: Trainer) -> dict[str, Tensor]:
 
 def training_state(trainer: Trainer) -> dict[str, Tensor]:
     """All else that moves: image pools, optimizers' moments, what is counted of each turn."""
-    state = {f"model/{key}": value for key, value in trainer.model.state_dict().items() if not _is_learnt(trainer, key)}
+    state = own_state(trainer)
     for name, optimizer in trainer.optimizers.items():
         for index, moments in optimizer.state_dict()["state"].items():
             for key, value in moments.items():
@@ -30,6 +30,11 @@ def training_state(trainer: Trainer) -> dict[str, Tensor]:
     if trainer.average:
         state["average/updates"] = trainer.average.updates
     return state
+
+
+def own_state(trainer: Trainer) -> dict[str, Tensor]:
+    """What every rank has its own of: image pools. All else in `training_state` is the same on every rank."""
+    return {f"model/{key}": value for key, value in trainer.model.state_dict().items() if not _is_learnt(trainer, key)}
 
 
 def restore(

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from translate.assembly import build_trainer
-from translate.checkpoint import Checkpoint, load_checkpoint, verify
+from translate.checkpoint import Checkpoint, load_checkpoint, rank_part, verify
 from translate.converting.converter import Converter
 from translate.converting.exported import Backend, read_exported
 from translate.converting.foreign import read_generator
@@ -22,9 +22,10 @@ from translate.engine import Precision, choose_engine
 from translate.errors import ConfigurationError
 from translate.estimate import Estimate, estimate, process_memory
 from translate.exporting.hub import is_hub, read_hub
-from translate.image_sets import Batches, ImageSet, Say, open_data
+from translate.image_sets import ImageSet, Say, Share, open_data
 from translate.model import ImageSpec, Model, Sampler, Translator
 from translate.models import MODELS
+from translate.ranks import Ranks, fingerprint, join
 from translate.recipe import Recipe, TrainingSettings, load_recipe, parse_recipe
 from translate.report import write_report
 from translate.resume import load_weights, restore
@@ -39,7 +40,7 @@ from translate.run_folder import (
     write_summary,
 )
 from translate.scanning import unreadable
-from translate.tracking import TrackingMode, open_tracker
+from translate.tracking import NoTracker, TrackingMode, open_tracker
 from translate.training import Cadence, Interrupted, TrainingRun
 from translate.version import __version__
 
@@ -65,47 +66,78 @@ def train(
     """Trains `recipe` (a Recipe, a shipped recipe's name, or a YAML file) on `data` (a name or a folder).
 
     Returns the run's folder: recipe.yaml, metrics.jsonl, samples/, report.html and checkpoints/. With `resume` the
-    newest good checkpoint there is continued. `levers` say how it runs, see `choose_engine`. Raises ConfigurationError
-    before anything is written where recipe, data or device do not fit, TranslateError where the run fails.
+    newest good checkpoint there is continued. `levers` say how it runs, see `choose_engine`. Of the processes that
+    torchrun started, the first writes all that. Raises ConfigurationError before anything is written where recipe, data
+    or device do not fit, TranslateError where the run fails.
     """
-    tell: Say = (lambda line: None) if quiet else say
     wanted = _resolved(recipe, data, overrides)
+    with join(device) as ranks:
+        return _train(wanted, ranks, out, resume, levers, tracking, artifact, quiet or not ranks.leads)
+
+
+def _train(
+    wanted: Recipe,
+    ranks: Ranks,
+    out: str | Path | None,
+    resume: bool,
+    levers: str,
+    tracking: TrackingMode,
+    artifact: bool,
+    quiet: bool,
+) -> Path:
+    tell: Say = (lambda line: None) if quiet else say
     training = wanted.training
     folder = choose_folder(out, wanted, resume)
     checkpoint, told = checkpoint_to_resume(folder) if resume else (None, [])
     for line in told:
         tell(line)
     if checkpoint:
-        require_same_run(checkpoint, wanted)
-    engine = choose_engine(device, training.precision, levers)
-    images = open_data(wanted.data, model_class(wanted).batch_type, tell)
+        require_same_run(checkpoint, wanted, ranks.size)
+    engine = choose_engine(ranks.device, training.precision, levers)
+    if engine.captured and ranks.size > 1:
+        raise ConfigurationError(f"--engine {levers}: CUDA graphs are for one process; leave captured out")
+    with ranks.one_first():
+        images = open_data(wanted.data, model_class(wanted).batch_type, tell)
     loader = images.loader(training.batch_size, training.seed)
     # A run goes on without what it was begun without: the order of its data hangs on the list of images.
     skipped = checkpoint.facts.get("skipped", {}) if checkpoint else unreadable(images, loader, tell, quiet)
     if skipped:
         images = images.without(set(map(Path, skipped)))
         loader = images.loader(training.batch_size, training.seed)
-    total = _steps(training, loader)
+    share = Share(loader, ranks.rank, ranks.size)
+    total = _steps(training, share.steps_per_epoch)
     model = build_model(wanted, images.spec)
-    trainer = build_trainer(model, training, engine, total)
+    trainer = build_trainer(model, training, engine, total, ranks)
     if checkpoint:
         require_same_domains(checkpoint, images.domains)
-        parts = (checkpoint.tensors(part) for part in ("model", "average", "training"))
-        restore(trainer, checkpoint.step, *parts)
+        own = rank_part(ranks.rank % checkpoint.facts.get("processes", 1))
+        weights, average, state = (checkpoint.tensors(part) for part in ("model", "average", "training"))
+        restore(trainer, checkpoint.step, weights, average, {**state, **checkpoint.tensors(own)})
+    facts = _facts(wanted, images, skipped) | {"processes": ranks.size}
+    steps = trainer.steps, total, share.steps_per_epoch
+    ranks.require_same({"recipe, domains or versions": facts, "steps": steps, "weights": fingerprint(model)})
     if trainer.steps >= total:
         tell(f"{folder}: already trained for {trainer.steps} steps; give a larger training.steps to go on")
         return folder
-    write_recipe(folder, wanted)
-    write_skipped(folder, skipped)
+    if ranks.leads:
+        write_recipe(folder, wanted)
+        write_skipped(folder, skipped)
     parameters = sum(weight.numel() for weight in model.parameters())
     tell(f"{wanted.name}: {parameters:,} parameters, {total:,} steps of {training.batch_size}, on {engine}")
-    tracker = open_tracker(
-        tracking,
-        folder=folder,
-        name=folder.name,
-        config=wanted.to_json(),
-        run_id=run_id(folder),
-        project="translate",
+    if ranks.size > 1:
+        together = f"{ranks.size} processes x {training.batch_size} = {ranks.size * training.batch_size} images a step"
+        tell(f"{together}; learning rates are the recipe's, unscaled")
+    tracker = (
+        NoTracker()
+        if not ranks.leads
+        else open_tracker(
+            tracking,
+            folder=folder,
+            name=folder.name,
+            config=wanted.to_json(),
+            run_id=run_id(folder),
+            project="translate",
+        )
     )
     code = 1
     try:
@@ -113,9 +145,9 @@ def train(
         run = TrainingRun(
             folder,
             trainer,
-            loader.stream,
+            share.stream,
             _cadence(training, total),
-            facts=_facts(wanted, images, skipped),
+            facts=facts,
             samples=engine.place(next(images.first(4))),
             validations=validations,
             tracker=tracker,
@@ -124,7 +156,8 @@ def train(
             quiet=quiet,
         )
         run.go()
-        write_summary(folder, validations, run.validation)
+        if ranks.leads:
+            write_summary(folder, validations, run.validation)
         if artifact:
             tracker.artifact(folder.name, run.newest, ["latest"])
         code = 0
@@ -132,7 +165,8 @@ def train(
         code = interruption.exit_code
         raise
     finally:
-        write_report(folder)
+        if ranks.leads:
+            write_report(folder)
         tracker.finish(code)
     return folder
 
@@ -153,7 +187,7 @@ def dry_run(
     engine = choose_engine(device, training.precision)
     images = open_data(wanted.data, model_class(wanted).batch_type, tell)
     loader = images.loader(training.batch_size, training.seed)
-    total = _steps(training, loader)
+    total = _steps(training, loader.steps_per_epoch)
     trainer = build_trainer(build_model(wanted, images.spec), training, engine, total)
     tell(f"{wanted.name}: taking some steps to measure, of {total:,}")
     with closing(loader.stream()) as batches:
@@ -264,9 +298,9 @@ def _image_spec(recipe: Recipe, facts: dict[str, Any]) -> ImageSpec:
     return ImageSpec(channels, size, tuple(facts["domains"]), groups, alternatives, span)
 
 
-def _steps(training: TrainingSettings, loader: Batches) -> int:
+def _steps(training: TrainingSettings, steps_per_epoch: int) -> int:
     """The length of the whole run."""
-    return training.steps or max(1, round((training.epochs or 0) * loader.steps_per_epoch))
+    return training.steps or max(1, round((training.epochs or 0) * steps_per_epoch))
 
 
 def _cadence(training: TrainingSettings, total: int) -> Cadence:

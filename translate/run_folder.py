@@ -55,10 +55,16 @@ def checkpoint_to_resume(folder: Path) -> tuple[Checkpoint | None, list[str]]:
     return checkpoint, [*told, f"{folder}: {found}"]
 
 
-def require_same_run(checkpoint: Checkpoint, recipe: Recipe) -> None:
-    """A run is continued with the recipe it was begun with; only its length and how often it reports may change."""
-    begun = _flat(parse_recipe(checkpoint.facts["recipe"], str(checkpoint.folder)).to_json())
-    wanted = _flat(recipe.to_json())
+def require_same_run(checkpoint: Checkpoint, recipe: Recipe, processes: int = 1) -> None:
+    """A run is continued with the recipe it was begun with; only its length and how often it reports may change.
+
+    The number of processes may, too, as long as all together take as many images a step.
+    """
+    before = checkpoint.facts.get("processes", 1)
+    begun = _images_a_step(_flat(parse_recipe(checkpoint.facts["recipe"], str(checkpoint.folder)).to_json()), before)
+    wanted = _images_a_step(_flat(recipe.to_json()), processes)
+    if processes != before:
+        wanted["training.accumulate"] = begun["training.accumulate"]
     different = [key for key in wanted if wanted[key] != begun.get(key) and key not in FREE_ON_RESUME]
     if different:
         lines = [f"{key}: {json.dumps(begun.get(key))} then, {json.dumps(wanted[key])} now" for key in different]
@@ -67,6 +73,11 @@ def require_same_run(checkpoint: Checkpoint, recipe: Recipe) -> None:
             + "\n  ".join(lines)
             + "\ngive the same recipe and --set options, or another --out to start anew"
         )
+
+
+def _images_a_step(settings: dict[str, Any], processes: int) -> dict[str, Any]:
+    count = settings.pop("training.batch_size") * processes
+    return settings | {"images a step (training.batch_size x processes)": count}
 
 
 def require_same_domains(checkpoint: Checkpoint, domains: Sequence[str]) -> None:

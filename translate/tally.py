@@ -40,6 +40,11 @@ class Tally:
         now = skipped.long()
         self._skips.copy_(torch.stack([self._skips[0] + now, (self._skips[1] + 1) * now]))
 
+    @property
+    def sums_and_counts(self) -> list[Tensor]:
+        """Those of the losses, to be shared among processes in place."""
+        return [self._sums, self._counts]
+
     def read(self) -> dict[str, float]:
         """Means by `turn/name` since the last reading; a loss that was never finite is absent."""
         sums, counts = self._sums.tolist(), self._counts.tolist()

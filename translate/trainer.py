@@ -15,6 +15,7 @@ from translate.engine import Engine
 from translate.guard import Statistics, not_finite, nothing_moves_where
 from translate.model import Model, Painted, Turn
 from translate.optim import WeightAverage, set_rates
+from translate.ranks import Ranks
 from translate.tally import Skips, Tally
 
 
@@ -23,8 +24,9 @@ class Trainer:
 
     `optimizers`, from `build_optimizer`, are keyed by the name of the network (an attribute of `model`) whose weights
     they move. `curve` maps a step to a factor on every learning rate. `accumulate` splits each batch into that many
-    parts, whose gradients are averaged. The dice of a step are a pure function of `seed` and the step, so a resumed run
-    throws the same. A turn with a loss or a gradient that is not finite is skipped: it moves nothing, and is counted.
+    parts, whose gradients are averaged, and those of all `ranks` are. The dice of a step are a pure function of `seed`,
+    the step and the rank, so a resumed run throws the same. A turn with a loss or a gradient that is not finite is
+    skipped: it moves nothing, and is counted.
     """
 
     def __init__(
@@ -37,9 +39,11 @@ class Trainer:
         seed: int = 0,
         accumulate: int = 1,
         average: WeightAverage | None = None,
+        ranks: Ranks | None = None,
     ) -> None:
         self.model, self.optimizers, self.engine = model, optimizers, engine
         self.curve, self.seed, self.accumulate, self.average = curve, seed, accumulate, average
+        self.ranks = ranks or Ranks()
         self.steps = 0
         self._turns = model.turns()
         self._optimizer_of = {id(model.get_submodule(name)): optimizer for name, optimizer in optimizers.items()}
@@ -51,7 +55,7 @@ class Trainer:
 
     def step(self, batch: Batch) -> None:
         """One turn for each player that is due. `batch` lies on the device, in [-1, 1]."""
-        torch.manual_seed(step_seed(self.seed, self.steps))
+        torch.manual_seed(step_seed(self.seed, self.steps, self.ranks.rank))
         for optimizer in self.optimizers.values():
             set_rates(optimizer, self.curve(self.steps))
         self.steps += 1
@@ -84,7 +88,10 @@ class Trainer:
                 torch.autograd.backward(total, inputs=weights)
                 totals.append(total.detach())
                 tally.add(losses)
-        skipped = not_finite(torch.stack(totals).sum(), weights)
+        judged = torch.stack(totals).sum()
+        # Together with the loss, so that all ranks agree on whether the turn is skipped.
+        self.ranks.average([judged, *(weight.grad for weight in weights if weight.grad is not None)])
+        skipped = not_finite(judged, weights)
         tally.count(skipped)
         for network in turn.networks:
             optimizer = self._optimizer_of[id(network)]
@@ -110,8 +117,13 @@ class Trainer:
         finally:
             self.model.requires_grad_(True)
 
+    def share_losses(self) -> None:
+        """Makes the losses recorded those of all ranks, which do this together."""
+        self.ranks.average([tensor for tally in self.tallies.values() for tensor in tally.sums_and_counts])
+
     def read_losses(self) -> dict[str, float]:
-        """Each loss, `turn/name`, averaged over the steps since the last reading in which it was finite."""
+        """Each loss, `turn/name`, averaged over the steps since the last reading in which it was finite, and ranks."""
+        self.share_losses()
         return {key: mean for tally in self.tallies.values() for key, mean in tally.read().items()}
 
     def read_skips(self) -> dict[str, Skips]:
@@ -124,6 +136,6 @@ class Trainer:
         return {name: optimizer.param_groups[0]["initial_lr"] * factor for name, optimizer in self.optimizers.items()}
 
 
-def step_seed(seed: int, step: int) -> int:
-    """A seed of its own for every step of every run (the odd constant spreads neighbouring pairs over 63 bits)."""
-    return (seed * 0x9E3779B97F4A7C15 + step) % 2**63
+def step_seed(seed: int, step: int, rank: int = 0) -> int:
+    """A seed of its own for every step of every run and rank (odd constants spread neighbours over 63 bits)."""
+    return (seed * 0x9E3779B97F4A7C15 + rank * 0xD1B54A32D192ED03 + step) % 2**63

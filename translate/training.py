@@ -11,13 +11,14 @@ from types import FrameType
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from translate.checkpoint import folder_name, point, prune, save_checkpoint
+from translate.checkpoint import folder_name, point, prune, rank_part, save_checkpoint
 from translate.data.batch import Batch
 from translate.errors import TranslateError
 from translate.progress import Progress
-from translate.resume import network_weights, training_state
-from translate.tracking import MetricsLog, Tracker, save_grid
+from translate.resume import network_weights, own_state, training_state
+from translate.tracking import MetricsLog, NoMetrics, Tracker, save_grid
 from translate.trainer import Trainer
 from translate.validation import Validation
 
@@ -48,6 +49,7 @@ class TrainingRun:
     `batches` maps a step to the stream of batches from there on; `facts` goes into every checkpoint; `samples` is
     shown in every grid; `validations` holds what the model is measured by, and may be empty. `skip_limit` is how often
     in a row a turn may be skipped (see `Trainer`) until the run is given up, which is decided when losses are logged.
+    Of several ranks all train, measure and sample, and the leader writes.
     """
 
     def __init__(
@@ -67,9 +69,9 @@ class TrainingRun:
     ) -> None:
         self.folder, self.trainer, self.batches, self.cadence = folder, trainer, batches, cadence
         self.facts, self.samples, self.validations, self.tracker = facts, samples, validations, tracker
-        self.best, self.skip_limit, self.quiet = best, skip_limit, quiet
+        self.best, self.skip_limit, self.quiet, self.ranks = best, skip_limit, quiet, trainer.ranks
         self.checkpoints = folder / "checkpoints"
-        self.metrics = MetricsLog(folder / "metrics.jsonl")
+        self.metrics = MetricsLog(folder / "metrics.jsonl") if self.ranks.leads else NoMetrics()
         self.validation: dict[str, dict[str, float]] = {}
         self._saved: int | None = trainer.steps or None
         self._validated: int | None = None
@@ -91,15 +93,16 @@ class TrainingRun:
             for batch in stream:
                 trainer.step(trainer.engine.place(batch))
                 text = self._log() if self._due(self.cadence.log) else ""
-                bar.advance(1, text=text, images=len(batch))
+                bar.advance(1, text=text, images=len(batch) * self.ranks.size)
                 if self._due(self.cadence.validate) or self._due(self.cadence.checkpoint):
                     self._validate()
                 if self._due(self.cadence.sample):
                     self._sample()
-                if self._due(self.cadence.checkpoint) or signals:
+                stop = self.ranks.largest(signals[0] if signals else 0)
+                if self._due(self.cadence.checkpoint) or stop:
                     self._save()
-                if signals:
-                    raise Interrupted(signals[0], trainer.steps)
+                if stop:
+                    raise Interrupted(stop, trainer.steps)
                 if trainer.steps == total:
                     break
 
@@ -146,7 +149,9 @@ class TrainingRun:
     def _sample(self) -> None:
         path = self.folder / "samples" / f"step-{self.trainer.steps:08d}.png"
         with self._averaged(), torch.no_grad(), self.trainer.engine.autocast():
-            save_grid(path, self.trainer.model.show(self.samples))
+            columns = self.trainer.model.show(self.samples)
+        if self.ranks.leads:
+            save_grid(path, columns)
         self.tracker.images(self.trainer.steps, "samples", path)
 
     def _save(self) -> None:
@@ -154,19 +159,27 @@ class TrainingRun:
         if step == self._saved:
             return
         average = self.trainer.average
+        self.trainer.share_losses()
         parts = {
             "model": network_weights(self.trainer),
             "average": average.values if average else {},
             "training": training_state(self.trainer),
         }
+        for rank, state in enumerate(self.ranks.collect(own_state(self.trainer))[1:], start=1):
+            parts[rank_part(rank)] = state
         is_best = self._is_best()
+        if self.ranks.leads:
+            self._write_checkpoint(step, parts, is_best)
+        self.ranks.wait()
+        self._saved = step
+
+    def _write_checkpoint(self, step: int, parts: Mapping[str, Mapping[str, Tensor]], is_best: bool) -> None:
         self.metrics.fsync()
         facts = {**self.facts, "validation": self.validation, "best_l1": self.best}
         save_checkpoint(self.checkpoints, step, parts, facts)
         if is_best:
             point(self.checkpoints, "best", step)
         prune(self.checkpoints, self.cadence.keep)
-        self._saved = step
 
     def _is_best(self) -> bool:
         """Whether this step's L1, averaged over validations, is the least yet; with no truth the best is the latest."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +96,8 @@ def train(
         overrides=overrides,
         quiet=quiet,
     )
-    click.echo(folder)
+    if os.environ.get("RANK", "0") == "0":
+        click.echo(folder)
 
 
 @click.command()

@@ -96,14 +96,14 @@ class Loader(Generic[AnyBatch]):
         labels = [torch.stack([self._label(p) for p in positions])] if self._labels else []
         return self._make(*map(_stack, zip(*items, strict=True)), *labels)
 
-    def stream(self, start: int = 0) -> Generator[AnyBatch]:
-        """`batch(start)`, `batch(start + 1)`, ... for ever; closing it ends its threads."""
+    def stream(self, start: int = 0, every: int = 1) -> Generator[AnyBatch]:
+        """`batch(start)`, `batch(start + every)`, ... for ever; closing it ends its threads."""
         if not self._workers:
-            yield from map(self.batch, count(start))
+            yield from map(self.batch, count(start, every))
             return
         pool = ThreadPoolExecutor(self._workers, thread_name_prefix="loader")
         try:
-            steps = count(start)
+            steps = count(start, every)
             ahead: deque[Future[AnyBatch]] = deque()
             while True:
                 while len(ahead) < self._workers + AHEAD:

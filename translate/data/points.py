@@ -73,11 +73,11 @@ class PointLoader:
     def __init__(self, points: PointSet, batch_size: int, seed: int) -> None:
         self.points, self.batch_size, self.seed = points, batch_size, seed
 
-    def stream(self, start: int = 0) -> Generator[Plain]:
+    def stream(self, start: int = 0, every: int = 1) -> Generator[Plain]:
         step = start
         while True:
             yield self.batch(step)
-            step += 1
+            step += every
 
     def batch(self, step: int) -> Plain:
         return Plain(self.points.draw(self.batch_size, np.random.default_rng([self.seed, step])))

@@ -6,6 +6,7 @@ Feature maps are (batch, channels, height, width) throughout, in either memory f
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -53,10 +54,15 @@ class InstanceNorm2d(nn.Module):
 class BatchNorm2d(nn.BatchNorm2d):
     """Batch normalisation that takes, in training too, one value per channel: that becomes the bias.
 
-    One value has no variance, so it does not enter the running statistics.
+    One value has no variance, so it does not enter the running statistics. `gather`, where it is set, maps a tensor
+    to everybody's (processes, ...): the statistics in training are then those of all processes' batches together.
     """
 
+    gather: Callable[[Tensor], Tensor] | None = None
+
     def forward(self, input: Tensor) -> Tensor:
+        if self.training and self.gather:
+            return _normalised_together(self, input, self.gather)
         if self.training and input.numel() == input.shape[1]:
             return _batch_norm(input, self.weight, self.bias, self.eps)
         return super().forward(input)
@@ -175,6 +181,23 @@ def _draw(weight: Tensor, kind: Initialisation, gain: float) -> None:
         nn.init.orthogonal_(weight, gain)
     else:
         raise ValueError(f"initialisation {kind!r}: expected normal, xavier, kaiming or orthogonal")
+
+
+def _normalised_together(norm: BatchNorm2d, features: Tensor, gather: Callable[[Tensor], Tensor]) -> Tensor:
+    """By the statistics of all processes' batches, which are of one size."""
+    # SyncBatchNorm knows neither CPUs nor second derivatives.
+    wide = features.float() if features.dtype in (torch.bfloat16, torch.float16) else features
+    variance, mean = torch.var_mean(wide, (0, 2, 3), correction=0)
+    means, variances = gather(torch.stack([mean, variance], 1)).unbind(-1)
+    mean, variance = means.mean(0), variances.mean(0) + means.var(0, correction=0)
+    if norm.running_mean is not None and norm.running_var is not None and norm.num_batches_tracked is not None:
+        values = len(means) * wide.numel() / wide.shape[1]
+        norm.num_batches_tracked.add_(1)
+        norm.running_mean.lerp_(mean.detach(), norm.momentum or 0.0)
+        norm.running_var.lerp_(variance.detach() * values / (values - 1), norm.momentum or 0.0)
+    scale = torch.rsqrt(variance + norm.eps) * (1 if norm.weight is None else norm.weight)
+    shift = (0 if norm.bias is None else norm.bias) - mean * scale
+    return (wide * scale[:, None, None] + shift[:, None, None]).to(features.dtype)
 
 
 def _batch_norm(features: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float) -> Tensor:

@@ -1,12 +1,13 @@
 """What a run writes down: metrics.jsonl always, Weights & Biases when wanted, sample grids as PNG."""
 
 from translate.tracking.grids import save_grid, save_pictures
-from translate.tracking.metrics import MetricsLog, read_metrics
+from translate.tracking.metrics import MetricsLog, NoMetrics, read_metrics
 from translate.tracking.opening import TrackingMode, open_tracker
 from translate.tracking.trackers import NoTracker, Tracker
 
 __all__ = [
     "MetricsLog",
+    "NoMetrics",
     "NoTracker",
     "Tracker",
     "TrackingMode",

@@ -86,6 +86,23 @@ class MetricsLog:
         self.close()
 
 
+class NoMetrics:
+    """Writes nothing: for processes that train beside the one that writes."""
+
+    def log(self, step: int, values: Mapping[str, float]) -> None: ...
+
+    def fsync(self) -> None: ...
+
+    def truncate_after(self, step: int) -> None: ...
+
+    def close(self) -> None: ...
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+
 def read_metrics(path: Path) -> list[dict[str, Any]]:
     """The rows of the file at `path`, in order: `step` an int, every other value a float.
 

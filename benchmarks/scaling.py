@@ -1,0 +1,183 @@
+"""How training grows with processes: images/s at 1, 2, 4, ... ranks of this machine, and what the exchange takes.
+
+    python benchmarks/scaling.py [RECIPE] [--size 256] [--batch-size 1] [--ranks 1 2] [--seconds 10] [--json FILE]
+
+Prints a Markdown table and writes it as JSON with machine, versions and commit. Each row is a torchrun of its own, on
+random images that lie on the device; `--rounds` of all rows are interleaved, and medians shown. Every rank has its GPU,
+or on a CPU as many threads as every other, in every row. `efficiency`: images/s over those of one rank times the ranks.
+`exchange`: the share of a step between a turn's last gradient and its mean over the ranks, waiting for the slowest
+included; batch norm's exchange within the networks is not in it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from translate.assembly import build_trainer
+from translate.data.batch import Batch, Paired, Plain, Unpaired
+from translate.engine import choose_engine
+from translate.model import ImageSpec
+from translate.ranks import Ranks, join
+from translate.recipe import load_recipe
+from translate.run import build_model, model_class
+
+IMAGES: dict[type[Batch], int] = {Paired: 2, Unpaired: 2, Plain: 1}
+COLUMNS = ("images a step", "ms a step", "images/s", "efficiency, %", "exchange, %", "MB exchanged a step")
+
+
+def main() -> None:
+    options = _options()
+    if options.measure:
+        measure(options)
+        return
+    cuda = options.device != "cpu" and torch.cuda.is_available()
+    devices = torch.cuda.device_count() if cuda else os.cpu_count() or 1
+    counts = options.ranks or [count for count in (1, 2, 4, 8, 16) if count <= devices]
+    threads = options.threads or max(1, (os.cpu_count() or 1) // max(counts))
+    measured: dict[int, list[dict[str, float]]] = {count: [] for count in counts}
+    for _ in range(options.rounds):
+        for count in counts:
+            measured[count].append(_torchrun(count, threads))
+    rows = {count: _medians(several) for count, several in measured.items()}
+    for count, row in rows.items():
+        alone = rows[min(rows)]["images/s"] / min(rows)
+        row["efficiency, %"] = 100 * row["images/s"] / (count * alone)
+    machine = _machine(cuda) | {"threads of a rank": threads}
+    print(f"{options.recipe}, {options.size} px, batch {options.batch_size} a rank, {json.dumps(machine)}\n")
+    print("| ranks | " + " | ".join(COLUMNS) + " |\n|---:" + "|---:" * len(COLUMNS) + "|")
+    for count, row in rows.items():
+        print(f"| {count} | " + " | ".join(f"{row[column]:.4g}" for column in COLUMNS) + " |")
+    if options.json:
+        settings = {key: value for key, value in vars(options).items() if key not in ("json", "measure")}
+        content = {"machine": machine, "settings": settings, "rows": rows, "rounds": measured}
+        options.json.write_text(json.dumps(content, indent=1) + "\n")
+
+
+def measure(options: argparse.Namespace) -> None:
+    """One rank's part of a row; the first writes the row to the file `options.measure`."""
+    recipe = load_recipe(options.recipe, [f"data.size={options.size}", f"training.batch_size={options.batch_size}"])
+    kind = model_class(recipe).batch_type
+    if kind not in IMAGES:
+        raise SystemExit(
+            f"{options.recipe}: random images have no labels; choose a recipe of pairs, two domains or one"
+        )
+    with join(options.device) as ranks:
+        engine = choose_engine(ranks.device, options.precision)
+        domains = ("a", "b")[: IMAGES[kind]]
+        model = build_model(recipe, ImageSpec(recipe.data.channels, options.size, domains))
+        trainer = build_trainer(model, recipe.training, engine, 10**6, ranks)
+        torch.manual_seed(ranks.rank)
+        shape = (options.batch_size, recipe.data.channels, options.size, options.size)
+        batch = engine.place(kind(*(torch.rand(shape) * 2 - 1 for _ in domains)))
+
+        def timed(steps: int) -> list[float]:
+            seconds = []
+            for _ in range(steps):
+                begin = time.perf_counter()
+                trainer.step(batch)
+                _finished(engine.device)
+                seconds.append(time.perf_counter() - begin)
+            return seconds
+
+        timed(3)
+        # Every rank takes as many steps: as many as fit on average.
+        guess = torch.tensor(statistics.mean(timed(3)), device=engine.device)
+        ranks.average([guess])
+        steps = min(max(5, int(options.seconds / 2 / guess.item())), 2000)
+        whole = statistics.median(timed(steps))
+        exchange, numbers = _watch_exchange(ranks, engine.device)
+        watched = sum(timed(steps))
+        if ranks.leads:
+            images = ranks.size * options.batch_size
+            row = {
+                "images a step": images,
+                "ms a step": 1000 * whole,
+                "images/s": images / whole,
+                "exchange, %": 100 * sum(exchange) / watched,
+                "MB exchanged a step": 4e-6 * sum(numbers) / steps if ranks.size > 1 else 0.0,
+            }
+            Path(options.measure).write_text(json.dumps(row))
+
+
+def _watch_exchange(ranks: Ranks, device: torch.device) -> tuple[list[float], list[int]]:
+    """Seconds and numbers of every exchange from here on; the device is waited for around each."""
+    seconds: list[float] = []
+    numbers: list[int] = []
+    average = ranks.average
+
+    def watched(tensors: Sequence[Tensor]) -> None:
+        _finished(device)
+        begin = time.perf_counter()
+        average(tensors)
+        _finished(device)
+        seconds.append(time.perf_counter() - begin)
+        numbers.append(sum(tensor.numel() for tensor in tensors))
+
+    ranks.average = watched  # type: ignore[method-assign]
+    return seconds, numbers
+
+
+def _torchrun(count: int, threads: int) -> dict[str, float]:
+    with tempfile.TemporaryDirectory() as folder:
+        result = Path(folder) / "row.json"
+        start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(count)]
+        command = [*start, str(Path(__file__).resolve()), *sys.argv[1:], "--measure", str(result)]
+        subprocess.run(command, env={**os.environ, "OMP_NUM_THREADS": str(threads)}, check=True, timeout=540)
+        row: dict[str, float] = json.loads(result.read_text())
+        return row
+
+
+def _medians(rows: Sequence[dict[str, float]]) -> dict[str, float]:
+    return {key: statistics.median(row[key] for row in rows) for key in rows[0]}
+
+
+def _finished(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def _machine(cuda: bool) -> dict[str, Any]:
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True, check=False
+    )
+    return {
+        "device": torch.cuda.get_device_name() if cuda else platform.processor() or platform.machine(),
+        "devices": torch.cuda.device_count() if cuda else 0,
+        "cores": os.cpu_count(),
+        "torch": torch.__version__,
+        "commit": commit.stdout.strip(),
+    }
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("recipe", nargs="?", default="cyclegan")
+    parser.add_argument("--size", type=int, default=256)
+    parser.add_argument("--batch-size", type=int, default=1)
+    parser.add_argument("--ranks", type=int, nargs="+", help="default 1, 2, 4, ... up to the GPUs, or the cores")
+    parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
+    parser.add_argument("--precision", choices=["auto", "float32", "bf16"], default="auto")
+    parser.add_argument("--threads", type=int, help="of every rank; default the cores divided by the most ranks")
+    parser.add_argument("--seconds", type=float, default=10, help="of measured steps a row and round")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--json", type=Path, help="file for the rows")
+    parser.add_argument("--measure", help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

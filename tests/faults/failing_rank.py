@@ -1,0 +1,44 @@
+"""One of two processes: trains to the end on uneven data, then once more, where process 1 dies or hangs at step 3.
+
+failing_rank.py dies|hangs RECIPE DATA
+"""
+
+import os
+import sys
+import time
+from contextlib import nullcontext
+from datetime import timedelta
+
+import torch
+
+from translate import ranks as ranks_module
+from translate import run
+from translate.cli import main
+from translate.ranks import Ranks, join
+from translate.trainer import Trainer
+
+
+def fail_at_step_three(ranks: Ranks, how: str) -> None:
+    step = Trainer.step
+
+    def step_or_fail(self, batch):
+        if self.steps == 2 and ranks.rank == 1:
+            if how == "dies":
+                os._exit(9)
+            time.sleep(1000)
+        step(self, batch)
+
+    Trainer.step = step_or_fail
+
+
+if __name__ == "__main__":
+    how, recipe, data = sys.argv[1:]
+    torch.set_num_threads(1)
+    if how == "hangs":
+        ranks_module.TIMEOUT = timedelta(seconds=4)
+    with join("cpu") as ranks:
+        run.join = lambda device: nullcontext(ranks)
+        run.train(recipe, data, out="uneven", tracking="disabled", quiet=True)
+        print(f"rank {ranks.rank} took all steps", flush=True)
+        fail_at_step_three(ranks, how)
+        main(["train", recipe, "--data", data, "--out", "failed", "--wandb", "disabled", "--quiet"])

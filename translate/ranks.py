@@ -1,0 +1,234 @@
+"""Several processes that train one model, as torchrun starts them: who they are, and what they tell each other.
+
+All do the same steps on their own images, and the same validations and samples; the leader alone writes. Gradients are
+averaged after a turn's backward pass, so that n processes of batch b take the step of one process of batch n * b.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from translate.errors import ConfigurationError, TranslateError
+
+TIMEOUT = timedelta(seconds=60)
+"""For gradients: a process that does not come is taken for dead."""
+PATIENCE = timedelta(minutes=30)
+"""For what one process does while the others wait: rendering a set, saving."""
+BUCKET = 8 * 2**20
+"""Numbers that are averaged in one message."""
+
+
+class Ranks:
+    """This process among `size`, number `rank` of all and `local_rank` of its machine; alone, every method is nothing.
+
+    `device` is what `choose_engine` is asked for. Raises TranslateError where another process does not answer.
+    """
+
+    def __init__(self, device: str = "auto", rank: int = 0, size: int = 1, local_rank: int = 0) -> None:
+        self.device, self.rank, self.size, self.local_rank = device, rank, size, local_rank
+        # Between hosts, apart from gradients: on CPU tensors, and with time to wait.
+        self._hosts: Any = dist.new_group(backend="gloo", timeout=PATIENCE) if size > 1 else None
+        self._asked: tuple[Tensor, Any] | None = None
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process writes what is written once."""
+        return self.rank == 0
+
+    @torch.no_grad()
+    def average(self, tensors: Sequence[Tensor]) -> None:
+        """Replaces each tensor by its mean over the processes, which give the same shapes in the same order."""
+        if self.size == 1:
+            return
+        buckets = _buckets(tensors)
+        flat = [torch.cat([tensor.reshape(-1) for tensor in bucket]) for bucket in buckets]
+        with _answered():
+            for handle in [dist.all_reduce(values, async_op=True) for values in flat]:
+                handle.wait()
+        for bucket, values in zip(buckets, flat, strict=True):
+            means = (values / self.size).split([tensor.numel() for tensor in bucket])
+            for tensor, mean in zip(bucket, means, strict=True):
+                tensor.copy_(mean.view(tensor.shape))
+
+    def gather(self, values: Tensor) -> Tensor:
+        """Everybody's `values` (size, ...) in order of rank, differentiable as often as wanted."""
+        nothing = torch.zeros_like(values)
+        return _SumOfAll.apply(torch.stack([values if rank == self.rank else nothing for rank in range(self.size)]))
+
+    def largest(self, number: int) -> int:
+        """The largest `number` that any process gave at the call before this one; alone, `number`.
+
+        Calls answer one late, so that nobody waits for the message, and yet all hear the same at the same step.
+        """
+        if self.size == 1:
+            return number
+        asked = torch.tensor(number)
+        with _answered():
+            handle = dist.all_reduce(asked, dist.ReduceOp.MAX, group=self._hosts, async_op=True)
+            before, self._asked = self._asked, (asked, handle)
+            if before is None:
+                return 0
+            before[1].wait()
+        return int(before[0])
+
+    def collect(self, tensors: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:
+        """For the leader everybody's tensors in order of rank, on the CPU; for the others nothing.
+
+        All give the same names and shapes.
+        """
+        mine = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+        if self.size == 1:
+            return [mine]
+        everyone = [{name: torch.empty_like(value) for name, value in mine.items()} for _ in range(self.size)]
+        for name, value in mine.items():
+            with _answered():
+                dist.gather(value, [one[name] for one in everyone] if self.leads else None, dst=0, group=self._hosts)
+        return everyone if self.leads else []
+
+    def require_same(self, facts: Mapping[str, object]) -> None:
+        """Raises TranslateError naming the facts (by their repr) that are not the same in every process."""
+        if self.size == 1:
+            return
+        digests = [hashlib.sha256(repr(fact).encode()).digest()[:7] for fact in facts.values()]
+        mine = torch.tensor([int.from_bytes(digest) for digest in digests])
+        everyone = [torch.empty_like(mine) for _ in range(self.size)]
+        with _answered():
+            dist.all_gather(everyone, mine, group=self._hosts)
+        rows = torch.stack(everyone)
+        different = [name for name, same in zip(facts, (rows == rows[0]).all(0).tolist(), strict=True) if not same]
+        if different:
+            others = [rank for rank, same in enumerate((rows == rows[0]).all(1).tolist()) if not same]
+            raise TranslateError(
+                f"process {self.rank} of {self.size}: not the same everywhere: {', '.join(different)} (process 0 "
+                f"differs from {', '.join(map(str, others))}). Every machine needs the same command, version and data, "
+                "and for --resume the run's folder, on a disk that all see"
+            )
+
+    def wait(self) -> None:
+        """Until every process is here; the leader may have been writing for minutes."""
+        if self.size > 1:
+            with _answered():
+                dist.barrier(group=self._hosts)
+
+    @contextmanager
+    def one_first(self) -> Iterator[None]:
+        """Within, a machine's first process goes before its others: what it leaves on the disk is found by them."""
+        if self.local_rank > 0:
+            self.wait()
+        yield
+        if self.local_rank == 0:
+            self.wait()
+
+    def finish(self) -> None:
+        """Hears the last answer, so that no message is under way when the processes part."""
+        if self._asked:
+            with _answered():
+                self._asked[1].wait()
+            self._asked = None
+
+
+@contextmanager
+def join(device: str = "auto") -> Iterator[Ranks]:
+    """This process among those that torchrun started; alone where it did not.
+
+    On CUDA each takes the GPU of its number on its machine, on a CPU they share the cores. Raises ConfigurationError
+    where there is no such GPU.
+    """
+    rank, size, local_rank = (int(os.environ.get(name, default)) for name, default in _TORCHRUN.items())
+    if size == 1:
+        yield Ranks(device)
+        return
+    chosen = _own_device(device, local_rank)
+    cuda = torch.device(chosen) if chosen.startswith("cuda") else None
+    if cuda:
+        torch.cuda.set_device(cuda)
+    try:
+        dist.init_process_group("nccl" if cuda else "gloo", timeout=TIMEOUT, device_id=cuda)
+    except (ValueError, RuntimeError) as error:
+        raise ConfigurationError(
+            f"WORLD_SIZE is {size}, but the processes do not find each other ({error}); start them with torchrun"
+        ) from error
+    try:
+        ranks = Ranks(chosen, rank, size, local_rank)
+        yield ranks
+        ranks.finish()
+    finally:
+        dist.destroy_process_group()
+
+
+_TORCHRUN = {"RANK": 0, "WORLD_SIZE": 1, "LOCAL_RANK": 0}
+
+
+def fingerprint(model: nn.Module) -> list[int]:
+    """One number for each of a model's weights, the sum of its bits: other weights have another."""
+    # As whole numbers, whose sum is the same in any order.
+    return [int(weight.detach().float().view(torch.int32).sum(dtype=torch.int64)) for weight in model.parameters()]
+
+
+def _own_device(device: str, local_rank: int) -> str:
+    if device == "auto" and not torch.cuda.is_available():
+        return "cpu"
+    if device not in ("auto", "cpu", "cuda"):
+        raise ConfigurationError(
+            f"--device {device}: several processes take cpu, or cuda and each the GPU of its number; "
+            "CUDA_VISIBLE_DEVICES says which GPUs there are"
+        )
+    if device == "cpu":
+        return "cpu"
+    if local_rank >= torch.cuda.device_count():
+        raise ConfigurationError(
+            f"--device {device}: {torch.cuda.device_count()} CUDA devices are visible, and this is process "
+            f"{local_rank + 1} of its machine; start as many as there are (torchrun --nproc-per-node), or take the CPU "
+            "(--device cpu)"
+        )
+    return f"cuda:{local_rank}"
+
+
+def _buckets(tensors: Sequence[Tensor]) -> list[list[Tensor]]:
+    """The tensors in order, in messages of about BUCKET numbers."""
+    buckets: list[list[Tensor]] = []
+    room = 0
+    for tensor in tensors:
+        if room <= 0:
+            buckets.append([])
+            room = BUCKET
+        buckets[-1].append(tensor)
+        room -= tensor.numel()
+    return buckets
+
+
+class _SumOfAll(torch.autograd.Function):
+    """The sum of everybody's tensor. Its gradient is the sum of everybody's gradient, which is the same function."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor) -> Tensor:
+        total = values.clone(memory_format=torch.contiguous_format)
+        with _answered():
+            dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        return _SumOfAll.apply(gradient)
+
+
+@contextmanager
+def _answered() -> Iterator[None]:
+    """Turns what torch raises when a process does not answer into an error for the user."""
+    try:
+        yield
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()[0]
+        raise TranslateError(
+            f"process {dist.get_rank()} of {dist.get_world_size()}: another one has ended or does not answer "
+            f"({reason}); its own message says why. Go on with --resume"
+        ) from error
