@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from translate.data.batch import Batch, Labelled, Paired, Plain, SourceLabelled, Unpaired
 from translate.data.catalog import locate, user_data
 from translate.data.folders import Folder, Split, open_folder
+from translate.data.kept import open_cache, stream_of
 from translate.data.labelled import (
     LabelledFolder,
     buckets,
@@ -88,7 +90,9 @@ class ImageSet(ABC):
             batch_size=batch_size,
             seed=seed,
             workers=data.workers,
-            cache_bytes=int(data.cache_gb * 1e9),
+            cache=open_cache(
+                data.cache, data.cache_bytes, channels=data.channels, side=data.loaded_size, resize=data.resize
+            ),
             **more,
         )
 
@@ -202,6 +206,15 @@ class Points(ImageSet):
 
     def validations(self, model: Model, count: int, engine: Engine) -> Sequence[Validation]:
         return [ModeCoverage(self.points)]
+
+
+def training_stream(
+    loader: Batches, data: DataSettings, device: torch.device, tell: Say
+) -> Callable[[int], Generator[Batch]]:
+    """Training batches from a step on, as `device` is best fed; how, is told where it is not as `data.cache` asks."""
+    if isinstance(loader, Loader):
+        return stream_of(loader, data.cache, data.cache_bytes, device, tell)
+    return loader.stream
 
 
 def open_data(data: DataSettings, batch_type: type[Batch], tell: Say) -> ImageSet:

@@ -18,7 +18,7 @@ from translate.converting.foreign import read_generator
 from translate.data.labels import LabelGroup
 from translate.engine import Precision, choose_engine
 from translate.errors import ConfigurationError
-from translate.image_sets import Batches, ImageSet, Say, open_data
+from translate.image_sets import Batches, ImageSet, Say, open_data, training_stream
 from translate.model import ImageSpec, Model, Sampler, Translator
 from translate.models import MODELS
 from translate.recipe import Recipe, TrainingSettings, load_recipe, parse_recipe
@@ -102,7 +102,7 @@ def train(
         run = TrainingRun(
             folder,
             trainer,
-            loader.stream,
+            training_stream(loader, wanted.data, engine.device, tell),
             _cadence(training, total),
             facts=_facts(wanted, images),
             samples=engine.place(next(images.first(4))),

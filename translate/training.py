@@ -14,6 +14,7 @@ import torch
 
 from translate.checkpoint import folder_name, point, prune, save_checkpoint
 from translate.data.batch import Batch
+from translate.data.waiting import Waiting
 from translate.errors import TranslateError
 from translate.progress import Progress
 from translate.resume import network_weights, training_state
@@ -85,9 +86,10 @@ class TrainingRun:
             Progress(total, done=trainer.steps, unit="step", label=label, quiet=self.quiet) as bar,
             closing(self.batches(trainer.steps)) as stream,
         ):
-            for batch in stream:
+            waiting = Waiting(stream)
+            for batch in waiting:
                 trainer.step(trainer.engine.place(batch))
-                text = self._log() if self._due(self.cadence.log) else ""
+                text = self._log(waiting.share) if self._due(self.cadence.log) else None
                 bar.advance(1, text=text, images=len(batch))
                 if self._due(self.cadence.validate) or self._due(self.cadence.checkpoint):
                     self._validate()
@@ -108,11 +110,16 @@ class TrainingRun:
     def _due(self, every: int) -> bool:
         return self.trainer.steps % every == 0 or self.trainer.steps == self.cadence.total
 
-    def _log(self) -> str:
+    def _log(self, waiting: float) -> str:
+        """Losses and learning rates; the share of time that data was waited for goes to the tracker alone, for no
+        time is the same in a resumed run's metrics."""
         losses = self.trainer.read_losses()
         rates = {f"learning rate/{name}": opt.param_groups[0]["lr"] for name, opt in self.trainer.optimizers.items()}
         self._write(losses | rates)
-        return "  ".join(f"{name} {value:.3f}" for name, value in losses.items())
+        self.tracker.log(self.trainer.steps, {"data/waiting share": waiting})
+        return "  ".join(
+            [*(f"{name} {value:.3f}" for name, value in losses.items()), f"waiting for data {waiting:.1%}"]
+        )
 
     def _write(self, values: Mapping[str, float]) -> None:
         self.metrics.log(self.trainer.steps, values)

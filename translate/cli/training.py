@@ -28,6 +28,11 @@ from translate.cli.common import DEVICE, QUIET
 )
 @click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Override a key, e.g. training.lr=1e-4.")
 @click.option(
+    "--cache",
+    type=click.Choice(["off", "ram", "disk", "device"]),
+    help="Where resized images are kept: memory (default), files that later runs find again, or the GPU.",
+)
+@click.option(
     "--wandb",
     "tracking",
     type=click.Choice(["auto", "online", "offline", "disabled"]),
@@ -45,6 +50,7 @@ def train(
     resume: bool,
     domains: str | None,
     overrides: tuple[str, ...],
+    cache: str | None,
     tracking: Any,
     artifact: bool,
     device: str,
@@ -61,6 +67,8 @@ def train(
 
     if domains is not None:
         overrides = (*overrides, f"data.domains={json.dumps(domains.split(','))}")
+    if cache is not None:
+        overrides = (*overrides, f"data.cache={cache}")
     folder = train_run(
         recipe,
         data,
