@@ -117,9 +117,7 @@ class TrainingRun:
         rates = {f"learning rate/{name}": opt.param_groups[0]["lr"] for name, opt in self.trainer.optimizers.items()}
         self._write(losses | rates)
         self.tracker.log(self.trainer.steps, {"data/waiting share": waiting})
-        return "  ".join(
-            [*(f"{name} {value:.3f}" for name, value in losses.items()), f"waiting for data {waiting:.1%}"]
-        )
+        return "  ".join(f"{name} {value:.3f}" for name, value in losses.items()) + f"  waiting for data {waiting:.1%}"
 
     def _write(self, values: Mapping[str, float]) -> None:
         self.metrics.log(self.trainer.steps, values)

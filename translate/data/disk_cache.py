@@ -14,7 +14,7 @@ import numpy as np
 import PIL
 
 from translate.data.images import shown
-from translate.data.packs import Entry, Pack, Writer
+from translate.data.packs import ALIGNMENT, Entry, Pack, Writer
 from translate.data.resized import Place, Resize
 from translate.data.source import Readable
 from translate.errors import ConfigurationError
@@ -74,7 +74,7 @@ class DiskCache:
             if self._stopped or key in self._entries:
                 return
             try:
-                if self._has_room(pixels.nbytes):
+                if self._has_room(pixels.nbytes + ALIGNMENT):
                     self._entries[key] = self._append(key, pixels)
             except OSError as error:
                 self._stop(f"cannot be written to ({error.strerror})")
@@ -111,7 +111,7 @@ class DiskCache:
         if self._writer is None:
             self._writer = Writer(self._folder)
             self._packs[self._writer.pack.path.with_suffix(".index")] = self._writer.pack
-        self._granted -= pixels.nbytes
+        self._granted -= pixels.nbytes + ALIGNMENT
         return self._writer.append(key, pixels)
 
     def _has_room(self, size: int) -> bool:
