@@ -16,7 +16,7 @@ import pytest
 import torch
 from tiny import paired_folder
 
-from translate.data import disk_cache, packs
+from translate.data import disk_cache, on_device, packs
 from translate.data.augment import Augmentation
 from translate.data.batch import Labelled, Paired, Plain, SourceLabelled, Unpaired
 from translate.data.disk_cache import DiskCache
@@ -27,6 +27,7 @@ from translate.data.loader import Loader
 from translate.data.on_device import gather
 from translate.data.packs import Pack
 from translate.data.waiting import Waiting
+from translate.engine import Engine
 from translate.errors import ConfigurationError
 
 SIDE = 18
@@ -313,7 +314,8 @@ def device_stream(batches: Loader, limit: int | None = None, told: list[str] | N
 
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize("make", [Unpaired, Paired, Plain, SourceLabelled, Labelled])
-def test_batches_on_the_device_are_the_same_and_decoded_once(tmp_path, make, workers):
+def test_batches_on_the_device_are_the_same_and_decoded_once(tmp_path, monkeypatch, make, workers):
+    monkeypatch.setattr(on_device, "CHUNK", 2 * SIDE * SIDE * 3)
     counts = {Plain: (7,), Paired: (5, 5)}.get(make, (5, 3))
     split = make_files(tmp_path, *counts)
     rows = [np.eye(count, 5, dtype=np.float32) for count in counts]
@@ -360,6 +362,28 @@ def test_what_cannot_lie_on_the_device_is_told_and_read_from_the_host(tmp_path, 
     stream = device_stream(loader(split, **settings), limit, told)
     assert len(told) == 1 and why in told[0]
     assert_same(stream(0), loader(split, **settings))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("where", ["ram", "device"])
+def test_batches_for_a_cuda_device_are_the_same(tmp_path, where):
+    """Pinned for copies that the host does not wait for, or cut on the device: no synchronisation in either."""
+    split = make_files(tmp_path, 5, 3)
+    cuda, told = torch.device("cuda"), []
+    stream = stream_of(loader(split, workers=2), where, None, cuda, told.append)(0)
+    reference = loader(split)
+    assert bool(told) == (where == "device")
+    for step in range(6):
+        batch = next(stream)
+        assert all(tensor.is_cuda if where == "device" else tensor.is_pinned() for tensor in batch.tensors())
+        for one, other in zip(batch.tensors(), reference.batch(step).tensors(), strict=True):
+            assert torch.equal(one.cpu(), other)
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        Engine(cuda, channels_last=True).place(next(stream))
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    stream.close()
 
 
 # Waiting

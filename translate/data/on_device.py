@@ -14,7 +14,7 @@ from translate.data.batch import Batch
 from translate.data.loader import Loader, ahead
 from translate.errors import TranslateError
 
-CHUNK = 256  # images between two copies to the device
+CHUNK = 64 << 20  # bytes between two copies to the device
 HOST_LIMIT = 4_000_000_000
 SHARE = 0.5
 """Of a CUDA device's free memory: the rest is for the networks."""
@@ -101,16 +101,16 @@ def _moved(loader: Loader[Batch], device: torch.device, limit: int) -> list[Tens
     dtype = torch.uint16 if first[0].dtype == np.uint16 else torch.uint8
     images = [torch.empty((len(domain), *first[0].shape), dtype=dtype, device=device) for domain in loader.domains]
     for domain, moved in enumerate(images):
-        for start, chunk in _chunks(loader, domain):
+        for start, chunk in _chunks(loader, domain, max(1, CHUNK // first[0].nbytes)):
             if len(kinds.union((image.shape, image.dtype) for image in chunk)) > 1:
                 raise Unfit("its images differ in size or depth")
             moved[start : start + len(chunk)] = torch.from_numpy(np.stack(chunk)).to(device)
     return images
 
 
-def _chunks(loader: Loader[Batch], domain: int) -> Iterator[tuple[int, list[np.ndarray]]]:
+def _chunks(loader: Loader[Batch], domain: int, size: int) -> Iterator[tuple[int, list[np.ndarray]]]:
     count = len(loader.domains[domain])
     with ThreadPoolExecutor(max(1, loader.workers)) as pool:
-        for start in range(0, count, CHUNK):
-            places = range(start, min(start + CHUNK, count))
+        for start in range(0, count, size):
+            places = range(start, min(start + size, count))
             yield start, list(pool.map(lambda index: loader.decode(domain, index), places))
