@@ -72,7 +72,7 @@ class DataSettings(Settings):
     """Threads that decode ahead; 0 decodes in the training thread. Batches are the same whatever the number."""
     cache: Where = "ram"
     """Where decoded and resized images are kept: nowhere; in memory; in files that later runs find again, in the
-    user's cache or $TRANSLATE_HOME; or whole on the device that trains, where they are cropped, too."""
+    user's cache or $TRANSLATE_HOME; or whole on the GPU that trains, where they are cropped, too."""
     cache_gb: float | None = Field(None, ge=0)
     """What they may take there; the others are decoded again when they come up. Null: 4 in memory, 20 in files, half
     of a GPU's free memory."""
