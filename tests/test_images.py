@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import struct
+import tracemalloc
 import zlib
 from io import BytesIO
 from pathlib import Path
@@ -511,6 +512,59 @@ def test_images_are_found_in_natural_order(tmp_path: Path) -> None:
         "b.tif",
         "img.gif",
     ]
+
+
+def test_the_order_is_natural_by_whole_paths_across_folders_of_equal_numbers(tmp_path: Path) -> None:
+    dice = np.random.default_rng(0)
+    parts = [
+        "1",
+        "01",
+        "001",
+        "2",
+        "10",
+        "a",
+        "a 1",
+        "a1",
+        "a01",
+        "a-1",
+        "a1b2",
+        "a1b10",
+        "aB",
+        "b",
+        "1.5",
+        "0",
+        "00",
+        "é9",
+    ]
+    for _ in range(400):
+        *folders, stem = dice.choice(parts, dice.integers(1, 4))
+        path = tmp_path.joinpath(*folders, f"{stem}{dice.choice(['.png', '.jpg'])}")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+    def reference(path: Path) -> tuple[object, ...]:
+        inside = path.relative_to(tmp_path)
+        split = [re.split(r"([0-9]+)", part) for part in inside.with_suffix("").parts]
+        return [[int(p) if i % 2 else p for i, p in enumerate(part)] for part in split], inside.as_posix()
+
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert images.find_images(tmp_path) == sorted(files, key=reference) and len(files) > 100
+
+
+def test_memory_holds_the_names_of_one_folder_not_of_all(tmp_path: Path) -> None:
+    def peak(folders: int) -> int:
+        root = tmp_path / str(folders)
+        for folder in range(folders):
+            (root / str(folder)).mkdir(parents=True)
+            for number in range(1000):
+                os.close(os.open(root / str(folder) / f"{number}.png", os.O_CREAT | os.O_WRONLY))
+        tracemalloc.start()
+        assert sum(1 for _ in images.iterate_images(root)) == folders * 1000
+        _, highest = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return highest
+
+    assert peak(20) < 1.5 * peak(2)
 
 
 def test_links_neither_loop_nor_lead_out(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from translate.data.images import Picture, write
 from translate.data.loader import Loader
 from translate.data.points import PointLoader, ring
 from translate.errors import ConfigurationError
-from translate.image_sets import Share, open_data
+from translate.image_sets import open_data, share_of
 from translate.ranks import Ranks, join
 from translate.run import load_model
 from translate.tracking import read_metrics
@@ -181,9 +181,8 @@ def test_the_shares_of_ranks_are_one_process_with_all_images(tmp_path, workers):
         return Loader(split, make=Unpaired, channels=1, size=4, batch_size=size, workers=workers)
 
     whole = loader(6)
-    shares = [Share(loader(2), rank, 3) for rank in range(3)]
-    assert {share.steps_per_epoch for share in shares} == {whole.steps_per_epoch} == {1}
-    streams = [share.stream(7) for share in shares]
+    shares = [share_of(loader(2).stream, rank, 3) for rank in range(3)]
+    streams = [share(7) for share in shares]
     for step in range(7, 12):
         mine = [next(stream) for stream in streams]
         for name in ("a", "b"):
@@ -193,7 +192,7 @@ def test_the_shares_of_ranks_are_one_process_with_all_images(tmp_path, workers):
 
 
 def test_no_two_ranks_draw_the_same_points():
-    streams = [Share(PointLoader(ring(), 4, seed=0), rank, 2).stream(3) for rank in range(2)]
+    streams = [share_of(PointLoader(ring(), 4, seed=0).stream, rank, 2)(3) for rank in range(2)]
     drawn = [next(stream).images for _ in range(3) for stream in streams]
     assert len({points.numpy().tobytes() for points in drawn}) == 6
     assert torch.equal(drawn[2], PointLoader(ring(), 4, seed=0).batch(8).images)

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Generator, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from translate.data.batch import Batch, Labelled, Paired, Plain, SourceLabelled, Unpaired
 from translate.data.catalog import locate, user_data
 from translate.data.folders import Folder, Source, Split, open_folder
 from translate.data.images import UNIT, shown
+from translate.data.kept import open_cache, stream_of
 from translate.data.labelled import (
     LabelledFolder,
     buckets,
@@ -49,21 +51,14 @@ class Batches(Protocol):
     def stream(self, start: int = 0, every: int = 1) -> Generator[Batch]: ...
 
 
-@dataclass(frozen=True)
-class Share:
-    """Process `rank`'s share of `batches`, of which `size` processes take one each: together, at every step, what one
-    process would take whose batch is `size` times as large."""
+Stream = Callable[[int, int], Generator[Batch]]
+"""The batches of step `start`, `start + every`, ..., for ever."""
 
-    batches: Batches
-    rank: int
-    size: int
 
-    @property
-    def steps_per_epoch(self) -> int:
-        return -(-self.batches.steps_per_epoch // self.size)
-
-    def stream(self, start: int = 0) -> Generator[Batch]:
-        return self.batches.stream(start * self.size + self.rank, self.size)
+def share_of(stream: Stream, rank: int, size: int) -> Callable[[int], Generator[Batch]]:
+    """What process `rank` takes from a step on of a stream from which `size` processes take one batch each: together,
+    at every step, what one process would take whose batch is `size` times as large."""
+    return lambda start: stream(start * size + rank, size)
 
 
 class ImageSet(ABC):
@@ -117,7 +112,9 @@ class ImageSet(ABC):
             batch_size=batch_size,
             seed=seed,
             workers=data.workers,
-            cache_bytes=int(data.cache_gb * 1e9),
+            cache=open_cache(
+                data.cache, data.cache_bytes, channels=data.channels, side=data.loaded_size, resize=data.resize
+            ),
             **more,
         )
 
@@ -269,6 +266,13 @@ class Points(ImageSet):
 
     def validations(self, model: Model, count: int, engine: Engine) -> Sequence[Validation]:
         return [ModeCoverage(self.points)]
+
+
+def training_stream(loader: Batches, data: DataSettings, device: torch.device, tell: Say) -> Stream:
+    """The stream of training batches as `device` is best fed; tells where that is not as `data.cache` asks."""
+    if isinstance(loader, Loader):
+        return stream_of(loader, data.cache, data.cache_bytes, device, tell)
+    return loader.stream
 
 
 def open_data(data: DataSettings, batch_type: type[Batch], tell: Say) -> ImageSet:

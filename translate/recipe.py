@@ -12,6 +12,7 @@ from pydantic import Field, SerializeAsAny, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from translate.data.augment import Augmentation
+from translate.data.resized import Where
 from translate.engine import Precision
 from translate.errors import ConfigurationError, nearest
 from translate.models import MODELS
@@ -77,14 +78,22 @@ class DataSettings(Settings):
     """Threads that decode ahead; 0 decodes in the training thread. Batches are the same whatever the number."""
     skip_bad: bool = False
     """Images that cannot be read are left out, counted and named, instead of refused before the first step."""
-    cache_gb: float = Field(4.0, ge=0)
-    """Decoded images kept in memory up to this size; the others are decoded again when they come up."""
+    cache: Where = "ram"
+    """Where decoded and resized images are kept: nowhere; in memory; in files that later runs find again, in the
+    user's cache or $TRANSLATE_HOME; or whole on the GPU that trains, where they are cropped, too."""
+    cache_gb: float | None = Field(None, ge=0)
+    """What they may take there; the others are decoded again when they come up. Null: 4 in memory, 20 in files, half
+    of a GPU's free memory."""
     shapes: ShapesSettings = ShapesSettings()
     """For the procedural set `shapes` only."""
 
     @property
     def loaded_size(self) -> int:
         return self.load_size or round(self.size * 286 / 256)
+
+    @property
+    def cache_bytes(self) -> int | None:
+        return None if self.cache_gb is None else int(self.cache_gb * 1e9)
 
     @model_validator(mode="after")
     def _range_rises(self) -> DataSettings:

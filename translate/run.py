@@ -22,7 +22,7 @@ from translate.engine import Precision, choose_engine
 from translate.errors import ConfigurationError
 from translate.estimate import Estimate, estimate, process_memory
 from translate.exporting.hub import is_hub, read_hub
-from translate.image_sets import ImageSet, Say, Share, open_data
+from translate.image_sets import ImageSet, Say, open_data, share_of, training_stream
 from translate.model import ImageSpec, Model, Sampler, Translator
 from translate.models import MODELS
 from translate.ranks import Ranks, fingerprint, join
@@ -104,8 +104,8 @@ def _train(
     if skipped:
         images = images.without(set(map(Path, skipped)))
         loader = images.loader(training.batch_size, training.seed)
-    share = Share(loader, ranks.rank, ranks.size)
-    total = _steps(training, share.steps_per_epoch)
+    steps_per_epoch = -(-loader.steps_per_epoch // ranks.size)
+    total = _steps(training, steps_per_epoch)
     model = build_model(wanted, images.spec)
     trainer = build_trainer(model, training, engine, total, ranks)
     if checkpoint:
@@ -114,7 +114,7 @@ def _train(
         weights, average, state = (checkpoint.tensors(part) for part in ("model", "average", "training"))
         restore(trainer, checkpoint.step, weights, average, {**state, **checkpoint.tensors(own)})
     facts = _facts(wanted, images, skipped) | {"processes": ranks.size}
-    steps = trainer.steps, total, share.steps_per_epoch
+    steps = trainer.steps, total, steps_per_epoch
     ranks.require_same({"recipe, domains or versions": facts, "steps": steps, "weights": fingerprint(model)})
     if trainer.steps >= total:
         tell(f"{folder}: already trained for {trainer.steps} steps; give a larger training.steps to go on")
@@ -145,7 +145,7 @@ def _train(
         run = TrainingRun(
             folder,
             trainer,
-            share.stream,
+            share_of(training_stream(loader, wanted.data, engine.device, tell), ranks.rank, ranks.size),
             _cadence(training, total),
             facts=facts,
             samples=engine.place(next(images.first(4))),

@@ -13,7 +13,7 @@ from translate.errors import ConfigurationError, TranslateError
 from translate.recipe import Recipe, parse_recipe
 from translate.validation import Validation
 
-FREE_ON_RESUME = {"summary", "data.workers", "data.cache_gb", "data.skip_bad"} | {
+FREE_ON_RESUME = {"summary", "data.workers", "data.cache", "data.cache_gb", "data.skip_bad"} | {
     f"training.{key}"
     for key in (
         "steps",

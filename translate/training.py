@@ -15,6 +15,7 @@ from torch import Tensor
 
 from translate.checkpoint import folder_name, point, prune, rank_part, save_checkpoint
 from translate.data.batch import Batch
+from translate.data.waiting import Waiting
 from translate.errors import TranslateError
 from translate.progress import Progress
 from translate.resume import network_weights, own_state, training_state
@@ -90,9 +91,10 @@ class TrainingRun:
             Progress(total, done=trainer.steps, unit="step", label=label, quiet=self.quiet) as bar,
             closing(self.batches(trainer.steps)) as stream,
         ):
-            for batch in stream:
+            waiting = Waiting(stream)
+            for batch in waiting:
                 trainer.step(trainer.engine.place(batch))
-                text = self._log() if self._due(self.cadence.log) else ""
+                text = self._log(waiting.share) if self._due(self.cadence.log) else None
                 bar.advance(1, text=text, images=len(batch) * self.ranks.size)
                 if self._due(self.cadence.validate) or self._due(self.cadence.checkpoint):
                     self._validate()
@@ -114,7 +116,9 @@ class TrainingRun:
     def _due(self, every: int) -> bool:
         return self.trainer.steps % every == 0 or self.trainer.steps == self.cadence.total
 
-    def _log(self) -> str:
+    def _log(self, waiting: float) -> str:
+        """Losses and learning rates; the share of time that data was waited for goes to the tracker alone, for no
+        time is the same in a resumed run's metrics."""
         losses = self.trainer.read_losses()
         rates = {f"learning rate/{name}": rate for name, rate in self.trainer.learning_rates().items()}
         skips = self.trainer.read_skips()
@@ -122,7 +126,8 @@ class TrainingRun:
         for turn, skip in skips.items():
             if skip.in_a_row >= self.skip_limit:
                 raise TranslateError(self._diverged(turn, skip.in_a_row))
-        return "  ".join(f"{name} {value:.3f}" for name, value in losses.items())
+        self.tracker.log(self.trainer.steps, {"data/waiting share": waiting})
+        return "  ".join(f"{name} {value:.3f}" for name, value in losses.items()) + f"  waiting for data {waiting:.1%}"
 
     def _diverged(self, turn: str, times: int) -> str:
         saved = f"the last checkpoint is {self.newest}" if self._saved else "no checkpoint had been saved yet"

@@ -29,6 +29,11 @@ from translate.cli.common import DEVICE, QUIET
 )
 @click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Override a key, e.g. training.lr=1e-4.")
 @click.option(
+    "--cache",
+    type=click.Choice(["off", "ram", "disk", "device"]),
+    help="Where resized images are kept: memory (default), files that later runs find again, or the GPU.",
+)
+@click.option(
     "--wandb",
     "tracking",
     type=click.Choice(["auto", "online", "offline", "disabled"]),
@@ -58,6 +63,7 @@ def train(
     resume: bool,
     domains: str | None,
     overrides: tuple[str, ...],
+    cache: str | None,
     tracking: Any,
     dry_run: bool,
     skip_bad: bool,
@@ -78,6 +84,8 @@ def train(
 
     if domains is not None:
         overrides = (*overrides, f"data.domains={json.dumps(domains.split(','))}")
+    if cache is not None:
+        overrides = (*overrides, f"data.cache={cache}")
     if skip_bad:
         overrides = (*overrides, "data.skip_bad=true")
     if dry_run:

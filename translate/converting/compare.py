@@ -12,7 +12,7 @@ from PIL import Image
 
 from translate.converting.cycle_error import current
 from translate.converting.folder import Record
-from translate.data.images import natural, read, shown, to_8_bits, with_channels
+from translate.data.images import natural_key, read, shown, to_8_bits, with_channels
 from translate.errors import ConfigurationError, ImageError
 from translate.tracking import save_pictures
 
@@ -37,13 +37,17 @@ class Pair:
 
 def pairs(records: Iterable[Record], source: Path) -> list[Pair]:
     """What was converted from `source` (a folder or a file), now or before, in the order of names."""
-    converted = sorted((record for record in records if record.status != "failed"), key=lambda r: natural(r.source))
+    converted = sorted((record for record in records if record.status != "failed"), key=_in_order)
     root = source if source.is_dir() else source.parent
     names = (shown(record.source.relative_to(root).as_posix()) for record in converted)
     return [
         Pair(name, record.source, record.output, current(record.output))
         for name, record in zip(names, converted, strict=True)
     ]
+
+
+def _in_order(record: Record) -> tuple[list[str], str]:
+    return [natural_key(part) for part in record.source.with_suffix("").parts], str(record.source)
 
 
 def refuse_inside(option: str, path: Path, folders: Sequence[Path]) -> None:

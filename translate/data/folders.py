@@ -43,6 +43,10 @@ class Source:
             raise ImageError(f"{shown(self.path)}: its width of {pixels.shape[1]} cannot be halved into a pair")
         return pixels[:, :middle] if self.half == "left" else pixels[:, middle:]
 
+    def identity(self) -> str:
+        """See `Readable`. Raises ImageError."""
+        return f"{images.version(self.path)}:{self.half}:{self.span}"
+
 
 Split = tuple[tuple[Source, ...], ...]
 """The images of each domain, in the order of `Folder.domains`; a pair has the same place in both."""

@@ -9,7 +9,10 @@ import os
 import re
 import secrets
 import stat
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import chain, groupby
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +38,9 @@ ASIDE = ".cycle-error.png"
 Span = tuple[float, float]
 """The least and the largest value of floating-point images, which become -1 and 1."""
 UNIT: Span = (0.0, 1.0)
+
+
+_NUMBER = re.compile(r"0*([0-9]+)")
 
 
 @dataclass(frozen=True)
@@ -99,6 +105,15 @@ def allow_pixels(count: int) -> None:
     """Lets Pillow read images of so many pixels in this process, where that is more than it would."""
     if Image.MAX_IMAGE_PIXELS is not None:
         Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS, count)
+
+
+def version(path: Path) -> str:
+    """Where a file lies, its size and when it was changed last. Raises ImageError."""
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise _as_image_error(path, error) from error
+    return f"{os.path.abspath(path)}:{status.st_size}:{status.st_mtime_ns}"
 
 
 def dimensions(path: Path) -> tuple[int, int]:
@@ -215,28 +230,23 @@ def find_images(folder: Path) -> list[Path]:
 
 def scan(folder: Path) -> tuple[list[Path], list[Path]]:
     """What `find_images` finds, and the links that it left out."""
+    links: list[Path] = []
+    return list(iterate_images(folder, links)), links
+
+
+def iterate_images(folder: Path, links: list[Path] | None = None) -> Iterator[Path]:
+    """What `find_images` finds, in the same order, one by one: only the names of a folder, and of those that it lies
+    in, are in memory. Links that are left out are added to `links`. Raises ConfigurationError.
+    """
     if not folder.is_dir():
         raise ConfigurationError(f"{shown(folder)}: no such folder")
-    home = folder.resolve()
-    images: list[Path] = []
-    links: list[Path] = []
-    for parent, folders, files in os.walk(folder, onerror=_refuse_unreadable):
-        names = [name for name in (*folders, *files) if not name.startswith(".")]
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for path in (Path(parent, name) for name in names):
-            image = path.suffix.lower() in SUFFIXES and not path.name.endswith(ASIDE)
-            if path.is_symlink() and (image or path.is_dir()) and not _file_inside(path, home):
-                links.append(path)
-            elif image and path.is_file():
-                images.append(path)
-    return sorted(images, key=lambda path: natural(path.relative_to(folder))), links
+    return map(Path, _below([os.fspath(folder)], folder.resolve(), [] if links is None else links))
 
 
-def natural(path: Path) -> tuple[object, ...]:
-    """A sorting key under which img2 comes before img10, whatever the system."""
-    # Without the suffix, so that img.png comes before img2.png.
-    parts = [re.split(r"([0-9]+)", part) for part in path.with_suffix("").parts]
-    return [[int(p) if i % 2 else p for i, p in enumerate(part)] for part in parts], path.as_posix()
+def natural_key(name: str) -> str:
+    """A sorting key under which img2 comes before img10, whatever the system, and 01 is 1."""
+    # No name holds \0, so that what stands before a number decides first; then its length decides, then its digits.
+    return _NUMBER.sub(_number_key, name)
 
 
 def shown(path: Path | str) -> str:
@@ -340,9 +350,37 @@ def _write_whole(path: Path, data: bytes) -> None:
         partial.unlink(missing_ok=True)
 
 
+def _below(folders: list[str], home: Path, links: list[Path]) -> Iterator[str]:
+    """The images below folders whose natural order is the same (1 and 01), as if they were one."""
+    found: list[tuple[str, bool, str]] = []
+    for entry in chain.from_iterable(map(_visible, folders)):
+        stem, suffix = os.path.splitext(entry.name)
+        image, is_folder = suffix.lower() in SUFFIXES and not entry.name.endswith(ASIDE), entry.is_dir()
+        if entry.is_symlink() and (image or is_folder) and not _file_inside(Path(entry.path), home):
+            links.append(Path(entry.path))
+        elif is_folder:
+            found.append((natural_key(entry.name), True, entry.path))
+        elif image and entry.is_file():
+            # Without the suffix, so that img.png comes before img2.png.
+            found.append((natural_key(stem), False, entry.path))
+    found.sort()
+    for (_, is_folder), same in groupby(found, itemgetter(0, 1)):
+        paths = [path for *_, path in same]
+        yield from _below(paths, home, links) if is_folder else paths
+
+
+def _visible(folder: str) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return [entry for entry in entries if not entry.name.startswith(".")]
+    except OSError as error:
+        raise ConfigurationError(f"{shown(folder)}: cannot be listed: {error.strerror}") from error
+
+
 def _file_inside(path: Path, folder: Path) -> bool:
     return path.is_file() and path.resolve().is_relative_to(folder)
 
 
-def _refuse_unreadable(error: OSError) -> None:
-    raise ConfigurationError(f"{shown(error.filename)}: cannot be listed: {error.strerror}")
+def _number_key(match: re.Match[str]) -> str:
+    digits = match[1]
+    return f"\0{chr(len(digits))}{digits}"

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections import deque
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import lru_cache, partial
+from functools import partial
 from itertools import count
 from typing import Generic, Literal, TypeVar
 
@@ -14,18 +13,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from translate.data.augment import Augmentation, Augmenter, crop, flip
+from translate.data.augment import Augmentation, Augmenter
 from translate.data.batch import Batch, Labelled, Paired, Plain, SourceLabelled
 from translate.data.images import shown
-from translate.data.resized import Cache, Domain, Resize
+from translate.data.order import Bucket, Order
+from translate.data.resized import Cache, Domain, Memory, Resize
 from translate.data.scan import Attempt
 from translate.data.source import Readable
+from translate.data.squares import WHOLE, Cut, Square, assemble, cut_out, throw
 from translate.errors import ConfigurationError, ImageError
 
 AnyBatch = TypeVar("AnyBatch", bound=Batch)
-ORDER, DICE = 1, 2  # what a seed is used for
-Bucket = np.ndarray | range
-"""Places of images among those of a domain."""
+Made = TypeVar("Made")
 AHEAD = 2  # batches beyond one per thread
 
 
@@ -45,8 +44,8 @@ class Loader(Generic[AnyBatch]):
     of each class, or of each set (see `labelled.buckets`). An image may stand in several.
     `labels`: float32 (images, domains) for each bucket of `Labelled`, or for the first of `SourceLabelled`.
 
-    `workers`: threads that work ahead in `stream`; 0 works in the caller. `cache_bytes`: how much memory
-    resized images may take; those that find no room are decoded anew each time. Neither changes a batch.
+    `workers`: threads that work ahead in `stream`; 0 works in the caller. `cache` keeps resized images; without
+    one, memory does, up to `cache_bytes`. What finds no room is decoded anew each time. None of them changes a batch.
     Raises ConfigurationError for an empty or an uneven split, ImageError for a file that cannot be used.
     """
 
@@ -66,20 +65,19 @@ class Loader(Generic[AnyBatch]):
         seed: int = 0,
         workers: int = 0,
         cache_bytes: int = 0,
+        cache: Cache | None = None,
     ) -> None:
         _check(split, make, labels)
         columns: list[tuple[Sequence[Readable], Sequence[Bucket]]] = (
             [_merged(split)] if make is Labelled else [(sources, [range(len(sources))]) for sources in split]
         )
-        self._images = [Domain(sources, channels, load_size or size, resize) for sources, _ in columns]
-        self._buckets = [buckets for _, buckets in columns]
-        self._labels = [torch.from_numpy(np.asarray(rows, np.float32)) for rows in labels]
-        self._cache = Cache(cache_bytes)
-        self._make, self._size, self._flip = make, size, flip
+        self.domains = [Domain(sources, channels, load_size or size, resize) for sources, _ in columns]
+        self.workers = workers
+        self._order = Order([buckets for _, buckets in columns], labels, seed)
+        self._cache = cache if cache is not None else Memory(cache_bytes)
+        self._make, self.size, self._flip = make, size, flip
         self._augmenter = Augmenter(augment) if augment else None
-        self._batch_size, self._seed, self._workers = batch_size, seed, workers
-        # Kept, for a permutation of millions takes longer than an image; small, for passes come one by one.
-        self._order = lru_cache(maxsize=4 * len(split))(self._permutation)
+        self._batch_size, self._seed = batch_size, seed
 
     @property
     def steps_per_epoch(self) -> int:
@@ -87,96 +85,115 @@ class Loader(Generic[AnyBatch]):
 
         Images that stand in several buckets are counted by how often they come on average.
         """
-        return -(-max(map(_pass, self._buckets)) // self._batch_size)
+        return -(-self._order.length // self._batch_size)
 
-    def batch(self, step: int) -> AnyBatch:
-        """Images (batch, channels, size, size), uint8 or uint16, channels last in memory; labels float32."""
-        positions = range(step * self._batch_size, (step + 1) * self._batch_size)
-        items = [self._pair(p) if self._make is Paired else self._singles(p) for p in positions]
-        labels = [torch.stack([self._label(p) for p in positions])] if self._labels else []
-        return self._make(*map(_stack, zip(*items, strict=True)), *labels)
+    @property
+    def augments(self) -> bool:
+        """Whether more is done to an image than cropping and mirroring."""
+        return self._augmenter is not None
 
-    def stream(self, start: int = 0, every: int = 1) -> Generator[AnyBatch]:
+    def batch(self, step: int, pin: bool = False) -> AnyBatch:
+        """Images (batch, channels, size, size), uint8 or uint16, channels last in memory; labels float32.
+
+        `pin`: images lie in memory from which a CUDA device copies while the host goes on.
+        """
+        rows = [self._squares(position) for position in self._positions(step)]
+        return self.made(step, [assemble(squares, self.size, pin) for squares in zip(*rows, strict=True)])
+
+    def stream(self, start: int = 0, every: int = 1, pin: bool = False) -> Generator[AnyBatch]:
         """`batch(start)`, `batch(start + every)`, ... for ever; closing it ends its threads."""
-        if not self._workers:
-            yield from map(self.batch, count(start, every))
-            return
-        pool = ThreadPoolExecutor(self._workers, thread_name_prefix="loader")
-        try:
-            steps = count(start, every)
-            ahead: deque[Future[AnyBatch]] = deque()
-            while True:
-                while len(ahead) < self._workers + AHEAD:
-                    ahead.append(pool.submit(self.batch, next(steps)))
-                yield ahead.popleft().result()
-        finally:
-            pool.shutdown(cancel_futures=True)
+        return ahead(lambda step: self.batch(step, pin), start, every, self.workers)
 
     def attempts(self) -> list[Attempt]:
         """To load each image once, as `batch` will; what finds room stays in memory."""
         return [
-            (source.path, partial(self._load, domain, index))
-            for domain, images in enumerate(self._images)
+            (source.path, partial(self.load, domain, index))
+            for domain, images in enumerate(self.domains)
             for index, source in enumerate(images.sources)
         ]
 
-    def _pair(self, position: int) -> list[np.ndarray]:
-        index = self._index(0, position)
-        images = [self._load(domain, index) for domain in range(len(self._images))]
-        sizes = {image.shape[:2] for image in images}
-        if len(sizes) > 1:
-            names = " and ".join(shown(domain.sources[index].path) for domain in self._images)
-            raise ImageError(f"{names}: a pair of different proportions; use resize: square, or cut them alike")
-        return self._cut(images, domain=0, position=position)
+    def made(self, step: int, images: Sequence[Tensor]) -> AnyBatch:
+        """The images of each domain as the batch of `step`, with its labels."""
+        return self._make(*images, *self._order.labels(self._positions(step)))
 
-    def _singles(self, position: int) -> list[np.ndarray]:
-        return [
-            self._cut([self._load(domain, self._index(domain, position))], domain, position)[0]
-            for domain in range(len(self._images))
+    def cuts(self, step: int, sizes: Sequence[tuple[int, int]]) -> np.ndarray:
+        """What `batch` cuts, of domains whose images are all of `sizes` (height, width): int64 (domains, 4, batch),
+        the index of the image, top, left, and whether it is mirrored."""
+        rows = [
+            [(self._index(domain, p), *self._cut(domain, p, *size)[:3]) for p in self._positions(step)]
+            for domain, size in enumerate(sizes)
         ]
+        return np.array(rows, np.int64).swapaxes(1, 2)
 
-    def _cut(self, images: list[np.ndarray], domain: int, position: int) -> list[np.ndarray]:
-        """The same square of each image, by the dice of this domain and position."""
-        dice = _generator(self._seed, DICE, domain, position)
-        height, width = images[0].shape[:2]
-        top, left = dice.integers(height - self._size + 1), dice.integers(width - self._size + 1)
-        mirrored, augmentation_seed = dice.random() < 0.5, int(dice.integers(2**31))
-        images = [crop(image, top, left, self._size) for image in images]
-        if self._flip and mirrored:
-            images = [flip(image) for image in images]
-        return self._augmenter(images, augmentation_seed) if self._augmenter else images
-
-    def _load(self, domain: int, index: int) -> np.ndarray:
-        image = self._cache.get((domain, index))
+    def load(self, domain: int, index: int) -> np.ndarray:
+        """The resized image, from the cache where it is there. Raises ImageError where no crop fits it."""
+        source = self.domains[domain].sources[index]
+        image = self._cache.get((domain, index), source)
         if image is None:
-            image = self._images[domain].load(index)
-            if min(image.shape[:2]) < self._size:
-                path, (height, width) = self._images[domain].sources[index].path, image.shape[:2]
-                raise ImageError(
-                    f"{shown(path)}: {width} x {height} pixels hold no crop of {self._size}; use a smaller "
-                    "size, or resize: square"
-                )
-            self._cache.put((domain, index), image)
+            image = self._decode(domain, index)
+            self._cache.put((domain, index), source, image)
         return image
 
+    def _decode(self, domain: int, index: int) -> np.ndarray:
+        image = self.domains[domain].load(index)
+        if min(image.shape[:2]) < self.size:
+            path, (height, width) = self.domains[domain].sources[index].path, image.shape[:2]
+            raise ImageError(
+                f"{shown(path)}: {width} x {height} pixels hold no crop of {self.size}; use a smaller "
+                "size, or resize: square"
+            )
+        return image
+
+    def _positions(self, step: int) -> range:
+        return range(step * self._batch_size, (step + 1) * self._batch_size)
+
+    def _squares(self, position: int) -> list[Square]:
+        """One of each domain."""
+        images = [self.load(domain, self._index(domain, position)) for domain in range(len(self.domains))]
+        if self._make is Paired:
+            self._require_one_size(images, position)
+        squares = [Square(image, self._cut(domain, position, *image.shape[:2])) for domain, image in enumerate(images)]
+        if self._augmenter is None:
+            return squares
+        together = [squares] if self._make is Paired else [[square] for square in squares]
+        return [square for group in together for square in self._augmented(group, self._augmenter)]
+
+    def _augmented(self, squares: list[Square], augmenter: Augmenter) -> list[Square]:
+        images = augmenter([cut_out(square, self.size) for square in squares], squares[0].cut.seed)
+        return [Square(image, WHOLE) for image in images]
+
+    def _require_one_size(self, images: list[np.ndarray], position: int) -> None:
+        if len({image.shape[:2] for image in images}) > 1:
+            index = self._index(0, position)
+            names = " and ".join(shown(domain.sources[index].path) for domain in self.domains)
+            raise ImageError(f"{names}: a pair of different proportions; use resize: square, or cut them alike")
+
     def _index(self, domain: int, position: int) -> int:
-        bucket, place = self._drawn(domain, position)
-        return int(self._buckets[domain][bucket][place])
+        return self._order.index(self._leader(domain), position)
 
-    def _label(self, position: int) -> Tensor:
-        bucket, place = self._drawn(0, position)
-        return self._labels[bucket][place]
+    def _cut(self, domain: int, position: int, height: int, width: int) -> Cut:
+        return throw(self._seed, self._leader(domain), position, height, width, self.size, self._flip)
 
-    def _drawn(self, domain: int, position: int) -> tuple[int, int]:
-        """The bucket whose turn it is, and the place in it."""
-        buckets = self._buckets[domain]
-        turn, bucket = divmod(position, len(buckets))
-        round_, place = divmod(turn, len(buckets[bucket]))
-        return bucket, int(self._order(domain, bucket, round_)[place])
+    def _leader(self, domain: int) -> int:
+        """The domain by whose dice another goes: pairs share them."""
+        return 0 if self._make is Paired else domain
 
-    def _permutation(self, domain: int, bucket: int, round_: int) -> np.ndarray:
-        # Several domains have one bucket each, several buckets one domain.
-        return _generator(self._seed, ORDER, domain + bucket, round_).permutation(len(self._buckets[domain][bucket]))
+
+def ahead(make: Callable[[int], Made], start: int, every: int, workers: int) -> Generator[Made]:
+    """`make(start)`, `make(start + every)`, ... for ever, in order, made by threads; closing it ends them."""
+    if not workers:
+        yield from map(make, count(start, every))
+        return
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="loader")
+    try:
+        steps = count(start, every)
+        waiting: deque[Future[Made]] = deque()
+        while True:
+            while len(waiting) < workers + AHEAD:
+                waiting.append(pool.submit(make, next(steps)))
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def evaluation_batches(
@@ -202,7 +219,7 @@ def evaluation_batches(
     length = min(map(len, domains))
     for start in range(0, length, batch_size):
         end = min(start + batch_size, length)
-        images = [_stack([domain.load(i) for i in range(start, end)]) for domain in domains]
+        images = [assemble([Square(domain.load(i), WHOLE) for i in range(start, end)], size) for domain in domains]
         yield make(*images, *[known[start:end] for known in rows])
 
 
@@ -220,16 +237,6 @@ def _merged(split: Sequence[Sequence[Readable]]) -> tuple[list[Readable], list[n
     return sources, buckets
 
 
-def _pass(buckets: Sequence[Bucket]) -> int:
-    """Images that are drawn, by turns, until each of them has come once on average."""
-    if len(buckets) == 1:
-        return len(buckets[0])
-    frequency = np.zeros(max(max(bucket) for bucket in buckets) + 1)
-    for bucket in buckets:
-        frequency[bucket] += 1 / len(bucket) / len(buckets)
-    return math.ceil(round(1 / frequency.min(), 6))
-
-
 def _check(split: Sequence[Sequence[Readable]], make: type[Batch], labels: Sequence[np.ndarray]) -> None:
     sizes = [len(sources) for sources in split]
     if 0 in sizes:
@@ -245,15 +252,3 @@ def _check(split: Sequence[Sequence[Readable]], make: type[Batch], labels: Seque
         raise ValueError(f"{make.__name__} images need labels of {wanted or 'none'}, not {got or 'none'}")
     if len({np.shape(rows)[1:] for rows in labels}) > 1:
         raise ValueError("buckets have labels for the same domains")
-
-
-def _generator(seed: int, use: int, domain: int, number: int) -> np.random.Generator:
-    # Always four words: numpy takes (1, 2) and (1, 2, 0) for the same seed.
-    return np.random.default_rng([seed, use, domain, number])
-
-
-def _stack(images: Sequence[np.ndarray]) -> Tensor:
-    """(height, width, channels) each to (batch, channels, height, width); 8 bits among 16 become 16."""
-    if len({image.dtype for image in images}) > 1:
-        images = [image if image.dtype == np.uint16 else image.astype(np.uint16) * 257 for image in images]
-    return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)

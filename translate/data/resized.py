@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 
@@ -13,6 +13,10 @@ from translate.data.source import Readable
 
 Resize = Literal["square", "centre", "short_side", "none"]
 """To a square, stretched; the largest square in the centre; the shorter side, in proportion; or not at all."""
+Where = Literal["off", "ram", "disk", "device"]
+"""Where resized images are kept."""
+Place = tuple[int, int]
+"""The number of a domain, and of an image in it."""
 
 
 class Domain:
@@ -41,21 +45,29 @@ class Domain:
         return round(height * scale), round(width * scale)
 
 
-class Cache:
-    """Arrays by key, until their bytes are `room`; what is in stays in. For any number of threads."""
+class Cache(Protocol):
+    """Resized images kept by their place (domain, index), for any number of threads; what is in stays in."""
+
+    def get(self, place: Place, source: Readable) -> np.ndarray | None: ...
+
+    def put(self, place: Place, source: Readable, pixels: np.ndarray) -> None: ...
+
+
+class Memory:
+    """A `Cache` of arrays, until their bytes are `room`."""
 
     def __init__(self, room: int) -> None:
-        self._arrays: dict[tuple[int, int], np.ndarray] = {}
+        self._arrays: dict[Place, np.ndarray] = {}
         self._room, self._lock = room, threading.Lock()
 
-    def get(self, key: tuple[int, int]) -> np.ndarray | None:
-        return self._arrays.get(key)
+    def get(self, place: Place, source: Readable) -> np.ndarray | None:
+        return self._arrays.get(place)
 
-    def put(self, key: tuple[int, int], array: np.ndarray) -> None:
+    def put(self, place: Place, source: Readable, pixels: np.ndarray) -> None:
         with self._lock:
-            if key not in self._arrays and array.nbytes <= self._room:
-                self._room -= array.nbytes
-                self._arrays[key] = array
+            if place not in self._arrays and pixels.nbytes <= self._room:
+                self._room -= pixels.nbytes
+                self._arrays[place] = pixels
 
 
 def _centre(pixels: np.ndarray) -> np.ndarray:

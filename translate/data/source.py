@@ -17,3 +17,6 @@ class Readable(Protocol):
 
     def read(self, channels: int) -> np.ndarray:
         """(height, width, channels), uint8 or uint16. Raises ImageError."""
+
+    def identity(self) -> str:
+        """What the pixels hang on: file, its size and time, and which part of it. Raises ImageError."""

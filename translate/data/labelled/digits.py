@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from translate.data.images import MAX_BYTES, Picture, shown, with_channels
+from translate.data.images import MAX_BYTES, Picture, shown, version, with_channels
 from translate.data.labelled.labelling import Labelling, Part, one_hot
 from translate.errors import ConfigurationError
 
@@ -35,6 +35,10 @@ class Digit:
     def read(self, channels: int) -> np.ndarray:
         """(height, width, channels), uint8."""
         return with_channels(Picture(self.images[self.index][..., None]), channels)
+
+    def identity(self) -> str:
+        """See `Readable`. Raises ImageError."""
+        return f"{version(self.file)}:{self.index}"
 
 
 def read_digits(root: Path) -> Labelling | None:

@@ -1,0 +1,422 @@
+"""Resized images kept in memory, in files that runs share, or on the device: the same batches, decoded once."""
+
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tiny import paired_folder
+
+from translate.data import disk_cache, on_device, packs
+from translate.data.augment import Augmentation
+from translate.data.batch import Labelled, Paired, Plain, SourceLabelled, Unpaired
+from translate.data.disk_cache import DiskCache
+from translate.data.folders import Source
+from translate.data.images import Picture, resize, write
+from translate.data.kept import open_cache, stream_of
+from translate.data.loader import Loader
+from translate.data.on_device import gather
+from translate.data.packs import Pack
+from translate.data.waiting import Waiting
+from translate.engine import Engine
+from translate.errors import ConfigurationError
+
+SIDE = 18
+CPU = torch.device("cpu")
+DECODED: Counter[Path] = Counter()
+
+
+@dataclass(frozen=True)
+class Counted(Source):
+    """A file that counts how often it is decoded."""
+
+    def read(self, channels: int) -> np.ndarray:
+        DECODED[self.path] += 1
+        return super().read(channels)
+
+
+@pytest.fixture(autouse=True)
+def _counting_from_zero():
+    DECODED.clear()
+
+
+def make_files(folder: Path, *counts: int, deep: bool = False, square: bool = False) -> tuple[tuple[Counted, ...], ...]:
+    """Files of several sizes in as many domains as there are counts; `deep` makes the second of each 16 bits."""
+    folder.mkdir(parents=True, exist_ok=True)
+    dice, split = np.random.default_rng(0), []
+    for domain, count in enumerate(counts):
+        paths = [folder / f"{domain}-{i}.png" for i in range(count)]
+        for i, path in enumerate(paths):
+            size = (24, 24, 3) if square else (20 + i, 30 - i, 3)
+            kind = np.uint16 if deep and i == 1 else np.uint8
+            write(path, Picture(dice.integers(0, np.iinfo(kind).max, size, kind, endpoint=True)))
+        split.append(tuple(map(Counted, paths)))
+    return tuple(split)
+
+
+def disk(folder: Path, limit: int = 10**7, resize="square", tell=pytest.fail) -> DiskCache:
+    return DiskCache(folder, limit, channels=3, side=SIDE, resize=resize, tell=tell)
+
+
+def loader(split, make=Unpaired, **settings) -> Loader:
+    settings = {"load_size": SIDE, "size": 16, "batch_size": 4, "seed": 5, **settings}
+    return Loader(split, make=make, channels=3, **settings)
+
+
+def assert_same(stream, reference, steps: int = 8) -> None:
+    compared = 0
+    for batch, expected in zip(islice(stream, steps), (reference.batch(step) for step in range(steps)), strict=True):
+        assert type(batch) is type(expected)
+        for one, other in zip(batch.tensors(), expected.tensors(), strict=True):
+            assert one.dtype == other.dtype and torch.equal(one, other) and one.stride() == other.stride()
+            compared += 1
+    assert compared >= steps
+    stream.close()
+
+
+# The dice of a batch, one image at a time, as the loader threw and cut them before it wrote into a batch's memory.
+
+
+def one_by_one(split, step: int, paired: bool) -> list[torch.Tensor]:
+    size, seed, batch_size, domains = 16, 5, 4, []
+    for number, sources in enumerate(split):
+        leader, images = 0 if paired else number, []
+        for position in range(step * batch_size, (step + 1) * batch_size):
+            round_, place = divmod(position, len(sources))
+            index = np.random.default_rng([seed, 1, leader, round_]).permutation(len(sources))[place]
+            image = resize(Source.read(sources[index], 3), SIDE, SIDE)
+            dice = np.random.default_rng([seed, 2, leader, position])
+            top, left = dice.integers(SIDE - size + 1), dice.integers(SIDE - size + 1)
+            image = image[top : top + size, left : left + size]
+            images.append(image[:, ::-1] if dice.random() < 0.5 else image)
+        if len({image.dtype for image in images}) > 1:
+            images = [image if image.dtype == np.uint16 else image.astype(np.uint16) * 257 for image in images]
+        domains.append(torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2))
+    return domains
+
+
+@pytest.mark.parametrize("deep", [False, True])
+@pytest.mark.parametrize("make", [Unpaired, Paired])
+def test_a_batch_is_what_cutting_one_image_after_another_gives(tmp_path, make, deep):
+    split = make_files(tmp_path, 5, 5, deep=deep)
+    batches = loader(split, make)
+    types = set()
+    for step in range(8):
+        tensors = batches.batch(step).tensors()
+        for one, other in zip(tensors, one_by_one(split, step, make is Paired), strict=True):
+            assert one.dtype == other.dtype and torch.equal(one, other) and one.stride() == other.stride()
+            types.add(one.dtype)
+    assert types == ({torch.uint8, torch.uint16} if deep else {torch.uint8})
+
+
+# On disk
+
+
+@pytest.mark.parametrize("resize", ["square", "centre", "short_side", "none"])
+@pytest.mark.parametrize("workers", [0, 3])
+def test_batches_from_files_are_the_same_and_a_second_run_decodes_nothing(tmp_path, resize, workers):
+    split = make_files(tmp_path / "images", 5, 3, deep=True)
+    reference = loader(split, resize=resize)
+    for run in range(2):
+        again = loader(split, resize=resize, workers=workers, cache=disk(tmp_path / "kept", resize=resize))
+        DECODED.clear()
+        stream = again.stream()
+        first = list(islice(stream, 8))
+        stream.close()
+        if run == 1:
+            assert not DECODED
+        for step, batch in enumerate(first):
+            expected = reference.batch(step)
+            assert all(torch.equal(a, b) for a, b in zip(batch.tensors(), expected.tensors(), strict=True))
+
+
+def test_images_in_files_are_augmented_alike(tmp_path):
+    split = make_files(tmp_path / "images", 5, 5)
+    augment = (Augmentation(name="Rotate", p=0.5), Augmentation(name="CoarseDropout", p=0.5))
+    for make in (Paired, Unpaired):
+        reference = loader(split, make, augment=augment)
+        for _ in range(2):
+            assert_same(loader(split, make, augment=augment, cache=disk(tmp_path / "kept")).stream(), reference)
+
+
+def test_a_changed_file_and_another_recipe_are_decoded_anew(tmp_path):
+    (sources,) = make_files(tmp_path / "images", 3)
+    kept = tmp_path / "kept"
+    loader([sources], Plain, cache=disk(kept)).batch(0)
+    DECODED.clear()
+    write(sources[1].path, Picture(np.full((20, 20, 3), 7, np.uint8)))
+    os.utime(sources[2].path, ns=(1, 1))
+    changed = loader([sources], Plain, cache=disk(kept))
+    seen = {int(value) for step in range(2) for value in changed.batch(step).images[:, 0, 0, 0]}
+    assert set(DECODED) == {sources[1].path, sources[2].path} and 7 in seen
+    DECODED.clear()
+    loader([sources], Plain, resize="centre", cache=disk(kept, resize="centre")).batch(0)
+    assert len(DECODED) == 3
+
+
+def test_halves_of_a_file_are_kept_apart(tmp_path):
+    path = tmp_path / "pair.png"
+    write(path, Picture(np.repeat(np.uint8([[10, 200]]), 20, 0).repeat(20, 1)[..., None].repeat(3, 2)))
+    split = ((Source(path, "left"),), (Source(path, "right"),))
+    for _ in range(2):
+        batch = loader(split, Paired, cache=disk(tmp_path / "kept")).batch(0)
+        assert (batch.input == 10).all() and (batch.target == 200).all()
+
+
+def test_two_runs_at_once_see_what_the_other_has_decoded(tmp_path, monkeypatch):
+    monkeypatch.setattr(disk_cache, "_SECONDS_BETWEEN_LOOKS", 0)
+    (sources,) = make_files(tmp_path / "images", 6)
+    one, other = (loader([sources], Plain, cache=disk(tmp_path / "kept"), seed=seed) for seed in (1, 2))
+    for step in range(3):
+        one.batch(step)
+        other.batch(step)
+    assert [DECODED[source.path] for source in sources] == [1] * 6
+
+
+WRITE_FOR_EVER = """
+import sys, pathlib, itertools, numpy as np
+from translate.data.packs import Writer
+writer = Writer(pathlib.Path(sys.argv[1]))
+for number in itertools.count():
+    writer.append(number.to_bytes(16, "big"), np.full((64, 64, 3), number % 251, np.uint8))
+"""
+
+
+def test_a_writer_that_is_killed_leaves_whole_images_or_none(tmp_path):
+    found = 0
+    process = subprocess.Popen([sys.executable, "-c", WRITE_FOR_EVER, str(tmp_path)])
+    while sum(path.stat().st_size for path in tmp_path.glob("*.index")) < 50 * packs._STEP:
+        assert process.poll() is None
+        time.sleep(0.005)
+    process.kill()
+    process.wait()
+    (path,) = tmp_path.glob("*.pack")
+    for key, entry in Pack(path).added():
+        assert entry.is_sound() and (entry.pixels() == int.from_bytes(key, "big") % 251).all()
+        found += 1
+    assert found >= 50
+
+
+@pytest.mark.parametrize("damage", ["pixels", "cut", "record", "half a record", "gone"])
+def test_what_is_damaged_is_decoded_anew(tmp_path, damage):
+    (sources,) = make_files(tmp_path / "images", 4)
+    kept = tmp_path / "kept"
+    reference = loader([sources], Plain)
+    loader([sources], Plain, cache=disk(kept)).batch(0)
+    ((pack, index),) = zip(kept.rglob("*.pack"), kept.rglob("*.index"), strict=True)
+    target = index if "record" in damage else pack
+    data = bytearray(target.read_bytes())
+    if damage in ("pixels", "record"):
+        data[len(data) // 2 + 5] ^= 1
+    else:
+        del data[-packs._STEP // 2 if damage == "half a record" else len(data) // 2 :]
+    target.write_bytes(data)
+    if damage == "gone":
+        shutil.rmtree(pack.parent)
+    DECODED.clear()
+    again = loader([sources], Plain, cache=disk(kept))
+    assert torch.equal(again.batch(0).images, reference.batch(0).images)
+    again.batch(1)
+    # `again` and the reference once each, of what had to be decoded anew.
+    assert (
+        sorted(DECODED[source.path] for source in sources)
+        == {
+            "pixels": [1, 1, 1, 2],
+            "record": [1, 1, 1, 2],
+            "half a record": [1, 1, 1, 2],
+            "cut": [1, 1, 2, 2],
+            "gone": [2, 2, 2, 2],
+        }[damage]
+    )
+
+
+def test_a_full_cache_says_so_once_and_the_batches_go_on(tmp_path):
+    split = make_files(tmp_path / "images", 5, 3)
+    told: list[str] = []
+    limit = 3 * (SIDE * SIDE * 3 + packs.ALIGNMENT)
+    for _ in range(2):
+        kept = disk(tmp_path / "kept", limit, tell=told.append)
+        assert_same(loader(split, cache=kept).stream(), loader(split))
+    assert len(told) == 2 and all("is full" in line for line in told)
+    assert 0 < sum(path.stat().st_size for path in (tmp_path / "kept").rglob("*.pack")) <= limit
+    DECODED.clear()
+    again = loader(split, cache=disk(tmp_path / "kept", limit, tell=told.append))
+    for step in range(3):
+        again.batch(step)
+    assert len(DECODED) == 8 - 3
+
+
+def test_a_disk_without_space_says_so_once_and_the_batches_go_on(tmp_path, monkeypatch):
+    split = make_files(tmp_path / "images", 5, 3)
+    told: list[str] = []
+
+    def full(file, data):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(packs, "_write", full)
+    assert_same(loader(split, cache=disk(tmp_path / "kept", tell=told.append)).stream(), loader(split))
+    assert len(told) == 1 and "No space left on device" in told[0]
+
+
+def test_a_share_of_the_disk_is_left_free(tmp_path, monkeypatch):
+    (sources,) = make_files(tmp_path / "images", 3)
+    told: list[str] = []
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(1000, 951, 49))
+    loader([sources], Plain, cache=disk(tmp_path / "kept", tell=told.append)).batch(0)
+    assert len(told) == 1 and not any(path.stat().st_size for path in (tmp_path / "kept").rglob("*.pack"))
+
+
+def test_a_full_cache_lets_go_of_what_was_used_longest_ago(tmp_path, monkeypatch):
+    monkeypatch.setattr(disk_cache, "_STRIDE", 1)
+    old, used, new = (make_files(tmp_path / name, 4)[0] for name in ("old", "used", "new"))
+    kept, image = tmp_path / "kept", SIDE * SIDE * 3
+    for age, sources in ((50, old), (100, used)):
+        loader([sources], Plain, cache=disk(kept)).batch(0)
+        for path in kept.rglob("*.pack"):
+            if path.stat().st_mtime > time.time() - 10:
+                os.utime(path, (time.time() - age, time.time() - age))
+    loader([used], Plain, cache=disk(kept)).batch(0)  # from its files, which makes it the youngest
+    DECODED.clear()
+    room = 9 * (image + packs.ALIGNMENT)
+    loader([new], Plain, cache=disk(kept, limit=room)).batch(0)
+    assert sum(path.stat().st_size for path in kept.rglob("*.pack")) <= room
+    DECODED.clear()
+    loader([used], Plain, cache=disk(kept)).batch(0)
+    loader([new], Plain, cache=disk(kept)).batch(0)
+    assert not DECODED
+    loader([old], Plain, cache=disk(kept)).batch(0)
+    assert len(DECODED) == 4
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path, monkeypatch):
+    (tmp_path / "resized").write_text("a file")
+    monkeypatch.setenv("TRANSLATE_HOME", str(tmp_path))
+    with pytest.raises(ConfigurationError, match="no folder for resized images can be made"):
+        open_cache("disk", None, channels=3, side=SIDE, resize="square")
+
+
+# On the device
+
+
+def device_stream(batches: Loader, limit: int | None = None, told: list[str] | None = None):
+    lines = [] if told is None else told
+    return stream_of(batches, "device", limit, CPU, lines.append)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("make", [Unpaired, Paired, Plain, SourceLabelled, Labelled])
+def test_batches_on_the_device_are_the_same_and_decoded_once(tmp_path, monkeypatch, make, workers):
+    monkeypatch.setattr(on_device, "CHUNK", 2 * SIDE * SIDE * 3)
+    counts = {Plain: (7,), Paired: (5, 5)}.get(make, (5, 3))
+    split = make_files(tmp_path, *counts)
+    rows = [np.eye(count, 5, dtype=np.float32) for count in counts]
+    labels = {Labelled: rows, SourceLabelled: rows[:1]}.get(make, [])
+    told: list[str] = []
+    stream = device_stream(loader(split, make, labels=labels, workers=workers), told=told)
+    assert told[0].startswith(f"the training set lies on cpu: {sum(counts)} images")
+    DECODED.clear()
+    for start in (0, 3):
+        batches, reference = stream(start), loader(split, make, labels=labels, cache_bytes=10**6)
+        for step in range(start, start + 6):
+            one, other = next(batches), reference.batch(step)
+            assert type(one) is type(other)
+            for a, b in zip(one.tensors(), other.tensors(), strict=True):
+                assert a.dtype == b.dtype and torch.equal(a, b)
+                assert a.ndim == 2 or a.is_contiguous(memory_format=torch.channels_last)
+        batches.close()
+    assert set(DECODED.values()) == {2}, "by the two references alone"
+    assert threading.active_count() == 1 or workers
+
+
+def test_sixteen_bits_lie_on_the_device_too():
+    dice = np.random.default_rng(0)
+    images = dice.integers(0, 65536, (3, 9, 8, 1), np.uint16, endpoint=False)
+    cuts = torch.tensor([[2, 0], [4, 1], [0, 3], [0, 1]])
+    squares = gather(torch.from_numpy(images), cuts, 5)
+    assert squares.dtype == torch.uint16
+    assert np.array_equal(squares[0, 0].numpy(), images[2, 4:9, 0:5, 0])
+    assert np.array_equal(squares[1, 0].numpy(), images[0, 1:6, 3:8, 0][:, ::-1])
+
+
+@pytest.mark.parametrize(
+    ("settings", "limit", "why"),
+    [
+        ({"resize": "short_side"}, None, "its images differ in size or depth"),
+        ({"deep": True}, None, "its images differ in size or depth"),
+        ({"augment": (Augmentation(name="Rotate", p=0.5),)}, None, "data.augment works on the host"),
+        ({}, 8 * SIDE * SIDE * 3 - 1, "the training set takes"),
+    ],
+)
+def test_what_cannot_lie_on_the_device_is_told_and_read_from_the_host(tmp_path, settings, limit, why):
+    split = make_files(tmp_path, 5, 3, deep=settings.pop("deep", False))
+    told: list[str] = []
+    stream = device_stream(loader(split, **settings), limit, told)
+    assert len(told) == 1 and why in told[0]
+    assert_same(stream(0), loader(split, **settings))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("where", ["ram", "device"])
+def test_batches_for_a_cuda_device_are_the_same(tmp_path, where):
+    """Pinned for copies that the host does not wait for, or cut on the device: no synchronisation in either."""
+    split = make_files(tmp_path, 5, 3)
+    cuda, told = torch.device("cuda"), []
+    stream = stream_of(loader(split, workers=2), where, None, cuda, told.append)(0)
+    reference = loader(split)
+    assert bool(told) == (where == "device")
+    for step in range(6):
+        batch = next(stream)
+        assert all(tensor.is_cuda if where == "device" else tensor.is_pinned() for tensor in batch.tensors())
+        for one, other in zip(batch.tensors(), reference.batch(step).tensors(), strict=True):
+            assert torch.equal(one.cpu(), other)
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        Engine(cuda, channels_last=True).place(next(stream))
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    stream.close()
+
+
+# Waiting
+
+
+def test_the_share_of_waiting_is_that_of_the_consumers_clock():
+    now = 0.0
+
+    def slow():
+        nonlocal now
+        for number in range(3):
+            now += 3
+            yield number
+
+    waiting = Waiting(slow(), clock=lambda: now)
+    assert waiting.share == 0
+    for _ in waiting:
+        now += 1
+    assert waiting.share == 0.75
+
+
+# Through the command line
+
+
+@pytest.mark.parametrize("where", ["off", "disk", "device"])
+def test_where_images_are_kept_changes_no_number_of_a_run(run_cli, tiny_recipe, tmp_path, where):
+    common = ["train", tiny_recipe("pix2pix"), "--data", paired_folder(tmp_path / "data"), "--device", "cpu"]
+    for name in ("ram", where):
+        result = run_cli(*common, "--out", name, "--cache", name)
+        assert result.exit_code == 0, result.output
+        assert "waiting for data" in result.stderr
+        assert "waiting" not in (tmp_path / name / "metrics.jsonl").read_text()
+    weights = [tmp_path / name / "checkpoints/step-00000004/training.safetensors" for name in ("ram", where)]
+    assert weights[0].read_bytes() == weights[1].read_bytes()
+    assert ("the training set lies on cpu" in result.stderr) == (where == "device")
+    assert any((tmp_path / "home").rglob("*.pack")) == (where == "disk")

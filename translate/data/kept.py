@@ -1,0 +1,40 @@
+"""Where resized images are kept: nowhere, in memory, in files that runs share, or on the device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from functools import partial
+
+import torch
+
+from translate.data.batch import Batch
+from translate.data.catalog import user_data
+from translate.data.disk_cache import DiskCache
+from translate.data.loader import Loader
+from translate.data.on_device import on_device
+from translate.data.resized import Cache, Memory, Resize, Where
+
+MEMORY, DISK = 4_000_000_000, 20_000_000_000
+"""Bytes, where nothing else is said."""
+
+
+def open_cache(where: Where, limit: int | None, *, channels: int, side: int, resize: Resize) -> Cache:
+    """What keeps images on the host, up to `limit` bytes; None: `MEMORY` or `DISK`.
+
+    Raises ConfigurationError where the folder for files cannot be made.
+    """
+    if where == "disk":
+        folder = user_data().parent / "resized"
+        return DiskCache(folder, DISK if limit is None else limit, channels=channels, side=side, resize=resize)
+    if where == "off":
+        return Memory(0)
+    return Memory(MEMORY if limit is None else limit)
+
+
+def stream_of(
+    loader: Loader[Batch], where: Where, limit: int | None, device: torch.device, tell: Callable[[str], None]
+) -> Callable[[int, int], Generator[Batch]]:
+    """The stream of batches as `device` is best fed: from its own memory, or from where it copies by itself."""
+    if where == "device":
+        return on_device(loader, device, limit, tell)
+    return partial(loader.stream, pin=device.type == "cuda")

@@ -1,0 +1,74 @@
+"""Squares cut out of images and mirrored, straight into the memory of a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from translate.data.augment import crop, flip
+from translate.data.order import DICE, generator
+
+
+class Cut(NamedTuple):
+    """Where a square lies in an image, whether it is mirrored, and the seed of further augmentation."""
+
+    top: int
+    left: int
+    mirrored: bool
+    seed: int
+
+
+class Square(NamedTuple):
+    """Pixels (height, width, channels), uint8 or uint16, and what is cut from them."""
+
+    pixels: np.ndarray
+    cut: Cut
+
+
+WHOLE = Cut(0, 0, mirrored=False, seed=0)
+
+
+def throw(seed: int, domain: int, position: int, height: int, width: int, size: int, flip: bool) -> Cut:
+    """The dice of a domain and position: a square of `size` in an image, mirrored at even odds where `flip`."""
+    dice = generator(seed, DICE, domain, position)
+    top, left = dice.integers(height - size + 1), dice.integers(width - size + 1)
+    mirrored, further = dice.random() < 0.5, int(dice.integers(2**31))
+    return Cut(int(top), int(left), bool(mirrored and flip), further)
+
+
+def cut_out(square: Square, size: int) -> np.ndarray:
+    """(size, size, channels); a view."""
+    pixels, (top, left, mirrored, _) = square
+    window = crop(pixels, top, left, size)
+    return flip(window) if mirrored else window
+
+
+def assemble(squares: Sequence[Square], size: int, pin: bool = False) -> Tensor:
+    """(squares, channels, size, size), channels last in memory; 8 bits among 16 become 16.
+
+    `pin`: in memory from which a CUDA device copies while the host goes on.
+    """
+    deep = any(square.pixels.dtype == np.uint16 for square in squares)
+    channels = squares[0].pixels.shape[2]
+    batch = torch.empty(
+        (len(squares), size, size, channels), dtype=torch.uint16 if deep else torch.uint8, pin_memory=pin
+    )
+    for image, square in zip(batch.numpy(), squares, strict=True):
+        _write(image, square)
+    return batch.permute(0, 3, 1, 2)
+
+
+def _write(image: np.ndarray, square: Square) -> None:
+    window = cut_out(square, len(image))
+    if window.dtype != image.dtype:
+        window = window.astype(np.uint16) * 257
+    if square.cut.mirrored:
+        # numpy copies reversed pixels one by one, a reversed plane in one loop: five times as fast.
+        for channel in range(image.shape[2]):
+            image[..., channel] = window[..., channel]
+    else:
+        image[...] = window
