@@ -90,6 +90,7 @@ def levers(device: torch.device, compiled: bool = False) -> dict[str, Engine]:
         "channels last": replace(plain, channels_last=True),
         "bf16": replace(plain, bf16=True),
         "bf16, channels last": replace(plain, bf16=True, channels_last=True),
+        "auto without bf16": replace(auto, bf16=False),
         "auto": auto,
     }
     if compiled:
