@@ -32,6 +32,7 @@ from common import (
     port_settings,
     random_batch,
     results_file,
+    seconds_of,
     summary,
     trainer_of,
     write_json,
@@ -90,6 +91,7 @@ def levers(device: torch.device, compiled: bool = False) -> dict[str, Engine]:
         "channels last": replace(plain, channels_last=True),
         "bf16": replace(plain, bf16=True),
         "bf16, channels last": replace(plain, bf16=True, channels_last=True),
+        "auto without bf16": replace(auto, bf16=False),
         "auto": auto,
     }
     if compiled:
@@ -125,7 +127,8 @@ def measure(
         pace = max(turn.every for turn in port.turns)  # so many steps make a round of the game
         flops = flops_of(lambda: [works["plain"]() for _ in range(pace)]) / pace
         warm_up = WARM_UP * pace if device.type == "cuda" else 1
-        repeats = pace * (20 if device.type == "cuda" else 1)
+        once = min(seconds_of(works["plain"], device) for _ in range(2 * pace))
+        repeats = pace * max(1, min(20, round(0.2 / (pace * once))))  # a fifth of a second, where a step is short
         times = interleaved(works, device, rounds, seconds, repeats, warm_up)
     plain = summary(times["plain"])["median"]
     rows = []

@@ -6,6 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
+
+from translate.engine import Engine
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 ABSENT = ["kornia", "albumentations", "wandb", "click", "rich", "onnx", "torch_fidelity"]
@@ -43,6 +46,23 @@ def test_the_gpu_part_names_the_wheels_that_are_missing(tmp_path):
     run = run_without(["pydantic"], "gpu.py", "--device", "cpu", "--out", tmp_path)
     assert run.returncode == 1
     assert "missing here: pydantic pydantic-core annotated-types typing-inspection. Carry them as wheels" in run.stderr
+
+
+@pytest.mark.parametrize("name", ["cyclegan", "pix2pix"])
+def test_the_row_plain_is_the_same_training(name, monkeypatch):
+    """Else its ratio to the others would say nothing."""
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    from common import PlainStep, build_model, random_batch, trainer_of
+
+    port = PlainStep(build_model(name, 32, small=True), torch.device("cpu"))
+    trainer = trainer_of(build_model(name, 32, small=True), Engine(torch.device("cpu"), fused=False))
+    start = torch.nn.utils.parameters_to_vector(trainer.model.parameters()).detach()
+    for step in range(3):
+        for way in (port, trainer):
+            way.step(random_batch(way.model, 32, 2, seed=step))
+    theirs, ours = (torch.nn.utils.parameters_to_vector(way.model.parameters()) - start for way in (port, trainer))
+    assert (ours - theirs).norm() < 0.02 * theirs.norm()
+    assert any(isinstance(module, torch.nn.InstanceNorm2d) for module in port.model.modules()) == (name == "cyclegan")
 
 
 OPTIONS = {

@@ -131,7 +131,7 @@ def test_levers_that_do_not_exist_are_refused(levers, complaint):
 
 def test_the_engine_says_its_levers():
     assert str(Engine(CPU.device, bf16=True, fused=False)).endswith("threads, bf16, channels first")
-    assert str(Engine(CPU.device, channels_last=True)).endswith("float32, channels last, fused")
+    assert str(Engine(CPU.device, channels_last=True)).endswith("float32, channels last, fused Adam")
 
 
 def test_the_command_line_chooses_the_engine(run_cli, tiny_recipe, tmp_path):

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from translate.checkpoint import load_checkpoint
 from translate.data.batch import Paired
 from translate.engine import Engine
+from translate.guard import step_and_undo
 from translate.model import ImageSpec, Model, Turn
 from translate.models import MODELS
 from translate.optim import WeightAverage, build_optimizer
@@ -106,6 +107,27 @@ def test_a_spoilt_turn_leaves_the_run_as_if_it_had_not_been_taken(kind, where, v
     assert spoilt.read_skips() == {"judge": Skips(1, 0), "painter": Skips(0, 0)}
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_step_that_is_undone_leaves_weights_and_state(kind):
+    """As on a GPU for what is not fused."""
+    name, fused = KINDS[kind]
+    torch.manual_seed(0)
+    network, other = nn.Linear(3, 1), nn.Linear(3, 1)
+    other.load_state_dict(network.state_dict())
+    mine, theirs = (build_optimizer(net, name, 0.1, (0.5, 0.9), 0.01, fused=fused) for net in (network, other))
+    for step, bad in enumerate([1.0, 0.0, 0.0, 1.0, 0.0]):
+        gradient = torch.full((1, 3), math.nan if bad else step + 1.0)
+        for net in (network, other):
+            net.weight.grad, net.bias.grad = gradient, gradient.sum(1)
+        step_and_undo(torch.tensor(bad), mine)
+        if not bad:
+            theirs.step()
+            assert_equal(network.state_dict(), other.state_dict())
+            for ours, known in zip(mine.state.values(), theirs.state.values(), strict=True):
+                assert_equal(ours, known)
+        assert network.weight.isfinite().all()
+
+
 def test_skips_are_counted_in_all_and_in_a_row():
     trainer = pair_trainer(spoilt=(2, 4, 5, 6))
     seen = []
@@ -195,20 +217,36 @@ def test_a_pool_takes_no_image_in_that_is_not_finite():
         assert pool.images.isfinite().all() and pool.stored == 3
 
 
-def test_a_run_that_diverges_stops_with_the_last_good_checkpoint(run_cli, tiny_recipe, tmp_path):
-    data = unpaired_folder(tmp_path / "data")
-    settings = ["training.lr=1e30", "training.skip_limit=3", "training.steps=20", "training.log_every=1"]
-    options = [part for setting in settings for part in ("--set", setting)]
-    result = run_cli(
-        "train", tiny_recipe("cyclegan"), "--data", data, "--out", tmp_path / "run", "--wandb", "disabled", *options
-    )
+@pytest.fixture
+def diverging(run_cli, tiny_recipe, tmp_path):
+    """Trains a tiny CycleGAN with a learning rate that is far too high."""
+
+    def train(lr, **settings):
+        data = unpaired_folder(tmp_path / "data")
+        given = {"lr": lr, "steps": 20, "log_every": 1} | settings
+        options = [part for key, value in given.items() for part in ("--set", f"training.{key}={value}")]
+        where = ["--data", data, "--out", tmp_path / "run", "--wandb", "disabled"]
+        return run_cli("train", tiny_recipe("cyclegan"), *where, *options), tmp_path / "run"
+
+    return train
+
+
+def test_a_run_that_diverges_stops_with_the_last_good_checkpoint(diverging):
+    result, run = diverging("1e30", skip_limit=3)
     assert result.exit_code == 1
     assert "was skipped 3 times in a row" in result.output
-    assert str(tmp_path / "run" / "checkpoints" / "step-0000000") in result.output
-    checkpoint = load_checkpoint(tmp_path / "run" / "checkpoints", "latest")
+    assert str(run / "checkpoints" / "step-0000000") in result.output
+    checkpoint = load_checkpoint(run / "checkpoints", "latest")
     assert all(value.isfinite().all() for value in checkpoint.tensors("model").values())
-    rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert max(row.get("skipped steps/generators", 0) for row in rows) == 3
+
+
+def test_weights_that_are_not_finite_are_not_saved(diverging):
+    result, run = diverging("1e39")  # beyond float32: the first step itself is not finite
+    assert result.exit_code == 1
+    assert "weights are not finite; no checkpoint had been saved yet" in result.output
+    assert not list((run / "checkpoints").glob("step-*"))
 
 
 SYNCHRONISING = ("item", "cpu", "tolist", "numpy", "nonzero", "__bool__", "__float__", "__int__", "__index__")

@@ -86,8 +86,8 @@ class Engine:
         threads = f", {torch.get_num_threads()} threads" if self.device.type == "cpu" else ""
         precision = "bf16" if self.bf16 else "float32"
         layout = "channels last" if self.channels_last else "channels first"
-        others = "".join(f", {lever}" for lever in ("fused", "compiled", "captured") if getattr(self, lever))
-        return f"{name}{threads}, {precision}, {layout}{others}"
+        others = {"fused Adam": self.fused, "compiled": self.compiled, "CUDA graphs": self.captured}
+        return ", ".join([f"{name}{threads}", precision, layout, *(lever for lever, on in others.items() if on)])
 
 
 def choose_device(name: str) -> torch.device:

@@ -21,18 +21,25 @@ def not_finite(total: Tensor, weights: Sequence[nn.Parameter]) -> Tensor:
     return (~(norm.isfinite() & total.detach().isfinite())).float()
 
 
-@contextmanager
-def nothing_moves_where(bad: Tensor, optimizer: Optimizer) -> Iterator[None]:
-    """Within, a step of `optimizer` leaves weights and state as they are where `bad`, a scalar, is 1."""
+def step_unless(bad: Tensor, optimizer: Optimizer) -> None:
+    """`optimizer.step()`, which leaves weights and state as they are where `bad`, a scalar, is 1."""
     if optimizer.defaults.get("fused"):
         optimizer.found_inf = bad  # type: ignore[attr-defined]  # what torch's GradScaler sets
-        yield
-        return
+        optimizer.step()
+    elif bad.device.type == "cpu":
+        if not bad:  # nobody waits for a number that the host itself has computed
+            optimizer.step()
+    else:
+        step_and_undo(bad, optimizer)
+
+
+def step_and_undo(bad: Tensor, optimizer: Optimizer) -> None:
+    """`step_unless` for an optimizer that cannot be told on its device: it steps, and copies undo that."""
     weights = [weight for group in optimizer.param_groups for weight in group["params"]]
     with torch.no_grad():
         before = [weight.clone() for weight in weights]
         state_before = {(weight, key): value.clone() for weight, key, value in _state(optimizer, weights)}
-    yield
+    optimizer.step()
     with torch.no_grad():
         for weight, was in zip(weights, before, strict=True):
             weight.copy_(torch.where(bad > 0, was, weight))

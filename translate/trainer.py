@@ -1,4 +1,4 @@
-"""The training step: the only place with backward() and optimizer.step()."""
+"""The training step: the only place with backward(), and where optimizers step."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 from translate.captured import CapturedProgram, CudaRecorder, Program
 from translate.data.batch import Batch
 from translate.engine import Engine
-from translate.guard import Statistics, not_finite, nothing_moves_where
+from translate.guard import Statistics, not_finite, step_unless
 from translate.model import Model, Painted, Turn
 from translate.optim import WeightAverage, set_rates
 from translate.ranks import Ranks
@@ -95,8 +95,7 @@ class Trainer:
         tally.count(skipped)
         for network in turn.networks:
             optimizer = self._optimizer_of[id(network)]
-            with nothing_moves_where(skipped, optimizer):
-                optimizer.step()
+            step_unless(skipped, optimizer)
             optimizer.zero_grad()
         turn.afterwards()
         return skipped

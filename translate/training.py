@@ -130,12 +130,12 @@ class TrainingRun:
         return "  ".join(f"{name} {value:.3f}" for name, value in losses.items()) + f"  waiting for data {waiting:.1%}"
 
     def _diverged(self, turn: str, times: int) -> str:
+        reason = self._not_finite(f"turn '{turn}' was skipped {times} times in a row, because a loss or a gradient was")
+        return f"stopped after step {self.trainer.steps}, as training.skip_limit is {self.skip_limit}: {reason}"
+
+    def _not_finite(self, what: str) -> str:
         saved = f"the last checkpoint is {self.newest}" if self._saved else "no checkpoint had been saved yet"
-        return (
-            f"stopped after step {self.trainer.steps}: turn '{turn}' was skipped {times} times in a row, because a "
-            f"loss or a gradient was not finite (training.skip_limit is {self.skip_limit}); {saved}. "
-            "Train anew with a lower training.lr or with training.precision float32"
-        )
+        return f"{what} not finite; {saved}. Train anew with a lower training.lr or with training.precision float32"
 
     def _write(self, values: Mapping[str, float]) -> None:
         self.metrics.log(self.trainer.steps, values)
@@ -170,6 +170,8 @@ class TrainingRun:
             "average": average.values if average else {},
             "training": training_state(self.trainer),
         }
+        if not all(_finite(parts[part]) for part in ("model", "average")):
+            raise TranslateError(f"stopped after step {step}: {self._not_finite('weights are')}")
         for rank, state in enumerate(self.ranks.collect(own_state(self.trainer))[1:], start=1):
             parts[rank_part(rank)] = state
         is_best = self._is_best()
@@ -203,6 +205,10 @@ class TrainingRun:
 
     def _averaged(self) -> Any:
         return self.trainer.average.applied() if self.trainer.average else nullcontext()
+
+
+def _finite(tensors: Mapping[str, Tensor]) -> bool:
+    return all(bool(value.isfinite().all()) for value in tensors.values())
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from translate.errors import ConfigurationError
 from translate.model import ImageSpec, Losses
 from translate.models.adversary import Adversary
+from translate.models.labels import one_hot
 
 
 def require_classes(images: ImageSpec) -> int:
@@ -34,7 +35,7 @@ def other_labels(labels: Tensor) -> Tensor:
     """One-hot labels of the same shape, each of another class, evenly drawn: never the right one."""
     classes = labels.shape[1]
     offset = torch.randint(1, classes, (len(labels),), device=labels.device)
-    return F.one_hot((labels.argmax(1) + offset) % classes, classes).to(labels.dtype)
+    return one_hot((labels.argmax(1) + offset) % classes, classes).to(labels.dtype)
 
 
 def judge_pairs(

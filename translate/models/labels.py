@@ -12,6 +12,11 @@ from translate.data.labels import UNKNOWN
 from translate.model import ImageSpec
 
 
+def one_hot(numbers: Tensor, classes: int) -> Tensor:
+    """True at each number's place, (batch, classes). F.one_hot reads the numbers, to check them, on most devices."""
+    return numbers[:, None] == torch.arange(classes, device=numbers.device)
+
+
 class Labels:
     """The label groups of a model's domains. Labels are (batch, domains): 1 yes, 0 no, -1 unknown."""
 
@@ -59,7 +64,7 @@ class Labels:
     def decide(self, logits: Tensor) -> Tensor:
         """The labels that logits stand for, 0 and 1: the largest of classes, each attribute above 0."""
         decided = [
-            F.one_hot(logits[:, span].argmax(1), span.stop - span.start).float()
+            one_hot(logits[:, span].argmax(1), span.stop - span.start).float()
             if exclusive
             else (logits[:, span] > 0).float()
             for span, exclusive in self._spans
