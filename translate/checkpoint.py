@@ -135,8 +135,9 @@ def verify(folder: Path) -> Checkpoint:
         raise TranslateError(f"{folder}: not a whole checkpoint ({error})") from error
 
 
-def prune(checkpoints: Path, keep: int) -> None:
-    """Removes all but the newest `keep` checkpoints and the best, and what killed savings left behind.
+def prune(checkpoints: Path, keep: int, every: int | None = None) -> None:
+    """Removes all but the newest `keep` checkpoints, the best, and those of steps that `every` divides; and what
+    killed savings left behind.
 
     Nothing is removed unless the newest one verifies.
     """
@@ -145,6 +146,8 @@ def prune(checkpoints: Path, keep: int) -> None:
         return
     verify(checkpoints / folder_name(steps[-1]))
     kept = {*steps[-keep:], pointed(checkpoints, "best"), pointed(checkpoints, "latest")}
+    if every:
+        kept |= {step for step in steps if step % every == 0}
     for step in set(steps) - kept:
         shutil.rmtree(checkpoints / folder_name(step))
     for leftover in checkpoints.glob(".*.tmp"):

@@ -12,12 +12,13 @@ from typing import Any
 import torch
 
 from translate.assembly import build_trainer
-from translate.checkpoint import load_checkpoint, verify
+from translate.checkpoint import Checkpoint, load_checkpoint, verify
 from translate.converting.converter import Converter
 from translate.converting.foreign import read_generator
 from translate.data.labels import LabelGroup
-from translate.engine import Precision, choose_engine
-from translate.errors import ConfigurationError
+from translate.determinism import use_deterministic_kernels
+from translate.engine import Engine, Precision, choose_engine
+from translate.errors import ConfigurationError, TranslateError
 from translate.image_sets import Batches, ImageSet, Say, open_data
 from translate.model import ImageSpec, Model, Sampler, Translator
 from translate.models import MODELS
@@ -33,8 +34,9 @@ from translate.run_folder import (
     write_recipe,
     write_summary,
 )
-from translate.tracking import TrackingMode, open_tracker
-from translate.training import Cadence, Interrupted, TrainingRun
+from translate.signals import Interrupted, Signals, Stop, requeue
+from translate.tracking import Tracker, TrackingMode, open_tracker
+from translate.training import Cadence, TrainingRun
 from translate.version import __version__
 
 
@@ -52,42 +54,76 @@ def train(
     device: str = "auto",
     tracking: TrackingMode = "auto",
     artifact: bool = False,
+    deterministic: bool = False,
     overrides: Iterable[str] = (),
     quiet: bool = False,
 ) -> Path:
     """Trains `recipe` (a Recipe, a shipped recipe's name, or a YAML file) on `data` (a name or a folder).
 
     Returns the run's folder: recipe.yaml, metrics.jsonl, samples/, report.html and checkpoints/. With `resume` the
-    newest good checkpoint there is continued. Raises ConfigurationError before anything is written where recipe,
-    data or device do not fit, TranslateError where the run fails.
+    newest good checkpoint there is continued. `deterministic`: see `use_deterministic_kernels`. Raises
+    ConfigurationError before anything is written where recipe, data or device do not fit, TranslateError where the run
+    fails, Interrupted, after saving, where SIGINT, SIGTERM or Slurm's SIGUSR1 came.
     """
     tell: Say = (lambda line: None) if quiet else say
     wanted = load_recipe(recipe, overrides) if isinstance(recipe, str) else recipe
     if data is not None:
         wanted = wanted.model_copy(update={"data": wanted.data.model_copy(update={"set": str(data)})})
+    with Signals() as signals:
+        try:
+            folder = choose_folder(out, wanted, resume)
+            checkpoint, told = checkpoint_to_resume(folder) if resume else (None, [])
+            for line in told:
+                tell(line)
+            if checkpoint:
+                require_same_run(checkpoint, wanted)
+            if deterministic:
+                use_deterministic_kernels()
+            engine = choose_engine(device, wanted.training.precision)
+            started = _start(wanted, folder, checkpoint, engine, signals, tracking, tell, quiet)
+            if started is not None:
+                _go(started, signals, artifact, tell)
+            return folder
+        except Stop as stop:
+            raise Interrupted(stop.number, "before a step was taken; there was nothing to save") from None
+        except Interrupted as interruption:
+            if interruption.requeue:
+                tell(requeue())
+            raise
+
+
+def _start(
+    wanted: Recipe,
+    folder: Path,
+    checkpoint: Checkpoint | None,
+    engine: Engine,
+    signals: Signals,
+    tracking: TrackingMode,
+    tell: Say,
+    quiet: bool,
+) -> TrainingRun | None:
+    """Data, model and all that is written beside them; None where nothing is left to do."""
     training = wanted.training
-    folder = choose_folder(out, wanted, resume)
-    checkpoint, told = checkpoint_to_resume(folder) if resume else (None, [])
-    for line in told:
-        tell(line)
-    if checkpoint:
-        require_same_run(checkpoint, wanted)
-    engine = choose_engine(device, training.precision)
     images = open_data(wanted.data, model_class(wanted).batch_type, tell)
     loader = images.loader(training.batch_size, training.seed)
     total = _steps(training, loader)
     model = build_model(wanted, images.spec)
     trainer = build_trainer(model, training, engine, total)
+    facts: dict[str, Any] = checkpoint.facts if checkpoint else {}
     if checkpoint:
         require_same_domains(checkpoint, images.domains)
         parts = (checkpoint.tensors(part) for part in ("model", "average", "training"))
         restore(trainer, checkpoint.step, *parts)
-    if trainer.steps >= total:
+        trainer.accumulate = max(trainer.accumulate, facts.get("accumulate", 1))
+    pending = facts.get("pending", False)
+    if trainer.steps >= total and not pending:
         tell(f"{folder}: already trained for {trainer.steps} steps; give a larger training.steps to go on")
-        return folder
+        return None
     write_recipe(folder, wanted)
     parameters = sum(weight.numel() for weight in model.parameters())
     tell(f"{wanted.name}: {parameters:,} parameters, {total:,} steps of {training.batch_size}, on {engine}")
+    validations = images.validations(model, training.validation_images, engine)
+    samples = engine.place(next(images.first(4)))
     tracker = open_tracker(
         tracking,
         folder=folder,
@@ -96,33 +132,49 @@ def train(
         run_id=run_id(folder),
         project="translate",
     )
+    return TrainingRun(
+        folder,
+        trainer,
+        loader.stream,
+        _cadence(training, total),
+        facts=_facts(wanted, images),
+        samples=samples,
+        validations=validations,
+        tracker=tracker,
+        signals=signals,
+        tell=tell,
+        best=facts.get("best_l1"),
+        pending=pending,
+        quiet=quiet,
+    )
+
+
+def _go(run: TrainingRun, signals: Signals, artifact: bool, tell: Say) -> None:
+    """Trains, and closes what is written beside it, whatever the end."""
     code = 1
+    with signals.noting():
+        try:
+            run.go()
+            write_summary(run.folder, run.validations, run.validation)
+            if artifact:
+                run.tracker.artifact(run.folder.name, run.newest, ["latest"])
+            code = 0
+        except Interrupted as interruption:
+            code = interruption.exit_code
+            raise
+        finally:
+            _close(run.folder, run.tracker, code, tell)
+        if signals.noted is not None:
+            raise Interrupted(signals.noted, "after the last step; everything is saved")
+
+
+def _close(folder: Path, tracker: Tracker, code: int, tell: Say) -> None:
+    """A report that cannot be written is told, and does not hide why the run ended."""
     try:
-        validations = images.validations(model, training.validation_images, engine)
-        run = TrainingRun(
-            folder,
-            trainer,
-            loader.stream,
-            _cadence(training, total),
-            facts=_facts(wanted, images),
-            samples=engine.place(next(images.first(4))),
-            validations=validations,
-            tracker=tracker,
-            best=checkpoint.facts["best_l1"] if checkpoint else None,
-            quiet=quiet,
-        )
-        run.go()
-        write_summary(folder, validations, run.validation)
-        if artifact:
-            tracker.artifact(folder.name, run.newest, ["latest"])
-        code = 0
-    except Interrupted as interruption:
-        code = interruption.exit_code
-        raise
-    finally:
         write_report(folder)
-        tracker.finish(code)
-    return folder
+    except (OSError, TranslateError) as error:
+        tell(f"warning: {folder / 'report.html'}: could not be written ({error})")
+    tracker.finish(code)
 
 
 def load(
@@ -216,6 +268,7 @@ def _cadence(training: TrainingSettings, total: int) -> Cadence:
         validate=training.validate_every,
         checkpoint=training.checkpoint_every,
         keep=training.keep,
+        keep_every=training.keep_every,
     )
 
 

@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import torch
+from torch.nn.modules.module import register_module_forward_pre_hook
 
 from translate.checkpoint import folder_name, point, prune, save_checkpoint
 from translate.data.batch import Batch
-from translate.errors import TranslateError
+from translate.doctor import Doctor
+from translate.errors import ImageError
+from translate.memory import FirstSteps
 from translate.progress import Progress
 from translate.resume import network_weights, training_state
-from translate.tracking import MetricsLog, Tracker, save_grid
+from translate.signals import Interrupted, Signals, Stop
+from translate.tracking import MetricsLog, Tracker, read_metrics, save_grid
 from translate.trainer import Trainer
 from translate.validation import Validation
-
-
-class Interrupted(TranslateError):
-    """A signal asked the run to stop; it saved and stopped. Exit code 128 + the signal's number."""
-
-    def __init__(self, number: int, step: int) -> None:
-        super().__init__(f"stopped by {signal.Signals(number).name} after step {step}; saved, continue with --resume")
-        self.exit_code = 128 + number
 
 
 @dataclass(frozen=True)
@@ -40,13 +34,16 @@ class Cadence:
     validate: int
     checkpoint: int
     keep: int
+    keep_every: int | None = None
 
 
 class TrainingRun:
     """The loop around `Trainer.step`. Everything it writes lies in `folder`.
 
     `batches` maps a step to the stream of batches from there on; `facts` goes into every checkpoint; `samples` is
-    shown in every grid; `validations` holds what the model is measured by, and may be empty.
+    shown in every grid, and looked at by the doctor; `validations` holds what the model is measured by, and may be
+    empty. A resumed run is given the `best` validation yet, and `pending`: it was saved before its last step was
+    validated and sampled, which comes first now.
     """
 
     def __init__(
@@ -60,45 +57,90 @@ class TrainingRun:
         samples: Batch,
         validations: Sequence[Validation],
         tracker: Tracker,
+        signals: Signals,
+        tell: Callable[[str], None],
         best: float | None = None,
+        pending: bool = False,
         quiet: bool = False,
     ) -> None:
         self.folder, self.trainer, self.batches, self.cadence = folder, trainer, batches, cadence
         self.facts, self.samples, self.validations, self.tracker = facts, samples, validations, tracker
-        self.best, self.quiet = best, quiet
+        self.signals, self.best, self.pending, self.quiet = signals, best, pending, quiet
         self.checkpoints = folder / "checkpoints"
         self.metrics = MetricsLog(folder / "metrics.jsonl")
+        self.metrics.keep(self._came_before)
+        self.doctor = Doctor(trainer.model, samples, folder, trainer.steps, tell)
+        self.doctor.recall(read_metrics(folder / "metrics.jsonl"))
+        self.first_steps = FirstSteps(trainer, tell)
         self.validation: dict[str, dict[str, float]] = {}
         self._saved: int | None = trainer.steps or None
         self._validated: int | None = None
 
     def go(self) -> None:
-        """Trains to the last step. Raises Interrupted, after saving, when SIGINT or SIGTERM came."""
+        """Trains to the last step. Raises Interrupted, after saving, when a signal came."""
         trainer, total = self.trainer, self.cadence.total
-        self.metrics.truncate_after(trainer.steps)
-        if trainer.steps == 0:
-            self._sample()
         label = f"training on {trainer.engine}"
         with (
             self.metrics,
-            _signals() as signals,
             Progress(total, done=trainer.steps, unit="step", label=label, quiet=self.quiet) as bar,
             closing(self.batches(trainer.steps)) as stream,
         ):
-            for batch in stream:
-                trainer.step(trainer.engine.place(batch))
-                text = self._log() if self._due(self.cadence.log) else ""
-                bar.advance(1, text=text, images=len(batch))
-                if self._due(self.cadence.validate) or self._due(self.cadence.checkpoint):
-                    self._validate()
-                if self._due(self.cadence.sample):
-                    self._sample()
-                if self._due(self.cadence.checkpoint) or signals:
-                    self._save()
-                if signals:
-                    raise Interrupted(signals[0], trainer.steps)
-                if trainer.steps == total:
-                    break
+            try:
+                self._begin()
+                while trainer.steps < total:
+                    with self.signals.raising():
+                        batch = next(stream)
+                    self.first_steps.step(trainer.engine.place(batch))
+                    text = self._log() if self._due(self.cadence.log) else ""
+                    bar.advance(1, text=text, images=len(batch))
+                    self._look_and_save()
+            except Stop as stop:
+                raise Interrupted(stop.number, self._save_and_say()) from None
+            except ImageError:
+                self._save_and_say()
+                raise
+
+    def _begin(self) -> None:
+        if self.trainer.steps == 0:
+            with self._watching():
+                self._sample()
+        elif self.pending:
+            self._look_and_save()
+
+    def _look_and_save(self) -> None:
+        """What is due after a step: validation and sample, of which a signal leaves the rest for later, then saving."""
+        saves = self._due(self.cadence.checkpoint)
+        validates, samples = saves or self._due(self.cadence.validate), self._due(self.cadence.sample)
+        self.pending = validates or samples
+        with self._watching():
+            if validates:
+                self._validate()
+            if samples:
+                self._sample()
+        self.pending = False
+        if saves:
+            self._save()
+
+    @contextmanager
+    def _watching(self) -> Iterator[None]:
+        """Within, a noted signal raises Stop before the next layer of any network, where nothing is half written."""
+        hook = register_module_forward_pre_hook(lambda layer, inputs: self.signals.check())
+        try:
+            yield
+        finally:
+            hook.remove()
+
+    def _save_and_say(self) -> str:
+        if self.trainer.steps == 0:
+            return "before the first step; there was nothing to save"
+        self._save()
+        return f"after step {self.trainer.steps}; saved, continue with --resume"
+
+    def _came_before(self, row: Mapping[str, Any]) -> bool:
+        """Whether a row of metrics.jsonl is older than the state that is gone on from."""
+        step = self.trainer.steps
+        measured_anew = self.pending and row["step"] == step and any(key.startswith("validation ") for key in row)
+        return row["step"] <= step and not measured_anew
 
     @property
     def newest(self) -> Path:
@@ -112,6 +154,7 @@ class TrainingRun:
         losses = self.trainer.read_losses()
         rates = {f"learning rate/{name}": opt.param_groups[0]["lr"] for name, opt in self.trainer.optimizers.items()}
         self._write(losses | rates)
+        self.doctor.listen(self.trainer.steps, losses)
         return "  ".join(f"{name} {value:.3f}" for name, value in losses.items())
 
     def _write(self, values: Mapping[str, float]) -> None:
@@ -132,32 +175,34 @@ class TrainingRun:
         path = self.folder / "samples" / f"step-{self.trainer.steps:08d}.png"
         with self._averaged(), torch.no_grad(), self.trainer.engine.autocast():
             save_grid(path, self.trainer.model.show(self.samples))
+            self.doctor.look(self.trainer.steps)
         self.tracker.images(self.trainer.steps, "samples", path)
 
     def _save(self) -> None:
         step = self.trainer.steps
-        if step == self._saved:
-            return
-        average = self.trainer.average
-        parts = {
-            "model": network_weights(self.trainer),
-            "average": average.values if average else {},
-            "training": training_state(self.trainer),
-        }
-        is_best = self._is_best()
-        self.metrics.fsync()
-        facts = {**self.facts, "validation": self.validation, "best_l1": self.best}
-        save_checkpoint(self.checkpoints, step, parts, facts)
+        is_best = not self.pending and self._is_best()
+        if step != self._saved:
+            average = self.trainer.average
+            parts = {
+                "model": network_weights(self.trainer),
+                "average": average.values if average else {},
+                "training": training_state(self.trainer),
+            }
+            self.metrics.fsync()
+            state = {"pending": self.pending, "accumulate": self.trainer.accumulate}
+            facts = {**self.facts, **state, "validation": self.validation, "best_l1": self.best}
+            save_checkpoint(self.checkpoints, step, parts, facts)
+            self._saved = step
         if is_best:
             point(self.checkpoints, "best", step)
-        prune(self.checkpoints, self.cadence.keep)
-        self._saved = step
+        prune(self.checkpoints, self.cadence.keep, self.cadence.keep_every)
 
     def _is_best(self) -> bool:
         """Whether this step's L1, averaged over validations, is the least yet; with no truth the best is the latest."""
         if not self.validations:
             return True
-        if self._validated != self.trainer.steps:
+        # A step that only a signal saved is no candidate: an undisturbed run would not have saved it.
+        if self._validated != self.trainer.steps or not self._due(self.cadence.checkpoint):
             return False
         errors = [measures["l1"] for measures in self.validation.values() if "l1" in measures]
         if not errors:
@@ -170,29 +215,3 @@ class TrainingRun:
 
     def _averaged(self) -> Any:
         return self.trainer.average.applied() if self.trainer.average else nullcontext()
-
-
-@contextmanager
-def _signals() -> Iterator[list[int]]:
-    """Within, SIGINT and SIGTERM are noted in the list that is yielded; a second one acts as it always does."""
-    noted: list[int] = []
-    before: dict[int, Any] = {}
-
-    def note(number: int, frame: FrameType | None) -> None:
-        noted.append(number)
-        restore()
-
-    def restore() -> None:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        before.clear()
-
-    try:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            before[number] = signal.signal(number, note)
-    except ValueError:  # only a program's main thread may listen
-        before.clear()
-    try:
-        yield noted
-    finally:
-        restore()

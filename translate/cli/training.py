@@ -36,6 +36,12 @@ from translate.cli.common import DEVICE, QUIET
     help="Weights & Biases; auto is online when a key is configured, else disabled.",
 )
 @click.option("--artifact", is_flag=True, help="Give the tracker the checkpoints, too.")
+@click.option(
+    "--deterministic",
+    is_flag=True,
+    help="On CUDA: the same bits from the same seed. Slower; without, cuDNN's gradients of convolutions and scattered "
+    "sums (reflection padding, bilinear resizing) differ in their last bits. The CPU always gives the same.",
+)
 @DEVICE
 @QUIET
 def train(
@@ -47,6 +53,7 @@ def train(
     overrides: tuple[str, ...],
     tracking: Any,
     artifact: bool,
+    deterministic: bool,
     device: str,
     quiet: bool,
 ) -> None:
@@ -69,6 +76,7 @@ def train(
         device=device,
         tracking=tracking,
         artifact=artifact,
+        deterministic=deterministic,
         overrides=overrides,
         quiet=quiet,
     )
