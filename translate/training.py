@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -162,7 +162,7 @@ class TrainingRun:
         self.tracker.log(self.trainer.steps, values)
 
     def _validate(self) -> None:
-        with self._averaged():
+        with self._shown():
             self.validation = {
                 validation.name: validation.measure(self.trainer.model, self.trainer.engine)
                 for validation in self.validations
@@ -173,7 +173,7 @@ class TrainingRun:
 
     def _sample(self) -> None:
         path = self.folder / "samples" / f"step-{self.trainer.steps:08d}.png"
-        with self._averaged(), torch.no_grad(), self.trainer.engine.autocast():
+        with self._shown(), torch.no_grad(), self.trainer.engine.autocast():
             save_grid(path, self.trainer.model.show(self.samples))
             self.doctor.look(self.trainer.steps)
         self.tracker.images(self.trainer.steps, "samples", path)
@@ -213,5 +213,18 @@ class TrainingRun:
         self.best = l1
         return True
 
-    def _averaged(self) -> Any:
-        return self.trainer.average.applied() if self.trainer.average else nullcontext()
+    @contextmanager
+    def _shown(self) -> Iterator[None]:
+        """Within, the averaged weights where there are any; afterwards everything is as it was."""
+        if self.trainer.average:
+            with self.trainer.average.applied():
+                yield
+            return
+        # Batch norms in training mode count what they are shown.
+        buffers = list(self.trainer.model.buffers())
+        before = [buffer.clone() for buffer in buffers]
+        try:
+            yield
+        finally:
+            for buffer, value in zip(buffers, before, strict=True):
+                buffer.copy_(value)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
 from pathlib import Path
 
-import torch
 from torch import Tensor, nn
 
 from translate.networks.blocks import InstanceNorm2d, named
+from translate.networks.weights_file import read_weights
 
 # What torchvision's classifiers were trained on: RGB in [0, 1], less this mean, over this deviation.
 _MEAN = (0.485, 0.456, 0.406)
@@ -60,13 +59,7 @@ def _standardised(images: Tensor) -> Tensor:
 
 
 def _read_classifier(path: Path) -> nn.Sequential:
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # zip, pickle and end-of-file errors, by the file's kind of damage
-        raise ValueError(f"{path} is not a file of weights that torch.load can read: {error}") from error
-    if not isinstance(state, Mapping):
-        raise ValueError(f"{path}: expected a state dict (names to tensors), found {type(state).__name__}")
-
+    state = read_weights(path)
     if "features.0.weight" in state:
         network, channels = _vgg16(), 512
     elif "layer1.0.conv1.weight" in state:
