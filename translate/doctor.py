@@ -69,7 +69,8 @@ class Doctor:
     def look(self, step: int) -> None:
         """Translates the samples. Raises nothing but what the model does."""
         if step >= self.first and isinstance(self.model, Translator):
-            self._note([Finding(kind, step, *rest) for kind, *rest in _seen(self.model, self.samples)])
+            seen = _seen(self.model, self.samples)
+            self._note([Finding(kind, step, measure, value, remedy) for kind, measure, value, remedy in seen])
 
     def recall(self, rows: Sequence[Mapping[str, float]]) -> None:
         """Takes what was logged before a resumed run went on."""
