@@ -129,9 +129,11 @@ def _leave_at_once(number: int) -> None:
 
 
 def _listen(handlers: Mapping[int, Any]) -> dict[int, Any]:
-    """Installs handlers and returns those before; none outside a program's main thread, which alone may listen."""
+    """Installs handlers and returns those before; none outside a program's main thread, which alone may listen, and
+    none for what is ignored, as a shell has its background jobs ignore Ctrl-C."""
+    heard = {number: handler for number, handler in handlers.items() if signal.getsignal(number) != signal.SIG_IGN}
     try:
-        return {number: signal.signal(number, handler) for number, handler in handlers.items()}
+        return {number: signal.signal(number, handler) for number, handler in heard.items()}
     except ValueError:
         return {}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -75,6 +76,13 @@ class Workplace:
             path.insert(0, str(hooks))
         environment |= {"TRANSLATE_HOME": str(self.home), "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(path)}
         environment |= options.pop("env", {})
+        before = options.pop("preexec_fn", None)
+
+        def prepare() -> None:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell's background jobs ignore it
+            if before:
+                before()
+
         command = [*options.pop("under", []), sys.executable, "-m", "translate", *map(str, arguments)]
         return subprocess.Popen(
             command,
@@ -84,6 +92,7 @@ class Workplace:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=prepare if os.name == "posix" else None,
             **options,
         )
 
