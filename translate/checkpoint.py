@@ -16,6 +16,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -73,16 +74,18 @@ def save_checkpoint(checkpoints: Path, step: int, parts: Mapping[str, Tensors], 
         point(checkpoints, "latest", step)
     except (OSError, SafetensorError) as error:
         shutil.rmtree(working, ignore_errors=True)
-        full = getattr(error, "errno", None) in (
-            errno.ENOSPC,
-            errno.EDQUOT,
-            errno.EFBIG,
-        ) or "os error 28" in str(error)
-        reason = "the disk is full" if full else str(error)
+        reason = "the disk is full" if _no_room(error) else str(error)
         raise TranslateError(
             f"{final}: could not be saved ({reason}); earlier ones are kept. Make room and run again with --resume"
         ) from error
     return final
+
+
+def _no_room(error: Exception) -> bool:
+    """No space, over the quota, or larger than files may be; safetensors only says so, in the words of Rust."""
+    said = re.search(r"os error (\d+)", str(error))
+    number = error.errno if isinstance(error, OSError) else int(said[1]) if said else None
+    return number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def point(checkpoints: Path, pointer: str, step: int) -> None:
