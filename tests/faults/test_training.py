@@ -5,11 +5,15 @@ A loader worker that is killed (fault 19) cannot be: images are decoded by threa
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 from pathlib import Path
 
 from child import Workplace, hashes, rows, steps
+from tiny import unpaired_folder
+
+from translate import run
 
 OUT_OF_MEMORY = """
     import torch
@@ -95,3 +99,14 @@ def test_deterministic_training_is_offered_and_reaches_torch(place: Workplace, u
     ended = place.train(place.recipe("pix2pix"), "run", "--deterministic", hook=hook)
     assert ended.code == 0 and ended.out.splitlines()[-1] == "True True :4096:8", ended
     assert hashes(place.folder / "run") == hashes(undisturbed)
+
+
+def test_disk_full_for_the_report_is_told_and_hides_nothing(run_cli, tiny_recipe, tmp_path, monkeypatch) -> None:
+    def full(folder: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(run, "write_report", full)
+    data = unpaired_folder(tmp_path / "data")
+    ended = run_cli("train", tiny_recipe("cyclegan"), "--data", data, "--out", "run", "--device", "cpu")
+    assert ended.exit_code == 0, ended.output
+    assert "warning: run/report.html: could not be written" in ended.stderr and "No space left" in ended.stderr
