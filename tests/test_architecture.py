@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "translate"
-GROUND = {"errors", "settings", "version", "shipped"}
+GROUND = {"errors", "settings", "version", "shipped", "whole_file"}
 TORCH_ONLY: set[str] = set()
 DATA = {*GROUND, "data", "yaml_reader"}
 MODEL = {"adversarial", "model", "networks", "pool", "diffaugment", "settings", "errors"}
@@ -22,6 +22,11 @@ MAY_IMPORT = {
     "optim": TORCH_ONLY,
     "diffaugment": TORCH_ONLY,
     "errors": set(),
+    "whole_file": set(),
+    "signals": {"errors"},
+    "determinism": TORCH_ONLY,
+    "doctor": {"data", "model", "models", "whole_file"},
+    "memory": {"data", "errors", "resume", "trainer"},
     "settings": set(),
     "version": set(),
     "shipped": {"errors"},
@@ -31,7 +36,7 @@ MAY_IMPORT = {
     "progress": {"errors"},
     "ranks": {"errors"},
     "tracking": {"errors", "data"},
-    "report": {"errors", "tracking"},
+    "report": {"errors", "tracking", "whole_file"},
     "checkpoint": {"errors"},
     "engine": {"errors", "data"},
     "model": {"data", "errors", "settings"},
@@ -56,6 +61,9 @@ MAY_IMPORT = {
         "model",
         "data",
         "errors",
+        "doctor",
+        "memory",
+        "signals",
     },
     "assembly": {"engine", "errors", "model", "networks", "optim", "ranks", "recipe", "trainer"},
     "sample_validation": {"data", "engine", "model", "models"},
@@ -63,7 +71,7 @@ MAY_IMPORT = {
     "image_sets": {"data", "engine", "errors", "model", "models", "recipe", "sample_validation", "validation"},
     "estimate": {"data", "resume", "trainer"},
     "scanning": {"data", "errors", "image_sets", "progress"},
-    "run_folder": {"checkpoint", "errors", "recipe", "validation"},
+    "run_folder": {"checkpoint", "errors", "recipe", "validation", "whole_file"},
 }
 ROOTS = {"run", "evaluate", "export", "quickstart", "cli", "__init__", "__main__"}
 

@@ -421,7 +421,7 @@ def test_weights_that_are_absent_or_do_not_fit_are_named(tmp_path: Path) -> None
     refused({"features.0.weight": torch.zeros(64, 3, 3, 3)}, "do not fit torchvision's network")
     refused(resnet_state(5) | {"conv1.weight": torch.zeros(64, 3, 3, 3)}, "size mismatch for conv1.weight")
     path.write_bytes(b"no weights")
-    with pytest.raises(ValueError, match=r"wrong\.pth is not a file of weights"):
+    with pytest.raises(ValueError, match=r"wrong\.pth: not a file of weights"):
         PerceptualDistance(path)(images, images)
 
 

@@ -110,7 +110,7 @@ class TestMetricsLog:
         with MetricsLog(stopped) as log:
             train(log, 1, 13)  # the checkpoint is of step 10
         with MetricsLog(stopped) as log:
-            log.truncate_after(10)
+            log.keep(lambda row: row["step"] <= 10)
             train(log, 11, 20)
         assert stopped.read_bytes() == whole.read_bytes()
         assert sorted(path.name for path in tmp_path.iterdir()) == ["stopped.jsonl", "whole.jsonl"]
@@ -122,7 +122,7 @@ class TestMetricsLog:
             log.log(2, {})
             monkeypatch.setattr(os, "replace", _fail(OSError(28, "No space left on device")))
             with pytest.raises(TranslateError, match="No space left"):
-                log.truncate_after(1)
+                log.keep(lambda row: row["step"] <= 1)
         assert [row["step"] for row in read_metrics(path)] == [1, 2]
         assert [file.name for file in tmp_path.iterdir()] == ["metrics.jsonl"]
 

@@ -17,6 +17,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -78,16 +79,18 @@ def save_checkpoint(checkpoints: Path, step: int, parts: Mapping[str, Tensors], 
         point(checkpoints, "latest", step)
     except (OSError, SafetensorError) as error:
         shutil.rmtree(working, ignore_errors=True)
-        full = getattr(error, "errno", None) in (
-            errno.ENOSPC,
-            errno.EDQUOT,
-            errno.EFBIG,
-        ) or "os error 28" in str(error)
-        reason = "the disk is full" if full else str(error)
+        reason = "the disk is full" if _no_room(error) else str(error)
         raise TranslateError(
             f"{final}: could not be saved ({reason}); earlier ones are kept. Make room and run again with --resume"
         ) from error
     return final
+
+
+def _no_room(error: Exception) -> bool:
+    """No space, over the quota, or larger than files may be; safetensors only says so, in the words of Rust."""
+    said = re.search(r"os error (\d+)", str(error))
+    number = error.errno if isinstance(error, OSError) else int(said[1]) if said else None
+    return number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def point(checkpoints: Path, pointer: str, step: int) -> None:
@@ -140,8 +143,9 @@ def verify(folder: Path) -> Checkpoint:
         raise TranslateError(f"{folder}: not a whole checkpoint ({error})") from error
 
 
-def prune(checkpoints: Path, keep: int) -> None:
-    """Removes all but the newest `keep` checkpoints and the best, and what killed savings left behind.
+def prune(checkpoints: Path, keep: int, every: int | None = None) -> None:
+    """Removes all but the newest `keep` checkpoints, the best, and those of steps that `every` divides; and what
+    killed savings left behind.
 
     Nothing is removed unless the newest one verifies.
     """
@@ -150,6 +154,8 @@ def prune(checkpoints: Path, keep: int) -> None:
         return
     verify(checkpoints / folder_name(steps[-1]))
     kept = {*steps[-keep:], pointed(checkpoints, "best"), pointed(checkpoints, "latest")}
+    if every:
+        kept |= {step for step in steps if step % every == 0}
     for step in set(steps) - kept:
         shutil.rmtree(checkpoints / folder_name(step))
     for leftover in checkpoints.glob(".*.tmp"):

@@ -34,6 +34,7 @@ from translate.models.unit_digits import UNITDigits
 from translate.progress import Progress
 from translate.run import Loaded, load_model, model_class
 from translate.validation import Direction
+from translate.whole_file import write_whole
 
 BATCH = 32
 TRUTHS = 1000
@@ -77,7 +78,7 @@ def evaluate(
 def write_scores(scores: list[Score], run: Path, checkpoint: str = "latest", file: Path | None = None) -> Path:
     """The scores as JSON in `file`, or in RUN/evaluation-CHECKPOINT.json, whose earlier scores they replace."""
     path = file or run / f"evaluation-{checkpoint}.json"
-    path.write_text(dumped(scores), encoding="utf-8")
+    write_whole(path, dumped(scores))
     return path
 
 

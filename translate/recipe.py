@@ -143,6 +143,8 @@ class TrainingSettings(Settings):
     checkpoint_every: int = Field(1000, ge=1)
     keep: int = Field(3, ge=1)
     """Newest checkpoints kept, beside the best."""
+    keep_every: int | None = Field(None, ge=1)
+    """Checkpoints of steps that this divides are kept, too; null keeps none for its number."""
 
     @model_validator(mode="after")
     def _one_length(self) -> TrainingSettings:

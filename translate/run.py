@@ -18,8 +18,9 @@ from translate.converting.converter import Converter
 from translate.converting.exported import Backend, read_exported
 from translate.converting.foreign import read_generator
 from translate.data.labels import LabelGroup
-from translate.engine import Precision, choose_engine
-from translate.errors import ConfigurationError
+from translate.determinism import use_deterministic_kernels
+from translate.engine import Engine, Precision, choose_engine
+from translate.errors import ConfigurationError, TranslateError
 from translate.estimate import Estimate, estimate, process_memory
 from translate.exporting.hub import is_hub, read_hub
 from translate.image_sets import ImageSet, Say, open_data, share_of, training_stream
@@ -40,8 +41,10 @@ from translate.run_folder import (
     write_summary,
 )
 from translate.scanning import unreadable
-from translate.tracking import NoTracker, TrackingMode, open_tracker
-from translate.training import Cadence, Interrupted, TrainingRun
+from translate.signals import Interrupted, Signals, Stop, requeue
+from translate.tracking import NoTracker, Tracker, TrackingMode, open_tracker
+from translate.trainer import Trainer
+from translate.training import Cadence, TrainingRun
 from translate.version import __version__
 
 
@@ -58,6 +61,7 @@ def train(
     resume: bool = False,
     device: str = "auto",
     levers: str = "auto",
+    deterministic: bool = False,
     tracking: TrackingMode = "auto",
     artifact: bool = False,
     overrides: Iterable[str] = (),
@@ -66,41 +70,61 @@ def train(
     """Trains `recipe` (a Recipe, a shipped recipe's name, or a YAML file) on `data` (a name or a folder).
 
     Returns the run's folder: recipe.yaml, metrics.jsonl, samples/, report.html and checkpoints/. With `resume` the
-    newest good checkpoint there is continued. `levers` say how it runs, see `choose_engine`. Of the processes that
-    torchrun started, the first writes all that. Raises ConfigurationError before anything is written where recipe, data
-    or device do not fit, TranslateError where the run fails.
+    newest good checkpoint there is continued. `levers` say how it runs, see `choose_engine`; `deterministic`: see
+    `use_deterministic_kernels`. Of the processes that torchrun started, the first writes all that. Raises
+    ConfigurationError before anything is written where recipe, data or device do not fit, TranslateError where the run
+    fails, Interrupted, after saving, where SIGINT, SIGTERM or Slurm's SIGUSR1 came.
     """
     wanted = _resolved(recipe, data, overrides)
-    with join(device) as ranks:
-        return _train(wanted, ranks, out, resume, levers, tracking, artifact, quiet or not ranks.leads)
+    if deterministic:
+        use_deterministic_kernels()
+    with Signals() as signals:
+        try:
+            with join(device) as ranks:
+                quiet = quiet or not ranks.leads
+                folder = choose_folder(out, wanted, resume)
+                run = _start(wanted, folder, resume, _engine(ranks, wanted, levers), ranks, signals, tracking, quiet)
+                if run is not None:
+                    _go(run, signals, artifact)
+                return folder
+        except Stop as stop:
+            raise Interrupted(stop.number, "before a step was taken; there was nothing to save") from None
+        except Interrupted as interruption:
+            if interruption.requeue:
+                say(requeue())
+            raise
 
 
-def _train(
+def _engine(ranks: Ranks, wanted: Recipe, levers: str) -> Engine:
+    engine = choose_engine(ranks.device, wanted.training.precision, levers)
+    if engine.captured and ranks.size > 1:
+        raise ConfigurationError(f"--engine {levers}: CUDA graphs are for one process; leave captured out")
+    return engine
+
+
+def _start(
     wanted: Recipe,
-    ranks: Ranks,
-    out: str | Path | None,
+    folder: Path,
     resume: bool,
-    levers: str,
+    engine: Engine,
+    ranks: Ranks,
+    signals: Signals,
     tracking: TrackingMode,
-    artifact: bool,
     quiet: bool,
-) -> Path:
-    tell: Say = (lambda line: None) if quiet else say
-    training = wanted.training
-    folder = choose_folder(out, wanted, resume)
+) -> TrainingRun | None:
+    """Data, model and all that is written beside them; None where nothing is left to do."""
+    training, tell = wanted.training, _teller(quiet)
     checkpoint, told = checkpoint_to_resume(folder) if resume else (None, [])
     for line in told:
         tell(line)
     if checkpoint:
         require_same_run(checkpoint, wanted, ranks.size)
-    engine = choose_engine(ranks.device, training.precision, levers)
-    if engine.captured and ranks.size > 1:
-        raise ConfigurationError(f"--engine {levers}: CUDA graphs are for one process; leave captured out")
+    before: dict[str, Any] = checkpoint.facts if checkpoint else {}
     with ranks.one_first():
         images = open_data(wanted.data, model_class(wanted).batch_type, tell)
     loader = images.loader(training.batch_size, training.seed)
     # A run goes on without what it was begun without: the order of its data hangs on the list of images.
-    skipped = checkpoint.facts.get("skipped", {}) if checkpoint else unreadable(images, loader, tell, quiet)
+    skipped = before.get("skipped", {}) if checkpoint else unreadable(images, loader, tell, quiet)
     if skipped:
         images = images.without(set(map(Path, skipped)))
         loader = images.loader(training.batch_size, training.seed)
@@ -110,65 +134,93 @@ def _train(
     trainer = build_trainer(model, training, engine, total, ranks)
     if checkpoint:
         require_same_domains(checkpoint, images.domains)
-        own = rank_part(ranks.rank % checkpoint.facts.get("processes", 1))
-        weights, average, state = (checkpoint.tensors(part) for part in ("model", "average", "training"))
-        restore(trainer, checkpoint.step, weights, average, {**state, **checkpoint.tensors(own)})
+        _restore(trainer, checkpoint, ranks)
+    pending = before.get("pending", False)
     facts = _facts(wanted, images, skipped) | {"processes": ranks.size}
-    steps = trainer.steps, total, steps_per_epoch
+    steps = trainer.steps, total, steps_per_epoch, pending
     ranks.require_same({"recipe, domains or versions": facts, "steps": steps, "weights": fingerprint(model)})
-    if trainer.steps >= total:
+    if trainer.steps >= total and not pending:
         tell(f"{folder}: already trained for {trainer.steps} steps; give a larger training.steps to go on")
-        return folder
+        return None
     if ranks.leads:
         write_recipe(folder, wanted)
         write_skipped(folder, skipped)
-    parameters = sum(weight.numel() for weight in model.parameters())
-    tell(f"{wanted.name}: {parameters:,} parameters, {total:,} steps of {training.batch_size}, on {engine}")
-    if ranks.size > 1:
-        together = f"{ranks.size} processes x {training.batch_size} = {ranks.size * training.batch_size} images a step"
-        tell(f"{together}; learning rates are the recipe's, unscaled")
-    tracker = (
-        NoTracker()
-        if not ranks.leads
-        else open_tracker(
-            tracking,
-            folder=folder,
-            name=folder.name,
-            config=wanted.to_json(),
-            run_id=run_id(folder),
-            project="translate",
-        )
+    _introduce(wanted, model, total, engine, ranks, tell)
+    validations = images.validations(model, training.validation_images, engine)
+    samples = engine.place(next(images.first(4)))
+    return TrainingRun(
+        folder,
+        trainer,
+        share_of(training_stream(loader, wanted.data, engine.device, tell), ranks.rank, ranks.size),
+        _cadence(training, total),
+        facts=facts,
+        samples=samples,
+        validations=validations,
+        tracker=_tracker(tracking, folder, wanted) if ranks.leads else NoTracker(),
+        signals=signals,
+        tell=tell,
+        best=before.get("best_l1"),
+        pending=pending,
+        skip_limit=training.skip_limit,
+        quiet=quiet,
     )
+
+
+def _restore(trainer: Trainer, checkpoint: Checkpoint, ranks: Ranks) -> None:
+    own = rank_part(ranks.rank % checkpoint.facts.get("processes", 1))
+    weights, average, state = (checkpoint.tensors(part) for part in ("model", "average", "training"))
+    restore(trainer, checkpoint.step, weights, average, {**state, **checkpoint.tensors(own)})
+    trainer.accumulate = max(trainer.accumulate, checkpoint.facts.get("accumulate", 1))
+
+
+def _introduce(wanted: Recipe, model: Model, total: int, engine: Engine, ranks: Ranks, tell: Say) -> None:
+    batch = wanted.training.batch_size
+    parameters = sum(weight.numel() for weight in model.parameters())
+    tell(f"{wanted.name}: {parameters:,} parameters, {total:,} steps of {batch}, on {engine}")
+    if ranks.size > 1:
+        together = f"{ranks.size} processes x {batch} = {ranks.size * batch} images a step"
+        tell(f"{together}; learning rates are the recipe's, unscaled")
+
+
+def _tracker(tracking: TrackingMode, folder: Path, wanted: Recipe) -> Tracker:
+    config = wanted.to_json()
+    return open_tracker(
+        tracking, folder=folder, name=folder.name, config=config, run_id=run_id(folder), project="translate"
+    )
+
+
+def _go(run: TrainingRun, signals: Signals, artifact: bool) -> None:
+    """Trains, and closes what is written beside it, whatever the end."""
     code = 1
+    with signals.noting():
+        try:
+            run.go()
+            if run.ranks.leads:
+                write_summary(run.folder, run.validations, run.validation)
+            if artifact:
+                run.tracker.artifact(run.folder.name, run.newest, ["latest"])
+            code = 0
+        except Interrupted as interruption:
+            code = interruption.exit_code
+            raise
+        finally:
+            _close(run, code)
+        if signals.noted is not None:
+            raise Interrupted(signals.noted, "after the last step; everything is saved")
+
+
+def _close(run: TrainingRun, code: int) -> None:
+    """A report that cannot be written is told, and does not hide why the run ended."""
     try:
-        validations = images.validations(model, training.validation_images, engine)
-        run = TrainingRun(
-            folder,
-            trainer,
-            share_of(training_stream(loader, wanted.data, engine.device, tell), ranks.rank, ranks.size),
-            _cadence(training, total),
-            facts=facts,
-            samples=engine.place(next(images.first(4))),
-            validations=validations,
-            tracker=tracker,
-            best=checkpoint.facts["best_l1"] if checkpoint else None,
-            skip_limit=training.skip_limit,
-            quiet=quiet,
-        )
-        run.go()
-        if ranks.leads:
-            write_summary(folder, validations, run.validation)
-        if artifact:
-            tracker.artifact(folder.name, run.newest, ["latest"])
-        code = 0
-    except Interrupted as interruption:
-        code = interruption.exit_code
-        raise
-    finally:
-        if ranks.leads:
-            write_report(folder)
-        tracker.finish(code)
-    return folder
+        if run.ranks.leads:
+            write_report(run.folder)
+    except (OSError, TranslateError) as error:
+        say(f"warning: {run.folder / 'report.html'}: could not be written ({error})")
+    run.tracker.finish(code)
+
+
+def _teller(quiet: bool) -> Say:
+    return (lambda line: None) if quiet else say
 
 
 def dry_run(
@@ -311,6 +363,7 @@ def _cadence(training: TrainingSettings, total: int) -> Cadence:
         validate=training.validate_every,
         checkpoint=training.checkpoint_every,
         keep=training.keep,
+        keep_every=training.keep_every,
     )
 
 

@@ -12,6 +12,7 @@ from translate.checkpoint import Checkpoint, newest_good
 from translate.errors import ConfigurationError, TranslateError
 from translate.recipe import Recipe, parse_recipe
 from translate.validation import Validation
+from translate.whole_file import write_whole
 
 FREE_ON_RESUME = {"summary", "data.workers", "data.cache", "data.cache_gb", "data.skip_bad"} | {
     f"training.{key}"
@@ -23,6 +24,8 @@ FREE_ON_RESUME = {"summary", "data.workers", "data.cache", "data.cache_gb", "dat
         "validate_every",
         "checkpoint_every",
         "keep",
+        "keep_every",
+        "accumulate",
         "validation_images",
         "skip_limit",
     )
@@ -100,7 +103,7 @@ def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 def write_recipe(folder: Path, recipe: Recipe) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "recipe.yaml").write_text(recipe.to_yaml(), encoding="utf-8")
+        write_whole(folder / "recipe.yaml", recipe.to_yaml())
     except OSError as error:
         raise ConfigurationError(f"{folder}: cannot be written ({error.strerror}); give another --out") from error
 
@@ -124,12 +127,12 @@ def write_summary(folder: Path, validations: Sequence[Validation], validation: d
                 # A baseline need not know every measure.
                 **{name: measures[measure] for name, measures in baselines.items() if measure in measures},
             }
-    (folder / "summary.json").write_text(json.dumps(rows, indent=1) + "\n")
+    write_whole(folder / "summary.json", json.dumps(rows, indent=1) + "\n")
 
 
 def run_id(folder: Path) -> str:
     """One id for the whole life of a run, so that a resumed one goes on in the tracker where it stopped."""
     path = folder / "run_id"
     if not path.exists():
-        path.write_text(secrets.token_hex(8) + "\n")
+        write_whole(path, secrets.token_hex(8) + "\n")
     return path.read_text().strip()

@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.modules.module import register_module_forward_pre_hook
 
 from translate.checkpoint import folder_name, point, prune, rank_part, save_checkpoint
 from translate.data.batch import Batch
 from translate.data.waiting import Waiting
-from translate.errors import TranslateError
+from translate.doctor import Doctor
+from translate.errors import ImageError, TranslateError
+from translate.memory import FirstSteps
 from translate.progress import Progress
 from translate.resume import network_weights, own_state, training_state
-from translate.tracking import MetricsLog, NoMetrics, Tracker, save_grid
+from translate.signals import Interrupted, Signals, Stop
+from translate.tracking import MetricsLog, NoMetrics, Tracker, read_metrics, save_grid
 from translate.trainer import Trainer
 from translate.validation import Validation
-
-
-class Interrupted(TranslateError):
-    """A signal asked the run to stop; it saved and stopped. Exit code 128 + the signal's number."""
-
-    def __init__(self, number: int, step: int) -> None:
-        super().__init__(f"stopped by {signal.Signals(number).name} after step {step}; saved, continue with --resume")
-        self.exit_code = 128 + number
 
 
 @dataclass(frozen=True)
@@ -42,15 +36,18 @@ class Cadence:
     validate: int
     checkpoint: int
     keep: int
+    keep_every: int | None = None
 
 
 class TrainingRun:
     """The loop around `Trainer.step`. Everything it writes lies in `folder`.
 
     `batches` maps a step to the stream of batches from there on; `facts` goes into every checkpoint; `samples` is
-    shown in every grid; `validations` holds what the model is measured by, and may be empty. `skip_limit` is how often
-    in a row a turn may be skipped (see `Trainer`) until the run is given up, which is decided when losses are logged.
-    Of several ranks all train, measure and sample, and the leader writes.
+    shown in every grid, and looked at by the doctor; `validations` holds what the model is measured by, and may be
+    empty. A resumed run is given the `best` validation yet, and `pending`: it was saved before its last step was
+    validated and sampled, which comes first now. `skip_limit` is how often in a row a turn may be skipped (see
+    `Trainer`) until the run is given up, which is decided when losses are logged. Of several ranks all train, measure,
+    sample and look alike, and the leader writes.
     """
 
     def __init__(
@@ -64,49 +61,106 @@ class TrainingRun:
         samples: Batch,
         validations: Sequence[Validation],
         tracker: Tracker,
+        signals: Signals,
+        tell: Callable[[str], None],
         best: float | None = None,
+        pending: bool = False,
         skip_limit: int = 20,
         quiet: bool = False,
     ) -> None:
         self.folder, self.trainer, self.batches, self.cadence = folder, trainer, batches, cadence
         self.facts, self.samples, self.validations, self.tracker = facts, samples, validations, tracker
-        self.best, self.skip_limit, self.quiet, self.ranks = best, skip_limit, quiet, trainer.ranks
+        self.signals, self.best, self.pending, self.quiet = signals, best, pending, quiet
+        self.skip_limit, self.ranks = skip_limit, trainer.ranks
         self.checkpoints = folder / "checkpoints"
         self.metrics = MetricsLog(folder / "metrics.jsonl") if self.ranks.leads else NoMetrics()
+        self.metrics.keep(self._came_before)
+        self.doctor = Doctor(trainer.model, samples, folder if self.ranks.leads else None, trainer.steps, tell)
+        if self.ranks.leads:
+            self.doctor.recall(read_metrics(folder / "metrics.jsonl"))
+        self.first_steps = FirstSteps(trainer, tell)
         self.validation: dict[str, dict[str, float]] = {}
         self._saved: int | None = trainer.steps or None
         self._validated: int | None = None
 
     def go(self) -> None:
-        """Trains to the last step. Raises Interrupted, after saving, when SIGINT or SIGTERM came, and TranslateError
-        when a turn was skipped too often in a row."""
+        """Trains to the last step. Raises Interrupted, after saving, when a signal came, and TranslateError when a turn
+        was skipped too often in a row."""
         trainer, total = self.trainer, self.cadence.total
-        self.metrics.truncate_after(trainer.steps)
-        if trainer.steps == 0:
-            self._sample()
         label = f"training on {trainer.engine}"
         with (
             self.metrics,
-            _signals() as signals,
             Progress(total, done=trainer.steps, unit="step", label=label, quiet=self.quiet) as bar,
             closing(self.batches(trainer.steps)) as stream,
         ):
-            waiting = Waiting(stream)
-            for batch in waiting:
-                trainer.step(trainer.engine.place(batch))
-                text = self._log(waiting.share) if self._due(self.cadence.log) else None
-                bar.advance(1, text=text, images=len(batch) * self.ranks.size)
-                if self._due(self.cadence.validate) or self._due(self.cadence.checkpoint):
-                    self._validate()
-                if self._due(self.cadence.sample):
-                    self._sample()
-                stop = self.ranks.largest(signals[0] if signals else 0)
-                if self._due(self.cadence.checkpoint) or stop:
-                    self._save()
-                if stop:
-                    raise Interrupted(stop, trainer.steps)
-                if trainer.steps == total:
-                    break
+            try:
+                self._begin()
+                waiting = Waiting(stream)
+                while trainer.steps < total:
+                    self._heed_signals()
+                    with self.signals.raising() if self.ranks.size == 1 else nullcontext():
+                        batch = next(waiting)
+                    self.first_steps.step(trainer.engine.place(batch))
+                    text = self._log(waiting.share) if self._due(self.cadence.log) else None
+                    bar.advance(1, text=text, images=len(batch) * self.ranks.size)
+                    self._look_and_save()
+            except Stop as stop:
+                raise Interrupted(stop.number, self._save_and_say()) from None
+            except ImageError:
+                if self.ranks.size == 1:  # the others are waiting for this one's next step, and save no more
+                    self._save_and_say()
+                raise
+
+    def _begin(self) -> None:
+        if self.trainer.steps == 0:
+            with self._watching():
+                self._sample()
+        elif self.pending:
+            self._look_and_save()
+
+    def _look_and_save(self) -> None:
+        """What is due after a step: validation and sample, of which a signal leaves the rest for later, then saving."""
+        saves = self._due(self.cadence.checkpoint)
+        validates, samples = saves or self._due(self.cadence.validate), self._due(self.cadence.sample)
+        self.pending = validates or samples
+        with self._watching():
+            if validates:
+                self._validate()
+            if samples:
+                self._sample()
+        self.pending = False
+        if saves:
+            self._save()
+
+    def _heed_signals(self) -> None:
+        """Raises Stop where a signal was noted, of several ranks in all at the same step."""
+        if number := self.ranks.largest(self.signals.noted or 0):
+            raise Stop(number)
+
+    @contextmanager
+    def _watching(self) -> Iterator[None]:
+        """Within, a noted signal raises Stop before the next layer of any network, where nothing is half written; not
+        of several ranks, of which none may leave the others."""
+        if self.ranks.size > 1:
+            yield
+            return
+        hook = register_module_forward_pre_hook(lambda layer, inputs: self.signals.check())
+        try:
+            yield
+        finally:
+            hook.remove()
+
+    def _save_and_say(self) -> str:
+        if self.trainer.steps == 0:
+            return "before the first step; there was nothing to save"
+        self._save()
+        return f"after step {self.trainer.steps}; saved, continue with --resume"
+
+    def _came_before(self, row: Mapping[str, Any]) -> bool:
+        """Whether a row of metrics.jsonl is older than the state that is gone on from."""
+        step = self.trainer.steps
+        measured_anew = self.pending and row["step"] == step and any(key.startswith("validation ") for key in row)
+        return row["step"] <= step and not measured_anew
 
     @property
     def newest(self) -> Path:
@@ -117,8 +171,6 @@ class TrainingRun:
         return self.trainer.steps % every == 0 or self.trainer.steps == self.cadence.total
 
     def _log(self, waiting: float) -> str:
-        """Losses and learning rates; the share of time that data was waited for goes to the tracker alone, for no
-        time is the same in a resumed run's metrics."""
         losses = self.trainer.read_losses()
         rates = {f"learning rate/{name}": rate for name, rate in self.trainer.learning_rates().items()}
         skips = self.trainer.read_skips()
@@ -126,6 +178,8 @@ class TrainingRun:
         for turn, skip in skips.items():
             if skip.in_a_row >= self.skip_limit:
                 raise TranslateError(self._diverged(turn, skip.in_a_row))
+        self.doctor.listen(self.trainer.steps, losses)
+        # Times differ in a resumed run, whose metrics.jsonl is to be the same.
         self.tracker.log(self.trainer.steps, {"data/waiting share": waiting})
         return "  ".join(f"{name} {value:.3f}" for name, value in losses.items()) + f"  waiting for data {waiting:.1%}"
 
@@ -142,7 +196,7 @@ class TrainingRun:
         self.tracker.log(self.trainer.steps, values)
 
     def _validate(self) -> None:
-        with self._averaged():
+        with self._shown():
             self.validation = {
                 validation.name: validation.measure(self.trainer.model, self.trainer.engine)
                 for validation in self.validations
@@ -153,46 +207,54 @@ class TrainingRun:
 
     def _sample(self) -> None:
         path = self.folder / "samples" / f"step-{self.trainer.steps:08d}.png"
-        with self._averaged(), torch.no_grad(), self.trainer.engine.autocast():
+        with self._shown(), torch.no_grad(), self.trainer.engine.autocast():
             columns = self.trainer.model.show(self.samples)
+            self.doctor.look(self.trainer.steps)
         if self.ranks.leads:
             save_grid(path, columns)
         self.tracker.images(self.trainer.steps, "samples", path)
 
     def _save(self) -> None:
         step = self.trainer.steps
-        if step == self._saved:
-            return
-        average = self.trainer.average
-        self.trainer.share_losses()
-        parts = {
-            "model": network_weights(self.trainer),
-            "average": average.values if average else {},
-            "training": training_state(self.trainer),
-        }
-        if not all(_finite(parts[part]) for part in ("model", "average")):
-            raise TranslateError(f"stopped after step {step}: {self._not_finite('weights are')}")
-        for rank, state in enumerate(self.ranks.collect(own_state(self.trainer))[1:], start=1):
-            parts[rank_part(rank)] = state
-        is_best = self._is_best()
+        is_best = not self.pending and self._is_best()
+        parts = self._parts() if step != self._saved else None
         if self.ranks.leads:
             self._write_checkpoint(step, parts, is_best)
         self.ranks.wait()
         self._saved = step
 
-    def _write_checkpoint(self, step: int, parts: Mapping[str, Mapping[str, Tensor]], is_best: bool) -> None:
-        self.metrics.fsync()
-        facts = {**self.facts, "validation": self.validation, "best_l1": self.best}
-        save_checkpoint(self.checkpoints, step, parts, facts)
+    def _parts(self) -> dict[str, Mapping[str, Tensor]]:
+        """What a checkpoint holds, for the leader; all ranks take part."""
+        average = self.trainer.average
+        self.trainer.share_losses()
+        parts: dict[str, Mapping[str, Tensor]] = {
+            "model": network_weights(self.trainer),
+            "average": average.values if average else {},
+            "training": training_state(self.trainer),
+        }
+        if not all(_finite(parts[part]) for part in ("model", "average")):
+            raise TranslateError(f"stopped after step {self.trainer.steps}: {self._not_finite('weights are')}")
+        for rank, state in enumerate(self.ranks.collect(own_state(self.trainer))[1:], start=1):
+            parts[rank_part(rank)] = state
+        return parts
+
+    def _write_checkpoint(self, step: int, parts: Mapping[str, Mapping[str, Tensor]] | None, is_best: bool) -> None:
+        """`parts` is None where this step is saved already."""
+        if parts is not None:
+            self.metrics.fsync()
+            state = {"pending": self.pending, "accumulate": self.trainer.accumulate}
+            facts = {**self.facts, **state, "validation": self.validation, "best_l1": self.best}
+            save_checkpoint(self.checkpoints, step, parts, facts)
         if is_best:
             point(self.checkpoints, "best", step)
-        prune(self.checkpoints, self.cadence.keep)
+        prune(self.checkpoints, self.cadence.keep, self.cadence.keep_every)
 
     def _is_best(self) -> bool:
         """Whether this step's L1, averaged over validations, is the least yet; with no truth the best is the latest."""
         if not self.validations:
             return True
-        if self._validated != self.trainer.steps:
+        # A step that only a signal saved is no candidate: an undisturbed run would not have saved it.
+        if self._validated != self.trainer.steps or not self._due(self.cadence.checkpoint):
             return False
         errors = [measures["l1"] for measures in self.validation.values() if "l1" in measures]
         if not errors:
@@ -203,35 +265,22 @@ class TrainingRun:
         self.best = l1
         return True
 
-    def _averaged(self) -> Any:
-        return self.trainer.average.applied() if self.trainer.average else nullcontext()
+    @contextmanager
+    def _shown(self) -> Iterator[None]:
+        """Within, the averaged weights where there are any; afterwards everything is as it was."""
+        if self.trainer.average:
+            with self.trainer.average.applied():
+                yield
+            return
+        # Batch norms in training mode count what they are shown.
+        buffers = list(self.trainer.model.buffers())
+        before = [buffer.clone() for buffer in buffers]
+        try:
+            yield
+        finally:
+            for buffer, value in zip(buffers, before, strict=True):
+                buffer.copy_(value)
 
 
 def _finite(tensors: Mapping[str, Tensor]) -> bool:
     return all(bool(value.isfinite().all()) for value in tensors.values())
-
-
-@contextmanager
-def _signals() -> Iterator[list[int]]:
-    """Within, SIGINT and SIGTERM are noted in the list that is yielded; a second one acts as it always does."""
-    noted: list[int] = []
-    before: dict[int, Any] = {}
-
-    def note(number: int, frame: FrameType | None) -> None:
-        noted.append(number)
-        restore()
-
-    def restore() -> None:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        before.clear()
-
-    try:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            before[number] = signal.signal(number, note)
-    except ValueError:  # only a program's main thread may listen
-        before.clear()
-    try:
-        yield noted
-    finally:
-        restore()

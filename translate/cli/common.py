@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from translate.errors import TranslateError
+from translate.signals import orderly_end
 
 
 class Commands(click.Group):
@@ -16,7 +17,8 @@ class Commands(click.Group):
 
     def main(self, args: Sequence[str] | None = None, **kwargs: Any) -> Any:  # type: ignore[override]
         try:
-            code = super().main(args, **{**kwargs, "standalone_mode": False})
+            with orderly_end():
+                code = super().main(args, **{**kwargs, "standalone_mode": False})
         except click.exceptions.Abort:
             code = 130
         except click.ClickException as error:
@@ -27,6 +29,9 @@ class Commands(click.Group):
             code = error.exit_code
         except KeyboardInterrupt:
             code = 130
+        except OSError as error:  # a full disk, a folder that went away: the message names the file
+            click.echo(f"error: {error}", err=True)
+            code = 1
         sys.exit(code if isinstance(code, int) else 0)
 
 

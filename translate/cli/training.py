@@ -54,6 +54,12 @@ from translate.cli.common import DEVICE, QUIET
     "them. Levers are bf16, channels-last, fused, compiled (torch.compile) and captured (CUDA graphs); the last two "
     "have not been measured on a GPU yet, so that auto leaves them out: auto,captured.",
 )
+@click.option(
+    "--deterministic",
+    is_flag=True,
+    help="On CUDA: the same bits from the same seed. Slower; without, cuDNN's gradients of convolutions and scattered "
+    "sums (reflection padding, bilinear resizing) differ in their last bits. The CPU always gives the same.",
+)
 @DEVICE
 @QUIET
 def train(
@@ -69,6 +75,7 @@ def train(
     skip_bad: bool,
     artifact: bool,
     levers: str,
+    deterministic: bool,
     device: str,
     quiet: bool,
 ) -> None:
@@ -101,6 +108,7 @@ def train(
         levers=levers,
         tracking=tracking,
         artifact=artifact,
+        deterministic=deterministic,
         overrides=overrides,
         quiet=quiet,
     )

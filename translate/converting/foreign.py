@@ -8,12 +8,13 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from translate.errors import ConfigurationError
+from translate.errors import ConfigurationError, TranslateError
 from translate.model import ImageSpec
 from translate.networks.foreign import from_port, read_state, recognise
 from translate.networks.resnet import ResnetGenerator
 from translate.networks.stargan import StarGANGenerator
 from translate.networks.unet import UNetGenerator
+from translate.networks.weights_file import UnsafeFileError
 
 SUFFIXES = (".pth", ".pt", ".ckpt")
 
@@ -63,13 +64,16 @@ class ForeignGenerator(nn.Module):
 def read_generator(path: Path, evaluated: bool = False) -> tuple[ForeignGenerator, ImageSpec]:
     """The generator in a state dict's file, recognised from keys and shapes; no code in the file is run.
 
-    Raises ConfigurationError that names the file, for one that is no such generator.
+    Raises ConfigurationError that names the file, for one that is no such generator; TranslateError for one that would
+    run code.
     """
     try:
         state = read_state(path)
         # Only StarGAN's instance norms have statistics of their own.
         tracked = evaluated and isinstance(recognise(state), StarGANGenerator)
         network = from_port(state, running_statistics=tracked)
+    except UnsafeFileError as error:
+        raise TranslateError(str(error)) from error
     except (OSError, ValueError) as error:
         raise ConfigurationError(
             f"{path}: neither a run of ours nor a generator's state dict of the PyTorch port or of StarGAN ({error})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Literal
 
@@ -54,6 +55,14 @@ class Adversary(nn.Module):
         self.settings = settings
         self.loss = OBJECTIVES[settings.objective]
         self.augment = DifferentiableAugment(settings.augment)
+
+    @property
+    def unsure(self) -> float | None:
+        """The least that the discriminator's loss can be, before penalties, while it scores real and generated images
+        alike; None for a critic, whose scores have no scale. Of one score map: several scales add up."""
+        least = {"minimax": 2 * math.log(2), "nonsaturating": 2 * math.log(2), "lsgan": 0.5, "hinge": 2.0}
+        found = least.get(self.settings.objective)
+        return None if found is None else self.settings.discriminator_weight * found
 
     def discriminator_losses(self, score: Score, real: Tensor, fake: Tensor, name: str = "") -> Losses:
         """Named `adversarial`, and after the penalties that are on, each followed by `name`."""

@@ -9,13 +9,14 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 from torch import nn
 
-from translate.errors import ConfigurationError
+from translate.errors import ConfigurationError, TranslateError
 from translate.networks.blocks import Initialisation, Normalisation, Upsampling, initialise
 from translate.networks.coupled import CoupledAutoencoders
 from translate.networks.patchgan import MultiscaleDiscriminator, StridedDiscriminator, patch_discriminator
 from translate.networks.perceptual import PerceptualDistance
 from translate.networks.resnet import ResnetGenerator
 from translate.networks.unet import UNetGenerator
+from translate.networks.weights_file import UnsafeFileError
 from translate.settings import Settings
 
 
@@ -179,8 +180,14 @@ def build_autoencoders(settings: AutoencoderSettings, channels: int) -> CoupledA
 
 
 def perceptual_distance(key: str, weights: Path) -> PerceptualDistance:
-    """The distance as the classifier in the file `weights` sees it. ConfigurationError where there is no such file."""
+    """The distance as the classifier in the file `weights` sees it.
+
+    Raises ConfigurationError where there is no such file or it holds something else, TranslateError where it would
+    run code.
+    """
     try:
         return PerceptualDistance(weights)
-    except FileNotFoundError as error:
+    except UnsafeFileError as error:
+        raise TranslateError(f"model.{key}: {error}") from error
+    except (OSError, ValueError) as error:
         raise ConfigurationError(f"model.{key}: {error}") from error

@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
 
-import torch
 from torch import Tensor, nn
 
 from translate.networks import foreign_stargan
@@ -21,6 +20,7 @@ from translate.networks.patchgan import PatchDiscriminator, PixelDiscriminator
 from translate.networks.resnet import ResnetGenerator
 from translate.networks.stargan import StarGANDiscriminator, StarGANGenerator
 from translate.networks.unet import UNetGenerator
+from translate.networks.weights_file import read_weights
 
 State = Mapping[str, Tensor]
 PortNetwork = (
@@ -32,20 +32,9 @@ _RUNNING = ("running_mean", "running_var", "num_batches_tracked")
 
 
 def read_state(path: Path | str) -> dict[str, Tensor]:
-    """The state dict in a .pth file (either torch format), on the CPU; no code in it is run.
-
-    Raises ValueError for a file that holds something else.
-    """
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError:
-        raise
-    except Exception as error:  # unpickling, zip and end-of-file errors, by the file's kind of damage
-        # torch's own words advise to load it with weights_only=False, which would run what is in it.
-        called = re.search(r"(?:GLOBAL|global) ([\w.]+)", str(error))
-        what = f"it wants to call {called[1]}, and is not loaded" if called else "damaged, or something else"
-        raise ValueError(f"{path}: not a file of weights: {what}") from error
-    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
+    """The bare state dict in a .pth file, on the CPU; raises what `read_weights` does."""
+    state = read_weights(path)
+    if not all(isinstance(value, Tensor) for value in state.values()):
         raise ValueError(f"{path}: expected a bare state dict (names to tensors), as the port saves one")
     return dict(state)
 

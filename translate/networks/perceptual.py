@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
 from pathlib import Path
 
-import torch
 from torch import Tensor, nn
 
 from translate.networks.blocks import InstanceNorm2d, named
+from translate.networks.weights_file import read_weights
 
 # What torchvision's classifiers were trained on: RGB in [0, 1], less this mean, over this deviation.
 _MEAN = (0.485, 0.456, 0.406)
@@ -24,9 +23,9 @@ class PerceptualDistance:
     its keys: VGG-16, read at relu5_3 without the fourth pooling, as the released code does; or ResNet-18 with a head
     for any classes or none, read after its third stage.
 
-    The network is no part of a model: it is read at the first call, frozen, and follows the images' device.
-    FileNotFoundError for a path without a file; ValueError, at the first call, for a file that holds something else,
-    and for images so small that a feature map is one pixel, which instance norm makes 0.
+    The network is no part of a model: it is frozen, and follows the images' device.
+    FileNotFoundError for a path without a file; ValueError for a file that holds something else, and, at a call, for
+    images so small that a feature map is one pixel, which instance norm makes 0.
     """
 
     def __init__(self, weights: Path | str) -> None:
@@ -36,7 +35,7 @@ class PerceptualDistance:
                 f"no weights at {self.weights}: give a state dict of torchvision's VGG-16 or ResNet-18 "
                 "as torch.save writes it"
             )
-        self._network: nn.Sequential | None = None
+        self._network = _read_classifier(self.weights)
 
     def __call__(self, images: Tensor, targets: Tensor) -> Tensor:
         difference = self.features(images) - self.features(targets)
@@ -44,8 +43,6 @@ class PerceptualDistance:
 
     def features(self, images: Tensor) -> Tensor:
         """Normalised features: (batch, 512, height / 8, ...) of VGG-16, (batch, 256, height / 16, ...) of ResNet-18."""
-        if self._network is None:
-            self._network = _read_classifier(self.weights)
         features = self._network.to(images.device)(_standardised(images))
         if features.shape[2] * features.shape[3] == 1:
             height, width = images.shape[2:]
@@ -60,13 +57,7 @@ def _standardised(images: Tensor) -> Tensor:
 
 
 def _read_classifier(path: Path) -> nn.Sequential:
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # zip, pickle and end-of-file errors, by the file's kind of damage
-        raise ValueError(f"{path} is not a file of weights that torch.load can read: {error}") from error
-    if not isinstance(state, Mapping):
-        raise ValueError(f"{path}: expected a state dict (names to tensors), found {type(state).__name__}")
-
+    state = read_weights(path)
     if "features.0.weight" in state:
         network, channels = _vgg16(), 512
     elif "layer1.0.conv1.weight" in state:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from translate.errors import ConfigurationError, TranslateError
 from translate.report.page import page
 from translate.report.pictures import samples
 from translate.tracking.metrics import read_metrics
+from translate.whole_file import write_whole
 
 __all__ = ["write_report"]
 
@@ -18,7 +18,7 @@ __all__ = ["write_report"]
 def write_report(run_folder: Path) -> Path:
     """Write `report.html` into the run folder, whole or not at all, and return its path.
 
-    Reads recipe.yaml, metrics.jsonl, samples/step-00000100.png and summary.json, each where it is there;
+    Reads recipe.yaml, metrics.jsonl, samples/step-00000100.png, summary.json and doctor.jsonl, each where it is there;
     summary.json is `{"psnr": {"value": 21.3, "untouched input": 18.2}, ...}`: the value, and any baselines by name.
     The page is self-contained: no scripts, nothing from the network, some ten megabytes at most.
     Raises ConfigurationError where the folder holds neither of the first two, TranslateError where
@@ -36,15 +36,21 @@ def write_report(run_folder: Path) -> Path:
         rows=read_metrics(metrics) if metrics.exists() else [],
         summary=_summary(run_folder / "summary.json"),
         samples=samples(run_folder / "samples"),
+        findings=_findings(run_folder / "doctor.jsonl"),
     )
     report = run_folder / "report.html"
-    temporary = report.with_name(f".{report.name}.tmp-{os.getpid()}")
-    try:
-        temporary.write_text(html, "utf-8")
-        os.replace(temporary, report)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_whole(report, html)
     return report
+
+
+def _findings(path: Path) -> list[dict[str, Any]]:
+    """What the doctor said, a JSON object a line."""
+    if not path.exists():
+        return []
+    try:
+        return [json.loads(line) for line in path.read_bytes().splitlines()]
+    except ValueError as error:
+        raise TranslateError(f"{path}: not JSON, line by line ({error})") from error
 
 
 def _summary(path: Path) -> dict[str, dict[str, Any]]:

@@ -32,10 +32,12 @@ def page(
     rows: Sequence[Mapping[str, Any]],
     summary: Mapping[str, Mapping[str, Any]],
     samples: Sequence[Sample],
+    findings: Sequence[Mapping[str, Any]] = (),
 ) -> str:
     """The whole HTML document of a run."""
     sections = [
         _header(name, recipe, rows),
+        _section("What is wrong", _complaints(findings)),
         _section("Validation", _table(summary) if summary else ""),
         _section("Samples", _figures(samples) if samples else "<p class='note'>No sample was saved.</p>"),
         _section("Curves", _charts(rows) if rows else "<p class='note'>No metric was logged.</p>"),
@@ -102,6 +104,16 @@ def _table(summary: Mapping[str, Mapping[str, Any]]) -> str:
         for name, entry in summary.items()
     )
     return f"<div class='card scroll'><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+
+
+def _complaints(findings: Sequence[Mapping[str, Any]]) -> str:
+    """What the doctor found; nothing where all is well."""
+    entries = (
+        f"<li><b>{escape(str(finding['kind']))}</b> since step {escape(str(finding['step']))} "
+        f"({escape(str(finding['measure']))}: {_cell(finding['value'])}). {escape(str(finding['remedy']))}.</li>"
+        for finding in findings
+    )
+    return f"<div class='card'><ul>{''.join(entries)}</ul></div>" if findings else ""
 
 
 def _is_number(value: Any) -> bool:

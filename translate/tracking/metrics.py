@@ -12,7 +12,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -56,10 +56,10 @@ class MetricsLog:
         """Wait until the rows are on the disk: called when a checkpoint is written."""
         os.fsync(self._file.fileno())
 
-    def truncate_after(self, step: int) -> None:
-        """Drop the rows of later steps, all or none: a run resumed at `step` logs as if it never stopped."""
+    def keep(self, wanted: Callable[[Mapping[str, Any]], bool]) -> None:
+        """Drop all other rows, all or none: a resumed run logs as if it never stopped."""
         lines = list(_rows(self._path))
-        kept = [line for line, row in lines if row["step"] <= step]
+        kept = [line for line, row in lines if wanted(row)]
         if len(kept) == len(lines):
             return
         temporary = self._path.with_name(f"{self._path.name}.tmp-{os.getpid()}")
@@ -93,7 +93,7 @@ class NoMetrics:
 
     def fsync(self) -> None: ...
 
-    def truncate_after(self, step: int) -> None: ...
+    def keep(self, wanted: Callable[[Mapping[str, Any]], bool]) -> None: ...
 
     def close(self) -> None: ...
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import sys
@@ -113,6 +114,8 @@ class WandbTracker:
             action(self._run)
         except Exception as error:  # of many kinds, none of them worth a training run
             self._run = None
+            # wandb's own log may lie on the same full disk, of which Python would print a traceback for each line.
+            logging.raiseExceptions = False
             warn(
                 f"Weights & Biases stopped tracking: {reason(error)}. Training goes on, metrics.jsonl has "
                 f"every number, and `wandb sync` uploads what was tracked in {self._folder / 'wandb'}."

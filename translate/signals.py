@@ -1,0 +1,143 @@
+"""Signals that end a command: a training run saves and leaves, other commands clean up and leave."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from types import FrameType
+from typing import Any
+
+from translate.errors import TranslateError
+
+REQUEUE = 75
+"""Exit code after SIGUSR1 under Slurm: saved, to be queued again (EX_TEMPFAIL)."""
+_SHOW_CURSOR = b"\x1b[?25h\n"
+
+
+class Stop(BaseException):
+    """A signal asked to stop. Not an Exception: nothing that deals with errors is to take it for one of them."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+class Interrupted(TranslateError):
+    """A signal asked the run to stop, and it did. Exit code 128 + the signal's number, or `REQUEUE`."""
+
+    def __init__(self, number: int, what: str) -> None:
+        super().__init__(f"stopped by {signal.Signals(number).name} {what}")
+        self.requeue = number == _requeue_signal()
+        self.exit_code = REQUEUE if self.requeue else 128 + number
+
+
+class Signals:
+    """Within, the first SIGINT or SIGTERM, or Slurm's SIGUSR1, raises Stop; a second one ends the process at once.
+
+    with Signals() as signals:
+        ...                             # Stop is raised where the signal comes
+        with signals.noting():
+            trainer.step(batch)         # never cut short
+            signals.check()             # raises Stop where one came
+            with signals.raising():
+                batch = next(stream)
+    """
+
+    def __init__(self) -> None:
+        self.noted: int | None = None
+        self._raises = True
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Signals:
+        wanted = [signal.SIGINT, signal.SIGTERM, _requeue_signal()]
+        self._before = _listen({number: self._note for number in wanted if number is not None})
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _restore(self._before)
+
+    def check(self) -> None:
+        """Raises Stop where a signal was noted."""
+        if self.noted is not None:
+            raise Stop(self.noted)
+
+    def noting(self) -> AbstractContextManager[None]:
+        """Within, a signal is only noted: for work that must not be torn."""
+        return self._mode(raises=False)
+
+    def raising(self) -> AbstractContextManager[None]:
+        """Within, a signal raises Stop where it comes, and at once where one came before: for waiting."""
+        self.check()
+        return self._mode(raises=True)
+
+    @contextmanager
+    def _mode(self, raises: bool) -> Iterator[None]:
+        before, self._raises = self._raises, raises
+        try:
+            yield
+        finally:
+            self._raises = before
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self.noted is not None:
+            _leave_at_once(number)
+        self.noted = number
+        if self._raises:
+            raise Stop(number)
+
+
+@contextmanager
+def orderly_end() -> Iterator[None]:
+    """Within, SIGTERM ends the command as Ctrl-C does: on its way out it closes and removes what it has open."""
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    before = _listen({signal.SIGTERM: leave})
+    try:
+        yield
+    finally:
+        _restore(before)
+
+
+def requeue() -> str:
+    """Asks Slurm to run this job again, from its first process alone; what was done, in words."""
+    if os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0")) != "0":
+        return "the job's first process asks Slurm to queue it again"
+    command = ["scontrol", "requeue", os.environ["SLURM_JOB_ID"]]
+    try:
+        subprocess.run(command, check=True, capture_output=True, timeout=60)
+    except (OSError, subprocess.SubprocessError) as error:
+        return f"warning: `{' '.join(command)}` failed ({error}); queue the job again yourself, with --resume"
+    return f"asked Slurm to queue job {command[-1]} again"
+
+
+def _requeue_signal() -> signal.Signals | None:
+    """Slurm's `--signal=USR1@300` says five minutes before the end that time is up; elsewhere it keeps its meaning."""
+    return signal.SIGUSR1 if "SLURM_JOB_ID" in os.environ and hasattr(signal, "SIGUSR1") else None
+
+
+def _leave_at_once(number: int) -> None:
+    # Files appear whole or not at all, so that there is nothing to wait for.
+    if sys.stderr.isatty():
+        os.write(2, _SHOW_CURSOR)
+    os._exit(128 + number)
+
+
+def _listen(handlers: Mapping[int, Any]) -> dict[int, Any]:
+    """Installs handlers and returns those before; none outside a program's main thread, which alone may listen, and
+    none for what is ignored, as a shell has its background jobs ignore Ctrl-C."""
+    heard = {number: handler for number, handler in handlers.items() if signal.getsignal(number) != signal.SIG_IGN}
+    try:
+        return {number: signal.signal(number, handler) for number, handler in heard.items()}
+    except ValueError:
+        return {}
+
+
+def _restore(before: Mapping[int, Any]) -> None:
+    for number, handler in before.items():
+        signal.signal(number, handler)
