@@ -69,7 +69,9 @@ def test_odd_names(trained_tiny, tmp_path):  # noqa: F811
     manifest = tmp_path / "rows.jsonl"
     ended = _convert(trained_tiny, tmp_path, "in", "out", "--manifest", manifest).ended_in_words(3)
     assert ended.stdout.strip() == f"{len(ODD)} converted, 0 skipped, 2 failed"
-    assert set(os.listdir(tmp_path / "out")) == ODD
+    there = set(os.listdir(tmp_path / "out"))
+    (twin,) = ODD - there  # two spellings of one name: some systems would take them for one file
+    assert there - ODD == {f"{twin}.png"} and unicodedata.normalize("NFC", twin) == "é.png"
     assert "failed: in/broken \\xff\\n.png: " in ended.stderr and "File name too long" in ended.stderr
     assert not any(c in ended.stderr for c in ("\x1b", "\udcff")), "names print safely"
     assert len(manifest.read_text().splitlines()) == len(ODD) + 2
@@ -109,10 +111,13 @@ def test_duplicate_stem(trained_tiny, tmp_path):  # noqa: F811
     write_images(tmp_path / "in", ["a.png", "a.jpg", "a.webp", "A.PNG"], size=9)
     (tmp_path / "in" / "a.gif").write_bytes(_gif())
     write_images(tmp_path / "in", ["a.gif.png"], size=12, seed=5)
-    names = set(os.listdir(tmp_path / "in"))
+    names = set(os.listdir(tmp_path / "in"))  # where the system tells A.PNG from a.png
+    expected = (names - {"a.gif"}) | {"a.gif.png.png"}
+    if {"A.PNG", "a.png"} <= names:
+        expected = (expected - {"a.png"}) | {"a.png.png"}
     ended = _convert(trained_tiny, tmp_path).ended_in_words(0)
     assert ended.stdout.strip() == f"{len(names)} converted, 0 skipped, 0 failed"
-    assert set(os.listdir(tmp_path / "out")) == (names - {"a.gif"}) | {"a.gif.png.png"}
+    assert set(os.listdir(tmp_path / "out")) == expected
     assert Image.open(tmp_path / "out" / "a.gif.png").size == (12, 12)
 
 
