@@ -78,8 +78,6 @@ def decode(data: bytes, name: Path | str, max_pixels: int = MAX_PIXELS, span: Sp
     try:
         picture = Picture(*_decoded(data, max_pixels))
         return picture if picture.pixels.dtype != np.float32 else _scaled(picture, span)
-    except ConfigurationError:
-        raise
     except Exception as error:  # decoders raise nearly anything on damaged bytes
         raise _as_image_error(name, error) from error
 
@@ -104,8 +102,6 @@ def dimensions(path: Path) -> tuple[int, int]:
         # From the open file, not its bytes: a header is a few of many.
         _check_file(path)
         return _size(path)
-    except ConfigurationError:
-        raise
     except Exception as error:
         raise _as_image_error(path, error) from error
 
@@ -245,7 +241,8 @@ def _decoded(data: bytes, max_pixels: int) -> codec.Decoded:
     try:
         with codec.open_image(data) as image:
             _refuse_bomb(image, max_pixels)
-            return codec.decode(image, data)
+            if not codec.has_other_bands(image):
+                return codec.decode(image, data)
     except codec.UnknownImageError:
         if not is_tiff(data):
             raise
