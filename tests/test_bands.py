@@ -109,6 +109,17 @@ def test_the_range_of_a_recipe_rises() -> None:
         load_recipe("cyclegan", ["data.range=[3, 3]"])
 
 
+def test_a_check_tells_bands_and_range(run_cli, tmp_path: Path) -> None:
+    for split in ("trainA", "trainB", "testA", "testB"):
+        for index in range(2):
+            path = tmp_path / "data" / split / f"{split}{index}.tif"
+            values = bands(5, np.float32, 24, 20).clip(-2, 4)
+            written(path, values, photometric="minisblack", planarconfig="contig")
+    result = run_cli("data", "check", tmp_path / "data")
+    assert "2 floating-point of 5 bands" in result.stdout, result.output
+    assert "data.channels: 5" in result.stdout and "data.range: [-2, 4]" in result.stdout
+
+
 @pytest.mark.parametrize(("count", "dtype"), [(1, np.float32), (5, np.uint16)])
 def test_a_model_is_trained_on_such_files_and_converts_them(run_cli, tmp_path: Path, count: int, dtype: type) -> None:
     for split, number in (("train", 4), ("test", 2)):

@@ -70,9 +70,9 @@ def read_bytes(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
         raise _as_image_error(path, error) from error
 
 
-def decode(data: bytes, name: Path | str, max_pixels: int = MAX_PIXELS, span: Span = UNIT) -> Picture:
+def decode(data: bytes, name: Path | str, max_pixels: int = MAX_PIXELS, span: Span | None = UNIT) -> Picture:
     """The same for the bytes of a file; `name` begins messages. Nothing above twice `MAX_PIXELS` is read, unless
-    `allow_pixels` said so."""
+    `allow_pixels` said so. `span` None: the file's own, its least and largest value."""
     if not data:
         raise ImageError(f"{shown(name)}: the file is empty")
     try:
@@ -260,10 +260,13 @@ def _size(path: Path) -> tuple[int, int]:
     return bands_size(path)
 
 
-def _scaled(picture: Picture, span: Span) -> Picture:
+def _scaled(picture: Picture, span: Span | None) -> Picture:
     """Floating point within the span to 16 bits, alpha from 0 to 1."""
-    low, high = span
     values, alpha = picture.pixels, picture.alpha
+    if span is None and np.isfinite(values).all():
+        least, largest = float(values.min()), float(values.max())
+        span = (least, largest if largest > least else least + 1)
+    low, high = span or UNIT
     if not (values.min() >= low and values.max() <= high):  # so written, NaN is refused too
         found = f"{values.min():g} to {values.max():g}"
         raise codec.BadImageError(
@@ -272,7 +275,7 @@ def _scaled(picture: Picture, span: Span) -> Picture:
         )
     deep = np.rint((values.astype(np.float64) - low) * (codec.DEEP / (high - low))).astype(np.uint16)
     clear = None if alpha is None else np.rint(alpha.clip(0, 1) * codec.DEEP).astype(np.uint16)
-    return replace(picture, pixels=deep, alpha=clear, span=span)
+    return replace(picture, pixels=deep, alpha=clear, span=(low, high))
 
 
 def _unscaled(pixels: np.ndarray, span: Span) -> np.ndarray:
