@@ -90,7 +90,7 @@ def test_grey_floats_need_no_more_than_pillow(tmp_path: Path, monkeypatch: pytes
 def test_without_tifffile_it_is_said_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = written(tmp_path / "x.tif", bands(5, np.uint8), photometric="minisblack", planarconfig="contig")
     monkeypatch.setitem(sys.modules, "tifffile", None)
-    with pytest.raises(ConfigurationError, match=r"image-translate\[tiff\]"):
+    with pytest.raises(ImageError, match=r"x\.tif: .*image-translate\[tiff\]"):
         images.read(path)
 
 
@@ -109,13 +109,24 @@ def test_the_range_of_a_recipe_rises() -> None:
         load_recipe("cyclegan", ["data.range=[3, 3]"])
 
 
+def test_a_check_tells_bands_and_range(run_cli, tmp_path: Path) -> None:
+    for split in ("trainA", "trainB", "testA", "testB"):
+        for index in range(2):
+            path = tmp_path / "data" / split / f"{split}{index}.tif"
+            values = bands(5, np.float32, 24, 20).clip(-2, 4)
+            written(path, values, photometric="minisblack", planarconfig="contig")
+    result = run_cli("data", "check", tmp_path / "data")
+    assert "2 floating-point of 5 bands" in result.stdout, result.output
+    assert "data.channels: 5" in result.stdout and "data.range: [-2, 4]" in result.stdout
+
+
 @pytest.mark.parametrize(("count", "dtype"), [(1, np.float32), (5, np.uint16)])
 def test_a_model_is_trained_on_such_files_and_converts_them(run_cli, tmp_path: Path, count: int, dtype: type) -> None:
     for split, number in (("train", 4), ("test", 2)):
         for domain in "AB":
             for index in range(number):
                 values = bands(count, dtype, 24, 20)
-                path = tmp_path / "data" / f"{split}{domain}" / f"{index}.tif"
+                path = tmp_path / "data" / f"{split}{domain}" / f"{domain}{index}.tif"
                 plain = {} if count == 1 else {"photometric": "minisblack", "planarconfig": "contig"}
                 written(path, values[..., 0] if count == 1 else values, **plain)
     data = {"size": SIZE, "load_size": 18, "workers": 0, "channels": count, "range": [-3, 5]}
@@ -126,7 +137,7 @@ def test_a_model_is_trained_on_such_files_and_converts_them(run_cli, tmp_path: P
     assert trained.exit_code == 0, trained.output
     converted = run_cli("convert", "run", tmp_path / "data" / "testA", "out", "--to", "B", "-q", "--device", "cpu")
     assert converted.exit_code == 0, converted.output
-    found = tifffile.imread(tmp_path / "out" / "0.tif")
+    found = tifffile.imread(tmp_path / "out" / "A0.tif")
     assert found.dtype == dtype and found.shape == ((24, 20) if count == 1 else (24, 20, count))
     if dtype == np.float32:
         assert found.min() >= -3 and found.max() <= 5 and found.max() > 1.5

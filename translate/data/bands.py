@@ -1,4 +1,7 @@
-"""TIFF of kinds that Pillow does not read or write: many bands, floating point in colour, deep grey with alpha."""
+"""TIFF of kinds that Pillow does not read or write: many bands, floating point in colour, deep grey with alpha.
+
+It is tifffile that does; where it is not installed, RuntimeError says how to.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from translate.errors import ConfigurationError
-
+INSTALL = 'pip install "image-translate[tiff]"'
 _ALPHA = 2
 """ExtraSamples of straight alpha."""
 
@@ -39,8 +41,7 @@ class Bands:
 def read_bands(data: bytes, max_pixels: int) -> Bands:
     """The first page.
 
-    Raises ConfigurationError where tifffile is not installed, ValueError and nearly anything else for what it cannot
-    read.
+    Raises nearly anything for what cannot be read.
     """
     with _tifffile().TiffFile(BytesIO(data)) as file:
         page = file.pages[0]
@@ -95,7 +96,5 @@ def _tifffile() -> Any:
     try:
         import tifffile
     except ImportError as error:
-        raise ConfigurationError(
-            'TIFF of many bands or of floats in colour needs tifffile: pip install "image-translate[tiff]"'
-        ) from error
+        raise RuntimeError(f"a TIFF of this kind needs tifffile: {INSTALL}") from error
     return tifffile

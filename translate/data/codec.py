@@ -31,6 +31,7 @@ warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 _ORIENTATION, _BITS, _PHOTOMETRIC, _EXTRA_SAMPLES, _SAMPLE_FORMAT = 274, 258, 262, 338, 339
+_SAMPLES, _PLANES = 277, 284
 # Description, make, model, resolution (3), software, time, artist, host, copyright; then Exif and GPS.
 _KEPT = (270, 271, 272, 282, 283, 296, 305, 306, 315, 316, 33432)
 _KEPT_FOLDERS = (34665, 34853)
@@ -62,6 +63,15 @@ def upright_size(image: Image.Image) -> tuple[int, int]:
     """(height, width) once turned upright."""
     turned = image.format != "TIFF" and _orientation(image) >= 5  # Pillow turns TIFF by itself
     return (image.width, image.height) if turned else (image.height, image.width)
+
+
+def has_other_bands(image: Image.Image) -> bool:
+    """Whether an opened TIFF holds bands that Pillow would leave out, or deep ones plane by plane, which it and OpenCV
+    get wrong."""
+    if image.format != "TIFF":
+        return False
+    samples, deep = _tag(image, _SAMPLES, 1), max(_tag(image, _BITS, (1,))) > 8
+    return samples != len(image.getbands()) or (samples > 1 and deep and _tag(image, _PLANES, 1) == 2)
 
 
 def decode(image: Image.Image, data: bytes) -> Decoded:

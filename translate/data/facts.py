@@ -7,7 +7,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median_low
 
@@ -42,6 +42,10 @@ class Facts:
     glance: np.ndarray = field(default_factory=lambda: np.empty(0, np.uint8))
     """The image at 8 x 8 pixels, as 192 numbers."""
     error: str = ""
+    bands: int = 3
+    """Channels without alpha."""
+    span: images.Span | None = None
+    """Least and largest value of floating-point pixels."""
 
 
 def read_all(sources: Iterable[Readable]) -> dict[Path, Facts]:
@@ -56,7 +60,7 @@ def _read(source: Readable) -> Facts:
     try:
         if isinstance(source, Source):
             data = images.read_bytes(source.path)
-            picture = images.decode(data, source.path)
+            picture = images.decode(data, source.path, span=None)
         else:
             picture = Picture(source.read(1))
             data = picture.pixels.tobytes()
@@ -64,17 +68,22 @@ def _read(source: Readable) -> Facts:
         return Facts(source.path, error=str(error))
     size = (picture.pixels.shape[0], picture.pixels.shape[1])
     flat = bool((picture.pixels == picture.pixels[0, 0]).all())
-    glance = images.resize(images.with_channels(picture, 3), *GLANCE).ravel()
+    bands = picture.pixels.shape[2]
+    seen = picture if bands in (1, 3) else replace(picture, pixels=picture.pixels[..., : 3 if bands > 3 else 1])
+    glance = images.resize(images.with_channels(seen, 3), *GLANCE).ravel()
     if glance.dtype != np.uint8:
         glance = images.to_8_bits(glance)
-    return Facts(source.path, size, _kind(picture), flat, hashlib.sha256(data).hexdigest(), glance)
+    digest = hashlib.sha256(data).hexdigest()
+    return Facts(source.path, size, _kind(picture), flat, digest, glance, bands=bands, span=picture.span)
 
 
 def _kind(picture: Picture) -> str:
-    colour = "grey" if picture.pixels.shape[2] == 1 else "RGB"
+    bands = picture.pixels.shape[2]
+    colour = {1: "grey", 3: "RGB"}.get(bands, f"of {bands} bands")
+    depth = "floating-point" if picture.span else f"{picture.pixels.dtype.itemsize * 8}-bit"
     alpha = " with alpha" if picture.alpha is not None else ""
     animated = ", animated (the first frame is used)" if picture.animated else ""
-    return f"{picture.pixels.dtype.itemsize * 8}-bit {colour}{alpha}{animated}"
+    return f"{depth} {colour}{alpha}{animated}"
 
 
 def in_words(sound: Sequence[Facts]) -> str:
@@ -97,6 +106,11 @@ def remarks(sound: Sequence[Facts]) -> Iterable[str]:
     usual = kinds.most_common(1)[0][0] if kinds else ""
     if unusual := [facts.path for facts in sound if facts.kind != usual]:
         yield f"not {usual} as most are, and turned into the recipe's channels: {few(unusual)}"
+    if (bands := {facts.bands for facts in sound}) - {1, 3}:
+        yield f"bands of TIFF, for which the recipe says data.channels: {' or '.join(map(str, sorted(bands)))}"
+    if spans := [facts.span for facts in sound if facts.span]:
+        low, high = min(span[0] for span in spans), max(span[1] for span in spans)
+        yield f"floating point from {low:g} to {high:g}, for which the recipe says data.range: [{low:g}, {high:g}]"
     if odd := [facts.path for facts in sound if facts.size[0] % 4 or facts.size[1] % 4]:
         yield f"sides that are no multiple of 4, which are resized or padded: {few(odd)}"
     if flat := [facts.path for facts in sound if facts.flat]:

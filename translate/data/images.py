@@ -79,16 +79,14 @@ def read_bytes(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
         raise _as_image_error(path, error) from error
 
 
-def decode(data: bytes, name: Path | str, max_pixels: int = MAX_PIXELS, span: Span = UNIT) -> Picture:
+def decode(data: bytes, name: Path | str, max_pixels: int = MAX_PIXELS, span: Span | None = UNIT) -> Picture:
     """The same for the bytes of a file; `name` begins messages. Nothing above twice `MAX_PIXELS` is read, unless
-    `allow_pixels` said so."""
+    `allow_pixels` said so. `span` None: the file's own, its least and largest value."""
     if not data:
         raise ImageError(f"{shown(name)}: the file is empty")
     try:
         picture = Picture(*_decoded(data, max_pixels))
         return picture if picture.pixels.dtype != np.float32 else _scaled(picture, span)
-    except ConfigurationError:
-        raise
     except Exception as error:  # decoders raise nearly anything on damaged bytes
         raise _as_image_error(name, error) from error
 
@@ -122,8 +120,6 @@ def dimensions(path: Path) -> tuple[int, int]:
         # From the open file, not its bytes: a header is a few of many.
         _check_file(path)
         return _size(path)
-    except ConfigurationError:
-        raise
     except Exception as error:
         raise _as_image_error(path, error) from error
 
@@ -259,7 +255,8 @@ def _decoded(data: bytes, max_pixels: int) -> codec.Decoded:
     try:
         with codec.open_image(data) as image:
             _refuse_bomb(image, max_pixels)
-            return codec.decode(image, data)
+            if not codec.has_other_bands(image):
+                return codec.decode(image, data)
     except codec.UnknownImageError:
         if not is_tiff(data):
             raise
@@ -277,10 +274,13 @@ def _size(path: Path) -> tuple[int, int]:
     return bands_size(path)
 
 
-def _scaled(picture: Picture, span: Span) -> Picture:
+def _scaled(picture: Picture, span: Span | None) -> Picture:
     """Floating point within the span to 16 bits, alpha from 0 to 1."""
-    low, high = span
     values, alpha = picture.pixels, picture.alpha
+    if span is None and np.isfinite(values).all():
+        least, largest = float(values.min()), float(values.max())
+        span = (least, largest if largest > least else least + 1)
+    low, high = span or UNIT
     if not (values.min() >= low and values.max() <= high):  # so written, NaN is refused too
         found = f"{values.min():g} to {values.max():g}"
         raise codec.BadImageError(
@@ -289,7 +289,7 @@ def _scaled(picture: Picture, span: Span) -> Picture:
         )
     deep = np.rint((values.astype(np.float64) - low) * (codec.DEEP / (high - low))).astype(np.uint16)
     clear = None if alpha is None else np.rint(alpha.clip(0, 1) * codec.DEEP).astype(np.uint16)
-    return replace(picture, pixels=deep, alpha=clear, span=span)
+    return replace(picture, pixels=deep, alpha=clear, span=(low, high))
 
 
 def _unscaled(pixels: np.ndarray, span: Span) -> np.ndarray:
