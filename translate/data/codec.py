@@ -54,6 +54,12 @@ def upright_size(image: Image.Image) -> tuple[int, int]:
     return (image.width, image.height) if turned else (image.height, image.width)
 
 
+def is_upright_rgb(image: Image.Image, data: bytes) -> bool:
+    """Whether Pillow's own pixels are the picture: 8 bits, no alpha, nothing to turn or convert."""
+    plain = image.format in ("JPEG", "PNG") and image.mode == "RGB" and not image.has_transparency_data
+    return plain and _orientation(image) == 1 and not _is_deep_colour(image, data)
+
+
 def decode(image: Image.Image, data: bytes) -> Decoded:
     """An opened image and its bytes to the fields of a Picture. Raises nearly anything on damaged bytes."""
     orientation, exif = _orientation(image), _exif(image)
