@@ -481,6 +481,41 @@ def test_resize_of_16_bits_neither_wraps_nor_shifts() -> None:
     assert (images.resize(np.full((8, 8, 1), 12_345, np.uint16), 3, 21) == 12_345).all()
 
 
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize(
+    "kind", ["jpeg", "turned", "progressive", "cmyk", "png", "alpha", "key", "palette", "deep", "webp"]
+)
+def test_a_square_is_the_image_read_and_resized(tmp_path: Path, kind: str, channels: int) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (23, 31, 3), np.uint8)
+    image, exif = Image.fromarray(pixels), Image.Exif()
+    exif[274] = 6
+    path = tmp_path / (
+        "x.jpg" if kind in ("jpeg", "turned", "progressive", "cmyk") else f"x.{'webp' if kind == 'webp' else 'png'}"
+    )
+    options = {
+        "turned": {"exif": exif},
+        "progressive": {"progressive": True},
+        "key": {"transparency": tuple(pixels[3, 3].tolist())},
+    }
+    if kind == "deep":
+        images.write(path, Picture(pixels.astype(np.uint16) * 257))
+    else:
+        mode = {"cmyk": "CMYK", "alpha": "RGBA", "palette": "P"}.get(kind, "RGB")
+        image.convert(mode).save(path, **options.get(kind, {}))
+    for side in (16, 23, 40):
+        square = images.read_square(path, channels, side)
+        expected = images.resize(images.with_channels(images.read(path), channels), side, side)
+        assert square.dtype == expected.dtype and np.array_equal(square, expected)
+
+
+def test_a_square_of_a_damaged_file_is_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "x.jpg"
+    images.write(path, Picture(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)))
+    path.write_bytes(path.read_bytes()[:-500])
+    with pytest.raises(ImageError, match=r"x\.jpg: cannot be read"):
+        images.read_square(path, 3, 16)
+
+
 # Finding
 
 

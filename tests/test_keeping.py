@@ -43,6 +43,10 @@ class Counted(Source):
         DECODED[self.path] += 1
         return super().read(channels)
 
+    def square(self, channels: int, side: int) -> np.ndarray:
+        DECODED[self.path] += 1
+        return super().square(channels, side)
+
 
 @pytest.fixture(autouse=True)
 def _counting_from_zero():

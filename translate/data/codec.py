@@ -74,6 +74,12 @@ def has_other_bands(image: Image.Image) -> bool:
     return samples != len(image.getbands()) or (samples > 1 and deep and _tag(image, _PLANES, 1) == 2)
 
 
+def is_upright_rgb(image: Image.Image, data: bytes) -> bool:
+    """Whether Pillow's own pixels are the picture: 8 bits, no alpha, nothing to turn or convert."""
+    plain = image.format in ("JPEG", "PNG") and image.mode == "RGB" and not image.has_transparency_data
+    return plain and _orientation(image) == 1 and not _is_deep_colour(image, data)
+
+
 def decode(image: Image.Image, data: bytes) -> Decoded:
     """An opened image and its bytes to the fields of a Picture. Raises nearly anything on damaged bytes."""
     orientation, exif = _orientation(image), _exif(image)

@@ -43,6 +43,12 @@ class Source:
             raise ImageError(f"{shown(self.path)}: its width of {pixels.shape[1]} cannot be halved into a pair")
         return pixels[:, :middle] if self.half == "left" else pixels[:, middle:]
 
+    def square(self, channels: int, side: int) -> np.ndarray:
+        """See `Stretched`. Raises ImageError."""
+        if self.half is None:
+            return images.read_square(self.path, channels, side)
+        return images.resize(self.read(channels), side, side)
+
     def identity(self) -> str:
         """See `Readable`. Raises ImageError."""
         return f"{images.version(self.path)}:{self.half}:{self.span}"

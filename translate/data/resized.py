@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 import numpy as np
 
 from translate.data.images import resize as bicubic
-from translate.data.source import Readable
+from translate.data.source import Readable, Stretched
 
 Resize = Literal["square", "centre", "short_side", "none"]
 """To a square, stretched; the largest square in the centre; the shorter side, in proportion; or not at all."""
@@ -29,7 +29,10 @@ class Domain:
         return len(self.sources)
 
     def load(self, index: int) -> np.ndarray:
-        pixels = self.sources[index].read(self._channels)
+        source = self.sources[index]
+        if self._resize == "square" and isinstance(source, Stretched):
+            return source.square(self._channels, self._side)
+        pixels = source.read(self._channels)
         if self._resize == "centre":
             pixels = _centre(pixels)
         height, width = self._target(*pixels.shape[:2])

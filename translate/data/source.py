@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -20,3 +20,11 @@ class Readable(Protocol):
 
     def identity(self) -> str:
         """What the pixels hang on: file, its size and time, and which part of it. Raises ImageError."""
+
+
+@runtime_checkable
+class Stretched(Protocol):
+    """A `Readable` that is resized sooner on its way from the file."""
+
+    def square(self, channels: int, side: int) -> np.ndarray:
+        """What `read` gives, resized to (side, side, channels), bit for bit. Raises ImageError."""
