@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 import translate
 from translate.errors import ConfigurationError
-from translate.exporting.port import published_state
+from translate.exporting.port import generators, options, published_state
 from translate.networks import ResnetGenerator, UNetGenerator
 from translate.networks.foreign import from_port, read_state
 from translate.networks.stargan import StarGANGenerator
@@ -49,7 +49,7 @@ def runs(tmp_path_factory):
     return root
 
 
-def _converted(path, to, labels=None):
+def _converted(path, to):
     images = torch.rand(2, 3, 21, 16, generator=torch.Generator().manual_seed(0)) * 2 - 1
     return translate.load(path, device="cpu", precision="float32").convert(images, to=to)
 
@@ -146,6 +146,24 @@ def test_a_published_file_comes_out_as_it_went_in(name):
 
 
 @pytest.mark.parametrize(
+    ("network", "told"),
+    [
+        (ResnetGenerator(3, 3, 4, 9), "--netG resnet_9blocks --ngf 4 --norm instance --no_dropout"),
+        (
+            ResnetGenerator(3, 3, 8, 6, normalisation="batch", dropout=True),
+            "--netG resnet_6blocks --ngf 8 --norm batch",
+        ),
+        (UNetGenerator(3, 3, 4, 8), "--netG unet_256 --ngf 4 --norm batch"),
+        (StarGANGenerator(3, 5, 4, 6), "--g_conv_dim 4 --g_repeat_num 6 --c_dim 5"),
+        (ResnetGenerator(3, 3, 4, 3), "no option of theirs names this network; their classes build it"),
+        (ResnetGenerator(3, 3, 4, 9, normalisation="affine_instance"), "no option of theirs names this network"),
+    ],
+)
+def test_their_scripts_options_are_told(network, told):
+    assert options(network).startswith(told)
+
+
+@pytest.mark.parametrize(
     ("network", "reason"),
     [
         (ResnetGenerator(3, 3, 4, 1, residual=True), "learns the change"),
@@ -162,8 +180,6 @@ def test_a_generator_that_theirs_would_not_repeat_is_refused_with_the_reason(net
         published_state(network)
 
 
-def test_a_method_that_the_port_lacks_is_refused(tmp_path):
-    from translate.exporting.port import generators
-
+def test_a_method_that_the_port_lacks_is_refused():
     with pytest.raises(ConfigurationError, match="no UNIT in the PyTorch port"):
         generators(tiny.tiny_model("unit"), 1)

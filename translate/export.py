@@ -187,7 +187,8 @@ def _export_port(
     states = [port.published_state(painter.network) for painter in painters.values()]
     for path, state in zip(paths, states, strict=True):
         port.write_port(path, state)
-    return Exported(paths)
+    hints = {port.options(painter.network) for painter in painters.values()}
+    return Exported(paths, notes=[f"for their scripts: {hint}" for hint in hints])
 
 
 def _format(path: Path) -> Format:

@@ -17,12 +17,14 @@ from translate.models.cyclegan import CycleGAN
 from translate.models.direct import Direct
 from translate.models.pix2pix import Pix2Pix
 from translate.models.stargan import StarGAN
+from translate.networks.blocks import BatchNorm2d, InstanceNorm2d
 from translate.networks.foreign import from_port, port_state, read_state, track
 from translate.networks.resnet import ResnetGenerator
 from translate.networks.stargan import StarGANGenerator
 from translate.networks.unet import UNetGenerator
 
 Generator = ResnetGenerator | UNetGenerator | StarGANGenerator
+_UNNAMED = "no option of theirs names this network; their classes build it"
 
 
 class Painter(NamedTuple):
@@ -86,6 +88,26 @@ def write_port(path: Path, state: dict[str, Tensor]) -> None:
         read = read_state(working)
         if read.keys() != state.keys() or not all(torch.equal(read[key], value) for key, value in state.items()):
             raise TranslateError(f"{path}: what was written does not read back the same")
+
+
+def options(network: Generator) -> str:
+    """What their scripts must be told to build this network; a hint where their options cannot say it."""
+    filters = next(module.out_channels for module in network.modules() if isinstance(module, nn.Conv2d))
+    if isinstance(network, StarGANGenerator):
+        usual = len(network.down) == 2
+        said = f"--g_conv_dim {filters} --g_repeat_num {len(network.body)} --c_dim {network.labels}"
+        return said if usual else _UNNAMED
+    if isinstance(network, ResnetGenerator):
+        usual = len(network.down) == 2 and len(network.body) in (6, 9)
+        kind = f"resnet_{len(network.body)}blocks"
+    else:
+        usual, kind = len(network.down) in (7, 8), f"unet_{2 ** len(network.down)}"
+    norms = [module for module in network.modules() if isinstance(module, InstanceNorm2d | BatchNorm2d)]
+    affine = isinstance(norms[0], InstanceNorm2d) and norms[0].weight is not None if norms else True
+    if not usual or affine:
+        return _UNNAMED
+    norm = "batch" if isinstance(norms[0], BatchNorm2d) else "instance"
+    return f"--netG {kind} --ngf {filters} --norm {norm}{'' if _dropout(network) else ' --no_dropout'}"
 
 
 def _dropout(network: Generator) -> float:
