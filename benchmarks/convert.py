@@ -32,7 +32,8 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from translate.converting.converter import Converter
-from translate.converting.folder import convert_folder, plan
+from translate.converting.folder import convert_folder
+from translate.converting.jobs import plan
 from translate.data.images import read, to_float, write
 from translate.engine import choose_engine
 from translate.model import ImageSpec

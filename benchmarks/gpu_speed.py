@@ -17,7 +17,8 @@ from PIL import Image
 import step
 from common import build_model, interleaved, place, random_batch, summary, trainer_of, wait
 from translate.converting.converter import Converter
-from translate.converting.folder import convert_folder, plan
+from translate.converting.folder import convert_folder
+from translate.converting.jobs import plan
 from translate.data.batch import Unpaired
 from translate.data.folders import open_folder
 from translate.data.loader import Loader

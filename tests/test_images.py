@@ -16,6 +16,7 @@ import torch
 from PIL import Image, ImageCms
 
 from translate.data import codec, images
+from translate.data.folders import Source
 from translate.data.images import Picture
 from translate.errors import ConfigurationError, ImageError
 
@@ -503,7 +504,7 @@ def test_a_square_is_the_image_read_and_resized(tmp_path: Path, kind: str, chann
         mode = {"cmyk": "CMYK", "alpha": "RGBA", "palette": "P"}.get(kind, "RGB")
         image.convert(mode).save(path, **options.get(kind, {}))
     for side in (16, 23, 40):
-        square = images.read_square(path, channels, side)
+        square = Source(path).square(channels, side)
         expected = images.resize(images.with_channels(images.read(path), channels), side, side)
         assert square.dtype == expected.dtype and np.array_equal(square, expected)
 
@@ -513,7 +514,7 @@ def test_a_square_of_a_damaged_file_is_refused_by_name(tmp_path: Path) -> None:
     images.write(path, Picture(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)))
     path.write_bytes(path.read_bytes()[:-500])
     with pytest.raises(ImageError, match=r"x\.jpg: cannot be read"):
-        images.read_square(path, 3, 16)
+        Source(path).square(3, 16)
 
 
 # Finding

@@ -16,8 +16,9 @@ from tiny import CPU, SPEC, tiny_model, write_images
 from translate.converting.compare import ROWS, pairs, write_sheets
 from translate.converting.converter import Converter
 from translate.converting.cycle_error import CycleError, beside
-from translate.converting.folder import convert_folder, plan
+from translate.converting.folder import Record, convert_folder
 from translate.converting.gallery import write_gallery
+from translate.converting.jobs import plan
 from translate.data.images import find_images, read
 from translate.errors import ConfigurationError
 
@@ -33,10 +34,17 @@ class Lossy(Negative):
         return there if to == 1 else torch.cat([torch.full_like(there[:, :1], -1.0), there[:, 1:]], 1)
 
 
+def run_over(converter, tmp_path, **options):
+    records: list[Record] = []
+    jobs = plan(tmp_path / "photos", tmp_path / "out")
+    convert_folder(converter, jobs, {1: True}, done=records.append, **options)
+    return records
+
+
 def converted(tmp_path, names, model=None, **options):
     write_images(tmp_path / "photos", names, size=21)
     converter = Converter(model or Lossy(), SPEC, CPU)
-    records = convert_folder(converter, plan(tmp_path / "photos", tmp_path / "out"), {1: True}, **options)
+    records = run_over(converter, tmp_path, **options)
     return converter, records
 
 
@@ -133,7 +141,7 @@ def test_cycle_errors_are_no_inputs_and_meet_no_output(tmp_path):
     assert all(cycle.write(record) is not None for record in records)
     assert sorted(path.name for path in find_images(tmp_path / "out")) == ["a.jpg", "a.png", "a.webp"]
     assert len(list((tmp_path / "out").iterdir())) == 6
-    again = convert_folder(converter, plan(tmp_path / "photos", tmp_path / "out"), {1: True})
+    again = run_over(converter, tmp_path)
     assert [cycle.write(record) for record in again] == [None] * 3, "made already"
     beside(records[0].output).unlink()
     assert sum(cycle.write(record) is not None for record in again) == 1

@@ -53,7 +53,8 @@ class CycleError:
         if record.status == "failed" or (record.status == "skipped" and current(record.output)):
             return None
         try:
-            source, output = read(record.source), read(record.output)
+            span = self._converter.images.span
+            source, output = read(record.source, span=span), read(record.output, span=span)
             if source.pixels.shape[:2] != output.pixels.shape[:2]:
                 raise ImageError(f"{shown(record.output)}: of another size than its input; use --overwrite")
             error = self.measure(source, output)

@@ -45,8 +45,8 @@ class Source:
 
     def square(self, channels: int, side: int) -> np.ndarray:
         """See `Stretched`. Raises ImageError."""
-        if self.half is None:
-            return images.read_square(self.path, channels, side)
+        if self.half is None and channels == 3 and (pixels := images.read_square(self.path, side)) is not None:
+            return pixels
         return images.resize(self.read(channels), side, side)
 
     def identity(self) -> str:

@@ -214,22 +214,23 @@ def resize(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
     return np.stack([_resize_plane(pixels[..., i], size) for i in range(pixels.shape[2])], axis=2)
 
 
-def read_square(path: Path, channels: int, side: int) -> np.ndarray:
-    """`resize(with_channels(read(path), channels), side, side)`, bit for bit, and sooner.
+def read_square(path: Path, side: int) -> np.ndarray | None:
+    """Upright RGB of 8 bits, resized to (side, side, 3); None for any other image. Raises ImageError.
 
-    Upright RGB of 8 bits is resized where Pillow decoded it: as an array in between it would be copied three times.
-    Raises ImageError.
+    Bit for bit `resize(read(path).pixels, side, side)`, and sooner: as an array in between it would be copied three
+    times.
     """
     data = read_bytes(path)
-    if channels == 3:
-        try:
-            with codec.open_image(data) as image:
-                _refuse_bomb(image, MAX_PIXELS)
-                if codec.is_upright_rgb(image, data):
-                    return np.asarray(image.resize((side, side), Image.Resampling.BICUBIC))
-        except Exception as error:  # decoders raise nearly anything on damaged bytes
-            raise _as_image_error(path, error) from error
-    return resize(with_channels(decode(data, path), channels), side, side)
+    try:
+        with codec.open_image(data) as image:
+            _refuse_bomb(image, MAX_PIXELS)
+            if codec.is_upright_rgb(image, data):
+                return np.asarray(image.resize((side, side), Image.Resampling.BICUBIC))
+    except codec.UnknownImageError:
+        return None
+    except Exception as error:  # decoders raise nearly anything on damaged bytes
+        raise _as_image_error(path, error) from error
+    return None
 
 
 def find_images(folder: Path) -> list[Path]:
