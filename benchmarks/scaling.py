@@ -30,10 +30,10 @@ from torch import Tensor
 from translate.assembly import build_trainer
 from translate.data.batch import Batch, Paired, Plain, Unpaired
 from translate.engine import choose_engine
+from translate.loading import build_model, model_class
 from translate.model import ImageSpec
 from translate.ranks import Ranks, join
 from translate.recipe import load_recipe
-from translate.run import build_model, model_class
 
 IMAGES: dict[type[Batch], int] = {Paired: 2, Unpaired: 2, Plain: 1}
 COLUMNS = ("images a step", "ms a step", "images/s", "efficiency, %", "exchange, %", "MB exchanged a step")

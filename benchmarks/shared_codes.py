@@ -22,9 +22,10 @@ from torch import Tensor
 
 from translate.engine import choose_engine
 from translate.image_sets import open_data
+from translate.loading import load_model
 from translate.models.unit import UNIT
 from translate.recipe import load_recipe
-from translate.run import load_model, train
+from translate.run import train
 from translate.validation import Direction
 
 NONE = [

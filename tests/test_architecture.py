@@ -47,7 +47,7 @@ MAY_IMPORT = {
     "captured": {"data", "model"},
     "resume": {"trainer", "errors"},
     "validation": {"model", "engine", "metrics", "data"},
-    "converting": {"model", "engine", "data", "errors", "networks", "report", "tracking"},
+    "converting": {"model", "engine", "data", "errors", "networks", "progress", "report", "tracking"},
     "exporting": {"checkpoint", "converting", "data", "errors", "model", "models", "networks"},
     "evaluation": {*GROUND, "data", "engine", "metrics", "model", "models", "optim", "progress", "trainer"},
     "recipe": {"models", "data", "engine", "optim", *GROUND, "yaml_reader"},
@@ -73,7 +73,7 @@ MAY_IMPORT = {
     "scanning": {"data", "errors", "image_sets", "progress"},
     "run_folder": {"checkpoint", "errors", "recipe", "validation", "whole_file"},
 }
-ROOTS = {"run", "evaluate", "export", "quickstart", "cli", "__init__", "__main__"}
+ROOTS = {"run", "loading", "evaluate", "export", "quickstart", "cli", "__init__", "__main__"}
 
 
 def _part(path):

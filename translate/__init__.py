@@ -7,8 +7,9 @@ zebra = translate.load(run).convert(horse, to="zebra")
 """
 
 from translate.errors import ConfigurationError, ImageError, TranslateError
+from translate.loading import load
 from translate.recipe import Recipe, load_recipe
-from translate.run import load, train
+from translate.run import train
 from translate.version import __version__
 
 __all__ = [

@@ -20,6 +20,11 @@ _SECONDS_BETWEEN_LINES = 10.0
 _RATE_SECONDS = 30.0  # long enough to be steady, short enough to forget the first, slow steps
 
 
+def say(line: str) -> None:
+    """Where a command tells what it found: standard error, so that standard output stays for results."""
+    print(line, file=sys.stderr, flush=True)
+
+
 class Progress:
     """Counts to `total`, beginning at `done` where a job goes on; on stderr, or nowhere with `quiet`.
 

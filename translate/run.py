@@ -3,33 +3,28 @@
 from __future__ import annotations
 
 import platform
-import sys
 from collections.abc import Iterable
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from translate.assembly import build_trainer
-from translate.checkpoint import Checkpoint, load_checkpoint, rank_part, verify
-from translate.converting.converter import Converter
-from translate.converting.exported import Backend, read_exported
-from translate.converting.foreign import read_generator
-from translate.data.labels import LabelGroup
+from translate.checkpoint import Checkpoint, rank_part
 from translate.determinism import use_deterministic_kernels
-from translate.engine import Engine, Precision, choose_engine
+from translate.engine import Engine, choose_engine
 from translate.errors import ConfigurationError, TranslateError
 from translate.estimate import Estimate, estimate, process_memory
-from translate.exporting.hub import is_hub, read_hub
 from translate.image_sets import ImageSet, Say, open_data, share_of, training_stream
-from translate.model import ImageSpec, Model, Sampler, Translator
-from translate.models import MODELS
+from translate.loading import build_model, model_class
+from translate.model import Model
+from translate.progress import say
 from translate.ranks import Ranks, fingerprint, join
-from translate.recipe import Recipe, TrainingSettings, load_recipe, parse_recipe
+from translate.recipe import Recipe, TrainingSettings, load_recipe
 from translate.report import write_report
-from translate.resume import load_weights, restore
+from translate.resume import restore
 from translate.run_folder import (
     checkpoint_to_resume,
     choose_folder,
@@ -46,11 +41,6 @@ from translate.tracking import NoTracker, Tracker, TrackingMode, open_tracker
 from translate.trainer import Trainer
 from translate.training import Cadence, TrainingRun
 from translate.version import __version__
-
-
-def say(line: str) -> None:
-    """Where a run tells what it found: standard error, so that standard output stays for results."""
-    print(line, file=sys.stderr, flush=True)
 
 
 def train(
@@ -246,108 +236,12 @@ def dry_run(
         return estimate(trainer, batches, total, training.keep, memory)
 
 
-def load(
-    run: str | Path,
-    checkpoint: str = "latest",
-    *,
-    device: str = "auto",
-    precision: Precision = "auto",
-    evaluated: bool = False,
-    backend: Backend = "auto",
-) -> Converter:
-    """A trained translator from a run's folder, one checkpoint's, or a hub's folder; see `load_model`.
-
-    `run` may also be an ONNX file that `translate export` wrote, run by `backend`, see `read_exported`; or the file of
-    a generator's state dict as the widely used PyTorch port or StarGAN save it: then `evaluated` does what their
-    `--eval` does, see `ForeignGenerator`.
-    Raises ConfigurationError, too, where the run's model draws images instead of converting them.
-    """
-    path = Path(run)
-    if path.is_file() and path.suffix == ".onnx":
-        return Converter(*read_exported(path, backend, device, precision))
-    if backend not in ("auto", "torch"):
-        raise ConfigurationError(
-            f"{path}: --backend {backend} runs ONNX files; make one with `translate export {path} model.onnx`"
-        )
-    if path.is_file():
-        generator, images = read_generator(path, evaluated)
-        return Converter(generator, images, choose_engine(device, precision))
-    loaded = load_model(run, checkpoint)
-    if not isinstance(loaded.model, Translator):
-        raise ConfigurationError(f"{run}: a {loaded.recipe.name} draws images from noise; use `translate sample`")
-    return Converter(loaded.model, loaded.images, choose_engine(device, precision))
-
-
-def load_sampler(run: str | Path, checkpoint: str = "latest", *, device: str = "auto") -> Sampler:
-    """A trained model that draws images from noise, on its device; see `load_model`."""
-    loaded = load_model(run, checkpoint)
-    if not isinstance(loaded.model, Sampler):
-        raise ConfigurationError(f"{run}: a {loaded.recipe.name} converts images; use `translate convert`")
-    choose_engine(device, "float32").adopt(loaded.model)
-    return loaded.model
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """What a checkpoint holds: the recipe, its model with the trained weights, and what images it is for."""
-
-    recipe: Recipe
-    model: Model
-    images: ImageSpec
-    checkpoint: Checkpoint
-    skipped: frozenset[Path] = frozenset()
-    """Images that the run left out, as they could not be read."""
-
-
-def load_model(run: str | Path, checkpoint: str = "latest") -> Loaded:
-    """The trained model from a run's folder, one checkpoint's, or one that `translate export` wrote for a hub.
-
-    `checkpoint` is `latest`, `best` (least validation L1, where the truth was known) or a step's number. Averaged
-    weights are taken where the recipe kept them. Raises ConfigurationError where there is no checkpoint,
-    TranslateError where it is damaged.
-    """
-    path = Path(run)
-    if not path.is_dir():
-        raise ConfigurationError(f"{path}: no such run; expected the folder that `translate train` wrote")
-    found = _checkpoint(path, checkpoint)
-    recipe = parse_recipe(found.facts["recipe"], f"the recipe in {found.folder}")
-    spec = _image_spec(recipe, found.facts)
-    model = build_model(recipe, spec)
-    load_weights(model, found.weights())
-    return Loaded(recipe, model, spec, found, frozenset(map(Path, found.facts.get("skipped", {}))))
-
-
-def _checkpoint(path: Path, which: str) -> Checkpoint:
-    if (path / "checkpoint.json").is_file():
-        return verify(path)
-    return read_hub(path) if is_hub(path) else load_checkpoint(path / "checkpoints", which)
-
-
-def build_model(recipe: Recipe, images: ImageSpec) -> Model:
-    """The recipe's model, its weights drawn from the recipe's seed."""
-    torch.manual_seed(recipe.training.seed)
-    return model_class(recipe)(recipe.model, images)
-
-
 def _resolved(recipe: Recipe | str, data: str | Path | None, overrides: Iterable[str]) -> Recipe:
     """The recipe with the command's own words in it."""
     wanted = load_recipe(recipe, overrides) if isinstance(recipe, str) else recipe
     if data is None:
         return wanted
     return wanted.model_copy(update={"data": wanted.data.model_copy(update={"set": str(data)})})
-
-
-def model_class(recipe: Recipe) -> type[Model]:
-    return MODELS[recipe.model.name]  # type: ignore[attr-defined]
-
-
-def _image_spec(recipe: Recipe, facts: dict[str, Any]) -> ImageSpec:
-    """Of a checkpoint; those written before there were labels do not speak of them."""
-    channels, size = facts.get("channels", recipe.data.channels), facts.get("size", recipe.data.size)
-    groups = tuple(LabelGroup(**group) for group in facts.get("groups", []))
-    alternatives = tuple(map(tuple, facts.get("alternatives", [])))
-    span = tuple(facts.get("span", recipe.data.range))
-    return ImageSpec(channels, size, tuple(facts["domains"]), groups, alternatives, span)
 
 
 def _steps(training: TrainingSettings, steps_per_epoch: int) -> int:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-from collections.abc import Sequence
-from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from translate.cli.common import DEVICE, QUIET
+from translate.errors import ConfigurationError
 
 if TYPE_CHECKING:  # heavy: imported where they are used
-    from translate.converting.converter import Converter
-    from translate.converting.folder import Outcome, Record
+    from translate.converting.folder import Outcome
 
 
 @click.command()
@@ -137,108 +134,47 @@ def convert(
     translate convert zebra.onnx photos/ zebras/                 (a file that `translate export` wrote)
     translate convert runs/cyclegan-horse2zebra clip.mp4 out.mp4 --to zebra           (frame by frame)
     """
-    from translate.converting.compare import pairs, refuse_inside, write_sheets
-    from translate.converting.cycle_error import CycleError
-    from translate.converting.folder import Outcome, convert_folder
-    from translate.converting.gallery import write_gallery
+    from translate.converting.command import Beside, convert_clip, convert_images
     from translate.converting.jobs import plan
     from translate.converting.video import is_video
     from translate.data.images import MAX_PIXELS, allow_pixels
-    from translate.errors import ConfigurationError
-    from translate.progress import Progress
-    from translate.run import load, say
+    from translate.loading import load
+    from translate.progress import say
 
     allow_pixels(max_pixels or MAX_PIXELS)
-    if is_video(source):
-        unfit = {"--shard": part, "--compare": compare, "--gallery": gallery, "--cycle-error": cycle_error}
-        unfit["--format"] = format != "same"
-        for option in (option for option, value in unfit.items() if value):
-            raise ConfigurationError(f"{option}: is for images, not for a video; leave it out")
-        converter = load(run, checkpoint, device=device, precision=precision, evaluated=evaluated)
-        record = _convert_video(converter, source, output, to, batch, overwrite, quiet)
-        if manifest:
-            with manifest.open("a", encoding="utf-8") as file:
-                file.write(_row(record))
-        outcome = Outcome()
-        outcome.add(record)
-        _conclude(outcome, [], quiet)
-        return
-    jobs = plan(source, output, format, (lambda line: None) if quiet else say)
-    for option, place in (("--compare", compare), ("--gallery", gallery)):
-        if place is not None and part is not None:
-            raise ConfigurationError(f"{option}: shows the whole folder; give it without --shard when all is converted")
-        if place is not None:
-            refuse_inside(option, place, [source, output])
+    beside, video = Beside(manifest, compare, gallery, cycle_error), is_video(source)
+    if video and (part is not None or format != "same"):
+        raise ConfigurationError("--shard and --format are for images, not for a video; leave them out")
     if part is not None:
-        jobs = jobs.shard(*part)
+        beside.refuse_for_parts()
+    if not video:  # before the model is loaded, which takes seconds
+        beside.refuse_among([source, output])
+        jobs = plan(source, output, format, (lambda line: None) if quiet else say)
+        jobs = jobs if part is None else jobs.shard(*part)
     converter = load(run, checkpoint, device=device, precision=precision, evaluated=evaluated, backend=backend)
+    converter.fitting.tile, converter.tell = tile, say
     changes = converter.changes(to)
-    converter.fitting.tile = tile
-    converter.tell = lambda line: click.echo(line, err=True)
-    cycle = CycleError(converter, changes) if cycle_error else None
-    to_show: list[Record] = []
-    with (
-        Progress(len(jobs), unit="image", label=f"converting on {converter.engine}", quiet=quiet) as bar,
-        manifest.open("a", encoding="utf-8") if manifest else nullcontext() as rows,
-    ):
-
-        def done(record: Record) -> None:
-            error = {"cycle_error": cycle.write(record)} if cycle else {}
-            bar.advance(1, images=1)
-            if rows:
-                rows.write(_row(record, **error))
-            if compare or gallery:
-                to_show.append(record)
-
-        outcome = convert_folder(
+    if video:
+        outcome = convert_clip(
+            converter, source, output, changes, beside, overwrite=overwrite, batch_size=batch, quiet=quiet
+        )
+    else:
+        outcome = convert_images(
             converter,
             jobs,
             changes,
+            beside,
+            facts={"model": str(run), "to": ", ".join(to or converter.targets)},
             overwrite=overwrite,
             workers=workers,
             batch_size=batch,
             max_pixels=max_pixels or MAX_PIXELS,
-            done=done,
+            quiet=quiet,
         )
-    unseen = cycle.failed if cycle else []
-    if compare:
-        unseen += write_sheets(compare, pairs(to_show, source))
-    if gallery:
-        facts = {"model": str(run), "to": ", ".join(to or converter.targets)}
-        unseen += write_gallery(gallery, output.absolute().name, facts, pairs(to_show, source), workers)
-    _conclude(outcome, unseen, quiet)
+    _conclude(outcome, quiet)
 
 
-def _convert_video(
-    converter: Converter, source: Path, output: Path, to: Sequence[str], batch: int | None, overwrite: bool, quiet: bool
-) -> Record:
-    from translate.converting.folder import Record
-    from translate.converting.video import convert_video, count_frames, plan_video
-    from translate.progress import Progress
-
-    target, changes = plan_video(source, output), converter.changes(to)
-    if target.exists() and not overwrite:
-        return Record(source, target, "skipped")
-    size = batch or (1 if converter.engine.device.type == "cpu" else 8)
-    label = f"converting on {converter.engine}"
-    with Progress(count_frames(source), unit="frame", label=label, quiet=quiet) as bar:
-        return convert_video(
-            converter,
-            source,
-            target,
-            changes,
-            batch_size=size,
-            tell=lambda line: None if quiet else click.echo(line, err=True),
-            done=bar.advance,
-        )
-
-
-def _row(record: Record, **more: Any) -> str:
-    """A line of the manifest, in ASCII: names may be of any bytes."""
-    return json.dumps(record.to_json() | more) + "\n"
-
-
-def _conclude(outcome: Outcome, unseen: Sequence[str], quiet: bool) -> None:
+def _conclude(outcome: Outcome, quiet: bool) -> None:
     """Says what became of the files; exit code 3 where some failed."""
     counts = outcome.counts
     click.echo(f"{counts['written']} converted, {counts['skipped']} skipped, {counts['failed']} failed")
@@ -248,9 +184,9 @@ def _conclude(outcome: Outcome, unseen: Sequence[str], quiet: bool) -> None:
         click.echo(f"failed: {record.error}", err=True)
     for record in () if quiet else outcome.noted:
         click.echo(f"note: {record.note}", err=True)
-    for reason in unseen:
+    for reason in outcome.unseen:
         click.echo(f"not shown: {reason}", err=True)
-    if outcome.failed or unseen:
+    if outcome.failed or outcome.unseen:
         sys.exit(3)
 
 
@@ -280,7 +216,7 @@ def sample(
     \b
     translate sample runs/cgan-mnist digits/ --count 16 --label 7 --grid
     """
-    from translate.run import load_sampler
+    from translate.loading import load_sampler
     from translate.sampling import class_number, sample_folder
 
     model = load_sampler(run, checkpoint, device=device)

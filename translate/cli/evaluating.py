@@ -29,7 +29,7 @@ def evaluate(
     from translate.evaluate import evaluate as evaluate_run
     from translate.evaluate import write_scores
     from translate.evaluation.table import as_text
-    from translate.run import say
+    from translate.progress import say
 
     scores = evaluate_run(
         run, checkpoint, device=device, weights_dir=weights_dir, tell=(lambda line: None) if quiet else say, quiet=quiet

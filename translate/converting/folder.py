@@ -52,11 +52,15 @@ class Record:
 
 @dataclass
 class Outcome:
-    """How many files were written, skipped and failed; of those that failed or have a note, what is known."""
+    """How many files were written, skipped and failed; of those that failed or have a note, what is known.
+
+    `unseen`: why what was to be shown beside the outputs could not be.
+    """
 
     counts: Counter[str] = field(default_factory=Counter)
     failed: list[Record] = field(default_factory=list)
     noted: list[Record] = field(default_factory=list)
+    unseen: list[str] = field(default_factory=list)
 
     def add(self, record: Record) -> None:
         self.counts[record.status] += 1

@@ -28,7 +28,7 @@ class Jobs(Sequence[Job]):
     million files take little more memory than their names."""
 
     def __init__(self, source: Path, output: Path, names: list[str], outputs: Callable[[str], str]) -> None:
-        self._source, self._output, self._names, self._outputs = source, output, names, outputs
+        self.source, self.output, self._names, self._outputs = source, output, names, outputs
 
     def __len__(self) -> int:
         return len(self._names)
@@ -41,9 +41,9 @@ class Jobs(Sequence[Job]):
 
     def __getitem__(self, index: int | slice) -> Job | Jobs:
         if isinstance(index, slice):
-            return Jobs(self._source, self._output, self._names[index], self._outputs)
+            return Jobs(self.source, self.output, self._names[index], self._outputs)
         name = self._names[index]
-        return Job(self._source / name, self._output / self._outputs(name), name)
+        return Job(self.source / name, self.output / self._outputs(name), name)
 
     def shard(self, number: int, of: int) -> Jobs:
         """Part `number` (1 to `of`), by a hash of each one's name: machines need not talk to each other.
@@ -53,7 +53,7 @@ class Jobs(Sequence[Job]):
         if not 1 <= number <= of:
             raise ConfigurationError(f"--shard {number}/{of}: expected 1/{of} to {of}/{of}")
         names = [name for name in self._names if _hash(name) % of == number - 1]
-        return Jobs(self._source, self._output, names, self._outputs)
+        return Jobs(self.source, self.output, names, self._outputs)
 
 
 def plan(source: Path, output: Path, format: Format = "same", tell: Callable[[str], None] = lambda line: None) -> Jobs:

@@ -1,0 +1,140 @@
+"""What `translate convert` does once it knows its model: images or a video, and what is wanted beside them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from translate.converting.compare import pairs, refuse_inside, write_sheets
+from translate.converting.converter import Changes, Converter
+from translate.converting.cycle_error import CycleError
+from translate.converting.folder import Outcome, Record, convert_folder
+from translate.converting.gallery import write_gallery
+from translate.converting.jobs import Jobs
+from translate.converting.video import convert_video, count_frames, plan_video
+from translate.errors import ConfigurationError
+from translate.progress import Progress, say
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What is written beside the outputs: a line of JSON for each file, side-by-side sheets, a page of all, and how far
+    the way back misses each input."""
+
+    manifest: Path | None = None
+    compare: Path | None = None
+    gallery: Path | None = None
+    cycle_error: bool = False
+
+    def refuse_for_parts(self) -> None:
+        """Raises ConfigurationError where something shows a whole folder, of which only a part is converted."""
+        for option, wanted in (("--compare", self.compare), ("--gallery", self.gallery)):
+            if wanted:
+                raise ConfigurationError(
+                    f"{option}: shows the whole folder; give it without --shard when all is converted"
+                )
+
+    def refuse_among(self, folders: Sequence[Path]) -> None:
+        """Raises ConfigurationError where something would lie among inputs or outputs."""
+        for option, place in (("--compare", self.compare), ("--gallery", self.gallery)):
+            if place:
+                refuse_inside(option, place, folders)
+
+
+def convert_images(
+    converter: Converter,
+    jobs: Jobs,
+    changes: Changes,
+    beside: Beside,
+    *,
+    facts: dict[str, str],
+    overwrite: bool,
+    workers: int,
+    batch_size: int | None,
+    max_pixels: int,
+    quiet: bool,
+) -> Outcome:
+    """Converts `jobs` as `convert_folder` does, with a progress line, and writes what is wanted `beside`.
+
+    `facts` stand on the gallery's page. Raises ConfigurationError where the model cannot give what is wanted.
+    """
+    cycle = CycleError(converter, changes) if beside.cycle_error else None
+    to_show: list[Record] = []
+    manifest = beside.manifest.open("a", encoding="utf-8") if beside.manifest else nullcontext()
+    label = f"converting on {converter.engine}"
+    with Progress(len(jobs), unit="image", label=label, quiet=quiet) as bar, manifest as rows:
+
+        def done(record: Record) -> None:
+            error = {"cycle_error": cycle.write(record)} if cycle else {}
+            bar.advance(1, images=1)
+            if rows:
+                rows.write(_row(record, error))
+            if beside.compare or beside.gallery:
+                to_show.append(record)
+
+        outcome = convert_folder(
+            converter,
+            jobs,
+            changes,
+            overwrite=overwrite,
+            workers=workers,
+            batch_size=batch_size,
+            max_pixels=max_pixels,
+            done=done,
+        )
+    outcome.unseen += cycle.failed if cycle else []
+    shown = pairs(to_show, jobs.source)
+    if beside.compare:
+        outcome.unseen += write_sheets(beside.compare, shown)
+    if beside.gallery:
+        outcome.unseen += write_gallery(beside.gallery, jobs.output.absolute().name, facts, shown, workers)
+    return outcome
+
+
+def convert_clip(
+    converter: Converter,
+    source: Path,
+    output: Path,
+    changes: Changes,
+    beside: Beside,
+    *,
+    overwrite: bool,
+    batch_size: int | None,
+    quiet: bool,
+) -> Outcome:
+    """Converts a video frame by frame. Raises ConfigurationError for what is wanted beside it and is for images."""
+    for option, wanted in (("--compare", beside.compare), ("--gallery", beside.gallery)):
+        if wanted:
+            raise ConfigurationError(f"{option}: is for images, not for a video; leave it out")
+    if beside.cycle_error:
+        raise ConfigurationError("--cycle-error: is for images, not for a video; leave it out")
+    target = plan_video(source, output)
+    record = Record(source, target, "skipped")
+    if overwrite or not target.exists():
+        size = batch_size or (1 if converter.engine.device.type == "cpu" else 8)
+        label = f"converting on {converter.engine}"
+        with Progress(count_frames(source), unit="frame", label=label, quiet=quiet) as bar:
+            record = convert_video(
+                converter,
+                source,
+                target,
+                changes,
+                batch_size=size,
+                tell=lambda line: None if quiet else say(line),
+                done=bar.advance,
+            )
+    if beside.manifest:
+        with beside.manifest.open("a", encoding="utf-8") as rows:
+            rows.write(_row(record, {}))
+    outcome = Outcome()
+    outcome.add(record)
+    return outcome
+
+
+def _row(record: Record, more: dict[str, Any]) -> str:
+    """A line of the manifest, in ASCII: names may be of any bytes."""
+    return json.dumps(record.to_json() | more) + "\n"

@@ -1,0 +1,118 @@
+"""Trained models from where they lie: a run, a checkpoint, a hub's folder, an exported file, another project's file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from translate.checkpoint import Checkpoint, load_checkpoint, verify
+from translate.converting.converter import Converter
+from translate.converting.exported import Backend, read_exported
+from translate.converting.foreign import read_generator
+from translate.data.labels import LabelGroup
+from translate.engine import Precision, choose_engine
+from translate.errors import ConfigurationError
+from translate.exporting.hub import is_hub, read_hub
+from translate.model import ImageSpec, Model, Sampler, Translator
+from translate.models import MODELS
+from translate.recipe import Recipe, parse_recipe
+from translate.resume import load_weights
+
+
+def load(
+    run: str | Path,
+    checkpoint: str = "latest",
+    *,
+    device: str = "auto",
+    precision: Precision = "auto",
+    evaluated: bool = False,
+    backend: Backend = "auto",
+) -> Converter:
+    """A trained translator from a run's folder, one checkpoint's, or a hub's folder; see `load_model`.
+
+    `run` may also be an ONNX file that `translate export` wrote, run by `backend`, see `read_exported`; or the file of
+    a generator's state dict as the widely used PyTorch port or StarGAN save it: then `evaluated` does what their
+    `--eval` does, see `ForeignGenerator`.
+    Raises ConfigurationError, too, where the run's model draws images instead of converting them.
+    """
+    path = Path(run)
+    if path.is_file() and path.suffix == ".onnx":
+        return Converter(*read_exported(path, backend, device, precision))
+    if backend not in ("auto", "torch"):
+        raise ConfigurationError(
+            f"{path}: --backend {backend} runs ONNX files; make one with `translate export {path} model.onnx`"
+        )
+    if path.is_file():
+        generator, images = read_generator(path, evaluated)
+        return Converter(generator, images, choose_engine(device, precision))
+    loaded = load_model(run, checkpoint)
+    if not isinstance(loaded.model, Translator):
+        raise ConfigurationError(f"{run}: a {loaded.recipe.name} draws images from noise; use `translate sample`")
+    return Converter(loaded.model, loaded.images, choose_engine(device, precision))
+
+
+def load_sampler(run: str | Path, checkpoint: str = "latest", *, device: str = "auto") -> Sampler:
+    """A trained model that draws images from noise, on its device; see `load_model`."""
+    loaded = load_model(run, checkpoint)
+    if not isinstance(loaded.model, Sampler):
+        raise ConfigurationError(f"{run}: a {loaded.recipe.name} converts images; use `translate convert`")
+    choose_engine(device, "float32").adopt(loaded.model)
+    return loaded.model
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What a checkpoint holds: the recipe, its model with the trained weights, and what images it is for."""
+
+    recipe: Recipe
+    model: Model
+    images: ImageSpec
+    checkpoint: Checkpoint
+    skipped: frozenset[Path] = frozenset()
+    """Images that the run left out, as they could not be read."""
+
+
+def load_model(run: str | Path, checkpoint: str = "latest") -> Loaded:
+    """The trained model from a run's folder, one checkpoint's, or one that `translate export` wrote for a hub.
+
+    `checkpoint` is `latest`, `best` (least validation L1, where the truth was known) or a step's number. Averaged
+    weights are taken where the recipe kept them. Raises ConfigurationError where there is no checkpoint,
+    TranslateError where it is damaged.
+    """
+    path = Path(run)
+    if not path.is_dir():
+        raise ConfigurationError(f"{path}: no such run; expected the folder that `translate train` wrote")
+    found = _checkpoint(path, checkpoint)
+    recipe = parse_recipe(found.facts["recipe"], f"the recipe in {found.folder}")
+    spec = _image_spec(recipe, found.facts)
+    model = build_model(recipe, spec)
+    load_weights(model, found.weights())
+    return Loaded(recipe, model, spec, found, frozenset(map(Path, found.facts.get("skipped", {}))))
+
+
+def _checkpoint(path: Path, which: str) -> Checkpoint:
+    if (path / "checkpoint.json").is_file():
+        return verify(path)
+    return read_hub(path) if is_hub(path) else load_checkpoint(path / "checkpoints", which)
+
+
+def build_model(recipe: Recipe, images: ImageSpec) -> Model:
+    """The recipe's model, its weights drawn from the recipe's seed."""
+    torch.manual_seed(recipe.training.seed)
+    return model_class(recipe)(recipe.model, images)
+
+
+def model_class(recipe: Recipe) -> type[Model]:
+    return MODELS[recipe.model.name]  # type: ignore[attr-defined]
+
+
+def _image_spec(recipe: Recipe, facts: dict[str, Any]) -> ImageSpec:
+    """Of a checkpoint; those written before there were labels do not speak of them."""
+    channels, size = facts.get("channels", recipe.data.channels), facts.get("size", recipe.data.size)
+    groups = tuple(LabelGroup(**group) for group in facts.get("groups", []))
+    alternatives = tuple(map(tuple, facts.get("alternatives", [])))
+    span = tuple(facts.get("span", recipe.data.range))
+    return ImageSpec(channels, size, tuple(facts["domains"]), groups, alternatives, span)
