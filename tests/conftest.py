@@ -13,16 +13,6 @@ import yaml
 from click.testing import CliRunner, Result
 
 torch.set_num_threads(1)
-TINY_TRAINING = {
-    "steps": 4,
-    "batch_size": 2,
-    "log_every": 2,
-    "sample_every": 4,
-    "validate_every": 4,
-    "checkpoint_every": 2,
-    "precision": "float32",
-}
-TINY_DATA = {"size": tiny.SIZE, "load_size": 18, "workers": 0}
 
 
 @pytest.fixture(autouse=True)
@@ -49,7 +39,7 @@ def tiny_recipe(tmp_path):
 
     def write(model: str) -> str:
         path = tmp_path / f"tiny-{model}.yaml"
-        recipe = {"model": tiny.TINY[model], "data": TINY_DATA, "training": TINY_TRAINING}
+        recipe = {"model": tiny.TINY[model], "data": tiny.TINY_DATA, "training": tiny.TINY_TRAINING}
         # Through JSON: settings that stand twice would be written as an alias, which recipes may not have.
         path.write_text(yaml.safe_dump(json.loads(json.dumps(recipe))))
         return str(path)

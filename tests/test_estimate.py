@@ -17,11 +17,11 @@ from tiny import (
     unpaired_folder,
 )
 from torch import nn
-from torch.optim import SGD
 
 from translate.data.batch import Paired
 from translate.estimate import MEASURED, Estimate, estimate, process_memory
 from translate.model import Model, Turn
+from translate.optim import build_optimizer
 from translate.run import dry_run, train
 from translate.settings import Settings
 from translate.trainer import Trainer
@@ -51,7 +51,11 @@ class OneConvolution(Model):
 
 
 def _of(model: Model) -> Estimate:
-    trainer = Trainer(model, {name: SGD(child.parameters(), 0.1) for name, child in model.named_children()}, CPU)
+    trainer = Trainer(
+        model,
+        {name: build_optimizer(child, "adam", 0.1, (0.5, 0.999), 0.0) for name, child in model.named_children()},
+        CPU,
+    )
     batch = Paired(*torch.rand(2, 2, 3, 16, 16))
     return estimate(trainer, iter(lambda: batch, None), steps=7200, keep=3, memory_before=process_memory())
 

@@ -147,7 +147,7 @@ def test_nothing_is_hidden_by_what_is_no_number():
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
     """Tiny runs of cyclegan, which knows two targets, and of pix2pix."""
-    from conftest import TINY_DATA, TINY_TRAINING
+    from tiny import TINY_DATA, TINY_TRAINING
 
     root = tmp_path_factory.mktemp("runs")
     tiny.unpaired_folder(root / "unpaired")

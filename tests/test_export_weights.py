@@ -33,7 +33,7 @@ GENERATORS = [
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
     """A tiny run of each method that is needed here."""
-    from conftest import TINY_DATA, TINY_TRAINING
+    from tiny import TINY_DATA, TINY_TRAINING
 
     root = tmp_path_factory.mktemp("runs")
     folders = {

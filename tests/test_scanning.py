@@ -57,8 +57,8 @@ def test_what_is_no_fault_of_an_image_is_raised_at_once():
 def test_what_the_scan_decodes_is_not_decoded_again(tmp_path, monkeypatch):
     root = unpaired_folder(tmp_path / "set")
     read = []
-    original = images.read
-    monkeypatch.setattr(images, "read", lambda path, *more: read.append(path) or original(path, *more))
+    original = images.read_bytes
+    monkeypatch.setattr(images, "read_bytes", lambda path, *more: read.append(path) or original(path, *more))
     found = open_data(settings(root), Unpaired, quiet)
     loader = found.loader(2, 0)
     assert unreadable(found, loader, quiet, quiet=True) == {}

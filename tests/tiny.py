@@ -18,6 +18,16 @@ from translate.optim import build_optimizer
 from translate.trainer import Trainer
 
 SIZE = 16
+TINY_TRAINING = {
+    "steps": 4,
+    "batch_size": 2,
+    "log_every": 2,
+    "sample_every": 4,
+    "validate_every": 4,
+    "checkpoint_every": 2,
+    "precision": "float32",
+}
+TINY_DATA = {"size": SIZE, "load_size": 18, "workers": 0}
 SPEC = ImageSpec(channels=3, size=SIZE, domains=("a", "b"))
 CLASSES = (LabelGroup(3, exclusive=True),)
 SPECS = {

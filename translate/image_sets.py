@@ -101,7 +101,7 @@ class ImageSet(ABC):
     ) -> Loader:
         data = self.settings
         return Loader(
-            _spanned(split, data.range),
+            spanned(split, data.range),
             make=make,
             channels=data.channels,
             size=data.size,
@@ -123,15 +123,16 @@ class ImageSet(ABC):
     ) -> Iterator[Batch]:
         data = self.settings
         resize: Literal["centre", "square"] = "centre" if data.resize == "centre" else "square"
-        split = _spanned(split, data.range)
+        split = spanned(split, data.range)
         return evaluation_batches(split, make, data.channels, data.size, count, labels=labels, resize=resize)
 
 
-def _spanned(split: Sequence[Sequence[Any]], span: tuple[float, float]) -> Sequence[Sequence[Any]]:
-    """The same images, their files of floating point read within `span`."""
+def spanned(split: Sequence[Sequence[Any]], span: tuple[float, float]) -> Sequence[Sequence[Any]]:
+    """The same images, their files of floating point read within `span`; what stands twice stays one."""
     if span == UNIT:
         return split
-    return [[replace(one, span=span) if isinstance(one, Source) else one for one in images] for images in split]
+    each = {id(one): replace(one, span=span) for images in split for one in images if isinstance(one, Source)}
+    return [[each.get(id(one), one) for one in images] for images in split]
 
 
 class TwoDomains(ImageSet):

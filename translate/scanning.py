@@ -6,7 +6,7 @@ from translate.data.images import shown
 from translate.data.loader import Loader
 from translate.data.scan import Attempt, decoding, failures, headers
 from translate.errors import ConfigurationError
-from translate.image_sets import Batches, ImageSet, Say
+from translate.image_sets import Batches, ImageSet, Say, spanned
 from translate.progress import Progress
 
 THOROUGH = 20_000
@@ -38,7 +38,7 @@ def unreadable(images: ImageSet, loader: Batches, tell: Say, quiet: bool = False
 
 def _attempts(images: ImageSet, loader: Batches) -> tuple[list[Attempt], str]:
     """How every image is tried, and that in words."""
-    sources = images.sources()
+    (sources,) = spanned([images.sources()], images.settings.range)
     if len(sources) > THOROUGH:
         return headers(sources), f"headers only, for there are more than {THOROUGH:,}"
     trained = loader.attempts() if isinstance(loader, Loader) else []

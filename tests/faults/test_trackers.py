@@ -84,8 +84,8 @@ def test_wandb_sigkill_loses_no_row_of_metrics_jsonl(place: Workplace) -> None:
         from translate.training import TrainingRun
         log = TrainingRun._log
 
-        def fatal(self):
-            text = log(self)
+        def fatal(self, waiting):
+            text = log(self, waiting)
             if self.trainer.steps == 7:
                 os.kill(os.getpid(), signal.SIGKILL)
             return text

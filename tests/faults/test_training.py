@@ -27,7 +27,7 @@ OUT_OF_MEMORY = """
         calls += 1
         if calls >= {first} and len(parts[0]) > {most}:
             raise torch.OutOfMemoryError("CUDA out of memory.")
-        take(self, turn, parts, painted)
+        return take(self, turn, parts, painted)
 
     Trainer._take = short
 """
@@ -36,29 +36,28 @@ OUT_OF_MEMORY = """
 def test_worker_exception_names_the_file_and_keeps_what_was_learnt(place: Workplace) -> None:
     rendered = place.run("train", place.recipe("pix2pix", {"steps": 1}), "--device", "cpu", "--out", "first")
     assert rendered.code == 0, rendered.err
-    folder = next(
-        path for path in place.home.rglob("*paired*") if (path / "train").is_dir() or (path / "trainA").is_dir()
-    )
+    folder = next(path for path in place.home.rglob("shapes-paired*") if (path / "trainA").is_dir())
     shutil.copytree(folder, place.folder / "mine")
-    # It is whole when the run begins: what breaks later is met by the thread that decodes.
+    # It is whole when it is looked through: what breaks later is met by the thread that decodes.
     hook = """
         import translate.data.loader as module
-        load = module.Domain.load
+        load, seen = module.Domain.load, []
 
         def broken(self, index):
             path = self.sources[index].path
-            if index == 5:
+            if index == 5 and seen.count(path) == 3:
                 path.write_bytes(path.read_bytes()[:100])
+            seen.append(path)
             return load(self, index)
 
         module.Domain.load = broken
     """
-    arguments = ("--data", "mine", "--set", "data.workers=2", "--set", "training.batch_size=1")
+    arguments = ("--data", "mine", "--cache", "off", "--set", "data.workers=2", "--set", "training.batch_size=1")
     ended = place.train("pix2pix.yaml", "run", "--set", "training.steps=40", *arguments, hook=hook)
     assert ended.code == 1 and "mine/" in ended.err and ".png" in ended.err.split("error:")[-1], ended.err
     assert "Traceback" not in ended.err
-    reached = rows(place.folder / "run")[-1]["step"] if (place.folder / "run" / "metrics.jsonl").exists() else 0
-    assert not reached or steps(place.folder / "run")[-1] == reached
+    reached = rows(place.folder / "run")[-1]["step"]
+    assert reached > 1 and steps(place.folder / "run")[-1] >= reached
 
 
 def test_oom_in_the_first_steps_takes_the_same_batch_in_more_parts(place: Workplace) -> None:

@@ -374,7 +374,7 @@ def _below(folders: list[str], home: Path, links: list[Path]) -> Iterator[str]:
     found: list[tuple[str, bool, str]] = []
     for entry in chain.from_iterable(map(_visible, folders)):
         stem, suffix = os.path.splitext(entry.name)
-        image, is_folder = suffix.lower() in SUFFIXES and not entry.name.endswith(ASIDE), entry.is_dir()
+        image, is_folder = suffix.lower() in SUFFIXES and not entry.name.endswith(ASIDE), _leads_to_folder(entry)
         if entry.is_symlink() and (image or is_folder) and not _file_inside(Path(entry.path), home):
             links.append(Path(entry.path))
         elif is_folder:
@@ -386,6 +386,13 @@ def _below(folders: list[str], home: Path, links: list[Path]) -> Iterator[str]:
     for (_, is_folder), same in groupby(found, itemgetter(0, 1)):
         paths = [path for *_, path in same]
         yield from _below(paths, home, links) if is_folder else paths
+
+
+def _leads_to_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads round in a circle
+        return False
 
 
 def _visible(folder: str) -> list[os.DirEntry[str]]:
