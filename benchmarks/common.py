@@ -268,7 +268,9 @@ def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
 def _cell(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return f"{value:.3g}" if isinstance(value, float) else "" if value is None else str(value)
+    if isinstance(value, float):
+        return f"{value:.3g}" if not 1000 <= abs(value) < 1e6 else f"{value:.0f}"
+    return "" if value is None else str(value)
 
 
 def report(

@@ -153,8 +153,10 @@ def main() -> None:
 
 def contenders(options: argparse.Namespace) -> dict[str, Ours | Plain]:
     torch.manual_seed(0)
-    model = CycleGAN(load_recipe("cyclegan").model, SPEC)
-    plain = plain_resnet()
+    filters, blocks = (4, 1) if options.small else (64, 9)
+    recipe = load_recipe("cyclegan", [f"model.generator.filters={filters}", f"model.generator.blocks={blocks}"])
+    model = CycleGAN(recipe.model, SPEC)
+    plain = plain_resnet(filters, blocks)
     plain.load_state_dict(dict(zip(plain.state_dict(), model.generator_b.state_dict().values(), strict=True)))
     device = choose_engine(options.device, "float32").device
     rows: dict[str, Ours | Plain] = {"plain": Plain(plain, device)}
@@ -176,7 +178,7 @@ def on_backend(name: Backend, model: CycleGAN) -> Converter:
         return Converter(*read_exported(path, name))
 
 
-def plain_resnet(filters: int = 64, blocks: int = 9) -> nn.Sequential:
+def plain_resnet(filters: int, blocks: int) -> nn.Sequential:
     """The generator as its authors' layers write it down."""
 
     def stage(conv: nn.Module, channels: int) -> list[nn.Module]:

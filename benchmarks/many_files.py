@@ -32,7 +32,7 @@ def main() -> None:
     tracemalloc.start()
     begun = time.perf_counter()
     with mock.patch.object(jobs_module, "scan", lambda folder: (found(folder, count), [])):
-        jobs = plan(Path.cwd(), Path("/tmp/never-written"), "png")
+        jobs = plan(Path.cwd(), Path.cwd().with_name("never-written"), "png")
     planned, most = tracemalloc.get_traced_memory()
     rows = [{"what": "planned", "files": count, "bytes each": planned / count, "at most": most / count}]
     tracemalloc.reset_peak()
