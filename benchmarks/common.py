@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from translate.trainer import Trainer
 
 RESULTS = Path(__file__).resolve().parent / "results"
 CLASSES = 5
+PACKAGES = ("torchvision", "numpy", "pillow", "opencv-python-headless", "onnxruntime", "openvino")
 
 # For a quick look, and for the test that the benchmarks run at all.
 SMALL: dict[str, dict[str, Any]] = {
@@ -45,16 +47,24 @@ def machine(device: torch.device) -> dict[str, Any]:
     return {
         "date": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else _processor(),
-        "cores": os.cpu_count(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "threads": torch.get_num_threads(),
         "load": [round(value, 2) for value in os.getloadavg()] if hasattr(os, "getloadavg") else None,
         "system": platform.platform(),
         "python": platform.python_version(),
         "torch": torch.__version__,
+        "packages": {name: _version(name) for name in PACKAGES},
         "cuda": torch.version.cuda,
         "commit": _commit(),
         "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
     }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def _processor() -> str:
@@ -256,12 +266,21 @@ def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _cell(value: Any) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else "" if value is None else str(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.3g}" if not 1000 <= abs(value) < 1e6 else f"{value:.0f}"
+    return "" if value is None else str(value)
 
 
-def results_file(name: str, device: torch.device, given: Path | None) -> Path:
-    """Where the JSON goes: `given`, or benchmarks/results/DATE-NAME-DEVICE.json."""
-    return given or RESULTS / f"{time.strftime('%Y-%m-%d', time.gmtime())}-{name}-{device.type}.json"
+def report(
+    name: str, device: torch.device, rows: Sequence[Mapping[str, Any]], given: Path | None = None, **facts: Any
+) -> None:
+    """Prints the table, and writes it with machine and facts to `given`, or benchmarks/results/NAME-DEVICE.json."""
+    path = given or RESULTS / f"{name}-{device.type}.json"
+    print(markdown(rows))
+    write_json(path, {"machine": machine(device), **facts, "rows": rows})
+    print(f"written to {path}", file=sys.stderr)
 
 
 def write_json(path: Path, value: Any) -> None:

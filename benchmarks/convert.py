@@ -14,34 +14,35 @@ from __future__ import annotations
 
 import argparse
 import copy
-import json
 import os
-import platform
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
+from common import flops_of, matrix_rate, report
 from translate.converting.converter import Converter
+from translate.converting.exported import Backend, Description, read_exported
 from translate.converting.folder import convert_folder
 from translate.converting.jobs import plan
 from translate.data.images import read, to_float, write
-from translate.engine import choose_engine
+from translate.engine import choose_device, choose_engine
+from translate.exporting.formats import write_onnx
+from translate.exporting.graph import Painting, trace
 from translate.model import ImageSpec
 from translate.models.cyclegan import CycleGAN
 from translate.recipe import load_recipe
+from translate.version import __version__
 
 SPEC = ImageSpec(3, 256, ("a", "b"))
-TO_B = {1: True}
 QUALITY = 95
 STAGES = ("decode", "network", "encode")
 Stages = dict[str, float]
@@ -52,13 +53,13 @@ class Ours:
 
     def __init__(self, converter: Converter, batch: int, workers: int) -> None:
         self.converter, self.batch, self.workers = converter, batch, workers
-        self.name = str(converter.engine)
+        self.changes = converter.changes("b")
 
     def run(self, inputs: Path, outputs: Path) -> None:
-        records = convert_folder(
-            self.converter, plan(inputs, outputs), TO_B, workers=self.workers, batch_size=self.batch
+        outcome = convert_folder(
+            self.converter, plan(inputs, outputs), self.changes, workers=self.workers, batch_size=self.batch
         )
-        assert all(record.status == "written" for record in records)
+        assert outcome.counts["written"] == len(list(inputs.iterdir())), outcome.failed
 
     def stages(self, inputs: Path, outputs: Path) -> Stages:
         """Seconds for an image."""
@@ -66,7 +67,7 @@ class Ours:
         decode, pictures = _timed(lambda: [read(path) for path in paths])
         batches = [pictures[first : first + self.batch] for first in range(0, len(pictures), self.batch)]
         network, converted = _timed(
-            lambda: [picture for batch in batches for picture in self.converter.convert_pictures(batch, TO_B)]
+            lambda: [picture for batch in batches for picture in self.converter.convert_pictures(batch, self.changes)]
         )
         outputs.mkdir()
         pairs = list(zip(paths, converted, strict=True))
@@ -74,7 +75,7 @@ class Ours:
         return {"decode": decode / len(paths), "network": network / len(paths), "encode": encode / len(paths)}
 
     def paint(self, image: Tensor) -> Tensor:
-        return self.converter.convert_floats(image, TO_B).cpu()
+        return self.converter.convert_floats(image, self.changes).cpu()
 
 
 class Plain:
@@ -129,8 +130,11 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--backend", nargs="*", default=[], help="others to run ours on, e.g. onnxruntime openvino")
-    parser.add_argument("--json", type=Path, help="file for the rows; default benchmarks/results/convert-DEVICE.json")
+    parser.add_argument(
+        "--backend", nargs="*", choices=["onnxruntime", "openvino"], default=[], help="others to run ours on"
+    )
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--small", action="store_true", help="a small network, to see that all of it runs")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     rows = contenders(options)
@@ -138,17 +142,21 @@ def main() -> None:
         inputs = Path(temporary, "inputs")
         fill(inputs, options.data, options.images)
         table = measure(rows, inputs, Path(temporary), options.rounds)
-    flops = _flops(rows["plain"])
-    rates = {kind: matrix_rate(choose_engine(options.device).device, kind) for kind in (torch.float32, torch.bfloat16)}
-    for row in table.values():
+    device = choose_device(options.device)
+    flops = flops_of(lambda: rows["plain"].paint(torch.zeros(1, 3, SPEC.size, SPEC.size)))
+    rates = {kind: matrix_rate(device, getattr(torch, kind)) for kind in ("float32", "bfloat16")}
+    for row in table:
         row["of the limit"] = flops / row["network, s"] / max(rates.values())
-    report(table, options, rates, flops)
+    facts = {"GFLOP an image": flops / 1e9, "matrix FLOP/s": rates}
+    report("convert", device, table, options.json, settings=vars(options), **facts)
 
 
 def contenders(options: argparse.Namespace) -> dict[str, Ours | Plain]:
     torch.manual_seed(0)
-    model = CycleGAN(load_recipe("cyclegan").model, SPEC)
-    plain = plain_resnet()
+    filters, blocks = (4, 1) if options.small else (64, 9)
+    recipe = load_recipe("cyclegan", [f"model.generator.filters={filters}", f"model.generator.blocks={blocks}"])
+    model = CycleGAN(recipe.model, SPEC)
+    plain = plain_resnet(filters, blocks)
     plain.load_state_dict(dict(zip(plain.state_dict(), model.generator_b.state_dict().values(), strict=True)))
     device = choose_engine(options.device, "float32").device
     rows: dict[str, Ours | Plain] = {"plain": Plain(plain, device)}
@@ -161,12 +169,16 @@ def contenders(options: argparse.Namespace) -> dict[str, Ours | Plain]:
     return rows
 
 
-def on_backend(name: str, model: CycleGAN) -> Converter:
-    """A converter that runs `model` elsewhere than in torch."""
-    raise SystemExit(f"--backend {name}: there is no such backend")
+def on_backend(name: Backend, model: CycleGAN) -> Converter:
+    """A converter that runs `model` elsewhere than in torch, in the number format that is the default there."""
+    described = Description("cyclegan", SPEC.domains, "b", SPEC.channels, model.stride, "floats", __version__)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "cyclegan.onnx")
+        write_onnx(trace(Painting(model, {1: True}, SPEC.channels)), path, described)
+        return Converter(*read_exported(path, name))
 
 
-def plain_resnet(filters: int = 64, blocks: int = 9) -> nn.Sequential:
+def plain_resnet(filters: int, blocks: int) -> nn.Sequential:
     """The generator as its authors' layers write it down."""
 
     def stage(conv: nn.Module, channels: int) -> list[nn.Module]:
@@ -218,7 +230,7 @@ def _like_a_photo(dice: np.random.Generator, side: int = 256) -> np.ndarray:
     return ((values / values.std() * 50 + 128).clip(0, 255)).astype(np.uint8).transpose(1, 2, 0).copy()
 
 
-def measure(rows: dict[str, Ours | Plain], inputs: Path, temporary: Path, rounds: int) -> dict[str, dict[str, float]]:
+def measure(rows: dict[str, Ours | Plain], inputs: Path, temporary: Path, rounds: int) -> list[dict[str, Any]]:
     count = len(list(inputs.iterdir()))
     image = to_float(torch.from_numpy(read(next(inputs.iterdir())).pixels).permute(2, 0, 1))[None]
     truth = rows["plain"].paint(image)
@@ -230,77 +242,22 @@ def measure(rows: dict[str, Ours | Plain], inputs: Path, temporary: Path, rounds
             print(f"round {number + 1} of {rounds}: {name}", file=sys.stderr, flush=True)
             stages[name].append(row.stages(inputs, temporary / f"stages-{number}-{index}"))
             seconds[name].append(_timed(lambda row=row, to=temporary / f"{number}-{index}": row.run(inputs, to))[0])
-    table = {}
+    table: list[dict[str, Any]] = []
     for name in rows:
         spent = {stage: median(one[stage] for one in stages[name]) for stage in STAGES}
         rate = count / median(seconds[name])
-        table[name] = {
-            "images/s": rate,
-            "times plain": median(seconds["plain"]) / median(seconds[name]),
-            **{f"{stage}, s": spent[stage] for stage in STAGES},
-            "alone, images/s": 1 / sum(spent.values()),
-            "busy": min(1.0, spent["network"] * rate),
-            "differs": differs[name],
-        }
+        table.append(
+            {
+                "way": name,
+                "images/s": rate,
+                "times plain": median(seconds["plain"]) / median(seconds[name]),
+                **{f"{stage}, s": spent[stage] for stage in STAGES},
+                "alone, images/s": 1 / sum(spent.values()),
+                "busy": min(1.0, spent["network"] * rate),
+                "differs": differs[name],
+            }
+        )
     return table
-
-
-def matrix_rate(device: torch.device, kind: torch.dtype, side: int = 2048) -> float:
-    """Operations a second of a large matrix product, the best of five."""
-    one, two = (torch.randn(side, side, device=device, dtype=kind) for _ in range(2))
-    many = 50 if device.type == "cuda" else 3
-
-    def products() -> float:
-        for _ in range(many):
-            product = one @ two
-        return float(product[0, 0])
-
-    products()
-    return 2 * side**3 * many / min(_timed(products)[0] for _ in range(5))
-
-
-def report(table: dict[str, dict[str, float]], options: argparse.Namespace, rates: dict, flops: float) -> None:
-    columns = list(next(iter(table.values())))
-    print("| | " + " | ".join(columns) + " |\n|---" + "|---:" * len(columns) + "|")
-    for name, row in table.items():
-        print(f"| {name} | " + " | ".join(f"{row[column]:.3g}" for column in columns) + " |")
-    out = options.json or Path(__file__).parent / "results" / f"convert-{torch.device(options.device).type}.json"
-    facts = {
-        "machine": machine(options.device),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "commit": _commit(),
-        "GFLOP an image": flops / 1e9,
-        "matrix product, TFLOP/s": {str(kind).removeprefix("torch."): rate / 1e12 for kind, rate in rates.items()},
-    }
-    text = json.dumps({"facts": facts, "settings": vars(options), "rows": table}, indent=1, default=str)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(text + "\n")
-    print(
-        f"{facts['machine']}, {options.threads} threads, torch {torch.__version__}; written to {out}", file=sys.stderr
-    )
-
-
-def machine(device: str) -> str:
-    if torch.device(device).type == "cuda":
-        return torch.cuda.get_device_name(device)
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    return next((line.split(": ", 1)[1] for line in lines if line.startswith("model name")), platform.processor())
-
-
-def _commit() -> str:
-    here = Path(__file__).parent
-    found = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], cwd=here, capture_output=True, text=True, check=False
-    )
-    return found.stdout.strip() or "unknown"
-
-
-def _flops(plain: Ours | Plain) -> float:
-    with FlopCounterMode(display=False) as counter:
-        plain.paint(torch.zeros(1, 3, SPEC.size, SPEC.size))
-    return counter.get_total_flops()
 
 
 def _timed(work: Callable) -> tuple[float, object]:

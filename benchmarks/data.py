@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 import os
 import shutil
 import statistics
@@ -26,9 +25,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from machine import machine
 from PIL import Image
 
+from common import report
 from translate.data.batch import Plain
 from translate.data.disk_cache import DiskCache
 from translate.data.folders import Source
@@ -214,7 +213,7 @@ def main() -> None:
     parser.add_argument("--images", type=Path, help="a folder of images; default: JPEGs of noise")
     parser.add_argument("--count", type=int, default=160, help="how many of them; at least a batch")
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "data.json")
+    parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
@@ -228,10 +227,6 @@ def main() -> None:
         # As many batches as are full, so that a first pass decodes every image once.
         speeds = measure(ways, options.rounds, len(paths) // BATCH, ours.drop)
     rows = table(speeds)
-    columns = [name for name in rows[0] if name not in ("way", "least", "most")]
-    print("| |", " | ".join(columns), "|\n|---|" + "---|" * len(columns))
-    for row in rows:
-        print(f"| {row['way']} |", " | ".join(f"{row[column]:g}" for column in columns), "|")
     settings = {
         "images": str(options.images.name) if options.images else "1/f noise, 256 x 256, JPEG quality 90",
         "count": len(paths),
@@ -239,10 +234,8 @@ def main() -> None:
         "load_size": LOAD_SIZE,
         "batch": BATCH,
         "rounds": options.rounds,
-        "threads": 1,
     }
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(json.dumps({"settings": settings, "machine": machine(), "rows": rows}, indent=1) + "\n")
+    report("data", CPU, rows, options.json, settings=settings)
 
 
 if __name__ == "__main__":

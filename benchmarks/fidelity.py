@@ -10,6 +10,7 @@ Needs tifffile.
 
 from __future__ import annotations
 
+import argparse
 import functools
 import io
 import itertools
@@ -27,6 +28,7 @@ import torch
 from PIL import Image, ImageCms
 from torch import Tensor, nn
 
+from common import report
 from translate.converting.converter import Converter
 from translate.converting.folder import convert_folder
 from translate.converting.jobs import plan
@@ -246,17 +248,25 @@ def _png_chunks(data: bytes) -> dict[bytes, bytes]:
 
 
 def main() -> None:
-    print(f"{WIDTH} x {HEIGHT} pixels, in and out")
-    print("| format | bits | channels | alpha | form kept | error, levels | alpha's | profile | EXIF | kept |")
-    print("|---|---|---|---|---|---|---|---|---|---|")
-    for row in table():
-        words = ["yes" if value else "no" for value in (row.case.alpha, row.same_form, row.profile, row.exif, row.kept)]
-        alpha, form, icc, exif, kept = words
-        case = row.case
-        print(
-            f"| {case.suffix} | {case.bits} | {case.channels} | {alpha} | {form} | {row.error} | {row.alpha_error} "
-            f"| {icc} | {exif} | {kept} |"
-        )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", type=Path)
+    path = parser.parse_args().json
+    rows = [
+        {
+            "format": row.case.suffix,
+            "bits": row.case.bits,
+            "channels": row.case.channels,
+            "alpha": row.case.alpha,
+            "form kept": row.same_form,
+            "error, levels": row.error,
+            "alpha's": row.alpha_error,
+            "profile": row.profile,
+            "EXIF": row.exif,
+            "kept": row.kept,
+        }
+        for row in table()
+    ]
+    report("fidelity", torch.device("cpu"), rows, path, settings={"height": HEIGHT, "width": WIDTH})
 
 
 if __name__ == "__main__":

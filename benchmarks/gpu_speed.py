@@ -135,10 +135,9 @@ def _folders(ways: dict[str, Engine], size: int, small: bool) -> list[Row]:
             jobs = plan(source, Path(temporary) / way)
             options = {"workers": 8, "batch_size": 1 if way == "plain" else 32}
             start = time.perf_counter()
-            records = convert_folder(converter, jobs, converter.changes("b"), **options)  # type: ignore[arg-type]
+            outcome = convert_folder(converter, jobs, converter.changes("b"), **options)  # type: ignore[arg-type]
             taken = time.perf_counter() - start
-            failed = [record.error for record in records if record.error]
-            what = f"folder of {len(jobs)}" if not failed else f"folder: {failed[0]}"
+            what = f"folder: {outcome.failed[0].error}" if outcome.failed else f"folder of {len(jobs)}"
             rows.append({"what": what, "way": way, "batch": options["batch_size"], "images/s": len(jobs) / taken})
     return rows
 

@@ -6,29 +6,31 @@ First the seam measure, on an image that fits (an eighth of the width and height
 image converted in bands and converted whole, in [-1, 1], over all pixels, and of the steps across the borders of bands;
 and how far each is from the same network in float64, for a difference may be the whole image's own rounding.
 Then the large image, its feature maps in files: seconds, and the most memory of the process (ru_maxrss) before and
-after. Prints one JSON object. Weights are random: memory and equality do not depend on them.
+after. Weights are random: memory and equality do not depend on them.
 """
 
 from __future__ import annotations
 
 import argparse
 import copy
-import json
 import resource
 import sys
 import time
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from common import report
 from translate.converting.padding import padded_size
 from translate.converting.tiling.banded import convert_banded
 from translate.converting.tiling.rowmap import Bands, RowMap
 from translate.converting.tiling.store import FileStore
 from translate.data.images import to_float
-from translate.engine import Engine, Precision, choose_engine
+from translate.engine import Engine, Precision, choose_device, choose_engine
 from translate.networks.resnet import ResnetGenerator
 
 
@@ -41,14 +43,18 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=64, help="of a band")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--precision", choices=("auto", "float32", "bf16"), default="auto")
+    parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     result = measure(given.width, given.height, given.filters, given.blocks, given.rows, given.device, given.precision)
-    print(json.dumps(result, indent=2))
+    rows = [{"measured": name, "value": value} for name, value in result.items() if name != "seams"]
+    for precision, seams in result["seams"].items():
+        rows += [{"measured": f"seams in {precision}: {name}", "value": value} for name, value in seams.items()]
+    report("large_image", choose_device(given.device), rows, given.json)
 
 
 def measure(
     width: int, height: int, filters: int, blocks: int, rows: int, device: str = "cpu", precision: Precision = "auto"
-) -> dict[str, object]:
+) -> dict[str, Any]:
     torch.manual_seed(0)
     network = ResnetGenerator(3, 3, filters=filters, blocks=blocks)
     engine = choose_engine(device, precision)

@@ -3,7 +3,7 @@
     python benchmarks/many_files.py [--files 100000]
 
 Lists names as if they had been found, plans outputs in another format, takes one of eight shards, and counts a record
-for each. Prints bytes per file held at the end and at most (tracemalloc), and seconds.
+for each. Prints bytes per file held at the end and at most (tracemalloc).
 """
 
 from __future__ import annotations
@@ -15,6 +15,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from unittest import mock
 
+import torch
+
+from common import report
 from translate.converting import jobs as jobs_module
 from translate.converting.folder import Outcome, Record
 from translate.converting.jobs import plan
@@ -23,23 +26,27 @@ from translate.converting.jobs import plan
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--files", type=int, default=100_000)
-    count = parser.parse_args().files
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    count = options.files
     tracemalloc.start()
     begun = time.perf_counter()
     with mock.patch.object(jobs_module, "scan", lambda folder: (found(folder, count), [])):
-        jobs = plan(Path.cwd(), Path("/tmp/never-written"), "png")
+        jobs = plan(Path.cwd(), Path.cwd().with_name("never-written"), "png")
     planned, most = tracemalloc.get_traced_memory()
-    print(f"{count:,} files planned: {planned / count:.0f} bytes each, {most / count:.0f} at most")
+    rows = [{"what": "planned", "files": count, "bytes each": planned / count, "at most": most / count}]
     tracemalloc.reset_peak()
     outcome = Outcome()
     for job in jobs:
         outcome.add(Record(job.source, job.output, "written", (256, 256), 0.1))
     share = jobs.shard(1, 8)
     ended, most = tracemalloc.get_traced_memory()
-    print(
-        f"all recorded, one shard of {len(share):,} taken: {ended / count:.0f} bytes each, {most / count:.0f} at most"
+    what = f"all recorded, one shard of {len(share):,} taken"
+    rows.append(
+        {"what": what, "files": outcome.counts["written"], "bytes each": ended / count, "at most": most / count}
     )
-    print(f"{time.perf_counter() - begun:.1f} s; {dict(outcome.counts)}")
+    seconds = time.perf_counter() - begun
+    report("many_files", torch.device("cpu"), rows, options.json, seconds=seconds)
 
 
 def found(folder: Path, count: int) -> Iterator[Path]:

@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 
-from common import SMALL, build_model, machine, markdown, place, random_batch, results_file, trainer_of, write_json
+from common import SMALL, build_model, place, random_batch, report, trainer_of
 from translate.engine import choose_device, choose_engine
 
 WAYS = {"plain": ("plain", False), "auto": ("auto", False), "checkpointing": ("auto", True)}
@@ -53,8 +53,7 @@ def main() -> None:
                     peak = _in_child(case, options.device)
                     rows.append({"model": model, "size": size, "batch": batch, "way": way, "peak MiB": peak})
                     print(rows[-1], file=sys.stderr, flush=True)
-    print(markdown(rows))
-    write_json(results_file("memory", device, options.json), {"machine": machine(device), "rows": rows})
+    report("memory", device, rows, options.json)
 
 
 def _in_child(case: dict[str, Any], device: str) -> float:

@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -22,11 +21,11 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from common import report, wait
 from translate.assembly import build_trainer
 from translate.data.batch import Batch, Paired, Plain, Unpaired
 from translate.engine import choose_engine
@@ -56,15 +55,11 @@ def main() -> None:
     for count, row in rows.items():
         alone = rows[min(rows)]["images/s"] / min(rows)
         row["efficiency, %"] = 100 * row["images/s"] / (count * alone)
-    machine = _machine(cuda) | {"threads of a rank": threads}
-    print(f"{options.recipe}, {options.size} px, batch {options.batch_size} a rank, {json.dumps(machine)}\n")
-    print("| ranks | " + " | ".join(COLUMNS) + " |\n|---:" + "|---:" * len(COLUMNS) + "|")
-    for count, row in rows.items():
-        print(f"| {count} | " + " | ".join(f"{row[column]:.4g}" for column in COLUMNS) + " |")
-    if options.json:
-        settings = {key: value for key, value in vars(options).items() if key not in ("json", "measure")}
-        content = {"machine": machine, "settings": settings, "rows": rows, "rounds": measured}
-        options.json.write_text(json.dumps(content, indent=1) + "\n")
+    settings = {key: value for key, value in vars(options).items() if key not in ("json", "measure")}
+    settings |= {"devices": torch.cuda.device_count() if cuda else 0, "threads of a rank": threads}
+    table = [{"ranks": count, **{column: row[column] for column in COLUMNS}} for count, row in rows.items()]
+    device = torch.device("cuda" if cuda else "cpu")
+    report("scaling", device, table, options.json, settings=settings, rounds=measured)
 
 
 def measure(options: argparse.Namespace) -> None:
@@ -89,7 +84,7 @@ def measure(options: argparse.Namespace) -> None:
             for _ in range(steps):
                 begin = time.perf_counter()
                 trainer.step(batch)
-                _finished(engine.device)
+                wait(engine.device)
                 seconds.append(time.perf_counter() - begin)
             return seconds
 
@@ -120,10 +115,10 @@ def _watch_exchange(ranks: Ranks, device: torch.device) -> tuple[list[float], li
     average = ranks.average
 
     def watched(tensors: Sequence[Tensor]) -> None:
-        _finished(device)
+        wait(device)
         begin = time.perf_counter()
         average(tensors)
-        _finished(device)
+        wait(device)
         seconds.append(time.perf_counter() - begin)
         numbers.append(sum(tensor.numel() for tensor in tensors))
 
@@ -143,24 +138,6 @@ def _torchrun(count: int, threads: int) -> dict[str, float]:
 
 def _medians(rows: Sequence[dict[str, float]]) -> dict[str, float]:
     return {key: statistics.median(row[key] for row in rows) for key in rows[0]}
-
-
-def _finished(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-
-
-def _machine(cuda: bool) -> dict[str, Any]:
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True, check=False
-    )
-    return {
-        "device": torch.cuda.get_device_name() if cuda else platform.processor() or platform.machine(),
-        "devices": torch.cuda.device_count() if cuda else 0,
-        "cores": os.cpu_count(),
-        "torch": torch.__version__,
-        "commit": commit.stdout.strip(),
-    }
 
 
 def _options() -> argparse.Namespace:

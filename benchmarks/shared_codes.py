@@ -11,7 +11,6 @@ L1 of the translations to the truth, 0-1 scale, beside the untouched input and t
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
 import time
@@ -20,6 +19,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from common import report
 from translate.engine import choose_engine
 from translate.image_sets import open_data
 from translate.loading import load_model
@@ -58,19 +58,12 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=32)
     parser.add_argument("--out", type=Path, help="where the runs stay; default a folder that is removed")
     parser.add_argument("--only", nargs="*", default=list(VARIANTS), help="ties to train, by name")
-    parser.add_argument("--json", type=Path, help="file for the rows")
+    parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         out = options.out or Path(temporary)
-        rows = {name: examine(name, VARIANTS[name], options, out) for name in options.only}
-    columns = list(next(iter(rows.values())))
-    print("| tie | " + " | ".join(columns) + " |\n|---" * 1 + "|---:" * len(columns) + "|")
-    for name, row in rows.items():
-        print(f"| {name} | " + " | ".join(f"{value:.4g}" for value in row.values()) + " |")
-    if options.json:
-        options.json.write_text(
-            json.dumps({"settings": vars(options) | {"ties": VARIANTS}, "rows": rows}, indent=1, default=str)
-        )
+        rows = [{"tie": name, **examine(name, VARIANTS[name], options, out)} for name in options.only]
+    report("shared_codes", torch.device("cpu"), rows, options.json, settings=vars(options) | {"ties": VARIANTS})
 
 
 def examine(name: str, ties: list[str], options: argparse.Namespace, out: Path) -> dict[str, float]:

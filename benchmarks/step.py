@@ -25,17 +25,15 @@ from common import (
     build_model,
     flops_of,
     interleaved,
-    machine,
     markdown,
     matrix_rate,
     place,
     port_settings,
     random_batch,
-    results_file,
+    report,
     seconds_of,
     summary,
     trainer_of,
-    write_json,
 )
 from translate.engine import Engine, choose_device, choose_engine
 from translate.models import MODELS
@@ -77,8 +75,7 @@ def main() -> None:
                     small=options.small,
                 )
                 print(markdown(rows), flush=True)
-    found = {"machine": machine(device), "matrix FLOP/s": rates, "rows": rows}
-    write_json(results_file("step", device, options.json), found)
+    report("step", device, rows, options.json, **{"matrix FLOP/s": rates})
 
 
 def levers(device: torch.device, compiled: bool = False) -> dict[str, Engine]:

@@ -69,6 +69,31 @@ OPTIONS = {
     "step.py": ["--rounds", 2, "--seconds", 1, "--levers", "auto"],
     "memory.py": ["--ways", "plain"],
 }
+OTHERS = {
+    "convert.py": ["--small", "--images", 2, "--rounds", 1, "--backend", "onnxruntime", "openvino"],
+    "data.py": ["--count", 16, "--rounds", 1],
+    "fidelity.py": [],
+    "large_image.py": ["--width", 128, "--height", 128, "--filters", 2, "--blocks", 1, "--rows", 16],
+    "many_files.py": ["--files", 1000],
+    "scaling.py": ["quickstart", "--size", 32, "--ranks", 1, "--rounds", 1, "--seconds", 0.1, "--device", "cpu"],
+}
+NEEDED = {"convert.py": ["torchvision", "onnxscript", "onnxruntime", "openvino"], "fidelity.py": ["tifffile"]}
+
+
+@pytest.mark.parametrize("script", OTHERS)
+def test_every_benchmark_writes_its_rows_and_the_machine(script, tmp_path):
+    for module in NEEDED.get(script, []):
+        pytest.importorskip(module)
+    path = tmp_path / "found.json"
+    run = run_without([], script, "--json", path, *OTHERS[script])
+    assert run.returncode == 0, run.stderr
+    found = json.loads(path.read_text())
+    assert found["machine"]["torch"] and found["machine"]["commit"]
+    header = f"| {' | '.join(found['rows'][0])} |"
+    assert header in run.stdout and run.stdout.count("\n| ") >= len(found["rows"])
+    if script == "convert.py":
+        assert [row["way"] for row in found["rows"]][-2:] == ["ours, onnxruntime", "ours, openvino"]
+        assert all(row["differs"] < 8 for row in found["rows"])
 
 
 @pytest.mark.parametrize("script", OPTIONS)

@@ -1,17 +1,22 @@
 """Any kind, any size, kept: what the converter promises, on a model whose translation is known."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tiny import CPU, SPEC
+from tiny import CPU, SPEC, SPECS, tiny_model
 from torch import nn
 
 from translate.converting.converter import Converter
 from translate.converting.padding import pad, padded_size
 from translate.data.batch import Unpaired
+from translate.data.images import Picture, to_pixels
+from translate.engine import Engine
 from translate.errors import ConfigurationError
 from translate.model import Translator
+from translate.models import MODELS
 from translate.settings import Settings
 
 
@@ -101,3 +106,29 @@ def test_padding_reflects_as_often_as_needed():
     assert padded_size(1, 1, 4) == (16, 16)
     assert padded_size(17, 256, 4) == (20, 256)
     assert padded_size(300, 100, 256) == (512, 256)
+
+
+@pytest.mark.parametrize("name", [name for name, kind in MODELS.items() if issubclass(kind, Translator)])
+@pytest.mark.parametrize("tile", ["off", 8])
+def test_weights_rounded_once_give_what_autocast_gives_to_the_bit(name, tile):
+    engine = Engine(torch.device("cpu"), bf16=True, channels_last=True)
+    model = tiny_model(name)
+    spec = SPECS.get(model.batch_type, SPEC)
+    images = torch.rand(2, 3, spec.size, spec.size + 16, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    converters = [Converter(copy.deepcopy(model), spec, engine) for _ in range(2)]
+    engine.adopt(model)
+    converters[0].model = model
+    for converter in converters:
+        converter.fitting.tile = tile
+    pictures = [Picture(to_pixels(image, torch.uint8).permute(1, 2, 0).numpy()) for image in images]
+    changes = {model.targets()[0]: True}
+    cast_each_time, cast_once = (converter.convert_pictures(pictures, changes) for converter in converters)
+    for one, other in zip(cast_each_time, cast_once, strict=True):
+        assert np.array_equal(one.pixels, other.pixels)
+    floats = [converter.convert_floats(images, changes) for converter in converters]
+    assert torch.equal(*floats)
+    kinds = [
+        {layer.weight.dtype for layer in converter.model.modules() if isinstance(layer, nn.Conv2d)}
+        for converter in converters
+    ]
+    assert kinds == [{torch.float32}, {torch.bfloat16}]

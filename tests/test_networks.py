@@ -1,5 +1,7 @@
 """Published sizes, shapes, receptive fields and initial weights; every option trains, in every format."""
 
+from typing import Literal
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -14,7 +16,7 @@ from translate.networks import (
     initialise,
     patch_discriminator,
 )
-from translate.networks.blocks import BlurPool2d, InstanceNorm2d, upsampling_conv
+from translate.networks.blocks import BlurPool2d, InstanceNorm2d, PaddedConv2d, Padding, continued, upsampling_conv
 
 NORMALISATIONS = ["instance", "affine_instance", "batch", "none"]
 UPSAMPLINGS = ["transposed", "resize", "pixel_shuffle", "blur"]
@@ -359,3 +361,24 @@ def test_forward_is_one_graph_of_tensor_operations(make) -> None:
     explained = torch._dynamo.explain(network)(torch.randn(2, 3, 64, 64))
     assert explained.graph_count == 1
     assert explained.graph_break_count == 0
+
+
+@pytest.mark.parametrize("mode", ["reflect", "replicate", "zeros"])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_a_padded_convolution_is_torchs_own_to_the_bit(mode: Padding, stride: int) -> None:
+    theirs = nn.Conv2d(3, 5, 3, stride=stride, padding=1, padding_mode=mode)
+    ours = PaddedConv2d(3, 5, 3, 1, mode, stride=stride)
+    ours.load_state_dict(theirs.state_dict())
+    images = torch.randn(2, 3, 8, 9)
+    assert torch.equal(ours(images), theirs(images))
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(ours(images.bfloat16()), theirs(images.bfloat16()))
+
+
+@pytest.mark.parametrize("mode", ["reflect", "replicate"])
+def test_autocast_pads_in_the_number_format_of_the_map(mode: Literal["reflect", "replicate"]) -> None:
+    features = torch.randn(1, 3, 8, 8).bfloat16()
+    with torch.autocast("cpu", torch.bfloat16):
+        padded = continued(features, 2, mode)
+        assert torch.is_autocast_enabled("cpu")
+    assert padded.dtype == torch.bfloat16 and padded.shape == (1, 3, 12, 12)

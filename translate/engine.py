@@ -9,6 +9,7 @@ from typing import Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrize import is_parametrized
 
 from translate.data.batch import Batch
 from translate.data.images import to_float
@@ -59,6 +60,16 @@ class Engine:
     def adopt(self, model: nn.Module) -> None:
         """Moves a model to the device, its convolutions' weights in the engine's memory format."""
         model.to(self.device, memory_format=self.memory_format)  # type: ignore[call-overload]
+
+    def adopt_trained(self, model: nn.Module) -> None:
+        """Adopts a model that is trained no further: autocast's cast of the products' weights is made once, for good.
+
+        The numbers are those of casting at every call. What is normalised as it is called (spectral norm) stays.
+        """
+        self.adopt(model)
+        for module in model.modules() if self.bf16 else ():
+            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear) and not is_parametrized(module):
+                module.to(torch.bfloat16)
 
     def compile(self, networks: Iterable[nn.Module]) -> None:
         """Compiles the parts of each network where `compiled` is on; one that cannot be compiled raises when it runs.

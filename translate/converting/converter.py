@@ -33,13 +33,15 @@ class Converter:
 
     converter = translate.load("runs/horse2zebra")
     zebra = converter.convert(Image.open("horse.jpg"), to="zebra")
+
+    The model is its own from then on: it moves to the engine's device, and with bf16 its weights are rounded.
     """
 
     def __init__(
         self, model: Translator | ForeignGenerator | ExportedGenerator, images: ImageSpec, engine: Engine
     ) -> None:
         self.model, self.images, self.engine = model, images, engine
-        engine.adopt(model)
+        engine.adopt_trained(model)
         # A graph that another library runs has no weights here.
         divisible = next(model.parameters(), None) is not None
         self.fitting = Fitting(self._run_some, images.channels, model.stride, engine, divisible)

@@ -12,7 +12,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from translate.networks.blocks import Normalisation, named
+from translate.networks.blocks import Normalisation, PaddedConv2d, named
 from translate.networks.resnet import ResidualBlock, conv7, stage
 
 
@@ -111,14 +111,14 @@ class LayerNorm2d(nn.GroupNorm):
 
 
 def _down(channels_in: int, channels_out: int, norm: Normalisation) -> nn.Sequential:
-    conv = nn.Conv2d(channels_in, channels_out, 4, stride=2, padding=1, padding_mode="reflect")
+    conv = PaddedConv2d(channels_in, channels_out, 4, 1, "reflect", stride=2)
     return stage(conv, channels_out, norm)
 
 
 def _up(channels_in: int, channels_out: int) -> nn.Sequential:
     return named(
         enlarge=nn.Upsample(scale_factor=2),
-        conv=nn.Conv2d(channels_in, channels_out, 5, padding=2, padding_mode="reflect"),
+        conv=PaddedConv2d(channels_in, channels_out, 5, 2, "reflect"),
         norm=LayerNorm2d(channels_out),
         relu=nn.ReLU(),
     )

@@ -86,6 +86,37 @@ def needs_bias(kind: Normalisation) -> bool:
     return kind != "batch"
 
 
+class PaddedConv2d(nn.Conv2d):
+    """A convolution over a map that is continued at its edges by `mode`; the state dict is nn.Conv2d's."""
+
+    def __init__(
+        self,
+        channels_in: int,
+        channels_out: int,
+        kernel: int,
+        margin: int,
+        mode: Padding,
+        stride: int = 1,
+        bias: bool = True,
+    ) -> None:
+        super().__init__(channels_in, channels_out, kernel, stride=stride, padding=margin, padding_mode=mode, bias=bias)
+        self.margin, self.mode = margin, mode
+
+    def forward(self, input: Tensor) -> Tensor:
+        if self.mode == "zeros":
+            return super().forward(input)
+        return F.conv2d(continued(input, self.margin, self.mode), self.weight, self.bias, self.stride)
+
+
+def continued(features: Tensor, margin: int, mode: Literal["reflect", "replicate"]) -> Tensor:
+    """So many pixels more at every edge, in the number format of the features."""
+    if features.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
+        # Autocast would pad in float32, which takes a cast there, one back and twice the memory for the same numbers.
+        with torch.autocast("cpu", enabled=False):
+            return F.pad(features, (margin,) * 4, mode=mode)
+    return F.pad(features, (margin,) * 4, mode=mode)
+
+
 class ResizeConv2d(nn.Conv2d):
     """Twice the size by `mode` interpolation, then a convolution."""
 
@@ -119,7 +150,7 @@ class BlurPool2d(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         channels = features.shape[1]
-        padded = F.pad(features, (1, 1, 1, 1), mode="reflect")
+        padded = continued(features, 1, "reflect")
         kernel = self.kernel.to(features.dtype).expand(channels, 1, 3, 3)
         return F.conv2d(padded, kernel, stride=2, groups=channels)
 

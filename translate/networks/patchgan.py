@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from translate.networks import blocks
-from translate.networks.blocks import Normalisation, named
+from translate.networks.blocks import Normalisation, PaddedConv2d, named
 
 
 class PatchDiscriminator(nn.Module):
@@ -104,7 +104,7 @@ class StridedDiscriminator(nn.Module):
         self.layers = nn.Sequential(
             *(
                 named(
-                    conv=nn.Conv2d(narrow, wide, 4, stride=2, padding=1, padding_mode="reflect"),
+                    conv=PaddedConv2d(narrow, wide, 4, 1, "reflect", stride=2),
                     activation=nn.LeakyReLU(0.2),
                 )
                 for narrow, wide in pairwise(widths)
