@@ -17,7 +17,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from common import machine, markdown, results_file, write_json
+from common import RESULTS, report
 from translate.engine import choose_engine
 from translate.report.charts import Curve, chart
 from translate.report.style import STYLE
@@ -45,12 +45,10 @@ def main() -> None:
         }
     rows = [_row(engine, seed, metrics) for (engine, seed), metrics in runs.items()]
     rows += [_summary(engine, rows) for engine in ENGINES]
-    print(markdown(rows))
-    path = results_file("same-results", device, options.json)
-    write_json(path, {"machine": machine(device), "rows": rows})
-    page = path.with_suffix(".html")
+    report("same-results", device, rows, options.json, recipe=options.recipe, steps=options.steps)
+    page = (options.json or RESULTS / f"same-results-{device.type}.json").with_suffix(".html")
     page.write_text(_page(runs[ENGINES[0], 0], runs[ENGINES[1], 0]), encoding="utf-8")
-    print(f"written to {path} and {page.name}")
+    print(f"curves of the first seed: {page}")
 
 
 def _trained(options: argparse.Namespace, engine: str, seed: int, folder: Path) -> list[dict[str, Any]]:

@@ -163,6 +163,36 @@ class Replayed:
         return replay
 
 
+@pytest.mark.parametrize("parts", [1, 2])
+@pytest.mark.parametrize("name", MODELS)
+def test_fused_adam_is_given_weights_gradients_and_moments_side_by_side(name, parts, monkeypatch):
+    """On a CPU it walks their memory as if strides were equal, and moves the wrong weights where they are not."""
+    engine, model = LEVERS["all"][0], tiny_model(name)
+    engine.adopt(model)
+    trainer, seen = tiny_trainer(model, accumulate=parts), []
+    trainer.engine = engine
+    step = torch.optim.Adam.step
+
+    def checked(optimizer, *more):
+        weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+        for weight in weights:
+            moments = [value for value in optimizer.state[weight].values() if value.shape == weight.shape]
+            assert {tensor.stride() for tensor in (weight.grad, *moments) if tensor is not None} <= {weight.stride()}
+        seen.append(any(not weight.is_contiguous() for weight in weights))
+        return step(optimizer, *more)
+
+    monkeypatch.setattr(torch.optim.Adam, "step", checked)
+    for number in range(2):
+        trainer.step(random_batch(model, size=4, seed=number).map(_laid_out))
+    assert len(seen) >= 2
+    if name in ("cyclegan", "pix2pix", "stargan"):
+        assert any(seen), "some weights are channels last"
+
+
+def _laid_out(values):
+    return values.contiguous(memory_format=torch.channels_last) if values.dim() == 4 else values
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_recorded_steps_are_the_steps_of_the_training(name):
     def trainer_of():
