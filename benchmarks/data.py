@@ -31,7 +31,8 @@ from common import report
 from translate.data.batch import Plain
 from translate.data.disk_cache import DiskCache
 from translate.data.folders import Source
-from translate.data.images import Picture, find_images, write
+from translate.data.images import Picture, write
+from translate.data.listing import find_images
 from translate.data.loader import Loader
 from translate.data.on_device import on_device
 from translate.data.resized import Cache, Memory

@@ -15,7 +15,7 @@ import pytest
 import torch
 from PIL import Image, ImageCms
 
-from translate.data import codec, images
+from translate.data import codec, images, listing
 from translate.data.folders import Source
 from translate.data.images import Picture
 from translate.errors import ConfigurationError, ImageError
@@ -537,7 +537,7 @@ def test_images_are_found_in_natural_order(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     os.mkfifo(tmp_path / "pipe.png")
     (tmp_path / "folder.png").mkdir()
-    found = [path.relative_to(tmp_path).as_posix() for path in images.find_images(tmp_path)]
+    found = [path.relative_to(tmp_path).as_posix() for path in listing.find_images(tmp_path)]
     assert found == [
         "A9.bmp",
         "A10.webp",
@@ -584,7 +584,7 @@ def test_the_order_is_natural_by_whole_paths_across_folders_of_equal_numbers(tmp
         return [[int(p) if i % 2 else p for i, p in enumerate(part)] for part in split], inside.as_posix()
 
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert images.find_images(tmp_path) == sorted(files, key=reference) and len(files) > 100
+    assert listing.find_images(tmp_path) == sorted(files, key=reference) and len(files) > 100
 
 
 def test_memory_holds_the_names_of_one_folder_not_of_all(tmp_path: Path) -> None:
@@ -595,7 +595,7 @@ def test_memory_holds_the_names_of_one_folder_not_of_all(tmp_path: Path) -> None
             for number in range(1000):
                 os.close(os.open(root / str(folder) / f"{number}.png", os.O_CREAT | os.O_WRONLY))
         tracemalloc.start()
-        assert sum(1 for _ in images.iterate_images(root)) == folders * 1000
+        assert sum(1 for _ in listing.iterate_images(root)) == folders * 1000
         _, highest = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         return highest
@@ -613,16 +613,16 @@ def test_links_neither_loop_nor_lead_out(tmp_path: Path) -> None:
     (inside / "away.png").symlink_to(outside / "x.png")
     (inside / "broken.png").symlink_to(inside / "nothing.png")
     (inside / "again.png").symlink_to(inside / "sub" / "x.png")
-    found, links = images.scan(inside)
+    found, links = listing.scan(inside)
     assert [path.relative_to(inside).as_posix() for path in found] == ["again.png", "sub/x.png"]
     assert sorted(path.name for path in links) == ["away", "away.png", "broken.png", "loop"]
     (tmp_path / "link").symlink_to(outside)
-    assert images.find_images(tmp_path / "link") == [tmp_path / "link" / "x.png"]
+    assert listing.find_images(tmp_path / "link") == [tmp_path / "link" / "x.png"]
 
 
 def test_a_missing_folder_is_said(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="no such folder"):
-        images.find_images(tmp_path / "none")
+        listing.find_images(tmp_path / "none")
 
 
 def test_nothing_reads_images_through_torchvision_io() -> None:

@@ -19,7 +19,8 @@ from translate.converting.cycle_error import CycleError, beside
 from translate.converting.folder import Record, convert_folder
 from translate.converting.gallery import write_gallery
 from translate.converting.jobs import plan
-from translate.data.images import find_images, read
+from translate.data.images import read
+from translate.data.listing import find_images
 from translate.errors import ConfigurationError
 
 

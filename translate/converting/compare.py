@@ -12,7 +12,8 @@ from PIL import Image
 
 from translate.converting.cycle_error import current
 from translate.converting.folder import Record
-from translate.data.images import natural_key, read, shown, to_8_bits, with_channels
+from translate.data.images import read, shown, to_8_bits, with_channels
+from translate.data.listing import natural_key
 from translate.errors import ConfigurationError, ImageError
 from translate.tracking import save_pictures
 

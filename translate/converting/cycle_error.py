@@ -10,7 +10,8 @@ import torch
 from translate.converting.converter import Changes, Converter
 from translate.converting.folder import Record
 from translate.converting.padding import pad
-from translate.data.images import ASIDE, Picture, read, shown, to_float, with_channels, write
+from translate.data.images import Picture, read, shown, to_float, with_channels, write
+from translate.data.listing import ASIDE
 from translate.errors import ConfigurationError, ImageError
 from translate.model import Translator
 

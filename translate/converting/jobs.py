@@ -10,8 +10,9 @@ from typing import overload
 
 from translate.converting.naming import Format, output_name, renamed
 from translate.data.columns import few
-from translate.data.images import WRITABLE, scan, shown
+from translate.data.images import WRITABLE, shown
 from translate.data.layouts import ARCHIVES
+from translate.data.listing import scan
 from translate.errors import ConfigurationError
 
 

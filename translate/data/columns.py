@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
-from translate.data import images
+from translate.data import listing
 from translate.data.images import shown
 
 TEST_SHARE, TEST_LIMIT = 0.1, 500
@@ -20,7 +20,7 @@ Column = dict[str, Path]
 
 def scan(folder: Path, warnings: list[str]) -> Column:
     """The images below `folder` in natural order."""
-    files, links = images.scan(folder)
+    files, links = listing.scan(folder)
     column: Column = {}
     for path in files:
         inside = path.relative_to(folder)

@@ -15,6 +15,7 @@ from translate.data.columns import Column, held_out, matched, scan
 from translate.data.description import describe
 from translate.data.images import shown
 from translate.data.layouts import WHOLE, Layout
+from translate.data.listing import SUFFIXES
 from translate.errors import ConfigurationError, ImageError
 
 Kind = Literal["paired", "unpaired"]
@@ -166,7 +167,7 @@ def _without_empty(
     for split, columns in list(images_of.items()):
         empty = [folder for folder, column in zip(found.places[split], columns, strict=True) if not column]
         if empty and split in ("train", WHOLE):
-            suffixes = " ".join(sorted(images.SUFFIXES))
+            suffixes = " ".join(sorted(SUFFIXES))
             raise ConfigurationError("; ".join([f"{shown(empty[0])}: no images in it, of {suffixes}", *warnings]))
         if empty:
             warnings.append(f"the {split} images are left out: {shown(empty[0])} has none")

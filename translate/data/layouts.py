@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from translate.data.images import SUFFIXES, dimensions, scan, shown
+from translate.data.images import dimensions, shown
+from translate.data.listing import SUFFIXES, scan
 from translate.errors import ConfigurationError, ImageError
 
 SPLITS = {

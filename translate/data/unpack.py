@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 from typing import IO
 
-from translate.data.images import MAX_BYTES, SUFFIXES, shown
+from translate.data.images import MAX_BYTES, shown
+from translate.data.listing import SUFFIXES
 from translate.errors import TranslateError
 
 MAX_IMAGES = 1_000_000

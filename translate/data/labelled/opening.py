@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-from translate.data import images
 from translate.data.catalog import locate_both
 from translate.data.columns import held_out, scan
 from translate.data.description import Description, describe
@@ -18,6 +17,7 @@ from translate.data.labelled.labelling import SPLIT_ORDER, LabelledFolder, Label
 from translate.data.labelled.sets import join
 from translate.data.labels import LabelGroup
 from translate.data.layouts import contents, files_in, require_folder, splits_in
+from translate.data.listing import SUFFIXES
 from translate.data.source import Readable
 from translate.errors import ConfigurationError, nearest
 
@@ -137,7 +137,7 @@ def _plain(root: Path) -> Labelling:
         columns = dict(zip(("train", "test"), held_out(scan(root, warnings)), strict=True))
         origin = "held out, chosen by a hash of the names"
     if not columns["train"]:
-        suffixes = " ".join(sorted(images.SUFFIXES))
+        suffixes = " ".join(sorted(SUFFIXES))
         raise ConfigurationError(f"{shown(root)}: no images to train on, of {suffixes}. Found: {contents(root)}")
     parts, stand_in = with_a_test(
         {

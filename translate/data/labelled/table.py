@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from translate.data import images
+from translate.data import listing
 from translate.data.columns import LISTED, few, held_out, same_letters
 from translate.data.folders import Source
 from translate.data.images import shown
@@ -83,7 +83,7 @@ def _held_out(table: Table, rows: list[int]) -> tuple[dict[str, list[int]], str]
 
 def _images(root: Path, table: Table, warnings: list[str]) -> list[Path | None]:
     """The image of each row, None where it is missing; what does not fit together goes to `warnings`."""
-    found, links = images.scan(root)
+    found, links = listing.scan(root)
     if links:
         warnings.append(f"{shown(root)}: links that lead out of it are left out: {few(links)}")
     inside = {same_letters(path.relative_to(root).as_posix()): path for path in found}

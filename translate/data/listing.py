@@ -1,0 +1,94 @@
+"""The image files below a folder, in the order that people expect, without links that lead out of it."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from itertools import chain, groupby
+from operator import itemgetter
+from pathlib import Path
+
+from translate.data.images import shown
+from translate.errors import ConfigurationError
+
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
+
+ASIDE = ".cycle-error.png"
+"""How the names of pictures end that are written beside outputs; no folder's images, so that none is converted."""
+
+_NUMBER = re.compile(r"0*([0-9]+)")
+
+
+def find_images(folder: Path) -> list[Path]:
+    """The image files below `folder`, by suffix, in natural order (2 before 10).
+
+    Hidden files and folders, devices and pipes are left out, and so are links to folders (what they lead to
+    inside `folder` is found without them), links to files elsewhere, and what ends in `ASIDE`. Raises
+    ConfigurationError.
+    """
+    return scan(folder)[0]
+
+
+def scan(folder: Path) -> tuple[list[Path], list[Path]]:
+    """What `find_images` finds, and the links that it left out."""
+    links: list[Path] = []
+    return list(iterate_images(folder, links)), links
+
+
+def iterate_images(folder: Path, links: list[Path] | None = None) -> Iterator[Path]:
+    """What `find_images` finds, in the same order, one by one: only the names of a folder, and of those that it lies
+    in, are in memory. Links that are left out are added to `links`. Raises ConfigurationError.
+    """
+    if not folder.is_dir():
+        raise ConfigurationError(f"{shown(folder)}: no such folder")
+    return map(Path, _below([os.fspath(folder)], folder.resolve(), [] if links is None else links))
+
+
+def natural_key(name: str) -> str:
+    """A sorting key under which img2 comes before img10, whatever the system, and 01 is 1."""
+    # No name holds \0, so that what stands before a number decides first; then its length decides, then its digits.
+    return _NUMBER.sub(_number_key, name)
+
+
+def _below(folders: list[str], home: Path, links: list[Path]) -> Iterator[str]:
+    """The images below folders whose natural order is the same (1 and 01), as if they were one."""
+    found: list[tuple[str, bool, str]] = []
+    for entry in chain.from_iterable(map(_visible, folders)):
+        stem, suffix = os.path.splitext(entry.name)
+        image, is_folder = suffix.lower() in SUFFIXES and not entry.name.endswith(ASIDE), _leads_to_folder(entry)
+        if entry.is_symlink() and (image or is_folder) and not _file_inside(Path(entry.path), home):
+            links.append(Path(entry.path))
+        elif is_folder:
+            found.append((natural_key(entry.name), True, entry.path))
+        elif image and entry.is_file():
+            # Without the suffix, so that img.png comes before img2.png.
+            found.append((natural_key(stem), False, entry.path))
+    found.sort()
+    for (_, is_folder), same in groupby(found, itemgetter(0, 1)):
+        paths = [path for *_, path in same]
+        yield from _below(paths, home, links) if is_folder else paths
+
+
+def _leads_to_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads round in a circle
+        return False
+
+
+def _visible(folder: str) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return [entry for entry in entries if not entry.name.startswith(".")]
+    except OSError as error:
+        raise ConfigurationError(f"{shown(folder)}: cannot be listed: {error.strerror}") from error
+
+
+def _file_inside(path: Path, folder: Path) -> bool:
+    return path.is_file() and path.resolve().is_relative_to(folder)
+
+
+def _number_key(match: re.Match[str]) -> str:
+    digits = match[1]
+    return f"\0{chr(len(digits))}{digits}"
