@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from translate.converting.converter import Converter
 from translate.converting.exported import Backend, read_exported
 from translate.converting.foreign import read_generator
 from translate.data.labels import LabelGroup
-from translate.engine import Precision, choose_engine
+from translate.engine import Engine, Precision, choose_engine
 from translate.errors import ConfigurationError
 from translate.exporting.hub import is_hub, read_hub
 from translate.model import ImageSpec, Model, Sampler, Translator
@@ -47,11 +47,16 @@ def load(
         )
     if path.is_file():
         generator, images = read_generator(path, evaluated)
-        return Converter(generator, images, choose_engine(device, precision))
+        return Converter(generator, images, _engine(device, precision))
     loaded = load_model(run, checkpoint)
     if not isinstance(loaded.model, Translator):
         raise ConfigurationError(f"{run}: a {loaded.recipe.name} draws images from noise; use `translate sample`")
-    return Converter(loaded.model, loaded.images, choose_engine(device, precision))
+    return Converter(loaded.model, loaded.images, _engine(device, precision))
+
+
+def _engine(device: str, precision: Precision) -> Engine:
+    """Nothing is trained: there is no optimizer to be fused."""
+    return replace(choose_engine(device, precision), fused=False)
 
 
 def load_sampler(run: str | Path, checkpoint: str = "latest", *, device: str = "auto") -> Sampler:
