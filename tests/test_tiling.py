@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from test_converter import Negative
 from tiny import CPU, SPEC, tiny_model
 from torch import nn
 
@@ -280,3 +281,14 @@ def test_the_benchmark_finds_no_seams(monkeypatch):
     seams = result["seams"]["float32"]
     assert seams["pixels"] < ROUNDING and seams["steps across borders"] < 2 * ROUNDING
     assert seams["largest such step, whole"] > 0.05 and seams["pixels, bands from float64"] < ROUNDING
+
+
+def test_a_converter_says_of_such_a_network_that_it_has_no_bands():
+    class Sines(Negative):
+        def convert(self, images, to):
+            return images.sin()
+
+    converter = Converter(Sines(), SPEC, CPU)
+    converter.fitting.tile = 8
+    with pytest.raises(TranslateError, match=r"cannot be worked on in bands: .*--tile off"):
+        converter.convert(np.zeros((32, 32, 3), np.uint8))

@@ -23,9 +23,9 @@ class FirstSteps:
     def __init__(self, trainer: Trainer, tell: Callable[[str], None]) -> None:
         self.trainer, self.tell = trainer, tell
         # Optimizers take their memory at a network's first move: only its second step is as large as all that follow.
-        # Several processes take equal parts, and one alone cannot tell the others.
-        alone = trainer.ranks.size == 1
-        self.watched = 2 * max(turn.every for turn in trainer.model.turns()) if alone else 0
+        # Several processes take equal parts, and one alone cannot tell the others; a recorded step has its parts in it.
+        free = trainer.ranks.size == 1 and not trainer.engine.captured
+        self.watched = 2 * max(turn.every for turn in trainer.model.turns()) if free else 0
 
     def step(self, batch: Batch) -> None:
         """`batch` as `Trainer.step` takes it. Raises TranslateError where memory runs out all the same."""

@@ -20,7 +20,7 @@ from translate.converting.tiling.banded import convert_banded
 from translate.converting.tiling.rowmap import Bands
 from translate.data.images import Picture, to_float, to_pixels, with_channels
 from translate.engine import Engine
-from translate.errors import ConfigurationError, nearest
+from translate.errors import ConfigurationError, TranslateError, nearest
 from translate.model import ImageSpec, Translator
 
 Images = TypeVar("Images", Tensor, np.ndarray, Image.Image)
@@ -122,7 +122,10 @@ class Converter:
         array = with_channels(picture, self.images.channels)
         size = self.padded_size(*array.shape[:2])
         with self.engine.autocast():
-            pixels = convert_banded(partial(self.model.edit, changes=changes), array, *size, bands)
+            try:
+                pixels = convert_banded(partial(self.model.edit, changes=changes), array, *size, bands)
+            except NotImplementedError as error:
+                raise TranslateError(f"this network cannot be worked on in bands: {error}") from error
         return _with_pixels(picture, pixels)
 
     def convert_floats(self, images: Tensor, changes: Changes) -> Tensor:
