@@ -127,5 +127,12 @@ def test_a_dry_run_writes_nothing(run_cli, tiny_recipe, tmp_path):
         assert words in result.stdout
 
 
+def test_a_dry_run_measures_the_engine_that_is_asked_for(run_cli, tiny_recipe, tmp_path):
+    arguments = ("train", tiny_recipe("cyclegan"), "--data", unpaired_folder(tmp_path / "data"), "--device", "cpu")
+    result = run_cli(*arguments, "--dry-run", "--engine", "plain")
+    assert result.exit_code == 0, result.output
+    assert "channels first" in result.stdout and "fused" not in result.stdout
+
+
 def _files(folder: Path) -> dict[Path, int]:
     return {path: path.stat().st_mtime_ns for path in folder.rglob("*")}

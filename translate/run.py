@@ -218,6 +218,7 @@ def dry_run(
     data: str | Path | None = None,
     *,
     device: str = "auto",
+    levers: str = "auto",
     overrides: Iterable[str] = (),
     quiet: bool = False,
 ) -> Estimate:
@@ -226,7 +227,7 @@ def dry_run(
     memory = process_memory()
     wanted = _resolved(recipe, data, overrides)
     training = wanted.training
-    engine = choose_engine(device, training.precision)
+    engine = choose_engine(device, training.precision, levers)
     images = open_data(wanted.data, model_class(wanted).batch_type, tell)
     loader = images.loader(training.batch_size, training.seed)
     total = _steps(training, loader.steps_per_epoch)

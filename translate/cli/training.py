@@ -96,7 +96,8 @@ def train(
     if skip_bad:
         overrides = (*overrides, "data.skip_bad=true")
     if dry_run:
-        for line in measure(recipe, data, device=device, overrides=overrides, quiet=quiet).lines():
+        told = measure(recipe, data, device=device, levers=levers, overrides=overrides, quiet=quiet)
+        for line in told.lines():
             click.echo(line)
         return
     folder = train_run(
