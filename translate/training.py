@@ -14,9 +14,9 @@ from torch.nn.modules.module import register_module_forward_pre_hook
 
 from translate.checkpoint import folder_name, point, prune, rank_part, save_checkpoint
 from translate.data.batch import Batch
-from translate.data.waiting import Waiting
 from translate.doctor import Doctor
 from translate.errors import ImageError, TranslateError
+from translate.feeding import feed
 from translate.memory import FirstSteps
 from translate.progress import Progress
 from translate.resume import network_weights, own_state, training_state
@@ -95,13 +95,12 @@ class TrainingRun:
         ):
             try:
                 self._begin()
-                waiting = Waiting(stream)
+                batches = feed(trainer.engine, self._interruptible(stream))
                 while trainer.steps < total:
                     self._heed_signals()
-                    with self.signals.raising() if self.ranks.size == 1 else nullcontext():
-                        batch = next(waiting)
-                    self.first_steps.step(trainer.engine.place(batch))
-                    text = self._log(waiting.share) if self._due(self.cadence.log) else None
+                    batch = next(batches)
+                    self.first_steps.step(batch)
+                    text = self._log(batches.share) if self._due(self.cadence.log) else None
                     bar.advance(1, text=text, images=len(batch) * self.ranks.size)
                     self._look_and_save()
             except Stop as stop:
@@ -110,6 +109,13 @@ class TrainingRun:
                 if self.ranks.size == 1:  # the others are waiting for this one's next step, and save no more
                     self._save_and_say()
                 raise
+
+    def _interruptible(self, stream: Iterator[Batch]) -> Iterator[Batch]:
+        """While its next batch is waited for, and nothing else is done, a signal raises Stop; not of several ranks."""
+        while True:
+            with self.signals.raising() if self.ranks.size == 1 else nullcontext():
+                batch = next(stream)
+            yield batch
 
     def _begin(self) -> None:
         if self.trainer.steps == 0:

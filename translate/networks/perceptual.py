@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from pathlib import Path
 
+import torch
 from torch import Tensor, nn
 
 from translate.networks.blocks import InstanceNorm2d, named
@@ -51,9 +52,13 @@ class PerceptualDistance:
 
 
 def _standardised(images: Tensor) -> Tensor:
-    mean = images.new_tensor(_MEAN)[:, None, None]
-    deviation = images.new_tensor(_DEVIATION)[:, None, None]
+    mean, deviation = (_for_channels(images, values) for values in (_MEAN, _DEVIATION))
     return ((images + 1) / 2 - mean) / deviation
+
+
+def _for_channels(images: Tensor, values: tuple[float, ...]) -> Tensor:
+    # Filled in where they lie: a copy from the host would make it wait, and cannot be recorded as a CUDA graph.
+    return torch.stack([images.new_full((1, 1), value) for value in values])
 
 
 def _read_classifier(path: Path) -> nn.Sequential:
