@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Protocol
 
 import torch
-from torch import Tensor
 
 from translate.data.batch import Batch
 from translate.data.waiting import Waiting
@@ -53,11 +52,9 @@ class SecondStream:
         self._engine, self._batches = engine, stream
         self._main = torch.cuda.current_stream(engine.device)
         self._second = torch.cuda.Stream(engine.device)
-        # A set that lies on the device was moved there by the main stream.
-        self._second.wait_stream(self._main)
         self._waited = self._elapsed = 0.0
         self._since = _mark(self._main)
-        self._since.synchronize()
+        self._since.synchronize()  # a set that lies on the device was moved there by the main stream
         self._before: tuple[torch.cuda.Event, torch.cuda.Event] | None = None
 
     def __next__(self) -> Batch:
@@ -68,7 +65,7 @@ class SecondStream:
         ready = _mark(self._second)
         self._main.wait_event(ready)
         for tensor in placed.tensors():
-            self._keep(tensor)
+            tensor.record_stream(self._main)  # no later batch is put there before the step has read this one
         self._before = idle, ready
         return placed
 
@@ -88,10 +85,6 @@ class SecondStream:
         self._waited += max(0.0, until_ready - until_idle)
         self._elapsed += max(until_idle, until_ready)
         self._since = ready if until_ready > until_idle else idle
-
-    def _keep(self, tensor: Tensor) -> None:
-        """From being written over by a later batch before the step has read it."""
-        tensor.record_stream(self._main)
 
 
 def _mark(stream: torch.cuda.Stream) -> torch.cuda.Event:
