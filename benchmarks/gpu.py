@@ -7,8 +7,9 @@ pydantic-core, annotated-types, typing-inspection), PyYAML and safetensors. To a
 as wheels: `pip download --no-deps -d wheels NAME ...` here, there
 `pip install --no-index --no-deps --target site wheels/*.whl`, and `site` on PYTHONPATH.
 
-Sections, each with a share of the minutes: matrix rates; dice of a replay; captured against eager over 20 steps; a
-spoilt step; steps; host work; a short real training; conversion; memory; normalisations; every lever against float64.
+Sections, each with a share of the minutes: matrix rates; dice of a replay; captured against eager over 20 steps;
+batches on a second stream; a spoilt step; steps; host work; a short real training; conversion; memory; normalisations;
+every lever against float64.
 A section that fails says why and the next one runs; exit code 1 then, or where a check is not right. What has no end of
 its own is cut off when the minutes are over (exit code 3).
 """
@@ -121,6 +122,7 @@ def main() -> None:
         "matrix products": matrices,
         "dice of a replay": lambda: gpu_checks.dice_of_a_replay(device, recorder),
         "captured against eager": lambda: gpu_checks.captured_against_eager(device, 5 if small else 20),
+        "batches on a second stream": lambda: gpu_checks.batches_on_a_second_stream(device),
         "a spoilt step moves nothing": lambda: gpu_checks.a_spoilt_step_moves_nothing(device),
         "steps": lambda: gpu_speed.steps(device, rates, 3 * share, small, options.compiled),
         "host work": lambda: gpu_speed.host_work(device, small),

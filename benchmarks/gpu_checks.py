@@ -13,7 +13,9 @@ from torch import Tensor, nn
 
 from common import SMALL, build_model, interleaved, place, random_batch, trainer_of
 from translate.captured import WARM_UP, CudaRecorder, Recorder
+from translate.data.batch import Unpaired
 from translate.engine import Engine, choose_engine
+from translate.feeding import feed
 from translate.networks.blocks import InstanceNorm2d
 
 Row = dict[str, Any]
@@ -146,6 +148,33 @@ def dice_of_a_replay(device: torch.device, recorder: Recorder | None = None) -> 
         same, other = torch.equal(seen[0], eager) and torch.equal(seen[2], eager), not torch.equal(seen[0], seen[1])
         rows.append({"die": name, "as eager": same, "another seed, another throw": other, "right": same and other})
     return rows
+
+
+def batches_on_a_second_stream(device: torch.device, steps: int = 50) -> list[Row]:
+    """Fed as in a training, and read late, when the host has long let go of them: still what the loader gave."""
+    rows = []
+    engine = choose_engine(str(device))
+    for pinned in (False, True) if device.type == "cuda" else (False,):
+        given = [_pixels(step, pinned) for step in range(steps)]
+        batches, seen = feed(engine, (_pixels(step, pinned) for step in range(steps))), []
+        work = torch.randn(1024 if device.type == "cpu" else 8192, 64, device=device)
+        for _ in range(steps):
+            batch = next(batches)
+            (work @ work.T).square_().sum()
+            seen.append([tensor.clone() for tensor in batch.tensors()])
+            del batch
+        expected = [engine.place(batch).tensors() for batch in given]
+        pairs = [pair for one, other in zip(seen, expected, strict=True) for pair in zip(one, other, strict=True)]
+        wrong = sum(not torch.equal(one, other) for one, other in pairs)
+        rows.append({"pinned": pinned, "batches": steps, "wrong": wrong, "right": wrong == 0})
+    return rows
+
+
+def _pixels(seed: int, pinned: bool) -> Unpaired:
+    generator = torch.Generator().manual_seed(seed)
+    shape = (4, 128, 128, 3)
+    images = (torch.randint(256, shape, generator=generator, dtype=torch.uint8) for _ in "ab")
+    return Unpaired(*((each.pin_memory() if pinned else each).permute(0, 3, 1, 2) for each in images))
 
 
 def a_spoilt_step_moves_nothing(device: torch.device) -> list[Row]:

@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
+from torch import Tensor
 
 import step
 from common import build_model, interleaved, place, random_batch, summary, trainer_of, wait
 from translate.converting.converter import Converter
 from translate.converting.folder import convert_folder
 from translate.converting.jobs import plan
-from translate.data.batch import Unpaired
+from translate.data.batch import Batch, Unpaired
 from translate.data.folders import open_folder
 from translate.data.loader import Loader
 from translate.engine import Engine, choose_engine
+from translate.feeding import Feed, OneStream, feed
 from translate.model import ImageSpec
 from translate.optim import learning_rate
 
@@ -80,24 +83,37 @@ def _forget(device: torch.device) -> None:
 
 
 def host_work(device: torch.device, small: bool) -> list[Row]:
-    """Milliseconds in which the host is busy with a step, not waiting for the device; and those of the whole step."""
+    """Milliseconds of the processor, and of the clock, for a step: of a batch that lies there, and of one that a loader
+    hands over, placed where the step runs or on a second stream."""
     rows = []
     auto = choose_engine(str(device))
     for way, engine in {"auto": auto, "auto, captured": replace(auto, captured=device.type == "cuda")}.items():
         trainer = trainer_of(build_model("cyclegan", 32 if small else 256, small), engine)
-        given = place(random_batch(trainer.model, 32 if small else 256, 1), engine)
-        for _ in range(5):
-            trainer.step(given)
-        count = 3 if small else 50
-        wait(device)
-        start = time.perf_counter()
-        for _ in range(count):
-            trainer.step(given)
-        busy = (time.perf_counter() - start) / count
-        wait(device)
-        whole = (time.perf_counter() - start) / count
-        rows.append({"way": way, "host ms": 1e3 * busy, "step ms": 1e3 * whole})
+        given = random_batch(trainer.model, 32 if small else 256, 1)
+        loaded = given.map(partial(_as_loaded, pin=device.type == "cuda"))
+        feeds: dict[str, Iterator[Batch] | Feed] = {
+            "lies there": repeat(place(given, engine)),
+            "one stream": OneStream(engine, repeat(loaded)),
+            "as trained": feed(engine, repeat(loaded)),
+        }
+        for fed, batches in feeds.items():
+            for _ in range(5):
+                trainer.step(next(batches))
+            count = 3 if small else 50
+            wait(device)
+            start, busy = time.perf_counter(), time.process_time()
+            for _ in range(count):
+                trainer.step(next(batches))
+            busy = (time.process_time() - busy) / count  # of all threads: autograd launches from one of its own
+            wait(device)
+            whole = (time.perf_counter() - start) / count
+            rows.append({"way": way, "batch": fed, "host ms": 1e3 * busy, "step ms": 1e3 * whole})
     return rows
+
+
+def _as_loaded(images: Tensor, pin: bool) -> Tensor:
+    pixels = ((images + 1) * 127.5).to(torch.uint8).contiguous(memory_format=torch.channels_last)
+    return pixels.pin_memory() if pin else pixels
 
 
 def conversion(device: torch.device, small: bool, seconds: float) -> list[Row]:
@@ -157,8 +173,14 @@ def training(device: torch.device, data: Path | None, small: bool, seconds: floa
     auto = choose_engine(str(device))
     with tempfile.TemporaryDirectory() as temporary:
         folder = data or _pretended(Path(temporary))
-        for way, engine in {"auto": auto, "auto, captured": replace(auto, captured=device.type == "cuda")}.items():
-            rows.append({"way": way, "data": folder.name, **_trained(engine, folder, small, seconds / 2)})
+        captured = replace(auto, captured=device.type == "cuda")
+        ways: dict[str, tuple[Engine, Callable[[Engine, Iterator[Batch]], Feed]]] = {
+            "auto": (auto, feed),
+            "auto, captured": (captured, feed),
+            "auto, captured, one stream": (captured, OneStream),
+        }
+        for way, (engine, feeding) in ways.items():
+            rows.append({"way": way, "data": folder.name, **_trained(engine, feeding, folder, small, seconds / 3)})
     return rows
 
 
@@ -168,7 +190,9 @@ def _pretended(root: Path) -> Path:
     return root
 
 
-def _trained(engine: Engine, data: Path, small: bool, seconds: float) -> Row:
+def _trained(
+    engine: Engine, feeding: Callable[[Engine, Iterator[Batch]], Feed], data: Path, small: bool, seconds: float
+) -> Row:
     size = 32 if small else 256
     split = open_folder(data, wanted="unpaired", layout="unpaired").splits["train"]
     loader = Loader(
@@ -176,19 +200,17 @@ def _trained(engine: Engine, data: Path, small: bool, seconds: float) -> Row:
     )
     trainer = trainer_of(build_model("cyclegan", size, small), engine)
     trainer.curve = learning_rate("linear", RECIPE_STEPS, 0.5)
-    stream = loader.stream()
-    waited, timed, start = 0.0, 0, 0.0
+    stream = loader.stream(pin=engine.device.type == "cuda")
+    batches = feeding(engine, stream)
+    timed, start = 0, 0.0
     first: dict[str, float] = {}
     began = time.perf_counter()
     while time.perf_counter() - began < seconds:
         if trainer.steps == 10:  # those that warm up and record are not timed
             first = trainer.read_losses()
-            start = time.perf_counter()
-            waited, timed = 0.0, 0
-        asked = time.perf_counter()
-        batch = next(stream)
-        waited += time.perf_counter() - asked
-        trainer.step(engine.place(batch))
+            start, timed = time.perf_counter(), 0
+            batches = feeding(engine, stream)
+        trainer.step(next(batches))
         timed += 1
         if trainer.steps % 50 == 0:
             wait(engine.device)  # as logging does
@@ -199,7 +221,7 @@ def _trained(engine: Engine, data: Path, small: bool, seconds: float) -> Row:
     return {
         "steps": trainer.steps,
         "ms a step": 1e3 * taken / max(timed, 1),
-        "waited for data": waited / taken,
+        "waited for data": batches.share,
         "minutes for 266,800 steps": RECIPE_STEPS * taken / max(timed, 1) / 60,
         "cycle a, first": first.get("generators/cycle a"),
         "cycle a, last": last.get("generators/cycle a"),
