@@ -122,9 +122,11 @@ def test_images_for_a_classifier_are_standardised_on_the_device(pretended_cuda):
     "read", [lambda score: score.item(), lambda score: score[score > 0].sum(), lambda score: 1.0 if score > 0 else 0.0]
 )
 def test_a_step_that_reads_is_found_out(read, pretended_cuda, monkeypatch):
-    trainer = trainer_of("cyclegan", TINY["cyclegan"], "adam", monkeypatch)
+    trainer = trainer_of("gan", TINY["gan"], "adam", monkeypatch)
     paint = trainer.model.paint
-    trainer.model.paint = lambda batch: {name: image * read(batch.a.mean()) for name, image in paint(batch).items()}
+    trainer.model.paint = lambda batch: {
+        name: image * read(batch.images.mean()) for name, image in paint(batch).items()
+    }
     with pytest.raises((DataDependentOutputException, DynamicOutputShapeException)):
         copies_of_a_step(trainer)
 
@@ -138,7 +140,7 @@ def test_a_step_that_reads_is_found_out(read, pretended_cuda, monkeypatch):
     ],
 )
 def test_a_step_that_copies_is_found_out(made, pretended_cuda, monkeypatch):
-    trainer = trainer_of("cyclegan", TINY["cyclegan"], "adam", monkeypatch)
+    trainer = trainer_of("gan", TINY["gan"], "adam", monkeypatch)
     paint = trainer.model.paint
-    trainer.model.paint = lambda batch: {name: image * made(batch.a) for name, image in paint(batch).items()}
+    trainer.model.paint = lambda batch: {name: image * made(batch.images) for name, image in paint(batch).items()}
     assert copies_of_a_step(trainer)
