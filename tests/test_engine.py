@@ -53,8 +53,10 @@ LEVERS = {
     "plain": (Engine(CPU.device, fused=False), FLOAT32),
     "channels last": (Engine(CPU.device, channels_last=True, fused=False), FLOAT32),
     "fused": (Engine(CPU.device, fused=True), FLOAT32),
+    "products": (Engine(CPU.device, fused=False, products=True), FLOAT32),
+    "products, channels last": (Engine(CPU.device, channels_last=True, fused=False, products=True), FLOAT32),
     "bf16": (Engine(CPU.device, bf16=True, fused=False), BF16),
-    "all": (Engine(CPU.device, bf16=True, channels_last=True, fused=True), BF16),
+    "all": (Engine(CPU.device, bf16=True, channels_last=True, fused=True, products=True), BF16),
 }
 
 

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from translate.engine import Engine
 from translate.networks import products
+from translate.networks.blocks import BatchNorm2d
 from translate.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from translate.networks.products import MOST_PLACES, Conv2d, ConvTranspose2d, set_products
 from translate.networks.stargan import StarGANDiscriminator
@@ -75,6 +76,29 @@ def test_a_small_map_goes_as_a_product_and_a_large_one_does_not(transposed):
     set_products(ours, False)
     with pytest.raises(AssertionError, match="went as a convolution"):
         ours(images)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("batch", [1, 2])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("transposed", [False, True], ids=["convolution", "transposed"])
+def test_between_batch_norms_gradients_are_the_convolutions(transposed, shape, batch, format):
+    """torch's batch norm on a CPU gives wrong gradients, silently, where strides leave the memory format open."""
+    torch.manual_seed(0)
+    theirs, ours = layers(transposed, shape, bias=True)
+    height, width = (3, 2) if transposed else (7, 8)
+    images = torch.randn(batch, 3, height, width, dtype=torch.float64)
+    results = []
+    for layer in (theirs, ours):
+        network, given = nn.Sequential(BatchNorm2d(3), layer, BatchNorm2d(5)).double(), images.clone()
+        if layer is ours:
+            network.to(torch.float32, memory_format=FORMATS[format])
+            given = given.to(torch.float32, memory_format=FORMATS[format])
+        given.requires_grad_()
+        made = network(given).contiguous()  # its gradient comes back in another format than channels last
+        results.append([made, *torch.autograd.grad((made.sin() * made).sum(), [given, *network.parameters()])])
+    for exact, found in zip(*results, strict=True):
+        assert (found - exact).norm() < 1e-4 * exact.norm() + 1e-3
 
 
 def test_a_penaltys_second_gradient_is_the_convolutions():

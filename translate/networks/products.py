@@ -24,8 +24,8 @@ class Conv2d(nn.Conv2d):
             return super().forward(input)
         seen = F.unfold(input, self.kernel_size, self.dilation, self.padding, self.stride)
         columns = seen.unflatten(1, (self.in_channels, -1)).permute(0, 3, 2, 1).flatten(2)
-        made = F.linear(columns, _rows(self.weight), self.bias)
-        return made.transpose(1, 2).unflatten(2, (height, width))
+        made = F.linear(columns.flatten(0, 1), _rows(self.weight), self.bias)
+        return _as_map(made, len(input), height, width)
 
     def _size_made(self, size: int, side: int) -> int:
         reach = self.dilation[side] * (self.kernel_size[side] - 1)
@@ -41,8 +41,8 @@ class ConvTranspose2d(nn.ConvTranspose2d):
         height, width = input.shape[2:]
         if not (self.as_product and output_size is None and _is_small(input, height, width)):
             return super().forward(input, output_size)
-        columns = input.flatten(2).transpose(1, 2) @ _rows(self.weight)
-        drawn = columns.unflatten(2, (-1, self.out_channels)).permute(0, 3, 2, 1).flatten(1, 2)
+        columns = input.permute(0, 2, 3, 1).flatten(0, 2) @ _rows(self.weight)
+        drawn = columns.view(len(input), height * width, -1, self.out_channels).permute(0, 3, 2, 1).flatten(1, 2)
         size = [self._size_made(size, side) for side, size in enumerate((height, width))]
         made = F.fold(drawn, size, self.kernel_size, self.dilation, self.padding, self.stride)
         return made if self.bias is None else made + self.bias.to(made.dtype)[:, None, None]
@@ -62,6 +62,14 @@ def set_products(network: nn.Module, on: bool) -> None:
 def _is_small(features: Tensor, height: int, width: int) -> bool:
     # Maps without memory and those of a graph that is traced are subclasses: they have rules for convolutions.
     return type(features) is Tensor and 0 < len(features) * height * width <= MOST_PLACES
+
+
+def _as_map(places: Tensor, batch: int, height: int, width: int) -> Tensor:
+    """(batch * height * width, channels) as (batch, channels, height, width), with the strides of channels last.
+
+    At batch 1 other strides of the batch would do as well, but with them torch's batch norm is silently wrong backward.
+    """
+    return places.view(batch, height, width, -1).permute(0, 3, 1, 2)
 
 
 def _rows(weight: Tensor) -> Tensor:
