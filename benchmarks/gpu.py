@@ -8,8 +8,8 @@ as wheels: `pip download --no-deps -d wheels NAME ...` here, there
 `pip install --no-index --no-deps --target site wheels/*.whl`, and `site` on PYTHONPATH.
 
 Sections, each with a share of the minutes: matrix rates; dice of a replay; captured against eager over 20 steps;
-batches on a second stream; a spoilt step; steps; host work; a short real training; conversion; memory; normalisations;
-every lever against float64.
+batches on a second stream; a spoilt step; steps; host work; calls joined; a short real training; conversion; memory;
+normalisations; every lever against float64.
 A section that fails says why and the next one runs; exit code 1 then, or where a check is not right. What has no end of
 its own is cut off when the minutes are over (exit code 3).
 """
@@ -100,6 +100,7 @@ def main() -> None:
     require_packages()
     import torch
 
+    import batching
     import gpu_checks
     import gpu_speed
     from common import machine, matrix_rate
@@ -126,6 +127,7 @@ def main() -> None:
         "a spoilt step moves nothing": lambda: gpu_checks.a_spoilt_step_moves_nothing(device),
         "steps": lambda: gpu_speed.steps(device, rates, 3 * share, small, options.compiled),
         "host work": lambda: gpu_speed.host_work(device, small),
+        "joined calls": lambda: batching.measure(32 if small else 256, 1, device, 10, 15 * share, small),
         "training": lambda: gpu_speed.training(device, options.data, small, 1.5 * share),
         "conversion": lambda: gpu_speed.conversion(device, small, share / 2),
         "memory": lambda: gpu_speed.memory(device, small),

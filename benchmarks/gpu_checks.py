@@ -45,6 +45,7 @@ def levers_against_float64(device: torch.device, compiled: bool = True) -> list[
         "fused": replace(plain, fused=True),
         "channels last": replace(plain, channels_last=True),
         "bf16": replace(plain, bf16=True),
+        **({"products": replace(plain, products=True)} if device.type == "cpu" else {}),
         "auto": auto,
     }
     if compiled:

@@ -89,6 +89,7 @@ def levers(device: torch.device, compiled: bool = False) -> dict[str, Engine]:
         "bf16": replace(plain, bf16=True),
         "bf16, channels last": replace(plain, bf16=True, channels_last=True),
         "auto without bf16": replace(auto, bf16=False),
+        **({"auto without products": replace(auto, products=False)} if auto.products else {}),
         "auto": auto,
     }
     if compiled:

@@ -38,7 +38,7 @@ MAY_IMPORT = {
     "tracking": {"errors", "data"},
     "report": {"errors", "tracking", "whole_file"},
     "checkpoint": {"errors"},
-    "engine": {"errors", "data"},
+    "engine": {"errors", "data", "networks"},
     "feeding": {"data", "engine"},
     "model": {"data", "errors", "settings"},
     "models": {*MODEL, "data"},

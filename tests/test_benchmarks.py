@@ -28,7 +28,7 @@ def test_the_gpu_part_runs_where_only_torch_and_what_training_imports_is_there(t
     run = run_without(ABSENT, "gpu.py", "--device", "cpu", "--tiny", "--minutes", 5, "--out", tmp_path)
     assert run.returncode == 0, run.stdout + run.stderr
     found = json.loads((tmp_path / "gpu.json").read_text())
-    assert len(found["sections"]) == 12
+    assert len(found["sections"]) == 13
     assert all(isinstance(section, list) and section for section in found["sections"].values())
     ways = {row["way"] for row in found["sections"]["steps"]}
     assert {"plain", "float32", "auto"} <= ways

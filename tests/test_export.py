@@ -23,6 +23,7 @@ from translate.exporting.graph import Painting, trace
 from translate.model import ImageSpec, Translator
 from translate.models import MODELS
 from translate.networks.foreign import from_port, read_state
+from translate.networks.products import set_products
 
 GOLDEN = Path(__file__).parents[2] / "shared" / "golden"
 TRANSLATORS = [name for name, kind in MODELS.items() if issubclass(kind, Translator)]
@@ -120,6 +121,13 @@ def test_published_generators_export_as_published(name, output):
 def test_what_converting_does_not_use_is_not_in_the_graph():
     program = trace(Painting(tiny.tiny_model("cyclegan"), {0: True}, 3))
     assert {key.split(".")[1] for key in program.state_dict} == {"generator_a"}
+
+
+def test_a_graph_has_convolutions_where_a_cpu_takes_products():
+    model = tiny.tiny_model("pix2pix")
+    set_products(model, True)
+    program = trace(Painting(model, {1: True}, 3))
+    assert not {"im2col", "col2im"} & {name for node in program.graph.nodes for name in str(node.target).split(".")}
 
 
 def test_rounding_to_bytes_is_no_difference_and_a_level_is():

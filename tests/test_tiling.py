@@ -24,6 +24,7 @@ from translate.data.images import Picture
 from translate.errors import TranslateError
 from translate.model import Translator
 from translate.models import MODELS
+from translate.networks.products import set_products
 from translate.networks.resnet import ResnetGenerator
 from translate.networks.unet import UNetGenerator
 
@@ -110,6 +111,12 @@ def test_others_generators_are_the_same_function_in_bands(tracked):
         assert difference(module, noise(24, 24), 7) < ROUNDING
     generator = ForeignGenerator(UNetGenerator(3, 3, filters=4, levels=6), evaluated=False)
     assert difference(lambda images: generator.edit(images, {1: True}), noise(64, 64), 7) < ROUNDING
+
+
+def test_where_small_maps_go_as_products_bands_are_the_same_function():
+    network = UNetGenerator(3, 3, filters=4, levels=6).eval()
+    set_products(network, True)
+    assert difference(network, noise(64, 64), 7) < ROUNDING
 
 
 def test_bf16_stays_bf16():

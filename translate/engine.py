@@ -14,6 +14,7 @@ from torch.nn.utils.parametrize import is_parametrized
 from translate.data.batch import Batch
 from translate.data.images import to_float
 from translate.errors import ConfigurationError, nearest
+from translate.networks.products import set_products
 
 Precision = Literal["auto", "float32", "bf16"]
 AnyBatch = TypeVar("AnyBatch", bound=Batch)
@@ -23,6 +24,7 @@ LEVERS = {
     "bf16": "bf16",
     "channels-last": "channels_last",
     "fused": "fused",
+    "products": "products",
     "compiled": "compiled",
     "captured": "captured",
 }
@@ -34,7 +36,8 @@ class Engine:
     """Where a step runs, and by which levers. Weights, optimizers and losses stay in float32.
 
     `bf16`: matrix products and convolutions in bfloat16. `channels_last`: images and weights in that memory format.
-    `fused`: Adam in one pass over the weights. `compiled`: the networks that paint go through torch.compile.
+    `fused`: Adam in one pass over the weights. `products`: convolutions over small maps as matrix products (CPU only).
+    `compiled`: the networks that paint go through torch.compile.
     `captured`: a training step is recorded as CUDA graphs and replayed (CUDA only).
     """
 
@@ -42,6 +45,7 @@ class Engine:
     bf16: bool = False
     channels_last: bool = False
     fused: bool = True
+    products: bool = False
     compiled: bool = False
     captured: bool = False
 
@@ -60,6 +64,7 @@ class Engine:
     def adopt(self, model: nn.Module) -> None:
         """Moves a model to the device, its convolutions' weights in the engine's memory format."""
         model.to(self.device, memory_format=self.memory_format)  # type: ignore[call-overload]
+        set_products(model, self.products)
 
     def adopt_trained(self, model: nn.Module) -> None:
         """Adopts a model that is trained no further: autocast's cast of the products' weights is made once, for good.
@@ -97,7 +102,12 @@ class Engine:
         threads = f", {torch.get_num_threads()} threads" if self.device.type == "cpu" else ""
         precision = "bf16" if self.bf16 else "float32"
         layout = "channels last" if self.channels_last else "channels first"
-        others = {"fused Adam": self.fused, "compiled": self.compiled, "CUDA graphs": self.captured}
+        others = {
+            "fused Adam": self.fused,
+            "small maps as products": self.products,
+            "compiled": self.compiled,
+            "CUDA graphs": self.captured,
+        }
         return ", ".join([f"{name}{threads}", precision, layout, *(lever for lever, on in others.items() if on)])
 
 
@@ -145,6 +155,8 @@ def choose_engine(device: str = "auto", precision: Precision = "auto", levers: s
         engine = replace(engine, **{LEVERS[lever]: name == lever})  # type: ignore[arg-type]
     if engine.captured and chosen.type != "cuda":
         raise ConfigurationError(f"--engine {levers}: CUDA graphs need a CUDA device, this is {chosen}")
+    if engine.products and chosen.type != "cpu":
+        raise ConfigurationError(f"--engine {levers}: products are for a CPU, this is {chosen}")
     if engine.fused and chosen.type == "mps":
         raise ConfigurationError(f"--engine {levers}: fused Adam is for cpu and cuda, this is {chosen}")
     return engine
@@ -153,7 +165,7 @@ def choose_engine(device: str = "auto", precision: Precision = "auto", levers: s
 def _fastest(device: torch.device, precision: Precision) -> Engine:
     bf16 = precision == "bf16" or (precision == "auto" and _has_fast_bf16(device))
     on_mps = device.type == "mps"
-    return Engine(device, bf16=bf16, channels_last=not on_mps, fused=not on_mps)
+    return Engine(device, bf16=bf16, channels_last=not on_mps, fused=not on_mps, products=device.type == "cpu")
 
 
 def _parts(network: nn.Module) -> Iterator[nn.Module]:

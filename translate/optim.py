@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -58,7 +58,8 @@ def build_optimizer(
     if kind == "rmsprop":
         return RMSprop(group, lr=rate, weight_decay=weight_decay, capturable=on_cuda)
     one_pass = fused and device.type in ("cpu", "cuda")
-    return Adam(group, lr=rate, betas=betas, weight_decay=weight_decay, fused=one_pass, capturable=on_cuda)
+    kind_of_adam = _DenseAdam if one_pass else Adam
+    return kind_of_adam(group, lr=rate, betas=betas, weight_decay=weight_decay, fused=one_pass, capturable=on_cuda)
 
 
 def set_rates(optimizer: Optimizer, factor: float) -> None:
@@ -69,6 +70,34 @@ def set_rates(optimizer: Optimizer, factor: float) -> None:
             group["lr"].fill_(rate)
         else:
             group["lr"] = rate
+
+
+class _DenseAdam(Adam):
+    """Adam in one pass, which is shown channels-last tensors in the order in which they lie.
+
+    On a CPU torch (2.11 to 2.15) otherwise copies every gradient in that format, which takes longer than Adam does.
+    Where a gradient's strides are not its weight's, even of a dimension of 1, CUDA raises and a CPU is silently wrong.
+    """
+
+    def _init_group(
+        self, group: dict[str, Any], weights: list[Tensor], gradients: list[Tensor], *moments: list[Tensor]
+    ) -> bool:
+        has_complex: bool = super()._init_group(group, weights, gradients, *moments)
+        gradients[:] = map(_laid_as, gradients, weights)
+        for tensors in (weights, gradients, *moments):
+            tensors[:] = map(_as_it_lies, tensors)
+        return has_complex
+
+
+def _laid_as(gradient: Tensor, weight: Tensor) -> Tensor:
+    return gradient if gradient.stride() == weight.stride() else torch.empty_like(weight).copy_(gradient)
+
+
+def _as_it_lies(tensor: Tensor) -> Tensor:
+    """A channels-last tensor as a contiguous view; others as they are."""
+    if tensor.dim() == 4 and tensor.is_contiguous(memory_format=torch.channels_last):
+        return tensor.permute(0, 2, 3, 1)
+    return tensor
 
 
 class WeightAverage:

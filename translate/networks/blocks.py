@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 from torch.nn.utils.parametrize import is_parametrized, remove_parametrizations
 
+from translate.networks.products import ConvTranspose2d
+
 Normalisation = Literal["instance", "affine_instance", "batch", "none"]
 Upsampling = Literal["transposed", "resize", "pixel_shuffle", "blur"]
 Padding = Literal["reflect", "replicate", "zeros"]
@@ -164,7 +166,7 @@ def upsampling_conv(
     checkerboard; "blur" is CUT's anti-aliased one, whose [1, 3, 3, 1] filter is bilinear interpolation.
     """
     if kind == "transposed":
-        return nn.ConvTranspose2d(
+        return ConvTranspose2d(
             channels_in, channels_out, kernel, stride=2, padding=1, output_padding=4 - kernel, bias=bias
         )
     if kind == "pixel_shuffle":

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from translate.networks import blocks
 from translate.networks.blocks import Normalisation, named, needs_bias, upsampling_conv
+from translate.networks.products import Conv2d, ConvTranspose2d
 
 
 class DCGANGenerator(nn.Module):
@@ -29,7 +30,7 @@ class DCGANGenerator(nn.Module):
         super().__init__()
         widths = _widths(size, filters)[::-1]
         bias = needs_bias(normalisation)
-        self.project = _stage(nn.ConvTranspose2d(code, widths[0], 4, bias=bias), widths[0], normalisation, nn.ReLU())
+        self.project = _stage(ConvTranspose2d(code, widths[0], 4, bias=bias), widths[0], normalisation, nn.ReLU())
         self.up = nn.Sequential(
             *(
                 _stage(upsampling_conv("transposed", wide, narrow, bias, kernel=4), narrow, normalisation, nn.ReLU())
@@ -70,7 +71,7 @@ class DCGANDiscriminator(nn.Module):
         norms: list[Normalisation] = ["none", *[normalisation] * (len(widths) - 1)]
         self.down = nn.Sequential(
             *(
-                _stage(nn.Conv2d(narrow, wide, 4, 2, 1, bias=bias), wide, norm, nn.LeakyReLU(0.2))
+                _stage(Conv2d(narrow, wide, 4, 2, 1, bias=bias), wide, norm, nn.LeakyReLU(0.2))
                 for (narrow, wide), norm in zip(pairwise([channels, *widths]), norms, strict=True)
             )
         )

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from translate.networks.blocks import named, upsampling_conv
+from translate.networks.products import Conv2d
 from translate.networks.resnet import ResidualBlock, changed, conv7, stage
 
 
@@ -75,7 +76,7 @@ class StarGANDiscriminator(nn.Module):
         widths = [channels, *(filters * 2**level for level in range(layers))]
         self.layers = nn.Sequential(
             *(
-                named(conv=nn.Conv2d(narrow, wide, 4, stride=2, padding=1), activation=nn.LeakyReLU(0.01))
+                named(conv=Conv2d(narrow, wide, 4, stride=2, padding=1), activation=nn.LeakyReLU(0.01))
                 for narrow, wide in pairwise(widths)
             )
         )

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from translate.networks import blocks
 from translate.networks.blocks import Normalisation, Upsampling, named
+from translate.networks.products import Conv2d
 from translate.networks.recompute import recomputed
 
 DropoutPlacement = Literal["port", "paper"]
@@ -103,7 +104,7 @@ def _down(
             blur=blocks.BlurPool2d(),
             norm=layer,
         )
-    return named(conv=nn.Conv2d(channels_in, channels_out, 4, stride=2, padding=1, bias=bias), norm=layer)
+    return named(conv=Conv2d(channels_in, channels_out, 4, stride=2, padding=1, bias=bias), norm=layer)
 
 
 def _up(
