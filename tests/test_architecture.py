@@ -22,6 +22,7 @@ MAY_IMPORT = {
     "optim": TORCH_ONLY,
     "diffaugment": TORCH_ONLY,
     "errors": set(),
+    "flops": TORCH_ONLY,
     "whole_file": set(),
     "signals": {"errors"},
     "determinism": TORCH_ONLY,
@@ -69,7 +70,7 @@ MAY_IMPORT = {
     "sample_validation": {"data", "engine", "model", "models"},
     "sampling": {"data", "errors", "model", "models"},
     "image_sets": {"data", "engine", "errors", "model", "models", "recipe", "sample_validation", "validation"},
-    "estimate": {"data", "resume", "trainer"},
+    "estimate": {"data", "flops", "resume", "trainer"},
     "scanning": {"data", "errors", "image_sets", "progress"},
     "run_folder": {"checkpoint", "errors", "recipe", "validation", "whole_file"},
 }
