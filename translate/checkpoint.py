@@ -29,6 +29,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from translate.errors import ConfigurationError, TranslateError
+from translate.whole_file import appearing, clear_leftovers
 
 Tensors = Mapping[str, Tensor]
 
@@ -95,10 +96,9 @@ def _no_room(error: Exception) -> bool:
 
 def point(checkpoints: Path, pointer: str, step: int) -> None:
     """Makes `latest` or `best` name the checkpoint of `step`, in one move."""
-    working = checkpoints / f".{pointer}.{os.getpid()}.tmp"
-    working.write_text(folder_name(step) + "\n")
-    _to_disk(working)
-    os.replace(working, checkpoints / pointer)
+    with appearing(checkpoints / pointer) as working:
+        working.write_text(folder_name(step) + "\n")
+        _to_disk(working)
 
 
 def pointed(checkpoints: Path, pointer: str) -> int | None:
@@ -160,6 +160,7 @@ def prune(checkpoints: Path, keep: int, every: int | None = None) -> None:
         shutil.rmtree(checkpoints / folder_name(step))
     for leftover in checkpoints.glob(".*.tmp"):
         shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+    clear_leftovers(checkpoints)
 
 
 def saved_steps(checkpoints: Path) -> list[int]:

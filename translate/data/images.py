@@ -6,7 +6,6 @@ Whatever is wrong with a file ends here, as an ImageError that begins with its p
 from __future__ import annotations
 
 import os
-import secrets
 import stat
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +18,7 @@ from torch import Tensor
 from translate.data import codec
 from translate.data.bands import bands_size, is_tiff
 from translate.errors import ImageError
+from translate.whole_file import appearing
 
 MAX_PIXELS = 89_478_485
 """A quarter of a gigabyte as 8-bit RGB, and where Pillow begins to warn; it refuses from twice as many on."""
@@ -134,7 +134,8 @@ def write(path: Path, picture: Picture, quality: int = 95) -> None:
         pixels, alpha = to_8_bits(pixels), None if alpha is None else to_8_bits(alpha)
     try:
         data = codec.encode(format, pixels, alpha, picture.icc, picture.exif, quality)
-        _write_whole(path, data)
+        with appearing(path) as working:
+            working.write_bytes(data)
     except Exception as error:
         raise _as_image_error(path, error, "cannot be written") from error
 
@@ -312,14 +313,3 @@ def _as_image_error(name: Path | str, error: Exception, what: str = "cannot be r
     if isinstance(error, OSError) and error.strerror:
         return ImageError(f"{shown(name)}: {what}: {error.strerror}")
     return ImageError(f"{shown(name)}: {what}: {shown(str(error)) or type(error).__name__}")
-
-
-def _write_whole(path: Path, data: bytes) -> None:
-    """Under a hidden name first: nobody ever sees half an image, and no scan takes it for one."""
-    partial = path.with_name(f".{secrets.token_hex(8)}.part")
-    try:
-        with open(partial, "xb") as file:
-            file.write(data)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
