@@ -278,7 +278,7 @@ def test_what_is_wrong_is_said_after_the_path(tmp_path: Path) -> None:
 
 def test_damage_in_16_bit_colour_is_found_whatever_opencv_says(monkeypatch: pytest.MonkeyPatch) -> None:
     pixels = noise(64, 64, 3, dtype=np.uint16)
-    monkeypatch.setattr(codec, "_deep_planes", lambda image, data: (pixels, None))
+    monkeypatch.setattr(codec, "deep_planes", lambda image, data: (pixels, None))
     assert images.decode(png(pixels, 2), "x.png").pixels.shape == (64, 64, 3)
     with pytest.raises(ImageError, match=r"x\.png: cannot be read: image file is truncated"):
         images.decode(png(pixels, 2)[:-2000], "x.png")

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from translate.data import codec
 from translate.data.bands import bands_size, is_tiff
+from translate.data.deep_colour import DEEP, BadImageError
 from translate.errors import ImageError
 from translate.whole_file import appearing
 
@@ -259,12 +260,12 @@ def _scaled(picture: Picture, span: Span | None) -> Picture:
     low, high = span or UNIT
     if not (values.min() >= low and values.max() <= high):  # so written, NaN is refused too
         found = f"{values.min():g} to {values.max():g}"
-        raise codec.BadImageError(
+        raise BadImageError(
             f"floating-point pixels from {found}; only {low:g} to {high:g} is understood, rescale them or set the "
             "recipe's data.range"
         )
-    deep = np.rint((values.astype(np.float64) - low) * (codec.DEEP / (high - low))).astype(np.uint16)
-    clear = None if alpha is None else np.rint(alpha.clip(0, 1) * codec.DEEP).astype(np.uint16)
+    deep = np.rint((values.astype(np.float64) - low) * (DEEP / (high - low))).astype(np.uint16)
+    clear = None if alpha is None else np.rint(alpha.clip(0, 1) * DEEP).astype(np.uint16)
     return replace(picture, pixels=deep, alpha=clear, span=(low, high))
 
 
@@ -300,7 +301,7 @@ def _check_file(path: Path, max_bytes: int = MAX_BYTES) -> None:
 def _refuse_bomb(image: Image.Image, max_pixels: int) -> None:
     if image.width * image.height > max_pixels:
         size = f"{image.width} x {image.height}"
-        raise codec.BadImageError(
+        raise BadImageError(
             f"{size} pixels are more than the limit of {max_pixels:,}; scale it down, or convert with --max-pixels"
         )
 
@@ -308,7 +309,7 @@ def _refuse_bomb(image: Image.Image, max_pixels: int) -> None:
 def _as_image_error(name: Path | str, error: Exception, what: str = "cannot be read") -> ImageError:
     if isinstance(error, ImageError):
         return error
-    if isinstance(error, codec.BadImageError):
+    if isinstance(error, BadImageError):
         return ImageError(f"{shown(name)}: {error}")
     if isinstance(error, OSError) and error.strerror:
         return ImageError(f"{shown(name)}: {what}: {error.strerror}")
