@@ -16,7 +16,7 @@ from translate.data.folders import open_folder
 from translate.data.labelled import open_labelled
 from translate.data.scan import failures
 from translate.errors import ConfigurationError, ImageError
-from translate.image_sets import open_data
+from translate.opening import open_data
 from translate.recipe import DataSettings
 from translate.scanning import unreadable
 
