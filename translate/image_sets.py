@@ -86,6 +86,20 @@ class ImageSet(ABC):
         """What `count` test images can tell of a model; none where the truth is not known."""
         return ()
 
+    @property
+    def shape(self) -> Literal["centre", "square"]:
+        """What is measured of an image: the square in its centre, or all of it, stretched."""
+        return "centre" if self.settings.resize == "centre" else "square"
+
+    def in_order(
+        self, split: Sequence[Sequence[Any]], make: type[Batch], count: int, labels: Sequence[np.ndarray] = ()
+    ) -> Iterator[Any]:
+        """Images of this set, a list for each domain, as they are measured: in batches of `count`, neither cropped nor
+        flipped. `labels` as `evaluation_batches` takes them."""
+        data = self.settings
+        split = spanned(split, data.range)
+        return evaluation_batches(split, make, data.channels, data.size, count, labels=labels, resize=self.shape)
+
     def _loader(
         self, split: Sequence[Sequence[Any]], make: type[Batch], batch_size: int, seed: int, **more: Any
     ) -> Loader:
@@ -107,14 +121,6 @@ class ImageSet(ABC):
             ),
             **more,
         )
-
-    def _whole(
-        self, split: Sequence[Sequence[Any]], make: type[Batch], count: int, labels: Sequence[np.ndarray] = ()
-    ) -> Iterator[Batch]:
-        data = self.settings
-        resize: Literal["centre", "square"] = "centre" if data.resize == "centre" else "square"
-        split = spanned(split, data.range)
-        return evaluation_batches(split, make, data.channels, data.size, count, labels=labels, resize=resize)
 
 
 def spanned(split: Sequence[Sequence[Any]], span: tuple[float, float]) -> Sequence[Sequence[Any]]:
@@ -145,7 +151,7 @@ class TwoDomains(ImageSet):
     def first(self, count: int, part: Part = "test") -> Iterator[Batch]:
         chosen = self.folder.splits.get(part) or self.folder.splits["train"]
         few: Split = tuple(sources[:count] for sources in chosen)
-        return self._whole(few, self.batch_type, count)
+        return self.in_order(few, self.batch_type, count)
 
     def validations(self, model: Any, count: int, engine: Engine) -> Sequence[Validation]:
         if not self.folder.test_is_paired or not self.folder.splits.get("test"):
@@ -186,7 +192,7 @@ class LabelledImages(ImageSet):
         split = self.folder.splits.get(part) or self.folder.splits["train"]
         chosen = np.linspace(0, len(split.sources) - 1, min(count, len(split.sources))).round().astype(int)
         labels = [] if self.batch_type is Plain else [split.labels[chosen]]
-        return self._whole([[split.sources[index] for index in chosen]], self.batch_type, count, labels)
+        return self.in_order([[split.sources[index] for index in chosen]], self.batch_type, count, labels)
 
     def validations(self, model: Any, count: int, engine: Engine) -> Sequence[Validation]:
         if isinstance(model, VAE) and model.config.variational and "test" in self.folder.splits:
@@ -199,7 +205,7 @@ class LabelledImages(ImageSet):
         rows = [
             number * per_class + index for number in range(len(self.domains)) for index in range(min(count, per_class))
         ]
-        batches = self._whole([[test.sources[row] for row in rows]], Labelled, count, [test.labels[rows]])
+        batches = self.in_order([[test.sources[row] for row in rows]], Labelled, count, [test.labels[rows]])
         return class_directions(self.domains, batches, engine)
 
     def with_labels(self) -> LabelledFolder:
@@ -228,7 +234,7 @@ class LabelledSource(ImageSet):
 
     def first(self, count: int, part: Part = "test") -> Iterator[Batch]:
         a, b = (folder.splits.get(part) or folder.splits["train"] for folder in (self.a, self.b))
-        return self._whole([a.sources[:count], b.sources[:count]], SourceLabelled, count, [a.labels[:count]])
+        return self.in_order([a.sources[:count], b.sources[:count]], SourceLabelled, count, [a.labels[:count]])
 
 
 class Points(ImageSet):
