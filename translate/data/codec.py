@@ -58,6 +58,11 @@ def upright_size(image: Image.Image) -> tuple[int, int]:
     return (image.width, image.height) if turned else (image.height, image.width)
 
 
+def holds_more(image: Image.Image) -> bool:
+    """Whether there are frames or pages after the first."""
+    return bool(getattr(image, "is_animated", False))
+
+
 def has_other_bands(image: Image.Image) -> bool:
     """Whether an opened TIFF holds bands that Pillow would leave out, or deep ones plane by plane, which it and OpenCV
     get wrong."""
@@ -76,7 +81,6 @@ def is_upright_rgb(image: Image.Image, data: bytes) -> bool:
 def decode(image: Image.Image, data: bytes) -> Decoded:
     """An opened image and its bytes to the fields of a Picture. Raises nearly anything on damaged bytes."""
     orientation, exif = _orientation(image), _exif(image)
-    animated = bool(getattr(image, "is_animated", False))
     deep = is_deep_colour(image, data)
     image.load()  # for deep colour too: nobody promises that OpenCV refuses a damaged file
     pixels, alpha = deep_planes(image, data) if deep else _planes(image)
@@ -84,7 +88,7 @@ def decode(image: Image.Image, data: bytes) -> Decoded:
         pixels = _upright(pixels, orientation)
         alpha = None if alpha is None else _upright(alpha, orientation)
     icc = _profile_for(pixels.shape[2], image.info.get("icc_profile"))
-    return np.ascontiguousarray(pixels), alpha, icc, exif, animated
+    return np.ascontiguousarray(pixels), alpha, icc, exif, holds_more(image)
 
 
 def decode_bands(data: bytes, max_pixels: int) -> Decoded:

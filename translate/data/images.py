@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -16,7 +18,7 @@ from PIL import Image
 from torch import Tensor
 
 from translate.data import codec
-from translate.data.bands import bands_size, is_tiff
+from translate.data.bands import bands_size, holds_more_bands, is_tiff
 from translate.data.deep_colour import DEEP, BadImageError
 from translate.errors import ImageError
 from translate.whole_file import appearing
@@ -29,6 +31,9 @@ WRITABLE = frozenset(codec.FORMATS)
 Span = tuple[float, float]
 """The least and the largest value of floating-point images, which become -1 and 1."""
 UNIT: Span = (0.0, 1.0)
+ANIMATED = "animated (the first frame is used)"
+"""What users are told of a file that holds more frames or pages."""
+Told = TypeVar("Told")
 
 
 @dataclass(frozen=True)
@@ -104,12 +109,12 @@ def version(path: Path) -> str:
 
 def dimensions(path: Path) -> tuple[int, int]:
     """(height, width) of the upright image, from the file's header. Raises ImageError."""
-    try:
-        # From the open file, not its bytes: a header is a few of many.
-        _check_file(path)
-        return _size(path)
-    except Exception as error:
-        raise _as_image_error(path, error) from error
+    return _of_header(path, codec.upright_size, bands_size)
+
+
+def holds_more(path: Path) -> bool:
+    """Whether the file holds more frames or pages than the first, from its header. Raises ImageError."""
+    return _of_header(path, codec.holds_more, holds_more_bands)
 
 
 def write(path: Path, picture: Picture, quality: int = 95) -> None:
@@ -240,15 +245,21 @@ def _decoded(data: bytes, max_pixels: int) -> codec.Decoded:
     return codec.decode_bands(data, max_pixels)
 
 
-def _size(path: Path) -> tuple[int, int]:
+def _of_header(path: Path, asked: Callable[[Image.Image], Told], of_bands: Callable[[Path], Told]) -> Told:
+    """What an opened image tells, or a TIFF that Pillow does not know. Raises ImageError."""
     try:
-        with codec.open_image(path) as image:
-            return codec.upright_size(image)
-    except codec.UnknownImageError:
-        with path.open("rb") as file:
-            if not is_tiff(file.read(4)):
-                raise
-    return bands_size(path)
+        # From the open file, not its bytes: a header is a few of many.
+        _check_file(path)
+        try:
+            with codec.open_image(path) as image:
+                return asked(image)
+        except codec.UnknownImageError:
+            with path.open("rb") as file:
+                if not is_tiff(file.read(4)):
+                    raise
+        return of_bands(path)
+    except Exception as error:
+        raise _as_image_error(path, error) from error
 
 
 def _scaled(picture: Picture, span: Span | None) -> Picture:
