@@ -594,6 +594,10 @@ def test_memory_holds_the_names_of_one_folder_not_of_all(tmp_path: Path) -> None
             (root / str(folder)).mkdir(parents=True)
             for number in range(1000):
                 os.close(os.open(root / str(folder) / f"{number}.png", os.O_CREAT | os.O_WRONLY))
+        # Python's own table of names grows at some moment, once: of two looks the smaller is ours.
+        return min(look(root, folders) for _ in range(2))
+
+    def look(root: Path, folders: int) -> int:
         tracemalloc.start()
         assert sum(1 for _ in listing.iterate_images(root)) == folders * 1000
         _, highest = tracemalloc.get_traced_memory()
