@@ -46,6 +46,12 @@ def write_whole(path: Path, text: str) -> None:
         working.write_text(text, encoding="utf-8")
 
 
+def sha256_of(path: Path) -> str:
+    """By which a file is known again as the one that was written. Raises OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def clear_leftovers(folder: Path) -> None:
     """Removes what killed processes on this machine left in `folder` under the names that `appearing` gives.
 
