@@ -18,12 +18,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import flop_registry
 
 from translate.data.batch import Batch, Labelled, Plain, SourceLabelled
 from translate.data.labels import LabelGroup
 from translate.engine import Engine
+from translate.flops import flops_of as flops_of
 from translate.model import ImageSpec, Model
 from translate.models import MODELS
 from translate.networks.blocks import InstanceNorm2d
@@ -175,26 +174,6 @@ def as_the_port_has_it(model: Model) -> Model:
             elif isinstance(child, nn.ReLU | nn.LeakyReLU):
                 child.inplace = True
     return model
-
-
-def flops_of(step: Callable[[], Any]) -> int:
-    """Floating-point operations of one call by torch's formulas: products and convolutions, forward and backward."""
-    with _FlopCount() as counter:
-        step()
-    return counter.total
-
-
-class _FlopCount(TorchDispatchMode):
-    """torch's FlopCounterMode without its account by module, which cannot pass a penalty's inner autograd.grad."""
-
-    total = 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        out = func(*args, **(kwargs or {}))
-        formula = flop_registry.get(func._overloadpacket)
-        if formula is not None:
-            self.total += formula(*args, **(kwargs or {}), out_val=out)
-        return out
 
 
 def matrix_rate(device: torch.device, dtype: torch.dtype, seconds: float = 1.0) -> float:

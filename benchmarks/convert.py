@@ -28,7 +28,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from common import flops_of, matrix_rate, report
+from common import matrix_rate, report
 from translate.converting.converter import Converter
 from translate.converting.exported import Backend, Description, read_exported
 from translate.converting.folder import convert_folder
@@ -37,6 +37,7 @@ from translate.data.images import read, to_float, write
 from translate.engine import choose_device, choose_engine
 from translate.exporting.formats import write_onnx
 from translate.exporting.graph import Painting, trace
+from translate.flops import flops_of
 from translate.model import ImageSpec
 from translate.models.cyclegan import CycleGAN
 from translate.recipe import load_recipe

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tiny import numbered, put
 
 from translate.data import images
 from translate.data.check import check
@@ -14,20 +15,6 @@ from translate.data.images import Picture
 from translate.data.labelled import LabelledFolder, LabelledSplit
 from translate.data.labels import LabelGroup
 from translate.errors import ConfigurationError
-
-dice = np.random.default_rng(0)
-
-
-def put(root: Path, *names: str) -> Path:
-    for name in names:
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        images.write(path, Picture(dice.integers(0, 256, (8, 8, 3)).astype(np.uint8)))
-    return root
-
-
-def numbered(folder: str, count: int) -> list[str]:
-    return [f"{folder}/{number}.png" for number in range(count)]
 
 
 def test_images_are_counted_per_domain_and_split(tmp_path: Path) -> None:

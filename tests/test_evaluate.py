@@ -6,6 +6,7 @@ import struct
 
 import numpy as np
 import pytest
+from PIL import Image
 from tiny import labelled_folder, paired_folder, unpaired_folder
 
 from translate.errors import ConfigurationError
@@ -68,6 +69,17 @@ def test_unpaired_runs_are_held_to_the_wanted_domain_both_ways(tiny_recipe, tmp_
         taken = table["translations that the classifier takes for the wanted domain", name]
         assert taken.images == 2 and "inputs" in taken.floor and "real test images" in taken.ceiling
     assert not any("truth" in score.table for score in scores)
+
+
+def test_floating_point_is_measured_within_the_recipes_range(tiny_recipe, tmp_path):
+    data = unpaired_folder(tmp_path / "data")
+    dice = np.random.default_rng(0)
+    for path in data.rglob("*.png"):
+        Image.fromarray(dice.uniform(-2, 4, (16, 16)).astype(np.float32)).save(path.with_suffix(".tif"))
+        path.unlink()
+    settings = ("data.range=[-2, 4]", "data.channels=1")
+    _, _, table = _evaluated(tiny_recipe, tmp_path, "cyclegan", data, *settings)
+    assert table["translations that the classifier takes for the wanted domain", "to A"].images == 2
 
 
 def test_paired_runs_are_held_to_the_truth(tiny_recipe, tmp_path):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tiny import put
 
 from translate.data import images
 from translate.data.check import check
@@ -14,17 +15,6 @@ from translate.data.columns import held_out
 from translate.data.folders import Folder, open_folder, recognise
 from translate.data.images import Picture
 from translate.errors import ConfigurationError, ImageError
-
-dice = np.random.default_rng(0)
-
-
-def put(root: Path, *names: str, width: int = 8, height: int = 8) -> Path:
-    """Images of noise at `root`/name."""
-    for name in names:
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        images.write(path, Picture(dice.integers(0, 256, (height, width, 3)).astype(np.uint8)))
-    return root
 
 
 def numbered(folder: str, *names: object) -> list[str]:

@@ -278,7 +278,7 @@ def test_what_is_wrong_is_said_after_the_path(tmp_path: Path) -> None:
 
 def test_damage_in_16_bit_colour_is_found_whatever_opencv_says(monkeypatch: pytest.MonkeyPatch) -> None:
     pixels = noise(64, 64, 3, dtype=np.uint16)
-    monkeypatch.setattr(codec, "_deep_planes", lambda image, data: (pixels, None))
+    monkeypatch.setattr(codec, "deep_planes", lambda image, data: (pixels, None))
     assert images.decode(png(pixels, 2), "x.png").pixels.shape == (64, 64, 3)
     with pytest.raises(ImageError, match=r"x\.png: cannot be read: image file is truncated"):
         images.decode(png(pixels, 2)[:-2000], "x.png")
@@ -594,6 +594,10 @@ def test_memory_holds_the_names_of_one_folder_not_of_all(tmp_path: Path) -> None
             (root / str(folder)).mkdir(parents=True)
             for number in range(1000):
                 os.close(os.open(root / str(folder) / f"{number}.png", os.O_CREAT | os.O_WRONLY))
+        # Python's own table of names grows at some moment, once: of two looks the smaller is ours.
+        return min(look(root, folders) for _ in range(2))
+
+    def look(root: Path, folders: int) -> int:
         tracemalloc.start()
         assert sum(1 for _ in listing.iterate_images(root)) == folders * 1000
         _, highest = tracemalloc.get_traced_memory()

@@ -9,10 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tiny import numbered, put
 
-from translate.data import images
 from translate.data.description import describe
-from translate.data.images import Picture
 from translate.data.labelled import (
     LabelledFolder,
     buckets,
@@ -29,18 +28,6 @@ from translate.data.shapes import render_set
 from translate.errors import ConfigurationError
 
 dice = np.random.default_rng(0)
-
-
-def put(root: Path, *names: str) -> Path:
-    for name in names:
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        images.write(path, Picture(dice.integers(0, 256, (4, 4, 3)).astype(np.uint8)))
-    return root
-
-
-def numbered(folder: str, count: int) -> list[str]:
-    return [f"{folder}/{number}.png" for number in range(count)]
 
 
 def told(folder: LabelledFolder, split: str = "train") -> dict[str, list[str]]:

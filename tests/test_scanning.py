@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from tiny import labelled_folder, paired_folder, unpaired_folder, write_images
 
 from translate import scanning
@@ -16,7 +17,7 @@ from translate.data.folders import open_folder
 from translate.data.labelled import open_labelled
 from translate.data.scan import failures
 from translate.errors import ConfigurationError, ImageError
-from translate.image_sets import open_data
+from translate.opening import open_data
 from translate.recipe import DataSettings
 from translate.scanning import unreadable
 
@@ -89,6 +90,36 @@ def test_images_that_hold_no_crop_are_found_too(tmp_path):
     found = open_data(settings(root, resize="none"), Unpaired, quiet)
     with pytest.raises(ConfigurationError, match=r"small\.png: 9 x 9 pixels hold no crop of 16"):
         unreadable(found, found.loader(1, 0), quiet, quiet=True)
+
+
+@pytest.mark.parametrize("thorough", [100, 1])
+def test_animated_files_are_told_once_and_their_first_frame_is_used(tmp_path, monkeypatch, thorough):
+    monkeypatch.setattr(scanning, "THOROUGH", thorough)
+    root = unpaired_folder(tmp_path / "set")
+    frames = [Image.new("RGB", (16, 16), (shade, 0, 0)) for shade in (0, 100, 200)]
+    names = ["x.gif", "x.png", "x.tif", "x.webp"]
+    for name in names:
+        frames[0].save(root / "trainA" / name, save_all=True, append_images=frames[1:])
+        frames[0].save(root / "trainB" / f"still-{name}")
+    told = []
+    found = open_data(settings(root), Unpaired, quiet)
+    assert unreadable(found, found.loader(2, 0), told.append, quiet=True) == {}
+    listed = ", ".join(str(root / "trainA" / name) for name in names)
+    assert told == [f"note: {root}: animated (the first frame is used): 4: {listed}"]
+
+
+@pytest.mark.parametrize("pages", [1, 2])
+def test_pages_of_bands_are_told_too(tmp_path, pages):
+    tifffile = pytest.importorskip("tifffile")
+    root = unpaired_folder(tmp_path / "set")
+    for path in sorted(root.rglob("*.png")):
+        bands = np.zeros((pages, 16, 16, 5), np.uint8)
+        tifffile.imwrite(path.with_suffix(".tif"), bands, photometric="minisblack", planarconfig="contig")
+        path.unlink()
+    told = []
+    found = open_data(settings(root, channels=5), Unpaired, quiet)
+    assert unreadable(found, found.loader(2, 0), told.append, quiet=True) == {}
+    assert len(told) == pages - 1 and all("animated (the first frame is used): 16: " in line for line in told)
 
 
 def test_points_are_drawn_and_not_looked_through():

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
 
+from translate.data import images
 from translate.data.batch import Batch, Labelled, Plain, SourceLabelled
+from translate.data.images import Picture
 from translate.data.labels import LabelGroup
 from translate.engine import Engine
 from translate.model import ImageSpec, Model
@@ -130,18 +133,34 @@ def write_images(folder: Path, names: list[str], size: int = 24, seed: int = 0) 
         Image.fromarray(dice.integers(0, 256, (size, size, 3), dtype=np.uint8)).save(folder / name)
 
 
-def unpaired_folder(root: Path) -> Path:
-    for split, count in (("train", 6), ("test", 2)):
-        for domain in "AB":
-            names = [f"{domain}{split}{index}.png" for index in range(count)]
-            write_images(root / f"{split}{domain}", names, seed=ord(domain) + count)
+_NOISE = np.random.default_rng(0)
+
+
+def put(root: Path, *names: str, width: int = 8, height: int = 8) -> Path:
+    """Images of noise at `root`/name, no two the same."""
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        images.write(path, Picture(_NOISE.integers(0, 256, (height, width, 3)).astype(np.uint8)))
     return root
 
 
+def numbered(folder: str, count: int) -> list[str]:
+    return [f"{folder}/{number}.png" for number in range(count)]
+
+
+def unpaired_folder(root: Path) -> Path:
+    return _two_domains(root, lambda domain: domain)
+
+
 def paired_folder(root: Path) -> Path:
+    return _two_domains(root, lambda domain: "")
+
+
+def _two_domains(root: Path, prefix: Callable[[str], str]) -> Path:
     for split, count in (("train", 6), ("test", 2)):
         for domain in "AB":
-            names = [f"{split}{index}.png" for index in range(count)]
+            names = [f"{prefix(domain)}{split}{index}.png" for index in range(count)]
             write_images(root / f"{split}{domain}", names, seed=ord(domain) + count)
     return root
 

@@ -81,14 +81,14 @@ def gradient_penalty(score: Score, real: Tensor, fake: Tensor) -> Tensor:
     `score` maps images (batch, ...) to logits; conditions and extra heads are a lambda around the discriminator.
     The score of an image is the mean of its map, summed over scales, as the loss has it.
     """
-    real, fake = _full_precision(real.detach()), _full_precision(fake.detach())
+    real, fake = full_precision(real.detach()), full_precision(fake.detach())
     along = torch.rand([len(real)] + [1] * (real.dim() - 1), device=real.device, dtype=real.dtype)
     return (_slope_squared(score, torch.lerp(real, fake, along)).sqrt() - 1).square().mean()
 
 
 def r1_penalty(score: Score, real: Tensor) -> Tensor:
     """R1: half the mean squared gradient of the score at real images (eq. 9, without its weight gamma)."""
-    return _slope_squared(score, _full_precision(real.detach())).mean() / 2
+    return _slope_squared(score, full_precision(real.detach())).mean() / 2
 
 
 def r2_penalty(score: Score, fake: Tensor) -> Tensor:
@@ -105,14 +105,15 @@ def clip_weights(networks: Iterable[nn.Module], bound: float) -> None:
 
 
 def _mean(term: Term, logits: Logits) -> Tensor:
-    return torch.stack([term(_full_precision(scale)).mean() for scale in _scales(logits)]).sum()
+    return torch.stack([term(full_precision(scale)).mean() for scale in _scales(logits)]).sum()
 
 
 def _scales(logits: Logits) -> Sequence[Tensor]:
     return [logits] if isinstance(logits, Tensor) else logits
 
 
-def _full_precision(values: Tensor) -> Tensor:
+def full_precision(values: Tensor) -> Tensor:
+    """In float32 at least: sums of squares and exponentials leave what 16 bits hold."""
     return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
 
 

@@ -14,7 +14,6 @@ Reading runs no code, whatever the file: there is no pickle in a checkpoint.
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
 import os
 import re
@@ -29,6 +28,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from translate.errors import ConfigurationError, TranslateError
+from translate.whole_file import appearing, clear_leftovers, sha256_of
 
 Tensors = Mapping[str, Tensor]
 
@@ -68,7 +68,7 @@ def save_checkpoint(checkpoints: Path, step: int, parts: Mapping[str, Tensors], 
                 path = working / f"{part}.safetensors"
                 save_file({key: value.detach().cpu().contiguous() for key, value in tensors.items()}, path)
         _write_json(working / "checkpoint.json", {**facts, "step": step})
-        manifest = {path.name: {"bytes": path.stat().st_size, "sha256": _sha256(path)} for path in working.iterdir()}
+        manifest = {path.name: {"bytes": path.stat().st_size, "sha256": sha256_of(path)} for path in working.iterdir()}
         _write_json(working / "manifest.json", manifest)
         for path in [*working.iterdir(), working]:
             _to_disk(path)
@@ -95,10 +95,9 @@ def _no_room(error: Exception) -> bool:
 
 def point(checkpoints: Path, pointer: str, step: int) -> None:
     """Makes `latest` or `best` name the checkpoint of `step`, in one move."""
-    working = checkpoints / f".{pointer}.{os.getpid()}.tmp"
-    working.write_text(folder_name(step) + "\n")
-    _to_disk(working)
-    os.replace(working, checkpoints / pointer)
+    with appearing(checkpoints / pointer) as working:
+        working.write_text(folder_name(step) + "\n")
+        _to_disk(working)
 
 
 def pointed(checkpoints: Path, pointer: str) -> int | None:
@@ -136,7 +135,7 @@ def verify(folder: Path) -> Checkpoint:
         manifest = json.loads((folder / "manifest.json").read_text())
         for name, expected in manifest.items():
             path = folder / name
-            if path.stat().st_size != expected["bytes"] or _sha256(path) != expected["sha256"]:
+            if path.stat().st_size != expected["bytes"] or sha256_of(path) != expected["sha256"]:
                 raise TranslateError(f"{path}: damaged (its size or SHA-256 is not the one written when it was saved)")
         return Checkpoint(folder, json.loads((folder / "checkpoint.json").read_text()))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -160,6 +159,7 @@ def prune(checkpoints: Path, keep: int, every: int | None = None) -> None:
         shutil.rmtree(checkpoints / folder_name(step))
     for leftover in checkpoints.glob(".*.tmp"):
         shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+    clear_leftovers(checkpoints)
 
 
 def saved_steps(checkpoints: Path) -> list[int]:
@@ -180,11 +180,6 @@ def rank_part(rank: int) -> str:
 def _step_of(name: str) -> int | None:
     digits = name.removeprefix("step-")
     return int(digits) if name.startswith("step-") and digits.isdigit() else None
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _write_json(path: Path, value: object) -> None:

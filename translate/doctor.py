@@ -65,9 +65,8 @@ class Doctor:
         folder: Path | None,
         step: int,
         tell: Callable[[str], None],
-        first: int = FIRST,
     ) -> None:
-        self.model, self.samples, self.tell, self.first = model, samples, tell, first
+        self.model, self.samples, self.tell = model, samples, tell
         self.path = folder / "doctor.jsonl" if folder else None
         self.found = [finding for finding in read_findings(self.path) if finding.step <= step] if self.path else []
         self._games = _games(model)
@@ -75,7 +74,7 @@ class Doctor:
 
     def look(self, step: int) -> None:
         """Translates the samples. Raises nothing but what the model does."""
-        if step >= self.first and isinstance(self.model, Translator):
+        if step >= FIRST and isinstance(self.model, Translator):
             seen = _seen(self.model, self.samples)
             self._note([Finding(kind, step, measure, value, remedy) for kind, measure, value, remedy in seen])
 
@@ -86,7 +85,7 @@ class Doctor:
     def listen(self, step: int, losses: Mapping[str, float]) -> None:
         """Takes the logged losses, `turn/name`."""
         self._heard.append(losses)
-        if step < self.first or len(self._heard) < WINDOWS:
+        if step < FIRST or len(self._heard) < WINDOWS:
             return
         for judge, painter, unsure in self._games:
             sure = [row[judge] / unsure for row in self._heard if judge in row and painter in row]

@@ -7,13 +7,11 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import flop_registry
 
 from translate.data.batch import Batch
+from translate.flops import flops_of
 from translate.resume import network_weights, training_state
 from translate.trainer import Trainer
 
@@ -70,11 +68,13 @@ def estimate(trainer: Trainer, batches: Iterator[Batch], steps: int, keep: int, 
     device = trainer.engine.device
     # Players may take their turns at every n-th step only: whole rounds are measured.
     cycle = math.lcm(*(turn.every for turn in trainer.model.turns()))
-    with _FlopCounter() as counter:
+
+    def steps_of_a_cycle() -> None:
         for _ in range(cycle):
             trainer.step(trainer.engine.place(next(batches)))
-    for _ in range(cycle):
-        trainer.step(trainer.engine.place(next(batches)))
+
+    flops = flops_of(steps_of_a_cycle) / cycle
+    steps_of_a_cycle()
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     measured = cycle * math.ceil(MEASURED / cycle)
@@ -92,7 +92,7 @@ def estimate(trainer: Trainer, batches: Iterator[Batch], steps: int, keep: int, 
     tensors = [*network_weights(trainer).values(), *training_state(trainer).values(), *average.values()]
     return Estimate(
         parameters=_parameters(trainer.model),
-        flops=counter.flops / cycle,
+        flops=flops,
         seconds=seconds / measured,
         waiting=waiting / measured,
         memory=torch.cuda.max_memory_allocated(device) if on_gpu else process_memory() - memory_before,
@@ -113,22 +113,6 @@ def process_memory() -> int:
         return 0
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
-
-
-class _FlopCounter(TorchDispatchMode):
-    """Adds up torch's own formulas. Its FlopCounterMode also follows modules, which fails on a gradient penalty's
-    inner gradient (torch 2.15)."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.flops = 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        out = func(*args, **(kwargs or {}))
-        formula = flop_registry.get(func._overloadpacket)
-        if formula is not None:
-            self.flops += formula(*args, **(kwargs or {}), out_val=out)
-        return out
 
 
 def _parameters(model: torch.nn.Module) -> dict[str, int]:

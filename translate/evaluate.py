@@ -5,15 +5,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from torch import Tensor
 
 from translate.data.batch import Batch, Labelled, Plain
 from translate.data.catalog import user_data
+from translate.data.images import UNIT
 from translate.data.labels import LabelGroup
-from translate.data.loader import evaluation_batches
 from translate.engine import Engine, choose_engine
 from translate.errors import ConfigurationError
 from translate.evaluation.classifier import ClassifierSettings
@@ -28,10 +28,11 @@ from translate.evaluation.table import Protocol, Score, dumped
 from translate.evaluation.teaching import Trained, train_on
 from translate.evaluation.truth import evaluate_truth
 from translate.evaluation.unpaired import evaluate_unpaired
-from translate.image_sets import ImageSet, LabelledImages, LabelledSource, Say, TwoDomains, open_data
+from translate.image_sets import ImageSet, LabelledImages, LabelledSource, Say, TwoDomains, spanned
 from translate.loading import Loaded, load_model, model_class
 from translate.model import ImageSpec, Relabeller, Sampler, Translator
 from translate.models.unit_digits import UNITDigits
+from translate.opening import open_data
 from translate.progress import Progress
 from translate.validation import Direction
 from translate.whole_file import write_whole
@@ -71,8 +72,7 @@ def evaluate(
     engine = choose_engine(device, recipe.training.precision)
     engine.adopt(loaded.model)
     loaded.model.eval()
-    examiner = _Examiner(loaded, engine, classifier or ClassifierSettings(), weights_dir, tell, quiet)
-    return examiner.scores(images)
+    return _Examiner(loaded, images, engine, classifier or ClassifierSettings(), weights_dir, tell, quiet).scores()
 
 
 def write_scores(scores: list[Score], run: Path, checkpoint: str = "latest", file: Path | None = None) -> Path:
@@ -83,26 +83,26 @@ def write_scores(scores: list[Score], run: Path, checkpoint: str = "latest", fil
 
 
 class _Examiner:
-    """One model, one engine, one classifier's settings."""
+    """One model, one data set, one engine, one classifier's settings."""
 
     def __init__(
         self,
         loaded: Loaded,
+        images: ImageSet,
         engine: Engine,
         settings: ClassifierSettings,
         weights_dir: str | Path | None,
         tell: Say,
         quiet: bool,
     ) -> None:
-        self.loaded, self.engine, self.settings = loaded, engine, settings
+        self.loaded, self.images, self.engine, self.settings = loaded, images, engine, settings
         self.weights_dir, self.tell, self.quiet = weights_dir, tell, quiet
         self.data = loaded.recipe.data
-        self.resize: Literal["centre", "square"] = "centre" if self.data.resize == "centre" else "square"
-        shape = "the middle square" if self.resize == "centre" else "stretched"
+        shape = "the middle square" if images.shape == "centre" else "stretched"
         self.protocol: Protocol = {"split": "test", "resize": f"Pillow bicubic to {self.data.size}, {shape}"}
 
-    def scores(self, images: ImageSet) -> list[Score]:
-        model = self.loaded.model
+    def scores(self) -> list[Score]:
+        model, images = self.loaded.model, self.images
         if isinstance(images, LabelledSource) and isinstance(model, UNITDigits):
             return self._digits(model, images)
         if isinstance(images, LabelledImages) and isinstance(model, Relabeller):
@@ -194,14 +194,17 @@ class _Examiner:
 
     def _classifier(self, sources: Sequence[Any], labels: np.ndarray, spec: ImageSpec, flip: bool) -> Trained:
         """Kept beside fetched data, under a name that says what it learnt from."""
+        (sources,) = spanned([sources], self.data.range)
         data = {"set": str(self.data.set), "images": len(sources), "labels": _digest(sources, labels), "flip": flip}
+        if self.data.range != UNIT:
+            data["range"] = list(self.data.range)
         name = f"{Path(str(self.data.set)).name}-{_digest(sources, labels)[:12]}-{spec.size}px"
 
         def train() -> Trained:
             self.tell(f"training a classifier on {len(sources)} real images, once for this data set")
             return train_on(
                 sources, labels, spec, self.settings, self.engine,
-                resize=self.resize, flip=flip, workers=self.data.workers, quiet=self.quiet,
+                resize=self.images.shape, flip=flip, workers=self.data.workers, quiet=self.quiet,
             )  # fmt: skip
 
         folder = user_data().parent / "classifiers" / name
@@ -214,9 +217,7 @@ class _Examiner:
 
     def _batches(self, sources: Sequence[Any], make: type[Batch], labels: np.ndarray | None = None) -> Iterator[Any]:
         rows = [] if labels is None else [labels]
-        return evaluation_batches(
-            [sources], make, self.data.channels, self.data.size, BATCH, labels=rows, resize=self.resize
-        )
+        return self.images.in_order([sources], make, BATCH, rows)
 
     def _progress(self, images: int) -> Progress:
         return Progress(images, unit="image", label="evaluating", quiet=self.quiet)

@@ -12,26 +12,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from translate.data.batch import Batch, Labelled, Paired, Plain, SourceLabelled, Unpaired
-from translate.data.catalog import locate, user_data
-from translate.data.folders import Folder, Source, Split, open_folder
-from translate.data.images import UNIT, shown
+from translate.data.batch import Batch, Labelled, Plain, SourceLabelled
+from translate.data.folders import Folder, Source, Split
+from translate.data.images import UNIT
 from translate.data.kept import open_cache, stream_of
-from translate.data.labelled import (
-    LabelledFolder,
-    buckets,
-    open_jointly,
-    open_labelled,
-    open_source_labelled,
-    unlabelled,
-)
+from translate.data.labelled import LabelledFolder, buckets, open_labelled
 from translate.data.labels import LabelGroup
 from translate.data.loader import Loader, evaluation_batches
-from translate.data.points import POINT_SETS, PointLoader, PointSet
-from translate.data.shapes import render_set
+from translate.data.points import PointLoader, PointSet
 from translate.data.source import Readable
 from translate.engine import Engine
-from translate.errors import ConfigurationError
 from translate.model import ImageSpec, Model
 from translate.models.vae import VAE
 from translate.recipe import DataSettings
@@ -96,6 +86,20 @@ class ImageSet(ABC):
         """What `count` test images can tell of a model; none where the truth is not known."""
         return ()
 
+    @property
+    def shape(self) -> Literal["centre", "square"]:
+        """What is measured of an image: the square in its centre, or all of it, stretched."""
+        return "centre" if self.settings.resize == "centre" else "square"
+
+    def in_order(
+        self, split: Sequence[Sequence[Any]], make: type[Batch], count: int, labels: Sequence[np.ndarray] = ()
+    ) -> Iterator[Any]:
+        """Images of this set, a list for each domain, as they are measured: in batches of `count`, neither cropped nor
+        flipped. `labels` as `evaluation_batches` takes them."""
+        data = self.settings
+        split = spanned(split, data.range)
+        return evaluation_batches(split, make, data.channels, data.size, count, labels=labels, resize=self.shape)
+
     def _loader(
         self, split: Sequence[Sequence[Any]], make: type[Batch], batch_size: int, seed: int, **more: Any
     ) -> Loader:
@@ -117,14 +121,6 @@ class ImageSet(ABC):
             ),
             **more,
         )
-
-    def _whole(
-        self, split: Sequence[Sequence[Any]], make: type[Batch], count: int, labels: Sequence[np.ndarray] = ()
-    ) -> Iterator[Batch]:
-        data = self.settings
-        resize: Literal["centre", "square"] = "centre" if data.resize == "centre" else "square"
-        split = spanned(split, data.range)
-        return evaluation_batches(split, make, data.channels, data.size, count, labels=labels, resize=resize)
 
 
 def spanned(split: Sequence[Sequence[Any]], span: tuple[float, float]) -> Sequence[Sequence[Any]]:
@@ -155,7 +151,7 @@ class TwoDomains(ImageSet):
     def first(self, count: int, part: Part = "test") -> Iterator[Batch]:
         chosen = self.folder.splits.get(part) or self.folder.splits["train"]
         few: Split = tuple(sources[:count] for sources in chosen)
-        return self._whole(few, self.batch_type, count)
+        return self.in_order(few, self.batch_type, count)
 
     def validations(self, model: Any, count: int, engine: Engine) -> Sequence[Validation]:
         if not self.folder.test_is_paired or not self.folder.splits.get("test"):
@@ -196,7 +192,7 @@ class LabelledImages(ImageSet):
         split = self.folder.splits.get(part) or self.folder.splits["train"]
         chosen = np.linspace(0, len(split.sources) - 1, min(count, len(split.sources))).round().astype(int)
         labels = [] if self.batch_type is Plain else [split.labels[chosen]]
-        return self._whole([[split.sources[index] for index in chosen]], self.batch_type, count, labels)
+        return self.in_order([[split.sources[index] for index in chosen]], self.batch_type, count, labels)
 
     def validations(self, model: Any, count: int, engine: Engine) -> Sequence[Validation]:
         if isinstance(model, VAE) and model.config.variational and "test" in self.folder.splits:
@@ -209,7 +205,7 @@ class LabelledImages(ImageSet):
         rows = [
             number * per_class + index for number in range(len(self.domains)) for index in range(min(count, per_class))
         ]
-        batches = self._whole([[test.sources[row] for row in rows]], Labelled, count, [test.labels[rows]])
+        batches = self.in_order([[test.sources[row] for row in rows]], Labelled, count, [test.labels[rows]])
         return class_directions(self.domains, batches, engine)
 
     def with_labels(self) -> LabelledFolder:
@@ -238,7 +234,7 @@ class LabelledSource(ImageSet):
 
     def first(self, count: int, part: Part = "test") -> Iterator[Batch]:
         a, b = (folder.splits.get(part) or folder.splits["train"] for folder in (self.a, self.b))
-        return self._whole([a.sources[:count], b.sources[:count]], SourceLabelled, count, [a.labels[:count]])
+        return self.in_order([a.sources[:count], b.sources[:count]], SourceLabelled, count, [a.labels[:count]])
 
 
 class Points(ImageSet):
@@ -276,91 +272,5 @@ def training_stream(loader: Batches, data: DataSettings, device: torch.device, t
     return loader.stream
 
 
-def open_data(data: DataSettings, batch_type: type[Batch], tell: Say) -> ImageSet:
-    """Finds the data set and reads its layout, telling what was found; `shapes` is rendered on first use.
-
-    Raises ConfigurationError where there is none, or where it is not of the kind that the model is fed.
-    """
-    if data.set is None:
-        raise ConfigurationError("--data is needed: the name of a data set (see `translate data`), or a folder")
-    if not _is_text(data.set):
-        raise ConfigurationError(f"{shown(data.set)}: its name is not UTF-8, and recipes are; rename the folder")
-    if batch_type in (Paired, Unpaired):
-        return TwoDomains(data, _told(_two_domains(data, batch_type, tell), tell), batch_type)
-    if batch_type is SourceLabelled:
-        a, b = open_source_labelled(data.set)
-        return LabelledSource(data, _told(a, tell), _told(b, tell))
-    if data.set in POINT_SETS:
-        if batch_type is not Plain:
-            raise ConfigurationError(
-                f"{data.set}: points in the plane, for models that draw from noise: gan, wgan, ..."
-            )
-        return Points(data, POINT_SETS[data.set]())
-    return LabelledImages(data, _told(_labelled(data, batch_type, tell), tell), batch_type)
-
-
-def _is_text(name: str) -> bool:
-    """Whether a checkpoint's recipe could be read again with this name in it."""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
 def _sources(folder: LabelledFolder) -> list[Readable]:
     return [source for part in folder.splits.values() for source in part.sources]
-
-
-def _two_domains(data: DataSettings, batch_type: type[Batch], tell: Say) -> Folder:
-    wanted: Literal["paired", "unpaired"] = "paired" if batch_type is Paired else "unpaired"
-    root, card = (_rendered(data, wanted, tell), None) if data.set == "shapes" else locate(str(data.set))
-    domains = data.domains or (card.domains if card else None)
-    if domains is not None and len(domains) != 2:
-        raise ConfigurationError(f"data.domains: this method takes two domains, not {len(domains)}")
-    return open_folder(
-        root,
-        wanted=wanted,
-        direction=data.direction or (card.direction if card else None),
-        domains=domains and (domains[0], domains[1]),
-        layout=data.layout,
-    )
-
-
-def _labelled(data: DataSettings, batch_type: type[Batch], tell: Say) -> LabelledFolder:
-    """`data.domains` chooses among the classes or attributes of all sets together."""
-    roots = [_labelled_root(data, name, tell) for name in (str(data.set), *data.also)]
-    if batch_type is Plain:
-        return unlabelled(roots[0])
-    if len(roots) > 1:
-        return open_jointly(roots, domains=data.domains)
-    card = None if data.set == "shapes" else locate(str(data.set))[1]
-    domains = data.domains or (card.domains if card else None)
-    return open_labelled(roots[0], domains=domains, exclusive=card.alternatives or None if card else None)
-
-
-def _labelled_root(data: DataSettings, name: str, tell: Say) -> Path:
-    return _rendered(data, "labelled", tell) if name == "shapes" else locate(name)[0]
-
-
-def _told(folder: Any, tell: Say) -> Any:
-    for line in folder.found:
-        tell(line)
-    for line in folder.warnings:
-        tell(f"warning: {line}")
-    return folder
-
-
-def _rendered(data: DataSettings, view: Literal["paired", "unpaired", "labelled"], tell: Say) -> Path:
-    options = data.shapes
-    name = f"shapes-{view}-{'-'.join(options.styles)}-{data.size}px-{options.train}-{options.test}-{options.seed}"
-    tell(f"rendering {name}, unless it is there already")
-    return render_set(
-        user_data() / name,
-        view=view,
-        styles=options.styles,
-        size=data.size,
-        train=options.train,
-        test=options.test,
-        seed=options.seed,
-    )

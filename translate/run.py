@@ -17,9 +17,10 @@ from translate.determinism import use_deterministic_kernels
 from translate.engine import Engine, choose_engine
 from translate.errors import ConfigurationError, TranslateError
 from translate.estimate import Estimate, estimate, process_memory
-from translate.image_sets import ImageSet, Say, open_data, share_of, training_stream
+from translate.image_sets import ImageSet, Say, share_of, training_stream
 from translate.loading import build_model, model_class
 from translate.model import Model
+from translate.opening import open_data
 from translate.progress import say
 from translate.ranks import Ranks, fingerprint, join
 from translate.recipe import Recipe, TrainingSettings, load_recipe

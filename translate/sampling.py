@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import math
-import os
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +16,7 @@ from translate.data.point_pictures import dots
 from translate.errors import ConfigurationError, nearest
 from translate.model import Sampler
 from translate.models.sampler_parts import fixed_dice
+from translate.whole_file import write_whole
 
 
 @torch.inference_mode()
@@ -127,9 +127,4 @@ def _write_image(path: Path, image: Tensor) -> None:
 def _write_points(path: Path, points: Tensor) -> None:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([("x", "y"), *points.flatten(1).tolist()])
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        partial.write_text(text.getvalue())
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_whole(path, text.getvalue())

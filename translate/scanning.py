@@ -1,10 +1,17 @@
-"""Before the first step: every image of a data set is read once, and all that cannot be are named together."""
+"""Before the first step: every image of a data set is read once, and all that cannot be are named together.
+
+Files of which only the first frame is used are told, too.
+"""
 
 from __future__ import annotations
 
-from translate.data.images import shown
+from pathlib import Path
+
+from translate.data.columns import few
+from translate.data.folders import Source
+from translate.data.images import ANIMATED, shown
 from translate.data.loader import Loader
-from translate.data.scan import Attempt, decoding, failures, headers
+from translate.data.scan import Attempt, decoding, failures, headers, noting_more
 from translate.errors import ConfigurationError
 from translate.image_sets import Batches, ImageSet, Say, spanned
 from translate.progress import Progress
@@ -17,14 +24,20 @@ NAMED = 20
 def unreadable(images: ImageSet, loader: Batches, tell: Say, quiet: bool = False) -> dict[str, str]:
     """The reason by path of each image that cannot be read; where `data.skip_bad` says so, else they are refused.
 
-    What `loader` decodes meanwhile stays in its memory as far as it has room. Raises ConfigurationError.
+    What `loader` decodes meanwhile stays in its memory as far as it has room. Tells of files that are animated.
+    Raises ConfigurationError.
     """
     attempts, how = _attempts(images, loader)
     if not attempts:
         return {}
+    several: set[Path] = set()
+    files = {source.path for source in images.sources() if isinstance(source, Source)}
+    tried = noting_more(attempts, files, several)
     label = f"looking through the data set, {how}"
     with Progress(len(attempts), unit="image", label=label, quiet=quiet) as bar:
-        found = failures(attempts, images.settings.workers, lambda: bar.advance(1, images=1))
+        found = failures(tried, images.settings.workers, lambda: bar.advance(1, images=1))
+    if several:
+        tell(f"note: {shown(str(images.settings.set))}: {ANIMATED}: {few(sorted(several))}")
     bad = {str(path): reason for path, reason in found.items()}
     if not bad:
         return {}

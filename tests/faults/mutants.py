@@ -114,10 +114,10 @@ def sample(format: str, count: int) -> list[bytes]:
 
 def fuzz(format: str, count: int) -> None:
     """Decodes so many mutants in this process, which may not ask for more than ROOM; prints what became of them."""
-    from translate.data import codec, images
+    from translate.data import deep_colour, images
     from translate.errors import ImageError
 
-    codec._opencv()
+    deep_colour._opencv()
     with open("/proc/self/statm") as file:
         size = int(file.read().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (size + ROOM, size + ROOM))

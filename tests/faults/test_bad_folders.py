@@ -173,6 +173,8 @@ def test_exists_is_never_half_a_file_whenever_the_command_is_killed(trained_tiny
         assert 0 < len(there) < 60 and there.items() <= whole.items()
     _convert(trained_tiny, tmp_path).ended_in_words(0)
     assert _bytes(output) == whole
+    left = [path for path in output.iterdir() if path.name.startswith(".") and path.stat().st_size]
+    assert not left, "what the killed ones had half written is cleared away"
 
 
 @linux

@@ -16,6 +16,7 @@ from translate.converting.jobs import Job
 from translate.data.images import MAX_PIXELS, Picture, read, refuse_other_bands, shown, write
 from translate.errors import ImageError
 from translate.model import ImageSpec
+from translate.whole_file import clear_leftovers
 
 _HELD = 1 << 30
 """Bytes of decoded pictures that wait on either side of the network."""
@@ -85,7 +86,8 @@ def convert_folder(
 
     Decoding and encoding run in `workers` threads each, beside the network; images of equal padded size are
     batched (`batch_size` None: as many as memory suggests), and no more than a few batches are in memory, fewer where
-    images are large. `done` is called with each record as it comes.
+    images are large. `done` is called with each record as it comes. Half-written files that a killed conversion left in
+    the folders of the outputs are removed.
     """
     outcome = Outcome()
     window = _Window(converter.fitting.batch if batch_size is None else lambda height, width: batch_size, workers)
@@ -95,7 +97,11 @@ def convert_folder(
         done(record)
 
     def todo() -> Iterator[Job]:
+        cleared: set[Path] = set()
         for job in jobs:
+            if job.output.parent not in cleared:
+                cleared.add(job.output.parent)
+                clear_leftovers(job.output.parent)
             if os.path.exists(job.output) and not overwrite:  # of a name that is too long, Path.exists raises
                 finish(Record(job.source, job.output, "skipped"))
             else:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
@@ -13,6 +12,7 @@ from translate.converting.compare import Pair, thumbnail
 from translate.errors import ConfigurationError, ImageError
 from translate.report.gallery import Shown, gallery
 from translate.report.pictures import spread
+from translate.whole_file import write_whole
 
 MOST = 2000
 """Pairs on a page: some 30 megabytes of photographs."""
@@ -41,15 +41,11 @@ def write_gallery(
         rows = [shown for shown in threads.map(row, chosen) if shown is not None]
     of = f"{len(rows):,} of {len(pairs):,} images, spread evenly" if len(rows) < len(pairs) else f"{len(rows):,} images"
     page = gallery(title, facts, rows, f"{of}, no side above {_SIDE} pixels here.")
-    temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(page, "utf-8")
-        os.replace(temporary, path)
+        write_whole(path, page)
     except OSError as error:
         raise ConfigurationError(f"--gallery {path}: cannot be written ({error.strerror})") from error
-    finally:
-        temporary.unlink(missing_ok=True)
     return failed
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from translate.converting.converter import Changes, Converter
 from translate.converting.folder import Record
 from translate.data.images import Picture, shown, with_channels
 from translate.errors import ConfigurationError, TranslateError
+from translate.whole_file import appearing, clear_leftovers
 
 _X264 = ("libx264", {"crf": "16", "preset": "medium"})
 _VP9 = ("libvpx-vp9", {"crf": "24", "b:v": "0"})
@@ -69,28 +69,24 @@ def convert_video(
     """
     av, start = _av(), time.perf_counter()
     output.parent.mkdir(parents=True, exist_ok=True)
-    # Hidden: no scan takes it for a video. The suffix tells the container.
-    partial = output.with_name(f".{secrets.token_hex(8)}{output.suffix}")
-    try:
-        with _told(av, source):
-            look = _look(av, source)
-            if look.pixel_format != "yuv420p":
-                size = f"{look.width} x {look.height}"
-                tell(f"{size} is odd: written as {look.pixel_format}, which some players do not show")
-            with av.open(str(source)) as read, av.open(str(partial), "w") as written:
-                stream = _video_stream(read, written, look, output.suffix.lower())
-                audio = _audio_streams(read, written, output.suffix, tell)
-                frames = _frames(read, written, look, audio)
-                while batch := list(islice(frames, batch_size)):
-                    pictures = converter.convert_pictures([Picture(pixels) for pixels, _ in batch], changes)
-                    for picture, (_, like) in zip(pictures, batch, strict=True):
-                        frame = _frame(av, with_channels(picture, 3), like, look)
-                        written.mux(stream.encode(frame))
-                        done()
-                written.mux(stream.encode(None))
-        partial.replace(output)
-    finally:
-        partial.unlink(missing_ok=True)
+    clear_leftovers(output.parent)
+    # The suffix tells the container.
+    with appearing(output, output.suffix) as working, _told(av, source):
+        look = _look(av, source)
+        if look.pixel_format != "yuv420p":
+            size = f"{look.width} x {look.height}"
+            tell(f"{size} is odd: written as {look.pixel_format}, which some players do not show")
+        with av.open(str(source)) as read, av.open(str(working), "w") as written:
+            stream = _video_stream(read, written, look, output.suffix.lower())
+            audio = _audio_streams(read, written, output.suffix, tell)
+            frames = _frames(read, written, look, audio)
+            while batch := list(islice(frames, batch_size)):
+                pictures = converter.convert_pictures([Picture(pixels) for pixels, _ in batch], changes)
+                for picture, (_, like) in zip(pictures, batch, strict=True):
+                    frame = _frame(av, with_channels(picture, 3), like, look)
+                    written.mux(stream.encode(frame))
+                    done()
+            written.mux(stream.encode(None))
     return Record(source, output, "written", (look.width, look.height), time.perf_counter() - start)
 
 

@@ -75,6 +75,12 @@ def bands_size(path: Path) -> tuple[int, int]:
         return size[::-1] if page.tags.valueof("Orientation", 1) >= 5 else size
 
 
+def holds_more_bands(path: Path) -> bool:
+    """Whether there are pages after the first."""
+    with _tifffile().TiffFile(path) as file:
+        return len(file.pages) > 1
+
+
 def write_bands(planes: np.ndarray, alpha: bool) -> bytes:
     """A TIFF of (height, width, bands), uint8, uint16 or float32, not compressed; `alpha`: the last band is."""
     buffer = BytesIO()

@@ -1,10 +1,8 @@
-"""What `images` is made of: Pillow, and OpenCV for colour at 16 bits, which Pillow cuts to 8."""
+"""What `images` is made of: Pillow, and beside it what Pillow cannot (`deep_colour`, `bands`)."""
 
 from __future__ import annotations
 
-import struct
 import warnings
-import zlib
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,8 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from translate.data.bands import can_write, read_bands, write_bands
-from translate.data.tiff_tags import with_tags
+from translate.data.deep_colour import DEEP, BadImageError, alpha_of_key, deep_planes, encode_deep, is_deep_colour
+from translate.data.tiff_tags import tag_of, with_tags
 
 READ = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
 """Other decoders of Pillow's are never tried: fewer lines of C that a hostile file can reach."""
@@ -23,15 +22,13 @@ FORMATS = {
 }  # fmt: skip
 WITH_ALPHA = frozenset({"PNG", "WEBP", "TIFF"})
 WITH_16_BITS = frozenset({"PNG", "TIFF"})
-DEEP = 65535
 
 # `images` refuses what is too large, with a message that names the file.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 # Of damaged notes Pillow warns with a line of its own source, which tells a user nothing of which file.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
-_ORIENTATION, _BITS, _PHOTOMETRIC, _EXTRA_SAMPLES, _SAMPLE_FORMAT = 274, 258, 262, 338, 339
-_SAMPLES, _PLANES = 277, 284
+_ORIENTATION, _BITS, _PHOTOMETRIC, _SAMPLES, _PLANES = 274, 258, 262, 277, 284
 # Description, make, model, resolution (3), software, time, artist, host, copyright; then Exif and GPS.
 _KEPT = (270, 271, 272, 282, 283, 296, 305, 306, 315, 316, 33432)
 _KEPT_FOLDERS = (34665, 34853)
@@ -40,10 +37,6 @@ _JPEG_EXIF_LIMIT = 65_500
 
 Decoded = tuple[np.ndarray, np.ndarray | None, bytes | None, bytes | None, bool]
 """Pixels (uint8, uint16 or float32), alpha, profile, notes, whether there is more in the file."""
-
-
-class BadImageError(Exception):
-    """What is wrong with an image, without its name."""
 
 
 class UnknownImageError(BadImageError):
@@ -65,33 +58,37 @@ def upright_size(image: Image.Image) -> tuple[int, int]:
     return (image.width, image.height) if turned else (image.height, image.width)
 
 
+def holds_more(image: Image.Image) -> bool:
+    """Whether there are frames or pages after the first."""
+    return bool(getattr(image, "is_animated", False))
+
+
 def has_other_bands(image: Image.Image) -> bool:
     """Whether an opened TIFF holds bands that Pillow would leave out, or deep ones plane by plane, which it and OpenCV
     get wrong."""
     if image.format != "TIFF":
         return False
-    samples, deep = _tag(image, _SAMPLES, 1), max(_tag(image, _BITS, (1,))) > 8
-    return samples != len(image.getbands()) or (samples > 1 and deep and _tag(image, _PLANES, 1) == 2)
+    samples, deep = tag_of(image, _SAMPLES, 1), max(tag_of(image, _BITS, (1,))) > 8
+    return samples != len(image.getbands()) or (samples > 1 and deep and tag_of(image, _PLANES, 1) == 2)
 
 
 def is_upright_rgb(image: Image.Image, data: bytes) -> bool:
     """Whether Pillow's own pixels are the picture: 8 bits, no alpha, nothing to turn or convert."""
     plain = image.format in ("JPEG", "PNG") and image.mode == "RGB" and not image.has_transparency_data
-    return plain and _orientation(image) == 1 and not _is_deep_colour(image, data)
+    return plain and _orientation(image) == 1 and not is_deep_colour(image, data)
 
 
 def decode(image: Image.Image, data: bytes) -> Decoded:
     """An opened image and its bytes to the fields of a Picture. Raises nearly anything on damaged bytes."""
     orientation, exif = _orientation(image), _exif(image)
-    animated = bool(getattr(image, "is_animated", False))
-    deep = _is_deep_colour(image, data)
+    deep = is_deep_colour(image, data)
     image.load()  # for deep colour too: nobody promises that OpenCV refuses a damaged file
-    pixels, alpha = _deep_planes(image, data) if deep else _planes(image)
+    pixels, alpha = deep_planes(image, data) if deep else _planes(image)
     if image.format != "TIFF":  # both decoders turn TIFF by themselves
         pixels = _upright(pixels, orientation)
         alpha = None if alpha is None else _upright(alpha, orientation)
     icc = _profile_for(pixels.shape[2], image.info.get("icc_profile"))
-    return np.ascontiguousarray(pixels), alpha, icc, exif, animated
+    return np.ascontiguousarray(pixels), alpha, icc, exif, holds_more(image)
 
 
 def decode_bands(data: bytes, max_pixels: int) -> Decoded:
@@ -121,7 +118,7 @@ def encode(
     if pixels.dtype == np.float32 or pixels.shape[2] not in (1, 3) or (grey_tiff and can_write()):
         return _encode_bands(pixels, alpha, icc, exif)
     if pixels.dtype == np.uint16 and (pixels.shape[2] == 3 or alpha is not None):
-        return _encode_deep(format, pixels, alpha, icc, exif)
+        return encode_deep(format, pixels, alpha, icc, exif)
     planes = pixels if alpha is None else np.dstack([pixels, alpha])
     image = Image.fromarray(planes[..., 0] if planes.shape[2] == 1 else planes)
     options: dict[str, Any] = {
@@ -168,90 +165,9 @@ def _planes(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
 
 def _deep_grey(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
     pixels = np.array(image).astype(np.uint16)[..., None]
-    if image.format == "TIFF" and _tag(image, _PHOTOMETRIC) == 0:  # white is zero
+    if image.format == "TIFF" and tag_of(image, _PHOTOMETRIC) == 0:  # white is zero
         pixels = DEEP - pixels
-    return pixels, _alpha_of_key(pixels, image.info.get("transparency"))
-
-
-def _is_deep_colour(image: Image.Image, data: bytes) -> bool:
-    if image.mode not in ("RGB", "RGBA"):
-        return False
-    if image.format == "PNG":
-        return data[24] == 16  # the IHDR chunk's bit depth
-    if image.format != "TIFF" or max(_tag(image, _BITS, (8,))) <= 8:
-        return False
-    if set(_tag(image, _BITS)) != {16} or set(_tag(image, _SAMPLE_FORMAT, (1,))) != {1}:
-        raise BadImageError("colours of more than 8 bits are read as 16-bit whole numbers only")
-    if 1 in _tag(image, _EXTRA_SAMPLES, ()):
-        raise BadImageError("16-bit colours multiplied by alpha are not read; save it with straight alpha")
-    return True
-
-
-def _deep_planes(image: Image.Image, data: bytes) -> tuple[np.ndarray, np.ndarray | None]:
-    cv2 = _opencv()
-    planes = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    if planes is None or planes.dtype != np.uint16 or planes.shape[:2] != (image.height, image.width):
-        raise BadImageError("16-bit colours cannot be decoded; the file is damaged or of a rare kind")
-    pixels = planes[..., 2::-1]  # OpenCV's order is BGR
-    if image.format == "PNG" and data[25] == 4:  # grey with alpha
-        pixels = pixels[..., :1]
-    if "transparency" in image.info:
-        return pixels, _alpha_of_key(pixels, image.info["transparency"])
-    return pixels, planes[..., 3].copy() if image.mode == "RGBA" else None
-
-
-def _encode_deep(
-    format: str, pixels: np.ndarray, alpha: np.ndarray | None, icc: bytes | None, exif: bytes | None
-) -> bytes:
-    if format == "PNG" and pixels.shape[2] == 1 and alpha is not None:
-        data = _png_of_grey_and_alpha(np.dstack([pixels, alpha]))
-    else:
-        data = _opencvs(format, pixels, alpha)
-    if format != "PNG":
-        return with_tags(data, icc, exif) if icc or exif else data
-    chunks = b""
-    if icc:
-        chunks += _png_chunk(b"iCCP", b"profile\0\0" + zlib.compress(icc))
-    if exif:
-        chunks += _png_chunk(b"eXIf", exif.removeprefix(b"Exif\0\0"))
-    return data[:33] + chunks + data[33:]  # after the signature and the IHDR chunk
-
-
-def _opencvs(format: str, pixels: np.ndarray, alpha: np.ndarray | None) -> bytes:
-    """Grey with alpha becomes RGBA, for OpenCV has none (in TIFF only, and where tifffile is not installed)."""
-    planes = np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels[..., ::-1]
-    if alpha is not None:
-        planes = np.dstack([planes, alpha])
-    cv2 = _opencv()
-    options = [cv2.IMWRITE_TIFF_COMPRESSION, 1] if format == "TIFF" else []  # 1: none
-    done, encoded = cv2.imencode(f".{format.lower()}", np.ascontiguousarray(planes), options)
-    if not done:
-        raise BadImageError(f"OpenCV cannot encode it as 16-bit {format}")
-    return encoded.tobytes()
-
-
-def _png_of_grey_and_alpha(planes: np.ndarray) -> bytes:
-    """(H, W, 2), uint16, which neither Pillow nor OpenCV writes; each row as its difference from the one above."""
-    height, width = planes.shape[:2]
-    samples = planes.astype(">u2").view(np.uint8).reshape(height, -1)
-    rows = np.diff(samples, axis=0, prepend=np.zeros_like(samples[:1]))  # modulo 256, as bytes go
-    filtered = np.concatenate([np.full((height, 1), 2, np.uint8), rows], axis=1)
-    header = struct.pack(">IIBBBBB", width, height, 16, 4, 0, 0, 0)
-    body = (
-        _png_chunk(b"IHDR", header) + _png_chunk(b"IDAT", zlib.compress(filtered.tobytes())) + _png_chunk(b"IEND", b"")
-    )
-    return b"\x89PNG\r\n\x1a\n" + body
-
-
-def _png_chunk(kind: bytes, body: bytes) -> bytes:
-    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
-
-def _alpha_of_key(pixels: np.ndarray, key: int | tuple[int, ...] | None) -> np.ndarray | None:
-    """Transparent where a pixel has exactly the colour `key` (PNG's tRNS chunk)."""
-    if key is None:
-        return None
-    return np.where((pixels == np.asarray(key)).all(-1), 0, DEEP).astype(np.uint16)
+    return pixels, alpha_of_key(pixels, image.info.get("transparency"))
 
 
 def _upright(array: np.ndarray, orientation: int) -> np.ndarray:
@@ -291,15 +207,3 @@ def _profile_for(channels: int, icc: bytes | None) -> bytes | None:
     """The profile, where it describes so many channels: one of CMYK says nothing of RGB."""
     wanted = b"GRAY" if channels == 1 else b"RGB "
     return icc if icc and icc[16:20] == wanted else None
-
-
-def _tag(image: Image.Image, number: int, default: Any = None) -> Any:
-    return image.tag_v2.get(number, default)  # type: ignore[attr-defined]
-
-
-def _opencv() -> Any:
-    import cv2
-
-    logging = cv2.utils.logging
-    logging.setLogLevel(logging.LOG_LEVEL_ERROR)  # it warns of TIFF tags that it left out itself
-    return cv2

@@ -82,7 +82,7 @@ def _kind(picture: Picture) -> str:
     colour = {1: "grey", 3: "RGB"}.get(bands, f"of {bands} bands")
     depth = "floating-point" if picture.span else f"{picture.pixels.dtype.itemsize * 8}-bit"
     alpha = " with alpha" if picture.alpha is not None else ""
-    animated = ", animated (the first frame is used)" if picture.animated else ""
+    animated = f", {images.ANIMATED}" if picture.animated else ""
     return f"{depth} {colour}{alpha}{animated}"
 
 

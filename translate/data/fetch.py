@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import http.client
 import sys
 import urllib.error
@@ -18,6 +17,7 @@ from translate.data.description import FILE_NAME, Description
 from translate.data.images import shown
 from translate.data.unpack import unpack
 from translate.errors import ConfigurationError, TranslateError
+from translate.whole_file import sha256_of
 
 Progress = Callable[[int, int | None], None]
 TIMEOUT = 30.0
@@ -148,8 +148,7 @@ def _complete_or_gone(archive: Path, content_range: str) -> None:
 
 
 def _verify(card: Card, archive: Path, say: Callable[[str], None]) -> None:
-    with open(archive, "rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    digest = sha256_of(archive)
     if card.sha256 is None:
         say(f"{card.name}: SHA-256 {digest}; not verified, for none was published")
     elif digest != card.sha256:

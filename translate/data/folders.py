@@ -116,7 +116,7 @@ def recognise(
     names = _distinct(root, domains or said.domains or found.names or _names_in(root) or ("A", "B"))
     warnings = list(found.warnings)
     images_of = {split: tuple(scan(folder, warnings) for folder in folders) for split, folders in found.places.items()}
-    images_of = _without_empty(root, found, images_of, warnings)
+    images_of = _without_empty(found, images_of, warnings)
     kind = _kind(root, found, images_of, said.layout if layout == "auto" else layout)
     if kind == "paired":
         images_of = {split: matched(split, columns, warnings) for split, columns in images_of.items()}
@@ -161,7 +161,7 @@ def _without(columns: Split, paths: Collection[Path], paired: bool) -> Split:
 
 
 def _without_empty(
-    root: Path, found: Layout, images_of: dict[str, tuple[Column, ...]], warnings: list[str]
+    found: Layout, images_of: dict[str, tuple[Column, ...]], warnings: list[str]
 ) -> dict[str, tuple[Column, ...]]:
     """Training needs images in each domain; any other split that lacks them is left out."""
     for split, columns in list(images_of.items()):

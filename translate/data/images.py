@@ -6,10 +6,11 @@ Whatever is wrong with a file ends here, as an ImageError that begins with its p
 from __future__ import annotations
 
 import os
-import secrets
 import stat
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -17,8 +18,10 @@ from PIL import Image
 from torch import Tensor
 
 from translate.data import codec
-from translate.data.bands import bands_size, is_tiff
+from translate.data.bands import bands_size, holds_more_bands, is_tiff
+from translate.data.deep_colour import DEEP, BadImageError
 from translate.errors import ImageError
+from translate.whole_file import appearing
 
 MAX_PIXELS = 89_478_485
 """A quarter of a gigabyte as 8-bit RGB, and where Pillow begins to warn; it refuses from twice as many on."""
@@ -28,6 +31,9 @@ WRITABLE = frozenset(codec.FORMATS)
 Span = tuple[float, float]
 """The least and the largest value of floating-point images, which become -1 and 1."""
 UNIT: Span = (0.0, 1.0)
+ANIMATED = "animated (the first frame is used)"
+"""What users are told of a file that holds more frames or pages."""
+Told = TypeVar("Told")
 
 
 @dataclass(frozen=True)
@@ -103,12 +109,12 @@ def version(path: Path) -> str:
 
 def dimensions(path: Path) -> tuple[int, int]:
     """(height, width) of the upright image, from the file's header. Raises ImageError."""
-    try:
-        # From the open file, not its bytes: a header is a few of many.
-        _check_file(path)
-        return _size(path)
-    except Exception as error:
-        raise _as_image_error(path, error) from error
+    return _of_header(path, codec.upright_size, bands_size)
+
+
+def holds_more(path: Path) -> bool:
+    """Whether the file holds more frames or pages than the first, from its header. Raises ImageError."""
+    return _of_header(path, codec.holds_more, holds_more_bands)
 
 
 def write(path: Path, picture: Picture, quality: int = 95) -> None:
@@ -134,7 +140,8 @@ def write(path: Path, picture: Picture, quality: int = 95) -> None:
         pixels, alpha = to_8_bits(pixels), None if alpha is None else to_8_bits(alpha)
     try:
         data = codec.encode(format, pixels, alpha, picture.icc, picture.exif, quality)
-        _write_whole(path, data)
+        with appearing(path) as working:
+            working.write_bytes(data)
     except Exception as error:
         raise _as_image_error(path, error, "cannot be written") from error
 
@@ -238,15 +245,21 @@ def _decoded(data: bytes, max_pixels: int) -> codec.Decoded:
     return codec.decode_bands(data, max_pixels)
 
 
-def _size(path: Path) -> tuple[int, int]:
+def _of_header(path: Path, asked: Callable[[Image.Image], Told], of_bands: Callable[[Path], Told]) -> Told:
+    """What an opened image tells, or a TIFF that Pillow does not know. Raises ImageError."""
     try:
-        with codec.open_image(path) as image:
-            return codec.upright_size(image)
-    except codec.UnknownImageError:
-        with path.open("rb") as file:
-            if not is_tiff(file.read(4)):
-                raise
-    return bands_size(path)
+        # From the open file, not its bytes: a header is a few of many.
+        _check_file(path)
+        try:
+            with codec.open_image(path) as image:
+                return asked(image)
+        except codec.UnknownImageError:
+            with path.open("rb") as file:
+                if not is_tiff(file.read(4)):
+                    raise
+        return of_bands(path)
+    except Exception as error:
+        raise _as_image_error(path, error) from error
 
 
 def _scaled(picture: Picture, span: Span | None) -> Picture:
@@ -258,12 +271,12 @@ def _scaled(picture: Picture, span: Span | None) -> Picture:
     low, high = span or UNIT
     if not (values.min() >= low and values.max() <= high):  # so written, NaN is refused too
         found = f"{values.min():g} to {values.max():g}"
-        raise codec.BadImageError(
+        raise BadImageError(
             f"floating-point pixels from {found}; only {low:g} to {high:g} is understood, rescale them or set the "
             "recipe's data.range"
         )
-    deep = np.rint((values.astype(np.float64) - low) * (codec.DEEP / (high - low))).astype(np.uint16)
-    clear = None if alpha is None else np.rint(alpha.clip(0, 1) * codec.DEEP).astype(np.uint16)
+    deep = np.rint((values.astype(np.float64) - low) * (DEEP / (high - low))).astype(np.uint16)
+    clear = None if alpha is None else np.rint(alpha.clip(0, 1) * DEEP).astype(np.uint16)
     return replace(picture, pixels=deep, alpha=clear, span=(low, high))
 
 
@@ -299,7 +312,7 @@ def _check_file(path: Path, max_bytes: int = MAX_BYTES) -> None:
 def _refuse_bomb(image: Image.Image, max_pixels: int) -> None:
     if image.width * image.height > max_pixels:
         size = f"{image.width} x {image.height}"
-        raise codec.BadImageError(
+        raise BadImageError(
             f"{size} pixels are more than the limit of {max_pixels:,}; scale it down, or convert with --max-pixels"
         )
 
@@ -307,19 +320,8 @@ def _refuse_bomb(image: Image.Image, max_pixels: int) -> None:
 def _as_image_error(name: Path | str, error: Exception, what: str = "cannot be read") -> ImageError:
     if isinstance(error, ImageError):
         return error
-    if isinstance(error, codec.BadImageError):
+    if isinstance(error, BadImageError):
         return ImageError(f"{shown(name)}: {error}")
     if isinstance(error, OSError) and error.strerror:
         return ImageError(f"{shown(name)}: {what}: {error.strerror}")
     return ImageError(f"{shown(name)}: {what}: {shown(str(error)) or type(error).__name__}")
-
-
-def _write_whole(path: Path, data: bytes) -> None:
-    """Under a hidden name first: nobody ever sees half an image, and no scan takes it for one."""
-    partial = path.with_name(f".{secrets.token_hex(8)}.part")
-    try:
-        with open(partial, "xb") as file:
-            file.write(data)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)

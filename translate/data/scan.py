@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
 from translate.data.folders import Source
-from translate.data.images import dimensions
+from translate.data.images import dimensions, holds_more
 from translate.data.source import Readable
 from translate.errors import ImageError
 
@@ -25,6 +25,18 @@ def headers(sources: Iterable[Readable]) -> list[Attempt]:
     """Attempts that read the header of each file: quick, and blind to files that were cut short."""
     paths = dict.fromkeys(source.path for source in sources if isinstance(source, Source))
     return [(path, partial(dimensions, path)) for path in paths]
+
+
+def noting_more(attempts: Iterable[Attempt], files: Collection[Path], several: set[Path]) -> list[Attempt]:
+    """The same attempts, each of which then adds its path to `several` where it is one of the `files`, and holds more
+    frames or pages than the first."""
+
+    def tried(path: Path, attempt: Callable[[], object]) -> None:
+        attempt()
+        if path in files and holds_more(path):
+            several.add(path)
+
+    return [(path, partial(tried, path, attempt)) for path, attempt in attempts]
 
 
 def failures(attempts: Sequence[Attempt], threads: int, done: Callable[[], None]) -> dict[Path, str]:

@@ -1,14 +1,20 @@
-"""Profile and notes of a TIFF whose writer leaves them out."""
+"""Tags of TIFF: read, and profile and notes added where a file's writer leaves them out."""
 
 from __future__ import annotations
 
 import struct
+from typing import Any
 
 from PIL import Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 _PROFILE, _EXIF, _GPS = 34675, 34665, 34853
 _TEXT, _LONG, _BYTES = 2, 4, 7
+
+
+def tag_of(image: Image.Image, number: int, default: Any = None) -> Any:
+    """A tag's value, of an opened TIFF."""
+    return image.tag_v2.get(number, default)  # type: ignore[attr-defined]
 
 
 def with_tags(data: bytes, icc: bytes | None, exif: bytes | None) -> bytes:

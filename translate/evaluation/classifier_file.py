@@ -6,7 +6,6 @@ facts.json             what it reads, what it was trained on and how, its held-o
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -24,6 +23,7 @@ from translate.errors import TranslateError
 from translate.evaluation.classifier import Classifier, ClassifierSettings
 from translate.evaluation.teaching import Trained
 from translate.model import ImageSpec
+from translate.whole_file import sha256_of
 
 FORMAT = 1
 
@@ -61,7 +61,7 @@ def save_classifier(folder: Path, trained: Trained, facts: Mapping[str, Any]) ->
         working.mkdir(parents=True)
         state = {key: value.cpu().contiguous() for key, value in trained.classifier.network.state_dict().items()}
         save_file(state, working / "weights.safetensors")
-        written = {"format": FORMAT, **trained.facts, **facts, "sha256": _sha256(working / "weights.safetensors")}
+        written = {"format": FORMAT, **trained.facts, **facts, "sha256": sha256_of(working / "weights.safetensors")}
         (working / "facts.json").write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8")
         shutil.rmtree(folder, ignore_errors=True)
         os.replace(working, folder)
@@ -77,7 +77,7 @@ def load_classifier(folder: Path) -> Trained:
         facts = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
         if facts["format"] != FORMAT:
             raise ValueError(f"its format is {facts['format']}, not {FORMAT}")
-        if _sha256(folder / "weights.safetensors") != facts["sha256"]:
+        if sha256_of(folder / "weights.safetensors") != facts["sha256"]:
             raise ValueError("weights.safetensors is not the file that was written")
         groups = tuple(LabelGroup(size, exclusive) for size, exclusive in facts["groups"])
         images = ImageSpec(facts["channels"], facts["size"], tuple(facts["domains"]), groups)
@@ -101,8 +101,3 @@ def _facts(images: ImageSpec, settings: ClassifierSettings, data: Mapping[str, A
         "data": dict(data),
     }
     return json.loads(json.dumps(facts))
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

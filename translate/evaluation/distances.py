@@ -40,7 +40,7 @@ def frechet_of_gaussians(mean: Tensor, covariance: Tensor, other_mean: Tensor, o
     return float((means + covariance.trace() + other_covariance.trace() - 2 * between).clamp(min=0))
 
 
-def kid(features: Tensor, reals: Tensor, seed: int = 0, draws: int = QUADRATIC_DRAWS) -> Estimate:
+def kid(features: Tensor, reals: Tensor, draws: int = QUADRATIC_DRAWS) -> Estimate:
     """Kernel distance: the unbiased squared MMD with k(x, y) = (x . y / d + 1)^3 (Binkowski et al. 2018, section 4).
 
     Of all images at once: papers' means over subsets estimate the same, with more noise. The interval is the
@@ -49,19 +49,19 @@ def kid(features: Tensor, reals: Tensor, seed: int = 0, draws: int = QUADRATIC_D
     """
     x, y = _two_or_more(features), _two_or_more(reals)
     # The first row counts each image once, the others are bootstrap draws.
-    wx, wy = (_with_ones(redrawn(len(z), draws, seed + place)) for place, z in enumerate((x, y)))
+    wx, wy = (_with_ones(redrawn(len(z), draws, place)) for place, z in enumerate((x, y)))
     across = _pairs(_cubic, x, y, wx, wy) / (wx.sum(1) * wy.sum(1))
     values = _mean_of_pairs(_cubic, x, wx) + _mean_of_pairs(_cubic, y, wy) - 2 * across
     return estimate(float(values[0]), values[1:], len(x))
 
 
-def spread(features: Tensor, seed: int = 0) -> Estimate:
+def spread(features: Tensor) -> Estimate:
     """The mean Euclidean distance between two of a set, with the bootstrap's interval: 0 where all are the same.
 
     Raises ValueError for less than two.
     """
     x = _two_or_more(features)
-    values = _mean_of_pairs(torch.cdist, x, _with_ones(redrawn(len(x), QUADRATIC_DRAWS, seed)))
+    values = _mean_of_pairs(torch.cdist, x, _with_ones(redrawn(len(x), QUADRATIC_DRAWS, seed=0)))
     return estimate(float(values[0]), values[1:], len(x))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import os
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from torch import Tensor
 from translate.data.images import to_pixels
 from translate.engine import Engine
 from translate.evaluation.teaching import Trained
+from translate.whole_file import sha256_of
 
 INCEPTION_FILE = "weights-inception-2015-12-05-6726825d.pth"
 """torch-fidelity's copy of the network of the published FIDs; the name ends in how its SHA-256 begins."""
@@ -68,8 +68,7 @@ def inception_space(folder: Path | str | None, engine: Engine, file: str = INCEP
         return Missing(name, f"unavailable: file {path} wanted")
     if importlib.util.find_spec("torch_fidelity") is None:
         return Missing(name, "unavailable: torch-fidelity wanted; pip install 'image-translate[metrics]'")
-    with path.open("rb") as opened:
-        sha256 = hashlib.file_digest(opened, "sha256").hexdigest()
+    sha256 = sha256_of(path)
     begins = Path(file).stem.rpartition("-")[2]
     if not sha256.startswith(begins):
         return Missing(name, f"unavailable: {path} is another file or damaged: SHA-256 {sha256}, not {begins}...")

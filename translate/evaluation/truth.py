@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from translate.engine import Engine
-from translate.evaluation.flips import nothing
 from translate.evaluation.intervals import bootstrap_mean
 from translate.evaluation.table import Better, Protocol, Score, score
 from translate.evaluation.unpaired import Convert
@@ -33,20 +32,17 @@ def evaluate_truth(
     *,
     batch_size: int = 8,
     protocol: Protocol | None = None,
-    done: Callable[[int], None] = nothing,
 ) -> list[Score]:
     """L1, PSNR and SSIM of the translations of `inputs` to `truths`, both (images, channels, height, width) in [-1, 1].
 
     `colour_map` (channels, channels + 1) is that of `metrics.fit_affine_colour`, best fitted on training pairs. Each
-    measure is taken of every image and averaged. `name` is the direction's; `done` is told of each batch how many
-    images it had.
+    measure is taken of every image and averaged. `name` is the direction's.
     """
     mapped = apply_affine_colour(inputs, colour_map).clamp(-1, 1)
     outputs = []
     for images in inputs.split(batch_size):
         with engine.autocast():
             outputs.append(convert(engine.layout(images.to(engine.device))).float().cpu())
-        done(len(images))
     translated = torch.cat(outputs)
     return [
         score(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ from torch import Tensor
 from translate.checkpoint import Checkpoint
 from translate.errors import ConfigurationError, TranslateError
 from translate.exporting.placing import placed
+from translate.whole_file import sha256_of
 
 LIBRARY = "translate"
 FILES = ("model.safetensors", "config.json", "README.md")
@@ -56,7 +56,7 @@ def write_hub(folder: Path, weights: Mapping[str, Tensor], facts: Mapping[str, A
     with placed(folder / "model.safetensors") as path:
         # save_file would make a file that only its owner may read.
         path.write_bytes(save({key: value.contiguous() for key, value in weights.items()}))
-        digest = _sha256(path)
+        digest = sha256_of(path)
     config = {"library_name": LIBRARY, "model_type": facts["recipe"]["model"]["name"], **facts, "sha256": digest}
     with placed(folder / "config.json") as path:
         path.write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -83,7 +83,7 @@ def read_hub(folder: Path) -> Checkpoint:
     weights = folder / "model.safetensors"
     if not weights.is_file():
         raise ConfigurationError(f"{weights}: no such file; it lies beside config.json")
-    if _sha256(weights) != facts.get("sha256"):
+    if sha256_of(weights) != facts.get("sha256"):
         raise TranslateError(f"{weights}: damaged (its SHA-256 is not the one in config.json)")
     return Checkpoint(folder, facts)
 
@@ -113,8 +113,3 @@ def _without_paths(recipe: Mapping[str, Any]) -> dict[str, Any]:
     data["set"] = Path(data["set"]).name if data.get("set") else None
     data["also"] = [Path(also).name for also in data.get("also", ())]
     return {**recipe, "data": data}
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

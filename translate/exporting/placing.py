@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from translate.errors import ConfigurationError, TranslateError
+from translate.whole_file import appearing
 
 
 def require_free(paths: Iterable[Path], overwrite: bool) -> None:
@@ -25,12 +25,9 @@ def placed(path: Path) -> Iterator[Path]:
 
     Raises TranslateError where the file cannot be written.
     """
-    working = path.with_name(f".{os.getpid()}.{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        yield working
-        os.replace(working, path)
+        with appearing(path, path.suffix) as working:
+            yield working
     except OSError as error:
         raise TranslateError(f"{path}: cannot be written: {error.strerror or error}") from error
-    finally:
-        working.unlink(missing_ok=True)

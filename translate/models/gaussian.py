@@ -7,6 +7,8 @@ import math
 import torch
 from torch import Tensor
 
+from translate.adversarial import full_precision
+
 
 def draw(mean: Tensor, log_variance: Tensor) -> Tensor:
     """A code (batch, width), differentiable in mean and variance (Kingma & Welling 2014, section 2.4)."""
@@ -15,16 +17,12 @@ def draw(mean: Tensor, log_variance: Tensor) -> Tensor:
 
 def kl_to_standard(mean: Tensor, log_variance: Tensor) -> Tensor:
     """KL(N(mean, variance) || N(0, I)) in nats (batch,), in float32 at least (Kingma & Welling 2014, appendix B)."""
-    mean, log_variance = _wide(mean), _wide(log_variance)
+    mean, log_variance = full_precision(mean), full_precision(log_variance)
     return (mean.square() + log_variance.exp() - log_variance - 1).sum(1) / 2
 
 
 def log_density(code: Tensor, mean: Tensor, log_variance: Tensor) -> Tensor:
     """log N(code; mean, variance) in nats (batch,)."""
-    code, mean, log_variance = _wide(code), _wide(mean), _wide(log_variance)
+    code, mean, log_variance = full_precision(code), full_precision(mean), full_precision(log_variance)
     squared = (code - mean).square() / log_variance.exp()
     return -(squared + log_variance + math.log(2 * math.pi)).sum(1) / 2
-
-
-def _wide(values: Tensor) -> Tensor:
-    return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values

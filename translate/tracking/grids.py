@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
+
+from translate.whole_file import appearing
 
 _GUTTER = 6
 _SMALLEST_FONT, _LARGEST_FONT = 14, 40
@@ -53,7 +54,9 @@ def save_pictures(path: Path, columns: Mapping[str, Sequence[Image.Image]], rows
         draw.text((left, _GUTTER // 2), caption, fill=_INK, font=font)
         for picture, top in zip(column, tops, strict=False):
             grid.paste(picture, (left, top + above))
-    _save(grid, path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with appearing(path) as working:
+        grid.save(working, format="PNG")
 
 
 def _pictures(images: Tensor) -> list[Image.Image]:
@@ -72,13 +75,3 @@ def _starts(first: int, sizes: list[int]) -> list[int]:
     for size in sizes:
         starts.append(starts[-1] + size + _GUTTER)
     return starts
-
-
-def _save(grid: Image.Image, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}")
-    try:
-        grid.save(temporary, format="PNG")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from translate.errors import TranslateError
+from translate.whole_file import appearing
 
 _NOT_FINITE = ("NaN", "Infinity", "-Infinity")
 _OURS = ("step", "time")
@@ -62,19 +63,16 @@ class MetricsLog:
         kept = [line for line, row in lines if wanted(row)]
         if len(kept) == len(lines):
             return
-        temporary = self._path.with_name(f"{self._path.name}.tmp-{os.getpid()}")
         try:
-            with temporary.open("wb") as file:
-                file.writelines(kept)
-                file.flush()
-                os.fsync(file.fileno())
-            self._file.close()
-            os.replace(temporary, self._path)
+            with appearing(self._path) as working:
+                with working.open("wb") as file:
+                    file.writelines(kept)
+                    file.flush()
+                    os.fsync(file.fileno())
+                self._file.close()
             self._file = self._path.open("ab", buffering=0)
         except OSError as error:
             raise _unwritable(self._path, error) from error
-        finally:
-            temporary.unlink(missing_ok=True)
 
     def close(self) -> None:
         self._file.close()

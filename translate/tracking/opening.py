@@ -24,7 +24,6 @@ def open_tracker(
     config: dict[str, Any],
     run_id: str,
     project: str = "translate",
-    job_type: str = "train",
 ) -> Tracker:
     """The tracker of the run in `folder`; within 30 seconds, whatever the network does.
 
@@ -47,7 +46,6 @@ def open_tracker(
                 config=config,
                 run_id=run_id,
                 project=project,
-                job_type=job_type,
             )
         except Exception as error:  # wandb raises errors of many kinds, none of them worth a training run
             warn(f"Weights & Biases cannot track {attempt}: {reason(error)}. {_INSTEAD[attempt]}")

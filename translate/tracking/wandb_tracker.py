@@ -39,7 +39,6 @@ class WandbTracker:
         config: dict[str, Any],
         run_id: str,
         project: str,
-        job_type: str,
     ) -> Self:
         """Open the run, which keeps all of its files under `folder`. Raises whatever wandb raises."""
         if mode == "online" and not has_key():  # wandb would ask at the terminal, and wait
@@ -59,7 +58,7 @@ class WandbTracker:
             try:
                 run = wandb.init(
                     project=project,
-                    job_type=job_type,
+                    job_type="train",
                     name=name,
                     id=run_id,
                     resume="allow",

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_map_only
 
 from translate.converting.tiling.store import Store
 
@@ -77,3 +78,31 @@ class RowMap(Tensor):
         return RowMap(
             self, lambda top, bottom: store.read(top, bottom).to(device).contiguous(memory_format=form), self.bands
         )
+
+
+def rows_of(value: Any) -> Any:
+    """A map's function of rows; the same for a tensor of images; anything else as it is."""
+    if isinstance(value, RowMap):
+        return value.rows
+    if isinstance(value, Tensor) and value.dim() == 4 and value.shape[2] > 1:
+        return lambda top, bottom: value[:, :, top:bottom]
+    return value
+
+
+def like_result(func: Any, *args: Any, **kwargs: Any) -> Tensor:
+    """A tensor without memory, of the shape and number format of what `func` makes."""
+
+    def bare(value: Tensor) -> Tensor:
+        return torch.empty(value.shape, dtype=value.dtype, device="meta")
+
+    return func(*tree_map_only(Tensor, bare, args), **tree_map_only(Tensor, bare, kwargs))
+
+
+def first_map(args: Any) -> RowMap:
+    """The first among the arguments of an operation, and in lists among them."""
+    for arg in args:
+        if isinstance(arg, RowMap):
+            return arg
+        if isinstance(arg, list | tuple) and any(isinstance(value, RowMap) for value in arg):
+            return first_map(arg)
+    raise AssertionError("no map among the arguments")

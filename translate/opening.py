@@ -1,0 +1,103 @@
+"""From settings to a data set: named, rendered, or a folder of any layout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from translate.data.batch import Batch, Paired, Plain, SourceLabelled, Unpaired
+from translate.data.catalog import locate, user_data
+from translate.data.folders import Folder, open_folder
+from translate.data.images import shown
+from translate.data.labelled import LabelledFolder, open_jointly, open_labelled, open_source_labelled, unlabelled
+from translate.data.points import POINT_SETS
+from translate.data.shapes import render_set
+from translate.errors import ConfigurationError
+from translate.image_sets import ImageSet, LabelledImages, LabelledSource, Points, Say, TwoDomains
+from translate.recipe import DataSettings
+
+
+def open_data(data: DataSettings, batch_type: type[Batch], tell: Say) -> ImageSet:
+    """Finds the data set and reads its layout, telling what was found; `shapes` is rendered on first use.
+
+    Raises ConfigurationError where there is none, or where it is not of the kind that the model is fed.
+    """
+    if data.set is None:
+        raise ConfigurationError("--data is needed: the name of a data set (see `translate data`), or a folder")
+    if not _is_text(data.set):
+        raise ConfigurationError(f"{shown(data.set)}: its name is not UTF-8, and recipes are; rename the folder")
+    if batch_type in (Paired, Unpaired):
+        return TwoDomains(data, _told(_two_domains(data, batch_type, tell), tell), batch_type)
+    if batch_type is SourceLabelled:
+        a, b = open_source_labelled(data.set)
+        return LabelledSource(data, _told(a, tell), _told(b, tell))
+    if data.set in POINT_SETS:
+        if batch_type is not Plain:
+            raise ConfigurationError(
+                f"{data.set}: points in the plane, for models that draw from noise: gan, wgan, ..."
+            )
+        return Points(data, POINT_SETS[data.set]())
+    return LabelledImages(data, _told(_labelled(data, batch_type, tell), tell), batch_type)
+
+
+def _is_text(name: str) -> bool:
+    """Whether a checkpoint's recipe could be read again with this name in it."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _two_domains(data: DataSettings, batch_type: type[Batch], tell: Say) -> Folder:
+    wanted: Literal["paired", "unpaired"] = "paired" if batch_type is Paired else "unpaired"
+    root, card = (_rendered(data, wanted, tell), None) if data.set == "shapes" else locate(str(data.set))
+    domains = data.domains or (card.domains if card else None)
+    if domains is not None and len(domains) != 2:
+        raise ConfigurationError(f"data.domains: this method takes two domains, not {len(domains)}")
+    return open_folder(
+        root,
+        wanted=wanted,
+        direction=data.direction or (card.direction if card else None),
+        domains=domains and (domains[0], domains[1]),
+        layout=data.layout,
+    )
+
+
+def _labelled(data: DataSettings, batch_type: type[Batch], tell: Say) -> LabelledFolder:
+    """`data.domains` chooses among the classes or attributes of all sets together."""
+    roots = [_labelled_root(data, name, tell) for name in (str(data.set), *data.also)]
+    if batch_type is Plain:
+        return unlabelled(roots[0])
+    if len(roots) > 1:
+        return open_jointly(roots, domains=data.domains)
+    card = None if data.set == "shapes" else locate(str(data.set))[1]
+    domains = data.domains or (card.domains if card else None)
+    return open_labelled(roots[0], domains=domains, exclusive=card.alternatives or None if card else None)
+
+
+def _labelled_root(data: DataSettings, name: str, tell: Say) -> Path:
+    return _rendered(data, "labelled", tell) if name == "shapes" else locate(name)[0]
+
+
+def _told(folder: Any, tell: Say) -> Any:
+    for line in folder.found:
+        tell(line)
+    for line in folder.warnings:
+        tell(f"warning: {line}")
+    return folder
+
+
+def _rendered(data: DataSettings, view: Literal["paired", "unpaired", "labelled"], tell: Say) -> Path:
+    options = data.shapes
+    name = f"shapes-{view}-{'-'.join(options.styles)}-{data.size}px-{options.train}-{options.test}-{options.seed}"
+    tell(f"rendering {name}, unless it is there already")
+    return render_set(
+        user_data() / name,
+        view=view,
+        styles=options.styles,
+        size=data.size,
+        train=options.train,
+        test=options.test,
+        seed=options.seed,
+    )
