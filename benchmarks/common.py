@@ -22,7 +22,6 @@ from torch import Tensor, nn
 from translate.data.batch import Batch, Labelled, Plain, SourceLabelled
 from translate.data.labels import LabelGroup
 from translate.engine import Engine
-from translate.flops import flops_of as flops_of
 from translate.model import ImageSpec, Model
 from translate.models import MODELS
 from translate.networks.blocks import InstanceNorm2d

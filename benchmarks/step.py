@@ -23,7 +23,6 @@ from common import (
     SMALL,
     PlainStep,
     build_model,
-    flops_of,
     interleaved,
     markdown,
     matrix_rate,
@@ -36,6 +35,7 @@ from common import (
     trainer_of,
 )
 from translate.engine import Engine, choose_device, choose_engine
+from translate.flops import flops_of
 from translate.models import MODELS
 
 WARM_UP = 4  # the captured step records in the fourth

@@ -18,18 +18,20 @@ class Conv2d(nn.Conv2d):
 
     as_product = False
 
+    def __init__(
+        self, channels_in: int, channels_out: int, kernel: int, stride: int = 1, padding: int = 0, bias: bool = True
+    ) -> None:
+        super().__init__(channels_in, channels_out, kernel, stride, padding, bias=bias)
+        self._kernel, self._stride, self._padding = kernel, stride, padding
+
     def forward(self, input: Tensor) -> Tensor:
-        height, width = (self._size_made(input.shape[dim], dim - 2) for dim in (2, 3))
+        height, width = ((size + 2 * self._padding - self._kernel) // self._stride + 1 for size in input.shape[2:])
         if not (self.as_product and _is_small(input, height, width)):
             return super().forward(input)
-        seen = F.unfold(input, self.kernel_size, self.dilation, self.padding, self.stride)
+        seen = F.unfold(input, self._kernel, padding=self._padding, stride=self._stride)
         columns = seen.unflatten(1, (self.in_channels, -1)).permute(0, 3, 2, 1).flatten(2)
         made = F.linear(columns.flatten(0, 1), _rows(self.weight), self.bias)
         return _as_map(made, len(input), height, width)
-
-    def _size_made(self, size: int, side: int) -> int:
-        reach = self.dilation[side] * (self.kernel_size[side] - 1)
-        return (size + 2 * self.padding[side] - reach - 1) // self.stride[side] + 1
 
 
 class ConvTranspose2d(nn.ConvTranspose2d):
@@ -37,19 +39,31 @@ class ConvTranspose2d(nn.ConvTranspose2d):
 
     as_product = False
 
+    def __init__(
+        self,
+        channels_in: int,
+        channels_out: int,
+        kernel: int,
+        stride: int = 1,
+        padding: int = 0,
+        output_padding: int = 0,
+        bias: bool = True,
+    ) -> None:
+        super().__init__(channels_in, channels_out, kernel, stride, padding, output_padding, bias=bias)
+        self._kernel, self._stride, self._padding, self._more = kernel, stride, padding, output_padding
+
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
         height, width = input.shape[2:]
         if not (self.as_product and output_size is None and _is_small(input, height, width)):
             return super().forward(input, output_size)
         columns = input.permute(0, 2, 3, 1).flatten(0, 2) @ _rows(self.weight)
         drawn = columns.view(len(input), height * width, -1, self.out_channels).permute(0, 3, 2, 1).flatten(1, 2)
-        size = [self._size_made(size, side) for side, size in enumerate((height, width))]
-        made = F.fold(drawn, size, self.kernel_size, self.dilation, self.padding, self.stride)
+        made = F.fold(drawn, self._size(height, width), self._kernel, padding=self._padding, stride=self._stride)
         return made if self.bias is None else made + self.bias.to(made.dtype)[:, None, None]
 
-    def _size_made(self, size: int, side: int) -> int:
-        reach = self.dilation[side] * (self.kernel_size[side] - 1)
-        return (size - 1) * self.stride[side] - 2 * self.padding[side] + reach + self.output_padding[side] + 1
+    def _size(self, height: int, width: int) -> tuple[int, int]:
+        reach = self._kernel + self._more - 2 * self._padding
+        return (height - 1) * self._stride + reach, (width - 1) * self._stride + reach
 
 
 def set_products(network: nn.Module, on: bool) -> None:
