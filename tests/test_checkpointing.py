@@ -1,11 +1,17 @@
 """Gradient checkpointing: the same step with fewer activations kept."""
 
+from contextlib import nullcontext
+
 import pytest
 import torch
 from tiny import TINY, random_batch, tiny_model, tiny_trainer
 
+from translate.assembly import build_trainer
+from translate.engine import Engine
+from translate.errors import ConfigurationError
 from translate.networks.resnet import ResnetGenerator
 from translate.networks.unet import UNetGenerator
+from translate.recipe import TrainingSettings
 from translate.resume import training_state
 
 NETWORKS = {
@@ -65,3 +71,21 @@ def test_nothing_is_recomputed_in_evaluation(monkeypatch):
     monkeypatch.setattr("translate.networks.resnet.recomputed", lambda *_: pytest.fail("recomputed"))
     network = ResnetGenerator(3, 3, filters=2, blocks=1, checkpointing=True)
     assert network.eval()(torch.rand(1, 3, 16, 16)).shape == (1, 3, 16, 16)
+
+
+@pytest.mark.parametrize(
+    ("generator", "refused"),
+    [
+        ({"kind": "unet", "filters": 2, "levels": 6, "checkpointing": True}, True),
+        ({"kind": "unet", "filters": 2, "levels": 6, "checkpointing": True, "dropout": 0}, False),
+        ({"kind": "unet", "filters": 2, "levels": 6}, False),
+        ({"kind": "resnet", "filters": 2, "blocks": 1, "checkpointing": True, "dropout": True}, True),
+    ],
+)
+def test_dropout_that_is_computed_again_is_not_for_a_recorded_step(generator, refused, monkeypatch):
+    monkeypatch.setattr("translate.trainer.CudaRecorder", lambda device: None)
+    model = tiny_model("pix2pix", settings=TINY["pix2pix"] | {"generator": generator})
+    engine = Engine(torch.device("cpu"), captured=True)
+    expected = pytest.raises(ConfigurationError, match="model.generator.dropout") if refused else nullcontext()
+    with expected:
+        build_trainer(model, TrainingSettings(steps=1), engine, total=1)

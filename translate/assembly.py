@@ -9,6 +9,8 @@ from translate.engine import Engine
 from translate.errors import ConfigurationError, nearest
 from translate.model import Model
 from translate.networks.blocks import BatchNorm2d
+from translate.networks.resnet import ResnetGenerator
+from translate.networks.unet import UNetGenerator
 from translate.optim import WeightAverage, build_optimizer, learning_rate
 from translate.ranks import Ranks
 from translate.recipe import TrainingSettings
@@ -18,7 +20,16 @@ from translate.trainer import Trainer
 def build_trainer(
     model: Model, training: TrainingSettings, engine: Engine, total: int, ranks: Ranks | None = None
 ) -> Trainer:
-    """One optimizer per network that a turn moves; an average of those that paint, where it is wanted."""
+    """One optimizer per network that a turn moves; an average of those that paint, where it is wanted.
+
+    Raises ConfigurationError for what cannot be: a rate for an unknown network, dropout that a recorded step would have
+    to throw again.
+    """
+    if engine.captured and any(map(_throws_dice_again, model.modules())):
+        raise ConfigurationError(
+            "model.generator.checkpointing repeats dropout, which a step recorded as CUDA graphs cannot: set "
+            "model.generator.dropout to false or 0, or leave out captured from --engine"
+        )
     engine.adopt(model)
     if ranks and ranks.size > 1:
         share_batch_statistics(model, ranks)
@@ -53,6 +64,11 @@ def build_trainer(
         average=average,
         ranks=ranks,
     )
+
+
+def _throws_dice_again(network: nn.Module) -> bool:
+    checkpointing = isinstance(network, UNetGenerator | ResnetGenerator) and network.checkpointing
+    return checkpointing and any(isinstance(layer, nn.Dropout) for layer in network.modules())
 
 
 def share_batch_statistics(model: nn.Module, ranks: Ranks) -> None:
