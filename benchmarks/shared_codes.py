@@ -48,7 +48,7 @@ VARIANTS: dict[str, list[str]] = {
     "UNIT 2018 (noise, KL, cycle: image)": ["model.autoencoder.share=0", "model.autoencoder.alike=false"],
     "UNIT (the same, a shared layer, same start)": [],
     "UNIT and semantic": ["model.semantic=10"],
-    "UNIT and all layers shared": ["model.autoencoder.share=2"],
+    "UNIT and all blocks shared": ["model.autoencoder.share=3"],
 }
 
 

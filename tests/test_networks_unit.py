@@ -24,7 +24,8 @@ from translate.networks import (
     StridedDiscriminator,
     initialise,
 )
-from translate.networks.autoencoder import LayerNorm2d
+from translate.networks.autoencoder import LayerNorm2d, Normalised
+from translate.networks.blocks import InstanceNorm2d
 
 
 def parameters(*networks: nn.Module) -> int:
@@ -112,6 +113,33 @@ def test_the_autoencoder_is_the_published_sequence() -> None:
     x = (x - mean) / (deviation + 1e-5) * norm.weight[:, None, None] + norm.bias[:, None, None]
     expected = torch.tanh(reflected(x.relu(), decoder.head, 3))
     torch.testing.assert_close(decoder(codes), expected, rtol=1e-3, atol=1e-3)
+
+
+@torch.no_grad()
+def test_only_normalisation_outside_the_blocks_takes_contrast_and_mean_colour() -> None:
+    torch.manual_seed(0)
+    images = torch.rand(2, 3, 16, 12) - 0.5
+    paler = 0.5 * images + 0.2
+
+    def moved(normalised: Normalised) -> tuple[float, float]:
+        encoder, decoder = Encoder(3, 4, 1, 1, normalised=normalised), Decoder(3, 4, 1, 0, normalised=normalised)
+        for network in (encoder, decoder):
+            initialise(network, "kaiming")  # without biases
+        codes = encoder(images)
+        decoded = decoder(codes)
+        code_moved = (encoder(paler) - codes).abs().mean() / codes.std()
+        return float(code_moved), float((decoder(2 * codes) - decoded).abs().mean() / decoded.std())
+
+    assert max(moved("all")) < 0.02
+    assert min(moved("blocks")) > 0.2
+
+
+def test_published_normalisation_is_the_default_and_the_other_keeps_that_of_the_blocks() -> None:
+    def norms(network: nn.Module) -> int:
+        return sum(isinstance(module, InstanceNorm2d | LayerNorm2d) for module in network.modules())
+
+    assert norms(Encoder(3, 4)) == 3 + 2 * 4 and norms(Decoder(3, 4)) == 2 + 2 * 4
+    assert norms(Encoder(3, 4, normalised="blocks")) == norms(Decoder(3, 4, normalised="blocks")) == 2 * 4
 
 
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last], ids=["nchw", "nhwc"])

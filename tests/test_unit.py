@@ -58,14 +58,22 @@ def _image_loss(model):
     return float((back - images).abs().mean())
 
 
+@torch.no_grad()
+def _identity_loss(model):
+    """How far images of b come out changed when they are translated to b."""
+    images = _scenes(999, 32)[1]
+    return float((model.convert(images, 1) - images).abs().mean())
+
+
 @pytest.mark.parametrize(
     ("tie", "measure"),
     [
         ({"cycle": "code", "code_cycle_weight": 20}, _code_loss),
         ({"cycle": "image"}, _image_loss),
         ({"semantic": 20}, _semantic_loss),
+        ({"identity": 10}, _identity_loss),
     ],
-    ids=["code cycle", "image cycle", "semantic"],
+    ids=["code cycle", "image cycle", "semantic", "identity"],
 )
 def test_a_tie_brings_what_it_claims(tie, measure):
     assert measure(_trained(**tie)) < 0.7 * measure(_trained())
@@ -128,6 +136,19 @@ def test_domains_that_start_alike_start_as_one_auto_encoder():
         return not torch.equal(model.convert(images, 1), decoded)
 
     assert differ(alike=False) and not differ(alike=True)
+
+
+@torch.no_grad()
+def test_codes_tell_pale_images_from_bright_ones_where_only_blocks_are_normalised():
+    images = _scenes(0)[0]
+
+    def moved(normalised):
+        settings = {**ALONE, "autoencoder": {**ALONE["autoencoder"], "normalised": normalised}}
+        model = tiny_model("unit", settings=settings).eval()
+        codes = model.encode(images, 0)
+        return float((model.encode(images / 2, 0) - codes).abs().mean() / codes.std())
+
+    assert moved("all") < 1e-3 and moved("blocks") > 0.02
 
 
 def test_sharing_moves_blocks_and_does_not_add_any():

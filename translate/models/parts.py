@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from torch import nn
 
 from translate.errors import ConfigurationError, TranslateError
+from translate.networks.autoencoder import Normalised
 from translate.networks.blocks import Initialisation, Normalisation, Upsampling, initialise
 from translate.networks.coupled import CoupledAutoencoders
 from translate.networks.patchgan import MultiscaleDiscriminator, StridedDiscriminator, patch_discriminator
@@ -106,6 +107,9 @@ class AutoencoderSettings(Settings):
     """Last blocks of the encoders and first of the decoders that both domains use; 0 is the form of 2018."""
     alike: bool = False
     """Both domains start from the same weights (not published): without it colours may come out exchanged."""
+    normalised: Normalised = "all"
+    """`blocks`: only the residual blocks' branches (COCOResGen2 of the 2017 release), so that colours and contrast of
+    an image pass; `all` is the form of 2018."""
     initialisation: InitialisationSettings = InitialisationSettings(kind="kaiming")
 
     @model_validator(mode="after")
@@ -172,7 +176,14 @@ def build_discriminator(settings: DiscriminatorSettings, channels: int) -> nn.Mo
 
 def build_autoencoders(settings: AutoencoderSettings, channels: int) -> CoupledAutoencoders:
     """The networks of both domains, initialised."""
-    network = CoupledAutoencoders(channels, settings.filters, settings.downsamplings, settings.blocks, settings.share)
+    network = CoupledAutoencoders(
+        channels,
+        settings.filters,
+        settings.downsamplings,
+        settings.blocks,
+        settings.share,
+        normalised=settings.normalised,
+    )
     initialise(network, settings.initialisation.kind, settings.initialisation.gain)
     if settings.alike:
         network.start_alike()

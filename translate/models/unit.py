@@ -38,6 +38,8 @@ class UNITConfig(Settings):
     """What must come back from the other domain: the image, its code, or both (ComboGAN, XGAN)."""
     cycle_weight: float = Field(10.0, ge=0)
     code_cycle_weight: float = Field(1.0, ge=0)
+    identity: float = Field(0.0, ge=0)
+    """Of the difference between an image and its translation to its own domain: keeps colours (CycleGAN, not UNIT)."""
     semantic: float = Field(0.0, ge=0)
     """Of the difference between the code of a translation and that of its input (XGAN)."""
     code_adversary: float = Field(0.0, ge=0)
@@ -134,6 +136,10 @@ class UNIT(Translator):
             "reconstruction": (config.reconstruction, lambda: l1(self.decode(code, own), images)),
             "kl": (kl, lambda: _kl(mean)),
             "perceptual": (config.perceptual, lambda: self._perceptual(translated, images)),
+            "identity": (
+                config.identity,
+                lambda: l1(self.decode(self._sample(self.encode(images, 1 - own)), own), images),
+            ),
             "semantic": (config.semantic, lambda: l1(there, mean)),
             "kl of translation": (kl if cycle != "none" else 0.0, lambda: _kl(there)),
             "cycle": (config.cycle_weight if cycle in ("image", "both") else 0.0, lambda: l1(back, images)),

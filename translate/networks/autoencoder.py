@@ -8,6 +8,7 @@ parts 4 - n. The posterior is normal with that mean and deviation 1, so the code
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -15,13 +16,17 @@ from torch import Tensor, nn
 from translate.networks.blocks import Normalisation, PaddedConv2d, named
 from translate.networks.resnet import ResidualBlock, conv7, stage
 
+Normalised = Literal["all", "blocks"]
+"""All layers but the last (release of 2018), or only the branches of residual blocks (COCOResGen2 of the 2017 release).
+Instance norm on the way through takes an image's own mean colour and contrast from its code."""
+
 
 class Encoder(nn.Module):
     """Images (batch, channels, height, width) to mean codes (batch, code_channels, height / stride, width / stride).
 
     A 7x7 convolution to f filters, `downsamplings` 4x4 ones of stride 2 to twice as many, `blocks` residual blocks;
-    reflection padding. `code_channels` = f * `stride`. Height and width are multiples of `stride`, and at least
-    2 * `stride`: reflection needs two pixels.
+    reflection padding. `normalised`: see `Normalised`. `code_channels` = f * `stride`. Height and width are multiples
+    of `stride`, and at least 2 * `stride`: reflection needs two pixels.
     """
 
     def __init__(
@@ -31,13 +36,15 @@ class Encoder(nn.Module):
         downsamplings: int = 2,
         blocks: int = 4,
         normalisation: Normalisation = "instance",
+        normalised: Normalised = "all",
     ) -> None:
         super().__init__()
+        outer: Normalisation = normalisation if normalised == "all" else "none"
         self.stride = 2**downsamplings
         self.code_channels = filters * self.stride
         widths = [filters * 2**level for level in range(downsamplings + 1)]
-        self.stem = stage(conv7(channels, filters, bias=True, padding="reflect"), filters, normalisation)
-        self.down = nn.Sequential(*(_down(narrow, wide, normalisation) for narrow, wide in pairwise(widths)))
+        self.stem = stage(conv7(channels, filters, bias=True, padding="reflect"), filters, outer)
+        self.down = nn.Sequential(*(_down(narrow, wide, outer) for narrow, wide in pairwise(widths)))
         self.body = SharedBlocks(self.code_channels, blocks, normalisation)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -55,7 +62,8 @@ class Decoder(nn.Module):
     """Codes (batch, filters * stride, height, width) to images (batch, channels, height * stride, ...) in [-1, 1].
 
     `blocks` residual blocks, `upsamplings` times nearest doubling and a 5x5 convolution to half the filters with
-    layer norm, a 7x7 convolution, tanh; reflection padding. `normalisation` is the residual blocks'.
+    layer norm (unless `normalised` says blocks only), a 7x7 convolution, tanh; reflection padding. `normalisation` is
+    the residual blocks'.
     """
 
     def __init__(
@@ -65,12 +73,15 @@ class Decoder(nn.Module):
         upsamplings: int = 2,
         blocks: int = 4,
         normalisation: Normalisation = "instance",
+        normalised: Normalised = "all",
     ) -> None:
         super().__init__()
         self.stride = 2**upsamplings
         widths = [filters * 2**level for level in range(upsamplings + 1)]
         self.body = SharedBlocks(widths[-1], blocks, normalisation)
-        self.up = nn.Sequential(*(_up(wide, narrow) for wide, narrow in pairwise(reversed(widths))))
+        self.up = nn.Sequential(
+            *(_up(wide, narrow, normalised == "all") for wide, narrow in pairwise(reversed(widths)))
+        )
         self.head = conv7(filters, channels, bias=True, padding="reflect")
 
     def forward(self, codes: Tensor) -> Tensor:
@@ -115,11 +126,11 @@ def _down(channels_in: int, channels_out: int, norm: Normalisation) -> nn.Sequen
     return stage(conv, channels_out, norm)
 
 
-def _up(channels_in: int, channels_out: int) -> nn.Sequential:
+def _up(channels_in: int, channels_out: int, normalised: bool) -> nn.Sequential:
     return named(
         enlarge=nn.Upsample(scale_factor=2),
         conv=PaddedConv2d(channels_in, channels_out, 5, 2, "reflect"),
-        norm=LayerNorm2d(channels_out),
+        norm=LayerNorm2d(channels_out) if normalised else nn.Identity(),
         relu=nn.ReLU(),
     )
 

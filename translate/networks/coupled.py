@@ -4,25 +4,36 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from translate.networks.autoencoder import Decoder, Encoder, SharedBlocks
+from translate.networks.autoencoder import Decoder, Encoder, Normalised, SharedBlocks
 
 
 class CoupledAutoencoders(nn.Module):
     """E_a, G_a and E_b, G_b around one code; domain 0 is a, 1 is b.
 
     Of each encoder's and decoder's `blocks` residual blocks the inner `share` are used by both domains: UNIT's weight
-    sharing. 0 is the form of the 2018 release, whose codes are shared by losses alone.
+    sharing. 0 is the form of the 2018 release, whose codes are shared by losses alone. `normalised`: see
+    `autoencoder.Normalised`.
     """
 
     def __init__(
-        self, channels: int, filters: int = 64, downsamplings: int = 2, blocks: int = 4, share: int = 0
+        self,
+        channels: int,
+        filters: int = 64,
+        downsamplings: int = 2,
+        blocks: int = 4,
+        share: int = 0,
+        normalised: Normalised = "all",
     ) -> None:
         super().__init__()
         if not 0 <= share <= blocks:
             raise ValueError(f"share is {share}, expected 0 to {blocks}, the number of blocks")
         own = blocks - share
-        self.encoders = nn.ModuleList(Encoder(channels, filters, downsamplings, own) for _ in "ab")
-        self.decoders = nn.ModuleList(Decoder(channels, filters, downsamplings, own) for _ in "ab")
+        self.encoders = nn.ModuleList(
+            Encoder(channels, filters, downsamplings, own, normalised=normalised) for _ in "ab"
+        )
+        self.decoders = nn.ModuleList(
+            Decoder(channels, filters, downsamplings, own, normalised=normalised) for _ in "ab"
+        )
         self.stride, self.code_channels = 2**downsamplings, filters * 2**downsamplings
         self.shared_encoder = SharedBlocks(self.code_channels, share)
         self.shared_decoder = SharedBlocks(self.code_channels, share)
