@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -41,9 +42,15 @@ class Converter:
     """
 
     def __init__(
-        self, model: Translator | ForeignGenerator | ExportedGenerator, images: ImageSpec, engine: Engine
+        self,
+        model: Translator | ForeignGenerator | ExportedGenerator,
+        images: ImageSpec,
+        engine: Engine,
+        origin: Path | None = None,
     ) -> None:
         self.model, self.images, self.engine = model, images, engine
+        self.origin = origin
+        """The file or the checkpoint's folder that the model was read from."""
         engine.adopt_trained(model)
         # A graph that another library runs has no weights here.
         divisible = next(model.parameters(), None) is not None
@@ -159,7 +166,10 @@ class Converter:
             return {self.model.targets()[0]: True}
         if not wanted:
             raise ConfigurationError(f"--to is needed: this model converts to {' or '.join(self.targets)}")
-        changes = dict(map(self._change, wanted))
+        each = {self._change(name) for name in wanted}
+        changes = dict(each)
+        if len(each) > len(changes):
+            raise ConfigurationError(f"--to {' --to '.join(wanted)}: an attribute is set or cleared, not both")
         if len(changes) > 1 and not changes.keys() <= set(self.model.attributes):
             raise ConfigurationError(f"--to {' --to '.join(wanted)}: an image goes to one domain at a time")
         return changes
