@@ -91,7 +91,25 @@ def test_a_mark_without_images_binds_nobody_and_a_foreign_one_is_told(tmp_path):
     with pytest.raises(ConfigurationError, match=r"\.translate\.json: not one that"):
         claim(tmp_path / "out", one, overwrite=False)
     claim(tmp_path / "out", one, overwrite=True)
-    claim(tmp_path / "out", one, overwrite=False)
+
+
+def test_what_is_cut_short_while_it_converts_again_is_not_continued(run_cli, generator, photos, tmp_path, monkeypatch):
+    from translate.converting import command
+
+    def killed(*arguments, **options):
+        raise KeyboardInterrupt
+
+    first = ("convert", generator("g.pth"), photos, "out", "-q")
+    second = ("convert", generator("h.pth", 1), photos, "out", "-q")
+    assert run_cli(*first).exit_code == 0
+    with monkeypatch.context() as patched:
+        patched.setattr(command, "convert_folder", killed)
+        assert run_cli(*second, "--overwrite").exit_code == 130
+    for line in (first, second):
+        refused = run_cli(*line)
+        assert refused.exit_code == 2 and "by h.pth" in refused.stderr and "mixed with others" in refused.stderr
+    assert run_cli(*second, "--overwrite").exit_code == 0
+    assert run_cli(*second).stdout.startswith("0 converted, 3 skipped")
 
 
 @pytest.mark.parametrize("output", ["file", "file/deeper/out", "/proc/xx"])

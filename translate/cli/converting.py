@@ -135,7 +135,7 @@ def convert(
     translate convert zebra.onnx photos/ zebras/                 (a file that `translate export` wrote)
     translate convert runs/cyclegan-horse2zebra clip.mp4 out.mp4 --to zebra           (frame by frame)
     """
-    from translate.converting.claim import claim, require_writable, translation
+    from translate.converting.claim import claim, mark, require_writable, translation
     from translate.converting.command import Beside, convert_clip, convert_images
     from translate.converting.jobs import plan
     from translate.converting.video import is_video, plan_video
@@ -165,7 +165,8 @@ def convert(
     converter.fitting.tile, converter.tell = tile, say
     changes = converter.changes(to)
     if source.is_dir():
-        claim(output, translation(converter, changes), overwrite)
+        wanted = translation(converter, changes)
+        claim(output, wanted, overwrite)
     if video:
         outcome = convert_clip(
             converter, source, target, changes, beside, overwrite=overwrite, batch_size=batch, quiet=quiet
@@ -183,6 +184,8 @@ def convert(
             max_pixels=max_pixels or MAX_PIXELS,
             quiet=quiet,
         )
+    if source.is_dir() and overwrite:
+        mark(output, wanted)
     _conclude(outcome, quiet)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from translate.converting.converter import Changes, Converter
@@ -27,9 +27,12 @@ class Translation:
     evaluated: bool
     name: str = field(compare=False)
     """Of the model, for people."""
+    mixed: bool = False
+    """Another's are being converted again."""
 
     def __str__(self) -> str:
-        return f"{self.name} ({self.model[:8]}) to {', '.join(self.to)}{', with --eval' if self.evaluated else ''}"
+        more = (", with --eval" if self.evaluated else "") + (", mixed with others" if self.mixed else "")
+        return f"{self.name} ({self.model[:8]}) to {', '.join(self.to)}{more}"
 
 
 def translation(converter: Converter, changes: Changes) -> Translation:
@@ -48,25 +51,30 @@ def translation(converter: Converter, changes: Changes) -> Translation:
 def claim(folder: Path, wanted: Translation, overwrite: bool) -> None:
     """Creates `folder` and marks it with what it will hold; one that holds images without a mark stays without.
 
-    With `overwrite` it is marked anew. Raises ConfigurationError where it holds another translation's images, or cannot
-    be written.
+    With `overwrite` other images count as mixed until `mark`, so that nothing continues where this is cut short.
+    Raises ConfigurationError where it holds another translation's images, or cannot be written.
     """
-    path = folder / MARK
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        held = None if overwrite else _held(path)
+        held = _held(folder / MARK, forgiving=overwrite)
         if held == wanted:
             return
-        if overwrite or next(iterate_images(folder), None) is None:
-            write_whole(path, json.dumps(asdict(wanted)) + "\n")
-            return
+        if next(iterate_images(folder), None) is None:
+            mark(folder, wanted)
+        elif overwrite:
+            mark(folder, replace(wanted, mixed=True))
+        elif held:
+            raise ConfigurationError(
+                f"{shown(folder)}: holds translations by {held}; these are by {wanted}. "
+                "Give another folder, or --overwrite to convert all again"
+            )
     except OSError as error:
         raise _unwritable(folder, error) from error
-    if held:
-        raise ConfigurationError(
-            f"{shown(folder)}: holds translations by {held}; these are by {wanted}. "
-            "Give another folder, or --overwrite to convert all again"
-        )
+
+
+def mark(folder: Path, wanted: Translation) -> None:
+    """Says what the folder holds. Raises OSError."""
+    write_whole(folder / MARK, json.dumps(asdict(wanted)) + "\n")
 
 
 def require_writable(folder: Path) -> None:
@@ -83,12 +91,14 @@ def _unwritable(folder: Path, error: OSError) -> ConfigurationError:
     return ConfigurationError(f"{shown(folder)}: cannot be written into: {error.strerror}")
 
 
-def _held(path: Path) -> Translation | None:
+def _held(path: Path, forgiving: bool) -> Translation | None:
     if not path.exists():
         return None
     try:
         return Translation(**json.loads(path.read_text(encoding="utf-8")))
     except (ValueError, TypeError) as error:
+        if forgiving:
+            return None
         raise ConfigurationError(
             f"{shown(path)}: not one that `translate convert` wrote; remove it, or add --overwrite"
         ) from error
