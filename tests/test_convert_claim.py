@@ -184,10 +184,15 @@ def test_the_manifest_may_lie_in_the_new_output_and_its_rows_are_there_at_once(
 
         return whole(*arguments, done=row_and_file, **options)
 
-    monkeypatch.setattr(command, "convert_folder", watched)
-    result = run_cli("convert", generator("g.pth"), photos, "out", "--manifest", "out/m.jsonl", "-q")
+    with monkeypatch.context() as patched:
+        patched.setattr(command, "convert_folder", watched)
+        result = run_cli("convert", generator("g.pth"), photos, "out", "--manifest", "out/m.jsonl", "-q")
     assert result.exit_code == 0, result.output
     assert len((tmp_path / "out" / "m.jsonl").read_text().splitlines()) == 3
+    single = run_cli(
+        "convert", generator("g.pth"), photos / "a.png", "one.png", "--manifest", tmp_path / "rows" / "m.jsonl"
+    )
+    assert single.exit_code == 0 and (tmp_path / "rows" / "m.jsonl").is_file()
 
 
 def test_options_that_would_do_nothing_are_refused(run_cli, generator, photos, tmp_path):
