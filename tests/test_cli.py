@@ -98,7 +98,7 @@ def test_good_files_are_converted_bad_ones_listed_exit_3(run_cli, trained, tmp_p
     result = run_cli("convert", trained, "photos", "out", "--to", "zebra", "--batch", batch, "--device", "cpu")
     assert result.exit_code == 3
     assert result.stdout.strip() == "6 converted, 0 skipped, 3 failed"
-    written = {path.name for path in (tmp_path / "out").iterdir()}
+    written = {path.name for path in (tmp_path / "out").glob("[!.]*")}
     assert written == {"good.png", "tiny.png", "long.png", "odd.jpg", "palette.png", "cmyk.jpg"}
     for name in ("truncated.jpg", "empty.png", "text.jpg"):
         assert f"photos/{name}" in result.stderr

@@ -25,7 +25,7 @@ def _train(run_cli, tiny_recipe, model, data, *options):
 
 def test_attributes_are_set_and_cleared_by_name(run_cli, tiny_recipe, tmp_path):
     data = _attributes(tmp_path / "faces")
-    _train(run_cli, tiny_recipe, "stargan", data, "--domains", "Blond,Male")
+    _train(run_cli, tiny_recipe, "stargan", data, "--domains", "Blond, Male")
     facts = load_checkpoint(tmp_path / "run" / "checkpoints", "latest").facts
     assert facts["domains"] == ["Blond", "Male"] and facts["groups"] == [{"size": 2, "exclusive": False}]
 

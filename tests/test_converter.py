@@ -1,6 +1,7 @@
 """Any kind, any size, kept: what the converter promises, on a model whose translation is known."""
 
 import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from torch import nn
 from translate.converting.converter import Converter
 from translate.converting.padding import pad, padded_size
 from translate.data.batch import Unpaired
-from translate.data.images import Picture, to_pixels
+from translate.data.images import Picture, read, to_8_bits, to_pixels
 from translate.engine import Engine
 from translate.errors import ConfigurationError
 from translate.model import Translator
@@ -77,6 +78,64 @@ def test_pil_images_keep_alpha(converter):
     assert converted.shape == (9, 12, 4)
     assert np.array_equal(converted[..., :3], 255 - pixels[..., :3])
     assert np.array_equal(converted[..., 3], pixels[..., 3])
+
+
+def test_a_pil_image_of_16_bits_is_converted_in_16(converter):
+    deep = np.random.default_rng(0).integers(0, 65536, (9, 12), dtype=np.uint16)
+    for order in ("I;16", "I;16B"):
+        image = Image.frombytes(order, (12, 9), deep.astype("<u2" if order == "I;16" else ">u2").tobytes())
+        converted = np.asarray(converter.convert(image))
+        assert converted.dtype == np.uint8 and np.array_equal(converted, to_8_bits(converter.convert(deep)))
+    grey = Converter(Negative(), replace(SPEC, channels=1), CPU).convert(Image.fromarray(deep))
+    assert grey.mode == "I;16" and np.array_equal(np.asarray(grey), 65535 - deep)
+
+
+@pytest.mark.parametrize("mode", ["I", "F", "LAB", "HSV"])
+def test_pil_images_without_a_known_range_are_refused(converter, mode):
+    with pytest.raises(ValueError, match=f"mode '{mode}'"):
+        converter.convert(Image.new(mode, (8, 8)))
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"])
+def test_other_pil_modes_become_what_their_files_would(converter, mode):
+    photo = Image.fromarray(np.random.default_rng(0).integers(0, 256, (9, 12, 3), dtype=np.uint8)).convert(mode)
+    opaque = mode not in ("LA", "PA", "RGBA")
+    expected = 255 - np.asarray(photo.convert("RGB"))
+    converted = converter.convert(photo)
+    assert converted.mode == ("RGB" if opaque else "RGBA")
+    assert np.array_equal(np.asarray(converted)[..., :3], expected)
+
+
+def test_a_photo_taken_upright_comes_back_upright_as_from_the_command(converter, tmp_path):
+    photo = Image.fromarray(np.random.default_rng(0).integers(0, 256, (16, 24, 3), dtype=np.uint8))
+    photo.getexif()[274] = 6
+    photo.save(tmp_path / "x.png", exif=photo.getexif())
+    converted = np.asarray(converter.convert(Image.open(tmp_path / "x.png")))
+    assert converted.shape == (24, 16, 3) and np.array_equal(converted, 255 - read(tmp_path / "x.png").pixels)
+
+
+def test_what_was_converted_can_be_learned_from(converter):
+    output = converter.convert(torch.zeros(3, 8, 8))
+    assert not output.requires_grad and not output.is_inference()
+    weight = torch.ones(1, requires_grad=True)
+    (output * weight).square().mean().backward()
+    assert weight.grad is not None
+
+
+@pytest.mark.parametrize("given", ["photo.png", [torch.zeros(3, 8, 8)], None])
+def test_other_kinds_are_refused_by_what_is_accepted(converter, given):
+    with pytest.raises(TypeError, match="a tensor, an array or a PIL image"):
+        converter.convert(given)
+
+
+@pytest.mark.parametrize("value", [255.0, -2.0, float("nan"), float("inf")])
+def test_floats_out_of_range_are_refused_and_rounding_is_not(converter, value):
+    images = torch.zeros(3, 8, 8)
+    images[0, 0, 0] = value
+    with pytest.raises(ValueError, match=r"expected in \[-1, 1\]"):
+        converter.convert(images)
+    images[0, 0, 0] = 1.002
+    assert converter.convert(images).shape == images.shape
 
 
 def test_tensors_keep_shape_and_kind(converter):

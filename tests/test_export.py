@@ -177,7 +177,7 @@ def zebra(runs):
 
 
 def _pixels(folder):
-    return [np.asarray(Image.open(path)).astype(int) for path in sorted(folder.iterdir())]
+    return [np.asarray(Image.open(path)).astype(int) for path in sorted(folder.glob("*.png"))]
 
 
 @pytest.mark.parametrize("backend", ["onnxruntime", "openvino"])

@@ -13,6 +13,7 @@ from translate.converting.converter import Converter
 from translate.converting.folder import convert_folder
 from translate.converting.jobs import plan
 from translate.converting.naming import output_name, renamed
+from translate.data.listing import find_images
 from translate.errors import ConfigurationError
 
 
@@ -66,8 +67,8 @@ def test_a_folder_in_another_format(run_cli, tiny_recipe, tmp_path):
     common = ("convert", "run", "photos", "out", "--to", "B", "-q", "--format", "png")
     result = run_cli(*common)
     assert result.exit_code == 0, result.output
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"a.jpg.png", "a.png", "b.png", "c.png"}
-    assert {Image.open(path).format for path in (tmp_path / "out").iterdir()} == {"PNG"}
+    assert {path.name for path in find_images(tmp_path / "out")} == {"a.jpg.png", "a.png", "b.png", "c.png"}
+    assert {Image.open(path).format for path in find_images(tmp_path / "out")} == {"PNG"}
     # A second run finds all of them.
     assert run_cli(*common).stdout.startswith("0 converted, 4 skipped")
     single = run_cli("convert", "run", "photos/a.png", "one.jpg", "--to", "B", "--format", "png")

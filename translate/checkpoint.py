@@ -107,11 +107,12 @@ def pointed(checkpoints: Path, pointer: str) -> int | None:
 
 
 def load_checkpoint(checkpoints: Path, which: str = "latest") -> Checkpoint:
-    """`latest`, `best` or a step number, verified against its manifest.
+    """`latest`, `best`, a step number or the name of its folder, verified against its manifest.
 
     Raises ConfigurationError where there is none, TranslateError naming the file that is damaged.
     """
-    step = int(which) if which.isdigit() else pointed(checkpoints, which)
+    number = which.removeprefix("step-")
+    step = int(number) if number.isdecimal() else pointed(checkpoints, which)
     if step is None or not (checkpoints / folder_name(step)).is_dir():
         saved = ", ".join(str(step) for step in saved_steps(checkpoints)) or "none"
         raise ConfigurationError(f"{checkpoints}: no checkpoint '{which}' (saved steps: {saved})")

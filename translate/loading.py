@@ -40,18 +40,18 @@ def load(
     """
     path = Path(run)
     if path.is_file() and path.suffix == ".onnx":
-        return Converter(*read_exported(path, backend, device, precision))
+        return Converter(*read_exported(path, backend, device, precision), path)
     if backend not in ("auto", "torch"):
         raise ConfigurationError(
             f"{path}: --backend {backend} runs ONNX files; make one with `translate export {path} model.onnx`"
         )
     if path.is_file():
         generator, images = read_generator(path, evaluated)
-        return Converter(generator, images, _engine(device, precision))
+        return Converter(generator, images, _engine(device, precision), path)
     loaded = load_model(run, checkpoint)
     if not isinstance(loaded.model, Translator):
         raise ConfigurationError(f"{run}: a {loaded.recipe.name} draws images from noise; use `translate sample`")
-    return Converter(loaded.model, loaded.images, _engine(device, precision))
+    return Converter(loaded.model, loaded.images, _engine(device, precision), loaded.checkpoint.folder)
 
 
 def _engine(device: str, precision: Precision) -> Engine:

@@ -196,7 +196,7 @@ def test_all_sound_files_are_converted_and_all_others_listed_with_exit_3(convert
     sound, bad = _rare(), {**_bad(), **_bombs()}
     twins = sum(twin is not None for _, twin in sound.values())
     assert ended.stdout.strip() == f"{len(sound) + twins} converted, 0 skipped, {len(bad)} failed"
-    assert len([path for path in (folder / "out").rglob("*") if path.is_file()]) == len(sound) + twins
+    assert len([path for path in (folder / "out").rglob("[!.]*") if path.is_file()]) == len(sound) + twins
 
 
 @pytest.mark.parametrize("name", ["zero_byte.png", "zero_byte.jpg"])

@@ -169,4 +169,4 @@ def test_sigterm_and_sigint_end_other_commands_without_a_torn_file(place, traine
     assert "Traceback" not in ended.err
     assert sorted(path.name for path in trained.iterdir()) == before
     written = list((place.folder / "out").rglob("*")) if (place.folder / "out").exists() else []
-    assert not [path for path in written if path.name.startswith(".")], "nothing half written lies about"
+    assert not [path for path in written if path.name.startswith(".translate-")], "nothing half written lies about"

@@ -54,9 +54,10 @@ if TYPE_CHECKING:  # heavy: imported where they are used
 )
 @click.option(
     "--format",
-    type=click.Choice(["same", "png", "jpeg", "webp", "tiff"]),
+    type=click.Choice(["same", "png", "jpeg", "jpg", "webp", "tiff", "tif"]),
     default="same",
     show_default=True,
+    callback=lambda context, option, value: {"jpg": "jpeg", "tif": "tiff"}.get(value, value),
     help="Of the outputs; a.jpg becomes a.jpg.png where a.png is there, too.",
 )
 @click.option(
@@ -134,9 +135,10 @@ def convert(
     translate convert zebra.onnx photos/ zebras/                 (a file that `translate export` wrote)
     translate convert runs/cyclegan-horse2zebra clip.mp4 out.mp4 --to zebra           (frame by frame)
     """
+    from translate.converting.claim import claim, mark, require_writable, translation
     from translate.converting.command import Beside, convert_clip, convert_images
     from translate.converting.jobs import plan
-    from translate.converting.video import is_video
+    from translate.converting.video import is_video, plan_video
     from translate.data.images import MAX_PIXELS, allow_pixels
     from translate.loading import load
     from translate.progress import say
@@ -147,16 +149,27 @@ def convert(
         raise ConfigurationError("--shard and --format are for images, not for a video; leave them out")
     if part is not None:
         beside.refuse_for_parts()
-    if not video:  # before the model is loaded, which takes seconds
+    # All before the model is loaded, which takes seconds.
+    _refuse_idle(run, checkpoint, evaluated)
+    if video:
+        beside.refuse_for_video()
+        target = plan_video(source, output)
+        require_writable(target.parent)
+    else:
         beside.refuse_among([source, output])
         jobs = plan(source, output, format, (lambda line: None) if quiet else say)
         jobs = jobs if part is None else jobs.shard(*part)
+        require_writable(jobs.output)
+    beside.require_places()
     converter = load(run, checkpoint, device=device, precision=precision, evaluated=evaluated, backend=backend)
     converter.fitting.tile, converter.tell = tile, say
     changes = converter.changes(to)
+    if source.is_dir():
+        wanted = translation(converter, changes)
+        claim(output, wanted, overwrite)
     if video:
         outcome = convert_clip(
-            converter, source, output, changes, beside, overwrite=overwrite, batch_size=batch, quiet=quiet
+            converter, source, target, changes, beside, overwrite=overwrite, batch_size=batch, quiet=quiet
         )
     else:
         outcome = convert_images(
@@ -171,7 +184,17 @@ def convert(
             max_pixels=max_pixels or MAX_PIXELS,
             quiet=quiet,
         )
+    if source.is_dir() and overwrite:
+        mark(output, wanted)
     _conclude(outcome, quiet)
+
+
+def _refuse_idle(run: Path, checkpoint: str, evaluated: bool) -> None:
+    """Raises ConfigurationError for an option that would do nothing with such a model."""
+    if evaluated and (run.is_dir() or run.suffix == ".onnx"):
+        raise ConfigurationError(f"--eval: is for another project's generator, {run} is none; leave it out")
+    if checkpoint != "latest" and run.exists() and not (run / "checkpoints").is_dir():
+        raise ConfigurationError(f"--checkpoint {checkpoint}: {run} holds none to choose from; leave it out")
 
 
 def _conclude(outcome: Outcome, quiet: bool) -> None:

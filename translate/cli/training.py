@@ -91,7 +91,7 @@ def train(
     from translate.run import train as train_run
 
     if domains is not None:
-        overrides = (*overrides, f"data.domains={json.dumps(domains.split(','))}")
+        overrides = (*overrides, f"data.domains={json.dumps([name.strip() for name in domains.split(',')])}")
     if cache is not None:
         overrides = (*overrides, f"data.cache={cache}")
     if skip_bad:

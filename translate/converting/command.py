@@ -7,15 +7,16 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
+from translate.converting.claim import require_writable
 from translate.converting.compare import pairs, refuse_inside, write_sheets
 from translate.converting.converter import Changes, Converter
 from translate.converting.cycle_error import CycleError
 from translate.converting.folder import Outcome, Record, convert_folder
 from translate.converting.gallery import write_gallery
 from translate.converting.jobs import Jobs
-from translate.converting.video import convert_video, count_frames, plan_video
+from translate.converting.video import convert_video, count_frames
 from translate.errors import ConfigurationError
 from translate.progress import Progress, say
 
@@ -37,6 +38,21 @@ class Beside:
                 raise ConfigurationError(
                     f"{option}: shows the whole folder; give it without --shard when all is converted"
                 )
+
+    def refuse_for_video(self) -> None:
+        """Raises ConfigurationError where something is for images only."""
+        wanted = {"--compare": self.compare, "--gallery": self.gallery, "--cycle-error": self.cycle_error}
+        for option, given in wanted.items():
+            if given:
+                raise ConfigurationError(f"{option}: is for images, not for a video; leave it out")
+
+    def require_places(self) -> None:
+        """Raises ConfigurationError where something could not be written; creates nothing."""
+        # What is there already may be a terminal.
+        manifest = self.manifest.parent if self.manifest and not self.manifest.exists() else None
+        for place in (manifest, self.compare, self.gallery.parent if self.gallery else None):
+            if place:
+                require_writable(place)
 
     def refuse_among(self, folders: Sequence[Path]) -> None:
         """Raises ConfigurationError where something would lie among inputs or outputs."""
@@ -64,7 +80,7 @@ def convert_images(
     """
     cycle = CycleError(converter, changes) if beside.cycle_error else None
     to_show: list[Record] = []
-    manifest = beside.manifest.open("a", encoding="utf-8") if beside.manifest else nullcontext()
+    manifest = _opened(beside.manifest) if beside.manifest else nullcontext()
     label = f"converting on {converter.engine}"
     with Progress(len(jobs), unit="image", label=label, quiet=quiet) as bar, manifest as rows:
 
@@ -98,7 +114,7 @@ def convert_images(
 def convert_clip(
     converter: Converter,
     source: Path,
-    output: Path,
+    target: Path,
     changes: Changes,
     beside: Beside,
     *,
@@ -106,13 +122,7 @@ def convert_clip(
     batch_size: int | None,
     quiet: bool,
 ) -> Outcome:
-    """Converts a video frame by frame. Raises ConfigurationError for what is wanted beside it and is for images."""
-    for option, wanted in (("--compare", beside.compare), ("--gallery", beside.gallery)):
-        if wanted:
-            raise ConfigurationError(f"{option}: is for images, not for a video; leave it out")
-    if beside.cycle_error:
-        raise ConfigurationError("--cycle-error: is for images, not for a video; leave it out")
-    target = plan_video(source, output)
+    """Converts a video to `target`, frame by frame, and lists it in the manifest."""
     record = Record(source, target, "skipped")
     if overwrite or not target.exists():
         size = batch_size or (1 if converter.engine.device.type == "cpu" else 8)
@@ -128,11 +138,17 @@ def convert_clip(
                 done=bar.advance,
             )
     if beside.manifest:
-        with beside.manifest.open("a", encoding="utf-8") as rows:
+        with _opened(beside.manifest) as rows:
             rows.write(_row(record, {}))
     outcome = Outcome()
     outcome.add(record)
     return outcome
+
+
+def _opened(manifest: Path) -> TextIO:
+    """To add lines, each of which is there once it is written, whatever kills the process."""
+    manifest.parent.mkdir(parents=True, exist_ok=True)
+    return manifest.open("a", encoding="utf-8", buffering=1)
 
 
 def _row(record: Record, more: dict[str, Any]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -16,6 +17,7 @@ from translate.converting.exported import ExportedGenerator
 from translate.converting.fitting import Fitting, out_of_memory
 from translate.converting.foreign import ForeignGenerator
 from translate.converting.padding import pad, padded_size
+from translate.converting.pil import array_of, pil_image
 from translate.converting.tiling.banded import convert_banded
 from translate.converting.tiling.rowmap import Bands
 from translate.data.images import Picture, to_float, to_pixels, with_channels
@@ -26,6 +28,8 @@ from translate.model import ImageSpec, Translator
 Images = TypeVar("Images", Tensor, np.ndarray, Image.Image)
 Changes = Mapping[int, bool]
 """Domains by number: set where True, cleared where False."""
+_LARGEST = 1.01
+"""Of floats that mean 1, after rounding to bf16 and the like."""
 
 
 class Converter:
@@ -38,9 +42,15 @@ class Converter:
     """
 
     def __init__(
-        self, model: Translator | ForeignGenerator | ExportedGenerator, images: ImageSpec, engine: Engine
+        self,
+        model: Translator | ForeignGenerator | ExportedGenerator,
+        images: ImageSpec,
+        engine: Engine,
+        origin: Path | None = None,
     ) -> None:
         self.model, self.images, self.engine = model, images, engine
+        self.origin = origin
+        """The file or the checkpoint's folder that the model was read from."""
         engine.adopt_trained(model)
         # A graph that another library runs has no weights here.
         divisible = next(model.parameters(), None) is not None
@@ -59,24 +69,30 @@ class Converter:
 
         Tensor: (channels, height, width) or (batch, channels, height, width), floating point in [-1, 1] or uint8.
         Array: (height, width) or (height, width, channels), uint8 or uint16; grey, RGB, either with alpha. PIL image:
-        8 bit, any mode. Alpha is carried through; a model of 3 channels gives RGB for grey.
+        8 bits of any mode, or grey of 16 bits, which stays so where the model gives grey (Pillow holds no colour of 16
+        bits: RGB of 8 bits then); turned upright by its EXIF notes. Alpha is carried through; a model of 3 channels
+        gives RGB for grey.
         `to` is a domain, or any number of attributes to set ("Blond_Hair") and to clear ("-Male"); it may be left out
-        where the model has one target only. Raises ConfigurationError for an unknown domain, ValueError for a shape or
-        type that is none of the above.
+        where the model has one target only. Raises ConfigurationError for an unknown domain, TypeError for what is
+        neither tensor, array nor PIL image, ValueError for a shape, type, mode or range that is none of the above.
         """
         changes = self.changes(to)
         if isinstance(images, Image.Image):
-            array = self.convert(np.asarray(images.convert("RGBA" if images.has_transparency_data else "RGB")), to)
-            return Image.fromarray(array.squeeze(-1) if array.shape[-1] == 1 else array)
+            return pil_image(self.convert(array_of(images), to))
         if isinstance(images, np.ndarray):
             if images.dtype not in (np.uint8, np.uint16) or images.ndim not in (2, 3):
                 raise ValueError(f"expected a uint8 or uint16 array (height, width[, channels]), got {_kind(images)}")
             converted = self.convert_pictures([_picture(images)], changes)[0]
             return converted.pixels if converted.alpha is None else np.dstack([converted.pixels, converted.alpha])
+        if not isinstance(images, Tensor):
+            raise TypeError(
+                f"expected a tensor, an array or a PIL image, not {type(images).__name__}; open a file with "
+                "PIL.Image.open, convert a folder with `translate convert`, and give several images one by one"
+            )
         if images.dim() not in (3, 4):
             raise ValueError(f"expected a tensor ([batch,] channels, height, width), got {_kind(images)}")
         batch = images if images.dim() == 4 else images[None]
-        floats = to_float(batch) if not batch.is_floating_point() else batch.float()
+        floats = _in_range(batch.float()) if batch.is_floating_point() else to_float(batch)
         output = self.convert_floats(floats, changes).to(images.device)
         output = output if images.is_floating_point() else to_pixels(output, images.dtype)
         return output if images.dim() == 4 else output[0]
@@ -150,7 +166,10 @@ class Converter:
             return {self.model.targets()[0]: True}
         if not wanted:
             raise ConfigurationError(f"--to is needed: this model converts to {' or '.join(self.targets)}")
-        changes = dict(map(self._change, wanted))
+        each = {self._change(name) for name in wanted}
+        changes = dict(each)
+        if len(each) > len(changes):
+            raise ConfigurationError(f"--to {' --to '.join(wanted)}: an attribute is set or cleared, not both")
         if len(changes) > 1 and not changes.keys() <= set(self.model.attributes):
             raise ConfigurationError(f"--to {' --to '.join(wanted)}: an image goes to one domain at a time")
         return changes
@@ -167,7 +186,7 @@ class Converter:
         known = nearest(wanted.removeprefix("-"), names)
         raise ConfigurationError(f"--to {wanted}: this model converts to {' or '.join(names)}{known}")
 
-    @torch.inference_mode()
+    @torch.no_grad()  # not inference_mode: losses may be taken of what was converted
     def _run(self, images: Tensor, changes: Changes) -> Tensor:
         parts = [images] if self.fitting.together else images.split(1)
         return torch.cat([self._run_at_once(part, changes) for part in parts])
@@ -203,6 +222,15 @@ def _picture(array: np.ndarray) -> Picture:
     if colours not in (1, 3):
         raise ValueError(f"expected 1 to 4 channels, got {_kind(array)}")
     return Picture(pixels[..., :colours], pixels[..., colours] if colours < pixels.shape[-1] else None)
+
+
+def _in_range(images: Tensor) -> Tensor:
+    """The same. Raises ValueError outside [-1, 1], but for rounding, and for what is not finite."""
+    # So written, NaN is refused too.
+    if images.numel() and not images.abs().amax() <= _LARGEST:
+        found = f"{images.amin():g} to {images.amax():g}"
+        raise ValueError(f"floats are expected in [-1, 1], these lie from {found}; give 0 to 255 as uint8")
+    return images
 
 
 def _depth(array: np.ndarray) -> torch.dtype:

@@ -125,7 +125,7 @@ def convert_folder(
             share = (time.perf_counter() - start) / len(batch)
             for read_, picture in zip(batch, outputs, strict=True):
                 writing.append((read_, read_.seconds + share, encoders.submit(_write, read_.job.output, picture)))
-            while len(writing) > window.places:
+            while writing and (len(writing) > window.places or writing[0][-1].done()):
                 finish_writing()
         while writing:
             finish_writing()
@@ -209,7 +209,10 @@ def _batches(pictures: Iterator[_Read], converter: Converter, window: _Window) -
 def _write(path: Path, picture: Picture) -> float:
     """The seconds it took."""
     start = time.perf_counter()
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ImageError(f"{shown(path)}: cannot be written: {error.strerror}") from error
     write(path, picture)
     return time.perf_counter() - start
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+import mimetypes
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import overload
 
 from translate.converting.naming import Format, output_name, renamed
-from translate.data.columns import few
+from translate.data.columns import LISTED, few
 from translate.data.images import WRITABLE, shown
 from translate.data.layouts import ARCHIVES
-from translate.data.listing import scan
+from translate.data.listing import iterate_images
 from translate.errors import ConfigurationError
 
 
@@ -58,7 +60,7 @@ class Jobs(Sequence[Job]):
 
 
 def plan(source: Path, output: Path, format: Format = "same", tell: Callable[[str], None] = lambda line: None) -> Jobs:
-    """What is converted to where; `tell` hears of links that are left out.
+    """What is converted to where; `tell` hears of links and of files of other kinds that are left out.
 
     Raises ConfigurationError where nothing is found or a file would be overwritten.
     """
@@ -78,28 +80,51 @@ def plan(source: Path, output: Path, format: Format = "same", tell: Callable[[st
         raise ConfigurationError(
             f"{shown(output)}: the output folder is the input folder or lies inside it; choose another"
         )
-    images, links = scan(source)
+    links: list[Path] = []
+    others: Counter[str] = Counter()
+    # Names alone, as text: a million of them stay in memory to the end.
+    names = [path.relative_to(source).as_posix() for path in iterate_images(source, links, others)]
     if links:
         tell(f"warning: {shown(source)}: links that lead out of it are left out: {few(links)}")
-    # Names alone, as text: a million of them stay in memory to the end.
-    names = [path.relative_to(source).as_posix() for path in images]
+    left = f"{others.total():,} files of other kinds" if others.total() > 1 else "1 file of another kind"
     if not names:
-        raise ConfigurationError(
-            f"{shown(source)}: no images found (looked for PNG, JPEG, WebP, TIFF, BMP and GIF, in all sub-folders)"
-        )
+        there = f"; what is there: {left}, {_most(others)}" if others else ""
+        looked = "looked for PNG, JPEG, WebP, TIFF, BMP and GIF, in all sub-folders"
+        raise ConfigurationError(f"{shown(source)}: no images found ({looked}{there})")
+    if others:
+        tell(f"note: {left} left alone: {_most(others)}")
     exceptions = renamed(names, format)
     return Jobs(source, output, names, lambda name: exceptions.get(name) or output_name(name, format))
+
+
+def refuse_other_kinds(output: Path, writable: Iterable[str]) -> None:
+    """Raises ConfigurationError for an output named as a picture or video of a kind that is not written: it would
+    become a folder of that name."""
+    kind = mimetypes.guess_type(output.name)[0] or ""
+    if kind.startswith(("image/", "video/")) and not output.is_dir():
+        raise ConfigurationError(
+            f"{shown(output)}: '{output.suffix}' is not written here; name a file that ends in {', '.join(writable)}, "
+            "or a folder"
+        )
 
 
 def _single(source: Path, output: Path, format: Format) -> Path:
     """An output with an image's suffix is the file itself; any other is a folder to put it in."""
     if output.is_dir() or output.suffix.lower() not in WRITABLE:
+        refuse_other_kinds(output, sorted(WRITABLE))
         return output / output_name(source.name, format)
     if output_name(output.name, format) != output.name:
         raise ConfigurationError(
             f"--format {format}: {shown(output)} is named as another format; leave one of them out"
         )
     return output
+
+
+def _most(others: Counter[str]) -> str:
+    """How many of each kind, the most frequent first."""
+    most = sorted(others.items(), key=lambda kind: (-kind[1], kind[0]))[:LISTED]
+    listed = ", ".join(f"{shown(kind) or 'no suffix'} {count:,}" for kind, count in most)
+    return listed + (", ..." if len(others) > LISTED else "")
 
 
 def _hash(name: str) -> int:

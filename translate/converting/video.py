@@ -15,6 +15,7 @@ import numpy as np
 
 from translate.converting.converter import Changes, Converter
 from translate.converting.folder import Record
+from translate.converting.jobs import refuse_other_kinds
 from translate.data.images import Picture, shown, with_channels
 from translate.errors import ConfigurationError, TranslateError
 from translate.whole_file import appearing, clear_leftovers
@@ -34,7 +35,11 @@ def is_video(path: Path) -> bool:
 
 def plan_video(source: Path, output: Path) -> Path:
     """The file to write: `output`, or the source's name in the folder that it is. Raises ConfigurationError."""
-    target = output if output.suffix.lower() in SUFFIXES and not output.is_dir() else output / source.name
+    if output.suffix.lower() in SUFFIXES and not output.is_dir():
+        target = output
+    else:
+        refuse_other_kinds(output, ENCODERS)
+        target = output / source.name
     if target.resolve() == source.resolve():
         raise ConfigurationError(f"{target}: the output is the input; give another file or folder")
     if target.suffix.lower() not in ENCODERS:

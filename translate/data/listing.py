@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator
 from itertools import chain, groupby
 from operator import itemgetter
@@ -16,6 +17,9 @@ SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".tif",
 
 ASIDE = ".cycle-error.png"
 """How the names of pictures end that are written beside outputs; no folder's images, so that none is converted."""
+
+KINDS = 100
+"""Suffixes that are told apart: in names like x.20240131 every file has its own."""
 
 _NUMBER = re.compile(r"0*([0-9]+)")
 
@@ -36,13 +40,15 @@ def scan(folder: Path) -> tuple[list[Path], list[Path]]:
     return list(iterate_images(folder, links)), links
 
 
-def iterate_images(folder: Path, links: list[Path] | None = None) -> Iterator[Path]:
+def iterate_images(folder: Path, links: list[Path] | None = None, others: Counter[str] | None = None) -> Iterator[Path]:
     """What `find_images` finds, in the same order, one by one: only the names of a folder, and of those that it lies
-    in, are in memory. Links that are left out are added to `links`. Raises ConfigurationError.
+    in, are in memory. Links that are left out are added to `links`, and to `others` the visible files of other kinds,
+    counted by suffix in lower case ("" where there is none, and once there are `KINDS`). Raises ConfigurationError.
     """
     if not folder.is_dir():
         raise ConfigurationError(f"{shown(folder)}: no such folder")
-    return map(Path, _below([os.fspath(folder)], folder.resolve(), [] if links is None else links))
+    links, others = [] if links is None else links, Counter() if others is None else others
+    return map(Path, _below([os.fspath(folder)], folder.resolve(), links, others))
 
 
 def natural_key(name: str) -> str:
@@ -51,12 +57,13 @@ def natural_key(name: str) -> str:
     return _NUMBER.sub(_number_key, name)
 
 
-def _below(folders: list[str], home: Path, links: list[Path]) -> Iterator[str]:
+def _below(folders: list[str], home: Path, links: list[Path], others: Counter[str]) -> Iterator[str]:
     """The images below folders whose natural order is the same (1 and 01), as if they were one."""
     found: list[tuple[str, bool, str]] = []
     for entry in chain.from_iterable(map(_visible, folders)):
         stem, suffix = os.path.splitext(entry.name)
-        image, is_folder = suffix.lower() in SUFFIXES and not entry.name.endswith(ASIDE), _leads_to_folder(entry)
+        kind, aside = suffix.lower(), entry.name.endswith(ASIDE)
+        image, is_folder = kind in SUFFIXES and not aside, _leads_to_folder(entry)
         if entry.is_symlink() and (image or is_folder) and not _file_inside(Path(entry.path), home):
             links.append(Path(entry.path))
         elif is_folder:
@@ -64,10 +71,12 @@ def _below(folders: list[str], home: Path, links: list[Path]) -> Iterator[str]:
         elif image and entry.is_file():
             # Without the suffix, so that img.png comes before img2.png.
             found.append((natural_key(stem), False, entry.path))
+        elif not image and not aside and entry.is_file(follow_symlinks=False):
+            others[kind if kind in others or len(others) < KINDS else ""] += 1
     found.sort()
     for (_, is_folder), same in groupby(found, itemgetter(0, 1)):
         paths = [path for *_, path in same]
-        yield from _below(paths, home, links) if is_folder else paths
+        yield from _below(paths, home, links, others) if is_folder else paths
 
 
 def _leads_to_folder(entry: os.DirEntry[str]) -> bool:

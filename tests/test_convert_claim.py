@@ -1,0 +1,236 @@
+"""What a folder of outputs holds, what is left alone and refused, through the command."""
+
+import json
+import sys
+from collections import Counter
+
+import pytest
+import torch
+from PIL import Image
+from test_converter import Negative
+from tiny import CPU, SPEC, unpaired_folder, write_images
+
+from translate.checkpoint import folder_name, save_checkpoint
+from translate.converting.claim import MARK, Translation, claim, require_writable
+from translate.converting.converter import Converter
+from translate.converting.jobs import plan
+from translate.converting.video import plan_video
+from translate.data import listing
+from translate.data.listing import find_images, iterate_images
+from translate.errors import ConfigurationError
+from translate.networks.foreign import port_state
+from translate.networks.resnet import ResnetGenerator
+
+
+@pytest.fixture
+def generator(tmp_path):
+    """A file of another project's, from which to load takes no training."""
+
+    def write(name, seed=0):
+        torch.manual_seed(seed)
+        torch.save(port_state(ResnetGenerator(3, 3, filters=4, blocks=1)), tmp_path / name)
+        return tmp_path / name
+
+    return write
+
+
+@pytest.fixture
+def photos(tmp_path):
+    write_images(tmp_path / "photos", ["a.png", "b.png", "c.jpg"], size=16)
+    return tmp_path / "photos"
+
+
+def test_a_folder_of_one_domain_is_not_continued_with_another(run_cli, tiny_recipe, tmp_path, photos):
+    data = unpaired_folder(tmp_path / "horse2zebra")
+    assert run_cli("train", tiny_recipe("cyclegan"), "--data", data, "--out", "run", "-q").exit_code == 0
+    common = ("convert", "run", photos, "out", "-q", "--device", "cpu")
+    assert run_cli(*common, "--to", "zebra", "--checkpoint", "2").exit_code == 0
+    before = {path: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    for other, told in (
+        (("--to", "horse", "--checkpoint", "2"), "to horse"),
+        (("--to", "zebra", "--checkpoint", "4"), "run/step-00000004"),
+        (("--to", "horse", "--checkpoint", "2", "--shard", "1/2"), "to horse"),
+    ):
+        refused = run_cli(*common, *other)
+        assert refused.exit_code == 2 and "holds translations by run/step-00000002" in refused.stderr
+        assert told in refused.stderr and "--overwrite" in refused.stderr
+        assert {path: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
+    again = run_cli(*common, "--to", "zebra", "--checkpoint", "step-00000002", "--precision", "bf16")
+    assert again.stdout.strip() == "0 converted, 3 skipped, 0 failed"
+    assert run_cli(*common, "--to", "horse", "--overwrite").stdout.startswith("3 converted")
+    assert run_cli(*common, "--to", "horse").stdout.startswith("0 converted, 3 skipped")
+    assert run_cli(*common, "--to", "zebra", "--checkpoint", "2").exit_code == 2
+    assert json.loads((tmp_path / "out" / MARK).read_text())["to"] == ["horse"]
+    assert len(find_images(tmp_path / "out")) == 3 == len(plan(tmp_path / "out", tmp_path / "next"))
+
+
+def test_another_generators_file_is_another_translation_even_of_that_name(run_cli, generator, photos):
+    assert run_cli("convert", generator("g.pth"), photos, "out", "-q").exit_code == 0
+    assert run_cli("convert", generator("g.pth"), photos, "out", "-q").exit_code == 0
+    assert "holds translations by g.pth" in run_cli("convert", generator("g.pth", 1), photos, "out", "-q").stderr
+    assert "with --eval" in run_cli("convert", generator("g.pth"), photos, "out", "-q", "--eval").stderr
+
+
+def test_folders_without_a_mark_and_single_files_are_as_ever(run_cli, generator, photos, tmp_path):
+    write_images(tmp_path / "old", ["a.png"])
+    assert run_cli("convert", generator("g.pth"), photos, "old").stdout.startswith("2 converted, 1 skipped")
+    assert not (tmp_path / "old" / MARK).exists(), "a.png may be of another"
+    assert run_cli("convert", generator("g.pth"), photos / "a.png", "one").exit_code == 0
+    assert run_cli("convert", generator("h.pth", 1), photos / "b.png", "one").exit_code == 0
+    assert {path.name for path in (tmp_path / "one").iterdir()} == {"a.png", "b.png"}
+
+
+def test_a_mark_without_images_binds_nobody_and_a_foreign_one_is_told(tmp_path):
+    one, two = (Translation("0" * 64, [to], False, "run") for to in ("rose", "lily"))
+    claim(tmp_path / "out", one, overwrite=False)
+    claim(tmp_path / "out", two, overwrite=False)
+    write_images(tmp_path / "out", ["a.png"])
+    with pytest.raises(ConfigurationError, match=r"to lily; these are by .* to rose"):
+        claim(tmp_path / "out", one, overwrite=False)
+    (tmp_path / "out" / MARK).write_text("{}")
+    with pytest.raises(ConfigurationError, match=r"\.translate\.json: not one that"):
+        claim(tmp_path / "out", one, overwrite=False)
+    claim(tmp_path / "out", one, overwrite=True)
+
+
+def test_what_is_cut_short_while_it_converts_again_is_not_continued(run_cli, generator, photos, tmp_path, monkeypatch):
+    from translate.converting import command
+
+    def killed(*arguments, **options):
+        raise KeyboardInterrupt
+
+    first = ("convert", generator("g.pth"), photos, "out", "-q")
+    second = ("convert", generator("h.pth", 1), photos, "out", "-q")
+    assert run_cli(*first).exit_code == 0
+    with monkeypatch.context() as patched:
+        patched.setattr(command, "convert_folder", killed)
+        assert run_cli(*second, "--overwrite").exit_code == 130
+    for line in (first, second):
+        refused = run_cli(*line)
+        assert refused.exit_code == 2 and "by h.pth" in refused.stderr and "mixed with others" in refused.stderr
+    assert run_cli(*second, "--overwrite").exit_code == 0
+    assert run_cli(*second).stdout.startswith("0 converted, 3 skipped")
+
+
+@pytest.mark.parametrize("output", ["file", "file/deeper/out", "/proc/xx"])
+def test_an_output_that_cannot_be_is_told_before_the_model_is_loaded(run_cli, photos, tmp_path, output):
+    if output.startswith("/proc") and sys.platform != "linux":
+        pytest.skip("only Linux has /proc")
+    (tmp_path / "file").write_text("here before")
+    # There is no such run, which loading would tell.
+    result = run_cli("convert", "nowhere", photos, output)
+    assert result.exit_code == 2 and f"{output}: cannot be written into" in result.stderr
+    beside = run_cli("convert", "nowhere", photos, "out", "--manifest", f"{output}/rows.jsonl")
+    assert beside.exit_code == 2 and "cannot be written into" in beside.stderr
+    assert not (tmp_path / "out").exists()
+    require_writable(tmp_path / "new" / "deeper")
+    assert not (tmp_path / "new").exists()
+
+
+def test_an_output_that_goes_away_is_told_with_the_files_name(run_cli, generator, tmp_path):
+    write_images(tmp_path / "photos" / "deep", ["a.png"])
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "deep").write_text("a file")
+    result = run_cli("convert", generator("g.pth"), "photos", "out")
+    assert result.exit_code == 3 and "out/deep/a.png: cannot be written: " in result.stderr
+
+
+def test_files_of_other_kinds_are_told_in_one_line(run_cli, generator, photos):
+    for name in ("1.heic", "2.HEIC", "deep/3.heic", "x.dcm", "Makefile", ".hidden.heic", "a.png.cycle-error.png"):
+        (photos / name).parent.mkdir(exist_ok=True)
+        (photos / name).write_bytes(b"words")
+    result = run_cli("convert", generator("g.pth"), photos, "out")
+    assert result.exit_code == 0 and result.stdout.startswith("3 converted")
+    assert "note: 5 files of other kinds left alone: .heic 3, no suffix 1, .dcm 1\n" in result.stderr
+    assert "left alone" not in run_cli("convert", generator("g.pth"), photos, "out", "-q").stderr
+    for image in find_images(photos):
+        image.unlink()
+    assert ".heic 3, no suffix 1, .dcm 1" in run_cli("convert", generator("g.pth"), photos, "out").stderr
+
+
+def test_other_kinds_are_counted_in_bounded_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(listing, "KINDS", 3)
+    for number in range(9):
+        (tmp_path / f"x.{number}").touch()
+    others = Counter()
+    assert list(iterate_images(tmp_path, others=others)) == []
+    assert len(others) == 4 and others[""] == 6 and others.total() == 9
+
+
+@pytest.mark.parametrize("name", ["out.gif", "out.HEIC", "out.svg", "out.mp4"])
+def test_an_output_named_as_a_kind_that_is_not_written_is_refused(tmp_path, name):
+    write_images(tmp_path, ["a.png"])
+    with pytest.raises(ConfigurationError, match=r"not written here; name a file that ends in .*\.png"):
+        plan(tmp_path / "a.png", tmp_path / name)
+    (tmp_path / name).mkdir()
+    (job,) = plan(tmp_path / "a.png", tmp_path / name)
+    assert job.output == tmp_path / name / "a.png"
+    with pytest.raises(ConfigurationError, match=r"ends in \.mp4"):
+        plan_video(tmp_path / "clip.mp4", tmp_path / "b.gif")
+
+
+def test_the_manifest_may_lie_in_the_new_output_and_its_rows_are_there_at_once(
+    run_cli, generator, photos, tmp_path, monkeypatch
+):
+    from translate.converting import command
+
+    whole = command.convert_folder
+
+    def watched(*arguments, done, **options):
+        def row_and_file(record):
+            done(record)
+            rows = [json.loads(line) for line in (tmp_path / "out" / "m.jsonl").read_text().splitlines()]
+            assert rows[-1]["output"] == str(record.output) and record.output.is_file()
+
+        return whole(*arguments, done=row_and_file, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(command, "convert_folder", watched)
+        result = run_cli("convert", generator("g.pth"), photos, "out", "--manifest", "out/m.jsonl", "-q")
+    assert result.exit_code == 0, result.output
+    assert len((tmp_path / "out" / "m.jsonl").read_text().splitlines()) == 3
+    single = run_cli(
+        "convert", generator("g.pth"), photos / "a.png", "one.png", "--manifest", tmp_path / "rows" / "m.jsonl"
+    )
+    assert single.exit_code == 0 and (tmp_path / "rows" / "m.jsonl").is_file()
+
+
+def test_options_that_would_do_nothing_are_refused(run_cli, generator, photos, tmp_path):
+    (tmp_path / "run").mkdir()
+    for run, option, told in (
+        ("run", ("--eval",), "another project's generator"),
+        ("x.onnx", ("--eval",), "another project's generator"),
+        (generator("g.pth"), ("--checkpoint", "4"), "holds none to choose from"),
+    ):
+        result = run_cli("convert", run, photos, "out", *option)
+        assert result.exit_code == 2 and told in result.stderr, result.output
+
+
+def test_an_attribute_is_not_set_and_cleared_at_once():
+    class Attributes(Negative):
+        attributes = (0, 1)
+
+        def targets(self):
+            return [0, 1]
+
+    converter = Converter(Attributes(), SPEC, CPU)
+    with pytest.raises(ConfigurationError, match="set or cleared, not both"):
+        converter.changes(["a", "b", "-a"])
+    assert converter.changes(["a", "-b", "a"]) == {0: True, 1: False}
+
+
+@pytest.mark.parametrize(("format", "kind"), [("jpg", "JPEG"), ("tif", "TIFF")])
+def test_formats_are_known_by_their_suffixes_too(run_cli, generator, photos, tmp_path, format, kind):
+    assert run_cli("convert", generator("g.pth"), photos / "a.png", "out", "--format", format, "-q").exit_code == 0
+    (path,) = (tmp_path / "out").iterdir()
+    with Image.open(path) as image:
+        assert image.format == kind
+
+
+def test_a_checkpoint_is_known_by_its_folders_name(tmp_path):
+    from translate.checkpoint import load_checkpoint
+
+    save_checkpoint(tmp_path, 6, {}, {})
+    assert load_checkpoint(tmp_path, "6").folder == load_checkpoint(tmp_path, folder_name(6)).folder
+    with pytest.raises(ConfigurationError, match="saved steps: 6"):
+        load_checkpoint(tmp_path, "step-x")

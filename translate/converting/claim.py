@@ -1,0 +1,110 @@
+"""Which translation a folder of outputs holds: a hidden file beside them, so that none is continued with another."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+from translate.converting.converter import Changes, Converter
+from translate.converting.foreign import ForeignGenerator
+from translate.data.images import shown
+from translate.data.listing import iterate_images
+from translate.errors import ConfigurationError
+from translate.whole_file import sha256_of, write_whole
+
+MARK = ".translate.json"
+
+
+@dataclass(frozen=True)
+class Translation:
+    """What decides the pixels, but for rounding. `to`: the domains, a cleared attribute as "-Male"."""
+
+    model: str
+    """SHA-256 of the model's file, or of the one that lists a checkpoint's."""
+    to: list[str]
+    evaluated: bool
+    name: str = field(compare=False)
+    """Of the model, for people."""
+    mixed: bool = False
+    """Another's are being converted again."""
+
+    def __str__(self) -> str:
+        more = (", with --eval" if self.evaluated else "") + (", mixed with others" if self.mixed else "")
+        return f"{self.name} ({self.model[:8]}) to {', '.join(self.to)}{more}"
+
+
+def translation(converter: Converter, changes: Changes) -> Translation:
+    """Raises ValueError for a converter that was read from no file."""
+    origin = converter.origin
+    if origin is None:
+        raise ValueError("this converter was read from no file")
+    names = converter.images.domains
+    to = sorted(f"{'' if on else '-'}{names[number]}" for number, on in changes.items())
+    evaluated = isinstance(converter.model, ForeignGenerator) and converter.model.evaluated
+    of_run = origin.parent.name == "checkpoints"
+    name = f"{origin.resolve().parent.parent.name}/{origin.name}" if of_run else origin.resolve().name
+    return Translation(sha256_of(_telling(origin)), to, evaluated, shown(name))
+
+
+def claim(folder: Path, wanted: Translation, overwrite: bool) -> None:
+    """Creates `folder` and marks it with what it will hold; one that holds images without a mark stays without.
+
+    With `overwrite` other images count as mixed until `mark`, so that nothing continues where this is cut short.
+    Raises ConfigurationError where it holds another translation's images, or cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        held = _held(folder / MARK, forgiving=overwrite)
+        if held == wanted:
+            return
+        if next(iterate_images(folder), None) is None:
+            mark(folder, wanted)
+        elif overwrite:
+            mark(folder, replace(wanted, mixed=True))
+        elif held:
+            raise ConfigurationError(
+                f"{shown(folder)}: holds translations by {held}; these are by {wanted}. "
+                "Give another folder, or --overwrite to convert all again"
+            )
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+
+
+def mark(folder: Path, wanted: Translation) -> None:
+    """Says what the folder holds. Raises OSError."""
+    write_whole(folder / MARK, json.dumps(asdict(wanted)) + "\n")
+
+
+def require_writable(folder: Path) -> None:
+    """Raises ConfigurationError where nothing could be written into `folder`, there or not yet; creates nothing."""
+    try:
+        nearest = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+        with tempfile.TemporaryFile(dir=nearest):
+            pass
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+
+
+def _unwritable(folder: Path, error: OSError) -> ConfigurationError:
+    return ConfigurationError(f"{shown(folder)}: cannot be written into: {error.strerror}")
+
+
+def _held(path: Path, forgiving: bool) -> Translation | None:
+    if not path.exists():
+        return None
+    try:
+        return Translation(**json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        if forgiving:
+            return None
+        raise ConfigurationError(
+            f"{shown(path)}: not one that `translate convert` wrote; remove it, or add --overwrite"
+        ) from error
+
+
+def _telling(origin: Path) -> Path:
+    """The file that is another for every other model: small where it lists the hashes of others."""
+    lists = (origin / name for name in ("manifest.json", "config.json"))
+    return origin if origin.is_file() else next(path for path in lists if path.is_file())
