@@ -13,6 +13,7 @@ from PIL import Image, UnidentifiedImageError
 from translate.data.bands import can_write, read_bands, write_bands
 from translate.data.deep_colour import DEEP, BadImageError, alpha_of_key, deep_planes, encode_deep, is_deep_colour
 from translate.data.tiff_tags import tag_of, with_tags
+from translate.data.values import are_values
 
 READ = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
 """Other decoders of Pillow's are never tried: fewer lines of C that a hostile file can reach."""
@@ -28,7 +29,7 @@ warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 # Of damaged notes Pillow warns with a line of its own source, which tells a user nothing of which file.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
-_ORIENTATION, _BITS, _PHOTOMETRIC, _SAMPLES, _PLANES = 274, 258, 262, 277, 284
+_ORIENTATION, _BITS, _PHOTOMETRIC, _SAMPLES, _PLANES, _SAMPLE_FORMAT = 274, 258, 262, 277, 284, 339
 # Description, make, model, resolution (3), software, time, artist, host, copyright; then Exif and GPS.
 _KEPT = (270, 271, 272, 282, 283, 296, 305, 306, 315, 316, 33432)
 _KEPT_FOLDERS = (34665, 34853)
@@ -36,7 +37,7 @@ _PIXEL_SIZES = (40962, 40963)
 _JPEG_EXIF_LIMIT = 65_500
 
 Decoded = tuple[np.ndarray, np.ndarray | None, bytes | None, bytes | None, bool]
-"""Pixels (uint8, uint16 or float32), alpha, profile, notes, whether there is more in the file."""
+"""Pixels (uint8, uint16 or values, see `values`), alpha, profile, notes, whether there is more in the file."""
 
 
 class UnknownImageError(BadImageError):
@@ -115,7 +116,7 @@ def encode(
     """
     icc = _profile_for(3 if format == "WEBP" else pixels.shape[2], icc)  # WebP holds no grey
     grey_tiff = format == "TIFF" and pixels.dtype == np.uint16 and pixels.shape[2] == 1 and alpha is not None
-    if pixels.dtype == np.float32 or pixels.shape[2] not in (1, 3) or (grey_tiff and can_write()):
+    if are_values(pixels) or pixels.shape[2] not in (1, 3) or (grey_tiff and can_write()):
         return _encode_bands(pixels, alpha, icc, exif)
     if pixels.dtype == np.uint16 and (pixels.shape[2] == 3 or alpha is not None):
         return encode_deep(format, pixels, alpha, icc, exif)
@@ -136,8 +137,8 @@ def encode(
 
 
 def _encode_bands(pixels: np.ndarray, alpha: np.ndarray | None, icc: bytes | None, exif: bytes | None) -> bytes:
-    """As TIFF: the only format of many bands and of floats."""
-    if pixels.shape[2] == 1 and alpha is None:
+    """As TIFF: the only format of many bands and of values."""
+    if pixels.dtype == np.float32 and pixels.shape[2] == 1 and alpha is None:
         buffer = BytesIO()
         Image.fromarray(pixels[..., 0]).save(buffer, "TIFF")
         data = buffer.getvalue()
@@ -152,6 +153,8 @@ def _planes(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
         return _deep_grey(image)
     if image.mode == "F":
         return np.array(image)[..., None], None
+    if image.format == "TIFF" and (image.mode == "I" or (image.mode == "L" and tag_of(image, _SAMPLE_FORMAT) == (2,))):
+        return _whole_values(image), None
     grey = image.mode in ("1", "L", "LA", "La")
     if image.has_transparency_data:
         planes = np.array(image.convert("LA" if grey else "RGBA"))
@@ -168,6 +171,12 @@ def _deep_grey(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
     if image.format == "TIFF" and tag_of(image, _PHOTOMETRIC) == 0:  # white is zero
         pixels = DEEP - pixels
     return pixels, alpha_of_key(pixels, image.info.get("transparency"))
+
+
+def _whole_values(image: Image.Image) -> np.ndarray:
+    """Grey (H, W, 1) of the type that the file's tags say: Pillow gives int32 for all but signed bytes."""
+    (bits,), (form,) = tag_of(image, _BITS), tag_of(image, _SAMPLE_FORMAT, (1,))
+    return np.array(image)[..., None].astype(f"{'i' if form == 2 else 'u'}{bits // 8}")
 
 
 def _upright(array: np.ndarray, orientation: int) -> np.ndarray:
