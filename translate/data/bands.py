@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL.TiffImagePlugin import IFDRational
 
 INSTALL = 'pip install "image-translate[tiff]"'
+_RATIONAL = 5
 _ALPHA = 2
 """ExtraSamples of straight alpha."""
 
@@ -32,8 +34,8 @@ class Bands:
     orientation: int
     """EXIF's, 1 to 8."""
     icc: bytes | None
-    texts: dict[int, str]
-    """Tags that hold words: author, software, ..."""
+    tags: dict[int, Any]
+    """Those that hold words or numbers: author, software, resolution, ..."""
     more: bool
     """The file holds more pages."""
 
@@ -51,7 +53,7 @@ def read_bands(data: bytes, max_pixels: int) -> Bands:
         alpha = _ALPHA in (page.extrasamples or ())
         orientation = int(page.tags.valueof("Orientation", 1))
         icc = page.tags.valueof("InterColorProfile")
-        texts = {tag.code: tag.value for tag in page.tags if isinstance(tag.value, str)}
+        tags = {tag.code: _plain(tag.value, tag.dtype) for tag in page.tags if isinstance(tag.value, str | int | tuple)}
         more = len(file.pages) > 1
     if axes == "YX":
         values = values[..., None]
@@ -65,7 +67,7 @@ def read_bands(data: bytes, max_pixels: int) -> Bands:
         raise ValueError(f"pixels of type {values.dtype} are not read; save it with 8, 16 or 32 bits or as floats")
     values = values.astype(values.dtype.newbyteorder("="), copy=False)
     clear = values[..., -1] if alpha and values.shape[2] in (2, 4) else None
-    return Bands(values if clear is None else values[..., :-1], clear, orientation, icc, texts, more)
+    return Bands(values if clear is None else values[..., :-1], clear, orientation, icc, tags, more)
 
 
 def bands_size(path: Path) -> tuple[int, int]:
@@ -97,6 +99,13 @@ def write_bands(planes: np.ndarray, alpha: bool) -> bytes:
 def can_write() -> bool:
     """Whether tifffile is installed."""
     return find_spec("tifffile") is not None
+
+
+def _plain(value: Any, kind: int) -> Any:
+    """As Pillow has it: fractions for TIFF's pairs of whole numbers, no enumerations."""
+    if kind == _RATIONAL and len(value) == 2:
+        return IFDRational(*value)
+    return int(value) if isinstance(value, int) else value
 
 
 def _tifffile() -> Any:

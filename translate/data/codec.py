@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from PIL import Image, UnidentifiedImageError
 
 from translate.data.bands import can_write, read_bands, write_bands
 from translate.data.deep_colour import DEEP, BadImageError, alpha_of_key, deep_planes, encode_deep, is_deep_colour
-from translate.data.tiff_tags import tag_of, with_tags
+from translate.data.tiff_tags import describes_a_stack, tag_of, with_tags
 from translate.data.values import are_values
 
 READ = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
@@ -29,9 +30,13 @@ warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 # Of damaged notes Pillow warns with a line of its own source, which tells a user nothing of which file.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
-_ORIENTATION, _BITS, _PHOTOMETRIC, _SAMPLES, _PLANES, _SAMPLE_FORMAT = 274, 258, 262, 277, 284, 339
+_DESCRIPTION, _ORIENTATION = 270, 274
+_BITS, _PHOTOMETRIC, _SAMPLES, _PLANES, _SAMPLE_FORMAT = 258, 262, 277, 284, 339
 # Description, make, model, resolution (3), software, time, artist, host, copyright; then Exif and GPS.
-_KEPT = (270, 271, 272, 282, 283, 296, 305, 306, 315, 316, 33432)
+_KEPT = (_DESCRIPTION, 271, 272, 282, 283, 296, 305, 306, 315, 316, 33432)
+# Where the picture lies on Earth (GeoTIFF): scale, tie points, transformation, keys with their numbers and words. Not
+# GDAL's "no data" value, 42113: a translation may give it to any pixel.
+_PLACE = (33550, 33922, 34264, 34735, 34736, 34737)
 _KEPT_FOLDERS = (34665, 34853)
 _PIXEL_SIZES = (40962, 40963)
 _JPEG_EXIF_LIMIT = 65_500
@@ -96,8 +101,7 @@ def decode_bands(data: bytes, max_pixels: int) -> Decoded:
     """The same for TIFF that Pillow does not know. Raises nearly anything."""
     found = read_bands(data, max_pixels)
     alpha = None if found.alpha is None else _upright(found.alpha, found.orientation)
-    notes = Image.Exif()
-    notes.update({tag: text for tag, text in found.texts.items() if tag in _KEPT})
+    notes = _kept(found.tags, found.orientation)
     icc = _profile_for(found.pixels.shape[2], found.icc)
     return _upright(found.pixels, found.orientation), alpha, icc, notes.tobytes() if len(notes) else None, found.more
 
@@ -199,10 +203,7 @@ def _orientation(image: Image.Image) -> int:
 def _exif(image: Image.Image) -> bytes | None:
     try:
         found = Image.Image.getexif(image)
-        kept = Image.Exif()
-        for tag in _KEPT:
-            if tag in found:
-                kept[tag] = found[tag]
+        kept = _kept(found, _orientation(image))
         for folder in _KEPT_FOLDERS:
             entries = {tag: value for tag, value in found.get_ifd(folder).items() if tag not in _PIXEL_SIZES}
             if entries:
@@ -210,6 +211,15 @@ def _exif(image: Image.Image) -> bytes | None:
         return kept.tobytes() if len(kept) else None
     except Exception:  # damaged notes are no reason to refuse a sound picture
         return None
+
+
+def _kept(found: Mapping[int, Any], orientation: int) -> Image.Exif:
+    """The tags that hold of a new picture, too; a place on Earth is that of the picture before it is turned."""
+    kept = Image.Exif()
+    for tag in _KEPT + (_PLACE if orientation == 1 else ()):
+        if tag in found and not (tag == _DESCRIPTION and describes_a_stack(found[tag])):
+            kept[tag] = found[tag]
+    return kept
 
 
 def _profile_for(channels: int, icc: bytes | None) -> bytes | None:
