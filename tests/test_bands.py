@@ -12,7 +12,9 @@ from PIL import Image
 from test_converter import Negative
 from tiny import CPU, SIZE, TINY
 
+from translate.converting.compare import thumbnail
 from translate.converting.converter import Converter
+from translate.converting.exported import Description
 from translate.converting.folder import convert_folder
 from translate.converting.jobs import plan
 from translate.data import images
@@ -165,24 +167,57 @@ def test_a_check_tells_bands_and_range(run_cli, tmp_path: Path) -> None:
     assert "data.channels: 5" in result.stdout and "data.range: [-2, 4]" in result.stdout
 
 
-@pytest.mark.parametrize(("count", "dtype"), [(1, np.float32), (5, np.uint16)])
-def test_a_model_is_trained_on_such_files_and_converts_them(run_cli, tmp_path: Path, count: int, dtype: type) -> None:
+def trained(run_cli, folder: Path, count: int, dtype: type) -> None:
+    """A run in `folder`/run on data in `folder`/data."""
     for split, number in (("train", 4), ("test", 2)):
         for domain in "AB":
             for index in range(number):
                 values = bands(count, dtype, 24, 20)
-                path = tmp_path / "data" / f"{split}{domain}" / f"{domain}{index}.tif"
+                path = folder / "data" / f"{split}{domain}" / f"{domain}{index}.tif"
                 plain = {} if count == 1 else {"photometric": "minisblack", "planarconfig": "contig"}
                 written(path, values[..., 0] if count == 1 else values, **plain)
     data = {"size": SIZE, "load_size": 18, "workers": 0, "channels": count, "range": [-3, 5]}
     training = {"steps": 2, "batch_size": 2, "log_every": 1, "sample_every": 2, "checkpoint_every": 2}
-    recipe = tmp_path / "recipe.yaml"
+    recipe = folder / "recipe.yaml"
     recipe.write_text(yaml.safe_dump({"model": TINY["cyclegan"], "data": data, "training": training}))
-    trained = run_cli("train", recipe, "--data", tmp_path / "data", "--out", "run", "-q", "--device", "cpu")
-    assert trained.exit_code == 0, trained.output
+    result = run_cli("train", recipe, "--data", folder / "data", "--out", "run", "-q", "--device", "cpu")
+    assert result.exit_code == 0, result.output
+
+
+@pytest.mark.parametrize(("count", "dtype"), [(1, np.float32), (5, np.uint16), (5, np.int16)])
+def test_a_model_is_trained_on_such_files_and_converts_them(run_cli, tmp_path: Path, count: int, dtype: type) -> None:
+    trained(run_cli, tmp_path, count, dtype)
     converted = run_cli("convert", "run", tmp_path / "data" / "testA", "out", "--to", "B", "-q", "--device", "cpu")
     assert converted.exit_code == 0, converted.output
     found = tifffile.imread(tmp_path / "out" / "A0.tif")
     assert found.dtype == dtype and found.shape == ((24, 20) if count == 1 else (24, 20, count))
     if dtype == np.float32:
         assert found.min() >= -3 and found.max() <= 5 and found.max() > 1.5
+
+
+def test_five_bands_of_floating_point_are_shown_exported_and_evaluated(run_cli, tmp_path: Path) -> None:
+    trained(run_cli, tmp_path, 5, np.float32)
+    testing = tmp_path / "data" / "testA"
+    looks = ["--compare", "sheets", "--gallery", "page.html", "-q"]
+    result = run_cli("convert", "run", testing, "out", "--to", "B", "--device", "cpu", "--precision", "float32", *looks)
+    assert result.exit_code == 0, result.output
+    assert len(list((tmp_path / "sheets").iterdir())) == 1
+    shown = np.asarray(thumbnail(testing / "A0.tif", 24, (-3, 5)))
+    level = (tifffile.imread(testing / "A0.tif")[..., :3] + 3) / 8 * 255
+    assert np.abs(shown - level).max() <= 0.51, "the first three bands"
+    pytest.importorskip("onnxruntime", reason="needs the extra [export]")
+    pytest.importorskip("onnxscript", reason="needs the extra [export]")
+    assert run_cli("export", "run", "five.onnx", "--to", "B").exit_code == 0
+    result = run_cli("convert", "five.onnx", testing, "again", "-q")
+    assert result.exit_code == 0, result.output
+    ours, theirs = (tifffile.imread(tmp_path / where / "A0.tif") for where in ("out", "again"))
+    assert np.abs(ours - theirs).max() < 0.01 * 8 and theirs.shape == (24, 20, 5)
+    result = run_cli("export", "run", "weights", "--format", "port")
+    assert result.exit_code == 0 and "data.range [-3, 5] is not in these files" in result.output
+
+
+def test_a_file_of_older_exports_has_values_from_0_to_1() -> None:
+    told = Description("x", ("a", "b"), "b", 5, 4, "floats", "0", span=(-3.0, 5.0)).to_metadata()
+    assert Description.from_metadata(told).span == (-3, 5)
+    del told["translate.span"]
+    assert Description.from_metadata(told).span == (0, 1)

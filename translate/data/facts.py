@@ -7,7 +7,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median_low
 
@@ -70,8 +70,7 @@ def _read(source: Readable) -> Facts:
     size = (picture.pixels.shape[0], picture.pixels.shape[1])
     flat = bool((picture.pixels == picture.pixels[0, 0]).all())
     bands = picture.pixels.shape[2]
-    seen = picture if bands in (1, 3) else replace(picture, pixels=picture.pixels[..., : 3 if bands > 3 else 1])
-    glance = images.resize(images.with_channels(seen, 3), *GLANCE).ravel()
+    glance = images.resize(images.with_channels(images.seen(picture), 3), *GLANCE).ravel()
     if glance.dtype != np.uint8:
         glance = images.to_8_bits(glance)
     digest = hashlib.sha256(data).hexdigest()

@@ -171,6 +171,12 @@ def with_channels(picture: Picture, channels: int) -> np.ndarray:
     return np.concatenate([pixels, alpha[..., None]], axis=2)
 
 
+def seen(picture: Picture) -> Picture:
+    """What people are shown of it: of many bands the first three, of two the first."""
+    bands = picture.pixels.shape[2]
+    return picture if bands in (1, 3) else replace(picture, pixels=picture.pixels[..., : 3 if bands > 3 else 1])
+
+
 def luma(pixels: np.ndarray) -> np.ndarray:
     """0.299 R + 0.587 G + 0.114 B in 16-bit fixed point, as Pillow computes it: (H, W, 3) to (H, W, 1)."""
     red, green, blue = (pixels[..., i].astype(np.uint32) for i in range(3))
