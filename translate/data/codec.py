@@ -161,13 +161,18 @@ def _planes(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
         return _whole_values(image), None
     grey = image.mode in ("1", "L", "LA", "La")
     if image.has_transparency_data:
-        planes = np.array(image.convert("LA" if grey else "RGBA"))
+        planes = np.array(_of_mode(image, "LA" if grey else "RGBA"))
         return planes[..., :-1], planes[..., -1].copy()
     if grey:
-        return np.array(image.convert("L"))[..., None], None
+        return np.array(_of_mode(image, "L"))[..., None], None
     if image.mode in ("P", "RGB", "RGBX", "CMYK", "YCbCr"):
-        return np.array(image.convert("RGB")), None
+        return np.array(_of_mode(image, "RGB")), None
     raise BadImageError(f"pixels of kind '{image.mode}' have no known range; save it with 8 or 16 bits")
+
+
+def _of_mode(image: Image.Image, mode: str) -> Image.Image:
+    """Converted where it is not of that mode: Pillow would copy it all the same."""
+    return image if image.mode == mode and "transparency" not in image.info else image.convert(mode)
 
 
 def _deep_grey(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
