@@ -12,7 +12,9 @@ from PIL import Image
 from test_converter import Negative
 from tiny import CPU, SIZE, TINY
 
+from translate.converting.compare import thumbnail
 from translate.converting.converter import Converter
+from translate.converting.exported import Description
 from translate.converting.folder import convert_folder
 from translate.converting.jobs import plan
 from translate.data import images
@@ -32,14 +34,19 @@ def written(path: Path, planes: np.ndarray, **options: object) -> Path:
     return path
 
 
+WHOLE = [np.int8, np.int16, np.int32, np.uint32]
+
+
 def bands(count: int, dtype: type, height: int = 9, width: int = 7) -> np.ndarray:
     if dtype == np.float32:
         return (dice.random((height, width, count)) * 8 - 3).astype(np.float32)  # from -3 to 5
+    if dtype in WHOLE:
+        return dice.integers(0 if dtype == np.uint32 else -3, 6, (height, width, count)).astype(dtype)
     return dice.integers(0, np.iinfo(dtype).max + 1, (height, width, count)).astype(dtype)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 8])
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32, *WHOLE])
 @pytest.mark.parametrize("planes", ["contig", "separate"])
 def test_a_conversion_keeps_bands_and_depth(tmp_path: Path, count: int, dtype: type, planes: str) -> None:
     values = bands(count, dtype)
@@ -56,6 +63,8 @@ def test_a_conversion_keeps_bands_and_depth(tmp_path: Path, count: int, dtype: t
     if dtype == np.float32:
         # 16 bits are what the network is given of the span.
         assert np.abs(found - (2.0 - values)).max() <= 1.01 * 8 / 65535
+    elif dtype in WHOLE:
+        assert (found == (2 - values.astype(int)).clip(np.iinfo(dtype).min)).all()
     else:
         assert (found == np.iinfo(dtype).max - values).all()
     assert images.dimensions(tmp_path / "in" / "x.tif") == (9, 7)
@@ -75,6 +84,44 @@ def test_another_number_of_bands_or_range_is_said_with_the_files_name(tmp_path: 
         images.read(tmp_path / "in" / "five.tif", max_pixels=62)
     with pytest.raises(ImageError, match="bands go into TIFF only"):
         images.write(tmp_path / "x.png", Picture(bands(5, np.uint8)))
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_a_ct_scan_is_read_and_written_within_its_range(tmp_path: Path, count: int) -> None:
+    values = dice.integers(-1000, 2001, (9, 7, count)).astype(np.int16)
+    kind = {} if count == 1 else {"planarconfig": "contig"}
+    path = written(tmp_path / "ct.tif", values.squeeze(), photometric="minisblack", byteorder=">", **kind)
+    with pytest.raises(ImageError, match=r"ct\.tif: signed 16-bit pixels from -\d+ to \d+; .*data\.range to"):
+        images.read(path)
+    images.write(tmp_path / "back.tif", images.read(path, span=(-1000, 2000)))
+    found = tifffile.imread(tmp_path / "back.tif")
+    assert found.dtype == np.int16 and (found == values.squeeze()).all()
+    images.write(
+        tmp_path / "x.tif", Picture(np.array([[[0], [65535]]], np.uint16), span=(-200, 70_000), kind=values.dtype)
+    )
+    assert tifffile.imread(tmp_path / "x.tif").tolist() == [[-200, 32767]], "what the type cannot hold is clipped"
+
+
+def test_unsigned_32_bits_are_read_beyond_what_signed_ones_hold(tmp_path: Path) -> None:
+    path = written(tmp_path / "x.tif", np.array([[0, 4_000_000_000]], np.uint32))
+    assert images.read(path, span=(0, 4e9)).pixels.ravel().tolist() == [0, 65535]
+
+
+def test_straight_alpha_beside_whole_numbers_is_clear_to_opaque(tmp_path: Path) -> None:
+    planes = np.dstack([bands(3, np.int16), np.full((9, 7), 32767, np.int16)])
+    path = written(tmp_path / "x.tif", planes, photometric="rgb", planarconfig="contig", extrasamples=["unassalpha"])
+    picture = images.read(path, span=(-3, 5))
+    assert (picture.alpha == 65535).all()
+    images.write(tmp_path / "y.tif", picture)
+    assert (tifffile.imread(tmp_path / "y.tif") == planes).all()
+
+
+def test_pixels_that_are_no_numbers_are_counted(tmp_path: Path) -> None:
+    values = bands(1, np.float32)[..., 0]
+    values[2, 3], values[4, 5] = np.nan, np.inf
+    for span in ((-3.0, 5.0), None):
+        with pytest.raises(ImageError, match=r"x\.tif: holds 2 values that are not finite numbers"):
+            images.decode(written(tmp_path / "x.tif", values).read_bytes(), tmp_path / "x.tif", span=span)
 
 
 def test_grey_floats_need_no_more_than_pillow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,24 +167,57 @@ def test_a_check_tells_bands_and_range(run_cli, tmp_path: Path) -> None:
     assert "data.channels: 5" in result.stdout and "data.range: [-2, 4]" in result.stdout
 
 
-@pytest.mark.parametrize(("count", "dtype"), [(1, np.float32), (5, np.uint16)])
-def test_a_model_is_trained_on_such_files_and_converts_them(run_cli, tmp_path: Path, count: int, dtype: type) -> None:
+def trained(run_cli, folder: Path, count: int, dtype: type) -> None:
+    """A run in `folder`/run on data in `folder`/data."""
     for split, number in (("train", 4), ("test", 2)):
         for domain in "AB":
             for index in range(number):
                 values = bands(count, dtype, 24, 20)
-                path = tmp_path / "data" / f"{split}{domain}" / f"{domain}{index}.tif"
+                path = folder / "data" / f"{split}{domain}" / f"{domain}{index}.tif"
                 plain = {} if count == 1 else {"photometric": "minisblack", "planarconfig": "contig"}
                 written(path, values[..., 0] if count == 1 else values, **plain)
     data = {"size": SIZE, "load_size": 18, "workers": 0, "channels": count, "range": [-3, 5]}
     training = {"steps": 2, "batch_size": 2, "log_every": 1, "sample_every": 2, "checkpoint_every": 2}
-    recipe = tmp_path / "recipe.yaml"
+    recipe = folder / "recipe.yaml"
     recipe.write_text(yaml.safe_dump({"model": TINY["cyclegan"], "data": data, "training": training}))
-    trained = run_cli("train", recipe, "--data", tmp_path / "data", "--out", "run", "-q", "--device", "cpu")
-    assert trained.exit_code == 0, trained.output
+    result = run_cli("train", recipe, "--data", folder / "data", "--out", "run", "-q", "--device", "cpu")
+    assert result.exit_code == 0, result.output
+
+
+@pytest.mark.parametrize(("count", "dtype"), [(1, np.float32), (5, np.uint16), (5, np.int16)])
+def test_a_model_is_trained_on_such_files_and_converts_them(run_cli, tmp_path: Path, count: int, dtype: type) -> None:
+    trained(run_cli, tmp_path, count, dtype)
     converted = run_cli("convert", "run", tmp_path / "data" / "testA", "out", "--to", "B", "-q", "--device", "cpu")
     assert converted.exit_code == 0, converted.output
     found = tifffile.imread(tmp_path / "out" / "A0.tif")
     assert found.dtype == dtype and found.shape == ((24, 20) if count == 1 else (24, 20, count))
     if dtype == np.float32:
         assert found.min() >= -3 and found.max() <= 5 and found.max() > 1.5
+
+
+def test_five_bands_of_floating_point_are_shown_exported_and_evaluated(run_cli, tmp_path: Path) -> None:
+    trained(run_cli, tmp_path, 5, np.float32)
+    testing = tmp_path / "data" / "testA"
+    looks = ["--compare", "sheets", "--gallery", "page.html", "-q"]
+    result = run_cli("convert", "run", testing, "out", "--to", "B", "--device", "cpu", "--precision", "float32", *looks)
+    assert result.exit_code == 0, result.output
+    assert len(list((tmp_path / "sheets").iterdir())) == 1
+    shown = np.asarray(thumbnail(testing / "A0.tif", 24, (-3, 5)))
+    level = (tifffile.imread(testing / "A0.tif")[..., :3] + 3) / 8 * 255
+    assert np.abs(shown - level).max() <= 0.51, "the first three bands"
+    pytest.importorskip("onnxruntime", reason="needs the extra [export]")
+    pytest.importorskip("onnxscript", reason="needs the extra [export]")
+    assert run_cli("export", "run", "five.onnx", "--to", "B").exit_code == 0
+    result = run_cli("convert", "five.onnx", testing, "again", "-q")
+    assert result.exit_code == 0, result.output
+    ours, theirs = (tifffile.imread(tmp_path / where / "A0.tif") for where in ("out", "again"))
+    assert np.abs(ours - theirs).max() < 0.01 * 8 and theirs.shape == (24, 20, 5)
+    result = run_cli("export", "run", "weights", "--format", "port")
+    assert result.exit_code == 0 and "data.range [-3, 5] is not in these files" in result.output
+
+
+def test_a_file_of_older_exports_has_values_from_0_to_1() -> None:
+    told = Description("x", ("a", "b"), "b", 5, 4, "floats", "0", span=(-3.0, 5.0)).to_metadata()
+    assert Description.from_metadata(told).span == (-3, 5)
+    del told["translate.span"]
+    assert Description.from_metadata(told).span == (0, 1)

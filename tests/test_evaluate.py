@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import struct
 
 import numpy as np
@@ -63,6 +64,19 @@ def test_the_classifier_is_kept_and_used_again(tiny_recipe, tmp_path):
     assert {(s.table, s.name): s for s in again}[key].value == first[key].value
 
 
+def test_other_images_under_the_same_names_are_another_set_and_a_copy_is_the_same(tiny_recipe, tmp_path):
+    data, told = labelled_folder(tmp_path / "data"), []
+    run, _, _ = _evaluated(tiny_recipe, tmp_path, "stargan", data)
+    for path in data.rglob("*.png"):  # fetched again
+        os.utime(path, (1, 1))
+    evaluate(run, classifier=RULER, device="cpu", tell=told.append, quiet=True)
+    assert not any("training a classifier" in line for line in told)
+    for path in data.rglob("*.png"):
+        Image.fromarray(255 - np.asarray(Image.open(path))).save(path)
+    evaluate(run, classifier=RULER, device="cpu", tell=told.append, quiet=True)
+    assert sum("training a classifier" in line for line in told) == 1
+
+
 def test_unpaired_runs_are_held_to_the_wanted_domain_both_ways(tiny_recipe, tmp_path):
     _, scores, table = _evaluated(tiny_recipe, tmp_path, "cyclegan", unpaired_folder(tmp_path / "data"))
     for name in ("to A", "to B"):
@@ -71,15 +85,34 @@ def test_unpaired_runs_are_held_to_the_wanted_domain_both_ways(tiny_recipe, tmp_
     assert not any("truth" in score.table for score in scores)
 
 
-def test_floating_point_is_measured_within_the_recipes_range(tiny_recipe, tmp_path):
+@pytest.mark.parametrize("bands", [1, 5])
+def test_floating_point_of_any_bands_is_measured_within_the_recipes_range(tiny_recipe, tmp_path, bands):
+    tifffile = pytest.importorskip("tifffile", reason="such files are written by tifffile")
     data = unpaired_folder(tmp_path / "data")
     dice = np.random.default_rng(0)
     for path in data.rglob("*.png"):
-        Image.fromarray(dice.uniform(-2, 4, (16, 16)).astype(np.float32)).save(path.with_suffix(".tif"))
+        values = dice.uniform(-2, 4, (16, 16, bands)).astype(np.float32)
+        several = {} if bands == 1 else {"planarconfig": "contig"}
+        tifffile.imwrite(path.with_suffix(".tif"), values.squeeze(), photometric="minisblack", metadata=None, **several)
         path.unlink()
-    settings = ("data.range=[-2, 4]", "data.channels=1")
-    _, _, table = _evaluated(tiny_recipe, tmp_path, "cyclegan", data, *settings)
+    settings = ("data.range=[-2, 4]", f"data.channels={bands}")
+    run, scores, table = _evaluated(tiny_recipe, tmp_path, "cyclegan", data, *settings)
     assert table["translations that the classifier takes for the wanted domain", "to A"].images == 2
+    assert any("not 5 bands" in score.note for score in scores) == (bands == 5)
+    told = []
+    evaluate(run, classifier=RULER, device="cpu", tell=told.append, quiet=True)
+    assert not any("training a classifier" in line for line in told), "kept and read again"
+
+
+def test_what_cannot_be_read_or_written_is_told_before_the_work(run_cli, tmp_path):
+    (tmp_path / "run").mkdir()
+    for words, told in (
+        (["--json", "nodir/x.json"], "there is no folder nodir to write it to"),
+        (["--json", "run"], "run: is a folder"),
+        (["--weights-dir", "nodir"], "--weights-dir nodir: no such folder"),
+    ):
+        result = run_cli("evaluate", "run", *words)
+        assert result.exit_code == 2 and told in result.output, result.output
 
 
 def test_paired_runs_are_held_to_the_truth(tiny_recipe, tmp_path):

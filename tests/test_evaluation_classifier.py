@@ -26,6 +26,11 @@ ATTRIBUTES = ImageSpec(3, SIDE, ("left", "bottom"), (LabelGroup(2, False),))
 SETTINGS = ClassifierSettings(size=SIDE, steps=16, batch_size=16)
 
 
+def test_few_images_are_not_shown_more_often_than_many():
+    settings = ClassifierSettings()
+    assert [settings.steps_for(images) for images in (1, 12, 100, 159, 160, 200_000)] == [4, 38, 313, 497, 500, 500]
+
+
 def pictures(count: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
     """Noise, brighter in one half and in one row of halves: uint8 images, which are `left`, which are `bottom`."""
     generator = torch.Generator().manual_seed(seed)
@@ -96,7 +101,7 @@ def test_training_can_be_repeated_and_leaves_the_random_state_alone():
         assert torch.equal(value, two.classifier.state_dict()[key]), key
 
 
-def test_what_is_held_out_is_not_learnt_from():
+def test_what_is_held_out_is_not_learnt_from(monkeypatch: pytest.MonkeyPatch):
     class Drawn:
         """An image in memory that counts how often it is read."""
 
@@ -118,6 +123,10 @@ def test_what_is_held_out_is_not_learnt_from():
     test = CPU.place(of_classes(40, 4))
     assert (found.classifier.predict(test.images) == test.labels).all(1).float().mean() >= 0.9
     assert held_out_rows(21).nonzero()[0].tolist() == [0, 10, 20]
+    assert found.facts["steps"] == 16
+    monkeypatch.setattr("translate.evaluation.classifier.EPOCHS", 1)
+    few = train_on(sources, batch.labels.numpy(), CLASSES, SETTINGS, CPU, flip=False, quiet=True)
+    assert few.facts["steps"] == 3 and "after 3 steps" in str(few), "36 images are three batches of 16"
 
 
 def test_accuracy_of_a_classifier_that_always_says_the_same():

@@ -217,6 +217,11 @@ def test_a_file_of_bytes_takes_8_bits_and_refuses_16(runs, run_cli, tmp_path):
     assert abs(converter.convert(image).astype(int) - run.convert(image)).max() <= 1
     with pytest.raises(TranslateError, match="8-bit images only"):
         converter.convert(dice.integers(0, 65536, (24, 24, 3), dtype=np.uint16))
+    tiny.write_images(tmp_path / "in", ["a.png", "c.png"], size=24)
+    Image.fromarray(dice.integers(0, 65536, (24, 24), dtype=np.uint16)).save(tmp_path / "in" / "b.png")
+    result = run_cli("convert", "bytes.onnx", "in", "out", "--batch", "3", "-q")
+    assert result.exit_code == 3 and "2 converted, 0 skipped, 1 failed" in result.output
+    assert "b.png: the model was exported with --bytes and takes 8-bit images only" in result.output
 
 
 def test_the_format_follows_from_the_suffix_and_a_torch_file_reads_back(runs, run_cli, tmp_path):
@@ -228,6 +233,8 @@ def test_the_format_follows_from_the_suffix_and_a_torch_file_reads_back(runs, ru
     images = torch.rand(1, 3, 32, 16) * 2 - 1
     wanted = translate.load(runs / "pix2pix", device="cpu", precision="float32").convert(images)
     assert (module(images) - wanted).abs().max() < 1e-5
+    refused = run_cli("convert", "model.pt2", runs / "unpaired", "out")
+    assert refused.exit_code == 2 and "a graph of torch.export is for other programs" in refused.output
     again = run_cli("export", runs / "pix2pix", "model.pt2")
     assert again.exit_code == 2 and "exists" in again.output
     assert run_cli("export", runs / "pix2pix", "model.pt2", "--overwrite").exit_code == 0

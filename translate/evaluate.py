@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,6 @@ from torch import Tensor
 
 from translate.data.batch import Batch, Labelled, Plain
 from translate.data.catalog import user_data
-from translate.data.images import UNIT
 from translate.data.labels import LabelGroup
 from translate.engine import Engine, choose_engine
 from translate.errors import ConfigurationError
@@ -20,10 +19,11 @@ from translate.evaluation.classifier import ClassifierSettings
 from translate.evaluation.classifier_file import classifier_for
 from translate.evaluation.digits import evaluate_digits
 from translate.evaluation.drawn import evaluate_drawn
+from translate.evaluation.fingerprint import fingerprint
 from translate.evaluation.flips import gather_labelled
 from translate.evaluation.labelled import evaluate_labelled
 from translate.evaluation.samples import Spaces, gather
-from translate.evaluation.spaces import classifier_space, inception_space
+from translate.evaluation.spaces import Missing, Space, classifier_space, inception_space
 from translate.evaluation.table import Protocol, Score, dumped
 from translate.evaluation.teaching import Trained, train_on
 from translate.evaluation.truth import evaluate_truth
@@ -59,8 +59,10 @@ def evaluate(
     What is measured follows from the data: the truth where it is known; what a classifier of real images reads where
     there are labels or two domains; change, diversity and distances for all. The classifier is trained once for a set
     and kept beside fetched data. `weights_dir`: where Inception's weights lie, for FID as published.
-    Raises ConfigurationError where there is no run or its data set is gone.
+    Raises ConfigurationError where there is no run, its data set is gone or `weights_dir` is no folder.
     """
+    if weights_dir is not None and not Path(weights_dir).is_dir():
+        raise ConfigurationError(f"--weights-dir {weights_dir}: no such folder")
     loaded = load_model(run, checkpoint)
     recipe = loaded.recipe
     images = open_data(recipe.data, model_class(recipe).batch_type, tell).without(loaded.skipped)
@@ -75,9 +77,22 @@ def evaluate(
     return _Examiner(loaded, images, engine, classifier or ClassifierSettings(), weights_dir, tell, quiet).scores()
 
 
-def write_scores(scores: list[Score], run: Path, checkpoint: str = "latest", file: Path | None = None) -> Path:
-    """The scores as JSON in `file`, or in RUN/evaluation-CHECKPOINT.json, whose earlier scores they replace."""
+def scores_path(run: Path, checkpoint: str = "latest", file: Path | None = None) -> Path:
+    """`file`, or RUN/evaluation-CHECKPOINT.json. Raises ConfigurationError where no file can be written there."""
     path = file or run / f"evaluation-{checkpoint}.json"
+    folder = path.absolute().parent
+    if path.is_dir():
+        raise ConfigurationError(f"--json {path}: is a folder; expected the name of a file")
+    if file and not folder.is_dir():
+        raise ConfigurationError(f"--json {path}: there is no folder {path.parent} to write it to")
+    if folder.is_dir() and not os.access(folder, os.W_OK):
+        raise ConfigurationError(f"{path}: cannot be written; name another file by --json")
+    return path
+
+
+def write_scores(scores: list[Score], run: Path, checkpoint: str = "latest", file: Path | None = None) -> Path:
+    """The scores as JSON where `scores_path` says, in the place of earlier ones."""
+    path = scores_path(run, checkpoint, file)
     write_whole(path, dumped(scores))
     return path
 
@@ -195,10 +210,16 @@ class _Examiner:
     def _classifier(self, sources: Sequence[Any], labels: np.ndarray, spec: ImageSpec, flip: bool) -> Trained:
         """Kept beside fetched data, under a name that says what it learnt from."""
         (sources,) = spanned([sources], self.data.range)
-        data = {"set": str(self.data.set), "images": len(sources), "labels": _digest(sources, labels), "flip": flip}
-        if self.data.range != UNIT:
-            data["range"] = list(self.data.range)
-        name = f"{Path(str(self.data.set)).name}-{_digest(sources, labels)[:12]}-{spec.size}px"
+        digest, called = fingerprint(sources, labels), Path(str(self.data.set)).name
+        data = {
+            "set": called,
+            "images": len(sources),
+            "fingerprint": digest,
+            "flip": flip,
+            "resize": self.images.shape,
+            "range": self.data.range,
+        }
+        name = f"{called}-{digest[:12]}-{spec.size}px"
 
         def train() -> Trained:
             self.tell(f"training a classifier on {len(sources)} real images, once for this data set")
@@ -213,7 +234,12 @@ class _Examiner:
         return trained
 
     def _spaces(self, trained: Trained) -> Spaces:
-        return [classifier_space(trained), inception_space(self.weights_dir, self.engine)]
+        inception: Space | Missing = Missing(
+            "Inception", f"unavailable: takes grey or RGB, not {self.data.channels} bands"
+        )
+        if self.data.channels in (1, 3):
+            inception = inception_space(self.weights_dir, self.engine)
+        return [classifier_space(trained), inception]
 
     def _batches(self, sources: Sequence[Any], make: type[Batch], labels: np.ndarray | None = None) -> Iterator[Any]:
         rows = [] if labels is None else [labels]
@@ -236,9 +262,3 @@ def _test(splits: dict[str, Any]) -> Any:
 def _spread(count: int, wanted: int) -> np.ndarray:
     """At most `wanted` numbers below `count`, evenly spaced."""
     return np.linspace(0, count - 1, min(count, wanted)).round().astype(int)
-
-
-def _digest(sources: Sequence[Any], labels: np.ndarray) -> str:
-    """Of the files' names in order, and of their labels."""
-    names = "\n".join(f"{source.path.parent.name}/{source.path.name}" for source in sources)
-    return hashlib.sha256(names.encode("utf-8", "surrogateescape") + np.ascontiguousarray(labels).tobytes()).hexdigest()

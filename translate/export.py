@@ -14,6 +14,7 @@ from translate.converting.converter import Changes, Converter
 from translate.converting.exported import Description, ExportedGenerator
 from translate.converting.padding import pad
 from translate.data.images import to_float, to_pixels
+from translate.data.values import UNIT
 from translate.engine import Engine
 from translate.errors import ConfigurationError, TranslateError
 from translate.exporting import hub, port
@@ -143,6 +144,7 @@ def _description(source: _Source, changes: Changes, as_bytes: bool) -> Descripti
         stride=source.converter.model.stride,
         values="bytes" if as_bytes else "floats",
         version=__version__,
+        span=images.span,
     )
 
 
@@ -187,8 +189,13 @@ def _export_port(
     states = [port.published_state(painter.network) for painter in painters.values()]
     for path, state in zip(paths, states, strict=True):
         port.write_port(path, state)
-    hints = {port.options(painter.network) for painter in painters.values()}
-    return Exported(paths, notes=[f"for their scripts: {hint}" for hint in hints])
+    notes = [f"for their scripts: {hint}" for hint in {port.options(painter.network) for painter in painters.values()}]
+    if converter.images.span != UNIT:
+        low, high = converter.images.span
+        notes.append(
+            f"data.range [{low:g}, {high:g}] is not in these files: {low:g} is -1 to the generator, {high:g} is 1"
+        )
+    return Exported(paths, notes=notes)
 
 
 def _format(path: Path) -> Format:

@@ -45,6 +45,11 @@ def load(
         raise ConfigurationError(
             f"{path}: --backend {backend} runs ONNX files; make one with `translate export {path} model.onnx`"
         )
+    if path.is_file() and path.suffix == ".pt2":
+        raise ConfigurationError(
+            f"{path}: a graph of torch.export is for other programs and is not read here; "
+            "convert with the run itself, or export it as .onnx or for a hub"
+        )
     if path.is_file():
         generator, images = read_generator(path, evaluated)
         return Converter(generator, images, _engine(device, precision), path)

@@ -27,10 +27,11 @@ def evaluate(
     translate evaluate runs/stargan-celeba
     """
     from translate.evaluate import evaluate as evaluate_run
-    from translate.evaluate import write_scores
+    from translate.evaluate import scores_path, write_scores
     from translate.evaluation.table import as_text
     from translate.progress import say
 
+    scores_path(run, checkpoint, json_file)  # before the work, not after it
     scores = evaluate_run(
         run, checkpoint, device=device, weights_dir=weights_dir, tell=(lambda line: None) if quiet else say, quiet=quiet
     )

@@ -103,7 +103,7 @@ def convert_images(
             done=done,
         )
     outcome.unseen += cycle.failed if cycle else []
-    shown = pairs(to_show, jobs.source)
+    shown = pairs(to_show, jobs.source, converter.images.span)
     if beside.compare:
         outcome.unseen += write_sheets(beside.compare, shown)
     if beside.gallery:

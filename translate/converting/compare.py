@@ -12,8 +12,9 @@ from PIL import Image
 
 from translate.converting.cycle_error import current
 from translate.converting.folder import Record
-from translate.data.images import read, shown, to_8_bits, with_channels
+from translate.data.images import read, seen, shown, to_8_bits, with_channels
 from translate.data.listing import natural_key
+from translate.data.values import UNIT, Span
 from translate.errors import ConfigurationError, ImageError
 from translate.tracking import save_pictures
 
@@ -29,20 +30,22 @@ class Pair:
     source: Path
     output: Path
     error: Path | None = None
+    span: Span = UNIT
+    """The values shown as black and white, of files of values."""
 
-    @property
-    def files(self) -> dict[str, Path]:
-        """By caption, in the order shown."""
-        return {"input": self.source, "output": self.output} | ({"cycle error": self.error} if self.error else {})
+    def thumbnails(self, side: int) -> dict[str, Image.Image]:
+        """By caption, in the order shown; see `thumbnail`. Raises ImageError."""
+        files = {"input": self.source, "output": self.output} | ({"cycle error": self.error} if self.error else {})
+        return {caption: thumbnail(path, side, self.span) for caption, path in files.items()}
 
 
-def pairs(records: Iterable[Record], source: Path) -> list[Pair]:
+def pairs(records: Iterable[Record], source: Path, span: Span = UNIT) -> list[Pair]:
     """What was converted from `source` (a folder or a file), now or before, in the order of names."""
     converted = sorted((record for record in records if record.status != "failed"), key=_in_order)
     root = source if source.is_dir() else source.parent
     names = (shown(record.source.relative_to(root).as_posix()) for record in converted)
     return [
-        Pair(name, record.source, record.output, current(record.output))
+        Pair(name, record.source, record.output, current(record.output), span)
         for name, record in zip(names, converted, strict=True)
     ]
 
@@ -68,7 +71,7 @@ def write_sheets(folder: Path, all_pairs: Sequence[Pair]) -> list[str]:
     number = 0
     while some := list(islice(rows, ROWS)):
         number += 1
-        captions = max((pair.files for pair, _ in some), key=len)
+        captions = max((pictures for _, pictures in some), key=len)
         # A row without a cycle error has an empty place there.
         nothing = Image.new("RGB", (1, 1), (255, 255, 255))
         columns = {caption: [pictures.get(caption, nothing) for _, pictures in some] for caption in captions}
@@ -77,9 +80,10 @@ def write_sheets(folder: Path, all_pairs: Sequence[Pair]) -> list[str]:
     return failed
 
 
-def thumbnail(path: Path, side: int) -> Image.Image:
-    """An image of any kind as RGB of 8 bits, alpha on white, no side longer than `side`. Raises ImageError."""
-    pixels = with_channels(read(path), 3)
+def thumbnail(path: Path, side: int, span: Span = UNIT) -> Image.Image:
+    """An image of any kind as RGB of 8 bits, no side longer than `side`: alpha on white, of many bands the first three,
+    of two the first. Raises ImageError."""
+    pixels = with_channels(seen(read(path, span=span)), 3)
     picture = Image.fromarray(to_8_bits(pixels) if pixels.dtype == np.uint16 else pixels)
     picture.thumbnail((side, side))
     return picture
@@ -88,6 +92,6 @@ def thumbnail(path: Path, side: int) -> Image.Image:
 def _rows(all_pairs: Sequence[Pair], failed: list[str]) -> Iterator[tuple[Pair, dict[str, Image.Image]]]:
     for pair in all_pairs:
         try:
-            yield pair, {caption: thumbnail(path, _SIDE) for caption, path in pair.files.items()}
+            yield pair, pair.thumbnails(_SIDE)
         except ImageError as error:
             failed.append(str(error))

@@ -20,7 +20,7 @@ from translate.converting.padding import pad, padded_size
 from translate.converting.pil import array_of, pil_image
 from translate.converting.tiling.banded import convert_banded
 from translate.converting.tiling.rowmap import Bands
-from translate.data.images import Picture, to_float, to_pixels, with_channels
+from translate.data.images import Picture, refuse_other_bands, to_float, to_pixels, with_channels
 from translate.engine import Engine
 from translate.errors import ConfigurationError, TranslateError, nearest
 from translate.model import ImageSpec, Translator
@@ -96,6 +96,12 @@ class Converter:
         output = self.convert_floats(floats, changes).to(images.device)
         output = output if images.is_floating_point() else to_pixels(output, images.dtype)
         return output if images.dim() == 4 else output[0]
+
+    def refuse(self, picture: Picture, name: Path) -> None:
+        """Raises ImageError, which begins with `name`, for a picture that the model cannot take."""
+        refuse_other_bands(picture, self.images.channels, name)
+        if isinstance(self.model, ExportedGenerator):
+            self.model.refuse(picture, name)
 
     def convert_pictures(self, pictures: Sequence[Picture], changes: Changes) -> list[Picture]:
         """Pictures of equal padded size; each comes back in its own size, depth and alpha.

@@ -14,14 +14,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from translate.data.images import to_float, to_pixels
+from translate.data.images import Picture, shown, to_float, to_pixels
+from translate.data.values import UNIT, Span
 from translate.engine import Engine, Precision, choose_engine
-from translate.errors import ConfigurationError, TranslateError
+from translate.errors import ConfigurationError, ImageError, TranslateError
 from translate.model import ImageSpec
 
 Backend = Literal["auto", "torch", "onnxruntime", "openvino"]
 Run = Callable[[np.ndarray], np.ndarray]
 _PREFIX = "translate."
+_LISTS = ("domains", "span")
+_BYTES_ONLY = "the model was exported with --bytes and takes 8-bit images only; export it without"
 
 
 @dataclass(frozen=True)
@@ -41,19 +44,21 @@ class Description:
     """uint8, or float32 in [-1, 1]; of input and output alike."""
     version: str
     """Of this package."""
+    span: Span = UNIT
+    """The values that were -1 and 1 in training, of files of values (`data.range`); files that do not say: 0 to 1."""
 
     def to_metadata(self) -> dict[str, str]:
         """As strings under keys that begin with `translate.`."""
         return {
-            f"{_PREFIX}{key}": json.dumps(value) if key == "domains" else str(value)
-            for key, value in vars(self).items()
+            f"{_PREFIX}{key}": json.dumps(value) if key in _LISTS else str(value) for key, value in vars(self).items()
         }
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, str]) -> Description:
         """Raises KeyError or ValueError for another program's."""
+        metadata = {f"{_PREFIX}span": json.dumps(UNIT), **metadata}
         values: dict[str, Any] = {key: metadata[f"{_PREFIX}{key}"] for key in cls.__dataclass_fields__}
-        values |= {"domains": tuple(json.loads(values["domains"]))}
+        values |= {key: tuple(json.loads(values[key])) for key in _LISTS}
         return cls(**(values | {key: int(values[key]) for key in ("channels", "stride")}))
 
 
@@ -69,8 +74,13 @@ class ExportedGenerator(nn.Module):
             return self._run(images.float())
         pixels = to_pixels(images)
         if (to_float(pixels) - images).abs().max() > 1e-3:
-            raise TranslateError("the file was exported with --bytes and takes 8-bit images only; export it without")
+            raise TranslateError(_BYTES_ONLY)
         return to_float(self._run(pixels))
+
+    def refuse(self, picture: Picture, name: Path) -> None:
+        """Raises ImageError for one that the file cannot take."""
+        if self.description.values == "bytes" and picture.pixels.dtype != np.uint8:
+            raise ImageError(f"{shown(name)}: {_BYTES_ONLY}")
 
     def _run(self, images: Tensor) -> Tensor:
         return torch.from_numpy(self.run(np.ascontiguousarray(images.numpy())))
@@ -113,7 +123,7 @@ def read_exported(
         raise ConfigurationError(
             f"{path}: not an ONNX file that `translate export` wrote ({error} is missing)"
         ) from error
-    images = ImageSpec(description.channels, 0, (description.target,))
+    images = ImageSpec(description.channels, 0, (description.target,), span=description.span)
     return ExportedGenerator(run, description), images, engine
 
 

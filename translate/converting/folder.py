@@ -13,9 +13,8 @@ from typing import Any, Literal
 
 from translate.converting.converter import Changes, Converter
 from translate.converting.jobs import Job
-from translate.data.images import MAX_PIXELS, Picture, read, refuse_other_bands, shown, write
+from translate.data.images import MAX_PIXELS, Picture, read, shown, write
 from translate.errors import ImageError
-from translate.model import ImageSpec
 from translate.whole_file import clear_leftovers
 
 _HELD = 1 << 30
@@ -117,7 +116,7 @@ def convert_folder(
                 seconds += future.result()
             finish(_record(read_.job, error, read_, seconds))
 
-        reads = ((job, decoders.submit(_read, job, converter.images, max_pixels)) for job in todo())
+        reads = ((job, decoders.submit(_read, job, converter, max_pixels)) for job in todo())
         pictures = _decoded(reads, window, lambda job, error: finish(_record(job, error)))
         for batch in _batches(pictures, converter, window):
             start = time.perf_counter()
@@ -186,10 +185,10 @@ def _decoded(
             failed(job, error)
 
 
-def _read(job: Job, images: ImageSpec, max_pixels: int) -> _Read:
+def _read(job: Job, converter: Converter, max_pixels: int) -> _Read:
     start = time.perf_counter()
-    picture = read(job.source, max_pixels, images.span)
-    refuse_other_bands(picture, images.channels, job.source)
+    picture = read(job.source, max_pixels, converter.images.span)
+    converter.refuse(picture, job.source)
     return _Read(job, picture, time.perf_counter() - start)
 
 

@@ -8,7 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
 
-from translate.converting.compare import Pair, thumbnail
+from PIL import Image
+
+from translate.converting.compare import Pair
 from translate.errors import ConfigurationError, ImageError
 from translate.report.gallery import Shown, gallery
 from translate.report.pictures import spread
@@ -32,7 +34,7 @@ def write_gallery(
 
     def row(pair: Pair) -> tuple[str, dict[str, Shown]] | None:
         try:
-            return pair.name, {caption: _shown(file) for caption, file in pair.files.items()}
+            return pair.name, {caption: _shown(picture) for caption, picture in pair.thumbnails(_SIDE).items()}
         except ImageError as error:
             failed.append(str(error))
             return None
@@ -49,8 +51,7 @@ def write_gallery(
     return failed
 
 
-def _shown(path: Path) -> Shown:
-    picture = thumbnail(path, _SIDE)
+def _shown(picture: Image.Image) -> Shown:
     buffer = BytesIO()
     picture.save(buffer, "WEBP", quality=82)
     data = f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"

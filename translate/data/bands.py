@@ -1,4 +1,4 @@
-"""TIFF of kinds that Pillow does not read or write: many bands, floating point in colour, deep grey with alpha.
+"""TIFF of kinds that Pillow does not read or write: many bands, colours that are values, deep grey with alpha.
 
 It is tifffile that does; where it is not installed, RuntimeError says how to.
 """
@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL.TiffImagePlugin import IFDRational
 
 INSTALL = 'pip install "image-translate[tiff]"'
+_RATIONAL = 5
 _ALPHA = 2
 """ExtraSamples of straight alpha."""
 
@@ -27,13 +29,13 @@ class Bands:
     """The first page of a file."""
 
     pixels: np.ndarray
-    """(height, width, bands), uint8, uint16 or float32."""
+    """(height, width, bands), float32 or whole numbers of 32 bits at most."""
     alpha: np.ndarray | None
     orientation: int
     """EXIF's, 1 to 8."""
     icc: bytes | None
-    texts: dict[int, str]
-    """Tags that hold words: author, software, ..."""
+    tags: dict[int, Any]
+    """Those that hold words or numbers: author, software, resolution, ..."""
     more: bool
     """The file holds more pages."""
 
@@ -51,7 +53,7 @@ def read_bands(data: bytes, max_pixels: int) -> Bands:
         alpha = _ALPHA in (page.extrasamples or ())
         orientation = int(page.tags.valueof("Orientation", 1))
         icc = page.tags.valueof("InterColorProfile")
-        texts = {tag.code: tag.value for tag in page.tags if isinstance(tag.value, str)}
+        tags = {tag.code: _plain(tag.value, tag.dtype) for tag in page.tags if isinstance(tag.value, str | int | tuple)}
         more = len(file.pages) > 1
     if axes == "YX":
         values = values[..., None]
@@ -61,10 +63,11 @@ def read_bands(data: bytes, max_pixels: int) -> Bands:
         raise ValueError(f"a TIFF of axes {axes} is no image")
     if values.dtype.kind == "f":
         values = values.astype(np.float32)
-    if values.dtype not in (np.uint8, np.uint16, np.float32):
-        raise ValueError(f"pixels of type {values.dtype} have no known range; save it with 8 or 16 bits or as floats")
+    if values.dtype != np.float32 and (values.dtype.kind not in "iu" or values.dtype.itemsize > 4):
+        raise ValueError(f"pixels of type {values.dtype} are not read; save it with 8, 16 or 32 bits or as floats")
+    values = values.astype(values.dtype.newbyteorder("="), copy=False)
     clear = values[..., -1] if alpha and values.shape[2] in (2, 4) else None
-    return Bands(values if clear is None else values[..., :-1], clear, orientation, icc, texts, more)
+    return Bands(values if clear is None else values[..., :-1], clear, orientation, icc, tags, more)
 
 
 def bands_size(path: Path) -> tuple[int, int]:
@@ -82,20 +85,27 @@ def holds_more_bands(path: Path) -> bool:
 
 
 def write_bands(planes: np.ndarray, alpha: bool) -> bytes:
-    """A TIFF of (height, width, bands), uint8, uint16 or float32, not compressed; `alpha`: the last band is."""
+    """A TIFF of (height, width, bands), float32 or whole numbers, not compressed; `alpha`: the last band is."""
     buffer = BytesIO()
     bands = planes.shape[2]
     kind, own = ("rgb", 3) if bands - alpha == 3 else ("minisblack", 1)
     extra = [0] * (bands - own - alpha) + [_ALPHA] * alpha
-    _tifffile().imwrite(
-        buffer, planes, photometric=kind, planarconfig="contig", extrasamples=extra or None, metadata=None
-    )
+    several = {"planarconfig": "contig", "extrasamples": extra or None} if bands > 1 else {}
+    stored = planes if several else planes[..., 0]
+    _tifffile().imwrite(buffer, stored, photometric=kind, metadata=None, **several)
     return buffer.getvalue()
 
 
 def can_write() -> bool:
     """Whether tifffile is installed."""
     return find_spec("tifffile") is not None
+
+
+def _plain(value: Any, kind: int) -> Any:
+    """As Pillow has it: fractions for TIFF's pairs of whole numbers, no enumerations."""
+    if kind == _RATIONAL and len(value) == 2:
+        return IFDRational(*value)
+    return int(value) if isinstance(value, int) else value
 
 
 def _tifffile() -> Any:

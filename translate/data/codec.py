@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ from PIL import Image, UnidentifiedImageError
 
 from translate.data.bands import can_write, read_bands, write_bands
 from translate.data.deep_colour import DEEP, BadImageError, alpha_of_key, deep_planes, encode_deep, is_deep_colour
-from translate.data.tiff_tags import tag_of, with_tags
+from translate.data.tiff_tags import describes_a_stack, tag_of, with_tags
+from translate.data.values import are_values
 
 READ = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
 """Other decoders of Pillow's are never tried: fewer lines of C that a hostile file can reach."""
@@ -28,15 +30,19 @@ warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 # Of damaged notes Pillow warns with a line of its own source, which tells a user nothing of which file.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
-_ORIENTATION, _BITS, _PHOTOMETRIC, _SAMPLES, _PLANES = 274, 258, 262, 277, 284
+_DESCRIPTION, _ORIENTATION = 270, 274
+_BITS, _PHOTOMETRIC, _SAMPLES, _PLANES, _SAMPLE_FORMAT = 258, 262, 277, 284, 339
 # Description, make, model, resolution (3), software, time, artist, host, copyright; then Exif and GPS.
-_KEPT = (270, 271, 272, 282, 283, 296, 305, 306, 315, 316, 33432)
+_KEPT = (_DESCRIPTION, 271, 272, 282, 283, 296, 305, 306, 315, 316, 33432)
+# Where the picture lies on Earth (GeoTIFF): scale, tie points, transformation, keys with their numbers and words. Not
+# GDAL's "no data" value, 42113: a translation may give it to any pixel.
+_PLACE = (33550, 33922, 34264, 34735, 34736, 34737)
 _KEPT_FOLDERS = (34665, 34853)
 _PIXEL_SIZES = (40962, 40963)
 _JPEG_EXIF_LIMIT = 65_500
 
 Decoded = tuple[np.ndarray, np.ndarray | None, bytes | None, bytes | None, bool]
-"""Pixels (uint8, uint16 or float32), alpha, profile, notes, whether there is more in the file."""
+"""Pixels (uint8, uint16 or values, see `values`), alpha, profile, notes, whether there is more in the file."""
 
 
 class UnknownImageError(BadImageError):
@@ -95,8 +101,7 @@ def decode_bands(data: bytes, max_pixels: int) -> Decoded:
     """The same for TIFF that Pillow does not know. Raises nearly anything."""
     found = read_bands(data, max_pixels)
     alpha = None if found.alpha is None else _upright(found.alpha, found.orientation)
-    notes = Image.Exif()
-    notes.update({tag: text for tag, text in found.texts.items() if tag in _KEPT})
+    notes = _kept(found.tags, found.orientation)
     icc = _profile_for(found.pixels.shape[2], found.icc)
     return _upright(found.pixels, found.orientation), alpha, icc, notes.tobytes() if len(notes) else None, found.more
 
@@ -115,7 +120,7 @@ def encode(
     """
     icc = _profile_for(3 if format == "WEBP" else pixels.shape[2], icc)  # WebP holds no grey
     grey_tiff = format == "TIFF" and pixels.dtype == np.uint16 and pixels.shape[2] == 1 and alpha is not None
-    if pixels.dtype == np.float32 or pixels.shape[2] not in (1, 3) or (grey_tiff and can_write()):
+    if are_values(pixels) or pixels.shape[2] not in (1, 3) or (grey_tiff and can_write()):
         return _encode_bands(pixels, alpha, icc, exif)
     if pixels.dtype == np.uint16 and (pixels.shape[2] == 3 or alpha is not None):
         return encode_deep(format, pixels, alpha, icc, exif)
@@ -136,8 +141,8 @@ def encode(
 
 
 def _encode_bands(pixels: np.ndarray, alpha: np.ndarray | None, icc: bytes | None, exif: bytes | None) -> bytes:
-    """As TIFF: the only format of many bands and of floats."""
-    if pixels.shape[2] == 1 and alpha is None:
+    """As TIFF: the only format of many bands and of values."""
+    if pixels.dtype == np.float32 and pixels.shape[2] == 1 and alpha is None:
         buffer = BytesIO()
         Image.fromarray(pixels[..., 0]).save(buffer, "TIFF")
         data = buffer.getvalue()
@@ -152,15 +157,22 @@ def _planes(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
         return _deep_grey(image)
     if image.mode == "F":
         return np.array(image)[..., None], None
+    if image.format == "TIFF" and (image.mode == "I" or (image.mode == "L" and tag_of(image, _SAMPLE_FORMAT) == (2,))):
+        return _whole_values(image), None
     grey = image.mode in ("1", "L", "LA", "La")
     if image.has_transparency_data:
-        planes = np.array(image.convert("LA" if grey else "RGBA"))
+        planes = np.array(_of_mode(image, "LA" if grey else "RGBA"))
         return planes[..., :-1], planes[..., -1].copy()
     if grey:
-        return np.array(image.convert("L"))[..., None], None
+        return np.array(_of_mode(image, "L"))[..., None], None
     if image.mode in ("P", "RGB", "RGBX", "CMYK", "YCbCr"):
-        return np.array(image.convert("RGB")), None
+        return np.array(_of_mode(image, "RGB")), None
     raise BadImageError(f"pixels of kind '{image.mode}' have no known range; save it with 8 or 16 bits")
+
+
+def _of_mode(image: Image.Image, mode: str) -> Image.Image:
+    """Converted where it is not of that mode: Pillow would copy it all the same."""
+    return image if image.mode == mode and "transparency" not in image.info else image.convert(mode)
 
 
 def _deep_grey(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
@@ -168,6 +180,12 @@ def _deep_grey(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
     if image.format == "TIFF" and tag_of(image, _PHOTOMETRIC) == 0:  # white is zero
         pixels = DEEP - pixels
     return pixels, alpha_of_key(pixels, image.info.get("transparency"))
+
+
+def _whole_values(image: Image.Image) -> np.ndarray:
+    """Grey (H, W, 1) of the type that the file's tags say: Pillow gives int32 for all but signed bytes."""
+    (bits,), (form,) = tag_of(image, _BITS), tag_of(image, _SAMPLE_FORMAT, (1,))
+    return np.array(image)[..., None].astype(f"{'i' if form == 2 else 'u'}{bits // 8}")
 
 
 def _upright(array: np.ndarray, orientation: int) -> np.ndarray:
@@ -190,10 +208,7 @@ def _orientation(image: Image.Image) -> int:
 def _exif(image: Image.Image) -> bytes | None:
     try:
         found = Image.Image.getexif(image)
-        kept = Image.Exif()
-        for tag in _KEPT:
-            if tag in found:
-                kept[tag] = found[tag]
+        kept = _kept(found, _orientation(image))
         for folder in _KEPT_FOLDERS:
             entries = {tag: value for tag, value in found.get_ifd(folder).items() if tag not in _PIXEL_SIZES}
             if entries:
@@ -201,6 +216,15 @@ def _exif(image: Image.Image) -> bytes | None:
         return kept.tobytes() if len(kept) else None
     except Exception:  # damaged notes are no reason to refuse a sound picture
         return None
+
+
+def _kept(found: Mapping[int, Any], orientation: int) -> Image.Exif:
+    """The tags that hold of a new picture, too; a place on Earth is that of the picture before it is turned."""
+    kept = Image.Exif()
+    for tag in _KEPT + (_PLACE if orientation == 1 else ()):
+        if tag in found and not (tag == _DESCRIPTION and describes_a_stack(found[tag])):
+            kept[tag] = found[tag]
+    return kept
 
 
 def _profile_for(channels: int, icc: bytes | None) -> bytes | None:

@@ -7,7 +7,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median_low
 
@@ -18,6 +18,7 @@ from translate.data.columns import few
 from translate.data.folders import Source
 from translate.data.images import Picture
 from translate.data.source import Readable
+from translate.data.values import kind_in_words
 from translate.errors import ImageError
 
 GLANCE = (8, 8)
@@ -45,7 +46,7 @@ class Facts:
     bands: int = 3
     """Channels without alpha."""
     span: images.Span | None = None
-    """Least and largest value of floating-point pixels."""
+    """Least and largest of pixels that are values."""
 
 
 def read_all(sources: Iterable[Readable]) -> dict[Path, Facts]:
@@ -69,8 +70,7 @@ def _read(source: Readable) -> Facts:
     size = (picture.pixels.shape[0], picture.pixels.shape[1])
     flat = bool((picture.pixels == picture.pixels[0, 0]).all())
     bands = picture.pixels.shape[2]
-    seen = picture if bands in (1, 3) else replace(picture, pixels=picture.pixels[..., : 3 if bands > 3 else 1])
-    glance = images.resize(images.with_channels(seen, 3), *GLANCE).ravel()
+    glance = images.resize(images.with_channels(images.seen(picture), 3), *GLANCE).ravel()
     if glance.dtype != np.uint8:
         glance = images.to_8_bits(glance)
     digest = hashlib.sha256(data).hexdigest()
@@ -80,7 +80,7 @@ def _read(source: Readable) -> Facts:
 def _kind(picture: Picture) -> str:
     bands = picture.pixels.shape[2]
     colour = {1: "grey", 3: "RGB"}.get(bands, f"of {bands} bands")
-    depth = "floating-point" if picture.span else f"{picture.pixels.dtype.itemsize * 8}-bit"
+    depth = kind_in_words(picture.kind if picture.span else picture.pixels.dtype)
     alpha = " with alpha" if picture.alpha is not None else ""
     animated = f", {images.ANIMATED}" if picture.animated else ""
     return f"{depth} {colour}{alpha}{animated}"
@@ -110,7 +110,7 @@ def remarks(sound: Sequence[Facts]) -> Iterable[str]:
         yield f"bands of TIFF, for which the recipe says data.channels: {' or '.join(map(str, sorted(bands)))}"
     if spans := [facts.span for facts in sound if facts.span]:
         low, high = min(span[0] for span in spans), max(span[1] for span in spans)
-        yield f"floating point from {low:g} to {high:g}, for which the recipe says data.range: [{low:g}, {high:g}]"
+        yield f"values from {low:g} to {high:g}, for which the recipe says data.range: [{low:g}, {high:g}]"
     if odd := [facts.path for facts in sound if facts.size[0] % 4 or facts.size[1] % 4]:
         yield f"sides that are no multiple of 4, which are resized or padded: {few(odd)}"
     if flat := [facts.path for facts in sound if facts.flat]:

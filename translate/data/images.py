@@ -19,7 +19,8 @@ from torch import Tensor
 
 from translate.data import codec
 from translate.data.bands import bands_size, holds_more_bands, is_tiff
-from translate.data.deep_colour import DEEP, BadImageError
+from translate.data.deep_colour import BadImageError
+from translate.data.values import FLOAT, UNIT, Span, alpha_span, are_values, from_16_bits, own_span, to_16_bits
 from translate.errors import ImageError
 from translate.whole_file import appearing
 
@@ -28,9 +29,6 @@ MAX_PIXELS = 89_478_485
 MAX_BYTES = 1 << 30
 """Of a file, unless more pixels are allowed."""
 WRITABLE = frozenset(codec.FORMATS)
-Span = tuple[float, float]
-"""The least and the largest value of floating-point images, which become -1 and 1."""
-UNIT: Span = (0.0, 1.0)
 ANIMATED = "animated (the first frame is used)"
 """What users are told of a file that holds more frames or pages."""
 Told = TypeVar("Told")
@@ -51,11 +49,13 @@ class Picture:
     animated: bool = False
     """The file holds more frames or pages; this is the first."""
     span: Span | None = None
-    """Of a file of floating point: the values that 0 and 65535 stand for. TIFF gets floating point again."""
+    """Of a file of values (floating point, signed or 32-bit whole numbers): those that 0 and 65535 stand for."""
+    kind: np.dtype = FLOAT
+    """Of a file of values: their type, which TIFF gets again."""
 
 
 def read(path: Path, max_pixels: int = MAX_PIXELS, span: Span = UNIT) -> Picture:
-    """The first frame of an image file, fully decoded. Floating-point pixels lie within `span`.
+    """The first frame of an image file, fully decoded. Pixels that are values (see `Picture.span`) lie within `span`.
 
     Raises ImageError for whatever is wrong: missing, empty, damaged, cut short, no image, too many pixels.
     """
@@ -79,7 +79,7 @@ def decode(data: bytes, name: Path | str, max_pixels: int = MAX_PIXELS, span: Sp
         raise ImageError(f"{shown(name)}: the file is empty")
     try:
         picture = Picture(*_decoded(data, max_pixels))
-        return picture if picture.pixels.dtype != np.float32 else _scaled(picture, span)
+        return _scaled(picture, span) if are_values(picture.pixels) else picture
     except Exception as error:  # decoders raise nearly anything on damaged bytes
         raise _as_image_error(name, error) from error
 
@@ -133,7 +133,8 @@ def write(path: Path, picture: Picture, quality: int = 95) -> None:
     if pixels.shape[2] not in (1, 3) and format != "TIFF":
         raise ImageError(f"{shown(path)}: {pixels.shape[2]} bands go into TIFF only")
     if picture.span and format == "TIFF":
-        pixels, alpha = _unscaled(pixels, picture.span), None if alpha is None else _unscaled(alpha, UNIT)
+        pixels = from_16_bits(pixels, picture.span, picture.kind)
+        alpha = None if alpha is None else from_16_bits(alpha, alpha_span(picture.kind), picture.kind)
     if alpha is not None and format not in codec.WITH_ALPHA:
         pixels, alpha = on_white(pixels, alpha), None
     if pixels.dtype != np.uint8 and format not in codec.WITH_16_BITS:
@@ -170,6 +171,12 @@ def with_channels(picture: Picture, channels: int) -> np.ndarray:
     return np.concatenate([pixels, alpha[..., None]], axis=2)
 
 
+def seen(picture: Picture) -> Picture:
+    """What people are shown of it: of many bands the first three, of two the first."""
+    bands = picture.pixels.shape[2]
+    return picture if bands in (1, 3) else replace(picture, pixels=picture.pixels[..., : 3 if bands > 3 else 1])
+
+
 def luma(pixels: np.ndarray) -> np.ndarray:
     """0.299 R + 0.587 G + 0.114 B in 16-bit fixed point, as Pillow computes it: (H, W, 3) to (H, W, 1)."""
     red, green, blue = (pixels[..., i].astype(np.uint32) for i in range(3))
@@ -190,7 +197,7 @@ def to_8_bits(pixels: np.ndarray) -> np.ndarray:
 
 
 def to_float(pixels: Tensor) -> Tensor:
-    """uint8 or uint16 of any shape to float32 in [-1, 1]; files of floating point have become uint16 on reading."""
+    """uint8 or uint16 of any shape to float32 in [-1, 1]; files of values have become uint16 on reading."""
     return pixels.to(torch.float32) / (_top(pixels.dtype) / 2) - 1
 
 
@@ -263,27 +270,12 @@ def _of_header(path: Path, asked: Callable[[Image.Image], Told], of_bands: Calla
 
 
 def _scaled(picture: Picture, span: Span | None) -> Picture:
-    """Floating point within the span to 16 bits, alpha from 0 to 1."""
-    values, alpha = picture.pixels, picture.alpha
-    if span is None and np.isfinite(values).all():
-        least, largest = float(values.min()), float(values.max())
-        span = (least, largest if largest > least else least + 1)
-    low, high = span or UNIT
-    if not (values.min() >= low and values.max() <= high):  # so written, NaN is refused too
-        found = f"{values.min():g} to {values.max():g}"
-        raise BadImageError(
-            f"floating-point pixels from {found}; only {low:g} to {high:g} is understood, rescale them or set the "
-            "recipe's data.range"
-        )
-    deep = np.rint((values.astype(np.float64) - low) * (DEEP / (high - low))).astype(np.uint16)
-    clear = None if alpha is None else np.rint(alpha.clip(0, 1) * DEEP).astype(np.uint16)
-    return replace(picture, pixels=deep, alpha=clear, span=(low, high))
-
-
-def _unscaled(pixels: np.ndarray, span: Span) -> np.ndarray:
-    low, high = span
-    top = np.iinfo(pixels.dtype).max
-    return (low + pixels.astype(np.float64) * ((high - low) / top)).astype(np.float32)
+    """Values within the span to 16 bits."""
+    values, kind = picture.pixels, picture.pixels.dtype
+    span = span or own_span(values)
+    opaque = alpha_span(kind)
+    alpha = None if picture.alpha is None else to_16_bits(picture.alpha.clip(*opaque), opaque)
+    return replace(picture, pixels=to_16_bits(values, span), alpha=alpha, span=span, kind=kind)
 
 
 def _top(dtype: torch.dtype) -> int:

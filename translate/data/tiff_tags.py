@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping
 from typing import Any
 
 from PIL import Image
@@ -17,8 +18,14 @@ def tag_of(image: Image.Image, number: int, default: Any = None) -> Any:
     return image.tag_v2.get(number, default)  # type: ignore[attr-defined]
 
 
+def describes_a_stack(description: object) -> bool:
+    """Whether an image description tells programs how the file is laid out (ImageJ, OME, tifffile), which another file
+    is not."""
+    return isinstance(description, str) and (description.startswith(("ImageJ=", '{"shape"')) or "<OME" in description)
+
+
 def with_tags(data: bytes, icc: bytes | None, exif: bytes | None) -> bytes:
-    """The file with a colour profile, and the texts, camera and place of EXIF notes (TIFF 6.0, section 2).
+    """The file with a colour profile, and the texts, numbers, camera and place of EXIF notes (TIFF 6.0, section 2).
 
     A directory with these entries and the old ones is put at the end and the header points there; nothing else moves.
     """
@@ -35,6 +42,13 @@ def with_tags(data: bytes, icc: bytes | None, exif: bytes | None) -> bytes:
         value = body.ljust(4, b"\0") if len(body) <= 4 else struct.pack(order + "I", append(body))
         entries[tag] = struct.pack(order + "HHI", tag, kind, len(body)) + value
 
+    def append_directory(tags: Mapping[int, Any]) -> int:
+        inner = ImageFileDirectory_v2(prefix=data[:2])
+        inner.update(tags)
+        start = append(b"")
+        file.extend(inner.tobytes(start))
+        return start
+
     if icc:
         add(_PROFILE, _BYTES, icc)
     notes = Image.Exif()
@@ -42,13 +56,12 @@ def with_tags(data: bytes, icc: bytes | None, exif: bytes | None) -> bytes:
     for tag, value in notes.items():
         if isinstance(value, str):
             add(tag, _TEXT, value.encode("utf-8") + b"\0")
+    numbers = {tag: value for tag, value in notes.items() if not isinstance(value, str | bytes | dict)}
+    start = append_directory({tag: value for tag, value in numbers.items() if tag not in (_EXIF, _GPS)})
+    entries |= _entries(file, order, start)
     for tag in (_EXIF, _GPS):
         if folder := notes.get_ifd(tag):
-            inner = ImageFileDirectory_v2(prefix=data[:2])
-            inner.update(folder)
-            start = append(b"")
-            file.extend(inner.tobytes(start))
-            entries[tag] = struct.pack(order + "HHII", tag, _LONG, 1, start)
+            entries[tag] = struct.pack(order + "HHII", tag, _LONG, 1, append_directory(folder))
     listed = b"".join(entries[tag] for tag in sorted(entries))
     start = append(struct.pack(order + "H", len(entries)) + listed + following)
     file[4:8] = struct.pack(order + "I", start)
@@ -58,7 +71,13 @@ def with_tags(data: bytes, icc: bytes | None, exif: bytes | None) -> bytes:
 def _directory(data: bytes, order: str) -> tuple[dict[int, bytes], bytes]:
     """The first directory's entries by tag, as they stand, and the offset of the directory after it."""
     (start,) = struct.unpack_from(order + "I", data, 4)
+    entries = _entries(data, order, start)
+    end = start + 2 + 12 * len(entries)
+    return entries, data[end : end + 4]
+
+
+def _entries(data: bytes | bytearray, order: str, start: int) -> dict[int, bytes]:
+    """Of the directory at `start`, by tag."""
     (count,) = struct.unpack_from(order + "H", data, start)
-    found = (data[start + 2 + 12 * i : start + 14 + 12 * i] for i in range(count))
-    end = start + 2 + 12 * count
-    return {struct.unpack_from(order + "H", entry)[0]: entry for entry in found}, data[end : end + 4]
+    found = (bytes(data[start + 2 + 12 * i : start + 14 + 12 * i]) for i in range(count))
+    return {struct.unpack_from(order + "H", entry)[0]: entry for entry in found}

@@ -19,15 +19,23 @@ _DEVIATION = (0.229, 0.224, 0.225)
 UNPOOLED_UP_TO = 32
 
 
+EPOCHS = 200
+
+
 class ClassifierSettings(Settings):
     """500 batches of 64 at 64 pixels take about three minutes of one CPU core with bf16 units."""
 
     size: int = Field(64, ge=8)
     """Side in pixels at which it looks at images; larger ones are reduced."""
     steps: int = Field(500, ge=1)
+    """At most; fewer where so many would show each image more than `EPOCHS` times."""
     batch_size: int = Field(64, ge=2)
     lr: float = Field(1e-3, gt=0)
     seed: int = 0
+
+    def steps_for(self, images: int) -> int:
+        """Steps of the training on so many."""
+        return min(self.steps, -(-EPOCHS * images // self.batch_size))
 
 
 @dataclass(frozen=True)
@@ -41,8 +49,9 @@ class Reading:
 class Classifier(nn.Module):
     """torchvision's ResNet-18 (He et al. 2016) with a logit for each domain; the state of `network` has its keys.
 
-    Takes images (batch, 1 or 3, height, width) in [-1, 1]; grey ones are repeated to RGB, those larger or smaller than
-    `size` resized. For images of 32 pixels and less the max pooling is left out, for it would leave too few places.
+    Takes images (batch, channels, height, width) in [-1, 1]; grey ones are repeated to RGB, those larger or smaller
+    than `size` resized. Bands other than 1 or 3 have a first layer of that width. For images of 32 pixels and less the
+    max pooling is left out, for it would leave too few places.
     """
 
     def __init__(self, images: ImageSpec, size: int = 64) -> None:
@@ -52,6 +61,8 @@ class Classifier(nn.Module):
         self.labels = Labels(images)
         self.size = min(size, images.size)
         self.network = resnet18(weights=None, num_classes=len(images.domains))
+        if images.channels not in (1, 3):
+            self.network.conv1 = nn.Conv2d(images.channels, 64, 7, stride=2, padding=3, bias=False)
         if self.size <= UNPOOLED_UP_TO:
             self.network.maxpool = nn.Identity()
 
@@ -92,4 +103,6 @@ class Classifier(nn.Module):
         side = (self.size, self.size)
         fitting = images if images.shape[2:] == side else F.interpolate(images, side, mode="bilinear", antialias=True)
         mean, deviation = (fitting.new_tensor(values)[:, None, None] for values in (_MEAN, _DEVIATION))
+        if images.shape[1] not in (1, 3):
+            mean, deviation = mean.mean(), deviation.mean()
         return ((fitting + 1) / 2 - mean) / deviation

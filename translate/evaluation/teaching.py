@@ -29,7 +29,7 @@ _CACHE_BYTES = 2_000_000_000
 @dataclass(frozen=True)
 class Trained:
     """A classifier in evaluation mode, and what is known of it, as JSON holds it: `held_out` as `accuracy` says, the
-    training's `seconds`, and, once it is kept in a file, what it was trained on and the file's `sha256`."""
+    training's `steps` and `seconds`, and, once it is kept in a file, what it was trained on and the file's `sha256`."""
 
     classifier: Classifier
     facts: dict[str, Any]
@@ -39,7 +39,8 @@ class Trained:
         held_out = self.facts["held_out"]
         shares = {name: share for name, share in held_out["domains"].items() if share is not None}
         listed = ", ".join(f"{name} {share:.1%}" for name, share in shares.items())
-        return f"reads {held_out['all']:.1%} of {held_out['images']} held-out training images right ({listed})"
+        right = f"{held_out['all']:.1%} of {held_out['images']} held-out training images right ({listed})"
+        return f"reads {right} after {self.facts['steps']} steps"
 
 
 class _Lesson(Model):
@@ -79,7 +80,8 @@ def train_on(
     workers: int = 0,
     quiet: bool = False,
 ) -> Trained:
-    """`train_classifier` on the training images of a data set and their labels (images, domains), a tenth held out."""
+    """`train_classifier` on the training images of a data set and their labels (images, domains), a tenth held out, for
+    `settings.steps_for` so many images."""
     chosen = held_out_rows(len(sources))
     kept = [source for source, out in zip(sources, chosen, strict=True) if not out]
     out = [source for source, out in zip(sources, chosen, strict=True) if out]
@@ -99,6 +101,7 @@ def train_on(
     measured = evaluation_batches(
         [out], Labelled, images.channels, images.size, settings.batch_size, labels=[labels[chosen]], resize=resize
     )
+    settings = settings.model_copy(update={"steps": settings.steps_for(len(kept))})
     stream = loader.stream()
     try:
         return train_classifier(stream, measured, images, settings, engine, quiet=quiet)
@@ -136,7 +139,7 @@ def train_classifier(
         seconds = time.monotonic() - began
     classifier = lesson.classifier.eval().requires_grad_(False)
     measured = accuracy(classifier, held_out, images.domains, engine)
-    return Trained(classifier, {"seconds": round(seconds, 1), "held_out": measured})
+    return Trained(classifier, {"steps": settings.steps, "seconds": round(seconds, 1), "held_out": measured})
 
 
 def held_out_rows(images: int) -> np.ndarray:

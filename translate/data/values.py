@@ -1,0 +1,66 @@
+"""Pixels that are measured values, not shades: floating point, signed or of 32 bits. Within a span they become 16 bits,
+and these become such values again."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from translate.data.deep_colour import DEEP, BadImageError
+
+Span = tuple[float, float]
+"""The least and the largest value of such images, which become -1 and 1."""
+UNIT: Span = (0.0, 1.0)
+FLOAT = np.dtype(np.float32)
+
+
+def are_values(pixels: np.ndarray) -> bool:
+    """Whether there is no range that the type of the pixels tells by itself."""
+    return pixels.dtype not in (np.uint8, np.uint16)
+
+
+def kind_in_words(kind: np.dtype) -> str:
+    """floating-point, signed 16-bit, 32-bit."""
+    if kind.kind == "f":
+        return "floating-point"
+    return f"{'signed ' if kind.kind == 'i' else ''}{8 * kind.itemsize}-bit"
+
+
+def own_span(values: np.ndarray) -> Span:
+    """The least and the largest, or one more where they are equal. Raises BadImageError for what is not finite."""
+    _refuse_not_finite(values)
+    least, largest = float(values.min()), float(values.max())
+    return least, largest if largest > least else least + 1
+
+
+def to_16_bits(values: np.ndarray, span: Span) -> np.ndarray:
+    """uint16, 0 for the span's lower end and 65535 for its upper. Raises BadImageError for values that are not finite
+    or lie outside."""
+    _refuse_not_finite(values)
+    low, high = span
+    if values.min() < low or values.max() > high:
+        found = f"{kind_in_words(values.dtype)} pixels from {values.min():g} to {values.max():g}"
+        raise BadImageError(
+            f"{found}; only {low:g} to {high:g} is understood: set the recipe's data.range to the values' span, or "
+            "rescale them"
+        )
+    return np.rint((values.astype(np.float64) - low) * (DEEP / (high - low))).astype(np.uint16)
+
+
+def from_16_bits(pixels: np.ndarray, span: Span, kind: np.dtype) -> np.ndarray:
+    """Values of that kind: whole numbers are rounded, and clipped to what their type holds."""
+    low, high = span
+    values = low + pixels.astype(np.float64) * ((high - low) / np.iinfo(pixels.dtype).max)
+    if kind.kind == "f":
+        return values.astype(kind)
+    limits = np.iinfo(kind)
+    return np.rint(values).clip(limits.min, limits.max).astype(kind)
+
+
+def alpha_span(kind: np.dtype) -> Span:
+    """Of alpha beside values of that kind: clear and opaque."""
+    return UNIT if kind.kind == "f" else (0.0, float(np.iinfo(kind).max))
+
+
+def _refuse_not_finite(values: np.ndarray) -> None:
+    if wrong := int((~np.isfinite(values)).sum()):
+        raise BadImageError(f"holds {wrong:,} values that are not finite numbers (NaN or infinite); replace them")
