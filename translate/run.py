@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterable
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from translate.resume import restore
 from translate.run_folder import (
     checkpoint_to_resume,
     choose_folder,
+    claimed,
     require_same_domains,
     require_same_run,
     run_id,
@@ -73,17 +74,25 @@ def train(
         try:
             with join(device) as ranks:
                 quiet = quiet or not ranks.leads
-                folder = choose_folder(out, wanted, resume)
-                run = _start(wanted, folder, resume, _engine(ranks, wanted, levers), ranks, signals, tracking, quiet)
-                if run is not None:
-                    _go(run, signals, artifact)
-                return folder
+                engine = _engine(ranks, wanted, levers)
+                with _folder(out, wanted, resume, ranks) as folder:
+                    run = _start(wanted, folder, resume, engine, ranks, signals, tracking, quiet)
+                    if run is not None:
+                        _go(run, signals, artifact)
+                    return folder
         except Stop as stop:
             raise Interrupted(stop.number, "before a step was taken; there was nothing to save") from None
         except Interrupted as interruption:
             if interruption.requeue:
                 say(requeue())
             raise
+
+
+def _folder(out: str | Path | None, wanted: Recipe, resume: bool, ranks: Ranks) -> AbstractContextManager[Path]:
+    """Claimed by the leader, after all have looked: then all name the same."""
+    looked = choose_folder(out, wanted, resume)
+    ranks.wait()
+    return claimed(out, wanted, resume) if ranks.leads else nullcontext(looked)
 
 
 def _engine(ranks: Ranks, wanted: Recipe, levers: str) -> Engine:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,10 @@ from translate.checkpoint import Checkpoint, newest_good
 from translate.errors import ConfigurationError, TranslateError
 from translate.recipe import Recipe, parse_recipe
 from translate.validation import Validation
-from translate.whole_file import write_whole
+from translate.whole_file import held, write_whole
+
+LOCK = ".lock"
+"""The file in a run's folder that is held by the process that trains into it."""
 
 FREE_ON_RESUME = {"summary", "data.workers", "data.cache", "data.cache_gb", "data.skip_bad"} | {
     f"training.{key}"
@@ -38,14 +43,64 @@ def choose_folder(out: str | Path | None, recipe: Recipe, resume: bool) -> Path:
         folder = Path(out)
         if folder.exists() and not folder.is_dir():
             raise ConfigurationError(f"{folder}: is a file; --out names the run's folder")
-        if folder.is_dir() and any(folder.iterdir()) and not resume:
+        if folder.is_dir() and _is_written(folder) and not resume:
             raise ConfigurationError(f"{folder}: exists; continue it with --resume, or give another --out")
         return folder
     data = Path(recipe.data.set or "data").name
     base = Path("runs") / (recipe.name if recipe.name.endswith(f"-{data}") else f"{recipe.name}-{data}")
     taken = [base, *(base.with_name(f"{base.name}-{number}") for number in range(2, 10_000))]
-    free = next(index for index, folder in enumerate(taken) if not folder.exists())
+    free = next(index for index, folder in enumerate(taken) if not os.path.lexists(folder))
     return taken[max(0, free - 1)] if resume else taken[free]
+
+
+@contextmanager
+def claimed(out: str | Path | None, recipe: Recipe, resume: bool) -> Iterator[Path]:
+    """The folder that `choose_folder` names, made at once and this process's alone; where nothing was written into it,
+    it is gone afterwards.
+
+    Raises ConfigurationError where it is another process's, or cannot be written.
+    """
+    folder = choose_folder(out, recipe, resume)
+    with ExitStack() as stack:
+        try:
+            absent = [place for place in (folder, *folder.parents) if not place.exists()]
+            if out is None and not resume:
+                folder = _made_anew(folder, recipe)
+            folder.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(held(folder / LOCK))
+        except BlockingIOError as error:
+            raise ConfigurationError(
+                f"{folder}: another process trains into this folder; wait until it ends, or give another --out"
+            ) from error
+        except OSError as error:
+            raise ConfigurationError(f"{folder}: cannot be written ({error.strerror}); give another --out") from error
+        stack.callback(_remove_unless_written, folder, [folder, *absent[1:]] if absent else [])
+        yield folder
+
+
+def _made_anew(folder: Path, recipe: Recipe) -> Path:
+    """`folder`, or the next one where another process has just taken that name. Raises OSError."""
+    while True:
+        try:
+            folder.mkdir(parents=True)
+            return folder
+        except FileExistsError:
+            before, folder = folder, choose_folder(None, recipe, False)
+            if folder == before:  # a parent that is no folder
+                raise
+
+
+def _is_written(folder: Path) -> bool:
+    return any(entry.name != LOCK for entry in folder.iterdir())
+
+
+def _remove_unless_written(folder: Path, made: Sequence[Path]) -> None:
+    """`made`: the folders to be removed, innermost first; others may have found a use for them meanwhile."""
+    with suppress(OSError):
+        if not _is_written(folder):
+            (folder / LOCK).unlink()
+            for place in made:
+                place.rmdir()
 
 
 def checkpoint_to_resume(folder: Path) -> tuple[Checkpoint | None, list[str]]:
@@ -102,7 +157,6 @@ def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def write_recipe(folder: Path, recipe: Recipe) -> None:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         write_whole(folder / "recipe.yaml", recipe.to_yaml())
     except OSError as error:
         raise ConfigurationError(f"{folder}: cannot be written ({error.strerror}); give another --out") from error
