@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import asdict
 from pathlib import Path
@@ -33,6 +33,7 @@ from translate.run_folder import (
     require_same_domains,
     require_same_run,
     run_id,
+    told_of_images,
     write_recipe,
     write_skipped,
     write_summary,
@@ -122,23 +123,28 @@ def _start(
     before: dict[str, Any] = checkpoint.facts if checkpoint else {}
     with ranks.one_first():
         images = open_data(wanted.data, model_class(wanted).batch_type, tell)
+    if checkpoint:
+        require_same_domains(checkpoint, images.domains)
     loader = images.loader(training.batch_size, training.seed)
     # A run goes on without what it was begun without: the order of its data hangs on the list of images.
-    skipped = before.get("skipped", {}) if checkpoint else unreadable(images, loader, tell, quiet)
+    skipped, begun_with = before.get("skipped", {}), before.get("images", {})
+    if not checkpoint or (begun_with and _without(images, skipped).listing() != begun_with):
+        skipped = unreadable(images, loader, tell, quiet)
     if skipped:
-        images = images.without(set(map(Path, skipped)))
+        images = _without(images, skipped)
         loader = images.loader(training.batch_size, training.seed)
+    for line in told_of_images(begun_with, images.listing()):
+        tell(line)
     steps_per_epoch = -(-loader.steps_per_epoch // ranks.size)
     total = _steps(training, steps_per_epoch)
     model = build_model(wanted, images.spec)
     trainer = build_trainer(model, training, engine, total, ranks)
     if checkpoint:
-        require_same_domains(checkpoint, images.domains)
         _restore(trainer, checkpoint, ranks)
     pending = before.get("pending", False)
     facts = _facts(wanted, images, skipped) | {"processes": ranks.size}
     steps = trainer.steps, total, steps_per_epoch, pending
-    ranks.require_same({"recipe, domains or versions": facts, "steps": steps, "weights": fingerprint(model)})
+    ranks.require_same({"recipe, domains, images or versions": facts, "steps": steps, "weights": fingerprint(model)})
     if trainer.steps >= total and not pending:
         tell(f"{folder}: already trained for {trainer.steps} steps; give a larger training.steps to go on")
         return None
@@ -164,6 +170,10 @@ def _start(
         skip_limit=training.skip_limit,
         quiet=quiet,
     )
+
+
+def _without(images: ImageSet, skipped: Mapping[str, str]) -> ImageSet:
+    return images.without(set(map(Path, skipped)))
 
 
 def _restore(trainer: Trainer, checkpoint: Checkpoint, ranks: Ranks) -> None:
@@ -280,5 +290,6 @@ def _facts(recipe: Recipe, images: ImageSet, skipped: dict[str, str]) -> dict[st
         "recipe": recipe.to_json(),
         **asdict(images.spec),
         "skipped": skipped,
+        "images": images.listing(),
         "versions": versions,
     }

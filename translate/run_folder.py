@@ -35,6 +35,8 @@ FREE_ON_RESUME = {"summary", "data.workers", "data.cache", "data.cache_gb", "dat
         "skip_limit",
     )
 }
+FREE_WITH_IMAGES = {"data.set", "data.domains"}
+"""Where the data lies, and what it calls its domains; whether it is the same, the images' names tell."""
 
 
 def choose_folder(out: str | Path | None, recipe: Recipe, resume: bool) -> Path:
@@ -123,13 +125,16 @@ def require_same_run(checkpoint: Checkpoint, recipe: Recipe, processes: int = 1)
     wanted = _images_a_step(_flat(recipe.to_json()), processes)
     if processes != before:
         wanted["training.accumulate"] = begun["training.accumulate"]
-    different = [key for key in wanted if wanted[key] != begun.get(key) and key not in FREE_ON_RESUME]
+    free = FREE_ON_RESUME | (FREE_WITH_IMAGES if "images" in checkpoint.facts else set())
+    different = [key for key in wanted if wanted[key] != begun.get(key) and key not in free]
     if different:
+        run = checkpoint.folder.parent.parent
         lines = [f"{key}: {json.dumps(begun.get(key))} then, {json.dumps(wanted[key])} now" for key in different]
         raise ConfigurationError(
-            f"{checkpoint.folder.parent.parent}: --resume cannot change what the run was begun with:\n  "
+            f"{run}: --resume cannot change what the run was begun with:\n  "
             + "\n  ".join(lines)
-            + "\ngive the same recipe and --set options, or another --out to start anew"
+            + f"\ngo on with `translate train {run / 'recipe.yaml'} --out {run} --resume`, or give another --out to "
+            "start anew"
         )
 
 
@@ -146,6 +151,17 @@ def require_same_domains(checkpoint: Checkpoint, domains: Sequence[str]) -> None
             f"{checkpoint.folder.parent.parent}: begun with the domains {', '.join(begun)}; the data now has "
             f"{', '.join(domains)}. Put the folders back, choose with --domains, or give another --out to start anew"
         )
+
+
+def told_of_images(begun: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
+    """In words, how the training images are not those that the run was begun with; more of them are welcome."""
+    changed = []
+    for name, then in begun.items():
+        now = found[name]
+        if now != then:
+            others = " others" if now["count"] == then["count"] else ""
+            changed.append(f"{name}: {then['count']} then, {now['count']}{others} now")
+    return [f"warning: not the training images that the run was begun with: {', '.join(changed)}"] if changed else []
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
