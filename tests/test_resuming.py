@@ -1,6 +1,5 @@
 """What a resumed run may be given, and what it tells of what is not as it was."""
 
-
 import pytest
 from tiny import labelled_folder, unpaired_folder, write_images
 
