@@ -4,6 +4,9 @@ import pytest
 from tiny import labelled_folder, unpaired_folder, write_images
 
 from translate.checkpoint import load_checkpoint
+from translate.data.batch import Plain
+from translate.opening import open_data
+from translate.recipe import DataSettings
 
 
 @pytest.fixture
@@ -26,6 +29,14 @@ def test_the_same_images_are_known_again_however_their_place_is_spelt(begun, tmp
     assert resumed.exit_code == 0, resumed.stderr
     assert "warning" not in resumed.stderr
     assert load_checkpoint(tmp_path / "run" / "checkpoints").step == 4
+
+
+def test_images_of_the_current_folder_are_those_of_its_absolute_path(tmp_path, monkeypatch):
+    write_images(tmp_path, ["a.png", "b.png"])
+    monkeypatch.chdir(tmp_path)
+    settings = [DataSettings(set=place, size=16) for place in (".", str(tmp_path))]
+    first, second = (open_data(each, Plain, lambda line: None).listing() for each in settings)
+    assert first == second and list(first) == ["images"]
 
 
 def test_images_that_came_are_counted_and_the_run_goes_on_with_them(begun, tmp_path):
@@ -82,3 +93,42 @@ def test_the_refusal_names_a_command_that_works(begun, run_cli, tmp_path):
     assert command == ["train", "run/recipe.yaml", "--out", "run", "--resume"]
     done = run_cli(*command, "--device", "cpu", "--set", "training.steps=3")
     assert done.exit_code == 0 and load_checkpoint(tmp_path / "run" / "checkpoints").step == 3
+
+
+def test_a_schedule_that_is_stretched_is_told(begun, tmp_path):
+    """Linear over two steps: the second is taken at 1 / 2. Over six, the third is still at 1."""
+    resumed = begun("--data", "d/unp", "--set", "training.steps=6")
+    assert "the schedule now spans 6 steps: learning rate 0.0001 -> 0.0002" in resumed.stderr
+    assert "schedule now" not in begun("--data", "d/unp", "--set", "training.steps=6").stderr
+
+
+def test_a_dry_run_does_not_resume(run_cli):
+    refused = run_cli("train", "cyclegan", "--data", "shapes", "--dry-run", "--resume")
+    assert refused.exit_code == 2 and "--dry-run" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("model", "settings", "told"),
+    [
+        ("cyclegan", ["data.direction=BtoA"], "data.direction: "),
+        ("stargan", ["data.direction=BtoA", "data.layout=unpaired"], "data.layout, data.direction: "),
+        ("cyclegan", ["data.also=[more]"], "data.also: "),
+        ("pix2pix", ["data.balanced=true"], "data.balanced: "),
+        ("gan", ["data.domains=[a, b]"], "data.domains: "),
+    ],
+)
+@pytest.mark.parametrize("command", [[], ["--dry-run"]])
+def test_a_setting_that_cannot_act_is_refused(run_cli, tiny_recipe, model, settings, told, command):
+    words = [word for setting in settings for word in ("--set", setting)]
+    refused = run_cli("train", tiny_recipe(model), "--data", "shapes", *words, *command)
+    assert refused.exit_code == 2 and told in refused.stderr
+    assert "without effect" in refused.stderr
+
+
+def test_steps_and_epochs_in_one_command_are_refused(run_cli, tiny_recipe, tmp_path):
+    data = unpaired_folder(tmp_path / "unp")
+    command = ["train", tiny_recipe("cyclegan"), "--data", data, "--device", "cpu", "--set", "training.epochs=0.3"]
+    refused = run_cli(*command, "--set", "training.steps=5")
+    assert refused.exit_code == 2 and "training.steps and --set training.epochs" in refused.stderr
+    # The recipe's steps give way to the command's epochs, whether they are taken back or not.
+    assert run_cli(*command, "--set", "training.steps=null").exit_code == 0

@@ -303,6 +303,6 @@ def _sources(folder: LabelledFolder) -> list[Readable]:
 
 def _digest(paths: Sequence[Path]) -> str:
     """Of their names in order, each from the folder that holds them all."""
-    together = os.path.commonpath([path.parent for path in paths] or [""])
-    names = "\n".join(str(path)[len(together) :] for path in paths)
+    together = os.path.commonpath([path.parent for path in paths] or [Path()])
+    names = "\n".join(str(path)[len(together) :].lstrip(os.sep) for path in paths)
     return hashlib.sha256(names.encode("utf-8", "surrogateescape")).hexdigest()

@@ -20,7 +20,8 @@ from translate.estimate import Estimate, estimate, process_memory
 from translate.image_sets import ImageSet, Say, share_of, training_stream
 from translate.loading import build_model, model_class
 from translate.model import Model
-from translate.opening import open_data
+from translate.opening import open_data, refuse_idle
+from translate.optim import learning_rate
 from translate.progress import say
 from translate.ranks import Ranks, fingerprint, join
 from translate.recipe import Recipe, TrainingSettings, load_recipe
@@ -44,6 +45,7 @@ from translate.tracking import NoTracker, Tracker, TrackingMode, open_tracker
 from translate.trainer import Trainer
 from translate.training import Cadence, TrainingRun
 from translate.version import __version__
+from translate.yaml_reader import read_yaml_value
 
 
 def train(
@@ -120,6 +122,8 @@ def _start(
         tell(line)
     if checkpoint:
         require_same_run(checkpoint, wanted, ranks.size)
+    else:
+        refuse_idle(wanted.data, model_class(wanted).batch_type)
     before: dict[str, Any] = checkpoint.facts if checkpoint else {}
     with ranks.one_first():
         images = open_data(wanted.data, model_class(wanted).batch_type, tell)
@@ -142,12 +146,13 @@ def _start(
     if checkpoint:
         _restore(trainer, checkpoint, ranks)
     pending = before.get("pending", False)
-    facts = _facts(wanted, images, skipped) | {"processes": ranks.size}
+    facts = _facts(wanted, images, skipped) | {"processes": ranks.size, "total": total}
     steps = trainer.steps, total, steps_per_epoch, pending
     ranks.require_same({"recipe, domains, images or versions": facts, "steps": steps, "weights": fingerprint(model)})
     if trainer.steps >= total and not pending:
         tell(f"{folder}: already trained for {trainer.steps} steps; give a larger training.steps to go on")
         return None
+    _tell_of_schedule(trainer, training, before.get("total", total), total, tell)
     if ranks.leads:
         write_recipe(folder, wanted)
         write_skipped(folder, skipped)
@@ -181,6 +186,14 @@ def _restore(trainer: Trainer, checkpoint: Checkpoint, ranks: Ranks) -> None:
     weights, average, state = (checkpoint.tensors(part) for part in ("model", "average", "training"))
     restore(trainer, checkpoint.step, weights, average, {**state, **checkpoint.tensors(own)})
     trainer.accumulate = max(trainer.accumulate, checkpoint.facts.get("accumulate", 1))
+
+
+def _tell_of_schedule(trainer: Trainer, training: TrainingSettings, before: int, total: int, tell: Say) -> None:
+    """More steps than the run was begun with stretch the learning rate's curve, which may rise again."""
+    begun = learning_rate(training.schedule, before, training.decay_from, training.halve_every)
+    if trainer.curve(trainer.steps) != begun(trainer.steps):
+        last, following = (training.lr * factor for factor in (begun(trainer.steps - 1), trainer.curve(trainer.steps)))
+        tell(f"the schedule now spans {total:,} steps: learning rate {last:.3g} -> {following:.3g}")
 
 
 def _introduce(wanted: Recipe, model: Model, total: int, engine: Engine, ranks: Ranks, tell: Say) -> None:
@@ -248,6 +261,7 @@ def dry_run(
     wanted = _resolved(recipe, data, overrides)
     training = wanted.training
     engine = choose_engine(device, training.precision, levers)
+    refuse_idle(wanted.data, model_class(wanted).batch_type)
     images = open_data(wanted.data, model_class(wanted).batch_type, tell)
     loader = images.loader(training.batch_size, training.seed)
     total = _steps(training, loader.steps_per_epoch)
@@ -259,10 +273,20 @@ def dry_run(
 
 def _resolved(recipe: Recipe | str, data: str | Path | None, overrides: Iterable[str]) -> Recipe:
     """The recipe with the command's own words in it."""
+    overrides = list(overrides)
     wanted = load_recipe(recipe, overrides) if isinstance(recipe, str) else recipe
+    _refuse_two_lengths(overrides)
     if data is None:
         return wanted
     return wanted.model_copy(update={"data": wanted.data.model_copy(update={"set": str(data)})})
+
+
+def _refuse_two_lengths(overrides: Iterable[str]) -> None:
+    """One of them overrides the other of a recipe; which of two the command means, nobody knows."""
+    given = [override.partition("=") for override in overrides]
+    lengths = {key.strip() for key, _, text in given if read_yaml_value(text) is not None}
+    if {"training.steps", "training.epochs"} <= lengths:
+        raise ConfigurationError("--set training.steps and --set training.epochs: give one of them")
 
 
 def _steps(training: TrainingSettings, steps_per_epoch: int) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from translate.cli.common import DEVICE, QUIET
+from translate.errors import ConfigurationError
 
 
 @click.command()
@@ -96,6 +97,8 @@ def train(
         overrides = (*overrides, f"data.cache={cache}")
     if skip_bad:
         overrides = (*overrides, "data.skip_bad=true")
+    if dry_run and resume:
+        raise ConfigurationError("--dry-run measures a run from its first step on; leave out --resume")
     if dry_run:
         told = measure(recipe, data, device=device, levers=levers, overrides=overrides, quiet=quiet)
         for line in told.lines():
