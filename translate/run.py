@@ -65,10 +65,11 @@ def train(
     """Trains `recipe` (a Recipe, a shipped recipe's name, or a YAML file) on `data` (a name or a folder).
 
     Returns the run's folder: recipe.yaml, metrics.jsonl, samples/, report.html and checkpoints/. With `resume` the
-    newest good checkpoint there is continued. `levers` say how it runs, see `choose_engine`; `deterministic`: see
-    `use_deterministic_kernels`. Of the processes that torchrun started, the first writes all that. Raises
-    ConfigurationError before anything is written where recipe, data or device do not fit, TranslateError where the run
-    fails, Interrupted, after saving, where SIGINT, SIGTERM or Slurm's SIGUSR1 came.
+    newest good checkpoint there is continued, on `data` wherever it lies now. `levers` say how it runs, see
+    `choose_engine`; `deterministic`: see `use_deterministic_kernels`. Of the processes that torchrun started, the first
+    writes all that. Raises ConfigurationError before anything is written where recipe, data or device do not fit, or
+    another process trains into the folder, TranslateError where the run fails, Interrupted, after saving, where SIGINT,
+    SIGTERM or Slurm's SIGUSR1 came.
     """
     wanted = _resolved(recipe, data, overrides)
     if deterministic:

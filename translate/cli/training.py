@@ -22,7 +22,11 @@ from translate.errors import ConfigurationError
     type=click.Path(path_type=Path),
     help="The run's folder; default runs/RECIPE-DATA.",
 )
-@click.option("--resume", is_flag=True, help="Go on from the newest good checkpoint in the run's folder.")
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Go on from the newest good checkpoint in the run's folder; --data, where the images lie now.",
+)
 @click.option(
     "--domains",
     metavar="A,B,...",
