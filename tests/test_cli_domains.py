@@ -148,7 +148,8 @@ def test_scores_are_printed_and_written(run_cli, tiny_recipe, tmp_path, monkeypa
     )
     data = labelled_folder(tmp_path / "flowers")
     _train(run_cli, tiny_recipe, "stargan", data)
-    result = run_cli("evaluate", "run", "-q")
+    data.rename(tmp_path / "moved")
+    result = run_cli("evaluate", "run", "-q", "--data", "moved")
     assert result.exit_code == 0, result.output
     assert "classification error of translations" in result.stdout and "floor: untranslated input" in result.stdout
     assert (tmp_path / "run" / "evaluation-latest.json").is_file()

@@ -156,3 +156,16 @@ def test_changed_classes_are_refused(tiny_recipe, tmp_path):
     (data / "test" / "a").rename(data / "test" / "z")
     with pytest.raises(ConfigurationError, match="its domains are now b, c, z"):
         evaluate(run, classifier=RULER, device="cpu", quiet=True)
+
+
+def test_data_that_moved_is_measured_the_same_where_it_lies_now(tiny_recipe, tmp_path):
+    data = paired_folder(tmp_path / "data")
+    (data / "testA" / "test0.png").write_bytes(b"not an image")
+    run, before, _ = _evaluated(tiny_recipe, tmp_path, "pix2pix", data, "data.skip_bad=true")
+    data.rename(tmp_path / "elsewhere")
+    with pytest.raises(ConfigurationError, match="no such folder"):
+        evaluate(run, classifier=RULER, device="cpu", quiet=True)
+    moved = evaluate(run, data=tmp_path / "elsewhere", classifier=RULER, device="cpu", quiet=True)
+    assert [(score.name, score.value, score.images) for score in moved] == [
+        (score.name, score.value, score.images) for score in before
+    ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -48,13 +49,14 @@ def evaluate(
     run: str | Path,
     checkpoint: str = "latest",
     *,
+    data: str | Path | None = None,
     device: str = "auto",
     weights_dir: str | Path | None = None,
     classifier: ClassifierSettings | None = None,
     tell: Say = lambda line: None,
     quiet: bool = False,
 ) -> list[Score]:
-    """Scores of a run's model on the test images of the set that it was trained on.
+    """Scores of a run's model on the test images of the set that it was trained on, or of `data`.
 
     What is measured follows from the data: the truth where it is known; what a classifier of real images reads where
     there are labels or two domains; change, diversity and distances for all. The classifier is trained once for a set
@@ -63,7 +65,7 @@ def evaluate(
     """
     if weights_dir is not None and not Path(weights_dir).is_dir():
         raise ConfigurationError(f"--weights-dir {weights_dir}: no such folder")
-    loaded = load_model(run, checkpoint)
+    loaded = _with_data(load_model(run, checkpoint), data)
     recipe = loaded.recipe
     images = open_data(recipe.data, model_class(recipe).batch_type, tell).without(loaded.skipped)
     if images.domains != loaded.images.domains:
@@ -75,6 +77,16 @@ def evaluate(
     engine.adopt(loaded.model)
     loaded.model.eval()
     return _Examiner(loaded, images, engine, classifier or ClassifierSettings(), weights_dir, tell, quiet).scores()
+
+
+def _with_data(loaded: Loaded, data: str | Path | None) -> Loaded:
+    """The run's data set where it lies now, or another one of the same domains."""
+    if data is None:
+        return loaded
+    before = Path(str(loaded.recipe.data.set))
+    skipped = {Path(data, path.relative_to(before)) for path in loaded.skipped if path.is_relative_to(before)}
+    settings = loaded.recipe.data.model_copy(update={"set": str(data)})
+    return replace(loaded, recipe=loaded.recipe.model_copy(update={"data": settings}), skipped=frozenset(skipped))
 
 
 def scores_path(run: Path, checkpoint: str = "latest", file: Path | None = None) -> Path:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from dataclasses import replace
@@ -75,6 +77,17 @@ class ImageSet(ABC):
         """The images of every split; none where they are drawn."""
 
     @abstractmethod
+    def trained_on(self) -> dict[str, Sequence[Readable]]:
+        """The training images, by what they are counted as; the order of data hangs on them."""
+
+    def listing(self) -> dict[str, dict[str, Any]]:
+        """By which the training images are known again, wherever they lie: how many, and a SHA-256 of their names."""
+        return {
+            name: {"count": len(sources), "names": _digest([source.path for source in sources])}
+            for name, sources in self.trained_on().items()
+        }
+
+    @abstractmethod
     def without(self, paths: Collection[Path]) -> ImageSet:
         """The same set without these images, and without what belongs to them alone."""
 
@@ -145,6 +158,9 @@ class TwoDomains(ImageSet):
     def sources(self) -> list[Readable]:
         return [source for columns in self.folder.splits.values() for column in columns for source in column]
 
+    def trained_on(self) -> dict[str, Sequence[Readable]]:
+        return dict(zip(self.domains, self.folder.splits["train"], strict=True))
+
     def without(self, paths: Collection[Path]) -> TwoDomains:
         return TwoDomains(self.settings, self.folder.without(paths), self.batch_type)
 
@@ -183,6 +199,9 @@ class LabelledImages(ImageSet):
 
     def sources(self) -> list[Readable]:
         return _sources(self.folder)
+
+    def trained_on(self) -> dict[str, Sequence[Readable]]:
+        return {"images": self.folder.splits["train"].sources}
 
     def without(self, paths: Collection[Path]) -> LabelledImages:
         return LabelledImages(self.settings, self.folder.without(paths), self.batch_type, self.left_out.union(paths))
@@ -229,6 +248,9 @@ class LabelledSource(ImageSet):
     def sources(self) -> list[Readable]:
         return [*_sources(self.a), *_sources(self.b)]
 
+    def trained_on(self) -> dict[str, Sequence[Readable]]:
+        return {folder.root.name: folder.splits["train"].sources for folder in (self.a, self.b)}
+
     def without(self, paths: Collection[Path]) -> LabelledSource:
         return LabelledSource(self.settings, self.a.without(paths), self.b.without(paths))
 
@@ -254,6 +276,9 @@ class Points(ImageSet):
     def sources(self) -> list[Readable]:
         return []
 
+    def trained_on(self) -> dict[str, Sequence[Readable]]:
+        return {}
+
     def without(self, paths: Collection[Path]) -> Points:
         return self
 
@@ -274,3 +299,10 @@ def training_stream(loader: Batches, data: DataSettings, device: torch.device, t
 
 def _sources(folder: LabelledFolder) -> list[Readable]:
     return [source for part in folder.splits.values() for source in part.sources]
+
+
+def _digest(paths: Sequence[Path]) -> str:
+    """Of their names in order, each from the folder that holds them all."""
+    together = os.path.commonpath([path.parent for path in paths] or [Path()])
+    names = "\n".join(str(path)[len(together) :].lstrip(os.sep) for path in paths)
+    return hashlib.sha256(names.encode("utf-8", "surrogateescape")).hexdigest()

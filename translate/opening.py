@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from translate.data.batch import Batch, Paired, Plain, SourceLabelled, Unpaired
+from translate.data.batch import Batch, Labelled, Paired, Plain, SourceLabelled, Unpaired
 from translate.data.catalog import locate, user_data
 from translate.data.folders import Folder, open_folder
 from translate.data.images import shown
@@ -38,6 +38,32 @@ def open_data(data: DataSettings, batch_type: type[Batch], tell: Say) -> ImageSe
             )
         return Points(data, POINT_SETS[data.set]())
     return LabelledImages(data, _told(_labelled(data, batch_type, tell), tell), batch_type)
+
+
+_ACTS_ON: dict[str, tuple[type[Batch], ...]] = {
+    "layout": (Paired, Unpaired),
+    "direction": (Paired,),
+    "domains": (Paired, Unpaired, Labelled),
+    "also": (Labelled,),
+    "balanced": (Labelled,),
+}
+_CALLED: dict[type[Batch], str] = {
+    Paired: "pairs",
+    Unpaired: "two domains without pairs",
+    Labelled: "labelled images",
+    Plain: "images without labels",
+    SourceLabelled: "a labelled source and a target",
+}
+
+
+def refuse_idle(data: DataSettings, batch_type: type[Batch]) -> None:
+    """Raises ConfigurationError naming the settings that are given, and cannot act on images of this kind."""
+    given = data.model_dump(exclude_defaults=True)
+    idle = [f"data.{key}" for key, kinds in _ACTS_ON.items() if key in given and batch_type not in kinds]
+    if idle:
+        raise ConfigurationError(
+            f"{', '.join(idle)}: without effect, for this method learns from {_CALLED[batch_type]}; leave it out"
+        )
 
 
 def _is_text(name: str) -> bool:

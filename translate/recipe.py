@@ -134,7 +134,8 @@ class TrainingSettings(Settings):
     """Decay of the moving average of the generators' weights, which then converts; null keeps none."""
     precision: Precision = "auto"
     skip_limit: int = Field(20, ge=1)
-    """A turn whose losses or gradients are not finite is skipped; so many in a row end the run."""
+    """A turn whose losses or gradients are not finite is skipped; so many in a row end the run, when losses are
+    logged next (log_every)."""
     log_every: int = Field(50, ge=1)
     sample_every: int = Field(1000, ge=1)
     validate_every: int = Field(1000, ge=1)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterable
-from contextlib import closing
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,8 @@ from translate.estimate import Estimate, estimate, process_memory
 from translate.image_sets import ImageSet, Say, share_of, training_stream
 from translate.loading import build_model, model_class
 from translate.model import Model
-from translate.opening import open_data
+from translate.opening import open_data, refuse_idle
+from translate.optim import learning_rate
 from translate.progress import say
 from translate.ranks import Ranks, fingerprint, join
 from translate.recipe import Recipe, TrainingSettings, load_recipe
@@ -29,9 +30,11 @@ from translate.resume import restore
 from translate.run_folder import (
     checkpoint_to_resume,
     choose_folder,
+    claimed,
     require_same_domains,
     require_same_run,
     run_id,
+    told_of_images,
     write_recipe,
     write_skipped,
     write_summary,
@@ -42,6 +45,7 @@ from translate.tracking import NoTracker, Tracker, TrackingMode, open_tracker
 from translate.trainer import Trainer
 from translate.training import Cadence, TrainingRun
 from translate.version import __version__
+from translate.yaml_reader import read_yaml_value
 
 
 def train(
@@ -61,10 +65,11 @@ def train(
     """Trains `recipe` (a Recipe, a shipped recipe's name, or a YAML file) on `data` (a name or a folder).
 
     Returns the run's folder: recipe.yaml, metrics.jsonl, samples/, report.html and checkpoints/. With `resume` the
-    newest good checkpoint there is continued. `levers` say how it runs, see `choose_engine`; `deterministic`: see
-    `use_deterministic_kernels`. Of the processes that torchrun started, the first writes all that. Raises
-    ConfigurationError before anything is written where recipe, data or device do not fit, TranslateError where the run
-    fails, Interrupted, after saving, where SIGINT, SIGTERM or Slurm's SIGUSR1 came.
+    newest good checkpoint there is continued, on `data` wherever it lies now. `levers` say how it runs, see
+    `choose_engine`; `deterministic`: see `use_deterministic_kernels`. Of the processes that torchrun started, the first
+    writes all that. Raises ConfigurationError before anything is written where recipe, data or device do not fit, or
+    another process trains into the folder, TranslateError where the run fails, Interrupted, after saving, where SIGINT,
+    SIGTERM or Slurm's SIGUSR1 came.
     """
     wanted = _resolved(recipe, data, overrides)
     if deterministic:
@@ -73,17 +78,25 @@ def train(
         try:
             with join(device) as ranks:
                 quiet = quiet or not ranks.leads
-                folder = choose_folder(out, wanted, resume)
-                run = _start(wanted, folder, resume, _engine(ranks, wanted, levers), ranks, signals, tracking, quiet)
-                if run is not None:
-                    _go(run, signals, artifact)
-                return folder
+                engine = _engine(ranks, wanted, levers)
+                with _folder(out, wanted, resume, ranks) as folder:
+                    run = _start(wanted, folder, resume, engine, ranks, signals, tracking, quiet)
+                    if run is not None:
+                        _go(run, signals, artifact)
+                    return folder
         except Stop as stop:
             raise Interrupted(stop.number, "before a step was taken; there was nothing to save") from None
         except Interrupted as interruption:
             if interruption.requeue:
                 say(requeue())
             raise
+
+
+def _folder(out: str | Path | None, wanted: Recipe, resume: bool, ranks: Ranks) -> AbstractContextManager[Path]:
+    """Claimed by the leader, after all have looked: then all name the same."""
+    looked = choose_folder(out, wanted, resume)
+    ranks.wait()
+    return claimed(out, wanted, resume) if ranks.leads else nullcontext(looked)
 
 
 def _engine(ranks: Ranks, wanted: Recipe, levers: str) -> Engine:
@@ -110,29 +123,37 @@ def _start(
         tell(line)
     if checkpoint:
         require_same_run(checkpoint, wanted, ranks.size)
+    else:
+        refuse_idle(wanted.data, model_class(wanted).batch_type)
     before: dict[str, Any] = checkpoint.facts if checkpoint else {}
     with ranks.one_first():
         images = open_data(wanted.data, model_class(wanted).batch_type, tell)
+    if checkpoint:
+        require_same_domains(checkpoint, images.domains)
     loader = images.loader(training.batch_size, training.seed)
     # A run goes on without what it was begun without: the order of its data hangs on the list of images.
-    skipped = before.get("skipped", {}) if checkpoint else unreadable(images, loader, tell, quiet)
+    skipped, begun_with = before.get("skipped", {}), before.get("images", {})
+    if not checkpoint or (begun_with and _without(images, skipped).listing() != begun_with):
+        skipped = unreadable(images, loader, tell, quiet)
     if skipped:
-        images = images.without(set(map(Path, skipped)))
+        images = _without(images, skipped)
         loader = images.loader(training.batch_size, training.seed)
+    for line in told_of_images(begun_with, images.listing()):
+        tell(line)
     steps_per_epoch = -(-loader.steps_per_epoch // ranks.size)
     total = _steps(training, steps_per_epoch)
     model = build_model(wanted, images.spec)
     trainer = build_trainer(model, training, engine, total, ranks)
     if checkpoint:
-        require_same_domains(checkpoint, images.domains)
         _restore(trainer, checkpoint, ranks)
     pending = before.get("pending", False)
-    facts = _facts(wanted, images, skipped) | {"processes": ranks.size}
+    facts = _facts(wanted, images, skipped) | {"processes": ranks.size, "total": total}
     steps = trainer.steps, total, steps_per_epoch, pending
-    ranks.require_same({"recipe, domains or versions": facts, "steps": steps, "weights": fingerprint(model)})
+    ranks.require_same({"recipe, domains, images or versions": facts, "steps": steps, "weights": fingerprint(model)})
     if trainer.steps >= total and not pending:
         tell(f"{folder}: already trained for {trainer.steps} steps; give a larger training.steps to go on")
         return None
+    _tell_of_schedule(trainer, training, before.get("total", total), total, tell)
     if ranks.leads:
         write_recipe(folder, wanted)
         write_skipped(folder, skipped)
@@ -157,11 +178,23 @@ def _start(
     )
 
 
+def _without(images: ImageSet, skipped: Mapping[str, str]) -> ImageSet:
+    return images.without(set(map(Path, skipped)))
+
+
 def _restore(trainer: Trainer, checkpoint: Checkpoint, ranks: Ranks) -> None:
     own = rank_part(ranks.rank % checkpoint.facts.get("processes", 1))
     weights, average, state = (checkpoint.tensors(part) for part in ("model", "average", "training"))
     restore(trainer, checkpoint.step, weights, average, {**state, **checkpoint.tensors(own)})
     trainer.accumulate = max(trainer.accumulate, checkpoint.facts.get("accumulate", 1))
+
+
+def _tell_of_schedule(trainer: Trainer, training: TrainingSettings, before: int, total: int, tell: Say) -> None:
+    """More steps than the run was begun with stretch the learning rate's curve, which may rise again."""
+    begun = learning_rate(training.schedule, before, training.decay_from, training.halve_every)
+    if trainer.curve(trainer.steps) != begun(trainer.steps):
+        last, following = (training.lr * factor for factor in (begun(trainer.steps - 1), trainer.curve(trainer.steps)))
+        tell(f"the schedule now spans {total:,} steps: learning rate {last:.3g} -> {following:.3g}")
 
 
 def _introduce(wanted: Recipe, model: Model, total: int, engine: Engine, ranks: Ranks, tell: Say) -> None:
@@ -229,6 +262,7 @@ def dry_run(
     wanted = _resolved(recipe, data, overrides)
     training = wanted.training
     engine = choose_engine(device, training.precision, levers)
+    refuse_idle(wanted.data, model_class(wanted).batch_type)
     images = open_data(wanted.data, model_class(wanted).batch_type, tell)
     loader = images.loader(training.batch_size, training.seed)
     total = _steps(training, loader.steps_per_epoch)
@@ -240,10 +274,20 @@ def dry_run(
 
 def _resolved(recipe: Recipe | str, data: str | Path | None, overrides: Iterable[str]) -> Recipe:
     """The recipe with the command's own words in it."""
+    overrides = list(overrides)
     wanted = load_recipe(recipe, overrides) if isinstance(recipe, str) else recipe
+    _refuse_two_lengths(overrides)
     if data is None:
         return wanted
     return wanted.model_copy(update={"data": wanted.data.model_copy(update={"set": str(data)})})
+
+
+def _refuse_two_lengths(overrides: Iterable[str]) -> None:
+    """One of them overrides the other of a recipe; which of two the command means, nobody knows."""
+    given = [override.partition("=") for override in overrides]
+    lengths = {key.strip() for key, _, text in given if read_yaml_value(text) is not None}
+    if {"training.steps", "training.epochs"} <= lengths:
+        raise ConfigurationError("--set training.steps and --set training.epochs: give one of them")
 
 
 def _steps(training: TrainingSettings, steps_per_epoch: int) -> int:
@@ -271,5 +315,6 @@ def _facts(recipe: Recipe, images: ImageSet, skipped: dict[str, str]) -> dict[st
         "recipe": recipe.to_json(),
         **asdict(images.spec),
         "skipped": skipped,
+        "images": images.listing(),
         "versions": versions,
     }

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,10 @@ from translate.checkpoint import Checkpoint, newest_good
 from translate.errors import ConfigurationError, TranslateError
 from translate.recipe import Recipe, parse_recipe
 from translate.validation import Validation
-from translate.whole_file import write_whole
+from translate.whole_file import held, write_whole
+
+LOCK = ".lock"
+"""The file in a run's folder that is held by the process that trains into it."""
 
 FREE_ON_RESUME = {"summary", "data.workers", "data.cache", "data.cache_gb", "data.skip_bad"} | {
     f"training.{key}"
@@ -30,6 +35,8 @@ FREE_ON_RESUME = {"summary", "data.workers", "data.cache", "data.cache_gb", "dat
         "skip_limit",
     )
 }
+FREE_WITH_IMAGES = {"data.set", "data.domains"}
+"""Where the data lies, and what it calls its domains; whether it is the same, the images' names tell."""
 
 
 def choose_folder(out: str | Path | None, recipe: Recipe, resume: bool) -> Path:
@@ -38,14 +45,64 @@ def choose_folder(out: str | Path | None, recipe: Recipe, resume: bool) -> Path:
         folder = Path(out)
         if folder.exists() and not folder.is_dir():
             raise ConfigurationError(f"{folder}: is a file; --out names the run's folder")
-        if folder.is_dir() and any(folder.iterdir()) and not resume:
+        if folder.is_dir() and _is_written(folder) and not resume:
             raise ConfigurationError(f"{folder}: exists; continue it with --resume, or give another --out")
         return folder
     data = Path(recipe.data.set or "data").name
     base = Path("runs") / (recipe.name if recipe.name.endswith(f"-{data}") else f"{recipe.name}-{data}")
     taken = [base, *(base.with_name(f"{base.name}-{number}") for number in range(2, 10_000))]
-    free = next(index for index, folder in enumerate(taken) if not folder.exists())
+    free = next(index for index, folder in enumerate(taken) if not os.path.lexists(folder))
     return taken[max(0, free - 1)] if resume else taken[free]
+
+
+@contextmanager
+def claimed(out: str | Path | None, recipe: Recipe, resume: bool) -> Iterator[Path]:
+    """The folder that `choose_folder` names, made at once and this process's alone; where nothing was written into it,
+    it is gone afterwards.
+
+    Raises ConfigurationError where it is another process's, or cannot be written.
+    """
+    folder = choose_folder(out, recipe, resume)
+    with ExitStack() as stack:
+        try:
+            absent = [place for place in (folder, *folder.parents) if not place.exists()]
+            if out is None and not resume:
+                folder = _made_anew(folder, recipe)
+            folder.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(held(folder / LOCK))
+        except BlockingIOError as error:
+            raise ConfigurationError(
+                f"{folder}: another process trains into this folder; wait until it ends, or give another --out"
+            ) from error
+        except OSError as error:
+            raise ConfigurationError(f"{folder}: cannot be written ({error.strerror}); give another --out") from error
+        stack.callback(_remove_unless_written, folder, [folder, *absent[1:]] if absent else [])
+        yield folder
+
+
+def _made_anew(folder: Path, recipe: Recipe) -> Path:
+    """`folder`, or the next one where another process has just taken that name. Raises OSError."""
+    while True:
+        try:
+            folder.mkdir(parents=True)
+            return folder
+        except FileExistsError:
+            before, folder = folder, choose_folder(None, recipe, False)
+            if folder == before:  # a parent that is no folder
+                raise
+
+
+def _is_written(folder: Path) -> bool:
+    return any(entry.name != LOCK for entry in folder.iterdir())
+
+
+def _remove_unless_written(folder: Path, made: Sequence[Path]) -> None:
+    """`made`: the folders to be removed, innermost first; others may have found a use for them meanwhile."""
+    with suppress(OSError):
+        if not _is_written(folder):
+            (folder / LOCK).unlink()
+            for place in made:
+                place.rmdir()
 
 
 def checkpoint_to_resume(folder: Path) -> tuple[Checkpoint | None, list[str]]:
@@ -68,13 +125,16 @@ def require_same_run(checkpoint: Checkpoint, recipe: Recipe, processes: int = 1)
     wanted = _images_a_step(_flat(recipe.to_json()), processes)
     if processes != before:
         wanted["training.accumulate"] = begun["training.accumulate"]
-    different = [key for key in wanted if wanted[key] != begun.get(key) and key not in FREE_ON_RESUME]
+    free = FREE_ON_RESUME | (FREE_WITH_IMAGES if "images" in checkpoint.facts else set())
+    different = [key for key in wanted if wanted[key] != begun.get(key) and key not in free]
     if different:
+        run = checkpoint.folder.parent.parent
         lines = [f"{key}: {json.dumps(begun.get(key))} then, {json.dumps(wanted[key])} now" for key in different]
         raise ConfigurationError(
-            f"{checkpoint.folder.parent.parent}: --resume cannot change what the run was begun with:\n  "
+            f"{run}: --resume cannot change what the run was begun with:\n  "
             + "\n  ".join(lines)
-            + "\ngive the same recipe and --set options, or another --out to start anew"
+            + f"\ngo on with `translate train {run / 'recipe.yaml'} --out {run} --resume`, or give another --out to "
+            "start anew"
         )
 
 
@@ -93,6 +153,17 @@ def require_same_domains(checkpoint: Checkpoint, domains: Sequence[str]) -> None
         )
 
 
+def told_of_images(begun: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
+    """In words, how the training images are not those that the run was begun with; more of them are welcome."""
+    changed = []
+    for name, then in begun.items():
+        now = found[name]
+        if now != then:
+            others = " others" if now["count"] == then["count"] else ""
+            changed.append(f"{name}: {then['count']} then, {now['count']}{others} now")
+    return [f"warning: not the training images that the run was begun with: {', '.join(changed)}"] if changed else []
+
+
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for key, value in values.items():
@@ -102,7 +173,6 @@ def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def write_recipe(folder: Path, recipe: Recipe) -> None:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         write_whole(folder / "recipe.yaml", recipe.to_yaml())
     except OSError as error:
         raise ConfigurationError(f"{folder}: cannot be written ({error.strerror}); give another --out") from error

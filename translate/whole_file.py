@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import platform
@@ -16,6 +17,7 @@ from typing import IO
 if sys.platform != "win32":
     import fcntl
 
+_NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL}
 _MACHINE = hashlib.sha256(platform.node().encode()).hexdigest()[:8]
 """Some network file systems keep locks to one machine, so that nobody can tell whether others still write."""
 _PREFIX = f".translate-{_MACHINE}-"
@@ -38,6 +40,23 @@ def appearing(path: Path, suffix: str = ".part") -> Iterator[Path]:
     finally:
         working.unlink(missing_ok=True)
         file.close()
+
+
+@contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Within, `path`, an empty file that stays, is this process's alone, until it ends in whatever way.
+
+    Raises BlockingIOError where it is another's, OSError where it cannot be made. Windows and some file systems have no
+    such locks: there it is everybody's.
+    """
+    with path.open("ab") as file:
+        if sys.platform != "win32":
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                if error.errno not in _NO_LOCKS:
+                    raise
+        yield
 
 
 def write_whole(path: Path, text: str) -> None:

@@ -12,6 +12,7 @@ from translate.cli.common import DEVICE, QUIET
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--checkpoint", default="latest", show_default=True, metavar="latest|best|STEP")
+@click.option("--data", metavar="NAME|FOLDER", help="Where the data set lies now; default where it was trained on.")
 @click.option(
     "--weights-dir", metavar="DIR", help="Where Inception's weights lie, for FID as published; never fetched."
 )
@@ -19,7 +20,13 @@ from translate.cli.common import DEVICE, QUIET
 @DEVICE
 @QUIET
 def evaluate(
-    run: Path, checkpoint: str, weights_dir: str | None, json_file: Path | None, device: str, quiet: bool
+    run: Path,
+    checkpoint: str,
+    data: str | None,
+    weights_dir: str | None,
+    json_file: Path | None,
+    device: str,
+    quiet: bool,
 ) -> None:
     """Score a run on the test images of its data set: a table, and the same as JSON.
 
@@ -33,7 +40,13 @@ def evaluate(
 
     scores_path(run, checkpoint, json_file)  # before the work, not after it
     scores = evaluate_run(
-        run, checkpoint, device=device, weights_dir=weights_dir, tell=(lambda line: None) if quiet else say, quiet=quiet
+        run,
+        checkpoint,
+        data=data,
+        device=device,
+        weights_dir=weights_dir,
+        tell=(lambda line: None) if quiet else say,
+        quiet=quiet,
     )
     click.echo(as_text(scores))
     click.echo(f"written to {write_scores(scores, run, checkpoint, json_file)}", err=True)

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from translate.cli.common import DEVICE, QUIET
+from translate.errors import ConfigurationError
 
 
 @click.command()
@@ -21,7 +22,11 @@ from translate.cli.common import DEVICE, QUIET
     type=click.Path(path_type=Path),
     help="The run's folder; default runs/RECIPE-DATA.",
 )
-@click.option("--resume", is_flag=True, help="Go on from the newest good checkpoint in the run's folder.")
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Go on from the newest good checkpoint in the run's folder; --data, where the images lie now.",
+)
 @click.option(
     "--domains",
     metavar="A,B,...",
@@ -96,6 +101,8 @@ def train(
         overrides = (*overrides, f"data.cache={cache}")
     if skip_bad:
         overrides = (*overrides, "data.skip_bad=true")
+    if dry_run and resume:
+        raise ConfigurationError("--dry-run measures a run from its first step on; leave out --resume")
     if dry_run:
         told = measure(recipe, data, device=device, levers=levers, overrides=overrides, quiet=quiet)
         for line in told.lines():

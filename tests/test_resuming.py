@@ -1,0 +1,134 @@
+"""What a resumed run may be given, and what it tells of what is not as it was."""
+
+import pytest
+from tiny import labelled_folder, unpaired_folder, write_images
+
+from translate.checkpoint import load_checkpoint
+from translate.data.batch import Plain
+from translate.opening import open_data
+from translate.recipe import DataSettings
+
+
+@pytest.fixture
+def begun(run_cli, tiny_recipe, tmp_path):
+    """A tiny run of two steps on d/unp; the command that goes on with it."""
+    unpaired_folder(tmp_path / "d" / "unp")
+    recipe = tiny_recipe("cyclegan")
+    ended = run_cli("train", recipe, "--data", "d/unp", "--out", "run", "--device", "cpu", "--set", "training.steps=2")
+    assert ended.exit_code == 0, ended.output
+    return lambda *more: run_cli("train", recipe, "--out", "run", "--device", "cpu", "--resume", *more)
+
+
+@pytest.mark.parametrize("spelt", ["d/unp", "d/unp/", "absolute", "moved"])
+def test_the_same_images_are_known_again_however_their_place_is_spelt(begun, tmp_path, spelt):
+    place = {"absolute": tmp_path / "d" / "unp", "moved": tmp_path / "e" / "other"}.get(spelt, spelt)
+    if spelt == "moved":
+        (tmp_path / "e").mkdir()
+        (tmp_path / "d" / "unp").rename(place)
+    resumed = begun("--data", place)
+    assert resumed.exit_code == 0, resumed.stderr
+    assert "warning" not in resumed.stderr
+    assert load_checkpoint(tmp_path / "run" / "checkpoints").step == 4
+
+
+def test_images_of_the_current_folder_are_those_of_its_absolute_path(tmp_path, monkeypatch):
+    write_images(tmp_path, ["a.png", "b.png"])
+    monkeypatch.chdir(tmp_path)
+    settings = [DataSettings(set=place, size=16) for place in (".", str(tmp_path))]
+    first, second = (open_data(each, Plain, lambda line: None).listing() for each in settings)
+    assert first == second and list(first) == ["images"]
+
+
+def test_images_that_came_are_counted_and_the_run_goes_on_with_them(begun, tmp_path):
+    write_images(tmp_path / "d" / "unp" / "trainA", ["more1.png", "more2.png"])
+    resumed = begun("--data", "d/unp")
+    assert resumed.exit_code == 0
+    assert "warning: not the training images that the run was begun with: A: 6 then, 8 now" in resumed.stderr
+    again = begun("--data", "d/unp", "--set", "training.steps=6")
+    assert again.exit_code == 0 and "warning" not in again.stderr, "it knows the eight now"
+
+
+def test_other_names_are_told_where_the_number_is_the_same(begun, tmp_path):
+    folder = tmp_path / "d" / "unp" / "trainB"
+    (folder / "Btrain0.png").rename(folder / "renamed.png")
+    assert "B: 6 then, 6 others now" in begun("--data", "d/unp").stderr
+
+
+def test_images_that_came_are_looked_through_before_the_first_step(begun, tmp_path):
+    (tmp_path / "d" / "unp" / "trainA" / "broken.png").write_bytes(b"not an image")
+    refused = begun("--data", "d/unp")
+    assert refused.exit_code == 2 and "broken.png" in refused.stderr
+    assert begun("--data", "d/unp", "--skip-bad").exit_code == 0
+
+
+def test_a_moved_run_leaves_out_what_it_was_begun_without(run_cli, tiny_recipe, tmp_path):
+    data = labelled_folder(tmp_path / "lab")
+    (data / "train" / "b" / "broken.png").write_bytes(b"not an image")
+    command = ["train", tiny_recipe("stargan"), "--out", "run", "--device", "cpu", "--skip-bad"]
+    assert run_cli(*command, "--data", data, "--set", "training.steps=2").exit_code == 0
+    data.rename(tmp_path / "elsewhere")
+    resumed = run_cli(*command, "--data", "elsewhere", "--resume")
+    assert resumed.exit_code == 0 and "not the training images" not in resumed.stderr
+    assert list(load_checkpoint(tmp_path / "run" / "checkpoints").facts["skipped"]) == ["elsewhere/train/b/broken.png"]
+
+
+def test_a_checkpoint_that_knows_no_images_resumes_where_they_were(begun, tmp_path, monkeypatch):
+    monkeypatch.setattr("translate.run.checkpoint_to_resume", _without_images)
+    refused = begun("--data", "d/unp/")
+    assert refused.exit_code == 2 and "data.set" in refused.stderr
+    resumed = begun("--data", "d/unp")
+    assert resumed.exit_code == 0 and "warning" not in resumed.stderr
+
+
+def _without_images(folder):
+    checkpoint = load_checkpoint(folder / "checkpoints")
+    del checkpoint.facts["images"]
+    return checkpoint, []
+
+
+def test_the_refusal_names_a_command_that_works(begun, run_cli, tmp_path):
+    refused = begun("--data", "d/unp", "--set", "training.lr=0.5")
+    assert refused.exit_code == 2 and "training.lr: 0.0002 then, 0.5 now" in refused.stderr
+    command = refused.stderr.partition("`translate ")[2].partition("`")[0].split()
+    assert command == ["train", "run/recipe.yaml", "--out", "run", "--resume"]
+    done = run_cli(*command, "--device", "cpu", "--set", "training.steps=3")
+    assert done.exit_code == 0 and load_checkpoint(tmp_path / "run" / "checkpoints").step == 3
+
+
+def test_a_schedule_that_is_stretched_is_told(begun, tmp_path):
+    """Linear over two steps: the second is taken at 1 / 2. Over six, the third is still at 1."""
+    resumed = begun("--data", "d/unp", "--set", "training.steps=6")
+    assert "the schedule now spans 6 steps: learning rate 0.0001 -> 0.0002" in resumed.stderr
+    assert "schedule now" not in begun("--data", "d/unp", "--set", "training.steps=6").stderr
+
+
+def test_a_dry_run_does_not_resume(run_cli):
+    refused = run_cli("train", "cyclegan", "--data", "shapes", "--dry-run", "--resume")
+    assert refused.exit_code == 2 and "--dry-run" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("model", "settings", "told"),
+    [
+        ("cyclegan", ["data.direction=BtoA"], "data.direction: "),
+        ("stargan", ["data.direction=BtoA", "data.layout=unpaired"], "data.layout, data.direction: "),
+        ("cyclegan", ["data.also=[more]"], "data.also: "),
+        ("pix2pix", ["data.balanced=true"], "data.balanced: "),
+        ("gan", ["data.domains=[a, b]"], "data.domains: "),
+    ],
+)
+@pytest.mark.parametrize("command", [[], ["--dry-run"]])
+def test_a_setting_that_cannot_act_is_refused(run_cli, tiny_recipe, model, settings, told, command):
+    words = [word for setting in settings for word in ("--set", setting)]
+    refused = run_cli("train", tiny_recipe(model), "--data", "shapes", *words, *command)
+    assert refused.exit_code == 2 and told in refused.stderr
+    assert "without effect" in refused.stderr
+
+
+def test_steps_and_epochs_in_one_command_are_refused(run_cli, tiny_recipe, tmp_path):
+    data = unpaired_folder(tmp_path / "unp")
+    command = ["train", tiny_recipe("cyclegan"), "--data", data, "--device", "cpu", "--set", "training.epochs=0.3"]
+    refused = run_cli(*command, "--set", "training.steps=5")
+    assert refused.exit_code == 2 and "training.steps and --set training.epochs" in refused.stderr
+    # The recipe's steps give way to the command's epochs, whether they are taken back or not.
+    assert run_cli(*command, "--set", "training.steps=null").exit_code == 0

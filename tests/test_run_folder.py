@@ -1,0 +1,78 @@
+"""A run's folder is one process's alone, from before the data is looked through to the end."""
+
+import subprocess
+import sys
+
+import pytest
+from tiny import paired_folder, unpaired_folder
+
+import translate.run
+import translate.run_folder
+from translate.recipe import load_recipe
+from translate.run_folder import LOCK, claimed
+from translate.whole_file import held
+
+needs_locks = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such locks")
+
+
+@pytest.fixture
+def recipe(run_cli, tiny_recipe):
+    return load_recipe(tiny_recipe("cyclegan"), ["data.set=unp"])
+
+
+def test_two_runs_at_once_take_two_default_names(recipe, monkeypatch):
+    with claimed(None, recipe, False) as first:
+        # The second had looked before the first made its folder.
+        looks = iter([first])
+        look = translate.run_folder.choose_folder
+        monkeypatch.setattr(translate.run_folder, "choose_folder", lambda *words: next(looks, None) or look(*words))
+        with claimed(None, recipe, False) as second:
+            assert [str(first), str(second)] == ["runs/tiny-cyclegan-unp", "runs/tiny-cyclegan-unp-2"]
+
+
+@needs_locks
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_folder_that_another_process_trains_into_is_refused(run_cli, tiny_recipe, tmp_path, resume):
+    data = unpaired_folder(tmp_path / "unp")
+    command = ["train", tiny_recipe("cyclegan"), "--data", data, "--out", "run", "--device", "cpu"]
+    if resume:
+        assert run_cli(*command, "--set", "training.steps=2").exit_code == 0
+        command.append("--resume")
+    (tmp_path / "run").mkdir(exist_ok=True)
+    with held(tmp_path / "run" / LOCK):
+        refused = run_cli(*command)
+    assert refused.exit_code == 2 and "another process trains into this folder" in refused.stderr
+    assert run_cli(*command).exit_code == 0
+
+
+@needs_locks
+def test_a_killed_process_holds_nothing(tmp_path):
+    code = """
+import os, pathlib, sys
+from translate.whole_file import held
+with held(pathlib.Path(sys.argv[1])):
+    os._exit(9)
+"""
+    assert subprocess.run([sys.executable, "-c", code, tmp_path / LOCK], check=False).returncode == 9
+    with held(tmp_path / LOCK), pytest.raises(BlockingIOError), held(tmp_path / LOCK):
+        pass
+
+
+def test_a_refused_run_leaves_no_folder_that_it_made(run_cli, tiny_recipe, tmp_path):
+    data = paired_folder(tmp_path / "pairs")
+    (tmp_path / "mine").mkdir()
+    for out in ("deep/er/run", "mine"):
+        assert run_cli("train", tiny_recipe("cyclegan"), "--data", data, "--out", out).exit_code == 2
+    assert not (tmp_path / "deep").exists()
+    assert (tmp_path / "mine").is_dir() and not list((tmp_path / "mine").iterdir())
+
+
+def test_a_folder_that_cannot_be_written_is_found_before_the_images_are_looked_through(
+    run_cli, tiny_recipe, tmp_path, monkeypatch
+):
+    data = unpaired_folder(tmp_path / "unp")
+    monkeypatch.setattr(translate.run, "open_data", lambda *words: pytest.fail("the data was looked at first"))
+    refused = run_cli(
+        "train", tiny_recipe("cyclegan"), "--data", data, "--out", data / "trainA" / "Atrain0.png" / "run"
+    )
+    assert refused.exit_code == 2 and "cannot be written" in refused.stderr
