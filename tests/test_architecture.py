@@ -72,7 +72,7 @@ MAY_IMPORT = {
     "sample_validation": {"data", "engine", "model", "models"},
     "sampling": {"data", "errors", "model", "models", "whole_file"},
     "image_sets": {"data", "engine", "model", "models", "recipe", "sample_validation", "validation"},
-    "estimate": {"data", "flops", "resume", "trainer"},
+    "estimate": {"data", "flops", "progress", "resume", "trainer"},
     "opening": {"data", "errors", "image_sets", "recipe"},
     "scanning": {"data", "errors", "image_sets", "progress"},
     "run_folder": {"checkpoint", "errors", "recipe", "validation", "whole_file"},

@@ -223,7 +223,7 @@ def dry_run(
     overrides: Iterable[str] = (),
     quiet: bool = False,
 ) -> Estimate:
-    """What `train` would take on this machine, from some twenty real steps; no run's folder is written."""
+    """What `train` would take on this machine, from some twenty real steps or fewer; no run's folder is written."""
     tell: Say = (lambda line: None) if quiet else say
     memory = process_memory()
     wanted = _resolved(recipe, data, overrides)
@@ -235,7 +235,7 @@ def dry_run(
     trainer = build_trainer(build_model(wanted, images.spec), training, engine, total)
     tell(f"{wanted.name}: taking some steps to measure, of {total:,}")
     with closing(loader.stream()) as batches:
-        return estimate(trainer, batches, total, training.keep, memory)
+        return estimate(trainer, batches, total, training.keep, memory, quiet=quiet)
 
 
 def _resolved(recipe: Recipe | str, data: str | Path | None, overrides: Iterable[str]) -> Recipe:
