@@ -38,7 +38,7 @@ from translate.run_folder import (
 )
 from translate.scanning import unreadable
 from translate.signals import Interrupted, Signals, Stop, requeue
-from translate.tracking import NoTracker, Tracker, TrackingMode, open_tracker
+from translate.tracking import NoTracker, Tracker, TrackingMode, open_tracker, tracking_mode
 from translate.trainer import Trainer
 from translate.training import Cadence, TrainingRun
 from translate.version import __version__
@@ -66,7 +66,7 @@ def train(
     ConfigurationError before anything is written where recipe, data or device do not fit, TranslateError where the run
     fails, Interrupted, after saving, where SIGINT, SIGTERM or Slurm's SIGUSR1 came.
     """
-    wanted = _resolved(recipe, data, overrides)
+    wanted, tracking = _resolved(recipe, data, overrides), tracking_mode(tracking)
     if deterministic:
         use_deterministic_kernels()
     with Signals() as signals:
