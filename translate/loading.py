@@ -113,7 +113,7 @@ def build_model(recipe: Recipe, images: ImageSpec) -> Model:
     torch.manual_seed(recipe.training.seed)
     model = model_class(recipe)(recipe.model, images)
     if isinstance(model, Translator):
-        require_multiple(images.size, model.stride, f"the networks of {recipe.name}", "halve less often in them")
+        require_multiple(images.size, model.stride, f"the networks of {recipe.name}", "take fewer downsamplings")
     return model
 
 

@@ -19,9 +19,10 @@ def require_multiple(size: int, of: int, who: str, otherwise: str) -> None:
 
 
 def require_at_least(size: int, least: int, who: str, otherwise: str) -> None:
-    """Raises ConfigurationError naming the least size, and what could be changed `otherwise`."""
+    """Raises ConfigurationError naming a size that is enough, and what could be changed `otherwise`."""
     if size < least:
+        enough = -(-least // 8) * 8  # other networks take multiples
         raise ConfigurationError(
-            f"data.size is {size}, and {who} need {least} pixels at least: set data.size to {least} or more, "
+            f"data.size is {size}, and {who} need {least} pixels at least: set data.size to {enough} or more, "
             f"or {otherwise}"
         )
