@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+import translate
+
 PACKAGE = Path(__file__).resolve().parents[1] / "translate"
 GROUND = {"errors", "settings", "version", "shipped", "whole_file"}
 TORCH_ONLY: set[str] = set()
@@ -72,7 +74,7 @@ MAY_IMPORT = {
     "sample_validation": {"data", "engine", "model", "models"},
     "sampling": {"data", "errors", "model", "models", "whole_file"},
     "image_sets": {"data", "engine", "model", "models", "recipe", "sample_validation", "validation"},
-    "estimate": {"data", "flops", "resume", "trainer"},
+    "estimate": {"data", "flops", "progress", "resume", "trainer"},
     "opening": {"data", "errors", "image_sets", "recipe"},
     "scanning": {"data", "errors", "image_sets", "progress"},
     "run_folder": {"checkpoint", "errors", "recipe", "validation", "whole_file"},
@@ -131,5 +133,16 @@ def test_only_the_trainer_goes_backward_and_steps():
 
 @pytest.mark.parametrize("heavy", ["wandb", "kornia", "albumentations", "cv2", "torchvision", "rich"])
 def test_importing_translate_does_not_import(heavy):
-    code = f"import sys, translate; sys.exit('{heavy}' in sys.modules)"
+    code = f"import sys, translate; translate.train, translate.load; sys.exit('{heavy}' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=PACKAGE.parent, check=False).returncode == 0
+
+
+def test_the_command_line_says_what_there_is_without_torch():
+    code = "import sys, translate.cli; dir(translate); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=PACKAGE.parent, check=False).returncode == 0
+
+
+def test_every_public_name_is_there_and_no_other():
+    assert {name for name in translate.__all__ if getattr(translate, name) is not None} <= set(dir(translate))
+    with pytest.raises(AttributeError, match="trian"):
+        _ = translate.trian

@@ -2,6 +2,9 @@
 
 import io
 import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -263,3 +266,13 @@ def test_the_python_interface_trains_and_converts(tiny_recipe, tmp_path):
     assert array.shape == photo.shape and array.dtype == np.uint8
     picture = converter.convert(Image.fromarray(photo), to="zebra")
     assert np.array_equal(np.asarray(picture), array)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="SIGPIPE is of POSIX")
+def test_a_reader_that_has_read_enough_ends_the_command_quietly_as_sigpipe_would():
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer) as stdout:
+        listing = [sys.executable, "-m", "translate", "data"]
+        ended = subprocess.run(listing, stdout=stdout, stderr=subprocess.PIPE, check=False)
+    assert (ended.returncode, ended.stderr) == (141, b"")

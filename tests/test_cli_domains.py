@@ -153,3 +153,10 @@ def test_scores_are_printed_and_written(run_cli, tiny_recipe, tmp_path, monkeypa
     assert result.exit_code == 0, result.output
     assert "classification error of translations" in result.stdout and "floor: untranslated input" in result.stdout
     assert (tmp_path / "run" / "evaluation-latest.json").is_file()
+
+
+@pytest.mark.parametrize("domains", ["flat,nonsense", "outlined,flat"])
+def test_domains_of_rendered_shapes_cannot_be_called_otherwise(run_cli, tiny_recipe, tmp_path, domains):
+    result = run_cli("train", tiny_recipe("cyclegan"), "--data", "shapes", "--domains", domains, "--device", "cpu")
+    assert result.exit_code == 2 and "are its styles, flat and outlined" in result.output
+    assert not (tmp_path / "runs").exists()

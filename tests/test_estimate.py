@@ -19,7 +19,7 @@ from tiny import (
 from torch import nn
 
 from translate.data.batch import Paired
-from translate.estimate import MEASURED, Estimate, estimate, process_memory
+from translate.estimate import MEASURED, Estimate, estimate
 from translate.model import Model, Turn
 from translate.optim import build_optimizer
 from translate.run import dry_run, train
@@ -50,14 +50,14 @@ class OneConvolution(Model):
         return {}
 
 
-def _of(model: Model) -> Estimate:
+def _of(model: Model, memory_before: int = 0, **options: object) -> Estimate:
     trainer = Trainer(
         model,
         {name: build_optimizer(child, "adam", 0.1, (0.5, 0.999), 0.0) for name, child in model.named_children()},
         CPU,
     )
     batch = Paired(*torch.rand(2, 2, 3, 16, 16))
-    return estimate(trainer, iter(lambda: batch, None), steps=7200, keep=3, memory_before=process_memory())
+    return estimate(trainer, iter(lambda: batch, None), steps=7200, keep=3, memory_before=memory_before, **options)
 
 
 def test_arithmetic_and_parameters_are_the_closed_forms():
@@ -80,13 +80,40 @@ def test_whole_rounds_of_turns_are_measured():
     assert len(steps) == 3 + 3 + 12 and MEASURED == 10
 
 
+@pytest.mark.parametrize(("seconds", "taken", "measured"), [(0.1, 18, 12), (4, 15, 9), (6, 12, 6), (11, 6, 3)])
+def test_slow_steps_are_measured_fewer_times_but_in_whole_rounds(seconds, taken, measured):
+    now, steps = [0.0], []
+
+    class Slow(OneConvolution):
+        def paint(self, batch):
+            now[0] += seconds
+            steps.append(1)
+            return {}
+
+    told = _of(Slow(), clock=lambda: now[0])
+    assert (len(steps), told.measured) == (taken, measured)
+    assert told.seconds == pytest.approx(seconds) and f"(mean of {measured})" in "\n".join(told.lines())
+
+
+def test_memory_that_the_process_had_held_before_is_not_told_as_none(monkeypatch):
+    monkeypatch.setattr("translate.estimate.process_memory", lambda: 10**9)
+    told = _of(OneConvolution(), memory_before=10**9)
+    assert told.memory is None and "peak memory   not measured" in "\n".join(told.lines())
+    assert _of(OneConvolution(), memory_before=5 * 10**8).memory == 5 * 10**8
+
+
+def test_how_far_it_is_is_shown(capsys):
+    _of(OneConvolution(), quiet=False)
+    assert "measuring: 18/18 steps" in capsys.readouterr().err
+
+
 def test_hours_and_lines_follow_from_a_step():
-    told = Estimate({"g": 1000}, 4e9, 2.0, 0.5, 3 * 10**9, "grown", 10**8, 5, 7200, "cpu")
+    told = Estimate({"g": 1000}, 4e9, 2.0, 10, 0.5, 3 * 10**9, "grown", 10**8, 5, 7200, "cpu")
     assert told.hours == 4
     text = "\n".join(told.lines())
     for words in (
         "1,000: g 1,000",
-        "4 GFLOP, 2 s",
+        "4 GFLOP, 2 s (mean of 10)",
         "0.002 TFLOP/s, 25 % of",
         "3 GB, grown",
         "7,200: 4 hours",
@@ -101,7 +128,7 @@ def test_any_model_is_estimated(name):
     trainer = tiny_trainer(model)
     batches = (random_batch(model, seed=seed) for seed in range(1000))
     told = estimate(trainer, batches, steps=100, keep=1, memory_before=0)
-    assert told.flops > 0 and told.seconds >= told.waiting >= 0 and told.memory > 0
+    assert told.flops > 0 and told.seconds >= told.waiting >= 0
     assert sum(told.parameters.values()) == sum(weight.numel() for weight in model.parameters())
 
 

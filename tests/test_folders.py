@@ -270,6 +270,46 @@ def test_links_that_lead_out_are_reported(tmp_path: Path) -> None:
     assert len(folder.splits["train"][0]) == 3 and "link.png" in folder.warnings[0]
 
 
+def test_a_domain_may_be_a_link_to_elsewhere_but_not_to_where_it_lies(tmp_path: Path) -> None:
+    put(tmp_path / "elsewhere", "1.png", "2.png")
+    root = put(tmp_path / "set", *numbered("trainA", "x"))
+    (root / "trainB").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    assert stems(open_folder(root, wanted="unpaired"), "train") == [["x"], ["1", "2"]]
+    (root / "trainB").unlink()
+    for leads_to in (root, tmp_path):
+        (root / "trainB").symlink_to(leads_to, target_is_directory=True)
+        with pytest.raises(ConfigurationError, match=r"set/trainB: a link to a folder that it lies in; remove it"):
+            open_folder(root, wanted="unpaired")
+        (root / "trainB").unlink()
+
+
+def test_folders_with_images_that_are_no_part_of_the_set_are_named(tmp_path: Path) -> None:
+    put(tmp_path, *numbered("a/train", 1, 2), *numbered("b/train", 3, 4), *numbered("a/more", 8))
+    put(tmp_path, *numbered("two/trainA", 5), *numbered("unp/deep", 6))
+    (tmp_path / "notes").mkdir()
+    (warning,) = recognise(tmp_path).warnings
+    assert warning.startswith("folders with images that are no part of the data set are left out: 3: ")
+    assert all(str(tmp_path / name) in warning for name in ("two", "unp", "a/more")) and "notes" not in warning
+    report = check(tmp_path)
+    assert any("no part of the data set" in problem for problem in report.problems)
+    put(tmp_path / "sides", "1.png", "more/2.png", width=32, height=16)
+    assert recognise(tmp_path / "sides").warnings == ()  # found below the folder of pairs, and taken
+
+
+def test_pairs_of_which_some_lack_a_partner_are_named_with_the_way_out(tmp_path: Path) -> None:
+    put(tmp_path, *numbered("A/train", *range(1, 6)), *numbered("B/train", *range(1, 5)))
+    says = r"4 names stand in both domains, without a partner are 1: .*A/train/5\.png; .*data\.layout=paired"
+    with pytest.raises(ConfigurationError, match=says):
+        open_folder(tmp_path, wanted="paired")
+    assert "A/train/5.png" in open_folder(tmp_path, wanted="unpaired").found[0]
+    assert "partner" not in open_folder(tmp_path, wanted="unpaired", layout="unpaired").found[0]
+    assert len(open_folder(tmp_path, wanted="paired", layout="paired").splits["train"][0]) == 4
+    put(tmp_path, *numbered("B/train", *range(6, 9)))  # 4 of 7 agree; then 4 of 8
+    assert "without a partner are 4" in recognise(tmp_path).found[0]
+    put(tmp_path, *numbered("B/train", 9))
+    assert "partner" not in recognise(tmp_path).found[0]
+
+
 # Checking
 
 

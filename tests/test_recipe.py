@@ -90,7 +90,7 @@ def test_a_generator_of_another_kind_replaces_the_one_below(write):
         ("- 1\n", "expected `key: value` lines"),
         ("a: [1\n", "line 2"),
         ("true: 1\n", "the key 'true' is not a word"),
-        ("base: mine.yaml\n", "no recipe 'mine.yaml'"),
+        ("base: mine.yaml\n", "in a circle"),
     ],
 )
 def test_a_mistake_is_named_with_its_line_and_a_way_out(write, text, says):
@@ -123,6 +123,73 @@ def test_an_unknown_override_says_what_there_is():
         load_recipe("cyclegan", ["training.step=3"])
     with pytest.raises(ConfigurationError, match=r"section.key=value"):
         load_recipe("cyclegan", ["training.steps"])
+
+
+def test_an_override_of_the_kind_begins_the_section_anew_whatever_its_place():
+    recipe = load_recipe("cyclegan", ["model.generator.filters=8", "model.generator.kind=unet"])
+    assert (recipe.model.generator.kind, recipe.model.generator.filters) == ("unet", 8)
+    recipe = load_recipe("cyclegan", ["model.generator.kind=resnet"])
+    assert recipe.model.generator.normalisation == "instance"  # the same kind: what stood there stays
+
+
+def test_a_key_of_another_kind_is_not_proposed_for_itself():
+    with pytest.raises(ConfigurationError, match=r"'unet' has none such") as error:
+        load_recipe("cyclegan", ["model.generator.kind=unet", "model.generator.blocks=2"])
+    assert "did you mean" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "says"),
+    [
+        (["training.batch_size=abc"], "--set training.batch_size=abc: 'training.batch_size': input should"),
+        (["data={size: abc}"], "--set data={size: abc}: 'data.size': input should"),
+        (["model.generator.kind=unett"], "--set model.generator.kind=unett: 'model.generator.kind' is unett"),
+        (["training.step=3"], "--set training.step=3: unknown key"),
+    ],
+)
+def test_a_mistake_of_set_is_not_blamed_on_the_file(overrides, says):
+    with pytest.raises(ConfigurationError) as error:
+        load_recipe("cyclegan", overrides)
+    assert str(error.value).startswith(says)
+
+
+def test_a_section_that_does_not_agree_names_the_file_and_what_was_set_in_it():
+    with pytest.raises(
+        ConfigurationError, match=r"cyclegan\.yaml: line 11, --set data\.load_size=100: 'data': load_size"
+    ):
+        load_recipe("cyclegan", ["data.load_size=100", "training.steps=3"])
+
+
+def test_a_base_lies_beside_the_recipe_that_names_it(write, tmp_path, monkeypatch):
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "low.yaml").write_text("base: pix2pix\n")
+    write("base: cyclegan\ntraining: {steps: 3}\n", "low.yaml")
+    assert load_recipe(write("base: low.yaml\n")).model.name == "cyclegan"
+    (tmp_path / "low.yaml").unlink()
+    assert load_recipe(write("base: low.yaml\n")).model.name == "pix2pix"  # else in the working folder
+
+
+def test_a_mistake_of_the_base_names_the_base_and_a_missing_base_both_files(write, tmp_path):
+    write("base: cyclegan\ntraining: {steps: 3, lrr: 3}\n", "low.yaml")
+    with pytest.raises(ConfigurationError, match=r"low\.yaml: line 2: unknown key 'training\.lrr'"):
+        load_recipe(write("base: low.yaml\n"))
+    with pytest.raises(ConfigurationError) as error:
+        load_recipe(write("base: lw.yaml\n"))
+    assert str(error.value).startswith(f"{tmp_path / 'mine.yaml'}: base: no recipe 'lw.yaml'")
+    assert str(tmp_path / "lw.yaml") in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "a\0b"])
+def test_a_base_that_no_file_can_be_called_is_refused_in_words(write, name):
+    with pytest.raises(ConfigurationError, match="no recipe"):
+        load_recipe(write(f"base: {json.dumps(name)}\n"))
+
+
+def test_bases_that_stand_on_each_other_are_refused_however_they_are_spelled(write, tmp_path):
+    write(f"base: ../{tmp_path.name}/mine.yaml\n", "low.yaml")
+    with pytest.raises(ConfigurationError, match="in a circle"):
+        load_recipe(write("base: ./low.yaml\n"))
 
 
 def test_an_unknown_recipe_proposes_the_nearest():

@@ -20,6 +20,7 @@ import torch
 from PIL import Image
 
 from translate.errors import ConfigurationError, TranslateError
+from translate.run import train
 from translate.tracking import MetricsLog, NoTracker, open_tracker, read_metrics, save_grid
 
 
@@ -304,6 +305,11 @@ class TestMode:
         monkeypatch.setenv("WANDB_MODE", "oflin")
         with pytest.raises(ConfigurationError, match=r"WANDB_MODE.*oflin.*offline"):
             opened("auto", tmp_path)
+
+    def test_a_wrong_mode_is_refused_before_a_run_begins(self, tmp_path: Path) -> None:
+        with pytest.raises(ConfigurationError, match=r"tracking is 'of'; expected auto, online, offline, disabled"):
+            train("cyclegan", "shapes", tracking="of", out=tmp_path / "run", device="cpu")  # type: ignore[arg-type]
+        assert not (tmp_path / "run").exists()
 
     def test_wandb_is_imported_only_when_wanted(self) -> None:
         imported = python(

@@ -6,11 +6,28 @@ run = translate.train("cyclegan", data="horse2zebra")
 zebra = translate.load(run).convert(horse, to="zebra")
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from translate.errors import ConfigurationError, ImageError, TranslateError
-from translate.loading import load
-from translate.recipe import Recipe, load_recipe
-from translate.run import train
 from translate.version import __version__
+
+if TYPE_CHECKING:
+    from translate.loading import load
+    from translate.recipe import Recipe, load_recipe
+    from translate.run import train
+else:
+    # They import torch, which takes seconds that `translate --help` has no use for.
+    _LATER = {"load": "loading", "Recipe": "recipe", "load_recipe": "recipe", "train": "run"}
+
+    def __getattr__(name: str) -> object:
+        if name not in _LATER:
+            raise AttributeError(f"module 'translate' has no attribute '{name}'")
+        return getattr(import_module(f"translate.{_LATER[name]}"), name)
+
+    def __dir__() -> list[str]:
+        return [*globals(), *_LATER]
+
 
 __all__ = [
     "ConfigurationError",

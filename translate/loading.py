@@ -18,6 +18,7 @@ from translate.errors import ConfigurationError
 from translate.exporting.hub import is_hub, read_hub
 from translate.model import ImageSpec, Model, Sampler, Translator
 from translate.models import MODELS
+from translate.models.sizes import require_multiple
 from translate.recipe import Recipe, parse_recipe
 from translate.resume import load_weights
 
@@ -110,9 +111,15 @@ def _checkpoint(path: Path, which: str) -> Checkpoint:
 
 
 def build_model(recipe: Recipe, images: ImageSpec) -> Model:
-    """The recipe's model, its weights drawn from the recipe's seed."""
+    """The recipe's model, its weights drawn from the recipe's seed.
+
+    Raises ConfigurationError where its networks do not take images of that size.
+    """
     torch.manual_seed(recipe.training.seed)
-    return model_class(recipe)(recipe.model, images)
+    model = model_class(recipe)(recipe.model, images)
+    if isinstance(model, Translator):
+        require_multiple(images.size, model.stride, f"the networks of {recipe.name}", "take fewer downsamplings")
+    return model
 
 
 def model_class(recipe: Recipe) -> type[Model]:

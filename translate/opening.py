@@ -77,6 +77,11 @@ def _is_text(name: str) -> bool:
 
 def _two_domains(data: DataSettings, batch_type: type[Batch], tell: Say) -> Folder:
     wanted: Literal["paired", "unpaired"] = "paired" if batch_type is Paired else "unpaired"
+    if data.set == "shapes" and data.domains not in (None, data.shapes.styles):
+        raise ConfigurationError(
+            f"data.domains: the domains of shapes are its styles, {' and '.join(data.shapes.styles)}; "
+            "to choose others, --set data.shapes.styles=[...]"
+        )
     root, card = (_rendered(data, wanted, tell), None) if data.set == "shapes" else locate(str(data.set))
     domains = data.domains or (card.domains if card else None)
     if domains is not None and len(domains) != 2:

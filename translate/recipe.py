@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from os.path import isfile  # says no to a name that no file can have
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args
 
@@ -23,6 +24,8 @@ from translate.yaml_reader import MAX_BYTES, KeyPath, read_yaml, read_yaml_value
 
 MISTAKES = 10
 """Mistakes of a recipe that are explained; the others are counted."""
+Places = dict[KeyPath, str]
+"""Where keys were given: the file and its line, or `--set KEY=VALUE`."""
 
 if TYPE_CHECKING:
     ModelSettings = Settings
@@ -191,36 +194,46 @@ def load_recipe(name_or_path: str, overrides: Iterable[str] = ()) -> Recipe:
     Raises ConfigurationError naming file, line and key, what was expected, and the nearest known key.
     """
     path = _recipe_path(name_or_path)
-    values, lines = _read(path)
-    for override in overrides:
-        _override(values, override)
-    return parse_recipe(values, str(path), lines)
+    values, places = _read(path)
+    _override(values, places, overrides)
+    return parse_recipe(values, str(path), places)
 
 
-def parse_recipe(values: dict[str, Any], source: str, lines: Mapping[KeyPath, int] | None = None) -> Recipe:
+def parse_recipe(values: dict[str, Any], source: str, places: Places | None = None) -> Recipe:
     """Typed settings from plain values. Raises ConfigurationError with one line per mistake."""
     try:
         # Through JSON, so that strictness still takes a list for a tuple, and a whole number for a float.
         return Recipe.model_validate_json(json.dumps(values))
     except ValidationError as error:
         found = error.errors()
-        mistakes = [_explain(mistake, values, lines or {}) for mistake in found[:MISTAKES]]
+        mistakes = [_explain(mistake, values, source, places or {}) for mistake in found[:MISTAKES]]
         if len(found) > MISTAKES:
-            mistakes.append(f"and {len(found) - MISTAKES} more mistakes")
-        raise ConfigurationError("\n".join(f"{source}: {mistake}" for mistake in mistakes)) from error
+            mistakes.append(f"{source}: and {len(found) - MISTAKES} more mistakes")
+        raise ConfigurationError("\n".join(mistakes)) from error
 
 
 def _recipe_path(name_or_path: str) -> Path:
     if name_or_path in recipe_names():
         return shipped("recipes") / f"{name_or_path}.yaml"
     path = Path(name_or_path)
-    if path.is_file():
+    if isfile(path):
         return path
     hint = nearest(name_or_path, recipe_names())
     raise ConfigurationError(f"no recipe '{name_or_path}', neither by name nor as a file{hint}")
 
 
-def _read(path: Path, seen: tuple[Path, ...] = ()) -> tuple[dict[str, Any], dict[KeyPath, int]]:
+def _base_path(path: Path, base: str) -> Path:
+    """A recipe's base: a shipped one, or a file beside the recipe that names it, or in the working folder."""
+    beside = path.parent / base
+    if base not in recipe_names() and isfile(beside):
+        return beside
+    try:
+        return _recipe_path(base)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{path}: base: {error}; looked for as {beside}, too") from None
+
+
+def _read(path: Path, seen: tuple[Path, ...] = ()) -> tuple[dict[str, Any], Places]:
     try:
         with path.open("rb") as file:
             text = file.read(MAX_BYTES + 1).decode()
@@ -229,12 +242,14 @@ def _read(path: Path, seen: tuple[Path, ...] = ()) -> tuple[dict[str, Any], dict
         raise ConfigurationError(f"{path}: cannot be read as a recipe ({error})") from error
     base = values.pop("base", None)
     values.setdefault("name", path.stem)
+    places = {key: f"{path}: line {line}" for key, line in lines.items()}
     if base is None:
-        return values, lines
-    base_path = _recipe_path(str(base))
-    if base_path in (path, *seen):
+        return values, places
+    base_path, seen = _base_path(path, str(base)), (*seen, path.resolve())
+    if base_path.resolve() in seen:
         raise ConfigurationError(f"{path}: recipes stand on each other in a circle ({base})")
-    return _merged(_read(base_path, (*seen, path))[0], values), lines
+    below, places_below = _read(base_path, seen)
+    return _merged(below, values), places_below | places
 
 
 def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
@@ -252,19 +267,27 @@ def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _override(values: dict[str, Any], override: str) -> None:
-    key, equals, text = override.partition("=")
-    path = key.strip().split(".")
-    if not equals or not all(path):
-        raise ConfigurationError(f"--set {override}: expected section.key=value, e.g. training.lr=1e-4")
-    section = values
-    for name in path[:-1]:
-        if not isinstance(section.setdefault(name, {}), dict):
-            raise ConfigurationError(f"--set {override}: '{name}' is a value, not a section")
-        section = section[name]
-    section[path[-1]] = read_yaml_value(text)
-    if path[0] == "training":
-        _one_length(section, {path[-1]: section[path[-1]]})
+def _override(values: dict[str, Any], places: Places, overrides: Iterable[str]) -> None:
+    """Kinds come first: a section of another kind begins anew, and then takes what else is given for it."""
+    for override in sorted(overrides, key=lambda override: ".kind=" not in override):
+        key, equals, text = override.partition("=")
+        path = tuple(key.strip().split("."))
+        if not equals or not all(path):
+            raise ConfigurationError(f"--set {override}: expected section.key=value, e.g. training.lr=1e-4")
+        section = values
+        for name in path[:-1]:
+            if not isinstance(section.setdefault(name, {}), dict):
+                raise ConfigurationError(f"--set {override}: '{name}' is a value, not a section")
+            section = section[name]
+        value = read_yaml_value(text)
+        if path[-1] == "kind" and section.get("kind") != value:
+            section.clear()
+        section[path[-1]] = value
+        for inside in [key for key in places if key[: len(path)] == path]:
+            del places[inside]
+        places[path] = f"--set {override}"
+        if path[0] == "training":
+            _one_length(section, {path[-1]: value})
 
 
 def _one_length(training: dict[str, Any], given: dict[str, Any]) -> None:
@@ -274,22 +297,30 @@ def _one_length(training: dict[str, Any], given: dict[str, Any]) -> None:
             training[other] = None
 
 
-def _explain(mistake: ErrorDetails, values: dict[str, Any], lines: Mapping[KeyPath, int]) -> str:
+def _explain(mistake: ErrorDetails, values: dict[str, Any], source: str, places: Places) -> str:
     path = _path_in(values, mistake["loc"])
-    key = ".".join(map(str, path))
-    line = f"line {lines[path]}: " if path in lines else ""
+    key, where = ".".join(map(str, path)), _where(path, source, places)
     if mistake["type"] == "extra_forbidden":
         known = known_keys(Recipe)
+        if key in known:
+            return f"{where}: unknown key '{key}': '{mistake['loc'][-2]}' has none such, others have"
         beside = [name for name in known if name.rpartition(".")[0] == key.rpartition(".")[0]]
-        return f"{line}unknown key '{_short(key)}'{nearest(key, known, beside)}"
+        return f"{where}: unknown key '{_short(key)}'{nearest(key, known, beside)}"
     if mistake["type"] in ("union_tag_invalid", "union_tag_not_found"):
         tag = mistake["ctx"]["discriminator"].strip("'")
         given = mistake["ctx"].get("tag", "missing")
         expected = [word.strip(" '") for word in mistake["ctx"].get("expected_tags", "").split(",") if word]
-        return f"{line}'{key}.{tag}' is {given}{nearest(given, expected or MODELS)}"
+        return f"{_where((*path, tag), source, places)}: '{key}.{tag}' is {given}{nearest(given, expected or MODELS)}"
     message = mistake["msg"].removeprefix("Value error, ")
     given = "" if isinstance(mistake["input"], dict) else f", got {_short(json.dumps(mistake['input']))}"
-    return f"{line}'{_short(key)}': {message[0].lower()}{message[1:]}{given}"
+    return f"{where}: '{_short(key)}': {message[0].lower()}{message[1:]}{given}"
+
+
+def _where(path: KeyPath, source: str, places: Places) -> str:
+    """Where a key was given, or the section that it lacks in; of a whole section what `--set` gave in it, too."""
+    given = next((places[path[:depth]] for depth in range(len(path), 0, -1) if path[:depth] in places), source)
+    below = [place for key, place in places.items() if key[: len(path)] == path and place.startswith("--set ")]
+    return ", ".join(dict.fromkeys([given, *below]))
 
 
 def _short(text: str) -> str:

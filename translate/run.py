@@ -41,7 +41,7 @@ from translate.run_folder import (
 )
 from translate.scanning import unreadable
 from translate.signals import Interrupted, Signals, Stop, requeue
-from translate.tracking import NoTracker, Tracker, TrackingMode, open_tracker
+from translate.tracking import NoTracker, Tracker, TrackingMode, open_tracker, tracking_mode
 from translate.trainer import Trainer
 from translate.training import Cadence, TrainingRun
 from translate.version import __version__
@@ -71,7 +71,7 @@ def train(
     another process trains into the folder, TranslateError where the run fails, Interrupted, after saving, where SIGINT,
     SIGTERM or Slurm's SIGUSR1 came.
     """
-    wanted = _resolved(recipe, data, overrides)
+    wanted, tracking = _resolved(recipe, data, overrides), tracking_mode(tracking)
     if deterministic:
         use_deterministic_kernels()
     with Signals() as signals:
@@ -256,7 +256,7 @@ def dry_run(
     overrides: Iterable[str] = (),
     quiet: bool = False,
 ) -> Estimate:
-    """What `train` would take on this machine, from some twenty real steps; no run's folder is written."""
+    """What `train` would take on this machine, from some twenty real steps or fewer; no run's folder is written."""
     tell: Say = (lambda line: None) if quiet else say
     memory = process_memory()
     wanted = _resolved(recipe, data, overrides)
@@ -269,7 +269,7 @@ def dry_run(
     trainer = build_trainer(build_model(wanted, images.spec), training, engine, total)
     tell(f"{wanted.name}: taking some steps to measure, of {total:,}")
     with closing(loader.stream()) as batches:
-        return estimate(trainer, batches, total, training.keep, memory)
+        return estimate(trainer, batches, total, training.keep, memory, quiet=quiet)
 
 
 def _resolved(recipe: Recipe | str, data: str | Path | None, overrides: Iterable[str]) -> Recipe:

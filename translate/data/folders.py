@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 
 from translate.data import images, layouts
-from translate.data.columns import Column, held_out, matched, scan
+from translate.data.columns import Column, few, held_out, matched, scan
 from translate.data.description import describe
 from translate.data.images import shown
 from translate.data.layouts import WHOLE, Layout
@@ -117,7 +117,9 @@ def recognise(
     warnings = list(found.warnings)
     images_of = {split: tuple(scan(folder, warnings) for folder in folders) for split, folders in found.places.items()}
     images_of = _without_empty(found, images_of, warnings)
-    kind = _kind(root, found, images_of, said.layout if layout == "auto" else layout)
+    told = said.layout if layout == "auto" else layout
+    kind = _kind(root, found, images_of, told)
+    nearly = "" if kind == told or found.side_by_side else _nearly_paired(_trained(images_of))
     if kind == "paired":
         images_of = {split: matched(split, columns, warnings) for split, columns in images_of.items()}
 
@@ -137,7 +139,7 @@ def recognise(
 
     order = ("train", "test", "validation")
     splits = {split: _sources(images_of[split]) for split in order if all(images_of.get(split, [{}]))}
-    lines = [f"{_arrangement(found, kind, names)} in {_listed(root, found)}"]
+    lines = [f"{_arrangement(found, kind, names)} in {_listed(root, found)}{nearly}"]
     lines += [f"{split}: {_counts(kind, names, splits[split])}" for split in splits]
     lines = [line + origin if line.startswith("test:") else line for line in lines]
     if "test" not in splits:
@@ -180,7 +182,7 @@ def _kind(root: Path, found: Layout, images_of: dict[str, tuple[Column, ...]], s
         if said == "unpaired":
             raise ConfigurationError(f"{shown(root)}: {_CANNOT_BE_UNPAIRED}")
         return "paired"
-    a, b = images_of["train"] if "train" in images_of else images_of[WHOLE]
+    a, b = _trained(images_of)
     matched = len(a.keys() & b.keys())
     if said == "paired" and not matched:
         raise ConfigurationError(
@@ -190,6 +192,23 @@ def _kind(root: Path, found: Layout, images_of: dict[str, tuple[Column, ...]], s
     if said not in ("paired", "unpaired"):
         return "paired" if matched >= MATCHED * max(len(a), len(b)) else "unpaired"
     return "paired" if said == "paired" else "unpaired"
+
+
+def _trained(images_of: dict[str, tuple[Column, ...]]) -> tuple[Column, ...]:
+    return images_of["train"] if "train" in images_of else images_of[WHOLE]
+
+
+def _nearly_paired(columns: tuple[Column, ...]) -> str:
+    """Which files lack a partner where most have one: that may be a slip, and else it is told."""
+    a, b = columns
+    alone = [path for name, path in (*a.items(), *b.items()) if name not in a or name not in b]
+    both = len(a.keys() & b.keys())
+    if not alone or 2 * both <= max(len(a), len(b)):
+        return ""
+    return (
+        f"; {both} names stand in both domains, without a partner are {few(alone)}; "
+        "if they are pairs, --set data.layout=paired leaves those out"
+    )
 
 
 def _sources(columns: tuple[Column, ...]) -> Split:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from translate.data.columns import few
 from translate.data.images import dimensions, shown
-from translate.data.listing import SUFFIXES, scan
+from translate.data.listing import SUFFIXES, iterate_images, scan
 from translate.errors import ConfigurationError, ImageError
 
 SPLITS = {
@@ -45,7 +47,8 @@ def recognise(root: Path) -> Layout:
     for attempt in attempts:
         layout = attempt(root)
         if layout:
-            return layout
+            places = [folder for folders in layout.places.values() for folder in folders]
+            return replace(layout, warnings=(*layout.warnings, *left_out(root, places)))
     raise ConfigurationError(
         f"{shown(root)}: no data set here. Looked for: {LOOKED_FOR}. Found: {contents(root)}.{_hint(root)}"
     )
@@ -152,8 +155,22 @@ def splits_in(folder: Path) -> dict[str, Path]:
 
 
 def folders_in(folder: Path) -> list[Path]:
+    """Links to folders count: a domain may lie elsewhere. Raises ConfigurationError for one that leads round."""
     visible = (path for path in folder.iterdir() if not path.name.startswith("."))
-    return sorted(path for path in visible if path.is_dir())
+    found = sorted(path for path in visible if path.is_dir())
+    for path in found:
+        if path.is_symlink() and folder.resolve().is_relative_to(path.resolve()):
+            raise ConfigurationError(f"{shown(path)}: a link to a folder that it lies in; remove it")
+    return found
+
+
+def left_out(root: Path, places: Sequence[Path]) -> list[str]:
+    """A warning where folders hold images and are no part of the data set, which lies in `places`."""
+    around = dict.fromkeys((root, *(place.parent for place in places if place != root)))
+    beside = (folder for parent in around for folder in folders_in(parent))
+    strangers = [f for f in beside if not any(f.is_relative_to(p) or p.is_relative_to(f) for p in places)]
+    holding = [folder for folder in strangers if next(iterate_images(folder), None)]
+    return [f"folders with images that are no part of the data set are left out: {few(holding)}"] if holding else []
 
 
 def files_in(folder: Path) -> list[Path]:

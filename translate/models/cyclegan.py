@@ -56,7 +56,7 @@ class CycleGAN(Translator):
             build_generator(config.generator, images.channels, images.size) for _ in "ab"
         )
         self.discriminator_a, self.discriminator_b = (
-            build_discriminator(config.discriminator, images.channels) for _ in "ab"
+            build_discriminator(config.discriminator, images.channels, images.size) for _ in "ab"
         )
         self.pool_a, self.pool_b = (ImagePool(config.pool, images.channels, images.size) for _ in "ab")
 

@@ -54,7 +54,7 @@ class Direct(Translator):
         self.config, self.domains = config, images.domains
         self.adversary = Adversary(config.adversarial)
         self.generator = build_generator(config.generator, images.channels, images.size)
-        self.discriminator = build_discriminator(config.discriminator, images.channels)
+        self.discriminator = build_discriminator(config.discriminator, images.channels, images.size)
         self.pool = ImagePool(config.pool, images.channels, images.size)
 
     def paint(self, batch: Unpaired) -> Painted:

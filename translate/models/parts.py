@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from torch import nn
 
 from translate.errors import ConfigurationError, TranslateError
+from translate.models.sizes import require_at_least
 from translate.networks.autoencoder import Normalised
 from translate.networks.blocks import Initialisation, Normalisation, Upsampling, initialise
 from translate.networks.coupled import CoupledAutoencoders
@@ -45,6 +46,9 @@ class ResnetSettings(Settings):
     initialisation: InitialisationSettings = InitialisationSettings()
 
     def build(self, channels: int, size: int) -> ResnetGenerator:
+        # Instance norm has nothing to norm in a map of one place, nor reflection anything to reflect.
+        least, fewer = 2 * 2**self.downsamplings, "take fewer model.generator.downsamplings"
+        require_at_least(size, least, f"generators of {self.downsamplings} downsamplings", fewer)
         return ResnetGenerator(
             channels,
             channels,
@@ -141,6 +145,14 @@ class DiscriminatorSettings(Settings):
             )
         return self
 
+    @property
+    def least_size(self) -> int:
+        """The least side of an image that leaves a logit."""
+        # A patch discriminator's last two convolutions need a map of 3x3; reflection padding needs 2x2 before it.
+        smallest = {"patch": 3 if self.layers else 1, "strided": 1}[self.kind] * 2**self.layers
+        # Each further scale is half as large, rounded up.
+        return (smallest - 1) * 2 ** (self.scales - 1) + 1
+
     def build(self, channels: int) -> nn.Module:
         def one() -> nn.Module:
             if self.kind == "strided":
@@ -167,8 +179,13 @@ def build_generator(
     return network
 
 
-def build_discriminator(settings: DiscriminatorSettings, channels: int) -> nn.Module:
-    """The network, initialised, for stacks of `channels`."""
+def build_discriminator(settings: DiscriminatorSettings, channels: int, size: int) -> nn.Module:
+    """The network, initialised, for stacks of `channels`, trained at `size` pixels.
+
+    Raises ConfigurationError where the images are too small to leave a logit.
+    """
+    fewer = "fewer model.discriminator.layers or scales"
+    require_at_least(size, settings.least_size, f"discriminators of {settings.layers} layers", f"take {fewer}")
     network = settings.build(channels)
     initialise(network, settings.initialisation.kind, settings.initialisation.gain)
     return network

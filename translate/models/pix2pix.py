@@ -46,7 +46,7 @@ class Pix2Pix(Translator):
         self.config = config
         self.adversary = Adversary(config.adversarial)
         self.generator = build_generator(config.generator, images.channels, images.size)
-        self.discriminator = build_discriminator(config.discriminator, 2 * images.channels)
+        self.discriminator = build_discriminator(config.discriminator, 2 * images.channels, images.size)
 
     def paint(self, batch: Paired) -> Painted:
         return {"output": self.generator(batch.input)}

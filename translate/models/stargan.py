@@ -15,6 +15,7 @@ from translate.errors import ConfigurationError
 from translate.model import ImageSpec, Losses, Painted, Relabeller, Turn, l1
 from translate.models.adversary import AdversarialSettings, Adversary
 from translate.models.labels import Labels
+from translate.models.sizes import require_multiple
 from translate.networks.stargan import StarGANDiscriminator, StarGANGenerator
 from translate.settings import Settings
 
@@ -66,6 +67,12 @@ class StarGAN(Relabeller):
         self.labels = Labels(images)
         self.adversary = Adversary(config.adversarial)
         self.generator = StarGANGenerator(images.channels, self.labels.width, **config.generator.model_dump())
+        require_multiple(
+            images.size,
+            2**config.discriminator.layers,
+            f"StarGAN's discriminators of {config.discriminator.layers} layers",
+            "take fewer model.discriminator.layers",
+        )
         self.discriminator = StarGANDiscriminator(
             images.channels, len(images.domains), images.size, **config.discriminator.model_dump()
         )

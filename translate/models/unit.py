@@ -69,7 +69,7 @@ class UNIT(Translator):
         self.adversary = Adversary(config.adversarial)
         self.autoencoders = build_autoencoders(config.autoencoder, images.channels)
         self.discriminator_a, self.discriminator_b = (
-            build_discriminator(config.discriminator, images.channels) for _ in "ab"
+            build_discriminator(config.discriminator, images.channels, images.size) for _ in "ab"
         )
         if config.code_adversary:
             self.code_discriminator = CodeDiscriminator(self.autoencoders.code_channels, config.discriminator.filters)

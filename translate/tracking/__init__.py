@@ -2,7 +2,7 @@
 
 from translate.tracking.grids import save_grid, save_pictures
 from translate.tracking.metrics import MetricsLog, NoMetrics, read_metrics
-from translate.tracking.opening import TrackingMode, open_tracker
+from translate.tracking.opening import TrackingMode, open_tracker, tracking_mode
 from translate.tracking.trackers import NoTracker, Tracker
 
 __all__ = [
@@ -15,4 +15,5 @@ __all__ = [
     "read_metrics",
     "save_grid",
     "save_pictures",
+    "tracking_mode",
 ]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
+from translate.errors import ConfigurationError
 from translate.tracking.trackers import NoTracker, Tracker
 from translate.tracking.wandb_login import Mode, wanted_mode
 from translate.tracking.wandb_tracker import WandbTracker, reason, warn
@@ -14,6 +15,13 @@ _INSTEAD = {
     "online": "Tracking offline instead; `wandb sync` uploads the run later.",
     "offline": "Training goes on without it; metrics.jsonl has every number.",
 }
+
+
+def tracking_mode(mode: TrackingMode) -> Mode:
+    """What `mode` comes to here. Raises ConfigurationError where it, or WANDB_MODE, is no mode."""
+    if mode not in get_args(TrackingMode):
+        raise ConfigurationError(f"tracking is '{mode}'; expected {', '.join(get_args(TrackingMode))}")
+    return wanted_mode() if mode == "auto" else mode
 
 
 def open_tracker(
@@ -30,9 +38,9 @@ def open_tracker(
     `auto` does what WANDB_MODE or `wandb offline` said; else it is online where `wandb login` left a key or
     WANDB_API_KEY holds one, disabled elsewhere. A resumed run gives its old `run_id` and goes on there.
     What wandb cannot do is said once, on stderr, and done without: online becomes offline, offline disabled.
-    Raises ConfigurationError where WANDB_MODE is no mode.
+    Raises ConfigurationError as `tracking_mode` does.
     """
-    wanted = wanted_mode() if mode == "auto" else mode
+    wanted = tracking_mode(mode)
     if wanted == "disabled":
         return NoTracker()
 

@@ -11,7 +11,7 @@ from translate.data.description import describe
 from translate.data.folders import Source
 from translate.data.images import shown
 from translate.data.labelled.labelling import SPLIT_ORDER, Labelling, Part, in_order, one_hot, with_a_test
-from translate.data.layouts import SPLITS, WHOLE, files_in, folders_in, splits_in
+from translate.data.layouts import SPLITS, WHOLE, files_in, folders_in, left_out, splits_in
 
 LOOKED_FOR = "train/CLASS/ (test/CLASS/, val/CLASS/); CLASS/train/; trainA/ trainB/; or CLASS/ with images"
 HELD_OUT = "held out of each class, chosen by a hash of the names"
@@ -26,7 +26,7 @@ def read_classes(root: Path) -> Labelling | None:
     if any(_is_lettered(folder.name) for folder in folders_in(root)):
         return _of_two_domains(root)
     places = _within_splits(root) or _around_splits(root) or _alone(root)
-    warnings: list[str] = []
+    warnings = left_out(root, [folder for classes in places.values() for folder in classes.values()])
     columns = {
         split: {name: scan(folder, warnings) for name, folder in classes.items()} for split, classes in places.items()
     }

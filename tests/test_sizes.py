@@ -1,0 +1,79 @@
+"""Sizes of training images that the networks cannot take: refused, with those that fit, before anything is written."""
+
+from itertools import product
+
+import pytest
+import torch
+from tiny import labelled_folder, paired_folder, unpaired_folder
+
+from translate.errors import ConfigurationError
+from translate.loading import build_model
+from translate.model import ImageSpec
+from translate.models.parts import DiscriminatorSettings, ResnetSettings
+from translate.models.sizes import require_multiple
+from translate.recipe import load_recipe
+
+DISCRIMINATORS = [
+    DiscriminatorSettings(kind=kind, layers=layers, scales=scales, filters=1)
+    for kind, layers, scales in product(("patch", "strided"), range(6), (1, 2, 3, 4))
+    if kind == "patch" or layers
+]
+
+
+def _takes(network: torch.nn.Module, size: int) -> bool:
+    try:
+        network(torch.empty(1, 3, size, size, device="meta"))
+    except (RuntimeError, ValueError):
+        return False
+    return True
+
+
+@pytest.mark.parametrize("settings", DISCRIMINATORS, ids=lambda s: f"{s.kind}-{s.layers}-{s.scales}")
+def test_a_discriminator_takes_its_least_size_and_nothing_smaller(settings):
+    network, least = settings.build(3).to("meta"), settings.least_size
+    assert _takes(network, least)
+    assert least == 1 or not _takes(network, least - 1)
+
+
+@pytest.mark.parametrize("downsamplings", range(3, 6))
+def test_a_resnet_takes_what_it_says_and_nothing_smaller(downsamplings):
+    settings = ResnetSettings(filters=1, blocks=1, downsamplings=downsamplings)
+    least = 2 * 2**downsamplings
+    assert _takes(settings.build(3, least).to("meta"), least)
+    assert not _takes(settings.build(3, least).to("meta"), least // 2)
+    with pytest.raises(ConfigurationError, match=rf"data\.size to {least} or more, or take fewer model.generator"):
+        settings.build(3, least // 2)
+
+
+@pytest.mark.parametrize(
+    ("model", "folder", "size", "says"),
+    [
+        ("cyclegan", unpaired_folder, 33, "multiples of 4: set data.size to 32 or 36"),
+        ("direct", unpaired_folder, 34, "multiples of 4: set data.size to 32 or 36"),
+        ("unit", unpaired_folder, 33, "multiples of 2: set data.size to 32 or 34"),
+        ("stargan", labelled_folder, 10, "multiples of 4: set data.size to 8 or 12"),
+        ("pix2pix", paired_folder, 33, "a multiple of 8"),
+        ("cyclegan", unpaired_folder, 8, "24 pixels at least: set data.size to 24 or more"),
+        ("pix2pix", paired_folder, 8, "24 pixels at least: set data.size to 24 or more"),
+    ],
+)
+@pytest.mark.parametrize("dry", [(), ("--dry-run",)])
+def test_a_size_that_does_not_fit_is_refused_before_a_run_begins(
+    run_cli, tiny_recipe, tmp_path, model, folder, size, says, dry
+):
+    options = ["--set", f"data.size={size}", "--set", f"data.load_size={size}"]
+    if size == 8:
+        options += ["--set", "model.discriminator.layers=3"]
+    data = folder(tmp_path / "data")
+    result = run_cli("train", tiny_recipe(model), "--data", data, "--device", "cpu", "--out", "run", *options, *dry)
+    assert (result.exit_code, says in result.output) == (2, True), result.output
+    assert f"data.size is {size}" in result.output
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_nearest_sizes_are_proposed_and_none_that_recipes_refuse():
+    recipe = load_recipe("cyclegan", ["data.size=9", "model.discriminator.layers=0"])
+    with pytest.raises(ConfigurationError, match=r"data\.size to 8 or 12"):
+        build_model(recipe, ImageSpec(3, 9, ("a", "b")))
+    with pytest.raises(ConfigurationError, match=r"data\.size to 16, or"):
+        require_multiple(9, 16, "networks", "change them")
