@@ -56,7 +56,7 @@ def test_what_is_decoded_into_its_own_domain_is_judged_where_that_is_wanted(judg
 
 def test_labels_are_kept_by_translations_of_the_source_alone():
     """The classes are read off b's likenesses of a, by b's reading; those of a's likenesses of b have no labels."""
-    model, painted = _model(translated=1, judged="translations")
+    model, painted = _model(translated=1)
     name = "classification of translations"
     before = [_losses(model, painted, paints)[name].item() for paints in (False, True)]
     others = {**painted, "ba": -painted["ba"], "aa": -painted["aa"], "bb": -painted["bb"]}
