@@ -58,10 +58,12 @@ def test_labels_are_kept_by_translations_of_the_source_alone():
     """The classes are read off b's likenesses of a, by b's reading; those of a's likenesses of b have no labels."""
     model, painted = _model(translated=1)
     name = "classification of translations"
-    before = [_losses(model, painted, paints)[name].item() for paints in (False, True)]
-    others = {**painted, "ba": -painted["ba"], "aa": -painted["aa"], "bb": -painted["bb"]}
-    assert before == [_losses(model, others, paints)[name].item() for paints in (False, True)]
-    assert before != [_losses(model, {**painted, "ab": -painted["ab"]}, paints)[name].item() for paints in (False, True)]
+
+    def read(**others):
+        return [_losses(model, {**painted, **others}, paints)[name].item() for paints in (False, True)]
+
+    assert read() == read(ba=-painted["ba"], aa=-painted["aa"], bb=-painted["bb"])
+    assert all(before != after for before, after in zip(read(), read(ab=-painted["ab"]), strict=True))
     assert name not in _losses(*_model())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Literal
 
 import torch
@@ -72,13 +73,9 @@ class UNITDigits(Translator):
 
     def turns(self) -> list[Turn]:
         pace = self.config.adversarial.discriminator_turns
+        clip = partial(self.adversary.constrain, [self.discriminators])
         return [
-            Turn(
-                "discriminators",
-                [self.discriminators],
-                self._discriminators_losses,
-                afterwards=lambda: self.adversary.constrain([self.discriminators]),
-            ),
+            Turn("discriminators", [self.discriminators], self._discriminators_losses, afterwards=clip),
             Turn("autoencoders", [self.autoencoders], self._coders_losses, paints=True, every=pace),
         ]
 
@@ -124,14 +121,10 @@ class UNITDigits(Translator):
 
     def _judge_drawn(self, painted: Painted) -> tuple[Tensor, Tensor]:
         """Scores of all that was drawn, and the classes read off the translated source images."""
-        augment, count = self.adversary.augment, len(painted["ab"])
-        drawn_a, drawn_b = [painted["ba"]], [painted["ab"]]
-        if self.config.judged == "all":
-            drawn_a.append(painted["aa"])
-            drawn_b.append(painted["bb"])
-        score_a, _ = self.discriminators(augment(torch.cat(drawn_a)), 0)
-        score_b, classes = self.discriminators(augment(torch.cat(drawn_b)), 1)
-        return torch.cat([score_a, score_b]), classes[:count].float()
+        augment, kinds = self.adversary.augment, 2 if self.config.judged == "all" else 1
+        score_a, _ = self.discriminators(augment(torch.cat([painted["ba"], painted["aa"]][:kinds])), 0)
+        score_b, classes = self.discriminators(augment(torch.cat([painted["ab"], painted["bb"]][:kinds])), 1)
+        return torch.cat([score_a, score_b]), classes[: len(painted["ab"])].float()
 
     def _penalties(self, domain: int, real: Tensor, fake: Tensor) -> Losses:
         penalties = self.adversary.penalties(lambda images: self.discriminators(images, domain)[0], real, fake)
