@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Literal
 
 import torch
@@ -29,6 +30,10 @@ class UNITDigitsConfig(Settings):
     reconstruction: float = Field(1e-3, ge=0)
     """Of the summed squared difference between image and decoded code."""
     kl: float = Field(1e-4, ge=0)
+    cycle: float = Field(0.0, ge=0)
+    """Of the summed squared difference between an image and what comes back from the other domain; not published."""
+    judged: Literal["all", "translations"] = "all"
+    """What the discriminators take for fake: what is decoded into its own domain too, as published, or not."""
     features: float = Field(1e-4, ge=0)
     """Of the squared difference between what the discriminators see in a decoded image and in its translation."""
     classification: float = Field(10.0, ge=0)
@@ -68,13 +73,9 @@ class UNITDigits(Translator):
 
     def turns(self) -> list[Turn]:
         pace = self.config.adversarial.discriminator_turns
+        clip = partial(self.adversary.constrain, [self.discriminators])
         return [
-            Turn(
-                "discriminators",
-                [self.discriminators],
-                self._discriminators_losses,
-                afterwards=lambda: self.adversary.constrain([self.discriminators]),
-            ),
+            Turn("discriminators", [self.discriminators], self._discriminators_losses, afterwards=clip),
             Turn("autoencoders", [self.autoencoders], self._coders_losses, paints=True, every=pace),
         ]
 
@@ -101,9 +102,12 @@ class UNITDigits(Translator):
         config, images = self.config, torch.cat([batch.a, batch.b])
         decoded = torch.cat([painted["aa"], painted["bb"]])
         losses = {
-            "reconstruction": config.reconstruction * (decoded - images).float().square().flatten(1).sum(1).mean(),
+            "reconstruction": config.reconstruction * _squared(decoded, images),
             "kl": config.kl * _divergence(painted["mean"], painted["deviation"]),
         }
+        if config.cycle:
+            b, a = self.autoencoders.swap(painted["ba"], painted["ab"])
+            losses["cycle"] = config.cycle * _squared(torch.cat([a, b]), images)
         if config.adversarial_weight:
             score, read = self._judge_drawn(painted)
             losses["adversarial"] = config.adversarial_weight * self.adversary.loss.generator_loss(score)
@@ -117,10 +121,10 @@ class UNITDigits(Translator):
 
     def _judge_drawn(self, painted: Painted) -> tuple[Tensor, Tensor]:
         """Scores of all that was drawn, and the classes read off the translated source images."""
-        augment, half = self.adversary.augment, len(painted["aa"])
-        score_a, _ = self.discriminators(augment(torch.cat([painted["aa"], painted["ba"]])), 0)
-        score_b, classes = self.discriminators(augment(torch.cat([painted["ab"], painted["bb"]])), 1)
-        return torch.cat([score_a, score_b]), classes[:half].float()
+        augment, kinds = self.adversary.augment, 2 if self.config.judged == "all" else 1
+        score_a, _ = self.discriminators(augment(torch.cat([painted["ba"], painted["aa"]][:kinds])), 0)
+        score_b, classes = self.discriminators(augment(torch.cat([painted["ab"], painted["bb"]][:kinds])), 1)
+        return torch.cat([score_a, score_b]), classes[: len(painted["ab"])].float()
 
     def _penalties(self, domain: int, real: Tensor, fake: Tensor) -> Losses:
         penalties = self.adversary.penalties(lambda images: self.discriminators(images, domain)[0], real, fake)
@@ -135,8 +139,9 @@ class UNITDigits(Translator):
 
     def classify(self, images: Tensor, domain: int) -> Tensor:
         """Class logits (batch, classes) of images (batch, channels, 32, 32) of a (0) or of b (1)."""
+        learnt = domain if self.config.adversarial_weight else 0  # from a alone, b's own layer learns nothing
         with self.in_mode("eval"):
-            return self.discriminators(images, domain)[1]
+            return self.discriminators(images, learnt)[1]
 
     def convert(self, images: Tensor, to: int) -> Tensor:
         """Images of another size than 32 x 32 are resized to it and back."""
@@ -156,6 +161,11 @@ class UNITDigits(Translator):
         a, b = self.domains
         to_b, to_a = self.convert(batch.a, 1), self.convert(batch.b, 0)
         return {a: batch.a, f"{a} to {b}": to_b, b: batch.b, f"{b} to {a}": to_a}
+
+
+def _squared(images: Tensor, wanted: Tensor) -> Tensor:
+    """Squared differences, summed over an image, the mean over images."""
+    return (images - wanted).float().square().flatten(1).sum(1).mean()
 
 
 def _divergence(mean: Tensor, deviation: Tensor) -> Tensor:

@@ -50,10 +50,21 @@ class CoupledDigitAutoencoders(nn.Module):
             b.load_state_dict(a.state_dict())
 
     def forward(self, a: Tensor, b: Tensor) -> Drawn:
-        mean, deviation = self.code(torch.cat([self.encoders[0](a), self.encoders[1](b)]))
-        hidden = self.code_decoder(mean + deviation * torch.randn_like(mean))
+        mean, deviation = self._codes(a, b)
+        hidden = self._hidden(mean, deviation)
         as_a, as_b = self.decoders[0](hidden), self.decoders[1](hidden)
         return Drawn(as_a[: len(a)], as_b[: len(a)], as_a[len(a) :], as_b[len(a) :], mean, deviation)
+
+    def swap(self, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+        """Images of a drawn as ones of b, and images of b as ones of a, from codes drawn like those of `forward`."""
+        hidden = self._hidden(*self._codes(a, b))
+        return self.decoders[1](hidden[: len(a)]), self.decoders[0](hidden[len(a) :])
+
+    def _codes(self, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+        return self.code(torch.cat([self.encoders[0](a), self.encoders[1](b)]))
+
+    def _hidden(self, mean: Tensor, deviation: Tensor) -> Tensor:
+        return self.code_decoder(mean + deviation * torch.randn_like(mean))
 
     def translate(self, images: Tensor, own: int, other: int) -> Tensor:
         """Images of domain `own` as images of domain `other`, from the mean of their codes."""

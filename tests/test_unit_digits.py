@@ -1,0 +1,86 @@
+"""UNIT on digits: what each weight of its recipe adds, and to whom."""
+
+import pytest
+import torch
+from tiny import TINY, random_batch, tiny_model
+
+BARE = {**TINY["unit-digits"], "translated": 0}
+
+
+def _turn(model, paints):
+    (turn,) = [turn for turn in model.turns() if turn.paints is paints]
+    return turn
+
+
+def _losses(model, painted, paints=False):
+    """Of the same dice at every call."""
+    torch.manual_seed(7)
+    return _turn(model, paints).losses(random_batch(model), painted)
+
+
+def _model(**settings):
+    model = tiny_model("unit-digits", settings={**BARE, **settings}).train()
+    return model, model.paint(random_batch(model))
+
+
+def test_the_cycle_is_the_squared_distance_of_what_comes_back():
+    model, painted = _model(cycle=2)
+    batch = random_batch(model)
+    found = _losses(model, painted, paints=True)["cycle"]
+    torch.manual_seed(7)
+    b, a = model.autoencoders.swap(painted["ba"], painted["ab"])
+    wanted = 2 * ((a - batch.a).double().square().sum() + (b - batch.b).double().square().sum()) / 4
+    assert found.item() == pytest.approx(wanted.item(), rel=1e-5)
+    assert "cycle" not in _losses(*_model(), paints=True)
+
+
+def test_a_swap_draws_each_image_in_the_other_domain():
+    """In evaluation images do not see each other, and without noise there are no dice."""
+    model, _ = _model()
+    coders, batch = model.autoencoders.eval(), random_batch(model)
+    with torch.no_grad():
+        coders.code.deviation.bias.fill_(-1e4)
+        as_b, as_a = coders.swap(batch.a, batch.b)
+        assert torch.allclose(as_b, coders.translate(batch.a, 0, 1), atol=1e-6)
+        assert torch.allclose(as_a, coders.translate(batch.b, 1, 0), atol=1e-6)
+
+
+@pytest.mark.parametrize(("judged", "counts"), [("all", True), ("translations", False)])
+@pytest.mark.parametrize("paints", [False, True], ids=["discriminators", "autoencoders"])
+def test_what_is_decoded_into_its_own_domain_is_judged_where_that_is_wanted(judged, counts, paints):
+    model, painted = _model(judged=judged, features=0)
+    others = {**painted, "aa": painted["aa"] * 0.5, "bb": painted["bb"] * 0.5}
+    found = [_losses(model, images, paints)["adversarial"].item() for images in (painted, others)]
+    assert (found[0] != found[1]) is counts
+
+
+def test_labels_are_kept_by_translations_of_the_source_alone():
+    """The classes are read off b's likenesses of a, by b's reading; those of a's likenesses of b have no labels."""
+    model, painted = _model(translated=1)
+    name = "classification of translations"
+
+    def read(**others):
+        return [_losses(model, {**painted, **others}, paints)[name].item() for paints in (False, True)]
+
+    assert read() == read(ba=-painted["ba"], aa=-painted["aa"], bb=-painted["bb"])
+    assert all(before != after for before, after in zip(read(), read(ab=-painted["ab"]), strict=True))
+    assert name not in _losses(*_model())
+
+
+def test_domains_that_start_alike_translate_and_read_alike():
+    def differ(alike):
+        model, _ = _model(alike=alike)
+        model.eval()
+        images = random_batch(model).a
+        drawn = [model.autoencoders.translate(images, 0, other) for other in (0, 1)]
+        read = [model.classify(images, domain) for domain in (0, 1)]
+        return [not torch.equal(*pair) for pair in (drawn, read)]
+
+    assert differ(alike=False) == [True, True] and differ(alike=True) == [False, False]
+
+
+def test_a_classifier_of_the_source_alone_reads_the_target_by_the_layer_that_learnt():
+    model, _ = _model(adversarial_weight=0)
+    images = random_batch(model).b
+    assert torch.equal(model.classify(images, 1), model.classify(images, 0))
+    assert not torch.equal(*(_model()[0].classify(images, domain) for domain in (0, 1)))
