@@ -5,8 +5,10 @@ from tiny import labelled_folder, unpaired_folder, write_images
 
 from translate.checkpoint import load_checkpoint
 from translate.data.batch import Plain
+from translate.errors import ConfigurationError
 from translate.opening import open_data
-from translate.recipe import DataSettings
+from translate.recipe import DataSettings, load_recipe
+from translate.run import train
 
 
 @pytest.fixture
@@ -132,3 +134,9 @@ def test_steps_and_epochs_in_one_command_are_refused(run_cli, tiny_recipe, tmp_p
     assert refused.exit_code == 2 and "training.steps and --set training.epochs" in refused.stderr
     # The recipe's steps give way to the command's epochs, whether they are taken back or not.
     assert run_cli(*command, "--set", "training.steps=null").exit_code == 0
+
+
+def test_overrides_of_a_recipe_that_is_none_to_be_read_are_refused(tiny_recipe, tmp_path):
+    with pytest.raises(ConfigurationError, match="load_recipe"):
+        train(load_recipe(str(tiny_recipe("cyclegan"))), out=tmp_path / "run", overrides=["training.steps=3"])
+    assert not (tmp_path / "run").exists()

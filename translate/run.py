@@ -275,6 +275,8 @@ def dry_run(
 def _resolved(recipe: Recipe | str, data: str | Path | None, overrides: Iterable[str]) -> Recipe:
     """The recipe with the command's own words in it."""
     overrides = list(overrides)
+    if overrides and not isinstance(recipe, str):
+        raise ConfigurationError("overrides are for a recipe's name or file; a Recipe is changed by load_recipe")
     wanted = load_recipe(recipe, overrides) if isinstance(recipe, str) else recipe
     _refuse_two_lengths(overrides)
     if data is None:
