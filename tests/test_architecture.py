@@ -79,7 +79,7 @@ MAY_IMPORT = {
     "scanning": {"data", "errors", "image_sets", "progress"},
     "run_folder": {"checkpoint", "errors", "recipe", "validation", "whole_file"},
 }
-ROOTS = {"run", "loading", "evaluate", "export", "quickstart", "cli", "__init__", "__main__"}
+ROOTS = {"run", "starting", "loading", "evaluate", "export", "quickstart", "cli", "__init__", "__main__"}
 
 
 def _part(path):

@@ -75,7 +75,7 @@ def test_a_moved_run_leaves_out_what_it_was_begun_without(run_cli, tiny_recipe, 
 
 
 def test_a_checkpoint_that_knows_no_images_resumes_where_they_were(begun, tmp_path, monkeypatch):
-    monkeypatch.setattr("translate.run.checkpoint_to_resume", _without_images)
+    monkeypatch.setattr("translate.starting.checkpoint_to_resume", _without_images)
     refused = begun("--data", "d/unp/")
     assert refused.exit_code == 2 and "data.set" in refused.stderr
     resumed = begun("--data", "d/unp")

@@ -6,8 +6,8 @@ import sys
 import pytest
 from tiny import paired_folder, unpaired_folder
 
-import translate.run
 import translate.run_folder
+import translate.starting
 from translate.recipe import load_recipe
 from translate.run_folder import LOCK, claimed
 from translate.whole_file import held
@@ -71,7 +71,7 @@ def test_a_folder_that_cannot_be_written_is_found_before_the_images_are_looked_t
     run_cli, tiny_recipe, tmp_path, monkeypatch
 ):
     data = unpaired_folder(tmp_path / "unp")
-    monkeypatch.setattr(translate.run, "open_data", lambda *words: pytest.fail("the data was looked at first"))
+    monkeypatch.setattr(translate.starting, "open_data", lambda *words: pytest.fail("the data was looked at first"))
     refused = run_cli(
         "train", tiny_recipe("cyclegan"), "--data", data, "--out", data / "trainA" / "Atrain0.png" / "run"
     )
