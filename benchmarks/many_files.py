@@ -31,7 +31,7 @@ def main() -> None:
     count = options.files
     tracemalloc.start()
     begun = time.perf_counter()
-    with mock.patch.object(jobs_module, "scan", lambda folder: (found(folder, count), [])):
+    with mock.patch.object(jobs_module, "iterate_images", lambda folder, *notes: found(folder, count)):
         jobs = plan(Path.cwd(), Path.cwd().with_name("never-written"), "png")
     planned, most = tracemalloc.get_traced_memory()
     rows = [{"what": "planned", "files": count, "bytes each": planned / count, "at most": most / count}]
