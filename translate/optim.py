@@ -76,7 +76,8 @@ class _DenseAdam(Adam):
     """Adam in one pass, which is shown channels-last tensors in the order in which they lie.
 
     On a CPU torch (2.11 to 2.15) otherwise copies every gradient in that format, which takes longer than Adam does.
-    Where a gradient's strides are not its weight's, even of a dimension of 1, CUDA raises and a CPU is silently wrong.
+    Where a gradient's strides are not its weight's a CPU is silently wrong, and CUDA's kernel refuses it by its source,
+    even where they differ in a dimension of 1 only.
     """
 
     def _init_group(
