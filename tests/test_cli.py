@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -266,6 +267,15 @@ def test_the_python_interface_trains_and_converts(tiny_recipe, tmp_path):
     assert array.shape == photo.shape and array.dtype == np.uint8
     picture = converter.convert(Image.fromarray(photo), to="zebra")
     assert np.array_equal(np.asarray(picture), array)
+
+
+def test_the_python_interface_takes_paths_numbers_and_one_override(tiny_recipe, tmp_path):
+    data, recipe = unpaired_folder(tmp_path / "horse2zebra"), Path(tiny_recipe("cyclegan"))
+    run = translate.train(
+        recipe, data, out=tmp_path / "run", device="cpu", quiet=True, overrides="training.checkpoint_every=3"
+    )
+    assert translate.load_recipe(recipe).name == recipe.stem
+    assert translate.load(run, 3, device="cpu").origin == run / "checkpoints" / "step-00000003"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="SIGPIPE is of POSIX")

@@ -47,7 +47,7 @@ DRAWN = 2000
 
 def evaluate(
     run: str | Path,
-    checkpoint: str = "latest",
+    checkpoint: str | int = "latest",
     *,
     data: str | Path | None = None,
     device: str = "auto",

@@ -25,7 +25,7 @@ from translate.resume import load_weights
 
 def load(
     run: str | Path,
-    checkpoint: str = "latest",
+    checkpoint: str | int = "latest",
     *,
     device: str = "auto",
     precision: Precision = "auto",
@@ -65,7 +65,7 @@ def _engine(device: str, precision: Precision) -> Engine:
     return replace(choose_engine(device, precision), fused=False)
 
 
-def load_sampler(run: str | Path, checkpoint: str = "latest", *, device: str = "auto") -> Sampler:
+def load_sampler(run: str | Path, checkpoint: str | int = "latest", *, device: str = "auto") -> Sampler:
     """A trained model that draws images from noise, on its device; see `load_model`."""
     loaded = load_model(run, checkpoint)
     if not isinstance(loaded.model, Sampler):
@@ -86,7 +86,7 @@ class Loaded:
     """Images that the run left out, as they could not be read."""
 
 
-def load_model(run: str | Path, checkpoint: str = "latest") -> Loaded:
+def load_model(run: str | Path, checkpoint: str | int = "latest") -> Loaded:
     """The trained model from a run's folder, one checkpoint's, or one that `translate export` wrote for a hub.
 
     `checkpoint` is `latest`, `best` (least validation L1, where the truth was known) or a step's number. Averaged
@@ -96,7 +96,7 @@ def load_model(run: str | Path, checkpoint: str = "latest") -> Loaded:
     path = Path(run)
     if not path.is_dir():
         raise ConfigurationError(f"{path}: no such run; expected the folder that `translate train` wrote")
-    found = _checkpoint(path, checkpoint)
+    found = _checkpoint(path, str(checkpoint))
     recipe = parse_recipe(found.facts["recipe"], f"the recipe in {found.folder}")
     spec = _image_spec(recipe, found.facts)
     model = build_model(recipe, spec)

@@ -22,6 +22,8 @@ from translate.settings import Settings
 from translate.shipped import shipped
 from translate.yaml_reader import MAX_BYTES, KeyPath, read_yaml, read_yaml_value
 
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+"""What torch and NumPy both take."""
 MISTAKES = 10
 """Mistakes of a recipe that are explained; the others are counted."""
 Places = dict[KeyPath, str]
@@ -44,7 +46,7 @@ class ShapesSettings(Settings):
     train: int = Field(400, ge=1)
     """Training images per style."""
     test: int = Field(64, ge=1)
-    seed: int = 0
+    seed: Seed = 0
 
 
 class DataSettings(Settings):
@@ -121,7 +123,7 @@ class TrainingSettings(Settings):
     batch_size: int = Field(1, ge=1)
     accumulate: int = Field(1, ge=1)
     """Parts that a batch is split into, whose gradients are averaged: less memory, the same step."""
-    seed: int = 0
+    seed: Seed = 0
     optimizer: Literal["adam", "rmsprop"] = "adam"
     lr: float = Field(2e-4, gt=0)
     network_lr: dict[str, float] = Field(default_factory=dict)
@@ -187,13 +189,13 @@ def recipe_names() -> list[str]:
     return sorted(path.stem for path in shipped("recipes").glob("*.yaml"))
 
 
-def load_recipe(name_or_path: str, overrides: Iterable[str] = ()) -> Recipe:
+def load_recipe(name_or_path: str | Path, overrides: Iterable[str] = ()) -> Recipe:
     """A shipped recipe by name, or a YAML file by path, with `section.key=value` overrides applied.
 
     A recipe may stand on another: `base: NAME` takes that one's values where its own are silent.
     Raises ConfigurationError naming file, line and key, what was expected, and the nearest known key.
     """
-    path = _recipe_path(name_or_path)
+    path = _recipe_path(str(name_or_path))
     values, places = _read(path)
     _override(values, places, overrides)
     return parse_recipe(values, str(path), places)

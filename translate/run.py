@@ -26,7 +26,7 @@ from translate.yaml_reader import read_yaml_value
 
 
 def train(
-    recipe: Recipe | str,
+    recipe: Recipe | str | Path,
     data: str | Path | None = None,
     *,
     out: str | Path | None = None,
@@ -114,7 +114,7 @@ def _close(run: TrainingRun, code: int) -> None:
 
 
 def dry_run(
-    recipe: Recipe | str,
+    recipe: Recipe | str | Path,
     data: str | Path | None = None,
     *,
     device: str = "auto",
@@ -137,12 +137,12 @@ def dry_run(
         return estimate(trainer, batches, total, training.keep, memory, quiet=quiet)
 
 
-def _resolved(recipe: Recipe | str, data: str | Path | None, overrides: Iterable[str]) -> Recipe:
+def _resolved(recipe: Recipe | str | Path, data: str | Path | None, overrides: Iterable[str]) -> Recipe:
     """The recipe with the command's own words in it."""
-    overrides = list(overrides)
-    if overrides and not isinstance(recipe, str):
+    overrides = [overrides] if isinstance(overrides, str) else list(overrides)
+    if overrides and isinstance(recipe, Recipe):
         raise ConfigurationError("overrides are for a recipe's name or file; a Recipe is changed by load_recipe")
-    wanted = load_recipe(recipe, overrides) if isinstance(recipe, str) else recipe
+    wanted = recipe if isinstance(recipe, Recipe) else load_recipe(recipe, overrides)
     _refuse_two_lengths(overrides)
     if data is None:
         return wanted
