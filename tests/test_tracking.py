@@ -345,6 +345,14 @@ class TestWandb:
         assert artifact[1].folder == str(tmp_path / "checkpoint") and artifact[2] == ["best"]
         assert finish == ("finish", 143)
 
+    def test_the_project_and_name_of_wandbs_own_variables_are_taken(
+        self, tmp_path: Path, wandb: FakeWandb, monkeypatch: Any
+    ) -> None:
+        monkeypatch.setenv("WANDB_PROJECT", "zebras")
+        monkeypatch.setenv("WANDB_NAME", "the third try")
+        opened("offline", tmp_path)
+        assert (wandb.inits[0]["project"], wandb.inits[0]["name"]) == ("zebras", "the third try")
+
     def test_its_folders_are_in_the_run_folder_and_the_environment_is_left_alone(
         self, tmp_path: Path, wandb: FakeWandb
     ) -> None:

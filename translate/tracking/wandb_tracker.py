@@ -57,9 +57,10 @@ class WandbTracker:
             )
             try:
                 run = wandb.init(
-                    project=project,
+                    # What is given here would win over wandb's own variables.
+                    project=os.environ.get("WANDB_PROJECT") or project,
                     job_type="train",
-                    name=name,
+                    name=os.environ.get("WANDB_NAME") or name,
                     id=run_id,
                     resume="allow",
                     config=config,
