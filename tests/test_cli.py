@@ -73,6 +73,16 @@ def test_a_folder_is_converted_with_names_sizes_and_formats_kept(run_cli, traine
     assert again.stdout.strip() == "4 converted, 0 skipped, 0 failed"
 
 
+def test_settings_may_stand_behind_the_recipe_as_sweeps_write_them(run_cli, tiny_recipe, tmp_path):
+    unpaired_folder(tmp_path / "horse2zebra")
+    swept = ["training.lr=0.001", "training.betas=[0.5, 0.9]", "data.flip=False"]
+    command = ["train", tiny_recipe("cyclegan"), *swept, "--data", "horse2zebra", "--device", "cpu"]
+    assert run_cli(*command, "--out", "run", "--set", "training.steps=2").exit_code == 0
+    recipe = translate.load_recipe("run/recipe.yaml")
+    assert (recipe.training.lr, recipe.training.betas, recipe.training.steps) == (0.001, (0.5, 0.9), 2)
+    assert recipe.data.flip is False
+
+
 def test_both_directions_come_from_one_run_and_differ(run_cli, trained, tmp_path):
     write_images(tmp_path / "photos", ["x.png"])
     for domain in ("horse", "zebra"):
@@ -162,6 +172,8 @@ def test_an_output_inside_the_input_is_refused(run_cli, trained, tmp_path, outpu
         ),
         (["convert", "run", "photos", "out", "--to", "zebra", "--device", "tpu"], "expected auto, cpu, cuda"),
         (["train", "cyclegan"], "--data is needed"),
+        (["train", "cyclegan", "horse2zebra"], "--data horse2zebra"),
+        (["train", "run", "--resume"], "translate train run/recipe.yaml --out run --resume"),
         (["train", "cyclgan", "--data", "shapes"], "did you mean 'cyclegan'?"),
         (["train", "cyclegan", "--data", "horse2zebr"], "horse2zebra"),
         (["train", "cyclegan", "--data", "horse2zebra", "--out", "run"], "--resume"),

@@ -116,7 +116,7 @@ def test_yaml_bombs_end_quickly():
 
 def test_scalars_mean_what_they_look_like():
     words = {"no": "no", "on": "on", "0123": "0123", "12:30:00": "12:30:00", "2026-01-01": "2026-01-01"}
-    for text, value in (words | {"1e-4": 1e-4, "true": True, "~": None, "-3": -3, ".5": 0.5}).items():
+    for text, value in (words | {"1e-4": 1e-4, "true": True, "False": False, "~": None, "-3": -3, ".5": 0.5}).items():
         read = read_yaml_value(text)
         assert read == value and type(read) is type(value), text
 

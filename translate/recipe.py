@@ -220,6 +220,10 @@ def _recipe_path(name_or_path: str) -> Path:
     path = Path(name_or_path)
     if isfile(path):
         return path
+    if isfile(path / "recipe.yaml"):
+        raise ConfigurationError(
+            f"{path}: a run's folder; go on with `translate train {path / 'recipe.yaml'} --out {path} --resume`"
+        )
     hint = nearest(name_or_path, recipe_names())
     raise ConfigurationError(f"no recipe '{name_or_path}', neither by name nor as a file{hint}")
 

@@ -18,13 +18,14 @@ KeyPath = tuple[str | int, ...]
 
 
 class _Loader(yaml.SafeLoader):
-    """Safe YAML with the scalars of JSON: no yes/no/on/off, octal, sexagesimal or date surprises."""
+    """Safe YAML with the scalars of JSON, and True and False as Python and its sweeps write them: no yes/no/on/off,
+    octal, sexagesimal or date surprises."""
 
 
 _Loader.yaml_implicit_resolvers = {}
 for _tag, _pattern, _first in (
     ("tag:yaml.org,2002:null", r"~|null|", ["~", "n", ""]),
-    ("tag:yaml.org,2002:bool", r"true|false", list("tf")),
+    ("tag:yaml.org,2002:bool", r"[tT]rue|[fF]alse", list("tTfF")),
     ("tag:yaml.org,2002:int", r"[-+]?(0|[1-9][0-9_]*)", list("-+0123456789")),
     (
         "tag:yaml.org,2002:float",

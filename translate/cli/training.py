@@ -15,6 +15,7 @@ from translate.errors import ConfigurationError
 
 @click.command()
 @click.argument("recipe")
+@click.argument("settings", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("--data", metavar="NAME|FOLDER", help="A named data set (see `translate data`) or a folder of images.")
 @click.option(
     "--out",
@@ -70,6 +71,7 @@ from translate.errors import ConfigurationError
 @QUIET
 def train(
     recipe: str,
+    settings: tuple[str, ...],
     data: str | None,
     out: Path | None,
     resume: bool,
@@ -87,14 +89,22 @@ def train(
 ) -> None:
     """Train RECIPE (a name from `translate recipes`, or a YAML file) on images.
 
+    KEY=VALUE is short for --set KEY=VALUE.
+
     \b
     translate train cyclegan --data horse2zebra
-    translate train pix2pix --data my/pairs --set data.size=128 --set training.epochs=50
+    translate train pix2pix --data my/pairs data.size=128 training.epochs=50
     translate train cyclegan --data horse2zebra --resume
     """
     from translate.run import dry_run as measure
     from translate.run import train as train_run
 
+    for word in settings:
+        if "=" not in word:
+            raise ConfigurationError(
+                f"{word}: expected KEY=VALUE behind the recipe; what it learns from is --data {word}"
+            )
+    overrides = (*settings, *overrides)
     if domains is not None:
         overrides = (*overrides, f"data.domains={json.dumps([name.strip() for name in domains.split(',')])}")
     if cache is not None:
