@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from translate.converting.exported import Backend, read_exported
 from translate.converting.foreign import read_generator
 from translate.data.labels import LabelGroup
 from translate.engine import Engine, Precision, choose_engine
-from translate.errors import ConfigurationError
+from translate.errors import ConfigurationError, TranslateError
 from translate.exporting.hub import is_hub, read_hub
 from translate.model import ImageSpec, Model, Sampler, Translator
 from translate.models import MODELS
@@ -119,6 +120,22 @@ def build_model(recipe: Recipe, images: ImageSpec) -> Model:
     model = model_class(recipe)(recipe.model, images)
     if isinstance(model, Translator):
         require_multiple(images.size, model.stride, f"the networks of {recipe.name}", "take fewer downsamplings")
+    return model
+
+
+def begin_model(recipe: Recipe, images: ImageSpec, tell: Callable[[str], None]) -> Model:
+    """The model as its training begins: `build_model`, with the weights of `training.init_from` where that is given.
+
+    Raises ConfigurationError, too, where those are of other networks, or there are none.
+    """
+    model, origin = build_model(recipe, images), recipe.training.init_from
+    if origin is not None:
+        try:
+            found = _checkpoint(Path(origin), "latest")
+            load_weights(model, found.weights())
+        except TranslateError as error:
+            raise ConfigurationError(f"training.init_from {origin}: {error}") from error
+        tell(f"{origin}: its weights after step {found.step} are what this run begins with")
     return model
 
 

@@ -124,6 +124,9 @@ class TrainingSettings(Settings):
     accumulate: int = Field(1, ge=1)
     """Parts that a batch is split into, whose gradients are averaged: less memory, the same step."""
     seed: Seed = 0
+    init_from: str | None = None
+    """A run's folder, or a checkpoint's, with whose weights the networks begin (averaged ones, where it kept them);
+    optimizers and schedule begin anew. Null draws weights from the seed."""
     optimizer: Literal["adam", "rmsprop"] = "adam"
     lr: float = Field(2e-4, gt=0)
     network_lr: dict[str, float] = Field(default_factory=dict)

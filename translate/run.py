@@ -11,7 +11,7 @@ from translate.determinism import use_deterministic_kernels
 from translate.engine import Engine, choose_engine
 from translate.errors import ConfigurationError, TranslateError
 from translate.estimate import Estimate, estimate, process_memory
-from translate.loading import build_model, model_class
+from translate.loading import begin_model, model_class
 from translate.opening import open_data, refuse_idle
 from translate.progress import say
 from translate.ranks import Ranks, join
@@ -131,7 +131,7 @@ def dry_run(
     images = open_data(wanted.data, model_class(wanted).batch_type, tell)
     loader = images.loader(training.batch_size, training.seed)
     total = length(training, loader.steps_per_epoch)
-    trainer = build_trainer(build_model(wanted, images.spec), training, engine, total)
+    trainer = build_trainer(begin_model(wanted, images.spec, tell), training, engine, total)
     tell(f"{wanted.name}: taking some steps to measure, of {total:,}")
     with closing(loader.stream()) as batches:
         return estimate(trainer, batches, total, training.keep, memory, quiet=quiet)

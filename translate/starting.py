@@ -14,7 +14,7 @@ from translate.assembly import build_trainer
 from translate.checkpoint import Checkpoint, rank_part
 from translate.engine import Engine
 from translate.image_sets import Batches, ImageSet, Say, share_of, training_stream
-from translate.loading import build_model, model_class
+from translate.loading import begin_model, build_model, model_class
 from translate.opening import open_data, refuse_idle
 from translate.optim import learning_rate
 from translate.progress import say
@@ -57,7 +57,8 @@ def start(
     before: dict[str, Any] = checkpoint.facts if checkpoint else {}
     images, loader, skipped = _images(wanted, checkpoint, ranks, tell, quiet)
     total = length(training, loader.steps_per_epoch, ranks.size)
-    trainer = build_trainer(build_model(wanted, images.spec), training, engine, total, ranks)
+    model = build_model(wanted, images.spec) if checkpoint else begin_model(wanted, images.spec, tell)
+    trainer = build_trainer(model, training, engine, total, ranks)
     if checkpoint:
         _restore(trainer, checkpoint, ranks)
     pending = before.get("pending", False)

@@ -108,8 +108,10 @@ def card(facts: Mapping[str, Any], targets: list[str]) -> str:
 
 
 def _without_paths(recipe: Mapping[str, Any]) -> dict[str, Any]:
-    """Data sets by name: where they lie tells about the machine that the model was trained on."""
-    data = dict(recipe["data"])
+    """Data sets and runs by name: where they lie tells about the machine that the model was trained on."""
+    data, training = dict(recipe["data"]), dict(recipe["training"])
     data["set"] = Path(data["set"]).name if data.get("set") else None
     data["also"] = [Path(also).name for also in data.get("also", ())]
-    return {**recipe, "data": data}
+    if training.get("init_from"):
+        training["init_from"] = Path(training["init_from"]).name
+    return {**recipe, "data": data, "training": training}
