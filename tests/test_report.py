@@ -67,12 +67,15 @@ def run(tmp_path: Path) -> Path:
             }
             log.log(step, {**losses, "learning_rate": 2e-4})
     (run / "recipe.yaml").write_text(
-        "method: cyclegan\nsteps: 5000\nnested: {cycle: 10}\n# <script>alert(1)</script>\n"
+        "name: mine\nmodel: {name: cyclegan, cycle: 10}\ndata: {set: horses}\ntraining: {seed: 7}\n"
+        "# <script>alert(1)</script>\n"
     )
     (run / "samples").mkdir()
     for step in range(500, 5001, 500):
         Image.new("RGB", (64, 32), (step // 20, 0, 0)).save(run / "samples" / f"step-{step:08}.png")
-    (run / "summary.json").write_text(json.dumps({"fid": {"value": 50.0, "baseline": 200.0}, "l1": {"value": 0.1}}))
+    (run / "summary.json").write_text(
+        json.dumps({"fid": {"value": 50.0, "baseline": 200.0}, "l1": {"value": 0.1, "protocol": "3 <i>images"}})
+    )
     return run
 
 
@@ -83,8 +86,16 @@ def test_the_page_is_whole(run: Path) -> None:
     assert not page.open, "an element is left open"
     assert page.words("h1") == ["horses <b>&"]
     assert page.words("h2") == ["Validation", "Samples", "Curves", "Recipe"]
-    assert ("dd", "cyclegan") in page.text and ("dd", "5,000") in page.text
-    assert "nested: {cycle: 10}" in page.words("pre")[0]
+    facts = dict(zip(page.words("dt"), page.words("dd"), strict=True))
+    assert {
+        "name": "mine",
+        "method": "cyclegan",
+        "data": "horses",
+        "seed": "7",
+        "last step": "5,000",
+    }.items() <= facts.items()
+    assert "cycle: 10" in page.words("pre")[0]
+    assert "protocol" not in page.words("th") and "After the last step, of 3 <i>images." in page.words("p")
     assert not [file for file in run.iterdir() if "tmp" in file.name]
 
 

@@ -37,6 +37,11 @@ def test_the_colour_map_is_fitted_on_training_truth_where_there_is_one():
     training = _pairs(lambda images: images)
     (direction,) = directions(Negative(), ("plain", "negative"), _pairs(lambda images: 255 - images), training, CPU)
     torch.testing.assert_close(direction.colour_map[:, :3].float(), torch.eye(3), atol=1e-5, rtol=0)
+    assert (
+        direction.protocol.startswith("6 test images of 16 x 16 pixels") and "on training pairs" in direction.protocol
+    )
+    (unpaired,) = directions(Negative(), ("plain", "negative"), training, [], CPU)
+    assert unpaired.protocol.endswith("the best colour map is fitted on these images")
 
 
 def test_without_true_pairs_there_is_nothing_to_measure():

@@ -185,7 +185,8 @@ def write_skipped(folder: Path, skipped: Mapping[str, str]) -> None:
 
 
 def write_summary(folder: Path, validations: Sequence[Validation], validation: dict[str, dict[str, float]]) -> None:
-    """summary.json: the last validation beside its baselines, e.g. the untouched input and the best colour map."""
+    """summary.json: the last validation beside its baselines, e.g. the untouched input and the best colour map, and
+    its protocol in words."""
     if not validation:
         return
     rows = {}
@@ -196,6 +197,7 @@ def write_summary(folder: Path, validations: Sequence[Validation], validation: d
                 "value": value,
                 # A baseline need not know every measure.
                 **{name: measures[measure] for name, measures in baselines.items() if measure in measures},
+                "protocol": kind.protocol,
             }
     write_whole(folder / "summary.json", json.dumps(rows, indent=1) + "\n")
 

@@ -27,6 +27,10 @@ class ModeCoverage:
     def name(self) -> str:
         return self.points.name
 
+    @property
+    def protocol(self) -> str:
+        return f"{self.count:,} points drawn by the model, as many real ones beside them"
+
     def measure(self, model: Sampler, engine: Engine) -> dict[str, float]:
         with torch.no_grad(), engine.autocast(), fixed_dice(engine.device):
             return self.points.coverage(model.sample(self.count).float())
@@ -46,6 +50,10 @@ class Evidence:
     images: Tensor
     name: str = "test images"
     draws: int = 100
+
+    @property
+    def protocol(self) -> str:
+        return f"{len(self.images):,} test images: nats per image, which lie below the true log p(x)"
 
     def measure(self, model: VAE, engine: Engine, batch_size: int = 256) -> dict[str, float]:
         images = self._binarised() if model.config.binarise else self.images

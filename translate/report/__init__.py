@@ -19,7 +19,8 @@ def write_report(run_folder: Path) -> Path:
     """Write `report.html` into the run folder, whole or not at all, and return its path.
 
     Reads recipe.yaml, metrics.jsonl, samples/step-00000100.png, summary.json and doctor.jsonl, each where it is there;
-    summary.json is `{"psnr": {"value": 21.3, "untouched input": 18.2}, ...}`: the value, and any baselines by name.
+    summary.json is `{"psnr": {"value": 21.3, "untouched input": 18.2}, ...}`: the value, any baselines by name, and
+    perhaps a `protocol` in words.
     The page is self-contained: no scripts, nothing from the network, some ten megabytes at most.
     Raises ConfigurationError where the folder holds neither of the first two, TranslateError where
     metrics.jsonl or summary.json cannot be read; a sample that cannot be read is named on the page.

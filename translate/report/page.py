@@ -64,14 +64,18 @@ def _header(name: str, recipe: str, rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _recipe_facts(recipe: str) -> list[tuple[str, str]]:
-    """The plain settings at the top of the recipe: its method, seed and the like."""
+    """The plain settings at the top of the recipe, and what tells runs of one recipe apart."""
     try:
         settings = yaml.safe_load(recipe)
     except (yaml.YAMLError, RecursionError):
         return []
     if not isinstance(settings, dict):
         return []
-    plain = [(str(key), str(value)) for key, value in settings.items() if isinstance(value, str | int | float)]
+    telling = [("method", "model", "name"), ("data", "data", "set"), ("seed", "training", "seed")]
+    sections = [(label, settings.get(section), key) for label, section, key in telling]
+    nested = [(label, section.get(key)) for label, section, key in sections if isinstance(section, dict)]
+    given = [*settings.items(), *nested]
+    plain = [(str(key), str(value)) for key, value in given if isinstance(value, str | int | float)]
     return [(key.replace("_", " "), value) for key, value in plain if len(value) <= 80][:8]
 
 
@@ -94,8 +98,12 @@ def _duration(seconds: float) -> str:
 
 
 def _table(summary: Mapping[str, Mapping[str, Any]]) -> str:
-    """A row per measure: the run's value, then a column for each baseline that any measure has."""
-    baselines = list(dict.fromkeys(key for entry in summary.values() for key in entry if key != "value"))
+    """A row per measure: the run's value, then a column for each baseline that any measure has; below, how it was
+    measured."""
+    known = ("value", "protocol")
+    baselines = list(dict.fromkeys(key for entry in summary.values() for key in entry if key not in known))
+    protocols = dict.fromkeys(str(entry["protocol"]) for entry in summary.values() if "protocol" in entry)
+    notes = "".join(f"<p class='note'>After the last step, of {escape(protocol)}.</p>" for protocol in protocols)
     head = "".join(f"<th>{escape(title)}</th>" for title in ("measure", "this run", *baselines))
     body = "".join(
         f"<tr><th>{escape(name)}</th><td><b>{_cell(entry.get('value'))}</b></td>"
@@ -103,7 +111,7 @@ def _table(summary: Mapping[str, Mapping[str, Any]]) -> str:
         + "</tr>"
         for name, entry in summary.items()
     )
-    return f"<div class='card scroll'><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+    return f"<div class='card scroll'><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{notes}</div>"
 
 
 def _complaints(findings: Sequence[Mapping[str, Any]]) -> str:
