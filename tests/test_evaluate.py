@@ -116,9 +116,12 @@ def test_what_cannot_be_read_or_written_is_told_before_the_work(run_cli, tmp_pat
 
 
 def test_paired_runs_are_held_to_the_truth(tiny_recipe, tmp_path):
-    _, _, table = _evaluated(tiny_recipe, tmp_path, "pix2pix", paired_folder(tmp_path / "data"))
+    _, scores, table = _evaluated(tiny_recipe, tmp_path, "pix2pix", paired_folder(tmp_path / "data"))
     error = table["L1 to the truth, 0-1 scale", "to B"]
     assert set(error.floor) == {"untouched input", "best colour map"} and error.images == 2
+    (model,) = {score.protocol["model"] for score in scores}
+    (colours,) = {score.protocol["best colour map"] for score in scores}
+    assert model == "tiny-pix2pix after step 4" and colours == "fitted on training pairs"
 
 
 def test_shapes_are_held_to_the_truth_in_every_direction(tiny_recipe, tmp_path):

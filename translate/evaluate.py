@@ -126,7 +126,11 @@ class _Examiner:
         self.weights_dir, self.tell, self.quiet = weights_dir, tell, quiet
         self.data = loaded.recipe.data
         shape = "the middle square" if images.shape == "centre" else "stretched"
-        self.protocol: Protocol = {"split": "test", "resize": f"Pillow bicubic to {self.data.size}, {shape}"}
+        self.protocol: Protocol = {
+            "model": f"{loaded.recipe.name} after step {loaded.checkpoint.step}",
+            "split": "test",
+            "resize": f"Pillow bicubic to {self.data.size}, {shape}",
+        }
 
     def scores(self) -> list[Score]:
         model, images = self.loaded.model, self.images
@@ -196,7 +200,7 @@ class _Examiner:
                 direction.colour_map,
                 direction.name,
                 self.engine,
-                protocol=self.protocol,
+                protocol={**self.protocol, "best colour map": f"fitted on {direction.fitted_on}"},
             )
         return scores
 

@@ -35,8 +35,8 @@ def evaluate_truth(
 ) -> list[Score]:
     """L1, PSNR and SSIM of the translations of `inputs` to `truths`, both (images, channels, height, width) in [-1, 1].
 
-    `colour_map` (channels, channels + 1) is that of `metrics.fit_affine_colour`, best fitted on training pairs. Each
-    measure is taken of every image and averaged. `name` is the direction's.
+    `colour_map` (channels, channels + 1) is that of `metrics.fit_affine_colour`, best fitted on training pairs, else
+    on these. Each measure is taken of every image and averaged. `name` is the direction's.
     """
     mapped = apply_affine_colour(inputs, colour_map).clamp(-1, 1)
     outputs = []
