@@ -9,7 +9,7 @@ from tiny import labelled_folder, paired_folder, unpaired_folder
 from translate.errors import ConfigurationError
 from translate.loading import build_model
 from translate.model import ImageSpec
-from translate.models.parts import DiscriminatorSettings, ResnetSettings
+from translate.models.parts import DiscriminatorSettings, ResnetSettings, UNetSettings
 from translate.models.sizes import require_multiple
 from translate.recipe import load_recipe
 
@@ -43,6 +43,20 @@ def test_a_resnet_takes_what_it_says_and_nothing_smaller(downsamplings):
     assert not _takes(settings.build(3, least).to("meta"), least // 2)
     with pytest.raises(ConfigurationError, match=rf"data\.size to {least} or more, or take fewer model.generator"):
         settings.build(3, least // 2)
+
+
+@pytest.mark.parametrize(
+    ("levels", "size", "says"),
+    [
+        (None, 50, "data.size to a multiple of 4"),
+        (3, 50, "data.size to a multiple of 8"),
+        (3, 52, "data.size to a multiple of 8, or model.generator.levels to 2 or less"),
+    ],
+)
+def test_a_unet_proposes_nothing_that_it_refuses_next(levels, size, says):
+    with pytest.raises(ConfigurationError) as error:
+        UNetSettings(levels=levels, filters=1).build(3, size)
+    assert str(error.value).endswith(says)
 
 
 @pytest.mark.parametrize(

@@ -79,11 +79,12 @@ class UNetSettings(Settings):
 
     def build(self, channels: int, size: int) -> UNetGenerator:
         possible = int(math.log2(size & -size))
-        levels = self.levels or min(8, possible)
-        if not 2 <= levels <= possible:
+        levels = self.levels or max(2, min(8, possible))
+        if levels > possible:
+            fewer = f", or model.generator.levels to {possible} or less" if possible >= 2 else ""
             raise ConfigurationError(
                 f"data.size is {size}, which a U-Net of {levels} levels cannot halve {levels} times; "
-                f"set data.size to a multiple of {2 ** max(levels, 2)}, or model.generator.levels to {possible} or less"
+                f"set data.size to a multiple of {2**levels}{fewer}"
             )
         return UNetGenerator(
             channels,
