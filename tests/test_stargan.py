@@ -19,6 +19,14 @@ def _of_attributes(**settings):
     return StarGAN(config, ATTRIBUTES)
 
 
+def test_a_grid_says_which_columns_are_flipped_and_which_are_set():
+    spec = ImageSpec(3, SIZE, ("Male", "Black", "Blond"), (LabelGroup(3, exclusive=False),), ((1, 2),))
+    model = StarGAN(StarGAN.Config.model_validate(TINY["stargan"]), spec)
+    batch = Labelled(torch.zeros(2, 3, SIZE, SIZE), torch.tensor([[1.0, 1, 0], [0, 0, 1]]))
+    assert list(model.show(batch)) == ["input", "Male flipped", "Black", "Blond"]
+    assert list(tiny_model("stargan").show(random_batch(tiny_model("stargan")))) == ["input", "a", "b", "c"]
+
+
 def test_wanted_labels_are_the_batches_own_permuted():
     model = tiny_model("stargan")
     batch = random_batch(model, size=9)

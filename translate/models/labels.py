@@ -107,9 +107,13 @@ class Labels:
                 back |= {number: bool(labels[number]) for number in numbers if labels[number] or not exclusive}
         return back
 
+    def has_opposite(self, number: int) -> bool:
+        """Whether it is an attribute that an image has or has not, whatever its others."""
+        return not any(number in alternatives for alternatives in self._alternatives)
+
     def flip(self, labels: Tensor, number: int) -> Tensor:
         """Class or alternative `number` set, any other attribute turned into its opposite."""
-        if any(number in alternatives for alternatives in self._alternatives):
+        if not self.has_opposite(number):
             return self.change(labels, {number: True})
         flipped = self.change(labels, {number: True})
         flipped[:, number] = 1 - labels[:, number].clamp(min=0)

@@ -168,6 +168,8 @@ class StarGAN(Relabeller):
 
     def show(self, batch: Labelled) -> dict[str, Tensor]:
         """Each image in every class, or with each attribute flipped."""
-        flipped = {name: self.labels.flip(batch.labels, number) for number, name in enumerate(self.domains)}
-        translated = {name: self.relabel(batch.images, labels) for name, labels in flipped.items()}
-        return {"input": batch.images} | translated
+        columns = {"input": batch.images}
+        for number, name in enumerate(self.domains):
+            caption = f"{name} flipped" if self.labels.has_opposite(number) else name
+            columns[caption] = self.relabel(batch.images, self.labels.flip(batch.labels, number))
+        return columns
