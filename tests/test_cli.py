@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tiny import labelled_folder, paired_folder, unpaired_folder, write_images
+from tiny import labelled_folder, paired_folder, put, unpaired_folder, write_images
 
 import translate
 from translate.checkpoint import saved_steps
@@ -71,6 +71,17 @@ def test_a_folder_is_converted_with_names_sizes_and_formats_kept(run_cli, traine
     assert again.stdout.strip() == "0 converted, 4 skipped, 0 failed"
     again = run_cli("convert", trained, photos, "zebras", "--to", "zebra", "--device", "cpu", "--overwrite", "-q")
     assert again.stdout.strip() == "4 converted, 0 skipped, 0 failed"
+
+
+def test_a_pair_side_by_side_is_told_before_it_is_converted_whole(run_cli, tiny_recipe, tmp_path):
+    data = put(tmp_path / "pairs", "train/1.png", "train/2.png", "test/3.png", width=48, height=24)
+    trained = run_cli("train", tiny_recipe("pix2pix"), "--data", data, "--out", "run", "--device", "cpu")
+    assert trained.exit_code == 0, trained.output
+    told = "3.png is twice as wide as high"
+    assert told in run_cli("convert", "run", data / "test", "out").stderr
+    put(tmp_path / "inputs", "3.png", width=24, height=24)
+    assert "twice as wide" not in run_cli("convert", "run", "inputs", "other").stderr
+    assert Image.open(tmp_path / "out" / "3.png").size == (48, 24)
 
 
 def test_settings_may_stand_behind_the_recipe_as_sweeps_write_them(run_cli, tiny_recipe, tmp_path):

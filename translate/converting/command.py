@@ -17,7 +17,10 @@ from translate.converting.folder import Outcome, Record, convert_folder
 from translate.converting.gallery import write_gallery
 from translate.converting.jobs import Jobs
 from translate.converting.video import convert_video, count_frames
-from translate.errors import ConfigurationError
+from translate.data.batch import Paired
+from translate.data.images import dimensions, shown
+from translate.errors import ConfigurationError, ImageError
+from translate.model import Translator
 from translate.progress import Progress, say
 
 
@@ -79,6 +82,11 @@ def convert_images(
     `facts` stand on the gallery's page. Raises ConfigurationError where the model cannot give what is wanted.
     """
     cycle = CycleError(converter, changes) if beside.cycle_error else None
+    if not quiet and (pair := _perhaps_a_pair(converter, jobs)):
+        say(
+            f"{shown(pair)} is twice as wide as high: files are converted whole, those that hold input and target side "
+            "by side, too; give the inputs alone (the pairs of a data set are measured by `translate evaluate`)"
+        )
     to_show: list[Record] = []
     manifest = _opened(beside.manifest) if beside.manifest else nullcontext()
     label = f"converting on {converter.engine}"
@@ -103,12 +111,23 @@ def convert_images(
             done=done,
         )
     outcome.unseen += cycle.failed if cycle else []
-    shown = pairs(to_show, jobs.source, converter.images.span)
+    looked_at = pairs(to_show, jobs.source, converter.images.span)
     if beside.compare:
-        outcome.unseen += write_sheets(beside.compare, shown)
+        outcome.unseen += write_sheets(beside.compare, looked_at)
     if beside.gallery:
-        outcome.unseen += write_gallery(beside.gallery, jobs.output.absolute().name, facts, shown, workers)
+        outcome.unseen += write_gallery(beside.gallery, jobs.output.absolute().name, facts, looked_at, workers)
     return outcome
+
+
+def _perhaps_a_pair(converter: Converter, jobs: Jobs) -> Path | None:
+    """The first file, where it has the form of a pair side by side and the model learnt from pairs."""
+    if not jobs or not isinstance(converter.model, Translator) or converter.model.batch_type is not Paired:
+        return None
+    try:
+        height, width = dimensions(jobs[0].source)
+    except ImageError:  # reported by name when the image is read
+        return None
+    return jobs[0].source if width == 2 * height else None
 
 
 def convert_clip(
