@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
+import struct
+import subprocess
 import sys
 from pathlib import Path
 
@@ -141,6 +144,37 @@ def test_without_tifffile_it_is_said_what_to_install(tmp_path: Path, monkeypatch
     monkeypatch.setitem(sys.modules, "tifffile", None)
     with pytest.raises(ImageError, match=r"x\.tif: .*image-translate\[tiff\]"):
         images.read(path)
+
+
+def said_to_be_lzw(path: Path) -> Path:
+    """A TIFF of five bands whose compression is said to be LZW, as GDAL writes them."""
+    written(path, bands(5, np.uint8), photometric="minisblack", planarconfig="contig")
+    whole = bytearray(path.read_bytes())
+    tag = whole.index(struct.pack("<HHI", 259, 3, 1)) + 8
+    whole[tag : tag + 2] = struct.pack("<H", 5)
+    path.write_bytes(whole)
+    return path
+
+
+def test_without_imagecodecs_it_is_said_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if importlib.util.find_spec("imagecodecs"):
+        pytest.skip("imagecodecs is installed")
+    with pytest.raises(ImageError, match=r"x\.tif: .*LZW compression needs imagecodecs: pip install imagecodecs"):
+        images.read(said_to_be_lzw(tmp_path / "x.tif"))
+
+
+def test_many_bands_are_read_without_a_word_of_other_libraries(tmp_path: Path) -> None:
+    path = written(tmp_path / "x.tif", bands(13, np.uint8), photometric="minisblack", planarconfig="contig")
+    (tmp_path / "empty.tif").write_bytes(b"II*\0\x08\0\0\0\0\0\0\0\0\0")
+    code = (
+        "from pathlib import Path; from translate.data import images\n"
+        f"images.read(Path({str(path)!r}))\n"
+        f"try: images.read(Path({str(tmp_path / 'empty.tif')!r}))\n"
+        "except images.ImageError as error: print(error)"
+    )
+    # A process of its own: pytest takes what is logged.
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stderr == "" and "empty.tif" in found.stdout
 
 
 def test_a_damaged_file_of_bands_is_an_image_error(tmp_path: Path) -> None:
