@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
+import struct
+import subprocess
 import sys
 from pathlib import Path
 
@@ -18,6 +21,7 @@ from translate.converting.exported import Description
 from translate.converting.folder import convert_folder
 from translate.converting.jobs import plan
 from translate.data import images
+from translate.data.check import check
 from translate.data.images import Picture
 from translate.errors import ConfigurationError, ImageError
 from translate.model import ImageSpec
@@ -34,6 +38,7 @@ def written(path: Path, planes: np.ndarray, **options: object) -> Path:
     return path
 
 
+SHADES = [np.uint8, np.uint16]
 WHOLE = [np.int8, np.int16, np.int32, np.uint32]
 
 
@@ -55,7 +60,7 @@ def test_a_conversion_keeps_bands_and_depth(tmp_path: Path, count: int, dtype: t
     if count == 1:
         stored, planes = values[..., 0], None
     written(tmp_path / "in" / "x.tif", stored, photometric=kind, planarconfig=planes)
-    span = (-3.0, 5.0)
+    span = (0.0, 1.0) if dtype in SHADES else (-3.0, 5.0)
     converter = Converter(Negative(), ImageSpec(count, 16, ("a", "b"), span=span), CPU)
     assert not convert_folder(converter, plan(tmp_path / "in", tmp_path / "out"), {1: True}).failed
     found = tifffile.imread(tmp_path / "out" / "x.tif").reshape(values.shape)
@@ -141,6 +146,37 @@ def test_without_tifffile_it_is_said_what_to_install(tmp_path: Path, monkeypatch
         images.read(path)
 
 
+def said_to_be_lzw(path: Path) -> Path:
+    """A TIFF of five bands whose compression is said to be LZW, as GDAL writes them."""
+    written(path, bands(5, np.uint8), photometric="minisblack", planarconfig="contig")
+    whole = bytearray(path.read_bytes())
+    tag = whole.index(struct.pack("<HHI", 259, 3, 1)) + 8
+    whole[tag : tag + 2] = struct.pack("<H", 5)
+    path.write_bytes(whole)
+    return path
+
+
+def test_without_imagecodecs_it_is_said_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if importlib.util.find_spec("imagecodecs"):
+        pytest.skip("imagecodecs is installed")
+    with pytest.raises(ImageError, match=r"x\.tif: .*LZW compression needs imagecodecs: pip install imagecodecs"):
+        images.read(said_to_be_lzw(tmp_path / "x.tif"))
+
+
+def test_many_bands_are_read_without_a_word_of_other_libraries(tmp_path: Path) -> None:
+    path = written(tmp_path / "x.tif", bands(13, np.uint8), photometric="minisblack", planarconfig="contig")
+    (tmp_path / "empty.tif").write_bytes(b"II*\0\x08\0\0\0\0\0\0\0\0\0")
+    code = (
+        "from pathlib import Path; from translate.data import images\n"
+        f"images.read(Path({str(path)!r}))\n"
+        f"try: images.read(Path({str(tmp_path / 'empty.tif')!r}))\n"
+        "except images.ImageError as error: print(error)"
+    )
+    # A process of its own: pytest takes what is logged.
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stderr == "" and "empty.tif" in found.stdout
+
+
 def test_a_damaged_file_of_bands_is_an_image_error(tmp_path: Path) -> None:
     path = written(tmp_path / "x.tif", bands(5, np.uint16), photometric="minisblack", planarconfig="contig")
     whole = path.read_bytes()
@@ -154,6 +190,73 @@ def test_the_range_of_a_recipe_rises() -> None:
     assert load_recipe("cyclegan", ["data.channels=5", "data.range=[-1, 3]"]).data.range == (-1, 3)
     with pytest.raises(ConfigurationError, match="range is 3 to 3"):
         load_recipe("cyclegan", ["data.range=[3, 3]"])
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_12_bits_in_16_fill_the_range_and_come_back_as_they_were(tmp_path: Path, suffix: str, channels: int) -> None:
+    values = dice.integers(0, 4096, (9, 7, channels)).astype(np.uint16)
+    values[0, 0], values[0, 1] = 0, 4095
+    alpha = dice.integers(0, 65536, (9, 7)).astype(np.uint16)
+    (tmp_path / "in").mkdir()
+    images.write(tmp_path / "in" / f"x.{suffix}", Picture(values))
+    images.write(tmp_path / "in" / f"clear.{suffix}", Picture(values, alpha))
+    read = images.read(tmp_path / "in" / f"x.{suffix}", span=(0, 4095))
+    assert (read.pixels[0, 0] == 0).all() and (read.pixels[0, 1] == 65535).all()
+    converter = Converter(Negative(), ImageSpec(channels, 16, ("a", "b"), span=(0, 4095)), CPU)
+    assert not convert_folder(converter, plan(tmp_path / "in", tmp_path / "out"), {1: True}).failed
+    found, clear = (images.read(tmp_path / "out" / f"{name}.{suffix}") for name in ("x", "clear"))
+    assert (found.pixels == 4095 - values).all() and found.pixels.dtype == np.uint16
+    assert clear.alpha is not None and (clear.alpha == alpha).all() and clear.pixels.max() <= 4095
+    with pytest.raises(ImageError, match=r"x\.\w+: 16-bit pixels from 0 to 4095; only 0 to 4000 is understood"):
+        images.read(tmp_path / "in" / f"x.{suffix}", span=(0, 4000))
+
+
+def test_an_array_of_16_bits_is_read_as_its_file_would_be() -> None:
+    converter = Converter(Negative(), ImageSpec(1, 16, ("a", "b"), span=(0, 4095)), CPU)
+    values = dice.integers(0, 4096, (9, 7, 1)).astype(np.uint16)
+    assert (converter.convert(values, to="b") == 4095 - values).all()
+    with pytest.raises(ValueError, match="only 0 to 4095"):
+        converter.convert(values + np.uint16(4095), to="b")
+    shades = (values // 16).astype(np.uint8)
+    assert (converter.convert(shades, to="b") == 255 - shades).all(), "8 bits are shades whatever the range"
+
+
+def test_a_range_that_a_check_proposes_holds_every_value(tmp_path: Path) -> None:
+    for folder, values in (("trainA", (-3.45678912, 1.23456123)), ("trainB", (0.5, 70_123.45))):
+        path = written(tmp_path / folder / f"{folder}.tif", np.array([values] * 4, np.float32))
+    told = next(note for note in check(tmp_path).notes if "data.range" in note)
+    assert told.startswith("the recipe says data.range: [-3.45679, 70123.5]"), "of both domains, rounded outwards"
+    assert images.read(path, span=(-3.45679, 70123.5)).pixels.size
+
+
+def test_a_check_tells_shades_that_are_nearly_black(tmp_path: Path) -> None:
+    for folder, top, kind in (("trainA", 4000, np.uint16), ("trainB", 5, np.uint8)):
+        (tmp_path / folder).mkdir()
+        for index in range(2):
+            pixels = dice.integers(0, top + 1, (9, 7, 1)).astype(kind)
+            pixels[0, 0] = top
+            images.write(tmp_path / folder / f"{folder}{index}.png", Picture(pixels))
+    notes = "\n".join(check(tmp_path).notes)
+    assert "train A: 16-bit shades up to 4,000 of 65,535 only" in notes
+    assert "train B: 8-bit shades up to 5 of 255 only" in notes
+    assert "data.range: [0, 4095]" in notes and "data.channels: 1" in notes
+
+
+def test_a_check_tells_that_bands_suit_no_recipe(tmp_path: Path) -> None:
+    for folder, count in (("trainA", 5), ("trainB", 3)):
+        kind = "rgb" if count == 3 else "minisblack"
+        for index in range(2):
+            path = tmp_path / folder / f"{folder}{index}.tif"
+            written(path, bands(count, np.uint8), photometric=kind, planarconfig="contig")
+    (problem,) = check(tmp_path).problems
+    assert problem.startswith("images of 3 and 5 bands")
+
+
+def test_pages_are_not_taken_for_bands(tmp_path: Path) -> None:
+    written(tmp_path / "stack.tif", np.moveaxis(bands(5, np.uint8), -1, 0), photometric="minisblack")
+    with pytest.raises(ImageError, match=r"stack\.tif: 1 band, where .* 5; its other pages are not read"):
+        images.refuse_other_bands(images.read(tmp_path / "stack.tif"), 5, tmp_path / "stack.tif")
 
 
 def test_a_check_tells_bands_and_range(run_cli, tmp_path: Path) -> None:
@@ -176,7 +279,8 @@ def trained(run_cli, folder: Path, count: int, dtype: type) -> None:
                 path = folder / "data" / f"{split}{domain}" / f"{domain}{index}.tif"
                 plain = {} if count == 1 else {"photometric": "minisblack", "planarconfig": "contig"}
                 written(path, values[..., 0] if count == 1 else values, **plain)
-    data = {"size": SIZE, "load_size": 18, "workers": 0, "channels": count, "range": [-3, 5]}
+    span = [0, 1] if dtype in SHADES else [-3, 5]
+    data = {"size": SIZE, "load_size": 18, "workers": 0, "channels": count, "range": span}
     training = {"steps": 2, "batch_size": 2, "log_every": 1, "sample_every": 2, "checkpoint_every": 2}
     recipe = folder / "recipe.yaml"
     recipe.write_text(yaml.safe_dump({"model": TINY["cyclegan"], "data": data, "training": training}))

@@ -7,15 +7,18 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tiny import CPU, SPEC, SPECS, tiny_model
+from tiny import CPU, SPEC, SPECS, paired_folder, tiny_model
 from torch import nn
 
 from translate.converting.converter import Converter
+from translate.converting.folder import convert_folder
+from translate.converting.jobs import plan
 from translate.converting.padding import pad, padded_size
 from translate.data.batch import Unpaired
-from translate.data.images import Picture, read, to_8_bits, to_pixels
+from translate.data.images import Picture, read, to_8_bits, to_pixels, write
 from translate.engine import Engine
 from translate.errors import ConfigurationError
+from translate.loading import load
 from translate.model import Translator
 from translate.models import MODELS
 from translate.settings import Settings
@@ -191,3 +194,34 @@ def test_weights_rounded_once_give_what_autocast_gives_to_the_bit(name, tile):
         for converter in converters
     ]
     assert kinds == [{torch.float32}, {torch.bfloat16}]
+
+
+@pytest.mark.parametrize("precision", ["auto", "bf16"])
+def test_16_bits_are_left_to_float32_unless_bf16_is_asked_for(run_cli, tiny_recipe, tmp_path, monkeypatch, precision):
+    monkeypatch.setattr("translate.engine._has_fast_bf16", lambda device: True)
+    paired_folder(tmp_path / "data")
+    assert not run_cli("train", tiny_recipe("pix2pix"), "--data", tmp_path / "data", "--out", "run").exit_code
+    pixels = np.random.default_rng(0).integers(0, 65536, (16, 16, 3)).astype(np.uint16)
+    pictures = {16: Picture(pixels), 8: Picture(to_8_bits(pixels))}
+    chosen, rounded, exact = (load("run", precision=name, device="cpu") for name in (precision, "bf16", "float32"))
+
+    def output(converter, bits):
+        return converter.convert_pictures([pictures[bits]], converter.changes(None))[0].pixels
+
+    assert np.array_equal(output(chosen, 8), output(rounded, 8))
+    assert np.array_equal(output(chosen, 16), output(exact if precision == "auto" else rounded, 16))
+    assert not np.array_equal(output(rounded, 16), output(exact, 16))
+
+
+def test_pictures_of_two_depths_are_never_in_one_batch(converter, tmp_path, monkeypatch):
+    (put_in := tmp_path / "in").mkdir()
+    for number, kind in enumerate([np.uint8, np.uint16] * 3):
+        write(put_in / f"{number}.png", Picture(np.full((8, 8, 3), number, kind)))
+    batches = []
+    convert = converter.convert_pictures
+    monkeypatch.setattr(
+        converter, "convert_pictures", lambda batch, changes: batches.append(batch) or convert(batch, changes)
+    )
+    jobs = plan(put_in, tmp_path / "out")
+    assert convert_folder(converter, jobs, {1: True}, batch_size=3).counts["written"] == 6
+    assert [{picture.pixels.dtype for picture in batch} for batch in batches] == [{np.dtype("u1")}, {np.dtype("u2")}]

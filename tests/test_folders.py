@@ -385,3 +385,17 @@ def test_facades_as_published() -> None:
     # A label map is flat: most neighbours are all but equal. A photograph is not.
     flat, rough = ((np.abs(np.diff(p.astype(int), axis=1)).max(-1) < 4).mean() for p in (labels, photo))
     assert flat > rough + 0.1
+
+
+def test_images_of_kinds_that_are_not_read_are_told_and_never_left_out_silently(tmp_path: Path) -> None:
+    put(tmp_path / "some", *numbered("trainA", 2), *numbered("trainB", 3))
+    for name in ("scan.DCM", "brain.nii.gz", "notes.txt", "Thumbs.db"):
+        (tmp_path / "some" / "trainA" / name).write_bytes(b"x")
+    (warning,) = recognise(tmp_path / "some").warnings
+    assert "trainA: images of kinds that are not read here are left out (.dcm 1, .gz 1)" in warning
+    (tmp_path / "none" / "ct").mkdir(parents=True)
+    (tmp_path / "none" / "mr").mkdir()
+    for name in ("ct/1.npy", "mr/1.npy"):
+        (tmp_path / "none" / name).write_bytes(b"x")
+    with pytest.raises(ConfigurationError, match=r"Found: ct/, mr/; images of kinds .* \(\.npy 2\): save them as TIFF"):
+        recognise(tmp_path / "none")

@@ -12,9 +12,9 @@ import torch
 from translate.checkpoint import Checkpoint, load_checkpoint, verify
 from translate.converting.converter import Converter
 from translate.converting.exported import Backend, read_exported
-from translate.converting.foreign import read_generator
+from translate.converting.foreign import ForeignGenerator, read_generator
 from translate.data.labels import LabelGroup
-from translate.engine import Engine, Precision, choose_engine
+from translate.engine import Precision, choose_engine
 from translate.errors import ConfigurationError, TranslateError
 from translate.exporting.hub import is_hub, read_hub
 from translate.model import ImageSpec, Model, Sampler, Translator
@@ -54,16 +54,20 @@ def load(
         )
     if path.is_file():
         generator, images = read_generator(path, evaluated)
-        return Converter(generator, images, _engine(device, precision), path)
+        return _converter(generator, images, path, device, precision)
     loaded = load_model(run, checkpoint)
     if not isinstance(loaded.model, Translator):
         raise ConfigurationError(f"{run}: a {loaded.recipe.name} draws images from noise; use `translate sample`")
-    return Converter(loaded.model, loaded.images, _engine(device, precision), loaded.checkpoint.folder)
+    return _converter(loaded.model, loaded.images, loaded.checkpoint.folder, device, precision)
 
 
-def _engine(device: str, precision: Precision) -> Engine:
-    """Nothing is trained: there is no optimizer to be fused."""
-    return replace(choose_engine(device, precision), fused=False)
+def _converter(
+    model: Translator | ForeignGenerator, images: ImageSpec, origin: Path, device: str, precision: Precision
+) -> Converter:
+    """Nothing is trained: there is no optimizer to be fused. `auto` takes bf16 for pictures of 8 bits only."""
+    engine = replace(choose_engine(device, precision), fused=False)
+    deep = replace(engine, bf16=False) if precision == "auto" else engine
+    return Converter(model, images, engine, origin, deep)
 
 
 def load_sampler(run: str | Path, checkpoint: str | int = "latest", *, device: str = "auto") -> Sampler:

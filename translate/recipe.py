@@ -68,7 +68,8 @@ class DataSettings(Settings):
     channels: int = Field(3, ge=1, le=256)
     """1 (grey), 3 (RGB), 4 (RGBA), or as many as the bands of TIFF files."""
     range: tuple[float, float] = (0.0, 1.0)
-    """Of files of floating point: the values that become black and white; others are refused."""
+    """Of files of more than 8 bits: the values that become black and white; others are refused. As it is, 16-bit
+    files go from 0 to 65535, and those of floating point from 0 to 1."""
     size: int = Field(256, ge=8, le=4096)
     """Side in pixels of the square crops that are trained on."""
     load_size: int | None = Field(None, ge=8)

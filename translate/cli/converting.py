@@ -71,7 +71,7 @@ if TYPE_CHECKING:  # heavy: imported where they are used
     type=click.Choice(["auto", "float32", "bf16"]),
     default="auto",
     show_default=True,
-    help="auto is bf16 where the processor is fast in it.",
+    help="auto is bf16 where the processor is fast in it, and float32 for images of 16 bits.",
 )
 @click.option(
     "--shard",

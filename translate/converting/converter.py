@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -20,7 +21,17 @@ from translate.converting.padding import pad, padded_size
 from translate.converting.pil import array_of, pil_image
 from translate.converting.tiling.banded import convert_banded
 from translate.converting.tiling.rowmap import Bands
-from translate.data.images import Picture, refuse_other_bands, to_float, to_pixels, with_channels
+from translate.data.deep_colour import BadImageError
+from translate.data.images import (
+    Picture,
+    in_own_kind,
+    refuse_other_bands,
+    to_float,
+    to_pixels,
+    with_channels,
+    within,
+)
+from translate.data.values import Span
 from translate.engine import Engine
 from translate.errors import ConfigurationError, TranslateError, nearest
 from translate.model import ImageSpec, Translator
@@ -39,6 +50,7 @@ class Converter:
     zebra = converter.convert(Image.open("horse.jpg"), to="zebra")
 
     The model is its own from then on: it moves to the engine's device, and with bf16 its weights are rounded.
+    `deep` is the engine for pictures of 16 bits, of which bf16 would leave 9; None takes the same for all.
     """
 
     def __init__(
@@ -47,8 +59,11 @@ class Converter:
         images: ImageSpec,
         engine: Engine,
         origin: Path | None = None,
+        deep: Engine | None = None,
     ) -> None:
         self.model, self.images, self.engine = model, images, engine
+        # Copied before bf16 rounds the weights.
+        self._deep = Converter(copy.deepcopy(model), images, deep, origin) if deep not in (None, engine) else None
         self.origin = origin
         """The file or the checkpoint's folder that the model was read from."""
         engine.adopt_trained(model)
@@ -68,7 +83,8 @@ class Converter:
         """The translation, as the kind of thing that was given.
 
         Tensor: (channels, height, width) or (batch, channels, height, width), floating point in [-1, 1] or uint8.
-        Array: (height, width) or (height, width, channels), uint8 or uint16; grey, RGB, either with alpha. PIL image:
+        Array: (height, width) or (height, width, channels), uint8 or uint16; grey, RGB, either with alpha; 16 bits lie
+        within the `data.range` that the model was trained on, if any. PIL image:
         8 bits of any mode, or grey of 16 bits, which stays so where the model gives grey (Pillow holds no colour of 16
         bits: RGB of 8 bits then); turned upright by its EXIF notes. Alpha is carried through; a model of 3 channels
         gives RGB for grey.
@@ -82,8 +98,9 @@ class Converter:
         if isinstance(images, np.ndarray):
             if images.dtype not in (np.uint8, np.uint16) or images.ndim not in (2, 3):
                 raise ValueError(f"expected a uint8 or uint16 array (height, width[, channels]), got {_kind(images)}")
-            converted = self.convert_pictures([_picture(images)], changes)[0]
-            return converted.pixels if converted.alpha is None else np.dstack([converted.pixels, converted.alpha])
+            picture = _within(_picture(images), self.images.span)
+            pixels, alpha = in_own_kind(self.convert_pictures([picture], changes)[0])
+            return pixels if alpha is None else np.dstack([pixels, alpha])
         if not isinstance(images, Tensor):
             raise TypeError(
                 f"expected a tensor, an array or a PIL image, not {type(images).__name__}; open a file with "
@@ -104,11 +121,14 @@ class Converter:
             self.model.refuse(picture, name)
 
     def convert_pictures(self, pictures: Sequence[Picture], changes: Changes) -> list[Picture]:
-        """Pictures of equal padded size; each comes back in its own size, depth and alpha.
+        """Pictures of equal padded size and depth; each comes back in its own size, depth and alpha.
 
         In one batch where memory suffices, else in halves; an image that is too large by itself is worked on in bands
         of rows with the statistics of the whole, which gives the same within rounding.
         """
+        if self._deep and pictures[0].pixels.dtype == np.uint16:
+            self._deep.fitting.tile, self._deep.tell = self.fitting.tile, self.tell
+            return self._deep.convert_pictures(pictures, changes)
         height, width = self.padded_size(*pictures[0].pixels.shape[:2])
         bands = self.fitting.bands(height, width)
         if bands is not None:
@@ -228,6 +248,14 @@ def _picture(array: np.ndarray) -> Picture:
     if colours not in (1, 3):
         raise ValueError(f"expected 1 to 4 channels, got {_kind(array)}")
     return Picture(pixels[..., :colours], pixels[..., colours] if colours < pixels.shape[-1] else None)
+
+
+def _within(picture: Picture, span: Span) -> Picture:
+    """As files are read. Raises ValueError."""
+    try:
+        return within(picture, span)
+    except BadImageError as error:
+        raise ValueError(str(error)) from error
 
 
 def _in_range(images: Tensor) -> Tensor:

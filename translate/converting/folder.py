@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from translate.converting.converter import Changes, Converter
 from translate.converting.jobs import Job
 from translate.data.images import MAX_PIXELS, Picture, read, shown, write
@@ -193,15 +195,17 @@ def _read(job: Job, converter: Converter, max_pixels: int) -> _Read:
 
 
 def _batches(pictures: Iterator[_Read], converter: Converter, window: _Window) -> Iterator[list[_Read]]:
-    """Full batches of one padded size; what never fills up comes when too much is held, and at the end."""
-    held: dict[tuple[int, int], list[_Read]] = {}
+    """Full batches of one padded size and depth; what never fills up comes when too much is held, and at the end."""
+    held: dict[tuple[tuple[int, int], np.dtype], list[_Read]] = {}
     for read_ in pictures:
-        size = converter.padded_size(*read_.picture.pixels.shape[:2])
-        held.setdefault(size, []).append(read_)
-        if len(held[size]) >= window.batch(*size):
-            yield held.pop(size)
+        pixels = read_.picture.pixels
+        size = converter.padded_size(*pixels.shape[:2])
+        kind = size, pixels.dtype
+        held.setdefault(kind, []).append(read_)
+        if len(held[kind]) >= window.batch(*size):
+            yield held.pop(kind)
         elif sum(map(len, held.values())) >= 2 * window.places:
-            yield held.pop(max(held, key=lambda size: len(held[size])))
+            yield held.pop(max(held, key=lambda kind: len(held[kind])))
     yield from held.values()
 
 

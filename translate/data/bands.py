@@ -5,6 +5,7 @@ It is tifffile that does; where it is not installed, RuntimeError says how to.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from importlib.util import find_spec
 from io import BytesIO
@@ -15,6 +16,7 @@ import numpy as np
 from PIL.TiffImagePlugin import IFDRational
 
 INSTALL = 'pip install "image-translate[tiff]"'
+CODECS = "imagecodecs: pip install imagecodecs"
 _RATIONAL = 5
 _ALPHA = 2
 """ExtraSamples of straight alpha."""
@@ -46,10 +48,12 @@ def read_bands(data: bytes, max_pixels: int) -> Bands:
     Raises nearly anything for what cannot be read.
     """
     with _tifffile().TiffFile(BytesIO(data)) as file:
+        if not len(file.pages):
+            raise ValueError("a TIFF without an image, or damaged")
         page = file.pages[0]
         if page.imagewidth * page.imagelength > max_pixels:
             raise ValueError(f"{page.imagewidth} x {page.imagelength} pixels are more than the limit of {max_pixels:,}")
-        values, axes = page.asarray(), page.axes
+        values, axes = _decoded(page), page.axes
         alpha = _ALPHA in (page.extrasamples or ())
         orientation = int(page.tags.valueof("Orientation", 1))
         icc = page.tags.valueof("InterColorProfile")
@@ -68,6 +72,15 @@ def read_bands(data: bytes, max_pixels: int) -> Bands:
     values = values.astype(values.dtype.newbyteorder("="), copy=False)
     clear = values[..., -1] if alpha and values.shape[2] in (2, 4) else None
     return Bands(values if clear is None else values[..., :-1], clear, orientation, icc, tags, more)
+
+
+def _decoded(page: Any) -> np.ndarray:
+    try:
+        return page.asarray()
+    except (ValueError, ImportError) as error:  # tifffile decodes few compressions by itself
+        if find_spec("imagecodecs") is None and ("imagecodecs" in str(error) or isinstance(error, ImportError)):
+            raise RuntimeError(f"a TIFF of bands with {page.compression.name} compression needs {CODECS}") from error
+        raise
 
 
 def bands_size(path: Path) -> tuple[int, int]:
@@ -113,4 +126,5 @@ def _tifffile() -> Any:
         import tifffile
     except ImportError as error:
         raise RuntimeError(f"a TIFF of this kind needs tifffile: {INSTALL}") from error
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what is wrong is raised, with the file's name
     return tifffile

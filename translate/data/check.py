@@ -9,7 +9,7 @@ from pathlib import Path
 from translate.data.check_labels import contradicting, differently_labelled, empty, shares, tiny
 from translate.data.columns import few
 from translate.data.description import describe
-from translate.data.facts import Facts, alike, in_words, read_all, remarks, repeated, unreadable
+from translate.data.facts import Facts, alike, in_words, read_all, remarks, repeated, settings, unlike, unreadable
 from translate.data.folders import Folder, recognise
 from translate.data.images import shown
 from translate.data.labelled import LabelledFolder, open_labelled
@@ -49,6 +49,9 @@ def check(root: Path) -> Report:
         notes += [f"{name}: {line}" for line in remarks(sound)]
         if again := repeated((source.path for source in sources), read):
             notes.append(f"{name}: {len(again)} files repeat another byte for byte, and weigh double: {few(again)}")
+    sound = [one for one in read.values() if not one.error]
+    notes += settings(sound)
+    problems += unlike(sound)
     if isinstance(folder, Folder):
         problems += [*_leaked_of_two(folder, read), *_unequal(folder, read)]
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Mapping
 from io import BytesIO
@@ -29,6 +30,8 @@ WITH_16_BITS = frozenset({"PNG", "TIFF"})
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 # Of damaged notes Pillow warns with a line of its own source, which tells a user nothing of which file.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+# Of a TIFF of many bands it prints that it cannot decode them, which `bands` does.
+logging.getLogger("PIL.TiffImagePlugin").setLevel(logging.CRITICAL)
 
 _DESCRIPTION, _ORIENTATION = 270, 274
 _BITS, _PHOTOMETRIC, _SAMPLES, _PLANES, _SAMPLE_FORMAT = 258, 262, 277, 284, 339

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,15 +21,18 @@ Column = dict[str, Path]
 
 def scan(folder: Path, warnings: list[str]) -> Column:
     """The images below `folder` in natural order."""
-    files, links = listing.scan(folder)
+    links: list[Path] = []
+    others: Counter[str] = Counter()
     column: Column = {}
-    for path in files:
+    for path in listing.iterate_images(folder, links, others):
         inside = path.relative_to(folder)
         name = same_letters(inside.with_suffix("").as_posix())
         # a.png beside a.jpg is another image, and pairs with another a.png.
         column[same_letters(inside.as_posix()) if name in column else name] = path
     if links:
         warnings.append(f"{shown(folder)}: links that lead out of it are left out: {few(links)}")
+    if unread := listing.unread(others):
+        warnings.append(f"{shown(folder)}: {unread}")
     return column
 
 

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from pathlib import Path
 from statistics import median_low
 
@@ -15,6 +16,7 @@ import numpy as np
 
 from translate.data import images
 from translate.data.columns import few
+from translate.data.deep_colour import DEEP
 from translate.data.folders import Source
 from translate.data.images import Picture
 from translate.data.source import Readable
@@ -24,6 +26,8 @@ from translate.errors import ImageError
 GLANCE = (8, 8)
 ALIKE = 2.0
 """Root mean square difference, of 255. In horse2zebra copies saved anew stay below 1, all others above 8."""
+DARK = 8
+"""Shades that fill less than this part of their depth are told: 12 bits in 16, numbers of classes in 8."""
 COMPARED = 64
 """Images that are compared with all others at a time."""
 
@@ -45,8 +49,10 @@ class Facts:
     error: str = ""
     bands: int = 3
     """Channels without alpha."""
-    span: images.Span | None = None
-    """Least and largest of pixels that are values."""
+    full: int = 0
+    """White of this depth, 255 or 65535; 0 of pixels that are values."""
+    span: images.Span = (0, 0)
+    """Least and largest of the pixels."""
 
 
 def read_all(sources: Iterable[Readable]) -> dict[Path, Facts]:
@@ -74,7 +80,9 @@ def _read(source: Readable) -> Facts:
     if glance.dtype != np.uint8:
         glance = images.to_8_bits(glance)
     digest = hashlib.sha256(data).hexdigest()
-    return Facts(source.path, size, _kind(picture), flat, digest, glance, bands=bands, span=picture.span)
+    full = 0 if picture.span else int(np.iinfo(picture.pixels.dtype).max)
+    span = picture.span or (int(picture.pixels.min()), int(picture.pixels.max()))
+    return Facts(source.path, size, _kind(picture), flat, digest, glance, bands=bands, full=full, span=span)
 
 
 def _kind(picture: Picture) -> str:
@@ -106,15 +114,56 @@ def remarks(sound: Sequence[Facts]) -> Iterable[str]:
     usual = kinds.most_common(1)[0][0] if kinds else ""
     if unusual := [facts.path for facts in sound if facts.kind != usual]:
         yield f"not {usual} as most are, and turned into the recipe's channels: {few(unusual)}"
-    if (bands := {facts.bands for facts in sound}) - {1, 3}:
-        yield f"bands of TIFF, for which the recipe says data.channels: {' or '.join(map(str, sorted(bands)))}"
-    if spans := [facts.span for facts in sound if facts.span]:
-        low, high = min(span[0] for span in spans), max(span[1] for span in spans)
-        yield f"values from {low:g} to {high:g}, for which the recipe says data.range: [{low:g}, {high:g}]"
+    if values := [facts for facts in sound if not facts.full]:
+        low, high = _hull(values)
+        yield f"values from {low:g} to {high:g}"
+    for full, name in ((255, "8-bit"), (DEEP, "16-bit")):
+        shades = [facts for facts in sound if facts.full == full]
+        if shades and DARK * (white := _hull(shades)[1]) <= full:
+            yield f"{name} shades up to {white:,} of {full:,} only, nearly black to a network; stretch them"
     if odd := [facts.path for facts in sound if facts.size[0] % 4 or facts.size[1] % 4]:
         yield f"sides that are no multiple of 4, which are resized or padded: {few(odd)}"
     if flat := [facts.path for facts in sound if facts.flat]:
         yield f"one colour all over, nothing to learn from: {few(flat)}"
+
+
+def settings(sound: Sequence[Facts]) -> Iterable[str]:
+    """What a recipe has to say of all images together, or had better."""
+    deep = [facts for facts in sound if facts.full != 255]
+    if any(not facts.full for facts in deep):
+        low, high = (f"{rounded:g}" for rounded in _outwards(*_hull(deep)))
+        yield f"the recipe says data.range: [{low}, {high}], which holds all values"
+    elif deep and DARK * (white := int(_hull(deep)[1])) <= DEEP:
+        yield f"the recipe says data.range: [0, {2 ** white.bit_length() - 1}], which stretches all 16-bit shades"
+    bands = {facts.bands for facts in sound}
+    if bands == {1}:
+        yield "all are grey: where the recipe says data.channels: 1, translations are grey, too"
+    elif bands - {1, 3} and (channels := _channels(bands)):
+        yield f"the recipe says data.channels: {channels}, as many as the bands of TIFF"
+
+
+def unlike(sound: Sequence[Facts]) -> Iterable[str]:
+    """A problem where no number of channels is for all images."""
+    bands = {facts.bands for facts in sound}
+    if bands and not _channels(bands):
+        listed = " and ".join(map(str, sorted(bands)))
+        yield f"images of {listed} bands, where a recipe has one number of channels for all; save all with as many"
+
+
+def _channels(bands: set[int]) -> int:
+    """The fewest that suit them all; 0 where none do."""
+    return next((count for count in sorted(bands | {4}) if all(images.suits(one, count) for one in bands)), 0)
+
+
+def _hull(facts: Iterable[Facts]) -> images.Span:
+    lows, highs = zip(*(one.span for one in facts), strict=True)
+    return min(lows), max(highs)
+
+
+def _outwards(low: float, high: float) -> tuple[Decimal, Decimal]:
+    """To six digits, so that both are still inside."""
+    floor, ceiling = (Context(prec=6, rounding=rounding) for rounding in (ROUND_FLOOR, ROUND_CEILING))
+    return floor.create_decimal_from_float(low), ceiling.create_decimal_from_float(high)
 
 
 def unreadable(read: Iterable[Facts]) -> list[str]:

@@ -49,7 +49,8 @@ class Picture:
     animated: bool = False
     """The file holds more frames or pages; this is the first."""
     span: Span | None = None
-    """Of a file of values (floating point, signed or 32-bit whole numbers): those that 0 and 65535 stand for."""
+    """Of a file of values (floating point, signed or 32-bit whole numbers, 16-bit ones as `within` says): those that 0
+    and 65535 stand for."""
     kind: np.dtype = FLOAT
     """Of a file of values: their type, which TIFF gets again."""
 
@@ -78,18 +79,23 @@ def decode(data: bytes, name: Path | str, max_pixels: int = MAX_PIXELS, span: Sp
     if not data:
         raise ImageError(f"{shown(name)}: the file is empty")
     try:
-        picture = Picture(*_decoded(data, max_pixels))
-        return _scaled(picture, span) if are_values(picture.pixels) else picture
+        return within(Picture(*_decoded(data, max_pixels)), span)
     except Exception as error:  # decoders raise nearly anything on damaged bytes
         raise _as_image_error(name, error) from error
 
 
 def refuse_other_bands(picture: Picture, channels: int, name: Path | str) -> None:
-    """Raises ImageError unless `with_channels` can give so many: exactly those of a picture of bands, 1, 3 or 4 of any
-    other."""
+    """Raises ImageError unless `with_channels` can give so many, see `suits`."""
     found = picture.pixels.shape[2]
-    if found != channels and (found not in (1, 3) or channels not in (1, 3, 4)):
-        raise ImageError(f"{shown(name)}: {found} bands, where the recipe says data.channels: {channels}")
+    if not suits(found, channels):
+        several = "; its other pages are not read: save them as bands of one" if picture.animated else ""
+        bands = "1 band" if found == 1 else f"{found} bands"
+        raise ImageError(f"{shown(name)}: {bands}, where the recipe says data.channels: {channels}{several}")
+
+
+def suits(bands: int, channels: int) -> bool:
+    """Whether a picture of so many bands can be given that many channels: exactly as many, or 1, 3 or 4 of 1 or 3."""
+    return bands == channels or (bands in (1, 3) and channels in (1, 3, 4))
 
 
 def allow_pixels(count: int) -> None:
@@ -132,9 +138,8 @@ def write(path: Path, picture: Picture, quality: int = 95) -> None:
     pixels, alpha = picture.pixels, picture.alpha
     if pixels.shape[2] not in (1, 3) and format != "TIFF":
         raise ImageError(f"{shown(path)}: {pixels.shape[2]} bands go into TIFF only")
-    if picture.span and format == "TIFF":
-        pixels = from_16_bits(pixels, picture.span, picture.kind)
-        alpha = None if alpha is None else from_16_bits(alpha, alpha_span(picture.kind), picture.kind)
+    if format == "TIFF" or (picture.kind == np.uint16 and format in codec.WITH_16_BITS):
+        pixels, alpha = in_own_kind(picture)
     if alpha is not None and format not in codec.WITH_ALPHA:
         pixels, alpha = on_white(pixels, alpha), None
     if pixels.dtype != np.uint8 and format not in codec.WITH_16_BITS:
@@ -145,6 +150,29 @@ def write(path: Path, picture: Picture, quality: int = 95) -> None:
             working.write_bytes(data)
     except Exception as error:
         raise _as_image_error(path, error, "cannot be written") from error
+
+
+def within(picture: Picture, span: Span | None) -> Picture:
+    """Values become 16 bits, 0 for the lower end of the span and 65535 for its upper; None is the picture's own, its
+    least and largest value.
+
+    Unsigned 16 bits are values, too, where a span other than `UNIT` is given: few cameras fill them. Other pictures
+    stay. Raises BadImageError for values that are not finite or lie outside.
+    """
+    values, kind = picture.pixels, picture.pixels.dtype
+    if not (are_values(values) or (kind == np.uint16 and span not in (None, UNIT))):
+        return picture
+    span, opaque = span or own_span(values), alpha_span(kind)
+    alpha = None if picture.alpha is None else to_16_bits(picture.alpha.clip(*opaque), opaque)
+    return replace(picture, pixels=to_16_bits(values, span), alpha=alpha, span=span, kind=kind)
+
+
+def in_own_kind(picture: Picture) -> tuple[np.ndarray, np.ndarray | None]:
+    """Pixels and alpha as they were before `within`."""
+    pixels, alpha, span, kind = picture.pixels, picture.alpha, picture.span, picture.kind
+    if span is None:
+        return pixels, alpha
+    return from_16_bits(pixels, span, kind), None if alpha is None else from_16_bits(alpha, alpha_span(kind), kind)
 
 
 def with_channels(picture: Picture, channels: int) -> np.ndarray:
@@ -267,15 +295,6 @@ def _of_header(path: Path, asked: Callable[[Image.Image], Told], of_bands: Calla
         return of_bands(path)
     except Exception as error:
         raise _as_image_error(path, error) from error
-
-
-def _scaled(picture: Picture, span: Span | None) -> Picture:
-    """Values within the span to 16 bits."""
-    values, kind = picture.pixels, picture.pixels.dtype
-    span = span or own_span(values)
-    opaque = alpha_span(kind)
-    alpha = None if picture.alpha is None else to_16_bits(picture.alpha.clip(*opaque), opaque)
-    return replace(picture, pixels=to_16_bits(values, span), alpha=alpha, span=span, kind=kind)
 
 
 def _top(dtype: torch.dtype) -> int:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from translate.data.columns import few
 from translate.data.images import dimensions, shown
-from translate.data.listing import SUFFIXES, iterate_images, scan
+from translate.data.listing import SUFFIXES, iterate_images, scan, unread
 from translate.errors import ConfigurationError, ImageError
 
 SPLITS = {
@@ -49,9 +50,10 @@ def recognise(root: Path) -> Layout:
         if layout:
             places = [folder for folders in layout.places.values() for folder in folders]
             return replace(layout, warnings=(*layout.warnings, *left_out(root, places)))
-    raise ConfigurationError(
-        f"{shown(root)}: no data set here. Looked for: {LOOKED_FOR}. Found: {contents(root)}.{_hint(root)}"
-    )
+    others: Counter[str] = Counter()
+    deque(iterate_images(root, others=others), maxlen=0)
+    there = "; ".join([contents(root), *filter(None, [unread(others)])])
+    raise ConfigurationError(f"{shown(root)}: no data set here. Looked for: {LOOKED_FOR}. Found: {there}.{_hint(root)}")
 
 
 def _letters(root: Path) -> Layout | None:

@@ -15,6 +15,13 @@ from translate.errors import ConfigurationError
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
 
+UNREAD = frozenset({
+    ".dcm", ".dicom", ".ima", ".nii", ".gz", ".mha", ".mhd", ".nrrd", ".npy", ".npz", ".mat", ".h5", ".hdf5", ".exr",
+    ".hdr", ".jp2", ".j2k", ".jxl", ".heic", ".heif", ".avif", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".svs", ".ndpi",
+    ".czi", ".nd2", ".lif", ".pgm", ".ppm", ".pnm", ".tga", ".psd", ".svg",
+})  # fmt: skip
+"""Of files that surely were meant as images, and are none to us."""
+
 ASIDE = ".cycle-error.png"
 """How the names of pictures end that are written beside outputs; no folder's images, so that none is converted."""
 
@@ -49,6 +56,15 @@ def iterate_images(folder: Path, links: list[Path] | None = None, others: Counte
         raise ConfigurationError(f"{shown(folder)}: no such folder")
     links, others = [] if links is None else links, Counter() if others is None else others
     return map(Path, _below([os.fspath(folder)], folder.resolve(), links, others))
+
+
+def unread(others: Counter[str]) -> str:
+    """What `iterate_images` counted of images of kinds that are not read, with what to do; "" where there are none."""
+    kinds = sorted((suffix, count) for suffix, count in others.items() if suffix in UNREAD)
+    if not kinds:
+        return ""
+    listed = ", ".join(f"{suffix} {count:,}" for suffix, count in kinds)
+    return f"images of kinds that are not read here are left out ({listed}): save them as TIFF or PNG"
 
 
 def natural_key(name: str) -> str:
