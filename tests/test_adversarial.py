@@ -34,6 +34,38 @@ def test_the_discriminator_wants_real_up_and_fake_down_and_the_generator_fake_up
     assert (fake.grad < 0).all()
 
 
+def _sigmoid(logit):
+    return 1 / (1 + math.exp(-logit))
+
+
+# What D pays for a real and for a generated image, and G for the latter, as the papers write it.
+PUBLISHED = {
+    "minimax": (
+        lambda x: -math.log(_sigmoid(x)),
+        lambda x: -math.log(1 - _sigmoid(x)),
+        lambda x: math.log(1 - _sigmoid(x)),
+    ),
+    "nonsaturating": (
+        lambda x: -math.log(_sigmoid(x)),
+        lambda x: -math.log(1 - _sigmoid(x)),
+        lambda x: -math.log(_sigmoid(x)),
+    ),
+    "lsgan": (lambda x: (x - 1) ** 2, lambda x: x**2, lambda x: (x - 1) ** 2),
+    "hinge": (lambda x: max(0, 1 - x), lambda x: max(0, 1 + x), lambda x: -x),
+    "wasserstein": (lambda x: -x, lambda x: x, lambda x: -x),
+}
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+@pytest.mark.parametrize("logit", [-3.0, -0.5, 0.5, 3.0])
+def test_every_term_is_the_published_one_on_either_side_of_every_margin(name, logit):
+    loss, (real, fake, generator) = OBJECTIVES[name], PUBLISHED[name]
+    value, zero = torch.tensor([logit]), torch.zeros(1)
+    paid = loss.discriminator_loss(value, zero), loss.discriminator_loss(zero, value), loss.generator_loss(value)
+    wanted = real(logit) + fake(0), real(0) + fake(logit), generator(logit)
+    assert [term.item() for term in paid] == pytest.approx(wanted, abs=1e-5)
+
+
 def test_losses_average_over_a_map_and_add_over_scales():
     loss = OBJECTIVES["lsgan"]
     large, small = torch.full((2, 1, 8, 8), 3.0), torch.full((2, 1, 4, 4), 2.0)
@@ -112,6 +144,24 @@ def test_penalties_of_a_linear_score_in_closed_form():
     assert gradient_penalty(_linear(weight), real, fake).item() == pytest.approx((norm - 1).square().item())
     assert r1_penalty(_linear(weight), real).item() == pytest.approx((norm.square() / 2).item())
     assert r2_penalty(_linear(weight), fake).item() == pytest.approx((norm.square() / 2).item())
+
+
+def test_the_gradient_penalty_is_each_images_own():
+    """E (|slope| - 1)^2 and not (E |slope| - 1)^2: slopes of 0 and 2 are as wrong as two of 2 and right on average."""
+    real = torch.stack([torch.zeros(1, 2, 2), torch.ones(1, 2, 2)]).double()
+
+    def score(images):
+        # Slope 0 at the first image, 2 at the second, each along one pixel.
+        return images[:, 0, 0, 0].round() * images[:, 0, 1, 1] * 2
+
+    assert gradient_penalty(score, real, real).item() == pytest.approx(1)
+
+
+def test_penalties_leave_the_images_of_the_batch_alone():
+    """What needs a gradient there would keep a graph in every later turn."""
+    real, fake, score = torch.randn(2, 1, 2, 2), torch.randn(2, 1, 2, 2), _linear(torch.ones(4))
+    gradient_penalty(score, real, fake), r1_penalty(score, real), r2_penalty(score, fake)
+    assert not real.requires_grad and not fake.requires_grad
 
 
 def test_penalties_see_the_mean_of_a_map_and_the_sum_of_scales():

@@ -1,0 +1,275 @@
+"""What each translator's players pay is its paper's equation: which network sees which image, with which weight.
+
+The equations are written out here in plain torch, in float64 and in evaluation mode, where nothing throws dice.
+"""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from tiny import TINY, random_batch, tiny_model
+from torch.distributions import Normal, kl_divergence
+
+from translate.models import MODELS
+
+PENALISED = {"r1": 4, "r2": 6}
+
+
+def _model(name, adversarial=None, **settings):
+    model = tiny_model(name, settings={**TINY[name], **settings, "adversarial": adversarial or {}})
+    return model.double().eval(), random_batch(model, size=3).map(torch.Tensor.double)
+
+
+def _paid(model, batch, painted=None):
+    """Each loss of each turn, by the player's role and the loss's name."""
+    painted = painted or model.paint(batch)
+    paid = {}
+    for turn in model.turns():
+        role = "painter" if turn.paints else "judge"
+        paid |= {f"{role}: {name}": loss.item() for name, loss in turn.losses(batch, painted).items()}
+    return paid
+
+
+def _require(paid, wanted):
+    assert paid == {name: pytest.approx(value.item(), rel=1e-5) for name, value in wanted.items()}
+
+
+def _distance(images, others):
+    return (images - others).abs().mean()
+
+
+def _squared_slope(score, images):
+    """E |grad D|^2 / 2, the score of an image being the mean of its map."""
+    images = images.detach().requires_grad_()
+    (slope,) = torch.autograd.grad(score(images).flatten(1).mean(1).sum(), images)
+    return slope.flatten(1).square().sum(1).mean() / 2
+
+
+def test_pix2pix_judges_images_beside_their_inputs():
+    model, batch = _model("pix2pix", {"objective": "nonsaturating", **PENALISED}, reconstruction=7)
+    x, y, painted = batch.input, batch.target, model.generator(batch.input)
+
+    def odds(images):
+        return torch.sigmoid(model.discriminator(torch.cat([x, images], 1)))
+
+    real, fake = torch.cat([x, y], 1), torch.cat([x, painted], 1)
+    _require(
+        _paid(model, batch),
+        {
+            "judge: adversarial": -odds(y).log().mean() - (1 - odds(painted)).log().mean(),
+            "judge: r1": 4 * _squared_slope(model.discriminator, real),
+            "judge: r2": 6 * _squared_slope(model.discriminator, fake),
+            "painter: adversarial": -odds(painted).log().mean(),
+            "painter: reconstruction": 7 * _distance(y, painted),
+        },
+    )
+
+
+def test_pix2pix_converts_in_the_mode_that_its_recipe_says():
+    """Its dropout is noise in training mode; batch norm, too, then has the image's own statistics."""
+    images = torch.rand(1, 3, 16, 16) * 2 - 1
+    for mode in ("train", "eval"):
+        model = tiny_model("pix2pix", settings={**TINY["pix2pix"], "convert_mode": mode})
+        with torch.no_grad():
+            wanted = model.generator.train(mode == "train")(images)
+            torch.testing.assert_close(model.train().convert(images), wanted)
+
+
+@pytest.mark.parametrize("turns", ["joint", "separate"])
+def test_cyclegan_translates_and_comes_back_both_ways(turns):
+    rules = {"objective": "lsgan", "discriminator_weight": 0.5}
+    model, batch = _model("cyclegan", rules, turns=turns, cycle=3, identity=0.2)
+    a, b = batch.a, batch.b
+    to_a, to_b = model.generator_a, model.generator_b
+    judge_a, judge_b = model.discriminator_a, model.discriminator_b
+    _require(
+        _paid(model, batch),
+        {
+            "painter: adversarial a": (judge_a(to_a(b)) - 1).square().mean(),
+            "painter: adversarial b": (judge_b(to_b(a)) - 1).square().mean(),
+            "painter: cycle a": 3 * _distance(to_a(to_b(a)), a),
+            "painter: cycle b": 3 * _distance(to_b(to_a(b)), b),
+            "painter: identity a": 0.6 * _distance(to_a(a), a),
+            "painter: identity b": 0.6 * _distance(to_b(b), b),
+            "judge: adversarial a": ((judge_a(a) - 1).square().mean() + judge_a(to_a(b)).square().mean()) / 2,
+            "judge: adversarial b": ((judge_b(b) - 1).square().mean() + judge_b(to_b(a)).square().mean()) / 2,
+        },
+    )
+    assert torch.equal(model.convert(a, 1), to_b(a)) and torch.equal(model.convert(b, 0), to_a(b))
+
+
+def test_cyclegans_separate_turns_are_the_original_codes_and_none_starts_from_what_has_moved_since():
+    model, batch = _model("cyclegan", turns="separate", cycle=3)
+    turns = model.turns()
+    assert [turn.name for turn in turns] == ["generator b", "discriminator b", "generator a", "discriminator a"]
+    networks = [model.generator_b, model.discriminator_b, model.generator_a, model.discriminator_a]
+    assert [list(turn.networks) for turn in turns] == [[network] for network in networks]
+    painted = model.paint(batch)
+    with torch.no_grad():
+        model.generator_b.head.weight.mul_(-1)
+    wanted = 3 * _distance(model.generator_a(model.generator_b(batch.a)), batch.a)
+    assert turns[2].losses(batch, painted)["cycle a"].item() == pytest.approx(wanted.item(), rel=1e-5)
+
+
+@pytest.mark.parametrize(("name", "domains"), [("cyclegan", "ab"), ("direct", "b")])
+def test_a_discriminator_judges_its_own_domains_history(name, domains):
+    """A full pool of one image shows it to half of the discriminator's turns, and the newcomer to the others."""
+    model, batch = _model(name, {"objective": "lsgan"}, pool=1)
+    batch = batch.map(lambda images: images[:1])
+    painted = {key: image.detach() for key, image in model.paint(batch).items()}
+    for domain in domains:
+        suffix = f"_{domain}" if name == "cyclegan" else ""
+        pool, judge = (getattr(model, part + suffix) for part in ("pool", "discriminator"))
+        real = (judge(getattr(batch, domain)) - 1).square().mean()
+        kept = torch.full_like(painted[domain], 0.3 if domain == "a" else -0.6)
+        expected = {round(float(real + judge(fake).square().mean()), 5) for fake in (kept, painted[domain])}
+        seen = set()
+        for seed in range(20):
+            pool.images.copy_(kept)
+            pool.stored.fill_(1)
+            torch.manual_seed(seed)
+            paid = _paid(model, batch, painted)
+            seen.add(round(paid[f"judge: adversarial {domain}".removesuffix("" if suffix else f" {domain}")], 5))
+        assert seen == expected and len(seen) == 2
+
+
+def test_direct_translation_stays_near_its_input():
+    model, batch = _model("direct", {"objective": "lsgan", **PENALISED}, content_weight=3)
+    a, b, painted, judge = batch.a, batch.b, model.generator(batch.a), model.discriminator
+    _require(
+        _paid(model, batch),
+        {
+            "painter: adversarial": (judge(painted) - 1).square().mean(),
+            "painter: content": 3 * _distance(painted, a),
+            "judge: adversarial": (judge(b) - 1).square().mean() + judge(painted).square().mean(),
+            "judge: r1": 4 * _squared_slope(judge, b),
+            "judge: r2": 6 * _squared_slope(judge, painted),
+        },
+    )
+
+
+def test_stargan_reads_labels_off_real_images_and_teaches_them_by_generated_ones():
+    rules = {"objective": "wasserstein", "clip": 1, **PENALISED}
+    model, batch = _model("stargan", rules, classification=2, reconstruction=5, penalised="mean")
+    images, own = batch.images, batch.labels
+    painted = model.paint(batch)
+    wanted = painted["wanted"]
+    fake = model.generator(images, wanted)
+
+    def score(x):
+        return model.discriminator(x)[0]
+
+    def misread(x, labels):
+        return F.cross_entropy(model.discriminator(x)[1], labels)
+
+    paid = _paid(model, batch, painted)
+    _require(
+        {name: value for name, value in paid.items() if "read off" not in name},
+        {
+            "judge: adversarial": score(fake).mean() - score(images).mean(),
+            "judge: classification": 2 * misread(images, own),
+            "judge: r1": 4 * _squared_slope(score, images),
+            "judge: r2": 6 * _squared_slope(score, fake),
+            "painter: adversarial": -score(fake).mean(),
+            "painter: classification": 2 * misread(fake, wanted),
+            "painter: reconstruction": 5 * _distance(model.generator(fake, own), images),
+        },
+    )
+
+
+def test_unit_ties_images_translations_and_codes():
+    weights = {
+        "reconstruction": 2,
+        "kl": 0.3,
+        "cycle_weight": 5,
+        "code_cycle_weight": 7,
+        "identity": 11,
+        "semantic": 13,
+    }
+    model, batch = _model("unit", {"objective": "lsgan"}, cycle="both", code_adversary=17, **weights)
+    paid = _paid(model, batch)
+
+    def towards(maps, label):
+        return sum((scale - label).square().mean() for scale in (maps if isinstance(maps, list) else [maps]))
+
+    wanted = {}
+    codes = [model.encode(batch.a, 0), model.encode(batch.b, 1)]
+    for own, (domain, images) in enumerate((("a", batch.a), ("b", batch.b))):
+        other, code = 1 - own, codes[own]
+        translated = model.decode(code, other)
+        there = model.encode(translated, other)
+        back = model.decode(there, own)
+        painted = model.decode(codes[other], own)
+        judge = model.discriminator_b if own else model.discriminator_a
+        wanted |= {
+            f"judge: adversarial {domain}": towards(judge(images), 1) + towards(judge(painted), 0),
+            f"painter: adversarial {domain}": towards(judge(painted), 1),
+            f"painter: reconstruction {domain}": 2 * _distance(model.decode(code, own), images),
+            f"painter: kl {domain}": 0.3 * code.square().mean(),
+            f"painter: kl of translation {domain}": 0.3 * there.square().mean(),
+            f"painter: cycle {domain}": 5 * _distance(back, images),
+            f"painter: code cycle {domain}": 7 * _distance(model.encode(back, own), code),
+            f"painter: identity {domain}": 11 * _distance(model.decode(model.encode(images, other), own), images),
+            f"painter: semantic {domain}": 13 * _distance(there, code),
+        }
+    of_a, of_b = (model.code_discriminator(code) for code in codes)
+    wanted |= {
+        "judge: code": towards(of_a, 1) + towards(of_b, 0),
+        "painter: code": 17 * (towards(of_b, 1) + towards(of_a, 0)),
+    }
+    _require(paid, wanted)
+    assert torch.equal(model.convert(batch.a, 1), model.decode(codes[0], 1))
+    assert torch.equal(model.convert(batch.b, 0), model.decode(codes[1], 0))
+
+
+def test_units_noise_is_in_what_is_decoded_and_not_in_what_codes_are_held_to():
+    model, batch = _model("unit", cycle="none", code_adversary=0, semantic=3, reconstruction=2)
+    painted = model.train().paint(batch)
+    assert torch.equal(painted["a"], model.decode(painted["code b"], 0))
+    assert torch.equal(painted["b"], model.decode(painted["code a"], 1))
+    paid = _paid(model, batch, painted)
+    for own, domain in enumerate("ab"):
+        images, code = getattr(batch, domain), painted[f"code {domain}"]
+        wanted = 2 * _distance(model.decode(code, own), images)
+        assert paid[f"painter: reconstruction {domain}"] == pytest.approx(wanted.item(), rel=1e-5)
+        wanted = 3 * _distance(model.encode(painted["ba"[own]], 1 - own), painted[f"mean {domain}"])
+        assert paid[f"painter: semantic {domain}"] == pytest.approx(wanted.item(), rel=1e-5)
+
+
+def test_auto_encoders_that_are_not_variational_pay_no_divergence():
+    plain = _model("unit", variational=False)
+    assert not any("kl" in name for name in _paid(*plain))
+
+
+def test_digits_are_judged_by_their_own_domains_and_compared_in_squares():
+    weights = {"reconstruction": 0.2, "kl": 0.3, "features": 0.5, "classification": 7, "translated": 0}
+    model, batch = _model("unit-digits", {"objective": "nonsaturating", **PENALISED}, adversarial_weight=3, **weights)
+    drawn_anew = {name: torch.rand_like(batch.a) * 2 - 1 for name in ("aa", "ab", "ba", "bb")}  # at first all are grey
+    painted = model.paint(batch) | drawn_anew
+    judge, see = model.discriminators, model.discriminators.features
+    real = torch.cat([judge(batch.a, 0)[0], judge(batch.b, 1)[0]])
+    drawn = torch.cat([judge(painted[name], "ab".index(name[1]))[0] for name in ("aa", "ba", "ab", "bb")])
+    as_a = see(painted["aa"], 0) - see(painted["ab"], 1)
+    as_b = see(painted["bb"], 1) - see(painted["ba"], 0)
+    missed = [(painted[twice] - images).square().sum() for twice, images in (("aa", batch.a), ("bb", batch.b))]
+    codes = Normal(painted["mean"], painted["deviation"])
+    wanted = {
+        "judge: adversarial": 3 * (F.softplus(-real).mean() + F.softplus(drawn).mean()),
+        "judge: classification": 7 * F.cross_entropy(judge(batch.a, 0)[1], batch.labels),
+        "judge: features": 0.5 * torch.cat([as_a, as_b]).square().sum(1).mean(),
+        "painter: adversarial": 3 * F.softplus(-drawn).mean(),
+        "painter: reconstruction": 0.2 * sum(missed) / 6,
+        "painter: kl": 0.3 * kl_divergence(codes, Normal(0.0, 1.0)).flatten(1).sum(1).mean(),
+    }
+    for domain, (images, fake) in enumerate(((batch.a, painted["ba"]), (batch.b, painted["ab"]))):
+        for penalty, at in (("r1", images), ("r2", fake)):
+            slope = _squared_slope(lambda x, domain=domain: judge(x, domain)[0], at)
+            wanted[f"judge: {penalty} {'ab'[domain]}"] = PENALISED[penalty] * slope
+    paid = _paid(model, batch, painted)
+    del paid["judge: digits read right"]
+    _require(paid, wanted)
+
+
+def test_every_translator_has_its_equation_here():
+    assert {"pix2pix", "cyclegan", "direct", "stargan", "unit", "unit-digits"} == {
+        name for name, kind in MODELS.items() if hasattr(kind, "convert")
+    }
