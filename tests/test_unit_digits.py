@@ -54,17 +54,54 @@ def test_what_is_decoded_into_its_own_domain_is_judged_where_that_is_wanted(judg
     assert (found[0] != found[1]) is counts
 
 
-def test_labels_are_kept_by_translations_of_the_source_alone():
+def test_content_is_the_squared_distance_of_images_to_their_translations():
+    model, painted = _model(content=2)
+    batch = random_batch(model)
+    squares = [(painted[to] - images).double().square().sum() for to, images in (("ab", batch.a), ("ba", batch.b))]
+    wanted = 2 * sum(squares)
+    found = _losses(model, painted, paints=True)["content"]
+    assert found.item() == pytest.approx(wanted.item() / 4, rel=1e-5)
+    assert "content" not in _losses(*_model(), paints=True)
+
+
+def test_the_classifier_learns_the_labels_of_translations_of_the_source_alone():
     """The classes are read off b's likenesses of a, by b's reading; those of a's likenesses of b have no labels."""
     model, painted = _model(translated=1)
     name = "classification of translations"
 
     def read(**others):
-        return [_losses(model, {**painted, **others}, paints)[name].item() for paints in (False, True)]
+        return _losses(model, {**painted, **others})[name].item()
 
-    assert read() == read(ba=-painted["ba"], aa=-painted["aa"], bb=-painted["bb"])
-    assert all(before != after for before, after in zip(read(), read(ab=-painted["ab"]), strict=True))
-    assert name not in _losses(*_model())
+    assert read() == read(ba=-painted["ba"], aa=-painted["aa"], bb=-painted["bb"]) != read(ab=-painted["ab"])
+    assert name not in _losses(*_model()) and name not in _losses(model, painted, paints=True)
+
+
+def test_translations_keep_the_source_s_labels_and_what_is_read_in_the_target():
+    """Without dropout: cross-entropy to the label for a drawn as b, to the softmax of a's reading for b drawn as a."""
+    model, painted = _model(semantic=3)
+    batch, judges = random_batch(model), model.discriminators.eval()
+    painted = {**painted, "ab": -batch.a, "ba": -batch.b}  # at first all are grey
+    read_ab, read_ba = judges(painted["ab"], 1)[1].double(), judges(painted["ba"], 0)[1].double()
+    shares = judges(batch.b, 0)[1].double().softmax(1)
+    wanted = -(batch.labels * read_ab.log_softmax(1)).sum(1) - (shares * read_ba.log_softmax(1)).sum(1)
+    found = _losses(model, painted, paints=True)["semantic"]
+    assert found.item() == pytest.approx(3 * wanted.mean().item(), rel=1e-5)
+    assert "semantic" not in _losses(model, painted)  # the classifier is not moved towards the translations
+
+
+def test_what_is_read_in_the_target_is_a_label_and_has_no_gradient():
+    model, _ = _model(semantic=1)
+    labels = model.judges.pseudo_labels(random_batch(model).b.requires_grad_())
+    assert not labels.requires_grad and torch.allclose(labels.sum(1), torch.ones(len(labels)))
+
+
+def test_the_target_s_own_layer_learns_to_read_the_source_where_that_is_wanted():
+    for both_layers in (False, True):
+        model, painted = _model(both_layers=both_layers, adversarial_weight=1e-9, features=0)
+        losses = _losses(model, painted)
+        sum(loss for name, loss in losses.items() if name.startswith("classification")).backward()
+        moved = [front.layer.conv.weight.grad is not None for front in model.discriminators.fronts]
+        assert moved == [True, both_layers]
 
 
 def test_domains_that_start_alike_translate_and_read_alike():

@@ -14,6 +14,7 @@ from translate.data.batch import SourceLabelled
 from translate.errors import ConfigurationError
 from translate.model import ImageSpec, Losses, Painted, Translator, Turn
 from translate.models.adversary import AdversarialSettings, Adversary
+from translate.models.digit_judges import DigitJudges, class_loss
 from translate.models.gaussian import kl_to_standard
 from translate.networks.coupled_digits import CoupledDigitAutoencoders, CoupledDigitDiscriminators
 from translate.networks.digits import SIZE
@@ -37,8 +38,15 @@ class UNITDigitsConfig(Settings):
     features: float = Field(1e-4, ge=0)
     """Of the squared difference between what the discriminators see in a decoded image and in its translation."""
     classification: float = Field(10.0, ge=0)
+    both_layers: bool = False
+    """The target's own layer learns to read the source's images, too, not the translations alone; not published."""
     translated: float = Field(0.0, ge=0)
-    """Of the class loss on translated source images, which keep their labels; not published."""
+    """Of the class loss on translated source images, which keep their labels, for the classifier; not published."""
+    semantic: float = Field(0.0, ge=0)
+    """Of the class loss by which translations keep their digit, for the auto-encoders: a source image's label, what the
+    source's layer reads in a target image. CyCADA's semantic consistency (Hoffman et al. 2018, equation 4)."""
+    content: float = Field(0.0, ge=0)
+    """Of the summed squared difference between an image and its translation; not published."""
     alike: bool = False
     """Both domains start from the same weights; not published."""
     filters: int = Field(96, ge=1)
@@ -64,6 +72,7 @@ class UNITDigits(Translator):
         self.discriminators = CoupledDigitDiscriminators(
             images.channels, config.discriminator_filters, sum(g.size for g in images.groups)
         )
+        self.judges = DigitJudges(self.discriminators, self.adversary, config.judged == "all")
         if config.alike:
             self.autoencoders.start_alike()
             self.discriminators.start_alike()
@@ -80,62 +89,43 @@ class UNITDigits(Translator):
         ]
 
     def _discriminators_losses(self, batch: SourceLabelled, painted: Painted) -> Losses:
-        config, augment = self.config, self.adversary.augment
-        score_a, classes = self.discriminators(augment(batch.a), 0)
-        losses = {"classification": config.classification * F.cross_entropy(classes.float(), batch.labels)}
+        config, judges = self.config, self.judges
+        score_a, classes = judges.read(batch.a, 0)
+        losses = {"classification": config.classification * class_loss(classes, batch.labels)}
         if config.adversarial_weight:
-            score_b, _ = self.discriminators(augment(batch.b), 1)
-            score_drawn, read = self._judge_drawn(painted)
-            judged = self.adversary.verdict(torch.cat([score_a, score_b]), score_drawn)
-            losses |= {
-                "adversarial": config.adversarial_weight * judged,
-                **self._penalties(0, batch.a, painted["ba"]),
-                **self._penalties(1, batch.b, painted["ab"]),
-                **self._kept_label(read, batch.labels),
-            }
+            drawn, real = judges.judge(painted), torch.cat([score_a, judges.read(batch.b, 1)[0]])
+            losses["adversarial"] = config.adversarial_weight * self.adversary.verdict(real, drawn.scores)
+            losses |= judges.penalties(batch, painted)
+            if config.both_layers:
+                _, by_b = judges.read(batch.a, 1)
+                losses["classification by b"] = config.classification * class_loss(by_b, batch.labels)
+            if config.translated:
+                lesson = class_loss(drawn.read_ab, batch.labels)
+                losses["classification of translations"] = config.translated * lesson
             if config.features:
-                losses["features"] = config.features * self._feature_distance(painted)
+                losses["features"] = config.features * judges.feature_distance(painted)
         losses["digits read right"] = (classes.detach().argmax(1) == batch.labels.argmax(1)).float().mean()
         return losses
 
     def _coders_losses(self, batch: SourceLabelled, painted: Painted) -> Losses:
         config, images = self.config, torch.cat([batch.a, batch.b])
-        decoded = torch.cat([painted["aa"], painted["bb"]])
         losses = {
-            "reconstruction": config.reconstruction * _squared(decoded, images),
+            "reconstruction": config.reconstruction * _squared(torch.cat([painted["aa"], painted["bb"]]), images),
             "kl": config.kl * _divergence(painted["mean"], painted["deviation"]),
         }
         if config.cycle:
             b, a = self.autoencoders.swap(painted["ba"], painted["ab"])
             losses["cycle"] = config.cycle * _squared(torch.cat([a, b]), images)
+        if config.content:
+            losses["content"] = config.content * _squared(torch.cat([painted["ab"], painted["ba"]]), images)
         if config.adversarial_weight:
-            score, read = self._judge_drawn(painted)
-            losses["adversarial"] = config.adversarial_weight * self.adversary.loss.generator_loss(score)
-            losses |= self._kept_label(read, batch.labels)
+            drawn = self.judges.judge(painted)
+            losses["adversarial"] = config.adversarial_weight * self.adversary.loss.generator_loss(drawn.scores)
+            if config.semantic:
+                read_b = self.judges.pseudo_labels(batch.b)
+                kept = class_loss(drawn.read_ab, batch.labels) + class_loss(drawn.read_ba, read_b)
+                losses["semantic"] = config.semantic * kept
         return losses
-
-    def _kept_label(self, read: Tensor, labels: Tensor) -> Losses:
-        """That a translated source image is read as its input, where that is wanted."""
-        weight = self.config.translated
-        return {"classification of translations": weight * F.cross_entropy(read, labels)} if weight else {}
-
-    def _judge_drawn(self, painted: Painted) -> tuple[Tensor, Tensor]:
-        """Scores of all that was drawn, and the classes read off the translated source images."""
-        augment, kinds = self.adversary.augment, 2 if self.config.judged == "all" else 1
-        score_a, _ = self.discriminators(augment(torch.cat([painted["ba"], painted["aa"]][:kinds])), 0)
-        score_b, classes = self.discriminators(augment(torch.cat([painted["ab"], painted["bb"]][:kinds])), 1)
-        return torch.cat([score_a, score_b]), classes[: len(painted["ab"])].float()
-
-    def _penalties(self, domain: int, real: Tensor, fake: Tensor) -> Losses:
-        penalties = self.adversary.penalties(lambda images: self.discriminators(images, domain)[0], real, fake)
-        return {f"{kind} {'ab'[domain]}": penalty for kind, penalty in penalties.items()}
-
-    def _feature_distance(self, painted: Painted) -> Tensor:
-        """Squared, between what the discriminators see in an image decoded into its own and into the other domain."""
-        features = self.discriminators.features
-        as_a = features(painted["aa"], 0) - features(painted["ab"], 1)
-        as_b = features(painted["bb"], 1) - features(painted["ba"], 0)
-        return torch.cat([as_a, as_b]).float().square().sum(1).mean()
 
     def classify(self, images: Tensor, domain: int) -> Tensor:
         """Class logits (batch, classes) of images (batch, channels, 32, 32) of a (0) or of b (1)."""

@@ -1,0 +1,64 @@
+"""What UNIT's discriminators on digits say of images, real and drawn (Liu et al. 2017)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from translate.data.batch import SourceLabelled
+from translate.model import Losses, Painted
+from translate.models.adversary import Adversary
+from translate.networks.coupled_digits import CoupledDigitDiscriminators
+
+
+class Judged(NamedTuple):
+    """Scores (images, 1) of all that was drawn; class logits (batch, classes) of a drawn as b and of b drawn as a."""
+
+    scores: Tensor
+    read_ab: Tensor
+    read_ba: Tensor
+
+
+class DigitJudges:
+    """Discriminators with the rules of the game. `own_too`: what is decoded into its own domain is judged as well."""
+
+    def __init__(self, discriminators: CoupledDigitDiscriminators, adversary: Adversary, own_too: bool) -> None:
+        self.discriminators, self.adversary, self.kinds = discriminators, adversary, 2 if own_too else 1
+
+    def judge(self, painted: Painted) -> Judged:
+        ask, augment, count = self.discriminators, self.adversary.augment, len(painted["ab"])
+        score_a, read_a = ask(augment(torch.cat([painted["ba"], painted["aa"]][: self.kinds])), 0)
+        score_b, read_b = ask(augment(torch.cat([painted["ab"], painted["bb"]][: self.kinds])), 1)
+        return Judged(torch.cat([score_a, score_b]), read_b[:count], read_a[:count])
+
+    def read(self, real: Tensor, domain: int) -> tuple[Tensor, Tensor]:
+        """Scores (batch, 1) and class logits (batch, classes) of real images taken for ones of `domain`."""
+        scores, classes = self.discriminators(self.adversary.augment(real), domain)
+        return scores, classes
+
+    def pseudo_labels(self, images: Tensor) -> Tensor:
+        """Shares (batch, classes) that a's layer reads in images of b; they have no gradient."""
+        with torch.no_grad():
+            return self.discriminators(images, 0)[1].float().softmax(1)
+
+    def penalties(self, batch: SourceLabelled, painted: Painted) -> Losses:
+        return {**self._penalties(0, batch.a, painted["ba"]), **self._penalties(1, batch.b, painted["ab"])}
+
+    def _penalties(self, domain: int, real: Tensor, fake: Tensor) -> Losses:
+        penalties = self.adversary.penalties(lambda images: self.discriminators(images, domain)[0], real, fake)
+        return {f"{kind} {'ab'[domain]}": penalty for kind, penalty in penalties.items()}
+
+    def feature_distance(self, painted: Painted) -> Tensor:
+        """Squared, between what is seen in an image decoded into its own and into the other domain."""
+        features = self.discriminators.features
+        as_a = features(painted["aa"], 0) - features(painted["ab"], 1)
+        as_b = features(painted["bb"], 1) - features(painted["ba"], 0)
+        return torch.cat([as_a, as_b]).float().square().sum(1).mean()
+
+
+def class_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """Cross-entropy of logits and of labels that are shares, both (batch, classes), in float32."""
+    return F.cross_entropy(logits.float(), labels)
