@@ -122,6 +122,8 @@ def test_an_output_that_cannot_be_is_told_before_the_model_is_loaded(run_cli, ph
     assert result.exit_code == 2 and f"{output}: cannot be written into" in result.stderr
     beside = run_cli("convert", "nowhere", photos, "out", "--manifest", f"{output}/rows.jsonl")
     assert beside.exit_code == 2 and "cannot be written into" in beside.stderr
+    folder = run_cli("convert", "nowhere", photos, "out", "--manifest", photos)
+    assert folder.exit_code == 2 and f"--manifest {photos}: a folder; name a file" in folder.stderr
     assert not (tmp_path / "out").exists()
     require_writable(tmp_path / "new" / "deeper")
     assert not (tmp_path / "new").exists()

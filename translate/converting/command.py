@@ -51,6 +51,8 @@ class Beside:
 
     def require_places(self) -> None:
         """Raises ConfigurationError where something could not be written; creates nothing."""
+        if self.manifest and self.manifest.is_dir():
+            raise ConfigurationError(f"--manifest {shown(self.manifest)}: a folder; name a file")
         # What is there already may be a terminal.
         manifest = self.manifest.parent if self.manifest and not self.manifest.exists() else None
         for place in (manifest, self.compare, self.gallery.parent if self.gallery else None):
