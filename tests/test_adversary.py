@@ -6,6 +6,7 @@ from tiny import TINY, random_batch, tiny_model, tiny_trainer
 
 from translate.errors import ConfigurationError
 from translate.models import MODELS
+from translate.models.adversary import AdversarialSettings, Adversary
 from translate.recipe import load_recipe
 
 GANS = [name for name in MODELS if "adversarial" in MODELS[name].Config.model_fields]
@@ -38,6 +39,14 @@ def test_a_penalty_that_is_asked_for_is_paid(name, penalty):
     assert logged and all(value > 0 for value in logged.values())
     before, after = _discriminators(without), _discriminators(with_penalty)
     assert any(not torch.equal(before[key], after[key]) for key in before)
+
+
+@pytest.mark.parametrize("objective", ["minimax", "nonsaturating", "lsgan", "hinge"])
+@pytest.mark.parametrize("weight", [1.0, 0.5])
+def test_an_unsure_discriminator_pays_what_the_best_same_score_for_all_costs(objective, weight):
+    adversary = Adversary(AdversarialSettings(objective=objective, discriminator_weight=weight))
+    scores = torch.linspace(-2, 2, 401).split(1)
+    assert adversary.unsure == pytest.approx(min(float(adversary.verdict(score, score)) for score in scores), abs=1e-5)
 
 
 def test_a_wasserstein_critic_without_a_constraint_is_refused(name):

@@ -102,6 +102,54 @@ def test_pruning_keeps_the_newest_and_the_best(tmp_path):
     assert saved_steps(tmp_path) == [2, 5, 6]
 
 
+def test_pruning_keeps_every_nth_and_what_latest_names(tmp_path):
+    for step in range(1, 8):
+        _save(tmp_path, step)
+    point(tmp_path, "latest", 4)
+    prune(tmp_path, keep=1, every=3)
+    assert saved_steps(tmp_path) == [3, 4, 6, 7]
+
+
+def test_what_converts_is_averaged_where_there_is_an_average(tmp_path):
+    averaged = {"layer.bias": torch.ones(2)}
+    save_checkpoint(tmp_path, 1, {"model": WEIGHTS, "average": averaged}, {})
+    weights = load_checkpoint(tmp_path).weights()
+    assert torch.equal(weights["layer.weight"], WEIGHTS["layer.weight"]) and torch.equal(
+        weights["layer.bias"], torch.ones(2)
+    )
+
+
+def test_all_is_on_the_disk_before_a_name_points_to_it(tmp_path, monkeypatch):
+    """Else a machine that loses its power keeps the name and loses what it names."""
+    flushed, renamed = set(), []
+    fsync, replace = os.fsync, os.replace
+
+    def noting_flush(file):
+        flushed.add(os.fstat(file).st_ino)
+        fsync(file)
+
+    def noting_rename(source, target):
+        inside = [source, *(source.iterdir() if source.is_dir() else [])]
+        renamed.append((target.name, [path.name for path in inside if path.stat().st_ino not in flushed]))
+        flushed.clear()
+        replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", noting_flush)
+    monkeypatch.setattr(os, "replace", noting_rename)
+    _save(tmp_path, 1)
+    assert renamed == [("step-00000001", []), ("latest", [])]
+
+
+def test_the_rename_itself_is_on_the_disk_before_latest_names_the_folder(tmp_path, monkeypatch):
+    flushed, point_to = [], module.point
+    fsync = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda file: flushed.append(os.fstat(file).st_ino) or fsync(file))
+    before = []
+    monkeypatch.setattr(module, "point", lambda *names: before.extend(flushed) or point_to(*names))
+    _save(tmp_path, 1)
+    assert before[-1] == tmp_path.stat().st_ino
+
+
 def test_nothing_is_removed_while_the_newest_is_damaged(tmp_path):
     for step in (1, 2, 3):
         _save(tmp_path, step)

@@ -11,7 +11,7 @@ from test_converter import Negative
 from tiny import CPU, SPEC, unpaired_folder, write_images
 
 from translate.checkpoint import folder_name, save_checkpoint
-from translate.converting.claim import MARK, Translation, claim, require_writable
+from translate.converting.claim import MARK, Translation, claim, require_writable, translation
 from translate.converting.converter import Converter
 from translate.converting.jobs import plan
 from translate.converting.video import plan_video
@@ -69,6 +69,14 @@ def test_another_generators_file_is_another_translation_even_of_that_name(run_cl
     assert run_cli("convert", generator("g.pth"), photos, "out", "-q").exit_code == 0
     assert "holds translations by g.pth" in run_cli("convert", generator("g.pth", 1), photos, "out", "-q").stderr
     assert "with --eval" in run_cli("convert", generator("g.pth"), photos, "out", "-q", "--eval").stderr
+
+
+def test_setting_and_clearing_an_attribute_are_two_translations(tmp_path):
+    origin = tmp_path / "model.pth"
+    origin.write_bytes(b"weights")
+    converter = Converter(Negative(), SPEC, CPU, origin)
+    of = {on: translation(converter, {1: on}) for on in (True, False)}
+    assert of[True] != of[False] and (of[True].to, of[False].to) == (["b"], ["-b"])
 
 
 def test_folders_without_a_mark_and_single_files_are_as_ever(run_cli, generator, photos, tmp_path):

@@ -7,6 +7,7 @@ import torch
 from test_converter import Negative
 from tiny import CPU, SPEC, write_images
 
+from translate.converting import folder as module
 from translate.converting.converter import Converter
 from translate.converting.folder import convert_folder
 from translate.converting.jobs import plan
@@ -57,6 +58,18 @@ def test_records_tell_of_every_file(photos, tmp_path):
     written = of["deeper/1.png"]
     assert written.status == "written" and written.size == (24, 24) and written.seconds > 0 and not written.error
     assert (tmp_path / "out" / "1.png").read_bytes() == b"here before"
+
+
+@pytest.mark.parametrize("where", ["read", "write"])
+def test_what_is_no_fault_of_a_file_ends_the_conversion(photos, tmp_path, monkeypatch, where):
+    """A mistake of ours, and memory that runs out, are not told as failed files with exit code 3."""
+
+    def broken(*_):
+        raise MemoryError("no more")
+
+    monkeypatch.setattr(module, where, broken)
+    with pytest.raises(MemoryError, match="no more"):
+        convert_folder(Converter(Negative(), SPEC, CPU), plan(photos, tmp_path / "out"), {1: True})
 
 
 def test_the_command_line_shards_and_lists(run_cli, tiny_recipe, tmp_path, photos, monkeypatch):

@@ -75,6 +75,15 @@ def _moved(image: torch.Tensor, dy: int, dx: int) -> torch.Tensor:
     return padded[:, 2:18, 2:18]
 
 
+def test_translation_goes_as_far_as_each_side_allows():
+    """Up to an eighth of each: one pixel down and four to the right, of 8 x 32."""
+    torch.manual_seed(4)
+    marked = torch.zeros(200, 1, 8, 32)
+    marked[:, :, 4, 16] = 1
+    found = {tuple(place) for place in translation(marked)[:, 0].nonzero()[:, 1:].tolist()}
+    assert found == {(row, column) for row in range(3, 6) for column in range(12, 21)}
+
+
 def test_cutout_erases_one_rectangle_of_half_the_side_that_may_cross_the_border():
     torch.manual_seed(3)
     kept = cutout(torch.ones(400, 1, 16, 16))

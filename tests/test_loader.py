@@ -161,6 +161,36 @@ def test_pairs_share_augmented_geometry_and_keep_the_target_true():
     assert torch.equal(batch.target[:, 1, :, 0], torch.arange(100, 112, dtype=torch.uint8).expand(4, 12))
 
 
+def test_crops_reach_every_edge_of_images_that_are_not_square():
+    size, height, width = 8, 10, 13
+    loader = Loader(
+        (places(4, height, width),), make=Plain, channels=3, size=size, resize="none", batch_size=4, flip=False
+    )
+    corners = torch.cat([loader.batch(step).images[:, 1:, 0, 0] for step in range(200)])
+    rows, columns = (set(corner.tolist()) for corner in corners.T)
+    assert rows == set(range(height - size + 1)) and columns == set(range(width - size + 1))
+    together = {tuple(corner) for corner in corners.tolist()}
+    assert len(together) == len(rows) * len(columns), "rows and columns are drawn apart"
+
+
+def test_every_image_is_augmented_by_its_own_dice():
+    turned = (Augmentation(name="Rotate", p=1, limit=90),)
+    loader = Loader(
+        (places(1),), make=Plain, channels=3, size=12, resize="none", batch_size=6, flip=False, augment=turned
+    )
+    images = loader.batch(0).images
+    assert len({image.numpy().tobytes() for image in images}) == 6
+
+
+def test_memory_holds_no_more_than_its_room():
+    split = (numbered(5),)  # of 16 bytes each
+    loader = Loader(split, make=Plain, channels=1, size=4, batch_size=5, cache_bytes=3 * 16)
+    READS.clear()
+    for step in range(3):
+        loader.batch(step)
+    assert sorted(READS[id(source)] for source in split[0]) == [1, 1, 1, 3, 3]
+
+
 def test_unpaired_domains_are_cut_independently():
     loader = Loader((places(1), places(1)), make=Unpaired, channels=3, size=8, resize="none", batch_size=30, flip=False)
     batch = loader.batch(0)

@@ -17,7 +17,7 @@ from PIL import Image
 from translate.errors import ConfigurationError, TranslateError
 from translate.report import write_report
 from translate.report.axes import axis_of_steps, axis_of_values, short
-from translate.report.charts import curves_by_chart, smoothed
+from translate.report.charts import chart, curves_by_chart, smoothed
 from translate.report.pictures import spread
 from translate.tracking import MetricsLog
 
@@ -202,6 +202,33 @@ def test_metrics_of_another_size_have_a_chart_of_their_own() -> None:
     rows = [{"step": s, "val/fid": 100.0, "val/kid": 0.02, "val/is": 9.0, "val/zero": 0.0} for s in (1, 2)]
     charts = [(title, [curve.name for curve in curves]) for title, curves in curves_by_chart(rows)]
     assert charts == [("val", ["fid", "is"]), ("val", ["kid", "zero"])]
+
+
+def _drawn(svg: str, kind: str) -> list[tuple[float, float]]:
+    (path,) = re.findall(kind + r' d="M([^"Z]*)', svg)
+    return [tuple(map(float, place.split())) for place in path.split("L")]  # type: ignore[misc]
+
+
+def test_a_curve_rises_where_its_values_do_and_its_legend_has_the_last() -> None:
+    rows = [{"step": step, "loss": value} for step, value in ((0, 1.0), (10, 2.0), (20, 4.0), (40, 3.0))]
+    ((title, curves),) = curves_by_chart(rows)
+    svg = chart(title, curves)
+    places = _drawn(svg, "<title>loss</title><path")
+    across, down = zip(*places, strict=True)
+    assert across[0] == 0 and [x / across[-1] for x in across] == pytest.approx([0, 0.25, 0.5, 1], abs=0.01)
+    heights = [down[0] - y for y in down]  # of the first value 1, the second 2, ...
+    assert [height / heights[2] for height in heights] == pytest.approx([0, 1 / 3, 1, 2 / 3], abs=0.01)
+    assert heights[2] > 0 and min(down) >= 0, "up is the way to lower y"
+    assert "<b>3</b>" in svg and "not finite" not in svg
+
+
+def test_the_band_of_a_smoothed_curve_goes_along_the_top_and_back_along_the_bottom() -> None:
+    rows = [{"step": step, "loss": 10.0 * (step % 2)} for step in range(1200)]
+    ((title, curves),) = curves_by_chart(rows)
+    places = _drawn(chart(title, curves), 'class="band c0"')
+    top, bottom = places[: len(places) // 2], places[len(places) // 2 :]
+    assert len(top) == len(bottom) == 120 and [x for x, _ in bottom] == [x for x, _ in reversed(top)]
+    assert max(y for _, y in top) < min(y for _, y in bottom) and min(y for _, y in top) >= 0
 
 
 def test_many_points_become_means_that_keep_the_average() -> None:

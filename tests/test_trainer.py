@@ -1,5 +1,6 @@
 """The trainer on models made to show one thing each."""
 
+from collections import Counter
 from itertools import pairwise
 
 import pytest
@@ -140,6 +141,23 @@ def test_a_pool_shows_newcomers_until_full_and_then_trades_half_the_time():
             assert after == before - {shown} | {float(i)}, "traded for the one shown"
             traded += 1
     assert 430 < traded < 570
+
+
+def test_a_full_pool_trades_any_image_it_keeps_as_often_as_another():
+    torch.manual_seed(0)
+    pool, shown = ImagePool(4, 1, 2), Counter()
+    kept = torch.arange(4.0)[:, None, None, None].expand(-1, 1, 2, 2)
+    for _ in range(1200):
+        pool.images.copy_(kept)
+        pool.stored.fill_(4)
+        shown[pool.exchange(torch.full((1, 1, 2, 2), 9.0)).mean().item()] += 1
+    assert shown.keys() == {0, 1, 2, 3, 9}
+    assert all(100 < shown[image] < 200 for image in range(4)), "150 each are expected, give or take 11"
+
+
+def test_a_pool_shows_a_batch_in_its_order():
+    images = torch.arange(3.0)[:, None, None, None].expand(-1, 1, 2, 2)
+    assert torch.equal(ImagePool(5, 1, 2).exchange(images), images)
 
 
 def test_a_pool_of_nothing_shows_the_newcomers():

@@ -7,8 +7,10 @@ import torch
 from test_converter import Negative
 from tiny import CPU
 
-from translate.data.batch import Unpaired
-from translate.validation import directions
+from translate.data.batch import Labelled, Unpaired
+from translate.data.images import to_float
+from translate.evaluation.truth import evaluate_truth
+from translate.validation import Direction, class_directions, directions
 
 
 def _pairs(truth, count=6):
@@ -42,6 +44,45 @@ def test_the_colour_map_is_fitted_on_training_truth_where_there_is_one():
     )
     (unpaired,) = directions(Negative(), ("plain", "negative"), training, [], CPU)
     assert unpaired.protocol.endswith("the best colour map is fitted on these images")
+
+
+class BothWays(Negative):
+    def targets(self):
+        return [1, 0]
+
+
+def test_each_direction_leads_from_the_other_domain_to_its_own():
+    pairs = _pairs(lambda images: images // 2 + 100)
+    first, second = (to_float(torch.cat([getattr(pair, side) for pair in pairs])) for side in "ab")
+    to_b, to_a = directions(BothWays(), ("a", "b"), pairs, [], CPU)
+    assert (to_b.name, to_b.to, to_a.name, to_a.to) == ("to b", 1, "to a", 0)
+    assert torch.equal(to_b.inputs, first) and torch.equal(to_b.truths, second)
+    assert torch.equal(to_a.inputs, second) and torch.equal(to_a.truths, first)
+
+
+def test_classes_are_held_to_each_other_image_by_image():
+    scenes = torch.randint(0, 80, (4, 3, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    styles = {name: scenes + 70 * number for number, name in enumerate("abc")}
+    labels = torch.eye(3).repeat_interleave(4, 0)
+    images = torch.cat(list(styles.values()))
+    batches = [Labelled(*(part[i : i + 5] for part in (images, labels))) for i in range(0, 12, 5)]
+    found = {direction.name: direction for direction in class_directions("abc", batches, CPU)}
+    assert len(found) == 6
+    for name, direction in found.items():
+        _, to, _, origin = name.split()
+        assert direction.to == "abc".index(to)
+        assert torch.equal(direction.inputs, to_float(styles[origin]))
+        assert torch.equal(direction.truths, to_float(styles[to]))
+        assert direction.baselines()["best colour map"]["l1"] == pytest.approx(0, abs=1e-5)
+
+
+def test_a_colour_map_gives_no_lighter_than_white():
+    inputs, white = torch.full((2, 3, 16, 16), 0.8), torch.ones(2, 3, 16, 16)
+    twice = torch.cat([2 * torch.eye(3), torch.zeros(3, 1)], 1).double()
+    direction = Direction("to white", 1, inputs, white, twice)
+    assert direction.baselines()["best colour map"]["l1"] == 0
+    score = evaluate_truth(lambda images: images, inputs, white, twice, "to white", CPU)[0]
+    assert score.floor["best colour map"] == 0 and score.floor["untouched input"] == pytest.approx(0.1)
 
 
 def test_without_true_pairs_there_is_nothing_to_measure():
