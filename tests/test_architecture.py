@@ -54,7 +54,7 @@ MAY_IMPORT = {
     "converting": {"model", "engine", "data", "errors", "networks", "progress", "report", "tracking", "whole_file"},
     "exporting": {"checkpoint", "converting", "data", "errors", "model", "models", "networks", "whole_file"},
     "evaluation": {*GROUND, "data", "engine", "metrics", "model", "models", "optim", "progress", "trainer"},
-    "recipe": {"models", "data", "engine", "optim", *GROUND, "yaml_reader"},
+    "recipe": {"model", "models", "data", "engine", "optim", *GROUND, "yaml_reader"},
     "training": {
         "trainer",
         "resume",

@@ -30,7 +30,7 @@ from translate.evaluation.teaching import Trained, train_on
 from translate.evaluation.truth import evaluate_truth
 from translate.evaluation.unpaired import evaluate_unpaired
 from translate.image_sets import ImageSet, LabelledImages, LabelledSource, Say, TwoDomains, spanned
-from translate.loading import Loaded, load_model, model_class
+from translate.loading import Loaded, load_model
 from translate.model import ImageSpec, Relabeller, Sampler, Translator
 from translate.models.unit_digits import UNITDigits
 from translate.opening import open_data
@@ -67,7 +67,7 @@ def evaluate(
         raise ConfigurationError(f"--weights-dir {weights_dir}: no such folder")
     loaded = _with_data(load_model(run, checkpoint), data)
     recipe = loaded.recipe
-    images = open_data(recipe.data, model_class(recipe).batch_type, tell).without(loaded.skipped)
+    images = open_data(recipe.data, recipe.method.batch_type, tell).without(loaded.skipped)
     if images.domains != loaded.images.domains:
         raise ConfigurationError(
             f"{recipe.data.set}: its domains are now {', '.join(images.domains)}; the run knows "

@@ -22,7 +22,7 @@ from translate.exporting.check import largest_difference, random_images
 from translate.exporting.formats import read_onnx, read_torch, write_onnx, write_torch
 from translate.exporting.graph import Painting, Subject, converts_in_training_mode, trace
 from translate.exporting.placing import placed, require_free
-from translate.loading import Loaded, load, load_model, model_class
+from translate.loading import Loaded, load, load_model
 from translate.model import Translator
 from translate.opening import open_data
 from translate.version import __version__
@@ -159,7 +159,7 @@ def _silence_dropout(model: Subject) -> bool:
 def _real_images(loaded: Loaded) -> list[Tensor]:
     """uint8, a few of each domain; none where the run's data set is not at hand."""
     try:
-        images = open_data(loaded.recipe.data, model_class(loaded.recipe).batch_type, lambda line: None)
+        images = open_data(loaded.recipe.data, loaded.recipe.method.batch_type, lambda line: None)
     except ConfigurationError:
         return []
     tensors = next(images.first(REAL_IMAGES)).tensors()

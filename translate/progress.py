@@ -25,6 +25,11 @@ def say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
+def teller(quiet: bool) -> Callable[[str], None]:
+    """`say`, or with `quiet` a function that drops the line."""
+    return (lambda line: None) if quiet else say
+
+
 class Progress:
     """Counts to `total`, beginning at `done` where a job goes on; on stderr, or nowhere with `quiet`.
 

@@ -13,7 +13,7 @@ from translate.converting.folder import convert_folder
 from translate.converting.jobs import plan
 from translate.data.images import read, to_float, with_channels
 from translate.image_sets import TwoDomains
-from translate.loading import load, model_class
+from translate.loading import load
 from translate.metrics import fit_affine_colour
 from translate.opening import open_data
 from translate.recipe import load_recipe
@@ -33,7 +33,7 @@ def quickstart(method: str, out: Path, device: str, tell: Callable[[str], None])
     recipe = load_recipe(RECIPES[method])
     run = train(recipe, out=out / "run", device=device, tracking="disabled")
     converter = load(run, device=device)
-    opened = open_data(recipe.data, model_class(recipe).batch_type, tell=_nothing)
+    opened = open_data(recipe.data, recipe.method.batch_type, tell=_nothing)
     assert isinstance(opened, TwoDomains)
     test = opened.folder
     to = test.domains[1]

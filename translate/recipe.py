@@ -16,6 +16,7 @@ from translate.data.augment import Augmentation
 from translate.data.resized import Where
 from translate.engine import Precision
 from translate.errors import ConfigurationError, nearest
+from translate.model import Model
 from translate.models import MODELS
 from translate.optim import Schedule
 from translate.settings import Settings
@@ -180,6 +181,11 @@ class Recipe(Settings):
     """`name` is a key of `MODELS`; the rest is that model's Config."""
     data: DataSettings = DataSettings()
     training: TrainingSettings
+
+    @property
+    def method(self) -> type[Model]:
+        """The class of the model that `model` configures."""
+        return MODELS[self.model.name]  # type: ignore[attr-defined]
 
     def to_json(self) -> dict[str, Any]:
         return self.model_dump(mode="json")

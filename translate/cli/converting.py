@@ -141,7 +141,7 @@ def convert(
     from translate.converting.video import is_video, plan_video
     from translate.data.images import MAX_PIXELS, allow_pixels
     from translate.loading import load
-    from translate.progress import say
+    from translate.progress import say, teller
 
     allow_pixels(max_pixels or MAX_PIXELS)
     beside, video = Beside(manifest, compare, gallery, cycle_error), is_video(source)
@@ -157,7 +157,7 @@ def convert(
         require_writable(target.parent)
     else:
         beside.refuse_among([source, output])
-        jobs = plan(source, output, format, (lambda line: None) if quiet else say)
+        jobs = plan(source, output, format, teller(quiet))
         jobs = jobs if part is None else jobs.shard(*part)
         require_writable(jobs.output)
     beside.require_places()

@@ -36,7 +36,7 @@ def evaluate(
     from translate.evaluate import evaluate as evaluate_run
     from translate.evaluate import scores_path, write_scores
     from translate.evaluation.table import as_text
-    from translate.progress import say
+    from translate.progress import teller
 
     scores_path(run, checkpoint, json_file)  # before the work, not after it
     scores = evaluate_run(
@@ -45,7 +45,7 @@ def evaluate(
         data=data,
         device=device,
         weights_dir=weights_dir,
-        tell=(lambda line: None) if quiet else say,
+        tell=teller(quiet),
         quiet=quiet,
     )
     click.echo(as_text(scores))
