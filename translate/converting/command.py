@@ -21,7 +21,7 @@ from translate.data.batch import Paired
 from translate.data.images import dimensions, shown
 from translate.errors import ConfigurationError, ImageError
 from translate.model import Translator
-from translate.progress import Progress, teller
+from translate.progress import Progress, say, teller
 
 
 @dataclass(frozen=True)
