@@ -73,10 +73,18 @@ MAY_IMPORT = {
     "assembly": {"engine", "errors", "model", "networks", "optim", "ranks", "recipe", "trainer"},
     "sample_validation": {"data", "engine", "model", "models"},
     "sampling": {"data", "errors", "model", "models", "whole_file"},
-    "image_sets": {"data", "engine", "model", "models", "recipe", "sample_validation", "validation"},
+    "image_sets": {
+        "data",
+        "engine",
+        "errors",
+        "model",
+        "models",
+        "progress",
+        "recipe",
+        "sample_validation",
+        "validation",
+    },
     "estimate": {"data", "flops", "progress", "resume", "trainer"},
-    "opening": {"data", "errors", "image_sets", "recipe"},
-    "scanning": {"data", "errors", "image_sets", "progress"},
     "run_folder": {"checkpoint", "errors", "recipe", "validation", "whole_file"},
 }
 ROOTS = {"run", "starting", "loading", "evaluate", "export", "quickstart", "cli", "__init__", "__main__"}

@@ -6,7 +6,7 @@ from tiny import labelled_folder, unpaired_folder, write_images
 from translate.checkpoint import load_checkpoint
 from translate.data.batch import Plain
 from translate.errors import ConfigurationError
-from translate.opening import open_data
+from translate.image_sets.opening import open_data
 from translate.recipe import DataSettings, load_recipe
 from translate.run import train
 

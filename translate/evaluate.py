@@ -30,10 +30,10 @@ from translate.evaluation.teaching import Trained, train_on
 from translate.evaluation.truth import evaluate_truth
 from translate.evaluation.unpaired import evaluate_unpaired
 from translate.image_sets import ImageSet, LabelledImages, LabelledSource, Say, TwoDomains, spanned
+from translate.image_sets.opening import open_data
 from translate.loading import Loaded, load_model
 from translate.model import ImageSpec, Relabeller, Sampler, Translator
 from translate.models.unit_digits import UNITDigits
-from translate.opening import open_data
 from translate.progress import Progress
 from translate.validation import Direction
 from translate.whole_file import write_whole

@@ -22,9 +22,9 @@ from translate.exporting.check import largest_difference, random_images
 from translate.exporting.formats import read_onnx, read_torch, write_onnx, write_torch
 from translate.exporting.graph import Painting, Subject, converts_in_training_mode, trace
 from translate.exporting.placing import placed, require_free
+from translate.image_sets.opening import open_data
 from translate.loading import Loaded, load, load_model
 from translate.model import Translator
-from translate.opening import open_data
 from translate.version import __version__
 
 Format = Literal["onnx", "torch-export", "hub", "port"]

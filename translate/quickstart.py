@@ -13,9 +13,9 @@ from translate.converting.folder import convert_folder
 from translate.converting.jobs import plan
 from translate.data.images import read, to_float, with_channels
 from translate.image_sets import TwoDomains
+from translate.image_sets.opening import open_data
 from translate.loading import load
 from translate.metrics import fit_affine_colour
-from translate.opening import open_data
 from translate.recipe import load_recipe
 from translate.run import train
 from translate.tracking import save_grid

@@ -14,9 +14,10 @@ from translate.assembly import build_trainer
 from translate.checkpoint import Checkpoint, rank_part
 from translate.engine import Engine
 from translate.image_sets import Batches, ImageSet, Say, share_of, training_stream
+from translate.image_sets.opening import open_data, refuse_idle
+from translate.image_sets.scanning import unreadable
 from translate.loading import begin_model, build_model
 from translate.model import Model
-from translate.opening import open_data, refuse_idle
 from translate.optim import learning_rate
 from translate.progress import teller
 from translate.ranks import Ranks, fingerprint
@@ -31,7 +32,6 @@ from translate.run_folder import (
     write_recipe,
     write_skipped,
 )
-from translate.scanning import unreadable
 from translate.signals import Signals
 from translate.tracking import NoTracker, Tracker, TrackingMode, open_tracker
 from translate.trainer import Trainer
