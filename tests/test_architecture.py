@@ -49,7 +49,7 @@ MAY_IMPORT = {
     "tally": TORCH_ONLY,
     "trainer": {"model", "engine", "optim", "ranks", "data", "guard", "tally", "captured"},
     "captured": {"data", "model"},
-    "resume": {"trainer", "errors"},
+    "resume": {"checkpoint", "errors", "trainer"},
     "validation": {"model", "engine", "metrics", "data"},
     "converting": {"model", "engine", "data", "errors", "networks", "progress", "report", "tracking", "whole_file"},
     "exporting": {"checkpoint", "converting", "data", "errors", "model", "models", "networks", "whole_file"},

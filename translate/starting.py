@@ -11,18 +11,18 @@ from typing import Any, NamedTuple
 import torch
 
 from translate.assembly import build_trainer
-from translate.checkpoint import Checkpoint, rank_part
+from translate.checkpoint import Checkpoint
 from translate.engine import Engine
-from translate.image_sets import Batches, ImageSet, Say, share_of, training_stream
+from translate.image_sets import Batches, ImageSet, share_of, training_stream
 from translate.image_sets.opening import open_data, refuse_idle
 from translate.image_sets.scanning import unreadable
 from translate.loading import begin_model, build_model
 from translate.model import Model
 from translate.optim import learning_rate
-from translate.progress import teller
+from translate.progress import Tell, teller
 from translate.ranks import Ranks, fingerprint
 from translate.recipe import Recipe, TrainingSettings
-from translate.resume import restore
+from translate.resume import restore_checkpoint
 from translate.run_folder import (
     checkpoint_to_resume,
     require_same_domains,
@@ -49,7 +49,7 @@ class Launch:
     quiet: bool = False
 
     @property
-    def tell(self) -> Say:
+    def tell(self) -> Tell:
         return teller(self.quiet)
 
 
@@ -75,7 +75,7 @@ def start(
     model = build_model(recipe, images.spec) if checkpoint else begin_model(recipe, images.spec, launch.tell)
     trainer, total = assemble(launch, model, loader)
     if checkpoint:
-        _restore(trainer, checkpoint)
+        restore_checkpoint(trainer, checkpoint)
     pending = before.get("pending", False)
     facts = _facts(recipe, images, skipped) | {"processes": ranks.size, "total": total}
     steps, weights = (trainer.steps, total, loader.steps_per_epoch, pending), fingerprint(trainer.model)
@@ -166,13 +166,6 @@ def _readable(launch: Launch, images: ImageSet) -> OpenedData:
 def _without(launch: Launch, images: ImageSet, skipped: Mapping[str, str]) -> OpenedData:
     images = images.without(set(map(Path, skipped))) if skipped else images
     return OpenedData(images, loader_of(launch, images), skipped)
-
-
-def _restore(trainer: Trainer, checkpoint: Checkpoint) -> None:
-    own = rank_part(trainer.ranks.rank % checkpoint.facts.get("processes", 1))
-    weights, average, state = (checkpoint.tensors(part) for part in ("model", "average", "training"))
-    restore(trainer, checkpoint.step, weights, average, {**state, **checkpoint.tensors(own)})
-    trainer.accumulate = max(trainer.accumulate, checkpoint.facts.get("accumulate", 1))
 
 
 def _tell_of_schedule(launch: Launch, trainer: Trainer, before: int, total: int) -> None:

@@ -22,10 +22,10 @@ from translate.data.loader import Loader, evaluation_batches
 from translate.data.source import Readable
 from translate.engine import Engine
 from translate.model import ImageSpec, Model
+from translate.progress import Tell
 from translate.recipe import DataSettings
 from translate.validation import Validation
 
-Say = Callable[[str], None]
 Part = Literal["test", "train"]
 
 
@@ -139,7 +139,7 @@ def spanned(split: Sequence[Sequence[Any]], span: tuple[float, float]) -> Sequen
     return [[each.get(id(one), one) for one in images] for images in split]
 
 
-def training_stream(loader: Batches, data: DataSettings, device: torch.device, tell: Say) -> Stream:
+def training_stream(loader: Batches, data: DataSettings, device: torch.device, tell: Tell) -> Stream:
     """The stream of training batches as `device` is best fed; tells where that is not as `data.cache` asks."""
     if isinstance(loader, Loader):
         return stream_of(loader, data.cache, data.cache_bytes, device, tell)
