@@ -263,7 +263,7 @@ def test_what_cannot_be_exported_or_run_is_told(runs, run_cli, tmp_path, monkeyp
     (tmp_path / "other.onnx").write_bytes(b"no graph")
     cases = [
         (["export", runs / "cyclegan", "x.onnx"], "--to is needed: this model converts to B or A"),
-        (["export", runs / "cyclegan", "x.tflite"], "say --format"),
+        (["export", runs / "cyclegan", "x.tflite"], "give --format"),
         (["export", runs / "cyclegan", "folder", "--bytes"], "--bytes is for graphs"),
         (["export", runs / "nothing", "x.onnx"], "no such run"),
         (["convert", runs / "cyclegan", runs / "unpaired", "out", "--backend", "openvino"], "runs ONNX files"),

@@ -111,8 +111,8 @@ def test_images_of_another_format_than_the_list_says_are_found(tmp_path: Path) -
     [
         ("Bald Male\n1.jpg 1\n", "line 2: 1 values after the file, for 2 attributes"),
         ("2\nBald Male\n0.jpg 1 1\n1.jpg 1 yes\n", "line 4: the value yes; expected 1 or -1"),
-        ("Bald\n0.jpg 1\n1.jpg -1\n0.jpg 1\n", r"line 4: 0\.jpg stands in line 2 already"),
-        ("Bald Bald\n0.jpg 1 1\n", "line 1: the attribute Bald stands there twice"),
+        ("Bald\n0.jpg 1\n1.jpg -1\n0.jpg 1\n", r"line 4: 0\.jpg is already in line 2"),
+        ("Bald Bald\n0.jpg 1 1\n", "line 1: the attribute Bald is there twice"),
         ("Bald\n0.jpg 1\n1.jpg -1\n\n2.jpg 0\n", "line 5: 0 and -1 in one file"),
         ("Bald\n", "no rows"),
         ("", "no rows"),
@@ -128,7 +128,7 @@ def test_a_wrong_count_is_warned_of_and_other_texts_are_not_taken_for_attributes
     (root / "list_landmarks.txt").write_text("x y\n0.jpg 12 30\n")
     (root / "README.txt").write_text("Faces of\nmany people here\n")
     (root / "notes.txt").write_bytes(b"\xff\xfe\x00")
-    assert open_labelled(root).warnings == ("list_attr_celeba.txt announces 202599 rows and holds 8",)
+    assert open_labelled(root).warnings == ("list_attr_celeba.txt announces 202599 rows but has 8",)
     (root / "list_attr_more.txt").write_text("Tall\n0.jpg 1\n")
     with pytest.raises(
         ConfigurationError, match=r"more than one attribute file: list_attr_celeba\.txt, list_attr_more"

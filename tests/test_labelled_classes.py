@@ -70,7 +70,7 @@ def test_domains_choose_classes_and_their_order(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("domains", "message"),
-    [(["a", "bb"], "no domain 'bb'; did you mean 'b"), (["a", "a"], "each domain once"), (["a"], "one class only, a")],
+    [(["a", "bb"], "no domain 'bb'; did you mean 'b"), (["a", "a"], "each domain once"), (["a"], "only one class, a")],
 )
 def test_a_wrong_choice_of_classes_is_refused(tmp_path: Path, domains: list[str], message: str) -> None:
     put(tmp_path, *numbered("a", 2), *numbered("bbb", 2))
@@ -99,7 +99,7 @@ def test_odd_class_folders(tmp_path: Path) -> None:
     assert "test classes without images to train on are left out: new" in warnings
     with pytest.raises(ConfigurationError, match="no domain 'bare'"):
         open_labelled(tmp_path, domains=["a", "bare"])
-    with pytest.raises(ConfigurationError, match=r"one class only, a; .*Looked for: train/CLASS/"):
+    with pytest.raises(ConfigurationError, match=r"only one class, a; .*Looked for: train/CLASS/"):
         open_labelled(put(tmp_path / "one", *numbered("a", 3)))
 
 

@@ -38,8 +38,8 @@ def test_damaged_idx_files_are_named(tmp_path: Path) -> None:
     images_file, labels_file = (tmp_path / f"train-{kind}-ubyte" for kind in ("images-idx3", "labels-idx1"))
     whole, labels = images_file.read_bytes(), labels_file.read_bytes()
     for path, data, message in (
-        (images_file, whole[:-1], "images.* announces 700 bytes and holds 699"),
-        (images_file, whole + b"1", "images.* announces 700 bytes and holds more"),
+        (images_file, whole[:-1], "images.* announces 700 bytes but has 699"),
+        (images_file, whole + b"1", "images.* announces 700 bytes but has more"),
         (images_file, whole[:10], "no idx file of unsigned bytes in 3 dimensions"),
         (images_file, b"\0\0\x0d\3" + whole[4:], "no idx file of unsigned bytes"),
         (images_file, whole[:4] + b"\xff" * 12, r"announces 79,.* bytes; 1 to"),

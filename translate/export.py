@@ -75,7 +75,7 @@ def export(
         require_free([path], overwrite)
     if source.is_file():
         if not graph:
-            raise ConfigurationError(f"{source}: a generator's file; --format {chosen} wants a run's folder")
+            raise ConfigurationError(f"{source}: a generator's file; --format {chosen} needs a run's folder")
         converter = load(source, device="cpu", precision="float32", evaluated=evaluated)
         return _export_graph(_Source(converter, source.stem, []), to, path, chosen, as_bytes, tolerance)
     loaded = load_model(source, checkpoint)
@@ -119,7 +119,7 @@ def _export_graph(
             pad(images, *converter.padded_size(*images.shape[2:])) for images in source.real
         ]
     else:
-        exported.notes.append("the data set that it was trained on is not at hand: checked on random images alone")
+        exported.notes.append("the data set it was trained on was not found: checked on random images only")
     with placed(path) as working:
         write(program, working, _description(source, changes, as_bytes))
         run = read(working)
@@ -201,5 +201,5 @@ def _export_port(
 def _format(path: Path) -> Format:
     if path.suffix not in SUFFIXES:
         known = ", ".join(f"{suffix or 'a folder'} ({format})" for suffix, format in SUFFIXES.items())
-        raise ConfigurationError(f"{path}: say --format, or use a suffix that tells it: {known}")
+        raise ConfigurationError(f"{path}: give --format, or use a suffix that implies it: {known}")
     return SUFFIXES[path.suffix]

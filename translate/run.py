@@ -138,7 +138,7 @@ def _resolved(recipe: Recipe | str | Path, data: str | Path | None, overrides: I
     """The recipe with the command's own words in it."""
     overrides = [overrides] if isinstance(overrides, str) else list(overrides)
     if overrides and isinstance(recipe, Recipe):
-        raise ConfigurationError("overrides are for a recipe's name or file; a Recipe is changed by load_recipe")
+        raise ConfigurationError("overrides need a recipe's name or file; for a Recipe, give them to load_recipe")
     wanted = recipe if isinstance(recipe, Recipe) else load_recipe(recipe, overrides)
     _refuse_two_lengths(overrides)
     if data is None:

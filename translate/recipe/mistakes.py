@@ -35,7 +35,7 @@ def _explain(mistake: ErrorDetails, values: dict[str, Any], source: str, places:
     if mistake["type"] == "extra_forbidden":
         known = known_keys(Recipe)
         if key in known:
-            return f"{where}: unknown key '{key}': '{mistake['loc'][-2]}' has none such, others have"
+            return f"{where}: unknown key '{key}': '{mistake['loc'][-2]}' has no such key, though others do"
         beside = [name for name in known if name.rpartition(".")[0] == key.rpartition(".")[0]]
         return f"{where}: unknown key '{_short(key)}'{nearest(key, known, beside)}"
     if mistake["type"] in ("union_tag_invalid", "union_tag_not_found"):

@@ -25,7 +25,7 @@ def recipe_names() -> list[str]:
 def load_recipe(name_or_path: str | Path, overrides: Iterable[str] = ()) -> Recipe:
     """A shipped recipe by name, or a YAML file by path, with `section.key=value` overrides applied.
 
-    A recipe may stand on another: `base: NAME` takes that one's values where its own are silent.
+    A recipe may be based on another: `base: NAME` takes that one's values where its own say nothing.
     Raises ConfigurationError naming file, line and key, what was expected, and the nearest known key.
     """
     path = _recipe_path(str(name_or_path))
@@ -65,7 +65,7 @@ def _base_path(path: Path, base: str) -> Path:
     try:
         return _recipe_path(base)
     except ConfigurationError as error:
-        raise ConfigurationError(f"{path}: base: {error}; looked for as {beside}, too") from None
+        raise ConfigurationError(f"{path}: base: {error}; also looked for as {beside}") from None
 
 
 def _read(path: Path, seen: tuple[Path, ...] = ()) -> tuple[dict[str, Any], Places]:
@@ -82,7 +82,7 @@ def _read(path: Path, seen: tuple[Path, ...] = ()) -> tuple[dict[str, Any], Plac
         return values, places
     base_path, seen = _base_path(path, str(base)), (*seen, path.resolve())
     if base_path.resolve() in seen:
-        raise ConfigurationError(f"{path}: recipes stand on each other in a circle ({base})")
+        raise ConfigurationError(f"{path}: recipes are based on each other in a circle ({base})")
     below, places_below = _read(base_path, seen)
     return _merged(below, values), places_below | places
 
