@@ -136,7 +136,7 @@ def require_same_run(checkpoint: Checkpoint, recipe: Recipe, processes: int = 1)
             f"{run}: --resume cannot change what the run was begun with:\n  "
             + "\n  ".join(lines)
             + f"\ncontinue with `translate train {run / 'recipe.yaml'} --out {run} --resume`, or give another --out to "
-            "start anew"
+            "start again"
         )
 
 
@@ -151,7 +151,7 @@ def require_same_domains(checkpoint: Checkpoint, domains: Sequence[str]) -> None
     if list(domains) != begun:
         raise ConfigurationError(
             f"{checkpoint.folder.parent.parent}: began with the domains {', '.join(begun)}; the data now has "
-            f"{', '.join(domains)}. Put the folders back, choose with --domains, or give another --out to start anew"
+            f"{', '.join(domains)}. Put the folders back, choose with --domains, or give another --out to start again"
         )
 
 
