@@ -256,7 +256,7 @@ def test_without_its_data_set_a_run_is_checked_on_random_images(runs, run_cli, t
         result = run_cli("export", runs / "pix2pix", "model.pt2")
     finally:
         (runs / "elsewhere").rename(runs / "paired")
-    assert result.exit_code == 0 and "checked on random images alone" in result.output
+    assert result.exit_code == 0 and "checked on random images only" in result.output
 
 
 def test_what_cannot_be_exported_or_run_is_told(runs, run_cli, tmp_path, monkeypatch):

@@ -108,10 +108,10 @@ def test_yaml_bombs_end_quickly():
         f"{chr(98 + i)}: &{chr(98 + i)} [*{chr(97 + i)}, *{chr(97 + i)}]" for i in range(20)
     )
     for text in (bomb, "a: " + "[" * 5000, "{" * 5000, "a: " + "x" * 2_000_000):
-        began = time.monotonic()
+        began = time.process_time()
         with pytest.raises(ConfigurationError):
             read_yaml(text, "bomb")
-        assert time.monotonic() - began < 1
+        assert time.process_time() - began < 1
 
 
 def test_scalars_mean_what_they_look_like():
