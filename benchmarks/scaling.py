@@ -29,7 +29,7 @@ from common import report, wait
 from translate.assembly import build_trainer
 from translate.data.batch import Batch, Paired, Plain, Unpaired
 from translate.engine import choose_engine
-from translate.loading import build_model, model_class
+from translate.loading import build_model
 from translate.model import ImageSpec
 from translate.ranks import Ranks, join
 from translate.recipe import load_recipe
@@ -65,7 +65,7 @@ def main() -> None:
 def measure(options: argparse.Namespace) -> None:
     """One rank's part of a row; the first writes the row to the file `options.measure`."""
     recipe = load_recipe(options.recipe, [f"data.size={options.size}", f"training.batch_size={options.batch_size}"])
-    kind = model_class(recipe).batch_type
+    kind = recipe.method.batch_type
     if kind not in IMAGES:
         raise SystemExit(
             f"{options.recipe}: random images have no labels; choose a recipe of pairs, two domains or one"

@@ -21,9 +21,9 @@ from torch import Tensor
 
 from common import report
 from translate.engine import choose_engine
+from translate.image_sets.opening import open_data
 from translate.loading import load_model
 from translate.models.unit import UNIT
-from translate.opening import open_data
 from translate.recipe import load_recipe
 from translate.run import train
 from translate.validation import Direction

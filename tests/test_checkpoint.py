@@ -47,11 +47,11 @@ def test_a_flipped_bit_a_cut_file_and_a_missing_one_are_found(tmp_path):
         with pytest.raises(TranslateError, match=r"model\.safetensors: damaged"):
             load_checkpoint(tmp_path)
     path.unlink()
-    with pytest.raises(TranslateError, match="not a whole checkpoint"):
+    with pytest.raises(TranslateError, match="incomplete or damaged checkpoint"):
         load_checkpoint(tmp_path)
     path.write_bytes(whole)
     (tmp_path / "step-00000001" / "manifest.json").write_text("{")
-    with pytest.raises(TranslateError, match="not a whole checkpoint"):
+    with pytest.raises(TranslateError, match="incomplete or damaged checkpoint"):
         verify(tmp_path / "step-00000001")
 
 

@@ -87,7 +87,7 @@ def test_resuming_with_other_classes_is_refused(run_cli, tiny_recipe, tmp_path):
     again = run_cli(
         "train", tiny_recipe("stargan"), "--data", data, "--out", "run", "--resume", "--set", "training.steps=8"
     )
-    assert again.exit_code == 2 and "begun with the domains a, b, c" in again.output
+    assert again.exit_code == 2 and "began with the domains a, b, c" in again.output
 
 
 def test_samples_of_a_class_come_in_a_folder_and_a_grid(run_cli, tiny_recipe, tmp_path):

@@ -210,7 +210,7 @@ def test_options_that_would_do_nothing_are_refused(run_cli, generator, photos, t
     for run, option, told in (
         ("run", ("--eval",), "another project's generator"),
         ("x.onnx", ("--eval",), "another project's generator"),
-        (generator("g.pth"), ("--checkpoint", "4"), "holds none to choose from"),
+        (generator("g.pth"), ("--checkpoint", "4"), "has no checkpoints to choose from"),
     ):
         result = run_cli("convert", run, photos, "out", *option)
         assert result.exit_code == 2 and told in result.stderr, result.output

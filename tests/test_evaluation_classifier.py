@@ -208,7 +208,7 @@ def test_a_damaged_classifier_is_refused(tmp_path, trained, harm):
         weights.unlink()
     else:
         facts.write_text(json.dumps({**json.loads(facts.read_text()), "format": 2}))
-    with pytest.raises(TranslateError, match=r"classifier: not a whole classifier .*delete the folder"):
+    with pytest.raises(TranslateError, match=r"classifier: incomplete or damaged classifier .*delete the folder"):
         kept(folder, trained, {}, [])
 
 

@@ -256,14 +256,14 @@ def test_without_its_data_set_a_run_is_checked_on_random_images(runs, run_cli, t
         result = run_cli("export", runs / "pix2pix", "model.pt2")
     finally:
         (runs / "elsewhere").rename(runs / "paired")
-    assert result.exit_code == 0 and "checked on random images alone" in result.output
+    assert result.exit_code == 0 and "checked on random images only" in result.output
 
 
 def test_what_cannot_be_exported_or_run_is_told(runs, run_cli, tmp_path, monkeypatch):
     (tmp_path / "other.onnx").write_bytes(b"no graph")
     cases = [
         (["export", runs / "cyclegan", "x.onnx"], "--to is needed: this model converts to B or A"),
-        (["export", runs / "cyclegan", "x.tflite"], "say --format"),
+        (["export", runs / "cyclegan", "x.tflite"], "give --format"),
         (["export", runs / "cyclegan", "folder", "--bytes"], "--bytes is for graphs"),
         (["export", runs / "nothing", "x.onnx"], "no such run"),
         (["convert", runs / "cyclegan", runs / "unpaired", "out", "--backend", "openvino"], "runs ONNX files"),

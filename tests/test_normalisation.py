@@ -92,6 +92,11 @@ def test_instance_norm_of_one_pixel_is_the_bias(kind: str, batch: int) -> None:
     torch.testing.assert_close(pixels.grad, torch.zeros_like(pixels), rtol=0, atol=1e-3)
 
 
+def test_accelerators_take_instance_norm_of_one_pixel_too() -> None:
+    # The meta device takes the way of accelerators.
+    assert InstanceNorm2d(4).to("meta")(torch.empty(2, 4, 1, 1, device="meta")).shape == (2, 4, 1, 1)
+
+
 def test_batch_norm_of_one_value_is_the_bias_and_leaves_the_statistics() -> None:
     layer = BatchNorm2d(4)
     nn.init.constant_(layer.bias, 3.0)

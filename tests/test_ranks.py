@@ -21,8 +21,8 @@ from translate.data.loader import Loader
 from translate.data.points import PointLoader, ring
 from translate.errors import ConfigurationError
 from translate.image_sets import share_of
+from translate.image_sets.opening import open_data
 from translate.loading import load_model
-from translate.opening import open_data
 from translate.ranks import Ranks, join
 from translate.tracking import read_metrics
 from translate.trainer import step_seed

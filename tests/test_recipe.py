@@ -86,7 +86,7 @@ def test_a_generator_of_another_kind_replaces_the_one_below(write):
         (MINE + f"  seed: {2**63}\n", "less than 9223372036854775808"),
         (MINE + "data: {shapes: {seed: -1}}", "greater than or equal to 0, got -1"),
         (MINE + "  batch_size: 3\n  accumulate: 2\n", "accumulate 2 does not split batch_size 3"),
-        (MINE + "  steps: 3\n", "line 4: the key 'steps' stands twice (first in line 3)"),
+        (MINE + "  steps: 3\n", "line 4: the key 'steps' is given twice (first in line 3)"),
         (MINE + "data: {load_size: 100, size: 256}", "load_size 100 is smaller than size 256"),
         ("a: &x [1]\nb: *x\n", "line 1: anchors and aliases are not allowed"),
         ("a: !!python/object/apply:os.system [echo]\n", "line 1: tag"),
@@ -108,10 +108,10 @@ def test_yaml_bombs_end_quickly():
         f"{chr(98 + i)}: &{chr(98 + i)} [*{chr(97 + i)}, *{chr(97 + i)}]" for i in range(20)
     )
     for text in (bomb, "a: " + "[" * 5000, "{" * 5000, "a: " + "x" * 2_000_000):
-        began = time.monotonic()
+        began = time.process_time()
         with pytest.raises(ConfigurationError):
             read_yaml(text, "bomb")
-        assert time.monotonic() - began < 1
+        assert time.process_time() - began < 1
 
 
 def test_scalars_mean_what_they_look_like():
@@ -136,7 +136,7 @@ def test_an_override_of_the_kind_begins_the_section_anew_whatever_its_place():
 
 
 def test_a_key_of_another_kind_is_not_proposed_for_itself():
-    with pytest.raises(ConfigurationError, match=r"'unet' has none such") as error:
+    with pytest.raises(ConfigurationError, match=r"'unet' has no such key") as error:
         load_recipe("cyclegan", ["model.generator.kind=unet", "model.generator.blocks=2"])
     assert "did you mean" not in str(error.value)
 

@@ -10,16 +10,16 @@ import pytest
 from PIL import Image
 from tiny import labelled_folder, paired_folder, unpaired_folder, write_images
 
-from translate import scanning
 from translate.data import images
 from translate.data.batch import Labelled, Paired, Plain, SourceLabelled, Unpaired
 from translate.data.folders import open_folder
 from translate.data.labelled import open_labelled
 from translate.data.scan import failures
 from translate.errors import ConfigurationError, ImageError
-from translate.opening import open_data
+from translate.image_sets import scanning
+from translate.image_sets.opening import open_data
+from translate.image_sets.scanning import unreadable
 from translate.recipe import DataSettings
-from translate.scanning import unreadable
 
 
 def quiet(line: str) -> None:

@@ -1,7 +1,7 @@
 """The adversarial core: what a discriminator and a generator minimise, given logits.
 
-An objective is three elementwise terms. No sigmoid stands anywhere: a discriminator returns logits D(x), and
-sigmoid(D) is written inside the terms, where softplus keeps it stable: -log sigmoid(x) = softplus(-x).
+An objective is three elementwise terms on logits: a discriminator returns D(x) without a sigmoid, and the terms
+contain it in a stable form, -log sigmoid(x) = softplus(-x).
 
 Sources: Goodfellow et al. 2014 (minimax, non-saturating), Mao et al. 2017 (LSGAN), Arjovsky et al. 2017
 (Wasserstein), Lim & Ye 2017 (hinge), Gulrajani et al. 2017 (WGAN-GP), Mescheder et al. 2018 (R1, R2).
@@ -76,10 +76,11 @@ OBJECTIVES: dict[str, AdversarialLoss] = {
 
 
 def gradient_penalty(score: Score, real: Tensor, fake: Tensor) -> Tensor:
-    """WGAN-GP: E (|grad_x D(x)| - 1)^2 at x drawn evenly between pairs of real and fake images (eq. 3).
+    """WGAN-GP: E (|grad_x D(x)| - 1)^2, x drawn uniformly on the line from a real to a fake image (eq. 3).
 
-    `score` maps images (batch, ...) to logits; conditions and extra heads are a lambda around the discriminator.
-    The score of an image is the mean of its map, summed over scales, as the loss has it.
+    `real` and `fake` have one shape (batch, ...). `score` maps images of that shape to logits: a discriminator, or a
+    lambda around one that adds a condition or picks a head. An image's score is its map's mean, summed over scales.
+    Here and below: a scalar, differentiable in the discriminator's weights, not in the images.
     """
     real, fake = full_precision(real.detach()), full_precision(fake.detach())
     along = torch.rand([len(real)] + [1] * (real.dim() - 1), device=real.device, dtype=real.dtype)
@@ -98,7 +99,7 @@ def r2_penalty(score: Score, fake: Tensor) -> Tensor:
 
 @torch.no_grad()
 def clip_weights(networks: Iterable[nn.Module], bound: float) -> None:
-    """WGAN's first Lipschitz constraint: every weight is moved into [-bound, bound], in place."""
+    """WGAN's Lipschitz constraint: every parameter is clamped to [-bound, bound], in place."""
     for network in networks:
         for weight in network.parameters():
             weight.clamp_(-bound, bound)
@@ -113,7 +114,7 @@ def _scales(logits: Logits) -> Sequence[Tensor]:
 
 
 def full_precision(values: Tensor) -> Tensor:
-    """In float32 at least: sums of squares and exponentials leave what 16 bits hold."""
+    """float16 and bfloat16 as float32, where sums of squares and exponentials do not overflow; others as they are."""
     return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
 
 

@@ -140,7 +140,7 @@ def verify(folder: Path) -> Checkpoint:
                 raise TranslateError(f"{path}: damaged (its size or SHA-256 is not the one written when it was saved)")
         return Checkpoint(folder, json.loads((folder / "checkpoint.json").read_text()))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise TranslateError(f"{folder}: not a whole checkpoint ({error})") from error
+        raise TranslateError(f"{folder}: incomplete or damaged checkpoint ({error})") from error
 
 
 def prune(checkpoints: Path, keep: int, every: int | None = None) -> None:

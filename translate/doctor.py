@@ -166,7 +166,7 @@ def _of_one(view: _View) -> _Row | None:
             _COPY,
             "mean |output - input| on the 0-1 scale",
             change,
-            "Lower the weights that hold it there (cycle, identity, reconstruction, content_weight), and check with "
+            "Lower the weights that keep it there (cycle, identity, reconstruction, content_weight), and check with "
             "`translate data check` that the two domains differ",
         )
     if (wanted := min(_spread(view.inputs), _spread(view.reals))) and _spread(view.outputs) < ALIKE * wanted:
@@ -174,7 +174,7 @@ def _of_one(view: _View) -> _Row | None:
             _ONE,
             "spread of outputs as a share of that of real images",
             _spread(view.outputs) / wanted,
-            "The generator has collapsed: start anew with another training.seed, a lower training.lr for the "
+            "The generator has collapsed: start again with another training.seed, a lower training.lr for the "
             "discriminator (training.network_lr), or a higher weight of the loss that ties output to input",
         )
     correlation = _correlation(view.outputs, view.inputs)
@@ -183,7 +183,8 @@ def _of_one(view: _View) -> _Row | None:
             "the colours are inverted",
             "correlation of output and input pixels",
             correlation,
-            "It seldom heals: start anew with another training.seed; for CycleGAN an identity weight (0.5) prevents it",
+            "This rarely goes away: start again with another training.seed; for CycleGAN an identity weight (0.5) "
+            "prevents it",
         )
     return None
 
@@ -211,7 +212,7 @@ def _won(step: int, judge: str, share: float) -> Finding:
         step,
         f"{judge} as a share of its value when it cannot tell",
         share,
-        "The generator learns nothing from it any more: lower its learning rate (training.network_lr), add a penalty "
+        "The generator no longer learns from it: lower its learning rate (training.network_lr), add a penalty "
         "(adversarial.r1 or gradient_penalty) or, for few images, adversarial.augment",
     )
 

@@ -68,7 +68,7 @@ class Estimate:
 
     def _memory(self) -> str:
         if self.memory is None:
-            return "not measured: this process had held as much before"
+            return "not measured: this process had already used as much"
         return f"{_bytes(self.memory)}, {self.memory_of}"
 
 
@@ -127,7 +127,7 @@ def estimate(
         measured=times.steps,
         waiting=times.waiting / times.steps,
         memory=memory if memory >= held else None,
-        memory_of="allocated on the GPU" if on_gpu else "by which this process grew",
+        memory_of="allocated on the GPU" if on_gpu else "added by training to this process",
         checkpoint=held,
         # Beside those kept: the best, and the one that is being written.
         checkpoints=keep + 2,

@@ -29,12 +29,12 @@ from translate.evaluation.table import Protocol, Score, dumped
 from translate.evaluation.teaching import Trained, train_on
 from translate.evaluation.truth import evaluate_truth
 from translate.evaluation.unpaired import evaluate_unpaired
-from translate.image_sets import ImageSet, LabelledImages, LabelledSource, Say, TwoDomains, spanned
-from translate.loading import Loaded, load_model, model_class
+from translate.image_sets import ImageSet, LabelledImages, LabelledSource, TwoDomains, spanned
+from translate.image_sets.opening import open_data
+from translate.loading import Loaded, load_model
 from translate.model import ImageSpec, Relabeller, Sampler, Translator
 from translate.models.unit_digits import UNITDigits
-from translate.opening import open_data
-from translate.progress import Progress
+from translate.progress import Progress, Tell
 from translate.validation import Direction
 from translate.whole_file import write_whole
 
@@ -53,7 +53,7 @@ def evaluate(
     device: str = "auto",
     weights_dir: str | Path | None = None,
     classifier: ClassifierSettings | None = None,
-    tell: Say = lambda line: None,
+    tell: Tell = lambda line: None,
     quiet: bool = False,
 ) -> list[Score]:
     """Scores of a run's model on the test images of the set that it was trained on, or of `data`.
@@ -67,7 +67,7 @@ def evaluate(
         raise ConfigurationError(f"--weights-dir {weights_dir}: no such folder")
     loaded = _with_data(load_model(run, checkpoint), data)
     recipe = loaded.recipe
-    images = open_data(recipe.data, model_class(recipe).batch_type, tell).without(loaded.skipped)
+    images = open_data(recipe.data, recipe.method.batch_type, tell).without(loaded.skipped)
     if images.domains != loaded.images.domains:
         raise ConfigurationError(
             f"{recipe.data.set}: its domains are now {', '.join(images.domains)}; the run knows "
@@ -119,7 +119,7 @@ class _Examiner:
         engine: Engine,
         settings: ClassifierSettings,
         weights_dir: str | Path | None,
-        tell: Say,
+        tell: Tell,
         quiet: bool,
     ) -> None:
         self.loaded, self.images, self.engine, self.settings = loaded, images, engine, settings
@@ -143,7 +143,7 @@ class _Examiner:
             return unpaired + self._truth(model, images)
         if isinstance(images, LabelledImages) and isinstance(model, Sampler):
             return self._drawn(model, images)
-        raise ConfigurationError(f"a {self.loaded.recipe.name} on {self.data.set}: nothing is known to measure here")
+        raise ConfigurationError(f"a {self.loaded.recipe.name} on {self.data.set}: there is nothing to measure")
 
     def _labelled(self, model: Relabeller, images: LabelledImages) -> list[Score]:
         train, test = images.folder.splits["train"], _test(images.folder.splits)

@@ -22,9 +22,9 @@ from translate.exporting.check import largest_difference, random_images
 from translate.exporting.formats import read_onnx, read_torch, write_onnx, write_torch
 from translate.exporting.graph import Painting, Subject, converts_in_training_mode, trace
 from translate.exporting.placing import placed, require_free
-from translate.loading import Loaded, load, load_model, model_class
+from translate.image_sets.opening import open_data
+from translate.loading import Loaded, load, load_model
 from translate.model import Translator
-from translate.opening import open_data
 from translate.version import __version__
 
 Format = Literal["onnx", "torch-export", "hub", "port"]
@@ -75,7 +75,7 @@ def export(
         require_free([path], overwrite)
     if source.is_file():
         if not graph:
-            raise ConfigurationError(f"{source}: a generator's file; --format {chosen} wants a run's folder")
+            raise ConfigurationError(f"{source}: a generator's file; --format {chosen} needs a run's folder")
         converter = load(source, device="cpu", precision="float32", evaluated=evaluated)
         return _export_graph(_Source(converter, source.stem, []), to, path, chosen, as_bytes, tolerance)
     loaded = load_model(source, checkpoint)
@@ -119,7 +119,7 @@ def _export_graph(
             pad(images, *converter.padded_size(*images.shape[2:])) for images in source.real
         ]
     else:
-        exported.notes.append("the data set that it was trained on is not at hand: checked on random images alone")
+        exported.notes.append("the data set it was trained on was not found: checked on random images only")
     with placed(path) as working:
         write(program, working, _description(source, changes, as_bytes))
         run = read(working)
@@ -159,7 +159,7 @@ def _silence_dropout(model: Subject) -> bool:
 def _real_images(loaded: Loaded) -> list[Tensor]:
     """uint8, a few of each domain; none where the run's data set is not at hand."""
     try:
-        images = open_data(loaded.recipe.data, model_class(loaded.recipe).batch_type, lambda line: None)
+        images = open_data(loaded.recipe.data, loaded.recipe.method.batch_type, lambda line: None)
     except ConfigurationError:
         return []
     tensors = next(images.first(REAL_IMAGES)).tensors()
@@ -201,5 +201,5 @@ def _export_port(
 def _format(path: Path) -> Format:
     if path.suffix not in SUFFIXES:
         known = ", ".join(f"{suffix or 'a folder'} ({format})" for suffix, format in SUFFIXES.items())
-        raise ConfigurationError(f"{path}: say --format, or use a suffix that tells it: {known}")
+        raise ConfigurationError(f"{path}: give --format, or use a suffix that implies it: {known}")
     return SUFFIXES[path.suffix]

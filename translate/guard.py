@@ -1,4 +1,4 @@
-"""What keeps numbers that are not finite out of a training, without the host looking at them."""
+"""Keeps NaN and infinity out of weights and statistics, without making the host wait for the device."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from torch.optim import Optimizer
 def not_finite(total: Tensor, weights: Sequence[nn.Parameter]) -> Tensor:
     """1.0 where the loss `total` (a scalar) or a gradient is not finite, else 0.0; a scalar on their device.
 
-    A gradient so large that its squared norm is not finite counts as one: Adam squares it as well.
+    Gradients so large that their squared norm overflows count as not finite: Adam squares them as well.
     """
     gradients = [weight.grad for weight in weights if weight.grad is not None]
-    # The Euclidean norm, because that of the largest value is 25 times slower on a CPU.
+    # The Euclidean norm: the maximum norm is 25 times slower on a CPU.
     norm = nn.utils.get_total_norm(gradients)
     return (~(norm.isfinite() & total.detach().isfinite())).float()
 

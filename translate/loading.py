@@ -18,7 +18,6 @@ from translate.engine import Precision, choose_engine
 from translate.errors import ConfigurationError, TranslateError
 from translate.exporting.hub import is_hub, read_hub
 from translate.model import ImageSpec, Model, Sampler, Translator
-from translate.models import MODELS
 from translate.models.sizes import require_multiple
 from translate.recipe import Recipe, parse_recipe
 from translate.resume import load_weights
@@ -121,7 +120,7 @@ def build_model(recipe: Recipe, images: ImageSpec) -> Model:
     Raises ConfigurationError where its networks do not take images of that size.
     """
     torch.manual_seed(recipe.training.seed)
-    model = model_class(recipe)(recipe.model, images)
+    model = recipe.method(recipe.model, images)
     if isinstance(model, Translator):
         require_multiple(images.size, model.stride, f"the networks of {recipe.name}", "take fewer downsamplings")
     return model
@@ -141,10 +140,6 @@ def begin_model(recipe: Recipe, images: ImageSpec, tell: Callable[[str], None]) 
             raise ConfigurationError(f"training.init_from {origin}: {error}") from error
         tell(f"{origin}: its weights after step {found.step} are what this run begins with")
     return model
-
-
-def model_class(recipe: Recipe) -> type[Model]:
-    return MODELS[recipe.model.name]  # type: ignore[attr-defined]
 
 
 def _image_spec(recipe: Recipe, facts: dict[str, Any]) -> ImageSpec:

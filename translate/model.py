@@ -34,9 +34,9 @@ Painted = dict[str, Tensor]
 class ImageSpec:
     """The images a model is made for: channels, side of the training crop in pixels, and the domains' names.
 
-    `groups`: how the domains are labelled, in their order; none where images have no labels. `alternatives`: numbers
-    of attributes of which an image has one at most, such as colours of hair. `span`: values of files of floating point
-    that became -1 and 1.
+    `groups`: how the domains are labelled, in their order; none where images have no labels. `alternatives`: sets of
+    domain numbers, attributes of which an image has one at most, such as colours of hair. `span`: the values of
+    floating-point files that became -1 and 1.
     """
 
     channels: int
@@ -75,11 +75,12 @@ class Turn:
 
 
 class Model(nn.Module, ABC):
-    """A method: its networks are attributes, complete after `__init__`."""
+    """A method. Its networks are attributes, complete after `__init__`, which takes the settings, a `Config`, and what
+    images the model is for."""
 
     Config: ClassVar[type[Settings]]
     batch_type: ClassVar[type[Batch]]
-    """What it is fed: paired, unpaired, labelled or plain images."""
+    """What `paint`, `show` and the losses are given: paired, unpaired, labelled or plain images."""
 
     def __init__(self, config: Any, images: ImageSpec) -> None:
         super().__init__()
@@ -117,7 +118,7 @@ class Translator(Model):
 
     @abstractmethod
     def targets(self) -> Sequence[int]:
-        """The domains it can convert to."""
+        """Numbers of the domains it can convert to."""
 
     @property
     @abstractmethod
@@ -125,9 +126,10 @@ class Translator(Model):
         """Height and width that `convert` takes are multiples of this."""
 
     def edit(self, images: Tensor, changes: Mapping[int, bool]) -> Tensor:
-        """`images` with domains set (True) and cleared (False), as `convert` takes and gives them.
+        """`images` with domains, by number, set (True) or cleared (False); shapes and range are those of `convert`.
 
-        One domain set is `convert`; models of attributes take any number. Raises ValueError where this model cannot.
+        One domain set is `convert`; models of attributes take any number of changes. Raises ValueError for changes
+        that this model cannot make.
         """
         ((to, wanted),) = changes.items()
         if not wanted:
@@ -146,7 +148,7 @@ class Translator(Model):
 
     @property
     def attributes(self) -> Sequence[int]:
-        """The domains that can be set and cleared one by one, beside others; none unless a model says so."""
+        """Numbers of the domains that can be set and cleared one by one, beside others; none by default."""
         return ()
 
 
@@ -155,7 +157,8 @@ class Relabeller(Translator):
 
     @abstractmethod
     def relabel(self, images: Tensor, labels: Tensor) -> Tensor:
-        """Images as `convert` takes them, and what they are to become (batch, domains): 1 yes, 0 no, -1 not asked."""
+        """Images as `convert` takes and returns them, given the `labels` (batch, domains) that they are to have: 1 yes,
+        0 no, -1 not asked."""
 
 
 class Sampler(Model):
@@ -163,10 +166,12 @@ class Sampler(Model):
 
     @abstractmethod
     def sample(self, count: int, label: int | None = None) -> Tensor:
-        """`count` images (count, channels, height, width) in [-1, 1], of class number `label` where the model knows
-        classes (null: of all in turn), drawn from torch's global random state."""
+        """`count` images (count, channels, height, width) in [-1, 1], drawn from torch's global random state.
+
+        `label`: the number of their class, for a model that knows classes; None: of all classes in turn.
+        """
 
     @property
     def classes(self) -> Sequence[str]:
-        """The classes that can be asked for; none unless a model says so."""
+        """Names of the classes that can be asked for; none unless a model has them."""
         return ()

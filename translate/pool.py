@@ -1,4 +1,7 @@
-"""The history of generated images that a discriminator is shown (Shrivastava et al. 2017, section 2.3)."""
+"""The history of generated images that a discriminator is shown.
+
+The idea is Shrivastava et al. 2017, section 2.3, who replace half a batch; image by image, as here, is CycleGAN's code.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,14 @@ from torch import Tensor, nn
 
 
 class ImagePool(nn.Module):
-    """Keeps `capacity` generated images; once full, a newcomer is, at even odds, shown itself or traded for one kept.
+    """Keeps up to `capacity` generated images (channels, size, size).
 
-    Images, count and dice are tensors on the device, so an exchange needs no host and is captured and resumed with
-    the step. `capacity` 0 shows every newcomer itself. A newcomer with a number that is not finite is never kept.
+    Until it is full, every new image is kept and shown. Then, at even odds, a new image is shown and not kept, or takes
+    the place of a random kept one, which is shown instead. `capacity` 0 shows every new image. An image that holds a
+    number that is not finite is never kept.
+
+    Images, count and dice are tensors on the device, so an exchange needs no host: it is captured and resumed with the
+    step.
     """
 
     images: Tensor
@@ -23,7 +30,7 @@ class ImagePool(nn.Module):
 
     @torch.no_grad()
     def exchange(self, newcomers: Tensor) -> Tensor:
-        """Images to show (batch, channels, size, size), as many as `newcomers`, which are kept in turn."""
+        """For each of `newcomers` (batch, channels, size, size), in order, the image to show; without a gradient."""
         if len(self.images) == 0:
             return newcomers.detach()
         return torch.cat([self._exchange_one(image) for image in newcomers.detach().to(self.images.dtype).split(1)])

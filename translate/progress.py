@@ -20,9 +20,18 @@ _SECONDS_BETWEEN_LINES = 10.0
 _RATE_SECONDS = 30.0  # long enough to be steady, short enough to forget the first, slow steps
 
 
+Tell = Callable[[str], None]
+"""Takes a line for the user."""
+
+
 def say(line: str) -> None:
     """Where a command tells what it found: standard error, so that standard output stays for results."""
     print(line, file=sys.stderr, flush=True)
+
+
+def teller(quiet: bool) -> Tell:
+    """`say`, or with `quiet` a function that drops the line."""
+    return (lambda line: None) if quiet else say
 
 
 class Progress:

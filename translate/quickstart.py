@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +12,10 @@ from translate.converting.folder import convert_folder
 from translate.converting.jobs import plan
 from translate.data.images import read, to_float, with_channels
 from translate.image_sets import TwoDomains
-from translate.loading import load, model_class
+from translate.image_sets.opening import open_data
+from translate.loading import load
 from translate.metrics import fit_affine_colour
-from translate.opening import open_data
+from translate.progress import Tell
 from translate.recipe import load_recipe
 from translate.run import train
 from translate.tracking import save_grid
@@ -24,7 +24,7 @@ from translate.validation import Direction, measure
 RECIPES = {"cyclegan": "quickstart", "pix2pix": "quickstart-pix2pix"}
 
 
-def quickstart(method: str, out: Path, device: str, tell: Callable[[str], None]) -> dict[str, dict[str, float]]:
+def quickstart(method: str, out: Path, device: str, tell: Tell) -> dict[str, dict[str, float]]:
     """Trains `method` on `shapes`, converts its test folder into out/converted, and prints how far that is from
     the true translation, beside the untouched input and the best colour map (fitted on this very truth).
 
@@ -33,7 +33,7 @@ def quickstart(method: str, out: Path, device: str, tell: Callable[[str], None])
     recipe = load_recipe(RECIPES[method])
     run = train(recipe, out=out / "run", device=device, tracking="disabled")
     converter = load(run, device=device)
-    opened = open_data(recipe.data, model_class(recipe).batch_type, tell=_nothing)
+    opened = open_data(recipe.data, recipe.method.batch_type, tell=_nothing)
     assert isinstance(opened, TwoDomains)
     test = opened.folder
     to = test.domains[1]

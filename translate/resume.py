@@ -5,12 +5,36 @@ The order of data and every die are pure functions of seed and step, so there is
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from translate.checkpoint import Checkpoint, rank_part
 from translate.errors import TranslateError
 from translate.trainer import Trainer
+
+
+def checkpoint_parts(trainer: Trainer) -> dict[str, Mapping[str, Tensor]]:
+    """What a checkpoint holds of the trainer, by part. Every rank has to call this; the leader gets all parts."""
+    trainer.share_losses()
+    parts: dict[str, Mapping[str, Tensor]] = {
+        "model": network_weights(trainer),
+        "average": trainer.average.values if trainer.average else {},
+        "training": training_state(trainer),
+    }
+    for rank, state in enumerate(trainer.ranks.collect(own_state(trainer))[1:], start=1):
+        parts[rank_part(rank)] = state
+    return parts
+
+
+def restore_checkpoint(trainer: Trainer, checkpoint: Checkpoint) -> None:
+    """Puts the trainer where `checkpoint` was saved, by any number of processes. Raises TranslateError as `restore`."""
+    own = rank_part(trainer.ranks.rank % checkpoint.facts.get("processes", 1))
+    weights, average, state = (checkpoint.tensors(part) for part in ("model", "average", "training"))
+    restore(trainer, checkpoint.step, weights, average, {**state, **checkpoint.tensors(own)})
+    trainer.accumulate = max(trainer.accumulate, checkpoint.facts.get("accumulate", 1))
 
 
 def network_weights(trainer: Trainer) -> dict[str, Tensor]:

@@ -6,20 +6,18 @@ from collections.abc import Iterable
 from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
 
-from translate.assembly import build_trainer
 from translate.determinism import use_deterministic_kernels
 from translate.engine import Engine, choose_engine
 from translate.errors import ConfigurationError, TranslateError
 from translate.estimate import Estimate, estimate, process_memory
-from translate.loading import begin_model, model_class
-from translate.opening import open_data, refuse_idle
+from translate.loading import begin_model
 from translate.progress import say
 from translate.ranks import Ranks, join
 from translate.recipe import Recipe, load_recipe
 from translate.report import write_report
 from translate.run_folder import choose_folder, claimed, write_summary
 from translate.signals import Interrupted, Signals, Stop, requeue
-from translate.starting import length, start, teller
+from translate.starting import Launch, assemble, loader_of, open_images, start
 from translate.tracking import TrackingMode, tracking_mode
 from translate.training import TrainingRun
 from translate.yaml_reader import read_yaml_value
@@ -57,7 +55,8 @@ def train(
                 quiet = quiet or not ranks.leads
                 engine = _engine(ranks, wanted, levers)
                 with _folder(out, wanted, resume, ranks) as folder:
-                    run = start(wanted, folder, resume, engine, ranks, signals, tracking, quiet)
+                    launch = Launch(wanted, engine, ranks, quiet)
+                    run = start(launch, folder, resume=resume, signals=signals, tracking=tracking)
                     if run is not None:
                         _go(run, signals, artifact)
                     return folder
@@ -123,16 +122,14 @@ def dry_run(
     quiet: bool = False,
 ) -> Estimate:
     """What `train` would take on this machine, from some twenty real steps or fewer; no run's folder is written."""
-    tell, memory = teller(quiet), process_memory()
+    memory = process_memory()
     wanted = _resolved(recipe, data, overrides)
     training = wanted.training
-    engine = choose_engine(device, training.precision, levers)
-    refuse_idle(wanted.data, model_class(wanted).batch_type)
-    images = open_data(wanted.data, model_class(wanted).batch_type, tell)
-    loader = images.loader(training.batch_size, training.seed)
-    total = length(training, loader.steps_per_epoch)
-    trainer = build_trainer(begin_model(wanted, images.spec, tell), training, engine, total)
-    tell(f"{wanted.name}: taking some steps to measure, of {total:,}")
+    launch = Launch(wanted, choose_engine(device, training.precision, levers), Ranks(device), quiet)
+    images = open_images(launch)
+    loader = loader_of(launch, images)
+    trainer, total = assemble(launch, begin_model(wanted, images.spec, launch.tell), loader)
+    launch.tell(f"{wanted.name}: taking some steps to measure, of {total:,}")
     with closing(loader.stream()) as batches:
         return estimate(trainer, batches, total, training.keep, memory, quiet=quiet)
 
@@ -141,7 +138,7 @@ def _resolved(recipe: Recipe | str | Path, data: str | Path | None, overrides: I
     """The recipe with the command's own words in it."""
     overrides = [overrides] if isinstance(overrides, str) else list(overrides)
     if overrides and isinstance(recipe, Recipe):
-        raise ConfigurationError("overrides are for a recipe's name or file; a Recipe is changed by load_recipe")
+        raise ConfigurationError("overrides need a recipe's name or file; for a Recipe, give them to load_recipe")
     wanted = recipe if isinstance(recipe, Recipe) else load_recipe(recipe, overrides)
     _refuse_two_lengths(overrides)
     if data is None:

@@ -109,9 +109,11 @@ def checkpoint_to_resume(folder: Path) -> tuple[Checkpoint | None, list[str]]:
     """The newest good checkpoint, and what is to be told about the search."""
     checkpoint, damaged = newest_good(folder / "checkpoints")
     if damaged and not checkpoint:
-        raise TranslateError(f"{folder}: every checkpoint is damaged; move the folder away to start anew")
-    told = [f"warning: {reason}; going back to the one before" for reason in damaged]
-    found = f"resuming after step {checkpoint.step}" if checkpoint else "nothing to resume yet, starting anew"
+        raise TranslateError(f"{folder}: every checkpoint is damaged; move the folder away to start again")
+    told = [f"warning: {reason}; falling back to the one before" for reason in damaged]
+    found = (
+        f"resuming after step {checkpoint.step}" if checkpoint else "nothing to resume yet, starting from the beginning"
+    )
     return checkpoint, [*told, f"{folder}: {found}"]
 
 
@@ -133,8 +135,8 @@ def require_same_run(checkpoint: Checkpoint, recipe: Recipe, processes: int = 1)
         raise ConfigurationError(
             f"{run}: --resume cannot change what the run was begun with:\n  "
             + "\n  ".join(lines)
-            + f"\ngo on with `translate train {run / 'recipe.yaml'} --out {run} --resume`, or give another --out to "
-            "start anew"
+            + f"\ncontinue with `translate train {run / 'recipe.yaml'} --out {run} --resume`, or give another --out to "
+            "start again"
         )
 
 
@@ -148,8 +150,8 @@ def require_same_domains(checkpoint: Checkpoint, domains: Sequence[str]) -> None
     begun = checkpoint.facts["domains"]
     if list(domains) != begun:
         raise ConfigurationError(
-            f"{checkpoint.folder.parent.parent}: begun with the domains {', '.join(begun)}; the data now has "
-            f"{', '.join(domains)}. Put the folders back, choose with --domains, or give another --out to start anew"
+            f"{checkpoint.folder.parent.parent}: began with the domains {', '.join(begun)}; the data now has "
+            f"{', '.join(domains)}. Put the folders back, choose with --domains, or give another --out to start again"
         )
 
 
@@ -159,9 +161,9 @@ def told_of_images(begun: Mapping[str, Any], found: Mapping[str, Any]) -> list[s
     for name, then in begun.items():
         now = found[name]
         if now != then:
-            others = " others" if now["count"] == then["count"] else ""
+            others = " other images" if now["count"] == then["count"] else ""
             changed.append(f"{name}: {then['count']} then, {now['count']}{others} now")
-    return [f"warning: not the training images that the run was begun with: {', '.join(changed)}"] if changed else []
+    return [f"warning: the training images have changed since the run began: {', '.join(changed)}"] if changed else []
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -22,7 +22,7 @@ from translate.whole_file import write_whole
 @torch.inference_mode()
 def draw_samples(model: Sampler, count: int, *, label: int | None = None, seed: int = 0) -> Tensor:
     """`count` images (count, channels, height, width) in [-1, 1] on the CPU; of all classes in turn where `label` is
-    null. Image i depends on the seed and i, and its class, alone."""
+    None. Image i depends only on the seed, on i and on its class."""
     # One at a time: the dice of a batch, and its rounding, would depend on its size.
     return torch.cat([_draw_one(model, _class_of(model, index, label), seed, index) for index in range(count)])
 
@@ -41,7 +41,7 @@ def sample_folder(
     """Writes `count` images and returns their paths: out/00000.png, ..., or, where the model knows classes,
     out/CLASS/00000.png, ...; and out/grid.png with all of them, where wanted.
 
-    `label` is the wanted class's number (see `class_number`); null draws all in turn. Points in the plane become
+    `label` is the wanted class's number (see `class_number`); None draws all in turn. Points in the plane become
     out/points.csv, and their grid a picture of dots. The model is on its device, and the caller has chosen the
     precision. ConfigurationError for a file that is there already, before anything is written; ImageError where one
     cannot be written; ValueError for a label that the model does not know.

@@ -23,10 +23,11 @@ class Trainer:
     """Lets the players of a model take their turns.
 
     `optimizers`, from `build_optimizer`, are keyed by the name of the network (an attribute of `model`) whose weights
-    they move. `curve` maps a step to a factor on every learning rate. `accumulate` splits each batch into that many
-    parts, whose gradients are averaged, and those of all `ranks` are. The dice of a step are a pure function of `seed`,
-    the step and the rank, so a resumed run throws the same. A turn with a loss or a gradient that is not finite is
-    skipped: it moves nothing, and is counted.
+    they move. `curve` maps a step, from 0, to a factor on every learning rate. `accumulate` splits each batch into that
+    many equal parts and averages their gradients; gradients are then averaged over all `ranks`. `average`, where there
+    is one, follows the networks of turns that paint. The random numbers of a step are a pure function of `seed`, the
+    step and the rank, so a resumed run draws the same ones. A turn with a loss or a gradient that is not finite is
+    skipped: it moves no weights, and is counted.
     """
 
     def __init__(
@@ -54,7 +55,7 @@ class Trainer:
             self.program = CapturedProgram(self._run, CudaRecorder(engine.device))
 
     def step(self, batch: Batch) -> None:
-        """One turn for each player that is due. `batch` lies on the device, in [-1, 1]."""
+        """Takes every turn that is due. `batch` is on the engine's device, its images in [-1, 1]."""
         torch.manual_seed(step_seed(self.seed, self.steps, self.ranks.rank))
         for optimizer in self.optimizers.values():
             set_rates(optimizer, self.curve(self.steps))
@@ -117,24 +118,25 @@ class Trainer:
             self.model.requires_grad_(True)
 
     def share_losses(self) -> None:
-        """Makes the losses recorded those of all ranks, which do this together."""
+        """Averages the recorded losses over all ranks, each of which has to call this."""
         self.ranks.average([tensor for tally in self.tallies.values() for tensor in tally.sums_and_counts])
 
     def read_losses(self) -> dict[str, float]:
-        """Each loss, `turn/name`, averaged over the steps since the last reading in which it was finite, and ranks."""
+        """Each loss as `turn/name`: its mean over all ranks and the steps since the last reading, those aside in which
+        it was not finite. Every rank has to call this."""
         self.share_losses()
         return {key: mean for tally in self.tallies.values() for key, mean in tally.read().items()}
 
     def read_skips(self) -> dict[str, Skips]:
-        """By turn, how often it was skipped."""
+        """By the turn's name, how often it was skipped."""
         return {name: tally.read_skips() for name, tally in self.tallies.items()}
 
     def learning_rates(self) -> dict[str, float]:
-        """By network, of the last step that was taken."""
+        """By network, in the last step taken; before any, in the first."""
         factor = self.curve(max(self.steps - 1, 0))
         return {name: optimizer.param_groups[0]["initial_lr"] * factor for name, optimizer in self.optimizers.items()}
 
 
 def step_seed(seed: int, step: int, rank: int = 0) -> int:
-    """A seed of its own for every step of every run and rank (odd constants spread neighbours over 63 bits)."""
+    """A seed for one step of one run and rank; odd constants spread neighbouring runs and ranks over 63 bits."""
     return (seed * 0x9E3779B97F4A7C15 + rank * 0xD1B54A32D192ED03 + step) % 2**63

@@ -12,14 +12,14 @@ import torch
 from torch import Tensor
 from torch.nn.modules.module import register_module_forward_pre_hook
 
-from translate.checkpoint import folder_name, point, prune, rank_part, save_checkpoint
+from translate.checkpoint import folder_name, point, prune, save_checkpoint
 from translate.data.batch import Batch
 from translate.doctor import Doctor
 from translate.errors import ImageError, TranslateError
 from translate.feeding import feed
 from translate.memory import FirstSteps
-from translate.progress import Progress
-from translate.resume import network_weights, own_state, training_state
+from translate.progress import Progress, Tell
+from translate.resume import checkpoint_parts
 from translate.signals import Interrupted, Signals, Stop
 from translate.tracking import MetricsLog, NoMetrics, Tracker, read_metrics, save_grid
 from translate.trainer import Trainer
@@ -62,7 +62,7 @@ class TrainingRun:
         validations: Sequence[Validation],
         tracker: Tracker,
         signals: Signals,
-        tell: Callable[[str], None],
+        tell: Tell,
         best: float | None = None,
         pending: bool = False,
         skip_limit: int = 20,
@@ -195,7 +195,7 @@ class TrainingRun:
 
     def _not_finite(self, what: str) -> str:
         saved = f"the last checkpoint is {self.newest}" if self._saved else "no checkpoint had been saved yet"
-        return f"{what} not finite; {saved}. Train anew with a lower training.lr or with training.precision float32"
+        return f"{what} not finite; {saved}. Train again with a lower training.lr or with training.precision float32"
 
     def _write(self, values: Mapping[str, float]) -> None:
         self.metrics.log(self.trainer.steps, values)
@@ -223,25 +223,16 @@ class TrainingRun:
     def _save(self) -> None:
         step = self.trainer.steps
         is_best = not self.pending and self._is_best()
-        parts = self._parts() if step != self._saved else None
+        parts = self._finite_parts() if step != self._saved else None
         if self.ranks.leads:
             self._write_checkpoint(step, parts, is_best)
         self.ranks.wait()
         self._saved = step
 
-    def _parts(self) -> dict[str, Mapping[str, Tensor]]:
-        """What a checkpoint holds, for the leader; all ranks take part."""
-        average = self.trainer.average
-        self.trainer.share_losses()
-        parts: dict[str, Mapping[str, Tensor]] = {
-            "model": network_weights(self.trainer),
-            "average": average.values if average else {},
-            "training": training_state(self.trainer),
-        }
+    def _finite_parts(self) -> dict[str, Mapping[str, Tensor]]:
+        parts = checkpoint_parts(self.trainer)
         if not all(_finite(parts[part]) for part in ("model", "average")):
             raise TranslateError(f"stopped after step {self.trainer.steps}: {self._not_finite('weights are')}")
-        for rank, state in enumerate(self.ranks.collect(own_state(self.trainer))[1:], start=1):
-            parts[rank_part(rank)] = state
         return parts
 
     def _write_checkpoint(self, step: int, parts: Mapping[str, Mapping[str, Tensor]] | None, is_best: bool) -> None:

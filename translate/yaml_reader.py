@@ -43,7 +43,7 @@ def read_yaml(text: str, source: str) -> tuple[dict[str, Any], dict[KeyPath, int
     anchors, tags, too deep or too large.
     """
     if len(text.encode()) > MAX_BYTES:
-        raise ConfigurationError(f"{source}: larger than {MAX_BYTES} bytes; this is no recipe")
+        raise ConfigurationError(f"{source}: larger than {MAX_BYTES} bytes, which no recipe is")
     _refuse_traps(text, source)
     loader = _Loader(text)
     try:
@@ -85,9 +85,7 @@ def _refuse_traps(text: str, source: str) -> None:
 def _syntax_error(error: yaml.YAMLError, text: str, source: str) -> ConfigurationError:
     if isinstance(error, ReaderError):
         number = text.count("\n", 0, error.position) + 1
-        return ConfigurationError(
-            f"{source}, line {number}: the character {chr(error.character)!r} has no place in a text"
-        )
+        return ConfigurationError(f"{source}, line {number}: unexpected character {chr(error.character)!r}")
     mark = getattr(error, "problem_mark", None)
     line = f", line {mark.line + 1}" if mark else ""
     return ConfigurationError(f"{source}{line}: {getattr(error, 'problem', None) or error}")
@@ -104,7 +102,7 @@ def _walk(node: yaml.Node | None, path: KeyPath, lines: dict[KeyPath, int], sour
             here = (*path, key.value)
             if here in lines:
                 raise ConfigurationError(
-                    f"{source}, line {line}: the key '{key.value}' stands twice (first in line {lines[here]})"
+                    f"{source}, line {line}: the key '{key.value}' is given twice (first in line {lines[here]})"
                 )
             lines[here] = line
             _walk(value, here, lines, source)
@@ -119,6 +117,6 @@ def _walk(node: yaml.Node | None, path: KeyPath, lines: dict[KeyPath, int], sour
 def _refuse_unreadable(node: yaml.ScalarNode, source: str) -> None:
     line = node.start_mark.line + 1
     if any("\ud800" <= letter <= "\udfff" for letter in node.value):
-        raise ConfigurationError(f"{source}, line {line}: half a character (a lone surrogate) has no place in a text")
+        raise ConfigurationError(f"{source}, line {line}: unexpected half of a character (a lone surrogate)")
     if node.tag == "tag:yaml.org,2002:int" and len(node.value) > MAX_DIGITS:
-        raise ConfigurationError(f"{source}, line {line}: a whole number of {len(node.value)} digits")
+        raise ConfigurationError(f"{source}, line {line}: a whole number of {len(node.value)} digits is too long")

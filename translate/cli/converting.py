@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # heavy: imported where they are used
     "--to",
     metavar="DOMAIN",
     multiple=True,
-    help="The domain to convert to, where the run knows several; attributes are set by name and cleared by -NAME.",
+    help="The domain to convert to, if the run has several. Attributes: NAME sets one, -NAME clears one.",
 )
 @click.option("--checkpoint", default="latest", show_default=True, metavar="latest|best|STEP")
 @click.option("--overwrite", is_flag=True, help="Convert again what is already in OUTPUT.")
@@ -41,7 +41,7 @@ if TYPE_CHECKING:  # heavy: imported where they are used
     show_default=True,
     metavar="auto|N",
     callback=lambda context, option, value: _auto_or_number(value, 4096),
-    help="Images of one size at a time; auto is 1 on a CPU, by free memory on a GPU. Fewer where memory runs out.",
+    help="Images of equal size converted at once; auto: 1 on a CPU, by free memory on a GPU. Fewer if memory runs out.",
 )
 @click.option(
     "--tile",
@@ -49,8 +49,8 @@ if TYPE_CHECKING:  # heavy: imported where they are used
     show_default=True,
     metavar="auto|off|N",
     callback=lambda context, option, value: "off" if value == "off" else _auto_or_number(value, 1 << 20, "auto"),
-    help="Work on an image N rows at a time, with the statistics of the whole image: the same result, in less "
-    "memory; auto where it would not fit.",
+    help="Convert an image N rows at a time, with the statistics of the whole image: the same result in less "
+    "memory; auto does so only with images that would not fit.",
 )
 @click.option(
     "--format",
@@ -58,13 +58,13 @@ if TYPE_CHECKING:  # heavy: imported where they are used
     default="same",
     show_default=True,
     callback=lambda context, option, value: {"jpg": "jpeg", "tif": "tiff"}.get(value, value),
-    help="Of the outputs; a.jpg becomes a.jpg.png where a.png is there, too.",
+    help="Format of the outputs. Where a.jpg and a.png would both become a.png, the first becomes a.jpg.png.",
 )
 @click.option(
     "--max-pixels",
     type=click.IntRange(1),
     metavar="N",
-    help="Read images of up to N pixels; default 89478485, above which a file is more likely an attack.",
+    help="Largest image to read, in pixels; default 89478485: a file that claims more is likely an attack.",
 )
 @click.option(
     "--precision",
@@ -78,28 +78,33 @@ if TYPE_CHECKING:  # heavy: imported where they are used
     "part",
     metavar="I/N",
     callback=lambda context, option, value: _part(value),
-    help="Convert the I-th of N parts, so that N machines share a folder; under torchrun each process takes its own.",
+    help="Convert only part I of N, so that N machines can share a folder; under torchrun each process takes its part.",
 )
-@click.option("--manifest", type=click.Path(path_type=Path), help="File to which a JSON line is added for each image.")
-@click.option("--compare", metavar="DIR", type=click.Path(path_type=Path), help="Also sheets: input beside output.")
-@click.option("--gallery", metavar="FILE.html", type=click.Path(path_type=Path), help="Also a page of all of them.")
+@click.option("--manifest", type=click.Path(path_type=Path), help="Add a line of JSON to this file for each image.")
+@click.option(
+    "--compare", metavar="DIR", type=click.Path(path_type=Path), help="Also write sheets of inputs beside outputs."
+)
+@click.option(
+    "--gallery", metavar="FILE.html", type=click.Path(path_type=Path), help="Also write a page that shows them all."
+)
 @click.option(
     "--cycle-error",
     is_flag=True,
-    help="Also NAME.cycle-error.png beside each output: how far the way back misses the input. Takes twice as long.",
+    help="Also write NAME.cycle-error.png beside each output: how far the translation back differs from the input. "
+    "Takes twice as long.",
 )
 @click.option(
     "--eval",
     "evaluated",
     is_flag=True,
-    help="Of another project's generator: running statistics and no dropout, as their option of this name.",
+    help="For another project's generator: running statistics and no dropout, as with their --eval.",
 )
 @click.option(
     "--backend",
     type=click.Choice(["auto", "torch", "onnxruntime", "openvino"]),
     default="auto",
     show_default=True,
-    help="What runs the network; an exported .onnx file runs on the last two.",
+    help="What runs the network; exported .onnx files run on the last two.",
 )
 @DEVICE
 @QUIET
@@ -141,7 +146,7 @@ def convert(
     from translate.converting.video import is_video, plan_video
     from translate.data.images import MAX_PIXELS, allow_pixels
     from translate.loading import load
-    from translate.progress import say
+    from translate.progress import say, teller
 
     allow_pixels(max_pixels or MAX_PIXELS)
     beside, video = Beside(manifest, compare, gallery, cycle_error), is_video(source)
@@ -157,7 +162,7 @@ def convert(
         require_writable(target.parent)
     else:
         beside.refuse_among([source, output])
-        jobs = plan(source, output, format, (lambda line: None) if quiet else say)
+        jobs = plan(source, output, format, teller(quiet))
         jobs = jobs if part is None else jobs.shard(*part)
         require_writable(jobs.output)
     beside.require_places()
@@ -192,9 +197,9 @@ def convert(
 def _refuse_idle(run: Path, checkpoint: str, evaluated: bool) -> None:
     """Raises ConfigurationError for an option that would do nothing with such a model."""
     if evaluated and (run.is_dir() or run.suffix == ".onnx"):
-        raise ConfigurationError(f"--eval: is for another project's generator, {run} is none; leave it out")
+        raise ConfigurationError(f"--eval is for another project's generator, which {run} is not; leave it out")
     if checkpoint != "latest" and run.exists() and not (run / "checkpoints").is_dir():
-        raise ConfigurationError(f"--checkpoint {checkpoint}: {run} holds none to choose from; leave it out")
+        raise ConfigurationError(f"--checkpoint {checkpoint}: {run} has no checkpoints to choose from; leave it out")
 
 
 def _conclude(outcome: Outcome, quiet: bool) -> None:
@@ -217,9 +222,9 @@ def _conclude(outcome: Outcome, quiet: bool) -> None:
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("output", type=click.Path(path_type=Path))
 @click.option("--count", default=64, show_default=True, type=click.IntRange(1), help="How many images.")
-@click.option("--label", metavar="CLASS", help="Of this class only; default all in turn, where the run knows classes.")
+@click.option("--label", metavar="CLASS", help="Draw this class only; the default is all classes in turn.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="The same seed, the same images.")
-@click.option("--grid", is_flag=True, help="Also grid.png, all of them side by side.")
+@click.option("--grid", is_flag=True, help="Also write grid.png, all of them side by side.")
 @click.option("--checkpoint", default="latest", show_default=True, metavar="latest|best|STEP")
 @click.option("--overwrite", is_flag=True, help="Replace what is already in OUTPUT.")
 @DEVICE

@@ -29,7 +29,7 @@ def data(context: click.Context) -> None:
     click.echo(f"{'shapes':24} {'any':10} rendered on first use")
     for name in POINT_SETS:
         click.echo(f"{name:24} {'points':10} drawn as they are needed")
-    click.echo("looked for, in this order:")
+    click.echo("searched in this order:")
     for place in places("NAME"):
         click.echo(f"  {place}")
 
@@ -49,7 +49,7 @@ def check(folder: Path) -> None:
 
 @data.command()
 @click.argument("name")
-@click.option("--into", type=click.Path(path_type=Path), help="Folder to put it in; default the user's cache.")
+@click.option("--into", type=click.Path(path_type=Path), help="Folder to put it in; default: the user's cache.")
 def fetch(name: str, into: Path | None) -> None:
     """Download a named data set, verify it, and unpack its images."""
     from translate.data.catalog import cards, user_data

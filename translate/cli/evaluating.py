@@ -12,11 +12,13 @@ from translate.cli.common import DEVICE, QUIET
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--checkpoint", default="latest", show_default=True, metavar="latest|best|STEP")
-@click.option("--data", metavar="NAME|FOLDER", help="Where the data set lies now; default where it was trained on.")
+@click.option("--data", metavar="NAME|FOLDER", help="Where the data set is now; default: where the run was trained.")
 @click.option(
-    "--weights-dir", metavar="DIR", help="Where Inception's weights lie, for FID as published; never fetched."
+    "--weights-dir", metavar="DIR", help="Folder of Inception's weights, for FID as published; never downloaded."
 )
-@click.option("--json", "json_file", type=click.Path(path_type=Path), help="File for the scores; default in the run.")
+@click.option(
+    "--json", "json_file", type=click.Path(path_type=Path), help="File for the scores; default: in the run's folder."
+)
 @DEVICE
 @QUIET
 def evaluate(
@@ -36,7 +38,7 @@ def evaluate(
     from translate.evaluate import evaluate as evaluate_run
     from translate.evaluate import scores_path, write_scores
     from translate.evaluation.table import as_text
-    from translate.progress import say
+    from translate.progress import teller
 
     scores_path(run, checkpoint, json_file)  # before the work, not after it
     scores = evaluate_run(
@@ -45,7 +47,7 @@ def evaluate(
         data=data,
         device=device,
         weights_dir=weights_dir,
-        tell=(lambda line: None) if quiet else say,
+        tell=teller(quiet),
         quiet=quiet,
     )
     click.echo(as_text(scores))

@@ -20,18 +20,18 @@ import click
     "--to",
     metavar="DOMAIN",
     multiple=True,
-    help="The domain to convert to, where the run knows several; attributes are set by name and cleared by -NAME.",
+    help="The domain to convert to, if the run has several. Attributes: NAME sets one, -NAME clears one.",
 )
-@click.option("--bytes", "as_bytes", is_flag=True, help="Of a graph: uint8 in and out instead of floats in [-1, 1].")
+@click.option("--bytes", "as_bytes", is_flag=True, help="For graphs: uint8 in and out instead of floats in [-1, 1].")
 @click.option("--checkpoint", default="latest", show_default=True, metavar="latest|best|STEP")
 @click.option(
     "--tolerance",
     default=1e-4,
     show_default=True,
     type=click.FloatRange(0),
-    help="Of a graph: the largest difference from PyTorch, on the scale of [-1, 1]; above it nothing is written.",
+    help="For graphs: the largest difference from PyTorch, on the scale of [-1, 1]; above it nothing is written.",
 )
-@click.option("--eval", "evaluated", is_flag=True, help="Of another project's generator, as in `translate convert`.")
+@click.option("--eval", "evaluated", is_flag=True, help="For another project's generator, as in `translate convert`.")
 @click.option("--overwrite", is_flag=True, help="Replace OUT.")
 def export(
     run: Path,

@@ -26,18 +26,18 @@ from translate.errors import ConfigurationError
 @click.option(
     "--resume",
     is_flag=True,
-    help="Go on from the newest good checkpoint in the run's folder; --data, where the images lie now.",
+    help="Continue from the newest good checkpoint in the run's folder; add --data if the images have moved.",
 )
 @click.option(
     "--domains",
     metavar="A,B,...",
-    help="Names of the two domains, where the folders do not tell; or the classes or attributes to train on.",
+    help="Names of the two domains, if the folders do not say; or the classes or attributes to train on.",
 )
 @click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Override a key, e.g. training.lr=1e-4.")
 @click.option(
     "--cache",
     type=click.Choice(["off", "ram", "disk", "device"]),
-    help="Where resized images are kept: memory (default), files that later runs find again, or the GPU.",
+    help="Where to keep resized images: nowhere, in memory (the default), in files for later runs, or on the GPU.",
 )
 @click.option(
     "--wandb",
@@ -47,9 +47,13 @@ from translate.errors import ConfigurationError
     show_default=True,
     help="Weights & Biases; auto is online when a key is configured, else disabled.",
 )
-@click.option("--dry-run", is_flag=True, help="Take a few steps, tell what training would take here, write nothing.")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Run a few steps and report what training would need on this machine; writes no run.",
+)
 @click.option("--skip-bad", is_flag=True, help="Leave out images that cannot be read, instead of refusing to start.")
-@click.option("--artifact", is_flag=True, help="Give the tracker the checkpoints, too.")
+@click.option("--artifact", is_flag=True, help="Also give the tracker the last checkpoint.")
 @click.option(
     "--engine",
     "levers",
@@ -64,8 +68,8 @@ from translate.errors import ConfigurationError
 @click.option(
     "--deterministic",
     is_flag=True,
-    help="On CUDA: the same bits from the same seed. Slower; without, cuDNN's gradients of convolutions and scattered "
-    "sums (reflection padding, bilinear resizing) differ in their last bits. The CPU always gives the same.",
+    help="On CUDA: the same bits from the same seed, but slower. Without it the last bits differ from run to run (in "
+    "convolution gradients, reflection padding and bilinear resizing). On a CPU they never do.",
 )
 @DEVICE
 @QUIET
@@ -138,7 +142,7 @@ def train(
 @click.command()
 @click.argument("name", required=False)
 def recipes(name: str | None) -> None:
-    """List the recipes, or print one resolved."""
+    """List the recipes, or print one in full, with all its defaults."""
     from translate.recipe import load_recipe, recipe_names
 
     if name is not None:
@@ -154,7 +158,7 @@ def recipes(name: str | None) -> None:
 @click.option("--out", default="quickstart", show_default=True, type=click.Path(path_type=Path))
 @DEVICE
 def quickstart(method: str, out: Path, device: str) -> None:
-    """Train and convert on embedded data, in a few minutes on a CPU: nothing to download."""
+    """Train and convert in a few minutes on a CPU, on images that are drawn on the spot: nothing to download."""
     from translate.quickstart import quickstart as run_quickstart
 
     run_quickstart(method, out, device, tell=click.echo)

@@ -21,7 +21,7 @@ from translate.data.batch import Paired
 from translate.data.images import dimensions, shown
 from translate.errors import ConfigurationError, ImageError
 from translate.model import Translator
-from translate.progress import Progress, say
+from translate.progress import Progress, say, teller
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ def convert_clip(
                 target,
                 changes,
                 batch_size=size,
-                tell=lambda line: None if quiet else say(line),
+                tell=teller(quiet),
                 done=bar.advance,
             )
     if beside.manifest:

@@ -16,6 +16,7 @@ from translate.data.images import WRITABLE, shown
 from translate.data.layouts import ARCHIVES
 from translate.data.listing import iterate_images
 from translate.errors import ConfigurationError
+from translate.progress import Tell
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class Jobs(Sequence[Job]):
         return Jobs(self.source, self.output, names, self._outputs)
 
 
-def plan(source: Path, output: Path, format: Format = "same", tell: Callable[[str], None] = lambda line: None) -> Jobs:
+def plan(source: Path, output: Path, format: Format = "same", tell: Tell = lambda line: None) -> Jobs:
     """What is converted to where; `tell` hears of links and of files of other kinds that are left out.
 
     Raises ConfigurationError where nothing is found or a file would be overwritten.

@@ -18,6 +18,7 @@ from translate.converting.folder import Record
 from translate.converting.jobs import refuse_other_kinds
 from translate.data.images import Picture, shown, with_channels
 from translate.errors import ConfigurationError, TranslateError
+from translate.progress import Tell
 from translate.whole_file import appearing, clear_leftovers
 
 _X264 = ("libx264", {"crf": "16", "preset": "medium"})
@@ -63,7 +64,7 @@ def convert_video(
     changes: Changes,
     *,
     batch_size: int = 1,
-    tell: Callable[[str], None] = lambda line: None,
+    tell: Tell = lambda line: None,
     done: Callable[[], None] = lambda: None,
 ) -> Record:
     """Converts `source` to `output` (see `plan_video`), which appears when it is whole. `done` is called each frame.
@@ -137,7 +138,7 @@ def _video_stream(read: Any, written: Any, look: _Look, suffix: str) -> Any:
     return stream
 
 
-def _audio_streams(read: Any, written: Any, suffix: str, tell: Callable[[str], None]) -> dict[int, Any]:
+def _audio_streams(read: Any, written: Any, suffix: str, tell: Tell) -> dict[int, Any]:
     """By number in the source: the streams that its audio is copied to as it is."""
     copies = {}
     for audio in read.streams.audio:

@@ -85,7 +85,7 @@ def load_classifier(folder: Path) -> Trained:
         classifier.network.load_state_dict(load_file(folder / "weights.safetensors"))
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         raise TranslateError(
-            f"{folder}: not a whole classifier ({error}); delete the folder, and it is trained anew"
+            f"{folder}: incomplete or damaged classifier ({error}); delete the folder to have it trained again"
         ) from error
     return Trained(classifier.eval().requires_grad_(False), facts)
 

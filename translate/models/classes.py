@@ -24,7 +24,7 @@ def require_classes(images: ImageSpec) -> int:
 
 
 def class_labels(count: int, classes: int, label: int | None, like: nn.Module) -> Tensor:
-    """One-hot labels (count, classes) of class number `label`, null: of all classes in turn."""
+    """One-hot labels (count, classes) of class number `label`; None: of all classes in turn."""
     weight = next(like.parameters())
     number = torch.arange(count, device=weight.device)
     number = number % classes if label is None else torch.full_like(number, label)

@@ -13,7 +13,8 @@ from translate.model import ImageSpec
 
 
 def one_hot(numbers: Tensor, classes: int) -> Tensor:
-    """True at each number's place, (batch, classes). F.one_hot reads the numbers, to check them, on most devices."""
+    """True at each number's place, (batch, classes). Not F.one_hot, which on most devices makes the host wait to check
+    the numbers."""
     return numbers[:, None] == torch.arange(classes, device=numbers.device)
 
 

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
+from translate.adversarial import full_precision
 from translate.data.batch import Plain
 from translate.data.point_pictures import columns
 from translate.model import ImageSpec, Losses, Painted, Sampler, Turn
@@ -86,9 +87,7 @@ class VAE(Sampler):
 
     def log_likelihood(self, decoded: Tensor, images: Tensor) -> Tensor:
         """log p(x|z) in nats (batch,), `decoded` being what the decoder says before its tanh."""
-        decoded, images = decoded.flatten(1), images.flatten(1)
-        if decoded.dtype in (torch.float16, torch.bfloat16):
-            decoded, images = decoded.float(), images.float()
+        decoded, images = full_precision(decoded.flatten(1)), full_precision(images.flatten(1))
         if self.config.likelihood == "bernoulli":
             # (1 + tanh a) / 2 = sigmoid(2 a)
             return -F.binary_cross_entropy_with_logits(2 * decoded, (1 + images) / 2, reduction="none").sum(1)

@@ -52,7 +52,7 @@ class Encoder(nn.Module):
 
 
 class SharedBlocks(nn.Sequential):
-    """Residual blocks on codes (batch, channels, height, width), kept in shape; none of them is the identity."""
+    """Residual blocks on codes (batch, channels, height, width), which keep their shape. 0 blocks: the identity."""
 
     def __init__(self, channels: int, blocks: int, normalisation: Normalisation = "instance") -> None:
         super().__init__(*(ResidualBlock(channels, normalisation) for _ in range(blocks)))
@@ -91,9 +91,9 @@ class Decoder(nn.Module):
 class CodeDiscriminator(nn.Module):
     """Codes (batch, channels, height, width) to logits of their domain (batch, 1, about height / 4, width / 4).
 
-    Three 3x3 convolutions to f, 2f and 4f filters, the last two of stride 2, LeakyReLU 0.2, and a 1x1 one; codes of
-    one pixel pass. No normalisation: a map's mean may be what tells the domain. Not published with UNIT: the
-    adversary of codes as in domain-adversarial training (Ganin et al. 2016) and XGAN (Royer et al. 2017).
+    Three 3x3 convolutions to f, 2f and 4f filters, the last two of stride 2, LeakyReLU 0.2, and a 1x1 one; it takes
+    codes of one pixel, too. No normalisation: a map's mean may be what tells the domain. Not published with UNIT, but
+    in domain-adversarial training (Ganin et al. 2016) and XGAN (Royer et al. 2017).
     """
 
     def __init__(self, channels: int, filters: int = 64) -> None:

@@ -41,11 +41,11 @@ class InstanceNorm2d(nn.Module):
         self.register_parameter("bias", nn.Parameter(torch.zeros(channels)) if affine else None)
 
     def forward(self, features: Tensor) -> Tensor:
-        # F.instance_norm views the batch as one image: at batch 1 on CPU a channels_last gradient comes back
+        # torch's instance norm views the batch as one image: at batch 1 on CPU a channels_last gradient comes back
         # wrong (torch 2.15), and channels_last input is copied to NCHW everywhere. Batch norm of one image is
-        # the same function without the view, so F.instance_norm stays for NCHW batches on accelerators.
+        # the same function without the view, so torch's own stays for NCHW batches on accelerators.
         if len(features) > 1 and features.device.type != "cpu" and features.is_contiguous():
-            return F.instance_norm(features, weight=self.weight, bias=self.bias, eps=self.eps)
+            return _instance_norm(features, self.weight, self.bias, self.eps)
         each = [_batch_norm(image, self.weight, self.bias, self.eps) for image in features.split(1)]
         return each[0] if len(each) == 1 else torch.cat(each)
 
@@ -57,7 +57,7 @@ class BatchNorm2d(nn.BatchNorm2d):
     """Batch normalisation that takes, in training too, one value per channel: that becomes the bias.
 
     One value has no variance, so it does not enter the running statistics. `gather`, where it is set, maps a tensor
-    to everybody's (processes, ...): the statistics in training are then those of all processes' batches together.
+    to those of all processes (processes, ...): training then uses the statistics of their batches taken together.
     """
 
     gather: Callable[[Tensor], Tensor] | None = None
@@ -71,7 +71,7 @@ class BatchNorm2d(nn.BatchNorm2d):
 
 
 def normalisation(kind: Normalisation, channels: int) -> nn.Module:
-    """The layer of that kind: instance norm without weights (PyTorch port) or with (Torch), batch norm."""
+    """The layer of that kind: "instance" has no weights (PyTorch port), "affine_instance" has (original Torch code)."""
     if kind == "batch":
         return BatchNorm2d(channels)
     if kind == "none":
@@ -89,7 +89,7 @@ def needs_bias(kind: Normalisation) -> bool:
 
 
 class PaddedConv2d(nn.Conv2d):
-    """A convolution over a map that is continued at its edges by `mode`; the state dict is nn.Conv2d's."""
+    """A convolution of a map that is padded by `margin` pixels as `mode` says; the state dict is nn.Conv2d's."""
 
     def __init__(
         self,
@@ -111,7 +111,7 @@ class PaddedConv2d(nn.Conv2d):
 
 
 def continued(features: Tensor, margin: int, mode: Literal["reflect", "replicate"]) -> Tensor:
-    """So many pixels more at every edge, in the number format of the features."""
+    """The features with `margin` more pixels at every edge, in their own number format."""
     if features.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
         # Autocast would pad in float32, which takes a cast there, one back and twice the memory for the same numbers.
         with torch.autocast("cpu", enabled=False):
@@ -181,10 +181,12 @@ def named(**layers: nn.Module) -> nn.Sequential:
 
 @torch.no_grad()
 def initialise(network: nn.Module, kind: Initialisation = "normal", gain: float = 0.02) -> None:
-    """Draw new weights as the published recipes do; the random numbers are torch's global ones.
+    """Draws new weights, in place, as the published recipes do, from torch's global random state.
 
-    Convolutions and linear layers: N(0, gain) for "normal"; `gain` scales "xavier" and "orthogonal", and
-    "kaiming" has its own. Normalisation weights: N(1, gain). Every bias: 0. A spectral norm is measured anew.
+    Convolutions and linear layers: mean 0 and standard deviation `gain` for "normal"; `gain` scales "xavier" and
+    "orthogonal", and does nothing to "kaiming". Weights of instance and batch norm: mean 1 and standard deviation
+    `gain`, whatever the kind. Their biases become 0. Other layers, e.g. `LayerNorm2d`, stay as they are. The spectral
+    norm of a layer that has one is measured anew.
     """
     for module in list(network.modules()):
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
@@ -231,6 +233,11 @@ def _normalised_together(norm: BatchNorm2d, features: Tensor, gather: Callable[[
     scale = torch.rsqrt(variance + norm.eps) * (1 if norm.weight is None else norm.weight)
     shift = (0 if norm.bias is None else norm.bias) - mean * scale
     return (wide * scale[:, None, None] + shift[:, None, None]).to(features.dtype)
+
+
+def _instance_norm(features: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float) -> Tensor:
+    """Normalised by each image's own statistics; unlike F.instance_norm it takes maps of one pixel."""
+    return torch.instance_norm(features, weight, bias, None, None, True, 0.0, eps, torch.backends.cudnn.enabled)
 
 
 def _batch_norm(features: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float) -> Tensor:

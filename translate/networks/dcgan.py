@@ -21,7 +21,7 @@ class DCGANGenerator(nn.Module):
 
     A transposed convolution spreads the code over 4x4 places; each further one doubles the size and halves the
     filters, down to `filters` before the last; 8 * filters at most. At 64 px: 8f, 4f, 2f, f (figure 1, with f = 128).
-    ValueError for a size that is no power of 2 from 8 on.
+    ValueError unless `size` is 8, 16, 32, 64, ...
     """
 
     def __init__(
@@ -48,12 +48,12 @@ class DCGANGenerator(nn.Module):
 
 
 class DCGANDiscriminator(nn.Module):
-    """Images (batch, channels, size, size), beside them `labels` (batch, labels) where it knows some, to
-    (batch, outputs): one logit, or the code of an encoder.
+    """Images (batch, channels, size, size), with `labels` (batch, labels) where there are any, to (batch, outputs):
+    one logit, or the code of an encoder.
 
     4x4 convolutions of stride 2 to f, 2f, 4f, ... filters (8f at most) down to 4x4 places, the first without
-    normalisation, and one over all of these. Labels become planes beside the 4x4 map, joined to it by a 1x1
-    convolution (Reed et al. 2016, section 4.1). ValueError as the generator.
+    normalisation, then one over all 4x4 places. Labels become planes beside the 4x4 map, joined to it by a 1x1
+    convolution (Reed et al. 2016, section 4.1). ValueError for sizes as the generator's.
     """
 
     def __init__(

@@ -83,7 +83,8 @@ class DigitCodeDecoder(nn.Module):
 
 
 class DigitDecoder(nn.Module):
-    """A domain's own last layers: features (batch, 2 * filters, 16, 16) to images (batch, channels, 32, 32)."""
+    """A domain's own last layers: features (batch, 2 * filters, 16, 16) to images (batch, channels, 32, 32)
+    in [-1, 1]."""
 
     def __init__(self, channels: int, filters: int = 96) -> None:
         super().__init__()
@@ -109,11 +110,12 @@ class DigitFront(nn.Module):
 
 
 class DigitTrunk(nn.Module):
-    """The shared rest of discriminator and classifier: features of a front to scores and digits.
+    """The shared rest of discriminator and classifier: features (batch, filters, 16, 16) of a front to logits.
 
-    `forward` gives the logits (batch, 1) of being real and those of the classes (batch, `classes`), both behind the
-    published dropout of 0.1, 0.3, 0.5, 0.5; `features` what the heads see, without dropout, (batch, 32 * filters),
-    which feature matching compares. The released score is a softmax over two logits: our one is their difference.
+    `forward` returns the logits (batch, 1) of being real and those of the classes (batch, `classes`), after the
+    published dropout of 0.1, 0.3, 0.5, 0.5. `features` returns what the heads see without dropout, (batch, 32 *
+    filters), which feature matching compares. The released score is a softmax over two logits; ours is their
+    difference.
     """
 
     def __init__(self, filters: int = 64, classes: int = 10) -> None:

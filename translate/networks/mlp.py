@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 
 class MLPGenerator(nn.Module):
-    """Codes (batch, code) to images (batch, channels, size, size) in [-1, 1], through `layers` hidden ones of `width`.
+    """Codes (batch, code) to images (batch, channels, size, size) in [-1, 1], through `layers` layers of `width` units.
 
-    ReLU within, as the original GAN's generator has it (Goodfellow et al. 2014, section 5), and tanh at the end.
+    ReLU after each, as in the original GAN's generator (Goodfellow et al. 2014, section 5), and tanh at the end.
     """
 
     def __init__(self, code: int, channels: int, size: int, width: int = 512, layers: int = 3) -> None:
@@ -31,8 +31,8 @@ class MLPGenerator(nn.Module):
 
 
 class MLPDiscriminator(nn.Module):
-    """Images (batch, channels, size, size), beside them `labels` (batch, labels) where it knows some, to
-    (batch, outputs): one logit, or the code of an encoder. LeakyReLU 0.2 within."""
+    """Images (batch, channels, size, size), with `labels` (batch, labels) where there are any, to (batch, outputs):
+    one logit, or the code of an encoder. LeakyReLU 0.2 after each hidden layer."""
 
     def __init__(
         self, channels: int, size: int, labels: int = 0, outputs: int = 1, width: int = 512, layers: int = 3

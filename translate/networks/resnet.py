@@ -18,8 +18,9 @@ class ResnetGenerator(nn.Module):
     width are multiples of `stride`, and at least 2 * `stride`: reflection needs two pixels.
     `upsampling="blur"` is CUT's anti-aliased network, whose downsampling blurs too. `dropout`: 0.5 in each
     residual block. `padding` is that of the 7x7 convolutions and the residual blocks.
-    `residual`: what is learnt is the change to the input, added before the tanh; a head of zeros then returns the
-    input. Not published with CycleGAN: for small networks and near domains, where it keeps what need not change.
+    `residual`: the network learns the change to the input (see `changed`); with a head of zeros the output is 0.99
+    times the input. Not published with CycleGAN: for small networks and near domains, where it keeps what need not
+    change. ValueError where it is asked for and `channels_in` is not `channels_out`.
     `checkpointing`: in training each stage and block is computed again in the backward pass, see `recomputed`.
     """
 
@@ -103,8 +104,8 @@ def stage(conv: nn.Module, channels: int, norm: Normalisation) -> nn.Sequential:
 
 
 def changed(images: Tensor, change: Tensor) -> Tensor:
-    """The images with the change added before the tanh; none where the change is 0, but for the last 1 % of range."""
-    # 0.99: at the ends of the range the inverse of tanh is infinite.
+    """tanh(change + atanh(0.99 images)), in float32 and [-1, 1]: without a change, 0.99 times the images."""
+    # 0.99: at -1 and 1 the inverse of tanh is infinite.
     return torch.tanh(change.float() + torch.atanh(images.float() * 0.99))
 
 

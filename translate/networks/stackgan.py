@@ -30,7 +30,8 @@ class StageTwoGenerator(nn.Module):
 
     A 3x3 convolution to f filters, two 4x4 ones of stride 2 to 2f and 4f; the code as planes beside these features,
     joined by a 3x3 convolution; `blocks` residual blocks; nearest upsampling with 3x3 convolutions, each to half the
-    filters; tanh (figure 2). Batch norm throughout. `size` is `small` times a power of 2; ValueError else.
+    filters but 8 at least; tanh (figure 2). Batch norm but in the first and last layer. ValueError unless `small` is a
+    multiple of 4 and `size` is 2, 4, 8, ... times `small`.
     """
 
     def __init__(

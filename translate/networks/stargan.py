@@ -20,7 +20,8 @@ class StarGANGenerator(nn.Module):
     appendix 7.2); no biases, affine instance norm by the image's own statistics, in training and after. Zero padding
     as released: a plane reflected at its edges stays constant, and instance norm takes constants away, so the labels
     would be gone after the first layer. Height and width are multiples of `stride`.
-    `residual`: as for ResnetGenerator, what is learnt is the change to the input; not published.
+    `residual`: as for ResnetGenerator, the network learns the change to the input; not published.
+    ValueError for labels of another shape.
     """
 
     def __init__(

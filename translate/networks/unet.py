@@ -21,13 +21,13 @@ class UNetGenerator(nn.Module):
 
     `levels` halvings to f, 2f, 4f, 8f, 8f, ... filters and as many doublings, each fed the encoder's features
     of its size too (Isola et al. 2017, appendix 6.1.1; 8 levels for 256 pixels, 7 for 128). Height and width
-    are multiples of `stride` = 2 ** levels, else ValueError. The first and the innermost encoder convolutions
-    are not normalised: at one pixel that would erase what they say.
+    are multiples of `stride` = 2 ** levels, else ValueError. The first encoder convolution is not normalised, as
+    published; nor is the innermost, whose map may be one pixel, which normalisation would make 0.
 
     `dropout` is the probability, `dropout_placement` where: "paper" on the first three decoder levels from
     the inside, "port" (the widely used PyTorch one) on the `levels` - 5 levels after the innermost: none
     below six levels. `upsampling="blur"` blurs on the way down too, as CUT's ResNet does. `checkpointing`: in training
-    each level is computed again in the backward pass, see `recomputed`.
+    each level is computed again in the backward pass, see `recomputed`. ValueError for fewer than 2 levels.
     """
 
     def __init__(

@@ -29,11 +29,11 @@ def read_attributes(root: Path) -> Table | None:
     if len(rows) < 2:
         raise ConfigurationError(f"{shown(path)}: no rows; expected the names of attributes, then `file 1 -1 ...`")
     if announced not in (None, len(rows) - 1):
-        warnings.append(f"{shown(path.name)} announces {announced} rows and holds {len(rows) - 1}")
+        warnings.append(f"{shown(path.name)} announces {announced} rows but has {len(rows) - 1}")
     (first, names), rows = rows[0], rows[1:]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
-        raise ConfigurationError(f"{shown(path)}, line {first}: the attribute {shown(twice)} stands there twice")
+        raise ConfigurationError(f"{shown(path)}, line {first}: the attribute {shown(twice)} is there twice")
     lines: dict[str, int] = {}
     for line, (file, *values) in rows:
         if len(values) != len(names):

@@ -89,7 +89,7 @@ def _check_header(path: Path, header: list[str]) -> None:
     if header[0] not in FILE_TOO or len(header) < 2:
         raise ConfigurationError(f"{where}: {shown(','.join(header))}: expected {LOOKED_FOR}, separated by commas")
     if twice := next((name for name in header if header.count(name) > 1), None):
-        raise ConfigurationError(f"{where}: the column {shown(twice)!r} stands there twice")
+        raise ConfigurationError(f"{where}: the column {shown(twice)!r} is there twice")
     if not all(header):
         raise ConfigurationError(f"{where}: column {header.index('') + 1} has no name")
     if set(header[1:]) == {SPLIT}:

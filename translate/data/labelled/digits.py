@@ -116,5 +116,5 @@ def _read_array(path: Path, dimensions: int) -> np.ndarray:
         raise ConfigurationError(f"{shown(path)}: cannot be read: {error}") from error
     if len(values) != expected:
         more = "more" if len(values) > expected else f"{len(values):,}"
-        raise ConfigurationError(f"{shown(path)}: announces {expected:,} bytes and holds {more}; fetch it anew")
+        raise ConfigurationError(f"{shown(path)}: announces {expected:,} bytes but has {more}; download it again")
     return np.frombuffer(values, np.uint8).reshape(shape)

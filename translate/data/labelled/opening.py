@@ -154,11 +154,10 @@ def _chosen(root: Path, found: Labelling, wanted: Sequence[str] | None) -> tuple
         if name not in found.domains:
             raise ConfigurationError(f"{shown(root)}: no domain '{name}'{nearest(name, found.domains)}")
     if len(set(chosen)) < len(chosen):
-        raise ConfigurationError(f"{shown(root)}: each domain once, not {', '.join(chosen)}")
+        raise ConfigurationError(f"{shown(root)}: name each domain once, not {', '.join(chosen)}")
     if found.exclusive and len(chosen) < 2:
         raise ConfigurationError(
-            f"{shown(root)}: one class only, {chosen[0]}; labels tell apart two or more. "
-            f"Looked for: {'; '.join(_LOOKED_FOR)}"
+            f"{shown(root)}: only one class, {chosen[0]}; two or more are needed. Looked for: {'; '.join(_LOOKED_FOR)}"
         )
     return chosen
 

@@ -132,4 +132,4 @@ def _stem(name: str) -> str:
 def refuse_repetition(path: Path, lines: Mapping[str, int], file: str, line: int) -> None:
     """`lines` holds the line of each file so far. Raises ConfigurationError where `file` is among them."""
     if file in lines:
-        raise ConfigurationError(f"{shown(path)}, line {line}: {shown(file)} stands in line {lines[file]} already")
+        raise ConfigurationError(f"{shown(path)}, line {line}: {shown(file)} is already in line {lines[file]}")

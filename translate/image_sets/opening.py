@@ -13,11 +13,12 @@ from translate.data.labelled import LabelledFolder, open_jointly, open_labelled,
 from translate.data.points import POINT_SETS
 from translate.data.shapes import render_set
 from translate.errors import ConfigurationError
-from translate.image_sets import ImageSet, LabelledImages, LabelledSource, Points, Say, TwoDomains
+from translate.image_sets import ImageSet, LabelledImages, LabelledSource, Points, TwoDomains
+from translate.progress import Tell
 from translate.recipe import DataSettings
 
 
-def open_data(data: DataSettings, batch_type: type[Batch], tell: Say) -> ImageSet:
+def open_data(data: DataSettings, batch_type: type[Batch], tell: Tell) -> ImageSet:
     """Finds the data set and reads its layout, telling what was found; `shapes` is rendered on first use.
 
     Raises ConfigurationError where there is none, or where it is not of the kind that the model is fed.
@@ -62,7 +63,7 @@ def refuse_idle(data: DataSettings, batch_type: type[Batch]) -> None:
     idle = [f"data.{key}" for key, kinds in _ACTS_ON.items() if key in given and batch_type not in kinds]
     if idle:
         raise ConfigurationError(
-            f"{', '.join(idle)}: without effect, for this method learns from {_CALLED[batch_type]}; leave it out"
+            f"{', '.join(idle)}: no effect here, as this method learns from {_CALLED[batch_type]}; leave it out"
         )
 
 
@@ -75,7 +76,7 @@ def _is_text(name: str) -> bool:
     return True
 
 
-def _two_domains(data: DataSettings, batch_type: type[Batch], tell: Say) -> Folder:
+def _two_domains(data: DataSettings, batch_type: type[Batch], tell: Tell) -> Folder:
     wanted: Literal["paired", "unpaired"] = "paired" if batch_type is Paired else "unpaired"
     if data.set == "shapes" and data.domains not in (None, data.shapes.styles):
         raise ConfigurationError(
@@ -95,7 +96,7 @@ def _two_domains(data: DataSettings, batch_type: type[Batch], tell: Say) -> Fold
     )
 
 
-def _labelled(data: DataSettings, batch_type: type[Batch], tell: Say) -> LabelledFolder:
+def _labelled(data: DataSettings, batch_type: type[Batch], tell: Tell) -> LabelledFolder:
     """`data.domains` chooses among the classes or attributes of all sets together."""
     roots = [_labelled_root(data, name, tell) for name in (str(data.set), *data.also)]
     if batch_type is Plain:
@@ -107,11 +108,11 @@ def _labelled(data: DataSettings, batch_type: type[Batch], tell: Say) -> Labelle
     return open_labelled(roots[0], domains=domains, exclusive=card.alternatives or None if card else None)
 
 
-def _labelled_root(data: DataSettings, name: str, tell: Say) -> Path:
+def _labelled_root(data: DataSettings, name: str, tell: Tell) -> Path:
     return _rendered(data, "labelled", tell) if name == "shapes" else locate(name)[0]
 
 
-def _told(folder: Any, tell: Say) -> Any:
+def _told(folder: Any, tell: Tell) -> Any:
     for line in folder.found:
         tell(line)
     for line in folder.warnings:
@@ -119,7 +120,7 @@ def _told(folder: Any, tell: Say) -> Any:
     return folder
 
 
-def _rendered(data: DataSettings, view: Literal["paired", "unpaired", "labelled"], tell: Say) -> Path:
+def _rendered(data: DataSettings, view: Literal["paired", "unpaired", "labelled"], tell: Tell) -> Path:
     options = data.shapes
     name = f"shapes-{view}-{'-'.join(options.styles)}-{data.size}px-{options.train}-{options.test}-{options.seed}"
     tell(f"rendering {name}, unless it is there already")

@@ -13,15 +13,15 @@ from translate.data.images import ANIMATED, shown
 from translate.data.loader import Loader
 from translate.data.scan import Attempt, decoding, failures, headers, noting_more
 from translate.errors import ConfigurationError
-from translate.image_sets import Batches, ImageSet, Say, spanned
-from translate.progress import Progress
+from translate.image_sets import Batches, ImageSet, spanned
+from translate.progress import Progress, Tell
 
 THOROUGH = 20_000
 """Images up to which all are decoded; of more only the headers are read, for decoding would cost an epoch."""
 NAMED = 20
 
 
-def unreadable(images: ImageSet, loader: Batches, tell: Say, quiet: bool = False) -> dict[str, str]:
+def unreadable(images: ImageSet, loader: Batches, tell: Tell, quiet: bool = False) -> dict[str, str]:
     """The reason by path of each image that cannot be read; where `data.skip_bad` says so, else they are refused.
 
     What `loader` decodes meanwhile stays in its memory as far as it has room. Tells of files that are animated.
@@ -45,7 +45,7 @@ def unreadable(images: ImageSet, loader: Batches, tell: Say, quiet: bool = False
     lines = "\n  ".join([f"{shown(str(images.settings.set))}: {len(bad)} images cannot be read:", *listed])
     if not images.settings.skip_bad:
         raise ConfigurationError(f"{lines}\nrepair or remove them, or leave them out with --skip-bad")
-    tell(f"warning: {lines}\nleft out, with what belongs to them alone; skipped.txt in the run's folder names all")
+    tell(f"warning: {lines}\nleft out, with their partners and labels; skipped.txt in the run's folder lists all")
     return bad
 
 

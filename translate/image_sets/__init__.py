@@ -1,0 +1,20 @@
+"""Data sets as settings want them read; `opening` finds which one is meant, `scanning` tries every image of it."""
+
+from translate.image_sets.image_set import Batches, ImageSet, Part, Stream, share_of, spanned, training_stream
+from translate.image_sets.labelled import LabelledImages, LabelledSource
+from translate.image_sets.points import Points
+from translate.image_sets.two_domains import TwoDomains
+
+__all__ = [
+    "Batches",
+    "ImageSet",
+    "LabelledImages",
+    "LabelledSource",
+    "Part",
+    "Points",
+    "Stream",
+    "TwoDomains",
+    "share_of",
+    "spanned",
+    "training_stream",
+]

@@ -1,0 +1,16 @@
+"""Recipes: strict, typed settings of a whole training run, as YAML outside and JSON inside checkpoints."""
+
+from translate.recipe.mistakes import known_keys
+from translate.recipe.reading import load_recipe, parse_recipe, recipe_names
+from translate.recipe.schema import DataSettings, Recipe, ShapesSettings, TrainingSettings
+
+__all__ = [
+    "DataSettings",
+    "Recipe",
+    "ShapesSettings",
+    "TrainingSettings",
+    "known_keys",
+    "load_recipe",
+    "parse_recipe",
+    "recipe_names",
+]

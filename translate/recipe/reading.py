@@ -1,0 +1,132 @@
+"""Recipes from YAML files: found by name or path, based on one another, changed by `--set`, checked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from os.path import isfile  # says no to a name that no file can have
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from translate.errors import ConfigurationError, nearest
+from translate.recipe.mistakes import Places, explained
+from translate.recipe.schema import Recipe
+from translate.shipped import shipped
+from translate.yaml_reader import MAX_BYTES, read_yaml, read_yaml_value
+
+
+def recipe_names() -> list[str]:
+    """Names of the recipes that ship with the package."""
+    return sorted(path.stem for path in shipped("recipes").glob("*.yaml"))
+
+
+def load_recipe(name_or_path: str | Path, overrides: Iterable[str] = ()) -> Recipe:
+    """A shipped recipe by name, or a YAML file by path, with `section.key=value` overrides applied.
+
+    A recipe may be based on another: `base: NAME` takes that one's values where its own say nothing.
+    Raises ConfigurationError naming file, line and key, what was expected, and the nearest known key.
+    """
+    path = _recipe_path(str(name_or_path))
+    values, places = _read(path)
+    _override(values, places, overrides)
+    return parse_recipe(values, str(path), places)
+
+
+def parse_recipe(values: dict[str, Any], source: str, places: Places | None = None) -> Recipe:
+    """Typed settings from plain values. Raises ConfigurationError with one line per mistake."""
+    try:
+        # Through JSON, so that strictness still takes a list for a tuple, and a whole number for a float.
+        return Recipe.model_validate_json(json.dumps(values))
+    except ValidationError as error:
+        raise ConfigurationError(explained(error, values, source, places or {})) from error
+
+
+def _recipe_path(name_or_path: str) -> Path:
+    if name_or_path in recipe_names():
+        return shipped("recipes") / f"{name_or_path}.yaml"
+    path = Path(name_or_path)
+    if isfile(path):
+        return path
+    if isfile(path / "recipe.yaml"):
+        raise ConfigurationError(
+            f"{path}: a run's folder; go on with `translate train {path / 'recipe.yaml'} --out {path} --resume`"
+        )
+    hint = nearest(name_or_path, recipe_names())
+    raise ConfigurationError(f"no recipe '{name_or_path}', neither by name nor as a file{hint}")
+
+
+def _base_path(path: Path, base: str) -> Path:
+    """A recipe's base: a shipped one, or a file beside the recipe that names it, or in the working folder."""
+    beside = path.parent / base
+    if base not in recipe_names() and isfile(beside):
+        return beside
+    try:
+        return _recipe_path(base)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{path}: base: {error}; also looked for as {beside}") from None
+
+
+def _read(path: Path, seen: tuple[Path, ...] = ()) -> tuple[dict[str, Any], Places]:
+    try:
+        with path.open("rb") as file:
+            text = file.read(MAX_BYTES + 1).decode()
+        values, lines = read_yaml(text, str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path}: cannot be read as a recipe ({error})") from error
+    base = values.pop("base", None)
+    values.setdefault("name", path.stem)
+    places = {key: f"{path}: line {line}" for key, line in lines.items()}
+    if base is None:
+        return values, places
+    base_path, seen = _base_path(path, str(base)), (*seen, path.resolve())
+    if base_path.resolve() in seen:
+        raise ConfigurationError(f"{path}: recipes are based on each other in a circle ({base})")
+    below, places_below = _read(base_path, seen)
+    return _merged(below, values), places_below | places
+
+
+def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """`above` over `below`, section by section; a section of another kind replaces the one below whole."""
+    merged = dict(below)
+    for key, value in above.items():
+        under = merged.get(key)
+        if isinstance(value, dict) and isinstance(under, dict) and value.get("kind") in (None, under.get("kind")):
+            merged[key] = _merged(under, value)
+        else:
+            merged[key] = value
+    training = above.get("training", {})
+    if isinstance(training, dict) and isinstance(merged.get("training"), dict):
+        _one_length(merged["training"], training)
+    return merged
+
+
+def _override(values: dict[str, Any], places: Places, overrides: Iterable[str]) -> None:
+    """Kinds come first: a section of another kind begins anew, and then takes what else is given for it."""
+    for override in sorted(overrides, key=lambda override: ".kind=" not in override):
+        key, equals, text = override.partition("=")
+        path = tuple(key.strip().split("."))
+        if not equals or not all(path):
+            raise ConfigurationError(f"--set {override}: expected section.key=value, e.g. training.lr=1e-4")
+        section = values
+        for name in path[:-1]:
+            if not isinstance(section.setdefault(name, {}), dict):
+                raise ConfigurationError(f"--set {override}: '{name}' is a value, not a section")
+            section = section[name]
+        value = read_yaml_value(text)
+        if path[-1] == "kind" and section.get("kind") != value:
+            section.clear()
+        section[path[-1]] = value
+        for inside in [key for key in places if key[: len(path)] == path]:
+            del places[inside]
+        places[path] = f"--set {override}"
+        if path[0] == "training":
+            _one_length(section, {path[-1]: value})
+
+
+def _one_length(training: dict[str, Any], given: dict[str, Any]) -> None:
+    """A length given above in one unit takes the place of one given below in the other."""
+    for unit, other in (("steps", "epochs"), ("epochs", "steps")):
+        if given.get(unit) is not None and given.get(other) is None:
+            training[other] = None

@@ -1,0 +1,182 @@
+"""The settings of a training run, as types: which keys a recipe has, and what values they take."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
+
+import yaml
+from pydantic import Field, SerializeAsAny, model_validator
+
+from translate.data.augment import Augmentation
+from translate.data.resized import Where
+from translate.engine import Precision
+from translate.model import Model
+from translate.models import MODELS
+from translate.optim import Schedule
+from translate.settings import Settings
+
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+"""What torch and NumPy both take."""
+
+if TYPE_CHECKING:
+    ModelSettings = Settings
+else:
+    ModelSettings = Annotated[
+        Union[tuple(model.Config for model in MODELS.values())],  # noqa: UP007
+        Field(discriminator="name"),
+    ]
+
+
+class ShapesSettings(Settings):
+    """The procedural set `shapes`: the same scenes in several styles, so that the true translation is known."""
+
+    styles: tuple[str, ...] = Field(("flat", "outlined"), min_length=2)
+    """Two for paired and unpaired images, two or more for labelled ones."""
+    train: int = Field(400, ge=1)
+    """Training images per style."""
+    test: int = Field(64, ge=1)
+    seed: Seed = 0
+
+
+class DataSettings(Settings):
+    """Which images, and how they become batches."""
+
+    set: str | None = None
+    """Name of a data set or path of a folder; `--data` overrides it."""
+    also: tuple[str, ...] = ()
+    """Further labelled sets that are trained on jointly, each with its own labels."""
+    layout: Literal["auto", "paired", "unpaired"] = "auto"
+    """`unpaired` reads two folders with equal file names as unpaired all the same."""
+    direction: Literal["AtoB", "BtoA"] | None = None
+    """Pairs only: which half is the input; null takes the data set's own, else AtoB."""
+    domains: tuple[str, ...] | None = None
+    """Names of the two domains, or the classes or attributes that are chosen; null takes the data set's or the
+    folders'."""
+    balanced: bool = False
+    """Labelled images: every class, or every attribute's yes and no, comes up equally often."""
+    channels: int = Field(3, ge=1, le=256)
+    """1 (grey), 3 (RGB), 4 (RGBA), or as many as the bands of TIFF files."""
+    range: tuple[float, float] = (0.0, 1.0)
+    """Of files of more than 8 bits: the values that become black and white; others are refused. As it is, 16-bit
+    files go from 0 to 65535, and those of floating point from 0 to 1."""
+    size: int = Field(256, ge=8, le=4096)
+    """Side in pixels of the square crops that are trained on."""
+    load_size: int | None = Field(None, ge=8)
+    """Side that images are resized to before the crop; null takes the published proportion 286/256 of `size`."""
+    resize: Literal["square", "centre", "short_side", "none"] = "square"
+    """`square` stretches, as published; `centre` takes the largest square in the middle; `short_side` keeps the
+    proportions; `none` crops the image as it is."""
+    flip: bool = True
+    augment: tuple[Augmentation, ...] = ()
+    """More augmentation, through albumentations; pairs share geometry and never photometry."""
+    workers: int = Field(2, ge=0, le=256)
+    """Threads that decode ahead; 0 decodes in the training thread. Batches are the same whatever the number."""
+    skip_bad: bool = False
+    """Images that cannot be read are left out, counted and named, instead of refused before the first step."""
+    cache: Where = "ram"
+    """Where decoded and resized images are kept: nowhere; in memory; in files that later runs find again, in the
+    user's cache or $TRANSLATE_HOME; or whole on the GPU that trains, where they are cropped, too."""
+    cache_gb: float | None = Field(None, ge=0)
+    """What they may take there; the others are decoded again when they come up. Null: 4 in memory, 20 in files, half
+    of a GPU's free memory."""
+    shapes: ShapesSettings = ShapesSettings()
+    """For the procedural set `shapes` only."""
+
+    @property
+    def loaded_size(self) -> int:
+        return self.load_size or round(self.size * 286 / 256)
+
+    @property
+    def cache_bytes(self) -> int | None:
+        return None if self.cache_gb is None else int(self.cache_gb * 1e9)
+
+    @model_validator(mode="after")
+    def _range_rises(self) -> DataSettings:
+        low, high = self.range
+        if not low < high:
+            raise ValueError(f"range is {low:g} to {high:g}; the first is black and less than the second, white")
+        return self
+
+    @model_validator(mode="after")
+    def _crop_fits(self) -> DataSettings:
+        if self.resize != "none" and self.loaded_size < self.size:
+            raise ValueError(f"load_size {self.loaded_size} is smaller than size {self.size}: no crop fits")
+        return self
+
+
+class TrainingSettings(Settings):
+    """How long, how fast, and what is kept."""
+
+    steps: int | None = Field(None, ge=1)
+    epochs: float | None = Field(None, gt=0)
+    """Exactly one of `steps` and `epochs`; an epoch is one pass over the larger domain."""
+    batch_size: int = Field(1, ge=1)
+    accumulate: int = Field(1, ge=1)
+    """Parts that a batch is split into, whose gradients are averaged: less memory, the same step."""
+    seed: Seed = 0
+    init_from: str | None = None
+    """A run's folder, or a checkpoint's, with whose weights the networks begin (averaged ones, where it kept them);
+    optimizers and schedule begin anew. Null draws weights from the seed."""
+    optimizer: Literal["adam", "rmsprop"] = "adam"
+    lr: float = Field(2e-4, gt=0)
+    network_lr: dict[str, float] = Field(default_factory=dict)
+    """Learning rates of single networks by name, e.g. {discriminator: 4e-4}; the others use `lr`."""
+    betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.5, 0.999)
+    weight_decay: float = Field(0.0, ge=0)
+    schedule: Schedule = "linear"
+    decay_from: float = Field(0.5, ge=0, le=1)
+    """Share of all steps at full learning rate before a linear or cosine decay."""
+    halve_every: int = Field(100_000, ge=1)
+    """Steps after which the schedule `halving` halves the learning rate."""
+    ema: float | None = Field(None, gt=0, lt=1)
+    """Decay of the moving average of the generators' weights, which then converts; null keeps none."""
+    precision: Precision = "auto"
+    skip_limit: int = Field(20, ge=1)
+    """A turn whose losses or gradients are not finite is skipped; so many in a row end the run, when losses are
+    logged next (log_every)."""
+    log_every: int = Field(50, ge=1)
+    sample_every: int = Field(1000, ge=1)
+    validate_every: int = Field(1000, ge=1)
+    validation_images: int = Field(64, ge=1)
+    """Test images measured against the truth, where a set knows it."""
+    checkpoint_every: int = Field(1000, ge=1)
+    keep: int = Field(3, ge=1)
+    """Newest checkpoints kept, beside the best."""
+    keep_every: int | None = Field(None, ge=1)
+    """Checkpoints of steps that this divides are kept, too; null keeps none for its number."""
+
+    @model_validator(mode="after")
+    def _one_length(self) -> TrainingSettings:
+        if (self.steps is None) == (self.epochs is None):
+            raise ValueError("give exactly one of steps and epochs (set the other to null)")
+        return self
+
+    @model_validator(mode="after")
+    def _parts_are_equal(self) -> TrainingSettings:
+        if self.batch_size % self.accumulate:
+            raise ValueError(
+                f"accumulate {self.accumulate} does not split batch_size {self.batch_size} into equal parts"
+            )
+        return self
+
+
+class Recipe(Settings):
+    """A whole training run as one value."""
+
+    name: str
+    summary: str = ""
+    model: SerializeAsAny[ModelSettings]
+    """`name` is a key of `MODELS`; the rest is that model's Config."""
+    data: DataSettings = DataSettings()
+    training: TrainingSettings
+
+    @property
+    def method(self) -> type[Model]:
+        """The class of the model that `model` configures."""
+        return MODELS[self.model.name]  # type: ignore[attr-defined]
+
+    def to_json(self) -> dict[str, Any]:
+        return self.model_dump(mode="json")
+
+    def to_yaml(self) -> str:
+        return yaml.safe_dump(self.to_json(), sort_keys=False, allow_unicode=True, width=100)
