@@ -121,7 +121,7 @@ def test_a_discriminator_judges_its_own_domains_history(name, domains):
         pool, judge = (getattr(model, part + suffix) for part in ("pool", "discriminator"))
         real = (judge(getattr(batch, domain)) - 1).square().mean()
         kept = torch.full_like(painted[domain], 0.3 if domain == "a" else -0.6)
-        expected = {round(float(real + judge(fake).square().mean()), 5) for fake in (kept, painted[domain])}
+        expected = {round((real + judge(fake).square().mean()).item(), 5) for fake in (kept, painted[domain])}
         seen = set()
         for seed in range(20):
             pool.images.copy_(kept)
