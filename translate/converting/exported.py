@@ -167,5 +167,5 @@ def needed(module: str, extra: str) -> Any:
 def _as_configuration_error(path: Path) -> Iterator[None]:
     try:
         yield
-    except Exception as error:  # each runtime raises its own types
+    except Exception as error:  # each runtime raises its own exception types
         raise ConfigurationError(f"{path}: cannot be read as ONNX: {str(error).strip().splitlines()[0]}") from error

@@ -96,5 +96,5 @@ class Fitting:
 
 
 def out_of_memory(error: RuntimeError) -> bool:
-    """Whether `error` is out of memory, on a device or on the CPU, for which torch has no exception type."""
+    """Whether `error` means out of memory, on a device or on the CPU, where torch has no exception type for it."""
     return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)

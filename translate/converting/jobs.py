@@ -66,7 +66,7 @@ def plan(source: Path, output: Path, format: Format = "same", tell: Tell = lambd
     """The jobs for a file or folder `source`; reports links and files of other kinds that are left out to `tell`.
 
     Raises ConfigurationError if no image is found, if `source` cannot be converted (missing, an archive, a special
-    file), if the output would be the input or lie inside it, or if its name does not fit the format.
+    file), if the output would be the input or lie inside it, or if the output's name does not fit the format.
     """
     if not source.exists():
         raise ConfigurationError(f"{shown(source)}: no such file or folder")

@@ -113,7 +113,7 @@ class _Look:
 
 
 def _look(av: Any, source: Path) -> _Look:
-    """Reads the look of the first frame. An unspecified colour matrix becomes the one that players assume."""
+    """The look of the first frame. An unspecified colour matrix becomes the one that players assume."""
     with av.open(str(source)) as container:
         video = _video(container, source)
         first, context = next(container.decode(video), None), video.codec_context

@@ -94,7 +94,7 @@ def trace(painting: Painting) -> ExportedProgram:
         # as large as its stride, which shrink to one pixel inside.
         with shapes.patch(backed_size_oblivious=True), torch.no_grad():  # type: ignore[attr-defined]
             program = export(painting, (example,), dynamic_shapes=(dynamic,))
-    except Exception as error:  # torch raises many types
+    except Exception as error:  # torch raises many exception types
         raise TranslateError(f"torch.export cannot export this model: {str(error).strip().splitlines()[0]}") from error
     for node in program.graph.nodes:
         node.meta.pop("stack_trace", None)  # contains file paths of this machine

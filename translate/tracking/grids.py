@@ -26,7 +26,7 @@ def save_grid(path: Path, columns: Mapping[str, Tensor]) -> None:
 
 
 def save_pictures(path: Path, columns: Mapping[str, Sequence[Image.Image]], rows: Sequence[str] = ()) -> None:
-    """Like `save_grid`, for RGB pictures, whose sizes may differ within a column; `rows` captions the rows, above each."""
+    """Like `save_grid`, for RGB pictures, whose sizes may differ within a column; `rows`: captions above the rows."""
     counts = {caption: len(column) for caption, column in columns.items()}
     if len(set(counts.values())) != 1 or 0 in counts.values():
         raise ValueError(f"a grid is made of columns with one image per row each, got {counts}")

@@ -55,6 +55,6 @@ def open_tracker(
                 run_id=run_id,
                 project=project,
             )
-        except Exception as error:  # wandb raises many types, none of them worth a training run
+        except Exception as error:  # wandb raises many exception types, none of them worth a training run
             warn(f"Weights & Biases cannot track {attempt}: {reason(error)}. {_INSTEAD[attempt]}")
     return NoTracker()

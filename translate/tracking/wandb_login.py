@@ -1,4 +1,4 @@
-"""Decides whether Weights & Biases is wanted, from its settings and environment, without importing it or network use."""
+"""Reads from wandb's settings and environment whether it is wanted, without importing it or using the network."""
 
 from __future__ import annotations
 

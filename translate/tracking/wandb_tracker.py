@@ -110,12 +110,12 @@ class WandbTracker:
         self._run = None
 
     def _attempt(self, action: Callable[[Any], None]) -> None:
-        """Runs `action`; the only place that catches wandb's errors. An error ends tracking but not training."""
+        """Runs `action`. Only here are errors of wandb caught after the start; tracking ends, training does not."""
         if self._run is None:
             return
         try:
             action(self._run)
-        except Exception as error:  # many types, none of them worth a training run
+        except Exception as error:  # many exception types, none of them worth a training run
             self._run = None
             # wandb's own log may be on the same full disk, and Python would print a traceback for each of its lines.
             logging.raiseExceptions = False
@@ -127,7 +127,7 @@ class WandbTracker:
 
 @contextmanager
 def _files_in(folder: Path) -> Iterator[None]:
-    """Within, wandb's folders are inside the run folder, unless the user set others. For starting and staging files."""
+    """Puts wandb's folders inside the run folder while it starts or stages files, unless the user chose others."""
     home = folder.absolute() / "wandb"
     wanted = {
         "WANDB_DIR": folder.absolute(),

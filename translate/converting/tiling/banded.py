@@ -21,7 +21,7 @@ from translate.errors import TranslateError
 def convert_banded(
     network: Callable[[Tensor], Tensor], pixels: np.ndarray, height: int, width: int, bands: Bands
 ) -> np.ndarray:
-    """Translates pixels (rows, columns, channels), uint8 or uint16, band by band; returns the same shape and type.
+    """Translates pixels (rows, columns, channels), uint8 or uint16, band by band; size and type stay the same.
 
     The network takes images (1, channels, height, width) in [-1, 1], no smaller than the pixels; reflection fills the
     rest and is cropped away again. Computes the same function as the network on the whole image, statistics included,
