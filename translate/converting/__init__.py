@@ -1,1 +1,1 @@
-"""Folder to folder: the second main job of the toolkit."""
+"""Converts folders of images with a trained model: the toolkit's second main job."""

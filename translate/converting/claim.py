@@ -1,4 +1,4 @@
-"""Which translation a folder of outputs holds: a hidden file beside them, so that none is continued with another."""
+"""Marks an output folder with its translation, in a hidden file, so that no other translation continues in it."""
 
 from __future__ import annotations
 
@@ -19,16 +19,19 @@ MARK = ".translate.json"
 
 @dataclass(frozen=True)
 class Translation:
-    """What decides the pixels, but for rounding. `to`: the domains, a cleared attribute as "-Male"."""
+    """Everything that determines the output pixels, up to rounding.
+
+    `to`: the target domains; a cleared attribute is written "-Male".
+    """
 
     model: str
-    """SHA-256 of the model's file, or of the one that lists a checkpoint's."""
+    """SHA-256 of the model's file, or of the file that lists a checkpoint's files."""
     to: list[str]
     evaluated: bool
     name: str = field(compare=False)
-    """Of the model, for people."""
+    """The model's name, for display only."""
     mixed: bool = False
-    """Another's are being converted again."""
+    """Whether the folder may still hold another translation's images, which are being overwritten."""
 
     def __str__(self) -> str:
         more = (", with --eval" if self.evaluated else "") + (", mixed with others" if self.mixed else "")
@@ -36,7 +39,7 @@ class Translation:
 
 
 def translation(converter: Converter, changes: Changes) -> Translation:
-    """Raises ValueError for a converter that was read from no file."""
+    """Describes what `converter` does with `changes`. Raises ValueError if the converter was not read from a file."""
     origin = converter.origin
     if origin is None:
         raise ValueError("this converter was read from no file")
@@ -49,10 +52,11 @@ def translation(converter: Converter, changes: Changes) -> Translation:
 
 
 def claim(folder: Path, wanted: Translation, overwrite: bool) -> None:
-    """Creates `folder` and marks it with what it will hold; one that holds images without a mark stays without.
+    """Creates `folder` and marks it with the translation that it will hold.
 
-    With `overwrite` other images count as mixed until `mark`, so that nothing continues where this is cut short.
-    Raises ConfigurationError where it holds another translation's images, or cannot be written.
+    A folder that holds images but no mark stays unmarked without `overwrite`. With `overwrite`, a folder with other
+    images is marked as mixed until `mark` is called, so that nothing continues in it if the conversion is interrupted.
+    Raises ConfigurationError if the folder holds another translation's images or cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -73,12 +77,12 @@ def claim(folder: Path, wanted: Translation, overwrite: bool) -> None:
 
 
 def mark(folder: Path, wanted: Translation) -> None:
-    """Says what the folder holds. Raises OSError."""
+    """Records that `folder` holds the translation `wanted`. Raises OSError."""
     write_whole(folder / MARK, json.dumps(asdict(wanted)) + "\n")
 
 
 def require_writable(folder: Path) -> None:
-    """Raises ConfigurationError where nothing could be written into `folder`, there or not yet; creates nothing."""
+    """Raises ConfigurationError if `folder`, which need not exist yet, is not writable. Creates nothing."""
     try:
         nearest = next(place for place in (folder, *folder.absolute().parents) if place.exists())
         with tempfile.TemporaryFile(dir=nearest):
@@ -105,6 +109,6 @@ def _held(path: Path, forgiving: bool) -> Translation | None:
 
 
 def _telling(origin: Path) -> Path:
-    """The file that is another for every other model: small where it lists the hashes of others."""
+    """The file that identifies the model: the model file itself, or the small one that lists the others' hashes."""
     lists = (origin / name for name in ("manifest.json", "config.json"))
     return origin if origin.is_file() else next(path for path in lists if path.is_file())

@@ -1,4 +1,4 @@
-"""What `translate convert` does once it knows its model: images or a video, and what is wanted beside them."""
+"""What `translate convert` does once the model is loaded: converts images or a video and writes the extra outputs."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from translate.progress import Progress, say, teller
 
 @dataclass(frozen=True)
 class Beside:
-    """What is written beside the outputs: a line of JSON for each file, side-by-side sheets, a page of all, and how far
-    the way back misses each input."""
+    """Extra outputs: a manifest (one JSON line per file), side-by-side sheets, an HTML gallery and the cycle error of
+    each image."""
 
     manifest: Path | None = None
     compare: Path | None = None
@@ -35,7 +35,7 @@ class Beside:
     cycle_error: bool = False
 
     def refuse_for_parts(self) -> None:
-        """Raises ConfigurationError where something shows a whole folder, of which only a part is converted."""
+        """Raises ConfigurationError if an extra output shows the whole folder, because only a shard is converted."""
         for option, wanted in (("--compare", self.compare), ("--gallery", self.gallery)):
             if wanted:
                 raise ConfigurationError(
@@ -43,24 +43,24 @@ class Beside:
                 )
 
     def refuse_for_video(self) -> None:
-        """Raises ConfigurationError where something is for images only."""
+        """Raises ConfigurationError if an extra output works for images only."""
         wanted = {"--compare": self.compare, "--gallery": self.gallery, "--cycle-error": self.cycle_error}
         for option, given in wanted.items():
             if given:
                 raise ConfigurationError(f"{option}: is for images, not for a video; leave it out")
 
     def require_places(self) -> None:
-        """Raises ConfigurationError where something could not be written; creates nothing."""
+        """Raises ConfigurationError if an extra output could not be written. Creates nothing."""
         if self.manifest and self.manifest.is_dir():
             raise ConfigurationError(f"--manifest {shown(self.manifest)}: a folder; name a file")
-        # What is there already may be a terminal.
+        # An existing manifest may be a terminal.
         manifest = self.manifest.parent if self.manifest and not self.manifest.exists() else None
         for place in (manifest, self.compare, self.gallery.parent if self.gallery else None):
             if place:
                 require_writable(place)
 
     def refuse_among(self, folders: Sequence[Path]) -> None:
-        """Raises ConfigurationError where something would lie among inputs or outputs."""
+        """Raises ConfigurationError if sheets or gallery would lie inside one of `folders`, the inputs and outputs."""
         for option, place in (("--compare", self.compare), ("--gallery", self.gallery)):
             if place:
                 refuse_inside(option, place, folders)
@@ -79,9 +79,9 @@ def convert_images(
     max_pixels: int,
     quiet: bool,
 ) -> Outcome:
-    """Converts `jobs` as `convert_folder` does, with a progress line, and writes what is wanted `beside`.
+    """Converts `jobs` with `convert_folder`, shows a progress line and writes the extra outputs `beside`.
 
-    `facts` stand on the gallery's page. Raises ConfigurationError where the model cannot give what is wanted.
+    `facts` are shown on the gallery page. Raises ConfigurationError if the model cannot provide an extra output.
     """
     cycle = CycleError(converter, changes) if beside.cycle_error else None
     if not quiet and (pair := _perhaps_a_pair(converter, jobs)):
@@ -122,12 +122,12 @@ def convert_images(
 
 
 def _perhaps_a_pair(converter: Converter, jobs: Jobs) -> Path | None:
-    """The first file, where it has the form of a pair side by side and the model learnt from pairs."""
+    """The first file if it is twice as wide as high, like a side-by-side pair, and the model was trained on pairs."""
     if not jobs or not isinstance(converter.model, Translator) or converter.model.batch_type is not Paired:
         return None
     try:
         height, width = dimensions(jobs[0].source)
-    except ImageError:  # reported by name when the image is read
+    except ImageError:  # reported with its name when the image is read
         return None
     return jobs[0].source if width == 2 * height else None
 
@@ -143,7 +143,7 @@ def convert_clip(
     batch_size: int | None,
     quiet: bool,
 ) -> Outcome:
-    """Converts a video to `target`, frame by frame, and lists it in the manifest."""
+    """Converts a video to `target`, frame by frame, and records it in the manifest."""
     record = Record(source, target, "skipped")
     if overwrite or not target.exists():
         size = batch_size or (1 if converter.engine.device.type == "cpu" else 8)
@@ -167,11 +167,11 @@ def convert_clip(
 
 
 def _opened(manifest: Path) -> TextIO:
-    """To add lines, each of which is there once it is written, whatever kills the process."""
+    """Opens the manifest to append to it, line-buffered, so that written lines survive if the process is killed."""
     manifest.parent.mkdir(parents=True, exist_ok=True)
     return manifest.open("a", encoding="utf-8", buffering=1)
 
 
 def _row(record: Record, more: dict[str, Any]) -> str:
-    """A line of the manifest, in ASCII: names may be of any bytes."""
+    """A line of the manifest, in ASCII, since file names may contain any bytes."""
     return json.dumps(record.to_json() | more) + "\n"

@@ -1,4 +1,4 @@
-"""Input and output beside each other: sheets to look at."""
+"""Sheets that show inputs and outputs side by side."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ _SIDE = 512
 
 @dataclass(frozen=True)
 class Pair:
-    """An input and what became of it. `error`: the picture of its cycle error, where there is one."""
+    """An input and its output. `error`: the picture of its cycle error, if there is one."""
 
     name: str
     source: Path
     output: Path
     error: Path | None = None
     span: Span = UNIT
-    """The values shown as black and white, of files of values."""
+    """For files of measured values: the values shown as black and white."""
 
     def thumbnails(self, side: int) -> dict[str, Image.Image]:
-        """By caption, in the order shown; see `thumbnail`. Raises ImageError."""
+        """Thumbnails by caption, in display order; see `thumbnail`. Raises ImageError."""
         files = {"input": self.source, "output": self.output} | ({"cycle error": self.error} if self.error else {})
         return {caption: thumbnail(path, side, self.span) for caption, path in files.items()}
 
 
 def pairs(records: Iterable[Record], source: Path, span: Span = UNIT) -> list[Pair]:
-    """What was converted from `source` (a folder or a file), now or before, in the order of names."""
+    """The pairs converted from `source` (a folder or a file), in this run or an earlier one, in natural name order."""
     converted = sorted((record for record in records if record.status != "failed"), key=_in_order)
     root = source if source.is_dir() else source.parent
     names = (shown(record.source.relative_to(root).as_posix()) for record in converted)
@@ -55,16 +55,16 @@ def _in_order(record: Record) -> tuple[list[str], str]:
 
 
 def refuse_inside(option: str, path: Path, folders: Sequence[Path]) -> None:
-    """Raises ConfigurationError where what `option` writes would lie among inputs or outputs, and be taken for one."""
+    """Raises ConfigurationError if `path`, which `option` writes, lies inside one of `folders`, among their images."""
     for folder in folders:
         if folder.resolve() in (path.resolve(), *path.resolve().parents):
             raise ConfigurationError(f"{option} {path}: lies in {folder}, among its images; choose a place outside")
 
 
 def write_sheets(folder: Path, all_pairs: Sequence[Pair]) -> list[str]:
-    """sheet-00001.png, ... of `ROWS` rows each: input | output (| cycle error), sides of 512 pixels at most.
+    """Writes sheet-00001.png, ... of `ROWS` rows each: input | output (| cycle error), each side at most 512 pixels.
 
-    Returns why files were left out.
+    Returns the reasons why files were left out.
     """
     failed: list[str] = []
     rows = _rows(all_pairs, failed)
@@ -72,7 +72,7 @@ def write_sheets(folder: Path, all_pairs: Sequence[Pair]) -> list[str]:
     while some := list(islice(rows, ROWS)):
         number += 1
         captions = max((pictures for _, pictures in some), key=len)
-        # A row without a cycle error has an empty place there.
+        # A row without a cycle error gets an empty cell.
         nothing = Image.new("RGB", (1, 1), (255, 255, 255))
         columns = {caption: [pictures.get(caption, nothing) for _, pictures in some] for caption in captions}
         names = [pair.name for pair, _ in some]
@@ -81,8 +81,11 @@ def write_sheets(folder: Path, all_pairs: Sequence[Pair]) -> list[str]:
 
 
 def thumbnail(path: Path, side: int, span: Span = UNIT) -> Image.Image:
-    """An image of any kind as RGB of 8 bits, no side longer than `side`: alpha on white, of many bands the first three,
-    of two the first. Raises ImageError."""
+    """Any image as 8-bit RGB, no side longer than `side` pixels.
+
+    Alpha is laid on white. An image of more than three bands shows the first three, one of two bands the first. Raises
+    ImageError.
+    """
     pixels = with_channels(seen(read(path, span=span)), 3)
     picture = Image.fromarray(to_8_bits(pixels) if pixels.dtype == np.uint16 else pixels)
     picture.thumbnail((side, side))

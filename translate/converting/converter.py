@@ -1,4 +1,4 @@
-"""A trained translator that takes what people have: tensors, arrays, PIL images, of any height and width."""
+"""A trained translator for tensors, arrays and PIL images of any height and width."""
 
 from __future__ import annotations
 
@@ -38,19 +38,19 @@ from translate.model import ImageSpec, Translator
 
 Images = TypeVar("Images", Tensor, np.ndarray, Image.Image)
 Changes = Mapping[int, bool]
-"""Domains by number: set where True, cleared where False."""
+"""Domain numbers to set (True) or to clear (False)."""
 _LARGEST = 1.01
-"""Of floats that mean 1, after rounding to bf16 and the like."""
+"""The largest float accepted as 1: rounding, to bf16 for example, may exceed it."""
 
 
 class Converter:
-    """Wraps a `Translator`, a generator that another project trained or an exported file, with its domains' names.
+    """Wraps a `Translator`, a generator trained by another project or an exported file, together with its domain names.
 
     converter = translate.load("runs/horse2zebra")
     zebra = converter.convert(Image.open("horse.jpg"), to="zebra")
 
-    The model is its own from then on: it moves to the engine's device, and with bf16 its weights are rounded.
-    `deep` is the engine for pictures of 16 bits, of which bf16 would leave 9; None takes the same for all.
+    The converter takes over the model: it moves to the engine's device, and bf16 rounds its weights. `deep` is the
+    engine for 16-bit pictures, of which bf16 would keep only 9 bits; None uses the same engine for all.
     """
 
     def __init__(
@@ -62,35 +62,35 @@ class Converter:
         deep: Engine | None = None,
     ) -> None:
         self.model, self.images, self.engine = model, images, engine
-        # Copied before bf16 rounds the weights.
+        # Copied here because bf16 rounds the weights below.
         self._deep = Converter(copy.deepcopy(model), images, deep, origin) if deep not in (None, engine) else None
         self.origin = origin
-        """The file or the checkpoint's folder that the model was read from."""
+        """The file or checkpoint folder that the model was read from."""
         engine.adopt_trained(model)
-        # A graph that another library runs has no weights here.
+        # A graph that another library runs has no parameters in torch.
         divisible = next(model.parameters(), None) is not None
         self.fitting = Fitting(self._run_some, images.channels, model.stride, engine, divisible)
-        """Decides by memory how many images go at a time, and which are worked on in bands (`fitting.tile`)."""
+        """Decides by memory how many images to batch and which to process in bands (`fitting.tile`)."""
         self.tell: Callable[[str], None] = lambda line: None
-        """Takes a line for the user where memory did not suffice."""
+        """Called with a line for the user when memory did not suffice."""
 
     @property
     def targets(self) -> list[str]:
-        """Names of the domains it converts to."""
+        """The names of the domains that it converts to."""
         return [self.images.domains[target] for target in self.model.targets()]
 
     def convert(self, images: Images, to: str | Sequence[str] | None = None) -> Images:
-        """The translation, as the kind of thing that was given.
+        """Returns the translation of `images` in the same form: tensor, array or PIL image.
 
         Tensor: (channels, height, width) or (batch, channels, height, width), floating point in [-1, 1] or uint8.
-        Array: (height, width) or (height, width, channels), uint8 or uint16; grey, RGB, either with alpha; 16 bits lie
-        within the `data.range` that the model was trained on, if any. PIL image:
-        8 bits of any mode, or grey of 16 bits, which stays so where the model gives grey (Pillow holds no colour of 16
-        bits: RGB of 8 bits then); turned upright by its EXIF notes. Alpha is carried through; a model of 3 channels
-        gives RGB for grey.
-        `to` is a domain, or any number of attributes to set ("Blond_Hair") and to clear ("-Male"); it may be left out
-        where the model has one target only. Raises ConfigurationError for an unknown domain, TypeError for what is
-        neither tensor, array nor PIL image, ValueError for a shape, type, mode or range that is none of the above.
+        Array: (height, width) or (height, width, channels), uint8 or uint16; grey or RGB, either with alpha; 16-bit
+        values must lie within the `data.range` that the model was trained on, if any.
+        PIL image: 8 bits of any mode, or 16-bit grey; rotated upright by its EXIF data. 16-bit grey stays so if the
+        model gives grey, else it becomes 8-bit RGB (Pillow has no 16-bit colour).
+        Alpha is carried through; a model of 3 channels gives RGB for grey.
+        `to` is a domain, or any number of attributes to set ("Blond_Hair") and to clear ("-Male"); it may be omitted
+        if the model has a single target. Raises ConfigurationError for an unknown domain, TypeError for any other kind
+        of object, ValueError for any other shape, type, mode or range.
         """
         changes = self.changes(to)
         if isinstance(images, Image.Image):
@@ -115,16 +115,16 @@ class Converter:
         return output if images.dim() == 4 else output[0]
 
     def refuse(self, picture: Picture, name: Path) -> None:
-        """Raises ImageError, which begins with `name`, for a picture that the model cannot take."""
+        """Raises ImageError, with a message that begins with `name`, if the model cannot take the picture."""
         refuse_other_bands(picture, self.images.channels, name)
         if isinstance(self.model, ExportedGenerator):
             self.model.refuse(picture, name)
 
     def convert_pictures(self, pictures: Sequence[Picture], changes: Changes) -> list[Picture]:
-        """Pictures of equal padded size and depth; each comes back in its own size, depth and alpha.
+        """Converts pictures of equal padded size and depth; each keeps its own size, depth and alpha.
 
-        In one batch where memory suffices, else in halves; an image that is too large by itself is worked on in bands
-        of rows with the statistics of the whole, which gives the same within rounding.
+        They run in one batch if memory suffices, else in halves. An image that does not fit by itself is processed in
+        bands of rows with the statistics of the whole image, which gives the same result up to rounding.
         """
         if self._deep and pictures[0].pixels.dtype == np.uint16:
             self._deep.fitting.tile, self._deep.tell = self.fitting.tile, self.tell
@@ -143,7 +143,7 @@ class Converter:
             alone = len(pictures) == 1
             if not out_of_memory(error) or (alone and not (self.fitting.divisible and self.fitting.tile != "off")):
                 raise
-        # Beyond the except clause: there the error would keep the tensors alive.
+        # Outside the except clause, where the error would keep the tensors alive.
         if len(pictures) == 1:
             self.tell(f"{width} x {height} pixels are too much for the memory at once: converted in bands of rows")
             return [self._convert_banded(pictures[0], self.fitting.smaller(height, width), changes)]
@@ -171,7 +171,10 @@ class Converter:
         return _with_pixels(picture, pixels)
 
     def convert_floats(self, images: Tensor, changes: Changes) -> Tensor:
-        """(batch, channels, height, width) in [-1, 1], any height and width; the same shape and range."""
+        """Converts images (batch, channels, height, width) in [-1, 1] of any height and width; keeps shape and range.
+
+        Raises ValueError if the number of channels is not the model's.
+        """
         if images.shape[1] != self.images.channels:
             raise ValueError(
                 f"the model was trained on {self.images.channels} channels, the images have {images.shape[1]}"
@@ -183,9 +186,10 @@ class Converter:
         return padded_size(height, width, self.model.stride)
 
     def changes(self, to: str | Sequence[str] | None) -> Changes:
-        """Domains by number, True where `to` sets them and False where it clears them ("-Male").
+        """Domain numbers, True for those that `to` sets and False for those that it clears ("-Male").
 
-        Raises ConfigurationError naming the domains there are, and where this model cannot do what is wanted.
+        Raises ConfigurationError, naming the known domains, for an unknown domain, and if this model cannot make the
+        changes.
         """
         wanted = [to] if isinstance(to, str) else list(to or ())
         if not wanted and len(self.targets) == 1:
@@ -212,7 +216,7 @@ class Converter:
         known = nearest(wanted.removeprefix("-"), names)
         raise ConfigurationError(f"--to {wanted}: this model converts to {' or '.join(names)}{known}")
 
-    @torch.no_grad()  # not inference_mode: losses may be taken of what was converted
+    @torch.no_grad()  # not inference_mode: losses may be computed on the outputs
     def _run(self, images: Tensor, changes: Changes) -> Tensor:
         parts = [images] if self.fitting.together else images.split(1)
         return torch.cat([self._run_at_once(part, changes) for part in parts])
@@ -223,12 +227,12 @@ class Converter:
             return self.model.edit(placed, changes).float()
 
     def _run_some(self, images: Tensor) -> Tensor:
-        """To any domain: all take the same memory."""
+        """Converts to the first target, to measure memory: all targets take the same."""
         return self._run(images, {self.model.targets()[0]: True})
 
 
 def _with_pixels(picture: Picture, pixels: np.ndarray) -> Picture:
-    """The picture with other pixels (height, width, channels); a colour profile stays only where it still fits."""
+    """The picture with new pixels (height, width, channels); keeps its colour profile only if that still fits."""
     alpha = picture.alpha
     if pixels.shape[-1] == 4 and picture.pixels.shape[-1] != 4:  # RGBA, not four bands
         pixels, alpha = pixels[..., :3], pixels[..., 3]
@@ -237,12 +241,12 @@ def _with_pixels(picture: Picture, pixels: np.ndarray) -> Picture:
 
 
 def _pixels(image: Tensor, like: np.ndarray) -> np.ndarray:
-    """(channels, height, width) in [-1, 1] to pixels (height, width, channels), as deep as `like`."""
+    """Turns (channels, height, width) in [-1, 1] into pixels (height, width, channels) of the bit depth of `like`."""
     return to_pixels(image.cpu(), _depth(like)).permute(1, 2, 0).numpy()
 
 
 def _picture(array: np.ndarray) -> Picture:
-    """Grey, grey with alpha, RGB or RGBA, by the number of channels."""
+    """The array as grey, grey with alpha, RGB or RGBA, by its number of channels. Raises ValueError for any other."""
     pixels = array if array.ndim == 3 else array[..., None]
     colours = pixels.shape[-1] - (pixels.shape[-1] in (2, 4))
     if colours not in (1, 3):
@@ -251,7 +255,7 @@ def _picture(array: np.ndarray) -> Picture:
 
 
 def _within(picture: Picture, span: Span) -> Picture:
-    """As files are read. Raises ValueError."""
+    """Maps values within `span` to 16 bits, as when reading files. Raises ValueError."""
     try:
         return within(picture, span)
     except BadImageError as error:
@@ -259,8 +263,8 @@ def _within(picture: Picture, span: Span) -> Picture:
 
 
 def _in_range(images: Tensor) -> Tensor:
-    """The same. Raises ValueError outside [-1, 1], but for rounding, and for what is not finite."""
-    # So written, NaN is refused too.
+    """Returns `images` unchanged. Raises ValueError for values outside [-1, 1], beyond rounding, or not finite."""
+    # `not <=` rather than `>`, so that NaN is refused too.
     if images.numel() and not images.abs().amax() <= _LARGEST:
         found = f"{images.amin():g} to {images.amax():g}"
         raise ValueError(f"floats are expected in [-1, 1], these lie from {found}; give 0 to 255 as uint8")

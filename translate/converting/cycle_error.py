@@ -1,4 +1,4 @@
-"""How far the way back misses the input, pixel by pixel: what a translation lost, and so what was invented."""
+"""Per-pixel difference between an input and its output translated back: what the translation lost or invented."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ _WHITE = 0.25
 
 
 def beside(output: Path) -> Path:
-    """Where the picture of an output's error lies: its whole name comes first, so a.jpg and a.png stay two."""
+    """The path of an output's error picture; it begins with the whole file name, so a.jpg and a.png do not collide."""
     return output.with_name(output.name + ASIDE)
 
 
 def current(output: Path) -> Path | None:
-    """That picture, where there is one that is no older than the output."""
+    """The path of the output's error picture, or None if it is missing or older than the output."""
     path = beside(output)
     return path if path.is_file() and path.stat().st_mtime_ns >= output.stat().st_mtime_ns else None
 
 
 class CycleError:
-    """Leads outputs back and writes, beside each, |input - way back| as a grey picture.
+    """Translates outputs back and writes, beside each, |input - back-translation| as a grey picture.
 
-    The way begins at the file as it was written: what a network hides below the levels of 8 bits, or of JPEG, to find
-    its way back (Chu et al. 2017) is not counted as kept. Black is no difference; white is a quarter of the range from
-    black to white or more, on every picture alike. `failed` names what could not be read or written.
+    Starts from the output file as written, so that a signal the network hides below the precision of 8 bits or JPEG
+    (Chu et al. 2017) does not count as preserved. Black is no difference; white is a quarter of the range from black to
+    white or more, on every picture. `failed` lists errors for files that could not be read or written.
 
-    Raises ConfigurationError where the model knows no way back.
+    Raises ConfigurationError if the model cannot translate back.
     """
 
     def __init__(self, converter: Converter, changes: Changes) -> None:
@@ -50,7 +50,10 @@ class CycleError:
         self.failed: list[str] = []
 
     def write(self, record: Record) -> float | None:
-        """The mean error of a converted file, from 0 to 1; None where there is no output, or its picture is current."""
+        """Writes the error picture of a converted file and returns its mean error, from 0 to 1.
+
+        Returns None if the file failed, if it was skipped and its picture is current, or on an error added to `failed`.
+        """
         if record.status == "failed" or (record.status == "skipped" and current(record.output)):
             return None
         try:
@@ -68,7 +71,7 @@ class CycleError:
 
     @torch.inference_mode()
     def measure(self, source: Picture, output: Picture) -> np.ndarray:
-        """(height, width) float32: the mean over channels of |input - way back|, 1 from black to white."""
+        """(height, width) float32: the mean over channels of |input - back-translation|; 1 is black against white."""
         converter = self._converter
         wanted = self._floats(source)
         placed = pad(wanted, *converter.padded_size(*wanted.shape[-2:]))[None].to(converter.engine.device)
@@ -78,6 +81,6 @@ class CycleError:
         return ((wanted - self._floats(back)).abs().mean(0) / 2).numpy()
 
     def _floats(self, picture: Picture) -> torch.Tensor:
-        """(channels, height, width) in [-1, 1]."""
+        """The picture as (channels, height, width) in [-1, 1]."""
         array = with_channels(picture, self._converter.images.channels)
         return to_float(torch.from_numpy(np.array(array)).permute(2, 0, 1))

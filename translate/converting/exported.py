@@ -1,4 +1,4 @@
-"""Files that `translate export` wrote, to convert with: ONNX through ONNX Runtime or OpenVINO, on the processor."""
+"""Converts with ONNX files that `translate export` wrote, through ONNX Runtime or OpenVINO, on the CPU."""
 
 from __future__ import annotations
 
@@ -29,33 +29,33 @@ _BYTES_ONLY = "the model was exported with --bytes and takes 8-bit images only; 
 
 @dataclass(frozen=True)
 class Description:
-    """What an exported file says of itself."""
+    """The metadata of an exported file."""
 
     name: str
-    """The recipe's."""
+    """The recipe's name."""
     domains: tuple[str, ...]
-    """All that the model knows."""
+    """All domains of the model."""
     target: str
-    """What this file converts to."""
+    """The domain that this file converts to."""
     channels: int
     stride: int
-    """Height and width are multiples of this."""
+    """Height and width must be multiples of this."""
     values: Literal["bytes", "floats"]
-    """uint8, or float32 in [-1, 1]; of input and output alike."""
+    """uint8, or float32 in [-1, 1]; the same for input and output."""
     version: str
-    """Of this package."""
+    """The version of this package."""
     span: Span = UNIT
-    """The values that were -1 and 1 in training, of files of values (`data.range`); files that do not say: 0 to 1."""
+    """For files of measured values: the values mapped to -1 and 1 in training (`data.range`); 0 to 1 if missing."""
 
     def to_metadata(self) -> dict[str, str]:
-        """As strings under keys that begin with `translate.`."""
+        """The fields as strings, under keys that begin with `translate.`."""
         return {
             f"{_PREFIX}{key}": json.dumps(value) if key in _LISTS else str(value) for key, value in vars(self).items()
         }
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, str]) -> Description:
-        """Raises KeyError or ValueError for another program's."""
+        """Reads back `to_metadata`. Raises KeyError or ValueError for another program's metadata."""
         metadata = {f"{_PREFIX}span": json.dumps(UNIT), **metadata}
         values: dict[str, Any] = {key: metadata[f"{_PREFIX}{key}"] for key in cls.__dataclass_fields__}
         values |= {key: tuple(json.loads(values[key])) for key in _LISTS}
@@ -63,7 +63,7 @@ class Description:
 
 
 class ExportedGenerator(nn.Module):
-    """The graph of an exported file, to convert with as with a run of ours. It has one target."""
+    """Converts with the graph of an exported file, like a run of ours. It has a single target."""
 
     def __init__(self, run: Run, description: Description) -> None:
         super().__init__()
@@ -78,7 +78,7 @@ class ExportedGenerator(nn.Module):
         return to_float(self._run(pixels))
 
     def refuse(self, picture: Picture, name: Path) -> None:
-        """Raises ImageError for one that the file cannot take."""
+        """Raises ImageError for a picture that the file cannot take."""
         if self.description.values == "bytes" and picture.pixels.dtype != np.uint8:
             raise ImageError(f"{shown(name)}: {_BYTES_ONLY}")
 
@@ -102,8 +102,8 @@ def read_exported(
 ) -> tuple[ExportedGenerator, ImageSpec, Engine]:
     """The generator in an ONNX file that `translate export` wrote; `auto` is ONNX Runtime.
 
-    ONNX Runtime computes in float32; OpenVINO also in bf16, by default where the processor is fast in it.
-    Raises ConfigurationError for another file, a device or precision that the backend lacks, or a missing package.
+    ONNX Runtime computes in float32; OpenVINO also in bf16, by default if the CPU is fast at it.
+    Raises ConfigurationError for any other file, a device or precision that the backend lacks, or a missing package.
     """
     if device not in ("auto", "cpu"):
         raise ConfigurationError(f"--device {device}: an exported file runs on the processor; give the run for a GPU")
@@ -128,7 +128,7 @@ def read_exported(
 
 
 def open_with_onnxruntime(path: Path) -> tuple[Run, dict[str, str]]:
-    """The graph as a function, in float32, and the file's metadata. Raises ConfigurationError."""
+    """The graph as a float32 function, and the file's metadata. Raises ConfigurationError."""
     runtime = needed("onnxruntime", "export")
     options = runtime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
@@ -139,7 +139,7 @@ def open_with_onnxruntime(path: Path) -> tuple[Run, dict[str, str]]:
 
 
 def open_with_openvino(path: Path, bf16: bool) -> tuple[Run, dict[str, str]]:
-    """The same through OpenVINO's processor plugin. Raises ConfigurationError."""
+    """Like `open_with_onnxruntime`, through OpenVINO's CPU plugin. Raises ConfigurationError."""
     openvino = needed("openvino", "openvino")
     hints = {
         "PERFORMANCE_HINT": "LATENCY",
@@ -151,12 +151,12 @@ def open_with_openvino(path: Path, bf16: bool) -> tuple[Run, dict[str, str]]:
         compiled = openvino.Core().compile_model(model, "CPU", hints)
     information = dict(model.get_rt_info().items())
     metadata = information.get("framework", {})
-    # A copy: the output's memory is the next call's.
+    # A copy, because the next call reuses the output's memory.
     return lambda images: compiled(images)[0].copy(), {key: value.value for key, value in metadata.items()}
 
 
 def needed(module: str, extra: str) -> Any:
-    """An optional package. Raises ConfigurationError that says how to install it."""
+    """Imports an optional package. If it is missing, raises ConfigurationError that says how to install it."""
     try:
         return importlib.import_module(module)
     except ImportError as error:
@@ -167,5 +167,5 @@ def needed(module: str, extra: str) -> Any:
 def _as_configuration_error(path: Path) -> Iterator[None]:
     try:
         yield
-    except Exception as error:  # each runtime has its own kinds
+    except Exception as error:  # each runtime raises its own exception types
         raise ConfigurationError(f"{path}: cannot be read as ONNX: {str(error).strip().splitlines()[0]}") from error

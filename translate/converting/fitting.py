@@ -1,4 +1,4 @@
-"""What fits into memory: how many images at a time, and how many rows where one image is too much."""
+"""Decides what fits into memory: how many images per batch, and how many rows per band of an oversized image."""
 
 from __future__ import annotations
 
@@ -18,48 +18,51 @@ from translate.engine import Engine
 from translate.errors import ConfigurationError
 
 Tile = Literal["auto", "off"] | int
-"""Whether an image is worked on in bands of rows: as memory decides, never, or always, of so many rows."""
+"""Whether to process an image in bands of rows: as memory requires, never, or always with this many rows."""
 
 _USED = 0.5
-"""Share of the free memory that one batch may fill: kernels need some for themselves."""
+"""The share of free memory that one batch may fill; kernels need the rest."""
 _BAND = 256 << 20
-"""Bytes for a band on the CPU; bands that are larger are no faster there."""
+"""Bytes per band on the CPU; larger bands are no faster there."""
 _SMALL = 1 << 20
-"""Pixels of a batch that fits everywhere: it is not measured first."""
+"""An image of at most this many padded pixels fits everywhere, so its memory is not measured."""
 _MOST = 16
-"""Images in a batch that nobody asked for; a GPU is no faster with more."""
+"""The most images in a batch whose size the user did not set; a GPU is no faster with more."""
 
 
 @dataclass
 class Fitting:
-    """For one network, which runs whole images (1, channels, height, width) by `run`."""
+    """Plans memory for one network; `run` converts whole images (1, channels, height, width)."""
 
     run: Callable[[Tensor], Tensor]
     channels: int
     stride: int
     engine: Engine
     divisible: bool = True
-    """Whether it can be worked through in bands: a graph from a file, which torch cannot look into, can not."""
+    """Whether the network can run in bands; a graph from a file cannot, because torch cannot look into it."""
     tile: Tile = "auto"
     most: int = 4096
-    """Images at a time, whatever was asked for; fewer after a batch was too large."""
+    """The most images per batch, even if the user asks for more; lowered after a batch did not fit."""
 
     @cached_property
     def together(self) -> bool:
-        """Whether the images of a batch go through the network at once. Not on a CPU: they are no faster so, and
-        kernels round by the size of the batch, so that a file would hang on its company."""
+        """Whether a batch goes through the network at once.
+
+        Not on a CPU: it is no faster there, and rounding depends on the batch size, so that a file's output would
+        depend on the other files in its batch.
+        """
         return self.engine.device.type != "cpu"
 
     def batch(self, height: int, width: int) -> int:
-        """Images of that padded size at a time, where nobody asked for a number."""
+        """How many images of that padded size to batch when the user did not set a number."""
         if not self.together:
             return 1
         return max(1, min(_MOST, self.most, int(self._room() // self._need(height, width))))
 
     def bands(self, height: int, width: int) -> Bands | None:
-        """How one image of that padded size is worked on in bands; None for as a whole.
+        """The bands for one image of that padded size, or None to convert it whole.
 
-        Raises ConfigurationError where bands are asked for of what is not divisible.
+        Raises ConfigurationError if `tile` asks for bands but the network is not divisible.
         """
         if not self.divisible:
             if isinstance(self.tile, int):
@@ -72,7 +75,7 @@ class Fitting:
         return self.smaller(height, width)
 
     def smaller(self, height: int, width: int) -> Bands:
-        """Bands that fit, for an image that does not."""
+        """Bands that fit, for an image that does not fit whole."""
         on_cpu = self.engine.device.type == "cpu"
         room = min(_BAND, self._room() // 2) if on_cpu else self._room() // 2
         return self._bands(height, width, max(1, int(room // (self._per_pixel * width))))
@@ -93,5 +96,5 @@ class Fitting:
 
 
 def out_of_memory(error: RuntimeError) -> bool:
-    """On a device, or on the CPU, where torch has no name for it."""
+    """Whether `error` means out of memory, on a device or on the CPU, where torch has no exception type for it."""
     return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)

@@ -1,4 +1,4 @@
-"""Every image below a folder, translated to the same relative name below another."""
+"""Translates every image below a folder to the same relative name below another."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from translate.errors import ImageError
 from translate.whole_file import clear_leftovers
 
 _HELD = 1 << 30
-"""Bytes of decoded pictures that wait on either side of the network."""
+"""The most bytes of decoded pictures that may queue on either side of the network."""
 
 
 @dataclass(frozen=True)
 class Record:
-    """What became of one file: written, skipped because its output exists, or failed, with the reason in `error`.
+    """The outcome for one file: written, skipped because its output exists, or failed, with the reason in `error`.
 
-    `size`: width and height, where it was read. `seconds`: spent on it in decoding, its share of a batch, encoding.
-    `note`: what is worth knowing of one that was written.
+    `size`: width and height, if the file was read. `seconds`: time spent on decoding, its share of the batch, and
+    encoding. `note`: a remark on a written file.
     """
 
     source: Path
@@ -40,7 +40,7 @@ class Record:
     note: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """A row of the manifest."""
+        """The record as a row of the manifest."""
         return {
             "source": str(self.source),
             "output": str(self.output),
@@ -54,9 +54,9 @@ class Record:
 
 @dataclass
 class Outcome:
-    """How many files were written, skipped and failed; of those that failed or have a note, what is known.
+    """Counts of written, skipped and failed files, and the records of files that failed or have a note.
 
-    `unseen`: why what was to be shown beside the outputs could not be.
+    `unseen`: why files are missing from the sheets, the gallery or the cycle errors.
     """
 
     counts: Counter[str] = field(default_factory=Counter)
@@ -83,12 +83,12 @@ def convert_folder(
     max_pixels: int = MAX_PIXELS,
     done: Callable[[Record], None] = lambda record: None,
 ) -> Outcome:
-    """Converts every job; what cannot be read or written is recorded and the rest is done.
+    """Converts every job; records files that cannot be read or written and continues with the rest.
 
-    Decoding and encoding run in `workers` threads each, beside the network; images of equal padded size are
-    batched (`batch_size` None: as many as memory suggests), and no more than a few batches are in memory, fewer where
-    images are large. `done` is called with each record as it comes. Half-written files that a killed conversion left in
-    the folders of the outputs are removed.
+    Decoding and encoding run in `workers` threads each, in parallel with the network. Images of equal padded size and
+    depth are batched (`batch_size` None: as many as memory suggests). At most a few batches are in memory, fewer if
+    images are large. `done` is called with each record as soon as it is known. Half-written files that a killed
+    conversion left in the output folders are removed.
     """
     outcome = Outcome()
     window = _Window(converter.fitting.batch if batch_size is None else lambda height, width: batch_size, workers)
@@ -103,7 +103,7 @@ def convert_folder(
             if job.output.parent not in cleared:
                 cleared.add(job.output.parent)
                 clear_leftovers(job.output.parent)
-            if os.path.exists(job.output) and not overwrite:  # of a name that is too long, Path.exists raises
+            if os.path.exists(job.output) and not overwrite:  # Path.exists raises if the name is too long
                 finish(Record(job.source, job.output, "skipped"))
             else:
                 yield job
@@ -134,14 +134,14 @@ def convert_folder(
 
 
 class _Window:
-    """How many pictures wait on either side of the network: some batches, but no more than `_HELD` bytes."""
+    """Limits how many pictures queue on either side of the network: a few batches, but at most `_HELD` bytes."""
 
     def __init__(self, batch: Callable[[int, int], int], workers: int) -> None:
         self._batch, self._workers = batch, workers
         self._largest_batch, self._largest_picture = 1, 1
 
     def batch(self, height: int, width: int) -> int:
-        """Pictures of that padded size at a time."""
+        """How many pictures of that padded size to batch."""
         size = self._batch(height, width)
         self._largest_batch = max(self._largest_batch, size)
         return size
@@ -171,7 +171,7 @@ def _record(job: Job, error: str | None, read_: _Read | None = None, seconds: fl
 def _decoded(
     reads: Iterator[tuple[Job, Future[_Read]]], window: _Window, failed: Callable[[Job, str], None]
 ) -> Iterator[_Read]:
-    """Pictures in order, read a few ahead."""
+    """Yields decoded pictures in order, reading a few ahead; reports unreadable files to `failed`."""
     reading: deque[tuple[Job, Future[_Read]]] = deque()
     while True:
         while len(reading) <= window.places and (following := next(reads, None)) is not None:
@@ -195,7 +195,8 @@ def _read(job: Job, converter: Converter, max_pixels: int) -> _Read:
 
 
 def _batches(pictures: Iterator[_Read], converter: Converter, window: _Window) -> Iterator[list[_Read]]:
-    """Full batches of one padded size and depth; what never fills up comes when too much is held, and at the end."""
+    """Yields batches of one padded size and depth: full ones, the largest partial one when too many pictures are held,
+    and the rest at the end."""
     held: dict[tuple[tuple[int, int], np.dtype], list[_Read]] = {}
     for read_ in pictures:
         pixels = read_.picture.pixels
@@ -210,7 +211,7 @@ def _batches(pictures: Iterator[_Read], converter: Converter, window: _Window) -
 
 
 def _write(path: Path, picture: Picture) -> float:
-    """The seconds it took."""
+    """Writes the picture and returns the seconds it took."""
     start = time.perf_counter()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -221,7 +222,7 @@ def _write(path: Path, picture: Picture) -> float:
 
 
 def _reason(future: Future) -> str | None:
-    """Why a file failed, or None; what is no fault of the file is raised."""
+    """Why the file failed, or None if it did not. Raises errors that are not the file's fault."""
     error = future.exception()
     if error is None or isinstance(error, (ImageError, OSError)):
         return str(error) if error else None

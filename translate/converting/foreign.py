@@ -1,4 +1,4 @@
-"""Generators that other projects trained: the widely used PyTorch port's, and StarGAN's released one."""
+"""Generators trained by other projects: the widely used PyTorch port of pix2pix and CycleGAN, and released StarGAN."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ SUFFIXES = (".pth", ".pt", ".ckpt")
 
 
 class ForeignGenerator(nn.Module):
-    """A generator from a state dict, to convert with as with a run of ours; it knows neither names nor training.
+    """Converts with a generator from a state dict, like a run of ours; domain names and training settings are unknown.
 
-    As those projects' own test scripts do, normalisation takes each image's own statistics and dropout stays on (their
-    `--eval` turns both off: `evaluated`). Dice are the same for each image, so the same image gives the same file.
-    A network of one domain converts to `output`. StarGAN's takes label 0, 1, ...; those that are not named are off.
+    As in those projects' own test scripts, normalisation uses each image's own statistics and dropout stays on (their
+    `--eval` turns both off: `evaluated`). Every image gets the same random numbers, so the same image gives the same
+    file. A network of one domain converts to `output`. StarGAN's takes labels 0, 1, ...; labels not named are off.
     """
 
     def __init__(self, network: ResnetGenerator | UNetGenerator | StarGANGenerator, evaluated: bool) -> None:
@@ -34,7 +34,7 @@ class ForeignGenerator(nn.Module):
 
     def edit(self, images: Tensor, changes: Mapping[int, bool]) -> Tensor:
         self.network.train(not self.evaluated)
-        # One at a time: batch statistics would tie an image to its company.
+        # One at a time: with batch statistics, an image would depend on the others in its batch.
         return torch.cat([self._one(image, changes) for image in images.split(1)])
 
     def _one(self, image: Tensor, changes: Mapping[int, bool]) -> Tensor:
@@ -43,7 +43,7 @@ class ForeignGenerator(nn.Module):
             return self.paint(image, changes)
 
     def paint(self, images: Tensor, changes: Mapping[int, bool]) -> Tensor:
-        """All images at once, in the network's present mode."""
+        """Translates all images at once, in the network's current mode."""
         if not self.labels:
             return self.network(images)
         labels = images.new_tensor([float(changes.get(number, False)) for number in range(self.labels)])
@@ -62,14 +62,13 @@ class ForeignGenerator(nn.Module):
 
 
 def read_generator(path: Path, evaluated: bool = False) -> tuple[ForeignGenerator, ImageSpec]:
-    """The generator in a state dict's file, recognised from keys and shapes; no code in the file is run.
+    """Reads a generator from a state dict file, recognised by keys and shapes, without running code from the file.
 
-    Raises ConfigurationError that names the file, for one that is no such generator; TranslateError for one that would
-    run code.
+    Raises ConfigurationError, naming the file, if it holds no such generator, TranslateError if it would run code.
     """
     try:
         state = read_state(path)
-        # Only StarGAN's instance norms have statistics of their own.
+        # Only StarGAN's instance norms keep running statistics.
         tracked = evaluated and isinstance(recognise(state), StarGANGenerator)
         network = from_port(state, running_statistics=tracked)
     except UnsafeFileError as error:
@@ -83,5 +82,5 @@ def read_generator(path: Path, evaluated: bool = False) -> tuple[ForeignGenerato
     generator = ForeignGenerator(network, evaluated)
     names = tuple(map(str, range(generator.labels))) or ("input", "output")
     first = next(module for module in network.modules() if isinstance(module, nn.Conv2d))
-    # StarGAN's network takes a plane for each label beside the image.
+    # StarGAN's network takes one input plane per label besides the image.
     return generator, ImageSpec(first.in_channels - generator.labels, 0, names)

@@ -17,17 +17,17 @@ from translate.report.pictures import spread
 from translate.whole_file import write_whole
 
 MOST = 2000
-"""Pairs on a page: some 30 megabytes of photographs."""
+"""The most pairs on a page: about 30 megabytes of photographs."""
 _SIDE = 256
 
 
 def write_gallery(
     path: Path, title: str, facts: Mapping[str, str], pairs: Sequence[Pair], workers: int = 2, most: int = MOST
 ) -> list[str]:
-    """Writes the page, whole or not at all: each input beside its output (and cycle error), 256 pixels at most.
+    """Writes the page atomically: each input beside its output (and cycle error), no side longer than 256 pixels.
 
-    Of more than `most` pairs, so many are shown that are spread evenly, and the page says so. Returns why files were
-    left out. Raises ConfigurationError where the page cannot be written.
+    If there are more than `most` pairs, shows `most` of them, evenly spread, and says so on the page. Returns the
+    reasons why files were left out. Raises ConfigurationError if the page cannot be written.
     """
     chosen = spread(pairs, most)
     failed: list[str] = []

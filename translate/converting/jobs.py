@@ -1,4 +1,4 @@
-"""Which files are converted to which."""
+"""Plans which files are converted and what the outputs are named."""
 
 from __future__ import annotations
 
@@ -24,12 +24,14 @@ class Job:
     source: Path
     output: Path
     name: str
-    """The source within the folder that is converted, with forward slashes."""
+    """The source's path relative to the converted folder, with forward slashes."""
 
 
 class Jobs(Sequence[Job]):
-    """What is converted to where: names of files and two folders. A job is made when it is asked for, so that a
-    million files take little more memory than their names."""
+    """The files to convert: their names, the input folder and the output folder.
+
+    Jobs are created on access, so that a million files take little more memory than their names.
+    """
 
     def __init__(self, source: Path, output: Path, names: list[str], outputs: Callable[[str], str]) -> None:
         self.source, self.output, self._names, self._outputs = source, output, names, outputs
@@ -50,9 +52,9 @@ class Jobs(Sequence[Job]):
         return Job(self.source / name, self.output / self._outputs(name), name)
 
     def shard(self, number: int, of: int) -> Jobs:
-        """Part `number` (1 to `of`), by a hash of each one's name: machines need not talk to each other.
+        """Part `number` (1 to `of`) of the jobs, chosen by a hash of the names, so that machines need not coordinate.
 
-        Raises ConfigurationError for a number out of range.
+        Raises ConfigurationError if `number` is out of range.
         """
         if not 1 <= number <= of:
             raise ConfigurationError(f"--shard {number}/{of}: expected 1/{of} to {of}/{of}")
@@ -61,9 +63,10 @@ class Jobs(Sequence[Job]):
 
 
 def plan(source: Path, output: Path, format: Format = "same", tell: Tell = lambda line: None) -> Jobs:
-    """What is converted to where; `tell` hears of links and of files of other kinds that are left out.
+    """The jobs for a file or folder `source`; reports links and files of other kinds that are left out to `tell`.
 
-    Raises ConfigurationError where nothing is found or a file would be overwritten.
+    Raises ConfigurationError if no image is found, if `source` cannot be converted (missing, an archive, a special
+    file), if the output would be the input or lie inside it, or if the output's name does not fit the format.
     """
     if not source.exists():
         raise ConfigurationError(f"{shown(source)}: no such file or folder")
@@ -83,7 +86,7 @@ def plan(source: Path, output: Path, format: Format = "same", tell: Tell = lambd
         )
     links: list[Path] = []
     others: Counter[str] = Counter()
-    # Names alone, as text: a million of them stay in memory to the end.
+    # Only names, as strings: a million of them stay in memory to the end.
     names = [path.relative_to(source).as_posix() for path in iterate_images(source, links, others)]
     if links:
         tell(f"warning: {shown(source)}: links that lead out of it are left out: {few(links)}")
@@ -99,8 +102,10 @@ def plan(source: Path, output: Path, format: Format = "same", tell: Tell = lambd
 
 
 def refuse_other_kinds(output: Path, writable: Iterable[str]) -> None:
-    """Raises ConfigurationError for an output named as a picture or video of a kind that is not written: it would
-    become a folder of that name."""
+    """Raises ConfigurationError if `output` is named as a picture or video of a kind that is not written here.
+
+    It would otherwise become a folder of that name.
+    """
     kind = mimetypes.guess_type(output.name)[0] or ""
     if kind.startswith(("image/", "video/")) and not output.is_dir():
         raise ConfigurationError(
@@ -110,7 +115,7 @@ def refuse_other_kinds(output: Path, writable: Iterable[str]) -> None:
 
 
 def _single(source: Path, output: Path, format: Format) -> Path:
-    """An output with an image's suffix is the file itself; any other is a folder to put it in."""
+    """The output file of a single source: `output` if it has a writable image's suffix, else a file in that folder."""
     if output.is_dir() or output.suffix.lower() not in WRITABLE:
         refuse_other_kinds(output, sorted(WRITABLE))
         return output / output_name(source.name, format)
@@ -122,7 +127,7 @@ def _single(source: Path, output: Path, format: Format) -> Path:
 
 
 def _most(others: Counter[str]) -> str:
-    """How many of each kind, the most frequent first."""
+    """The most frequent file kinds and their counts, as text."""
     most = sorted(others.items(), key=lambda kind: (-kind[1], kind[0]))[:LISTED]
     listed = ", ".join(f"{shown(kind) or 'no suffix'} {count:,}" for kind, count in most)
     return listed + (", ..." if len(others) > LISTED else "")

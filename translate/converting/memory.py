@@ -1,4 +1,4 @@
-"""How much memory a network takes, and how much there is."""
+"""Measures how much memory a network takes and how much is free."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 _UNTOLD = 4 << 30
-"""Bytes of memory that are taken for free where the system does not say."""
-_LIMITS = (  # of a container: versions 2 and 1 of Linux's control groups
+"""Bytes assumed free if the system does not say."""
+_LIMITS = (  # container limit and usage: Linux control groups v2 and v1
     ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
     ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
 )
 
 
 def bytes_per_pixel(run: Callable[[Tensor], Tensor], channels: int, height: int, width: int) -> float:
-    """What `run` needs for each pixel of an image (1, channels, height, width): the most memory that its tensors
-    hold at a time, without what kernels use for themselves.
+    """Bytes that `run` needs per pixel of an image (1, channels, height, width): the peak held by its tensors.
 
-    Measured, not guessed: from one image of that size and one of twice its height and width, so that what does not
-    grow with the image (weights cast to another format) drops out. Both run on the network's device.
+    Excludes workspace that kernels allocate for themselves. Measured by running one image of that size and one of twice
+    its height and width on the network's device, so that what does not grow with the image (weights cast to another
+    format) cancels out.
     """
     small, large = (_peak(run, torch.zeros(1, channels, scale * height, scale * width)) for scale in (1, 2))
     return max(1.0, (large - small) / (3 * height * width))
 
 
 def free_memory(device: torch.device) -> int:
-    """Bytes that new tensors on the device can have."""
+    """Bytes available to new tensors on the device."""
     if device.type == "cuda":
-        # What torch holds and does not use is free, too.
+        # Memory that torch has reserved but does not use is free, too.
         unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return torch.cuda.mem_get_info(device)[0] + unused
     if device.type == "mps":
@@ -44,8 +44,10 @@ def free_memory(device: torch.device) -> int:
 
 
 def available_ram() -> int:
-    """Bytes of main memory that a process may take: what Linux calls available, less where a container has a limit;
-    elsewhere half of all there is."""
+    """Bytes of main memory that a process may take: what Linux reports as available, or a container's lower limit.
+
+    On other systems half of the total, and a fixed guess on Windows.
+    """
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
     except OSError:
@@ -75,7 +77,7 @@ def _peak(run: Callable[[Tensor], Tensor], images: Tensor) -> int:
 
 
 class _Living(TorchDispatchMode):
-    """Counts the bytes of the tensors that are alive, from their making to their end."""
+    """Counts the bytes of all live tensors created within it: `now`, and the peak, `most`."""
 
     def __init__(self) -> None:
         super().__init__()

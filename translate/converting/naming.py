@@ -1,4 +1,4 @@
-"""What outputs are called: as their inputs, in the wanted format, and never two the same."""
+"""Names outputs after their inputs, in the wanted format, and never two alike."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ SUFFIXES = {
     "webp": (".webp",),
     "tiff": (".tif", ".tiff"),
 }
-"""The first is given to files of other formats."""
+"""Suffixes of each format; files converted from other formats get the first."""
 
 
 def output_name(name: str, format: Format) -> str:
-    """The name in that format, if no other file wants it too; "same" writes as PNG what cannot be written."""
+    """The output name in that format, unless another file claims it too; "same" turns unwritable formats into PNG."""
     suffix = PurePosixPath(name).suffix
     if format == "same":
-        # The whole name is kept, so that a.gif and a.png stay two files.
+        # The whole name is kept, so that a.gif and a.png do not collide.
         return name if suffix.lower() in WRITABLE else name + ".png"
     if suffix.lower() in SUFFIXES[format]:
         return name
@@ -35,17 +35,17 @@ def output_name(name: str, format: Format) -> str:
 
 
 def renamed(names: Collection[str], format: Format) -> dict[str, str]:
-    """The outputs of those files that cannot have `output_name`, because another has it, by name of the input.
+    """Maps input names to output names for files that cannot have `output_name` because another file has it.
 
-    Names that differ in case or in the form of accents count as the same, for on some systems they are. The file that
-    is in the format already keeps its name (of several, the first in alphabetical order); others get the whole name of
-    the input and a suffix: `a.jpg.png` beside `a.png`. Which one gets which does not depend on the order of `names`.
+    Names that differ only in case or in the encoding of accents count as equal, as they are on some systems. A file
+    already in the format keeps its name (of several, the first in alphabetical order); the others get the whole input
+    name and a suffix: `a.jpg.png` next to `a.png`. The result does not depend on the order of `names`.
     """
     wanted = np.fromiter((hash(_key(output_name(name, format))) for name in names), np.int64, len(names))
     wanted.sort()
     crowded = set(wanted[1:][wanted[1:] == wanted[:-1]].tolist())
     groups: dict[str, list[str]] = defaultdict(list)
-    # Hashes alone are kept of the many names that nobody else wants.
+    # For the many names without a conflict, only hashes are kept.
     for name in sorted(names) if crowded else ():
         key = _key(output_name(name, format))
         if hash(key) in crowded:
@@ -63,7 +63,7 @@ def renamed(names: Collection[str], format: Format) -> dict[str, str]:
 
 
 def _losers(group: list[str], format: Format) -> Iterable[str]:
-    if len(group) == 1:  # another's hash is the same, its name is not
+    if len(group) == 1:  # a hash collision between different names
         return ()
     keeps = next((name for name in group if output_name(name, format) == name), None)
     return (name for name in group if name != keeps)

@@ -1,4 +1,4 @@
-"""Any height and width through a network that wants multiples of its stride: reflected borders, cropped back."""
+"""Reflection padding, so that a network that needs multiples of its stride takes images of any height and width."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from torch import Tensor
 
 
 def padded_size(height: int, width: int, stride: int) -> tuple[int, int]:
-    """The smallest size that holds the image and suits the network: multiples of `stride`, at least 16.
+    """The smallest (height, width) that holds the image: multiples of `stride`, at least 16.
 
-    Below 16 pixels a twice-halved image would be too small for the reflecting convolutions inside.
+    Below 16 pixels, an image halved twice would be too small for the network's reflection padding.
     """
     least = -(-16 // stride) * stride
     return max(least, -(-height // stride) * stride), max(least, -(-width // stride) * stride)
 
 
 def pad(image: Tensor, height: int, width: int) -> Tensor:
-    """(..., h, w) to (..., height, width): the image stays in the top left, its reflection fills the rest."""
+    """Pads (..., h, w) to (..., height, width): the image stays in the top left, its reflection fills the rest."""
     rows = reflected(image.shape[-2], height, image.device)
     columns = reflected(image.shape[-1], width, image.device)
     return image[..., rows, :][..., columns]

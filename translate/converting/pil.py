@@ -1,4 +1,4 @@
-"""PIL images as arrays and back, by the same rules as files."""
+"""Converts PIL images to arrays and back, by the same rules as files."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _COLOUR = ("P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr")
 
 
 def array_of(image: Image.Image) -> np.ndarray:
-    """(height, width) or (height, width, channels): grey or RGB, either with alpha; uint16 for "I;16", else uint8.
+    """An array (height, width[, channels]): grey or RGB, either with alpha; uint16 for "I;16", else uint8.
 
-    Turned upright by its EXIF notes. Raises ValueError for pixels without a known range (I, F) and other modes.
+    Rotated upright by its EXIF data. Raises ValueError for pixels without a known range (I, F) and other modes.
     """
     transparent, upright = image.has_transparency_data, ImageOps.exif_transpose(image)
     if upright.mode.startswith("I;16"):
@@ -29,7 +29,7 @@ def array_of(image: Image.Image) -> np.ndarray:
 
 
 def pil_image(array: np.ndarray) -> Image.Image:
-    """Of (height, width, channels), uint8 or uint16; more than one channel becomes 8 bits, for Pillow holds no more."""
+    """A PIL image of (height, width, channels), uint8 or uint16; several channels become 8 bits, Pillow's limit."""
     if array.shape[-1] == 1:
         return Image.fromarray(array[..., 0])
     return Image.fromarray(array if array.dtype == np.uint8 else to_8_bits(array))

@@ -1,4 +1,4 @@
-"""A video, frame by frame: each is converted as an image by itself, so nothing keeps neighbours from flickering."""
+"""Converts a video frame by frame, each as an independent image, so nothing prevents flicker between frames."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from translate.whole_file import appearing, clear_leftovers
 _X264 = ("libx264", {"crf": "16", "preset": "medium"})
 _VP9 = ("libvpx-vp9", {"crf": "24", "b:v": "0"})
 ENCODERS = {".mp4": _X264, ".m4v": _X264, ".mov": _X264, ".mkv": _X264, ".webm": _VP9}
-"""What is written, by suffix: the encoder, and settings for losses that do not show."""
+"""Encoder by output suffix, with settings for visually lossless quality."""
 SUFFIXES = frozenset({*ENCODERS, ".avi"})
-_UNTOLD, _BT709, _BT601, _LIMITED = 2, 1, 5, 1  # numbers of ITU-T H.273, but for the range
+_UNTOLD, _BT709, _BT601, _LIMITED = 2, 1, 5, 1  # code points of ITU-T H.273, except the range
 _HD = 720
 
 
@@ -35,7 +35,7 @@ def is_video(path: Path) -> bool:
 
 
 def plan_video(source: Path, output: Path) -> Path:
-    """The file to write: `output`, or the source's name in the folder that it is. Raises ConfigurationError."""
+    """The file to write: `output`, or the source's name in the folder `output`. Raises ConfigurationError."""
     if output.suffix.lower() in SUFFIXES and not output.is_dir():
         target = output
     else:
@@ -49,7 +49,7 @@ def plan_video(source: Path, output: Path) -> Path:
 
 
 def count_frames(source: Path) -> int:
-    """About how many frames there are, as the file itself says; 0 where it does not. Raises TranslateError."""
+    """The approximate number of frames, from the file's metadata; 0 if that does not say. Raises TranslateError."""
     av = _av()
     with _told(av, source), av.open(str(source)) as container:
         video = _video(container, source)
@@ -67,16 +67,16 @@ def convert_video(
     tell: Tell = lambda line: None,
     done: Callable[[], None] = lambda: None,
 ) -> Record:
-    """Converts `source` to `output` (see `plan_video`), which appears when it is whole. `done` is called each frame.
+    """Converts `source` to `output` (see `plan_video`), which appears only once complete. Calls `done` for each frame.
 
-    Size, times of frames and audio are kept; the display rotation is applied. 8 bits; subtitles are left out, and so is
-    audio that the new container cannot hold, which is told. An odd width or height takes yuv444p, since yuv420p halves
-    both. Raises ConfigurationError without PyAV, TranslateError where the video cannot be read or written.
+    Keeps size, frame times and audio, and applies the display rotation. Writes 8 bits. Drops subtitles, and audio that
+    the new container cannot hold, which it reports to `tell`. An odd width or height is written as yuv444p, since
+    yuv420p halves both. Raises ConfigurationError without PyAV, TranslateError if the video cannot be read or written.
     """
     av, start = _av(), time.perf_counter()
     output.parent.mkdir(parents=True, exist_ok=True)
     clear_leftovers(output.parent)
-    # The suffix tells the container.
+    # FFmpeg picks the container by the suffix.
     with appearing(output, output.suffix) as working, _told(av, source):
         look = _look(av, source)
         if look.pixel_format != "yuv420p":
@@ -98,7 +98,7 @@ def convert_video(
 
 @dataclass(frozen=True)
 class _Look:
-    """How a video's frames are shown: upright width and height, quarter turns to the left, and their colours."""
+    """How frames are displayed: upright width and height, quarter turns to the left, and colour metadata."""
 
     width: int
     height: int
@@ -113,7 +113,7 @@ class _Look:
 
 
 def _look(av: Any, source: Path) -> _Look:
-    """Of the first frame. An untold matrix is what players take it for."""
+    """The look of the first frame. An unspecified colour matrix becomes the one that players assume."""
     with av.open(str(source)) as container:
         video = _video(container, source)
         first, context = next(container.decode(video), None), video.codec_context
@@ -139,7 +139,7 @@ def _video_stream(read: Any, written: Any, look: _Look, suffix: str) -> Any:
 
 
 def _audio_streams(read: Any, written: Any, suffix: str, tell: Tell) -> dict[int, Any]:
-    """By number in the source: the streams that its audio is copied to as it is."""
+    """Adds output streams that copy the audio without re-encoding; returns them by stream index in the source."""
     copies = {}
     for audio in read.streams.audio:
         kind = audio.codec_context.codec.canonical_name
@@ -151,7 +151,7 @@ def _audio_streams(read: Any, written: Any, suffix: str, tell: Tell) -> dict[int
 
 
 def _frames(read: Any, written: Any, look: _Look, audio: dict[int, Any]) -> Iterator[tuple[np.ndarray, Any]]:
-    """Each frame upright, (height, width, 3) uint8, and as it was decoded; audio is passed on meanwhile."""
+    """Yields each frame upright, (height, width, 3) uint8, and as decoded; copies audio packets on the way."""
     video = read.streams.video[0]
     video.thread_type = "AUTO"
     for packet in read.demux(video, *(read.streams[index] for index in audio)):
@@ -159,13 +159,13 @@ def _frames(read: Any, written: Any, look: _Look, audio: dict[int, Any]) -> Iter
             for frame in packet.decode():
                 pixels = frame.to_ndarray(format="rgb24", src_colorspace=look.matrix)
                 yield np.ascontiguousarray(np.rot90(pixels, look.turns)), frame
-        elif packet.dts is not None:  # the last, empty one only ends the stream
+        elif packet.dts is not None:  # the last packet is empty and only ends the stream
             packet.stream = audio[packet.stream.index]
             written.mux(packet)
 
 
 def _frame(av: Any, pixels: np.ndarray, like: Any, look: _Look) -> Any:
-    """To be shown when and as long as the frame `like`."""
+    """A video frame of `pixels`, with the time and duration of the frame `like`."""
     frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
     frame = frame.reformat(format=look.pixel_format, dst_colorspace=look.matrix)
     frame.pts, frame.time_base, frame.duration = like.pts, like.time_base, like.duration
@@ -192,7 +192,7 @@ def _av() -> Any:
 
 @contextmanager
 def _told(av: Any, source: Path) -> Iterator[None]:
-    """FFmpeg's errors as ours."""
+    """Turns FFmpeg's errors into TranslateError."""
     try:
         yield
     except av.FFmpegError as error:

@@ -1,1 +1,1 @@
-"""Trained translators as files for other programs: graphs (ONNX, torch.export), a hub's folder, the PyTorch port."""
+"""Exports trained translators for other programs: graphs (ONNX, torch.export), hub folders, the PyTorch port."""

@@ -1,4 +1,4 @@
-"""An exported graph beside PyTorch: the largest difference."""
+"""Compares an exported graph with the PyTorch model."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from translate.exporting.graph import Painting, Subject
 
 
 def random_images(painting: Painting) -> list[Tensor]:
-    """uint8 noise of three sizes, from the smallest that suits the network, and of as many batch lengths."""
+    """uint8 noise in three sizes, starting at the smallest that the network takes, and three batch lengths."""
     sizes = enumerate([(1, 1, 1), (2, 1, 2), (3, 2, 1)])
     return [painting.noise(batch, rows, columns, seed) for seed, (batch, rows, columns) in sizes]
 
 
 @torch.inference_mode()
 def largest_difference(run: Run, painting: Painting, model: Subject, images: Iterable[Tensor]) -> float:
-    """Between what `run` makes of uint8 images and what the model converts them to, on the scale of [-1, 1].
+    """The largest difference between the outputs of `run` and of the model for uint8 images, on the scale of [-1, 1].
 
-    What rounding to bytes accounts for does not count. NaN where either gives it.
+    Ignores rounding to bytes. NaN if either output has NaN. Raises TranslateError if the shapes differ.
     """
     largest = torch.zeros(())
     for pixels in images:
@@ -33,6 +33,6 @@ def largest_difference(run: Run, painting: Painting, model: Subject, images: Ite
             raise TranslateError(f"the exported file gives {tuple(painted.shape)} for {tuple(wanted.shape)}")
         rounding = 1 / 255 if painting.as_bytes else 0.0
         difference = (to_float(painted) if painting.as_bytes else painted) - wanted
-        # torch's maximum keeps NaN, Python's may not.
+        # torch's maximum propagates NaN, Python's may not.
         largest = torch.maximum(largest, (difference.abs() - rounding).max())
     return largest.item()

@@ -1,4 +1,4 @@
-"""A graph into a file and back: ONNX and torch.export."""
+"""Writes graphs to files and reads them back: ONNX and torch.export."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def write_onnx(program: ExportedProgram, path: Path, description: Description) -> None:
-    """One ONNX file, weights included. Raises ConfigurationError where the packages for it are missing."""
+    """Writes one ONNX file, weights included. Raises ConfigurationError if the packages for it are missing."""
     needed("onnx", "export")
     needed("onnxscript", "export")
     with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
@@ -26,7 +26,7 @@ def write_onnx(program: ExportedProgram, path: Path, description: Description) -
         )
     assert graph is not None
     for node in graph.model.graph:
-        node.metadata_props.clear()  # names of modules and of this machine's files
+        node.metadata_props.clear()  # contains module names and file paths of this machine
     graph.model.metadata_props.update(description.to_metadata())
     graph.save(path, external_data=False)
 
@@ -36,7 +36,7 @@ def read_onnx(path: Path) -> Run:
 
 
 def write_torch(program: ExportedProgram, path: Path, description: Description) -> None:
-    """A .pt2 file that `torch.export.load` reads; the description lies in it as translate.json."""
+    """Writes a .pt2 file for `torch.export.load`, with the description in it as translate.json."""
     torch.export.save(program, path, extra_files={"translate.json": json.dumps(description.to_metadata())})
 
 

@@ -1,4 +1,4 @@
-"""What is exported: the translation to one target as one graph, for any batch, height and width."""
+"""Builds what is exported: the translation to one target as one graph, for any batch, height and width."""
 
 from __future__ import annotations
 
@@ -24,10 +24,11 @@ Subject = Translator | ForeignGenerator
 
 
 class Painting(nn.Module):
-    """Images (batch, channels, height, width) to their translations, height and width multiples of the stride.
+    """Translates images (batch, channels, height, width), with height and width multiples of the stride.
 
-    Floats in [-1, 1], or uint8 in and out where `as_bytes`. Holds a copy of the model, without what translating does
-    not use; its layers normalise a batch of any length by each image's own statistics, and there is no dropout.
+    Input and output are floats in [-1, 1], or uint8 if `as_bytes`. Holds a copy of the model without the modules that
+    translation does not use; the copy has no dropout. Instance norms, and batch norms of models that convert in
+    training mode, use each image's own statistics for a batch of any length.
     """
 
     def __init__(self, model: Subject, changes: Mapping[int, bool], channels: int, as_bytes: bool = False) -> None:
@@ -43,17 +44,17 @@ class Painting(nn.Module):
         return to_pixels(self._edit(to_float(images))) if self.as_bytes else self._edit(images)
 
     def noise(self, batch: int, rows: int, columns: int, seed: int = 0) -> Tensor:
-        """Random bytes; height and width in units of the smallest that suits the network."""
+        """Random uint8 images; `rows` and `columns` are multiples of the smallest size that the network takes."""
         height, width = padded_size(1, 1, self.stride)
         shape = (batch, self.channels, rows * height, columns * width)
         return torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(seed))
 
     def accepts(self, pixels: Tensor) -> Tensor:
-        """uint8 images as it takes them."""
+        """uint8 images converted to the input format of this graph."""
         return pixels if self.as_bytes else to_float(pixels)
 
     def _edit(self, images: Tensor) -> Tensor:
-        # These two convert image by image, for the sake of the statistics that are each image's own here.
+        # `edit` of these two converts image by image for per-image statistics, which the layers compute here anyway.
         if isinstance(self.model, ForeignGenerator):
             return self.model.paint(images, self.changes)
         if isinstance(self.model, Pix2Pix):
@@ -62,7 +63,7 @@ class Painting(nn.Module):
 
     @torch.no_grad()
     def _prune(self) -> None:
-        """Drops what translating one image does not call: discriminators, the other generators."""
+        """Drops modules that translation does not call: discriminators and the other generators."""
         called: set[nn.Module] = set()
         hooks = [module.register_forward_hook(lambda module, *_: called.add(module)) for module in self.modules()]
         self(self.accepts(self.noise(1, 2, 2)))
@@ -72,14 +73,14 @@ class Painting(nn.Module):
 
 
 def converts_in_training_mode(model: Subject) -> bool:
-    """Whether it converts with batch statistics and with dropout on, where its network has them."""
+    """Whether the model converts with batch statistics and active dropout, if its network has them."""
     if isinstance(model, Pix2Pix):
         return model.config.convert_mode == "train"
     return isinstance(model, ForeignGenerator) and not model.evaluated
 
 
 def trace(painting: Painting) -> ExportedProgram:
-    """The graph of a painting. Raises TranslateError where torch.export cannot make one."""
+    """The exported graph of `painting`. Raises TranslateError if torch.export fails."""
     from torch.export import Dim, export
     from torch.fx.experimental import _config as shapes
 
@@ -89,26 +90,26 @@ def trace(painting: Painting) -> ExportedProgram:
     dynamic = {0: Dim("batch", min=1, max=1 << 16), 2: sides[0], 3: sides[1]}
     example = painting.accepts(painting.noise(2, 2, 3))
     try:
-        # Otherwise torch takes for granted that what was above 1 in the example always is, and the graph of a U-Net
-        # refuses images as large as its stride, which are one pixel inside.
+        # Otherwise torch assumes that sizes above 1 in the example always are, and the graph of a U-Net refuses images
+        # as large as its stride, which shrink to one pixel inside.
         with shapes.patch(backed_size_oblivious=True), torch.no_grad():  # type: ignore[attr-defined]
             program = export(painting, (example,), dynamic_shapes=(dynamic,))
-    except Exception as error:  # torch's own, of many kinds
+    except Exception as error:  # torch raises many exception types
         raise TranslateError(f"torch.export cannot export this model: {str(error).strip().splitlines()[0]}") from error
     for node in program.graph.nodes:
-        node.meta.pop("stack_trace", None)  # it names files of this machine
+        node.meta.pop("stack_trace", None)  # contains file paths of this machine
     return program
 
 
 class _ImageNorm(nn.Module):
-    """Normalisation by an image's own statistics, for a batch of any length: one operator in every format."""
+    """Normalises each image of a batch of any length by its own statistics; a single operator in every format."""
 
     def __init__(self, weight: nn.Parameter | None, bias: nn.Parameter | None, eps: float) -> None:
         super().__init__()
         self.weight, self.bias, self.eps = weight, bias, eps
 
     def forward(self, features: Tensor) -> Tensor:
-        # Not F.instance_norm, which refuses maps of one pixel.
+        # F.instance_norm refuses maps of one pixel.
         return torch.instance_norm(features, self.weight, self.bias, None, None, True, 0.0, self.eps, False)
 
 

@@ -1,4 +1,4 @@
-"""The folder that model hubs know: model.safetensors, config.json and README.md, the model's card."""
+"""The folder layout of model hubs: model.safetensors, config.json and the model card, README.md."""
 
 from __future__ import annotations
 
@@ -51,10 +51,10 @@ FOLDER is this folder. `config.json` holds the recipe that it was trained with; 
 
 
 def write_hub(folder: Path, weights: Mapping[str, Tensor], facts: Mapping[str, Any], targets: list[str]) -> None:
-    """Writes `FILES` into the folder; what else is in it stays. `facts` are the checkpoint's."""
+    """Writes `FILES` into the folder and leaves other files alone. `facts` are the checkpoint's."""
     facts = {**facts, "recipe": _without_paths(facts["recipe"])}
     with placed(folder / "model.safetensors") as path:
-        # save_file would make a file that only its owner may read.
+        # save_file would create a file that only its owner can read.
         path.write_bytes(save({key: value.contiguous() for key, value in weights.items()}))
         digest = sha256_of(path)
     config = {"library_name": LIBRARY, "model_type": facts["recipe"]["model"]["name"], **facts, "sha256": digest}
@@ -69,9 +69,10 @@ def is_hub(folder: Path) -> bool:
 
 
 def read_hub(folder: Path) -> Checkpoint:
-    """A folder's facts and weights, as those of a checkpoint.
+    """Reads a hub folder as a checkpoint.
 
-    Raises ConfigurationError for another library's folder, TranslateError where the weights are not those written.
+    Raises ConfigurationError for another library's folder or missing weights, TranslateError if the weights do not
+    match the hash in config.json.
     """
     try:
         facts = json.loads((folder / "config.json").read_text(encoding="utf-8"))
@@ -89,7 +90,7 @@ def read_hub(folder: Path) -> Checkpoint:
 
 
 def card(facts: Mapping[str, Any], targets: list[str]) -> str:
-    """README.md: a head in YAML that hubs read, and what a person must know to use the model."""
+    """The text of README.md: a YAML header for hubs, and instructions for using the model."""
     recipe, several = facts["recipe"], len(targets) > 1
     data = recipe["data"].get("set")
     return _CARD.format(
@@ -108,7 +109,7 @@ def card(facts: Mapping[str, Any], targets: list[str]) -> str:
 
 
 def _without_paths(recipe: Mapping[str, Any]) -> dict[str, Any]:
-    """Data sets and runs by name: where they lie tells about the machine that the model was trained on."""
+    """The recipe with data sets and runs by name only: their paths would reveal details of the training machine."""
     data, training = dict(recipe["data"]), dict(recipe["training"])
     data["set"] = Path(data["set"]).name if data.get("set") else None
     data["also"] = [Path(also).name for also in data.get("also", ())]

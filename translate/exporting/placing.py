@@ -1,4 +1,4 @@
-"""Files that appear under their names whole and wanted, or not at all."""
+"""Writes files atomically, and only over files that may be replaced."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from translate.whole_file import appearing
 
 
 def require_free(paths: Iterable[Path], overwrite: bool) -> None:
-    """Raises ConfigurationError for one that exists, where it is not to be replaced."""
+    """Raises ConfigurationError if a path is a folder, or exists and `overwrite` is false."""
     for path in paths:
         if path.is_dir():
             raise ConfigurationError(f"{path}: is a folder; expected the name of a file")
@@ -21,9 +21,9 @@ def require_free(paths: Iterable[Path], overwrite: bool) -> None:
 
 @contextmanager
 def placed(path: Path) -> Iterator[Path]:
-    """A hidden name beside `path`, which becomes `path` at the end, and is removed where anything went wrong.
+    """Yields a hidden file beside `path` that is renamed to `path` at the end, or removed on any error.
 
-    Raises TranslateError where the file cannot be written.
+    Raises TranslateError if the file cannot be written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

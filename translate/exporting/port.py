@@ -1,4 +1,4 @@
-"""Generators under the keys of the PyTorch port of pix2pix and CycleGAN, or of the released StarGAN."""
+"""Exports generators with the keys of the PyTorch port of pix2pix and CycleGAN, or of the released StarGAN."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ _UNNAMED = "no option of theirs names this network; their classes build it"
 
 
 class Painter(NamedTuple):
-    """A generator, and the domain that it paints; None: any."""
+    """A generator and the domain that it paints, or None for any."""
 
     network: Generator
     target: int | None
 
 
 def generators(model: Translator, step: int) -> dict[str, Painter]:
-    """By the names of those projects' files.
+    """The model's generators, keyed by the file names that those projects use.
 
     Raises ConfigurationError for a method that they lack.
     """
@@ -55,9 +55,9 @@ def generators(model: Translator, step: int) -> dict[str, Painter]:
 
 
 def published_state(network: Generator) -> dict[str, Tensor]:
-    """The state dict as those projects' own code loads it.
+    """The state dict in the form that those projects' code loads.
 
-    Raises ConfigurationError with the reason where their network of that name computes something else.
+    Raises ConfigurationError with the reason if their network would compute something else.
     """
     if isinstance(network, ResnetGenerator | StarGANGenerator) and network.residual:
         raise ConfigurationError(
@@ -73,7 +73,7 @@ def published_state(network: Generator) -> dict[str, Tensor]:
                 f"--format port: the generator has {ours_line.strip()} where theirs has {their_line.strip()}"
             )
     if isinstance(network, StarGANGenerator):
-        # The released layers keep running statistics, which its scripts never use; its code wants them in the file.
+        # The released scripts never use running statistics, but its code needs them in the file.
         whole = copy.deepcopy(network)
         track(whole)
         whole.load_state_dict(network.state_dict(), strict=False)
@@ -82,7 +82,7 @@ def published_state(network: Generator) -> dict[str, Tensor]:
 
 
 def write_port(path: Path, state: dict[str, Tensor]) -> None:
-    """The bare state dict, by torch.save, read back and compared. Raises TranslateError."""
+    """Writes the bare state dict with torch.save, reads it back and compares. Raises TranslateError."""
     with placed(path) as working:
         torch.save({key: value.detach().cpu().contiguous() for key, value in state.items()}, working)
         read = read_state(working)
@@ -91,7 +91,7 @@ def write_port(path: Path, state: dict[str, Tensor]) -> None:
 
 
 def options(network: Generator) -> str:
-    """What their scripts must be told to build this network; a hint where their options cannot say it."""
+    """Command-line options with which their scripts build this network, or a hint if no options do."""
     filters = next(module.out_channels for module in network.modules() if isinstance(module, nn.Conv2d))
     if isinstance(network, StarGANGenerator):
         usual = len(network.down) == 2
@@ -111,5 +111,5 @@ def options(network: Generator) -> str:
 
 
 def _dropout(network: Generator) -> float:
-    """The port has a dropout of 0.5 or none."""
+    """The dropout of the network as the port knows it: 0.5 or none."""
     return 0.5 if any(isinstance(module, nn.Dropout) for module in network.modules()) else 0.0

@@ -1,4 +1,4 @@
-"""A run on one page: report.html, made of the files in the run folder and nothing else."""
+"""report.html: a run on one page, built only from the files in the run folder."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ __all__ = ["write_report"]
 
 
 def write_report(run_folder: Path) -> Path:
-    """Write `report.html` into the run folder, whole or not at all, and return its path.
+    """Writes `report.html` into the run folder atomically and returns its path.
 
-    Reads recipe.yaml, metrics.jsonl, samples/step-00000100.png, summary.json and doctor.jsonl, each where it is there;
-    summary.json is `{"psnr": {"value": 21.3, "untouched input": 18.2}, ...}`: the value, any baselines by name, and
-    perhaps a `protocol` in words.
-    The page is self-contained: no scripts, nothing from the network, some ten megabytes at most.
-    Raises ConfigurationError where the folder holds neither of the first two, TranslateError where
-    metrics.jsonl or summary.json cannot be read; a sample that cannot be read is named on the page.
+    Reads those that exist of recipe.yaml, metrics.jsonl, samples/step-00000100.png, ..., summary.json and doctor.jsonl;
+    summary.json is `{"psnr": {"value": 21.3, "untouched input": 18.2}, ...}`: the value, baselines by name, and
+    optionally a `protocol` in words.
+    The page is self-contained: no scripts, no network access, about ten megabytes at most.
+    Raises ConfigurationError if the folder has neither recipe.yaml nor metrics.jsonl, TranslateError if metrics.jsonl,
+    summary.json or doctor.jsonl cannot be parsed; the page names samples that cannot be read.
     """
     recipe = run_folder / "recipe.yaml"
     metrics = run_folder / "metrics.jsonl"
@@ -45,7 +45,7 @@ def write_report(run_folder: Path) -> Path:
 
 
 def _findings(path: Path) -> list[dict[str, Any]]:
-    """What the doctor said, a JSON object a line."""
+    """The doctor's findings, one JSON object per line of the file."""
     if not path.exists():
         return []
     try:

@@ -1,4 +1,4 @@
-"""Axes: where a value stands between 0 and 1, and the round values to mark."""
+"""Chart axes: map values to positions from 0 to 1 and choose round tick values."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-_DECADES = 3.0  # positive values spread over more than this stand on a logarithmic axis
+_DECADES = 3.0  # positive values that span more than this get a logarithmic axis
 
 
 @dataclass(frozen=True)
@@ -16,13 +16,13 @@ class Axis:
     logarithmic: bool = False
 
     def place(self, value: float) -> float:
-        """0 at `low`, 1 at `high`."""
+        """The position of `value`: 0 at `low`, 1 at `high`; -1 for values <= 0 on a logarithmic axis."""
         if self.logarithmic:
             return math.log(value / self.low) / math.log(self.high / self.low) if value > 0 else -1.0
         return (value - self.low) / (self.high - self.low)
 
     def ticks(self, about: int) -> list[float]:
-        """Round values on the axis, some `about` of them."""
+        """About `about` round values on the axis."""
         if self.logarithmic:
             first, last = math.ceil(math.log10(self.low) - 1e-9), math.floor(math.log10(self.high) + 1e-9)
             every = max(1, math.ceil((last - first + 1) / about))
@@ -34,13 +34,13 @@ class Axis:
 
 
 def axis_of_steps(steps: Sequence[int]) -> Axis:
-    """From the first step to the last."""
+    """An axis from the first step to the last."""
     low, high = min(steps), max(steps)
     return Axis(low, high) if low < high else Axis(low - 1, high + 1)
 
 
 def axis_of_values(values: Sequence[float]) -> Axis:
-    """All values and a little air; from 0 where they nearly reach it, logarithmic where they span decades."""
+    """An axis for all values, with a margin: from 0 if they nearly reach it, logarithmic if they span decades."""
     low, high = min(values), max(values)
     if low > 0 and math.log10(high) - math.log10(low) > _DECADES:
         return Axis(low / 1.5, high * 1.5, logarithmic=True)
@@ -51,7 +51,7 @@ def axis_of_values(values: Sequence[float]) -> Axis:
 
 
 def short(value: float) -> str:
-    """For tick marks: 0.05, 12, 20k, 1.5M, 2e-05."""
+    """The value as a tick label: 0.05, 12, 20k, 1.5M, 2e-05."""
     for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(value) >= size:
             return f"{value / size:.4g}{letter}" if abs(value) < 1e13 else f"{value:.0e}"
@@ -59,6 +59,6 @@ def short(value: float) -> str:
 
 
 def _round_step(step: float) -> float:
-    """1, 2 or 5 times a power of ten, not below `step`."""
+    """The smallest of 1, 2 or 5 times a power of ten that is at least `step`."""
     power = 10.0 ** math.floor(math.log10(step))
     return next(power * digit for digit in (1, 2, 5, 10) if power * digit >= step * (1 - 1e-9))

@@ -1,4 +1,4 @@
-"""Curves as inline SVG: colours come from the page's style, so that they follow light and dark."""
+"""Curves as inline SVG; colours come from the page's style, so they follow light and dark mode."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ COLOURS = 8
 _WIDTH, _HEIGHT = 560, 250
 _LEFT, _RIGHT, _TOP, _BOTTOM = 54, 14, 10, 38
 _PLOT_WIDTH, _PLOT_HEIGHT = _WIDTH - _LEFT - _RIGHT, _HEIGHT - _TOP - _BOTTOM
-_BINS = 120  # a longer curve is smoothed to this many means
+_BINS = 120  # a longer curve is smoothed to at most this many means
 _SAME_SIZE = 30.0
-_DOTS = 40  # a shorter one shows its points
+_DOTS = 40  # a curve of at most this many points shows them as dots
 
 
 @dataclass(frozen=True)
 class Curve:
-    """(step, value) where the value is finite, and how many were not."""
+    """A metric's finite values as (step, value), and the number of values that were not finite."""
 
     name: str
     points: list[tuple[int, float]]
@@ -32,7 +32,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Bin:
-    """Neighbouring points as one: mean step, and mean, least and greatest value."""
+    """Neighbouring points merged into one: mean step, and mean, smallest and largest value."""
 
     step: float
     mean: float
@@ -43,8 +43,8 @@ class Bin:
 def curves_by_chart(rows: Iterable[Mapping[str, Any]]) -> list[tuple[str, list[Curve]]]:
     """The metrics of a run as titled charts, in order of appearance.
 
-    Metrics that share a prefix before "/" share a chart; those of quite another size (validation/fid beside
-    validation/ssim) have a further one, for on one axis they would be flat lines.
+    Metrics that share a prefix before "/" share a chart, except that very different magnitudes (validation/fid and
+    validation/ssim) get separate charts, because on one axis they would be flat lines.
     """
     logged: dict[str, list[tuple[int, float]]] = {}
     for row in rows:
@@ -61,7 +61,7 @@ def curves_by_chart(rows: Iterable[Mapping[str, Any]]) -> list[tuple[str, list[C
 
 
 def _by_size(curves: Sequence[Curve]) -> list[list[Curve]]:
-    """Split where one curve is more than `_SAME_SIZE` times larger than another."""
+    """Splits curves into charts so that no curve is more than `_SAME_SIZE` times larger than another in its chart."""
     charts: list[list[Curve]] = []
     least = 0.0
     for curve in sorted(curves, key=_size):
@@ -75,12 +75,12 @@ def _by_size(curves: Sequence[Curve]) -> list[list[Curve]]:
 
 
 def _size(curve: Curve) -> float:
-    """How large its values are; 0, which goes with any size, where there are none."""
+    """The median magnitude of the curve's values; 0, which fits any chart, if there are none."""
     return median(abs(value) for _, value in curve.points) if curve.points else 0.0
 
 
 def chart(title: str, curves: Sequence[Curve]) -> str:
-    """One group as a figure with axes and legend; the band of a smoothed curve is the range of its points."""
+    """One chart as an HTML figure with axes and legend; a smoothed curve's band shows the range of its points."""
     drawn = [(curve, smoothed(curve.points)) for curve in curves if curve.points]
     if drawn:
         steps = axis_of_steps([step for curve, _ in drawn for step, _ in curve.points])
@@ -95,14 +95,14 @@ def chart(title: str, curves: Sequence[Curve]) -> str:
 
 
 def smoothed(points: Sequence[tuple[int, float]]) -> list[Bin]:
-    """The points themselves, or the means of neighbours where there are more than can be told apart."""
+    """The points themselves, or means of neighbours if there are more points than can be distinguished."""
     size = math.ceil(len(points) / _BINS)
     chunks = [points[i : i + size] for i in range(0, len(points), size)]
     return [_bin(chunk) for chunk in chunks]
 
 
 def _extent(bins: Sequence[Bin]) -> list[float]:
-    """What the axis must hold: every mean, and all ranges but a rare outlier's, which would squeeze them."""
+    """Values that the axis must include: all means, and all ranges but rare outliers, which would squeeze the rest."""
     rare = len(bins) // 50
     lows, highs = sorted(bin.low for bin in bins), sorted(bin.high for bin in bins)
     return [*(bin.mean for bin in bins), lows[rare], highs[-1 - rare]]
@@ -114,7 +114,7 @@ def _bin(points: Sequence[tuple[int, float]]) -> Bin:
 
 
 def _frame(title: str, steps: Axis, values: Axis, content: str) -> str:
-    """Axes, grid lines and labels around `content`, which is drawn, and clipped, inside the plot."""
+    """Draws axes, grid lines and labels around `content`, which is clipped to the plot."""
     parts = [f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(title)} by step">']
     for value in values.ticks(about=5):
         y = _TOP + _y(values, value)

@@ -1,4 +1,4 @@
-"""Images beside what became of them, on one page that needs nothing else: no script, nothing from the network."""
+"""A self-contained HTML page of inputs and outputs side by side: no scripts, no network access."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _STYLE = """
 
 @dataclass(frozen=True)
 class Shown:
-    """An image as it stands in a page: a data: address, and its size in pixels."""
+    """An image embedded in a page: a data: URL and its size in pixels."""
 
     data: str
     width: int
@@ -35,7 +35,7 @@ class Shown:
 
 
 def gallery(title: str, facts: Mapping[str, str], rows: Sequence[tuple[str, Mapping[str, Shown]]], note: str) -> str:
-    """The HTML document. `rows`: a name, and its images by caption, beside each other; a click shows them larger."""
+    """The HTML document. `rows`: names, each with its images by caption, shown side by side; a click enlarges them."""
     cells = "".join(f"<div><dt>{escape(label)}</dt><dd>{escape(value)}</dd></div>" for label, value in facts.items())
     figures = "\n".join(_figure(name, images) for name, images in rows)
     return (

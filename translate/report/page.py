@@ -1,4 +1,4 @@
-"""The page: every word from a run is escaped, and a policy in its head forbids scripts and the network."""
+"""The report page: all text from the run is escaped, and a policy in the head forbids scripts and network access."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def page(
     samples: Sequence[Sample],
     findings: Sequence[Mapping[str, Any]] = (),
 ) -> str:
-    """The whole HTML document of a run."""
+    """The complete HTML document of a run."""
     sections = [
         _header(name, recipe, rows),
         _section("What is wrong", _complaints(findings)),
@@ -64,7 +64,7 @@ def _header(name: str, recipe: str, rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _recipe_facts(recipe: str) -> list[tuple[str, str]]:
-    """The plain settings at the top of the recipe, and what tells runs of one recipe apart."""
+    """The scalar settings at the top level of the recipe, and nested ones that distinguish runs of one recipe."""
     try:
         settings = yaml.safe_load(recipe)
     except (yaml.YAMLError, RecursionError):
@@ -98,8 +98,7 @@ def _duration(seconds: float) -> str:
 
 
 def _table(summary: Mapping[str, Mapping[str, Any]]) -> str:
-    """A row per measure: the run's value, then a column for each baseline that any measure has; below, how it was
-    measured."""
+    """A table with a row per measure: the run's value, then every baseline; below it, how they were measured."""
     known = ("value", "protocol")
     baselines = list(dict.fromkeys(key for entry in summary.values() for key in entry if key not in known))
     protocols = dict.fromkeys(str(entry["protocol"]) for entry in summary.values() if "protocol" in entry)
@@ -115,7 +114,7 @@ def _table(summary: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def _complaints(findings: Sequence[Mapping[str, Any]]) -> str:
-    """What the doctor found; nothing where all is well."""
+    """The doctor's findings as a list; empty if there are none."""
     entries = (
         f"<li><b>{escape(str(finding['kind']))}</b> since step {escape(str(finding['step']))} "
         f"({escape(str(finding['measure']))}: {_cell(finding['value'])}). {escape(str(finding['remedy']))}.</li>"

@@ -1,4 +1,4 @@
-"""Sample grids over time, small enough to stand inside a page."""
+"""Sample grids over time, small enough to embed in a page."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from typing import TypeVar
 from PIL import Image
 
 _SHOWN = 6
-_BYTES_EACH = 1_100_000  # six of these, a third larger in base64, stay below nine megabytes
+_BYTES_EACH = 1_100_000  # six of these, a third larger in base64, take less than nine megabytes
 _STEP = re.compile(r"step-(\d+)\.png")
 _T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One grid. `data` is a data: address; None where the file cannot be read."""
+    """One grid. `data`: a data: URL, or None if the file cannot be read."""
 
     step: int
     file: str
@@ -31,13 +31,13 @@ class Sample:
 
 
 def samples(folder: Path) -> list[Sample]:
-    """The first grid of `folder`, some between and the last, by step."""
+    """The first and the last grid of `folder` and some in between, by step."""
     steps = {int(match[1]): path for path in folder.glob("*.png") if (match := _STEP.fullmatch(path.name))}
     return [_sample(step, steps[step]) for step in spread(sorted(steps), _SHOWN)]
 
 
 def spread(items: Sequence[_T], count: int) -> list[_T]:
-    """At most `count` of `items`: the first, the last, and evenly spaced ones between."""
+    """At most `count` of `items`: the first, the last, and evenly spaced ones in between."""
     if len(items) <= count:
         return list(items)
     return [items[round(i * (len(items) - 1) / (count - 1))] for i in range(count)]
@@ -57,7 +57,7 @@ def _sample(step: int, path: Path) -> Sample:
 
 
 def _jpeg(picture: Image.Image) -> bytes:
-    """As large as fits into `_BYTES_EACH`, or a little smaller."""
+    """The picture as JPEG, scaled down as far as needed to fit into `_BYTES_EACH`."""
     shown, scale = picture, 1.0
     while True:
         buffer = io.BytesIO()

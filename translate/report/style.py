@@ -1,4 +1,4 @@
-"""How the report looks: one column on a phone, two on a desk, light or dark as the reader has it."""
+"""The style of the report: one column on phones, two on desktops, light or dark by the reader's preference."""
 
 STYLE = """
 :root {

@@ -1,4 +1,4 @@
-"""What a run writes down: metrics.jsonl always, Weights & Biases when wanted, sample grids as PNG."""
+"""Records a run: always metrics.jsonl, sample grids as PNG, and Weights & Biases if wanted."""
 
 from translate.tracking.grids import save_grid, save_pictures
 from translate.tracking.metrics import MetricsLog, NoMetrics, read_metrics

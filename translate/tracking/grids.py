@@ -1,4 +1,4 @@
-"""Sample grids: what a model paints, as one picture to look at."""
+"""Sample grids: a model's images arranged in one picture."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ _WHITE, _INK, _SOFT = (255, 255, 255), (40, 40, 40), (120, 120, 120)
 
 
 def save_grid(path: Path, columns: Mapping[str, Tensor]) -> None:
-    """Write a PNG: one column per caption, one row per image of the batch, on white; whole or not at all.
+    """Writes a PNG atomically: one column per caption, one row per image of the batch, on white.
 
-    `columns`: images (batch, channels, height, width) in [-1, 1]; the batch is equal, sizes may differ.
-    One channel is grey, three are RGB, of more the first three are shown, of two the first.
-    Raises ValueError where there is no column or no image, or the batches differ.
+    `columns`: images (batch, channels, height, width) in [-1, 1]; batch sizes must match, image sizes may differ.
+    One channel is grey, three are RGB; more than three show the first three, two show the first.
+    Raises ValueError if there is no column or no image, or if the batch sizes differ.
     """
     save_pictures(path, {caption: _pictures(images) for caption, images in columns.items()})
 
 
 def save_pictures(path: Path, columns: Mapping[str, Sequence[Image.Image]], rows: Sequence[str] = ()) -> None:
-    """The same of RGB pictures, which may differ in size within a column; `rows` are captions above the rows."""
+    """Like `save_grid`, for RGB pictures, whose sizes may differ within a column; `rows`: captions above the rows."""
     counts = {caption: len(column) for caption, column in columns.items()}
     if len(set(counts.values())) != 1 or 0 in counts.values():
         raise ValueError(f"a grid is made of columns with one image per row each, got {counts}")
 
-    # Large enough to be read where the grid is shown smaller than it is.
+    # Large enough to read when the grid is displayed scaled down.
     widest = max(picture.width for column in columns.values() for picture in column)
     font_size = min(max(widest // 12, _SMALLEST_FONT), _LARGEST_FONT)
     font = ImageFont.load_default(font_size)
@@ -60,7 +60,7 @@ def save_pictures(path: Path, columns: Mapping[str, Sequence[Image.Image]], rows
 
 
 def _pictures(images: Tensor) -> list[Image.Image]:
-    """(batch, channels, height, width) in [-1, 1] as RGB pictures."""
+    """Turns images (batch, channels, height, width) in [-1, 1] into RGB pictures."""
     from translate.data.images import to_pixels
 
     shown = images.detach().float().cpu()
@@ -70,7 +70,7 @@ def _pictures(images: Tensor) -> list[Image.Image]:
 
 
 def _starts(first: int, sizes: list[int]) -> list[int]:
-    """Where each of `sizes` begins, and the end of all, a gutter after each."""
+    """The start of each of `sizes`, laid out from `first` with a gutter after each, and the end of the last gutter."""
     starts = [first]
     for size in sizes:
         starts.append(starts[-1] + size + _GUTTER)

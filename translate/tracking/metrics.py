@@ -1,9 +1,9 @@
-"""metrics.jsonl: the record of a run that a killed process cannot lose, one JSON object a row.
+"""metrics.jsonl: the record of a run, one JSON object per row, which survives if the process is killed.
 
     {"step": 100, "time": 1795218471.622, "generator/adversarial": 0.69, "generator/l1": "NaN"}
 
-`time` is in seconds since 1970. JSON has no word for a number that is not finite; such a value is written as
-one of the strings "NaN", "Infinity" and "-Infinity", and read back as a float.
+`time` is in seconds since 1970. JSON cannot represent non-finite numbers; they are written as one of the strings "NaN",
+"Infinity" and "-Infinity", and read back as floats.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ _OURS = ("step", "time")
 
 
 class MetricsLog:
-    """Appends rows to the file at `path`, made where it is missing; a row torn by a crash is dropped first.
+    """Appends rows to the file at `path`, creating it if missing and first dropping a row torn by a crash.
 
-    Every row is one unbuffered write: it outlives the process, and after `fsync` the machine.
-    Raises TranslateError where the file cannot be written.
+    Every row is one unbuffered write: it survives a crash of the process, and after `fsync` one of the machine.
+    Raises TranslateError if the file cannot be written.
     """
 
     def __init__(self, path: Path) -> None:
@@ -40,7 +40,7 @@ class MetricsLog:
             raise _unwritable(path, error) from error
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
-        """Write one row. Raises ValueError where a value is called "step" or "time"."""
+        """Writes one row. Raises ValueError if a value is named "step" or "time"."""
         if taken := [name for name in _OURS if name in values]:
             raise ValueError(f'a metric cannot be called "{taken[0]}": every row has its own')
         numbers = {name: _writable(float(value)) for name, value in values.items()}
@@ -54,11 +54,11 @@ class MetricsLog:
             raise _unwritable(self._path, OSError("the disk is full"))
 
     def fsync(self) -> None:
-        """Wait until the rows are on the disk: called when a checkpoint is written."""
+        """Waits until the rows are on the disk; called when a checkpoint is written."""
         os.fsync(self._file.fileno())
 
     def keep(self, wanted: Callable[[Mapping[str, Any]], bool]) -> None:
-        """Drop all other rows, all or none: a resumed run logs as if it never stopped."""
+        """Atomically drops all rows but the `wanted` ones, so that a resumed run logs as if it had never stopped."""
         lines = list(_rows(self._path))
         kept = [line for line, row in lines if wanted(row)]
         if len(kept) == len(lines):
@@ -85,7 +85,7 @@ class MetricsLog:
 
 
 class NoMetrics:
-    """Writes nothing: for processes that train beside the one that writes."""
+    """Writes nothing; for the processes of a distributed run that do not write."""
 
     def log(self, step: int, values: Mapping[str, float]) -> None: ...
 
@@ -102,16 +102,16 @@ class NoMetrics:
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The rows of the file at `path`, in order: `step` an int, every other value a float.
+    """The rows of the file at `path`, in order: `step` is an int, every other value a float.
 
-    A last row without its end of line was torn by a crash and is left out. Raises FileNotFoundError, and
-    TranslateError where another row is no JSON object with a step.
+    A last row without a line end was torn by a crash and is left out. Raises FileNotFoundError, and TranslateError if
+    any other row is not a JSON object with an integer `step`.
     """
     return [{name: _number(value) for name, value in row.items()} for _, row in _rows(path)]
 
 
 def _rows(path: Path) -> Iterator[tuple[bytes, dict[str, Any]]]:
-    """Every whole line, with what it says."""
+    """Yields every complete line and its parsed row."""
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             if not line.endswith(b"\n"):

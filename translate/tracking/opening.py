@@ -1,4 +1,4 @@
-"""Opening the tracker of a run: what is wanted, what can be had."""
+"""Opens the tracker of a run: the wanted one, or the best available."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _INSTEAD = {
 
 
 def tracking_mode(mode: TrackingMode) -> Mode:
-    """What `mode` comes to here. Raises ConfigurationError where it, or WANDB_MODE, is no mode."""
+    """Resolves `mode` on this machine. Raises ConfigurationError if it, or WANDB_MODE, is not a valid mode."""
     if mode not in get_args(TrackingMode):
         raise ConfigurationError(f"tracking is '{mode}'; expected {', '.join(get_args(TrackingMode))}")
     return wanted_mode() if mode == "auto" else mode
@@ -33,11 +33,11 @@ def open_tracker(
     run_id: str,
     project: str = "translate",
 ) -> Tracker:
-    """The tracker of the run in `folder`; within 30 seconds, whatever the network does.
+    """Opens the tracker of the run in `folder`, within 30 seconds, whatever the network does.
 
-    `auto` does what WANDB_MODE or `wandb offline` said; else it is online where `wandb login` left a key or
-    WANDB_API_KEY holds one, disabled elsewhere. A resumed run gives its old `run_id` and goes on there.
-    What wandb cannot do is said once, on stderr, and done without: online becomes offline, offline disabled.
+    `auto` follows WANDB_MODE or `wandb online|offline|disabled`; otherwise it is online if `wandb login` stored a key
+    or WANDB_API_KEY holds one, else disabled. A resumed run passes its old `run_id` and continues that record.
+    If wandb fails, falls back from online to offline, and from offline to no tracking, with one warning on stderr each.
     Raises ConfigurationError as `tracking_mode` does.
     """
     wanted = tracking_mode(mode)
@@ -55,6 +55,6 @@ def open_tracker(
                 run_id=run_id,
                 project=project,
             )
-        except Exception as error:  # wandb raises errors of many kinds, none of them worth a training run
+        except Exception as error:  # wandb raises many exception types, none of them worth a training run
             warn(f"Weights & Biases cannot track {attempt}: {reason(error)}. {_INSTEAD[attempt]}")
     return NoTracker()

@@ -1,4 +1,4 @@
-"""Where a run is shown while it trains, beside its metrics.jsonl: nowhere, or Weights & Biases."""
+"""Trackers show a run while it trains, in addition to metrics.jsonl: Weights & Biases or none."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import Protocol
 
 
 class Tracker(Protocol):
-    """Shows a run. Nothing that it does may stop the training."""
+    """Shows a run. No failure of a tracker may stop the training."""
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
-        """Numbers of one step; steps never go back."""
+        """Logs the numbers of one step; steps never decrease."""
 
     def images(self, step: int, name: str, picture: Path) -> None:
-        """A picture file, such as a sample grid."""
+        """Logs a picture file, such as a sample grid."""
 
     def artifact(self, name: str, folder: Path, aliases: Sequence[str] = ()) -> None:
-        """A folder worth keeping, such as a checkpoint, copied: for the last and the best, not every one."""
+        """Stores a copy of a folder, such as a checkpoint; meant for the last and the best, not for every one."""
 
     def finish(self, exit_code: int = 0) -> None:
-        """Close the run; anything but 0 marks it as failed. Nothing is tracked afterwards."""
+        """Closes the run; any `exit_code` but 0 marks it as failed. Nothing is tracked afterwards."""
 
 
 class NoTracker:

@@ -1,4 +1,4 @@
-"""Whether Weights & Biases is wanted, read from what its commands left: no import of it and no network."""
+"""Reads from wandb's settings and environment whether it is wanted, without importing it or using the network."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _MODES: dict[str, Mode] = {
     "dryrun": "offline",
     "disabled": "disabled",
 }
-# The two addresses of the public server: a key stored for one opens the other.
+# Two addresses of the public server: a key stored for one works for the other.
 _PUBLIC_HOSTS = ("api.wandb.ai", "api.forge.coreweave.com")
 
 
 def wanted_mode() -> Mode:
-    """WANDB_MODE, else what `wandb online|offline|disabled` stored, else online where there is a key.
+    """WANDB_MODE, else what `wandb online|offline|disabled` stored, else online if there is a key, else disabled.
 
-    Raises ConfigurationError where WANDB_MODE is no mode.
+    Raises ConfigurationError if WANDB_MODE or the stored mode is not a valid mode.
     """
     mode = os.environ.get("WANDB_MODE") or _settings().get("mode")
     if mode is None:
@@ -36,7 +36,7 @@ def wanted_mode() -> Mode:
 
 
 def has_key() -> bool:
-    """Whether wandb would find a key, or a token, for its server without asking."""
+    """Whether wandb would find a key or a token for its server without prompting."""
     stored = _settings()
     if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE") or stored.get("api_key"):
         return True
@@ -57,7 +57,7 @@ def _netrc_knows(hosts: tuple[str, ...]) -> bool:
 
 
 def _settings() -> dict[str, str]:
-    """The settings file that wandb's command line writes; empty where there is none that can be read."""
+    """The settings file that wandb's command line writes; empty if missing or unreadable."""
     folder = os.environ.get("WANDB_CONFIG_DIR") or "~/.config/wandb"
     parser = configparser.ConfigParser(interpolation=None)
     try:

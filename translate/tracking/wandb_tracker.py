@@ -14,15 +14,15 @@ from typing import Any, Self
 from translate.errors import ConfigurationError
 from translate.tracking.wandb_login import Mode, has_key
 
-# wandb adds up to 10 seconds of its own to the first, and waits for ever without the second.
+# wandb adds up to 10 seconds to the first, and would wait forever without the second.
 _INIT_SECONDS = 15.0
 _FINISH_SECONDS = 30.0
 
 
 class WandbTracker:
-    """Hands on to `run`; where wandb fails later (disk full, a killed service), warns once and falls silent.
+    """Forwards to the wandb `run`; if wandb fails later (disk full, service killed), warns once and stops tracking.
 
-    Offline, an artifact is copied into the run folder until `wandb sync` uploads it.
+    Offline, artifacts are copied into the run folder until `wandb sync` uploads them.
     """
 
     def __init__(self, run: Any, folder: Path) -> None:
@@ -40,8 +40,11 @@ class WandbTracker:
         run_id: str,
         project: str,
     ) -> Self:
-        """Open the run, which keeps all of its files under `folder`. Raises whatever wandb raises."""
-        if mode == "online" and not has_key():  # wandb would ask at the terminal, and wait
+        """Opens the run, which keeps all its files under `folder`.
+
+        Raises ConfigurationError if `mode` is online and no key is stored, else whatever wandb raises.
+        """
+        if mode == "online" and not has_key():  # wandb would prompt at the terminal and wait
             raise ConfigurationError("no key is stored on this machine, run `wandb login`")
         folder.mkdir(parents=True, exist_ok=True)
         with _files_in(folder):
@@ -51,33 +54,33 @@ class WandbTracker:
                 init_timeout=_INIT_SECONDS,
                 finish_timeout=_FINISH_SECONDS,
                 finish_timeout_raises=True,
-                x_transaction_log_flush_interval=1.0,  # 15 s by default: what a killed run loses
-                console="off",  # the terminal is the progress bar's
+                x_transaction_log_flush_interval=1.0,  # a killed run loses this much; 15 s by default
+                console="off",  # the progress bar owns the terminal
                 silent=True,
             )
             try:
                 run = wandb.init(
-                    # What is given here would win over wandb's own variables.
+                    # Arguments would override wandb's own environment variables.
                     project=os.environ.get("WANDB_PROJECT") or project,
                     job_type="train",
                     name=os.environ.get("WANDB_NAME") or name,
                     id=run_id,
                     resume="allow",
                     config=config,
-                    allow_val_change=True,  # a resumed run may train for longer
+                    allow_val_change=True,  # a resumed run may train longer
                     mode=mode,
                     dir=str(folder),
                     settings=settings,
                 )
             except Exception:
-                # wandb's service would hold on to the id, and refuse it to the run offline.
+                # wandb's service would hold on to the id and refuse it to the offline run.
                 wandb.teardown(exit_code=1)
                 raise
         return cls(run, folder)
 
     @property
     def url(self) -> str | None:
-        """The page of the run; None offline."""
+        """The address of the run's page; None offline or once tracking has ended."""
         return None if self._run is None else self._run.url
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
@@ -107,14 +110,14 @@ class WandbTracker:
         self._run = None
 
     def _attempt(self, action: Callable[[Any], None]) -> None:
-        """The one place where what wandb raises is caught: tracking ends there, training does not."""
+        """Runs `action`. Only here are errors of wandb caught after the start; tracking ends, training does not."""
         if self._run is None:
             return
         try:
             action(self._run)
-        except Exception as error:  # of many kinds, none of them worth a training run
+        except Exception as error:  # many exception types, none of them worth a training run
             self._run = None
-            # wandb's own log may lie on the same full disk, of which Python would print a traceback for each line.
+            # wandb's own log may be on the same full disk, and Python would print a traceback for each of its lines.
             logging.raiseExceptions = False
             warn(
                 f"Weights & Biases stopped tracking: {reason(error)}. Training goes on, metrics.jsonl has "
@@ -124,7 +127,7 @@ class WandbTracker:
 
 @contextmanager
 def _files_in(folder: Path) -> Iterator[None]:
-    """While wandb starts or stages files: its folders are inside the run's, unless the user chose others."""
+    """Puts wandb's folders inside the run folder while it starts or stages files, unless the user chose others."""
     home = folder.absolute() / "wandb"
     wanted = {
         "WANDB_DIR": folder.absolute(),
@@ -145,6 +148,6 @@ def warn(message: str) -> None:
 
 
 def reason(error: Exception) -> str:
-    """The first line of what went wrong, without its full stop."""
+    """The first line of the error message, without its full stop, or the error's type if it is empty."""
     lines = str(error).strip().splitlines()
     return lines[0].rstrip(".") if lines else type(error).__name__

@@ -1,1 +1,1 @@
-"""Images of any size through any network of ours, in bounded memory, as if it had seen them whole."""
+"""Runs any network of ours on images of any size in bounded memory, with the result of the whole image."""

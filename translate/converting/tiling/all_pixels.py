@@ -1,6 +1,6 @@
-"""Rules of operations that look at all of a map's pixels, whatever the bands: normalisation by its statistics.
+"""Rules for operations that need all pixels of a map, whatever the bands: normalisation by the map's statistics.
 
-Each takes torch's operation and its arguments, of which the first is a `RowMap`.
+Each rule takes torch's operation and its arguments, the first of which is a `RowMap`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def batch_norm(
     momentum: float,
     eps: float,
 ) -> tuple[Any, ...]:
-    """Of a batch of one image, which is instance normalisation too. Running statistics are read, not moved."""
+    """Batch norm of a single image, hence instance norm too. Running statistics are read but never updated."""
     if training or mean is None or variance is None:
         mean, variance = moments(map_)
     return _results(func, _normalised(map_, weight, bias, mean, variance, eps))
@@ -57,10 +57,10 @@ def _normalised(
 
 
 def _results(func: Any, made: RowMap) -> tuple[Any, ...]:
-    """With nothing for the statistics, which only a gradient needs."""
+    """The map, and empty tensors in place of the statistics, which only the backward pass needs."""
     return made, *(torch.empty(0, device=made.device) for _ in func._schema.returns[1:])
 
 
 def whole(func: Any, map_: RowMap, *args: Any, **kwargs: Any) -> Tensor:
-    """Of all rows at once, for what makes a small tensor of a map of few channels."""
+    """Applies `func` to all rows at once: for operations that reduce a map of few channels to a small tensor."""
     return func(map_.rows(0, map_.shape[2]), *args, **kwargs)

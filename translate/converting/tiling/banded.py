@@ -1,4 +1,4 @@
-"""One image through a network, band by band."""
+"""Runs a network on one image, band by band."""
 
 from __future__ import annotations
 
@@ -21,14 +21,15 @@ from translate.errors import TranslateError
 def convert_banded(
     network: Callable[[Tensor], Tensor], pixels: np.ndarray, height: int, width: int, bands: Bands
 ) -> np.ndarray:
-    """Pixels (rows, columns, channels), uint8 or uint16, translated by a network that takes images (1, channels,
-    height, width) in [-1, 1], no smaller than the pixels: reflection fills the rest, and is cropped away again.
+    """Translates pixels (rows, columns, channels), uint8 or uint16, band by band; size and type stay the same.
 
-    The same function as the network's own, statistics of the whole image included, so that only rounding differs:
-    bands overlap by what each layer sees of its neighbours, nothing is blended, and there are no seams.
+    The network takes images (1, channels, height, width) in [-1, 1], no smaller than the pixels; reflection fills the
+    rest and is cropped away again. Computes the same function as the network on the whole image, statistics included,
+    so that only rounding differs: bands overlap by what each layer needs of its neighbours, so there is no blending and
+    there are no seams.
     """
     source = _padded(pixels, height, width, bands)
-    # Inference mode would hand over whole functions that are not taken apart into operations.
+    # Inference mode would dispatch composite functions without decomposing them into operations.
     with torch.inference_mode(False), torch.no_grad():
         painted = network(source)
         if not isinstance(painted, RowMap):
@@ -43,9 +44,9 @@ def convert_banded(
 
 
 def store_for(needed: int) -> Callable[[int, int, int, torch.dtype], Store]:
-    """Where maps of so many bytes wait: in memory if they take no more than half of what there is, else in files.
+    """The store for maps of `needed` bytes: memory if they take at most half of what is available, else files.
 
-    Raises TranslateError where the folder for temporary files is too small, too.
+    Raises TranslateError if the folder for temporary files is too small, too.
     """
     if needed <= available_ram() // 2:
         return MemoryStore
@@ -59,7 +60,7 @@ def store_for(needed: int) -> Callable[[int, int, int, torch.dtype], Store]:
 
 
 def _padded(pixels: np.ndarray, height: int, width: int, bands: Bands) -> RowMap:
-    """The image as a network takes it; only the rows that are asked for become floating point."""
+    """The padded image in [-1, 1] as a `RowMap`; only requested rows are converted to floating point."""
     cpu = torch.device("cpu")
     rows, columns = (
         reflected(length, wanted, cpu).numpy() for length, wanted in zip(pixels.shape[:2], (height, width), strict=True)

@@ -1,4 +1,4 @@
-"""Mean and variance of a whole map, from its bands."""
+"""Mean and variance of a whole map, computed from its bands."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from translate.converting.tiling.rowmap import RowMap
 def moments(map_: RowMap) -> tuple[Tensor, Tensor]:
     """(channels,) mean and biased variance over height and width, float32 on the map's device.
 
-    Each band's own in float32, joined in float64: the variance is the mean of the bands' variances plus the variance
-    of their means (Chan et al. 1979), so nothing is lost where the mean is large.
+    Computed per band in float32 and combined in float64: the variance is the mean of the bands' variances plus the
+    variance of their means (Chan et al. 1979), so no precision is lost if the mean is large.
     """
     counts, found = [], []
     for top, bottom in map_.bands.of(map_.shape[2]):
         variance, mean = torch.var_mean(map_.rows(top, bottom).float(), (0, 2, 3), correction=0)
         counts.append(bottom - top)
         found.append(torch.stack([mean, variance]))
-    # On the CPU: not every device has float64.
+    # On the CPU, because not every device has float64.
     means, variances = torch.stack(found, 1).cpu().double()
     weights = torch.tensor(counts, dtype=torch.float64)[:, None] / map_.shape[2]
     mean = (weights * means).sum(0)
@@ -28,7 +28,7 @@ def moments(map_: RowMap) -> tuple[Tensor, Tensor]:
 
 
 def grouped(mean: Tensor, variance: Tensor, groups: int) -> tuple[Tensor, Tensor]:
-    """The same over groups of as many channels each; again one value per channel."""
+    """Combines channel moments over `groups` groups of equal size; returns one value per channel again."""
     means, variances = (values.double().cpu().view(groups, -1) for values in (mean, variance))
     common = means.mean(1, keepdim=True)
     spread = (variances + (means - common) ** 2).mean(1, keepdim=True)

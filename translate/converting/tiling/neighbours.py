@@ -1,6 +1,6 @@
-"""Rules of operations that look at a pixel's neighbours: rows of the output need some rows around them.
+"""Rules for operations that read a pixel's neighbours: rows of the output need some more rows of the input.
 
-Each takes torch's operation and its arguments, of which the first is a `RowMap`.
+Each rule takes torch's operation and its arguments, the first of which is a `RowMap`.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def convolution(
         return func(padded, weight, bias, stride, [0, padding[1]], dilation, False, output_padding, groups)
 
     def backwards(top: int, bottom: int) -> Tensor:
-        # Row i of the input adds to the rows i * step to i * step + span - 1 of an output without padding.
+        # Row i of the input adds to rows i * step to i * step + span - 1 of the unpadded output.
         first = max(0, -(-(top + before_first - span + 1) // step))
         last = min(height, (bottom - 1 + before_first) // step + 1)
         extra = max(0, bottom + before_first - ((last - 1) * step + span))
@@ -64,7 +64,7 @@ def replicated(func: Any, map_: RowMap, padding: list[int]) -> RowMap:
 
 
 def _padded(func: Any, map_: RowMap, padding: list[int], source: Callable[[Tensor, int], Tensor]) -> RowMap:
-    """`source`: rows counted from the first that was there, to the rows whose values they get."""
+    """Pads with copies of rows. `source` maps row numbers, 0 at the first unpadded row, to the rows they copy."""
     left, right, above, _ = padding
     before, height = map_.rows, map_.shape[2]
 
@@ -90,21 +90,24 @@ def zero_padded(func: Any, map_: RowMap, padding: list[int], value: float = 0) -
 
 
 def _picked(rows: Rows, wanted: Tensor, bands: Bands) -> Tensor:
-    """The rows of those numbers, in that order."""
+    """The rows with numbers `wanted`, in that order."""
     first, last = int(wanted.min()), int(wanted.max())
     found = rows(first, last + 1).index_select(2, (wanted - first).to(bands.device))
     return found.contiguous(memory_format=bands.memory_format)
 
 
 def enlarged(func: Any, map_: RowMap, size: list[int], *options: Any) -> RowMap:
-    """Nearest or bilinear interpolation by whole factors, the latter without aligned corners."""
+    """Nearest or bilinear interpolation by integer factors, without aligned corners.
+
+    Raises NotImplementedError for anything else.
+    """
     before, (height, width) = map_.rows, map_.shape[2:]
     factor = size[0] // height
     if size[0] != factor * height or size[1] % width or options[0] is True:
         raise NotImplementedError("maps that are worked on in bands are enlarged by whole factors")
 
     def rows(top: int, bottom: int) -> Tensor:
-        # One row more on either side, which at the edges repeats them, as interpolation does.
+        # One more row on either side; at the edges the edge row repeats, as in interpolation.
         first, last = top // factor - 1, (bottom - 1) // factor + 2
         wider = _picked(before, torch.arange(first, last).clamp(0, height - 1), map_.bands)
         enlarged = func(wider, [wider.shape[2] * factor, size[1]], *options)

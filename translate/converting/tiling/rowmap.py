@@ -1,4 +1,4 @@
-"""A feature map that is never on the device whole: any of its rows can be had, and a network takes it for a tensor."""
+"""A feature map that acts as a tensor but computes its rows on demand and is never whole on the device."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ from torch.utils._pytree import tree_map_only
 from translate.converting.tiling.store import Store
 
 Rows = Callable[[int, int], Tensor]
-"""Rows `top` to `bottom` - 1 of a map (1, channels, height, width), as a tensor on the device."""
+"""Returns rows `top` to `bottom` - 1 of a map (1, channels, height, width), as a tensor on the device."""
 
 
 @dataclass(frozen=True)
 class Bands:
-    """How a network works through its maps: so many rows at a time on the device, the whole of a map in a store."""
+    """How maps are processed: `rows` rows at a time on the device, with whole maps kept in a store."""
 
     rows: int
     device: torch.device
     memory_format: torch.memory_format
-    """Of every band; a whole map has it as well, in so far as it has any: dice are thrown in its order."""
+    """Of every band, and of a whole map's nominal strides, in whose order random numbers are drawn."""
     store: Callable[[int, int, int, torch.dtype], Store]
-    """Makes a place for channels, height, width and number format."""
+    """Creates a store for a map of (channels, height, width, dtype)."""
 
     def of(self, height: int) -> Iterator[tuple[int, int]]:
-        """First row and the row after the last, of each band."""
+        """Yields the first row of each band and the row after its last."""
         for top in range(0, height, self.rows):
             yield top, min(top + self.rows, height)
 
 
 class RowMap(Tensor):
-    """A tensor (1, channels, height, width) without memory, given by a function of its rows.
+    """A tensor (1, channels, height, width) without memory, defined by a function that returns its rows.
 
-    What a network does with it goes by `rules`: convolutions are computed at once, band by band, into a store;
-    normalisation takes its statistics from all rows, whatever the bands; what works on single pixels or moves them
-    waits until its rows are wanted. So each output is computed from the same numbers as without bands: padding is
-    that of the whole map, and there are no seams to blend.
+    Operations on it follow `rules`: convolutions are computed immediately, band by band, into a store; normalisation
+    takes its statistics from all rows, whatever the bands; operations that work on single pixels or move them are
+    computed when their rows are requested. Each output is therefore computed from the same numbers as without bands:
+    padding is that of the whole map, and there are no seams to blend.
     """
 
     rows: Rows
@@ -47,7 +47,7 @@ class RowMap(Tensor):
 
     @staticmethod
     def __new__(cls, like: Tensor, rows: Rows, bands: Bands) -> RowMap:
-        """`like` has the shape and number format; nothing else of it is used."""
+        """`like` gives the shape and dtype; nothing else of it is used."""
         strides = torch.empty(like.shape, device="meta", memory_format=bands.memory_format).stride()
         made = Tensor._make_wrapper_subclass(  # type: ignore[attr-defined]
             cls, like.shape, strides=strides, dtype=like.dtype, device=bands.device
@@ -58,18 +58,18 @@ class RowMap(Tensor):
     def __init__(self, like: Tensor, rows: Rows, bands: Bands) -> None:
         pass
 
-    # A function of a map and tensors is not a map for that.
+    # Disabled, so that torch does not wrap results as maps: the rules decide.
     __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
 
     @classmethod
     def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # type: ignore[override]
-        # Here, for the rules make maps themselves.
+        # Imported here because the rules import this module.
         from translate.converting.tiling.rules import apply
 
         return apply(func, args, kwargs or {})
 
     def kept(self) -> RowMap:
-        """The same map, its rows computed now and once."""
+        """The same map with all rows computed now, once, and kept in a store."""
         _, channels, height, width = self.shape
         store = self.bands.store(channels, height, width, self.dtype)
         for top, bottom in self.bands.of(height):
@@ -81,7 +81,7 @@ class RowMap(Tensor):
 
 
 def rows_of(value: Any) -> Any:
-    """A map's function of rows; the same for a tensor of images; anything else as it is."""
+    """The row function of a map or of a 4-d tensor of more than one row; any other value unchanged."""
     if isinstance(value, RowMap):
         return value.rows
     if isinstance(value, Tensor) and value.dim() == 4 and value.shape[2] > 1:
@@ -90,7 +90,7 @@ def rows_of(value: Any) -> Any:
 
 
 def like_result(func: Any, *args: Any, **kwargs: Any) -> Tensor:
-    """A tensor without memory, of the shape and number format of what `func` makes."""
+    """A tensor without memory, with the shape and dtype of the result of `func`."""
 
     def bare(value: Tensor) -> Tensor:
         return torch.empty(value.shape, dtype=value.dtype, device="meta")
@@ -99,7 +99,7 @@ def like_result(func: Any, *args: Any, **kwargs: Any) -> Tensor:
 
 
 def first_map(args: Any) -> RowMap:
-    """The first among the arguments of an operation, and in lists among them."""
+    """The first `RowMap` among the arguments of an operation, including lists among them."""
     for arg in args:
         if isinstance(arg, RowMap):
             return arg

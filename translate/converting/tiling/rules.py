@@ -1,7 +1,7 @@
-"""What each of torch's operations means on a `RowMap`: which rows of the input the rows of the output need.
+"""Maps each of torch's operations to its rule for a `RowMap`: which rows of the input the rows of the output need.
 
-The operations are those that are left of a network when torch has taken it apart (`torch.ops.aten`). One that has no
-rule is an error, never a guess.
+The operations are those into which torch decomposes a network (`torch.ops.aten`). One without a rule is an error, never
+a guess.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ aten = torch.ops.aten
 
 
 def apply(func: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
-    """`func` of arguments of which one at least is a RowMap. Raises NotImplementedError where there is no rule."""
+    """Applies `func` to arguments with at least one RowMap. Raises NotImplementedError if it has no rule."""
     rule = RULES.get(func)
     if rule is None:
         raise NotImplementedError(
             f"{func} has no rule for maps that are worked on in bands (translate/converting/tiling/rules.py); "
             "convert with --tile off"
         )
-    # Numbers have been cast by now; the bands are to be taken as they are.
+    # Autocast has already been applied; bands must not be cast again.
     with torch.autocast(first_map(args).device.type, enabled=False):
         return rule(func, *args, **kwargs)
 

@@ -1,6 +1,6 @@
-"""Rules of operations on single pixels, and of what only moves or copies them: rows of the output need the same rows.
+"""Rules for operations that compute, move or copy single pixels: rows of the output need the same rows of the input.
 
-Each takes torch's operation and its arguments, of which one at least is a `RowMap`.
+Each rule takes torch's operation and its arguments, at least one of which is a `RowMap`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ aten = torch.ops.aten
 
 
 def pixelwise(func: Any, *args: Any, **kwargs: Any) -> RowMap:
-    """Of maps, tensors of their height, and numbers."""
+    """Applies `func` row by row to maps, tensors of the same height, and numbers."""
     given = [rows_of(arg) for arg in args]
 
     def rows(top: int, bottom: int) -> Tensor:
@@ -27,13 +27,13 @@ def pixelwise(func: Any, *args: Any, **kwargs: Any) -> RowMap:
 
 
 def summed(func: Any, *args: Any, **kwargs: Any) -> RowMap:
-    """Of two maps it is kept at once: through many residual blocks it would have to be computed over and over."""
+    """Adds; keeps a sum of two maps at once, which a chain of residual blocks would otherwise recompute repeatedly."""
     made = pixelwise(func, *args, **kwargs)
     return made.kept() if sum(isinstance(arg, RowMap) for arg in args) > 1 else made
 
 
 def in_place(func: Any, map_: RowMap) -> RowMap:
-    # The function is taken out first: maps made of the old one keep the old values.
+    # Replaces the row function: maps made from the old one keep the old values.
     before, changed = map_.rows, {aten.relu_.default: torch.relu}[func]
     map_.rows = lambda top, bottom: changed(before(top, bottom))
     return map_
@@ -48,7 +48,7 @@ def cast(func: Any, map_: RowMap, *, dtype: torch.dtype | None = None, device: A
 
 
 def same(func: Any, map_: RowMap, *args: Any, **kwargs: Any) -> RowMap:
-    """Copies and views that change nothing."""
+    """Copies and views that change nothing. Raises NotImplementedError for one that changes the shape."""
     if like_result(func, map_, *args, **kwargs).shape != map_.shape:
         raise NotImplementedError(f"{func} of a map that is worked on in bands must keep its shape")
     return RowMap(map_, map_.rows, map_.bands)
@@ -72,12 +72,12 @@ def split(func: Any, map_: RowMap, size: int, dim: int = 0) -> list[RowMap]:
 
 
 def made_like(func: Any, map_: RowMap, *args: Any, **kwargs: Any) -> Tensor:
-    """A new tensor that takes device and number format from a map (new_zeros, empty_like): not a map."""
+    """A plain tensor that takes its device and dtype from a map (new_zeros, empty_like)."""
     return func(torch.empty_strided(map_.shape, map_.stride(), dtype=map_.dtype, device=map_.device), *args, **kwargs)
 
 
 def dropout(func: Any, map_: RowMap, probability: float, train: bool | None) -> tuple[RowMap, Tensor]:
     ones = torch.empty_strided(map_.shape, map_.stride(), dtype=map_.dtype, device=map_.device).fill_(1)
-    # Drawn whole, so that the dice are those of the image that is not worked on in bands.
+    # Drawn for the whole map, so that the random numbers are the same as without bands.
     noise, mask = torch.native_dropout(ones, probability, train)
     return pixelwise(aten.mul.Tensor, map_, noise), mask

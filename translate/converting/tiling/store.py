@@ -1,4 +1,4 @@
-"""Where whole feature maps wait while a network works on bands of them: in memory, or in a file without a name."""
+"""Storage for whole feature maps while a network works on their bands: in memory or in an unnamed temporary file."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from torch import Tensor
 
 
 class Store(ABC):
-    """A map (1, channels, height, width), written and read by rows. Its memory or file goes when the object goes."""
+    """A map (1, channels, height, width), written and read by rows. Its memory or file is freed with the object."""
 
     @abstractmethod
     def write(self, top: int, rows: Tensor) -> None:
-        """Rows (1, channels, count, width) from row `top` on, from any device."""
+        """Writes rows (1, channels, count, width), from any device, starting at row `top`."""
 
     @abstractmethod
     def read(self, top: int, bottom: int) -> Tensor:
-        """Rows `top` to `bottom` - 1, on the CPU, with the channels last in memory."""
+        """Returns rows `top` to `bottom` - 1, on the CPU, with channels last in memory."""
 
 
 class MemoryStore(Store):
@@ -34,8 +34,10 @@ class MemoryStore(Store):
 
 
 class FileStore(Store):
-    """In the system's folder for temporary files (TMPDIR). The file is read and written, not mapped: mapped pages
-    would count as memory of this process."""
+    """Keeps the map in a file in the system's temporary folder (TMPDIR).
+
+    The file is read and written, not mapped, because mapped pages would count as memory of this process.
+    """
 
     def __init__(self, channels: int, height: int, width: int, dtype: torch.dtype) -> None:
         self._file = tempfile.TemporaryFile(prefix="translate-map-")  # noqa: SIM115
@@ -44,19 +46,19 @@ class FileStore(Store):
 
     def write(self, top: int, rows: Tensor) -> None:
         self._file.seek(top * self._bytes_per_row)
-        # As bytes: NumPy knows no bfloat16.
+        # As bytes, because NumPy has no bfloat16.
         self._file.write(_rows_first(rows).contiguous().view(torch.uint8).numpy().data)
 
     def read(self, top: int, bottom: int) -> Tensor:
         self._file.seek(top * self._bytes_per_row)
         count = (bottom - top) * self._bytes_per_row
-        # Written whole before it is read; less means that another emptied the file.
+        # The map is written whole before it is read; fewer bytes mean that someone else truncated the file.
         values = np.frombuffer(bytearray(self._file.read(count)), np.uint8)
         return _channels_first(torch.from_numpy(values).view(self._dtype).view(bottom - top, *self._shape))
 
 
 def _rows_first(rows: Tensor) -> Tensor:
-    """(1, channels, height, width) to (height, width, channels): a band of rows is one piece of memory."""
+    """Turns (1, channels, height, width) into (height, width, channels), where a band of rows is contiguous."""
     return rows[0].permute(1, 2, 0).cpu()
 
 
