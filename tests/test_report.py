@@ -273,3 +273,8 @@ def test_steps_are_marked_at_round_numbers() -> None:
 def test_spread_takes_both_ends() -> None:
     assert spread(range(100), 5) == [0, 25, 50, 74, 99]
     assert spread([1, 2], 6) == [1, 2] and spread([], 6) == []
+
+
+@pytest.mark.parametrize(("count", "chosen"), [(1, [0]), (2, [0, 9]), (4, [0, 3, 6, 9]), (12, list(range(10)))])
+def test_items_are_chosen_evenly_from_first_to_last(count, chosen):
+    assert spread(range(10), count) == chosen

@@ -40,7 +40,7 @@ def spread(items: Sequence[_T], count: int) -> list[_T]:
     """At most `count` of `items`: the first, the last, and evenly spaced ones in between."""
     if len(items) <= count:
         return list(items)
-    return [items[round(i * (len(items) - 1) / (count - 1))] for i in range(count)]
+    return [items[round(i * (len(items) - 1) / max(count - 1, 1))] for i in range(count)]
 
 
 def _sample(step: int, path: Path) -> Sample:
