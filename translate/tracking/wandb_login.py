@@ -31,7 +31,9 @@ def wanted_mode() -> Mode:
     if mode is None:
         return "online" if has_key() else "disabled"
     if mode not in _MODES:
-        raise ConfigurationError(f'WANDB_MODE, or the mode that wandb stored, is "{mode}"; expected online, offline or disabled')
+        raise ConfigurationError(
+            f'WANDB_MODE, or the mode that wandb stored, is "{mode}"; expected online, offline or disabled'
+        )
     return _MODES[mode]
 
 
