@@ -66,7 +66,7 @@ def user_data() -> Path:
 
 
 def places(name: str) -> list[Path]:
-    """Returns the folders that may hold a named data set, in order of preference: in $TRANSLATE_DATA, in `user_data`."""
+    """Returns the folders that may hold a named data set, in order of preference: $TRANSLATE_DATA, then `user_data`."""
     own = os.environ.get("TRANSLATE_DATA")
     return [*([Path(own).expanduser() / name] if own else []), user_data() / name]
 

@@ -64,7 +64,7 @@ def check(root: Path) -> Report:
 def _open(root: Path) -> Folder | LabelledFolder:
     """Opens a labelled set if a file declares one; otherwise tries two domains, then labelled folders.
 
-    Raises the error of the two-domain attempt if all fail.
+    Raises the error of the two-domain attempt if both fail.
     """
     if root.is_dir() and _says_labelled(root):
         return open_labelled(root)

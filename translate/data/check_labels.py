@@ -72,7 +72,7 @@ def differently_labelled(folder: LabelledFolder, read: Mapping[Path, Facts]) -> 
 
 
 def _sides(folder: LabelledFolder) -> Iterable[tuple[str, int, int]]:
-    """Yields (description, training images, images labelled for it) of each class, or each attribute and its absence."""
+    """Yields (words, training images, images labelled for it) of each class, or each attribute and its absence."""
     labels, start = folder.splits["train"].labels, 0
     for group in folder.groups:
         for index in range(start, start + group.size):
