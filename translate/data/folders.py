@@ -74,7 +74,8 @@ class Folder:
     warnings: tuple[str, ...]
 
     def without(self, paths: Collection[Path]) -> Folder:
-        """Returns the set without these files and their partners in pairs; drops splits left empty, except train."""
+        """Returns the set without these files and their partners in pairs; drops splits, except train, that then lack
+        a domain."""
         splits = {split: _without(columns, paths, self._is_paired(split)) for split, columns in self.splits.items()}
         splits = {split: columns for split, columns in splits.items() if split == "train" or all(columns)}
         return replace(self, splits=splits, test_is_paired=self.test_is_paired and "test" in splits)
