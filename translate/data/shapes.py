@@ -45,7 +45,7 @@ class Band:
 LIGHT = np.array([-0.6, -0.8])  # from the upper left
 STROKE = 0.045  # line width: 2.9 pixels of 64
 TONE = 0.7
-# One band of each style is sized so that light and shade balance over many scenes.
+# Where needed, one band of a style is sized so that light and shade balance over many scenes.
 BANDS: dict[str, tuple[Band, ...]] = {
     "flat": (),
     "outlined": (Band(0, STROKE, -TONE), Band(STROKE, 2.1 * STROKE, TONE)),

@@ -7,7 +7,7 @@ import numpy as np
 from translate.data.deep_colour import DEEP, BadImageError
 
 Span = tuple[float, float]
-"""The values that become -1 and 1 for a network."""
+"""Lower and upper end of the values, which become -1 and 1."""
 UNIT: Span = (0.0, 1.0)
 FLOAT = np.dtype(np.float32)
 
