@@ -89,7 +89,7 @@ class ImageSet(ABC):
 
     @abstractmethod
     def first(self, count: int, part: Part = "test") -> Iterator[Batch]:
-        """Yields one batch of `count` uncropped images per domain; training images if there is no such split."""
+        """Yields one batch with `count` whole images of each domain or set; training images if there is no test."""
 
     def validations(self, model: Model, count: int, engine: Engine) -> Sequence[Validation]:
         """Returns the validations of a model on `count` test images; empty if there is no ground truth."""

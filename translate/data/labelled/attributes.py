@@ -19,7 +19,7 @@ SPLITS = {"0": "train", "1": "validation", "2": "test"}
 
 
 def read_attributes(root: Path) -> Table | None:
-    """Reads the attribute file in `root`; returns None if there is none. Raises ConfigurationError with file and line."""
+    """Reads the attribute file in `root`, None if there is none. Raises ConfigurationError that names file and line."""
     path = find_attributes(root)
     if path is None:
         return None

@@ -22,7 +22,7 @@ VALUES = {"1": 1.0, "yes": 1.0, "true": 1.0, "0": 0.0, "-1": 0.0, "no": 0.0, "fa
 
 
 def read_csv(root: Path) -> Table | None:
-    """Reads the table in `root`; returns None if there is none. Raises ConfigurationError with file and line."""
+    """Reads the table in `root`, None if there is none. Raises ConfigurationError that names file and line."""
     path = root / "labels.csv"
     if not path.is_file():
         tables = sorted(path for path in root.glob("*.csv") if path.is_file())

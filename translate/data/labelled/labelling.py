@@ -81,7 +81,8 @@ class LabelledFolder:
     """Groups of attributes of which an image has at most one, such as hair colours."""
 
     def without(self, paths: Collection[Path]) -> LabelledFolder:
-        """Returns the set without these images, their labels and paired test images; drops empty splits, except train."""
+        """Returns the set without these images, their labels and paired test images, and without empty splits but
+        train."""
         splits = {split: part.where(self._kept(split, part, paths)) for split, part in self.splits.items()}
         splits = {split: part for split, part in splits.items() if split == "train" or len(part)}
         return replace(self, splits=splits, test_is_paired=self.test_is_paired and "test" in splits)
@@ -108,7 +109,7 @@ def in_order(names: Iterable[str]) -> list[str]:
 
 
 def with_a_test(parts: dict[str, Part]) -> tuple[dict[str, Part], str]:
-    """Returns the non-empty splits, in order; without test images, validation images replace them, and a note says so."""
+    """Returns the non-empty splits, in order, and a note if validation images became the missing test images."""
     parts = {split: parts[split] for split in SPLIT_ORDER if split in parts and parts[split].sources}
     if "test" in parts or "validation" not in parts:
         return parts, ""
