@@ -18,7 +18,7 @@ from translate.data.tiff_tags import describes_a_stack, tag_of, with_tags
 from translate.data.values import are_values
 
 READ = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
-"""Pillow's other decoders are disabled: less C code that a malicious file can reach."""
+"""Pillow's other decoders are never tried: less C code that a malicious file can reach."""
 FORMATS = {
     ".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".jfif": "JPEG", ".webp": "WEBP",
     ".tif": "TIFF", ".tiff": "TIFF", ".bmp": "BMP",
@@ -88,7 +88,7 @@ def is_upright_rgb(image: Image.Image, data: bytes) -> bool:
 
 
 def decode(image: Image.Image, data: bytes) -> Decoded:
-    """Decodes an opened image, given its bytes too. May raise nearly any exception on damaged bytes."""
+    """Decodes an opened image and its bytes into the fields of a `Picture`. May raise nearly anything if damaged."""
     orientation, exif = _orientation(image), _exif(image)
     deep = is_deep_colour(image, data)
     image.load()  # for deep colour too: OpenCV may accept a damaged file

@@ -36,7 +36,7 @@ def is_deep_colour(image: Image.Image, data: bytes) -> bool:
 
 
 def deep_planes(image: Image.Image, data: bytes) -> tuple[np.ndarray, np.ndarray | None]:
-    """Decodes an image for which `is_deep_colour` to pixels (H, W, 1 or 3) and alpha (H, W), uint16; TIFF is upright.
+    """Decodes an image of deep colour to pixels (H, W, 1 or 3) and alpha (H, W), uint16; TIFF comes upright.
 
     OpenCV may accept damaged files, so the caller must have loaded the image with Pillow first.
     """

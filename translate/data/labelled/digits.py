@@ -86,7 +86,7 @@ def _read_split(images: Path, labels: Path) -> Part:
 
 
 def _read_rows(path: Path) -> Part:
-    """Reads files of The Elements of Statistical Learning: a digit, then 16 x 16 values from -1 (white) to 1 (black)."""
+    """Reads rows as in The Elements of Statistical Learning: a digit, then 16 x 16 values, -1 (white) to 1 (black)."""
     try:
         table = np.loadtxt(path, dtype=np.float32, ndmin=2)  # loadtxt unpacks .gz itself
     except (OSError, EOFError, zlib.error, ValueError) as error:
