@@ -1,1 +1,1 @@
-"""From folders of image files to batches: the layers below know nothing of networks or recipes."""
+"""From folders of image files to batches. Nothing in this package knows about networks or recipes."""

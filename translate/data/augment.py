@@ -1,7 +1,8 @@
-"""Augmentation through albumentations, behind one door: what a recipe may ask for, and dice that repeat.
+"""Augmentation with albumentations: the transforms a recipe may use, with reproducible randomness.
 
-Geometry is shared by all images of a pair. Photometry (colour, noise, blur) is for the first image alone: a
-target that is darkened at random is no longer the truth. In unpaired data each image is the first of its own.
+Geometric transforms apply to both images of a pair. Photometric ones (colour, noise, blur) apply to the first image
+only: a randomly darkened target is no longer the ground truth. Unpaired images are augmented one by one, so each
+gets both.
 """
 
 from __future__ import annotations
@@ -35,10 +36,10 @@ PHOTOMETRY = (
 
 
 class Augmentation(Settings):
-    """One transform of albumentations: its class's name, how likely it is, and its own arguments beside them.
+    """An albumentations transform: its class name, its probability, and its own arguments.
 
-    `{name: Rotate, p: 0.5, limit: 10}`. Where rotation and the like uncover something, the picture is
-    mirrored at its border unless `border_mode` says otherwise (an OpenCV number; 0 fills with black).
+    Example: `{name: Rotate, p: 0.5, limit: 10}`. Areas that rotation and the like uncover are filled by mirroring the
+    image at its border, unless `border_mode` says otherwise (an OpenCV constant; 0 fills with black).
     """
 
     model_config = ConfigDict(extra="allow")
@@ -62,21 +63,21 @@ class Augmentation(Settings):
 
 
 class Augmenter:
-    """Applies augmentations to images of equal size: a pure function of images and seed, from any thread.
+    """Applies augmentations to images of equal size. A pure function of images and seed, and thread-safe.
 
-    Raises ConfigurationError for an argument that the transform does not know or refuses.
+    Raises ConfigurationError for arguments that a transform does not have or rejects.
     """
 
     def __init__(self, augmentations: Sequence[Augmentation]) -> None:
         self._geometry = [a for a in augmentations if a.name in GEOMETRY]
         self._photometry = [a for a in augmentations if a.name in PHOTOMETRY]
-        self._own = threading.local()  # a transform holds its dice: no two threads may share one
+        self._own = threading.local()  # transforms hold random state, so threads must not share them
         _build(augmentations)
 
     def __call__(self, images: Sequence[np.ndarray], seed: int) -> list[np.ndarray]:
-        """Images (height, width, channels), uint8 or uint16, to the same shapes and types.
+        """Augments images (height, width, channels), uint8 or uint16; keeps their shapes and types.
 
-        First all geometry, then all photometry, each in the order given.
+        Applies all geometric transforms first, then all photometric ones, each in the order given.
         """
         images = [_to_float(image) if image.dtype == np.uint16 else np.ascontiguousarray(image) for image in images]
         images = self._warp(images, seed)
@@ -106,7 +107,7 @@ class Augmenter:
             ) from error
 
     def _pipeline(self, augmentations: list[Augmentation], others: tuple[str, ...]) -> Any:
-        """This thread's own transforms."""
+        """Returns the current thread's pipeline."""
         pipelines = self._own.__dict__.setdefault("pipelines", {})
         key = (augmentations is self._geometry, others)
         if key not in pipelines:
@@ -117,7 +118,7 @@ class Augmenter:
 
 
 def albumentations() -> ModuleType:
-    """The library. Raises ConfigurationError where its AGPL successor is installed in its place."""
+    """Imports and returns the library. Raises ConfigurationError if its AGPL successor is installed."""
     try:
         metadata.distribution("albumentationsx")
     except metadata.PackageNotFoundError:
@@ -127,19 +128,19 @@ def albumentations() -> ModuleType:
             "augment: AlbumentationsX is installed, whose licence is the AGPL; uninstall albumentationsx and "
             "install albumentations==2.0.8"
         )
-    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # its import would ask the network for news
+    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # importing it would otherwise check for updates online
     import albumentations
 
     return albumentations
 
 
 def crop(image: np.ndarray, top: int, left: int, size: int) -> np.ndarray:
-    """The square of `size` pixels whose upper left corner is at (top, left); a view."""
+    """Returns a view of the square with sides of `size` pixels and its upper left corner at (top, left)."""
     return image[top : top + size, left : left + size]
 
 
 def flip(image: np.ndarray) -> np.ndarray:
-    """Left and right exchanged; a view."""
+    """Returns a horizontally flipped view."""
     return image[:, ::-1]
 
 
@@ -151,7 +152,7 @@ def _transform(augmentation: Augmentation) -> Any:
     kind, arguments = getattr(albumentations(), augmentation.name), augmentation.arguments
     known = [name for name in inspect.signature(kind).parameters if name != "p"]
     for name in arguments:
-        if name not in known:  # albumentations itself would warn and go on without it
+        if name not in known:  # albumentations would only warn and ignore it
             raise ConfigurationError(
                 f"augment: {augmentation.name} has no '{name}'; it has {', '.join(known) or 'none'}"
             )

@@ -1,6 +1,6 @@
-"""TIFF of kinds that Pillow does not read or write: many bands, colours that are values, deep grey with alpha.
+"""TIFF kinds that Pillow cannot read or write: many bands, multi-band measured values, 16-bit grey with alpha.
 
-It is tifffile that does; where it is not installed, RuntimeError says how to.
+Uses tifffile. Raises RuntimeError with installation instructions if it is missing.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ INSTALL = 'pip install "image-translate[tiff]"'
 CODECS = "imagecodecs: pip install imagecodecs"
 _RATIONAL = 5
 _ALPHA = 2
-"""ExtraSamples of straight alpha."""
+"""TIFF's ExtraSamples code for straight alpha."""
 
 
 def is_tiff(data: bytes) -> bool:
@@ -28,25 +28,22 @@ def is_tiff(data: bytes) -> bool:
 
 @dataclass(frozen=True)
 class Bands:
-    """The first page of a file."""
+    """The first page of a TIFF file."""
 
     pixels: np.ndarray
-    """(height, width, bands), float32 or whole numbers of 32 bits at most."""
+    """(height, width, bands), float32 or integers of at most 32 bits."""
     alpha: np.ndarray | None
     orientation: int
-    """EXIF's, 1 to 8."""
+    """EXIF orientation, 1 to 8."""
     icc: bytes | None
     tags: dict[int, Any]
-    """Those that hold words or numbers: author, software, resolution, ..."""
+    """Tags that hold text or numbers: author, software, resolution, ..."""
     more: bool
-    """The file holds more pages."""
+    """Whether the file has more pages."""
 
 
 def read_bands(data: bytes, max_pixels: int) -> Bands:
-    """The first page.
-
-    Raises nearly anything for what cannot be read.
-    """
+    """Reads the first page. May raise nearly any exception on unreadable data."""
     with _tifffile().TiffFile(BytesIO(data)) as file:
         if not len(file.pages):
             raise ValueError("a TIFF without an image, or damaged")
@@ -77,14 +74,14 @@ def read_bands(data: bytes, max_pixels: int) -> Bands:
 def _decoded(page: Any) -> np.ndarray:
     try:
         return page.asarray()
-    except (ValueError, ImportError) as error:  # tifffile decodes few compressions by itself
+    except (ValueError, ImportError) as error:  # without imagecodecs, tifffile decodes few compressions
         if find_spec("imagecodecs") is None and ("imagecodecs" in str(error) or isinstance(error, ImportError)):
             raise RuntimeError(f"a TIFF of bands with {page.compression.name} compression needs {CODECS}") from error
         raise
 
 
 def bands_size(path: Path) -> tuple[int, int]:
-    """(height, width) of the upright first page, from the header."""
+    """Returns the upright (height, width) of the first page; reads only the header."""
     with _tifffile().TiffFile(path) as file:
         page = file.pages[0]
         size = page.imagelength, page.imagewidth
@@ -92,13 +89,13 @@ def bands_size(path: Path) -> tuple[int, int]:
 
 
 def holds_more_bands(path: Path) -> bool:
-    """Whether there are pages after the first."""
+    """Returns whether the file has more than one page."""
     with _tifffile().TiffFile(path) as file:
         return len(file.pages) > 1
 
 
 def write_bands(planes: np.ndarray, alpha: bool) -> bytes:
-    """A TIFF of (height, width, bands), float32 or whole numbers, not compressed; `alpha`: the last band is."""
+    """Encodes (height, width, bands), float32 or integers, as uncompressed TIFF. `alpha`: the last band is alpha."""
     buffer = BytesIO()
     bands = planes.shape[2]
     kind, own = ("rgb", 3) if bands - alpha == 3 else ("minisblack", 1)
@@ -110,12 +107,12 @@ def write_bands(planes: np.ndarray, alpha: bool) -> bytes:
 
 
 def can_write() -> bool:
-    """Whether tifffile is installed."""
+    """Returns whether tifffile is installed."""
     return find_spec("tifffile") is not None
 
 
 def _plain(value: Any, kind: int) -> Any:
-    """As Pillow has it: fractions for TIFF's pairs of whole numbers, no enumerations."""
+    """Converts a tag value to Pillow's representation: rationals become fractions, enum members plain integers."""
     if kind == _RATIONAL and len(value) == 2:
         return IFDRational(*value)
     return int(value) if isinstance(value, int) else value
@@ -126,5 +123,5 @@ def _tifffile() -> Any:
         import tifffile
     except ImportError as error:
         raise RuntimeError(f"a TIFF of this kind needs tifffile: {INSTALL}") from error
-    logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what is wrong is raised, with the file's name
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # errors are raised instead, with the file's name
     return tifffile

@@ -1,5 +1,8 @@
-"""What a model is fed: images (batch, channels, height, width), uint8 or uint16 from the loader,
-float32 in [-1, 1] once `Engine.place` has put them on the device; labels (batch, domains) float32 throughout."""
+"""Batches that models train on.
+
+Images are (batch, channels, height, width): uint8 or uint16 from the loader, float32 in [-1, 1] after `Engine.place`
+has moved them to the device. Labels are (batch, domains), always float32.
+"""
 
 from __future__ import annotations
 
@@ -21,11 +24,11 @@ class Batch:
         return [getattr(self, field.name) for field in fields(self)]
 
     def map(self, function: Callable[[Tensor], Tensor]) -> Self:
-        """The same batch with `function` applied to each tensor."""
+        """Returns a batch with `function` applied to each tensor."""
         return type(self)(*map(function, self.tensors()))
 
     def split(self, parts: int) -> list[Self]:
-        """`parts` batches of equal size, in order. Raises ValueError where the size is no multiple of `parts`."""
+        """Splits into `parts` batches of equal size, in order. Raises ValueError if the size is not divisible."""
         if len(self) % parts:
             raise ValueError(f"a batch of {len(self)} does not split into {parts} equal parts")
         chunks = [tensor.chunk(parts) for tensor in self.tensors()]
@@ -50,15 +53,15 @@ class Unpaired(Batch):
 
 @dataclass(frozen=True)
 class Plain(Batch):
-    """Images of one kind, of which nothing is said."""
+    """Images of one domain, without labels."""
 
     images: Tensor
 
 
 @dataclass(frozen=True)
 class Labelled(Batch):
-    """Images and what they belong to: label (i, d) is 1 where image i belongs to domain d, 0 where it does not, -1
-    where nobody said (see `translate.data.labels`)."""
+    """Images with labels: label (i, d) is 1 if image i belongs to domain d, 0 if it does not, and -1 if unknown
+    (see `translate.data.labels`)."""
 
     images: Tensor
     labels: Tensor
@@ -66,7 +69,7 @@ class Labelled(Batch):
 
 @dataclass(frozen=True)
 class SourceLabelled(Batch):
-    """Images of two domains without partners, of which those of `a` have labels (batch, classes), one-hot."""
+    """Unpaired images of two domains; those of `a` have one-hot labels (batch, classes)."""
 
     a: Tensor
     b: Tensor

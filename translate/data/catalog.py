@@ -1,4 +1,4 @@
-"""Named data sets: one card each in `datasets/`, and the folders where their images are looked for."""
+"""Named data sets: their cards in `datasets/`, and the folders that may hold their images."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ NOT_STATED = "not stated by the publisher"
 
 
 class Card(Description):
-    """What is known of a published data set. A null is something that nobody published."""
+    """Description of a published data set. Null means that the publisher did not state it."""
 
     name: str
     title: str
     layout: Literal["paired", "unpaired", "labelled"]
     direction: Literal["AtoB", "BtoA"] = "AtoB"
-    """Pairs only: the direction that the paper learns."""
+    """Pairs only: the direction trained in the paper."""
     size: Annotated[str, StringConstraints(pattern=r"^\d+x\d+$")] | None
     """Width and height of the images, or of each half."""
     counts: dict[str, int | tuple[int, int]]
-    """Images of each split: of domains A and B, or the number of pairs or of labelled images."""
+    """Images per split: (A, B) for unpaired domains, otherwise the number of pairs or of labelled images."""
     url: Url | None
-    """An archive whose folders are the set."""
+    """An archive that contains the data set's folders."""
     by_hand: str | None = None
-    """Where there is no such archive: what to fetch, and how it is to lie in the folder."""
+    """If there is no such archive: what to download, and how to arrange it in the folder."""
     mirrors: tuple[Url, ...] = ()
     bytes: int | None = Field(None, ge=1)
-    """Of the archive."""
+    """Size of the archive."""
     sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = None
     licence: str = NOT_STATED
     citation: str
@@ -54,28 +54,28 @@ class Card(Description):
 
 
 def cards() -> dict[str, Card]:
-    """Every card by name, in order of names."""
+    """Returns all cards by name, sorted by file name."""
     found = (read_description(path, Card) for path in sorted(shipped("datasets").glob("*.yaml")))
     return {card.name: card for card in found}
 
 
 def user_data() -> Path:
-    """Where data sets are fetched to: $TRANSLATE_HOME/data, else in the user's cache."""
+    """Returns the folder that data sets are downloaded to: $TRANSLATE_HOME/data, or one in the user's cache."""
     home = os.environ.get("TRANSLATE_HOME")
     return (Path(home).expanduser() if home else _cache()) / "data"
 
 
 def places(name: str) -> list[Path]:
-    """Where the folder of a named data set may be, the first one first: $TRANSLATE_DATA, then `user_data`."""
+    """Returns the folders that may hold a named data set, in order of preference: $TRANSLATE_DATA, then `user_data`."""
     own = os.environ.get("TRANSLATE_DATA")
     return [*([Path(own).expanduser() / name] if own else []), user_data() / name]
 
 
 def locate(name_or_path: str) -> tuple[Path, Card | None]:
-    """The folder of a data set given by name or by path, and its card where it has one.
+    """Returns the folder of a data set given by name or path, and its card if it has one.
 
-    A bare name is a named set wherever that is, else a folder here. Raises ConfigurationError that says where
-    was looked, and what to do.
+    A named set found in one of its `places` takes precedence over a folder of that name in the working directory.
+    Raises ConfigurationError that lists the places searched and what to do.
     """
     path = Path(name_or_path).expanduser()
     known = cards()
@@ -105,7 +105,7 @@ def locate(name_or_path: str) -> tuple[Path, Card | None]:
 
 
 def locate_both(name_or_path: str) -> tuple[Path, Path]:
-    """The folders of the source and the target that a set names as its `a` and `b`. Raises ConfigurationError."""
+    """Returns the source and target folders that a set names as its `a` and `b`. Raises ConfigurationError."""
     card = cards().get(name_or_path)
     if card and card.a and card.b and not any(place.exists() for place in places(name_or_path)):
         return locate(card.a)[0], locate(card.b)[0]
@@ -121,7 +121,7 @@ def locate_both(name_or_path: str) -> tuple[Path, Path]:
 
 
 def whereabouts(card: Card) -> tuple[Path, ...]:
-    """The folder of a named set, or of both that it is made of; nothing where it is not here."""
+    """Returns the folder of a named set, or those of the two sets it combines; empty if not on this machine."""
     here = next((place for place in places(card.name) if place.is_dir()), None)
     if here or not (card.a and card.b):
         return (here,) if here else ()
@@ -131,13 +131,13 @@ def whereabouts(card: Card) -> tuple[Path, ...]:
 
 
 def _member(folder: Path, name: str) -> Path:
-    """A set that a folder's description names: a path from there, or a known name."""
+    """Resolves a set named in a folder's description: a path relative to that folder, or a known name."""
     path = folder / Path(name).expanduser()
     return path if path.is_dir() else locate(name)[0]
 
 
 def _cache() -> Path:
-    """The platform's folder for what can be fetched again."""
+    """Returns the platform's cache folder for this application."""
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Caches" / "translate"
     if sys.platform == "win32":

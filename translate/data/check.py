@@ -1,4 +1,4 @@
-"""What `translate data check DIR` tells: what a folder holds, what is wrong with it, and what to do."""
+"""`translate data check DIR`: reports what a folder contains, what is wrong with it, and how to fix it."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from translate.errors import ConfigurationError
 
 @dataclass(frozen=True)
 class Report:
-    """The result of `check`, in the words that are shown."""
+    """The result of `check`, as text for the user."""
 
     folder: Folder | LabelledFolder
     facts: tuple[str, ...]
-    """What there is, whether right or wrong."""
+    """What the folder contains."""
     notes: tuple[str, ...]
-    """What is worth knowing before training; it can be trained on all the same."""
+    """Worth knowing before training, but no obstacle to it."""
     problems: tuple[str, ...]
-    """What should be put right, each with what to do."""
+    """What should be fixed, and how."""
 
     def lines(self) -> list[str]:
         verdict = f"problems found: {len(self.problems)}" if self.problems else "ready to train on"
@@ -38,7 +38,7 @@ class Report:
 
 
 def check(root: Path) -> Report:
-    """Reads every image below `root`. Raises ConfigurationError where there is no data set."""
+    """Reads every image below `root` and reports. Raises ConfigurationError if there is no data set."""
     folder = _open(root)
     groups = _groups(folder) if isinstance(folder, Folder) else _splits(folder)
     read = read_all(source for sources in groups.values() for source in sources)
@@ -62,7 +62,10 @@ def check(root: Path) -> Report:
 
 
 def _open(root: Path) -> Folder | LabelledFolder:
-    """A labelled set where a file says so; else one of two domains; else a labelled one all the same."""
+    """Opens a labelled set if a file declares one; otherwise tries two domains, then labelled folders.
+
+    Raises the error of the two-domain attempt if both fail.
+    """
     if root.is_dir() and _says_labelled(root):
         return open_labelled(root)
     try:
@@ -79,7 +82,7 @@ def _says_labelled(root: Path) -> bool:
 
 
 def _groups(folder: Folder) -> dict[str, list[Readable]]:
-    """Images by "split domain"; a file that holds both halves of a pair is counted once."""
+    """Groups images by "split domain"; a file that holds both halves of a pair counts once."""
     groups: dict[str, list[Readable]] = {}
     for split, columns in folder.splits.items():
         if columns[0] and columns[0][0].half:
@@ -95,7 +98,7 @@ def _splits(folder: LabelledFolder) -> dict[str, list[Readable]]:
 
 
 def _leaked(groups: dict[str, list[Readable]], read: dict[Path, Facts]) -> Iterable[str]:
-    """Labelled images trained on and measured on."""
+    """Reports labelled test or validation images that are also training images."""
     trained = [source.path for source in groups["train images"]]
     seen = {read[path].digest for path in trained} - {""}
     for name, sources in groups.items():
@@ -106,7 +109,7 @@ def _leaked(groups: dict[str, list[Readable]], read: dict[Path, Facts]) -> Itera
 
 
 def _leaked_of_two(folder: Folder, read: dict[Path, Facts]) -> Iterable[str]:
-    """Images trained on and measured on: the same file in any domain, or the same look in its own."""
+    """Reports held-out images that equal a training file of any domain, or look like one of their own domain."""
     seen = {read[source.path].digest for column in folder.splits["train"] for source in column} - {""}
     for split, columns in folder.splits.items():
         if split == "train":
@@ -125,7 +128,7 @@ def _leaks(name: str, leaked: set[Path]) -> Iterable[str]:
 
 
 def _unequal(folder: Folder, read: dict[Path, Facts]) -> Iterable[str]:
-    """Pairs that cannot lie on each other."""
+    """Reports pairs whose images cannot be aligned."""
     for split, columns in folder.splits.items() if folder.kind == "paired" else ():
         pairs = [[read[source.path] for source in pair] for pair in zip(*columns, strict=True)]
         unlike = [a.path for a, b in pairs if not (a.error or b.error) and _ratio(a) != _ratio(b)]

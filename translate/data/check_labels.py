@@ -1,4 +1,4 @@
-"""What is worth knowing of labels: how many images each domain has, too few, none, or two things at once."""
+"""Checks of labels: images per domain, domains with too few or none, contradictory labels."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from translate.data.facts import Facts
 from translate.data.labelled import LabelledFolder, places_of
 
 TINY, TINY_SHARE = 50, 0.01
-"""A domain of fewer training images, or of a smaller share of them, is hardly learnt."""
+"""A domain with fewer training images than this, or a smaller share of them, is hard to learn."""
 
 
 def shares(folder: LabelledFolder) -> list[str]:
-    """The images of each domain in each split."""
+    """Returns a line per domain with its number of images in each split."""
     lines = []
     for index, name in enumerate(folder.domains):
         counts = []
@@ -32,21 +32,21 @@ def shares(folder: LabelledFolder) -> list[str]:
 
 
 def empty(folder: LabelledFolder) -> Iterable[str]:
-    """Domains that nothing can be learnt of."""
+    """Reports domains without training images."""
     for side, count, _ in _sides(folder):
         if count == 0:
             yield f"no training image {side}: nothing to learn it from; choose other domains"
 
 
 def tiny(folder: LabelledFolder) -> Iterable[str]:
-    """Domains of few training images."""
+    """Reports domains with few training images."""
     for side, count, known in _sides(folder):
         if 0 < count < max(TINY, TINY_SHARE * known):
             yield f"{count} training images {side}, of {known}: few to learn from; data.balanced shows them more often"
 
 
 def contradicting(folder: LabelledFolder) -> Iterable[str]:
-    """Images that are said to be two things of which they can be one, by `alternatives`."""
+    """Reports images labelled with more than one of a set of mutually exclusive domains (`alternatives`)."""
     alternatives = folder.alternatives
     card = cards().get(folder.root.resolve().name)
     if card and not alternatives:
@@ -60,7 +60,7 @@ def contradicting(folder: LabelledFolder) -> Iterable[str]:
 
 
 def differently_labelled(folder: LabelledFolder, read: Mapping[Path, Facts]) -> Iterable[str]:
-    """The same image twice, with labels that differ."""
+    """Reports byte-identical files with different labels."""
     copies: dict[str, dict[Path, bytes]] = defaultdict(dict)
     for part in folder.splits.values():
         for source, labels in zip(part.sources, part.labels, strict=True):
@@ -72,7 +72,7 @@ def differently_labelled(folder: LabelledFolder, read: Mapping[Path, Facts]) -> 
 
 
 def _sides(folder: LabelledFolder) -> Iterable[tuple[str, int, int]]:
-    """Each class, or each attribute and its absence: its training images, and how many are labelled for it."""
+    """Yields (words, training images, images labelled for it) of each class, or each attribute and its absence."""
     labels, start = folder.splits["train"].labels, 0
     for group in folder.groups:
         for index in range(start, start + group.size):

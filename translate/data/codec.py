@@ -1,4 +1,4 @@
-"""What `images` is made of: Pillow, and beside it what Pillow cannot (`deep_colour`, `bands`)."""
+"""Decoding and encoding for `images`: Pillow, with `deep_colour` and `bands` for what Pillow cannot do."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from translate.data.tiff_tags import describes_a_stack, tag_of, with_tags
 from translate.data.values import are_values
 
 READ = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
-"""Other decoders of Pillow's are never tried: fewer lines of C that a hostile file can reach."""
+"""Pillow's other decoders are never tried: less C code that a malicious file can reach."""
 FORMATS = {
     ".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".jfif": "JPEG", ".webp": "WEBP",
     ".tif": "TIFF", ".tiff": "TIFF", ".bmp": "BMP",
@@ -26,34 +26,34 @@ FORMATS = {
 WITH_ALPHA = frozenset({"PNG", "WEBP", "TIFF"})
 WITH_16_BITS = frozenset({"PNG", "TIFF"})
 
-# `images` refuses what is too large, with a message that names the file.
+# `images` refuses oversized images itself, with a message that names the file.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
-# Of damaged notes Pillow warns with a line of its own source, which tells a user nothing of which file.
+# Pillow's warnings about damaged metadata quote its own source and do not name the file.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
-# Of a TIFF of many bands it prints that it cannot decode them, which `bands` does.
+# Pillow logs that it cannot decode many-band TIFF, which `bands` handles.
 logging.getLogger("PIL.TiffImagePlugin").setLevel(logging.CRITICAL)
 
 _DESCRIPTION, _ORIENTATION = 270, 274
 _BITS, _PHOTOMETRIC, _SAMPLES, _PLANES, _SAMPLE_FORMAT = 258, 262, 277, 284, 339
 # Description, make, model, resolution (3), software, time, artist, host, copyright; then Exif and GPS.
 _KEPT = (_DESCRIPTION, 271, 272, 282, 283, 296, 305, 306, 315, 316, 33432)
-# Where the picture lies on Earth (GeoTIFF): scale, tie points, transformation, keys with their numbers and words. Not
-# GDAL's "no data" value, 42113: a translation may give it to any pixel.
+# Georeferencing (GeoTIFF): scale, tie points, transformation, keys with their numeric and text parameters. Not GDAL's
+# "no data" value, 42113: any translated pixel may happen to have it.
 _PLACE = (33550, 33922, 34264, 34735, 34736, 34737)
 _KEPT_FOLDERS = (34665, 34853)
 _PIXEL_SIZES = (40962, 40963)
 _JPEG_EXIF_LIMIT = 65_500
 
 Decoded = tuple[np.ndarray, np.ndarray | None, bytes | None, bytes | None, bool]
-"""Pixels (uint8, uint16 or values, see `values`), alpha, profile, notes, whether there is more in the file."""
+"""Pixels (uint8, uint16 or measured values, see `values`), alpha, ICC profile, EXIF, whether there are more frames."""
 
 
 class UnknownImageError(BadImageError):
-    """Pillow knows no such image."""
+    """Pillow does not recognise the format."""
 
 
 def open_image(source: bytes | Path) -> Image.Image:
-    """The header only; the pixels are decoded by `decode`."""
+    """Opens an image and reads its header only; `decode` reads the pixels. Raises UnknownImageError."""
     try:
         return Image.open(BytesIO(source) if isinstance(source, bytes) else source, formats=READ)
     except UnidentifiedImageError as error:
@@ -62,19 +62,19 @@ def open_image(source: bytes | Path) -> Image.Image:
 
 
 def upright_size(image: Image.Image) -> tuple[int, int]:
-    """(height, width) once turned upright."""
-    turned = image.format != "TIFF" and _orientation(image) >= 5  # Pillow turns TIFF by itself
+    """Returns (height, width) of the upright image."""
+    turned = image.format != "TIFF" and _orientation(image) >= 5  # Pillow already rotates TIFF
     return (image.width, image.height) if turned else (image.height, image.width)
 
 
 def holds_more(image: Image.Image) -> bool:
-    """Whether there are frames or pages after the first."""
+    """Returns whether there are more frames or pages than one."""
     return bool(getattr(image, "is_animated", False))
 
 
 def has_other_bands(image: Image.Image) -> bool:
-    """Whether an opened TIFF holds bands that Pillow would leave out, or deep ones plane by plane, which it and OpenCV
-    get wrong."""
+    """Returns whether a TIFF needs `decode_bands`: it has bands that Pillow would drop, or stores bands of more than
+    8 bits plane by plane, which Pillow and OpenCV decode wrongly."""
     if image.format != "TIFF":
         return False
     samples, deep = tag_of(image, _SAMPLES, 1), max(tag_of(image, _BITS, (1,))) > 8
@@ -82,18 +82,18 @@ def has_other_bands(image: Image.Image) -> bool:
 
 
 def is_upright_rgb(image: Image.Image, data: bytes) -> bool:
-    """Whether Pillow's own pixels are the picture: 8 bits, no alpha, nothing to turn or convert."""
+    """Returns whether Pillow's pixels can be used as they are: 8-bit RGB without alpha, upright, JPEG or PNG."""
     plain = image.format in ("JPEG", "PNG") and image.mode == "RGB" and not image.has_transparency_data
     return plain and _orientation(image) == 1 and not is_deep_colour(image, data)
 
 
 def decode(image: Image.Image, data: bytes) -> Decoded:
-    """An opened image and its bytes to the fields of a Picture. Raises nearly anything on damaged bytes."""
+    """Decodes an opened image and its bytes into the fields of a `Picture`. May raise nearly anything if damaged."""
     orientation, exif = _orientation(image), _exif(image)
     deep = is_deep_colour(image, data)
-    image.load()  # for deep colour too: nobody promises that OpenCV refuses a damaged file
+    image.load()  # for deep colour too: OpenCV may accept a damaged file
     pixels, alpha = deep_planes(image, data) if deep else _planes(image)
-    if image.format != "TIFF":  # both decoders turn TIFF by themselves
+    if image.format != "TIFF":  # both decoders already rotate TIFF
         pixels = _upright(pixels, orientation)
         alpha = None if alpha is None else _upright(alpha, orientation)
     icc = _profile_for(pixels.shape[2], image.info.get("icc_profile"))
@@ -101,7 +101,7 @@ def decode(image: Image.Image, data: bytes) -> Decoded:
 
 
 def decode_bands(data: bytes, max_pixels: int) -> Decoded:
-    """The same for TIFF that Pillow does not know. Raises nearly anything."""
+    """Like `decode`, for TIFF that Pillow cannot read. May raise nearly any exception."""
     found = read_bands(data, max_pixels)
     alpha = None if found.alpha is None else _upright(found.alpha, found.orientation)
     notes = _kept(found.tags, found.orientation)
@@ -117,11 +117,8 @@ def encode(
     exif: bytes | None,
     quality: int,
 ) -> bytes:
-    """The bytes of a file.
-
-    TIFF is not compressed, for Pillow's compressor refuses EXIF.
-    """
-    icc = _profile_for(3 if format == "WEBP" else pixels.shape[2], icc)  # WebP holds no grey
+    """Encodes an image as the bytes of a file. TIFF stays uncompressed because Pillow's compressor rejects EXIF."""
+    icc = _profile_for(3 if format == "WEBP" else pixels.shape[2], icc)  # WebP has no grey
     grey_tiff = format == "TIFF" and pixels.dtype == np.uint16 and pixels.shape[2] == 1 and alpha is not None
     if are_values(pixels) or pixels.shape[2] not in (1, 3) or (grey_tiff and can_write()):
         return _encode_bands(pixels, alpha, icc, exif)
@@ -144,7 +141,7 @@ def encode(
 
 
 def _encode_bands(pixels: np.ndarray, alpha: np.ndarray | None, icc: bytes | None, exif: bytes | None) -> bytes:
-    """As TIFF: the only format of many bands and of values."""
+    """Encodes as TIFF, the only format here for many bands and for measured values."""
     if pixels.dtype == np.float32 and pixels.shape[2] == 1 and alpha is None:
         buffer = BytesIO()
         Image.fromarray(pixels[..., 0]).save(buffer, "TIFF")
@@ -155,7 +152,7 @@ def _encode_bands(pixels: np.ndarray, alpha: np.ndarray | None, icc: bytes | Non
 
 
 def _planes(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
-    """Pixels (H, W, 1 or 3) and alpha (H, W) of all that Pillow decodes faithfully."""
+    """Returns pixels (H, W, 1 or 3) and alpha (H, W) of images that Pillow decodes faithfully."""
     if image.mode.startswith("I;16"):
         return _deep_grey(image)
     if image.mode == "F":
@@ -174,7 +171,7 @@ def _planes(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
 
 
 def _of_mode(image: Image.Image, mode: str) -> Image.Image:
-    """Converted where it is not of that mode: Pillow would copy it all the same."""
+    """Converts to `mode` if needed; Pillow's `convert` would copy the image in any case."""
     return image if image.mode == mode and "transparency" not in image.info else image.convert(mode)
 
 
@@ -186,7 +183,7 @@ def _deep_grey(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
 
 
 def _whole_values(image: Image.Image) -> np.ndarray:
-    """Grey (H, W, 1) of the type that the file's tags say: Pillow gives int32 for all but signed bytes."""
+    """Returns grey (H, W, 1) in the type stated by the file's tags; Pillow gives int32 for all but signed bytes."""
     (bits,), (form,) = tag_of(image, _BITS), tag_of(image, _SAMPLE_FORMAT, (1,))
     return np.array(image)[..., None].astype(f"{'i' if form == 2 else 'u'}{bits // 8}")
 
@@ -203,7 +200,7 @@ def _upright(array: np.ndarray, orientation: int) -> np.ndarray:
 
 
 def _orientation(image: Image.Image) -> int:
-    # The base class's method: PNG's own would decode the image in search of a late chunk.
+    # The base class's method: PNG's override would decode the image to look for a late chunk.
     value = Image.Image.getexif(image).get(_ORIENTATION, 1)
     return value if value in range(1, 9) else 1
 
@@ -217,12 +214,12 @@ def _exif(image: Image.Image) -> bytes | None:
             if entries:
                 kept[folder] = entries
         return kept.tobytes() if len(kept) else None
-    except Exception:  # damaged notes are no reason to refuse a sound picture
+    except Exception:  # damaged metadata is no reason to reject an intact image
         return None
 
 
 def _kept(found: Mapping[int, Any], orientation: int) -> Image.Exif:
-    """The tags that hold of a new picture, too; a place on Earth is that of the picture before it is turned."""
+    """Returns the tags that remain true of a translated image. Georeferencing is only valid if nothing was rotated."""
     kept = Image.Exif()
     for tag in _KEPT + (_PLACE if orientation == 1 else ()):
         if tag in found and not (tag == _DESCRIPTION and describes_a_stack(found[tag])):
@@ -231,6 +228,6 @@ def _kept(found: Mapping[int, Any], orientation: int) -> Image.Exif:
 
 
 def _profile_for(channels: int, icc: bytes | None) -> bytes | None:
-    """The profile, where it describes so many channels: one of CMYK says nothing of RGB."""
+    """Returns the profile if it fits that many channels, else None: a CMYK profile says nothing about RGB."""
     wanted = b"GRAY" if channels == 1 else b"RGB "
     return icc if icc and icc[16:20] == wanted else None

@@ -1,4 +1,4 @@
-"""Colour at 16 bits, which Pillow cuts to 8: read and written by OpenCV, and by hand where it cannot."""
+"""16-bit colour, which Pillow reduces to 8: read and written with OpenCV, or by our own code where OpenCV cannot."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _BITS, _EXTRA_SAMPLES, _SAMPLE_FORMAT = 258, 338, 339
 
 
 class BadImageError(Exception):
-    """What is wrong with an image, without its name."""
+    """An image that cannot be used; the message does not name the file."""
 
 
 def is_deep_colour(image: Image.Image, data: bytes) -> bool:
-    """Whether an opened image and its bytes are RGB or RGBA of 16 bits. Raises BadImageError for kinds that nobody
-    decodes right."""
+    """Returns whether an image, opened and as bytes, has 16-bit colour. Raises BadImageError for kinds that no decoder
+    here gets right."""
     if image.mode not in ("RGB", "RGBA"):
         return False
     if image.format == "PNG":
@@ -36,9 +36,9 @@ def is_deep_colour(image: Image.Image, data: bytes) -> bool:
 
 
 def deep_planes(image: Image.Image, data: bytes) -> tuple[np.ndarray, np.ndarray | None]:
-    """Pixels (H, W, 1 or 3) and alpha (H, W), uint16, of one that `is_deep_colour`; TIFF is turned upright.
+    """Decodes an image of deep colour to pixels (H, W, 1 or 3) and alpha (H, W), uint16; TIFF comes upright.
 
-    OpenCV may decode what is damaged: the caller has had Pillow load the image.
+    OpenCV may accept damaged files, so the caller must have loaded the image with Pillow first.
     """
     cv2 = _opencv()
     planes = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
@@ -55,7 +55,7 @@ def deep_planes(image: Image.Image, data: bytes) -> tuple[np.ndarray, np.ndarray
 def encode_deep(
     format: str, pixels: np.ndarray, alpha: np.ndarray | None, icc: bytes | None, exif: bytes | None
 ) -> bytes:
-    """PNG or TIFF of pixels (H, W, 1 or 3) and alpha (H, W), uint16, with profile and notes."""
+    """Encodes pixels (H, W, 1 or 3) and alpha (H, W), uint16, with ICC profile and EXIF, as PNG or TIFF."""
     if format == "PNG" and pixels.shape[2] == 1 and alpha is not None:
         data = _png_of_grey_and_alpha(np.dstack([pixels, alpha]))
     else:
@@ -71,14 +71,14 @@ def encode_deep(
 
 
 def alpha_of_key(pixels: np.ndarray, key: int | tuple[int, ...] | None) -> np.ndarray | None:
-    """Transparent where a pixel has exactly the colour `key` (PNG's tRNS chunk)."""
+    """Returns alpha that is 0 where a pixel equals the colour `key` (PNG's tRNS chunk); None if `key` is None."""
     if key is None:
         return None
     return np.where((pixels == np.asarray(key)).all(-1), 0, DEEP).astype(np.uint16)
 
 
 def _opencvs(format: str, pixels: np.ndarray, alpha: np.ndarray | None) -> bytes:
-    """Grey with alpha becomes RGBA, for OpenCV has none (in TIFF only, and where tifffile is not installed)."""
+    """Encodes with OpenCV. Grey with alpha becomes RGBA, as OpenCV lacks it (only for TIFF without tifffile)."""
     planes = np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels[..., ::-1]
     if alpha is not None:
         planes = np.dstack([planes, alpha])
@@ -91,10 +91,10 @@ def _opencvs(format: str, pixels: np.ndarray, alpha: np.ndarray | None) -> bytes
 
 
 def _png_of_grey_and_alpha(planes: np.ndarray) -> bytes:
-    """(H, W, 2), uint16, which neither Pillow nor OpenCV writes; each row as its difference from the one above."""
+    """Encodes (H, W, 2), uint16, which neither Pillow nor OpenCV can; rows are stored as differences ("up" filter)."""
     height, width = planes.shape[:2]
     samples = planes.astype(">u2").view(np.uint8).reshape(height, -1)
-    rows = np.diff(samples, axis=0, prepend=np.zeros_like(samples[:1]))  # modulo 256, as bytes go
+    rows = np.diff(samples, axis=0, prepend=np.zeros_like(samples[:1]))  # wraps modulo 256, as PNG wants
     filtered = np.concatenate([np.full((height, 1), 2, np.uint8), rows], axis=1)
     header = struct.pack(">IIBBBBB", width, height, 16, 4, 0, 0, 0)
     body = (
@@ -111,5 +111,5 @@ def _opencv() -> Any:
     import cv2
 
     logging = cv2.utils.logging
-    logging.setLogLevel(logging.LOG_LEVEL_ERROR)  # it warns of TIFF tags that it left out itself
+    logging.setLogLevel(logging.LOG_LEVEL_ERROR)  # it warns of TIFF tags that it omitted itself
     return cv2

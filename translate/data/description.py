@@ -1,4 +1,4 @@
-"""What a `dataset.yaml` says about a folder of images: the same words as the cards of named data sets."""
+"""`dataset.yaml`, which describes a folder of images with the same keys as the cards of named data sets."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ FILE_NAME = "dataset.yaml"
 
 
 class Description(Settings):
-    """All of it is optional; what is not said is taken from the folders."""
+    """Description of a data set. Everything is optional; what is missing is inferred from the folders."""
 
     name: str | None = None
     title: str | None = None
     layout: Literal["paired", "unpaired", "labelled"] | None = None
     domains: tuple[str, ...] | None = None
-    """Two, or of a labelled set those to take, in this order."""
+    """Names of the two domains; of a labelled set, the domains to use, in this order."""
     direction: Literal["AtoB", "BtoA"] | None = None
-    """Pairs only: which domain is the input unless told otherwise."""
+    """Pairs only: the default direction."""
     test_paired: bool = False
-    """Test images of different domains with equal names show the same thing, so that errors can be measured."""
+    """Test images with equal names in different domains show the same thing, so that errors can be measured."""
     alternatives: tuple[tuple[str, ...], ...] = ()
-    """Sets of attributes of which an image has one at most."""
+    """Groups of attributes of which an image has at most one."""
     a: str | None = None
-    """Instead of images of its own: the name or path of a labelled set that is the source,"""
+    """Instead of own images: name or path of the labelled set that is the source. Paths are relative to this folder."""
     b: str | None = None
-    """and of the one that is the target. Paths start from the folder of the description."""
+    """Likewise for the target."""
     licence: str | None = None
     citation: str | None = None
 
@@ -49,7 +49,7 @@ Kind = TypeVar("Kind", bound=Description)
 
 
 def read_description(path: Path, kind: type[Kind]) -> Kind:
-    """Raises ConfigurationError that names the file, and the line where one is at fault."""
+    """Reads and validates a description. Raises ConfigurationError that names the file and, if known, the line."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -66,6 +66,6 @@ def read_description(path: Path, kind: type[Kind]) -> Kind:
 
 
 def describe(folder: Path) -> Description:
-    """The description inside `folder`, an empty one where there is none."""
+    """Returns the description in `folder`, or an empty one if there is none."""
     path = folder / FILE_NAME
     return read_description(path, Description) if path.is_file() else Description()

@@ -1,4 +1,4 @@
-"""Resized images on disk, memory-mapped: decoded once, whichever run needs them."""
+"""A memory-mapped disk cache of resized images, shared by all runs: each image is decoded once."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from translate.errors import ConfigurationError
 
 FORMAT = 1
 RESERVE = 0.05
-"""Share of the disk that is left free."""
-_STRIDE = 64 << 20  # bytes that are written between two looks at the room that is left
-_SECONDS_BETWEEN_LOOKS = 1.0  # at what other runs have added
+"""Share of the disk to leave free."""
+_STRIDE = 64 << 20  # bytes written between checks of free space
+_SECONDS_BETWEEN_LOOKS = 1.0  # between checks for what other runs added
 
 
 class DiskCache:
-    """A `Cache` of images that are resized by one recipe, in a folder that runs share, which may take `limit` bytes.
+    """A `Cache` of images resized in one way, in a folder shared by all runs and limited to `limit` bytes.
 
-    Images lie in packs, in a folder for each recipe; a run adds packs of its own and reads everybody's. An image is
-    known by its `identity`: a changed file is decoded anew. Where room is short, packs that this run does not use are
-    deleted, those first that were in use longest ago; what finds no room all the same, or a disk that fails, is told
-    once, and images are decoded each time. Raises ConfigurationError where the folder cannot be made.
+    Each way of resizing has a subfolder of packs; a run reads all packs and writes its own. Images are keyed by
+    `identity`, so a changed file is decoded again. When space runs out, packs that this run does not use are deleted,
+    least recently used first. If that is not enough, or the disk fails, the user is told once and images that are not
+    cached are decoded each time. Raises ConfigurationError if the folder cannot be created.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class DiskCache:
         resize: Resize,
         tell: Callable[[str], None] = lambda line: print(line, file=sys.stderr, flush=True),
     ) -> None:
-        # Another Pillow may decode and resize to other pixels.
+        # Other versions of Pillow may decode and resize to different pixels.
         recipe = f"{FORMAT}-{channels}-{resize}-{0 if resize == 'none' else side}-pillow-{PIL.__version__}"
         self._root, self._folder = folder, folder / recipe
         try:
@@ -80,7 +80,7 @@ class DiskCache:
                 self._stop(f"cannot be written to ({error.strerror})")
 
     def _find(self, place: Place, source: Readable) -> Entry | None:
-        """An image's entry, checked when it is first asked for."""
+        """Returns an image's entry, or None. Verifies its checksum on first use."""
         key = _key(source)
         if key not in self._entries:
             with self._lock:
@@ -98,7 +98,7 @@ class DiskCache:
         return entry
 
     def _look(self) -> None:
-        """Reads what other runs have added."""
+        """Reads the entries that other runs have added."""
         self._looked = time.monotonic()
         for index in self._folder.glob("*.index"):
             pack = self._packs.setdefault(index, Pack(index.with_suffix(".pack")))
@@ -122,7 +122,7 @@ class DiskCache:
         return size <= self._granted
 
     def _room(self, wanted: int) -> int:
-        """How many of `wanted` bytes may be written, once packs that are not in use have made room."""
+        """Returns how many of `wanted` bytes may be written, after deleting unused packs as needed."""
         packs = sorted((path.stat().st_mtime_ns, path) for path in self._root.glob("*/*.pack"))
         sizes = {path: path.stat().st_size for _, path in packs}
         disk = shutil.disk_usage(self._root)

@@ -1,4 +1,4 @@
-"""What reading the images of a set tells: sizes, kinds, which cannot be read, which are alike."""
+"""Facts gathered by reading a set's images: sizes, kinds, unreadable files, duplicates and look-alikes."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ from translate.errors import ImageError
 
 GLANCE = (8, 8)
 ALIKE = 2.0
-"""Root mean square difference, of 255. In horse2zebra copies saved anew stay below 1, all others above 8."""
+"""Largest RMS difference (of 255) of look-alikes. In horse2zebra re-saved copies stay below 1, others above 8."""
 DARK = 8
-"""Shades that fill less than this part of their depth are told: 12 bits in 16, numbers of classes in 8."""
+"""Shades are reported if they reach at most 1/DARK of their range: 12-bit data in 16 bits, class numbers in 8."""
 COMPARED = 64
-"""Images that are compared with all others at a time."""
+"""Number of images compared with all others at a time."""
 
 
 @dataclass(frozen=True, eq=False)
 class Facts:
-    """What reading one file, or one image of an array, told."""
+    """Facts about one file, or one image of an array."""
 
     path: Path
     size: tuple[int, int] = (0, 0)
     """(height, width), upright."""
     kind: str = ""
     flat: bool = False
-    """One colour all over: instance normalisation has nothing to divide by."""
+    """A single colour everywhere, which leaves instance normalisation nothing to divide by."""
     digest: str = ""
     """SHA-256 of the file, or of the pixels of an array."""
     glance: np.ndarray = field(default_factory=lambda: np.empty(0, np.uint8))
@@ -50,13 +50,13 @@ class Facts:
     bands: int = 3
     """Channels without alpha."""
     full: int = 0
-    """White of this depth, 255 or 65535; 0 of pixels that are values."""
+    """White at this bit depth, 255 or 65535; 0 for measured values."""
     span: images.Span = (0, 0)
-    """Least and largest of the pixels."""
+    """Minimum and maximum of the pixels."""
 
 
 def read_all(sources: Iterable[Readable]) -> dict[Path, Facts]:
-    """Facts by path; a file that holds both halves of a pair is read once."""
+    """Reads all images and returns facts by path; a file that holds both halves of a pair is read once."""
     every = {source.path: source for source in sources}
     paths = sorted(every)
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
@@ -95,7 +95,7 @@ def _kind(picture: Picture) -> str:
 
 
 def in_words(sound: Sequence[Facts]) -> str:
-    """How many readable images of which sizes and kinds."""
+    """Summarises readable images: how many, of which sizes and kinds."""
     if not sound:
         return "nothing readable"
     sizes = Counter(facts.size for facts in sound)
@@ -109,7 +109,7 @@ def in_words(sound: Sequence[Facts]) -> str:
 
 
 def remarks(sound: Sequence[Facts]) -> Iterable[str]:
-    """What is unusual about readable images."""
+    """Reports what is unusual about readable images."""
     kinds = Counter(facts.kind for facts in sound)
     usual = kinds.most_common(1)[0][0] if kinds else ""
     if unusual := [facts.path for facts in sound if facts.kind != usual]:
@@ -128,7 +128,7 @@ def remarks(sound: Sequence[Facts]) -> Iterable[str]:
 
 
 def settings(sound: Sequence[Facts]) -> Iterable[str]:
-    """What a recipe has to say of all images together, or had better."""
+    """Suggests the recipe settings that the images require or would profit from."""
     deep = [facts for facts in sound if facts.full != 255]
     if any(not facts.full for facts in deep):
         low, high = (f"{rounded:g}" for rounded in _outwards(*_hull(deep)))
@@ -143,7 +143,7 @@ def settings(sound: Sequence[Facts]) -> Iterable[str]:
 
 
 def unlike(sound: Sequence[Facts]) -> Iterable[str]:
-    """A problem where no number of channels is for all images."""
+    """Reports a problem if no number of channels suits all images."""
     bands = {facts.bands for facts in sound}
     if bands and not _channels(bands):
         listed = " and ".join(map(str, sorted(bands)))
@@ -151,7 +151,7 @@ def unlike(sound: Sequence[Facts]) -> Iterable[str]:
 
 
 def _channels(bands: set[int]) -> int:
-    """The fewest that suit them all; 0 where none do."""
+    """Returns the smallest number of channels that suits all of `bands`; 0 if none does."""
     return next((count for count in sorted(bands | {4}) if all(images.suits(one, count) for one in bands)), 0)
 
 
@@ -161,24 +161,24 @@ def _hull(facts: Iterable[Facts]) -> images.Span:
 
 
 def _outwards(low: float, high: float) -> tuple[Decimal, Decimal]:
-    """To six digits, so that both are still inside."""
+    """Rounds outwards to six significant digits, so that the range still contains both."""
     floor, ceiling = (Context(prec=6, rounding=rounding) for rounding in (ROUND_FLOOR, ROUND_CEILING))
     return floor.create_decimal_from_float(low), ceiling.create_decimal_from_float(high)
 
 
 def unreadable(read: Iterable[Facts]) -> list[str]:
-    """A problem for each that cannot be read."""
+    """Reports a problem for each unreadable image."""
     return [f"{facts.error}. Repair or remove it" for facts in read if facts.error]
 
 
 def repeated(paths: Iterable[Path], read: Mapping[Path, Facts]) -> list[Path]:
-    """Those that repeat one before them byte for byte."""
+    """Returns the paths that are byte-identical to an earlier one."""
     first: dict[str, Path] = {}
     return [path for path in paths if read[path].digest and first.setdefault(read[path].digest, path) != path]
 
 
 def alike(paths: Iterable[Path], others: Iterable[Path], read: Mapping[Path, Facts]) -> set[Path]:
-    """Those of `paths` that look like one of `others`, as a copy saved anew does; plain ones never do."""
+    """Returns those of `paths` that look like one of `others`, as re-saved copies do; single-colour images never do."""
     known = _glances(others, read)
     asked = [path for path in paths if read[path].digest and not read[path].flat]
     if not len(known):
@@ -194,7 +194,7 @@ def alike(paths: Iterable[Path], others: Iterable[Path], read: Mapping[Path, Fac
 
 
 def _glances(paths: Iterable[Path], read: Mapping[Path, Facts]) -> np.ndarray:
-    """(images, 192) float32, of those that are readable and not plain."""
+    """Returns the glances (images, 192), float32, of readable images that are not a single colour."""
     glances = [read[path].glance for path in paths if read[path].digest and not read[path].flat]
     return np.stack(glances).astype(np.float32) if glances else np.empty((0, 0), np.float32)
 

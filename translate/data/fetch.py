@@ -1,4 +1,4 @@
-"""Downloads a named data set: resumed where it broke off, verified, and unpacked image by image."""
+"""Downloads a named data set: resumes partial downloads, verifies the archive, and unpacks its images."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from translate.whole_file import sha256_of
 
 Progress = Callable[[int, int | None], None]
 TIMEOUT = 30.0
-"""Seconds without a byte before a server is given up."""
+"""Seconds without data before giving up on a server."""
 ATTEMPTS = 3
-"""Times that each server is asked; each goes on where the last broke off."""
+"""Attempts per server; each resumes where the last one broke off."""
 MAX_ARCHIVE = 64 << 30
 BLOCK = 1 << 20
 
 
 class Unreachable(Exception):
-    """A server that gave no file, or not the one wanted."""
+    """A server delivered no file, or not the right one."""
 
 
 def _to_stderr(line: str) -> None:
@@ -37,12 +37,12 @@ def _to_stderr(line: str) -> None:
 
 
 def fetch(card: Card, destination: Path, progress: Progress, say: Callable[[str], None] = _to_stderr) -> Path:
-    """The set's images in the new folder `destination`, with a `dataset.yaml` that says what they are.
+    """Downloads the set's images into the new folder `destination`, adds a `dataset.yaml`, and returns the folder.
 
-    `progress` is told the bytes that are there and those expected (None where unknown). An interrupted
-    download is kept as `ARCHIVE.part` beside `destination`, and the next call goes on with it.
-    Raises ConfigurationError where `destination` exists, or no server can be reached (the message says how
-    to do it by hand), TranslateError where the archive is not the published one or cannot be stored.
+    `progress` gets the bytes present and those expected (None if unknown). An interrupted download is kept as
+    `ARCHIVE.part` next to `destination` and resumed by the next call.
+    Raises ConfigurationError if `destination` exists, or no server delivers the file (the message says how to get it
+    by hand), TranslateError if the archive is not the published one or cannot be stored.
     """
     if destination.exists():
         raise ConfigurationError(f"{shown(destination)}: exists; remove it to fetch {card.name} anew, or use it")
@@ -58,7 +58,7 @@ def fetch(card: Card, destination: Path, progress: Progress, say: Callable[[str]
         try:
             unpack(archive, destination, {FILE_NAME: yaml.safe_dump(values, sort_keys=False)})
         except TranslateError:
-            archive.unlink()  # it would be no better the next time
+            archive.unlink()  # unpacking it again would fail too
             raise
         archive.unlink()
     except OSError as error:
@@ -82,7 +82,7 @@ def _download(card: Card, urls: Sequence[str], destination: Path, archive: Path,
                 return
             except Unreachable as reason:
                 reasons.append(f"{url}: {reason}")
-                if _length(archive) == before:  # asking again would bring no more
+                if _length(archive) == before:  # another attempt would get no further
                     break
     tried = "; ".join(dict.fromkeys(reasons))
     raise ConfigurationError(
@@ -92,7 +92,7 @@ def _download(card: Card, urls: Sequence[str], destination: Path, archive: Path,
 
 
 def _continue(url: str, archive: Path, expected: int | None, progress: Progress) -> None:
-    """Adds what `archive` lacks. Raises Unreachable where the server breaks off, or has another file."""
+    """Downloads what `archive` lacks. Raises Unreachable if the connection breaks, or the server has another file."""
     have = _length(archive)
     if have and have == expected:
         return
@@ -140,7 +140,10 @@ def _copy(response: IO[bytes], file: IO[bytes], have: int, total: int | None, pr
 
 
 def _complete_or_gone(archive: Path, content_range: str) -> None:
-    """The server has no more to give: all is here, or what is here is not its file."""
+    """Handles "range not satisfiable": either `archive` is complete, or it is not the server's file and is deleted.
+
+    Raises Unreachable in the latter case.
+    """
     if content_range == f"bytes */{_length(archive)}":
         return
     archive.unlink()

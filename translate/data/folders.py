@@ -1,4 +1,4 @@
-"""Folders of images as data sets: which images there are, which belong together, and that in words."""
+"""Folders of images as data sets: finds the images, pairs them, and describes the result in words."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from translate.errors import ConfigurationError, ImageError
 Kind = Literal["paired", "unpaired"]
 Direction = Literal["AtoB", "BtoA"]
 MATCHED = 0.9
-"""Share of equal names, of the larger domain's, from which two folders are taken for pairs."""
+"""Two folders count as pairs if at least this share of the larger one's names is in both."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Source:
     span: images.Span = images.UNIT
 
     def read(self, channels: int) -> np.ndarray:
-        """(height, width, channels), uint8 or uint16. Raises ImageError."""
+        """Reads (height, width, channels), uint8 or uint16. Raises ImageError."""
         picture = images.read(self.path, span=self.span)
         images.refuse_other_bands(picture, channels, self.path)
         pixels = images.with_channels(picture, channels)
@@ -56,25 +56,26 @@ class Source:
 
 
 Split = tuple[tuple[Source, ...], ...]
-"""The images of each domain, in the order of `Folder.domains`; a pair has the same place in both."""
+"""The images of each domain, in the order of `Folder.domains`; the images of a pair have the same index."""
 
 
 @dataclass(frozen=True)
 class Folder:
-    """A data set on disk. Domain 0 is the input, domain 1 the target."""
+    """A data set of two domains on disk. Domain 0 is the input, domain 1 the target."""
 
     root: Path
     kind: Kind
     domains: tuple[str, ...]
     splits: dict[str, Split]
-    """"train"; "test" where there are images to measure on; "validation" where that is another set."""
+    """"train"; "test" if there are images to measure on; "validation" if it is a separate split."""
     test_is_paired: bool
-    """Whether test image i of one domain shows the same as i of the other."""
+    """Whether test images with the same index in both domains show the same thing."""
     found: tuple[str, ...]
     warnings: tuple[str, ...]
 
     def without(self, paths: Collection[Path]) -> Folder:
-        """The same set without these files, and without the other half of a pair; an empty test split goes too."""
+        """Returns the set without these files and their partners in pairs; drops splits, except train, that then lack
+        a domain."""
         splits = {split: _without(columns, paths, self._is_paired(split)) for split, columns in self.splits.items()}
         splits = {split: columns for split, columns in splits.items() if split == "train" or all(columns)}
         return replace(self, splits=splits, test_is_paired=self.test_is_paired and "test" in splits)
@@ -91,12 +92,11 @@ def open_folder(
     domains: tuple[str, str] | None = None,
     layout: Literal["auto", "paired", "unpaired"] = "auto",
 ) -> Folder:
-    """The data set below `root`, of the kind that is wanted.
+    """Opens the data set below `root`, which must be of the kind `wanted`.
 
-    `direction` and `domains` (names of A and B) come before what `dataset.yaml` inside the folder says.
-    `direction` is of pairs only: BtoA makes B the input. `layout="unpaired"` takes two folders with equal
-    file names for unpaired all the same.
-    Raises ConfigurationError where there is no data set, or one of the other kind.
+    `direction` and `domains` (names of A and B) override the folder's `dataset.yaml`. `direction` is for pairs only:
+    BtoA makes B the input. `layout="unpaired"` treats two folders as unpaired even if their file names match.
+    Raises ConfigurationError if there is no data set, or one of the other kind.
     """
     folder = recognise(root, domains=domains, layout=layout)
     if folder.kind != wanted:
@@ -111,7 +111,7 @@ def recognise(
     domains: tuple[str, str] | None = None,
     layout: Literal["auto", "paired", "unpaired"] = "auto",
 ) -> Folder:
-    """The data set below `root` as it lies there, of either kind, A first. Raises ConfigurationError."""
+    """Opens the data set below `root`, of either kind, with A as domain 0. Raises ConfigurationError."""
     found, said = layouts.recognise(root), describe(root)
     names = _distinct(root, domains or said.domains or found.names or _names_in(root) or ("A", "B"))
     warnings = list(found.warnings)
@@ -165,7 +165,7 @@ def _without(columns: Split, paths: Collection[Path], paired: bool) -> Split:
 def _without_empty(
     found: Layout, images_of: dict[str, tuple[Column, ...]], warnings: list[str]
 ) -> dict[str, tuple[Column, ...]]:
-    """Training needs images in each domain; any other split that lacks them is left out."""
+    """Drops splits that lack images in a domain; raises ConfigurationError if that is the training split."""
     for split, columns in list(images_of.items()):
         empty = [folder for folder, column in zip(found.places[split], columns, strict=True) if not column]
         if empty and split in ("train", WHOLE):
@@ -199,7 +199,7 @@ def _trained(images_of: dict[str, tuple[Column, ...]]) -> tuple[Column, ...]:
 
 
 def _nearly_paired(columns: tuple[Column, ...]) -> str:
-    """Which files lack a partner where most have one: that may be a slip, and else it is told."""
+    """Describes the files without a partner if most have one, as that may be a mistake; else returns ""."""
     a, b = columns
     alone = [path for name, path in (*a.items(), *b.items()) if name not in a or name not in b]
     both = len(a.keys() & b.keys())
@@ -257,7 +257,7 @@ def _distinct(root: Path, names: tuple[str, ...]) -> tuple[str, str]:
 
 
 def _names_in(root: Path) -> tuple[str, str] | None:
-    """horse2zebra names both domains."""
+    """Returns the domain names in folder names such as horse2zebra, else None."""
     match = re.fullmatch(r"([A-Za-z][\w-]*?)2([A-Za-z][\w-]*)", root.resolve().name)
     return (match[1], match[2]) if match else None
 

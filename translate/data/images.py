@@ -1,6 +1,6 @@
-"""Image files in and out: the only module that decodes, encodes, or maps integers to [-1, 1] and back.
+"""Reads and writes image files, and maps integers to [-1, 1] and back; the only module that does.
 
-Whatever is wrong with a file ends here, as an ImageError that begins with its path.
+Anything wrong with a file is raised as an ImageError whose message begins with its path.
 """
 
 from __future__ import annotations
@@ -25,47 +25,47 @@ from translate.errors import ImageError
 from translate.whole_file import appearing
 
 MAX_PIXELS = 89_478_485
-"""A quarter of a gigabyte as 8-bit RGB, and where Pillow begins to warn; it refuses from twice as many on."""
+"""A quarter of a gigabyte as 8-bit RGB. Pillow warns above this and refuses above twice as many."""
 MAX_BYTES = 1 << 30
-"""Of a file, unless more pixels are allowed."""
+"""Largest file, unless more pixels are allowed."""
 WRITABLE = frozenset(codec.FORMATS)
 ANIMATED = "animated (the first frame is used)"
-"""What users are told of a file that holds more frames or pages."""
+"""How messages describe a file that holds more frames or pages."""
 Told = TypeVar("Told")
 
 
 @dataclass(frozen=True)
 class Picture:
-    """An image as a file holds it, turned upright."""
+    """The content of an image file, turned upright."""
 
     pixels: np.ndarray
-    """(height, width, channels), uint8 or uint16; 1 channel (grey), 3 (RGB), or as many bands as a TIFF holds."""
+    """(height, width, channels), uint8 or uint16; 1 channel (grey), 3 (RGB), or as many as the bands of a TIFF."""
     alpha: np.ndarray | None = None
     """(height, width), same dtype; 0 is transparent."""
     icc: bytes | None = None
-    """Colour profile of the pixels."""
+    """ICC colour profile of the pixels."""
     exif: bytes | None = None
-    """Camera, time, place, author; no orientation, sizes or thumbnail, which a new image would belie."""
+    """Camera, time, place, author; no orientation, sizes or thumbnail, which would be wrong for a new image."""
     animated: bool = False
     """The file holds more frames or pages; this is the first."""
     span: Span | None = None
-    """Of a file of values (floating point, signed or 32-bit whole numbers, 16-bit ones as `within` says): those that 0
-    and 65535 stand for."""
+    """Only for files of measured values (floats, signed or 32-bit integers, 16-bit ones as `within` says): the values
+    that 0 and 65535 stand for."""
     kind: np.dtype = FLOAT
-    """Of a file of values: their type, which TIFF gets again."""
+    """Only for files of measured values: their type, restored when writing TIFF."""
 
 
 def read(path: Path, max_pixels: int = MAX_PIXELS, span: Span = UNIT) -> Picture:
-    """The first frame of an image file, fully decoded. Pixels that are values (see `Picture.span`) lie within `span`.
+    """Reads the first frame of an image file, fully decoded. Measured values (see `Picture.span`) must be in `span`.
 
-    Raises ImageError for whatever is wrong: missing, empty, damaged, cut short, no image, too many pixels.
+    Raises ImageError if the file is missing, empty, damaged, truncated, no image, or has too many pixels.
     """
-    # Four channels of 16 bits each, and what else a file has.
+    # Four 16-bit channels are 8 bytes a pixel; the ninth is for the rest of the file.
     return decode(read_bytes(path, max(MAX_BYTES, 9 * max_pixels)), path, max_pixels, span)
 
 
 def read_bytes(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
-    """A file whole, if it is one, holds anything, and is no larger than `max_bytes`. Raises ImageError."""
+    """Reads a file. Raises ImageError if it is not a regular file, empty, or larger than `max_bytes`."""
     try:
         _check_file(path, max_bytes)
         return path.read_bytes()
@@ -74,8 +74,8 @@ def read_bytes(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
 
 
 def decode(data: bytes, name: Path | str, max_pixels: int = MAX_PIXELS, span: Span | None = UNIT) -> Picture:
-    """The same for the bytes of a file; `name` begins messages. Nothing above twice `MAX_PIXELS` is read, unless
-    `allow_pixels` said so. `span` None: the file's own, its least and largest value."""
+    """Like `read`, for the bytes of a file; error messages begin with `name`. Above twice `MAX_PIXELS` Pillow refuses,
+    unless `allow_pixels` was called. `span=None` uses the file's minimum and maximum."""
     if not data:
         raise ImageError(f"{shown(name)}: the file is empty")
     try:
@@ -85,7 +85,7 @@ def decode(data: bytes, name: Path | str, max_pixels: int = MAX_PIXELS, span: Sp
 
 
 def refuse_other_bands(picture: Picture, channels: int, name: Path | str) -> None:
-    """Raises ImageError unless `with_channels` can give so many, see `suits`."""
+    """Raises ImageError unless `with_channels` can convert to that many channels, see `suits`."""
     found = picture.pixels.shape[2]
     if not suits(found, channels):
         several = "; its other pages are not read: save them as bands of one" if picture.animated else ""
@@ -94,18 +94,18 @@ def refuse_other_bands(picture: Picture, channels: int, name: Path | str) -> Non
 
 
 def suits(bands: int, channels: int) -> bool:
-    """Whether a picture of so many bands can be given that many channels: exactly as many, or 1, 3 or 4 of 1 or 3."""
+    """Returns whether `bands` can become `channels`: equal numbers can, and 1 or 3 bands become 1, 3 or 4 channels."""
     return bands == channels or (bands in (1, 3) and channels in (1, 3, 4))
 
 
 def allow_pixels(count: int) -> None:
-    """Lets Pillow read images of so many pixels in this process, where that is more than it would."""
+    """Raises Pillow's limit in this process to `count` pixels, if that is more."""
     if Image.MAX_IMAGE_PIXELS is not None:
         Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS, count)
 
 
 def version(path: Path) -> str:
-    """Where a file lies, its size and when it was changed last. Raises ImageError."""
+    """Returns a file's absolute path, size and modification time as one string. Raises ImageError."""
     try:
         status = path.stat()
     except OSError as error:
@@ -114,21 +114,21 @@ def version(path: Path) -> str:
 
 
 def dimensions(path: Path) -> tuple[int, int]:
-    """(height, width) of the upright image, from the file's header. Raises ImageError."""
+    """Returns (height, width) of the upright image; reads only the header. Raises ImageError."""
     return _of_header(path, codec.upright_size, bands_size)
 
 
 def holds_more(path: Path) -> bool:
-    """Whether the file holds more frames or pages than the first, from its header. Raises ImageError."""
+    """Returns whether the file has more than one frame or page, judging by its header. Raises ImageError."""
     return _of_header(path, codec.holds_more, holds_more_bands)
 
 
 def write(path: Path, picture: Picture, quality: int = 95) -> None:
-    """Writes in the format of the suffix, whole or not at all: JPEG (4:4:4), PNG, WebP, TIFF or BMP.
+    """Writes atomically in the format of the suffix: JPEG (4:4:4), PNG, WebP, TIFF or BMP.
 
-    `quality` (1..100) is for JPEG and WebP; WebP at 100 is lossless. 16 bits stay in PNG and TIFF and are
-    rounded to 8 elsewhere; alpha stays in PNG, WebP and TIFF and is laid on white elsewhere.
-    Raises ImageError where the file cannot be written, ValueError where `picture` is none.
+    `quality` (1..100) is for JPEG and WebP; WebP at 100 is lossless. PNG and TIFF keep 16 bits, other formats round
+    to 8; PNG, WebP and TIFF keep alpha, other formats composite it over white.
+    Raises ImageError if the file cannot be written, ValueError if pixels are not (height, width, channels).
     """
     if picture.pixels.ndim != 3:
         raise ValueError(f"pixels are (height, width, channels), not {picture.pixels.shape}")
@@ -153,11 +153,11 @@ def write(path: Path, picture: Picture, quality: int = 95) -> None:
 
 
 def within(picture: Picture, span: Span | None) -> Picture:
-    """Values become 16 bits, 0 for the lower end of the span and 65535 for its upper; None is the picture's own, its
-    least and largest value.
+    """Maps measured values to 16 bits: the span's ends become 0 and 65535. A span of None is the picture's minimum and
+    maximum.
 
-    Unsigned 16 bits are values, too, where a span other than `UNIT` is given: few cameras fill them. Other pictures
-    stay. Raises BadImageError for values that are not finite or lie outside.
+    With a span other than `UNIT`, unsigned 16-bit pixels count as measured values too, as few cameras use the full
+    range. Returns other pictures unchanged. Raises BadImageError for values that are not finite or outside the span.
     """
     values, kind = picture.pixels, picture.pixels.dtype
     if not (are_values(values) or (kind == np.uint16 and span not in (None, UNIT))):
@@ -168,7 +168,7 @@ def within(picture: Picture, span: Span | None) -> Picture:
 
 
 def in_own_kind(picture: Picture) -> tuple[np.ndarray, np.ndarray | None]:
-    """Pixels and alpha as they were before `within`."""
+    """Returns pixels and alpha in their original type and range; inverts `within`."""
     pixels, alpha, span, kind = picture.pixels, picture.alpha, picture.span, picture.kind
     if span is None:
         return pixels, alpha
@@ -176,10 +176,11 @@ def in_own_kind(picture: Picture) -> tuple[np.ndarray, np.ndarray | None]:
 
 
 def with_channels(picture: Picture, channels: int) -> np.ndarray:
-    """(height, width, channels) for 1 (grey), 3 (RGB) or 4 channels (RGBA, opaque where there is no alpha).
+    """Converts to (height, width, channels) with 1 (grey), 3 (RGB) or 4 channels (RGBA, opaque if there is no alpha).
 
-    Grey is repeated into RGB; RGB becomes grey by ITU-R 601 luma; alpha not asked for is laid on white. A picture of
-    as many bands is taken as it is; ValueError for one of others (`refuse_other_bands` says it with a file's name).
+    Grey is repeated into RGB; RGB becomes grey by ITU-R 601 luma; unwanted alpha is composited over white. For other
+    numbers of channels the picture must have as many bands, and its pixels are returned unchanged. Raises ValueError
+    for impossible conversions (`refuse_other_bands` names the file).
     """
     pixels, alpha = picture.pixels, picture.alpha
     if channels not in (1, 3) and pixels.shape[2] == channels:
@@ -200,19 +201,19 @@ def with_channels(picture: Picture, channels: int) -> np.ndarray:
 
 
 def seen(picture: Picture) -> Picture:
-    """What people are shown of it: of many bands the first three, of two the first."""
+    """Returns the picture as shown to people: the first three of many bands, the first of two."""
     bands = picture.pixels.shape[2]
     return picture if bands in (1, 3) else replace(picture, pixels=picture.pixels[..., : 3 if bands > 3 else 1])
 
 
 def luma(pixels: np.ndarray) -> np.ndarray:
-    """0.299 R + 0.587 G + 0.114 B in 16-bit fixed point, as Pillow computes it: (H, W, 3) to (H, W, 1)."""
+    """Converts (H, W, 3) to grey (H, W, 1): 0.299 R + 0.587 G + 0.114 B in 16-bit fixed point, as Pillow does."""
     red, green, blue = (pixels[..., i].astype(np.uint32) for i in range(3))
     return ((red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16).astype(pixels.dtype)[..., None]
 
 
 def on_white(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """(H, W, C) seen through alpha (H, W) in front of white, rounded to nearest."""
+    """Composites (H, W, C) with alpha (H, W) over white, rounded to nearest."""
     top = np.uint32(np.iinfo(pixels.dtype).max)
     share = alpha[..., None].astype(np.uint32)
     # At most top * top + top / 2, which fits 32 bits for 16-bit pixels.
@@ -220,23 +221,23 @@ def on_white(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
 
 
 def to_8_bits(pixels: np.ndarray) -> np.ndarray:
-    """uint16 to uint8, rounded to nearest: 65535 = 257 * 255."""
+    """Converts uint16 to uint8, rounded to nearest: 65535 = 257 * 255."""
     return ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
 
 def to_float(pixels: Tensor) -> Tensor:
-    """uint8 or uint16 of any shape to float32 in [-1, 1]; files of values have become uint16 on reading."""
+    """Maps uint8 or uint16 of any shape to float32 in [-1, 1]. Measured values are already uint16 after reading."""
     return pixels.to(torch.float32) / (_top(pixels.dtype) / 2) - 1
 
 
 def to_pixels(images: Tensor, dtype: torch.dtype = torch.uint8) -> Tensor:
-    """Floats in [-1, 1] of any shape to uint8 or uint16, rounded and clamped: the inverse of `to_float`."""
+    """Maps floats in [-1, 1] of any shape to uint8 or uint16, rounded and clamped: the inverse of `to_float`."""
     top = _top(dtype)
     return ((images.to(torch.float32) + 1) * (top / 2)).round().clamp(0, top).to(dtype)
 
 
 def resize(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
-    """(H, W, C) to (height, width, C) by Pillow's bicubic filter, which averages when it shrinks."""
+    """Resizes (H, W, C) to (height, width, C) with Pillow's bicubic filter, which antialiases when shrinking."""
     size = (width, height)
     if pixels.dtype == np.uint8 and pixels.shape[2] == 3:
         return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC))
@@ -244,10 +245,9 @@ def resize(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def read_square(path: Path, side: int) -> np.ndarray | None:
-    """Upright RGB of 8 bits, resized to (side, side, 3); None for any other image. Raises ImageError.
+    """Reads upright 8-bit RGB, resized to (side, side, 3); returns None for any other image. Raises ImageError.
 
-    Bit for bit `resize(read(path).pixels, side, side)`, and sooner: as an array in between it would be copied three
-    times.
+    Identical to `resize(read(path).pixels, side, side)`, but faster: an array in between would cost three copies.
     """
     data = read_bytes(path)
     try:
@@ -263,7 +263,7 @@ def read_square(path: Path, side: int) -> np.ndarray | None:
 
 
 def shown(path: Path | str) -> str:
-    """A path that prints on one line on any terminal: odd bytes and control characters are escaped."""
+    """Formats a path as one line for any terminal: escapes undecodable bytes and unprintable characters."""
     text = os.fsencode(path).decode("utf-8", "backslashreplace")
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
@@ -281,9 +281,9 @@ def _decoded(data: bytes, max_pixels: int) -> codec.Decoded:
 
 
 def _of_header(path: Path, asked: Callable[[Image.Image], Told], of_bands: Callable[[Path], Told]) -> Told:
-    """What an opened image tells, or a TIFF that Pillow does not know. Raises ImageError."""
+    """Returns what `asked` tells of an opened image, or `of_bands` of a TIFF unknown to Pillow. Raises ImageError."""
     try:
-        # From the open file, not its bytes: a header is a few of many.
+        # Open the file rather than read it all: only the header is needed.
         _check_file(path)
         try:
             with codec.open_image(path) as image:
@@ -312,7 +312,7 @@ def _resize_plane(plane: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 def _check_file(path: Path, max_bytes: int = MAX_BYTES) -> None:
     status = path.stat()
-    if not stat.S_ISREG(status.st_mode):  # a pipe would wait for ever
+    if not stat.S_ISREG(status.st_mode):  # reading a pipe would block forever
         raise ImageError(f"{shown(path)}: not a file")
     if status.st_size == 0:
         raise ImageError(f"{shown(path)}: the file is empty")

@@ -1,4 +1,4 @@
-"""Where resized images are kept: nowhere, in memory, in files that runs share, or on the device."""
+"""Chooses where resized images are kept: nowhere, in memory, in files shared by all runs, or on the device."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from translate.data.on_device import on_device
 from translate.data.resized import Cache, Memory, Resize, Where
 
 MEMORY, DISK = 4_000_000_000, 20_000_000_000
-"""Bytes, where nothing else is said."""
+"""Default limits in bytes."""
 
 
 def open_cache(where: Where, limit: int | None, *, channels: int, side: int, resize: Resize) -> Cache:
-    """What keeps images on the host, up to `limit` bytes; None: `MEMORY` or `DISK`.
+    """Returns the cache that keeps images on the host, up to `limit` bytes; None means `MEMORY` or `DISK`.
 
-    Raises ConfigurationError where the folder for files cannot be made.
+    Raises ConfigurationError if the cache folder cannot be created.
     """
     if where == "disk":
         folder = user_data().parent / "resized"
@@ -34,7 +34,7 @@ def open_cache(where: Where, limit: int | None, *, channels: int, side: int, res
 def stream_of(
     loader: Loader[Batch], where: Where, limit: int | None, device: torch.device, tell: Callable[[str], None]
 ) -> Callable[[int, int], Generator[Batch]]:
-    """The stream of batches as `device` is best fed: from its own memory, or from where it copies by itself."""
+    """Returns the stream of batches that suits `device`: from its own memory, or via pinned memory for CUDA."""
     if where == "device":
         return on_device(loader, device, limit, tell)
     return partial(loader.stream, pin=device.type == "cuda")

@@ -1,19 +1,19 @@
-"""Which domains are labelled together, and how."""
+"""Groups of domains that are labelled together."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 UNKNOWN = -1.0
-"""A label that nobody gave: 1 says that an image belongs to a domain, 0 that it does not."""
+"""Label of an image that may or may not belong to a domain; 1 means that it does, 0 that it does not."""
 
 
 @dataclass(frozen=True)
 class LabelGroup:
-    """`size` neighbouring domains that one set labels together.
+    """`size` adjacent domains that one set labels together.
 
-    `exclusive`: every image belongs to exactly one of them (classes); else each is an attribute that an image has or
-    has not. Several groups stand side by side where several labelled sets are trained on jointly.
+    `exclusive`: every image belongs to exactly one of them (classes); otherwise each is an attribute that an image may
+    have. Training jointly on several labelled sets concatenates their groups.
     """
 
     size: int

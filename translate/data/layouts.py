@@ -1,4 +1,4 @@
-"""Which folders below a root hold which domain and split, by the names of folders and one look at shapes."""
+"""Finds which folders below a root hold which domain and split, from folder names and a check of image shapes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SPLITS = {
     "val": "validation", "valid": "validation", "validation": "validation",
 }  # fmt: skip
 WHOLE = "whole"
-"""The split of folders that are not split."""
+"""Split name of images that are not split."""
 ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar")
 LOOKED_FOR = (
     "trainA/ trainB/ (testA/ testB/); A/train B/train; train/A train/B; "
@@ -28,12 +28,12 @@ LOOKED_FOR = (
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the images are, before any is read."""
+    """The folders of a data set, before its images are read."""
 
     places: dict[str, tuple[Path, ...]]
-    """Split to its folders: one of each domain, or a single one of side-by-side pairs."""
+    """Folders by split: one per domain, or a single one of side-by-side pairs."""
     names: tuple[str, str] | None
-    """What the folders call the domains; None where they say A and B or nothing."""
+    """Domain names taken from the folders; None if they are A and B, or missing."""
     warnings: tuple[str, ...] = ()
 
     @property
@@ -42,7 +42,7 @@ class Layout:
 
 
 def recognise(root: Path) -> Layout:
-    """Raises ConfigurationError that says what was looked for, and what is there instead."""
+    """Finds the layout below `root`. Raises ConfigurationError that says what was expected and what is there."""
     require_folder(root)
     attempts = (_letters, _domains_of_splits, _splits_of_domains, _side_by_side, _two_folders)
     for attempt in attempts:
@@ -96,7 +96,7 @@ def _domains_of_splits(root: Path) -> Layout | None:
 
 
 def _side_by_side(root: Path) -> Layout | None:
-    """train/ val/ test/ with two images in each file, or such files at the top."""
+    """train/ val/ test/ with two images in each file, or such files directly in `root`."""
     splits = {split: folder for split, folder in splits_in(root).items() if files_in(folder)}
     if "train" in splits:
         for folder in splits.values():
@@ -109,7 +109,7 @@ def _side_by_side(root: Path) -> Layout | None:
 
 
 def _two_folders(root: Path) -> Layout | None:
-    """Two folders of images, called as anyone likes."""
+    """Two folders of images, with any names."""
     holding = [f for f in folders_in(root) if f.name.lower() not in SPLITS and scan(f)[0]]
     if not holding:
         return None
@@ -120,7 +120,10 @@ def _two_folders(root: Path) -> Layout | None:
 def _complete(
     root: Path, places: dict[str, dict[str, Path]], keys: tuple[str, str], names: tuple[str, str] | None
 ) -> Layout:
-    """Both domains must be there to train; a test split of one domain is left out."""
+    """Builds a layout of the splits that have both domains; warns of others.
+
+    Raises ConfigurationError if the training split lacks a domain.
+    """
     whole: dict[str, tuple[Path, ...]] = {}
     warnings = []
     for split, folders in places.items():
@@ -157,7 +160,10 @@ def splits_in(folder: Path) -> dict[str, Path]:
 
 
 def folders_in(folder: Path) -> list[Path]:
-    """Links to folders count: a domain may lie elsewhere. Raises ConfigurationError for one that leads round."""
+    """Returns the visible subfolders, sorted, including links to folders, as a domain may be stored elsewhere.
+
+    Raises ConfigurationError for a link to a folder that contains it.
+    """
     visible = (path for path in folder.iterdir() if not path.name.startswith("."))
     found = sorted(path for path in visible if path.is_dir())
     for path in found:
@@ -167,7 +173,7 @@ def folders_in(folder: Path) -> list[Path]:
 
 
 def left_out(root: Path, places: Sequence[Path]) -> list[str]:
-    """A warning where folders hold images and are no part of the data set, which lies in `places`."""
+    """Returns a warning if folders with images are not part of the data set, whose folders are `places`."""
     around = dict.fromkeys((root, *(place.parent for place in places if place != root)))
     beside = (folder for parent in around for folder in folders_in(parent))
     strangers = [f for f in beside if not any(f.is_relative_to(p) or p.is_relative_to(f) for p in places)]
@@ -176,13 +182,13 @@ def left_out(root: Path, places: Sequence[Path]) -> list[str]:
 
 
 def files_in(folder: Path) -> list[Path]:
-    """The images directly inside, not further below."""
+    """Returns the images directly in the folder, not in subfolders."""
     found = (p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
     return sorted(path for path in found if path.is_file())
 
 
 def _require_double_width(folder: Path) -> None:
-    """Looks at up to 16 files: pairs of square images are twice as wide as high, or nearly."""
+    """Raises ConfigurationError unless a sample of files, spread evenly, are about twice as wide as high."""
     files = files_in(folder)
     for path in files[:: max(1, len(files) // 16)]:
         try:
@@ -208,7 +214,7 @@ def require_folder(root: Path) -> None:
 
 
 def _hint(root: Path) -> str:
-    """Archives often unpack into a folder within the folder."""
+    """Suggests a subfolder that looks like the data set: archives often unpack into a nested folder."""
     for folder in folders_in(root):
         if {"traina", "train_a", "train"} & {f.name.lower() for f in folders_in(folder)}:
             return f" Did you mean {shown(folder)}?"

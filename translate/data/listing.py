@@ -1,4 +1,4 @@
-"""The image files below a folder, in the order that people expect, without links that lead out of it."""
+"""Lists the image files below a folder in natural order, without links that lead out of it."""
 
 from __future__ import annotations
 
@@ -20,37 +20,37 @@ UNREAD = frozenset({
     ".hdr", ".jp2", ".j2k", ".jxl", ".heic", ".heif", ".avif", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".svs", ".ndpi",
     ".czi", ".nd2", ".lif", ".pgm", ".ppm", ".pnm", ".tga", ".psd", ".svg",
 })  # fmt: skip
-"""Of files that surely were meant as images, and are none to us."""
+"""Suffixes of image files that are not supported."""
 
 ASIDE = ".cycle-error.png"
-"""How the names of pictures end that are written beside outputs; no folder's images, so that none is converted."""
+"""Suffix of pictures written next to outputs; never listed, so that they are not converted."""
 
 KINDS = 100
-"""Suffixes that are told apart: in names like x.20240131 every file has its own."""
+"""Most suffixes counted separately: with names like x.20240131 each file has its own."""
 
 _NUMBER = re.compile(r"0*([0-9]+)")
 
 
 def find_images(folder: Path) -> list[Path]:
-    """The image files below `folder`, by suffix, in natural order (2 before 10).
+    """Returns the image files below `folder`, recognised by suffix, in natural order (2 before 10).
 
-    Hidden files and folders, devices and pipes are left out, and so are links to folders (what they lead to
-    inside `folder` is found without them), links to files elsewhere, and what ends in `ASIDE`. Raises
-    ConfigurationError.
+    Skips hidden files and folders, devices, pipes, links to folders (targets inside `folder` are found anyway), links
+    to files elsewhere, and names that end in `ASIDE`. Raises ConfigurationError.
     """
     return scan(folder)[0]
 
 
 def scan(folder: Path) -> tuple[list[Path], list[Path]]:
-    """What `find_images` finds, and the links that it left out."""
+    """Like `find_images`, but also returns the links that it skipped."""
     links: list[Path] = []
     return list(iterate_images(folder, links)), links
 
 
 def iterate_images(folder: Path, links: list[Path] | None = None, others: Counter[str] | None = None) -> Iterator[Path]:
-    """What `find_images` finds, in the same order, one by one: only the names of a folder, and of those that it lies
-    in, are in memory. Links that are left out are added to `links`, and to `others` the visible files of other kinds,
-    counted by suffix in lower case ("" where there is none, and once there are `KINDS`). Raises ConfigurationError.
+    """Yields what `find_images` returns, in the same order; holds only one folder's and its parents' names in memory.
+
+    Adds skipped links to `links`. Counts other visible files in `others` by lower-case suffix ("" if there is none, or
+    if there are `KINDS` suffixes already). Raises ConfigurationError.
     """
     if not folder.is_dir():
         raise ConfigurationError(f"{shown(folder)}: no such folder")
@@ -59,7 +59,7 @@ def iterate_images(folder: Path, links: list[Path] | None = None, others: Counte
 
 
 def unread(others: Counter[str]) -> str:
-    """What `iterate_images` counted of images of kinds that are not read, with what to do; "" where there are none."""
+    """Describes the unsupported images that `iterate_images` counted, and what to do; "" if there are none."""
     kinds = sorted((suffix, count) for suffix, count in others.items() if suffix in UNREAD)
     if not kinds:
         return ""
@@ -68,13 +68,13 @@ def unread(others: Counter[str]) -> str:
 
 
 def natural_key(name: str) -> str:
-    """A sorting key under which img2 comes before img10, whatever the system, and 01 is 1."""
-    # No name holds \0, so that what stands before a number decides first; then its length decides, then its digits.
+    """Returns a sort key that puts img2 before img10 on every system, and treats 01 as 1."""
+    # Names cannot contain \0, so the text before a number sorts first, then the number's length, then its digits.
     return _NUMBER.sub(_number_key, name)
 
 
 def _below(folders: list[str], home: Path, links: list[Path], others: Counter[str]) -> Iterator[str]:
-    """The images below folders whose natural order is the same (1 and 01), as if they were one."""
+    """Yields the images below folders with equal sort keys (1 and 01), merged as if they were one folder."""
     found: list[tuple[str, bool, str]] = []
     for entry in chain.from_iterable(map(_visible, folders)):
         stem, suffix = os.path.splitext(entry.name)
@@ -98,7 +98,7 @@ def _below(folders: list[str], home: Path, links: list[Path], others: Counter[st
 def _leads_to_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # a link that leads round in a circle
+    except OSError:  # a circular link
         return False
 
 

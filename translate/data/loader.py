@@ -1,4 +1,4 @@
-"""Images to batches: which image comes when, how it is cut, and threads that decode ahead."""
+"""Turns images into batches: draws them in order, crops them, and decodes ahead in threads."""
 
 from __future__ import annotations
 
@@ -29,24 +29,24 @@ AHEAD = 2  # batches beyond one per thread
 
 
 class Loader(Generic[AnyBatch]):
-    """Batches as a pure function of seed and step: nothing to save, nothing to lose on resume.
+    """Makes training batches, a pure function of seed and step, so resuming needs no saved state.
 
         for batch in loader.stream(start=step): ...
 
-    `split` holds the images of each domain, and `make` says what they are to one another: `Paired` images
-    share their place in the order, crop, flip and geometry; `Unpaired` ones share nothing; `SourceLabelled`
-    are unpaired ones of which the first have `labels`; `Plain` ones are alone. An image is decoded to
-    `channels` channels and resized to `load_size` (None: `size`), a square of `size` is cut from it, mirrored
-    at even odds if `flip`, and augmented. Every pass over a domain has its own order; the passes follow one
-    another without a gap: no image is left out, and a smaller domain comes round more often.
+    `split` holds the images of each domain, and `make` says how the domains relate: `Paired` images share their
+    order, crop, flip and geometric augmentation; `Unpaired` ones share nothing; `SourceLabelled` are unpaired, and the
+    first domain has `labels`; `Plain` is a single domain. Each image is decoded to `channels` channels, resized to
+    `load_size` (None: `size`), cropped to a square of `size`, mirrored with probability 1/2 if `flip`, and augmented.
+    Every pass over a domain has its own order, and the next pass follows immediately: no image is skipped, and smaller
+    domains repeat more often.
 
-    `Labelled` images are drawn from the buckets that `split` holds, by turns: one bucket of all images, or one
-    of each class, or of each set (see `labelled.buckets`). An image may stand in several.
-    `labels`: float32 (images, domains) for each bucket of `Labelled`, or for the first of `SourceLabelled`.
+    `Labelled` images are drawn in turn from the buckets in `split`: one bucket of all images, or one per class or per
+    set (see `labelled.buckets`). An image may be in several.
+    `labels`: float32 (images, domains) for each bucket of `Labelled`, or for the first domain of `SourceLabelled`.
 
-    `workers`: threads that work ahead in `stream`; 0 works in the caller. `cache` keeps resized images; without
-    one, memory does, up to `cache_bytes`. What finds no room is decoded anew each time. None of them changes a batch.
-    Raises ConfigurationError for an empty or an uneven split, ImageError for a file that cannot be used.
+    `workers`: threads that work ahead in `stream`; with 0 the caller does the work. `cache` keeps resized images; the
+    default is memory, up to `cache_bytes`. Images that do not fit are decoded each time. None of these changes batches.
+    Raises ConfigurationError for an empty split or pairs of unequal number, ImageError for unusable files.
     """
 
     def __init__(
@@ -81,31 +81,31 @@ class Loader(Generic[AnyBatch]):
 
     @property
     def steps_per_epoch(self) -> int:
-        """Batches that hold every image of the largest domain, or bucket, at least once.
+        """Number of batches in which every image of the largest domain or bucket appears at least once.
 
-        Images that stand in several buckets are counted by how often they come on average.
+        If images are in several buckets, this holds on average.
         """
         return -(-self._order.length // self._batch_size)
 
     @property
     def augments(self) -> bool:
-        """Whether more is done to an image than cropping and mirroring."""
+        """Whether images are augmented beyond cropping and mirroring."""
         return self._augmenter is not None
 
     def batch(self, step: int, pin: bool = False) -> AnyBatch:
-        """Images (batch, channels, size, size), uint8 or uint16, channels last in memory; labels float32.
+        """Returns images (batch, channels, size, size), uint8 or uint16, in channels-last memory; labels are float32.
 
-        `pin`: images lie in memory from which a CUDA device copies while the host goes on.
+        `pin`: puts images into pinned memory, which CUDA copies asynchronously.
         """
         rows = [self._squares(position) for position in self._positions(step)]
         return self.made(step, [assemble(squares, self.size, pin) for squares in zip(*rows, strict=True)])
 
     def stream(self, start: int = 0, every: int = 1, pin: bool = False) -> Generator[AnyBatch]:
-        """`batch(start)`, `batch(start + every)`, ... for ever; closing it ends its threads."""
+        """Yields `batch(start)`, `batch(start + every)`, ... forever; closing the generator ends its threads."""
         return ahead(lambda step: self.batch(step, pin), start, every, self.workers)
 
     def attempts(self) -> list[Attempt]:
-        """To load each image once, as `batch` will; what finds room stays in memory."""
+        """Returns attempts that load each image once, as `batch` does, and so fill the cache."""
         return [
             (source.path, partial(self.load, domain, index))
             for domain, images in enumerate(self.domains)
@@ -113,12 +113,12 @@ class Loader(Generic[AnyBatch]):
         ]
 
     def made(self, step: int, images: Sequence[Tensor]) -> AnyBatch:
-        """The images of each domain as the batch of `step`, with its labels."""
+        """Makes the batch of `step` from the images of each domain; adds labels."""
         return self._make(*images, *self._order.labels(self._positions(step)))
 
     def cuts(self, step: int, sizes: Sequence[tuple[int, int]]) -> np.ndarray:
-        """What `batch` cuts, of domains whose images are all of `sizes` (height, width): int64 (domains, 4, batch),
-        the index of the image, top, left, and whether it is mirrored."""
+        """Returns the crops of `batch`, given each domain's one image size (height, width): int64 (domains, 4, batch)
+        of image index, top, left, and whether it is mirrored."""
         rows = [
             [(self._index(domain, p), *self._cut(domain, p, *size)[:3]) for p in self._positions(step)]
             for domain, size in enumerate(sizes)
@@ -126,7 +126,7 @@ class Loader(Generic[AnyBatch]):
         return np.array(rows, np.int64).swapaxes(1, 2)
 
     def load(self, domain: int, index: int) -> np.ndarray:
-        """The resized image, from the cache where it is there. Raises ImageError where no crop fits it."""
+        """Returns the resized image, cached if possible. Raises ImageError if it is smaller than a crop."""
         source = self.domains[domain].sources[index]
         image = self._cache.get((domain, index), source)
         if image is None:
@@ -148,7 +148,7 @@ class Loader(Generic[AnyBatch]):
         return range(step * self._batch_size, (step + 1) * self._batch_size)
 
     def _squares(self, position: int) -> list[Square]:
-        """One of each domain."""
+        """Returns one square per domain."""
         images = [self.load(domain, self._index(domain, position)) for domain in range(len(self.domains))]
         if self._make is Paired:
             self._require_one_size(images, position)
@@ -175,12 +175,12 @@ class Loader(Generic[AnyBatch]):
         return throw(self._seed, self._leader(domain), position, height, width, self.size, self._flip)
 
     def _leader(self, domain: int) -> int:
-        """The domain by whose dice another goes: pairs share them."""
+        """Returns the domain whose random draws `domain` uses: pairs share them."""
         return 0 if self._make is Paired else domain
 
 
 def ahead(make: Callable[[int], Made], start: int, every: int, workers: int) -> Generator[Made]:
-    """`make(start)`, `make(start + every)`, ... for ever, in order, made by threads; closing it ends them."""
+    """Yields `make(start)`, `make(start + every)`, ... forever, in order, made by threads; closing it ends them."""
     if not workers:
         yield from map(make, count(start, every))
         return
@@ -206,10 +206,10 @@ def evaluation_batches(
     labels: Sequence[np.ndarray] = (),
     resize: Literal["square", "centre"] = "square",
 ) -> Iterator[AnyBatch]:
-    """The images of a split in order, each resized to `size` x `size`; the last batch may be smaller.
+    """Yields the images of a split in order, resized to `size` x `size`; the last batch may be smaller.
 
-    Each is shown whole, or the square in its centre. Batches end with the smaller domain, where image i of one
-    has an image i of the other beside it. `Labelled` images come from one bucket, with its `labels`.
+    `resize` takes the whole image, or the square at its centre. Image i of one domain is batched with image i of the
+    other, up to the length of the smaller one. `Labelled` images come from one bucket, with its `labels`.
     """
     _check(split, make, labels)
     if make is Labelled and len(split) > 1:
@@ -224,7 +224,7 @@ def evaluation_batches(
 
 
 def _merged(split: Sequence[Sequence[Readable]]) -> tuple[list[Readable], list[np.ndarray]]:
-    """Each image once, and the places of each bucket's images among them."""
+    """Returns each image once, and for each bucket the indices of its images among them."""
     places: dict[int, int] = {}
     sources: list[Readable] = []
     buckets = []

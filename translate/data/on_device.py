@@ -1,4 +1,4 @@
-"""A training set that lies on the device whole: crops are gathered there, and the host sends places only."""
+"""A training set held entirely on the device: crops are gathered there, and the host sends only their coordinates."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from translate.errors import TranslateError
 CHUNK = 64 << 20  # bytes between two copies to the device
 HOST_LIMIT = 4_000_000_000
 SHARE = 0.5
-"""Of a CUDA device's free memory: the rest is for the networks."""
+"""Share of a CUDA device's free memory to use; the rest is for the networks."""
 Stream = Callable[[int, int], Generator[Batch]]
 
 
 class Unfit(TranslateError):
-    """Why a set cannot lie on the device."""
+    """A set that cannot be held on the device; the message says why."""
 
 
 def on_device(loader: Loader[Batch], device: torch.device, limit: int | None, tell: Callable[[str], None]) -> Stream:
-    """The loader's stream, from `device`'s own memory where the set fits there; where it does not, says why not.
+    """Returns the loader's stream, from the memory of `device` if the set fits; otherwise from the host, and tells why.
 
-    `limit`: bytes of it that images may take; None: half of what a CUDA device has free, elsewhere 4 GB.
+    `limit`: bytes that images may take there; None means half of a CUDA device's free memory, 4 GB elsewhere.
     """
     try:
         images = _moved(loader, device, _limit(device) if limit is None else limit)
@@ -41,15 +41,15 @@ def on_device(loader: Loader[Batch], device: torch.device, limit: int | None, te
 
 
 class DeviceLoader:
-    """The batches of `loader`, bit for bit, on the device; `images` holds each domain whole, (images, height, width,
-    channels), uint8 or uint16."""
+    """Makes exactly the batches of `loader`, on the device. `images` holds all images of each domain, (images, height,
+    width, channels), uint8 or uint16."""
 
     def __init__(self, loader: Loader[Batch], images: Sequence[Tensor]) -> None:
         self._loader, self._images = loader, images
         self._sizes = [(image.shape[1], image.shape[2]) for image in images]
 
     def stream(self, start: int = 0, every: int = 1) -> Generator[Batch]:
-        """Batches of step `start`, `start + every`, ... for ever; closing it ends its threads."""
+        """Yields the batches of steps `start`, `start + every`, ... forever; closing the generator ends its threads."""
         numbered = ahead(lambda step: (step, self._cuts(step)), start, every, self._loader.workers)
         try:
             for step, cuts in numbered:
@@ -71,15 +71,15 @@ class DeviceLoader:
 
 
 def gather(images: Tensor, cuts: Tensor, size: int) -> Tensor:
-    """Squares (batch, channels, size, size), channels last in memory, of images (images, height, width, channels).
+    """Crops squares (batch, channels, size, size), channels-last in memory, from (images, height, width, channels).
 
-    `cuts`: int64 (4, batch): index of the image, top, left, and 1 where the square is mirrored.
+    `cuts`: int64 (4, batch): image index, top, left, and 1 if the square is mirrored.
     """
     index, top, left, mirrored = cuts.unsqueeze(-1)
     steps = torch.arange(size, device=images.device)
     rows = top + steps
     columns = left + torch.where(mirrored.bool(), size - 1 - steps, steps)
-    # torch indexes no unsigned 16 bits; the same bits with a sign it does.
+    # torch cannot index uint16, so reinterpret as int16.
     bits = images.view(torch.int16) if images.dtype == torch.uint16 else images
     squares = bits[index[:, :, None], rows[:, :, None], columns[:, None, :]]
     return squares.view(images.dtype).permute(0, 3, 1, 2)
@@ -90,7 +90,7 @@ def _limit(device: torch.device) -> int:
 
 
 def _moved(loader: Loader[Batch], device: torch.device, limit: int) -> list[Tensor]:
-    """Every image of every domain, on the device. Raises Unfit."""
+    """Moves all images of all domains to the device. Raises Unfit."""
     if loader.augments:
         raise Unfit("data.augment works on the host")
     first = [loader.load(domain, 0) for domain in range(len(loader.domains))]

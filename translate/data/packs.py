@@ -1,10 +1,10 @@
-"""Arrays in files that many processes add to and read: pairs of a pack and its index, each pair of one writer.
+"""Files of arrays, read and extended by many processes. Each writer has its own pair of pack and index.
 
-    *.pack     pixels, one image behind the other
-    *.index    a record for each of them
+    *.pack     pixels, one image after another
+    *.index    a record for each image
 
-A record is written after its pixels and bears a checksum of both: an image is whole or absent, however its writer
-ended.
+A record is written after its pixels, with checksums of both, so an image is complete or absent even if its writer was
+killed.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _TYPES = {1: np.uint8, 2: np.uint16}
 
 
 class Pack:
-    """One pair of files, as it is read."""
+    """A pair of files, for reading."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -40,14 +40,14 @@ class Pack:
         self._read = 0
 
     def use(self) -> None:
-        """Notes the time, by which others see what is in use."""
+        """Marks the pack as used and updates its modification time, which tells other processes."""
         if not self.used:
             self.used = True
-            with suppress(FileNotFoundError):  # deleted by another process; what is mapped stays
+            with suppress(FileNotFoundError):  # deleted by another process; existing mappings stay valid
                 os.utime(self.path)
 
     def memory(self, end: int) -> bytes | mmap.mmap | None:
-        """The file mapped, `end` bytes of it at least; None where it has fewer, or is gone."""
+        """Maps at least `end` bytes of the file; returns None if it is shorter or gone."""
         if end > len(self._memory):
             try:
                 with open(self.path, "rb") as file:
@@ -59,7 +59,7 @@ class Pack:
         return self._memory
 
     def added(self) -> Iterator[tuple[bytes, Entry]]:
-        """Key and place of the images that came since this was last asked."""
+        """Yields key and entry of each image added since the last call."""
         with open(self.path.with_suffix(".index"), "rb") as file:
             file.seek(self._read)
             records = file.read()
@@ -73,7 +73,7 @@ class Pack:
 
 
 class Entry(NamedTuple):
-    """Where one image lies."""
+    """The location of an image in a pack."""
 
     pack: Pack
     offset: int
@@ -82,7 +82,7 @@ class Entry(NamedTuple):
     checksum: int
 
     def pixels(self) -> np.ndarray | None:
-        """(height, width, channels), uint8 or uint16, mapped for reading; None where the file is gone or cut short."""
+        """Returns (height, width, channels), uint8 or uint16, memory-mapped; None if the file is gone or truncated."""
         height, width, channels = self.shape
         count = height * width * channels
         memory = self.pack.memory(self.offset + count * self.depth)
@@ -96,7 +96,7 @@ class Entry(NamedTuple):
 
 
 class Writer:
-    """A pair of files that no other process writes to. Raises OSError."""
+    """Writes a new pair of files, which no other process writes to. Raises OSError."""
 
     def __init__(self, folder: Path) -> None:
         self.pack = Pack(folder / f"{secrets.token_hex(8)}.pack")
@@ -106,7 +106,7 @@ class Writer:
         self._end = 0
 
     def append(self, key: bytes, pixels: np.ndarray) -> Entry:
-        """`pixels` (height, width, channels), uint8 or uint16, under a key of 16 bytes."""
+        """Appends `pixels` (height, width, channels), uint8 or uint16, under a key of 16 bytes."""
         pixels = np.ascontiguousarray(pixels)
         entry = Entry(self.pack, self._end, pixels.shape, pixels.itemsize, zlib.crc32(pixels.data))
         padding = -pixels.nbytes % ALIGNMENT

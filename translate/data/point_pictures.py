@@ -1,4 +1,4 @@
-"""Points in the plane as pictures to look at: images (1, 3, side, side) in [-1, 1], the view 1.25 to each side."""
+"""Pictures of points in the plane: images (1, 3, side, side) in [-1, 1] that show [-1.25, 1.25] on both axes."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _LOW, _HIGH = (0.85, 0.9, 0.98), (0.07, 0.39, 0.6)
 
 
 def columns(real: Tensor, samples: Tensor) -> dict[str, Tensor]:
-    """Columns of a sample grid: real and generated points (count, 2, 1, 1) as dots, and the density of the latter."""
+    """Returns the columns of a sample grid for points (count, 2, 1, 1): real and generated dots, generated density."""
     return {"samples on real points": dots(real, samples), "density": density(samples)}
 
 
 def dots(real: Tensor, samples: Tensor, side: int = _SIDE) -> Tensor:
-    """Real points in grey, generated ones in red on top; both (count, 2, 1, 1). Those out of view are not drawn."""
+    """Draws real points in grey and generated ones in red on top, both (count, 2, 1, 1); omits those out of view."""
     canvas = np.empty((side, side, 3))
     canvas[:] = _PAPER
     _dot(canvas, real, _REAL)
@@ -27,20 +27,20 @@ def dots(real: Tensor, samples: Tensor, side: int = _SIDE) -> Tensor:
 
 
 def density(samples: Tensor, side: int = _SIDE, bins: int = 64) -> Tensor:
-    """How many points fall into each of bins x bins squares, darker where more, by the square root."""
+    """Draws a histogram of points in bins x bins squares; darkness grows with the square root of the count."""
     x, y = _coordinates(samples)
     counts, _, _ = np.histogram2d(-y, x, bins=bins, range=[[-VIEW, VIEW]] * 2)
     return _heat(np.sqrt(counts), side, paper=counts == 0)
 
 
 def heights(values: Tensor, side: int = _SIDE) -> Tensor:
-    """A function's values (n, n) on `places(n)`, in twelve steps from the least to the greatest, which is darkest."""
+    """Draws a function's values (n, n) at `places(n)` in twelve steps; the greatest is darkest."""
     steps = np.floor(_unit(values.detach().double().cpu().numpy()) * 11.999) / 11
     return _heat(steps, side)
 
 
 def places(n: int = 64) -> Tensor:
-    """The middles of n x n squares that fill the view, row by row from the top: points (n * n, 2, 1, 1)."""
+    """Returns the centres of n x n squares that fill the view, row by row from the top: points (n * n, 2, 1, 1)."""
     ticks = (torch.arange(n) + 0.5) / n * 2 * VIEW - VIEW
     y, x = torch.meshgrid(-ticks, ticks, indexing="ij")
     return torch.stack([x.flatten(), y.flatten()], 1)[:, :, None, None]

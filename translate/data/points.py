@@ -1,4 +1,4 @@
-"""Points in the plane from known densities, on which a generator's failures can be counted.
+"""Points in the plane from known densities, on which a generator's failures can be measured.
 
 A point is an image of one pixel with two channels: (batch, 2, 1, 1), float32 in [-1, 1].
 """
@@ -17,10 +17,10 @@ from translate.data.batch import Plain
 
 @dataclass(frozen=True)
 class PointSet:
-    """Equally likely modes, each a segment of which every place is equally likely, with normal noise around it.
+    """A mixture of equally likely modes, each uniform along a segment, plus Gaussian noise.
 
-    `starts` and `ends` (modes, 2) are the segments' ends, equal where a mode is a point; `sigma` is the noise's
-    standard deviation along each axis.
+    `starts` and `ends` (modes, 2) are the segments' ends, equal if a mode is a point; `sigma` is the standard deviation
+    of the noise along each axis.
     """
 
     name: str
@@ -33,7 +33,7 @@ class PointSet:
         return len(self.starts)
 
     def draw(self, count: int, dice: np.random.Generator) -> Tensor:
-        """`count` points (count, 2, 1, 1)."""
+        """Draws points (count, 2, 1, 1)."""
         chosen = dice.integers(self.modes, size=count)
         along = dice.random((count, 1))
         places = self.starts[chosen] * (1 - along) + self.ends[chosen] * along
@@ -41,11 +41,12 @@ class PointSet:
         return torch.from_numpy(points.astype(np.float32))[:, :, None, None]
 
     def coverage(self, points: Tensor) -> dict[str, float]:
-        """How `points` (count, 2, 1, 1) lie among the modes.
+        """Measures how well `points` (count, 2, 1, 1) cover the modes.
 
         `near a mode`: the share of points within 3 sigma of a mode, as in VEEGAN (Srivastava et al. 2017, section 4.1).
-        `modes covered`: modes with at least a quarter of the share that is theirs, 1 / modes, near them; VEEGAN asks
-        for a single point. `largest share`: of a mode among the points near any, 1 / modes where all are alike.
+        `modes covered`: the number of modes that have at least a quarter of their fair share of points (1 / modes) near
+        them; VEEGAN requires a single point. `largest share`: the largest mode's share of the points near any mode;
+        1 / modes if all are equal.
         """
         distances = self._distances(points.flatten(1).double().cpu().numpy())
         near = np.bincount(distances.argmin(1)[distances.min(1) <= 3 * self.sigma], minlength=self.modes)
@@ -56,7 +57,7 @@ class PointSet:
         }
 
     def _distances(self, points: np.ndarray) -> np.ndarray:
-        """(points, modes): from each point to each segment."""
+        """Returns the distances (points, modes) from each point to each segment."""
         direction = self.ends - self.starts
         length = np.maximum((direction**2).sum(1), 1e-12)
         offset = points[:, None] - self.starts
@@ -65,10 +66,10 @@ class PointSet:
 
 
 class PointLoader:
-    """Batches of new points without end, each a pure function of the seed and its number."""
+    """Makes endless batches of new points, each a pure function of seed and step."""
 
     steps_per_epoch = 100
-    """No set is passed over; as many steps as the report and schedules call an epoch."""
+    """Arbitrary, as there are no passes over a set: what reports and schedules call an epoch."""
 
     def __init__(self, points: PointSet, batch_size: int, seed: int) -> None:
         self.points, self.batch_size, self.seed = points, batch_size, seed
@@ -84,21 +85,21 @@ class PointLoader:
 
 
 def ring(modes: int = 8, radius: float = 0.8) -> PointSet:
-    """Normal modes on a circle; sigma is a hundredth of the radius (Metz et al. 2017; Gulrajani et al. 2017)."""
+    """Gaussian modes on a circle; sigma is a hundredth of the radius (Metz et al. 2017; Gulrajani et al. 2017)."""
     angles = 2 * np.pi * np.arange(modes) / modes
     centres = radius * np.stack([np.cos(angles), np.sin(angles)], 1)
     return PointSet("ring", centres, centres, radius / 100)
 
 
 def grid(side: int = 5, spacing: float = 0.4) -> PointSet:
-    """`side` x `side` normal modes; sigma is a fortieth of the spacing (Lin et al. 2018, PacGAN: 0.05 of 2)."""
+    """`side` x `side` Gaussian modes; sigma is a fortieth of the spacing (Lin et al. 2018, PacGAN: 0.05 of 2)."""
     ticks = spacing * (np.arange(side) - (side - 1) / 2)
     centres = np.stack(np.meshgrid(ticks, ticks), 2).reshape(-1, 2)
     return PointSet("grid", centres, centres, spacing / 40)
 
 
 def lines(apart: float = 1.0, length: float = 1.2) -> PointSet:
-    """Two parallel upright lines, as in the example on which KL and JS fail (Arjovsky et al. 2017, example 1)."""
+    """Two parallel vertical lines, as in the example where KL and JS fail (Arjovsky et al. 2017, example 1)."""
     starts = np.array([[-apart / 2, -length / 2], [apart / 2, -length / 2]])
     return PointSet("lines", starts, starts + np.array([0, length]), 0.02)
 

@@ -1,4 +1,4 @@
-"""Images decoded and resized, and memory for those that are."""
+"""Decodes and resizes images, and caches them in memory."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from translate.data.images import resize as bicubic
 from translate.data.source import Readable, Stretched
 
 Resize = Literal["square", "centre", "short_side", "none"]
-"""To a square, stretched; the largest square in the centre; the shorter side, in proportion; or not at all."""
+"""How to resize: stretch to a square; crop the largest centred square; scale by the shorter side; or not at all."""
 Where = Literal["off", "ram", "disk", "device"]
 """Where resized images are kept."""
 Place = tuple[int, int]
-"""The number of a domain, and of an image in it."""
+"""Index of a domain, and of an image in it."""
 
 
 class Domain:
@@ -37,7 +37,7 @@ class Domain:
             pixels = _centre(pixels)
         height, width = self._target(*pixels.shape[:2])
         resized = pixels if pixels.shape[:2] == (height, width) else bicubic(pixels, height, width)
-        return np.ascontiguousarray(resized)  # half of a side-by-side file would keep the whole in memory
+        return np.ascontiguousarray(resized)  # a view of half a side-by-side file would keep the whole in memory
 
     def _target(self, height: int, width: int) -> tuple[int, int]:
         if self._resize == "none":
@@ -49,7 +49,7 @@ class Domain:
 
 
 class Cache(Protocol):
-    """Resized images kept by their place (domain, index), for any number of threads; what is in stays in."""
+    """A thread-safe store of resized images by place (domain, index)."""
 
     def get(self, place: Place, source: Readable) -> np.ndarray | None: ...
 
@@ -57,7 +57,7 @@ class Cache(Protocol):
 
 
 class Memory:
-    """A `Cache` of arrays, until their bytes are `room`."""
+    """A `Cache` of arrays in memory, up to `room` bytes; it evicts nothing."""
 
     def __init__(self, room: int) -> None:
         self._arrays: dict[Place, np.ndarray] = {}
@@ -74,7 +74,7 @@ class Memory:
 
 
 def _centre(pixels: np.ndarray) -> np.ndarray:
-    """The largest square in the middle."""
+    """Crops the largest centred square."""
     height, width = pixels.shape[:2]
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2

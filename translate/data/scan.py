@@ -1,4 +1,4 @@
-"""Tries every image once, so that all that cannot be read are known together, before the first step."""
+"""Tries every image once, so that all unreadable ones are known before the first step."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from translate.data.source import Readable
 from translate.errors import ImageError
 
 Attempt = tuple[Path, Callable[[], object]]
-"""What an image is called, and what raises ImageError where it cannot be used."""
+"""An image's path, and a function that raises ImageError if it cannot be used."""
 
 
 def decoding(sources: Iterable[Readable], channels: int) -> list[Attempt]:
-    """Attempts that decode images whole."""
+    """Returns attempts that fully decode the images."""
     return [(source.path, partial(source.read, channels)) for source in sources]
 
 
 def headers(sources: Iterable[Readable]) -> list[Attempt]:
-    """Attempts that read the header of each file: quick, and blind to files that were cut short."""
+    """Returns attempts that read each file's header: fast, but they miss truncated files."""
     paths = dict.fromkeys(source.path for source in sources if isinstance(source, Source))
     return [(path, partial(dimensions, path)) for path in paths]
 
 
 def noting_more(attempts: Iterable[Attempt], files: Collection[Path], several: set[Path]) -> list[Attempt]:
-    """The same attempts, each of which then adds its path to `several` where it is one of the `files`, and holds more
-    frames or pages than the first."""
+    """Wraps attempts so that each also adds its path to `several` if it is in `files` and has more than one frame or
+    page."""
 
     def tried(path: Path, attempt: Callable[[], object]) -> None:
         attempt()
@@ -40,7 +40,10 @@ def noting_more(attempts: Iterable[Attempt], files: Collection[Path], several: s
 
 
 def failures(attempts: Sequence[Attempt], threads: int, done: Callable[[], None]) -> dict[Path, str]:
-    """The reasons of those that fail, by path, in order; `done` is called after each. At least one thread."""
+    """Runs the attempts and returns error messages of those that fail, by path, in order. Calls `done` after each.
+
+    Uses at least one thread, even if `threads` is 0.
+    """
     pool = ThreadPoolExecutor(max(1, threads), thread_name_prefix="scan")
     found: dict[Path, str] = {}
     try:

@@ -1,12 +1,12 @@
 """The `shapes` set: the same scenes drawn in several styles, so that the true translation is known.
 
-A style draws light and shade along the edges of the shapes, and nothing else: ground, places and fills are
-the same in every style. The styles are made so that a translation can be judged:
+Styles draw light and shade along the edges of the shapes, and nothing else: ground, positions and fills are the same
+in every style. The styles are designed so that translations can be judged:
 
-- what a style draws follows from the distance to the nearest edge, so that any style follows from any other
-  by looking at a small neighbourhood; nothing is left to chance, nothing is clipped or hidden;
-- every style draws as much light as shade, so that no mean colour gives a style away, and no map of colours
-  comes near the true translation.
+- What a style draws depends only on the nearest edge, so that any style can be computed from any other within a small
+  neighbourhood; nothing is random, clipped or hidden.
+- Every style draws as much light as shade, so that the mean colour does not reveal the style, and no mapping of colours
+  comes close to the true translation.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from translate.data.scenes import Array, compose
 from translate.errors import ConfigurationError
 
 View = Literal["unpaired", "paired", "labelled"]
-DRAWING = 1  # to be raised when a scene's number comes to look different: old folders are then refused
+DRAWING = 1  # increase when scenes come to look different, so that old folders are refused
 SCENES_OF_A_SEED = 10_000_000
 
 
 @dataclass(frozen=True)
 class Band:
-    """Depths from `start` to `stop` (shares of the picture's side) are mixed with white by `tone`, or with
-    black by `-tone`. `lit`: the tone times the cosine of edge normal and light, as on a bevelled rim.
+    """Mixes depths from `start` to `stop` (fractions of the picture's side) with white by `tone`, or with black by
+    `-tone`. `lit` multiplies the tone by the cosine between edge normal and light, as on a bevelled rim.
     """
 
     start: float
@@ -43,9 +43,9 @@ class Band:
 
 
 LIGHT = np.array([-0.6, -0.8])  # from the upper left
-STROKE = 0.045  # the width of a line: 2.9 pixels of 64
+STROKE = 0.045  # line width: 2.9 pixels of 64
 TONE = 0.7
-# The last band of a style is as wide as it takes for light and shade to be equal over many scenes.
+# Where needed, one band of a style is sized so that light and shade balance over many scenes.
 BANDS: dict[str, tuple[Band, ...]] = {
     "flat": (),
     "outlined": (Band(0, STROKE, -TONE), Band(STROKE, 2.1 * STROKE, TONE)),
@@ -63,7 +63,10 @@ DEFAULT_PAIR = ("flat", "outlined")
 
 
 def render(scene_seed: int, style: str, size: int) -> Array:
-    """Scene number `scene_seed` (0 or more) in `style`: (size, size, 3) uint8, antialiased."""
+    """Renders scene number `scene_seed` (0 or more) in `style`: (size, size, 3) uint8, antialiased.
+
+    Raises ValueError for arguments out of range.
+    """
     if style not in BANDS or size < 1 or scene_seed < 0:
         raise ValueError(f"no scene {scene_seed} in '{style}' at {size} px; styles are {', '.join(STYLES)}")
     scene = compose(scene_seed)
@@ -90,13 +93,13 @@ def render_set(
     test: int = 64,
     seed: int = 0,
 ) -> Path:
-    """Renders `train` and `test` pictures of each style into `folder`, an ordinary data set; returns it.
+    """Renders `train` and `test` pictures of each style into `folder`, an ordinary data set, and returns it.
 
-    `unpaired`: trainA trainB of different scenes, testA testB of the same ones. `paired`: every scene in both
-    styles. `labelled`: train/<style> (different scenes) and test/<style> (the same ones), for any number of
-    styles. No scene stands in both train and test.
-    The folder appears when it is whole. One that is there already is taken as it is if it was rendered from
-    the same numbers, else refused with ConfigurationError, as wrong numbers are.
+    `unpaired`: trainA and trainB show different scenes, testA and testB the same. `paired`: every scene in both styles.
+    `labelled`: train/<style> show different scenes, test/<style> the same, for any number of styles. No scene is in
+    both train and test.
+    The folder appears once complete. An existing one is returned if it was rendered from the same settings.
+    Raises ConfigurationError if it was not, or for invalid settings.
     """
     _check(view, styles, size, train, test, seed)
     description = _describe(view, styles, size, train, test, seed)
@@ -118,7 +121,7 @@ def render_set(
 
 
 def _between(depth: Array, start: float, stop: float, size: int) -> Array:
-    """How much of each pixel lies between the two depths, 0..1."""
+    """Returns the share (0..1) of each pixel that lies between the two depths."""
     return np.clip((depth - start) * size + 0.5, 0, 1) - np.clip((depth - stop) * size + 0.5, 0, 1)
 
 
@@ -127,7 +130,7 @@ def _mix(picture: Array, colour: Array, share: Array) -> Array:
 
 
 def _plan(view: View, styles: tuple[str, ...], train: int, test: int, seed: int) -> Iterator[tuple[Path, int, str]]:
-    """Where each picture goes, its scene's number and its style."""
+    """Yields each picture's path, scene number and style."""
     first = seed * SCENES_OF_A_SEED
     tested = first + train * len(styles)
     for domain, style in enumerate(styles):
@@ -139,7 +142,7 @@ def _plan(view: View, styles: tuple[str, ...], train: int, test: int, seed: int)
 
 
 def _describe(view: View, styles: tuple[str, ...], size: int, train: int, test: int, seed: int) -> str:
-    """dataset.yaml; its title holds all that a rendering depends on."""
+    """Returns the text of dataset.yaml; its title contains everything that the rendering depends on."""
     numbers = f"{size} px, {train} to train on and {test} to test in each, seed {seed}, drawing {DRAWING}"
     lines = ["name: shapes", f'title: "{view} scenes in {", ".join(styles)}: {numbers}"']
     lines += [f"layout: {view}", f"domains: [{', '.join(styles)}]"]

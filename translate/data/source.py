@@ -1,4 +1,4 @@
-"""What a loader asks of an image, wherever it lies."""
+"""The interface of an image to the loader, wherever it is stored."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ class Readable(Protocol):
 
     @property
     def path(self) -> Path:
-        """What messages call it."""
+        """The name used in messages."""
 
     def read(self, channels: int) -> np.ndarray:
-        """(height, width, channels), uint8 or uint16. Raises ImageError."""
+        """Reads (height, width, channels), uint8 or uint16. Raises ImageError."""
 
     def identity(self) -> str:
-        """What the pixels hang on: file, its size and time, and which part of it. Raises ImageError."""
+        """Returns what the pixels depend on: the file, its size and time, and the part of it. Raises ImageError."""
 
 
 @runtime_checkable
 class Stretched(Protocol):
-    """A `Readable` that is resized sooner on its way from the file."""
+    """A `Readable` with a faster way to read and resize."""
 
     def square(self, channels: int, side: int) -> np.ndarray:
-        """What `read` gives, resized to (side, side, channels), bit for bit. Raises ImageError."""
+        """Returns exactly what `read` gives, resized to (side, side, channels). Raises ImageError."""

@@ -1,4 +1,4 @@
-"""Squares cut out of images and mirrored, straight into the memory of a batch."""
+"""Crops squares from images and mirrors them, directly into the memory of a batch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from translate.data.order import DICE, generator
 
 
 class Cut(NamedTuple):
-    """Where a square lies in an image, whether it is mirrored, and the seed of further augmentation."""
+    """A square's position in an image, whether it is mirrored, and the seed for further augmentation."""
 
     top: int
     left: int
@@ -23,7 +23,7 @@ class Cut(NamedTuple):
 
 
 class Square(NamedTuple):
-    """Pixels (height, width, channels), uint8 or uint16, and what is cut from them."""
+    """Pixels (height, width, channels), uint8 or uint16, and the cut to take from them."""
 
     pixels: np.ndarray
     cut: Cut
@@ -33,7 +33,7 @@ WHOLE = Cut(0, 0, mirrored=False, seed=0)
 
 
 def throw(seed: int, domain: int, position: int, height: int, width: int, size: int, flip: bool) -> Cut:
-    """The dice of a domain and position: a square of `size` in an image, mirrored at even odds where `flip`."""
+    """Draws a random square of `size` for a domain and position; if `flip`, mirrors it with probability 1/2."""
     dice = generator(seed, DICE, domain, position)
     top, left = dice.integers(height - size + 1), dice.integers(width - size + 1)
     mirrored, further = dice.random() < 0.5, int(dice.integers(2**31))
@@ -41,16 +41,16 @@ def throw(seed: int, domain: int, position: int, height: int, width: int, size: 
 
 
 def cut_out(square: Square, size: int) -> np.ndarray:
-    """(size, size, channels); a view."""
+    """Returns a view (size, size, channels) of the square."""
     pixels, (top, left, mirrored, _) = square
     window = crop(pixels, top, left, size)
     return flip(window) if mirrored else window
 
 
 def assemble(squares: Sequence[Square], size: int, pin: bool = False) -> Tensor:
-    """(squares, channels, size, size), channels last in memory; 8 bits among 16 become 16.
+    """Returns a batch (squares, channels, size, size), channels-last in memory; uint16 if any image is.
 
-    `pin`: in memory from which a CUDA device copies while the host goes on.
+    `pin`: uses pinned memory, which CUDA copies asynchronously.
     """
     deep = any(square.pixels.dtype == np.uint16 for square in squares)
     channels = squares[0].pixels.shape[2]
@@ -67,7 +67,7 @@ def _write(image: np.ndarray, square: Square) -> None:
     if window.dtype != image.dtype:
         window = window.astype(np.uint16) * 257
     if square.cut.mirrored:
-        # numpy copies reversed pixels one by one, a reversed plane in one loop: five times as fast.
+        # numpy copies reversed pixels one at a time but a reversed plane in one loop: five times as fast.
         for channel in range(image.shape[2]):
             image[..., channel] = window[..., channel]
     else:

@@ -1,4 +1,4 @@
-"""Tags of TIFF: read, and profile and notes added where a file's writer leaves them out."""
+"""Reads TIFF tags, and adds ICC profile and EXIF where the encoder cannot write them."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ _TEXT, _LONG, _BYTES = 2, 4, 7
 
 
 def tag_of(image: Image.Image, number: int, default: Any = None) -> Any:
-    """A tag's value, of an opened TIFF."""
+    """Returns a tag's value of an opened TIFF."""
     return image.tag_v2.get(number, default)  # type: ignore[attr-defined]
 
 
 def describes_a_stack(description: object) -> bool:
-    """Whether an image description tells programs how the file is laid out (ImageJ, OME, tifffile), which another file
-    is not."""
+    """Returns whether an image description tells programs the file's layout (ImageJ, OME, tifffile), which would be
+    wrong for another file."""
     return isinstance(description, str) and (description.startswith(("ImageJ=", '{"shape"')) or "<OME" in description)
 
 
 def with_tags(data: bytes, icc: bytes | None, exif: bytes | None) -> bytes:
-    """The file with a colour profile, and the texts, numbers, camera and place of EXIF notes (TIFF 6.0, section 2).
+    """Returns the file with an ICC profile and EXIF's texts, numbers, camera and GPS entries (TIFF 6.0, section 2).
 
-    A directory with these entries and the old ones is put at the end and the header points there; nothing else moves.
+    Appends a directory with the old and new entries, and points the header to it; nothing else moves.
     """
     order = "<" if data[:2] == b"II" else ">"
     entries, following = _directory(data, order)
@@ -69,7 +69,7 @@ def with_tags(data: bytes, icc: bytes | None, exif: bytes | None) -> bytes:
 
 
 def _directory(data: bytes, order: str) -> tuple[dict[int, bytes], bytes]:
-    """The first directory's entries by tag, as they stand, and the offset of the directory after it."""
+    """Returns the first directory's raw entries by tag, and the offset of the next directory, as bytes."""
     (start,) = struct.unpack_from(order + "I", data, 4)
     entries = _entries(data, order, start)
     end = start + 2 + 12 * len(entries)
@@ -77,7 +77,7 @@ def _directory(data: bytes, order: str) -> tuple[dict[int, bytes], bytes]:
 
 
 def _entries(data: bytes | bytearray, order: str, start: int) -> dict[int, bytes]:
-    """Of the directory at `start`, by tag."""
+    """Returns the raw entries of the directory at `start`, by tag."""
     (count,) = struct.unpack_from(order + "H", data, start)
     found = (bytes(data[start + 2 + 12 * i : start + 14 + 12 * i]) for i in range(count))
     return {struct.unpack_from(order + "H", entry)[0]: entry for entry in found}

@@ -1,4 +1,4 @@
-"""Unpacks the images of an archive, which may neither name a place outside nor fill the disk."""
+"""Unpacks the images of an archive safely: nothing is written elsewhere, and no archive can fill the disk."""
 
 from __future__ import annotations
 
@@ -20,26 +20,25 @@ from translate.errors import TranslateError
 MAX_IMAGES = 1_000_000
 MAX_TOTAL = 128 << 30
 MAX_RATIO = 50
-"""Images hardly shrink in an archive; what unpacks to more than this is a bomb."""
+"""Images hardly compress, so an archive that unpacks to more than this times its size is a bomb."""
 BLOCK = 1 << 20
 
 
 @dataclass(frozen=True)
 class Member:
-    """One entry of an archive, whose bytes can be read now."""
+    """An entry of an archive, whose content can be read now."""
 
     name: str
     kind: str
-    """"file", "folder", or what makes it unwelcome."""
+    """"file", "folder", or what it is instead, such as "a link or device"."""
     content: IO[bytes] | None
 
 
 def unpack(archive: Path, destination: Path, texts: dict[str, str]) -> None:
-    """The images of a .zip or .tar(.gz) in the new folder `destination`, beside `texts` by file name.
+    """Unpacks the images of a .zip or .tar(.gz) into the new folder `destination`, and adds `texts` by file name.
 
-    The folder appears when all is done. A single folder around everything is taken off. Raises TranslateError
-    for a damaged archive, and for one with links, devices, names that lead outside, or far too much in it:
-    nothing of that is left behind.
+    The folder appears once complete. A single folder around everything is stripped. Raises TranslateError, and leaves
+    nothing behind, if the archive is damaged, holds links, devices or names that lead outside, or is far too large.
     """
     partial = destination.with_name(f".{destination.name}.{secrets.token_hex(4)}.part")
     partial.mkdir()
@@ -98,7 +97,7 @@ def _zip_members(archive: Path) -> Iterator[Member]:
 
 
 def _tar_members(archive: Path) -> Iterator[Member]:
-    with tarfile.open(archive, "r|*") as file:  # one after the other: nothing is looked up by name
+    with tarfile.open(archive, "r|*") as file:  # sequential, so nothing is looked up by name
         for info in file:
             if info.isdir():
                 yield Member(info.name, "folder", None)
@@ -109,8 +108,8 @@ def _tar_members(archive: Path) -> Iterator[Member]:
 
 
 def _inside(archive: Path, member: Member) -> Path:
-    """The member's place below the folder. Raises TranslateError where it has none."""
-    windows = PureWindowsPath(member.name)  # the stricter reading: it knows drives, and both slashes
+    """Returns the member's path below the folder. Raises TranslateError if it leads outside, or for other kinds."""
+    windows = PureWindowsPath(member.name)  # the stricter parser: it knows drives and both slashes
     if windows.drive or windows.root or ".." in windows.parts or set(member.name) & {"\0", "\\"}:
         raise TranslateError(f"{shown(archive)}: {shown(member.name)} would be written elsewhere; not unpacked")
     if member.kind not in ("file", "folder"):
@@ -123,7 +122,7 @@ def _hidden(path: Path) -> bool:
 
 
 def _copy(content: IO[bytes], file: IO[bytes], limit: int, archive: Path) -> int:
-    """Counts what really comes, whatever the header promised."""
+    """Copies, and counts the actual bytes rather than trusting the header. Raises TranslateError above `limit`."""
     copied = 0
     while block := content.read(BLOCK):
         copied += len(block)

@@ -1,5 +1,4 @@
-"""Pixels that are measured values, not shades: floating point, signed or of 32 bits. Within a span they become 16 bits,
-and these become such values again."""
+"""Measured values as pixels (floating point, signed or 32-bit): mapped from a span to 16 bits and back."""
 
 from __future__ import annotations
 
@@ -8,33 +7,33 @@ import numpy as np
 from translate.data.deep_colour import DEEP, BadImageError
 
 Span = tuple[float, float]
-"""The least and the largest value of such images, which become -1 and 1."""
+"""Lower and upper end of the values, which become -1 and 1."""
 UNIT: Span = (0.0, 1.0)
 FLOAT = np.dtype(np.float32)
 
 
 def are_values(pixels: np.ndarray) -> bool:
-    """Whether there is no range that the type of the pixels tells by itself."""
+    """Returns whether pixels are measured values: their type, other than uint8 or uint16, implies no range."""
     return pixels.dtype not in (np.uint8, np.uint16)
 
 
 def kind_in_words(kind: np.dtype) -> str:
-    """floating-point, signed 16-bit, 32-bit."""
+    """Describes a type: floating-point, signed 16-bit, 32-bit."""
     if kind.kind == "f":
         return "floating-point"
     return f"{'signed ' if kind.kind == 'i' else ''}{8 * kind.itemsize}-bit"
 
 
 def own_span(values: np.ndarray) -> Span:
-    """The least and the largest, or one more where they are equal. Raises BadImageError for what is not finite."""
+    """Returns (minimum, maximum), or (minimum, minimum + 1) if equal. Raises BadImageError for non-finite values."""
     _refuse_not_finite(values)
     least, largest = float(values.min()), float(values.max())
     return least, largest if largest > least else least + 1
 
 
 def to_16_bits(values: np.ndarray, span: Span) -> np.ndarray:
-    """uint16, 0 for the span's lower end and 65535 for its upper. Raises BadImageError for values that are not finite
-    or lie outside."""
+    """Maps values to uint16: the span's ends become 0 and 65535. Raises BadImageError for values that are not finite or
+    outside the span."""
     _refuse_not_finite(values)
     low, high = span
     if values.min() < low or values.max() > high:
@@ -47,7 +46,7 @@ def to_16_bits(values: np.ndarray, span: Span) -> np.ndarray:
 
 
 def from_16_bits(pixels: np.ndarray, span: Span, kind: np.dtype) -> np.ndarray:
-    """Values of that kind: whole numbers are rounded, and clipped to what their type holds."""
+    """Maps pixels to values of that kind; rounds integers and clips them to their type's range."""
     low, high = span
     values = low + pixels.astype(np.float64) * ((high - low) / np.iinfo(pixels.dtype).max)
     if kind.kind == "f":
@@ -57,7 +56,7 @@ def from_16_bits(pixels: np.ndarray, span: Span, kind: np.dtype) -> np.ndarray:
 
 
 def alpha_span(kind: np.dtype) -> Span:
-    """Of alpha beside values of that kind: clear and opaque."""
+    """Returns the alpha values for transparent and opaque in images of that kind."""
     return UNIT if kind.kind == "f" else (0.0, float(np.iinfo(kind).max))
 
 

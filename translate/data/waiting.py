@@ -1,4 +1,4 @@
-"""How long a training run waits for its data."""
+"""Measures how long a training run waits for data."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Item = TypeVar("Item")
 
 
 class Waiting(Generic[Item]):
-    """A stream whose consumer's waiting is measured, on the host's clock alone: nothing is synchronised."""
+    """A stream that measures how long its consumer waits, by the host's clock, without synchronising the device."""
 
     def __init__(self, stream: Iterator[Item], clock: Callable[[], float] = time.perf_counter) -> None:
         self._stream, self._clock = stream, clock
@@ -27,6 +27,6 @@ class Waiting(Generic[Item]):
 
     @property
     def share(self) -> float:
-        """Of the time since the first batch could be asked for, from 0 to 1."""
+        """Share of the time since creation that was spent waiting, 0 to 1."""
         elapsed = self._clock() - self._began
         return self._waited / elapsed if elapsed else 0.0

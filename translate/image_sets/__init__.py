@@ -1,4 +1,4 @@
-"""Data sets as settings want them read; `opening` finds which one is meant, `scanning` tries every image of it."""
+"""Data sets as configured by settings; `opening` finds and opens them, `scanning` tries all their images."""
 
 from translate.image_sets.image_set import Batches, ImageSet, Part, Stream, share_of, spanned, training_stream
 from translate.image_sets.labelled import LabelledImages, LabelledSource

@@ -1,4 +1,4 @@
-"""What every data set offers: training batches, samples for grids, validations, and which images it is made of."""
+"""The interface of data sets: training batches, samples for grids, validations, and the images they consist of."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Part = Literal["test", "train"]
 
 
 class Batches(Protocol):
-    """Where training batches come from: a pure function of the step."""
+    """A source of training batches, which are a pure function of the step."""
 
     @property
     def steps_per_epoch(self) -> int: ...
@@ -39,17 +39,17 @@ class Batches(Protocol):
 
 
 Stream = Callable[[int, int], Generator[Batch]]
-"""The batches of step `start`, `start + every`, ..., for ever."""
+"""Yields the batches of steps `start`, `start + every`, ... forever."""
 
 
 def share_of(stream: Stream, rank: int, size: int) -> Callable[[int], Generator[Batch]]:
-    """What process `rank` takes from a step on of a stream from which `size` processes take one batch each: together,
-    at every step, what one process would take whose batch is `size` times as large."""
+    """Returns the stream from a given step on for process `rank` of `size`. Together the processes take, at every step,
+    what a single process with a batch `size` times as large would take."""
     return lambda start: stream(start * size + rank, size)
 
 
 class ImageSet(ABC):
-    """A data set, found on disk."""
+    """A data set, as its settings want it read."""
 
     domains: tuple[str, ...]
     groups: tuple[LabelGroup, ...] = ()
@@ -65,18 +65,19 @@ class ImageSet(ABC):
 
     @abstractmethod
     def loader(self, batch_size: int, seed: int) -> Batches:
-        """Training batches."""
+        """Returns the source of training batches."""
 
     @abstractmethod
     def sources(self) -> list[Readable]:
-        """The images of every split; none where they are drawn."""
+        """Returns the images of all splits; empty if images are generated."""
 
     @abstractmethod
     def trained_on(self) -> dict[str, Sequence[Readable]]:
-        """The training images, by what they are counted as; the order of data hangs on them."""
+        """Returns the training images by domain or set, under the name they are counted as. Their order determines the
+        order of training data."""
 
     def listing(self) -> dict[str, dict[str, Any]]:
-        """By which the training images are known again, wherever they lie: how many, and a SHA-256 of their names."""
+        """Returns count and SHA-256 of the names of the training images, to recognise them wherever they are stored."""
         return {
             name: {"count": len(sources), "names": _digest([source.path for source in sources])}
             for name, sources in self.trained_on().items()
@@ -84,26 +85,26 @@ class ImageSet(ABC):
 
     @abstractmethod
     def without(self, paths: Collection[Path]) -> ImageSet:
-        """The same set without these images, and without what belongs to them alone."""
+        """Returns the set without these images, and without their partners and labels."""
 
     @abstractmethod
     def first(self, count: int, part: Part = "test") -> Iterator[Batch]:
-        """`count` images of a domain or set, whole, in one batch; of the training set where there is no test."""
+        """Yields one batch with `count` whole images of each domain or set; training images if there is no test."""
 
     def validations(self, model: Model, count: int, engine: Engine) -> Sequence[Validation]:
-        """What `count` test images can tell of a model; none where the truth is not known."""
+        """Returns the validations of a model on `count` test images; empty if there is no ground truth."""
         return ()
 
     @property
     def shape(self) -> Literal["centre", "square"]:
-        """What is measured of an image: the square in its centre, or all of it, stretched."""
+        """The part of an image that is measured: the centred square, or the whole image, stretched."""
         return "centre" if self.settings.resize == "centre" else "square"
 
     def in_order(
         self, split: Sequence[Sequence[Any]], make: type[Batch], count: int, labels: Sequence[np.ndarray] = ()
     ) -> Iterator[Any]:
-        """Images of this set, a list for each domain, as they are measured: in batches of `count`, neither cropped nor
-        flipped. `labels` as `evaluation_batches` takes them."""
+        """Yields images of this set, given as a list per domain, for evaluation: in batches of `count`, without random
+        crops or flips. `labels` as for `evaluation_batches`."""
         data = self.settings
         split = spanned(split, data.range)
         return evaluation_batches(split, make, data.channels, data.size, count, labels=labels, resize=self.shape)
@@ -132,7 +133,7 @@ class ImageSet(ABC):
 
 
 def spanned(split: Sequence[Sequence[Any]], span: tuple[float, float]) -> Sequence[Sequence[Any]]:
-    """The same images, their files of floating point read within `span`; what stands twice stays one."""
+    """Returns the images with measured values to be read within `span`; repeated objects remain the same object."""
     if span == UNIT:
         return split
     each = {id(one): replace(one, span=span) for images in split for one in images if isinstance(one, Source)}
@@ -140,14 +141,14 @@ def spanned(split: Sequence[Sequence[Any]], span: tuple[float, float]) -> Sequen
 
 
 def training_stream(loader: Batches, data: DataSettings, device: torch.device, tell: Tell) -> Stream:
-    """The stream of training batches as `device` is best fed; tells where that is not as `data.cache` asks."""
+    """Returns the stream of training batches that suits `device`; tells the user if `data.cache` cannot be honoured."""
     if isinstance(loader, Loader):
         return stream_of(loader, data.cache, data.cache_bytes, device, tell)
     return loader.stream
 
 
 def _digest(paths: Sequence[Path]) -> str:
-    """Of their names in order, each from the folder that holds them all."""
+    """Returns the SHA-256 of the paths in order, each relative to their common folder."""
     together = os.path.commonpath([path.parent for path in paths] or [Path()])
     names = "\n".join(str(path)[len(together) :].lstrip(os.sep) for path in paths)
     return hashlib.sha256(names.encode("utf-8", "surrogateescape")).hexdigest()

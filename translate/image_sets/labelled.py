@@ -1,4 +1,4 @@
-"""Labelled images, and a labelled source beside an unlabelled target."""
+"""Labelled images, and a labelled source with an unlabelled target."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from translate.validation import Validation, class_directions
 
 
 class LabelledImages(ImageSet):
-    """Images with labels, or without where the model asks for none."""
+    """Images with labels, or without if the model does not use them."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class LabelledImages(ImageSet):
         return LabelledImages(self.settings, self.folder.without(paths), self.batch_type, self.left_out.union(paths))
 
     def first(self, count: int, part: Part = "test") -> Iterator[Batch]:
-        """Spread evenly over the set, which may stand class by class."""
+        """Takes images spread evenly over the set, as it may be ordered by class."""
         split = self.folder.splits.get(part) or self.folder.splits["train"]
         chosen = np.linspace(0, len(split.sources) - 1, min(count, len(split.sources))).round().astype(int)
         labels = [] if self.batch_type is Plain else [split.labels[chosen]]
@@ -73,12 +73,12 @@ class LabelledImages(ImageSet):
         return class_directions(self.domains, batches, engine)
 
     def with_labels(self) -> LabelledFolder:
-        """The same set with its labels, to measure what was drawn by a model that was not told of them."""
+        """Returns the set with its labels, to evaluate models that were trained without them."""
         return self.folder if self.folder.groups else open_labelled(self.folder.root).without(self.left_out)
 
 
 class LabelledSource(ImageSet):
-    """Two sets of the same classes, of which only the first's labels are trained on."""
+    """Two sets of the same classes; only the first one's labels are used for training."""
 
     def __init__(self, settings: DataSettings, a: LabelledFolder, b: LabelledFolder) -> None:
         super().__init__(settings)

@@ -1,4 +1,4 @@
-"""From settings to a data set: named, rendered, or a folder of any layout."""
+"""Opens the data set that settings ask for: named, rendered, or a folder of any layout."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from translate.recipe import DataSettings
 
 
 def open_data(data: DataSettings, batch_type: type[Batch], tell: Tell) -> ImageSet:
-    """Finds the data set and reads its layout, telling what was found; `shapes` is rendered on first use.
+    """Finds the data set, reads its layout and tells what it found; renders `shapes` on first use.
 
-    Raises ConfigurationError where there is none, or where it is not of the kind that the model is fed.
+    Raises ConfigurationError if there is none, or if it is not of the kind that the model trains on.
     """
     if data.set is None:
         raise ConfigurationError("--data is needed: the name of a data set (see `translate data`), or a folder")
@@ -58,7 +58,7 @@ _CALLED: dict[type[Batch], str] = {
 
 
 def refuse_idle(data: DataSettings, batch_type: type[Batch]) -> None:
-    """Raises ConfigurationError naming the settings that are given, and cannot act on images of this kind."""
+    """Raises ConfigurationError that lists settings without effect on this kind of images."""
     given = data.model_dump(exclude_defaults=True)
     idle = [f"data.{key}" for key, kinds in _ACTS_ON.items() if key in given and batch_type not in kinds]
     if idle:
@@ -68,7 +68,7 @@ def refuse_idle(data: DataSettings, batch_type: type[Batch]) -> None:
 
 
 def _is_text(name: str) -> bool:
-    """Whether a checkpoint's recipe could be read again with this name in it."""
+    """Returns whether the name is valid UTF-8, so that a checkpoint's recipe that contains it can be read again."""
     try:
         name.encode()
     except UnicodeEncodeError:
@@ -97,7 +97,7 @@ def _two_domains(data: DataSettings, batch_type: type[Batch], tell: Tell) -> Fol
 
 
 def _labelled(data: DataSettings, batch_type: type[Batch], tell: Tell) -> LabelledFolder:
-    """`data.domains` chooses among the classes or attributes of all sets together."""
+    """Opens labelled sets; `data.domains` chooses among the classes or attributes of all of them together."""
     roots = [_labelled_root(data, name, tell) for name in (str(data.set), *data.also)]
     if batch_type is Plain:
         return unlabelled(roots[0])

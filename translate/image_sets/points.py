@@ -1,4 +1,4 @@
-"""Points in the plane, drawn as they are needed."""
+"""Points in the plane, drawn on demand."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from translate.validation import Validation
 
 
 class Points(ImageSet):
-    """Points in the plane, drawn anew for every batch."""
+    """Points in the plane, freshly drawn for every batch."""
 
     def __init__(self, settings: DataSettings, points: PointSet) -> None:
         super().__init__(settings)

@@ -1,6 +1,6 @@
-"""Before the first step: every image of a data set is read once, and all that cannot be are named together.
+"""Reads every image of a data set once before the first step, and reports all unreadable ones together.
 
-Files of which only the first frame is used are told, too.
+Also reports files of which only the first frame is used.
 """
 
 from __future__ import annotations
@@ -17,15 +17,14 @@ from translate.image_sets import Batches, ImageSet, spanned
 from translate.progress import Progress, Tell
 
 THOROUGH = 20_000
-"""Images up to which all are decoded; of more only the headers are read, for decoding would cost an epoch."""
+"""Most images that are all decoded; of larger sets only headers are read, as decoding would cost an epoch."""
 NAMED = 20
 
 
 def unreadable(images: ImageSet, loader: Batches, tell: Tell, quiet: bool = False) -> dict[str, str]:
-    """The reason by path of each image that cannot be read; where `data.skip_bad` says so, else they are refused.
+    """Returns the unreadable images: path and reason. Raises ConfigurationError for them unless `data.skip_bad`.
 
-    What `loader` decodes meanwhile stays in its memory as far as it has room. Tells of files that are animated.
-    Raises ConfigurationError.
+    Images decoded by `loader` stay in its cache as far as they fit. Tells which files are animated.
     """
     attempts, how = _attempts(images, loader)
     if not attempts:
@@ -50,7 +49,7 @@ def unreadable(images: ImageSet, loader: Batches, tell: Tell, quiet: bool = Fals
 
 
 def _attempts(images: ImageSet, loader: Batches) -> tuple[list[Attempt], str]:
-    """How every image is tried, and that in words."""
+    """Returns the attempts that try every image, and a description of them."""
     (sources,) = spanned([images.sources()], images.settings.range)
     if len(sources) > THOROUGH:
         return headers(sources), f"headers only, for there are more than {THOROUGH:,}"

@@ -1,4 +1,4 @@
-"""Two domains of images, in pairs or without."""
+"""Two domains of images, paired or unpaired."""
 
 from __future__ import annotations
 

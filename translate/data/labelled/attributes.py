@@ -1,4 +1,4 @@
-"""CelebA's way to tell attributes: a text file with a count, the names, and a row of 1 and -1 for each image."""
+"""Attribute files in CelebA's format: a text file with a count, the names, and a row of 1 and -1 for each image."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SPLITS = {"0": "train", "1": "validation", "2": "test"}
 
 
 def read_attributes(root: Path) -> Table | None:
-    """The attribute file at `root`, None where there is none. Raises ConfigurationError that names file and line."""
+    """Reads the attribute file in `root`, None if there is none. Raises ConfigurationError that names file and line."""
     path = find_attributes(root)
     if path is None:
         return None
@@ -59,7 +59,10 @@ def read_attributes(root: Path) -> Table | None:
 
 
 def refuse_both(path: Path, tokens: np.ndarray, lines: list[int]) -> None:
-    """Where "no" is -1, nobody knows what 0 is. `tokens` (rows, names) stand in `lines`."""
+    """Raises ConfigurationError if both 0 and -1 occur, as the meaning of 0 is then unclear.
+
+    `tokens` are (rows, names); `lines` has the line number of each row.
+    """
     zeros, negatives = (tokens == "0").any(1), (tokens == "-1").any(1)
     if zeros.any() and negatives.any():
         line = lines[max(int(zeros.argmax()), int(negatives.argmax()))]
@@ -67,7 +70,7 @@ def refuse_both(path: Path, tokens: np.ndarray, lines: list[int]) -> None:
 
 
 def find_attributes(root: Path) -> Path | None:
-    """The attribute file at `root`. Raises ConfigurationError where there are several."""
+    """Returns the attribute file in `root`, or None. Raises ConfigurationError if there are several."""
     texts = sorted(path for path in root.glob("*.txt") if path.is_file())
     named = [path for path in texts if path.name.lower().startswith("list_attr")]
     found = named or [path for path in texts if _looks_like_attributes(path)]
@@ -91,7 +94,7 @@ def _is_count(fields: list[str]) -> bool:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """The number and the fields of each line that is not empty."""
+    """Yields the line number and fields of each non-empty line."""
     try:
         with open(path, encoding="utf-8-sig") as file:
             yield from ((number, fields) for number, line in enumerate(file, 1) if (fields := line.split()))
@@ -100,7 +103,7 @@ def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
 
 
 def _partition(root: Path, lines: dict[str, int]) -> tuple[str, ...] | None:
-    """What the file beside it says of each image."""
+    """Returns the split of each image from the partition file, or None if there is no such file."""
     path = root / PARTITION
     if not path.is_file():
         return None

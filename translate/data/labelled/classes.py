@@ -1,4 +1,4 @@
-"""Class folders: one folder for each class, within train/ and test/, around them, or alone."""
+"""Class folders: one folder per class, inside train/ and test/, around them, or without splits."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from translate.data.layouts import SPLITS, WHOLE, files_in, folders_in, left_out
 LOOKED_FOR = "train/CLASS/ (test/CLASS/, val/CLASS/); CLASS/train/; trainA/ trainB/; or CLASS/ with images"
 HELD_OUT = "held out of each class, chosen by a hash of the names"
 Places = dict[str, dict[str, Path]]
-"""Split to the folder of each class."""
+"""For each split, the folder of each class."""
 Columns = dict[str, Column]
 """The images of each class."""
 
 
 def read_classes(root: Path) -> Labelling | None:
-    """The classes that the folders below `root` tell, None where there are none. Raises ConfigurationError."""
+    """Reads the folders below `root` as classes; returns None if there are none. Raises ConfigurationError."""
     if any(_is_lettered(folder.name) for folder in folders_in(root)):
         return _of_two_domains(root)
     places = _within_splits(root) or _around_splits(root) or _alone(root)
@@ -61,7 +61,7 @@ def _held_out(columns: Columns) -> dict[str, Columns]:
 
 
 def _pair(columns: Columns, classes: tuple[str, ...], warnings: list[str]) -> bool:
-    """Leaves the names that stand in every class; none of it where there are no such names."""
+    """Keeps the names present in all classes and returns True; if there are none, only warns and returns False."""
     tested = tuple(columns.get(name, {}) for name in classes)
     if not set.intersection(*(set(column) for column in tested)):
         warnings.append("dataset.yaml says test_paired, but no name stands in all classes of the test images")
@@ -112,7 +112,7 @@ def _is_lettered(name: str) -> bool:
 
 
 def _of_two_domains(root: Path) -> Labelling:
-    """trainA/ and trainB/ of a set for two domains are two classes."""
+    """Reads a two-domain set (trainA/, trainB/, ...) as two classes."""
     folder = folders.recognise(root)
     parts = {
         split: Part(

@@ -1,4 +1,4 @@
-"""Labels in a CSV file: `file,label`, or `file` and one column for each attribute."""
+"""Labels from a CSV file: `file,label`, or `file` and one column per attribute."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ VALUES = {"1": 1.0, "yes": 1.0, "true": 1.0, "0": 0.0, "-1": 0.0, "no": 0.0, "fa
 
 
 def read_csv(root: Path) -> Table | None:
-    """The table at `root`, None where there is none. Raises ConfigurationError that names file and line."""
+    """Reads the table in `root`, None if there is none. Raises ConfigurationError that names file and line."""
     path = root / "labels.csv"
     if not path.is_file():
         tables = sorted(path for path in root.glob("*.csv") if path.is_file())
@@ -63,7 +63,7 @@ def read_csv(root: Path) -> Table | None:
 
 
 def _looks_like_labels(path: Path) -> bool:
-    """Whether a table that is not called labels.csv is one: others lie beside images too."""
+    """Returns whether a CSV file not named labels.csv holds labels, as other tables may accompany images."""
     try:
         rows = [row for _, row in _rows(path)[:2]]
     except ConfigurationError:
@@ -75,7 +75,7 @@ def _looks_like_labels(path: Path) -> bool:
 
 
 def _rows(path: Path) -> list[tuple[int, list[str]]]:
-    """The line and the fields of each row that is not empty."""
+    """Returns the line number and fields of each non-empty row."""
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, strict=True)

@@ -1,4 +1,4 @@
-"""Digits as they are published, all images of a split in one file: idx (MNIST), or rows of numbers (USPS)."""
+"""Digits in their published formats, one file per split: idx (MNIST), or rows of numbers (USPS)."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class Digit:
 
     @property
     def path(self) -> Path:
-        """The file, with the number of the image in it."""
+        """The file's path, followed by # and the index of the image."""
         return self.file.with_name(f"{self.file.name}#{self.index}")
 
     def read(self, channels: int) -> np.ndarray:
-        """(height, width, channels), uint8."""
+        """Returns (height, width, channels), uint8."""
         return with_channels(Picture(self.images[self.index][..., None]), channels)
 
     def identity(self) -> str:
@@ -42,7 +42,7 @@ class Digit:
 
 
 def read_digits(root: Path) -> Labelling | None:
-    """The digits in the files of `root`, None where there are none. Raises ConfigurationError."""
+    """Reads the digits in the files of `root`; returns None if there are none. Raises ConfigurationError."""
     rows = {split: root / f"zip.{split}.gz" for split in ("train", "test")}
     if rows["train"].is_file():
         parts = {split: _read_rows(path) for split, path in rows.items() if path.is_file()}
@@ -63,9 +63,9 @@ def read_digits(root: Path) -> Labelling | None:
 
 
 def _files(root: Path) -> dict[str, dict[str, Path]]:
-    """Split to its files of images and of labels."""
+    """Returns the files of images and labels of each split."""
     files: dict[str, dict[str, Path]] = {}
-    for path in sorted(root.iterdir(), reverse=True):  # the unpacked one comes before .gz
+    for path in sorted(root.iterdir(), reverse=True):  # so that unpacked files override .gz
         match = re.fullmatch(r"(train|t10k|test)-(images|labels)[-.]idx[13]-ubyte(\.gz)?", path.name)
         if match and path.is_file():
             files.setdefault(SPLITS[match[1]], {})[match[2]] = path
@@ -86,9 +86,9 @@ def _read_split(images: Path, labels: Path) -> Part:
 
 
 def _read_rows(path: Path) -> Part:
-    """The files of The Elements of Statistical Learning: a digit, then 16 x 16 values of -1 (white) to 1 (black)."""
+    """Reads rows as in The Elements of Statistical Learning: a digit, then 16 x 16 values, -1 (white) to 1 (black)."""
     try:
-        table = np.loadtxt(path, dtype=np.float32, ndmin=2)  # unpacks .gz itself
+        table = np.loadtxt(path, dtype=np.float32, ndmin=2)  # loadtxt unpacks .gz itself
     except (OSError, EOFError, zlib.error, ValueError) as error:
         raise ConfigurationError(f"{shown(path)}: cannot be read as rows of numbers: {error}") from error
     labels, values = table[:, 0].astype(int), table[:, 1:]
@@ -100,7 +100,7 @@ def _read_rows(path: Path) -> Part:
 
 
 def _read_array(path: Path, dimensions: int) -> np.ndarray:
-    """The array of bytes in an idx file: two zero bytes, type 8, the number of dimensions, each of them, the values."""
+    """Reads the bytes of an idx file: two zero bytes, type 8, the number of dimensions, each dimension, the values."""
     header = 4 + 4 * dimensions
     try:
         with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as file:

@@ -1,4 +1,4 @@
-"""Images with labels: what a folder tells of all of them, and the set that is made of the domains chosen."""
+"""Labelled images: all labels found in a folder, and the data set made from the chosen domains."""
 
 from __future__ import annotations
 
@@ -17,89 +17,90 @@ SPLIT_ORDER = ("train", "test", "validation")
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """The images of one split, and what is said of each."""
+    """The images of one split and their labels."""
 
     sources: tuple[Readable, ...]
     labels: np.ndarray
-    """(images, domains) float32: 1 belongs, 0 does not, -1 nobody said."""
+    """(images, domains) float32: 1 belongs, 0 does not, -1 unknown."""
 
 
 @dataclass(frozen=True)
 class Labelling:
-    """Every image below a root, before domains are chosen."""
+    """All labelled images below a folder, before domains are chosen."""
 
     arrangement: str
-    """How it is told: "class folders", or the name of a table."""
+    """Where the labels come from: "class folders", or the name of a table, for example."""
     domains: tuple[str, ...]
     exclusive: bool
-    """Whether domains are classes, or attributes."""
+    """True if domains are classes, False if attributes."""
     parts: dict[str, Part]
     origin: str = ""
-    """How the test images were chosen, where no one else did."""
+    """How the test images were chosen, if the data set does not say."""
     by_class: bool = False
-    """Whether images stand class by class."""
+    """Whether images are ordered by class."""
     test_is_paired: bool = False
-    """Whether test image i of every class shows the same."""
+    """Whether test image i of every class shows the same thing."""
     warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
 class LabelledSplit:
-    """Images and what is known of them."""
+    """Images with the labels of the chosen domains."""
 
     sources: tuple[Readable, ...]
     labels: np.ndarray
-    """(images, domains) float32: 1 belongs, 0 does not, -1 nobody said."""
+    """(images, domains) float32: 1 belongs, 0 does not, -1 unknown."""
     sets: np.ndarray
-    """(images,) int64: which of the joined sets an image came from."""
+    """(images,) int64: the joined set that each image came from."""
 
     def __len__(self) -> int:
         return len(self.sources)
 
     def where(self, kept: np.ndarray) -> LabelledSplit:
-        """The images whose row in `kept` (images,) bool is true."""
+        """Returns the images for which `kept` (images,), bool, is true."""
         sources = tuple(self.sources[row] for row in np.flatnonzero(kept))
         return LabelledSplit(sources, self.labels[kept], self.sets[kept])
 
 
 @dataclass(frozen=True, eq=False)
 class LabelledFolder:
-    """A data set on disk whose images are labelled."""
+    """A labelled data set on disk."""
 
     root: Path
     domains: tuple[str, ...]
     """Classes or attributes, in the order of the labels."""
     groups: tuple[LabelGroup, ...]
-    """Which neighbouring domains are labelled together; none where there are no labels."""
+    """Adjacent domains that are labelled together; empty if there are no labels."""
     splits: dict[str, LabelledSplit]
-    """"train"; "test" where there are images to measure on; "validation" where that is another set."""
+    """"train"; "test" if there are images to measure on; "validation" if it is a separate split."""
     test_is_paired: bool
-    """Whether test image i of every class shows the same; then they stand class by class, as many of each."""
+    """Whether test image i of every class shows the same thing; if so, they are ordered by class, equally many each."""
     found: tuple[str, ...]
     warnings: tuple[str, ...]
     alternatives: tuple[tuple[int, ...], ...] = ()
-    """Attributes of which an image has one at most, such as the colours of hair."""
+    """Groups of attributes of which an image has at most one, such as hair colours."""
 
     def without(self, paths: Collection[Path]) -> LabelledFolder:
-        """The same set without these images, their labels, and what shows the same; an empty test split goes too."""
+        """Returns the set without these images, their labels and paired test images, and without empty splits but
+        train."""
         splits = {split: part.where(self._kept(split, part, paths)) for split, part in self.splits.items()}
         splits = {split: part for split, part in splits.items() if split == "train" or len(part)}
         return replace(self, splits=splits, test_is_paired=self.test_is_paired and "test" in splits)
 
     def _kept(self, split: str, part: LabelledSplit, paths: Collection[Path]) -> np.ndarray:
         kept = np.array([source.path not in paths for source in part.sources], bool)
-        if split == "test" and self.test_is_paired:  # they stand class by class
+        if split == "test" and self.test_is_paired:  # ordered by class
             kept = np.tile(kept.reshape(len(self.domains), -1).all(0), len(self.domains))
         return kept
 
 
 def one_hot(indices: Sequence[int], classes: int) -> np.ndarray:
-    """(images, classes) float32."""
+    """Returns one-hot labels (images, classes), float32."""
     return np.eye(classes, dtype=np.float32)[np.asarray(indices, np.int64)]
 
 
 def in_order(names: Iterable[str]) -> list[str]:
-    """Natural order: 2 before 10."""
+    """Sorts names in natural order: 2 before 10."""
 
     def key(name: str) -> tuple[list[object], str]:
         return [int(p) if i % 2 else p for i, p in enumerate(re.split(r"([0-9]+)", name))], name
@@ -108,7 +109,7 @@ def in_order(names: Iterable[str]) -> list[str]:
 
 
 def with_a_test(parts: dict[str, Part]) -> tuple[dict[str, Part], str]:
-    """The splits that hold images, in order; validation images stand in for test images, and that in words."""
+    """Returns the non-empty splits, in order, and a note if validation images became the missing test images."""
     parts = {split: parts[split] for split in SPLIT_ORDER if split in parts and parts[split].sources}
     if "test" in parts or "validation" not in parts:
         return parts, ""

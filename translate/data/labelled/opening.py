@@ -1,4 +1,4 @@
-"""Images with labels as data sets: which domains there are, what is known of each image, and that in words."""
+"""Opens folders of labelled images as data sets: finds domains and labels, and describes them in words."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from translate.data.source import Readable
 from translate.errors import ConfigurationError, nearest
 
 LISTED = 12
-"""Domains that are named with their counts in `found`."""
+"""Most domains listed with their counts in `found`."""
 
 
 def open_labelled(
@@ -31,12 +31,12 @@ def open_labelled(
     domains: Sequence[str] | None = None,
     exclusive: Sequence[Sequence[str]] | None = None,
 ) -> LabelledFolder:
-    """The labelled set below `root`: class folders, an attribute file, a CSV file or idx digits.
+    """Opens the labelled set below `root`: class folders, an attribute file, a CSV file, or files of digits.
 
-    `domains` chooses classes (images of others are left out) or attributes, and their order; without it
-    `dataset.yaml` does, else all are taken. `exclusive` names attributes of which an image has one at most; without
-    it `dataset.yaml` does.
-    Raises ConfigurationError where there is no labelled set, one of its files is wrong, or a name is unknown.
+    `domains` chooses classes (dropping images of others) or attributes, and their order; the default is that of
+    `dataset.yaml`, else all. `exclusive` lists groups of attributes of which an image has at most one; the default is
+    that of `dataset.yaml`.
+    Raises ConfigurationError if there is no labelled set, one of its files is invalid, or a name is unknown.
     """
     found = recognise(root)
     if found is None:
@@ -62,13 +62,13 @@ def open_labelled(
 
 
 def unlabelled(root: Path) -> LabelledFolder:
-    """The images below `root`, labelled or not, without their labels: one domain of the folder's name, no groups.
+    """Opens the images below `root` and ignores labels: one domain, named like the folder, and no groups.
 
-    A labelled set keeps its splits; else train/ and test/ are the splits, or a tenth is held out by names.
-    Labels are (images, 0). Raises ConfigurationError where there are no images.
+    A labelled set keeps its splits; otherwise train/ and test/ are the splits, or a tenth is held out by name.
+    Labels are (images, 0). Raises ConfigurationError if there are no images.
     """
     found = recognise(root)
-    if found is None or (found.by_class and files_in(root)):  # images beside the folders count too
+    if found is None or (found.by_class and files_in(root)):  # loose images next to the folders count too
         found = _plain(root)
     if "train" not in found.parts:
         raise ConfigurationError(f"{shown(root)}: {found.arrangement}: no images to train on")
@@ -89,8 +89,8 @@ def unlabelled(root: Path) -> LabelledFolder:
 
 
 def open_jointly(roots: Sequence[Path], *, domains: Sequence[str] | None = None) -> LabelledFolder:
-    """Several labelled sets joined, see `join`. `domains` chooses among the names of all of them; a set of which no
-    name is chosen is taken whole. Raises ConfigurationError, also for a name that is in none.
+    """Opens several labelled sets and joins them, see `join`. `domains` chooses among all their names; a set with no
+    chosen name keeps all its domains. Raises ConfigurationError, also for a name that is in none of the sets.
     """
     folders = [open_labelled(root) for root in roots]
     known = [name for folder in folders for name in folder.domains]
@@ -102,10 +102,10 @@ def open_jointly(roots: Sequence[Path], *, domains: Sequence[str] | None = None)
 
 
 def open_source_labelled(name_or_path: str) -> tuple[LabelledFolder, LabelledFolder]:
-    """Source and target of a set that names two labelled ones, as the card mnist2usps does, or a `dataset.yaml`.
+    """Opens the source and target sets named by a card, such as mnist2usps, or by a `dataset.yaml`.
 
-    The target may be images without labels; where it has some, they are of the same classes in the same order, to
-    measure by. Raises ConfigurationError.
+    The target may be unlabelled; its labels, if any, must be of the same classes; they come in the source's order, for
+    evaluation only. Raises ConfigurationError.
     """
     first, second = locate_both(name_or_path)
     source = open_labelled(first)
@@ -116,7 +116,7 @@ def open_source_labelled(name_or_path: str) -> tuple[LabelledFolder, LabelledFol
 
 
 def recognise(root: Path) -> Labelling | None:
-    """What is said of the images below `root`, None where nothing is. Raises ConfigurationError."""
+    """Reads all labels of the images below `root`; returns None if there are none. Raises ConfigurationError."""
     require_folder(root)
     told = attributes.read_attributes(root) or csv_table.read_csv(root)
     if told:
@@ -163,7 +163,7 @@ def _chosen(root: Path, found: Labelling, wanted: Sequence[str] | None) -> tuple
 
 
 def _select(found: Labelling, part: Part, chosen: tuple[str, ...]) -> LabelledSplit:
-    """The labels of the chosen domains; of classes the images, in the order of the classes where they stood so."""
+    """Selects the labels of the chosen domains. Of classes, keeps only their images, still ordered by class if so."""
     labels = part.labels[:, [found.domains.index(name) for name in chosen]]
     rows = np.arange(len(labels))
     if found.exclusive:
@@ -206,6 +206,6 @@ def _alternatives(
 
 
 def places_of(sets: Sequence[Sequence[str]], domains: Sequence[str]) -> tuple[tuple[int, ...], ...]:
-    """Sets of names as places in `domains`; other names, and what is then no choice, are left out."""
+    """Converts groups of names to indices in `domains`; drops unknown names, then groups with fewer than two."""
     places = (tuple(domains.index(name) for name in names if name in domains) for names in sets)
     return tuple(group for group in places if len(group) > 1)

@@ -1,4 +1,4 @@
-"""Several labelled sets together: joined into one, drawn from in equal shares, or as source and target."""
+"""Combines labelled sets: joins several into one, and makes buckets to draw from in equal shares."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from translate.data.source import Readable
 from translate.errors import ConfigurationError
 
 Buckets = tuple[list[list[Readable]], list[np.ndarray]]
-"""Images to draw from by turns, and the labels (images, domains) of each bucket's."""
+"""Buckets of images to draw from in turn, and each bucket's labels (images, domains)."""
 
 
 def buckets(split: LabelledSplit, groups: Sequence[LabelGroup], balanced: bool) -> Buckets:
-    """What `Loader` draws `Labelled` images from: a bucket of each set, so that a small one comes as often.
+    """Returns the buckets that `Loader` draws `Labelled` images from: one per set, so that small sets come as often.
 
-    `balanced`: of each set a bucket for every class, or for every attribute one of images that have it and one of
-    those that have not; empty ones are left out. An image of which nothing is known is then never drawn, and sets
-    share the images of a run as they have buckets.
+    `balanced`: per set, one bucket for every class, or two for every attribute (images with and without it); empty
+    buckets are dropped. Images without any known label are then never drawn, and each set is drawn from in proportion
+    to its number of buckets.
     """
     chosen = [np.flatnonzero(split.sets == number) for number in np.unique(split.sets)]
     if balanced:
@@ -42,10 +42,10 @@ def _parts(labels: np.ndarray, rows: np.ndarray, groups: Sequence[LabelGroup]) -
 
 
 def join(folders: Sequence[LabelledFolder]) -> LabelledFolder:
-    """Labelled sets to be trained on jointly: the domains of one after those of another, unknown to the others.
+    """Joins labelled sets for joint training: concatenates their domains; labels of other sets' domains are unknown.
 
-    A name that stands in several sets gets its set's folder as prefix: celeba_Male. Raises ConfigurationError where
-    names are equal even so. `root` is that of the first.
+    Names used by several sets get the folder's name as prefix: celeba_Male. Raises ConfigurationError if names are
+    still equal. `root` is that of the first set.
     """
     names = Counter(name for folder in folders for name in folder.domains)
     domains = tuple(

@@ -1,4 +1,4 @@
-"""A table of files and what is said of each, whatever file it stood in, and the images that it means."""
+"""A table of files and their labels, whatever its format, and the images that its rows refer to."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from translate.data.labelled.labelling import Labelling, Part, with_a_test
 from translate.errors import ConfigurationError
 
 TEST_LIMIT, TEST_SHARE = 1000, 8
-"""Of a list without a partition, the last images are the test images: this many, and at most one in so many."""
+"""The last images of a list without a partition are the test images: at most TEST_LIMIT, at most one in TEST_SHARE."""
 
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """Rows in the order of the file."""
+    """A table of labels; rows are in the order of the file."""
 
     path: Path
     names: tuple[str, ...]
@@ -31,14 +31,14 @@ class Table:
     labels: np.ndarray
     """(rows, names) float32."""
     splits: tuple[str, ...] | None = None
-    """"train", "test" or "validation" of each row, where that is said."""
+    """"train", "test" or "validation" for each row, if the data set says so."""
     in_file_order: bool = False
-    """Whether the test images are the last ones, else they are chosen by their names."""
+    """Without `splits`: whether the last rows are the test images; otherwise they are chosen by name."""
     warnings: tuple[str, ...] = ()
 
 
 def labelling(root: Path, table: Table) -> Labelling:
-    """The images below `root` that the rows mean. Raises ConfigurationError where there is none of them."""
+    """Finds the images below `root` that the rows refer to. Raises ConfigurationError if there are none."""
     warnings = list(table.warnings)
     paths = _images(root, table, warnings)
     rows = [row for row, path in enumerate(paths) if path is not None]
@@ -67,7 +67,7 @@ def labelling(root: Path, table: Table) -> Labelling:
 
 
 def _held_out(table: Table, rows: list[int]) -> tuple[dict[str, list[int]], str]:
-    """By names alone, of each class where there are classes."""
+    """Holds out test rows by name alone, separately for each class if there are classes."""
     groups: list[list[int]] = [rows]
     if table.exclusive:
         groups = [[row for row in rows if table.labels[row, i] == 1] for i in range(len(table.names))]
@@ -82,7 +82,7 @@ def _held_out(table: Table, rows: list[int]) -> tuple[dict[str, list[int]], str]
 
 
 def _images(root: Path, table: Table, warnings: list[str]) -> list[Path | None]:
-    """The image of each row, None where it is missing; what does not fit together goes to `warnings`."""
+    """Returns the image of each row, or None if it is missing; adds mismatches to `warnings`."""
     found, links = listing.scan(root)
     if links:
         warnings.append(f"{shown(root)}: links that lead out of it are left out: {few(links)}")
@@ -90,7 +90,7 @@ def _images(root: Path, table: Table, warnings: list[str]) -> list[Path | None]:
     files = [same_letters(file) for file in table.files]
     base = _base(files, inside)
     known = {name[len(base) :]: path for name, path in inside.items() if name.startswith(base)}
-    # The list of CelebA says .jpg also where its images are the .png ones.
+    # CelebA's list says .jpg even for its .png images.
     named = set(files)
     by_stem = {_stem(name): path for name, path in reversed(known.items()) if name not in named}
     paths = [known.get(file) or by_stem.get(_stem(file)) for file in files]
@@ -110,7 +110,7 @@ def _images(root: Path, table: Table, warnings: list[str]) -> list[Path | None]:
 
 
 def _base(files: Sequence[str], inside: Iterable[str]) -> str:
-    """The folder that the rows start from, as "images/" or "": the one below which most of them have an image."""
+    """Returns the folder that rows are relative to, such as "images/" or "": the one that matches the most images."""
     stems = {_stem(file) for file in files}
     depths = {file.count("/") + 1 for file in files}
     hits: Counter[str] = Counter()
@@ -124,12 +124,12 @@ def _base(files: Sequence[str], inside: Iterable[str]) -> str:
 
 
 def _stem(name: str) -> str:
-    """Without the suffix."""
+    """Returns the name without its suffix."""
     stem, dot, suffix = name.rpartition(".")
     return stem if dot and "/" not in suffix else name
 
 
 def refuse_repetition(path: Path, lines: Mapping[str, int], file: str, line: int) -> None:
-    """`lines` holds the line of each file so far. Raises ConfigurationError where `file` is among them."""
+    """Raises ConfigurationError if `file` is already in `lines`, which holds the line number of each file so far."""
     if file in lines:
         raise ConfigurationError(f"{shown(path)}, line {line}: {shown(file)} is already in line {lines[file]}")
