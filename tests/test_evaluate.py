@@ -48,7 +48,8 @@ def test_labelled_runs_are_read_by_a_classifier(tiny_recipe, tmp_path):
         assert 0 <= error.low <= error.value <= error.high <= 100
         assert set(error.floor) == {"untranslated input"} and set(error.ceiling) == {"real images"}
         assert "sha256" in error.protocol["classifier"] and error.protocol["split"] == "test"
-    assert any(score.table.startswith("KID") for score in scores)
+    distance = table["KID x 1000 in classifier features", "a"]
+    assert (distance.images, distance.reals) == (4, 4), "four training images are of each class"
     (missing,) = {score.note for score in scores if score.table == "distances in Inception"}
     assert missing.startswith("unavailable")
     written = json.loads(write_scores(scores, run).read_text())
@@ -82,6 +83,8 @@ def test_unpaired_runs_are_held_to_the_wanted_domain_both_ways(tiny_recipe, tmp_
     for name in ("to A", "to B"):
         taken = table["translations that the classifier takes for the wanted domain", name]
         assert taken.images == 2 and "inputs" in taken.floor and "real test images" in taken.ceiling
+        distance = table["KID x 1000 in classifier features", name]
+        assert (distance.images, distance.reals) == (2, 6), "translations of test images to training images"
     assert not any("truth" in score.table for score in scores)
 
 
