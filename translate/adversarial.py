@@ -1,7 +1,7 @@
 """The adversarial core: what a discriminator and a generator minimise, given logits.
 
 An objective is three elementwise terms on logits: a discriminator returns D(x) without a sigmoid, and the terms
-contain it in a stable form, -log sigmoid(x) = softplus(-x).
+include the sigmoid in a stable form, -log sigmoid(x) = softplus(-x).
 
 Sources: Goodfellow et al. 2014 (minimax, non-saturating), Mao et al. 2017 (LSGAN), Arjovsky et al. 2017
 (Wasserstein), Lim & Ye 2017 (hinge), Gulrajani et al. 2017 (WGAN-GP), Mescheder et al. 2018 (R1, R2).

@@ -108,8 +108,7 @@ def pointed(checkpoints: Path, pointer: str) -> int | None:
 
 
 def load_checkpoint(checkpoints: Path, which: str = "latest") -> Checkpoint:
-    """Loads a checkpoint and verifies it against its manifest; `which` is `latest`, `best`, a step number or a folder
-    name.
+    """Loads `latest`, `best`, or a checkpoint by step number or folder name, and verifies it against its manifest.
 
     Raises ConfigurationError if it does not exist, and TranslateError naming the damaged file if it fails verification.
     """
@@ -146,7 +145,7 @@ def verify(folder: Path) -> Checkpoint:
 
 
 def prune(checkpoints: Path, keep: int, every: int | None = None) -> None:
-    """Removes old checkpoints and the leftovers of interrupted saves.
+    """Removes old checkpoints, and what interrupted saves left behind.
 
     Keeps the newest `keep`, `best`, `latest` and every step divisible by `every`. Removes nothing unless the newest
     checkpoint verifies.

@@ -1,4 +1,4 @@
-"""Differentiable augmentation of all that a discriminator sees, real or fake (DiffAugment, Zhao et al. 2020).
+"""Differentiable augmentation of everything a discriminator sees, real or fake (DiffAugment, Zhao et al. 2020).
 
 augment = DifferentiableAugment(("colour", "translation", "cutout"))
 loss = objective.discriminator_loss(discriminator(augment(real)), discriminator(augment(fake)))

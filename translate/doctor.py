@@ -119,10 +119,9 @@ def _write(path: Path, findings: Sequence[Finding]) -> None:
 
 @dataclass(frozen=True)
 class _View:
-    """Inputs, the model's outputs and real images of the target domain, all (batch, channels, height, width) in [-1,
-    1].
+    """Inputs, the model's outputs and real images of the target domain.
 
-    If `paired`, `reals` are the true translations of `inputs`.
+    All are (batch, channels, height, width) in [-1, 1]. If `paired`, `reals` are the true translations of `inputs`.
     """
 
     inputs: Tensor

@@ -67,11 +67,10 @@ class Engine:
         set_products(model, self.products)
 
     def adopt_trained(self, model: nn.Module) -> None:
-        """Adopts a model for inference: casts the weights of convolutions and linear layers to bf16 once, where
-        autocast would at every call.
+        """Adopts a model for inference: casts weights to bf16 once, where autocast would at every call.
 
-        The numbers are the same as with autocast. Layers whose weights are normalised at each call (spectral norm) stay
-        as they are.
+        This concerns convolutions and linear layers; the numbers are the same as with autocast. Layers whose weights
+        are normalised at each call (spectral norm) stay as they are.
         """
         self.adopt(model)
         for module in model.modules() if self.bf16 else ():
@@ -79,10 +78,10 @@ class Engine:
                 module.to(torch.bfloat16)
 
     def compile(self, networks: Iterable[nn.Module]) -> None:
-        """Compiles the parts of each network if `compiled` is on; a part that cannot be compiled raises when it first
-        runs.
+        """Compiles the parts of each network if `compiled` is on.
 
-        Not for discriminators: torch.compile cannot differentiate the gradient of a penalty a second time.
+        A part that cannot be compiled raises when it first runs. Not for discriminators: torch.compile cannot
+        differentiate the gradient of a penalty a second time.
         """
         if not self.compiled:
             return

@@ -17,8 +17,7 @@ Schedule = Literal["constant", "linear", "cosine", "halving"]
 def learning_rate(
     schedule: Schedule, steps: int, decay_from: float, halve_every: int = 100_000
 ) -> Callable[[int], float]:
-    """The learning-rate curve: a function from a step (0-based, below `steps`) to a factor in (0, 1] on the recipe's
-    learning rate.
+    """The learning-rate curve: maps a step (0-based, below `steps`) to a factor in (0, 1] on the recipe's rate.
 
     `linear` stays at 1 for the share `decay_from` of all steps, then falls in equal steps towards 0, which it would
     reach one step after the last: no step has learning rate 0. `cosine` falls over the same range along half a cosine.
@@ -46,11 +45,11 @@ def build_optimizer(
     weight_decay: float,
     fused: bool = True,
 ) -> Optimizer:
-    """Builds one network's optimizer. `fused` selects the Adam that makes one pass over the weights, where the device
-    supports it.
+    """Builds one network's optimizer.
 
-    The group's `initial_lr` is `lr`, as in torch's schedules. On CUDA the group's `lr` is a tensor, so that a captured
-    step reads the value written before each replay.
+    `fused` selects the Adam that makes one pass over the weights, where the device supports it. The group's
+    `initial_lr` is `lr`, as in torch's schedules. On CUDA the group's `lr` is a tensor, so that a captured step reads
+    the value written before each replay.
     """
     weights = list(network.parameters())
     device = weights[0].device

@@ -1,4 +1,4 @@
-"""How far a long job is: a live bar on a terminal, a plain line every ten seconds in a log file.
+"""Shows the progress of a long job: a live bar on a terminal, a plain line every ten seconds in a log file.
 
 with Progress(total=10_000, unit="step", label="pix2pix") as progress:
     for step in range(10_000):

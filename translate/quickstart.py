@@ -25,10 +25,11 @@ RECIPES = {"cyclegan": "quickstart", "pix2pix": "quickstart-pix2pix"}
 
 
 def quickstart(method: str, out: Path, device: str, tell: Tell) -> dict[str, dict[str, float]]:
-    """Trains `method` on `shapes`, converts its test folder into out/converted, and prints the distance to the true
-    translation, next to those of the untouched input and the best colour map (fitted on that same truth).
+    """Trains `method` on `shapes`, converts its test folder into out/converted, and prints how far that is from the
+    truth.
 
-    Returns the measures by row of the table. Raises ConfigurationError if `out` already holds a quickstart.
+    The table also has the untouched input and the best colour map (fitted on that same truth). Returns the measures by
+    row of the table. Raises ConfigurationError if `out` already holds a quickstart.
     """
     recipe = load_recipe(RECIPES[method])
     run = train(recipe, out=out / "run", device=device, tracking="disabled")

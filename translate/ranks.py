@@ -29,10 +29,10 @@ BUCKET = 8 * 2**20
 
 
 class Ranks:
-    """This process: number `rank` of `size`, and `local_rank` on its machine. With a single process nothing is
-    communicated.
+    """This process: number `rank` of `size`, and `local_rank` on its machine.
 
-    `device` is passed to `choose_engine`. Methods raise TranslateError if another process does not answer.
+    A single process communicates nothing. `device` is what to pass to `choose_engine`. Methods raise TranslateError if
+    another process does not answer.
     """
 
     def __init__(self, device: str = "auto", rank: int = 0, size: int = 1, local_rank: int = 0) -> None:
@@ -67,10 +67,10 @@ class Ranks:
         return _SumOfAll.apply(torch.stack([values if rank == self.rank else nothing for rank in range(self.size)]))
 
     def largest(self, number: int) -> int:
-        """The largest `number` that any process passed in the previous call, 0 in the first; with a single process,
-        `number`.
+        """The largest `number` that any process passed in the previous call, 0 in the first.
 
-        Answers lag by one call so that no process waits for the message, yet all get the same answer at the same step.
+        A single process gets its own `number` back. Otherwise answers lag by one call so that no process waits for the
+        message, yet all get the same answer at the same step.
         """
         if self.size == 1:
             return number

@@ -40,11 +40,11 @@ FREE_WITH_IMAGES = {"data.set", "data.domains"}
 
 
 def choose_folder(out: str | Path | None, recipe: Recipe, resume: bool) -> Path:
-    """`--out`, or by default runs/RECIPE-DATA (runs/RECIPE if RECIPE already ends in DATA), with a number appended if
-    that exists.
+    """The run's folder: `--out`, or by default runs/RECIPE-DATA, with a number appended if that exists.
 
-    With `resume`, `--out` in any case, or the last folder before the first free name. Raises ConfigurationError if
-    `--out` is a file, or already written to and `resume` is off.
+    The default is runs/RECIPE if RECIPE already ends in DATA. With `resume`, `--out` in any case, or the last folder
+    before the first free name. Raises ConfigurationError if `--out` is a file, or already written to and `resume` is
+    off.
     """
     if out is not None:
         folder = Path(out)
@@ -62,10 +62,10 @@ def choose_folder(out: str | Path | None, recipe: Recipe, resume: bool) -> Path:
 
 @contextmanager
 def claimed(out: str | Path | None, recipe: Recipe, resume: bool) -> Iterator[Path]:
-    """Context that creates the folder of `choose_folder` and reserves it for this process; a new folder is removed on
-    exit if nothing was written into it.
+    """Context that creates the folder of `choose_folder` and reserves it for this process.
 
-    Raises ConfigurationError if another process holds it or it cannot be written.
+    Removes a new folder on exit if nothing was written into it. Raises ConfigurationError if another process holds the
+    folder or it cannot be written.
     """
     folder = choose_folder(out, recipe, resume)
     with ExitStack() as stack:
@@ -124,10 +124,10 @@ def checkpoint_to_resume(folder: Path) -> tuple[Checkpoint | None, list[str]]:
 
 
 def require_same_run(checkpoint: Checkpoint, recipe: Recipe, processes: int = 1) -> None:
-    """Raises ConfigurationError unless `recipe` is the one the run began with; only its length and reporting may
-    change.
+    """Raises ConfigurationError unless `recipe` is the one the run began with.
 
-    The number of processes may change too, as long as the total number of images per step stays the same.
+    Only its length and reporting may change, and the number of processes as long as the total number of images per step
+    stays the same.
     """
     before = checkpoint.facts.get("processes", 1)
     begun = _images_a_step(_flat(parse_recipe(checkpoint.facts["recipe"], str(checkpoint.folder)).to_json()), before)

@@ -38,13 +38,13 @@ def sample_folder(
     grid: bool = False,
     overwrite: bool = False,
 ) -> list[Path]:
-    """Writes `count` images and returns their paths: out/00000.png, ..., or out/CLASS/00000.png, ... if the model knows
-    classes, plus, with `grid`, out/grid.png showing all of them.
+    """Writes `count` images and returns their paths.
 
-    `label` is the number of the wanted class (see `class_number`); None cycles through all. Points in the plane become
-    out/points.csv, and their grid a picture of dots. The model is on its device, and the caller has chosen the
-    precision. Raises ConfigurationError if a file already exists, before anything is written; ImageError if one cannot
-    be written; ValueError for a label the model does not know.
+    The files are out/00000.png, ..., or out/CLASS/00000.png, ... if the model knows classes, plus, with `grid`,
+    out/grid.png showing all of them. `label` is the number of the wanted class (see `class_number`); None cycles
+    through all. Points in the plane become out/points.csv, and their grid a picture of dots. The model is on its
+    device, and the caller has chosen the precision. Raises ConfigurationError if a file already exists, before anything
+    is written; ImageError if one cannot be written; ValueError for a label the model does not know.
     """
     if count < 1:
         raise ConfigurationError(f"--count {count}: expected 1 or more")

@@ -36,8 +36,7 @@ class Interrupted(TranslateError):
 
 
 class Signals:
-    """Context in which the first SIGINT, SIGTERM or (under Slurm) SIGUSR1 raises Stop; a second one ends the process at
-    once.
+    """Context in which the first SIGINT, SIGTERM or (under Slurm) SIGUSR1 raises Stop; a second exits at once.
 
         with Signals() as signals:
             ...                             # a signal raises Stop wherever it arrives

@@ -141,10 +141,10 @@ def _to_resume(launch: Launch, folder: Path) -> Checkpoint | None:
 
 
 def _data_again(launch: Launch, checkpoint: Checkpoint) -> OpenedData:
-    """Opens the data of a resumed run without the images it left out at its start, since data order depends on the list
-    of images.
+    """Opens the data of a resumed run, without the images it left out at its start.
 
-    If the remaining images differ from those at the start, all are checked again.
+    Data order depends on the list of images. If the remaining images differ from those at the start, all are checked
+    again.
     """
     images = _open(launch)
     require_same_domains(checkpoint, images.domains)

@@ -44,10 +44,10 @@ def js(p: Values, q: Values) -> Tensor:
 
 
 def wasserstein1(p: Values, q: Values, positions: Values) -> Tensor:
-    """Wasserstein-1 on the line, the least mean distance to move p to q: the integral of |CDF of p - CDF of q|, in
-    units of `positions`.
+    """Wasserstein-1 on the line: the least mean distance to move p to q, in units of `positions`.
 
-    `positions` (n,) holds the places of the n values of p and q, in any order.
+    Computed as the integral of |CDF of p - CDF of q|. `positions` (n,) holds the places of the n values of p and q, in
+    any order.
     """
     p, q = _densities(p, q)
     positions, order, difference = _cumulative_difference(p, q, positions)

@@ -44,11 +44,10 @@ def appearing(path: Path, suffix: str = ".part") -> Iterator[Path]:
 
 @contextmanager
 def held(path: Path) -> Iterator[None]:
-    """Context in which this process holds the lock on `path`, an empty file that stays; the lock ends with the process
-    in any case.
+    """Context in which this process holds the lock on `path`, an empty file that stays.
 
-    Raises BlockingIOError if another process holds it, OSError if it cannot be made. Windows and some file systems have
-    no such locks; there, nothing is locked.
+    The lock ends with the process in any case. Raises BlockingIOError if another process holds it, OSError if it cannot
+    be made. Windows and some file systems have no such locks; there, nothing is locked.
     """
     with path.open("ab") as file:
         if sys.platform != "win32":

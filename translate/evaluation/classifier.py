@@ -88,8 +88,7 @@ class Classifier(nn.Module):
         return self.read(images).labels
 
     def own(self, labels: Tensor) -> Tensor:
-        """Which labels count when measuring how well a domain is read: for a class those of its own images, for an
-        attribute all known ones.
+        """Which labels show how well a domain is read: for a class its own images', for an attribute all known ones.
 
         Takes `labels` (batch, domains) and returns bool (batch, domains).
         """

@@ -36,11 +36,11 @@ def classifier_for(
     train: Callable[[], Trained],
     engine: Engine,
 ) -> Trained:
-    """The classifier kept in `folder` if it was trained for these images, settings and `data`; else trains a new one
-    and keeps it.
+    """The classifier kept in `folder`, or a newly trained one, which is then kept.
 
-    `data` describes the images and labels it learns from, in values JSON can hold. The classifier is on the engine's
-    device. Raises TranslateError if the kept one is damaged or the new one cannot be written.
+    The kept one is used only if it was trained for these images, settings and `data`, which describes the images and
+    labels it learns from in values JSON can hold. The classifier is on the engine's device. Raises TranslateError if
+    the kept one is damaged or the new one cannot be written.
     """
     wanted = _facts(images, settings, data)
     if folder.is_dir():

@@ -43,11 +43,12 @@ def frechet_of_gaussians(mean: Tensor, covariance: Tensor, other_mean: Tensor, o
 
 
 def kid(features: Tensor, reals: Tensor, draws: int = QUADRATIC_DRAWS) -> Estimate:
-    """KID: the unbiased squared MMD with k(x, y) = (x . y / d + 1)^3 (Binkowski et al. 2018, section 4).
+    """KID: the unbiased squared MMD with k(x, y) = (x . y / d + 1)^3 (Binkowski et al. 2018, section 4); may be
+    negative.
 
     Computed from all images at once; the means over subsets used in papers estimate the same value with more noise. The
-    interval is bootstrapped over the images of both sets, with `draws` draws (0: none). It may be negative. Raises
-    ValueError for fewer than two images in a set.
+    interval is bootstrapped over the images of both sets, with `draws` draws (0: none). Raises ValueError for fewer
+    than two images in a set.
     """
     x, y = _two_or_more(features), _two_or_more(reals)
     # The first row counts each image once; the others are bootstrap draws.

@@ -18,10 +18,10 @@ _ENDS = 4096
 
 
 def fingerprint(sources: Sequence[Readable], labels: np.ndarray) -> str:
-    """SHA-256 of the labels and of the images' names, in order, and contents. For a file the contents are its size,
-    beginning and end, because reading all would take as long as training.
+    """SHA-256 of the labels and of the images' names, in order, and contents.
 
-    The location and modification time of a file do not matter. Raises ImageError if a file cannot be read.
+    For a file the contents are its size, beginning and end, because reading all would take as long as training. Its
+    location and modification time do not matter. Raises ImageError if a file cannot be read.
     """
     found = hashlib.sha256(np.ascontiguousarray(labels).tobytes())
     for source in sources:

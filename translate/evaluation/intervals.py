@@ -28,10 +28,10 @@ class Estimate:
 
 
 def wilson(hits: int, images: int) -> Estimate:
-    """The share hits / images with Wilson's score interval (Wilson 1927), which stays within [0, 1] and has positive
-    width even at 0 hits.
+    """The share hits / images with Wilson's score interval (Wilson 1927).
 
-    Raises ValueError if there are no images, or hits are not within 0 to `images`.
+    The interval stays within [0, 1] and has positive width even at 0 hits. Raises ValueError if there are no images, or
+    hits are not within 0 to `images`.
     """
     if not 0 <= hits <= images or not images:
         raise ValueError(f"a share is of one image or more, not {hits} of {images}")

@@ -32,8 +32,7 @@ def evaluate_labelled(
     protocol: Protocol | None = None,
     done: Callable[[int], None] = nothing,
 ) -> list[Score]:
-    """Scores the translations of each test image into every other class, and with each attribute inverted while the
-    others stay.
+    """Scores translations of each test image: to every other class, and with each attribute inverted while others stay.
 
     `images` says which domains are classes, attributes and alternatives (setting one alternative clears the others;
     images that already have it are left out). Distances are taken to `reference`, the sample of training images and

@@ -36,12 +36,12 @@ def evaluate_unpaired(
     protocol: Protocol | None = None,
     done: Callable[[int], None] = nothing,
 ) -> list[Score]:
-    """Scores the conversion of the test images `inputs` to the classifier's domain number `to`, next to `targets`, real
-    test images of that domain; both as the loader gives them.
+    """Scores the conversion of the test images `inputs` to the classifier's domain number `to`.
 
-    `name` is that of the direction. Distances are taken to `reference`, the sample of training images of that domain,
-    or to `targets` without it. `protocol` names the split and the resize filter. `done` is called with the number of
-    inputs in each batch.
+    `targets` are real test images of that domain to compare with; both are as the loader gives them. `name` is that of
+    the direction. Distances are taken to `reference`, the sample of training images of that domain, or to `targets`
+    without it. `protocol` names the split and the resize filter. `done` is called with the number of inputs in each
+    batch.
     """
     classifier, how = trained.classifier, protocol or {}
     gathered, translated, real = Gathering(spaces), Gathering(spaces), Gathering(spaces)

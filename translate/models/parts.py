@@ -126,8 +126,7 @@ class AutoencoderSettings(Settings):
 
 
 class DiscriminatorSettings(Settings):
-    """PatchGAN: with `layers` strided layers each logit sees 1 (0 layers), 16, 34, 70 (3), 142 or 286 (5) pixels; one
-    map per scale.
+    """PatchGAN: `layers` strided layers see 1 (0 layers), 16, 34, 70 (3), 142 or 286 (5) pixels; one map per scale.
 
     `strided` is UNIT's: only strided layers and a 1x1 convolution, without normalisation.
     """

@@ -28,7 +28,7 @@ from translate.settings import Settings
 
 
 class UNITConfig(Settings):
-    """Loss weights; 0 switches a loss off. The defaults called published are those of the 2018 release."""
+    """Loss weights; 0 switches a loss off. "Published" refers to the 2018 release."""
 
     name: Literal["unit"] = "unit"
     adversarial: AdversarialSettings = AdversarialSettings(objective="lsgan")
@@ -57,8 +57,7 @@ class UNITConfig(Settings):
 
 
 class UNIT(Translator):
-    """Domains a and b. E_a and E_b encode into a common code z, G_a and G_b decode it; their inner layers may be
-    shared.
+    """Encoders E_a and E_b map domains a and b to a common code z, G_a and G_b decode it; inner layers may be shared.
 
     Further losses that tie the codes together are options of the same model.
     """

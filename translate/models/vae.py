@@ -39,8 +39,7 @@ class VAEConfig(Settings):
 
 
 class VAE(Sampler):
-    """The encoder gives the distribution q(z|x) of codes z for an image x; the decoder the distribution p(x|z) of
-    images for a code.
+    """The encoder gives q(z|x), the distribution of codes z for an image x; the decoder gives p(x|z), that of images.
 
     Minimises -ELBO = -E_q log p(x|z) + KL(q(z|x) || N(0, I)), in nats per image, i.e. summed over its pixels. The
     decoder has the form of a GAN's generator, and the encoder that of a discriminator with a code for a logit.

@@ -48,12 +48,12 @@ class DCGANGenerator(nn.Module):
 
 
 class DCGANDiscriminator(nn.Module):
-    """Maps images (batch, channels, size, size), with `labels` (batch, labels) if there are any, to (batch, outputs):
-    one logit, or an encoder's code.
+    """Maps images (batch, channels, size, size) to (batch, outputs): one logit, or an encoder's code.
 
-    4x4 convolutions of stride 2 to f, 2f, 4f, ... filters (8f at most) down to 4x4 places, the first without
-    normalisation, then one over all 4x4 places. Labels become planes appended to the 4x4 map and are merged by a 1x1
-    convolution (Reed et al. 2016, section 4.1). Raises ValueError for the same sizes as the generator.
+    Takes `labels` (batch, labels) too if there are any. 4x4 convolutions of stride 2 to f, 2f, 4f, ... filters (8f at
+    most) down to 4x4 places, the first without normalisation, then one over all 4x4 places. Labels become planes
+    appended to the 4x4 map and are merged by a 1x1 convolution (Reed et al. 2016, section 4.1). Raises ValueError for
+    the same sizes as the generator.
     """
 
     def __init__(

@@ -1,9 +1,8 @@
-"""Reads and writes weights of the widely used PyTorch port of pix2pix and CycleGAN
-(junyanz/pytorch-CycleGAN-and-pix2pix).
+"""Reads and writes weights of the PyTorch port of pix2pix and CycleGAN, and of the released StarGAN.
 
-And of the released StarGAN. The port's `*_net_G.pth` and `*_net_D.pth`, and StarGAN's `*-G.ckpt` and `*-D.ckpt`, are
-bare state dicts whose keys are positions in nested nn.Sequentials. `recognise` builds our network from keys and shapes
-alone, `load_port_state` fills it, `port_state` converts back.
+The widely used port is junyanz/pytorch-CycleGAN-and-pix2pix. Its `*_net_G.pth` and `*_net_D.pth`, and StarGAN's
+`*-G.ckpt` and `*-D.ckpt`, are bare state dicts whose keys are positions in nested nn.Sequentials. `recognise` builds
+our network from keys and shapes alone, `load_port_state` fills it, `port_state` converts back.
 """
 
 from __future__ import annotations

@@ -10,11 +10,11 @@ from torch.utils.checkpoint import checkpoint
 
 
 def recomputed(part: nn.Module, features: Tensor) -> Tensor:
-    """`part(features)`, keeping only `features` for the backward pass: less memory, one more forward pass, same
-    gradients.
+    """Computes `part(features)`, keeping only `features` for the backward pass.
 
-    Dropout draws the same numbers again. This needs the random state, which cannot be read while CUDA graphs are
-    recorded, so a part with dropout cannot be used in a captured step.
+    This takes less memory and one more forward pass, for the same gradients. Dropout draws the same numbers again. This
+    needs the random state, which cannot be read while CUDA graphs are recorded, so a part with dropout cannot be used
+    in a captured step.
     """
     drops = any(isinstance(module, nn.Dropout) for module in part.modules())
     return checkpoint(part, features, use_reentrant=False, preserve_rng_state=drops, context_fn=lambda: _contexts(part))
