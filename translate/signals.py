@@ -38,13 +38,13 @@ class Interrupted(TranslateError):
 class Signals:
     """Context in which the first SIGINT, SIGTERM or (under Slurm) SIGUSR1 raises Stop; a second exits at once.
 
-        with Signals() as signals:
-            ...                             # a signal raises Stop wherever it arrives
-            with signals.noting():
-                trainer.step(batch)         # never interrupted
-                signals.check()             # raises Stop if a signal arrived
-                with signals.raising():
-                    batch = next(stream)
+    with Signals() as signals:
+        ...                             # a signal raises Stop wherever it arrives
+        with signals.noting():
+            trainer.step(batch)         # never interrupted
+            signals.check()             # raises Stop if a signal arrived
+            with signals.raising():
+                batch = next(stream)
     """
 
     def __init__(self) -> None:
