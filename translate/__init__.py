@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from translate.recipe import Recipe, load_recipe
     from translate.run import train
 else:
-    # They import torch, which takes seconds that `translate --help` has no use for.
+    # Lazy: these import torch, which takes seconds that `translate --help` need not spend.
     _LATER = {"load": "loading", "Recipe": "recipe", "load_recipe": "recipe", "train": "run"}
 
     def __getattr__(name: str) -> object:

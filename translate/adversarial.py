@@ -1,7 +1,7 @@
 """The adversarial core: what a discriminator and a generator minimise, given logits.
 
 An objective is three elementwise terms on logits: a discriminator returns D(x) without a sigmoid, and the terms
-contain it in a stable form, -log sigmoid(x) = softplus(-x).
+include the sigmoid in a stable form, -log sigmoid(x) = softplus(-x).
 
 Sources: Goodfellow et al. 2014 (minimax, non-saturating), Mao et al. 2017 (LSGAN), Arjovsky et al. 2017
 (Wasserstein), Lim & Ye 2017 (hinge), Gulrajani et al. 2017 (WGAN-GP), Mescheder et al. 2018 (R1, R2).
@@ -34,11 +34,11 @@ class AdversarialLoss:
     generator: Term
 
     def discriminator_loss(self, real: Logits, fake: Logits) -> Tensor:
-        """What the discriminator minimises: mean real term plus mean fake term."""
+        """The loss the discriminator minimises: mean real term plus mean fake term."""
         return _mean(self.real, real) + _mean(self.fake, fake)
 
     def generator_loss(self, fake: Logits) -> Tensor:
-        """What the generator minimises."""
+        """The loss the generator minimises: its mean term on fake images."""
         return _mean(self.generator, fake)
 
 
@@ -76,11 +76,11 @@ OBJECTIVES: dict[str, AdversarialLoss] = {
 
 
 def gradient_penalty(score: Score, real: Tensor, fake: Tensor) -> Tensor:
-    """WGAN-GP: E (|grad_x D(x)| - 1)^2, x drawn uniformly on the line from a real to a fake image (eq. 3).
+    """WGAN-GP penalty: E (|grad_x D(x)| - 1)^2, with x drawn uniformly on the line from a real to a fake image (eq. 3).
 
-    `real` and `fake` have one shape (batch, ...). `score` maps images of that shape to logits: a discriminator, or a
-    lambda around one that adds a condition or picks a head. An image's score is its map's mean, summed over scales.
-    Here and below: a scalar, differentiable in the discriminator's weights, not in the images.
+    `real` and `fake` have the same shape (batch, ...). `score` maps images of that shape to logits: a discriminator, or
+    a lambda around one that adds a condition or picks a head. The score of an image is the mean of its map, summed over
+    scales. All penalties here return a scalar that is differentiable in the discriminator's weights, not in the images.
     """
     real, fake = full_precision(real.detach()), full_precision(fake.detach())
     along = torch.rand([len(real)] + [1] * (real.dim() - 1), device=real.device, dtype=real.dtype)
@@ -88,18 +88,18 @@ def gradient_penalty(score: Score, real: Tensor, fake: Tensor) -> Tensor:
 
 
 def r1_penalty(score: Score, real: Tensor) -> Tensor:
-    """R1: half the mean squared gradient of the score at real images (eq. 9, without its weight gamma)."""
+    """R1 penalty: half the mean squared gradient of the score at real images (eq. 9, without its weight gamma)."""
     return _slope_squared(score, full_precision(real.detach())).mean() / 2
 
 
 def r2_penalty(score: Score, fake: Tensor) -> Tensor:
-    """R2: half the mean squared gradient of the score at generated images."""
+    """R2 penalty: half the mean squared gradient of the score at generated images."""
     return r1_penalty(score, fake)
 
 
 @torch.no_grad()
 def clip_weights(networks: Iterable[nn.Module], bound: float) -> None:
-    """WGAN's Lipschitz constraint: every parameter is clamped to [-bound, bound], in place."""
+    """Clamps every parameter to [-bound, bound] in place: WGAN's Lipschitz constraint."""
     for network in networks:
         for weight in network.parameters():
             weight.clamp_(-bound, bound)
@@ -114,7 +114,8 @@ def _scales(logits: Logits) -> Sequence[Tensor]:
 
 
 def full_precision(values: Tensor) -> Tensor:
-    """float16 and bfloat16 as float32, where sums of squares and exponentials do not overflow; others as they are."""
+    """Converts float16 and bfloat16 to float32, where sums of squares and exponentials do not overflow; returns other
+    types unchanged."""
     return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
 
 

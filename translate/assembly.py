@@ -1,4 +1,4 @@
-"""From settings to a trainer."""
+"""Builds a trainer from settings."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ from translate.trainer import Trainer
 def build_trainer(
     model: Model, training: TrainingSettings, engine: Engine, total: int, ranks: Ranks | None = None
 ) -> Trainer:
-    """One optimizer per network that a turn moves; an average of those that paint, where it is wanted.
+    """Builds a trainer with one optimizer per network that some turn moves.
 
-    Raises ConfigurationError for what cannot be: a rate for an unknown network, dropout that a recorded step would have
-    to throw again.
+    If `training.ema` is set, the trainer also averages the weights of the networks that paint. Raises
+    ConfigurationError for impossible settings: a rate for an unknown network, or recomputed dropout in a step captured
+    as CUDA graphs.
     """
     if engine.captured and any(map(_throws_dice_again, model.modules())):
         raise ConfigurationError(
@@ -34,7 +35,7 @@ def build_trainer(
     if ranks and ranks.size > 1:
         share_batch_statistics(model, ranks)
     model.train()
-    # Training images all have one size: cuDNN may try its algorithms on the first ones.
+    # Training images all have the same size, so cuDNN can benchmark its algorithms on the first ones.
     torch.backends.cudnn.benchmark = engine.device.type == "cuda"
     networks = _networks(model, painting=False)
     for name in training.network_lr:
@@ -72,13 +73,13 @@ def _throws_dice_again(network: nn.Module) -> bool:
 
 
 def share_batch_statistics(model: nn.Module, ranks: Ranks) -> None:
-    """Lets batch normalisation see the batches of all ranks as one."""
+    """Makes batch normalisation treat the batches of all ranks as one."""
     for module in model.modules():
         if isinstance(module, BatchNorm2d):
             module.gather = ranks.gather
 
 
 def _networks(model: Model, painting: bool) -> dict[str, nn.Module]:
-    """Networks by name that a turn moves; `painting`: a turn that paints."""
+    """Networks by name that some turn moves; with `painting`, only turns that paint count."""
     moved = {id(network) for turn in model.turns() if turn.paints or not painting for network in turn.networks}
     return {name: network for name, network in model.named_children() if id(network) in moved}

@@ -1,8 +1,9 @@
-"""A training step as CUDA graphs: recorded once for each set of due turns, then replayed by a single launch.
+"""A training step as CUDA graphs: recorded once for each set of due turns, then replayed with a single launch.
 
-All that a step does must be a program of tensors: no host reads, no dice of Python's, what stays keeps its address.
-Dice: torch's default CUDA generator registers with a graph that is recorded, and each replay starts from the seed and
-offset that the generator has at that moment; a replay after `torch.manual_seed(s)` throws what the eager step does.
+A step must be a pure program of tensors: no reads by the host, no random numbers from Python, and persistent tensors
+keep their addresses. Random numbers: torch's default CUDA generator registers with a graph being recorded, and each
+replay starts from the generator's current seed and offset. So a replay after `torch.manual_seed(s)` draws the same
+numbers as the eager step.
 """
 
 from __future__ import annotations
@@ -18,23 +19,24 @@ from translate.model import Turn
 
 Program = Callable[[Sequence[Turn], Batch], None]
 WARM_UP = 3
-"""Steps taken eagerly before one is recorded: libraries choose their algorithms, optimizers make their state."""
+"""Eager steps before recording, in which libraries choose their algorithms and optimizers create their state."""
 
 
 class Recorder(Protocol):
-    """What turns work on a device into something that can be done again."""
+    """Turns work on a device into something repeatable."""
 
     def warm_up(self, work: Callable[[], None]) -> None:
-        """Does `work`, in the surroundings in which it will be recorded."""
+        """Runs `work` in the environment in which it will be recorded."""
 
     def record(self, work: Callable[[], None]) -> Callable[[], None]:
-        """What does `work` when it is called, on whatever the same memory holds then; nothing is done yet."""
+        """Records `work` without running it. The returned function runs it on the current contents of the same
+        memory."""
 
 
 class CapturedProgram:
-    """`program` for a trainer: eager at first, later replayed. Every call is a step of the training, none is for show.
+    """Wraps a trainer's `program`: eager at first, replayed later. Every call is a real training step.
 
-    A recording belongs to the turns that are due and to the shapes of the batch, which is copied into the recording's
+    There is one recording for each combination of due turns and batch shapes. The batch is copied into the recording's
     own tensors.
     """
 
@@ -70,7 +72,7 @@ class _Recording:
 
 
 class CudaRecorder:
-    """Records on a stream of its own; all recordings share one memory pool, as none leaves anything to another."""
+    """Records on its own stream. All recordings share one memory pool, because none passes data to another."""
 
     def __init__(self, device: torch.device) -> None:
         self._stream = torch.cuda.Stream(device)
@@ -85,7 +87,7 @@ class CudaRecorder:
 
     def record(self, work: Callable[[], None]) -> Callable[[], None]:
         graph = torch.cuda.CUDAGraph()
-        # thread_local: the loader's threads may pin memory meanwhile.
+        # thread_local: the loader's threads may pin memory during the recording.
         with torch.cuda.graph(graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"):
             work()
         return graph.replay

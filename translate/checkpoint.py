@@ -1,14 +1,14 @@
-"""Checkpoints: folders of safetensors and JSON that know how they were made; written whole or not at all.
+"""Checkpoints: self-describing folders of safetensors and JSON, written whole or not at all.
 
     checkpoints/step-00001000/   model.safetensors      the networks' weights
-                                 average.safetensors    their moving average, where the recipe keeps one
+                                 average.safetensors    their moving average, if the recipe keeps one
                                  training.safetensors   optimizers, image pools, running sums
                                  training.rank1.safetensors, ...   image pools of the other processes, if any
                                  checkpoint.json        step, recipe, domains, versions, validation
                                  manifest.json          size and SHA-256 of each file above
-    checkpoints/latest, best     pointer files: the name of a folder beside them
+    checkpoints/latest, best     pointer files: the name of one of these folders
 
-Reading runs no code, whatever the file: there is no pickle in a checkpoint.
+Checkpoints contain no pickle, so reading one never runs code, whatever the file.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Tensors = Mapping[str, Tensor]
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """One verified checkpoint; its tensors are read when asked for."""
+    """A verified checkpoint. Its tensors are read on demand."""
 
     folder: Path
     facts: dict[str, Any]
@@ -45,19 +45,19 @@ class Checkpoint:
         return int(self.facts["step"])
 
     def tensors(self, part: str) -> dict[str, Tensor]:
-        """The tensors of `part` (model, average, training), on the CPU; empty where the checkpoint has no such part."""
+        """The tensors of `part` (model, average, training), on the CPU; empty if the checkpoint lacks that part."""
         path = self.folder / f"{part}.safetensors"
         return load_file(path) if path.exists() else {}
 
     def weights(self) -> dict[str, Tensor]:
-        """What converts: the networks' weights, averaged where the recipe keeps their average."""
+        """The weights to convert with: the networks' weights, with averages in place of those the recipe averages."""
         return {**self.tensors("model"), **self.tensors("average")}
 
 
 def save_checkpoint(checkpoints: Path, step: int, parts: Mapping[str, Tensors], facts: Mapping[str, Any]) -> Path:
-    """Writes step-NNNNNNNN under a temporary name, flushed to the disk, and renames it; `latest` then points to it.
+    """Writes step-NNNNNNNN under a temporary name, flushes it to disk, renames it and points `latest` to it.
 
-    Raises TranslateError where the disk is full or unwritable; what was saved before stays as it was.
+    Raises TranslateError if the disk is full or not writable; earlier checkpoints stay intact.
     """
     final = checkpoints / folder_name(step)
     working = checkpoints / f".{final.name}.{os.getpid()}.tmp"
@@ -87,29 +87,30 @@ def save_checkpoint(checkpoints: Path, step: int, parts: Mapping[str, Tensors], 
 
 
 def _no_room(error: Exception) -> bool:
-    """No space, over the quota, or larger than files may be; safetensors only says so, in the words of Rust."""
+    """Whether the error means no space left, quota exceeded or file too large; safetensors reports it only in Rust's
+    message."""
     said = re.search(r"os error (\d+)", str(error))
     number = error.errno if isinstance(error, OSError) else int(said[1]) if said else None
     return number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def point(checkpoints: Path, pointer: str, step: int) -> None:
-    """Makes `latest` or `best` name the checkpoint of `step`, in one move."""
+    """Points `latest` or `best` to the checkpoint of `step`, atomically."""
     with appearing(checkpoints / pointer) as working:
         working.write_text(folder_name(step) + "\n")
         _to_disk(working)
 
 
 def pointed(checkpoints: Path, pointer: str) -> int | None:
-    """The step that `latest` or `best` names; None where there is no such pointer."""
+    """The step that `latest` or `best` points to; None if the pointer does not exist."""
     path = checkpoints / pointer
     return _step_of(path.read_text().strip()) if path.is_file() else None
 
 
 def load_checkpoint(checkpoints: Path, which: str = "latest") -> Checkpoint:
-    """`latest`, `best`, a step number or the name of its folder, verified against its manifest.
+    """Loads `latest`, `best`, or a checkpoint by step number or folder name, and verifies it against its manifest.
 
-    Raises ConfigurationError where there is none, TranslateError naming the file that is damaged.
+    Raises ConfigurationError if it does not exist, and TranslateError naming the damaged file if it fails verification.
     """
     number = which.removeprefix("step-")
     step = int(number) if number.isdecimal() else pointed(checkpoints, which)
@@ -120,7 +121,7 @@ def load_checkpoint(checkpoints: Path, which: str = "latest") -> Checkpoint:
 
 
 def newest_good(checkpoints: Path) -> tuple[Checkpoint | None, list[str]]:
-    """The newest checkpoint that verifies, and why newer ones did not; by step number, not by time."""
+    """The newest checkpoint (by step number, not time) that verifies, and the reasons why newer ones failed."""
     damaged: list[str] = []
     for step in reversed(saved_steps(checkpoints)):
         try:
@@ -131,7 +132,7 @@ def newest_good(checkpoints: Path) -> tuple[Checkpoint | None, list[str]]:
 
 
 def verify(folder: Path) -> Checkpoint:
-    """Checks every file's size and SHA-256. Raises TranslateError naming what is missing or damaged."""
+    """Checks the size and SHA-256 of every file. Raises TranslateError naming what is missing or damaged."""
     try:
         manifest = json.loads((folder / "manifest.json").read_text())
         for name, expected in manifest.items():
@@ -144,10 +145,10 @@ def verify(folder: Path) -> Checkpoint:
 
 
 def prune(checkpoints: Path, keep: int, every: int | None = None) -> None:
-    """Removes all but the newest `keep` checkpoints, the best, and those of steps that `every` divides; and what
-    killed savings left behind.
+    """Removes old checkpoints, and what interrupted saves left behind.
 
-    Nothing is removed unless the newest one verifies.
+    Keeps the newest `keep`, `best`, `latest` and every step divisible by `every`. Removes nothing unless the newest
+    checkpoint verifies.
     """
     steps = saved_steps(checkpoints)
     if not steps:
@@ -164,7 +165,7 @@ def prune(checkpoints: Path, keep: int, every: int | None = None) -> None:
 
 
 def saved_steps(checkpoints: Path) -> list[int]:
-    """Steps of the checkpoints in the folder, ascending."""
+    """The steps of the checkpoints in the folder, ascending."""
     found = [_step_of(path.name) for path in checkpoints.glob("step-*") if path.is_dir()]
     return sorted(step for step in found if step is not None)
 
@@ -174,7 +175,7 @@ def folder_name(step: int) -> str:
 
 
 def rank_part(rank: int) -> str:
-    """The part that holds what process `rank` has its own of; that of the first is all of `training`."""
+    """The name of the part with the state of process `rank` alone; for rank 0 this is all of `training`."""
     return f"training.rank{rank}" if rank else "training"
 
 

@@ -1,4 +1,4 @@
-"""Differentiable augmentation of all that a discriminator sees, real or fake (DiffAugment, Zhao et al. 2020).
+"""Differentiable augmentation of everything a discriminator sees, real or fake (DiffAugment, Zhao et al. 2020).
 
 augment = DifferentiableAugment(("colour", "translation", "cutout"))
 loss = objective.discriminator_loss(discriminator(augment(real)), discriminator(augment(fake)))
@@ -16,11 +16,11 @@ AugmentationKind = Literal["colour", "translation", "cutout"]
 
 
 class DifferentiableAugment(nn.Module):
-    """Images (batch, channels, height, width) in [-1, 1] to the same shape, each image with its own dice.
+    """Augments images (batch, channels, height, width) in [-1, 1], each with its own random parameters.
 
-    Every call draws anew from torch's global generator of the images' device; gradients flow through.
-    What is moved in or cut out is 0, middle grey. Colours may leave [-1, 1], as published: clamping would
-    take the gradient away. Without kinds, images pass unchanged.
+    Every call draws new parameters from torch's global generator of the images' device; gradients flow through. Areas
+    moved in or cut out become 0, middle grey. Colours may leave [-1, 1], as published, because clamping would remove
+    the gradient. Without `kinds`, images pass unchanged.
     """
 
     def __init__(self, kinds: Sequence[AugmentationKind] = ("colour", "translation", "cutout")) -> None:
@@ -40,8 +40,8 @@ class DifferentiableAugment(nn.Module):
 
 
 def colour(images: Tensor) -> Tensor:
-    """Brightness by up to 0.5 either way, saturation by a factor of 0 to 2, contrast by 0.5 to 1.5."""
-    # Not kornia.enhance: it clamps, and so stops gradients.
+    """Changes brightness by up to +-0.5, saturation by a factor of 0 to 2, and contrast by a factor of 0.5 to 1.5."""
+    # Not kornia.enhance: it clamps, which stops gradients.
     images = images + _per_image(images, -0.5, 0.5)
     images = torch.lerp(images.mean(1, keepdim=True).expand_as(images), images, _per_image(images, 0, 2))
     mean = images.mean((1, 2, 3), keepdim=True).expand_as(images)
@@ -49,7 +49,7 @@ def colour(images: Tensor) -> Tensor:
 
 
 def translation(images: Tensor, share: float = 0.125) -> Tensor:
-    """Whole pixels, up to `share` of each side."""
+    """Shifts each image by whole pixels, up to `share` of each side."""
     from kornia.geometry.transform import translate
 
     limits = [round(images.shape[-1] * share), round(images.shape[-2] * share)]
@@ -60,7 +60,7 @@ def translation(images: Tensor, share: float = 0.125) -> Tensor:
 
 
 def cutout(images: Tensor, share: float = 0.5) -> Tensor:
-    """A rectangle of `share` of each side around any pixel, so that it may reach over the border."""
+    """Cuts out a rectangle of `share` of each side, centred on any pixel, so it may cross the border."""
     rows, columns = (_inside(images, dimension, share) for dimension in (-2, -1))
     return images * ~(rows.unsqueeze(-1) & columns.unsqueeze(-2))
 
@@ -73,7 +73,7 @@ KINDS: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 def _inside(images: Tensor, dimension: int, share: float) -> Tensor:
-    """(batch, 1, side): which places of one dimension lie in the cut."""
+    """Which positions along one dimension lie in the cut: bool (batch, 1, side)."""
     side = images.shape[dimension]
     width = round(side * share)
     first = torch.randint(-(width // 2), side - width // 2, (len(images), 1, 1), device=images.device)

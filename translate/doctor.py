@@ -1,7 +1,7 @@
-"""A doctor for training: what users suffer from, found early, named with its measure and its remedy.
+"""A doctor for training: detects common problems early and reports each with its measure and its remedy.
 
-It looks at the fixed sample batch whenever a sample grid is drawn, and listens to the logged losses. Each kind of
-finding is told once in a run, and kept in doctor.jsonl, which report.html shows.
+It examines the fixed sample batch whenever a sample grid is drawn, and follows the logged losses. Each kind of finding
+is reported once per run and kept in doctor.jsonl, which report.html shows.
 """
 
 from __future__ import annotations
@@ -21,25 +21,26 @@ from translate.models.adversary import Adversary
 from translate.whole_file import write_whole
 
 FIRST = 500
-"""Steps before anything is said: generators begin with outputs that are grey, alike, or equal to the input."""
+"""Steps before the first finding: at first, generators produce outputs that are grey, alike, or equal to the input."""
 CHANGE = 0.01
-"""Mean |output - input| on the 0-1 scale below which an image counts as left alone: 2.5 grey levels are not seen."""
+"""Mean |output - input| on the 0-1 scale below which an image counts as unchanged: 2.5 grey levels are invisible."""
 INVERTED = -0.5
-"""Correlation of output and input pixels: a photo negative has -1, images without relation lie near 0."""
+"""Correlation of output and input pixels at which colours count as inverted: -1 for a photo negative, near 0 for
+unrelated images."""
 ALIKE = 0.05
-"""How much outputs differ among themselves, as a share of how much the real images do; a translator that follows
-its input has about 1, one image for all has 0."""
+"""Spread of the outputs relative to that of the real images: about 1 if the translator follows its input, 0 if it
+returns one image for all."""
 BLIND = 0.1
-"""How much outputs for different labels differ, as a share of how much any of them differs from the input."""
+"""Difference of outputs for different labels, relative to the largest difference of any of them from the input."""
 SURE = 0.02
-"""The discriminator's loss as a share of what it has when it cannot tell real from generated."""
+"""The discriminator's loss relative to its value when it cannot tell real from generated images."""
 WINDOWS = 3
-"""Logged values in a row through which the discriminator must have been sure: one could be chance."""
+"""Consecutive logged values for which the discriminator must have been sure; a single one could be chance."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What is wrong, since which step, the measure that shows it, and what helps."""
+    """A problem: its kind, the step it was found at, the measure that shows it, and the remedy."""
 
     kind: str
     step: int
@@ -52,10 +53,10 @@ class Finding:
 
 
 class Doctor:
-    """Watches `model` from the outside. `samples`: a batch on the device, in [-1, 1].
+    """Watches `model` from the outside. `samples` is a batch on the device, in [-1, 1].
 
-    `folder` holds doctor.jsonl; of what an earlier process found there, steps after `step` are forgotten. None: nothing
-    is read or written, for processes that train beside the one that writes.
+    `folder` holds doctor.jsonl; findings of an earlier process after `step` are dropped. With None nothing is read or
+    written: for processes that train alongside the one that writes.
     """
 
     def __init__(
@@ -73,17 +74,17 @@ class Doctor:
         self._heard: deque[Mapping[str, float]] = deque(maxlen=WINDOWS)
 
     def look(self, step: int) -> None:
-        """Translates the samples. Raises nothing but what the model does."""
+        """Translates the samples and notes what is wrong. Raises only what the model raises."""
         if step >= FIRST and isinstance(self.model, Translator):
             seen = _seen(self.model, self.samples)
             self._note([Finding(kind, step, measure, value, remedy) for kind, measure, value, remedy in seen])
 
     def recall(self, rows: Sequence[Mapping[str, float]]) -> None:
-        """Takes what was logged before a resumed run went on."""
+        """Takes the rows that were logged before the run was resumed."""
         self._heard.extend(row for row in rows if any(judge in row for judge, _, _ in self._games))
 
     def listen(self, step: int, losses: Mapping[str, float]) -> None:
-        """Takes the logged losses, `turn/name`."""
+        """Takes the logged losses, keyed `turn/name`, and notes whether the discriminator has won."""
         self._heard.append(losses)
         if step < FIRST or len(self._heard) < WINDOWS:
             return
@@ -106,7 +107,7 @@ class Doctor:
 
 
 def read_findings(path: Path) -> list[Finding]:
-    """What doctor.jsonl holds; nothing where there is none."""
+    """The findings in doctor.jsonl; empty if the file does not exist."""
     if not path.exists():
         return []
     return [Finding(**json.loads(line)) for line in path.read_text("utf-8").splitlines()]
@@ -118,8 +119,10 @@ def _write(path: Path, findings: Sequence[Finding]) -> None:
 
 @dataclass(frozen=True)
 class _View:
-    """Images and what the model makes of them, (batch, channels, height, width) in [-1, 1], with real images of where
-    they go: the very truth where `paired`."""
+    """Inputs, the model's outputs and real images of the target domain.
+
+    All are (batch, channels, height, width) in [-1, 1]. If `paired`, `reals` are the true translations of `inputs`.
+    """
 
     inputs: Tensor
     outputs: Tensor
@@ -134,14 +137,14 @@ def _seen(model: Translator, samples: Batch) -> list[_Row]:
     views = _views(model, samples)
     rows = [row for view in views if (row := _of_one(view)) is not None]
     if isinstance(samples, Labelled) and sum(row[0] == _COPY for row in rows) < len(views):
-        rows = [row for row in rows if row[0] != _COPY]  # images may well be of one of the domains already
+        rows = [row for row in rows if row[0] != _COPY]  # some images may already be of that domain
     if isinstance(model, Relabeller) and len(views) > 1 and not any(row[0] in _NO_RELATION for row in rows):
         rows += _of_labels(views)
     return rows
 
 
 def _views(model: Translator, samples: Batch) -> list[_View]:
-    """One for each domain that the model converts to."""
+    """One view for each domain the model converts to."""
     if isinstance(samples, Paired):
         return [_View(samples.input, model.convert(samples.input, 1), samples.target, paired=True)]
     if isinstance(samples, Labelled):
@@ -158,9 +161,9 @@ _NO_RELATION = (_COPY, _ONE)
 
 
 def _of_one(view: _View) -> _Row | None:
-    """What is wrong with one direction, the plainest first: what is a copy is neither inverted nor collapsed."""
+    """The most obvious problem of one direction: a copy is not also checked for collapse or inversion."""
     change = _distance(view.outputs, view.inputs)
-    # A paired task may want next to nothing changed.
+    # A paired task may require almost no change.
     if change < CHANGE and not (view.paired and _distance(view.reals, view.inputs) < 2 * CHANGE):
         return (
             _COPY,
@@ -218,7 +221,8 @@ def _won(step: int, judge: str, share: float) -> Finding:
 
 
 def _games(model: Model) -> list[tuple[str, str, float]]:
-    """A discriminator's loss, its generator's, and what the first is when it cannot tell; where it has such a value."""
+    """Triples of a discriminator's loss, its generator's loss, and the value of the former when it cannot tell; empty
+    if there is no such value."""
     adversary = next((module for module in model.modules() if isinstance(module, Adversary)), None)
     if adversary is None or adversary.unsure is None:
         return []
@@ -239,12 +243,12 @@ def _distance(images: Tensor, others: Tensor) -> float:
 
 
 def _spread(images: Tensor) -> float:
-    """Mean distance between neighbours in the batch; 0 for a single image."""
+    """Mean distance between neighbouring images in the batch; 0 for a single image."""
     return _distance(images[1:], images[:-1]) if len(images) > 1 else 0.0
 
 
 def _correlation(images: Tensor, others: Tensor) -> float:
-    """Pearson's, over the pixels of each image and channel, averaged."""
+    """Pearson correlation over the pixels of each image and channel, averaged."""
     one, two = (values.float() - values.float().mean((2, 3), keepdim=True) for values in (images, others))
     product = (one * two).mean((2, 3))
     scale = (one.square().mean((2, 3)) * two.square().mean((2, 3))).sqrt()

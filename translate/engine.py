@@ -1,4 +1,4 @@
-"""How a step runs - device, precision, memory format, fusion, compilation - never what it computes."""
+"""How a step runs (device, precision, memory format, fusion, compilation), never what it computes."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ LEVERS = {
     "compiled": "compiled",
     "captured": "captured",
 }
-"""What `--engine` can switch: its name there, and the engine's field."""
+"""What `--engine` can switch: name on the command line to field of `Engine`."""
 
 
 @dataclass(frozen=True)
 class Engine:
-    """Where a step runs, and by which levers. Weights, optimizers and losses stay in float32.
+    """Where a step runs and which optimisations ("levers") it uses. Weights, optimizers and losses stay in float32.
 
     `bf16`: matrix products and convolutions in bfloat16. `channels_last`: images and weights in that memory format.
     `fused`: Adam in one pass over the weights. `products`: convolutions over small maps as matrix products (CPU only).
-    `compiled`: the networks that paint go through torch.compile.
-    `captured`: a training step is recorded as CUDA graphs and replayed (CUDA only).
+    `compiled`: the networks that paint go through torch.compile. `captured`: a training step is recorded as CUDA graphs
+    and replayed (CUDA only).
     """
 
     device: torch.device
@@ -50,8 +50,8 @@ class Engine:
     captured: bool = False
 
     def place(self, batch: AnyBatch) -> AnyBatch:
-        """The loader's integer images as float32 in [-1, 1] on the device, in the engine's memory format; labels and
-        points, which are floating point already, only move."""
+        """Moves a batch to the device: integer images become float32 in [-1, 1], in the engine's memory format. Labels
+        and points, which are floating point already, are only moved."""
         return batch.map(self._place)
 
     def _place(self, values: Tensor) -> Tensor:
@@ -62,14 +62,15 @@ class Engine:
         return images.contiguous(memory_format=self.memory_format)
 
     def adopt(self, model: nn.Module) -> None:
-        """Moves a model to the device, its convolutions' weights in the engine's memory format."""
+        """Moves a model to the device and puts its convolutions' weights into the engine's memory format."""
         model.to(self.device, memory_format=self.memory_format)  # type: ignore[call-overload]
         set_products(model, self.products)
 
     def adopt_trained(self, model: nn.Module) -> None:
-        """Adopts a model that is trained no further: autocast's cast of the products' weights is made once, for good.
+        """Adopts a model for inference: casts weights to bf16 once, where autocast would at every call.
 
-        The numbers are those of casting at every call. What is normalised as it is called (spectral norm) stays.
+        This concerns convolutions and linear layers; the numbers are the same as with autocast. Layers whose weights
+        are normalised at each call (spectral norm) stay as they are.
         """
         self.adopt(model)
         for module in model.modules() if self.bf16 else ():
@@ -77,18 +78,19 @@ class Engine:
                 module.to(torch.bfloat16)
 
     def compile(self, networks: Iterable[nn.Module]) -> None:
-        """Compiles the parts of each network where `compiled` is on; one that cannot be compiled raises when it runs.
+        """Compiles the parts of each network if `compiled` is on.
 
-        Not for discriminators: torch.compile cannot differentiate a penalty's gradient once more.
+        A part that cannot be compiled raises when it first runs. Not for discriminators: torch.compile cannot
+        differentiate the gradient of a penalty a second time.
         """
         if not self.compiled:
             return
         import torch._dynamo.config
 
-        # Each part, with and without gradients, in training and evaluation, is a variant of its own.
+        # Each part has its own variants with and without gradients, in training and in evaluation.
         torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, 64)
         for part in (part for network in networks for part in _parts(network)):
-            part.compile(fullgraph=True)  # and so it never falls back to eager silently, at that limit neither
+            part.compile(fullgraph=True)  # fullgraph: never falls back to eager silently, not even at that limit
 
     def autocast(self) -> AbstractContextManager[object]:
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.bf16)
@@ -112,9 +114,9 @@ class Engine:
 
 
 def choose_device(name: str) -> torch.device:
-    """`auto` (cuda, else mps, else cpu), `cpu`, `cuda`, `cuda:N` or `mps`.
+    """Resolves `auto` (cuda, else mps, else cpu), `cpu`, `cuda`, `cuda:N` or `mps`.
 
-    Raises ConfigurationError for a device that is unknown or absent: what was asked for is never silently replaced.
+    Raises ConfigurationError for an unknown or absent device: a requested device is never silently replaced.
     """
     if name == "auto":
         found = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
@@ -136,12 +138,12 @@ def choose_device(name: str) -> torch.device:
 
 
 def choose_engine(device: str = "auto", precision: Precision = "auto", levers: str = "auto") -> Engine:
-    """How to run on `device`.
+    """Chooses how to run on `device`.
 
-    `levers` is `auto`, the fastest way known to be right: bf16 where the processor's matrix units have it, channels
-    last and fused Adam; or `plain`, none of them; and behind it levers by name, or by no-NAME, separated by commas:
-    `auto,captured`, `auto,no-bf16`. `precision` other than auto says what `auto` does. Raises ConfigurationError for
-    names that are unknown and levers that the device does not have.
+    `levers` starts with `auto`, the fastest configuration known to be correct (bf16 where the processor's matrix units
+    support it, channels last, fused Adam, and products on a CPU), or with `plain`, none of them. Then follow single
+    levers, NAME or no-NAME, separated by commas: `auto,captured`, `auto,no-bf16`. A `precision` other than auto decides
+    about bf16 under `auto`. Raises ConfigurationError for unknown names and for levers the device does not support.
     """
     chosen = choose_device(device)
     base, *named = levers.split(",")
@@ -169,7 +171,8 @@ def _fastest(device: torch.device, precision: Precision) -> Engine:
 
 
 def _parts(network: nn.Module) -> Iterator[nn.Module]:
-    """What is surely called as a module; the network itself may be entered by other methods than `forward`."""
+    """The submodules that are certain to be called as modules; a network itself may be entered by methods other than
+    `forward`."""
     children = list(network.children())
     for child in children:
         if isinstance(child, nn.ModuleList | nn.ModuleDict):

@@ -1,4 +1,4 @@
-"""What goes wrong, said to the user: every message names the file or key, what was expected and what to do."""
+"""Errors for users: every message names the file or key, what was expected and what to do."""
 
 import difflib
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ class TranslateError(Exception):
 
 
 class ConfigurationError(TranslateError):
-    """Wrong usage, recipe or data folder: nothing was started (exit code 2)."""
+    """Wrong usage, recipe or data folder; nothing was started (exit code 2)."""
 
     exit_code = 2
 
@@ -21,7 +21,7 @@ class ImageError(TranslateError):
 
 
 def nearest(word: str, known: Iterable[str], listed: Iterable[str] = ()) -> str:
-    """`; did you mean 'x'?`, or the known words where none is near: those of `listed`, where there are any."""
+    """`; did you mean 'x'?`, or, if no known word is close, the words of `listed` (by default all known ones)."""
     known = list(known)
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
     return f"; did you mean '{close[0]}'?" if close else f"; known: {', '.join(list(listed) or known)}"

@@ -1,4 +1,4 @@
-"""What training would take on this machine: parameters, arithmetic, memory, hours and disk, from a few real steps."""
+"""Estimates what training takes on this machine (parameters, arithmetic, memory, hours, disk) from a few real steps."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from translate.resume import network_weights, training_state
 from translate.trainer import Trainer
 
 MEASURED = 10
-"""Steps that are measured, but for rounds of turns begun, and fewer where they are slow."""
+"""Steps to measure: rounded up to whole rounds of turns, and fewer if they are slow."""
 LEAST = 2
 PATIENCE = 60.0
-"""Seconds after which no other round of turns is begun."""
+"""Seconds after which no further round of turns is started."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """Of one recipe on one machine.
+    """What one recipe takes on one machine.
 
-    `flops`: multiplications and additions of a step's convolutions and matrix products, forwards and backwards.
-    `seconds`: of a step, its data included, the mean of `measured` ones; `waiting`: what of that was spent until the
-    batch was there. `memory`: bytes, as `memory_of` says; None where it could not be measured.
-    `checkpoint`: bytes of one; `checkpoints`: how many lie there at most.
+    `flops`: multiplications and additions in a step's convolutions and matrix products, forwards and backwards.
+    `seconds`: duration of a step including its data, averaged over `measured` steps; `waiting`: the part of it spent
+    waiting for the batch. `memory`: bytes, of the kind named by `memory_of`; None if it could not be measured.
+    `checkpoint`: bytes of one checkpoint; `checkpoints`: the most that are kept at a time.
     """
 
     parameters: dict[str, int]
@@ -47,11 +47,11 @@ class Estimate:
 
     @property
     def hours(self) -> float:
-        """Of all steps; validation, samples and checkpoints come on top."""
+        """Hours for all steps, without validation, samples and checkpoints."""
         return self.steps * self.seconds / 3600
 
     def lines(self) -> list[str]:
-        """For people."""
+        """The estimate as lines of text."""
         networks = ", ".join(f"{name} {count:,}" for name, count in self.parameters.items())
         rate = self.flops / self.seconds
         share = 100 * self.waiting / self.seconds
@@ -82,13 +82,13 @@ def estimate(
     quiet: bool = True,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Estimate:
-    """Takes some twenty steps of `trainer`, fewer where they are slow; it is of no use for training afterwards.
+    """Measures some twenty steps of `trainer`, fewer if they are slow; do not train with it afterwards.
 
-    `steps`: of the whole run. `keep`: checkpoints that it keeps. `memory_before`: `process_memory()` before the
-    model was built. Shows how far it is, unless it is `quiet`; writes nothing.
+    `steps`: steps of the whole run. `keep`: checkpoints that the run keeps. `memory_before`: `process_memory()` before
+    the model was built. Shows progress unless `quiet`; writes nothing.
     """
     device = trainer.engine.device
-    # Players may take their turns at every n-th step only: whole rounds are measured.
+    # Some turns are due only every n-th step, so only whole rounds are measured.
     cycle = math.lcm(*(turn.every for turn in trainer.model.turns()))
 
     times = _Times()
@@ -107,7 +107,7 @@ def estimate(
     began, rounds = clock(), math.ceil(MEASURED / cycle)
     with Progress(cycle * (2 + rounds), unit="step", label="measuring", quiet=quiet) as progress:
         flops = flops_of(take_a_round) / cycle
-        # The first steps are slower; where they took half the time there is, the next ones are measured all the same.
+        # The first steps are slower: take a second warm-up round, unless the first used half the time already.
         if clock() - began < PATIENCE / 2:
             take_a_round()
         if device.type == "cuda":
@@ -129,7 +129,7 @@ def estimate(
         memory=memory if memory >= held else None,
         memory_of="allocated on the GPU" if on_gpu else "added by training to this process",
         checkpoint=held,
-        # Beside those kept: the best, and the one that is being written.
+        # On top of those kept: the best, and the one being written.
         checkpoints=keep + 2,
         steps=steps,
         engine=str(trainer.engine),
@@ -138,7 +138,7 @@ def estimate(
 
 @dataclass
 class _Times:
-    """What steps took, and what of it was spent until their batches were there."""
+    """Number of steps, the seconds they took, and the part of it spent waiting for their batches."""
 
     steps: int = 0
     seconds: float = 0.0
@@ -149,7 +149,7 @@ class _Times:
 
 
 def process_memory() -> int:
-    """The most bytes of memory that this process has held so far."""
+    """Peak memory of this process so far, in bytes; 0 on Windows, where it cannot be read."""
     try:
         import resource
     except ImportError:  # Windows

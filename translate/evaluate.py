@@ -1,4 +1,5 @@
-"""`translate evaluate`: a run's model on the test split of its own data set, every number with floor and ceiling."""
+"""`translate evaluate`: measures a run's model on the test split of its data set, with a floor and a ceiling for every
+number."""
 
 from __future__ import annotations
 
@@ -40,9 +41,9 @@ from translate.whole_file import write_whole
 
 BATCH = 32
 TRUTHS = 1000
-"""Test images of each direction, at most, whose truth is held in memory."""
+"""The most test images of each direction whose truth is held in memory."""
 DRAWN = 2000
-"""Samples of a model that draws from noise."""
+"""Samples drawn from a model that generates from noise."""
 
 
 def evaluate(
@@ -56,12 +57,12 @@ def evaluate(
     tell: Tell = lambda line: None,
     quiet: bool = False,
 ) -> list[Score]:
-    """Scores of a run's model on the test images of the set that it was trained on, or of `data`.
+    """Scores of a run's model on the test images of its own data set, or of `data`.
 
-    What is measured follows from the data: the truth where it is known; what a classifier of real images reads where
-    there are labels or two domains; change, diversity and distances for all. The classifier is trained once for a set
-    and kept beside fetched data. `weights_dir`: where Inception's weights lie, for FID as published.
-    Raises ConfigurationError where there is no run, its data set is gone or `weights_dir` is no folder.
+    The data decides what is measured: distance to the truth where it is known; what a classifier of real images reads
+    where there are labels or two domains; change, diversity and distances for all. The classifier is trained once per
+    data set and kept next to fetched data. `weights_dir` is the folder with Inception's weights, for FID as published.
+    Raises ConfigurationError if there is no run, its data set is gone or `weights_dir` is not a folder.
     """
     if weights_dir is not None and not Path(weights_dir).is_dir():
         raise ConfigurationError(f"--weights-dir {weights_dir}: no such folder")
@@ -80,7 +81,8 @@ def evaluate(
 
 
 def _with_data(loaded: Loaded, data: str | Path | None) -> Loaded:
-    """The run's data set where it lies now, or another one of the same domains."""
+    """The loaded run with its data set replaced by `data`, which must have the same domains; unchanged if `data` is
+    None."""
     if data is None:
         return loaded
     before = Path(str(loaded.recipe.data.set))
@@ -90,7 +92,7 @@ def _with_data(loaded: Loaded, data: str | Path | None) -> Loaded:
 
 
 def scores_path(run: Path, checkpoint: str = "latest", file: Path | None = None) -> Path:
-    """`file`, or RUN/evaluation-CHECKPOINT.json. Raises ConfigurationError where no file can be written there."""
+    """`file`, or RUN/evaluation-CHECKPOINT.json by default. Raises ConfigurationError if it cannot be written."""
     path = file or run / f"evaluation-{checkpoint}.json"
     folder = path.absolute().parent
     if path.is_dir():
@@ -103,14 +105,14 @@ def scores_path(run: Path, checkpoint: str = "latest", file: Path | None = None)
 
 
 def write_scores(scores: list[Score], run: Path, checkpoint: str = "latest", file: Path | None = None) -> Path:
-    """The scores as JSON where `scores_path` says, in the place of earlier ones."""
+    """Writes the scores as JSON to `scores_path`, replacing earlier ones, and returns the path."""
     path = scores_path(run, checkpoint, file)
     write_whole(path, dumped(scores))
     return path
 
 
 class _Examiner:
-    """One model, one data set, one engine, one classifier's settings."""
+    """Evaluates one model on one data set, with one engine and one set of classifier settings."""
 
     def __init__(
         self,
@@ -188,7 +190,7 @@ class _Examiner:
         return scores
 
     def _truth(self, model: Translator, images: ImageSet) -> list[Score]:
-        """Of every direction of which the test images show the truth."""
+        """Scores of every direction whose true translations are among the test images."""
         known = images.validations(model, TRUTHS, self.engine)
         scores = []
         for direction in known:
@@ -224,7 +226,8 @@ class _Examiner:
         return evaluate_drawn(model, reals, spec, trained, self._spaces(trained), self.engine, self.protocol, DRAWN)
 
     def _classifier(self, sources: Sequence[Any], labels: np.ndarray, spec: ImageSpec, flip: bool) -> Trained:
-        """Kept beside fetched data, under a name that says what it learnt from."""
+        """The classifier for these images, trained if needed and kept next to fetched data; its name includes a
+        fingerprint of what it learnt from."""
         (sources,) = spanned([sources], self.data.range)
         digest, called = fingerprint(sources, labels), Path(str(self.data.set)).name
         data = {
@@ -276,5 +279,5 @@ def _test(splits: dict[str, Any]) -> Any:
 
 
 def _spread(count: int, wanted: int) -> np.ndarray:
-    """At most `wanted` numbers below `count`, evenly spaced."""
+    """At most `wanted` integers from 0 to `count` - 1, evenly spaced."""
     return np.linspace(0, count - 1, min(count, wanted)).round().astype(int)

@@ -1,4 +1,5 @@
-"""`translate export`: a trained translator as a file for other programs, checked against PyTorch before it appears."""
+"""`translate export`: writes a trained translator as a file for other programs, checked against PyTorch before it
+appears."""
 
 from __future__ import annotations
 
@@ -30,18 +31,19 @@ from translate.version import __version__
 Format = Literal["onnx", "torch-export", "hub", "port"]
 SUFFIXES: dict[str, Format] = {".onnx": "onnx", ".pt2": "torch-export", ".pth": "port", ".ckpt": "port", "": "hub"}
 REAL_IMAGES = 4
-"""Of the run's data set, that an exported graph is checked on."""
+"""Number of images of the run's data set on which an exported graph is checked."""
 
 
 @dataclass
 class Exported:
-    """What was written, and how far it is from PyTorch."""
+    """The files written, and how much they differ from PyTorch."""
 
     paths: list[Path]
     differences: dict[str, float] = field(default_factory=dict)
-    """The largest on each kind of images, on the scale of [-1, 1]; none where the weights themselves were written."""
+    """Largest difference for each kind of test image, on the scale of [-1, 1]; empty if the weights themselves were
+    written."""
     notes: list[str] = field(default_factory=list)
-    """What whoever uses the file must know."""
+    """What users of the file must know."""
 
 
 def export(
@@ -56,15 +58,16 @@ def export(
     evaluated: bool = False,
     overwrite: bool = False,
 ) -> Exported:
-    """Writes the translator in `run` as `out`; `format` follows from its suffix (see `SUFFIXES`) where it is not given.
+    """Writes the translator in `run` to `out`; by default the suffix of `out` decides the `format` (see `SUFFIXES`).
 
-    onnx and torch-export: the graph of the translation to `to` (needed where the model has several targets), floats in
-    [-1, 1] or, with `as_bytes`, uint8; compared with PyTorch on random images and, where it is at hand, on the run's
-    data set. `run` may then be the file of another project's generator, see `load`. hub: a folder that `load` takes.
-    port: generators for the PyTorch port of pix2pix and CycleGAN, or the released StarGAN; `out` is a folder, or the
-    file of one.
-    Raises ConfigurationError before anything is written; TranslateError where the difference is above `tolerance`,
-    and then nothing is left under the name.
+    onnx and torch-export: the graph of the translation to `to` (required if the model has several targets), on floats
+    in [-1, 1] or, with `as_bytes`, on uint8. It is compared with PyTorch on random images and, if available, on the
+    run's data set. Here `run` may also be another project's generator file, see `load`. hub: a folder that `load`
+    accepts. port: generators for the PyTorch port of pix2pix and CycleGAN, or for the released StarGAN; `out` is a
+    folder, or a file for a single generator.
+
+    Raises ConfigurationError before writing anything; TranslateError if the difference exceeds `tolerance`, in which
+    case no file is left under that name.
     """
     path, source = Path(out), Path(run)
     chosen = format or _format(path)
@@ -92,12 +95,12 @@ def export(
 
 @dataclass(frozen=True)
 class _Source:
-    """What a graph is made of and checked with."""
+    """The converter to export a graph from, its name, and images to check the graph with."""
 
     converter: Converter
     name: str
     real: list[Tensor]
-    """uint8 images of what it was trained on."""
+    """uint8 images of its training data set."""
 
 
 def _export_graph(
@@ -125,7 +128,7 @@ def _export_graph(
         run = read(working)
         for kind, images in trials.items():
             difference = largest_difference(run, painting, model, images)
-            if not difference <= tolerance:  # NaN, too
+            if not difference <= tolerance:  # also true for NaN
                 raise TranslateError(
                     f"{path}: differs from PyTorch by {difference:.2g} on {kind}, more than --tolerance {tolerance:g}; "
                     "nothing was written"
@@ -149,7 +152,7 @@ def _description(source: _Source, changes: Changes, as_bytes: bool) -> Descripti
 
 
 def _silence_dropout(model: Subject) -> bool:
-    """Turns off the dice of conversion, which no graph can throw alike; whether there were any."""
+    """Turns off dropout, whose randomness no graph can reproduce. Returns whether conversion would have used it."""
     dropouts = [module for module in model.modules() if isinstance(module, nn.Dropout) and module.p]
     for dropout in dropouts:
         dropout.p = 0.0
@@ -157,7 +160,7 @@ def _silence_dropout(model: Subject) -> bool:
 
 
 def _real_images(loaded: Loaded) -> list[Tensor]:
-    """uint8, a few of each domain; none where the run's data set is not at hand."""
+    """A few uint8 images of each domain; empty if the run's data set is not available."""
     try:
         images = open_data(loaded.recipe.data, loaded.recipe.method.batch_type, lambda line: None)
     except ConfigurationError:
@@ -176,7 +179,7 @@ def _export_hub(loaded: Loaded, converter: Converter, folder: Path, overwrite: b
 def _export_port(
     loaded: Loaded, converter: Converter, to: str | Sequence[str] | None, out: Path, overwrite: bool
 ) -> Exported:
-    """All generators into a folder, or into a file the one there is or that `to` names."""
+    """Writes all generators into a folder, or into a file the only one or the one that `to` names."""
     assert isinstance(loaded.model, Translator)
     painters = port.generators(loaded.model, loaded.checkpoint.step)
     if to is not None or (out.suffix and len(painters) > 1):

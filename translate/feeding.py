@@ -1,4 +1,4 @@
-"""Batches on their way to a step: placed on the device, and how long it waited for them."""
+"""Places batches on the device for the next step, and measures how long the step waits for them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from translate.engine import Engine
 
 
 class Feed(Protocol):
-    """Placed batches, one for each step, and `share`: of the time so far, that in which data was waited for."""
+    """Placed batches, one per step. `share` is the share of the time so far that was spent waiting for data."""
 
     def __next__(self) -> Batch: ...
 
@@ -22,12 +22,13 @@ class Feed(Protocol):
 
 
 def feed(engine: Engine, stream: Iterator[Batch]) -> Feed:
-    """The batches of `stream`, as `engine.place` makes them; on CUDA while the step before runs."""
+    """The batches of `stream`, placed by `engine.place`; on CUDA this happens while the previous step runs."""
     return SecondStream(engine, stream) if engine.device.type == "cuda" else OneStream(engine, stream)
 
 
 class OneStream:
-    """Batches placed where the step runs; `share` is that of the host's time, which waits for the loader."""
+    """Places batches on the stream of the step. `share` is the share of the host's time spent waiting for the
+    loader."""
 
     def __init__(self, engine: Engine, stream: Iterator[Batch]) -> None:
         self._engine, self._waiting = engine, Waiting(stream)
@@ -41,11 +42,11 @@ class OneStream:
 
 
 class SecondStream:
-    """Batches made and placed on a CUDA stream of their own.
+    """Makes and places batches on a separate CUDA stream.
 
-    The host is ahead of the device: what it asks for while a step runs is copied, cast and cut beside that step. It
-    stays one step ahead and no more, so that batches do not pile up. `share` is that of the device's time in which all
-    that it was given was done and the next batch was not there: waiting while a step runs is none.
+    The host runs ahead of the device: what it requests while a step runs is copied, cast and cut in parallel with that
+    step. It stays at most one step ahead, so batches do not pile up. `share` is the share of the device's time in which
+    it had finished all its work and the next batch was not ready; waiting while a step runs does not count.
     """
 
     def __init__(self, engine: Engine, stream: Iterator[Batch]) -> None:
@@ -54,7 +55,7 @@ class SecondStream:
         self._second = torch.cuda.Stream(engine.device)
         self._waited = self._elapsed = 0.0
         self._since = _mark(self._main)
-        self._since.synchronize()  # a set that lies on the device was moved there by the main stream
+        self._since.synchronize()  # a data set kept on the device was moved there by the main stream
         self._before: tuple[torch.cuda.Event, torch.cuda.Event] | None = None
 
     def __next__(self) -> Batch:
@@ -65,17 +66,17 @@ class SecondStream:
         ready = _mark(self._second)
         self._main.wait_event(ready)
         for tensor in placed.tensors():
-            tensor.record_stream(self._main)  # no later batch is put there before the step has read this one
+            tensor.record_stream(self._main)  # keeps later batches out of this memory until the step has read it
         self._before = idle, ready
         return placed
 
     @property
     def share(self) -> float:
-        """Up to the batch before the last."""
+        """The share of the time waited, up to the batch before the last."""
         return self._waited / self._elapsed if self._elapsed else 0.0
 
     def _wait_for_the_step_before_the_last(self) -> None:
-        """And takes down how long the device waited for the batch after it."""
+        """Waits for that step, and records how long the device waited for the batch after it."""
         if self._before is None:
             return
         idle, ready = self._before
@@ -88,7 +89,7 @@ class SecondStream:
 
 
 def _mark(stream: torch.cuda.Stream) -> torch.cuda.Event:
-    """When all that `stream` was given till now is done; whoever waits for it sleeps."""
+    """An event that fires when all work queued on `stream` so far is done; a thread that waits for it sleeps."""
     event = torch.cuda.Event(enable_timing=True, blocking=True)
     event.record(stream)
     return event

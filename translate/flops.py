@@ -1,4 +1,4 @@
-"""Arithmetic counted by torch's own formulas: convolutions and matrix products, forwards and backwards."""
+"""Counts arithmetic with torch's own formulas: convolutions and matrix products, forwards and backwards."""
 
 from __future__ import annotations
 
@@ -10,14 +10,17 @@ from torch.utils.flop_counter import flop_registry
 
 
 def flops_of(work: Callable[[], Any]) -> int:
-    """Multiplications and additions of one call of `work`."""
+    """The number of multiplications and additions in one call of `work`."""
     with _Counter() as counter:
         work()
     return counter.total
 
 
 class _Counter(TorchDispatchMode):
-    """torch's FlopCounterMode also follows modules, which fails on a gradient penalty's inner gradient (torch 2.15)."""
+    """Counts operations as they are dispatched.
+
+    torch's FlopCounterMode also follows modules, which fails on a gradient penalty's inner gradient (torch 2.15).
+    """
 
     def __init__(self) -> None:
         super().__init__()

@@ -11,9 +11,9 @@ from torch.optim import Optimizer
 
 
 def not_finite(total: Tensor, weights: Sequence[nn.Parameter]) -> Tensor:
-    """1.0 where the loss `total` (a scalar) or a gradient is not finite, else 0.0; a scalar on their device.
+    """1.0 if the loss `total` (a scalar) or any gradient is not finite, else 0.0; a scalar on their device.
 
-    Gradients so large that their squared norm overflows count as not finite: Adam squares them as well.
+    Gradients whose squared norm overflows count as not finite, because Adam squares them too.
     """
     gradients = [weight.grad for weight in weights if weight.grad is not None]
     # The Euclidean norm: the maximum norm is 25 times slower on a CPU.
@@ -22,19 +22,19 @@ def not_finite(total: Tensor, weights: Sequence[nn.Parameter]) -> Tensor:
 
 
 def step_unless(bad: Tensor, optimizer: Optimizer) -> None:
-    """`optimizer.step()`, which leaves weights and state as they are where `bad`, a scalar, is 1."""
+    """Calls `optimizer.step()`, but leaves weights and state unchanged if the scalar `bad` is 1."""
     if optimizer.defaults.get("fused"):
         optimizer.found_inf = bad  # type: ignore[attr-defined]  # what torch's GradScaler sets
         optimizer.step()
     elif bad.device.type == "cpu":
-        if not bad:  # nobody waits for a number that the host itself has computed
+        if not bad:  # no wait: the host computed this number itself
             optimizer.step()
     else:
         step_and_undo(bad, optimizer)
 
 
 def step_and_undo(bad: Tensor, optimizer: Optimizer) -> None:
-    """`step_unless` for an optimizer that cannot be told on its device: it steps, and copies undo that."""
+    """`step_unless` for an optimizer without such a switch on the device: steps, then undoes it from copies."""
     weights = [weight for group in optimizer.param_groups for weight in group["params"]]
     with torch.no_grad():
         before = [weight.clone() for weight in weights]
@@ -44,7 +44,7 @@ def step_and_undo(bad: Tensor, optimizer: Optimizer) -> None:
         for weight, was in zip(weights, before, strict=True):
             weight.copy_(torch.where(bad > 0, was, weight))
         for weight, key, value in _state(optimizer, weights):
-            if value.device == bad.device:  # a count kept on the host would have to wait for the device
+            if value.device == bad.device:  # undoing a count on the host would mean waiting for the device
                 was = state_before.get((weight, key), torch.zeros_like(value))
                 value.copy_(torch.where(bad > 0, was, value))
 
@@ -56,7 +56,7 @@ def _state(optimizer: Optimizer, weights: Iterable[nn.Parameter]) -> Iterator[tu
 
 
 class Statistics:
-    """The networks' floating-point buffers, e.g. batch norm's running statistics, which a forward pass moves."""
+    """The floating-point buffers of networks that a forward pass changes, e.g. the running statistics of batch norm."""
 
     def __init__(self, networks: Iterable[nn.Module]) -> None:
         found = {id(buffer): buffer for network in networks for buffer in network.buffers()}
@@ -65,7 +65,7 @@ class Statistics:
     @contextmanager
     @torch.no_grad()
     def kept_finite(self) -> Iterator[None]:
-        """What is not finite at the end is as it was at the beginning."""
+        """On exit, restores every value that is not finite to its value on entry."""
         if not self._buffers:
             yield
             return

@@ -1,4 +1,4 @@
-"""Trained models from where they lie: a run, a checkpoint, a hub's folder, an exported file, another project's file."""
+"""Loads trained models from a run, a checkpoint, a hub folder, an exported file or another project's file."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def load(
     evaluated: bool = False,
     backend: Backend = "auto",
 ) -> Converter:
-    """A trained translator from a run's folder, one checkpoint's, or a hub's folder; see `load_model`.
+    """Loads a trained translator from the folder of a run, a checkpoint or a hub; see `load_model`.
 
-    `run` may also be an ONNX file that `translate export` wrote, run by `backend`, see `read_exported`; or the file of
-    a generator's state dict as the widely used PyTorch port or StarGAN save it: then `evaluated` does what their
-    `--eval` does, see `ForeignGenerator`.
-    Raises ConfigurationError, too, where the run's model draws images instead of converting them.
+    `run` may also be an ONNX file written by `translate export`, run by `backend` (see `read_exported`), or a
+    generator's state dict as saved by the widely used PyTorch port or by StarGAN; `evaluated` then does what their
+    `--eval` does (see `ForeignGenerator`). Also raises ConfigurationError if the model draws images instead of
+    converting them.
     """
     path = Path(run)
     if path.is_file() and path.suffix == ".onnx":
@@ -63,14 +63,14 @@ def load(
 def _converter(
     model: Translator | ForeignGenerator, images: ImageSpec, origin: Path, device: str, precision: Precision
 ) -> Converter:
-    """Nothing is trained: there is no optimizer to be fused. `auto` takes bf16 for pictures of 8 bits only."""
+    """A converter for inference, so without fused Adam. `auto` precision uses bf16 only for 8-bit pictures."""
     engine = replace(choose_engine(device, precision), fused=False)
     deep = replace(engine, bf16=False) if precision == "auto" else engine
     return Converter(model, images, engine, origin, deep)
 
 
 def load_sampler(run: str | Path, checkpoint: str | int = "latest", *, device: str = "auto") -> Sampler:
-    """A trained model that draws images from noise, on its device; see `load_model`."""
+    """Loads a trained model that draws images from noise, on `device`; see `load_model`."""
     loaded = load_model(run, checkpoint)
     if not isinstance(loaded.model, Sampler):
         raise ConfigurationError(f"{run}: a {loaded.recipe.name} converts images; use `translate convert`")
@@ -80,22 +80,22 @@ def load_sampler(run: str | Path, checkpoint: str | int = "latest", *, device: s
 
 @dataclass(frozen=True)
 class Loaded:
-    """What a checkpoint holds: the recipe, its model with the trained weights, and what images it is for."""
+    """The contents of a checkpoint: the recipe, its model with the trained weights, and the spec of its images."""
 
     recipe: Recipe
     model: Model
     images: ImageSpec
     checkpoint: Checkpoint
     skipped: frozenset[Path] = frozenset()
-    """Images that the run left out, as they could not be read."""
+    """Images that the run left out because they could not be read."""
 
 
 def load_model(run: str | Path, checkpoint: str | int = "latest") -> Loaded:
-    """The trained model from a run's folder, one checkpoint's, or one that `translate export` wrote for a hub.
+    """Loads the trained model from the folder of a run, of a checkpoint, or of a hub export by `translate export`.
 
-    `checkpoint` is `latest`, `best` (least validation L1, where the truth was known) or a step's number. Averaged
-    weights are taken where the recipe kept them. Raises ConfigurationError where there is no checkpoint,
-    TranslateError where it is damaged.
+    `checkpoint` is `latest`, `best` (least validation L1, where the truth was known) or a step number. Uses averaged
+    weights if the recipe kept them. Raises ConfigurationError if there is no such checkpoint, and TranslateError if it
+    is damaged.
     """
     path = Path(run)
     if not path.is_dir():
@@ -115,9 +115,9 @@ def _checkpoint(path: Path, which: str) -> Checkpoint:
 
 
 def build_model(recipe: Recipe, images: ImageSpec) -> Model:
-    """The recipe's model, its weights drawn from the recipe's seed.
+    """Builds the recipe's model, with initial weights drawn from the recipe's seed.
 
-    Raises ConfigurationError where its networks do not take images of that size.
+    Raises ConfigurationError if its networks cannot take images of that size.
     """
     torch.manual_seed(recipe.training.seed)
     model = recipe.method(recipe.model, images)
@@ -127,9 +127,9 @@ def build_model(recipe: Recipe, images: ImageSpec) -> Model:
 
 
 def begin_model(recipe: Recipe, images: ImageSpec, tell: Callable[[str], None]) -> Model:
-    """The model as its training begins: `build_model`, with the weights of `training.init_from` where that is given.
+    """Builds the model as training begins with it: `build_model`, plus the weights of `training.init_from` if set.
 
-    Raises ConfigurationError, too, where those are of other networks, or there are none.
+    Also raises ConfigurationError if those weights are missing or belong to other networks.
     """
     model, origin = build_model(recipe, images), recipe.training.init_from
     if origin is not None:
@@ -143,7 +143,7 @@ def begin_model(recipe: Recipe, images: ImageSpec, tell: Callable[[str], None]) 
 
 
 def _image_spec(recipe: Recipe, facts: dict[str, Any]) -> ImageSpec:
-    """Of a checkpoint; those written before there were labels do not speak of them."""
+    """The image spec from a checkpoint's facts; checkpoints from before labels existed do not mention them."""
     channels, size = facts.get("channels", recipe.data.channels), facts.get("size", recipe.data.size)
     groups = tuple(LabelGroup(**group) for group in facts.get("groups", []))
     alternatives = tuple(map(tuple, facts.get("alternatives", [])))

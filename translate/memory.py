@@ -1,4 +1,4 @@
-"""Memory that runs out in the first steps of a run: the same batches in more, smaller parts."""
+"""Handles running out of memory in the first steps of a run, by splitting the same batches into more, smaller parts."""
 
 from __future__ import annotations
 
@@ -14,21 +14,22 @@ from translate.trainer import Trainer
 
 
 class FirstSteps:
-    """`Trainer.step`, which in the first steps after a start splits batches further where memory runs out.
+    """`Trainer.step` that splits batches further if memory runs out in the first steps after a start.
 
-    The step is then taken again from where it began, with twice the parts (see `Trainer.accumulate`): the same batch,
-    the same learning rate. Batch normalisation, where a network has it, then sees a part at a time.
+    The step is then repeated from its starting state with twice the parts (see `Trainer.accumulate`): same batch, same
+    learning rate. Batch normalisation, if a network has it, then sees one part at a time.
     """
 
     def __init__(self, trainer: Trainer, tell: Callable[[str], None]) -> None:
         self.trainer, self.tell = trainer, tell
-        # Optimizers take their memory at a network's first move: only its second step is as large as all that follow.
-        # Several processes take equal parts, and one alone cannot tell the others; a recorded step has its parts in it.
+        # Optimizers allocate their state at a network's first update, so only its second step has full size. Not with
+        # several processes, which need equal parts but cannot tell each other, nor with a captured step, whose parts
+        # are fixed.
         free = trainer.ranks.size == 1 and not trainer.engine.captured
         self.watched = 2 * max(turn.every for turn in trainer.model.turns()) if free else 0
 
     def step(self, batch: Batch) -> None:
-        """`batch` as `Trainer.step` takes it. Raises TranslateError where memory runs out all the same."""
+        """Takes a step with `batch`, as `Trainer.step` does. Raises TranslateError if memory runs out anyway."""
         try:
             if self.watched:
                 self._step_in_parts(batch)
@@ -54,14 +55,14 @@ class FirstSteps:
                 parts = 2 * self.trainer.accumulate
                 if not is_out_of_memory(error) or len(batch) % parts:
                     raise
-            # Outside the handler: the error's traceback holds on to the step's tensors.
+            # Outside the handler, because the error's traceback keeps the step's tensors alive.
             state.put_back()
             self.trainer.accumulate = parts
             self.tell(f"out of memory: each batch of {len(batch)} is taken in {parts} parts from here on, as one step")
 
 
 class _State:
-    """A copy of what a step moves, in the host's memory."""
+    """A copy, in host memory, of everything a step changes."""
 
     def __init__(self, trainer: Trainer) -> None:
         self.trainer, self.step = trainer, trainer.steps
@@ -82,6 +83,7 @@ def _copied(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:
-    """CUDA has a class for it; the CPU's and Apple's allocators only say so."""
+    """Whether the error means out of memory: CUDA has a class for it; the allocators of CPU and Apple only say so in
+    the message."""
     told = ("DefaultCPUAllocator", "not enough memory", "backend out of memory")
     return isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in told)

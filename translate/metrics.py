@@ -1,4 +1,4 @@
-"""How near images come to the truth: L1, PSNR, SSIM, and what a mere map of colours would reach.
+"""Distance of images to the truth: L1, PSNR, SSIM, and the best that a mere map of colours achieves.
 
 Images are (batch, channels, height, width) in [-1, 1]; everything is computed and returned in float64.
 """
@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-RANGE = 2.0  # of the values of an image
+RANGE = 2.0  # of image values
 
 
 def l1(images: Tensor, truths: Tensor) -> Tensor:
@@ -19,17 +19,17 @@ def l1(images: Tensor, truths: Tensor) -> Tensor:
 
 
 def psnr(images: Tensor, truths: Tensor) -> Tensor:
-    """Peak signal-to-noise ratio in dB, of each image, then the mean; infinite where one equals its truth."""
+    """Peak signal-to-noise ratio in dB, averaged over images; infinite if any image equals its truth."""
     images, truths = _pair(images, truths)
     squared = (images - truths).square().flatten(1).mean(1)
     return (10 * torch.log10(RANGE**2 / squared)).mean()
 
 
 def ssim(images: Tensor, truths: Tensor) -> Tensor:
-    """Structural similarity (Wang et al. 2004, eq. 13), mean over windows, channels and images; 1 is equal.
+    """Structural similarity (Wang et al. 2004, eq. 13), averaged over windows, channels and images; 1 means equal.
 
-    Gaussian windows of 11 x 11 pixels and sigma 1.5, whole ones only. For images with a side below 11 the
-    window shrinks to the largest odd size that fits; such values compare with one another only.
+    Uses Gaussian windows of 11 x 11 pixels with sigma 1.5 that lie fully inside the image. For images with a side below
+    11 the window shrinks to the largest odd size that fits; such values are comparable only with one another.
     """
     images, truths = _pair(images, truths)
     window = _gaussian(min(11, *(side - 1 + side % 2 for side in images.shape[-2:])), images.device)
@@ -44,17 +44,18 @@ def ssim(images: Tensor, truths: Tensor) -> Tensor:
 
 
 def fit_affine_colour(inputs: Tensor, targets: Tensor) -> Tensor:
-    """The matrix (channels, channels + 1) that takes each pixel's colour, with a 1 below it, nearest to the
-    target's by least squares: (3, 4) for RGB. What a translation has to beat to show that it sees shapes."""
+    """The affine colour map that takes inputs nearest to targets by least squares: a matrix (channels, channels + 1),
+    (3, 4) for RGB, applied to each pixel's colour with a 1 appended. A translation must beat it to show that it sees
+    shapes."""
     inputs, targets = _pair(inputs, targets)
     colours = _with_one(_colours(inputs))
-    # The pseudo-inverse also answers where the colours leave it open, as in grey pictures kept as RGB.
+    # The pseudo-inverse also works where the colours leave the map undetermined, as in grey pictures stored as RGB.
     inverse = torch.linalg.pinv(colours.T @ colours, rtol=1e-10, hermitian=True)
     return (inverse @ (colours.T @ _colours(targets))).T
 
 
 def apply_affine_colour(images: Tensor, colour_map: Tensor) -> Tensor:
-    """The colours of `images` through a matrix of `fit_affine_colour`, in float64; not clamped."""
+    """Applies a matrix from `fit_affine_colour` to the colours of `images`; in float64, not clamped."""
     colours = _with_one(_colours(images.double())) @ colour_map.to(images.device).T
     return colours.unflatten(0, (images.shape[0], *images.shape[2:])).permute(0, 3, 1, 2)
 
@@ -73,7 +74,7 @@ def _gaussian(size: int, device: torch.device) -> Tensor:
 
 
 def _windows(stack: Tensor, window: Tensor) -> Tensor:
-    """Weighted means over every whole window: (n, b, c, h, w) to (n, b, c, h', w')."""
+    """Weighted means over all windows that lie fully inside: (n, b, c, h, w) to (n, b, c, h', w')."""
     planes = stack.flatten(0, 2).unsqueeze(1)
     planes = F.conv2d(F.conv2d(planes, window.view(1, 1, -1, 1)), window.view(1, 1, 1, -1))
     return planes.squeeze(1).unflatten(0, stack.shape[:3])

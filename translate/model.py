@@ -25,18 +25,18 @@ from translate.errors import ConfigurationError
 from translate.settings import Settings
 
 Losses = dict[str, Tensor]
-"""Named scalars, already weighted: their sum is minimised, and each is logged. One without a gradient (an accuracy, a
-critic's estimate of a distance) is a measure: it is logged, and moves nothing."""
+"""Named scalars, already weighted: their sum is minimised, and each is logged. A loss without a gradient (an accuracy,
+a critic's estimate of a distance) is a measure: only logged."""
 Painted = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
 class ImageSpec:
-    """The images a model is made for: channels, side of the training crop in pixels, and the domains' names.
+    """The images a model is built for: channels, side of the training crop in pixels, and the domains' names.
 
-    `groups`: how the domains are labelled, in their order; none where images have no labels. `alternatives`: sets of
-    domain numbers, attributes of which an image has one at most, such as colours of hair. `span`: the values of
-    floating-point files that became -1 and 1.
+    `groups`: how the domains are labelled, in order; empty if images have no labels. `alternatives`: sets of domain
+    numbers that are mutually exclusive attributes, such as hair colours. `span`: the range of values in floating-point
+    files that is mapped to -1 and 1.
     """
 
     channels: int
@@ -48,22 +48,22 @@ class ImageSpec:
 
 
 def l1(images: Tensor, wanted: Tensor) -> Tensor:
-    """Mean absolute difference, in float32: under autocast it would be summed in half precision."""
+    """Mean absolute difference, in float32 because under autocast it would be summed in half precision."""
     return F.l1_loss(images.float(), wanted.float())
 
 
 def nothing() -> None:
-    """What most turns do afterwards."""
+    """The default `Turn.afterwards`: does nothing."""
 
 
 @dataclass(frozen=True)
 class Turn:
     """One player's move.
 
-    `networks`: whose weights move, and no others. `losses`: batch and painted images to losses.
-    `paints`: the losses are differentiated through the painted images (a generator's turn); elsewhere they are
-    read detached. `every`: taken at every n-th step only (critic turns before one generator turn).
-    `afterwards`: run after the weights moved, e.g. WGAN's clipping.
+    `networks`: the only networks whose weights move. `losses`: maps the batch and the painted images to losses.
+    `paints`: whether the losses are differentiated through the painted images (a generator's turn); otherwise they
+    arrive detached. `every`: taken only every n-th step (e.g. a generator turn after several critic turns).
+    `afterwards`: runs after the weights have moved, e.g. WGAN's clipping.
     """
 
     name: str
@@ -75,19 +75,19 @@ class Turn:
 
 
 class Model(nn.Module, ABC):
-    """A method. Its networks are attributes, complete after `__init__`, which takes the settings, a `Config`, and what
-    images the model is for."""
+    """A method. Its networks are attributes, all set by `__init__`, which takes the settings (a `Config`) and the spec
+    of the images the model is for."""
 
     Config: ClassVar[type[Settings]]
     batch_type: ClassVar[type[Batch]]
-    """What `paint`, `show` and the losses are given: paired, unpaired, labelled or plain images."""
+    """What `paint`, `show` and the losses receive: paired, unpaired, labelled or plain images."""
 
     def __init__(self, config: Any, images: ImageSpec) -> None:
         super().__init__()
 
     @contextmanager
     def in_mode(self, mode: Literal["train", "eval"]) -> Iterator[None]:
-        """Within, every module is in training or evaluation mode; afterwards as before."""
+        """Context in which every module is in training or evaluation mode; restores the previous mode on exit."""
         before = self.training
         self.train(mode == "train")
         try:
@@ -97,7 +97,7 @@ class Model(nn.Module, ABC):
 
     @abstractmethod
     def paint(self, batch: Any) -> Painted:
-        """The images that discriminators judge, by name; made once a step."""
+        """The images that discriminators judge, by name; called once per step."""
 
     @abstractmethod
     def turns(self) -> Sequence[Turn]:
@@ -113,23 +113,23 @@ class Translator(Model):
 
     @abstractmethod
     def convert(self, images: Tensor, to: int) -> Tensor:
-        """Images (batch, channels, height, width) in [-1, 1], height and width multiples of `stride`,
-        translated to domain number `to`; same height and width, same range."""
+        """Translates images (batch, channels, height, width) in [-1, 1] to domain number `to`, keeping height, width
+        and range. Height and width are multiples of `stride`."""
 
     @abstractmethod
     def targets(self) -> Sequence[int]:
-        """Numbers of the domains it can convert to."""
+        """Numbers of the domains the model can convert to."""
 
     @property
     @abstractmethod
     def stride(self) -> int:
-        """Height and width that `convert` takes are multiples of this."""
+        """Height and width of images passed to `convert` must be multiples of this."""
 
     def edit(self, images: Tensor, changes: Mapping[int, bool]) -> Tensor:
-        """`images` with domains, by number, set (True) or cleared (False); shapes and range are those of `convert`.
+        """Sets (True) or clears (False) domains, given by number, in `images`; shapes and range as for `convert`.
 
-        One domain set is `convert`; models of attributes take any number of changes. Raises ValueError for changes
-        that this model cannot make.
+        Setting a single domain is `convert`; models of attributes take any number of changes. Raises ValueError for
+        changes this model cannot make.
         """
         ((to, wanted),) = changes.items()
         if not wanted:
@@ -137,8 +137,8 @@ class Translator(Model):
         return self.convert(images, to)
 
     def way_back(self, changes: Mapping[int, bool]) -> Callable[[Tensor], Mapping[int, bool]]:
-        """What undoes `changes`: a function from an input (1, channels, height, width) to the changes that lead its
-        translation back. Raises ConfigurationError where the model was not taught the way back."""
+        """A function from an input image (1, channels, height, width) to the changes that turn its translation back,
+        undoing `changes`. Raises ConfigurationError if the model was not trained to go back."""
         (to,) = changes
         if sorted(self.targets()) != [0, 1]:
             raise ConfigurationError(
@@ -148,17 +148,17 @@ class Translator(Model):
 
     @property
     def attributes(self) -> Sequence[int]:
-        """Numbers of the domains that can be set and cleared one by one, beside others; none by default."""
+        """Numbers of the domains that can be set and cleared independently of others; none by default."""
         return ()
 
 
 class Relabeller(Translator):
-    """A translator that is told by label vectors where to go."""
+    """A translator whose target is given by label vectors."""
 
     @abstractmethod
     def relabel(self, images: Tensor, labels: Tensor) -> Tensor:
-        """Images as `convert` takes and returns them, given the `labels` (batch, domains) that they are to have: 1 yes,
-        0 no, -1 not asked."""
+        """Translates images, as `convert` does, so that they have the `labels` (batch, domains): 1 yes, 0 no, -1
+        unspecified."""
 
 
 class Sampler(Model):
@@ -166,12 +166,12 @@ class Sampler(Model):
 
     @abstractmethod
     def sample(self, count: int, label: int | None = None) -> Tensor:
-        """`count` images (count, channels, height, width) in [-1, 1], drawn from torch's global random state.
+        """Draws `count` images (count, channels, height, width) in [-1, 1], using torch's global random state.
 
-        `label`: the number of their class, for a model that knows classes; None: of all classes in turn.
+        `label`: the number of their class, for a model that knows classes; None cycles through all classes.
         """
 
     @property
     def classes(self) -> Sequence[str]:
-        """Names of the classes that can be asked for; none unless a model has them."""
+        """Names of the classes that can be requested; empty unless the model has classes."""
         return ()

@@ -17,11 +17,11 @@ Schedule = Literal["constant", "linear", "cosine", "halving"]
 def learning_rate(
     schedule: Schedule, steps: int, decay_from: float, halve_every: int = 100_000
 ) -> Callable[[int], float]:
-    """The curve: step (0-based, below `steps`) to a factor in (0, 1] on the recipe's learning rate.
+    """The learning-rate curve: maps a step (0-based, below `steps`) to a factor in (0, 1] on the recipe's rate.
 
     `linear` stays at 1 for the share `decay_from` of all steps, then falls in equal steps towards 0, which it would
-    reach one step after the last: no step is taken at learning rate 0. `cosine` falls likewise along half a cosine.
-    `halving` halves it after every `halve_every` steps.
+    reach one step after the last: no step has learning rate 0. `cosine` falls over the same range along half a cosine.
+    `halving` halves the rate after every `halve_every` steps.
     """
     start = round(decay_from * steps)
 
@@ -45,10 +45,11 @@ def build_optimizer(
     weight_decay: float,
     fused: bool = True,
 ) -> Optimizer:
-    """One network's optimizer. `fused`: the Adam that is one pass over the weights, where the device has it.
+    """Builds one network's optimizer.
 
-    `initial_lr` of its group is `lr`, as torch's schedules have it. On CUDA the group's `lr` is a tensor, so that a
-    captured step reads what is filled in before it is replayed.
+    `fused` selects the Adam that makes one pass over the weights, where the device supports it. The group's
+    `initial_lr` is `lr`, as in torch's schedules. On CUDA the group's `lr` is a tensor, so that a captured step reads
+    the value written before each replay.
     """
     weights = list(network.parameters())
     device = weights[0].device
@@ -63,7 +64,7 @@ def build_optimizer(
 
 
 def set_rates(optimizer: Optimizer, factor: float) -> None:
-    """Every group's rate becomes `factor` times its initial one; a rate on the device stays there."""
+    """Sets every group's rate to `factor` times its initial one; a rate kept on the device stays there."""
     for group in optimizer.param_groups:
         rate = group["initial_lr"] * factor
         if isinstance(group["lr"], Tensor):
@@ -73,11 +74,11 @@ def set_rates(optimizer: Optimizer, factor: float) -> None:
 
 
 class _DenseAdam(Adam):
-    """Adam in one pass, which is shown channels-last tensors in the order in which they lie.
+    """One-pass Adam that views channels-last tensors in their memory order.
 
-    On a CPU torch (2.11 to 2.15) otherwise copies every gradient in that format, which takes longer than Adam does.
-    Where a gradient's strides are not its weight's a CPU is silently wrong, and CUDA's kernel refuses it by its source,
-    even where they differ in a dimension of 1 only.
+    Otherwise torch (2.11 to 2.15) on a CPU copies every gradient in that format, which takes longer than Adam itself.
+    If a gradient's strides differ from its weight's, even only in a dimension of 1, a CPU gives silently wrong results;
+    CUDA's kernel, according to its source, refuses.
     """
 
     def _init_group(
@@ -95,18 +96,18 @@ def _laid_as(gradient: Tensor, weight: Tensor) -> Tensor:
 
 
 def _as_it_lies(tensor: Tensor) -> Tensor:
-    """A channels-last tensor as a contiguous view; others as they are."""
+    """Returns a contiguous view of a channels-last tensor; other tensors unchanged."""
     if tensor.dim() == 4 and tensor.is_contiguous(memory_format=torch.channels_last):
         return tensor.permute(0, 2, 3, 1)
     return tensor
 
 
 class WeightAverage:
-    """Exponential moving average of networks' weights, for the images that are kept (Yazici et al. 2019).
+    """Exponential moving average of networks' weights, for generating better images (Yazici et al. 2019).
 
-    `decay` is approached from below, min(decay, (1 + n) / (10 + n)), so that the first weights are soon forgotten; the
-    number n of updates is a tensor, as all that moves. Buffers, e.g. running statistics, are averaged or, where they
-    are whole numbers, copied.
+    `decay` is approached from below, min(decay, (1 + n) / (10 + n)), so that the first weights are soon forgotten. The
+    number n of updates is a tensor, like all state that changes. Buffers, e.g. running statistics, are averaged too, or
+    copied if they are integers.
     """
 
     def __init__(self, networks: Mapping[str, nn.Module], decay: float) -> None:
@@ -119,7 +120,7 @@ class WeightAverage:
 
     @torch.no_grad()
     def update(self, skipped: Tensor | None = None) -> None:
-        """Once after the networks moved; nothing happens where the scalar `skipped` is 1."""
+        """Updates the average; call once after the networks moved. Does nothing if the scalar `skipped` is 1."""
         taken = torch.ones_like(self.updates) if skipped is None else 1 - skipped
         self.updates += taken
         # 1 - min(decay, (1 + n) / (10 + n)), without the rounding of a decay near 1.
@@ -135,7 +136,7 @@ class WeightAverage:
 
     @contextmanager
     def applied(self) -> Iterator[None]:
-        """Within, the networks hold the averaged weights."""
+        """Context in which the networks hold the averaged weights."""
         live = {key: value.clone() for key, value in self._live.items()}
         self._write(self.values)
         try:

@@ -1,6 +1,7 @@
-"""The history of generated images that a discriminator is shown.
+"""A history of generated images to show to a discriminator.
 
-The idea is Shrivastava et al. 2017, section 2.3, who replace half a batch; image by image, as here, is CycleGAN's code.
+The idea is from Shrivastava et al. 2017, section 2.3, who replace half a batch; exchanging image by image, as here, is
+from CycleGAN's code.
 """
 
 from __future__ import annotations
@@ -12,12 +13,12 @@ from torch import Tensor, nn
 class ImagePool(nn.Module):
     """Keeps up to `capacity` generated images (channels, size, size).
 
-    Until it is full, every new image is kept and shown. Then, at even odds, a new image is shown and not kept, or takes
-    the place of a random kept one, which is shown instead. `capacity` 0 shows every new image. An image that holds a
-    number that is not finite is never kept.
+    Until the pool is full, every new image is stored and shown. After that, with probability 1/2 each, a new image is
+    either shown but not stored, or replaces a random stored image, which is shown instead. A `capacity` of 0 shows
+    every new image. Images that are not finite are never stored.
 
-    Images, count and dice are tensors on the device, so an exchange needs no host: it is captured and resumed with the
-    step.
+    Images, count and random numbers are tensors on the device, so an exchange needs no host: it is captured and resumed
+    with the step.
     """
 
     images: Tensor
@@ -30,7 +31,7 @@ class ImagePool(nn.Module):
 
     @torch.no_grad()
     def exchange(self, newcomers: Tensor) -> Tensor:
-        """For each of `newcomers` (batch, channels, size, size), in order, the image to show; without a gradient."""
+        """The image to show for each of `newcomers` (batch, channels, size, size), in order, without gradient."""
         if len(self.images) == 0:
             return newcomers.detach()
         return torch.cat([self._exchange_one(image) for image in newcomers.detach().to(self.images.dtype).split(1)])

@@ -1,4 +1,4 @@
-"""How far a long job is: a live bar on a terminal, a plain line every ten seconds in a log file.
+"""Shows the progress of a long job: a live bar on a terminal, a plain line every ten seconds in a log file.
 
 with Progress(total=10_000, unit="step", label="pix2pix") as progress:
     for step in range(10_000):
@@ -21,23 +21,23 @@ _RATE_SECONDS = 30.0  # long enough to be steady, short enough to forget the fir
 
 
 Tell = Callable[[str], None]
-"""Takes a line for the user."""
+"""Takes a line of text for the user."""
 
 
 def say(line: str) -> None:
-    """Where a command tells what it found: standard error, so that standard output stays for results."""
+    """Prints a line to standard error, so that standard output stays free for results."""
     print(line, file=sys.stderr, flush=True)
 
 
 def teller(quiet: bool) -> Tell:
-    """`say`, or with `quiet` a function that drops the line."""
+    """`say`, or a function that drops the line if `quiet`."""
     return (lambda line: None) if quiet else say
 
 
 class Progress:
-    """Counts to `total`, beginning at `done` where a job goes on; on stderr, or nowhere with `quiet`.
+    """Counts to `total`, starting at `done` for a continued job; shown on stderr, or not at all if `quiet`.
 
-    Rate and time left are those of the last half minute.
+    Rate and remaining time are based on the last half minute.
     """
 
     def __init__(
@@ -67,8 +67,8 @@ class Progress:
         self._display.close(self._state(), self._clock() - self._began)
 
     def advance(self, n: int = 1, text: str | None = None, images: int | None = None) -> None:
-        """`n` more are done. `text` replaces what stands at the end of the line; None leaves it.
-        `images`, how many images these took, turns the rate into images per second."""
+        """Counts `n` more. `text` replaces the text at the end of the line; None keeps it. `images`, how many images
+        these took, switches the rate to images per second."""
         self._done += n
         self._text = self._text if text is None else text
         if images is not None:
@@ -81,7 +81,7 @@ class Progress:
         self._display.show(self._state())
 
     def _state(self) -> State:
-        """What to show now, in words."""
+        """The current state, as text to show."""
         (began, done_then, images_then), (now, done_now, images_now) = self._recent[0], self._recent[-1]
         seconds = now - began
         per_second = (done_now - done_then) / seconds if seconds else 0.0
@@ -103,7 +103,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class State:
-    """One moment of a job; empty strings for what is not known."""
+    """A snapshot of a job; unknown values are empty strings."""
 
     label: str
     done: int
@@ -143,7 +143,7 @@ class _Nothing:
 
 
 class _Lines:
-    """For log files: at most a line every ten seconds, and one at the end."""
+    """Plain lines for log files: at most one every ten seconds, and one at the end."""
 
     def __init__(self, stream: TextIO, clock: Callable[[], float]) -> None:
         self._stream, self._clock = stream, clock
@@ -162,7 +162,7 @@ class _Lines:
 
 
 class _Bar:
-    """For terminals; what is printed meanwhile appears above it."""
+    """A bar for terminals; anything printed meanwhile appears above it."""
 
     def __init__(self, stream: TextIO) -> None:
         from rich.console import Console
@@ -179,7 +179,7 @@ class _Bar:
             TextColumn("{task.fields[text]}", markup=False, style="dim"),
             console=Console(file=stream),
             refresh_per_second=5,
-            redirect_stdout=sys.stdout.isatty(),  # what goes to a file or a pipe is not the terminal's
+            redirect_stdout=sys.stdout.isatty(),  # only if stdout is the terminal, not a file or a pipe
         )
 
     def open(self, state: State) -> None:
@@ -213,7 +213,7 @@ def _display(quiet: bool, stream: TextIO, clock: Callable[[], float]) -> _Displa
 
 
 def _clock_time(seconds: float) -> str:
-    """3:07, 2:03:07."""
+    """Formats seconds as 3:07 or 2:03:07."""
     minutes, second = divmod(round(seconds), 60)
     hours, minute = divmod(minutes, 60)
     return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"

@@ -1,4 +1,4 @@
-"""The main job in a few minutes on data that is rendered on the spot: train, convert a folder, hold it to the truth."""
+"""The main task in a few minutes on data rendered on the spot: train, convert a folder, compare with the truth."""
 
 from __future__ import annotations
 
@@ -25,10 +25,11 @@ RECIPES = {"cyclegan": "quickstart", "pix2pix": "quickstart-pix2pix"}
 
 
 def quickstart(method: str, out: Path, device: str, tell: Tell) -> dict[str, dict[str, float]]:
-    """Trains `method` on `shapes`, converts its test folder into out/converted, and prints how far that is from
-    the true translation, beside the untouched input and the best colour map (fitted on this very truth).
+    """Trains `method` on `shapes`, converts its test folder into out/converted, and prints how far that is from the
+    truth.
 
-    Returns the measures by row of the table. Raises ConfigurationError where `out` holds an earlier quickstart.
+    The table also has the untouched input and the best colour map (fitted on that same truth). Returns the measures by
+    row of the table. Raises ConfigurationError if `out` already holds a quickstart.
     """
     recipe = load_recipe(RECIPES[method])
     run = train(recipe, out=out / "run", device=device, tracking="disabled")
@@ -52,10 +53,10 @@ def quickstart(method: str, out: Path, device: str, tell: Tell) -> dict[str, dic
 
 
 def _nothing(line: str) -> None:
-    """What was found has been told already, by training."""
+    """Drops the line: training has already reported what was found."""
 
 
 def _images(folder: Path) -> Tensor:
-    """Every image of a flat folder, by name, (images, 3, height, width) in [-1, 1]."""
+    """All images of a flat folder, sorted by name: (images, 3, height, width) in [-1, 1]."""
     arrays = [with_channels(read(path), 3) for path in sorted(folder.iterdir())]
     return to_float(torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2))

@@ -1,7 +1,8 @@
-"""Several processes that train one model, as torchrun starts them: who they are, and what they tell each other.
+"""Several processes that train one model, as started by torchrun: their ranks and what they exchange.
 
-All do the same steps on their own images, and the same validations and samples; the leader alone writes. Gradients are
-averaged after a turn's backward pass, so that n processes of batch b take the step of one process of batch n * b.
+All take the same steps on their own images, and run the same validations and samples; only the leader writes. Gradients
+are averaged after each turn's backward pass, so n processes with batches of b take the step of one process with a batch
+of n * b.
 """
 
 from __future__ import annotations
@@ -20,33 +21,34 @@ from torch import Tensor, nn
 from translate.errors import ConfigurationError, TranslateError
 
 TIMEOUT = timedelta(seconds=60)
-"""For gradients: a process that does not come is taken for dead."""
+"""For gradients: a process that does not answer in this time counts as dead."""
 PATIENCE = timedelta(minutes=30)
-"""For what one process does while the others wait: rendering a set, saving."""
+"""For work that one process does while the others wait: rendering a set, saving."""
 BUCKET = 8 * 2**20
-"""Numbers that are averaged in one message."""
+"""How many numbers are averaged in one message."""
 
 
 class Ranks:
-    """This process among `size`, number `rank` of all and `local_rank` of its machine; alone, every method is nothing.
+    """This process: number `rank` of `size`, and `local_rank` on its machine.
 
-    `device` is what `choose_engine` is asked for. Raises TranslateError where another process does not answer.
+    A single process communicates nothing. `device` is what to pass to `choose_engine`. Methods raise TranslateError if
+    another process does not answer.
     """
 
     def __init__(self, device: str = "auto", rank: int = 0, size: int = 1, local_rank: int = 0) -> None:
         self.device, self.rank, self.size, self.local_rank = device, rank, size, local_rank
-        # Between hosts, apart from gradients: on CPU tensors, and with time to wait.
+        # For everything but gradients: CPU tensors, and a longer timeout.
         self._hosts: Any = dist.new_group(backend="gloo", timeout=PATIENCE) if size > 1 else None
         self._asked: tuple[Tensor, Any] | None = None
 
     @property
     def leads(self) -> bool:
-        """Whether this process writes what is written once."""
+        """Whether this process is the one that writes files."""
         return self.rank == 0
 
     @torch.no_grad()
     def average(self, tensors: Sequence[Tensor]) -> None:
-        """Replaces each tensor by its mean over the processes, which give the same shapes in the same order."""
+        """Replaces each tensor by its mean over all processes, which must pass the same shapes in the same order."""
         if self.size == 1:
             return
         buckets = _buckets(tensors)
@@ -60,14 +62,15 @@ class Ranks:
                 tensor.copy_(mean.view(tensor.shape))
 
     def gather(self, values: Tensor) -> Tensor:
-        """Everybody's `values` (size, ...) in order of rank, differentiable as often as wanted."""
+        """The `values` of all processes, (size, ...) in order of rank; differentiable any number of times."""
         nothing = torch.zeros_like(values)
         return _SumOfAll.apply(torch.stack([values if rank == self.rank else nothing for rank in range(self.size)]))
 
     def largest(self, number: int) -> int:
-        """The largest `number` that any process gave at the call before this one; alone, `number`.
+        """The largest `number` that any process passed in the previous call, 0 in the first.
 
-        Calls answer one late, so that nobody waits for the message, and yet all hear the same at the same step.
+        A single process gets its own `number` back. Otherwise answers lag by one call so that no process waits for the
+        message, yet all get the same answer at the same step.
         """
         if self.size == 1:
             return number
@@ -81,9 +84,9 @@ class Ranks:
         return int(before[0])
 
     def collect(self, tensors: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:
-        """For the leader everybody's tensors in order of rank, on the CPU; for the others nothing.
+        """For the leader, the tensors of all processes in order of rank, on the CPU; an empty list for the others.
 
-        All give the same names and shapes.
+        All processes must pass the same names and shapes.
         """
         mine = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
         if self.size == 1:
@@ -95,7 +98,7 @@ class Ranks:
         return everyone if self.leads else []
 
     def require_same(self, facts: Mapping[str, object]) -> None:
-        """Raises TranslateError naming the facts (by their repr) that are not the same in every process."""
+        """Raises TranslateError naming the facts that differ between processes, compared by their repr."""
         if self.size == 1:
             return
         digests = [hashlib.sha256(repr(fact).encode()).digest()[:7] for fact in facts.values()]
@@ -114,14 +117,14 @@ class Ranks:
             )
 
     def wait(self) -> None:
-        """Until every process is here; the leader may have been writing for minutes."""
+        """Waits for every process, for up to half an hour, since the leader may be writing for minutes."""
         if self.size > 1:
             with _answered():
                 dist.barrier(group=self._hosts)
 
     @contextmanager
     def one_first(self) -> Iterator[None]:
-        """Within, a machine's first process goes before its others: what it leaves on the disk is found by them."""
+        """Context that a machine's first process runs before its others, so that they find what it leaves on disk."""
         if self.local_rank > 0:
             self.wait()
         yield
@@ -129,7 +132,7 @@ class Ranks:
             self.wait()
 
     def finish(self) -> None:
-        """Hears the last answer, so that no message is under way when the processes part."""
+        """Waits for the last pending answer, so that no message is under way when the processes part."""
         if self._asked:
             with _answered():
                 self._asked[1].wait()
@@ -138,10 +141,10 @@ class Ranks:
 
 @contextmanager
 def join(device: str = "auto") -> Iterator[Ranks]:
-    """This process among those that torchrun started; alone where it did not.
+    """Joins the processes that torchrun started; a single process if it started none.
 
-    On CUDA each takes the GPU of its number on its machine, on a CPU they share the cores. Raises ConfigurationError
-    where there is no such GPU.
+    On CUDA each process takes the GPU with its local rank; on a CPU they share the cores. Raises ConfigurationError if
+    there is no such GPU, or the processes do not find each other.
     """
     rank, size, local_rank = (int(os.environ.get(name, default)) for name, default in _TORCHRUN.items())
     if size == 1:
@@ -169,8 +172,8 @@ _TORCHRUN = {"RANK": 0, "WORLD_SIZE": 1, "LOCAL_RANK": 0}
 
 
 def fingerprint(model: nn.Module) -> list[int]:
-    """One number for each of a model's weights, the sum of its bits: other weights have another."""
-    # As whole numbers, whose sum is the same in any order.
+    """A fingerprint of the model's weights: for each weight tensor, the sum of its bits."""
+    # Summed as integers, so the order of summation does not matter.
     return [int(weight.detach().float().view(torch.int32).sum(dtype=torch.int64)) for weight in model.parameters()]
 
 
@@ -194,7 +197,7 @@ def _own_device(device: str, local_rank: int) -> str:
 
 
 def _buckets(tensors: Sequence[Tensor]) -> list[list[Tensor]]:
-    """The tensors in order, in messages of about BUCKET numbers."""
+    """Groups the tensors, in order, into messages of about BUCKET numbers."""
     buckets: list[list[Tensor]] = []
     room = 0
     for tensor in tensors:
@@ -207,7 +210,7 @@ def _buckets(tensors: Sequence[Tensor]) -> list[list[Tensor]]:
 
 
 class _SumOfAll(torch.autograd.Function):
-    """The sum of everybody's tensor. Its gradient is the sum of everybody's gradient, which is the same function."""
+    """The sum of a tensor over all processes. Its gradient is the sum of their gradients: the same function again."""
 
     @staticmethod
     def forward(ctx: Any, values: Tensor) -> Tensor:
@@ -223,7 +226,7 @@ class _SumOfAll(torch.autograd.Function):
 
 @contextmanager
 def _answered() -> Iterator[None]:
-    """Turns what torch raises when a process does not answer into an error for the user."""
+    """Converts the error torch raises when a process does not answer into one for the user."""
     try:
         yield
     except RuntimeError as error:

@@ -1,6 +1,6 @@
-"""What a training run is between two steps, as named tensors: enough to go on as if it had never stopped.
+"""The state of a training run between two steps, as named tensors: enough to continue as if it had never stopped.
 
-The order of data and every die are pure functions of seed and step, so there is no random state to keep.
+Data order and all random numbers are pure functions of seed and step, so there is no random state to keep.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from translate.trainer import Trainer
 
 
 def checkpoint_parts(trainer: Trainer) -> dict[str, Mapping[str, Tensor]]:
-    """What a checkpoint holds of the trainer, by part. Every rank has to call this; the leader gets all parts."""
+    """The trainer's state, by part of a checkpoint. Every rank must call this; only the leader gets the parts of all
+    ranks."""
     trainer.share_losses()
     parts: dict[str, Mapping[str, Tensor]] = {
         "model": network_weights(trainer),
@@ -30,7 +31,8 @@ def checkpoint_parts(trainer: Trainer) -> dict[str, Mapping[str, Tensor]]:
 
 
 def restore_checkpoint(trainer: Trainer, checkpoint: Checkpoint) -> None:
-    """Puts the trainer where `checkpoint` was saved, by any number of processes. Raises TranslateError as `restore`."""
+    """Restores the trainer from `checkpoint`, saved by any number of processes. Raises TranslateError like
+    `restore`."""
     own = rank_part(trainer.ranks.rank % checkpoint.facts.get("processes", 1))
     weights, average, state = (checkpoint.tensors(part) for part in ("model", "average", "training"))
     restore(trainer, checkpoint.step, weights, average, {**state, **checkpoint.tensors(own)})
@@ -38,12 +40,13 @@ def restore_checkpoint(trainer: Trainer, checkpoint: Checkpoint) -> None:
 
 
 def network_weights(trainer: Trainer) -> dict[str, Tensor]:
-    """The weights that are learnt: everything in the model that belongs to a network with an optimizer."""
+    """The learnt weights: everything in the model that belongs to a network with an optimizer."""
     return {key: value for key, value in trainer.model.state_dict().items() if _is_learnt(trainer, key)}
 
 
 def training_state(trainer: Trainer) -> dict[str, Tensor]:
-    """All else that moves: image pools, optimizers' moments, what is counted of each turn."""
+    """All other changing state: image pools, the optimizers' state, the tallies of each turn and the average's update
+    count."""
     state = own_state(trainer)
     for name, optimizer in trainer.optimizers.items():
         for index, moments in optimizer.state_dict()["state"].items():
@@ -57,7 +60,8 @@ def training_state(trainer: Trainer) -> dict[str, Tensor]:
 
 
 def own_state(trainer: Trainer) -> dict[str, Tensor]:
-    """What every rank has its own of: image pools. All else in `training_state` is the same on every rank."""
+    """State that each rank has separately: image pools. Everything else in `training_state` is the same on every
+    rank."""
     return {f"model/{key}": value for key, value in trainer.model.state_dict().items() if not _is_learnt(trainer, key)}
 
 
@@ -68,9 +72,9 @@ def restore(
     average: dict[str, Tensor],
     state: dict[str, Tensor],
 ) -> None:
-    """Puts the trainer where `network_weights`, the average and `training_state` were taken.
+    """Restores the trainer from `network_weights`, the average and `training_state`.
 
-    Raises TranslateError where keys or shapes belong to another model.
+    Raises TranslateError if keys or shapes belong to another model.
     """
     load_weights(trainer.model, {**weights, **_below("model/", state)})
     for name, optimizer in trainer.optimizers.items():
@@ -85,12 +89,12 @@ def restore(
 
 
 def load_weights(model: nn.Module, weights: dict[str, Tensor]) -> None:
-    """Fills every parameter. Raises TranslateError naming the first keys or shapes that do not fit."""
+    """Loads every parameter. Raises TranslateError naming the first keys or shapes that do not fit."""
     absent = [name for name, _ in model.named_parameters() if name not in weights]
     if absent:
         raise TranslateError(f"the checkpoint was made by another model: it lacks {', '.join(absent[:6])}")
     try:
-        # What is no parameter, e.g. an image pool, may be left as it is.
+        # Other entries, e.g. an image pool, may keep their values.
         model.load_state_dict({**model.state_dict(), **weights})
     except RuntimeError as error:
         reasons = "\n".join(str(error).splitlines()[:6])
@@ -103,7 +107,7 @@ def _restore_optimizer(optimizer: Optimizer, state: dict[str, Tensor]) -> None:
     for path, value in state.items():
         index, key = path.split("/")
         weight = weights[int(index)]
-        # A fused optimizer walks weight and moments side by side in memory: their strides must agree.
+        # A fused optimizer walks through weight and moments in parallel in memory, so their strides must agree.
         if value.shape == weight.shape and value.dim():
             value = torch.empty_like(weight).copy_(value)
         moments.setdefault(int(index), {})[key] = value

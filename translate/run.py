@@ -1,4 +1,4 @@
-"""The composition root of training: a run from its command to its end, and what it would take."""
+"""The composition root of training: runs a training from command to end, or estimates what it would take."""
 
 from __future__ import annotations
 
@@ -39,12 +39,13 @@ def train(
 ) -> Path:
     """Trains `recipe` (a Recipe, a shipped recipe's name, or a YAML file) on `data` (a name or a folder).
 
-    Returns the run's folder: recipe.yaml, metrics.jsonl, samples/, report.html and checkpoints/. With `resume` the
-    newest good checkpoint there is continued, on `data` wherever it lies now. `levers` say how it runs, see
-    `choose_engine`; `deterministic`: see `use_deterministic_kernels`. Of the processes that torchrun started, the first
-    writes all that. Raises ConfigurationError before anything is written where recipe, data or device do not fit, or
-    another process trains into the folder, TranslateError where the run fails, Interrupted, after saving, where SIGINT,
-    SIGTERM or Slurm's SIGUSR1 came.
+    Returns the run's folder: recipe.yaml, metrics.jsonl, samples/, report.html and checkpoints/. With `resume`,
+    continues from the newest good checkpoint there, on `data` wherever it lies now. `levers`: see `choose_engine`;
+    `deterministic`: see `use_deterministic_kernels`. Of the processes started by torchrun, only the first writes.
+
+    Raises ConfigurationError, before writing anything, if recipe, data or device do not fit or another process trains
+    into the folder; TranslateError if the run fails; and Interrupted, after saving, on SIGINT, SIGTERM or Slurm's
+    SIGUSR1.
     """
     wanted, tracking = _resolved(recipe, data, overrides), tracking_mode(tracking)
     if deterministic:
@@ -69,7 +70,7 @@ def train(
 
 
 def _folder(out: str | Path | None, wanted: Recipe, resume: bool, ranks: Ranks) -> AbstractContextManager[Path]:
-    """Claimed by the leader, after all have looked: then all name the same."""
+    """The run's folder. The leader claims it only after all ranks have looked, so that all choose the same one."""
     looked = choose_folder(out, wanted, resume)
     ranks.wait()
     return claimed(out, wanted, resume) if ranks.leads else nullcontext(looked)
@@ -83,7 +84,7 @@ def _engine(ranks: Ranks, wanted: Recipe, levers: str) -> Engine:
 
 
 def _go(run: TrainingRun, signals: Signals, artifact: bool) -> None:
-    """Trains, and closes what is written beside it, whatever the end."""
+    """Trains, and closes the report and the tracker however the run ends."""
     code = 1
     with signals.noting():
         try:
@@ -103,7 +104,7 @@ def _go(run: TrainingRun, signals: Signals, artifact: bool) -> None:
 
 
 def _close(run: TrainingRun, code: int) -> None:
-    """A report that cannot be written is told, and does not hide why the run ended."""
+    """Writes the report and ends tracking. A failing report only warns, so as not to hide why the run ended."""
     try:
         if run.ranks.leads:
             write_report(run.folder)
@@ -121,7 +122,7 @@ def dry_run(
     overrides: Iterable[str] = (),
     quiet: bool = False,
 ) -> Estimate:
-    """What `train` would take on this machine, from some twenty real steps or fewer; no run's folder is written."""
+    """Estimates what `train` would take on this machine, from at most some twenty real steps; writes no run folder."""
     memory = process_memory()
     wanted = _resolved(recipe, data, overrides)
     training = wanted.training
@@ -135,7 +136,7 @@ def dry_run(
 
 
 def _resolved(recipe: Recipe | str | Path, data: str | Path | None, overrides: Iterable[str]) -> Recipe:
-    """The recipe with the command's own words in it."""
+    """The recipe with the command's overrides and data applied."""
     overrides = [overrides] if isinstance(overrides, str) else list(overrides)
     if overrides and isinstance(recipe, Recipe):
         raise ConfigurationError("overrides need a recipe's name or file; for a Recipe, give them to load_recipe")
@@ -147,7 +148,7 @@ def _resolved(recipe: Recipe | str | Path, data: str | Path | None, overrides: I
 
 
 def _refuse_two_lengths(overrides: Iterable[str]) -> None:
-    """One of them overrides the other of a recipe; which of two the command means, nobody knows."""
+    """Refuses both steps and epochs: one alone overrides the recipe's other, but with both the intent is unclear."""
     given = [override.partition("=") for override in overrides]
     lengths = {key.strip() for key, _, text in given if read_yaml_value(text) is not None}
     if {"training.steps", "training.epochs"} <= lengths:

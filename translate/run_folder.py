@@ -1,4 +1,4 @@
-"""The folder of a run: where it lies, whether it may be continued, and the small files in it."""
+"""The folder of a run: its location, whether it may be continued, and the small files in it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from translate.validation import Validation
 from translate.whole_file import held, write_whole
 
 LOCK = ".lock"
-"""The file in a run's folder that is held by the process that trains into it."""
+"""The file in a run's folder that the process training into it holds locked."""
 
 FREE_ON_RESUME = {"summary", "data.workers", "data.cache", "data.cache_gb", "data.skip_bad"} | {
     f"training.{key}"
@@ -36,11 +36,16 @@ FREE_ON_RESUME = {"summary", "data.workers", "data.cache", "data.cache_gb", "dat
     )
 }
 FREE_WITH_IMAGES = {"data.set", "data.domains"}
-"""Where the data lies, and what it calls its domains; whether it is the same, the images' names tell."""
+"""Location of the data and names of its domains; image names tell whether it is the same data."""
 
 
 def choose_folder(out: str | Path | None, recipe: Recipe, resume: bool) -> Path:
-    """`--out`, or runs/RECIPE-DATA (once where RECIPE ends in DATA), with a number behind it where that is taken."""
+    """The run's folder: `--out`, or by default runs/RECIPE-DATA, with a number appended if that exists.
+
+    The default is runs/RECIPE if RECIPE already ends in DATA. With `resume`, `--out` in any case, or the last folder
+    before the first free name. Raises ConfigurationError if `--out` is a file, or already written to and `resume` is
+    off.
+    """
     if out is not None:
         folder = Path(out)
         if folder.exists() and not folder.is_dir():
@@ -57,10 +62,10 @@ def choose_folder(out: str | Path | None, recipe: Recipe, resume: bool) -> Path:
 
 @contextmanager
 def claimed(out: str | Path | None, recipe: Recipe, resume: bool) -> Iterator[Path]:
-    """The folder that `choose_folder` names, made at once and this process's alone; where nothing was written into it,
-    it is gone afterwards.
+    """Context that creates the folder of `choose_folder` and reserves it for this process.
 
-    Raises ConfigurationError where it is another process's, or cannot be written.
+    Removes a new folder on exit if nothing was written into it. Raises ConfigurationError if another process holds the
+    folder or it cannot be written.
     """
     folder = choose_folder(out, recipe, resume)
     with ExitStack() as stack:
@@ -81,14 +86,14 @@ def claimed(out: str | Path | None, recipe: Recipe, resume: bool) -> Iterator[Pa
 
 
 def _made_anew(folder: Path, recipe: Recipe) -> Path:
-    """`folder`, or the next one where another process has just taken that name. Raises OSError."""
+    """Creates `folder`, or the next one if another process has just taken that name. Raises OSError."""
     while True:
         try:
             folder.mkdir(parents=True)
             return folder
         except FileExistsError:
             before, folder = folder, choose_folder(None, recipe, False)
-            if folder == before:  # a parent that is no folder
+            if folder == before:  # a parent is not a folder
                 raise
 
 
@@ -97,7 +102,8 @@ def _is_written(folder: Path) -> bool:
 
 
 def _remove_unless_written(folder: Path, made: Sequence[Path]) -> None:
-    """`made`: the folders to be removed, innermost first; others may have found a use for them meanwhile."""
+    """Removes the lock and the `made` folders, innermost first, if nothing was written; stops at a folder now used by
+    others."""
     with suppress(OSError):
         if not _is_written(folder):
             (folder / LOCK).unlink()
@@ -106,7 +112,7 @@ def _remove_unless_written(folder: Path, made: Sequence[Path]) -> None:
 
 
 def checkpoint_to_resume(folder: Path) -> tuple[Checkpoint | None, list[str]]:
-    """The newest good checkpoint, and what is to be told about the search."""
+    """The newest good checkpoint, and lines for the user about the search. Raises TranslateError if all are damaged."""
     checkpoint, damaged = newest_good(folder / "checkpoints")
     if damaged and not checkpoint:
         raise TranslateError(f"{folder}: every checkpoint is damaged; move the folder away to start again")
@@ -118,9 +124,10 @@ def checkpoint_to_resume(folder: Path) -> tuple[Checkpoint | None, list[str]]:
 
 
 def require_same_run(checkpoint: Checkpoint, recipe: Recipe, processes: int = 1) -> None:
-    """A run is continued with the recipe it was begun with; only its length and how often it reports may change.
+    """Raises ConfigurationError unless `recipe` is the one the run began with.
 
-    The number of processes may, too, as long as all together take as many images a step.
+    Only its length and reporting may change, and the number of processes as long as the total number of images per step
+    stays the same.
     """
     before = checkpoint.facts.get("processes", 1)
     begun = _images_a_step(_flat(parse_recipe(checkpoint.facts["recipe"], str(checkpoint.folder)).to_json()), before)
@@ -146,7 +153,8 @@ def _images_a_step(settings: dict[str, Any], processes: int) -> dict[str, Any]:
 
 
 def require_same_domains(checkpoint: Checkpoint, domains: Sequence[str]) -> None:
-    """A class folder that came, went or was renamed would move every label. Raises ConfigurationError."""
+    """Raises ConfigurationError if the domains changed: adding, removing or renaming a class folder would shift every
+    label."""
     begun = checkpoint.facts["domains"]
     if list(domains) != begun:
         raise ConfigurationError(
@@ -156,7 +164,8 @@ def require_same_domains(checkpoint: Checkpoint, domains: Sequence[str]) -> None
 
 
 def told_of_images(begun: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
-    """In words, how the training images are not those that the run was begun with; more of them are welcome."""
+    """A warning that describes how the training images differ from those at the start of the run; empty if they do
+    not."""
     changed = []
     for name, then in begun.items():
         now = found[name]
@@ -181,14 +190,14 @@ def write_recipe(folder: Path, recipe: Recipe) -> None:
 
 
 def write_skipped(folder: Path, skipped: Mapping[str, str]) -> None:
-    """skipped.txt: a line for each image that was left out, with the reason."""
+    """Writes skipped.txt: one line with the reason for each image left out."""
     if skipped:
         (folder / "skipped.txt").write_text("".join(f"{reason}\n" for reason in skipped.values()), encoding="utf-8")
 
 
 def write_summary(folder: Path, validations: Sequence[Validation], validation: dict[str, dict[str, float]]) -> None:
-    """summary.json: the last validation beside its baselines, e.g. the untouched input and the best colour map, and
-    its protocol in words."""
+    """Writes summary.json: the last validation next to its baselines, e.g. the untouched input and the best colour map,
+    with its protocol in words."""
     if not validation:
         return
     rows = {}
@@ -197,7 +206,7 @@ def write_summary(folder: Path, validations: Sequence[Validation], validation: d
         for measure, value in validation[kind.name].items():
             rows[f"{kind.name}, {measure}"] = {
                 "value": value,
-                # A baseline need not know every measure.
+                # A baseline may lack some measures.
                 **{name: measures[measure] for name, measures in baselines.items() if measure in measures},
                 "protocol": kind.protocol,
             }
@@ -205,7 +214,7 @@ def write_summary(folder: Path, validations: Sequence[Validation], validation: d
 
 
 def run_id(folder: Path) -> str:
-    """One id for the whole life of a run, so that a resumed one goes on in the tracker where it stopped."""
+    """The run's id, created once, so that a resumed run continues in the tracker where it stopped."""
     path = folder / "run_id"
     if not path.exists():
         write_whole(path, secrets.token_hex(8) + "\n")

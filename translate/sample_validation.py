@@ -1,4 +1,4 @@
-"""What a model that draws images from noise is measured by: modes it covers, and evidence for images it never saw."""
+"""Validations of models that draw images from noise: coverage of modes, and evidence for unseen images."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from translate.models.vae import VAE, binarised
 
 @dataclass(frozen=True)
 class ModeCoverage:
-    """How `count` generated points lie among a set's modes, as `PointSet.coverage` counts them."""
+    """How `count` generated points cover a set's modes, as counted by `PointSet.coverage`."""
 
     points: PointSet
     count: int = 2500
@@ -41,10 +41,10 @@ class ModeCoverage:
 
 @dataclass(frozen=True)
 class Evidence:
-    """Lower bounds of log p(x), in nats per image, of test images (count, channels, size, size) in [-1, 1].
+    """Lower bounds of log p(x), in nats per image, for test images (count, channels, size, size) in [-1, 1].
 
-    Where the model is trained on binarised images so are these, once. `evidence lower bound` is what training
-    maximises; `log likelihood` is nearer to the truth, by `draws` codes for each image.
+    If the model is trained on binarised images, the test images are binarised too, once. `evidence lower bound` is what
+    training maximises; `log likelihood` is a tighter bound, from `draws` codes per image.
     """
 
     images: Tensor
@@ -69,7 +69,7 @@ class Evidence:
         }
 
     def baselines(self) -> dict[str, dict[str, float]]:
-        """Pixels that know nothing of each other, each white at its own best odds, in nats per binarised image."""
+        """The bound of independent pixels, each white with its own best probability, in nats per binarised image."""
         white = (1 + self._binarised()) / 2
         odds = white.mean(0)
         return {

@@ -1,4 +1,4 @@
-"""A folder of images drawn from noise."""
+"""Writes a folder of images drawn from noise."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from translate.whole_file import write_whole
 
 @torch.inference_mode()
 def draw_samples(model: Sampler, count: int, *, label: int | None = None, seed: int = 0) -> Tensor:
-    """`count` images (count, channels, height, width) in [-1, 1] on the CPU; of all classes in turn where `label` is
-    None. Image i depends only on the seed, on i and on its class."""
-    # One at a time: the dice of a batch, and its rounding, would depend on its size.
+    """Draws `count` images (count, channels, height, width) in [-1, 1] on the CPU; cycles through all classes if
+    `label` is None. Image i depends only on the seed, on i and on its class."""
+    # One at a time: the random numbers and rounding of a batch would depend on its size.
     return torch.cat([_draw_one(model, _class_of(model, index, label), seed, index) for index in range(count)])
 
 
@@ -38,19 +38,19 @@ def sample_folder(
     grid: bool = False,
     overwrite: bool = False,
 ) -> list[Path]:
-    """Writes `count` images and returns their paths: out/00000.png, ..., or, where the model knows classes,
-    out/CLASS/00000.png, ...; and out/grid.png with all of them, where wanted.
+    """Writes `count` images and returns their paths.
 
-    `label` is the wanted class's number (see `class_number`); None draws all in turn. Points in the plane become
-    out/points.csv, and their grid a picture of dots. The model is on its device, and the caller has chosen the
-    precision. ConfigurationError for a file that is there already, before anything is written; ImageError where one
-    cannot be written; ValueError for a label that the model does not know.
+    The files are out/00000.png, ..., or out/CLASS/00000.png, ... if the model knows classes, plus, with `grid`,
+    out/grid.png showing all of them. `label` is the number of the wanted class (see `class_number`); None cycles
+    through all. Points in the plane become out/points.csv, and their grid a picture of dots. The model is on its
+    device, and the caller has chosen the precision. Raises ConfigurationError if a file already exists, before anything
+    is written; ImageError if one cannot be written; ValueError for a label the model does not know.
     """
     if count < 1:
         raise ConfigurationError(f"--count {count}: expected 1 or more")
     if label is not None and label not in range(len(model.classes)):
         raise ValueError(f"class {label} of {len(model.classes)}")
-    # A model of points says so only by what it draws.
+    # Only what it draws shows that a model is one of points.
     points = _draw_one(model, label, seed, 0).shape[-2:] == (1, 1)
     names = [Path("points.csv")] if points else [_name(model, index, label) for index in range(count)]
     paths = [out / name for name in names]
@@ -74,7 +74,7 @@ def sample_folder(
 
 
 def class_number(model: Sampler, name: str | None) -> int | None:
-    """The number of the class called `name`. Raises ConfigurationError naming those that the model knows."""
+    """The number of the class called `name`. Raises ConfigurationError naming the classes that the model knows."""
     if name is None:
         return None
     if not model.classes:
@@ -86,7 +86,8 @@ def class_number(model: Sampler, name: str | None) -> int | None:
 
 
 def tile(images: Tensor, columns: int, gutter: int = 2) -> Tensor:
-    """Images (count, channels, height, width) as one (channels, ...), row by row, white between and around them."""
+    """Tiles images (count, channels, height, width) into one (channels, ...), row by row, with white gutters between
+    and around them."""
     count, channels, height, width = images.shape
     columns = min(columns, count)
     rows = math.ceil(count / columns)
@@ -114,7 +115,7 @@ def _name(model: Sampler, index: int, label: int | None) -> Path:
     if number is None:
         return file
     name = model.classes[number]
-    # A name from a table may be anything; one that is no plain folder's gives way to its number.
+    # Names from a table may be anything; one that is not a plain folder name is replaced by its number.
     return Path(name if name == Path(name).name and not name.startswith(".") else str(number)) / file
 
 

@@ -4,6 +4,6 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Settings(BaseModel):
-    """Settings are values: made once, never changed; an unknown key or a wrong type is an error."""
+    """Immutable settings; an unknown key or a wrong type is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)

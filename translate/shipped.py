@@ -1,4 +1,4 @@
-"""Where the files that travel with the code are: recipes, and the cards of named data sets."""
+"""Locates the files shipped with the code: recipes, and the cards of named data sets."""
 
 from pathlib import Path
 from typing import Literal
@@ -9,13 +9,13 @@ _PACKAGE = Path(__file__).resolve().parent
 
 
 def shipped(kind: Literal["recipes", "datasets"]) -> Path:
-    """The folder of YAML files: inside the installed package, else at the top of the checkout.
+    """The folder of shipped YAML files: in the installed package, else at the top of the checkout.
 
-    Raises ConfigurationError where neither is there.
+    Raises ConfigurationError if neither exists.
     """
     places = [_PACKAGE / kind, _PACKAGE.parent / kind]
     for place in places:
-        # A folder without YAML at the second place may be another package of that name in site-packages.
+        # At the second place, a folder without YAML may belong to another package in site-packages.
         if next(place.glob("*.yaml"), None):
             return place
     looked = " and ".join(map(str, places))

@@ -1,4 +1,4 @@
-"""Signals that end a command: a training run saves and leaves, other commands clean up and leave."""
+"""Signals that end a command: a training run saves and exits, other commands clean up and exit."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from typing import Any
 from translate.errors import TranslateError
 
 REQUEUE = 75
-"""Exit code after SIGUSR1 under Slurm: saved, to be queued again (EX_TEMPFAIL)."""
+"""Exit code after SIGUSR1 under Slurm: the run was saved and is to be queued again (EX_TEMPFAIL)."""
 _SHOW_CURSOR = b"\x1b[?25h\n"
 
 
 class Stop(BaseException):
-    """A signal asked to stop. Not an Exception: nothing that deals with errors is to take it for one of them."""
+    """A signal asked to stop. Not an Exception, so that error handlers do not catch it."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -27,7 +27,7 @@ class Stop(BaseException):
 
 
 class Interrupted(TranslateError):
-    """A signal asked the run to stop, and it did. Exit code 128 + the signal's number, or `REQUEUE`."""
+    """A signal stopped the run. The exit code is 128 + the signal's number, or `REQUEUE`."""
 
     def __init__(self, number: int, what: str) -> None:
         super().__init__(f"stopped by {signal.Signals(number).name} {what}")
@@ -36,13 +36,13 @@ class Interrupted(TranslateError):
 
 
 class Signals:
-    """Within, the first SIGINT or SIGTERM, or Slurm's SIGUSR1, raises Stop; a second one ends the process at once.
+    """Context in which the first SIGINT, SIGTERM or (under Slurm) SIGUSR1 raises Stop; a second exits at once.
 
     with Signals() as signals:
-        ...                             # Stop is raised where the signal comes
+        ...                             # a signal raises Stop wherever it arrives
         with signals.noting():
-            trainer.step(batch)         # never cut short
-            signals.check()             # raises Stop where one came
+            trainer.step(batch)         # never interrupted
+            signals.check()             # raises Stop if a signal arrived
             with signals.raising():
                 batch = next(stream)
     """
@@ -61,16 +61,17 @@ class Signals:
         _restore(self._before)
 
     def check(self) -> None:
-        """Raises Stop where a signal was noted."""
+        """Raises Stop if a signal was noted."""
         if self.noted is not None:
             raise Stop(self.noted)
 
     def noting(self) -> AbstractContextManager[None]:
-        """Within, a signal is only noted: for work that must not be torn."""
+        """Context in which a signal is only noted, for work that must not be interrupted."""
         return self._mode(raises=False)
 
     def raising(self) -> AbstractContextManager[None]:
-        """Within, a signal raises Stop where it comes, and at once where one came before: for waiting."""
+        """Context, for waiting, in which a signal raises Stop where it arrives; raises Stop at once if one was noted
+        before."""
         self.check()
         return self._mode(raises=True)
 
@@ -92,7 +93,7 @@ class Signals:
 
 @contextmanager
 def orderly_end() -> Iterator[None]:
-    """Within, SIGTERM ends the command as Ctrl-C does: on its way out it closes and removes what it has open."""
+    """Context in which SIGTERM ends the command like Ctrl-C: it closes and removes what it has open on its way out."""
 
     def leave(number: int, frame: FrameType | None) -> None:
         raise SystemExit(128 + number)
@@ -105,7 +106,7 @@ def orderly_end() -> Iterator[None]:
 
 
 def requeue() -> str:
-    """Asks Slurm to run this job again, from its first process alone; what was done, in words."""
+    """Asks Slurm, from the job's first process only, to run this job again. Returns a message about what was done."""
     if os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0")) != "0":
         return "the job's first process asks Slurm to queue it again"
     command = ["scontrol", "requeue", os.environ["SLURM_JOB_ID"]]
@@ -117,20 +118,21 @@ def requeue() -> str:
 
 
 def _requeue_signal() -> signal.Signals | None:
-    """Slurm's `--signal=USR1@300` says five minutes before the end that time is up; elsewhere it keeps its meaning."""
+    """SIGUSR1 under Slurm, else None: `--signal=USR1@300` announces the time limit five minutes ahead; elsewhere
+    SIGUSR1 keeps its meaning."""
     return signal.SIGUSR1 if "SLURM_JOB_ID" in os.environ and hasattr(signal, "SIGUSR1") else None
 
 
 def _leave_at_once(number: int) -> None:
-    # Files appear whole or not at all, so that there is nothing to wait for.
+    # Files appear whole or not at all, so there is nothing to wait for.
     if sys.stderr.isatty():
         os.write(2, _SHOW_CURSOR)
     os._exit(128 + number)
 
 
 def _listen(handlers: Mapping[int, Any]) -> dict[int, Any]:
-    """Installs handlers and returns those before; none outside a program's main thread, which alone may listen, and
-    none for what is ignored, as a shell has its background jobs ignore Ctrl-C."""
+    """Installs handlers and returns the previous ones. Installs none outside the main thread, the only one that can,
+    and none for ignored signals, such as Ctrl-C in a shell's background jobs."""
     heard = {number: handler for number, handler in handlers.items() if signal.getsignal(number) != signal.SIG_IGN}
     try:
         return {number: signal.signal(number, handler) for number, handler in heard.items()}

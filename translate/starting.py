@@ -1,4 +1,4 @@
-"""A run put together, anew or resumed: data, model and trainer, and what is written beside them."""
+"""Assembles a run, new or resumed: data, model and trainer, and what is written alongside them."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from translate.version import __version__
 
 @dataclass(frozen=True)
 class Launch:
-    """What the command wants: a recipe, trained on this engine by this process, which is one of `ranks`."""
+    """What the command asks for: a recipe, trained on this engine by this process, which is one of `ranks`."""
 
     recipe: Recipe
     engine: Engine
@@ -54,7 +54,7 @@ class Launch:
 
 
 class OpenedData(NamedTuple):
-    """What is trained on, where its batches come from, and the images left out as unreadable: path to reason."""
+    """The images to train on, the loader of their batches, and the unreadable images left out, path to reason."""
 
     images: ImageSet
     loader: Batches
@@ -64,9 +64,9 @@ class OpenedData(NamedTuple):
 def start(
     launch: Launch, folder: Path, *, resume: bool, signals: Signals, tracking: TrackingMode
 ) -> TrainingRun | None:
-    """The run in `folder`, ready to go; None where nothing is left to do.
+    """Prepares the run in `folder`; None if there is nothing left to do.
 
-    Raises ConfigurationError where recipe, data and checkpoint do not fit one another.
+    Raises ConfigurationError if recipe, data and checkpoint do not fit together.
     """
     recipe, engine, ranks, training = launch.recipe, launch.engine, launch.ranks, launch.recipe.training
     checkpoint = _to_resume(launch, folder) if resume else None
@@ -107,13 +107,14 @@ def start(
 
 
 def open_images(launch: Launch) -> ImageSet:
-    """A new run's data set. Raises ConfigurationError where it is missing, or a setting cannot act on it."""
+    """Opens a new run's data set. Raises ConfigurationError if it is missing, or a setting has no effect on it."""
     refuse_idle(launch.recipe.data, launch.recipe.method.batch_type)
     return _open(launch)
 
 
 def assemble(launch: Launch, model: Model, loader: Batches) -> tuple[Trainer, int]:
-    """The trainer of `model` before its first step, and how many steps the whole run takes."""
+    """Builds the trainer of `model`, before its first step, and returns it with the total number of steps of the
+    run."""
     training, processes = launch.recipe.training, launch.ranks.size
     steps_per_epoch = -(-loader.steps_per_epoch // processes)
     total = training.steps or max(1, round((training.epochs or 0) * steps_per_epoch))
@@ -130,7 +131,7 @@ def _open(launch: Launch) -> ImageSet:
 
 
 def _to_resume(launch: Launch, folder: Path) -> Checkpoint | None:
-    """The checkpoint to go on from, if there is one. Raises ConfigurationError where it is of another run."""
+    """The checkpoint to resume from, None if there is none. Raises ConfigurationError if it belongs to another run."""
     checkpoint, told = checkpoint_to_resume(folder)
     for line in told:
         launch.tell(line)
@@ -140,9 +141,10 @@ def _to_resume(launch: Launch, folder: Path) -> Checkpoint | None:
 
 
 def _data_again(launch: Launch, checkpoint: Checkpoint) -> OpenedData:
-    """Without the images that the run began without: the order of its data depends on the list of images.
+    """Opens the data of a resumed run, without the images it left out at its start.
 
-    Where they are not the images that it began with, all are looked through once more.
+    Data order depends on the list of images. If the remaining images differ from those at the start, all are checked
+    again.
     """
     images = _open(launch)
     require_same_domains(checkpoint, images.domains)
@@ -156,10 +158,10 @@ def _data_again(launch: Launch, checkpoint: Checkpoint) -> OpenedData:
 
 
 def _readable(launch: Launch, images: ImageSet) -> OpenedData:
-    """Without images that cannot be read. Raises ConfigurationError naming them, where the recipe wants them all."""
+    """Drops images that cannot be read. Raises ConfigurationError naming them if the recipe requires all images."""
     loader = loader_of(launch, images)
     skipped = unreadable(images, loader, launch.tell, launch.quiet)
-    # What the loader has decoded meanwhile stays in its memory.
+    # Keep the loader if possible: it holds what it has just decoded.
     return _without(launch, images, skipped) if skipped else OpenedData(images, loader, skipped)
 
 
@@ -169,7 +171,7 @@ def _without(launch: Launch, images: ImageSet, skipped: Mapping[str, str]) -> Op
 
 
 def _tell_of_schedule(launch: Launch, trainer: Trainer, before: int, total: int) -> None:
-    """Another number of steps than the run was begun with stretches the learning rate's curve; it may rise again."""
+    """Reports when a changed number of steps stretches the learning-rate curve, which may make the rate rise again."""
     training = launch.recipe.training
     begun = learning_rate(training.schedule, before, training.decay_from, training.halve_every)
     if trainer.curve(trainer.steps) != begun(trainer.steps):
@@ -207,7 +209,7 @@ def _cadence(training: TrainingSettings, total: int) -> Cadence:
 
 
 def _facts(recipe: Recipe, images: ImageSet, skipped: Mapping[str, str]) -> dict[str, Any]:
-    """What a checkpoint must know to be used without a single flag."""
+    """The facts that make a checkpoint usable without any flags."""
     versions = {"translate": __version__, "torch": torch.__version__, "python": platform.python_version()}
     return {
         "format": 1,

@@ -1,4 +1,4 @@
-"""What is counted of each turn while it trains, in tensors on the device: only reading them makes the host wait."""
+"""Statistics of each turn during training, in tensors on the device: the host waits only when it reads them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Skips:
-    """How often a turn was skipped because a loss or a gradient was not finite: ever, and last without a break."""
+    """How often a turn was skipped because a loss or a gradient was not finite: in total, and in the current streak."""
 
     ever: int = 0
     in_a_row: int = 0
@@ -27,7 +27,7 @@ class Tally:
         self._skips = torch.zeros(2, dtype=torch.long, device=device)
 
     def add(self, losses: Mapping[str, Tensor]) -> None:
-        """Losses that are not finite are left out. Raises ValueError where they have other names than before."""
+        """Adds the losses that are finite. Raises ValueError if their names differ from before."""
         if tuple(losses) != self._names:
             self._arrange(tuple(losses))
         values = torch.stack([loss.detach() for loss in losses.values()])
@@ -36,17 +36,17 @@ class Tally:
         self._counts += finite
 
     def count(self, skipped: Tensor) -> None:
-        """`skipped`: a scalar, 1 where the turn was skipped and 0 where it was taken."""
+        """Counts whether the turn was skipped: `skipped` is a scalar, 1 if it was and 0 if not."""
         now = skipped.long()
         self._skips.copy_(torch.stack([self._skips[0] + now, (self._skips[1] + 1) * now]))
 
     @property
     def sums_and_counts(self) -> list[Tensor]:
-        """Those of the losses, to be shared among processes in place."""
+        """The losses' sums and counts, for processes to average in place."""
         return [self._sums, self._counts]
 
     def read(self) -> dict[str, float]:
-        """Means by `turn/name` since the last reading; a loss that was never finite is absent."""
+        """Mean losses since the last reading, keyed `turn/name`; a loss that was never finite is absent."""
         sums, counts = self._sums.tolist(), self._counts.tolist()
         self._sums.zero_()
         self._counts.zero_()
@@ -58,22 +58,23 @@ class Tally:
         return Skips(ever, in_a_row)
 
     def state(self) -> dict[str, Tensor]:
-        """All of it, as `restore` takes it; each key names the turn."""
+        """The complete state, for `restore`; each key names the turn."""
         sums = {f"sum/{self.turn}/{name}": value for name, value in zip(self._names, self._sums, strict=True)}
         counts = {f"count/{self.turn}/{name}": value for name, value in zip(self._names, self._counts, strict=True)}
         return {**sums, **counts, f"skips/{self.turn}": self._skips}
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """What `state` gave, among other keys."""
+        """Restores what `state` returned; other keys are ignored."""
         sums, counts = f"sum/{self.turn}/", f"count/{self.turn}/"
         self._names = tuple(key.removeprefix(sums) for key in state if key.startswith(sums))
         self._sums = self._sums.new_tensor([float(state[sums + name]) for name in self._names])
         self._counts = self._counts.new_tensor([float(state[counts + name]) for name in self._names])
-        if f"skips/{self.turn}" in state:  # absent where an earlier version saved
+        if f"skips/{self.turn}" in state:  # missing in checkpoints of earlier versions
             self._skips.copy_(state[f"skips/{self.turn}"])
 
     def _arrange(self, names: tuple[str, ...]) -> None:
-        """In the turn's order: at its first step, and at the first after `restore`, whose order is a file's."""
+        """Puts sums and counts in the turn's order: at its first step, and at the first after `restore`, which uses the
+        file's order."""
         if self._names and set(names) != set(self._names):
             raise ValueError(f"turn '{self.turn}' has the losses {names}, and had {self._names} before")
         before = {name: place for place, name in enumerate(self._names)}

@@ -1,7 +1,8 @@
-"""The divergences behind the models, computed: KL, Jensen-Shannon and Wasserstein-1, and what the core makes of them.
+"""The divergences behind the models, computed: KL, Jensen-Shannon and Wasserstein-1, and how the core relates to them.
 
 A density is given on a grid: a tensor, array or list of probabilities that sum to 1. Everything is float64, in nats,
-and differentiable in what densities and positions were made from. docs/divergences.md tells the story with pictures.
+and differentiable in whatever densities and positions were computed from. docs/divergences.md explains it with
+pictures.
 
 Sources: Goodfellow et al. 2014 (Proposition 1, Theorem 1), Arjovsky et al. 2017 (Example 1, eq. 2), Kingma & Welling
 2014 (Appendix B), Vallender 1974 (Wasserstein-1 on the line).
@@ -22,29 +23,31 @@ Values = Tensor | np.ndarray | Sequence[float]
 
 
 def kl(p: Values, q: Values) -> Tensor:
-    """KL(p || q) = sum p log(p / q); infinite where q is 0 and p is not.
+    """KL(p || q) = sum p log(p / q); infinite if q is 0 where p is not.
 
-    Here and below: ValueError where shapes differ, a value is negative or not finite, or a density does not sum to 1.
+    Functions of this module raise ValueError if shapes differ, a value is negative or not finite, or a density does not
+    sum to 1.
     """
     return _relative_entropy(*_densities(p, q))
 
 
 def reverse_kl(p: Values, q: Values) -> Tensor:
-    """KL(q || p): how a model q is compared with p where q, not p, gives the weights."""
+    """KL(q || p): compares a model q with p, weighted by q instead of p."""
     return kl(q, p)
 
 
 def js(p: Values, q: Values) -> Tensor:
-    """Jensen-Shannon divergence: mean KL of p and of q to their middle (p + q) / 2; 0 to log 2."""
+    """Jensen-Shannon divergence: the mean KL of p and of q to their midpoint (p + q) / 2; from 0 to log 2."""
     p, q = _densities(p, q)
-    both = p + q  # twice the middle: half of the smallest number would be 0, and KL to it infinite
+    both = p + q  # twice the midpoint: half of the smallest number would be 0, and KL to it infinite
     return math.log(2) + (_relative_entropy(p, both) + _relative_entropy(q, both)) / 2
 
 
 def wasserstein1(p: Values, q: Values, positions: Values) -> Tensor:
-    """The least mean way to carry p to q on the line: the integral of |CDF of p - CDF of q|, in units of `positions`.
+    """Wasserstein-1 on the line: the least mean distance to move p to q, in units of `positions`.
 
-    `positions` (n,) says where the n values of p and q stand, in any order.
+    Computed as the integral of |CDF of p - CDF of q|. `positions` (n,) holds the places of the n values of p and q, in
+    any order.
     """
     p, q = _densities(p, q)
     positions, order, difference = _cumulative_difference(p, q, positions)
@@ -52,7 +55,7 @@ def wasserstein1(p: Values, q: Values, positions: Values) -> Tensor:
 
 
 def wasserstein1_of_samples(samples_p: Values, samples_q: Values) -> Tensor:
-    """Wasserstein-1 between the samples themselves, (n,) and (m,), without bins; n and m need not be equal."""
+    """Wasserstein-1 between the samples themselves, (n,) and (m,), without binning; n and m may differ."""
     samples_p, samples_q = _samples(samples_p), _samples(samples_q)
     of_p, of_q = torch.ones_like(samples_p) / len(samples_p), torch.ones_like(samples_q) / len(samples_q)
     p, q = torch.cat([of_p, torch.zeros_like(of_q)]), torch.cat([torch.zeros_like(of_p), of_q])
@@ -62,8 +65,8 @@ def wasserstein1_of_samples(samples_p: Values, samples_q: Values) -> Tensor:
 def histograms(samples_p: Values, samples_q: Values, bins: int | Values = 50) -> tuple[Tensor, Tensor, Tensor]:
     """Two sets of samples as densities on common bins, and the bins' centres: three tensors (bins,).
 
-    `bins` is their number, between the least and the greatest sample, or their edges (bins + 1,), increasing. A bin
-    holds its left edge, the last one both. ValueError where a sample lies outside the edges.
+    `bins` is their number, from the smallest to the largest sample, or their increasing edges (bins + 1,). A bin
+    includes its left edge, the last one both. Raises ValueError if a sample lies outside the edges.
     """
     samples = _samples(samples_p), _samples(samples_q)
     low, high = (float(end) for end in torch.cat(samples).detach().aminmax())
@@ -82,12 +85,13 @@ def histograms(samples_p: Values, samples_q: Values, bins: int | Values = 50) ->
 
 
 def gaussian(positions: Values, mean: float | Tensor, std: float | Tensor) -> Tensor:
-    """The normal density on an even grid that holds nearly all of it, (n,), as probabilities."""
+    """The normal density on an even grid that covers nearly all of it, as probabilities (n,)."""
     return torch.softmax(-(((_float64(positions) - mean) / std) ** 2) / 2, dim=0)
 
 
 def bump(positions: Values, centre: float | Tensor, half_width: float) -> Tensor:
-    """A fourth power of a cosine on an even grid, (n,), as probabilities: smooth, 0 outside centre +- half_width."""
+    """The fourth power of a cosine on an even grid, as probabilities (n,): smooth, and 0 outside centre +-
+    half_width."""
     along = (_float64(positions) - centre) / half_width
     height = torch.where(along.abs() < 1, torch.cos(math.pi / 2 * along) ** 4, 0.0)
     return height / height.sum()
@@ -98,8 +102,8 @@ def gaussian_kl(
 ) -> Tensor:
     """KL(p || q) of normal distributions in closed form, elementwise; by default to N(0, 1), as in a VAE.
 
-    log(std_q / std_p) + (std_p^2 + (mean_p - mean_q)^2) / (2 std_q^2) - 1/2 (Kingma & Welling 2014, Appendix B, where
-    q is standard). ValueError where a standard deviation is not positive.
+    log(std_q / std_p) + (std_p^2 + (mean_p - mean_q)^2) / (2 std_q^2) - 1/2 (Kingma & Welling 2014, Appendix B, where q
+    is standard). Raises ValueError if a standard deviation is not positive.
     """
     mean_p, std_p, mean_q, std_q = (_float64(value) for value in (mean_p, std_p, mean_q, std_q))
     if not ((std_p > 0).all() and (std_q > 0).all()):
@@ -108,7 +112,8 @@ def gaussian_kl(
 
 
 def optimal_discriminator(p: Values, q: Values) -> Tensor:
-    """The logits log(p / q), whose sigmoid is p / (p + q) (Goodfellow et al. 2014, Proposition 1), of p's shape.
+    """The optimal logits log(p / q), whose sigmoid is p / (p + q) (Goodfellow et al. 2014, Proposition 1), in p's
+    shape.
 
     Infinite where one density is 0, and 0 where both are. A constant, as a trained discriminator is to a generator.
     """
@@ -117,10 +122,10 @@ def optimal_discriminator(p: Values, q: Values) -> Tensor:
 
 
 def optimal_critic(p: Values, q: Values, positions: Values) -> Tensor:
-    """The critic of slope at most 1 that tells p from q best on the line, (n,); a constant.
+    """The critic of slope at most 1 that best separates p from q on the line, (n,); a constant.
 
-    It rises where p lies to the right of q, and falls where it lies to the left: its mean under p less its mean under q
-    is wasserstein1(p, q, positions) (Arjovsky et al. 2017, eq. 2).
+    It rises where p lies to the right of q, and falls where it lies to the left. Its mean under p minus its mean under
+    q is wasserstein1(p, q, positions) (Arjovsky et al. 2017, eq. 2).
     """
     p, q = _densities(p, q)
     positions, order, difference = _cumulative_difference(p, q, positions)
@@ -144,7 +149,7 @@ def generator_loss(objective: AdversarialLoss, q: Values, logits: Tensor) -> Ten
 def minimax_value(p: Values, q: Values, logits: Tensor) -> Tensor:
     """E_p log sigmoid(D) + E_q log(1 - sigmoid(D)), from the core's own terms; `logits` D has p's shape.
 
-    Its greatest value over all D is 2 js(p, q) - log 4 (Goodfellow et al. 2014, Theorem 1).
+    Its maximum over all D is 2 js(p, q) - log 4 (Goodfellow et al. 2014, Theorem 1).
     """
     return -discriminator_loss(OBJECTIVES["minimax"], p, q, logits)
 
@@ -152,7 +157,7 @@ def minimax_value(p: Values, q: Values, logits: Tensor) -> Tensor:
 def _expectation(density: Tensor, term: Term, logits: Tensor) -> Tensor:
     if logits.shape != density.shape:
         raise ValueError(f"expected one logit per place {tuple(density.shape)}, not {tuple(logits.shape)}")
-    some = density > 0  # elsewhere a sure discriminator's infinite term would meet the weight 0
+    some = density > 0  # elsewhere a certain discriminator's infinite term would be multiplied by 0
     return (density[some] * term(logits[some])).sum()
 
 
@@ -162,7 +167,7 @@ def _relative_entropy(p: Tensor, q: Tensor) -> Tensor:
 
 
 def _cumulative_difference(p: Tensor, q: Tensor, positions: Values) -> tuple[Tensor, Tensor, Tensor]:
-    """The positions, their order, and (n - 1,) the CDF of p less that of q between neighbours in that order."""
+    """The positions, their sort order, and (n - 1,) the CDF of p minus that of q between neighbours in that order."""
     positions = _float64(positions)
     if positions.shape != p.shape or positions.dim() != 1 or not positions.isfinite().all():
         raise ValueError(f"expected {tuple(p.shape)} finite positions on a line, not {tuple(positions.shape)}")

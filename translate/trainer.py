@@ -1,4 +1,4 @@
-"""The training step: the only place with backward(), and where optimizers step."""
+"""The training step: the only place that calls backward(), and where optimizers step."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from translate.tally import Skips, Tally
 
 
 class Trainer:
-    """Lets the players of a model take their turns.
+    """Runs the turns of a model's players.
 
     `optimizers`, from `build_optimizer`, are keyed by the name of the network (an attribute of `model`) whose weights
     they move. `curve` maps a step, from 0, to a factor on every learning rate. `accumulate` splits each batch into that
-    many equal parts and averages their gradients; gradients are then averaged over all `ranks`. `average`, where there
-    is one, follows the networks of turns that paint. The random numbers of a step are a pure function of `seed`, the
-    step and the rank, so a resumed run draws the same ones. A turn with a loss or a gradient that is not finite is
-    skipped: it moves no weights, and is counted.
+    many equal parts and averages their gradients; gradients are then averaged over all `ranks`. `average`, if given,
+    follows the networks of turns that paint. The random numbers of a step are a pure function of `seed`, the step and
+    the rank, so a resumed run draws the same ones. A turn with a loss or a gradient that is not finite is skipped: it
+    moves no weights, and is counted.
     """
 
     def __init__(
@@ -63,19 +63,21 @@ class Trainer:
         self.program([turn for turn in self._turns if self.steps % turn.every == 0], batch)
 
     def _run(self, due: Sequence[Turn], batch: Batch) -> None:
-        """All that a step does to tensors. The host waits for none of them, and what stays keeps its address."""
+        """Everything a step does with tensors. The host waits for none of them, and persistent tensors keep their
+        addresses."""
         parts = batch.split(self.accumulate)
         with self._statistics.kept_finite():
-            # One part: painted once, with a graph where a generator is due. More: the graph is made a part at a time.
+            # A single part is painted once, with a graph if a generator is due; of several parts, each is painted again
+            # with a graph when it is needed.
             painted = [self._paint(part, graph=len(parts) == 1 and any(turn.paints for turn in due)) for part in parts]
             skipped = [(turn.paints, self._take(turn, parts, painted)) for turn in due]
-        # A critic's extra steps leave the averaged networks where they are.
+        # Critic-only steps leave the averaged networks unchanged.
         painters = [flag for paints, flag in skipped if paints]
         if self.average and painters:
             self.average.update(torch.stack(painters).amax())
 
     def _take(self, turn: Turn, parts: Sequence[Batch], painted: Sequence[Painted]) -> Tensor:
-        """Whether the turn was skipped, as a scalar: 1 or 0."""
+        """Takes one turn. Returns whether it was skipped, as a scalar: 1 or 0."""
         tally, totals = self.tallies[turn.name], []
         with self._only(turn.networks) as weights:
             for part, images in zip(parts, painted, strict=True):
@@ -90,7 +92,7 @@ class Trainer:
                 totals.append(total.detach())
                 tally.add(losses)
         judged = torch.stack(totals).sum()
-        # Together with the loss, so that all ranks agree on whether the turn is skipped.
+        # Averaged together with the loss, so that all ranks agree on whether to skip the turn.
         self.ranks.average([judged, *(weight.grad for weight in weights if weight.grad is not None)])
         skipped = not_finite(judged, weights)
         tally.count(skipped)
@@ -107,7 +109,7 @@ class Trainer:
 
     @contextmanager
     def _only(self, networks: Sequence[nn.Module]) -> Iterator[list[nn.Parameter]]:
-        """Within, only these networks' weights take part in gradients; they are what is yielded."""
+        """Context in which only these networks' weights require gradients; yields those weights."""
         weights = [weight for network in networks for weight in network.parameters()]
         self.model.requires_grad_(False)
         for weight in weights:
@@ -118,25 +120,25 @@ class Trainer:
             self.model.requires_grad_(True)
 
     def share_losses(self) -> None:
-        """Averages the recorded losses over all ranks, each of which has to call this."""
+        """Averages the recorded losses over all ranks; every rank must call this."""
         self.ranks.average([tensor for tally in self.tallies.values() for tensor in tally.sums_and_counts])
 
     def read_losses(self) -> dict[str, float]:
-        """Each loss as `turn/name`: its mean over all ranks and the steps since the last reading, those aside in which
-        it was not finite. Every rank has to call this."""
+        """Each loss, keyed `turn/name`: its mean over all ranks and the steps since the last reading in which it was
+        finite. Every rank must call this."""
         self.share_losses()
         return {key: mean for tally in self.tallies.values() for key, mean in tally.read().items()}
 
     def read_skips(self) -> dict[str, Skips]:
-        """By the turn's name, how often it was skipped."""
+        """How often each turn was skipped, by its name."""
         return {name: tally.read_skips() for name, tally in self.tallies.items()}
 
     def learning_rates(self) -> dict[str, float]:
-        """By network, in the last step taken; before any, in the first."""
+        """The learning rate of each network in the last step; before any step, that of the first."""
         factor = self.curve(max(self.steps - 1, 0))
         return {name: optimizer.param_groups[0]["initial_lr"] * factor for name, optimizer in self.optimizers.items()}
 
 
 def step_seed(seed: int, step: int, rank: int = 0) -> int:
-    """A seed for one step of one run and rank; odd constants spread neighbouring runs and ranks over 63 bits."""
+    """The seed of one step of one run and rank; odd constants spread neighbouring runs and ranks over 63 bits."""
     return (seed * 0x9E3779B97F4A7C15 + rank * 0xD1B54A32D192ED03 + step) % 2**63

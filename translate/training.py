@@ -1,4 +1,4 @@
-"""A training run from its first step to its last: steps, and what is written beside them."""
+"""A training run from first step to last: the steps, and what is written alongside them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from translate.validation import Validation
 
 @dataclass(frozen=True)
 class Cadence:
-    """How many steps in all, and after how many each thing is due."""
+    """The total number of steps, how often each task is due, and which checkpoints to keep."""
 
     total: int
     log: int
@@ -40,14 +40,14 @@ class Cadence:
 
 
 class TrainingRun:
-    """The loop around `Trainer.step`. Everything it writes lies in `folder`.
+    """The loop around `Trainer.step`. Everything it writes is in `folder`.
 
-    `batches` maps a step to the stream of batches from there on; `facts` goes into every checkpoint; `samples` is
-    shown in every grid, and looked at by the doctor; `validations` holds what the model is measured by, and may be
-    empty. A resumed run is given the `best` validation yet, and `pending`: it was saved before its last step was
-    validated and sampled, which comes first now. `skip_limit` is how often in a row a turn may be skipped (see
-    `Trainer`) until the run is given up, which is decided when losses are logged. Of several ranks all train, measure,
-    sample and look alike, and the leader writes.
+    `batches` maps a step to the stream of batches from there on; `facts` goes into every checkpoint; `samples` is shown
+    in every grid and examined by the doctor; `validations`, possibly empty, measure the model. A resumed run receives
+    the `best` validation so far, and `pending` if it was saved before its last step was validated and sampled, which it
+    then does first. `skip_limit` is how many times in a row a turn may be skipped (see `Trainer`) before the run is
+    given up; this is checked when losses are logged. All ranks train, measure, sample and examine alike; only the
+    leader writes.
     """
 
     def __init__(
@@ -84,8 +84,8 @@ class TrainingRun:
         self._validated: int | None = None
 
     def go(self) -> None:
-        """Trains to the last step. Raises Interrupted, after saving, when a signal came, and TranslateError when a turn
-        was skipped too often in a row."""
+        """Trains to the last step. Raises Interrupted, after saving, if a signal came, and TranslateError if a turn was
+        skipped too often in a row."""
         trainer, total = self.trainer, self.cadence.total
         label = f"training on {trainer.engine}"
         with (
@@ -106,12 +106,13 @@ class TrainingRun:
             except Stop as stop:
                 raise Interrupted(stop.number, self._save_and_say()) from None
             except ImageError:
-                if self.ranks.size == 1:  # the others are waiting for this one's next step, and save no more
+                if self.ranks.size == 1:  # the other ranks wait for this one's next step, and cannot save with it
                     self._save_and_say()
                 raise
 
     def _interruptible(self, stream: Iterator[Batch]) -> Iterator[Batch]:
-        """While its next batch is waited for, and nothing else is done, a signal raises Stop; not of several ranks."""
+        """Yields the batches. While waiting for the next one, and only then, a signal raises Stop; not with several
+        ranks."""
         while True:
             with self.signals.raising() if self.ranks.size == 1 else nullcontext():
                 batch = next(stream)
@@ -125,7 +126,8 @@ class TrainingRun:
             self._look_and_save()
 
     def _look_and_save(self) -> None:
-        """What is due after a step: validation and sample, of which a signal leaves the rest for later, then saving."""
+        """Validates, samples and saves if due after a step. A signal leaves unfinished validation and sampling for
+        later."""
         saves = self._due(self.cadence.checkpoint)
         validates, samples = saves or self._due(self.cadence.validate), self._due(self.cadence.sample)
         self.pending = validates or samples
@@ -139,14 +141,14 @@ class TrainingRun:
             self._save()
 
     def _heed_signals(self) -> None:
-        """Raises Stop where a signal was noted, of several ranks in all at the same step."""
+        """Raises Stop if a signal was noted; with several ranks, in all of them at the same step."""
         if number := self.ranks.largest(self.signals.noted or 0):
             raise Stop(number)
 
     @contextmanager
     def _watching(self) -> Iterator[None]:
-        """Within, a noted signal raises Stop before the next layer of any network, where nothing is half written; not
-        of several ranks, of which none may leave the others."""
+        """Context in which a noted signal raises Stop before the next layer of any network, where nothing is half
+        written. Not with several ranks, where none may leave the others."""
         if self.ranks.size > 1:
             yield
             return
@@ -163,14 +165,14 @@ class TrainingRun:
         return f"after step {self.trainer.steps}; saved, continue with --resume"
 
     def _came_before(self, row: Mapping[str, Any]) -> bool:
-        """Whether a row of metrics.jsonl is older than the state that is gone on from."""
+        """Whether a row of metrics.jsonl precedes the state to resume from; validations about to be repeated do not."""
         step = self.trainer.steps
         measured_anew = self.pending and row["step"] == step and any(key.startswith("validation ") for key in row)
         return row["step"] <= step and not measured_anew
 
     @property
     def newest(self) -> Path:
-        """The folder of the checkpoint that was saved last."""
+        """The folder of the last saved checkpoint."""
         return self.checkpoints / folder_name(self._saved or 0)
 
     def _due(self, every: int) -> bool:
@@ -185,7 +187,7 @@ class TrainingRun:
             if skip.in_a_row >= self.skip_limit:
                 raise TranslateError(self._diverged(turn, skip.in_a_row))
         self.doctor.listen(self.trainer.steps, losses)
-        # Times differ in a resumed run, whose metrics.jsonl is to be the same.
+        # Not in metrics.jsonl, which a resumed run must reproduce: times differ.
         self.tracker.log(self.trainer.steps, {"data/waiting share": waiting})
         return "  ".join(f"{name} {value:.3f}" for name, value in losses.items()) + f"  waiting for data {waiting:.1%}"
 
@@ -236,7 +238,7 @@ class TrainingRun:
         return parts
 
     def _write_checkpoint(self, step: int, parts: Mapping[str, Mapping[str, Tensor]] | None, is_best: bool) -> None:
-        """`parts` is None where this step is saved already."""
+        """Writes a checkpoint and prunes old ones. `parts` is None if this step is already saved."""
         if parts is not None:
             self.metrics.fsync()
             state = {"pending": self.pending, "accumulate": self.trainer.accumulate}
@@ -247,10 +249,11 @@ class TrainingRun:
         prune(self.checkpoints, self.cadence.keep, self.cadence.keep_every)
 
     def _is_best(self) -> bool:
-        """Whether this step's L1, averaged over validations, is the least yet; with no truth the best is the latest."""
+        """Whether this step's L1, averaged over validations, is the lowest so far; without known truth the latest step
+        is the best."""
         if not self.validations:
             return True
-        # A step that only a signal saved is no candidate: an undisturbed run would not have saved it.
+        # A step saved only because of a signal is not a candidate: an undisturbed run would not have saved it.
         if self._validated != self.trainer.steps or not self._due(self.cadence.checkpoint):
             return False
         errors = [measures["l1"] for measures in self.validation.values() if "l1" in measures]
@@ -264,12 +267,12 @@ class TrainingRun:
 
     @contextmanager
     def _shown(self) -> Iterator[None]:
-        """Within, the averaged weights where there are any; afterwards everything is as it was."""
+        """Context for showing the model, with averaged weights if there are any; restores everything on exit."""
         if self.trainer.average:
             with self.trainer.average.applied():
                 yield
             return
-        # Batch norms in training mode count what they are shown.
+        # Batch norms in training mode would count the images shown.
         buffers = list(self.trainer.model.buffers())
         before = [buffer.clone() for buffer in buffers]
         try:

@@ -1,4 +1,5 @@
-"""Translations beside the truth, where a set knows it: L1, PSNR and SSIM, with two baselines that learn nothing."""
+"""Compares translations with the truth, if the data set has it: L1, PSNR and SSIM, and two baselines without
+learning."""
 
 from __future__ import annotations
 
@@ -19,14 +20,14 @@ MEASURES = {"l1": l1, "psnr": psnr, "ssim": ssim}
 
 
 class Validation(Protocol):
-    """Something that a model is measured by during training, and what does without a model score there."""
+    """Something to measure a model by during training, with baselines that need no model."""
 
     @property
     def name(self) -> str: ...
 
     @property
     def protocol(self) -> str:
-        """What is measured of what, in which units."""
+        """What is measured on which data, in which units."""
 
     def measure(self, model: Any, engine: Engine) -> dict[str, float]: ...
 
@@ -35,9 +36,9 @@ class Validation(Protocol):
 
 @dataclass(frozen=True)
 class Direction:
-    """Conversion to domain number `to`: true pairs to measure it by, and the best affine colour map for them.
+    """Conversion to domain number `to`: true pairs to measure it by, and their best affine colour map.
 
-    The map (3x4) is fitted on the training truth where the training set is paired, else on these very images,
+    The map (3x4 for RGB) is fitted on the training truth if the training set is paired, else on these very images,
     which favours the baseline; `fitted_on` says which.
     """
 
@@ -58,7 +59,7 @@ class Direction:
         )
 
     def measure(self, model: Translator, engine: Engine, batch_size: int = 8) -> dict[str, float]:
-        """L1 (0-1 scale), PSNR (dB) and SSIM of the model's translations to the truth."""
+        """L1 (0-1 scale), PSNR (dB) and SSIM between the model's translations and the truth."""
         outputs = []
         with torch.no_grad(), engine.autocast():
             for images in self.inputs.split(batch_size):
@@ -81,7 +82,8 @@ def directions(
     training: Iterable[Batch],
     engine: Engine,
 ) -> list[Direction]:
-    """One for each domain that `model` converts to. `test` holds true pairs; `training`, if not empty, too."""
+    """One direction for each domain `model` converts to; empty without `test`. `test` holds true pairs, as does
+    `training` if not empty."""
     tested = _sides(test, engine)
     if tested is None:
         return []
@@ -101,8 +103,8 @@ def directions(
 
 
 def class_directions(domains: Sequence[str], test: Iterable[Batch], engine: Engine) -> list[Direction]:
-    """One from every domain to every other: `test` holds labelled images, class by class, of which image i of one
-    class shows the same as image i of another."""
+    """One direction from every domain to every other. `test` holds labelled images, class by class; image i of every
+    class shows the same thing."""
     placed = [engine.place(batch).map(Tensor.cpu) for batch in test]
     images = torch.cat([batch.images for batch in placed if isinstance(batch, Labelled)])
     classes = torch.cat([batch.labels for batch in placed if isinstance(batch, Labelled)]).argmax(1)
@@ -125,6 +127,6 @@ def measure(images: Tensor, truths: Tensor) -> dict[str, float]:
 
 
 def _sides(batches: Iterable[Batch], engine: Engine) -> tuple[Tensor, Tensor] | None:
-    """Images of both domains (images, channels, size, size) in [-1, 1], on the CPU."""
+    """All images of both domains, each (images, channels, size, size) in [-1, 1] on the CPU; None without batches."""
     pairs = [Paired(*engine.place(batch).map(Tensor.cpu).tensors()) for batch in batches]
     return (torch.cat([pair.input for pair in pairs]), torch.cat([pair.target for pair in pairs])) if pairs else None

@@ -1,4 +1,4 @@
-"""Files that are seen whole or not at all, whatever kills the process that writes them."""
+"""Files that appear whole or not at all, even if the process writing them is killed."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ if sys.platform != "win32":
 
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL}
 _MACHINE = hashlib.sha256(platform.node().encode()).hexdigest()[:8]
-"""Some network file systems keep locks to one machine, so that nobody can tell whether others still write."""
+"""Some network file systems keep locks local to a machine, so nobody can tell whether other machines still write."""
 _PREFIX = f".translate-{_MACHINE}-"
 _OURS = re.compile(re.escape(_PREFIX) + r"[0-9a-f]{16}(\.\w+)?")
 
 
 @contextmanager
 def appearing(path: Path, suffix: str = ".part") -> Iterator[Path]:
-    """An empty file beside `path`, which becomes `path` at the end and is removed where anything goes wrong.
+    """Context yielding an empty file next to `path`, which is renamed to `path` on success and removed on any error.
 
-    Its name is hidden, so that no scan takes it for a file of the folder, and ends in `suffix`, for libraries that tell
-    a format by it. Raises OSError.
+    Its name is hidden, so that no scan mistakes it for one of the folder's files, and ends in `suffix`, for libraries
+    that infer the format from it. Raises OSError.
     """
     working = path.with_name(f"{_PREFIX}{secrets.token_hex(8)}{suffix}")
     file = open(working, "xb")  # noqa: SIM115 (closed at the end, with its lock)
@@ -44,10 +44,10 @@ def appearing(path: Path, suffix: str = ".part") -> Iterator[Path]:
 
 @contextmanager
 def held(path: Path) -> Iterator[None]:
-    """Within, `path`, an empty file that stays, is this process's alone, until it ends in whatever way.
+    """Context in which this process holds the lock on `path`, an empty file that stays.
 
-    Raises BlockingIOError where it is another's, OSError where it cannot be made. Windows and some file systems have no
-    such locks: there it is everybody's.
+    The lock ends with the process in any case. Raises BlockingIOError if another process holds it, OSError if it cannot
+    be made. Windows and some file systems have no such locks; there, nothing is locked.
     """
     with path.open("ab") as file:
         if sys.platform != "win32":
@@ -60,45 +60,45 @@ def held(path: Path) -> Iterator[None]:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Writes `text` in UTF-8. Raises OSError."""
+    """Writes `text` in UTF-8, whole or not at all. Raises OSError."""
     with appearing(path) as working:
         working.write_text(text, encoding="utf-8")
 
 
 def sha256_of(path: Path) -> str:
-    """By which a file is known again as the one that was written. Raises OSError."""
+    """The SHA-256 of a file, in hexadecimal. Raises OSError."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def clear_leftovers(folder: Path) -> None:
-    """Removes what killed processes on this machine left in `folder` under the names that `appearing` gives.
+    """Removes files left in `folder` by killed processes of this machine, named as `appearing` names them.
 
-    What a running one writes is locked, and stays; so does what another machine left.
+    Files being written by a running process are locked and stay, as do leftovers of other machines.
     """
     if sys.platform == "win32":
         return
-    with suppress(OSError), os.scandir(folder) as entries:  # not there yet, or not to be listed
+    with suppress(OSError), os.scandir(folder) as entries:  # missing, or not readable
         for entry in entries:
             if _OURS.fullmatch(entry.name):
                 _clear(Path(entry.path))
 
 
 def _lock(file: IO[bytes]) -> None:
-    """Until it is closed, or the process ends in whatever way."""
-    if sys.platform == "win32":  # has no such locks, and does not rename what is open
+    """Locks `file` until it is closed or the process ends, however it ends."""
+    if sys.platform == "win32":  # Windows has no such locks, and cannot rename an open file
         file.close()
         return
-    with suppress(OSError):  # a file system without locks, where `_clear` gets none either
+    with suppress(OSError):  # no locks on this file system, so `_clear` gets none either
         fcntl.flock(file, fcntl.LOCK_EX)
 
 
 def _clear(path: Path) -> None:
-    with suppress(OSError):  # gone meanwhile, another user's, or locked
+    with suppress(OSError):  # gone by now, another user's, or locked
         file = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # An empty one may be about to be locked: nothing is written before.
+            # An empty file may be about to be locked: nothing is written before that.
             if os.fstat(file).st_size:
                 path.unlink()
         finally:

@@ -1,4 +1,4 @@
-"""YAML as people mean it: `1e-4` is a number, `no` and `on` are words, and a file cannot harm its reader."""
+"""YAML as people mean it: `1e-4` is a number, `no` and `on` are words, and no file can harm its reader."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from yaml.reader import ReaderError
 from translate.errors import ConfigurationError
 
 MAX_BYTES = 32_768
-"""Ten times the longest recipe; what YAML takes half a second to read."""
+"""Ten times the longest recipe; YAML this long takes half a second to read."""
 MAX_DEPTH = 50
 MAX_DIGITS = 300
 KeyPath = tuple[str | int, ...]
 
 
 class _Loader(yaml.SafeLoader):
-    """Safe YAML with the scalars of JSON, and True and False as Python and its sweeps write them: no yes/no/on/off,
-    octal, sexagesimal or date surprises."""
+    """Safe YAML with the scalars of JSON, plus True and False as Python and its sweep tools write them: no
+    yes/no/on/off, octal, sexagesimal or date surprises."""
 
 
 _Loader.yaml_implicit_resolvers = {}
@@ -37,10 +37,10 @@ for _tag, _pattern, _first in (
 
 
 def read_yaml(text: str, source: str) -> tuple[dict[str, Any], dict[KeyPath, int]]:
-    """A mapping and the line of each of its keys. `source` names the file in messages.
+    """Reads a YAML mapping; returns it with the line of each key. `source` names the file in messages.
 
-    Raises ConfigurationError, with the line, for text that is no plain YAML mapping: bad syntax, duplicate keys,
-    anchors, tags, too deep or too large.
+    Raises ConfigurationError, with the line, for anything but a plain YAML mapping: bad syntax, duplicate keys,
+    anchors, tags, or too deep or too large.
     """
     if len(text.encode()) > MAX_BYTES:
         raise ConfigurationError(f"{source}: larger than {MAX_BYTES} bytes, which no recipe is")
@@ -61,12 +61,13 @@ def read_yaml(text: str, source: str) -> tuple[dict[str, Any], dict[KeyPath, int
 
 
 def read_yaml_value(text: str) -> Any:
-    """One value as it would stand in a file: `1e-4`, `true`, `[1, 2]`, `{kind: unet}` or plain text."""
+    """Reads one value as written in a file: `1e-4`, `true`, `[1, 2]`, `{kind: unet}` or plain text."""
     return read_yaml(f"value: {text}", f"'{text}'")[0]["value"]
 
 
 def _refuse_traps(text: str, source: str) -> None:
-    """Depth, anchors, aliases and tags are refused on the token stream, before anything is built or recursed into."""
+    """Refuses excessive depth, anchors, aliases and tags on the token stream, before anything is built or recursed
+    into."""
     depth = 0
     try:
         for event in yaml.parse(text, Loader=yaml.SafeLoader):

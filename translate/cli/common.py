@@ -1,4 +1,4 @@
-"""What the commands share: exit codes, and options that mean the same everywhere."""
+"""Shared by the commands: exit codes, and options that mean the same everywhere."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from translate.signals import orderly_end
 
 
 class Commands(click.Group):
-    """A click group whose commands end in the project's exit codes, without a traceback for a user's mistake."""
+    """A click group whose commands end with the project's exit codes, and without a traceback for a user's mistake."""
 
     def main(self, args: Sequence[str] | None = None, **kwargs: Any) -> Any:  # type: ignore[override]
         try:
@@ -30,7 +30,7 @@ class Commands(click.Group):
             code = error.exit_code
         except KeyboardInterrupt:
             code = 130
-        except OSError as error:  # a full disk, a folder that went away: the message names the file
+        except OSError as error:  # a full disk, a folder that disappeared: the message names the file
             click.echo(f"error: {error}", err=True)
             code = 1
         sys.exit(code if isinstance(code, int) else 0)
@@ -39,7 +39,7 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except BrokenPipeError:
-            # `| head` has read enough: what is still buffered goes nowhere, and the command ends as by SIGPIPE.
+            # `| head` has read enough: drop what is still buffered, and end as by SIGPIPE.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             ctx.exit(141)
 

@@ -1,4 +1,4 @@
-"""`translate convert` and `sample`: files written by a trained model."""
+"""`translate convert` and `sample`: write files with a trained model."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import click
 from translate.cli.common import DEVICE, QUIET
 from translate.errors import ConfigurationError
 
-if TYPE_CHECKING:  # heavy: imported where they are used
+if TYPE_CHECKING:  # slow to import, so imported where used
     from translate.converting.folder import Outcome
 
 
@@ -154,7 +154,7 @@ def convert(
         raise ConfigurationError("--shard and --format are for images, not for a video; leave them out")
     if part is not None:
         beside.refuse_for_parts()
-    # All before the model is loaded, which takes seconds.
+    # All checks before loading the model, which takes seconds.
     _refuse_idle(run, checkpoint, evaluated)
     if video:
         beside.refuse_for_video()
@@ -195,7 +195,7 @@ def convert(
 
 
 def _refuse_idle(run: Path, checkpoint: str, evaluated: bool) -> None:
-    """Raises ConfigurationError for an option that would do nothing with such a model."""
+    """Raises ConfigurationError for an option that would have no effect with such a model."""
     if evaluated and (run.is_dir() or run.suffix == ".onnx"):
         raise ConfigurationError(f"--eval is for another project's generator, which {run} is not; leave it out")
     if checkpoint != "latest" and run.exists() and not (run / "checkpoints").is_dir():
@@ -203,7 +203,7 @@ def _refuse_idle(run: Path, checkpoint: str, evaluated: bool) -> None:
 
 
 def _conclude(outcome: Outcome, quiet: bool) -> None:
-    """Says what became of the files; exit code 3 where some failed."""
+    """Reports what happened to the files; exits with code 3 if some failed."""
     counts = outcome.counts
     click.echo(f"{counts['written']} converted, {counts['skipped']} skipped, {counts['failed']} failed")
     if counts["skipped"]:
@@ -254,7 +254,7 @@ def sample(
 
 
 def _part(text: str | None) -> tuple[int, int] | None:
-    """I and N of `--shard I/N`; what torchrun says of this process where it is not given; None for the whole."""
+    """I and N of `--shard I/N`; by default those of this process under torchrun, or None for the whole."""
     if text is None:
         processes = int(os.environ.get("WORLD_SIZE", "1"))
         return (int(os.environ.get("RANK", "0")) + 1, processes) if processes > 1 else None
@@ -265,7 +265,7 @@ def _part(text: str | None) -> tuple[int, int] | None:
 
 
 def _auto_or_number(text: str, most: int, auto: Any = None) -> Any:
-    """1 to `most`, or `auto` for that word."""
+    """Parses a number from 1 to `most`, or returns `auto` for the word "auto"."""
     if text == "auto":
         return auto
     if not text.isdecimal() or not 1 <= int(text) <= most:

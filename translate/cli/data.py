@@ -11,7 +11,7 @@ from translate.errors import ConfigurationError, nearest
 
 
 class DataCommands(click.Group):
-    """`translate data` lists; `translate data check DIR` and `translate data fetch NAME` do."""
+    """`translate data` lists the sets; `translate data check DIR` and `translate data fetch NAME` act on one."""
 
 
 @click.group(cls=DataCommands, invoke_without_command=True)

@@ -40,7 +40,7 @@ def evaluate(
     from translate.evaluation.table import as_text
     from translate.progress import teller
 
-    scores_path(run, checkpoint, json_file)  # before the work, not after it
+    scores_path(run, checkpoint, json_file)  # fails before the work, not after it
     scores = evaluate_run(
         run,
         checkpoint,

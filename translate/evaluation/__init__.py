@@ -1,1 +1,1 @@
-"""How good a trained model is, in numbers that say how they came about."""
+"""How good a trained model is, in numbers that come with their protocol."""

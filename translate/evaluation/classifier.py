@@ -1,4 +1,4 @@
-"""The ruler: a ResNet-18 that reads labels off images, trained on real ones only."""
+"""The classifier to measure with: a ResNet-18 that reads labels off images, trained on real images only."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from translate.model import ImageSpec
 from translate.models.labels import Labels
 from translate.settings import Settings
 
-# What torchvision's networks expect, so that whatever reads their weights reads these: RGB in [0, 1], standardised.
+# What torchvision's networks expect, so that programs that read their weights can read these: RGB in [0, 1],
+# standardised.
 _MEAN = (0.485, 0.456, 0.406)
 _DEVIATION = (0.229, 0.224, 0.225)
 UNPOOLED_UP_TO = 32
@@ -23,35 +24,36 @@ EPOCHS = 200
 
 
 class ClassifierSettings(Settings):
-    """500 batches of 64 at 64 pixels take about three minutes of one CPU core with bf16 units."""
+    """By default, 500 batches of 64 images of 64 pixels: about three minutes on one CPU core with bf16 units."""
 
     size: int = Field(64, ge=8)
-    """Side in pixels at which it looks at images; larger ones are reduced."""
+    """Side in pixels of the images it reads; larger ones are reduced."""
     steps: int = Field(500, ge=1)
-    """At most; fewer where so many would show each image more than `EPOCHS` times."""
+    """Maximum number of steps; fewer if they would show each image more than `EPOCHS` times."""
     batch_size: int = Field(64, ge=2)
     lr: float = Field(1e-3, gt=0)
     seed: int = 0
 
     def steps_for(self, images: int) -> int:
-        """Steps of the training on so many."""
+        """Training steps for so many images."""
         return min(self.steps, -(-EPOCHS * images // self.batch_size))
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What the classifier sees in images: labels (batch, domains) of 0 and 1, features (batch, 512)."""
+    """What the classifier reads off images: labels (batch, domains) of 0 and 1, features (batch, 512)."""
 
     labels: Tensor
     features: Tensor
 
 
 class Classifier(nn.Module):
-    """torchvision's ResNet-18 (He et al. 2016) with a logit for each domain; the state of `network` has its keys.
+    """torchvision's ResNet-18 (He et al. 2016) with one logit per domain; the state of `network` has torchvision's
+    keys.
 
-    Takes images (batch, channels, height, width) in [-1, 1]; grey ones are repeated to RGB, those larger or smaller
-    than `size` resized. Bands other than 1 or 3 have a first layer of that width. For images of 32 pixels and less the
-    max pooling is left out, for it would leave too few places.
+    Takes images (batch, channels, height, width) in [-1, 1]; grey images are repeated to RGB, images of other sizes
+    than `size` are resized. For other numbers of channels than 1 or 3 the first layer has that width. For images of 32
+    pixels or less the max pooling is omitted, since it would leave too few places.
     """
 
     def __init__(self, images: ImageSpec, size: int = 64) -> None:
@@ -71,13 +73,13 @@ class Classifier(nn.Module):
         return self.network.fc(self.features(images))
 
     def features(self, images: Tensor) -> Tensor:
-        """What the last layer reads: (batch, 512)."""
+        """The input of the last layer: (batch, 512)."""
         net = self.network
         stem = net.maxpool(net.relu(net.bn1(net.conv1(self._prepared(images)))))
         return net.avgpool(net.layer4(net.layer3(net.layer2(net.layer1(stem))))).flatten(1)
 
     def read(self, images: Tensor) -> Reading:
-        """Labels and features in one pass: of classes the most likely one, each attribute that is likelier than not."""
+        """Labels and features in one pass: the most likely class, and each attribute more likely than not."""
         features = self.features(images)
         return Reading(self.labels.decide(self.network.fc(features)), features)
 
@@ -86,9 +88,9 @@ class Classifier(nn.Module):
         return self.read(images).labels
 
     def own(self, labels: Tensor) -> Tensor:
-        """Which labels say how well a domain is read: of a class those of its images, of an attribute all known ones.
+        """Which labels show how well a domain is read: for a class its own images', for an attribute all known ones.
 
-        (batch, domains) bool for `labels` (batch, domains).
+        Takes `labels` (batch, domains) and returns bool (batch, domains).
         """
         asked = labels == 1
         asked[:, self.labels.attributes] = labels[:, self.labels.attributes] != UNKNOWN
@@ -96,7 +98,7 @@ class Classifier(nn.Module):
 
     @property
     def resize(self) -> str:
-        """How images come to the size that it looks at."""
+        """How images are resized for the classifier, in words."""
         return f"to {self.size} x {self.size}, bilinear with antialiasing, where they differ"
 
     def _prepared(self, images: Tensor) -> Tensor:

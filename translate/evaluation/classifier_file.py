@@ -36,10 +36,11 @@ def classifier_for(
     train: Callable[[], Trained],
     engine: Engine,
 ) -> Trained:
-    """The classifier kept in `folder`, if it was trained for these images, settings and `data`; else a new one, kept.
+    """The classifier kept in `folder`, or a newly trained one, which is then kept.
 
-    `data` says which images and labels it learns from, in words and numbers that JSON holds. It comes on the engine's
-    device. Raises TranslateError where what is kept is damaged or cannot be written.
+    The kept one is used only if it was trained for these images, settings and `data`, which describes the images and
+    labels it learns from in values JSON can hold. The classifier is on the engine's device. Raises TranslateError if
+    the kept one is damaged or the new one cannot be written.
     """
     wanted = _facts(images, settings, data)
     if folder.is_dir():
@@ -51,9 +52,9 @@ def classifier_for(
 
 
 def save_classifier(folder: Path, trained: Trained, facts: Mapping[str, Any]) -> Trained:
-    """Writes it under a temporary name and renames that to `folder`; what was there before is replaced.
+    """Writes a classifier under a temporary name and renames that to `folder`, replacing what was there.
 
-    Returns it with the facts that were written, `sha256` among them. Raises TranslateError.
+    Returns it with the facts written, including `sha256`. Raises TranslateError if it cannot be saved.
     """
     working = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
     try:
@@ -72,7 +73,8 @@ def save_classifier(folder: Path, trained: Trained, facts: Mapping[str, Any]) ->
 
 
 def load_classifier(folder: Path) -> Trained:
-    """On the CPU, in evaluation mode. Raises TranslateError where a file is missing, damaged or of another format."""
+    """Loads a classifier on the CPU, in evaluation mode. Raises TranslateError if a file is missing, damaged or of
+    another format."""
     try:
         facts = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
         if facts["format"] != FORMAT:
@@ -91,7 +93,7 @@ def load_classifier(folder: Path) -> Trained:
 
 
 def _facts(images: ImageSpec, settings: ClassifierSettings, data: Mapping[str, Any]) -> dict[str, Any]:
-    """What must be equal for a classifier to be used again, as JSON gives it back."""
+    """The facts that must match for a classifier to be reused, as they come back from JSON."""
     facts = {
         "domains": images.domains,
         "groups": [(group.size, group.exclusive) for group in images.groups],

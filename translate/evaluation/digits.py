@@ -1,4 +1,4 @@
-"""How many digits a classifier that has seen labels of one set only reads right in either set."""
+"""Measures how many digits of either set are read right by a classifier that saw the labels of only one."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ def evaluate_digits(
     engine: Engine,
     protocol: Protocol,
 ) -> list[Score]:
-    """Accuracy on the test images of the source and of the target, named in `sets` in this order.
+    """Accuracy on the test images of the source and the target set, named in `sets` in this order.
 
-    Beside it on the target: `trained`, a classifier of the source's images alone (the floor), and that classifier on
-    the target's images translated into the source's domain. The last weights are measured; the published numbers are
-    those of the checkpoint that was best on these very test images.
+    Next to it on the target: `trained`, a classifier of the source's images only (the floor), and that classifier on
+    the target's images translated into the source domain. The last weights are measured, whereas the published numbers
+    are those of the checkpoint that was best on these very test images.
     """
     how = {**protocol, "weights": "the last, not chosen by any test", "interval": "95 %, Wilson"}
     scores = []

@@ -1,6 +1,7 @@
-"""How far sets of features lie apart: Frechet distance, KID, and the spread within one set. All in float64.
+"""Distances between sets of features: Frechet distance, KID, and the spread within one set. All in float64.
 
-Features are (images, features); on which network's they are, and what that allows, see `translate.evaluation.spaces`.
+Features are (images, features); for the networks they come from, and what their distances may be compared with, see
+`translate.evaluation.spaces`.
 """
 
 from __future__ import annotations
@@ -13,25 +14,26 @@ from torch import Tensor
 from translate.evaluation.intervals import Estimate, estimate, redrawn
 
 FEW_FOR_FRECHET = 2048
-"""With fewer images than Inception has features their covariance is singular, and the distance's bias large."""
+"""With fewer images than Inception has features, the covariance is singular and the distance strongly biased."""
 QUADRATIC_DRAWS = 200  # each costs a pass over all pairs
 _BLOCK = 1024
 Kernel = Callable[[Tensor, Tensor], Tensor]
-"""Of two sets of features, every value between one of the first and one of the second."""
+"""Takes two sets of features and returns a value for every pair of one from the first and one from the second."""
 
 
 def frechet(features: Tensor, reals: Tensor) -> float:
-    """The Frechet distance of the Gaussians that fit two sets of two or more features each (Heusel et al. 2017, eq. 6).
+    """The Frechet distance of the Gaussians fitted to two sets of at least two features each (Heusel et al. 2017, eq.
+    6).
 
-    It is biased upwards, the more so the fewer images: compare only values from equally many.
+    It is biased upwards, more so for fewer images: compare only values from equally many images.
     """
     return frechet_of_gaussians(*_moments(features), *_moments(reals))
 
 
 def frechet_of_gaussians(mean: Tensor, covariance: Tensor, other_mean: Tensor, other_covariance: Tensor) -> float:
-    """|m - n|^2 + tr(S + T - 2 (S^(1/2) T S^(1/2))^(1/2)) of N(m, S) and N(n, T).
+    """|m - n|^2 + tr(S + T - 2 (S^(1/2) T S^(1/2))^(1/2)) for N(m, S) and N(n, T).
 
-    The product under the root is symmetric, so that its eigenvalues are real, which those of S T are but in theory.
+    The product under the root is symmetric, so its eigenvalues are real; those of S T are real only in theory.
     """
     values, vectors = torch.linalg.eigh(covariance.double())
     root = vectors * values.clamp(min=0).sqrt() @ vectors.T
@@ -41,14 +43,15 @@ def frechet_of_gaussians(mean: Tensor, covariance: Tensor, other_mean: Tensor, o
 
 
 def kid(features: Tensor, reals: Tensor, draws: int = QUADRATIC_DRAWS) -> Estimate:
-    """Kernel distance: the unbiased squared MMD with k(x, y) = (x . y / d + 1)^3 (Binkowski et al. 2018, section 4).
+    """KID: the unbiased squared MMD with k(x, y) = (x . y / d + 1)^3 (Binkowski et al. 2018, section 4); may be
+    negative.
 
-    Of all images at once: papers' means over subsets estimate the same, with more noise. The interval is the
-    bootstrap's over the images of both sets, of `draws` (0: none). It may be negative. Raises ValueError for less than
-    two images in a set.
+    Computed from all images at once; the means over subsets used in papers estimate the same value with more noise. The
+    interval is bootstrapped over the images of both sets, with `draws` draws (0: none). Raises ValueError for fewer
+    than two images in a set.
     """
     x, y = _two_or_more(features), _two_or_more(reals)
-    # The first row counts each image once, the others are bootstrap draws.
+    # The first row counts each image once; the others are bootstrap draws.
     wx, wy = (_with_ones(redrawn(len(z), draws, place)) for place, z in enumerate((x, y)))
     across = _pairs(_cubic, x, y, wx, wy) / (wx.sum(1) * wy.sum(1))
     values = _mean_of_pairs(_cubic, x, wx) + _mean_of_pairs(_cubic, y, wy) - 2 * across
@@ -56,9 +59,9 @@ def kid(features: Tensor, reals: Tensor, draws: int = QUADRATIC_DRAWS) -> Estima
 
 
 def spread(features: Tensor) -> Estimate:
-    """The mean Euclidean distance between two of a set, with the bootstrap's interval: 0 where all are the same.
+    """The mean Euclidean distance between two members of a set, with a bootstrap interval; 0 if all are equal.
 
-    Raises ValueError for less than two.
+    Raises ValueError for fewer than two.
     """
     x = _two_or_more(features)
     values = _mean_of_pairs(torch.cdist, x, _with_ones(redrawn(len(x), QUADRATIC_DRAWS, seed=0)))
@@ -85,13 +88,13 @@ def _with_ones(weights: Tensor) -> Tensor:
 
 
 def _mean_of_pairs(function: Kernel, x: Tensor, weights: Tensor) -> Tensor:
-    """(draws,): the mean over pairs of different images, each image as often as it was drawn."""
+    """The mean over pairs of different images, each weighted by how often it was drawn: (draws,)."""
     alone = torch.cat([function(block, block).diagonal() for block in x.split(_BLOCK)])
     squared = weights.square()
     return (_pairs(function, x, x, weights, weights) - squared @ alone) / (weights.sum(1).square() - squared.sum(1))
 
 
 def _pairs(function: Kernel, x: Tensor, y: Tensor, wx: Tensor, wy: Tensor) -> Tensor:
-    """(draws,): the sum over i and j of wx_i wy_j f(x_i, y_j), a block of x at a time."""
+    """The sum over i and j of wx_i wy_j f(x_i, y_j), computed a block of x at a time: (draws,)."""
     blocks = zip(x.split(_BLOCK), wx.split(_BLOCK, 1), strict=True)
     return torch.stack([((w @ function(block, y)) * wy).sum(1) for block, w in blocks]).sum(0)

@@ -1,4 +1,4 @@
-"""What a classifier of real images reads off images that were drawn from noise."""
+"""Measures images drawn from noise by what a classifier of real images reads off them."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def evaluate_drawn(
     protocol: Protocol,
     count: int,
 ) -> list[Score]:
-    """Of `count` samples: the share read as each class, beside that of `reals`; of a model that is told the class, the
-    share that is read as the one wanted; diversity and distances to `reals`."""
+    """Scores `count` samples of a model: the share read as each class, next to that of `reals`, or, if the model takes
+    a class, the share read as the requested one; and diversity and distances to `reals`."""
     how = {**protocol, "classifier": f"sha256 {trained.facts['sha256']}, {trained}", "interval": "95 %, Wilson"}
     gathering, wanted, read = Gathering(spaces), [], []
     classes = len(model.classes)

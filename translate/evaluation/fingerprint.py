@@ -1,4 +1,4 @@
-"""What a classifier learns from, as a number: other images under the same names give another."""
+"""A fingerprint of a classifier's training data: different images under the same names change it."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _ENDS = 4096
 
 
 def fingerprint(sources: Sequence[Readable], labels: np.ndarray) -> str:
-    """SHA-256 of the images' names in order, of their contents (of a file its size, its beginning and its end, as to
-    read all would take as long as to train) and of the labels.
+    """SHA-256 of the labels and of the images' names, in order, and contents.
 
-    Neither where a file lies nor when it was written counts. Raises ImageError for one that cannot be read.
+    For a file the contents are its size, beginning and end, because reading all would take as long as training. Its
+    location and modification time do not matter. Raises ImageError if a file cannot be read.
     """
     found = hashlib.sha256(np.ascontiguousarray(labels).tobytes())
     for source in sources:

@@ -1,4 +1,4 @@
-"""Translations of labelled test images: every other class, every attribute flipped, and what became of them."""
+"""Translates labelled test images to every other class and with every attribute flipped, and collects the results."""
 
 from __future__ import annotations
 
@@ -18,29 +18,30 @@ from translate.model import ImageSpec
 from translate.models.labels import Labels
 
 LabelledConvert = Callable[[Tensor, Tensor], Tensor]
-"""Images (batch, channels, height, width) in [-1, 1] and wanted labels (batch, domains) to images of that shape."""
+"""Takes images (batch, channels, height, width) in [-1, 1] and wanted labels (batch, domains); returns images of the
+same shape."""
 
 
 @dataclass(frozen=True)
 class Flips:
-    """All translations by which one domain was set or cleared, and what became of them; n in all."""
+    """The n translations that set or cleared one domain, and their results."""
 
     images: Tensor
-    """(n,): which test image each was made of."""
+    """(n,): the number of the test image each was made from."""
     wanted: Tensor
-    """(n, domains): the labels asked for, -1 where nothing was."""
+    """(n, domains): the requested labels, -1 where unspecified."""
     read: Tensor
     """(n, domains): the labels that the classifier reads off the translations."""
     change: Tensor
     """(n,): mean absolute difference to the input, 0-1 scale."""
     outputs: Sample
-    """Translations alone by which the domain was set: as many as `wanted` has it."""
+    """Only the translations that set the domain, as marked in `wanted`."""
 
 
 @dataclass(frozen=True)
 class Tested:
-    """The real test images: their labels and what the classifier reads off them (images, domains), how far neighbours
-    are apart (neighbours,), and their sample."""
+    """The real test images: their labels and what the classifier reads off them, both (images, domains), the
+    differences between neighbours (neighbours,), and their sample."""
 
     labels: Tensor
     read: Tensor
@@ -49,7 +50,7 @@ class Tested:
 
 
 def nothing(images: int) -> None:
-    """What most callers do after each batch."""
+    """The default callback after each batch: does nothing."""
 
 
 @torch.no_grad()
@@ -62,7 +63,7 @@ def translate_flips(
     spaces: Spaces = (),
     done: Callable[[int], None] = nothing,
 ) -> tuple[Tested, list[Flips]]:
-    """What is known of the test images, and the flips of each domain; see `evaluate_labelled`."""
+    """The facts about the test images, and the flips of each domain; see `evaluate_labelled`."""
     labels = Labels(images)
     sample = Gathering(spaces)
     known: list[Tensor] = []
@@ -93,7 +94,7 @@ def translate_flips(
 
 @torch.no_grad()
 def gather_labelled(batches: Iterable[Labelled], engine: Engine, spaces: Spaces) -> tuple[Sample, Tensor]:
-    """The sample of labelled images as the loader gives them, and their labels (images, domains)."""
+    """The sample of labelled images, given in batches of the loader, and their labels (images, domains)."""
     gathering, labels = Gathering(spaces), []
     for batch in map(engine.place, batches):
         gathering.add(batch.images)
@@ -102,18 +103,19 @@ def gather_labelled(batches: Iterable[Labelled], engine: Engine, spaces: Spaces)
 
 
 def difference(images: Tensor, others: Tensor) -> Tensor:
-    """Mean absolute difference of each image to its partner, on the scale where black is 0 and white is 1: (batch,)."""
+    """Mean absolute difference between each image and its partner, on the scale where black is 0 and white is 1:
+    (batch,)."""
     return (images.float() - others.float()).abs().flatten(1).mean(1) / RANGE
 
 
 def to_neighbour(images: Tensor) -> Tensor:
-    """The difference of each image of a batch to the one before it: (batch - 1,), on the CPU."""
+    """The difference between each image of a batch and the one before it: (batch - 1,), on the CPU."""
     return difference(images[1:], images[:-1]).cpu()
 
 
 @dataclass
 class _Collected:
-    """The flips of one domain, batch by batch."""
+    """Collects the flips of one domain, batch by batch."""
 
     sample: Gathering
     rows: list[tuple[Tensor, ...]] = field(default_factory=list)

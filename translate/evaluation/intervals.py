@@ -1,4 +1,4 @@
-"""Numbers with the 95 % interval that the choice of test images leaves open."""
+"""Numbers with 95 % intervals for the random choice of test images."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 DRAWS = 1000
-_NORMAL = 1.959963984540054  # 97.5 % of the standard normal distribution lies below
+_NORMAL = 1.959963984540054  # 97.5 % quantile of the standard normal distribution
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value, the ends of its 95 % interval, and the number of images that it rests on."""
+    """A value, the ends of its 95 % interval, and the number of images it is based on."""
 
     value: float
     low: float
@@ -23,33 +23,35 @@ class Estimate:
     images: int
 
     def times(self, factor: float) -> Estimate:
-        """In another unit; `factor` is positive."""
+        """The estimate in another unit; `factor` must be positive."""
         return Estimate(self.value * factor, self.low * factor, self.high * factor, self.images)
 
 
 def wilson(hits: int, images: int) -> Estimate:
-    """The share hits / images with Wilson's score interval (Wilson 1927), which stays within [0, 1] and open at 0 hits.
+    """The share hits / images with Wilson's score interval (Wilson 1927).
 
-    Raises ValueError without images.
+    The interval stays within [0, 1] and has positive width even at 0 hits. Raises ValueError if there are no images, or
+    hits are not within 0 to `images`.
     """
     if not 0 <= hits <= images or not images:
         raise ValueError(f"a share is of one image or more, not {hits} of {images}")
     share, z2 = hits / images, _NORMAL**2
     middle = (share + z2 / (2 * images)) / (1 + z2 / images)
     half = _NORMAL / (1 + z2 / images) * math.sqrt(share * (1 - share) / images + z2 / (4 * images**2))
-    # At the ends the formula gives exactly 0 and 1, but for rounding.
+    # At the ends the formula gives exactly 0 and 1, apart from rounding.
     return Estimate(share, 0.0 if hits == 0 else middle - half, 1.0 if hits == images else middle + half, images)
 
 
 def bootstrap_mean(values: Tensor, seed: int = 0) -> Estimate:
-    """The mean of one value (images,) for each image, with the percentile bootstrap's interval."""
+    """The mean of one value per image, (images,), with a percentile bootstrap interval."""
     return bootstrap_ratio(values, torch.ones_like(values), seed)
 
 
 def bootstrap_ratio(sums: Tensor, counts: Tensor, seed: int = 0) -> Estimate:
     """sum(sums) / sum(counts), where each image has a sum over several readings and their count, both (images,).
 
-    Whole images are drawn again, for the readings of one image hang together. Raises ValueError without readings.
+    The bootstrap draws whole images, because readings of the same image are correlated. Raises ValueError without
+    readings.
     """
     sums, counts = sums.double().cpu(), counts.double().cpu()
     if not counts.sum():
@@ -60,14 +62,14 @@ def bootstrap_ratio(sums: Tensor, counts: Tensor, seed: int = 0) -> Estimate:
 
 
 def redrawn(images: int, draws: int, seed: int) -> Tensor:
-    """How often each image is drawn when as many as there are are drawn with replacement: (draws, images), float64."""
+    """How often each image occurs when drawing as many as there are with replacement: (draws, images), float64."""
     counts = np.random.default_rng(seed).multinomial(images, np.full(images, 1 / images), size=draws)
     return torch.from_numpy(counts).double()
 
 
 def estimate(value: float, drawn: Tensor, images: int) -> Estimate:
-    """`value` between the 2.5th and 97.5th percentile of the values (draws,) of bootstrap draws."""
-    drawn = drawn[drawn.isfinite()]  # a draw of one image alone has no pairs
+    """`value` with the 2.5th and 97.5th percentiles of `drawn` (draws,), the values of bootstrap draws."""
+    drawn = drawn[drawn.isfinite()]  # a draw that repeats a single image has no pairs
     if not len(drawn):
         return Estimate(value, math.nan, math.nan, images)
     low, high = torch.quantile(drawn, drawn.new_tensor([0.025, 0.975])).tolist()

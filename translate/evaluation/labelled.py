@@ -1,4 +1,4 @@
-"""Whether a model of labelled domains does as it is told: its translations read by a classifier of real images."""
+"""Tests whether a model of labelled domains obeys its labels: a classifier of real images reads its translations."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def evaluate_labelled(
     protocol: Protocol | None = None,
     done: Callable[[int], None] = nothing,
 ) -> list[Score]:
-    """Each test image in every other class, and with each attribute turned into its opposite, the others as they are.
+    """Scores translations of each test image: to every other class, and with each attribute inverted while others stay.
 
-    `images` says which domains are classes, attributes and alternatives (of which the one set clears the others; an
-    image that has it already is left out). `test` and `reference`, the sample of training images and their labels
-    (see `gather_labelled`) that distances are taken to, are as the loader gives them. `protocol` says which split,
-    which resize filter. `done` is told of each batch how many images it had.
+    `images` says which domains are classes, attributes and alternatives (setting one alternative clears the others;
+    images that already have it are left out). Distances are taken to `reference`, the sample of training images and
+    their labels (see `gather_labelled`). `test` and the images of `reference` are as the loader gives them. `protocol`
+    names the split and the resize filter. `done` is called with the number of images of each batch.
     """
     tested, flips = translate_flips(convert, test, images, trained.classifier, engine, spaces, done)
     how = {**(protocol or {}), "classifier": f"sha256 {trained.facts['sha256']}, {trained}"}
@@ -56,8 +56,11 @@ def evaluate_labelled(
 def classification_errors(
     tested: Tested, flips: Sequence[Flips], images: ImageSpec, trained: Trained, protocol: Protocol
 ) -> list[Score]:
-    """The share of translations that the classifier does not read as wanted, for each domain and in all (StarGAN's
-    table 3). Beside it the inputs, as a model that ignores labels would score, and real images with their own labels.
+    """The share of translations that the classifier does not read as wanted, per domain and in total (StarGAN's table
+    3).
+
+    The floor is the untranslated inputs, the score of a model that ignores labels; the ceiling is real images with
+    their own labels.
     """
     own = trained.classifier.own(tested.labels)
     wrong_real = (tested.read != tested.labels) & own
@@ -99,10 +102,10 @@ def classification_errors(
 
 
 def kept_attributes(tested: Tested, flips: Sequence[Flips], images: ImageSpec, protocol: Protocol) -> list[Score]:
-    """How often the classifier still reads the other attributes as they were when one was flipped.
+    """How often the classifier still reads the other attributes unchanged after one was flipped.
 
-    The floor is another test image in the translation's place, by the attributes' frequencies; the ceiling the
-    classifier's own errors on the untouched inputs.
+    The floor is the expectation for another test image in place of the translation, from the attributes' frequencies;
+    the ceiling reflects the classifier's own errors on the untouched inputs.
     """
     attributes = Labels(images).attributes
     known = tested.labels != UNKNOWN
@@ -134,7 +137,8 @@ def kept_attributes(tested: Tested, flips: Sequence[Flips], images: ImageSpec, p
 
 
 def change(name: str, value: Estimate, apart: float, protocol: Protocol) -> Score:
-    """How far translations are from their inputs, beside how far neighbours among the inputs are `apart`."""
+    """The difference between translations and their inputs, next to `apart`, the difference between neighbouring
+    inputs."""
     return score(
         "change: difference of a translation from its input",
         name,
@@ -153,7 +157,7 @@ def _comparisons(
     reference: tuple[Sample, Tensor] | None,
     protocol: Protocol,
 ) -> list[Score]:
-    """Translations by which a domain was set, beside real images that have it."""
+    """Compares the translations that set a domain with real images that have it."""
     scores = []
     for number, (name, of) in enumerate(zip(images.domains, flips, strict=True)):
         inputs = tested.sample.at(of.images[of.wanted[:, number] == 1])

@@ -1,4 +1,4 @@
-"""How like real images a set of translations is: its diversity, and its distances in the spaces that are at hand."""
+"""How similar translations are to real images: their diversity, and their distances in the available feature spaces."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from translate.evaluation.spaces import Space
 from translate.evaluation.table import Protocol, Score, score
 
 SPREAD_OVER = 1000
-"""Images whose pairwise distances are taken."""
+"""The most images whose pairwise distances are taken."""
 FEW = f"of fewer than {FEW_FOR_FRECHET} images, so biased upwards: compare only values from as many images"
 
 
 def evaluate_diversity(name: str, outputs: Sample, inputs: Sample, reals: Sample, protocol: Protocol) -> list[Score]:
-    """The mean distance between two translations, beside that between two inputs and two real images of the domain.
+    """The mean distance between two translations, next to that between two inputs and between two real images of the
+    domain.
 
-    One image for all inputs has none. A row named `name`; none where there are less than two translations.
+    It is 0 if all inputs give the same image. Returns one row named `name`, or none for fewer than two translations.
     """
     if len(outputs) < 2:
         return []
@@ -48,11 +49,11 @@ def evaluate_distances(
     protocol: Protocol,
     reference: Sample | None = None,
 ) -> list[Score]:
-    """KID and Frechet distance of translations to real images of the wanted domain, in each space.
+    """KID and Frechet distance from translations to real images of the wanted domain, in each space.
 
-    The real images are those of `reference` (say, of the training set), and `reals` then show what other real ones
-    score; without a `reference` they are `reals` themselves. The floor is what the untouched inputs score. A space that
-    is missing, or a set of less than two images, gives a row without a value that says why.
+    The real images are those of `reference` (say, of the training set), and the ceiling is what the real images `reals`
+    score; without `reference` the distances are to `reals`. The floor is what the untouched inputs score. A missing
+    space or a set of fewer than two images gives a row without a value but with the reason.
     """
     against = reals if reference is None else reference
     scores = []
@@ -112,7 +113,7 @@ def _in_space(
 
 
 def _spaced(sample: Sample) -> Sample:
-    """At most so many images, evenly spaced."""
+    """At most `SPREAD_OVER` images, evenly spaced."""
     if len(sample) <= SPREAD_OVER:
         return sample
     return sample.at(torch.linspace(0, len(sample) - 1, SPREAD_OVER).round().long())

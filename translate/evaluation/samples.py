@@ -1,4 +1,4 @@
-"""What the comparing measures need of a set of images, gathered batch by batch: no images are kept."""
+"""Gathers what the comparing measures need from a set of images, batch by batch, without keeping the images."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ from translate.evaluation.spaces import Missing, Space
 from translate.metrics import RANGE
 
 THUMBNAIL = 16
-"""Side in pixels to which images are reduced, to tell how far apart they are."""
+"""Side in pixels of the thumbnails used to measure how far apart images are."""
 Spaces = Sequence[Space | Missing]
 
 
 @dataclass(frozen=True)
 class Sample:
-    """`thumbnails` (images, numbers): the Euclidean distance of two is their root mean squared difference on the scale
-    where black is 0 and white is 1. `features` (images, features) of each space by name. On the CPU, float32."""
+    """`thumbnails` (images, numbers): the Euclidean distance of two equals the root mean squared difference of the
+    reduced images, on the scale where black is 0 and white is 1. `features`: (images, features) for each space, by
+    name. On the CPU, float32."""
 
     thumbnails: Tensor
     features: dict[str, Tensor]
@@ -31,13 +32,13 @@ class Sample:
         return len(self.thumbnails)
 
     def at(self, rows: Tensor) -> Sample:
-        """Those images alone, by number or by a mask (images,)."""
+        """The sample restricted to some images, given by number or by a mask (images,)."""
         rows = rows.cpu()
         return Sample(self.thumbnails[rows], {name: values[rows] for name, values in self.features.items()})
 
 
 class Gathering:
-    """Sets of images in `spaces`, as they come."""
+    """Collects images batch by batch, with their features in `spaces`."""
 
     def __init__(self, spaces: Spaces) -> None:
         self._spaces = [space for space in spaces if isinstance(space, Space)]
@@ -46,7 +47,7 @@ class Gathering:
 
     @torch.no_grad()
     def add(self, images: Tensor) -> None:
-        """(batch, channels, height, width) in [-1, 1]; may be empty."""
+        """Adds images (batch, channels, height, width) in [-1, 1]; the batch may be empty."""
         if not len(images):
             return
         self._thumbnails.append(thumbnails(images.cpu()))
@@ -59,7 +60,7 @@ class Gathering:
 
 
 def gather(batches: Iterable[Plain], engine: Engine, spaces: Spaces) -> Sample:
-    """The sample of all images of `batches`, as the loader gives them."""
+    """The sample of all images of `batches`, which come from the loader."""
     gathering = Gathering(spaces)
     for batch in map(engine.place, batches):
         gathering.add(batch.images)
@@ -67,11 +68,11 @@ def gather(batches: Iterable[Plain], engine: Engine, spaces: Spaces) -> Sample:
 
 
 def thumbnails(images: Tensor) -> Tensor:
-    """As `Sample` keeps them."""
+    """Images reduced and scaled as `Sample` keeps them: (batch, numbers)."""
     small = F.interpolate(images.float(), (THUMBNAIL, THUMBNAIL), mode="bilinear", antialias=True).flatten(1)
     return small / (RANGE * small.shape[1] ** 0.5)
 
 
 def _joined(parts: list[Tensor]) -> Tensor:
-    """(images, numbers)."""
+    """The parts concatenated: (images, numbers)."""
     return torch.cat(parts) if parts else torch.zeros(0, 0)

@@ -1,4 +1,5 @@
-"""Networks in whose features sets of images are compared: our own classifier, and Inception where its file is given."""
+"""Networks whose features are used to compare sets of images: our own classifier, and Inception if its file is
+provided."""
 
 from __future__ import annotations
 
@@ -17,19 +18,20 @@ from translate.evaluation.teaching import Trained
 from translate.whole_file import sha256_of
 
 INCEPTION_FILE = "weights-inception-2015-12-05-6726825d.pth"
-"""torch-fidelity's copy of the network of the published FIDs; the name ends in how its SHA-256 begins."""
+"""torch-fidelity's copy of the network behind the published FIDs; the name ends with the first digits of its
+SHA-256."""
 WEIGHTS_DIR = "TRANSLATE_WEIGHTS_DIR"
 
 
 @dataclass(frozen=True)
 class Space:
-    """`features` takes images (batch, channels, height, width) in [-1, 1] to (batch, features)."""
+    """A feature space: `features` maps images (batch, channels, height, width) in [-1, 1] to (batch, features)."""
 
     name: str
     extractor: str
     """Which weights these are, with their hash."""
     resize: str
-    """How images come to the size that the network takes."""
+    """How images are resized for the network."""
     remark: str
     """What its distances may be compared with."""
     features: Callable[[Tensor], Tensor]
@@ -37,14 +39,14 @@ class Space:
 
 @dataclass(frozen=True)
 class Missing:
-    """A space that is not at hand, and why."""
+    """An unavailable space, and why."""
 
     name: str
     reason: str
 
 
 def classifier_space(trained: Trained) -> Space:
-    """The features below the last layer of the classifier that was trained on this very data set."""
+    """The features below the last layer of the classifier trained on this data set."""
     return Space(
         name="classifier features",
         extractor=f"ResNet-18 trained on the real training images, sha256 {trained.facts['sha256']}",
@@ -55,10 +57,11 @@ def classifier_space(trained: Trained) -> Space:
 
 
 def inception_space(folder: Path | str | None, engine: Engine, file: str = INCEPTION_FILE) -> Space | Missing:
-    """Inception's pooled features (2048), if `file` lies in `folder` (None: in $TRANSLATE_WEIGHTS_DIR).
+    """Inception's pooled features (2048), if `file` is in `folder` (None: in $TRANSLATE_WEIGHTS_DIR).
 
-    Nothing is downloaded. What is amiss - no folder, no file, another file, no torch-fidelity - is told, not raised.
-    Images are rounded to 8 bits, grey ones repeated to RGB, and resized within the network as TensorFlow 1 did.
+    Downloads nothing. Problems (no folder, no file, a wrong file, no torch-fidelity) are returned as `Missing`, not
+    raised. Images are rounded to 8 bits, grey ones are repeated to RGB, and the network resizes them as TensorFlow 1
+    did.
     """
     name, chosen = "Inception", folder or os.environ.get(WEIGHTS_DIR)
     if not chosen:
@@ -73,9 +76,9 @@ def inception_space(folder: Path | str | None, engine: Engine, file: str = INCEP
     if not sha256.startswith(begins):
         return Missing(name, f"unavailable: {path} is another file or damaged: SHA-256 {sha256}, not {begins}...")
     try:
-        # torch-fidelity unpickles whatever it is given; what passes here holds tensors only and can run no code.
+        # torch-fidelity unpickles whatever it gets; a file that passes this holds only tensors and cannot run code.
         torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # zip, pickle and end-of-file errors, by the file's kind of damage
+    except Exception as error:  # zip, pickle or end-of-file errors, depending on the damage
         return Missing(name, f"unavailable: {path} is no file of weights: {error}")
     from torch_fidelity.feature_extractor_inceptionv3 import (  # type: ignore[import-untyped]
         FeatureExtractorInceptionV3,

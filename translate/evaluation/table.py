@@ -1,4 +1,4 @@
-"""Scores as a table for people and as JSON for programs; each with the protocol that it was measured by."""
+"""Scores as tables for people and as JSON for programs, each with the protocol it was measured by."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from translate.evaluation.intervals import Estimate
 
 Better = Literal["lower", "higher", "neither"]
 Protocol = Mapping[str, str | int | float]
-"""How a number came about: split, images, resize filter, extractor and its hash, ..."""
+"""How a number was obtained: split, images, resize filter, extractor and its hash, ..."""
 
 
 @dataclass(frozen=True)
 class Score:
-    """One number between what needs no model (`floor`) and what real images reach (`ceiling`), each by name.
+    """One number with references, by name: what needs no model (`floor`) and what real images reach (`ceiling`).
 
-    Scores of one `table` and protocol are printed together, one in a row. `value` is None where it could not be
-    measured, and `note` says why.
+    Scores of the same `table` and protocol are printed together, one per row. `value` is None if it could not be
+    measured; `note` then says why.
     """
 
     table: str
@@ -31,9 +31,9 @@ class Score:
     low: float | None = None
     high: float | None = None
     images: int | None = None
-    """How many it rests on; of distances, of how many translations."""
+    """Number of images it is based on; for distances, of translations."""
     reals: int | None = None
-    """Of distances, to how many real images."""
+    """For distances, the number of real images they are taken to."""
     floor: Mapping[str, float] = field(default_factory=dict)
     ceiling: Mapping[str, float] = field(default_factory=dict)
     protocol: Protocol = field(default_factory=dict)
@@ -41,12 +41,12 @@ class Score:
 
 
 def score(table: str, name: str, value: Estimate, **more: Any) -> Score:
-    """A Score of an estimate with its interval."""
+    """A Score from an estimate with its interval."""
     return Score(table, name, value.value, low=value.low, high=value.high, images=value.images, **more)
 
 
 def as_text(scores: Sequence[Score]) -> str:
-    """Aligned tables in the order of their first scores, each under its title and above its protocol."""
+    """Aligned tables in the order of their first scores, each with its title above and its protocol below."""
     tables: dict[str, list[Score]] = {}
     for one in scores:
         tables.setdefault(_together(one), []).append(one)
@@ -54,17 +54,17 @@ def as_text(scores: Sequence[Score]) -> str:
 
 
 def as_json(scores: Iterable[Score]) -> list[dict[str, Any]]:
-    """The scores as JSON holds them: what is not finite becomes null, as in an infinite PSNR."""
+    """The scores as JSON values; numbers that are not finite, such as an infinite PSNR, become null."""
     return [_finite(asdict(one)) for one in scores]
 
 
 def dumped(scores: Iterable[Score]) -> str:
-    """`as_json` as text that any parser of JSON takes."""
+    """`as_json` as text that any JSON parser accepts."""
     return json.dumps(as_json(scores), indent=1, allow_nan=False) + "\n"
 
 
 def _together(one: Score) -> str:
-    """Equal for scores of one table."""
+    """A key that is equal for scores of the same table."""
     return repr((one.table, one.unit, one.better, list(one.floor), list(one.ceiling), sorted(one.protocol.items())))
 
 
@@ -92,7 +92,7 @@ def _table(rows: list[Score]) -> list[str]:
 
 
 def _aligned(columns: list[list[str]]) -> list[str]:
-    """Names to the left, numbers to the right."""
+    """Lines with left-aligned names and right-aligned numbers."""
     widths = [max(map(len, column)) for column in columns]
     return [
         "  ".join(cell.ljust(width) if place == 0 else cell.rjust(width) for place, (cell, width) in enumerate(row))
@@ -105,7 +105,7 @@ def _interval(row: Score) -> str:
 
 
 def _number(value: float | None) -> str:
-    """Four digits that count, and no exponent for everyday sizes."""
+    """Formats with at most four significant digits, and without exponent for everyday sizes."""
     if value is None or math.isnan(value):
         return "-"
     if value == 0 or math.isinf(value):

@@ -1,4 +1,4 @@
-"""Training the classifier on real labelled images, and what it scores on those held out of its training."""
+"""Trains the classifier on real labelled images and measures it on images held out of its training."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from translate.progress import Progress
 from translate.trainer import Trainer
 
 HELD_OUT = 10
-"""Every tenth training image, by its place, is kept from the classifier to measure it by."""
+"""Every tenth training image, by position, is held out to measure the classifier."""
 _CACHE_BYTES = 2_000_000_000
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A classifier in evaluation mode, and what is known of it, as JSON holds it: `held_out` as `accuracy` says, the
+    """A classifier in evaluation mode and its facts, as JSON values: `held_out` as returned by `accuracy`, the
     training's `steps` and `seconds`, and, once it is kept in a file, what it was trained on and the file's `sha256`."""
 
     classifier: Classifier
     facts: dict[str, Any]
 
     def __str__(self) -> str:
-        """How far the ruler itself is to be trusted."""
+        """How accurate the classifier itself is."""
         held_out = self.facts["held_out"]
         shares = {name: share for name, share in held_out["domains"].items() if share is not None}
         listed = ", ".join(f"{name} {share:.1%}" for name, share in shares.items())
@@ -44,7 +44,7 @@ class Trained:
 
 
 class _Lesson(Model):
-    """The classifier as the trainer wants a model: one player, alone."""
+    """The classifier as a model for the trainer, with a single player."""
 
     Config = ClassifierSettings
     batch_type = Labelled
@@ -80,8 +80,8 @@ def train_on(
     workers: int = 0,
     quiet: bool = False,
 ) -> Trained:
-    """`train_classifier` on the training images of a data set and their labels (images, domains), a tenth held out, for
-    `settings.steps_for` so many images."""
+    """`train_classifier` on a data set's training images and their labels (images, domains), with a tenth held out; the
+    number of steps is `settings.steps_for` the rest."""
     chosen = held_out_rows(len(sources))
     kept = [source for source, out in zip(sources, chosen, strict=True) if not out]
     out = [source for source, out in zip(sources, chosen, strict=True) if out]
@@ -117,11 +117,11 @@ def train_classifier(
     engine: Engine,
     quiet: bool = False,
 ) -> Trained:
-    """A classifier trained on `settings.steps` of `batches`, as the loader gives them, and measured on `held_out`.
+    """Trains a classifier for `settings.steps` steps on `batches` from the loader, and measures it on `held_out`.
 
-    Adam, its rate falling along half a cosine; the last weights are kept, none are chosen. Cross-entropy for classes,
-    binary cross-entropy for attributes; unknown labels count nothing. The same seed and batches give the same weights
-    on one machine; the caller's random state stays as it was.
+    Uses Adam with a rate that falls along half a cosine; keeps the last weights, without selection. The loss is
+    cross-entropy for classes and binary cross-entropy for attributes; unknown labels are ignored. The same seed and
+    batches give the same weights on one machine; the caller's random state stays unchanged.
     """
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
@@ -143,7 +143,8 @@ def train_classifier(
 
 
 def held_out_rows(images: int) -> np.ndarray:
-    """Which of the training images are held out, (images,) bool: by place, so that each class in a row gives."""
+    """Which of the training images are held out, bool (images,): by position, so that consecutive classes all
+    contribute."""
     return np.arange(images) % HELD_OUT == 0
 
 
@@ -151,8 +152,8 @@ def held_out_rows(images: int) -> np.ndarray:
 def accuracy(
     classifier: Classifier, batches: Iterable[Labelled], domains: Sequence[str], engine: Engine
 ) -> dict[str, Any]:
-    """`images`, how many there were; `all`, the share of labels read right; `domains`, that share of each attribute's
-    known labels or of each class's images, None for a domain without any."""
+    """`images`: how many there were; `all`: the share of labels read right; `domains`: the same share for each
+    attribute's known labels or each class's images, None for a domain without any."""
     pairs = [(classifier(batch.images), batch.labels) for batch in map(engine.place, batches)]
     logits, labels = map(torch.cat, zip(*pairs, strict=True))
     right, asked = classifier.labels.decide(logits) == labels, classifier.own(labels)

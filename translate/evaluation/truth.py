@@ -1,4 +1,4 @@
-"""How near translations come to the truth, where it is known."""
+"""How close translations come to the truth, where it is known."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from translate.evaluation.table import Better, Protocol, Score, score
 from translate.evaluation.unpaired import Convert
 from translate.metrics import apply_affine_colour, l1, psnr, ssim
 
-# Table, function, which way is better, and what the truth itself scores.
+# Table, function, which direction is better, and the score of the truth itself.
 _MEASURES: tuple[tuple[str, Callable[[Tensor, Tensor], Tensor], Better, float], ...] = (
     ("L1 to the truth, 0-1 scale", l1, "lower", 0.0),
     ("PSNR to the truth, dB", psnr, "higher", float("inf")),
@@ -33,10 +33,11 @@ def evaluate_truth(
     batch_size: int = 8,
     protocol: Protocol | None = None,
 ) -> list[Score]:
-    """L1, PSNR and SSIM of the translations of `inputs` to `truths`, both (images, channels, height, width) in [-1, 1].
+    """L1, PSNR and SSIM between the translations of `inputs` and `truths`, both (images, channels, height, width) in
+    [-1, 1].
 
-    `colour_map` (channels, channels + 1) is that of `metrics.fit_affine_colour`, best fitted on training pairs, else
-    on these. Each measure is taken of every image and averaged. `name` is the direction's.
+    `colour_map` (channels, channels + 1) comes from `metrics.fit_affine_colour`, preferably fitted on training pairs,
+    else on these. Each measure is computed per image and averaged. `name` is that of the direction.
     """
     mapped = apply_affine_colour(inputs, colour_map).clamp(-1, 1)
     outputs = []
@@ -62,6 +63,6 @@ def evaluate_truth(
 
 
 def _of_each(measure: Callable[[Tensor, Tensor], Tensor], images: Tensor, truths: Tensor) -> Tensor:
-    """(images,), float64."""
+    """The measure of each image: (images,), float64."""
     pairs = zip(images.split(1), truths.split(1), strict=True)
     return torch.stack([measure(image.cpu(), truth.cpu()) for image, truth in pairs])

@@ -1,4 +1,4 @@
-"""Whether translations to one domain are taken for it, where there are no partners to compare with."""
+"""Tests whether translations pass for images of their target domain, where there are no pairs to compare with."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from translate.evaluation.table import Protocol, Score, score
 from translate.evaluation.teaching import Trained
 
 Convert = Callable[[Tensor], Tensor]
-"""Images (batch, channels, height, width) in [-1, 1] to images of that shape."""
+"""Takes images (batch, channels, height, width) in [-1, 1] and returns images of the same shape."""
 
 
 @torch.no_grad()
@@ -36,12 +36,12 @@ def evaluate_unpaired(
     protocol: Protocol | None = None,
     done: Callable[[int], None] = nothing,
 ) -> list[Score]:
-    """Conversion of the test images `inputs` to domain number `to` of the classifier's, beside `targets`, real test
-    images of that domain; both as the loader gives them.
+    """Scores the conversion of the test images `inputs` to the classifier's domain number `to`.
 
-    `name` is the direction's. `reference`: the sample of training images of that domain, which distances are taken to;
-    without it they are taken to `targets`. `protocol` says which split, which resize filter. `done` is told of each
-    batch of inputs how many there were.
+    `targets` are real test images of that domain to compare with; both are as the loader gives them. `name` is that of
+    the direction. Distances are taken to `reference`, the sample of training images of that domain, or to `targets`
+    without it. `protocol` names the split and the resize filter. `done` is called with the number of inputs in each
+    batch.
     """
     classifier, how = trained.classifier, protocol or {}
     gathered, translated, real = Gathering(spaces), Gathering(spaces), Gathering(spaces)

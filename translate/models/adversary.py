@@ -1,4 +1,4 @@
-"""The two-player game as a recipe sets it: one common core for every method's discriminators and generators."""
+"""The adversarial game as configured by a recipe: a common core for every method's discriminators and generators."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class AdversarialSettings(Settings):
 
     objective: Literal["minimax", "nonsaturating", "lsgan", "wasserstein", "hinge"] = "nonsaturating"
     discriminator_weight: float = Field(1.0, gt=0)
-    """The PyTorch port halves the discriminator's loss, to slow it; under Adam that changes next to nothing."""
+    """The PyTorch port halves the discriminator's loss to slow it down; with Adam that has almost no effect."""
     gradient_penalty: float = Field(0.0, ge=0)
-    """Weight of WGAN-GP's penalty, 10 as published; 0 leaves it out, here and below."""
+    """Weight of WGAN-GP's penalty, 10 as published; as with the next two, 0 switches it off."""
     r1: float = Field(0.0, ge=0)
     """Weight gamma of R1, at real images."""
     r2: float = Field(0.0, ge=0)
@@ -30,9 +30,9 @@ class AdversarialSettings(Settings):
     clip: float | None = Field(None, gt=0)
     """WGAN's bound on every weight of the discriminator, 0.01 as published."""
     discriminator_turns: int = Field(1, ge=1)
-    """Turns of the discriminator for each one of the generator."""
+    """Discriminator turns per generator turn."""
     augment: tuple[AugmentationKind, ...] = ()
-    """Differentiable augmentation of all that the discriminator sees, for small sets."""
+    """Differentiable augmentation of everything the discriminator sees, for small sets."""
 
     @model_validator(mode="after")
     def _critic_is_lipschitz(self) -> AdversarialSettings:
@@ -44,7 +44,7 @@ class AdversarialSettings(Settings):
 
 
 class Adversary(nn.Module):
-    """What discriminators and generators minimise under `settings`.
+    """Computes the losses of discriminators and generators under `settings`.
 
     `score` maps images (batch, channels, height, width) to logits: a discriminator, or a lambda around one that adds
     its condition.
@@ -58,23 +58,23 @@ class Adversary(nn.Module):
 
     @property
     def unsure(self) -> float | None:
-        """The least that the discriminator's loss can be, before penalties, while it scores real and generated images
-        alike; None for a critic, whose scores have no scale. Of one score map: several scales add up."""
+        """The lowest possible discriminator loss, before penalties, while it scores real and generated images alike;
+        None for a critic, whose scores have no scale. This is for one score map; several scales add up."""
         least = {"minimax": 2 * math.log(2), "nonsaturating": 2 * math.log(2), "lsgan": 0.5, "hinge": 2.0}
         found = least.get(self.settings.objective)
         return None if found is None else self.settings.discriminator_weight * found
 
     def discriminator_losses(self, score: Score, real: Tensor, fake: Tensor, name: str = "") -> Losses:
-        """Named `adversarial`, and after the penalties that are on, each followed by `name`."""
+        """The discriminator's losses: `adversarial` and one per active penalty, each name followed by `name`."""
         judged = self.verdict(score(self.augment(real)), score(self.augment(fake)))
         return _with_name({"adversarial": judged} | self.penalties(score, real, fake), name)
 
     def verdict(self, real: Logits, fake: Logits) -> Tensor:
-        """What the discriminator minimises, given its scores of real and generated images."""
+        """The discriminator's weighted loss, given its scores of real and generated images."""
         return self.settings.discriminator_weight * self.loss.discriminator_loss(real, fake)
 
     def penalties(self, score: Score, real: Tensor, fake: Tensor) -> Losses:
-        """Those that are on."""
+        """The weighted penalties that are switched on, by name."""
         penalties = {
             "gradient penalty": (self.settings.gradient_penalty, lambda: gradient_penalty(score, real, fake)),
             "r1": (self.settings.r1, lambda: r1_penalty(score, real)),
@@ -86,7 +86,7 @@ class Adversary(nn.Module):
         return self.loss.generator_loss(score(self.augment(fake)))
 
     def constrain(self, discriminators: Sequence[nn.Module]) -> None:
-        """What follows a discriminator's step: WGAN's clipping, where it is on."""
+        """Applies WGAN's clipping, if switched on; call after a discriminator's step."""
         if self.settings.clip:
             clip_weights(discriminators, self.settings.clip)
 

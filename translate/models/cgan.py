@@ -1,4 +1,5 @@
-"""Conditional GAN: images of a wanted class (Mirza & Osindero 2014), with a discriminator that must look at it."""
+"""Conditional GAN: draws images of a requested class (Mirza & Osindero 2014), with a discriminator forced to look at
+it."""
 
 from __future__ import annotations
 
@@ -21,17 +22,17 @@ class CGANConfig(Settings):
     name: Literal["cgan"] = "cgan"
     adversarial: AdversarialSettings = AdversarialSettings()
     code: int = Field(100, ge=1)
-    """How many numbers of noise an image is made from, beside its label."""
+    """Length of the noise vector an image is made from, in addition to its label."""
     noise: Noise = "normal"
     generator: NetworkSettings = DCGANSettings()
     discriminator: NetworkSettings = DCGANSettings()
 
 
 class CGAN(Sampler):
-    """Generator G makes an image of noise z and label y, discriminator D judges images with labels.
+    """Generator G makes an image from noise z and label y; discriminator D judges images with labels.
 
-    min_G max_D  E log D(x, y) + 1/2 E log(1 - D(G(z, y), y)) + 1/2 E log(1 - D(x, y')), y' being a wrong label:
-    without the third term D learns to look at y only where G gets it wrong (Reed et al. 2016, section 4.2).
+    min_G max_D  E log D(x, y) + 1/2 E log(1 - D(G(z, y), y)) + 1/2 E log(1 - D(x, y')), with a wrong label y'. Without
+    the third term, D learns to look at y only where G gets it wrong (Reed et al. 2016, section 4.2).
     """
 
     Config = CGANConfig
@@ -78,7 +79,7 @@ class CGAN(Sampler):
         return self.domains
 
     def show(self, batch: Labelled) -> dict[str, Tensor]:
-        """A column for each class, of the same noise."""
+        """One column per class, all from the same noise."""
         columns = {"real": batch.images}
         for number, name in enumerate(self.domains):
             with fixed_dice(batch.images.device):

@@ -13,7 +13,7 @@ from translate.models.labels import one_hot
 
 
 def require_classes(images: ImageSpec) -> int:
-    """How many classes there are. ConfigurationError where the domains are not 2 or more that exclude each other."""
+    """The number of classes. Raises ConfigurationError unless the domains are 2 or more mutually exclusive classes."""
     groups = images.groups
     if len(groups) != 1 or not groups[0].exclusive or groups[0].size < 2:
         raise ConfigurationError(
@@ -24,7 +24,7 @@ def require_classes(images: ImageSpec) -> int:
 
 
 def class_labels(count: int, classes: int, label: int | None, like: nn.Module) -> Tensor:
-    """One-hot labels (count, classes) of class number `label`; None: of all classes in turn."""
+    """One-hot labels (count, classes) of class number `label`; None cycles through all classes."""
     weight = next(like.parameters())
     number = torch.arange(count, device=weight.device)
     number = number % classes if label is None else torch.full_like(number, label)
@@ -32,7 +32,7 @@ def class_labels(count: int, classes: int, label: int | None, like: nn.Module) -
 
 
 def other_labels(labels: Tensor) -> Tensor:
-    """One-hot labels of the same shape, each of another class, evenly drawn: never the right one."""
+    """One-hot labels of the same shape, each of a wrong class drawn uniformly."""
     classes = labels.shape[1]
     offset = torch.randint(1, classes, (len(labels),), device=labels.device)
     return one_hot((labels.argmax(1) + offset) % classes, classes).to(labels.dtype)
@@ -47,11 +47,11 @@ def judge_pairs(
     wrong: Tensor,
     name: str = "",
 ) -> Losses:
-    """A discriminator's losses on three kinds of pairs (Reed et al. 2016, algorithm 1), each followed by `name`.
+    """A discriminator's losses on three kinds of pairs (Reed et al. 2016, algorithm 1), each name followed by `name`.
 
-    A real image with its label is real; a generated image with the label it was made for, and a real image with a
-    wrong label, are fake, and count half each. `labels told apart`: the share of real images that score higher with
-    their label than with the wrong one; 0.5 where the condition is ignored.
+    A real image with its own label counts as real. A generated image with the label it was made for and a real image
+    with a wrong label count as fake, half each. `labels told apart` is the share of real images that score higher with
+    their own label than with the wrong one; 0.5 means the condition is ignored.
     """
     shown = adversary.augment(real)
     right, mismatched = discriminator(shown, labels), discriminator(shown, wrong)

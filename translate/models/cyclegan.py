@@ -1,4 +1,4 @@
-"""CycleGAN: two generators that undo each other, on images without partners (Zhu et al. 2017)."""
+"""CycleGAN: two generators that invert each other, trained on unpaired images (Zhu et al. 2017)."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ class CycleGANConfig(Settings):
     identity: float = Field(0.5, ge=0)
     """Weight of |G_b(b) - b| as a share of `cycle`; keeps colours (section 5.2)."""
     pool: int = Field(50, ge=0)
-    """How many generated images of each domain the discriminators' history keeps."""
+    """How many generated images of each domain the pool for its discriminator keeps."""
     turns: Literal["joint", "separate"] = "joint"
-    """`joint`: both generators, then both discriminators. `separate`: G_b, D_b, G_a, D_a, as the original code."""
+    """`joint`: both generators, then both discriminators. `separate`: G_b, D_b, G_a, D_a, as in the original code."""
     generator: GeneratorSettings = ResnetSettings()
     discriminator: DiscriminatorSettings = DiscriminatorSettings()
 
 
 class CycleGAN(Translator):
-    """Domains a and b: G_a and G_b are the generators that paint them, D_a and D_b the discriminators that judge them.
+    """Domains a and b. Generators G_a and G_b paint images of a and b; discriminators D_a and D_b judge them.
 
     L = GAN(G_b, D_b) + GAN(G_a, D_a) + lambda (E |G_a(G_b(a)) - a| + E |G_b(G_a(b)) - b|)   (eq. 3)
     """
@@ -91,7 +91,7 @@ class CycleGAN(Translator):
         return {**self._towards_b(batch, painted), **self._cycles(batch, painted["a"].detach(), painted["b"])}
 
     def _generator_a_losses(self, batch: Unpaired, painted: Painted) -> Losses:
-        # G_b has moved since it painted; its cycle starts from what it paints now.
+        # G_b has moved since it painted, so its cycle starts from what it paints now.
         with torch.no_grad():
             b = self.generator_b(batch.a)
         return {**self._towards_a(batch, painted), **self._cycles(batch, painted["a"], b)}
@@ -103,14 +103,15 @@ class CycleGAN(Translator):
         return self._towards("b", self.generator_b, self.discriminator_b, batch.b, painted["b"])
 
     def _towards(self, name: str, generator: nn.Module, discriminator: nn.Module, real: Tensor, fake: Tensor) -> Losses:
-        """What ties a generator to its domain: the discriminator's opinion, and leaving the domain's own images be."""
+        """Losses that tie a generator to its domain: the discriminator's verdict, and keeping the domain's own images
+        unchanged."""
         losses = {f"adversarial {name}": self.adversary.generator_loss(discriminator, fake)}
         if self.config.identity:
             losses[f"identity {name}"] = self.config.cycle * self.config.identity * l1(generator(real), real)
         return losses
 
     def _cycles(self, batch: Unpaired, a: Tensor, b: Tensor) -> Losses:
-        """There and back is where it started; `a` and `b` are the translations of batch.b and batch.a."""
+        """Cycle consistency losses; `a` and `b` are the translations of batch.b and batch.a."""
         return {
             "cycle a": self.config.cycle * l1(self.generator_a(b), batch.a),
             "cycle b": self.config.cycle * l1(self.generator_b(a), batch.b),

@@ -1,4 +1,4 @@
-"""What UNIT's discriminators on digits say of images, real and drawn (Liu et al. 2017)."""
+"""Judges real and generated digit images with UNIT's discriminators (Liu et al. 2017)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from translate.networks.coupled_digits import CoupledDigitDiscriminators
 
 
 class Judged(NamedTuple):
-    """Scores (images, 1) of all that was drawn; class logits (batch, classes) of a drawn as b and of b drawn as a."""
+    """Scores (images, 1) of all generated images, and class logits (batch, classes) of a translated to b and b
+    translated to a."""
 
     scores: Tensor
     read_ab: Tensor
@@ -23,7 +24,8 @@ class Judged(NamedTuple):
 
 
 class DigitJudges:
-    """Discriminators with the rules of the game. `own_too`: what is decoded into its own domain is judged as well."""
+    """The discriminators with the rules of the game. With `own_too`, reconstructions in an image's own domain are
+    judged too."""
 
     def __init__(self, discriminators: CoupledDigitDiscriminators, adversary: Adversary, own_too: bool) -> None:
         self.discriminators, self.adversary, self.kinds = discriminators, adversary, 2 if own_too else 1
@@ -35,12 +37,12 @@ class DigitJudges:
         return Judged(torch.cat([score_a, score_b]), read_b[:count], read_a[:count])
 
     def read(self, real: Tensor, domain: int) -> tuple[Tensor, Tensor]:
-        """Scores (batch, 1) and class logits (batch, classes) of real images taken for ones of `domain`."""
+        """Scores (batch, 1) and class logits (batch, classes) of real images, read as images of `domain`."""
         scores, classes = self.discriminators(self.adversary.augment(real), domain)
         return scores, classes
 
     def pseudo_labels(self, images: Tensor) -> Tensor:
-        """Shares (batch, classes) that a's layer reads in images of b; they have no gradient."""
+        """Class probabilities (batch, classes) that a's layer assigns to images of b; without gradient."""
         with torch.no_grad():
             return self.discriminators(images, 0)[1].float().softmax(1)
 
@@ -52,7 +54,8 @@ class DigitJudges:
         return {f"{kind} {'ab'[domain]}": penalty for kind, penalty in penalties.items()}
 
     def feature_distance(self, painted: Painted) -> Tensor:
-        """Squared, between what is seen in an image decoded into its own and into the other domain."""
+        """Squared distance between the discriminators' features of an image decoded into its own and into the other
+        domain."""
         features = self.discriminators.features
         as_a = features(painted["aa"], 0) - features(painted["ab"], 1)
         as_b = features(painted["bb"], 1) - features(painted["ba"], 0)
@@ -60,5 +63,5 @@ class DigitJudges:
 
 
 def class_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """Cross-entropy of logits and of labels that are shares, both (batch, classes), in float32."""
+    """Cross-entropy between logits and soft labels (probabilities), both (batch, classes), in float32."""
     return F.cross_entropy(logits.float(), labels)

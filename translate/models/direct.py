@@ -1,7 +1,7 @@
-"""Direct translation: one generator, one discriminator, and output kept near input; no cycle, no pairs.
+"""Direct translation: one generator, one discriminator, and an output kept close to the input; no cycle, no pairs.
 
 The simplest unpaired method, and a baseline for the others: the self-regularised adversarial training of SimGAN
-(Shrivastava et al. 2017, eq. 2), by pixels or, as in DTN (Taigman et al. 2017), by what a given encoder sees.
+(Shrivastava et al. 2017, eq. 2), comparing pixels or, as in DTN (Taigman et al. 2017), the features of a given encoder.
 """
 
 from __future__ import annotations
@@ -33,18 +33,19 @@ class DirectConfig(Settings):
     name: Literal["direct"] = "direct"
     adversarial: AdversarialSettings = AdversarialSettings(objective="lsgan")
     content: Literal["pixels", "encoder"] = "pixels"
-    """What output and input are compared by: mean absolute difference, or `encoder_weights`' features."""
+    """How output and input are compared: by mean absolute difference of pixels, or by the features of
+    `encoder_weights`."""
     content_weight: float = Field(5.0, ge=0)
     encoder_weights: Path = Path("vgg16-397923af.pth")
-    """State dict of torchvision's VGG-16 or ResNet-18; read in training only."""
+    """State dict of torchvision's VGG-16 or ResNet-18; read only in training."""
     pool: int = Field(50, ge=0)
-    """How many generated images the discriminator's history keeps."""
+    """How many generated images the pool for the discriminator keeps."""
     generator: GeneratorSettings = ResnetSettings()
     discriminator: DiscriminatorSettings = DiscriminatorSettings()
 
 
 class Direct(Translator):
-    """G paints images of domain a in domain b; D judges them. One way only: for the other, swap the domains."""
+    """G translates images of domain a to domain b; D judges them. One way only: to reverse it, swap the domains."""
 
     Config = DirectConfig
     batch_type = Unpaired
@@ -64,7 +65,7 @@ class Direct(Translator):
         pace = self.config.adversarial.discriminator_turns
         clip = partial(self.adversary.constrain, [self.discriminator])
         if self.config.content == "encoder":
-            _ = self._encoder_distance  # told before the first step if it is missing; converting does without
+            _ = self._encoder_distance  # fails before the first step if the file is missing; converting needs none
         return [
             Turn("generator", [self.generator], self._generator_losses, paints=True, every=pace),
             Turn("discriminator", [self.discriminator], self._discriminator_losses, afterwards=clip),

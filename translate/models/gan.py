@@ -1,4 +1,4 @@
-"""GAN, DCGAN, WGAN and WGAN-GP are one model: networks and the rules of the game are the recipe's."""
+"""GAN, DCGAN, WGAN and WGAN-GP as one model; the recipe sets the networks and the rules of the game."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ class GANConfig(Settings):
     adversarial: AdversarialSettings = AdversarialSettings()
     """`discriminator_turns` is the k of the original algorithm."""
     code: int = Field(100, ge=1)
-    """How many numbers of noise an image is made from."""
+    """Length of the noise vector an image is made from."""
     noise: Noise = "normal"
     generator: NetworkSettings = MLPSettings()
     discriminator: NetworkSettings = MLPSettings()
 
 
 class GAN(Sampler):
-    """Generator G makes images of noise z, discriminator D tells them from real ones.
+    """Generator G makes images from noise z; discriminator D distinguishes them from real ones.
 
-    min_G max_D  E log D(x) + E log(1 - D(G(z)))   (Goodfellow et al. 2014, eq. 1), or another objective's terms.
-    A trained VAE's decoder is a generator: `gan.generator.load_state_dict(vae.decoder.state_dict())`.
+    min_G max_D  E log D(x) + E log(1 - D(G(z)))   (Goodfellow et al. 2014, eq. 1), or another objective's terms. A
+    trained VAE's decoder can serve as generator: `gan.generator.load_state_dict(vae.decoder.state_dict())`.
     """
 
     Config = GANConfig
@@ -78,7 +78,7 @@ class GAN(Sampler):
         return {"real": batch.images} | samples
 
     def _show_points(self, real: Tensor) -> dict[str, Tensor]:
-        """Points as dots, their density, and the discriminator's score of the plane."""
+        """Columns for points: dots, their density, and the discriminator's score of the plane."""
         samples = self.sample(2000)
         with self.in_mode("eval"):
             score = self.discriminator(places(64).to(real.device)).reshape(64, 64)
@@ -86,10 +86,10 @@ class GAN(Sampler):
 
 
 def divergence(settings: AdversarialSettings, loss: Tensor) -> Losses:
-    """What the discriminator's loss says of the distance between real and generated images: a lower bound of it.
+    """The lower bound on the distance between real and generated images that the discriminator's loss implies, if any.
 
-    A critic's difference of means is Wasserstein-1, up to its slope. Cross-entropies (real plus fake) are at best
-    2 log 2 - 2 JS (Goodfellow et al. 2014, theorem 1). Other objectives say nothing that simple.
+    A critic's difference of means is Wasserstein-1, up to its slope. Cross-entropies (real plus fake) are at best 2 log
+    2 - 2 JS (Goodfellow et al. 2014, theorem 1). Other objectives give no such simple bound.
     """
     loss = loss.detach() / settings.discriminator_weight
     if settings.objective == "wasserstein":

@@ -11,7 +11,7 @@ from translate.adversarial import full_precision
 
 
 def draw(mean: Tensor, log_variance: Tensor) -> Tensor:
-    """A code (batch, width), differentiable in mean and variance (Kingma & Welling 2014, section 2.4)."""
+    """Draws a code (batch, width), differentiable in mean and variance (Kingma & Welling 2014, section 2.4)."""
     return mean + torch.exp(log_variance / 2) * torch.randn_like(mean)
 
 

@@ -1,4 +1,4 @@
-"""Label vectors of domains: as planes for a generator, as a loss for a classifier, changed as a user wants."""
+"""Label vectors of domains: planes for a generator, a loss for a classifier, and changes a user asks for."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from translate.model import ImageSpec
 
 
 def one_hot(numbers: Tensor, classes: int) -> Tensor:
-    """True at each number's place, (batch, classes). Not F.one_hot, which on most devices makes the host wait to check
-    the numbers."""
+    """One-hot encoding, bool (batch, classes). Unlike F.one_hot, it does not make the host wait on most devices to
+    check the numbers."""
     return numbers[:, None] == torch.arange(classes, device=numbers.device)
 
 
@@ -32,7 +32,8 @@ class Labels:
 
     @property
     def width(self) -> int:
-        """Of `planes`: one for each domain and, where several sets are trained jointly, one for each set's mask."""
+        """The width of `planes`: one for each domain and, if several sets are trained jointly, one for each set's
+        mask."""
         domains = sum(span.stop - span.start for span, _ in self._spans)
         return domains + (len(self._spans) if len(self._spans) > 1 else 0)
 
@@ -42,14 +43,15 @@ class Labels:
         return [number for span, exclusive in self._spans if not exclusive for number in range(span.start, span.stop)]
 
     def planes(self, labels: Tensor) -> Tensor:
-        """(batch, width): unknown labels are 0, and the mask says which groups are known (section 3.3)."""
+        """Labels as the generator takes them, (batch, width): unknown labels are 0, and masks say which groups are
+        known (section 3.3)."""
         masks = [(labels[:, span] >= 0).any(1) for span, _ in self._spans] if len(self._spans) > 1 else []
         return torch.cat([labels.clamp(min=0), *(mask[:, None].to(labels.dtype) for mask in masks)], 1)
 
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Cross-entropy of classes, binary cross-entropy summed over attributes; the mean over images, in float32.
+        """Cross-entropy for classes plus binary cross-entropy summed over attributes, averaged over images, in float32.
 
-        Unknown labels count nothing.
+        Unknown labels do not count.
         """
         logits, known = logits.float(), (labels >= 0).float()
         parts = []
@@ -63,7 +65,7 @@ class Labels:
         return torch.stack(parts).sum(0).mean()
 
     def decide(self, logits: Tensor) -> Tensor:
-        """The labels that logits stand for, 0 and 1: the largest of classes, each attribute above 0."""
+        """The labels, 0 and 1, that logits imply: the largest of the classes, and each attribute above 0."""
         decided = [
             one_hot(logits[:, span].argmax(1), span.stop - span.start).float()
             if exclusive
@@ -73,8 +75,8 @@ class Labels:
         return torch.cat(decided, 1)
 
     def accuracy(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """The share of known labels that are read right, classes counted once; without a gradient."""
-        # Masked sums and no boolean indexing: its sizes would make the host wait for the device.
+        """The share of known labels read correctly, where a group of classes counts as one label; without gradient."""
+        # Masked sums instead of boolean indexing, whose sizes would make the host wait for the device.
         decided = self.decide(logits.detach())
         right = known = torch.zeros((), device=logits.device)
         for span, exclusive in self._spans:
@@ -85,8 +87,8 @@ class Labels:
         return right / known.clamp(min=1)
 
     def change(self, labels: Tensor, changes: Mapping[int, bool]) -> Tensor:
-        """`labels` with domains set and cleared. What excludes a domain that is set is cleared, and groups of which
-        nothing is named become unknown: another set's labels are not asked for."""
+        """Sets and clears domains in `labels`. Domains excluded by one that is set are cleared, and groups without any
+        change become unknown, since another set's labels are not requested."""
         changed = labels.clone()
         for span, _ in self._spans:
             if not any(span.start <= number < span.stop for number in changes):
@@ -99,8 +101,8 @@ class Labels:
         return changed
 
     def restoring(self, labels: Tensor, changes: Mapping[int, bool]) -> dict[int, bool]:
-        """Changes that give an image back `labels` (domains,), in the groups of which `changes` name anything: its
-        class, or all its attributes."""
+        """The changes that restore an image's `labels` (domains,) in the groups touched by `changes`: its class, or all
+        its attributes."""
         back: dict[int, bool] = {}
         for span, exclusive in self._spans:
             numbers = range(span.start, span.stop)
@@ -109,11 +111,11 @@ class Labels:
         return back
 
     def has_opposite(self, number: int) -> bool:
-        """Whether it is an attribute that an image has or has not, whatever its others."""
+        """Whether the domain is an attribute that can be on or off independently of all others."""
         return not any(number in alternatives for alternatives in self._alternatives)
 
     def flip(self, labels: Tensor, number: int) -> Tensor:
-        """Class or alternative `number` set, any other attribute turned into its opposite."""
+        """Labels with class or alternative `number` set, or with any other attribute `number` inverted."""
         if not self.has_opposite(number):
             return self.change(labels, {number: True})
         flipped = self.change(labels, {number: True})

@@ -1,4 +1,4 @@
-"""Generators and discriminators as a recipe names them."""
+"""Builds generators and discriminators from a recipe's settings."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from translate.settings import Settings
 
 
 class InitialisationSettings(Settings):
-    """How weights start: the published N(0, 0.02) by default."""
+    """Initial weights: the published N(0, 0.02) by default."""
 
     kind: Initialisation = "normal"
     gain: float = Field(0.02, gt=0)
 
 
 class ResnetSettings(Settings):
-    """CycleGAN's generator: `downsamplings` strided convolutions, `blocks` residual blocks, and the way back up."""
+    """CycleGAN's generator: `downsamplings` strided convolutions, `blocks` residual blocks, and as many upsamplings."""
 
     kind: Literal["resnet"] = "resnet"
     filters: int = Field(64, ge=1)
@@ -40,13 +40,13 @@ class ResnetSettings(Settings):
     dropout: bool = False
     upsampling: Upsampling = "transposed"
     residual: bool = False
-    """Learns the change to the input, starting from none: for small networks and domains that are near."""
+    """Learns the change to the input, starting from no change: for small networks and similar domains."""
     checkpointing: bool = False
-    """Computes activations again in the backward pass instead of keeping them: less memory, slower, the same result."""
+    """Recomputes activations in the backward pass instead of storing them: less memory, slower, same result."""
     initialisation: InitialisationSettings = InitialisationSettings()
 
     def build(self, channels: int, size: int) -> ResnetGenerator:
-        # Instance norm has nothing to norm in a map of one place, nor reflection anything to reflect.
+        # Instance norm and reflection padding both need maps of more than one pixel.
         least, fewer = 2 * 2**self.downsamplings, "take fewer model.generator.downsamplings"
         require_at_least(size, least, f"generators of {self.downsamplings} downsamplings", fewer)
         return ResnetGenerator(
@@ -64,7 +64,7 @@ class ResnetSettings(Settings):
 
 
 class UNetSettings(Settings):
-    """pix2pix's generator; `levels` null halves the training size as often as it allows, eight times at most."""
+    """pix2pix's generator; with `levels` null it halves the training size as often as possible, at most eight times."""
 
     kind: Literal["unet"] = "unet"
     filters: int = Field(64, ge=1)
@@ -74,7 +74,7 @@ class UNetSettings(Settings):
     dropout_placement: Literal["port", "paper"] = "port"
     upsampling: Upsampling = "transposed"
     checkpointing: bool = False
-    """As a ResNet's."""
+    """As for a ResNet."""
     initialisation: InitialisationSettings = InitialisationSettings()
 
     def build(self, channels: int, size: int) -> UNetGenerator:
@@ -103,18 +103,19 @@ GeneratorSettings = Annotated[ResnetSettings | UNetSettings, Field(discriminator
 
 
 class AutoencoderSettings(Settings):
-    """UNIT's auto-encoders. Of each one's residual blocks, `share` are one and the same in both domains."""
+    """UNIT's auto-encoders. Of the residual blocks in each, `share` are common to both domains."""
 
     filters: int = Field(64, ge=1)
     downsamplings: int = Field(2, ge=0, le=6)
     blocks: int = Field(4, ge=0)
     share: int = Field(1, ge=0)
-    """Last blocks of the encoders and first of the decoders that both domains use; 0 is the form of 2018."""
+    """Number of blocks, the last of the encoders and the first of the decoders, that both domains share; 0 as in the
+    2018 release."""
     alike: bool = False
-    """Both domains start from the same weights (not published): without it colours may come out exchanged."""
+    """Both domains start from the same weights (not published); otherwise colours may come out swapped."""
     normalised: Normalised = "all"
-    """`blocks`: only the residual blocks' branches (COCOResGen2 of the 2017 release), so that colours and contrast of
-    an image pass; `all` is the form of 2018."""
+    """`blocks` normalises only the residual blocks' branches (COCOResGen2 of the 2017 release), so that an image's
+    colours and contrast pass through; `all` is as in the 2018 release."""
     initialisation: InitialisationSettings = InitialisationSettings(kind="kaiming")
 
     @model_validator(mode="after")
@@ -127,7 +128,7 @@ class AutoencoderSettings(Settings):
 class DiscriminatorSettings(Settings):
     """PatchGAN: `layers` strided layers see 1 (0 layers), 16, 34, 70 (3), 142 or 286 (5) pixels; one map per scale.
 
-    `strided` is UNIT's: strided layers only and a 1x1 one, without normalisation.
+    `strided` is UNIT's: only strided layers and a 1x1 convolution, without normalisation.
     """
 
     kind: Literal["patch", "strided"] = "patch"
@@ -148,7 +149,7 @@ class DiscriminatorSettings(Settings):
 
     @property
     def least_size(self) -> int:
-        """The least side of an image that leaves a logit."""
+        """The smallest image side that leaves a logit."""
         # A patch discriminator's last two convolutions need a map of 3x3; reflection padding needs 2x2 before it.
         smallest = {"patch": 3 if self.layers else 1, "strided": 1}[self.kind] * 2**self.layers
         # Each further scale is half as large, rounded up.
@@ -172,7 +173,7 @@ class DiscriminatorSettings(Settings):
 def build_generator(
     settings: ResnetSettings | UNetSettings, channels: int, size: int
 ) -> ResnetGenerator | UNetGenerator:
-    """The network, initialised, for images of `channels`, trained at `size` pixels."""
+    """Builds an initialised generator for images of `channels`, trained at `size` pixels."""
     network = settings.build(channels, size)
     initialise(network, settings.initialisation.kind, settings.initialisation.gain)
     if isinstance(network, ResnetGenerator) and network.residual:
@@ -181,9 +182,9 @@ def build_generator(
 
 
 def build_discriminator(settings: DiscriminatorSettings, channels: int, size: int) -> nn.Module:
-    """The network, initialised, for stacks of `channels`, trained at `size` pixels.
+    """Builds an initialised discriminator for stacks of `channels`, trained at `size` pixels.
 
-    Raises ConfigurationError where the images are too small to leave a logit.
+    Raises ConfigurationError if the images are too small to leave a logit.
     """
     fewer = "fewer model.discriminator.layers or scales"
     require_at_least(size, settings.least_size, f"discriminators of {settings.layers} layers", f"take {fewer}")
@@ -193,7 +194,7 @@ def build_discriminator(settings: DiscriminatorSettings, channels: int, size: in
 
 
 def build_autoencoders(settings: AutoencoderSettings, channels: int) -> CoupledAutoencoders:
-    """The networks of both domains, initialised."""
+    """Builds the initialised auto-encoders of both domains."""
     network = CoupledAutoencoders(
         channels,
         settings.filters,
@@ -209,10 +210,9 @@ def build_autoencoders(settings: AutoencoderSettings, channels: int) -> CoupledA
 
 
 def perceptual_distance(key: str, weights: Path) -> PerceptualDistance:
-    """The distance as the classifier in the file `weights` sees it.
+    """The perceptual distance of the classifier in the file `weights`.
 
-    Raises ConfigurationError where there is no such file or it holds something else, TranslateError where it would
-    run code.
+    Raises ConfigurationError if the file is missing or holds something else, and TranslateError if it would run code.
     """
     try:
         return PerceptualDistance(weights)

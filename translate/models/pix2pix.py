@@ -27,7 +27,7 @@ class Pix2PixConfig(Settings):
     reconstruction: float = Field(100.0, ge=0)
     """Weight of |target - G(input)|."""
     convert_mode: Literal["train", "eval"] = "train"
-    """As published, conversion keeps dropout (the only noise) and the image's own batch statistics: `train`."""
+    """`train`, as published, keeps dropout (the only noise) and the image's own batch statistics in conversion."""
     generator: GeneratorSettings = UNetSettings()
     discriminator: DiscriminatorSettings = DiscriminatorSettings(normalisation="batch")
 
@@ -73,7 +73,7 @@ class Pix2Pix(Translator):
         self.adversary.constrain([self.discriminator])
 
     def convert(self, images: Tensor, to: int = 1) -> Tensor:
-        """One image at a time: batch statistics and noise are then the image's own."""
+        """Converts one image at a time, so that batch statistics and noise depend on that image only."""
         with self.in_mode(self.config.convert_mode), torch.random.fork_rng(devices=_devices(images)):
             return torch.cat([self._convert_one(image) for image in images.split(1)])
 

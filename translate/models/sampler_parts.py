@@ -1,4 +1,4 @@
-"""Generators from noise and their discriminators as a recipe names them, and the noise itself."""
+"""Builds generators from noise and their discriminators from a recipe's settings, and draws the noise."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ Noise = Literal["normal", "uniform"]
 
 
 class MLPSettings(Settings):
-    """A multi-layer perceptron, for images of any size and for points; its weights start as torch's layers do."""
+    """A multi-layer perceptron, for images of any size and for points; with torch's default initial weights."""
 
     kind: Literal["mlp"] = "mlp"
     width: int = Field(512, ge=1)
     layers: int = Field(3, ge=0)
-    """Hidden ones."""
+    """Number of hidden layers."""
 
     def generator(self, code: int, channels: int, size: int) -> MLPGenerator:
         return MLPGenerator(code, channels, size, self.width, self.layers)
@@ -41,7 +41,7 @@ class DCGANSettings(Settings):
     kind: Literal["dcgan"] = "dcgan"
     filters: int = Field(64, ge=1)
     normalisation: Normalisation = "batch"
-    """In a critic with a gradient penalty none: batch norm would tie the images of a batch to each other."""
+    """Use none in a critic with a gradient penalty: batch norm would couple the images of a batch."""
     initialisation: InitialisationSettings = InitialisationSettings()
 
     def generator(self, code: int, channels: int, size: int) -> DCGANGenerator:
@@ -66,11 +66,12 @@ class DCGANSettings(Settings):
 
 
 NetworkSettings = Annotated[MLPSettings | DCGANSettings, Field(discriminator="kind")]
-"""Of a generator or decoder, a discriminator or encoder: an encoder is a discriminator that returns a code."""
+"""Settings of a generator or decoder, or of a discriminator or encoder: an encoder is a discriminator that returns a
+code."""
 
 
 def draw_noise(kind: Noise, count: int, width: int, like: nn.Module) -> Tensor:
-    """(count, width) from N(0, 1), or evenly from [-1, 1], where and as the weights of `like` are."""
+    """Noise (count, width) from N(0, 1), or uniform in [-1, 1], with device and type of the weights of `like`."""
     weight = next(like.parameters())
     noise = torch.empty(count, width, device=weight.device, dtype=weight.dtype)
     return noise.normal_() if kind == "normal" else noise.uniform_(-1, 1)
@@ -78,7 +79,7 @@ def draw_noise(kind: Noise, count: int, width: int, like: nn.Module) -> Tensor:
 
 @contextmanager
 def fixed_dice(device: torch.device, seed: int = 0) -> Iterator[None]:
-    """Within, dice fall as `seed` says; afterwards they go on as if nothing had been thrown."""
+    """Context in which random numbers follow from `seed`; restores the random state on exit."""
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
         yield

@@ -1,15 +1,16 @@
-"""Sides of training images that the networks cannot take, refused with those that they can."""
+"""Refuses training image sizes that the networks cannot take, and names ones that they can."""
 
 from __future__ import annotations
 
 from translate.errors import ConfigurationError
 
 LEAST = 8
-"""The least `data.size` that a recipe may ask for."""
+"""The smallest `data.size` that a recipe may ask for."""
 
 
 def require_multiple(size: int, of: int, who: str, otherwise: str) -> None:
-    """Raises ConfigurationError naming the nearest sizes, and what could be changed `otherwise`."""
+    """Raises ConfigurationError unless `size` is a multiple of `of`, naming the nearest sizes and the alternative
+    `otherwise`."""
     if size % of:
         below = size - size % of
         nearest = " or ".join(str(side) for side in (below, below + of) if side >= LEAST)
@@ -19,7 +20,8 @@ def require_multiple(size: int, of: int, who: str, otherwise: str) -> None:
 
 
 def require_at_least(size: int, least: int, who: str, otherwise: str) -> None:
-    """Raises ConfigurationError naming a size that is enough, and what could be changed `otherwise`."""
+    """Raises ConfigurationError if `size` is below `least`, naming a sufficient size and the alternative
+    `otherwise`."""
     if size < least:
         enough = -(-least // 8) * 8  # other networks take multiples
         raise ConfigurationError(

@@ -33,16 +33,17 @@ class StackGANConfig(Settings):
     name: Literal["stackgan"] = "stackgan"
     adversarial: AdversarialSettings = AdversarialSettings()
     enlargement: Literal[2, 4, 8] = 4
-    """How many times larger the second stage's image is."""
+    """Factor by which the second stage enlarges the image."""
     joint: bool = False
-    """The second stage's loss moves the first one, too (as StackGAN++); else each stage learns from its own
-    discriminator alone."""
+    """The second stage's loss also trains the first stage (as in StackGAN++); otherwise each stage learns only from its
+    own discriminator."""
     code: int = Field(100, ge=1)
     noise: Noise = "normal"
     condition: int = Field(128, ge=1)
-    """How many numbers stand for a label; they are drawn anew around what the label says."""
+    """Length of the vector that represents a label; each use draws it from a distribution that depends on the label."""
     kl: float = Field(2.0, ge=0)
-    """Weight of the divergence from N(0, I) per number (eq. 2), as released: their sum would outweigh the label."""
+    """Weight of the divergence from N(0, I) (eq. 2), averaged over its numbers as released: their sum would outweigh
+    the label."""
     generator_one: NetworkSettings = DCGANSettings()
     discriminator_one: NetworkSettings = DCGANSettings()
     generator_two: StageTwoSettings = StageTwoSettings()
@@ -50,10 +51,10 @@ class StackGANConfig(Settings):
 
 
 class StackGAN(Sampler):
-    """Stage one makes a small image of noise and label, stage two a large one of that and the label.
+    """Stage one makes a small image from noise and label; stage two makes a large one from that and the label.
 
-    Each stage has its discriminator, trained on three kinds of pairs as in cGAN, and its own conditioning
-    augmentation. Both stages are trained at once: published is one after the other.
+    Each stage has its own discriminator, trained on three kinds of pairs as in cGAN, and its own conditioning
+    augmentation. Both stages train at the same time; the paper trains one after the other.
     """
 
     Config = StackGANConfig
@@ -70,7 +71,7 @@ class StackGAN(Sampler):
                 f"{4 * config.enlargement}"
             )
         self.adversary = Adversary(config.adversarial)
-        # Named as the generators' parts that they are.
+        # Named as parts of the generators, which they are.
         self.generator_one_condition = ConditioningAugmentation(labels, config.condition)
         self.generator_two_condition = ConditioningAugmentation(labels, config.condition)
         self.generator_one = config.generator_one.generator(config.code + config.condition, channels, self.small)
@@ -115,7 +116,7 @@ class StackGAN(Sampler):
         }
 
     def _generate(self, labels: Tensor) -> Painted:
-        """`small` and `large` images, and the divergence `kl` (batch,) of both stages' conditions."""
+        """Generates `small` and `large` images, and the divergence `kl` (batch,) of both stages' conditions."""
         first, second = self.generator_one_condition(labels), self.generator_two_condition(labels)
         noise = draw_noise(self.config.noise, len(labels), self.config.code, self.generator_one)
         small = self.generator_one(torch.cat([noise, draw(*first)], 1))
@@ -134,7 +135,7 @@ class StackGAN(Sampler):
         return self.domains
 
     def show(self, batch: Labelled) -> dict[str, Tensor]:
-        """For each class the first stage's image, its pixels enlarged, and what the second stage makes of it."""
+        """For each class the first stage's image, enlarged pixel by pixel, and what the second stage makes of it."""
         columns, size = {"real": batch.images}, batch.images.shape[2:]
         for number, name in enumerate(self.domains):
             with fixed_dice(batch.images.device):

@@ -1,4 +1,4 @@
-"""StarGAN: one generator for all domains, told by labels where to go (Choi et al. 2018)."""
+"""StarGAN: one generator for all domains, steered by labels (Choi et al. 2018)."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ class StarGANGeneratorSettings(Settings):
     blocks: int = Field(6, ge=0)
     downsamplings: int = Field(2, ge=0, le=6)
     residual: bool = False
-    """Learns the change to the input, starting from none: for small networks and domains that are near."""
+    """Learns the change to the input, starting from no change: for small networks and similar domains."""
 
 
 class StarGANDiscriminatorSettings(Settings):
     filters: int = Field(64, ge=1)
     layers: int = Field(6, ge=1, le=8)
-    """Strided layers; data.size is a multiple of 2 ** layers."""
+    """Strided layers; data.size must be a multiple of 2 ** layers."""
 
 
 class StarGANConfig(Settings):
@@ -42,20 +42,21 @@ class StarGANConfig(Settings):
     classification: float = Field(1.0, ge=0)
     """Weight of the label loss: of real images for the discriminator, of generated ones for the generator."""
     reconstruction: float = Field(10.0, ge=0)
-    """Weight of |x - G(G(x, c), c')|, c' being x's own labels."""
+    """Weight of |x - G(G(x, c), c')|, where c' are x's own labels."""
     penalised: Literal["mean", "sum"] = "sum"
-    """What of the score map the gradient penalty is on; the released code sums it (at 64 px it is one score)."""
+    """Reduction of the score map for the gradient penalty; the released code sums it (at 64 px it is a single
+    score)."""
     generator: StarGANGeneratorSettings = StarGANGeneratorSettings()
     discriminator: StarGANDiscriminatorSettings = StarGANDiscriminatorSettings()
 
 
 class StarGAN(Relabeller):
-    """G(x, c) paints image x in the domains that the label vector c says; D scores an image and reads its labels.
+    """G(x, c) translates image x to the domains given by label vector c; D scores an image and reads its labels.
 
     L_D = -L_adv + lambda_cls L_cls(real), L_G = L_adv + lambda_cls L_cls(fake) + lambda_rec L_rec   (eq. 5 and 6)
 
-    Wanted labels are the batch's own, permuted; an image of one labelled set may thus be sent to a domain of another
-    set that is trained on jointly, with the mask that says so.
+    The target labels are the batch's own labels, permuted. So an image of one labelled set may be sent to a domain of
+    another, jointly trained set, with the mask that says so.
     """
 
     Config = StarGANConfig
@@ -133,7 +134,7 @@ class StarGAN(Relabeller):
     def read(self, images: Tensor) -> Tensor:
         """The labels that the discriminator reads off images of any size: (batch, domains) of 0 and 1."""
         side = (self.size, self.size)
-        # A graph for images of any size cannot ask for theirs; at `side` the resizing changes nothing.
+        # A graph for any image size cannot branch on the size; at `side` the resizing changes nothing.
         fits = not torch.compiler.is_exporting() and images.shape[2:] == side
         fitting = images if fits else F.interpolate(images, side, mode="bilinear", antialias=True)
         return self.labels.decide(self.discriminator(fitting)[1])
@@ -146,13 +147,13 @@ class StarGAN(Relabeller):
         return self.edit(images, {to: True})
 
     def edit(self, images: Tensor, changes: Mapping[int, bool]) -> Tensor:
-        """Attributes that are not named stay as the discriminator reads them off each image."""
+        """Sets and clears attributes; others stay as the discriminator reads them off each image."""
         with self.in_mode("eval"):
             labels = self.labels.change(self.read(images), changes)
         return self.relabel(images, labels)
 
     def way_back(self, changes: Mapping[int, bool]) -> Callable[[Tensor], Mapping[int, bool]]:
-        """To the labels that the discriminator reads off the input."""
+        """The way back to the labels that the discriminator reads off the input."""
         return lambda image: self.labels.restoring(self.read(image)[0], changes)
 
     def targets(self) -> list[int]:

@@ -1,4 +1,5 @@
-"""UNIT: two auto-encoders with one code (Liu et al. 2017), and what else makes two domains share a code."""
+"""UNIT: two auto-encoders with a common code (Liu et al. 2017), and further losses that make two domains share a
+code."""
 
 from __future__ import annotations
 
@@ -27,37 +28,38 @@ from translate.settings import Settings
 
 
 class UNITConfig(Settings):
-    """Weights of losses; 0 leaves one out. The published ones are those of the 2018 release."""
+    """Loss weights; 0 switches a loss off. "Published" refers to the 2018 release."""
 
     name: Literal["unit"] = "unit"
     adversarial: AdversarialSettings = AdversarialSettings(objective="lsgan")
     reconstruction: float = Field(10.0, ge=0)
     kl: float = Field(0.01, ge=0)
-    """Of the codes of images and of translations, to N(0, 1)."""
+    """Weight of the divergence from N(0, 1) of the codes of images and of translations."""
     cycle: Literal["image", "code", "both", "none"] = "image"
-    """What must come back from the other domain: the image, its code, or both (ComboGAN, XGAN)."""
+    """What must survive the way to the other domain and back: the image, its code, or both (ComboGAN, XGAN)."""
     cycle_weight: float = Field(10.0, ge=0)
     code_cycle_weight: float = Field(1.0, ge=0)
     identity: float = Field(0.0, ge=0)
-    """Of the difference between an image and its translation to its own domain: keeps colours (CycleGAN, not UNIT)."""
+    """Weight of the difference between an image and its translation to its own domain; keeps colours (CycleGAN, not
+    UNIT)."""
     semantic: float = Field(0.0, ge=0)
-    """Of the difference between the code of a translation and that of its input (XGAN)."""
+    """Weight of the difference between a translation's code and its input's code (XGAN)."""
     code_adversary: float = Field(0.0, ge=0)
-    """Of a discriminator that tells a code's domain; the encoders hide it."""
+    """Weight of the loss that makes the encoders fool a discriminator that tells a code's domain."""
     perceptual: float = Field(0.0, ge=0)
-    """Of the distance between translation and input as the `perceptual_weights` see it; 1 as published."""
+    """Weight of the perceptual distance between translation and input, by `perceptual_weights`; 1 as published."""
     perceptual_weights: Path = Path("vgg16-397923af.pth")
-    """State dict of torchvision's VGG-16 (as published) or ResNet-18; read in training only."""
+    """State dict of torchvision's VGG-16 (as published) or ResNet-18; read only in training."""
     variational: bool = True
-    """Adds N(0, 1) to the codes in training; without, they are plain auto-encoders."""
+    """Adds N(0, 1) noise to the codes in training; otherwise these are plain auto-encoders."""
     autoencoder: AutoencoderSettings = AutoencoderSettings()
     discriminator: DiscriminatorSettings = DiscriminatorSettings(kind="strided", layers=4, scales=3)
 
 
 class UNIT(Translator):
-    """Domains a and b. E_a and E_b encode into one code z, G_a and G_b decode; their inner layers may be shared.
+    """Encoders E_a and E_b map domains a and b to a common code z, G_a and G_b decode it; inner layers may be shared.
 
-    Losses that tie the codes further are options of the same model.
+    Further losses that tie the codes together are options of the same model.
     """
 
     Config = UNITConfig
@@ -79,7 +81,7 @@ class UNIT(Translator):
         return self.autoencoders.encode(images, domain)
 
     def decode(self, codes: Tensor, domain: int) -> Tensor:
-        """Images of that domain, in [-1, 1], from codes."""
+        """Decodes codes to images of domain number `domain`, in [-1, 1]."""
         return self.autoencoders.decode(codes, domain)
 
     def paint(self, batch: Unpaired) -> Painted:
@@ -94,7 +96,7 @@ class UNIT(Translator):
         judges += [self.code_discriminator] if self.config.code_adversary else []
         clip = partial(self.adversary.constrain, judges)
         if self.config.perceptual:
-            _ = self._perceptual  # told before the first step if it is missing; converting does without
+            _ = self._perceptual  # fails before the first step if the file is missing; converting needs none
         return [
             Turn("discriminators", judges, self._judges_losses, afterwards=clip),
             Turn("autoencoders", [self.autoencoders], self._coders_losses, paints=True, every=pace),
@@ -122,11 +124,11 @@ class UNIT(Translator):
         return losses
 
     def _tell(self, code_a: Tensor, code_b: Tensor) -> Tensor:
-        """What a discriminator minimises that takes codes of a for real and of b for fake; encoders swap the two."""
+        """The loss of a discriminator that treats codes of a as real and of b as fake; the encoders swap the two."""
         return self.adversary.loss.discriminator_loss(self.code_discriminator(code_a), self.code_discriminator(code_b))
 
     def _kept(self, own: int, images: Tensor, painted: Painted) -> Losses:
-        """What images of domain `own`, their codes, their translations and the way back are held to."""
+        """The losses on images of domain `own`, their codes, their translations and the way back."""
         config, cycle = self.config, self.config.cycle
         mean, code, translated = painted[f"mean {'ab'[own]}"], painted[f"code {'ab'[own]}"], painted["ba"[own]]
         there = self.encode(translated, 1 - own) if config.semantic or cycle != "none" else mean
@@ -183,5 +185,5 @@ class UNIT(Translator):
 
 
 def _kl(mean: Tensor) -> Tensor:
-    """KL(N(mean, 1) || N(0, 1)) is mean^2 / 2 per number; as released, without the half and averaged."""
+    """KL(N(mean, 1) || N(0, 1)), which is mean^2 / 2 per number; as released, without the half and averaged."""
     return mean.float().square().mean()

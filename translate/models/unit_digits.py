@@ -1,4 +1,4 @@
-"""UNIT on digits: translation and a classifier that learns from the labels of one domain only (Liu et al. 2017)."""
+"""UNIT on digits: translation, and a classifier that learns from labels of one domain only (Liu et al. 2017)."""
 
 from __future__ import annotations
 
@@ -22,31 +22,36 @@ from translate.settings import Settings
 
 
 class UNITDigitsConfig(Settings):
-    """Weights of losses, as released; sums over pixels or features, means over images."""
+    """Loss weights, as released; losses are sums over pixels or features, averaged over images."""
 
     name: Literal["unit-digits"] = "unit-digits"
     adversarial: AdversarialSettings = AdversarialSettings(objective="nonsaturating")
     adversarial_weight: float = Field(1.0, ge=0)
-    """0 leaves out all that needs the target: then the classifier learns from the source alone."""
+    """0 switches off everything that needs the target, so that the classifier learns from the source alone."""
     reconstruction: float = Field(1e-3, ge=0)
-    """Of the summed squared difference between image and decoded code."""
+    """Weight of the summed squared difference between an image and its reconstruction."""
     kl: float = Field(1e-4, ge=0)
     cycle: float = Field(0.0, ge=0)
-    """Of the summed squared difference between an image and what comes back from the other domain; not published."""
+    """Weight of the summed squared difference between an image and its round trip through the other domain; not
+    published."""
     judged: Literal["all", "translations"] = "all"
-    """What the discriminators take for fake: what is decoded into its own domain too, as published, or not."""
+    """What the discriminators treat as fake: also reconstructions in the own domain (`all`, as published), or only
+    translations."""
     features: float = Field(1e-4, ge=0)
-    """Of the squared difference between what the discriminators see in a decoded image and in its translation."""
+    """Weight of the squared difference between the discriminators' features of a reconstruction and of the
+    translation."""
     classification: float = Field(10.0, ge=0)
     both_layers: bool = False
-    """The target's own layer learns to read the source's images, too, not the translations alone; not published."""
+    """The target's own layer also learns to classify the source's images, not only translations; not published."""
     translated: float = Field(0.0, ge=0)
-    """Of the class loss on translated source images, which keep their labels, for the classifier; not published."""
+    """Weight, for the classifier, of the class loss on translated source images, which keep their labels; not
+    published."""
     semantic: float = Field(0.0, ge=0)
-    """Of the class loss by which translations keep their digit, for the auto-encoders: a source image's label, what the
-    source's layer reads in a target image. CyCADA's semantic consistency (Hoffman et al. 2018, equation 4)."""
+    """Weight, for the auto-encoders, of the class loss that makes translations keep their digit: a source image's
+    label, or what the source's layer reads in a target image. CyCADA's semantic consistency (Hoffman et al. 2018,
+    equation 4)."""
     content: float = Field(0.0, ge=0)
-    """Of the summed squared difference between an image and its translation; not published."""
+    """Weight of the summed squared difference between an image and its translation; not published."""
     alike: bool = False
     """Both domains start from the same weights; not published."""
     filters: int = Field(96, ge=1)
@@ -54,8 +59,8 @@ class UNITDigitsConfig(Settings):
 
 
 class UNITDigits(Translator):
-    """Domain a has labels, b none. The discriminators share their inner layers with a classifier, so that b's images
-    are classified by what was learnt from a's."""
+    """UNIT with labels for domain a and none for b. The discriminators share their inner layers with a classifier, so
+    that images of b are classified by what was learnt from a."""
 
     Config = UNITDigitsConfig
     batch_type = SourceLabelled
@@ -128,13 +133,13 @@ class UNITDigits(Translator):
         return losses
 
     def classify(self, images: Tensor, domain: int) -> Tensor:
-        """Class logits (batch, classes) of images (batch, channels, 32, 32) of a (0) or of b (1)."""
-        learnt = domain if self.config.adversarial_weight else 0  # from a alone, b's own layer learns nothing
+        """Class logits (batch, classes) of images (batch, channels, 32, 32) of domain a (0) or b (1)."""
+        learnt = domain if self.config.adversarial_weight else 0  # trained on a alone, b's own layer learns nothing
         with self.in_mode("eval"):
             return self.discriminators(images, learnt)[1]
 
     def convert(self, images: Tensor, to: int) -> Tensor:
-        """Images of another size than 32 x 32 are resized to it and back."""
+        """Translates images; sizes other than 32 x 32 are resized to it and back."""
         with self.in_mode("eval"):
             small = F.interpolate(images, (SIZE, SIZE), mode="bilinear", antialias=True)
             translated = self.autoencoders.translate(small, 1 - to, to)
@@ -154,11 +159,11 @@ class UNITDigits(Translator):
 
 
 def _squared(images: Tensor, wanted: Tensor) -> Tensor:
-    """Squared differences, summed over an image, the mean over images."""
+    """Squared differences, summed over each image and averaged over images."""
     return (images - wanted).float().square().flatten(1).sum(1).mean()
 
 
 def _divergence(mean: Tensor, deviation: Tensor) -> Tensor:
-    """KL(N(mean, deviation^2) || N(0, I)) in nats, the mean over images."""
+    """KL(N(mean, deviation^2) || N(0, I)) in nats, averaged over images."""
     log_variance = 2 * deviation.float().clamp(min=1e-6).log()
     return kl_to_standard(mean.flatten(1), log_variance.flatten(1)).mean()

@@ -1,4 +1,5 @@
-"""Auto-encoder and variational auto-encoder (Kingma & Welling 2014): one player, no game, on the same contract."""
+"""Auto-encoder and variational auto-encoder (Kingma & Welling 2014): a single player without a game, on the same
+contract."""
 
 from __future__ import annotations
 
@@ -22,25 +23,26 @@ from translate.settings import Settings
 class VAEConfig(Settings):
     name: Literal["vae"] = "vae"
     variational: bool = True
-    """False leaves a plain auto-encoder: the code is a point, and nothing says how codes are distributed."""
+    """False gives a plain auto-encoder: the code is a point, and nothing shapes the distribution of codes."""
     code: int = Field(50, ge=1)
     likelihood: Literal["bernoulli", "gaussian"] = "bernoulli"
-    """Of a pixel: black or white, with the odds that the decoder says; or normal around what the decoder says."""
+    """A pixel's distribution: `bernoulli`, black or white with the decoder's probability, or `gaussian` around the
+    decoder's value."""
     sigma: float = Field(1.0, gt=0)
     """Standard deviation of a `gaussian` pixel, on the scale [-1, 1]."""
     kl: float = Field(1.0, ge=0)
     """Weight of the divergence; 1 is the evidence lower bound."""
     binarise: bool = False
-    """Each pixel becomes black or white by chance, at the odds of its grey, anew at each step."""
+    """Makes each pixel black or white at random, with its grey value as probability, redrawn at each step."""
     encoder: NetworkSettings = MLPSettings()
     decoder: NetworkSettings = MLPSettings()
 
 
 class VAE(Sampler):
-    """The encoder says which codes z an image x may have, q(z|x), the decoder which images a code may have, p(x|z).
+    """The encoder gives q(z|x), the distribution of codes z for an image x; the decoder gives p(x|z), that of images.
 
-    Minimised is -ELBO = -E_q log p(x|z) + KL(q(z|x) || N(0, I)), in nats per image: the sum over its pixels.
-    The decoder is what GAN takes as a generator, and the encoder a discriminator with a code for a logit.
+    Minimises -ELBO = -E_q log p(x|z) + KL(q(z|x) || N(0, I)), in nats per image, i.e. summed over its pixels. The
+    decoder has the form of a GAN's generator, and the encoder that of a discriminator with a code for a logit.
     """
 
     Config = VAEConfig
@@ -73,12 +75,13 @@ class VAE(Sampler):
         return {"reconstruction": reconstruction, "kl": self.config.kl * kl, "evidence lower bound": bound}
 
     def posterior(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and log variance of q(z|x), each (batch, code), of images in [-1, 1]; of a variational one only."""
+        """Mean and log variance of q(z|x), each (batch, code), for images in [-1, 1]; only if variational."""
         mean, log_variance = self.encoder(images).chunk(2, 1)
         return mean, log_variance
 
     def encode(self, images: Tensor) -> Tensor:
-        """The code (batch, code) of images (batch, channels, size, size) in [-1, 1]; the mean of q(z|x)."""
+        """The code (batch, code) of images (batch, channels, size, size) in [-1, 1]: the mean of q(z|x) if
+        variational."""
         return self.encoder(images)[:, : self.config.code]
 
     def decode(self, code: Tensor) -> Tensor:
@@ -86,7 +89,7 @@ class VAE(Sampler):
         return self.decoder(code)
 
     def log_likelihood(self, decoded: Tensor, images: Tensor) -> Tensor:
-        """log p(x|z) in nats (batch,), `decoded` being what the decoder says before its tanh."""
+        """log p(x|z) in nats (batch,); `decoded` is the decoder's output before its tanh."""
         decoded, images = full_precision(decoded.flatten(1)), full_precision(images.flatten(1))
         if self.config.likelihood == "bernoulli":
             # (1 + tanh a) / 2 = sigmoid(2 a)
@@ -96,9 +99,9 @@ class VAE(Sampler):
         return -(squared + math.log(2 * math.pi * variance)).sum(1) / 2
 
     def log_evidence(self, images: Tensor, draws: int = 1) -> Tensor:
-        """A lower bound of log p(x) in nats (batch,), log mean p(x|z) p(z) / q(z|x) over `draws` of z from q.
+        """A lower bound of log p(x) in nats (batch,): log mean p(x|z) p(z) / q(z|x) over `draws` samples z from q.
 
-        One draw estimates the evidence lower bound; more come nearer to log p(x) (Burda et al. 2016, eq. 8).
+        One draw estimates the evidence lower bound; more draws come closer to log p(x) (Burda et al. 2016, eq. 8).
         """
         mean, log_variance = self.posterior(images)
         ratios = []
@@ -110,12 +113,13 @@ class VAE(Sampler):
         return torch.logsumexp(torch.stack(ratios), 0) - math.log(draws)
 
     def sample(self, count: int, label: int | None = None) -> Tensor:
-        """The decoder's means for codes from N(0, I); those of a plain auto-encoder were never told to lie there."""
+        """The decoder's means for codes from N(0, I); a plain auto-encoder's codes were not trained to follow that
+        distribution."""
         with self.in_mode("eval"):
             return self.decode(draw_noise("normal", count, self.config.code, self.decoder))
 
     def show(self, batch: Plain) -> dict[str, Tensor]:
-        """Each image, what becomes of it, a sample, and the way from its code to that of the next image."""
+        """Each image, the interpolation from its code to the next image's, and a sample."""
         with fixed_dice(batch.images.device), self.in_mode("eval"):
             if self.images.size == 1:
                 return columns(batch.images, self.sample(2000))
@@ -131,5 +135,5 @@ class VAE(Sampler):
 
 
 def binarised(images: Tensor) -> Tensor:
-    """-1 or 1 for each value in [-1, 1], 1 with probability (1 + value) / 2 (Burda et al. 2016, section 5.1)."""
+    """Draws -1 or 1 for each value in [-1, 1]: 1 with probability (1 + value) / 2 (Burda et al. 2016, section 5.1)."""
     return 2 * torch.bernoulli((1 + images) / 2) - 1

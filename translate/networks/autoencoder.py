@@ -1,8 +1,9 @@
 """UNIT's auto-encoders, in parts that two domains can share (Liu et al. 2017; layers of the 2018 release).
 
-An encoder is `Encoder` then `SharedBlocks`, a decoder `SharedBlocks` then `Decoder`. As published in 2018, each has
-four residual blocks of its own and shares none; to share n, give both domains the same `SharedBlocks` of n and the
-parts 4 - n. The posterior is normal with that mean and deviation 1, so the code is the mean plus noise in training.
+An encoder is `Encoder` then `SharedBlocks`, a decoder `SharedBlocks` then `Decoder`. As published in 2018, each has its
+own four residual blocks and shares none; to share n, give both domains the same `SharedBlocks` of n and make their own
+parts with 4 - n. The posterior is normal with that mean and deviation 1, so in training the code is the mean plus
+noise.
 """
 
 from __future__ import annotations
@@ -17,16 +18,18 @@ from translate.networks.blocks import Normalisation, PaddedConv2d, named
 from translate.networks.resnet import ResidualBlock, conv7, stage
 
 Normalised = Literal["all", "blocks"]
-"""All layers but the last (release of 2018), or only the branches of residual blocks (COCOResGen2 of the 2017 release).
-Instance norm on the way through takes an image's own mean colour and contrast from its code."""
+"""Which layers are normalised: all but the last (release of 2018), or only the branches of residual blocks (COCOResGen2
+of the 2017 release). Instance norm along the main path removes an image's own mean colour and contrast from its
+code."""
 
 
 class Encoder(nn.Module):
-    """Images (batch, channels, height, width) to mean codes (batch, code_channels, height / stride, width / stride).
+    """Maps images (batch, channels, height, width) to mean codes (batch, code_channels, height / stride, width /
+    stride).
 
-    A 7x7 convolution to f filters, `downsamplings` 4x4 ones of stride 2 to twice as many, `blocks` residual blocks;
-    reflection padding. `normalised`: see `Normalised`. `code_channels` = f * `stride`. Height and width are multiples
-    of `stride`, and at least 2 * `stride`: reflection needs two pixels.
+    A 7x7 convolution to f filters, `downsamplings` 4x4 convolutions of stride 2 that each double the filters, and
+    `blocks` residual blocks, all with reflection padding. `normalised`: see `Normalised`. `code_channels` = f *
+    `stride`. Height and width must be multiples of `stride`, and at least 2 * `stride`: reflection needs two pixels.
     """
 
     def __init__(
@@ -52,18 +55,18 @@ class Encoder(nn.Module):
 
 
 class SharedBlocks(nn.Sequential):
-    """Residual blocks on codes (batch, channels, height, width), which keep their shape. 0 blocks: the identity."""
+    """Residual blocks on codes (batch, channels, height, width) that keep their shape. With 0 blocks, the identity."""
 
     def __init__(self, channels: int, blocks: int, normalisation: Normalisation = "instance") -> None:
         super().__init__(*(ResidualBlock(channels, normalisation) for _ in range(blocks)))
 
 
 class Decoder(nn.Module):
-    """Codes (batch, filters * stride, height, width) to images (batch, channels, height * stride, ...) in [-1, 1].
+    """Maps codes (batch, filters * stride, height, width) to images (batch, channels, height * stride, ...) in [-1, 1].
 
-    `blocks` residual blocks, `upsamplings` times nearest doubling and a 5x5 convolution to half the filters with
-    layer norm (unless `normalised` says blocks only), a 7x7 convolution, tanh; reflection padding. `normalisation` is
-    the residual blocks'.
+    `blocks` residual blocks; `upsamplings` times a nearest-neighbour doubling and a 5x5 convolution to half the filters
+    with layer norm (unless `normalised` is "blocks"); a 7x7 convolution; tanh. All with reflection padding.
+    `normalisation` is that of the residual blocks.
     """
 
     def __init__(
@@ -89,11 +92,12 @@ class Decoder(nn.Module):
 
 
 class CodeDiscriminator(nn.Module):
-    """Codes (batch, channels, height, width) to logits of their domain (batch, 1, about height / 4, width / 4).
+    """Maps codes (batch, channels, height, width) to logits of their domain (batch, 1, about height / 4, width / 4).
 
-    Three 3x3 convolutions to f, 2f and 4f filters, the last two of stride 2, LeakyReLU 0.2, and a 1x1 one; it takes
-    codes of one pixel, too. No normalisation: a map's mean may be what tells the domain. Not published with UNIT, but
-    in domain-adversarial training (Ganin et al. 2016) and XGAN (Royer et al. 2017).
+    Three 3x3 convolutions to f, 2f and 4f filters, the last two of stride 2, with LeakyReLU 0.2, then a 1x1
+    convolution; codes of a single pixel work too. Without normalisation, because a map's mean may be what reveals the
+    domain. Not published with UNIT, but in domain-adversarial training (Ganin et al. 2016) and XGAN (Royer et al.
+    2017).
     """
 
     def __init__(self, channels: int, filters: int = 64) -> None:
@@ -110,9 +114,10 @@ class CodeDiscriminator(nn.Module):
 
 
 class LayerNorm2d(nn.GroupNorm):
-    """(x - mean) / sqrt(variance + eps) over channels, height and width, per image; a weight and a bias per channel.
+    """(x - mean) / sqrt(variance + eps) over channels, height and width, per image, with a weight and a bias per
+    channel.
 
-    MUNIT's and UNIT's, whose weights start uniform in [0, 1); they divide by the unbiased deviation + eps, which
+    As in MUNIT and UNIT, weights start uniform in [0, 1). Those divide by the unbiased deviation + eps instead, which
     differs by less than 1e-4 on maps of more than a hundred pixels and has no gradient on constant ones.
     """
 

@@ -1,4 +1,4 @@
-"""What the generators and discriminators are built of: normalisation, resampling, initial weights.
+"""Building blocks of generators and discriminators: normalisation, resampling, initial weights.
 
 Feature maps are (batch, channels, height, width) throughout, in either memory format.
 """
@@ -26,9 +26,9 @@ Initialisation = Literal["normal", "xavier", "kaiming", "orthogonal"]
 class InstanceNorm2d(nn.Module):
     """(x - mean) / sqrt(variance + eps) over height and width, per map and image (Ulyanov et al. 2016).
 
-    The variance is the biased one; the statistics are the image's own in training and evaluation alike, kept
-    in float32 for half precision input. `affine`: a learnt weight and bias per channel. The memory format is
-    the input's. A map of one pixel becomes 0 (plus the bias), where torch's own layer raises.
+    Uses the biased variance and the image's own statistics, in training and evaluation alike, computed in float32 for
+    half-precision input. `affine`: a learnt weight and bias per channel. Keeps the input's memory format. A map of one
+    pixel becomes 0 (plus the bias), where torch's own layer raises.
     """
 
     weight: nn.Parameter | None
@@ -54,10 +54,10 @@ class InstanceNorm2d(nn.Module):
 
 
 class BatchNorm2d(nn.BatchNorm2d):
-    """Batch normalisation that takes, in training too, one value per channel: that becomes the bias.
+    """Batch normalisation that accepts one value per channel even in training; the output is then the bias.
 
-    One value has no variance, so it does not enter the running statistics. `gather`, where it is set, maps a tensor
-    to those of all processes (processes, ...): training then uses the statistics of their batches taken together.
+    A single value has no variance, so it does not enter the running statistics. `gather`, if set, maps a tensor to
+    those of all processes (processes, ...); training then uses the joint statistics of their batches.
     """
 
     gather: Callable[[Tensor], Tensor] | None = None
@@ -71,7 +71,8 @@ class BatchNorm2d(nn.BatchNorm2d):
 
 
 def normalisation(kind: Normalisation, channels: int) -> nn.Module:
-    """The layer of that kind: "instance" has no weights (PyTorch port), "affine_instance" has (original Torch code)."""
+    """The normalisation layer of that kind: "affine_instance" has weights (original Torch code), "instance" has none
+    (PyTorch port)."""
     if kind == "batch":
         return BatchNorm2d(channels)
     if kind == "none":
@@ -82,14 +83,14 @@ def normalisation(kind: Normalisation, channels: int) -> nn.Module:
 def needs_bias(kind: Normalisation) -> bool:
     """Whether a convolution before that layer has a bias.
 
-    As published: none before batch norm, which has its own; one before instance norm, affine or not, where it
-    has no effect but stands in the published weights.
+    As published: no bias before batch norm, which has its own; a bias before instance norm, affine or not, where it has
+    no effect but is part of the published weights.
     """
     return kind != "batch"
 
 
 class PaddedConv2d(nn.Conv2d):
-    """A convolution of a map that is padded by `margin` pixels as `mode` says; the state dict is nn.Conv2d's."""
+    """A convolution of a map padded by `margin` pixels in the given `mode`; its state dict is that of nn.Conv2d."""
 
     def __init__(
         self,
@@ -111,16 +112,16 @@ class PaddedConv2d(nn.Conv2d):
 
 
 def continued(features: Tensor, margin: int, mode: Literal["reflect", "replicate"]) -> Tensor:
-    """The features with `margin` more pixels at every edge, in their own number format."""
+    """Pads the features by `margin` pixels at every edge, keeping their number format."""
     if features.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
-        # Autocast would pad in float32, which takes a cast there, one back and twice the memory for the same numbers.
+        # Autocast would pad in float32: two casts and twice the memory for the same numbers.
         with torch.autocast("cpu", enabled=False):
             return F.pad(features, (margin,) * 4, mode=mode)
     return F.pad(features, (margin,) * 4, mode=mode)
 
 
 class ResizeConv2d(nn.Conv2d):
-    """Twice the size by `mode` interpolation, then a convolution."""
+    """Doubles the size by `mode` interpolation, then convolves."""
 
     def __init__(self, channels_in: int, channels_out: int, bias: bool, mode: Literal["nearest", "bilinear"]) -> None:
         super().__init__(channels_in, channels_out, 3, padding=1, bias=bias)
@@ -131,7 +132,7 @@ class ResizeConv2d(nn.Conv2d):
 
 
 class SubpixelConv2d(nn.Conv2d):
-    """A convolution to four times the channels, which become a 2x2 block of pixels each (Shi et al. 2016)."""
+    """A convolution to four times the channels, which are rearranged to 2x2 blocks of pixels (Shi et al. 2016)."""
 
     def __init__(self, channels_in: int, channels_out: int, bias: bool) -> None:
         super().__init__(channels_in, 4 * channels_out, 3, padding=1, bias=bias)
@@ -141,7 +142,7 @@ class SubpixelConv2d(nn.Conv2d):
 
 
 class BlurPool2d(nn.Module):
-    """Half the size by a [1, 2, 1] x [1, 2, 1] / 16 filter of stride 2, reflecting edges (Zhang 2019)."""
+    """Halves the size with a [1, 2, 1] x [1, 2, 1] / 16 filter of stride 2, reflecting edges (Zhang 2019)."""
 
     kernel: Tensor
 
@@ -160,10 +161,10 @@ class BlurPool2d(nn.Module):
 def upsampling_conv(
     kind: Upsampling, channels_in: int, channels_out: int, bias: bool, kernel: Literal[3, 4] = 3
 ) -> nn.Module:
-    """A convolution that doubles height and width; `kernel` is the transposed convolution's.
+    """A convolution that doubles height and width; `kernel` is that of the transposed convolution.
 
-    "transposed" is the published one; "resize" (nearest, Odena et al. 2016) and "pixel_shuffle" avoid its
-    checkerboard; "blur" is CUT's anti-aliased one, whose [1, 3, 3, 1] filter is bilinear interpolation.
+    "transposed" is the published one; "resize" (nearest, Odena et al. 2016) and "pixel_shuffle" avoid its checkerboard
+    artefacts; "blur" is CUT's anti-aliased one, whose [1, 3, 3, 1] filter is bilinear interpolation.
     """
     if kind == "transposed":
         return ConvTranspose2d(
@@ -175,23 +176,23 @@ def upsampling_conv(
 
 
 def named(**layers: nn.Module) -> nn.Sequential:
-    """The layers in a row, under these names in the state dict."""
+    """A sequence of layers with these names in the state dict."""
     return nn.Sequential(OrderedDict(layers))
 
 
 @torch.no_grad()
 def initialise(network: nn.Module, kind: Initialisation = "normal", gain: float = 0.02) -> None:
-    """Draws new weights, in place, as the published recipes do, from torch's global random state.
+    """Draws new weights, in place, as published, from torch's global random state.
 
     Convolutions and linear layers: mean 0 and standard deviation `gain` for "normal"; `gain` scales "xavier" and
-    "orthogonal", and does nothing to "kaiming". Weights of instance and batch norm: mean 1 and standard deviation
-    `gain`, whatever the kind. Their biases become 0. Other layers, e.g. `LayerNorm2d`, stay as they are. The spectral
-    norm of a layer that has one is measured anew.
+    "orthogonal", and has no effect on "kaiming". Weights of instance and batch norm: mean 1 and standard deviation
+    `gain`, whatever the kind. Biases of all these become 0. Other layers, e.g. `LayerNorm2d`, stay unchanged. Spectral
+    norms are set up again for the new weights.
     """
     for module in list(network.modules()):
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
             spectral = is_parametrized(module, "weight")
-            if spectral:  # what is drawn is the weight before the norm
+            if spectral:  # the weight before normalisation is the one to draw
                 remove_parametrizations(module, "weight", leave_parametrized=False)
             _draw(module.weight, kind, gain)
             if module.bias is not None:
@@ -219,8 +220,8 @@ def _draw(weight: Tensor, kind: Initialisation, gain: float) -> None:
 
 
 def _normalised_together(norm: BatchNorm2d, features: Tensor, gather: Callable[[Tensor], Tensor]) -> Tensor:
-    """By the statistics of all processes' batches, which are of one size."""
-    # SyncBatchNorm knows neither CPUs nor second derivatives.
+    """Normalises by the joint statistics of all processes' batches, which have the same size."""
+    # SyncBatchNorm supports neither CPUs nor second derivatives.
     wide = features.float() if features.dtype in (torch.bfloat16, torch.float16) else features
     variance, mean = torch.var_mean(wide, (0, 2, 3), correction=0)
     means, variances = gather(torch.stack([mean, variance], 1)).unbind(-1)
@@ -236,14 +237,14 @@ def _normalised_together(norm: BatchNorm2d, features: Tensor, gather: Callable[[
 
 
 def _instance_norm(features: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float) -> Tensor:
-    """Normalised by each image's own statistics; unlike F.instance_norm it takes maps of one pixel."""
+    """Normalises each image by its own statistics; unlike F.instance_norm it accepts maps of one pixel."""
     return torch.instance_norm(features, weight, bias, None, None, True, 0.0, eps, torch.backends.cudnn.enabled)
 
 
 def _batch_norm(features: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float) -> Tensor:
-    """Normalised by the batch's own statistics; unlike F.batch_norm it takes one value per channel."""
+    """Normalises by the batch's own statistics; unlike F.batch_norm it accepts one value per channel."""
     if features.dtype in (torch.bfloat16, torch.float16):
-        # The CPU kernel keeps mean and variance in the weights' precision, without weights in the input's.
+        # The CPU kernel keeps mean and variance in the precision of the weights, or without weights in the input's.
         channels = features.shape[1]
         weight = features.new_ones(channels, dtype=torch.float32) if weight is None else weight.float()
         bias = features.new_zeros(channels, dtype=torch.float32) if bias is None else bias.float()

@@ -1,4 +1,4 @@
-"""Two auto-encoders, one for each domain, whose inner layers may be one and the same (Liu et al. 2017)."""
+"""Two auto-encoders, one per domain, whose inner layers may be shared (Liu et al. 2017)."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from translate.networks.autoencoder import Decoder, Encoder, Normalised, SharedB
 
 
 class CoupledAutoencoders(nn.Module):
-    """E_a, G_a and E_b, G_b around one code; domain 0 is a, 1 is b.
+    """E_a, G_a and E_b, G_b around a common code; domain 0 is a, 1 is b.
 
-    Of each encoder's and decoder's `blocks` residual blocks the inner `share` are used by both domains: UNIT's weight
-    sharing. 0 is the form of the 2018 release, whose codes are shared by losses alone. `normalised`: see
+    Of the `blocks` residual blocks in each encoder and decoder, the inner `share` are used by both domains: UNIT's
+    weight sharing. 0 is as in the 2018 release, whose codes are shared by losses alone. `normalised`: see
     `autoencoder.Normalised`.
     """
 
@@ -39,8 +39,8 @@ class CoupledAutoencoders(nn.Module):
         self.shared_decoder = SharedBlocks(self.code_channels, share)
 
     def start_alike(self) -> None:
-        """Gives b's own layers the weights of a's: a translation then starts as the input decoded, and what nothing
-        else decides, such as which colour becomes which, stays as it is."""
+        """Copies a's own layers to b's. A translation then starts as the decoded input, so whatever nothing else
+        decides, such as which colour becomes which, stays unchanged."""
         for a, b in (self.encoders, self.decoders):
             b.load_state_dict(a.state_dict())
 
@@ -49,9 +49,9 @@ class CoupledAutoencoders(nn.Module):
         return self.shared_encoder(self.encoders[domain](images))
 
     def decode(self, codes: Tensor, domain: int) -> Tensor:
-        """Images of that domain, in [-1, 1]."""
+        """Decodes codes to images of that domain, in [-1, 1]."""
         return self.decoders[domain](self.shared_decoder(codes))
 
     def forward(self, images: Tensor, own: int, other: int) -> Tensor:
-        """The translation of images of domain `own`, without noise."""
+        """Translates images of domain `own` to domain `other`, without noise."""
         return self.decode(self.encode(images, own), other)

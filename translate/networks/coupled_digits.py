@@ -1,6 +1,6 @@
-"""UNIT for digits, put together: two auto-encoders with one code, two discriminators that also classify.
+"""UNIT for digits, assembled: two auto-encoders with a common code, and two discriminators that also classify.
 
-Batch norm in shared parts sees both domains at once, as published: its statistics then fit either.
+As published, batch norm in shared parts sees both domains at once, so its statistics fit either.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from translate.networks.digits import (
 
 
 class Drawn(NamedTuple):
-    """What auto-encoders make of images a and b: `ab` is a translated to b; images (batch, channels, 32, 32).
+    """The auto-encoders' outputs for images a and b: `ab` is a translated to b; images (batch, channels, 32, 32).
 
     `mean` and `deviation` of the codes (2 * batch, code channels, 1, 1): those of a, then those of b.
     """
@@ -35,7 +35,7 @@ class Drawn(NamedTuple):
 
 
 class CoupledDigitAutoencoders(nn.Module):
-    """Each domain's own first and last layers around shared ones. Domain 0 is a, 1 is b."""
+    """Auto-encoders with each domain's own first and last layers around shared ones. Domain 0 is a, 1 is b."""
 
     def __init__(self, channels: int, filters: int = 96) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ class CoupledDigitAutoencoders(nn.Module):
         self.decoders = nn.ModuleList(DigitDecoder(channels, filters) for _ in "ab")
 
     def start_alike(self) -> None:
-        """Gives b's own layers the weights of a's, so that a translation starts as the input decoded."""
+        """Copies a's own layers to b's, so that a translation starts as the decoded input."""
         for a, b in (self.encoders, self.decoders):
             b.load_state_dict(a.state_dict())
 
@@ -56,7 +56,7 @@ class CoupledDigitAutoencoders(nn.Module):
         return Drawn(as_a[: len(a)], as_b[: len(a)], as_a[len(a) :], as_b[len(a) :], mean, deviation)
 
     def swap(self, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-        """Images of a drawn as ones of b, and images of b as ones of a, from codes drawn like those of `forward`."""
+        """Translates images of a to b, and images of b to a, from codes sampled as in `forward`."""
         hidden = self._hidden(*self._codes(a, b))
         return self.decoders[1](hidden[: len(a)]), self.decoders[0](hidden[len(a) :])
 
@@ -67,13 +67,13 @@ class CoupledDigitAutoencoders(nn.Module):
         return self.code_decoder(mean + deviation * torch.randn_like(mean))
 
     def translate(self, images: Tensor, own: int, other: int) -> Tensor:
-        """Images of domain `own` as images of domain `other`, from the mean of their codes."""
+        """Translates images of domain `own` to domain `other`, from the mean of their codes."""
         mean, _ = self.code(self.encoders[own](images))
         return self.decoders[other](self.code_decoder(mean))
 
 
 class CoupledDigitDiscriminators(nn.Module):
-    """Each domain's own first layer before a shared trunk with a score and a class head."""
+    """Discriminators with each domain's own first layer before a shared trunk with a score head and a class head."""
 
     def __init__(self, channels: int, filters: int = 64, classes: int = 10) -> None:
         super().__init__()
@@ -81,13 +81,13 @@ class CoupledDigitDiscriminators(nn.Module):
         self.trunk = DigitTrunk(filters, classes)
 
     def start_alike(self) -> None:
-        """Gives b's own layer the weights of a's, so that b's images start with the reading of a's."""
+        """Copies a's own layer to b's, so that images of b are at first read like those of a."""
         self.fronts[1].load_state_dict(self.fronts[0].state_dict())
 
     def forward(self, images: Tensor, domain: int) -> tuple[Tensor, Tensor]:
-        """Scores (batch, 1) and class logits (batch, classes) of images taken for ones of `domain`."""
+        """Scores (batch, 1) and class logits (batch, classes) of images read as images of `domain`."""
         return self.trunk(self.fronts[domain](images))
 
     def features(self, images: Tensor, domain: int) -> Tensor:
-        """What the heads see, without dropout (batch, 32 * filters)."""
+        """The input of the heads, without dropout (batch, 32 * filters)."""
         return self.trunk.features(self.fronts[domain](images))

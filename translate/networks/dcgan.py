@@ -1,7 +1,7 @@
-"""DCGAN: all-convolutional generator and discriminator (Radford et al. 2016), with labels where a method has them.
+"""DCGAN: all-convolutional generator and discriminator (Radford et al. 2016), with labels if a method has them.
 
-Strided and fractionally strided 4x4 convolutions instead of pooling, batch normalisation, no hidden layer that is
-fully connected, ReLU and tanh in the generator, LeakyReLU 0.2 in the discriminator.
+Strided and fractionally strided 4x4 convolutions instead of pooling, batch normalisation, no fully connected hidden
+layer, ReLU and tanh in the generator, LeakyReLU 0.2 in the discriminator.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from translate.networks.products import Conv2d, ConvTranspose2d
 
 
 class DCGANGenerator(nn.Module):
-    """Codes (batch, code) to images (batch, channels, size, size) in [-1, 1].
+    """Maps codes (batch, code) to images (batch, channels, size, size) in [-1, 1].
 
-    A transposed convolution spreads the code over 4x4 places; each further one doubles the size and halves the
-    filters, down to `filters` before the last; 8 * filters at most. At 64 px: 8f, 4f, 2f, f (figure 1, with f = 128).
-    ValueError unless `size` is 8, 16, 32, 64, ...
+    A transposed convolution spreads the code over 4x4 places; each further one doubles the size and halves the filters,
+    of which there are 8 * filters at most and `filters` before the last. At 64 px: 8f, 4f, 2f, f (figure 1, with f =
+    128). Raises ValueError unless `size` is 8, 16, 32, 64, ...
     """
 
     def __init__(
@@ -48,12 +48,12 @@ class DCGANGenerator(nn.Module):
 
 
 class DCGANDiscriminator(nn.Module):
-    """Images (batch, channels, size, size), with `labels` (batch, labels) where there are any, to (batch, outputs):
-    one logit, or the code of an encoder.
+    """Maps images (batch, channels, size, size) to (batch, outputs): one logit, or an encoder's code.
 
-    4x4 convolutions of stride 2 to f, 2f, 4f, ... filters (8f at most) down to 4x4 places, the first without
-    normalisation, then one over all 4x4 places. Labels become planes beside the 4x4 map, joined to it by a 1x1
-    convolution (Reed et al. 2016, section 4.1). ValueError for sizes as the generator's.
+    Takes `labels` (batch, labels) too if there are any. 4x4 convolutions of stride 2 to f, 2f, 4f, ... filters (8f at
+    most) down to 4x4 places, the first without normalisation, then one over all 4x4 places. Labels become planes
+    appended to the 4x4 map and are merged by a 1x1 convolution (Reed et al. 2016, section 4.1). Raises ValueError for
+    the same sizes as the generator.
     """
 
     def __init__(
@@ -91,13 +91,14 @@ class DCGANDiscriminator(nn.Module):
 
 
 def beside(features: Tensor, labels: Tensor) -> Tensor:
-    """Features (batch, f, height, width) and each of the labels (batch, n) as a constant plane: (batch, f + n, ...)."""
+    """Appends each of the labels (batch, n) to features (batch, f, height, width) as a constant plane: (batch, f + n,
+    ...)."""
     planes = labels.to(features.dtype)[:, :, None, None].expand(-1, -1, *features.shape[2:])
     return torch.cat([features, planes], 1)
 
 
 def _widths(size: int, filters: int) -> list[int]:
-    """Filters at size / 2, size / 4, ..., 4."""
+    """Numbers of filters at size / 2, size / 4, ..., 4."""
     if size < 8 or size & (size - 1):
         raise ValueError(f"DCGAN networks take images of 8, 16, 32, 64, ... pixels a side, not {size}")
     return [filters * min(2**level, 8) for level in range(size.bit_length() - 3)]

@@ -1,9 +1,10 @@
-"""UNIT's networks for digits of 32x32 pixels, in parts: what each domain owns and what both share.
+"""UNIT's networks for digits of 32x32 pixels, in parts: those each domain owns and those both share.
 
-Liu et al. 2017, appendix B, tables 4 to 6; the sizes of the released second version (96 filters in the auto-encoders,
-64 in the discriminators). Images of a go DigitEncoder_a, DigitCode, DigitCodeDecoder, DigitDecoder_b to images of b;
-DigitFront_b, DigitTrunk judges them. Batch norm takes what it is given together: as published, join the two domains'
-features along the batch for every shared part, and all codes for a decoder, or its statistics fit neither domain.
+Liu et al. 2017, appendix B, tables 4 to 6, with the sizes of the released second version (96 filters in the
+auto-encoders, 64 in the discriminators). To translate from a to b, images pass DigitEncoder_a, DigitCode,
+DigitCodeDecoder, DigitDecoder_b; DigitFront_b and DigitTrunk judge the result. Batch norm normalises whatever it gets
+in one batch: as published, concatenate the two domains' features along the batch for every shared part, and all codes
+for a decoder, or its statistics fit neither domain.
 
 Every part draws its own initial weights as published; `blocks.initialise` would undo that.
 """
@@ -22,9 +23,9 @@ SIZE = 32
 
 
 class DigitEncoder(nn.Module):
-    """A domain's own first layer: images (batch, channels, 32, 32) to features (batch, filters, 16, 16).
+    """A domain's own first layer: maps images (batch, channels, 32, 32) to features (batch, filters, 16, 16).
 
-    With the images go two planes, each pixel's row and column in [-1, 1). ValueError for another size.
+    Appends two planes to the images, each pixel's row and column in [-1, 1). Raises ValueError for other sizes.
     """
 
     coordinates: Tensor
@@ -44,9 +45,9 @@ class DigitEncoder(nn.Module):
 
 
 class DigitCode(nn.Module):
-    """The shared rest of the encoders: features (batch, filters, 16, 16) to the code's mean and deviation.
+    """The shared rest of the encoders: maps features (batch, filters, 16, 16) to the code's mean and deviation.
 
-    Each is (batch, 8 * filters, 1, 1); the deviation is positive, by softplus.
+    Each is (batch, 8 * filters, 1, 1); softplus makes the deviation positive.
     """
 
     def __init__(self, filters: int = 96) -> None:
@@ -67,7 +68,8 @@ class DigitCode(nn.Module):
 
 
 class DigitCodeDecoder(nn.Module):
-    """The shared start of the decoders: codes (batch, 8 * filters, 1, 1) to features (batch, 2 * filters, 16, 16)."""
+    """The shared start of the decoders: maps codes (batch, 8 * filters, 1, 1) to features (batch, 2 * filters, 16,
+    16)."""
 
     def __init__(self, filters: int = 96) -> None:
         super().__init__()
@@ -83,8 +85,8 @@ class DigitCodeDecoder(nn.Module):
 
 
 class DigitDecoder(nn.Module):
-    """A domain's own last layers: features (batch, 2 * filters, 16, 16) to images (batch, channels, 32, 32)
-    in [-1, 1]."""
+    """A domain's own last layers: maps features (batch, 2 * filters, 16, 16) to images (batch, channels, 32, 32) in
+    [-1, 1]."""
 
     def __init__(self, channels: int, filters: int = 96) -> None:
         super().__init__()
@@ -97,7 +99,8 @@ class DigitDecoder(nn.Module):
 
 
 class DigitFront(nn.Module):
-    """A domain's own first layer of the discriminator: images (batch, channels, 32, 32) to (batch, filters, 16, 16)."""
+    """A domain's own first layer of the discriminator: maps images (batch, channels, 32, 32) to (batch, filters, 16,
+    16)."""
 
     def __init__(self, channels: int, filters: int = 64) -> None:
         super().__init__()
@@ -110,12 +113,11 @@ class DigitFront(nn.Module):
 
 
 class DigitTrunk(nn.Module):
-    """The shared rest of discriminator and classifier: features (batch, filters, 16, 16) of a front to logits.
+    """The shared rest of discriminator and classifier: maps a front's features (batch, filters, 16, 16) to logits.
 
     `forward` returns the logits (batch, 1) of being real and those of the classes (batch, `classes`), after the
-    published dropout of 0.1, 0.3, 0.5, 0.5. `features` returns what the heads see without dropout, (batch, 32 *
-    filters), which feature matching compares. The released score is a softmax over two logits; ours is their
-    difference.
+    published dropout of 0.1, 0.3, 0.5, 0.5. `features` returns the heads' input without dropout, (batch, 32 * filters),
+    for feature matching. The released score is a softmax over two logits; ours is their difference.
     """
 
     def __init__(self, filters: int = 64, classes: int = 10) -> None:
@@ -142,7 +144,7 @@ class DigitTrunk(nn.Module):
 
 
 class _Bias2d(nn.Module):
-    """x plus a bias per channel."""
+    """Adds a bias per channel."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -153,7 +155,8 @@ class _Bias2d(nn.Module):
 
 
 def _normalised(conv: nn.Conv2d | nn.ConvTranspose2d) -> nn.Sequential:
-    """Batch norm that shifts but does not scale. The released convolution has a bias too, which batch norm removes."""
+    """A convolution with batch norm that shifts but does not scale, and LeakyReLU 0.01. The released convolution also
+    has a bias, which batch norm cancels."""
     channels = conv.out_channels
     norm, bias = BatchNorm2d(channels, affine=False), _Bias2d(channels)
     return named(conv=conv, norm=norm, bias=bias, activation=nn.LeakyReLU(0.01))

@@ -1,8 +1,8 @@
-"""Weights of the widely used PyTorch port of pix2pix and CycleGAN (junyanz/pytorch-CycleGAN-and-pix2pix).
+"""Reads and writes weights of the PyTorch port of pix2pix and CycleGAN, and of the released StarGAN.
 
-And of the released StarGAN. The port's `*_net_G.pth` and `*_net_D.pth`, StarGAN's `*-G.ckpt` and `*-D.ckpt` are
-bare state dicts whose keys are places in nested nn.Sequentials.
-`recognise` builds our network from keys and shapes alone, `load_port_state` fills it, `port_state` goes back.
+The widely used port is junyanz/pytorch-CycleGAN-and-pix2pix. Its `*_net_G.pth` and `*_net_D.pth`, and StarGAN's
+`*-G.ckpt` and `*-D.ckpt`, are bare state dicts whose keys are positions in nested nn.Sequentials. `recognise` builds
+our network from keys and shapes alone, `load_port_state` fills it, `port_state` converts back.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ _RUNNING = ("running_mean", "running_var", "num_batches_tracked")
 
 
 def read_state(path: Path | str) -> dict[str, Tensor]:
-    """The bare state dict in a .pth file, on the CPU; raises what `read_weights` does."""
+    """Reads the bare state dict in a .pth file, on the CPU. Raises what `read_weights` does, and ValueError for
+    anything but tensors."""
     state = read_weights(path)
     if not all(isinstance(value, Tensor) for value in state.values()):
         raise ValueError(f"{path}: expected a bare state dict (names to tensors), as the port saves one")
@@ -40,10 +41,11 @@ def read_state(path: Path | str) -> dict[str, Tensor]:
 
 
 def from_port(state: State, dropout: float = 0.5, running_statistics: bool = False) -> PortNetwork:
-    """The network of a port's state dict, with its weights; see `recognise` and `load_port_state`.
+    """Builds the network of a port's state dict, with its weights; see `recognise` and `load_port_state`.
 
-    `running_statistics`: the instance norms keep those of the file, and normalise by them in eval mode. StarGAN's
-    has them; its own test script never enters eval mode, so what it published was made without them.
+    With `running_statistics`, the instance norms keep the file's running statistics and use them in eval mode.
+    StarGAN's files have them, but its own test script never enters eval mode, so its published results were made
+    without them.
     """
     network = recognise(state, dropout)
     if running_statistics:
@@ -52,12 +54,12 @@ def from_port(state: State, dropout: float = 0.5, running_statistics: bool = Fal
 
 
 def recognise(state: State, dropout: float = 0.5) -> PortNetwork:
-    """The untrained network whose keys and shapes these are.
+    """Builds the untrained network that has these keys and shapes.
 
-    ResNet generators (any blocks, with or without dropout), U-Nets (any depth), PatchGANs (any layers) and
-    PixelGANs, with instance or batch norm, of any channels and filters; StarGAN's generator and discriminator of
-    any labels, channels, filters and depth. A U-Net's keys do not tell whether it has dropout: `dropout` says (the
-    port's pix2pix has 0.5, its CycleGAN none). ValueError for other keys.
+    Recognises ResNet generators (any blocks, with or without dropout), U-Nets (any depth), PatchGANs (any layers) and
+    PixelGANs, with instance or batch norm and any channels and filters; and StarGAN's generator and discriminator with
+    any labels, channels, filters and depth. A U-Net's keys do not tell whether it has dropout, so `dropout` does (0.5
+    in the port's pix2pix, none in its CycleGAN). Raises ValueError for other keys.
     """
     state = _unwrapped(state)
     if (stargan := foreign_stargan.recognise(state)) is not None:
@@ -79,10 +81,10 @@ def recognise(state: State, dropout: float = 0.5) -> PortNetwork:
 
 
 def load_port_state(network: Network, state: State) -> Network:
-    """Fill the network with a port's weights, in place, and return it.
+    """Fills the network with a port's weights, in place, and returns it.
 
-    Strips the wrappers' prefixes; drops the running statistics that old files hold for instance norm. Raises
-    ValueError with every key that is missing, left over or of another shape; then nothing was changed.
+    Strips the prefixes of wrappers, and drops the running statistics that old files hold for instance norm. Raises
+    ValueError naming every key that is missing, left over or of another shape; the network is then unchanged.
     """
     theirs = _unwrapped(state)
     own = network.state_dict()
@@ -94,7 +96,7 @@ def load_port_state(network: Network, state: State) -> Network:
             mapped[key] = value
             if value.shape != own[key].shape:
                 wrong.append(f"{port_key} is {tuple(value.shape)}, expected {tuple(own[key].shape)}")
-        elif key.endswith("num_batches_tracked"):  # files of torch < 0.4.1 lack it, and it only counts
+        elif key.endswith("num_batches_tracked"):  # missing in files of torch < 0.4.1, and only a counter
             mapped[key] = own[key]
         else:
             wrong.append(f"{port_key} is missing")
@@ -118,7 +120,7 @@ def port_state(network: nn.Module) -> dict[str, Tensor]:
 
 
 def port_keys(network: nn.Module) -> dict[str, str]:
-    """Every key of our state dict and its name in the port; ValueError for a network that the port lacks."""
+    """Maps every key of our state dict to its name in the port. Raises ValueError for a network the port lacks."""
     names = _port_names(network)
     keys = {}
     for key in network.state_dict():
@@ -130,7 +132,7 @@ def port_keys(network: nn.Module) -> dict[str, str]:
 
 
 def _port_names(network: nn.Module) -> dict[str, str]:
-    """Our modules' names and the port's: its places in nn.Sequential, activations and padding counted."""
+    """Maps our modules' names to the port's: positions in nn.Sequential, counting activations and padding."""
     if isinstance(network, ResnetGenerator):
         return _resnet_names(network)
     if isinstance(network, UNetGenerator):
@@ -168,7 +170,8 @@ def _resnet_names(network: ResnetGenerator) -> dict[str, str]:
 
 
 def _unet_names(network: UNetGenerator) -> dict[str, str]:
-    """Each level's block holds the next: the outermost at place 1, the others at place 3."""
+    """Names of a U-Net's modules: each level's block contains the next, the outermost at position 1, the others at
+    3."""
     innermost = len(network.down) - 1
     names = {"down.0.conv": "model.model.0", "head": "model.model.3"}
     block = "model.model.1.model"
@@ -201,7 +204,7 @@ def _resnet(state: State) -> ResnetGenerator:
         blocks=len(blocks),
         downsamplings=(min(blocks) - 4) // 3,
         normalisation=_normalisation(state, "model.2"),
-        # Dropout takes place 4 of a block, which moves the second convolution from 5 to 6.
+        # Dropout is at position 4 of a block, which moves the second convolution from 5 to 6.
         dropout=f"model.{min(blocks)}.conv_block.5.weight" not in state,
     )
 
@@ -215,7 +218,7 @@ def _unet(state: State, dropout: float) -> UNetGenerator:
 
 
 def track(network: nn.Module) -> None:
-    """Give every instance norm running statistics, which it takes in eval mode, in place."""
+    """Gives every instance norm running statistics, which it uses in eval mode; in place."""
     for module in list(network.modules()):
         for name, layer in module.named_children():
             if isinstance(layer, InstanceNorm2d):
@@ -225,18 +228,18 @@ def track(network: nn.Module) -> None:
 
 
 def _normalisation(state: State, name: str) -> Normalisation:
-    """Of the layer with that name: only batch norm has both a weight and running statistics."""
+    """The kind of the layer with that name: only batch norm has both a weight and running statistics."""
     if f"{name}.weight" not in state:
         return "instance"
     return "batch" if f"{name}.running_var" in state else "affine_instance"
 
 
 def _convolutions(state: State) -> list[str]:
-    """The keys of convolution weights, in the network's order: by the places in its nn.Sequential."""
+    """The keys of convolution weights in the network's order, by their positions in its nn.Sequential."""
     convolutions = [key for key, value in state.items() if value.dim() == 4]
     return sorted(convolutions, key=lambda key: [int(place) for place in re.findall(r"\d+", key)])
 
 
 def _unwrapped(state: State) -> dict[str, Tensor]:
-    """Without the prefixes of DataParallel and torch.compile."""
+    """The state without the key prefixes of DataParallel and torch.compile."""
     return {re.sub(r"^((module|_orig_mod)\.)+", "", key): value for key, value in state.items()}

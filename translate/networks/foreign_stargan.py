@@ -11,7 +11,7 @@ from translate.networks.stargan import StarGANDiscriminator, StarGANGenerator
 
 
 def recognise(state: Mapping[str, Tensor]) -> StarGANGenerator | StarGANDiscriminator | None:
-    """The untrained network whose keys and shapes these are; None for another project's."""
+    """Builds the untrained network that has these keys and shapes; None if they are another project's."""
     convolutions = [key for key, value in state.items() if re.fullmatch(r"main\.\d+\.weight", key) and value.dim() == 4]
     convolutions.sort(key=_place)
     if not convolutions or convolutions[0] != "main.0.weight":
@@ -32,7 +32,7 @@ def recognise(state: Mapping[str, Tensor]) -> StarGANGenerator | StarGANDiscrimi
 
 
 def generator_names(network: StarGANGenerator) -> dict[str, str]:
-    """Our modules' names and the released ones, which are places in nn.Sequentials."""
+    """Maps our modules' names to the released ones, which are positions in nn.Sequentials."""
     names = {"stem.conv": "main.0", "stem.norm": "main.1"}  # 2: ReLU
     place = 3
     for number in range(len(network.down)):
@@ -50,7 +50,7 @@ def generator_names(network: StarGANGenerator) -> dict[str, str]:
 
 
 def discriminator_names(network: StarGANDiscriminator) -> dict[str, str]:
-    """Our modules' names and the released ones."""
+    """Maps our modules' names to the released ones."""
     names = {f"layers.{number}.conv": f"main.{2 * number}" for number in range(len(network.layers))}
     return names | {"score_head": "conv1", "class_head": "conv2"}
 

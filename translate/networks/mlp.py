@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 
 class MLPGenerator(nn.Module):
-    """Codes (batch, code) to images (batch, channels, size, size) in [-1, 1], through `layers` layers of `width` units.
+    """Maps codes (batch, code) to images (batch, channels, size, size) in [-1, 1], through `layers` layers of `width`
+    units.
 
     ReLU after each, as in the original GAN's generator (Goodfellow et al. 2014, section 5), and tanh at the end.
     """
@@ -31,8 +32,8 @@ class MLPGenerator(nn.Module):
 
 
 class MLPDiscriminator(nn.Module):
-    """Images (batch, channels, size, size), with `labels` (batch, labels) where there are any, to (batch, outputs):
-    one logit, or the code of an encoder. LeakyReLU 0.2 after each hidden layer."""
+    """Maps images (batch, channels, size, size), with `labels` (batch, labels) if there are any, to (batch, outputs):
+    one logit, or an encoder's code. LeakyReLU 0.2 after each hidden layer."""
 
     def __init__(
         self, channels: int, size: int, labels: int = 0, outputs: int = 1, width: int = 512, layers: int = 3
@@ -46,6 +47,6 @@ class MLPDiscriminator(nn.Module):
 
 
 def perceptron(inputs: int, width: int, layers: int, outputs: int, activation: nn.Module) -> nn.Sequential:
-    """`layers` hidden layers of `width`, each followed by `activation`, and a linear one to `outputs`."""
+    """`layers` hidden layers of `width` units, each followed by `activation`, and a linear layer to `outputs`."""
     hidden = [module for ends in pairwise([inputs, *[width] * layers]) for module in (nn.Linear(*ends), activation)]
     return nn.Sequential(*hidden, nn.Linear(width if layers else inputs, outputs))

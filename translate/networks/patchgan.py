@@ -1,4 +1,4 @@
-"""Discriminators that judge patches: one logit for each place of an image."""
+"""Discriminators that judge patches: one logit per place in an image."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from translate.networks.blocks import Normalisation, PaddedConv2d, named
 
 
 class PatchDiscriminator(nn.Module):
-    """Images (batch, channels, height, width) to logits (batch, 1, about height / 2 ** layers, ...).
+    """Maps images (batch, channels, height, width) to logits (batch, 1, about height / 2 ** layers, ...).
 
-    `layers` stride-2 4x4 convolutions to f, 2f, 4f, 8f, 8f, ... filters, one of stride 1, one to the logit;
-    the first and the last are not normalised (Isola et al. 2017, appendix 6.1.2). Each logit sees a square of
-    `receptive_field` pixels a side: 16, 34, 70, 142, 286 for 1 to 5 layers. `spectral`: spectral norm on
-    every convolution (Miyato et al. 2018).
+    `layers` 4x4 convolutions of stride 2 to f, 2f, 4f, 8f, 8f, ... filters, one of stride 1, and one to the logit; the
+    first and the last are not normalised (Isola et al. 2017, appendix 6.1.2). Each logit sees a square with sides of
+    `receptive_field` pixels: 16, 34, 70, 142, 286 for 1 to 5 layers. `spectral`: spectral norm on every convolution
+    (Miyato et al. 2018).
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class PatchDiscriminator(nn.Module):
 
 
 class PixelDiscriminator(nn.Module):
-    """Images (batch, channels, height, width) to logits (batch, 1, height, width), one for each pixel alone.
+    """Maps images (batch, channels, height, width) to logits (batch, 1, height, width), one for each single pixel.
 
     Three 1x1 convolutions to f, 2f and 1 filters (Isola et al. 2017, appendix 6.1.2).
     """
@@ -88,11 +88,12 @@ class PixelDiscriminator(nn.Module):
 
 
 class StridedDiscriminator(nn.Module):
-    """Images (batch, channels, height, width) to logits (batch, 1, height / 2 ** layers, width / 2 ** layers).
+    """Maps images (batch, channels, height, width) to logits (batch, 1, height / 2 ** layers, width / 2 ** layers).
 
-    MUNIT's and UNIT's for one scale: `layers` stride-2 4x4 convolutions to f, 2f, 4f, ... filters with reflection
-    padding and LeakyReLU 0.2, no normalisation, a 1x1 convolution to the logit; unlike `PatchDiscriminator` none
-    of stride 1. As published under `MultiscaleDiscriminator` at 3 scales: each sees 46 pixels of its scale.
+    MUNIT's and UNIT's discriminator of one scale: `layers` 4x4 convolutions of stride 2 to f, 2f, 4f, ... filters with
+    reflection padding and LeakyReLU 0.2, without normalisation, then a 1x1 convolution to the logit; unlike
+    `PatchDiscriminator`, no 4x4 convolution of stride 1. Published with `MultiscaleDiscriminator` at 3 scales, where
+    each sees 46 pixels of its scale.
     """
 
     def __init__(self, channels: int, filters: int = 64, layers: int = 4, spectral: bool = False) -> None:
@@ -119,9 +120,9 @@ class StridedDiscriminator(nn.Module):
 
 
 class MultiscaleDiscriminator(nn.Module):
-    """Images to one map of logits per scale, finest first; each scale has half the size of the one before.
+    """Maps images to one map of logits per scale, finest first; each scale has half the size of the previous one.
 
-    `make` builds one scale's discriminator, each its own (Wang et al. 2018, pix2pixHD).
+    `make` builds the discriminator of one scale; each scale has its own (Wang et al. 2018, pix2pixHD).
     """
 
     def __init__(self, make: Callable[[], nn.Module], scales: int) -> None:
@@ -146,7 +147,7 @@ def patch_discriminator(
     normalisation: Normalisation = "instance",
     spectral: bool = False,
 ) -> PatchDiscriminator | PixelDiscriminator:
-    """The discriminator with that many strided layers; 0 is the one that sees single pixels."""
+    """The discriminator with that many strided layers; with 0, the one that sees single pixels."""
     if layers == 0:
         return PixelDiscriminator(channels, filters, normalisation, spectral)
     return PatchDiscriminator(channels, filters, layers, normalisation, spectral)

@@ -1,4 +1,4 @@
-"""The distance between images as a trained classifier sees them (UNIT's and MUNIT's VGG loss)."""
+"""The distance between images in a trained classifier's features (UNIT's and MUNIT's VGG loss)."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from torch import Tensor, nn
 from translate.networks.blocks import InstanceNorm2d, named
 from translate.networks.weights_file import read_weights
 
-# What torchvision's classifiers were trained on: RGB in [0, 1], less this mean, over this deviation.
+# What torchvision's classifiers were trained on: RGB in [0, 1], standardised by this mean and deviation.
 _MEAN = (0.485, 0.456, 0.406)
 _DEVIATION = (0.229, 0.224, 0.225)
 
 
 class PerceptualDistance:
-    """Mean squared difference of instance-normalised features, of images (batch, 1 or 3, height, width) in [-1, 1].
+    """Mean squared difference of instance-normalised features, for images (batch, 1 or 3, height, width) in [-1, 1].
 
-    Instance norm takes away each map's mean and contrast, and with them much of the domain (Huang et al. 2018,
+    Instance norm removes each map's mean and contrast, and with them much of the domain (Huang et al. 2018,
     domain-invariant perceptual loss). `weights` is the state dict of one of torchvision's classifiers, recognised by
-    its keys: VGG-16, read at relu5_3 without the fourth pooling, as the released code does; or ResNet-18 with a head
-    for any classes or none, read after its third stage.
+    its keys: VGG-16, read at relu5_3 without the fourth pooling, as in the released code; or ResNet-18 with a head for
+    any classes or none, read after its third stage.
 
-    The network is no part of a model: it is frozen, and follows the images' device.
-    FileNotFoundError for a path without a file; ValueError for a file that holds something else, and, at a call, for
-    images so small that a feature map is one pixel, which instance norm makes 0.
+    The network is not part of a model: it is frozen, and follows the images' device. Raises FileNotFoundError if there
+    is no such file, and ValueError for a file that holds something else. A call raises ValueError for images so small
+    that a feature map is one pixel, which instance norm would make 0.
     """
 
     def __init__(self, weights: Path | str) -> None:
@@ -43,7 +43,8 @@ class PerceptualDistance:
         return difference.float().square().mean()
 
     def features(self, images: Tensor) -> Tensor:
-        """Normalised features: (batch, 512, height / 8, ...) of VGG-16, (batch, 256, height / 16, ...) of ResNet-18."""
+        """Normalised features: (batch, 512, height / 8, ...) for VGG-16, (batch, 256, height / 16, ...) for
+        ResNet-18."""
         features = self._network.to(images.device)(_standardised(images))
         if features.shape[2] * features.shape[3] == 1:
             height, width = images.shape[2:]
@@ -57,7 +58,7 @@ def _standardised(images: Tensor) -> Tensor:
 
 
 def _for_channels(images: Tensor, values: tuple[float, ...]) -> Tensor:
-    # Filled in where they lie: a copy from the host would make it wait, and cannot be recorded as a CUDA graph.
+    # Created on the device: a copy from the host would make it wait, and cannot be recorded as a CUDA graph.
     return torch.stack([images.new_full((1, 1), value) for value in values])
 
 
@@ -84,7 +85,7 @@ def _vgg16() -> nn.Sequential:
     from torchvision.models import vgg16  # type: ignore[import-untyped]
 
     layers = vgg16(weights=None).features.named_children()
-    # Up to the last ReLU, without the fourth pooling at place 23.
+    # Up to the last ReLU, without the fourth pooling at position 23.
     kept = OrderedDict((name, layer) for name, layer in layers if int(name) < 30 and name != "23")
     return named(features=nn.Sequential(kept))
 

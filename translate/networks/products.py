@@ -1,7 +1,7 @@
 """Convolutions over small maps as matrix products, which a CPU computes several times faster.
 
-Inside a U-Net, or at the end of StarGAN's discriminator, millions of weights meet a map of a few pixels. The libraries'
-convolutions then take many times as long as reading the weights would; a product takes little more.
+Deep inside a U-Net, or at the end of StarGAN's discriminator, millions of weights meet a map of a few pixels. The
+libraries' convolutions then take many times as long as reading the weights; a product takes little longer than that.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 MOST_PLACES = 64
-"""Places of the smaller map, over the batch, up to which products were the faster (512 to 2048 channels, 4x4)."""
+"""Places of the smaller map, over the batch, up to which products were faster (512 to 2048 channels, 4x4 kernels)."""
 
 
 class Conv2d(nn.Conv2d):
-    """nn.Conv2d; where `as_product` is set and the map that it makes is small, as a product."""
+    """nn.Conv2d, computed as a product if `as_product` is set and its output map is small."""
 
     as_product = False
 
@@ -35,7 +35,7 @@ class Conv2d(nn.Conv2d):
 
 
 class ConvTranspose2d(nn.ConvTranspose2d):
-    """nn.ConvTranspose2d; where `as_product` is set and the map that it is given is small, as a product."""
+    """nn.ConvTranspose2d, computed as a product if `as_product` is set and its input map is small."""
 
     as_product = False
 
@@ -67,25 +67,26 @@ class ConvTranspose2d(nn.ConvTranspose2d):
 
 
 def set_products(network: nn.Module, on: bool) -> None:
-    """Whether these layers of `network` may go as products."""
+    """Sets whether these layers of `network` may be computed as products."""
     for layer in network.modules():
         if isinstance(layer, Conv2d | ConvTranspose2d):
             layer.as_product = on
 
 
 def _is_small(features: Tensor, height: int, width: int) -> bool:
-    # Maps without memory and those of a graph that is traced are subclasses: they have rules for convolutions.
+    # Fake tensors and those of a traced graph are subclasses, and have rules for convolutions only.
     return type(features) is Tensor and 0 < len(features) * height * width <= MOST_PLACES
 
 
 def _as_map(places: Tensor, batch: int, height: int, width: int) -> Tensor:
-    """(batch * height * width, channels) as (batch, channels, height, width), with the strides of channels last.
+    """Views (batch * height * width, channels) as (batch, channels, height, width), with channels-last strides.
 
-    At batch 1 other strides of the batch would do as well, but with them torch's batch norm is silently wrong backward.
+    At batch 1 other batch strides would be valid too, but with them the backward pass of torch's batch norm is silently
+    wrong.
     """
     return places.view(batch, height, width, -1).permute(0, 3, 1, 2)
 
 
 def _rows(weight: Tensor) -> Tensor:
-    """Weights (a, b, height, width) as (a, height * width * b): no copy where they are channels last."""
+    """Weights (a, b, height, width) as (a, height * width * b), without a copy if they are channels last."""
     return weight.permute(0, 2, 3, 1).flatten(1)

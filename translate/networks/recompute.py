@@ -1,4 +1,4 @@
-"""Gradient checkpointing: activations are computed again in the backward pass instead of kept (Chen et al. 2016)."""
+"""Gradient checkpointing: recomputes activations in the backward pass instead of keeping them (Chen et al. 2016)."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from torch.utils.checkpoint import checkpoint
 
 
 def recomputed(part: nn.Module, features: Tensor) -> Tensor:
-    """`part(features)`, of which only `features` are kept: less memory, one more forward pass, the same gradients.
+    """Computes `part(features)`, keeping only `features` for the backward pass.
 
-    Dropout throws the same dice again. The random state that this takes cannot be read while CUDA graphs are recorded:
-    a part that drops out is not for a captured step.
+    This takes less memory and one more forward pass, for the same gradients. Dropout draws the same numbers again. This
+    needs the random state, which cannot be read while CUDA graphs are recorded, so a part with dropout cannot be used
+    in a captured step.
     """
     drops = any(isinstance(module, nn.Dropout) for module in part.modules())
     return checkpoint(part, features, use_reentrant=False, preserve_rng_state=drops, context_fn=lambda: _contexts(part))
@@ -25,7 +26,8 @@ def _contexts(part: nn.Module) -> tuple[AbstractContextManager[None], AbstractCo
 
 @contextmanager
 def _statistics_stand_still(part: nn.Module) -> Iterator[None]:
-    """Within, batch norm moves copies of its running statistics: the first pass has moved the true ones already."""
+    """Context in which batch norm updates copies of its running statistics, since the first pass has updated the real
+    ones."""
     norms = [module for module in part.modules() if isinstance(module, nn.BatchNorm2d)]
     true = [(norm, name, buffer) for norm in norms for name, buffer in norm.named_buffers(recurse=False)]
     for norm, name, buffer in true:

@@ -11,17 +11,18 @@ from translate.networks.recompute import recomputed
 
 
 class ResnetGenerator(nn.Module):
-    """Images (batch, channels_in, height, width) to images (batch, channels_out, height, width) in [-1, 1].
+    """Maps images (batch, channels_in, height, width) to images (batch, channels_out, height, width) in [-1, 1].
 
-    A 7x7 convolution to f filters, `downsamplings` times a stride-2 one to twice as many, `blocks` residual
-    blocks, as many upsamplings back, a 7x7 convolution, tanh (Zhu et al. 2017, appendix 7.2). Height and
-    width are multiples of `stride`, and at least 2 * `stride`: reflection needs two pixels.
-    `upsampling="blur"` is CUT's anti-aliased network, whose downsampling blurs too. `dropout`: 0.5 in each
-    residual block. `padding` is that of the 7x7 convolutions and the residual blocks.
+    A 7x7 convolution to f filters, `downsamplings` convolutions of stride 2 that each double the filters, `blocks`
+    residual blocks, as many upsamplings, a 7x7 convolution, tanh (Zhu et al. 2017, appendix 7.2). Height and width must
+    be multiples of `stride`, and at least 2 * `stride`: reflection needs two pixels. `upsampling="blur"` is CUT's
+    anti-aliased network, whose downsampling blurs too. `dropout`: 0.5 in each residual block. `padding` is that of the
+    7x7 convolutions and the residual blocks.
+
     `residual`: the network learns the change to the input (see `changed`); with a head of zeros the output is 0.99
-    times the input. Not published with CycleGAN: for small networks and near domains, where it keeps what need not
-    change. ValueError where it is asked for and `channels_in` is not `channels_out`.
-    `checkpointing`: in training each stage and block is computed again in the backward pass, see `recomputed`.
+    times the input. Not published with CycleGAN: for small networks and similar domains, where it preserves what need
+    not change. Raises ValueError if requested with `channels_in` different from `channels_out`. `checkpointing`: in
+    training, recomputes each stage and block in the backward pass, see `recomputed`.
     """
 
     def __init__(
@@ -68,7 +69,7 @@ class ResnetGenerator(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """x + norm(conv(dropout(relu(norm(conv(x)))))). `bias` None: as `needs_bias` says."""
+    """x + norm(conv(dropout(relu(norm(conv(x)))))). With `bias` None, `needs_bias` decides."""
 
     def __init__(
         self,
@@ -93,19 +94,19 @@ class ResidualBlock(nn.Module):
 
 
 def conv7(channels_in: int, channels_out: int, bias: bool, padding: Padding) -> nn.Conv2d:
-    """The 7x7 convolution at either end, which keeps the size."""
+    """The 7x7 convolution at either end of a generator, which keeps the size."""
     return PaddedConv2d(channels_in, channels_out, 7, 3, padding, bias=bias)
 
 
 def stage(conv: nn.Module, channels: int, norm: Normalisation) -> nn.Sequential:
     """A convolution to `channels`, normalisation, ReLU."""
-    # Not in place: a ReLU that writes into a normalisation's output costs autograd a copy.
+    # Not in place: a ReLU that overwrites a normalisation's output makes autograd copy it.
     return named(conv=conv, norm=blocks.normalisation(norm, channels), relu=nn.ReLU())
 
 
 def changed(images: Tensor, change: Tensor) -> Tensor:
-    """tanh(change + atanh(0.99 images)), in float32 and [-1, 1]: without a change, 0.99 times the images."""
-    # 0.99: at -1 and 1 the inverse of tanh is infinite.
+    """tanh(change + atanh(0.99 images)), in float32 and [-1, 1]; for a change of 0, 0.99 times the images."""
+    # 0.99, because the inverse of tanh is infinite at -1 and 1.
     return torch.tanh(change.float() + torch.atanh(images.float() * 0.99))
 
 

@@ -1,4 +1,4 @@
-"""StackGAN's second generator, and the code that both stages draw for a label (Zhang et al. 2017)."""
+"""StackGAN's second generator, and the label codes that both stages draw (Zhang et al. 2017)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from translate.networks.resnet import ResidualBlock, stage
 
 
 class ConditioningAugmentation(nn.Module):
-    """Labels (batch, labels) to mean and log variance, each (batch, width), of the code that stands for them."""
+    """Maps labels (batch, labels) to mean and log variance, each (batch, width), of the code that represents them."""
 
     def __init__(self, labels: int, width: int) -> None:
         super().__init__()
@@ -26,12 +26,13 @@ class ConditioningAugmentation(nn.Module):
 
 
 class StageTwoGenerator(nn.Module):
-    """Small images (batch, channels, small, small) and codes (batch, code) to images (batch, channels, size, size).
+    """Maps small images (batch, channels, small, small) and codes (batch, code) to images (batch, channels, size,
+    size).
 
-    A 3x3 convolution to f filters, two 4x4 ones of stride 2 to 2f and 4f; the code as planes beside these features,
-    joined by a 3x3 convolution; `blocks` residual blocks; nearest upsampling with 3x3 convolutions, each to half the
-    filters but 8 at least; tanh (figure 2). Batch norm but in the first and last layer. ValueError unless `small` is a
-    multiple of 4 and `size` is 2, 4, 8, ... times `small`.
+    A 3x3 convolution to f filters, two 4x4 ones of stride 2 to 2f and 4f; the code appended to these features as planes
+    and merged by a 3x3 convolution; `residual_blocks` residual blocks; nearest-neighbour upsampling with 3x3
+    convolutions, each to half the filters but at least 8; tanh (figure 2). Batch norm everywhere but in the first and
+    last layer. Raises ValueError unless `small` is a multiple of 4 and `size` is 2, 4, 8, ... times `small`.
     """
 
     def __init__(

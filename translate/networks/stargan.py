@@ -13,15 +13,17 @@ from translate.networks.resnet import ResidualBlock, changed, conv7, stage
 
 
 class StarGANGenerator(nn.Module):
-    """Images (batch, channels, height, width) and labels (batch, labels) to images of that shape in [-1, 1].
+    """Maps images (batch, channels, height, width) and labels (batch, labels) to images of the same shape in [-1, 1].
 
-    Each label is a plane beside the image's channels. A 7x7 convolution to f filters, `downsamplings` 4x4 ones of
-    stride 2 to twice as many, `blocks` residual blocks, as many 4x4 transposed ones back, a 7x7 one, tanh (paper,
-    appendix 7.2); no biases, affine instance norm by the image's own statistics, in training and after. Zero padding
-    as released: a plane reflected at its edges stays constant, and instance norm takes constants away, so the labels
-    would be gone after the first layer. Height and width are multiples of `stride`.
-    `residual`: as for ResnetGenerator, the network learns the change to the input; not published.
-    ValueError for labels of another shape.
+    Each label is appended to the image's channels as a plane. A 7x7 convolution to f filters, `downsamplings` 4x4
+    convolutions of stride 2 that each double the filters, `blocks` residual blocks, as many 4x4 transposed convolutions
+    back, a 7x7 one, tanh (paper, appendix 7.2). No biases; affine instance norm by the image's own statistics, in
+    training and after. Zero padding as released: a plane reflected at its edges stays constant, and instance norm
+    removes constants, so the labels would be lost after the first layer. Height and width must be multiples of
+    `stride`.
+
+    `residual`: as in ResnetGenerator, the network learns the change to the input; not published. Raises ValueError for
+    labels of another shape.
     """
 
     def __init__(
@@ -57,11 +59,11 @@ class StarGANGenerator(nn.Module):
 
 
 class StarGANDiscriminator(nn.Module):
-    """Images (batch, channels, size, size) to scores of patches and to the logits of the labels.
+    """Maps images (batch, channels, size, size) to scores of patches and to label logits.
 
-    Scores are (batch, 1, size / 2 ** layers, ...), label logits (batch, labels). `layers` 4x4 convolutions of stride
-    2 to f, 2f, 4f, ... filters with LeakyReLU 0.01 and no normalisation, which a gradient penalty forbids; a 3x3
-    one scores each place, one as large as the last map reads the labels (paper, appendix 7.2).
+    Scores are (batch, 1, size / 2 ** layers, ...), label logits (batch, labels). `layers` 4x4 convolutions of stride 2
+    to f, 2f, 4f, ... filters with LeakyReLU 0.01 and no normalisation, which a gradient penalty forbids. Then a 3x3
+    convolution scores each place, and one as large as the last map reads the labels (paper, appendix 7.2). Raises
     ValueError for a size that cannot be halved `layers` times, and for images of another size.
     """
 
@@ -92,7 +94,7 @@ class StarGANDiscriminator(nn.Module):
         return self.score_head(features), self.class_head(features).flatten(1)
 
     def score(self, images: Tensor) -> Tensor:
-        """The scores alone, for images of any size that is a multiple of 2 ** layers."""
+        """Only the scores, for images of any size that is a multiple of 2 ** layers."""
         return self.score_head(self.layers(images))
 
 

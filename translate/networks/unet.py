@@ -1,4 +1,4 @@
-"""The generator of pix2pix: an encoder and a decoder of stride-2 convolutions, joined at every size."""
+"""The generator of pix2pix: an encoder and a decoder of stride-2 convolutions with skip connections at every size."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ DropoutPlacement = Literal["port", "paper"]
 
 
 class UNetGenerator(nn.Module):
-    """Images (batch, channels_in, height, width) to images (batch, channels_out, height, width) in [-1, 1].
+    """Maps images (batch, channels_in, height, width) to images (batch, channels_out, height, width) in [-1, 1].
 
-    `levels` halvings to f, 2f, 4f, 8f, 8f, ... filters and as many doublings, each fed the encoder's features
-    of its size too (Isola et al. 2017, appendix 6.1.1; 8 levels for 256 pixels, 7 for 128). Height and width
-    are multiples of `stride` = 2 ** levels, else ValueError. The first encoder convolution is not normalised, as
-    published; nor is the innermost, whose map may be one pixel, which normalisation would make 0.
+    `levels` halvings to f, 2f, 4f, 8f, 8f, ... filters and as many doublings, each also fed the encoder's features of
+    its size (Isola et al. 2017, appendix 6.1.1; 8 levels for 256 pixels, 7 for 128). Height and width must be multiples
+    of `stride` = 2 ** levels, else ValueError. As published, the first encoder convolution is not normalised; neither
+    is the innermost, whose map may be one pixel, which normalisation would make 0.
 
-    `dropout` is the probability, `dropout_placement` where: "paper" on the first three decoder levels from
-    the inside, "port" (the widely used PyTorch one) on the `levels` - 5 levels after the innermost: none
-    below six levels. `upsampling="blur"` blurs on the way down too, as CUT's ResNet does. `checkpointing`: in training
-    each level is computed again in the backward pass, see `recomputed`. ValueError for fewer than 2 levels.
+    `dropout` is the probability, `dropout_placement` the place: "paper" on the three innermost decoder levels, "port"
+    (the widely used PyTorch one) on the `levels` - 5 levels after the innermost: none below six levels.
+    `upsampling="blur"` blurs on the way down too, as CUT's ResNet does. `checkpointing`: in training, recomputes each
+    level in the backward pass, see `recomputed`. Raises ValueError for fewer than 2 levels.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class UNetGenerator(nn.Module):
         dropped = range(3) if dropout_placement == "paper" else range(1, levels - 4)
         self.up = nn.ModuleList(
             _up(
-                # Beyond the innermost, the encoder's features come along.
+                # After the innermost, the encoder's features are concatenated.
                 widths[-1 - step] * (2 if step else 1),
                 widths[-2 - step],
                 normalisation,
@@ -73,8 +73,8 @@ class UNetGenerator(nn.Module):
         for down in list(self.down)[1:]:
             encoded.append(features)
             features = self._through(down, F.leaky_relu(features, 0.2))
-        # Both originals hand the decoder features that an in-place LeakyReLU has changed; it sees the same
-        # without that, as relu(leaky_relu(x)) = relu(x).
+        # Both originals pass the decoder features changed by an in-place LeakyReLU. It gets the same without that, as
+        # relu(leaky_relu(x)) = relu(x).
         features = F.relu(features)
         for up in self.up:
             features = torch.cat([encoded.pop(), self._through(up, features)], dim=1).relu_()
@@ -95,7 +95,8 @@ class UNetGenerator(nn.Module):
 def _down(
     channels_in: int, channels_out: int, after: Normalisation, norm: Normalisation, upsampling: Upsampling
 ) -> nn.Sequential:
-    """A halving; `after` is the normalisation here, `norm` the network's, which decides on the bias."""
+    """A halving; `after` is the normalisation of this layer, `norm` that of the network, which decides about the
+    bias."""
     bias = blocks.needs_bias(norm)
     layer = blocks.normalisation(after, channels_out)
     if upsampling == "blur":

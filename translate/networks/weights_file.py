@@ -1,4 +1,4 @@
-"""Files of weights that torch.save wrote, read without running what is in them."""
+"""Reads weights written by torch.save without running any code in the file."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import torch
 
 
 class UnsafeFileError(ValueError):
-    """The file would call a function when it is loaded, and is not."""
+    """Loading the file would call a function, so it is not loaded."""
 
 
 def read_weights(path: Path | str) -> Mapping[str, Any]:
-    """The state dict in a .pth file (either torch format), on the CPU; no code in it is run.
+    """Reads the state dict in a .pth file (either torch format), on the CPU, without running any code in it.
 
     Raises FileNotFoundError, UnsafeFileError naming what the file wants to call, and ValueError for a file that is
     damaged or holds something else.
@@ -24,8 +24,8 @@ def read_weights(path: Path | str) -> Mapping[str, Any]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except OSError:
         raise
-    except Exception as error:  # unpickling, zip and end-of-file errors, by the file's kind of damage
-        # torch's own words advise to load it with weights_only=False, which would run what is in it.
+    except Exception as error:  # unpickling, zip or end-of-file errors, depending on the damage
+        # torch's own message recommends weights_only=False, which would run the file's code.
         if called := re.search(r"(?:GLOBAL|global) ([\w.]+)", str(error)):
             raise UnsafeFileError(
                 f"{path}: not a file of weights: it wants to call {called[1]}, and is not loaded"

@@ -1,4 +1,4 @@
-"""What is wrong with a recipe, said to the user: where each key was given, what was expected, what it is like."""
+"""Explains mistakes in a recipe to the user: where each key was set, what was expected, and the nearest known key."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from translate.settings import Settings
 from translate.yaml_reader import KeyPath
 
 MISTAKES = 10
-"""Mistakes of a recipe that are explained; the others are counted."""
+"""How many mistakes of a recipe are explained; the rest are counted."""
 Places = dict[KeyPath, str]
-"""Where keys were given: the file and its line, or `--set KEY=VALUE`."""
+"""Where each key was set: a file and line, or `--set KEY=VALUE`."""
 
 
 def explained(error: ValidationError, values: dict[str, Any], source: str, places: Places) -> str:
-    """A line for each of the first mistakes in `values`, which come from `source`."""
+    """One line for each of the first mistakes in `values`, which come from `source`."""
     found = error.errors()
     lines = [_explain(mistake, values, source, places) for mistake in found[:MISTAKES]]
     if len(found) > MISTAKES:
@@ -49,7 +49,8 @@ def _explain(mistake: ErrorDetails, values: dict[str, Any], source: str, places:
 
 
 def _where(path: KeyPath, source: str, places: Places) -> str:
-    """Where a key was given, or the section that it lacks in; of a whole section what `--set` gave in it, too."""
+    """Where a key was set, or the section it is missing from; for a whole section, also the `--set` options within
+    it."""
     given = next((places[path[:depth]] for depth in range(len(path), 0, -1) if path[:depth] in places), source)
     below = [place for key, place in places.items() if key[: len(path)] == path and place.startswith("--set ")]
     return ", ".join(dict.fromkeys([given, *below]))
@@ -60,7 +61,7 @@ def _short(text: str) -> str:
 
 
 def _path_in(values: Any, location: tuple[str | int, ...]) -> KeyPath:
-    """pydantic's location without the names of union members, which stand in no file."""
+    """pydantic's location of a mistake without the names of union members, which occur in no file."""
     path: list[str | int] = []
     for position, name in enumerate(location):
         inside = isinstance(values, dict) and name in values

@@ -1,10 +1,10 @@
-"""Recipes from YAML files: found by name or path, based on one another, changed by `--set`, checked."""
+"""Reads recipes from YAML files: finds them by name or path, resolves bases, applies `--set`, validates."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from os.path import isfile  # says no to a name that no file can have
+from os.path import isfile  # False, not an error, for impossible file names
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +23,10 @@ def recipe_names() -> list[str]:
 
 
 def load_recipe(name_or_path: str | Path, overrides: Iterable[str] = ()) -> Recipe:
-    """A shipped recipe by name, or a YAML file by path, with `section.key=value` overrides applied.
+    """Loads a shipped recipe by name, or a YAML file by path, and applies `section.key=value` overrides.
 
-    A recipe may be based on another: `base: NAME` takes that one's values where its own say nothing.
-    Raises ConfigurationError naming file, line and key, what was expected, and the nearest known key.
+    A recipe may be based on another: `base: NAME` takes that recipe's values wherever its own are missing. Raises
+    ConfigurationError naming file, line and key, what was expected, and the nearest known key.
     """
     path = _recipe_path(str(name_or_path))
     values, places = _read(path)
@@ -35,9 +35,9 @@ def load_recipe(name_or_path: str | Path, overrides: Iterable[str] = ()) -> Reci
 
 
 def parse_recipe(values: dict[str, Any], source: str, places: Places | None = None) -> Recipe:
-    """Typed settings from plain values. Raises ConfigurationError with one line per mistake."""
+    """Converts plain values to typed settings. Raises ConfigurationError with one line per mistake."""
     try:
-        # Through JSON, so that strictness still takes a list for a tuple, and a whole number for a float.
+        # Through JSON, because strict mode then still accepts lists as tuples and integers as floats.
         return Recipe.model_validate_json(json.dumps(values))
     except ValidationError as error:
         raise ConfigurationError(explained(error, values, source, places or {})) from error
@@ -58,7 +58,7 @@ def _recipe_path(name_or_path: str) -> Path:
 
 
 def _base_path(path: Path, base: str) -> Path:
-    """A recipe's base: a shipped one, or a file beside the recipe that names it, or in the working folder."""
+    """The path of a recipe's base: a shipped recipe, a file next to the recipe, or one in the working folder."""
     beside = path.parent / base
     if base not in recipe_names() and isfile(beside):
         return beside
@@ -88,7 +88,7 @@ def _read(path: Path, seen: tuple[Path, ...] = ()) -> tuple[dict[str, Any], Plac
 
 
 def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    """`above` over `below`, section by section; a section of another kind replaces the one below whole."""
+    """Merges `above` over `below`, section by section; a section of another kind replaces the one below entirely."""
     merged = dict(below)
     for key, value in above.items():
         under = merged.get(key)
@@ -103,7 +103,8 @@ def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
 
 
 def _override(values: dict[str, Any], places: Places, overrides: Iterable[str]) -> None:
-    """Kinds come first: a section of another kind begins anew, and then takes what else is given for it."""
+    """Applies overrides, kinds first: changing a section's kind clears the section, which then takes its other
+    overrides."""
     for override in sorted(overrides, key=lambda override: ".kind=" not in override):
         key, equals, text = override.partition("=")
         path = tuple(key.strip().split("."))
@@ -126,7 +127,7 @@ def _override(values: dict[str, Any], places: Places, overrides: Iterable[str]) 
 
 
 def _one_length(training: dict[str, Any], given: dict[str, Any]) -> None:
-    """A length given above in one unit takes the place of one given below in the other."""
+    """Clears one of `steps` and `epochs` if only the other is given, so that a later length replaces an earlier one."""
     for unit, other in (("steps", "epochs"), ("epochs", "steps")):
         if given.get(unit) is not None and given.get(other) is None:
             training[other] = None

@@ -1,4 +1,4 @@
-"""The settings of a training run, as types: which keys a recipe has, and what values they take."""
+"""The settings of a training run as types: the keys of a recipe and the values they take."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from translate.optim import Schedule
 from translate.settings import Settings
 
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
-"""What torch and NumPy both take."""
+"""The range that both torch and NumPy accept."""
 
 if TYPE_CHECKING:
     ModelSettings = Settings
@@ -31,7 +31,7 @@ class ShapesSettings(Settings):
     """The procedural set `shapes`: the same scenes in several styles, so that the true translation is known."""
 
     styles: tuple[str, ...] = Field(("flat", "outlined"), min_length=2)
-    """Two for paired and unpaired images, two or more for labelled ones."""
+    """Two styles for paired and unpaired images, two or more for labelled ones."""
     train: int = Field(400, ge=1)
     """Training images per style."""
     test: int = Field(64, ge=1)
@@ -39,48 +39,49 @@ class ShapesSettings(Settings):
 
 
 class DataSettings(Settings):
-    """Which images, and how they become batches."""
+    """Which images to train on, and how they become batches."""
 
     set: str | None = None
     """Name of a data set or path of a folder; `--data` overrides it."""
     also: tuple[str, ...] = ()
-    """Further labelled sets that are trained on jointly, each with its own labels."""
+    """Further labelled sets to train on jointly, each with its own labels."""
     layout: Literal["auto", "paired", "unpaired"] = "auto"
-    """`unpaired` reads two folders with equal file names as unpaired all the same."""
+    """`unpaired` treats two folders as unpaired even if their file names match."""
     direction: Literal["AtoB", "BtoA"] | None = None
-    """Pairs only: which half is the input; null takes the data set's own, else AtoB."""
+    """Pairs only: which half is the input; null uses the data set's own direction, else AtoB."""
     domains: tuple[str, ...] | None = None
-    """Names of the two domains, or the classes or attributes that are chosen; null takes the data set's or the
-    folders'."""
+    """Names of the two domains, or of the classes or attributes to use; null uses those of the data set or the
+    folders."""
     balanced: bool = False
-    """Labelled images: every class, or every attribute's yes and no, comes up equally often."""
+    """Labelled images: draws every class, or every attribute's yes and no, equally often."""
     channels: int = Field(3, ge=1, le=256)
-    """1 (grey), 3 (RGB), 4 (RGBA), or as many as the bands of TIFF files."""
+    """1 (grey), 3 (RGB), 4 (RGBA), or the number of bands of TIFF files."""
     range: tuple[float, float] = (0.0, 1.0)
-    """Of files of more than 8 bits: the values that become black and white; others are refused. As it is, 16-bit
-    files go from 0 to 65535, and those of floating point from 0 to 1."""
+    """For files of more than 8 bits: the values that become black and white; values outside are refused. By default
+    16-bit files range from 0 to 65535, and floating-point ones from 0 to 1."""
     size: int = Field(256, ge=8, le=4096)
-    """Side in pixels of the square crops that are trained on."""
+    """Side in pixels of the square crops used in training."""
     load_size: int | None = Field(None, ge=8)
-    """Side that images are resized to before the crop; null takes the published proportion 286/256 of `size`."""
+    """Side to which images are resized before cropping; null uses the published proportion 286/256 of `size`."""
     resize: Literal["square", "centre", "short_side", "none"] = "square"
-    """`square` stretches, as published; `centre` takes the largest square in the middle; `short_side` keeps the
-    proportions; `none` crops the image as it is."""
+    """`square` stretches, as published; `centre` takes the largest central square; `short_side` keeps the proportions;
+    `none` crops the image without resizing."""
     flip: bool = True
     augment: tuple[Augmentation, ...] = ()
-    """More augmentation, through albumentations; pairs share geometry and never photometry."""
+    """Further augmentation, through albumentations. Of a pair, both images get the same geometric changes, and only the
+    input gets photometric ones."""
     workers: int = Field(2, ge=0, le=256)
-    """Threads that decode ahead; 0 decodes in the training thread. Batches are the same whatever the number."""
+    """Threads that decode ahead; 0 decodes in the training thread. Batches do not depend on the number."""
     skip_bad: bool = False
-    """Images that cannot be read are left out, counted and named, instead of refused before the first step."""
+    """Leaves out, counts and names images that cannot be read, instead of refusing them before the first step."""
     cache: Where = "ram"
-    """Where decoded and resized images are kept: nowhere; in memory; in files that later runs find again, in the
-    user's cache or $TRANSLATE_HOME; or whole on the GPU that trains, where they are cropped, too."""
+    """Where to keep decoded and resized images: nowhere; in memory; in files that later runs reuse, in the user's cache
+    or $TRANSLATE_HOME; or all on the training GPU, which then also crops them."""
     cache_gb: float | None = Field(None, ge=0)
-    """What they may take there; the others are decoded again when they come up. Null: 4 in memory, 20 in files, half
-    of a GPU's free memory."""
+    """The most space they may take there; the rest is decoded again each time. Null: 4 in memory, 20 in files, half of
+    a GPU's free memory."""
     shapes: ShapesSettings = ShapesSettings()
-    """For the procedural set `shapes` only."""
+    """Only for the procedural set `shapes`."""
 
     @property
     def loaded_size(self) -> int:
@@ -105,22 +106,22 @@ class DataSettings(Settings):
 
 
 class TrainingSettings(Settings):
-    """How long, how fast, and what is kept."""
+    """How long and how fast to train, and what to keep."""
 
     steps: int | None = Field(None, ge=1)
     epochs: float | None = Field(None, gt=0)
     """Exactly one of `steps` and `epochs`; an epoch is one pass over the larger domain."""
     batch_size: int = Field(1, ge=1)
     accumulate: int = Field(1, ge=1)
-    """Parts that a batch is split into, whose gradients are averaged: less memory, the same step."""
+    """Number of parts a batch is split into, averaging their gradients: less memory, same step."""
     seed: Seed = 0
     init_from: str | None = None
-    """A run's folder, or a checkpoint's, with whose weights the networks begin (averaged ones, where it kept them);
-    optimizers and schedule begin anew. Null draws weights from the seed."""
+    """Folder of a run or a checkpoint with initial weights for the networks (averaged ones, if it kept them);
+    optimizers and schedule start from scratch. Null draws weights from the seed."""
     optimizer: Literal["adam", "rmsprop"] = "adam"
     lr: float = Field(2e-4, gt=0)
     network_lr: dict[str, float] = Field(default_factory=dict)
-    """Learning rates of single networks by name, e.g. {discriminator: 4e-4}; the others use `lr`."""
+    """Learning rates of individual networks by name, e.g. {discriminator: 4e-4}; the others use `lr`."""
     betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.5, 0.999)
     weight_decay: float = Field(0.0, ge=0)
     schedule: Schedule = "linear"
@@ -129,21 +130,21 @@ class TrainingSettings(Settings):
     halve_every: int = Field(100_000, ge=1)
     """Steps after which the schedule `halving` halves the learning rate."""
     ema: float | None = Field(None, gt=0, lt=1)
-    """Decay of the moving average of the generators' weights, which then converts; null keeps none."""
+    """Decay of the moving average of the generators' weights, which is then used to convert; null keeps none."""
     precision: Precision = "auto"
     skip_limit: int = Field(20, ge=1)
-    """A turn whose losses or gradients are not finite is skipped; so many in a row end the run, when losses are
-    logged next (log_every)."""
+    """A turn with losses or gradients that are not finite is skipped; this many in a row end the run, the next time
+    losses are logged (log_every)."""
     log_every: int = Field(50, ge=1)
     sample_every: int = Field(1000, ge=1)
     validate_every: int = Field(1000, ge=1)
     validation_images: int = Field(64, ge=1)
-    """Test images measured against the truth, where a set knows it."""
+    """Number of test images measured against the truth, if the data set knows it."""
     checkpoint_every: int = Field(1000, ge=1)
     keep: int = Field(3, ge=1)
-    """Newest checkpoints kept, beside the best."""
+    """Number of newest checkpoints to keep, in addition to the best."""
     keep_every: int | None = Field(None, ge=1)
-    """Checkpoints of steps that this divides are kept, too; null keeps none for its number."""
+    """Also keeps checkpoints of steps divisible by this number; null keeps no others."""
 
     @model_validator(mode="after")
     def _one_length(self) -> TrainingSettings:
@@ -166,7 +167,7 @@ class Recipe(Settings):
     name: str
     summary: str = ""
     model: SerializeAsAny[ModelSettings]
-    """`name` is a key of `MODELS`; the rest is that model's Config."""
+    """`name` is a key of `MODELS`; the other keys are that model's Config."""
     data: DataSettings = DataSettings()
     training: TrainingSettings
 
