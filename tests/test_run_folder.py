@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from tiny import paired_folder, unpaired_folder
@@ -9,7 +10,7 @@ from tiny import paired_folder, unpaired_folder
 import translate.run_folder
 import translate.starting
 from translate.recipe import load_recipe
-from translate.run_folder import LOCK, claimed
+from translate.run_folder import LOCK, choose_folder, claimed
 from translate.whole_file import held
 
 needs_locks = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such locks")
@@ -28,6 +29,15 @@ def test_two_runs_at_once_take_two_default_names(recipe, monkeypatch):
         monkeypatch.setattr(translate.run_folder, "choose_folder", lambda *words: next(looks, None) or look(*words))
         with claimed(None, recipe, False) as second:
             assert [str(first), str(second)] == ["runs/tiny-cyclegan-unp", "runs/tiny-cyclegan-unp-2"]
+
+
+def test_without_a_name_the_run_that_goes_on_is_that_of_the_highest_number(recipe, tmp_path):
+    """A run in between may have been deleted; the freed name is a new run's."""
+    assert choose_folder(None, recipe, True) == Path("runs/tiny-cyclegan-unp")
+    for name in ("tiny-cyclegan-unp", "tiny-cyclegan-unp-3"):
+        (tmp_path / "runs" / name).mkdir(parents=True)
+    assert choose_folder(None, recipe, True) == Path("runs/tiny-cyclegan-unp-3")
+    assert choose_folder(None, recipe, False) == Path("runs/tiny-cyclegan-unp-2")
 
 
 @needs_locks

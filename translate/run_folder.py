@@ -42,8 +42,8 @@ FREE_WITH_IMAGES = {"data.set", "data.domains"}
 def choose_folder(out: str | Path | None, recipe: Recipe, resume: bool) -> Path:
     """The run's folder: `--out`, or by default runs/RECIPE-DATA, with a number appended if that exists.
 
-    The default is runs/RECIPE if RECIPE already ends in DATA. With `resume`, `--out` in any case, or the last folder
-    before the first free name. Raises ConfigurationError if `--out` is a file, or already written to and `resume` is
+    The default is runs/RECIPE if RECIPE already ends in DATA. With `resume`, `--out` in any case, or the folder
+    with the highest number. Raises ConfigurationError if `--out` is a file, or already written to and `resume` is
     off.
     """
     if out is not None:
@@ -55,9 +55,10 @@ def choose_folder(out: str | Path | None, recipe: Recipe, resume: bool) -> Path:
         return folder
     data = Path(recipe.data.set or "data").name
     base = Path("runs") / (recipe.name if recipe.name.endswith(f"-{data}") else f"{recipe.name}-{data}")
-    taken = [base, *(base.with_name(f"{base.name}-{number}") for number in range(2, 10_000))]
-    free = next(index for index, folder in enumerate(taken) if not os.path.lexists(folder))
-    return taken[max(0, free - 1)] if resume else taken[free]
+    numbered = [base, *(base.with_name(f"{base.name}-{number}") for number in range(2, 10_000))]
+    if resume:
+        return next((folder for folder in reversed(numbered) if os.path.lexists(folder)), base)
+    return next(folder for folder in numbered if not os.path.lexists(folder))
 
 
 @contextmanager
