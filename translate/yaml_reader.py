@@ -61,8 +61,9 @@ def read_yaml(text: str, source: str) -> tuple[dict[str, Any], dict[KeyPath, int
 
 
 def read_yaml_value(text: str) -> Any:
-    """One value as it would stand in a file: `1e-4`, `true`, `[1, 2]`, `{kind: unet}` or plain text."""
-    return read_yaml(f"value: {text}", f"'{text}'")[0]["value"]
+    """One value as it would stand in a file: `1e-4`, `true`, `[1, 2]`, `{kind: unet}` or plain text; and `None`, by
+    itself, as Python's sweeps write null. In a list it stays a word, for classes that are called so."""
+    return None if text.strip() == "None" else read_yaml(f"value: {text}", f"'{text}'")[0]["value"]
 
 
 def _refuse_traps(text: str, source: str) -> None:
