@@ -1,5 +1,7 @@
 """What a resumed run may be given, and what it tells of what is not as it was."""
 
+import shutil
+
 import pytest
 from tiny import labelled_folder, unpaired_folder, write_images
 
@@ -95,6 +97,23 @@ def test_the_refusal_names_a_command_that_works(begun, run_cli, tmp_path):
     assert command == ["train", "run/recipe.yaml", "--out", "run", "--resume"]
     done = run_cli(*command, "--device", "cpu", "--set", "training.steps=3")
     assert done.exit_code == 0 and load_checkpoint(tmp_path / "run" / "checkpoints").step == 3
+
+
+def test_a_runs_own_recipe_without_its_folder_is_answered_by_the_command_that_goes_on(begun, run_cli, tmp_path):
+    refused = run_cli("train", "run/recipe.yaml", "--resume", "--device", "cpu")
+    assert refused.exit_code == 2 and not (tmp_path / "runs").exists()
+    command = refused.stderr.partition("`translate ")[2].partition("`")[0].split()
+    assert command == ["train", "run/recipe.yaml", "--out", "run", "--resume"]
+    done = run_cli(*command, "--device", "cpu", "--set", "training.steps=3")
+    assert done.exit_code == 0 and load_checkpoint(tmp_path / "run" / "checkpoints").step == 3
+
+
+def test_a_recipe_that_is_called_recipe_yaml_and_is_of_no_run_resumes_as_any(run_cli, tiny_recipe, tmp_path):
+    (tmp_path / "mine").mkdir()
+    recipe = shutil.copy(tiny_recipe("cyclegan"), tmp_path / "mine" / "recipe.yaml")
+    command = ["train", recipe, "--data", unpaired_folder(tmp_path / "unp"), "--device", "cpu", "--resume"]
+    assert run_cli(*command, "training.steps=1").exit_code == 0
+    assert "resuming after step 1" in run_cli(*command, "training.steps=2").stderr
 
 
 def test_a_schedule_that_is_stretched_is_told(begun, tmp_path):

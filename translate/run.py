@@ -46,6 +46,8 @@ def train(
     another process trains into the folder, TranslateError where the run fails, Interrupted, after saving, where SIGINT,
     SIGTERM or Slurm's SIGUSR1 came.
     """
+    if resume and out is None:
+        _refuse_unclear(recipe)
     wanted, tracking = _resolved(recipe, data, overrides), tracking_mode(tracking)
     if deterministic:
         use_deterministic_kernels()
@@ -66,6 +68,18 @@ def train(
             if interruption.requeue:
                 say(requeue())
             raise
+
+
+def _refuse_unclear(recipe: Recipe | str | Path) -> None:
+    """By the recipe in a run's folder that run is meant, or one that was begun with it: nobody knows."""
+    if isinstance(recipe, Recipe) or Path(recipe).name != "recipe.yaml":
+        return
+    folder = Path(recipe).parent
+    if (folder / "checkpoints").is_dir():
+        raise ConfigurationError(
+            f"--resume: which run? `translate train {recipe} --out {folder} --resume` goes on with the one that "
+            f"{recipe} is of; one that was begun with its recipe is named by --out, too"
+        )
 
 
 def _folder(out: str | Path | None, wanted: Recipe, resume: bool, ranks: Ranks) -> AbstractContextManager[Path]:
