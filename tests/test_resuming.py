@@ -10,6 +10,7 @@ from translate.data.batch import Plain
 from translate.errors import ConfigurationError
 from translate.image_sets.opening import open_data
 from translate.recipe import DataSettings, load_recipe
+from translate.run import _resolved as resolved
 from translate.run import train
 
 
@@ -144,6 +145,22 @@ def test_a_setting_that_cannot_act_is_refused(run_cli, tiny_recipe, model, setti
     refused = run_cli("train", tiny_recipe(model), "--data", "shapes", *words, *command)
     assert refused.exit_code == 2 and told in refused.stderr
     assert "no effect" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [("data.shapes.train=8", "the data set is not shapes"), ("training.halve_every=5", "training.schedule is linear")],
+)
+@pytest.mark.parametrize("command", [[], ["--dry-run"]])
+def test_a_setting_of_another_set_or_schedule_is_refused_in_a_command(run_cli, tiny_recipe, setting, told, command):
+    refused = run_cli("train", tiny_recipe("cyclegan"), "--data", "horses", setting, *command)
+    assert refused.exit_code == 2 and "without effect" in refused.stderr and told in refused.stderr
+
+
+def test_a_recipes_own_settings_of_another_set_are_let_be(tmp_path):
+    own = load_recipe("stargan-shapes", ["data.set=flowers"])
+    assert own.data.shapes.styles and resolved("stargan-shapes", "flowers", []) == own
+    assert resolved("unit", "shapes", ["data.shapes.train=8", "training.halve_every=5"]).data.shapes.train == 8
 
 
 def test_steps_and_epochs_in_one_command_are_refused(run_cli, tiny_recipe, tmp_path):

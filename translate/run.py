@@ -155,9 +155,23 @@ def _resolved(recipe: Recipe | str | Path, data: str | Path | None, overrides: I
         raise ConfigurationError("overrides need a recipe's name or file; for a Recipe, give them to load_recipe")
     wanted = recipe if isinstance(recipe, Recipe) else load_recipe(recipe, overrides)
     _refuse_two_lengths(overrides)
-    if data is None:
-        return wanted
-    return wanted.model_copy(update={"data": wanted.data.model_copy(update={"set": str(data)})})
+    if data is not None:
+        wanted = wanted.model_copy(update={"data": wanted.data.model_copy(update={"set": str(data)})})
+    _refuse_without_effect(overrides, wanted)
+    return wanted
+
+
+def _refuse_without_effect(overrides: Iterable[str], wanted: Recipe) -> None:
+    """Of the command's own words: what stands in a recipe may be for the set or schedule that the command replaces."""
+    for override in overrides:
+        key = override.partition("=")[0].strip()
+        if f"{key}.".startswith("data.shapes.") and "shapes" not in (wanted.data.set, *wanted.data.also):
+            raise ConfigurationError(f"--set {override}: without effect, for the data set is not shapes; leave it out")
+        if key == "training.halve_every" and wanted.training.schedule != "halving":
+            raise ConfigurationError(
+                f"--set {override}: without effect, for training.schedule is {wanted.training.schedule}, not halving; "
+                "leave it out"
+            )
 
 
 def _refuse_two_lengths(overrides: Iterable[str]) -> None:
