@@ -107,6 +107,7 @@ MAY_IMPORT = {
         "validation",
     },
     "estimate": {"data", "flops", "progress", "resume", "trainer"},
+    "comparing": {"checkpoint", "errors", "evaluation", "report", "run_folder", "tracking", "yaml_reader"},
     "run_folder": {"checkpoint", "errors", "json_text", "recipe", "validation", "whole_file"},
 }
 ROOTS = {"run", "starting", "loading", "evaluate", "export", "quickstart", "cli", "__init__", "__main__"}
