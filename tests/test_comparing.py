@@ -131,7 +131,7 @@ def test_validations_of_other_images_are_apart_and_that_is_said(put_run, other, 
     compared = translate.compare(["a", "b"])
     assert [row.values for row in compared.validation] == [[0.25, None], [None, 0.125]]
     assert [row.best for row in compared.validation] == [None, None]
-    assert any("validation: l1: measured differently" in line and named in line for line in compared.warnings)
+    assert any("validation: l1: measured in different ways" in line and named in line for line in compared.warnings)
 
 
 def test_a_data_set_that_moved_is_the_same(put_run):
@@ -158,7 +158,7 @@ def test_scores_of_other_protocols_are_in_rows_of_their_own_with_a_warning(put_r
 def test_floors_that_tell_of_other_test_images_are_warned_of(put_run):
     put_run("a", scores=[truth(0.25)]), put_run("b", scores=[truth(0.125, floor=0.6)])
     (line,) = translate.compare(["a", "b"]).warnings
-    assert "measured of other images: untouched input reaches 0.5 in a, 0.6 in b" in line
+    assert "measured on different images: untouched input is 0.5 in a, 0.6 in b" in line
 
 
 def test_what_could_not_be_measured_is_no_row(put_run):
@@ -193,7 +193,7 @@ def test_tables_wider_than_the_terminal_go_on_below(put_run):
     runs = [put_run(f"a-run-with-quite-a-long-name-{number}", l1=0.25) for number in range(6)]
     compared = translate.compare(runs)
     assert max(map(len, as_text(compared).splitlines())) > 150
-    tables = as_text(compared, 90).partition("* the best")[0].splitlines()
+    tables = as_text(compared, 90).partition("* best")[0].splitlines()
     assert max(map(len, tables)) <= 90
     assert all(sum(run in line for line in tables) == 2 for run in runs), "once in each of two tables"
 
@@ -205,7 +205,9 @@ def test_runs_of_other_methods_are_compared(put_run):
     assert list(settings) == ["model.name", "model.blocks", "model.generator.kind", "model.generator.filters"]
 
 
-@pytest.mark.parametrize(("runs", "says"), [(["a", "nothing"], "nothing: no run"), (["a", "a/"], "a: is given twice")])
+@pytest.mark.parametrize(
+    ("runs", "says"), [(["a", "nothing"], "nothing: not a run"), (["a", "a/"], "a: is given twice")]
+)
 def test_what_is_no_run_is_refused(run_cli, put_run, runs, says):
     put_run("a")
     with pytest.raises(ConfigurationError, match=says):
@@ -218,7 +220,7 @@ def test_what_is_no_run_is_refused(run_cli, put_run, runs, says):
 def test_a_damaged_file_is_named(put_run, tmp_path, content):
     put_run("a")
     (tmp_path / "a" / "evaluation-latest.json").write_text(content)
-    with pytest.raises(TranslateError, match=r"a/evaluation-latest\.json: no"):
+    with pytest.raises(TranslateError, match=r"a/evaluation-latest\.json: not"):
         translate.compare(["a"])
 
 

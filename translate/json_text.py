@@ -1,4 +1,4 @@
-"""JSON as any parser takes it: without the words NaN and Infinity, which Python would write."""
+"""Strict JSON, which any parser reads: without the words NaN and Infinity, which Python would write."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Any
 
 
 def json_text(value: Any, *, indent: int | None = None, ensure_ascii: bool = True) -> str:
-    """`value` as JSON in which a number that is not finite is null, as in an infinite PSNR.
+    """Returns `value` as JSON; numbers that are not finite, such as an infinite PSNR, become null.
 
-    Raises TypeError for what JSON cannot hold.
+    Raises TypeError for other kinds of objects.
     """
     return json.dumps(finite(value), indent=indent, ensure_ascii=ensure_ascii, allow_nan=False)
 
 
 def finite(value: Any) -> Any:
-    """`value` with None for every number in it that is not finite."""
+    """Returns `value` with None in place of every number that is not finite."""
     if isinstance(value, Mapping):
         return {key: finite(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):

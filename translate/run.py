@@ -71,14 +71,14 @@ def train(
 
 
 def _refuse_unclear(recipe: Recipe | str | Path) -> None:
-    """By the recipe in a run's folder that run is meant, or one that was begun with it: nobody knows."""
+    """A recipe in a run's folder may stand for that run, or for one that was started from the recipe."""
     if isinstance(recipe, Recipe) or Path(recipe).name != "recipe.yaml":
         return
     folder = Path(recipe).parent
     if (folder / "checkpoints").is_dir():
         raise ConfigurationError(
-            f"--resume: which run? `translate train {recipe} --out {folder} --resume` goes on with the one that "
-            f"{recipe} is of; one that was begun with its recipe is named by --out, too"
+            f"--resume: which run? `translate train {recipe} --out {folder} --resume` continues the run "
+            f"in {folder}; to continue another one that was started from this recipe, give its --out"
         )
 
 
@@ -162,7 +162,7 @@ def _resolved(recipe: Recipe | str | Path, data: str | Path | None, overrides: I
 
 
 def _refuse_without_effect(overrides: Iterable[str], wanted: Recipe) -> None:
-    """Of the command's own words: what stands in a recipe may be for the set or schedule that the command replaces."""
+    """Only settings of the command: those of a recipe may belong to the set or schedule that the command replaces."""
     for override in overrides:
         key = override.partition("=")[0].strip()
         if f"{key}.".startswith("data.shapes.") and "shapes" not in (wanted.data.set, *wanted.data.also):

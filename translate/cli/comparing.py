@@ -12,13 +12,16 @@ import click
 @click.command()
 @click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
-    "--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help="File for the same, for programs."
+    "--json",
+    "json_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Also write the comparison to this file.",
 )
 def compare(runs: tuple[Path, ...], json_file: Path | None) -> None:
-    """Show runs side by side: settings that differ, steps, validation, and scores of `translate evaluate`.
+    """Show runs side by side: settings that differ, steps, validation, and scores from `translate evaluate`.
 
-    Nothing is computed but what the runs' folders hold; a dash stands where one has nothing. Scores that were measured
-    in different ways (other test images, another size) stand in rows of their own, with a warning.
+    Reads the runs' folders and computes nothing new; a dash stands for what a run does not have. Scores measured in
+    different ways (other test images, another size) are put in different rows, with a warning.
 
     \b
     translate compare runs/pix2pix-facades runs/pix2pix-facades-2

@@ -1,4 +1,4 @@
-"""What the files in a run's folder tell, whether it has ended, was killed, or still trains."""
+"""Reads the files in a run's folder, whether the run has ended, was killed, or still trains."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _BETTER: dict[str, Better] = {
     "modes covered": "higher",
     "near a mode": "higher",
 }
-"""Of what is measured in training."""
+"""Measures taken during training."""
 _VALIDATED_ON = (
     "data.also",
     "data.layout",
@@ -41,12 +41,12 @@ _VALIDATED_ON = (
     "data.shapes.seed",
     "training.validation_images",
 )
-"""Settings that say which images are validated on, beside the data set."""
+"""Settings that decide which images a run is validated on, beside the data set."""
 
 
 @dataclass(frozen=True)
 class State:
-    """How far a run came; None where its files do not tell."""
+    """How far a run came; None where its files do not say."""
 
     steps: int | None
     wanted: int | None
@@ -54,7 +54,7 @@ class State:
     images: int | None
     """Images seen: steps x batch size x processes."""
     hours: float | None
-    """From the first to the last row of metrics.jsonl, with all pauses between."""
+    """Between the first and the last row of metrics.jsonl, pauses included."""
     checkpoint: int | None
     """Step of the newest checkpoint."""
     validated: int | None
@@ -65,21 +65,21 @@ class State:
 
 @dataclass(frozen=True)
 class RunFiles:
-    """One run, by the name that it was given."""
+    """One run; `name` is its folder as it was given."""
 
     name: str
     settings: Mapping[str, Any]
-    """By dotted key, as recipe.yaml has them."""
+    """From recipe.yaml, by dotted key."""
     rows: Sequence[Mapping[str, Any]]
-    """Of metrics.jsonl."""
+    """From metrics.jsonl."""
     facts: Mapping[str, Any]
-    """Of the newest checkpoint."""
+    """From the newest checkpoint."""
     summary: Mapping[str, Mapping[str, Any]]
     evaluated: Sequence[Score]
 
     @property
     def data(self) -> str:
-        """The data set's name: that of its folder, wherever it lies."""
+        """The data set's name: the last part of its path, so that a moved set stays the same."""
         return Path(str(self.settings.get("data.set"))).name
 
     def state(self) -> State:
@@ -100,7 +100,7 @@ class RunFiles:
         return int(self.facts["recipe"]["training"]["batch_size"]) * int(self.facts["processes"])
 
     def validated(self) -> list[Score]:
-        """The last validation, with its baselines where the run has ended."""
+        """The last validation; with its baselines if the run has ended."""
         rows = [row for row in self.rows if _is_validation(row)]
         last: dict[str, float] = {}
         for row in rows:
@@ -130,10 +130,12 @@ class RunFiles:
 
 
 def read_run(run: Path) -> RunFiles:
-    """Raises ConfigurationError for a folder that is no run's, TranslateError for a file that cannot be read."""
+    """Raises ConfigurationError for a folder that holds no run, TranslateError for a file that cannot be read."""
     recipe = run / "recipe.yaml"
     if not recipe.is_file():
-        raise ConfigurationError(f"{run}: no run (no recipe.yaml in it); give the folder that `translate train` wrote")
+        raise ConfigurationError(
+            f"{run}: not a run (it holds no recipe.yaml); give a folder that `translate train` wrote"
+        )
     metrics = run / "metrics.jsonl"
     settings = flat(read_yaml(recipe.read_text("utf-8"), str(recipe))[0])
     files = RunFiles(
@@ -148,21 +150,21 @@ def read_run(run: Path) -> RunFiles:
 
 
 def _newest_facts(checkpoints: Path) -> Mapping[str, Any]:
-    """Unverified, as they are only shown; empty where there is no checkpoint."""
+    """Not verified, since they are only shown; empty if there is no checkpoint."""
     step = pointed(checkpoints, "latest")
     path = checkpoints / folder_name(step or 0) / "checkpoint.json"
     return _json(path) if path.is_file() else {}
 
 
 def _scores(path: Path, data: str) -> list[Score]:
-    """Of the run's own data set where the file does not say."""
+    """`data` is the data set of scores whose protocol does not name one."""
     if not path.is_file():
         return []
     try:
         scores = [Score(**entry) for entry in _json(path)]
     except TypeError as error:
         raise TranslateError(
-            f"{path}: no scores ({error}); have them measured again by `translate evaluate`"
+            f"{path}: not a file of scores ({error}); measure them again with `translate evaluate`"
         ) from error
     return [replace(one, protocol={"data": data, **one.protocol}) for one in scores]
 

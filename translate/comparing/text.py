@@ -1,4 +1,4 @@
-"""A comparison for people: aligned tables with a column for each run."""
+"""A comparison as text: aligned tables with a column for each run."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from translate.comparing.comparison import Comparison, Row
+from translate.comparing.comparison import Comparison
+from translate.comparing.rows import Row
 from translate.comparing.run_files import State
 from translate.evaluation.table import aligned, number, titled
 from translate.report.page import duration
 
-_MARKED = "* the best of its row; ~ its 95 % interval and that of the best overlap"
+_MARKED = "* best of its row; ~ its 95 % interval overlaps that of the best"
 _NOTHING = "-"
 
 
 def as_text(comparison: Comparison, width: int | None = None) -> str:
-    """Tables, then warnings, then what is missing. Of tables wider than `width` (None: any) the runs' columns go on
+    """Tables, then warnings, then what is missing. Columns that do not fit into `width` (None: all do) are continued
     below."""
     runs = list(comparison.states)
     blocks = [_settings(comparison, runs, width), _states(comparison.states, width)]
@@ -88,7 +89,7 @@ def _beside(kind: str, found: Sequence[Mapping[str, float]]) -> list[list[str]]:
 
 
 def _marked(row: Row, place: int) -> str:
-    """A number and its mark, in a place of its own so that numbers stay below one another."""
+    """A number and its mark, or a space, so that numbers stay aligned."""
     value, best = row.values[place], row.best
     if value is None or best is None:
         return f"{number(value)} "
@@ -100,7 +101,7 @@ def _marked(row: Row, place: int) -> str:
 
 
 def _folded(names: list[str], columns: Sequence[list[str]], width: int | None) -> Iterator[str]:
-    """Lines of as many columns as fit beside the names, and below them the next ones."""
+    """As many columns as fit beside the names; below them, the names again and the next columns."""
     part: list[list[str]] = []
     for column in columns:
         wide = sum(2 + max(map(len, each)) for each in (names, *part, column))

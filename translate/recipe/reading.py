@@ -43,7 +43,7 @@ def parse_recipe(values: dict[str, Any], source: str, places: Places | None = No
 
 
 def _validated(values: dict[str, Any]) -> Recipe:
-    """1e4 and 10000.0 are whole numbers where those are wanted: `values` then has them so. Raises ValidationError."""
+    """Takes 1e4 and 10000.0 for whole numbers where the schema wants one, also in `values`. Raises ValidationError."""
     try:
         # Through JSON, so that strictness still takes a list for a tuple, and a whole number for a float.
         return Recipe.model_validate_json(json.dumps(values))
