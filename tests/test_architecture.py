@@ -10,7 +10,7 @@ import pytest
 import translate
 
 PACKAGE = Path(__file__).resolve().parents[1] / "translate"
-GROUND = {"errors", "settings", "version", "shipped", "whole_file"}
+GROUND = {"errors", "settings", "version", "shipped", "whole_file", "json_text"}
 TORCH_ONLY: set[str] = set()
 DATA = {*GROUND, "data", "yaml_reader"}
 MODEL = {"adversarial", "model", "networks", "pool", "diffaugment", "settings", "errors"}
@@ -26,9 +26,10 @@ MAY_IMPORT = {
     "errors": set(),
     "flops": TORCH_ONLY,
     "whole_file": set(),
+    "json_text": set(),
     "signals": {"errors"},
     "determinism": TORCH_ONLY,
-    "doctor": {"data", "model", "models", "whole_file"},
+    "doctor": {"data", "json_text", "model", "models", "whole_file"},
     "memory": {"data", "errors", "resume", "trainer"},
     "settings": set(),
     "version": set(),
@@ -40,7 +41,7 @@ MAY_IMPORT = {
     "ranks": {"errors"},
     "tracking": {"errors", "data", "whole_file"},
     "report": {"errors", "tracking", "whole_file"},
-    "checkpoint": {"errors", "whole_file"},
+    "checkpoint": {"errors", "json_text", "whole_file"},
     "engine": {"errors", "data", "networks"},
     "feeding": {"data", "engine"},
     "model": {"data", "errors", "settings"},
@@ -51,8 +52,29 @@ MAY_IMPORT = {
     "captured": {"data", "model"},
     "resume": {"checkpoint", "errors", "trainer"},
     "validation": {"model", "engine", "metrics", "data"},
-    "converting": {"model", "engine", "data", "errors", "networks", "progress", "report", "tracking", "whole_file"},
-    "exporting": {"checkpoint", "converting", "data", "errors", "model", "models", "networks", "whole_file"},
+    "converting": {
+        "model",
+        "engine",
+        "data",
+        "errors",
+        "json_text",
+        "networks",
+        "progress",
+        "report",
+        "tracking",
+        "whole_file",
+    },
+    "exporting": {
+        "checkpoint",
+        "converting",
+        "data",
+        "errors",
+        "json_text",
+        "model",
+        "models",
+        "networks",
+        "whole_file",
+    },
     "evaluation": {*GROUND, "data", "engine", "metrics", "model", "models", "optim", "progress", "trainer"},
     "recipe": {"model", "models", "data", "engine", "optim", *GROUND, "yaml_reader"},
     "training": {
@@ -85,7 +107,8 @@ MAY_IMPORT = {
         "validation",
     },
     "estimate": {"data", "flops", "progress", "resume", "trainer"},
-    "run_folder": {"checkpoint", "errors", "recipe", "validation", "whole_file"},
+    "comparing": {"checkpoint", "errors", "evaluation", "report", "run_folder", "tracking", "yaml_reader"},
+    "run_folder": {"checkpoint", "errors", "json_text", "recipe", "validation", "whole_file"},
 }
 ROOTS = {"run", "starting", "loading", "evaluate", "export", "quickstart", "cli", "__init__", "__main__"}
 

@@ -234,7 +234,7 @@ def test_a_folder_is_checked(run_cli, tmp_path):
 
 def test_version_and_help(run_cli):
     assert run_cli("--version").stdout.startswith("translate ")
-    for command in ("train", "convert", "sample", "evaluate", "recipes", "data", "quickstart"):
+    for command in ("train", "convert", "sample", "evaluate", "compare", "recipes", "data", "quickstart"):
         assert run_cli(command, "--help").exit_code == 0
 
 

@@ -160,6 +160,28 @@ def test_a_wrong_shape_or_domain_says_what_is_expected(converter):
         converter.convert(torch.zeros(3, 8, 8), to="a")
 
 
+@pytest.mark.parametrize("to", [1, 0, ["b", 1], 1.5])
+def test_a_target_that_is_no_name_is_refused_with_the_names_there_are(converter, to):
+    with pytest.raises(TypeError, match=r"expected the name of a domain, b, not (int|float)"):
+        converter.convert(torch.zeros(3, 8, 8), to=to)
+
+
+@pytest.mark.parametrize(
+    "images",
+    [
+        torch.zeros(3, 0, 0),
+        torch.zeros(0, 3, 8, 8),
+        torch.zeros(3, 8, 0, dtype=torch.uint8),
+        np.zeros((0, 8, 3), np.uint8),
+        Image.new("RGB", (0, 4)),
+    ],
+    ids=str,
+)
+def test_images_without_a_pixel_are_refused(converter, images):
+    with pytest.raises(ValueError, match="of at least one pixel"):
+        converter.convert(images)
+
+
 def test_padding_reflects_as_often_as_needed():
     image = torch.arange(3.0)[None, None, :].expand(1, 1, 3)
     assert pad(image, 2, 8)[0, 0].tolist() == [0, 1, 2, 1, 0, 1, 2, 1]

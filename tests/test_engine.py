@@ -131,8 +131,10 @@ def test_levers_that_do_not_exist_are_refused(levers, complaint):
         choose_engine("cpu", "auto", levers)
 
 
-def test_the_engine_says_its_levers():
-    assert str(Engine(CPU.device, bf16=True, fused=False)).endswith("threads, bf16, channels first")
+def test_the_engine_says_its_levers(monkeypatch):
+    assert str(Engine(CPU.device, bf16=True, fused=False)) == "cpu, 1 thread, bf16, channels first"
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    assert str(CPU).startswith("cpu, 2 threads, ")
     assert str(Engine(CPU.device, channels_last=True)).endswith("float32, channels last, fused Adam")
 
 

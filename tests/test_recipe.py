@@ -121,6 +121,29 @@ def test_scalars_mean_what_they_look_like():
         assert read == value and type(read) is type(value), text
 
 
+def test_a_whole_number_may_be_written_as_a_float(write):
+    recipe = load_recipe(
+        write(MINE.replace("10", "1e4") + "  keep_every: 2.0\n"), ["model.pool=5e1", "data.workers=3.0"]
+    )
+    whole = (recipe.training.steps, recipe.training.keep_every, recipe.model.pool, recipe.data.workers)
+    assert whole == (10_000, 2, 50, 3) and {type(number) for number in whole} == {int}
+    with pytest.raises(ConfigurationError, match=r"data.workers.*got 2.5"):
+        load_recipe("cyclegan", ["data.workers=2.5", "training.steps=1e4"])
+    with pytest.raises(ConfigurationError, match=r"'training.steps'.*greater than or equal to 1"):
+        load_recipe("cyclegan", ["training.steps=-1e4"])
+
+
+def test_a_float_stays_one_where_both_are_meant(write):
+    augment = "{name: CoarseDropout, hole_height_range: [0.5, 1.0]}"
+    given = load_recipe("cyclegan", [f"data.augment=[{augment}]", "training.steps=1e2"]).data.augment[0].arguments
+    assert type(given["hole_height_range"][1]) is float
+
+
+def test_none_by_itself_is_null_as_sweeps_write_it_and_a_word_in_a_list():
+    assert load_recipe("cyclegan", ["training.ema=None"]).training.ema is None
+    assert load_recipe("cyclegan", ["data.domains=[None, glioma]"]).data.domains == ("None", "glioma")
+
+
 def test_an_unknown_override_says_what_there_is():
     with pytest.raises(ConfigurationError, match=r"did you mean 'training.steps'"):
         load_recipe("cyclegan", ["training.step=3"])

@@ -1,5 +1,7 @@
 """What a resumed run may be given, and what it tells of what is not as it was."""
 
+import shutil
+
 import pytest
 from tiny import labelled_folder, unpaired_folder, write_images
 
@@ -8,6 +10,7 @@ from translate.data.batch import Plain
 from translate.errors import ConfigurationError
 from translate.image_sets.opening import open_data
 from translate.recipe import DataSettings, load_recipe
+from translate.run import _resolved as resolved
 from translate.run import train
 
 
@@ -97,6 +100,23 @@ def test_the_refusal_names_a_command_that_works(begun, run_cli, tmp_path):
     assert done.exit_code == 0 and load_checkpoint(tmp_path / "run" / "checkpoints").step == 3
 
 
+def test_a_runs_own_recipe_without_its_folder_is_answered_by_the_command_that_goes_on(begun, run_cli, tmp_path):
+    refused = run_cli("train", "run/recipe.yaml", "--resume", "--device", "cpu")
+    assert refused.exit_code == 2 and not (tmp_path / "runs").exists()
+    command = refused.stderr.partition("`translate ")[2].partition("`")[0].split()
+    assert command == ["train", "run/recipe.yaml", "--out", "run", "--resume"]
+    done = run_cli(*command, "--device", "cpu", "--set", "training.steps=3")
+    assert done.exit_code == 0 and load_checkpoint(tmp_path / "run" / "checkpoints").step == 3
+
+
+def test_a_recipe_that_is_called_recipe_yaml_and_is_of_no_run_resumes_as_any(run_cli, tiny_recipe, tmp_path):
+    (tmp_path / "mine").mkdir()
+    recipe = shutil.copy(tiny_recipe("cyclegan"), tmp_path / "mine" / "recipe.yaml")
+    command = ["train", recipe, "--data", unpaired_folder(tmp_path / "unp"), "--device", "cpu", "--resume"]
+    assert run_cli(*command, "training.steps=1").exit_code == 0
+    assert "resuming after step 1" in run_cli(*command, "training.steps=2").stderr
+
+
 def test_a_schedule_that_is_stretched_is_told(begun, tmp_path):
     """Linear over two steps: the second is taken at 1 / 2. Over six, the third is still at 1."""
     resumed = begun("--data", "d/unp", "--set", "training.steps=6")
@@ -125,6 +145,22 @@ def test_a_setting_that_cannot_act_is_refused(run_cli, tiny_recipe, model, setti
     refused = run_cli("train", tiny_recipe(model), "--data", "shapes", *words, *command)
     assert refused.exit_code == 2 and told in refused.stderr
     assert "no effect" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [("data.shapes.train=8", "the data set is not shapes"), ("training.halve_every=5", "training.schedule is linear")],
+)
+@pytest.mark.parametrize("command", [[], ["--dry-run"]])
+def test_a_setting_of_another_set_or_schedule_is_refused_in_a_command(run_cli, tiny_recipe, setting, told, command):
+    refused = run_cli("train", tiny_recipe("cyclegan"), "--data", "horses", setting, *command)
+    assert refused.exit_code == 2 and "without effect" in refused.stderr and told in refused.stderr
+
+
+def test_a_recipes_own_settings_of_another_set_are_let_be(tmp_path):
+    own = load_recipe("stargan-shapes", ["data.set=flowers"])
+    assert own.data.shapes.styles and resolved("stargan-shapes", "flowers", []) == own
+    assert resolved("unit", "shapes", ["data.shapes.train=8", "training.halve_every=5"]).data.shapes.train == 8
 
 
 def test_steps_and_epochs_in_one_command_are_refused(run_cli, tiny_recipe, tmp_path):

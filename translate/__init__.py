@@ -13,12 +13,13 @@ from translate.errors import ConfigurationError, ImageError, TranslateError
 from translate.version import __version__
 
 if TYPE_CHECKING:
+    from translate.comparing import compare
     from translate.loading import load
     from translate.recipe import Recipe, load_recipe
     from translate.run import train
 else:
     # Lazy: these import torch, which takes seconds that `translate --help` need not spend.
-    _LATER = {"load": "loading", "Recipe": "recipe", "load_recipe": "recipe", "train": "run"}
+    _LATER = {"compare": "comparing", "load": "loading", "Recipe": "recipe", "load_recipe": "recipe", "train": "run"}
 
     def __getattr__(name: str) -> object:
         if name not in _LATER:
@@ -35,6 +36,7 @@ __all__ = [
     "Recipe",
     "TranslateError",
     "__version__",
+    "compare",
     "load",
     "load_recipe",
     "train",

@@ -28,6 +28,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from translate.errors import ConfigurationError, TranslateError
+from translate.json_text import json_text
 from translate.whole_file import appearing, clear_leftovers, sha256_of
 
 Tensors = Mapping[str, Tensor]
@@ -185,7 +186,7 @@ def _step_of(name: str) -> int | None:
 
 
 def _write_json(path: Path, value: object) -> None:
-    path.write_text(json.dumps(value, indent=1) + "\n")
+    path.write_text(json_text(value, indent=1) + "\n")
 
 
 def _to_disk(path: Path) -> None:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from translate.data.batch import Batch, Labelled, Paired, Unpaired
+from translate.json_text import json_text
 from translate.model import Model, Relabeller, Translator
 from translate.models.adversary import Adversary
 from translate.whole_file import write_whole
@@ -114,7 +115,7 @@ def read_findings(path: Path) -> list[Finding]:
 
 
 def _write(path: Path, findings: Sequence[Finding]) -> None:
-    write_whole(path, "".join(json.dumps(asdict(finding)) + "\n" for finding in findings))
+    write_whole(path, "".join(json_text(asdict(finding)) + "\n" for finding in findings))
 
 
 @dataclass(frozen=True)

@@ -101,7 +101,8 @@ class Engine:
 
     def __str__(self) -> str:
         name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else str(self.device)
-        threads = f", {torch.get_num_threads()} threads" if self.device.type == "cpu" else ""
+        count = torch.get_num_threads()
+        threads = f", {count} thread{'s' * (count > 1)}" if self.device.type == "cpu" else ""
         precision = "bf16" if self.bf16 else "float32"
         layout = "channels last" if self.channels_last else "channels first"
         others = {

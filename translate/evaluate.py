@@ -130,6 +130,7 @@ class _Examiner:
         shape = "the middle square" if images.shape == "centre" else "stretched"
         self.protocol: Protocol = {
             "model": f"{loaded.recipe.name} after step {loaded.checkpoint.step}",
+            "data": Path(str(self.data.set)).name,
             "split": "test",
             "resize": f"Pillow bicubic to {self.data.size}, {shape}",
         }

@@ -47,6 +47,8 @@ def train(
     into the folder; TranslateError if the run fails; and Interrupted, after saving, on SIGINT, SIGTERM or Slurm's
     SIGUSR1.
     """
+    if resume and out is None:
+        _refuse_unclear(recipe)
     wanted, tracking = _resolved(recipe, data, overrides), tracking_mode(tracking)
     if deterministic:
         use_deterministic_kernels()
@@ -67,6 +69,18 @@ def train(
             if interruption.requeue:
                 say(requeue())
             raise
+
+
+def _refuse_unclear(recipe: Recipe | str | Path) -> None:
+    """A recipe in a run's folder may stand for that run, or for one that was started from the recipe."""
+    if isinstance(recipe, Recipe) or Path(recipe).name != "recipe.yaml":
+        return
+    folder = Path(recipe).parent
+    if (folder / "checkpoints").is_dir():
+        raise ConfigurationError(
+            f"--resume: which run? `translate train {recipe} --out {folder} --resume` continues the run "
+            f"in {folder}; to continue another one that was started from this recipe, give its --out"
+        )
 
 
 def _folder(out: str | Path | None, wanted: Recipe, resume: bool, ranks: Ranks) -> AbstractContextManager[Path]:
@@ -142,9 +156,23 @@ def _resolved(recipe: Recipe | str | Path, data: str | Path | None, overrides: I
         raise ConfigurationError("overrides need a recipe's name or file; for a Recipe, give them to load_recipe")
     wanted = recipe if isinstance(recipe, Recipe) else load_recipe(recipe, overrides)
     _refuse_two_lengths(overrides)
-    if data is None:
-        return wanted
-    return wanted.model_copy(update={"data": wanted.data.model_copy(update={"set": str(data)})})
+    if data is not None:
+        wanted = wanted.model_copy(update={"data": wanted.data.model_copy(update={"set": str(data)})})
+    _refuse_without_effect(overrides, wanted)
+    return wanted
+
+
+def _refuse_without_effect(overrides: Iterable[str], wanted: Recipe) -> None:
+    """Only settings of the command: those of a recipe may belong to the set or schedule that the command replaces."""
+    for override in overrides:
+        key = override.partition("=")[0].strip()
+        if f"{key}.".startswith("data.shapes.") and "shapes" not in (wanted.data.set, *wanted.data.also):
+            raise ConfigurationError(f"--set {override}: without effect, for the data set is not shapes; leave it out")
+        if key == "training.halve_every" and wanted.training.schedule != "halving":
+            raise ConfigurationError(
+                f"--set {override}: without effect, for training.schedule is {wanted.training.schedule}, not halving; "
+                "leave it out"
+            )
 
 
 def _refuse_two_lengths(overrides: Iterable[str]) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from translate.checkpoint import Checkpoint, newest_good
 from translate.errors import ConfigurationError, TranslateError
+from translate.json_text import json_text
 from translate.recipe import Recipe, parse_recipe
 from translate.validation import Validation
 from translate.whole_file import held, write_whole
@@ -131,8 +132,8 @@ def require_same_run(checkpoint: Checkpoint, recipe: Recipe, processes: int = 1)
     stays the same.
     """
     before = checkpoint.facts.get("processes", 1)
-    begun = _images_a_step(_flat(parse_recipe(checkpoint.facts["recipe"], str(checkpoint.folder)).to_json()), before)
-    wanted = _images_a_step(_flat(recipe.to_json()), processes)
+    begun = _images_a_step(flat(parse_recipe(checkpoint.facts["recipe"], str(checkpoint.folder)).to_json()), before)
+    wanted = _images_a_step(flat(recipe.to_json()), processes)
     if processes != before:
         wanted["training.accumulate"] = begun["training.accumulate"]
     free = FREE_ON_RESUME | (FREE_WITH_IMAGES if "images" in checkpoint.facts else set())
@@ -176,11 +177,12 @@ def told_of_images(begun: Mapping[str, Any], found: Mapping[str, Any]) -> list[s
     return [f"warning: the training images have changed since the run began: {', '.join(changed)}"] if changed else []
 
 
-def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
+def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Sections within sections as dotted keys."""
+    found: dict[str, Any] = {}
     for key, value in values.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
-    return flat
+        found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+    return found
 
 
 def write_recipe(folder: Path, recipe: Recipe) -> None:
@@ -211,7 +213,7 @@ def write_summary(folder: Path, validations: Sequence[Validation], validation: d
                 **{name: measures[measure] for name, measures in baselines.items() if measure in measures},
                 "protocol": kind.protocol,
             }
-    write_whole(folder / "summary.json", json.dumps(rows, indent=1) + "\n")
+    write_whole(folder / "summary.json", json_text(rows, indent=1) + "\n")
 
 
 def run_id(folder: Path) -> str:

@@ -61,8 +61,11 @@ def read_yaml(text: str, source: str) -> tuple[dict[str, Any], dict[KeyPath, int
 
 
 def read_yaml_value(text: str) -> Any:
-    """Reads one value as written in a file: `1e-4`, `true`, `[1, 2]`, `{kind: unet}` or plain text."""
-    return read_yaml(f"value: {text}", f"'{text}'")[0]["value"]
+    """Reads one value as written in a file: `1e-4`, `true`, `[1, 2]`, `{kind: unet}` or plain text.
+
+    `None` alone is null, as Python's sweeps write it; inside a list it stays a word, for classes with that name.
+    """
+    return None if text.strip() == "None" else read_yaml(f"value: {text}", f"'{text}'")[0]["value"]
 
 
 def _refuse_traps(text: str, source: str) -> None:

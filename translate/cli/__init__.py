@@ -8,6 +8,7 @@ from __future__ import annotations
 import click
 
 from translate.cli.common import Commands
+from translate.cli.comparing import compare
 from translate.cli.converting import convert, sample
 from translate.cli.data import data
 from translate.cli.evaluating import evaluate
@@ -40,5 +41,5 @@ def main() -> None:
     """Image-to-image translation: train a translator on folders of images, and convert folders with it."""
 
 
-for command in (train, convert, sample, evaluate, export, recipes, quickstart, data):
+for command in (train, convert, sample, evaluate, compare, export, recipes, quickstart, data):
     main.add_command(command)

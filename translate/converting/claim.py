@@ -12,6 +12,7 @@ from translate.converting.foreign import ForeignGenerator
 from translate.data.images import shown
 from translate.data.listing import iterate_images
 from translate.errors import ConfigurationError
+from translate.json_text import json_text
 from translate.whole_file import sha256_of, write_whole
 
 MARK = ".translate.json"
@@ -78,7 +79,7 @@ def claim(folder: Path, wanted: Translation, overwrite: bool) -> None:
 
 def mark(folder: Path, wanted: Translation) -> None:
     """Records that `folder` holds the translation `wanted`. Raises OSError."""
-    write_whole(folder / MARK, json.dumps(asdict(wanted)) + "\n")
+    write_whole(folder / MARK, json_text(asdict(wanted)) + "\n")
 
 
 def require_writable(folder: Path) -> None:

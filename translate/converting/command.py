@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from translate.converting.video import convert_video, count_frames
 from translate.data.batch import Paired
 from translate.data.images import dimensions, shown
 from translate.errors import ConfigurationError, ImageError
+from translate.json_text import json_text
 from translate.model import Translator
 from translate.progress import Progress, say, teller
 
@@ -174,4 +174,4 @@ def _opened(manifest: Path) -> TextIO:
 
 def _row(record: Record, more: dict[str, Any]) -> str:
     """A line of the manifest, in ASCII, since file names may contain any bytes."""
-    return json.dumps(record.to_json() | more) + "\n"
+    return json_text(record.to_json() | more) + "\n"

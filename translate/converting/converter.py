@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -90,7 +90,7 @@ class Converter:
         Alpha is carried through; a model of 3 channels gives RGB for grey.
         `to` is a domain, or any number of attributes to set ("Blond_Hair") and to clear ("-Male"); it may be omitted
         if the model has a single target. Raises ConfigurationError for an unknown domain, TypeError for any other kind
-        of object, ValueError for any other shape, type, mode or range.
+        of object or a domain that is not a string, ValueError for any other shape, type, mode or range, or no pixels.
         """
         changes = self.changes(to)
         if isinstance(images, Image.Image):
@@ -98,6 +98,7 @@ class Converter:
         if isinstance(images, np.ndarray):
             if images.dtype not in (np.uint8, np.uint16) or images.ndim not in (2, 3):
                 raise ValueError(f"expected a uint8 or uint16 array (height, width[, channels]), got {_kind(images)}")
+            _refuse_empty(images, images.size)
             picture = _within(_picture(images), self.images.span)
             pixels, alpha = in_own_kind(self.convert_pictures([picture], changes)[0])
             return pixels if alpha is None else np.dstack([pixels, alpha])
@@ -108,6 +109,7 @@ class Converter:
             )
         if images.dim() not in (3, 4):
             raise ValueError(f"expected a tensor ([batch,] channels, height, width), got {_kind(images)}")
+        _refuse_empty(images, images.numel())
         batch = images if images.dim() == 4 else images[None]
         floats = _in_range(batch.float()) if batch.is_floating_point() else to_float(batch)
         output = self.convert_floats(floats, changes).to(images.device)
@@ -189,9 +191,13 @@ class Converter:
         """Domain numbers, True for those that `to` sets and False for those that it clears ("-Male").
 
         Raises ConfigurationError, naming the known domains, for an unknown domain, and if this model cannot make the
-        changes.
+        changes; TypeError for a domain that is not a string.
         """
-        wanted = [to] if isinstance(to, str) else list(to or ())
+        wanted = list(to or ()) if isinstance(to, Iterable | None) and not isinstance(to, str) else [to]
+        for name in wanted:
+            if not isinstance(name, str):
+                known = " or ".join(self.targets)
+                raise TypeError(f"to={name!r}: expected the name of a domain, {known}, not {type(name).__name__}")
         if not wanted and len(self.targets) == 1:
             return {self.model.targets()[0]: True}
         if not wanted:
@@ -269,6 +275,11 @@ def _in_range(images: Tensor) -> Tensor:
         found = f"{images.amin():g} to {images.amax():g}"
         raise ValueError(f"floats are expected in [-1, 1], these lie from {found}; give 0 to 255 as uint8")
     return images
+
+
+def _refuse_empty(images: Tensor | np.ndarray, values: int) -> None:
+    if not values:
+        raise ValueError(f"expected images of at least one pixel, got {_kind(images)}")
 
 
 def _depth(array: np.ndarray) -> torch.dtype:

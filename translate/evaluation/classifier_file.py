@@ -22,6 +22,7 @@ from translate.engine import Engine
 from translate.errors import TranslateError
 from translate.evaluation.classifier import Classifier, ClassifierSettings
 from translate.evaluation.teaching import Trained
+from translate.json_text import json_text
 from translate.model import ImageSpec
 from translate.whole_file import sha256_of
 
@@ -63,7 +64,7 @@ def save_classifier(folder: Path, trained: Trained, facts: Mapping[str, Any]) ->
         state = {key: value.cpu().contiguous() for key, value in trained.classifier.network.state_dict().items()}
         save_file(state, working / "weights.safetensors")
         written = {"format": FORMAT, **trained.facts, **facts, "sha256": sha256_of(working / "weights.safetensors")}
-        (working / "facts.json").write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8")
+        (working / "facts.json").write_text(json_text(written, indent=1) + "\n", encoding="utf-8")
         shutil.rmtree(folder, ignore_errors=True)
         os.replace(working, folder)
     except (OSError, SafetensorError) as error:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from translate.evaluation.intervals import Estimate
+from translate.json_text import finite, json_text
 
 Better = Literal["lower", "higher", "neither"]
 Protocol = Mapping[str, str | int | float]
@@ -55,12 +55,12 @@ def as_text(scores: Sequence[Score]) -> str:
 
 def as_json(scores: Iterable[Score]) -> list[dict[str, Any]]:
     """The scores as JSON values; numbers that are not finite, such as an infinite PSNR, become null."""
-    return [_finite(asdict(one)) for one in scores]
+    return [finite(asdict(one)) for one in scores]
 
 
 def dumped(scores: Iterable[Score]) -> str:
     """`as_json` as text that any JSON parser accepts."""
-    return json.dumps(as_json(scores), indent=1, allow_nan=False) + "\n"
+    return json_text(as_json(scores), indent=1) + "\n"
 
 
 def _together(one: Score) -> str:
@@ -70,19 +70,17 @@ def _together(one: Score) -> str:
 
 def _table(rows: list[Score]) -> list[str]:
     first = rows[0]
-    unit = f", {first.unit}" if first.unit else ""
-    better = f" ({first.better} is better)" if first.better != "neither" else ""
-    columns = [["", *(row.name for row in rows)], ["model", *(_number(row.value) for row in rows)]]
+    columns = [["", *(row.name for row in rows)], ["model", *(number(row.value) for row in rows)]]
     if any(row.low is not None for row in rows):
         columns.append(["95 % interval", *map(_interval, rows)])
-    columns += [[f"floor: {name}", *(_number(row.floor[name]) for row in rows)] for name in first.floor]
-    columns += [[f"ceiling: {name}", *(_number(row.ceiling[name]) for row in rows)] for name in first.ceiling]
+    columns += [[f"floor: {name}", *(number(row.floor[name]) for row in rows)] for name in first.floor]
+    columns += [[f"ceiling: {name}", *(number(row.ceiling[name]) for row in rows)] for name in first.ceiling]
     columns += [
         [title, *("" if count is None else str(count) for count in counts)]
         for title, counts in (("images", [row.images for row in rows]), ("real images", [row.reals for row in rows]))
         if any(count is not None for count in counts)
     ]
-    lines = [first.table + unit + better, *("  " + line for line in _aligned(columns))]
+    lines = [titled(first.table, first.unit, first.better), *("  " + line for line in aligned(columns))]
     lines += [f"  {key}: {value}" for key, value in first.protocol.items()]
     notes: dict[str, list[str]] = {}
     for row in rows:
@@ -91,7 +89,12 @@ def _table(rows: list[Score]) -> list[str]:
     return lines + [f"  {', '.join(names)}: {note}" for note, names in notes.items()]
 
 
-def _aligned(columns: list[list[str]]) -> list[str]:
+def titled(table: str, unit: str, better: Better) -> str:
+    """A table's first line."""
+    return f"{table}{f', {unit}' if unit else ''}{f' ({better} is better)' if better != 'neither' else ''}"
+
+
+def aligned(columns: list[list[str]]) -> list[str]:
     """Lines with left-aligned names and right-aligned numbers."""
     widths = [max(map(len, column)) for column in columns]
     return [
@@ -101,10 +104,10 @@ def _aligned(columns: list[list[str]]) -> list[str]:
 
 
 def _interval(row: Score) -> str:
-    return "" if row.low is None or row.high is None else f"{_number(row.low)} to {_number(row.high)}"
+    return "" if row.low is None or row.high is None else f"{number(row.low)} to {number(row.high)}"
 
 
-def _number(value: float | None) -> str:
+def number(value: float | None) -> str:
     """Formats with at most four significant digits, and without exponent for everyday sizes."""
     if value is None or math.isnan(value):
         return "-"
@@ -113,9 +116,3 @@ def _number(value: float | None) -> str:
     if 1e4 <= abs(value) < 1e7:
         return f"{value:.0f}"
     return f"{value:.4g}" if 1e-3 <= abs(value) < 1e4 else f"{value:.3g}"
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite(inner) for key, inner in value.items()}
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -13,6 +13,7 @@ from torch import Tensor
 from translate.checkpoint import Checkpoint
 from translate.errors import ConfigurationError, TranslateError
 from translate.exporting.placing import placed
+from translate.json_text import json_text
 from translate.whole_file import sha256_of
 
 LIBRARY = "translate"
@@ -59,7 +60,7 @@ def write_hub(folder: Path, weights: Mapping[str, Tensor], facts: Mapping[str, A
         digest = sha256_of(path)
     config = {"library_name": LIBRARY, "model_type": facts["recipe"]["model"]["name"], **facts, "sha256": digest}
     with placed(folder / "config.json") as path:
-        path.write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        path.write_text(json_text(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     with placed(folder / "README.md") as path:
         path.write_text(card(facts, targets), encoding="utf-8")
 

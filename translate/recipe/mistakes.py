@@ -30,7 +30,7 @@ def explained(error: ValidationError, values: dict[str, Any], source: str, place
 
 
 def _explain(mistake: ErrorDetails, values: dict[str, Any], source: str, places: Places) -> str:
-    path = _path_in(values, mistake["loc"])
+    path = path_in(values, mistake["loc"])
     key, where = ".".join(map(str, path)), _where(path, source, places)
     if mistake["type"] == "extra_forbidden":
         known = known_keys(Recipe)
@@ -60,7 +60,7 @@ def _short(text: str) -> str:
     return text if len(text) <= 200 else f"{text[:200]}..."
 
 
-def _path_in(values: Any, location: tuple[str | int, ...]) -> KeyPath:
+def path_in(values: Any, location: tuple[str | int, ...]) -> KeyPath:
     """pydantic's location of a mistake without the names of union members, which occur in no file."""
     path: list[str | int] = []
     for position, name in enumerate(location):

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from translate.errors import ConfigurationError, nearest
-from translate.recipe.mistakes import Places, explained
+from translate.recipe.mistakes import Places, explained, path_in
 from translate.recipe.schema import Recipe
 from translate.shipped import shipped
 from translate.yaml_reader import MAX_BYTES, read_yaml, read_yaml_value
@@ -37,10 +37,28 @@ def load_recipe(name_or_path: str | Path, overrides: Iterable[str] = ()) -> Reci
 def parse_recipe(values: dict[str, Any], source: str, places: Places | None = None) -> Recipe:
     """Converts plain values to typed settings. Raises ConfigurationError with one line per mistake."""
     try:
+        return _validated(values)
+    except ValidationError as error:
+        raise ConfigurationError(explained(error, values, source, places or {})) from error
+
+
+def _validated(values: dict[str, Any]) -> Recipe:
+    """Accepts 1e4 and 10000.0 where the schema wants a whole number, and changes them in `values`. Raises ValidationError."""
+    try:
         # Through JSON, because strict mode then still accepts lists as tuples and integers as floats.
         return Recipe.model_validate_json(json.dumps(values))
     except ValidationError as error:
-        raise ConfigurationError(explained(error, values, source, places or {})) from error
+        wanted = [mistake for mistake in error.errors() if mistake["type"].startswith("int_")]
+        whole = [mistake for mistake in wanted if isinstance(mistake["input"], float) and mistake["input"].is_integer()]
+        if not whole:
+            raise
+    for mistake in whole:
+        *above, key = path_in(values, mistake["loc"])
+        section: Any = values
+        for name in above:
+            section = section[name]
+        section[key] = int(mistake["input"])
+    return Recipe.model_validate_json(json.dumps(values))
 
 
 def _recipe_path(name_or_path: str) -> Path:

@@ -12,7 +12,7 @@ from translate.report.pictures import samples
 from translate.tracking.metrics import read_metrics
 from translate.whole_file import write_whole
 
-__all__ = ["write_report"]
+__all__ = ["read_summary", "write_report"]
 
 
 def write_report(run_folder: Path) -> Path:
@@ -35,7 +35,7 @@ def write_report(run_folder: Path) -> Path:
         name=run_folder.absolute().name,
         recipe=recipe.read_text("utf-8", errors="replace") if recipe.exists() else "",
         rows=read_metrics(metrics) if metrics.exists() else [],
-        summary=_summary(run_folder / "summary.json"),
+        summary=read_summary(run_folder / "summary.json"),
         samples=samples(run_folder / "samples"),
         findings=_findings(run_folder / "doctor.jsonl"),
     )
@@ -54,7 +54,8 @@ def _findings(path: Path) -> list[dict[str, Any]]:
         raise TranslateError(f"{path}: not JSON, line by line ({error})") from error
 
 
-def _summary(path: Path) -> dict[str, dict[str, Any]]:
+def read_summary(path: Path) -> dict[str, dict[str, Any]]:
+    """What summary.json holds, see `write_report`; nothing where there is none. Raises TranslateError."""
     if not path.exists():
         return {}
     try:

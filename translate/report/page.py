@@ -86,11 +86,12 @@ def _row_facts(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
     times = [row["time"] for row in rows if isinstance(row.get("time"), int | float) and math.isfinite(row["time"])]
     if times:
         facts.append(("first row", f"{datetime.fromtimestamp(times[0], UTC):%Y-%m-%d %H:%M} UTC"))
-        facts.append(("first to last row", _duration(times[-1] - times[0])))
+        facts.append(("first to last row", duration(times[-1] - times[0])))
     return facts
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Rounded: 40 s, 12 min, 3 h 5 min."""
     minutes = round(seconds / 60)
     if minutes < 1:
         return f"{seconds:.0f} s"

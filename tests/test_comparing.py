@@ -1,0 +1,252 @@
+"""Runs side by side, from the files in their folders: what differs, how far they came, what may stand in one row."""
+
+import json
+from dataclasses import asdict
+
+import pytest
+import yaml
+from tiny import paired_folder
+
+import translate
+from translate.comparing.text import as_text
+from translate.errors import ConfigurationError, TranslateError
+from translate.evaluation.table import Score
+
+RECIPE = {
+    "name": "mine",
+    "summary": "a recipe",
+    "model": {"name": "pix2pix", "generator": {"kind": "unet", "filters": 4}},
+    "data": {"set": "photos/facades", "size": 32},
+    "training": {"steps": 100, "epochs": None, "batch_size": 3, "lr": 2e-4, "network_lr": {}},
+}
+PROTOCOL = {"data": "facades", "split": "test", "resize": "to 32"}
+
+
+def changed(**sections):
+    """The recipe with some keys of its sections changed."""
+    recipe = json.loads(json.dumps(RECIPE))
+    for section, values in sections.items():
+        recipe[section] |= values
+    return recipe
+
+
+def truth(value, low=None, high=None, floor=0.5, model="mine after step 100", **protocol):
+    return Score(
+        "L1 to the truth",
+        "to b",
+        value,
+        better="lower",
+        low=low,
+        high=high,
+        images=7,
+        floor={"untouched input": floor},
+        protocol=PROTOCOL | {"model": model} | protocol,
+    )
+
+
+@pytest.fixture
+def put_run(tmp_path, monkeypatch):
+    """Writes a run's files without training it."""
+    monkeypatch.chdir(tmp_path)
+
+    def put(name, recipe=RECIPE, rows=(), checkpoint=100, l1=None, baseline=0.5, scores=None, processes=1):
+        run = tmp_path / name
+        run.mkdir(parents=True)
+        (run / "recipe.yaml").write_text(yaml.safe_dump(recipe, sort_keys=False))
+        rows = [*rows, *([{"step": 100, "time": 8.0, "validation to b/l1": l1}] if l1 is not None else [])]
+        if rows:
+            (run / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        if checkpoint is not None:
+            folder = run / "checkpoints" / f"step-{checkpoint:08d}"
+            folder.mkdir(parents=True)
+            facts = {"step": checkpoint, "recipe": recipe, "processes": processes, "total": 100}
+            (folder / "checkpoint.json").write_text(json.dumps(facts))
+            (run / "checkpoints" / "latest").write_text(folder.name + "\n")
+        if l1 is not None and baseline is not None:
+            entry = {"value": l1, "untouched input": baseline, "protocol": "two images"}
+            (run / "summary.json").write_text(json.dumps({"to b, l1": entry}))
+        if scores is not None:
+            (run / "evaluation-latest.json").write_text(json.dumps([asdict(one) for one in scores]))
+        return name
+
+    return put
+
+
+def test_settings_that_differ_are_told_by_dotted_key_and_others_are_not(put_run):
+    put_run("a")
+    put_run("b", changed(data={"set": "../facades"}, training={"lr": 1e-3, "network_lr": {"generator": 1e-4}}))
+    assert translate.compare(["a", "b"]).settings == {
+        "data.set": {"a": "photos/facades", "b": "../facades"},
+        "training.lr": {"a": 2e-4, "b": 1e-3},
+        "training.network_lr.generator": {"b": 1e-4},
+    }
+
+
+def test_a_summary_in_words_is_no_setting_and_equal_settings_are_said_to_be(put_run):
+    put_run("a"), put_run("b", RECIPE | {"summary": "other words"})
+    assert "settings: all are equal" in as_text(translate.compare(["a", "b"]))
+
+
+def test_steps_images_and_hours_are_those_that_were_recorded(put_run):
+    rows = [{"step": 50, "time": 3600.0, "loss": 1.0}, {"step": 60, "time": 9000.0, "loss": 1.0}]
+    put_run("killed", rows=rows, checkpoint=40, processes=2)
+    put_run("begun", checkpoint=None)
+    compared = translate.compare(["killed", "begun"])
+    killed, begun = compared.states["killed"], compared.states["begun"]
+    assert (killed.steps, killed.wanted, killed.checkpoint) == (60, 100, 40)
+    assert killed.images == 60 * 3 * 2 and killed.hours == 1.5
+    (line,) = [line for line in as_text(compared).splitlines() if "first to last row" in line]
+    assert line.split()[-5:] == ["1", "h", "30", "min", "-"]
+    assert (begun.steps, begun.images, begun.hours, begun.checkpoint) == (None, None, None, None)
+
+
+def test_the_last_validation_stands_beside_its_baselines_and_the_best_is_marked(put_run):
+    earlier = [{"step": 50, "time": 1.0, "validation to b/l1": 0.01}]
+    put_run("a", rows=earlier, l1=0.25), put_run("b", l1=0.125)
+    compared = translate.compare(["a", "b"])
+    (row,) = compared.validation
+    assert (row.table, row.name, row.values, row.best) == ("validation: l1", "to b", [0.25, 0.125], 0.125)
+    assert row.floor == {"untouched input": 0.5} and compared.states["a"].validated == 100
+    assert "0.125*" in as_text(compared)
+    assert "0.25*" not in as_text(compared)
+
+
+def test_a_run_that_has_not_ended_shares_the_row_of_one_that_has(put_run):
+    put_run("ended", l1=0.25), put_run("killed", l1=0.125, baseline=None)
+    compared = translate.compare(["ended", "killed"])
+    assert [row.values for row in compared.validation] == [[0.25, 0.125]]
+    assert any("killed: no baselines" in line and "--resume`" in line for line in compared.missing)
+
+
+@pytest.mark.parametrize(
+    ("other", "named"),
+    [
+        ({"size": 64}, "data.size is 32 or 64"),
+        ({"set": "photos/maps"}, "data is facades or maps"),
+        ({"resize": "centre"}, 'data.resize is "centre" or null'),
+    ],
+)
+def test_validations_of_other_images_are_apart_and_that_is_said(put_run, other, named):
+    put_run("a", l1=0.25), put_run("b", changed(data=other), l1=0.125)
+    compared = translate.compare(["a", "b"])
+    assert [row.values for row in compared.validation] == [[0.25, None], [None, 0.125]]
+    assert [row.best for row in compared.validation] == [None, None]
+    assert any("validation: l1: measured in different ways" in line and named in line for line in compared.warnings)
+
+
+def test_a_data_set_that_moved_is_the_same(put_run):
+    put_run("a", l1=0.25), put_run("b", changed(data={"set": "/elsewhere/facades/"}), l1=0.125)
+    assert len(translate.compare(["a", "b"]).validation) == 1
+
+
+def test_scores_of_one_protocol_share_a_row_whatever_their_models(put_run):
+    put_run("a", scores=[truth(0.25)]), put_run("b", scores=[truth(0.125, model="other after step 100")])
+    compared = translate.compare(["a", "b"])
+    (row,) = compared.evaluation
+    assert row.values == [0.25, 0.125] and row.best == 0.125 and not compared.warnings
+    assert row.protocol == PROTOCOL | {"images": 7}
+
+
+@pytest.mark.parametrize("key", ["resize", "data", "classifier"])
+def test_scores_of_other_protocols_are_in_rows_of_their_own_with_a_warning(put_run, key):
+    put_run("a", scores=[truth(0.25, **{key: "one"})]), put_run("b", scores=[truth(0.125, **{key: "two"})])
+    compared = translate.compare(["a", "b"])
+    assert [row.values for row in compared.evaluation] == [[0.25, None], [None, 0.125]]
+    assert [line for line in compared.warnings if f"{key} is one or two" in line]
+
+
+def test_floors_that_tell_of_other_test_images_are_warned_of(put_run):
+    put_run("a", scores=[truth(0.25)]), put_run("b", scores=[truth(0.125, floor=0.6)])
+    (line,) = translate.compare(["a", "b"]).warnings
+    assert "measured on different images: untouched input is 0.5 in a, 0.6 in b" in line
+
+
+def test_what_could_not_be_measured_is_no_row(put_run):
+    put_run("a", scores=[Score("distances", "to b", None, note="unavailable: no weights"), truth(0.5)])
+    assert [row.table for row in translate.compare(["a"]).evaluation] == ["L1 to the truth"]
+
+
+def test_marks_say_what_is_best_and_what_intervals_do_not_tell_from_it(put_run):
+    put_run("best", scores=[truth(0.2, 0.1, 0.3)])
+    put_run("near", scores=[truth(0.25, 0.2, 0.35)])
+    put_run("far", scores=[truth(0.5, 0.4, 0.6)])
+    (line,) = [line for line in as_text(translate.compare(["best", "near", "far"])).splitlines() if "to b" in line]
+    assert line.split() == ["to", "b", "0.2*", "0.25~", "0.5", "0.5"]
+
+
+def test_scores_of_an_earlier_step_are_warned_of(put_run):
+    put_run("a", scores=[truth(0.25, model="mine after step 50")])
+    (line,) = translate.compare(["a"]).warnings
+    assert "mine after step 50" in line and "step 100" in line
+
+
+def test_what_is_missing_is_a_dash_and_the_command_that_makes_it(put_run):
+    put_run("runs/a"), put_run("runs/b", checkpoint=None)
+    compared = translate.compare(["runs/a", "runs/b"])
+    assert any("`translate evaluate runs/a`" in line for line in compared.missing)
+    assert any("`translate train runs/b/recipe.yaml --out runs/b --resume`" in line for line in compared.missing)
+    steps = next(line for line in as_text(compared).splitlines() if "steps" in line)
+    assert steps.split() == ["steps", "100", "of", "100", "-", "of", "100"]
+
+
+def test_tables_wider_than_the_terminal_go_on_below(put_run):
+    runs = [put_run(f"a-run-with-quite-a-long-name-{number}", l1=0.25) for number in range(6)]
+    compared = translate.compare(runs)
+    assert max(map(len, as_text(compared).splitlines())) > 150
+    tables = as_text(compared, 90).partition("* best")[0].splitlines()
+    assert max(map(len, tables)) <= 90
+    assert all(sum(run in line for line in tables) == 2 for run in runs), "once in each of two tables"
+
+
+def test_runs_of_other_methods_are_compared(put_run):
+    put_run("a"), put_run("b", RECIPE | {"model": {"name": "mine-own", "blocks": 2}})
+    settings = translate.compare(["a", "b"]).settings
+    assert settings["model.generator.kind"] == {"a": "unet"} and settings["model.blocks"] == {"b": 2}
+    assert list(settings) == ["model.name", "model.blocks", "model.generator.kind", "model.generator.filters"]
+
+
+@pytest.mark.parametrize(
+    ("runs", "says"), [(["a", "nothing"], "nothing: not a run"), (["a", "a/"], "a: is given twice")]
+)
+def test_what_is_no_run_is_refused(run_cli, put_run, runs, says):
+    put_run("a")
+    with pytest.raises(ConfigurationError, match=says):
+        translate.compare(runs)
+    refused = run_cli("compare", *runs)
+    assert refused.exit_code == 2 and says in refused.stderr and not refused.stdout
+
+
+@pytest.mark.parametrize("content", ["{", '[{"what": 1}]'])
+def test_a_damaged_file_is_named(put_run, tmp_path, content):
+    put_run("a")
+    (tmp_path / "a" / "evaluation-latest.json").write_text(content)
+    with pytest.raises(TranslateError, match=r"a/evaluation-latest\.json: not"):
+        translate.compare(["a"])
+
+
+def test_real_runs_are_compared_by_the_command(run_cli, tiny_recipe, tmp_path):
+    data, recipe = paired_folder(tmp_path / "pairs"), tiny_recipe("pix2pix")
+    for run, setting in (("one", "training.lr=1e-3"), ("two", "training.lr=1e-4")):
+        trained = run_cli("train", recipe, setting, "--data", data, "--out", run, "--device", "cpu", "-q")
+        assert trained.exit_code == 0, trained.output
+        assert run_cli("evaluate", run, "--device", "cpu", "-q").exit_code == 0
+    result = run_cli("compare", "one", "two", "--json", "both.json")
+    assert result.exit_code == 0, result.output
+    assert "warning" not in result.output and "`translate" not in result.output
+    both = json.loads((tmp_path / "both.json").read_text(), parse_constant=pytest.fail)
+    assert both["settings"] == {"training.lr": {"one": 1e-3, "two": 1e-4}}
+    assert both["states"]["one"] | {"hours": 0} == {
+        "steps": 4,
+        "wanted": 4,
+        "images": 8,
+        "hours": 0,
+        "checkpoint": 4,
+        "validated": 4,
+        "scored": "tiny-pix2pix after step 4",
+    }
+    tables = {row["table"]: row for row in both["validation"] + both["evaluation"]}
+    assert {"validation: l1", "validation: psnr", "validation: ssim", "SSIM to the truth"} <= tables.keys()
+    assert all(None not in row["values"] for row in tables.values())
+    scores = json.loads((tmp_path / "two" / "evaluation-latest.json").read_text())
+    assert tables[scores[0]["table"]]["values"][1] == scores[0]["value"]
+    assert tables[scores[0]["table"]]["protocol"]["data"] == "pairs"

@@ -1,0 +1,68 @@
+"""Every file of JSON that is written can be read by any parser: Infinity and NaN are no words of JSON."""
+
+import json
+from dataclasses import dataclass
+from math import inf, nan
+
+import pytest
+
+from translate.checkpoint import load_checkpoint, save_checkpoint
+from translate.converting.command import _row
+from translate.converting.folder import Record
+from translate.doctor import Finding, _write
+from translate.evaluation.table import Score, dumped
+from translate.json_text import json_text
+from translate.run_folder import write_summary
+
+
+def strictly(text):
+    def refused(word):
+        pytest.fail(f"{word} is no JSON")
+
+    return json.loads(text, parse_constant=refused)
+
+
+@dataclass
+class _Perfect:
+    """A validation whose translations equal the truth."""
+
+    name: str = "to b"
+    protocol: str = "two images"
+
+    def baselines(self):
+        return {"untouched input": {"psnr": inf}}
+
+
+def test_numbers_that_are_not_finite_are_null_however_deep_they_lie():
+    value = {"a": (1.5, inf), "b": [{"c": -inf}, nan], "d": "Infinity", 5: None, "e": True}
+    assert strictly(json_text(value)) == {
+        "a": [1.5, None],
+        "b": [{"c": None}, None],
+        "d": "Infinity",
+        "5": None,
+        "e": True,
+    }
+
+
+def test_what_json_cannot_hold_is_refused():
+    with pytest.raises(TypeError):
+        json_text({"a": object()})
+
+
+def test_the_summary_of_an_image_that_equals_its_truth_is_json(tmp_path):
+    write_summary(tmp_path, [_Perfect()], {"to b": {"psnr": inf}})
+    entry = strictly((tmp_path / "summary.json").read_text())["to b, psnr"]
+    assert entry == {"value": None, "untouched input": None, "protocol": "two images"}
+
+
+def test_a_checkpoint_that_knows_of_an_infinite_psnr_is_json(tmp_path):
+    folder = save_checkpoint(tmp_path, 1, {}, {"validation": {"to b": {"psnr": inf}}})
+    assert strictly((folder / "checkpoint.json").read_text())["validation"] == {"to b": {"psnr": None}}
+    assert load_checkpoint(tmp_path).step == 1
+
+
+def test_scores_findings_and_manifests_are_json(tmp_path):
+    assert strictly(dumped([Score("t", "n", inf, ceiling={"truth": inf})]))[0]["ceiling"] == {"truth": None}
+    _write(tmp_path / "doctor.jsonl", [Finding("copy", 3, "m", nan, "r")])
+    assert strictly((tmp_path / "doctor.jsonl").read_text())["value"] is None
+    assert strictly(_row(Record("a.png", "b.png", "done"), {"cycle error": inf}))["cycle error"] is None
