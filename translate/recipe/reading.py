@@ -43,7 +43,7 @@ def parse_recipe(values: dict[str, Any], source: str, places: Places | None = No
 
 
 def _validated(values: dict[str, Any]) -> Recipe:
-    """Accepts 1e4 and 10000.0 where the schema wants a whole number, and changes them in `values`. Raises ValidationError."""
+    """Accepts 1e4 where the schema wants an integer, and changes it in `values`. Raises ValidationError."""
     try:
         # Through JSON, because strict mode then still accepts lists as tuples and integers as floats.
         return Recipe.model_validate_json(json.dumps(values))
