@@ -82,6 +82,13 @@ def test_settings_that_differ_are_told_by_dotted_key_and_others_are_not(put_run)
     }
 
 
+def test_of_a_list_of_sections_only_the_settings_that_differ_are_told(put_run):
+    affine = {"name": "Affine", "rotate": [-5, 5]}
+    for name, p in (("one", 0.5), ("two", 1.0)):
+        put_run(name, changed(data={"augment": [affine | {"p": p}]}))
+    assert translate.compare(["one", "two"]).settings == {"data.augment.0.p": {"one": 0.5, "two": 1.0}}
+
+
 def test_a_summary_in_words_is_no_setting_and_equal_settings_are_said_to_be(put_run):
     put_run("a"), put_run("b", RECIPE | {"summary": "other words"})
     assert "settings: all are equal" in as_text(translate.compare(["a", "b"]))

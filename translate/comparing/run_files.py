@@ -137,7 +137,7 @@ def read_run(run: Path) -> RunFiles:
             f"{run}: not a run (it holds no recipe.yaml); give a folder that `translate train` wrote"
         )
     metrics = run / "metrics.jsonl"
-    settings = flat(read_yaml(recipe.read_text("utf-8"), str(recipe))[0])
+    settings = flat(_numbered(read_yaml(recipe.read_text("utf-8"), str(recipe))[0]))
     files = RunFiles(
         name=str(run),
         settings={key: value for key, value in settings.items() if key != "summary"},
@@ -147,6 +147,13 @@ def read_run(run: Path) -> RunFiles:
         evaluated=[],
     )
     return replace(files, evaluated=_scores(run / EVALUATION, files.data))
+
+
+def _numbered(value: Any) -> Any:
+    """The same with lists of sections as sections by number, so that single settings of an augmentation compare."""
+    if isinstance(value, list) and value and all(isinstance(entry, dict) for entry in value):
+        value = dict(enumerate(value))
+    return {str(key): _numbered(entry) for key, entry in value.items()} if isinstance(value, dict) else value
 
 
 def _newest_facts(checkpoints: Path) -> Mapping[str, Any]:
