@@ -69,7 +69,7 @@ def test_threads_do_not_disturb_one_another():
 
 
 def test_sixteen_bits_keep_their_depth():
-    ramp = np.arange(32 * 32, dtype=np.uint16).reshape(32, 32, 1)
+    ramp = np.arange(256 * 256, dtype=np.uint16).reshape(256, 256, 1)  # every value there is
     mirrored = Augmenter([Augmentation(name="VerticalFlip", p=1.0)])([ramp], 0)[0]
     np.testing.assert_array_equal(mirrored, ramp[::-1])
 

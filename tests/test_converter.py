@@ -175,7 +175,7 @@ def test_a_target_that_is_no_name_is_refused_with_the_names_there_are(converter,
         np.zeros((0, 8, 3), np.uint8),
         Image.new("RGB", (0, 4)),
     ],
-    ids=str,
+    ids=["tensor", "no images", "bytes", "array", "PIL image"],
 )
 def test_images_without_a_pixel_are_refused(converter, images):
     with pytest.raises(ValueError, match="of at least one pixel"):

@@ -131,6 +131,13 @@ def test_levers_that_do_not_exist_are_refused(levers, complaint):
         choose_engine("cpu", "auto", levers)
 
 
+@pytest.mark.parametrize("fast", [True, False])
+def test_a_precision_that_is_asked_for_is_taken_whatever_the_processor_has(monkeypatch, fast):
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: fast)
+    found = [choose_engine("cpu", precision).bf16 for precision in ("bf16", "float32", "auto")]
+    assert found == [True, False, fast]
+
+
 def test_the_engine_says_its_levers(monkeypatch):
     assert str(Engine(CPU.device, bf16=True, fused=False)) == "cpu, 1 thread, bf16, channels first"
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)

@@ -109,6 +109,29 @@ def test_equal_names_of_other_suffix_and_spelling_pair(tmp_path: Path) -> None:
     ]
 
 
+def test_pairs_stay_together_where_spelling_gives_the_folders_another_order(tmp_path: Path) -> None:
+    """A letter of two code points sorts before z, of one behind it."""
+    put(tmp_path, "trainA/caf\u00e9.png", "trainA/cafz.png", "trainB/cafe\u0301.png", "trainB/cafz.png")
+    folder = open_folder(tmp_path, wanted="paired")
+    pairs = {(a.path.stem, b.path.stem) for a, b in zip(*folder.splits["train"], strict=True)}
+    assert pairs == {("caf\u00e9", "cafe\u0301"), ("cafz", "cafz")}
+
+
+@pytest.mark.parametrize(
+    ("split", "names"),
+    [("train", ("train", "training")), ("test", ("test", "testing")), ("validation", ("val", "valid", "validation"))],
+)
+def test_splits_are_known_by_the_names_people_give_them(tmp_path: Path, split: str, names: tuple[str, ...]) -> None:
+    others = {"train": "train", "test": "test", "validation": "val"}
+    for name in names:
+        for number, called in enumerate(({**others, split: name}).values(), start=2):
+            put(tmp_path / name, *numbered(f"{called}A", *range(number)), *numbered(f"{called}B", *range(number)))
+        counts = {
+            found: len(columns[0]) for found, columns in open_folder(tmp_path / name, wanted="paired").splits.items()
+        }
+        assert counts == {"train": 2, "test": 3, "validation": 4}
+
+
 def test_pairs_side_by_side(tmp_path: Path) -> None:
     put(tmp_path, *numbered("train", 1, 2), *numbered("val", 3), width=32, height=16)
     folder = open_folder(tmp_path, wanted="paired")

@@ -271,12 +271,28 @@ def test_a_disk_without_space_says_so_once_and_the_batches_go_on(tmp_path, monke
     assert len(told) == 1 and "No space left on device" in told[0]
 
 
-def test_a_share_of_the_disk_is_left_free(tmp_path, monkeypatch):
+@pytest.mark.parametrize(("spare", "kept"), [(0, 0), (3, 3)])
+def test_a_share_of_the_disk_is_left_free(tmp_path, monkeypatch, spare, kept):
+    """Of a million bytes 50,000: an image would fit into them, and none is put there."""
     (sources,) = make_files(tmp_path / "images", 3)
     told: list[str] = []
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(1000, 951, 49))
+    monkeypatch.setattr(disk_cache, "_STRIDE", 1)
+    free = 50_000 + spare * (SIDE * SIDE * 3 + packs.ALIGNMENT)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**6, 10**6 - free, free))
     loader([sources], Plain, cache=disk(tmp_path / "kept", tell=told.append)).batch(0)
-    assert len(told) == 1 and not any(path.stat().st_size for path in (tmp_path / "kept").rglob("*.pack"))
+    written = sum(path.stat().st_size for path in (tmp_path / "kept").rglob("*.pack"))
+    assert len(told) == (kept == 0) and written // (SIDE * SIDE * 3) == kept
+
+
+def test_a_write_that_the_system_cuts_short_is_continued(tmp_path, monkeypatch):
+    write_some = os.write
+    monkeypatch.setattr(packs.os, "write", lambda file, data: write_some(file, data[: max(1, len(data) // 3)]))
+    pixels = np.random.default_rng(0).integers(0, 256, (9, 7, 3), dtype=np.uint8)
+    writer = packs.Writer(tmp_path)
+    entries = [writer.append(bytes([number] * 16), pixels + np.uint8(number)) for number in range(3)]
+    for number, entry in enumerate(entries):
+        assert entry.is_sound() and np.array_equal(entry.pixels(), pixels + np.uint8(number))
+    assert len(list(Pack(writer.pack.path).added())) == 3
 
 
 def test_a_full_cache_lets_go_of_what_was_used_longest_ago(tmp_path, monkeypatch):

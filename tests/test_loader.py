@@ -108,6 +108,14 @@ def test_the_seed_changes_order_and_dice(files):
     assert not torch.equal(one.a, other.a)
 
 
+def test_the_seed_changes_the_crops_of_a_single_image():
+    def corners(seed):
+        loader = Loader((places(1),), make=Plain, channels=3, size=4, resize="none", batch_size=9, seed=seed)
+        return loader.batch(0).images[:, 1:, 0, 0].tolist()
+
+    assert corners(1) == corners(1) != corners(2)
+
+
 @pytest.mark.parametrize("batch_size", [1, 3, 5, 16])
 def test_every_pass_shows_every_image_once_and_nothing_is_dropped(batch_size):
     loader = numbered_loader(7, 4, batch_size=batch_size)

@@ -120,6 +120,11 @@ def test_shared_layers_are_one_and_the_same():
     with torch.no_grad():
         next(model.autoencoders.shared_encoder.parameters()).mul_(2)
     assert all(not torch.equal(model.encode(images, domain), before[domain]) for domain in (0, 1))
+    codes = before[0]
+    decoded = [model.decode(codes, domain) for domain in (0, 1)]
+    with torch.no_grad():
+        next(model.autoencoders.shared_decoder.parameters()).mul_(2)
+    assert all(not torch.equal(model.decode(codes, domain), decoded[domain]) for domain in (0, 1))
     apart = tiny_model("unit", settings=ALONE).autoencoders
     assert not list(apart.shared_encoder.parameters()) and not list(apart.shared_decoder.parameters())
 

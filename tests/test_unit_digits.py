@@ -3,6 +3,7 @@
 import pytest
 import torch
 from tiny import TINY, random_batch, tiny_model
+from torch import nn
 
 BARE = {**TINY["unit-digits"], "translated": 0}
 
@@ -43,6 +44,22 @@ def test_a_swap_draws_each_image_in_the_other_domain():
         as_b, as_a = coders.swap(batch.a, batch.b)
         assert torch.allclose(as_b, coders.translate(batch.a, 0, 1), atol=1e-6)
         assert torch.allclose(as_a, coders.translate(batch.b, 1, 0), atol=1e-6)
+
+
+def test_what_is_painted_is_named_by_where_it_comes_from_and_where_it_goes():
+    model, batch = _model()[0].eval(), random_batch(tiny_model("unit-digits"))
+    coders = model.autoencoders
+    with torch.no_grad():
+        for weight in coders.parameters():  # at first all that is decoded is grey
+            if weight.dim() == 4:
+                nn.init.kaiming_normal_(weight)
+        coders.code.deviation.bias.fill_(-1e4)  # no noise
+        painted = model.paint(batch)
+        for name, images in (("aa", batch.a), ("ab", batch.a), ("ba", batch.b), ("bb", batch.b)):
+            own, other = ("ab".index(domain) for domain in name)
+            torch.testing.assert_close(painted[name], coders.translate(images, own, other), rtol=0, atol=1e-5)
+    names = ("aa", "ab", "ba", "bb")
+    assert all((painted[one] - painted[two]).abs().max() > 1e-3 for one in names for two in names if one < two)
 
 
 @pytest.mark.parametrize(("judged", "counts"), [("all", True), ("translations", False)])
