@@ -252,7 +252,7 @@ def test_real_runs_are_compared_by_the_command(run_cli, tiny_recipe, tmp_path):
         "scored": "tiny-pix2pix after step 4",
     }
     tables = {row["table"]: row for row in both["validation"] + both["evaluation"]}
-    assert {"validation: l1", "validation: psnr", "validation: ssim", "SSIM to the truth"} <= tables.keys()
+    assert {"validation: l1", "validation: psnr", "validation: ssim", "SSIM to the truth, 0-1 scale"} <= tables.keys()
     assert all(None not in row["values"] for row in tables.values())
     scores = json.loads((tmp_path / "two" / "evaluation-latest.json").read_text())
     assert tables[scores[0]["table"]]["values"][1] == scores[0]["value"]
