@@ -82,6 +82,16 @@ def test_settings_that_differ_are_told_by_dotted_key_and_others_are_not(put_run)
     }
 
 
+def test_a_run_from_before_resizing_had_a_choice_is_compared_as_the_bicubic_run_that_it_is(put_run):
+    put_run("old", l1=0.25)
+    for name in ("bicubic", "bilinear"):
+        put_run(name, changed(data={"interpolation": name}), l1=0.125)
+    alike, other = (translate.compare(["old", name]) for name in ("bicubic", "bilinear"))
+    assert not alike.settings and [row.values for row in alike.validation] == [[0.25, 0.125]]
+    assert other.settings == {"data.interpolation": {"old": "bicubic", "bilinear": "bilinear"}}
+    assert [row.values for row in other.validation] == [[0.25, None], [None, 0.125]]
+
+
 def test_of_a_list_of_sections_only_the_settings_that_differ_are_told(put_run):
     affine = {"name": "Affine", "rotate": [-5, 5]}
     for name, p in (("one", 0.5), ("two", 1.0)):
@@ -252,7 +262,7 @@ def test_real_runs_are_compared_by_the_command(run_cli, tiny_recipe, tmp_path):
         "scored": "tiny-pix2pix after step 4",
     }
     tables = {row["table"]: row for row in both["validation"] + both["evaluation"]}
-    assert {"validation: l1", "validation: psnr", "validation: ssim", "SSIM to the truth"} <= tables.keys()
+    assert {"validation: l1", "validation: psnr", "validation: ssim", "SSIM to the truth, 0-1 scale"} <= tables.keys()
     assert all(None not in row["values"] for row in tables.values())
     scores = json.loads((tmp_path / "two" / "evaluation-latest.json").read_text())
     assert tables[scores[0]["table"]]["values"][1] == scores[0]["value"]

@@ -109,7 +109,8 @@ def test_resize_is_pillows(size: tuple[int, int]) -> None:
     alone = np.asarray(Image.fromarray(rgba[..., 3]).resize(wanted, Image.Resampling.BICUBIC))
     assert (images.resize(rgba, *size)[..., 3] == alone).all()
     deep = images.resize(rgba.astype(np.uint16) * 257, *size)
-    assert deep.dtype == np.uint16 and np.abs(deep / 257 - images.resize(rgba, *size)).max() <= 1.01
+    # At 8 bits Pillow rounds after either direction: half a level, weighted by up to 1.25, and half a level.
+    assert deep.dtype == np.uint16 and np.abs(deep / 257 - images.resize(rgba, *size)).max() <= 1.13
 
 
 def test_resize_of_16_bits_neither_wraps_nor_shifts() -> None:

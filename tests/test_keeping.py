@@ -21,7 +21,7 @@ from translate.data.augment import Augmentation
 from translate.data.batch import Labelled, Paired, Plain, SourceLabelled, Unpaired
 from translate.data.disk_cache import DiskCache
 from translate.data.folders import Source
-from translate.data.images import Picture, resize, write
+from translate.data.images import Interpolation, Picture, resize, write
 from translate.data.kept import open_cache, stream_of
 from translate.data.loader import Loader
 from translate.data.on_device import gather
@@ -43,9 +43,9 @@ class Counted(Source):
         DECODED[self.path] += 1
         return super().read(channels)
 
-    def square(self, channels: int, side: int) -> np.ndarray:
+    def square(self, channels: int, side: int, interpolation: Interpolation = "bicubic") -> np.ndarray:
         DECODED[self.path] += 1
-        return super().square(channels, side)
+        return super().square(channels, side, interpolation)
 
 
 @pytest.fixture(autouse=True)
@@ -125,7 +125,7 @@ def test_a_batch_is_what_cutting_one_image_after_another_gives(tmp_path, make, d
 # On disk
 
 
-@pytest.mark.parametrize("resize", ["square", "centre", "short_side", "none"])
+@pytest.mark.parametrize("resize", ["square", "centre", "short_side", "short_side_floor", "none"])
 @pytest.mark.parametrize("workers", [0, 3])
 def test_batches_from_files_are_the_same_and_a_second_run_decodes_nothing(tmp_path, resize, workers):
     split = make_files(tmp_path / "images", 5, 3, deep=True)

@@ -11,12 +11,17 @@ def images(seed: int, *shape: int) -> torch.Tensor:
     return torch.rand(shape, generator=torch.Generator().manual_seed(seed)) * 2 - 1
 
 
+def from_black(images: torch.Tensor) -> np.ndarray:
+    """The same in float64 where black is 0 and white 1."""
+    return (images.double().numpy() + 1) / 2
+
+
 def direct_ssim(x: np.ndarray, y: np.ndarray, size: int) -> float:
-    """Wang et al. 2004, eq. 13, window by window, on one channel in [-1, 1]."""
+    """Wang et al. 2004, eq. 13, window by window, on one channel where black is 0 and white 1."""
     offsets = np.arange(size) - size // 2
     weights = np.exp(-(offsets[:, None] ** 2 + offsets[None] ** 2) / (2 * 1.5**2))
     weights /= weights.sum()
-    c1, c2 = (0.01 * 2) ** 2, (0.03 * 2) ** 2
+    c1, c2 = 0.01**2, 0.03**2
     values = []
     for top in range(x.shape[0] - size + 1):
         for left in range(x.shape[1] - size + 1):
@@ -53,16 +58,62 @@ def test_ssim_equals_its_definition(height, width, window):
     truth = images(0, 2, 3, height, width)
     noisy = (0.7 * truth + 0.3 * images(1, 2, 3, height, width)).clamp(-1, 1)
     expected = [
-        direct_ssim(noisy[i, c].double().numpy(), truth[i, c].double().numpy(), window)
-        for i in range(2)
-        for c in range(3)
+        direct_ssim(from_black(noisy[i, c]), from_black(truth[i, c]), window) for i in range(2) for c in range(3)
     ]
     assert ssim(noisy, truth).item() == pytest.approx(np.mean(expected), abs=1e-10)
 
 
+def unlike_pairs() -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
+    """Five pairs of 8-bit images (2, 3, 40, 33) in [-1, 1], float64, on which wrong measures differ most."""
+    across, down = torch.meshgrid(torch.linspace(0, 9, 40), torch.linspace(0, 7, 33), indexing="ij")
+    waves = torch.stack([across.sin() * down.cos(), (across + down).sin(), (across * down / 8).cos()]).expand(
+        2, 3, -1, -1
+    )
+    scene = (0.6 * waves + 0.2 * images(4, 2, 3, 40, 33)).clamp(-1, 1)
+    flat = torch.zeros(2, 3, 40, 33)
+    pairs = {
+        "two greys": (flat + 126 / 127.5 - 1, flat + 129 / 127.5 - 1),
+        "five levels brighter": (scene, scene + 5 / 127.5),
+        "inverted": (scene, -scene),
+        "unrelated noise": (images(5, 2, 3, 40, 33), images(6, 2, 3, 40, 33)),
+        "nearly black": (0.03 * (scene + 1) - 1, 0.03 * (scene.flip(-1) + 1) - 1),
+    }
+    in_levels = lambda x: ((x.double() + 1) * 127.5).round().clamp(0, 255) / 127.5 - 1  # noqa: E731
+    return {name: (in_levels(a), in_levels(b)) for name, (a, b) in pairs.items()}
+
+
+PAIRS = unlike_pairs()
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_ssim_is_torchmetrics(name):
+    """Away from its borders, which torchmetrics mirrors and others, as Wang, leave out."""
+    theirs = pytest.importorskip("torchmetrics.functional.image", reason="torchmetrics is not installed")
+    found, truth = ((x + 1) / 2 for x in PAIRS[name])
+    _, everywhere = theirs.structural_similarity_index_measure(
+        found, truth, gaussian_kernel=True, sigma=1.5, data_range=1.0, return_full_image=True
+    )
+    assert ssim(*PAIRS[name]).item() == pytest.approx(float(everywhere[..., 5:-5, 5:-5].mean()), abs=1e-6)
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_ssim_is_scikit_images(name):
+    theirs = pytest.importorskip("skimage.metrics", reason="scikit-image is not installed")
+    wanted = [
+        theirs.structural_similarity(
+            x, y, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=255, channel_axis=0
+        )
+        for x, y in zip(*((from_black(side) * 255).round() for side in PAIRS[name]), strict=True)
+    ]
+    assert ssim(*PAIRS[name]).item() == pytest.approx(np.mean(wanted), abs=1e-6)
+
+
 def test_ssim_of_constant_images_is_its_luminance_term():
-    a, b = torch.full((1, 1, 16, 16), 0.5), torch.full((1, 1, 16, 16), 0.25)
-    assert ssim(a, b).item() == pytest.approx((2 * 0.5 * 0.25 + 4e-4) / (0.5**2 + 0.25**2 + 4e-4), abs=1e-12)
+    """Two greys that no eye tells apart, 126 and 129 of 255, are nearly equal."""
+    a, b = (torch.full((1, 1, 16, 16), grey / 127.5 - 1, dtype=torch.float64) for grey in (126, 129))
+    x, y = 126 / 255, 129 / 255
+    assert ssim(a, b).item() == pytest.approx((2 * x * y + 1e-4) / (x**2 + y**2 + 1e-4), abs=1e-12)
+    assert ssim(a, b).item() == pytest.approx(0.9997, abs=5e-5)
     assert ssim(a, a).item() == pytest.approx(1, abs=1e-12)
 
 

@@ -161,6 +161,18 @@ def test_layer_norm_is_per_image_with_weights_per_channel(memory_format: torch.m
     torch.testing.assert_close(x.grad.double(), reference.grad, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize(("deviation", "apart"), [(1.0, 5e-6), (0.1, 4e-4), (0.01, 4.6e-2)])
+def test_layer_norm_is_as_far_from_the_released_one_as_it_says(deviation: float, apart: float) -> None:
+    torch.manual_seed(0)
+    x = torch.randn(2, 8, 256, 256, dtype=torch.float64)
+    x = deviation * (x - x.mean((1, 2, 3), keepdim=True)) / x.std((1, 2, 3), keepdim=True) + 0.3
+    norm = LayerNorm2d(8).double()
+    nn.init.ones_(norm.weight)
+    released = (x - x.mean((1, 2, 3), keepdim=True)) / (x.std((1, 2, 3), keepdim=True) + norm.eps)
+    found = ((norm(x) - released).abs().max() / released.abs().max()).item()
+    assert found == pytest.approx(apart + 1 / (2 * x[0].numel()), rel=0.02)
+
+
 @pytest.mark.parametrize(("side", "left"), [(1, 1), (2, 1), (8, 2), (16, 4), (30, 8)])
 def test_the_codes_discriminator_takes_codes_of_any_size(side: int, left: int) -> None:
     network = CodeDiscriminator(16, 4)

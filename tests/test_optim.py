@@ -10,6 +10,12 @@ from torch import nn
 from translate.assembly import build_trainer
 from translate.optim import WeightAverage, build_optimizer, learning_rate
 from translate.recipe import TrainingSettings
+from translate.shipped import shipped
+
+
+def told(recipe):
+    """What a shipped recipe's file says, comments and all."""
+    return (shipped("recipes") / f"{recipe}.yaml").read_text("utf-8")
 
 
 def test_cosine_falls_along_half_a_cosine_that_would_end_one_step_after_the_last():
@@ -23,6 +29,40 @@ def test_cosine_falls_along_half_a_cosine_that_would_end_one_step_after_the_last
 def test_halving_halves_after_every_so_many_steps():
     curve = learning_rate("halving", 9, 0.5, halve_every=3)
     assert [curve(step) for step in range(9)] == [1, 1, 1, 0.5, 0.5, 0.5, 0.25, 0.25, 0.25]
+
+
+def test_the_linear_decay_is_as_near_to_the_ports_as_the_recipe_says():
+    """There the rate follows the epoch, which the scheduler has counted before it begins, over 101 epochs."""
+    epochs, steps = 200, 1334  # as of horse2zebra
+    ours = learning_rate("linear", epochs * steps, 0.5)
+    mine = [ours(step) for step in range(epochs * steps)]
+    theirs = [1 - max(0, epoch + 1 - 100) / 101 for epoch in range(1, epochs + 1) for _ in range(steps)]
+    assert theirs[98 * steps] == 1 > theirs[99 * steps] and theirs[-steps] == theirs[-1] == 0 < mine[-1]
+    assert max(abs(a - b) for a, b in zip(mine, theirs, strict=True)) == pytest.approx(0.0198, abs=5e-5)
+    assert (sum(mine) / len(mine), sum(theirs) / len(theirs)) == pytest.approx((0.750, 0.745), abs=5e-4)
+    assert all(figure in told("cyclegan") for figure in ("0.0198", "0.750", "0.745"))
+
+
+def test_the_released_stargans_rate_ends_where_the_recipe_says():
+    rate = 1.0
+    for step in range(1, 200_001):
+        if step % 1000 == 0 and step > 100_000:
+            rate -= 1 / 100_000
+    assert rate == pytest.approx(0.999, abs=1e-9)
+    assert "ends at 0.999 of it" in told("stargan-as-released")
+
+
+def test_the_released_units_rate_halves_one_step_earlier():
+    scheduled = torch.optim.SGD(nn.Linear(1, 1).parameters(), lr=1.0)
+    halving = torch.optim.lr_scheduler.StepLR(scheduled, step_size=5, gamma=0.5)
+    theirs = []
+    for _ in range(15):
+        scheduled.step()  # of the step before
+        halving.step()
+        theirs.append(scheduled.param_groups[0]["lr"])
+    ours = learning_rate("halving", 16, 0.5, halve_every=5)
+    assert theirs == [ours(step + 1) for step in range(15)]
+    assert "halves one step of the 100000 earlier" in told("unit")
 
 
 def test_an_average_forgets_its_first_weights_soon_and_no_faster_than_its_decay_in_the_end():

@@ -11,7 +11,7 @@ import pytest
 import tiny
 import torch
 from safetensors.torch import load_file
-from two_ranks import CASES, train_case
+from two_ranks import CASES, train_case, train_two_painters
 
 from translate.checkpoint import load_checkpoint, saved_steps
 from translate.data.batch import Paired, Unpaired
@@ -84,6 +84,14 @@ def test_two_ranks_equal_one_process_of_twice_the_batch(two, name):
     losses = alone.read_losses()
     for rank in range(2):
         assert facts(two, rank)["losses"][name] == pytest.approx(losses, rel=1e-5, abs=1e-6)
+
+
+def test_two_ranks_paint_anew_within_a_step_as_one_process_does(two):
+    alone = train_two_painters(None)
+    for rank in range(2):
+        found = load_file(two / f"two painters.rank{rank}.safetensors")
+        for key, value in alone.model.state_dict().items():
+            torch.testing.assert_close(found[key], value.contiguous(), rtol=0, atol=1e-12)
 
 
 def test_what_ranks_tell_each_other_is_heard_by_all(two):

@@ -180,3 +180,10 @@ def test_the_kl_term_is_the_closed_form_up_to_the_published_factor():
     mean = torch.randn(3, 4, 2, 2, dtype=torch.float64)
     exact = gaussian_kl(mean, torch.ones_like(mean))
     assert float(_kl(mean)) == pytest.approx(float(2 * exact.mean()), rel=1e-6)
+
+
+def test_noise_is_drawn_four_times_a_step_as_the_recipe_says(monkeypatch):
+    model, draws, draw = tiny_model("unit", settings={**TINY["unit"], "cycle": "image"}), [], torch.randn_like
+    monkeypatch.setattr(torch, "randn_like", lambda mean: draws.append(len(mean)) or draw(mean))
+    tiny_trainer(model).step(Unpaired(*_scenes(0, count=2)))
+    assert draws == [2] * 4

@@ -20,6 +20,7 @@ from safetensors.torch import save_file
 from tiny import TINY, random_batch, tiny_model, tiny_trainer
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
+from two_painters import batch_of, trainer_of
 
 from translate import run
 from translate.assembly import share_batch_statistics
@@ -92,6 +93,15 @@ def train_case(name: str, ranks: Ranks | None) -> Trainer:
     return trainer
 
 
+def train_two_painters(ranks: Ranks | None) -> Trainer:
+    """A model that is painted anew within a step, as `train_case` does others."""
+    trainer = trainer_of(ranks=ranks)
+    for step in range(STEPS):
+        batch = batch_of(step)
+        trainer.step(batch.split(SIZE)[ranks.rank] if ranks else batch)
+    return trainer
+
+
 def main(folder: Path) -> None:
     with join("cpu") as ranks:
         facts: dict[str, Any] = {"losses": {}}
@@ -99,6 +109,8 @@ def main(folder: Path) -> None:
             trainer = train_case(name, ranks)
             save_file(trainer.model.state_dict(), folder / f"{name}.rank{ranks.rank}.safetensors")
             facts["losses"][name] = trainer.read_losses()
+        weights = {key: value.contiguous() for key, value in train_two_painters(ranks).model.state_dict().items()}
+        save_file(weights, folder / f"two painters.rank{ranks.rank}.safetensors")
         facts |= talk(ranks)
         run.join = lambda device: nullcontext(ranks)
         os.chdir(folder)

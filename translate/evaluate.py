@@ -132,7 +132,7 @@ class _Examiner:
             "model": f"{loaded.recipe.name} after step {loaded.checkpoint.step}",
             "data": Path(str(self.data.set)).name,
             "split": "test",
-            "resize": f"Pillow bicubic to {self.data.size}, {shape}",
+            "resize": f"Pillow {self.data.interpolation} to {self.data.size}, {shape}",
         }
 
     def scores(self) -> list[Score]:
@@ -231,21 +231,24 @@ class _Examiner:
         fingerprint of what it learnt from."""
         (sources,) = spanned([sources], self.data.range)
         digest, called = fingerprint(sources, labels), Path(str(self.data.set)).name
+        # Classifiers kept from before there was a choice were taught bicubically resized images.
+        how = "" if self.data.interpolation == "bicubic" else f"-{self.data.interpolation}"
         data = {
             "set": called,
             "images": len(sources),
             "fingerprint": digest,
             "flip": flip,
-            "resize": self.images.shape,
+            "resize": f"{self.images.shape}{how}",
             "range": self.data.range,
         }
-        name = f"{called}-{digest[:12]}-{spec.size}px"
+        name = f"{called}-{digest[:12]}-{spec.size}px{how}"
 
         def train() -> Trained:
             self.tell(f"training a classifier on {len(sources)} real images, once for this data set")
             return train_on(
                 sources, labels, spec, self.settings, self.engine,
-                resize=self.images.shape, flip=flip, workers=self.data.workers, quiet=self.quiet,
+                resize=self.images.shape, interpolation=self.data.interpolation, flip=flip, workers=self.data.workers,
+                quiet=self.quiet,
             )  # fmt: skip
 
         folder = user_data().parent / "classifiers" / name

@@ -28,16 +28,17 @@ def psnr(images: Tensor, truths: Tensor) -> Tensor:
 def ssim(images: Tensor, truths: Tensor) -> Tensor:
     """Structural similarity (Wang et al. 2004, eq. 13), averaged over windows, channels and images; 1 means equal.
 
-    Uses Gaussian windows of 11 x 11 pixels with sigma 1.5 that lie fully inside the image. For images with a side below
-    11 the window shrinks to the largest odd size that fits; such values are comparable only with one another.
+    Computed where black is 0 and white is 1, because its luminance term compares brightnesses in proportion. Uses
+    Gaussian windows of 11 x 11 pixels with sigma 1.5 that lie fully inside the image. For images with a side below 11
+    the window shrinks to the largest odd size that fits; such values are comparable only with one another.
     """
-    images, truths = _pair(images, truths)
+    images, truths = ((values + 1) / RANGE for values in _pair(images, truths))
     window = _gaussian(min(11, *(side - 1 + side % 2 for side in images.shape[-2:])), images.device)
     products = torch.stack([images, truths, images * images, truths * truths, images * truths])
     mean_x, mean_y, square_x, square_y, product = _windows(products, window)
     variance_x, variance_y = square_x - mean_x.square(), square_y - mean_y.square()
     covariance = product - mean_x * mean_y
-    c1, c2 = (0.01 * RANGE) ** 2, (0.03 * RANGE) ** 2
+    c1, c2 = 0.01**2, 0.03**2
     luminance = (2 * mean_x * mean_y + c1) / (mean_x.square() + mean_y.square() + c1)
     structure = (2 * covariance + c2) / (variance_x + variance_y + c2)
     return (luminance * structure).mean()

@@ -62,8 +62,9 @@ class Turn:
 
     `networks`: the only networks whose weights move. `losses`: maps the batch and the painted images to losses.
     `paints`: whether the losses are differentiated through the painted images (a generator's turn); otherwise they
-    arrive detached. `every`: taken only every n-th step (e.g. a generator turn after several critic turns).
-    `afterwards`: runs after the weights have moved, e.g. WGAN's clipping.
+    arrive detached. If an earlier turn of the step moved a weight that they were painted with, they are painted anew.
+    `every`: taken only every n-th step (e.g. a generator turn after several critic turns). `afterwards`: runs after the
+    weights have moved, e.g. WGAN's clipping.
     """
 
     name: str
@@ -97,7 +98,8 @@ class Model(nn.Module, ABC):
 
     @abstractmethod
     def paint(self, batch: Any) -> Painted:
-        """The images that discriminators judge, by name; called once per step."""
+        """The images that discriminators judge, by name; called once a step, and again for a turn that paints after
+        one that moved what they are painted with."""
 
     @abstractmethod
     def turns(self) -> Sequence[Turn]:

@@ -68,7 +68,7 @@ class Trainer:
         parts = batch.split(self.accumulate)
         with self._statistics.kept_finite():
             # A single part is painted once, with a graph if a generator is due; of several parts, each is painted again
-            # with a graph when it is needed.
+            # with a graph when it is needed, as is a part whose graph an earlier turn has used up or made wrong.
             painted = [self._paint(part, graph=len(parts) == 1 and any(turn.paints for turn in due)) for part in parts]
             skipped = [(turn.paints, self._take(turn, parts, painted)) for turn in due]
         # Critic-only steps leave the averaged networks unchanged.
@@ -76,17 +76,19 @@ class Trainer:
         if self.average and painters:
             self.average.update(torch.stack(painters).amax())
 
-    def _take(self, turn: Turn, parts: Sequence[Batch], painted: Sequence[Painted]) -> Tensor:
-        """Takes one turn. Returns whether it was skipped, as a scalar: 1 or 0."""
+    def _take(self, turn: Turn, parts: Sequence[Batch], painted: list[Painted]) -> Tensor:
+        """Takes one turn. Returns whether it was skipped, as a scalar: 1 or 0. Leaves in `painted` the latest images,
+        without their graph if this turn moves a weight in it."""
         tally, totals = self.tallies[turn.name], []
         with self._only(turn.networks) as weights:
-            for part, images in zip(parts, painted, strict=True):
-                if turn.paints and len(parts) > 1:
-                    images = self._paint(part, graph=True)
-                elif not turn.paints:
-                    images = {name: image.detach() for name, image in images.items()}
+            for number, part in enumerate(parts):
+                if turn.paints and not _has_graph(painted[number]):
+                    painted[number] = self._paint(part, graph=True)
+                images, detached = painted[number], {name: image.detach() for name, image in painted[number].items()}
+                if turn.paints or _graph_holds(images, weights):
+                    painted[number] = detached
                 with self.engine.autocast():
-                    losses = turn.losses(part, images)
+                    losses = turn.losses(part, images if turn.paints else detached)
                 total = torch.stack([loss for loss in losses.values() if loss.requires_grad]).sum() / len(parts)
                 torch.autograd.backward(total, inputs=weights)
                 totals.append(total.detach())
@@ -137,6 +139,22 @@ class Trainer:
         """The learning rate of each network in the last step; before any step, that of the first."""
         factor = self.curve(max(self.steps - 1, 0))
         return {name: optimizer.param_groups[0]["initial_lr"] * factor for name, optimizer in self.optimizers.items()}
+
+
+def _has_graph(painted: Painted) -> bool:
+    return any(image.requires_grad for image in painted.values())
+
+
+def _graph_holds(painted: Painted, weights: Sequence[nn.Parameter]) -> bool:
+    """Whether a gradient through the painted images would be computed with any of these weights."""
+    nodes, seen = [image.grad_fn for image in painted.values()], set()
+    while nodes:
+        node = nodes.pop()
+        if node is not None and node not in seen:
+            seen.add(node)
+            nodes += [before for before, _ in node.next_functions]
+    moved = {id(weight) for weight in weights}
+    return any(id(getattr(node, "variable", None)) in moved for node in seen)
 
 
 def step_seed(seed: int, step: int, rank: int = 0) -> int:

@@ -36,6 +36,7 @@ _VALIDATED_ON = (
     "data.range",
     "data.size",
     "data.resize",
+    "data.interpolation",
     "data.shapes.styles",
     "data.shapes.test",
     "data.shapes.seed",
@@ -138,6 +139,7 @@ def read_run(run: Path) -> RunFiles:
         )
     metrics = run / "metrics.jsonl"
     settings = flat(_numbered(read_yaml(recipe.read_text("utf-8"), str(recipe))[0]))
+    settings.setdefault("data.interpolation", "bicubic")  # of every run from before there was a choice
     files = RunFiles(
         name=str(run),
         settings={key: value for key, value in settings.items() if key != "summary"},

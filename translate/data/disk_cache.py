@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import PIL
 
-from translate.data.images import shown
+from translate.data.images import Interpolation, shown
 from translate.data.packs import ALIGNMENT, Entry, Pack, Writer
 from translate.data.resized import Place, Resize
 from translate.data.source import Readable
@@ -43,10 +43,12 @@ class DiskCache:
         channels: int,
         side: int,
         resize: Resize,
+        interpolation: Interpolation = "bicubic",
         tell: Callable[[str], None] = lambda line: print(line, file=sys.stderr, flush=True),
     ) -> None:
         # Other versions of Pillow may decode and resize to different pixels.
-        recipe = f"{FORMAT}-{channels}-{resize}-{0 if resize == 'none' else side}-pillow-{PIL.__version__}"
+        way = "none" if resize == "none" else f"{resize}-{interpolation}-{side}"
+        recipe = f"{FORMAT}-{channels}-{way}-pillow-{PIL.__version__}"
         self._root, self._folder = folder, folder / recipe
         try:
             self._folder.mkdir(parents=True, exist_ok=True)

@@ -44,11 +44,13 @@ class Source:
             raise ImageError(f"{shown(self.path)}: its width of {pixels.shape[1]} cannot be halved into a pair")
         return pixels[:, :middle] if self.half == "left" else pixels[:, middle:]
 
-    def square(self, channels: int, side: int) -> np.ndarray:
+    def square(self, channels: int, side: int, interpolation: images.Interpolation = "bicubic") -> np.ndarray:
         """See `Stretched`. Raises ImageError."""
-        if self.half is None and channels == 3 and (pixels := images.read_square(self.path, side)) is not None:
-            return pixels
-        return images.resize(self.read(channels), side, side)
+        if self.half is None and channels == 3:
+            pixels = images.read_square(self.path, side, interpolation)
+            if pixels is not None:
+                return pixels
+        return images.resize(self.read(channels), side, side, interpolation)
 
     def identity(self) -> str:
         """See `Readable`. Raises ImageError."""

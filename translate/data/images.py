@@ -10,7 +10,7 @@ import stat
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 import torch
@@ -29,6 +29,8 @@ MAX_PIXELS = 89_478_485
 MAX_BYTES = 1 << 30
 """Largest file, unless more pixels are allowed."""
 WRITABLE = frozenset(codec.FORMATS)
+Interpolation = Literal["nearest", "bilinear", "bicubic"]
+"""A filter of Pillow's, for resizing."""
 ANIMATED = "animated (the first frame is used)"
 """How messages describe a file that holds more frames or pages."""
 Told = TypeVar("Told")
@@ -236,25 +238,26 @@ def to_pixels(images: Tensor, dtype: torch.dtype = torch.uint8) -> Tensor:
     return ((images.to(torch.float32) + 1) * (top / 2)).round().clamp(0, top).to(dtype)
 
 
-def resize(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Resizes (H, W, C) to (height, width, C) with Pillow's bicubic filter, which antialiases when shrinking."""
-    size = (width, height)
+def resize(pixels: np.ndarray, height: int, width: int, interpolation: Interpolation = "bicubic") -> np.ndarray:
+    """Resizes (H, W, C) to (height, width, C) with a filter of Pillow's; all but `nearest` antialias when shrinking."""
+    size, resample = (width, height), Image.Resampling[interpolation.upper()]
     if pixels.dtype == np.uint8 and pixels.shape[2] == 3:
-        return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC))
-    return np.stack([_resize_plane(pixels[..., i], size) for i in range(pixels.shape[2])], axis=2)
+        return np.asarray(Image.fromarray(pixels).resize(size, resample))
+    return np.stack([_resize_plane(pixels[..., i], size, resample) for i in range(pixels.shape[2])], axis=2)
 
 
-def read_square(path: Path, side: int) -> np.ndarray | None:
+def read_square(path: Path, side: int, interpolation: Interpolation = "bicubic") -> np.ndarray | None:
     """Reads upright 8-bit RGB, resized to (side, side, 3); returns None for any other image. Raises ImageError.
 
-    Identical to `resize(read(path).pixels, side, side)`, but faster: an array in between would cost three copies.
+    Identical to `resize(read(path).pixels, side, side, interpolation)`, but faster: an array in between would cost
+    three copies.
     """
     data = read_bytes(path)
     try:
         with codec.open_image(data) as image:
             _refuse_bomb(image, MAX_PIXELS)
             if codec.is_upright_rgb(image, data):
-                return np.asarray(image.resize((side, side), Image.Resampling.BICUBIC))
+                return np.asarray(image.resize((side, side), Image.Resampling[interpolation.upper()]))
     except codec.UnknownImageError:
         return None
     except Exception as error:  # decoders raise nearly anything on damaged bytes
@@ -303,10 +306,10 @@ def _top(dtype: torch.dtype) -> int:
     return torch.iinfo(dtype).max
 
 
-def _resize_plane(plane: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def _resize_plane(plane: np.ndarray, size: tuple[int, int], resample: Image.Resampling) -> np.ndarray:
     if plane.dtype == np.uint8:
-        return np.asarray(Image.fromarray(plane).resize(size, Image.Resampling.BICUBIC))
-    floats = Image.fromarray(plane.astype(np.float32)).resize(size, Image.Resampling.BICUBIC)
+        return np.asarray(Image.fromarray(plane).resize(size, resample))
+    floats = Image.fromarray(plane.astype(np.float32)).resize(size, resample)
     return np.asarray(floats).round().clip(0, np.iinfo(plane.dtype).max).astype(plane.dtype)
 
 

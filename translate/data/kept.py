@@ -10,6 +10,7 @@ import torch
 from translate.data.batch import Batch
 from translate.data.catalog import user_data
 from translate.data.disk_cache import DiskCache
+from translate.data.images import Interpolation
 from translate.data.loader import Loader
 from translate.data.on_device import on_device
 from translate.data.resized import Cache, Memory, Resize, Where
@@ -18,14 +19,23 @@ MEMORY, DISK = 4_000_000_000, 20_000_000_000
 """Default limits in bytes."""
 
 
-def open_cache(where: Where, limit: int | None, *, channels: int, side: int, resize: Resize) -> Cache:
+def open_cache(
+    where: Where,
+    limit: int | None,
+    *,
+    channels: int,
+    side: int,
+    resize: Resize,
+    interpolation: Interpolation = "bicubic",
+) -> Cache:
     """Returns the cache that keeps images on the host, up to `limit` bytes; None means `MEMORY` or `DISK`.
 
     Raises ConfigurationError if the cache folder cannot be created.
     """
     if where == "disk":
         folder = user_data().parent / "resized"
-        return DiskCache(folder, DISK if limit is None else limit, channels=channels, side=side, resize=resize)
+        room = DISK if limit is None else limit
+        return DiskCache(folder, room, channels=channels, side=side, resize=resize, interpolation=interpolation)
     if where == "off":
         return Memory(0)
     return Memory(MEMORY if limit is None else limit)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from translate.data.augment import Augmentation, Augmenter
 from translate.data.batch import Batch, Labelled, Paired, Plain, SourceLabelled
-from translate.data.images import shown
+from translate.data.images import Interpolation, shown
 from translate.data.order import Bucket, Order
 from translate.data.resized import Cache, Domain, Memory, Resize
 from translate.data.scan import Attempt
@@ -59,6 +59,7 @@ class Loader(Generic[AnyBatch]):
         labels: Sequence[np.ndarray] = (),
         load_size: int | None = None,
         resize: Resize = "square",
+        interpolation: Interpolation = "bicubic",
         flip: bool = True,
         augment: tuple[Augmentation, ...] = (),
         batch_size: int = 1,
@@ -71,7 +72,7 @@ class Loader(Generic[AnyBatch]):
         columns: list[tuple[Sequence[Readable], Sequence[Bucket]]] = (
             [_merged(split)] if make is Labelled else [(sources, [range(len(sources))]) for sources in split]
         )
-        self.domains = [Domain(sources, channels, load_size or size, resize) for sources, _ in columns]
+        self.domains = [Domain(sources, channels, load_size or size, resize, interpolation) for sources, _ in columns]
         self.workers = workers
         self._order = Order([buckets for _, buckets in columns], labels, seed)
         self._cache = cache if cache is not None else Memory(cache_bytes)
@@ -205,6 +206,7 @@ def evaluation_batches(
     *,
     labels: Sequence[np.ndarray] = (),
     resize: Literal["square", "centre"] = "square",
+    interpolation: Interpolation = "bicubic",
 ) -> Iterator[AnyBatch]:
     """Yields the images of a split in order, resized to `size` x `size`; the last batch may be smaller.
 
@@ -214,7 +216,7 @@ def evaluation_batches(
     _check(split, make, labels)
     if make is Labelled and len(split) > 1:
         raise ValueError(f"labelled images are measured in one list, not {len(split)} buckets")
-    domains = [Domain(sources, channels, size, resize) for sources in split]
+    domains = [Domain(sources, channels, size, resize, interpolation) for sources in split]
     rows = [torch.from_numpy(np.asarray(known, np.float32)) for known in labels]
     length = min(map(len, domains))
     for start in range(0, length, batch_size):

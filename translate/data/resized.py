@@ -8,11 +8,12 @@ from typing import Literal, Protocol
 
 import numpy as np
 
-from translate.data.images import resize as bicubic
+from translate.data.images import Interpolation, resize
 from translate.data.source import Readable, Stretched
 
-Resize = Literal["square", "centre", "short_side", "none"]
-"""How to resize: stretch to a square; crop the largest centred square; scale by the shorter side; or not at all."""
+Resize = Literal["square", "centre", "short_side", "short_side_floor", "none"]
+"""How to resize: stretch to a square; crop the largest centred square; scale by the shorter side, with the longer side
+rounded or, as torchvision does it, rounded down; or not at all."""
 Where = Literal["off", "ram", "disk", "device"]
 """Where resized images are kept."""
 Place = tuple[int, int]
@@ -22,8 +23,16 @@ Place = tuple[int, int]
 class Domain:
     """The images of one domain, resized."""
 
-    def __init__(self, sources: Sequence[Readable], channels: int, side: int, resize: Resize) -> None:
+    def __init__(
+        self,
+        sources: Sequence[Readable],
+        channels: int,
+        side: int,
+        resize: Resize,
+        interpolation: Interpolation,
+    ) -> None:
         self.sources, self._channels, self._side, self._resize = sources, channels, side, resize
+        self._interpolation = interpolation
 
     def __len__(self) -> int:
         return len(self.sources)
@@ -31,12 +40,12 @@ class Domain:
     def load(self, index: int) -> np.ndarray:
         source = self.sources[index]
         if self._resize == "square" and isinstance(source, Stretched):
-            return source.square(self._channels, self._side)
+            return source.square(self._channels, self._side, self._interpolation)
         pixels = source.read(self._channels)
         if self._resize == "centre":
             pixels = _centre(pixels)
-        height, width = self._target(*pixels.shape[:2])
-        resized = pixels if pixels.shape[:2] == (height, width) else bicubic(pixels, height, width)
+        target = self._target(*pixels.shape[:2])
+        resized = pixels if pixels.shape[:2] == target else resize(pixels, *target, self._interpolation)
         return np.ascontiguousarray(resized)  # a view of half a side-by-side file would keep the whole in memory
 
     def _target(self, height: int, width: int) -> tuple[int, int]:
@@ -44,6 +53,8 @@ class Domain:
             return height, width
         if self._resize in ("square", "centre"):
             return self._side, self._side
+        if self._resize == "short_side_floor":
+            return height * self._side // min(height, width), width * self._side // min(height, width)
         scale = self._side / min(height, width)
         return round(height * scale), round(width * scale)
 

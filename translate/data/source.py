@@ -7,6 +7,8 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
+from translate.data.images import Interpolation
+
 
 class Readable(Protocol):
     """One image of a data set: a file, half of one, or one of many in an array."""
@@ -26,5 +28,5 @@ class Readable(Protocol):
 class Stretched(Protocol):
     """A `Readable` with a faster way to read and resize."""
 
-    def square(self, channels: int, side: int) -> np.ndarray:
+    def square(self, channels: int, side: int, interpolation: Interpolation = "bicubic") -> np.ndarray:
         """Returns exactly what `read` gives, resized to (side, side, channels). Raises ImageError."""

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from translate.data.batch import Labelled
+from translate.data.images import Interpolation
 from translate.data.loader import Loader, evaluation_batches
 from translate.data.source import Readable
 from translate.engine import Engine
@@ -76,6 +77,7 @@ def train_on(
     engine: Engine,
     *,
     resize: Literal["square", "centre"] = "square",
+    interpolation: Interpolation = "bicubic",
     flip: bool = True,
     workers: int = 0,
     quiet: bool = False,
@@ -92,6 +94,7 @@ def train_on(
         channels=images.channels,
         size=images.size,
         resize=resize,
+        interpolation=interpolation,
         flip=flip,
         batch_size=settings.batch_size,
         seed=settings.seed,
@@ -99,7 +102,14 @@ def train_on(
         cache_bytes=_CACHE_BYTES,
     )
     measured = evaluation_batches(
-        [out], Labelled, images.channels, images.size, settings.batch_size, labels=[labels[chosen]], resize=resize
+        [out],
+        Labelled,
+        images.channels,
+        images.size,
+        settings.batch_size,
+        labels=[labels[chosen]],
+        resize=resize,
+        interpolation=interpolation,
     )
     settings = settings.model_copy(update={"steps": settings.steps_for(len(kept))})
     stream = loader.stream()

@@ -17,7 +17,7 @@ from translate.metrics import apply_affine_colour, l1, psnr, ssim
 _MEASURES: tuple[tuple[str, Callable[[Tensor, Tensor], Tensor], Better, float], ...] = (
     ("L1 to the truth, 0-1 scale", l1, "lower", 0.0),
     ("PSNR to the truth, dB", psnr, "higher", float("inf")),
-    ("SSIM to the truth", ssim, "higher", 1.0),
+    ("SSIM to the truth, 0-1 scale", ssim, "higher", 1.0),
 )
 
 

@@ -107,7 +107,16 @@ class ImageSet(ABC):
         crops or flips. `labels` as for `evaluation_batches`."""
         data = self.settings
         split = spanned(split, data.range)
-        return evaluation_batches(split, make, data.channels, data.size, count, labels=labels, resize=self.shape)
+        return evaluation_batches(
+            split,
+            make,
+            data.channels,
+            data.size,
+            count,
+            labels=labels,
+            resize=self.shape,
+            interpolation=data.interpolation,
+        )
 
     def _loader(
         self, split: Sequence[Sequence[Any]], make: type[Batch], batch_size: int, seed: int, **more: Any
@@ -120,13 +129,19 @@ class ImageSet(ABC):
             size=data.size,
             load_size=data.loaded_size,
             resize=data.resize,
+            interpolation=data.interpolation,
             flip=data.flip,
             augment=data.augment,
             batch_size=batch_size,
             seed=seed,
             workers=data.workers,
             cache=open_cache(
-                data.cache, data.cache_bytes, channels=data.channels, side=data.loaded_size, resize=data.resize
+                data.cache,
+                data.cache_bytes,
+                channels=data.channels,
+                side=data.loaded_size,
+                resize=data.resize,
+                interpolation=data.interpolation,
             ),
             **more,
         )

@@ -118,7 +118,9 @@ class LayerNorm2d(nn.GroupNorm):
     channel.
 
     As in MUNIT and UNIT, weights start uniform in [0, 1). Those divide by the unbiased deviation + eps instead, which
-    differs by less than 1e-4 on maps of more than a hundred pixels and has no gradient on constant ones.
+    has no gradient on constant maps; this form is kept, because runs were trained with it. The results differ by 5e-6
+    of themselves where the deviation is 1, by 4e-4 where it is 0.1, by 4.6e-2 where it is 0.01; on maps of n numbers by
+    another 1 / (2 n).
     """
 
     def __init__(self, channels: int) -> None:

@@ -8,7 +8,8 @@ import yaml
 from pydantic import Field, SerializeAsAny, model_validator
 
 from translate.data.augment import Augmentation
-from translate.data.resized import Where
+from translate.data.images import Interpolation
+from translate.data.resized import Resize, Where
 from translate.engine import Precision
 from translate.model import Model
 from translate.models import MODELS
@@ -63,9 +64,13 @@ class DataSettings(Settings):
     """Side in pixels of the square crops used in training."""
     load_size: int | None = Field(None, ge=8)
     """Side to which images are resized before cropping; null uses the published proportion 286/256 of `size`."""
-    resize: Literal["square", "centre", "short_side", "none"] = "square"
-    """`square` stretches, as published; `centre` takes the largest central square; `short_side` keeps the proportions;
-    `none` crops the image without resizing."""
+    resize: Resize = "square"
+    """`square` stretches, as published; `centre` takes the largest central square; `short_side` keeps the proportions,
+    as does `short_side_floor`, which rounds the longer side down as UNIT's release does; `none` crops the image without
+    resizing."""
+    interpolation: Interpolation = "bicubic"
+    """Pillow's filter for resizing, also of the images that are measured. Published: `bicubic` in the PyTorch port,
+    `bilinear` in StarGAN and UNIT, `nearest` for UNIT's digits."""
     flip: bool = True
     augment: tuple[Augmentation, ...] = ()
     """Further augmentation, through albumentations. Of a pair, both images get the same geometric changes, and only the

@@ -1,0 +1,72 @@
+"""A model whose painted images two turns differentiate, one after the other, and whose encoder moves in between."""
+
+from __future__ import annotations
+
+import torch
+from tiny import CPU
+from torch import Tensor, nn
+
+from translate.data.batch import Unpaired
+from translate.model import ImageSpec, Losses, Model, Painted, Turn
+from translate.optim import build_optimizer
+from translate.ranks import Ranks
+from translate.settings import Settings
+from translate.trainer import Trainer
+
+RATE, BETAS = 0.01, (0.5, 0.9)
+
+
+class TwoPainters(Model):
+    """The painters' turns look at different images of the same generator; the encoder's own turn does not paint."""
+
+    Config = Settings
+    batch_type = Unpaired
+
+    def __init__(self) -> None:
+        super().__init__(Settings(), ImageSpec(3, 8, ("a", "b")))
+        torch.manual_seed(0)
+        self.encoder, self.generator, self.critic = (
+            nn.Sequential(nn.Conv2d(3, 4, 3), nn.Tanh(), nn.Conv2d(4, 3, 3)) for _ in range(3)
+        )
+        self.double().to(memory_format=torch.channels_last)
+        self.generated = 0
+        self.generator.register_forward_hook(lambda *_: setattr(self, "generated", self.generated + 1))
+
+    def paint(self, batch: Unpaired) -> Painted:
+        one = self.generator(self.encoder(batch.a))
+        return {"one": one, "two": self.generator(self.encoder(batch.b)), "code": self.encoder(one)}
+
+    def turns(self) -> list[Turn]:
+        return [
+            Turn("critic", [self.critic], self._verdict),
+            Turn("encoder", [self.encoder], lambda batch, painted: {"code": self.encoder(batch.b).square().mean()}),
+            Turn("first", [self.generator], self._first, paints=True),
+            Turn("second", [self.generator, self.encoder], self._second, paints=True),
+            Turn("critic again", [self.critic], self._verdict),
+        ]
+
+    def _verdict(self, batch: Unpaired, painted: Painted) -> Losses:
+        return {"verdict": self.critic(painted["one"]).mean() - self.critic(batch.a).square().mean()}
+
+    def _first(self, batch: Unpaired, painted: Painted) -> Losses:
+        return {"fooled": -self.critic(painted["one"]).mean(), "code": painted["code"].square().mean()}
+
+    def _second(self, batch: Unpaired, painted: Painted) -> Losses:
+        return {"fooled": -self.critic(painted["two"]).mean(), "bright": (painted["two"] - 0.5).square().mean()}
+
+    def show(self, batch: Unpaired) -> dict[str, Tensor]:
+        return {"a": batch.a}
+
+
+def batch_of(step: int, images: int = 4) -> Unpaired:
+    dice = torch.Generator().manual_seed(step)
+    return Unpaired(*(torch.rand(images, 3, 16, 16, generator=dice, dtype=torch.float64) for _ in range(2)))
+
+
+def trainer_of(kind: str = "adam", fused: bool = True, accumulate: int = 1, ranks: Ranks | None = None) -> Trainer:
+    model = TwoPainters()
+    optimizers = {
+        name: build_optimizer(network, kind, RATE, BETAS, weight_decay=0.01, fused=fused)
+        for name, network in model.named_children()
+    }
+    return Trainer(model, optimizers, CPU, accumulate=accumulate, ranks=ranks)
