@@ -13,7 +13,8 @@ import translate
 from translate.errors import ConfigurationError
 from translate.exporting.port import generators, options, published_state
 from translate.networks import ResnetGenerator, UNetGenerator
-from translate.networks.foreign import from_port, read_state
+from translate.networks.foreign import from_port
+from translate.networks.foreign_file import read_state
 from translate.networks.stargan import StarGANGenerator
 from translate.recipe import parse_recipe
 

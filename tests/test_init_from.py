@@ -46,7 +46,7 @@ def test_a_resumed_run_does_not_begin_again_with_them(run_cli, tiny_recipe, tmp_
 def test_weights_of_other_networks_are_refused_and_nothing_is_written(run_cli, tiny_recipe, tmp_path, taught, words):
     labelled_folder(tmp_path / "d" / "flowers")
     command = ["train", tiny_recipe("stargan"), "--data", "d/flowers", "--device", "cpu", *words]
-    for origin, says in (("first", "it lacks generator.stem"), ("nowhere", "saved steps: none")):
+    for origin, says in (("first", "it lacks generator.stem"), ("nowhere", "no such run")):
         refused = run_cli(*command, "--out", "second", f"training.init_from={origin}")
         assert refused.exit_code == 2, refused.output
         assert f"training.init_from {origin}: " in refused.stderr and says in refused.stderr

@@ -18,7 +18,8 @@ from translate.models.direct import Direct
 from translate.models.pix2pix import Pix2Pix
 from translate.models.stargan import StarGAN
 from translate.networks.blocks import BatchNorm2d, InstanceNorm2d
-from translate.networks.foreign import from_port, port_state, read_state, track
+from translate.networks.foreign import from_port, port_state, track
+from translate.networks.foreign_file import read_state
 from translate.networks.resnet import ResnetGenerator
 from translate.networks.stargan import StarGANGenerator
 from translate.networks.unet import UNetGenerator
@@ -34,24 +35,34 @@ class Painter(NamedTuple):
     target: int | None
 
 
+def players(model: nn.Module) -> dict[str, nn.Module]:
+    """The model's networks by the names that those projects give them. Raises ConfigurationError for a method that they
+    lack."""
+    if isinstance(model, CycleGAN):
+        generators = {"G_A": model.generator_b, "G_B": model.generator_a}  # their G_A paints domain B
+        return {**generators, "D_A": model.discriminator_b, "D_B": model.discriminator_a}
+    if isinstance(model, Pix2Pix | Direct | StarGAN):
+        return {"G": model.generator, "D": model.discriminator}
+    raise ConfigurationError(
+        f"there is no {type(model).__name__} in the PyTorch port; it has the generators of cyclegan, pix2pix and "
+        "direct, and StarGAN's release that of stargan"
+    )
+
+
 def generators(model: Translator, step: int) -> dict[str, Painter]:
     """The model's generators, keyed by the file names that those projects use.
 
     Raises ConfigurationError for a method that they lack.
     """
-    if isinstance(model, CycleGAN):
-        return {
-            "latest_net_G_A.pth": Painter(model.generator_b, 1),
-            "latest_net_G_B.pth": Painter(model.generator_a, 0),
-        }
-    if isinstance(model, Pix2Pix | Direct):
-        return {"latest_net_G.pth": Painter(model.generator, 1)}
+    networks = players(model)
     if isinstance(model, StarGAN):
         return {f"{step}-G.ckpt": Painter(model.generator, None)}
-    raise ConfigurationError(
-        f"--format port: there is no {type(model).__name__} in the PyTorch port; it has the generators of cyclegan, "
-        "pix2pix and direct, and StarGAN's release that of stargan"
-    )
+    targets = {"G_A": 1, "G_B": 0, "G": 1}
+    return {
+        f"latest_net_{role}.pth": Painter(network, targets[role])
+        for role, network in networks.items()
+        if isinstance(network, ResnetGenerator | UNetGenerator)
+    }
 
 
 def published_state(network: Generator) -> dict[str, Tensor]:
