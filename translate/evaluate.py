@@ -81,8 +81,8 @@ def evaluate(
 
 
 def _require_inception(weights_dir: str | Path | None, tell: Tell) -> None:
-    """Raises ConfigurationError if the folder does not hold Inception's weights; of one that the environment names, only
-    tells so."""
+    """Raises ConfigurationError if the folder does not hold Inception's weights; only tells so of one that the
+    environment names."""
     if weights_dir is not None and not Path(weights_dir).is_dir():
         raise ConfigurationError(f"--weights-dir {weights_dir}: no such folder")
     found = inception_file(weights_dir)

@@ -206,7 +206,13 @@ def _export_port(
     states = [port.published_state(painter.network) for painter in painters.values()]
     for path, state in zip(paths, states, strict=True):
         port.write_port(path, state)
-    notes = [f"for their scripts: {hint}" for hint in {port.options(painter.network) for painter in painters.values()}]
+    size, evaluated = loaded.images.size, not converts_in_training_mode(loaded.model)
+    notes = [
+        f"for their scripts, {name}: {port.script(name, painter.network, size, evaluated)}"
+        for name, painter in painters.items()
+    ]
+    if loaded.images.groups:
+        notes.append(f"the order of its labels is {', '.join(loaded.images.domains)}; the file does not name them")
     if converter.images.span != UNIT:
         low, high = converter.images.span
         notes.append(

@@ -156,11 +156,23 @@ def require_same_run(
 
 def _with_its_weights(run: Path, different: Sequence[str], recipe: Recipe) -> str:
     """The command that begins a new run with the weights of `run` and the settings that differ."""
-    settings = flat(recipe.to_json()) | {_IMAGES_A_STEP: recipe.training.batch_size}
-    named = {_IMAGES_A_STEP: "training.batch_size"}
-    words = [f"{named.get(key, key)}={json.dumps(settings[key])}" for key in different if key in settings]
+    values = recipe.to_json()
+    keys = dict.fromkeys("training.batch_size" if key == _IMAGES_A_STEP else _present(values, key) for key in different)
+    words = [f"{key}={json.dumps(_value(values, key))}" for key in keys]
     command = _command(run / "recipe.yaml", _free_beside(run), f"training.init_from={run}", *words)
     return f"; `{command}` begins a new run with these settings and the weights of this one, optimizers fresh"
+
+
+def _present(values: Mapping[str, Any], key: str) -> str:
+    """The key, or that of its section if it is no longer in there."""
+    section, _, last = key.rpartition(".")
+    return key if last in (_value(values, section) if section else values) else _present(values, section)
+
+
+def _value(values: Mapping[str, Any], key: str) -> Any:
+    for name in key.split("."):
+        values = values[name]
+    return values
 
 
 def _command(recipe: Path, out: Path, *words: str) -> str:

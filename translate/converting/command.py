@@ -53,9 +53,7 @@ class Beside:
     def require_places(self) -> None:
         """Raises ConfigurationError if an extra output could not be written. Creates nothing."""
         if self.gallery and self.gallery.suffix.lower() not in (".html", ".htm"):
-            raise ConfigurationError(
-                f"--gallery {shown(self.gallery)}: a page is written; name a file that ends in .html"
-            )
+            raise ConfigurationError(f"--gallery {shown(self.gallery)}: a page is written; end its name in .html")
         if self.manifest and self.manifest.is_dir():
             raise ConfigurationError(f"--manifest {shown(self.manifest)}: a folder; name a file")
         # An existing manifest may be a terminal.

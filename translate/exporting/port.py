@@ -17,7 +17,7 @@ from translate.models.cyclegan import CycleGAN
 from translate.models.direct import Direct
 from translate.models.pix2pix import Pix2Pix
 from translate.models.stargan import StarGAN
-from translate.networks.blocks import BatchNorm2d, InstanceNorm2d
+from translate.networks.blocks import BatchNorm2d, BlurPool2d, InstanceNorm2d
 from translate.networks.foreign import from_port, port_state, track
 from translate.networks.foreign_file import read_state
 from translate.networks.resnet import ResnetGenerator
@@ -70,6 +70,8 @@ def published_state(network: Generator) -> dict[str, Tensor]:
 
     Raises ConfigurationError with the reason if their network would compute something else.
     """
+    if any(isinstance(module, BlurPool2d) for module in network.modules()):
+        raise ConfigurationError("--format port: the generator is antialiased (upsampling: blur); the port's are not")
     if isinstance(network, ResnetGenerator | StarGANGenerator) and network.residual:
         raise ConfigurationError(
             "--format port: the generator learns the change to its input (residual); theirs do not"
@@ -101,6 +103,20 @@ def write_port(path: Path, state: dict[str, Tensor]) -> None:
             raise TranslateError(f"{path}: what was written does not read back the same")
 
 
+def script(name: str, network: Generator, size: int, evaluated: bool) -> str:
+    """The options with which their test script takes the file `name` of a network trained at `size` pixels, and does
+    the same as here; or a hint if no options do. `evaluated`: whether it converts in evaluation mode here."""
+    built = options(network)
+    if built == _UNNAMED:
+        return built
+    if isinstance(network, StarGANGenerator):
+        return f"--mode test --test_iters {name.removesuffix('-G.ckpt')} --image_size {size} {built}"
+    suffix = f" --model_suffix {name[12:14]}" if name.startswith("latest_net_G_") else ""
+    moded = any(isinstance(module, nn.Dropout | BatchNorm2d) for module in network.modules())
+    mode = " --eval" if evaluated and moded else ""
+    return f"--model test{suffix} {built} --load_size {size} --crop_size {size}{mode}"
+
+
 def options(network: Generator) -> str:
     """Command-line options with which their scripts build this network, or a hint if no options do."""
     filters = next(module.out_channels for module in network.modules() if isinstance(module, nn.Conv2d))
@@ -118,7 +134,9 @@ def options(network: Generator) -> str:
     if not usual or affine:
         return _UNNAMED
     norm = "batch" if isinstance(norms[0], BatchNorm2d) else "instance"
-    return f"--netG {kind} --ngf {filters} --norm {norm}{'' if _dropout(network) else ' --no_dropout'}"
+    channels = next(module.in_channels for module in network.modules() if isinstance(module, nn.Conv2d))
+    planes = "" if channels == 3 else f" --input_nc {channels} --output_nc {network.head.out_channels}"
+    return f"--netG {kind} --ngf {filters} --norm {norm}{'' if _dropout(network) else ' --no_dropout'}{planes}"
 
 
 def _dropout(network: Generator) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -128,4 +129,5 @@ def _taking_out(path: Path, keys: tuple[str, ...], contents: Mapping[str, Any]) 
     if last not in _part(contents, keys[:-1]):
         prefix = f"{last}."
         taken = f"{{k.removeprefix({prefix!r}): v for k, v in {above}.items() if k.startswith({prefix!r})}}"
-    return f'take one out: python3 -c "import torch; torch.save({taken}, {f"{last}.pth"!r})"'
+    code = f"import torch; torch.save({taken}, {f'{last}.pth'!r})"
+    return f"take one out: {shlex.join(['python3', '-c', code])}"
