@@ -65,7 +65,7 @@ def test_a_folder_goes_into_no_image(run_cli, generator, tmp_path):
     [
         (["convert", "g.pth", "photos", "out", "--gallery", "x.xyz"], "--gallery x.xyz: a page is written"),
         (["convert", "g.pth", "photos", "out", "--compare", "x.png"], "--compare x.png: named as a file"),
-        (["convert", "g.pth", "photos", "out", "--compare", "g.pth"], "--compare g.pth: is a file"),
+        (["convert", "g.pth", "photos", "out", "--compare", "g.pth"], "--compare g.pth: cannot be written into: it is a file"),
         (["train", "cyclegan", "--data", "photos", "--out", "x.pth"], "--out x.pth: named as a file"),
         (["quickstart", "--out", "x.yaml"], "--out x.yaml: named as a file"),
         (["sample", "run", "x.png"], "OUTPUT x.png: named as a file"),

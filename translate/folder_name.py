@@ -31,7 +31,7 @@ def folder_named(name: str | Path, option: str) -> Path:
     """The folder of that name. Raises ConfigurationError, naming the option, for a name of a file, or a file's."""
     path = Path(name)
     if path.exists() and not path.is_dir():
-        raise ConfigurationError(f"{option} {path}: is a file; a folder is written here, give another name")
+        raise ConfigurationError(f"{option} {path}: cannot be written into: it is a file; give another name")
     if named_as_file(name):
         raise ConfigurationError(
             f"{option} {path}: named as a file, but a folder is written here; for a folder of that name, write {path}/"
