@@ -65,7 +65,7 @@ def test_a_folder_goes_into_no_image(run_cli, generator, tmp_path):
     [
         (["convert", "g.pth", "photos", "out", "--gallery", "x.xyz"], "--gallery x.xyz: a page is written"),
         (["convert", "g.pth", "photos", "out", "--compare", "x.png"], "--compare x.png: named as a file"),
-        (["convert", "g.pth", "photos", "out", "--compare", "g.pth"], "--compare g.pth: cannot be written into: it is a file"),
+        (["convert", "g.pth", "photos", "out", "--compare", "g.pth"], "--compare g.pth: cannot be written into"),
         (["train", "cyclegan", "--data", "photos", "--out", "x.pth"], "--out x.pth: named as a file"),
         (["quickstart", "--out", "x.yaml"], "--out x.yaml: named as a file"),
         (["sample", "run", "x.png"], "OUTPUT x.png: named as a file"),
@@ -95,7 +95,6 @@ def test_samples_that_could_not_be_written_are_not_drawn(tmp_path):
 
 
 def test_the_banner_says_the_precision_of_each_kind_of_file(run_cli, generator, tmp_path):
-    pytest.importorskip("torch")
     bf16 = Engine(torch.device("cpu"), bf16=True)
     model = load(generator, device="cpu", precision="float32")
     assert "float32" in model.runs_on and "8 bits" not in model.runs_on
