@@ -10,7 +10,7 @@ import pytest
 import translate
 
 PACKAGE = Path(__file__).resolve().parents[1] / "translate"
-GROUND = {"errors", "settings", "version", "shipped", "whole_file", "json_text"}
+GROUND = {"errors", "folder_name", "settings", "version", "shipped", "whole_file", "json_text"}
 TORCH_ONLY: set[str] = set()
 DATA = {*GROUND, "data", "yaml_reader"}
 MODEL = {"adversarial", "model", "networks", "pool", "diffaugment", "settings", "errors"}
@@ -32,6 +32,7 @@ MAY_IMPORT = {
     "doctor": {"data", "json_text", "model", "models", "whole_file"},
     "memory": {"data", "errors", "resume", "trainer"},
     "settings": set(),
+    "folder_name": {"errors"},
     "version": set(),
     "shipped": {"errors"},
     "yaml_reader": {"errors"},
@@ -57,6 +58,7 @@ MAY_IMPORT = {
         "engine",
         "data",
         "errors",
+        "folder_name",
         "json_text",
         "networks",
         "progress",
@@ -107,10 +109,11 @@ MAY_IMPORT = {
         "validation",
     },
     "estimate": {"data", "flops", "progress", "resume", "trainer"},
-    "comparing": {"checkpoint", "errors", "evaluation", "report", "run_folder", "tracking", "yaml_reader"},
+    "comparing": {"checkpoint", "errors", "evaluation", "mistaken", "report", "run_folder", "tracking", "yaml_reader"},
+    "mistaken": {"checkpoint", "data", "errors"},
     "run_folder": {"checkpoint", "errors", "json_text", "recipe", "validation", "whole_file"},
 }
-ROOTS = {"run", "starting", "loading", "evaluate", "export", "quickstart", "cli", "__init__", "__main__"}
+ROOTS = {"run", "starting", "loading", "beginning", "evaluate", "export", "quickstart", "cli", "__init__", "__main__"}
 
 
 def _part(path):

@@ -223,7 +223,7 @@ def test_runs_of_other_methods_are_compared(put_run):
 
 
 @pytest.mark.parametrize(
-    ("runs", "says"), [(["a", "nothing"], "nothing: not a run"), (["a", "a/"], "a: is given twice")]
+    ("runs", "says"), [(["a", "nothing"], "nothing: no such run"), (["a", "a/"], "a: is given twice")]
 )
 def test_what_is_no_run_is_refused(run_cli, put_run, runs, says):
     put_run("a")

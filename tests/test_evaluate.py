@@ -13,6 +13,7 @@ from tiny import labelled_folder, paired_folder, unpaired_folder
 from translate.errors import ConfigurationError
 from translate.evaluate import evaluate, write_scores
 from translate.evaluation.classifier import ClassifierSettings
+from translate.evaluation.spaces import INCEPTION_FILE
 from translate.run import train
 
 RULER = ClassifierSettings(size=16, steps=3, batch_size=4)
@@ -175,3 +176,22 @@ def test_data_that_moved_is_measured_the_same_where_it_lies_now(tiny_recipe, tmp
     assert [(score.name, score.value, score.images) for score in moved] == [
         (score.name, score.value, score.images) for score in before
     ]
+
+
+def test_weights_and_devices_that_cannot_be_are_told_before_anything_is_read(run_cli, tmp_path, monkeypatch):
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / INCEPTION_FILE).write_bytes(b"own weights")
+    (tmp_path / "none").mkdir()
+    # There is no such run, which loading would tell.
+    for words, told in (
+        (["--weights-dir", "own"], f"own/{INCEPTION_FILE} is another file or damaged: SHA-256"),
+        (["--weights-dir", "none"], f"file none/{INCEPTION_FILE} wanted; or leave it out"),
+        (["--device", "cuda:99"], "CUDA devices are visible"),
+    ):
+        refused = run_cli("evaluate", "nowhere", *words)
+        assert refused.exit_code == 2 and told in refused.stderr, refused.output
+    # What only the environment names is a warning, at once, too.
+    monkeypatch.setenv("TRANSLATE_WEIGHTS_DIR", "own")
+    refused = run_cli("evaluate", "nowhere")
+    assert "warning: TRANSLATE_WEIGHTS_DIR: Inception's distances are unavailable: own/" in refused.stderr
+    assert "nowhere: no such run" in refused.stderr

@@ -22,7 +22,8 @@ from translate.exporting.formats import read_onnx, read_torch, write_onnx, write
 from translate.exporting.graph import Painting, trace
 from translate.model import ImageSpec, Translator
 from translate.models import MODELS
-from translate.networks.foreign import from_port, read_state
+from translate.networks.foreign import from_port
+from translate.networks.foreign_file import read_state
 from translate.networks.products import set_products
 
 GOLDEN = Path(__file__).parents[2] / "shared" / "golden"

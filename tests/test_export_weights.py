@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tiny
 import torch
@@ -11,9 +12,11 @@ from safetensors.torch import load_file
 
 import translate
 from translate.errors import ConfigurationError
-from translate.exporting.port import generators, options, published_state
+from translate.exporting import port
+from translate.exporting.port import generators, options, published_state, script
 from translate.networks import ResnetGenerator, UNetGenerator
-from translate.networks.foreign import from_port, read_state
+from translate.networks.foreign import from_port
+from translate.networks.foreign_file import read_state
 from translate.networks.stargan import StarGANGenerator
 from translate.recipe import parse_recipe
 
@@ -183,3 +186,75 @@ def test_a_generator_that_theirs_would_not_repeat_is_refused_with_the_reason(net
 def test_a_method_that_the_port_lacks_is_refused():
     with pytest.raises(ConfigurationError, match="no UNIT in the PyTorch port"):
         generators(tiny.tiny_model("unit"), 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "network", "evaluated", "told"),
+    [
+        (
+            "latest_net_G_A.pth",
+            ResnetGenerator(3, 3, 4, 9),
+            True,
+            "--model test --model_suffix _A --netG resnet_9blocks",
+        ),
+        ("latest_net_G.pth", UNetGenerator(3, 3, 4, 7), True, "--load_size 128 --crop_size 128 --eval"),
+        ("latest_net_G.pth", UNetGenerator(3, 3, 4, 7), False, "--norm batch --load_size 128 --crop_size 128"),
+        ("latest_net_G.pth", ResnetGenerator(1, 1, 4, 9), True, "--no_dropout --input_nc 1 --output_nc 1"),
+        (
+            "200-G.ckpt",
+            StarGANGenerator(3, 5, 4, 6),
+            True,
+            "--mode test --test_iters 200 --image_size 128 --g_conv_dim",
+        ),
+        ("latest_net_G.pth", ResnetGenerator(3, 3, 4, 3), True, "no option of theirs"),
+    ],
+)
+def test_how_their_script_takes_the_file_is_told_whole(name, network, evaluated, told):
+    hint = script(name, network, 128, evaluated)
+    assert told in hint
+    # Instance norms without dropout do the same in either mode.
+    assert ("--eval" in hint) == (evaluated and isinstance(network, UNetGenerator))
+
+
+@pytest.mark.parametrize("mode", ["train", "eval"])
+def test_a_run_that_converts_in_evaluation_mode_needs_their_eval_and_ours(runs, run_cli, tmp_path, mode):
+    values = {
+        "name": "tiny",
+        "model": tiny.TINY["pix2pix"] | {"convert_mode": mode},
+        "data": tiny.TINY_DATA,
+        "training": tiny.TINY_TRAINING,
+    }
+    recipe = parse_recipe(json.loads(json.dumps(values)), "tiny")
+    translate.train(recipe, runs / "paired", out=tmp_path / "run", tracking="disabled", device="cpu", quiet=True)
+    done = run_cli("export", "run", "weights", "--format", "port")
+    file = tmp_path / "weights" / "latest_net_G.pth"
+    assert (
+        done.exit_code == 0 and (port.script(file.name, from_port(read_state(file)), 16, mode == "eval")) in done.stderr
+    )
+    images = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    back = translate.load(file, device="cpu", precision="float32", evaluated=mode == "eval").convert(images)
+    ours = translate.load(tmp_path / "run", device="cpu", precision="float32").convert(images)
+    torch.testing.assert_close(back, ours, rtol=0, atol=1e-6)
+
+
+def test_the_order_of_stargans_labels_is_told(runs, run_cli):
+    done = run_cli("export", runs / "stargan", "weights", "--format", "port")
+    assert "the order of its labels is a, b, c" in done.stderr
+
+
+@pytest.mark.parametrize("name", GENERATORS)
+def test_what_is_written_for_the_port_runs_in_the_published_structure(name, tmp_path):
+    """The structure is that of the published file: the same keys and shapes, which its loader insists on; and what was
+    written gives the published outputs."""
+    if not GOLDEN.is_dir():
+        pytest.skip("golden files are not here (../shared/golden)")
+    published, golden = read_state(GOLDEN / f"{name}.pth"), np.load(GOLDEN / f"{name}.npz")
+    network = from_port(published)
+    port.write_port(tmp_path / "latest_net_G.pth", published_state(network))
+    written = read_state(tmp_path / "latest_net_G.pth")
+    assert {key: value.shape for key, value in written.items()} == {key: v.shape for key, v in published.items()}
+    inputs = [torch.from_numpy(golden[key]) for key in ("input", "labels") if key in golden]
+    expected = "output_batch_statistics" if "stargan" in name else "output_eval"
+    with torch.no_grad():
+        output = from_port(written).eval()(*inputs)
+    assert (output - torch.from_numpy(golden[expected])).abs().max() < 1e-5

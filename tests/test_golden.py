@@ -11,7 +11,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from translate.networks.foreign import from_port, port_state, read_state
+from translate.networks.foreign import from_port, port_state
+from translate.networks.foreign_file import read_state
 
 GOLDEN = Path(__file__).parents[2] / "shared" / "golden"
 STARGAN = {"stargan_generator_5domains": 16_700, "stargan_discriminator_5domains": 4_204}

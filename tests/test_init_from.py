@@ -8,6 +8,11 @@ import torch
 from tiny import labelled_folder, unpaired_folder
 
 from translate.checkpoint import load_checkpoint
+from translate.networks.foreign import port_state
+from translate.networks.patchgan import PatchDiscriminator
+from translate.networks.resnet import ResnetGenerator
+from translate.networks.stargan import StarGANGenerator
+from translate.networks.unet import UNetGenerator
 from translate.recipe import load_recipe
 
 STILL = ["--device", "cpu", "--set", "training.lr=1e-12", "--set", "training.steps=1"]
@@ -46,7 +51,7 @@ def test_a_resumed_run_does_not_begin_again_with_them(run_cli, tiny_recipe, tmp_
 def test_weights_of_other_networks_are_refused_and_nothing_is_written(run_cli, tiny_recipe, tmp_path, taught, words):
     labelled_folder(tmp_path / "d" / "flowers")
     command = ["train", tiny_recipe("stargan"), "--data", "d/flowers", "--device", "cpu", *words]
-    for origin, says in (("first", "it lacks generator.stem"), ("nowhere", "saved steps: none")):
+    for origin, says in (("first", "it lacks generator.stem"), ("nowhere", "no such run")):
         refused = run_cli(*command, "--out", "second", f"training.init_from={origin}")
         assert refused.exit_code == 2, refused.output
         assert f"training.init_from {origin}: " in refused.stderr and says in refused.stderr
@@ -59,3 +64,118 @@ def test_an_exported_folder_knows_the_first_run_by_its_name_alone(run_cli, tiny_
     assert run_cli("export", "second", "released").exit_code == 0
     config = (tmp_path / "released" / "config.json").read_text()
     assert json.loads(config)["recipe"]["training"]["init_from"] == "first" and str(tmp_path) not in config
+
+
+def _begun(folder):
+    return load_checkpoint(folder / "checkpoints").weights()
+
+
+@pytest.mark.parametrize("which", ["folder", "single"])
+def test_a_run_begins_with_generators_in_the_ports_files(run_cli, tiny_recipe, tmp_path, taught, which):
+    assert run_cli("export", "first", "weights", "--format", "port").exit_code == 0
+    origin = {"folder": "weights", "single": "weights/latest_net_G_A.pth"}[which]
+    command = ["train", tiny_recipe("cyclegan"), "--data", "d/horse2zebra", "--out", "second", *STILL]
+    tuned = run_cli(*command, f"training.init_from={origin}", "training.seed=7")
+    assert tuned.exit_code == 0, tuned.output
+    begun, given = (
+        _begun(tmp_path / "second"),
+        ("generator_a", "generator_b") if which == "folder" else ("generator_b",),
+    )
+    for key, value in taught.items():
+        same = torch.allclose(begun[key], value, rtol=0, atol=1e-6)
+        assert same or not key.startswith(given), key
+    # Their G_A paints the second domain; the other networks begin anew, and that is said.
+    assert (
+        "G_A of latest_net_G_A.pth" in tuned.stderr and "D_A and D_B" in tuned.stderr and "begin anew" in tuned.stderr
+    )
+    assert ("G_B of latest_net_G_B.pth" in tuned.stderr) == (which == "folder")
+    assert which == "folder" or not torch.allclose(begun["generator_a.head.weight"], taught["generator_a.head.weight"])
+
+
+def test_the_ports_discriminators_begin_too(run_cli, tiny_recipe, tmp_path, taught):
+    (tmp_path / "port").mkdir()
+    network = PatchDiscriminator(3, 4, 1)
+    torch.save(port_state(network), tmp_path / "port" / "latest_net_D_A.pth")
+    command = ["train", tiny_recipe("cyclegan"), "--data", "d/horse2zebra", "--out", "second", *STILL]
+    assert run_cli(*command, "training.init_from=port").exit_code == 0
+    begun = _begun(tmp_path / "second")  # their D_A judges what G_A paints, the second domain
+    torch.testing.assert_close(begun["discriminator_b.head.weight"], network.head.weight.detach(), rtol=0, atol=1e-6)
+
+
+def test_stargans_file_begins_a_run(run_cli, tiny_recipe, tmp_path):
+    labelled_folder(tmp_path / "flowers")
+    network = StarGANGenerator(3, 3, 4, 1, 1)
+    torch.save(port_state(network), tmp_path / "200-G.ckpt")
+    command = ["train", tiny_recipe("stargan"), "--data", "flowers", "--out", "second", *STILL]
+    assert run_cli(*command, "training.init_from=200-G.ckpt").exit_code == 0
+    begun = _begun(tmp_path / "second")
+    torch.testing.assert_close(begun["generator.head.weight"], network.head.weight.detach(), rtol=0, atol=1e-6)
+
+
+FILES = {
+    "resnet": lambda: ResnetGenerator(3, 3, 8, 2, normalisation="batch"),
+    "cut": lambda: ResnetGenerator(3, 3, 4, 2, upsampling="blur"),
+    "unet": lambda: UNetGenerator(3, 3, 4, 3, normalisation="instance"),
+    "no norm": lambda: ResnetGenerator(3, 3, 4, 1, normalisation="none"),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_that_does_not_fit_says_with_which_settings_it_would(run_cli, tiny_recipe, tmp_path, name):
+    data, network = unpaired_folder(tmp_path / "d" / "horse2zebra"), FILES[name]()
+    state = port_state(network)
+    if name == "no norm":  # theirs has no biases but the last
+        state = {key: value for key, value in state.items() if not key.endswith("bias") or key.startswith("model.18")}
+    if name == "cut":
+        state |= {"model.7.filt": torch.zeros(8, 1, 3, 3), "model.15.filt": torch.zeros(16, 1, 4, 4)}
+    torch.save(state, tmp_path / "latest_net_G_A.pth")
+    command = ["train", tiny_recipe("cyclegan"), "--data", data, "--out", "second", *STILL]
+    command.append("training.init_from=latest_net_G_A.pth")
+    refused = run_cli(*command)
+    assert refused.exit_code == 2 and "is not the network of this recipe; it would fit with " in refused.stderr
+    assert "looking through" not in refused.stderr  # told before every image is tried
+    words = refused.stderr.split("it would fit with ")[1].split()
+    assert run_cli(*command, *words).exit_code == 0
+    begun = _begun(tmp_path / "second")["generator_b.head.weight"]
+    torch.testing.assert_close(begun, network.head.weight.detach(), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("origin", "told"),
+    [
+        ("d", "holds images and is no run; `translate data check d`"),
+        ("mine.pth", "does not say which generator it is; name it latest_net_G_A.pth or latest_net_G_B.pth"),
+        ("g.onnx", "give the folder of the run that it was exported from"),
+        ("empty", "an empty folder, not a run"),
+        ("first/checkpoints", "holds checkpoints and is no run itself; give first"),
+        ("first/recipe.yaml", "the recipe of the run first; give that folder"),
+    ],
+)
+def test_what_no_run_can_begin_with_is_named(run_cli, tiny_recipe, tmp_path, taught, origin, told):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "g.onnx").write_bytes(b"\x08")
+    torch.save(port_state(ResnetGenerator(3, 3, 4, 1)), tmp_path / "mine.pth")
+    command = ["train", tiny_recipe("cyclegan"), "--data", "d/horse2zebra", "--out", "second", *STILL]
+    refused = run_cli(*command, f"training.init_from={origin}")
+    assert refused.exit_code == 2 and f"training.init_from {origin}: " in refused.stderr and told in refused.stderr
+
+
+def test_a_method_that_the_port_lacks_cannot_begin_with_its_files(run_cli, tiny_recipe, tmp_path):
+    data = unpaired_folder(tmp_path / "d" / "horse2zebra")
+    torch.save(port_state(ResnetGenerator(3, 3, 4, 1)), tmp_path / "latest_net_G.pth")
+    command = ["train", tiny_recipe("unit"), "--data", data, "--out", "second", *STILL]
+    refused = run_cli(*command, "training.init_from=latest_net_G.pth")
+    assert refused.exit_code == 2 and "there is no UNIT in the PyTorch port" in refused.stderr
+
+
+def test_bad_settings_and_missing_weights_are_told_before_every_image_is_tried(run_cli, tiny_recipe, tmp_path):
+    data = unpaired_folder(tmp_path / "d" / "horse2zebra")
+    for recipe, word, told in (
+        ("cyclegan", "training.network_lr={nothing: 1}", "no network 'nothing'"),
+        ("unit", "model.perceptual=1", "model.perceptual_weights: no weights at vgg16"),
+        ("direct", "model.content=encoder", "model.encoder_weights: no weights at vgg16"),
+        ("cyclegan", "training.init_from=nowhere", "training.init_from nowhere: no such run"),
+    ):
+        refused = run_cli("train", tiny_recipe(recipe), "--data", data, "--out", "second", *STILL, word)
+        assert refused.exit_code == 2 and told in refused.stderr, refused.output
+        assert "looking through the data set" not in refused.stderr and not (tmp_path / "second").exists()

@@ -14,7 +14,8 @@ from translate.networks import (
     ResnetGenerator,
     UNetGenerator,
 )
-from translate.networks.foreign import from_port, load_port_state, port_state, read_state, recognise
+from translate.networks.foreign import from_port, load_port_state, port_state, recognise
+from translate.networks.foreign_file import read_state
 
 NETWORKS = {
     "resnet": lambda: ResnetGenerator(1, 2, 4, 6),

@@ -1,5 +1,6 @@
 """What a resumed run may be given, and what it tells of what is not as it was."""
 
+import shlex
 import shutil
 
 import pytest
@@ -98,6 +99,54 @@ def test_the_refusal_names_a_command_that_works(begun, run_cli, tmp_path):
     assert command == ["train", "run/recipe.yaml", "--out", "run", "--resume"]
     done = run_cli(*command, "--device", "cpu", "--set", "training.steps=3")
     assert done.exit_code == 0 and load_checkpoint(tmp_path / "run" / "checkpoints").step == 3
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["training.lr=1e-5"],
+        ["training.network_lr={generator_a: 1e-5}", "model.cycle=5"],
+        ["training.batch_size=1", "training.ema=0.9", "data.flip=false"],
+    ],
+)
+def test_a_changed_setting_is_answered_by_a_new_run_with_these_weights(begun, run_cli, tmp_path, words):
+    refused = begun("--data", "d/unp", *words)
+    assert refused.exit_code == 2 and "training.init_from=run" in refused.stderr
+    command = shlex.split(refused.stderr.split("`")[3])
+    assert command[:5] == ["translate", "train", "run/recipe.yaml", "--out", "run-2"]
+    anew = run_cli(*command[1:], "--device", "cpu", "--set", "training.steps=1")
+    assert anew.exit_code == 0 and "run: its weights after step 2 are what this run begins with" in anew.stderr
+    wanted = load_recipe("run/recipe.yaml", words)
+    known = load_recipe("run-2/recipe.yaml", ["training.init_from=null", "training.steps=2"])
+    assert known == wanted.model_copy(update={"name": known.name})
+
+
+def test_a_rate_that_is_gone_is_a_change_too(run_cli, tiny_recipe, tmp_path):
+    data = unpaired_folder(tmp_path / "d" / "unp")
+    command = ["train", tiny_recipe("cyclegan"), "--data", data, "--out", "run", "--device", "cpu"]
+    assert run_cli(*command, "training.network_lr={generator_a: 1e-5}", "training.steps=2").exit_code == 0
+    refused = run_cli(*command, "--resume")
+    assert refused.exit_code == 2 and "training.network_lr.generator_a: 1e-05 then, null now" in refused.stderr
+    again = shlex.split(refused.stderr.split("`")[3])
+    assert "training.network_lr={}" in again and run_cli(*again[1:], "--device", "cpu").exit_code == 0
+    assert load_recipe("run-2/recipe.yaml").training.network_lr == {}
+
+
+def test_weights_that_do_not_fit_are_not_offered(begun):
+    refused = begun("--data", "d/unp", "model.generator.filters=8")
+    assert refused.exit_code == 2 and "init_from" not in refused.stderr
+
+
+def test_what_becomes_of_old_checkpoints_is_said_once_with_the_settings_that_keep_them(run_cli, tiny_recipe, tmp_path):
+    data, said = unpaired_folder(tmp_path / "d" / "unp"), "older ones are deleted (training.keep=N keeps"
+    command = ["train", tiny_recipe("cyclegan"), "--data", data, "--device", "cpu", "training.checkpoint_every=1"]
+    few = run_cli(*command, "--out", "few", "training.keep=2")
+    assert few.stderr.count(said) == 1 and "checkpoints every 1 steps: the newest 2 and the best are kept" in few.stderr
+    # What it names does keep them.
+    for name, word in (("all", "training.keep=4"), ("every", "training.keep_every=1")):
+        assert run_cli(*command, "--out", name, "training.keep=2", word).exit_code == 0
+        assert len(list((tmp_path / name / "checkpoints").glob("step-*"))) == 4
+    assert said not in run_cli(*command, "--out", "none", "training.keep=4").stderr
 
 
 def test_a_runs_own_recipe_without_its_folder_is_answered_by_the_command_that_goes_on(begun, run_cli, tmp_path):

@@ -26,11 +26,7 @@ def build_trainer(
     ConfigurationError for impossible settings: a rate for an unknown network, or recomputed dropout in a step captured
     as CUDA graphs.
     """
-    if engine.captured and any(map(_throws_dice_again, model.modules())):
-        raise ConfigurationError(
-            "model.generator.checkpointing repeats dropout, which a step recorded as CUDA graphs cannot: set "
-            "model.generator.dropout to false or 0, or leave out captured from --engine"
-        )
+    require_trainable(model, training, engine)
     engine.adopt(model)
     if ranks and ranks.size > 1:
         share_batch_statistics(model, ranks)
@@ -38,9 +34,6 @@ def build_trainer(
     # Training images all have the same size, so cuDNN can benchmark its algorithms on the first ones.
     torch.backends.cudnn.benchmark = engine.device.type == "cuda"
     networks = _networks(model, painting=False)
-    for name in training.network_lr:
-        if name not in networks:
-            raise ConfigurationError(f"training.network_lr: no network '{name}'{nearest(name, networks)}")
     optimizers = {
         name: build_optimizer(
             network,
@@ -65,6 +58,19 @@ def build_trainer(
         average=average,
         ranks=ranks,
     )
+
+
+def require_trainable(model: Model, training: TrainingSettings, engine: Engine) -> None:
+    """Raises ConfigurationError for what `build_trainer` cannot take, and if weights that a loss needs are missing."""
+    if engine.captured and any(map(_throws_dice_again, model.modules())):
+        raise ConfigurationError(
+            "model.generator.checkpointing repeats dropout, which a step recorded as CUDA graphs cannot: set "
+            "model.generator.dropout to false or 0, or leave out captured from --engine"
+        )
+    networks = _networks(model, painting=False)
+    for name in training.network_lr:
+        if name not in networks:
+            raise ConfigurationError(f"training.network_lr: no network '{name}'{nearest(name, networks)}")
 
 
 def _throws_dice_again(network: nn.Module) -> bool:

@@ -99,11 +99,14 @@ class Engine:
     def memory_format(self) -> torch.memory_format:
         return torch.channels_last if self.channels_last else torch.contiguous_format
 
+    @property
+    def precision(self) -> str:
+        return "bf16" if self.bf16 else "float32"
+
     def __str__(self) -> str:
         name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else str(self.device)
         count = torch.get_num_threads()
         threads = f", {count} thread{'s' * (count > 1)}" if self.device.type == "cpu" else ""
-        precision = "bf16" if self.bf16 else "float32"
         layout = "channels last" if self.channels_last else "channels first"
         others = {
             "fused Adam": self.fused,
@@ -111,7 +114,7 @@ class Engine:
             "compiled": self.compiled,
             "CUDA graphs": self.captured,
         }
-        return ", ".join([f"{name}{threads}", precision, layout, *(lever for lever, on in others.items() if on)])
+        return ", ".join([f"{name}{threads}", self.precision, layout, *(lever for lever, on in others.items() if on)])
 
 
 def choose_device(name: str) -> torch.device:

@@ -25,7 +25,7 @@ from translate.evaluation.fingerprint import fingerprint
 from translate.evaluation.flips import gather_labelled
 from translate.evaluation.labelled import evaluate_labelled
 from translate.evaluation.samples import Spaces, gather
-from translate.evaluation.spaces import Missing, Space, classifier_space, inception_space
+from translate.evaluation.spaces import WEIGHTS_DIR, Missing, Space, classifier_space, inception_file, inception_space
 from translate.evaluation.table import Protocol, Score, dumped
 from translate.evaluation.teaching import Trained, train_on
 from translate.evaluation.truth import evaluate_truth
@@ -62,10 +62,10 @@ def evaluate(
     The data decides what is measured: distance to the truth where it is known; what a classifier of real images reads
     where there are labels or two domains; change, diversity and distances for all. The classifier is trained once per
     data set and kept next to fetched data. `weights_dir` is the folder with Inception's weights, for FID as published.
-    Raises ConfigurationError if there is no run, its data set is gone or `weights_dir` is not a folder.
+    Raises ConfigurationError if there is no run, its data set is gone or `weights_dir` does not hold those weights.
     """
-    if weights_dir is not None and not Path(weights_dir).is_dir():
-        raise ConfigurationError(f"--weights-dir {weights_dir}: no such folder")
+    choose_engine(device)  # refuses an absent device before anything takes time
+    _require_inception(weights_dir, tell)
     loaded = _with_data(load_model(run, checkpoint), data)
     recipe = loaded.recipe
     images = open_data(recipe.data, recipe.method.batch_type, tell).without(loaded.skipped)
@@ -78,6 +78,18 @@ def evaluate(
     engine.adopt(loaded.model)
     loaded.model.eval()
     return _Examiner(loaded, images, engine, classifier or ClassifierSettings(), weights_dir, tell, quiet).scores()
+
+
+def _require_inception(weights_dir: str | Path | None, tell: Tell) -> None:
+    """Raises ConfigurationError if the folder does not hold Inception's weights; only tells so of one that the
+    environment names."""
+    if weights_dir is not None and not Path(weights_dir).is_dir():
+        raise ConfigurationError(f"--weights-dir {weights_dir}: no such folder")
+    found = inception_file(weights_dir)
+    if weights_dir is not None and isinstance(found, Missing):
+        raise ConfigurationError(f"--weights-dir {weights_dir}: {found.reason}; or leave it out")
+    if isinstance(found, Missing) and os.environ.get(WEIGHTS_DIR):
+        tell(f"warning: {WEIGHTS_DIR}: Inception's distances are {found.reason}")
 
 
 def _with_data(loaded: Loaded, data: str | Path | None) -> Loaded:

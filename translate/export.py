@@ -11,18 +11,22 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from translate.converting.claim import require_writable
 from translate.converting.converter import Changes, Converter
 from translate.converting.exported import Description, ExportedGenerator
+from translate.converting.foreign import ForeignGenerator
 from translate.converting.padding import pad
+from translate.converting.port_options import Dropout
 from translate.data.images import to_float, to_pixels
 from translate.data.values import UNIT
 from translate.engine import Engine
 from translate.errors import ConfigurationError, TranslateError
 from translate.exporting import hub, port
 from translate.exporting.check import largest_difference, random_images
-from translate.exporting.formats import read_onnx, read_torch, write_onnx, write_torch
+from translate.exporting.formats import read_onnx, read_torch, require_onnx, write_onnx, write_torch
 from translate.exporting.graph import Painting, Subject, converts_in_training_mode, trace
 from translate.exporting.placing import placed, require_free
+from translate.folder_name import folder_named
 from translate.image_sets.opening import open_data
 from translate.loading import Loaded, load, load_model
 from translate.model import Translator
@@ -30,6 +34,7 @@ from translate.version import __version__
 
 Format = Literal["onnx", "torch-export", "hub", "port"]
 SUFFIXES: dict[str, Format] = {".onnx": "onnx", ".pt2": "torch-export", ".pth": "port", ".ckpt": "port", "": "hub"}
+PORT_FILES = (".pth", ".pt", ".ckpt")
 REAL_IMAGES = 4
 """Number of images of the run's data set on which an exported graph is checked."""
 
@@ -56,6 +61,7 @@ def export(
     checkpoint: str = "latest",
     tolerance: float = 1e-4,
     evaluated: bool = False,
+    dropout: Dropout = "auto",
     overwrite: bool = False,
 ) -> Exported:
     """Writes the translator in `run` to `out`; by default the suffix of `out` decides the `format` (see `SUFFIXES`).
@@ -72,15 +78,20 @@ def export(
     path, source = Path(out), Path(run)
     chosen = format or _format(path)
     graph = chosen in ("onnx", "torch-export")
+    _require_place(path, chosen, out)
     if as_bytes and not graph:
         raise ConfigurationError(f"--bytes is for graphs (onnx, torch-export), not for --format {chosen}")
     if graph:
         require_free([path], overwrite)
+    if chosen == "onnx":
+        require_onnx()
     if source.is_file():
         if not graph:
             raise ConfigurationError(f"{source}: a generator's file; --format {chosen} needs a run's folder")
-        converter = load(source, device="cpu", precision="float32", evaluated=evaluated)
+        converter = load(source, device="cpu", precision="float32", evaluated=evaluated, dropout=dropout)
         return _export_graph(_Source(converter, source.stem, []), to, path, chosen, as_bytes, tolerance)
+    if evaluated or dropout != "auto":
+        raise ConfigurationError(f"--eval and --dropout are for another project's generator, which {source} is not")
     loaded = load_model(source, checkpoint)
     if not isinstance(loaded.model, Translator):
         raise ConfigurationError(f"{source}: a {loaded.recipe.name} draws images from noise; translators are exported")
@@ -111,6 +122,8 @@ def _export_graph(
     if isinstance(model, ExportedGenerator):
         raise ConfigurationError("this is an exported file already; export from the run")
     exported = Exported([path])
+    if isinstance(model, ForeignGenerator):
+        exported.notes.append(model.taken)
     if _silence_dropout(model):
         exported.notes.append("conversion with this run keeps dropout on; in the exported file it is off")
     painting = Painting(model, changes, converter.images.channels, as_bytes)
@@ -182,17 +195,24 @@ def _export_port(
     """Writes all generators into a folder, or into a file the only one or the one that `to` names."""
     assert isinstance(loaded.model, Translator)
     painters = port.generators(loaded.model, loaded.checkpoint.step)
-    if to is not None or (out.suffix and len(painters) > 1):
+    single = out.suffix in PORT_FILES and not out.is_dir()
+    if to is not None or (single and len(painters) > 1):
         wanted = converter.changes(to)
         painters = {
             name: painter for name, painter in painters.items() if painter.target is None or painter.target in wanted
         }
-    paths = [out] if out.suffix else [out / name for name in painters]
+    paths = [out] if single else [out / name for name in painters]
     require_free(paths, overwrite)
     states = [port.published_state(painter.network) for painter in painters.values()]
     for path, state in zip(paths, states, strict=True):
         port.write_port(path, state)
-    notes = [f"for their scripts: {hint}" for hint in {port.options(painter.network) for painter in painters.values()}]
+    size, evaluated = loaded.images.size, not converts_in_training_mode(loaded.model)
+    notes = [
+        f"for their scripts, {name}: {port.script(name, painter.network, size, evaluated)}"
+        for name, painter in painters.items()
+    ]
+    if loaded.images.groups:
+        notes.append(f"the order of its labels is {', '.join(loaded.images.domains)}; the file does not name them")
     if converter.images.span != UNIT:
         low, high = converter.images.span
         notes.append(
@@ -201,7 +221,16 @@ def _export_port(
     return Exported(paths, notes=notes)
 
 
+def _require_place(path: Path, format: Format, name: str | Path) -> None:
+    """Raises ConfigurationError if the output cannot be written there, or a folder is named as a file."""
+    if format == "hub" or (format == "port" and path.suffix not in PORT_FILES):
+        folder_named(name, f"--format {format}")
+    require_writable(path if format == "hub" else path.parent)
+
+
 def _format(path: Path) -> Format:
+    if path.is_dir():
+        return "hub"
     if path.suffix not in SUFFIXES:
         known = ", ".join(f"{suffix or 'a folder'} ({format})" for suffix, format in SUFFIXES.items())
         raise ConfigurationError(f"{path}: give --format, or use a suffix that implies it: {known}")

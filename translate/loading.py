@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,10 +12,12 @@ from translate.checkpoint import Checkpoint, load_checkpoint, verify
 from translate.converting.converter import Converter
 from translate.converting.exported import Backend, read_exported
 from translate.converting.foreign import ForeignGenerator, read_generator
+from translate.converting.port_options import Dropout
 from translate.data.labels import LabelGroup
 from translate.engine import Precision, choose_engine
-from translate.errors import ConfigurationError, TranslateError
+from translate.errors import ConfigurationError
 from translate.exporting.hub import is_hub, read_hub
+from translate.mistaken import require_model, require_run
 from translate.model import ImageSpec, Model, Sampler, Translator
 from translate.models.sizes import require_multiple
 from translate.recipe import Recipe, parse_recipe
@@ -31,15 +32,17 @@ def load(
     precision: Precision = "auto",
     evaluated: bool = False,
     backend: Backend = "auto",
+    dropout: Dropout = "auto",
 ) -> Converter:
     """Loads a trained translator from the folder of a run, a checkpoint or a hub; see `load_model`.
 
     `run` may also be an ONNX file written by `translate export`, run by `backend` (see `read_exported`), or a
-    generator's state dict as saved by the widely used PyTorch port or by StarGAN; `evaluated` then does what their
-    `--eval` does (see `ForeignGenerator`). Also raises ConfigurationError if the model draws images instead of
-    converting them.
+    generator's state dict as saved by the widely used PyTorch port, by CUT or by StarGAN; `evaluated` then does what
+    their `--eval` does (see `ForeignGenerator`), and `dropout` turns theirs on or off (see `read_generator`). Also
+    raises ConfigurationError if the model draws images instead of converting them.
     """
     path = Path(run)
+    require_model(path)
     if path.is_file() and path.suffix == ".onnx":
         return Converter(*read_exported(path, backend, device, precision), path)
     if backend not in ("auto", "torch"):
@@ -52,7 +55,7 @@ def load(
             "convert with the run itself, or export it as .onnx or for a hub"
         )
     if path.is_file():
-        generator, images = read_generator(path, evaluated)
+        generator, images = read_generator(path, evaluated, dropout)
         return _converter(generator, images, path, device, precision)
     loaded = load_model(run, checkpoint)
     if not isinstance(loaded.model, Translator):
@@ -98,17 +101,17 @@ def load_model(run: str | Path, checkpoint: str | int = "latest") -> Loaded:
     is damaged.
     """
     path = Path(run)
-    if not path.is_dir():
-        raise ConfigurationError(f"{path}: no such run; expected the folder that `translate train` wrote")
-    found = _checkpoint(path, str(checkpoint))
+    require_run(path)
+    found = checkpoint_in(path, str(checkpoint))
     recipe = parse_recipe(found.facts["recipe"], f"the recipe in {found.folder}")
-    spec = _image_spec(recipe, found.facts)
+    spec = image_spec(recipe, found.facts)
     model = build_model(recipe, spec)
     load_weights(model, found.weights())
     return Loaded(recipe, model, spec, found, frozenset(map(Path, found.facts.get("skipped", {}))))
 
 
-def _checkpoint(path: Path, which: str) -> Checkpoint:
+def checkpoint_in(path: Path, which: str) -> Checkpoint:
+    """The checkpoint in the folder of a run, of a checkpoint or of a hub export."""
     if (path / "checkpoint.json").is_file():
         return verify(path)
     return read_hub(path) if is_hub(path) else load_checkpoint(path / "checkpoints", which)
@@ -126,23 +129,7 @@ def build_model(recipe: Recipe, images: ImageSpec) -> Model:
     return model
 
 
-def begin_model(recipe: Recipe, images: ImageSpec, tell: Callable[[str], None]) -> Model:
-    """Builds the model as training begins with it: `build_model`, plus the weights of `training.init_from` if set.
-
-    Also raises ConfigurationError if those weights are missing or belong to other networks.
-    """
-    model, origin = build_model(recipe, images), recipe.training.init_from
-    if origin is not None:
-        try:
-            found = _checkpoint(Path(origin), "latest")
-            load_weights(model, found.weights())
-        except TranslateError as error:
-            raise ConfigurationError(f"training.init_from {origin}: {error}") from error
-        tell(f"{origin}: its weights after step {found.step} are what this run begins with")
-    return model
-
-
-def _image_spec(recipe: Recipe, facts: dict[str, Any]) -> ImageSpec:
+def image_spec(recipe: Recipe, facts: dict[str, Any]) -> ImageSpec:
     """The image spec from a checkpoint's facts; checkpoints from before labels existed do not mention them."""
     channels, size = facts.get("channels", recipe.data.channels), facts.get("size", recipe.data.size)
     groups = tuple(LabelGroup(**group) for group in facts.get("groups", []))

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
 
+from translate.beginning import begin_model
 from translate.determinism import use_deterministic_kernels
 from translate.engine import Engine, choose_engine
 from translate.errors import ConfigurationError, TranslateError
 from translate.estimate import Estimate, estimate, process_memory
-from translate.loading import begin_model
 from translate.progress import say
 from translate.ranks import Ranks, join
 from translate.recipe import Recipe, load_recipe

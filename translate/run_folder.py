@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+import shlex
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ FREE_ON_RESUME = {"summary", "data.workers", "data.cache", "data.cache_gb", "dat
         "skip_limit",
     )
 }
+_IMAGES_A_STEP = "images a step (training.batch_size x processes)"
 FREE_WITH_IMAGES = {"data.set", "data.domains"}
 """Location of the data and names of its domains; image names tell whether it is the same data."""
 
@@ -125,11 +127,14 @@ def checkpoint_to_resume(folder: Path) -> tuple[Checkpoint | None, list[str]]:
     return checkpoint, [*told, f"{folder}: {found}"]
 
 
-def require_same_run(checkpoint: Checkpoint, recipe: Recipe, processes: int = 1) -> None:
+def require_same_run(
+    checkpoint: Checkpoint, recipe: Recipe, processes: int = 1, fits: Callable[[], bool] = lambda: False
+) -> None:
     """Raises ConfigurationError unless `recipe` is the one the run began with.
 
     Only its length and reporting may change, and the number of processes as long as the total number of images per step
-    stays the same.
+    stays the same. If the checkpoint's weights fit the recipe's networks (`fits`), the error says how to begin a new
+    run with them.
     """
     before = checkpoint.facts.get("processes", 1)
     begun = _images_a_step(flat(parse_recipe(checkpoint.facts["recipe"], str(checkpoint.folder)).to_json()), before)
@@ -137,21 +142,52 @@ def require_same_run(checkpoint: Checkpoint, recipe: Recipe, processes: int = 1)
     if processes != before:
         wanted["training.accumulate"] = begun["training.accumulate"]
     free = FREE_ON_RESUME | (FREE_WITH_IMAGES if "images" in checkpoint.facts else set())
-    different = [key for key in wanted if wanted[key] != begun.get(key) and key not in free]
+    different = [key for key in wanted | begun if wanted.get(key) != begun.get(key) and key not in free]
     if different:
         run = checkpoint.folder.parent.parent
-        lines = [f"{key}: {json.dumps(begun.get(key))} then, {json.dumps(wanted[key])} now" for key in different]
+        lines = [f"{key}: {json.dumps(begun.get(key))} then, {json.dumps(wanted.get(key))} now" for key in different]
+        again = _command(run / "recipe.yaml", run, "--resume")
+        anew = f", or give another --out to start again{_with_its_weights(run, different, recipe) if fits() else ''}"
         raise ConfigurationError(
-            f"{run}: --resume cannot change what the run was begun with:\n  "
-            + "\n  ".join(lines)
-            + f"\ncontinue with `translate train {run / 'recipe.yaml'} --out {run} --resume`, or give another --out to "
-            "start again"
+            "\n  ".join([f"{run}: --resume cannot change what the run was begun with:", *lines])
+            + f"\ncontinue with `{again}`{anew}"
         )
+
+
+def _with_its_weights(run: Path, different: Sequence[str], recipe: Recipe) -> str:
+    """The command that begins a new run with the weights of `run` and the settings that differ."""
+    values = recipe.to_json()
+    keys = dict.fromkeys("training.batch_size" if key == _IMAGES_A_STEP else _present(values, key) for key in different)
+    words = [f"{key}={json.dumps(_value(values, key))}" for key in keys]
+    command = _command(run / "recipe.yaml", _free_beside(run), f"training.init_from={run}", *words)
+    return f"; `{command}` begins a new run with these settings and the weights of this one, optimizers fresh"
+
+
+def _present(values: Mapping[str, Any], key: str) -> str:
+    """The key, or that of its section if it is no longer in there."""
+    section, _, last = key.rpartition(".")
+    return key if last in (_value(values, section) if section else values) else _present(values, section)
+
+
+def _value(values: Mapping[str, Any], key: str) -> Any:
+    for name in key.split("."):
+        values = values[name]
+    return values
+
+
+def _command(recipe: Path, out: Path, *words: str) -> str:
+    return shlex.join(["translate", "train", str(recipe), "--out", str(out), *words])
+
+
+def _free_beside(run: Path) -> Path:
+    """A name for a folder beside the run that does not exist yet."""
+    numbered = (run.with_name(f"{run.name}-{number}") for number in range(2, 10_000))
+    return next(folder for folder in numbered if not os.path.lexists(folder))
 
 
 def _images_a_step(settings: dict[str, Any], processes: int) -> dict[str, Any]:
     count = settings.pop("training.batch_size") * processes
-    return settings | {"images a step (training.batch_size x processes)": count}
+    return settings | {_IMAGES_A_STEP: count}
 
 
 def require_same_domains(checkpoint: Checkpoint, domains: Sequence[str]) -> None:

@@ -10,19 +10,21 @@ from typing import Any, NamedTuple
 
 import torch
 
-from translate.assembly import build_trainer
+from translate.assembly import build_trainer, require_trainable
+from translate.beginning import begin_model
 from translate.checkpoint import Checkpoint
 from translate.engine import Engine
+from translate.errors import TranslateError
 from translate.image_sets import Batches, ImageSet, share_of, training_stream
 from translate.image_sets.opening import open_data, refuse_idle
 from translate.image_sets.scanning import unreadable
-from translate.loading import begin_model, build_model
+from translate.loading import build_model, image_spec
 from translate.model import Model
 from translate.optim import learning_rate
 from translate.progress import Tell, teller
 from translate.ranks import Ranks, fingerprint
 from translate.recipe import Recipe, TrainingSettings
-from translate.resume import restore_checkpoint
+from translate.resume import load_weights, restore_checkpoint
 from translate.run_folder import (
     checkpoint_to_resume,
     require_same_domains,
@@ -71,8 +73,11 @@ def start(
     recipe, engine, ranks, training = launch.recipe, launch.engine, launch.ranks, launch.recipe.training
     checkpoint = _to_resume(launch, folder) if resume else None
     before: dict[str, Any] = checkpoint.facts if checkpoint else {}
-    images, loader, skipped = _data_again(launch, checkpoint) if checkpoint else _readable(launch, open_images(launch))
-    model = build_model(recipe, images.spec) if checkpoint else begin_model(recipe, images.spec, launch.tell)
+    if checkpoint:
+        images, loader, skipped = _data_again(launch, checkpoint)
+        model = build_model(recipe, images.spec)
+    else:
+        model, (images, loader, skipped) = _begun(launch)
     trainer, total = assemble(launch, model, loader)
     if checkpoint:
         restore_checkpoint(trainer, checkpoint)
@@ -136,8 +141,18 @@ def _to_resume(launch: Launch, folder: Path) -> Checkpoint | None:
     for line in told:
         launch.tell(line)
     if checkpoint:
-        require_same_run(checkpoint, launch.recipe, launch.ranks.size)
+        require_same_run(checkpoint, launch.recipe, launch.ranks.size, lambda: _fits(launch.recipe, checkpoint))
     return checkpoint
+
+
+def _fits(recipe: Recipe, checkpoint: Checkpoint) -> bool:
+    """Whether the checkpoint's weights fit the networks of the recipe."""
+    size = {"channels": recipe.data.channels, "size": recipe.data.size}
+    try:
+        load_weights(build_model(recipe, image_spec(recipe, checkpoint.facts | size)), checkpoint.weights())
+    except TranslateError:
+        return False
+    return True
 
 
 def _data_again(launch: Launch, checkpoint: Checkpoint) -> OpenedData:
@@ -155,6 +170,14 @@ def _data_again(launch: Launch, checkpoint: Checkpoint) -> OpenedData:
     for line in told_of_images(begun_with, data.images.listing()):
         launch.tell(line)
     return data
+
+
+def _begun(launch: Launch) -> tuple[Model, OpenedData]:
+    """The model of a new run, and its data. Trying every image may take minutes: what else can be wrong comes first."""
+    recipe, images = launch.recipe, open_images(launch)
+    model = begin_model(recipe, images.spec, launch.tell)
+    require_trainable(model, recipe.training, launch.engine)
+    return model, _readable(launch, images)
 
 
 def _readable(launch: Launch, images: ImageSet) -> OpenedData:
@@ -187,6 +210,21 @@ def _introduce(launch: Launch, trainer: Trainer, total: int) -> None:
     if processes > 1:
         together = f"{processes} processes x {batch} = {processes * batch} images a step"
         launch.tell(f"{together}; learning rates are the recipe's, unscaled")
+    if line := _kept(recipe.training, total):
+        launch.tell(line)
+
+
+def _kept(training: TrainingSettings, total: int) -> str | None:
+    """Which checkpoints will be deleted again, and the settings that keep them; None if all stay."""
+    every, keep = training.checkpoint_every, training.keep
+    if -(-total // every) <= keep:
+        return None
+    newest = f"the newest {keep}" if keep > 1 else "the newest"
+    others = f", and those of every {training.keep_every:,} steps" if training.keep_every else ""
+    return (
+        f"checkpoints every {every:,} steps: {newest} and the best are kept{others}, older ones are deleted "
+        "(training.keep=N keeps the newest N, training.keep_every=N every N-th step)"
+    )
 
 
 def _tracker(tracking: TrackingMode, folder: Path, recipe: Recipe) -> Tracker:

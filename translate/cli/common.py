@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from translate.errors import TranslateError
+from translate.folder_name import folder_named
 from translate.signals import orderly_end
 
 
@@ -44,7 +45,23 @@ class Commands(click.Group):
             ctx.exit(141)
 
 
+class Folder(click.Path):
+    """The name of a folder to write: not one of a file, unless it ends with a slash or is a folder."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        named = param.opts[0] if param is not None else "OUTPUT"
+        return folder_named(value, named if named.startswith("-") else named.upper())
+
+
+FOLDER = Folder()
 DEVICE = click.option(
     "--device", default="auto", show_default=True, metavar="auto|cpu|cuda[:N]|mps", help="Where to run."
+)
+DROPOUT = click.option(
+    "--dropout",
+    type=click.Choice(["auto", "on", "off"]),
+    default="auto",
+    show_default=True,
+    help="For another project's generator; auto is as it was trained, which is guessed for a U-Net, and told.",
 )
 QUIET = click.option("-q", "--quiet", is_flag=True, help="Print results and errors only.")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from translate.cli.common import DEVICE, QUIET
+from translate.cli.common import DEVICE, DROPOUT, FOLDER, QUIET
 from translate.errors import ConfigurationError
 
 if TYPE_CHECKING:  # slow to import, so imported where used
@@ -19,7 +20,7 @@ if TYPE_CHECKING:  # slow to import, so imported where used
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("source", metavar="INPUT", type=click.Path(path_type=Path))
-@click.argument("output", type=click.Path(path_type=Path))
+@click.argument("output", type=click.Path())
 @click.option(
     "--to",
     metavar="DOMAIN",
@@ -81,9 +82,7 @@ if TYPE_CHECKING:  # slow to import, so imported where used
     help="Convert only part I of N, so that N machines can share a folder; under torchrun each process takes its part.",
 )
 @click.option("--manifest", type=click.Path(path_type=Path), help="Add a line of JSON to this file for each image.")
-@click.option(
-    "--compare", metavar="DIR", type=click.Path(path_type=Path), help="Also write sheets of inputs beside outputs."
-)
+@click.option("--compare", metavar="DIR", type=FOLDER, help="Also write sheets of inputs beside outputs.")
 @click.option(
     "--gallery", metavar="FILE.html", type=click.Path(path_type=Path), help="Also write a page that shows them all."
 )
@@ -99,6 +98,7 @@ if TYPE_CHECKING:  # slow to import, so imported where used
     is_flag=True,
     help="For another project's generator: running statistics and no dropout, as with their --eval.",
 )
+@DROPOUT
 @click.option(
     "--backend",
     type=click.Choice(["auto", "torch", "onnxruntime", "openvino"]),
@@ -111,7 +111,7 @@ if TYPE_CHECKING:  # slow to import, so imported where used
 def convert(
     run: Path,
     source: Path,
-    output: Path,
+    output: str,
     to: tuple[str, ...],
     checkpoint: str,
     overwrite: bool,
@@ -127,6 +127,7 @@ def convert(
     gallery: Path | None,
     cycle_error: bool,
     evaluated: bool,
+    dropout: Any,
     backend: Any,
     device: str,
     quiet: bool,
@@ -155,23 +156,26 @@ def convert(
     if part is not None:
         beside.refuse_for_parts()
     # All checks before loading the model, which takes seconds.
-    _refuse_idle(run, checkpoint, evaluated)
+    _refuse_swapped(run, source, output)
+    _refuse_idle(run, checkpoint, evaluated, dropout)
     if video:
         beside.refuse_for_video()
         target = plan_video(source, output)
         require_writable(target.parent)
     else:
-        beside.refuse_among([source, output])
+        beside.refuse_among([source, Path(output)])
         jobs = plan(source, output, format, teller(quiet))
         jobs = jobs if part is None else jobs.shard(*part)
         require_writable(jobs.output)
     beside.require_places()
-    converter = load(run, checkpoint, device=device, precision=precision, evaluated=evaluated, backend=backend)
+    converter = load(
+        run, checkpoint, device=device, precision=precision, evaluated=evaluated, backend=backend, dropout=dropout
+    )
     converter.fitting.tile, converter.tell = tile, say
     changes = converter.changes(to)
     if source.is_dir():
         wanted = translation(converter, changes)
-        claim(output, wanted, overwrite)
+        claim(Path(output), wanted, overwrite)
     if video:
         outcome = convert_clip(
             converter, source, target, changes, beside, overwrite=overwrite, batch_size=batch, quiet=quiet
@@ -190,14 +194,24 @@ def convert(
             quiet=quiet,
         )
     if source.is_dir() and overwrite:
-        mark(output, wanted)
+        mark(Path(output), wanted)
     _conclude(outcome, quiet)
 
 
-def _refuse_idle(run: Path, checkpoint: str, evaluated: bool) -> None:
+def _refuse_swapped(run: Path, source: Path, output: str) -> None:
+    """Raises ConfigurationError if the input was named first, with the command in the right order."""
+    from translate.mistaken import holds_model
+
+    if holds_model(source) and not holds_model(run) and run.exists():
+        right = shlex.join(["translate", "convert", str(source), str(run), output])
+        raise ConfigurationError(f"{run} is no run, and {source} is: the run comes first; did you mean `{right}`?")
+
+
+def _refuse_idle(run: Path, checkpoint: str, evaluated: bool, dropout: str) -> None:
     """Raises ConfigurationError for an option that would have no effect with such a model."""
-    if evaluated and (run.is_dir() or run.suffix == ".onnx"):
-        raise ConfigurationError(f"--eval is for another project's generator, which {run} is not; leave it out")
+    for option, given in (("--eval", evaluated), (f"--dropout {dropout}", dropout != "auto")):
+        if given and (run.is_dir() or run.suffix == ".onnx"):
+            raise ConfigurationError(f"{option} is for another project's generator, which {run} is not; leave it out")
     if checkpoint != "latest" and run.exists() and not (run / "checkpoints").is_dir():
         raise ConfigurationError(f"--checkpoint {checkpoint}: {run} has no checkpoints to choose from; leave it out")
 
@@ -220,7 +234,7 @@ def _conclude(outcome: Outcome, quiet: bool) -> None:
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.argument("output", type=click.Path(path_type=Path))
+@click.argument("output", type=FOLDER)
 @click.option("--count", default=64, show_default=True, type=click.IntRange(1), help="How many images.")
 @click.option("--label", metavar="CLASS", help="Draw this class only; the default is all classes in turn.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="The same seed, the same images.")

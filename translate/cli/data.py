@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from translate.cli.common import FOLDER
 from translate.errors import ConfigurationError, nearest
 
 
@@ -49,7 +50,7 @@ def check(folder: Path) -> None:
 
 @data.command()
 @click.argument("name")
-@click.option("--into", type=click.Path(path_type=Path), help="Folder to put it in; default: the user's cache.")
+@click.option("--into", type=FOLDER, help="Folder to put it in; default: the user's cache.")
 def fetch(name: str, into: Path | None) -> None:
     """Download a named data set, verify it, and unpack its images."""
     from translate.data.catalog import cards, user_data

@@ -7,10 +7,12 @@ from typing import Any
 
 import click
 
+from translate.cli.common import DROPOUT
+
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.argument("out", type=click.Path(path_type=Path))
+@click.argument("out", type=click.Path())
 @click.option(
     "--format",
     type=click.Choice(["onnx", "torch-export", "hub", "port"]),
@@ -32,16 +34,18 @@ import click
     help="For graphs: the largest difference from PyTorch, on the scale of [-1, 1]; above it nothing is written.",
 )
 @click.option("--eval", "evaluated", is_flag=True, help="For another project's generator, as in `translate convert`.")
+@DROPOUT
 @click.option("--overwrite", is_flag=True, help="Replace OUT.")
 def export(
     run: Path,
-    out: Path,
+    out: str,
     format: Any,
     to: tuple[str, ...],
     as_bytes: bool,
     checkpoint: str,
     tolerance: float,
     evaluated: bool,
+    dropout: Any,
     overwrite: bool,
 ) -> None:
     """Write the translator in RUN as OUT, for other programs, and check it against PyTorch.
@@ -62,6 +66,7 @@ def export(
         checkpoint=checkpoint,
         tolerance=tolerance,
         evaluated=evaluated,
+        dropout=dropout,
         overwrite=overwrite,
     )
     for kind, difference in exported.differences.items():

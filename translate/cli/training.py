@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from translate.cli.common import DEVICE, QUIET
+from translate.cli.common import DEVICE, FOLDER, QUIET
 from translate.errors import ConfigurationError
 
 
@@ -20,7 +20,7 @@ from translate.errors import ConfigurationError
 @click.option(
     "--out",
     metavar="DIR",
-    type=click.Path(path_type=Path),
+    type=FOLDER,
     help="The run's folder; default runs/RECIPE-DATA.",
 )
 @click.option(
@@ -155,7 +155,7 @@ def recipes(name: str | None) -> None:
 
 @click.command()
 @click.argument("method", type=click.Choice(["cyclegan", "pix2pix"]), default="cyclegan")
-@click.option("--out", default="quickstart", show_default=True, type=click.Path(path_type=Path))
+@click.option("--out", default="quickstart", show_default=True, type=FOLDER)
 @DEVICE
 def quickstart(method: str, out: Path, device: str) -> None:
     """Train and convert in a few minutes on a CPU, on images that are drawn on the spot: nothing to download."""

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from translate.checkpoint import folder_name, pointed
-from translate.errors import ConfigurationError, TranslateError
+from translate.errors import TranslateError
 from translate.evaluation.table import Better, Score
+from translate.mistaken import require_recipe
 from translate.report import read_summary
 from translate.run_folder import flat
 from translate.tracking import read_metrics
@@ -133,10 +134,7 @@ class RunFiles:
 def read_run(run: Path) -> RunFiles:
     """Raises ConfigurationError for a folder that holds no run, TranslateError for a file that cannot be read."""
     recipe = run / "recipe.yaml"
-    if not recipe.is_file():
-        raise ConfigurationError(
-            f"{run}: not a run (it holds no recipe.yaml); give a folder that `translate train` wrote"
-        )
+    require_recipe(run)
     metrics = run / "metrics.jsonl"
     settings = flat(_numbered(read_yaml(recipe.read_text("utf-8"), str(recipe))[0]))
     settings.setdefault("data.interpolation", "bicubic")  # of every run from before there was a choice

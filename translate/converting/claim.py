@@ -31,11 +31,14 @@ class Translation:
     evaluated: bool
     name: str = field(compare=False)
     """The model's name, for display only."""
+    silenced: bool = False
+    """Whether another project's dropout is off, see `ForeignGenerator`."""
     mixed: bool = False
     """Whether the folder may still hold another translation's images, which are being overwritten."""
 
     def __str__(self) -> str:
-        more = (", with --eval" if self.evaluated else "") + (", mixed with others" if self.mixed else "")
+        more = (", with --eval" if self.evaluated else "") + (", without dropout" if self.silenced else "")
+        more += ", mixed with others" if self.mixed else ""
         return f"{self.name} ({self.model[:8]}) to {', '.join(self.to)}{more}"
 
 
@@ -46,10 +49,11 @@ def translation(converter: Converter, changes: Changes) -> Translation:
         raise ValueError("this converter was read from no file")
     names = converter.images.domains
     to = sorted(f"{'' if on else '-'}{names[number]}" for number, on in changes.items())
-    evaluated = isinstance(converter.model, ForeignGenerator) and converter.model.evaluated
+    theirs = converter.model if isinstance(converter.model, ForeignGenerator) else None
+    evaluated, silenced = (theirs.evaluated, theirs.silenced) if theirs else (False, False)
     of_run = origin.parent.name == "checkpoints"
     name = f"{origin.resolve().parent.parent.name}/{origin.name}" if of_run else origin.resolve().name
-    return Translation(sha256_of(_telling(origin)), to, evaluated, shown(name))
+    return Translation(sha256_of(_telling(origin)), to, evaluated, shown(name), silenced)
 
 
 def claim(folder: Path, wanted: Translation, overwrite: bool) -> None:

@@ -13,6 +13,7 @@ from translate.converting.compare import pairs, refuse_inside, write_sheets
 from translate.converting.converter import Changes, Converter
 from translate.converting.cycle_error import CycleError
 from translate.converting.folder import Outcome, Record, convert_folder
+from translate.converting.foreign import ForeignGenerator
 from translate.converting.gallery import write_gallery
 from translate.converting.jobs import Jobs
 from translate.converting.video import convert_video, count_frames
@@ -51,6 +52,8 @@ class Beside:
 
     def require_places(self) -> None:
         """Raises ConfigurationError if an extra output could not be written. Creates nothing."""
+        if self.gallery and self.gallery.suffix.lower() not in (".html", ".htm"):
+            raise ConfigurationError(f"--gallery {shown(self.gallery)}: a page is written; end its name in .html")
         if self.manifest and self.manifest.is_dir():
             raise ConfigurationError(f"--manifest {shown(self.manifest)}: a folder; name a file")
         # An existing manifest may be a terminal.
@@ -91,7 +94,9 @@ def convert_images(
         )
     to_show: list[Record] = []
     manifest = _opened(beside.manifest) if beside.manifest else nullcontext()
-    label = f"converting on {converter.engine}"
+    if not quiet and isinstance(converter.model, ForeignGenerator):
+        say(converter.model.taken)
+    label = f"converting on {converter.runs_on}"
     with Progress(len(jobs), unit="image", label=label, quiet=quiet) as bar, manifest as rows:
 
         def done(record: Record) -> None:
@@ -145,6 +150,8 @@ def convert_clip(
 ) -> Outcome:
     """Converts a video to `target`, frame by frame, and records it in the manifest."""
     record = Record(source, target, "skipped")
+    if not quiet and isinstance(converter.model, ForeignGenerator):
+        say(converter.model.taken)
     if overwrite or not target.exists():
         size = batch_size or (1 if converter.engine.device.type == "cpu" else 8)
         label = f"converting on {converter.engine}"

@@ -75,6 +75,12 @@ class Converter:
         """Called with a line for the user when memory did not suffice."""
 
     @property
+    def runs_on(self) -> str:
+        """How it runs, in words, for each kind of picture."""
+        deep = f" (files of more than 8 bits: {self._deep.engine.precision})" if self._deep else ""
+        return f"{self.engine}{deep}"
+
+    @property
     def targets(self) -> list[str]:
         """The names of the domains that it converts to."""
         return [self.images.domains[target] for target in self.model.targets()]

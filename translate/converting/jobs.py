@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import mimetypes
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from translate.data.images import WRITABLE, shown
 from translate.data.layouts import ARCHIVES
 from translate.data.listing import iterate_images
 from translate.errors import ConfigurationError
+from translate.folder_name import folder_named, named_as_file, said_folder
 from translate.progress import Tell
 
 
@@ -62,11 +62,12 @@ class Jobs(Sequence[Job]):
         return Jobs(self.source, self.output, names, self._outputs)
 
 
-def plan(source: Path, output: Path, format: Format = "same", tell: Tell = lambda line: None) -> Jobs:
+def plan(source: Path, output: str | Path, format: Format = "same", tell: Tell = lambda line: None) -> Jobs:
     """The jobs for a file or folder `source`; reports links and files of other kinds that are left out to `tell`.
 
     Raises ConfigurationError if no image is found, if `source` cannot be converted (missing, an archive, a special
-    file), if the output would be the input or lie inside it, or if the output's name does not fit the format.
+    file), if the output would be the input or lie inside it, or if the output's name does not fit the format or is that
+    of a file for a folder. A text that ends with a slash names a folder in any case.
     """
     if not source.exists():
         raise ConfigurationError(f"{shown(source)}: no such file or folder")
@@ -79,6 +80,7 @@ def plan(source: Path, output: Path, format: Format = "same", tell: Tell = lambd
         return Jobs(source.parent, target.parent, [source.name], lambda name: target.name)
     if not source.is_dir():
         raise ConfigurationError(f"{shown(source)}: neither a file nor a folder")
+    output = folder_named(output, "OUTPUT")
     inside, outside = output.resolve(), source.resolve()
     if inside == outside or outside in inside.parents:
         raise ConfigurationError(
@@ -101,23 +103,24 @@ def plan(source: Path, output: Path, format: Format = "same", tell: Tell = lambd
     return Jobs(source, output, names, lambda name: exceptions.get(name) or output_name(name, format))
 
 
-def refuse_other_kinds(output: Path, writable: Iterable[str]) -> None:
-    """Raises ConfigurationError if `output` is named as a picture or video of a kind that is not written here.
+def refuse_other_kinds(output: str | Path, writable: Iterable[str]) -> None:
+    """Raises ConfigurationError if `output` is named as a file of a kind that is not written here.
 
     It would otherwise become a folder of that name.
     """
-    kind = mimetypes.guess_type(output.name)[0] or ""
-    if kind.startswith(("image/", "video/")) and not output.is_dir():
+    if named_as_file(output):
+        path = Path(output)
         raise ConfigurationError(
-            f"{shown(output)}: '{output.suffix}' is not written here; name a file that ends in {', '.join(writable)}, "
-            "or a folder"
+            f"{shown(path)}: '{path.suffix}' is not written here; name a file that ends in {', '.join(writable)}, "
+            f"or a folder; for a folder of that name, write {shown(path)}/"
         )
 
 
-def _single(source: Path, output: Path, format: Format) -> Path:
-    """The output file of a single source: `output` if it has a writable image's suffix, else a file in that folder."""
-    if output.is_dir() or output.suffix.lower() not in WRITABLE:
-        refuse_other_kinds(output, sorted(WRITABLE))
+def _single(source: Path, name: str | Path, format: Format) -> Path:
+    """The output file of a single source: `name` if it has a writable image's suffix, else a file in that folder."""
+    output = Path(name)
+    if said_folder(name) or output.suffix.lower() not in WRITABLE:
+        refuse_other_kinds(name, sorted(WRITABLE))
         return output / output_name(source.name, format)
     if output_name(output.name, format) != output.name:
         raise ConfigurationError(

@@ -18,6 +18,7 @@ from translate.converting.folder import Record
 from translate.converting.jobs import refuse_other_kinds
 from translate.data.images import Picture, shown, with_channels
 from translate.errors import ConfigurationError, TranslateError
+from translate.folder_name import said_folder
 from translate.progress import Tell
 from translate.whole_file import appearing, clear_leftovers
 
@@ -34,12 +35,15 @@ def is_video(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES and path.is_file()
 
 
-def plan_video(source: Path, output: Path) -> Path:
-    """The file to write: `output`, or the source's name in the folder `output`. Raises ConfigurationError."""
-    if output.suffix.lower() in SUFFIXES and not output.is_dir():
+def plan_video(source: Path, name: str | Path) -> Path:
+    """The file to write: `name`, or the source's name in the folder `name`. Raises ConfigurationError, also without
+    PyAV."""
+    _av()
+    output = Path(name)
+    if output.suffix.lower() in SUFFIXES and not said_folder(name):
         target = output
     else:
-        refuse_other_kinds(output, ENCODERS)
+        refuse_other_kinds(name, ENCODERS)
         target = output / source.name
     if target.resolve() == source.resolve():
         raise ConfigurationError(f"{target}: the output is the input; give another file or folder")

@@ -59,9 +59,31 @@ def classifier_space(trained: Trained) -> Space:
 def inception_space(folder: Path | str | None, engine: Engine, file: str = INCEPTION_FILE) -> Space | Missing:
     """Inception's pooled features (2048), if `file` is in `folder` (None: in $TRANSLATE_WEIGHTS_DIR).
 
-    Downloads nothing. Problems (no folder, no file, a wrong file, no torch-fidelity) are returned as `Missing`, not
-    raised. Images are rounded to 8 bits, grey ones are repeated to RGB, and the network resizes them as TensorFlow 1
-    did.
+    Downloads nothing. Problems are returned as `inception_file` does. Images are rounded to 8 bits, grey ones are
+    repeated to RGB, and the network resizes them as TensorFlow 1 did.
+    """
+    path = inception_file(folder, file)
+    if isinstance(path, Missing):
+        return path
+    from torch_fidelity.feature_extractor_inceptionv3 import (  # type: ignore[import-untyped]
+        FeatureExtractorInceptionV3,
+    )
+
+    network = FeatureExtractorInceptionV3("inception", ["2048"], feature_extractor_weights_path=str(path))
+    network.to(engine.device)
+    return Space(
+        name="Inception",
+        extractor=f"torch-fidelity's {file}, sha256 {sha256_of(path)}",
+        resize="bilinear to 299 x 299, as TensorFlow 1 (torch-fidelity)",
+        remark="compares with papers only where images, their number and the split are theirs",
+        features=lambda images: network(to_pixels(images).expand(-1, 3, -1, -1))[0],
+    )
+
+
+def inception_file(folder: Path | str | None, file: str = INCEPTION_FILE) -> Path | Missing:
+    """The file of Inception's weights in `folder` (None: in $TRANSLATE_WEIGHTS_DIR), of the right SHA-256.
+
+    Problems (no folder, no file, a wrong file, no torch-fidelity) are returned as `Missing`, not raised.
     """
     name, chosen = "Inception", folder or os.environ.get(WEIGHTS_DIR)
     if not chosen:
@@ -80,16 +102,4 @@ def inception_space(folder: Path | str | None, engine: Engine, file: str = INCEP
         torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # zip, pickle or end-of-file errors, depending on the damage
         return Missing(name, f"unavailable: {path} is no file of weights: {error}")
-    from torch_fidelity.feature_extractor_inceptionv3 import (  # type: ignore[import-untyped]
-        FeatureExtractorInceptionV3,
-    )
-
-    network = FeatureExtractorInceptionV3("inception", ["2048"], feature_extractor_weights_path=str(path))
-    network.to(engine.device)
-    return Space(
-        name=name,
-        extractor=f"torch-fidelity's {file}, sha256 {sha256}",
-        resize="bilinear to 299 x 299, as TensorFlow 1 (torch-fidelity)",
-        remark="compares with papers only where images, their number and the split are theirs",
-        features=lambda images: network(to_pixels(images).expand(-1, 3, -1, -1))[0],
-    )
+    return path

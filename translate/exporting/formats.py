@@ -16,10 +16,14 @@ if TYPE_CHECKING:
     from torch.export import ExportedProgram
 
 
+def require_onnx() -> None:
+    """Raises ConfigurationError if a package that writes or checks ONNX files is missing."""
+    for package in ("onnx", "onnxscript", "onnxruntime"):
+        needed(package, "export")
+
+
 def write_onnx(program: ExportedProgram, path: Path, description: Description) -> None:
-    """Writes one ONNX file, weights included. Raises ConfigurationError if the packages for it are missing."""
-    needed("onnx", "export")
-    needed("onnxscript", "export")
+    """Writes one ONNX file, weights included; `require_onnx` holds."""
     with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
         graph = torch.onnx.export(
             program, (), dynamo=True, verbose=False, input_names=["images"], output_names=["translations"]

@@ -17,8 +17,9 @@ from translate.models.cyclegan import CycleGAN
 from translate.models.direct import Direct
 from translate.models.pix2pix import Pix2Pix
 from translate.models.stargan import StarGAN
-from translate.networks.blocks import BatchNorm2d, InstanceNorm2d
-from translate.networks.foreign import from_port, port_state, read_state, track
+from translate.networks.blocks import BatchNorm2d, BlurPool2d, InstanceNorm2d
+from translate.networks.foreign import from_port, port_state, track
+from translate.networks.foreign_file import read_state
 from translate.networks.resnet import ResnetGenerator
 from translate.networks.stargan import StarGANGenerator
 from translate.networks.unet import UNetGenerator
@@ -34,24 +35,34 @@ class Painter(NamedTuple):
     target: int | None
 
 
+def players(model: nn.Module) -> dict[str, nn.Module]:
+    """The model's networks by the names that those projects give them. Raises ConfigurationError for a method that they
+    lack."""
+    if isinstance(model, CycleGAN):
+        generators = {"G_A": model.generator_b, "G_B": model.generator_a}  # their G_A paints domain B
+        return {**generators, "D_A": model.discriminator_b, "D_B": model.discriminator_a}
+    if isinstance(model, Pix2Pix | Direct | StarGAN):
+        return {"G": model.generator, "D": model.discriminator}
+    raise ConfigurationError(
+        f"there is no {type(model).__name__} in the PyTorch port; it has the generators of cyclegan, pix2pix and "
+        "direct, and StarGAN's release that of stargan"
+    )
+
+
 def generators(model: Translator, step: int) -> dict[str, Painter]:
     """The model's generators, keyed by the file names that those projects use.
 
     Raises ConfigurationError for a method that they lack.
     """
-    if isinstance(model, CycleGAN):
-        return {
-            "latest_net_G_A.pth": Painter(model.generator_b, 1),
-            "latest_net_G_B.pth": Painter(model.generator_a, 0),
-        }
-    if isinstance(model, Pix2Pix | Direct):
-        return {"latest_net_G.pth": Painter(model.generator, 1)}
+    networks = players(model)
     if isinstance(model, StarGAN):
         return {f"{step}-G.ckpt": Painter(model.generator, None)}
-    raise ConfigurationError(
-        f"--format port: there is no {type(model).__name__} in the PyTorch port; it has the generators of cyclegan, "
-        "pix2pix and direct, and StarGAN's release that of stargan"
-    )
+    targets = {"G_A": 1, "G_B": 0, "G": 1}
+    return {
+        f"latest_net_{role}.pth": Painter(network, targets[role])
+        for role, network in networks.items()
+        if isinstance(network, ResnetGenerator | UNetGenerator)
+    }
 
 
 def published_state(network: Generator) -> dict[str, Tensor]:
@@ -59,6 +70,8 @@ def published_state(network: Generator) -> dict[str, Tensor]:
 
     Raises ConfigurationError with the reason if their network would compute something else.
     """
+    if any(isinstance(module, BlurPool2d) for module in network.modules()):
+        raise ConfigurationError("--format port: the generator is antialiased (upsampling: blur); the port's are not")
     if isinstance(network, ResnetGenerator | StarGANGenerator) and network.residual:
         raise ConfigurationError(
             "--format port: the generator learns the change to its input (residual); theirs do not"
@@ -90,6 +103,20 @@ def write_port(path: Path, state: dict[str, Tensor]) -> None:
             raise TranslateError(f"{path}: what was written does not read back the same")
 
 
+def script(name: str, network: Generator, size: int, evaluated: bool) -> str:
+    """The options with which their test script takes the file `name` of a network trained at `size` pixels, and does
+    the same as here; or a hint if no options do. `evaluated`: whether it converts in evaluation mode here."""
+    built = options(network)
+    if built == _UNNAMED:
+        return built
+    if isinstance(network, StarGANGenerator):
+        return f"--mode test --test_iters {name.removesuffix('-G.ckpt')} --image_size {size} {built}"
+    suffix = f" --model_suffix {name[12:14]}" if name.startswith("latest_net_G_") else ""
+    moded = any(isinstance(module, nn.Dropout | BatchNorm2d) for module in network.modules())
+    mode = " --eval" if evaluated and moded else ""
+    return f"--model test{suffix} {built} --load_size {size} --crop_size {size}{mode}"
+
+
 def options(network: Generator) -> str:
     """Command-line options with which their scripts build this network, or a hint if no options do."""
     filters = next(module.out_channels for module in network.modules() if isinstance(module, nn.Conv2d))
@@ -107,7 +134,9 @@ def options(network: Generator) -> str:
     if not usual or affine:
         return _UNNAMED
     norm = "batch" if isinstance(norms[0], BatchNorm2d) else "instance"
-    return f"--netG {kind} --ngf {filters} --norm {norm}{'' if _dropout(network) else ' --no_dropout'}"
+    channels = next(module.in_channels for module in network.modules() if isinstance(module, nn.Conv2d))
+    planes = "" if channels == 3 else f" --input_nc {channels} --output_nc {network.head.out_channels}"
+    return f"--netG {kind} --ngf {filters} --norm {norm}{'' if _dropout(network) else ' --no_dropout'}{planes}"
 
 
 def _dropout(network: Generator) -> float:

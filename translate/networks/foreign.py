@@ -1,26 +1,26 @@
-"""Reads and writes weights of the PyTorch port of pix2pix and CycleGAN, and of the released StarGAN.
+"""Reads and writes weights of the PyTorch port of pix2pix and CycleGAN, of CUT's generator and of the released StarGAN.
 
-The widely used port is junyanz/pytorch-CycleGAN-and-pix2pix. Its `*_net_G.pth` and `*_net_D.pth`, and StarGAN's
-`*-G.ckpt` and `*-D.ckpt`, are bare state dicts whose keys are positions in nested nn.Sequentials. `recognise` builds
-our network from keys and shapes alone, `load_port_state` fills it, `port_state` converts back.
+The widely used port is junyanz/pytorch-CycleGAN-and-pix2pix. Its `*_net_G.pth` and `*_net_D.pth`, CUT's files of the
+same names, and StarGAN's `*-G.ckpt` and `*-D.ckpt`, are bare state dicts whose keys are positions in nested
+nn.Sequentials. `recognise` builds our network from keys and shapes alone, `load_port_state` fills it, `port_state`
+converts back.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TypeVar
 
 from torch import Tensor, nn
 
 from translate.networks import foreign_stargan
-from translate.networks.blocks import InstanceNorm2d, Normalisation
+from translate.networks.blocks import BatchNorm2d, BlurPool2d, InstanceNorm2d, Normalisation
 from translate.networks.patchgan import PatchDiscriminator, PixelDiscriminator
 from translate.networks.resnet import ResnetGenerator
+from translate.networks.signatures import refuse_signed, unwrapped
 from translate.networks.stargan import StarGANDiscriminator, StarGANGenerator
 from translate.networks.unet import UNetGenerator
-from translate.networks.weights_file import read_weights
 
 State = Mapping[str, Tensor]
 PortNetwork = (
@@ -29,15 +29,6 @@ PortNetwork = (
 Network = TypeVar("Network", bound=nn.Module)
 
 _RUNNING = ("running_mean", "running_var", "num_batches_tracked")
-
-
-def read_state(path: Path | str) -> dict[str, Tensor]:
-    """Reads the bare state dict in a .pth file, on the CPU. Raises what `read_weights` does, and ValueError for
-    anything but tensors."""
-    state = read_weights(path)
-    if not all(isinstance(value, Tensor) for value in state.values()):
-        raise ValueError(f"{path}: expected a bare state dict (names to tensors), as the port saves one")
-    return dict(state)
 
 
 def from_port(state: State, dropout: float = 0.5, running_statistics: bool = False) -> PortNetwork:
@@ -56,12 +47,14 @@ def from_port(state: State, dropout: float = 0.5, running_statistics: bool = Fal
 def recognise(state: State, dropout: float = 0.5) -> PortNetwork:
     """Builds the untrained network that has these keys and shapes.
 
-    Recognises ResNet generators (any blocks, with or without dropout), U-Nets (any depth), PatchGANs (any layers) and
-    PixelGANs, with instance or batch norm and any channels and filters; and StarGAN's generator and discriminator with
-    any labels, channels, filters and depth. A U-Net's keys do not tell whether it has dropout, so `dropout` does (0.5
-    in the port's pix2pix, none in its CycleGAN). Raises ValueError for other keys.
+    Recognises ResNet generators (any blocks, with or without dropout, CUT's antialiased ones), U-Nets (any depth),
+    PatchGANs (any layers) and PixelGANs, with instance, batch or no norm and any channels and filters; and StarGAN's
+    generator and discriminator with any labels, channels, filters and depth. A U-Net's keys do not tell whether it has
+    dropout, so `dropout` does (0.5 in the port's pix2pix, none in its CycleGAN). Raises ValueError for other keys,
+    NamedError if they are those of a network that is known (see `SIGNATURES`).
     """
-    state = _unwrapped(state)
+    state = unwrapped(state)
+    refuse_signed(state)
     if (stargan := foreign_stargan.recognise(state)) is not None:
         return stargan
     if "model.1.weight" in state and any(".conv_block." in key for key in state):
@@ -70,10 +63,11 @@ def recognise(state: State, dropout: float = 0.5) -> PortNetwork:
         return _unet(state, dropout)
     if "net.0.weight" in state:
         filters, channels = state["net.0.weight"].shape[:2]
-        return PixelDiscriminator(channels, filters, _normalisation(state, "net.3"))
+        return PixelDiscriminator(channels, filters, _normalisation(state, "net.2", "net.3"))
     if {"model.0.weight", "model.2.weight", "model.5.weight"} <= state.keys():
         filters, channels = state["model.0.weight"].shape[:2]
-        return PatchDiscriminator(channels, filters, len(_convolutions(state)) - 2, _normalisation(state, "model.3"))
+        kind = _normalisation(state, "model.2", "model.3")
+        return PatchDiscriminator(channels, filters, len(_convolutions(state)) - 2, kind)
     raise ValueError(
         "not a network of the PyTorch port of pix2pix and CycleGAN (ResNet, U-Net, PatchGAN or PixelGAN), "
         f"nor StarGAN's: keys {', '.join(list(state)[:4]) or 'none'}, ..."
@@ -83,11 +77,13 @@ def recognise(state: State, dropout: float = 0.5) -> PortNetwork:
 def load_port_state(network: Network, state: State) -> Network:
     """Fills the network with a port's weights, in place, and returns it.
 
-    Strips the prefixes of wrappers, and drops the running statistics that old files hold for instance norm. Raises
+    Strips the prefixes of wrappers, and drops what ours need not have: CUT's blurring filters, and the running
+    statistics that old files hold for instance norm. Biases that the port lacks without norms become 0. Raises
     ValueError naming every key that is missing, left over or of another shape; the network is then unchanged.
     """
-    theirs = _unwrapped(state)
-    own = network.state_dict()
+    blurred = _blurs(network)
+    theirs = {key: value for key, value in unwrapped(state).items() if not (blurred and key.endswith(".filt"))}
+    own, biasless = network.state_dict(), _biasless(network)
     mapped: dict[str, Tensor] = {}
     wrong: list[str] = []
     for key, port_key in port_keys(network).items():
@@ -98,6 +94,8 @@ def load_port_state(network: Network, state: State) -> Network:
                 wrong.append(f"{port_key} is {tuple(value.shape)}, expected {tuple(own[key].shape)}")
         elif key.endswith("num_batches_tracked"):  # missing in files of torch < 0.4.1, and only a counter
             mapped[key] = own[key]
+        elif key in biasless:
+            mapped[key] = own[key].new_zeros(own[key].shape)
         else:
             wrong.append(f"{port_key} is missing")
     untracked = {
@@ -150,10 +148,10 @@ def _port_names(network: nn.Module) -> dict[str, str]:
 
 def _resnet_names(network: ResnetGenerator) -> dict[str, str]:
     names = {"stem.conv": "model.1", "stem.norm": "model.2"}  # 0: padding, 3: ReLU
-    place = 4
+    place, blur = 4, int(_blurs(network))
     for number in range(len(network.down)):
         names |= {f"down.{number}.conv": f"model.{place}", f"down.{number}.norm": f"model.{place + 1}"}
-        place += 3
+        place += 3 + blur  # CUT blurs after the ReLU
     for number, block in enumerate(network.body):
         second = 6 if isinstance(block.dropout, nn.Dropout) else 5
         theirs = f"model.{place}.conv_block"
@@ -164,6 +162,7 @@ def _resnet_names(network: ResnetGenerator) -> dict[str, str]:
         }
         place += 1
     for number in range(len(network.up)):
+        place += blur  # and before the convolution
         names |= {f"up.{number}.conv": f"model.{place}", f"up.{number}.norm": f"model.{place + 1}"}
         place += 3
     return names | {"head": f"model.{place + 1}"}
@@ -197,13 +196,15 @@ def _discriminator_names(root: str, stages: int) -> dict[str, str]:
 def _resnet(state: State) -> ResnetGenerator:
     blocks = {int(found[1]) for key in state if (found := re.match(r"model\.(\d+)\.conv_block\.", key))}
     filters, channels_in = state["model.1.weight"].shape[:2]
+    blurred = any(key.endswith(".filt") for key in state)
     return ResnetGenerator(
         channels_in,
         state[_convolutions(state)[-1]].shape[0],
         filters,
         blocks=len(blocks),
-        downsamplings=(min(blocks) - 4) // 3,
-        normalisation=_normalisation(state, "model.2"),
+        downsamplings=(min(blocks) - 4) // (4 if blurred else 3),
+        normalisation=_normalisation(state, "model.1", "model.2"),
+        upsampling="blur" if blurred else "transposed",
         # Dropout is at position 4 of a block, which moves the second convolution from 5 to 6.
         dropout=f"model.{min(blocks)}.conv_block.5.weight" not in state,
     )
@@ -213,7 +214,7 @@ def _unet(state: State, dropout: float) -> UNetGenerator:
     filters, channels_in = state["model.model.0.weight"].shape[:2]
     channels_out = state["model.model.3.weight"].shape[1]
     levels = 1 + sum(re.fullmatch(r"model\.model\.1\.model(\.3\.model)*\.1\.weight", key) is not None for key in state)
-    kind = _normalisation(state, "model.model.1.model.2")
+    kind = _normalisation(state, "model.model.0", "model.model.1.model.2")
     return UNetGenerator(channels_in, channels_out, filters, levels, kind, dropout)
 
 
@@ -227,19 +228,40 @@ def track(network: nn.Module) -> None:
                 setattr(module, name, tracked)
 
 
-def _normalisation(state: State, name: str) -> Normalisation:
-    """The kind of the layer with that name: only batch norm has both a weight and running statistics."""
-    if f"{name}.weight" not in state:
-        return "instance"
-    return "batch" if f"{name}.running_var" in state else "affine_instance"
+def _normalisation(state: State, conv: str, norm: str) -> Normalisation:
+    """The kind of the layer `norm`, behind the convolution `conv`.
+
+    Only batch norm has both a weight and running statistics, and only convolutions before instance norm have a bias.
+    """
+    if f"{norm}.weight" in state:
+        return "batch" if f"{norm}.running_var" in state else "affine_instance"
+    return "instance" if f"{conv}.bias" in state else "none"
+
+
+_BIASED: dict[type[nn.Module], set[str]] = {
+    ResnetGenerator: {"head"},
+    UNetGenerator: {"head"},
+    PatchDiscriminator: {"layers.0.conv", "head"},
+    PixelDiscriminator: {"layers.0.conv"},
+}
+"""The convolutions that have a bias in the port even without norms."""
+
+
+def _biasless(network: nn.Module) -> set[str]:
+    """The biases that the port lacks: those of a network without norms, but for `_BIASED`."""
+    normed = any(isinstance(module, InstanceNorm2d | BatchNorm2d) for module in network.modules())
+    if normed or type(network) not in _BIASED:
+        return set()
+    biases = {key for key in network.state_dict() if key.endswith(".bias")}
+    return biases - {f"{name}.bias" for name in _BIASED[type(network)]}
+
+
+def _blurs(network: nn.Module) -> bool:
+    """Whether it is antialiased, as CUT's."""
+    return any(isinstance(module, BlurPool2d) for module in network.modules())
 
 
 def _convolutions(state: State) -> list[str]:
     """The keys of convolution weights in the network's order, by their positions in its nn.Sequential."""
     convolutions = [key for key, value in state.items() if value.dim() == 4]
     return sorted(convolutions, key=lambda key: [int(place) for place in re.findall(r"\d+", key)])
-
-
-def _unwrapped(state: State) -> dict[str, Tensor]:
-    """The state without the key prefixes of DataParallel and torch.compile."""
-    return {re.sub(r"^((module|_orig_mod)\.)+", "", key): value for key, value in state.items()}
