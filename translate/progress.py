@@ -109,7 +109,7 @@ class Progress:
             total=self._total,
             unit=self._unit,
             rate=f"{_figure(rate)} {what}/s" if rate else "",
-            left=f"{_clock_time(ahead / per_second)} left" if ahead and per_second else "",
+            left=f"{clock_time(ahead / per_second)} left" if ahead and per_second else "",
             text=self._text,
         )
 
@@ -146,7 +146,7 @@ class _Lines:
 
     def close(self, state: State, seconds: float) -> None:
         end = "done in" if state.total is None or state.done >= state.total else "stopped after"
-        print(state.line(f"{end} {_clock_time(seconds)}"), file=self._stream, flush=True)
+        print(state.line(f"{end} {clock_time(seconds)}"), file=self._stream, flush=True)
 
 
 class _Bar:
@@ -173,7 +173,7 @@ class _Bar:
         self._shown = state
 
     def close(self, state: State, seconds: float) -> None:
-        self._shown = replace(state, left=f"in {_clock_time(seconds)}")
+        self._shown = replace(state, left=f"in {clock_time(seconds)}")
         self._live.stop()
 
 
@@ -189,7 +189,7 @@ def _figure(value: float) -> str:
     return f"{value:.3g}" if value < 999.5 else f"{value:.0f}"
 
 
-def _clock_time(seconds: float) -> str:
+def clock_time(seconds: float) -> str:
     """Formats seconds as 3:07 or 2:03:07."""
     minutes, second = divmod(round(seconds), 60)
     hours, minute = divmod(minutes, 60)

@@ -125,6 +125,13 @@ def checkpoint_to_resume(folder: Path) -> tuple[Checkpoint | None, list[str]]:
     return checkpoint, [*told, f"{folder}: {found}"]
 
 
+def is_closed(folder: Path, checkpoint: Checkpoint) -> bool:
+    """Whether the process that saved `checkpoint` as its last also wrote the files that follow it; a killed one did
+    not."""
+    follows = ["report.html", *(["summary.json"] if checkpoint.facts.get("validation") else [])]
+    return all((folder / name).is_file() for name in follows)
+
+
 def require_same_run(checkpoint: Checkpoint, recipe: Recipe, processes: int = 1) -> None:
     """Raises ConfigurationError unless `recipe` is the one the run began with.
 
