@@ -15,7 +15,7 @@ from translate.converting.exported import Backend, read_exported
 from translate.converting.foreign import ForeignGenerator, read_generator
 from translate.data.labels import LabelGroup
 from translate.engine import Precision, choose_engine
-from translate.errors import ConfigurationError, TranslateError
+from translate.errors import ConfigurationError, TranslateError, command
 from translate.exporting.hub import is_hub, read_hub
 from translate.model import ImageSpec, Model, Sampler, Translator
 from translate.models.sizes import require_multiple
@@ -44,7 +44,7 @@ def load(
         return Converter(*read_exported(path, backend, device, precision), path)
     if backend not in ("auto", "torch"):
         raise ConfigurationError(
-            f"{path}: --backend {backend} runs ONNX files; make one with `translate export {path} model.onnx`"
+            f"{path}: --backend {backend} runs ONNX files; make one with {command('export', path, 'model.onnx')}"
         )
     if path.is_file() and path.suffix == ".pt2":
         raise ConfigurationError(

@@ -119,4 +119,6 @@ def _bar(state: State, cells: int, ascii_only: bool) -> Text:
     full = cells if state.done == state.total else cells * (state.percent or 0) // 100
     sign = "-" if ascii_only else "━"
     rest = " " if ascii_only else sign  # where signs are few, so may colours be
-    return Text(sign * full, style="green" if full == cells else "magenta") + Text(rest * (cells - full), style="bar.back")
+    return Text(sign * full, style="green" if full == cells else "magenta") + Text(
+        rest * (cells - full), style="bar.back"
+    )

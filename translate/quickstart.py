@@ -13,7 +13,7 @@ from translate.checkpoint import newest_good
 from translate.converting.folder import convert_folder
 from translate.converting.jobs import plan
 from translate.data.images import read, to_float, with_channels
-from translate.errors import ConfigurationError
+from translate.errors import ConfigurationError, command
 from translate.image_sets import TwoDomains
 from translate.image_sets.opening import open_data
 from translate.loading import load
@@ -71,7 +71,7 @@ def _recipe(method: str, out: Path) -> Recipe:
     held = load_recipe(begun)
     if held.name != shipped.name:
         other = next((name for name, recipe in RECIPES.items() if load_recipe(recipe).name == held.name), None)
-        way = f"`translate quickstart {other} --out {out}` goes on with it; else " if other else ""
+        way = f"{command('quickstart', other, '--out', out)} goes on with it; else " if other else ""
         raise ConfigurationError(f"{out}: holds the run of {held.name}, not {shipped.name}'s; {way}give another --out")
     return held
 

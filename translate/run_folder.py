@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from translate.checkpoint import Checkpoint, newest_good
-from translate.errors import ConfigurationError, TranslateError
+from translate.errors import ConfigurationError, TranslateError, command
 from translate.json_text import json_text
 from translate.recipe import Recipe, parse_recipe
 from translate.validation import Validation
@@ -148,11 +148,11 @@ def require_same_run(checkpoint: Checkpoint, recipe: Recipe, processes: int = 1)
     if different:
         run = checkpoint.folder.parent.parent
         lines = [f"{key}: {json.dumps(begun.get(key))} then, {json.dumps(wanted[key])} now" for key in different]
+        go_on = command("train", run / "recipe.yaml", "--out", run, "--resume")
         raise ConfigurationError(
             f"{run}: --resume cannot change what the run was begun with:\n  "
             + "\n  ".join(lines)
-            + f"\ncontinue with `translate train {run / 'recipe.yaml'} --out {run} --resume`, or give another --out to "
-            "start again"
+            + f"\ncontinue with {go_on}, or give another --out to start again"
         )
 
 

@@ -200,7 +200,7 @@ class TrainingRun:
 
     def _not_finite(self, what: str) -> str:
         saved = f"the last checkpoint is {self.newest}" if self._saved else "no checkpoint had been saved yet"
-        return f"{what} not finite; {saved}. Train again with a lower training.lr or with training.precision float32"
+        return f"{what} not finite; {saved}. Train again with a lower training.lr or with training.precision=float32"
 
     def _write(self, values: Mapping[str, float]) -> None:
         self.metrics.log(self.trainer.steps, values)
