@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 from tiny import TINY, put
+from ways_out import command_in, options_in, tried
 
 import translate.quickstart
 import translate.training
@@ -112,6 +113,9 @@ def test_what_a_user_put_beside_the_translations_is_left_alone(quickstart) -> No
     assert kept_again.exit_code == 0 and (Path("q") / "converted" / "mine.png").is_file()
 
 
+@tried(
+    ("quickstart", "is a file; --out names a folder"), ("quickstart", "holds {}, and no quickstart; give another --out")
+)
 def test_a_folder_that_is_not_a_quickstarts_is_refused_by_name(quickstart, run_cli) -> None:
     put(Path("photos"), "one.png")
     Path("file").write_text("x")
@@ -122,16 +126,19 @@ def test_a_folder_that_is_not_a_quickstarts_is_refused_by_name(quickstart, run_c
     }.items():
         refused = quickstart("--out", out)
         assert refused.exit_code == 2 and reason in refused.stderr
+        assert options_in(refused.stderr, "quickstart") == ["--out"]
     assert sorted(map(str, Path().rglob("*"))) == before
+    assert quickstart("--out", "another").exit_code == 0
 
 
+@tried(("quickstart", "`translate quickstart {} --out {}` goes on with it"), ("quickstart", "give another --out"))
 def test_the_other_methods_quickstart_is_refused_with_the_command_that_goes_on_with_it(quickstart, run_cli) -> None:
     assert quickstart("pix2pix", "--out", "q").exit_code == 0
     refused = quickstart("cyclegan", "--out", "q")
     assert refused.exit_code == 2 and "holds the run of tiny-pix2pix, not tiny-cyclegan's" in refused.stderr
-    command = re.search(r"`translate ([^`]*)`", refused.stderr)
-    assert command and command[1] == "quickstart pix2pix --out q"
-    kept_its_promise(run_cli(*command[1].split(), "--device", "cpu"), Path("q"))
+    command = command_in(refused.stderr)
+    assert command == ["quickstart", "pix2pix", "--out", "q"]
+    kept_its_promise(run_cli(*command, "--device", "cpu"), Path("q"))
 
 
 @pytest.mark.parametrize("method", ["cyclegan", "pix2pix"])

@@ -27,7 +27,6 @@ from click.testing import Result
 
 from translate.cli import main
 from translate.recipe import load_recipe
-from translate.run_folder import flat
 
 PACKAGE = Path(__file__).resolve().parents[1] / "translate"
 NAMES_ONE = re.compile(
@@ -69,7 +68,11 @@ def _apart(tree: ast.Module) -> set[ast.AST]:
 
 def _text(node: ast.AST) -> str:
     if isinstance(node, ast.JoinedStr):
-        return "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in node.values)
+        return "".join(_text(part) or "{}" for part in node.values)
+    if isinstance(node, ast.FormattedValue):
+        return _text(node.value) if isinstance(node.value, ast.Call) else ""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "command":
+        return f"`translate {' '.join(_text(word) or '{}' for word in node.args)}`"
     return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
 
 
@@ -120,10 +123,12 @@ def command_in(text: str, beginning: str = "") -> list[str]:
 
 def settings_in(text: str, recipe: str) -> list[str]:
     """The dotted settings in a message; fails for one that the recipe does not know."""
-    known = flat(load_recipe(recipe).to_json())
     named = re.findall(r"\b(?:data|training|model)(?:\.[a-z_0-9]+)+", text)
     for key in named:
-        assert any(f"{one}.".startswith(f"{key}.") for one in known), f"{key} is no setting of {recipe}: {text}"
+        section: Any = load_recipe(recipe).to_json()
+        for name in key.split("."):
+            assert name in section, f"{key} is no setting of {recipe}: {text}"
+            section = section[name]
     return named
 
 

@@ -23,14 +23,15 @@ def build_trainer(
     """Builds a trainer with one optimizer per network that some turn moves.
 
     If `training.ema` is set, the trainer also averages the weights of the networks that paint. Raises
-    ConfigurationError for impossible settings: a rate for an unknown network, or recomputed dropout in a step captured
-    as CUDA graphs.
+    ConfigurationError for impossible settings: a rate for an unknown network, parts of a batch that are too small, or
+    recomputed dropout in a step captured as CUDA graphs.
     """
     if engine.captured and any(map(_throws_dice_again, model.modules())):
         raise ConfigurationError(
             "model.generator.checkpointing repeats dropout, which a step recorded as CUDA graphs cannot: set "
             "model.generator.dropout to false or 0, or leave out captured from --engine"
         )
+    model.require_batch(training.batch_size // training.accumulate)
     engine.adopt(model)
     if ranks and ranks.size > 1:
         share_batch_statistics(model, ranks)
