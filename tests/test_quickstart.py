@@ -18,7 +18,7 @@ import translate.training
 from translate.checkpoint import saved_steps
 from translate.trainer import Trainer
 
-TRAINING = {"steps": 24, "batch_size": 2, "log_every": 4, "sample_every": 12, "validate_every": 12}
+TRAINING = {"steps": 6, "batch_size": 2, "log_every": 2, "sample_every": 3, "validate_every": 3}
 DATA = {"set": "shapes", "size": 32, "load_size": 32, "workers": 0, "shapes": {"train": 8, "test": 3}}
 
 
@@ -31,7 +31,7 @@ def quickstart(run_cli, tmp_path, monkeypatch):
     """The command with tiny networks."""
     paths = {}
     for method in translate.quickstart.RECIPES:
-        training = TRAINING | {"checkpoint_every": 12, "precision": "float32"}
+        training = TRAINING | {"checkpoint_every": 3, "precision": "float32"}
         recipe = {"model": TINY[method], "data": DATA, "training": training}
         paths[method] = tmp_path / f"tiny-{method}.yaml"
         paths[method].write_text(yaml.safe_dump(json.loads(json.dumps(recipe))))
@@ -44,7 +44,7 @@ def kept_its_promise(result, out: Path) -> None:
     assert len(list((out / "converted").glob("*.png"))) == 3
     assert (out / "comparison.png").is_file() and (out / "run" / "summary.json").is_file()
     assert (out / "run" / "report.html").read_text().endswith("</html>\n")
-    assert saved_steps(out / "run" / "checkpoints")[-1] == 24
+    assert saved_steps(out / "run" / "checkpoints")[-1] == 6
     assert "on 3 test images" in result.stdout and f"look at {out / 'comparison.png'}" in result.stdout
 
 
@@ -65,8 +65,8 @@ def killed(*_: object, **__: object) -> None:
 
 PLACES = {
     "before its recipe is written": ("translate.starting.write_recipe", killed, None),
-    "in training": ("translate.trainer.Trainer.step", at_step(15, killed), "resuming after step 12"),
-    "before its report": ("translate.run._close", killed, "resuming after step 24"),
+    "in training": ("translate.trainer.Trainer.step", at_step(4, killed), "resuming after step 3"),
+    "before its report": ("translate.run._close", killed, "resuming after step 6"),
     "before it converts": ("translate.quickstart.convert_folder", killed, None),
     "before it compares": ("translate.quickstart.save_grid", killed, None),
 }
@@ -89,12 +89,12 @@ def test_killed_and_run_again_it_goes_on_and_keeps_its_promise(quickstart, monke
 @pytest.mark.parametrize("more", [(), ("--resume",)])
 def test_stopped_by_ctrl_c_it_names_a_way_out_that_works(quickstart, monkeypatch, more: tuple[str, ...]) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr(Trainer, "step", at_step(15, lambda: os.kill(os.getpid(), signal.SIGINT)))
+        patched.setattr(Trainer, "step", at_step(4, lambda: os.kill(os.getpid(), signal.SIGINT)))
         stopped = quickstart("pix2pix", "--out", "q")
-    assert stopped.exit_code == 130 and "after step 15; saved, continue with --resume" in stopped.stderr
+    assert stopped.exit_code == 130 and "after step 4; saved, continue with --resume" in stopped.stderr
     again = quickstart("pix2pix", "--out", "q", *more)
     kept_its_promise(again, Path("q"))
-    assert "resuming after step 15" in again.stderr
+    assert "resuming after step 4" in again.stderr
 
 
 def test_a_finished_one_is_only_shown_again(quickstart, monkeypatch) -> None:
@@ -142,6 +142,7 @@ def test_the_other_methods_quickstart_is_refused_with_the_command_that_goes_on_w
 
 
 @pytest.mark.parametrize("method", ["cyclegan", "pix2pix"])
-def test_it_says_once_how_long_it_will_take(quickstart, method: str) -> None:
+def test_it_says_once_how_long_it_will_take(quickstart, monkeypatch, method: str) -> None:
+    monkeypatch.setattr("translate.pace.STEPS", 5)
     told = quickstart(method, "--out", "q").stderr
-    assert len(re.findall(r"the 4 steps to go will take about \d+:\d\d at this pace", told)) == 1
+    assert len(re.findall(r"the 1 steps to go will take about \d+:\d\d at this pace", told)) == 1
