@@ -31,6 +31,7 @@ from translate.optim import learning_rate
 
 Row = dict[str, Any]
 RECIPE_STEPS = 266_800  # horse2zebra, 200 epochs of batch 1
+WARM_UP = 10
 
 
 def steps(device: torch.device, rates: dict[str, float], seconds: float, small: bool, compiled: bool) -> list[Row]:
@@ -205,8 +206,8 @@ def _trained(
     timed, start = 0, 0.0
     first: dict[str, float] = {}
     began = time.perf_counter()
-    while time.perf_counter() - began < seconds:
-        if trainer.steps == 10:  # those that warm up and record are not timed
+    while trainer.steps <= WARM_UP or time.perf_counter() - began < seconds:
+        if trainer.steps == WARM_UP:  # those that warm up and record are not timed
             first = trainer.read_losses()
             start, timed = time.perf_counter(), 0
             batches = feeding(engine, stream)
@@ -215,14 +216,14 @@ def _trained(
         if trainer.steps % 50 == 0:
             wait(engine.device)  # as logging does
     wait(engine.device)
-    taken = time.perf_counter() - (start or began)
+    taken = time.perf_counter() - start
     stream.close()
     last, skips = trainer.read_losses(), trainer.read_skips()
     return {
         "steps": trainer.steps,
-        "ms a step": 1e3 * taken / max(timed, 1),
+        "ms a step": 1e3 * taken / timed,
         "waited for data": batches.share,
-        "minutes for 266,800 steps": RECIPE_STEPS * taken / max(timed, 1) / 60,
+        "minutes for 266,800 steps": RECIPE_STEPS * taken / timed / 60,
         "cycle a, first": first.get("generators/cycle a"),
         "cycle a, last": last.get("generators/cycle a"),
         "skipped": sum(skip.ever for skip in skips.values()),

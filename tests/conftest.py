@@ -58,3 +58,35 @@ def run_cli(monkeypatch, tmp_path):
         return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
     return run
+
+
+@pytest.fixture(scope="session")
+def trained_once(tmp_path_factory):
+    """A function from a model's name to a folder with a tiny trained run of it, its data and its recipe."""
+    from ways_out import DATA_OF, User
+
+    from translate.cli import main
+
+    folders: dict[str, Path] = {}
+
+    def trained(model: str) -> Path:
+        if model not in folders:
+            folder = tmp_path_factory.mktemp(f"trained-{model}")
+            with pytest.MonkeyPatch.context() as patch:
+                patch.chdir(folder)
+                user = User(lambda *words: CliRunner().invoke(main, list(map(str, words))), folder, patch, trained)
+                data, recipe = user.data(DATA_OF[model]), user.recipe(model)
+                user.gets(*user.train(recipe, "--out", f"run-{model}", data=data))
+            folders[model] = folder
+        return folders[model]
+
+    return trained
+
+
+@pytest.fixture
+def user(run_cli, tmp_path, monkeypatch, trained_once):
+    """See `ways_out.User`."""
+    from ways_out import User
+
+    monkeypatch.setattr("translate.estimate.MEASURED", 1)  # a dry run only has to run
+    return User(run_cli, tmp_path, monkeypatch, trained_once)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tiny
 import torch
+from patience import PATIENCE
 from safetensors.torch import load_file
 from two_ranks import CASES, train_case, train_two_painters
 
@@ -62,7 +63,7 @@ def two(tmp_path_factory) -> Path:
     write_recipe(folder / "paired.yaml", "pix2pix", steps=2)
     script = Path(__file__).with_name("two_ranks.py")
     done = subprocess.run(
-        [*TORCHRUN, script, folder], env=environment(folder), capture_output=True, text=True, timeout=240
+        [*TORCHRUN, script, folder], env=environment(folder), capture_output=True, text=True, timeout=PATIENCE
     )
     assert done.returncode == 0, done.stderr[-4000:]
     return folder
@@ -167,7 +168,9 @@ def test_a_run_goes_on_at_another_number_of_ranks_with_as_many_images_a_step(two
 def test_the_command_under_torchrun_leaves_one_run(tmp_path):
     data, recipe = uneven_folder(tmp_path / "data"), write_recipe(tmp_path / "recipe.yaml", steps=2)
     command = [*TORCHRUN, "-m", "translate", "train", recipe, "--data", data, "--device", "cpu"]
-    done = subprocess.run(command, env=environment(tmp_path), cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        command, env=environment(tmp_path), cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE
+    )
     assert done.returncode == 0, done.stderr[-4000:]
     assert done.stdout.split() == ["runs/recipe-data"]
     assert "2 processes x 2 = 4 images a step" in done.stderr

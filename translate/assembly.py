@@ -23,8 +23,8 @@ def build_trainer(
     """Builds a trainer with one optimizer per network that some turn moves.
 
     If `training.ema` is set, the trainer also averages the weights of the networks that paint. Raises
-    ConfigurationError for impossible settings: a rate for an unknown network, or recomputed dropout in a step captured
-    as CUDA graphs.
+    ConfigurationError for impossible settings: a rate for an unknown network, parts of a batch that are too small, or
+    recomputed dropout in a step captured as CUDA graphs.
     """
     require_trainable(model, training, engine)
     engine.adopt(model)
@@ -67,6 +67,7 @@ def require_trainable(model: Model, training: TrainingSettings, engine: Engine) 
             "model.generator.checkpointing repeats dropout, which a step recorded as CUDA graphs cannot: set "
             "model.generator.dropout to false or 0, or leave out captured from --engine"
         )
+    model.require_batch(training.batch_size // training.accumulate)
     networks = _networks(model, painting=False)
     for name in training.network_lr:
         if name not in networks:

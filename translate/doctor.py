@@ -170,8 +170,9 @@ def _of_one(view: _View) -> _Row | None:
             _COPY,
             "mean |output - input| on the 0-1 scale",
             change,
-            "Lower the weights that keep it there (cycle, identity, reconstruction, content_weight), and check with "
-            "`translate data check` that the two domains differ",
+            "Lower the weights that keep it there (model.cycle, model.identity, model.reconstruction "
+            "or model.content_weight, as the method has them), and check with "
+            "`translate data check FOLDER` that the two domains differ",
         )
     if (wanted := min(_spread(view.inputs), _spread(view.reals))) and _spread(view.outputs) < ALIKE * wanted:
         return (
@@ -187,7 +188,7 @@ def _of_one(view: _View) -> _Row | None:
             "the colours are inverted",
             "correlation of output and input pixels",
             correlation,
-            "This rarely goes away: start again with another training.seed; for CycleGAN an identity weight (0.5) "
+            "This rarely goes away: start again with another training.seed; for CycleGAN model.identity=0.5 "
             "prevents it",
         )
     return None
@@ -204,8 +205,8 @@ def _of_labels(views: Sequence[_View]) -> list[_Row]:
             "the labels are ignored",
             "difference of outputs for different labels as a share of their difference from the input",
             differing / changed,
-            "Raise the weight `classification`, check the labels with `translate data check`, or balance the classes "
-            "(data.balanced)",
+            "Raise model.classification, check the labels with `translate data check FOLDER`, or balance the classes "
+            "(data.balanced=true)",
         )
     ]
 
@@ -217,7 +218,7 @@ def _won(step: int, judge: str, share: float) -> Finding:
         f"{judge} as a share of its value when it cannot tell",
         share,
         "The generator no longer learns from it: lower its learning rate (training.network_lr), add a penalty "
-        "(adversarial.r1 or gradient_penalty) or, for few images, adversarial.augment",
+        "(model.adversarial.r1 or gradient_penalty) or, for few images, model.adversarial.augment",
     )
 
 

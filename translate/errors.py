@@ -1,6 +1,7 @@
 """Errors for users: every message names the file or key, what was expected and what to do."""
 
 import difflib
+import shlex
 from collections.abc import Iterable
 
 
@@ -18,6 +19,11 @@ class ConfigurationError(TranslateError):
 
 class ImageError(TranslateError):
     """One image file cannot be read or written; the message starts with its path."""
+
+
+def command(*words: object) -> str:
+    """`translate ...` between backticks, quoted so that a shell reads the same words."""
+    return f"`translate {shlex.join(map(str, words))}`"
 
 
 def nearest(word: str, known: Iterable[str], listed: Iterable[str] = ()) -> str:

@@ -15,7 +15,7 @@ from translate.converting.foreign import ForeignGenerator, read_generator
 from translate.converting.port_options import Dropout
 from translate.data.labels import LabelGroup
 from translate.engine import Precision, choose_engine
-from translate.errors import ConfigurationError
+from translate.errors import ConfigurationError, command
 from translate.exporting.hub import is_hub, read_hub
 from translate.mistaken import require_model, require_run
 from translate.model import ImageSpec, Model, Sampler, Translator
@@ -47,7 +47,7 @@ def load(
         return Converter(*read_exported(path, backend, device, precision), path)
     if backend not in ("auto", "torch"):
         raise ConfigurationError(
-            f"{path}: --backend {backend} runs ONNX files; make one with `translate export {path} model.onnx`"
+            f"{path}: --backend {backend} runs ONNX files; make one with {command('export', path, 'model.onnx')}"
         )
     if path.is_file() and path.suffix == ".pt2":
         raise ConfigurationError(

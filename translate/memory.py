@@ -39,11 +39,12 @@ class FirstSteps:
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise
+            parts = 2 * self.trainer.accumulate
+            further = f", or with --resume --set training.accumulate={parts}" if len(batch) % parts == 0 else ""
             raise TranslateError(
                 f"out of memory in step {self.trainer.steps}, with a batch of {len(batch)} in "
                 f"{self.trainer.accumulate} parts; what was saved is kept. Close other programs and go on with "
-                f"--resume, or with --resume --set training.accumulate={2 * self.trainer.accumulate}; else take a "
-                "smaller training.batch_size or data.size"
+                f"--resume{further}; else start again with a smaller training.batch_size or data.size"
             ) from error
 
     def _step_in_parts(self, batch: Batch) -> None:

@@ -96,6 +96,9 @@ class Model(nn.Module, ABC):
         finally:
             self.train(before)
 
+    def require_batch(self, size: int) -> None:
+        """Raises ConfigurationError if batches of that size, or parts of them, are too small for the method."""
+
     @abstractmethod
     def paint(self, batch: Any) -> Painted:
         """The images that discriminators judge, by name; called once a step, and again for a turn that paints after

@@ -13,8 +13,10 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Literal, Protocol, Self, TextIO
+from dataclasses import replace
+from typing import Literal, Protocol, Self, TextIO
+
+from translate.progress_line import State, fitted
 
 _SECONDS_BETWEEN_LINES = 10.0
 _RATE_SECONDS = 30.0  # long enough to be steady, short enough to forget the first, slow steps
@@ -42,16 +44,17 @@ class Progress:
 
     def __init__(
         self,
-        total: int,
+        total: float | None,
         *,
-        unit: Literal["step", "image", "frame"],
+        unit: Literal["step", "image", "frame", "MB"],
         label: str,
-        done: int = 0,
+        done: float = 0,
         quiet: bool = False,
         stream: TextIO | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._total, self._unit, self._label, self._done = total, unit, label, done
+        self._total, self._label, self._done = total, label, done
+        self._unit = unit if unit == "MB" else f"{unit}s"
         self._quiet, self._stream, self._clock = quiet, stream or sys.stderr, clock
         self._images: int | None = None
         self._text = ""
@@ -73,6 +76,16 @@ class Progress:
         self._text = self._text if text is None else text
         if images is not None:
             self._images = (self._images or 0) + images
+        self._show()
+
+    def reach(self, done: float, total: float | None) -> None:
+        """For a job that says itself how far it is, and learns its total late; it may also fall back."""
+        if done < self._done:
+            self._recent = deque([(self._clock(), done, 0)])
+        self._done, self._total = done, total
+        self._show()
+
+    def _show(self) -> None:
         now = self._clock()
         if now > self._recent[-1][0]:
             self._recent.append((now, self._done, self._images or 0))
@@ -85,45 +98,20 @@ class Progress:
         (began, done_then, images_then), (now, done_now, images_now) = self._recent[0], self._recent[-1]
         seconds = now - began
         per_second = (done_now - done_then) / seconds if seconds else 0.0
-        left = _clock_time((self._total - self._done) / per_second) if per_second else ""
+        ahead = max(0.0, (self._total or 0) - self._done)
         if self._images is None:
-            rate, what = per_second, f"{self._unit}s"
+            rate, what = per_second, self._unit
         else:
             rate, what = (images_now - images_then) / seconds if seconds else 0.0, "images"
         return State(
             label=self._label,
             done=self._done,
             total=self._total,
-            unit=f"{self._unit}s",
-            rate=f"{rate:.3g} {what}/s" if rate else "",
-            left=f"{left} left" if left and self._done < self._total else "",
+            unit=self._unit,
+            rate=f"{_figure(rate)} {what}/s" if rate else "",
+            left=f"{clock_time(ahead / per_second)} left" if ahead and per_second else "",
             text=self._text,
         )
-
-
-@dataclass(frozen=True)
-class State:
-    """A snapshot of a job; unknown values are empty strings."""
-
-    label: str
-    done: int
-    total: int
-    unit: str
-    rate: str
-    left: str
-    text: str
-
-    def line(self, *more: str) -> str:
-        percent = f"{100 * self.done // self.total} %" if self.total else ""
-        parts = [
-            f"{self.label}: {self.done}/{self.total} {self.unit}",
-            percent,
-            self.rate,
-            self.left,
-            *more,
-            self.text,
-        ]
-        return ", ".join(part for part in parts if part)
 
 
 class _Display(Protocol):
@@ -157,52 +145,36 @@ class _Lines:
             print(state.line(), file=self._stream, flush=True)
 
     def close(self, state: State, seconds: float) -> None:
-        end = "done in" if state.done >= state.total else "stopped after"
-        print(state.line(f"{end} {_clock_time(seconds)}"), file=self._stream, flush=True)
+        end = "done in" if state.total is None or state.done >= state.total else "stopped after"
+        print(state.line(f"{end} {clock_time(seconds)}"), file=self._stream, flush=True)
 
 
 class _Bar:
     """A bar for terminals; anything printed meanwhile appears above it."""
 
     def __init__(self, stream: TextIO) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, TaskProgressColumn, TextColumn
-        from rich.progress import Progress as RichProgress
+        self._stream = stream
 
-        self._bar: Any = RichProgress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            TaskProgressColumn(),
-            TextColumn("{task.fields[count]}", markup=False),
-            TextColumn("{task.fields[rate]}", markup=False, style="cyan"),
-            TextColumn("{task.fields[left]}", markup=False, style="magenta"),
-            TextColumn("{task.fields[text]}", markup=False, style="dim"),
-            console=Console(file=stream),
+    def open(self, state: State) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        console = Console(file=self._stream)
+        self._shown = state
+        self._live = Live(
+            get_renderable=lambda: fitted(self._shown, console.width, console.options.ascii_only),
+            console=console,
             refresh_per_second=5,
             redirect_stdout=sys.stdout.isatty(),  # only if stdout is the terminal, not a file or a pipe
         )
-
-    def open(self, state: State) -> None:
-        self._bar.start()
-        self._task = self._bar.add_task(state.label, total=state.total, **self._columns(state))
+        self._live.start()
 
     def show(self, state: State) -> None:
-        self._bar.update(self._task, **self._columns(state))
+        self._shown = state
 
     def close(self, state: State, seconds: float) -> None:
-        self._bar.update(self._task, **{**self._columns(state), "left": f"in {_clock_time(seconds)}"})
-        self._bar.stop()
-
-    @staticmethod
-    def _columns(state: State) -> dict[str, Any]:
-        count = f"{state.done}/{state.total} {state.unit}"
-        return {
-            "completed": state.done,
-            "count": count,
-            "rate": state.rate,
-            "left": state.left,
-            "text": state.text,
-        }
+        self._shown = replace(state, left=f"in {clock_time(seconds)}")
+        self._live.stop()
 
 
 def _display(quiet: bool, stream: TextIO, clock: Callable[[], float]) -> _Display:
@@ -212,7 +184,12 @@ def _display(quiet: bool, stream: TextIO, clock: Callable[[], float]) -> _Displa
     return _Lines(stream, clock) if plain else _Bar(stream)
 
 
-def _clock_time(seconds: float) -> str:
+def _figure(value: float) -> str:
+    """Three digits, or all before the point."""
+    return f"{value:.3g}" if value < 999.5 else f"{value:.0f}"
+
+
+def clock_time(seconds: float) -> str:
     """Formats seconds as 3:07 or 2:03:07."""
     minutes, second = divmod(round(seconds), 60)
     hours, minute = divmod(minutes, 60)

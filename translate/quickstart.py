@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from translate.checkpoint import newest_good
 from translate.converting.folder import convert_folder
 from translate.converting.jobs import plan
 from translate.data.images import read, to_float, with_channels
+from translate.errors import ConfigurationError, command
 from translate.image_sets import TwoDomains
 from translate.image_sets.opening import open_data
 from translate.loading import load
 from translate.metrics import fit_affine_colour
 from translate.progress import Tell
-from translate.recipe import load_recipe
+from translate.recipe import Recipe, load_recipe
 from translate.run import train
+from translate.run_folder import is_closed
 from translate.tracking import save_grid
 from translate.validation import Direction, measure
 
@@ -29,10 +33,11 @@ def quickstart(method: str, out: Path, device: str, tell: Tell) -> dict[str, dic
     truth.
 
     The table also has the untouched input and the best colour map (fitted on that same truth). Returns the measures by
-    row of the table. Raises ConfigurationError if `out` already holds a quickstart.
+    row of the table. Goes on with what an earlier one left in `out`. Raises ConfigurationError if `out` holds anything
+    else.
     """
-    recipe = load_recipe(RECIPES[method])
-    run = train(recipe, out=out / "run", device=device, tracking="disabled")
+    recipe = _recipe(method, out)
+    run = _trained(recipe, out / "run", device)
     converter = load(run, device=device)
     opened = open_data(recipe.data, recipe.method.batch_type, tell=_nothing)
     assert isinstance(opened, TwoDomains)
@@ -40,7 +45,8 @@ def quickstart(method: str, out: Path, device: str, tell: Tell) -> dict[str, dic
     to = test.domains[1]
     inputs = test.root / "testA"
     convert_folder(converter, plan(inputs, out / "converted"), converter.changes(to), overwrite=True)
-    before, after, truth = (_images(folder) for folder in (inputs, out / "converted", test.root / "testB"))
+    names = sorted(path.name for path in inputs.iterdir())
+    before, after, truth = (_images(folder, names) for folder in (inputs, out / "converted", test.root / "testB"))
     direction = Direction(f"to {to}", 1, before, truth, fit_affine_colour(before, truth))
     rows = {**direction.baselines(), f"{method} to {to}": measure(after, truth)}
     tell(f"{'':24}{'L1 (0-1)':>10}{'PSNR, dB':>10}{'SSIM':>8}   on {len(truth)} test images")
@@ -52,11 +58,37 @@ def quickstart(method: str, out: Path, device: str, tell: Tell) -> dict[str, dic
     return rows
 
 
+def _recipe(method: str, out: Path) -> Recipe:
+    """That of the quickstart in `out`, which a newer version may have changed since, or else the shipped one."""
+    if out.exists() and not out.is_dir():
+        raise ConfigurationError(f"{out}: is a file; --out names a folder")
+    shipped, begun = load_recipe(RECIPES[method]), out / "run" / "recipe.yaml"
+    if not begun.is_file():
+        others = [path for path in out.rglob("[!.]*") if path != out / "run"]
+        if others:
+            raise ConfigurationError(f"{out}: holds {others[0].name}, and no quickstart; give another --out")
+        return shipped
+    held = load_recipe(begun)
+    if held.name != shipped.name:
+        other = next((name for name, recipe in RECIPES.items() if load_recipe(recipe).name == held.name), None)
+        way = f"{command('quickstart', other, '--out', out)} goes on with it; else " if other else ""
+        raise ConfigurationError(f"{out}: holds the run of {held.name}, not {shipped.name}'s; {way}give another --out")
+    return held
+
+
+def _trained(recipe: Recipe, run: Path, device: str) -> Path:
+    checkpoint, _ = newest_good(run / "checkpoints")
+    last = checkpoint is not None and checkpoint.step >= checkpoint.facts["total"] and not checkpoint.facts["pending"]
+    if checkpoint is None or not (last and is_closed(run, checkpoint)):
+        train(recipe, out=run, resume=run.exists(), device=device, tracking="disabled")
+    return run
+
+
 def _nothing(line: str) -> None:
     """Drops the line: training has already reported what was found."""
 
 
-def _images(folder: Path) -> Tensor:
-    """All images of a flat folder, sorted by name: (images, 3, height, width) in [-1, 1]."""
-    arrays = [with_channels(read(path), 3) for path in sorted(folder.iterdir())]
+def _images(folder: Path, names: Sequence[str]) -> Tensor:
+    """These images of a folder: (images, 3, height, width) in [-1, 1]."""
+    arrays = [with_channels(read(folder / name), 3) for name in names]
     return to_float(torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2))

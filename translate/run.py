@@ -9,7 +9,7 @@ from pathlib import Path
 from translate.beginning import begin_model
 from translate.determinism import use_deterministic_kernels
 from translate.engine import Engine, choose_engine
-from translate.errors import ConfigurationError, TranslateError
+from translate.errors import ConfigurationError, TranslateError, command
 from translate.estimate import Estimate, estimate, process_memory
 from translate.progress import say
 from translate.ranks import Ranks, join
@@ -78,7 +78,7 @@ def _refuse_unclear(recipe: Recipe | str | Path) -> None:
     folder = Path(recipe).parent
     if (folder / "checkpoints").is_dir():
         raise ConfigurationError(
-            f"--resume: which run? `translate train {recipe} --out {folder} --resume` continues the run "
+            f"--resume: which run? {command('train', recipe, '--out', folder, '--resume')} continues the run "
             f"in {folder}; to continue another one that was started from this recipe, give its --out"
         )
 

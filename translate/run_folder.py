@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from translate.checkpoint import Checkpoint, newest_good
-from translate.errors import ConfigurationError, TranslateError
+from translate.errors import ConfigurationError, TranslateError, command
 from translate.json_text import json_text
 from translate.recipe import Recipe, parse_recipe
 from translate.validation import Validation
@@ -127,6 +126,13 @@ def checkpoint_to_resume(folder: Path) -> tuple[Checkpoint | None, list[str]]:
     return checkpoint, [*told, f"{folder}: {found}"]
 
 
+def is_closed(folder: Path, checkpoint: Checkpoint) -> bool:
+    """Whether the process that saved `checkpoint` as its last also wrote the files that follow it; a killed one did
+    not."""
+    follows = ["report.html", *(["summary.json"] if checkpoint.facts.get("validation") else [])]
+    return all((folder / name).is_file() for name in follows)
+
+
 def require_same_run(
     checkpoint: Checkpoint, recipe: Recipe, processes: int = 1, fits: Callable[[], bool] = lambda: False
 ) -> None:
@@ -146,11 +152,11 @@ def require_same_run(
     if different:
         run = checkpoint.folder.parent.parent
         lines = [f"{key}: {json.dumps(begun.get(key))} then, {json.dumps(wanted.get(key))} now" for key in different]
-        again = _command(run / "recipe.yaml", run, "--resume")
+        again = command("train", run / "recipe.yaml", "--out", run, "--resume")
         anew = f", or give another --out to start again{_with_its_weights(run, different, recipe) if fits() else ''}"
         raise ConfigurationError(
             "\n  ".join([f"{run}: --resume cannot change what the run was begun with:", *lines])
-            + f"\ncontinue with `{again}`{anew}"
+            + f"\ncontinue with {again}{anew}"
         )
 
 
@@ -159,8 +165,8 @@ def _with_its_weights(run: Path, different: Sequence[str], recipe: Recipe) -> st
     values = recipe.to_json()
     keys = dict.fromkeys("training.batch_size" if key == _IMAGES_A_STEP else _present(values, key) for key in different)
     words = [f"{key}={json.dumps(_value(values, key))}" for key in keys]
-    command = _command(run / "recipe.yaml", _free_beside(run), f"training.init_from={run}", *words)
-    return f"; `{command}` begins a new run with these settings and the weights of this one, optimizers fresh"
+    anew = command("train", run / "recipe.yaml", "--out", _free_beside(run), f"training.init_from={run}", *words)
+    return f"; {anew} begins a new run with these settings and the weights of this one, optimizers fresh"
 
 
 def _present(values: Mapping[str, Any], key: str) -> str:
@@ -173,10 +179,6 @@ def _value(values: Mapping[str, Any], key: str) -> Any:
     for name in key.split("."):
         values = values[name]
     return values
-
-
-def _command(recipe: Path, out: Path, *words: str) -> str:
-    return shlex.join(["translate", "train", str(recipe), "--out", str(out), *words])
 
 
 def _free_beside(run: Path) -> Path:

@@ -27,6 +27,7 @@ from translate.recipe import Recipe, TrainingSettings
 from translate.resume import load_weights, restore_checkpoint
 from translate.run_folder import (
     checkpoint_to_resume,
+    is_closed,
     require_same_domains,
     require_same_run,
     run_id,
@@ -81,11 +82,12 @@ def start(
     trainer, total = assemble(launch, model, loader)
     if checkpoint:
         restore_checkpoint(trainer, checkpoint)
-    pending = before.get("pending", False)
+    ended = trainer.steps >= total
+    pending = before.get("pending", False) or (ended and checkpoint is not None and not is_closed(folder, checkpoint))
     facts = _facts(recipe, images, skipped) | {"processes": ranks.size, "total": total}
     steps, weights = (trainer.steps, total, loader.steps_per_epoch, pending), fingerprint(trainer.model)
     ranks.require_same({"recipe, domains, images or versions": facts, "steps": steps, "weights": weights})
-    if trainer.steps >= total and not pending:
+    if ended and not pending:
         launch.tell(f"{folder}: already trained for {trainer.steps} steps; give a larger training.steps to go on")
         return None
     _tell_of_schedule(launch, trainer, before.get("total", total), total)

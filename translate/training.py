@@ -18,6 +18,7 @@ from translate.doctor import Doctor
 from translate.errors import ImageError, TranslateError
 from translate.feeding import feed
 from translate.memory import FirstSteps
+from translate.pace import Pace
 from translate.progress import Progress, Tell
 from translate.resume import checkpoint_parts
 from translate.signals import Interrupted, Signals, Stop
@@ -79,6 +80,7 @@ class TrainingRun:
         if self.ranks.leads:
             self.doctor.recall(read_metrics(folder / "metrics.jsonl"))
         self.first_steps = FirstSteps(trainer, tell)
+        self.pace = Pace(trainer.steps, cadence.total, trainer.engine.device, tell)
         self.validation: dict[str, dict[str, float]] = {}
         self._saved: int | None = trainer.steps or None
         self._validated: int | None = None
@@ -100,6 +102,7 @@ class TrainingRun:
                     self._heed_signals()
                     batch = next(batches)
                     self.first_steps.step(batch)
+                    self.pace.step(trainer.steps)
                     text = self._log(batches.share) if self._due(self.cadence.log) else None
                     bar.advance(1, text=text, images=len(batch) * self.ranks.size)
                     self._look_and_save()
@@ -197,7 +200,7 @@ class TrainingRun:
 
     def _not_finite(self, what: str) -> str:
         saved = f"the last checkpoint is {self.newest}" if self._saved else "no checkpoint had been saved yet"
-        return f"{what} not finite; {saved}. Train again with a lower training.lr or with training.precision float32"
+        return f"{what} not finite; {saved}. Train again with a lower training.lr or with training.precision=float32"
 
     def _write(self, values: Mapping[str, float]) -> None:
         self.metrics.log(self.trainer.steps, values)

@@ -19,6 +19,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 
+from patience import PATIENCE  # noqa: E402
 from tiny import TINY, write_images  # noqa: E402
 
 SHAPES = {"train": 8, "test": 3}
@@ -103,7 +104,7 @@ class Workplace:
         return self.run("train", recipe, "--device", "cpu", "--out", out, *more, **options)
 
 
-def finished(process: subprocess.Popen[str], seconds: float = 120) -> Ended:
+def finished(process: subprocess.Popen[str], seconds: float = PATIENCE) -> Ended:
     try:
         out, err = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:

@@ -5,13 +5,13 @@ failing_rank.py dies|hangs RECIPE DATA
 
 import os
 import sys
-import time
+import threading
 from contextlib import nullcontext
 from datetime import timedelta
 
 import torch
+from torch.distributed.distributed_c10d import _set_pg_timeout
 
-from translate import ranks as ranks_module
 from translate import run
 from translate.cli import main
 from translate.ranks import Ranks, join
@@ -25,7 +25,9 @@ def fail_at_step_three(ranks: Ranks, how: str) -> None:
         if self.steps == 2 and ranks.rank == 1:
             if how == "dies":
                 os._exit(9)
-            time.sleep(1000)
+            threading.Event().wait()
+        if self.steps == 2 and how == "hangs":  # only here: before, the other one is slow at most
+            _set_pg_timeout(timedelta(seconds=2))
         step(self, batch)
 
     Trainer.step = step_or_fail
@@ -34,8 +36,6 @@ def fail_at_step_three(ranks: Ranks, how: str) -> None:
 if __name__ == "__main__":
     how, recipe, data = sys.argv[1:]
     torch.set_num_threads(1)
-    if how == "hangs":
-        ranks_module.TIMEOUT = timedelta(seconds=4)
     with join("cpu") as ranks:
         run.join = lambda device: nullcontext(ranks)
         run.train(recipe, data, out="uneven", tracking="disabled", quiet=True)

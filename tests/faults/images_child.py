@@ -19,8 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 TESTS = Path(__file__).resolve().parents[1]
-PATIENCE = 300.0
-"""Seconds after which a child hangs, on any machine."""
+sys.path.insert(0, str(TESTS))
+
+from patience import PATIENCE  # noqa: E402
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import tiny
+from patience import PATIENCE
 
 from translate.checkpoint import newest_good, saved_steps
 from translate.tracking import read_metrics
@@ -57,7 +58,7 @@ class Ended:
 def run_to_the_end(folder: Path, how: str) -> Ended:
     first, second = start(folder, how)
     try:
-        printed, errors = first.communicate(timeout=90)
+        printed, errors = first.communicate(timeout=PATIENCE)
     finally:
         for process in (first, second):
             process.kill()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 
 import click
@@ -55,14 +57,16 @@ def fetch(name: str, into: Path | None) -> None:
     """Download a named data set, verify it, and unpack its images."""
     from translate.data.catalog import cards, user_data
     from translate.data.fetch import fetch as fetch_card
+    from translate.progress import Progress
 
     known = cards()
     if name not in known:
         raise ConfigurationError(f"no data set '{name}'{nearest(name, known)}")
-    click.echo(fetch_card(known[name], into or user_data() / name, _show_bytes))
-
-
-def _show_bytes(done: int, total: int | None) -> None:
-    share = f" of {total / 1e6:.0f}" if total else ""
-    end = "\n" if done == total else ""
-    click.echo(f"\r{done / 1e6:.0f}{share} MB{end}", nl=False, err=True)
+    with ExitStack() as shown:
+        bar = cache(lambda: shown.enter_context(Progress(None, unit="MB", label=f"fetching {name}")))
+        folder = fetch_card(
+            known[name],
+            into or user_data() / name,
+            lambda done, total: bar().reach(done / 1e6, None if total is None else total / 1e6),
+        )
+    click.echo(folder)

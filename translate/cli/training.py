@@ -156,9 +156,13 @@ def recipes(name: str | None) -> None:
 @click.command()
 @click.argument("method", type=click.Choice(["cyclegan", "pix2pix"]), default="cyclegan")
 @click.option("--out", default="quickstart", show_default=True, type=FOLDER)
+@click.option("--resume", is_flag=True, expose_value=False, help="As without: it goes on with what is in --out.")
 @DEVICE
 def quickstart(method: str, out: Path, device: str) -> None:
-    """Train and convert in a few minutes on a CPU, on images that are drawn on the spot: nothing to download."""
+    """Train and convert in a few minutes on a CPU, on images that are drawn on the spot: nothing to download.
+
+    The same command again goes on where a stopped one was.
+    """
     from translate.quickstart import quickstart as run_quickstart
 
     run_quickstart(method, out, device, tell=click.echo)

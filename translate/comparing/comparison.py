@@ -9,7 +9,7 @@ from typing import Any
 
 from translate.comparing.rows import Row, in_rows, warnings
 from translate.comparing.run_files import EVALUATION, RunFiles, State, read_run
-from translate.errors import ConfigurationError
+from translate.errors import ConfigurationError, command
 
 
 @dataclass(frozen=True)
@@ -77,12 +77,12 @@ def _outdated(name: str, state: State) -> list[str]:
 
 
 def _missing(run: RunFiles, state: State) -> list[str]:
-    go_on = f"`translate train {Path(run.name) / 'recipe.yaml'} --out {run.name} --resume`"
+    go_on = command("train", Path(run.name) / "recipe.yaml", "--out", run.name, "--resume")
     lines = []
     if state.checkpoint is None:
         return [f"{run.name}: no checkpoint yet; {go_on} goes on"]
     if state.validated is not None and not run.summary:
         lines.append(f"{run.name}: no baselines of the validation until the run ends; {go_on} goes on")
     if not run.evaluated:
-        lines.append(f"{run.name}: no scores; `translate evaluate {run.name}` makes them")
+        lines.append(f"{run.name}: no scores; {command('evaluate', run.name)} makes them")
     return lines

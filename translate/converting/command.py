@@ -155,7 +155,7 @@ def convert_clip(
     if overwrite or not target.exists():
         size = batch_size or (1 if converter.engine.device.type == "cpu" else 8)
         label = f"converting on {converter.engine}"
-        with Progress(count_frames(source), unit="frame", label=label, quiet=quiet) as bar:
+        with Progress(count_frames(source) or None, unit="frame", label=label, quiet=quiet) as bar:
             record = convert_video(
                 converter,
                 source,

@@ -12,7 +12,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from translate.data.description import FILE_NAME, Description, describe, read_description
 from translate.data.images import shown
-from translate.errors import ConfigurationError
+from translate.errors import ConfigurationError, command
 from translate.shipped import shipped
 
 Url = Annotated[str, StringConstraints(pattern=r"^https?://[^/]+/.+$")]
@@ -91,7 +91,7 @@ def locate(name_or_path: str) -> tuple[Path, Card | None]:
         )
     if card:
         listed = ", ".join(map(shown, [*looked, path.absolute()]))
-        fetch = f"Fetch it with `translate data fetch {card.name}`" if card.url else f"By hand: {card.by_hand}"
+        fetch = f"Fetch it with {command('data', 'fetch', card.name)}" if card.url else f"By hand: {card.by_hand}"
         raise ConfigurationError(
             f"{card.name}: not here; looked for {listed}. {fetch}, or point TRANSLATE_DATA to the folder that holds it"
         )

@@ -80,12 +80,15 @@ class StarGAN(Relabeller):
         if config.generator.residual:
             nn.init.zeros_(self.generator.head.weight)
 
-    def paint(self, batch: Labelled) -> Painted:
-        if len(batch) < 2:
+    def require_batch(self, size: int) -> None:
+        if size < 2:
             raise ConfigurationError(
                 "StarGAN takes wanted labels from the batch's other images: "
                 "training.batch_size / training.accumulate must be 2 or more"
             )
+
+    def paint(self, batch: Labelled) -> Painted:
+        self.require_batch(len(batch))
         wanted = batch.labels[torch.randperm(len(batch), device=batch.labels.device)]
         return {"fake": self._generate(batch.images, wanted), "wanted": wanted}
 

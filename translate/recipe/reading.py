@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from translate.errors import ConfigurationError, nearest
+from translate.errors import ConfigurationError, command, nearest
 from translate.recipe.mistakes import Places, explained, path_in
 from translate.recipe.schema import Recipe
 from translate.shipped import shipped
@@ -69,7 +69,7 @@ def _recipe_path(name_or_path: str) -> Path:
         return path
     if isfile(path / "recipe.yaml"):
         raise ConfigurationError(
-            f"{path}: a run's folder; go on with `translate train {path / 'recipe.yaml'} --out {path} --resume`"
+            f"{path}: a run's folder; go on with {command('train', path / 'recipe.yaml', '--out', path, '--resume')}"
         )
     hint = nearest(name_or_path, recipe_names())
     raise ConfigurationError(f"no recipe '{name_or_path}', neither by name nor as a file{hint}")

@@ -1,0 +1,370 @@
+"""The advice of messages about converting, exporting, sampling and evaluating, followed. See `ways_out.py`."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from tiny import put, write_images
+from ways_out import User, command_in, options_in, parsed, taken, tried, ways_of
+
+import translate
+from translate.converting.tiling.rules import apply
+from translate.engine import Engine
+from translate.evaluation.spaces import Missing, inception_space
+from translate.export import export
+from translate.exporting.port import options
+from translate.networks.resnet import ResnetGenerator
+
+EXTRA = "pip would need a network"
+
+
+def _convert(run: object, *more: object) -> list[object]:
+    return ["convert", run, "photos", "out", "--device", "cpu", *more]
+
+
+@pytest.fixture(scope="session")
+def onnx_file(trained_once, tmp_path_factory) -> Path:
+    for package in ("onnx", "onnxscript", "onnxruntime"):
+        pytest.importorskip(package, reason="needs the extra [export]")
+    path = tmp_path_factory.mktemp("onnx") / "model.onnx"
+    export(trained_once("pix2pix") / "run-pix2pix", path)
+    return path
+
+
+@tried(("cli/converting", "--shard and --format are for images, not for a video; leave them out"))
+def parts_of_a_video(user: User) -> None:
+    pytest.importorskip("av", reason='needs PyAV: pip install "image-translate[video]"')
+    from test_video import clip
+
+    clip(user.folder / "clip.mp4")
+    command = ["convert", user.run("pix2pix"), "clip.mp4", "out.mp4", "--device", "cpu"]
+    text = user.refused(*command, "--shard", "1/2")
+    assert options_in(taken(text, ".* leave them out"), "convert") == ["--shard", "--format"]
+    user.gets(*command)
+
+
+@tried(
+    ("cli/converting", "--eval is for another project's generator, which {} is not; leave it out"),
+    ("cli/converting", "--checkpoint {}: {} has no checkpoints to choose from; leave it out"),
+)
+def options_of_other_models(user: User) -> None:
+    run = user.run("pix2pix")
+    user.photos()
+    options_in(taken(user.refused(*_convert(run, "--eval")), "(--eval) .* leave it out"), "convert")
+    checkpoint = next(Path(run, "checkpoints").glob("step-*"))
+    text = user.refused(*_convert(checkpoint, "--checkpoint", "best"))
+    options_in(taken(text, "(--checkpoint) .* leave it out"), "convert")
+    user.gets(*_convert(run))
+    user.gets(*_convert(checkpoint))
+
+
+@tried(("cli/converting", "--overwrite converts them again"), ("converting/cycle_error", "use --overwrite"))
+def files_that_were_converted_before(user: User) -> None:
+    run = user.run("cyclegan")
+    user.photos("one.png")
+    to = ("--to", "B")
+    user.gets(*_convert(run, *to))
+    text = user.gets(*_convert(run, *to))
+    write_images(Path("photos"), ["one.png"], size=20)
+    text += user.refused(*_convert(run, *to, "--cycle-error"), code=3)
+    again = {taken(text, "(--overwrite) converts them again"), taken(text, "another size than its input; use (.*)")}
+    user.gets(*_convert(run, *to, "--cycle-error", *again))
+    assert Image.open("out/one.png").size == (20, 20)
+
+
+@tried(
+    ("converting/claim", "Give another folder, or --overwrite to convert all again"),
+    ("converting/claim", "not one that `translate convert` wrote; remove it, or add --overwrite"),
+)
+def a_folder_of_other_translations(user: User) -> None:
+    run = user.run("cyclegan")
+    user.photos()
+    user.gets(*_convert(run, "--to", "A"))
+    text = user.refused(*_convert(run, "--to", "B"))
+    user.gets(*_convert(run, "--to", "B", taken(text, "or (--overwrite) to convert")))
+    Path("out", ".translate.json").write_text("{")
+    text = user.refused(*_convert(run, "--to", "B"))
+    user.gets(*_convert(run, "--to", "B", taken(text, "or add (--overwrite)")))
+    Path("out", ".translate.json").write_text("{")
+    Path(taken(text, r"(\S+\.translate\.json): ")).unlink()
+    user.gets(*_convert(run, "--to", "B"))
+
+
+@tried(("converting/command", "is twice as wide as high: files are converted whole"))
+def pairs_given_to_convert(user: User) -> None:
+    run = user.run("pix2pix")
+    put(Path("photos"), "pair.png", width=32, height=16)
+    text = user.gets(*_convert(run))
+    user.gets(*command_in(text, "evaluate"), run, "--device", "cpu")
+
+
+@tried(
+    ("converting/command", "a folder; name a file"),
+    ("converting/command", "shows the whole folder; give it without --shard when all is converted"),
+)
+def outputs_beside_the_images(user: User) -> None:
+    run = user.run("pix2pix")
+    user.photos("one.png", "two.png")
+    Path("folder").mkdir()
+    option = taken(user.refused(*_convert(run, "--manifest", "folder")), "(--manifest) .* name a file")
+    user.gets(*_convert(run, option, "file.jsonl"))
+    for extra in (("--compare", "sheets"), ("--gallery", "page.html")):
+        text = user.refused(*_convert(run, "--shard", "1/2", *extra))
+        assert taken(text, "give it without (--shard)") and options_in(text, "convert") == [extra[0], "--shard"]
+        user.gets(*_convert(run, *extra))
+
+
+@tried(
+    ("converting/converter", "--to is needed"),
+    ("converting/converter", "this model converts to {}{}"),
+    ("converting/converter", "an image goes to one domain at a time"),
+    ("converting/converter", "is no attribute; name the domain to go to instead"),
+)
+def domains_to_convert_to(user: User) -> None:
+    run = user.run("cyclegan")
+    user.photos()
+    named = taken(user.refused(*_convert(run)), r"(--to) is needed: .* converts to \w+")
+    for wrong in (["c"], ["A", "--to", "B"], ["-A"]):
+        text = user.refused(*_convert(run, named, *wrong))
+        domain = re.search(r"converts to (\w+)|: (\w+) is no attribute", text)
+        user.gets(*_convert(run, named, next(filter(None, domain.groups())) if domain else wrong[0], "--overwrite"))
+
+
+@tried(("converting/converter", "open a file with PIL.Image.open, convert a folder with `translate convert`"))
+def a_file_name_for_an_image(user: User) -> None:
+    converter = translate.load(user.run("pix2pix"), device="cpu")
+    user.photos("one.png")
+    with pytest.raises(TypeError) as refused:
+        converter.convert("photos/one.png")
+    text = str(refused.value)
+    assert taken(text, r"PIL\.Image\.open") and converter.convert(Image.open("photos/one.png")).size == (24, 24)
+    user.gets(*command_in(text), "run-pix2pix", "photos", "out", "--device", "cpu")
+
+
+@tried(
+    ("converting/cycle_error", "a single generator's file knows no way back; give a run"),
+    ("export", "a generator's file; --format {} needs a run's folder"),
+)
+def a_file_for_a_run(user: User) -> None:
+    run = user.run("cyclegan")
+    user.photos()
+    user.gets("export", run, "port", "--format", "port", "--to", "B")
+    file = next(Path("port").rglob("*.pth")) if Path("port").is_dir() else Path("port")
+    assert taken(user.refused(*_convert(file, "--cycle-error")), "give a run")
+    user.gets(*_convert(run, "--to", "B", "--cycle-error", "--overwrite"))
+    assert taken(user.refused("export", file, "hub", "--format", "hub"), "needs a run's folder")
+    user.gets("export", run, "hub", "--format", "hub")
+
+
+@tried(
+    ("converting/exported", "an exported file runs on the processor; give the run for a GPU"),
+    ("converting/exported", "--backend torch converts with the run itself"),
+    ("converting/exported", "not an ONNX file that `translate export` wrote"),
+    ("converting/fitting", "an exported file takes whole images only; give the run"),
+)
+def an_exported_file_where_the_run_is_needed(user: User, onnx_file: Path) -> None:
+    import onnx
+
+    run = user.run("pix2pix")
+    user.photos()
+    text = user.refused(*["convert", onnx_file, "photos", "out", "--device", "cuda"])
+    assert "give the run for a GPU" in text
+    assert "with the run itself" in user.refused(*_convert(onnx_file, "--backend", "torch"))
+    user.gets(*_convert(run, "--backend", "torch"))
+    tiled = user.refused(*_convert(onnx_file, "--tile", "16", "--overwrite"))
+    assert "give the run" in tiled
+    user.gets(*_convert(run, "--tile", "16", "--overwrite"))
+    graph = onnx.load(str(onnx_file))
+    del graph.metadata_props[:]
+    onnx.save(graph, "other.onnx")
+    text = user.refused(*_convert("other.onnx", "--overwrite"))
+    assert command_in(text) == ["export"]
+    user.gets(*_convert(onnx_file, "--overwrite"))
+
+
+@tried(("converting/exported", "the model was exported with --bytes and takes 8-bit images only; export it without"))
+def deep_images_for_a_model_of_bytes(user: User, onnx_file: Path) -> None:
+    run = user.run("pix2pix")
+    Path("photos").mkdir()
+    Image.fromarray(np.full((16, 16), 40_000, np.uint16)).save("photos/deep.png")
+    user.gets("export", run, "bytes.onnx", "--bytes")
+    text = user.refused(*_convert("bytes.onnx"), code=3)
+    assert options_in(taken(text, "exported with .* export it without"), "export") == ["--bytes"]
+    user.gets(*_convert(onnx_file, "--overwrite"))
+
+
+@tried(("converting/jobs", "is named as another format; leave one of them out"))
+def two_formats(user: User) -> None:
+    command = ["convert", user.run("pix2pix"), Path(user.photos()) / "one.png", "--device", "cpu"]
+    text = user.refused(*command, "one.png", "--format", "jpeg")
+    user.gets(*command, taken(text, r"(one\.png) is named as another"))
+    user.gets(*command, "out", *taken(text, r"(--format \w+):").split())
+
+
+@tried(("converting/tiling/rules", "convert with --tile off"))
+def a_network_that_cannot_be_tiled(user: User) -> None:
+    with pytest.raises(NotImplementedError) as refused:
+        apply(torch.ops.aten.cumsum.default, [torch.ones(2), 0], {})
+    user.photos()
+    user.gets(*_convert(user.run("pix2pix"), *taken(str(refused.value), "convert with (--tile off)").split()))
+
+
+@tried(("data/images", "scale it down, or convert with --max-pixels"))
+def an_image_of_many_pixels(user: User) -> None:
+    run = user.run("pix2pix")
+    user.photos()
+    text = user.refused(*_convert(run, "--max-pixels", "100"), code=3)
+    user.gets(*_convert(run, taken(text, "or convert with (--max-pixels)"), "100000", "--overwrite"))
+
+
+@tried(("evaluate", "name another file by --json"))
+def scores_that_cannot_be_written(user: User) -> None:
+    run = user.run("pix2pix")
+    user.monkeypatch.setattr(
+        "translate.evaluate.os.access", lambda path, mode: mode != os.W_OK or Path(path).name != run
+    )
+    text = user.refused("evaluate", run, "--device", "cpu")
+    user.gets("evaluate", run, "--device", "cpu", taken(text, "another file by (--json)"), "scores.json")
+
+
+@tried(
+    ("export", "give --format, or use a suffix that implies it"),
+    ("export", "differs from PyTorch by {} on {}, more than --tolerance"),
+    ("exporting/placing", "exists; give another name, or --overwrite"),
+)
+def an_export_that_is_refused(user: User) -> None:
+    run = user.run("pix2pix")
+    text = user.refused("export", run, "model.bin")
+    user.gets("export", run, "model.bin", taken(text, "give (--format)"), "hub")
+    command = ["export", run, f"model{taken(text, r'([.]pt2) .torch-export')}"]
+    Path("model.pt2").write_text("mine")
+    command.append(taken(user.refused(*command), "or (--overwrite)"))
+    user.monkeypatch.setattr("translate.export.largest_difference", lambda *words: 0.5)
+    text = user.refused(*command, code=1)
+    assert Path("model.pt2").read_text() == "mine"
+    user.gets(*command, taken(text, "more than (--tolerance)"), "1")
+
+
+@tried(("exporting/hub", "pip install image-translate\ntranslate convert FOLDER"), ("exporting/hub", " --to {}"))
+def the_card_of_a_hub_folder(user: User) -> None:
+    user.photos()
+    user.gets("export", user.run("cyclegan"), "hub", "--format", "hub")
+    card = Path("hub", "README.md").read_text()
+    words = shlex.split(taken(card, r"\ntranslate (convert FOLDER .*)\n").replace("FOLDER", "hub"))
+    user.gets(*words, "--device", "cpu")
+    code = taken(card, r"(?s)```python\n(.*?)```").replace('"FOLDER"', '"hub"')
+    exec(code, {"image": Image.open("photos/one.png")})
+
+
+@tried(("exporting/hub", "not one that `translate export` wrote"))
+def another_librarys_folder(user: User) -> None:
+    run = user.run("pix2pix")
+    user.photos()
+    Path("hub").mkdir()
+    Path("hub", "config.json").write_text("{}")
+    text = user.refused(*_convert("hub"))
+    user.gets(*command_in(text), run, "ours", "--format", "hub")
+    user.gets(*_convert("ours"))
+
+
+@tried(
+    ("loading", "make one with `translate export {} model.onnx`"),
+    ("converting/exported", "bf16 needs --backend openvino"),
+)
+def a_backend_without_its_file(user: User, onnx_file: Path) -> None:
+    run = Path(user.run("pix2pix")).rename("my run")
+    user.photos()
+    backend = ["--backend", "onnxruntime"]
+    user.gets(*command_in(user.refused(*_convert(run, *backend))))
+    user.gets(*_convert("model.onnx", *backend))
+    text = user.refused(*_convert("model.onnx", *backend, "--precision", "bf16"))
+    options_in(taken(text, "needs (--backend openvino)"), "convert")
+    pytest.importorskip("openvino", reason="needs the extra [openvino]")
+    words = taken(text, "needs (--backend openvino)").split()
+    user.gets(*_convert("model.onnx", *words, "--precision", "bf16", "--overwrite"))
+
+
+@tried(
+    ("loading", "draws images from noise; use `translate sample`"),
+    ("loading", "converts images; use `translate convert`"),
+    ("loading", "no such run; expected the folder that `translate train` wrote"),
+)
+def the_wrong_command_for_a_model(user: User) -> None:
+    gan, pix2pix = user.run("gan"), user.run("pix2pix")
+    user.photos()
+    user.gets(*command_in(user.refused(*_convert(gan))), gan, "drawn", "--count", "2", "--device", "cpu")
+    text = user.refused("sample", pix2pix, "drawn", "--device", "cpu")
+    user.gets(*command_in(text), pix2pix, "photos", "out", "--device", "cpu")
+    assert command_in(user.refused(*_convert("nowhere"))) == ["train"]
+
+
+@tried(
+    ("sampling", "exists already; give another folder, or --overwrite"),
+    ("sampling", "--label {}: {}{}"),
+    ("sampling", "this model knows no classes"),
+)
+def samples_that_are_there_already(user: User) -> None:
+    run = user.run("cgan")
+    command = ["sample", run, "out", "--count", "2", "--device", "cpu"]
+    user.gets(*command)
+    text = user.refused(*command)
+    user.gets(*command, taken(text, "or (--overwrite)"))
+    text = user.refused(*command, "--label", "bb")
+    user.gets(*command, "--overwrite", "--label", taken(text, r"knows (\w)"))
+    gan = ["sample", user.run("gan"), "drawn", "--count", "2", "--device", "cpu"]
+    user.refused(*gan, taken(user.refused(*gan, "--label", "a"), "--label"), "a")
+    user.gets(*gan)
+
+
+@parsed(
+    EXTRA,
+    ("converting/exported", "pip install 'image-translate[{}]'"),
+    ("converting/video", 'pip install "image-translate[video]"'),
+    ("data/bands", 'pip install "image-translate[tiff]"'),
+    ("data/bands", "pip install imagecodecs"),
+    ("evaluation/spaces", "pip install 'image-translate[metrics]'"),
+)
+def packages_to_install(user: User) -> None:
+    import tomllib
+
+    project = tomllib.loads((Path(translate.__file__).parents[1] / "pyproject.toml").read_text())["project"]
+    assert {"export", "openvino", "video", "tiff", "metrics"} <= project["optional-dependencies"].keys()
+
+
+@parsed(
+    "Inception's weights are not here",
+    ("evaluation/spaces", "name its folder by --weights-dir or {}"),
+)
+def a_folder_of_weights(user: User) -> None:
+    missing = inception_space(None, Engine(torch.device("cpu")))
+    assert isinstance(missing, Missing)
+    option, name = options_in(missing.reason, "evaluate")[0], taken(missing.reason, r"or (\w+)$")
+    assert option == "--weights-dir"
+    user.monkeypatch.setenv(name, "weights")
+    found = inception_space(None, Engine(torch.device("cpu")))
+    assert isinstance(found, Missing) and "file weights/" in found.reason
+
+
+@parsed(
+    "they are options of the others' scripts; test_export_weights.py holds them against theirs",
+    ("exporting/port", "--netG {} --ngf"),
+    ("exporting/port", "--g_conv_dim {} --g_repeat_num"),
+)
+def options_of_the_others_scripts(user: User) -> None:
+    assert (
+        options(ResnetGenerator(3, 3, filters=4, blocks=9))
+        == "--netG resnet_9blocks --ngf 4 --norm instance --no_dropout"
+    )
+
+
+@pytest.mark.parametrize("trial", ways_of(__name__))
+def test_the_advice_works(trial, user: User, request: pytest.FixtureRequest) -> None:
+    wanted = trial.__code__.co_varnames[1 : trial.__code__.co_argcount]
+    trial(user, *map(request.getfixturevalue, wanted))
