@@ -1,7 +1,7 @@
 """Errors for users: every message names the file or key, what was expected and what to do."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class TranslateError(Exception):
@@ -25,3 +25,19 @@ def nearest(word: str, known: Iterable[str], listed: Iterable[str] = ()) -> str:
     known = list(known)
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
     return f"; did you mean '{close[0]}'?" if close else f"; known: {', '.join(list(listed) or known)}"
+
+
+LINE, LEAST = 100, 3
+"""A list in a message takes at most one line of so many letters, but names at least so many."""
+
+
+def folded(words: Sequence[str]) -> str:
+    """The words as a list of one line: `a, b, c and 17 more`."""
+    taken, length = 0, 0
+    for word in words:
+        length += len(word) + 2
+        if taken >= LEAST and length > LINE:
+            break
+        taken += 1
+    more = f" and {len(words) - taken:,} more" if taken < len(words) else ""
+    return ", ".join(words[:taken]) + more
