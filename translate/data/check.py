@@ -64,8 +64,8 @@ def check(
 
 
 def examine(folder: Folder | LabelledFolder, span: Span = UNIT, channels: int | None = None) -> Report:
-    """Reads every image of a data set, and reports. `span` and `channels` are a recipe's; without `channels`, any number
-    that suits all images will do."""
+    """Reads every image of a data set, and reports. `span` and `channels` are a recipe's; without `channels`, any
+    number that suits all images will do."""
     groups = _groups(folder) if isinstance(folder, Folder) else _splits(folder)
     read = read_all(source for sources in groups.values() for source in sources)
     facts, notes, problems = list(folder.found), [*folder.notes], [*folder.warnings, *unreadable(read.values())]

@@ -18,9 +18,9 @@ from translate.data import images
 from translate.data.deep_colour import DEEP
 from translate.data.folders import Source
 from translate.data.images import Picture
+from translate.data.shades import SHADE, is_nearly_black, nearly_black, stretching
 from translate.data.source import Readable
 from translate.data.telling import by_fault, few
-from translate.data.shades import SHADE, is_nearly_black, nearly_black, stretching
 from translate.data.values import UNIT, kind_in_words
 from translate.errors import ImageError
 
@@ -210,7 +210,7 @@ def alike(paths: Iterable[Path], others: Iterable[Path], read: Mapping[Path, Fac
         return {}
     glances = np.stack([read[path].glance for path in known])
     squares = (glances**2).sum(1)
-    found = {}
+    found: dict[Path, Path] = {}
     for start in range(0, len(asked), COMPARED):
         part = asked[start : start + COMPARED]
         looks = np.stack([read[path].glance for path in part])

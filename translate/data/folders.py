@@ -15,15 +15,11 @@ from translate.data.columns import Column, Look, held_out, matched, scan
 from translate.data.description import describe
 from translate.data.images import shown
 from translate.data.layouts import WHOLE, Layout
-from translate.data.likeness import no_pairs
 from translate.data.listing import SUFFIXES
-from translate.data.telling import few
+from translate.data.pairing import CANNOT_BE_UNPAIRED, Columns, Kind, kind_of, named_alike
 from translate.errors import ConfigurationError, ImageError
 
-Kind = Literal["paired", "unpaired"]
 Direction = Literal["AtoB", "BtoA"]
-MATCHED = 0.9
-"""Two folders count as pairs if at least this share of the larger one's names is in both."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +132,8 @@ def recognise(
     }
     images_of = _without_empty(found, images_of, look)
     told = said.layout if layout == "auto" else layout
-    kind, remark = _kind(root, found, images_of, told, wanted)
+    images_of = named_alike(images_of) if told == "paired" and not found.side_by_side else images_of
+    kind, remark = kind_of(root, images_of, told, wanted)
     if kind == "paired":
         images_of = {split: matched(split, columns, look.warnings) for split, columns in images_of.items()}
 
@@ -180,9 +177,7 @@ def _without(columns: Split, paths: Collection[Path], paired: bool) -> Split:
     return tuple(tuple(pair[domain] for pair in kept) for domain in range(len(columns)))
 
 
-def _without_empty(
-    found: Layout, images_of: dict[str, tuple[Column, ...]], look: Look
-) -> dict[str, tuple[Column, ...]]:
+def _without_empty(found: Layout, images_of: Columns, look: Look) -> Columns:
     """Drops splits that lack images in a domain; raises ConfigurationError if that is the training split."""
     for split, columns in list(images_of.items()):
         empty = [folder for folder, column in zip(found.places[split], columns, strict=True) if not column]
@@ -194,53 +189,6 @@ def _without_empty(
             look.warnings.append(f"the {split} images are left out: {shown(empty[0])} has none")
             del images_of[split]
     return images_of
-
-
-def _kind(
-    root: Path, found: Layout, images_of: dict[str, tuple[Column, ...]], said: str | None, wanted: Kind | None
-) -> tuple[Kind, str]:
-    """Returns the kind, and what is to be added to the words for it."""
-    if found.side_by_side:
-        if said == "unpaired":
-            raise ConfigurationError(f"{shown(root)}: {_CANNOT_BE_UNPAIRED}")
-        return "paired", ""
-    a, b = _trained(images_of)
-    both = [name for name in a if name in b]
-    if said == "paired" and not both:
-        raise ConfigurationError(
-            f"{shown(root)}: no pairs: the two images of a pair bear the same file name, "
-            f"but {shown(next(iter(a)))} of one domain is not in the other"
-        )
-    if said in ("paired", "unpaired"):
-        return ("paired" if said == "paired" else "unpaired"), ""
-    if len(both) < MATCHED * max(len(a), len(b)):
-        return "unpaired", _nearly_paired((a, b))
-    if doubt := no_pairs([(a[name], b[name]) for name in both]):
-        return wanted or "unpaired", _DOUBTS[wanted or "unpaired"].format(doubt)
-    return "paired", _nearly_paired((a, b))
-
-
-_DOUBTS = {
-    "unpaired": ", with equal names in both, but no pairs: {} (if they are pairs, say so: --set data.layout=paired)",
-    "paired": ", by equal names only: {}; without pairs, train with a method for unpaired images (CycleGAN)",
-}
-
-
-def _trained(images_of: dict[str, tuple[Column, ...]]) -> tuple[Column, ...]:
-    return images_of["train"] if "train" in images_of else images_of[WHOLE]
-
-
-def _nearly_paired(columns: tuple[Column, ...]) -> str:
-    """Describes the files without a partner if most have one, as that may be a mistake; else returns ""."""
-    a, b = columns
-    alone = [path for name, path in (*a.items(), *b.items()) if name not in a or name not in b]
-    both = len(a.keys() & b.keys())
-    if not alone or 2 * both <= max(len(a), len(b)):
-        return ""
-    return (
-        f"; {both} names stand in both domains, without a partner are {few(alone)}; "
-        "if they are pairs, --set data.layout=paired leaves those out"
-    )
 
 
 def _sources(columns: tuple[Column, ...]) -> Split:
@@ -260,12 +208,6 @@ def _swap(folder: Folder) -> Folder:
     )
 
 
-_CANNOT_BE_UNPAIRED = (
-    "each file holds both images of a pair, side by side; to train without pairs, "
-    "cut the halves into trainA/ and trainB/"
-)
-
-
 def _refusal(folder: Folder) -> str:
     where = f"{shown(folder.root)}: {folder.found[0]}"
     if folder.kind == "unpaired":
@@ -275,7 +217,7 @@ def _refusal(folder: Folder) -> str:
             "Name them so, or train with a method for unpaired images (CycleGAN)"
         )
     if folder.splits["train"][0][0].half:
-        return f"{shown(folder.root)}: {_CANNOT_BE_UNPAIRED}, or train with a method for pairs (pix2pix)"
+        return f"{shown(folder.root)}: {CANNOT_BE_UNPAIRED}, or train with a method for pairs (pix2pix)"
     return (
         f"{where}, with the same file names in both; a method for pairs (pix2pix) learns more from them. "
         "To train without the pairs all the same, say so: --set data.layout=unpaired"

@@ -22,7 +22,7 @@ LOOKED_FOR = (
     "train/ (test/, val/) with pairs side by side in one file; or two folders of images"
 )
 Names = tuple[str, ...] | None
-"""Domains that are asked for. They choose among folders of these names; otherwise they rename the two that there are."""
+"""Domains that are asked for. They choose among folders of these names; otherwise they rename the two there are."""
 
 
 @dataclass(frozen=True)
@@ -65,9 +65,7 @@ def _marked(root: Path, wanted: Names) -> Layout | None:
         ((_, found),) = domains.items()
         train = root / found["train"]
         if not _are_pairs(train):
-            raise ConfigurationError(
-                f"{shown(root)}: there is {shown(train.name)}/ but no folder of the other domain"
-            )
+            raise ConfigurationError(f"{shown(root)}: there is {shown(train.name)}/ but no folder of the other domain")
         return _of_pairs({split: root / name for split, name in found.items()})
     names = _two(root, sorted(domains), "training images", wanted)
     places: dict[str, dict[str, Path]] = {}
@@ -96,11 +94,12 @@ def _domains_of_splits(root: Path, wanted: Names) -> Layout | None:
     splits = splits_in(root)
     if "train" not in splits or files_in(splits["train"]):
         return None
-    holding = [folder.name for folder in domains_in(splits["train"]) if holds_images(folder)]
+    inside = {split: domains_in(root) if folder == root else folders_in(folder) for split, folder in splits.items()}
+    holding = [folder.name for folder in inside["train"] if holds_images(folder)]
     if not holding:
         return None
     names = _two(splits["train"], holding, "images", wanted)
-    places = {split: {f.name: f for f in domains_in(folder)} for split, folder in splits.items()}
+    places = {split: {folder.name: folder for folder in folders} for split, folders in inside.items()}
     return _complete(root, places, names)
 
 
@@ -191,9 +190,10 @@ def splits_in(folder: Path) -> dict[str, Path]:
     training split."""
     marks = marks_in(folder)
     found = {split: folder / name for split, name in marks.by_domain.get("", {}).items()}
-    if found and "train" not in found and (files_in(folder) or any(holds_images(folder / name) for name in marks.plain)):
-        found["train"] = folder
-    return found
+    if not found or "train" in found:
+        return found
+    rest = files_in(folder) or any(holds_images(folder / name) for name in marks.plain)
+    return {**found, "train": folder} if rest else found
 
 
 def domains_in(folder: Path) -> list[Path]:

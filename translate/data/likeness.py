@@ -33,7 +33,7 @@ def no_pairs(pairs: Sequence[Pair]) -> str:
             f"{shown(b.name)} ({other_wide} x {other_high})"
         )
     large = [pair for pair, size in sizes if min(map(min, size)) >= SMALLEST]
-    looks = [found for pair in large if (found := _looks(pair))] if len(large) >= ENOUGH else []
+    looks = [look for pair in large if (look := _looks(pair))] if len(large) >= ENOUGH else []
     if len(looks) >= ENOUGH and _closer(looks) < CHANCE:
         return f"what they show is no more alike than by chance, as {shown(large[0][0])} and its namesake"
     return ""

@@ -12,7 +12,7 @@ SHADE = 257
 
 
 def is_nearly_black(full: int, white: float, span: Span = UNIT) -> bool:
-    """Returns whether shades up to `white` are nearly black, of 0 to `full` or, if 16-bit ones have a `span`, of that."""
+    """Returns whether shades up to `white` are nearly black, of 0 to `full` or, of 16-bit ones, of `span` if given."""
     low, high = (0, full) if span == UNIT or full != DEEP else span
     return DARK * (white - low) <= high - low
 

@@ -7,6 +7,8 @@ from pathlib import Path
 from translate.data.batch import Batch
 from translate.data.catalog import locate
 from translate.data.check import Report, check, examine
+from translate.data.folders import Folder
+from translate.data.labelled import LabelledFolder
 from translate.errors import ConfigurationError
 from translate.image_sets import LabelledImages, LabelledSource, TwoDomains
 from translate.image_sets.opening import open_data, refuse_idle
@@ -32,10 +34,11 @@ def check_as(data: DataSettings, batch_type: type[Batch]) -> list[Report]:
     would."""
     refuse_idle(data, batch_type)
     opened = open_data(data, batch_type, tell=lambda line: None)
+    folders: list[Folder | LabelledFolder]
     if isinstance(opened, LabelledSource):
         folders = [opened.a, opened.b]
+    elif isinstance(opened, (TwoDomains, LabelledImages)):
+        folders = [opened.folder]
     else:
-        folders = [opened.folder] if isinstance(opened, (TwoDomains, LabelledImages)) else []
-    if not folders:
         raise ConfigurationError(f"{data.set}: drawn as it is needed; there is nothing to check")
     return [examine(folder, data.range, data.channels) for folder in folders]

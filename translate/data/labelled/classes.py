@@ -14,7 +14,9 @@ from translate.data.layouts import WHOLE, domains_in, files_in, folders_in, left
 from translate.data.telling import few
 from translate.errors import folded
 
-LOOKED_FOR = "train/CLASS/ (test/CLASS/, val/CLASS/); CLASS/train/; train_CLASS/; trainA/ trainB/; or CLASS/ with images"
+LOOKED_FOR = (
+    "train/CLASS/ (test/CLASS/, val/CLASS/); CLASS/train/; train_CLASS/; trainA/ trainB/; or CLASS/ with images"
+)
 HELD_OUT = "held out of each class, chosen by a hash of the names"
 Places = dict[str, dict[str, Path]]
 """For each split, the folder of each class."""

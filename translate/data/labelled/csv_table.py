@@ -104,7 +104,9 @@ def _delimiter(text: str) -> str:
 def _check_header(path: Path, header: list[str]) -> None:
     where = f"{shown(path)}, line 1"
     if header[0] not in FILE_TOO or len(header) < 2:
-        raise ConfigurationError(f"{where}: {shown(','.join(header))}: expected {LOOKED_FOR}, separated by commas, semicolons or tabs")
+        raise ConfigurationError(
+            f"{where}: {shown(','.join(header))}: expected {LOOKED_FOR}, separated by commas, semicolons or tabs"
+        )
     if twice := next((name for name in header if header.count(name) > 1), None):
         raise ConfigurationError(f"{where}: the column {shown(twice)!r} is there twice")
     if not all(header):

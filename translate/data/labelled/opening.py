@@ -21,6 +21,7 @@ from translate.data.listing import SUFFIXES
 from translate.data.source import Readable
 from translate.errors import ConfigurationError, folded, nearest
 
+
 def open_labelled(
     root: Path,
     *,
@@ -153,8 +154,15 @@ def _plain(root: Path, follow_links: bool) -> Labelling:
         }
     )
     used = [source.path for part in parts.values() for source in part.sources]
-    told = {"notes": tuple(look.notes()), "warnings": tuple(look.all_warnings(used))}
-    return Labelling("a folder", (), False, parts, origin or stand_in, **told)
+    return Labelling(
+        "a folder",
+        (),
+        False,
+        parts,
+        origin or stand_in,
+        notes=tuple(look.notes()),
+        warnings=tuple(look.all_warnings(used)),
+    )
 
 
 def _chosen(root: Path, found: Labelling, wanted: Sequence[str] | None) -> tuple[str, ...]:
