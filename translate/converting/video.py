@@ -75,9 +75,10 @@ def convert_video(
 ) -> Record:
     """Converts `source` to `output` (see `plan_video`), which appears only once complete. Calls `done` for each frame.
 
-    Keeps size, the shape of pixels, frame times and audio, and applies the display rotation. Writes 8 bits. Drops subtitles, and audio that
-    the new container cannot hold, which it reports to `tell`. An odd width or height is written as yuv444p, since
-    yuv420p halves both. Raises ConfigurationError without PyAV, TranslateError if the video cannot be read or written.
+    Keeps size, the shape of pixels (but see `SQUARE_ONLY`), frame times and audio, and applies the display rotation.
+    Writes 8 bits. Drops subtitles, and audio that the new container cannot hold, which it reports to `tell`. An odd
+    width or height is written as yuv444p, since yuv420p halves both. Raises ConfigurationError without PyAV,
+    TranslateError if the video cannot be read or written.
     """
     av, start = _av(), time.perf_counter()
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -108,8 +109,8 @@ def convert_video(
 
 @dataclass(frozen=True)
 class _Look:
-    """How frames are displayed: upright width and height, the shape of an upright pixel (width by height), quarter turns
-    to the left, and colour metadata."""
+    """How frames are displayed: upright width and height, width by height of an upright pixel, quarter turns to the
+    left, and colour metadata."""
 
     width: int
     height: int
@@ -121,16 +122,17 @@ class _Look:
 
     def squared(self) -> _Look:
         """Returns the look with square pixels, and no fewer of them; even sides stay even."""
-        wide, high = max(self.pixel, 1), max(1 / self.pixel, 1)
-        width, height = (
-            round(side * longer / 2) * 2 if side % 2 == 0 else round(side * longer)
-            for side, longer in ((self.width, wide), (self.height, high))
-        )
+        wide, high = max(self.pixel, Fraction(1)), max(1 / self.pixel, Fraction(1))
+        width, height = _scaled(self.width, wide), _scaled(self.height, high)
         return replace(self, width=width, height=height, pixel=Fraction(1))
 
     @property
     def pixel_format(self) -> str:
         return "yuv444p" if self.width % 2 or self.height % 2 else "yuv420p"
+
+
+def _scaled(side: int, factor: Fraction) -> int:
+    return round(side * factor) if side % 2 else 2 * round(side * factor / 2)
 
 
 def _look(av: Any, source: Path) -> _Look:

@@ -126,6 +126,8 @@ def recognise(
     found = layouts.recognise(root, domains or said.domains)
     names = _distinct(root, domains or said.domains or found.names or _names_in(root) or ("A", "B"))
     look.warnings += found.warnings
+    for folder in layouts.around(root, [place for places in found.places.values() for place in places]):
+        look.seen.pass_over(folder)
     images_of = {
         split: tuple(scan(folder, look, training=split in ("train", WHOLE)) for folder in folders)
         for split, folders in found.places.items()

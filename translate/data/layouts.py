@@ -214,10 +214,18 @@ def folders_in(folder: Path) -> list[Path]:
     return found
 
 
+def around(root: Path, places: Sequence[Path]) -> list[Path]:
+    """Returns `root` and the folders that hold `places` directly, except `places` themselves."""
+    return [
+        folder
+        for folder in dict.fromkeys((root, *(place.parent for place in places if place != root)))
+        if folder not in places
+    ]
+
+
 def left_out(root: Path, places: Sequence[Path]) -> list[str]:
     """Returns a warning if folders with images are not part of the data set, whose folders are `places`."""
-    around = dict.fromkeys((root, *(place.parent for place in places if place != root)))
-    beside = (folder for parent in around for folder in folders_in(parent))
+    beside = (folder for parent in around(root, places) for folder in folders_in(parent))
     strangers = [f for f in beside if not any(f.is_relative_to(p) or p.is_relative_to(f) for p in places)]
     holding = [folder for folder in strangers if holds_images(folder)]
     return [f"folders with images that are no part of the data set are left out: {few(holding)}"] if holding else []

@@ -50,6 +50,21 @@ class Seen:
     others: Counter[str] = field(default_factory=Counter)
     """Other visible files by lower-case suffix ("" if there is none, or if there are `KINDS` suffixes already)."""
 
+    def pass_over(self, folder: Path) -> None:
+        """Counts what is `private` directly in a folder that is not listed as a whole."""
+        for entry in _entries(os.fspath(folder)):
+            if is_private(entry.name):
+                self.keep_out(entry.name, _leads_to(entry.is_dir))
+
+    def keep_out(self, name: str, is_folder: bool) -> None:
+        """Counts as `private` what might be missed: neither .gitignore nor .DS_Store."""
+        if is_folder:
+            self.private[f"{name}/"] += 1
+        elif name.lower() in PRIVATE:
+            self.private[name] += 1
+        elif os.path.splitext(name)[1].lower() in SUFFIXES:
+            self.private["._*" if name.startswith("._") else ".*"] += 1
+
     def notes(self, root: Path, option: str) -> list[str]:
         """Describes what is worth knowing; `option` is what leaves out the links that lead out of `root`."""
         count, lines = len(self.away), []
@@ -127,7 +142,7 @@ class _Look:
             kind, aside = suffix.lower(), entry.name.endswith(ASIDE)
             image, is_folder = kind in SUFFIXES and not aside, _leads_to(entry.is_dir)
             if is_private(entry.name):
-                self._note_private(entry.name, image, is_folder)
+                self.seen.keep_out(entry.name, is_folder)
             elif entry.is_symlink() and (image or is_folder) and not self._takes(entry, is_folder):
                 self.seen.refused.append(Path(entry.path))
             elif is_folder:
@@ -151,15 +166,6 @@ class _Look:
         if self.follow:
             self.seen.away.append(link.path)
         return self.follow
-
-    def _note_private(self, name: str, image: bool, is_folder: bool) -> None:
-        """Counts what might be missed: neither .gitignore nor .DS_Store."""
-        if is_folder:
-            self.seen.private[f"{name}/"] += 1
-        elif name.lower() in PRIVATE:
-            self.seen.private[name] += 1
-        elif image:
-            self.seen.private["._*" if name.startswith("._") else ".*"] += 1
 
 
 def _leads_to(kind: Callable[[], bool]) -> bool:

@@ -22,7 +22,8 @@ def nearly_black(full: int, white: float, span: Span = UNIT) -> str:
     if not is_nearly_black(full, white, span):
         return ""
     if full == DEEP and span != UNIT:
-        return f"values up to {white:g} only, where data.range ends at {span[1]:g}: nearly black to a network"
+        value = f"{white:,.0f}" if white >= 100 else f"{white:.3g}"
+        return f"values up to {value} only, where data.range ends at {span[1]:g}: nearly black to a network; narrow it"
     name = "16-bit" if full == DEEP else "8-bit"
     return f"{name} shades up to {white:,} of {full:,} only, nearly black to a network; stretch them"
 

@@ -72,14 +72,13 @@ def _dark(images: ImageSet, whites: Mapping[int, tuple[int, int]]) -> Iterator[s
         place += len(sources)
     span = images.settings.range
     deep = max((white for found in shades.values() for full, white in found if full == DEEP), default=0)
-    cure = stretching(deep) if span == UNIT else span[0] + (span[1] - span[0]) * deep / DEEP
+    cure = f" (--set data.range=[0,{stretching(deep)}] does it for all)" if span == UNIT else ""
     for name, found in shades.items():
         for top in (255, DEEP):
             white = max((white for full, white in found if full == top), default=0)
             value = white if top == 255 or span == UNIT else span[0] + (span[1] - span[0]) * white / DEEP
             if white and (dark := nearly_black(top, value, span)):
-                end = f"; --set data.range=[{span[0]:g},{cure:g}] does it for all" if top == DEEP else ""
-                yield f"{name}: {dark}{end}"
+                yield f"{name}: {dark}{cure if top == DEEP else ''}"
 
 
 def _sampled(sources: Sequence[Readable], settings: DataSettings) -> list[tuple[int, int]]:

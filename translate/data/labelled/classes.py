@@ -10,7 +10,7 @@ from translate.data.description import describe
 from translate.data.folders import Source
 from translate.data.images import shown
 from translate.data.labelled.labelling import SPLIT_ORDER, Labelling, Part, in_order, one_hot, with_a_test
-from translate.data.layouts import WHOLE, domains_in, files_in, folders_in, left_out, marks_in, splits_in
+from translate.data.layouts import WHOLE, around, domains_in, files_in, folders_in, left_out, marks_in, splits_in
 from translate.data.telling import few
 from translate.errors import folded
 
@@ -30,8 +30,10 @@ def read_classes(root: Path, follow_links: bool = True) -> Labelling | None:
         return _of_two_domains(root, follow_links)
     places = _marked(root) or _within_splits(root) or _around_splits(root) or _alone(root)
     look = Look(root, follow_links)
-    warnings = look.warnings
-    warnings += left_out(root, [folder for classes in places.values() for folder in classes.values()])
+    warnings, taken = look.warnings, [folder for classes in places.values() for folder in classes.values()]
+    warnings += left_out(root, taken)
+    for folder in around(root, taken):
+        look.seen.pass_over(folder)
     columns = {
         split: {name: scan(folder, look, training=split in ("train", WHOLE)) for name, folder in classes.items()}
         for split, classes in places.items()
