@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from translate.data.telling import by_fault, few
-from translate.errors import folded
+from translate.errors import folded, nearest
 
 
 def test_a_list_takes_one_line_and_counts_the_rest() -> None:
@@ -31,3 +31,8 @@ def test_one_fault_of_many_files_is_one_line() -> None:
     three = dict(list(faults.items())[:3])
     assert by_fault(three) == list(three.values())
     assert by_fault({Path("/a.png"): "/a.png: x", Path("/b.png"): "/b.png: y"}) == ["/a.png: x", "/b.png: y"]
+
+
+def test_choices_are_all_listed_unless_there_are_very_many() -> None:
+    assert nearest("zzz", [f"a{i}" for i in range(40)]).endswith("a39")
+    assert nearest("zzz", [f"a{i}" for i in range(1000)]).endswith(" more")

@@ -21,14 +21,19 @@ class ImageError(TranslateError):
 
 
 def nearest(word: str, known: Iterable[str], listed: Iterable[str] = ()) -> str:
-    """`; did you mean 'x'?`, or, if no known word is close, the words of `listed` (by default all known ones)."""
+    """`; did you mean 'x'?`, or, if no known word is close, the words of `listed` (by default all known ones, the first
+    ones of many)."""
     known = list(known)
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    return f"; did you mean '{close[0]}'?" if close else f"; known: {', '.join(list(listed) or known)}"
+    words = list(listed) or known
+    every = ", ".join(words) if len(words) <= CHOICES else folded(words)
+    return f"; did you mean '{close[0]}'?" if close else f"; known: {every}"
 
 
 LINE, LEAST = 100, 3
 """A list in a message takes at most one line of so many letters, but names at least so many."""
+CHOICES = 40
+"""Most known words that are all listed, as an answer to an unknown one."""
 
 
 def folded(words: Sequence[str]) -> str:
