@@ -82,10 +82,10 @@ def as_overrides(
 ) -> tuple[str, ...]:
     """Returns all KEY=VALUE of a command: bare words `behind` its first argument, those of --set, and --domains.
 
-    Raises ConfigurationError for a bare word that is none.
+    Raises ConfigurationError for a bare word that is none; `behind` may hold {} for it.
     """
     for word in settings:
         if "=" not in word:
-            raise ConfigurationError(f"{word}: expected KEY=VALUE behind {behind}")
+            raise ConfigurationError(f"{word}: expected KEY=VALUE behind {behind.format(word)}")
     named = json.dumps([name.strip() for name in domains.split(",")]) if domains is not None else None
     return (*settings, *overrides, *([f"data.domains={named}"] if named else []))

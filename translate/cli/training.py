@@ -98,7 +98,7 @@ def train(
     from translate.run import dry_run as measure
     from translate.run import train as train_run
 
-    overrides = as_overrides(settings, overrides, domains, "the recipe; what it learns from is --data")
+    overrides = as_overrides(settings, overrides, domains, "the recipe; what it learns from is --data {}")
     if cache is not None:
         overrides = (*overrides, f"data.cache={cache}")
     if skip_bad:
