@@ -48,6 +48,8 @@ def test_words_that_only_sound_like_splits_are_names() -> None:
         ["test1", "test2"],
     ):
         assert sort_out(names) == sort_out(names) and sort_out(names).plain == tuple(names)
+    assert set(folders_of("trainA", "trainB", "run", "notes", "in")) == {"A", "B"}
+    assert set(folders_of("train_summer", "train_winter", "run")) == {"summer", "winter"}
     assert folders_of("valley", "trainley") == {"ley": {"train": "trainley", "validation": "valley"}}
 
 

@@ -86,9 +86,11 @@ def sort_out(names: Sequence[str]) -> Splits:
     unmarked = {name.lower() for name, marks in every.items() if not marks}
     chosen = {name: mark for name, marks in every.items() if (mark := _chosen(marks, trained | unmarked, tested))}
     plain = [name for name in names if name not in chosen]
-    if plain and not any(mark.rest.lower() in tested for mark in chosen.values() if mark.split == "train"):
+    stations = [name for name, mark in chosen.items() if mark.split == "train" and mark.rest]
+    lettered = any(len(chosen[name].rest) == 1 for name in stations)
+    alone = not lettered and len(stations) < max(2, len(plain))
+    if plain and alone and not any(chosen[name].rest.lower() in tested for name in stations):
         # Nobody tells train_station from a class's name, if the others are named plainly, and no test belongs to it.
-        stations = [name for name, mark in chosen.items() if mark.split == "train" and mark.rest]
         chosen = {name: mark for name, mark in chosen.items() if name not in stations}
         plain = [name for name in names if name not in chosen]
     return _gathered(chosen, plain)
