@@ -41,8 +41,9 @@ def test_unreadable_and_leaked_images_of_labelled_sets_are_found(tmp_path: Path)
     (tmp_path / "train" / "c" / "broken.png").write_bytes(b"words")
     problems = check(tmp_path).problems
     assert len(problems) == 2 and "broken.png" in problems[0]
-    assert problems[1].startswith("test images that are, or look like, training images; keep one of each: 2: ")
-    assert "leak.png" in problems[1] and "saved anew.jpg" in problems[1]
+    says = "test images that are, or look like, training images (named behind); keep one of each: 2: "
+    twins = "test/a/saved anew.jpg (train/a/ramp.png), test/b/leak.png (train/b/1.png)"
+    assert problems[1] == f"{says}{twins} in {tmp_path}"
 
 
 def test_one_image_in_two_classes_is_a_problem_and_twice_in_one_is_not(tmp_path: Path) -> None:
@@ -118,3 +119,81 @@ def test_digits_are_checked_in_their_array(real_data: Path) -> None:
     report = check(real_data / "usps")
     assert report.problems == () and "train images: 7291 of 16x16; 7291 8-bit grey" in report.facts
     assert "8: 542 of 7291 train, 166 of 2007 test" in report.facts
+
+
+def slices(root: Path, count: int, brightest: int) -> None:
+    """16-bit slices of a bright round body somewhere on dark ground, no two alike."""
+    dice = np.random.default_rng(0)
+    rows, columns = np.mgrid[:64, :64]
+    for split, number in [("train", i) for i in range(count)] + [("test", i) for i in range(count)]:
+        for domain in "AB":
+            across, down, radius = dice.uniform(16, 48), dice.uniform(16, 48), dice.uniform(8, 28)
+            shades = np.where(np.hypot(columns - across, rows - down) < radius, brightest * 0.9, brightest * 0.03)
+            grain = dice.normal(0, brightest * 0.02, shades.shape)
+            path = root / f"{split}{domain}" / f"{domain}{split}{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            images.write(path, Picture((shades + grain).clip(0, brightest).astype(np.uint16)[..., None]))
+
+
+def test_dark_slices_are_compared_after_stretching_and_the_twin_is_named(tmp_path: Path) -> None:
+    slices(tmp_path, 12, 1000)
+    report = check(tmp_path)
+    assert report.problems == ()
+    assert sum("16-bit shades up to" in note for note in report.notes) == 4
+    assert "the recipe says data.range: [0, 1023], which stretches all 16-bit shades" in report.notes
+    twin = images.read(tmp_path / "trainB" / "Btrain5.png").pixels
+    images.write(tmp_path / "testB" / "again.png", Picture((twin * 1.001).astype(np.uint16)))
+    (problem,) = check(tmp_path).problems
+    assert problem.endswith(f"keep one of each: 1: testB/again.png (trainB/Btrain5.png) in {tmp_path}")
+
+
+def test_a_range_is_read_as_the_recipe_would(tmp_path: Path) -> None:
+    slices(tmp_path, 4, 1000)
+    stretched = check(tmp_path, span=(0, 1023))
+    assert stretched.problems == () and not any("black" in note or "range" in note for note in stretched.notes)
+    notes = "\n".join(check(tmp_path, span=(0, 20000)).notes)
+    assert "where data.range ends at 20000: nearly black" in notes
+    problems = "\n".join(check(tmp_path, span=(0, 500)).problems)
+    assert "values outside of data.range, 0 to 500; choose it wider: 16: " in problems
+
+
+def test_many_alike_remarks_are_one(tmp_path: Path) -> None:
+    put(tmp_path, *(name for domain in range(12) for name in numbered(f"train/class{domain}", 3)))
+    few = [note for note in check(tmp_path).notes if "few to learn from" in note]
+    assert len(few) == 1 and few[0].startswith("12 kinds of training images are few to learn from; ")
+    assert "3 of class0, 3 of class1, " in few[0] and few[0].endswith(" more")
+
+
+# The command
+
+
+def test_a_folder_is_checked_as_training_would_read_it(run_cli, tmp_path: Path) -> None:
+    put(tmp_path / "set", *numbered("trainA", 4), *numbered("trainB", 4), *numbered("trainC", 4))
+    classes = run_cli("data", "check", "set")
+    assert classes.exit_code == 0 and "class folders: 3 classes" in classes.stdout
+    pairs = run_cli("data", "check", "set", "--domains", "C,A")
+    assert pairs.exit_code == 0 and "train: 4 pairs of C and A" in pairs.stdout
+    loose = run_cli("data", "check", "set", "data.layout=unpaired", "--set", "data.domains=[A,B]")
+    assert "train: 4 A, 4 B" in loose.stdout
+    recipe = run_cli("data", "check", "set", "--recipe", "cyclegan", "--domains", "A,B", "training.batch_size=2")
+    assert recipe.exit_code == 2 and "--set data.layout=unpaired" in recipe.stderr, "as training would say"
+    stargan = run_cli("data", "check", "set", "--recipe", "stargan")
+    assert stargan.exit_code == 0 and "class folders: 3 classes" in stargan.stdout
+    plain = run_cli("data", "check", "set", "--recipe", "gan")
+    assert plain.exit_code == 0 and "images of class folders" in plain.stdout and plain.stdout.endswith("train on\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["training.lr=1"], "training.lr=1: without effect on a folder; leave it out, or give the --recipe, too"),
+        (["cyclegan"], "cyclegan: expected KEY=VALUE behind the folder"),
+        (["data.layuot=paired"], "data.layuot"),
+        (["data.direction=AtoB", "--recipe", "cyclegan"], "data.direction: no effect here"),
+        (["--recipe", "nothing"], "nothing"),
+    ],
+)
+def test_settings_that_cannot_act_on_a_check_are_refused(run_cli, tmp_path: Path, arguments, says: str) -> None:
+    put(tmp_path / "set", *numbered("trainA", 4), *(f"trainB/b{i}.png" for i in range(4)))
+    refused = run_cli("data", "check", "set", *arguments)
+    assert refused.exit_code == 2 and says in refused.stderr, refused.output

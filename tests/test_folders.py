@@ -285,12 +285,69 @@ def test_a_test_split_of_one_domain_is_left_out_with_a_warning(tmp_path: Path) -
     assert folder.found[-1] == "no test images, so nothing can be measured"
 
 
-def test_links_that_lead_out_are_reported(tmp_path: Path) -> None:
+def test_links_to_files_are_followed_and_counted_or_left_out_if_so_wanted(tmp_path: Path) -> None:
+    """As hub caches lay out their files: links to nameless blobs."""
+    store, root = tmp_path / "store", tmp_path / "set"
+    for number, folder in enumerate(("trainA", "trainB", "testA", "testB")):
+        (root / folder).mkdir(parents=True)
+        for index in range(3):
+            blob = put(store, f"{number}{index}.png") / f"{number}{index}.png"
+            blob.rename(blob.with_suffix(""))
+            (root / folder / f"{folder}{index}.png").symlink_to(os.path.relpath(blob.with_suffix(""), root / folder))
+    folder = open_folder(root, wanted="unpaired")
+    assert [len(column) for split in folder.splits.values() for column in split] == [3, 3, 3, 3]
+    assert folder.splits["train"][0][0].read(3).shape == (8, 8, 3) and folder.warnings == ()
+    expected = f"{root}: 12 links to files elsewhere are followed; data.follow_links: false leaves such out"
+    assert folder.notes == (expected,)
+    assert check(root).problems == () and expected in check(root).notes
+    put(root, *numbered("trainA", "own"), *numbered("trainB", "mine"))
+    (root / "trainA" / "broken.png").symlink_to("nowhere.png")
+    folder = open_folder(root, wanted="unpaired", follow_links=False)
+    assert stems(folder, "train") == [["own"], ["mine"]] and set(folder.splits) == {"train"} and folder.notes == ()
+    assert "are left out: 13: " in folder.warnings[-1]
+    folder = open_folder(root, wanted="unpaired")
+    assert len(folder.splits["train"][0]) == 4 and folder.warnings[-1].endswith(f"1: {root}/trainA/broken.png")
+
+
+def test_what_systems_keep_for_themselves_is_left_out_and_said_once(tmp_path: Path) -> None:
     root = unpaired(tmp_path / "set")
-    other = put(tmp_path, "elsewhere.png") / "elsewhere.png"
-    (root / "trainA" / "link.png").symlink_to(other)
-    folder = recognise(root)
-    assert len(folder.splits["train"][0]) == 3 and "link.png" in folder.warnings[0]
+    for folder in ("trainA", "trainB", "testA"):
+        put(root, f"{folder}/@eaDir/x.png/SYNOPHOTO_THUMB_M.jpg", f"{folder}/.thumbnails/x.png", f"{folder}/._h1.png")
+        (root / folder / "Thumbs.db").write_bytes(b"x")
+    put(root, "@eaDir/trainA/x.jpg", "__MACOSX/trainA/._h1.png", ".hidden/y.png")
+    folder = open_folder(root, wanted="unpaired")
+    assert stems(folder, "train") == [["h1", "h2", "h10"], ["z1", "z2"]] and folder.warnings == ()
+    (note,) = folder.notes
+    assert note.startswith(f"{root}: what is hidden, or kept by systems for themselves, is left out: ")
+    assert note.endswith("._* 3, .hidden/ 1, .thumbnails/ 3, @eaDir/ 4, Thumbs.db 3, __MACOSX/ 1")
+    assert check(root).problems == ()
+
+
+def test_domains_choose_among_folders_or_rename_them(tmp_path: Path) -> None:
+    put(tmp_path, *(f"train_{name}/{name}{i}.png" for name in ("label", "img", "inst") for i in range(4)))
+    with pytest.raises(
+        ConfigurationError, match=r"found 3: img/, inst/, label/\. These are pix2pixHD's folders: .*label,img"
+    ):
+        open_folder(tmp_path, wanted="unpaired")
+    folder = open_folder(tmp_path, wanted="unpaired", domains=("label", "img"))
+    assert folder.domains == ("label", "img") and stems(folder, "train")[0][0] == "label0" and folder.warnings == ()
+    two = put(tmp_path / "two", *numbered("summer", "s0", "s1"), *numbered("winter", "w0", "w1"))
+    assert stems(open_folder(two, wanted="unpaired", domains=("winter", "summer")), "train")[0][0].startswith("w")
+    renamed = open_folder(two, wanted="unpaired", domains=("warm", "cold"))
+    assert renamed.domains == ("warm", "cold") and stems(renamed, "train")[0][0].startswith("s")
+    put(two, *numbered("autumn", "a0", "a1"))
+    with pytest.raises(ConfigurationError, match=r"found 3: autumn/, .* say which: --domains autumn,summer"):
+        open_folder(two, wanted="unpaired", domains=("warm", "cold"))
+
+
+def test_pix2pixhds_folders_are_pairs_by_names_without_their_tails(tmp_path: Path) -> None:
+    for split, numbers in (("train", range(4)), ("test", [7])):
+        put(tmp_path, *(f"{split}_label/aachen_{i}_gtFine_labelIds.png" for i in numbers))
+        put(tmp_path, *(f"{split}_img/aachen_{i}_leftImg8bit.png" for i in numbers))
+    folder = open_folder(tmp_path, wanted="paired", domains=("label", "img"), layout="paired")
+    assert stems(folder, "train")[1] == [f"aachen_{i}_leftImg8bit" for i in range(4)]
+    assert [column[0].path.parent.name for column in folder.splits["test"]] == ["test_label", "test_img"]
+    assert folder.warnings == () and recognise(tmp_path, domains=("label", "img")).kind == "unpaired"
 
 
 def test_a_domain_may_be_a_link_to_elsewhere_but_not_to_where_it_lies(tmp_path: Path) -> None:
@@ -312,7 +369,7 @@ def test_folders_with_images_that_are_no_part_of_the_set_are_named(tmp_path: Pat
     (tmp_path / "notes").mkdir()
     (warning,) = recognise(tmp_path).warnings
     assert warning.startswith("folders with images that are no part of the data set are left out: 3: ")
-    assert all(str(tmp_path / name) in warning for name in ("two", "unp", "a/more")) and "notes" not in warning
+    assert warning.endswith(f"3: two, unp, a/more in {tmp_path}")
     report = check(tmp_path)
     assert any("no part of the data set" in problem for problem in report.problems)
     put(tmp_path / "sides", "1.png", "more/2.png", width=32, height=16)
@@ -358,7 +415,7 @@ def test_check_finds_what_is_wrong(tmp_path: Path) -> None:
     assert len(report.problems) == 2
     assert "broken.jpg: no image" in problems
     assert "leak.png" in problems.split("test images that are, or look like, training images")[1]
-    assert "saved anew.jpg" in problems and "e.png" not in problems
+    assert "saved anew.jpg (trainB/d.png)" in problems and "e.png" not in problems
     assert lines[-1].endswith("problems found: 2")
 
 

@@ -55,7 +55,7 @@ def test_csv_classes_are_held_out_of_each_class(tmp_path: Path) -> None:
     [
         ("", "empty"),
         ("label,file\nx,0.png\n", "line 1: label,file: expected"),
-        ("file;label\n0.png;x\n", "line 1: .*separated by commas"),
+        ("file label\n0.png x\n", "line 1: .*separated by commas, semicolons or tabs"),
         ("file,label,label\n", "line 1: the column 'label' is there twice"),
         ("file,Tall,\n", "line 1: column 3 has no name"),
         ("file,split\n0.png,train\n", "line 1: no labels"),
@@ -82,3 +82,49 @@ def test_other_columns_are_ignored_and_other_tables_no_labels(tmp_path: Path) ->
         put(tmp_path / "b", *numbered("x", 2), *numbered("y", 2))
         (tmp_path / "b" / "metadata.csv").write_text(text)
         assert open_labelled(tmp_path / "b").found[0] == "class folders: 2 classes"
+
+
+@pytest.mark.parametrize("first", ["", "Unnamed: 0", "index"])
+def test_a_first_column_of_row_numbers_is_passed_over(tmp_path: Path, first: str) -> None:
+    text = f"{first},image,label\n0,0.png,x\n1,1.png,y\n2,2.png,x\n3,3.png,y\n"
+    folder = open_labelled(csv_set(tmp_path, text, "people.csv"))
+    assert folder.domains == ("x", "y") and sum(classes_of(folder, "train").values()) == 2
+
+
+def test_numbers_with_a_point_and_words_are_yes_no_and_unknown(tmp_path: Path) -> None:
+    text = "file,Tall,Old\n0.png,1.0,0.0\n1.png,0.00,True\n2.png,nan,FALSE\n3.png,+1,\n"
+    folder = open_labelled(csv_set(tmp_path, text))
+    rows = {
+        source.path.stem: labels.tolist()
+        for part in folder.splits.values()
+        for source, labels in zip(part.sources, part.labels, strict=True)
+    }
+    assert rows == {"0": [1, 0], "1": [0, 1], "2": [UNKNOWN, 0], "3": [1, UNKNOWN]}
+    signed = open_labelled(csv_set(tmp_path / "signed", "file,Tall\n0.png,1.0\n1.png,-1.0\n2.png,-1\n3.png,1\n"))
+    assert sorted(label for part in signed.splits.values() for label in part.labels[:, 0]) == [0, 0, 1, 1]
+    with pytest.raises(ConfigurationError, match="0 and -1 in one file"):
+        open_labelled(csv_set(tmp_path / "both", "file,Tall\n0.png,0.0\n1.png,-1.0\n"))
+    with pytest.raises(ConfigurationError, match=r"line 2: Tall: '0\.5'"):
+        open_labelled(csv_set(tmp_path / "half", "file,Tall\n0.png,0.5\n1.png,1\n"))
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize(
+    "path", ["pictures/{}.png", "pictures\\{}.png", '"pictures/{}.png"', ".\\pictures\\{}.png", ' "{}.png"']
+)
+def test_what_table_programs_write_is_read(tmp_path: Path, delimiter: str, encoding: str, path: str) -> None:
+    put(tmp_path, *numbered("pictures", 4))
+    rows = [["file", "label", "split"], *([path.format(i), "xy"[i % 2], "train"] for i in range(4))]
+    text = "\r\n".join(delimiter.join(row) for row in rows)
+    (tmp_path / "labels.csv").write_bytes(text.encode(encoding))
+    assert told(open_labelled(tmp_path)) == {f"pictures/{i}.png": ["xy"[i % 2]] for i in range(4)}
+
+
+@pytest.mark.parametrize(("held", "split"), [("test", "test"), ("Validation", "test"), ("val_images", "test")])
+def test_images_in_a_folder_named_for_tests_are_the_test_images(tmp_path: Path, held: str, split: str) -> None:
+    put(tmp_path, *numbered("train", 6), *numbered(held, 2))
+    names = [*(f"train/{i}.png" for i in range(6)), *(f"{held}/{i}.png" for i in range(2))]
+    (tmp_path / "labels.csv").write_text("file,label\n" + "".join(f"{n},{'xy'[i % 2]}\n" for i, n in enumerate(names)))
+    folder = open_labelled(tmp_path)
+    assert list(told(folder)) == names[:6] and list(told(folder, split)) == names[6:]

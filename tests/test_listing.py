@@ -101,7 +101,7 @@ def test_memory_holds_the_names_of_one_folder_not_of_all(tmp_path: Path) -> None
     assert peak(20) < 1.5 * peak(2)
 
 
-def test_links_neither_loop_nor_lead_out(tmp_path: Path) -> None:
+def test_links_to_files_are_taken_and_neither_loop_nor_lead_to_folders(tmp_path: Path) -> None:
     inside, outside = tmp_path / "in", tmp_path / "out"
     for folder in (inside / "sub", outside):
         folder.mkdir(parents=True)
@@ -111,9 +111,20 @@ def test_links_neither_loop_nor_lead_out(tmp_path: Path) -> None:
     (inside / "away.png").symlink_to(outside / "x.png")
     (inside / "broken.png").symlink_to(inside / "nothing.png")
     (inside / "again.png").symlink_to(inside / "sub" / "x.png")
-    found, links = listing.scan(inside)
-    assert [path.relative_to(inside).as_posix() for path in found] == ["again.png", "sub/x.png"]
-    assert sorted(path.name for path in links) == ["away", "away.png", "broken.png", "loop"]
+    (inside / "self.png").symlink_to("self.png")
+    (inside / "chain.png").symlink_to("away.png")
+    (inside / "device.png").symlink_to("/dev/zero")
+    (inside / "folder.png").symlink_to(outside)
+    for follow, expected in (
+        (True, ["again.png", "away.png", "chain.png", "sub/x.png"]),
+        (False, ["again.png", "sub/x.png"]),
+    ):
+        seen = listing.Seen()
+        found = [path.relative_to(inside).as_posix() for path in listing.iterate_images(inside, seen, follow)]
+        assert found == expected
+        refused = {"away", "broken.png", "loop", "self.png", "device.png", "folder.png"}
+        assert {path.name for path in seen.refused} == refused | (set() if follow else {"away.png", "chain.png"})
+        assert sorted(Path(path).name for path in seen.away) == (["away.png", "chain.png"] if follow else [])
     (tmp_path / "link").symlink_to(outside)
     assert listing.find_images(tmp_path / "link") == [tmp_path / "link" / "x.png"]
 
@@ -121,3 +132,14 @@ def test_links_neither_loop_nor_lead_out(tmp_path: Path) -> None:
 def test_a_missing_folder_is_said(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="no such folder"):
         listing.find_images(tmp_path / "none")
+
+
+def test_thumbnails_and_hidden_files_are_no_images_whatever_their_case(tmp_path: Path) -> None:
+    names = ["@eaDir/p.png/SYNOPHOTO_THUMB_M.jpg", ".thumbnails/p.png", "__MACOSX/._p.png", "#recycle/p.png", "._p.png"]
+    for name in [*names, *(f"deep/{name.upper()}" for name in names), "p.png", "deep/Thumbs.db", ".gitignore", "notes"]:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    seen = listing.Seen()
+    assert list(listing.iterate_images(tmp_path, seen)) == [tmp_path / "p.png"]
+    assert seen.private["._*"] == 2 and seen.private["@eaDir/"] == seen.private["@EADIR/"] == 1
+    assert seen.private["Thumbs.db"] == 1 and seen.others == {"": 1} and ".gitignore" not in seen.private

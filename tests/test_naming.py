@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 from test_converter import Negative
-from tiny import CPU, SPEC, write_images
+from tiny import CPU, SPEC, put, write_images
 
+from translate.cli.converting import _conclude
 from translate.converting.converter import Converter
-from translate.converting.folder import convert_folder
+from translate.converting.folder import Outcome, Record, convert_folder
 from translate.converting.jobs import plan
 from translate.converting.naming import output_name, renamed
 from translate.data.listing import find_images
@@ -112,3 +113,35 @@ def test_more_pixels_are_read_only_where_allowed(run_cli, tiny_recipe, tmp_path)
     assert run_cli(*common, "--max-pixels", "1200", "--tile", "7").exit_code == 0
     for option, value in (("--tile", "0"), ("--tile", "some"), ("--batch", "0"), ("--format", "gif")):
         assert run_cli(*common, option, value).exit_code == 2
+
+
+def test_a_folder_of_links_is_converted_and_told_once_or_refused(tmp_path):
+    put(tmp_path / "store", "1.png", "2.png")
+    photos = put(tmp_path / "photos", "own.png", "@eaDir/own.png/thumb.jpg", "._own.png")
+    for number in (1, 2):
+        (photos / f"link{number}.png").symlink_to(f"../store/{number}.png")
+    (photos / "broken.png").symlink_to("nowhere.png")
+    told = []
+    jobs = plan(photos, tmp_path / "out", tell=told.append)
+    assert [job.name for job in jobs] == ["link1.png", "link2.png", "own.png"]
+    assert told == [
+        f"note: {photos}: 2 links to files elsewhere are followed; --no-links leaves such out",
+        f"note: {photos}: what is hidden, or kept by systems for themselves, is left out: ._* 1, @eaDir/ 1",
+        f"warning: {photos}: links that lead to no file, to a folder or, if they are not followed, out of it are left "
+        f"out: 1: {photos / 'broken.png'}",
+    ]
+    assert [job.name for job in plan(photos, tmp_path / "out", follow_links=False)] == ["own.png"]
+
+
+def test_one_fault_of_many_files_is_one_line_at_the_end(capsys, tmp_path):
+    outcome = Outcome()
+    for number in range(20):
+        source = tmp_path / f"{number}.png"
+        outcome.add(Record(source, tmp_path / "out", "failed", error=f"{source}: the file is empty"))
+    with pytest.raises(SystemExit) as ended:
+        _conclude(outcome, quiet=False)
+    said = capsys.readouterr()
+    assert ended.value.code == 3 and said.out == "0 converted, 0 skipped, 20 failed\n"
+    first, last = said.err.splitlines()
+    assert first.startswith("failed: the file is empty: 20: 0.png, 1.png, ") and first.endswith(f" more in {tmp_path}")
+    assert last == "--manifest FILE names every file that failed"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from tiny import labelled_folder, paired_folder, unpaired_folder, write_images
 from translate.data import images
 from translate.data.batch import Labelled, Paired, Plain, SourceLabelled, Unpaired
 from translate.data.folders import open_folder
+from translate.data.images import Picture
 from translate.data.labelled import open_labelled
 from translate.data.scan import failures
 from translate.errors import ConfigurationError, ImageError
@@ -78,8 +80,11 @@ def test_of_many_images_only_the_headers_are_read(tmp_path, monkeypatch):
     decoded = unreadable(found, found.loader(1, 0), quiet, quiet=True)
     assert [Path(path).name for path in decoded] == ["Atrain1.png", "Btrain2.png"]
     monkeypatch.setattr(scanning, "THOROUGH", 15)
-    monkeypatch.setattr(images, "read", lambda *given: pytest.fail("decoded"))
+    monkeypatch.setattr(scanning, "SAMPLED", 2)
+    sampled, original = [], images.read
+    monkeypatch.setattr(images, "read", lambda path, *more, **how: sampled.append(path) or original(path, *more, **how))
     assert [Path(path).name for path in unreadable(found, found.loader(1, 0), quiet, quiet=True)] == ["Atrain1.png"]
+    assert len(sampled) == 4, "two of each domain, for their shades; the others are not decoded"
     attempts, how = scanning._attempts(found, found.loader(1, 0))
     assert len(attempts) == 16 and how == "headers only, for there are more than 15"
 
@@ -104,8 +109,10 @@ def test_animated_files_are_told_once_and_their_first_frame_is_used(tmp_path, mo
     told = []
     found = open_data(settings(root), Unpaired, quiet)
     assert unreadable(found, found.loader(2, 0), told.append, quiet=True) == {}
-    listed = ", ".join(str(root / "trainA" / name) for name in names)
-    assert told == [f"note: {root}: animated (the first frame is used): 4: {listed}"]
+    listed = f"{', '.join(names)} in {root / 'trainA'}"
+    assert [line for line in told if "animated" in line] == [
+        f"note: {root}: animated (the first frame is used): 4: {listed}"
+    ]
 
 
 @pytest.mark.parametrize("pages", [1, 2])
@@ -127,20 +134,69 @@ def test_points_are_drawn_and_not_looked_through():
     assert unreadable(points, points.loader(1, 0), quiet, quiet=True) == {}
 
 
-def test_twenty_are_named_and_all_are_counted(tmp_path):
+def test_one_fault_of_many_files_is_one_line_and_all_are_counted(tmp_path):
     root = unpaired_folder(tmp_path / "set")
     for number in range(30):
         (root / "trainA" / f"bad{number}.png").write_bytes(b"")
+    for number in range(3):
+        (root / "trainB" / f"words{number}.png").write_bytes(b"words")
     found = open_data(settings(root), Unpaired, quiet)
     with pytest.raises(ConfigurationError) as caught:
         unreadable(found, found.loader(1, 0), quiet, quiet=True)
     text = str(caught.value)
-    assert "30 images cannot be read" in text and "and 10 more" in text and "--skip-bad" in text
-    assert text.count("the file is empty") == 20 and "bad19.png" in text and "bad20.png" not in text
+    assert "33 images cannot be read" in text and "--skip-bad" in text
+    assert text.count("the file is empty: 30: bad0.png, bad1.png, ") == 1 == text.count("the file is empty")
+    assert f" more in {root / 'trainA'}\n" in text and "bad29.png" not in text
+    assert all(f"{root / 'trainB' / name}: no image" in text for name in ("words0.png", "words1.png", "words2.png"))
     told = []
     skipping = open_data(settings(root, skip_bad=True), Unpaired, quiet)
-    assert len(unreadable(skipping, skipping.loader(1, 0), told.append, quiet=True)) == 30
-    assert "and 10 more" in told[0]
+    assert len(unreadable(skipping, skipping.loader(1, 0), told.append, quiet=True)) == 33
+    assert "the file is empty: 30: " in told[0]
+
+
+def test_faults_of_many_kinds_are_cut_at_twenty(tmp_path, monkeypatch):
+    monkeypatch.setattr(scanning, "NAMED", 4)
+    root = unpaired_folder(tmp_path / "set")
+    for number in range(6):
+        write_images(root / "trainA", [f"small{number}.png"], size=number + 5)
+    found = open_data(settings(root, resize="none"), Unpaired, quiet)
+    with pytest.raises(ConfigurationError, match="and 2 other faults"):
+        unreadable(found, found.loader(1, 0), quiet, quiet=True)
+
+
+@pytest.mark.parametrize("thorough", [100, 1])
+@pytest.mark.parametrize(
+    ("span", "expected"),
+    [
+        (None, "16-bit shades up to 1,000 of 65,535 only, nearly black to a network; stretch them (--set data.range="),
+        ([0, 1023], ""),
+        ([0, 30000], "values up to 1,000 only, where data.range ends at 30000: nearly black to a network; narrow it"),
+    ],
+)
+def test_training_itself_warns_of_images_that_are_nearly_black(tmp_path, monkeypatch, thorough, span, expected):
+    monkeypatch.setattr(scanning, "THOROUGH", thorough)
+    for number in range(4):
+        ramp = np.linspace(0, 1000, 32 * 32).reshape(32, 32, 1).astype(np.uint16)
+        for folder in ("trainA", "testA"):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            images.write(tmp_path / folder / f"a{number}.png", Picture(np.roll(ramp, number, 0)))
+    write_images(tmp_path / "trainB", [f"b{number}.png" for number in range(4)])
+    given = {"range": tuple(map(float, span))} if span else {}
+    found, told = open_data(settings(tmp_path, resize="none", **given), Unpaired, quiet), []
+    assert unreadable(found, found.loader(1, 0), told.append, quiet=True) == {}
+    assert len(told) == bool(expected)
+    assert not expected or told[0].removesuffix("[0,1023] does it for all)") == f"warning: A: {expected}"
+
+
+def test_class_numbers_in_8_bits_are_nearly_black_too(tmp_path):
+    for folder, top in (("trainA", 20), ("trainB", 255)):
+        (tmp_path / folder).mkdir()
+        for number in range(3):
+            shades = np.random.default_rng(number).integers(0, top + 1, (24, 24, 1))
+            images.write(tmp_path / folder / f"{folder}{number}.png", Picture(shades.astype(np.uint8)))
+    found, told = open_data(settings(tmp_path), Unpaired, quiet), []
+    assert unreadable(found, found.loader(1, 0), told.append, quiet=True) == {}
+    assert len(told) == 1 and re.match(r"warning: A: 8-bit shades up to \d+ of 255 only, nearly black", told[0])
 
 
 # What is left out

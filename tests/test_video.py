@@ -16,7 +16,7 @@ av = pytest.importorskip("av", reason='needs PyAV: pip install "image-translate[
 COLOURS = [(200, 40, 60), (30, 180, 90), (60, 70, 210), (128, 128, 128), (230, 220, 40), (20, 20, 20)]
 
 
-def clip(path, size=(48, 32), rate=Fraction(12), audio=True, pts=None, matrix=5, encoder="libx264"):
+def clip(path, size=(48, 32), rate=Fraction(12), audio=True, pts=None, matrix=5, encoder="libx264", pixel=None):
     """A frame of each colour, with half a second of silence."""
     width, height = size
     odd = width % 2 or height % 2
@@ -24,6 +24,7 @@ def clip(path, size=(48, 32), rate=Fraction(12), audio=True, pts=None, matrix=5,
         stream = file.add_stream(encoder, rate=rate, options={"crf": "4"})
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv444p" if odd else "yuv420p"
         stream.codec_context.colorspace = matrix
+        stream.codec_context.sample_aspect_ratio = pixel or Fraction(0, 1)
         sound = file.add_stream("aac" if path.suffix != ".webm" else "libopus", rate=48000) if audio else None
         for index, colour in enumerate(COLOURS):
             pixels = np.full((height, width, 3), colour, np.uint8)
@@ -92,12 +93,17 @@ def test_uneven_times_are_kept(tmp_path):
     assert [round(when * 12) for when, _ in frames(tmp_path / "out.mp4")] == [0, 1, 4, 5, 9, 10]
 
 
-def test_a_phones_rotation_is_applied(tmp_path):
-    source = clip(tmp_path / "clip.mp4", audio=False)
+def turn_right(source):
+    """Writes a quarter turn into the clip's header, as telephones do."""
     data = source.read_bytes()
     matrix = data.index(b"tkhd") + 4 + 40
-    quarter = struct.pack(">9i", 0, 1 << 16, 0, -(1 << 16), 0, 0, 32 << 16, 0, 1 << 30)  # a quarter to the right
+    quarter = struct.pack(">9i", 0, 1 << 16, 0, -(1 << 16), 0, 0, 32 << 16, 0, 1 << 30)
     source.write_bytes(data[:matrix] + quarter + data[matrix + 36 :])
+
+
+def test_a_phones_rotation_is_applied(tmp_path):
+    source = clip(tmp_path / "clip.mp4", audio=False)
+    turn_right(source)
     assert convert(source, tmp_path / "out.mp4").size == (32, 48)
     with av.open(str(tmp_path / "out.mp4")) as file:
         first = next(file.decode(video=0))
@@ -158,3 +164,32 @@ def test_the_command_line_converts_a_clip(run_cli, tiny_recipe, tmp_path):
     assert "1 skipped" in run_cli(*common).stdout
     refused = run_cli(*common, "--cycle-error")
     assert refused.exit_code == 2 and "not for a video" in refused.stderr
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".m4v", ".mov", ".mkv"])
+@pytest.mark.parametrize("turned", [False, True])
+def test_pixels_that_are_not_square_keep_their_shape(tmp_path, suffix, turned):
+    source = clip(tmp_path / "clip.mp4", audio=False, pixel=Fraction(64, 45))
+    if turned:
+        turn_right(source)
+    convert(source, tmp_path / f"out{suffix}")
+    with av.open(str(tmp_path / f"out{suffix}")) as file:
+        shape = file.streams.video[0].sample_aspect_ratio
+        assert (file.streams.video[0].width, shape) == ((32, Fraction(45, 64)) if turned else (48, Fraction(64, 45)))
+
+
+@pytest.mark.parametrize(("pixel", "size"), [(Fraction(64, 45), (68, 32)), (Fraction(4, 5), (48, 40))])
+def test_a_container_of_square_pixels_gets_a_larger_picture_of_the_same_shape(tmp_path, pixel, size):
+    told = []
+    source = clip(tmp_path / "clip.mp4", audio=False, pixel=pixel)
+    record = convert(source, tmp_path / "out.webm", tell=told.append)
+    with av.open(str(tmp_path / "out.webm")) as file:
+        video = file.streams.video[0]
+        assert (video.width, video.height) == size == record.size and video.sample_aspect_ratio in (None, 1)
+    assert told == [f".webm holds square pixels only: scaled to {size[0]} x {size[1]}, which plays in the same shape"]
+
+
+def test_square_pixels_stay_square(tmp_path):
+    convert(clip(tmp_path / "clip.mp4", audio=False), tmp_path / "out.mp4")
+    with av.open(str(tmp_path / "out.mp4")) as file:
+        assert file.streams.video[0].sample_aspect_ratio in (None, 1)

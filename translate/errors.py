@@ -2,7 +2,7 @@
 
 import difflib
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class TranslateError(Exception):
@@ -27,7 +27,28 @@ def command(*words: object) -> str:
 
 
 def nearest(word: str, known: Iterable[str], listed: Iterable[str] = ()) -> str:
-    """`; did you mean 'x'?`, or, if no known word is close, the words of `listed` (by default all known ones)."""
+    """`; did you mean 'x'?`, or, if no known word is close, the words of `listed` (by default all known ones, the first
+    ones of many)."""
     known = list(known)
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    return f"; did you mean '{close[0]}'?" if close else f"; known: {', '.join(list(listed) or known)}"
+    words = list(listed) or known
+    every = ", ".join(words) if len(words) <= CHOICES else folded(words)
+    return f"; did you mean '{close[0]}'?" if close else f"; known: {every}"
+
+
+LINE, LEAST = 100, 3
+"""A list in a message takes at most one line of so many letters, but names at least so many."""
+CHOICES = 40
+"""Most known words that are all listed, as an answer to an unknown one."""
+
+
+def folded(words: Sequence[str]) -> str:
+    """The words as a list of one line: `a, b, c and 17 more`."""
+    taken, length = 0, 0
+    for word in words:
+        length += len(word) + 2
+        if taken >= LEAST and length > LINE:
+            break
+        taken += 1
+    more = f" and {len(words) - taken:,} more" if taken < len(words) else ""
+    return ", ".join(words[:taken]) + more

@@ -191,9 +191,12 @@ def test_symlink_loop(trained_tiny, tmp_path):  # noqa: F811
         os.chdir(inside)
         server.bind("socket.png")
         ended = _convert(trained_tiny, tmp_path).ended_in_words(0)
-    assert ended.stdout.strip() == "1 converted, 0 skipped, 0 failed"
-    assert set(_bytes(tmp_path / "out")) == {"deep/x.png"}
-    assert "links that lead out of it are left out" in ended.stderr and "in/out.png" in ended.stderr
+    assert ended.stdout.strip() == "2 converted, 0 skipped, 0 failed"
+    assert set(_bytes(tmp_path / "out")) == {"deep/x.png", "out.png"}
+    assert "in: 1 link to a file elsewhere is followed; --no-links leaves such out" in ended.stderr
+    assert "left out: 5: " in ended.stderr and "dangling.png" in ended.stderr
+    ended = _convert(trained_tiny, tmp_path, "in", "other", "--no-links").ended_in_words(0)
+    assert set(_bytes(tmp_path / "other")) == {"deep/x.png"} and "left out: 6: " in ended.stderr
     special = ["pipe.png", "device.png", "socket.png", "self.png"]  # named outright they are no images either
     lines = [["convert", trained_tiny, f"in/{one}", "one", "--to", "zebra"] for one in special]
     for one, row in zip(special, run_commands(lines, tmp_path), strict=True):

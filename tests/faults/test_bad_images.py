@@ -7,6 +7,7 @@ worked out without the project's decoder, both must come out the same.
 from __future__ import annotations
 
 import json
+import re
 import struct
 import zlib
 from functools import cache
@@ -323,7 +324,9 @@ def test_text_renamed_and_all_other_bad_files_are_listed_at_once_before_training
     count = len(_bad()) + len(_bombs()) + 1
     assert f"data: {count} images cannot be read:" in ended.stderr
     listed = [line for line in ended.stderr.splitlines() if line.startswith("  data/")]
-    assert len(listed) == 20 and f"and {count - 20} more" in ended.stderr
+    folded = [int(number) for number in re.findall(r"^  [^/]*: (\d+): .* in data", ended.stderr, re.MULTILINE)]
+    assert listed and len(listed) + sum(folded) <= count and min(folded, default=4) > 3
+    assert len(listed) + sum(folded) == count or re.search(r"^  and \d+ other faults$", ended.stderr, re.MULTILINE)
     assert "--skip-bad" in ended.stderr
     assert not (bad_set / "refused").exists()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Sequence
@@ -9,7 +10,7 @@ from typing import Any
 
 import click
 
-from translate.errors import TranslateError
+from translate.errors import ConfigurationError, TranslateError
 from translate.folder_name import folder_named
 from translate.signals import orderly_end
 
@@ -64,4 +65,27 @@ DROPOUT = click.option(
     show_default=True,
     help="For another project's generator; auto is as it was trained, which is guessed for a U-Net, and told.",
 )
+DOMAINS = click.option(
+    "--domains",
+    metavar="A,B,...",
+    help="Names of the two domains, if the folders do not say; of several folders, the two, or the classes or "
+    "attributes, to take.",
+)
+SET = click.option(
+    "--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Override a key, e.g. training.lr=1e-4."
+)
 QUIET = click.option("-q", "--quiet", is_flag=True, help="Print results and errors only.")
+
+
+def as_overrides(
+    settings: Sequence[str], overrides: Sequence[str], domains: str | None, behind: str
+) -> tuple[str, ...]:
+    """Returns all KEY=VALUE of a command: bare words `behind` its first argument, those of --set, and --domains.
+
+    Raises ConfigurationError for a bare word that is none; `behind` may hold {} for it.
+    """
+    for word in settings:
+        if "=" not in word:
+            raise ConfigurationError(f"{word}: expected KEY=VALUE behind {behind.format(word)}")
+    named = json.dumps([name.strip() for name in domains.split(",")]) if domains is not None else None
+    return (*settings, *overrides, *([f"data.domains={named}"] if named else []))

@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # slow to import, so imported where used
 )
 @click.option("--checkpoint", default="latest", show_default=True, metavar="latest|best|STEP")
 @click.option("--overwrite", is_flag=True, help="Convert again what is already in OUTPUT.")
+@click.option("--no-links", is_flag=True, help="Leave out links to files outside of INPUT, instead of converting them.")
 @click.option(
     "--workers",
     default=2,
@@ -115,6 +116,7 @@ def convert(
     to: tuple[str, ...],
     checkpoint: str,
     overwrite: bool,
+    no_links: bool,
     workers: int,
     batch: int | None,
     tile: Any,
@@ -164,7 +166,7 @@ def convert(
         require_writable(target.parent)
     else:
         beside.refuse_among([source, Path(output)])
-        jobs = plan(source, output, format, teller(quiet))
+        jobs = plan(source, output, format, teller(quiet), follow_links=not no_links)
         jobs = jobs if part is None else jobs.shard(*part)
         require_writable(jobs.output)
     beside.require_places()
@@ -218,14 +220,19 @@ def _refuse_idle(run: Path, checkpoint: str, evaluated: bool, dropout: str) -> N
 
 def _conclude(outcome: Outcome, quiet: bool) -> None:
     """Reports what happened to the files; exits with code 3 if some failed."""
+    from translate.data.telling import by_fault
+
     counts = outcome.counts
     click.echo(f"{counts['written']} converted, {counts['skipped']} skipped, {counts['failed']} failed")
     if counts["skipped"]:
         click.echo("skipped files exist in OUTPUT already; --overwrite converts them again", err=True)
-    for record in outcome.failed:
-        click.echo(f"failed: {record.error}", err=True)
-    for record in () if quiet else outcome.noted:
-        click.echo(f"note: {record.note}", err=True)
+    failures = by_fault({record.source: record.error for record in outcome.failed})
+    for line in failures:
+        click.echo(f"failed: {line}", err=True)
+    if len(failures) < len(outcome.failed):
+        click.echo("--manifest FILE names every file that failed", err=True)
+    for line in () if quiet else by_fault({record.source: record.note for record in outcome.noted}):
+        click.echo(f"note: {line}", err=True)
     for reason in outcome.unseen:
         click.echo(f"not shown: {reason}", err=True)
     if outcome.failed or outcome.unseen:

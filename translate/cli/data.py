@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from translate.cli.common import FOLDER
+from translate.cli.common import DOMAINS, FOLDER, SET, as_overrides
 from translate.errors import ConfigurationError, nearest
 
 
@@ -38,15 +38,35 @@ def data(context: click.Context) -> None:
 
 
 @data.command()
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-def check(folder: Path) -> None:
-    """Tell what a folder of images holds, and what is wrong with it."""
-    from translate.data.check import check as check_folder
+@click.argument("folder", metavar="DIR")
+@click.argument("settings", nargs=-1, metavar="[KEY=VALUE]...")
+@click.option("--recipe", metavar="NAME|FILE", help="Read the folder as this recipe would, with its settings.")
+@DOMAINS
+@SET
+def check(
+    folder: str, settings: tuple[str, ...], recipe: str | None, domains: str | None, overrides: tuple[str, ...]
+) -> None:
+    """Tell what a folder of images holds, and what is wrong with it.
 
-    report = check_folder(folder)
-    for line in report.lines():
+    Settings are those of `translate train`; without --recipe only those of `data` have an effect.
+
+    \b
+    translate data check my/photos
+    translate data check my/photos data.layout=unpaired --domains summer,winter
+    translate data check my/slices --recipe pix2pix data.range=[0,2047]
+    """
+    from translate.image_sets.checking import check_alone, check_as
+    from translate.recipe import load_recipe
+
+    given = as_overrides(settings, overrides, domains, "the folder")
+    if strange := next((one for one in given if recipe is None and not one.strip().startswith("data.")), None):
+        raise ConfigurationError(f"{strange}: without effect on a folder; leave it out, or give the --recipe, too")
+    wanted = load_recipe(recipe or "cyclegan", given)
+    data = wanted.data.model_copy(update={"set": folder})
+    reports = check_as(data, wanted.method.batch_type) if recipe else [check_alone(data)]
+    for line in (line for report in reports for line in report.lines()):
         click.echo(line)
-    if report.problems:
+    if any(report.problems for report in reports):
         sys.exit(3)
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Any
 
 import click
 
-from translate.cli.common import DEVICE, FOLDER, QUIET
+from translate.cli.common import DEVICE, DOMAINS, FOLDER, QUIET, SET, as_overrides
 from translate.errors import ConfigurationError
 
 
@@ -28,12 +27,8 @@ from translate.errors import ConfigurationError
     is_flag=True,
     help="Continue from the newest good checkpoint in the run's folder; add --data if the images have moved.",
 )
-@click.option(
-    "--domains",
-    metavar="A,B,...",
-    help="Names of the two domains, if the folders do not say; or the classes or attributes to train on.",
-)
-@click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Override a key, e.g. training.lr=1e-4.")
+@DOMAINS
+@SET
 @click.option(
     "--cache",
     type=click.Choice(["off", "ram", "disk", "device"]),
@@ -103,14 +98,7 @@ def train(
     from translate.run import dry_run as measure
     from translate.run import train as train_run
 
-    for word in settings:
-        if "=" not in word:
-            raise ConfigurationError(
-                f"{word}: expected KEY=VALUE behind the recipe; what it learns from is --data {word}"
-            )
-    overrides = (*settings, *overrides)
-    if domains is not None:
-        overrides = (*overrides, f"data.domains={json.dumps([name.strip() for name in domains.split(',')])}")
+    overrides = as_overrides(settings, overrides, domains, "the recipe; what it learns from is --data {}")
     if cache is not None:
         overrides = (*overrides, f"data.cache={cache}")
     if skip_bad:

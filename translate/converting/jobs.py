@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import overload
 
 from translate.converting.naming import Format, output_name, renamed
-from translate.data.columns import LISTED, few
 from translate.data.images import WRITABLE, shown
 from translate.data.layouts import ARCHIVES
-from translate.data.listing import iterate_images
-from translate.errors import ConfigurationError
+from translate.data.listing import Seen, iterate_images
+from translate.errors import ConfigurationError, folded
 from translate.folder_name import folder_named, named_as_file, said_folder
 from translate.progress import Tell
 
@@ -62,8 +61,14 @@ class Jobs(Sequence[Job]):
         return Jobs(self.source, self.output, names, self._outputs)
 
 
-def plan(source: Path, output: str | Path, format: Format = "same", tell: Tell = lambda line: None) -> Jobs:
-    """The jobs for a file or folder `source`; reports links and files of other kinds that are left out to `tell`.
+def plan(
+    source: Path,
+    output: str | Path,
+    format: Format = "same",
+    tell: Tell = lambda line: None,
+    follow_links: bool = True,
+) -> Jobs:
+    """The jobs for a file or folder `source`; reports links, and files that are left out, to `tell`.
 
     Raises ConfigurationError if no image is found, if `source` cannot be converted (missing, an archive, a special
     file), if the output would be the input or lie inside it, or if the output's name does not fit the format or is that
@@ -86,12 +91,14 @@ def plan(source: Path, output: str | Path, format: Format = "same", tell: Tell =
         raise ConfigurationError(
             f"{shown(output)}: the output folder is the input folder or lies inside it; choose another"
         )
-    links: list[Path] = []
-    others: Counter[str] = Counter()
+    seen = Seen()
     # Only names, as strings: a million of them stay in memory to the end.
-    names = [path.relative_to(source).as_posix() for path in iterate_images(source, links, others)]
-    if links:
-        tell(f"warning: {shown(source)}: links that lead out of it are left out: {few(links)}")
+    names = [path.relative_to(source).as_posix() for path in iterate_images(source, seen, follow_links)]
+    for line in seen.notes(source, "--no-links"):
+        tell(f"note: {line}")
+    for line in seen.warnings(source):
+        tell(f"warning: {line}")
+    others = seen.others
     left = f"{others.total():,} files of other kinds" if others.total() > 1 else "1 file of another kind"
     if not names:
         there = f"; what is there: {left}, {_most(others)}" if others else ""
@@ -131,9 +138,8 @@ def _single(source: Path, name: str | Path, format: Format) -> Path:
 
 def _most(others: Counter[str]) -> str:
     """The most frequent file kinds and their counts, as text."""
-    most = sorted(others.items(), key=lambda kind: (-kind[1], kind[0]))[:LISTED]
-    listed = ", ".join(f"{shown(kind) or 'no suffix'} {count:,}" for kind, count in most)
-    return listed + (", ..." if len(others) > LISTED else "")
+    most = sorted(others.items(), key=lambda kind: (-kind[1], kind[0]))
+    return folded([f"{shown(kind) or 'no suffix'} {count:,}" for kind, count in most])
 
 
 def _hash(name: str) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
@@ -27,6 +27,8 @@ _VP9 = ("libvpx-vp9", {"crf": "24", "b:v": "0"})
 ENCODERS = {".mp4": _X264, ".m4v": _X264, ".mov": _X264, ".mkv": _X264, ".webm": _VP9}
 """Encoder by output suffix, with settings for visually lossless quality."""
 SUFFIXES = frozenset({*ENCODERS, ".avi"})
+SQUARE_ONLY = frozenset({".webm"})
+"""VP9 does not say the shape of its pixels, and PyAV cannot have the container say it."""
 _UNTOLD, _BT709, _BT601, _LIMITED = 2, 1, 5, 1  # code points of ITU-T H.273, except the range
 _HD = 720
 
@@ -73,9 +75,10 @@ def convert_video(
 ) -> Record:
     """Converts `source` to `output` (see `plan_video`), which appears only once complete. Calls `done` for each frame.
 
-    Keeps size, frame times and audio, and applies the display rotation. Writes 8 bits. Drops subtitles, and audio that
-    the new container cannot hold, which it reports to `tell`. An odd width or height is written as yuv444p, since
-    yuv420p halves both. Raises ConfigurationError without PyAV, TranslateError if the video cannot be read or written.
+    Keeps size, the shape of pixels (but see `SQUARE_ONLY`), frame times and audio, and applies the display rotation.
+    Writes 8 bits. Drops subtitles, and audio that the new container cannot hold, which it reports to `tell`. An odd
+    width or height is written as yuv444p, since yuv420p halves both. Raises ConfigurationError without PyAV,
+    TranslateError if the video cannot be read or written.
     """
     av, start = _av(), time.perf_counter()
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -83,6 +86,10 @@ def convert_video(
     # FFmpeg picks the container by the suffix.
     with appearing(output, output.suffix) as working, _told(av, source):
         look = _look(av, source)
+        if look.pixel != 1 and output.suffix.lower() in SQUARE_ONLY:
+            look = look.squared()
+            size = f"{look.width} x {look.height}"
+            tell(f"{output.suffix} holds square pixels only: scaled to {size}, which plays in the same shape")
         if look.pixel_format != "yuv420p":
             size = f"{look.width} x {look.height}"
             tell(f"{size} is odd: written as {look.pixel_format}, which some players do not show")
@@ -102,18 +109,30 @@ def convert_video(
 
 @dataclass(frozen=True)
 class _Look:
-    """How frames are displayed: upright width and height, quarter turns to the left, and colour metadata."""
+    """How frames are displayed: upright width and height, width by height of an upright pixel, quarter turns to the
+    left, and colour metadata."""
 
     width: int
     height: int
+    pixel: Fraction
     turns: int
     matrix: int
     primaries: int
     transfer: int
 
+    def squared(self) -> _Look:
+        """Returns the look with square pixels, and no fewer of them; even sides stay even."""
+        wide, high = max(self.pixel, Fraction(1)), max(1 / self.pixel, Fraction(1))
+        width, height = _scaled(self.width, wide), _scaled(self.height, high)
+        return replace(self, width=width, height=height, pixel=Fraction(1))
+
     @property
     def pixel_format(self) -> str:
         return "yuv444p" if self.width % 2 or self.height % 2 else "yuv420p"
+
+
+def _scaled(side: int, factor: Fraction) -> int:
+    return round(side * factor) if side % 2 else 2 * round(side * factor / 2)
 
 
 def _look(av: Any, source: Path) -> _Look:
@@ -127,7 +146,9 @@ def _look(av: Any, source: Path) -> _Look:
     width, height = (first.height, first.width) if turns % 2 else (first.width, first.height)
     untold = _BT709 if min(width, height) >= _HD else _BT601
     matrix = untold if int(first.colorspace) == _UNTOLD else int(first.colorspace)
-    return _Look(width, height, turns, matrix, int(context.color_primaries), int(context.color_trc))
+    pixel = Fraction(video.sample_aspect_ratio or 1)
+    pixel = 1 / pixel if turns % 2 else pixel
+    return _Look(width, height, pixel, turns, matrix, int(context.color_primaries), int(context.color_trc))
 
 
 def _video_stream(read: Any, written: Any, look: _Look, suffix: str) -> Any:
@@ -136,7 +157,7 @@ def _video_stream(read: Any, written: Any, look: _Look, suffix: str) -> Any:
     stream = written.add_stream(encoder, rate=_rate(video), options=dict(options))
     stream.width, stream.height, stream.pix_fmt = look.width, look.height, look.pixel_format
     context = stream.codec_context
-    context.time_base = video.time_base
+    context.time_base, context.sample_aspect_ratio = video.time_base, look.pixel
     context.colorspace, context.color_range = look.matrix, _LIMITED
     context.color_primaries, context.color_trc = look.primaries, look.transfer
     return stream
@@ -171,7 +192,7 @@ def _frames(read: Any, written: Any, look: _Look, audio: dict[int, Any]) -> Iter
 def _frame(av: Any, pixels: np.ndarray, like: Any, look: _Look) -> Any:
     """A video frame of `pixels`, with the time and duration of the frame `like`."""
     frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
-    frame = frame.reformat(format=look.pixel_format, dst_colorspace=look.matrix)
+    frame = frame.reformat(look.width, look.height, format=look.pixel_format, dst_colorspace=look.matrix)
     frame.pts, frame.time_base, frame.duration = like.pts, like.time_base, like.duration
     return frame
 

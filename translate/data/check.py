@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from translate.data.check_labels import contradicting, differently_labelled, empty, shares, tiny
-from translate.data.columns import few
 from translate.data.description import describe
-from translate.data.facts import Facts, alike, in_words, read_all, remarks, repeated, settings, unlike, unreadable
+from translate.data.facts import (
+    Facts,
+    alike,
+    in_words,
+    outside,
+    read_all,
+    remarks,
+    repeated,
+    settings,
+    unlike,
+    unreadable,
+)
 from translate.data.folders import Folder, recognise
 from translate.data.images import shown
 from translate.data.labelled import LabelledFolder, open_labelled
 from translate.data.labelled.attributes import find_attributes
 from translate.data.source import Readable
+from translate.data.telling import few
+from translate.data.values import UNIT, Span
 from translate.errors import ConfigurationError
 
 
@@ -37,42 +50,57 @@ class Report:
         return [*self.facts, *notes, *problems, f"{shown(self.folder.root)}: {verdict}"]
 
 
-def check(root: Path) -> Report:
-    """Reads every image below `root` and reports. Raises ConfigurationError if there is no data set."""
-    folder = _open(root)
+def check(
+    root: Path,
+    *,
+    domains: tuple[str, ...] | None = None,
+    layout: Literal["auto", "paired", "unpaired"] = "auto",
+    follow_links: bool = True,
+    span: Span = UNIT,
+) -> Report:
+    """Reads every image below `root` and reports; the rest are a recipe's settings of `data`. Raises ConfigurationError
+    if there is no data set."""
+    return examine(_open(root, domains, layout, follow_links), span)
+
+
+def examine(folder: Folder | LabelledFolder, span: Span = UNIT, channels: int | None = None) -> Report:
+    """Reads every image of a data set, and reports. `span` and `channels` are a recipe's; without `channels`, any
+    number that suits all images will do."""
     groups = _groups(folder) if isinstance(folder, Folder) else _splits(folder)
     read = read_all(source for sources in groups.values() for source in sources)
-    facts, notes, problems = list(folder.found), [], [*folder.warnings, *unreadable(read.values())]
+    facts, notes, problems = list(folder.found), [*folder.notes], [*folder.warnings, *unreadable(read.values())]
     for name, sources in groups.items():
         sound = [read[source.path] for source in sources if not read[source.path].error]
         facts.append(f"{name}: {in_words(sound)}")
-        notes += [f"{name}: {line}" for line in remarks(sound)]
+        notes += [f"{name}: {line}" for line in remarks(sound, span)]
         if again := repeated((source.path for source in sources), read):
             notes.append(f"{name}: {len(again)} files repeat another byte for byte, and weigh double: {few(again)}")
     sound = [one for one in read.values() if not one.error]
-    notes += settings(sound)
-    problems += unlike(sound)
+    notes += settings(sound, span)
+    problems += [*unlike(sound, channels), *outside(sound, span)]
     if isinstance(folder, Folder):
         problems += [*_leaked_of_two(folder, read), *_unequal(folder, read)]
     else:
-        facts += shares(folder)
+        facts += shares(folder) if folder.groups else []
         notes += [*tiny(folder), *contradicting(folder)]
         problems += [*empty(folder), *differently_labelled(folder, read), *_leaked(groups, read)]
     return Report(folder, tuple(facts), tuple(notes), tuple(problems))
 
 
-def _open(root: Path) -> Folder | LabelledFolder:
+def _open(
+    root: Path, domains: tuple[str, ...] | None, layout: Literal["auto", "paired", "unpaired"], follow_links: bool
+) -> Folder | LabelledFolder:
     """Opens a labelled set if a file declares one; otherwise tries two domains, then labelled folders.
 
     Raises the error of the two-domain attempt if both fail.
     """
     if root.is_dir() and _says_labelled(root):
-        return open_labelled(root)
+        return open_labelled(root, domains=domains, follow_links=follow_links)
     try:
-        return recognise(root)
+        return recognise(root, domains=domains, layout=layout, follow_links=follow_links)
     except ConfigurationError as reason:
         try:
-            return open_labelled(root)
+            return open_labelled(root, domains=domains, follow_links=follow_links)
         except ConfigurationError:
             raise reason from None
 
@@ -100,31 +128,35 @@ def _splits(folder: LabelledFolder) -> dict[str, list[Readable]]:
 def _leaked(groups: dict[str, list[Readable]], read: dict[Path, Facts]) -> Iterable[str]:
     """Reports labelled test or validation images that are also training images."""
     trained = [source.path for source in groups["train images"]]
-    seen = {read[path].digest for path in trained} - {""}
     for name, sources in groups.items():
         if name != "train images":
             paths = [source.path for source in sources]
-            leaked = {path for path in paths if read[path].digest in seen} | alike(paths, trained, read)
-            yield from _leaks(name, leaked)
+            yield from _leaks(name, alike(paths, trained, read) | _same(paths, trained, read))
 
 
 def _leaked_of_two(folder: Folder, read: dict[Path, Facts]) -> Iterable[str]:
     """Reports held-out images that equal a training file of any domain, or look like one of their own domain."""
-    seen = {read[source.path].digest for column in folder.splits["train"] for source in column} - {""}
+    every = [source.path for column in folder.splits["train"] for source in column]
     for split, columns in folder.splits.items():
         if split == "train":
             continue
-        leaked: set[Path] = set()
+        leaked: dict[Path, Path] = {}
         for trained, column in zip(folder.splits["train"], columns, strict=True):
             paths = [source.path for source in column]
-            leaked |= {path for path in paths if read[path].digest in seen}
-            leaked |= alike(paths, [source.path for source in trained], read)
+            leaked |= alike(paths, [source.path for source in trained], read) | _same(paths, every, read)
         yield from _leaks(f"{split} images", leaked)
 
 
-def _leaks(name: str, leaked: set[Path]) -> Iterable[str]:
+def _same(paths: Sequence[Path], others: Sequence[Path], read: Mapping[Path, Facts]) -> dict[Path, Path]:
+    """Returns those of `paths` that are byte for byte one of `others`, each with that one."""
+    known = {read[path].digest: path for path in reversed(others) if read[path].digest}
+    return {path: known[read[path].digest] for path in paths if read[path].digest in known}
+
+
+def _leaks(name: str, leaked: Mapping[Path, Path]) -> Iterable[str]:
     if leaked:
-        yield f"{name} that are, or look like, training images; keep one of each: {few(sorted(leaked))}"
+        twins = few(sorted(leaked), leaked)
+        yield f"{name} that are, or look like, training images (named behind); keep one of each: {twins}"
 
 
 def _unequal(folder: Folder, read: dict[Path, Facts]) -> Iterable[str]:

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from translate.data.catalog import cards
-from translate.data.columns import few
 from translate.data.facts import Facts
 from translate.data.labelled import LabelledFolder, places_of
+from translate.data.telling import few
+from translate.errors import LEAST, folded
 
 TINY, TINY_SHARE = 50, 0.01
 """A domain with fewer training images than this, or a smaller share of them, is hard to learn."""
@@ -33,16 +34,22 @@ def shares(folder: LabelledFolder) -> list[str]:
 
 def empty(folder: LabelledFolder) -> Iterable[str]:
     """Reports domains without training images."""
-    for side, count, _ in _sides(folder):
-        if count == 0:
-            yield f"no training image {side}: nothing to learn it from; choose other domains"
+    bare = [side for side, count, _ in _sides(folder) if count == 0]
+    if len(bare) > LEAST:
+        yield f"no training image, and so nothing to learn from: {len(bare)}: {folded(bare)}; choose other domains"
+    else:
+        yield from (f"no training image {side}: nothing to learn it from; choose other domains" for side in bare)
 
 
 def tiny(folder: LabelledFolder) -> Iterable[str]:
     """Reports domains with few training images."""
-    for side, count, known in _sides(folder):
-        if 0 < count < max(TINY, TINY_SHARE * known):
-            yield f"{count} training images {side}, of {known}: few to learn from; data.balanced shows them more often"
+    remedy = "few to learn from; data.balanced shows them more often"
+    sides = [each for each in _sides(folder) if 0 < each[1] < max(TINY, TINY_SHARE * each[2])]
+    if len(sides) > LEAST:
+        listed = folded([f"{count} {side}" for side, count, _ in sides])
+        yield f"{len(sides)} kinds of training images are {remedy}: {listed}"
+    else:
+        yield from (f"{count} training images {side}, of {known}: {remedy}" for side, count, known in sides)
 
 
 def contradicting(folder: LabelledFolder) -> Iterable[str]:

@@ -5,34 +5,65 @@ from __future__ import annotations
 import hashlib
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from translate.data import listing
 from translate.data.images import shown
+from translate.data.listing import Seen
+from translate.data.splits import held_out_as
+from translate.data.telling import few
 
 TEST_SHARE, TEST_LIMIT = 0.1, 500
 """Test images held out of folders without a split: a share of the images, up to a limit."""
-LISTED = 10
 
 Column = dict[str, Path]
 """Files of a domain by pairing name: the path relative to its folder, without suffix."""
 
 
-def scan(folder: Path, warnings: list[str]) -> Column:
-    """Returns the images below `folder` in natural order; adds to `warnings` what it leaves out."""
-    links: list[Path] = []
+@dataclass
+class Look:
+    """One look at a data set below `root`: how to read its folders, and what is to be said of them."""
+
+    root: Path
+    follow: bool = True
+    """Whether links to files outside of a scanned folder are taken."""
+    warnings: list[str] = field(default_factory=list)
+    seen: Seen = field(default_factory=Seen)
+    untrained: list[Path] = field(default_factory=list)
+    """Images that lie among training images, but in a folder named for tests or validation."""
+
+    def notes(self) -> list[str]:
+        """Describes what is worth knowing, and no fault."""
+        return self.seen.notes(self.root, "data.follow_links: false")
+
+    def all_warnings(self, used: Iterable[Path]) -> list[str]:
+        """Returns all warnings; `used` are the images of all splits."""
+        taken = set(used)
+        held = [path for path in self.untrained if path not in taken]
+        why = "images in folders named for tests or validation are not trained on"
+        return [*self.warnings, *self.seen.warnings(self.root), *([f"{why}: {few(held)}"] if held else [])]
+
+
+def scan(folder: Path, look: Look, *, training: bool = False) -> Column:
+    """Returns the images below `folder` in natural order; adds to `look` what is to be said.
+
+    `training`: leaves out folders below it that are named for tests or validation.
+    """
     others: Counter[str] = Counter()
+    look.seen.others = others
     column: Column = {}
-    for path in listing.iterate_images(folder, links, others):
+    for path in listing.iterate_images(folder, look.seen, look.follow):
         inside = path.relative_to(folder)
+        if training and held_out_as(inside.parts[:-1]):
+            look.untrained.append(path)
+            continue
         name = same_letters(inside.with_suffix("").as_posix())
         # If a.jpg is there too, a.png is a separate image, and pairs with another a.png.
         column[same_letters(inside.as_posix()) if name in column else name] = path
-    if links:
-        warnings.append(f"{shown(folder)}: links that lead out of it are left out: {few(links)}")
     if unread := listing.unread(others):
-        warnings.append(f"{shown(folder)}: {unread}")
+        look.warnings.append(f"{shown(folder)}: {unread}")
     return column
 
 
@@ -60,9 +91,3 @@ def held_out(column: Column) -> tuple[Column, Column]:
 
 def _dice(name: str) -> bytes:
     return hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()
-
-
-def few(paths: Sequence[Path]) -> str:
-    """Formats the number of paths and the first ten of them."""
-    listed = ", ".join(shown(path) for path in paths[:LISTED])
-    return f"{len(paths)}: {listed}" + (", ..." if len(paths) > LISTED else "")

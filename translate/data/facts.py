@@ -15,19 +15,21 @@ from statistics import median_low
 import numpy as np
 
 from translate.data import images
-from translate.data.columns import few
 from translate.data.deep_colour import DEEP
 from translate.data.folders import Source
 from translate.data.images import Picture
+from translate.data.shades import SHADE, is_nearly_black, nearly_black, stretching
 from translate.data.source import Readable
-from translate.data.values import kind_in_words
+from translate.data.telling import by_fault, few
+from translate.data.values import UNIT, kind_in_words
 from translate.errors import ImageError
 
 GLANCE = (8, 8)
 ALIKE = 2.0
 """Largest RMS difference (of 255) of look-alikes. In horse2zebra re-saved copies stay below 1, others above 8."""
-DARK = 8
-"""Shades are reported if they reach at most 1/DARK of their range: 12-bit data in 16 bits, class numbers in 8."""
+FAINT = 128.0
+"""Glances that span less (of 255), as few photographs do, are stretched to so much before they are compared: dark
+slices would all look alike."""
 COMPARED = 64
 """Number of images compared with all others at a time."""
 
@@ -44,8 +46,8 @@ class Facts:
     """A single colour everywhere, which leaves instance normalisation nothing to divide by."""
     digest: str = ""
     """SHA-256 of the file, or of the pixels of an array."""
-    glance: np.ndarray = field(default_factory=lambda: np.empty(0, np.uint8))
-    """The image at 8 x 8 pixels, as 192 numbers."""
+    glance: np.ndarray = field(default_factory=lambda: np.empty(0, np.float32))
+    """The image at 8 x 8 pixels, as 192 numbers from 0 to 255, stretched if they are faint."""
     error: str = ""
     bands: int = 3
     """Channels without alpha."""
@@ -76,13 +78,23 @@ def _read(source: Readable) -> Facts:
     size = (picture.pixels.shape[0], picture.pixels.shape[1])
     flat = bool((picture.pixels == picture.pixels[0, 0]).all())
     bands = picture.pixels.shape[2]
-    glance = images.resize(images.with_channels(images.seen(picture), 3), *GLANCE).ravel()
-    if glance.dtype != np.uint8:
-        glance = images.to_8_bits(glance)
+    glance = _glance(images.with_channels(images.seen(picture), 3))
     digest = hashlib.sha256(data).hexdigest()
     full = 0 if picture.span else int(np.iinfo(picture.pixels.dtype).max)
     span = picture.span or (int(picture.pixels.min()), int(picture.pixels.max()))
     return Facts(source.path, size, _kind(picture), flat, digest, glance, bands=bands, full=full, span=span)
+
+
+def _glance(pixels: np.ndarray) -> np.ndarray:
+    """Returns what `Facts.glance` says of (H, W, 3), uint8 or uint16, as float32."""
+    small = images.resize(pixels, *GLANCE)
+    wide = small.astype(np.float32) / (1 if small.dtype == np.uint8 else SHADE)
+    if np.ptp(wide) >= FAINT:
+        return wide.ravel()
+    deep = pixels if pixels.dtype == np.uint16 else pixels.astype(np.uint16) * SHADE
+    fine = images.resize(deep, *GLANCE).astype(np.float32).ravel() / SHADE
+    spread = float(np.ptp(fine))
+    return fine.min() + (fine - fine.min()) * (FAINT / spread) if spread else fine
 
 
 def _kind(picture: Picture) -> str:
@@ -108,7 +120,7 @@ def in_words(sound: Sequence[Facts]) -> str:
     return f"{len(sound)} of {smallest} to {largest}, median {_size(middle[1])}, {len(sizes)} sizes; {kinds}"
 
 
-def remarks(sound: Sequence[Facts]) -> Iterable[str]:
+def remarks(sound: Sequence[Facts], span: images.Span = UNIT) -> Iterable[str]:
     """Reports what is unusual about readable images."""
     kinds = Counter(facts.kind for facts in sound)
     usual = kinds.most_common(1)[0][0] if kinds else ""
@@ -117,24 +129,24 @@ def remarks(sound: Sequence[Facts]) -> Iterable[str]:
     if values := [facts for facts in sound if not facts.full]:
         low, high = _hull(values)
         yield f"values from {low:g} to {high:g}"
-    for full, name in ((255, "8-bit"), (DEEP, "16-bit")):
+    for full in (255, DEEP):
         shades = [facts for facts in sound if facts.full == full]
-        if shades and DARK * (white := _hull(shades)[1]) <= full:
-            yield f"{name} shades up to {white:,} of {full:,} only, nearly black to a network; stretch them"
+        if shades and (dark := nearly_black(full, _hull(shades)[1], span)):
+            yield dark
     if odd := [facts.path for facts in sound if facts.size[0] % 4 or facts.size[1] % 4]:
         yield f"sides that are no multiple of 4, which are resized or padded: {few(odd)}"
     if flat := [facts.path for facts in sound if facts.flat]:
         yield f"one colour all over, nothing to learn from: {few(flat)}"
 
 
-def settings(sound: Sequence[Facts]) -> Iterable[str]:
-    """Suggests the recipe settings that the images require or would profit from."""
+def settings(sound: Sequence[Facts], span: images.Span = UNIT) -> Iterable[str]:
+    """Suggests the recipe settings that the images require or would profit from; `span` is the recipe's data.range."""
     deep = [facts for facts in sound if facts.full != 255]
-    if any(not facts.full for facts in deep):
+    if span == UNIT and any(not facts.full for facts in deep):
         low, high = (f"{rounded:g}" for rounded in _outwards(*_hull(deep)))
         yield f"the recipe says data.range: [{low}, {high}], which holds all values"
-    elif deep and DARK * (white := int(_hull(deep)[1])) <= DEEP:
-        yield f"the recipe says data.range: [0, {2 ** white.bit_length() - 1}], which stretches all 16-bit shades"
+    elif span == UNIT and deep and is_nearly_black(DEEP, white := _hull(deep)[1]):
+        yield f"the recipe says data.range: [0, {stretching(white)}], which stretches all 16-bit shades"
     bands = {facts.bands for facts in sound}
     if bands == {1}:
         yield "all are grey: where the recipe says data.channels: 1, translations are grey, too"
@@ -142,10 +154,23 @@ def settings(sound: Sequence[Facts]) -> Iterable[str]:
         yield f"the recipe says data.channels: {channels}, as many as the bands of TIFF"
 
 
-def unlike(sound: Sequence[Facts]) -> Iterable[str]:
-    """Reports a problem if no number of channels suits all images."""
+def outside(sound: Sequence[Facts], span: images.Span) -> Iterable[str]:
+    """Reports images with values outside of the recipe's data.range, which training refuses."""
+    low, high = span
+    asked = [facts for facts in sound if facts.full != 255] if span != UNIT else []
+    if wrong := [facts.path for facts in asked if facts.span[0] < low or facts.span[1] > high]:
+        yield f"values outside of data.range, {low:g} to {high:g}; choose it wider: {few(wrong)}"
+
+
+def unlike(sound: Sequence[Facts], channels: int | None = None) -> Iterable[str]:
+    """Reports images that do not suit the recipe's `channels`; or, of None, if no number of channels suits all."""
     bands = {facts.bands for facts in sound}
-    if bands and not _channels(bands):
+    if channels is not None:
+        for count in sorted(bands):
+            if not images.suits(count, channels):
+                wrong = [facts.path for facts in sound if facts.bands == count]
+                yield f"images of {count} bands, where the recipe says data.channels: {channels}: {few(wrong)}"
+    elif bands and not _channels(bands):
         listed = " and ".join(map(str, sorted(bands)))
         yield f"images of {listed} bands, where a recipe has one number of channels for all; save all with as many"
 
@@ -167,8 +192,8 @@ def _outwards(low: float, high: float) -> tuple[Decimal, Decimal]:
 
 
 def unreadable(read: Iterable[Facts]) -> list[str]:
-    """Reports a problem for each unreadable image."""
-    return [f"{facts.error}. Repair or remove it" for facts in read if facts.error]
+    """Reports a problem for each fault of unreadable images."""
+    return [f"{line}. Repair or remove" for line in by_fault({one.path: one.error for one in read if one.error})]
 
 
 def repeated(paths: Iterable[Path], read: Mapping[Path, Facts]) -> list[Path]:
@@ -177,26 +202,24 @@ def repeated(paths: Iterable[Path], read: Mapping[Path, Facts]) -> list[Path]:
     return [path for path in paths if read[path].digest and first.setdefault(read[path].digest, path) != path]
 
 
-def alike(paths: Iterable[Path], others: Iterable[Path], read: Mapping[Path, Facts]) -> set[Path]:
-    """Returns those of `paths` that look like one of `others`, as re-saved copies do; single-colour images never do."""
-    known = _glances(others, read)
-    asked = [path for path in paths if read[path].digest and not read[path].flat]
-    if not len(known):
-        return set()
-    squares = (known**2).sum(1)
-    found = set()
+def alike(paths: Iterable[Path], others: Iterable[Path], read: Mapping[Path, Facts]) -> dict[Path, Path]:
+    """Returns those of `paths` that look like one of `others`, as re-saved copies do, each with the one that it is most
+    like; single-colour images never do."""
+    asked, known = ([path for path in some if read[path].digest and not read[path].flat] for some in (paths, others))
+    if not known:
+        return {}
+    glances = np.stack([read[path].glance for path in known])
+    squares = (glances**2).sum(1)
+    found: dict[Path, Path] = {}
     for start in range(0, len(asked), COMPARED):
         part = asked[start : start + COMPARED]
-        glances = _glances(part, read)
-        nearest = (squares - 2 * glances @ known.T).min(1) + (glances**2).sum(1)
-        found |= {path for path, distance in zip(part, nearest, strict=True) if distance <= ALIKE**2 * known.shape[1]}
+        looks = np.stack([read[path].glance for path in part])
+        products = squares - 2 * looks @ glances.T
+        twins = products.argmin(1)
+        distances = products.min(1) + (looks**2).sum(1)
+        limit = ALIKE**2 * glances.shape[1]
+        found |= {path: known[twins[row]] for row, path in enumerate(part) if distances[row] <= limit}
     return found
-
-
-def _glances(paths: Iterable[Path], read: Mapping[Path, Facts]) -> np.ndarray:
-    """Returns the glances (images, 192), float32, of readable images that are not a single colour."""
-    glances = [read[path].glance for path in paths if read[path].digest and not read[path].flat]
-    return np.stack(glances).astype(np.float32) if glances else np.empty((0, 0), np.float32)
 
 
 def _size(size: tuple[int, int]) -> str:

@@ -11,17 +11,15 @@ from typing import Literal
 import numpy as np
 
 from translate.data import images, layouts
-from translate.data.columns import Column, few, held_out, matched, scan
+from translate.data.columns import Column, Look, held_out, matched, scan
 from translate.data.description import describe
 from translate.data.images import shown
 from translate.data.layouts import WHOLE, Layout
 from translate.data.listing import SUFFIXES
+from translate.data.pairing import CANNOT_BE_UNPAIRED, Columns, Kind, kind_of, named_alike
 from translate.errors import ConfigurationError, ImageError
 
-Kind = Literal["paired", "unpaired"]
 Direction = Literal["AtoB", "BtoA"]
-MATCHED = 0.9
-"""Two folders count as pairs if at least this share of the larger one's names is in both."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +72,8 @@ class Folder:
     """Whether test images with the same index in both domains show the same thing."""
     found: tuple[str, ...]
     warnings: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    """Worth knowing, but no fault."""
 
     def without(self, paths: Collection[Path]) -> Folder:
         """Returns the set without these files and their partners in pairs; drops splits, except train, that then lack
@@ -91,16 +91,18 @@ def open_folder(
     *,
     wanted: Kind,
     direction: Direction | None = None,
-    domains: tuple[str, str] | None = None,
+    domains: tuple[str, ...] | None = None,
     layout: Literal["auto", "paired", "unpaired"] = "auto",
+    follow_links: bool = True,
 ) -> Folder:
     """Opens the data set below `root`, which must be of the kind `wanted`.
 
-    `direction` and `domains` (names of A and B) override the folder's `dataset.yaml`. `direction` is for pairs only:
-    BtoA makes B the input. `layout="unpaired"` treats two folders as unpaired even if their file names match.
+    `direction` and `domains` (names of A and B; of several folders, the two to take) override the folder's
+    `dataset.yaml`. `direction` is for pairs only: BtoA makes B the input. `layout="unpaired"` treats two folders as
+    unpaired even if their file names match. Without `follow_links`, links to files elsewhere are left out.
     Raises ConfigurationError if there is no data set, or one of the other kind.
     """
-    folder = recognise(root, domains=domains, layout=layout)
+    folder = recognise(root, domains=domains, layout=layout, wanted=wanted, follow_links=follow_links)
     if folder.kind != wanted:
         raise ConfigurationError(_refusal(folder))
     direction = direction or describe(root).direction or "AtoB"
@@ -110,20 +112,32 @@ def open_folder(
 def recognise(
     root: Path,
     *,
-    domains: tuple[str, str] | None = None,
+    domains: tuple[str, ...] | None = None,
     layout: Literal["auto", "paired", "unpaired"] = "auto",
+    wanted: Kind | None = None,
+    follow_links: bool = True,
 ) -> Folder:
-    """Opens the data set below `root`, of either kind, with A as domain 0. Raises ConfigurationError."""
-    found, said = layouts.recognise(root), describe(root)
+    """Opens the data set below `root`, with A as domain 0; for the rest see `open_folder`.
+
+    If equal names are the only sign of pairs, and the images speak against it, it is of the kind `wanted`, else
+    unpaired. Raises ConfigurationError.
+    """
+    said, look = describe(root), Look(root, follow_links)
+    found = layouts.recognise(root, domains or said.domains)
     names = _distinct(root, domains or said.domains or found.names or _names_in(root) or ("A", "B"))
-    warnings = list(found.warnings)
-    images_of = {split: tuple(scan(folder, warnings) for folder in folders) for split, folders in found.places.items()}
-    images_of = _without_empty(found, images_of, warnings)
+    look.warnings += found.warnings
+    for folder in layouts.around(root, [place for places in found.places.values() for place in places]):
+        look.seen.pass_over(folder)
+    images_of = {
+        split: tuple(scan(folder, look, training=split in ("train", WHOLE)) for folder in folders)
+        for split, folders in found.places.items()
+    }
+    images_of = _without_empty(found, images_of, look)
     told = said.layout if layout == "auto" else layout
-    kind = _kind(root, found, images_of, told)
-    nearly = "" if kind == told or found.side_by_side else _nearly_paired(_trained(images_of))
+    images_of = named_alike(images_of) if told == "paired" and not found.side_by_side else images_of
+    kind, remark = kind_of(root, images_of, told, wanted)
     if kind == "paired":
-        images_of = {split: matched(split, columns, warnings) for split, columns in images_of.items()}
+        images_of = {split: matched(split, columns, look.warnings) for split, columns in images_of.items()}
 
     origin = ""
     if WHOLE in images_of:
@@ -137,11 +151,11 @@ def recognise(
         images_of["test"] = images_of.pop("validation")
         origin = " (the validation images, as there are no test images)"
     if kind == "unpaired" and said.test_paired and "test" in images_of:
-        images_of["test"] = matched("test", images_of["test"], warnings)
+        images_of["test"] = matched("test", images_of["test"], look.warnings)
 
     order = ("train", "test", "validation")
     splits = {split: _sources(images_of[split]) for split in order if all(images_of.get(split, [{}]))}
-    lines = [f"{_arrangement(found, kind, names)} in {_listed(root, found)}{nearly}"]
+    lines = [f"{_arrangement(found, kind, names)} in {_listed(root, found)}{remark}"]
     lines += [f"{split}: {_counts(kind, names, splits[split])}" for split in splits]
     lines = [line + origin if line.startswith("test:") else line for line in lines]
     if "test" not in splits:
@@ -153,7 +167,8 @@ def recognise(
         splits=splits,
         test_is_paired="test" in splits and (kind == "paired" or said.test_paired),
         found=tuple(lines),
-        warnings=tuple(warnings),
+        warnings=tuple(look.all_warnings(source.path for split in splits.values() for c in split for source in c)),
+        notes=tuple(look.notes()),
     )
 
 
@@ -164,53 +179,18 @@ def _without(columns: Split, paths: Collection[Path], paired: bool) -> Split:
     return tuple(tuple(pair[domain] for pair in kept) for domain in range(len(columns)))
 
 
-def _without_empty(
-    found: Layout, images_of: dict[str, tuple[Column, ...]], warnings: list[str]
-) -> dict[str, tuple[Column, ...]]:
+def _without_empty(found: Layout, images_of: Columns, look: Look) -> Columns:
     """Drops splits that lack images in a domain; raises ConfigurationError if that is the training split."""
     for split, columns in list(images_of.items()):
         empty = [folder for folder, column in zip(found.places[split], columns, strict=True) if not column]
         if empty and split in ("train", WHOLE):
             suffixes = " ".join(sorted(SUFFIXES))
-            raise ConfigurationError("; ".join([f"{shown(empty[0])}: no images in it, of {suffixes}", *warnings]))
+            missing = f"{shown(empty[0])}: no images in it, of {suffixes}"
+            raise ConfigurationError("; ".join([missing, *look.all_warnings(())]))
         if empty:
-            warnings.append(f"the {split} images are left out: {shown(empty[0])} has none")
+            look.warnings.append(f"the {split} images are left out: {shown(empty[0])} has none")
             del images_of[split]
     return images_of
-
-
-def _kind(root: Path, found: Layout, images_of: dict[str, tuple[Column, ...]], said: str | None) -> Kind:
-    if found.side_by_side:
-        if said == "unpaired":
-            raise ConfigurationError(f"{shown(root)}: {_CANNOT_BE_UNPAIRED}")
-        return "paired"
-    a, b = _trained(images_of)
-    matched = len(a.keys() & b.keys())
-    if said == "paired" and not matched:
-        raise ConfigurationError(
-            f"{shown(root)}: no pairs: the two images of a pair bear the same file name, "
-            f"but {shown(next(iter(a)))} of one domain is not in the other"
-        )
-    if said not in ("paired", "unpaired"):
-        return "paired" if matched >= MATCHED * max(len(a), len(b)) else "unpaired"
-    return "paired" if said == "paired" else "unpaired"
-
-
-def _trained(images_of: dict[str, tuple[Column, ...]]) -> tuple[Column, ...]:
-    return images_of["train"] if "train" in images_of else images_of[WHOLE]
-
-
-def _nearly_paired(columns: tuple[Column, ...]) -> str:
-    """Describes the files without a partner if most have one, as that may be a mistake; else returns ""."""
-    a, b = columns
-    alone = [path for name, path in (*a.items(), *b.items()) if name not in a or name not in b]
-    both = len(a.keys() & b.keys())
-    if not alone or 2 * both <= max(len(a), len(b)):
-        return ""
-    return (
-        f"; {both} names stand in both domains, without a partner are {few(alone)}; "
-        "if they are pairs, --set data.layout=paired leaves those out"
-    )
 
 
 def _sources(columns: tuple[Column, ...]) -> Split:
@@ -230,12 +210,6 @@ def _swap(folder: Folder) -> Folder:
     )
 
 
-_CANNOT_BE_UNPAIRED = (
-    "each file holds both images of a pair, side by side; to train without pairs, "
-    "cut the halves into trainA/ and trainB/"
-)
-
-
 def _refusal(folder: Folder) -> str:
     where = f"{shown(folder.root)}: {folder.found[0]}"
     if folder.kind == "unpaired":
@@ -245,7 +219,7 @@ def _refusal(folder: Folder) -> str:
             "Name them so, or train with a method for unpaired images (CycleGAN)"
         )
     if folder.splits["train"][0][0].half:
-        return f"{shown(folder.root)}: {_CANNOT_BE_UNPAIRED}, or train with a method for pairs (pix2pix)"
+        return f"{shown(folder.root)}: {CANNOT_BE_UNPAIRED}, or train with a method for pairs (pix2pix)"
     return (
         f"{where}, with the same file names in both; a method for pairs (pix2pix) learns more from them. "
         "To train without the pairs all the same, say so: --set data.layout=unpaired"
@@ -271,8 +245,8 @@ def _arrangement(found: Layout, kind: Kind, names: tuple[str, str]) -> str:
 
 
 def _listed(root: Path, found: Layout) -> str:
-    folders = (folder for folders in found.places.values() for folder in folders)
-    return " ".join(f"{shown(folder.relative_to(root))}/" for folder in folders)
+    folders = (folder.relative_to(root) for folders in found.places.values() for folder in folders)
+    return " ".join(f"{shown(folder)}/" if folder.name else "the folder itself" for folder in folders)
 
 
 def _counts(kind: Kind, names: tuple[str, str], split: Split) -> str:

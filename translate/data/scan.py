@@ -7,6 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from translate.data.folders import Source
 from translate.data.images import dimensions, holds_more
 from translate.data.source import Readable
@@ -37,6 +39,19 @@ def noting_more(attempts: Iterable[Attempt], files: Collection[Path], several: s
             several.add(path)
 
     return [(path, partial(tried, path, attempt)) for path, attempt in attempts]
+
+
+def noting_shades(attempts: Iterable[Attempt], whites: dict[int, tuple[int, int]]) -> list[Attempt]:
+    """Wraps attempts that return pixels so that each also adds the brightest shade that is possible, and its own, to
+    `whites` under its place among the attempts; alpha does not count."""
+
+    def tried(place: int, attempt: Callable[[], object]) -> None:
+        pixels = attempt()
+        if isinstance(pixels, np.ndarray):
+            colours = pixels[..., :3] if pixels.shape[2] == 4 else pixels
+            whites[place] = int(np.iinfo(pixels.dtype).max), int(colours.max())
+
+    return [(path, partial(tried, place, attempt)) for place, (path, attempt) in enumerate(attempts)]
 
 
 def failures(attempts: Sequence[Attempt], threads: int, done: Callable[[], None]) -> dict[Path, str]:

@@ -30,7 +30,7 @@ def open_data(data: DataSettings, batch_type: type[Batch], tell: Tell) -> ImageS
     if batch_type in (Paired, Unpaired):
         return TwoDomains(data, _told(_two_domains(data, batch_type, tell), tell), batch_type)
     if batch_type is SourceLabelled:
-        a, b = open_source_labelled(data.set)
+        a, b = open_source_labelled(data.set, data.follow_links)
         return LabelledSource(data, _told(a, tell), _told(b, tell))
     if data.set in POINT_SETS:
         if batch_type is not Plain:
@@ -91,8 +91,9 @@ def _two_domains(data: DataSettings, batch_type: type[Batch], tell: Tell) -> Fol
         root,
         wanted=wanted,
         direction=data.direction or (card.direction if card else None),
-        domains=domains and (domains[0], domains[1]),
+        domains=domains,
         layout=data.layout,
+        follow_links=data.follow_links,
     )
 
 
@@ -100,12 +101,13 @@ def _labelled(data: DataSettings, batch_type: type[Batch], tell: Tell) -> Labell
     """Opens labelled sets; `data.domains` chooses among the classes or attributes of all of them together."""
     roots = [_labelled_root(data, name, tell) for name in (str(data.set), *data.also)]
     if batch_type is Plain:
-        return unlabelled(roots[0])
+        return unlabelled(roots[0], data.follow_links)
     if len(roots) > 1:
-        return open_jointly(roots, domains=data.domains)
+        return open_jointly(roots, domains=data.domains, follow_links=data.follow_links)
     card = None if data.set == "shapes" else locate(str(data.set))[1]
     domains = data.domains or (card.domains if card else None)
-    return open_labelled(roots[0], domains=domains, exclusive=card.alternatives or None if card else None)
+    exclusive = card.alternatives or None if card else None
+    return open_labelled(roots[0], domains=domains, exclusive=exclusive, follow_links=data.follow_links)
 
 
 def _labelled_root(data: DataSettings, name: str, tell: Tell) -> Path:
@@ -115,6 +117,8 @@ def _labelled_root(data: DataSettings, name: str, tell: Tell) -> Path:
 def _told(folder: Any, tell: Tell) -> Any:
     for line in folder.found:
         tell(line)
+    for line in folder.notes:
+        tell(f"note: {line}")
     for line in folder.warnings:
         tell(f"warning: {line}")
     return folder

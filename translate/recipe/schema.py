@@ -79,6 +79,9 @@ class DataSettings(Settings):
     """Threads that decode ahead; 0 decodes in the training thread. Batches do not depend on the number."""
     skip_bad: bool = False
     """Leaves out, counts and names images that cannot be read, instead of refusing them before the first step."""
+    follow_links: bool = True
+    """Takes links to files outside of the data set's folders as images; false leaves them out, with a warning. Links to
+    folders below a domain's are never followed."""
     cache: Where = "ram"
     """Where to keep decoded and resized images: nowhere; in memory; in files that later runs reuse, in the user's cache
     or $TRANSLATE_HOME; or all on the training GPU, which then also crops them."""

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import csv
+import re
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
+from io import StringIO
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -12,13 +15,16 @@ from translate.data.labelled.attributes import refuse_both
 from translate.data.labelled.labelling import in_order, one_hot
 from translate.data.labelled.table import Table, refuse_repetition
 from translate.data.labels import UNKNOWN
-from translate.data.layouts import SPLITS
+from translate.data.splits import SPLITS
 from translate.errors import ConfigurationError, nearest
 
 LOOKED_FOR = "labels.csv with `file,label`, or `file` and one column for each attribute"
 FILE, LABEL, SPLIT = "file", "label", "split"
 FILE_TOO = (FILE, "filename", "image", "image_id", "path")
-VALUES = {"1": 1.0, "yes": 1.0, "true": 1.0, "0": 0.0, "-1": 0.0, "no": 0.0, "false": 0.0, "": UNKNOWN}
+VALUES = {"yes": "1", "true": "1", "no": "0", "false": "0", "": "", "nan": ""}
+"""What stands for 1, for 0 and for what is unknown; 1.0, 0.0 and -1.0 count as the whole numbers."""
+INDEX = re.compile(r"(unnamed: *\d+|index)?", re.IGNORECASE)
+"""Names of a first column of row numbers, as table programs write it."""
 
 
 def read_csv(root: Path) -> Table | None:
@@ -35,6 +41,8 @@ def read_csv(root: Path) -> Table | None:
     if not rows:
         raise ConfigurationError(f"{shown(path)}: empty; expected {LOOKED_FOR}")
     header, rows = rows[0][1], rows[1:]
+    if len(header) > 1 and INDEX.fullmatch(header[0]) and header[1] in FILE_TOO:
+        header, rows = header[1:], [(line, row[1:]) for line, row in rows]
     _check_header(path, header)
     if not rows:
         raise ConfigurationError(f"{shown(path)}: no rows below the names of the columns")
@@ -42,7 +50,7 @@ def read_csv(root: Path) -> Table | None:
     for line, row in rows:
         if len(row) != len(header):
             raise ConfigurationError(f"{shown(path)}, line {line}: {len(row)} fields under {len(header)} columns")
-        file = PurePosixPath(row[0]).as_posix()
+        file = PurePosixPath(row[0].replace("\\", "/")).as_posix()
         if not row[0]:
             raise ConfigurationError(f"{shown(path)}, line {line}: no file")
         refuse_repetition(path, lines, file, line)
@@ -68,26 +76,37 @@ def _looks_like_labels(path: Path) -> bool:
         rows = [row for _, row in _rows(path)[:2]]
     except ConfigurationError:
         return False
+    if rows and len(rows[0]) > 1 and INDEX.fullmatch(rows[0][0]):
+        rows = [row[1:] for row in rows]
     if len(rows) < 2 or rows[0][0] not in FILE_TOO:
         return False
     values = [value for name, value in zip(rows[0][1:], rows[1][1:], strict=False) if name != SPLIT]
-    return LABEL in rows[0] or (bool(values) and all(value.lower() in VALUES for value in values))
+    return LABEL in rows[0] or (bool(values) and all(_plain(value) is not None for value in values))
 
 
 def _rows(path: Path) -> list[tuple[int, list[str]]]:
     """Returns the line number and fields of each non-empty row."""
     try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, strict=True)
-            return [(reader.line_num, [field.strip() for field in row]) for row in reader if any(row)]
+        data = path.read_bytes()
+        text = data.decode("utf-16" if data.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8-sig")
+        reader = csv.reader(StringIO(text, newline=""), delimiter=_delimiter(text), strict=True, skipinitialspace=True)
+        return [(reader.line_num, [field.strip() for field in row]) for row in reader if any(row)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ConfigurationError(f"{shown(path)}: cannot be read as CSV: {error}") from error
+
+
+def _delimiter(text: str) -> str:
+    """Returns what separates the names of the columns: a comma, a semicolon or a tab."""
+    header = next((line for line in text.splitlines() if line.strip()), "")
+    return max(",;\t", key=header.count)
 
 
 def _check_header(path: Path, header: list[str]) -> None:
     where = f"{shown(path)}, line 1"
     if header[0] not in FILE_TOO or len(header) < 2:
-        raise ConfigurationError(f"{where}: {shown(','.join(header))}: expected {LOOKED_FOR}, separated by commas")
+        raise ConfigurationError(
+            f"{where}: {shown(','.join(header))}: expected {LOOKED_FOR}, separated by commas, semicolons or tabs"
+        )
     if twice := next((name for name in header if header.count(name) > 1), None):
         raise ConfigurationError(f"{where}: the column {shown(twice)!r} is there twice")
     if not all(header):
@@ -116,10 +135,19 @@ def _classes(path: Path, column: tuple[str, ...], lines: list[int]) -> tuple[tup
 def _attributes(path: Path, columns: dict[str, tuple[str, ...]], lines: list[int]) -> np.ndarray:
     for name, column in columns.items():
         for line, value in zip(lines, column, strict=True):
-            if value.lower() not in VALUES:
+            if _plain(value) is None:
                 raise ConfigurationError(
                     f"{shown(path)}, line {line}: {name}: {shown(value)!r}; expected 1 or 0, yes or no, "
                     "true or false, or nothing where it is unknown"
                 )
-    refuse_both(path, np.array(list(columns.values())).T, lines)
-    return np.array([[VALUES[value.lower()] for value in column] for column in columns.values()], np.float32).T
+    tokens = np.array([[_plain(value) for value in column] for column in columns.values()]).T
+    refuse_both(path, tokens, lines)
+    return np.select([tokens == "1", tokens != ""], [1, 0], UNKNOWN).astype(np.float32)
+
+
+def _plain(value: str) -> str | None:
+    """Returns "1", "0", "-1", or "" for unknown; None for anything else."""
+    if value.lower() in VALUES:
+        return VALUES[value.lower()]
+    match = re.fullmatch(r"\+?(-?[01])([.,]0*)?", value)
+    return match[1].replace("-0", "0") if match else None

@@ -40,6 +40,8 @@ class Labelling:
     """Whether images are ordered by class."""
     test_is_paired: bool = False
     """Whether test image i of every class shows the same thing."""
+    notes: tuple[str, ...] = ()
+    """Worth knowing, but no fault."""
     warnings: tuple[str, ...] = ()
 
 
@@ -77,6 +79,8 @@ class LabelledFolder:
     """Whether test image i of every class shows the same thing; if so, they are ordered by class, equally many each."""
     found: tuple[str, ...]
     warnings: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    """Worth knowing, but no fault."""
     alternatives: tuple[tuple[int, ...], ...] = ()
     """Groups of attributes of which an image has at most one, such as hair colours."""
 

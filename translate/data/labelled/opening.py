@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from translate.data.catalog import locate_both
-from translate.data.columns import held_out, scan
+from translate.data.columns import Look, held_out, scan
 from translate.data.description import Description, describe
 from translate.data.folders import Source
 from translate.data.images import shown
@@ -19,10 +19,7 @@ from translate.data.labels import LabelGroup
 from translate.data.layouts import contents, files_in, require_folder, splits_in
 from translate.data.listing import SUFFIXES
 from translate.data.source import Readable
-from translate.errors import ConfigurationError, nearest
-
-LISTED = 12
-"""Most domains listed with their counts in `found`."""
+from translate.errors import ConfigurationError, folded, nearest
 
 
 def open_labelled(
@@ -30,15 +27,16 @@ def open_labelled(
     *,
     domains: Sequence[str] | None = None,
     exclusive: Sequence[Sequence[str]] | None = None,
+    follow_links: bool = True,
 ) -> LabelledFolder:
     """Opens the labelled set below `root`: class folders, an attribute file, a CSV file, or files of digits.
 
     `domains` chooses classes (dropping images of others) or attributes, and their order; the default is that of
     `dataset.yaml`, else all. `exclusive` lists groups of attributes of which an image has at most one; the default is
-    that of `dataset.yaml`.
+    that of `dataset.yaml`. Without `follow_links`, links to files elsewhere are left out.
     Raises ConfigurationError if there is no labelled set, one of its files is invalid, or a name is unknown.
     """
-    found = recognise(root)
+    found = recognise(root, follow_links)
     if found is None:
         raise ConfigurationError(
             f"{shown(root)}: no labelled images here. Looked for: {'; '.join(_LOOKED_FOR)}. Found: {contents(root)}"
@@ -57,19 +55,20 @@ def open_labelled(
         test_is_paired=found.test_is_paired,
         found=tuple(_in_words(found, chosen, splits)),
         warnings=found.warnings,
+        notes=found.notes,
         alternatives=_alternatives(found, chosen, exclusive, said),
     )
 
 
-def unlabelled(root: Path) -> LabelledFolder:
+def unlabelled(root: Path, follow_links: bool = True) -> LabelledFolder:
     """Opens the images below `root` and ignores labels: one domain, named like the folder, and no groups.
 
     A labelled set keeps its splits; otherwise train/ and test/ are the splits, or a tenth is held out by name.
     Labels are (images, 0). Raises ConfigurationError if there are no images.
     """
-    found = recognise(root)
+    found = recognise(root, follow_links)
     if found is None or (found.by_class and files_in(root)):  # loose images next to the folders count too
-        found = _plain(root)
+        found = _plain(root, follow_links)
     if "train" not in found.parts:
         raise ConfigurationError(f"{shown(root)}: {found.arrangement}: no images to train on")
     splits = {
@@ -85,56 +84,65 @@ def unlabelled(root: Path) -> LabelledFolder:
         test_is_paired=False,
         found=tuple(_with_origin(lines, found, splits)),
         warnings=found.warnings,
+        notes=found.notes,
     )
 
 
-def open_jointly(roots: Sequence[Path], *, domains: Sequence[str] | None = None) -> LabelledFolder:
+def open_jointly(
+    roots: Sequence[Path], *, domains: Sequence[str] | None = None, follow_links: bool = True
+) -> LabelledFolder:
     """Opens several labelled sets and joins them, see `join`. `domains` chooses among all their names; a set with no
     chosen name keeps all its domains. Raises ConfigurationError, also for a name that is in none of the sets.
     """
-    folders = [open_labelled(root) for root in roots]
+    folders = [open_labelled(root, follow_links=follow_links) for root in roots]
     known = [name for folder in folders for name in folder.domains]
     for name in domains or ():
         if name not in known:
             raise ConfigurationError(f"no domain '{name}' in any of the sets{nearest(name, known)}")
     chosen = [[name for name in domains or () if name in folder.domains] for folder in folders]
-    return join([open_labelled(root, domains=names) for root, names in zip(roots, chosen, strict=True)])
+    return join(
+        [
+            open_labelled(root, domains=names, follow_links=follow_links)
+            for root, names in zip(roots, chosen, strict=True)
+        ]
+    )
 
 
-def open_source_labelled(name_or_path: str) -> tuple[LabelledFolder, LabelledFolder]:
+def open_source_labelled(name_or_path: str, follow_links: bool = True) -> tuple[LabelledFolder, LabelledFolder]:
     """Opens the source and target sets named by a card, such as mnist2usps, or by a `dataset.yaml`.
 
     The target may be unlabelled; its labels, if any, must be of the same classes; they come in the source's order, for
     evaluation only. Raises ConfigurationError.
     """
     first, second = locate_both(name_or_path)
-    source = open_labelled(first)
-    found = recognise(second)
+    source = open_labelled(first, follow_links=follow_links)
+    found = recognise(second, follow_links)
     if found is None or (found.exclusive and len(found.domains) == 1):  # one folder of images says nothing of classes
-        return source, unlabelled(second)
-    return source, open_labelled(second, domains=source.domains)
+        return source, unlabelled(second, follow_links)
+    return source, open_labelled(second, domains=source.domains, follow_links=follow_links)
 
 
-def recognise(root: Path) -> Labelling | None:
+def recognise(root: Path, follow_links: bool = True) -> Labelling | None:
     """Reads all labels of the images below `root`; returns None if there are none. Raises ConfigurationError."""
     require_folder(root)
     told = attributes.read_attributes(root) or csv_table.read_csv(root)
     if told:
-        return table.labelling(root, told)
-    return digits.read_digits(root) or classes.read_classes(root)
+        return table.labelling(root, told, follow_links)
+    return digits.read_digits(root) or classes.read_classes(root, follow_links)
 
 
 _LOOKED_FOR = (classes.LOOKED_FOR, attributes.LOOKED_FOR, csv_table.LOOKED_FOR, digits.LOOKED_FOR)
 
 
-def _plain(root: Path) -> Labelling:
-    splits = splits_in(root)
-    warnings: list[str] = []
+def _plain(root: Path, follow_links: bool) -> Labelling:
+    splits, look = splits_in(root), Look(root, follow_links)
     if "train" in splits:
-        columns = {split: scan(splits[split], warnings) for split in SPLIT_ORDER if split in splits}
+        columns = {
+            split: scan(splits[split], look, training=split == "train") for split in SPLIT_ORDER if split in splits
+        }
         origin = ""
     else:
-        columns = dict(zip(("train", "test"), held_out(scan(root, warnings)), strict=True))
+        columns = dict(zip(("train", "test"), held_out(scan(root, look, training=True)), strict=True))
         origin = "held out, chosen by a hash of the names"
     if not columns["train"]:
         suffixes = " ".join(sorted(SUFFIXES))
@@ -145,7 +153,16 @@ def _plain(root: Path) -> Labelling:
             for split, column in columns.items()
         }
     )
-    return Labelling("a folder", (), False, parts, origin or stand_in, warnings=tuple(warnings))
+    used = [source.path for part in parts.values() for source in part.sources]
+    return Labelling(
+        "a folder",
+        (),
+        False,
+        parts,
+        origin or stand_in,
+        notes=tuple(look.notes()),
+        warnings=tuple(look.all_warnings(used)),
+    )
 
 
 def _chosen(root: Path, found: Labelling, wanted: Sequence[str] | None) -> tuple[str, ...]:
@@ -184,8 +201,7 @@ def _in_words(found: Labelling, chosen: tuple[str, ...], splits: dict[str, Label
     lines = [f"{found.arrangement}: {few_of} {kind}"]
     for split, part in splits.items():
         counts = [f"{int(n)} {name}" for n, name in zip((part.labels == 1).sum(0), chosen, strict=True)]
-        listed = ", ".join(counts[:LISTED]) + (", ..." if len(counts) > LISTED else "")
-        lines.append(f"{split}: {len(part)} images: {listed}")
+        lines.append(f"{split}: {len(part)} images: {folded(counts)}")
     return _with_origin(lines, found, splits)
 
 

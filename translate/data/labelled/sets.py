@@ -68,6 +68,7 @@ def join(folders: Sequence[LabelledFolder]) -> LabelledFolder:
         test_is_paired=False,
         found=_told(folders, [folder.found for folder in folders]),
         warnings=_told(folders, [folder.warnings for folder in folders]),
+        notes=_told(folders, [folder.notes for folder in folders]),
         alternatives=tuple(
             tuple(start + index for index in group)
             for folder, start in zip(folders, starts, strict=False)

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from translate.data import listing
-from translate.data.columns import LISTED, few, held_out, same_letters
+from translate.data.columns import Look, held_out, same_letters, scan
 from translate.data.folders import Source
 from translate.data.images import shown
 from translate.data.labelled.labelling import Labelling, Part, with_a_test
-from translate.errors import ConfigurationError
+from translate.data.splits import held_out_as
+from translate.data.telling import few
+from translate.errors import ConfigurationError, folded
 
 TEST_LIMIT, TEST_SHARE = 1000, 8
 """The last images of a list without a partition are the test images: at most TEST_LIMIT, at most one in TEST_SHARE."""
@@ -37,13 +38,17 @@ class Table:
     warnings: tuple[str, ...] = ()
 
 
-def labelling(root: Path, table: Table) -> Labelling:
-    """Finds the images below `root` that the rows refer to. Raises ConfigurationError if there are none."""
-    warnings = list(table.warnings)
-    paths = _images(root, table, warnings)
+def labelling(root: Path, table: Table, follow_links: bool = True) -> Labelling:
+    """Finds the images below `root` that the rows refer to. Raises ConfigurationError if there are none.
+
+    Which are for training is what the table says, else the names of their folders (test/1.png), else chosen here.
+    """
+    look = Look(root, follow_links, list(table.warnings))
+    paths = _images(table, look)
     rows = [row for row, path in enumerate(paths) if path is not None]
-    if table.splits:
-        chosen = {split: [row for row in rows if table.splits[row] == split] for split in set(table.splits)}
+    splits = table.splits or _by_folder(root, paths)
+    if splits:
+        chosen = {split: [row for row in rows if splits[row] == split] for split in set(splits)}
         origin = ""
     elif table.in_file_order:
         count = min(TEST_LIMIT, len(rows) // TEST_SHARE)
@@ -62,8 +67,16 @@ def labelling(root: Path, table: Table) -> Labelling:
         exclusive=table.exclusive,
         parts=parts,
         origin=origin or stand_in,
-        warnings=tuple(warnings),
+        notes=tuple(look.notes()),
+        warnings=tuple(look.all_warnings(())),
     )
+
+
+def _by_folder(root: Path, paths: Sequence[Path | None]) -> tuple[str, ...] | None:
+    """Returns the split of each image by the names of its folders, or None if no name speaks of tests."""
+    folders = (path.relative_to(root).parts[:-1] if path else () for path in paths)
+    splits = tuple(held_out_as(parts) or "train" for parts in folders)
+    return splits if set(splits) != {"train"} else None
 
 
 def _held_out(table: Table, rows: list[int]) -> tuple[dict[str, list[int]], str]:
@@ -81,13 +94,11 @@ def _held_out(table: Table, rows: list[int]) -> tuple[dict[str, list[int]], str]
     return chosen, f"held out{' of each class' if table.exclusive else ''}, chosen by a hash of the names"
 
 
-def _images(root: Path, table: Table, warnings: list[str]) -> list[Path | None]:
-    """Returns the image of each row, or None if it is missing; adds mismatches to `warnings`."""
-    found, links = listing.scan(root)
-    if links:
-        warnings.append(f"{shown(root)}: links that lead out of it are left out: {few(links)}")
-    inside = {same_letters(path.relative_to(root).as_posix()): path for path in found}
-    files = [same_letters(file) for file in table.files]
+def _images(table: Table, look: Look) -> list[Path | None]:
+    """Returns the image of each row, or None if it is missing; adds mismatches to the warnings of `look`."""
+    root, warnings = look.root, look.warnings
+    inside = {_spelt(path.relative_to(root).as_posix()): path for path in scan(root, look).values()}
+    files = [_spelt(file) for file in table.files]
     base = _base(files, inside)
     known = {name[len(base) :]: path for name, path in inside.items() if name.startswith(base)}
     # CelebA's list says .jpg even for its .png images.
@@ -101,7 +112,7 @@ def _images(root: Path, table: Table, warnings: list[str]) -> list[Path | None]:
             f"neither {shown(missing[0])} nor another"
         )
     if missing:
-        listed = ", ".join(map(shown, missing[:LISTED])) + (", ..." if len(missing) > LISTED else "")
+        listed = folded([*map(shown, missing)])
         warnings.append(f"rows of {shown(table.path.name)} whose image is missing: {len(missing)}: {listed}")
     used = set(paths)
     if unlisted := [path for path in known.values() if path not in used]:
@@ -121,6 +132,11 @@ def _base(files: Sequence[str], inside: Iterable[str]) -> str:
             if depth <= len(parts) and _stem(tail) in stems:
                 hits[name.removesuffix(tail)] += 1
     return hits.most_common(1)[0][0] if hits else ""
+
+
+def _spelt(name: str) -> str:
+    """Returns a relative path with the letters and slashes of no particular system."""
+    return PurePosixPath(same_letters(name.replace("\\", "/"))).as_posix()
 
 
 def _stem(name: str) -> str:

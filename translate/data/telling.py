@@ -1,0 +1,47 @@
+"""Files in messages: many of them, or many with one fault, in one line."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from translate.data.images import shown
+from translate.errors import LEAST, folded
+
+
+def few(paths: Sequence[Path], twins: Mapping[Path, Path] | None = None) -> str:
+    """Formats the number of paths, the first ones, and the folder that they have in common; behind each path the one
+    that `twins` holds for it."""
+    twins = twins or {}
+    every = [*paths, *twins.values()]
+    home = _home(every) if len(every) > 1 else None
+
+    def name(path: Path) -> str:
+        twin = f" ({name(twins[path])})" if path in twins else ""
+        return shown(path.relative_to(home) if home else path) + twin
+
+    return f"{len(paths):,}: {folded([name(path) for path in paths])}" + (f" in {shown(home)}" if home else "")
+
+
+def by_fault(faults: Mapping[Path, str]) -> list[str]:
+    """Returns `PATH: fault` for each file, or one line `fault: N: ...` where more than `LEAST` have the same fault.
+
+    `faults` holds messages by file, which may begin with the file's path.
+    """
+    files: dict[str, list[Path]] = {}
+    for path, message in faults.items():
+        files.setdefault(message.removeprefix(f"{shown(path)}: "), []).append(path)
+    lines = []
+    for fault, paths in files.items():
+        each = [f"{shown(path)}: {fault}" for path in paths]
+        lines += each if len(paths) <= LEAST else [f"{fault}: {few(paths)}"]
+    return lines
+
+
+def _home(paths: Sequence[Path]) -> Path | None:
+    """Returns the folder that holds all paths, or None if that is nothing worth saying."""
+    if len({path.is_absolute() for path in paths}) != 1:
+        return None
+    home = Path(os.path.commonpath([path.parent for path in paths]))
+    return None if home in (Path(), Path(home.anchor)) else home
