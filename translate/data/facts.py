@@ -16,11 +16,10 @@ import numpy as np
 
 from translate.data import images
 from translate.data.columns import few
-from translate.data.deep_colour import DEEP
 from translate.data.folders import Source
 from translate.data.images import Picture
 from translate.data.source import Readable
-from translate.data.values import kind_in_words
+from translate.data.values import DEEP, kind_in_words
 from translate.errors import ImageError
 
 GLANCE = (8, 8)
