@@ -22,7 +22,7 @@ _MEANING = re.compile(r"<Item\b[^<>]*\brole=[\"'](?:scale|offset|unittype)[\"'][
 
 
 class _Text(str):
-    """Text as Pillow reads it, in Latin-1, and which it would write with "?" for all but ASCII: byte for byte instead."""
+    """Text as Pillow reads it, in Latin-1, which it would write with "?" for all but ASCII: byte for byte instead."""
 
     def encode(self, encoding: str = "", errors: str = "") -> bytes:
         return str.encode(self, "latin-1", "replace")

@@ -11,6 +11,7 @@ from translate.data.png import unusual_gamma
 from translate.data.values import (
     FLOAT,
     UNIT,
+    BadImageError,
     Span,
     alpha_span,
     are_values,
@@ -102,8 +103,16 @@ def within(picture: Picture, span: Span | None) -> Picture:
     if not (are_values(values) or (kind == np.uint16 and span not in (None, UNIT))):
         return picture
     span, opaque = span or own_span(values), alpha_span(kind)
-    alpha = None if picture.alpha is None else to_16_bits(picture.alpha.clip(*opaque), opaque)
+    alpha = None if picture.alpha is None else to_16_bits(_clear_to_opaque(picture.alpha, opaque), opaque)
     return replace(picture, pixels=to_16_bits(values, span), alpha=alpha, span=span, kind=kind)
+
+
+def _clear_to_opaque(alpha: np.ndarray, ends: Span) -> np.ndarray:
+    """Alpha within its ends, which rounding may exceed. Raises BadImageError if it is beyond them."""
+    spare = 0.01 * ends[1]
+    if not (alpha.min() >= ends[0] - spare and alpha.max() <= ends[1] + spare):
+        raise BadImageError(f"alpha from {alpha.min():g} to {alpha.max():g}, where {ends[1]:g} is opaque; rescale it")
+    return alpha.clip(*ends)
 
 
 def in_own_kind(picture: Picture) -> tuple[np.ndarray, np.ndarray | None]:

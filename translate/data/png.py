@@ -45,7 +45,7 @@ def chunks(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
 
 def notes(file: BinaryIO) -> dict[str, bytes]:
     """What an open file says beside its pixels, where Pillow's header lacks it, by Pillow's names: "exif" and "xmp"
-    that stand after the image, as widespread programs write them, and as "colour" the chunks of gamma, primaries, sRGB."""
+    that stand after the image, as widespread programs write them, and as "colour" gamma, primaries, sRGB."""
     found: dict[str, bytes] = {}
     late = False
     for kind, place, length in chunks(file):

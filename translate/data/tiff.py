@@ -105,7 +105,8 @@ def first_page(file: BinaryIO) -> Page:
         raise BadImageError(f"bands of different types or depths ({_listed(bits)} bits) are not read; {_SAVE}")
     photometric = tags.number(262, 1)
     planes = samples if tags.number(284, 1) == 2 else 1
-    extras = _extras(tags.numbers(338), photometric, samples)
+    kind = (next(iter(bits)), next(iter(forms)))
+    extras = _extras(tags.numbers(338), photometric, samples, kind in ((8, 1), (16, 1)))
     turned = tags.number(274, 1)
     return Page(
         tags, width, height, samples, bits.pop(), forms.pop(), photometric, tags.number(259, 1), tags.number(317, 1),
@@ -133,6 +134,8 @@ def refuse_kind(page: Page) -> None:
         raise BadImageError(
             "white-is-zero is read for one band of unsigned whole numbers only; save it as black-is-zero"
         )
+    if page.photometric == 3 and page.bits < 8 and page.directory.number(266, 1) == 2:
+        raise BadImageError("a palette whose bits are in reversed order is not read; save it as RGB")
     alphas = [place for place, extra in enumerate(page.extras) if extra in (_MULTIPLIED, _STRAIGHT)]
     if alphas and alphas != [len(page.extras) - 1]:
         raise BadImageError("alpha is read as the last band only; save it so")
@@ -164,10 +167,10 @@ def quiet_libtiff() -> None:
         library.TIFFSetWarningHandler(None)
 
 
-def _extras(stored: tuple[int, ...], photometric: int, samples: int) -> tuple[int, ...]:
+def _extras(stored: tuple[int, ...], photometric: int, samples: int, shades: bool) -> tuple[int, ...]:
     colours = {_RGB: 3, 5: 4, 6: 3, 8: 3}.get(photometric, 1)
     count = max(0, samples - colours)
-    if not stored and photometric == _RGB and count == 1:
+    if not stored and photometric == _RGB and count == 1 and shades:
         return (_STRAIGHT,)  # not said; widespread programs mean alpha
     return (*stored, *[_UNSPECIFIED] * count)[:count]
 
