@@ -107,7 +107,6 @@ def _of_page(page: Page, data: bytes) -> Picture:
 
 def _of_image(image: Image.Image, data: bytes) -> Picture:
     orientation, exif = notes.orientation_of(image), notes.of_image(image)
-    image.load()  # for deep colour too: OpenCV may accept a damaged file
     key = png.key_of(image, data)
     if key is not None:
         del image.info["transparency"]

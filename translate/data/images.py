@@ -51,9 +51,9 @@ ANIMATED = "animated (the first frame is used)"
 Told = TypeVar("Told")
 __all__ = [
     "ANIMATED", "MAX_BYTES", "MAX_PIXELS", "UNIT", "WRITABLE", "ImageError", "Interpolation", "Picture", "Span",
-    "allow_pixels", "decode", "dimensions", "holds_more", "in_own_kind", "lost", "luma", "on_white", "read", "read_bytes",
-    "read_square", "refuse_other_bands", "resize", "seen", "shown", "suits", "to_8_bits", "to_float", "to_pixels",
-    "version", "with_channels", "within", "write",
+    "allow_pixels", "decode", "dimensions", "holds_more", "in_own_kind", "lost", "luma", "on_white", "read",
+    "read_bytes", "read_square", "refuse_other_bands", "resize", "seen", "shown", "suits", "to_8_bits", "to_float",
+    "to_pixels", "version", "with_channels", "within", "write",
 ]  # fmt: skip
 
 

@@ -16,7 +16,9 @@ from translate.data.values import BadImageError
 _START = b"\x89PNG\r\n\x1a\n"
 _COLOUR = (b"gAMA", b"cHRM", b"sRGB", b"cICP")
 """Chunks that say what the numbers look like, where there is no profile."""
-_CRITICAL = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
+_SAMPLES = {0: 1, 2: 3, 4: 2, 6: 4}
+_ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
+"""First column and row, and steps, of each pass."""
 _MOST_CHUNKS = 1 << 20
 _USUAL_GAMMA = struct.pack(">I", 45455)
 
@@ -71,10 +73,8 @@ def is_deep_colour(image: Image.Image, data: bytes) -> bool:
 
 
 def deep_planes(image: Image.Image, data: bytes) -> tuple[np.ndarray, np.ndarray | None]:
-    """Decodes an image of deep colour to pixels (H, W, 1 or 3) and alpha (H, W), uint16.
-
-    OpenCV may accept damaged files, so the caller must have loaded the image with Pillow first.
-    """
+    """Decodes an image of deep colour to pixels (H, W, 1 or 3) and alpha (H, W), uint16. Raises BadImageError if it is
+    damaged, which OpenCV might accept."""
     cv2 = _opencv()
     planes = cv2.imdecode(np.frombuffer(_bare(data), np.uint8), cv2.IMREAD_UNCHANGED)
     if planes is None or planes.dtype != np.uint16 or planes.shape[:2] != (image.height, image.width):
@@ -82,8 +82,6 @@ def deep_planes(image: Image.Image, data: bytes) -> tuple[np.ndarray, np.ndarray
     pixels = planes[..., 2::-1]  # OpenCV's order is BGR
     if data[25] == 4:  # grey with alpha
         pixels = pixels[..., :1]
-    if "transparency" in image.info:
-        return pixels, alpha_of_key(pixels, image.info["transparency"])
     return pixels, planes[..., 3].copy() if image.mode == "RGBA" else None
 
 
@@ -92,8 +90,11 @@ def key_of(image: Image.Image, data: bytes) -> int | tuple[int, ...] | None:
     key = image.info.get("transparency")
     if image.format != "PNG" or image.mode == "P" or key is None:
         return None
-    # Pillow stretches grey of 2 and 4 bits to 8, and leaves the key as it is.
-    return key * 255 // (2 ** data[24] - 1) if data[24] in (2, 4) else key
+    top = 2 ** data[24] - 1
+    if isinstance(key, tuple):
+        return tuple(number & top for number in key)
+    # Pillow stretches grey of 1, 2 and 4 bits to 8, and of these keys only those of 1.
+    return key if top == 1 else (key & top) * max(1, 255 // top)
 
 
 def alpha_of_key(pixels: np.ndarray, key: int | tuple[int, ...]) -> np.ndarray:
@@ -138,9 +139,43 @@ def _of_grey_and_alpha(planes: np.ndarray) -> bytes:
 
 
 def _bare(data: bytes) -> bytes:
-    """The file with the chunks that pixels need: OpenCV's libpng writes to stderr about others."""
-    kept = [data[place - 8 : place + length + 4] for kind, place, length in chunks(BytesIO(data)) if kind in _CRITICAL]
-    return _START + b"".join(kept)
+    """The image alone, found whole, and wrapped anew: OpenCV's libpng writes to stderr about anything odd. Raises
+    BadImageError for wrong checksums and missing rows."""
+    parts = [(kind, data[place - 4 : place + length + 4]) for kind, place, length in chunks(BytesIO(data))]
+    critical = [(kind, part) for kind, part in parts if kind in (b"IHDR", b"IDAT")]
+    if any(zlib.crc32(part[:-4]) != int.from_bytes(part[-4:], "big") for _, part in critical):
+        raise BadImageError("damaged: a checksum is wrong")
+    width, height, _, colour, _, _, interlaced = struct.unpack(">IIBBBBB", data[16:29])
+    step = 2 * _SAMPLES[colour]
+    rows = _rows(b"".join(part[4:-4] for kind, part in critical if kind == b"IDAT"), width, height, step, interlaced)
+    return _START + chunk(b"IHDR", data[16:29]) + chunk(b"IDAT", zlib.compress(rows, 0)) + chunk(b"IEND", b"")
+
+
+def _rows(packed: bytes, width: int, height: int, step: int, interlaced: bool) -> bytes:
+    """The filtered rows of an image of `step` bytes a pixel, decompressed."""
+    expected = sum(rows * (1 + columns * step) for rows, columns in _passes(width, height, interlaced) if columns)
+    try:
+        unpacker = zlib.decompressobj()
+        rows = unpacker.decompress(packed, expected)
+        unpacker.decompress(unpacker.unconsumed_tail, 1)  # to the checksum behind the last row
+    except zlib.error as error:
+        raise BadImageError("damaged: it cannot be decompressed") from error
+    if len(rows) < expected:
+        raise BadImageError("image file is truncated")
+    place = 0
+    for count, columns in _passes(width, height, interlaced):
+        line = 1 + columns * step
+        filters = rows[place : place + count * line : line] if columns else b""
+        if max(filters, default=0) > 4:
+            raise BadImageError("damaged: a row has an unknown filter")
+        place += count * line if columns else 0
+    return rows
+
+
+def _passes(width: int, height: int, interlaced: bool) -> Iterator[tuple[int, int]]:
+    """(rows, columns) of the image, or of the seven that it is interlaced of (Adam7)."""
+    for x, y, across, down in _ADAM7 if interlaced else ((0, 0, 1, 1),):
+        yield max(0, -(-(height - y) // down)), max(0, -(-(width - x) // across))
 
 
 def _xmp(body: bytes) -> bytes | None:
