@@ -58,6 +58,7 @@ def of_many_scans(scans: int) -> bytes:
 def bombs() -> dict[str, tuple[bytes, str]]:
     """Files by name, each with words of its refusal."""
     large = (256, 4, 1, 9000), (257, 4, 1, 9000), (278, 4, 1, 9000)
+    empty = (259, 3, 1, 5), (273, 4, 1, 0), (279, 4, 1, 0)
     tags = [(40_000 + number, 7, 1 << 20, 512) for number in range(5000)]
     tiles = (322, 4, 1, 60_000), (323, 4, 1, 60_000), (324, 4, 1, 512), (325, 4, 1, 50), (273, 4, 0, 0), (279, 4, 0, 0)
     many = struct.pack("<100000I", *[512 + 800_000] * 100_000) + struct.pack("<100000I", *[200_000] * 100_000)
@@ -73,6 +74,7 @@ def bombs() -> dict[str, tuple[bytes, str]]:
     big = b"II+\0\x08\0\0\0" + struct.pack("<Q", 16) + struct.pack("<Q", 1 << 60) + bytes(400)
     return {
         "bands.tif": (tiff(b"", *large, (277, 3, 1, 40), (258, 3, 1, 32)), "bytes once decoded"),
+        "empty strips.tif": (tiff(b"", *large, (277, 3, 1, 40), (258, 3, 1, 32), *empty)[:204], "bytes once decoded"),
         "bands not there.tif": (tiff(b"", *large, (277, 3, 1, 5)), "truncated"),
         "doubles.tif": (tiff(b"", *large, (277, 4, 1, 40), (339, 4, 1, 3), (258, 4, 1, 64), order=">"), "once"),
         "samples.tif": (tiff(b"", *large, (277, 3, 1, 65_535), (259, 3, 1, 5)), "bytes once decoded"),
