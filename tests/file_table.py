@@ -209,6 +209,39 @@ def inks() -> Iterator[Cell]:
         yield Cell(f"tiff ycbcr {order} {shape}", buffer.getvalue(), judged, close=4)
 
 
+def in_parts() -> Iterator[Cell]:
+    """Inks, palettes and JPEG in tiles, planes and strips with differences, as large as tiles and blocks want it."""
+    size = (32, 48)
+    ink, shown = dice.integers(0, 256, (*size, 4), np.uint8), dice.integers(0, 256, size, np.uint8)
+    bare = (255 - ink[..., :3].astype(int)) * (255 - ink[..., 3:])
+    colours = dice.integers(0, 65536, (3, 256), np.uint16)
+    for tile, order, packing in product((None, (16, 16)), ORDERS, ("none", "lzw", "zlib")):
+        more = {"tile": tile, "byteorder": order, "predictor": packing != "none", "metadata": None}
+        more["compression"] = None if packing == "none" else packing
+        for planes, stored in (("contig", ink), ("separate", np.moveaxis(ink, -1, 0))):
+            data = _imwritten(stored, photometric="separated", planarconfig=planes, **more)
+            yield Cell(f"tiff CMYK {planes} {more}", data, ((bare + 127) // 255).astype(np.uint8))
+        data = _imwritten(shown, photometric="palette", colormap=colours, **more)
+        yield Cell(f"tiff palette {more}", data, (colours.T[shown] >> 8).astype(np.uint8))
+    smooth = np.asarray(Image.fromarray(dice.integers(0, 256, (4, 4, 3), np.uint8)).resize(size[::-1]))
+    for tile, photometric, subsampling in product((None, (16, 16)), ("rgb", "ycbcr"), ((1, 1), (2, 1), (2, 2))):
+        data = _imwritten(
+            smooth, photometric=photometric, compression="jpeg", tile=tile, metadata=None,
+            subsampling=subsampling if photometric == "ycbcr" else None,
+        )  # fmt: skip
+        yield Cell(f"tiff jpeg {photometric} {tile} {subsampling}", data, tifffile.imread(io.BytesIO(data)), close=4)
+    tags = [(258, 3, 8), (259, 3, 1), (262, 3, 6), (277, 3, 3)]
+    for order in ORDERS:
+        data = tifffile_header(order, tags, bytes(HEIGHT * WIDTH * 2))
+        yield Cell(f"tiff YCbCr subsampled {order}", data, "YCbCr with fewer samples of colour")
+
+
+def _imwritten(stored: np.ndarray, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    tifffile.imwrite(buffer, stored, **options)
+    return buffer.getvalue()
+
+
 def few_bits() -> Iterator[Cell]:
     """1, 2, 4 and 8 bits of grey, white-is-zero and palettes, filled from either end, by hand."""
     for bits, order, photometric, fill in product((1, 2, 4, 8), ORDERS, (0, 1, 3), (1, 2)):
@@ -366,7 +399,7 @@ def opencvs() -> Iterator[Cell]:
 
 GROUPS = {
     group.__name__: group
-    for group in (types, layouts, predictors, other_compressions, inks, few_bits, pillows, pngs, opencvs)
+    for group in (types, layouts, predictors, other_compressions, inks, in_parts, few_bits, pillows, pngs, opencvs)
 }
 
 
@@ -424,17 +457,17 @@ def written(cell: Cell, found: Picture, folder: Path) -> str:
     wanted = cell.pixels if cell.alpha is None else np.dstack([cell.pixels, cell.alpha])
     if path.suffix == ".tif":
         page = tifffile.TiffFile(path).pages[0]
-        stored = page.asarray().reshape(HEIGHT, WIDTH, -1)
+        stored = page.asarray().reshape(*wanted.shape[:2], -1)
         bands = cell.pixels.shape[2]
         colours = 3 if bands >= 3 and (bands == 3 if cell.rgb is None else cell.rgb) else 1
         extras = (0,) * (bands - colours) + (2,) * (cell.alpha is not None)
         if (int(page.photometric), tuple(map(int, page.extrasamples))) != (2 if colours == 3 else 1, extras):
             return f"photometric {page.photometric}, extra samples {page.extrasamples} instead of {extras}"
     elif path.suffix == ".png":
-        stored = imagecodecs.png_decode(path.read_bytes()).reshape(HEIGHT, WIDTH, -1)
+        stored = imagecodecs.png_decode(path.read_bytes()).reshape(*wanted.shape[:2], -1)
     else:
         stored = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-        stored = stored.reshape(HEIGHT, WIDTH, -1)[..., [[0], [0], [2, 1, 0], [2, 1, 0, 3]][stored[0, 0].size - 1]]
+        stored = stored.reshape(*wanted.shape[:2], -1)[..., [[0], [0], [2, 1, 0], [2, 1, 0, 3]][stored[0, 0].size - 1]]
     if path.suffix == ".bmp" and wanted.shape[2] == 1 and stored.shape[2] == 3:
         stored = stored[..., :1]
     if (stored.dtype, stored.shape) != (wanted.dtype, wanted.shape):

@@ -134,6 +134,9 @@ def refuse_kind(page: Page) -> None:
         raise BadImageError(
             "white-is-zero is read for one band of unsigned whole numbers only; save it as black-is-zero"
         )
+    counts = page.directory.numbers(279) or page.directory.numbers(325)
+    if page.photometric == 6 and page.compression == 1 and sum(counts) < page.width * page.height * page.samples:
+        raise BadImageError("YCbCr with fewer samples of colour is read with JPEG compression only; save it as RGB")
     if page.photometric == 3 and page.bits < 8 and page.directory.number(266, 1) == 2:
         raise BadImageError("a palette whose bits are in reversed order is not read; save it as RGB")
     alphas = [place for place, extra in enumerate(page.extras) if extra in (_MULTIPLIED, _STRAIGHT)]
