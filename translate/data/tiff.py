@@ -25,6 +25,8 @@ from translate.data.values import BadImageError
 
 _LOSSLESS = (1, 5, 8, 32946, 32773, 34925, 50000)
 """No compression, LZW, Deflate (two numbers), PackBits, LZMA, ZSTD."""
+_RARE = {34925: "LZMA", 50000: "ZSTD"}
+"""Compressions that not every build of Pillow has."""
 _PILLOWS = (*_LOSSLESS, 2, 3, 4, 6, 7)
 """Fax and JPEG, too."""
 _WHITE_IS_ZERO, _RGB = 0, 2
@@ -164,10 +166,12 @@ def samples_of(page: Page, data: bytes) -> Samples:
 @cache
 def quiet_libtiff() -> None:
     """Stops the libtiff of Pillow's wheels from writing to stderr; what it finds is raised by Pillow anyway."""
-    for path in (Path(PIL.__file__).parents[1] / "pillow.libs").glob("libtiff*"):
-        library = ctypes.CDLL(str(path))
-        library.TIFFSetErrorHandler(None)
-        library.TIFFSetWarningHandler(None)
+    package = Path(PIL.__file__).parent
+    for folder in (package.parent / "pillow.libs", package / ".dylibs"):
+        for path in folder.glob("libtiff*"):
+            library = ctypes.CDLL(str(path))
+            library.TIFFSetErrorHandler(None)
+            library.TIFFSetWarningHandler(None)
 
 
 def _extras(stored: tuple[int, ...], photometric: int, samples: int, shades: bool) -> tuple[int, ...]:
@@ -207,7 +211,8 @@ def _bytes(page: Page, data: bytes, which: slice, size: int, across: int, rows: 
         with TiffImagePlugin.TiffImageFile(BytesIO(whole)) as image:
             return np.asarray(image)
     except (OSError, SyntaxError) as error:
-        raise BadImageError("its strips or tiles cannot be decompressed; the file is truncated or damaged") from error
+        lacking = f", or this Pillow lacks {_RARE[page.compression]}" if page.compression in _RARE else ""
+        raise BadImageError(f"its parts cannot be decompressed; the file is truncated or damaged{lacking}") from error
 
 
 def _encoded(fields: dict[int, Sequence[int]], start: int) -> bytes:
