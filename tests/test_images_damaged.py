@@ -6,13 +6,15 @@ import os
 import re
 from io import BytesIO
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from pictures import dice, noise, png
 from PIL import Image
 
-from translate.data import codec, images
+from translate.data import images
+from translate.data import png as reading_png
 from translate.data.images import Picture
 from translate.errors import ImageError
 
@@ -52,10 +54,16 @@ def test_what_is_wrong_is_said_after_the_path(tmp_path: Path) -> None:
 
 def test_damage_in_16_bit_colour_is_found_whatever_opencv_says(monkeypatch: pytest.MonkeyPatch) -> None:
     pixels = noise(64, 64, 3, dtype=np.uint16)
-    monkeypatch.setattr(codec, "deep_planes", lambda image, data: (pixels, None))
-    assert images.decode(png(pixels, 2), "x.png").pixels.shape == (64, 64, 3)
-    with pytest.raises(ImageError, match=r"x\.png: cannot be read: image file is truncated"):
-        images.decode(png(pixels, 2)[:-2000], "x.png")
+    opencv = SimpleNamespace(imdecode=lambda data, how: pixels, IMREAD_UNCHANGED=-1)
+    monkeypatch.setattr(reading_png, "_opencv", lambda: opencv)
+    whole = png(pixels, 2)
+    assert images.decode(whole, "x.png").pixels.shape == (64, 64, 3)
+    flipped = bytearray(whole)
+    flipped[len(whole) // 2] ^= 255
+    short = png(pixels[:-1], 2, size=(64, 64))
+    for damaged in (whole[:-2000], bytes(flipped), short):
+        with pytest.raises(ImageError, match=r"x\.png: (image file is truncated|damaged: )"):
+            images.decode(damaged, "x.png")
 
 
 def test_missing_files_folders_and_pipes(tmp_path: Path) -> None:

@@ -114,10 +114,11 @@ def sample(format: str, count: int) -> list[bytes]:
 
 def fuzz(format: str, count: int) -> None:
     """Decodes so many mutants in this process, which may not ask for more than ROOM; prints what became of them."""
-    from translate.data import deep_colour, images
+    from translate.data import images
+    from translate.data import png as deep
     from translate.errors import ImageError
 
-    deep_colour._opencv()
+    deep._opencv()
     with open("/proc/self/statm") as file:
         size = int(file.read().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (size + ROOM, size + ROOM))

@@ -132,7 +132,8 @@ def _rare() -> dict[str, tuple[bytes, bytes | None]]:
     pages = {"save_all": True, "append_images": [PHOTO.rotate(180)]}
     rare["animated.gif"] = (saved(frames[0], "GIF", **options), png(first, 2))
     rare["animated.png"] = (saved(PHOTO, "PNG", **pages), png(COLOUR, 2))
-    rare["animated.webp"] = (saved(PHOTO, "WEBP", lossless=True, **pages), png(COLOUR, 2))
+    still = saved(PHOTO, "WEBP", lossless=True)  # as a PNG of that name its output would lose something
+    rare["animated.webp"] = (saved(PHOTO, "WEBP", lossless=True, **pages), still)
     rare["animated.tif"] = (saved(PHOTO, "TIFF", **pages), png(COLOUR, 2))
     return rare
 

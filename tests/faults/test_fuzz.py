@@ -16,6 +16,7 @@ CHILD = str(Path(__file__).with_name("images_child.py"))
 
 def _fuzz(format: str, count: int, folder: Path) -> None:
     ended = Child(["fuzz", format, count], folder, program=CHILD).end().ended_in_words(0)
+    assert ended.stderr == "", "what is wrong is raised, not written by a library"
     told = json.loads(ended.stdout)
     assert told["decoded"] + told["refused"] >= count
     assert told["decoded"] > 0.02 * count and told["refused"] > 0.2 * count, told

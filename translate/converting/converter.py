@@ -21,7 +21,6 @@ from translate.converting.padding import pad, padded_size
 from translate.converting.pil import array_of, pil_image
 from translate.converting.tiling.banded import convert_banded
 from translate.converting.tiling.rowmap import Bands
-from translate.data.deep_colour import BadImageError
 from translate.data.images import (
     Picture,
     in_own_kind,
@@ -31,7 +30,7 @@ from translate.data.images import (
     with_channels,
     within,
 )
-from translate.data.values import Span
+from translate.data.values import BadImageError, Span
 from translate.engine import Engine
 from translate.errors import ConfigurationError, TranslateError, nearest
 from translate.model import ImageSpec, Translator

@@ -15,7 +15,7 @@ import numpy as np
 
 from translate.converting.converter import Changes, Converter
 from translate.converting.jobs import Job
-from translate.data.images import MAX_PIXELS, Picture, read, shown, write
+from translate.data.images import MAX_PIXELS, Picture, lost, read, shown, write
 from translate.errors import ImageError
 from translate.whole_file import clear_leftovers
 
@@ -163,8 +163,8 @@ class _Read:
 
 def _record(job: Job, error: str | None, read_: _Read | None = None, seconds: float = 0.0) -> Record:
     size = None if read_ is None else (read_.picture.pixels.shape[1], read_.picture.pixels.shape[0])
-    several = not error and read_ is not None and read_.picture.animated
-    note = f"{shown(job.source)}: holds more frames or pages; the first was converted" if several else ""
+    remarks = () if error or read_ is None else (*read_.picture.remarks, *lost(job.output, read_.picture))
+    note = f"{shown(job.source)}: {'; '.join(remarks)}" if remarks else ""
     return Record(job.source, job.output, "failed" if error else "written", size, seconds, error or "", note)
 
 

@@ -15,13 +15,12 @@ from statistics import median_low
 import numpy as np
 
 from translate.data import images
-from translate.data.deep_colour import DEEP
 from translate.data.folders import Source
 from translate.data.images import Picture
 from translate.data.shades import SHADE, is_nearly_black, nearly_black, stretching
 from translate.data.source import Readable
 from translate.data.telling import by_fault, few
-from translate.data.values import UNIT, kind_in_words
+from translate.data.values import DEEP, UNIT, kind_in_words
 from translate.errors import ImageError
 
 GLANCE = (8, 8)

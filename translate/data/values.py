@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from translate.data.deep_colour import DEEP, BadImageError
-
+DEEP = 65535
 Span = tuple[float, float]
 """Lower and upper end of the values, which become -1 and 1."""
 UNIT: Span = (0.0, 1.0)
 FLOAT = np.dtype(np.float32)
+_AT_ONCE = 1 << 20
+"""Values that are mapped at once, as float64: a whole image would take many times its size."""
+
+
+class BadImageError(Exception):
+    """An image that cannot be used; the message does not name the file."""
 
 
 def are_values(pixels: np.ndarray) -> bool:
@@ -20,7 +25,7 @@ def are_values(pixels: np.ndarray) -> bool:
 def kind_in_words(kind: np.dtype) -> str:
     """Describes a type: floating-point, signed 16-bit, 32-bit."""
     if kind.kind == "f":
-        return "floating-point"
+        return "floating-point" if kind == FLOAT else f"{8 * kind.itemsize}-bit floating-point"
     return f"{'signed ' if kind.kind == 'i' else ''}{8 * kind.itemsize}-bit"
 
 
@@ -42,7 +47,12 @@ def to_16_bits(values: np.ndarray, span: Span) -> np.ndarray:
             f"{found}; only {low:g} to {high:g} is understood: set the recipe's data.range to the values' span, or "
             "rescale them"
         )
-    return np.rint((values.astype(np.float64) - low) * (DEEP / (high - low))).astype(np.uint16)
+    mapped = np.empty(values.shape, np.uint16)
+    flat, target = values.reshape(-1), mapped.reshape(-1)
+    for start in range(0, flat.size, _AT_ONCE):
+        some = flat[start : start + _AT_ONCE].astype(np.float64)
+        target[start : start + _AT_ONCE] = np.rint((some - low) * (DEEP / (high - low)))
+    return mapped
 
 
 def from_16_bits(pixels: np.ndarray, span: Span, kind: np.dtype) -> np.ndarray:
