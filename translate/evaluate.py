@@ -145,6 +145,7 @@ class _Examiner:
             "data": Path(str(self.data.set)).name,
             "split": "test",
             "resize": f"Pillow {self.data.interpolation} to {self.data.size}, {shape}",
+            "precision": f"the model in {engine.precision}, what judges it in float32",
         }
 
     def scores(self) -> list[Score]:
