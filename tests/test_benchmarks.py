@@ -11,6 +11,7 @@ import torch
 from patience import PATIENCE
 
 from translate.engine import Engine
+from translate.run import train
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 ABSENT = ["kornia", "albumentations", "wandb", "click", "rich", "onnx", "torch_fidelity"]
@@ -126,3 +127,13 @@ def test_a_benchmark_writes_what_it_prints(script, tmp_path):
     assert found["machine"]["torch"] and found["machine"]["commit"]
     assert found["rows"][0]["way"] == "plain" and "| plain |" in run.stdout
     assert all(row.get("median ms", row.get("peak MiB")) > 0 for row in found["rows"])
+
+
+def test_precision_is_measured_on_trained_runs(tiny_recipe, tmp_path):
+    shapes = ["data.shapes={train: 4, test: 3}", "data.size=32", "data.load_size=32"]
+    train(tiny_recipe("pix2pix"), "shapes", out=tmp_path / "run", overrides=shapes, quiet=True, tracking="disabled")
+    run = run_without([], "precision.py", tmp_path / "run", "--device", "cpu", "--json", tmp_path / "found.json")
+    assert run.returncode == 0, run.stderr
+    (row,) = json.loads((tmp_path / "found.json").read_text())["rows"]
+    assert (row["directions"], row["images"]) == (1, 3) and "| tiny-pix2pix after step 4 |" in run.stdout
+    assert 0 < row["pixels apart, levels of 255: mean"] <= row["99.9 % within"] + 1 <= row["most"] + 1

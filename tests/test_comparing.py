@@ -1,7 +1,7 @@
 """Runs side by side, from the files in their folders: what differs, how far they came, what may stand in one row."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 import yaml
@@ -170,6 +170,14 @@ def test_scores_of_other_protocols_are_in_rows_of_their_own_with_a_warning(put_r
     compared = translate.compare(["a", "b"])
     assert [row.values for row in compared.evaluation] == [[0.25, None], [None, 0.125]]
     assert [line for line in compared.warnings if f"{key} is one or two" in line]
+
+
+def test_the_warnings_of_scores_are_passed_on_with_the_name_of_the_run(put_run):
+    (
+        put_run("a", scores=[replace(truth(0.2), warning="judged by a weak classifier")] * 2),
+        put_run("b", scores=[truth(0.1)]),
+    )
+    assert translate.compare(["a", "b"]).warnings == ["a: judged by a weak classifier"]
 
 
 def test_floors_that_tell_of_other_test_images_are_warned_of(put_run):

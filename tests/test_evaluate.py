@@ -34,6 +34,14 @@ def _digits(root, count, seed):
     return root
 
 
+def digit_sets(folder):
+    """Two sets of digits, and a card in `folder` that takes them for source and target."""
+    _digits(folder.parent / "one", 20, 0), _digits(folder.parent / "two", 40, 1)
+    folder.mkdir()
+    (folder / "dataset.yaml").write_text("layout: unpaired\na: ../one\nb: ../two\n")
+    return folder
+
+
 def _evaluated(tiny_recipe, tmp_path, model, data, *overrides):
     run = train(tiny_recipe(model), data, out=tmp_path / "run", overrides=overrides, quiet=True, tracking="disabled")
     scores = evaluate(run, classifier=RULER, device="cpu", quiet=True)
@@ -135,11 +143,8 @@ def test_shapes_are_held_to_the_truth_in_every_direction(tiny_recipe, tmp_path):
 
 
 def test_digits_are_counted_in_source_and_target(tiny_recipe, tmp_path):
-    _digits(tmp_path / "one", 20, 0), _digits(tmp_path / "two", 40, 1)
-    (tmp_path / "both").mkdir()
-    (tmp_path / "both" / "dataset.yaml").write_text("layout: unpaired\na: ../one\nb: ../two\n")
     size = ("data.size=32", "data.load_size=32", "data.channels=1")
-    _, _, table = _evaluated(tiny_recipe, tmp_path, "unit-digits", tmp_path / "both", *size)
+    _, _, table = _evaluated(tiny_recipe, tmp_path, "unit-digits", digit_sets(tmp_path / "both"), *size)
     source, target = table["digits read right", "one (source)"], table["digits read right", "two (target)"]
     assert (source.images, target.images) == (10, 20)
     assert "classifier of the source alone" in target.floor

@@ -136,10 +136,18 @@ def test_accuracy_of_a_classifier_that_always_says_the_same():
 
     images = torch.zeros(4, 3, SIDE, SIDE)
     found = accuracy(Constant(CLASSES), [Labelled(images, torch.eye(2)[[0, 0, 0, 1]])], CLASSES.domains, CPU)
-    assert found == {"images": 4, "all": 0.75, "domains": {"left": 1.0, "right": 0.0}}
+    assert found == {
+        "images": 4,
+        "all": 0.75,
+        "domains": {"left": 1.0, "right": 0.0},
+        "present": {"left": [3, 3], "right": [0, 1]},
+        "absent": {"left": [0, 1], "right": [3, 3]},
+    }
     labels = torch.tensor([[1, 0], [0, UNKNOWN], [0, 0], [UNKNOWN, UNKNOWN]])
     found = accuracy(Constant(ATTRIBUTES), [Labelled(images, labels)], ATTRIBUTES.domains, CPU)
     assert found["domains"] == {"left": pytest.approx(1 / 3), "bottom": 1.0}
+    assert found["present"] == {"left": [1, 1], "bottom": [0, 0]}
+    assert found["absent"] == {"left": [0, 2], "bottom": [2, 2]}
     assert found["all"] == pytest.approx(3 / 5)
     none = Labelled(images[:1], torch.full((1, 2), UNKNOWN))
     assert accuracy(Constant(ATTRIBUTES), [none], ATTRIBUTES.domains, CPU)["domains"] == {"left": None, "bottom": None}
@@ -207,9 +215,20 @@ def test_a_damaged_classifier_is_refused(tmp_path, trained, harm):
     elif harm == "missing":
         weights.unlink()
     else:
-        facts.write_text(json.dumps({**json.loads(facts.read_text()), "format": 2}))
+        facts.write_text(json.dumps({**json.loads(facts.read_text()), "format": 3}))
     with pytest.raises(TranslateError, match=r"classifier: incomplete or damaged classifier .*delete the folder"):
         kept(folder, trained, {}, [])
+
+
+def test_a_kept_classifier_from_before_its_errors_were_counted_is_trained_again(tmp_path, trained):
+    folder, calls = tmp_path / "classifier", []
+    kept(folder, trained, {}, calls)
+    facts = json.loads((folder / "facts.json").read_text())
+    for kind in ("present", "absent"):
+        del facts["held_out"][kind]
+    (folder / "facts.json").write_text(json.dumps({**facts, "format": 1}))
+    assert kept(folder, trained, {}, calls).facts["held_out"] == trained.facts["held_out"]
+    assert len(calls) == 2
 
 
 def test_a_folder_that_cannot_be_written_is_told(tmp_path, trained):

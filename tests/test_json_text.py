@@ -50,9 +50,9 @@ def test_what_json_cannot_hold_is_refused():
 
 
 def test_the_summary_of_an_image_that_equals_its_truth_is_json(tmp_path):
-    write_summary(tmp_path, [_Perfect()], {"to b": {"psnr": inf}})
+    write_summary(tmp_path, [_Perfect()], {"to b": {"psnr": inf}}, "float32")
     entry = strictly((tmp_path / "summary.json").read_text())["to b, psnr"]
-    assert entry == {"value": None, "untouched input": None, "protocol": "two images"}
+    assert entry == {"value": None, "untouched input": None, "protocol": "two images", "precision": "float32"}
 
 
 def test_a_checkpoint_that_knows_of_an_infinite_psnr_is_json(tmp_path):

@@ -142,6 +142,7 @@ class _Examiner:
         shape = "the middle square" if images.shape == "centre" else "stretched"
         self.protocol: Protocol = {
             "model": f"{loaded.recipe.name} after step {loaded.checkpoint.step}",
+            "precision": f"the model in {engine.precision}, what judges it in float32",
             "data": Path(str(self.data.set)).name,
             "split": "test",
             "resize": f"Pillow {self.data.interpolation} to {self.data.size}, {shape}",

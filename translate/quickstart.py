@@ -49,7 +49,8 @@ def quickstart(method: str, out: Path, device: str, tell: Tell) -> dict[str, dic
     before, after, truth = (_images(folder, names) for folder in (inputs, out / "converted", test.root / "testB"))
     direction = Direction(f"to {to}", 1, before, truth, fit_affine_colour(before, truth))
     rows = {**direction.baselines(), f"{method} to {to}": measure(after, truth)}
-    tell(f"{'':24}{'L1 (0-1)':>10}{'PSNR, dB':>10}{'SSIM':>8}   on {len(truth)} test images")
+    measured = f"on {len(truth)} test images, in {converter.engine.precision}"
+    tell(f"{'':24}{'L1 (0-1)':>10}{'PSNR, dB':>10}{'SSIM':>8}   {measured}")
     for name, measures in rows.items():
         tell(f"{name:24}{measures['l1']:10.4f}{measures['psnr']:10.2f}{measures['ssim']:8.3f}")
     grid = out / "comparison.png"

@@ -104,7 +104,7 @@ def _go(run: TrainingRun, signals: Signals, artifact: bool) -> None:
         try:
             run.go()
             if run.ranks.leads:
-                write_summary(run.folder, run.validations, run.validation)
+                write_summary(run.folder, run.validations, run.validation, run.trainer.engine.precision)
             if artifact:
                 run.tracker.artifact(run.folder.name, run.newest, ["latest"])
             code = 0

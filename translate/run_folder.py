@@ -236,9 +236,11 @@ def write_skipped(folder: Path, skipped: Mapping[str, str]) -> None:
         (folder / "skipped.txt").write_text("".join(f"{reason}\n" for reason in skipped.values()), encoding="utf-8")
 
 
-def write_summary(folder: Path, validations: Sequence[Validation], validation: dict[str, dict[str, float]]) -> None:
+def write_summary(
+    folder: Path, validations: Sequence[Validation], validation: dict[str, dict[str, float]], precision: str
+) -> None:
     """Writes summary.json: the last validation next to its baselines, e.g. the untouched input and the best colour map,
-    with its protocol in words."""
+    with its protocol in words and the precision that the model ran in."""
     if not validation:
         return
     rows = {}
@@ -250,6 +252,7 @@ def write_summary(folder: Path, validations: Sequence[Validation], validation: d
                 # A baseline may lack some measures.
                 **{name: measures[measure] for name, measures in baselines.items() if measure in measures},
                 "protocol": kind.protocol,
+                "precision": precision,
             }
     write_whole(folder / "summary.json", json_text(rows, indent=1) + "\n")
 

@@ -84,13 +84,14 @@ def start(
         restore_checkpoint(trainer, checkpoint)
     ended = trainer.steps >= total
     pending = before.get("pending", False) or (ended and checkpoint is not None and not is_closed(folder, checkpoint))
-    facts = _facts(recipe, images, skipped) | {"processes": ranks.size, "total": total}
+    facts = _facts(recipe, images, skipped) | {"processes": ranks.size, "total": total, "precision": engine.precision}
     steps, weights = (trainer.steps, total, loader.steps_per_epoch, pending), fingerprint(trainer.model)
     ranks.require_same({"recipe, domains, images or versions": facts, "steps": steps, "weights": weights})
     if ended and not pending:
         launch.tell(f"{folder}: already trained for {trainer.steps} steps; give a larger training.steps to go on")
         return None
     _tell_of_schedule(launch, trainer, before.get("total", total), total)
+    _tell_of_precision(launch, before.get("precision", engine.precision))
     if ranks.leads:
         write_recipe(folder, recipe)
         write_skipped(folder, skipped)
@@ -202,6 +203,15 @@ def _tell_of_schedule(launch: Launch, trainer: Trainer, before: int, total: int)
     if trainer.curve(trainer.steps) != begun(trainer.steps):
         last, following = (training.lr * factor for factor in (begun(trainer.steps - 1), trainer.curve(trainer.steps)))
         launch.tell(f"the schedule now spans {total:,} steps: learning rate {last:.3g} -> {following:.3g}")
+
+
+def _tell_of_precision(launch: Launch, before: str) -> None:
+    """Reports when a resumed run measures in another precision than before, e.g. on another kind of processor."""
+    if before != launch.engine.precision:
+        launch.tell(
+            f"warning: this run was trained and measured in {before} so far, and is in {launch.engine.precision} from "
+            "here on: validations before and after, among which the best is chosen, differ by that, too"
+        )
 
 
 def _introduce(launch: Launch, trainer: Trainer, total: int) -> None:

@@ -99,8 +99,11 @@ def _agree(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 
 
 def warnings(rows: Sequence[tuple[Row, Scores]], names: Sequence[str]) -> list[str]:
-    """Warnings: one measure in several rows because protocols differ, and baselines that differ within a row."""
-    told = [line for row, _ in rows for line in _protocols(row, [other for other, _ in rows])]
+    """Warnings: those of the scores, one measure in several rows because protocols differ, and baselines that differ
+    within a row."""
+    both = [pair for _, scores in rows for pair in zip(names, scores, strict=True)]
+    told = [f"{run}: {score.warning}" for run, score in both if score and score.warning]
+    told += [line for row, _ in rows for line in _protocols(row, [other for other, _ in rows])]
     told += [line for row, scores in rows for line in _baselines(row, scores, names)]
     return list(dict.fromkeys(told))
 

@@ -12,7 +12,7 @@ from translate.checkpoint import folder_name, pointed
 from translate.errors import TranslateError
 from translate.evaluation.table import Better, Score
 from translate.mistaken import require_recipe
-from translate.report import read_summary
+from translate.report import baselines, read_summary
 from translate.run_folder import flat
 from translate.tracking import read_metrics
 from translate.yaml_reader import read_yaml
@@ -118,15 +118,15 @@ class RunFiles:
             for key in _VALIDATED_ON
             if shapes or not key.startswith("data.shapes.")
         }
-        if "protocol" in entry:
-            protocol["measured"] = str(entry["protocol"])
+        known = {"measured": entry.get("protocol"), "precision": entry.get("precision", self.facts.get("precision"))}
+        protocol |= {key: str(value) for key, value in known.items() if value is not None}
         return Score(
             f"validation: {measure}",
             name,
             value,
             unit="dB" if measure == "psnr" else "",
             better="higher" if measure.startswith("log likelihood") else _BETTER.get(measure, "neither"),
-            floor={key: number for key, number in entry.items() if key not in ("value", "protocol")},
+            floor=baselines(entry),
             protocol={"data": self.data, **protocol},
         )
 

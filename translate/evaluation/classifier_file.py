@@ -26,7 +26,8 @@ from translate.json_text import json_text
 from translate.model import ImageSpec
 from translate.whole_file import sha256_of
 
-FORMAT = 1
+FORMAT = 2
+"""Since 2, the facts count how each domain was read on held-out images; older ones are trained again."""
 
 
 def classifier_for(
@@ -39,11 +40,11 @@ def classifier_for(
 ) -> Trained:
     """The classifier kept in `folder`, or a newly trained one, which is then kept.
 
-    The kept one is used only if it was trained for these images, settings and `data`, which describes the images and
-    labels it learns from in values JSON can hold. The classifier is on the engine's device. Raises TranslateError if
-    the kept one is damaged or the new one cannot be written.
+    The kept one is used only if it is of this format and was trained for these images, settings and `data`, which
+    describes the images and labels it learns from in values JSON can hold. The classifier is on the engine's device.
+    Raises TranslateError if the kept one is damaged or the new one cannot be written.
     """
-    wanted = _facts(images, settings, data)
+    wanted = {"format": FORMAT, **_facts(images, settings, data)}
     if folder.is_dir():
         kept = load_classifier(folder)
         if {key: kept.facts.get(key) for key in wanted} == wanted:
@@ -63,7 +64,7 @@ def save_classifier(folder: Path, trained: Trained, facts: Mapping[str, Any]) ->
         working.mkdir(parents=True)
         state = {key: value.cpu().contiguous() for key, value in trained.classifier.network.state_dict().items()}
         save_file(state, working / "weights.safetensors")
-        written = {"format": FORMAT, **trained.facts, **facts, "sha256": sha256_of(working / "weights.safetensors")}
+        written = {**trained.facts, **facts, "sha256": sha256_of(working / "weights.safetensors")}
         (working / "facts.json").write_text(json_text(written, indent=1) + "\n", encoding="utf-8")
         shutil.rmtree(folder, ignore_errors=True)
         os.replace(working, folder)
@@ -75,11 +76,11 @@ def save_classifier(folder: Path, trained: Trained, facts: Mapping[str, Any]) ->
 
 def load_classifier(folder: Path) -> Trained:
     """Loads a classifier on the CPU, in evaluation mode. Raises TranslateError if a file is missing, damaged or of
-    another format."""
+    a later format."""
     try:
         facts = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
-        if facts["format"] != FORMAT:
-            raise ValueError(f"its format is {facts['format']}, not {FORMAT}")
+        if facts["format"] > FORMAT:
+            raise ValueError(f"its format is {facts['format']}; this version knows those up to {FORMAT}")
         if sha256_of(folder / "weights.safetensors") != facts["sha256"]:
             raise ValueError("weights.safetensors is not the file that was written")
         groups = tuple(LabelGroup(size, exclusive) for size, exclusive in facts["groups"])

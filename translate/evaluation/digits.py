@@ -10,11 +10,13 @@ from torch import Tensor
 from translate.data.batch import Labelled
 from translate.engine import Engine
 from translate.evaluation.intervals import wilson
+from translate.evaluation.judge import INTERVAL, Judge, asking
 from translate.evaluation.table import Protocol, Score, score
 from translate.evaluation.teaching import Trained
 from translate.models.unit_digits import UNITDigits
 
 TABLE = "digits read right"
+READ = "digits read right by the source's classifier"
 
 
 @torch.no_grad()
@@ -31,25 +33,29 @@ def evaluate_digits(
     the target's images translated into the source domain. The last weights are measured, whereas the published numbers
     are those of the checkpoint that was best on these very test images.
     """
+    judge = Judge.of(trained)
     how = {**protocol, "weights": "the last, not chosen by any test", "interval": "95 %, Wilson"}
     scores = []
     for domain, (name, batches) in enumerate(sets):
-        counts, rows = torch.zeros(3), 0
+        counts, labels = torch.zeros(3), []
         for batch in map(engine.place, batches):
             wanted = batch.labels.argmax(1)
             with engine.autocast():
-                by_model = model.classify(batch.images, domain)
+                own = model.classify(batch.images, domain)
                 moved = batch.images if domain == 0 else model.convert(batch.images, 0)
-            readings = (by_model, trained.classifier.predict(batch.images), trained.classifier.predict(moved.float()))
+            readings = (own, trained.classifier.predict(batch.images), trained.classifier.predict(moved.float()))
             counts += torch.stack([_right(reading, wanted) for reading in readings]).cpu()
-            rows += len(batch)
-        floor = {"classifier of the source alone": 100 * float(counts[1]) / rows}
-        found = {f"{name} ({('source', 'target')[domain]})": counts[0]}
+            labels.append(wanted.cpu())
+        asked = asking(torch.cat(labels), len(judge.missed))
+        by_model, alone, translated = (wilson(int(right), len(asked)) for right in counts)
+        floor = {"classifier of the source alone": 100 * alone.value}
+        known = {"unit": "%", "better": "higher", "floor": floor}
+        row = f"{name} ({('source', 'target')[domain]})"
+        scores.append(score(TABLE, row, by_model.times(100), protocol=how, **known))
         if domain:
-            found[f"{name} translated to {sets[0][0]}, read by the source's classifier"] = counts[2]
-        for row, right in found.items():
-            share = wilson(int(right), rows).times(100)
-            scores.append(score(TABLE, row, share, unit="%", better="higher", floor=floor, protocol=how))
+            row, share = f"{name} translated to {sets[0][0]}", judge.allowing(translated, asked).times(100)
+            widened = {**how, "interval": f"{how['interval']}, {INTERVAL}"}
+            scores.append(score(READ, row, share, protocol=widened, warning=judge.warning, **known))
     return scores
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import torch
+from torch import Tensor
 
 from translate.data.batch import Labelled
 from translate.engine import Engine
 from translate.evaluation.flips import gather_labelled
 from translate.evaluation.intervals import wilson
+from translate.evaluation.judge import INTERVAL, Judge, asking
 from translate.evaluation.likeness import evaluate_distances, evaluate_diversity
 from translate.evaluation.samples import Gathering, Spaces
 from translate.evaluation.table import Protocol, Score, score
@@ -32,7 +35,12 @@ def evaluate_drawn(
 ) -> list[Score]:
     """Scores `count` samples of a model: the share read as each class, next to that of `reals`, or, if the model takes
     a class, the share read as the requested one; and diversity and distances to `reals`."""
-    how = {**protocol, "classifier": f"sha256 {trained.facts['sha256']}, {trained}", "interval": "95 %, Wilson"}
+    judge = Judge.of(trained)
+    how = {
+        **protocol,
+        "classifier": f"sha256 {trained.facts['sha256']}, {trained}",
+        "interval": f"95 %, Wilson, {INTERVAL}",
+    }
     gathering, wanted, read = Gathering(spaces), [], []
     classes = len(model.classes)
     with torch.random.fork_rng():
@@ -46,20 +54,20 @@ def evaluate_drawn(
             wanted.append(torch.full((len(samples),), -1 if asked is None else asked))
     sample, (real, labels) = gathering.sample(), gather_labelled(reals, engine, spaces)
     classes_read, asked_for = torch.cat(read), torch.cat(wanted)
+    table = "samples read as the class wanted" if classes else "samples read as each class"
     scores = []
+
+    def add(name: str, hits: Tensor, numbers: Tensor, **more: Any) -> None:
+        """`numbers` is the class that each of the samples in question should be read as."""
+        share = judge.allowing(wilson(int(hits.sum()), len(hits)), asking(numbers, len(images.domains)))
+        scores.append(score(table, name, share.times(100), unit="%", protocol=how, warning=judge.warning, **more))
+
     for number, name in enumerate(images.domains):
-        if classes:
-            rows = asked_for == number
-            table, hits, ceiling = "samples read as the class wanted", classes_read[rows] == number, {}
-        else:
-            table, hits = "samples read as each class", classes_read == number
-            ceiling = {"real test images": 100 * float(labels[:, number].mean())}
-        estimate = wilson(int(hits.sum()), len(hits)).times(100)
-        scores.append(score(table, name, estimate, unit="%", ceiling=ceiling, protocol=how))
+        rows = asked_for == number if classes else torch.ones(count, dtype=torch.bool)
+        real_share = {} if classes else {"real test images": 100 * float(labels[:, number].mean())}
+        add(name, classes_read[rows] == number, torch.full((int(rows.sum()),), number), ceiling=real_share)
     if classes:
-        hits = classes_read == asked_for
-        estimate = wilson(int(hits.sum()), len(hits)).times(100)
-        scores.append(score("samples read as the class wanted", "all", estimate, unit="%", protocol=how))
+        add("all", classes_read == asked_for, asked_for)
     scores += evaluate_diversity("samples", sample, real, real, protocol)
     return scores + evaluate_distances(
         "samples", sample, real.at(torch.zeros(0, dtype=torch.long)), real, spaces, protocol

@@ -26,6 +26,11 @@ class Estimate:
         """The estimate in another unit; `factor` must be positive."""
         return Estimate(self.value * factor, self.low * factor, self.high * factor, self.images)
 
+    @property
+    def rest(self) -> Estimate:
+        """What a share leaves of 1."""
+        return Estimate(1 - self.value, 1 - self.high, 1 - self.low, self.images)
+
 
 def wilson(hits: int, images: int) -> Estimate:
     """The share hits / images with Wilson's score interval (Wilson 1927).

@@ -12,6 +12,7 @@ from translate.data.labels import UNKNOWN
 from translate.engine import Engine
 from translate.evaluation.flips import Flips, LabelledConvert, Tested, nothing, translate_flips
 from translate.evaluation.intervals import Estimate, bootstrap_mean, bootstrap_ratio, wilson
+from translate.evaluation.judge import INTERVAL, Judge, asking
 from translate.evaluation.likeness import evaluate_distances, evaluate_diversity
 from translate.evaluation.samples import Sample, Spaces
 from translate.evaluation.table import Protocol, Score, score
@@ -43,7 +44,7 @@ def evaluate_labelled(
     how = {**(protocol or {}), "classifier": f"sha256 {trained.facts['sha256']}, {trained}"}
     return [
         *classification_errors(tested, flips, images, trained, how),
-        *kept_attributes(tested, flips, images, how),
+        *kept_attributes(tested, flips, images, trained, how),
         *(
             change(name, bootstrap_mean(of.change), float(tested.apart.mean()), protocol or {})
             for name, of in zip(images.domains, flips, strict=True)
@@ -62,28 +63,31 @@ def classification_errors(
     The floor is the untranslated inputs, the score of a model that ignores labels; the ceiling is real images with
     their own labels.
     """
+    judge = Judge.of(trained)
     own = trained.classifier.own(tested.labels)
     wrong_real = (tested.read != tested.labels) & own
     table, unit = "classification error of translations", "%"
-    scores, wrong_of, count_of, ignored = [], torch.zeros(len(own)), torch.zeros(len(own)), 0
+    scores, right_of, count_of, ignored, asked = [], torch.zeros(len(own)), torch.zeros(len(own)), 0, []
     for number, of in enumerate(flips):
         if not len(of.images):
             continue
-        wrong = of.read[:, number] != of.wanted[:, number]
+        right = of.read[:, number] == of.wanted[:, number]
         untouched = int((tested.read[of.images, number] != of.wanted[:, number]).sum())
-        wrong_of.index_add_(0, of.images, wrong.float())
-        count_of.index_add_(0, of.images, torch.ones(len(wrong)))
+        right_of.index_add_(0, of.images, right.float())
+        count_of.index_add_(0, of.images, torch.ones(len(right)))
         ignored += untouched
+        asked.append(asking(torch.full((len(right),), number), len(images.domains), of.wanted[:, number]))
         scores.append(
             score(
                 table,
                 images.domains[number],
-                wilson(int(wrong.sum()), len(wrong)).times(100),
+                judge.allowing(wilson(int(right.sum()), len(right)), asked[-1]).rest.times(100),
                 unit=unit,
                 better="lower",
-                floor={"untranslated input": 100 * untouched / len(wrong)},
+                floor={"untranslated input": 100 * untouched / len(right)},
                 ceiling={"real images": 100 * _share(wrong_real[:, number].sum(), own[:, number].sum())},
-                protocol={**protocol, "interval": "95 %, Wilson; of all, bootstrap over images"},
+                protocol={**protocol, "interval": f"95 %, Wilson; of all, bootstrap over images; {INTERVAL}"},
+                warning=judge.warning,
             )
         )
     if not scores:
@@ -91,23 +95,26 @@ def classification_errors(
     everything = score(
         table,
         "all",
-        bootstrap_ratio(wrong_of, count_of).times(100),
+        judge.allowing(bootstrap_ratio(right_of, count_of), torch.cat(asked)).rest.times(100),
         unit=unit,
         better="lower",
         floor={"untranslated input": 100 * ignored / float(count_of.sum())},
         ceiling={"real images": 100 * _share(wrong_real.sum(), own.sum())},
         protocol=scores[0].protocol,
+        warning=judge.warning,
     )
     return [*scores, everything]
 
 
-def kept_attributes(tested: Tested, flips: Sequence[Flips], images: ImageSpec, protocol: Protocol) -> list[Score]:
+def kept_attributes(
+    tested: Tested, flips: Sequence[Flips], images: ImageSpec, trained: Trained, protocol: Protocol
+) -> list[Score]:
     """How often the classifier still reads the other attributes unchanged after one was flipped.
 
     The floor is the expectation for another test image in place of the translation, from the attributes' frequencies;
     the ceiling reflects the classifier's own errors on the untouched inputs.
     """
-    attributes = Labels(images).attributes
+    judge, attributes = Judge.of(trained), Labels(images).attributes
     known = tested.labels != UNKNOWN
     frequency = (tested.labels.clamp(min=0) * known).sum(0) / known.sum(0).clamp(min=1)
     scores = []
@@ -120,17 +127,20 @@ def kept_attributes(tested: Tested, flips: Sequence[Flips], images: ImageSpec, p
             continue
         stayed = (of.read[:, others] == wanted) & asked
         before = (tested.read[of.images][:, others] == wanted) & asked
+        everything = torch.full_like(of.wanted, UNKNOWN)
+        everything[:, others] = wanted
         by_chance = torch.where(wanted == 1, frequency[others], 1 - frequency[others]) * asked
         scores.append(
             score(
                 "other attributes read as they were",
                 images.domains[number],
-                bootstrap_ratio(stayed.sum(1), asked.sum(1)).times(100),
+                judge.allowing(bootstrap_ratio(stayed.sum(1), asked.sum(1)), everything).times(100),
                 unit="%",
                 better="higher",
                 floor={"another image": 100 * _share(by_chance.sum(), asked.sum())},
                 ceiling={"untouched input": 100 * _share(before.sum(), asked.sum())},
-                protocol={**protocol, "interval": "95 %, bootstrap over images"},
+                protocol={**protocol, "interval": f"95 %, bootstrap over images, {INTERVAL}"},
+                warning=judge.warning,
             )
         )
     return scores

@@ -96,6 +96,7 @@ def _in_space(
                 "kernel": "cubic, unbiased, all images at once",
                 "interval": "95 %, bootstrap over images",
             },
+            warning=space.warning,
         ),
         Score(
             f"Frechet distance in {space.name}",
@@ -108,6 +109,7 @@ def _in_space(
             ceiling={what: frechet(of, y) for what, of in ceilings.items()},
             protocol=how,
             note=FEW if min(len(x), len(y)) < FEW_FOR_FRECHET else "",
+            warning=space.warning,
         ),
     ]
 

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from translate.data.images import to_pixels
 from translate.engine import Engine
+from translate.evaluation.judge import Judge
 from translate.evaluation.teaching import Trained
 from translate.whole_file import sha256_of
 
@@ -35,6 +36,8 @@ class Space:
     remark: str
     """What its distances may be compared with."""
     features: Callable[[Tensor], Tensor]
+    warning: str = ""
+    """Why its distances may say little."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,7 @@ def classifier_space(trained: Trained) -> Space:
         resize=trained.classifier.resize,
         remark="compares runs with each other, not with papers",
         features=trained.classifier.features,
+        warning=Judge.of(trained).warning,
     )
 
 

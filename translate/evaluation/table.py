@@ -38,6 +38,8 @@ class Score:
     ceiling: Mapping[str, float] = field(default_factory=dict)
     protocol: Protocol = field(default_factory=dict)
     note: str = ""
+    warning: str = ""
+    """Why the number may be wrong; printed before all tables."""
 
 
 def score(table: str, name: str, value: Estimate, **more: Any) -> Score:
@@ -46,11 +48,13 @@ def score(table: str, name: str, value: Estimate, **more: Any) -> Score:
 
 
 def as_text(scores: Sequence[Score]) -> str:
-    """Aligned tables in the order of their first scores, each with its title above and its protocol below."""
+    """Aligned tables in the order of their first scores, each with its title above and its protocol below; before them
+    the scores' warnings, each once."""
     tables: dict[str, list[Score]] = {}
     for one in scores:
         tables.setdefault(_together(one), []).append(one)
-    return "\n\n".join("\n".join(_table(rows)) for rows in tables.values())
+    warnings = [f"warning: {text}" for text in dict.fromkeys(one.warning for one in scores) if text]
+    return "\n\n".join([*warnings, *("\n".join(_table(rows)) for rows in tables.values())])
 
 
 def as_json(scores: Iterable[Score]) -> list[dict[str, Any]]:

@@ -163,7 +163,8 @@ def accuracy(
     classifier: Classifier, batches: Iterable[Labelled], domains: Sequence[str], engine: Engine
 ) -> dict[str, Any]:
     """`images`: how many there were; `all`: the share of labels read right; `domains`: the same share for each
-    attribute's known labels or each class's images, None for a domain without any."""
+    attribute's known labels or each class's images, None for a domain without any; `present` and `absent`: for each
+    domain, how many of the images known to have it, and not to have it, were read right, and how many there were."""
     pairs = [(classifier(batch.images), batch.labels) for batch in map(engine.place, batches)]
     logits, labels = map(torch.cat, zip(*pairs, strict=True))
     right, asked = classifier.labels.decide(logits) == labels, classifier.own(labels)
@@ -172,4 +173,11 @@ def accuracy(
         "images": len(labels),
         "all": float(classifier.labels.accuracy(logits, labels)),
         "domains": dict(zip(domains, shares, strict=True)),
+        "present": _counts(right, labels == 1, domains),
+        "absent": _counts(right, labels == 0, domains),
     }
+
+
+def _counts(right: Tensor, among: Tensor, domains: Sequence[str]) -> dict[str, list[int]]:
+    """How many labels `among` those of each domain are right, and how many there are; both are (images, domains)."""
+    return dict(zip(domains, torch.stack([(right & among).sum(0), among.sum(0)], 1).tolist(), strict=True))

@@ -11,6 +11,7 @@ from translate.data.batch import Plain
 from translate.engine import Engine
 from translate.evaluation.flips import difference, nothing, to_neighbour
 from translate.evaluation.intervals import bootstrap_mean, wilson
+from translate.evaluation.judge import INTERVAL, Judge, asking
 from translate.evaluation.labelled import change
 from translate.evaluation.likeness import evaluate_distances, evaluate_diversity
 from translate.evaluation.samples import Gathering, Sample, Spaces
@@ -43,7 +44,7 @@ def evaluate_unpaired(
     without it. `protocol` names the split and the resize filter. `done` is called with the number of inputs in each
     batch.
     """
-    classifier, how = trained.classifier, protocol or {}
+    classifier, judge, how = trained.classifier, Judge.of(trained), protocol or {}
     gathered, translated, real = Gathering(spaces), Gathering(spaces), Gathering(spaces)
     taken: dict[str, list[Tensor]] = {"translation": [], "input": [], "real": []}
     changed, apart = [], []
@@ -62,12 +63,14 @@ def evaluate_unpaired(
         taken["real"].append(classifier.predict(batch.images)[:, to].cpu())
         real.add(batch.images)
     shares = {what: torch.cat(read) for what, read in taken.items()}
+    hits, wanted = shares["translation"], torch.full((len(shares["translation"]),), to)
+    read = judge.allowing(wilson(int(hits.sum()), len(hits)), asking(wanted, len(judge.missed)))
     source, output, target = gathered.sample(), translated.sample(), real.sample()
     return [
         score(
             "translations that the classifier takes for the wanted domain",
             name,
-            wilson(int(shares["translation"].sum()), len(output)).times(100),
+            read.times(100),
             unit="%",
             better="higher",
             floor={"inputs": 100 * float(shares["input"].mean())},
@@ -75,8 +78,9 @@ def evaluate_unpaired(
             protocol={
                 **how,
                 "classifier": f"sha256 {trained.facts['sha256']}, {trained}",
-                "interval": "95 %, Wilson",
+                "interval": f"95 %, Wilson, {INTERVAL}",
             },
+            warning=judge.warning,
         ),
         change(name, bootstrap_mean(torch.cat(changed)), float(torch.cat(apart).mean()), how),
         *evaluate_diversity(name, output, source, target, how),

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from translate.errors import ConfigurationError, TranslateError
-from translate.report.page import page
+from translate.report.page import baselines, page
 from translate.report.pictures import samples
 from translate.tracking.metrics import read_metrics
 from translate.whole_file import write_whole
 
-__all__ = ["read_summary", "write_report"]
+__all__ = ["baselines", "read_summary", "write_report"]
 
 
 def write_report(run_folder: Path) -> Path:
@@ -20,7 +20,7 @@ def write_report(run_folder: Path) -> Path:
 
     Reads those that exist of recipe.yaml, metrics.jsonl, samples/step-00000100.png, ..., summary.json and doctor.jsonl;
     summary.json is `{"psnr": {"value": 21.3, "untouched input": 18.2}, ...}`: the value, baselines by name, and
-    optionally a `protocol` in words.
+    optionally a `protocol` in words and the `precision` that the model ran in.
     The page is self-contained: no scripts, no network access, about ten megabytes at most.
     Raises ConfigurationError if the folder has neither recipe.yaml nor metrics.jsonl, TranslateError if metrics.jsonl,
     summary.json or doctor.jsonl cannot be parsed; the page names samples that cannot be read.

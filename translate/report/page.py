@@ -100,18 +100,30 @@ def duration(seconds: float) -> str:
 
 def _table(summary: Mapping[str, Mapping[str, Any]]) -> str:
     """A table with a row per measure: the run's value, then every baseline; below it, how they were measured."""
-    known = ("value", "protocol")
-    baselines = list(dict.fromkeys(key for entry in summary.values() for key in entry if key not in known))
-    protocols = dict.fromkeys(str(entry["protocol"]) for entry in summary.values() if "protocol" in entry)
-    notes = "".join(f"<p class='note'>After the last step, of {escape(protocol)}.</p>" for protocol in protocols)
-    head = "".join(f"<th>{escape(title)}</th>" for title in ("measure", "this run", *baselines))
+    known = list(dict.fromkeys(key for entry in summary.values() for key in baselines(entry)))
+    told = dict.fromkeys(map(_how, summary.values()))
+    notes = "".join(f"<p class='note'>{escape(note)}</p>" for note in told if note)
+    head = "".join(f"<th>{escape(title)}</th>" for title in ("measure", "this run", *known))
     body = "".join(
         f"<tr><th>{escape(name)}</th><td><b>{_cell(entry.get('value'))}</b></td>"
-        + "".join(f"<td>{_cell(entry.get(key))}</td>" for key in baselines)
+        + "".join(f"<td>{_cell(entry.get(key))}</td>" for key in known)
         + "</tr>"
         for name, entry in summary.items()
     )
     return f"<div class='card scroll'><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{notes}</div>"
+
+
+def baselines(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """What stands beside the value in an entry of summary.json: the same measure without a model, by name."""
+    return {key: value for key, value in entry.items() if key not in ("value", "protocol", "precision")}
+
+
+def _how(entry: Mapping[str, Any]) -> str:
+    """How it was measured; empty where the run is from before that was recorded."""
+    if "protocol" not in entry:
+        return ""
+    precision = f"; the model in {entry['precision']}" if "precision" in entry else ""
+    return f"After the last step, of {entry['protocol']}{precision}."
 
 
 def _complaints(findings: Sequence[Mapping[str, Any]]) -> str:
