@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from translate.data.deep_colour import DEEP
-from translate.data.values import UNIT, Span
+from translate.data.values import DEEP, UNIT, Span
 
 DARK = 8
 """Shades are nearly black if they reach at most 1/DARK of their range."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from translate.data.deep_colour import DEEP
 from translate.data.folders import Source
 from translate.data.images import ANIMATED, shown
 from translate.data.loader import Loader
@@ -16,7 +15,7 @@ from translate.data.scan import Attempt, decoding, failures, headers, noting_mor
 from translate.data.shades import nearly_black, stretching
 from translate.data.source import Readable
 from translate.data.telling import by_fault, few
-from translate.data.values import UNIT
+from translate.data.values import DEEP, UNIT
 from translate.errors import ConfigurationError
 from translate.image_sets import Batches, ImageSet, spanned
 from translate.progress import Progress, Tell
