@@ -11,7 +11,7 @@ from test_converter import Negative
 from tiny import CPU, SPEC, unpaired_folder, write_images
 
 from translate.checkpoint import folder_name, save_checkpoint
-from translate.converting.claim import MARK, Translation, claim, require_writable, translation
+from translate.converting.claim import LOCK, MARK, Translation, claimed, require_writable, translation
 from translate.converting.converter import Converter
 from translate.converting.jobs import plan
 from translate.converting.video import plan_video
@@ -90,15 +90,21 @@ def test_folders_without_a_mark_and_single_files_are_as_ever(run_cli, generator,
 
 def test_a_mark_without_images_binds_nobody_and_a_foreign_one_is_told(tmp_path):
     one, two = (Translation("0" * 64, [to], False, "run") for to in ("rose", "lily"))
-    claim(tmp_path / "out", one, overwrite=False)
-    claim(tmp_path / "out", two, overwrite=False)
+
+    def claim(wanted, overwrite=False):
+        with claimed(tmp_path / "out", wanted, overwrite):
+            pass
+
+    claim(one)
+    claim(two)
     write_images(tmp_path / "out", ["a.png"])
     with pytest.raises(ConfigurationError, match=r"to lily; these are by .* to rose"):
-        claim(tmp_path / "out", one, overwrite=False)
+        claim(one)
     (tmp_path / "out" / MARK).write_text("{}")
     with pytest.raises(ConfigurationError, match=r"\.translate\.json: not one that"):
-        claim(tmp_path / "out", one, overwrite=False)
-    claim(tmp_path / "out", one, overwrite=True)
+        claim(one)
+    claim(one, overwrite=True)
+    assert not (tmp_path / "out" / LOCK).exists()
 
 
 def test_what_is_cut_short_while_it_converts_again_is_not_continued(run_cli, generator, photos, tmp_path, monkeypatch):
@@ -131,7 +137,7 @@ def test_an_output_that_cannot_be_is_told_before_the_model_is_loaded(run_cli, ph
     beside = run_cli("convert", "nowhere", photos, "out", "--manifest", f"{output}/rows.jsonl")
     assert beside.exit_code == 2 and "cannot be written into" in beside.stderr
     folder = run_cli("convert", "nowhere", photos, "out", "--manifest", photos)
-    assert folder.exit_code == 2 and f"--manifest {photos}: a folder; name a file" in folder.stderr
+    assert folder.exit_code == 2 and f"--manifest {photos}: is a folder; expected the name of a file" in folder.stderr
     assert not (tmp_path / "out").exists()
     require_writable(tmp_path / "new" / "deeper")
     assert not (tmp_path / "new").exists()

@@ -292,3 +292,52 @@ def test_another_programs_file_is_refused(runs, run_cli, tmp_path):
     for name, told in (("damaged", "cannot be read as ONNX"), ("other", "not an ONNX file that `translate export`")):
         result = run_cli("convert", f"{name}.onnx", runs / "unpaired", "out")
         assert result.exit_code == 2 and told in result.output and f"{name}.onnx" in result.output
+
+
+@pytest.mark.parametrize("doubled", ["always", "above 100 pixels"])
+def test_a_file_that_changes_sizes_is_refused(run_cli, tmp_path, doubled):
+    """By itself where a small image tells, else by the first that it changes."""
+    onnx = pytest.importorskip("onnx", reason="needs the extra [export]")
+    _onnx()
+    helper, floats = onnx.helper, onnx.TensorProto.FLOAT
+    shape = [1, 3, "height", "width"]
+    value, larger = (helper.make_tensor_value_info(name, floats, shape) for name in "xy")
+    scales = helper.make_tensor("twice", floats, [4], [1, 1, 2, 2])
+    once = helper.make_tensor("once", floats, [4], [1, 1, 1, 1])
+    nodes = [helper.make_node("Resize", ["x", "", "twice"], ["y"], mode="nearest")]
+    constants = [scales]
+    if doubled != "always":
+        most, of = (
+            helper.make_tensor(name, onnx.TensorProto.INT64, [], [number])
+            for name, number in (("most", 100), ("of", 3))
+        )
+        constants += [once, most, of]
+        nodes = [
+            helper.make_node("Shape", ["x"], ["shape"]),
+            helper.make_node("Gather", ["shape", "of"], ["width_"]),
+            helper.make_node("Greater", ["width_", "most"], ["large"]),
+            helper.make_node("Where", ["large", "twice", "once"], ["scales"]),
+            helper.make_node("Resize", ["x", "", "scales"], ["y"], mode="nearest"),
+        ]
+    graph = helper.make_graph(nodes, "doubles", [value], [larger], constants)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    described = Description("doubles", ("A", "B"), "B", 3, 4, "floats", translate.__version__)
+    helper.set_model_props(model, described.to_metadata())
+    onnx.save(model, tmp_path / "doubles.onnx")
+    tiny.write_images(tmp_path / "photos", ["a.png"], size=120)
+    result = run_cli("convert", "doubles.onnx", "photos", "out", "-q")
+    pixels = "16 x 32 pixels into 32 x 64" if doubled == "always" else "120 x 120 pixels into 240 x 240"
+    assert result.exit_code == 2 and f"doubles.onnx: turns {pixels}" in result.stderr, result.output
+    assert not list(tmp_path.glob("out/*.png"))
+
+
+@pytest.mark.parametrize(
+    ("domains", "told"),
+    [(["A", "B", "C"], "knows 2 domains, not 3 (A, B, C)"), (["A"], "not 1"), (["A", "A"], "have equal names")],
+)
+def test_a_model_of_two_domains_with_others_is_refused(runs, run_cli, tmp_path, domains, told):
+    assert run_cli("export", runs / "cyclegan", "hub", "--format", "hub").exit_code == 0
+    config = json.loads((tmp_path / "hub" / "config.json").read_text())
+    (tmp_path / "hub" / "config.json").write_text(json.dumps(config | {"domains": domains}))
+    result = run_cli("convert", "hub", runs / "unpaired", "out", "--to", "B")
+    assert result.exit_code == 2 and told in result.stderr, result.output

@@ -227,5 +227,5 @@ def test_an_output_that_cannot_be_read_is_told_and_the_rest_is_shown(run_cli, tr
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "x.png").write_bytes(b"broken before")
     result = run_cli("convert", "run", "photos", "out", "--to", "B", "-q", "--gallery", "g.html", "--cycle-error")
-    assert result.exit_code == 3 and "not shown: out/x.png" in result.stderr
+    assert result.exit_code == 3 and "missing: out/x.png" in result.stderr
     assert "deeper.jpg, output" in (tmp_path / "g.html").read_text()

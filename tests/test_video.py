@@ -193,3 +193,87 @@ def test_square_pixels_stay_square(tmp_path):
     convert(clip(tmp_path / "clip.mp4", audio=False), tmp_path / "out.mp4")
     with av.open(str(tmp_path / "out.mp4")) as file:
         assert file.streams.video[0].sample_aspect_ratio in (None, 1)
+
+
+def cut(path, share):
+    """The clip without its end, as a download that broke off or a camera without power leaves it."""
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * share)])
+    return path
+
+
+def noise(path, encoder="libx264", audio=True, **options):
+    """Four seconds that do not compress, with their index where it survives a cut."""
+    dice = np.random.default_rng(0)
+    with av.open(str(path), "w", options={"movflags": "faststart"} if path.suffix == ".mp4" else options) as file:
+        stream = file.add_stream(encoder, rate=Fraction(12))
+        stream.width, stream.height, stream.pix_fmt = 48, 32, "yuv420p"
+        for index in range(48):
+            pixels = dice.integers(0, 256, (32, 48, 3), dtype=np.uint8)
+            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(format="yuv420p")
+            frame.pts, frame.time_base = index, Fraction(1, 12)
+            file.mux(stream.encode(frame))
+        file.mux(stream.encode(None))
+    return path
+
+
+@pytest.mark.parametrize("name", ["clip.mp4", "clip.mkv", "clip.webm"])
+@pytest.mark.parametrize("share", [0.5, 0.95, 1])
+def test_a_clip_that_was_cut_off_is_converted_as_far_as_it_goes_and_told(tmp_path, name, share):
+    source = cut(noise(tmp_path / name, "libvpx-vp9" if name.endswith("webm") else "libx264"), share)
+    record = convert(source, tmp_path / f"out{source.suffix}")
+    there = len(frames(tmp_path / f"out{source.suffix}"))
+    if share == 1:
+        assert record.lacking == "" and there == 48
+    else:
+        assert there < 48 and record.lacking.startswith(f"{source}: {there} ")
+        assert "of 4.0 seconds); the file is cut off or damaged" in record.lacking
+
+
+@pytest.mark.parametrize("options", [{"pts": [0, 1, 4, 5, 9, 10]}, {"rate": Fraction(30000, 1001)}, {"audio": False}])
+@pytest.mark.parametrize("name", ["clip.mp4", "clip.mkv"])
+def test_a_whole_clip_lacks_nothing(tmp_path, name, options):
+    """Sound longer than the picture, uneven times, rates that are no round number."""
+    assert convert(clip(tmp_path / name, **options), tmp_path / "out.mp4").lacking == ""
+
+
+PLAYLISTS = {
+    "hls": "#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:4,\nclip.mp4\n#EXT-X-ENDLIST\n",
+    "concat": "ffconcat version 1.0\nfile clip.mp4\n",
+    "sdp": "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 5004 RTP/AVP 96\n",
+    "dash": '<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011"><Period/></MPD>',
+}
+
+
+@pytest.mark.parametrize("kind", PLAYLISTS)
+def test_a_list_of_other_files_is_no_video_whatever_it_is_called(tmp_path, kind):
+    clip(tmp_path / "clip.mp4")
+    (tmp_path / "list.mp4").write_text(PLAYLISTS[kind])
+    for read in (video.count_frames, lambda path: convert(path, tmp_path / "out.mp4")):
+        with pytest.raises(TranslateError, match=r"list\.mp4: cannot be converted as a video: it is none inside"):
+            read(tmp_path / "list.mp4")
+    assert not (tmp_path / "out.mp4").exists()
+
+
+@pytest.mark.parametrize("name", ["concat:clip.mp4", "pipe:0.mp4", "http:x.mp4", "100%03d.mp4"])
+def test_a_name_is_no_protocol_and_no_pattern(tmp_path, monkeypatch, name):
+    from pathlib import Path
+
+    clip(tmp_path / "clip.mp4", audio=False).rename(tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    convert(Path(name), Path("out.mp4"))
+    assert len(frames(tmp_path / "out.mp4")) == len(COLOURS)
+
+
+def test_the_command_line_tells_what_a_cut_clip_lacks(run_cli, tmp_path):
+    import torch
+
+    from translate.networks.foreign import port_state
+    from translate.networks.resnet import ResnetGenerator
+
+    torch.manual_seed(0)
+    torch.save(port_state(ResnetGenerator(3, 3, filters=4, blocks=1)), tmp_path / "g.pth")
+    cut(noise(tmp_path / "clip.mp4"), 0.5)
+    result = run_cli("convert", "g.pth", "clip.mp4", "out.mp4", "--manifest", "rows.jsonl", "-q", "--device", "cpu")
+    assert result.exit_code == 3 and "missing: clip.mp4: " in result.stderr and " of 48 frames" in result.stderr
+    assert (tmp_path / "out.mp4").is_file() and "cut off" in (tmp_path / "rows.jsonl").read_text()

@@ -26,7 +26,7 @@ from translate.evaluation.flips import gather_labelled
 from translate.evaluation.labelled import evaluate_labelled
 from translate.evaluation.samples import Spaces, gather
 from translate.evaluation.spaces import WEIGHTS_DIR, Missing, Space, classifier_space, inception_file, inception_space
-from translate.evaluation.table import Protocol, Score, dumped
+from translate.evaluation.table import Protocol, Score, are_scores, dumped
 from translate.evaluation.teaching import Trained, train_on
 from translate.evaluation.truth import evaluate_truth
 from translate.evaluation.unpaired import evaluate_unpaired
@@ -35,6 +35,7 @@ from translate.image_sets.opening import open_data
 from translate.loading import Loaded, load_model
 from translate.model import ImageSpec, Relabeller, Sampler, Translator
 from translate.models.unit_digits import UNITDigits
+from translate.outputs import admit
 from translate.progress import Progress, Tell
 from translate.validation import Direction
 from translate.whole_file import write_whole
@@ -104,11 +105,13 @@ def _with_data(loaded: Loaded, data: str | Path | None) -> Loaded:
 
 
 def scores_path(run: Path, checkpoint: str = "latest", file: Path | None = None) -> Path:
-    """`file`, or RUN/evaluation-CHECKPOINT.json by default. Raises ConfigurationError if it cannot be written."""
+    """`file`, or RUN/evaluation-CHECKPOINT.json by default.
+
+    Raises ConfigurationError if it cannot be written, or is there and does not hold scores.
+    """
     path = file or run / f"evaluation-{checkpoint}.json"
     folder = path.absolute().parent
-    if path.is_dir():
-        raise ConfigurationError(f"--json {path}: is a folder; expected the name of a file")
+    admit(path, "--json", ours=are_scores, inside=run)
     if file and not folder.is_dir():
         raise ConfigurationError(f"--json {path}: there is no folder {path.parent} to write it to")
     if folder.is_dir() and not os.access(folder, os.W_OK):

@@ -28,7 +28,7 @@ from translate.exporting.graph import Painting, Subject, converts_in_training_mo
 from translate.exporting.placing import placed, require_free
 from translate.folder_name import folder_named
 from translate.image_sets.opening import open_data
-from translate.loading import Loaded, load, load_model
+from translate.loading import Loaded, files_of, load, load_model
 from translate.model import Translator
 from translate.version import __version__
 
@@ -82,7 +82,7 @@ def export(
     if as_bytes and not graph:
         raise ConfigurationError(f"--bytes is for graphs (onnx, torch-export), not for --format {chosen}")
     if graph:
-        require_free([path], overwrite)
+        require_free([path], overwrite, files_of(source))
     if chosen == "onnx":
         require_onnx()
     if source.is_file():
@@ -184,7 +184,7 @@ def _real_images(loaded: Loaded) -> list[Tensor]:
 
 def _export_hub(loaded: Loaded, converter: Converter, folder: Path, overwrite: bool) -> Exported:
     paths = [folder / name for name in hub.FILES]
-    require_free(paths, overwrite)
+    require_free(paths, overwrite, files_of(loaded.checkpoint.folder))
     hub.write_hub(folder, loaded.checkpoint.weights(), loaded.checkpoint.facts, converter.targets)
     return Exported(paths, notes=[f"{folder / 'README.md'} leaves the licence to you"])
 
@@ -202,7 +202,7 @@ def _export_port(
             name: painter for name, painter in painters.items() if painter.target is None or painter.target in wanted
         }
     paths = [out] if single else [out / name for name in painters]
-    require_free(paths, overwrite)
+    require_free(paths, overwrite, files_of(loaded.checkpoint.folder))
     states = [port.published_state(painter.network) for painter in painters.values()]
     for path, state in zip(paths, states, strict=True):
         port.write_port(path, state)

@@ -19,7 +19,7 @@ from translate.errors import ConfigurationError, command
 from translate.exporting.hub import is_hub, read_hub
 from translate.mistaken import require_model, require_run
 from translate.model import ImageSpec, Model, Sampler, Translator
-from translate.models.sizes import require_multiple
+from translate.models.sizes import require_domains, require_multiple
 from translate.recipe import Recipe, parse_recipe
 from translate.resume import load_weights
 
@@ -61,6 +61,13 @@ def load(
     if not isinstance(loaded.model, Translator):
         raise ConfigurationError(f"{run}: a {loaded.recipe.name} draws images from noise; use `translate sample`")
     return _converter(loaded.model, loaded.images, loaded.checkpoint.folder, device, precision)
+
+
+def files_of(run: Path) -> list[Path]:
+    """The files that `load` may read directly at `run`: the model's file, or those in the folder."""
+    if run.is_dir():
+        return list(run.iterdir())
+    return [run] if run.is_file() else []
 
 
 def _converter(
@@ -120,8 +127,9 @@ def checkpoint_in(path: Path, which: str) -> Checkpoint:
 def build_model(recipe: Recipe, images: ImageSpec) -> Model:
     """Builds the recipe's model, with initial weights drawn from the recipe's seed.
 
-    Raises ConfigurationError if its networks cannot take images of that size.
+    Raises ConfigurationError if its networks cannot take images of that size, or not that many domains.
     """
+    require_domains(images, recipe.method.batch_type, f"a model of {recipe.name}")
     torch.manual_seed(recipe.training.seed)
     model = recipe.method(recipe.model, images)
     if isinstance(model, Translator):

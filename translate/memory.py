@@ -10,6 +10,7 @@ from torch import Tensor
 from translate.data.batch import Batch
 from translate.errors import TranslateError
 from translate.resume import network_weights, restore, training_state
+from translate.shortage import out_of_memory
 from translate.trainer import Trainer
 
 
@@ -36,8 +37,8 @@ class FirstSteps:
                 self.watched -= 1
             else:
                 self.trainer.step(batch)
-        except RuntimeError as error:
-            if not is_out_of_memory(error):
+        except Exception as error:
+            if not out_of_memory(error):
                 raise
             parts = 2 * self.trainer.accumulate
             further = f", or with --resume --set training.accumulate={parts}" if len(batch) % parts == 0 else ""
@@ -52,9 +53,9 @@ class FirstSteps:
         while True:
             try:
                 return self.trainer.step(batch)
-            except RuntimeError as error:
+            except Exception as error:
                 parts = 2 * self.trainer.accumulate
-                if not is_out_of_memory(error) or len(batch) % parts:
+                if not out_of_memory(error) or len(batch) % parts:
                     raise
             # Outside the handler, because the error's traceback keeps the step's tensors alive.
             state.put_back()
@@ -81,10 +82,3 @@ class _State:
 
 def _copied(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name: tensor.detach().to("cpu", copy=True) for name, tensor in tensors.items()}
-
-
-def is_out_of_memory(error: RuntimeError) -> bool:
-    """Whether the error means out of memory: CUDA has a class for it; the allocators of CPU and Apple only say so in
-    the message."""
-    told = ("DefaultCPUAllocator", "not enough memory", "backend out of memory")
-    return isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in told)

@@ -18,6 +18,7 @@ from translate.image_sets import TwoDomains
 from translate.image_sets.opening import open_data
 from translate.loading import load
 from translate.metrics import fit_affine_colour
+from translate.outputs import refuse_in_run
 from translate.progress import Tell
 from translate.recipe import Recipe, load_recipe
 from translate.run import train
@@ -36,6 +37,7 @@ def quickstart(method: str, out: Path, device: str, tell: Tell) -> dict[str, dic
     row of the table. Goes on with what an earlier one left in `out`. Raises ConfigurationError if `out` holds anything
     else.
     """
+    refuse_in_run(out, "--out")
     recipe = _recipe(method, out)
     run = _trained(recipe, out / "run", device)
     converter = load(run, device=device)

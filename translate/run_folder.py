@@ -13,6 +13,7 @@ from typing import Any
 from translate.checkpoint import Checkpoint, newest_good
 from translate.errors import ConfigurationError, TranslateError, command
 from translate.json_text import json_text
+from translate.outputs import is_run, refuse_in_run
 from translate.recipe import Recipe, parse_recipe
 from translate.validation import Validation
 from translate.whole_file import held, write_whole
@@ -45,15 +46,19 @@ def choose_folder(out: str | Path | None, recipe: Recipe, resume: bool) -> Path:
     """The run's folder: `--out`, or by default runs/RECIPE-DATA, with a number appended if that exists.
 
     The default is runs/RECIPE if RECIPE already ends in DATA. With `resume`, `--out` in any case, or the folder
-    with the highest number. Raises ConfigurationError if `--out` is a file, or already written to and `resume` is
-    off.
+    with the highest number. Raises ConfigurationError if `--out` is a file, lies in another run, or is already written
+    to, unless by a run that is resumed.
     """
     if out is not None:
         folder = Path(out)
         if folder.exists() and not folder.is_dir():
             raise ConfigurationError(f"{folder}: is a file; --out names the run's folder")
-        if folder.is_dir() and _is_written(folder) and not resume:
-            raise ConfigurationError(f"{folder}: exists; continue it with --resume, or give another --out")
+        if folder.is_dir() and _is_written(folder):
+            if not resume:
+                raise ConfigurationError(f"{folder}: exists; continue it with --resume, or give another --out")
+            if not is_run(folder):
+                raise ConfigurationError(f"{folder}: holds other files and no run to resume; give another --out")
+        refuse_in_run(folder.absolute().parent, "--out")
         return folder
     data = Path(recipe.data.set or "data").name
     base = Path("runs") / (recipe.name if recipe.name.endswith(f"-{data}") else f"{recipe.name}-{data}")

@@ -17,6 +17,7 @@ from translate.data.point_pictures import dots
 from translate.errors import ConfigurationError, nearest
 from translate.model import Sampler
 from translate.models.sampler_parts import fixed_dice
+from translate.outputs import admit
 from translate.whole_file import write_whole
 
 
@@ -56,9 +57,8 @@ def sample_folder(
     points = _draw_one(model, label, seed, 0).shape[-2:] == (1, 1)
     names = [Path("points.csv")] if points else [_name(model, index, label) for index in range(count)]
     paths = [out / name for name in names]
-    taken = [path for path in [*paths, *([out / "grid.png"] if grid else [])] if path.exists()]
-    if taken and not overwrite:
-        raise ConfigurationError(f"{taken[0]}: exists already; give another folder, or --overwrite")
+    for path in [*paths, *([out / "grid.png"] if grid else [])]:
+        admit(path, overwrite=overwrite, way_out="give another folder, or --overwrite")
     samples = draw_samples(model, count, label=label, seed=seed)
     if points:
         out.mkdir(parents=True, exist_ok=True)

@@ -50,13 +50,42 @@ def held(path: Path) -> Iterator[None]:
     be made. Windows and some file systems have no such locks; there, nothing is locked.
     """
     with path.open("ab") as file:
-        if sys.platform != "win32":
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                if error.errno not in _NO_LOCKS:
-                    raise
+        if not lock(file):
+            raise BlockingIOError(errno.EWOULDBLOCK, os.strerror(errno.EWOULDBLOCK))
         yield
+
+
+def lock(file: IO[bytes], shared: bool = False) -> bool:
+    """Locks `file`, open for reading and writing, for this process alone or `shared` with others that say so, until it
+    is closed; a lock that it has is exchanged. Returns False if another process's lock is in the way.
+
+    Windows and some file systems have no such locks; there, every process gets one. Raises OSError.
+    """
+    if sys.platform == "win32":
+        return True
+    try:
+        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+    return True
+
+
+def unlock(file: IO[bytes]) -> None:
+    """Gives the lock of `lock` up, with the file still open."""
+    if sys.platform != "win32":
+        with suppress(OSError):  # no locks on this file system
+            fcntl.flock(file, fcntl.LOCK_UN)
+
+
+def is_at(file: IO[bytes], path: Path) -> bool:
+    """Whether the open `file` is still the one at `path`: another process may have removed it."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), os.stat(path))
+    except FileNotFoundError:
+        return False
 
 
 def write_whole(path: Path, text: str) -> None:

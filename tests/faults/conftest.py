@@ -6,7 +6,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 from child import Workplace
+
+from translate.networks.foreign import port_state
+from translate.networks.resnet import ResnetGenerator
 
 
 @pytest.fixture(scope="session")
@@ -34,3 +38,12 @@ def trained(place: Workplace, undisturbed: Path) -> Path:
     place.recipe("pix2pix")
     shutil.copytree(undisturbed, place.folder / "run")
     return place.folder / "run"
+
+
+@pytest.fixture(scope="session")
+def generator(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A generator's file, from which to load takes no training."""
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("generator") / "g.pth"
+    torch.save(port_state(ResnetGenerator(3, 3, filters=4, blocks=1)), path)
+    return path

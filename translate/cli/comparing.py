@@ -14,7 +14,7 @@ import click
 @click.option(
     "--json",
     "json_file",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=click.Path(path_type=Path),
     help="Also write the comparison to this file.",
 )
 def compare(runs: tuple[Path, ...], json_file: Path | None) -> None:
@@ -27,10 +27,14 @@ def compare(runs: tuple[Path, ...], json_file: Path | None) -> None:
     translate compare runs/pix2pix-facades runs/pix2pix-facades-2
     """
     from translate.comparing import compare as compare_runs
+    from translate.comparing.comparison import is_comparison
     from translate.comparing.text import as_text
     from translate.json_text import json_text
+    from translate.outputs import admit
     from translate.whole_file import write_whole
 
+    if json_file is not None:
+        admit(json_file, "--json", ours=is_comparison)
     comparison = compare_runs(runs)
     click.echo(as_text(comparison, shutil.get_terminal_size().columns if sys.stdout.isatty() else None))
     if json_file is not None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+from collections.abc import Iterable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -144,14 +146,16 @@ def convert(
     translate convert zebra.onnx photos/ zebras/                 (a file that `translate export` wrote)
     translate convert runs/cyclegan-horse2zebra clip.mp4 out.mp4 --to zebra           (frame by frame)
     """
-    from translate.converting.claim import claim, mark, require_writable, translation
+    from translate.converting.claim import claimed, require_writable, translation
     from translate.converting.command import Beside, convert_clip, convert_images
     from translate.converting.converter import BF16_APART
     from translate.converting.jobs import plan
     from translate.converting.video import is_video, plan_video
     from translate.data.images import MAX_PIXELS, allow_pixels
-    from translate.loading import load
+    from translate.loading import files_of, load
+    from translate.outputs import Inputs
     from translate.progress import say, teller
+    from translate.together import leaving_together
 
     allow_pixels(max_pixels or MAX_PIXELS)
     beside, video = Beside(manifest, compare, gallery, cycle_error), is_video(source)
@@ -159,49 +163,51 @@ def convert(
         raise ConfigurationError("--shard and --format are for images, not for a video; leave them out")
     if part is not None:
         beside.refuse_for_parts()
-    # All checks before loading the model, which takes seconds.
-    _refuse_swapped(run, source, output)
-    _refuse_idle(run, checkpoint, evaluated, dropout)
-    if video:
-        beside.refuse_for_video()
-        target = plan_video(source, output)
-        require_writable(target.parent)
-    else:
-        beside.refuse_among([source, Path(output)])
-        jobs = plan(source, output, format, teller(quiet), follow_links=not no_links)
-        jobs = jobs if part is None else jobs.shard(*part)
-        require_writable(jobs.output)
-    beside.require_places()
-    converter = load(
-        run, checkpoint, device=device, precision=precision, evaluated=evaluated, backend=backend, dropout=dropout
-    )
-    converter.fitting.tile, converter.tell = tile, say
-    if converter.engine.bf16:
-        teller(quiet)(f"bf16: {BF16_APART}; --precision float32 is exact, and slower")
-    changes = converter.changes(to)
-    if source.is_dir():
-        wanted = translation(converter, changes)
-        claim(Path(output), wanted, overwrite)
-    if video:
-        outcome = convert_clip(
-            converter, source, target, changes, beside, overwrite=overwrite, batch_size=batch, quiet=quiet
+    with leaving_together(say):
+        # All checks before loading the model, which takes seconds.
+        _refuse_swapped(run, source, output)
+        _refuse_idle(run, checkpoint, evaluated, dropout)
+        if video:
+            beside.refuse_for_video()
+            target = plan_video(source, output)
+            require_writable(target.parent)
+            read: Iterable[Path] = [source]
+        else:
+            beside.refuse_among([source, Path(output)])
+            jobs = plan(source, output, format, teller(quiet), follow_links=not no_links)
+            require_writable(jobs.output)
+            read = (job.source for job in jobs)
+            jobs = jobs if part is None else jobs.shard(*part)
+        beside.require_places(Inputs(lambda: (*files_of(run), *read)), overwrite)
+        converter = load(
+            run, checkpoint, device=device, precision=precision, evaluated=evaluated, backend=backend, dropout=dropout
         )
-    else:
-        outcome = convert_images(
-            converter,
-            jobs,
-            changes,
-            beside,
-            facts={"model": str(run), "to": ", ".join(to or converter.targets)},
-            overwrite=overwrite,
-            workers=workers,
-            batch_size=batch,
-            max_pixels=max_pixels or MAX_PIXELS,
-            quiet=quiet,
-        )
-    if source.is_dir() and overwrite:
-        mark(Path(output), wanted)
-    _conclude(outcome, quiet)
+        converter.fitting.tile, converter.tell = tile, say
+        if converter.engine.bf16:
+            teller(quiet)(f"bf16: {BF16_APART}; --precision float32 is exact, and slower")
+        changes = converter.changes(to)
+        whole = claimed(Path(output), translation(converter, changes), overwrite) if source.is_dir() else nullcontext()
+        with whole as folder:
+            if video:
+                outcome = convert_clip(
+                    converter, source, target, changes, beside, overwrite=overwrite, batch_size=batch, quiet=quiet
+                )
+            else:
+                outcome = convert_images(
+                    converter,
+                    jobs,
+                    changes,
+                    beside,
+                    facts={"model": str(run), "to": ", ".join(to or converter.targets)},
+                    overwrite=overwrite,
+                    workers=workers,
+                    batch_size=batch,
+                    max_pixels=max_pixels or MAX_PIXELS,
+                    quiet=quiet,
+                )
+            if folder and overwrite:
+                folder.settle(outcome)
+        _conclude(outcome, quiet)
 
 
 def _refuse_swapped(run: Path, source: Path, output: str) -> None:
@@ -237,9 +243,9 @@ def _conclude(outcome: Outcome, quiet: bool) -> None:
         click.echo("--manifest FILE names every file that failed", err=True)
     for line in () if quiet else by_fault({record.source: record.note for record in outcome.noted}):
         click.echo(f"note: {line}", err=True)
-    for reason in outcome.unseen:
-        click.echo(f"not shown: {reason}", err=True)
-    if outcome.failed or outcome.unseen:
+    for reason in outcome.missing:
+        click.echo(f"missing: {reason}", err=True)
+    if outcome.failed or outcome.missing:
         sys.exit(3)
 
 

@@ -77,8 +77,11 @@ def fetch(name: str, into: Path | None) -> None:
     """Download a named data set, verify it, and unpack its images."""
     from translate.data.catalog import cards, user_data
     from translate.data.fetch import fetch as fetch_card
+    from translate.outputs import refuse_in_run
     from translate.progress import Progress
 
+    if into is not None:
+        refuse_in_run(into, "--into")
     known = cards()
     if name not in known:
         raise ConfigurationError(f"no data set '{name}'{nearest(name, known)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 from translate.comparing.rows import Row, in_rows, warnings
 from translate.comparing.run_files import EVALUATION, RunFiles, State, read_run
 from translate.errors import ConfigurationError, command
+from translate.outputs import beginning
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,11 @@ def compare(runs: Iterable[str | Path]) -> Comparison:
         [*told, *(line for name, state in states.items() for line in _outdated(name, state))],
         [line for run in files for line in _missing(run, states[run.name])],
     )
+
+
+def is_comparison(path: Path) -> bool:
+    """Whether the file holds a comparison as JSON, so that it may be replaced."""
+    return re.match(rb'\{\s*"states":', beginning(path, 256)) is not None
 
 
 def _different(runs: Sequence[RunFiles]) -> dict[str, dict[str, Any]]:

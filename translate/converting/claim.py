@@ -1,21 +1,31 @@
-"""Marks an output folder with its translation, in a hidden file, so that no other translation continues in it."""
+"""Keeps a folder of outputs to one translation: a hidden file marks which it holds, another which is being written."""
 
 from __future__ import annotations
 
 import json
+import os
 import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import IO
 
 from translate.converting.converter import Changes, Converter
+from translate.converting.folder import Outcome
 from translate.converting.foreign import ForeignGenerator
 from translate.data.images import shown
 from translate.data.listing import iterate_images
 from translate.errors import ConfigurationError
 from translate.json_text import json_text
-from translate.whole_file import sha256_of, write_whole
+from translate.whole_file import is_at, lock, sha256_of, unlock, write_whole
 
 MARK = ".translate.json"
+LOCK = ".translate.lock"
+"""Lies in a folder while it is converted into, and says by whom; processes of one translation share it."""
+_PATIENCE = 60.0
+"""Seconds to wait while another process looks at the mark, which takes it a moment."""
 
 
 @dataclass(frozen=True)
@@ -56,29 +66,114 @@ def translation(converter: Converter, changes: Changes) -> Translation:
     return Translation(sha256_of(_telling(origin)), to, evaluated, shown(name), silenced)
 
 
-def claim(folder: Path, wanted: Translation, overwrite: bool) -> None:
-    """Creates `folder` and marks it with the translation that it will hold.
+@contextmanager
+def claimed(folder: Path, wanted: Translation, overwrite: bool) -> Iterator[Claim]:
+    """Context in which this process writes into `folder`, which it creates and marks, see `claim`.
 
-    A folder that holds images but no mark stays unmarked without `overwrite`. With `overwrite`, a folder with other
-    images is marked as mixed until `mark` is called, so that nothing continues in it if the conversion is interrupted.
-    Raises ConfigurationError if the folder holds another translation's images or cannot be written.
+    Other processes may write there meanwhile, if their translation is the same. Raises ConfigurationError if one of
+    another translation does.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        held = _held(folder / MARK, forgiving=overwrite)
-        if held == wanted:
-            return
-        if next(iterate_images(folder), None) is None:
-            mark(folder, wanted)
-        elif overwrite:
-            mark(folder, replace(wanted, mixed=True))
-        elif held:
-            raise ConfigurationError(
-                f"{shown(folder)}: holds translations by {held}; these are by {wanted}. "
-                "Give another folder, or --overwrite to convert all again"
-            )
+        file = _entered(folder, wanted, overwrite)
     except OSError as error:
         raise _unwritable(folder, error) from error
+    try:
+        yield Claim(folder, wanted, file)
+    finally:
+        _leave(file, folder / LOCK)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A folder that this process writes into."""
+
+    folder: Path
+    wanted: Translation
+    file: IO[bytes]
+
+    def settle(self, outcome: Outcome) -> None:
+        """Marks the folder as holding this translation only, after all was converted again.
+
+        Not if another process is still at it, which will do so, or a file failed and an older output is still there.
+        """
+        if any(os.path.lexists(record.output) for record in outcome.failed):
+            return
+        try:
+            if lock(self.file):
+                mark(self.folder, self.wanted)
+            else:
+                unlock(self.file)  # one of the others is the last now
+        except OSError as error:
+            outcome.missing.append(str(_unwritable(self.folder, error)))
+
+
+def _entered(folder: Path, wanted: Translation, overwrite: bool) -> IO[bytes]:
+    """The folder's lock file, shared with others of this translation; the first claims the folder and writes which."""
+    path, until = folder / LOCK, time.monotonic() + _PATIENCE
+    while True:
+        file = path.open("a+b")
+        try:
+            if lock(file) and is_at(file, path):
+                claim(folder, wanted, overwrite)
+                _write(file, wanted)
+            if lock(file, shared=True) and is_at(file, path) and (held := _read(file)):
+                if held == wanted:
+                    return file
+                if not lock(file):
+                    raise ConfigurationError(
+                        f"{shown(folder)}: another process is converting into it, by {held}; this would be by "
+                        f"{wanted}. Wait until it ends, or give another folder"
+                    )
+        except BaseException:
+            _leave(file, path)
+            raise
+        file.close()
+        if time.monotonic() > until:
+            raise ConfigurationError(f"{shown(path)}: another process holds it; wait until that ends")
+        time.sleep(0.01)
+
+
+def _leave(file: IO[bytes], path: Path) -> None:
+    """Closes the lock file; the last one removes it."""
+    with suppress(OSError), file:
+        if lock(file) and is_at(file, path):
+            path.unlink()
+
+
+def _write(file: IO[bytes], wanted: Translation) -> None:
+    file.truncate(0)
+    file.write(json_text(asdict(wanted)).encode())
+    file.flush()
+
+
+def _read(file: IO[bytes]) -> Translation | None:
+    """The translation of those that hold the file; None if nobody has written it yet."""
+    file.seek(0)
+    with suppress(ValueError, TypeError):
+        return Translation(**json.loads(file.read(1 << 20)))
+    return None
+
+
+def claim(folder: Path, wanted: Translation, overwrite: bool) -> None:
+    """Marks `folder`, which exists, with the translation that it will hold.
+
+    A folder that holds images but no mark stays unmarked without `overwrite`. With `overwrite`, a folder with other
+    images is marked as mixed until `mark` is called, so that nothing continues in it if the conversion is interrupted.
+    Raises ConfigurationError if the folder holds another translation's images, OSError if it cannot be written.
+    """
+    held = _held(folder / MARK, forgiving=overwrite)
+    if held == wanted:
+        return
+    if next(iterate_images(folder), None) is None:
+        mark(folder, wanted)
+    elif overwrite:
+        mark(folder, replace(wanted, mixed=True))
+    elif held:
+        raise ConfigurationError(
+            f"{shown(folder)}: holds translations by {held}; these are by {wanted}. "
+            "Give another folder, or --overwrite to convert all again"
+        )
 
 
 def mark(folder: Path, wanted: Translation) -> None:

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import nullcontext
+import os
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
 
 from translate.converting.claim import require_writable
-from translate.converting.compare import pairs, refuse_inside, write_sheets
+from translate.converting.compare import pairs, refuse_inside, refuse_other_sheets, write_sheets
 from translate.converting.converter import Changes, Converter
-from translate.converting.cycle_error import CycleError
+from translate.converting.cycle_error import WAY_OUT, CycleError
 from translate.converting.folder import Outcome, Record, convert_folder
 from translate.converting.foreign import ForeignGenerator
-from translate.converting.gallery import write_gallery
+from translate.converting.gallery import is_gallery, write_gallery
 from translate.converting.jobs import Jobs
+from translate.converting.manifest import Manifest, refuse_other
 from translate.converting.video import convert_video, count_frames
 from translate.data.batch import Paired
 from translate.data.images import dimensions, shown
+from translate.data.listing import SUFFIXES
 from translate.errors import ConfigurationError, ImageError
-from translate.json_text import json_text
 from translate.model import Translator
+from translate.outputs import admit, refuse_in_run
 from translate.progress import Progress, say, teller
 
 
@@ -50,17 +51,25 @@ class Beside:
             if given:
                 raise ConfigurationError(f"{option}: is for images, not for a video; leave it out")
 
-    def require_places(self) -> None:
-        """Raises ConfigurationError if an extra output could not be written. Creates nothing."""
+    def require_places(self, inputs: Container[Path], overwrite: bool) -> None:
+        """Raises ConfigurationError if an extra output could not be written, or would take the place of another file:
+        of one of `inputs`, or of one that is not such an output and not to be replaced. Creates nothing."""
         if self.gallery and self.gallery.suffix.lower() not in (".html", ".htm"):
             raise ConfigurationError(f"--gallery {shown(self.gallery)}: a page is written; end its name in .html")
-        if self.manifest and self.manifest.is_dir():
-            raise ConfigurationError(f"--manifest {shown(self.manifest)}: a folder; name a file")
-        # An existing manifest may be a terminal.
-        manifest = self.manifest.parent if self.manifest and not self.manifest.exists() else None
-        for place in (manifest, self.compare, self.gallery.parent if self.gallery else None):
-            if place:
-                require_writable(place)
+        if self.manifest:
+            if self.manifest.suffix.lower() in SUFFIXES:
+                raise ConfigurationError(f"--manifest {shown(self.manifest)}: named like an image; name it .jsonl")
+            refuse_other(self.manifest, inputs)
+            require_writable(self.manifest.parent)
+        if self.gallery:
+            admit(self.gallery, "--gallery", ours=is_gallery, overwrite=overwrite, inputs=inputs, way_out=WAY_OUT)
+            require_writable(self.gallery.parent)
+            if self.manifest and self.gallery.resolve() == self.manifest.resolve():
+                raise ConfigurationError(f"--gallery {shown(self.gallery)}: is the manifest, too; name another file")
+        if self.compare:
+            refuse_in_run(self.compare, "--compare")
+            require_writable(self.compare)
+            refuse_other_sheets(self.compare, inputs, overwrite)
 
     def refuse_among(self, folders: Sequence[Path]) -> None:
         """Raises ConfigurationError if sheets or gallery would lie inside one of `folders`, the inputs and outputs."""
@@ -86,24 +95,24 @@ def convert_images(
 
     `facts` are shown on the gallery page. Raises ConfigurationError if the model cannot provide an extra output.
     """
-    cycle = CycleError(converter, changes) if beside.cycle_error else None
+    cycle = CycleError(converter, changes, overwrite) if beside.cycle_error else None
     if not quiet and (pair := _perhaps_a_pair(converter, jobs)):
         say(
             f"{shown(pair)} is twice as wide as high: files are converted whole, those that hold input and target side "
             "by side, too; give the inputs alone (the pairs of a data set are measured by `translate evaluate`)"
         )
     to_show: list[Record] = []
-    manifest = _opened(beside.manifest) if beside.manifest else nullcontext()
+    manifest = Manifest(beside.manifest) if beside.manifest else None
     if not quiet and isinstance(converter.model, ForeignGenerator):
         say(converter.model.taken)
     label = f"converting on {converter.runs_on}"
-    with Progress(len(jobs), unit="image", label=label, quiet=quiet) as bar, manifest as rows:
+    with Progress(len(jobs), unit="image", label=label, quiet=quiet) as bar:
 
         def done(record: Record) -> None:
             error = {"cycle_error": cycle.write(record)} if cycle else {}
             bar.advance(1, images=1)
-            if rows:
-                rows.write(_row(record, error))
+            if manifest:
+                manifest.add(record, error)
             if beside.compare or beside.gallery:
                 to_show.append(record)
 
@@ -115,14 +124,16 @@ def convert_images(
             workers=workers,
             batch_size=batch_size,
             max_pixels=max_pixels,
+            inputs=jobs.inputs,
             done=done,
         )
-    outcome.unseen += cycle.failed if cycle else []
+    outcome.missing += cycle.failed if cycle else []
+    outcome.missing += manifest.close() if manifest else []
     looked_at = pairs(to_show, jobs.source, converter.images.span)
     if beside.compare:
-        outcome.unseen += write_sheets(beside.compare, looked_at)
+        outcome.missing += write_sheets(beside.compare, looked_at)
     if beside.gallery:
-        outcome.unseen += write_gallery(beside.gallery, jobs.output.absolute().name, facts, looked_at, workers)
+        outcome.missing += write_gallery(beside.gallery, jobs.output.absolute().name, facts, looked_at, workers)
     return outcome
 
 
@@ -152,7 +163,8 @@ def convert_clip(
     record = Record(source, target, "skipped")
     if not quiet and isinstance(converter.model, ForeignGenerator):
         say(converter.model.taken)
-    if overwrite or not target.exists():
+    manifest = Manifest(beside.manifest) if beside.manifest else None
+    if overwrite or not os.path.lexists(target):
         size = batch_size or (1 if converter.engine.device.type == "cpu" else 8)
         label = f"converting on {converter.engine}"
         with Progress(count_frames(source) or None, unit="frame", label=label, quiet=quiet) as bar:
@@ -165,20 +177,9 @@ def convert_clip(
                 tell=teller(quiet),
                 done=bar.advance,
             )
-    if beside.manifest:
-        with _opened(beside.manifest) as rows:
-            rows.write(_row(record, {}))
     outcome = Outcome()
     outcome.add(record)
+    if manifest:
+        manifest.add(record, {})
+        outcome.missing += manifest.close()
     return outcome
-
-
-def _opened(manifest: Path) -> TextIO:
-    """Opens the manifest to append to it, line-buffered, so that written lines survive if the process is killed."""
-    manifest.parent.mkdir(parents=True, exist_ok=True)
-    return manifest.open("a", encoding="utf-8", buffering=1)
-
-
-def _row(record: Record, more: dict[str, Any]) -> str:
-    """A line of the manifest, in ASCII, since file names may contain any bytes."""
-    return json_text(record.to_json() | more) + "\n"

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from PIL import Image
 
-from translate.converting.cycle_error import current
+from translate.converting.cycle_error import WAY_OUT, current
 from translate.converting.folder import Record
 from translate.data.images import read, seen, shown, to_8_bits, with_channels
 from translate.data.listing import natural_key
 from translate.data.values import UNIT, Span
 from translate.errors import ConfigurationError, ImageError
-from translate.tracking import save_pictures
+from translate.outputs import admit
+from translate.shortage import out_of_memory
+from translate.tracking import is_marked, save_pictures
 
+T = TypeVar("T")
 ROWS = 8
 _SIDE = 512
+_CAPTION = 100
+"""The most characters of a name above a row, which would make the sheet as wide as itself."""
 
 
 @dataclass(frozen=True)
@@ -61,10 +68,16 @@ def refuse_inside(option: str, path: Path, folders: Sequence[Path]) -> None:
             raise ConfigurationError(f"{option} {path}: lies in {folder}, among its images; choose a place outside")
 
 
+def refuse_other_sheets(folder: Path, inputs: Container[Path], overwrite: bool) -> None:
+    """Raises ConfigurationError if a file in `folder` is named like a sheet but is none, unless it may be replaced."""
+    for path in sorted(folder.glob("sheet-*.png")) if folder.is_dir() else ():
+        admit(path, "--compare", ours=is_marked, inputs=inputs, overwrite=overwrite, way_out=WAY_OUT)
+
+
 def write_sheets(folder: Path, all_pairs: Sequence[Pair]) -> list[str]:
     """Writes sheet-00001.png, ... of `ROWS` rows each: input | output (| cycle error), each side at most 512 pixels.
 
-    Returns the reasons why files were left out.
+    Returns the reasons why files or sheets were left out.
     """
     failed: list[str] = []
     rows = _rows(all_pairs, failed)
@@ -75,9 +88,30 @@ def write_sheets(folder: Path, all_pairs: Sequence[Pair]) -> list[str]:
         # A row without a cycle error gets an empty cell.
         nothing = Image.new("RGB", (1, 1), (255, 255, 255))
         columns = {caption: [pictures.get(caption, nothing) for _, pictures in some] for caption in captions}
-        names = [pair.name for pair, _ in some]
-        save_pictures(folder / f"sheet-{number:05d}.png", columns, names)
+        names = [_caption(pair.name) for pair, _ in some]
+        sheet = folder / f"sheet-{number:05d}.png"
+        perhaps(sheet, partial(save_pictures, sheet, columns, names), failed)
     return failed
+
+
+def perhaps(path: Path, shown_there: Callable[[], T], failed: list[str]) -> T | None:
+    """What `shown_there` returns; None, with the reason in `failed`, if an image or a file is at fault."""
+    try:
+        return shown_there()
+    except ImageError as error:
+        failed.append(str(error))
+    except OSError as error:
+        failed.append(f"{shown(path)}: {error.strerror or error}")
+    except Exception as error:
+        if not out_of_memory(error):
+            raise
+        failed.append(f"{shown(path)}: too large for the memory that is free")
+    return None
+
+
+def _caption(name: str) -> str:
+    half = _CAPTION // 2
+    return name if len(name) <= _CAPTION else f"{name[:half]}...{name[3 - half :]}"
 
 
 def thumbnail(path: Path, side: int, span: Span = UNIT) -> Image.Image:
@@ -94,7 +128,6 @@ def thumbnail(path: Path, side: int, span: Span = UNIT) -> Image.Image:
 
 def _rows(all_pairs: Sequence[Pair], failed: list[str]) -> Iterator[tuple[Pair, dict[str, Image.Image]]]:
     for pair in all_pairs:
-        try:
-            yield pair, pair.thumbnails(_SIDE)
-        except ImageError as error:
-            failed.append(str(error))
+        pictures = perhaps(pair.source, partial(pair.thumbnails, _SIDE), failed)
+        if pictures is not None:
+            yield pair, pictures

@@ -15,7 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from translate.converting.exported import ExportedGenerator
-from translate.converting.fitting import Fitting, out_of_memory
+from translate.converting.fitting import Fitting
 from translate.converting.foreign import ForeignGenerator
 from translate.converting.padding import pad, padded_size
 from translate.converting.pil import array_of, pil_image
@@ -25,6 +25,7 @@ from translate.data.images import (
     Picture,
     in_own_kind,
     refuse_other_bands,
+    shown,
     to_float,
     to_pixels,
     with_channels,
@@ -34,6 +35,7 @@ from translate.data.values import BadImageError, Span
 from translate.engine import Engine
 from translate.errors import ConfigurationError, TranslateError, nearest
 from translate.model import ImageSpec, Translator
+from translate.shortage import out_of_memory
 
 Images = TypeVar("Images", Tensor, np.ndarray, Image.Image)
 Changes = Mapping[int, bool]
@@ -148,7 +150,7 @@ class Converter:
             return [converted for part in parts for converted in self.convert_pictures(part, changes)]
         try:
             return self._convert_whole(pictures, height, width, changes)
-        except RuntimeError as error:
+        except Exception as error:
             alone = len(pictures) == 1
             if not out_of_memory(error) or (alone and not (self.fitting.divisible and self.fitting.tile != "off")):
                 raise
@@ -237,7 +239,13 @@ class Converter:
     def _run_at_once(self, images: Tensor, changes: Changes) -> Tensor:
         placed = self.engine.layout(images.to(self.engine.device))
         with self.engine.autocast():
-            return self.model.edit(placed, changes).float()
+            converted = self.model.edit(placed, changes).float()
+        if converted.shape[-2:] != images.shape[-2:]:
+            before, after = (" x ".join(map(str, tensor.shape[-2:])) for tensor in (images, converted))
+            raise ConfigurationError(
+                f"{shown(self.origin or 'this model')}: turns {before} pixels into {after}; it has to keep the size"
+            )
+        return converted
 
     def _run_some(self, images: Tensor) -> Tensor:
         """Converts to the first target, to measure memory: all targets take the same."""

@@ -24,6 +24,7 @@ Backend = Literal["auto", "torch", "onnxruntime", "openvino"]
 Run = Callable[[np.ndarray], np.ndarray]
 _PREFIX = "translate."
 _LISTS = ("domains", "span")
+MOST_CHANNELS, MOST_STRIDE = 4096, 1024
 _BYTES_ONLY = "the model was exported with --bytes and takes 8-bit images only; export it without"
 
 
@@ -82,6 +83,21 @@ class ExportedGenerator(nn.Module):
         if self.description.values == "bytes" and picture.pixels.dtype != np.uint8:
             raise ImageError(f"{shown(name)}: {_BYTES_ONLY}")
 
+    def try_out(self, path: Path) -> None:
+        """Raises ConfigurationError unless the file takes an image as it says, and keeps its size."""
+        described = self.description
+        if not (1 <= described.channels <= MOST_CHANNELS and 1 <= described.stride <= MOST_STRIDE):
+            raise ConfigurationError(f"{path}: describes {described.channels} channels and steps of {described.stride}")
+        height, width = (times * max(1, 16 // described.stride) * described.stride for times in (1, 2))
+        images = torch.zeros(1, described.channels, height, width)
+        try:
+            converted = self._run(to_pixels(images) if described.values == "bytes" else images)
+        except Exception as error:  # each runtime raises its own exception types
+            raise ConfigurationError(f"{path}: does not take images as it says: {_first_line(error)}") from error
+        if converted.shape[-2:] != images.shape[-2:]:
+            after = " x ".join(map(str, converted.shape[-2:]))
+            raise ConfigurationError(f"{path}: turns {height} x {width} pixels into {after}; it has to keep the size")
+
     def _run(self, images: Tensor) -> Tensor:
         return torch.from_numpy(self.run(np.ascontiguousarray(images.numpy())))
 
@@ -124,7 +140,9 @@ def read_exported(
             f"{path}: not an ONNX file that `translate export` wrote ({error} is missing)"
         ) from error
     images = ImageSpec(description.channels, 0, (description.target,), span=description.span)
-    return ExportedGenerator(run, description), images, engine
+    generator = ExportedGenerator(run, description)
+    generator.try_out(path)
+    return generator, images, engine
 
 
 def open_with_onnxruntime(path: Path) -> tuple[Run, dict[str, str]]:
@@ -168,4 +186,8 @@ def _as_configuration_error(path: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # each runtime raises its own exception types
-        raise ConfigurationError(f"{path}: cannot be read as ONNX: {str(error).strip().splitlines()[0]}") from error
+        raise ConfigurationError(f"{path}: cannot be read as ONNX: {_first_line(error)}") from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

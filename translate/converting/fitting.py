@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-import torch
 from torch import Tensor
 
 from translate.converting.memory import bytes_per_pixel, free_memory
@@ -93,8 +92,3 @@ class Fitting:
     @cached_property
     def _per_pixel(self) -> float:
         return bytes_per_pixel(self.run, self.channels, *padded_size(64, 64, self.stride))
-
-
-def out_of_memory(error: RuntimeError) -> bool:
-    """Whether `error` means out of memory, on a device or on the CPU, where torch has no exception type for it."""
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +17,8 @@ from translate.converting.converter import Changes, Converter
 from translate.converting.jobs import Job
 from translate.data.images import MAX_PIXELS, Picture, lost, read, shown, write
 from translate.errors import ImageError
+from translate.outputs import why_never
+from translate.shortage import out_of_memory
 from translate.whole_file import clear_leftovers
 
 _HELD = 1 << 30
@@ -28,7 +30,7 @@ class Record:
     """The outcome for one file: written, skipped because its output exists, or failed, with the reason in `error`.
 
     `size`: width and height, if the file was read. `seconds`: time spent on decoding, its share of the batch, and
-    encoding. `note`: a remark on a written file.
+    encoding. `note`: a remark on a written file. `lacking`: what of the source could not be read, and is missing there.
     """
 
     source: Path
@@ -38,6 +40,7 @@ class Record:
     seconds: float = 0.0
     error: str = ""
     note: str = ""
+    lacking: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """The record as a row of the manifest."""
@@ -48,7 +51,7 @@ class Record:
             "size": self.size,
             "seconds": round(self.seconds, 4),
             "error": self.error,
-            "note": self.note,
+            "note": self.lacking or self.note,
         }
 
 
@@ -56,13 +59,14 @@ class Record:
 class Outcome:
     """Counts of written, skipped and failed files, and the records of files that failed or have a note.
 
-    `unseen`: why files are missing from the sheets, the gallery or the cycle errors.
+    `missing`: what else was asked for and is not there, each with its reason: pictures in the sheets, the gallery or
+    the cycle errors, rows of the manifest, frames of a video.
     """
 
     counts: Counter[str] = field(default_factory=Counter)
     failed: list[Record] = field(default_factory=list)
     noted: list[Record] = field(default_factory=list)
-    unseen: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
 
     def add(self, record: Record) -> None:
         self.counts[record.status] += 1
@@ -70,6 +74,8 @@ class Outcome:
             self.failed.append(record)
         elif record.note:
             self.noted.append(record)
+        if record.lacking:
+            self.missing.append(record.lacking)
 
 
 def convert_folder(
@@ -81,9 +87,12 @@ def convert_folder(
     workers: int = 2,
     batch_size: int | None = 1,
     max_pixels: int = MAX_PIXELS,
+    inputs: Container[Path] = (),
     done: Callable[[Record], None] = lambda record: None,
 ) -> Outcome:
-    """Converts every job; records files that cannot be read or written and continues with the rest.
+    """Converts every job; records files that cannot be read or written, or do not fit into memory, and continues.
+
+    No output takes the place of one of `inputs`, even one that has come there since the jobs were planned.
 
     Decoding and encoding run in `workers` threads each, in parallel with the network. Images of equal padded size and
     depth are batched (`batch_size` None: as many as memory suggests). At most a few batches are in memory, fewer if
@@ -103,7 +112,7 @@ def convert_folder(
             if job.output.parent not in cleared:
                 cleared.add(job.output.parent)
                 clear_leftovers(job.output.parent)
-            if os.path.exists(job.output) and not overwrite:  # Path.exists raises if the name is too long
+            if os.path.lexists(job.output) and not overwrite:  # a link that leads nowhere is somebody's, too
                 finish(Record(job.source, job.output, "skipped"))
             else:
                 yield job
@@ -113,7 +122,7 @@ def convert_folder(
 
         def finish_writing() -> None:
             read_, seconds, future = writing.popleft()
-            error = _reason(future)
+            error = _reason(future, read_.job.output)
             if error is None:
                 seconds += future.result()
             finish(_record(read_.job, error, read_, seconds))
@@ -121,11 +130,11 @@ def convert_folder(
         reads = ((job, decoders.submit(_read, job, converter, max_pixels)) for job in todo())
         pictures = _decoded(reads, window, lambda job, error: finish(_record(job, error)))
         for batch in _batches(pictures, converter, window):
-            start = time.perf_counter()
-            outputs = converter.convert_pictures([read_.picture for read_ in batch], changes)
-            share = (time.perf_counter() - start) / len(batch)
-            for read_, picture in zip(batch, outputs, strict=True):
-                writing.append((read_, read_.seconds + share, encoders.submit(_write, read_.job.output, picture)))
+            for read_, result, seconds in _converted(converter, batch, changes):
+                if isinstance(result, str):
+                    finish(_record(read_.job, result, read_, seconds))
+                else:
+                    writing.append((read_, seconds, encoders.submit(_write, read_.job.output, result, inputs)))
             while writing and (len(writing) > window.places or writing[0][-1].done()):
                 finish_writing()
         while writing:
@@ -179,7 +188,7 @@ def _decoded(
         if not reading:
             return
         job, future = reading.popleft()
-        error = _reason(future)
+        error = _reason(future, job.source)
         if error is None:
             window.saw(future.result().picture)
             yield future.result()
@@ -210,9 +219,37 @@ def _batches(pictures: Iterator[_Read], converter: Converter, window: _Window) -
     yield from held.values()
 
 
-def _write(path: Path, picture: Picture) -> float:
+def _converted(
+    converter: Converter, batch: list[_Read], changes: Changes
+) -> Iterator[tuple[_Read, Picture | str, float]]:
+    """For each picture of the batch, its translation, or why there is none, and its share of the seconds.
+
+    A batch that fails is converted one by one, so that a picture too large for the memory fails alone.
+    """
+    start = time.perf_counter()
+    try:
+        found: list[Picture] = converter.convert_pictures([read_.picture for read_ in batch], changes)
+        reason = None
+    except Exception as error:
+        found, reason = [], _why(error, batch[0].job.source)
+        if reason is None:
+            raise
+    # Outside the except clause, where the error would keep the tensors alive.
+    share = (time.perf_counter() - start) / len(batch)
+    if reason is None:
+        yield from zip(batch, found, [read_.seconds + share for read_ in batch], strict=True)
+    elif len(batch) == 1:
+        yield batch[0], reason, batch[0].seconds + share
+    else:
+        for read_ in batch:
+            yield from _converted(converter, [read_], changes)
+
+
+def _write(path: Path, picture: Picture, inputs: Container[Path]) -> float:
     """Writes the picture and returns the seconds it took."""
     start = time.perf_counter()
+    if reason := why_never(path, inputs):
+        raise ImageError(f"{shown(path)}: cannot be written: {reason}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -221,9 +258,19 @@ def _write(path: Path, picture: Picture) -> float:
     return time.perf_counter() - start
 
 
-def _reason(future: Future) -> str | None:
+def _reason(future: Future, path: Path) -> str | None:
     """Why the file failed, or None if it did not. Raises errors that are not the file's fault."""
     error = future.exception()
-    if error is None or isinstance(error, (ImageError, OSError)):
-        return str(error) if error else None
-    raise error
+    reason = None if error is None else _why(error, path)
+    if error is not None and reason is None:
+        raise error
+    return reason
+
+
+def _why(error: BaseException, path: Path) -> str | None:
+    """Why the file failed, as a line that names it; None for an error that is not the file's fault."""
+    if isinstance(error, ImageError):
+        return str(error)
+    if out_of_memory(error):
+        return f"{shown(path)}: too large for the memory that is free; close other programs, or convert with --tile 16"
+    return f"{shown(path)}: {error.strerror or error}" if isinstance(error, OSError) else None

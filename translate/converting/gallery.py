@@ -5,14 +5,15 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 
 from PIL import Image
 
-from translate.converting.compare import Pair
-from translate.errors import ConfigurationError, ImageError
-from translate.report.gallery import Shown, gallery
+from translate.converting.compare import Pair, perhaps
+from translate.outputs import beginning, ending
+from translate.report.gallery import FOOTER, Shown, gallery
 from translate.report.pictures import spread
 from translate.whole_file import write_whole
 
@@ -27,28 +28,34 @@ def write_gallery(
     """Writes the page atomically: each input beside its output (and cycle error), no side longer than 256 pixels.
 
     If there are more than `most` pairs, shows `most` of them, evenly spread, and says so on the page. Returns the
-    reasons why files were left out. Raises ConfigurationError if the page cannot be written.
+    reasons why files, or the page, were left out.
     """
     chosen = spread(pairs, most)
     failed: list[str] = []
 
+    def pictures(pair: Pair) -> dict[str, Shown]:
+        return {caption: _shown(picture) for caption, picture in pair.thumbnails(_SIDE).items()}
+
     def row(pair: Pair) -> tuple[str, dict[str, Shown]] | None:
-        try:
-            return pair.name, {caption: _shown(picture) for caption, picture in pair.thumbnails(_SIDE).items()}
-        except ImageError as error:
-            failed.append(str(error))
-            return None
+        shown = perhaps(pair.source, partial(pictures, pair), failed)
+        return None if shown is None else (pair.name, shown)
 
     with ThreadPoolExecutor(workers) as threads:
         rows = [shown for shown in threads.map(row, chosen) if shown is not None]
     of = f"{len(rows):,} of {len(pairs):,} images, spread evenly" if len(rows) < len(pairs) else f"{len(rows):,} images"
     page = gallery(title, facts, rows, f"{of}, no side above {_SIDE} pixels here.")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, page)
-    except OSError as error:
-        raise ConfigurationError(f"--gallery {path}: cannot be written ({error.strerror})") from error
+    perhaps(path, partial(_write, path, page), failed)
     return failed
+
+
+def is_gallery(path: Path) -> bool:
+    """Whether the file is a page that `write_gallery` wrote, so that it may be replaced."""
+    return beginning(path, 9).lower() == b"<!doctype" and FOOTER.encode() in ending(path, 512)
+
+
+def _write(path: Path, page: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, page)
 
 
 def _shown(picture: Image.Image) -> Shown:

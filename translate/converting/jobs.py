@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from translate.data.layouts import ARCHIVES
 from translate.data.listing import Seen, iterate_images
 from translate.errors import ConfigurationError, folded
 from translate.folder_name import folder_named, named_as_file, said_folder
+from translate.outputs import Inputs, admit, refuse_in_run
 from translate.progress import Tell
 
 
@@ -34,6 +36,8 @@ class Jobs(Sequence[Job]):
 
     def __init__(self, source: Path, output: Path, names: list[str], outputs: Callable[[str], str]) -> None:
         self.source, self.output, self._names, self._outputs = source, output, names, outputs
+        self.inputs = Inputs(lambda: (os.path.join(source, name) for name in names))
+        """The files to convert, those of all shards."""
 
     def __len__(self) -> int:
         return len(self._names)
@@ -46,7 +50,7 @@ class Jobs(Sequence[Job]):
 
     def __getitem__(self, index: int | slice) -> Job | Jobs:
         if isinstance(index, slice):
-            return Jobs(self.source, self.output, self._names[index], self._outputs)
+            return self._part(self._names[index])
         name = self._names[index]
         return Job(self.source / name, self.output / self._outputs(name), name)
 
@@ -57,8 +61,36 @@ class Jobs(Sequence[Job]):
         """
         if not 1 <= number <= of:
             raise ConfigurationError(f"--shard {number}/{of}: expected 1/{of} to {of}/{of}")
-        names = [name for name in self._names if _hash(name) % of == number - 1]
-        return Jobs(self.source, self.output, names, self._outputs)
+        return self._part([name for name in self._names if _hash(name) % of == number - 1])
+
+    def refuse_inputs(self) -> None:
+        """Raises ConfigurationError if an output is an input, or would lie among them, by whatever name.
+
+        Looks only at outputs that are there already: no other can be an input.
+        """
+        if not self.output.is_dir():
+            return
+        places = sorted({os.path.dirname(name) for name in self._names})
+        folders = Inputs(lambda: (os.path.join(self.source, place) for place in places))
+        for place in map(self.output.joinpath, places):
+            if place in folders:
+                raise ConfigurationError(
+                    f"{shown(place)}: holds images of the input {shown(self.source)}, perhaps by another name; choose "
+                    "another output folder"
+                )
+        output = os.fspath(self.output)
+        holding = {place for place in places if _holds_any(os.path.join(output, place))}
+        for name in self._names if holding else ():
+            path = os.path.join(output, self._outputs(name))
+            if os.path.dirname(name) in holding and path in self.inputs:
+                raise ConfigurationError(
+                    f"{shown(path)}: the output is one of the inputs, perhaps by another name; choose another output"
+                )
+
+    def _part(self, names: list[str]) -> Jobs:
+        part = Jobs(self.source, self.output, names, self._outputs)
+        part.inputs = self.inputs
+        return part
 
 
 def plan(
@@ -80,14 +112,13 @@ def plan(
         if source.suffix.lower() in ARCHIVES:
             raise ConfigurationError(f"{shown(source)}: an archive; unpack it first and give the folder")
         target = _single(source, output, format)
-        if _same(source, target):
-            raise ConfigurationError(f"{shown(target)}: the output is the input; give another file or folder")
+        refuse_same(source, target)
         return Jobs(source.parent, target.parent, [source.name], lambda name: target.name)
     if not source.is_dir():
         raise ConfigurationError(f"{shown(source)}: neither a file nor a folder")
     output = folder_named(output, "OUTPUT")
-    inside, outside = output.resolve(), source.resolve()
-    if inside == outside or outside in inside.parents:
+    refuse_in_run(output)
+    if any(_same(place, source) for place in (output, *output.absolute().parents, *output.resolve().parents)):
         raise ConfigurationError(
             f"{shown(output)}: the output folder is the input folder or lies inside it; choose another"
         )
@@ -107,7 +138,16 @@ def plan(
     if others:
         tell(f"note: {left} left alone: {_most(others)}")
     exceptions = renamed(names, format)
-    return Jobs(source, output, names, lambda name: exceptions.get(name) or output_name(name, format))
+    jobs = Jobs(source, output, names, lambda name: exceptions.get(name) or output_name(name, format))
+    jobs.refuse_inputs()
+    return jobs
+
+
+def refuse_same(source: Path, target: Path) -> None:
+    """Raises ConfigurationError unless `target` may be written from `source`, if it is there already by --overwrite."""
+    if _same(source, target):
+        raise ConfigurationError(f"{shown(target)}: the output is the input; give another file or folder")
+    admit(target, overwrite=True)
 
 
 def refuse_other_kinds(output: str | Path, writable: Iterable[str]) -> None:
@@ -147,5 +187,17 @@ def _hash(name: str) -> int:
     return int.from_bytes(digest[:8], "big")
 
 
+def _holds_any(folder: str) -> bool:
+    try:
+        with os.scandir(folder) as entries:
+            return next(entries, None) is not None
+    except OSError:
+        return False
+
+
 def _same(a: Path, b: Path) -> bool:
-    return a.resolve() == b.resolve()
+    """Whether both are one file or folder, whatever links, mounts and spellings lead there."""
+    try:
+        return os.path.samefile(a, b)
+    except OSError:  # one is not there
+        return a.resolve() == b.resolve()

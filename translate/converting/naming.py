@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import unicodedata
 from collections import defaultdict
 from collections.abc import Collection, Iterable
-from pathlib import PurePosixPath
+from pathlib import PurePath, PurePosixPath
 from typing import Literal
 
 import numpy as np
@@ -21,6 +23,8 @@ SUFFIXES = {
     "tiff": (".tif", ".tiff"),
 }
 """Suffixes of each format; files converted from other formats get the first."""
+LONGEST = 255
+"""The most bytes in a file's name, on nearly every file system."""
 
 
 def output_name(name: str, format: Format) -> str:
@@ -60,6 +64,19 @@ def renamed(names: Collection[str], format: Format) -> dict[str, str]:
             given.add(_key(output))
             found[name] = output
     return found
+
+
+def with_suffix_behind(path: PurePath, suffix: str) -> str:
+    """The name of `path` and the suffix; one too long for a file system is shortened, and told apart by its hash."""
+    name = os.fsencode(path.name)
+    if len(name) + len(suffix) <= LONGEST:
+        return path.name + suffix
+    mark = f"~{hashlib.sha256(name).hexdigest()[:16]}"
+    kept = name[: LONGEST - len(suffix) - len(mark)]
+    # A character of several bytes is not cut; bytes that are no characters stay as they are.
+    while kept and (name[len(kept)] & 0xC0) == 0x80:
+        kept = kept[:-1]
+    return os.fsdecode(kept) + mark + suffix
 
 
 def _losers(group: list[str], format: Format) -> Iterable[str]:

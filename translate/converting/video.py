@@ -14,12 +14,14 @@ from typing import Any
 import numpy as np
 
 from translate.converting.converter import Changes, Converter
+from translate.converting.extent import Extent, seconds_of
 from translate.converting.folder import Record
-from translate.converting.jobs import refuse_other_kinds
+from translate.converting.jobs import refuse_other_kinds, refuse_same
 from translate.data.images import Picture, shown, with_channels
 from translate.errors import ConfigurationError, TranslateError
 from translate.folder_name import said_folder
 from translate.progress import Tell
+from translate.shortage import out_of_memory
 from translate.whole_file import appearing, clear_leftovers
 
 _X264 = ("libx264", {"crf": "16", "preset": "medium"})
@@ -29,6 +31,9 @@ ENCODERS = {".mp4": _X264, ".m4v": _X264, ".mov": _X264, ".mkv": _X264, ".webm":
 SUFFIXES = frozenset({*ENCODERS, ".avi"})
 SQUARE_ONLY = frozenset({".webm"})
 """VP9 does not say the shape of its pixels, and PyAV cannot have the container say it."""
+CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,asf"
+"""What a file may be inside, by FFmpeg's names. Others, such as playlists, would open more files, or addresses."""
+_READING = {"format_whitelist": CONTAINERS, "protocol_whitelist": "file"}
 _UNTOLD, _BT709, _BT601, _LIMITED = 2, 1, 5, 1  # code points of ITU-T H.273, except the range
 _HD = 720
 
@@ -47,8 +52,7 @@ def plan_video(source: Path, name: str | Path) -> Path:
     else:
         refuse_other_kinds(name, ENCODERS)
         target = output / source.name
-    if target.resolve() == source.resolve():
-        raise ConfigurationError(f"{target}: the output is the input; give another file or folder")
+    refuse_same(source, target)
     if target.suffix.lower() not in ENCODERS:
         raise ConfigurationError(f"{target}: video is written to {', '.join(ENCODERS)}; name a file that ends so")
     return target
@@ -57,10 +61,9 @@ def plan_video(source: Path, name: str | Path) -> Path:
 def count_frames(source: Path) -> int:
     """The approximate number of frames, from the file's metadata; 0 if that does not say. Raises TranslateError."""
     av = _av()
-    with _told(av, source), av.open(str(source)) as container:
+    with _told(av, source), _opened(av, source) as container:
         video = _video(container, source)
-        seconds = float(video.duration * video.time_base) if video.duration else (container.duration or 0) / 1e6
-        return video.frames or round(seconds * float(_rate(video)))
+        return video.frames or round(seconds_of(container, video) * float(_rate(video)))
 
 
 def convert_video(
@@ -93,10 +96,11 @@ def convert_video(
         if look.pixel_format != "yuv420p":
             size = f"{look.width} x {look.height}"
             tell(f"{size} is odd: written as {look.pixel_format}, which some players do not show")
-        with av.open(str(source)) as read, av.open(str(working), "w") as written:
+        with _opened(av, source) as read, av.open(f"file:{working}", "w") as written:
+            extent = Extent(read, read.streams.video[0])
             stream = _video_stream(read, written, look, output.suffix.lower())
             audio = _audio_streams(read, written, output.suffix, tell)
-            frames = _frames(read, written, look, audio)
+            frames = _frames(read, written, look, audio, extent)
             while batch := list(islice(frames, batch_size)):
                 pictures = converter.convert_pictures([Picture(pixels) for pixels, _ in batch], changes)
                 for picture, (_, like) in zip(pictures, batch, strict=True):
@@ -104,7 +108,8 @@ def convert_video(
                     written.mux(stream.encode(frame))
                     done()
             written.mux(stream.encode(None))
-    return Record(source, output, "written", (look.width, look.height), time.perf_counter() - start)
+    seconds = time.perf_counter() - start
+    return Record(source, output, "written", (look.width, look.height), seconds, lacking=extent.lacking(shown(source)))
 
 
 @dataclass(frozen=True)
@@ -137,7 +142,7 @@ def _scaled(side: int, factor: Fraction) -> int:
 
 def _look(av: Any, source: Path) -> _Look:
     """The look of the first frame. An unspecified colour matrix becomes the one that players assume."""
-    with av.open(str(source)) as container:
+    with _opened(av, source) as container:
         video = _video(container, source)
         first, context = next(container.decode(video), None), video.codec_context
     if first is None:
@@ -175,16 +180,22 @@ def _audio_streams(read: Any, written: Any, suffix: str, tell: Tell) -> dict[int
     return copies
 
 
-def _frames(read: Any, written: Any, look: _Look, audio: dict[int, Any]) -> Iterator[tuple[np.ndarray, Any]]:
+def _frames(
+    read: Any, written: Any, look: _Look, audio: dict[int, Any], extent: Extent
+) -> Iterator[tuple[np.ndarray, Any]]:
     """Yields each frame upright, (height, width, 3) uint8, and as decoded; copies audio packets on the way."""
     video = read.streams.video[0]
     video.thread_type = "AUTO"
-    for packet in read.demux(video, *(read.streams[index] for index in audio)):
+    for packet in read.demux(video, *read.streams.audio):
+        extent.packet(packet)
         if packet.stream.index == video.index:
             for frame in packet.decode():
+                extent.frame(frame)
                 pixels = frame.to_ndarray(format="rgb24", src_colorspace=look.matrix)
                 yield np.ascontiguousarray(np.rot90(pixels, look.turns)), frame
-        elif packet.dts is not None:  # the last packet is empty and only ends the stream
+        elif (
+            packet.stream.index in audio and packet.dts is not None
+        ):  # the last packet is empty and only ends the stream
             packet.stream = audio[packet.stream.index]
             written.mux(packet)
 
@@ -207,6 +218,17 @@ def _rate(video: Any) -> Fraction:
     return video.average_rate or video.guessed_rate or Fraction(25)
 
 
+def _opened(av: Any, source: Path) -> Any:
+    """The file as a container: none of FFmpeg's protocols, whatever it is called, and no list of other files."""
+    try:
+        return av.open(f"file:{source}", options=dict(_READING))
+    except (av.InvalidDataError, av.ArgumentError) as error:  # the latter for a kind that is not on the list
+        raise TranslateError(
+            f"{shown(source)}: cannot be converted as a video: it is none inside, of MP4, MOV, Matroska, WebM, AVI, "
+            f"MPEG or FLV ({error.strerror})"
+        ) from error
+
+
 def _av() -> Any:
     try:
         import av
@@ -217,8 +239,15 @@ def _av() -> Any:
 
 @contextmanager
 def _told(av: Any, source: Path) -> Iterator[None]:
-    """Turns FFmpeg's errors into TranslateError."""
+    """Turns FFmpeg's errors, and too little memory, into TranslateError."""
     try:
         yield
     except av.FFmpegError as error:
         raise TranslateError(f"{shown(source)}: cannot be converted as a video: {error}") from error
+    except Exception as error:
+        if not out_of_memory(error):
+            raise
+        raise TranslateError(
+            f"{shown(source)}: its frames are too large for the memory that is free; close other programs, or convert "
+            "with --tile 16"
+        ) from error

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 from translate.evaluation.intervals import Estimate
 from translate.json_text import finite, json_text
+from translate.outputs import beginning
 
 Better = Literal["lower", "higher", "neither"]
 Protocol = Mapping[str, str | int | float]
@@ -65,6 +68,11 @@ def as_json(scores: Iterable[Score]) -> list[dict[str, Any]]:
 def dumped(scores: Iterable[Score]) -> str:
     """`as_json` as text that any JSON parser accepts."""
     return json_text(as_json(scores), indent=1) + "\n"
+
+
+def are_scores(path: Path) -> bool:
+    """Whether the file holds scores as `dumped` writes them, so that it may be replaced."""
+    return re.match(rb'\[\s*(\]|\{\s*"table":)', beginning(path, 256)) is not None
 
 
 def _together(one: Score) -> str:

@@ -6,17 +6,15 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from translate.errors import ConfigurationError, TranslateError
+from translate.errors import TranslateError
+from translate.outputs import Inputs, admit
 from translate.whole_file import appearing
 
 
-def require_free(paths: Iterable[Path], overwrite: bool) -> None:
-    """Raises ConfigurationError if a path is a folder, or exists and `overwrite` is false."""
+def require_free(paths: Iterable[Path], overwrite: bool, read: Iterable[Path]) -> None:
+    """Raises ConfigurationError unless the paths may be written; `read`: the files that are exported."""
     for path in paths:
-        if path.is_dir():
-            raise ConfigurationError(f"{path}: is a folder; expected the name of a file")
-        if path.exists() and not overwrite:
-            raise ConfigurationError(f"{path}: exists; give another name, or --overwrite")
+        admit(path, overwrite=overwrite, inputs=Inputs(lambda: read), way_out="give another name, or --overwrite")
 
 
 @contextmanager

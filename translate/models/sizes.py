@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from translate.data.batch import Batch, Labelled, Paired, Unpaired
 from translate.errors import ConfigurationError
+from translate.model import ImageSpec
 
 LEAST = 8
 """The smallest `data.size` that a recipe may ask for."""
@@ -28,3 +30,16 @@ def require_at_least(size: int, least: int, who: str, otherwise: str) -> None:
             f"data.size is {size}, and {who} need {least} pixels at least: set data.size to {enough} or more, "
             f"or {otherwise}"
         )
+
+
+def require_domains(images: ImageSpec, batch_type: type[Batch], what: str) -> None:
+    """Raises ConfigurationError, that begins with `what`, unless the domains are as many as such batches have (two, or
+    those that the label groups count) and differ in name."""
+    names = images.domains
+    wanted = 2 if batch_type in (Paired, Unpaired) else len(names)
+    if batch_type is Labelled and images.groups:
+        wanted = sum(group.size for group in images.groups)
+    if len(names) != wanted:
+        raise ConfigurationError(f"{what}: knows {wanted} domains, not {len(names)} ({', '.join(map(str, names))})")
+    if len(set(names)) != len(names):
+        raise ConfigurationError(f"{what}: its domains have equal names ({', '.join(map(str, names))})")

@@ -24,6 +24,9 @@ _STYLE = """
 .pair:has(:checked) label { cursor: zoom-out; }
 """
 
+FOOTER = "<footer>Made by translate; a click on an image shows it larger.</footer>"
+"""Tells such a page from others."""
+
 
 @dataclass(frozen=True)
 class Shown:
@@ -42,7 +45,7 @@ def gallery(title: str, facts: Mapping[str, str], rows: Sequence[tuple[str, Mapp
         f"{HEAD}<title>{escape(title)}</title>\n<style>{STYLE}{_STYLE}</style>\n</head>\n<body>\n<main>\n"
         f"<header><p class='kind'>Converted images</p><h1>{escape(title)}</h1><dl>{cells}</dl></header>\n"
         f"<p class='soft'>{escape(note)}</p>\n<section class='pairs'>\n{figures}\n</section>\n"
-        f"<footer>Made by translate; a click on an image shows it larger.</footer>\n</main>\n</body>\n</html>\n"
+        f"{FOOTER}\n</main>\n</body>\n</html>\n"
     )
 
 

@@ -1,6 +1,6 @@
 """Records a run: always metrics.jsonl, sample grids as PNG, and Weights & Biases if wanted."""
 
-from translate.tracking.grids import save_grid, save_pictures
+from translate.tracking.grids import is_marked, save_grid, save_marked, save_pictures
 from translate.tracking.metrics import MetricsLog, NoMetrics, read_metrics
 from translate.tracking.opening import TrackingMode, open_tracker, tracking_mode
 from translate.tracking.trackers import NoTracker, Tracker
@@ -11,9 +11,11 @@ __all__ = [
     "NoTracker",
     "Tracker",
     "TrackingMode",
+    "is_marked",
     "open_tracker",
     "read_metrics",
     "save_grid",
+    "save_marked",
     "save_pictures",
     "tracking_mode",
 ]

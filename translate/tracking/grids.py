@@ -6,12 +6,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
+from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
 from translate.whole_file import appearing
 
 _GUTTER = 6
 _SMALLEST_FONT, _LARGEST_FONT = 14, 40
+_MARK = ("Software", "translate")
+"""A PNG's text chunk that says who made it."""
 _WHITE, _INK, _SOFT = (255, 255, 255), (40, 40, 40), (120, 120, 120)
 
 
@@ -54,9 +57,26 @@ def save_pictures(path: Path, columns: Mapping[str, Sequence[Image.Image]], rows
         draw.text((left, _GUTTER // 2), caption, fill=_INK, font=font)
         for picture, top in zip(column, tops, strict=False):
             grid.paste(picture, (left, top + above))
+    save_marked(path, grid)
+
+
+def save_marked(path: Path, picture: Image.Image) -> None:
+    """Writes a PNG atomically, marked as made here. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    mark = PngInfo()
+    mark.add_text(*_MARK)
     with appearing(path) as working:
-        grid.save(working, format="PNG")
+        picture.save(working, format="PNG", pnginfo=mark)
+
+
+def is_marked(path: Path) -> bool:
+    """Whether `save_marked` wrote this file, so that it may be replaced."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(1024)
+    except OSError:
+        return False
+    return head.startswith(b"\x89PNG") and b"tEXt" + b"\0".join(word.encode() for word in _MARK) in head
 
 
 def _pictures(images: Tensor) -> list[Image.Image]:
