@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import os
 import tempfile
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -13,6 +13,7 @@ from translate.data.images import shown
 from translate.data.listing import iterate_images
 from translate.errors import ConfigurationError
 from translate.json_text import json_text
+from translate.stored import UnreadableError, read_json
 from translate.whole_file import sha256_of, write_whole
 
 MARK = ".translate.json"
@@ -101,11 +102,11 @@ def _unwritable(folder: Path, error: OSError) -> ConfigurationError:
 
 
 def _held(path: Path, forgiving: bool) -> Translation | None:
-    if not path.exists():
+    if not os.path.lexists(path):
         return None
     try:
-        return Translation(**json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError) as error:
+        return read_json(path, Translation)
+    except UnreadableError as error:
         if forgiving:
             return None
         raise ConfigurationError(

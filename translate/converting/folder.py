@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from translate.converting.converter import Changes, Converter
+from translate.converting.finite import NotFiniteError
 from translate.converting.jobs import Job
 from translate.data.images import MAX_PIXELS, Picture, read, shown, write
 from translate.errors import ImageError
@@ -122,15 +123,28 @@ def convert_folder(
         pictures = _decoded(reads, window, lambda job, error: finish(_record(job, error)))
         for batch in _batches(pictures, converter, window):
             start = time.perf_counter()
-            outputs = converter.convert_pictures([read_.picture for read_ in batch], changes)
+            outputs = _converted(converter, batch, changes)
             share = (time.perf_counter() - start) / len(batch)
             for read_, picture in zip(batch, outputs, strict=True):
+                if isinstance(picture, str):
+                    finish(_record(read_.job, picture, read_, read_.seconds + share))
+                    continue
                 writing.append((read_, read_.seconds + share, encoders.submit(_write, read_.job.output, picture)))
             while writing and (len(writing) > window.places or writing[0][-1].done()):
                 finish_writing()
         while writing:
             finish_writing()
     return outcome
+
+
+def _converted(converter: Converter, batch: list[_Read], changes: Changes) -> list[Picture | str]:
+    """The translation of each, or why there is none: one that is not finite does not stop the others."""
+    try:
+        return [*converter.convert_pictures([read_.picture for read_ in batch], changes)]
+    except NotFiniteError as error:
+        if len(batch) == 1:
+            return [f"{shown(batch[0].job.source)}: {error}"]
+    return [one for read_ in batch for one in _converted(converter, [read_], changes)]
 
 
 class _Window:

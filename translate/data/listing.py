@@ -28,6 +28,9 @@ ASIDE = ".cycle-error.png"
 KINDS = 100
 """Most suffixes counted separately: with names like x.20240131 each file has its own."""
 
+MAX_DEPTH = 200
+"""Folders within folders: more is a mistake, such as a folder copied into itself."""
+
 _NUMBER = re.compile(r"0*([0-9]+)")
 
 
@@ -73,8 +76,10 @@ def natural_key(name: str) -> str:
     return _NUMBER.sub(_number_key, name)
 
 
-def _below(folders: list[str], home: Path, links: list[Path], others: Counter[str]) -> Iterator[str]:
+def _below(folders: list[str], home: Path, links: list[Path], others: Counter[str], depth: int = 0) -> Iterator[str]:
     """Yields the images below folders with equal sort keys (1 and 01), merged as if they were one folder."""
+    if depth > MAX_DEPTH:
+        raise ConfigurationError(f"{shown(folders[0])}: more than {MAX_DEPTH} folders within folders; move them apart")
     found: list[tuple[str, bool, str]] = []
     for entry in chain.from_iterable(map(_visible, folders)):
         stem, suffix = os.path.splitext(entry.name)
@@ -92,7 +97,7 @@ def _below(folders: list[str], home: Path, links: list[Path], others: Counter[st
     found.sort()
     for (_, is_folder), same in groupby(found, itemgetter(0, 1)):
         paths = [path for *_, path in same]
-        yield from _below(paths, home, links, others) if is_folder else paths
+        yield from _below(paths, home, links, others, depth + 1) if is_folder else paths
 
 
 def _leads_to_folder(entry: os.DirEntry[str]) -> bool:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from translate.errors import ConfigurationError, TranslateError
-from translate.whole_file import appearing
+from translate.whole_file import appearing, clear_leftovers
 
 
 def require_free(paths: Iterable[Path], overwrite: bool) -> None:
@@ -27,6 +27,7 @@ def placed(path: Path) -> Iterator[Path]:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        clear_leftovers(path.parent)
         with appearing(path, path.suffix) as working:
             yield working
     except OSError as error:

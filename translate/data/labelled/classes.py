@@ -10,7 +10,7 @@ from translate.data.columns import Column, few, held_out, matched, scan
 from translate.data.description import describe
 from translate.data.folders import Source
 from translate.data.images import shown
-from translate.data.labelled.labelling import SPLIT_ORDER, Labelling, Part, in_order, one_hot, with_a_test
+from translate.data.labelled.labelling import SPLIT_ORDER, Labelling, Part, in_order, one_hot, require_few, with_a_test
 from translate.data.layouts import SPLITS, WHOLE, files_in, folders_in, left_out, splits_in
 
 LOOKED_FOR = "train/CLASS/ (test/CLASS/, val/CLASS/); CLASS/train/; trainA/ trainB/; or CLASS/ with images"
@@ -34,6 +34,8 @@ def read_classes(root: Path) -> Labelling | None:
     classes = tuple(in_order(name for name, column in trained.items() if column))
     if not classes:
         return None
+    images = max(sum(len(column) for column in split.values()) for split in columns.values())
+    require_few(shown(root), len(classes), images)
     if empty := [name for name in in_order(trained) if name not in classes]:
         warnings.append(f"classes without images to train on are left out: {', '.join(map(shown, empty))}")
     origin = ""
