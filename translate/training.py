@@ -90,12 +90,10 @@ class TrainingRun:
     def go(self) -> None:
         """Trains to the last step. Raises Interrupted, after saving, if a signal came, and TranslateError if a turn was
         skipped too often in a row. Of a finished run, only finishes what a killed process left to do."""
-        trainer, total = self.trainer, self.cadence.total
+        trainer, total, label = self.trainer, self.cadence.total, f"training on {self.trainer.engine}"
         if self.finished:
             self.metrics.close()
-            self._prune()
-            return
-        label = f"training on {trainer.engine}"
+            return self._prune()
         with (
             self.metrics,
             Progress(total, done=trainer.steps, unit="step", label=label, quiet=self.quiet) as bar,
@@ -253,12 +251,12 @@ class TrainingRun:
         return parts
 
     def _write_checkpoint(self, step: int, parts: Mapping[str, Mapping[str, Tensor]] | None, is_best: bool) -> None:
-        """Writes a checkpoint and prunes old ones. `parts` is None if this step is already saved."""
+        """`parts` is None if this step is already saved."""
         if parts is not None:
             self.metrics.fsync()
-            state = {"pending": self.pending, "accumulate": self.trainer.accumulate}
-            measured = {"validation": self.validation, "best_l1": self.best, "best": self.best_step}
-            save_checkpoint(self.checkpoints, step, parts, {**self.facts, **state, **measured})
+            state = {"pending": self.pending, "accumulate": self.trainer.accumulate, "validation": self.validation}
+            facts = {**self.facts, **state, "best_l1": self.best, "best": self.best_step}
+            save_checkpoint(self.checkpoints, step, parts, facts)
         if is_best:
             point(self.checkpoints, "best", step)
         self._prune()

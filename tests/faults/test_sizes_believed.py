@@ -44,6 +44,11 @@ from translate.whole_file import clear_leftovers
 unix = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes of Unix")
 
 
+def _named(name: str) -> str:
+    """The part of a message that names the file, or the folder that is nothing without it."""
+    return {"step-00000001": "step-00000001", "hub": "hub"}.get(Path(name).parent.name, Path(name).name)
+
+
 @contextmanager
 def in_bounds(seconds: float = 10, megabytes: float = 300) -> Iterator[None]:
     """Context that fails if this process takes more of its own time, or grows by more."""
@@ -231,7 +236,7 @@ def test_a_pipe_or_device_in_a_files_place_is_refused_and_not_waited_for(files, 
         os.mkfifo(files / name)
     else:
         (files / name).symlink_to("/dev/zero")
-    with in_bounds(), pytest.raises(TranslateError, match=Path(name).name if "step" not in name else "step-00000001"):
+    with in_bounds(), pytest.raises(TranslateError, match=_named(name)):
         read(files)
 
 
