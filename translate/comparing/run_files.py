@@ -128,7 +128,7 @@ class RunFiles:
             value,
             unit="dB" if measure == "psnr" else "",
             better="higher" if measure.startswith("log likelihood") else _BETTER.get(measure, "neither"),
-            floor={key: number for key, number in entry.items() if key not in ("value", "protocol")},
+            floor={key: number for key, number in entry.items() if key != "value" and not isinstance(number, str)},
             protocol={"data": self.data, **protocol},
         )
 

@@ -10,7 +10,7 @@ from typing_extensions import TypedDict
 from translate.errors import ConfigurationError
 from translate.report.page import page
 from translate.report.pictures import samples
-from translate.stored import UnreadableError, lines_of, parse_json, read_bytes, read_json
+from translate.stored import lines_of, parse_json, read_bytes, read_json
 from translate.tracking.metrics import read_metrics
 from translate.whole_file import write_whole
 
@@ -68,8 +68,4 @@ def read_summary(path: Path) -> dict[str, dict[str, Any]]:
     if not path.exists():
         return {}
     summary: dict[str, dict[str, Any]] = read_json(path, dict[str, dict[str, float | str | None]])
-    for name, entry in summary.items():
-        for key, value in entry.items():
-            if isinstance(value, str) != (key == "protocol"):
-                raise UnreadableError(f"{path}: {name}.{key}: expected a number, or words for a protocol")
     return summary
