@@ -112,6 +112,7 @@ MAY_IMPORT = {
         "doctor",
         "feeding",
         "memory",
+        "networks",
         "pace",
         "signals",
     },

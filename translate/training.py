@@ -18,6 +18,7 @@ from translate.doctor import Doctor
 from translate.errors import ImageError, TranslateError
 from translate.feeding import feed
 from translate.memory import FirstSteps
+from translate.networks.weights_file import not_finite
 from translate.pace import Pace
 from translate.progress import Progress, Tell
 from translate.resume import checkpoint_parts
@@ -246,7 +247,7 @@ class TrainingRun:
 
     def _finite_parts(self) -> dict[str, Mapping[str, Tensor]]:
         parts = checkpoint_parts(self.trainer)
-        if not all(_finite(parts[part]) for part in ("model", "average")):
+        if not_finite(parts["model"]) or not_finite(parts["average"]):
             raise TranslateError(f"stopped after step {self.trainer.steps}: {self._not_finite('weights are')}")
         return parts
 
@@ -297,7 +298,3 @@ class TrainingRun:
         finally:
             for buffer, value in zip(buffers, before, strict=True):
                 buffer.copy_(value)
-
-
-def _finite(tensors: Mapping[str, Tensor]) -> bool:
-    return all(bool(value.isfinite().all()) for value in tensors.values())
