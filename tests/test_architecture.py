@@ -10,7 +10,7 @@ import pytest
 import translate
 
 PACKAGE = Path(__file__).resolve().parents[1] / "translate"
-GROUND = {"errors", "folder_name", "settings", "version", "shipped", "whole_file", "json_text"}
+GROUND = {"errors", "folder_name", "settings", "version", "shipped", "whole_file", "json_text", "stored"}
 TORCH_ONLY: set[str] = set()
 DATA = {*GROUND, "data", "yaml_reader"}
 MODEL = {"adversarial", "model", "networks", "pool", "diffaugment", "settings", "errors"}
@@ -27,9 +27,11 @@ MAY_IMPORT = {
     "flops": TORCH_ONLY,
     "whole_file": set(),
     "json_text": set(),
+    "stored": {"errors"},
+    "facts": {"errors", "stored"},
     "signals": {"errors"},
     "determinism": TORCH_ONLY,
-    "doctor": {"data", "json_text", "model", "models", "whole_file"},
+    "doctor": {"data", "json_text", "model", "models", "stored", "whole_file"},
     "memory": {"data", "errors", "resume", "shortage", "trainer"},
     "settings": set(),
     "folder_name": {"errors"},
@@ -45,9 +47,9 @@ MAY_IMPORT = {
     "progress_line": set(),
     "pace": {"progress"},
     "ranks": {"errors"},
-    "tracking": {"errors", "data", "whole_file"},
-    "report": {"errors", "tracking", "whole_file"},
-    "checkpoint": {"errors", "json_text", "whole_file"},
+    "tracking": {"errors", "data", "stored", "whole_file"},
+    "report": {"errors", "stored", "tracking", "whole_file"},
+    "checkpoint": {"errors", "facts", "json_text", "stored", "whole_file"},
     "engine": {"errors", "data", "networks"},
     "feeding": {"data", "engine"},
     "model": {"data", "errors", "settings"},
@@ -56,7 +58,8 @@ MAY_IMPORT = {
     "tally": TORCH_ONLY,
     "trainer": {"model", "engine", "optim", "ranks", "data", "guard", "tally", "captured"},
     "captured": {"data", "model"},
-    "resume": {"checkpoint", "errors", "trainer"},
+    "restorable": {"errors", "model", "optim", "pool", "trainer"},
+    "resume": {"checkpoint", "errors", "networks", "restorable", "trainer"},
     "validation": {"model", "engine", "metrics", "data"},
     "converting": {
         "model",
@@ -70,6 +73,7 @@ MAY_IMPORT = {
         "progress",
         "report",
         "shortage",
+        "stored",
         "tracking",
         "whole_file",
     },
@@ -78,14 +82,29 @@ MAY_IMPORT = {
         "converting",
         "data",
         "errors",
+        "facts",
         "json_text",
         "model",
         "models",
         "networks",
         "outputs",
+        "stored",
         "whole_file",
     },
-    "evaluation": {*GROUND, "data", "engine", "metrics", "model", "models", "optim", "outputs", "progress", "trainer"},
+    "evaluation": {
+        "outputs",
+        *GROUND,
+        "facts",
+        "networks",
+        "data",
+        "engine",
+        "metrics",
+        "model",
+        "models",
+        "optim",
+        "progress",
+        "trainer",
+    },
     "recipe": {"model", "models", "data", "engine", "optim", *GROUND, "yaml_reader"},
     "training": {
         "trainer",
@@ -100,6 +119,7 @@ MAY_IMPORT = {
         "doctor",
         "feeding",
         "memory",
+        "networks",
         "pace",
         "signals",
     },
@@ -118,19 +138,21 @@ MAY_IMPORT = {
         "validation",
     },
     "estimate": {"data", "flops", "progress", "resume", "trainer"},
+    "mistaken": {"checkpoint", "data", "errors"},
     "comparing": {
         "checkpoint",
         "errors",
         "evaluation",
+        "facts",
         "mistaken",
         "outputs",
         "report",
         "run_folder",
+        "stored",
         "tracking",
         "yaml_reader",
     },
-    "mistaken": {"checkpoint", "data", "errors"},
-    "run_folder": {"checkpoint", "errors", "json_text", "outputs", "recipe", "validation", "whole_file"},
+    "run_folder": {"checkpoint", "errors", "json_text", "outputs", "recipe", "stored", "validation", "whole_file"},
 }
 ROOTS = {"run", "starting", "loading", "beginning", "evaluate", "export", "quickstart", "cli", "__init__", "__main__"}
 

@@ -33,6 +33,7 @@ SAYS_NO_WAY |= {
     ("image_sets/opening", "data.domains: this method takes two domains, not {}"): GIVEN,
     ("loading", "training.init_from {}: {}"): PASSED_ON,
     ("recipe/reading", "--set {}"): GIVEN,
+    ("restorable", "training.safetensors: {}"): PASSED_ON,
     ("run_folder", "images a step (training.batch_size x processes)"): FOUND,
     ("sampling", "--count {}: expected 1 or more"): GIVEN,
     ("training", "as training.skip_limit is {}"): FOUND,

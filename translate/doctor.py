@@ -6,7 +6,6 @@ is reported once per run and kept in doctor.jsonl, which report.html shows.
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -19,6 +18,7 @@ from translate.data.batch import Batch, Labelled, Paired, Unpaired
 from translate.json_text import json_text
 from translate.model import Model, Relabeller, Translator
 from translate.models.adversary import Adversary
+from translate.stored import lines_of, parse_json
 from translate.whole_file import write_whole
 
 FIRST = 500
@@ -46,11 +46,13 @@ class Finding:
     kind: str
     step: int
     measure: str
-    value: float
+    value: float | None
+    """None where it was not finite."""
     remedy: str
 
     def __str__(self) -> str:
-        return f"{self.kind} ({self.measure}: {self.value:.3g}, at step {self.step}). {self.remedy}"
+        value = "not finite" if self.value is None else f"{self.value:.3g}"
+        return f"{self.kind} ({self.measure}: {value}, at step {self.step}). {self.remedy}"
 
 
 class Doctor:
@@ -108,10 +110,10 @@ class Doctor:
 
 
 def read_findings(path: Path) -> list[Finding]:
-    """The findings in doctor.jsonl; empty if the file does not exist."""
+    """The findings in doctor.jsonl; empty if the file does not exist. Raises UnreadableError."""
     if not path.exists():
         return []
-    return [Finding(**json.loads(line)) for line in path.read_text("utf-8").splitlines()]
+    return [parse_json(line, Finding, f"{path}, line {number}") for number, line in lines_of(path)]
 
 
 def _write(path: Path, findings: Sequence[Finding]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,12 @@ from translate.converting.foreign import ForeignGenerator, read_generator
 from translate.converting.port_options import Dropout
 from translate.data.labels import LabelGroup
 from translate.engine import Precision, choose_engine
-from translate.errors import ConfigurationError, command
+from translate.errors import ConfigurationError, TranslateError, command
 from translate.exporting.hub import is_hub, read_hub
 from translate.mistaken import require_model, require_run
 from translate.model import ImageSpec, Model, Sampler, Translator
 from translate.models.sizes import require_domains, require_multiple
+from translate.networks.measured import no_larger_than
 from translate.recipe import Recipe, parse_recipe
 from translate.resume import load_weights
 
@@ -110,10 +112,14 @@ def load_model(run: str | Path, checkpoint: str | int = "latest") -> Loaded:
     path = Path(run)
     require_run(path)
     found = checkpoint_in(path, str(checkpoint))
-    recipe = parse_recipe(found.facts["recipe"], f"the recipe in {found.folder}")
-    spec = image_spec(recipe, found.facts)
-    model = build_model(recipe, spec)
-    load_weights(model, found.weights())
+    recipe = parse_recipe(found.facts.get("recipe", {}), f"the recipe in {found.folder}")
+    weights, spec = found.weights(), image_spec(recipe, found.facts)
+    try:
+        with no_larger_than(weights):
+            model = build_model(recipe, spec)
+    except ValueError as error:
+        raise TranslateError(f"{found.folder}: {error}") from error
+    load_weights(model, weights)
     return Loaded(recipe, model, spec, found, frozenset(map(Path, found.facts.get("skipped", {}))))
 
 
@@ -137,10 +143,20 @@ def build_model(recipe: Recipe, images: ImageSpec) -> Model:
     return model
 
 
-def image_spec(recipe: Recipe, facts: dict[str, Any]) -> ImageSpec:
-    """The image spec from a checkpoint's facts; checkpoints from before labels existed do not mention them."""
+def image_spec(recipe: Recipe, facts: Mapping[str, Any]) -> ImageSpec:
+    """The image spec from a checkpoint's facts; checkpoints from before labels existed do not mention them.
+
+    Raises TranslateError if the facts contradict each other.
+    """
     channels, size = facts.get("channels", recipe.data.channels), facts.get("size", recipe.data.size)
+    domains = tuple(facts.get("domains", ()))
     groups = tuple(LabelGroup(**group) for group in facts.get("groups", []))
     alternatives = tuple(map(tuple, facts.get("alternatives", [])))
-    span = tuple(facts.get("span", recipe.data.range))
-    return ImageSpec(channels, size, tuple(facts["domains"]), groups, alternatives, span)
+    span = facts.get("span", recipe.data.range)
+    if not domains or (groups and sum(group.size for group in groups) != len(domains)):
+        raise TranslateError(f"checkpoint facts: {len(domains)} domains do not make up the groups of labels")
+    if any(number >= len(domains) for group in alternatives for number in group):
+        raise TranslateError(f"checkpoint facts: alternatives among {len(domains)} domains")
+    if not span[0] < span[1]:
+        raise TranslateError(f"checkpoint facts: the span {span} does not rise")
+    return ImageSpec(channels, size, domains, groups, alternatives, span)

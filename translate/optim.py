@@ -63,6 +63,11 @@ def build_optimizer(
     return kind_of_adam(group, lr=rate, betas=betas, weight_decay=weight_decay, fused=one_pass, capturable=on_cuda)
 
 
+def moments(optimizer: Optimizer) -> tuple[str, ...]:
+    """What an optimizer of `build_optimizer` keeps of each weight, in its shape; beside it, `step` is a scalar."""
+    return ("square_avg",) if isinstance(optimizer, RMSprop) else ("exp_avg", "exp_avg_sq")
+
+
 def set_rates(optimizer: Optimizer, factor: float) -> None:
     """Sets every group's rate to `factor` times its initial one; a rate kept on the device stays there."""
     for group in optimizer.param_groups:

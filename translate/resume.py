@@ -13,6 +13,8 @@ from torch.optim import Optimizer
 
 from translate.checkpoint import Checkpoint, rank_part
 from translate.errors import TranslateError
+from translate.networks.weights_file import not_finite
+from translate.restorable import require_restorable, unlike
 from translate.trainer import Trainer
 
 
@@ -35,7 +37,10 @@ def restore_checkpoint(trainer: Trainer, checkpoint: Checkpoint) -> None:
     `restore`."""
     own = rank_part(trainer.ranks.rank % checkpoint.facts.get("processes", 1))
     weights, average, state = (checkpoint.tensors(part) for part in ("model", "average", "training"))
-    restore(trainer, checkpoint.step, weights, average, {**state, **checkpoint.tensors(own)})
+    try:
+        restore(trainer, checkpoint.step, weights, average, {**state, **checkpoint.tensors(own)})
+    except TranslateError as error:
+        raise TranslateError(f"{checkpoint.folder}: cannot be resumed: {error}") from error
     trainer.accumulate = max(trainer.accumulate, checkpoint.facts.get("accumulate", 1))
 
 
@@ -74,8 +79,11 @@ def restore(
 ) -> None:
     """Restores the trainer from `network_weights`, the average and `training_state`.
 
-    Raises TranslateError if keys or shapes belong to another model.
+    Every tensor is checked before the first is put back. Raises TranslateError naming keys and what was expected, if
+    keys, shapes or types belong to another model.
     """
+    _require_fitting(trainer.model, weights)
+    require_restorable(trainer, step, average, state)
     load_weights(trainer.model, {**weights, **_below("model/", state)})
     for name, optimizer in trainer.optimizers.items():
         _restore_optimizer(optimizer, _below(f"optimizer/{name}/", state))
@@ -88,21 +96,29 @@ def restore(
     trainer.steps = step
 
 
-def load_weights(model: nn.Module, weights: dict[str, Tensor]) -> None:
-    """Loads every parameter. Raises TranslateError naming the first keys or shapes that do not fit."""
+def load_weights(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Loads every parameter. Raises TranslateError naming the first keys that are absent, unknown, of another shape or
+    type, or not finite; the model is then unchanged."""
+    _require_fitting(model, weights)
+    # Other entries, e.g. an image pool, may keep their values.
+    model.load_state_dict({**model.state_dict(), **weights})
+
+
+def _require_fitting(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    own = model.state_dict()
     absent = [name for name, _ in model.named_parameters() if name not in weights]
     if absent:
         raise TranslateError(f"the checkpoint was made by another model: it lacks {', '.join(absent[:6])}")
-    try:
-        # Other entries, e.g. an image pool, may keep their values.
-        model.load_state_dict({**model.state_dict(), **weights})
-    except RuntimeError as error:
-        reasons = "\n".join(str(error).splitlines()[:6])
-        raise TranslateError(f"the checkpoint was made by another model:\n{reasons}") from error
+    if unknown := [name for name in weights if name not in own]:
+        raise TranslateError(f"the checkpoint was made by another model: it has {', '.join(unknown[:6])}")
+    if wrong := unlike(weights, own):
+        raise TranslateError("\n  ".join(["the checkpoint was made by another model:", *wrong[:6]]))
+    if spoilt := not_finite(weights):
+        raise TranslateError(f"{spoilt} is not finite: nothing but black images would come of it")
 
 
-def _restore_optimizer(optimizer: Optimizer, state: dict[str, Tensor]) -> None:
-    moments: dict[int, dict[str, Tensor]] = {}
+def _restore_optimizer(optimizer: Optimizer, state: Mapping[str, Tensor]) -> None:
+    kept: dict[int, dict[str, Tensor]] = {}
     weights = [weight for group in optimizer.param_groups for weight in group["params"]]
     for path, value in state.items():
         index, key = path.split("/")
@@ -110,8 +126,8 @@ def _restore_optimizer(optimizer: Optimizer, state: dict[str, Tensor]) -> None:
         # A fused optimizer walks through weight and moments in parallel in memory, so their strides must agree.
         if value.shape == weight.shape and value.dim():
             value = torch.empty_like(weight).copy_(value)
-        moments.setdefault(int(index), {})[key] = value
-    optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
+        kept.setdefault(int(index), {})[key] = value
+    optimizer.load_state_dict({"state": kept, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
 def _is_learnt(trainer: Trainer, key: str) -> bool:

@@ -60,8 +60,7 @@ def train(
                 with _folder(out, wanted, resume, ranks) as folder:
                     launch = Launch(wanted, engine, ranks, quiet)
                     run = start(launch, folder, resume=resume, signals=signals, tracking=tracking)
-                    if run is not None:
-                        _go(run, signals, artifact)
+                    _go(run, signals, artifact)
                     return folder
         except Stop as stop:
             raise Interrupted(stop.number, "before a step was taken; there was nothing to save") from None

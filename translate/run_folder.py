@@ -15,9 +15,11 @@ from translate.errors import ConfigurationError, TranslateError, command
 from translate.json_text import json_text
 from translate.outputs import is_run, refuse_in_run
 from translate.recipe import Recipe, parse_recipe
+from translate.stored import read_text
 from translate.validation import Validation
-from translate.whole_file import held, write_whole
+from translate.whole_file import clear_leftovers, held, write_whole
 
+MOST_OF_AN_ID = 100
 LOCK = ".lock"
 """The file in a run's folder that the process training into it holds locked."""
 
@@ -83,6 +85,8 @@ def claimed(out: str | Path | None, recipe: Recipe, resume: bool) -> Iterator[Pa
                 folder = _made_anew(folder, recipe)
             folder.mkdir(parents=True, exist_ok=True)
             stack.enter_context(held(folder / LOCK))
+            clear_leftovers(folder, alone=True)
+            clear_leftovers(folder / "samples", alone=True)
         except BlockingIOError as error:
             raise ConfigurationError(
                 f"{folder}: another process trains into this folder; wait until it ends, or give another --out"
@@ -148,7 +152,8 @@ def require_same_run(
     run with them.
     """
     before = checkpoint.facts.get("processes", 1)
-    begun = _images_a_step(flat(parse_recipe(checkpoint.facts["recipe"], str(checkpoint.folder)).to_json()), before)
+    trained = parse_recipe(checkpoint.facts.get("recipe", {}), f"the recipe in {checkpoint.folder}")
+    begun = _images_a_step(flat(trained.to_json()), before)
     wanted = _images_a_step(flat(recipe.to_json()), processes)
     if processes != before:
         wanted["training.accumulate"] = begun["training.accumulate"]
@@ -200,7 +205,7 @@ def _images_a_step(settings: dict[str, Any], processes: int) -> dict[str, Any]:
 def require_same_domains(checkpoint: Checkpoint, domains: Sequence[str]) -> None:
     """Raises ConfigurationError if the domains changed: adding, removing or renaming a class folder would shift every
     label."""
-    begun = checkpoint.facts["domains"]
+    begun = checkpoint.facts.get("domains", [])
     if list(domains) != begun:
         raise ConfigurationError(
             f"{checkpoint.folder.parent.parent}: began with the domains {', '.join(begun)}; the data now has "
@@ -213,7 +218,7 @@ def told_of_images(begun: Mapping[str, Any], found: Mapping[str, Any]) -> list[s
     not."""
     changed = []
     for name, then in begun.items():
-        now = found[name]
+        now = found.get(name, {"count": 0})
         if now != then:
             others = " other images" if now["count"] == then["count"] else ""
             changed.append(f"{name}: {then['count']} then, {now['count']}{others} now")
@@ -238,11 +243,11 @@ def write_recipe(folder: Path, recipe: Recipe) -> None:
 def write_skipped(folder: Path, skipped: Mapping[str, str]) -> None:
     """Writes skipped.txt: one line with the reason for each image left out."""
     if skipped:
-        (folder / "skipped.txt").write_text("".join(f"{reason}\n" for reason in skipped.values()), encoding="utf-8")
+        write_whole(folder / "skipped.txt", "".join(f"{reason}\n" for reason in skipped.values()))
 
 
 def write_summary(
-    folder: Path, validations: Sequence[Validation], validation: dict[str, dict[str, float]], precision: str
+    folder: Path, validations: Sequence[Validation], validation: Mapping[str, Mapping[str, float]], precision: str
 ) -> None:
     """Writes summary.json: the last validation next to its baselines, e.g. the untouched input and the best colour map,
     with its protocol in words and the precision that the model ran in."""
@@ -251,7 +256,7 @@ def write_summary(
     rows = {}
     for kind in validations:
         baselines = kind.baselines()
-        for measure, value in validation[kind.name].items():
+        for measure, value in validation.get(kind.name, {}).items():
             rows[f"{kind.name}, {measure}"] = {
                 "value": value,
                 # A baseline may lack some measures.
@@ -267,4 +272,4 @@ def run_id(folder: Path) -> str:
     path = folder / "run_id"
     if not path.exists():
         write_whole(path, secrets.token_hex(8) + "\n")
-    return path.read_text().strip()
+    return read_text(path, MOST_OF_AN_ID).strip()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,9 +12,11 @@ import torch
 
 from translate.assembly import build_trainer, require_trainable
 from translate.beginning import begin_model
-from translate.checkpoint import Checkpoint
+from translate.checkpoint import Checkpoint, settle
+from translate.data.batch import Batch
 from translate.engine import Engine
-from translate.errors import TranslateError
+from translate.errors import ConfigurationError, TranslateError
+from translate.facts import FORMAT
 from translate.image_sets import Batches, ImageSet, share_of, training_stream
 from translate.image_sets.opening import open_data, refuse_idle
 from translate.image_sets.scanning import unreadable
@@ -27,7 +29,6 @@ from translate.recipe import Recipe, TrainingSettings
 from translate.resume import load_weights, restore_checkpoint
 from translate.run_folder import (
     checkpoint_to_resume,
-    is_closed,
     require_same_domains,
     require_same_run,
     run_id,
@@ -64,16 +65,14 @@ class OpenedData(NamedTuple):
     skipped: Mapping[str, str]
 
 
-def start(
-    launch: Launch, folder: Path, *, resume: bool, signals: Signals, tracking: TrackingMode
-) -> TrainingRun | None:
-    """Prepares the run in `folder`; None if there is nothing left to do.
+def start(launch: Launch, folder: Path, *, resume: bool, signals: Signals, tracking: TrackingMode) -> TrainingRun:
+    """Prepares the run in `folder`, which may be finished already.
 
     Raises ConfigurationError if recipe, data and checkpoint do not fit together.
     """
     recipe, engine, ranks, training = launch.recipe, launch.engine, launch.ranks, launch.recipe.training
     checkpoint = _to_resume(launch, folder) if resume else None
-    before: dict[str, Any] = checkpoint.facts if checkpoint else {}
+    before: Mapping[str, Any] = checkpoint.facts if checkpoint else {}
     if checkpoint:
         images, loader, skipped = _data_again(launch, checkpoint)
         model = build_model(recipe, images.spec)
@@ -82,36 +81,56 @@ def start(
     trainer, total = assemble(launch, model, loader)
     if checkpoint:
         restore_checkpoint(trainer, checkpoint)
-    ended = trainer.steps >= total
-    pending = before.get("pending", False) or (ended and checkpoint is not None and not is_closed(folder, checkpoint))
+        _require_parts(recipe.training.batch_size, trainer.accumulate, checkpoint)
+    pending = before.get("pending", False)
     facts = _facts(recipe, images, skipped) | {"processes": ranks.size, "total": total, "precision": engine.precision}
     steps, weights = (trainer.steps, total, loader.steps_per_epoch, pending), fingerprint(trainer.model)
     ranks.require_same({"recipe, domains, images or versions": facts, "steps": steps, "weights": weights})
-    if ended and not pending:
+    finished = trainer.steps >= total and not pending
+    if finished:
         launch.tell(f"{folder}: already trained for {trainer.steps} steps; give a larger training.steps to go on")
-        return None
-    _tell_of_schedule(launch, trainer, before.get("total", total), total)
-    _tell_of_precision(launch, before.get("precision", engine.precision))
+    else:
+        _tell_of_schedule(launch, trainer, before.get("total", total), total)
+        _tell_of_precision(launch, before.get("precision", engine.precision))
+        _introduce(launch, trainer, total)
     if ranks.leads:
         write_recipe(folder, recipe)
         write_skipped(folder, skipped)
-    _introduce(launch, trainer, total)
     return TrainingRun(
         folder,
         trainer,
-        share_of(training_stream(loader, recipe.data, engine.device, launch.tell), ranks.rank, ranks.size),
+        _no_batches if finished else _batches(launch, loader),
         _cadence(training, total),
         facts=facts,
         samples=engine.place(next(images.first(4))),
         validations=images.validations(trainer.model, training.validation_images, engine),
-        tracker=_tracker(tracking, folder, recipe) if ranks.leads else NoTracker(),
+        tracker=_tracker(tracking, folder, recipe) if ranks.leads and not finished else NoTracker(),
         signals=signals,
         tell=launch.tell,
+        validation=before.get("validation"),
         best=before.get("best_l1"),
+        best_step=before.get("best"),
         pending=pending,
         skip_limit=training.skip_limit,
         quiet=launch.quiet,
     )
+
+
+def _require_parts(batch_size: int, parts: int, checkpoint: Checkpoint) -> None:
+    if batch_size % parts:
+        raise ConfigurationError(
+            f"{checkpoint.folder}: took its batches in {parts} parts, into which {batch_size} images do not go; resume "
+            f"with as many processes as before, or with batches of a multiple of {parts}"
+        )
+
+
+def _batches(launch: Launch, loader: Batches) -> Callable[[int], Generator[Batch]]:
+    stream = training_stream(loader, launch.recipe.data, launch.engine.device, launch.tell)
+    return share_of(stream, launch.ranks.rank, launch.ranks.size)
+
+
+def _no_batches(step: int) -> Generator[Batch]:
+    yield from ()
 
 
 def open_images(launch: Launch) -> ImageSet:
@@ -145,6 +164,8 @@ def _to_resume(launch: Launch, folder: Path) -> Checkpoint | None:
         launch.tell(line)
     if checkpoint:
         require_same_run(checkpoint, launch.recipe, launch.ranks.size, lambda: _fits(launch.recipe, checkpoint))
+        if launch.ranks.leads:
+            settle(folder / "checkpoints", checkpoint)
     return checkpoint
 
 
@@ -262,7 +283,7 @@ def _facts(recipe: Recipe, images: ImageSet, skipped: Mapping[str, str]) -> dict
     """The facts that make a checkpoint usable without any flags."""
     versions = {"translate": __version__, "torch": torch.__version__, "python": platform.python_version()}
     return {
-        "format": 1,
+        "format": FORMAT,
         "recipe": recipe.to_json(),
         **asdict(images.spec),
         "skipped": skipped,

@@ -18,6 +18,7 @@ from translate.doctor import Doctor
 from translate.errors import ImageError, TranslateError
 from translate.feeding import feed
 from translate.memory import FirstSteps
+from translate.networks.weights_file import not_finite
 from translate.pace import Pace
 from translate.progress import Progress, Tell
 from translate.resume import checkpoint_parts
@@ -45,10 +46,10 @@ class TrainingRun:
 
     `batches` maps a step to the stream of batches from there on; `facts` goes into every checkpoint; `samples` is shown
     in every grid and examined by the doctor; `validations`, possibly empty, measure the model. A resumed run receives
-    the `best` validation so far, and `pending` if it was saved before its last step was validated and sampled, which it
-    then does first. `skip_limit` is how many times in a row a turn may be skipped (see `Trainer`) before the run is
-    given up; this is checked when losses are logged. All ranks train, measure, sample and examine alike; only the
-    leader writes.
+    what its checkpoint knew: the last `validation`, the `best` one so far and its step, and `pending` if it was saved
+    before its last step was validated and sampled, which it then does first. `skip_limit` is how many times in a row a
+    turn may be skipped (see `Trainer`) before the run is given up; this is checked when losses are logged. All ranks
+    train, measure, sample and examine alike; only the leader writes.
     """
 
     def __init__(
@@ -64,14 +65,17 @@ class TrainingRun:
         tracker: Tracker,
         signals: Signals,
         tell: Tell,
+        validation: Mapping[str, Mapping[str, float]] | None = None,
         best: float | None = None,
+        best_step: int | None = None,
         pending: bool = False,
         skip_limit: int = 20,
         quiet: bool = False,
     ) -> None:
         self.folder, self.trainer, self.batches, self.cadence = folder, trainer, batches, cadence
         self.facts, self.samples, self.validations, self.tracker = facts, samples, validations, tracker
-        self.signals, self.best, self.pending, self.quiet = signals, best, pending, quiet
+        self.signals, self.pending, self.quiet = signals, pending, quiet
+        self.validation, self.best, self.best_step = validation or {}, best, best_step
         self.skip_limit, self.ranks = skip_limit, trainer.ranks
         self.checkpoints = folder / "checkpoints"
         self.metrics = MetricsLog(folder / "metrics.jsonl") if self.ranks.leads else NoMetrics()
@@ -81,15 +85,16 @@ class TrainingRun:
             self.doctor.recall(read_metrics(folder / "metrics.jsonl"))
         self.first_steps = FirstSteps(trainer, tell)
         self.pace = Pace(trainer.steps, cadence.total, trainer.engine.device, tell)
-        self.validation: dict[str, dict[str, float]] = {}
         self._saved: int | None = trainer.steps or None
         self._validated: int | None = None
 
     def go(self) -> None:
         """Trains to the last step. Raises Interrupted, after saving, if a signal came, and TranslateError if a turn was
-        skipped too often in a row."""
-        trainer, total = self.trainer, self.cadence.total
-        label = f"training on {trainer.engine}"
+        skipped too often in a row. Of a finished run, only finishes what a killed process left to do."""
+        trainer, total, label = self.trainer, self.cadence.total, f"training on {self.trainer.engine}"
+        if self.finished:
+            self.metrics.close()
+            return self._prune()
         with (
             self.metrics,
             Progress(total, done=trainer.steps, unit="step", label=label, quiet=self.quiet) as bar,
@@ -174,6 +179,11 @@ class TrainingRun:
         return row["step"] <= step and not measured_anew
 
     @property
+    def finished(self) -> bool:
+        """Whether all steps are taken, and validated and sampled where that was due."""
+        return self.trainer.steps >= self.cadence.total and not self.pending
+
+    @property
     def newest(self) -> Path:
         """The folder of the last saved checkpoint."""
         return self.checkpoints / folder_name(self._saved or 0)
@@ -228,6 +238,7 @@ class TrainingRun:
     def _save(self) -> None:
         step = self.trainer.steps
         is_best = not self.pending and self._is_best()
+        self.best_step = step if is_best else self.best_step
         parts = self._finite_parts() if step != self._saved else None
         if self.ranks.leads:
             self._write_checkpoint(step, parts, is_best)
@@ -236,20 +247,24 @@ class TrainingRun:
 
     def _finite_parts(self) -> dict[str, Mapping[str, Tensor]]:
         parts = checkpoint_parts(self.trainer)
-        if not all(_finite(parts[part]) for part in ("model", "average")):
+        if not_finite(parts["model"]) or not_finite(parts["average"]):
             raise TranslateError(f"stopped after step {self.trainer.steps}: {self._not_finite('weights are')}")
         return parts
 
     def _write_checkpoint(self, step: int, parts: Mapping[str, Mapping[str, Tensor]] | None, is_best: bool) -> None:
-        """Writes a checkpoint and prunes old ones. `parts` is None if this step is already saved."""
+        """`parts` is None if this step is already saved."""
         if parts is not None:
             self.metrics.fsync()
-            state = {"pending": self.pending, "accumulate": self.trainer.accumulate}
-            facts = {**self.facts, **state, "validation": self.validation, "best_l1": self.best}
+            state = {"pending": self.pending, "accumulate": self.trainer.accumulate, "validation": self.validation}
+            facts = {**self.facts, **state, "best_l1": self.best, "best": self.best_step}
             save_checkpoint(self.checkpoints, step, parts, facts)
         if is_best:
             point(self.checkpoints, "best", step)
-        prune(self.checkpoints, self.cadence.keep, self.cadence.keep_every)
+        self._prune()
+
+    def _prune(self) -> None:
+        if self.ranks.leads:
+            prune(self.checkpoints, self.cadence.keep, self.cadence.keep_every)
 
     def _is_best(self) -> bool:
         """Whether this step's L1, averaged over validations, is the lowest so far; without known truth the latest step
@@ -283,7 +298,3 @@ class TrainingRun:
         finally:
             for buffer, value in zip(buffers, before, strict=True):
                 buffer.copy_(value)
-
-
-def _finite(tensors: Mapping[str, Tensor]) -> bool:
-    return all(bool(value.isfinite().all()) for value in tensors.values())

@@ -8,6 +8,7 @@ import os
 import platform
 import re
 import secrets
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -22,6 +23,7 @@ _MACHINE = hashlib.sha256(platform.node().encode()).hexdigest()[:8]
 """Some network file systems keep locks local to a machine, so nobody can tell whether other machines still write."""
 _PREFIX = f".translate-{_MACHINE}-"
 _OURS = re.compile(re.escape(_PREFIX) + r"[0-9a-f]{16}(\.\w+)?")
+_ANYONES = re.compile(r"\.translate-[0-9a-f]{8}-[0-9a-f]{16}(\.\w+)?")
 
 
 @contextmanager
@@ -40,6 +42,38 @@ def appearing(path: Path, suffix: str = ".part") -> Iterator[Path]:
     finally:
         working.unlink(missing_ok=True)
         file.close()
+
+
+@contextmanager
+def appearing_folder(path: Path) -> Iterator[Path]:
+    """Like `appearing`, for a new folder: yields an empty one, which is renamed to `path` on success.
+
+    Whatever is at `path` by then is replaced. Raises OSError.
+    """
+    with hidden_folder(path) as working:
+        yield working
+        remove_folder(path)
+        os.replace(working, path)
+
+
+@contextmanager
+def hidden_folder(beside: Path) -> Iterator[Path]:
+    """Context yielding a new folder next to `beside`, which is removed at the end, if it still has its name."""
+    working = beside.with_name(f"{_PREFIX}{secrets.token_hex(8)}.tmp")
+    working.mkdir(parents=True)
+    try:
+        with _locked_folder(working):
+            yield working
+    finally:
+        shutil.rmtree(working, ignore_errors=True)
+
+
+def remove_folder(path: Path) -> None:
+    """Removes a folder, if it exists, at once: killed half-way, nothing is left under its name. Raises OSError."""
+    if path.is_dir():
+        condemned = path.with_name(f"{_PREFIX}{secrets.token_hex(8)}.tmp")
+        os.replace(path, condemned)
+        shutil.rmtree(condemned)
 
 
 @contextmanager
@@ -100,17 +134,19 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def clear_leftovers(folder: Path) -> None:
-    """Removes files left in `folder` by killed processes of this machine, named as `appearing` names them.
+def clear_leftovers(folder: Path, alone: bool = False) -> None:
+    """Removes files and folders left in `folder` by killed processes of this machine, named as `appearing` names them.
 
-    Files being written by a running process are locked and stay, as do leftovers of other machines.
+    What a running process is writing is locked and stays, as do leftovers of other machines; unless this process is
+    `alone`, the only one on any machine that may write there.
     """
-    if sys.platform == "win32":
+    if sys.platform == "win32" and not alone:
         return
+    names = _ANYONES if alone else _OURS
     with suppress(OSError), os.scandir(folder) as entries:  # missing, or not readable
         for entry in entries:
-            if _OURS.fullmatch(entry.name):
-                _clear(Path(entry.path))
+            if names.fullmatch(entry.name) and not entry.is_symlink():
+                _remove(Path(entry.path)) if alone else _clear(Path(entry.path))
 
 
 def _lock(file: IO[bytes]) -> None:
@@ -122,13 +158,34 @@ def _lock(file: IO[bytes]) -> None:
         fcntl.flock(file, fcntl.LOCK_EX)
 
 
+@contextmanager
+def _locked_folder(folder: Path) -> Iterator[None]:
+    """Context in which this process holds a lock on `folder`, which may be renamed meanwhile."""
+    if sys.platform == "win32":  # Windows cannot open folders
+        yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # as in `_lock`
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
 def _clear(path: Path) -> None:
     with suppress(OSError):  # gone by now, another user's, or locked
-        file = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
+        is_folder = path.is_dir()
+        descriptor = os.open(path, (os.O_RDONLY if is_folder else os.O_RDWR) | os.O_NOFOLLOW | os.O_NONBLOCK)
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # An empty file may be about to be locked: nothing is written before that.
-            if os.fstat(file).st_size:
-                path.unlink()
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # An empty file or folder may be about to be locked: nothing is written before that.
+            if any(path.iterdir()) if is_folder else os.fstat(descriptor).st_size:
+                _remove(path)
         finally:
-            os.close(file)
+            os.close(descriptor)
+
+
+def _remove(path: Path) -> None:
+    with suppress(OSError):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()

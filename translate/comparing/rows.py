@@ -28,8 +28,8 @@ class Row:
     values: list[float | None]
     low: list[float | None]
     high: list[float | None]
-    floor: dict[str, float]
-    ceiling: dict[str, float]
+    floor: dict[str, float | None]
+    ceiling: dict[str, float | None]
     protocol: dict[str, Any]
 
     @property

@@ -11,11 +11,13 @@ from typing import Any
 from translate.checkpoint import folder_name, pointed
 from translate.errors import TranslateError
 from translate.evaluation.table import Better, Score
+from translate.facts import Facts, read_facts
 from translate.mistaken import require_recipe
 from translate.report import baselines, read_summary
 from translate.run_folder import flat
+from translate.stored import UnreadableError, read_json, read_text
 from translate.tracking import read_metrics
-from translate.yaml_reader import read_yaml
+from translate.yaml_reader import MAX_BYTES, read_yaml
 
 EVALUATION = "evaluation-latest.json"
 _VALIDATION = "validation "
@@ -99,7 +101,7 @@ class RunFiles:
         )
 
     def _images_a_step(self) -> int:
-        return int(self.facts["recipe"]["training"]["batch_size"]) * int(self.facts["processes"])
+        return int(self.settings.get("training.batch_size") or 1) * int(self.facts["processes"])
 
     def validated(self) -> list[Score]:
         """The last validation; with its baselines if the run has ended."""
@@ -136,7 +138,7 @@ def read_run(run: Path) -> RunFiles:
     recipe = run / "recipe.yaml"
     require_recipe(run)
     metrics = run / "metrics.jsonl"
-    settings = flat(_numbered(read_yaml(recipe.read_text("utf-8"), str(recipe))[0]))
+    settings = flat(_numbered(read_yaml(read_text(recipe, MAX_BYTES), str(recipe))[0]))
     settings.setdefault("data.interpolation", "bicubic")  # of every run from before there was a choice
     files = RunFiles(
         name=str(run),
@@ -160,7 +162,7 @@ def _newest_facts(checkpoints: Path) -> Mapping[str, Any]:
     """Not verified, since they are only shown; empty if there is no checkpoint."""
     step = pointed(checkpoints, "latest")
     path = checkpoints / folder_name(step or 0) / "checkpoint.json"
-    return _json(path) if path.is_file() else {}
+    return read_facts(path, Facts) if path.is_file() else {}
 
 
 def _scores(path: Path, data: str) -> list[Score]:
@@ -168,19 +170,12 @@ def _scores(path: Path, data: str) -> list[Score]:
     if not path.is_file():
         return []
     try:
-        scores = [Score(**entry) for entry in _json(path)]
-    except TypeError as error:
+        scores: list[Score] = read_json(path, list[Score])
+    except UnreadableError as error:
         raise TranslateError(
             f"{path}: not a file of scores ({error}); measure them again with `translate evaluate`"
         ) from error
     return [replace(one, protocol={"data": data, **one.protocol}) for one in scores]
-
-
-def _json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_bytes())
-    except ValueError as error:
-        raise TranslateError(f"{path}: not JSON ({error})") from error
 
 
 def _is_validation(row: Mapping[str, Any]) -> bool:

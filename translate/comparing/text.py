@@ -83,7 +83,7 @@ def _table(rows: Sequence[Row], runs: Sequence[str], width: int | None) -> list[
     return [titled(first.table, first.unit, first.better), *_folded(["", *(row.name for row in rows)], columns, width)]
 
 
-def _beside(kind: str, found: Sequence[Mapping[str, float]]) -> list[list[str]]:
+def _beside(kind: str, found: Sequence[Mapping[str, float | None]]) -> list[list[str]]:
     names = dict.fromkeys(name for row in found for name in row)
     return [[f"{kind}: {name}", *(f"{number(row.get(name))} " for row in found)] for name in names]
 

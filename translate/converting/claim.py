@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 import time
@@ -19,6 +18,7 @@ from translate.data.images import shown
 from translate.data.listing import iterate_images
 from translate.errors import ConfigurationError
 from translate.json_text import json_text
+from translate.stored import UnreadableError, parse_json, read_json
 from translate.whole_file import is_at, lock, sha256_of, unlock, write_whole
 
 MARK = ".translate.json"
@@ -150,8 +150,9 @@ def _write(file: IO[bytes], wanted: Translation) -> None:
 def _read(file: IO[bytes]) -> Translation | None:
     """The translation of those that hold the file; None if nobody has written it yet."""
     file.seek(0)
-    with suppress(ValueError, TypeError):
-        return Translation(**json.loads(file.read(1 << 20)))
+    with suppress(UnreadableError):
+        held: Translation = parse_json(file.read(1 << 20), Translation, LOCK)
+        return held
     return None
 
 
@@ -196,11 +197,11 @@ def _unwritable(folder: Path, error: OSError) -> ConfigurationError:
 
 
 def _held(path: Path, forgiving: bool) -> Translation | None:
-    if not path.exists():
+    if not os.path.lexists(path):
         return None
     try:
-        return Translation(**json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError) as error:
+        return read_json(path, Translation)
+    except UnreadableError as error:
         if forgiving:
             return None
         raise ConfigurationError(

@@ -15,6 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from translate.converting.exported import ExportedGenerator
+from translate.converting.finite import finite
 from translate.converting.fitting import Fitting
 from translate.converting.foreign import ForeignGenerator
 from translate.converting.padding import pad, padded_size
@@ -263,7 +264,7 @@ def _with_pixels(picture: Picture, pixels: np.ndarray) -> Picture:
 
 def _pixels(image: Tensor, like: np.ndarray) -> np.ndarray:
     """Turns (channels, height, width) in [-1, 1] into pixels (height, width, channels) of the bit depth of `like`."""
-    return to_pixels(image.cpu(), _depth(like)).permute(1, 2, 0).numpy()
+    return to_pixels(finite(image.cpu()), _depth(like)).permute(1, 2, 0).numpy()
 
 
 def _picture(array: np.ndarray) -> Picture:

@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from translate.data.images import Picture, shown, to_float, to_pixels
@@ -19,6 +20,7 @@ from translate.data.values import UNIT, Span
 from translate.engine import Engine, Precision, choose_engine
 from translate.errors import ConfigurationError, ImageError, TranslateError
 from translate.model import ImageSpec
+from translate.stored import UnreadableError, parse_json
 
 Backend = Literal["auto", "torch", "onnxruntime", "openvino"]
 Run = Callable[[np.ndarray], np.ndarray]
@@ -38,8 +40,8 @@ class Description:
     """All domains of the model."""
     target: str
     """The domain that this file converts to."""
-    channels: int
-    stride: int
+    channels: Annotated[int, Field(ge=1, le=256)]
+    stride: Annotated[int, Field(ge=1, le=4096)]
     """Height and width must be multiples of this."""
     values: Literal["bytes", "floats"]
     """uint8, or float32 in [-1, 1]; the same for input and output."""
@@ -56,11 +58,13 @@ class Description:
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, str]) -> Description:
-        """Reads back `to_metadata`. Raises KeyError or ValueError for another program's metadata."""
-        metadata = {f"{_PREFIX}span": json.dumps(UNIT), **metadata}
-        values: dict[str, Any] = {key: metadata[f"{_PREFIX}{key}"] for key in cls.__dataclass_fields__}
-        values |= {key: tuple(json.loads(values[key])) for key in _LISTS}
-        return cls(**(values | {key: int(values[key]) for key in ("channels", "stride")}))
+        """Reads back `to_metadata`. Raises UnreadableError, naming the key, for another program's metadata."""
+        given = {f"{_PREFIX}span": json.dumps(UNIT), **metadata}
+        values = {key: given[f"{_PREFIX}{key}"] for key in cls.__dataclass_fields__ if f"{_PREFIX}{key}" in given}
+        numbers: dict[str, Any] = {
+            key: parse_json(values[key], Any, key) for key in (*_LISTS, "channels", "stride") if key in values
+        }
+        return parse_json(json.dumps(values | numbers), cls, "metadata")
 
 
 class ExportedGenerator(nn.Module):
@@ -135,10 +139,8 @@ def read_exported(
         run, metadata = open_with_onnxruntime(path)
     try:
         description = Description.from_metadata(metadata)
-    except (KeyError, ValueError) as error:
-        raise ConfigurationError(
-            f"{path}: not an ONNX file that `translate export` wrote ({error} is missing)"
-        ) from error
+    except UnreadableError as error:
+        raise ConfigurationError(f"{path}: not an ONNX file that `translate export` wrote ({error})") from error
     images = ImageSpec(description.channels, 0, (description.target,), span=description.span)
     generator = ExportedGenerator(run, description)
     generator.try_out(path)

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from translate.converting.converter import Changes, Converter
+from translate.converting.finite import NotFiniteError
 from translate.converting.jobs import Job
 from translate.data.images import MAX_PIXELS, Picture, lost, read, shown, write
 from translate.errors import ImageError
@@ -273,4 +274,6 @@ def _why(error: BaseException, path: Path) -> str | None:
         return str(error)
     if out_of_memory(error):
         return f"{shown(path)}: too large for the memory that is free; close other programs, or convert with --tile 16"
-    return f"{shown(path)}: {error.strerror or error}" if isinstance(error, OSError) else None
+    if isinstance(error, OSError):
+        return f"{shown(path)}: {error.strerror or error}"
+    return f"{shown(path)}: {error}" if isinstance(error, NotFiniteError) else None

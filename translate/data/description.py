@@ -10,7 +10,8 @@ from pydantic import ValidationError, ValidationInfo, field_validator
 
 from translate.errors import ConfigurationError
 from translate.settings import Settings
-from translate.yaml_reader import read_yaml
+from translate.stored import UnreadableError, read_text
+from translate.yaml_reader import MAX_BYTES, read_yaml
 
 FILE_NAME = "dataset.yaml"
 
@@ -51,9 +52,9 @@ Kind = TypeVar("Kind", bound=Description)
 def read_description(path: Path, kind: type[Kind]) -> Kind:
     """Reads and validates a description. Raises ConfigurationError that names the file and, if known, the line."""
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path}: cannot be read: {error}") from error
+        text = read_text(path, MAX_BYTES)
+    except UnreadableError as error:
+        raise ConfigurationError(str(error)) from error
     values, lines = read_yaml(text, str(path))
     try:
         return kind.model_validate_json(json.dumps(values))
@@ -68,4 +69,4 @@ def read_description(path: Path, kind: type[Kind]) -> Kind:
 def describe(folder: Path) -> Description:
     """Returns the description in `folder`, or an empty one if there is none."""
     path = folder / FILE_NAME
-    return read_description(path, Description) if path.is_file() else Description()
+    return read_description(path, Description) if path.exists() else Description()

@@ -33,6 +33,9 @@ PRIVATE = frozenset({"@eadir", "@recycle", "#recycle", "$recycle.bin", "__macosx
 KINDS = 100
 """Most suffixes counted separately: with names like x.20240131 each file has its own."""
 
+MAX_DEPTH = 200
+"""Folders within folders: more is a mistake, such as a folder copied into itself."""
+
 _NUMBER = re.compile(r"0*([0-9]+)")
 
 
@@ -134,8 +137,12 @@ class _Look:
     seen: Seen
     follow: bool
 
-    def below(self, folders: list[str]) -> Iterator[str]:
+    def below(self, folders: list[str], depth: int = 0) -> Iterator[str]:
         """Yields the images below folders with equal sort keys (1 and 01), merged as if they were one folder."""
+        if depth > MAX_DEPTH:
+            raise ConfigurationError(
+                f"{shown(folders[0])}: more than {MAX_DEPTH} folders within folders; move them apart"
+            )
         found: list[tuple[str, bool, str]] = []
         for entry in chain.from_iterable(map(_entries, folders)):
             stem, suffix = os.path.splitext(entry.name)
@@ -155,7 +162,7 @@ class _Look:
         found.sort()
         for (_, is_folder), same in groupby(found, itemgetter(0, 1)):
             paths = [path for *_, path in same]
-            yield from self.below(paths) if is_folder else paths
+            yield from self.below(paths, depth + 1) if is_folder else paths
 
     def _takes(self, link: os.DirEntry[str], is_folder: bool) -> bool:
         """Returns whether a link is an image: it leads to a plain file, here or, if so wanted, elsewhere."""

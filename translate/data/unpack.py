@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
-import shutil
 import stat
 import tarfile
 import zipfile
@@ -16,6 +14,7 @@ from typing import IO
 from translate.data.images import MAX_BYTES, shown
 from translate.data.listing import SUFFIXES
 from translate.errors import TranslateError
+from translate.whole_file import clear_leftovers, hidden_folder
 
 MAX_IMAGES = 1_000_000
 MAX_TOTAL = 128 << 30
@@ -40,19 +39,17 @@ def unpack(archive: Path, destination: Path, texts: dict[str, str]) -> None:
     The folder appears once complete. A single folder around everything is stripped. Raises TranslateError, and leaves
     nothing behind, if the archive is damaged, holds links, devices or names that lead outside, or is far too large.
     """
-    partial = destination.with_name(f".{destination.name}.{secrets.token_hex(4)}.part")
-    partial.mkdir()
+    clear_leftovers(destination.parent)
     try:
-        _extract(archive, partial)
-        inside = list(partial.iterdir())
-        content = inside[0] if len(inside) == 1 and inside[0].is_dir() else partial
-        for name, text in texts.items():
-            (content / name).write_text(text, encoding="utf-8")
-        content.rename(destination)
+        with hidden_folder(destination) as partial:
+            _extract(archive, partial)
+            inside = list(partial.iterdir())
+            content = inside[0] if len(inside) == 1 and inside[0].is_dir() else partial
+            for name, text in texts.items():
+                (content / name).write_text(text, encoding="utf-8")
+            content.rename(destination)
     except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
         raise TranslateError(f"{shown(archive)}: a damaged archive: {error}") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _extract(archive: Path, folder: Path) -> None:

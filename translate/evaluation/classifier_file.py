@@ -7,27 +7,46 @@ facts.json             what it reads, what it was trained on and how, its held-o
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from pydantic import ConfigDict
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from typing_extensions import TypedDict
 
 from translate.data.labels import LabelGroup
 from translate.engine import Engine
 from translate.errors import TranslateError
 from translate.evaluation.classifier import Classifier, ClassifierSettings
 from translate.evaluation.teaching import Trained
+from translate.facts import Positive, Sha256, require_format
 from translate.json_text import json_text
 from translate.model import ImageSpec
-from translate.whole_file import sha256_of
+from translate.networks.measured import no_larger_than
+from translate.networks.weights_file import not_finite
+from translate.stored import read_json
+from translate.whole_file import appearing_folder, clear_leftovers, sha256_of
 
 FORMAT = 2
 """Since 2, the facts count how each domain was read on held-out images; older ones are trained again."""
+
+
+class _Facts(TypedDict):
+    """facts.json; what it was trained on is compared whole."""
+
+    __pydantic_config__ = ConfigDict(extra="allow", strict=True)  # type: ignore[misc]
+    format: int
+    sha256: Sha256
+    groups: list[tuple[Positive, bool]]
+    channels: Positive
+    size: Positive
+    domains: list[str]
+    settings: ClassifierSettings
+    steps: int
+    held_out: dict[str, Any]
 
 
 def classifier_for(
@@ -58,18 +77,15 @@ def save_classifier(folder: Path, trained: Trained, facts: Mapping[str, Any]) ->
 
     Returns it with the facts written, including `sha256`. Raises TranslateError if it cannot be saved.
     """
-    working = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
     try:
-        shutil.rmtree(working, ignore_errors=True)
-        working.mkdir(parents=True)
-        state = {key: value.cpu().contiguous() for key, value in trained.classifier.network.state_dict().items()}
-        save_file(state, working / "weights.safetensors")
-        written = {**trained.facts, **facts, "sha256": sha256_of(working / "weights.safetensors")}
-        (working / "facts.json").write_text(json_text(written, indent=1) + "\n", encoding="utf-8")
-        shutil.rmtree(folder, ignore_errors=True)
-        os.replace(working, folder)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        clear_leftovers(folder.parent)
+        with appearing_folder(folder) as working:
+            state = {key: value.cpu().contiguous() for key, value in trained.classifier.network.state_dict().items()}
+            save_file(state, working / "weights.safetensors")
+            written = {**trained.facts, **facts, "sha256": sha256_of(working / "weights.safetensors")}
+            (working / "facts.json").write_text(json_text(written, indent=1) + "\n", encoding="utf-8")
     except (OSError, SafetensorError) as error:
-        shutil.rmtree(working, ignore_errors=True)
         raise TranslateError(f"{folder}: the classifier could not be saved ({error})") from error
     return replace(trained, facts=written)
 
@@ -78,16 +94,20 @@ def load_classifier(folder: Path) -> Trained:
     """Loads a classifier on the CPU, in evaluation mode. Raises TranslateError if a file is missing, damaged or of
     a later format."""
     try:
-        facts = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
-        if facts["format"] > FORMAT:
-            raise ValueError(f"its format is {facts['format']}; this version knows those up to {FORMAT}")
-        if sha256_of(folder / "weights.safetensors") != facts["sha256"]:
+        facts: dict[str, Any] = read_json(folder / "facts.json", dict[str, Any])
+        require_format(folder / "facts.json", int(facts.get("format", FORMAT)), FORMAT)
+        typed: _Facts = read_json(folder / "facts.json", _Facts)
+        if sha256_of(folder / "weights.safetensors") != typed["sha256"]:
             raise ValueError("weights.safetensors is not the file that was written")
-        groups = tuple(LabelGroup(size, exclusive) for size, exclusive in facts["groups"])
-        images = ImageSpec(facts["channels"], facts["size"], tuple(facts["domains"]), groups)
-        classifier = Classifier(images, facts["settings"]["size"])
-        classifier.network.load_state_dict(load_file(folder / "weights.safetensors"))
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+        weights = load_file(folder / "weights.safetensors")
+        if spoilt := not_finite(weights):
+            raise ValueError(f"{spoilt} is not finite")
+        groups = tuple(LabelGroup(size, exclusive) for size, exclusive in typed["groups"])
+        images = ImageSpec(typed["channels"], typed["size"], tuple(typed["domains"]), groups)
+        with no_larger_than(weights):
+            classifier = Classifier(images, typed["settings"].size)
+        classifier.network.load_state_dict(weights)
+    except (OSError, ValueError, TypeError, RuntimeError, SafetensorError, TranslateError) as error:
         raise TranslateError(
             f"{folder}: incomplete or damaged classifier ({error}); delete the folder to have it trained again"
         ) from error

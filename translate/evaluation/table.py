@@ -37,8 +37,8 @@ class Score:
     """Number of images it is based on; for distances, of translations."""
     reals: int | None = None
     """For distances, the number of real images they are taken to."""
-    floor: Mapping[str, float] = field(default_factory=dict)
-    ceiling: Mapping[str, float] = field(default_factory=dict)
+    floor: Mapping[str, float | None] = field(default_factory=dict)
+    ceiling: Mapping[str, float | None] = field(default_factory=dict)
     protocol: Protocol = field(default_factory=dict)
     note: str = ""
     warning: str = ""

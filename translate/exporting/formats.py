@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 from pathlib import Path
@@ -41,7 +42,9 @@ def read_onnx(path: Path) -> Run:
 
 def write_torch(program: ExportedProgram, path: Path, description: Description) -> None:
     """Writes a .pt2 file for `torch.export.load`, with the description in it as translate.json."""
-    torch.export.save(program, path, extra_files={"translate.json": json.dumps(description.to_metadata())})
+    content = io.BytesIO()  # where a disk is full, torch's own writer ends the process
+    torch.export.save(program, content, extra_files={"translate.json": json.dumps(description.to_metadata())})
+    path.write_bytes(content.getbuffer())
 
 
 def read_torch(path: Path) -> Run:

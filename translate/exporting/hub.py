@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,9 @@ from torch import Tensor
 from translate.checkpoint import Checkpoint
 from translate.errors import ConfigurationError, TranslateError
 from translate.exporting.placing import placed
+from translate.facts import HubFacts, read_facts
 from translate.json_text import json_text
+from translate.stored import UnreadableError
 from translate.whole_file import sha256_of
 
 LIBRARY = "translate"
@@ -66,7 +67,7 @@ def write_hub(folder: Path, weights: Mapping[str, Tensor], facts: Mapping[str, A
 
 
 def is_hub(folder: Path) -> bool:
-    return (folder / "config.json").is_file()
+    return (folder / "config.json").exists()
 
 
 def read_hub(folder: Path) -> Checkpoint:
@@ -75,17 +76,17 @@ def read_hub(folder: Path) -> Checkpoint:
     Raises ConfigurationError for another library's folder or missing weights, TranslateError if the weights do not
     match the hash in config.json.
     """
+    config = folder / "config.json"
     try:
-        facts = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        ours = facts["library_name"] == LIBRARY and "recipe" in facts
-    except (OSError, ValueError, KeyError, TypeError):
-        ours = False
-    if not ours:
-        raise ConfigurationError(f"{folder / 'config.json'}: not one that `translate export` wrote")
+        facts = read_facts(config, HubFacts)
+    except UnreadableError as error:
+        raise ConfigurationError(f"{config}: not one that `translate export` wrote ({error})") from error
+    if facts["library_name"] != LIBRARY or "recipe" not in facts:
+        raise ConfigurationError(f"{config}: not one that `translate export` wrote")
     weights = folder / "model.safetensors"
     if not weights.is_file():
         raise ConfigurationError(f"{weights}: no such file; it lies beside config.json")
-    if sha256_of(weights) != facts.get("sha256"):
+    if sha256_of(weights) != facts["sha256"]:
         raise TranslateError(f"{weights}: damaged (its SHA-256 is not the one in config.json)")
     return Checkpoint(folder, facts)
 

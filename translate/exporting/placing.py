@@ -8,7 +8,7 @@ from pathlib import Path
 
 from translate.errors import TranslateError
 from translate.outputs import Inputs, admit
-from translate.whole_file import appearing
+from translate.whole_file import appearing, clear_leftovers
 
 
 def require_free(paths: Iterable[Path], overwrite: bool, read: Iterable[Path]) -> None:
@@ -25,6 +25,7 @@ def placed(path: Path) -> Iterator[Path]:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        clear_leftovers(path.parent)
         with appearing(path, path.suffix) as working:
             yield working
     except OSError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import io
 from itertools import zip_longest
 from pathlib import Path
 from typing import NamedTuple
@@ -97,7 +98,9 @@ def published_state(network: Generator) -> dict[str, Tensor]:
 def write_port(path: Path, state: dict[str, Tensor]) -> None:
     """Writes the bare state dict with torch.save, reads it back and compares. Raises TranslateError."""
     with placed(path) as working:
-        torch.save({key: value.detach().cpu().contiguous() for key, value in state.items()}, working)
+        content = io.BytesIO()  # where a disk is full, torch's own writer ends the process
+        torch.save({key: value.detach().cpu().contiguous() for key, value in state.items()}, content)
+        working.write_bytes(content.getbuffer())
         read = read_state(working)
         if read.keys() != state.keys() or not all(torch.equal(read[key], value) for key, value in state.items()):
             raise TranslateError(f"{path}: what was written does not read back the same")

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from translate.networks import foreign_stargan
 from translate.networks.blocks import BatchNorm2d, BlurPool2d, InstanceNorm2d, Normalisation
+from translate.networks.measured import no_larger_than
 from translate.networks.patchgan import PatchDiscriminator, PixelDiscriminator
 from translate.networks.resnet import ResnetGenerator
 from translate.networks.signatures import refuse_signed, unwrapped
@@ -53,7 +54,14 @@ def recognise(state: State, dropout: float = 0.5) -> PortNetwork:
     dropout, so `dropout` does (0.5 in the port's pix2pix, none in its CycleGAN). Raises ValueError for other keys,
     NamedError if they are those of a network that is known (see `SIGNATURES`).
     """
-    state = unwrapped(state)
+    try:
+        with no_larger_than(state):
+            return _recognise(unwrapped(state), dropout)
+    except (LookupError, TypeError) as error:  # a weight of too few dimensions
+        raise ValueError(f"has keys of a known network, but not its shapes ({error})") from error
+
+
+def _recognise(state: State, dropout: float) -> PortNetwork:
     refuse_signed(state)
     if (stargan := foreign_stargan.recognise(state)) is not None:
         return stargan
@@ -202,7 +210,7 @@ def _resnet(state: State) -> ResnetGenerator:
         state[_convolutions(state)[-1]].shape[0],
         filters,
         blocks=len(blocks),
-        downsamplings=(min(blocks) - 4) // (4 if blurred else 3),
+        downsamplings=foreign_stargan.downsamplings(min(blocks) - 4, 4 if blurred else 3),
         normalisation=_normalisation(state, "model.1", "model.2"),
         upsampling="blur" if blurred else "transposed",
         # Dropout is at position 4 of a block, which moves the second convolution from 5 to 6.

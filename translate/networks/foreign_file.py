@@ -14,7 +14,7 @@ from translate.networks.resnet import ResnetGenerator
 from translate.networks.signatures import NamedError, refuse_signed, signed, unwrapped
 from translate.networks.stargan import StarGANGenerator
 from translate.networks.unet import UNetGenerator
-from translate.networks.weights_file import read_weights
+from translate.networks.weights_file import not_finite, read_weights
 
 GENERATORS = (ResnetGenerator, UNetGenerator, StarGANGenerator)
 _LISTED = 6
@@ -28,7 +28,10 @@ def read_network(path: Path, running_statistics: bool = False) -> PortNetwork:
     state = read_state(path)
     try:
         tracked = running_statistics and isinstance(recognise(state), StarGANGenerator)
-        return from_port(state, running_statistics=tracked)
+        network = from_port(state, running_statistics=tracked)
+        if spoilt := not_finite(network.state_dict()):
+            raise NamedError(f"{spoilt} is not finite: nothing but black images would come of it")
+        return network
     except NamedError:
         raise
     except ValueError:
@@ -43,7 +46,7 @@ def read_state(path: Path | str) -> dict[str, Tensor]:
     but tensors.
     """
     contents = read_weights(path)
-    if all(isinstance(value, Tensor) for value in contents.values()):
+    if all(isinstance(key, str) and isinstance(value, Tensor) for key, value in contents.items()):
         return dict(contents)
     refuse_signed(contents)
     refuse_several(Path(path), contents)

@@ -9,6 +9,8 @@ from torch import Tensor
 
 from translate.networks.stargan import StarGANDiscriminator, StarGANGenerator
 
+_MOST = 12
+
 
 def recognise(state: Mapping[str, Tensor]) -> StarGANGenerator | StarGANDiscriminator | None:
     """Builds the untrained network that has these keys and shapes; None if they are another project's."""
@@ -26,9 +28,17 @@ def recognise(state: Mapping[str, Tensor]) -> StarGANGenerator | StarGANDiscrimi
     residual = [key for key in state if re.fullmatch(r"main\.\d+\.main\.0\.weight", key)]
     channels = state[convolutions[-1]].shape[0]
     if residual and channels_in > channels:
-        downsamplings = (min(map(_place, residual)) - 3) // 3
-        return StarGANGenerator(channels, channels_in - channels, filters, len(residual), downsamplings)
+        depth = downsamplings(min(map(_place, residual)) - 3)
+        return StarGANGenerator(channels, channels_in - channels, filters, len(residual), depth)
     return None
+
+
+def downsamplings(layers: int, each: int = 3) -> int:
+    """The number of downsamplings, of so many layers `each`, before the residual blocks. Raises ValueError for more
+    than any network has: a key can name any number."""
+    if not 0 <= layers // each <= _MOST:
+        raise ValueError(f"{layers // each} downsamplings; expected 0 to {_MOST}")
+    return layers // each
 
 
 def generator_names(network: StarGANGenerator) -> dict[str, str]:

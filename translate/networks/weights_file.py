@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Mapping
+import zipfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 _BEGINNINGS = {
     b"version https://git-lfs": "a pointer of Git LFS in place of the file: fetch the file itself (git lfs pull)",
@@ -29,8 +31,9 @@ def read_weights(path: Path | str) -> Mapping[str, Any]:
     """Reads the state dict in a .pth file (either torch format), on the CPU, without running any code in it.
 
     Raises FileNotFoundError, UnsafeFileError naming what the file wants to call, and ValueError for a file that is
-    damaged or holds something else.
+    damaged, holds something else, or would take more memory than its size says.
     """
+    _refuse_compressed(Path(path))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # of TorchScript; the error below says it
@@ -48,7 +51,21 @@ def read_weights(path: Path | str) -> Mapping[str, Any]:
         raise ValueError(f"{path}: not a file of weights: {_else(path, str(error))}") from error
     if not isinstance(state, Mapping):
         raise ValueError(f"{path}: expected a state dict (names to tensors), found {type(state).__name__}")
+    for key, value in _tensors(state):
+        if not _lies_in_the_file(value):
+            raise ValueError(f"{path}: {key} is {tuple(value.shape)}, and the file does not hold so many numbers")
     return state
+
+
+def _tensors(contents: Mapping[Any, Any], depth: int = 8) -> Iterator[tuple[str, Tensor]]:
+    """All tensors, in parts within parts too, with their keys. Raises ValueError for parts too deep."""
+    if not depth:
+        raise ValueError("holds parts within parts, far too deep")
+    for key, value in contents.items():
+        if isinstance(value, Tensor):
+            yield str(key), value
+        elif isinstance(value, Mapping):
+            yield from _tensors(value, depth - 1)
 
 
 def _else(path: Path | str, said: str) -> str:
@@ -61,3 +78,33 @@ def _else(path: Path | str, said: str) -> str:
         return "a safetensors file; of ours, give the folder that holds it; others' are not read here"
     known = (what for beginning, what in _BEGINNINGS.items() if begins.startswith(beginning))
     return next(known, "damaged, or something else")
+
+
+def not_finite(weights: Mapping[str, Tensor]) -> str | None:
+    """The key of the first of the weights with a number that is not finite, with which a network gives black images."""
+    return next((key for key, value in weights.items() if value.is_floating_point() and not _finite(value)), None)
+
+
+def _finite(tensor: Tensor) -> bool:
+    return bool(tensor.isfinite().all())
+
+
+def _lies_in_the_file(tensor: Tensor) -> bool:
+    """Whether every element has a place of its own: a stride of 0 makes a huge tensor out of one number."""
+    if tensor.layout is not torch.strided or tensor.device.type != "cpu" or tensor.is_quantized:
+        return False
+    return tensor.untyped_storage().nbytes() >= tensor.numel() * tensor.element_size()
+
+
+def _refuse_compressed(path: Path) -> None:
+    """torch.save compresses nothing, so a file that unpacks to more than its size is a bomb. Raises ValueError."""
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file")
+    if zipfile.is_zipfile(path):
+        try:
+            with zipfile.ZipFile(path) as file:
+                unpacked = sum(entry.file_size for entry in file.infolist())
+        except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
+            raise ValueError(f"{path}: not a file of weights: damaged, or something else") from error
+        if unpacked > 2 * path.stat().st_size + (1 << 20):
+            raise ValueError(f"{path}: not a file of weights: it unpacks to {unpacked:,} bytes, more than its size")

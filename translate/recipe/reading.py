@@ -14,6 +14,7 @@ from translate.errors import ConfigurationError, command, nearest
 from translate.recipe.mistakes import Places, explained, path_in
 from translate.recipe.schema import Recipe
 from translate.shipped import shipped
+from translate.stored import UnreadableError, read_text
 from translate.yaml_reader import MAX_BYTES, read_yaml, read_yaml_value
 
 
@@ -88,11 +89,9 @@ def _base_path(path: Path, base: str) -> Path:
 
 def _read(path: Path, seen: tuple[Path, ...] = ()) -> tuple[dict[str, Any], Places]:
     try:
-        with path.open("rb") as file:
-            text = file.read(MAX_BYTES + 1).decode()
-        values, lines = read_yaml(text, str(path))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path}: cannot be read as a recipe ({error})") from error
+        values, lines = read_yaml(read_text(path, MAX_BYTES), str(path))
+    except UnreadableError as error:
+        raise ConfigurationError(f"{error}; expected a recipe") from error
     base = values.pop("base", None)
     values.setdefault("name", path.stem)
     places = {key: f"{path}: line {line}" for key, line in lines.items()}

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
-from translate.errors import ConfigurationError, TranslateError
+from typing_extensions import TypedDict
+
+from translate.errors import ConfigurationError
 from translate.report.page import baselines, page
 from translate.report.pictures import samples
+from translate.stored import lines_of, parse_json, read_bytes, read_json
 from translate.tracking.metrics import read_metrics
 from translate.whole_file import write_whole
 
@@ -23,7 +25,7 @@ def write_report(run_folder: Path) -> Path:
     optionally a `protocol` in words and the `precision` that the model ran in.
     The page is self-contained: no scripts, no network access, about ten megabytes at most.
     Raises ConfigurationError if the folder has neither recipe.yaml nor metrics.jsonl, TranslateError if metrics.jsonl,
-    summary.json or doctor.jsonl cannot be parsed; the page names samples that cannot be read.
+    summary.json or doctor.jsonl cannot be read; the page names samples that cannot be read.
     """
     recipe = run_folder / "recipe.yaml"
     metrics = run_folder / "metrics.jsonl"
@@ -33,7 +35,7 @@ def write_report(run_folder: Path) -> Path:
         )
     html = page(
         name=run_folder.absolute().name,
-        recipe=recipe.read_text("utf-8", errors="replace") if recipe.exists() else "",
+        recipe=read_bytes(recipe).decode(errors="replace") if recipe.exists() else "",
         rows=read_metrics(metrics) if metrics.exists() else [],
         summary=read_summary(run_folder / "summary.json"),
         samples=samples(run_folder / "samples"),
@@ -44,24 +46,26 @@ def write_report(run_folder: Path) -> Path:
     return report
 
 
+class _Finding(TypedDict):
+    """A line of doctor.jsonl."""
+
+    kind: str
+    step: int
+    measure: str
+    value: float | None
+    remedy: str
+
+
 def _findings(path: Path) -> list[dict[str, Any]]:
     """The doctor's findings, one JSON object per line of the file."""
     if not path.exists():
         return []
-    try:
-        return [json.loads(line) for line in path.read_bytes().splitlines()]
-    except ValueError as error:
-        raise TranslateError(f"{path}: not JSON, line by line ({error})") from error
+    return [parse_json(line, _Finding, f"{path}, line {number}") for number, line in lines_of(path)]
 
 
 def read_summary(path: Path) -> dict[str, dict[str, Any]]:
-    """What summary.json holds, see `write_report`; nothing where there is none. Raises TranslateError."""
+    """What summary.json holds, see `write_report`; nothing where there is none. Raises UnreadableError."""
     if not path.exists():
         return {}
-    try:
-        summary = json.loads(path.read_bytes())
-    except ValueError as error:
-        raise TranslateError(f"{path}: not JSON ({error})") from error
-    if not isinstance(summary, dict) or not all(isinstance(entry, dict) for entry in summary.values()):
-        raise TranslateError(f'{path}: expected {{"name": {{"value": 1.0, "baseline": 2.0}}, ...}}')
+    summary: dict[str, dict[str, Any]] = read_json(path, dict[str, dict[str, float | str | None]])
     return summary

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from translate.errors import TranslateError
+from translate.stored import UnreadableError, lines_of, parse_json
 from translate.whole_file import appearing
 
 _NOT_FINITE = ("NaN", "Infinity", "-Infinity")
@@ -112,17 +113,18 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
 
 def _rows(path: Path) -> Iterator[tuple[bytes, dict[str, Any]]]:
     """Yields every complete line and its parsed row."""
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            if not line.endswith(b"\n"):
-                return
-            try:
-                row = json.loads(line)
-            except ValueError:
-                row = None
-            if not isinstance(row, dict) or not isinstance(row.get("step"), int):
-                raise TranslateError(f"{path}, line {number}: not a metrics row; remove this line by hand")
-            yield line, row
+    if not path.exists():
+        raise FileNotFoundError(path)
+    for number, line in lines_of(path):
+        if not line.endswith(b"\n"):
+            return
+        try:
+            row: dict[str, Any] = parse_json(line, dict[str, int | float | str], str(path))
+        except UnreadableError:
+            row = {}
+        if not isinstance(row.get("step"), int):
+            raise TranslateError(f"{path}, line {number}: not a metrics row; remove this line by hand")
+        yield line, row
 
 
 def _drop_torn_row(path: Path) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from translate.converting.finite import finite
 from translate.converting.memory import available_ram
 from translate.converting.padding import reflected
 from translate.converting.tiling.rowmap import Bands, RowMap
@@ -39,7 +40,7 @@ def convert_banded(
         depth = torch.from_numpy(result).dtype
         for top, bottom in bands.of(len(pixels)):
             rows = painted.rows(top, bottom)[0, :, :, : pixels.shape[1]]
-            result[top:bottom] = to_pixels(rows, depth).permute(1, 2, 0).cpu().numpy()
+            result[top:bottom] = to_pixels(finite(rows), depth).permute(1, 2, 0).cpu().numpy()
     return result
 
 

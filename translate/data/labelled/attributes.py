@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from translate.data.images import shown
+from translate.data.labelled.labelling import require_few, require_small
 from translate.data.labelled.table import Table, refuse_repetition
 from translate.errors import ConfigurationError
 
@@ -31,6 +32,7 @@ def read_attributes(root: Path) -> Table | None:
     if announced not in (None, len(rows) - 1):
         warnings.append(f"{shown(path.name)} announces {announced} rows but has {len(rows) - 1}")
     (first, names), rows = rows[0], rows[1:]
+    require_few(f"{shown(path)}, line {first}", len(names), len(rows))
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise ConfigurationError(f"{shown(path)}, line {first}: the attribute {shown(twice)} is there twice")
@@ -95,6 +97,7 @@ def _is_count(fields: list[str]) -> bool:
 
 def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
     """Yields the line number and fields of each non-empty line."""
+    require_small(path)
     try:
         with open(path, encoding="utf-8-sig") as file:
             yield from ((number, fields) for number, line in enumerate(file, 1) if (fields := line.split()))

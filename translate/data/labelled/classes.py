@@ -9,7 +9,7 @@ from translate.data.columns import Column, Look, held_out, matched, scan
 from translate.data.description import describe
 from translate.data.folders import Source
 from translate.data.images import shown
-from translate.data.labelled.labelling import SPLIT_ORDER, Labelling, Part, in_order, one_hot, with_a_test
+from translate.data.labelled.labelling import SPLIT_ORDER, Labelling, Part, in_order, one_hot, require_few, with_a_test
 from translate.data.layouts import WHOLE, around, domains_in, files_in, folders_in, left_out, marks_in, splits_in
 from translate.data.telling import few
 from translate.errors import folded
@@ -42,6 +42,8 @@ def read_classes(root: Path, follow_links: bool = True) -> Labelling | None:
     classes = tuple(in_order(name for name, column in trained.items() if column))
     if not classes:
         return None
+    images = max(sum(len(column) for column in split.values()) for split in columns.values())
+    require_few(shown(root), len(classes), images)
     if empty := [name for name in in_order(trained) if name not in classes]:
         warnings.append(f"classes without images to train on are left out: {folded([*map(shown, empty)])}")
     origin = ""

@@ -12,7 +12,7 @@ import numpy as np
 
 from translate.data.images import shown
 from translate.data.labelled.attributes import refuse_both
-from translate.data.labelled.labelling import in_order, one_hot
+from translate.data.labelled.labelling import in_order, one_hot, require_few, require_small
 from translate.data.labelled.table import Table, refuse_repetition
 from translate.data.labels import UNKNOWN
 from translate.data.splits import SPLITS
@@ -43,6 +43,7 @@ def read_csv(root: Path) -> Table | None:
     header, rows = rows[0][1], rows[1:]
     if len(header) > 1 and INDEX.fullmatch(header[0]) and header[1] in FILE_TOO:
         header, rows = header[1:], [(line, row[1:]) for line, row in rows]
+    require_few(f"{shown(path)}, line 1", len(header), len(rows))
     _check_header(path, header)
     if not rows:
         raise ConfigurationError(f"{shown(path)}: no rows below the names of the columns")
@@ -86,6 +87,7 @@ def _looks_like_labels(path: Path) -> bool:
 
 def _rows(path: Path) -> list[tuple[int, list[str]]]:
     """Returns the line number and fields of each non-empty row."""
+    require_small(path)
     try:
         data = path.read_bytes()
         text = data.decode("utf-16" if data.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8-sig")
@@ -128,6 +130,7 @@ def _classes(path: Path, column: tuple[str, ...], lines: list[int]) -> tuple[tup
         if not value:
             raise ConfigurationError(f"{shown(path)}, line {line}: no label")
     names = tuple(in_order(set(column)))
+    require_few(f"{shown(path)}: column {LABEL}", len(names), len(column))
     places = {name: index for index, name in enumerate(names)}
     return names, one_hot([places[value] for value in column], len(names))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import re
 import zlib
 from dataclasses import dataclass
@@ -16,6 +17,9 @@ from translate.errors import ConfigurationError
 
 LOOKED_FOR = "train-images-idx3-ubyte train-labels-idx1-ubyte (t10k-...), also .gz; zip.train.gz (zip.test.gz)"
 DIGITS = tuple("0123456789")
+MAX_RATIO = 50
+SMALL = 1 << 20
+"""Bytes below which no file is a bomb."""
 SPLITS = {"train": "train", "t10k": "test", "test": "test"}
 
 
@@ -88,7 +92,11 @@ def _read_split(images: Path, labels: Path) -> Part:
 def _read_rows(path: Path) -> Part:
     """Reads rows as in The Elements of Statistical Learning: a digit, then 16 x 16 values, -1 (white) to 1 (black)."""
     try:
-        table = np.loadtxt(path, dtype=np.float32, ndmin=2)  # loadtxt unpacks .gz itself
+        with gzip.open(path) as file:
+            content = file.read(_most(path) + 1)
+        if len(content) > _most(path):
+            raise ValueError("unpacks to far more than digits do")
+        table = np.loadtxt(io.BytesIO(content), dtype=np.float32, ndmin=2)
     except (OSError, EOFError, zlib.error, ValueError) as error:
         raise ConfigurationError(f"{shown(path)}: cannot be read as rows of numbers: {error}") from error
     labels, values = table[:, 0].astype(int), table[:, 1:]
@@ -97,6 +105,11 @@ def _read_rows(path: Path) -> Part:
     pixels = ((values + 1) * 127.5).round().astype(np.uint8).reshape(-1, 16, 16)
     digits = tuple(Digit(path, pixels, index) for index in range(len(pixels)))
     return Part(digits, one_hot(labels.tolist(), len(DIGITS)))
+
+
+def _most(path: Path) -> int:
+    """The most bytes that a file of digits unpacks to: they compress tenfold, a bomb a thousandfold."""
+    return min(MAX_BYTES, MAX_RATIO * path.stat().st_size + SMALL)
 
 
 def _read_array(path: Path, dimensions: int) -> np.ndarray:
@@ -109,8 +122,10 @@ def _read_array(path: Path, dimensions: int) -> np.ndarray:
                 raise ConfigurationError(f"{shown(path)}: no idx file of unsigned bytes in {dimensions} dimensions")
             shape = [int(side) for side in np.frombuffer(head, ">u4", offset=4)]
             expected = int(np.prod(shape, dtype=object))
-            if not 0 < expected <= MAX_BYTES:
-                raise ConfigurationError(f"{shown(path)}: announces {expected:,} bytes; 1 to {MAX_BYTES:,} are read")
+            if not 0 < expected <= _most(path):
+                raise ConfigurationError(
+                    f"{shown(path)}: announces {expected:,} bytes; 1 to {_most(path):,} are read of a file of its size"
+                )
             values = file.read(expected + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise ConfigurationError(f"{shown(path)}: cannot be read: {error}") from error

@@ -11,7 +11,12 @@ import numpy as np
 
 from translate.data.labels import LabelGroup
 from translate.data.source import Readable
+from translate.errors import ConfigurationError
 
+MAX_TABLE = 256 << 20
+MAX_DOMAINS = 10_000
+MAX_LABELS = 1 << 29
+"""Values of 4 bytes in a table of labels."""
 SPLIT_ORDER = ("train", "test", "validation")
 
 
@@ -98,9 +103,27 @@ class LabelledFolder:
         return kept
 
 
+def require_few(where: str, domains: int, images: int) -> None:
+    """Raises ConfigurationError, starting with `where`, for more domains than can be trained on, or more labels than
+    fit into memory: a column of names or numbers was taken for one of classes."""
+    if domains > MAX_DOMAINS or domains * images > MAX_LABELS:
+        raise ConfigurationError(
+            f"{where}: {domains:,} different labels of {images:,} images; at most {MAX_DOMAINS:,} labels, and "
+            f"{MAX_LABELS:,} values in all, are taken: give fewer, broader ones"
+        )
+
+
+def require_small(path: Path) -> None:
+    """Raises ConfigurationError for a table of labels that is too large to be one."""
+    if path.stat().st_size > MAX_TABLE:
+        raise ConfigurationError(f"{path}: larger than {MAX_TABLE:,} bytes, which no table of labels is")
+
+
 def one_hot(indices: Sequence[int], classes: int) -> np.ndarray:
     """Returns one-hot labels (images, classes), float32."""
-    return np.eye(classes, dtype=np.float32)[np.asarray(indices, np.int64)]
+    labels = np.zeros((len(indices), classes), np.float32)
+    labels[np.arange(len(indices)), np.asarray(indices, np.int64)] = 1
+    return labels
 
 
 def in_order(names: Iterable[str]) -> list[str]:

@@ -1,0 +1,37 @@
+"""A run killed just before it changes its folder, wherever that is, is finished by --resume as if it had not been."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="runs are forked from one process")
+
+
+def _tried(folder: Path, which: str) -> int:
+    path = os.pathsep.join([str(HERE.parents[1]), str(HERE.parent), str(HERE)])
+    environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "TRANSLATE_HOME": str(folder / "home")}
+    command = [sys.executable, HERE / "write_points.py", folder, which]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    told = json.loads(ended.stdout)
+    assert told["wrong"] == {}
+    return told["tried"]
+
+
+def test_kill9_at_each_name_given_after_the_last_step_is_repaired_by_resume(tmp_path):
+    """The last checkpoint's, `latest`, `best`, the pruned one's, the summary's, the report's."""
+    assert _tried(tmp_path, "renames") == 6
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("which", ["all", "twice"])
+def test_kill9_at_every_operation_on_the_folder_is_repaired_by_resume(tmp_path, which):
+    """`python tests/faults/write_points.py FOLDER all|twice` prints what was tried."""
+    assert _tried(tmp_path, which) > 60
