@@ -2,7 +2,6 @@
 
 import json
 import sys
-from collections import Counter
 
 import pytest
 import torch
@@ -16,7 +15,7 @@ from translate.converting.converter import Converter
 from translate.converting.jobs import plan
 from translate.converting.video import plan_video
 from translate.data import listing
-from translate.data.listing import find_images, iterate_images
+from translate.data.listing import Seen, find_images, iterate_images
 from translate.errors import ConfigurationError
 from translate.networks.foreign import port_state
 from translate.networks.resnet import ResnetGenerator
@@ -168,9 +167,9 @@ def test_other_kinds_are_counted_in_bounded_memory(tmp_path, monkeypatch):
     monkeypatch.setattr(listing, "KINDS", 3)
     for number in range(9):
         (tmp_path / f"x.{number}").touch()
-    others = Counter()
-    assert list(iterate_images(tmp_path, others=others)) == []
-    assert len(others) == 4 and others[""] == 6 and others.total() == 9
+    seen = Seen()
+    assert list(iterate_images(tmp_path, seen)) == []
+    assert len(seen.others) == 4 and seen.others[""] == 6 and seen.others.total() == 9
 
 
 @pytest.mark.parametrize("name", ["out.gif", "out.HEIC", "out.svg", "out.mp4"])

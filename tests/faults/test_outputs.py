@@ -144,7 +144,7 @@ def test_a_link_that_leads_nowhere_is_not_replaced_unasked(run_cli, generator, p
 # Every path for writing, of every command
 
 READ = {
-    ("compare", "runs"), ("convert", "run"), ("convert", "source"), ("data check", "folder"), ("evaluate", "run"),
+    ("compare", "runs"), ("convert", "run"), ("convert", "source"), ("evaluate", "run"),
     ("export", "run"), ("sample", "run"),
 }  # fmt: skip
 WRITTEN = {
