@@ -65,6 +65,15 @@ def options_of_other_models(user: User) -> None:
     user.gets(*_convert(checkpoint))
 
 
+@tried(("cli/converting", "bf16: {}; --precision float32 is exact, and slower"))
+def pixels_that_bf16_rounds(user: User) -> None:
+    run = user.run("pix2pix")
+    user.photos("one.png")
+    text = user.gets(*_convert(run, "--precision", "bf16"))
+    exact = shlex.split(taken(text, "; (--precision float32) is exact"))
+    assert "bf16" not in user.gets(*_convert(run, "--overwrite", *exact))
+
+
 @tried(("cli/converting", "--overwrite converts them again"), ("converting/cycle_error", "use --overwrite"))
 def files_that_were_converted_before(user: User) -> None:
     run = user.run("cyclegan")
