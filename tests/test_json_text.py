@@ -7,8 +7,8 @@ from math import inf, nan
 import pytest
 
 from translate.checkpoint import load_checkpoint, save_checkpoint
-from translate.converting.command import _row
 from translate.converting.folder import Record
+from translate.converting.manifest import Manifest
 from translate.doctor import Finding, _write
 from translate.evaluation.table import Score, dumped
 from translate.json_text import json_text
@@ -65,4 +65,6 @@ def test_scores_findings_and_manifests_are_json(tmp_path):
     assert strictly(dumped([Score("t", "n", inf, ceiling={"truth": inf})]))[0]["ceiling"] == {"truth": None}
     _write(tmp_path / "doctor.jsonl", [Finding("copy", 3, "m", nan, "r")])
     assert strictly((tmp_path / "doctor.jsonl").read_text())["value"] is None
-    assert strictly(_row(Record("a.png", "b.png", "done"), {"cycle error": inf}))["cycle error"] is None
+    manifest = Manifest(tmp_path / "rows.jsonl")
+    manifest.add(Record("a.png", "b.png", "done"), {"cycle error": inf})
+    assert strictly((tmp_path / "rows.jsonl").read_text())["cycle error"] is None
