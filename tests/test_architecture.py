@@ -10,7 +10,18 @@ import pytest
 import translate
 
 PACKAGE = Path(__file__).resolve().parents[1] / "translate"
-GROUND = {"errors", "folder_name", "settings", "version", "shipped", "whole_file", "json_text", "stored"}
+GROUND = {
+    "errors",
+    "folder_name",
+    "home",
+    "json_text",
+    "printing",
+    "settings",
+    "shipped",
+    "stored",
+    "version",
+    "whole_file",
+}
 TORCH_ONLY: set[str] = set()
 DATA = {*GROUND, "data", "yaml_reader"}
 MODEL = {"adversarial", "model", "networks", "pool", "diffaugment", "settings", "errors"}
@@ -24,12 +35,15 @@ MAY_IMPORT = {
     "optim": TORCH_ONLY,
     "diffaugment": TORCH_ONLY,
     "errors": set(),
+    "cadence": set(),
+    "home": {"errors"},
+    "printing": set(),
     "flops": TORCH_ONLY,
     "whole_file": set(),
     "json_text": set(),
     "stored": {"errors"},
     "facts": {"errors", "stored"},
-    "signals": {"errors"},
+    "signals": {"errors", "printing"},
     "determinism": TORCH_ONLY,
     "doctor": {"data", "json_text", "model", "models", "stored", "whole_file"},
     "memory": {"data", "errors", "resume", "shortage", "trainer"},
@@ -43,11 +57,11 @@ MAY_IMPORT = {
     "shortage": TORCH_ONLY,
     "together": TORCH_ONLY,
     "metrics": set(),
-    "progress": {"progress_line"},
+    "progress": {"printing", "progress_line"},
     "progress_line": set(),
-    "pace": {"progress"},
+    "pace": {"printing", "progress"},
     "ranks": {"errors"},
-    "tracking": {"errors", "data", "stored", "whole_file"},
+    "tracking": {"errors", "data", "home", "printing", "stored", "whole_file"},
     "report": {"errors", "stored", "tracking", "whole_file"},
     "checkpoint": {"errors", "facts", "json_text", "stored", "whole_file"},
     "engine": {"errors", "data", "networks"},
@@ -70,6 +84,7 @@ MAY_IMPORT = {
         "json_text",
         "networks",
         "outputs",
+        "printing",
         "progress",
         "report",
         "shortage",
@@ -107,10 +122,12 @@ MAY_IMPORT = {
     },
     "recipe": {"model", "models", "data", "engine", "optim", *GROUND, "yaml_reader"},
     "training": {
+        "cadence",
         "trainer",
         "resume",
         "checkpoint",
         "tracking",
+        "printing",
         "progress",
         "validation",
         "model",
@@ -132,6 +149,7 @@ MAY_IMPORT = {
         "errors",
         "model",
         "models",
+        "printing",
         "progress",
         "recipe",
         "sample_validation",

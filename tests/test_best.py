@@ -5,12 +5,13 @@ import torch
 from tiny import paired_folder, random_batch, tiny_model, tiny_trainer
 
 from translate import starting
+from translate.cadence import Cadence
 from translate.checkpoint import load_checkpoint, pointed, saved_steps
 from translate.errors import TranslateError
 from translate.optim import WeightAverage
 from translate.signals import Signals
 from translate.tracking import NoTracker
-from translate.training import Cadence, TrainingRun
+from translate.training import TrainingRun
 
 
 class Scripted:

@@ -138,6 +138,29 @@ def pairs_for_a_method_without(user: User) -> None:
     user.gets(*command, *taken(user.refused(*command), r"say so: (--set \S+)").split())
 
 
+@tried(("home", "set TRANSLATE_HOME to a folder for data sets and resized images"))
+def a_user_without_a_home(user: User) -> None:
+    def unknown(of: object) -> None:
+        raise KeyError("no such user")
+
+    for name in ("HOME", "XDG_CACHE_HOME", "TRANSLATE_HOME"):
+        user.monkeypatch.delenv(name, raising=False)
+    user.monkeypatch.setattr("pwd.getpwuid", unknown)
+    user.monkeypatch.setenv(taken(user.refused("data"), r"set (TRANSLATE_\w+) to a folder"), str(user.folder / "place"))
+    user.gets("data")
+
+
+@tried(("cli/common", "what it prints with TRANSLATE_DEBUG=1"))
+def an_error_that_nobody_foresaw(user: User) -> None:
+    def fails() -> None:
+        raise KeyError("a fault")
+
+    user.monkeypatch.setattr("translate.data.catalog.cards", fails)
+    name, value = taken(user.refused("data", code=1), r"prints with (\w+=1)").split("=")
+    user.monkeypatch.setenv(name, value)
+    taken(user.refused("data", code=1), "Traceback")
+
+
 @pytest.mark.parametrize("trial", ways_of(__name__))
 def test_the_advice_works(trial, user: User) -> None:
     trial(user)

@@ -36,7 +36,8 @@ from translate.loading import Loaded, load_model
 from translate.model import ImageSpec, Relabeller, Sampler, Translator
 from translate.models.unit_digits import UNITDigits
 from translate.outputs import admit
-from translate.progress import Progress, Tell
+from translate.printing import Tell
+from translate.progress import Progress
 from translate.validation import Direction
 from translate.whole_file import write_whole
 

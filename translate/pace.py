@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import torch
 
-from translate.progress import Tell, clock_time
+from translate.printing import Tell
+from translate.progress import clock_time
 
 STEPS, _SLOW = 20, 4  # the first ones are slower: memory is claimed, kernels are chosen
 

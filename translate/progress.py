@@ -16,30 +16,17 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal, Protocol, Self, TextIO
 
+from translate.printing import coloured, guarded
 from translate.progress_line import State, fitted
 
 _SECONDS_BETWEEN_LINES = 10.0
 _RATE_SECONDS = 30.0  # long enough to be steady, short enough to forget the first, slow steps
 
 
-Tell = Callable[[str], None]
-"""Takes a line of text for the user."""
-
-
-def say(line: str) -> None:
-    """Prints a line to standard error, so that standard output stays free for results."""
-    print(line, file=sys.stderr, flush=True)
-
-
-def teller(quiet: bool) -> Tell:
-    """`say`, or a function that drops the line if `quiet`."""
-    return (lambda line: None) if quiet else say
-
-
 class Progress:
     """Counts to `total`, starting at `done` for a continued job; shown on stderr, or not at all if `quiet`.
 
-    Rate and remaining time are based on the last half minute.
+    Rate and remaining time are based on the last half minute. A stream that cannot be written ends nothing.
     """
 
     def __init__(
@@ -134,7 +121,7 @@ class _Lines:
     """Plain lines for log files: at most one every ten seconds, and one at the end."""
 
     def __init__(self, stream: TextIO, clock: Callable[[], float]) -> None:
-        self._stream, self._clock = stream, clock
+        self._stream, self._clock = guarded(stream), clock
 
     def open(self, state: State) -> None:
         self._last = self._clock()
@@ -142,11 +129,15 @@ class _Lines:
     def show(self, state: State) -> None:
         if self._clock() - self._last >= _SECONDS_BETWEEN_LINES:
             self._last = self._clock()
-            print(state.line(), file=self._stream, flush=True)
+            self._print(state.line())
 
     def close(self, state: State, seconds: float) -> None:
         end = "done in" if state.total is None or state.done >= state.total else "stopped after"
-        print(state.line(f"{end} {clock_time(seconds)}"), file=self._stream, flush=True)
+        self._print(state.line(f"{end} {clock_time(seconds)}"))
+
+    def _print(self, line: str) -> None:
+        self._stream.write(f"{line}\n")
+        self._stream.flush()
 
 
 class _Bar:
@@ -159,15 +150,20 @@ class _Bar:
         from rich.console import Console
         from rich.live import Live
 
-        console = Console(file=self._stream)
+        console = Console(file=coloured(self._stream))
         self._shown = state
         self._live = Live(
             get_renderable=lambda: fitted(self._shown, console.width, console.options.ascii_only),
             console=console,
             refresh_per_second=5,
-            redirect_stdout=sys.stdout.isatty(),  # only if stdout is the terminal, not a file or a pipe
+            redirect_stdout=_is_terminal(sys.stdout),  # only if stdout is the terminal, not a file or a pipe
         )
+        before = sys.stdout, sys.stderr
         self._live.start()
+        # Rich, which lets some controls pass, now prints what others print; stop() puts the streams back.
+        sys.stdout, sys.stderr = (
+            now if now is then else guarded(now) for then, now in zip(before, (sys.stdout, sys.stderr), strict=True)
+        )
 
     def show(self, state: State) -> None:
         self._shown = state
@@ -177,11 +173,15 @@ class _Bar:
         self._live.stop()
 
 
-def _display(quiet: bool, stream: TextIO, clock: Callable[[], float]) -> _Display:
-    if quiet:
+def _display(quiet: bool, stream: TextIO | None, clock: Callable[[], float]) -> _Display:
+    if quiet or stream is None:
         return _Nothing()
-    plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb" or not stream.isatty()
+    plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb" or not _is_terminal(stream)
     return _Lines(stream, clock) if plain else _Bar(stream)
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    return stream is not None and stream.isatty()
 
 
 def _figure(value: float) -> str:

@@ -19,7 +19,7 @@ from translate.image_sets.opening import open_data
 from translate.loading import load
 from translate.metrics import fit_affine_colour
 from translate.outputs import refuse_in_run
-from translate.progress import Tell
+from translate.printing import Tell
 from translate.recipe import Recipe, load_recipe
 from translate.run import train
 from translate.run_folder import is_closed

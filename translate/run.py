@@ -9,9 +9,9 @@ from pathlib import Path
 from translate.beginning import begin_model
 from translate.determinism import use_deterministic_kernels
 from translate.engine import Engine, choose_engine
-from translate.errors import ConfigurationError, TranslateError, command
+from translate.errors import ConfigurationError, command
 from translate.estimate import Estimate, estimate, process_memory
-from translate.progress import say
+from translate.printing import say
 from translate.ranks import Ranks, join
 from translate.recipe import Recipe, load_recipe
 from translate.report import write_report
@@ -44,8 +44,8 @@ def train(
     `deterministic`: see `use_deterministic_kernels`. Of the processes started by torchrun, only the first writes.
 
     Raises ConfigurationError, before writing anything, if recipe, data or device do not fit or another process trains
-    into the folder; TranslateError if the run fails; and Interrupted, after saving, on SIGINT, SIGTERM or Slurm's
-    SIGUSR1.
+    into the folder; TranslateError if the run fails; and Interrupted, after saving, on SIGINT, SIGTERM, SIGHUP or
+    Slurm's SIGUSR1.
     """
     if resume and out is None:
         _refuse_unclear(recipe)
@@ -121,7 +121,7 @@ def _close(run: TrainingRun, code: int) -> None:
     try:
         if run.ranks.leads:
             write_report(run.folder)
-    except (OSError, TranslateError) as error:
+    except Exception as error:
         say(f"warning: {run.folder / 'report.html'}: could not be written ({error})")
     run.tracker.finish(code)
 

@@ -1,21 +1,26 @@
-"""Signals that end a command: a training run saves and exits, other commands clean up and exit."""
+"""Signals that end a command: a training run saves and exits, other commands clean up and exit.
+
+A terminal that closes, or a lost connection, sends SIGHUP: by the shell, and again by the kernel when the shell has
+gone. So, unlike the others, a second one shows no impatience.
+"""
 
 from __future__ import annotations
 
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from types import FrameType
 from typing import Any
 
 from translate.errors import TranslateError
+from translate.printing import show_cursor
 
 REQUEUE = 75
 """Exit code after SIGUSR1 under Slurm: the run was saved and is to be queued again (EX_TEMPFAIL)."""
-_SHOW_CURSOR = b"\x1b[?25h\n"
+_HANGUP: signal.Signals | None = getattr(signal, "SIGHUP", None)
+"""None on Windows."""
 
 
 class Stop(BaseException):
@@ -36,7 +41,7 @@ class Interrupted(TranslateError):
 
 
 class Signals:
-    """Context in which the first SIGINT, SIGTERM or (under Slurm) SIGUSR1 raises Stop; a second exits at once.
+    """Context in which the first SIGINT, SIGTERM, SIGHUP or (under Slurm) SIGUSR1 raises Stop; a second exits at once.
 
     with Signals() as signals:
         ...                             # a signal raises Stop wherever it arrives
@@ -53,7 +58,7 @@ class Signals:
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Signals:
-        wanted = [signal.SIGINT, signal.SIGTERM, _requeue_signal()]
+        wanted = [signal.SIGINT, signal.SIGTERM, _HANGUP, _requeue_signal()]
         self._before = _listen({number: self._note for number in wanted if number is not None})
         return self
 
@@ -85,7 +90,9 @@ class Signals:
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self.noted is not None:
-            _leave_at_once(number)
+            if number != _HANGUP:
+                _leave_at_once(number)
+            return
         self.noted = number
         if self._raises:
             raise Stop(number)
@@ -93,12 +100,15 @@ class Signals:
 
 @contextmanager
 def orderly_end() -> Iterator[None]:
-    """Context in which SIGTERM ends the command like Ctrl-C: it closes and removes what it has open on its way out."""
+    """Context in which SIGTERM and SIGHUP end the command like Ctrl-C: it closes and removes what it has open on its
+    way out."""
 
     def leave(number: int, frame: FrameType | None) -> None:
+        if number == _HANGUP:
+            signal.signal(number, signal.SIG_IGN)
         raise SystemExit(128 + number)
 
-    before = _listen({signal.SIGTERM: leave})
+    before = _listen({number: leave for number in (signal.SIGTERM, _HANGUP) if number is not None})
     try:
         yield
     finally:
@@ -125,8 +135,7 @@ def _requeue_signal() -> signal.Signals | None:
 
 def _leave_at_once(number: int) -> None:
     # Files appear whole or not at all, so there is nothing to wait for.
-    if sys.stderr.isatty():
-        os.write(2, _SHOW_CURSOR)
+    show_cursor()
     os._exit(128 + number)
 
 

@@ -12,6 +12,7 @@ import torch
 
 from translate.assembly import build_trainer, require_trainable
 from translate.beginning import begin_model
+from translate.cadence import Cadence
 from translate.checkpoint import Checkpoint, settle
 from translate.data.batch import Batch
 from translate.engine import Engine
@@ -23,7 +24,7 @@ from translate.image_sets.scanning import unreadable
 from translate.loading import build_model, image_spec
 from translate.model import Model
 from translate.optim import learning_rate
-from translate.progress import Tell, teller
+from translate.printing import Tell, teller
 from translate.ranks import Ranks, fingerprint
 from translate.recipe import Recipe, TrainingSettings
 from translate.resume import load_weights, restore_checkpoint
@@ -39,7 +40,7 @@ from translate.run_folder import (
 from translate.signals import Signals
 from translate.tracking import NoTracker, Tracker, TrackingMode, open_tracker
 from translate.trainer import Trainer
-from translate.training import Cadence, TrainingRun
+from translate.training import TrainingRun
 from translate.version import __version__
 
 

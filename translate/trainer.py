@@ -121,6 +121,22 @@ class Trainer:
         finally:
             self.model.requires_grad_(True)
 
+    @contextmanager
+    def shown(self) -> Iterator[None]:
+        """Context for showing the model, with averaged weights if there are any; restores everything on exit."""
+        if self.average:
+            with self.average.applied():
+                yield
+            return
+        # Batch norms in training mode would count the images shown.
+        buffers = list(self.model.buffers())
+        before = [buffer.clone() for buffer in buffers]
+        try:
+            yield
+        finally:
+            for buffer, value in zip(buffers, before, strict=True):
+                buffer.copy_(value)
+
     def share_losses(self) -> None:
         """Averages the recorded losses over all ranks; every rank must call this."""
         self.ranks.average([tensor for tally in self.tallies.values() for tensor in tally.sums_and_counts])

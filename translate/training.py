@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +11,17 @@ import torch
 from torch import Tensor
 from torch.nn.modules.module import register_module_forward_pre_hook
 
+from translate.cadence import Cadence
 from translate.checkpoint import folder_name, point, prune, save_checkpoint
 from translate.data.batch import Batch
 from translate.doctor import Doctor
-from translate.errors import ImageError, TranslateError
+from translate.errors import TranslateError
 from translate.feeding import feed
 from translate.memory import FirstSteps
 from translate.networks.weights_file import not_finite
 from translate.pace import Pace
-from translate.progress import Progress, Tell
+from translate.printing import Tell, say
+from translate.progress import Progress
 from translate.resume import checkpoint_parts
 from translate.signals import Interrupted, Signals, Stop
 from translate.tracking import MetricsLog, NoMetrics, Tracker, read_metrics, save_grid
@@ -28,17 +29,8 @@ from translate.trainer import Trainer
 from translate.validation import Validation
 
 
-@dataclass(frozen=True)
-class Cadence:
-    """The total number of steps, how often each task is due, and which checkpoints to keep."""
-
-    total: int
-    log: int
-    sample: int
-    validate: int
-    checkpoint: int
-    keep: int
-    keep_every: int | None = None
+class Diverged(TranslateError):
+    """The run was given up: to go on from its last state would be of no use."""
 
 
 class TrainingRun:
@@ -87,10 +79,12 @@ class TrainingRun:
         self.pace = Pace(trainer.steps, cadence.total, trainer.engine.device, tell)
         self._saved: int | None = trainer.steps or None
         self._validated: int | None = None
+        self._whole = True
 
     def go(self) -> None:
-        """Trains to the last step. Raises Interrupted, after saving, if a signal came, and TranslateError if a turn was
-        skipped too often in a row. Of a finished run, only finishes what a killed process left to do."""
+        """Trains to the last step. Raises Interrupted, after saving, if a signal came, and Diverged if a turn was
+        skipped too often in a row. Whatever else it raises, it saves before, unless a step or a checkpoint failed. Of a
+        finished run, only finishes what a killed process left to do."""
         trainer, total, label = self.trainer, self.cadence.total, f"training on {self.trainer.engine}"
         if self.finished:
             self.metrics.close()
@@ -106,16 +100,19 @@ class TrainingRun:
                 while trainer.steps < total:
                     self._heed_signals()
                     batch = next(batches)
-                    self.first_steps.step(batch)
+                    with self._whole_afterwards():
+                        self.first_steps.step(batch)
+                    self.pending = any(self._owed())
+                    text = self._log(batches.share) if self.cadence.logs(trainer.steps) else None
                     self.pace.step(trainer.steps)
-                    text = self._log(batches.share) if self._due(self.cadence.log) else None
                     bar.advance(1, text=text, images=len(batch) * self.ranks.size)
                     self._look_and_save()
             except Stop as stop:
                 raise Interrupted(stop.number, self._save_and_say()) from None
-            except ImageError:
-                if self.ranks.size == 1:  # the other ranks wait for this one's next step, and cannot save with it
-                    self._save_and_say()
+            except Diverged:
+                raise
+            except Exception:
+                say(self._rescued())
                 raise
 
     def _interruptible(self, stream: Iterator[Batch]) -> Iterator[Batch]:
@@ -134,10 +131,8 @@ class TrainingRun:
             self._look_and_save()
 
     def _look_and_save(self) -> None:
-        """Validates, samples and saves if due after a step. A signal leaves unfinished validation and sampling for
-        later."""
-        saves = self._due(self.cadence.checkpoint)
-        validates, samples = saves or self._due(self.cadence.validate), self._due(self.cadence.sample)
+        """Validates, samples and saves if due after a step. What a signal cuts short is left for later."""
+        validates, samples = self._owed()
         self.pending = validates or samples
         with self._watching():
             if validates:
@@ -145,8 +140,19 @@ class TrainingRun:
             if samples:
                 self._sample()
         self.pending = False
-        if saves:
+        if self.cadence.saves(self.trainer.steps):
             self._save()
+
+    def _owed(self) -> tuple[bool, bool]:
+        """Whether this step is to be validated, and sampled."""
+        return self.cadence.validates(self.trainer.steps), self.cadence.samples(self.trainer.steps)
+
+    @contextmanager
+    def _whole_afterwards(self) -> Iterator[None]:
+        """Context for what leaves nothing to save if it fails."""
+        self._whole = False
+        yield
+        self._whole = True
 
     def _heed_signals(self) -> None:
         """Raises Stop if a signal was noted; with several ranks, in all of them at the same step."""
@@ -172,6 +178,15 @@ class TrainingRun:
         self._save()
         return f"after step {self.trainer.steps}; saved, continue with --resume"
 
+    def _rescued(self) -> str:
+        """Saves, after a failure, what can be saved, and returns a line about it."""
+        if not self._whole or self.ranks.size > 1:  # the other ranks wait for the next step, and cannot save with this
+            return f"of what failed nothing can be saved; {self._last_saved()}"
+        try:
+            return f"stopped {self._save_and_say()}"
+        except Exception as error:  # a full disk fails again; what comes up is the first failure
+            return f"stopped after step {self.trainer.steps}, which could not be saved ({error}); {self._last_saved()}"
+
     def _came_before(self, row: Mapping[str, Any]) -> bool:
         """Whether a row of metrics.jsonl precedes the state to resume from; validations about to be repeated do not."""
         step = self.trainer.steps
@@ -188,9 +203,6 @@ class TrainingRun:
         """The folder of the last saved checkpoint."""
         return self.checkpoints / folder_name(self._saved or 0)
 
-    def _due(self, every: int) -> bool:
-        return self.trainer.steps % every == 0 or self.trainer.steps == self.cadence.total
-
     def _log(self, waiting: float) -> str:
         losses = self.trainer.read_losses()
         rates = {f"learning rate/{name}": rate for name, rate in self.trainer.learning_rates().items()}
@@ -198,7 +210,7 @@ class TrainingRun:
         self._write(losses | rates | {f"skipped steps/{turn}": skip.ever for turn, skip in skips.items() if skip.ever})
         for turn, skip in skips.items():
             if skip.in_a_row >= self.skip_limit:
-                raise TranslateError(self._diverged(turn, skip.in_a_row))
+                raise Diverged(self._diverged(turn, skip.in_a_row))
         self.doctor.listen(self.trainer.steps, losses)
         # Not in metrics.jsonl, which a resumed run must reproduce: times differ.
         self.tracker.log(self.trainer.steps, {"data/waiting share": waiting})
@@ -209,15 +221,18 @@ class TrainingRun:
         return f"stopped after step {self.trainer.steps}, as training.skip_limit is {self.skip_limit}: {reason}"
 
     def _not_finite(self, what: str) -> str:
-        saved = f"the last checkpoint is {self.newest}" if self._saved else "no checkpoint had been saved yet"
-        return f"{what} not finite; {saved}. Train again with a lower training.lr or with training.precision=float32"
+        again = "Train again with a lower training.lr or with training.precision=float32"
+        return f"{what} not finite; {self._last_saved()}. {again}"
+
+    def _last_saved(self) -> str:
+        return f"the last checkpoint is {self.newest}" if self._saved else "no checkpoint had been saved yet"
 
     def _write(self, values: Mapping[str, float]) -> None:
         self.metrics.log(self.trainer.steps, values)
         self.tracker.log(self.trainer.steps, values)
 
     def _validate(self) -> None:
-        with self._shown():
+        with self.trainer.shown():
             self.validation = {
                 validation.name: validation.measure(self.trainer.model, self.trainer.engine)
                 for validation in self.validations
@@ -228,7 +243,7 @@ class TrainingRun:
 
     def _sample(self) -> None:
         path = self.folder / "samples" / f"step-{self.trainer.steps:08d}.png"
-        with self._shown(), torch.no_grad(), self.trainer.engine.autocast():
+        with self.trainer.shown(), torch.no_grad(), self.trainer.engine.autocast():
             columns = self.trainer.model.show(self.samples)
             self.doctor.look(self.trainer.steps)
         if self.ranks.leads:
@@ -239,16 +254,17 @@ class TrainingRun:
         step = self.trainer.steps
         is_best = not self.pending and self._is_best()
         self.best_step = step if is_best else self.best_step
-        parts = self._finite_parts() if step != self._saved else None
-        if self.ranks.leads:
-            self._write_checkpoint(step, parts, is_best)
-        self.ranks.wait()
+        with self._whole_afterwards():
+            parts = self._finite_parts() if step != self._saved else None
+            if self.ranks.leads:
+                self._write_checkpoint(step, parts, is_best)
+            self.ranks.wait()
         self._saved = step
 
     def _finite_parts(self) -> dict[str, Mapping[str, Tensor]]:
         parts = checkpoint_parts(self.trainer)
         if not_finite(parts["model"]) or not_finite(parts["average"]):
-            raise TranslateError(f"stopped after step {self.trainer.steps}: {self._not_finite('weights are')}")
+            raise Diverged(f"stopped after step {self.trainer.steps}: {self._not_finite('weights are')}")
         return parts
 
     def _write_checkpoint(self, step: int, parts: Mapping[str, Mapping[str, Tensor]] | None, is_best: bool) -> None:
@@ -272,7 +288,7 @@ class TrainingRun:
         if not self.validations:
             return True
         # A step saved only because of a signal is not a candidate: an undisturbed run would not have saved it.
-        if self._validated != self.trainer.steps or not self._due(self.cadence.checkpoint):
+        if self._validated != self.trainer.steps or not self.cadence.saves(self.trainer.steps):
             return False
         errors = [measures["l1"] for measures in self.validation.values() if "l1" in measures]
         if not errors:
@@ -282,19 +298,3 @@ class TrainingRun:
             return False
         self.best = l1
         return True
-
-    @contextmanager
-    def _shown(self) -> Iterator[None]:
-        """Context for showing the model, with averaged weights if there are any; restores everything on exit."""
-        if self.trainer.average:
-            with self.trainer.average.applied():
-                yield
-            return
-        # Batch norms in training mode would count the images shown.
-        buffers = list(self.trainer.model.buffers())
-        before = [buffer.clone() for buffer in buffers]
-        try:
-            yield
-        finally:
-            for buffer, value in zip(buffers, before, strict=True):
-                buffer.copy_(value)

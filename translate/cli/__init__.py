@@ -14,6 +14,7 @@ from translate.cli.data import data
 from translate.cli.evaluating import evaluate
 from translate.cli.exporting import export
 from translate.cli.training import quickstart, recipes, train
+from translate.printing import answer
 
 
 def _version(context: click.Context, parameter: click.Parameter, wanted: bool) -> None:
@@ -24,7 +25,7 @@ def _version(context: click.Context, parameter: click.Parameter, wanted: bool) -
     from translate.engine import choose_engine
     from translate.version import __version__
 
-    click.echo(f"translate {__version__}, torch {torch.__version__}, {choose_engine()}")
+    answer(f"translate {__version__}, torch {torch.__version__}, {choose_engine()}")
     context.exit()
 
 

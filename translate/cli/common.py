@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import os
 import sys
+import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import click
 
 from translate.errors import ConfigurationError, TranslateError
 from translate.folder_name import folder_named
+from translate.printing import Unread, guarded_streams, say
 from translate.signals import orderly_end
 
 
@@ -19,31 +22,50 @@ class Commands(click.Group):
     """A click group whose commands end with the project's exit codes, and without a traceback for a user's mistake."""
 
     def main(self, args: Sequence[str] | None = None, **kwargs: Any) -> Any:  # type: ignore[override]
+        with guarded_streams():
+            code = self._code(args, **{**kwargs, "standalone_mode": False})
+        sys.exit(code)
+
+    def _code(self, args: Sequence[str] | None, **kwargs: Any) -> int:
         try:
             with orderly_end():
-                code = super().main(args, **{**kwargs, "standalone_mode": False})
-        except click.exceptions.Abort:
-            code = 130
+                code = super().main(args, **kwargs)
+                sys.stdout.flush()
+            return code if isinstance(code, int) else 0
+        except Unread:
+            return 141  # as by SIGPIPE
+        except (click.exceptions.Abort, KeyboardInterrupt):
+            return 130
         except click.ClickException as error:
             error.show()
-            code = error.exit_code
+            return error.exit_code
         except TranslateError as error:
-            click.echo(f"error: {error}", err=True)
-            code = error.exit_code
-        except KeyboardInterrupt:
-            code = 130
+            say(f"error: {error}")
+            return error.exit_code
         except OSError as error:  # a full disk, a folder that disappeared: the message names the file
-            click.echo(f"error: {error}", err=True)
-            code = 1
-        sys.exit(code if isinstance(code, int) else 0)
+            say(f"error: {error}")
+            return 1
+        except Exception as error:
+            say(_unexpected(error))
+            return 1
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except BrokenPipeError:
-            # `| head` has read enough: drop what is still buffered, and end as by SIGPIPE.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            ctx.exit(141)
+        except BrokenPipeError as error:  # of any other pipe than standard output; click would end without a word
+            raise TranslateError(str(error)) from error
+
+
+def _unexpected(error: Exception) -> str:
+    """What to say of an error that nobody foresaw: what and where it is, or all of it if TRANSLATE_DEBUG is set."""
+    if os.environ.get("TRANSLATE_DEBUG"):
+        return "".join(traceback.format_exception(error)).rstrip()
+    *_, last = traceback.extract_tb(error.__traceback__)
+    where = "/".join(Path(last.filename).parts[-2:])
+    return (
+        f"error: {''.join(traceback.format_exception_only(error)).strip()} (in {where}, line {last.lineno}): a fault "
+        "of this program; please report it with the command and what it prints with TRANSLATE_DEBUG=1"
+    )
 
 
 class Folder(click.Path):

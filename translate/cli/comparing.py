@@ -8,6 +8,8 @@ from pathlib import Path
 
 import click
 
+from translate.printing import answer, say
+
 
 @click.command()
 @click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path))
@@ -36,7 +38,8 @@ def compare(runs: tuple[Path, ...], json_file: Path | None) -> None:
     if json_file is not None:
         admit(json_file, "--json", ours=is_comparison)
     comparison = compare_runs(runs)
-    click.echo(as_text(comparison, shutil.get_terminal_size().columns if sys.stdout.isatty() else None))
     if json_file is not None:
         write_whole(json_file, json_text(comparison.as_json(), indent=1) + "\n")
-        click.echo(f"written to {json_file}", err=True)
+    answer(as_text(comparison, shutil.get_terminal_size().columns if sys.stdout.isatty() else None))
+    if json_file is not None:
+        say(f"written to {json_file}")

@@ -14,6 +14,7 @@ import click
 
 from translate.cli.common import DEVICE, DROPOUT, FOLDER, QUIET
 from translate.errors import ConfigurationError
+from translate.printing import answer, say, teller
 
 if TYPE_CHECKING:  # slow to import, so imported where used
     from translate.converting.folder import Outcome
@@ -154,7 +155,6 @@ def convert(
     from translate.data.images import MAX_PIXELS, allow_pixels
     from translate.loading import files_of, load
     from translate.outputs import Inputs
-    from translate.progress import say, teller
     from translate.together import leaving_together
 
     allow_pixels(max_pixels or MAX_PIXELS)
@@ -233,18 +233,18 @@ def _conclude(outcome: Outcome, quiet: bool) -> None:
     from translate.data.telling import by_fault
 
     counts = outcome.counts
-    click.echo(f"{counts['written']} converted, {counts['skipped']} skipped, {counts['failed']} failed")
+    answer(f"{counts['written']} converted, {counts['skipped']} skipped, {counts['failed']} failed")
     if counts["skipped"]:
-        click.echo("skipped files exist in OUTPUT already; --overwrite converts them again", err=True)
+        say("skipped files exist in OUTPUT already; --overwrite converts them again")
     failures = by_fault({record.source: record.error for record in outcome.failed})
     for line in failures:
-        click.echo(f"failed: {line}", err=True)
+        say(f"failed: {line}")
     if len(failures) < len(outcome.failed):
-        click.echo("--manifest FILE names every file that failed", err=True)
+        say("--manifest FILE names every file that failed")
     for line in () if quiet else by_fault({record.source: record.note for record in outcome.noted}):
-        click.echo(f"note: {line}", err=True)
+        say(f"note: {line}")
     for reason in outcome.missing:
-        click.echo(f"missing: {reason}", err=True)
+        say(f"missing: {reason}")
     if outcome.failed or outcome.missing:
         sys.exit(3)
 
@@ -281,7 +281,7 @@ def sample(
     model = load_sampler(run, checkpoint, device=device)
     number = class_number(model, label)
     paths = sample_folder(model, output, count, label=number, seed=seed, grid=grid, overwrite=overwrite)
-    click.echo(f"{len(paths)} files in {output}")
+    answer(f"{len(paths)} files in {output}")
 
 
 def _part(text: str | None) -> tuple[int, int] | None:

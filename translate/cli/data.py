@@ -11,6 +11,7 @@ import click
 
 from translate.cli.common import DOMAINS, FOLDER, SET, as_overrides
 from translate.errors import ConfigurationError, nearest
+from translate.printing import answer
 
 
 class DataCommands(click.Group):
@@ -28,13 +29,13 @@ def data(context: click.Context) -> None:
         return
     for name, card in cards().items():
         found = " and ".join(map(str, whereabouts(card)))
-        click.echo(f"{name:24} {card.layout:10} {'found in ' + found if found else 'not here'}")
-    click.echo(f"{'shapes':24} {'any':10} rendered on first use")
+        answer(f"{name:24} {card.layout:10} {'found in ' + found if found else 'not here'}")
+    answer(f"{'shapes':24} {'any':10} rendered on first use")
     for name in POINT_SETS:
-        click.echo(f"{name:24} {'points':10} drawn as they are needed")
-    click.echo("searched in this order:")
+        answer(f"{name:24} {'points':10} drawn as they are needed")
+    answer("searched in this order:")
     for place in places("NAME"):
-        click.echo(f"  {place}")
+        answer(f"  {place}")
 
 
 @data.command()
@@ -65,7 +66,7 @@ def check(
     data = wanted.data.model_copy(update={"set": folder})
     reports = check_as(data, wanted.method.batch_type) if recipe else [check_alone(data)]
     for line in (line for report in reports for line in report.lines()):
-        click.echo(line)
+        answer(line)
     if any(report.problems for report in reports):
         sys.exit(3)
 
@@ -92,4 +93,4 @@ def fetch(name: str, into: Path | None) -> None:
             into or user_data() / name,
             lambda done, total: bar().reach(done / 1e6, None if total is None else total / 1e6),
         )
-    click.echo(folder)
+    answer(folder)

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from translate.cli.common import DEVICE, QUIET
+from translate.printing import answer, say, teller
 
 
 @click.command()
@@ -38,7 +39,6 @@ def evaluate(
     from translate.evaluate import evaluate as evaluate_run
     from translate.evaluate import scores_path, write_scores
     from translate.evaluation.table import as_text
-    from translate.progress import teller
 
     scores_path(run, checkpoint, json_file)  # fails before the work, not after it
     scores = evaluate_run(
@@ -50,5 +50,6 @@ def evaluate(
         tell=teller(quiet),
         quiet=quiet,
     )
-    click.echo(as_text(scores))
-    click.echo(f"written to {write_scores(scores, run, checkpoint, json_file)}", err=True)
+    written = write_scores(scores, run, checkpoint, json_file)  # first: printing may fail
+    answer(as_text(scores))
+    say(f"written to {written}")

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from translate.cli.common import DROPOUT
+from translate.printing import answer, say
 
 
 @click.command()
@@ -70,8 +71,8 @@ def export(
         overwrite=overwrite,
     )
     for kind, difference in exported.differences.items():
-        click.echo(f"largest difference from PyTorch on {kind}: {difference:.2g}")
+        answer(f"largest difference from PyTorch on {kind}: {difference:.2g}")
     for note in exported.notes:
-        click.echo(f"note: {note}", err=True)
+        say(f"note: {note}")
     for path in exported.paths:
-        click.echo(path)
+        answer(path)

@@ -10,6 +10,7 @@ import click
 
 from translate.cli.common import DEVICE, DOMAINS, FOLDER, QUIET, SET, as_overrides
 from translate.errors import ConfigurationError
+from translate.printing import answer
 
 
 @click.command()
@@ -108,7 +109,7 @@ def train(
     if dry_run:
         told = measure(recipe, data, device=device, levers=levers, overrides=overrides, quiet=quiet)
         for line in told.lines():
-            click.echo(line)
+            answer(line)
         return
     folder = train_run(
         recipe,
@@ -124,7 +125,7 @@ def train(
         quiet=quiet,
     )
     if os.environ.get("RANK", "0") == "0":
-        click.echo(folder)
+        answer(folder)
 
 
 @click.command()
@@ -134,11 +135,11 @@ def recipes(name: str | None) -> None:
     from translate.recipe import load_recipe, recipe_names
 
     if name is not None:
-        click.echo(load_recipe(name).to_yaml(), nl=False)
+        answer(load_recipe(name).to_yaml(), end="")
         return
     names = recipe_names()
     for known in names:
-        click.echo(f"{known:{max(map(len, names))}}  {load_recipe(known).summary}")
+        answer(f"{known:{max(map(len, names))}}  {load_recipe(known).summary}")
 
 
 @click.command()
@@ -153,4 +154,4 @@ def quickstart(method: str, out: Path, device: str) -> None:
     """
     from translate.quickstart import quickstart as run_quickstart
 
-    run_quickstart(method, out, device, tell=click.echo)
+    run_quickstart(method, out, device, tell=answer)

@@ -23,7 +23,8 @@ from translate.data.listing import SUFFIXES
 from translate.errors import ConfigurationError, ImageError
 from translate.model import Translator
 from translate.outputs import admit, refuse_in_run
-from translate.progress import Progress, say, teller
+from translate.printing import say, teller
+from translate.progress import Progress
 
 
 @dataclass(frozen=True)

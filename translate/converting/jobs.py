@@ -17,7 +17,7 @@ from translate.data.listing import Seen, iterate_images
 from translate.errors import ConfigurationError, folded
 from translate.folder_name import folder_named, named_as_file, said_folder
 from translate.outputs import Inputs, admit, refuse_in_run
-from translate.progress import Tell
+from translate.printing import Tell
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from translate.converting.jobs import refuse_other_kinds, refuse_same
 from translate.data.images import Picture, shown, with_channels
 from translate.errors import ConfigurationError, TranslateError
 from translate.folder_name import said_folder
-from translate.progress import Tell
+from translate.printing import Tell
 from translate.shortage import out_of_memory
 from translate.whole_file import appearing, clear_leftovers
 

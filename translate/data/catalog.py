@@ -13,6 +13,7 @@ from pydantic import Field, StringConstraints, model_validator
 from translate.data.description import FILE_NAME, Description, describe, read_description
 from translate.data.images import shown
 from translate.errors import ConfigurationError, command
+from translate.home import expanded, home
 from translate.shipped import shipped
 
 Url = Annotated[str, StringConstraints(pattern=r"^https?://[^/]+/.+$")]
@@ -61,14 +62,20 @@ def cards() -> dict[str, Card]:
 
 def user_data() -> Path:
     """Returns the folder that data sets are downloaded to: $TRANSLATE_HOME/data, or one in the user's cache."""
-    home = os.environ.get("TRANSLATE_HOME")
-    return (Path(home).expanduser() if home else _cache()) / "data"
+    named = os.environ.get("TRANSLATE_HOME")
+    return (expanded(named) if named else _cache()) / "data"
 
 
 def places(name: str) -> list[Path]:
     """Returns the folders that may hold a named data set, in order of preference: $TRANSLATE_DATA, then `user_data`."""
     own = os.environ.get("TRANSLATE_DATA")
-    return [*([Path(own).expanduser() / name] if own else []), user_data() / name]
+    mine = [expanded(own) / name] if own else []
+    try:
+        return [*mine, user_data() / name]
+    except ConfigurationError:  # no home, which is no fault as long as there is another place
+        if not mine:
+            raise
+        return mine
 
 
 def locate(name_or_path: str) -> tuple[Path, Card | None]:
@@ -77,7 +84,7 @@ def locate(name_or_path: str) -> tuple[Path, Card | None]:
     A named set found in one of its `places` takes precedence over a folder of that name in the working directory.
     Raises ConfigurationError that lists the places searched and what to do.
     """
-    path = Path(name_or_path).expanduser()
+    path = expanded(name_or_path)
     known = cards()
     card = known.get(name_or_path)
     looked = places(name_or_path) if card else []
@@ -132,14 +139,14 @@ def whereabouts(card: Card) -> tuple[Path, ...]:
 
 def _member(folder: Path, name: str) -> Path:
     """Resolves a set named in a folder's description: a path relative to that folder, or a known name."""
-    path = folder / Path(name).expanduser()
+    path = folder / expanded(name)
     return path if path.is_dir() else locate(name)[0]
 
 
 def _cache() -> Path:
     """Returns the platform's cache folder for this application."""
     if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "translate"
+        return home() / "Library" / "Caches" / "translate"
     if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "translate" / "Cache"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "translate"
+        return Path(os.environ.get("LOCALAPPDATA") or home() / "AppData" / "Local") / "translate" / "Cache"
+    return Path(os.environ.get("XDG_CACHE_HOME") or home() / ".cache") / "translate"

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import sys
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +16,7 @@ from translate.data.packs import ALIGNMENT, Entry, Pack, Writer
 from translate.data.resized import Place, Resize
 from translate.data.source import Readable
 from translate.errors import ConfigurationError
+from translate.printing import Tell, say
 
 FORMAT = 1
 RESERVE = 0.05
@@ -44,7 +43,7 @@ class DiskCache:
         side: int,
         resize: Resize,
         interpolation: Interpolation = "bicubic",
-        tell: Callable[[str], None] = lambda line: print(line, file=sys.stderr, flush=True),
+        tell: Tell = say,
     ) -> None:
         # Other versions of Pillow may decode and resize to different pixels.
         way = "none" if resize == "none" else f"{resize}-{interpolation}-{side}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Sequence
@@ -17,6 +16,7 @@ from translate.data.description import FILE_NAME, Description
 from translate.data.images import shown
 from translate.data.unpack import unpack
 from translate.errors import ConfigurationError, TranslateError
+from translate.printing import Tell, say
 from translate.whole_file import sha256_of
 
 Progress = Callable[[int, int | None], None]
@@ -32,11 +32,7 @@ class Unreachable(Exception):
     """A server delivered no file, or not the right one."""
 
 
-def _to_stderr(line: str) -> None:
-    print(line, file=sys.stderr)
-
-
-def fetch(card: Card, destination: Path, progress: Progress, say: Callable[[str], None] = _to_stderr) -> Path:
+def fetch(card: Card, destination: Path, progress: Progress, say: Tell = say) -> Path:
     """Downloads the set's images into the new folder `destination`, adds a `dataset.yaml`, and returns the folder.
 
     `progress` gets the bytes present and those expected (None if unknown). An interrupted download is kept as

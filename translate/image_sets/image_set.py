@@ -22,7 +22,7 @@ from translate.data.loader import Loader, evaluation_batches
 from translate.data.source import Readable
 from translate.engine import Engine
 from translate.model import ImageSpec, Model
-from translate.progress import Tell
+from translate.printing import Tell
 from translate.recipe import DataSettings
 from translate.validation import Validation
 

@@ -14,7 +14,7 @@ from translate.data.points import POINT_SETS
 from translate.data.shapes import render_set
 from translate.errors import ConfigurationError
 from translate.image_sets import ImageSet, LabelledImages, LabelledSource, Points, TwoDomains
-from translate.progress import Tell
+from translate.printing import Tell
 from translate.recipe import DataSettings
 
 

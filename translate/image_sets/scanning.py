@@ -18,7 +18,8 @@ from translate.data.telling import by_fault, few
 from translate.data.values import DEEP, UNIT
 from translate.errors import ConfigurationError
 from translate.image_sets import Batches, ImageSet, spanned
-from translate.progress import Progress, Tell
+from translate.printing import Tell
+from translate.progress import Progress
 from translate.recipe import DataSettings
 
 THOROUGH = 20_000

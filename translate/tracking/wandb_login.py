@@ -9,6 +9,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from translate.errors import ConfigurationError
+from translate.home import expanded
 
 Mode = Literal["online", "offline", "disabled"]
 _MODES: dict[str, Mode] = {
@@ -48,12 +49,11 @@ def has_key() -> bool:
 
 
 def _netrc_knows(hosts: tuple[str, ...]) -> bool:
-    usual = [os.path.expanduser(name) for name in ("~/.netrc", "~/_netrc")]
     named = os.environ.get("NETRC")
-    path = os.path.expanduser(named) if named else next(filter(os.path.exists, usual), usual[0])
     try:
-        entries = netrc.netrc(path)
-    except (OSError, netrc.NetrcParseError):
+        usual = [expanded(name) for name in ((named,) if named else ("~/.netrc", "~/_netrc"))]
+        entries = netrc.netrc(next(filter(os.path.exists, usual), usual[0]))
+    except (OSError, netrc.NetrcParseError, ConfigurationError):  # no such file, none that can be read, no home
         return False
     return any((entry := entries.authenticators(host)) and entry[2] for host in hosts)
 
@@ -63,7 +63,7 @@ def _settings() -> dict[str, str]:
     folder = os.environ.get("WANDB_CONFIG_DIR") or "~/.config/wandb"
     parser = configparser.ConfigParser(interpolation=None)
     try:
-        parser.read(os.path.join(os.path.expanduser(folder), "settings"))
-    except (OSError, UnicodeDecodeError, configparser.Error):
+        parser.read(expanded(folder) / "settings")
+    except (OSError, UnicodeDecodeError, configparser.Error, ConfigurationError):  # the last: there is no home
         return {}
     return dict(parser["default"]) if parser.has_section("default") else {}

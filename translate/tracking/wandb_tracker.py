@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import os
 import re
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
 from translate.errors import ConfigurationError
+from translate.printing import say
 from translate.tracking.wandb_login import Mode, has_key
 
 # wandb adds up to 10 seconds to the first, and would wait forever without the second.
@@ -144,7 +144,7 @@ def _files_in(folder: Path) -> Iterator[None]:
 
 
 def warn(message: str) -> None:
-    print(f"warning: {message}", file=sys.stderr, flush=True)
+    say(f"warning: {message}")
 
 
 def reason(error: Exception) -> str:
