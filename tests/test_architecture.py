@@ -10,7 +10,7 @@ import pytest
 import translate
 
 PACKAGE = Path(__file__).resolve().parents[1] / "translate"
-GROUND = {"errors", "folder_name", "settings", "version", "shipped", "whole_file", "json_text", "stored"}
+GROUND = {"errors", "folder_name", "settings", "version", "shipped", "whole_file", "json_text", "ram", "stored"}
 TORCH_ONLY: set[str] = set()
 DATA = {*GROUND, "data", "yaml_reader"}
 MODEL = {"adversarial", "model", "networks", "pool", "diffaugment", "settings", "errors"}
@@ -29,6 +29,7 @@ MAY_IMPORT = {
     "json_text": set(),
     "stored": {"errors"},
     "facts": {"errors", "stored"},
+    "ram": set(),
     "signals": {"errors"},
     "determinism": TORCH_ONLY,
     "doctor": {"data", "json_text", "model", "models", "stored", "whole_file"},
@@ -71,6 +72,7 @@ MAY_IMPORT = {
         "networks",
         "outputs",
         "progress",
+        "ram",
         "report",
         "shortage",
         "stored",
