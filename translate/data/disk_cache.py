@@ -108,12 +108,15 @@ def _read(path: Path, checked: bool) -> np.ndarray | None:
     A damaged file is removed. `checked`: whether its checksum has been compared before.
     """
     try:
-        content = np.fromfile(path, np.uint8)
-        os.utime(path)
+        with open(path, "rb", buffering=0) as file:
+            content = np.empty(os.fstat(file.fileno()).st_size, np.uint8)
+            whole = file.readinto(content.data) == len(content)
+            with suppress(OSError):  # another user's
+                os.utime(file.fileno() if os.utime in os.supports_fd else path)
     except OSError:
         return None
     body, end = content[: -_END.size], content[-_END.size :].tobytes()
-    if len(end) == _END.size:
+    if whole and len(end) == _END.size:
         mark, height, width, channels, depth, checksum = _END.unpack(end)
         fits = mark == _MARK and depth in _TYPES and height * width * channels * depth == len(body)
         if fits and (checked or zlib.crc32(end[:-4], zlib.crc32(body.data)) == checksum):

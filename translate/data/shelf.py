@@ -46,8 +46,7 @@ class Shelf:
         root.mkdir(parents=True, exist_ok=True)
         self._root, self._limit = root, limit
         self._count = root / "bytes"
-        self._count.touch()
-        self._opened = self._count.stat().st_mtime_ns
+        self._opened = _touched(self._count)
         self._lock = threading.Lock()
 
     def add(self, path: Path, parts: Sequence[memoryview | bytes]) -> bool:
@@ -112,6 +111,15 @@ class Shelf:
                     raise BlockingIOError(errno.EWOULDBLOCK, "another process holds it and does not go on")
                 time.sleep(0.002)
             yield file
+
+
+def _touched(path: Path) -> int:
+    """Returns the time, in nanoseconds, by the file system's clock if `path` may be touched; a reader has his own."""
+    try:
+        path.touch()
+        return path.stat().st_mtime_ns
+    except OSError:
+        return time.time_ns()
 
 
 def _made(path: str, flags: int) -> int:
