@@ -31,7 +31,7 @@ from translate.data.on_device import gather
 from translate.data.shelf import Shelf
 from translate.data.waiting import Waiting
 from translate.engine import Engine
-from translate.errors import ConfigurationError
+from translate.errors import ConfigurationError, ImageError
 from translate.whole_file import held
 
 SIDE = 18
@@ -362,6 +362,13 @@ def test_each_fact_of_a_file_alone_tells_it_from_another(tmp_path, monkeypatch, 
         content[0 if fact == "the first bytes" else -1] = 1
         path.write_bytes(content)
     assert images.version(path) != first
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
+def test_a_pipe_in_the_place_of_an_image_is_an_error_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "image.png")
+    with pytest.raises(ImageError, match="not a file"):
+        disk(tmp_path / "kept").get((0, 0), Source(tmp_path / "image.png"))
 
 
 def test_what_changes_while_it_is_decoded_is_not_kept_for_what_it_became(tmp_path):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from io import BytesIO
@@ -108,6 +109,7 @@ def version(path: Path) -> str:
     """Returns what tells a file from every other: its absolute path, inode, size, times, and a hash of its first and
     last bytes, for another disk may be mounted at the same place. Raises ImageError."""
     try:
+        _check_file(path, sys.maxsize)
         with open(path, "rb", buffering=0) as file:
             status, ends = os.fstat(file.fileno()), hashlib.blake2b(file.read(ENDS), digest_size=16)
             file.seek(max(0, status.st_size - ENDS))
