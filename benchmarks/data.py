@@ -161,7 +161,7 @@ class Ways:
         """Asks the system to forget the kept files; False where it cannot be asked."""
         if not hasattr(os, "posix_fadvise"):
             return False
-        for path in (self._folder / "kept").rglob("*.pack"):
+        for path in (self._folder / "kept").rglob("*.pixels"):
             with open(path, "rb+") as file:
                 os.fsync(file.fileno())
                 os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)

@@ -24,13 +24,14 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from translate.errors import ConfigurationError, TranslateError
 from translate.facts import Facts, Manifest, read_facts
 from translate.json_text import json_text
 from translate.stored import UnreadableError, read_json, read_text
+from translate.tensor_file import read_tensors
 from translate.whole_file import appearing, appearing_folder, clear_leftovers, remove_folder, sha256_of
 
 Tensors = Mapping[str, Tensor]
@@ -61,7 +62,7 @@ class Checkpoint:
         if not self.folder.is_dir():
             raise _removed(self.folder)
         try:
-            return load_file(path) if path.exists() else {}
+            return read_tensors(path) if path.exists() else {}
         except FileNotFoundError as error:
             raise _removed(self.folder) from error
         except (OSError, SafetensorError, ValueError, KeyError, RuntimeError) as error:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import weakref
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,12 +11,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-_UNTOLD = 4 << 30
-"""Bytes assumed free if the system does not say."""
-_LIMITS = (  # container limit and usage: Linux control groups v2 and v1
-    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
-    ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
-)
+from translate.ram import available_ram
 
 
 def bytes_per_pixel(run: Callable[[Tensor], Tensor], channels: int, height: int, width: int) -> float:
@@ -41,33 +34,6 @@ def free_memory(device: torch.device) -> int:
     if device.type == "mps":
         return max(0, torch.mps.recommended_max_memory() - torch.mps.current_allocated_memory())
     return available_ram()
-
-
-def available_ram() -> int:
-    """Bytes of main memory that a process may take: what Linux reports as available, or a container's lower limit.
-
-    On other systems half of the total, and a fixed guess on Windows.
-    """
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-    except OSError:
-        return _half_of_all()
-    kilobytes = {line.split(":")[0]: int(line.split()[1]) for line in lines}
-    return min([kilobytes["MemAvailable"] * 1024, *_left_in_container()])
-
-
-def _left_in_container() -> list[int]:
-    left = []
-    for limit, used in _LIMITS:
-        if Path(limit).is_file() and Path(used).is_file() and (text := Path(limit).read_text().strip()) != "max":
-            left.append(max(0, int(text) - int(Path(used).read_text())))
-    return left
-
-
-def _half_of_all() -> int:
-    if "SC_PHYS_PAGES" not in getattr(os, "sysconf_names", {}):  # Windows
-        return _UNTOLD
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
 
 
 def _peak(run: Callable[[Tensor], Tensor], images: Tensor) -> int:

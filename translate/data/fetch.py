@@ -1,35 +1,29 @@
-"""Downloads a named data set: resumes partial downloads, verifies the archive, and unpacks its images."""
+"""Downloads a named data set from the first server that has it, verifies the archive, and unpacks its images."""
 
 from __future__ import annotations
 
-import http.client
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import IO
 
 import yaml
 
 from translate.data.catalog import Card
 from translate.data.description import FILE_NAME, Description
+from translate.data.download import Progress, Unreachable, add_to
 from translate.data.images import shown
 from translate.data.unpack import unpack
 from translate.errors import ConfigurationError, TranslateError
 from translate.printing import Tell, say
-from translate.whole_file import sha256_of
+from translate.whole_file import held, sha256_of
 
-Progress = Callable[[int, int | None], None]
-TIMEOUT = 30.0
-"""Seconds without data before giving up on a server."""
 ATTEMPTS = 3
 """Attempts per server; each resumes where the last one broke off."""
-MAX_ARCHIVE = 64 << 30
-BLOCK = 1 << 20
-
-
-class Unreachable(Exception):
-    """A server delivered no file, or not the right one."""
+LONGEST = 24 * 3600.0
+"""Seconds for all servers together."""
+LONGEST_REASON = 200
+"""Characters: what a server says may be of any length."""
 
 
 def fetch(card: Card, destination: Path, progress: Progress, say: Tell = say) -> Path:
@@ -37,8 +31,9 @@ def fetch(card: Card, destination: Path, progress: Progress, say: Tell = say) ->
 
     `progress` gets the bytes present and those expected (None if unknown). An interrupted download is kept as
     `ARCHIVE.part` next to `destination` and resumed by the next call.
-    Raises ConfigurationError if `destination` exists, or no server delivers the file (the message says how to get it
-    by hand), TranslateError if the archive is not the published one or cannot be stored.
+    Raises ConfigurationError if `destination` exists, another process fetches the set, or no server delivers it (the
+    message names each and its reason, and says how to get it by hand), TranslateError if the published archive cannot
+    be unpacked or stored.
     """
     if destination.exists():
         raise ConfigurationError(f"{shown(destination)}: exists; remove it to fetch {card.name} anew, or use it")
@@ -47,16 +42,16 @@ def fetch(card: Card, destination: Path, progress: Progress, say: Tell = say) ->
     archive = destination.parent / f"{card.url.rsplit('/', 1)[1]}.part"
     try:
         destination.parent.mkdir(parents=True, exist_ok=True)
-        _download(card, (card.url, *card.mirrors), destination, archive, progress)
-        _verify(card, archive, say)
-        description = Description(**card.model_dump(include=set(Description.model_fields)))
-        values = description.model_dump(mode="json", exclude_none=True)
-        try:
-            unpack(archive, destination, {FILE_NAME: yaml.safe_dump(values, sort_keys=False)})
-        except TranslateError:
-            archive.unlink()  # unpacking it again would fail too
-            raise
-        archive.unlink()
+        with held(archive):
+            try:
+                _from_any_server(card, destination, archive, progress, say)
+            finally:
+                if destination.exists() or not archive.stat().st_size:
+                    archive.write_bytes(b"")
+                    with suppress(PermissionError):  # Windows removes no file that is open
+                        archive.unlink()
+    except BlockingIOError as error:
+        raise ConfigurationError(f"{shown(archive)}: another process fetches {card.name}; wait for it") from error
     except OSError as error:
         raise TranslateError(f"{shown(destination)}: cannot be stored: {error.strerror or error}") from error
     return destination
@@ -68,17 +63,21 @@ def _not_to_fetch(card: Card, destination: Path) -> str:
     return f"{card.name}: no archive of it to fetch and unpack. By hand, into {shown(destination)}: {card.by_hand}"
 
 
-def _download(card: Card, urls: Sequence[str], destination: Path, archive: Path, progress: Progress) -> None:
-    reasons = []
+def _from_any_server(
+    card: Card, destination: Path, archive: Path, progress: Progress, say: Callable[[str], None]
+) -> None:
+    urls, reasons, latest = (card.url or "", *card.mirrors), [], time.monotonic() + LONGEST
     for url in urls:
         for _ in range(ATTEMPTS):
-            before = _length(archive)
+            before = archive.stat().st_size
             try:
-                _continue(url, archive, card.bytes, progress)
+                add_to(archive, url, card.bytes, latest, progress)
+                _verify(card, archive, say)
+                _unpack(card, archive, destination)
                 return
             except Unreachable as reason:
-                reasons.append(f"{url}: {reason}")
-                if _length(archive) == before:  # another attempt would get no further
+                reasons.append(f"{url}: {shown(str(reason))[:LONGEST_REASON]}")
+                if archive.stat().st_size == before:  # another attempt would get no further
                     break
     tried = "; ".join(dict.fromkeys(reasons))
     raise ConfigurationError(
@@ -87,76 +86,27 @@ def _download(card: Card, urls: Sequence[str], destination: Path, archive: Path,
     )
 
 
-def _continue(url: str, archive: Path, expected: int | None, progress: Progress) -> None:
-    """Downloads what `archive` lacks. Raises Unreachable if the connection breaks, or the server has another file."""
-    have = _length(archive)
-    if have and have == expected:
-        return
-    request = urllib.request.Request(url, headers={"User-Agent": "translate"})
-    if have:
-        request.add_header("Range", f"bytes={have}-")
-    try:
-        with urllib.request.urlopen(request, timeout=TIMEOUT) as response:
-            resumed = response.status == http.client.PARTIAL_CONTENT
-            if resumed and not response.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
-                raise Unreachable("the server sent another part than was asked for")
-            have = have if resumed else 0
-            left = response.headers.get("Content-Length")
-            total = have + int(left) if left and left.isdecimal() else expected
-            if expected and total != expected:
-                raise Unreachable(f"has {total} bytes where {expected} were published")
-            if (total or 0) > MAX_ARCHIVE:
-                raise Unreachable(f"has {total} bytes, more than any data set known")
-            with open(archive, "ab" if resumed else "wb") as file:
-                have = _copy(response, file, have, total, progress)
-    except urllib.error.HTTPError as error:
-        if error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE:
-            _complete_or_gone(archive, error.headers.get("Content-Range", ""))
-            return
-        raise Unreachable(f"HTTP {error.code} {error.reason}") from error
-    except urllib.error.URLError as error:
-        raise Unreachable(str(error.reason)) from error
-    if total is not None and have != total:
-        raise Unreachable(f"the connection broke off at {have} of {total} bytes")
-
-
-def _copy(response: IO[bytes], file: IO[bytes], have: int, total: int | None, progress: Progress) -> int:
-    while True:
-        progress(have, total)
-        try:
-            block = response.read(BLOCK)
-        except (OSError, http.client.HTTPException) as error:
-            raise Unreachable(f"the connection broke off: {error}") from error
-        if not block:
-            return have
-        have += len(block)
-        if have > (total or MAX_ARCHIVE):
-            raise Unreachable("sends more than it announced")
-        file.write(block)
-
-
-def _complete_or_gone(archive: Path, content_range: str) -> None:
-    """Handles "range not satisfiable": either `archive` is complete, or it is not the server's file and is deleted.
-
-    Raises Unreachable in the latter case.
-    """
-    if content_range == f"bytes */{_length(archive)}":
-        return
-    archive.unlink()
-    raise Unreachable("what was downloaded before does not belong to its file; removed, fetch again")
-
-
 def _verify(card: Card, archive: Path, say: Callable[[str], None]) -> None:
+    """Raises Unreachable, and empties the archive, if it is not the published one."""
     digest = sha256_of(archive)
     if card.sha256 is None:
         say(f"{card.name}: SHA-256 {digest}; not verified, for none was published")
     elif digest != card.sha256:
-        archive.unlink()
-        raise TranslateError(
-            f"{card.name}: the download is not the published archive: its SHA-256 is {digest}, "
-            f"expected {card.sha256}; removed, fetch again"
-        )
+        archive.write_bytes(b"")
+        raise Unreachable(f"not the published archive: its SHA-256 is {digest}, expected {card.sha256}; removed")
 
 
-def _length(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0
+def _unpack(card: Card, archive: Path, destination: Path) -> None:
+    """Raises TranslateError if the archive cannot be unpacked, or Unreachable if that need not hold for other servers'.
+
+    It is emptied, for unpacking it again would fail, too.
+    """
+    description = Description(**card.model_dump(include=set(Description.model_fields)))
+    values = description.model_dump(mode="json", exclude_none=True)
+    try:
+        unpack(archive, destination, {FILE_NAME: yaml.safe_dump(values, sort_keys=False)})
+    except TranslateError as error:
+        archive.write_bytes(b"")
+        if card.sha256 is None:
+            raise Unreachable(str(error)) from error
+        raise

@@ -5,8 +5,10 @@ Anything wrong with a file is raised as an ImageError whose message begins with 
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from io import BytesIO
@@ -43,6 +45,8 @@ MAX_PIXELS = 89_478_485
 """A quarter of a gigabyte as 8-bit RGB. Pillow warns above this and refuses above twice as many."""
 MAX_BYTES = 1 << 30
 """Largest file, unless more pixels are allowed."""
+ENDS = 4096
+"""Bytes at the beginning and at the end of a file that its `version` depends on."""
 WRITABLE = frozenset(codec.FORMATS)
 Interpolation = Literal["nearest", "bilinear", "bicubic"]
 """A filter of Pillow's, for resizing."""
@@ -102,12 +106,18 @@ def allow_pixels(count: int) -> None:
 
 
 def version(path: Path) -> str:
-    """Returns a file's absolute path, size and modification time as one string. Raises ImageError."""
+    """Returns what tells a file from every other: its absolute path, inode, size, times, and a hash of its first and
+    last bytes, for another disk may be mounted at the same place. Raises ImageError."""
     try:
-        status = path.stat()
+        _check_file(path, sys.maxsize)
+        with open(path, "rb", buffering=0) as file:
+            status, ends = os.fstat(file.fileno()), hashlib.blake2b(file.read(ENDS), digest_size=16)
+            file.seek(max(0, status.st_size - ENDS))
+            ends.update(file.read(ENDS))
     except OSError as error:
         raise _as_image_error(path, error) from error
-    return f"{os.path.abspath(path)}:{status.st_size}:{status.st_mtime_ns}"
+    facts = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns, ends.hexdigest())
+    return ":".join(map(str, (os.path.abspath(path), *facts)))
 
 
 def dimensions(path: Path) -> tuple[int, int]:

@@ -14,6 +14,7 @@ from translate.data.images import Interpolation
 from translate.data.loader import Loader
 from translate.data.on_device import on_device
 from translate.data.resized import Cache, Memory, Resize, Where
+from translate.ram import available_ram
 
 MEMORY, DISK = 4_000_000_000, 20_000_000_000
 """Default limits in bytes."""
@@ -28,7 +29,8 @@ def open_cache(
     resize: Resize,
     interpolation: Interpolation = "bicubic",
 ) -> Cache:
-    """Returns the cache that keeps images on the host, up to `limit` bytes; None means `MEMORY` or `DISK`.
+    """Returns the cache that keeps images on the host, up to `limit` bytes; None means `MEMORY`, but at most half of
+    what is free, or `DISK`.
 
     Raises ConfigurationError if the cache folder cannot be created.
     """
@@ -38,7 +40,7 @@ def open_cache(
         return DiskCache(folder, room, channels=channels, side=side, resize=resize, interpolation=interpolation)
     if where == "off":
         return Memory(0)
-    return Memory(MEMORY if limit is None else limit)
+    return Memory(min(MEMORY, available_ram() // 2) if limit is None else limit)
 
 
 def stream_of(

@@ -13,11 +13,12 @@ from torch import Tensor
 from translate.data.batch import Batch
 from translate.data.loader import Loader, ahead
 from translate.errors import TranslateError
+from translate.ram import available_ram
 
 CHUNK = 64 << 20  # bytes between two copies to the device
 HOST_LIMIT = 4_000_000_000
 SHARE = 0.5
-"""Share of a CUDA device's free memory to use; the rest is for the networks."""
+"""Share of the free memory to use; the rest is for the networks."""
 Stream = Callable[[int, int], Generator[Batch]]
 
 
@@ -28,7 +29,8 @@ class Unfit(TranslateError):
 def on_device(loader: Loader[Batch], device: torch.device, limit: int | None, tell: Callable[[str], None]) -> Stream:
     """Returns the loader's stream, from the memory of `device` if the set fits; otherwise from the host, and tells why.
 
-    `limit`: bytes that images may take there; None means half of a CUDA device's free memory, 4 GB elsewhere.
+    `limit`: bytes that images may take there; None means half of a CUDA device's free memory; elsewhere half of the
+    host's, but at most 4 GB.
     """
     try:
         images = _moved(loader, device, _limit(device) if limit is None else limit)
@@ -86,7 +88,9 @@ def gather(images: Tensor, cuts: Tensor, size: int) -> Tensor:
 
 
 def _limit(device: torch.device) -> int:
-    return int(SHARE * torch.cuda.mem_get_info(device)[0]) if device.type == "cuda" else HOST_LIMIT
+    if device.type == "cuda":
+        return int(SHARE * torch.cuda.mem_get_info(device)[0])
+    return min(HOST_LIMIT, int(SHARE * available_ram()))
 
 
 def _moved(loader: Loader[Batch], device: torch.device, limit: int) -> list[Tensor]:

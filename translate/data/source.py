@@ -21,7 +21,8 @@ class Readable(Protocol):
         """Reads (height, width, channels), uint8 or uint16. Raises ImageError."""
 
     def identity(self) -> str:
-        """Returns what the pixels depend on: the file, its size and time, and the part of it. Raises ImageError."""
+        """Returns what the pixels depend on: the file, as it is now, and the part of it; or the pixels themselves, if
+        they are in memory. Raises ImageError."""
 
 
 @runtime_checkable

@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import ConfigDict
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from typing_extensions import TypedDict
 
 from translate.data.labels import LabelGroup
@@ -28,6 +28,7 @@ from translate.model import ImageSpec
 from translate.networks.measured import no_larger_than
 from translate.networks.weights_file import not_finite
 from translate.stored import read_json
+from translate.tensor_file import read_tensors
 from translate.whole_file import appearing_folder, clear_leftovers, sha256_of
 
 FORMAT = 2
@@ -99,7 +100,7 @@ def load_classifier(folder: Path) -> Trained:
         typed: _Facts = read_json(folder / "facts.json", _Facts)
         if sha256_of(folder / "weights.safetensors") != typed["sha256"]:
             raise ValueError("weights.safetensors is not the file that was written")
-        weights = load_file(folder / "weights.safetensors")
+        weights = read_tensors(folder / "weights.safetensors")
         if spoilt := not_finite(weights):
             raise ValueError(f"{spoilt} is not finite")
         groups = tuple(LabelGroup(size, exclusive) for size, exclusive in typed["groups"])

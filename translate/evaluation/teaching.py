@@ -20,6 +20,7 @@ from translate.evaluation.classifier import Classifier, ClassifierSettings
 from translate.model import ImageSpec, Losses, Model, Painted, Turn
 from translate.optim import build_optimizer, learning_rate
 from translate.progress import Progress
+from translate.ram import available_ram
 from translate.trainer import Trainer
 
 HELD_OUT = 10
@@ -99,7 +100,7 @@ def train_on(
         batch_size=settings.batch_size,
         seed=settings.seed,
         workers=workers,
-        cache_bytes=_CACHE_BYTES,
+        cache_bytes=min(_CACHE_BYTES, available_ram() // 2),
     )
     measured = evaluation_batches(
         [out],

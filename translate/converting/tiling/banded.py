@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 
 from translate.converting.finite import finite
-from translate.converting.memory import available_ram
 from translate.converting.padding import reflected
 from translate.converting.tiling.rowmap import Bands, RowMap
 from translate.converting.tiling.store import FileStore, MemoryStore, Store
 from translate.data.images import to_float, to_pixels
 from translate.errors import TranslateError
+from translate.ram import available_ram
 
 
 def convert_banded(

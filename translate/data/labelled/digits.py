@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
 import re
 import zlib
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from translate.data.images import MAX_BYTES, Picture, shown, version, with_channels
+from translate.data.images import MAX_BYTES, Picture, shown, with_channels
 from translate.data.labelled.labelling import Labelling, Part, one_hot
 from translate.errors import ConfigurationError
 
@@ -41,8 +42,9 @@ class Digit:
         return with_channels(Picture(self.images[self.index][..., None]), channels)
 
     def identity(self) -> str:
-        """See `Readable`. Raises ImageError."""
-        return f"{version(self.file)}:{self.index}"
+        """See `Readable`. Its pixels are in memory, whatever has become of the file."""
+        pixels = self.images[self.index]
+        return f"digit:{pixels.shape}:{hashlib.blake2b(pixels.tobytes(), digest_size=16).hexdigest()}"
 
 
 def read_digits(root: Path) -> Labelling | None:

@@ -1,0 +1,54 @@
+"""Files that others may shorten are read, never mapped."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import save_file
+
+import translate
+from translate.tensor_file import read_tensors
+
+SHORTEN = """
+import pathlib, sys
+from translate.checkpoint import Checkpoint
+folder = pathlib.Path(sys.argv[1])
+tensors = Checkpoint(folder, {}).tensors("model")
+(folder / "model.safetensors").open("r+b").truncate(4096)
+print(float(sum(tensor.double().sum() for tensor in tensors.values())))
+"""
+
+
+def test_a_checkpoint_that_is_shortened_after_it_was_read_kills_nothing(tmp_path):
+    """As a copy over it does; mapped, its tensors would end the process (SIGBUS)."""
+    save_file({"weight": torch.ones(1000, 1000), "bias": torch.ones(5)}, tmp_path / "model.safetensors")
+    run = subprocess.run([sys.executable, "-c", SHORTEN, tmp_path], capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stdout.strip()) == (0, "1000005.0"), run.stderr
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.uint8, torch.int64, torch.bool])
+def test_what_is_read_is_what_was_written(tmp_path, dtype):
+    written = {"a": torch.arange(24).reshape(2, 3, 4).to(dtype), "empty": torch.empty(0, 3, dtype=dtype)}
+    save_file(written, tmp_path / "a.safetensors")
+    found = read_tensors(tmp_path / "a.safetensors")
+    assert found.keys() == written.keys()
+    assert all(torch.equal(found[key], written[key]) and found[key].dtype == dtype for key in written)
+    data = (tmp_path / "a.safetensors").read_bytes()
+    for cut in (0, 5, len(data) - 1):
+        (tmp_path / "a.safetensors").write_bytes(data[:cut])
+        with pytest.raises(SafetensorError):
+            read_tensors(tmp_path / "a.safetensors")
+
+
+def test_no_part_of_the_package_maps_a_file():
+    mapping = re.compile(r"\b(mmap|memmap|load_file|safe_open|mmap_mode)\b\(?")
+    found = {}
+    for path in Path(translate.__file__).parent.rglob("*.py"):
+        code = re.sub(r'""".*?"""|#[^\n]*|"[^"\n]*"', "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
+        if names := mapping.findall(code):
+            found[path.name] = names
+    assert not found
