@@ -3,11 +3,13 @@
 import json
 import shlex
 import shutil
+from pathlib import Path
 
 import pytest
 import tiny
 import torch
 from tiny import unpaired_folder, write_images
+from ways_out import command_in, tried
 
 import translate
 from translate.networks.foreign import port_state
@@ -23,7 +25,7 @@ def place(tmp_path_factory):
     data = unpaired_folder(root / "data" / "horse2zebra")
     recipe = parse_recipe(json.loads(json.dumps(values)), "tiny")
     translate.train(recipe, data, out=root / "runs" / "one", tracking="disabled", device="cpu", quiet=True)
-    shutil.copytree(root / "runs" / "one", root / "runs" / "young", ignore=shutil.ignore_patterns("checkpoints"))
+    shutil.copytree(root / "runs" / "one", root / "runs" / "young one", ignore=shutil.ignore_patterns("checkpoints"))
     write_images(root / "photos", ["a.png"])
     (root / "empty").mkdir()
     (root / "texts").mkdir()
@@ -77,13 +79,14 @@ def test_what_is_no_run_is_named(there, command, path):
     assert TOLD[path] in refused.stderr and "Traceback" not in refused.output
 
 
+@tried(("mistaken", "`translate train {} --out {} --resume`"))
 def test_a_run_without_checkpoints_is_told_and_the_command_that_goes_on_works(there, place):
     for command in ("convert", "evaluate", "export"):
-        refused = there(command, "runs/young", *COMMANDS[command])
+        refused = there(command, "runs/young one", *COMMANDS[command])
         assert refused.exit_code == 2 and "a run that has saved no checkpoint yet" in refused.stderr
     words = shlex.split(refused.stderr.split("`")[1])
     assert words[:2] == ["translate", "train"] and there(*words[1:], "--device", "cpu").exit_code == 0
-    shutil.rmtree(place / "runs" / "young" / "checkpoints")
+    shutil.rmtree(place / "runs" / "young one" / "checkpoints")
 
 
 def test_the_input_named_first_gives_the_command_in_the_right_order(there, tmp_path):
@@ -94,6 +97,25 @@ def test_the_input_named_first_gives_the_command_in_the_right_order(there, tmp_p
     assert (tmp_path / "out put" / "a.png").is_file()
 
 
-def test_a_generators_file_is_no_run_to_evaluate(there):
+@tried(("mistaken", "the file of a model, which `translate convert` and `translate export` take"))
+def test_a_generators_file_is_no_run_to_evaluate(there, tmp_path):
     refused = there("evaluate", "weights/latest_net_G_A.pth")
-    assert refused.exit_code == 2 and "the file of a model, which `translate convert`" in refused.stderr
+    assert refused.exit_code == 2
+    for command, words in (("convert", ["photos", "converted"]), ("export", ["model.pt2"])):
+        assert f"`translate {command}`" in refused.stderr
+        assert there(command, "weights/latest_net_G_A.pth", *words[:-1], tmp_path / words[-1]).exit_code == 0
+
+
+@tried(
+    ("mistaken", "an empty folder, not a run; expected one that `translate train` wrote"),
+    ("mistaken", "(no recipe.yaml, no checkpoints), and no images; expected a folder that `translate train` wrote"),
+)
+def test_a_folder_without_a_run_is_one_once_train_has_written_it(user):
+    user.data()
+    for name in ("empty", "texts"):
+        Path(name).mkdir()
+    Path("texts", "a.txt").write_text("x")
+    for name in ("empty", "texts"):
+        assert command_in(user.refused("export", name, "hub", "--format", "hub")) == ["train"]
+    user.gets(*user.train(user.recipe("cyclegan", steps=1), "--out", "empty"))
+    user.gets("export", "empty", "hub", "--format", "hub")

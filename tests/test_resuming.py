@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 from tiny import labelled_folder, unpaired_folder, write_images
+from ways_out import tried
 
 from translate.checkpoint import load_checkpoint
 from translate.data.batch import Plain
@@ -101,6 +102,7 @@ def test_the_refusal_names_a_command_that_works(begun, run_cli, tmp_path):
     assert done.exit_code == 0 and load_checkpoint(tmp_path / "run" / "checkpoints").step == 3
 
 
+@tried(("run_folder", "`translate train {} --out {} training.init_from={} {}`"))
 @pytest.mark.parametrize(
     "words",
     [
@@ -137,6 +139,7 @@ def test_weights_that_do_not_fit_are_not_offered(begun):
     assert refused.exit_code == 2 and "init_from" not in refused.stderr
 
 
+@tried(("starting", "(training.keep=N keeps the newest N, training.keep_every=N every N-th step)"))
 def test_what_becomes_of_old_checkpoints_is_said_once_with_the_settings_that_keep_them(run_cli, tiny_recipe, tmp_path):
     data, said = unpaired_folder(tmp_path / "d" / "unp"), "older ones are deleted (training.keep=N keeps"
     command = ["train", tiny_recipe("cyclegan"), "--data", data, "--device", "cpu", "training.checkpoint_every=1"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -11,16 +12,22 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 from tiny import put, write_images
-from ways_out import User, command_in, options_in, parsed, taken, tried, ways_of
+from ways_out import User, command_in, options_in, parsed, settings_in, taken, tried, ways_of
 
 import translate
+from translate.converting.fitting import Fitting
 from translate.converting.tiling.rules import apply
 from translate.engine import Engine
 from translate.evaluation.spaces import Missing, inception_space
 from translate.export import export
 from translate.exporting.port import options
+from translate.networks.foreign import port_state
 from translate.networks.resnet import ResnetGenerator
+from translate.networks.stargan import StarGANGenerator
+from translate.networks.unet import UNetGenerator
+from translate.recipe import load_recipe
 
 EXTRA = "pip would need a network"
 
@@ -51,13 +58,14 @@ def parts_of_a_video(user: User) -> None:
 
 
 @tried(
-    ("cli/converting", "--eval is for another project's generator, which {} is not; leave it out"),
+    ("cli/converting", "--dropout {}"),
     ("cli/converting", "--checkpoint {}: {} has no checkpoints to choose from; leave it out"),
 )
 def options_of_other_models(user: User) -> None:
     run = user.run("pix2pix")
     user.photos()
-    options_in(taken(user.refused(*_convert(run, "--eval")), "(--eval) .* leave it out"), "convert")
+    for option in (["--eval"], ["--dropout", "off"]):
+        assert taken(user.refused(*_convert(run, *option)), "(--[a-z]+).* is for another .* leave it out") == option[0]
     checkpoint = next(Path(run, "checkpoints").glob("step-*"))
     text = user.refused(*_convert(checkpoint, "--checkpoint", "best"))
     options_in(taken(text, "(--checkpoint) .* leave it out"), "convert")
@@ -115,14 +123,14 @@ def pairs_given_to_convert(user: User) -> None:
 
 
 @tried(
-    ("converting/command", "a folder; name a file"),
     ("converting/command", "shows the whole folder; give it without --shard when all is converted"),
 )
 def outputs_beside_the_images(user: User) -> None:
     run = user.run("pix2pix")
     user.photos("one.png", "two.png")
     Path("folder").mkdir()
-    option = taken(user.refused(*_convert(run, "--manifest", "folder")), "(--manifest) .* name a file")
+    text = user.refused(*_convert(run, "--manifest", "folder"))
+    option = taken(text, "(--manifest) .* expected the name of a file")
     user.gets(*_convert(run, option, "file.jsonl"))
     for extra in (("--compare", "sheets"), ("--gallery", "page.html")):
         text = user.refused(*_convert(run, "--shard", "1/2", *extra))
@@ -209,6 +217,136 @@ def deep_images_for_a_model_of_bytes(user: User, onnx_file: Path) -> None:
     user.gets(*_convert(onnx_file, "--overwrite"))
 
 
+@tried(
+    ("converting/cycle_error", "move it away, or add --overwrite"),
+    ("converting/manifest", "--manifest {}: cannot be written; name another file"),
+)
+def files_in_the_place_of_extra_outputs(user: User) -> None:
+    command = _convert(user.run("cyclegan"), "--to", "B")
+    user.photos("one.png")
+    put(Path("out"), "one.png.cycle-error.png", width=40)
+    text = user.refused(*command, "--cycle-error", code=3)
+    user.gets(*command, "--cycle-error", taken(text, "move it away, or add (--overwrite)"))
+    put(Path("out"), "one.png.cycle-error.png", width=40)
+    Path("out/one.png.cycle-error.png").rename("mine.png")
+    user.gets(*command, "--cycle-error")
+    Path("page.html").write_text("mine")
+    text = user.refused(*command, "--gallery", "page.html")
+    user.gets(*command, "--gallery", "page.html", taken(text, "move it away, or add (--overwrite)"))
+    Path("rows.jsonl").touch()
+    access = os.access
+    user.monkeypatch.setattr(
+        "translate.converting.manifest.os.access",
+        lambda path, mode, **more: (mode, path) != (os.W_OK, Path("rows.jsonl")) and access(path, mode, **more),
+    )
+    option = taken(user.refused(*command, "--manifest", "rows.jsonl"), "(--manifest) .* name another file")
+    user.gets(*command, option, "others.jsonl")
+
+
+@tried(("cli/converting", "--manifest FILE names every file that failed"))
+def many_files_that_fail(user: User) -> None:
+    run, names = user.run("pix2pix"), {f"photos/{number}.png" for number in range(20)}
+    Path("photos").mkdir()
+    for name in names:
+        Path(name).touch()
+    text = user.refused(*_convert(run), code=3)
+    user.refused(*_convert(run, taken(text, "(--manifest) FILE names"), "rows.jsonl"), code=3)
+    rows = [json.loads(row) for row in Path("rows.jsonl").read_text().splitlines()]
+    assert {row["source"] for row in rows if row["status"] == "failed"} == names
+
+
+@tried(
+    ("converting/folder", "{}: too large for the memory that is free; close other programs, or convert with --tile 16"),
+    ("converting/video", "its frames are too large for the memory that is free; close other programs, or convert with"),
+)
+def images_too_large_for_the_memory(user: User) -> None:
+    run = user.run("pix2pix")
+    user.photos()
+    bands = Fitting.bands
+
+    def scarce(self: Fitting, height: int, width: int) -> object:
+        """Memory suffices for tiles only."""
+        if self.tile != 16:
+            raise MemoryError
+        return bands(self, height, width)
+
+    user.monkeypatch.setattr(Fitting, "bands", scarce)
+    text = user.refused(*_convert(run), code=3)
+    user.gets(*_convert(run, *taken(text, "or convert with (--tile 16)").split()))
+    pytest.importorskip("av", reason='needs PyAV: pip install "image-translate[video]"')
+    from test_video import clip
+
+    clip(user.folder / "clip.mp4")
+    command = ["convert", run, "clip.mp4", "out.mp4", "--device", "cpu"]
+    text = user.refused(*command, code=1)
+    user.gets(*command, *taken(text, r"or convert\s+with (--tile 16)").split())
+
+
+@tried(
+    ("converting/foreign", " (--dropout {} for the other)"),
+    ("converting/foreign", "--eval turns it off; leave one of them out"),
+    ("converting/foreign", "batch norm by each image's own statistics, as in their test script (--eval for the run"),
+    ("converting/foreign", "those not named by --to are off"),
+)
+def what_another_projects_file_does_not_say(user: User) -> None:
+    user.photos()
+    unet = UNetGenerator(3, 3, filters=2, levels=6, normalisation="batch")
+    torch.save(port_state(unet), "latest_net_G_A.pth")
+    command = ["convert", "latest_net_G_A.pth", "photos", "--device", "cpu"]
+    told = user.gets(*command, "out")
+    other, running = taken(told, r"\((--dropout \w+) for the other\)"), taken(told, r"\((--eval) for the running")
+    assert "for the other" not in user.gets(*command, "other", *other.split())
+    assert "own statistics" not in user.gets(*command, "running", running)
+    both = taken(user.refused(*command, "both", "--dropout", "on", "--eval"), "(--dropout on: --eval) .* one of them")
+    for one in both.split(": "):
+        user.gets(*command, f"by {one}", *one.split())
+    torch.save(port_state(StarGANGenerator(3, 2, filters=4, blocks=1)), "200000-G.ckpt")
+    command = ["convert", "200000-G.ckpt", "photos", "named", "--device", "cpu"]
+    user.gets(*command, taken(user.gets(*command, "--to", "1"), "not named by (--to) are off"), "0", "--overwrite")
+
+
+@tried(
+    ("networks/signatures", "the weights of a run of `translate train`, without its recipe"),
+    ("networks/signatures", "of one of its checkpoints, or what `translate export RUN FOLDER` wrote"),
+)
+def the_weights_of_a_run_alone(user: User) -> None:
+    run = user.run("pix2pix")
+    user.photos()
+    checkpoint = next(Path(run, "checkpoints").glob("step-*"))
+    state = load_file(checkpoint / "model.safetensors")
+    torch.save(state, "weights.pth")
+    text = user.refused(*_convert("weights.pth"))
+    words = command_in(text, "export")
+    user.gets(*(run if word == "RUN" else word for word in words))
+    for model in (run, checkpoint, words[-1]):
+        user.gets(*_convert(model, "--overwrite"))
+
+
+@tried(("networks/signatures", "it is not read here; `translate train unit` trains such a model"))
+def an_auto_encoder_of_units_release(user: User) -> None:
+    torch.save({key: torch.zeros(1, 1, 1, 1) for key in ("enc.model.0.weight", "dec.model.0.weight")}, "gen.pt")
+    user.photos()
+    words = command_in(user.refused(*_convert("gen.pt")))
+    assert load_recipe(words[1]).name == "unit"
+    user.recipe("unit", name=words[1])
+    user.gets(*words[:1], f"{words[1]}.yaml", "--data", user.data(), "--dry-run", "--device", "cpu")
+
+
+@parsed(
+    "VGG's weights are large, and neither theirs nor Inception's are here",
+    ("networks/signatures", "UNIT takes it as model.perceptual_weights, `direct` as model.encoder_weights"),
+    ("networks/signatures", "`translate evaluate` takes its folder as --weights-dir"),
+)
+def a_classifier_for_a_generator(user: User) -> None:
+    user.photos()
+    torch.save({"features.0.weight": torch.zeros(1), "features.28.weight": torch.zeros(1)}, "vgg.pth")
+    perceptual, encoder = re.findall(r"model\.\w+", user.refused(*_convert("vgg.pth")))
+    assert settings_in(perceptual, "unit") and settings_in(encoder, "direct")
+    torch.save({"Mixed_5b.branch1x1.conv.weight": torch.zeros(1)}, "inception.pth")
+    text = user.refused(*_convert("inception.pth"))
+    assert options_in(taken(text, "`translate evaluate` takes .*"), command_in(text)[0]) == ["--weights-dir"]
+
+
 @tried(("converting/jobs", "is named as another format; leave one of them out"))
 def two_formats(user: User) -> None:
     command = ["convert", user.run("pix2pix"), Path(user.photos()) / "one.png", "--device", "cpu"]
@@ -225,7 +363,7 @@ def a_network_that_cannot_be_tiled(user: User) -> None:
     user.gets(*_convert(user.run("pix2pix"), *taken(str(refused.value), "convert with (--tile off)").split()))
 
 
-@tried(("data/images", "scale it down, or convert with --max-pixels"))
+@tried(("data/gate", "scale it down, or convert with --max-pixels"))
 def an_image_of_many_pixels(user: User) -> None:
     run = user.run("pix2pix")
     user.photos()
@@ -246,12 +384,12 @@ def scores_that_cannot_be_written(user: User) -> None:
 @tried(
     ("export", "give --format, or use a suffix that implies it"),
     ("export", "differs from PyTorch by {} on {}, more than --tolerance"),
-    ("exporting/placing", "exists; give another name, or --overwrite"),
+    ("exporting/placing", "give another name, or --overwrite"),
 )
 def an_export_that_is_refused(user: User) -> None:
     run = user.run("pix2pix")
     text = user.refused("export", run, "model.bin")
-    user.gets("export", run, "model.bin", taken(text, "give (--format)"), "hub")
+    user.gets("export", run, "model.bin", taken(text, "give (--format)"), "torch-export")
     command = ["export", run, f"model{taken(text, r'([.]pt2) .torch-export')}"]
     Path("model.pt2").write_text("mine")
     command.append(taken(user.refused(*command), "or (--overwrite)"))
@@ -264,7 +402,10 @@ def an_export_that_is_refused(user: User) -> None:
 @tried(("exporting/hub", "pip install image-translate\ntranslate convert FOLDER"), ("exporting/hub", " --to {}"))
 def the_card_of_a_hub_folder(user: User) -> None:
     user.photos()
-    user.gets("export", user.run("cyclegan"), "hub", "--format", "hub")
+    user.gets(
+        *user.train(user.recipe("cyclegan", steps=1), "--out", "run", "--domains", "a,b's herd", data=user.data())
+    )
+    user.gets("export", "run", "hub", "--format", "hub")
     card = Path("hub", "README.md").read_text()
     words = shlex.split(taken(card, r"\ntranslate (convert FOLDER .*)\n").replace("FOLDER", "hub"))
     user.gets(*words, "--device", "cpu")
@@ -303,7 +444,6 @@ def a_backend_without_its_file(user: User, onnx_file: Path) -> None:
 @tried(
     ("loading", "draws images from noise; use `translate sample`"),
     ("loading", "converts images; use `translate convert`"),
-    ("loading", "no such run; expected the folder that `translate train` wrote"),
 )
 def the_wrong_command_for_a_model(user: User) -> None:
     gan, pix2pix = user.run("gan"), user.run("pix2pix")
@@ -311,11 +451,10 @@ def the_wrong_command_for_a_model(user: User) -> None:
     user.gets(*command_in(user.refused(*_convert(gan))), gan, "drawn", "--count", "2", "--device", "cpu")
     text = user.refused("sample", pix2pix, "drawn", "--device", "cpu")
     user.gets(*command_in(text), pix2pix, "photos", "out", "--device", "cpu")
-    assert command_in(user.refused(*_convert("nowhere"))) == ["train"]
 
 
 @tried(
-    ("sampling", "exists already; give another folder, or --overwrite"),
+    ("sampling", "give another folder, or --overwrite"),
     ("sampling", "--label {}: {}{}"),
     ("sampling", "this model knows no classes"),
 )
@@ -336,15 +475,13 @@ def samples_that_are_there_already(user: User) -> None:
     EXTRA,
     ("converting/exported", "pip install 'image-translate[{}]'"),
     ("converting/video", 'pip install "image-translate[video]"'),
-    ("data/bands", 'pip install "image-translate[tiff]"'),
-    ("data/bands", "pip install imagecodecs"),
     ("evaluation/spaces", "pip install 'image-translate[metrics]'"),
 )
 def packages_to_install(user: User) -> None:
     import tomllib
 
     project = tomllib.loads((Path(translate.__file__).parents[1] / "pyproject.toml").read_text())["project"]
-    assert {"export", "openvino", "video", "tiff", "metrics"} <= project["optional-dependencies"].keys()
+    assert {"export", "openvino", "video", "metrics"} <= project["optional-dependencies"].keys()
 
 
 @parsed(
@@ -365,6 +502,10 @@ def a_folder_of_weights(user: User) -> None:
     "they are options of the others' scripts; test_export_weights.py holds them against theirs",
     ("exporting/port", "--netG {} --ngf"),
     ("exporting/port", "--g_conv_dim {} --g_repeat_num"),
+    ("exporting/port", "--model test{} {} --load_size {} --crop_size {}{}"),
+    ("exporting/port", " --model_suffix {}"),
+    ("exporting/port", " --input_nc {} --output_nc {}"),
+    ("exporting/port", "--mode test --test_iters {} --image_size {} {}"),
 )
 def options_of_the_others_scripts(user: User) -> None:
     assert (

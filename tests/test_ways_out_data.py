@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +74,7 @@ def _of_values(folder: Path, low: float, high: float, count: int = 4) -> None:
 @tried(
     ("data/facts", "the recipe says data.range: [{}, {}], which holds all values"),
     ("data/facts", "where the recipe says data.channels: 1"),
+    ("data/facts", "values outside of data.range, {} to {}; choose it wider: {}"),
     ("data/values", "set the recipe's data.range to the values' span"),
 )
 def files_of_values(user: User) -> None:
@@ -85,9 +87,18 @@ def files_of_values(user: User) -> None:
     span = taken(text, r"the recipe says data\.range: (\[.*?\])")
     channels = taken(text, r"the recipe says (data\.channels: 1)").replace(": ", "=")
     user.gets(*command, f"{key}={span}", channels)
+    check = ["data", "check", "values", channels]
+    key = taken(
+        user.refused(*check, "data.range=[0,500]", code=3), "values outside of (data.range), .* choose it wider"
+    )
+    assert "outside" not in user.gets(*check, f"{key}={span}")
 
 
-@tried(("data/facts", "which stretches all 16-bit shades"))
+@tried(
+    ("data/facts", "which stretches all 16-bit shades"),
+    ("data/shades", "values up to {} only, where data.range ends at {}: nearly black to a network; narrow it"),
+    ("image_sets/scanning", " (--set data.range=[0,{}] does it for all)"),
+)
 def dark_images_of_16_bits(user: User) -> None:
     dice = np.random.default_rng(0)
     for split in ("train", "test"):
@@ -99,31 +110,81 @@ def dark_images_of_16_bits(user: User) -> None:
                 Image.fromarray(shades).save(folder / f"{domain}{number}.png")
     text = user.gets("data", "check", "dark")
     setting = taken(text, r"the recipe says (data\.range: \[.*?\])").replace(": ", "=")
-    user.gets(*user.train(user.recipe("cyclegan", steps=1), setting, "data.channels=1", data="dark"))
+    command = user.train(user.recipe("cyclegan", steps=1), "data.channels=1", data="dark")
+    assert "black" not in user.gets(*command, setting)
+    setting = taken(user.gets(*command), r"\(--set (data\.range=\S+) does it for all\)")
+    assert "black" not in user.gets(*command, "--set", setting)
+    wide = user.gets("data", "check", "dark", "data.range=[0,60000]")
+    key = taken(wide, r"where (data\.range) ends at 60000: nearly black to a network; narrow it")
+    assert "black" not in user.gets("data", "check", "dark", f"{key}=[0,5000]")
 
 
-@tried(("data/facts", "as many as the bands of TIFF"), ("data/images", "where the recipe says data.channels: {}{}"))
+@tried(
+    ("data/facts", "as many as the bands of TIFF"),
+    ("data/facts", "images of {} bands, where the recipe says data.channels: {}: {}"),
+    ("data/images", "where the recipe says data.channels: {}{}"),
+    ("data/gate", "bytes once decoded, more than the limit of {}; cut it into parts, or convert with --max-pixels"),
+)
 def files_of_many_bands(user: User) -> None:
-    tifffile = pytest.importorskip("tifffile", reason="needs the extra [tiff]")
+    tifffile = pytest.importorskip("tifffile", reason="needs the extra [test]")
     dice = np.random.default_rng(0)
-    for split in ("train", "test"):
-        for domain in "AB":
-            for number in range(3):
-                path = Path("bands", split + domain, f"{domain}{number}.tif")
-                path.parent.mkdir(parents=True, exist_ok=True)
-                tifffile.imwrite(
-                    path,
-                    dice.integers(0, 256, (16, 16, 5), dtype=np.uint8),
-                    photometric="minisblack",
-                    planarconfig="contig",
-                )
-    command = user.train(user.recipe("cyclegan", steps=1), data="bands")
+    for folder in ("trainA", "trainB", "testA", "testB"):
+        for number in range(3):
+            path = put(Path("bands"), f"{folder}/x.png") / folder / f"{folder}{number}.tif"
+            path.with_name("x.png").unlink()
+            values = dice.integers(0, 256, (16, 16, 16), dtype=np.uint8)
+            tifffile.imwrite(path, values, photometric="minisblack", planarconfig="contig")
+    command = user.train(user.recipe("cyclegan", steps=1), "--out", "run", data="bands")
     assert "data.channels: 3" in user.refused(*command)
-    text = user.gets("data", "check", "bands")
-    user.gets(*command, taken(text, r"the recipe says (data\.channels: \d)").replace(": ", "="))
+    key = taken(
+        user.refused("data", "check", "bands", "--recipe", command[1], code=3), r"recipe says (data\.channels): 3"
+    )
+    setting = taken(user.gets("data", "check", "bands"), r"the recipe says (data\.channels: \d+)").replace(": ", "=")
+    assert setting == f"{key}=16"
+    user.gets("data", "check", "bands", "--recipe", command[1], setting)
+    user.gets(*command, setting)
+    command = ["convert", "run", "bands/testA", "out", "--to", "B", "--device", "cpu"]
+    text = user.refused(*command, "--max-pixels", "256", code=3)
+    user.gets(*command, taken(text, r"bytes once decoded, .* or convert with (--max-pixels)"), "1000")
 
 
-@tried(("data/folders", "if they are pairs, --set data.layout=paired leaves those out"))
+@tried(
+    ("data/layouts", " To take two of them, say which: --domains {}"),
+    ("data/layouts", "--domains label,img --set data.layout=paired takes label maps and photographs as pairs"),
+)
+def folders_of_several_domains(user: User) -> None:
+    for number in range(4):
+        put(Path("seasons"), *(f"{name}/{name}{number}.png" for name in ("autumn leaves", "summer", "winter")))
+        put(Path("hd"), *(f"train_{name}/{number}_{name}.png" for name in ("label", "img", "inst")))
+    command = user.train(user.recipe("cyclegan", steps=1), data="seasons")
+    words = shlex.split(taken(user.refused(*command), r"say which: (--domains .*)"))
+    assert "3 autumn leaves, 3 summer" in user.gets(*command, *words)
+    command = user.train(user.recipe("pix2pix", steps=1), data="hd")
+    words = taken(user.refused(*command), r"(--domains label,img --set \S+) takes").split()
+    assert "4 pairs" in user.gets(*command, *words)
+
+
+@tried(("data/pairing", "but no pairs: {} (if they are pairs, say so: --set data.layout=paired)"))
+def pairs_that_do_not_look_like_pairs(user: User) -> None:
+    for folder, width in {"trainA": 24, "trainB": 16}.items():
+        put(Path("alike"), *(f"{folder}/{number}.png" for number in range(6)), width=width, height=16)
+    words = taken(user.gets("data", "check", "alike"), r"say so: (--set \S+)\)").split()
+    assert "6 pairs" in user.refused("data", "check", "alike", *words, code=3)
+    user.gets(*user.train(user.recipe("pix2pix", steps=1), *words, data="alike"))
+
+
+@tried(("data/columns", "data.follow_links: false"))
+def links_to_files_elsewhere(user: User) -> None:
+    put(Path("store"), *(f"{number}.png" for number in range(8)))
+    for number, folder in enumerate(["trainA", "trainB"] * 4):
+        put(Path("links"), f"{folder}/own{number}.png")
+        Path("links", folder, f"link{number}.png").symlink_to(f"../../store/{number}.png")
+    command = user.train(user.recipe("cyclegan", steps=1), data="links")
+    setting = taken(user.gets(*command), r"(data\.follow_links: false) leaves such out").replace(": ", "=")
+    assert "are followed" not in user.gets(*command, setting)
+
+
+@tried(("data/pairing", "if they are pairs, --set data.layout=paired leaves those out"))
 def pairs_some_of_which_are_alone(user: User) -> None:
     paired_folder(Path("pairs"))
     put(Path("pairs"), *(f"trainA/alone{number}.png" for number in range(3)))

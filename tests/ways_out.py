@@ -6,6 +6,10 @@ by its module and a piece of its text, as one whose advice is
 - run (`@tried`): the mistake is made for real, the advice is taken out of the text, and it gets past the mistake,
 - looked at only (`@parsed`, with the reason why it cannot be run here): its options and settings exist, or
 - none (`SAYS_NO_WAY`): the message names what was given, or what was found.
+
+To enter a new message, add a `Row` to `test_ways_out_rows.py`: the mistake, what is taken out of the message, and the
+command that works with it. What takes more than one command is a function under `@tried`, in any test module: a test
+that already does what a message advises is marked with it.
 """
 
 from __future__ import annotations
@@ -54,13 +58,15 @@ def messages() -> Iterator[Message]:
 
 
 def _apart(tree: ast.Module) -> set[ast.AST]:
-    """Docstrings, the help of options, and parts of longer strings."""
+    """Docstrings, the help of commands and options, and parts of longer strings."""
     apart: set[ast.AST] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Expr):
             apart.add(node.value)
         elif isinstance(node, ast.FunctionDef):
             apart.update(part for decorator in node.decorator_list for part in ast.walk(decorator))
+        elif isinstance(node, ast.keyword) and node.arg == "help":
+            apart.add(node.value)
         elif isinstance(node, ast.JoinedStr):
             apart.update(part for part in ast.walk(node) if part is not node)
     return apart
@@ -73,13 +79,15 @@ def _text(node: ast.AST) -> str:
         return _text(node.value) if isinstance(node.value, ast.Call) else ""
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "command":
         return f"`translate {' '.join(_text(word) or '{}' for word in node.args)}`"
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "shown":
+        return _text(node.args[0])
     return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
 
 
 @dataclass
 class Way:
     pieces: tuple[tuple[str, str], ...]
-    trial: Callable[[Any], None]
+    trial: Callable[..., Any]
     reason: str = ""
     """Why it is only looked at."""
 
@@ -88,25 +96,50 @@ WAYS: list[Way] = []
 SAYS_NO_WAY: dict[tuple[str, str], str] = {}
 
 
-def tried(*pieces: tuple[str, str]) -> Callable[[Callable[[Any], None]], Callable[[Any], None]]:
-    def note(trial: Callable[[Any], None]) -> Callable[[Any], None]:
-        WAYS.append(Way(pieces, trial))
-        return trial
-
-    return note
-
-
-def parsed(reason: str, *pieces: tuple[str, str]) -> Callable[[Callable[[Any], None]], Callable[[Any], None]]:
-    def note(trial: Callable[[Any], None]) -> Callable[[Any], None]:
+def tried(*pieces: tuple[str, str], reason: str = "") -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    def note(trial: Callable[..., Any]) -> Callable[..., Any]:
         WAYS.append(Way(pieces, trial, reason))
         return trial
 
     return note
 
 
+def parsed(reason: str, *pieces: tuple[str, str]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    return tried(*pieces, reason=reason)
+
+
 def ways_of(module: str) -> list[Any]:
     """The trials that this test module has registered, as parameters."""
     return [pytest.param(way.trial, id=way.trial.__name__) for way in WAYS if way.trial.__module__ == module]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A mistake in one command: `wrong` ends with `code` and says the message that `piece` is of; `right`, with what
+    `advice` finds in it in the place of {}, ends with `ends`.
+
+    What commands name is made for them: run-MODEL is a trained run, MODEL.yaml its recipe, photos two images, and
+    paired, unpaired or labelled a data set.
+    """
+
+    module: str
+    piece: str
+    wrong: str
+    advice: str
+    right: str
+    code: int = 2
+    ends: int = 0
+
+    def __call__(self, user: User) -> None:
+        user.has(f"{self.wrong} {self.right}")
+        text = user.refused(*_on_cpu(self.wrong), code=self.code)
+        taken(text, re.escape(self.piece).replace(r"\{\}", ".*?"))
+        user.refused(*_on_cpu(self.right.format(taken(text, self.advice))), code=self.ends)
+
+
+def _on_cpu(line: str) -> list[str]:
+    words = shlex.split(line)
+    return [*words, "--device", "cpu"] if words[0] in ("train", "convert", "evaluate", "sample") else words
 
 
 def taken(text: str, pattern: str) -> str:
@@ -181,6 +214,17 @@ class User:
         """A trained run here, beside its data and its recipe."""
         shutil.copytree(self.trained(model), self.folder, dirs_exist_ok=True)
         return f"run-{model}"
+
+    def has(self, line: str) -> None:
+        """Makes what a command line names."""
+        for model in filter(DATA_OF.get, re.findall(r"\brun-(\w+)", line)):
+            self.run(model)
+        for model in filter(tiny.TINY.get, re.findall(r"\b(\w+)\.yaml", line)):
+            self.recipe(model)
+        for kind in set(re.findall(r"\b(paired|unpaired|labelled)\b", line)):
+            self.data(kind)
+        if "photos" in line:
+            self.photos()
 
     def photos(self, *names: str, size: int = 24) -> str:
         tiny.write_images(self.folder / "photos", list(names or ("one.png", "two.png")), size=size)

@@ -91,7 +91,9 @@ def export(
         converter = load(source, device="cpu", precision="float32", evaluated=evaluated, dropout=dropout)
         return _export_graph(_Source(converter, source.stem, []), to, path, chosen, as_bytes, tolerance)
     if evaluated or dropout != "auto":
-        raise ConfigurationError(f"--eval and --dropout are for another project's generator, which {source} is not")
+        raise ConfigurationError(
+            f"--eval and --dropout are for another project's generator, which {source} is not; leave them out"
+        )
     loaded = load_model(source, checkpoint)
     if not isinstance(loaded.model, Translator):
         raise ConfigurationError(f"{source}: a {loaded.recipe.name} draws images from noise; translators are exported")

@@ -13,7 +13,7 @@ from translate.data.images import shown
 from translate.data.layouts import ARCHIVES
 from translate.data.listing import SUFFIXES as IMAGES
 from translate.data.listing import iterate_images
-from translate.errors import ConfigurationError
+from translate.errors import ConfigurationError, command
 
 MODEL_FILES = (".pth", ".pt", ".ckpt", ".onnx", ".pt2")
 """Suffixes of files that hold a generator."""
@@ -76,7 +76,7 @@ def _kind_of_file(path: Path) -> str | None:
     if suffix in (".yaml", ".yml"):
         if path.name == "recipe.yaml" and _saved(folder):
             return f"the recipe of the run {shown(folder)}; give that folder"
-        return f"a recipe, not a trained run; `translate train {shown(path)}` trains it"
+        return f"a recipe, not a trained run; {shown(command('train', path))} trains it"
     if suffix in IMAGES:
         return "an image, not a run; the run comes first: translate convert RUN IMAGE OUTPUT"
     if suffix in ARCHIVES:
@@ -92,8 +92,8 @@ def _what_folder(path: Path) -> str:
         better = holder if _saved(holder) else next(_newest(path))
         return f"holds checkpoints and is no run itself; give {shown(better)}"
     if (path / "recipe.yaml").is_file():
-        again = f"translate train {shown(path / 'recipe.yaml')} --out {shown(path)} --resume"
-        return f"a run that has saved no checkpoint yet; `{again}` continues it"
+        again = shown(command("train", path / "recipe.yaml", "--out", path, "--resume"))
+        return f"a run that has saved no checkpoint yet; {again} continues it"
     if runs := list(_runs(path)):
         others = f" (or one of {len(runs) - 1} others)" if len(runs) > 1 else ""
         return f"holds runs and is none itself; give {shown(runs[0])}{others}"
@@ -102,7 +102,8 @@ def _what_folder(path: Path) -> str:
     if files:
         return f"holds files of networks and is no run; give one of them, such as {shown(files[0])}"
     if next(iterate_images(path), None) is not None:
-        return f"holds images and is no run; `translate data check {shown(path)}` says what a run can learn from them"
+        check = shown(command("data", "check", path))
+        return f"holds images and is no run; {check} says what a run can learn from them"
     if next(_entries(path), None) is None:
         return "an empty folder, not a run; expected one that `translate train` wrote"
     return (

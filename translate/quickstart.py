@@ -63,8 +63,6 @@ def quickstart(method: str, out: Path, device: str, tell: Tell) -> dict[str, dic
 
 def _recipe(method: str, out: Path) -> Recipe:
     """That of the quickstart in `out`, which a newer version may have changed since, or else the shipped one."""
-    if out.exists() and not out.is_dir():
-        raise ConfigurationError(f"{out}: is a file; --out names a folder")
     shipped, begun = load_recipe(RECIPES[method]), out / "run" / "recipe.yaml"
     if not begun.is_file():
         others = [path for path in out.rglob("[!.]*") if path != out / "run"]

@@ -48,13 +48,11 @@ def choose_folder(out: str | Path | None, recipe: Recipe, resume: bool) -> Path:
     """The run's folder: `--out`, or by default runs/RECIPE-DATA, with a number appended if that exists.
 
     The default is runs/RECIPE if RECIPE already ends in DATA. With `resume`, `--out` in any case, or the folder
-    with the highest number. Raises ConfigurationError if `--out` is a file, lies in another run, or is already written
-    to, unless by a run that is resumed.
+    with the highest number. Raises ConfigurationError if `--out` lies in another run, or is already written to, unless
+    by a run that is resumed.
     """
     if out is not None:
         folder = Path(out)
-        if folder.exists() and not folder.is_dir():
-            raise ConfigurationError(f"{folder}: is a file; --out names the run's folder")
         if folder.is_dir() and _is_written(folder):
             if not resume:
                 raise ConfigurationError(f"{folder}: exists; continue it with --resume, or give another --out")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 import traceback
 from collections.abc import Sequence
@@ -108,6 +109,6 @@ def as_overrides(
     """
     for word in settings:
         if "=" not in word:
-            raise ConfigurationError(f"{word}: expected KEY=VALUE behind {behind.format(word)}")
+            raise ConfigurationError(f"{word}: expected KEY=VALUE behind {behind.format(shlex.quote(word))}")
     named = json.dumps([name.strip() for name in domains.split(",")]) if domains is not None else None
     return (*settings, *overrides, *([f"data.domains={named}"] if named else []))

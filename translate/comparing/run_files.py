@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from translate.checkpoint import folder_name, pointed
-from translate.errors import TranslateError
+from translate.errors import TranslateError, command
 from translate.evaluation.table import Better, Score
 from translate.facts import Facts, read_facts
 from translate.mistaken import require_recipe
@@ -173,7 +173,8 @@ def _scores(path: Path, data: str) -> list[Score]:
         scores: list[Score] = read_json(path, list[Score])
     except UnreadableError as error:
         raise TranslateError(
-            f"{path}: not a file of scores ({error}); measure them again with `translate evaluate`"
+            f"{path}: not a file of scores ({error}); move it away and measure them again with "
+            f"{command('evaluate', path.parent)}"
         ) from error
     return [replace(one, protocol={"data": data, **one.protocol}) for one in scores]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -173,7 +174,7 @@ def _choice(known: dict[str, str]) -> str:
             "photographs as pairs; maps of instances are not read"
         )
     first, second, *_ = known.values()
-    return f" To take two of them, say which: --domains {shown(first)},{shown(second)}"
+    return f" To take two of them, say which: --domains {shlex.quote(f'{shown(first)},{shown(second)}')}"
 
 
 def _spoken(names: tuple[str, str]) -> tuple[str, str] | None:

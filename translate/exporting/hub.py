@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -105,8 +107,8 @@ def card(facts: Mapping[str, Any], targets: list[str]) -> str:
         size=facts["size"],
         channels=facts["channels"],
         data=f", on {data}" if data else "",
-        to=f" --to {targets[0]}" if several else "",
-        python_to=f', to="{targets[0]}"' if several else "",
+        to=f" --to {shlex.quote(targets[0])}" if several else "",
+        python_to=f", to={json.dumps(targets[0], ensure_ascii=False)}" if several else "",
     )
 
 

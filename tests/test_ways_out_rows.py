@@ -1,0 +1,104 @@
+"""Messages whose advice one command takes, a row each: what is wrong, what the message advises, what is right.
+
+See `ways_out.Row`.
+"""
+
+from __future__ import annotations
+
+import pytest
+from ways_out import WAYS, Row, User, Way
+
+CONVERT, TRAIN = "convert run-pix2pix photos out", "train cyclegan.yaml --data unpaired --dry-run"
+ROWS = (
+    Row(
+        "cli/converting",
+        "bf16: {}; --precision float32 is exact, and slower",
+        f"{CONVERT} --precision bf16",
+        "(--precision float32) is exact",
+        f"{CONVERT} --overwrite {{}}",
+        code=0,
+    ),
+    Row(
+        "cli/data",
+        "{}: without effect on a folder; leave it out, or give the --recipe, too",
+        "data check unpaired training.lr=1",
+        "give the (--recipe), too",
+        "data check unpaired training.lr=1 {} cyclegan",
+    ),
+    Row(
+        "converting/command",
+        "--gallery {}: a page is written; end its name in .html",
+        f"{CONVERT} --gallery page",
+        r"end its name in (\.html)",
+        f"{CONVERT} --gallery page{{}}",
+    ),
+    Row(
+        "converting/command",
+        "--manifest {}: named like an image; name it .jsonl",
+        f"{CONVERT} --manifest rows.png",
+        r"name it (\.jsonl)",
+        f"{CONVERT} --manifest rows{{}}",
+    ),
+    Row(
+        "converting/command",
+        "--gallery {}: is the manifest, too; name another file",
+        f"{CONVERT} --manifest both.html --gallery both.html",
+        "(--gallery) both.html: .* name another file",
+        f"{CONVERT} --manifest both.html {{}} another.html",
+    ),
+    Row(
+        "evaluate",
+        "--weights-dir {}: {}; or leave it out",
+        "evaluate run-pix2pix --weights-dir photos",
+        "--weights-dir photos: .*; or leave it out",
+        "evaluate run-pix2pix",
+    ),
+    Row(
+        "export",
+        "--eval and --dropout are for another project's generator, which {} is not; leave them out",
+        "export run-pix2pix hub --format hub --eval --dropout off",
+        "leave them out",
+        "export run-pix2pix hub --format hub",
+    ),
+    Row(
+        "mistaken",
+        "no such run; expected the folder that `translate train` wrote{}",
+        "convert run-pix2pix-1 photos out",
+        r"did you mean (\S+)\?",
+        "convert {} photos out",
+    ),
+    Row(
+        "mistaken",
+        "a recipe, not a trained run; `translate train {}` trains it",
+        "convert pix2pix.yaml paired out",
+        "`translate (train .*)` trains it",
+        "{} --data paired",
+    ),
+    Row(
+        "mistaken",
+        "an image, not a run; the run comes first: translate convert RUN IMAGE OUTPUT",
+        "convert photos/one.png photos out",
+        "translate (convert) RUN IMAGE OUTPUT",
+        "{} run-pix2pix photos/one.png out",
+    ),
+    Row(
+        "mistaken",
+        "`translate data check {}`",
+        "evaluate unpaired",
+        "`translate (.*)` says",
+        "{}",
+    ),
+    Row(
+        "run_folder",
+        "{}: holds other files and no run to resume; give another --out",
+        "train cyclegan.yaml --data unpaired --out photos --resume",
+        "give another (--out)",
+        "train cyclegan.yaml --data unpaired {} another",
+    ),
+)
+WAYS += [Way(((row.module, row.piece),), row) for row in ROWS]
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.module}: {row.piece[:40]}")
+def test_the_advice_works(row: Row, user: User) -> None:
+    row(user)
