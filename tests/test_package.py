@@ -79,6 +79,7 @@ def test_every_command_in_readme_is_one_that_exists():
         name, *words = line.split()
         command = main.commands.get(name)
         assert command, line
+        command = getattr(command, "commands", {}).get(words[0], command) if words else command
         options = {option for parameter in command.params for option in parameter.opts}
         given = {word.split("=")[0] for word in words if word.startswith("--")}
         assert given <= options, line

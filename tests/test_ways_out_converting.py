@@ -347,6 +347,31 @@ def a_classifier_for_a_generator(user: User) -> None:
     assert options_in(taken(text, "`translate evaluate` takes .*"), command_in(text)[0]) == ["--weights-dir"]
 
 
+@tried(("checkpoint", "not a pointer to a checkpoint; --resume writes it anew, or name a step (saved steps: {})"))
+def a_pointer_to_nothing(user: User) -> None:
+    run = user.run("pix2pix")
+    user.photos()
+    Path(run, "checkpoints", "latest").write_text("x")
+    text = user.refused(*_convert(run))
+    user.gets(*_convert(run, "--checkpoint", taken(text, r"saved steps: .*?(\d+)\)")))
+    user.gets("train", f"{run}/recipe.yaml", "--out", run, taken(text, "(--resume) writes it anew"), "--device", "cpu")
+    user.gets(*_convert(run))
+
+
+@tried(("converting/finite", "numbers that are not finite; convert with --precision float32, or with another"))
+def numbers_that_are_not_finite(user: User) -> None:
+    run, forward = user.run("pix2pix"), UNetGenerator.forward
+    user.photos()
+
+    def overflowing(self: UNetGenerator, images: torch.Tensor) -> torch.Tensor:
+        """In bf16 only."""
+        return forward(self, images) * (float("inf") if torch.is_autocast_enabled("cpu") else 1)
+
+    user.monkeypatch.setattr(UNetGenerator, "forward", overflowing)
+    text = user.refused(*_convert(run, "--precision", "bf16"), code=3)
+    user.gets(*_convert(run, *taken(text, "convert with (--precision float32)").split()))
+
+
 @tried(("converting/jobs", "is named as another format; leave one of them out"))
 def two_formats(user: User) -> None:
     command = ["convert", user.run("pix2pix"), Path(user.photos()) / "one.png", "--device", "cpu"]
@@ -474,6 +499,7 @@ def samples_that_are_there_already(user: User) -> None:
 @parsed(
     EXTRA,
     ("converting/exported", "pip install 'image-translate[{}]'"),
+    ("facts", "upgrade with `pip install -U image-translate`"),
     ("converting/video", 'pip install "image-translate[video]"'),
     ("evaluation/spaces", "pip install 'image-translate[metrics]'"),
 )

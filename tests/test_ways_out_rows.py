@@ -11,14 +11,6 @@ from ways_out import WAYS, Row, User, Way
 CONVERT, TRAIN = "convert run-pix2pix photos out", "train cyclegan.yaml --data unpaired --dry-run"
 ROWS = (
     Row(
-        "cli/converting",
-        "bf16: {}; --precision float32 is exact, and slower",
-        f"{CONVERT} --precision bf16",
-        "(--precision float32) is exact",
-        f"{CONVERT} --overwrite {{}}",
-        code=0,
-    ),
-    Row(
         "cli/data",
         "{}: without effect on a folder; leave it out, or give the --recipe, too",
         "data check unpaired training.lr=1",

@@ -103,5 +103,5 @@ def require_format(path: Path, found: int, known: int) -> None:
     if not 1 <= found <= known:
         raise TranslateError(
             f"{path}: its format is {found}, and this version of translate reads 1 to {known}: it was written by a "
-            "later one; upgrade this one"
+            "later one; upgrade with `pip install -U image-translate`"
         )

@@ -121,7 +121,7 @@ def _require_parts(batch_size: int, parts: int, checkpoint: Checkpoint) -> None:
     if batch_size % parts:
         raise ConfigurationError(
             f"{checkpoint.folder}: took its batches in {parts} parts, into which {batch_size} images do not go; resume "
-            f"with as many processes as before, or with batches of a multiple of {parts}"
+            "with as many processes as before"
         )
 
 

@@ -307,6 +307,8 @@ def test_what_killed_processes_left_is_cleared_in_runs_samples_and_fetched_data(
         folder.mkdir()
         (folder / left).write_bytes(b"")
         (folder / "step.png").write_bytes(b"kept")
+    for name in ("recipe.yaml", "metrics.jsonl"):  # as of a run
+        (run / name).touch()
     with claimed(run, recipe, True):
         assert not (run / left).exists() and not (run / "samples" / left).exists()
     assert (run / "step.png").exists() and (run / "samples" / "step.png").exists()

@@ -15,6 +15,7 @@ def finite(images: Tensor) -> Tensor:
     """Returns `images`. Raises NotFiniteError."""
     if not bool(images.isfinite().all()):
         raise NotFiniteError(
-            "the network's output has numbers that are not finite; convert in float32, or with another checkpoint"
+            "the network's output has numbers that are not finite; convert with --precision float32, or with another "
+            "checkpoint"
         )
     return images
