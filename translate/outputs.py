@@ -46,7 +46,7 @@ def admit(
     path: Path,
     option: str = "",
     *,
-    ours: Ours = lambda path: False,
+    ours: Ours | None = None,
     overwrite: bool = False,
     inputs: Container[Path] = (),
     inside: Path | None = None,
@@ -55,8 +55,8 @@ def admit(
     """Raises ConfigurationError unless a file may be written as `path`, which `option` names. Writes nothing.
 
     Refused are folders, devices, pipes and sockets, the `inputs`, places in a run's folder (other than directly in
-    `inside`), and files that are there already, unless they are `ours` or may be overwritten. `way_out` says what the
-    user can do.
+    `inside`), and files that are there already, unless they are `ours` or may be overwritten; without `ours`, no file
+    is. `way_out` says what the user can do.
     """
     named = f"{option} {shown(path)}".strip()
     refuse_in_run(path, option, inside)
@@ -65,8 +65,9 @@ def admit(
     reason = why_never(path, inputs)
     if reason:
         raise ConfigurationError(f"{named}: {reason}; {way_out}")
-    if os.path.lexists(path) and not overwrite and not (path.is_file() and ours(path)):
-        raise ConfigurationError(f"{named}: exists and is not one that this command wrote; {way_out}")
+    if os.path.lexists(path) and not overwrite and not (ours and path.is_file() and ours(path)):
+        foreign = "exists and is not one that this command wrote" if ours else "exists already"
+        raise ConfigurationError(f"{named}: {foreign}; {way_out}")
 
 
 def why_never(path: Path, inputs: Container[Path] = ()) -> str:
