@@ -14,6 +14,7 @@ from translate.converting.converter import Converter
 from translate.converting.exported import Backend, read_exported
 from translate.converting.foreign import ForeignGenerator, read_generator
 from translate.converting.port_options import Dropout
+from translate.data.batch import SourceLabelled
 from translate.data.labels import LabelGroup
 from translate.engine import Precision, choose_engine
 from translate.errors import ConfigurationError, TranslateError, command
@@ -153,7 +154,9 @@ def image_spec(recipe: Recipe, facts: Mapping[str, Any]) -> ImageSpec:
     groups = tuple(LabelGroup(**group) for group in facts.get("groups", []))
     alternatives = tuple(map(tuple, facts.get("alternatives", [])))
     span = facts.get("span", recipe.data.range)
-    if not domains or (groups and sum(group.size for group in groups) != len(domains)):
+    # Where only the source is labelled, labels are not domains: ten digits in two sets.
+    labels = 0 if recipe.method.batch_type is SourceLabelled else sum(group.size for group in groups)
+    if not domains or (labels and labels != len(domains)):
         raise TranslateError(f"checkpoint facts: {len(domains)} domains do not make up the groups of labels")
     if any(number >= len(domains) for group in alternatives for number in group):
         raise TranslateError(f"checkpoint facts: alternatives among {len(domains)} domains")
