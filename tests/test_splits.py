@@ -221,7 +221,6 @@ def test_tables_and_targets_keep_tests_out_of_training_too(tmp_path: Path) -> No
 
 def test_a_folder_is_read_once_for_all_its_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     names: list[str] = []
-    held_out_as.cache_clear()
     monkeypatch.setattr(splits, "readings", lambda name: names.append(name) or [])
     root = put(tmp_path, *(f"{side}/{inside}/{number}.png" for side in "ab" for inside in "xy" for number in range(20)))
     recognise(root)

@@ -193,7 +193,7 @@ def _export_hub(
     hub.write_hub(folder, loaded.checkpoint.weights(), loaded.checkpoint.facts, converter.targets)
     notes = [f"{folder / 'README.md'} leaves the licence to you"]
     if wanted and len(converter.targets) > 1:
-        notes.append(f"{folder} holds the whole model, for {folded(converter.targets)}: `convert` takes --to, too")
+        notes.append(f"{folder} holds the whole model, for all of its targets: {folded(converter.targets)}")
     return Exported(paths, notes=notes)
 
 
