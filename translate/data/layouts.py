@@ -23,7 +23,7 @@ LOOKED_FOR = (
     "train/ (test/, val/) with pairs side by side in one file; or two folders of images"
 )
 Names = tuple[str, ...] | None
-"""Domains that are asked for. They choose among folders of these names; otherwise they rename the two there are."""
+"""Domains that are asked for. They choose among folders of these names, or all of them rename the two there are."""
 
 
 @dataclass(frozen=True)
