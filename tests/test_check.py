@@ -160,7 +160,7 @@ def test_a_range_is_read_as_the_recipe_would(tmp_path: Path) -> None:
 def test_many_alike_remarks_are_one(tmp_path: Path) -> None:
     put(tmp_path, *(name for domain in range(12) for name in numbered(f"train/class{domain}", 3)))
     few = [note for note in check(tmp_path).notes if "few to learn from" in note]
-    assert len(few) == 1 and few[0].startswith("12 kinds of training images are few to learn from; ")
+    assert len(few) == 1 and few[0].startswith("12 kinds of training images are few to learn from: ")
     assert "3 of class0, 3 of class1, " in few[0] and few[0].endswith(" more")
 
 

@@ -341,3 +341,23 @@ def test_a_model_of_two_domains_with_others_is_refused(runs, run_cli, tmp_path, 
     (tmp_path / "hub" / "config.json").write_text(json.dumps(config | {"domains": domains}))
     result = run_cli("convert", "hub", runs / "unpaired", "out", "--to", "B")
     assert result.exit_code == 2 and told in result.stderr, result.output
+
+
+def test_a_hub_folder_says_that_it_holds_every_target(runs, run_cli):
+    result = run_cli("export", runs / "cyclegan", "hub", "--format", "hub", "--to", "B")
+    assert result.exit_code == 0 and "hub holds the whole model, for all of its targets: B, A" in result.stderr
+    unknown = run_cli("export", runs / "cyclegan", "hub2", "--format", "hub", "--to", "Q")
+    assert unknown.exit_code == 2 and "Q" in unknown.stderr and not Path("hub2").exists()
+
+
+def test_an_exported_file_does_not_claim_pytorchs_levers(runs, run_cli):
+    _onnx()
+    assert run_cli("export", runs / "cyclegan", "b.onnx", "--to", "B").exit_code == 0
+    result = run_cli("convert", "b.onnx", runs / "unpaired", "out")
+    assert result.exit_code == 0 and "float32" in result.stderr
+    assert not any(lever in result.stderr for lever in ("Adam", "channels last", "products"))
+
+
+def test_what_is_refused_is_not_told_of_its_precision(runs, run_cli):
+    result = run_cli("convert", runs / "cyclegan", runs / "unpaired", "out", "--precision", "bf16")
+    assert result.exit_code == 2 and "--to is needed" in result.stderr and "bf16:" not in result.stderr

@@ -335,7 +335,11 @@ def test_domains_choose_among_folders_or_rename_them(tmp_path: Path) -> None:
     assert stems(open_folder(two, wanted="unpaired", domains=("winter", "summer")), "train")[0][0].startswith("w")
     renamed = open_folder(two, wanted="unpaired", domains=("warm", "cold"))
     assert renamed.domains == ("warm", "cold") and stems(renamed, "train")[0][0].startswith("s")
+    with pytest.raises(ConfigurationError, match=r"no domain 'summr'; did you mean 'summer'\?"):
+        open_folder(two, wanted="unpaired", domains=("winter", "summr"))  # half a choice swapped the two
     put(two, *numbered("autumn", "a0", "a1"))
+    with pytest.raises(ConfigurationError, match=r"no domain 'Q'; known: autumn, summer, winter$"):
+        open_folder(two, wanted="unpaired", domains=("winter", "Q"))
     with pytest.raises(ConfigurationError, match=r"found 3: autumn/, .* say which: --domains autumn,summer"):
         open_folder(two, wanted="unpaired", domains=("warm", "cold"))
 

@@ -10,6 +10,7 @@ from PIL import Image
 from tiny import numbered, put
 
 from translate.data.check import check
+from translate.data.columns import matched
 from translate.data.folders import open_folder, recognise
 from translate.data.likeness import no_pairs
 from translate.errors import ConfigurationError
@@ -94,3 +95,22 @@ def test_few_or_tiny_images_and_broken_ones_say_nothing(tmp_path: Path) -> None:
     for path in (tmp_path / "few").rglob("*.png"):
         path.write_bytes(b"words")
     assert no_pairs([(path, path) for path in sorted((few / "trainA").iterdir())]) == "" == no_pairs([])
+
+
+class Counted(str):
+    """A name that counts how often it is looked up."""
+
+    hashed = 0
+
+    def __hash__(self) -> int:
+        Counted.hashed += 1
+        return super().__hash__()
+
+
+def test_matching_names_takes_time_in_proportion_to_their_number() -> None:
+    Counted.hashed = 0
+    names = [Counted(number) for number in range(300)]
+    columns = tuple(dict.fromkeys(names[skipped:], Path("x.png")) for skipped in (0, 1))
+    warnings: list[str] = []
+    assert [len(column) for column in matched("train", columns, warnings)] == [299, 299] and len(warnings) == 1
+    assert Counted.hashed < 20 * len(names)

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from tiny import numbered, put
 
-from translate.data import catalog
+from translate.data import catalog, splits
 from translate.data.batch import Labelled, Paired, Plain, SourceLabelled, Unpaired
-from translate.data.folders import open_folder
+from translate.data.folders import open_folder, recognise
 from translate.data.labelled import open_labelled, unlabelled
 from translate.data.splits import held_out_as, sort_out
 from translate.errors import ConfigurationError
@@ -66,15 +66,15 @@ def test_plain_names_beside_their_tests_are_for_training() -> None:
 @pytest.mark.parametrize(
     ("folders", "split"),
     [
-        (["a", "test"], "test"),
-        (["Validation", "x"], "validation"),
-        (["test-images"], "test"),
-        (["valley"], None),
-        (["train"], None),
-        ([], None),
+        (("a", "test"), "test"),
+        (("Validation", "x"), "validation"),
+        (("test-images",), "test"),
+        (("valley",), None),
+        (("train",), None),
+        ((), None),
     ],
 )
-def test_a_folder_by_itself_holds_out(folders: list[str], split: str | None) -> None:
+def test_a_folder_by_itself_holds_out(folders: tuple[str, ...], split: str | None) -> None:
     assert held_out_as(folders) == split
 
 
@@ -217,3 +217,11 @@ def test_tables_and_targets_keep_tests_out_of_training_too(tmp_path: Path) -> No
     (tmp_path / "both" / "dataset.yaml").write_text("a: ../source\nb: ../target\n")
     found = _trained_on(tmp_path / "both", SourceLabelled)
     assert found == {*map(str, range(5)), *(f"train{c}{i}" for c in "xy" for i in range(3))}
+
+
+def test_a_folder_is_read_once_for_all_its_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names: list[str] = []
+    monkeypatch.setattr(splits, "readings", lambda name: names.append(name) or [])
+    root = put(tmp_path, *(f"{side}/{inside}/{number}.png" for side in "ab" for inside in "xy" for number in range(20)))
+    recognise(root)
+    assert len(names) < 40

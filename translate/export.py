@@ -20,7 +20,7 @@ from translate.converting.port_options import Dropout
 from translate.data.images import to_float, to_pixels
 from translate.data.values import UNIT
 from translate.engine import Engine
-from translate.errors import ConfigurationError, TranslateError
+from translate.errors import ConfigurationError, TranslateError, folded
 from translate.exporting import hub, port
 from translate.exporting.check import largest_difference, random_images
 from translate.exporting.formats import read_onnx, read_torch, require_onnx, write_onnx, write_torch
@@ -99,7 +99,7 @@ def export(
         raise ConfigurationError(f"{source}: a {loaded.recipe.name} draws images from noise; translators are exported")
     converter = Converter(loaded.model, loaded.images, Engine(torch.device("cpu")))
     if chosen == "hub":
-        return _export_hub(loaded, converter, path, overwrite)
+        return _export_hub(loaded, converter, to, path, overwrite)
     if chosen == "port":
         return _export_port(loaded, converter, to, path, overwrite)
     named = _Source(converter, loaded.recipe.name, _real_images(loaded))
@@ -184,11 +184,17 @@ def _real_images(loaded: Loaded) -> list[Tensor]:
     return [to_pixels(to_float(tensor)) for tensor in tensors if not tensor.is_floating_point()]
 
 
-def _export_hub(loaded: Loaded, converter: Converter, folder: Path, overwrite: bool) -> Exported:
+def _export_hub(
+    loaded: Loaded, converter: Converter, to: str | Sequence[str] | None, folder: Path, overwrite: bool
+) -> Exported:
+    wanted = converter.changes(to) if to else None
     paths = [folder / name for name in hub.FILES]
     require_free(paths, overwrite, files_of(loaded.checkpoint.folder))
     hub.write_hub(folder, loaded.checkpoint.weights(), loaded.checkpoint.facts, converter.targets)
-    return Exported(paths, notes=[f"{folder / 'README.md'} leaves the licence to you"])
+    notes = [f"{folder / 'README.md'} leaves the licence to you"]
+    if wanted and len(converter.targets) > 1:
+        notes.append(f"{folder} holds the whole model, for all of its targets: {folded(converter.targets)}")
+    return Exported(paths, notes=notes)
 
 
 def _export_port(

@@ -183,9 +183,9 @@ def convert(
             run, checkpoint, device=device, precision=precision, evaluated=evaluated, backend=backend, dropout=dropout
         )
         converter.fitting.tile, converter.tell = tile, say
+        changes = converter.changes(to)
         if converter.engine.bf16:
             teller(quiet)(f"bf16: {BF16_APART}; --precision float32 is exact, and slower")
-        changes = converter.changes(to)
         whole = claimed(Path(output), translation(converter, changes), overwrite) if source.is_dir() else nullcontext()
         with whole as folder:
             if video:

@@ -130,12 +130,12 @@ def read_exported(
     if backend == "torch":
         raise ConfigurationError(f"{path}: --backend torch converts with the run itself, not with an exported file")
     if backend == "openvino":
-        engine = choose_engine("cpu", precision)
+        engine = _bare(precision)
         run, metadata = open_with_openvino(path, engine.bf16)
     else:
         if precision == "bf16":
             raise ConfigurationError(f"{path}: ONNX Runtime computes in float32; bf16 needs --backend openvino")
-        engine = choose_engine("cpu", "float32")
+        engine = _bare("float32")
         run, metadata = open_with_onnxruntime(path)
     try:
         description = Description.from_metadata(metadata)
@@ -193,3 +193,8 @@ def _as_configuration_error(path: Path) -> Iterator[None]:
 
 def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def _bare(precision: Precision) -> Engine:
+    """The CPU without the levers of PyTorch, none of which reaches what other libraries run."""
+    return Engine(torch.device("cpu"), bf16=choose_engine("cpu", precision).bf16, fused=False)

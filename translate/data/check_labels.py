@@ -43,8 +43,9 @@ def empty(folder: LabelledFolder) -> Iterable[str]:
 
 def tiny(folder: LabelledFolder) -> Iterable[str]:
     """Reports domains with few training images."""
-    remedy = "few to learn from; data.balanced shows them more often"
     sides = [each for each in _sides(folder) if 0 < each[1] < max(TINY, TINY_SHARE * each[2])]
+    rarer = len({count for _, count, _ in _sides(folder)}) > 1
+    remedy = "few to learn from" + ("; data.balanced shows them more often" if rarer else "")
     if len(sides) > LEAST:
         listed = folded([f"{count} {side}" for side, count, _ in sides])
         yield f"{len(sides)} kinds of training images are {remedy}: {listed}"

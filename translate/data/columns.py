@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable
@@ -59,9 +60,10 @@ def scan(folder: Path, look: Look, *, training: bool = False) -> Column:
         if training and held_out_as(inside.parts[:-1]):
             look.untrained.append(path)
             continue
-        name = same_letters(inside.with_suffix("").as_posix())
+        whole = inside.as_posix()
+        name = same_letters(os.path.splitext(whole)[0])
         # If a.jpg is there too, a.png is a separate image, and pairs with another a.png.
-        column[same_letters(inside.as_posix()) if name in column else name] = path
+        column[same_letters(whole) if name in column else name] = path
     if unread := listing.unread(others):
         look.warnings.append(f"{shown(folder)}: {unread}")
     return column
@@ -75,8 +77,8 @@ def same_letters(name: str) -> str:
 def matched(split: str, columns: tuple[Column, ...], warnings: list[str]) -> tuple[Column, ...]:
     """Keeps the names present in all columns, in the first one's order; warns of the others."""
     common = [name for name in columns[0] if all(name in column for column in columns)]
-    alone = [path for column in columns for name, path in column.items() if name not in set(common)]
-    if alone:
+    known = set(common)
+    if alone := [path for column in columns for name, path in column.items() if name not in known]:
         warnings.append(f"{split} images without a partner of the same name are left out: {few(alone)}")
     return tuple({name: column[name] for name in common} for column in columns)
 

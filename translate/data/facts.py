@@ -124,7 +124,7 @@ def remarks(sound: Sequence[Facts], span: images.Span = UNIT) -> Iterable[str]:
     kinds = Counter(facts.kind for facts in sound)
     usual = kinds.most_common(1)[0][0] if kinds else ""
     if unusual := [facts.path for facts in sound if facts.kind != usual]:
-        yield f"not {usual} as most are, and turned into the recipe's channels: {few(unusual)}"
+        yield f"not {usual} as others are, and turned into what the recipe says: {few(unusual)}"
     if values := [facts for facts in sound if not facts.full]:
         low, high = _hull(values)
         yield f"values from {low:g} to {high:g}"

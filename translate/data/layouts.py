@@ -13,7 +13,7 @@ from translate.data.images import dimensions, shown
 from translate.data.listing import SUFFIXES, Seen, is_private, iterate_images, unread
 from translate.data.splits import Splits, sort_out
 from translate.data.telling import few
-from translate.errors import ConfigurationError, ImageError, folded
+from translate.errors import ConfigurationError, ImageError, folded, nearest
 
 WHOLE = "whole"
 """Split name of images that are not split."""
@@ -23,7 +23,7 @@ LOOKED_FOR = (
     "train/ (test/, val/) with pairs side by side in one file; or two folders of images"
 )
 Names = tuple[str, ...] | None
-"""Domains that are asked for. They choose among folders of these names; otherwise they rename the two there are."""
+"""Domains that are asked for. They choose among folders of these names, or all of them rename the two there are."""
 
 
 @dataclass(frozen=True)
@@ -151,11 +151,14 @@ def _complete(root: Path, places: dict[str, dict[str, Path]], names: tuple[str, 
 
 
 def _two(root: Path, names: Sequence[str], holding: str, wanted: Names) -> tuple[str, str]:
-    """Returns the names of two domains: those that are wanted, or the only two."""
+    """Returns the names of two domains: those that are wanted, or the only two, which `wanted` may name anew."""
     known = {name.lower(): name for name in names}
     chosen = [known[name.lower()] for name in wanted or () if name.lower() in known]
     if len(chosen) == 2 and chosen[0] != chosen[1]:
         return chosen[0], chosen[1]
+    strange = [name for name in wanted or () if name.lower() not in known]
+    if chosen and strange:  # neither a choice nor new names for both: a slip, which would swap the domains
+        raise ConfigurationError(f"{shown(root)}: no domain '{shown(strange[0])}'{nearest(strange[0], names)}")
     if len(names) == 2:
         return names[0], names[1]
     raise ConfigurationError(

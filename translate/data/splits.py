@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 SPLITS = {
@@ -49,7 +50,8 @@ def _apart(word: str, rest: str, name: str) -> bool:
     return (left[-1].islower() and right[0].isupper()) or (len(left) > 1 and left.isupper() and right.islower())
 
 
-def held_out_as(folders: Iterable[str]) -> str | None:
+@lru_cache(1024)  # asked for each of many files in the same folders
+def held_out_as(folders: tuple[str, ...]) -> str | None:
     """Returns "test" or "validation" if the name of one of these folders, by itself, says so; else None."""
     marks = (mark for name in folders for mark in readings(name))
     return next((mark.split for mark in marks if mark.clear and mark.split != "train"), None)
