@@ -1,6 +1,7 @@
 """Every file of JSON that is written can be read by any parser: Infinity and NaN are no words of JSON."""
 
 import json
+import os
 from dataclasses import dataclass
 from math import inf, nan
 
@@ -11,8 +12,10 @@ from translate.converting.folder import Record
 from translate.converting.manifest import Manifest
 from translate.doctor import Finding, _write
 from translate.evaluation.table import Score, dumped
+from translate.facts import Facts
 from translate.json_text import json_text
 from translate.run_folder import write_summary
+from translate.stored import UnreadableError, parse_json
 
 
 def strictly(text):
@@ -68,3 +71,15 @@ def test_scores_findings_and_manifests_are_json(tmp_path):
     manifest = Manifest(tmp_path / "rows.jsonl")
     manifest.add(Record("a.png", "b.png", "done"), {"cycle error": inf})
     assert strictly((tmp_path / "rows.jsonl").read_text())["cycle error"] is None
+
+
+def test_names_that_are_not_utf_8_are_read_back_as_they_were_written():
+    name = os.fsdecode(b"b\xff.png")
+    assert parse_json(json_text({"step": 3, "span": [0, 1], "skipped": {name: name}}), Facts, "facts") == {
+        "step": 3,
+        "span": (0.0, 1.0),
+        "skipped": {name: name},
+    }
+    for broken in ('{"step": "x", "skipped": {"\\udcff": ""}}', '{"a": "\\udcff", ' + 200_000 * "["):
+        with pytest.raises(UnreadableError, match="facts"):
+            parse_json(broken, Facts, "facts")

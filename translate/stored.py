@@ -6,6 +6,7 @@ only through a model of its types, strictly, and at most 200 levels deep.
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 from collections.abc import Iterator
@@ -58,12 +59,18 @@ def read_json(path: Path, kind: Any, most: int = MOST) -> Any:
 def parse_json(text: bytes | str, kind: Any, source: str) -> Any:
     """Like `read_json`, for text that comes from `source`."""
     try:
-        return _adapter(kind).validate_json(text, strict=True)
+        try:
+            return _adapter(kind).validate_json(text, strict=True)
+        except ValidationError as error:
+            if "surrogate" not in str(error):
+                raise
+        # Names that are not UTF-8, which pydantic's own parser refuses.
+        return _adapter(kind).validate_python(json.loads(text), strict=False)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         key = ".".join(map(str, first["loc"]))
         raise UnreadableError(f"{source}: {f'{key}: ' if key else ''}{first['msg']}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UnreadableError(f"{source}: not JSON ({error})") from error
 
 
