@@ -144,4 +144,4 @@ def test_a_text_and_samples_clear_what_a_killed_process_left_beside_them(tmp_pat
     write_whole(tmp_path / "x.json", "{}")
     assert _names(tmp_path) == {"x.json", "drawn"}
     sample_folder(tiny_model("cgan"), tmp_path / "drawn", 1)
-    assert not [path for path in (tmp_path / "drawn").rglob(".*")]
+    assert not list((tmp_path / "drawn").rglob(".*"))

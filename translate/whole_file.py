@@ -158,7 +158,7 @@ def clear_leftovers(folder: Path, alone: bool = False) -> None:
 def _new_file(path: Path) -> IO[bytes]:
     """Opens a new file, locked until it is closed or the process ends, however it ends."""
     while True:
-        file = open(path, "xb")
+        file = open(path, "xb")  # noqa: SIM115 (closed by who asked, with its lock)
         if sys.platform == "win32":  # Windows has no such locks, and cannot rename an open file
             file.close()
             return file

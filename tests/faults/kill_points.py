@@ -122,4 +122,5 @@ def repaired(work: Work, folder: Path, whole: dict[str, Any]) -> list[str]:
         found = work.left(folder)
     except OSError as error:
         return [str(error)]
-    return [f"{key}: {found.get(key)}, not {value}" for key, value in whole.items() if found.get(key) != value]
+    different = (key for key in whole | found if found.get(key) != whole.get(key))
+    return [f"{key}: {found.get(key)}, not {whole.get(key)}" for key in different]

@@ -1,4 +1,4 @@
-"""What is killed just before it changes its folder, wherever that is, is finished by the next as if nothing had been."""
+"""What is killed just before it changes its folder, wherever that is, is finished as if it had not been."""
 
 from __future__ import annotations
 
@@ -48,7 +48,8 @@ def test_kill9_at_every_operation_on_the_folder_is_repaired_by_resume(tmp_path, 
 
 
 def test_random_kills_are_repaired_by_doing_it_again(tmp_path):
-    _require_all_equal(tmp_path, "6")
+    """One of each phase; `test_two_hundred_...` draws more."""
+    _require_all_equal(tmp_path, "6", "--seed", "4583")
 
 
 @pytest.mark.slow

@@ -95,7 +95,8 @@ def convert_images(
 ) -> Outcome:
     """Converts `jobs` with `convert_folder`, shows a progress line and writes the extra outputs `beside`.
 
-    `facts` are shown on the gallery page. `claim`: on the output folder, if it is one translation's. Raises ConfigurationError if the model cannot provide an extra output.
+    `facts` are shown on the gallery page. `claim`: on the output folder, if it is one translation's. Raises
+    ConfigurationError if the model cannot provide an extra output.
     """
     cycle = CycleError(converter, changes, overwrite) if beside.cycle_error else None
     if not quiet and (pair := _perhaps_a_pair(converter, jobs)):
