@@ -2,10 +2,10 @@
 
 python tests/faults/random_kills.py FOLDER COUNT [--seed N]
 
-Each kill comes just before an operation drawn at random (see kill_points.py), of a phase drawn at random; one in three
-is followed by another, anywhere in what is then done again. Equal is what an undisturbed one leaves: weights to the
-bit, metrics, pointers, checkpoints kept, summary, report; images, mark, sheets, page, and each output once as written
-in the manifest; the fetched files; and nothing else. Prints a table by phase, and what was wrong; exits with 1 if any was.
+Each kill comes just before an operation drawn at random (see kill_points.py), of each phase in turn; one in three is
+followed by another, anywhere in what is then done again. Equal is what an undisturbed one leaves: weights to the bit,
+metrics, pointers, checkpoints kept, summary, report; images, mark, sheets, page, and each output once as written in the
+manifest; the fetched files; and nothing else. Prints a table by phase, and what was wrong; exits with 1 if any was.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -154,10 +155,11 @@ def kill(works: dict[str, Work], folder: Path, count: int, seed: int) -> tuple[C
     whole = {name: work.left(folder / name / "whole") for name, work in works.items()}
     kills: Counter[str] = Counter()
     wrong: Counter[str] = Counter()
+    phases = cycle(PHASES)
     while (left := count - kills.total()) > 0:
-        drawn = dice.choice(PHASES)
+        drawn = next(phases)
         name, number, text = dice.choice(found[drawn])
-        second = dice.randrange(number + 1) if dice.random() < 1 / 3 and left > 1 else None
+        second = dice.randrange(number + 1) if dice.random() < 1 / 3 and left > len(PHASES) else None
         place = folder / name / str(kills.total())
         times, differs = tried(works[name], place, number, second, whole[name])
         kills[drawn] += times
