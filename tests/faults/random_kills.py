@@ -144,9 +144,9 @@ def points(works: dict[str, Work], folder: Path) -> dict[str, list[tuple[str, in
 
 def tried(work: Work, folder: Path, number: int, second: int | None, whole: dict[str, Any]) -> tuple[int, list[str]]:
     """How often it was killed, and what differed in the end."""
-    times = [killed(work, folder, number, False)]
-    times += [killed(work, folder, second, True)] if second is not None else []
-    return sum(times), repaired(work, folder, whole)
+    assert killed(work, folder, number, False), f"{folder}: ended before operation {number}"
+    twice = second is not None and killed(work, folder, second, True)
+    return 1 + twice, repaired(work, folder, whole)
 
 
 def kill(works: dict[str, Work], folder: Path, count: int, seed: int) -> tuple[Counter[str], Counter[str]]:
