@@ -210,6 +210,29 @@ def test_the_manifest_may_lie_in_the_new_output_and_its_rows_are_there_at_once(
     assert single.exit_code == 0 and (tmp_path / "rows" / "m.jsonl").is_file()
 
 
+def test_an_output_without_a_row_gets_it_where_it_is_surely_of_this_translation(run_cli, generator, photos, tmp_path):
+    manifest = tmp_path / "m.jsonl"
+    line = ("convert", generator("g.pth"), photos, "out", "--manifest", "m.jsonl", "-q")
+    assert run_cli(*line).exit_code == 0
+    first, *others = manifest.read_text().splitlines()
+    manifest.write_text("\n".join(others) + "\n" + first[:9])  # a process was killed
+    assert run_cli(*line).stdout.startswith("0 converted, 3 skipped")
+    rows = manifest.read_text().splitlines()[3:]
+    told = {row["output"]: (row["status"], row["note"]) for row in map(json.loads, rows)}
+    missed = json.loads(first)["output"]
+    assert told.pop(missed) == ("written", "by an earlier conversion, of which there was no row")
+    assert list(told.values()) == [("skipped", "")] * 2
+    manifest.unlink()  # a new one is of what is done from now on
+    assert run_cli(*line).exit_code == 0 and set(_statuses(manifest)) == {"skipped"}
+    manifest.write_text("")
+    (tmp_path / "out" / MARK).unlink()  # the images may be anybody's
+    assert run_cli(*line).exit_code == 0 and set(_statuses(manifest)) == {"skipped"}
+
+
+def _statuses(manifest):
+    return [json.loads(row)["status"] for row in manifest.read_text().splitlines()]
+
+
 def test_options_that_would_do_nothing_are_refused(run_cli, generator, photos, tmp_path):
     (tmp_path / "run").mkdir()
     for run, option, told in (

@@ -23,6 +23,7 @@ from translate.data.catalog import Card, cards
 from translate.data.fetch import fetch
 from translate.data.folders import open_folder
 from translate.errors import ConfigurationError, TranslateError
+from translate.whole_file import held, hidden_folder
 
 Files = dict[str, bytes]
 
@@ -149,6 +150,23 @@ def test_a_set_is_downloaded_verified_and_unpacked(
     assert opened.domains == ("horse", "zebra") and opened.warnings == ()
     with pytest.raises(ConfigurationError, match="exists"):
         fetch(card, folder, quiet)
+
+
+def test_what_a_process_left_that_was_killed_once_the_set_was_there_goes(server: Server, tmp_path: Path) -> None:
+    server.files["set.zip"] = data = zipped(FILES)
+    card = card_for(server.url("set.zip"), data)
+    fetch(card, tmp_path / "set", quiet)
+    part = tmp_path / "set.zip.part"
+    part.write_bytes(data)
+    with held(part), pytest.raises(ConfigurationError, match="exists"):
+        fetch(card, tmp_path / "set", quiet)
+    assert part.read_bytes() == data, "another process fetches the set elsewhere"
+    with hidden_folder(tmp_path / "set") as left:
+        name = left.name
+    (tmp_path / name).mkdir()
+    with pytest.raises(ConfigurationError, match="exists"):
+        fetch(card, tmp_path / "set", quiet)
+    assert [path.name for path in tmp_path.iterdir()] == ["set"]
 
 
 def test_an_interrupted_download_is_continued(server: Server, tmp_path: Path) -> None:

@@ -55,6 +55,15 @@ def test_a_folder_that_another_process_trains_into_is_refused(run_cli, tiny_reci
     assert run_cli(*command).exit_code == 0
 
 
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_run_that_was_killed_before_its_recipe_was_there_is_begun(recipe, tmp_path, resume):
+    (tmp_path / "run").mkdir()
+    for name in (LOCK, ".translate-01234567-0123456789abcdef.part"):
+        (tmp_path / "run" / name).touch()
+    with claimed("run", recipe, resume) as folder:
+        assert [path.name for path in folder.iterdir()] == [LOCK]
+
+
 @needs_locks
 def test_a_killed_process_holds_nothing(tmp_path):
     code = """

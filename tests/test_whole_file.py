@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 from test_converter import Negative
-from tiny import CPU, SPEC, write_images
+from tiny import CPU, SPEC, tiny_model, write_images
 
+from translate import whole_file
 from translate.converting.converter import Converter
 from translate.converting.folder import convert_folder
 from translate.converting.jobs import plan
-from translate.whole_file import appearing, clear_leftovers, write_whole
+from translate.sampling import sample_folder
+from translate.whole_file import appearing, appearing_folder, clear_leftovers, write_whole
 
 PACKAGE = Path(__file__).resolve().parents[1]
 WRITER = """
@@ -110,8 +112,36 @@ def test_only_files_that_are_surely_ours_are_cleared(tmp_path):
     link, folder = ours.replace(token, 16 * "a"), ours.replace(token, 16 * "b")
     (tmp_path / link).symlink_to(tmp_path / "x.part")
     (tmp_path / folder).mkdir()
-    about_to_be_locked = ours.replace(token, 16 * "c")
-    (tmp_path / about_to_be_locked).touch()
+    (tmp_path / ours.replace(token, 16 * "c")).touch()
     clear_leftovers(tmp_path)
-    assert _names(tmp_path) == others | {link, folder, about_to_be_locked}
+    assert _names(tmp_path) == others | {link}
     clear_leftovers(tmp_path / "nowhere")
+
+
+@unix
+@pytest.mark.parametrize("makes", [appearing, appearing_folder])
+def test_what_is_cleared_before_it_is_locked_is_made_again(tmp_path, monkeypatch, makes):
+    lock, cleared = whole_file._lock, []
+
+    def late(descriptor, path):
+        if not cleared:
+            clear_leftovers(tmp_path)
+            cleared.append(path.exists())
+        return lock(descriptor, path)
+
+    monkeypatch.setattr(whole_file, "_lock", late)
+    with makes(tmp_path / "x") as working:
+        clear_leftovers(tmp_path)
+        assert working.exists(), "it is locked now"
+    assert cleared == [False] and _names(tmp_path) == {"x"}
+
+
+@unix
+def test_a_text_and_samples_clear_what_a_killed_process_left_beside_them(tmp_path):
+    for folder in (tmp_path, tmp_path / "drawn"):
+        folder.mkdir(exist_ok=True)
+        Writer(folder / "x.json").kill()
+    write_whole(tmp_path / "x.json", "{}")
+    assert _names(tmp_path) == {"x.json", "drawn"}
+    sample_folder(tiny_model("cgan"), tmp_path / "drawn", 1)
+    assert not list((tmp_path / "drawn").rglob(".*"))

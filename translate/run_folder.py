@@ -17,7 +17,7 @@ from translate.outputs import is_run, refuse_in_run
 from translate.recipe import Recipe, parse_recipe
 from translate.stored import read_text
 from translate.validation import Validation
-from translate.whole_file import clear_leftovers, held, write_whole
+from translate.whole_file import clear_leftovers, held, is_leftover, write_whole
 
 MOST_OF_AN_ID = 100
 LOCK = ".lock"
@@ -108,7 +108,7 @@ def _made_anew(folder: Path, recipe: Recipe) -> Path:
 
 
 def _is_written(folder: Path) -> bool:
-    return any(entry.name != LOCK for entry in folder.iterdir())
+    return any(entry.name != LOCK and not is_leftover(entry.name) for entry in folder.iterdir())
 
 
 def _remove_unless_written(folder: Path, made: Sequence[Path]) -> None:

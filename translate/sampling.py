@@ -18,7 +18,7 @@ from translate.errors import ConfigurationError, nearest
 from translate.model import Sampler
 from translate.models.sampler_parts import fixed_dice
 from translate.outputs import admit
-from translate.whole_file import write_whole
+from translate.whole_file import clear_leftovers, write_whole
 
 
 @torch.inference_mode()
@@ -60,6 +60,8 @@ def sample_folder(
     for path in [*paths, *([out / "grid.png"] if grid else [])]:
         admit(path, overwrite=overwrite, way_out="give another folder, or --overwrite")
     samples = draw_samples(model, count, label=label, seed=seed)
+    for place in {out, *(path.parent for path in paths)}:
+        clear_leftovers(place)
     if points:
         out.mkdir(parents=True, exist_ok=True)
         _write_points(paths[0], samples)

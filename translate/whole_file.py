@@ -34,9 +34,8 @@ def appearing(path: Path, suffix: str = ".part") -> Iterator[Path]:
     that infer the format from it. Raises OSError.
     """
     working = path.with_name(f"{_PREFIX}{secrets.token_hex(8)}{suffix}")
-    file = open(working, "xb")  # noqa: SIM115 (closed at the end, with its lock)
+    file = _new_file(working)
     try:
-        _lock(file)
         yield working
         os.replace(working, path)
     finally:
@@ -60,12 +59,13 @@ def appearing_folder(path: Path) -> Iterator[Path]:
 def hidden_folder(beside: Path) -> Iterator[Path]:
     """Context yielding a new folder next to `beside`, which is removed at the end, if it still has its name."""
     working = beside.with_name(f"{_PREFIX}{secrets.token_hex(8)}.tmp")
-    working.mkdir(parents=True)
+    descriptor = _new_folder(working)
     try:
-        with _locked_folder(working):
-            yield working
+        yield working
     finally:
         shutil.rmtree(working, ignore_errors=True)
+        if descriptor is not None:
+            os.close(descriptor)
 
 
 def remove_folder(path: Path) -> None:
@@ -114,16 +114,17 @@ def unlock(file: IO[bytes]) -> None:
             fcntl.flock(file, fcntl.LOCK_UN)
 
 
-def is_at(file: IO[bytes], path: Path) -> bool:
-    """Whether the open `file` is still the one at `path`: another process may have removed it."""
+def is_at(file: IO[bytes] | int, path: Path) -> bool:
+    """Whether the open `file`, or its descriptor, is still at `path`: another process may have removed it."""
     try:
-        return os.path.samestat(os.fstat(file.fileno()), os.stat(path))
+        return os.path.samestat(os.fstat(file if isinstance(file, int) else file.fileno()), os.stat(path))
     except FileNotFoundError:
         return False
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Writes `text` in UTF-8, whole or not at all. Raises OSError."""
+    """Writes `text` in UTF-8, whole or not at all, and clears what killed processes left beside. Raises OSError."""
+    clear_leftovers(path.parent)
     with appearing(path) as working:
         working.write_text(text, encoding="utf-8")
 
@@ -132,6 +133,11 @@ def sha256_of(path: Path) -> str:
     """The SHA-256 of a file, in hexadecimal. Raises OSError."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def is_leftover(name: str) -> bool:
+    """Whether a file or folder is named as `appearing` names what is not whole yet."""
+    return _ANYONES.fullmatch(name) is not None
 
 
 def clear_leftovers(folder: Path, alone: bool = False) -> None:
@@ -149,39 +155,44 @@ def clear_leftovers(folder: Path, alone: bool = False) -> None:
                 _remove(Path(entry.path)) if alone else _clear(Path(entry.path))
 
 
-def _lock(file: IO[bytes]) -> None:
-    """Locks `file` until it is closed or the process ends, however it ends."""
-    if sys.platform == "win32":  # Windows has no such locks, and cannot rename an open file
+def _new_file(path: Path) -> IO[bytes]:
+    """Opens a new file, locked until it is closed or the process ends, however it ends."""
+    while True:
+        file = open(path, "xb")  # noqa: SIM115 (closed by who asked, with its lock)
+        if sys.platform == "win32":  # Windows has no such locks, and cannot rename an open file
+            file.close()
+            return file
+        if _lock(file.fileno(), path):
+            return file
         file.close()
-        return
+
+
+def _new_folder(path: Path) -> int | None:
+    """Makes a folder, locked like a new file; it may be renamed meanwhile. Returns its descriptor."""
+    while True:
+        path.mkdir(parents=True)
+        if sys.platform == "win32":  # Windows cannot open folders
+            return None
+        with suppress(FileNotFoundError):
+            descriptor = os.open(path, os.O_RDONLY)
+            if _lock(descriptor, path):
+                return descriptor
+            os.close(descriptor)
+
+
+def _lock(descriptor: int, path: Path) -> bool:
+    """Locks what is open there; False if it was taken for a leftover before, and is gone from `path`."""
     with suppress(OSError):  # no locks on this file system, so `_clear` gets none either
-        fcntl.flock(file, fcntl.LOCK_EX)
-
-
-@contextmanager
-def _locked_folder(folder: Path) -> Iterator[None]:
-    """Context in which this process holds a lock on `folder`, which may be renamed meanwhile."""
-    if sys.platform == "win32":  # Windows cannot open folders
-        yield
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        with suppress(OSError):  # as in `_lock`
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    return is_at(descriptor, path)
 
 
 def _clear(path: Path) -> None:
     with suppress(OSError):  # gone by now, another user's, or locked
-        is_folder = path.is_dir()
-        descriptor = os.open(path, (os.O_RDONLY if is_folder else os.O_RDWR) | os.O_NOFOLLOW | os.O_NONBLOCK)
+        descriptor = os.open(path, (os.O_RDONLY if path.is_dir() else os.O_RDWR) | os.O_NOFOLLOW | os.O_NONBLOCK)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # An empty file or folder may be about to be locked: nothing is written before that.
-            if any(path.iterdir()) if is_folder else os.fstat(descriptor).st_size:
-                _remove(path)
+            _remove(path)
         finally:
             os.close(descriptor)
 

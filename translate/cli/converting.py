@@ -204,6 +204,7 @@ def convert(
                     batch_size=batch,
                     max_pixels=max_pixels or MAX_PIXELS,
                     quiet=quiet,
+                    claim=folder,
                 )
             if folder and overwrite:
                 folder.settle(outcome)

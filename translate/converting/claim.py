@@ -92,6 +92,11 @@ class Claim:
     wanted: Translation
     file: IO[bytes]
 
+    @property
+    def all_ours(self) -> bool:
+        """Whether every image in the folder is of this translation."""
+        return _held(self.folder / MARK, forgiving=True) == self.wanted
+
     def settle(self, outcome: Outcome) -> None:
         """Marks the folder as holding this translation only, after all was converted again.
 

@@ -7,7 +7,7 @@ from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from translate.converting.claim import require_writable
+from translate.converting.claim import Claim, require_writable
 from translate.converting.compare import pairs, refuse_inside, refuse_other_sheets, write_sheets
 from translate.converting.converter import Changes, Converter
 from translate.converting.cycle_error import WAY_OUT, CycleError
@@ -91,10 +91,12 @@ def convert_images(
     batch_size: int | None,
     max_pixels: int,
     quiet: bool,
+    claim: Claim | None = None,
 ) -> Outcome:
     """Converts `jobs` with `convert_folder`, shows a progress line and writes the extra outputs `beside`.
 
-    `facts` are shown on the gallery page. Raises ConfigurationError if the model cannot provide an extra output.
+    `facts` are shown on the gallery page. `claim`: on the output folder, if it is one translation's. Raises
+    ConfigurationError if the model cannot provide an extra output.
     """
     cycle = CycleError(converter, changes, overwrite) if beside.cycle_error else None
     if not quiet and (pair := _perhaps_a_pair(converter, jobs)):
@@ -103,7 +105,7 @@ def convert_images(
             "by side, too; give the inputs alone (the pairs of a data set are measured by `translate evaluate`)"
         )
     to_show: list[Record] = []
-    manifest = Manifest(beside.manifest) if beside.manifest else None
+    manifest = Manifest(beside.manifest, claim is not None and claim.all_ours) if beside.manifest else None
     if not quiet and isinstance(converter.model, ForeignGenerator):
         say(converter.model.taken)
     label = f"converting on {converter.runs_on}"

@@ -21,6 +21,7 @@ from translate.errors import ConfigurationError, ImageError
 from translate.outputs import admit
 from translate.shortage import out_of_memory
 from translate.tracking import is_marked, save_pictures
+from translate.whole_file import clear_leftovers
 
 T = TypeVar("T")
 ROWS = 8
@@ -80,6 +81,7 @@ def write_sheets(folder: Path, all_pairs: Sequence[Pair]) -> list[str]:
     Returns the reasons why files or sheets were left out.
     """
     failed: list[str] = []
+    clear_leftovers(folder)
     rows = _rows(all_pairs, failed)
     number = 0
     while some := list(islice(rows, ROWS)):

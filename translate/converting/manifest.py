@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Container
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +19,20 @@ from translate.outputs import admit, beginning, ending
 _LINE = 1 << 16
 """The most bytes of a line that is looked at to know a manifest: two names of the greatest length, escaped, fit."""
 
+_EARLIER = "by an earlier conversion, of which there was no row"
+
 
 class Manifest:
     """Adds rows to a file. What cannot be written does not end the conversion: it is tried again with the next row,
     and `close` says what is left."""
 
-    def __init__(self, path: Path) -> None:
-        """Opens the file, or makes it. Raises ConfigurationError if it is not a manifest, OSError."""
+    def __init__(self, path: Path, all_ours: bool = False) -> None:
+        """Opens the file, or makes it. `all_ours`: whether every image in the output folder is of this translation;
+        then one that no row tells of, as a process was killed or a disk full, gets its row as written once it is
+        skipped. Raises ConfigurationError if it is not a manifest, OSError."""
         path.parent.mkdir(parents=True, exist_ok=True)
         refuse_other(path)
+        self._told = _outputs(path) if all_ours and path.exists() else None
         self._path, self._waiting, self._reason = path, bytearray(), ""
         self._file = path.open("ab", buffering=0)
         # Of a killed process's last row a part may be there.
@@ -34,6 +41,8 @@ class Manifest:
 
     def add(self, record: Record, more: dict[str, Any]) -> None:
         """Adds a row, at once, so that it is there if the process is killed. It is ASCII: names may hold any bytes."""
+        if record.status == "skipped" and self._told is not None and _known_as(record.output) not in self._told:
+            record = replace(record, status="written", note=_EARLIER)
         self._waiting += (json_text(record.to_json() | more) + "\n").encode("ascii")
         self._write()
 
@@ -57,6 +66,23 @@ class Manifest:
                 del self._waiting[:count]
         except OSError as error:
             self._reason = error.strerror or str(error)
+
+
+def _outputs(path: Path) -> set[int]:
+    """The outputs, as `_known_as`, that rows say to be there. Raises OSError."""
+    found = set()
+    with path.open("rb") as file:
+        while line := file.readline(_LINE):
+            with suppress(ValueError, RecursionError):  # torn, when a process was killed or a disk full
+                row = json.loads(line)
+                if isinstance(row, dict) and row.get("status") in ("written", "skipped"):
+                    found.add(_known_as(str(row.get("output"))))
+    return found
+
+
+def _known_as(output: str | Path) -> int:
+    """A number, as there may be millions of outputs."""
+    return hash(os.path.abspath(output))
 
 
 def refuse_other(path: Path, inputs: Container[Path] = ()) -> None:

@@ -16,7 +16,7 @@ from translate.data.images import shown
 from translate.data.unpack import unpack
 from translate.errors import ConfigurationError, TranslateError
 from translate.printing import Tell, say
-from translate.whole_file import held, sha256_of
+from translate.whole_file import clear_leftovers, held, sha256_of
 
 ATTEMPTS = 3
 """Attempts per server; each resumes where the last one broke off."""
@@ -35,11 +35,12 @@ def fetch(card: Card, destination: Path, progress: Progress, say: Tell = say) ->
     message names each and its reason, and says how to get it by hand), TranslateError if the published archive cannot
     be unpacked or stored.
     """
+    archive = destination.parent / f"{card.url.rsplit('/', 1)[1]}.part" if card.url else None
     if destination.exists():
+        _clear(destination, archive)
         raise ConfigurationError(f"{shown(destination)}: exists; remove it to fetch {card.name} anew, or use it")
-    if card.url is None:
+    if archive is None:
         raise ConfigurationError(_not_to_fetch(card, destination))
-    archive = destination.parent / f"{card.url.rsplit('/', 1)[1]}.part"
     try:
         destination.parent.mkdir(parents=True, exist_ok=True)
         with held(archive):
@@ -55,6 +56,14 @@ def fetch(card: Card, destination: Path, progress: Progress, say: Tell = say) ->
     except OSError as error:
         raise TranslateError(f"{shown(destination)}: cannot be stored: {error.strerror or error}") from error
     return destination
+
+
+def _clear(destination: Path, archive: Path | None) -> None:
+    """Removes what a process left that was killed when the set was there already."""
+    clear_leftovers(destination.parent)
+    if archive and archive.is_file():
+        with suppress(OSError), held(archive):  # another process's, or on a disk that is read only
+            archive.unlink()
 
 
 def _not_to_fetch(card: Card, destination: Path) -> str:
