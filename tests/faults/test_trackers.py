@@ -111,6 +111,8 @@ def test_wandb_full_disk_ends_tracking_and_nothing_else(place: Workplace) -> Non
         env = {**QUIET, **{f"WANDB_{kind}_DIR": str(small) for kind in ("CACHE", "DATA")}, "WANDB_DIR": str(small)}
         (place.folder / "run").mkdir()
         (place.folder / "run" / "wandb").symlink_to(small)
+        for name in ("recipe.yaml", ".lock"):  # as of a run that was killed before its first checkpoint
+            (place.folder / "run" / name).touch()
         ended = place.train(place.recipe("pix2pix"), "run", "--resume", "--wandb", "offline", env=env)
     finally:
         subprocess.run(["umount", str(small)], check=True)
