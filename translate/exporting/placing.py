@@ -19,8 +19,8 @@ def require_free(paths: Iterable[Path], overwrite: bool, read: Iterable[Path]) -
 
 @contextmanager
 def placed(path: Path) -> Iterator[Path]:
-    """Yields a hidden file beside `path` that is renamed to `path` at the end, or removed on any error, together with the
-    folders that were made for it.
+    """Yields a hidden file beside `path` that is renamed to `path` at the end, or removed on any error, as are folders
+    that were made for it.
 
     Raises TranslateError if the file cannot be written.
     """
