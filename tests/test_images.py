@@ -83,6 +83,14 @@ def test_tiff_of_floats_is_scaled_and_other_ranges_are_refused(tmp_path: Path) -
             images.read(saved(tmp_path / "bad.tif", Image.fromarray(bad.astype(np.float32))))
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_the_bytes_of_a_large_tiff_are_not_counted_as_pixels(tmp_path: Path, monkeypatch, dtype: type) -> None:
+    pixels = noise(8, 10, 3, dtype=dtype)
+    images.write(tmp_path / "x.tif", Picture(pixels))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 80)
+    assert np.array_equal(images.read(tmp_path / "x.tif").pixels, pixels)
+
+
 def test_white_is_zero_tiff_is_not_read_as_a_negative(tmp_path: Path) -> None:
     pixels = noise(5, 4, dtype=np.uint16)
     path = saved(tmp_path / "x.tif", Image.fromarray(pixels), tiffinfo={262: 0})

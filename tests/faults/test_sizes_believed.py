@@ -31,6 +31,7 @@ from translate.data.listing import find_images
 from translate.data.unpack import unpack
 from translate.errors import ConfigurationError, TranslateError
 from translate.exporting.formats import write_torch
+from translate.exporting.hub import FILES, write_hub
 from translate.exporting.placing import placed
 from translate.exporting.port import write_port
 from translate.loading import load_model
@@ -298,6 +299,22 @@ def test_an_export_that_finds_no_room_is_said_and_leaves_nothing(tmp_path):
         with no_room(20_000), pytest.raises(TranslateError, match=rf"{name}: cannot be written: "):
             export()
     assert not list(tmp_path.iterdir())
+
+
+@unix
+@pytest.mark.parametrize("before", [True, False])
+def test_a_hub_folder_that_finds_no_room_is_as_it_was(tmp_path, before):
+    facts = {"recipe": {"name": "x" * 30_000, "model": {"name": "unit"}, "data": {}, "training": {}}}
+    facts |= {"step": 1, "size": 8, "channels": 3}
+    if before:
+        (tmp_path / "new" / "hub").mkdir(parents=True)
+        for name in FILES:
+            (tmp_path / "new" / "hub" / name).write_text("of an earlier export")
+    held = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    with no_room(20_000), pytest.raises(TranslateError, match=r"hub/config\.json: cannot be written: "):
+        write_hub(tmp_path / "new" / "hub", {"a": torch.zeros(10)}, facts, ["b"])
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == held
+    assert before or not list(tmp_path.iterdir())
 
 
 def test_what_killed_processes_left_is_cleared_in_runs_samples_and_fetched_data(tmp_path):

@@ -18,7 +18,7 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import PIL
-from PIL import TiffImagePlugin
+from PIL import Image, TiffImagePlugin
 
 from translate.data.directory import Directory, first_directory
 from translate.data.values import BadImageError
@@ -91,6 +91,14 @@ class Samples(NamedTuple):
     alpha: np.ndarray | None
     rgb: bool
     """Whether the first three bands are red, green and blue."""
+
+
+class _Bytes(TiffImagePlugin.TiffImageFile):
+    """A TIFF whose pixels are the bytes of another's, which the gate let pass: Pillow's limit is for pixels."""
+
+    def load_prepare(self) -> None:
+        self.im = Image.core.new(self.mode, self.size)
+        super().load_prepare()
 
 
 def first_page(file: BinaryIO) -> Page:
@@ -208,7 +216,7 @@ def _bytes(page: Page, data: bytes, which: slice, size: int, across: int, rows: 
     whole = b"II*\0" + struct.pack("<I", start) + data[8:].ljust(start - 8, b"\0") + _encoded(fields, start)
     quiet_libtiff()
     try:
-        with TiffImagePlugin.TiffImageFile(BytesIO(whole)) as image:
+        with _Bytes(BytesIO(whole)) as image:
             return np.asarray(image)
     except (OSError, SyntaxError) as error:
         lacking = f", or this Pillow lacks {_RARE[page.compression]}" if page.compression in _RARE else ""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shlex
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -55,17 +57,18 @@ FOLDER is this folder. `config.json` holds the recipe that it was trained with; 
 
 
 def write_hub(folder: Path, weights: Mapping[str, Tensor], facts: Mapping[str, Any], targets: list[str]) -> None:
-    """Writes `FILES` into the folder and leaves other files alone. `facts` are the checkpoint's."""
+    """Writes `FILES` into the folder, all or none, and leaves other files alone. `facts` are the checkpoint's.
+
+    Raises TranslateError if one cannot be written.
+    """
     facts = {**facts, "recipe": _without_paths(facts["recipe"])}
-    with placed(folder / "model.safetensors") as path:
-        # save_file would create a file that only its owner can read.
-        path.write_bytes(save({key: value.contiguous() for key, value in weights.items()}))
-        digest = sha256_of(path)
+    tensors = save({key: value.contiguous() for key, value in weights.items()})
+    digest = hashlib.sha256(tensors).hexdigest()
     config = {"library_name": LIBRARY, "model_type": facts["recipe"]["model"]["name"], **facts, "sha256": digest}
-    with placed(folder / "config.json") as path:
-        path.write_text(json_text(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    with placed(folder / "README.md") as path:
-        path.write_text(card(facts, targets), encoding="utf-8")
+    texts = json_text(config, indent=2, ensure_ascii=False) + "\n", card(facts, targets)
+    with ExitStack() as all_or_none:
+        for name, content in zip(FILES, (tensors, *(text.encode() for text in texts)), strict=True):
+            all_or_none.enter_context(placed(folder / name)).write_bytes(content)
 
 
 def is_hub(folder: Path) -> bool:

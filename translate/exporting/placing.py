@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from translate.errors import TranslateError
@@ -19,10 +19,12 @@ def require_free(paths: Iterable[Path], overwrite: bool, read: Iterable[Path]) -
 
 @contextmanager
 def placed(path: Path) -> Iterator[Path]:
-    """Yields a hidden file beside `path` that is renamed to `path` at the end, or removed on any error.
+    """Yields a hidden file beside `path` that is renamed to `path` at the end, or removed on any error, as are folders
+    that were made for it.
 
     Raises TranslateError if the file cannot be written.
     """
+    absent = [folder for folder in path.parents if not folder.exists()]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         clear_leftovers(path.parent)
@@ -30,3 +32,7 @@ def placed(path: Path) -> Iterator[Path]:
             yield working
     except OSError as error:
         raise TranslateError(f"{path}: cannot be written: {error.strerror or error}") from error
+    finally:
+        with suppress(OSError):  # not made, or holds something
+            for folder in absent:
+                folder.rmdir()
