@@ -92,6 +92,17 @@ def test_a_run_from_before_resizing_had_a_choice_is_compared_as_the_bicubic_run_
     assert [row.values for row in other.validation] == [[0.25, None], [None, 0.125]]
 
 
+def test_ssim_from_before_it_was_mended_is_in_a_row_of_its_own(put_run, tmp_path):
+    for name in ("old", "new"):
+        put_run(name, rows=[{"step": 100, "time": 8.0, "validation to b/ssim": 0.5, "validation to b/l1": 0.25}])
+    facts = tmp_path / "new" / "checkpoints" / "step-00000100" / "checkpoint.json"
+    facts.write_text(json.dumps(json.loads(facts.read_text()) | {"precision": "float32"}))
+    rows = {row.table: row.values for row in translate.compare(["old", "new"]).validation}
+    assert (
+        rows["validation: l1"] == [0.25, 0.25] and 0.5 in rows["validation: ssim"] and None in rows["validation: ssim"]
+    )
+
+
 def test_of_a_list_of_sections_only_the_settings_that_differ_are_told(put_run):
     affine = {"name": "Affine", "rotate": [-5, 5]}
     for name, p in (("one", 0.5), ("two", 1.0)):

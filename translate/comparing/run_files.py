@@ -121,6 +121,8 @@ class RunFiles:
             if shapes or not key.startswith("data.shapes.")
         }
         known = {"measured": entry.get("protocol"), "precision": entry.get("precision", self.facts.get("precision"))}
+        if measure == "ssim" and self.facts:  # until runs recorded their precision, it was wrongly computed on -1 to 1
+            known["values"] = "0 to 1" if known["precision"] else "-1 to 1"
         protocol |= {key: str(value) for key, value in known.items() if value is not None}
         return Score(
             f"validation: {measure}",
