@@ -428,7 +428,7 @@ def an_export_that_is_refused(user: User) -> None:
 def the_card_of_a_hub_folder(user: User) -> None:
     user.photos()
     user.gets(
-        *user.train(user.recipe("cyclegan", steps=1), "--out", "run", "--domains", "a,b's herd", data=user.data())
+        *user.train(user.recipe("cyclegan", steps=1), "--out", "run", "--domains", "the a,b's herd", data=user.data())
     )
     user.gets("export", "run", "hub", "--format", "hub")
     card = Path("hub", "README.md").read_text()

@@ -80,7 +80,8 @@ class Workplace:
         before = options.pop("preexec_fn", None)
 
         def prepare() -> None:
-            signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell's background jobs ignore it
+            for number in (signal.SIGINT, signal.SIGHUP):  # a shell's background jobs, and nohup's, ignore them
+                signal.signal(number, signal.SIG_DFL)
             if before:
                 before()
 
