@@ -1,5 +1,5 @@
-"""killed.py COUNT DELAY ...: the command `translate ...`, which SIGKILL ends DELAY seconds after its COUNT-th file
-appeared: by itself, as nobody else is sure to be in time on a busy machine."""
+"""killed.py COUNT DELAY ...: the command `translate ...`, which SIGKILL ends DELAY seconds after its COUNT-th visible
+file appeared: by itself, as nobody else is sure to be in time on a busy machine."""
 
 import os
 import signal
@@ -14,6 +14,8 @@ replace, appeared = os.replace, []
 
 def counting(*names: object) -> None:
     replace(*names)
+    if os.path.basename(os.fspath(names[-1])).startswith("."):
+        return  # the mark of the folder is no translation
     appeared.append(names)
     if len(appeared) == count:
         threading.Timer(delay, os.kill, (os.getpid(), signal.SIGKILL)).start()
