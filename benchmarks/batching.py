@@ -20,10 +20,10 @@ from torch import Tensor
 
 from common import SMALL, interleaved, markdown, place, random_batch, report, summary, trainer_of
 from translate.data.batch import Unpaired
-from translate.engine import choose_device, choose_engine
-from translate.model import ImageSpec, Losses, Painted, l1
+from translate.models.base import ImageSpec, Losses, Painted, l1
 from translate.models.cyclegan import CycleGAN, CycleGANConfig
-from translate.trainer import Trainer
+from translate.training.runtime import choose_device, choose_engine
+from translate.training.trainer import Trainer
 
 WARM_UP = 4
 

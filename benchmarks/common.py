@@ -21,12 +21,12 @@ from torch import Tensor, nn
 
 from translate.data.batch import Batch, Labelled, Plain, SourceLabelled
 from translate.data.labels import LabelGroup
-from translate.engine import Engine
-from translate.model import ImageSpec, Model
 from translate.models import MODELS
+from translate.models.base import ImageSpec, Model
 from translate.networks.blocks import InstanceNorm2d
-from translate.optim import build_optimizer
-from translate.trainer import Trainer
+from translate.training.optim import build_optimizer
+from translate.training.runtime import Engine
+from translate.training.trainer import Trainer
 
 RESULTS = Path(__file__).resolve().parent / "results"
 CLASSES = 5

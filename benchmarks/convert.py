@@ -29,18 +29,18 @@ from PIL import Image
 from torch import Tensor, nn
 
 from common import matrix_rate, report
-from translate.converting.converter import Converter
-from translate.converting.exported import Backend, Description, read_exported
-from translate.converting.folder import convert_folder
-from translate.converting.jobs import plan
-from translate.data.images import read, to_float, write
-from translate.engine import choose_device, choose_engine
-from translate.exporting.formats import write_onnx
-from translate.exporting.graph import Painting, trace
-from translate.flops import flops_of
-from translate.model import ImageSpec
+from translate.data.io.images import read, to_float, write
+from translate.inference.converter import Converter
+from translate.inference.folder import convert_folder
+from translate.inference.formats.exported import Backend, Description, read_exported
+from translate.inference.formats.graph import Painting, trace
+from translate.inference.formats.graph_files import write_onnx
+from translate.inference.jobs import plan
+from translate.models.base import ImageSpec
 from translate.models.cyclegan import CycleGAN
 from translate.recipe import load_recipe
+from translate.training.flops import flops_of
+from translate.training.runtime import choose_device, choose_engine
 from translate.version import __version__
 
 SPEC = ImageSpec(3, 256, ("a", "b"))

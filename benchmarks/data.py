@@ -29,14 +29,14 @@ from PIL import Image
 
 from common import report
 from translate.data.batch import Plain
-from translate.data.disk_cache import DiskCache
-from translate.data.folders import Source
-from translate.data.images import Picture, write
-from translate.data.listing import find_images
+from translate.data.cache.device import on_device
+from translate.data.cache.disk import DiskCache
+from translate.data.cache.memory import Cache, Memory
+from translate.data.io.images import Picture, write
+from translate.data.layouts.folders import Source
+from translate.data.layouts.listing import find_images
 from translate.data.loader import Loader
-from translate.data.on_device import on_device
-from translate.data.resized import Cache, Memory
-from translate.engine import Engine
+from translate.training.runtime import Engine
 
 SIZE, LOAD_SIZE, BATCH = 256, 286, 16
 ROOM = 1 << 40

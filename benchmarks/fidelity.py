@@ -29,11 +29,11 @@ from PIL import Image, ImageCms
 from torch import Tensor, nn
 
 from common import report
-from translate.converting.converter import Converter
-from translate.converting.folder import convert_folder
-from translate.converting.jobs import plan
-from translate.engine import Engine
-from translate.model import ImageSpec
+from translate.inference.converter import Converter
+from translate.inference.folder import convert_folder
+from translate.inference.jobs import plan
+from translate.models.base import ImageSpec
+from translate.training.runtime import Engine
 
 HEIGHT, WIDTH = 23, 37
 ARTIST = "Ada of the test card"

@@ -12,11 +12,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from common import SMALL, build_model, interleaved, place, random_batch, trainer_of
-from translate.captured import WARM_UP, CudaRecorder, Recorder
 from translate.data.batch import Unpaired
-from translate.engine import Engine, choose_engine
-from translate.feeding import feed
 from translate.networks.blocks import InstanceNorm2d
+from translate.training.cuda_graphs import WARM_UP, CudaRecorder, Recorder
+from translate.training.prefetch import feed
+from translate.training.runtime import Engine, choose_engine
 
 Row = dict[str, Any]
 TOLERANCE = {False: 1e-3, True: 0.7}

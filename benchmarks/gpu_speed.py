@@ -18,16 +18,16 @@ from torch import Tensor
 
 import step
 from common import build_model, interleaved, place, random_batch, summary, trainer_of, wait
-from translate.converting.converter import Converter
-from translate.converting.folder import convert_folder
-from translate.converting.jobs import plan
 from translate.data.batch import Batch, Unpaired
-from translate.data.folders import open_folder
+from translate.data.layouts.folders import open_folder
 from translate.data.loader import Loader
-from translate.engine import Engine, choose_engine
-from translate.feeding import Feed, OneStream, feed
-from translate.model import ImageSpec
-from translate.optim import learning_rate
+from translate.inference.converter import Converter
+from translate.inference.folder import convert_folder
+from translate.inference.jobs import plan
+from translate.models.base import ImageSpec
+from translate.training.optim import learning_rate
+from translate.training.prefetch import Feed, OneStream, feed
+from translate.training.runtime import Engine, choose_engine
 
 Row = dict[str, Any]
 RECIPE_STEPS = 266_800  # horse2zebra, 200 epochs of batch 1

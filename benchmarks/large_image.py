@@ -25,13 +25,14 @@ import torch
 from torch import Tensor, nn
 
 from common import report
-from translate.converting.padding import padded_size
-from translate.converting.tiling.banded import convert_banded
-from translate.converting.tiling.rowmap import Bands, RowMap
-from translate.converting.tiling.store import FileStore
-from translate.data.images import to_float
-from translate.engine import Engine, Precision, choose_device, choose_engine
+from translate.data.io.images import to_float
+from translate.inference.padding import padded_size
+from translate.inference.tiling.banded import convert_banded
+from translate.inference.tiling.rowmap import Bands, RowMap
+from translate.inference.tiling.rules import RULES
+from translate.inference.tiling.store import FileStore
 from translate.networks.resnet import ResnetGenerator
+from translate.training.runtime import Engine, Precision, choose_device, choose_engine
 
 
 def main() -> None:
@@ -60,7 +61,7 @@ def measure(
     engine = choose_engine(device, precision)
     engine.adopt(network)
     exact = choose_engine(device, "float32")
-    bands = Bands(rows, engine.device, engine.memory_format, FileStore)
+    bands = Bands(rows, engine.device, engine.memory_format, FileStore, RULES)
     image = noise(height, width)
     before, start = _memory(), time.perf_counter()
     with engine.autocast():
@@ -90,7 +91,7 @@ def seam_measure(network: nn.Module, pixels: np.ndarray, rows: int, engine: Engi
     """Largest differences between in bands and whole, in [-1, 1]: of pixels, and of steps across borders of bands."""
     images = engine.layout(to_float(torch.from_numpy(pixels).permute(2, 0, 1)[None].to(engine.device)))
     images = images[:, :, : images.shape[2] // 4 * 4, : images.shape[3] // 4 * 4]
-    bands = Bands(rows, engine.device, engine.memory_format, FileStore)
+    bands = Bands(rows, engine.device, engine.memory_format, FileStore, RULES)
     with engine.autocast():
         whole = network(images).float()
         painted = network(RowMap(images.to("meta"), partial(_rows, images), bands))

@@ -18,9 +18,9 @@ from unittest import mock
 import torch
 
 from common import report
-from translate.converting import jobs as jobs_module
-from translate.converting.folder import Outcome, Record
-from translate.converting.jobs import plan
+from translate.inference import jobs as jobs_module
+from translate.inference.folder import Outcome, Record
+from translate.inference.jobs import plan
 
 
 def main() -> None:

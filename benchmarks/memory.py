@@ -19,7 +19,7 @@ from typing import Any
 import torch
 
 from common import SMALL, build_model, place, random_batch, report, trainer_of
-from translate.engine import choose_device, choose_engine
+from translate.training.runtime import choose_device, choose_engine
 
 WAYS = {"plain": ("plain", False), "auto": ("auto", False), "checkpointing": ("auto", True)}
 CHECKPOINTED = ("cyclegan", "pix2pix")

@@ -20,13 +20,13 @@ import torch
 from torch import Tensor
 
 from common import report
-from translate.converting.converter import Converter
-from translate.data.images import to_pixels
-from translate.engine import Precision, choose_engine
+from translate.data.io.images import to_pixels
 from translate.errors import ConfigurationError
-from translate.image_sets.opening import open_data
-from translate.loading import load, load_model
-from translate.validation import Direction, measure
+from translate.evaluation.validation import Direction, measure
+from translate.inference.converter import Converter
+from translate.runs.image_sets.opening import open_data
+from translate.runs.loading import load, load_model
+from translate.training.runtime import Precision, choose_engine
 
 BATCH = 8
 PRECISIONS: tuple[Precision, Precision] = ("float32", "bf16")

@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from common import RESULTS, report
-from translate.engine import choose_engine
-from translate.report.charts import Curve, chart
-from translate.report.style import STYLE
-from translate.run import train
-from translate.tracking import read_metrics
+from translate.reporting.charts import Curve, chart
+from translate.reporting.style import STYLE
+from translate.reporting.tracking import read_metrics
+from translate.runs.train import train
+from translate.training.runtime import choose_engine
 
 ENGINES = ("plain", "auto")
 EVERY = 10

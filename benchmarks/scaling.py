@@ -26,13 +26,13 @@ import torch
 from torch import Tensor
 
 from common import report, wait
-from translate.assembly import build_trainer
 from translate.data.batch import Batch, Paired, Plain, Unpaired
-from translate.engine import choose_engine
-from translate.loading import build_model
-from translate.model import ImageSpec
-from translate.ranks import Ranks, join
+from translate.models.base import ImageSpec
 from translate.recipe import load_recipe
+from translate.runs.assembly import build_trainer
+from translate.runs.loading import build_model
+from translate.training.distributed import Ranks, join
+from translate.training.runtime import choose_engine
 
 IMAGES: dict[type[Batch], int] = {Paired: 2, Unpaired: 2, Plain: 1}
 COLUMNS = ("images a step", "ms a step", "images/s", "efficiency, %", "exchange, %", "MB exchanged a step")

@@ -20,13 +20,13 @@ import torch
 from torch import Tensor
 
 from common import report
-from translate.engine import choose_engine
-from translate.image_sets.opening import open_data
-from translate.loading import load_model
+from translate.evaluation.validation import Direction
 from translate.models.unit import UNIT
 from translate.recipe import load_recipe
-from translate.run import train
-from translate.validation import Direction
+from translate.runs.image_sets.opening import open_data
+from translate.runs.loading import load_model
+from translate.runs.train import train
+from translate.training.runtime import choose_engine
 
 NONE = [
     "model.autoencoder.share=0",

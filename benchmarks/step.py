@@ -34,9 +34,9 @@ from common import (
     summary,
     trainer_of,
 )
-from translate.engine import Engine, choose_device, choose_engine
-from translate.flops import flops_of
 from translate.models import MODELS
+from translate.training.flops import flops_of
+from translate.training.runtime import Engine, choose_device, choose_engine
 
 WARM_UP = 4  # the captured step records in the fourth
 

@@ -1,6 +1,6 @@
 """Draws the pictures of docs/divergences.md and prints its table of numbers: python docs/draw_divergences.py
 
-Everything is computed with translate.theory, and so by the adversarial core, in seconds on one CPU core.
+Everything is computed with translate.losses.theory, and so by the adversarial core, in seconds on one CPU core.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import torch
 from plots import BLUE, GREEN, GREY, ORANGE, PURPLE, Curve, Panel, draw
 from torch import Tensor, nn
 
-from translate import theory
-from translate.adversarial import OBJECTIVES
-from translate.report.axes import Axis
+from translate.losses import theory
+from translate.losses.adversarial import OBJECTIVES
+from translate.reporting.axes import Axis
 
 PICTURES = Path(__file__).resolve().parent / "pictures"
 LINE = torch.linspace(-24, 24, 4801, dtype=torch.float64)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
-from translate.report.axes import Axis, short
+from translate.reporting.axes import Axis, short
 
 BLUE, ORANGE, GREEN, PURPLE, GREY = "#2563c9", "#d2601a", "#12856b", "#9b3fb0", "#66707e"
 

@@ -88,5 +88,5 @@ def user(run_cli, tmp_path, monkeypatch, trained_once):
     """See `ways_out.User`."""
     from ways_out import User
 
-    monkeypatch.setattr("translate.estimate.MEASURED", 1)  # a dry run only has to run
+    monkeypatch.setattr("translate.training.estimate.MEASURED", 1)  # a dry run only has to run
     return User(run_cli, tmp_path, monkeypatch, trained_once)

@@ -23,8 +23,8 @@ import tifffile
 from pictures import chunk
 from PIL import Image
 
-from translate.data import images
-from translate.data.images import Picture
+from translate.data.io import images
+from translate.data.io.images import Picture
 from translate.errors import ImageError
 
 HEIGHT, WIDTH = 7, 5

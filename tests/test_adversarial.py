@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from translate.adversarial import OBJECTIVES, clip_weights, gradient_penalty, r1_penalty, r2_penalty
+from translate.losses.adversarial import OBJECTIVES, clip_weights, gradient_penalty, r1_penalty, r2_penalty
 
 AT_ZERO = {
     "minimax": 2 * math.log(2),

@@ -10,174 +10,37 @@ import pytest
 import translate
 
 PACKAGE = Path(__file__).resolve().parents[1] / "translate"
-GROUND = {
-    "errors",
-    "folder_name",
-    "home",
-    "json_text",
-    "printing",
-    "ram",
-    "settings",
-    "shipped",
-    "stored",
-    "version",
-    "whole_file",
-}
-TORCH_ONLY: set[str] = set()
-DATA = {*GROUND, "data", "yaml_reader"}
-MODEL = {"adversarial", "model", "networks", "pool", "diffaugment", "settings", "errors"}
-
-# Part of the package -> parts that it may import, beside itself.
-MAY_IMPORT = {
-    "adversarial": TORCH_ONLY,
-    "theory": {"adversarial"},
-    "networks": TORCH_ONLY,
-    "pool": TORCH_ONLY,
-    "optim": TORCH_ONLY,
-    "diffaugment": TORCH_ONLY,
+# Part of the package -> parts that it may import, beside itself; from the ground up.
+GROUND = {"errors", "utils"}
+MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
-    "cadence": set(),
-    "home": {"errors"},
-    "printing": set(),
-    "flops": TORCH_ONLY,
-    "whole_file": set(),
-    "json_text": set(),
-    "stored": {"errors"},
-    "facts": {"errors", "stored"},
-    "signals": {"errors", "printing"},
-    "ram": set(),
-    "tensor_file": TORCH_ONLY,
-    "determinism": TORCH_ONLY,
-    "doctor": {"data", "json_text", "model", "models", "stored", "whole_file"},
-    "memory": {"data", "errors", "resume", "shortage", "trainer"},
-    "settings": set(),
-    "folder_name": {"errors"},
     "version": set(),
-    "shipped": {"errors"},
-    "yaml_reader": {"errors"},
-    "data": DATA,
-    "outputs": {"data", "errors"},
-    "shortage": TORCH_ONLY,
-    "together": TORCH_ONLY,
-    "metrics": set(),
-    "progress": {"printing", "progress_line"},
-    "progress_line": set(),
-    "pace": {"printing", "progress"},
-    "ranks": {"errors"},
-    "tracking": {"errors", "data", "home", "printing", "stored", "whole_file"},
-    "report": {"errors", "stored", "tracking", "whole_file"},
-    "checkpoint": {"errors", "facts", "json_text", "stored", "tensor_file", "whole_file"},
-    "engine": {"errors", "data", "networks"},
-    "feeding": {"data", "engine"},
-    "model": {"data", "errors", "settings"},
-    "models": {*MODEL, "data"},
-    "guard": TORCH_ONLY,
-    "tally": TORCH_ONLY,
-    "trainer": {"model", "engine", "optim", "ranks", "data", "guard", "tally", "captured"},
-    "captured": {"data", "model"},
-    "restorable": {"errors", "model", "optim", "pool", "trainer"},
-    "resume": {"checkpoint", "errors", "networks", "restorable", "trainer"},
-    "validation": {"model", "engine", "metrics", "data"},
-    "converting": {
-        "model",
-        "engine",
-        "data",
-        "errors",
-        "folder_name",
-        "json_text",
-        "networks",
-        "outputs",
-        "printing",
-        "progress",
-        "ram",
-        "report",
-        "shortage",
-        "stored",
-        "tracking",
-        "whole_file",
-    },
-    "exporting": {
-        "checkpoint",
-        "converting",
-        "data",
-        "errors",
-        "facts",
-        "json_text",
-        "model",
-        "models",
-        "networks",
-        "outputs",
-        "stored",
-        "whole_file",
-    },
-    "evaluation": {
-        "outputs",
+    "utils": {"errors"},
+    "networks": set(),
+    "losses": {"networks"},
+    "data": {*GROUND, "version"},
+    "models": {*GROUND, "data", "losses", "networks"},
+    "reporting": {*GROUND, "data"},
+    "training": {*GROUND, "data", "losses", "models", "networks", "reporting"},
+    "recipe": {*GROUND, "data", "models", "training"},
+    "inference": {*GROUND, "data", "models", "networks", "reporting", "training", "version"},
+    "evaluation": {*GROUND, "data", "models", "networks", "training"},
+    "runs": {
         *GROUND,
-        "facts",
-        "networks",
         "data",
-        "engine",
-        "metrics",
-        "model",
-        "models",
-        "optim",
-        "progress",
-        "tensor_file",
-        "trainer",
-    },
-    "recipe": {"model", "models", "data", "engine", "optim", *GROUND, "yaml_reader"},
-    "training": {
-        "cadence",
-        "trainer",
-        "resume",
-        "checkpoint",
-        "tracking",
-        "printing",
-        "progress",
-        "validation",
-        "model",
-        "data",
-        "errors",
-        "doctor",
-        "feeding",
-        "memory",
-        "networks",
-        "pace",
-        "signals",
-    },
-    "assembly": {"engine", "errors", "model", "networks", "optim", "ranks", "recipe", "trainer"},
-    "sample_validation": {"data", "engine", "model", "models"},
-    "sampling": {"data", "errors", "model", "models", "outputs", "whole_file"},
-    "image_sets": {
-        "data",
-        "engine",
-        "errors",
-        "model",
-        "models",
-        "printing",
-        "progress",
-        "recipe",
-        "sample_validation",
-        "validation",
-    },
-    "estimate": {"data", "flops", "progress", "resume", "trainer"},
-    "mistaken": {"checkpoint", "data", "errors"},
-    "comparing": {
-        "checkpoint",
-        "errors",
         "evaluation",
-        "facts",
-        "mistaken",
-        "outputs",
-        "report",
-        "run_folder",
-        "stored",
-        "tracking",
-        "yaml_reader",
+        "inference",
+        "models",
+        "networks",
+        "recipe",
+        "reporting",
+        "training",
+        "version",
     },
-    "run_folder": {"checkpoint", "errors", "json_text", "outputs", "recipe", "stored", "validation", "whole_file"},
+    "cli": {*GROUND, "data", "evaluation", "inference", "recipe", "runs", "training", "version"},
+    "__init__": {"errors", "recipe", "runs", "version"},
+    "__main__": {"cli"},
 }
-ROOTS = {"run", "starting", "loading", "beginning", "evaluate", "export", "quickstart", "cli", "__init__", "__main__"}
 
 
 def _part(path):
@@ -197,25 +60,54 @@ def _imports(path):
 
 def test_imports_point_downwards():
     parts = {_part(path) for path in PACKAGE.rglob("*.py")}
-    assert parts == MAY_IMPORT.keys() | ROOTS, "a new part needs a line here that says what it may know"
+    assert parts == MAY_IMPORT.keys(), "a new part needs a line here that says what it may know"
     wrong = [
         f"{path.relative_to(PACKAGE)}:{line} imports {imported}"
         for path in PACKAGE.rglob("*.py")
         for imported, line in _imports(path)
-        if _part(path) in MAY_IMPORT and imported not in {_part(path), *MAY_IMPORT[_part(path)]}
+        if imported not in {_part(path), *MAY_IMPORT[_part(path)]}
     ]
     assert not wrong
 
 
-def test_no_circles():
-    edges = {
-        part: {p for path in PACKAGE.rglob("*.py") if _part(path) == part for p, _ in _imports(path)}
-        for part in MAY_IMPORT
-    }
-    while edges:
-        ground = {part for part, below in edges.items() if not (below - {part}) & edges.keys()}
-        assert ground, f"a circle among {sorted(edges)}"
-        edges = {part: below for part, below in edges.items() if part not in ground}
+def test_few_parts():
+    packages = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+    modules = {path.stem for path in PACKAGE.glob("*.py")}
+    assert len(packages) <= 12 and len(modules) <= 4
+
+
+def _files() -> dict[str, set[str]]:
+    """Files, by module name, and those that they import from this package."""
+    modules = {".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts): path for path in PACKAGE.rglob("*.py")}
+    names = {name.removesuffix(".__init__"): name for name in modules}
+
+    def imported(path: Path) -> set[str]:
+        found = set()
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom):
+                found |= {names.get(f"{node.module}.{alias.name}") or names.get(node.module) for alias in node.names}
+        return found - {None}
+
+    return {name: imported(path) - {name} for name, path in modules.items()}
+
+
+def _ends(below: dict[str, set[str]]) -> None:
+    """Takes away what imports nothing that is left, until nothing is left."""
+    while below:
+        ground = {name for name, others in below.items() if not others & below.keys()}
+        assert ground, f"a cycle among {sorted(below)}"
+        below = {name: others for name, others in below.items() if name not in ground}
+
+
+def test_no_cycle_among_parts_nor_among_files():
+    _ends({part: below - {part} for part, below in MAY_IMPORT.items()})
+    _ends(_files())
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_file_is_short_and_says_what_it_is_for(path):
+    text = path.read_text()
+    assert text.startswith('"""') and len(text.splitlines()) <= 300
 
 
 def test_only_the_trainer_goes_backward_and_steps():

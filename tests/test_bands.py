@@ -12,16 +12,16 @@ import yaml
 from test_converter import Negative
 from tiny import CPU, SIZE, TINY
 
-from translate.converting.compare import thumbnail
-from translate.converting.converter import Converter
-from translate.converting.exported import Description
-from translate.converting.folder import convert_folder
-from translate.converting.jobs import plan
-from translate.data import images
-from translate.data.check import check
-from translate.data.images import Picture
+from translate.data.checks.folder import check
+from translate.data.io import images
+from translate.data.io.images import Picture
 from translate.errors import ConfigurationError, ImageError
-from translate.model import ImageSpec
+from translate.inference.converter import Converter
+from translate.inference.folder import convert_folder
+from translate.inference.formats.exported import Description
+from translate.inference.jobs import plan
+from translate.inference.sheets import thumbnail
+from translate.models.base import ImageSpec
 from translate.recipe import load_recipe
 
 tifffile = pytest.importorskip("tifffile", reason="such files are written by tifffile")

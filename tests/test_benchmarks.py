@@ -10,8 +10,8 @@ import pytest
 import torch
 from patience import PATIENCE
 
-from translate.engine import Engine
-from translate.run import train
+from translate.runs.train import train
+from translate.training.runtime import Engine
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 ABSENT = ["kornia", "albumentations", "wandb", "click", "rich", "onnx", "torch_fidelity"]

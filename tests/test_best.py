@@ -4,14 +4,14 @@ import pytest
 import torch
 from tiny import paired_folder, random_batch, tiny_model, tiny_trainer
 
-from translate import starting
-from translate.cadence import Cadence
-from translate.checkpoint import load_checkpoint, pointed, saved_steps
 from translate.errors import TranslateError
-from translate.optim import WeightAverage
-from translate.signals import Signals
-from translate.tracking import NoTracker
-from translate.training import TrainingRun
+from translate.reporting.tracking import NoTracker
+from translate.runs import starting
+from translate.training.cadence import Cadence
+from translate.training.checkpoint import load_checkpoint, pointed, saved_steps
+from translate.training.loop import TrainingRun
+from translate.training.optim import WeightAverage
+from translate.utils.signals import Signals
 
 
 class Scripted:
@@ -111,8 +111,8 @@ def test_averaged_weights_are_measured_and_the_others_trained_on(tmp_path):
 
 def test_every_row_is_on_the_disk_before_a_checkpoint_that_counts_on_it(tmp_path, monkeypatch):
     """A machine that loses its power resumes there, with all rows up to it."""
-    from translate import training
-    from translate.tracking import MetricsLog
+    from translate.reporting.tracking import MetricsLog
+    from translate.training import loop as training
 
     done = []
     fsync, save = MetricsLog.fsync, training.save_checkpoint

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from translate import shipped as shipped_module
-from translate.data import catalog
-from translate.data.catalog import NOT_STATED, cards, locate, locate_both, places, user_data, whereabouts
-from translate.data.description import read_description
+from translate.data.catalog import cards as catalog
+from translate.data.catalog.cards import NOT_STATED, cards, locate, locate_both, places, user_data, whereabouts
+from translate.data.catalog.description import read_description
 from translate.errors import ConfigurationError
-from translate.shipped import shipped
+from translate.utils import shipped as shipped_module
+from translate.utils.shipped import shipped
 
 
 @pytest.fixture(autouse=True)

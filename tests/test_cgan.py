@@ -11,8 +11,8 @@ from torch import nn
 from translate.data.batch import Labelled
 from translate.data.labels import LabelGroup
 from translate.errors import ConfigurationError
-from translate.model import ImageSpec
 from translate.models.adversary import AdversarialSettings, Adversary
+from translate.models.base import ImageSpec
 from translate.models.cgan import CGAN
 from translate.models.classes import class_labels, judge_pairs, other_labels, require_classes
 from translate.models.stackgan import StackGAN

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from tiny import numbered, put
 
-from translate.data import images
-from translate.data.check import check
-from translate.data.check_labels import tiny
-from translate.data.images import Picture
+from translate.data.checks.folder import check
+from translate.data.checks.labels import tiny
+from translate.data.io import images
+from translate.data.io.images import Picture
 from translate.data.labelled import LabelledFolder, LabelledSplit
 from translate.data.labels import LabelGroup
 from translate.errors import ConfigurationError

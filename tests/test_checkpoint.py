@@ -7,8 +7,9 @@ import os
 import pytest
 import torch
 
-from translate import checkpoint as module
-from translate.checkpoint import (
+from translate.errors import ConfigurationError, TranslateError
+from translate.training import checkpoint as module
+from translate.training.checkpoint import (
     load_checkpoint,
     newest_good,
     point,
@@ -18,7 +19,6 @@ from translate.checkpoint import (
     saved_steps,
     verify,
 )
-from translate.errors import ConfigurationError, TranslateError
 
 WEIGHTS = {"layer.weight": torch.arange(6.0).reshape(2, 3), "layer.bias": torch.zeros(2)}
 

@@ -6,13 +6,13 @@ import pytest
 import torch
 from tiny import TINY, random_batch, tiny_model, tiny_trainer
 
-from translate.assembly import build_trainer
-from translate.engine import Engine
 from translate.errors import ConfigurationError
 from translate.networks.resnet import ResnetGenerator
 from translate.networks.unet import UNetGenerator
 from translate.recipe import TrainingSettings
-from translate.resume import training_state
+from translate.runs.assembly import build_trainer
+from translate.training.runtime import Engine
+from translate.training.state import training_state
 
 NETWORKS = {
     "resnet, instance": lambda **o: ResnetGenerator(3, 3, filters=4, blocks=2, **o),
@@ -93,7 +93,7 @@ def test_nothing_is_recomputed_in_evaluation(monkeypatch):
     ],
 )
 def test_dropout_that_is_computed_again_is_not_for_a_recorded_step(generator, refused, monkeypatch):
-    monkeypatch.setattr("translate.trainer.CudaRecorder", lambda device: None)
+    monkeypatch.setattr("translate.training.trainer.CudaRecorder", lambda device: None)
     model = tiny_model("pix2pix", settings=TINY["pix2pix"] | {"generator": generator})
     engine = Engine(torch.device("cpu"), captured=True)
     expected = pytest.raises(ConfigurationError, match="repeats dropout") if refused else nullcontext()

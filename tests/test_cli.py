@@ -13,7 +13,7 @@ from PIL import Image
 from tiny import labelled_folder, paired_folder, put, unpaired_folder, write_images
 
 import translate
-from translate.checkpoint import saved_steps
+from translate.training.checkpoint import saved_steps
 
 
 @pytest.fixture

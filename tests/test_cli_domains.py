@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 from tiny import labelled_folder, write_images
 
-from translate.checkpoint import load_checkpoint
+from translate.training.checkpoint import load_checkpoint
 
 
 def _attributes(root):
@@ -145,7 +145,8 @@ def test_scores_are_printed_and_written(run_cli, tiny_recipe, tmp_path, monkeypa
     from translate.evaluation import classifier
 
     monkeypatch.setattr(
-        "translate.evaluate.ClassifierSettings", lambda: classifier.ClassifierSettings(size=16, steps=2, batch_size=4)
+        "translate.runs.evaluate.ClassifierSettings",
+        lambda: classifier.ClassifierSettings(size=16, steps=2, batch_size=4),
     )
     data = labelled_folder(tmp_path / "flowers")
     _train(run_cli, tiny_recipe, "stargan", data)

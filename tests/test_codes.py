@@ -4,8 +4,8 @@ import pytest
 import torch
 from tiny import SIZE, tiny_model
 
-from translate.model import Sampler
 from translate.models import MODELS
+from translate.models.base import Sampler
 
 
 def test_an_images_code_is_the_mean_of_what_its_encoder_says():

@@ -8,9 +8,9 @@ import yaml
 from tiny import paired_folder
 
 import translate
-from translate.comparing.text import as_text
 from translate.errors import ConfigurationError, TranslateError
 from translate.evaluation.table import Score
+from translate.runs.comparing.text import as_text
 
 RECIPE = {
     "name": "mine",

@@ -5,8 +5,8 @@ import torch
 from tiny import SIZE, SPECS, TINY, random_batch, tiny_model, tiny_trainer
 from torch import nn
 
-from translate.model import Sampler, Translator
 from translate.models import MODELS
+from translate.models.base import Sampler, Translator
 
 
 @pytest.fixture(params=MODELS)

@@ -9,16 +9,16 @@ from PIL import Image
 from test_converter import Negative
 from tiny import CPU, SPEC, unpaired_folder, write_images
 
-from translate.checkpoint import folder_name, save_checkpoint
-from translate.converting.claim import LOCK, MARK, Translation, claimed, require_writable, translation
-from translate.converting.converter import Converter
-from translate.converting.jobs import plan
-from translate.converting.video import plan_video
-from translate.data import listing
-from translate.data.listing import Seen, find_images, iterate_images
+from translate.data.layouts import listing
+from translate.data.layouts.listing import Seen, find_images, iterate_images
 from translate.errors import ConfigurationError
+from translate.inference.converter import Converter
+from translate.inference.jobs import plan
+from translate.inference.provenance import LOCK, MARK, Translation, claimed, require_writable, translation
+from translate.inference.video import plan_video
 from translate.networks.foreign import port_state
 from translate.networks.resnet import ResnetGenerator
+from translate.training.checkpoint import folder_name, save_checkpoint
 
 
 @pytest.fixture
@@ -107,7 +107,7 @@ def test_a_mark_without_images_binds_nobody_and_a_foreign_one_is_told(tmp_path):
 
 
 def test_what_is_cut_short_while_it_converts_again_is_not_continued(run_cli, generator, photos, tmp_path, monkeypatch):
-    from translate.converting import command
+    from translate.inference import command
 
     def killed(*arguments, **options):
         raise KeyboardInterrupt
@@ -187,7 +187,7 @@ def test_an_output_named_as_a_kind_that_is_not_written_is_refused(tmp_path, name
 def test_the_manifest_may_lie_in_the_new_output_and_its_rows_are_there_at_once(
     run_cli, generator, photos, tmp_path, monkeypatch
 ):
-    from translate.converting import command
+    from translate.inference import command
 
     whole = command.convert_folder
 
@@ -266,7 +266,7 @@ def test_formats_are_known_by_their_suffixes_too(run_cli, generator, photos, tmp
 
 
 def test_a_checkpoint_is_known_by_its_folders_name(tmp_path):
-    from translate.checkpoint import load_checkpoint
+    from translate.training.checkpoint import load_checkpoint
 
     save_checkpoint(tmp_path, 6, {}, {})
     assert load_checkpoint(tmp_path, "6").folder == load_checkpoint(tmp_path, folder_name(6)).folder

@@ -7,11 +7,11 @@ import torch
 from test_converter import Negative
 from tiny import CPU, SPEC, write_images
 
-from translate.converting import folder as module
-from translate.converting.converter import Converter
-from translate.converting.folder import convert_folder
-from translate.converting.jobs import plan
 from translate.errors import ConfigurationError
+from translate.inference import folder as module
+from translate.inference.converter import Converter
+from translate.inference.folder import convert_folder
+from translate.inference.jobs import plan
 
 
 @pytest.fixture

@@ -10,18 +10,18 @@ from PIL import Image
 from tiny import CPU, SPEC, SPECS, paired_folder, tiny_model
 from torch import nn
 
-from translate.converting.converter import Converter
-from translate.converting.folder import convert_folder
-from translate.converting.jobs import plan
-from translate.converting.padding import pad, padded_size
 from translate.data.batch import Unpaired
-from translate.data.images import Picture, read, to_8_bits, to_pixels, write
-from translate.engine import Engine
+from translate.data.io.images import Picture, read, to_8_bits, to_pixels, write
 from translate.errors import ConfigurationError
-from translate.loading import load
-from translate.model import Translator
+from translate.inference.converter import Converter
+from translate.inference.folder import convert_folder
+from translate.inference.jobs import plan
+from translate.inference.padding import pad, padded_size
 from translate.models import MODELS
-from translate.settings import Settings
+from translate.models.base import Translator
+from translate.runs.loading import load
+from translate.training.runtime import Engine
+from translate.utils.settings import Settings
 
 
 class Negative(Translator):
@@ -220,7 +220,7 @@ def test_weights_rounded_once_give_what_autocast_gives_to_the_bit(name, tile):
 
 @pytest.mark.parametrize("precision", ["auto", "bf16"])
 def test_16_bits_are_left_to_float32_unless_bf16_is_asked_for(run_cli, tiny_recipe, tmp_path, monkeypatch, precision):
-    monkeypatch.setattr("translate.engine._has_fast_bf16", lambda device: True)
+    monkeypatch.setattr("translate.training.runtime._has_fast_bf16", lambda device: True)
     paired_folder(tmp_path / "data")
     assert not run_cli("train", tiny_recipe("pix2pix"), "--data", tmp_path / "data", "--out", "run").exit_code
     pixels = np.random.default_rng(0).integers(0, 65536, (16, 16, 3)).astype(np.uint16)

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from translate.diffaugment import DifferentiableAugment, colour, cutout, translation
+from translate.losses.diffaugment import DifferentiableAugment, colour, cutout, translation
 
 KINDS = ("colour", "translation", "cutout")
 

@@ -74,7 +74,7 @@ def test_the_pictures_are_what_is_drawn(script, tmp_path):
 
 
 def test_every_function_named_exists():
-    theory = importlib.import_module("translate.theory")
+    theory = importlib.import_module("translate.losses.theory")
     named = set(re.findall(r"`theory\.(\w+)", PAGE))
     assert {"kl", "reverse_kl", "js", "wasserstein1", "minimax_value"} <= named
     assert not [name for name in named if not hasattr(theory, name)]

@@ -8,9 +8,9 @@ from tiny import paired_folder, tiny_model
 from torch import Tensor, nn
 
 from translate.data.batch import Labelled, Paired, Unpaired
-from translate.doctor import FIRST, Doctor, read_findings
-from translate.model import Relabeller, Translator
-from translate.report import write_report
+from translate.models.base import Relabeller, Translator
+from translate.reporting.report import write_report
+from translate.training.diagnostics import FIRST, Doctor, read_findings
 
 COPY = "the output equals the input"
 INVERTED = "the colours are inverted"

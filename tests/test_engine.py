@@ -5,13 +5,13 @@ import torch
 from tiny import CPU, TINY, paired_folder, random_batch, tiny_model, tiny_trainer
 from torch import nn
 
-from translate.captured import WARM_UP, CapturedProgram
-from translate.engine import Engine, choose_engine
 from translate.errors import ConfigurationError
 from translate.models import MODELS
-from translate.optim import WeightAverage, build_optimizer
-from translate.resume import training_state
-from translate.trainer import Trainer
+from translate.training.cuda_graphs import WARM_UP, CapturedProgram
+from translate.training.optim import WeightAverage, build_optimizer
+from translate.training.runtime import Engine, choose_engine
+from translate.training.state import training_state
+from translate.training.trainer import Trainer
 
 # Relative errors of all gradients to float64; measured here: 1e-5 and 0.5. Signs of L1 and ReLU amplify rounding; a
 # gradient that is wrong, as that of torch's own instance norm in channels last, is off by 1.3.

@@ -19,12 +19,12 @@ from tiny import (
 from torch import nn
 
 from translate.data.batch import Paired
-from translate.estimate import MEASURED, Estimate, estimate
-from translate.model import Model, Turn
-from translate.optim import build_optimizer
-from translate.run import dry_run, train
-from translate.settings import Settings
-from translate.trainer import Trainer
+from translate.models.base import Model, Turn
+from translate.runs.train import dry_run, train
+from translate.training.estimate import MEASURED, Estimate, estimate
+from translate.training.optim import build_optimizer
+from translate.training.trainer import Trainer
+from translate.utils.settings import Settings
 
 
 class OneConvolution(Model):
@@ -96,7 +96,7 @@ def test_slow_steps_are_measured_fewer_times_but_in_whole_rounds(seconds, taken,
 
 
 def test_memory_that_the_process_had_held_before_is_not_told_as_none(monkeypatch):
-    monkeypatch.setattr("translate.estimate.process_memory", lambda: 10**9)
+    monkeypatch.setattr("translate.training.estimate.process_memory", lambda: 10**9)
     told = _of(OneConvolution(), memory_before=10**9)
     assert told.memory is None and "peak memory   not measured" in "\n".join(told.lines())
     assert _of(OneConvolution(), memory_before=5 * 10**8).memory == 5 * 10**8

@@ -11,10 +11,10 @@ from PIL import Image
 from tiny import labelled_folder, paired_folder, unpaired_folder
 
 from translate.errors import ConfigurationError
-from translate.evaluate import evaluate, write_scores
 from translate.evaluation.classifier import ClassifierSettings
 from translate.evaluation.spaces import INCEPTION_FILE
-from translate.run import train
+from translate.runs.evaluate import evaluate, write_scores
+from translate.runs.train import train
 
 RULER = ClassifierSettings(size=16, steps=3, batch_size=4)
 
@@ -152,7 +152,7 @@ def test_digits_are_counted_in_source_and_target(tiny_recipe, tmp_path):
 
 @pytest.mark.parametrize("model", ["cgan", "gan"])
 def test_what_is_drawn_is_read_by_a_classifier(tiny_recipe, tmp_path, model, monkeypatch):
-    monkeypatch.setattr("translate.evaluate.DRAWN", 60)
+    monkeypatch.setattr("translate.runs.evaluate.DRAWN", 60)
     _, _scores, table = _evaluated(tiny_recipe, tmp_path, model, labelled_folder(tmp_path / "data"))
     if model == "cgan":
         assert table["samples read as the class wanted", "all"].images == 60

@@ -10,7 +10,7 @@ from tiny import CPU
 from torch import Tensor, nn
 
 from translate.data.batch import Labelled, Plain
-from translate.data.images import to_pixels
+from translate.data.io.images import to_pixels
 from translate.data.labels import UNKNOWN, LabelGroup
 from translate.evaluation.classifier import Classifier
 from translate.evaluation.distances import spread
@@ -18,14 +18,14 @@ from translate.evaluation.flips import gather_labelled, translate_flips
 from translate.evaluation.intervals import wilson
 from translate.evaluation.labelled import evaluate_labelled
 from translate.evaluation.likeness import evaluate_distances, evaluate_diversity
+from translate.evaluation.metrics import fit_affine_colour, l1, psnr, ssim
 from translate.evaluation.samples import gather, thumbnails
 from translate.evaluation.spaces import INCEPTION_FILE, Missing, Space, classifier_space, inception_space
 from translate.evaluation.table import Score
 from translate.evaluation.teaching import Trained
 from translate.evaluation.truth import evaluate_truth
 from translate.evaluation.unpaired import evaluate_unpaired
-from translate.metrics import fit_affine_colour, l1, psnr, ssim
-from translate.model import ImageSpec
+from translate.models.base import ImageSpec
 from translate.models.labels import Labels
 
 ATTRIBUTES = ImageSpec(1, 8, ("hat", "beard", "young"), (LabelGroup(3, False),))

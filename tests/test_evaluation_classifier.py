@@ -18,7 +18,7 @@ from translate.errors import TranslateError
 from translate.evaluation.classifier import Classifier, ClassifierSettings
 from translate.evaluation.classifier_file import classifier_for, load_classifier
 from translate.evaluation.teaching import Trained, accuracy, held_out_rows, train_classifier, train_on
-from translate.model import ImageSpec
+from translate.models.base import ImageSpec
 
 SIDE = 16
 CLASSES = ImageSpec(3, SIDE, ("left", "right"), (LabelGroup(2, True),))

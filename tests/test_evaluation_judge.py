@@ -11,12 +11,12 @@ from test_evaluate import RULER, digit_sets
 from test_evaluation import ATTRIBUTES, STYLES, reader
 from tiny import labelled_folder, unpaired_folder
 
-from translate.evaluate import evaluate, write_scores
 from translate.evaluation.intervals import Estimate, wilson
 from translate.evaluation.judge import Judge, asking
 from translate.evaluation.spaces import classifier_space
 from translate.evaluation.table import Score, as_text
-from translate.run import train
+from translate.runs.evaluate import evaluate, write_scores
+from translate.runs.train import train
 
 MANY = 10**12
 TO = asking(torch.tensor([1]), 2)
@@ -117,7 +117,7 @@ def test_what_a_weak_classifier_judges_begins_with_how_weak_it_is(tiny_recipe, t
         return {"images": 1000, "all": 0.763, "domains": {}, "present": counts, "absent": counts}
 
     monkeypatch.setattr("translate.evaluation.teaching.accuracy", often_wrong)
-    monkeypatch.setattr("translate.evaluate.DRAWN", 60)
+    monkeypatch.setattr("translate.runs.evaluate.DRAWN", 60)
     size = ["data.size=32", "data.load_size=32", "data.channels=1"] if model == "unit-digits" else []
     make = {"cyclegan": unpaired_folder, "unit-digits": digit_sets}.get(model, labelled_folder)
     run = train(

@@ -12,19 +12,19 @@ from PIL import Image
 from torch import nn
 
 import translate
-from translate.converting.exported import Description, open_with_onnxruntime, open_with_openvino
-from translate.converting.foreign import ForeignGenerator
 from translate.data.labels import LabelGroup
 from translate.errors import TranslateError
-from translate.export import export
-from translate.exporting.check import largest_difference, random_images
-from translate.exporting.formats import read_onnx, read_torch, write_onnx, write_torch
-from translate.exporting.graph import Painting, trace
-from translate.model import ImageSpec, Translator
+from translate.inference.foreign import ForeignGenerator
+from translate.inference.formats.check import largest_difference, random_images
+from translate.inference.formats.exported import Description, open_with_onnxruntime, open_with_openvino
+from translate.inference.formats.graph import Painting, trace
+from translate.inference.formats.graph_files import read_onnx, read_torch, write_onnx, write_torch
 from translate.models import MODELS
+from translate.models.base import ImageSpec, Translator
+from translate.networks.conv_as_matmul import set_products
 from translate.networks.foreign import from_port
 from translate.networks.foreign_file import read_state
-from translate.networks.products import set_products
+from translate.runs.export import export
 
 GOLDEN = Path(__file__).parents[2] / "shared" / "golden"
 TRANSLATORS = [name for name, kind in MODELS.items() if issubclass(kind, Translator)]
@@ -242,10 +242,12 @@ def test_the_format_follows_from_the_suffix_and_a_torch_file_reads_back(runs, ru
 
 
 def test_a_graph_that_differs_does_not_appear(runs, run_cli, tmp_path, monkeypatch):
-    monkeypatch.setattr("translate.export.read_torch", lambda path: lambda x: read_torch(path)(x) + np.float32(1e-3))
+    monkeypatch.setattr(
+        "translate.runs.export.read_torch", lambda path: lambda x: read_torch(path)(x) + np.float32(1e-3)
+    )
     result = run_cli("export", runs / "pix2pix", "out/model.pt2")
     assert result.exit_code == 1 and "differs from PyTorch by 0.001" in result.output
-    monkeypatch.setattr("translate.export.largest_difference", lambda *_: float("nan"))
+    monkeypatch.setattr("translate.runs.export.largest_difference", lambda *_: float("nan"))
     result = run_cli("export", runs / "pix2pix", "out/model.pt2")
     assert result.exit_code == 1 and "differs from PyTorch by nan" in result.output
     assert not (tmp_path / "out").exists()

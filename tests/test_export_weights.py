@@ -12,8 +12,8 @@ from safetensors.torch import load_file
 
 import translate
 from translate.errors import ConfigurationError
-from translate.exporting import port
-from translate.exporting.port import generators, options, published_state, script
+from translate.inference.formats import port
+from translate.inference.formats.port import generators, options, published_state, script
 from translate.networks import ResnetGenerator, UNetGenerator
 from translate.networks.foreign import from_port
 from translate.networks.foreign_file import read_state

@@ -9,14 +9,14 @@ from tiny import CPU, tiny_model, write_images
 from torch import Tensor
 
 from translate.data.batch import Paired, Unpaired
-from translate.data.folders import Source
-from translate.data.kept import stream_of
+from translate.data.cache.choice import stream_of
+from translate.data.layouts.folders import Source
 from translate.data.loader import Loader
-from translate.engine import Engine
-from translate.feeding import OneStream, SecondStream, feed
-from translate.optim import build_optimizer
-from translate.signals import Stop
-from translate.trainer import Trainer
+from translate.training.optim import build_optimizer
+from translate.training.prefetch import OneStream, SecondStream, feed
+from translate.training.runtime import Engine
+from translate.training.trainer import Trainer
+from translate.utils.signals import Stop
 
 STEPS = 8
 

@@ -17,13 +17,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from translate.data import fetch as fetch_module
-from translate.data import unpack as unpack_module
-from translate.data.catalog import Card, cards
-from translate.data.fetch import fetch
-from translate.data.folders import open_folder
+from translate.data.catalog import fetch as fetch_module
+from translate.data.catalog import unpack as unpack_module
+from translate.data.catalog.cards import Card, cards
+from translate.data.catalog.fetch import fetch
+from translate.data.layouts.folders import open_folder
 from translate.errors import ConfigurationError, TranslateError
-from translate.whole_file import held, hidden_folder
+from translate.utils.atomic_files import held, hidden_folder
 
 Files = dict[str, bytes]
 

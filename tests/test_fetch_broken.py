@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from test_fetch import FILES, Server, card_for, quiet, zipped
 
-from translate.data import download
-from translate.data import fetch as fetch_module
-from translate.data.fetch import fetch
+from translate.data.catalog import download
+from translate.data.catalog import fetch as fetch_module
+from translate.data.catalog.fetch import fetch
 from translate.errors import ConfigurationError
-from translate.whole_file import held
+from translate.utils.atomic_files import held
 
 DATA = zipped(FILES)
 PAGE = b"<html>Please log in</html>"

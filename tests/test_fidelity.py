@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from PIL.TiffImagePlugin import IFDRational
 
-from translate.data.images import Picture, read, write
+from translate.data.io.images import Picture, read, write
 
 tifffile = pytest.importorskip("tifffile", reason="files are read back by tifffile")
 

@@ -15,14 +15,14 @@ from PIL import Image, ImageCms
 from test_converter import Negative
 from tiny import CPU
 
-from translate.converting.converter import Converter
-from translate.converting.folder import convert_folder
-from translate.converting.jobs import plan
-from translate.converting.pil import array_of
-from translate.data import images
-from translate.data.images import Picture
+from translate.data.io import images
+from translate.data.io.images import Picture
 from translate.errors import ImageError
-from translate.model import ImageSpec
+from translate.inference.converter import Converter
+from translate.inference.folder import convert_folder
+from translate.inference.jobs import plan
+from translate.inference.pil import array_of
+from translate.models.base import ImageSpec
 
 tifffile = pytest.importorskip("tifffile", reason="the judge of TIFF")
 

@@ -6,12 +6,12 @@ import torch
 from PIL import Image
 from tiny import write_images
 
-from translate.converting.converter import Converter
-from translate.engine import Engine
-from translate.folder_name import named_as_file
-from translate.loading import load
+from translate.inference.converter import Converter
 from translate.networks.foreign import port_state
 from translate.networks.resnet import ResnetGenerator
+from translate.runs.loading import load
+from translate.training.runtime import Engine
+from translate.utils.folder_name import named_as_file
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def test_samples_that_could_not_be_written_are_not_drawn(tmp_path):
     import tiny
 
     from translate.errors import ConfigurationError
-    from translate.sampling import sample_folder
+    from translate.inference.sampling import sample_folder
 
     (tmp_path / "file").write_text("x")
     with pytest.raises(ConfigurationError, match="cannot be written into"):

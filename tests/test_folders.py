@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from tiny import put
 
-from translate.data import images
-from translate.data.check import check
-from translate.data.columns import held_out
-from translate.data.folders import Folder, open_folder, recognise
-from translate.data.images import Picture
+from translate.data.checks.folder import check
+from translate.data.io import images
+from translate.data.io.images import Picture
+from translate.data.layouts.columns import held_out
+from translate.data.layouts.folders import Folder, open_folder, recognise
 from translate.errors import ConfigurationError, ImageError
 
 

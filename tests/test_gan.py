@@ -10,7 +10,7 @@ from torch import nn
 
 from translate.data.batch import Plain
 from translate.errors import ConfigurationError
-from translate.model import ImageSpec
+from translate.models.base import ImageSpec
 from translate.models.gan import GAN
 
 

@@ -8,18 +8,18 @@ import torch
 from tiny import CPU, random_batch, tiny_model, tiny_trainer, unpaired_folder
 from torch import Tensor, nn
 
-from translate.checkpoint import load_checkpoint
 from translate.data.batch import Paired
-from translate.engine import Engine
-from translate.guard import step_and_undo
-from translate.model import ImageSpec, Model, Turn
+from translate.losses.image_pool import ImagePool
 from translate.models import MODELS
-from translate.optim import WeightAverage, build_optimizer
-from translate.pool import ImagePool
-from translate.resume import network_weights, training_state
-from translate.settings import Settings
-from translate.tally import Skips
-from translate.trainer import Trainer
+from translate.models.base import ImageSpec, Model, Turn
+from translate.training.checkpoint import load_checkpoint
+from translate.training.loss_meter import Skips
+from translate.training.non_finite import step_and_undo
+from translate.training.optim import WeightAverage, build_optimizer
+from translate.training.runtime import Engine
+from translate.training.state import network_weights, training_state
+from translate.training.trainer import Trainer
+from translate.utils.settings import Settings
 
 KINDS = {"fused adam": ("adam", True), "adam": ("adam", False), "rmsprop": ("rmsprop", False)}
 

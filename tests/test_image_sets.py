@@ -7,8 +7,8 @@ from PIL import Image
 from tiny import unpaired_folder, write_images
 
 from translate.data.batch import Labelled, Unpaired
-from translate.image_sets.opening import open_data
 from translate.recipe import load_recipe
+from translate.runs.image_sets.opening import open_data
 
 SIZE = 16
 

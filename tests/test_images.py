@@ -11,8 +11,8 @@ import torch
 from pictures import chunk, dice, noise, png, saved
 from PIL import Image, ImageCms
 
-from translate.data import images
-from translate.data.images import Picture
+from translate.data.io import images
+from translate.data.io.images import Picture
 from translate.errors import ImageError
 
 

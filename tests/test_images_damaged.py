@@ -13,9 +13,9 @@ import pytest
 from pictures import dice, noise, png
 from PIL import Image
 
-from translate.data import images
-from translate.data import png as reading_png
-from translate.data.images import Picture
+from translate.data.io import images
+from translate.data.io import png as reading_png
+from translate.data.io.images import Picture
 from translate.errors import ImageError
 
 

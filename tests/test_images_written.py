@@ -10,9 +10,9 @@ import pytest
 from pictures import TOP, noise
 from PIL import Image
 
-from translate.data import images
-from translate.data.folders import Source
-from translate.data.images import Picture
+from translate.data.io import images
+from translate.data.io.images import Picture
+from translate.data.layouts.folders import Source
 from translate.errors import ImageError
 
 

@@ -7,13 +7,13 @@ import pytest
 import torch
 from tiny import labelled_folder, unpaired_folder
 
-from translate.checkpoint import load_checkpoint
 from translate.networks.foreign import port_state
 from translate.networks.patchgan import PatchDiscriminator
 from translate.networks.resnet import ResnetGenerator
 from translate.networks.stargan import StarGANGenerator
 from translate.networks.unet import UNetGenerator
 from translate.recipe import load_recipe
+from translate.training.checkpoint import load_checkpoint
 
 STILL = ["--device", "cpu", "--set", "training.lr=1e-12", "--set", "training.steps=1"]
 

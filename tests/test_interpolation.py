@@ -8,21 +8,21 @@ from test_keeping import Counted, assert_same
 from tiny import CPU, labelled_folder
 from torchvision import transforms
 
-from translate.checkpoint import Checkpoint
-from translate.data import images
 from translate.data.batch import Labelled, Plain, Unpaired
-from translate.data.folders import Source
-from translate.data.kept import open_cache
+from translate.data.cache.choice import open_cache
+from translate.data.io import images
 from translate.data.labels import LabelGroup
+from translate.data.layouts.folders import Source
 from translate.data.loader import Loader
 from translate.errors import ConfigurationError
 from translate.evaluation import teaching
 from translate.evaluation.classifier import ClassifierSettings
-from translate.image_sets.opening import open_data
-from translate.model import ImageSpec
+from translate.models.base import ImageSpec
 from translate.recipe import load_recipe, recipe_names
 from translate.recipe.reading import parse_recipe
-from translate.run_folder import require_same_run
+from translate.runs.folder import require_same_run
+from translate.runs.image_sets.opening import open_data
+from translate.training.checkpoint import Checkpoint
 
 FILTERS = {
     "nearest": transforms.InterpolationMode.NEAREST,

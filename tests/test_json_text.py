@@ -7,15 +7,15 @@ from math import inf, nan
 
 import pytest
 
-from translate.checkpoint import load_checkpoint, save_checkpoint
-from translate.converting.folder import Record
-from translate.converting.manifest import Manifest
-from translate.doctor import Finding, _write
 from translate.evaluation.table import Score, dumped
-from translate.facts import Facts
-from translate.json_text import json_text
-from translate.run_folder import write_summary
-from translate.stored import UnreadableError, parse_json
+from translate.inference.folder import Record
+from translate.inference.manifest import Manifest
+from translate.runs.folder import write_summary
+from translate.training.checkpoint import load_checkpoint, save_checkpoint
+from translate.training.checkpoint_json import Facts
+from translate.training.diagnostics import Finding, _write
+from translate.utils.json_text import json_text
+from translate.utils.stored import UnreadableError, parse_json
 
 
 def strictly(text):

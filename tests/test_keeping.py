@@ -18,21 +18,24 @@ import pytest
 import torch
 from tiny import paired_folder
 
-from translate.data import disk_cache, images, on_device, shelf
 from translate.data.augment import Augmentation
 from translate.data.batch import Labelled, Paired, Plain, SourceLabelled, Unpaired
-from translate.data.disk_cache import DiskCache
-from translate.data.folders import Source
-from translate.data.images import Interpolation, Picture, resize, write
-from translate.data.kept import open_cache, stream_of
+from translate.data.cache import device as on_device
+from translate.data.cache import disk as disk_cache
+from translate.data.cache import shelf
+from translate.data.cache.choice import open_cache, stream_of
+from translate.data.cache.device import gather
+from translate.data.cache.disk import DiskCache
+from translate.data.cache.shelf import Shelf
+from translate.data.io import images
+from translate.data.io.images import Interpolation, Picture, resize, write
 from translate.data.labelled.digits import Digit
+from translate.data.layouts.folders import Source
 from translate.data.loader import Loader
-from translate.data.on_device import gather
-from translate.data.shelf import Shelf
 from translate.data.waiting import Waiting
-from translate.engine import Engine
 from translate.errors import ConfigurationError, ImageError
-from translate.whole_file import held
+from translate.training.runtime import Engine
+from translate.utils.atomic_files import held
 
 SIDE = 18
 CPU = torch.device("cpu")
@@ -191,8 +194,8 @@ def test_two_runs_at_once_see_what_the_other_has_decoded(tmp_path):
 
 WRITE_FOR_EVER = """
 import sys, pathlib, itertools, numpy as np
-from translate.data.disk_cache import _content
-from translate.data.shelf import Shelf
+from translate.data.cache.disk import _content
+from translate.data.cache.shelf import Shelf
 folder, limit = pathlib.Path(sys.argv[1]), int(sys.argv[2])
 for number in itertools.count():
     if number % 60 == 0:  # a run after another
@@ -306,7 +309,7 @@ def test_what_is_damaged_is_decoded_anew(tmp_path, damage):
 
 SHORTEN = """
 import sys, pathlib, numpy as np
-from translate.data.disk_cache import DiskCache
+from translate.data.cache.disk import DiskCache
 class Image:
     def identity(self): return "image"
 kept = DiskCache(pathlib.Path(sys.argv[1]), 10**9, channels=3, side=512, resize="square")

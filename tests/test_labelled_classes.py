@@ -8,12 +8,12 @@ import pytest
 from labelled_files import classes_of, told
 from tiny import numbered, put
 
-from translate.data.description import describe
+from translate.data.catalog.description import describe
 from translate.data.labelled import (
     open_labelled,
 )
 from translate.data.labels import LabelGroup
-from translate.data.shapes import render_set
+from translate.data.synthetic.shapes import render_set
 from translate.errors import ConfigurationError
 
 

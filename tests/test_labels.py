@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from translate.data.labels import LabelGroup
-from translate.model import ImageSpec
+from translate.models.base import ImageSpec
 from translate.models.labels import Labels
 
 HAIR = ImageSpec(3, 16, ("black", "blond", "male", "young"), (LabelGroup(4, exclusive=False),), ((0, 1),))

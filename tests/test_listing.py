@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from translate.data import listing
+from translate.data.layouts import listing
 from translate.errors import ConfigurationError
 
 

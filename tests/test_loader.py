@@ -12,8 +12,8 @@ import torch
 
 from translate.data.augment import Augmentation
 from translate.data.batch import Batch, Labelled, Paired, Plain, SourceLabelled, Unpaired
-from translate.data.folders import Source
-from translate.data.images import Picture, resize, write
+from translate.data.io.images import Picture, resize, write
+from translate.data.layouts.folders import Source
 from translate.data.loader import Loader, evaluation_batches
 from translate.errors import ConfigurationError, ImageError
 

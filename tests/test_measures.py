@@ -12,8 +12,9 @@ from PIL import Image
 from test_metrics import PAIRS, from_black
 from torch import Tensor
 
-from translate import doctor, metrics, model
-from translate.evaluation import distances, flips, intervals, samples
+from translate.evaluation import distances, flips, intervals, metrics, samples
+from translate.models import base as model
+from translate.training import diagnostics as doctor
 
 Judge = Callable[[Tensor, Tensor], object]
 

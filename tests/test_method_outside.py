@@ -10,10 +10,10 @@ from typing import Literal
 
 from translate.cli import main
 from translate.data.batch import Unpaired
-from translate.model import Translator, Turn, l1
+from translate.models.base import Translator, Turn, l1
 from translate.models import MODELS
 from translate.models.parts import GeneratorSettings, ResnetSettings, build_generator
-from translate.settings import Settings
+from translate.utils.settings import Settings
 
 
 class MeanColourConfig(Settings):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from translate.metrics import apply_affine_colour, fit_affine_colour, l1, psnr, ssim
+from translate.evaluation.metrics import apply_affine_colour, fit_affine_colour, l1, psnr, ssim
 
 
 def images(seed: int, *shape: int) -> torch.Tensor:

@@ -10,12 +10,12 @@ from test_converter import Negative
 from tiny import CPU, SPEC, put, write_images
 
 from translate.cli.converting import _conclude
-from translate.converting.converter import Converter
-from translate.converting.folder import Outcome, Record, convert_folder
-from translate.converting.jobs import plan
-from translate.converting.naming import output_name, renamed
-from translate.data.listing import find_images
+from translate.data.layouts.listing import find_images
 from translate.errors import ConfigurationError
+from translate.inference.converter import Converter
+from translate.inference.folder import Outcome, Record, convert_folder
+from translate.inference.jobs import plan
+from translate.inference.naming import output_name, renamed
 
 
 def outputs(names, format):

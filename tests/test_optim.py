@@ -7,10 +7,10 @@ import torch
 from tiny import CPU, tiny_model
 from torch import nn
 
-from translate.assembly import build_trainer
-from translate.optim import WeightAverage, build_optimizer, learning_rate
 from translate.recipe import TrainingSettings
-from translate.shipped import shipped
+from translate.runs.assembly import build_trainer
+from translate.training.optim import WeightAverage, build_optimizer, learning_rate
+from translate.utils.shipped import shipped
 
 
 def told(recipe):

@@ -7,8 +7,8 @@ from test_program import TapeRecorder
 from tiny import random_batch, tiny_model, tiny_trainer
 from two_painters import BETAS, RATE, TwoPainters, batch_of, trainer_of
 
-from translate.captured import CapturedProgram
 from translate.models import MODELS
+from translate.training.cuda_graphs import CapturedProgram
 
 STEPS = 3
 

@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 from tiny import numbered, put
 
-from translate.data.check import check
-from translate.data.columns import matched
-from translate.data.folders import open_folder, recognise
-from translate.data.likeness import no_pairs
+from translate.data.checks.folder import check
+from translate.data.layouts.columns import matched
+from translate.data.layouts.folders import open_folder, recognise
+from translate.data.layouts.likeness import no_pairs
 from translate.errors import ConfigurationError
 
 

@@ -6,9 +6,9 @@ import torch
 from tiny import CPU
 
 from translate.data.batch import Plain
-from translate.data.point_pictures import VIEW, columns, density, dots, heights, places
-from translate.data.points import POINT_SETS, PointLoader, PointSet, grid, lines, ring
-from translate.sample_validation import ModeCoverage
+from translate.data.synthetic.point_pictures import VIEW, columns, density, dots, heights, places
+from translate.data.synthetic.points import POINT_SETS, PointLoader, PointSet, grid, lines, ring
+from translate.evaluation.sample_validation import ModeCoverage
 
 
 def _drawn(points, count=20000, seed=0):

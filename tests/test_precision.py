@@ -8,11 +8,11 @@ from PIL import Image
 from tiny import paired_folder
 
 import translate
-from translate.checkpoint import load_checkpoint
-from translate.comparing.text import as_text as compared_text
-from translate.evaluate import evaluate, write_scores
 from translate.evaluation.table import as_text
-from translate.run import train
+from translate.runs.comparing.text import as_text as compared_text
+from translate.runs.evaluate import evaluate, write_scores
+from translate.runs.train import train
+from translate.training.checkpoint import load_checkpoint
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_a_run_that_goes_on_in_another_precision_says_so(run_cli, tiny_recipe, t
 
 @pytest.mark.parametrize("precision", ["auto", "bf16", "float32"])
 def test_converting_says_what_bf16_costs(run_cli, trained, monkeypatch, tmp_path, precision):
-    monkeypatch.setattr("translate.engine._has_fast_bf16", lambda device: True)
+    monkeypatch.setattr("translate.training.runtime._has_fast_bf16", lambda device: True)
     run = trained("float32")
     Image.fromarray(np.zeros((16, 16, 3), np.uint8)).save(tmp_path / "in.png")
     told = run_cli("convert", run, "in.png", "out.png", "--precision", precision, "--device", "cpu").output

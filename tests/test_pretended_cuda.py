@@ -15,11 +15,11 @@ from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicO
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from translate.engine import Engine
+from translate.losses.perceptual import _standardised
 from translate.models import MODELS
-from translate.networks.perceptual import _standardised
-from translate.optim import WeightAverage, build_optimizer
-from translate.trainer import Trainer
+from translate.training.optim import WeightAverage, build_optimizer
+from translate.training.runtime import Engine
+from translate.training.trainer import Trainer
 
 CUDA = torch.device("cuda")
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from translate.printing import Unread, answer, coloured, guarded, guarded_streams, safe, say, teller
-from translate.progress import Progress
+from translate.utils.printing import Unread, answer, coloured, guarded, guarded_streams, safe, say, teller
+from translate.utils.progress import Progress
 
 PACKAGE = Path(__file__).resolve().parents[1] / "translate"
 HOSTILE = "own\x1b]0;title\x07 clear\x1b[2J over\rwrite\x08 eight\x9b31m bidi\u202etxt\u2066 line\u2028 byte\udcff"

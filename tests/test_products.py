@@ -4,13 +4,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from translate.engine import Engine
-from translate.networks import products
+from translate.networks import conv_as_matmul as products
 from translate.networks.blocks import BatchNorm2d
+from translate.networks.conv_as_matmul import MOST_PLACES, Conv2d, ConvTranspose2d, set_products
 from translate.networks.dcgan import DCGANDiscriminator, DCGANGenerator
-from translate.networks.products import MOST_PLACES, Conv2d, ConvTranspose2d, set_products
 from translate.networks.stargan import StarGANDiscriminator
 from translate.networks.unet import UNetGenerator
+from translate.training.runtime import Engine
 
 CPU = torch.device("cpu")
 FORMATS = {"channels first": torch.contiguous_format, "channels last": torch.channels_last}

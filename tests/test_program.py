@@ -7,10 +7,10 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
-from translate.captured import CapturedProgram
 from translate.models import MODELS
-from translate.optim import WeightAverage
-from translate.resume import training_state
+from translate.training.cuda_graphs import CapturedProgram
+from translate.training.optim import WeightAverage
+from translate.training.state import training_state
 
 READS = {torch.ops.aten._local_scalar_dense.default, torch.ops.aten.is_nonzero.default, torch.ops.aten.equal.default}
 """Operations that give the host a number, which a recording would keep for ever."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from translate.progress import Progress
+from translate.utils.progress import Progress
 
 
 class Clock:

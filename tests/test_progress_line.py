@@ -19,10 +19,10 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
-from translate.data.catalog import cards
-from translate.engine import choose_engine
-from translate.progress import Progress
-from translate.progress_line import State, fitted
+from translate.data.catalog.cards import cards
+from translate.training.runtime import choose_engine
+from translate.utils.progress import Progress
+from translate.utils.progress_line import State, fitted
 
 ENGINE = "cpu, 2 threads, bf16, channels last, fused Adam, small maps as products"
 LOSSES = "discriminator a 0.233  generator 马→斑马 0.345  identity a 0.123  waiting for data 0.1%"
@@ -110,7 +110,7 @@ def test_what_is_not_known_yet_keeps_its_place() -> None:
 
 CHILD = f"""
 import sys
-from translate.progress import Progress
+from translate.utils.progress import Progress
 
 with Progress(1000, done=400, unit="step", label="training on {ENGINE}") as bar:
     for line in sys.stdin:

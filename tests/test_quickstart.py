@@ -13,10 +13,10 @@ import yaml
 from tiny import TINY, put
 from ways_out import command_in, options_in, tried
 
-import translate.quickstart
-import translate.training
-from translate.checkpoint import saved_steps
-from translate.trainer import Trainer
+import translate.runs.quickstart
+import translate.training.loop
+from translate.training.checkpoint import saved_steps
+from translate.training.trainer import Trainer
 
 TRAINING = {"steps": 6, "batch_size": 2, "log_every": 2, "sample_every": 3, "validate_every": 3}
 DATA = {"set": "shapes", "size": 32, "load_size": 32, "workers": 0, "shapes": {"train": 8, "test": 3}}
@@ -30,12 +30,12 @@ class Killed(BaseException):
 def quickstart(run_cli, tmp_path, monkeypatch):
     """The command with tiny networks."""
     paths = {}
-    for method in translate.quickstart.RECIPES:
+    for method in translate.runs.quickstart.RECIPES:
         training = TRAINING | {"checkpoint_every": 3, "precision": "float32"}
         recipe = {"model": TINY[method], "data": DATA, "training": training}
         paths[method] = tmp_path / f"tiny-{method}.yaml"
         paths[method].write_text(yaml.safe_dump(json.loads(json.dumps(recipe))))
-    monkeypatch.setattr(translate.quickstart, "RECIPES", {method: str(path) for method, path in paths.items()})
+    monkeypatch.setattr(translate.runs.quickstart, "RECIPES", {method: str(path) for method, path in paths.items()})
     return lambda *more: run_cli("quickstart", *more, "--device", "cpu")
 
 
@@ -64,11 +64,11 @@ def killed(*_: object, **__: object) -> None:
 
 
 PLACES = {
-    "before its recipe is written": ("translate.starting.write_recipe", killed, None),
-    "in training": ("translate.trainer.Trainer.step", at_step(4, killed), "resuming after step 3"),
-    "before its report": ("translate.run._close", killed, "resuming after step 6"),
-    "before it converts": ("translate.quickstart.convert_folder", killed, None),
-    "before it compares": ("translate.quickstart.save_grid", killed, None),
+    "before its recipe is written": ("translate.runs.starting.write_recipe", killed, None),
+    "in training": ("translate.training.trainer.Trainer.step", at_step(4, killed), "resuming after step 3"),
+    "before its report": ("translate.runs.train._close", killed, "resuming after step 6"),
+    "before it converts": ("translate.runs.quickstart.convert_folder", killed, None),
+    "before it compares": ("translate.runs.quickstart.save_grid", killed, None),
 }
 
 
@@ -78,7 +78,7 @@ def test_killed_and_run_again_it_goes_on_and_keeps_its_promise(quickstart, monke
     with monkeypatch.context() as patched:
         patched.setattr(name, what)
         if place == "before its report":
-            patched.setattr("translate.run.write_summary", lambda *words: None)
+            patched.setattr("translate.runs.train.write_summary", lambda *words: None)
         with pytest.raises(Killed):
             raise AssertionError(quickstart("--out", "q").output)
     again = quickstart("--out", "q")
@@ -141,6 +141,6 @@ def test_the_other_methods_quickstart_is_refused_with_the_command_that_goes_on_w
 
 @pytest.mark.parametrize("method", ["cyclegan", "pix2pix"])
 def test_it_says_once_how_long_it_will_take(quickstart, monkeypatch, method: str) -> None:
-    monkeypatch.setattr("translate.pace.STEPS", 5)
+    monkeypatch.setattr("translate.training.pace.STEPS", 5)
     told = quickstart(method, "--out", "q").stderr
     assert len(re.findall(r"the 1 steps to go will take about \d+:\d\d at this pace", told)) == 1

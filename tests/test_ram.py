@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from translate.data import kept, on_device
-from translate.data.resized import Memory
-from translate.ram import available_ram
+from translate.data.cache import choice as kept
+from translate.data.cache import device as on_device
+from translate.data.cache.memory import Memory
+from translate.utils.ram import available_ram
 
 GB = 1 << 30
 MACHINE = 16 * GB
@@ -162,7 +163,7 @@ def test_the_limit_of_a_real_group_around_the_own_is_seen(limited_group):
         import os, sys
         with open(os.path.join(sys.argv[1], "cgroup.procs"), "w") as file:
             file.write(str(os.getpid()))
-        from translate.ram import available_ram
+        from translate.utils.ram import available_ram
         held = bytearray(100 << 20)
         held[::4096] = bytes(1) * len(held[::4096])
         print(available_ram())

@@ -14,19 +14,19 @@ from patience import PATIENCE
 from safetensors.torch import load_file
 from two_ranks import CASES, train_case, train_two_painters
 
-from translate.checkpoint import load_checkpoint, saved_steps
 from translate.data.batch import Paired, Unpaired
-from translate.data.folders import Source
-from translate.data.images import Picture, write
+from translate.data.io.images import Picture, write
+from translate.data.layouts.folders import Source
 from translate.data.loader import Loader
-from translate.data.points import PointLoader, ring
+from translate.data.synthetic.points import PointLoader, ring
 from translate.errors import ConfigurationError
-from translate.image_sets import share_of
-from translate.image_sets.opening import open_data
-from translate.loading import load_model
-from translate.ranks import Ranks, join
-from translate.tracking import read_metrics
-from translate.trainer import step_seed
+from translate.reporting.tracking import read_metrics
+from translate.runs.image_sets import share_of
+from translate.runs.image_sets.opening import open_data
+from translate.runs.loading import load_model
+from translate.training.checkpoint import load_checkpoint, saved_steps
+from translate.training.distributed import Ranks, join
+from translate.training.trainer import step_seed
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 

@@ -7,7 +7,7 @@ import pytest
 
 from translate.errors import ConfigurationError
 from translate.recipe import Recipe, known_keys, load_recipe, parse_recipe, recipe_names
-from translate.yaml_reader import read_yaml, read_yaml_value
+from translate.utils.yaml_reader import read_yaml, read_yaml_value
 
 
 @pytest.fixture

@@ -15,11 +15,11 @@ import pytest
 from PIL import Image
 
 from translate.errors import ConfigurationError, TranslateError
-from translate.report import write_report
-from translate.report.axes import axis_of_steps, axis_of_values, short
-from translate.report.charts import chart, curves_by_chart, smoothed
-from translate.report.pictures import spread
-from translate.tracking import MetricsLog
+from translate.reporting.axes import axis_of_steps, axis_of_values, short
+from translate.reporting.charts import chart, curves_by_chart, smoothed
+from translate.reporting.pictures import spread
+from translate.reporting.report import write_report
+from translate.reporting.tracking import MetricsLog
 
 
 class Page(html.parser.HTMLParser):

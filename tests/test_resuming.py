@@ -7,13 +7,13 @@ import pytest
 from tiny import labelled_folder, unpaired_folder, write_images
 from ways_out import tried
 
-from translate.checkpoint import load_checkpoint
 from translate.data.batch import Plain
 from translate.errors import ConfigurationError
-from translate.image_sets.opening import open_data
 from translate.recipe import DataSettings, load_recipe
-from translate.run import _resolved as resolved
-from translate.run import train
+from translate.runs.image_sets.opening import open_data
+from translate.runs.train import _resolved as resolved
+from translate.runs.train import train
+from translate.training.checkpoint import load_checkpoint
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def test_a_moved_run_leaves_out_what_it_was_begun_without(run_cli, tiny_recipe, 
 
 
 def test_a_checkpoint_that_knows_no_images_resumes_where_they_were(begun, tmp_path, monkeypatch):
-    monkeypatch.setattr("translate.starting.checkpoint_to_resume", _without_images)
+    monkeypatch.setattr("translate.runs.starting.checkpoint_to_resume", _without_images)
     refused = begun("--data", "d/unp/")
     assert refused.exit_code == 2 and "data.set" in refused.stderr
     resumed = begun("--data", "d/unp")

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from tiny import paired_folder, unpaired_folder
 
-import translate.run_folder
-import translate.starting
+import translate.runs.folder
+import translate.runs.starting
 from translate.recipe import load_recipe
-from translate.run_folder import LOCK, choose_folder, claimed
-from translate.whole_file import held
+from translate.runs.folder import LOCK, choose_folder, claimed
+from translate.utils.atomic_files import held
 
 needs_locks = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such locks")
 
@@ -25,8 +25,8 @@ def test_two_runs_at_once_take_two_default_names(recipe, monkeypatch):
     with claimed(None, recipe, False) as first:
         # The second had looked before the first made its folder.
         looks = iter([first])
-        look = translate.run_folder.choose_folder
-        monkeypatch.setattr(translate.run_folder, "choose_folder", lambda *words: next(looks, None) or look(*words))
+        look = translate.runs.folder.choose_folder
+        monkeypatch.setattr(translate.runs.folder, "choose_folder", lambda *words: next(looks, None) or look(*words))
         with claimed(None, recipe, False) as second:
             assert [str(first), str(second)] == ["runs/tiny-cyclegan-unp", "runs/tiny-cyclegan-unp-2"]
 
@@ -68,7 +68,7 @@ def test_a_run_that_was_killed_before_its_recipe_was_there_is_begun(recipe, tmp_
 def test_a_killed_process_holds_nothing(tmp_path):
     code = """
 import os, pathlib, sys
-from translate.whole_file import held
+from translate.utils.atomic_files import held
 with held(pathlib.Path(sys.argv[1])):
     os._exit(9)
 """
@@ -90,7 +90,9 @@ def test_a_folder_that_cannot_be_written_is_found_before_the_images_are_looked_t
     run_cli, tiny_recipe, tmp_path, monkeypatch
 ):
     data = unpaired_folder(tmp_path / "unp")
-    monkeypatch.setattr(translate.starting, "open_data", lambda *words: pytest.fail("the data was looked at first"))
+    monkeypatch.setattr(
+        translate.runs.starting, "open_data", lambda *words: pytest.fail("the data was looked at first")
+    )
     refused = run_cli(
         "train", tiny_recipe("cyclegan"), "--data", data, "--out", data / "trainA" / "Atrain0.png" / "run"
     )

@@ -5,12 +5,12 @@ import pytest
 import torch
 from tiny_samplers import POINTS, SPEC, model_of
 
-from translate.data.images import read
+from translate.data.io.images import read
 from translate.errors import ConfigurationError
-from translate.model import ImageSpec
+from translate.inference.sampling import class_number, draw_samples, sample_folder, tile
+from translate.models.base import ImageSpec
 from translate.models.cgan import CGAN
 from translate.models.gan import GAN
-from translate.sampling import class_number, draw_samples, sample_folder, tile
 
 
 def _pixels(path):

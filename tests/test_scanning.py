@@ -11,17 +11,17 @@ import pytest
 from PIL import Image
 from tiny import labelled_folder, paired_folder, unpaired_folder, write_images
 
-from translate.data import images
 from translate.data.batch import Labelled, Paired, Plain, SourceLabelled, Unpaired
-from translate.data.folders import open_folder
-from translate.data.images import Picture
+from translate.data.checks.scan import failures
+from translate.data.io import images
+from translate.data.io.images import Picture
 from translate.data.labelled import open_labelled
-from translate.data.scan import failures
+from translate.data.layouts.folders import open_folder
 from translate.errors import ConfigurationError, ImageError
-from translate.image_sets import scanning
-from translate.image_sets.opening import open_data
-from translate.image_sets.scanning import unreadable
 from translate.recipe import DataSettings
+from translate.runs.image_sets import scanning
+from translate.runs.image_sets.opening import open_data
+from translate.runs.image_sets.scanning import unreadable
 
 
 def quiet(line: str) -> None:

@@ -13,15 +13,15 @@ from PIL import Image
 from test_converter import Negative
 from tiny import CPU, SPEC, tiny_model, write_images
 
-from translate.converting.compare import ROWS, pairs, write_sheets
-from translate.converting.converter import Converter
-from translate.converting.cycle_error import CycleError, beside
-from translate.converting.folder import Record, convert_folder
-from translate.converting.gallery import write_gallery
-from translate.converting.jobs import plan
-from translate.data.images import read
-from translate.data.listing import find_images
+from translate.data.io.images import read
+from translate.data.layouts.listing import find_images
 from translate.errors import ConfigurationError
+from translate.inference.converter import Converter
+from translate.inference.cycle_error import CycleError, beside
+from translate.inference.folder import Record, convert_folder
+from translate.inference.gallery import write_gallery
+from translate.inference.jobs import plan
+from translate.inference.sheets import ROWS, pairs, write_sheets
 
 
 class Lossy(Negative):
@@ -168,7 +168,7 @@ def test_stargan_goes_back_to_what_it_reads_off_the_input():
 
 def test_attributes_go_back_to_all_that_was_read_in_their_group():
     from translate.data.labels import LabelGroup
-    from translate.model import ImageSpec
+    from translate.models.base import ImageSpec
     from translate.models.labels import Labels
 
     groups = (LabelGroup(3, exclusive=False), LabelGroup(2, exclusive=True))

@@ -5,12 +5,12 @@ import pytest
 import torch
 from PIL import Image
 
-from translate.data import shapes
-from translate.data.folders import open_folder
-from translate.data.scenes import MOST, compose
-from translate.data.shapes import DEFAULT_PAIR, STYLES, render, render_set
+from translate.data.layouts.folders import open_folder
+from translate.data.synthetic import shapes
+from translate.data.synthetic.scenes import MOST, compose
+from translate.data.synthetic.shapes import DEFAULT_PAIR, STYLES, render, render_set
 from translate.errors import ConfigurationError
-from translate.metrics import apply_affine_colour, fit_affine_colour, l1
+from translate.evaluation.metrics import apply_affine_colour, fit_affine_colour, l1
 
 SCENES = 200
 

@@ -7,11 +7,11 @@ import torch
 from tiny import labelled_folder, paired_folder, unpaired_folder
 
 from translate.errors import ConfigurationError
-from translate.loading import build_model
-from translate.model import ImageSpec
+from translate.models.base import ImageSpec
 from translate.models.parts import DiscriminatorSettings, ResnetSettings, UNetSettings
 from translate.models.sizes import require_multiple
 from translate.recipe import load_recipe
+from translate.runs.loading import build_model
 
 DISCRIMINATORS = [
     DiscriminatorSettings(kind=kind, layers=layers, scales=scales, filters=1)

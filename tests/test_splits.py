@@ -9,14 +9,15 @@ from pathlib import Path
 import pytest
 from tiny import numbered, put
 
-from translate.data import catalog, splits
 from translate.data.batch import Labelled, Paired, Plain, SourceLabelled, Unpaired
-from translate.data.folders import open_folder, recognise
+from translate.data.catalog import cards as catalog
 from translate.data.labelled import open_labelled, unlabelled
-from translate.data.splits import held_out_as, sort_out
+from translate.data.layouts import splits
+from translate.data.layouts.folders import open_folder, recognise
+from translate.data.layouts.splits import held_out_as, sort_out
 from translate.errors import ConfigurationError
-from translate.image_sets.opening import open_data
 from translate.recipe import DataSettings
+from translate.runs.image_sets.opening import open_data
 
 WORDS = {"train": "train", "test": "test", "val": "validation", "valid": "validation", "validation": "validation"}
 

@@ -6,8 +6,8 @@ from tiny_samplers import SPEC, batch_of, losses_of, model_of
 from torch import nn
 
 from translate.errors import ConfigurationError
-from translate.model import ImageSpec
-from translate.models import gaussian
+from translate.losses import gaussian
+from translate.models.base import ImageSpec
 from translate.models.stackgan import StackGAN
 
 

@@ -7,7 +7,7 @@ from tiny import SIZE, TINY, random_batch, tiny_model, tiny_trainer
 from translate.data.batch import Labelled
 from translate.data.labels import LabelGroup
 from translate.errors import ConfigurationError
-from translate.model import ImageSpec
+from translate.models.base import ImageSpec
 from translate.models.stargan import StarGAN
 
 ATTRIBUTES = ImageSpec(3, SIZE, ("x", "y"), (LabelGroup(2, exclusive=False),))

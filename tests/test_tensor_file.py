@@ -11,11 +11,11 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 import translate
-from translate.tensor_file import read_tensors
+from translate.utils.tensor_file import read_tensors
 
 SHORTEN = """
 import pathlib, sys
-from translate.checkpoint import Checkpoint
+from translate.training.checkpoint import Checkpoint
 folder = pathlib.Path(sys.argv[1])
 tensors = Checkpoint(folder, {}).tensors("model")
 (folder / "model.safetensors").open("r+b").truncate(4096)

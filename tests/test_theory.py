@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from translate import theory
-from translate.adversarial import OBJECTIVES
+from translate.losses import theory
+from translate.losses.adversarial import OBJECTIVES
 
 LINE = torch.linspace(-20, 20, 4001, dtype=torch.float64)
 PAIRS = {

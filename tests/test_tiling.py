@@ -12,19 +12,20 @@ from test_converter import Negative
 from tiny import CPU, SPEC, tiny_model
 from torch import nn
 
-from translate.converting import fitting as fitting_module
-from translate.converting.converter import Converter
-from translate.converting.foreign import ForeignGenerator
-from translate.converting.memory import bytes_per_pixel
-from translate.converting.tiling import banded
-from translate.converting.tiling.moments import grouped, moments
-from translate.converting.tiling.rowmap import Bands, RowMap
-from translate.converting.tiling.store import FileStore, MemoryStore
-from translate.data.images import Picture
+from translate.data.io.images import Picture
 from translate.errors import TranslateError
-from translate.model import Translator
+from translate.inference import fitting as fitting_module
+from translate.inference.converter import Converter
+from translate.inference.foreign import ForeignGenerator
+from translate.inference.memory import bytes_per_pixel
+from translate.inference.tiling import banded
+from translate.inference.tiling.moments import grouped, moments
+from translate.inference.tiling.rowmap import Bands, RowMap
+from translate.inference.tiling.rules import RULES
+from translate.inference.tiling.store import FileStore, MemoryStore
 from translate.models import MODELS
-from translate.networks.products import set_products
+from translate.models.base import Translator
+from translate.networks.conv_as_matmul import set_products
 from translate.networks.resnet import ResnetGenerator
 from translate.networks.unet import UNetGenerator
 
@@ -41,7 +42,7 @@ def noise(height, width, channels=3, seed=0):
 
 def as_map(images, rows, store=MemoryStore):
     form = torch.contiguous_format if images.is_contiguous() else torch.channels_last
-    bands = Bands(rows, images.device, form, store)
+    bands = Bands(rows, images.device, form, store, RULES)
     return RowMap(images.to("meta"), lambda top, bottom: images[:, :, top:bottom], bands)
 
 
@@ -258,12 +259,13 @@ def test_maps_go_to_files_where_memory_is_short_and_are_refused_where_the_disk_i
 MEASURED = """
 import resource, sys, numpy as np, torch
 from torch import nn
-from translate.converting.tiling.banded import convert_banded
-from translate.converting.tiling.rowmap import Bands
-from translate.converting.tiling.store import FileStore
+from translate.inference.tiling.banded import convert_banded
+from translate.inference.tiling.rowmap import Bands
+from translate.inference.tiling.rules import RULES
+from translate.inference.tiling.store import FileStore
 from translate.networks.blocks import InstanceNorm2d
 network = nn.Sequential(nn.Conv2d(3, 64, 3, padding=1), InstanceNorm2d(64), nn.ReLU(), nn.Conv2d(64, 3, 1))
-bands = Bands(16, torch.device("cpu"), torch.channels_last, FileStore)
+bands = Bands(16, torch.device("cpu"), torch.channels_last, FileStore, RULES)
 def run(side):
     convert_banded(network, np.zeros((side, side, 3), np.uint8), side, side, bands)
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3

@@ -8,8 +8,8 @@ import time
 import pytest
 from torch.distributed import TCPStore
 
-from translate import together
-from translate.together import leaving_together
+from translate.utils import together
+from translate.utils.together import leaving_together
 
 
 @pytest.fixture

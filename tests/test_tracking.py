@@ -21,8 +21,8 @@ from patience import PATIENCE
 from PIL import Image
 
 from translate.errors import ConfigurationError, TranslateError
-from translate.run import train
-from translate.tracking import MetricsLog, NoTracker, open_tracker, read_metrics, save_grid
+from translate.reporting.tracking import MetricsLog, NoTracker, open_tracker, read_metrics, save_grid
+from translate.runs.train import train
 
 
 def python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -75,7 +75,7 @@ class TestMetricsLog:
             f"""
             import os, signal
             from pathlib import Path
-            from translate.tracking import MetricsLog
+            from translate.reporting.tracking import MetricsLog
             log = MetricsLog(Path({str(path)!r}))
             for step in range(50):
                 log.log(step, {{"loss": step}})
@@ -317,7 +317,7 @@ class TestMode:
             """
             import sys
             from pathlib import Path
-            from translate.tracking import open_tracker
+            from translate.reporting.tracking import open_tracker
             open_tracker("disabled", folder=Path("."), name="n", config={}, run_id="i").log(1, {})
             print("wandb" in sys.modules, "rich" in sys.modules)
             """
@@ -427,7 +427,7 @@ class TestWandb:
             f"""
             import os, random
             from pathlib import Path
-            from translate.tracking import open_tracker
+            from translate.reporting.tracking import open_tracker
             folder = Path({str(run)!r})
             tracker = open_tracker("offline", folder=folder, name="a run", config={{}}, run_id="abc")
             random.seed(0)

@@ -9,13 +9,13 @@ from tiny import CPU, random_batch, tiny_model, tiny_trainer
 from torch import nn
 
 from translate.data.batch import Paired
-from translate.model import ImageSpec, Model, Turn
+from translate.losses.image_pool import ImagePool
 from translate.models import MODELS
-from translate.optim import WeightAverage, build_optimizer, learning_rate
-from translate.pool import ImagePool
-from translate.resume import network_weights, restore, training_state
-from translate.settings import Settings
-from translate.trainer import Trainer, step_seed
+from translate.models.base import ImageSpec, Model, Turn
+from translate.training.optim import WeightAverage, build_optimizer, learning_rate
+from translate.training.state import network_weights, restore, training_state
+from translate.training.trainer import Trainer, step_seed
+from translate.utils.settings import Settings
 
 
 class Toy(Model):

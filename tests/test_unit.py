@@ -5,8 +5,8 @@ import torch
 from tiny import SIZE, TINY, tiny_model, tiny_trainer
 
 from translate.data.batch import Unpaired
+from translate.losses.theory import gaussian_kl
 from translate.models.unit import _kl
-from translate.theory import gaussian_kl
 
 ALONE = {
     "name": "unit",

@@ -9,10 +9,10 @@ from tiny_samplers import batch_of, losses_of, model_of
 from torch import nn
 
 from translate.data.batch import Plain
-from translate.models import gaussian
+from translate.evaluation.sample_validation import Evidence
+from translate.losses import gaussian
 from translate.models.gan import GAN
 from translate.models.vae import VAE, binarised
-from translate.sample_validation import Evidence
 
 
 def test_normal_codes_agree_with_torch_distributions():

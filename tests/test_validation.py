@@ -8,9 +8,9 @@ from test_converter import Negative
 from tiny import CPU
 
 from translate.data.batch import Labelled, Unpaired
-from translate.data.images import to_float
+from translate.data.io.images import to_float
 from translate.evaluation.truth import evaluate_truth
-from translate.validation import Direction, class_directions, directions
+from translate.evaluation.validation import Direction, class_directions, directions
 
 
 def _pairs(truth, count=6):

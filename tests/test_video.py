@@ -8,9 +8,9 @@ import pytest
 from test_converter import Negative
 from tiny import CPU, SPEC
 
-from translate.converting import video
-from translate.converting.converter import Converter
 from translate.errors import ConfigurationError, TranslateError
+from translate.inference import video
+from translate.inference.converter import Converter
 
 av = pytest.importorskip("av", reason='needs PyAV: pip install "image-translate[video]"')
 COLOURS = [(200, 40, 60), (30, 180, 90), (60, 70, 210), (128, 128, 128), (230, 220, 40), (20, 20, 20)]

@@ -17,17 +17,18 @@ from tiny import put, write_images
 from ways_out import User, command_in, options_in, parsed, settings_in, taken, tried, ways_of
 
 import translate
-from translate.converting.fitting import Fitting
-from translate.converting.tiling.rules import apply
-from translate.engine import Engine
 from translate.evaluation.spaces import Missing, inception_space
-from translate.export import export
-from translate.exporting.port import options
+from translate.inference.fitting import Fitting
+from translate.inference.formats.port import options
+from translate.inference.tiling.rowmap import Bands, RowMap
+from translate.inference.tiling.store import MemoryStore
 from translate.networks.foreign import port_state
 from translate.networks.resnet import ResnetGenerator
 from translate.networks.stargan import StarGANGenerator
 from translate.networks.unet import UNetGenerator
 from translate.recipe import load_recipe
+from translate.runs.export import export
+from translate.training.runtime import Engine
 
 EXTRA = "pip would need a network"
 
@@ -82,7 +83,7 @@ def pixels_that_bf16_rounds(user: User) -> None:
     assert "bf16" not in user.gets(*_convert(run, "--overwrite", *exact))
 
 
-@tried(("cli/converting", "--overwrite converts them again"), ("converting/cycle_error", "use --overwrite"))
+@tried(("cli/converting", "--overwrite converts them again"), ("inference/cycle_error", "use --overwrite"))
 def files_that_were_converted_before(user: User) -> None:
     run = user.run("cyclegan")
     user.photos("one.png")
@@ -97,8 +98,8 @@ def files_that_were_converted_before(user: User) -> None:
 
 
 @tried(
-    ("converting/claim", "Give another folder, or --overwrite to convert all again"),
-    ("converting/claim", "not one that `translate convert` wrote; remove it, or add --overwrite"),
+    ("inference/provenance", "Give another folder, or --overwrite to convert all again"),
+    ("inference/provenance", "not one that `translate convert` wrote; remove it, or add --overwrite"),
 )
 def a_folder_of_other_translations(user: User) -> None:
     run = user.run("cyclegan")
@@ -114,7 +115,7 @@ def a_folder_of_other_translations(user: User) -> None:
     user.gets(*_convert(run, "--to", "B"))
 
 
-@tried(("converting/command", "is twice as wide as high: files are converted whole"))
+@tried(("inference/command", "is twice as wide as high: files are converted whole"))
 def pairs_given_to_convert(user: User) -> None:
     run = user.run("pix2pix")
     put(Path("photos"), "pair.png", width=32, height=16)
@@ -123,7 +124,7 @@ def pairs_given_to_convert(user: User) -> None:
 
 
 @tried(
-    ("converting/command", "shows the whole folder; give it without --shard when all is converted"),
+    ("inference/command", "shows the whole folder; give it without --shard when all is converted"),
 )
 def outputs_beside_the_images(user: User) -> None:
     run = user.run("pix2pix")
@@ -139,10 +140,10 @@ def outputs_beside_the_images(user: User) -> None:
 
 
 @tried(
-    ("converting/converter", "--to is needed"),
-    ("converting/converter", "this model converts to {}{}"),
-    ("converting/converter", "an image goes to one domain at a time"),
-    ("converting/converter", "is no attribute; name the domain to go to instead"),
+    ("inference/converter", "--to is needed"),
+    ("inference/converter", "this model converts to {}{}"),
+    ("inference/converter", "an image goes to one domain at a time"),
+    ("inference/converter", "is no attribute; name the domain to go to instead"),
 )
 def domains_to_convert_to(user: User) -> None:
     run = user.run("cyclegan")
@@ -154,7 +155,7 @@ def domains_to_convert_to(user: User) -> None:
         user.gets(*_convert(run, named, next(filter(None, domain.groups())) if domain else wrong[0], "--overwrite"))
 
 
-@tried(("converting/converter", "open a file with PIL.Image.open, convert a folder with `translate convert`"))
+@tried(("inference/converter", "open a file with PIL.Image.open, convert a folder with `translate convert`"))
 def a_file_name_for_an_image(user: User) -> None:
     converter = translate.load(user.run("pix2pix"), device="cpu")
     user.photos("one.png")
@@ -166,25 +167,25 @@ def a_file_name_for_an_image(user: User) -> None:
 
 
 @tried(
-    ("converting/cycle_error", "a single generator's file knows no way back; give a run"),
-    ("export", "a generator's file; --format {} needs a run's folder"),
+    ("inference/cycle_error", "a single generator's file knows no way back; give a run"),
+    ("runs/export", "a generator's file; --format {} needs a run's folder"),
 )
 def a_file_for_a_run(user: User) -> None:
     run = user.run("cyclegan")
     user.photos()
-    user.gets("export", run, "port", "--format", "port", "--to", "B")
+    user.gets("runs/export", run, "port", "--format", "port", "--to", "B")
     file = next(Path("port").rglob("*.pth")) if Path("port").is_dir() else Path("port")
     assert taken(user.refused(*_convert(file, "--cycle-error")), "give a run")
     user.gets(*_convert(run, "--to", "B", "--cycle-error", "--overwrite"))
-    assert taken(user.refused("export", file, "hub", "--format", "hub"), "needs a run's folder")
-    user.gets("export", run, "hub", "--format", "hub")
+    assert taken(user.refused("runs/export", file, "hub", "--format", "hub"), "needs a run's folder")
+    user.gets("runs/export", run, "hub", "--format", "hub")
 
 
 @tried(
-    ("converting/exported", "an exported file runs on the processor; give the run for a GPU"),
-    ("converting/exported", "--backend torch converts with the run itself"),
-    ("converting/exported", "not an ONNX file that `translate export` wrote"),
-    ("converting/fitting", "an exported file takes whole images only; give the run"),
+    ("inference/formats/exported", "an exported file runs on the processor; give the run for a GPU"),
+    ("inference/formats/exported", "--backend torch converts with the run itself"),
+    ("inference/formats/exported", "not an ONNX file that `translate export` wrote"),
+    ("inference/fitting", "an exported file takes whole images only; give the run"),
 )
 def an_exported_file_where_the_run_is_needed(user: User, onnx_file: Path) -> None:
     import onnx
@@ -206,20 +207,22 @@ def an_exported_file_where_the_run_is_needed(user: User, onnx_file: Path) -> Non
     user.gets(*_convert(onnx_file, "--overwrite"))
 
 
-@tried(("converting/exported", "the model was exported with --bytes and takes 8-bit images only; export it without"))
+@tried(
+    ("inference/formats/exported", "the model was exported with --bytes and takes 8-bit images only; export it without")
+)
 def deep_images_for_a_model_of_bytes(user: User, onnx_file: Path) -> None:
     run = user.run("pix2pix")
     Path("photos").mkdir()
     Image.fromarray(np.full((16, 16), 40_000, np.uint16)).save("photos/deep.png")
-    user.gets("export", run, "bytes.onnx", "--bytes")
+    user.gets("runs/export", run, "bytes.onnx", "--bytes")
     text = user.refused(*_convert("bytes.onnx"), code=3)
     assert options_in(taken(text, "exported with .* export it without"), "export") == ["--bytes"]
     user.gets(*_convert(onnx_file, "--overwrite"))
 
 
 @tried(
-    ("converting/cycle_error", "move it away, or add --overwrite"),
-    ("converting/manifest", "--manifest {}: cannot be written; name another file"),
+    ("inference/cycle_error", "move it away, or add --overwrite"),
+    ("inference/manifest", "--manifest {}: cannot be written; name another file"),
 )
 def files_in_the_place_of_extra_outputs(user: User) -> None:
     command = _convert(user.run("cyclegan"), "--to", "B")
@@ -236,7 +239,7 @@ def files_in_the_place_of_extra_outputs(user: User) -> None:
     Path("rows.jsonl").touch()
     access = os.access
     user.monkeypatch.setattr(
-        "translate.converting.manifest.os.access",
+        "translate.inference.manifest.os.access",
         lambda path, mode, **more: (mode, path) != (os.W_OK, Path("rows.jsonl")) and access(path, mode, **more),
     )
     option = taken(user.refused(*command, "--manifest", "rows.jsonl"), "(--manifest) .* name another file")
@@ -256,8 +259,8 @@ def many_files_that_fail(user: User) -> None:
 
 
 @tried(
-    ("converting/folder", "{}: too large for the memory that is free; close other programs, or convert with --tile 16"),
-    ("converting/video", "its frames are too large for the memory that is free; close other programs, or convert with"),
+    ("inference/folder", "{}: too large for the memory that is free; close other programs, or convert with --tile 16"),
+    ("inference/video", "its frames are too large for the memory that is free; close other programs, or convert with"),
 )
 def images_too_large_for_the_memory(user: User) -> None:
     run = user.run("pix2pix")
@@ -283,10 +286,10 @@ def images_too_large_for_the_memory(user: User) -> None:
 
 
 @tried(
-    ("converting/foreign", " (--dropout {} for the other)"),
-    ("converting/foreign", "--eval turns it off; leave one of them out"),
-    ("converting/foreign", "batch norm by each image's own statistics, as in their test script (--eval for the run"),
-    ("converting/foreign", "those not named by --to are off"),
+    ("inference/foreign", " (--dropout {} for the other)"),
+    ("inference/foreign", "--eval turns it off; leave one of them out"),
+    ("inference/foreign", "batch norm by each image's own statistics, as in their test script (--eval for the run"),
+    ("inference/foreign", "those not named by --to are off"),
 )
 def what_another_projects_file_does_not_say(user: User) -> None:
     user.photos()
@@ -347,7 +350,9 @@ def a_classifier_for_a_generator(user: User) -> None:
     assert options_in(taken(text, "`translate evaluate` takes .*"), command_in(text)[0]) == ["--weights-dir"]
 
 
-@tried(("checkpoint", "not a pointer to a checkpoint; --resume writes it anew, or name a step (saved steps: {})"))
+@tried(
+    ("training/checkpoint", "not a pointer to a checkpoint; --resume writes it anew, or name a step (saved steps: {})")
+)
 def a_pointer_to_nothing(user: User) -> None:
     run = user.run("pix2pix")
     user.photos()
@@ -358,7 +363,7 @@ def a_pointer_to_nothing(user: User) -> None:
     user.gets(*_convert(run))
 
 
-@tried(("converting/finite", "numbers that are not finite; convert with --precision float32, or with another"))
+@tried(("inference/finite", "numbers that are not finite; convert with --precision float32, or with another"))
 def numbers_that_are_not_finite(user: User) -> None:
     run, forward = user.run("pix2pix"), UNetGenerator.forward
     user.photos()
@@ -372,7 +377,7 @@ def numbers_that_are_not_finite(user: User) -> None:
     user.gets(*_convert(run, *taken(text, "convert with (--precision float32)").split()))
 
 
-@tried(("converting/jobs", "is named as another format; leave one of them out"))
+@tried(("inference/jobs", "is named as another format; leave one of them out"))
 def two_formats(user: User) -> None:
     command = ["convert", user.run("pix2pix"), Path(user.photos()) / "one.png", "--device", "cpu"]
     text = user.refused(*command, "one.png", "--format", "jpeg")
@@ -380,15 +385,16 @@ def two_formats(user: User) -> None:
     user.gets(*command, "out", *taken(text, r"(--format \w+):").split())
 
 
-@tried(("converting/tiling/rules", "convert with --tile off"))
+@tried(("inference/tiling/rowmap", "convert with --tile off"))
 def a_network_that_cannot_be_tiled(user: User) -> None:
     with pytest.raises(NotImplementedError) as refused:
-        apply(torch.ops.aten.cumsum.default, [torch.ones(2), 0], {})
+        bands = Bands(1, torch.device("cpu"), torch.contiguous_format, MemoryStore, rules={})
+        RowMap(torch.ones(1, 1, 2, 2), lambda top, bottom: torch.ones(1, 1, bottom - top, 2), bands).cumsum(2)
     user.photos()
     user.gets(*_convert(user.run("pix2pix"), *taken(str(refused.value), "convert with (--tile off)").split()))
 
 
-@tried(("data/gate", "scale it down, or convert with --max-pixels"))
+@tried(("data/io/gate", "scale it down, or convert with --max-pixels"))
 def an_image_of_many_pixels(user: User) -> None:
     run = user.run("pix2pix")
     user.photos()
@@ -396,41 +402,44 @@ def an_image_of_many_pixels(user: User) -> None:
     user.gets(*_convert(run, taken(text, "or convert with (--max-pixels)"), "100000", "--overwrite"))
 
 
-@tried(("evaluate", "name another file by --json"))
+@tried(("runs/evaluate", "name another file by --json"))
 def scores_that_cannot_be_written(user: User) -> None:
     run = user.run("pix2pix")
     user.monkeypatch.setattr(
-        "translate.evaluate.os.access", lambda path, mode: mode != os.W_OK or Path(path).name != run
+        "translate.runs.evaluate.os.access", lambda path, mode: mode != os.W_OK or Path(path).name != run
     )
-    text = user.refused("evaluate", run, "--device", "cpu")
-    user.gets("evaluate", run, "--device", "cpu", taken(text, "another file by (--json)"), "scores.json")
+    text = user.refused("runs/evaluate", run, "--device", "cpu")
+    user.gets("runs/evaluate", run, "--device", "cpu", taken(text, "another file by (--json)"), "scores.json")
 
 
 @tried(
-    ("export", "give --format, or use a suffix that implies it"),
-    ("export", "differs from PyTorch by {} on {}, more than --tolerance"),
-    ("exporting/placing", "give another name, or --overwrite"),
+    ("runs/export", "give --format, or use a suffix that implies it"),
+    ("runs/export", "differs from PyTorch by {} on {}, more than --tolerance"),
+    ("inference/formats/placing", "give another name, or --overwrite"),
 )
 def an_export_that_is_refused(user: User) -> None:
     run = user.run("pix2pix")
-    text = user.refused("export", run, "model.bin")
-    user.gets("export", run, "model.bin", taken(text, "give (--format)"), "torch-export")
+    text = user.refused("runs/export", run, "model.bin")
+    user.gets("runs/export", run, "model.bin", taken(text, "give (--format)"), "torch-export")
     command = ["export", run, f"model{taken(text, r'([.]pt2) .torch-export')}"]
     Path("model.pt2").write_text("mine")
     command.append(taken(user.refused(*command), "or (--overwrite)"))
-    user.monkeypatch.setattr("translate.export.largest_difference", lambda *words: 0.5)
+    user.monkeypatch.setattr("translate.runs.export.largest_difference", lambda *words: 0.5)
     text = user.refused(*command, code=1)
     assert Path("model.pt2").read_text() == "mine"
     user.gets(*command, taken(text, "more than (--tolerance)"), "1")
 
 
-@tried(("exporting/hub", "pip install image-translate\ntranslate convert FOLDER"), ("exporting/hub", " --to {}"))
+@tried(
+    ("inference/formats/hub", "pip install image-translate\ntranslate convert FOLDER"),
+    ("inference/formats/hub", " --to {}"),
+)
 def the_card_of_a_hub_folder(user: User) -> None:
     user.photos()
     user.gets(
         *user.train(user.recipe("cyclegan", steps=1), "--out", "run", "--domains", "the a,b's herd", data=user.data())
     )
-    user.gets("export", "run", "hub", "--format", "hub")
+    user.gets("runs/export", "run", "hub", "--format", "hub")
     card = Path("hub", "README.md").read_text()
     words = shlex.split(taken(card, r"\ntranslate (convert FOLDER .*)\n").replace("FOLDER", "hub"))
     user.gets(*words, "--device", "cpu")
@@ -438,7 +447,7 @@ def the_card_of_a_hub_folder(user: User) -> None:
     exec(code, {"image": Image.open("photos/one.png")})
 
 
-@tried(("exporting/hub", "not one that `translate export` wrote"))
+@tried(("inference/formats/hub", "not one that `translate export` wrote"))
 def another_librarys_folder(user: User) -> None:
     run = user.run("pix2pix")
     user.photos()
@@ -450,8 +459,8 @@ def another_librarys_folder(user: User) -> None:
 
 
 @tried(
-    ("loading", "make one with `translate export {} model.onnx`"),
-    ("converting/exported", "bf16 needs --backend openvino"),
+    ("runs/loading", "make one with `translate export {} model.onnx`"),
+    ("inference/formats/exported", "bf16 needs --backend openvino"),
 )
 def a_backend_without_its_file(user: User, onnx_file: Path) -> None:
     run = Path(user.run("pix2pix")).rename("my run")
@@ -467,8 +476,8 @@ def a_backend_without_its_file(user: User, onnx_file: Path) -> None:
 
 
 @tried(
-    ("loading", "draws images from noise; use `translate sample`"),
-    ("loading", "converts images; use `translate convert`"),
+    ("runs/loading", "draws images from noise; use `translate sample`"),
+    ("runs/loading", "converts images; use `translate convert`"),
 )
 def the_wrong_command_for_a_model(user: User) -> None:
     gan, pix2pix = user.run("gan"), user.run("pix2pix")
@@ -479,9 +488,9 @@ def the_wrong_command_for_a_model(user: User) -> None:
 
 
 @tried(
-    ("sampling", "give another folder, or --overwrite"),
-    ("sampling", "--label {}: {}{}"),
-    ("sampling", "this model knows no classes"),
+    ("inference/sampling", "give another folder, or --overwrite"),
+    ("inference/sampling", "--label {}: {}{}"),
+    ("inference/sampling", "this model knows no classes"),
 )
 def samples_that_are_there_already(user: User) -> None:
     run = user.run("cgan")
@@ -498,9 +507,9 @@ def samples_that_are_there_already(user: User) -> None:
 
 @parsed(
     EXTRA,
-    ("converting/exported", "pip install 'image-translate[{}]'"),
-    ("facts", "upgrade with `pip install -U image-translate`"),
-    ("converting/video", 'pip install "image-translate[video]"'),
+    ("inference/formats/exported", "pip install 'image-translate[{}]'"),
+    ("training/checkpoint_json", "upgrade with `pip install -U image-translate`"),
+    ("inference/video", 'pip install "image-translate[video]"'),
     ("evaluation/spaces", "pip install 'image-translate[metrics]'"),
 )
 def packages_to_install(user: User) -> None:
@@ -526,12 +535,12 @@ def a_folder_of_weights(user: User) -> None:
 
 @parsed(
     "they are options of the others' scripts; test_export_weights.py holds them against theirs",
-    ("exporting/port", "--netG {} --ngf"),
-    ("exporting/port", "--g_conv_dim {} --g_repeat_num"),
-    ("exporting/port", "--model test{} {} --load_size {} --crop_size {}{}"),
-    ("exporting/port", " --model_suffix {}"),
-    ("exporting/port", " --input_nc {} --output_nc {}"),
-    ("exporting/port", "--mode test --test_iters {} --image_size {} {}"),
+    ("inference/formats/port", "--netG {} --ngf"),
+    ("inference/formats/port", "--g_conv_dim {} --g_repeat_num"),
+    ("inference/formats/port", "--model test{} {} --load_size {} --crop_size {}{}"),
+    ("inference/formats/port", " --model_suffix {}"),
+    ("inference/formats/port", " --input_nc {} --output_nc {}"),
+    ("inference/formats/port", "--mode test --test_iters {} --image_size {} {}"),
 )
 def options_of_the_others_scripts(user: User) -> None:
     assert (

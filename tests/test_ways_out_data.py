@@ -11,10 +11,10 @@ from PIL import Image
 from tiny import paired_folder, put, unpaired_folder
 from ways_out import User, command_in, parsed, settings_in, taken, tried, ways_of
 
-from translate.data.catalog import cards
+from translate.data.catalog.cards import cards
 
 
-@tried(("data/catalog", "or point TRANSLATE_DATA to the folder that holds it"))
+@tried(("data/catalog/cards", "or point TRANSLATE_DATA to the folder that holds it"))
 def a_named_set_that_is_elsewhere(user: User) -> None:
     command = user.train(user.recipe("cyclegan"), "--out", "run", data="horse2zebra")
     text = user.refused(*command)
@@ -25,18 +25,20 @@ def a_named_set_that_is_elsewhere(user: User) -> None:
 
 @parsed(
     "a download would need a network; test_fetch.py has a server of its own",
-    ("data/catalog", "Fetch it with `translate data fetch {}`"),
+    ("data/catalog/cards", "Fetch it with `translate data fetch {}`"),
 )
 def a_named_set_to_fetch(user: User) -> None:
     words = command_in(user.refused(*user.train(user.recipe("cyclegan"), data="horse2zebra")))
     assert words == ["data", "fetch", "horse2zebra"] and words[2] in cards()
     asked = []
-    user.monkeypatch.setattr("translate.data.fetch.fetch", lambda card, *more: asked.append(card.name) or "there")
+    user.monkeypatch.setattr(
+        "translate.data.catalog.fetch.fetch", lambda card, *more: asked.append(card.name) or "there"
+    )
     user.gets(*words)
     assert asked == ["horse2zebra"]
 
 
-@tried(("data/check_labels", "data.balanced shows them more often"))
+@tried(("data/checks/labels", "data.balanced shows them more often"))
 def a_rare_class(user: User) -> None:
     for name, count in {"a": 300, "b": 2, "c": 300}.items():
         put(Path("labelled"), f"test/{name}/0.png", *(f"train/{name}/{number}.png" for number in range(count)))
@@ -44,7 +46,7 @@ def a_rare_class(user: User) -> None:
     user.gets(*user.train(user.recipe("stargan", steps=1), f"{key}=true", data="labelled"))
 
 
-@tried(("data/disk_cache", "set TRANSLATE_HOME to another place, or use --cache ram"))
+@tried(("data/cache/disk", "set TRANSLATE_HOME to another place, or use --cache ram"))
 def a_cache_that_cannot_be_made(user: User) -> None:
     command = user.train(user.recipe("cyclegan", steps=1), data=user.data())
     Path("file").write_text("x")
@@ -55,7 +57,7 @@ def a_cache_that_cannot_be_made(user: User) -> None:
     user.gets(*command, "--cache", "disk")
 
 
-@tried(("data/disk_cache", "is full ({} GB by data.cache_gb"))
+@tried(("data/cache/disk", "is full ({} GB by data.cache_gb"))
 def a_cache_that_is_full(user: User) -> None:
     command = user.train(user.recipe("cyclegan", steps=1), "--cache", "disk", data=user.data())
     text = user.gets(*command, "data.cache_gb=1e-9")
@@ -72,10 +74,10 @@ def _of_values(folder: Path, low: float, high: float, count: int = 4) -> None:
 
 
 @tried(
-    ("data/facts", "the recipe says data.range: [{}, {}], which holds all values"),
-    ("data/facts", "where the recipe says data.channels: 1"),
-    ("data/facts", "values outside of data.range, {} to {}; choose it wider: {}"),
-    ("data/values", "set the recipe's data.range to the values' span"),
+    ("data/checks/facts", "the recipe says data.range: [{}, {}], which holds all values"),
+    ("data/checks/facts", "where the recipe says data.channels: 1"),
+    ("data/checks/facts", "values outside of data.range, {} to {}; choose it wider: {}"),
+    ("data/io/values", "set the recipe's data.range to the values' span"),
 )
 def files_of_values(user: User) -> None:
     for split in ("train", "test"):
@@ -95,9 +97,9 @@ def files_of_values(user: User) -> None:
 
 
 @tried(
-    ("data/facts", "which stretches all 16-bit shades"),
-    ("data/shades", "values up to {} only, where data.range ends at {}: nearly black to a network; narrow it"),
-    ("image_sets/scanning", " (--set data.range=[0,{}] does it for all)"),
+    ("data/checks/facts", "which stretches all 16-bit shades"),
+    ("data/checks/shades", "values up to {} only, where data.range ends at {}: nearly black to a network; narrow it"),
+    ("runs/image_sets/scanning", " (--set data.range=[0,{}] does it for all)"),
 )
 def dark_images_of_16_bits(user: User) -> None:
     dice = np.random.default_rng(0)
@@ -120,10 +122,10 @@ def dark_images_of_16_bits(user: User) -> None:
 
 
 @tried(
-    ("data/facts", "as many as the bands of TIFF"),
-    ("data/facts", "images of {} bands, where the recipe says data.channels: {}: {}"),
-    ("data/images", "where the recipe says data.channels: {}{}"),
-    ("data/gate", "bytes once decoded, more than the limit of {}; cut it into parts, or convert with --max-pixels"),
+    ("data/checks/facts", "as many as the bands of TIFF"),
+    ("data/checks/facts", "images of {} bands, where the recipe says data.channels: {}: {}"),
+    ("data/io/images", "where the recipe says data.channels: {}{}"),
+    ("data/io/gate", "bytes once decoded, more than the limit of {}; cut it into parts, or convert with --max-pixels"),
 )
 def files_of_many_bands(user: User) -> None:
     tifffile = pytest.importorskip("tifffile", reason="needs the extra [test]")
@@ -149,8 +151,8 @@ def files_of_many_bands(user: User) -> None:
 
 
 @tried(
-    ("data/layouts", " To take two of them, say which: --domains {}"),
-    ("data/layouts", "--domains label,img --set data.layout=paired takes label maps and photographs as pairs"),
+    ("data/layouts/on_disk", " To take two of them, say which: --domains {}"),
+    ("data/layouts/on_disk", "--domains label,img --set data.layout=paired takes label maps and photographs as pairs"),
 )
 def folders_of_several_domains(user: User) -> None:
     for number in range(4):
@@ -164,7 +166,7 @@ def folders_of_several_domains(user: User) -> None:
     assert "4 pairs" in user.gets(*command, *words)
 
 
-@tried(("data/pairing", "but no pairs: {} (if they are pairs, say so: --set data.layout=paired)"))
+@tried(("data/layouts/pairing", "but no pairs: {} (if they are pairs, say so: --set data.layout=paired)"))
 def pairs_that_do_not_look_like_pairs(user: User) -> None:
     for folder, width in {"trainA": 24, "trainB": 16}.items():
         put(Path("alike"), *(f"{folder}/{number}.png" for number in range(6)), width=width, height=16)
@@ -173,7 +175,7 @@ def pairs_that_do_not_look_like_pairs(user: User) -> None:
     user.gets(*user.train(user.recipe("pix2pix", steps=1), *words, data="alike"))
 
 
-@tried(("data/columns", "data.follow_links: false"))
+@tried(("data/layouts/columns", "data.follow_links: false"))
 def links_to_files_elsewhere(user: User) -> None:
     put(Path("store"), *(f"{number}.png" for number in range(8)))
     for number, folder in enumerate(["trainA", "trainB"] * 4):
@@ -184,7 +186,7 @@ def links_to_files_elsewhere(user: User) -> None:
     assert "are followed" not in user.gets(*command, setting)
 
 
-@tried(("data/pairing", "if they are pairs, --set data.layout=paired leaves those out"))
+@tried(("data/layouts/pairing", "if they are pairs, --set data.layout=paired leaves those out"))
 def pairs_some_of_which_are_alone(user: User) -> None:
     paired_folder(Path("pairs"))
     put(Path("pairs"), *(f"trainA/alone{number}.png" for number in range(3)))
@@ -193,13 +195,13 @@ def pairs_some_of_which_are_alone(user: User) -> None:
     user.gets(*command, *taken(text, r"if they are pairs, (--set \S+)").split())
 
 
-@tried(("data/folders", "To train without the pairs all the same, say so: --set data.layout=unpaired"))
+@tried(("data/layouts/folders", "To train without the pairs all the same, say so: --set data.layout=unpaired"))
 def pairs_for_a_method_without(user: User) -> None:
     command = user.train(user.recipe("cyclegan", steps=1), data=user.data("paired"))
     user.gets(*command, *taken(user.refused(*command), r"say so: (--set \S+)").split())
 
 
-@tried(("home", "set TRANSLATE_HOME to a folder for data sets and resized images"))
+@tried(("utils/home", "set TRANSLATE_HOME to a folder for data sets and resized images"))
 def a_user_without_a_home(user: User) -> None:
     def unknown(of: object) -> None:
         raise KeyError("no such user")
@@ -216,7 +218,7 @@ def an_error_that_nobody_foresaw(user: User) -> None:
     def fails() -> None:
         raise KeyError("a fault")
 
-    user.monkeypatch.setattr("translate.data.catalog.cards", fails)
+    user.monkeypatch.setattr("translate.data.catalog.cards.cards", fails)
     name, value = taken(user.refused("data", code=1), r"prints with (\w+=1)").split("=")
     user.monkeypatch.setenv(name, value)
     taken(user.refused("data", code=1), "Traceback")

@@ -15,24 +15,24 @@ import torch
 from tiny import put
 from ways_out import User, command_in, options_in, parsed, settings_in, taken, tried, ways_of
 
-from translate.doctor import _won
 from translate.networks.digits import _check_size
-from translate.run_folder import LOCK
-from translate.signals import requeue
-from translate.trainer import Trainer
-from translate.whole_file import held
+from translate.runs.folder import LOCK
+from translate.training.diagnostics import _won
+from translate.training.trainer import Trainer
+from translate.utils.atomic_files import held
+from translate.utils.signals import requeue
 
 GPU = "needs several GPUs, or one that can capture CUDA graphs"
 
 
-@tried(("assembly", "training.network_lr: no network"))
+@tried(("runs/assembly", "training.network_lr: no network"))
 def a_rate_of_an_unknown_network(user: User) -> None:
     command = user.train(user.recipe("cyclegan"), "--out", "run", data=user.data())
     text = user.refused(*command, "training.network_lr={nobody: 1e-4}")
     user.gets(*command, "training.network_lr={" + taken(text, r"known: ([a-z_]+)") + ": 1e-4}")
 
 
-@tried(("checkpoint", "Make room and run again with --resume"))
+@tried(("training/checkpoint", "Make room and run again with --resume"))
 def a_full_disk(user: User) -> None:
     command = user.train(user.recipe("cyclegan"), "--out", "run", data=user.data())
     with user.monkeypatch.context() as patched:
@@ -40,7 +40,7 @@ def a_full_disk(user: User) -> None:
         def full(path: Path) -> None:
             raise OSError(errno.ENOSPC, "No space left on device")
 
-        patched.setattr("translate.checkpoint._to_disk", full)
+        patched.setattr("translate.training.checkpoint._to_disk", full)
         text = user.refused(*command, code=1)
     user.gets(*command, taken(text, "Make room and run again with (--resume)"))
 
@@ -52,7 +52,7 @@ def a_dry_run_that_resumes(user: User) -> None:
     assert "parameters" in user.gets(*words)
 
 
-@tried(("cli/training", "what it learns from is --data {}"), ("image_sets/opening", "--data is needed: the name"))
+@tried(("cli/training", "what it learns from is --data {}"), ("runs/image_sets/opening", "--data is needed: the name"))
 def a_data_set_without_its_option(user: User) -> None:
     recipe, data = user.recipe("cyclegan"), user.data()
     assert options_in(user.refused(*user.train(recipe, data=None)), "train") == ["--data"]
@@ -62,7 +62,7 @@ def a_data_set_without_its_option(user: User) -> None:
     user.gets(*user.train(recipe, *shlex.split(taken(text, "what it learns from is (--data .*)")), data=None))
 
 
-@tried(("comparing/comparison", "no scores; `translate evaluate {}` makes them"))
+@tried(("runs/comparing/comparison", "no scores; `translate evaluate {}` makes them"))
 def runs_without_scores(user: User) -> None:
     run = user.run("pix2pix")
     shutil.copytree(run, "another")
@@ -72,7 +72,7 @@ def runs_without_scores(user: User) -> None:
     assert f"{run}: no scores" not in user.gets("compare", run, "another")
 
 
-@tried(("comparing/comparison", "`translate train {} --out {} --resume`"))
+@tried(("runs/comparing/comparison", "`translate train {} --out {} --resume`"))
 def runs_that_did_not_end(user: User) -> None:
     run = Path(user.run("pix2pix"))
     shutil.copytree(run, "another")
@@ -87,7 +87,7 @@ def runs_that_did_not_end(user: User) -> None:
     assert "no checkpoint yet" not in user.gets("compare", run, "another")
 
 
-@tried(("comparing/run_files", "move it away and measure them again with `translate evaluate {}`"))
+@tried(("runs/comparing/run_files", "move it away and measure them again with `translate evaluate {}`"))
 def damaged_scores(user: User) -> None:
     run = user.run("pix2pix")
     shutil.copytree(run, "another")
@@ -100,7 +100,7 @@ def damaged_scores(user: User) -> None:
         user.gets("compare", run, "another")
 
 
-@tried(("image_sets/opening", "to choose others, --set data.shapes.styles"))
+@tried(("runs/image_sets/opening", "to choose others, --set data.shapes.styles"))
 def domains_of_shapes(user: User) -> None:
     command = user.train(user.recipe("cyclegan", {"size": 32, "load_size": 32}), "--dry-run", data="shapes")
     few = ["--set", "data.shapes.train=4", "--set", "data.shapes.test=2"]
@@ -109,7 +109,7 @@ def domains_of_shapes(user: User) -> None:
     user.gets(*command, *few, "--set", setting)
 
 
-@tried(("image_sets/scanning", "leave them out with --skip-bad"))
+@tried(("runs/image_sets/scanning", "leave them out with --skip-bad"))
 def unreadable_images(user: User) -> None:
     command = user.train(user.recipe("cyclegan"), "--out", "run", data=user.data())
     Path("unpaired", "trainA", "bad.png").write_bytes(b"no picture")
@@ -121,7 +121,8 @@ def _memory_runs_out(trainer: Trainer, batch: object) -> None:
 
 
 @tried(
-    ("memory", "out of memory in step {}, with a batch of"), ("memory", ", or with --resume --set training.accumulate")
+    ("training/first_steps", "out of memory in step {}, with a batch of"),
+    ("training/first_steps", ", or with --resume --set training.accumulate"),
 )
 def memory_that_runs_out_late(user: User) -> None:
     command = user.train(user.recipe("cyclegan", steps=8), "--out", "run", data=user.data())
@@ -132,13 +133,13 @@ def memory_that_runs_out_late(user: User) -> None:
         )
         text = user.refused(*command, code=1)
     settings_in(text, "cyclegan")
-    shutil.copytree("run", "copy")
+    shutil.copytree("runs/train", "copy")
     user.gets(*command, taken(text, r"go on with (--resume), or"))
     more = taken(text, r"or with (--resume --set \S+);").split()
     user.gets(*command[:-1], "copy", *more)
 
 
-@tried(("memory", "out of memory in step {}, with a batch of"))
+@tried(("training/first_steps", "out of memory in step {}, with a batch of"))
 def memory_for_a_batch_that_splits_no_further(user: User) -> None:
     command = user.train(user.recipe("cyclegan", batch_size=1), "--out", "run", data=user.data())
     with user.monkeypatch.context() as patched:
@@ -239,14 +240,14 @@ def a_setting_without_a_value(user: User) -> None:
     user.gets(*command, "--set", taken(user.refused(*command, "--set", "training.lr"), r"e\.g\. (\S+)"))
 
 
-@tried(("run", "--resume: which run?"))
+@tried(("runs/train", "--resume: which run?"))
 def a_recipe_that_may_be_two_runs(user: User) -> None:
     run = Path(user.run("cyclegan")).rename("my run")
     text = user.refused("train", run / "recipe.yaml", "--resume", "training.steps=6", "--device", "cpu")
     assert "resuming after step 4" in user.gets(*command_in(text), "training.steps=6", "--device", "cpu")
 
 
-@tried(("run", "--set training.steps and --set training.epochs: give one of them"))
+@tried(("runs/train", "--set training.steps and --set training.epochs: give one of them"))
 def two_lengths(user: User) -> None:
     command = user.train(user.recipe("cyclegan"), "--dry-run", data=user.data())
     given = ["--set", "training.steps=4", "--set", "training.epochs=1"]
@@ -255,7 +256,7 @@ def two_lengths(user: User) -> None:
         user.gets(*command, *option.split()[:1], f"{option.split()[1]}=2")
 
 
-@tried(("run", "the data set is not shapes; leave it out"), ("run", "not halving; leave it out"))
+@tried(("runs/train", "the data set is not shapes; leave it out"), ("runs/train", "not halving; leave it out"))
 def settings_without_effect(user: User) -> None:
     command = user.train(user.recipe("cyclegan"), "--dry-run", data=user.data())
     for setting in ("data.shapes.train=3", "training.halve_every=7"):
@@ -265,7 +266,7 @@ def settings_without_effect(user: User) -> None:
     user.gets(*command)
 
 
-@tried(("run_folder", "Put the folders back, choose with --domains, or give another --out"))
+@tried(("runs/folder", "Put the folders back, choose with --domains, or give another --out"))
 def other_domains(user: User) -> None:
     command = user.train(user.recipe("stargan", steps=6), "--out", "run", data=user.data("labelled"))
     user.gets(*command, "training.steps=4")
@@ -277,8 +278,8 @@ def other_domains(user: User) -> None:
 
 
 @tried(
-    ("run_folder", "exists; continue it with --resume, or give another --out"),
-    ("starting", "already trained for {} steps; give a larger training.steps to go on"),
+    ("runs/folder", "exists; continue it with --resume, or give another --out"),
+    ("runs/starting", "already trained for {} steps; give a larger training.steps to go on"),
 )
 def a_folder_that_is_taken(user: User) -> None:
     command = user.train(user.recipe("cyclegan"), data=user.data())
@@ -291,9 +292,9 @@ def a_folder_that_is_taken(user: User) -> None:
 
 
 @tried(
-    ("run_folder", "--resume cannot change what the run was begun with"),
-    ("run_folder", ", or give another --out to start again{}"),
-    ("run_folder", "`translate train {} --out {} --resume`"),
+    ("runs/folder", "--resume cannot change what the run was begun with"),
+    ("runs/folder", ", or give another --out to start again{}"),
+    ("runs/folder", "`translate train {} --out {} --resume`"),
 )
 def a_resumed_run_with_other_settings(user: User) -> None:
     recipe = user.recipe("cyclegan", steps=6)
@@ -306,7 +307,7 @@ def a_resumed_run_with_other_settings(user: User) -> None:
 
 
 @tried(
-    ("run_folder", "another process trains into this folder"), ("run_folder", "cannot be written ({}); give another")
+    ("runs/folder", "another process trains into this folder"), ("runs/folder", "cannot be written ({}); give another")
 )
 def a_folder_that_cannot_be_had(user: User) -> None:
     command = user.train(user.recipe("cyclegan"), data=user.data())
@@ -319,7 +320,9 @@ def a_folder_that_cannot_be_had(user: User) -> None:
     user.gets(*command, taken(user.refused(*command, "--out", "file/run"), r"give another (--out)"), "two")
 
 
-@tried(("signals", "queue the job again yourself, with --resume"), ("training", "saved, continue with --resume"))
+@tried(
+    ("utils/signals", "queue the job again yourself, with --resume"), ("training/loop", "saved, continue with --resume")
+)
 def a_run_that_slurm_stops(user: User) -> None:
     user.monkeypatch.setenv("SLURM_JOB_ID", "4711")
     user.monkeypatch.setenv("PATH", str(user.folder))
@@ -337,7 +340,7 @@ def a_run_that_slurm_stops(user: User) -> None:
     assert "resuming after step 1" in user.gets(*command, taken(text, r"queue the job again yourself, with (--resume)"))
 
 
-@tried(("tracking/wandb_login", "WANDB_MODE, or the mode that wandb stored"))
+@tried(("reporting/tracking/wandb_login", "WANDB_MODE, or the mode that wandb stored"))
 def an_unknown_mode_of_the_tracker(user: User) -> None:
     command = user.train(user.recipe("cyclegan"), "--out", "run", data=user.data())
     user.monkeypatch.setenv("WANDB_MODE", "loud")
@@ -346,7 +349,7 @@ def an_unknown_mode_of_the_tracker(user: User) -> None:
     user.gets(*command)
 
 
-@tried(("training", "Train again with a lower training.lr or with training.precision=float32"))
+@tried(("training/loop", "Train again with a lower training.lr or with training.precision=float32"))
 def a_run_that_diverges(user: User) -> None:
     command = user.train(user.recipe("cyclegan", skip_limit=2), data=user.data())
     text = user.refused(*command, "--out", "run", "training.lr=1e30", code=1)
@@ -355,7 +358,10 @@ def a_run_that_diverges(user: User) -> None:
     user.gets(*command, "--out", "two", taken(text, r"or with (training.precision=\w+)"))
 
 
-@tried(("engine", "use --device cpu, or check"), ("engine", "no Apple GPU is available here; use --device cpu"))
+@tried(
+    ("training/runtime", "use --device cpu, or check"),
+    ("training/runtime", "no Apple GPU is available here; use --device cpu"),
+)
 def a_device_that_is_not_there(user: User) -> None:
     command = ["train", user.recipe("cyclegan"), "--data", user.data(), "--dry-run"]
     for device in ("cuda:77", "mps"):
@@ -364,9 +370,9 @@ def a_device_that_is_not_there(user: User) -> None:
 
 
 @tried(
-    ("engine", "expected auto, cpu, cuda, cuda:N or mps"),
-    ("engine", "expected auto or plain first, e.g. auto,no-bf16"),
-    ("engine", "no lever '{}'{}"),
+    ("training/runtime", "expected auto, cpu, cuda, cuda:N or mps"),
+    ("training/runtime", "expected auto or plain first, e.g. auto,no-bf16"),
+    ("training/runtime", "no lever '{}'{}"),
 )
 def words_that_the_engine_does_not_know(user: User) -> None:
     command = ["train", user.recipe("cyclegan"), "--data", user.data(), "--dry-run"]
@@ -376,7 +382,7 @@ def words_that_the_engine_does_not_know(user: User) -> None:
     user.gets(*command, "auto,no-" + taken(user.refused(*command, "auto,channel-last"), "did you mean '(.*)'"))
 
 
-@tried(("ranks", "start them with torchrun"))
+@tried(("training/distributed", "start them with torchrun"))
 def a_process_that_is_alone(user: User) -> None:
     """What torchrun then does is in test_ranks.py."""
     command = user.train(user.recipe("cyclegan"), data=user.data())
@@ -387,10 +393,13 @@ def a_process_that_is_alone(user: User) -> None:
     user.gets(*command)
 
 
-@tried(("ranks", "several processes take cpu, or cuda"), ("ranks", "or take the CPU (--device cpu)"))
+@tried(
+    ("training/distributed", "several processes take cpu, or cuda"),
+    ("training/distributed", "or take the CPU (--device cpu)"),
+)
 def a_gpu_for_each_of_several_processes(user: User) -> None:
     from translate.errors import ConfigurationError
-    from translate.ranks import _own_device
+    from translate.training.distributed import _own_device
 
     for device in ("cuda:0", "cuda"):
         with pytest.raises(ConfigurationError) as refused:
@@ -400,7 +409,9 @@ def a_gpu_for_each_of_several_processes(user: User) -> None:
 
 
 @parsed(
-    GPU, ("assembly", "model.generator.dropout to false or 0, or leave out captured"), ("run", "leave captured out")
+    GPU,
+    ("runs/assembly", "model.generator.dropout to false or 0, or leave out captured"),
+    ("runs/train", "leave captured out"),
 )
 def captured_steps(user: User) -> None:
     text = "model.generator.checkpointing model.generator.dropout --engine"
@@ -415,8 +426,8 @@ def captured_steps(user: User) -> None:
 
 @parsed(
     "two processes, and going on with --resume, are in test_ranks.py and faults/test_failing_rank.py",
-    ("ranks", "not the same everywhere"),
-    ("ranks", "Go on with --resume"),
+    ("training/distributed", "not the same everywhere"),
+    ("training/distributed", "Go on with --resume"),
 )
 def processes_that_differ(user: User) -> None:
     assert options_in("--resume", "train") == ["--resume"]
@@ -424,11 +435,11 @@ def processes_that_differ(user: User) -> None:
 
 @parsed(
     "a collapse takes thousands of steps to come about: their settings are given to a run",
-    ("doctor", "Lower the weights that keep it there"),
-    ("doctor", "The generator has collapsed"),
-    ("doctor", "This rarely goes away"),
-    ("doctor", "Raise model.classification"),
-    ("doctor", "The generator no longer learns from it"),
+    ("training/diagnostics", "Lower the weights that keep it there"),
+    ("training/diagnostics", "The generator has collapsed"),
+    ("training/diagnostics", "This rarely goes away"),
+    ("training/diagnostics", "Raise model.classification"),
+    ("training/diagnostics", "The generator no longer learns from it"),
 )
 def what_the_doctor_orders(user: User) -> None:
     text = _won(1, "", 0.0).remedy

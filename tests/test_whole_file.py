@@ -9,18 +9,18 @@ import pytest
 from test_converter import Negative
 from tiny import CPU, SPEC, tiny_model, write_images
 
-from translate import whole_file
-from translate.converting.converter import Converter
-from translate.converting.folder import convert_folder
-from translate.converting.jobs import plan
-from translate.sampling import sample_folder
-from translate.whole_file import appearing, appearing_folder, clear_leftovers, write_whole
+from translate.inference.converter import Converter
+from translate.inference.folder import convert_folder
+from translate.inference.jobs import plan
+from translate.inference.sampling import sample_folder
+from translate.utils import atomic_files as whole_file
+from translate.utils.atomic_files import appearing, appearing_folder, clear_leftovers, write_whole
 
 PACKAGE = Path(__file__).resolve().parents[1]
 WRITER = """
 import sys
 from pathlib import Path
-from translate.whole_file import appearing
+from translate.utils.atomic_files import appearing
 
 with appearing(Path(sys.argv[1])) as working:
     working.write_text("half")

@@ -10,15 +10,15 @@ import numpy as np
 import torch
 from PIL import Image
 
-from translate.data import images
 from translate.data.batch import Batch, Labelled, Plain, SourceLabelled
-from translate.data.images import Picture
+from translate.data.io import images
+from translate.data.io.images import Picture
 from translate.data.labels import LabelGroup
-from translate.engine import Engine
-from translate.model import ImageSpec, Model
 from translate.models import MODELS
-from translate.optim import build_optimizer
-from translate.trainer import Trainer
+from translate.models.base import ImageSpec, Model
+from translate.training.optim import build_optimizer
+from translate.training.runtime import Engine
+from translate.training.trainer import Trainer
 
 SIZE = 16
 TINY_TRAINING = {

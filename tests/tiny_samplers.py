@@ -8,7 +8,7 @@ import torch
 
 from translate.data.batch import Labelled, Plain
 from translate.data.labels import LabelGroup
-from translate.model import ImageSpec
+from translate.models.base import ImageSpec
 from translate.models.cgan import CGAN
 from translate.models.gan import GAN
 from translate.models.stackgan import StackGAN

@@ -7,11 +7,11 @@ from tiny import CPU
 from torch import Tensor, nn
 
 from translate.data.batch import Unpaired
-from translate.model import ImageSpec, Losses, Model, Painted, Turn
-from translate.optim import build_optimizer
-from translate.ranks import Ranks
-from translate.settings import Settings
-from translate.trainer import Trainer
+from translate.models.base import ImageSpec, Losses, Model, Painted, Turn
+from translate.training.distributed import Ranks
+from translate.training.optim import build_optimizer
+from translate.training.trainer import Trainer
+from translate.utils.settings import Settings
 
 RATE, BETAS = 0.01, (0.5, 0.9)
 

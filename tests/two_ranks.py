@@ -22,13 +22,13 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from two_painters import batch_of, trainer_of
 
-from translate import run
-from translate.assembly import share_batch_statistics
 from translate.errors import TranslateError
 from translate.models import MODELS
-from translate.ranks import Ranks, join
-from translate.trainer import Trainer
-from translate.training import Interrupted
+from translate.runs import train as run
+from translate.runs.assembly import share_batch_statistics
+from translate.training.distributed import Ranks, join
+from translate.training.loop import Interrupted
+from translate.training.trainer import Trainer
 
 BATCH, STEPS, SIZE = 2, 3, 2
 POOL = {"pool": 100}  # never full within these steps: a full one throws dice, and every process has its own

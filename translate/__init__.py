@@ -13,13 +13,19 @@ from translate.errors import ConfigurationError, ImageError, TranslateError
 from translate.version import __version__
 
 if TYPE_CHECKING:
-    from translate.comparing import compare
-    from translate.loading import load
     from translate.recipe import Recipe, load_recipe
-    from translate.run import train
+    from translate.runs.comparing import compare
+    from translate.runs.loading import load
+    from translate.runs.train import train
 else:
     # Lazy: these import torch, which takes seconds that `translate --help` need not spend.
-    _LATER = {"compare": "comparing", "load": "loading", "Recipe": "recipe", "load_recipe": "recipe", "train": "run"}
+    _LATER = {
+        "compare": "runs.comparing",
+        "load": "runs.loading",
+        "Recipe": "recipe",
+        "load_recipe": "recipe",
+        "train": "runs.train",
+    }
 
     def __getattr__(name: str) -> object:
         if name not in _LATER:

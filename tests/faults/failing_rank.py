@@ -12,10 +12,10 @@ from datetime import timedelta
 import torch
 from torch.distributed.distributed_c10d import _set_pg_timeout
 
-from translate import run
 from translate.cli import main
-from translate.ranks import Ranks, join
-from translate.trainer import Trainer
+from translate.runs import train as run
+from translate.training.distributed import Ranks, join
+from translate.training.trainer import Trainer
 
 
 def fail_at_step_three(ranks: Ranks, how: str) -> None:

@@ -60,12 +60,12 @@ class Kind:
 
 def originals(folder: Path) -> None:
     """A run of a tiny CycleGAN after one step, its hub folder, a marked folder and a described one."""
-    from translate.checkpoint import Checkpoint, load_checkpoint, point, save_checkpoint
-    from translate.converting.claim import Translation, mark
-    from translate.converting.exported import Description
-    from translate.exporting.hub import write_hub
+    from translate.inference.formats.exported import Description
+    from translate.inference.formats.hub import write_hub
+    from translate.inference.provenance import Translation, mark
     from translate.recipe import parse_recipe
-    from translate.resume import checkpoint_parts
+    from translate.training.checkpoint import Checkpoint, load_checkpoint, point, save_checkpoint
+    from translate.training.state import checkpoint_parts
 
     trainer = tiny_trainer(tiny_model("cyclegan"))
     trainer.step(random_batch(trainer.model))
@@ -103,22 +103,22 @@ def originals(folder: Path) -> None:
 
 
 def _model(folder: Path) -> object:
-    from translate.loading import load_model
+    from translate.runs.loading import load_model
 
     return load_model(folder)
 
 
 def _resumed(checkpoints: Path) -> object:
-    from translate.checkpoint import load_checkpoint
-    from translate.resume import restore_checkpoint
+    from translate.training.checkpoint import load_checkpoint
+    from translate.training.state import restore_checkpoint
 
     return restore_checkpoint(tiny_trainer(tiny_model("cyclegan")), load_checkpoint(checkpoints))
 
 
 def _looked_at(run: Path) -> object:
-    from translate.comparing.run_files import read_run
-    from translate.doctor import read_findings
-    from translate.report import write_report
+    from translate.reporting.report import write_report
+    from translate.runs.comparing.run_files import read_run
+    from translate.training.diagnostics import read_findings
 
     write_report(run)
     read_findings(run / "doctor.jsonl")
@@ -127,13 +127,13 @@ def _looked_at(run: Path) -> object:
 
 
 def _claimed(folder: Path) -> object:
-    from translate.converting.claim import MARK, _held
+    from translate.inference.provenance import MARK, _held
 
     return str(_held(folder / MARK, forgiving=False))
 
 
 def _metadata(path: Path) -> object:
-    from translate.converting.exported import Description
+    from translate.inference.formats.exported import Description
 
     text = path.read_bytes().decode(errors="replace")
     try:
@@ -152,7 +152,7 @@ def _recipe(path: Path) -> object:
 
 
 def _described(folder: Path) -> object:
-    from translate.data.description import describe
+    from translate.data.catalog.description import describe
 
     return describe(folder)
 

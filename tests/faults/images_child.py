@@ -114,7 +114,7 @@ def _commands() -> None:
 
 def _read() -> None:
     """Reads the files that standard input names; prints what became of each, and by how much memory grew."""
-    from translate.data import images
+    from translate.data.io import images
     from translate.errors import ImageError
 
     before = _peak_mb()

@@ -114,8 +114,8 @@ def sample(format: str, count: int) -> list[bytes]:
 
 def fuzz(format: str, count: int) -> None:
     """Decodes so many mutants in this process, which may not ask for more than ROOM; prints what became of them."""
-    from translate.data import images
-    from translate.data import png as deep
+    from translate.data.io import images
+    from translate.data.io import png as deep
     from translate.errors import ImageError
 
     deep._opencv()

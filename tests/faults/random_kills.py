@@ -108,7 +108,7 @@ def served() -> Iterator[Any]:
 def fetching(card: Any) -> Work:
     def do(folder: Path, again: bool) -> None:
         # A set that is there already is said, with exit code 2.
-        with mock.patch("translate.data.catalog.cards", lambda: {card.name: card}):
+        with mock.patch("translate.data.catalog.cards.cards", lambda: {card.name: card}):
             command("data", "fetch", card.name, "--into", folder / "set", codes=(0, 2) if again else (0,))
 
     return Work(do, files)

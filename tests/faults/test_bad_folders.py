@@ -20,7 +20,7 @@ from images_child import Child, run_commands, translate
 from PIL import Image
 from tiny import unpaired_folder, write_images
 
-from translate.converting.claim import MARK
+from translate.inference.provenance import MARK
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names or files")
 ODD = {

@@ -14,7 +14,7 @@ from images_child import run_commands, translate
 
 from translate.errors import ConfigurationError
 from translate.recipe import Recipe, load_recipe
-from translate.shipped import shipped
+from translate.utils.shipped import shipped
 
 MINE = "model: {name: cyclegan}\ntraining:\n  steps: 10\n"
 LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(

@@ -12,8 +12,8 @@ import pytest
 import tiny
 from patience import PATIENCE
 
-from translate.checkpoint import newest_good, saved_steps
-from translate.tracking import read_metrics
+from translate.reporting.tracking import read_metrics
+from translate.training.checkpoint import newest_good, saved_steps
 
 HERE = Path(__file__).resolve().parent
 

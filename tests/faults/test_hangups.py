@@ -16,7 +16,7 @@ pty = pytest.importorskip("pty", reason="terminals of this kind are for POSIX")
 
 WAITING = """
     import os, time
-    from translate.trainer import Trainer
+    from translate.training.trainer import Trainer
     step = Trainer.step
 
     def waiting(self, batch):

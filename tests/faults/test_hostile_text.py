@@ -118,7 +118,7 @@ def test_files_that_hold_such_texts(quiet_terminal, recipe, tmp_path: Path, monk
     shutil.copytree(Path(__file__).resolve().parents[2] / "datasets", tmp_path / "cards")
     card = yaml.safe_load((tmp_path / "cards" / "celeba.yaml").read_text()) | {"name": "mine", "by_hand": BAD}
     (tmp_path / "cards" / "mine.yaml").write_text(yaml.safe_dump(card))
-    monkeypatch.setattr("translate.data.catalog.shipped", lambda kind: tmp_path / "cards")
+    monkeypatch.setattr("translate.data.catalog.cards.shipped", lambda kind: tmp_path / "cards")
     quiet_terminal("data", "fetch", "mine", code=2)
 
 
@@ -126,7 +126,7 @@ def test_answers_of_servers(quiet_terminal, tmp_path: Path, monkeypatch) -> None
     import http.server
     import threading
 
-    from translate.data.catalog import cards
+    from translate.data.catalog.cards import cards
 
     class Hostile(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -139,8 +139,8 @@ def test_answers_of_servers(quiet_terminal, tmp_path: Path, monkeypatch) -> None
         known = cards()
         name, card = next((name, card) for name, card in known.items() if card.url)
         there = card.model_copy(update={"url": f"http://127.0.0.1:{server.server_port}/a.zip", "mirrors": ()})
-        monkeypatch.setattr("translate.data.catalog.cards", lambda: {name: there})
-        monkeypatch.setattr("translate.data.fetch.cards", lambda: {name: there}, raising=False)
+        monkeypatch.setattr("translate.data.catalog.cards.cards", lambda: {name: there})
+        monkeypatch.setattr("translate.data.catalog.fetch.cards", lambda: {name: there}, raising=False)
         quiet_terminal("data", "fetch", name, code=2)
         server.shutdown()
 

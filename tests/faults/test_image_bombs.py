@@ -19,7 +19,7 @@ from images_child import Child
 from mutants import chunk, png, saved
 from PIL import Image
 
-from translate.data import images
+from translate.data.io import images
 from translate.errors import ImageError
 
 CHILD = str(Path(__file__).with_name("images_child.py"))

@@ -16,14 +16,14 @@ from child import Ended, Workplace, hashes, steps
 from click.testing import Result
 from tiny import unpaired_folder
 
-import translate.run
-import translate.training
+import translate.runs.train
+import translate.training.loop
 from translate.data.loader import Loader
-from translate.doctor import Doctor
-from translate.pace import Pace
-from translate.progress import Progress
-from translate.tracking import MetricsLog
-from translate.trainer import Trainer
+from translate.reporting.tracking import MetricsLog
+from translate.training.diagnostics import Doctor
+from translate.training.pace import Pace
+from translate.training.trainer import Trainer
+from translate.utils.progress import Progress
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="/dev/full is a device of Linux")
 
@@ -150,7 +150,7 @@ def train(run_cli, tiny_recipe, tmp_path: Path) -> Callable[..., Result]:
 FULL = OSError(errno.ENOSPC, "No space left on device")
 BETWEEN_STEPS = {
     "a fault of this program": (Pace, "step", RuntimeError("a fault"), 2),
-    "a sample that cannot be written": (translate.training, "save_grid", FULL, 2),
+    "a sample that cannot be written": (translate.training.loop, "save_grid", FULL, 2),
     "a fault in the doctor": (Doctor, "listen", ValueError("a fault"), 1),
     "a batch that cannot be made": (Loader, "batch", MemoryError(), 4),
 }
@@ -170,7 +170,7 @@ def test_a_run_that_fails_between_two_steps_is_saved_and_goes_on_as_if_nothing_w
     assert hashes(run) == hashes(tmp_path / "other")
 
 
-@pytest.mark.parametrize("where", [(Trainer, "_take", 14), (translate.training, "save_checkpoint", 2)])
+@pytest.mark.parametrize("where", [(Trainer, "_take", 14), (translate.training.loop, "save_checkpoint", 2)])
 def test_a_run_that_fails_within_a_step_or_a_checkpoint_keeps_the_last_one(train, tmp_path, where, monkeypatch) -> None:
     owner, name, call = where
     monkeypatch.setattr(owner, name, failing(getattr(owner, name), RuntimeError("a fault"), call))
@@ -181,7 +181,9 @@ def test_a_run_that_fails_within_a_step_or_a_checkpoint_keeps_the_last_one(train
 
 
 def test_a_failure_that_leaves_no_room_to_save_comes_up_itself(train, monkeypatch) -> None:
-    monkeypatch.setattr(translate.training, "save_checkpoint", failing(translate.training.save_checkpoint, FULL, 1))
+    monkeypatch.setattr(
+        translate.training.loop, "save_checkpoint", failing(translate.training.loop.save_checkpoint, FULL, 1)
+    )
     monkeypatch.setattr(MetricsLog, "log", failing(MetricsLog.log, OSError(errno.EIO, "Input/output error"), 1))
     ended = train("run", code=1)
     assert "stopped after step 2, which could not be saved ([Errno 28] No space left on device)" in ended.stderr
@@ -194,7 +196,9 @@ def test_a_run_that_diverges_is_not_saved_again(train, tmp_path, monkeypatch) ->
 
 
 def test_any_failure_of_the_report_hides_nothing(train, monkeypatch) -> None:
-    monkeypatch.setattr(translate.run, "write_report", failing(translate.run.write_report, ValueError("a fault"), 1))
+    monkeypatch.setattr(
+        translate.runs.train, "write_report", failing(translate.runs.train.write_report, ValueError("a fault"), 1)
+    )
     assert "report.html: could not be written (a fault)" in train("run", code=0).stderr
 
 

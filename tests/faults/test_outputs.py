@@ -21,12 +21,12 @@ from PIL import Image
 from tiny import unpaired_folder, write_images
 
 from translate.cli import main
-from translate.converting.claim import LOCK, MARK, Translation, claimed
-from translate.converting.converter import Converter
-from translate.converting.folder import Outcome, Record, convert_folder
-from translate.converting.jobs import Jobs, plan
-from translate.converting.manifest import Manifest
-from translate.outputs import Inputs
+from translate.inference.converter import Converter
+from translate.inference.folder import Outcome, Record, convert_folder
+from translate.inference.jobs import Jobs, plan
+from translate.inference.manifest import Manifest
+from translate.inference.provenance import LOCK, MARK, Translation, claimed
+from translate.utils.outputs import Inputs
 
 linux = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such links and files")
 

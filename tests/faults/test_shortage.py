@@ -13,11 +13,11 @@ from PIL import Image
 from test_converter import Negative
 from tiny import CPU, SPEC, write_images
 
-from translate.converting import folder
-from translate.converting.converter import Converter
-from translate.converting.folder import convert_folder
-from translate.converting.jobs import plan
-from translate.shortage import out_of_memory
+from translate.inference import folder
+from translate.inference.converter import Converter
+from translate.inference.folder import convert_folder
+from translate.inference.jobs import plan
+from translate.utils.out_of_memory import out_of_memory
 
 ENDLESS = 1 << 46
 """More bytes than any machine has, so that every library refuses them at once."""
@@ -78,7 +78,7 @@ def test_an_image_too_large_for_the_memory_fails_and_the_rest_is_converted(place
     Image.new("RGB", (3500, 3500)).save(place.folder / "photos" / "large.png", compress_level=1)
     hook = """
         import resource
-        from translate.converting import command
+        from translate.inference import command
 
         whole = command.convert_folder
 
@@ -102,8 +102,8 @@ def test_a_video_whose_frames_do_not_fit_is_an_error_in_words(tmp_path):
     pytest.importorskip("av", reason='needs PyAV: pip install "image-translate[video]"')
     from test_video import clip
 
-    from translate.converting.video import convert_video
     from translate.errors import TranslateError
+    from translate.inference.video import convert_video
 
     class Large(Negative):
         def convert(self, images, to):

@@ -12,10 +12,10 @@ from child import STEPS, Workplace, hashes, steps
 
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 WHERE = {
-    "a step": ("translate.trainer", "Trainer", "step", "self.steps == 2"),
-    "validation": ("translate.validation", "Direction", "measure", "calls == 1"),
+    "a step": ("translate.training.trainer", "Trainer", "step", "self.steps == 2"),
+    "validation": ("translate.evaluation.validation", "Direction", "measure", "calls == 1"),
     "sampling": ("translate.models.pix2pix", "Pix2Pix", "show", "calls == 2"),
-    "the last validation": ("translate.validation", "Direction", "measure", "calls == 4"),
+    "the last validation": ("translate.evaluation.validation", "Direction", "measure", "calls == 4"),
 }
 
 
@@ -65,7 +65,7 @@ def test_sigterm_and_sigint_in_training_save_and_leave(place, undisturbed, where
 
 
 BEFORE = {
-    "opening the data": ("translate.data.folders", "Folder", "__init__", "True"),
+    "opening the data": ("translate.data.layouts.folders", "Folder", "__init__", "True"),
     "the first batch": ("translate.data.loader", "Loader", "batch", "True"),
 }
 
@@ -82,7 +82,7 @@ def test_sigterm_and_sigint_before_the_first_step_leave_at_once(place, where, nu
 def test_sigterm_in_report_writing_leaves_a_finished_run(place: Workplace, undisturbed: Path) -> None:
     hook = """
         import os, signal
-        import translate.run as module
+        import translate.runs.train as module
         write = module.write_report
 
         def interrupted(folder):
@@ -102,8 +102,8 @@ def test_sigint_twice_ends_at_once(place: Workplace) -> None:
     hook = (
         interrupt(WHERE["a step"], signal.SIGINT)
         + """
-        import translate.training
-        save = translate.training.save_checkpoint
+        import translate.training.loop
+        save = translate.training.loop.save_checkpoint
 
         def saving(folder, step, *more):
             if step == 3:
@@ -111,7 +111,7 @@ def test_sigint_twice_ends_at_once(place: Workplace) -> None:
                 time.sleep(100)
             return save(folder, step, *more)
 
-        translate.training.save_checkpoint = saving
+        translate.training.loop.save_checkpoint = saving
         """
     )
     recipe = place.recipe("pix2pix")
@@ -144,7 +144,7 @@ def test_slurm_usr1_saves_and_requeues_once_from_rank_0(place: Workplace, rank: 
 
 OTHERS = {
     "convert": ("translate.models.pix2pix", "Pix2Pix", "convert", "calls == 2"),
-    "evaluate": ("translate.evaluate", "_Examiner", "_truth", "True"),
+    "evaluate": ("translate.runs.evaluate", "_Examiner", "_truth", "True"),
     "sample": ("translate.models.gan", "GAN", "sample", "calls == 3"),
 }
 

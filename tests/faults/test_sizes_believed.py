@@ -19,28 +19,28 @@ import torch
 from file_mutants import originals
 from tiny import CPU, SPEC, put, tiny_model, write_images
 
-from translate.checkpoint import load_checkpoint
-from translate.converting.claim import MARK, Translation, claim
-from translate.converting.converter import Converter
-from translate.converting.folder import convert_folder
-from translate.converting.foreign import read_generator
-from translate.converting.jobs import plan
-from translate.data.description import describe
+from translate.data.catalog.description import describe
+from translate.data.catalog.unpack import unpack
 from translate.data.labelled.opening import open_labelled
-from translate.data.listing import find_images
-from translate.data.unpack import unpack
+from translate.data.layouts.listing import find_images
 from translate.errors import ConfigurationError, TranslateError
-from translate.exporting.formats import write_torch
-from translate.exporting.hub import FILES, write_hub
-from translate.exporting.placing import placed
-from translate.exporting.port import write_port
-from translate.loading import load_model
+from translate.inference.converter import Converter
+from translate.inference.folder import convert_folder
+from translate.inference.foreign import read_generator
+from translate.inference.formats.graph_files import write_torch
+from translate.inference.formats.hub import FILES, write_hub
+from translate.inference.formats.placing import placed
+from translate.inference.formats.port import write_port
+from translate.inference.jobs import plan
+from translate.inference.provenance import MARK, Translation, claim
 from translate.networks.foreign import port_state
 from translate.networks.resnet import ResnetGenerator
 from translate.recipe import load_recipe
-from translate.report import write_report
-from translate.run_folder import claimed
-from translate.whole_file import clear_leftovers
+from translate.reporting.report import write_report
+from translate.runs.folder import claimed
+from translate.runs.loading import load_model
+from translate.training.checkpoint import load_checkpoint
+from translate.utils.atomic_files import clear_leftovers
 
 unix = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes of Unix")
 
@@ -342,7 +342,7 @@ def test_a_killed_fetch_is_cleared_by_the_next_and_a_running_one_is_let_be(tmp_p
     data = tmp_path / "data"
     data.mkdir()
     if (child := os.fork()) == 0:
-        import translate.data.unpack as module
+        import translate.data.catalog.unpack as module
 
         module._copy = lambda content, file, *_: (
             file.write(b"half"),
@@ -357,7 +357,7 @@ def test_a_killed_fetch_is_cleared_by_the_next_and_a_running_one_is_let_be(tmp_p
     assert [path.suffix for path in data.iterdir()] == [".tmp"]
     unpack(tmp_path / "set.zip", data / "two", {"dataset.yaml": "title: x\n"})
     assert [path.name for path in data.iterdir()] == ["two"]
-    from translate.whole_file import hidden_folder
+    from translate.utils.atomic_files import hidden_folder
 
     with hidden_folder(data / "three") as working:
         (working / "x").write_text("x")

@@ -13,11 +13,11 @@ import torch
 from safetensors.torch import load_file, save_file
 from tiny import random_batch, tiny_model, tiny_trainer
 
-from translate.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, settle
 from translate.errors import TranslateError
-from translate.optim import WeightAverage
-from translate.resume import checkpoint_parts, restore_checkpoint
-from translate.trainer import Trainer
+from translate.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, settle
+from translate.training.optim import WeightAverage
+from translate.training.state import checkpoint_parts, restore_checkpoint
+from translate.training.trainer import Trainer
 
 Tensors = dict[str, torch.Tensor]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tiny import write_images
 
-from translate.converting.jobs import Jobs
+from translate.inference.jobs import Jobs
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="torchrun is not for Windows")

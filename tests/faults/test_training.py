@@ -13,12 +13,12 @@ from pathlib import Path
 from child import Workplace, hashes, rows, steps
 from tiny import unpaired_folder
 
-from translate import run
+from translate.runs import train as run
 
 OUT_OF_MEMORY = """
     import torch
-    import translate.trainer as module
-    from translate.trainer import Trainer
+    import translate.training.trainer as module
+    from translate.training.trainer import Trainer
     take, calls = Trainer._take, 0
 
     def short(self, turn, parts, painted):

@@ -24,7 +24,7 @@ def training() -> Work:
     from tiny import TINY
 
     from translate.recipe import parse_recipe
-    from translate.run import train
+    from translate.runs.train import train
 
     data = {"set": "shapes", "size": 32, "load_size": 36, "workers": 0, "shapes": {"train": 4, "test": 2}}
     values = json.loads(json.dumps({"name": "tiny", "model": TINY["pix2pix"], "data": data, "training": SETTINGS}))

@@ -14,7 +14,7 @@ from translate.cli.data import data
 from translate.cli.evaluating import evaluate
 from translate.cli.exporting import export
 from translate.cli.training import quickstart, recipes, train
-from translate.printing import answer
+from translate.utils.printing import answer
 
 
 def _version(context: click.Context, parameter: click.Parameter, wanted: bool) -> None:
@@ -22,7 +22,7 @@ def _version(context: click.Context, parameter: click.Parameter, wanted: bool) -
         return
     import torch
 
-    from translate.engine import choose_engine
+    from translate.training.runtime import choose_engine
     from translate.version import __version__
 
     answer(f"translate {__version__}, torch {torch.__version__}, {choose_engine()}")

@@ -14,9 +14,9 @@ from typing import Any
 import click
 
 from translate.errors import ConfigurationError, TranslateError
-from translate.folder_name import folder_named
-from translate.printing import Unread, guarded_streams, say
-from translate.signals import orderly_end
+from translate.utils.folder_name import folder_named
+from translate.utils.printing import Unread, guarded_streams, say
+from translate.utils.signals import orderly_end
 
 
 class Commands(click.Group):

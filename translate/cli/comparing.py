@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from translate.printing import answer, say
+from translate.utils.printing import answer, say
 
 
 @click.command()
@@ -28,12 +28,12 @@ def compare(runs: tuple[Path, ...], json_file: Path | None) -> None:
     \b
     translate compare runs/pix2pix-facades runs/pix2pix-facades-2
     """
-    from translate.comparing import compare as compare_runs
-    from translate.comparing.comparison import is_comparison
-    from translate.comparing.text import as_text
-    from translate.json_text import json_text
-    from translate.outputs import admit
-    from translate.whole_file import write_whole
+    from translate.runs.comparing import compare as compare_runs
+    from translate.runs.comparing.comparison import is_comparison
+    from translate.runs.comparing.text import as_text
+    from translate.utils.atomic_files import write_whole
+    from translate.utils.json_text import json_text
+    from translate.utils.outputs import admit
 
     if json_file is not None:
         admit(json_file, "--json", ours=is_comparison)

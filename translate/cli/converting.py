@@ -14,10 +14,10 @@ import click
 
 from translate.cli.common import DEVICE, DROPOUT, FOLDER, QUIET
 from translate.errors import ConfigurationError
-from translate.printing import answer, say, teller
+from translate.utils.printing import answer, say, teller
 
 if TYPE_CHECKING:  # slow to import, so imported where used
-    from translate.converting.folder import Outcome
+    from translate.inference.folder import Outcome
 
 
 @click.command()
@@ -147,15 +147,15 @@ def convert(
     translate convert zebra.onnx photos/ zebras/                 (a file that `translate export` wrote)
     translate convert runs/cyclegan-horse2zebra clip.mp4 out.mp4 --to zebra           (frame by frame)
     """
-    from translate.converting.claim import claimed, require_writable, translation
-    from translate.converting.command import Beside, convert_clip, convert_images
-    from translate.converting.converter import BF16_APART
-    from translate.converting.jobs import plan
-    from translate.converting.video import is_video, plan_video
-    from translate.data.images import MAX_PIXELS, allow_pixels
-    from translate.loading import files_of, load
-    from translate.outputs import Inputs
-    from translate.together import leaving_together
+    from translate.data.io.images import MAX_PIXELS, allow_pixels
+    from translate.inference.command import Beside, convert_clip, convert_images
+    from translate.inference.converter import BF16_APART
+    from translate.inference.jobs import plan
+    from translate.inference.provenance import claimed, require_writable, translation
+    from translate.inference.video import is_video, plan_video
+    from translate.runs.loading import files_of, load
+    from translate.utils.outputs import Inputs
+    from translate.utils.together import leaving_together
 
     allow_pixels(max_pixels or MAX_PIXELS)
     beside, video = Beside(manifest, compare, gallery, cycle_error), is_video(source)
@@ -213,7 +213,7 @@ def convert(
 
 def _refuse_swapped(run: Path, source: Path, output: str) -> None:
     """Raises ConfigurationError if the input was named first, with the command in the right order."""
-    from translate.mistaken import holds_model
+    from translate.runs.mistaken import holds_model
 
     if holds_model(source) and not holds_model(run) and run.exists():
         right = shlex.join(["translate", "convert", str(source), str(run), output])
@@ -276,8 +276,8 @@ def sample(
     \b
     translate sample runs/cgan-mnist digits/ --count 16 --label 7 --grid
     """
-    from translate.loading import load_sampler
-    from translate.sampling import class_number, sample_folder
+    from translate.inference.sampling import class_number, sample_folder
+    from translate.runs.loading import load_sampler
 
     model = load_sampler(run, checkpoint, device=device)
     number = class_number(model, label)

@@ -11,7 +11,7 @@ import click
 
 from translate.cli.common import DOMAINS, FOLDER, SET, as_overrides
 from translate.errors import ConfigurationError, nearest
-from translate.printing import answer
+from translate.utils.printing import answer
 
 
 class DataCommands(click.Group):
@@ -22,8 +22,8 @@ class DataCommands(click.Group):
 @click.pass_context
 def data(context: click.Context) -> None:
     """List the named data sets and where each is looked for; check a folder; fetch a set."""
-    from translate.data.catalog import cards, places, whereabouts
-    from translate.data.points import POINT_SETS
+    from translate.data.catalog.cards import cards, places, whereabouts
+    from translate.data.synthetic.points import POINT_SETS
 
     if context.invoked_subcommand is not None:
         return
@@ -56,8 +56,8 @@ def check(
     translate data check my/photos data.layout=unpaired --domains summer,winter
     translate data check my/slices --recipe pix2pix data.range=[0,2047]
     """
-    from translate.image_sets.checking import check_alone, check_as
     from translate.recipe import load_recipe
+    from translate.runs.image_sets.checking import check_alone, check_as
 
     given = as_overrides(settings, overrides, domains, "the folder")
     if strange := next((one for one in given if recipe is None and not one.strip().startswith("data.")), None):
@@ -76,10 +76,10 @@ def check(
 @click.option("--into", type=FOLDER, help="Folder to put it in; default: the user's cache.")
 def fetch(name: str, into: Path | None) -> None:
     """Download a named data set, verify it, and unpack its images."""
-    from translate.data.catalog import cards, user_data
-    from translate.data.fetch import fetch as fetch_card
-    from translate.outputs import refuse_in_run
-    from translate.progress import Progress
+    from translate.data.catalog.cards import cards, user_data
+    from translate.data.catalog.fetch import fetch as fetch_card
+    from translate.utils.outputs import refuse_in_run
+    from translate.utils.progress import Progress
 
     if into is not None:
         refuse_in_run(into, "--into")

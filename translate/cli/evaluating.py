@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from translate.cli.common import DEVICE, QUIET
-from translate.printing import answer, say, teller
+from translate.utils.printing import answer, say, teller
 
 
 @click.command()
@@ -36,9 +36,9 @@ def evaluate(
     \b
     translate evaluate runs/stargan-celeba
     """
-    from translate.evaluate import evaluate as evaluate_run
-    from translate.evaluate import scores_path, write_scores
     from translate.evaluation.table import as_text
+    from translate.runs.evaluate import evaluate as evaluate_run
+    from translate.runs.evaluate import scores_path, write_scores
 
     scores_path(run, checkpoint, json_file)  # fails before the work, not after it
     scores = evaluate_run(

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from translate.cli.common import DROPOUT
-from translate.printing import answer, say
+from translate.utils.printing import answer, say
 
 
 @click.command()
@@ -56,7 +56,7 @@ def export(
     translate export runs/cyclegan-horse2zebra zebra-model             (a folder for a model hub)
     translate export runs/cyclegan-horse2zebra weights --format port   (latest_net_G_A.pth, latest_net_G_B.pth)
     """
-    from translate.export import export as export_run
+    from translate.runs.export import export as export_run
 
     exported = export_run(
         run,

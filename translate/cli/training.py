@@ -10,7 +10,7 @@ import click
 
 from translate.cli.common import DEVICE, DOMAINS, FOLDER, QUIET, SET, as_overrides
 from translate.errors import ConfigurationError
-from translate.printing import answer
+from translate.utils.printing import answer
 
 
 @click.command()
@@ -96,8 +96,8 @@ def train(
     translate train pix2pix --data my/pairs data.size=128 training.epochs=50
     translate train cyclegan --data horse2zebra --resume
     """
-    from translate.run import dry_run as measure
-    from translate.run import train as train_run
+    from translate.runs.train import dry_run as measure
+    from translate.runs.train import train as train_run
 
     overrides = as_overrides(settings, overrides, domains, "the recipe; what it learns from is --data {}")
     if cache is not None:
@@ -152,6 +152,6 @@ def quickstart(method: str, out: Path, device: str) -> None:
 
     The same command again goes on where a stopped one was.
     """
-    from translate.quickstart import quickstart as run_quickstart
+    from translate.runs.quickstart import quickstart as run_quickstart
 
     run_quickstart(method, out, device, tell=answer)

@@ -21,7 +21,7 @@ import numpy as np
 from pydantic import ConfigDict, Field, field_validator
 
 from translate.errors import ConfigurationError
-from translate.settings import Settings
+from translate.utils.settings import Settings
 
 GEOMETRY = (
     "Affine", "D4", "ElasticTransform", "GridDistortion", "OpticalDistortion", "Perspective",

@@ -15,13 +15,14 @@ from torch import Tensor
 
 from translate.data.augment import Augmentation, Augmenter
 from translate.data.batch import Batch, Labelled, Paired, Plain, SourceLabelled
-from translate.data.images import Interpolation, shown
+from translate.data.cache.memory import Cache, Domain, Memory, Resize
+from translate.data.checks.scan import Attempt
+from translate.data.crops import WHOLE, Cut, Square, assemble, cut_out, throw
+from translate.data.io.images import Interpolation
 from translate.data.order import Bucket, Order
-from translate.data.resized import Cache, Domain, Memory, Resize
-from translate.data.scan import Attempt
 from translate.data.source import Readable
-from translate.data.squares import WHOLE, Cut, Square, assemble, cut_out, throw
 from translate.errors import ConfigurationError, ImageError
+from translate.utils.printing import shown
 
 AnyBatch = TypeVar("AnyBatch", bound=Batch)
 Made = TypeVar("Made")

@@ -7,7 +7,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from translate.data.images import Interpolation
+from translate.data.io.images import Interpolation
 
 
 class Readable(Protocol):

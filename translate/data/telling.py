@@ -6,8 +6,8 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from translate.data.images import shown
 from translate.errors import LEAST, folded
+from translate.utils.printing import shown
 
 
 def few(paths: Sequence[Path], twins: Mapping[Path, Path] | None = None) -> str:

@@ -9,9 +9,9 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from translate.data.labels import UNKNOWN
-from translate.model import ImageSpec
+from translate.models.base import ImageSpec
 from translate.models.labels import Labels
-from translate.settings import Settings
+from translate.utils.settings import Settings
 
 # What torchvision's networks expect, so that programs that read their weights can read these: RGB in [0, 1],
 # standardised.

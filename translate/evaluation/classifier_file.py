@@ -18,18 +18,18 @@ from safetensors.torch import save_file
 from typing_extensions import TypedDict
 
 from translate.data.labels import LabelGroup
-from translate.engine import Engine
 from translate.errors import TranslateError
 from translate.evaluation.classifier import Classifier, ClassifierSettings
 from translate.evaluation.teaching import Trained
-from translate.facts import Positive, Sha256, require_format
-from translate.json_text import json_text
-from translate.model import ImageSpec
+from translate.models.base import ImageSpec
 from translate.networks.measured import no_larger_than
 from translate.networks.weights_file import not_finite
-from translate.stored import read_json
-from translate.tensor_file import read_tensors
-from translate.whole_file import appearing_folder, clear_leftovers, sha256_of
+from translate.training.checkpoint_json import Positive, Sha256, require_format
+from translate.training.runtime import Engine
+from translate.utils.atomic_files import appearing_folder, clear_leftovers, sha256_of
+from translate.utils.json_text import json_text
+from translate.utils.stored import read_json
+from translate.utils.tensor_file import read_tensors
 
 FORMAT = 2
 """Since 2, the facts count how each domain was read on held-out images; older ones are trained again."""

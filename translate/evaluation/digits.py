@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from translate.data.batch import Labelled
-from translate.engine import Engine
 from translate.evaluation.intervals import wilson
 from translate.evaluation.judge import INTERVAL, Judge, asking
 from translate.evaluation.table import Protocol, Score, score
 from translate.evaluation.teaching import Trained
 from translate.models.unit_digits import UNITDigits
+from translate.training.runtime import Engine
 
 TABLE = "digits read right"
 READ = "digits read right by the source's classifier"

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from translate.data.batch import Labelled
-from translate.engine import Engine
 from translate.evaluation.flips import gather_labelled
 from translate.evaluation.intervals import wilson
 from translate.evaluation.judge import INTERVAL, Judge, asking
@@ -17,7 +16,8 @@ from translate.evaluation.likeness import evaluate_distances, evaluate_diversity
 from translate.evaluation.samples import Gathering, Spaces
 from translate.evaluation.table import Protocol, Score, score
 from translate.evaluation.teaching import Trained
-from translate.model import ImageSpec, Sampler
+from translate.models.base import ImageSpec, Sampler
+from translate.training.runtime import Engine
 
 BATCH = 20
 

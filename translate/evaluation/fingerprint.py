@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from translate.data.folders import Source
-from translate.data.images import shown
+from translate.data.layouts.folders import Source
 from translate.data.source import Readable
 from translate.errors import ImageError
+from translate.utils.printing import shown
 
 _ENDS = 4096
 

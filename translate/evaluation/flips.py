@@ -10,12 +10,12 @@ from torch import Tensor
 
 from translate.data.batch import Labelled
 from translate.data.labels import UNKNOWN
-from translate.engine import Engine
 from translate.evaluation.classifier import Classifier
+from translate.evaluation.metrics import RANGE
 from translate.evaluation.samples import Gathering, Sample, Spaces
-from translate.metrics import RANGE
-from translate.model import ImageSpec
+from translate.models.base import ImageSpec
 from translate.models.labels import Labels
+from translate.training.runtime import Engine
 
 LabelledConvert = Callable[[Tensor, Tensor], Tensor]
 """Takes images (batch, channels, height, width) in [-1, 1] and wanted labels (batch, domains); returns images of the

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from translate.data.batch import Labelled
 from translate.data.labels import UNKNOWN
-from translate.engine import Engine
 from translate.evaluation.flips import Flips, LabelledConvert, Tested, nothing, translate_flips
 from translate.evaluation.intervals import Estimate, bootstrap_mean, bootstrap_ratio, wilson
 from translate.evaluation.judge import INTERVAL, Judge, asking
@@ -17,8 +16,9 @@ from translate.evaluation.likeness import evaluate_distances, evaluate_diversity
 from translate.evaluation.samples import Sample, Spaces
 from translate.evaluation.table import Protocol, Score, score
 from translate.evaluation.teaching import Trained
-from translate.model import ImageSpec
+from translate.models.base import ImageSpec
 from translate.models.labels import Labels
+from translate.training.runtime import Engine
 
 
 def evaluate_labelled(

@@ -10,9 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from translate.data.batch import Plain
-from translate.engine import Engine
+from translate.evaluation.metrics import RANGE
 from translate.evaluation.spaces import Missing, Space
-from translate.metrics import RANGE
+from translate.training.runtime import Engine
 
 THUMBNAIL = 16
 """Side in pixels of the thumbnails used to measure how far apart images are."""

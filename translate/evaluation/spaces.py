@@ -12,11 +12,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from translate.data.images import to_pixels
-from translate.engine import Engine
+from translate.data.io.images import to_pixels
 from translate.evaluation.judge import Judge
 from translate.evaluation.teaching import Trained
-from translate.whole_file import sha256_of
+from translate.training.runtime import Engine
+from translate.utils.atomic_files import sha256_of
 
 INCEPTION_FILE = "weights-inception-2015-12-05-6726825d.pth"
 """torch-fidelity's copy of the network behind the published FIDs; the name ends with the first digits of its

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from translate.evaluation.intervals import Estimate
-from translate.json_text import finite, json_text
-from translate.outputs import beginning
+from translate.utils.json_text import finite, json_text
+from translate.utils.outputs import beginning
 
 Better = Literal["lower", "higher", "neither"]
 Protocol = Mapping[str, str | int | float]

@@ -12,16 +12,16 @@ import torch
 from torch import Tensor
 
 from translate.data.batch import Labelled
-from translate.data.images import Interpolation
+from translate.data.io.images import Interpolation
 from translate.data.loader import Loader, evaluation_batches
 from translate.data.source import Readable
-from translate.engine import Engine
 from translate.evaluation.classifier import Classifier, ClassifierSettings
-from translate.model import ImageSpec, Losses, Model, Painted, Turn
-from translate.optim import build_optimizer, learning_rate
-from translate.progress import Progress
-from translate.ram import available_ram
-from translate.trainer import Trainer
+from translate.models.base import ImageSpec, Losses, Model, Painted, Turn
+from translate.training.optim import build_optimizer, learning_rate
+from translate.training.runtime import Engine
+from translate.training.trainer import Trainer
+from translate.utils.progress import Progress
+from translate.utils.ram import available_ram
 
 HELD_OUT = 10
 """Every tenth training image, by position, is held out to measure the classifier."""

@@ -7,11 +7,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from translate.engine import Engine
 from translate.evaluation.intervals import bootstrap_mean
+from translate.evaluation.metrics import apply_affine_colour, l1, psnr, ssim
 from translate.evaluation.table import Better, Protocol, Score, score
 from translate.evaluation.unpaired import Convert
-from translate.metrics import apply_affine_colour, l1, psnr, ssim
+from translate.training.runtime import Engine
 
 # Table, function, which direction is better, and the score of the truth itself.
 _MEASURES: tuple[tuple[str, Callable[[Tensor, Tensor], Tensor], Better, float], ...] = (

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from translate.data.batch import Plain
-from translate.engine import Engine
 from translate.evaluation.flips import difference, nothing, to_neighbour
 from translate.evaluation.intervals import bootstrap_mean, wilson
 from translate.evaluation.judge import INTERVAL, Judge, asking
@@ -17,6 +16,7 @@ from translate.evaluation.likeness import evaluate_distances, evaluate_diversity
 from translate.evaluation.samples import Gathering, Sample, Spaces
 from translate.evaluation.table import Protocol, Score, score
 from translate.evaluation.teaching import Trained
+from translate.training.runtime import Engine
 
 Convert = Callable[[Tensor], Tensor]
 """Takes images (batch, channels, height, width) in [-1, 1] and returns images of the same shape."""

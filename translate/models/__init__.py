@@ -1,6 +1,6 @@
 """The methods, by name. To add one: a file here, a line in MODELS, a recipe; the contract tests pick it up."""
 
-from translate.model import Model
+from translate.models.base import Model
 from translate.models.cgan import CGAN
 from translate.models.cyclegan import CycleGAN
 from translate.models.direct import Direct

@@ -9,10 +9,18 @@ from typing import Literal
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from translate.adversarial import OBJECTIVES, Logits, Score, clip_weights, gradient_penalty, r1_penalty, r2_penalty
-from translate.diffaugment import AugmentationKind, DifferentiableAugment
-from translate.model import Losses
-from translate.settings import Settings
+from translate.losses.adversarial import (
+    OBJECTIVES,
+    Logits,
+    Score,
+    clip_weights,
+    gradient_penalty,
+    r1_penalty,
+    r2_penalty,
+)
+from translate.losses.diffaugment import AugmentationKind, DifferentiableAugment
+from translate.models.base import Losses
+from translate.utils.settings import Settings
 
 
 class AdversarialSettings(Settings):

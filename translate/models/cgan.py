@@ -11,11 +11,11 @@ from pydantic import Field
 from torch import Tensor
 
 from translate.data.batch import Labelled
-from translate.model import ImageSpec, Losses, Painted, Sampler, Turn
 from translate.models.adversary import AdversarialSettings, Adversary
+from translate.models.base import ImageSpec, Losses, Painted, Sampler, Turn
 from translate.models.classes import class_labels, judge_pairs, other_labels, require_classes
 from translate.models.sampler_parts import DCGANSettings, NetworkSettings, Noise, draw_noise, fixed_dice
-from translate.settings import Settings
+from translate.utils.settings import Settings
 
 
 class CGANConfig(Settings):

@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from translate.errors import ConfigurationError
-from translate.model import ImageSpec, Losses
 from translate.models.adversary import Adversary
+from translate.models.base import ImageSpec, Losses
 from translate.models.labels import one_hot
 
 

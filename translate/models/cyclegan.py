@@ -10,8 +10,9 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from translate.data.batch import Unpaired
-from translate.model import ImageSpec, Losses, Painted, Translator, Turn, l1
+from translate.losses.image_pool import ImagePool
 from translate.models.adversary import AdversarialSettings, Adversary
+from translate.models.base import ImageSpec, Losses, Painted, Translator, Turn, l1
 from translate.models.parts import (
     DiscriminatorSettings,
     GeneratorSettings,
@@ -19,8 +20,7 @@ from translate.models.parts import (
     build_discriminator,
     build_generator,
 )
-from translate.pool import ImagePool
-from translate.settings import Settings
+from translate.utils.settings import Settings
 
 
 class CycleGANConfig(Settings):

@@ -14,8 +14,10 @@ from pydantic import Field
 from torch import Tensor
 
 from translate.data.batch import Unpaired
-from translate.model import ImageSpec, Losses, Painted, Translator, Turn, l1
+from translate.losses.image_pool import ImagePool
+from translate.losses.perceptual import PerceptualDistance
 from translate.models.adversary import AdversarialSettings, Adversary
+from translate.models.base import ImageSpec, Losses, Painted, Translator, Turn, l1
 from translate.models.parts import (
     DiscriminatorSettings,
     GeneratorSettings,
@@ -24,9 +26,7 @@ from translate.models.parts import (
     build_generator,
     perceptual_distance,
 )
-from translate.networks.perceptual import PerceptualDistance
-from translate.pool import ImagePool
-from translate.settings import Settings
+from translate.utils.settings import Settings
 
 
 class DirectConfig(Settings):

@@ -10,11 +10,11 @@ from pydantic import Field
 from torch import Tensor
 
 from translate.data.batch import Plain
-from translate.data.point_pictures import columns, heights, places
-from translate.model import ImageSpec, Losses, Painted, Sampler, Turn
+from translate.data.synthetic.point_pictures import columns, heights, places
 from translate.models.adversary import AdversarialSettings, Adversary
+from translate.models.base import ImageSpec, Losses, Painted, Sampler, Turn
 from translate.models.sampler_parts import MLPSettings, NetworkSettings, Noise, draw_noise, fixed_dice
-from translate.settings import Settings
+from translate.utils.settings import Settings
 
 
 class GANConfig(Settings):

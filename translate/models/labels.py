@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from translate.data.labels import UNKNOWN
-from translate.model import ImageSpec
+from translate.models.base import ImageSpec
 
 
 def one_hot(numbers: Tensor, classes: int) -> Tensor:

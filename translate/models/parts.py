@@ -10,16 +10,16 @@ from pydantic import Field, model_validator
 from torch import nn
 
 from translate.errors import ConfigurationError, TranslateError
+from translate.losses.perceptual import PerceptualDistance
 from translate.models.sizes import require_at_least
 from translate.networks.autoencoder import Normalised
 from translate.networks.blocks import Initialisation, Normalisation, Upsampling, initialise
 from translate.networks.coupled import CoupledAutoencoders
 from translate.networks.patchgan import MultiscaleDiscriminator, StridedDiscriminator, patch_discriminator
-from translate.networks.perceptual import PerceptualDistance
 from translate.networks.resnet import ResnetGenerator
 from translate.networks.unet import UNetGenerator
 from translate.networks.weights_file import UnsafeFileError
-from translate.settings import Settings
+from translate.utils.settings import Settings
 
 
 class InitialisationSettings(Settings):

@@ -9,8 +9,8 @@ from pydantic import Field
 from torch import Tensor
 
 from translate.data.batch import Paired
-from translate.model import ImageSpec, Losses, Painted, Translator, Turn, l1
 from translate.models.adversary import AdversarialSettings, Adversary
+from translate.models.base import ImageSpec, Losses, Painted, Translator, Turn, l1
 from translate.models.parts import (
     DiscriminatorSettings,
     GeneratorSettings,
@@ -18,7 +18,7 @@ from translate.models.parts import (
     build_discriminator,
     build_generator,
 )
-from translate.settings import Settings
+from translate.utils.settings import Settings
 
 
 class Pix2PixConfig(Settings):

@@ -15,7 +15,7 @@ from translate.models.parts import InitialisationSettings
 from translate.networks.blocks import Normalisation, initialise
 from translate.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from translate.networks.mlp import MLPDiscriminator, MLPGenerator
-from translate.settings import Settings
+from translate.utils.settings import Settings
 
 Noise = Literal["normal", "uniform"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from translate.data.batch import Batch, Labelled, Paired, Unpaired
 from translate.errors import ConfigurationError
-from translate.model import ImageSpec
+from translate.models.base import ImageSpec
 
 LEAST = 8
 """The smallest `data.size` that a recipe may ask for."""

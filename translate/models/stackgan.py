@@ -12,15 +12,15 @@ from torch import Tensor
 
 from translate.data.batch import Labelled
 from translate.errors import ConfigurationError
-from translate.model import ImageSpec, Losses, Painted, Sampler, Turn
+from translate.losses.gaussian import draw, kl_to_standard
 from translate.models.adversary import AdversarialSettings, Adversary
+from translate.models.base import ImageSpec, Losses, Painted, Sampler, Turn
 from translate.models.classes import class_labels, judge_pairs, other_labels, require_classes
-from translate.models.gaussian import draw, kl_to_standard
 from translate.models.parts import InitialisationSettings
 from translate.models.sampler_parts import DCGANSettings, NetworkSettings, Noise, draw_noise, fixed_dice
 from translate.networks.blocks import initialise
 from translate.networks.stackgan import ConditioningAugmentation, StageTwoGenerator
-from translate.settings import Settings
+from translate.utils.settings import Settings
 
 
 class StageTwoSettings(Settings):

@@ -12,12 +12,12 @@ from torch import Tensor, nn
 
 from translate.data.batch import Labelled
 from translate.errors import ConfigurationError
-from translate.model import ImageSpec, Losses, Painted, Relabeller, Turn, l1
 from translate.models.adversary import AdversarialSettings, Adversary
+from translate.models.base import ImageSpec, Losses, Painted, Relabeller, Turn, l1
 from translate.models.labels import Labels
 from translate.models.sizes import require_multiple
 from translate.networks.stargan import StarGANDiscriminator, StarGANGenerator
-from translate.settings import Settings
+from translate.utils.settings import Settings
 
 
 class StarGANGeneratorSettings(Settings):

@@ -13,8 +13,9 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from translate.data.batch import Unpaired
-from translate.model import ImageSpec, Losses, Painted, Translator, Turn, l1
+from translate.losses.perceptual import PerceptualDistance
 from translate.models.adversary import AdversarialSettings, Adversary
+from translate.models.base import ImageSpec, Losses, Painted, Translator, Turn, l1
 from translate.models.parts import (
     AutoencoderSettings,
     DiscriminatorSettings,
@@ -23,8 +24,7 @@ from translate.models.parts import (
     perceptual_distance,
 )
 from translate.networks.autoencoder import CodeDiscriminator
-from translate.networks.perceptual import PerceptualDistance
-from translate.settings import Settings
+from translate.utils.settings import Settings
 
 
 class UNITConfig(Settings):

@@ -12,13 +12,13 @@ from torch import Tensor
 
 from translate.data.batch import SourceLabelled
 from translate.errors import ConfigurationError
-from translate.model import ImageSpec, Losses, Painted, Translator, Turn
+from translate.losses.gaussian import kl_to_standard
 from translate.models.adversary import AdversarialSettings, Adversary
-from translate.models.digit_judges import DigitJudges, class_loss
-from translate.models.gaussian import kl_to_standard
+from translate.models.base import ImageSpec, Losses, Painted, Translator, Turn
+from translate.models.digit_discriminators import DigitJudges, class_loss
 from translate.networks.coupled_digits import CoupledDigitAutoencoders, CoupledDigitDiscriminators
 from translate.networks.digits import SIZE
-from translate.settings import Settings
+from translate.utils.settings import Settings
 
 
 class UNITDigitsConfig(Settings):

@@ -11,13 +11,13 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
-from translate.adversarial import full_precision
 from translate.data.batch import Plain
-from translate.data.point_pictures import columns
-from translate.model import ImageSpec, Losses, Painted, Sampler, Turn
-from translate.models.gaussian import draw, kl_to_standard, log_density
+from translate.data.synthetic.point_pictures import columns
+from translate.losses.adversarial import full_precision
+from translate.losses.gaussian import draw, kl_to_standard, log_density
+from translate.models.base import ImageSpec, Losses, Painted, Sampler, Turn
 from translate.models.sampler_parts import MLPSettings, NetworkSettings, draw_noise, fixed_dice
-from translate.settings import Settings
+from translate.utils.settings import Settings
 
 
 class VAEConfig(Settings):

@@ -17,7 +17,6 @@ from translate.networks.patchgan import (
     StridedDiscriminator,
     patch_discriminator,
 )
-from translate.networks.perceptual import PerceptualDistance
 from translate.networks.resnet import ResnetGenerator
 from translate.networks.stargan import StarGANDiscriminator, StarGANGenerator
 from translate.networks.unet import DropoutPlacement, UNetGenerator
@@ -38,7 +37,6 @@ __all__ = [
     "Normalisation",
     "Padding",
     "PatchDiscriminator",
-    "PerceptualDistance",
     "PixelDiscriminator",
     "ResnetGenerator",
     "SharedBlocks",

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 from torch.nn.utils.parametrize import is_parametrized, remove_parametrizations
 
-from translate.networks.products import ConvTranspose2d
+from translate.networks.conv_as_matmul import ConvTranspose2d
 
 Normalisation = Literal["instance", "affine_instance", "batch", "none"]
 Upsampling = Literal["transposed", "resize", "pixel_shuffle", "blur"]

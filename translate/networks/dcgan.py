@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from translate.networks import blocks
 from translate.networks.blocks import Normalisation, named, needs_bias, upsampling_conv
-from translate.networks.products import Conv2d, ConvTranspose2d
+from translate.networks.conv_as_matmul import Conv2d, ConvTranspose2d
 
 
 class DCGANGenerator(nn.Module):

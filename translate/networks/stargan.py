@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from translate.networks.blocks import named, upsampling_conv
-from translate.networks.products import Conv2d
+from translate.networks.conv_as_matmul import Conv2d
 from translate.networks.resnet import ResidualBlock, changed, conv7, stage
 
 

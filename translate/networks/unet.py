@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from translate.networks import blocks
 from translate.networks.blocks import Normalisation, Upsampling, named
-from translate.networks.products import Conv2d
+from translate.networks.conv_as_matmul import Conv2d
 from translate.networks.recompute import recomputed
 
 DropoutPlacement = Literal["port", "paper"]

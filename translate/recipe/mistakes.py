@@ -11,8 +11,8 @@ from pydantic_core import ErrorDetails
 from translate.errors import nearest
 from translate.models import MODELS
 from translate.recipe.schema import Recipe
-from translate.settings import Settings
-from translate.yaml_reader import KeyPath
+from translate.utils.settings import Settings
+from translate.utils.yaml_reader import KeyPath
 
 MISTAKES = 10
 """How many mistakes of a recipe are explained; the rest are counted."""

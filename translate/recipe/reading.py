@@ -13,9 +13,9 @@ from pydantic import ValidationError
 from translate.errors import ConfigurationError, command, nearest
 from translate.recipe.mistakes import Places, explained, path_in
 from translate.recipe.schema import Recipe
-from translate.shipped import shipped
-from translate.stored import UnreadableError, read_text
-from translate.yaml_reader import MAX_BYTES, read_yaml, read_yaml_value
+from translate.utils.shipped import shipped
+from translate.utils.stored import UnreadableError, read_text
+from translate.utils.yaml_reader import MAX_BYTES, read_yaml, read_yaml_value
 
 
 def recipe_names() -> list[str]:

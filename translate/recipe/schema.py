@@ -8,13 +8,13 @@ import yaml
 from pydantic import Field, SerializeAsAny, model_validator
 
 from translate.data.augment import Augmentation
-from translate.data.images import Interpolation
-from translate.data.resized import Resize, Where
-from translate.engine import Precision
-from translate.model import Model
+from translate.data.cache.memory import Resize, Where
+from translate.data.io.images import Interpolation
 from translate.models import MODELS
-from translate.optim import Schedule
-from translate.settings import Settings
+from translate.models.base import Model
+from translate.training.optim import Schedule
+from translate.training.runtime import Precision
+from translate.utils.settings import Settings
 
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 """The range that both torch and NumPy accept."""

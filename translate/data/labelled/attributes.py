@@ -9,10 +9,10 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from translate.data.images import shown
 from translate.data.labelled.labelling import require_few, require_small
 from translate.data.labelled.table import Table, refuse_repetition
 from translate.errors import ConfigurationError
+from translate.utils.printing import shown
 
 LOOKED_FOR = "list_attr*.txt: a row of names, then rows of `file 1 -1 ...`"
 PARTITION = "list_eval_partition.txt"

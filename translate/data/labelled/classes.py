@@ -4,15 +4,24 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from translate.data import folders
-from translate.data.columns import Column, Look, held_out, matched, scan
-from translate.data.description import describe
-from translate.data.folders import Source
-from translate.data.images import shown
+from translate.data.catalog.description import describe
 from translate.data.labelled.labelling import SPLIT_ORDER, Labelling, Part, in_order, one_hot, require_few, with_a_test
-from translate.data.layouts import WHOLE, around, domains_in, files_in, folders_in, left_out, marks_in, splits_in
+from translate.data.layouts import folders
+from translate.data.layouts.columns import Column, Look, held_out, matched, scan
+from translate.data.layouts.folders import Source
+from translate.data.layouts.on_disk import (
+    WHOLE,
+    around,
+    domains_in,
+    files_in,
+    folders_in,
+    left_out,
+    marks_in,
+    splits_in,
+)
 from translate.data.telling import few
 from translate.errors import folded
+from translate.utils.printing import shown
 
 LOOKED_FOR = (
     "train/CLASS/ (test/CLASS/, val/CLASS/); CLASS/train/; train_CLASS/; trainA/ trainB/; or CLASS/ with images"

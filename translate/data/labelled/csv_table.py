@@ -10,13 +10,13 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from translate.data.images import shown
 from translate.data.labelled.attributes import refuse_both
 from translate.data.labelled.labelling import in_order, one_hot, require_few, require_small
 from translate.data.labelled.table import Table, refuse_repetition
 from translate.data.labels import UNKNOWN
-from translate.data.splits import SPLITS
+from translate.data.layouts.splits import SPLITS
 from translate.errors import ConfigurationError, nearest
+from translate.utils.printing import shown
 
 LOOKED_FOR = "labels.csv with `file,label`, or `file` and one column for each attribute"
 FILE, LABEL, SPLIT = "file", "label", "split"

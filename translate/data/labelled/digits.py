@@ -12,9 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from translate.data.images import MAX_BYTES, Picture, shown, with_channels
+from translate.data.io.images import MAX_BYTES, Picture, with_channels
 from translate.data.labelled.labelling import Labelling, Part, one_hot
 from translate.errors import ConfigurationError
+from translate.utils.printing import shown
 
 LOOKED_FOR = "train-images-idx3-ubyte train-labels-idx1-ubyte (t10k-...), also .gz; zip.train.gz (zip.test.gz)"
 DIGITS = tuple("0123456789")

@@ -7,19 +7,19 @@ from pathlib import Path
 
 import numpy as np
 
-from translate.data.catalog import locate_both
-from translate.data.columns import Look, held_out, scan
-from translate.data.description import Description, describe
-from translate.data.folders import Source
-from translate.data.images import shown
+from translate.data.catalog.cards import locate_both
+from translate.data.catalog.description import Description, describe
 from translate.data.labelled import attributes, classes, csv_table, digits, table
 from translate.data.labelled.labelling import SPLIT_ORDER, LabelledFolder, LabelledSplit, Labelling, Part, with_a_test
 from translate.data.labelled.sets import join
 from translate.data.labels import LabelGroup
-from translate.data.layouts import contents, files_in, require_folder, splits_in
-from translate.data.listing import SUFFIXES
+from translate.data.layouts.columns import Look, held_out, scan
+from translate.data.layouts.folders import Source
+from translate.data.layouts.listing import SUFFIXES
+from translate.data.layouts.on_disk import contents, files_in, require_folder, splits_in
 from translate.data.source import Readable
 from translate.errors import ConfigurationError, folded, nearest
+from translate.utils.printing import shown
 
 
 def open_labelled(

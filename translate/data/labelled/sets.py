@@ -8,11 +8,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from translate.data.images import shown
 from translate.data.labelled.labelling import SPLIT_ORDER, LabelledFolder, LabelledSplit
 from translate.data.labels import UNKNOWN, LabelGroup
 from translate.data.source import Readable
 from translate.errors import ConfigurationError
+from translate.utils.printing import shown
 
 Buckets = tuple[list[list[Readable]], list[np.ndarray]]
 """Buckets of images to draw from in turn, and each bucket's labels (images, domains)."""

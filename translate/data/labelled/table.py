@@ -9,13 +9,13 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from translate.data.columns import Look, held_out, same_letters, scan
-from translate.data.folders import Source
-from translate.data.images import shown
 from translate.data.labelled.labelling import Labelling, Part, with_a_test
-from translate.data.splits import held_out_as
+from translate.data.layouts.columns import Look, held_out, same_letters, scan
+from translate.data.layouts.folders import Source
+from translate.data.layouts.splits import held_out_as
 from translate.data.telling import few
 from translate.errors import ConfigurationError, folded
+from translate.utils.printing import shown
 
 TEST_LIMIT, TEST_SHARE = 1000, 8
 """The last images of a list without a partition are the test images: at most TEST_LIMIT, at most one in TEST_SHARE."""

@@ -1,7 +1,0 @@
-"""Runs side by side: the settings in which they differ, how far they came, and their validation and scores."""
-
-from translate.comparing.comparison import Comparison, compare
-from translate.comparing.rows import Row
-from translate.comparing.run_files import State
-
-__all__ = ["Comparison", "Row", "State", "compare"]

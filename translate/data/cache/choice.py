@@ -1,0 +1,52 @@
+"""Chooses where resized images are kept: nowhere, in memory, in files shared by all runs, or on the device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from functools import partial
+
+import torch
+
+from translate.data.batch import Batch
+from translate.data.cache.device import on_device
+from translate.data.cache.disk import DiskCache
+from translate.data.cache.memory import Cache, Memory, Resize, Where
+from translate.data.catalog.cards import user_data
+from translate.data.io.images import Interpolation
+from translate.data.loader import Loader
+from translate.utils.ram import available_ram
+
+MEMORY, DISK = 4_000_000_000, 20_000_000_000
+"""Default limits in bytes."""
+
+
+def open_cache(
+    where: Where,
+    limit: int | None,
+    *,
+    channels: int,
+    side: int,
+    resize: Resize,
+    interpolation: Interpolation = "bicubic",
+) -> Cache:
+    """Returns the cache that keeps images on the host, up to `limit` bytes; None means `MEMORY`, but at most half of
+    what is free, or `DISK`.
+
+    Raises ConfigurationError if the cache folder cannot be created.
+    """
+    if where == "disk":
+        folder = user_data().parent / "resized"
+        room = DISK if limit is None else limit
+        return DiskCache(folder, room, channels=channels, side=side, resize=resize, interpolation=interpolation)
+    if where == "off":
+        return Memory(0)
+    return Memory(min(MEMORY, available_ram() // 2) if limit is None else limit)
+
+
+def stream_of(
+    loader: Loader[Batch], where: Where, limit: int | None, device: torch.device, tell: Callable[[str], None]
+) -> Callable[[int, int], Generator[Batch]]:
+    """Returns the stream of batches that suits `device`: from its own memory, or via pinned memory for CUDA."""
+    if where == "device":
+        return on_device(loader, device, limit, tell)
+    return partial(loader.stream, pin=device.type == "cuda")

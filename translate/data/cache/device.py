@@ -1,0 +1,120 @@
+"""A training set held entirely on the device: crops are gathered there, and the host sends only their coordinates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from translate.data.batch import Batch
+from translate.data.loader import Loader, ahead
+from translate.errors import TranslateError
+from translate.utils.ram import available_ram
+
+CHUNK = 64 << 20  # bytes between two copies to the device
+HOST_LIMIT = 4_000_000_000
+SHARE = 0.5
+"""Share of the free memory to use; the rest is for the networks."""
+Stream = Callable[[int, int], Generator[Batch]]
+
+
+class Unfit(TranslateError):
+    """A set that cannot be held on the device; the message says why."""
+
+
+def on_device(loader: Loader[Batch], device: torch.device, limit: int | None, tell: Callable[[str], None]) -> Stream:
+    """Returns the loader's stream, from the memory of `device` if the set fits; otherwise from the host, and tells why.
+
+    `limit`: bytes that images may take there; None means half of a CUDA device's free memory; elsewhere half of the
+    host's, but at most 4 GB.
+    """
+    try:
+        images = _moved(loader, device, _limit(device) if limit is None else limit)
+    except Unfit as reason:
+        tell(f"--cache device: {reason}; images are kept in the host's memory instead")
+        return partial(loader.stream, pin=device.type == "cuda")
+    megabytes = sum(image.nbytes for image in images) / 1e6
+    tell(f"the training set lies on {device}: {sum(map(len, images)):,} images, {megabytes:,.0f} MB")
+    return DeviceLoader(loader, images).stream
+
+
+class DeviceLoader:
+    """Makes exactly the batches of `loader`, on the device. `images` holds all images of each domain, (images, height,
+    width, channels), uint8 or uint16."""
+
+    def __init__(self, loader: Loader[Batch], images: Sequence[Tensor]) -> None:
+        self._loader, self._images = loader, images
+        self._sizes = [(image.shape[1], image.shape[2]) for image in images]
+
+    def stream(self, start: int = 0, every: int = 1) -> Generator[Batch]:
+        """Yields the batches of steps `start`, `start + every`, ... forever; closing the generator ends its threads."""
+        numbered = ahead(lambda step: (step, self._cuts(step)), start, every, self._loader.workers)
+        try:
+            for step, cuts in numbered:
+                yield self._batch(step, cuts)
+        finally:
+            numbered.close()
+
+    def _cuts(self, step: int) -> Tensor:
+        cuts = torch.from_numpy(self._loader.cuts(step, self._sizes))
+        return cuts.pin_memory() if self._images[0].is_cuda else cuts
+
+    def _batch(self, step: int, cuts: Tensor) -> Batch:
+        there = cuts.to(self._images[0].device, non_blocking=True)
+        squares = [
+            gather(images, domain_cuts, self._loader.size)
+            for images, domain_cuts in zip(self._images, there, strict=True)
+        ]
+        return self._loader.made(step, squares)
+
+
+def gather(images: Tensor, cuts: Tensor, size: int) -> Tensor:
+    """Crops squares (batch, channels, size, size), channels-last in memory, from (images, height, width, channels).
+
+    `cuts`: int64 (4, batch): image index, top, left, and 1 if the square is mirrored.
+    """
+    index, top, left, mirrored = cuts.unsqueeze(-1)
+    steps = torch.arange(size, device=images.device)
+    rows = top + steps
+    columns = left + torch.where(mirrored.bool(), size - 1 - steps, steps)
+    # torch cannot index uint16, so reinterpret as int16.
+    bits = images.view(torch.int16) if images.dtype == torch.uint16 else images
+    squares = bits[index[:, :, None], rows[:, :, None], columns[:, None, :]]
+    return squares.view(images.dtype).permute(0, 3, 1, 2)
+
+
+def _limit(device: torch.device) -> int:
+    if device.type == "cuda":
+        return int(SHARE * torch.cuda.mem_get_info(device)[0])
+    return min(HOST_LIMIT, int(SHARE * available_ram()))
+
+
+def _moved(loader: Loader[Batch], device: torch.device, limit: int) -> list[Tensor]:
+    """Moves all images of all domains to the device. Raises Unfit."""
+    if loader.augments:
+        raise Unfit("data.augment works on the host")
+    first = [loader.load(domain, 0) for domain in range(len(loader.domains))]
+    wanted = sum(len(domain) * image.nbytes for domain, image in zip(loader.domains, first, strict=True))
+    if wanted > limit:
+        raise Unfit(f"the training set takes {wanted / 1e9:.1f} GB, and {limit / 1e9:.1f} GB are free for it")
+    kinds = {(image.shape, image.dtype) for image in first}
+    dtype = torch.uint16 if first[0].dtype == np.uint16 else torch.uint8
+    images = [torch.empty((len(domain), *first[0].shape), dtype=dtype, device=device) for domain in loader.domains]
+    for domain, moved in enumerate(images):
+        for start, chunk in _chunks(loader, domain, max(1, CHUNK // first[0].nbytes)):
+            if len(kinds.union((image.shape, image.dtype) for image in chunk)) > 1:
+                raise Unfit("its images differ in size or depth")
+            moved[start : start + len(chunk)] = torch.from_numpy(np.stack(chunk)).to(device)
+    return images
+
+
+def _chunks(loader: Loader[Batch], domain: int, size: int) -> Iterator[tuple[int, list[np.ndarray]]]:
+    count = len(loader.domains[domain])
+    with ThreadPoolExecutor(max(1, loader.workers)) as pool:
+        for start in range(0, count, size):
+            places = range(start, min(start + size, count))
+            yield start, list(pool.map(lambda index: loader.load(domain, index), places))

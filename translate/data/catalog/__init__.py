@@ -1,0 +1,1 @@
+"""Named data sets: their cards, and how they are fetched."""

@@ -1,0 +1,225 @@
+"""Facts gathered by reading a set's images: sizes, kinds, unreadable files, duplicates and look-alikes."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
+from pathlib import Path
+from statistics import median_low
+
+import numpy as np
+
+from translate.data.checks.shades import SHADE, is_nearly_black, nearly_black, stretching
+from translate.data.io import images
+from translate.data.io.images import Picture
+from translate.data.io.values import DEEP, UNIT, kind_in_words
+from translate.data.layouts.folders import Source
+from translate.data.source import Readable
+from translate.data.telling import by_fault, few
+from translate.errors import ImageError
+
+GLANCE = (8, 8)
+ALIKE = 2.0
+"""Largest RMS difference (of 255) of look-alikes. In horse2zebra re-saved copies stay below 1, others above 8."""
+FAINT = 128.0
+"""Glances that span less (of 255), as few photographs do, are stretched to so much before they are compared: dark
+slices would all look alike."""
+COMPARED = 64
+"""Number of images compared with all others at a time."""
+
+
+@dataclass(frozen=True, eq=False)
+class Facts:
+    """Facts about one file, or one image of an array."""
+
+    path: Path
+    size: tuple[int, int] = (0, 0)
+    """(height, width), upright."""
+    kind: str = ""
+    flat: bool = False
+    """A single colour everywhere, which leaves instance normalisation nothing to divide by."""
+    digest: str = ""
+    """SHA-256 of the file, or of the pixels of an array."""
+    glance: np.ndarray = field(default_factory=lambda: np.empty(0, np.float32))
+    """The image at 8 x 8 pixels, as 192 numbers from 0 to 255, stretched if they are faint."""
+    error: str = ""
+    bands: int = 3
+    """Channels without alpha."""
+    full: int = 0
+    """White at this bit depth, 255 or 65535; 0 for measured values."""
+    span: images.Span = (0, 0)
+    """Minimum and maximum of the pixels."""
+
+
+def read_all(sources: Iterable[Readable]) -> dict[Path, Facts]:
+    """Reads all images and returns facts by path; a file that holds both halves of a pair is read once."""
+    every = {source.path: source for source in sources}
+    paths = sorted(every)
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        return dict(zip(paths, pool.map(_read, (every[path] for path in paths)), strict=True))
+
+
+def _read(source: Readable) -> Facts:
+    try:
+        if isinstance(source, Source):
+            data = images.read_bytes(source.path)
+            picture = images.decode(data, source.path, span=None)
+        else:
+            picture = Picture(source.read(1))
+            data = picture.pixels.tobytes()
+    except ImageError as error:
+        return Facts(source.path, error=str(error))
+    size = (picture.pixels.shape[0], picture.pixels.shape[1])
+    flat = bool((picture.pixels == picture.pixels[0, 0]).all())
+    bands = picture.pixels.shape[2]
+    glance = _glance(images.with_channels(images.seen(picture), 3))
+    digest = hashlib.sha256(data).hexdigest()
+    full = 0 if picture.span else int(np.iinfo(picture.pixels.dtype).max)
+    span = picture.span or (int(picture.pixels.min()), int(picture.pixels.max()))
+    return Facts(source.path, size, _kind(picture), flat, digest, glance, bands=bands, full=full, span=span)
+
+
+def _glance(pixels: np.ndarray) -> np.ndarray:
+    """Returns what `Facts.glance` says of (H, W, 3), uint8 or uint16, as float32."""
+    small = images.resize(pixels, *GLANCE)
+    wide = small.astype(np.float32) / (1 if small.dtype == np.uint8 else SHADE)
+    if np.ptp(wide) >= FAINT:
+        return wide.ravel()
+    deep = pixels if pixels.dtype == np.uint16 else pixels.astype(np.uint16) * SHADE
+    fine = images.resize(deep, *GLANCE).astype(np.float32).ravel() / SHADE
+    spread = float(np.ptp(fine))
+    return fine.min() + (fine - fine.min()) * (FAINT / spread) if spread else fine
+
+
+def _kind(picture: Picture) -> str:
+    bands = picture.pixels.shape[2]
+    colour = {1: "grey", 3: "RGB"}.get(bands, f"of {bands} bands")
+    depth = kind_in_words(picture.kind if picture.span else picture.pixels.dtype)
+    alpha = " with alpha" if picture.alpha is not None else ""
+    animated = f", {images.ANIMATED}" if picture.animated else ""
+    return f"{depth} {colour}{alpha}{animated}"
+
+
+def in_words(sound: Sequence[Facts]) -> str:
+    """Summarises readable images: how many, of which sizes and kinds."""
+    if not sound:
+        return "nothing readable"
+    sizes = Counter(facts.size for facts in sound)
+    kinds = ", ".join(f"{count} {kind}" for kind, count in Counter(f.kind for f in sound).most_common())
+    if len(sizes) == 1:
+        return f"{len(sound)} of {_size(sound[0].size)}; {kinds}"
+    by_area = sorted((height * width, (height, width)) for height, width in sizes.elements())
+    middle = median_low(by_area)
+    smallest, largest = _size(by_area[0][1]), _size(by_area[-1][1])
+    return f"{len(sound)} of {smallest} to {largest}, median {_size(middle[1])}, {len(sizes)} sizes; {kinds}"
+
+
+def remarks(sound: Sequence[Facts], span: images.Span = UNIT) -> Iterable[str]:
+    """Reports what is unusual about readable images."""
+    kinds = Counter(facts.kind for facts in sound)
+    usual = kinds.most_common(1)[0][0] if kinds else ""
+    if unusual := [facts.path for facts in sound if facts.kind != usual]:
+        yield f"not {usual} as others are, and turned into what the recipe says: {few(unusual)}"
+    if values := [facts for facts in sound if not facts.full]:
+        low, high = _hull(values)
+        yield f"values from {low:g} to {high:g}"
+    for full in (255, DEEP):
+        shades = [facts for facts in sound if facts.full == full]
+        if shades and (dark := nearly_black(full, _hull(shades)[1], span)):
+            yield dark
+    if odd := [facts.path for facts in sound if facts.size[0] % 4 or facts.size[1] % 4]:
+        yield f"sides that are no multiple of 4, which are resized or padded: {few(odd)}"
+    if flat := [facts.path for facts in sound if facts.flat]:
+        yield f"one colour all over, nothing to learn from: {few(flat)}"
+
+
+def settings(sound: Sequence[Facts], span: images.Span = UNIT) -> Iterable[str]:
+    """Suggests the recipe settings that the images require or would profit from; `span` is the recipe's data.range."""
+    deep = [facts for facts in sound if facts.full != 255]
+    if span == UNIT and any(not facts.full for facts in deep):
+        low, high = (f"{rounded:g}" for rounded in _outwards(*_hull(deep)))
+        yield f"the recipe says data.range: [{low}, {high}], which holds all values"
+    elif span == UNIT and deep and is_nearly_black(DEEP, white := _hull(deep)[1]):
+        yield f"the recipe says data.range: [0, {stretching(white)}], which stretches all 16-bit shades"
+    bands = {facts.bands for facts in sound}
+    if bands == {1}:
+        yield "all are grey: where the recipe says data.channels: 1, translations are grey, too"
+    elif bands - {1, 3} and (channels := _channels(bands)):
+        yield f"the recipe says data.channels: {channels}, as many as the bands of TIFF"
+
+
+def outside(sound: Sequence[Facts], span: images.Span) -> Iterable[str]:
+    """Reports images with values outside of the recipe's data.range, which training refuses."""
+    low, high = span
+    asked = [facts for facts in sound if facts.full != 255] if span != UNIT else []
+    if wrong := [facts.path for facts in asked if facts.span[0] < low or facts.span[1] > high]:
+        yield f"values outside of data.range, {low:g} to {high:g}; choose it wider: {few(wrong)}"
+
+
+def unlike(sound: Sequence[Facts], channels: int | None = None) -> Iterable[str]:
+    """Reports images that do not suit the recipe's `channels`; or, of None, if no number of channels suits all."""
+    bands = {facts.bands for facts in sound}
+    if channels is not None:
+        for count in sorted(bands):
+            if not images.suits(count, channels):
+                wrong = [facts.path for facts in sound if facts.bands == count]
+                yield f"images of {count} bands, where the recipe says data.channels: {channels}: {few(wrong)}"
+    elif bands and not _channels(bands):
+        listed = " and ".join(map(str, sorted(bands)))
+        yield f"images of {listed} bands, where a recipe has one number of channels for all; save all with as many"
+
+
+def _channels(bands: set[int]) -> int:
+    """Returns the smallest number of channels that suits all of `bands`; 0 if none does."""
+    return next((count for count in sorted(bands | {4}) if all(images.suits(one, count) for one in bands)), 0)
+
+
+def _hull(facts: Iterable[Facts]) -> images.Span:
+    lows, highs = zip(*(one.span for one in facts), strict=True)
+    return min(lows), max(highs)
+
+
+def _outwards(low: float, high: float) -> tuple[Decimal, Decimal]:
+    """Rounds outwards to six significant digits, so that the range still contains both."""
+    floor, ceiling = (Context(prec=6, rounding=rounding) for rounding in (ROUND_FLOOR, ROUND_CEILING))
+    return floor.create_decimal_from_float(low), ceiling.create_decimal_from_float(high)
+
+
+def unreadable(read: Iterable[Facts]) -> list[str]:
+    """Reports a problem for each fault of unreadable images."""
+    return [f"{line}. Repair or remove" for line in by_fault({one.path: one.error for one in read if one.error})]
+
+
+def repeated(paths: Iterable[Path], read: Mapping[Path, Facts]) -> list[Path]:
+    """Returns the paths that are byte-identical to an earlier one."""
+    first: dict[str, Path] = {}
+    return [path for path in paths if read[path].digest and first.setdefault(read[path].digest, path) != path]
+
+
+def alike(paths: Iterable[Path], others: Iterable[Path], read: Mapping[Path, Facts]) -> dict[Path, Path]:
+    """Returns those of `paths` that look like one of `others`, as re-saved copies do, each with the one that it is most
+    like; single-colour images never do."""
+    asked, known = ([path for path in some if read[path].digest and not read[path].flat] for some in (paths, others))
+    if not known:
+        return {}
+    glances = np.stack([read[path].glance for path in known])
+    squares = (glances**2).sum(1)
+    found: dict[Path, Path] = {}
+    for start in range(0, len(asked), COMPARED):
+        part = asked[start : start + COMPARED]
+        looks = np.stack([read[path].glance for path in part])
+        products = squares - 2 * looks @ glances.T
+        twins = products.argmin(1)
+        distances = products.min(1) + (looks**2).sum(1)
+        limit = ALIKE**2 * glances.shape[1]
+        found |= {path: known[twins[row]] for row, path in enumerate(part) if distances[row] <= limit}
+    return found
+
+
+def _size(size: tuple[int, int]) -> str:
+    return f"{size[1]}x{size[0]}"

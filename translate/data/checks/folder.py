@@ -1,0 +1,175 @@
+"""`translate data check DIR`: reports what a folder contains, what is wrong with it, and how to fix it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from translate.data.catalog.description import describe
+from translate.data.checks.facts import (
+    Facts,
+    alike,
+    in_words,
+    outside,
+    read_all,
+    remarks,
+    repeated,
+    settings,
+    unlike,
+    unreadable,
+)
+from translate.data.checks.labels import contradicting, differently_labelled, empty, shares, tiny
+from translate.data.io.values import UNIT, Span
+from translate.data.labelled import LabelledFolder, open_labelled
+from translate.data.labelled.attributes import find_attributes
+from translate.data.layouts.folders import Folder, recognise
+from translate.data.source import Readable
+from translate.data.telling import few
+from translate.errors import ConfigurationError
+from translate.utils.printing import shown
+
+
+@dataclass(frozen=True)
+class Report:
+    """The result of `check`, as text for the user."""
+
+    folder: Folder | LabelledFolder
+    facts: tuple[str, ...]
+    """What the folder contains."""
+    notes: tuple[str, ...]
+    """Worth knowing before training, but no obstacle to it."""
+    problems: tuple[str, ...]
+    """What should be fixed, and how."""
+
+    def lines(self) -> list[str]:
+        verdict = f"problems found: {len(self.problems)}" if self.problems else "ready to train on"
+        notes = [f"note: {note}" for note in self.notes]
+        problems = [f"problem: {problem}" for problem in self.problems]
+        return [*self.facts, *notes, *problems, f"{shown(self.folder.root)}: {verdict}"]
+
+
+def check(
+    root: Path,
+    *,
+    domains: tuple[str, ...] | None = None,
+    layout: Literal["auto", "paired", "unpaired"] = "auto",
+    follow_links: bool = True,
+    span: Span = UNIT,
+) -> Report:
+    """Reads every image below `root` and reports; the rest are a recipe's settings of `data`. Raises ConfigurationError
+    if there is no data set."""
+    return examine(_open(root, domains, layout, follow_links), span)
+
+
+def examine(folder: Folder | LabelledFolder, span: Span = UNIT, channels: int | None = None) -> Report:
+    """Reads every image of a data set, and reports. `span` and `channels` are a recipe's; without `channels`, any
+    number that suits all images will do."""
+    groups = _groups(folder) if isinstance(folder, Folder) else _splits(folder)
+    read = read_all(source for sources in groups.values() for source in sources)
+    facts, notes, problems = list(folder.found), [*folder.notes], [*folder.warnings, *unreadable(read.values())]
+    for name, sources in groups.items():
+        sound = [read[source.path] for source in sources if not read[source.path].error]
+        facts.append(f"{name}: {in_words(sound)}")
+        notes += [f"{name}: {line}" for line in remarks(sound, span)]
+        if again := repeated((source.path for source in sources), read):
+            notes.append(f"{name}: {len(again)} files repeat another byte for byte, and weigh double: {few(again)}")
+    sound = [one for one in read.values() if not one.error]
+    notes += settings(sound, span)
+    problems += [*unlike(sound, channels), *outside(sound, span)]
+    if isinstance(folder, Folder):
+        problems += [*_leaked_of_two(folder, read), *_unequal(folder, read)]
+    else:
+        facts += shares(folder) if folder.groups else []
+        notes += [*tiny(folder), *contradicting(folder)]
+        problems += [*empty(folder), *differently_labelled(folder, read), *_leaked(groups, read)]
+    return Report(folder, tuple(facts), tuple(notes), tuple(problems))
+
+
+def _open(
+    root: Path, domains: tuple[str, ...] | None, layout: Literal["auto", "paired", "unpaired"], follow_links: bool
+) -> Folder | LabelledFolder:
+    """Opens a labelled set if a file declares one; otherwise tries two domains, then labelled folders.
+
+    Raises the error of the two-domain attempt if both fail.
+    """
+    if root.is_dir() and _says_labelled(root):
+        return open_labelled(root, domains=domains, follow_links=follow_links)
+    try:
+        return recognise(root, domains=domains, layout=layout, follow_links=follow_links)
+    except ConfigurationError as reason:
+        try:
+            return open_labelled(root, domains=domains, follow_links=follow_links)
+        except ConfigurationError:
+            raise reason from None
+
+
+def _says_labelled(root: Path) -> bool:
+    return describe(root).layout == "labelled" or (root / "labels.csv").is_file() or find_attributes(root) is not None
+
+
+def _groups(folder: Folder) -> dict[str, list[Readable]]:
+    """Groups images by "split domain"; a file that holds both halves of a pair counts once."""
+    groups: dict[str, list[Readable]] = {}
+    for split, columns in folder.splits.items():
+        if columns[0] and columns[0][0].half:
+            groups[f"{split} files"] = list(columns[0])
+            continue
+        for domain, column in zip(folder.domains, columns, strict=True):
+            groups[f"{split} {domain}"] = list(column)
+    return groups
+
+
+def _splits(folder: LabelledFolder) -> dict[str, list[Readable]]:
+    return {f"{split} images": list(part.sources) for split, part in folder.splits.items()}
+
+
+def _leaked(groups: dict[str, list[Readable]], read: dict[Path, Facts]) -> Iterable[str]:
+    """Reports labelled test or validation images that are also training images."""
+    trained = [source.path for source in groups["train images"]]
+    for name, sources in groups.items():
+        if name != "train images":
+            paths = [source.path for source in sources]
+            yield from _leaks(name, alike(paths, trained, read) | _same(paths, trained, read))
+
+
+def _leaked_of_two(folder: Folder, read: dict[Path, Facts]) -> Iterable[str]:
+    """Reports held-out images that equal a training file of any domain, or look like one of their own domain."""
+    every = [source.path for column in folder.splits["train"] for source in column]
+    for split, columns in folder.splits.items():
+        if split == "train":
+            continue
+        leaked: dict[Path, Path] = {}
+        for trained, column in zip(folder.splits["train"], columns, strict=True):
+            paths = [source.path for source in column]
+            leaked |= alike(paths, [source.path for source in trained], read) | _same(paths, every, read)
+        yield from _leaks(f"{split} images", leaked)
+
+
+def _same(paths: Sequence[Path], others: Sequence[Path], read: Mapping[Path, Facts]) -> dict[Path, Path]:
+    """Returns those of `paths` that are byte for byte one of `others`, each with that one."""
+    known = {read[path].digest: path for path in reversed(others) if read[path].digest}
+    return {path: known[read[path].digest] for path in paths if read[path].digest in known}
+
+
+def _leaks(name: str, leaked: Mapping[Path, Path]) -> Iterable[str]:
+    if leaked:
+        twins = few(sorted(leaked), leaked)
+        yield f"{name} that are, or look like, training images (named behind); keep one of each: {twins}"
+
+
+def _unequal(folder: Folder, read: dict[Path, Facts]) -> Iterable[str]:
+    """Reports pairs whose images cannot be aligned."""
+    for split, columns in folder.splits.items() if folder.kind == "paired" else ():
+        pairs = [[read[source.path] for source in pair] for pair in zip(*columns, strict=True)]
+        unlike = [a.path for a, b in pairs if not (a.error or b.error) and _ratio(a) != _ratio(b)]
+        if unlike:
+            yield f"{split} pairs whose two images differ in proportions; crop them alike: {few(unlike)}"
+        halves = {a.path for a, b in pairs if a.path == b.path and a.size[1] % 2}
+        if halves:
+            yield f"{split} pairs side by side of an odd width; crop a column: {few(sorted(halves))}"
+
+
+def _ratio(facts: Facts) -> float:
+    return round(facts.size[1] / facts.size[0], 2)

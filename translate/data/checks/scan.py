@@ -1,0 +1,79 @@
+"""Tries every image once, so that all unreadable ones are known before the first step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from translate.data.io.images import dimensions, holds_more
+from translate.data.layouts.folders import Source
+from translate.data.source import Readable
+from translate.errors import ImageError
+
+Attempt = tuple[Path, Callable[[], object]]
+"""An image's path, and a function that raises ImageError if it cannot be used."""
+
+
+def decoding(sources: Iterable[Readable], channels: int) -> list[Attempt]:
+    """Returns attempts that fully decode the images."""
+    return [(source.path, partial(source.read, channels)) for source in sources]
+
+
+def headers(sources: Iterable[Readable]) -> list[Attempt]:
+    """Returns attempts that read each file's header: fast, but they miss truncated files."""
+    paths = dict.fromkeys(source.path for source in sources if isinstance(source, Source))
+    return [(path, partial(dimensions, path)) for path in paths]
+
+
+def noting_more(attempts: Iterable[Attempt], files: Collection[Path], several: set[Path]) -> list[Attempt]:
+    """Wraps attempts so that each also adds its path to `several` if it is in `files` and has more than one frame or
+    page."""
+
+    def tried(path: Path, attempt: Callable[[], object]) -> None:
+        attempt()
+        if path in files and holds_more(path):
+            several.add(path)
+
+    return [(path, partial(tried, path, attempt)) for path, attempt in attempts]
+
+
+def noting_shades(attempts: Iterable[Attempt], whites: dict[int, tuple[int, int]]) -> list[Attempt]:
+    """Wraps attempts that return pixels so that each also adds the brightest shade that is possible, and its own, to
+    `whites` under its place among the attempts; alpha does not count."""
+
+    def tried(place: int, attempt: Callable[[], object]) -> None:
+        pixels = attempt()
+        if isinstance(pixels, np.ndarray):
+            colours = pixels[..., :3] if pixels.shape[2] == 4 else pixels
+            whites[place] = int(np.iinfo(pixels.dtype).max), int(colours.max())
+
+    return [(path, partial(tried, place, attempt)) for place, (path, attempt) in enumerate(attempts)]
+
+
+def failures(attempts: Sequence[Attempt], threads: int, done: Callable[[], None]) -> dict[Path, str]:
+    """Runs the attempts and returns error messages of those that fail, by path, in order. Calls `done` after each.
+
+    Uses at least one thread, even if `threads` is 0.
+    """
+    pool = ThreadPoolExecutor(max(1, threads), thread_name_prefix="scan")
+    found: dict[Path, str] = {}
+    try:
+        for (path, _), reason in zip(attempts, pool.map(_reason, attempts), strict=True):
+            if reason:
+                found.setdefault(path, reason)
+            done()
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return found
+
+
+def _reason(attempt: Attempt) -> str:
+    try:
+        attempt[1]()
+    except ImageError as error:
+        return str(error)
+    return ""

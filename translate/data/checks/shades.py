@@ -1,0 +1,32 @@
+"""Sets of images that use only the darkest part of their depth: 12-bit data in 16 bits, class numbers in 8."""
+
+from __future__ import annotations
+
+from translate.data.io.values import DEEP, UNIT, Span
+
+DARK = 8
+"""Shades are nearly black if they reach at most 1/DARK of their range."""
+SHADE = 257
+"""16-bit shades in one 8-bit shade."""
+
+
+def is_nearly_black(full: int, white: float, span: Span = UNIT) -> bool:
+    """Returns whether shades up to `white` are nearly black, of 0 to `full` or, of 16-bit ones, of `span` if given."""
+    low, high = (0, full) if span == UNIT or full != DEEP else span
+    return DARK * (white - low) <= high - low
+
+
+def nearly_black(full: int, white: float, span: Span = UNIT) -> str:
+    """Says so if `is_nearly_black`, else returns ""."""
+    if not is_nearly_black(full, white, span):
+        return ""
+    if full == DEEP and span != UNIT:
+        value = f"{white:,.0f}" if white >= 100 else f"{white:.3g}"
+        return f"values up to {value} only, where data.range ends at {span[1]:g}: nearly black to a network; narrow it"
+    name = "16-bit" if full == DEEP else "8-bit"
+    return f"{name} shades up to {white:,} of {full:,} only, nearly black to a network; stretch them"
+
+
+def stretching(white: float) -> int:
+    """Returns the end of a range, 2 ** n - 1, that holds 16-bit shades up to `white`."""
+    return int(2 ** int(white).bit_length() - 1)

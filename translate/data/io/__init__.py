@@ -1,0 +1,1 @@
+"""Image files: read, written, and mapped to [-1, 1] and back."""

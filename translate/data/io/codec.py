@@ -1,0 +1,189 @@
+"""Decoding and encoding for `images`: Pillow, with `png` and `tiff` for what Pillow does not get right."""
+
+from __future__ import annotations
+
+import logging
+import struct
+import warnings
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from translate.data.io import gate, notes, png
+from translate.data.io.picture import JPEG_EXIF_LIMIT, Picture
+from translate.data.io.png import deep_planes, encode_deep, is_deep_colour
+from translate.data.io.tiff import Page, samples_of
+from translate.data.io.tiff_written import encode_tiff
+from translate.data.io.values import BadImageError
+
+FORMATS = {
+    ".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".jfif": "JPEG", ".webp": "WEBP",
+    ".tif": "TIFF", ".tiff": "TIFF", ".bmp": "BMP",
+}  # fmt: skip
+
+# `gate` refuses oversized images itself, with a message that names the file.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+# Pillow's warnings about damaged metadata quote its own source and do not name the file.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+logging.getLogger("PIL.TiffImagePlugin").setLevel(logging.CRITICAL)
+
+
+def decode(data: bytes, max_pixels: int) -> Picture:
+    """Decodes the bytes of a file: pixels uint8, uint16 or measured values (see `values`). May raise nearly anything if
+    they are damaged."""
+    found = gate.opened(BytesIO(data), max_pixels)
+    if isinstance(found, Page):
+        return _of_page(found, data)
+    with found as image:
+        return _of_image(image, data)
+
+
+def upright_size(opened: Page | Image.Image) -> tuple[int, int]:
+    """Returns (height, width) of the upright image."""
+    if isinstance(opened, Page):
+        return opened.upright
+    turned = notes.orientation_of(opened) >= 5
+    return (opened.width, opened.height) if turned else (opened.height, opened.width)
+
+
+def holds_more(opened: Page | Image.Image) -> bool:
+    """Returns whether there are more frames or pages than one."""
+    return opened.more if isinstance(opened, Page) else bool(getattr(opened, "is_animated", False))
+
+
+def is_upright_rgb(image: Image.Image, data: bytes) -> bool:
+    """Returns whether Pillow's pixels can be used as they are: 8-bit RGB without alpha, upright, JPEG or PNG."""
+    plain = image.format in ("JPEG", "PNG") and image.mode == "RGB" and not image.has_transparency_data
+    return plain and notes.orientation_of(image) == 1 and not is_deep_colour(image, data)
+
+
+def encode(format: str, picture: Picture, quality: int) -> bytes:
+    """Encodes a picture, whose channels, depth and alpha the format holds, as the bytes of a file."""
+    pixels, alpha, exif = picture.pixels, picture.alpha, picture.exif
+    icc = _profile_for(3 if format == "WEBP" else pixels.shape[2], picture.icc)  # WebP has no grey
+    if format == "TIFF":
+        return encode_tiff(pixels, alpha, picture.rgb, icc, exif)
+    if format == "PNG":
+        deep = pixels.dtype == np.uint16 and (pixels.shape[2] == 3 or alpha is not None)
+        bare = encode_deep(pixels, alpha) if deep else _by_pillow("PNG", pixels, alpha, compress_level=4)
+        return png.with_chunks(bare, icc, exif, picture.colour)
+    if format == "BMP":
+        return _by_pillow("BMP", pixels, None) if alpha is None else _bmp_with_alpha(pixels, alpha)
+    options: dict[str, Any] = {
+        "JPEG": {"quality": quality, "subsampling": 0},
+        "WEBP": {"quality": quality, "lossless": quality == 100 or picture.lossless, "exact": True},
+    }[format]
+    if icc:
+        options["icc_profile"] = icc
+    if exif and not (format == "JPEG" and len(exif) > JPEG_EXIF_LIMIT):
+        options["exif"] = exif
+    return _by_pillow(format, pixels, alpha, **options)
+
+
+def _of_page(page: Page, data: bytes) -> Picture:
+    if page.plain:
+        pixels, alpha, rgb = samples_of(page, data)
+        pixels = _upright(pixels, page.orientation)
+        alpha = None if alpha is None else _upright(alpha, page.orientation)
+    else:
+        with gate.by_pillow(BytesIO(data)) as image:
+            if len(image.getbands()) != page.samples:
+                raise BadImageError(f"{page.samples} bands of this kind are not read; save it as grey or RGB")
+            image.load()  # which turns it upright
+            pixels, alpha = _planes(image)
+        rgb = pixels.shape[2] == 3
+    return Picture(
+        np.ascontiguousarray(pixels),
+        alpha,
+        _profile_for(pixels.shape[2], notes.profile_of(page)),
+        notes.of_page(page),
+        page.more,
+        rgb=rgb if pixels.shape[2] >= 3 else None,
+        nodata=notes.no_data_of(page),
+    )
+
+
+def _of_image(image: Image.Image, data: bytes) -> Picture:
+    orientation, exif = notes.orientation_of(image), notes.of_image(image)
+    key = png.key_of(image, data)
+    if key is not None:
+        del image.info["transparency"]
+    pixels, alpha = deep_planes(image, data) if is_deep_colour(image, data) else _planes(image)
+    if key is not None:
+        alpha = png.alpha_of_key(pixels, key)
+    icc = _profile_for(pixels.shape[2], image.info.get("icc_profile"))
+    return Picture(
+        np.ascontiguousarray(_upright(pixels, orientation)),
+        None if alpha is None else _upright(alpha, orientation),
+        icc,
+        exif,
+        holds_more(image),
+        colour=None if icc else image.info.get("colour"),
+        lossless=image.format == "WEBP" and _is_lossless(data),
+    )
+
+
+def _planes(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
+    """Returns pixels (H, W, 1 or 3) and alpha (H, W) of images that Pillow decodes faithfully."""
+    if image.mode.startswith("I;16"):
+        return np.array(image).astype(np.uint16)[..., None], None
+    grey = image.mode in ("1", "L", "LA", "La")
+    if image.has_transparency_data:
+        planes = np.array(_of_mode(image, "LA" if grey else "RGBA"))
+        return planes[..., :-1], planes[..., -1].copy()
+    if grey:
+        return np.array(_of_mode(image, "L"))[..., None], None
+    if image.mode in ("P", "RGB", "RGBX", "CMYK", "YCbCr"):
+        return np.array(_of_mode(image, "RGB")), None
+    raise BadImageError(f"pixels of kind '{image.mode}' have no known range; save it with 8 or 16 bits")
+
+
+def _of_mode(image: Image.Image, mode: str) -> Image.Image:
+    """Converts to `mode` if needed; Pillow's `convert` would copy the image in any case."""
+    return image if image.mode == mode and "transparency" not in image.info else image.convert(mode)
+
+
+def _by_pillow(format: str, pixels: np.ndarray, alpha: np.ndarray | None, **options: Any) -> bytes:
+    planes = pixels if alpha is None else np.dstack([pixels, alpha])
+    buffer = BytesIO()
+    Image.fromarray(planes[..., 0] if planes.shape[2] == 1 else planes).save(buffer, format, **options)
+    return buffer.getvalue()
+
+
+def _bmp_with_alpha(pixels: np.ndarray, alpha: np.ndarray) -> bytes:
+    """A BMP with the header that has a mask for alpha (BITMAPV4HEADER), which Pillow does not write."""
+    height, width = alpha.shape
+    blue_first = np.broadcast_to(pixels[::-1, :, ::-1], (height, width, 3))
+    body = np.dstack([blue_first, alpha[::-1]]).tobytes()
+    masks = struct.pack("<4I", 0xFF0000, 0xFF00, 0xFF, 0xFF000000)
+    header = struct.pack("<IiiHHIIiiII", 108, width, height, 1, 32, 3, len(body), 2835, 2835, 0, 0)
+    start = struct.pack("<IHHI", 122 + len(body), 0, 0, 122)
+    return b"BM" + start + header + masks + b"BGRs" + bytes(48) + body
+
+
+def _is_lossless(data: bytes) -> bool:
+    """Whether the first frame of a WebP is compressed without loss, by the chunk that holds it."""
+    place = 12
+    while (kind := data[place : place + 4]) not in (b"VP8L", b"VP8 ", b""):
+        size = int.from_bytes(data[place + 4 : place + 8], "little")
+        place += 24 if kind == b"ANMF" else 8 + size + size % 2  # the chunks of a frame lie inside
+    return kind == b"VP8L"
+
+
+def _upright(array: np.ndarray, orientation: int) -> np.ndarray:
+    """Undoes the EXIF orientation (1..8) of an (H, W, ...) array."""
+    if orientation in (5, 6, 7, 8):
+        array = array.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        array = array[::-1]
+    if orientation in (2, 3, 6, 7):
+        array = array[:, ::-1]
+    return np.ascontiguousarray(array)
+
+
+def _profile_for(channels: int, icc: bytes | None) -> bytes | None:
+    """Returns the profile if it fits that many channels, else None: a CMYK profile says nothing about RGB."""
+    wanted = b"GRAY" if channels == 1 else b"RGB "
+    return icc if icc and icc[16:20] == wanted else None

@@ -1,0 +1,1 @@
+"""Which files below a folder belong to which domain, split and pair."""

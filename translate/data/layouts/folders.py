@@ -1,0 +1,256 @@
+"""Folders of images as data sets: finds the images, pairs them, and describes the result in words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from translate.data.catalog.description import describe
+from translate.data.io import images
+from translate.data.layouts import on_disk as layouts
+from translate.data.layouts.columns import Column, Look, held_out, matched, scan
+from translate.data.layouts.listing import SUFFIXES
+from translate.data.layouts.on_disk import WHOLE, Layout
+from translate.data.layouts.pairing import CANNOT_BE_UNPAIRED, Columns, Kind, kind_of, named_alike
+from translate.errors import ConfigurationError, ImageError
+from translate.utils.printing import shown
+
+Direction = Literal["AtoB", "BtoA"]
+
+
+@dataclass(frozen=True)
+class Source:
+    """One image of a data set: a file, or half of one that holds a pair side by side."""
+
+    path: Path
+    half: Literal["left", "right"] | None = None
+    span: images.Span = images.UNIT
+
+    def read(self, channels: int) -> np.ndarray:
+        """Reads (height, width, channels), uint8 or uint16. Raises ImageError."""
+        picture = images.read(self.path, span=self.span)
+        images.refuse_other_bands(picture, channels, self.path)
+        pixels = images.with_channels(picture, channels)
+        if self.half is None:
+            return pixels
+        middle, odd = divmod(pixels.shape[1], 2)
+        if odd:
+            raise ImageError(f"{shown(self.path)}: its width of {pixels.shape[1]} cannot be halved into a pair")
+        return pixels[:, :middle] if self.half == "left" else pixels[:, middle:]
+
+    def square(self, channels: int, side: int, interpolation: images.Interpolation = "bicubic") -> np.ndarray:
+        """See `Stretched`. Raises ImageError."""
+        if self.half is None and channels == 3:
+            pixels = images.read_square(self.path, side, interpolation)
+            if pixels is not None:
+                return pixels
+        return images.resize(self.read(channels), side, side, interpolation)
+
+    def identity(self) -> str:
+        """See `Readable`. Raises ImageError."""
+        return f"{images.version(self.path)}:{self.half}:{self.span}"
+
+
+Split = tuple[tuple[Source, ...], ...]
+"""The images of each domain, in the order of `Folder.domains`; the images of a pair have the same index."""
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A data set of two domains on disk. Domain 0 is the input, domain 1 the target."""
+
+    root: Path
+    kind: Kind
+    domains: tuple[str, ...]
+    splits: dict[str, Split]
+    """"train"; "test" if there are images to measure on; "validation" if it is a separate split."""
+    test_is_paired: bool
+    """Whether test images with the same index in both domains show the same thing."""
+    found: tuple[str, ...]
+    warnings: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    """Worth knowing, but no fault."""
+
+    def without(self, paths: Collection[Path]) -> Folder:
+        """Returns the set without these files and their partners in pairs; drops splits, except train, that then lack
+        a domain."""
+        splits = {split: _without(columns, paths, self._is_paired(split)) for split, columns in self.splits.items()}
+        splits = {split: columns for split, columns in splits.items() if split == "train" or all(columns)}
+        return replace(self, splits=splits, test_is_paired=self.test_is_paired and "test" in splits)
+
+    def _is_paired(self, split: str) -> bool:
+        return self.kind == "paired" or (split == "test" and self.test_is_paired)
+
+
+def open_folder(
+    root: Path,
+    *,
+    wanted: Kind,
+    direction: Direction | None = None,
+    domains: tuple[str, ...] | None = None,
+    layout: Literal["auto", "paired", "unpaired"] = "auto",
+    follow_links: bool = True,
+) -> Folder:
+    """Opens the data set below `root`, which must be of the kind `wanted`.
+
+    `direction` and `domains` (names of A and B; of several folders, the two to take) override the folder's
+    `dataset.yaml`. `direction` is for pairs only: BtoA makes B the input. `layout="unpaired"` treats two folders as
+    unpaired even if their file names match. Without `follow_links`, links to files elsewhere are left out.
+    Raises ConfigurationError if there is no data set, or one of the other kind.
+    """
+    folder = recognise(root, domains=domains, layout=layout, wanted=wanted, follow_links=follow_links)
+    if folder.kind != wanted:
+        raise ConfigurationError(_refusal(folder))
+    direction = direction or describe(root).direction or "AtoB"
+    return _swap(folder) if direction == "BtoA" and wanted == "paired" else folder
+
+
+def recognise(
+    root: Path,
+    *,
+    domains: tuple[str, ...] | None = None,
+    layout: Literal["auto", "paired", "unpaired"] = "auto",
+    wanted: Kind | None = None,
+    follow_links: bool = True,
+) -> Folder:
+    """Opens the data set below `root`, with A as domain 0; for the rest see `open_folder`.
+
+    If equal names are the only sign of pairs, and the images speak against it, it is of the kind `wanted`, else
+    unpaired. Raises ConfigurationError.
+    """
+    said, look = describe(root), Look(root, follow_links)
+    found = layouts.recognise(root, domains or said.domains)
+    names = _distinct(root, domains or said.domains or found.names or _names_in(root) or ("A", "B"))
+    look.warnings += found.warnings
+    for folder in layouts.around(root, [place for places in found.places.values() for place in places]):
+        look.seen.pass_over(folder)
+    images_of = {
+        split: tuple(scan(folder, look, training=split in ("train", WHOLE)) for folder in folders)
+        for split, folders in found.places.items()
+    }
+    images_of = _without_empty(found, images_of, look)
+    told = said.layout if layout == "auto" else layout
+    images_of = named_alike(images_of) if told == "paired" and not found.side_by_side else images_of
+    kind, remark = kind_of(root, images_of, told, wanted)
+    if kind == "paired":
+        images_of = {split: matched(split, columns, look.warnings) for split, columns in images_of.items()}
+
+    origin = ""
+    if WHOLE in images_of:
+        parted = [held_out(column) for column in images_of.pop(WHOLE)]
+        images_of = {
+            "train": tuple(kept for kept, _ in parted),
+            "test": tuple(test for _, test in parted),
+        }
+        origin = " (held out, chosen by a hash of the names)"
+    elif "test" not in images_of and "validation" in images_of:
+        images_of["test"] = images_of.pop("validation")
+        origin = " (the validation images, as there are no test images)"
+    if kind == "unpaired" and said.test_paired and "test" in images_of:
+        images_of["test"] = matched("test", images_of["test"], look.warnings)
+
+    order = ("train", "test", "validation")
+    splits = {split: _sources(images_of[split]) for split in order if all(images_of.get(split, [{}]))}
+    lines = [f"{_arrangement(found, kind, names)} in {_listed(root, found)}{remark}"]
+    lines += [f"{split}: {_counts(kind, names, splits[split])}" for split in splits]
+    lines = [line + origin if line.startswith("test:") else line for line in lines]
+    if "test" not in splits:
+        lines.append("no test images, so nothing can be measured")
+    return Folder(
+        root=root,
+        kind=kind,
+        domains=names,
+        splits=splits,
+        test_is_paired="test" in splits and (kind == "paired" or said.test_paired),
+        found=tuple(lines),
+        warnings=tuple(look.all_warnings(source.path for split in splits.values() for c in split for source in c)),
+        notes=tuple(look.notes()),
+    )
+
+
+def _without(columns: Split, paths: Collection[Path], paired: bool) -> Split:
+    if not paired:
+        return tuple(tuple(source for source in column if source.path not in paths) for column in columns)
+    kept = [pair for pair in zip(*columns, strict=True) if not any(source.path in paths for source in pair)]
+    return tuple(tuple(pair[domain] for pair in kept) for domain in range(len(columns)))
+
+
+def _without_empty(found: Layout, images_of: Columns, look: Look) -> Columns:
+    """Drops splits that lack images in a domain; raises ConfigurationError if that is the training split."""
+    for split, columns in list(images_of.items()):
+        empty = [folder for folder, column in zip(found.places[split], columns, strict=True) if not column]
+        if empty and split in ("train", WHOLE):
+            suffixes = " ".join(sorted(SUFFIXES))
+            missing = f"{shown(empty[0])}: no images in it, of {suffixes}"
+            raise ConfigurationError("; ".join([missing, *look.all_warnings(())]))
+        if empty:
+            look.warnings.append(f"the {split} images are left out: {shown(empty[0])} has none")
+            del images_of[split]
+    return images_of
+
+
+def _sources(columns: tuple[Column, ...]) -> Split:
+    if len(columns) == 2:
+        return tuple(tuple(map(Source, column.values())) for column in columns)
+    files = columns[0].values()
+    return tuple(Source(path, "left") for path in files), tuple(Source(path, "right") for path in files)
+
+
+def _swap(folder: Folder) -> Folder:
+    first, second = folder.domains
+    return replace(
+        folder,
+        domains=(second, first),
+        splits={split: (b, a) for split, (a, b) in folder.splits.items()},
+        found=(*folder.found, f"direction BtoA: from {second} to {first}"),
+    )
+
+
+def _refusal(folder: Folder) -> str:
+    where = f"{shown(folder.root)}: {folder.found[0]}"
+    if folder.kind == "unpaired":
+        return (
+            f"{where}; this method learns from pairs: two images of the same thing, with the same file name "
+            "in both folders, or side by side in one file. "
+            "Name them so, or train with a method for unpaired images (CycleGAN)"
+        )
+    if folder.splits["train"][0][0].half:
+        return f"{shown(folder.root)}: {CANNOT_BE_UNPAIRED}, or train with a method for pairs (pix2pix)"
+    return (
+        f"{where}, with the same file names in both; a method for pairs (pix2pix) learns more from them. "
+        "To train without the pairs all the same, say so: --set data.layout=unpaired"
+    )
+
+
+def _distinct(root: Path, names: tuple[str, ...]) -> tuple[str, str]:
+    if len(names) != 2 or not all(names) or names[0] == names[1]:
+        raise ConfigurationError(f"{shown(root)}: the domains need two different names, not {names}")
+    return names[0], names[1]
+
+
+def _names_in(root: Path) -> tuple[str, str] | None:
+    """Returns the domain names in folder names such as horse2zebra, else None."""
+    match = re.fullmatch(r"([A-Za-z][\w-]*?)2([A-Za-z][\w-]*)", root.resolve().name)
+    return (match[1], match[2]) if match else None
+
+
+def _arrangement(found: Layout, kind: Kind, names: tuple[str, str]) -> str:
+    if found.side_by_side:
+        return f"pairs side by side, {names[0]} left and {names[1]} right,"
+    return f"{kind} images"
+
+
+def _listed(root: Path, found: Layout) -> str:
+    folders = (folder.relative_to(root) for folders in found.places.values() for folder in folders)
+    return " ".join(f"{shown(folder)}/" if folder.name else "the folder itself" for folder in folders)
+
+
+def _counts(kind: Kind, names: tuple[str, str], split: Split) -> str:
+    if kind == "paired":
+        return f"{len(split[0])} pairs of {names[0]} and {names[1]}"
+    return ", ".join(f"{len(column)} {name}" for name, column in zip(names, split, strict=True))

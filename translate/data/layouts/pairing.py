@@ -1,0 +1,96 @@
+"""Whether two folders of images are pairs, and which images are each other's partners."""
+
+from __future__ import annotations
+
+import re
+from itertools import takewhile
+from pathlib import Path
+from typing import Literal
+
+from translate.data.layouts.columns import Column
+from translate.data.layouts.likeness import no_pairs
+from translate.data.layouts.on_disk import WHOLE
+from translate.data.telling import few
+from translate.errors import ConfigurationError
+from translate.utils.printing import shown
+
+Kind = Literal["paired", "unpaired"]
+Columns = dict[str, tuple[Column, ...]]
+"""Images by split: of each domain, or of files that hold both sides of a pair."""
+MATCHED = 0.9
+"""Two folders count as pairs if at least this share of the larger one's names is in both."""
+CANNOT_BE_UNPAIRED = (
+    "each file holds both images of a pair, side by side; to train without pairs, "
+    "cut the halves into trainA/ and trainB/"
+)
+
+
+def kind_of(root: Path, images_of: Columns, said: str | None, wanted: Kind | None) -> tuple[Kind, str]:
+    """Returns the kind, and what is to be added to the words for it.
+
+    That is what is `said`; else pairs have equal names and look like pairs. Where the images speak against equal names,
+    it is the kind `wanted`, else unpaired. Raises ConfigurationError if what is said cannot be.
+    """
+    columns = images_of["train"] if "train" in images_of else images_of[WHOLE]
+    if len(columns) == 1:
+        if said == "unpaired":
+            raise ConfigurationError(f"{shown(root)}: {CANNOT_BE_UNPAIRED}")
+        return "paired", ""
+    a, b = columns
+    both = [name for name in a if name in b]
+    if said == "paired" and not both:
+        raise ConfigurationError(
+            f"{shown(root)}: no pairs: the two images of a pair bear the same file name, "
+            f"but {shown(next(iter(a)))} of one domain is not in the other"
+        )
+    if said in ("paired", "unpaired"):
+        return ("paired" if said == "paired" else "unpaired"), ""
+    if len(both) < MATCHED * max(len(a), len(b)):
+        return "unpaired", _nearly_paired(a, b)
+    if doubt := no_pairs([(a[name], b[name]) for name in both]):
+        return wanted or "unpaired", _DOUBTS[wanted or "unpaired"].format(doubt)
+    return "paired", _nearly_paired(a, b)
+
+
+_DOUBTS = {
+    "unpaired": ", with equal names in both, but no pairs: {} (if they are pairs, say so: --set data.layout=paired)",
+    "paired": ", by equal names only: {}; without pairs, train with a method for unpaired images (CycleGAN)",
+}
+
+
+def named_alike(images_of: Columns) -> Columns:
+    """Returns pairs by names without the tail that all names of a domain have, if no two names are equal: 1_label and
+    1_photo, as in pix2pixHD's folders. Otherwise, or if that gives no pairs either, returns them as they are."""
+    trained = images_of["train"] if "train" in images_of else images_of[WHOLE]
+    if len(trained) != 2 or trained[0].keys() & trained[1].keys():
+        return images_of
+    tails = [_tail([name for columns in images_of.values() for name in columns[side]]) for side in (0, 1)]
+    cut = {
+        split: tuple(
+            {name.removesuffix(tail): path for name, path in column.items()}
+            for tail, column in zip(tails, columns, strict=True)
+        )
+        for split, columns in images_of.items()
+    }
+    a, b = cut["train"] if "train" in cut else cut[WHOLE]
+    return cut if a.keys() & b.keys() else images_of
+
+
+def _tail(names: list[str]) -> str:
+    """Returns the end that all names have in common, from its first separator on: _label."""
+    letters = zip(*(reversed(name) for name in names), strict=False)
+    common = "".join(same[0] for same in takewhile(lambda each: len(set(each)) == 1, letters))
+    match = re.search(r"[-_. ].*", common[::-1])
+    return match[0] if match and len(names) > 1 else ""
+
+
+def _nearly_paired(a: Column, b: Column) -> str:
+    """Describes the files without a partner if most have one, as that may be a mistake; else returns ""."""
+    alone = [path for name, path in (*a.items(), *b.items()) if name not in a or name not in b]
+    both = len(a.keys() & b.keys())
+    if not alone or 2 * both <= max(len(a), len(b)):
+        return ""
+    return (
+        f"; {both} names stand in both domains, without a partner are {few(alone)}; "
+        "if they are pairs, --set data.layout=paired leaves those out"
+    )

@@ -1,0 +1,1 @@
+"""Rendered sets, whose true translations and densities are known."""

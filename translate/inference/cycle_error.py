@@ -1,0 +1,109 @@
+"""Per-pixel difference between an input and its output translated back: what the translation lost or invented."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from translate.data.io.images import Picture, read, to_float, with_channels
+from translate.data.layouts.listing import ASIDE
+from translate.errors import ConfigurationError, ImageError
+from translate.inference.converter import Changes, Converter
+from translate.inference.folder import Record
+from translate.inference.naming import with_suffix_behind
+from translate.inference.padding import pad
+from translate.models.base import Translator
+from translate.reporting.tracking import is_marked, save_marked
+from translate.utils.out_of_memory import out_of_memory
+from translate.utils.outputs import admit
+from translate.utils.printing import shown
+
+WAY_OUT = "move it away, or add --overwrite"
+_WHITE = 0.25
+
+
+def beside(output: Path) -> Path:
+    """The path of an output's error picture; it begins with the whole file name, so a.jpg and a.png do not collide.
+
+    Only of a name that would be too long is a part left out.
+    """
+    return output.with_name(with_suffix_behind(output, ASIDE))
+
+
+def current(output: Path) -> Path | None:
+    """The path of the output's error picture, or None if it is missing or older than the output."""
+    path = beside(output)
+    try:
+        return path if path.is_file() and path.stat().st_mtime_ns >= output.stat().st_mtime_ns else None
+    except OSError:  # a file system of shorter names, or an output that has gone
+        return None
+
+
+class CycleError:
+    """Translates outputs back and writes, beside each, |input - back-translation| as a grey picture.
+
+    Starts from the output file as written, so that a signal the network hides below the precision of 8 bits or JPEG
+    (Chu et al. 2017) does not count as preserved. Black is no difference; white is a quarter of the range from black to
+    white or more, on every picture. `failed` lists errors for files that could not be read or written.
+
+    A picture of that name that is not ours is replaced with `overwrite` only.
+
+    Raises ConfigurationError if the model cannot translate back.
+    """
+
+    def __init__(self, converter: Converter, changes: Changes, overwrite: bool = False) -> None:
+        if not isinstance(converter.model, Translator):
+            raise ConfigurationError("--cycle-error: a single generator's file knows no way back; give a run")
+        try:
+            self._way_back = converter.model.way_back(changes)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"--cycle-error: {error}") from error
+        self._converter, self._overwrite = converter, overwrite
+        self.failed: list[str] = []
+
+    def write(self, record: Record) -> float | None:
+        """Writes the error picture of a converted file and returns its mean error, from 0 to 1.
+
+        Returns None if the file failed, if it was skipped and its picture is current, or on an error added to `failed`.
+        """
+        if record.status == "failed" or (record.status == "skipped" and current(record.output)):
+            return None
+        path = beside(record.output)
+        try:
+            admit(path, ours=is_marked, overwrite=self._overwrite, way_out=WAY_OUT)
+            span = self._converter.images.span
+            source, output = read(record.source, span=span), read(record.output, span=span)
+            if source.pixels.shape[:2] != output.pixels.shape[:2]:
+                raise ImageError(f"{shown(record.output)}: of another size than its input; use --overwrite")
+            error = self.measure(source, output)
+            grey = np.rint(np.minimum(error / _WHITE, 1) * 255).astype(np.uint8)
+            save_marked(path, Image.fromarray(grey))
+            return float(error.mean())
+        except (ImageError, ConfigurationError) as failure:
+            self.failed.append(str(failure))
+        except OSError as failure:
+            self.failed.append(f"{shown(path)}: cannot be written: {failure.strerror or failure}")
+        except Exception as failure:
+            if not out_of_memory(failure):
+                raise
+            self.failed.append(f"{shown(record.output)}: too large for the memory that is free to be translated back")
+        return None
+
+    @torch.inference_mode()
+    def measure(self, source: Picture, output: Picture) -> np.ndarray:
+        """(height, width) float32: the mean over channels of |input - back-translation|; 1 is black against white."""
+        converter = self._converter
+        wanted = self._floats(source)
+        placed = pad(wanted, *converter.padded_size(*wanted.shape[-2:]))[None].to(converter.engine.device)
+        with converter.engine.autocast():
+            changes = self._way_back(converter.engine.layout(placed))
+        (back,) = converter.convert_pictures([output], changes)
+        return ((wanted - self._floats(back)).abs().mean(0) / 2).numpy()
+
+    def _floats(self, picture: Picture) -> torch.Tensor:
+        """The picture as (channels, height, width) in [-1, 1]."""
+        array = with_channels(picture, self._converter.images.channels)
+        return to_float(torch.from_numpy(np.array(array)).permute(2, 0, 1))

@@ -1,0 +1,95 @@
+"""Decides what fits into memory: how many images per batch, and how many rows per band of an oversized image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+from torch import Tensor
+
+from translate.errors import ConfigurationError
+from translate.inference.memory import bytes_per_pixel, free_memory
+from translate.inference.padding import padded_size
+from translate.inference.tiling.banded import store_for
+from translate.inference.tiling.rowmap import Bands
+from translate.inference.tiling.rules import RULES
+from translate.training.runtime import Engine
+
+Tile = Literal["auto", "off"] | int
+"""Whether to process an image in bands of rows: as memory requires, never, or always with this many rows."""
+
+_USED = 0.5
+"""The share of free memory that one batch may fill; kernels need the rest."""
+_BAND = 256 << 20
+"""Bytes per band on the CPU; larger bands are no faster there."""
+_SMALL = 1 << 20
+"""An image of at most this many padded pixels fits everywhere, so its memory is not measured."""
+_MOST = 16
+"""The most images in a batch whose size the user did not set; a GPU is no faster with more."""
+
+
+@dataclass
+class Fitting:
+    """Plans memory for one network; `run` converts whole images (1, channels, height, width)."""
+
+    run: Callable[[Tensor], Tensor]
+    channels: int
+    stride: int
+    engine: Engine
+    divisible: bool = True
+    """Whether the network can run in bands; a graph from a file cannot, because torch cannot look into it."""
+    tile: Tile = "auto"
+    most: int = 4096
+    """The most images per batch, even if the user asks for more; lowered after a batch did not fit."""
+
+    @cached_property
+    def together(self) -> bool:
+        """Whether a batch goes through the network at once.
+
+        Not on a CPU: it is no faster there, and rounding depends on the batch size, so that a file's output would
+        depend on the other files in its batch.
+        """
+        return self.engine.device.type != "cpu"
+
+    def batch(self, height: int, width: int) -> int:
+        """How many images of that padded size to batch when the user did not set a number."""
+        if not self.together:
+            return 1
+        return max(1, min(_MOST, self.most, int(self._room() // self._need(height, width))))
+
+    def bands(self, height: int, width: int) -> Bands | None:
+        """The bands for one image of that padded size, or None to convert it whole.
+
+        Raises ConfigurationError if `tile` asks for bands but the network is not divisible.
+        """
+        if not self.divisible:
+            if isinstance(self.tile, int):
+                raise ConfigurationError(f"--tile {self.tile}: an exported file takes whole images only; give the run")
+            return None
+        if isinstance(self.tile, int):
+            return self._bands(height, width, self.tile)
+        if self.tile == "off" or height * width <= _SMALL or self._need(height, width) <= self._room():
+            return None
+        return self.smaller(height, width)
+
+    def smaller(self, height: int, width: int) -> Bands:
+        """Bands that fit, for an image that does not fit whole."""
+        on_cpu = self.engine.device.type == "cpu"
+        room = min(_BAND, self._room() // 2) if on_cpu else self._room() // 2
+        return self._bands(height, width, max(1, int(room // (self._per_pixel * width))))
+
+    def _bands(self, height: int, width: int, rows: int) -> Bands:
+        store = store_for(int(self._need(height, width)))
+        return Bands(rows, self.engine.device, self.engine.memory_format, store, RULES)
+
+    def _need(self, height: int, width: int) -> float:
+        return self._per_pixel * height * width
+
+    def _room(self) -> float:
+        return _USED * free_memory(self.engine.device)
+
+    @cached_property
+    def _per_pixel(self) -> float:
+        return bytes_per_pixel(self.run, self.channels, *padded_size(64, 64, self.stride))

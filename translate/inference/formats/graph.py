@@ -1,0 +1,129 @@
+"""Builds what is exported: the translation to one target as one graph, for any batch, height and width."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from translate.data.io.images import to_float, to_pixels
+from translate.errors import TranslateError
+from translate.inference.foreign import ForeignGenerator
+from translate.inference.padding import padded_size
+from translate.models.base import Translator
+from translate.models.pix2pix import Pix2Pix
+from translate.networks.blocks import InstanceNorm2d
+
+if TYPE_CHECKING:
+    from torch.export import ExportedProgram
+
+Subject = Translator | ForeignGenerator
+
+
+class Painting(nn.Module):
+    """Translates images (batch, channels, height, width), with height and width multiples of the stride.
+
+    Input and output are floats in [-1, 1], or uint8 if `as_bytes`. Holds a copy of the model without the modules that
+    translation does not use; the copy has no dropout. Instance norms, and batch norms of models that convert in
+    training mode, use each image's own statistics for a batch of any length.
+    """
+
+    def __init__(self, model: Subject, changes: Mapping[int, bool], channels: int, as_bytes: bool = False) -> None:
+        super().__init__()
+        self.changes, self.as_bytes = dict(changes), as_bytes
+        self.channels, self.stride = channels, model.stride
+        self.model: Subject = copy.deepcopy(model).float().eval()
+        for module in list(self.model.modules()):
+            _replace_layers(module, batch_norm_too=converts_in_training_mode(model))
+        self._prune()
+
+    def forward(self, images: Tensor) -> Tensor:
+        return to_pixels(self._edit(to_float(images))) if self.as_bytes else self._edit(images)
+
+    def noise(self, batch: int, rows: int, columns: int, seed: int = 0) -> Tensor:
+        """Random uint8 images; `rows` and `columns` are multiples of the smallest size that the network takes."""
+        height, width = padded_size(1, 1, self.stride)
+        shape = (batch, self.channels, rows * height, columns * width)
+        return torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(seed))
+
+    def accepts(self, pixels: Tensor) -> Tensor:
+        """uint8 images converted to the input format of this graph."""
+        return pixels if self.as_bytes else to_float(pixels)
+
+    def _edit(self, images: Tensor) -> Tensor:
+        # `edit` of these two converts image by image for per-image statistics, which the layers compute here anyway.
+        if isinstance(self.model, ForeignGenerator):
+            return self.model.paint(images, self.changes)
+        if isinstance(self.model, Pix2Pix):
+            return self.model.generator(images)
+        return self.model.edit(images, self.changes)
+
+    @torch.no_grad()
+    def _prune(self) -> None:
+        """Drops modules that translation does not call: discriminators and the other generators."""
+        called: set[nn.Module] = set()
+        hooks = [module.register_forward_hook(lambda module, *_: called.add(module)) for module in self.modules()]
+        self(self.accepts(self.noise(1, 2, 2)))
+        for hook in hooks:
+            hook.remove()
+        _drop_all_but(called, self.model)
+
+
+def converts_in_training_mode(model: Subject) -> bool:
+    """Whether the model converts with batch statistics and active dropout, if its network has them."""
+    if isinstance(model, Pix2Pix):
+        return model.config.convert_mode == "train"
+    return isinstance(model, ForeignGenerator) and not model.evaluated
+
+
+def trace(painting: Painting) -> ExportedProgram:
+    """The exported graph of `painting`. Raises TranslateError if torch.export fails."""
+    from torch.export import Dim, export
+    from torch.fx.experimental import _config as shapes
+
+    stride = painting.stride
+    rows, columns = (Dim(name, min=1, max=1 << 16) for name in ("rows", "columns"))
+    sides = (rows, columns) if stride == 1 else (stride * rows, stride * columns)
+    dynamic = {0: Dim("batch", min=1, max=1 << 16), 2: sides[0], 3: sides[1]}
+    example = painting.accepts(painting.noise(2, 2, 3))
+    try:
+        # Otherwise torch assumes that sizes above 1 in the example always are, and the graph of a U-Net refuses images
+        # as large as its stride, which shrink to one pixel inside.
+        with shapes.patch(backed_size_oblivious=True), torch.no_grad():  # type: ignore[attr-defined]
+            program = export(painting, (example,), dynamic_shapes=(dynamic,))
+    except Exception as error:  # torch raises many exception types
+        raise TranslateError(f"torch.export cannot export this model: {str(error).strip().splitlines()[0]}") from error
+    for node in program.graph.nodes:
+        node.meta.pop("stack_trace", None)  # contains file paths of this machine
+    return program
+
+
+class _ImageNorm(nn.Module):
+    """Normalises each image of a batch of any length by its own statistics; a single operator in every format."""
+
+    def __init__(self, weight: nn.Parameter | None, bias: nn.Parameter | None, eps: float) -> None:
+        super().__init__()
+        self.weight, self.bias, self.eps = weight, bias, eps
+
+    def forward(self, features: Tensor) -> Tensor:
+        # F.instance_norm refuses maps of one pixel.
+        return torch.instance_norm(features, self.weight, self.bias, None, None, True, 0.0, self.eps, False)
+
+
+def _replace_layers(module: nn.Module, batch_norm_too: bool) -> None:
+    for name, layer in module.named_children():
+        if isinstance(layer, InstanceNorm2d) or (batch_norm_too and isinstance(layer, nn.BatchNorm2d)):
+            setattr(module, name, _ImageNorm(layer.weight, layer.bias, layer.eps))
+        elif isinstance(layer, nn.Dropout):
+            setattr(module, name, nn.Identity())
+
+
+def _drop_all_but(called: set[nn.Module], module: nn.Module) -> None:
+    for name, child in module.named_children():
+        if called.isdisjoint(child.modules()):
+            setattr(module, name, nn.Identity())
+        else:
+            _drop_all_but(called, child)

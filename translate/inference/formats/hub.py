@@ -1,0 +1,125 @@
+"""The folder layout of model hubs: model.safetensors, config.json and the model card, README.md."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shlex
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save
+from torch import Tensor
+
+from translate.errors import ConfigurationError, TranslateError
+from translate.inference.formats.placing import placed
+from translate.training.checkpoint import Checkpoint
+from translate.training.checkpoint_json import HubFacts, read_facts
+from translate.utils.atomic_files import sha256_of
+from translate.utils.json_text import json_text
+from translate.utils.stored import UnreadableError
+
+LIBRARY = "translate"
+FILES = ("model.safetensors", "config.json", "README.md")
+
+_CARD = """\
+---
+license: # yours to choose; the training images may have a say
+library_name: {library}
+pipeline_tag: image-to-image
+tags:
+- {tag}
+- image-to-image
+---
+
+# {name}
+
+{summary}
+
+Converts images of any size to {targets}. Trained for {step:,} steps at {size} pixels, {channels} channels{data}.
+
+```sh
+pip install image-translate
+translate convert FOLDER photos/ out/{to}
+```
+
+```python
+import translate
+
+converter = translate.load("FOLDER")
+output = converter.convert(image{python_to})  # a PIL image, an array or a tensor
+```
+
+FOLDER is this folder. `config.json` holds the recipe that it was trained with; loading it runs no code from here.
+"""
+
+
+def write_hub(folder: Path, weights: Mapping[str, Tensor], facts: Mapping[str, Any], targets: list[str]) -> None:
+    """Writes `FILES` into the folder, all or none, and leaves other files alone. `facts` are the checkpoint's.
+
+    Raises TranslateError if one cannot be written.
+    """
+    facts = {**facts, "recipe": _without_paths(facts["recipe"])}
+    tensors = save({key: value.contiguous() for key, value in weights.items()})
+    digest = hashlib.sha256(tensors).hexdigest()
+    config = {"library_name": LIBRARY, "model_type": facts["recipe"]["model"]["name"], **facts, "sha256": digest}
+    texts = json_text(config, indent=2, ensure_ascii=False) + "\n", card(facts, targets)
+    with ExitStack() as all_or_none:
+        for name, content in zip(FILES, (tensors, *(text.encode() for text in texts)), strict=True):
+            all_or_none.enter_context(placed(folder / name)).write_bytes(content)
+
+
+def is_hub(folder: Path) -> bool:
+    return (folder / "config.json").exists()
+
+
+def read_hub(folder: Path) -> Checkpoint:
+    """Reads a hub folder as a checkpoint.
+
+    Raises ConfigurationError for another library's folder or missing weights, TranslateError if the weights do not
+    match the hash in config.json.
+    """
+    config = folder / "config.json"
+    try:
+        facts = read_facts(config, HubFacts)
+    except UnreadableError as error:
+        raise ConfigurationError(f"{config}: not one that `translate export` wrote ({error})") from error
+    if facts["library_name"] != LIBRARY or "recipe" not in facts:
+        raise ConfigurationError(f"{config}: not one that `translate export` wrote")
+    weights = folder / "model.safetensors"
+    if not weights.is_file():
+        raise ConfigurationError(f"{weights}: no such file; it lies beside config.json")
+    if sha256_of(weights) != facts["sha256"]:
+        raise TranslateError(f"{weights}: damaged (its SHA-256 is not the one in config.json)")
+    return Checkpoint(folder, facts)
+
+
+def card(facts: Mapping[str, Any], targets: list[str]) -> str:
+    """The text of README.md: a YAML header for hubs, and instructions for using the model."""
+    recipe, several = facts["recipe"], len(targets) > 1
+    data = recipe["data"].get("set")
+    return _CARD.format(
+        library=LIBRARY,
+        tag=recipe["model"]["name"],
+        name=recipe["name"],
+        summary=recipe.get("summary") or "An image-to-image translator.",
+        targets=" or ".join(targets),
+        step=facts["step"],
+        size=facts["size"],
+        channels=facts["channels"],
+        data=f", on {data}" if data else "",
+        to=f" --to {shlex.quote(targets[0])}" if several else "",
+        python_to=f", to={json.dumps(targets[0], ensure_ascii=False)}" if several else "",
+    )
+
+
+def _without_paths(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """The recipe with data sets and runs by name only: their paths would reveal details of the training machine."""
+    data, training = dict(recipe["data"]), dict(recipe["training"])
+    data["set"] = Path(data["set"]).name if data.get("set") else None
+    data["also"] = [Path(also).name for also in data.get("also", ())]
+    if training.get("init_from"):
+        training["init_from"] = Path(training["init_from"]).name
+    return {**recipe, "data": data, "training": training}

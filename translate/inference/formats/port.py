@@ -1,0 +1,147 @@
+"""Exports generators with the keys of the PyTorch port of pix2pix and CycleGAN, or of the released StarGAN."""
+
+from __future__ import annotations
+
+import copy
+import io
+from itertools import zip_longest
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from translate.errors import ConfigurationError, TranslateError
+from translate.inference.formats.placing import placed
+from translate.models.base import Translator
+from translate.models.cyclegan import CycleGAN
+from translate.models.direct import Direct
+from translate.models.pix2pix import Pix2Pix
+from translate.models.stargan import StarGAN
+from translate.networks.blocks import BatchNorm2d, BlurPool2d, InstanceNorm2d
+from translate.networks.foreign import from_port, port_state, track
+from translate.networks.foreign_file import read_state
+from translate.networks.resnet import ResnetGenerator
+from translate.networks.stargan import StarGANGenerator
+from translate.networks.unet import UNetGenerator
+
+Generator = ResnetGenerator | UNetGenerator | StarGANGenerator
+_UNNAMED = "no option of theirs names this network; their classes build it"
+
+
+class Painter(NamedTuple):
+    """A generator and the domain that it paints, or None for any."""
+
+    network: Generator
+    target: int | None
+
+
+def players(model: nn.Module) -> dict[str, nn.Module]:
+    """The model's networks by the names that those projects give them. Raises ConfigurationError for a method that they
+    lack."""
+    if isinstance(model, CycleGAN):
+        generators = {"G_A": model.generator_b, "G_B": model.generator_a}  # their G_A paints domain B
+        return {**generators, "D_A": model.discriminator_b, "D_B": model.discriminator_a}
+    if isinstance(model, Pix2Pix | Direct | StarGAN):
+        return {"G": model.generator, "D": model.discriminator}
+    raise ConfigurationError(
+        f"there is no {type(model).__name__} in the PyTorch port; it has the generators of cyclegan, pix2pix and "
+        "direct, and StarGAN's release that of stargan"
+    )
+
+
+def generators(model: Translator, step: int) -> dict[str, Painter]:
+    """The model's generators, keyed by the file names that those projects use.
+
+    Raises ConfigurationError for a method that they lack.
+    """
+    networks = players(model)
+    if isinstance(model, StarGAN):
+        return {f"{step}-G.ckpt": Painter(model.generator, None)}
+    targets = {"G_A": 1, "G_B": 0, "G": 1}
+    return {
+        f"latest_net_{role}.pth": Painter(network, targets[role])
+        for role, network in networks.items()
+        if isinstance(network, ResnetGenerator | UNetGenerator)
+    }
+
+
+def published_state(network: Generator) -> dict[str, Tensor]:
+    """The state dict in the form that those projects' code loads.
+
+    Raises ConfigurationError with the reason if their network would compute something else.
+    """
+    if any(isinstance(module, BlurPool2d) for module in network.modules()):
+        raise ConfigurationError("--format port: the generator is antialiased (upsampling: blur); the port's are not")
+    if isinstance(network, ResnetGenerator | StarGANGenerator) and network.residual:
+        raise ConfigurationError(
+            "--format port: the generator learns the change to its input (residual); theirs do not"
+        )
+    try:
+        theirs = from_port(port_state(network), dropout=_dropout(network))
+    except ValueError as error:
+        raise ConfigurationError(f"--format port: {error}") from error
+    for ours_line, their_line in zip_longest(repr(network).splitlines(), repr(theirs).splitlines(), fillvalue=""):
+        if ours_line != their_line:
+            raise ConfigurationError(
+                f"--format port: the generator has {ours_line.strip()} where theirs has {their_line.strip()}"
+            )
+    if isinstance(network, StarGANGenerator):
+        # The released scripts never use running statistics, but its code needs them in the file.
+        whole = copy.deepcopy(network)
+        track(whole)
+        whole.load_state_dict(network.state_dict(), strict=False)
+        return port_state(whole)
+    return port_state(network)
+
+
+def write_port(path: Path, state: dict[str, Tensor]) -> None:
+    """Writes the bare state dict with torch.save, reads it back and compares. Raises TranslateError."""
+    with placed(path) as working:
+        content = io.BytesIO()  # where a disk is full, torch's own writer ends the process
+        torch.save({key: value.detach().cpu().contiguous() for key, value in state.items()}, content)
+        working.write_bytes(content.getbuffer())
+        read = read_state(working)
+        if read.keys() != state.keys() or not all(torch.equal(read[key], value) for key, value in state.items()):
+            raise TranslateError(f"{path}: what was written does not read back the same")
+
+
+def script(name: str, network: Generator, size: int, evaluated: bool) -> str:
+    """The options with which their test script takes the file `name` of a network trained at `size` pixels, and does
+    the same as here; or a hint if no options do. `evaluated`: whether it converts in evaluation mode here."""
+    built = options(network)
+    if built == _UNNAMED:
+        return built
+    if isinstance(network, StarGANGenerator):
+        return f"--mode test --test_iters {name.removesuffix('-G.ckpt')} --image_size {size} {built}"
+    suffix = f" --model_suffix {name[12:14]}" if name.startswith("latest_net_G_") else ""
+    moded = any(isinstance(module, nn.Dropout | BatchNorm2d) for module in network.modules())
+    mode = " --eval" if evaluated and moded else ""
+    return f"--model test{suffix} {built} --load_size {size} --crop_size {size}{mode}"
+
+
+def options(network: Generator) -> str:
+    """Command-line options with which their scripts build this network, or a hint if no options do."""
+    filters = next(module.out_channels for module in network.modules() if isinstance(module, nn.Conv2d))
+    if isinstance(network, StarGANGenerator):
+        usual = len(network.down) == 2
+        said = f"--g_conv_dim {filters} --g_repeat_num {len(network.body)} --c_dim {network.labels}"
+        return said if usual else _UNNAMED
+    if isinstance(network, ResnetGenerator):
+        usual = len(network.down) == 2 and len(network.body) in (6, 9)
+        kind = f"resnet_{len(network.body)}blocks"
+    else:
+        usual, kind = len(network.down) in (7, 8), f"unet_{2 ** len(network.down)}"
+    norms = [module for module in network.modules() if isinstance(module, InstanceNorm2d | BatchNorm2d)]
+    affine = isinstance(norms[0], InstanceNorm2d) and norms[0].weight is not None if norms else True
+    if not usual or affine:
+        return _UNNAMED
+    norm = "batch" if isinstance(norms[0], BatchNorm2d) else "instance"
+    channels = next(module.in_channels for module in network.modules() if isinstance(module, nn.Conv2d))
+    planes = "" if channels == 3 else f" --input_nc {channels} --output_nc {network.head.out_channels}"
+    return f"--netG {kind} --ngf {filters} --norm {norm}{'' if _dropout(network) else ' --no_dropout'}{planes}"
+
+
+def _dropout(network: Generator) -> float:
+    """The dropout of the network as the port knows it: 0.5 or none."""
+    return 0.5 if any(isinstance(module, nn.Dropout) for module in network.modules()) else 0.0

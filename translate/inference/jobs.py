@@ -1,0 +1,203 @@
+"""Plans which files are converted and what the outputs are named."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import overload
+
+from translate.data.io.images import WRITABLE
+from translate.data.layouts.listing import Seen, iterate_images
+from translate.data.layouts.on_disk import ARCHIVES
+from translate.errors import ConfigurationError, folded
+from translate.inference.naming import Format, output_name, renamed
+from translate.utils.folder_name import folder_named, named_as_file, said_folder
+from translate.utils.outputs import Inputs, admit, refuse_in_run
+from translate.utils.printing import Tell, shown
+
+
+@dataclass(frozen=True)
+class Job:
+    source: Path
+    output: Path
+    name: str
+    """The source's path relative to the converted folder, with forward slashes."""
+
+
+class Jobs(Sequence[Job]):
+    """The files to convert: their names, the input folder and the output folder.
+
+    Jobs are created on access, so that a million files take little more memory than their names.
+    """
+
+    def __init__(self, source: Path, output: Path, names: list[str], outputs: Callable[[str], str]) -> None:
+        self.source, self.output, self._names, self._outputs = source, output, names, outputs
+        self.inputs = Inputs(lambda: (os.path.join(source, name) for name in names))
+        """The files to convert, those of all shards."""
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    @overload
+    def __getitem__(self, index: int) -> Job: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Jobs: ...
+
+    def __getitem__(self, index: int | slice) -> Job | Jobs:
+        if isinstance(index, slice):
+            return self._part(self._names[index])
+        name = self._names[index]
+        return Job(self.source / name, self.output / self._outputs(name), name)
+
+    def shard(self, number: int, of: int) -> Jobs:
+        """Part `number` (1 to `of`) of the jobs, chosen by a hash of the names, so that machines need not coordinate.
+
+        Raises ConfigurationError if `number` is out of range.
+        """
+        if not 1 <= number <= of:
+            raise ConfigurationError(f"--shard {number}/{of}: expected 1/{of} to {of}/{of}")
+        return self._part([name for name in self._names if _hash(name) % of == number - 1])
+
+    def refuse_inputs(self) -> None:
+        """Raises ConfigurationError if an output is an input, or would lie among them, by whatever name.
+
+        Looks only at outputs that are there already: no other can be an input.
+        """
+        if not self.output.is_dir():
+            return
+        places = sorted({os.path.dirname(name) for name in self._names})
+        folders = Inputs(lambda: (os.path.join(self.source, place) for place in places))
+        for place in map(self.output.joinpath, places):
+            if place in folders:
+                raise ConfigurationError(
+                    f"{shown(place)}: holds images of the input {shown(self.source)}, perhaps by another name; choose "
+                    "another output folder"
+                )
+        output = os.fspath(self.output)
+        holding = {place for place in places if _holds_any(os.path.join(output, place))}
+        for name in self._names if holding else ():
+            path = os.path.join(output, self._outputs(name))
+            if os.path.dirname(name) in holding and path in self.inputs:
+                raise ConfigurationError(
+                    f"{shown(path)}: the output is one of the inputs, perhaps by another name; choose another output"
+                )
+
+    def _part(self, names: list[str]) -> Jobs:
+        part = Jobs(self.source, self.output, names, self._outputs)
+        part.inputs = self.inputs
+        return part
+
+
+def plan(
+    source: Path,
+    output: str | Path,
+    format: Format = "same",
+    tell: Tell = lambda line: None,
+    follow_links: bool = True,
+) -> Jobs:
+    """The jobs for a file or folder `source`; reports links, and files that are left out, to `tell`.
+
+    Raises ConfigurationError if no image is found, if `source` cannot be converted (missing, an archive, a special
+    file), if the output would be the input or lie inside it, or if the output's name does not fit the format or is that
+    of a file for a folder. A text that ends with a slash names a folder in any case.
+    """
+    if not source.exists():
+        raise ConfigurationError(f"{shown(source)}: no such file or folder")
+    if source.is_file():
+        if source.suffix.lower() in ARCHIVES:
+            raise ConfigurationError(f"{shown(source)}: an archive; unpack it first and give the folder")
+        target = _single(source, output, format)
+        refuse_same(source, target)
+        return Jobs(source.parent, target.parent, [source.name], lambda name: target.name)
+    if not source.is_dir():
+        raise ConfigurationError(f"{shown(source)}: neither a file nor a folder")
+    output = folder_named(output, "OUTPUT")
+    refuse_in_run(output)
+    if any(_same(place, source) for place in (output, *output.absolute().parents, *output.resolve().parents)):
+        raise ConfigurationError(
+            f"{shown(output)}: the output folder is the input folder or lies inside it; choose another"
+        )
+    seen = Seen()
+    # Only names, as strings: a million of them stay in memory to the end.
+    names = [path.relative_to(source).as_posix() for path in iterate_images(source, seen, follow_links)]
+    for line in seen.notes(source, "--no-links"):
+        tell(f"note: {line}")
+    for line in seen.warnings(source):
+        tell(f"warning: {line}")
+    others = seen.others
+    left = f"{others.total():,} files of other kinds" if others.total() > 1 else "1 file of another kind"
+    if not names:
+        there = f"; what is there: {left}, {_most(others)}" if others else ""
+        looked = "looked for PNG, JPEG, WebP, TIFF, BMP and GIF, in all sub-folders"
+        raise ConfigurationError(f"{shown(source)}: no images found ({looked}{there})")
+    if others:
+        tell(f"note: {left} left alone: {_most(others)}")
+    exceptions = renamed(names, format)
+    jobs = Jobs(source, output, names, lambda name: exceptions.get(name) or output_name(name, format))
+    jobs.refuse_inputs()
+    return jobs
+
+
+def refuse_same(source: Path, target: Path) -> None:
+    """Raises ConfigurationError unless `target` may be written from `source`, if it is there already by --overwrite."""
+    if _same(source, target):
+        raise ConfigurationError(f"{shown(target)}: the output is the input; give another file or folder")
+    admit(target, overwrite=True)
+
+
+def refuse_other_kinds(output: str | Path, writable: Iterable[str]) -> None:
+    """Raises ConfigurationError if `output` is named as a file of a kind that is not written here.
+
+    It would otherwise become a folder of that name.
+    """
+    if named_as_file(output):
+        path = Path(output)
+        raise ConfigurationError(
+            f"{shown(path)}: '{path.suffix}' is not written here; name a file that ends in {', '.join(writable)}, "
+            f"or a folder; for a folder of that name, write {shown(path)}/"
+        )
+
+
+def _single(source: Path, name: str | Path, format: Format) -> Path:
+    """The output file of a single source: `name` if it has a writable image's suffix, else a file in that folder."""
+    output = Path(name)
+    if said_folder(name) or output.suffix.lower() not in WRITABLE:
+        refuse_other_kinds(name, sorted(WRITABLE))
+        return output / output_name(source.name, format)
+    if output_name(output.name, format) != output.name:
+        raise ConfigurationError(
+            f"--format {format}: {shown(output)} is named as another format; leave one of them out"
+        )
+    return output
+
+
+def _most(others: Counter[str]) -> str:
+    """The most frequent file kinds and their counts, as text."""
+    most = sorted(others.items(), key=lambda kind: (-kind[1], kind[0]))
+    return folded([f"{shown(kind) or 'no suffix'} {count:,}" for kind, count in most])
+
+
+def _hash(name: str) -> int:
+    digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()
+    return int.from_bytes(digest[:8], "big")
+
+
+def _holds_any(folder: str) -> bool:
+    try:
+        with os.scandir(folder) as entries:
+            return next(entries, None) is not None
+    except OSError:
+        return False
+
+
+def _same(a: Path, b: Path) -> bool:
+    """Whether both are one file or folder, whatever links, mounts and spellings lead there."""
+    try:
+        return os.path.samefile(a, b)
+    except OSError:  # one is not there
+        return a.resolve() == b.resolve()

@@ -1,0 +1,136 @@
+"""Sheets that show inputs and outputs side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from PIL import Image
+
+from translate.data.io.images import read, seen, to_8_bits, with_channels
+from translate.data.io.values import UNIT, Span
+from translate.data.layouts.listing import natural_key
+from translate.errors import ConfigurationError, ImageError
+from translate.inference.cycle_error import WAY_OUT, current
+from translate.inference.folder import Record
+from translate.reporting.tracking import is_marked, save_pictures
+from translate.utils.atomic_files import clear_leftovers
+from translate.utils.out_of_memory import out_of_memory
+from translate.utils.outputs import admit
+from translate.utils.printing import shown
+
+T = TypeVar("T")
+ROWS = 8
+_SIDE = 512
+_CAPTION = 100
+"""The most characters of a name above a row, which would make the sheet as wide as itself."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """An input and its output. `error`: the picture of its cycle error, if there is one."""
+
+    name: str
+    source: Path
+    output: Path
+    error: Path | None = None
+    span: Span = UNIT
+    """For files of measured values: the values shown as black and white."""
+
+    def thumbnails(self, side: int) -> dict[str, Image.Image]:
+        """Thumbnails by caption, in display order; see `thumbnail`. Raises ImageError."""
+        files = {"input": self.source, "output": self.output} | ({"cycle error": self.error} if self.error else {})
+        return {caption: thumbnail(path, side, self.span) for caption, path in files.items()}
+
+
+def pairs(records: Iterable[Record], source: Path, span: Span = UNIT) -> list[Pair]:
+    """The pairs converted from `source` (a folder or a file), in this run or an earlier one, in natural name order."""
+    converted = sorted((record for record in records if record.status != "failed"), key=_in_order)
+    root = source if source.is_dir() else source.parent
+    names = (shown(record.source.relative_to(root).as_posix()) for record in converted)
+    return [
+        Pair(name, record.source, record.output, current(record.output), span)
+        for name, record in zip(names, converted, strict=True)
+    ]
+
+
+def _in_order(record: Record) -> tuple[list[str], str]:
+    return [natural_key(part) for part in record.source.with_suffix("").parts], str(record.source)
+
+
+def refuse_inside(option: str, path: Path, folders: Sequence[Path]) -> None:
+    """Raises ConfigurationError if `path`, which `option` writes, lies inside one of `folders`, among their images."""
+    for folder in folders:
+        if folder.resolve() in (path.resolve(), *path.resolve().parents):
+            raise ConfigurationError(f"{option} {path}: lies in {folder}, among its images; choose a place outside")
+
+
+def refuse_other_sheets(folder: Path, inputs: Container[Path], overwrite: bool) -> None:
+    """Raises ConfigurationError if a file in `folder` is named like a sheet but is none, unless it may be replaced."""
+    for path in sorted(folder.glob("sheet-*.png")) if folder.is_dir() else ():
+        admit(path, "--compare", ours=is_marked, inputs=inputs, overwrite=overwrite, way_out=WAY_OUT)
+
+
+def write_sheets(folder: Path, all_pairs: Sequence[Pair]) -> list[str]:
+    """Writes sheet-00001.png, ... of `ROWS` rows each: input | output (| cycle error), each side at most 512 pixels.
+
+    Returns the reasons why files or sheets were left out.
+    """
+    failed: list[str] = []
+    clear_leftovers(folder)
+    rows = _rows(all_pairs, failed)
+    number = 0
+    while some := list(islice(rows, ROWS)):
+        number += 1
+        captions = max((pictures for _, pictures in some), key=len)
+        # A row without a cycle error gets an empty cell.
+        nothing = Image.new("RGB", (1, 1), (255, 255, 255))
+        columns = {caption: [pictures.get(caption, nothing) for _, pictures in some] for caption in captions}
+        names = [_caption(pair.name) for pair, _ in some]
+        sheet = folder / f"sheet-{number:05d}.png"
+        perhaps(sheet, partial(save_pictures, sheet, columns, names), failed)
+    return failed
+
+
+def perhaps(path: Path, shown_there: Callable[[], T], failed: list[str]) -> T | None:
+    """What `shown_there` returns; None, with the reason in `failed`, if an image or a file is at fault."""
+    try:
+        return shown_there()
+    except ImageError as error:
+        failed.append(str(error))
+    except OSError as error:
+        failed.append(f"{shown(path)}: {error.strerror or error}")
+    except Exception as error:
+        if not out_of_memory(error):
+            raise
+        failed.append(f"{shown(path)}: too large for the memory that is free")
+    return None
+
+
+def _caption(name: str) -> str:
+    half = _CAPTION // 2
+    return name if len(name) <= _CAPTION else f"{name[:half]}...{name[3 - half :]}"
+
+
+def thumbnail(path: Path, side: int, span: Span = UNIT) -> Image.Image:
+    """Any image as 8-bit RGB, no side longer than `side` pixels.
+
+    Alpha is laid on white. An image of more than three bands shows the first three, one of two bands the first. Raises
+    ImageError.
+    """
+    pixels = with_channels(seen(read(path, span=span)), 3)
+    picture = Image.fromarray(to_8_bits(pixels) if pixels.dtype == np.uint16 else pixels)
+    picture.thumbnail((side, side))
+    return picture
+
+
+def _rows(all_pairs: Sequence[Pair], failed: list[str]) -> Iterator[tuple[Pair, dict[str, Image.Image]]]:
+    for pair in all_pairs:
+        pictures = perhaps(pair.source, partial(pair.thumbnails, _SIDE), failed)
+        if pictures is not None:
+            yield pair, pictures

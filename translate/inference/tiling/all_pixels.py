@@ -1,0 +1,66 @@
+"""Rules for operations that need all pixels of a map, whatever the bands: normalisation by the map's statistics.
+
+Each rule takes torch's operation and its arguments, the first of which is a `RowMap`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from translate.inference.tiling.moments import grouped, moments
+from translate.inference.tiling.rowmap import RowMap
+
+
+def batch_norm(
+    func: Any,
+    map_: RowMap,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    mean: Tensor | None,
+    variance: Tensor | None,
+    training: bool,
+    momentum: float,
+    eps: float,
+) -> tuple[Any, ...]:
+    """Batch norm of a single image, hence instance norm too. Running statistics are read but never updated."""
+    if training or mean is None or variance is None:
+        mean, variance = moments(map_)
+    return _results(func, _normalised(map_, weight, bias, mean, variance, eps))
+
+
+def group_norm(
+    func: Any,
+    map_: RowMap,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    images: int,
+    channels: int,
+    pixels: int,
+    groups: int,
+    eps: float,
+) -> tuple[Any, ...]:
+    return _results(func, _normalised(map_, weight, bias, *grouped(*moments(map_), groups), eps))
+
+
+def _normalised(
+    map_: RowMap, weight: Tensor | None, bias: Tensor | None, mean: Tensor, variance: Tensor, eps: float
+) -> RowMap:
+    before = map_.rows
+
+    def rows(top: int, bottom: int) -> Tensor:
+        return torch.batch_norm(before(top, bottom), weight, bias, mean, variance, False, 0.0, eps, False)
+
+    return RowMap(map_, rows, map_.bands)
+
+
+def _results(func: Any, made: RowMap) -> tuple[Any, ...]:
+    """The map, and empty tensors in place of the statistics, which only the backward pass needs."""
+    return made, *(torch.empty(0, device=made.device) for _ in func._schema.returns[1:])
+
+
+def whole(func: Any, map_: RowMap, *args: Any, **kwargs: Any) -> Tensor:
+    """Applies `func` to all rows at once: for operations that reduce a map of few channels to a small tensor."""
+    return func(map_.rows(0, map_.shape[2]), *args, **kwargs)

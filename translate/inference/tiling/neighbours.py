@@ -1,0 +1,127 @@
+"""Rules for operations that read a pixel's neighbours: rows of the output need some more rows of the input.
+
+Each rule takes torch's operation and its arguments, the first of which is a `RowMap`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from translate.inference.tiling.rowmap import Bands, RowMap, Rows, like_result
+
+
+def convolution(
+    func: Any,
+    map_: RowMap,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: list[int],
+    padding: list[int],
+    dilation: list[int],
+    transposed: bool,
+    output_padding: list[int],
+    groups: int,
+) -> RowMap:
+    like = like_result(func, map_, weight, bias, stride, padding, dilation, transposed, output_padding, groups)
+    before, height = map_.rows, map_.shape[2]
+    step, before_first, span = stride[0], padding[0], dilation[0] * (weight.shape[2] - 1) + 1
+
+    def straight(top: int, bottom: int) -> Tensor:
+        first, last = top * step - before_first, (bottom - 1) * step - before_first + span
+        inside = before(max(first, 0), min(last, height))
+        padded = F.pad(inside, (0, 0, max(0, -first), max(0, last - height)))
+        return func(padded, weight, bias, stride, [0, padding[1]], dilation, False, output_padding, groups)
+
+    def backwards(top: int, bottom: int) -> Tensor:
+        # Row i of the input adds to rows i * step to i * step + span - 1 of the unpadded output.
+        first = max(0, -(-(top + before_first - span + 1) // step))
+        last = min(height, (bottom - 1 + before_first) // step + 1)
+        extra = max(0, bottom + before_first - ((last - 1) * step + span))
+        spread = func(
+            before(first, last), weight, bias, stride, [0, padding[1]], dilation, True,
+            [extra, output_padding[1]], groups,
+        )  # fmt: skip
+        start = top + before_first - first * step
+        return spread[:, :, start : start + bottom - top]
+
+    return RowMap(like, backwards if transposed else straight, map_.bands).kept()
+
+
+def reflected(func: Any, map_: RowMap, padding: list[int]) -> RowMap:
+    def source(row: Tensor, height: int) -> Tensor:
+        return (height - 1) - ((height - 1) - row.abs()).abs()
+
+    return _padded(func, map_, padding, source)
+
+
+def replicated(func: Any, map_: RowMap, padding: list[int]) -> RowMap:
+    return _padded(func, map_, padding, lambda row, height: row.clamp(0, height - 1))
+
+
+def _padded(func: Any, map_: RowMap, padding: list[int], source: Callable[[Tensor, int], Tensor]) -> RowMap:
+    """Pads with copies of rows. `source` maps row numbers, 0 at the first unpadded row, to the rows they copy."""
+    left, right, above, _ = padding
+    before, height = map_.rows, map_.shape[2]
+
+    def rows(top: int, bottom: int) -> Tensor:
+        wanted = source(torch.arange(top - above, bottom - above), height)
+        return func(_picked(before, wanted, map_.bands), [left, right, 0, 0])
+
+    return RowMap(like_result(func, map_, padding), rows, map_.bands)
+
+
+def zero_padded(func: Any, map_: RowMap, padding: list[int], value: float = 0) -> RowMap:
+    left, right, above, below = padding
+    before, height = map_.rows, map_.shape[2]
+    if min(above, below) < 0:
+        raise NotImplementedError("a map that is worked on in bands is not cropped by padding")
+
+    def rows(top: int, bottom: int) -> Tensor:
+        first, last = (min(max(row - above, 0), height) for row in (top, bottom))
+        missing = (max(0, min(bottom, above) - top), max(0, bottom - max(top, above + height)))
+        return F.pad(before(first, last), (left, right, *missing), value=value)
+
+    return RowMap(like_result(func, map_, padding, value), rows, map_.bands)
+
+
+def _picked(rows: Rows, wanted: Tensor, bands: Bands) -> Tensor:
+    """The rows with numbers `wanted`, in that order."""
+    first, last = int(wanted.min()), int(wanted.max())
+    found = rows(first, last + 1).index_select(2, (wanted - first).to(bands.device))
+    return found.contiguous(memory_format=bands.memory_format)
+
+
+def enlarged(func: Any, map_: RowMap, size: list[int], *options: Any) -> RowMap:
+    """Nearest or bilinear interpolation by integer factors, without aligned corners.
+
+    Raises NotImplementedError for anything else.
+    """
+    before, (height, width) = map_.rows, map_.shape[2:]
+    factor = size[0] // height
+    if size[0] != factor * height or size[1] % width or options[0] is True:
+        raise NotImplementedError("maps that are worked on in bands are enlarged by whole factors")
+
+    def rows(top: int, bottom: int) -> Tensor:
+        # One more row on either side; at the edges the edge row repeats, as in interpolation.
+        first, last = top // factor - 1, (bottom - 1) // factor + 2
+        wider = _picked(before, torch.arange(first, last).clamp(0, height - 1), map_.bands)
+        enlarged = func(wider, [wider.shape[2] * factor, size[1]], *options)
+        return enlarged[:, :, top - first * factor : bottom - first * factor]
+
+    return RowMap(like_result(func, map_, size, *options), rows, map_.bands)
+
+
+def shuffled(func: Any, map_: RowMap, factor: int) -> RowMap:
+    before = map_.rows
+
+    def rows(top: int, bottom: int) -> Tensor:
+        first = top // factor
+        shuffled = func(before(first, -(-bottom // factor)), factor)
+        return shuffled[:, :, top - first * factor : bottom - first * factor]
+
+    return RowMap(like_result(func, map_, factor), rows, map_.bands)

@@ -1,0 +1,97 @@
+"""Sample grids: a model's images arranged in one picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont
+from PIL.PngImagePlugin import PngInfo
+from torch import Tensor
+
+from translate.utils.atomic_files import appearing
+
+_GUTTER = 6
+_SMALLEST_FONT, _LARGEST_FONT = 14, 40
+_MARK = ("Software", "translate")
+"""A PNG's text chunk that says who made it."""
+_WHITE, _INK, _SOFT = (255, 255, 255), (40, 40, 40), (120, 120, 120)
+
+
+def save_grid(path: Path, columns: Mapping[str, Tensor]) -> None:
+    """Writes a PNG atomically: one column per caption, one row per image of the batch, on white.
+
+    `columns`: images (batch, channels, height, width) in [-1, 1]; batch sizes must match, image sizes may differ.
+    One channel is grey, three are RGB; more than three show the first three, two show the first.
+    Raises ValueError if there is no column or no image, or if the batch sizes differ.
+    """
+    save_pictures(path, {caption: _pictures(images) for caption, images in columns.items()})
+
+
+def save_pictures(path: Path, columns: Mapping[str, Sequence[Image.Image]], rows: Sequence[str] = ()) -> None:
+    """Like `save_grid`, for RGB pictures, whose sizes may differ within a column; `rows`: captions above the rows."""
+    counts = {caption: len(column) for caption, column in columns.items()}
+    if len(set(counts.values())) != 1 or 0 in counts.values():
+        raise ValueError(f"a grid is made of columns with one image per row each, got {counts}")
+
+    # Large enough to read when the grid is displayed scaled down.
+    widest = max(picture.width for column in columns.values() for picture in column)
+    font_size = min(max(widest // 12, _SMALLEST_FONT), _LARGEST_FONT)
+    font = ImageFont.load_default(font_size)
+    line = font_size + _GUTTER
+    widths = [
+        max(int(font.getlength(caption)) + 1, *(picture.width for picture in column))
+        for caption, column in columns.items()
+    ]
+    above = line if rows else 0
+    heights = [above + max(picture.height for picture in row) for row in zip(*columns.values(), strict=True)]
+    lefts = _starts(_GUTTER, widths)
+    tops = _starts(_GUTTER + line, heights)
+
+    width = max(lefts[-1], *(2 * _GUTTER + int(font.getlength(row)) + 1 for row in rows), 0)
+    grid = Image.new("RGB", (width, tops[-1]), _WHITE)
+    draw = ImageDraw.Draw(grid)
+    for row, top in zip(rows, tops, strict=False):
+        draw.text((_GUTTER, top), row, fill=_SOFT, font=font)
+    for (caption, column), left in zip(columns.items(), lefts, strict=False):
+        draw.text((left, _GUTTER // 2), caption, fill=_INK, font=font)
+        for picture, top in zip(column, tops, strict=False):
+            grid.paste(picture, (left, top + above))
+    save_marked(path, grid)
+
+
+def save_marked(path: Path, picture: Image.Image) -> None:
+    """Writes a PNG atomically, marked as made here. Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    mark = PngInfo()
+    mark.add_text(*_MARK)
+    with appearing(path) as working:
+        picture.save(working, format="PNG", pnginfo=mark)
+
+
+def is_marked(path: Path) -> bool:
+    """Whether `save_marked` wrote this file, so that it may be replaced."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(1024)
+    except OSError:
+        return False
+    return head.startswith(b"\x89PNG") and b"tEXt" + b"\0".join(word.encode() for word in _MARK) in head
+
+
+def _pictures(images: Tensor) -> list[Image.Image]:
+    """Turns images (batch, channels, height, width) in [-1, 1] into RGB pictures."""
+    from translate.data.io.images import to_pixels
+
+    shown = images.detach().float().cpu()
+    shown = shown[:, :3] if shown.shape[1] >= 3 else shown[:, :1].expand(-1, 3, -1, -1)
+    pixels = to_pixels(shown).permute(0, 2, 3, 1).numpy()
+    return [Image.fromarray(picture) for picture in pixels]
+
+
+def _starts(first: int, sizes: list[int]) -> list[int]:
+    """The start of each of `sizes`, laid out from `first` with a gutter after each, and the end of the last gutter."""
+    starts = [first]
+    for size in sizes:
+        starts.append(starts[-1] + size + _GUTTER)
+    return starts

@@ -1,0 +1,95 @@
+"""Compares runs, using only what their folders hold: nothing is trained, converted or measured."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from translate.errors import ConfigurationError, command
+from translate.runs.comparing.rows import Row, in_rows, warnings
+from translate.runs.comparing.run_files import EVALUATION, RunFiles, State, read_run
+from translate.utils.outputs import beginning
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Runs by name, in the order given. `settings` holds the keys that differ, with the value of each run that has
+    the key."""
+
+    states: dict[str, State]
+    settings: dict[str, dict[str, Any]]
+    validation: list[Row]
+    evaluation: list[Row]
+    warnings: list[str]
+    missing: list[str]
+    """What a run lacks, and the command that produces it."""
+
+    def as_json(self) -> dict[str, Any]:
+        """The comparison as dicts, lists and plain values."""
+        return asdict(self)
+
+
+def compare(runs: Iterable[str | Path]) -> Comparison:
+    """Compares the runs in these folders; their methods may differ, and they need not have ended.
+
+    Raises ConfigurationError for a folder that holds no run or is given twice, TranslateError for a damaged file.
+    """
+    folders = [Path(run) for run in runs]
+    if twice := [folder for number, folder in enumerate(folders) if folder in folders[:number]]:
+        raise ConfigurationError(f"{twice[0]}: is given twice")
+    files = [read_run(folder) for folder in folders]
+    states = {run.name: run.state() for run in files}
+    validation, evaluation = in_rows([run.validated() for run in files]), in_rows([run.evaluated for run in files])
+    names = list(states)
+    told = [line for rows in (validation, evaluation) for line in warnings(rows, names)]
+    return Comparison(
+        states,
+        _different(files),
+        [row for row, _ in validation],
+        [row for row, _ in evaluation],
+        [*told, *(line for name, state in states.items() for line in _outdated(name, state))],
+        [line for run in files for line in _missing(run, states[run.name])],
+    )
+
+
+def is_comparison(path: Path) -> bool:
+    """Whether the file holds a comparison as JSON, so that it may be replaced."""
+    return re.match(rb'\{\s*"states":', beginning(path, 256)) is not None
+
+
+def _different(runs: Sequence[RunFiles]) -> dict[str, dict[str, Any]]:
+    """In the order of the recipes, section by section."""
+    given = list(dict.fromkeys(key for run in runs for key in run.settings))
+    sections = list(dict.fromkeys(map(_section, given)))
+    keys = sorted(given, key=lambda key: sections.index(_section(key)))
+    values = {key: {run.name: run.settings[key] for run in runs if key in run.settings} for key in keys}
+    return {
+        key: found
+        for key, found in values.items()
+        if len(found) < len(runs) or any(value != next(iter(found.values())) for value in found.values())
+    }
+
+
+def _section(key: str) -> str:
+    return key.rpartition(".")[0]
+
+
+def _outdated(name: str, state: State) -> list[str]:
+    if state.scored is None or state.scored.endswith(f"after step {state.checkpoint}"):
+        return []
+    return [f"{name}: {EVALUATION} scores {state.scored}, the newest checkpoint is of step {state.checkpoint}"]
+
+
+def _missing(run: RunFiles, state: State) -> list[str]:
+    go_on = command("train", Path(run.name) / "recipe.yaml", "--out", run.name, "--resume")
+    lines = []
+    if state.checkpoint is None:
+        return [f"{run.name}: no checkpoint yet; {go_on} goes on"]
+    if state.validated is not None and not run.summary:
+        lines.append(f"{run.name}: no baselines of the validation until the run ends; {go_on} goes on")
+    if not run.evaluated:
+        lines.append(f"{run.name}: no scores; {command('evaluate', run.name)} makes them")
+    return lines

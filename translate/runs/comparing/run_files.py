@@ -1,0 +1,185 @@
+"""Reads the files in a run's folder, whether the run has ended, was killed, or still trains."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from translate.errors import TranslateError, command
+from translate.evaluation.table import Better, Score
+from translate.reporting.report import baselines, read_summary
+from translate.reporting.tracking import read_metrics
+from translate.runs.folder import flat
+from translate.runs.mistaken import require_recipe
+from translate.training.checkpoint import folder_name, pointed
+from translate.training.checkpoint_json import Facts, read_facts
+from translate.utils.stored import UnreadableError, read_json, read_text
+from translate.utils.yaml_reader import MAX_BYTES, read_yaml
+
+EVALUATION = "evaluation-latest.json"
+_VALIDATION = "validation "
+_BETTER: dict[str, Better] = {
+    "l1": "lower",
+    "psnr": "higher",
+    "ssim": "higher",
+    "evidence lower bound": "higher",
+    "modes covered": "higher",
+    "near a mode": "higher",
+}
+"""Measures taken during training."""
+_VALIDATED_ON = (
+    "data.also",
+    "data.layout",
+    "data.direction",
+    "data.domains",
+    "data.channels",
+    "data.range",
+    "data.size",
+    "data.resize",
+    "data.interpolation",
+    "data.shapes.styles",
+    "data.shapes.test",
+    "data.shapes.seed",
+    "training.validation_images",
+)
+"""Settings that decide which images a run is validated on, beside the data set."""
+
+
+@dataclass(frozen=True)
+class State:
+    """How far a run came; None where its files do not say."""
+
+    steps: int | None
+    wanted: int | None
+    """Steps of the whole run."""
+    images: int | None
+    """Images seen: steps x batch size x processes."""
+    hours: float | None
+    """Between the first and the last row of metrics.jsonl, pauses included."""
+    checkpoint: int | None
+    """Step of the newest checkpoint."""
+    validated: int | None
+    """Step of the last validation."""
+    scored: str | None
+    """What `translate evaluate` measured, e.g. "cyclegan after step 1000"."""
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """One run; `name` is its folder as it was given."""
+
+    name: str
+    settings: Mapping[str, Any]
+    """From recipe.yaml, by dotted key."""
+    rows: Sequence[Mapping[str, Any]]
+    """From metrics.jsonl."""
+    facts: Mapping[str, Any]
+    """From the newest checkpoint."""
+    summary: Mapping[str, Mapping[str, Any]]
+    evaluated: Sequence[Score]
+
+    @property
+    def data(self) -> str:
+        """The data set's name: the last part of its path, so that a moved set stays the same."""
+        return Path(str(self.settings.get("data.set"))).name
+
+    def state(self) -> State:
+        saved = self.facts.get("step")
+        steps = max([*(row["step"] for row in self.rows), *([] if saved is None else [saved])], default=None)
+        seen = steps is not None and "processes" in self.facts
+        return State(
+            steps=steps,
+            wanted=self.settings.get("training.steps") or self.facts.get("total"),
+            images=(steps or 0) * self._images_a_step() if seen else None,
+            hours=(self.rows[-1]["time"] - self.rows[0]["time"]) / 3600 if len(self.rows) > 1 else None,
+            checkpoint=saved,
+            validated=max((row["step"] for row in self.rows if _is_validation(row)), default=None),
+            scored=next((str(one.protocol["model"]) for one in self.evaluated if "model" in one.protocol), None),
+        )
+
+    def _images_a_step(self) -> int:
+        return int(self.settings.get("training.batch_size") or 1) * int(self.facts["processes"])
+
+    def validated(self) -> list[Score]:
+        """The last validation; with its baselines if the run has ended."""
+        rows = [row for row in self.rows if _is_validation(row)]
+        last: dict[str, float] = {}
+        for row in rows:
+            if row["step"] == rows[-1]["step"]:
+                last |= {key.removeprefix(_VALIDATION): row[key] for key in row if key.startswith(_VALIDATION)}
+        return [self._validated(*key.rpartition("/")[::2], value) for key, value in last.items()]
+
+    def _validated(self, name: str, measure: str, value: float) -> Score:
+        entry = self.summary.get(f"{name}, {measure}", {})
+        shapes = self.settings.get("data.set") == "shapes"
+        protocol = {
+            key: json.dumps(self.settings.get(key))
+            for key in _VALIDATED_ON
+            if shapes or not key.startswith("data.shapes.")
+        }
+        known = {"measured": entry.get("protocol"), "precision": entry.get("precision", self.facts.get("precision"))}
+        if measure == "ssim" and self.facts:  # until runs recorded their precision, it was wrongly computed on -1 to 1
+            known["values"] = "0 to 1" if known["precision"] else "-1 to 1"
+        protocol |= {key: str(value) for key, value in known.items() if value is not None}
+        return Score(
+            f"validation: {measure}",
+            name,
+            value,
+            unit="dB" if measure == "psnr" else "",
+            better="higher" if measure.startswith("log likelihood") else _BETTER.get(measure, "neither"),
+            floor=baselines(entry),
+            protocol={"data": self.data, **protocol},
+        )
+
+
+def read_run(run: Path) -> RunFiles:
+    """Raises ConfigurationError for a folder that holds no run, TranslateError for a file that cannot be read."""
+    recipe = run / "recipe.yaml"
+    require_recipe(run)
+    metrics = run / "metrics.jsonl"
+    settings = flat(_numbered(read_yaml(read_text(recipe, MAX_BYTES), str(recipe))[0]))
+    settings.setdefault("data.interpolation", "bicubic")  # of every run from before there was a choice
+    files = RunFiles(
+        name=str(run),
+        settings={key: value for key, value in settings.items() if key != "summary"},
+        rows=read_metrics(metrics) if metrics.is_file() else [],
+        facts=_newest_facts(run / "checkpoints"),
+        summary=read_summary(run / "summary.json"),
+        evaluated=[],
+    )
+    return replace(files, evaluated=_scores(run / EVALUATION, files.data))
+
+
+def _numbered(value: Any) -> Any:
+    """The same with lists of sections as sections by number, so that single settings of an augmentation compare."""
+    if isinstance(value, list) and value and all(isinstance(entry, dict) for entry in value):
+        value = dict(enumerate(value))
+    return {str(key): _numbered(entry) for key, entry in value.items()} if isinstance(value, dict) else value
+
+
+def _newest_facts(checkpoints: Path) -> Mapping[str, Any]:
+    """Not verified, since they are only shown; empty if there is no checkpoint."""
+    step = pointed(checkpoints, "latest")
+    path = checkpoints / folder_name(step or 0) / "checkpoint.json"
+    return read_facts(path, Facts) if path.is_file() else {}
+
+
+def _scores(path: Path, data: str) -> list[Score]:
+    """`data` is the data set of scores whose protocol does not name one."""
+    if not path.is_file():
+        return []
+    try:
+        scores: list[Score] = read_json(path, list[Score])
+    except UnreadableError as error:
+        raise TranslateError(
+            f"{path}: not a file of scores ({error}); move it away and measure them again with "
+            f"{command('evaluate', path.parent)}"
+        ) from error
+    return [replace(one, protocol={"data": data, **one.protocol}) for one in scores]
+
+
+def _is_validation(row: Mapping[str, Any]) -> bool:
+    return any(key.startswith(_VALIDATION) for key in row)

@@ -1,0 +1,116 @@
+"""A comparison as text: aligned tables with a column for each run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+from translate.evaluation.table import aligned, number, titled
+from translate.reporting.page import duration
+from translate.runs.comparing.comparison import Comparison
+from translate.runs.comparing.rows import Row
+from translate.runs.comparing.run_files import State
+
+_MARKED = "* best of its row; ~ its 95 % interval overlaps that of the best"
+_NOTHING = "-"
+
+
+def as_text(comparison: Comparison, width: int | None = None) -> str:
+    """Tables, then warnings, then what is missing. Columns that do not fit into `width` (None: all do) are continued
+    below."""
+    runs = list(comparison.states)
+    blocks = [_settings(comparison, runs, width), _states(comparison.states, width)]
+    rows = [*comparison.validation, *comparison.evaluation]
+    for _, table in groupby(rows, key=lambda row: (row.table, row.unit, row.better)):
+        blocks.append(_table(list(table), runs, width))
+    notes = [_MARKED] if any(row.best is not None for row in rows) else []
+    notes += [f"warning: {line}" for line in comparison.warnings] + comparison.missing
+    return "\n\n".join("\n".join(block) for block in [*blocks, notes] if block)
+
+
+def _settings(comparison: Comparison, runs: Sequence[str], width: int | None) -> list[str]:
+    if len(runs) == 1:
+        return []
+    if not comparison.settings:
+        return ["settings: all are equal"]
+    keys = ["", *comparison.settings]
+    columns = [
+        [run, *(_plain(found[run]) if run in found else _NOTHING for found in comparison.settings.values())]
+        for run in runs
+    ]
+    return ["settings that differ", *_folded(keys, columns, width)]
+
+
+def _plain(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _states(states: dict[str, State], width: int | None) -> list[str]:
+    names = [
+        "",
+        "steps",
+        "images seen",
+        "first to last row of metrics.jsonl",
+        "newest checkpoint",
+        "validated after step",
+        "scored",
+    ]
+    return ["training", *_folded(names, [[run, *_state(state)] for run, state in states.items()], width)]
+
+
+def _state(state: State) -> list[str]:
+    of = "" if state.wanted is None else f" of {state.wanted:,}"
+    return [
+        _count(state.steps) + of,
+        _count(state.images),
+        _NOTHING if state.hours is None else duration(3600 * state.hours),
+        _count(state.checkpoint),
+        _count(state.validated),
+        state.scored or _NOTHING,
+    ]
+
+
+def _count(value: int | None) -> str:
+    return _NOTHING if value is None else f"{value:,}"
+
+
+def _table(rows: Sequence[Row], runs: Sequence[str], width: int | None) -> list[str]:
+    columns = [[run, *(_marked(row, place) for row in rows)] for place, run in enumerate(runs)]
+    columns += _beside("floor", [row.floor for row in rows]) + _beside("ceiling", [row.ceiling for row in rows])
+    first = rows[0]
+    return [titled(first.table, first.unit, first.better), *_folded(["", *(row.name for row in rows)], columns, width)]
+
+
+def _beside(kind: str, found: Sequence[Mapping[str, float | None]]) -> list[list[str]]:
+    names = dict.fromkeys(name for row in found for name in row)
+    return [[f"{kind}: {name}", *(f"{number(row.get(name))} " for row in found)] for name in names]
+
+
+def _marked(row: Row, place: int) -> str:
+    """A number and its mark, or a space, so that numbers stay aligned."""
+    value, best = row.values[place], row.best
+    if value is None or best is None:
+        return f"{number(value)} "
+    if value == best:
+        return f"{number(value)}*"
+    lower, higher = (place, row.values.index(best)) if row.better == "lower" else (row.values.index(best), place)
+    low, high = row.low[lower], row.high[higher]
+    return f"{number(value)}{'~' if low is not None and high is not None and low <= high else ' '}"
+
+
+def _folded(names: list[str], columns: Sequence[list[str]], width: int | None) -> Iterator[str]:
+    """As many columns as fit beside the names; below them, the names again and the next columns."""
+    part: list[list[str]] = []
+    for column in columns:
+        wide = sum(2 + max(map(len, each)) for each in (names, *part, column))
+        if part and width is not None and wide > width:
+            yield from _indented([names, *part])
+            part = []
+        part.append(column)
+    yield from _indented([names, *part])
+
+
+def _indented(columns: list[list[str]]) -> list[str]:
+    return [f"  {line}".rstrip() for line in aligned(columns)]

@@ -1,0 +1,273 @@
+"""The folder of a run: its location, whether it may be continued, and the small files in it."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from translate.errors import ConfigurationError, TranslateError, command
+from translate.recipe import Recipe, parse_recipe
+from translate.training.checkpoint import Checkpoint, newest_good
+from translate.training.validation import Validation
+from translate.utils.atomic_files import clear_leftovers, held, is_leftover, write_whole
+from translate.utils.json_text import json_text
+from translate.utils.outputs import is_run, refuse_in_run
+from translate.utils.stored import read_text
+
+MOST_OF_AN_ID = 100
+LOCK = ".lock"
+"""The file in a run's folder that the process training into it holds locked."""
+
+FREE_ON_RESUME = {"summary", "data.workers", "data.cache", "data.cache_gb", "data.skip_bad"} | {
+    f"training.{key}"
+    for key in (
+        "steps",
+        "epochs",
+        "log_every",
+        "sample_every",
+        "validate_every",
+        "checkpoint_every",
+        "keep",
+        "keep_every",
+        "accumulate",
+        "validation_images",
+        "skip_limit",
+    )
+}
+_IMAGES_A_STEP = "images a step (training.batch_size x processes)"
+FREE_WITH_IMAGES = {"data.set", "data.domains"}
+"""Location of the data and names of its domains; image names tell whether it is the same data."""
+
+
+def choose_folder(out: str | Path | None, recipe: Recipe, resume: bool) -> Path:
+    """The run's folder: `--out`, or by default runs/RECIPE-DATA, with a number appended if that exists.
+
+    The default is runs/RECIPE if RECIPE already ends in DATA. With `resume`, `--out` in any case, or the folder
+    with the highest number. Raises ConfigurationError if `--out` lies in another run, or is already written to, unless
+    by a run that is resumed.
+    """
+    if out is not None:
+        folder = Path(out)
+        if folder.is_dir() and _is_written(folder):
+            if not resume:
+                raise ConfigurationError(f"{folder}: exists; continue it with --resume, or give another --out")
+            if not is_run(folder):
+                raise ConfigurationError(f"{folder}: holds other files and no run to resume; give another --out")
+        refuse_in_run(folder.absolute().parent, "--out")
+        return folder
+    data = Path(recipe.data.set or "data").name
+    base = Path("runs") / (recipe.name if recipe.name.endswith(f"-{data}") else f"{recipe.name}-{data}")
+    numbered = [base, *(base.with_name(f"{base.name}-{number}") for number in range(2, 10_000))]
+    if resume:
+        return next((folder for folder in reversed(numbered) if os.path.lexists(folder)), base)
+    return next(folder for folder in numbered if not os.path.lexists(folder))
+
+
+@contextmanager
+def claimed(out: str | Path | None, recipe: Recipe, resume: bool) -> Iterator[Path]:
+    """Context that creates the folder of `choose_folder` and reserves it for this process.
+
+    Removes a new folder on exit if nothing was written into it. Raises ConfigurationError if another process holds the
+    folder or it cannot be written.
+    """
+    folder = choose_folder(out, recipe, resume)
+    with ExitStack() as stack:
+        try:
+            absent = [place for place in (folder, *folder.parents) if not place.exists()]
+            if out is None and not resume:
+                folder = _made_anew(folder, recipe)
+            folder.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(held(folder / LOCK))
+            clear_leftovers(folder, alone=True)
+            clear_leftovers(folder / "samples", alone=True)
+        except BlockingIOError as error:
+            raise ConfigurationError(
+                f"{folder}: another process trains into this folder; wait until it ends, or give another --out"
+            ) from error
+        except OSError as error:
+            raise ConfigurationError(f"{folder}: cannot be written ({error.strerror}); give another --out") from error
+        stack.callback(_remove_unless_written, folder, [folder, *absent[1:]] if absent else [])
+        yield folder
+
+
+def _made_anew(folder: Path, recipe: Recipe) -> Path:
+    """Creates `folder`, or the next one if another process has just taken that name. Raises OSError."""
+    while True:
+        try:
+            folder.mkdir(parents=True)
+            return folder
+        except FileExistsError:
+            before, folder = folder, choose_folder(None, recipe, False)
+            if folder == before:  # a parent is not a folder
+                raise
+
+
+def _is_written(folder: Path) -> bool:
+    return any(entry.name != LOCK and not is_leftover(entry.name) for entry in folder.iterdir())
+
+
+def _remove_unless_written(folder: Path, made: Sequence[Path]) -> None:
+    """Removes the lock and the `made` folders, innermost first, if nothing was written; stops at a folder now used by
+    others."""
+    with suppress(OSError):
+        if not _is_written(folder):
+            (folder / LOCK).unlink()
+            for place in made:
+                place.rmdir()
+
+
+def checkpoint_to_resume(folder: Path) -> tuple[Checkpoint | None, list[str]]:
+    """The newest good checkpoint, and lines for the user about the search. Raises TranslateError if all are damaged."""
+    checkpoint, damaged = newest_good(folder / "checkpoints")
+    if damaged and not checkpoint:
+        raise TranslateError(f"{folder}: every checkpoint is damaged; move the folder away to start again")
+    told = [f"warning: {reason}; falling back to the one before" for reason in damaged]
+    found = (
+        f"resuming after step {checkpoint.step}" if checkpoint else "nothing to resume yet, starting from the beginning"
+    )
+    return checkpoint, [*told, f"{folder}: {found}"]
+
+
+def is_closed(folder: Path, checkpoint: Checkpoint) -> bool:
+    """Whether the process that saved `checkpoint` as its last also wrote the files that follow it; a killed one did
+    not."""
+    follows = ["report.html", *(["summary.json"] if checkpoint.facts.get("validation") else [])]
+    return all((folder / name).is_file() for name in follows)
+
+
+def require_same_run(
+    checkpoint: Checkpoint, recipe: Recipe, processes: int = 1, fits: Callable[[], bool] = lambda: False
+) -> None:
+    """Raises ConfigurationError unless `recipe` is the one the run began with.
+
+    Only its length and reporting may change, and the number of processes as long as the total number of images per step
+    stays the same. If the checkpoint's weights fit the recipe's networks (`fits`), the error says how to begin a new
+    run with them.
+    """
+    before = checkpoint.facts.get("processes", 1)
+    trained = parse_recipe(checkpoint.facts.get("recipe", {}), f"the recipe in {checkpoint.folder}")
+    begun = _images_a_step(flat(trained.to_json()), before)
+    wanted = _images_a_step(flat(recipe.to_json()), processes)
+    if processes != before:
+        wanted["training.accumulate"] = begun["training.accumulate"]
+    free = FREE_ON_RESUME | (FREE_WITH_IMAGES if "images" in checkpoint.facts else set())
+    different = [key for key in wanted | begun if wanted.get(key) != begun.get(key) and key not in free]
+    if different:
+        run = checkpoint.folder.parent.parent
+        lines = [f"{key}: {json.dumps(begun.get(key))} then, {json.dumps(wanted.get(key))} now" for key in different]
+        again = command("train", run / "recipe.yaml", "--out", run, "--resume")
+        anew = f", or give another --out to start again{_with_its_weights(run, different, recipe) if fits() else ''}"
+        raise ConfigurationError(
+            "\n  ".join([f"{run}: --resume cannot change what the run was begun with:", *lines])
+            + f"\ncontinue with {again}{anew}"
+        )
+
+
+def _with_its_weights(run: Path, different: Sequence[str], recipe: Recipe) -> str:
+    """The command that begins a new run with the weights of `run` and the settings that differ."""
+    values = recipe.to_json()
+    keys = dict.fromkeys("training.batch_size" if key == _IMAGES_A_STEP else _present(values, key) for key in different)
+    words = [f"{key}={json.dumps(_value(values, key))}" for key in keys]
+    anew = command("train", run / "recipe.yaml", "--out", _free_beside(run), f"training.init_from={run}", *words)
+    return f"; {anew} begins a new run with these settings and the weights of this one, optimizers fresh"
+
+
+def _present(values: Mapping[str, Any], key: str) -> str:
+    """The key, or that of its section if it is no longer in there."""
+    section, _, last = key.rpartition(".")
+    return key if last in (_value(values, section) if section else values) else _present(values, section)
+
+
+def _value(values: Mapping[str, Any], key: str) -> Any:
+    for name in key.split("."):
+        values = values[name]
+    return values
+
+
+def _free_beside(run: Path) -> Path:
+    """A name for a folder beside the run that does not exist yet."""
+    numbered = (run.with_name(f"{run.name}-{number}") for number in range(2, 10_000))
+    return next(folder for folder in numbered if not os.path.lexists(folder))
+
+
+def _images_a_step(settings: dict[str, Any], processes: int) -> dict[str, Any]:
+    count = settings.pop("training.batch_size") * processes
+    return settings | {_IMAGES_A_STEP: count}
+
+
+def require_same_domains(checkpoint: Checkpoint, domains: Sequence[str]) -> None:
+    """Raises ConfigurationError if the domains changed: adding, removing or renaming a class folder would shift every
+    label."""
+    begun = checkpoint.facts.get("domains", [])
+    if list(domains) != begun:
+        raise ConfigurationError(
+            f"{checkpoint.folder.parent.parent}: began with the domains {', '.join(begun)}; the data now has "
+            f"{', '.join(domains)}. Put the folders back, choose with --domains, or give another --out to start again"
+        )
+
+
+def told_of_images(begun: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
+    """A warning that describes how the training images differ from those at the start of the run; empty if they do
+    not."""
+    changed = []
+    for name, then in begun.items():
+        now = found.get(name, {"count": 0})
+        if now != then:
+            others = " other images" if now["count"] == then["count"] else ""
+            changed.append(f"{name}: {then['count']} then, {now['count']}{others} now")
+    return [f"warning: the training images have changed since the run began: {', '.join(changed)}"] if changed else []
+
+
+def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Sections within sections as dotted keys."""
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+    return found
+
+
+def write_recipe(folder: Path, recipe: Recipe) -> None:
+    try:
+        write_whole(folder / "recipe.yaml", recipe.to_yaml())
+    except OSError as error:
+        raise ConfigurationError(f"{folder}: cannot be written ({error.strerror}); give another --out") from error
+
+
+def write_skipped(folder: Path, skipped: Mapping[str, str]) -> None:
+    """Writes skipped.txt: one line with the reason for each image left out."""
+    if skipped:
+        write_whole(folder / "skipped.txt", "".join(f"{reason}\n" for reason in skipped.values()))
+
+
+def write_summary(
+    folder: Path, validations: Sequence[Validation], validation: Mapping[str, Mapping[str, float]], precision: str
+) -> None:
+    """Writes summary.json: the last validation next to its baselines, e.g. the untouched input and the best colour map,
+    with its protocol in words and the precision that the model ran in."""
+    if not validation:
+        return
+    rows = {}
+    for kind in validations:
+        baselines = kind.baselines()
+        for measure, value in validation.get(kind.name, {}).items():
+            rows[f"{kind.name}, {measure}"] = {
+                "value": value,
+                # A baseline may lack some measures.
+                **{name: measures[measure] for name, measures in baselines.items() if measure in measures},
+                "protocol": kind.protocol,
+                "precision": precision,
+            }
+    write_whole(folder / "summary.json", json_text(rows, indent=1) + "\n")
+
+
+def run_id(folder: Path) -> str:
+    """The run's id, created once, so that a resumed run continues in the tracker where it stopped."""
+    path = folder / "run_id"
+    if not path.exists():
+        write_whole(path, secrets.token_hex(8) + "\n")
+    return read_text(path, MOST_OF_AN_ID).strip()

@@ -1,0 +1,44 @@
+"""Checks a folder as a recipe would read it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from translate.data.batch import Batch
+from translate.data.catalog.cards import locate
+from translate.data.checks.folder import Report, check, examine
+from translate.data.labelled import LabelledFolder
+from translate.data.layouts.folders import Folder
+from translate.errors import ConfigurationError
+from translate.recipe import DataSettings
+from translate.runs.image_sets import LabelledImages, LabelledSource, TwoDomains
+from translate.runs.image_sets.opening import open_data, refuse_idle
+
+
+def check_alone(data: DataSettings) -> Report:
+    """Checks `data.set` as what it looks like, with the settings that say how folders are read. Raises
+    ConfigurationError."""
+    path = Path(str(data.set))
+    root, card = (path, None) if path.exists() else locate(str(data.set))
+    return check(
+        root,
+        domains=data.domains or (card.domains if card else None),
+        layout=data.layout,
+        follow_links=data.follow_links,
+        span=data.range,
+    )
+
+
+def check_as(data: DataSettings, batch_type: type[Batch]) -> list[Report]:
+    """Checks what a method that learns from such batches would train on. Raises ConfigurationError where training
+    would."""
+    refuse_idle(data, batch_type)
+    opened = open_data(data, batch_type, tell=lambda line: None)
+    folders: list[Folder | LabelledFolder]
+    if isinstance(opened, LabelledSource):
+        folders = [opened.a, opened.b]
+    elif isinstance(opened, (TwoDomains, LabelledImages)):
+        folders = [opened.folder]
+    else:
+        raise ConfigurationError(f"{data.set}: drawn as it is needed; there is nothing to check")
+    return [examine(folder, data.range, data.channels) for folder in folders]

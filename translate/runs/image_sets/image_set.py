@@ -1,0 +1,169 @@
+"""The interface of data sets: training batches, samples for grids, validations, and the images they consist of."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import torch
+
+from translate.data.batch import Batch
+from translate.data.cache.choice import open_cache, stream_of
+from translate.data.io.images import UNIT
+from translate.data.labels import LabelGroup
+from translate.data.layouts.folders import Source
+from translate.data.loader import Loader, evaluation_batches
+from translate.data.source import Readable
+from translate.models.base import ImageSpec, Model
+from translate.recipe import DataSettings
+from translate.training.runtime import Engine
+from translate.training.validation import Validation
+from translate.utils.printing import Tell
+
+Part = Literal["test", "train"]
+
+
+class Batches(Protocol):
+    """A source of training batches, which are a pure function of the step."""
+
+    @property
+    def steps_per_epoch(self) -> int: ...
+
+    def stream(self, start: int = 0, every: int = 1) -> Generator[Batch]: ...
+
+
+Stream = Callable[[int, int], Generator[Batch]]
+"""Yields the batches of steps `start`, `start + every`, ... forever."""
+
+
+def share_of(stream: Stream, rank: int, size: int) -> Callable[[int], Generator[Batch]]:
+    """Returns the stream from a given step on for process `rank` of `size`. Together the processes take, at every step,
+    what a single process with a batch `size` times as large would take."""
+    return lambda start: stream(start * size + rank, size)
+
+
+class ImageSet(ABC):
+    """A data set, as its settings want it read."""
+
+    domains: tuple[str, ...]
+    groups: tuple[LabelGroup, ...] = ()
+    alternatives: tuple[tuple[int, ...], ...] = ()
+
+    def __init__(self, settings: DataSettings) -> None:
+        self.settings = settings
+
+    @property
+    def spec(self) -> ImageSpec:
+        data = self.settings
+        return ImageSpec(data.channels, data.size, self.domains, self.groups, self.alternatives, data.range)
+
+    @abstractmethod
+    def loader(self, batch_size: int, seed: int) -> Batches:
+        """Returns the source of training batches."""
+
+    @abstractmethod
+    def sources(self) -> list[Readable]:
+        """Returns the images of all splits; empty if images are generated."""
+
+    @abstractmethod
+    def trained_on(self) -> dict[str, Sequence[Readable]]:
+        """Returns the training images by domain or set, under the name they are counted as. Their order determines the
+        order of training data."""
+
+    def listing(self) -> dict[str, dict[str, Any]]:
+        """Returns count and SHA-256 of the names of the training images, to recognise them wherever they are stored."""
+        return {
+            name: {"count": len(sources), "names": _digest([source.path for source in sources])}
+            for name, sources in self.trained_on().items()
+        }
+
+    @abstractmethod
+    def without(self, paths: Collection[Path]) -> ImageSet:
+        """Returns the set without these images, and without their partners and labels."""
+
+    @abstractmethod
+    def first(self, count: int, part: Part = "test") -> Iterator[Batch]:
+        """Yields one batch with `count` whole images of each domain or set; training images if there is no test."""
+
+    def validations(self, model: Model, count: int, engine: Engine) -> Sequence[Validation]:
+        """Returns the validations of a model on `count` test images; empty if there is no ground truth."""
+        return ()
+
+    @property
+    def shape(self) -> Literal["centre", "square"]:
+        """The part of an image that is measured: the centred square, or the whole image, stretched."""
+        return "centre" if self.settings.resize == "centre" else "square"
+
+    def in_order(
+        self, split: Sequence[Sequence[Any]], make: type[Batch], count: int, labels: Sequence[np.ndarray] = ()
+    ) -> Iterator[Any]:
+        """Yields images of this set, given as a list per domain, for evaluation: in batches of `count`, without random
+        crops or flips. `labels` as for `evaluation_batches`."""
+        data = self.settings
+        split = spanned(split, data.range)
+        return evaluation_batches(
+            split,
+            make,
+            data.channels,
+            data.size,
+            count,
+            labels=labels,
+            resize=self.shape,
+            interpolation=data.interpolation,
+        )
+
+    def _loader(
+        self, split: Sequence[Sequence[Any]], make: type[Batch], batch_size: int, seed: int, **more: Any
+    ) -> Loader:
+        data = self.settings
+        return Loader(
+            spanned(split, data.range),
+            make=make,
+            channels=data.channels,
+            size=data.size,
+            load_size=data.loaded_size,
+            resize=data.resize,
+            interpolation=data.interpolation,
+            flip=data.flip,
+            augment=data.augment,
+            batch_size=batch_size,
+            seed=seed,
+            workers=data.workers,
+            cache=open_cache(
+                data.cache,
+                data.cache_bytes,
+                channels=data.channels,
+                side=data.loaded_size,
+                resize=data.resize,
+                interpolation=data.interpolation,
+            ),
+            **more,
+        )
+
+
+def spanned(split: Sequence[Sequence[Any]], span: tuple[float, float]) -> Sequence[Sequence[Any]]:
+    """Returns the images with measured values to be read within `span`; repeated objects remain the same object."""
+    if span == UNIT:
+        return split
+    each = {id(one): replace(one, span=span) for images in split for one in images if isinstance(one, Source)}
+    return [[each.get(id(one), one) for one in images] for images in split]
+
+
+def training_stream(loader: Batches, data: DataSettings, device: torch.device, tell: Tell) -> Stream:
+    """Returns the stream of training batches that suits `device`; tells the user if `data.cache` cannot be honoured."""
+    if isinstance(loader, Loader):
+        return stream_of(loader, data.cache, data.cache_bytes, device, tell)
+    return loader.stream
+
+
+def _digest(paths: Sequence[Path]) -> str:
+    """Returns the SHA-256 of the paths in order, each relative to their common folder."""
+    together = os.path.commonpath([path.parent for path in paths] or [Path()])
+    names = "\n".join(str(path)[len(together) :].lstrip(os.sep) for path in paths)
+    return hashlib.sha256(names.encode("utf-8", "surrogateescape")).hexdigest()

@@ -1,0 +1,138 @@
+"""Opens the data set that settings ask for: named, rendered, or a folder of any layout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from translate.data.batch import Batch, Labelled, Paired, Plain, SourceLabelled, Unpaired
+from translate.data.catalog.cards import locate, user_data
+from translate.data.labelled import LabelledFolder, open_jointly, open_labelled, open_source_labelled, unlabelled
+from translate.data.layouts.folders import Folder, open_folder
+from translate.data.synthetic.points import POINT_SETS
+from translate.data.synthetic.shapes import render_set
+from translate.errors import ConfigurationError
+from translate.recipe import DataSettings
+from translate.runs.image_sets import ImageSet, LabelledImages, LabelledSource, Points, TwoDomains
+from translate.utils.printing import Tell, shown
+
+
+def open_data(data: DataSettings, batch_type: type[Batch], tell: Tell) -> ImageSet:
+    """Finds the data set, reads its layout and tells what it found; renders `shapes` on first use.
+
+    Raises ConfigurationError if there is none, or if it is not of the kind that the model trains on.
+    """
+    if data.set is None:
+        raise ConfigurationError("--data is needed: the name of a data set (see `translate data`), or a folder")
+    if not _is_text(data.set):
+        raise ConfigurationError(f"{shown(data.set)}: its name is not UTF-8, and recipes are; rename the folder")
+    if batch_type in (Paired, Unpaired):
+        return TwoDomains(data, _told(_two_domains(data, batch_type, tell), tell), batch_type)
+    if batch_type is SourceLabelled:
+        a, b = open_source_labelled(data.set, data.follow_links)
+        return LabelledSource(data, _told(a, tell), _told(b, tell))
+    if data.set in POINT_SETS:
+        if batch_type is not Plain:
+            raise ConfigurationError(
+                f"{data.set}: points in the plane, for models that draw from noise: gan, wgan, ..."
+            )
+        return Points(data, POINT_SETS[data.set]())
+    return LabelledImages(data, _told(_labelled(data, batch_type, tell), tell), batch_type)
+
+
+_ACTS_ON: dict[str, tuple[type[Batch], ...]] = {
+    "layout": (Paired, Unpaired),
+    "direction": (Paired,),
+    "domains": (Paired, Unpaired, Labelled),
+    "also": (Labelled,),
+    "balanced": (Labelled,),
+}
+_CALLED: dict[type[Batch], str] = {
+    Paired: "pairs",
+    Unpaired: "two domains without pairs",
+    Labelled: "labelled images",
+    Plain: "images without labels",
+    SourceLabelled: "a labelled source and a target",
+}
+
+
+def refuse_idle(data: DataSettings, batch_type: type[Batch]) -> None:
+    """Raises ConfigurationError that lists settings without effect on this kind of images."""
+    given = data.model_dump(exclude_defaults=True)
+    idle = [f"data.{key}" for key, kinds in _ACTS_ON.items() if key in given and batch_type not in kinds]
+    if idle:
+        raise ConfigurationError(
+            f"{', '.join(idle)}: no effect here, as this method learns from {_CALLED[batch_type]}; leave it out"
+        )
+
+
+def _is_text(name: str) -> bool:
+    """Returns whether the name is valid UTF-8, so that a checkpoint's recipe that contains it can be read again."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _two_domains(data: DataSettings, batch_type: type[Batch], tell: Tell) -> Folder:
+    wanted: Literal["paired", "unpaired"] = "paired" if batch_type is Paired else "unpaired"
+    if data.set == "shapes" and data.domains not in (None, data.shapes.styles):
+        raise ConfigurationError(
+            f"data.domains: the domains of shapes are its styles, {' and '.join(data.shapes.styles)}; "
+            "to choose others, --set data.shapes.styles=[...]"
+        )
+    root, card = (_rendered(data, wanted, tell), None) if data.set == "shapes" else locate(str(data.set))
+    domains = data.domains or (card.domains if card else None)
+    if domains is not None and len(domains) != 2:
+        raise ConfigurationError(f"data.domains: this method takes two domains, not {len(domains)}")
+    return open_folder(
+        root,
+        wanted=wanted,
+        direction=data.direction or (card.direction if card else None),
+        domains=domains,
+        layout=data.layout,
+        follow_links=data.follow_links,
+    )
+
+
+def _labelled(data: DataSettings, batch_type: type[Batch], tell: Tell) -> LabelledFolder:
+    """Opens labelled sets; `data.domains` chooses among the classes or attributes of all of them together."""
+    roots = [_labelled_root(data, name, tell) for name in (str(data.set), *data.also)]
+    if batch_type is Plain:
+        return unlabelled(roots[0], data.follow_links)
+    if len(roots) > 1:
+        return open_jointly(roots, domains=data.domains, follow_links=data.follow_links)
+    card = None if data.set == "shapes" else locate(str(data.set))[1]
+    domains = data.domains or (card.domains if card else None)
+    exclusive = card.alternatives or None if card else None
+    return open_labelled(roots[0], domains=domains, exclusive=exclusive, follow_links=data.follow_links)
+
+
+def _labelled_root(data: DataSettings, name: str, tell: Tell) -> Path:
+    return _rendered(data, "labelled", tell) if name == "shapes" else locate(name)[0]
+
+
+def _told(folder: Any, tell: Tell) -> Any:
+    for line in folder.found:
+        tell(line)
+    for line in folder.notes:
+        tell(f"note: {line}")
+    for line in folder.warnings:
+        tell(f"warning: {line}")
+    return folder
+
+
+def _rendered(data: DataSettings, view: Literal["paired", "unpaired", "labelled"], tell: Tell) -> Path:
+    options = data.shapes
+    name = f"shapes-{view}-{'-'.join(options.styles)}-{data.size}px-{options.train}-{options.test}-{options.seed}"
+    tell(f"rendering {name}, unless it is there already")
+    return render_set(
+        user_data() / name,
+        view=view,
+        styles=options.styles,
+        size=data.size,
+        train=options.train,
+        test=options.test,
+        seed=options.seed,
+    )

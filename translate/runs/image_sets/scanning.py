@@ -1,0 +1,99 @@
+"""Reads every image of a data set once before the first step, and reports all unreadable ones together.
+
+Also reports files of which only the first frame is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from translate.data.checks.scan import Attempt, decoding, failures, headers, noting_more, noting_shades
+from translate.data.checks.shades import nearly_black, stretching
+from translate.data.io.images import ANIMATED
+from translate.data.io.values import DEEP, UNIT
+from translate.data.layouts.folders import Source
+from translate.data.loader import Loader
+from translate.data.source import Readable
+from translate.data.telling import by_fault, few
+from translate.errors import ConfigurationError
+from translate.recipe import DataSettings
+from translate.runs.image_sets import Batches, ImageSet, spanned
+from translate.utils.printing import Tell, shown
+from translate.utils.progress import Progress
+
+THOROUGH = 20_000
+"""Most images that are all decoded; of larger sets only headers are read, as decoding would cost an epoch."""
+SAMPLED = 64
+"""Images of a domain that are looked at for shades, where only headers are read."""
+NAMED = 20
+"""Most kinds of faults that are named."""
+
+
+def unreadable(images: ImageSet, loader: Batches, tell: Tell, quiet: bool = False) -> dict[str, str]:
+    """Returns the unreadable images: path and reason. Raises ConfigurationError for them unless `data.skip_bad`.
+
+    Images decoded by `loader` stay in its cache as far as they fit. Tells which files are animated, and which domains
+    nearly black.
+    """
+    attempts, how = _attempts(images, loader)
+    if not attempts:
+        return {}
+    several: set[Path] = set()
+    whites: dict[int, tuple[int, int]] = {}
+    files = {source.path for source in images.sources() if isinstance(source, Source)}
+    tried = noting_more(noting_shades(attempts, whites), files, several)
+    label = f"looking through the data set, {how}"
+    with Progress(len(attempts), unit="image", label=label, quiet=quiet) as bar:
+        found = failures(tried, images.settings.workers, lambda: bar.advance(1, images=1))
+    for line in _dark(images, whites):
+        tell(f"warning: {line}")
+    if several:
+        tell(f"note: {shown(str(images.settings.set))}: {ANIMATED}: {few(sorted(several))}")
+    bad = {str(path): reason for path, reason in found.items()}
+    if not bad:
+        return {}
+    faults = by_fault(found)
+    listed = [*faults[:NAMED], *([f"and {len(faults) - NAMED} other faults"] if len(faults) > NAMED else [])]
+    lines = "\n  ".join([f"{shown(str(images.settings.set))}: {len(bad)} images cannot be read:", *listed])
+    if not images.settings.skip_bad:
+        raise ConfigurationError(f"{lines}\nrepair or remove them, or leave them out with --skip-bad")
+    tell(f"warning: {lines}\nleft out, with their partners and labels; skipped.txt in the run's folder lists all")
+    return bad
+
+
+def _dark(images: ImageSet, whites: Mapping[int, tuple[int, int]]) -> Iterator[str]:
+    """Says which domains are nearly black, and what cures it, judging by the shades (full, brightest) of the first
+    attempts, which are those of the training images; of a sample, if only headers were read."""
+    shades, place = {}, 0
+    for name, sources in images.trained_on().items():
+        found = [whites[number] for number in range(place, place + len(sources)) if number in whites]
+        shades[name] = found or _sampled(sources, images.settings)
+        place += len(sources)
+    span = images.settings.range
+    deep = max((white for found in shades.values() for full, white in found if full == DEEP), default=0)
+    cure = f" (--set data.range=[0,{stretching(deep)}] does it for all)" if span == UNIT else ""
+    for name, found in shades.items():
+        for top in (255, DEEP):
+            white = max((white for full, white in found if full == top), default=0)
+            value = white if top == 255 or span == UNIT else span[0] + (span[1] - span[0]) * white / DEEP
+            if white and (dark := nearly_black(top, value, span)):
+                yield f"{name}: {dark}{cure if top == DEEP else ''}"
+
+
+def _sampled(sources: Sequence[Readable], settings: DataSettings) -> list[tuple[int, int]]:
+    whites: dict[int, tuple[int, int]] = {}
+    (sample,) = spanned([sources[:: -(-len(sources) // SAMPLED)]], settings.range) if sources else ([],)
+    failures(noting_shades(decoding(sample, settings.channels), whites), settings.workers, lambda: None)
+    return list(whites.values())
+
+
+def _attempts(images: ImageSet, loader: Batches) -> tuple[list[Attempt], str]:
+    """Returns the attempts that try every image, and a description of them."""
+    (sources,) = spanned([images.sources()], images.settings.range)
+    if len(sources) > THOROUGH:
+        return headers(sources), f"headers only, for there are more than {THOROUGH:,}"
+    trained = loader.attempts() if isinstance(loader, Loader) else []
+    loaded = {path for path, _ in trained}
+    others = [source for source in sources if source.path not in loaded]
+    return [*trained, *decoding(others, images.settings.channels)], "each decoded"

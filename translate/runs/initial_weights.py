@@ -1,0 +1,112 @@
+"""How a model begins: with random weights, or with those that `training.init_from` names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from torch import nn
+
+from translate.errors import ConfigurationError, TranslateError
+from translate.inference.formats.port import players
+from translate.models.base import ImageSpec, Model
+from translate.models.described import settings_of
+from translate.networks.foreign import PortNetwork
+from translate.networks.foreign_file import described, read_network
+from translate.networks.signatures import NamedError
+from translate.networks.weights_file import UnsafeFileError
+from translate.recipe import Recipe
+from translate.runs.loading import build_model, checkpoint_in
+from translate.runs.mistaken import holds_model, port_files, require_model, require_run
+from translate.training.state import load_weights
+
+
+def begin_model(recipe: Recipe, images: ImageSpec, tell: Callable[[str], None]) -> Model:
+    """Builds the model as training begins with it: `build_model`, plus the weights of `training.init_from` if set.
+
+    Those are of a run, a checkpoint or a hub folder; or generators (and discriminators) in files of the PyTorch port,
+    of CUT or of StarGAN: a folder of them, or one file. Also raises ConfigurationError if they are missing or belong
+    to other networks.
+    """
+    model, origin = build_model(recipe, images), recipe.training.init_from
+    if origin is None:
+        return model
+    try:
+        begun = _from_files(model, files) if (files := _files(Path(origin))) else _from_run(model, Path(origin))
+    except TranslateError as error:
+        reason = str(error).removeprefix(f"{origin}: ")
+        raise ConfigurationError(f"training.init_from {origin}: {reason}") from error
+    tell(f"{origin}: {begun} what this run begins with")
+    return model
+
+
+def _files(origin: Path) -> list[Path]:
+    """The files of the port to begin with; empty if `origin` is the folder of a run, or nothing of the kind."""
+    if not origin.is_file():
+        return [] if holds_model(origin) else port_files(origin)
+    require_model(origin)
+    if origin.suffix in (".onnx", ".pt2"):
+        raise ConfigurationError("a graph for other programs; give the folder of the run that it was exported from")
+    return [origin]
+
+
+def _from_run(model: Model, folder: Path) -> str:
+    require_run(folder)
+    found = checkpoint_in(folder, "latest")
+    load_weights(model, found.weights())
+    return f"its weights after step {found.step} are"
+
+
+def _from_files(model: Model, files: Iterable[Path]) -> str:
+    """Fills the networks that the files' names stand for; the others keep their random weights."""
+    networks, filled = players(model), []
+    for file in files:
+        role = _role(file, networks)
+        _fill(networks[role], file)
+        filled.append(f"{role} of {file.name}")
+    rest = sorted(networks.keys() - {word.split(" ")[0] for word in filled})
+    anew = f" ({' and '.join(rest)} begin anew)" if rest else ""
+    return f"{', '.join(filled)}{anew}: that is"
+
+
+def _role(file: Path, networks: dict[str, nn.Module]) -> str:
+    """The network that the file is for: by its name, or the only generator."""
+    for role in sorted(networks, key=len, reverse=True):
+        if file.stem.endswith((f"_net_{role}", f"-{role}")):
+            return role
+    generators = [role for role in networks if role.startswith("G")]
+    if len(generators) == 1:
+        return generators[0]
+    names = " or ".join(f"latest_net_{role}{file.suffix}" for role in generators)
+    raise ConfigurationError(
+        f"{file}: does not say which generator it is; name it {names} (G_A paints the second domain), or give the "
+        "folder that holds them"
+    )
+
+
+def _fill(network: nn.Module, file: Path) -> None:
+    """Copies the file's weights into the network. Raises ConfigurationError that says which settings would fit."""
+    try:
+        theirs = read_network(file)
+    except UnsafeFileError as error:
+        raise TranslateError(str(error)) from error
+    except NamedError as error:
+        raise ConfigurationError(f"{file}: {error}") from error
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"{file}: no network of the PyTorch port, CUT or StarGAN ({error})") from error
+    if getattr(network, "residual", False) or _layers(theirs) != _layers(network):
+        raise ConfigurationError(
+            f"{file}: {described(theirs)}, which is not the network of this recipe; {_fit(theirs)}"
+        )
+    network.load_state_dict(theirs.state_dict())
+
+
+def _layers(network: nn.Module) -> list[str]:
+    """The layers that hold weights or decide what they compute; dropout is free to differ."""
+    return [line for line in repr(network).splitlines() if "ropout" not in line]
+
+
+def _fit(theirs: PortNetwork) -> str:
+    """The settings that build this network, as words for the command line."""
+    words = " ".join(f"{key}={str(value).lower()}" for key, value in settings_of(theirs).items())
+    return f"it would fit with {words}"

@@ -1,0 +1,165 @@
+"""Loads trained models from a run, a checkpoint, a hub folder, an exported file or another project's file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from translate.data.batch import SourceLabelled
+from translate.data.labels import LabelGroup
+from translate.errors import ConfigurationError, TranslateError, command
+from translate.inference.converter import Converter
+from translate.inference.foreign import ForeignGenerator, read_generator
+from translate.inference.formats.exported import Backend, read_exported
+from translate.inference.formats.hub import is_hub, read_hub
+from translate.inference.port_options import Dropout
+from translate.models.base import ImageSpec, Model, Sampler, Translator
+from translate.models.sizes import require_domains, require_multiple
+from translate.networks.measured import no_larger_than
+from translate.recipe import Recipe, parse_recipe
+from translate.runs.mistaken import require_model, require_run
+from translate.training.checkpoint import Checkpoint, load_checkpoint, verify
+from translate.training.runtime import Precision, choose_engine
+from translate.training.state import load_weights
+
+
+def load(
+    run: str | Path,
+    checkpoint: str | int = "latest",
+    *,
+    device: str = "auto",
+    precision: Precision = "auto",
+    evaluated: bool = False,
+    backend: Backend = "auto",
+    dropout: Dropout = "auto",
+) -> Converter:
+    """Loads a trained translator from the folder of a run, a checkpoint or a hub; see `load_model`.
+
+    `run` may also be an ONNX file written by `translate export`, run by `backend` (see `read_exported`), or a
+    generator's state dict as saved by the widely used PyTorch port, by CUT or by StarGAN; `evaluated` then does what
+    their `--eval` does (see `ForeignGenerator`), and `dropout` turns theirs on or off (see `read_generator`). Also
+    raises ConfigurationError if the model draws images instead of converting them.
+    """
+    path = Path(run)
+    require_model(path)
+    if path.is_file() and path.suffix == ".onnx":
+        return Converter(*read_exported(path, backend, device, precision), path)
+    if backend not in ("auto", "torch"):
+        raise ConfigurationError(
+            f"{path}: --backend {backend} runs ONNX files; make one with {command('export', path, 'model.onnx')}"
+        )
+    if path.is_file() and path.suffix == ".pt2":
+        raise ConfigurationError(
+            f"{path}: a graph of torch.export is for other programs and is not read here; "
+            "convert with the run itself, or export it as .onnx or for a hub"
+        )
+    if path.is_file():
+        generator, images = read_generator(path, evaluated, dropout)
+        return _converter(generator, images, path, device, precision)
+    loaded = load_model(run, checkpoint)
+    if not isinstance(loaded.model, Translator):
+        raise ConfigurationError(f"{run}: a {loaded.recipe.name} draws images from noise; use `translate sample`")
+    return _converter(loaded.model, loaded.images, loaded.checkpoint.folder, device, precision)
+
+
+def files_of(run: Path) -> list[Path]:
+    """The files that `load` may read directly at `run`: the model's file, or those in the folder."""
+    if run.is_dir():
+        return list(run.iterdir())
+    return [run] if run.is_file() else []
+
+
+def _converter(
+    model: Translator | ForeignGenerator, images: ImageSpec, origin: Path, device: str, precision: Precision
+) -> Converter:
+    """A converter for inference, so without fused Adam. `auto` precision uses bf16 only for 8-bit pictures."""
+    engine = replace(choose_engine(device, precision), fused=False)
+    deep = replace(engine, bf16=False) if precision == "auto" else engine
+    return Converter(model, images, engine, origin, deep)
+
+
+def load_sampler(run: str | Path, checkpoint: str | int = "latest", *, device: str = "auto") -> Sampler:
+    """Loads a trained model that draws images from noise, on `device`; see `load_model`."""
+    loaded = load_model(run, checkpoint)
+    if not isinstance(loaded.model, Sampler):
+        raise ConfigurationError(f"{run}: a {loaded.recipe.name} converts images; use `translate convert`")
+    choose_engine(device, "float32").adopt(loaded.model)
+    return loaded.model
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """The contents of a checkpoint: the recipe, its model with the trained weights, and the spec of its images."""
+
+    recipe: Recipe
+    model: Model
+    images: ImageSpec
+    checkpoint: Checkpoint
+    skipped: frozenset[Path] = frozenset()
+    """Images that the run left out because they could not be read."""
+
+
+def load_model(run: str | Path, checkpoint: str | int = "latest") -> Loaded:
+    """Loads the trained model from the folder of a run, of a checkpoint, or of a hub export by `translate export`.
+
+    `checkpoint` is `latest`, `best` (least validation L1, where the truth was known) or a step number. Uses averaged
+    weights if the recipe kept them. Raises ConfigurationError if there is no such checkpoint, and TranslateError if it
+    is damaged.
+    """
+    path = Path(run)
+    require_run(path)
+    found = checkpoint_in(path, str(checkpoint))
+    recipe = parse_recipe(found.facts.get("recipe", {}), f"the recipe in {found.folder}")
+    weights, spec = found.weights(), image_spec(recipe, found.facts)
+    try:
+        with no_larger_than(weights):
+            model = build_model(recipe, spec)
+    except ValueError as error:
+        raise TranslateError(f"{found.folder}: {error}") from error
+    load_weights(model, weights)
+    return Loaded(recipe, model, spec, found, frozenset(map(Path, found.facts.get("skipped", {}))))
+
+
+def checkpoint_in(path: Path, which: str) -> Checkpoint:
+    """The checkpoint in the folder of a run, of a checkpoint or of a hub export."""
+    if (path / "checkpoint.json").is_file():
+        return verify(path)
+    return read_hub(path) if is_hub(path) else load_checkpoint(path / "checkpoints", which)
+
+
+def build_model(recipe: Recipe, images: ImageSpec) -> Model:
+    """Builds the recipe's model, with initial weights drawn from the recipe's seed.
+
+    Raises ConfigurationError if its networks cannot take images of that size, or not that many domains.
+    """
+    require_domains(images, recipe.method.batch_type, f"a model of {recipe.name}")
+    torch.manual_seed(recipe.training.seed)
+    model = recipe.method(recipe.model, images)
+    if isinstance(model, Translator):
+        require_multiple(images.size, model.stride, f"the networks of {recipe.name}", "take fewer downsamplings")
+    return model
+
+
+def image_spec(recipe: Recipe, facts: Mapping[str, Any]) -> ImageSpec:
+    """The image spec from a checkpoint's facts; checkpoints from before labels existed do not mention them.
+
+    Raises TranslateError if the facts contradict each other.
+    """
+    channels, size = facts.get("channels", recipe.data.channels), facts.get("size", recipe.data.size)
+    domains = tuple(facts.get("domains", ()))
+    groups = tuple(LabelGroup(**group) for group in facts.get("groups", []))
+    alternatives = tuple(map(tuple, facts.get("alternatives", [])))
+    span = facts.get("span", recipe.data.range)
+    # Where only the source is labelled, labels are not domains: ten digits in two sets.
+    labels = 0 if recipe.method.batch_type is SourceLabelled else sum(group.size for group in groups)
+    if not domains or (labels and labels != len(domains)):
+        raise TranslateError(f"checkpoint facts: {len(domains)} domains do not make up the groups of labels")
+    if any(number >= len(domains) for group in alternatives for number in group):
+        raise TranslateError(f"checkpoint facts: alternatives among {len(domains)} domains")
+    if not span[0] < span[1]:
+        raise TranslateError(f"checkpoint facts: the span {span} does not rise")
+    return ImageSpec(channels, size, domains, groups, alternatives, span)

@@ -1,0 +1,95 @@
+"""The main task in a few minutes on data rendered on the spot: train, convert a folder, compare with the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from translate.data.io.images import read, to_float, with_channels
+from translate.errors import ConfigurationError, command
+from translate.evaluation.metrics import fit_affine_colour
+from translate.evaluation.validation import Direction, measure
+from translate.inference.folder import convert_folder
+from translate.inference.jobs import plan
+from translate.recipe import Recipe, load_recipe
+from translate.reporting.tracking import save_grid
+from translate.runs.folder import is_closed
+from translate.runs.image_sets import TwoDomains
+from translate.runs.image_sets.opening import open_data
+from translate.runs.loading import load
+from translate.runs.train import train
+from translate.training.checkpoint import newest_good
+from translate.utils.outputs import refuse_in_run
+from translate.utils.printing import Tell
+
+RECIPES = {"cyclegan": "quickstart", "pix2pix": "quickstart-pix2pix"}
+
+
+def quickstart(method: str, out: Path, device: str, tell: Tell) -> dict[str, dict[str, float]]:
+    """Trains `method` on `shapes`, converts its test folder into out/converted, and prints how far that is from the
+    truth.
+
+    The table also has the untouched input and the best colour map (fitted on that same truth). Returns the measures by
+    row of the table. Goes on with what an earlier one left in `out`. Raises ConfigurationError if `out` holds anything
+    else.
+    """
+    refuse_in_run(out, "--out")
+    recipe = _recipe(method, out)
+    run = _trained(recipe, out / "run", device)
+    converter = load(run, device=device)
+    opened = open_data(recipe.data, recipe.method.batch_type, tell=_nothing)
+    assert isinstance(opened, TwoDomains)
+    test = opened.folder
+    to = test.domains[1]
+    inputs = test.root / "testA"
+    convert_folder(converter, plan(inputs, out / "converted"), converter.changes(to), overwrite=True)
+    names = sorted(path.name for path in inputs.iterdir())
+    before, after, truth = (_images(folder, names) for folder in (inputs, out / "converted", test.root / "testB"))
+    direction = Direction(f"to {to}", 1, before, truth, fit_affine_colour(before, truth))
+    rows = {**direction.baselines(), f"{method} to {to}": measure(after, truth)}
+    measured = f"on {len(truth)} test images, in {converter.engine.precision}"
+    tell(f"{'':24}{'L1 (0-1)':>10}{'PSNR, dB':>10}{'SSIM':>8}   {measured}")
+    for name, measures in rows.items():
+        tell(f"{name:24}{measures['l1']:10.4f}{measures['psnr']:10.2f}{measures['ssim']:8.3f}")
+    grid = out / "comparison.png"
+    save_grid(grid, {test.domains[0]: before[:8], f"converted to {to}": after[:8], f"true {to}": truth[:8]})
+    tell(f"look at {grid} and {run / 'report.html'}")
+    return rows
+
+
+def _recipe(method: str, out: Path) -> Recipe:
+    """That of the quickstart in `out`, which a newer version may have changed since, or else the shipped one."""
+    shipped, begun = load_recipe(RECIPES[method]), out / "run" / "recipe.yaml"
+    if not begun.is_file():
+        others = [path for path in out.rglob("[!.]*") if path != out / "run"]
+        if others:
+            raise ConfigurationError(f"{out}: holds {others[0].name}, and no quickstart; give another --out")
+        return shipped
+    held = load_recipe(begun)
+    if held.name != shipped.name:
+        other = next((name for name, recipe in RECIPES.items() if load_recipe(recipe).name == held.name), None)
+        way = f"{command('quickstart', other, '--out', out)} goes on with it; else " if other else ""
+        raise ConfigurationError(f"{out}: holds the run of {held.name}, not {shipped.name}'s; {way}give another --out")
+    return held
+
+
+def _trained(recipe: Recipe, run: Path, device: str) -> Path:
+    checkpoint, _ = newest_good(run / "checkpoints")
+    last = checkpoint is not None and checkpoint.step >= checkpoint.facts["total"] and not checkpoint.facts["pending"]
+    if checkpoint is None or not (last and is_closed(run, checkpoint)):
+        train(recipe, out=run, resume=run.exists(), device=device, tracking="disabled")
+    return run
+
+
+def _nothing(line: str) -> None:
+    """Drops the line: training has already reported what was found."""
+
+
+def _images(folder: Path, names: Sequence[str]) -> Tensor:
+    """These images of a folder: (images, 3, height, width) in [-1, 1]."""
+    arrays = [with_channels(read(folder / name), 3) for name in names]
+    return to_float(torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2))

@@ -1,0 +1,293 @@
+"""Assembles a run, new or resumed: data, model and trainer, and what is written alongside them."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from translate.data.batch import Batch
+from translate.errors import ConfigurationError, TranslateError
+from translate.models.base import Model
+from translate.recipe import Recipe, TrainingSettings
+from translate.reporting.tracking import NoTracker, Tracker, TrackingMode, open_tracker
+from translate.runs.assembly import build_trainer, require_trainable
+from translate.runs.folder import (
+    checkpoint_to_resume,
+    require_same_domains,
+    require_same_run,
+    run_id,
+    told_of_images,
+    write_recipe,
+    write_skipped,
+)
+from translate.runs.image_sets import Batches, ImageSet, share_of, training_stream
+from translate.runs.image_sets.opening import open_data, refuse_idle
+from translate.runs.image_sets.scanning import unreadable
+from translate.runs.initial_weights import begin_model
+from translate.runs.loading import build_model, image_spec
+from translate.training.cadence import Cadence
+from translate.training.checkpoint import Checkpoint, settle
+from translate.training.checkpoint_json import FORMAT
+from translate.training.distributed import Ranks, fingerprint
+from translate.training.loop import TrainingRun
+from translate.training.optim import learning_rate
+from translate.training.runtime import Engine
+from translate.training.state import load_weights, restore_checkpoint
+from translate.training.trainer import Trainer
+from translate.utils.printing import Tell, teller
+from translate.utils.signals import Signals
+from translate.version import __version__
+
+
+@dataclass(frozen=True)
+class Launch:
+    """What the command asks for: a recipe, trained on this engine by this process, which is one of `ranks`."""
+
+    recipe: Recipe
+    engine: Engine
+    ranks: Ranks
+    quiet: bool = False
+
+    @property
+    def tell(self) -> Tell:
+        return teller(self.quiet)
+
+
+class OpenedData(NamedTuple):
+    """The images to train on, the loader of their batches, and the unreadable images left out, path to reason."""
+
+    images: ImageSet
+    loader: Batches
+    skipped: Mapping[str, str]
+
+
+def start(launch: Launch, folder: Path, *, resume: bool, signals: Signals, tracking: TrackingMode) -> TrainingRun:
+    """Prepares the run in `folder`, which may be finished already.
+
+    Raises ConfigurationError if recipe, data and checkpoint do not fit together.
+    """
+    recipe, engine, ranks, training = launch.recipe, launch.engine, launch.ranks, launch.recipe.training
+    checkpoint = _to_resume(launch, folder) if resume else None
+    before: Mapping[str, Any] = checkpoint.facts if checkpoint else {}
+    if checkpoint:
+        images, loader, skipped = _data_again(launch, checkpoint)
+        model = build_model(recipe, images.spec)
+    else:
+        model, (images, loader, skipped) = _begun(launch)
+    trainer, total = assemble(launch, model, loader)
+    if checkpoint:
+        restore_checkpoint(trainer, checkpoint)
+        _require_parts(recipe.training.batch_size, trainer.accumulate, checkpoint)
+    pending = before.get("pending", False)
+    facts = _facts(recipe, images, skipped) | {"processes": ranks.size, "total": total, "precision": engine.precision}
+    steps, weights = (trainer.steps, total, loader.steps_per_epoch, pending), fingerprint(trainer.model)
+    ranks.require_same({"recipe, domains, images or versions": facts, "steps": steps, "weights": weights})
+    finished = trainer.steps >= total and not pending
+    if finished:
+        launch.tell(f"{folder}: already trained for {trainer.steps} steps; give a larger training.steps to go on")
+    else:
+        _tell_of_schedule(launch, trainer, before.get("total", total), total)
+        _tell_of_precision(launch, before.get("precision", engine.precision))
+        _introduce(launch, trainer, total)
+    if ranks.leads:
+        write_recipe(folder, recipe)
+        write_skipped(folder, skipped)
+    return TrainingRun(
+        folder,
+        trainer,
+        _no_batches if finished else _batches(launch, loader),
+        _cadence(training, total),
+        facts=facts,
+        samples=engine.place(next(images.first(4))),
+        validations=images.validations(trainer.model, training.validation_images, engine),
+        tracker=_tracker(tracking, folder, recipe) if ranks.leads and not finished else NoTracker(),
+        signals=signals,
+        tell=launch.tell,
+        validation=before.get("validation"),
+        best=before.get("best_l1"),
+        best_step=before.get("best"),
+        pending=pending,
+        skip_limit=training.skip_limit,
+        quiet=launch.quiet,
+    )
+
+
+def _require_parts(batch_size: int, parts: int, checkpoint: Checkpoint) -> None:
+    if batch_size % parts:
+        raise ConfigurationError(
+            f"{checkpoint.folder}: took its batches in {parts} parts, into which {batch_size} images do not go; resume "
+            "with as many processes as before"
+        )
+
+
+def _batches(launch: Launch, loader: Batches) -> Callable[[int], Generator[Batch]]:
+    stream = training_stream(loader, launch.recipe.data, launch.engine.device, launch.tell)
+    return share_of(stream, launch.ranks.rank, launch.ranks.size)
+
+
+def _no_batches(step: int) -> Generator[Batch]:
+    yield from ()
+
+
+def open_images(launch: Launch) -> ImageSet:
+    """Opens a new run's data set. Raises ConfigurationError if it is missing, or a setting has no effect on it."""
+    refuse_idle(launch.recipe.data, launch.recipe.method.batch_type)
+    return _open(launch)
+
+
+def assemble(launch: Launch, model: Model, loader: Batches) -> tuple[Trainer, int]:
+    """Builds the trainer of `model`, before its first step, and returns it with the total number of steps of the
+    run."""
+    training, processes = launch.recipe.training, launch.ranks.size
+    steps_per_epoch = -(-loader.steps_per_epoch // processes)
+    total = training.steps or max(1, round((training.epochs or 0) * steps_per_epoch))
+    return build_trainer(model, training, launch.engine, total, launch.ranks), total
+
+
+def loader_of(launch: Launch, images: ImageSet) -> Batches:
+    return images.loader(launch.recipe.training.batch_size, launch.recipe.training.seed)
+
+
+def _open(launch: Launch) -> ImageSet:
+    with launch.ranks.one_first():
+        return open_data(launch.recipe.data, launch.recipe.method.batch_type, launch.tell)
+
+
+def _to_resume(launch: Launch, folder: Path) -> Checkpoint | None:
+    """The checkpoint to resume from, None if there is none. Raises ConfigurationError if it belongs to another run."""
+    checkpoint, told = checkpoint_to_resume(folder)
+    for line in told:
+        launch.tell(line)
+    if checkpoint:
+        require_same_run(checkpoint, launch.recipe, launch.ranks.size, lambda: _fits(launch.recipe, checkpoint))
+        if launch.ranks.leads:
+            settle(folder / "checkpoints", checkpoint)
+    return checkpoint
+
+
+def _fits(recipe: Recipe, checkpoint: Checkpoint) -> bool:
+    """Whether the checkpoint's weights fit the networks of the recipe."""
+    size = {"channels": recipe.data.channels, "size": recipe.data.size}
+    try:
+        load_weights(build_model(recipe, image_spec(recipe, checkpoint.facts | size)), checkpoint.weights())
+    except TranslateError:
+        return False
+    return True
+
+
+def _data_again(launch: Launch, checkpoint: Checkpoint) -> OpenedData:
+    """Opens the data of a resumed run, without the images it left out at its start.
+
+    Data order depends on the list of images. If the remaining images differ from those at the start, all are checked
+    again.
+    """
+    images = _open(launch)
+    require_same_domains(checkpoint, images.domains)
+    begun_with = checkpoint.facts.get("images", {})
+    data = _without(launch, images, checkpoint.facts.get("skipped", {}))
+    if begun_with and data.images.listing() != begun_with:
+        data = _readable(launch, images)
+    for line in told_of_images(begun_with, data.images.listing()):
+        launch.tell(line)
+    return data
+
+
+def _begun(launch: Launch) -> tuple[Model, OpenedData]:
+    """The model of a new run, and its data. Trying every image may take minutes: what else can be wrong comes first."""
+    recipe, images = launch.recipe, open_images(launch)
+    model = begin_model(recipe, images.spec, launch.tell)
+    require_trainable(model, recipe.training, launch.engine)
+    return model, _readable(launch, images)
+
+
+def _readable(launch: Launch, images: ImageSet) -> OpenedData:
+    """Drops images that cannot be read. Raises ConfigurationError naming them if the recipe requires all images."""
+    loader = loader_of(launch, images)
+    skipped = unreadable(images, loader, launch.tell, launch.quiet)
+    # Keep the loader if possible: it holds what it has just decoded.
+    return _without(launch, images, skipped) if skipped else OpenedData(images, loader, skipped)
+
+
+def _without(launch: Launch, images: ImageSet, skipped: Mapping[str, str]) -> OpenedData:
+    images = images.without(set(map(Path, skipped))) if skipped else images
+    return OpenedData(images, loader_of(launch, images), skipped)
+
+
+def _tell_of_schedule(launch: Launch, trainer: Trainer, before: int, total: int) -> None:
+    """Reports when a changed number of steps stretches the learning-rate curve, which may make the rate rise again."""
+    training = launch.recipe.training
+    begun = learning_rate(training.schedule, before, training.decay_from, training.halve_every)
+    if trainer.curve(trainer.steps) != begun(trainer.steps):
+        last, following = (training.lr * factor for factor in (begun(trainer.steps - 1), trainer.curve(trainer.steps)))
+        launch.tell(f"the schedule now spans {total:,} steps: learning rate {last:.3g} -> {following:.3g}")
+
+
+def _tell_of_precision(launch: Launch, before: str) -> None:
+    """Reports when a resumed run measures in another precision than before, e.g. on another kind of processor."""
+    if before != launch.engine.precision:
+        launch.tell(
+            f"warning: this run was trained and measured in {before} so far, and is in {launch.engine.precision} from "
+            "here on: validations before and after, among which the best is chosen, differ by that, too"
+        )
+
+
+def _introduce(launch: Launch, trainer: Trainer, total: int) -> None:
+    recipe, processes = launch.recipe, launch.ranks.size
+    batch = recipe.training.batch_size
+    parameters = sum(weight.numel() for weight in trainer.model.parameters())
+    launch.tell(f"{recipe.name}: {parameters:,} parameters, {total:,} steps of {batch}, on {trainer.engine}")
+    if processes > 1:
+        together = f"{processes} processes x {batch} = {processes * batch} images a step"
+        launch.tell(f"{together}; learning rates are the recipe's, unscaled")
+    if line := _kept(recipe.training, total):
+        launch.tell(line)
+
+
+def _kept(training: TrainingSettings, total: int) -> str | None:
+    """Which checkpoints will be deleted again, and the settings that keep them; None if all stay."""
+    every, keep = training.checkpoint_every, training.keep
+    if -(-total // every) <= keep:
+        return None
+    newest = f"the newest {keep}" if keep > 1 else "the newest"
+    others = f", and those of every {training.keep_every:,} steps" if training.keep_every else ""
+    return (
+        f"checkpoints every {every:,} steps: {newest} and the best are kept{others}, older ones are deleted "
+        "(training.keep=N keeps the newest N, training.keep_every=N every N-th step)"
+    )
+
+
+def _tracker(tracking: TrackingMode, folder: Path, recipe: Recipe) -> Tracker:
+    config = recipe.to_json()
+    return open_tracker(
+        tracking, folder=folder, name=folder.name, config=config, run_id=run_id(folder), project="translate"
+    )
+
+
+def _cadence(training: TrainingSettings, total: int) -> Cadence:
+    return Cadence(
+        total,
+        log=training.log_every,
+        sample=training.sample_every,
+        validate=training.validate_every,
+        checkpoint=training.checkpoint_every,
+        keep=training.keep,
+        keep_every=training.keep_every,
+    )
+
+
+def _facts(recipe: Recipe, images: ImageSet, skipped: Mapping[str, str]) -> dict[str, Any]:
+    """The facts that make a checkpoint usable without any flags."""
+    versions = {"translate": __version__, "torch": torch.__version__, "python": platform.python_version()}
+    return {
+        "format": FORMAT,
+        "recipe": recipe.to_json(),
+        **asdict(images.spec),
+        "skipped": skipped,
+        "images": images.listing(),
+        "versions": versions,
+    }

@@ -1,0 +1,182 @@
+"""The composition root of training: runs a training from command to end, or estimates what it would take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, closing, nullcontext
+from pathlib import Path
+
+from translate.errors import ConfigurationError, command
+from translate.recipe import Recipe, load_recipe
+from translate.reporting.report import write_report
+from translate.reporting.tracking import TrackingMode, tracking_mode
+from translate.runs.folder import choose_folder, claimed, write_summary
+from translate.runs.initial_weights import begin_model
+from translate.runs.starting import Launch, assemble, loader_of, open_images, start
+from translate.training.determinism import use_deterministic_kernels
+from translate.training.distributed import Ranks, join
+from translate.training.estimate import Estimate, estimate, process_memory
+from translate.training.loop import TrainingRun
+from translate.training.runtime import Engine, choose_engine
+from translate.utils.printing import say
+from translate.utils.signals import Interrupted, Signals, Stop, requeue
+from translate.utils.yaml_reader import read_yaml_value
+
+
+def train(
+    recipe: Recipe | str | Path,
+    data: str | Path | None = None,
+    *,
+    out: str | Path | None = None,
+    resume: bool = False,
+    device: str = "auto",
+    levers: str = "auto",
+    deterministic: bool = False,
+    tracking: TrackingMode = "auto",
+    artifact: bool = False,
+    overrides: Iterable[str] = (),
+    quiet: bool = False,
+) -> Path:
+    """Trains `recipe` (a Recipe, a shipped recipe's name, or a YAML file) on `data` (a name or a folder).
+
+    Returns the run's folder: recipe.yaml, metrics.jsonl, samples/, report.html and checkpoints/. With `resume`,
+    continues from the newest good checkpoint there, on `data` wherever it lies now. `levers`: see `choose_engine`;
+    `deterministic`: see `use_deterministic_kernels`. Of the processes started by torchrun, only the first writes.
+
+    Raises ConfigurationError, before writing anything, if recipe, data or device do not fit or another process trains
+    into the folder; TranslateError if the run fails; and Interrupted, after saving, on SIGINT, SIGTERM, SIGHUP or
+    Slurm's SIGUSR1.
+    """
+    if resume and out is None:
+        _refuse_unclear(recipe)
+    wanted, tracking = _resolved(recipe, data, overrides), tracking_mode(tracking)
+    if deterministic:
+        use_deterministic_kernels()
+    with Signals() as signals:
+        try:
+            with join(device) as ranks:
+                quiet = quiet or not ranks.leads
+                engine = _engine(ranks, wanted, levers)
+                with _folder(out, wanted, resume, ranks) as folder:
+                    launch = Launch(wanted, engine, ranks, quiet)
+                    run = start(launch, folder, resume=resume, signals=signals, tracking=tracking)
+                    _go(run, signals, artifact)
+                    return folder
+        except Stop as stop:
+            raise Interrupted(stop.number, "before a step was taken; there was nothing to save") from None
+        except Interrupted as interruption:
+            if interruption.requeue:
+                say(requeue())
+            raise
+
+
+def _refuse_unclear(recipe: Recipe | str | Path) -> None:
+    """A recipe in a run's folder may stand for that run, or for one that was started from the recipe."""
+    if isinstance(recipe, Recipe) or Path(recipe).name != "recipe.yaml":
+        return
+    folder = Path(recipe).parent
+    if (folder / "checkpoints").is_dir():
+        raise ConfigurationError(
+            f"--resume: which run? {command('train', recipe, '--out', folder, '--resume')} continues the run "
+            f"in {folder}; to continue another one that was started from this recipe, give its --out"
+        )
+
+
+def _folder(out: str | Path | None, wanted: Recipe, resume: bool, ranks: Ranks) -> AbstractContextManager[Path]:
+    """The run's folder. The leader claims it only after all ranks have looked, so that all choose the same one."""
+    looked = choose_folder(out, wanted, resume)
+    ranks.wait()
+    return claimed(out, wanted, resume) if ranks.leads else nullcontext(looked)
+
+
+def _engine(ranks: Ranks, wanted: Recipe, levers: str) -> Engine:
+    engine = choose_engine(ranks.device, wanted.training.precision, levers)
+    if engine.captured and ranks.size > 1:
+        raise ConfigurationError(f"--engine {levers}: CUDA graphs are for one process; leave captured out")
+    return engine
+
+
+def _go(run: TrainingRun, signals: Signals, artifact: bool) -> None:
+    """Trains, and closes the report and the tracker however the run ends."""
+    code = 1
+    with signals.noting():
+        try:
+            run.go()
+            if run.ranks.leads:
+                write_summary(run.folder, run.validations, run.validation, run.trainer.engine.precision)
+            if artifact:
+                run.tracker.artifact(run.folder.name, run.newest, ["latest"])
+            code = 0
+        except Interrupted as interruption:
+            code = interruption.exit_code
+            raise
+        finally:
+            _close(run, code)
+        if signals.noted is not None:
+            raise Interrupted(signals.noted, "after the last step; everything is saved")
+
+
+def _close(run: TrainingRun, code: int) -> None:
+    """Writes the report and ends tracking. A failing report only warns, so as not to hide why the run ended."""
+    try:
+        if run.ranks.leads:
+            write_report(run.folder)
+    except Exception as error:
+        say(f"warning: {run.folder / 'report.html'}: could not be written ({error})")
+    run.tracker.finish(code)
+
+
+def dry_run(
+    recipe: Recipe | str | Path,
+    data: str | Path | None = None,
+    *,
+    device: str = "auto",
+    levers: str = "auto",
+    overrides: Iterable[str] = (),
+    quiet: bool = False,
+) -> Estimate:
+    """Estimates what `train` would take on this machine, from at most some twenty real steps; writes no run folder."""
+    memory = process_memory()
+    wanted = _resolved(recipe, data, overrides)
+    training = wanted.training
+    launch = Launch(wanted, choose_engine(device, training.precision, levers), Ranks(device), quiet)
+    images = open_images(launch)
+    loader = loader_of(launch, images)
+    trainer, total = assemble(launch, begin_model(wanted, images.spec, launch.tell), loader)
+    launch.tell(f"{wanted.name}: taking some steps to measure, of {total:,}")
+    with closing(loader.stream()) as batches:
+        return estimate(trainer, batches, total, training.keep, memory, quiet=quiet)
+
+
+def _resolved(recipe: Recipe | str | Path, data: str | Path | None, overrides: Iterable[str]) -> Recipe:
+    """The recipe with the command's overrides and data applied."""
+    overrides = [overrides] if isinstance(overrides, str) else list(overrides)
+    if overrides and isinstance(recipe, Recipe):
+        raise ConfigurationError("overrides need a recipe's name or file; for a Recipe, give them to load_recipe")
+    wanted = recipe if isinstance(recipe, Recipe) else load_recipe(recipe, overrides)
+    _refuse_two_lengths(overrides)
+    if data is not None:
+        wanted = wanted.model_copy(update={"data": wanted.data.model_copy(update={"set": str(data)})})
+    _refuse_without_effect(overrides, wanted)
+    return wanted
+
+
+def _refuse_without_effect(overrides: Iterable[str], wanted: Recipe) -> None:
+    """Only settings of the command: those of a recipe may belong to the set or schedule that the command replaces."""
+    for override in overrides:
+        key = override.partition("=")[0].strip()
+        if f"{key}.".startswith("data.shapes.") and "shapes" not in (wanted.data.set, *wanted.data.also):
+            raise ConfigurationError(f"--set {override}: without effect, for the data set is not shapes; leave it out")
+        if key == "training.halve_every" and wanted.training.schedule != "halving":
+            raise ConfigurationError(
+                f"--set {override}: without effect, for training.schedule is {wanted.training.schedule}, not halving; "
+                "leave it out"
+            )
+
+
+def _refuse_two_lengths(overrides: Iterable[str]) -> None:
+    """Refuses both steps and epochs: one alone overrides the recipe's other, but with both the intent is unclear."""
+    given = [override.partition("=") for override in overrides]
+    lengths = {key.strip() for key, _, text in given if read_yaml_value(text) is not None}
+    if {"training.steps", "training.epochs"} <= lengths:
+        raise ConfigurationError("--set training.steps and --set training.epochs: give one of them")

@@ -1,0 +1,259 @@
+"""A doctor for training: detects common problems early and reports each with its measure and its remedy.
+
+It examines the fixed sample batch whenever a sample grid is drawn, and follows the logged losses. Each kind of finding
+is reported once per run and kept in doctor.jsonl, which report.html shows.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from translate.data.batch import Batch, Labelled, Paired, Unpaired
+from translate.models.adversary import Adversary
+from translate.models.base import Model, Relabeller, Translator
+from translate.utils.atomic_files import write_whole
+from translate.utils.json_text import json_text
+from translate.utils.stored import lines_of, parse_json
+
+FIRST = 500
+"""Steps before the first finding: at first, generators produce outputs that are grey, alike, or equal to the input."""
+CHANGE = 0.01
+"""Mean |output - input| on the 0-1 scale below which an image counts as unchanged: 2.5 grey levels are invisible."""
+INVERTED = -0.5
+"""Correlation of output and input pixels at which colours count as inverted: -1 for a photo negative, near 0 for
+unrelated images."""
+ALIKE = 0.05
+"""Spread of the outputs relative to that of the real images: about 1 if the translator follows its input, 0 if it
+returns one image for all."""
+BLIND = 0.1
+"""Difference of outputs for different labels, relative to the largest difference of any of them from the input."""
+SURE = 0.02
+"""The discriminator's loss relative to its value when it cannot tell real from generated images."""
+WINDOWS = 3
+"""Consecutive logged values for which the discriminator must have been sure; a single one could be chance."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A problem: its kind, the step it was found at, the measure that shows it, and the remedy."""
+
+    kind: str
+    step: int
+    measure: str
+    value: float | None
+    """None where it was not finite."""
+    remedy: str
+
+    def __str__(self) -> str:
+        value = "not finite" if self.value is None else f"{self.value:.3g}"
+        return f"{self.kind} ({self.measure}: {value}, at step {self.step}). {self.remedy}"
+
+
+class Doctor:
+    """Watches `model` from the outside. `samples` is a batch on the device, in [-1, 1].
+
+    `folder` holds doctor.jsonl; findings of an earlier process after `step` are dropped. With None nothing is read or
+    written: for processes that train alongside the one that writes.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        samples: Batch,
+        folder: Path | None,
+        step: int,
+        tell: Callable[[str], None],
+    ) -> None:
+        self.model, self.samples, self.tell = model, samples, tell
+        self.path = folder / "doctor.jsonl" if folder else None
+        self.found = [finding for finding in read_findings(self.path) if finding.step <= step] if self.path else []
+        self._games = _games(model)
+        self._heard: deque[Mapping[str, float]] = deque(maxlen=WINDOWS)
+
+    def look(self, step: int) -> None:
+        """Translates the samples and notes what is wrong. Raises only what the model raises."""
+        if step >= FIRST and isinstance(self.model, Translator):
+            seen = _seen(self.model, self.samples)
+            self._note([Finding(kind, step, measure, value, remedy) for kind, measure, value, remedy in seen])
+
+    def recall(self, rows: Sequence[Mapping[str, float]]) -> None:
+        """Takes the rows that were logged before the run was resumed."""
+        self._heard.extend(row for row in rows if any(judge in row for judge, _, _ in self._games))
+
+    def listen(self, step: int, losses: Mapping[str, float]) -> None:
+        """Takes the logged losses, keyed `turn/name`, and notes whether the discriminator has won."""
+        self._heard.append(losses)
+        if step < FIRST or len(self._heard) < WINDOWS:
+            return
+        for judge, painter, unsure in self._games:
+            sure = [row[judge] / unsure for row in self._heard if judge in row and painter in row]
+            if len(sure) < WINDOWS or max(sure) >= SURE or self._heard[-1][painter] < self._heard[0][painter]:
+                continue
+            self._note([_won(step, judge, sure[-1])])
+
+    def _note(self, findings: Sequence[Finding]) -> None:
+        known = {finding.kind for finding in self.found}
+        fresh = [finding for finding in findings if finding.kind not in known]
+        if not fresh:
+            return
+        self.found += fresh
+        if self.path:
+            _write(self.path, self.found)
+        for finding in fresh:
+            self.tell(f"warning: {finding}")
+
+
+def read_findings(path: Path) -> list[Finding]:
+    """The findings in doctor.jsonl; empty if the file does not exist. Raises UnreadableError."""
+    if not path.exists():
+        return []
+    return [parse_json(line, Finding, f"{path}, line {number}") for number, line in lines_of(path)]
+
+
+def _write(path: Path, findings: Sequence[Finding]) -> None:
+    write_whole(path, "".join(json_text(asdict(finding)) + "\n" for finding in findings))
+
+
+@dataclass(frozen=True)
+class _View:
+    """Inputs, the model's outputs and real images of the target domain.
+
+    All are (batch, channels, height, width) in [-1, 1]. If `paired`, `reals` are the true translations of `inputs`.
+    """
+
+    inputs: Tensor
+    outputs: Tensor
+    reals: Tensor
+    paired: bool = False
+
+
+_Row = tuple[str, str, float, str]
+
+
+def _seen(model: Translator, samples: Batch) -> list[_Row]:
+    views = _views(model, samples)
+    rows = [row for view in views if (row := _of_one(view)) is not None]
+    if isinstance(samples, Labelled) and sum(row[0] == _COPY for row in rows) < len(views):
+        rows = [row for row in rows if row[0] != _COPY]  # some images may already be of that domain
+    if isinstance(model, Relabeller) and len(views) > 1 and not any(row[0] in _NO_RELATION for row in rows):
+        rows += _of_labels(views)
+    return rows
+
+
+def _views(model: Translator, samples: Batch) -> list[_View]:
+    """One view for each domain the model converts to."""
+    if isinstance(samples, Paired):
+        return [_View(samples.input, model.convert(samples.input, 1), samples.target, paired=True)]
+    if isinstance(samples, Labelled):
+        return [_View(samples.images, model.convert(samples.images, to), samples.images) for to in model.targets()]
+    if isinstance(samples, Unpaired):
+        sides = samples.tensors()
+        return [_View(sides[1 - to], model.convert(sides[1 - to], to), sides[to]) for to in model.targets()]
+    return []
+
+
+_COPY = "the output equals the input"
+_ONE = "one image comes out for all inputs"
+_NO_RELATION = (_COPY, _ONE)
+
+
+def _of_one(view: _View) -> _Row | None:
+    """The most obvious problem of one direction: a copy is not also checked for collapse or inversion."""
+    change = _distance(view.outputs, view.inputs)
+    # A paired task may require almost no change.
+    if change < CHANGE and not (view.paired and _distance(view.reals, view.inputs) < 2 * CHANGE):
+        return (
+            _COPY,
+            "mean |output - input| on the 0-1 scale",
+            change,
+            "Lower the weights that keep it there (model.cycle, model.identity, model.reconstruction "
+            "or model.content_weight, as the method has them), and check with "
+            "`translate data check FOLDER` that the two domains differ",
+        )
+    if (wanted := min(_spread(view.inputs), _spread(view.reals))) and _spread(view.outputs) < ALIKE * wanted:
+        return (
+            _ONE,
+            "spread of outputs as a share of that of real images",
+            _spread(view.outputs) / wanted,
+            "The generator has collapsed: start again with another training.seed, a lower training.lr for the "
+            "discriminator (training.network_lr), or a higher weight of the loss that ties output to input",
+        )
+    correlation = _correlation(view.outputs, view.inputs)
+    if correlation < INVERTED and not (view.paired and _correlation(view.reals, view.inputs) < INVERTED / 2):
+        return (
+            "the colours are inverted",
+            "correlation of output and input pixels",
+            correlation,
+            "This rarely goes away: start again with another training.seed; for CycleGAN model.identity=0.5 "
+            "prevents it",
+        )
+    return None
+
+
+def _of_labels(views: Sequence[_View]) -> list[_Row]:
+    outputs = torch.stack([view.outputs for view in views])
+    changed = max(_distance(view.outputs, view.inputs) for view in views)
+    differing = max(_distance(output, outputs[0]) for output in outputs[1:])
+    if differing >= BLIND * changed:
+        return []
+    return [
+        (
+            "the labels are ignored",
+            "difference of outputs for different labels as a share of their difference from the input",
+            differing / changed,
+            "Raise model.classification, check the labels with `translate data check FOLDER`, or balance the classes "
+            "(data.balanced=true)",
+        )
+    ]
+
+
+def _won(step: int, judge: str, share: float) -> Finding:
+    return Finding(
+        "the discriminator has won",
+        step,
+        f"{judge} as a share of its value when it cannot tell",
+        share,
+        "The generator no longer learns from it: lower its learning rate (training.network_lr), add a penalty "
+        "(model.adversarial.r1 or gradient_penalty) or, for few images, model.adversarial.augment",
+    )
+
+
+def _games(model: Model) -> list[tuple[str, str, float]]:
+    """Triples of a discriminator's loss, its generator's loss, and the value of the former when it cannot tell; empty
+    if there is no such value."""
+    adversary = next((module for module in model.modules() if isinstance(module, Adversary)), None)
+    if adversary is None or adversary.unsure is None:
+        return []
+    judges = [turn.name for turn in model.turns() if not turn.paints]
+    painters = [turn.name for turn in model.turns() if turn.paints]
+    names = ("adversarial", "adversarial a", "adversarial b", "adversarial one", "adversarial two")
+    return [
+        (f"{judge}/{name}", f"{painter}/{name}", adversary.unsure)
+        for judge in judges
+        for painter in painters
+        for name in names
+    ]
+
+
+def _distance(images: Tensor, others: Tensor) -> float:
+    """Mean absolute difference on the 0-1 scale."""
+    return float((images.float() - others.float()).abs().mean()) / 2
+
+
+def _spread(images: Tensor) -> float:
+    """Mean distance between neighbouring images in the batch; 0 for a single image."""
+    return _distance(images[1:], images[:-1]) if len(images) > 1 else 0.0
+
+
+def _correlation(images: Tensor, others: Tensor) -> float:
+    """Pearson correlation over the pixels of each image and channel, averaged."""
+    one, two = (values.float() - values.float().mean((2, 3), keepdim=True) for values in (images, others))
+    product = (one * two).mean((2, 3))
+    scale = (one.square().mean((2, 3)) * two.square().mean((2, 3))).sqrt()
+    return float((product / scale.clamp(min=1e-6)).mean())

@@ -1,0 +1,84 @@
+"""Handles running out of memory in the first steps of a run, by splitting the same batches into more, smaller parts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from translate.data.batch import Batch
+from translate.errors import TranslateError
+from translate.training.state import network_weights, restore, training_state
+from translate.training.trainer import Trainer
+from translate.utils.out_of_memory import out_of_memory
+
+
+class FirstSteps:
+    """`Trainer.step` that splits batches further if memory runs out in the first steps after a start.
+
+    The step is then repeated from its starting state with twice the parts (see `Trainer.accumulate`): same batch, same
+    learning rate. Batch normalisation, if a network has it, then sees one part at a time.
+    """
+
+    def __init__(self, trainer: Trainer, tell: Callable[[str], None]) -> None:
+        self.trainer, self.tell = trainer, tell
+        # Optimizers allocate their state at a network's first update, so only its second step has full size. Not with
+        # several processes, which need equal parts but cannot tell each other, nor with a captured step, whose parts
+        # are fixed.
+        free = trainer.ranks.size == 1 and not trainer.engine.captured
+        self.watched = 2 * max(turn.every for turn in trainer.model.turns()) if free else 0
+
+    def step(self, batch: Batch) -> None:
+        """Takes a step with `batch`, as `Trainer.step` does. Raises TranslateError if memory runs out anyway."""
+        try:
+            if self.watched:
+                self._step_in_parts(batch)
+                self.watched -= 1
+            else:
+                self.trainer.step(batch)
+        except Exception as error:
+            if not out_of_memory(error):
+                raise
+            parts = 2 * self.trainer.accumulate
+            further = f", or with --resume --set training.accumulate={parts}" if len(batch) % parts == 0 else ""
+            raise TranslateError(
+                f"out of memory in step {self.trainer.steps}, with a batch of {len(batch)} in "
+                f"{self.trainer.accumulate} parts; what was saved is kept. Close other programs and go on with "
+                f"--resume{further}; else start again with a smaller training.batch_size or data.size"
+            ) from error
+
+    def _step_in_parts(self, batch: Batch) -> None:
+        state = _State(self.trainer)
+        while True:
+            try:
+                return self.trainer.step(batch)
+            except Exception as error:
+                parts = 2 * self.trainer.accumulate
+                if not out_of_memory(error) or len(batch) % parts:
+                    raise
+            # Outside the handler, because the error's traceback keeps the step's tensors alive.
+            state.put_back()
+            self.trainer.accumulate = parts
+            self.tell(f"out of memory: each batch of {len(batch)} is taken in {parts} parts from here on, as one step")
+
+
+class _State:
+    """A copy, in host memory, of everything a step changes."""
+
+    def __init__(self, trainer: Trainer) -> None:
+        self.trainer, self.step = trainer, trainer.steps
+        self.weights = _copied(network_weights(trainer))
+        self.average = _copied(trainer.average.values if trainer.average else {})
+        self.state = _copied(training_state(trainer))
+
+    def put_back(self) -> None:
+        for optimizer in self.trainer.optimizers.values():
+            optimizer.zero_grad()
+        restore(self.trainer, self.step, self.weights, self.average, self.state)
+        if self.trainer.engine.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+
+def _copied(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.detach().to("cpu", copy=True) for name, tensor in tensors.items()}

@@ -1,0 +1,193 @@
+"""How a step runs (device, precision, memory format, fusion, compilation), never what it computes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from typing import Literal, TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.parametrize import is_parametrized
+
+from translate.data.batch import Batch
+from translate.data.io.images import to_float
+from translate.errors import ConfigurationError, nearest
+from translate.networks.conv_as_matmul import set_products
+
+Precision = Literal["auto", "float32", "bf16"]
+AnyBatch = TypeVar("AnyBatch", bound=Batch)
+
+
+LEVERS = {
+    "bf16": "bf16",
+    "channels-last": "channels_last",
+    "fused": "fused",
+    "products": "products",
+    "compiled": "compiled",
+    "captured": "captured",
+}
+"""What `--engine` can switch: name on the command line to field of `Engine`."""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Where a step runs and which optimisations ("levers") it uses. Weights, optimizers and losses stay in float32.
+
+    `bf16`: matrix products and convolutions in bfloat16. `channels_last`: images and weights in that memory format.
+    `fused`: Adam in one pass over the weights. `products`: convolutions over small maps as matrix products (CPU only).
+    `compiled`: the networks that paint go through torch.compile. `captured`: a training step is recorded as CUDA graphs
+    and replayed (CUDA only).
+    """
+
+    device: torch.device
+    bf16: bool = False
+    channels_last: bool = False
+    fused: bool = True
+    products: bool = False
+    compiled: bool = False
+    captured: bool = False
+
+    def place(self, batch: AnyBatch) -> AnyBatch:
+        """Moves a batch to the device: integer images become float32 in [-1, 1], in the engine's memory format. Labels
+        and points, which are floating point already, are only moved."""
+        return batch.map(self._place)
+
+    def _place(self, values: Tensor) -> Tensor:
+        moved = values.to(self.device, non_blocking=True)
+        return moved if moved.is_floating_point() else self.layout(to_float(moved))
+
+    def layout(self, images: Tensor) -> Tensor:
+        return images.contiguous(memory_format=self.memory_format)
+
+    def adopt(self, model: nn.Module) -> None:
+        """Moves a model to the device and puts its convolutions' weights into the engine's memory format."""
+        model.to(self.device, memory_format=self.memory_format)  # type: ignore[call-overload]
+        set_products(model, self.products)
+
+    def adopt_trained(self, model: nn.Module) -> None:
+        """Adopts a model for inference: casts weights to bf16 once, where autocast would at every call.
+
+        This concerns convolutions and linear layers; the numbers are the same as with autocast. Layers whose weights
+        are normalised at each call (spectral norm) stay as they are.
+        """
+        self.adopt(model)
+        for module in model.modules() if self.bf16 else ():
+            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear) and not is_parametrized(module):
+                module.to(torch.bfloat16)
+
+    def compile(self, networks: Iterable[nn.Module]) -> None:
+        """Compiles the parts of each network if `compiled` is on.
+
+        A part that cannot be compiled raises when it first runs. Not for discriminators: torch.compile cannot
+        differentiate the gradient of a penalty a second time.
+        """
+        if not self.compiled:
+            return
+        import torch._dynamo.config
+
+        # Each part has its own variants with and without gradients, in training and in evaluation.
+        torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, 64)
+        for part in (part for network in networks for part in _parts(network)):
+            part.compile(fullgraph=True)  # fullgraph: never falls back to eager silently, not even at that limit
+
+    def autocast(self) -> AbstractContextManager[object]:
+        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.bf16)
+
+    @property
+    def memory_format(self) -> torch.memory_format:
+        return torch.channels_last if self.channels_last else torch.contiguous_format
+
+    @property
+    def precision(self) -> str:
+        return "bf16" if self.bf16 else "float32"
+
+    def __str__(self) -> str:
+        name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else str(self.device)
+        count = torch.get_num_threads()
+        threads = f", {count} thread{'s' * (count > 1)}" if self.device.type == "cpu" else ""
+        layout = "channels last" if self.channels_last else "channels first"
+        others = {
+            "fused Adam": self.fused,
+            "small maps as products": self.products,
+            "compiled": self.compiled,
+            "CUDA graphs": self.captured,
+        }
+        return ", ".join([f"{name}{threads}", self.precision, layout, *(lever for lever, on in others.items() if on)])
+
+
+def choose_device(name: str) -> torch.device:
+    """Resolves `auto` (cuda, else mps, else cpu), `cpu`, `cuda`, `cuda:N` or `mps`.
+
+    Raises ConfigurationError for an unknown or absent device: a requested device is never silently replaced.
+    """
+    if name == "auto":
+        found = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+        return torch.device(found)
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        device = torch.device("meta")
+    if device.type not in ("cpu", "cuda", "mps"):
+        raise ConfigurationError(f"--device {name}: expected auto, cpu, cuda, cuda:N or mps")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ConfigurationError(
+            f"--device {name}: {torch.cuda.device_count()} CUDA devices are visible; use --device cpu, or check "
+            "the driver and CUDA_VISIBLE_DEVICES"
+        )
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise ConfigurationError(f"--device {name}: no Apple GPU is available here; use --device cpu")
+    return device
+
+
+def choose_engine(device: str = "auto", precision: Precision = "auto", levers: str = "auto") -> Engine:
+    """Chooses how to run on `device`.
+
+    `levers` starts with `auto`, the fastest configuration known to be correct (bf16 where the processor's matrix units
+    support it, channels last, fused Adam, and products on a CPU), or with `plain`, none of them. Then follow single
+    levers, NAME or no-NAME, separated by commas: `auto,captured`, `auto,no-bf16`. A `precision` other than auto decides
+    about bf16 under `auto`. Raises ConfigurationError for unknown names and for levers the device does not support.
+    """
+    chosen = choose_device(device)
+    base, *named = levers.split(",")
+    if base not in ("auto", "plain"):
+        raise ConfigurationError(f"--engine {levers}: expected auto or plain first, e.g. auto,no-bf16")
+    engine = Engine(chosen, fused=False) if base == "plain" else _fastest(chosen, precision)
+    for name in named:
+        lever = name.removeprefix("no-")
+        if lever not in LEVERS:
+            raise ConfigurationError(f"--engine {levers}: no lever '{lever}'{nearest(lever, LEVERS)}")
+        engine = replace(engine, **{LEVERS[lever]: name == lever})  # type: ignore[arg-type]
+    if engine.captured and chosen.type != "cuda":
+        raise ConfigurationError(f"--engine {levers}: CUDA graphs need a CUDA device, this is {chosen}")
+    if engine.products and chosen.type != "cpu":
+        raise ConfigurationError(f"--engine {levers}: products are for a CPU, this is {chosen}")
+    if engine.fused and chosen.type == "mps":
+        raise ConfigurationError(f"--engine {levers}: fused Adam is for cpu and cuda, this is {chosen}")
+    return engine
+
+
+def _fastest(device: torch.device, precision: Precision) -> Engine:
+    bf16 = precision == "bf16" or (precision == "auto" and _has_fast_bf16(device))
+    on_mps = device.type == "mps"
+    return Engine(device, bf16=bf16, channels_last=not on_mps, fused=not on_mps, products=device.type == "cpu")
+
+
+def _parts(network: nn.Module) -> Iterator[nn.Module]:
+    """The submodules that are certain to be called as modules; a network itself may be entered by methods other than
+    `forward`."""
+    children = list(network.children())
+    for child in children:
+        if isinstance(child, nn.ModuleList | nn.ModuleDict):
+            yield from _parts(child)
+        else:
+            yield child
+    if not children:
+        yield network
+
+
+def _has_fast_bf16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    return device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()

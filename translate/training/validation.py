@@ -1,0 +1,22 @@
+"""What a model is measured by during training, seen from the loop; `evaluation` has the measures."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from translate.training.runtime import Engine
+
+
+class Validation(Protocol):
+    """Something to measure a model by during training, with baselines that need no model."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def protocol(self) -> str:
+        """What is measured on which data, in which units."""
+
+    def measure(self, model: Any, engine: Engine) -> dict[str, float]: ...
+
+    def baselines(self) -> dict[str, dict[str, float]]: ...
