@@ -20,9 +20,9 @@ from torch import Tensor
 
 from common import SMALL, interleaved, markdown, place, random_batch, report, summary, trainer_of
 from translate.data.batch import Unpaired
-from translate.models.base import ImageSpec, Losses, Painted, l1
+from translate.models.base import Fakes, ImageSpec, Losses, l1
 from translate.models.cyclegan import CycleGAN, CycleGANConfig
-from translate.training.runtime import choose_device, choose_engine
+from translate.training.runtime import choose_device, choose_runtime
 from translate.training.trainer import Trainer
 
 WARM_UP = 4
@@ -33,29 +33,29 @@ class Joined(CycleGAN):
 
     joined: frozenset[str] = frozenset()
 
-    def _generators_losses(self, batch: Unpaired, painted: Painted) -> Losses:
+    def _generators_losses(self, batch: Unpaired, fakes: Fakes) -> Losses:
         if "generators" not in self.joined:
-            return super()._generators_losses(batch, painted)
+            return super()._generators_losses(batch, fakes)
         sides = [
-            ("a", self.generator_a, self.discriminator_a, batch.a, painted["b"]),
-            ("b", self.generator_b, self.discriminator_b, batch.b, painted["a"]),
+            ("a", self.generator_a, self.discriminator_a, batch.a, fakes["b"]),
+            ("b", self.generator_b, self.discriminator_b, batch.b, fakes["a"]),
         ]
         losses: Losses = {}
         for name, generator, discriminator, real, elsewhere in sides:
             identity, back = generator(torch.cat([real, elsewhere])).chunk(2)
             losses |= {
-                f"adversarial {name}": self.adversary.generator_loss(discriminator, painted[name]),
+                f"adversarial {name}": self.adversary.generator_loss(discriminator, fakes[name]),
                 f"identity {name}": self.config.cycle * self.config.identity * l1(identity, real),
                 f"cycle {name}": self.config.cycle * l1(back, real),
             }
         return losses
 
-    def _discriminators_losses(self, batch: Unpaired, painted: Painted) -> Losses:
+    def _discriminators_losses(self, batch: Unpaired, fakes: Fakes) -> Losses:
         if "discriminators" not in self.joined:
-            return super()._discriminators_losses(batch, painted)
+            return super()._discriminators_losses(batch, fakes)
         sides = [
-            ("a", self.discriminator_a, batch.a, self.pool_a.exchange(painted["a"])),
-            ("b", self.discriminator_b, batch.b, self.pool_b.exchange(painted["b"])),
+            ("a", self.discriminator_a, batch.a, self.pool_a.exchange(fakes["a"])),
+            ("b", self.discriminator_b, batch.b, self.pool_b.exchange(fakes["b"])),
         ]
         return {f"adversarial {name}": self._verdict(judge, real, fake) for name, judge, real, fake in sides}
 
@@ -93,9 +93,9 @@ def measure(
     size: int, batch: int, device: torch.device, rounds: int, seconds: float, small: bool = False
 ) -> list[dict[str, Any]]:
     """A row for each way, `apart` first."""
-    engine = replace(choose_engine(str(device)), captured=device.type == "cuda")
-    trainers = {way: trainer_of(build(joined, size, small), engine) for way, joined in WAYS.items()}
-    given = place(random_batch(next(iter(trainers.values())).model, size, batch), engine)
+    runtime = replace(choose_runtime(str(device)), cuda_graphs=device.type == "cuda")
+    trainers = {way: trainer_of(build(joined, size, small), runtime) for way, joined in WAYS.items()}
+    given = place(random_batch(next(iter(trainers.values())).model, size, batch), runtime)
     losses = {way: _losses_of_first_step(trainer, given) for way, trainer in trainers.items()}
     works = {way: partial(trainer.step, given) for way, trainer in trainers.items()}
     times = {way: summary(seen) for way, seen in interleaved(works, device, rounds, seconds, warm_up=WARM_UP).items()}

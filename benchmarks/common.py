@@ -25,7 +25,7 @@ from translate.models import MODELS
 from translate.models.base import ImageSpec, Model
 from translate.networks.blocks import InstanceNorm2d
 from translate.training.optim import build_optimizer
-from translate.training.runtime import Engine
+from translate.training.runtime import Runtime
 from translate.training.trainer import Trainer
 
 RESULTS = Path(__file__).resolve().parent / "results"
@@ -105,26 +105,26 @@ def random_batch(model: Model, size: int, batch: int, seed: int = 0) -> Batch:
     return model.batch_type(*given.get(model.batch_type, [one, two][: len(fields(model.batch_type))]))
 
 
-def place(batch: Batch, engine: Engine) -> Batch:
-    return batch.map(lambda values: _laid_out(values.to(engine.device), engine))
+def place(batch: Batch, runtime: Runtime) -> Batch:
+    return batch.map(lambda values: _laid_out(values.to(runtime.device), runtime))
 
 
-def _laid_out(values: Tensor, engine: Engine) -> Tensor:
-    return engine.layout(values) if values.dim() == 4 else values
+def _laid_out(values: Tensor, runtime: Runtime) -> Tensor:
+    return runtime.layout(values) if values.dim() == 4 else values
 
 
-def trainer_of(model: Model, engine: Engine, lr: float = 2e-4, seed: int = 0) -> Trainer:
+def trainer_of(model: Model, runtime: Runtime, lr: float = 2e-4, seed: int = 0) -> Trainer:
     """As `translate train` builds it."""
-    engine.adopt(model)
-    painters = [net for turn in model.turns() if turn.paints for net in turn.networks]
-    engine.compile(painters)
+    runtime.adopt(model)
+    generators = [net for turn in model.turns() if turn.trains_generators for net in turn.networks]
+    runtime.compile(generators)
     moved = {id(network) for turn in model.turns() for network in turn.networks}
     optimizers = {
-        name: build_optimizer(network, "adam", lr, (0.5, 0.999), 0.0, fused=engine.fused)
+        name: build_optimizer(network, "adam", lr, (0.5, 0.999), 0.0, fused=runtime.fused)
         for name, network in model.named_children()
         if id(network) in moved
     }
-    return Trainer(model, optimizers, engine, seed=seed)
+    return Trainer(model, optimizers, runtime, seed=seed)
 
 
 class PlainStep:
@@ -146,19 +146,19 @@ class PlainStep:
 
     def step(self, batch: Batch) -> None:
         self.steps += 1
-        painted = self.model.paint(batch)
+        fakes = self.model.generate(batch)
         for turn, optimizer in zip(self.turns, self.optimizers, strict=True):
             if self.steps % turn.every:
                 continue
             self.model.requires_grad_(False)
             for network in turn.networks:
                 network.requires_grad_(True)
-            images = painted if turn.paints else {name: image.detach() for name, image in painted.items()}
+            images = fakes if turn.trains_generators else {name: image.detach() for name, image in fakes.items()}
             losses = turn.losses(batch, images)
             optimizer.zero_grad()
             torch.stack([loss for loss in losses.values() if loss.requires_grad]).sum().backward()
             optimizer.step()
-            turn.afterwards()
+            turn.after_step()
         self.model.requires_grad_(True)
 
 

@@ -40,7 +40,7 @@ from translate.models.base import ImageSpec
 from translate.models.cyclegan import CycleGAN
 from translate.recipe import load_recipe
 from translate.training.flops import flops_of
-from translate.training.runtime import choose_device, choose_engine
+from translate.training.runtime import choose_device, choose_runtime
 from translate.version import __version__
 
 SPEC = ImageSpec(3, 256, ("a", "b"))
@@ -54,11 +54,11 @@ class Ours:
 
     def __init__(self, converter: Converter, batch: int, workers: int) -> None:
         self.converter, self.batch, self.workers = converter, batch, workers
-        self.changes = converter.changes("b")
+        self.request = converter.request("b")
 
     def run(self, inputs: Path, outputs: Path) -> None:
         outcome = convert_folder(
-            self.converter, plan(inputs, outputs), self.changes, workers=self.workers, batch_size=self.batch
+            self.converter, plan(inputs, outputs), self.request, workers=self.workers, batch_size=self.batch
         )
         assert outcome.counts["written"] == len(list(inputs.iterdir())), outcome.failed
 
@@ -68,15 +68,15 @@ class Ours:
         decode, pictures = _timed(lambda: [read(path) for path in paths])
         batches = [pictures[first : first + self.batch] for first in range(0, len(pictures), self.batch)]
         network, converted = _timed(
-            lambda: [picture for batch in batches for picture in self.converter.convert_pictures(batch, self.changes)]
+            lambda: [picture for batch in batches for picture in self.converter.convert_pictures(batch, self.request)]
         )
         outputs.mkdir()
         pairs = list(zip(paths, converted, strict=True))
         encode, _ = _timed(lambda: [write(outputs / path.name, picture, QUALITY) for path, picture in pairs])
         return {"decode": decode / len(paths), "network": network / len(paths), "encode": encode / len(paths)}
 
-    def paint(self, image: Tensor) -> Tensor:
-        return self.converter.convert_floats(image, self.changes).cpu()
+    def generate(self, image: Tensor) -> Tensor:
+        return self.converter.convert_floats(image, self.request).cpu()
 
 
 class Plain:
@@ -105,7 +105,7 @@ class Plain:
                 seconds[stage] += spent / len(paths)
         return seconds
 
-    def paint(self, image: Tensor) -> Tensor:
+    def generate(self, image: Tensor) -> Tensor:
         with torch.no_grad():
             return self.network(image.to(self.device)).cpu()
 
@@ -113,7 +113,7 @@ class Plain:
         return self.prepare(Image.open(path).convert("RGB"))[None]
 
     def _convert(self, image: Tensor) -> np.ndarray:
-        output = self.paint(image)[0]
+        output = self.generate(image)[0]
         return ((output.permute(1, 2, 0).numpy() + 1) / 2 * 255).astype(np.uint8)
 
     def _encode(self, path: Path, pixels: np.ndarray) -> None:
@@ -144,7 +144,7 @@ def main() -> None:
         fill(inputs, options.data, options.images)
         table = measure(rows, inputs, Path(temporary), options.rounds)
     device = choose_device(options.device)
-    flops = flops_of(lambda: rows["plain"].paint(torch.zeros(1, 3, SPEC.size, SPEC.size)))
+    flops = flops_of(lambda: rows["plain"].generate(torch.zeros(1, 3, SPEC.size, SPEC.size)))
     rates = {kind: matrix_rate(device, getattr(torch, kind)) for kind in ("float32", "bfloat16")}
     for row in table:
         row["of the limit"] = flops / row["network, s"] / max(rates.values())
@@ -159,12 +159,12 @@ def contenders(options: argparse.Namespace) -> dict[str, Ours | Plain]:
     model = CycleGAN(recipe.model, SPEC)
     plain = plain_resnet(filters, blocks)
     plain.load_state_dict(dict(zip(plain.state_dict(), model.generator_b.state_dict().values(), strict=True)))
-    device = choose_engine(options.device, "float32").device
+    device = choose_runtime(options.device, "float32").device
     rows: dict[str, Ours | Plain] = {"plain": Plain(plain, device)}
     for precision in ("float32", "auto"):
-        engine = choose_engine(options.device, precision)  # type: ignore[arg-type]
-        name = f"ours, {'bf16' if engine.bf16 else 'float32'}"
-        rows[name] = Ours(Converter(copy.deepcopy(model), SPEC, engine), options.batch, options.workers)
+        runtime = choose_runtime(options.device, precision)  # type: ignore[arg-type]
+        name = f"ours, {'bf16' if runtime.bf16 else 'float32'}"
+        rows[name] = Ours(Converter(copy.deepcopy(model), SPEC, runtime), options.batch, options.workers)
     for name in options.backend:
         rows[f"ours, {name}"] = Ours(on_backend(name, model), options.batch, options.workers)
     return rows
@@ -213,20 +213,20 @@ def fill(folder: Path, data: Path | None, count: int) -> None:
     sources = sorted(data.glob("*.jpg")) if data else []
     if data and not sources:
         raise SystemExit(f"--data {data}: no .jpg files")
-    dice = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     for index in range(count):
         path = folder / f"{index:05d}.jpg"
         if sources:
             path.write_bytes(sources[index % len(sources)].read_bytes())
         else:
-            Image.fromarray(_like_a_photo(dice)).save(path, quality=90)
+            Image.fromarray(_like_a_photo(rng)).save(path, quality=90)
 
 
-def _like_a_photo(dice: np.random.Generator, side: int = 256) -> np.ndarray:
+def _like_a_photo(rng: np.random.Generator, side: int = 256) -> np.ndarray:
     """Noise whose amplitude falls as 1 / frequency."""
     across = np.fft.fftfreq(side)
     frequency = np.hypot(across[:, None], across[None]) + 1 / side
-    spectrum = np.fft.fft2(dice.normal(size=(3, side, side))) / frequency
+    spectrum = np.fft.fft2(rng.normal(size=(3, side, side))) / frequency
     values = np.fft.ifft2(spectrum).real
     return ((values / values.std() * 50 + 128).clip(0, 255)).astype(np.uint8).transpose(1, 2, 0).copy()
 
@@ -234,8 +234,8 @@ def _like_a_photo(dice: np.random.Generator, side: int = 256) -> np.ndarray:
 def measure(rows: dict[str, Ours | Plain], inputs: Path, temporary: Path, rounds: int) -> list[dict[str, Any]]:
     count = len(list(inputs.iterdir()))
     image = to_float(torch.from_numpy(read(next(inputs.iterdir())).pixels).permute(2, 0, 1))[None]
-    truth = rows["plain"].paint(image)
-    differs = {name: float((row.paint(image) - truth).abs().max()) * 127.5 for name, row in rows.items()}
+    truth = rows["plain"].generate(image)
+    differs = {name: float((row.generate(image) - truth).abs().max()) * 127.5 for name, row in rows.items()}
     seconds: dict[str, list[float]] = {name: [] for name in rows}
     stages: dict[str, list[Stages]] = {name: [] for name in rows}
     for number in range(rounds):

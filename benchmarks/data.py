@@ -36,7 +36,7 @@ from translate.data.io.images import Picture, write
 from translate.data.layouts.folders import Source
 from translate.data.layouts.listing import find_images
 from translate.data.loader import Loader
-from translate.training.runtime import Engine
+from translate.training.runtime import Runtime
 
 SIZE, LOAD_SIZE, BATCH = 256, 286, 16
 ROOM = 1 << 40
@@ -47,12 +47,12 @@ Way = Callable[[int], None]
 
 def noise_images(folder: Path, count: int) -> list[Path]:
     """JPEGs whose spectrum falls like that of photographs."""
-    dice = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     frequency = np.hypot(np.fft.fftfreq(SIZE)[:, None], np.fft.rfftfreq(SIZE)[None])
     frequency[0, 0] = 1
     paths = [folder / f"{number}.jpg" for number in range(count)]
     for path in paths:
-        planes = np.fft.irfft2(np.fft.rfft2(dice.normal(size=(3, SIZE, SIZE))) / frequency)
+        planes = np.fft.irfft2(np.fft.rfft2(rng.normal(size=(3, SIZE, SIZE))) / frequency)
         planes = planes / planes.std() * 50 + 128
         write(path, Picture(planes.clip(0, 255).astype(np.uint8).transpose(1, 2, 0)), quality=90)
     return paths
@@ -153,9 +153,9 @@ class Ways:
         return lambda count: exhaust(stream, count)
 
     def _placed(self) -> Way:
-        engine, stream = Engine(CPU, channels_last=True), self._loader(Memory(ROOM)).stream()
+        runtime, stream = Runtime(CPU, channels_last=True), self._loader(Memory(ROOM)).stream()
         exhaust(stream, 1 + len(self._sources) // BATCH)
-        return lambda count: exhaust(map(engine.place, stream), count)
+        return lambda count: exhaust(map(runtime.place, stream), count)
 
     def drop(self) -> bool:
         """Asks the system to forget the kept files; False where it cannot be asked."""

@@ -33,7 +33,7 @@ from translate.inference.converter import Converter
 from translate.inference.folder import convert_folder
 from translate.inference.jobs import plan
 from translate.models.base import ImageSpec
-from translate.training.runtime import Engine
+from translate.training.runtime import Runtime
 
 HEIGHT, WIDTH = 23, 37
 ARTIST = "Ada of the test card"
@@ -81,7 +81,7 @@ class Negative(nn.Module):
     def targets(self) -> Sequence[int]:
         return [1]
 
-    def edit(self, images: Tensor, changes: Mapping[int, bool]) -> Tensor:
+    def translate(self, images: Tensor, request: Mapping[int, bool]) -> Tensor:
         return -images
 
 
@@ -107,7 +107,7 @@ def _row(case: Case, folder: Path) -> Row:
     source.parent.mkdir(exist_ok=True)
     planes = picture(case)
     source.write_bytes(_written(case, planes))
-    converter = Converter(Negative(), ImageSpec(case.channels, 0, ("a", "b")), Engine(torch.device("cpu")))  # type: ignore[arg-type]
+    converter = Converter(Negative(), ImageSpec(case.channels, 0, ("a", "b")), Runtime(torch.device("cpu")))  # type: ignore[arg-type]
     outcome = convert_folder(converter, plan(source, output), {1: True})
     top = 2**case.bits - 1
     if outcome.failed:

@@ -7,9 +7,9 @@ pydantic-core, annotated-types, typing-inspection), PyYAML and safetensors. To a
 as wheels: `pip download --no-deps -d wheels NAME ...` here, there
 `pip install --no-index --no-deps --target site wheels/*.whl`, and `site` on PYTHONPATH.
 
-Sections, each with a share of the minutes: matrix rates; dice of a replay; captured against eager over 20 steps;
+Sections, each with a share of the minutes: matrix rates; rng of a replay; cuda_graphs against eager over 20 steps;
 batches on a second stream; a spoilt step; steps; host work; calls joined; a short real training; conversion; memory;
-normalisations; every lever against float64.
+normalisations; every option against float64.
 A section that fails says why and the next one runs; exit code 1 then, or where a check is not right. What has no end of
 its own is cut off when the minutes are over (exit code 3).
 """
@@ -132,7 +132,7 @@ def main() -> None:
         "conversion": lambda: gpu_speed.conversion(device, small, share / 2),
         "memory": lambda: gpu_speed.memory(device, small),
         "normalisations": lambda: gpu_checks.normalisations(device, channels, side, share / 2),
-        "levers against float64": lambda: gpu_checks.levers_against_float64(device, compiled=device.type == "cuda"),
+        "options against float64": lambda: gpu_checks.options_against_float64(device, compiled=device.type == "cuda"),
     }
     for name, section in sections.items():
         findings.run(name, section)

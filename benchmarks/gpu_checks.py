@@ -15,8 +15,8 @@ from common import SMALL, build_model, interleaved, place, random_batch, trainer
 from translate.data.batch import Unpaired
 from translate.networks.blocks import InstanceNorm2d
 from translate.training.cuda_graphs import WARM_UP, CudaRecorder, Recorder
-from translate.training.prefetch import feed
-from translate.training.runtime import Engine, choose_engine
+from translate.training.prefetch import prefetch
+from translate.training.runtime import Runtime, choose_runtime
 
 Row = dict[str, Any]
 TOLERANCE = {False: 1e-3, True: 0.7}
@@ -36,40 +36,40 @@ class Again:
         return work
 
 
-def levers_against_float64(device: torch.device, compiled: bool = True) -> list[Row]:
+def options_against_float64(device: torch.device, compiled: bool = True) -> list[Row]:
     """Every gradient of one step on the device, against float64 on the CPU."""
-    plain = choose_engine(str(device), levers="plain")
-    auto = choose_engine(str(device))
+    plain = choose_runtime(str(device), options="plain")
+    auto = choose_runtime(str(device))
     engines = {
         "float32": plain,
         "fused": replace(plain, fused=True),
         "channels last": replace(plain, channels_last=True),
         "bf16": replace(plain, bf16=True),
-        **({"products": replace(plain, products=True)} if device.type == "cpu" else {}),
+        **({"products": replace(plain, conv_as_matmul=True)} if device.type == "cpu" else {}),
         "auto": auto,
     }
     if compiled:
         engines |= {"float32, compiled": replace(plain, compiled=True), "auto, compiled": replace(auto, compiled=True)}
     rows = []
     for model, settings in DICELESS.items():
-        exact = _gradients(model, settings, Engine(torch.device("cpu")), torch.float64)
-        for name, engine in engines.items():
+        exact = _gradients(model, settings, Runtime(torch.device("cpu")), torch.float64)
+        for name, runtime in engines.items():
             with _without_tf32():
-                ours = _gradients(model, settings, engine, torch.float32)
+                ours = _gradients(model, settings, runtime, torch.float32)
             error = ((ours - exact).norm() / exact.norm()).item()
-            rows.append({"model": model, "way": name, "error": error, "right": error < TOLERANCE[engine.bf16]})
+            rows.append({"model": model, "way": name, "error": error, "right": error < TOLERANCE[runtime.bf16]})
     return rows
 
 
-def _gradients(name: str, settings: dict[str, Any], engine: Engine, dtype: torch.dtype) -> Tensor:
+def _gradients(name: str, settings: dict[str, Any], runtime: Runtime, dtype: torch.dtype) -> Tensor:
     model = build_model(name, 32, small=True, settings=settings).to(dtype)
     for weight in model.parameters():
         weight.data.mul_(5)  # away from the small weights of the start, at which little depends on anything
-    trainer = trainer_of(model, engine, lr=1e-5)
+    trainer = trainer_of(model, runtime, lr=1e-5)
     found: dict[Tensor, Tensor] = {}
     for weight in model.parameters():
         weight.register_post_accumulate_grad_hook(lambda w: found.update({w: w.grad.double().cpu().flatten()}))
-    trainer.step(place(random_batch(model, 32, 1), engine).map(lambda values: values.to(dtype)))
+    trainer.step(place(random_batch(model, 32, 1), runtime).map(lambda values: values.to(dtype)))
     return torch.cat([found[weight] for weight in model.parameters()])
 
 
@@ -86,18 +86,18 @@ def _without_tf32() -> Iterator[None]:
 def captured_against_eager(device: torch.device, steps: int = 20) -> list[Row]:
     """Weights after 20 steps, captured and eager, beside eager and eager again: what the kernels' order leaves open."""
     rows = []
-    captured = device.type == "cuda"
+    cuda_graphs = device.type == "cuda"
     for name in SMALL:
-        for levers in ("plain,fused", "auto"):
-            engine = choose_engine(str(device), levers=levers)
-            eager, again = (_weights_after(name, engine, steps) for _ in range(2))
-            replayed = _weights_after(name, replace(engine, captured=captured), steps)
+        for options in ("plain,fused", "auto"):
+            runtime = choose_runtime(str(device), options=options)
+            eager, again = (_weights_after(name, runtime, steps) for _ in range(2))
+            replayed = _weights_after(name, replace(runtime, cuda_graphs=cuda_graphs), steps)
             error, noise = (_relative(other, eager) for other in (replayed, again))
             rows.append(
                 {
                     "model": name,
-                    "levers": levers,
-                    "captured": captured,
+                    "options": options,
+                    "cuda graphs": cuda_graphs,
                     "to eager": error,
                     "eager to eager": noise,
                     "right": error <= max(10 * noise, 1e-5),
@@ -106,11 +106,11 @@ def captured_against_eager(device: torch.device, steps: int = 20) -> list[Row]:
     return rows
 
 
-def _weights_after(name: str, engine: Engine, steps: int) -> Tensor:
+def _weights_after(name: str, runtime: Runtime, steps: int) -> Tensor:
     model = build_model(name, 32, small=True)
-    trainer = trainer_of(model, engine, seed=7)
+    trainer = trainer_of(model, runtime, seed=7)
     for step in range(steps):
-        trainer.step(place(random_batch(model, 32, 2, seed=step), engine))
+        trainer.step(place(random_batch(model, 32, 2, seed=step), runtime))
     return torch.cat([weight.detach().double().cpu().flatten() for weight in model.parameters()])
 
 
@@ -132,20 +132,20 @@ def dice_of_a_replay(device: torch.device, recorder: Recorder | None = None) -> 
         "two in a row": lambda: torch.cat([torch.rand(100, device=device), torch.randn(100, device=device)]),
     }
     rows = []
-    for name, throw in kinds.items():
-        out = torch.zeros_like(throw())
+    for name, random_crop in kinds.items():
+        out = torch.zeros_like(random_crop())
         for seed in range(WARM_UP):
             torch.manual_seed(seed)
-            recorder.warm_up(lambda out=out, throw=throw: out.copy_(throw()))
+            recorder.warm_up(lambda out=out, random_crop=random_crop: out.copy_(random_crop()))
         torch.manual_seed(99)
-        replay = recorder.record(lambda out=out, throw=throw: out.copy_(throw()))
+        replay = recorder.record(lambda out=out, random_crop=random_crop: out.copy_(random_crop()))
         seen = []
         for seed in (1, 2, 1):
             torch.manual_seed(seed)
             replay()
             seen.append(out.clone())
         torch.manual_seed(1)
-        eager = throw()
+        eager = random_crop()
         same, other = torch.equal(seen[0], eager) and torch.equal(seen[2], eager), not torch.equal(seen[0], seen[1])
         rows.append({"die": name, "as eager": same, "another seed, another throw": other, "right": same and other})
     return rows
@@ -154,17 +154,17 @@ def dice_of_a_replay(device: torch.device, recorder: Recorder | None = None) -> 
 def batches_on_a_second_stream(device: torch.device, steps: int = 50) -> list[Row]:
     """Fed as in a training, and read late, when the host has long let go of them: still what the loader gave."""
     rows = []
-    engine = choose_engine(str(device))
+    runtime = choose_runtime(str(device))
     for pinned in (False, True) if device.type == "cuda" else (False,):
         given = [_pixels(step, pinned) for step in range(steps)]
-        batches, seen = feed(engine, (_pixels(step, pinned) for step in range(steps))), []
+        batches, seen = prefetch(runtime, (_pixels(step, pinned) for step in range(steps))), []
         work = torch.randn(1024 if device.type == "cpu" else 8192, 64, device=device)
         for _ in range(steps):
             batch = next(batches)
             (work @ work.T).square_().sum()
             seen.append([tensor.clone() for tensor in batch.tensors()])
             del batch
-        expected = [engine.place(batch).tensors() for batch in given]
+        expected = [runtime.place(batch).tensors() for batch in given]
         pairs = [pair for one, other in zip(seen, expected, strict=True) for pair in zip(one, other, strict=True)]
         wrong = sum(not torch.equal(one, other) for one, other in pairs)
         rows.append({"pinned": pinned, "batches": steps, "wrong": wrong, "right": wrong == 0})
@@ -181,17 +181,17 @@ def _pixels(seed: int, pinned: bool) -> Unpaired:
 def a_spoilt_step_moves_nothing(device: torch.device) -> list[Row]:
     """A batch of NaN between good ones, captured where the device can."""
     rows = []
-    engine = replace(choose_engine(str(device)), captured=device.type == "cuda")
+    runtime = replace(choose_runtime(str(device)), cuda_graphs=device.type == "cuda")
     for name in SMALL:
         model = build_model(name, 32, small=True)
-        trainer = trainer_of(model, engine)
+        trainer = trainer_of(model, runtime)
         pace = max(turn.every for turn in model.turns())
         for step in range(5 * pace):
-            trainer.step(place(random_batch(model, 32, 2, seed=step), engine))
+            trainer.step(place(random_batch(model, 32, 2, seed=step), runtime))
         before = [weight.detach().clone() for weight in model.parameters()]
         spoilt = random_batch(model, 32, 2).map(lambda values: values * float("nan") if values.dim() == 4 else values)
         for _ in range(pace):
-            trainer.step(place(spoilt, engine))
+            trainer.step(place(spoilt, runtime))
         still = all(torch.equal(was, now) for was, now in zip(before, model.parameters(), strict=True))
         skipped = {turn: skips.ever for turn, skips in trainer.read_skips().items()}
         rows.append({"model": name, "skipped": str(skipped), "right": still and all(skipped.values())})

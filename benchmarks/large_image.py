@@ -32,7 +32,7 @@ from translate.inference.tiling.rowmap import Bands, RowMap
 from translate.inference.tiling.rules import RULES
 from translate.inference.tiling.store import FileStore
 from translate.networks.resnet import ResnetGenerator
-from translate.training.runtime import Engine, Precision, choose_device, choose_engine
+from translate.training.runtime import Precision, Runtime, choose_device, choose_runtime
 
 
 def main() -> None:
@@ -58,28 +58,28 @@ def measure(
 ) -> dict[str, Any]:
     torch.manual_seed(0)
     network = ResnetGenerator(3, 3, filters=filters, blocks=blocks)
-    engine = choose_engine(device, precision)
-    engine.adopt(network)
-    exact = choose_engine(device, "float32")
-    bands = Bands(rows, engine.device, engine.memory_format, FileStore, RULES)
+    runtime = choose_runtime(device, precision)
+    runtime.adopt(network)
+    exact = choose_runtime(device, "float32")
+    bands = Bands(rows, runtime.device, runtime.memory_format, FileStore, RULES)
     image = noise(height, width)
     before, start = _memory(), time.perf_counter()
-    with engine.autocast():
+    with runtime.autocast():
         converted = convert_banded(network, image, *padded_size(height, width, network.stride), bands)
     seconds, after = time.perf_counter() - start, _memory()
     seams = {
         name: seam_measure(network, noise(height // 8, width // 8), max(1, rows // 8), some)
-        for name, some in {"float32": exact, str(engine): engine}.items()
+        for name, some in {"float32": exact, str(runtime): runtime}.items()
     }
     return {
         "image": f"{width} x {height}",
         "network": f"resnet, {filters} filters, {blocks} blocks",
         "rows of a band": rows,
-        "engine": str(engine),
+        "engine": str(runtime),
         "seams": seams,
         "seconds": round(seconds, 1),
         "image, MB": round(image.nbytes / 1e6),
-        "widest map, MB": round(width * height * filters * (2 if engine.bf16 else 4) / 1e6),
+        "widest map, MB": round(width * height * filters * (2 if runtime.bf16 else 4) / 1e6),
         "most memory before, MB": round(before),
         "most memory after, MB": round(after),
         "mean of the output, 0-255": round(float(converted[::97].mean()), 3),
@@ -87,17 +87,17 @@ def measure(
 
 
 @torch.no_grad()
-def seam_measure(network: nn.Module, pixels: np.ndarray, rows: int, engine: Engine) -> dict[str, float]:
+def seam_measure(network: nn.Module, pixels: np.ndarray, rows: int, runtime: Runtime) -> dict[str, float]:
     """Largest differences between in bands and whole, in [-1, 1]: of pixels, and of steps across borders of bands."""
-    images = engine.layout(to_float(torch.from_numpy(pixels).permute(2, 0, 1)[None].to(engine.device)))
+    images = runtime.layout(to_float(torch.from_numpy(pixels).permute(2, 0, 1)[None].to(runtime.device)))
     images = images[:, :, : images.shape[2] // 4 * 4, : images.shape[3] // 4 * 4]
-    bands = Bands(rows, engine.device, engine.memory_format, FileStore, RULES)
-    with engine.autocast():
+    bands = Bands(rows, runtime.device, runtime.memory_format, FileStore, RULES)
+    with runtime.autocast():
         whole = network(images).float()
-        painted = network(RowMap(images.to("meta"), partial(_rows, images), bands))
-    banded = torch.cat([painted.rows(top, bottom) for top, bottom in bands.of(images.shape[2])], dim=2).float()
+        fakes = network(RowMap(images.to("meta"), partial(_rows, images), bands))
+    banded = torch.cat([fakes.rows(top, bottom) for top, bottom in bands.of(images.shape[2])], dim=2).float()
     exact = copy.deepcopy(network).cpu().double()(images.cpu().double())
-    borders = torch.arange(rows, images.shape[2], rows, device=engine.device)
+    borders = torch.arange(rows, images.shape[2], rows, device=runtime.device)
     return {
         "pixels": float((banded - whole).abs().max()),
         "pixels, bands from float64": float((banded.cpu() - exact).abs().max()),
@@ -109,9 +109,9 @@ def seam_measure(network: nn.Module, pixels: np.ndarray, rows: int, engine: Engi
 
 def noise(height: int, width: int) -> np.ndarray:
     """(height, width, 3), uint8: a brightness that rises downwards, so that no two bands are alike, and noise."""
-    dice = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     slope = np.linspace(0, 155, height, dtype=np.float32).astype(np.uint8)[:, None, None]
-    return dice.integers(0, 100, (height, width, 3), dtype=np.uint8) + slope
+    return rng.integers(0, 100, (height, width, 3), dtype=np.uint8) + slope
 
 
 def _rows(images: Tensor, top: int, bottom: int) -> Tensor:

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 
 from common import SMALL, build_model, place, random_batch, report, trainer_of
-from translate.training.runtime import choose_device, choose_engine
+from translate.training.runtime import choose_device, choose_runtime
 
 WAYS = {"plain": ("plain", False), "auto": ("auto", False), "checkpointing": ("auto", True)}
 CHECKPOINTED = ("cyclegan", "pix2pix")
@@ -45,11 +45,11 @@ def main() -> None:
         for size in map(int, options.sizes.split(",")):
             for batch in map(int, options.batches.split(",")):
                 for way in options.ways.split(","):
-                    levers, checkpointing = WAYS[way]
+                    how, checkpointing = WAYS[way]
                     if checkpointing and model not in CHECKPOINTED:
                         continue
                     case = {"name": model, "size": size, "batch": batch, "small": options.small}
-                    case |= {"levers": levers, "checkpointing": checkpointing}
+                    case |= {"options": how, "checkpointing": checkpointing}
                     peak = _in_child(case, options.device)
                     rows.append({"model": model, "size": size, "batch": batch, "way": way, "peak MiB": peak})
                     print(rows[-1], file=sys.stderr, flush=True)
@@ -65,15 +65,15 @@ def _in_child(case: dict[str, Any], device: str) -> float:
 
 
 def peak_mib(
-    name: str, size: int, batch: int, small: bool, levers: str, checkpointing: bool, device: torch.device
+    name: str, size: int, batch: int, small: bool, options: str, checkpointing: bool, device: torch.device
 ) -> float:
     """Of this process, in MiB."""
-    engine = choose_engine(str(device), levers=levers)
+    runtime = choose_runtime(str(device), options=options)
     settings = _checkpointed(name, small) if checkpointing else {}
     torch.ones(64, 64, device=device) @ torch.ones(64, 64, device=device)  # libraries are loaded before
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    trainer = trainer_of(build_model(name, size, small, settings), engine)
-    given = place(random_batch(trainer.model, size, batch), engine)
+    trainer = trainer_of(build_model(name, size, small, settings), runtime)
+    given = place(random_batch(trainer.model, size, batch), runtime)
     for _ in range(3):
         trainer.step(given)
     if device.type == "cuda":

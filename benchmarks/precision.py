@@ -26,7 +26,7 @@ from translate.evaluation.validation import Direction, measure
 from translate.inference.converter import Converter
 from translate.runs.image_sets.opening import open_data
 from translate.runs.loading import load, load_model
-from translate.training.runtime import Precision, choose_engine
+from translate.training.runtime import Precision, choose_runtime
 
 BATCH = 8
 PRECISIONS: tuple[Precision, Precision] = ("float32", "bf16")
@@ -39,7 +39,7 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    device = choose_engine(options.device).device
+    device = choose_runtime(options.device).device
     rows = [_row(run, options.images, str(device)) for run in options.runs]
     fast = bool(torch.cpu._is_avx512_bf16_supported()), bool(torch.cpu._is_amx_tile_supported())
     report("precision", device, rows, options.json, **{"AVX512-BF16": fast[0], "AMX": fast[1]})
@@ -48,7 +48,7 @@ def main() -> None:
 def _row(run: Path, images: int, device: str) -> dict[str, Any]:
     loaded = load_model(run)
     data = open_data(loaded.recipe.data, loaded.recipe.method.batch_type, print)
-    directions = data.validations(loaded.model, images, choose_engine(device, "float32"))
+    directions = data.validations(loaded.model, images, choose_runtime(device, "float32"))
     if not directions:
         raise ConfigurationError(f"{run}: its data set has no true translations to measure against")
     exact, rounded = (load(run, device=device, precision=precision) for precision in PRECISIONS)

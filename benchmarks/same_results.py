@@ -22,7 +22,7 @@ from translate.reporting.charts import Curve, chart
 from translate.reporting.style import STYLE
 from translate.reporting.tracking import read_metrics
 from translate.runs.train import train
-from translate.training.runtime import choose_engine
+from translate.training.runtime import choose_runtime
 
 ENGINES = ("plain", "auto")
 EVERY = 10
@@ -36,22 +36,22 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    device = choose_engine(options.device).device
+    device = choose_runtime(options.device).device
     with tempfile.TemporaryDirectory() as folder:
         runs = {
-            (engine, seed): _trained(options, engine, seed, Path(folder))
+            (runtime, seed): _trained(options, runtime, seed, Path(folder))
             for seed in range(options.seeds)
-            for engine in ENGINES
+            for runtime in ENGINES
         }
-    rows = [_row(engine, seed, metrics) for (engine, seed), metrics in runs.items()]
-    rows += [_summary(engine, rows) for engine in ENGINES]
+    rows = [_row(runtime, seed, metrics) for (runtime, seed), metrics in runs.items()]
+    rows += [_summary(runtime, rows) for runtime in ENGINES]
     report("same-results", device, rows, options.json, recipe=options.recipe, steps=options.steps)
     page = (options.json or RESULTS / f"same-results-{device.type}.json").with_suffix(".html")
     page.write_text(_page(runs[ENGINES[0], 0], runs[ENGINES[1], 0]), encoding="utf-8")
     print(f"curves of the first seed: {page}")
 
 
-def _trained(options: argparse.Namespace, engine: str, seed: int, folder: Path) -> list[dict[str, Any]]:
+def _trained(options: argparse.Namespace, runtime: str, seed: int, folder: Path) -> list[dict[str, Any]]:
     settings = {
         "training.steps": options.steps,
         "training.seed": seed,
@@ -61,30 +61,30 @@ def _trained(options: argparse.Namespace, engine: str, seed: int, folder: Path) 
     }
     run = train(
         options.recipe,
-        out=folder / f"{engine}-{seed}",
+        out=folder / f"{runtime}-{seed}",
         device=options.device,
-        levers=engine,
+        options=runtime,
         tracking="disabled",
         overrides=[f"{key}={json.dumps(value)}" for key, value in settings.items()],
     )
     return read_metrics(run / "metrics.jsonl")
 
 
-def _row(engine: str, seed: int, metrics: list[dict[str, Any]]) -> dict[str, Any]:
+def _row(runtime: str, seed: int, metrics: list[dict[str, Any]]) -> dict[str, Any]:
     errors = [value for row in metrics for key, value in row.items() if key.endswith("/l1")]
     losses = [sum(value for key, value in row.items() if "/cycle " in key) for row in metrics[-5:]]
     return {
-        "engine": engine,
+        "engine": runtime,
         "seed": seed,
         "validation L1, both ways": statistics.mean(errors[-2:]),
         "cycle loss, last 50 steps": statistics.mean(loss for loss in losses if loss),
     }
 
 
-def _summary(engine: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
-    own = [row for row in rows if row["engine"] == engine and isinstance(row["seed"], int)]
+def _summary(runtime: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    own = [row for row in rows if row["engine"] == runtime and isinstance(row["seed"], int)]
     columns = [key for key in own[0] if key not in ("engine", "seed")]
-    return {"engine": engine, "seed": "mean ± spread"} | {
+    return {"engine": runtime, "seed": "mean ± spread"} | {
         key: f"{statistics.mean(row[key] for row in own):.4f} ± {statistics.stdev(row[key] for row in own):.4f}"
         for key in columns
     }
@@ -92,13 +92,13 @@ def _summary(engine: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 def _page(plain: list[dict[str, Any]], fast: list[dict[str, Any]]) -> str:
     curves: dict[str, dict[str, list[tuple[int, float]]]] = defaultdict(lambda: defaultdict(list))
-    for engine, metrics in zip(ENGINES, (plain, fast), strict=True):
+    for runtime, metrics in zip(ENGINES, (plain, fast), strict=True):
         for row in metrics:
             for key, value in row.items():
                 if "/" in key and not key.startswith(("learning rate", "validation")):
-                    curves[key][engine].append((row["step"], value))
+                    curves[key][runtime].append((row["step"], value))
     charts = [
-        chart(name, [Curve(engine, points, 0, colour) for colour, (engine, points) in enumerate(both.items())])
+        chart(name, [Curve(runtime, points, 0, colour) for colour, (runtime, points) in enumerate(both.items())])
         for name, both in curves.items()
     ]
     head = f"<!doctype html><meta charset=utf-8><title>plain and fast</title><style>{STYLE}</style>"

@@ -31,8 +31,8 @@ from translate.models.base import ImageSpec
 from translate.recipe import load_recipe
 from translate.runs.assembly import build_trainer
 from translate.runs.loading import build_model
-from translate.training.distributed import Ranks, join
-from translate.training.runtime import choose_engine
+from translate.training.distributed import Distributed, join
+from translate.training.runtime import choose_runtime
 
 IMAGES: dict[type[Batch], int] = {Paired: 2, Unpaired: 2, Plain: 1}
 COLUMNS = ("images a step", "ms a step", "images/s", "efficiency, %", "exchange, %", "MB exchanged a step")
@@ -45,7 +45,7 @@ def main() -> None:
         return
     cuda = options.device != "cpu" and torch.cuda.is_available()
     devices = torch.cuda.device_count() if cuda else os.cpu_count() or 1
-    counts = options.ranks or [count for count in (1, 2, 4, 8, 16) if count <= devices]
+    counts = options.distributed or [count for count in (1, 2, 4, 8, 16) if count <= devices]
     threads = options.threads or max(1, (os.cpu_count() or 1) // max(counts))
     measured: dict[int, list[dict[str, float]]] = {count: [] for count in counts}
     for _ in range(options.rounds):
@@ -70,49 +70,49 @@ def measure(options: argparse.Namespace) -> None:
         raise SystemExit(
             f"{options.recipe}: random images have no labels; choose a recipe of pairs, two domains or one"
         )
-    with join(options.device) as ranks:
-        engine = choose_engine(ranks.device, options.precision)
+    with join(options.device) as distributed:
+        runtime = choose_runtime(distributed.device, options.precision)
         domains = ("a", "b")[: IMAGES[kind]]
         model = build_model(recipe, ImageSpec(recipe.data.channels, options.size, domains))
-        trainer = build_trainer(model, recipe.training, engine, 10**6, ranks)
-        torch.manual_seed(ranks.rank)
+        trainer = build_trainer(model, recipe.training, runtime, 10**6, distributed)
+        torch.manual_seed(distributed.rank)
         shape = (options.batch_size, recipe.data.channels, options.size, options.size)
-        batch = engine.place(kind(*(torch.rand(shape) * 2 - 1 for _ in domains)))
+        batch = runtime.place(kind(*(torch.rand(shape) * 2 - 1 for _ in domains)))
 
         def timed(steps: int) -> list[float]:
             seconds = []
             for _ in range(steps):
                 begin = time.perf_counter()
                 trainer.step(batch)
-                wait(engine.device)
+                wait(runtime.device)
                 seconds.append(time.perf_counter() - begin)
             return seconds
 
         timed(3)
         # Every rank takes as many steps: as many as fit on average.
-        guess = torch.tensor(statistics.mean(timed(3)), device=engine.device)
-        ranks.average([guess])
+        guess = torch.tensor(statistics.mean(timed(3)), device=runtime.device)
+        distributed.average([guess])
         steps = min(max(5, int(options.seconds / 2 / guess.item())), 2000)
         whole = statistics.median(timed(steps))
-        exchange, numbers = _watch_exchange(ranks, engine.device)
+        exchange, numbers = _watch_exchange(distributed, runtime.device)
         watched = sum(timed(steps))
-        if ranks.leads:
-            images = ranks.size * options.batch_size
+        if distributed.is_main:
+            images = distributed.size * options.batch_size
             row = {
                 "images a step": images,
                 "ms a step": 1000 * whole,
                 "images/s": images / whole,
                 "exchange, %": 100 * sum(exchange) / watched,
-                "MB exchanged a step": 4e-6 * sum(numbers) / steps if ranks.size > 1 else 0.0,
+                "MB exchanged a step": 4e-6 * sum(numbers) / steps if distributed.size > 1 else 0.0,
             }
             Path(options.measure).write_text(json.dumps(row))
 
 
-def _watch_exchange(ranks: Ranks, device: torch.device) -> tuple[list[float], list[int]]:
+def _watch_exchange(distributed: Distributed, device: torch.device) -> tuple[list[float], list[int]]:
     """Seconds and numbers of every exchange from here on; the device is waited for around each."""
     seconds: list[float] = []
     numbers: list[int] = []
-    average = ranks.average
+    average = distributed.average
 
     def watched(tensors: Sequence[Tensor]) -> None:
         wait(device)
@@ -122,7 +122,7 @@ def _watch_exchange(ranks: Ranks, device: torch.device) -> tuple[list[float], li
         seconds.append(time.perf_counter() - begin)
         numbers.append(sum(tensor.numel() for tensor in tensors))
 
-    ranks.average = watched  # type: ignore[method-assign]
+    distributed.average = watched  # type: ignore[method-assign]
     return seconds, numbers
 
 

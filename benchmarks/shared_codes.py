@@ -26,7 +26,7 @@ from translate.recipe import load_recipe
 from translate.runs.image_sets.opening import open_data
 from translate.runs.loading import load_model
 from translate.runs.train import train
-from translate.training.runtime import choose_engine
+from translate.training.runtime import choose_runtime
 
 NONE = [
     "model.autoencoder.share=0",
@@ -77,17 +77,17 @@ def examine(name: str, ties: list[str], options: argparse.Namespace, out: Path) 
     minutes = (time.perf_counter() - start) / 60
     model = load_model(run).model.eval()
     assert isinstance(model, UNIT)
-    engine = choose_engine("cpu", "float32")
+    runtime = choose_runtime("cpu", "float32")
     images = open_data(load_recipe("unit-shapes", [*size, *ties]).data, UNIT.batch_type, lambda line: None)
-    to_b, to_a = images.validations(model, 64, engine)
+    to_b, to_a = images.validations(model, 64, runtime)
     assert isinstance(to_b, Direction) and isinstance(to_a, Direction)
     with torch.no_grad():
         codes_a, codes_b = model.encode(to_b.inputs, 0), model.encode(to_a.inputs, 1)
     return {
         "code gap": gap(codes_a, codes_b),
         "domain read, %": 100 * probe(codes_a.mean((2, 3)), codes_b.mean((2, 3))),
-        "L1 a to b": to_b.measure(model, engine)["l1"],
-        "L1 b to a": to_a.measure(model, engine)["l1"],
+        "L1 a to b": to_b.measure(model, runtime)["l1"],
+        "L1 b to a": to_a.measure(model, runtime)["l1"],
         "untouched": to_b.baselines()["untouched input"]["l1"],
         "colour map": to_b.baselines()["best colour map"]["l1"],
         "minutes": minutes,

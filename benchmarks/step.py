@@ -1,8 +1,8 @@
-"""One training step of every model: the port's way, ours, and ours with each lever; interleaved medians.
+"""One training step of every model: the port's way, ours, and ours with each option; interleaved medians.
 
     python benchmarks/step.py --models cyclegan,pix2pix --sizes 128,256 --batches 1 --rounds 5 --seconds 120
 
-`plain` is the port's step (see `PlainStep`), `float32` is `--engine plain`, then a lever at a time, then `auto`. `x`
+`plain` is the port's step (see `PlainStep`), `float32` is `--runtime plain`, then an option at a time, then `auto`. `x`
 is plain's median over the row's. `limit` is the share of the rate at which this machine, in this run, multiplies
 matrices in the row's precision: the step's FLOPs by torch's formulas over seconds and that rate. Prints Markdown and
 writes JSON.
@@ -36,7 +36,7 @@ from common import (
 )
 from translate.models import MODELS
 from translate.training.flops import flops_of
-from translate.training.runtime import Engine, choose_device, choose_engine
+from translate.training.runtime import Runtime, choose_device, choose_runtime
 
 WARM_UP = 4  # the captured step records in the fourth
 
@@ -48,16 +48,16 @@ def main() -> None:
     parser.add_argument("--batches", default="1", help="StarGAN takes 2 or more")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=120, help="for each model, size and batch, after warming up")
-    parser.add_argument("--levers", help="rows to measure beside plain, by name; default all that the device has")
+    parser.add_argument("--options", help="rows to measure beside plain, by name; default all that the device has")
     parser.add_argument("--compiled", action="store_true", help="torch.compile, too: a minute or more of compiling")
     parser.add_argument("--small", action="store_true", help=f"small networks, of {', '.join(SMALL)}")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     device = choose_device(options.device)
-    chosen = levers(device, options.compiled)
-    if options.levers:
-        chosen = {name: chosen[name] for name in options.levers.split(",")}
+    chosen = options(device, options.compiled)
+    if options.options:
+        chosen = {name: chosen[name] for name in options.options.split(",")}
     rates = {dtype: matrix_rate(device, getattr(torch, dtype)) for dtype in ("float32", "bfloat16")}
     rows = []
     for model in options.models.split(","):
@@ -78,10 +78,10 @@ def main() -> None:
     report("step", device, rows, options.json, **{"matrix FLOP/s": rates})
 
 
-def levers(device: torch.device, compiled: bool = False) -> dict[str, Engine]:
+def options(device: torch.device, compiled: bool = False) -> dict[str, Runtime]:
     """The engines beside the port's way, by the name of their row."""
-    plain = choose_engine(str(device), levers="plain")
-    auto = choose_engine(str(device))
+    plain = choose_runtime(str(device), options="plain")
+    auto = choose_runtime(str(device))
     found = {
         "float32": plain,
         "fused": replace(plain, fused=True),
@@ -89,15 +89,15 @@ def levers(device: torch.device, compiled: bool = False) -> dict[str, Engine]:
         "bf16": replace(plain, bf16=True),
         "bf16, channels last": replace(plain, bf16=True, channels_last=True),
         "auto without bf16": replace(auto, bf16=False),
-        **({"auto without products": replace(auto, products=False)} if auto.products else {}),
+        **({"auto without products": replace(auto, conv_as_matmul=False)} if auto.conv_as_matmul else {}),
         "auto": auto,
     }
     if compiled:
         found["auto, compiled"] = replace(auto, compiled=True)
     if device.type == "cuda":
-        found["auto, captured"] = replace(auto, captured=True)
+        found["auto, captured"] = replace(auto, cuda_graphs=True)
         if compiled:
-            found["auto, compiled, captured"] = replace(auto, compiled=True, captured=True)
+            found["auto, compiled, captured"] = replace(auto, compiled=True, cuda_graphs=True)
     return found
 
 
@@ -106,7 +106,7 @@ def measure(
     size: int,
     batch: int,
     device: torch.device,
-    chosen: Mapping[str, Engine],
+    chosen: Mapping[str, Runtime],
     rates: Mapping[str, float],
     *,
     rounds: int,
@@ -116,12 +116,12 @@ def measure(
     """A row for each way, `plain` first."""
     with port_settings(device):
         port = PlainStep(build_model(name, size, small), device)
-        plain_engine = Engine(device, fused=False)
+        plain_engine = Runtime(device, fused=False)
         given = place(random_batch(port.model, size, batch), plain_engine)
         works: dict[str, Callable[[], None]] = {"plain": partial(port.step, given)}
-        for lever, engine in chosen.items():
-            trainer = trainer_of(build_model(name, size, small), engine)
-            works[lever] = partial(trainer.step, place(random_batch(trainer.model, size, batch), engine))
+        for option, runtime in chosen.items():
+            trainer = trainer_of(build_model(name, size, small), runtime)
+            works[option] = partial(trainer.step, place(random_batch(trainer.model, size, batch), runtime))
         pace = max(turn.every for turn in port.turns)  # so many steps make a round of the game
         flops = flops_of(lambda: [works["plain"]() for _ in range(pace)]) / pace
         warm_up = WARM_UP * pace if device.type == "cuda" else 1
@@ -130,16 +130,16 @@ def measure(
         times = interleaved(works, device, rounds, seconds, repeats, warm_up)
     plain = summary(times["plain"])["median"]
     rows = []
-    for lever, seen in times.items():
+    for option, seen in times.items():
         found = summary(seen)
-        bf16 = lever != "plain" and chosen[lever].bf16
+        bf16 = option != "plain" and chosen[option].bf16
         rate = rates["bfloat16" if bf16 else "float32"]
         rows.append(
             {
                 "model": name,
                 "size": size,
                 "batch": batch,
-                "way": lever,
+                "way": option,
                 "median ms": 1e3 * found["median"],
                 "best ms": 1e3 * found["best"],
                 "x": plain / found["median"],

@@ -46,7 +46,7 @@ LAYOUTS = {  # bands, photometric, extra samples
     "alpha before infrared": (5, "rgb", (2, 0)),
     "five bands": (5, "minisblack", (0, 0, 0, 0)),
 }
-dice = np.random.default_rng(0)
+rng = np.random.default_rng(0)
 
 
 @dataclass(frozen=True)
@@ -68,16 +68,16 @@ def values(kind: str, bands: int) -> np.ndarray:
     """Values (7, 5, bands) of a type, over its whole range but for floats, from -3 to 5, and alpha, from 0 to 1."""
     dtype = np.dtype(kind)
     if dtype.kind == "c":
-        return (dice.random((HEIGHT, WIDTH, bands)) + 1j).astype(dtype)
+        return (rng.random((HEIGHT, WIDTH, bands)) + 1j).astype(dtype)
     if dtype.kind == "f":
-        return (dice.random((HEIGHT, WIDTH, bands)) * 8 - 3).astype(dtype)
+        return (rng.random((HEIGHT, WIDTH, bands)) * 8 - 3).astype(dtype)
     limits = np.iinfo(dtype)
-    return dice.integers(limits.min, limits.max, (HEIGHT, WIDTH, bands), dtype, endpoint=True)
+    return rng.integers(limits.min, limits.max, (HEIGHT, WIDTH, bands), dtype, endpoint=True)
 
 
 def alpha_values(kind: str) -> np.ndarray:
     """From clear to opaque: 0 to 1 as floats, else to the largest number of the type."""
-    share = dice.random((HEIGHT, WIDTH))
+    share = rng.random((HEIGHT, WIDTH))
     dtype = np.dtype(kind)
     return (share if dtype.kind == "f" else share * np.iinfo(dtype).max).astype(dtype)
 
@@ -160,7 +160,7 @@ def other_compressions() -> Iterator[Cell]:
         yield cell if compression == "lzw" else Cell(cell.name, cell.data, "TIFF compression .* is not read")
     for bits, order in product((10, 12, 14), ORDERS):
         buffer = io.BytesIO()
-        with_bits = dice.integers(0, 1 << bits, (HEIGHT, WIDTH), np.uint16)
+        with_bits = rng.integers(0, 1 << bits, (HEIGHT, WIDTH), np.uint16)
         packed = imagecodecs.packints_encode(with_bits, bits)
         header = tifffile_header(order, [(258, 3, bits), (259, 3, 1), (262, 3, 1), (277, 3, 1)], packed)
         buffer.write(header)
@@ -212,9 +212,9 @@ def inks() -> Iterator[Cell]:
 def in_parts() -> Iterator[Cell]:
     """Inks, palettes and JPEG in tiles, planes and strips with differences, as large as tiles and blocks want it."""
     size = (32, 48)
-    ink, shown = dice.integers(0, 256, (*size, 4), np.uint8), dice.integers(0, 256, size, np.uint8)
+    ink, shown = rng.integers(0, 256, (*size, 4), np.uint8), rng.integers(0, 256, size, np.uint8)
     bare = (255 - ink[..., :3].astype(int)) * (255 - ink[..., 3:])
-    colours = dice.integers(0, 65536, (3, 256), np.uint16)
+    colours = rng.integers(0, 65536, (3, 256), np.uint16)
     for tile, order, packing in product((None, (16, 16)), ORDERS, ("none", "lzw", "zlib")):
         more = {"tile": tile, "byteorder": order, "predictor": packing != "none", "metadata": None}
         more["compression"] = None if packing == "none" else packing
@@ -223,7 +223,7 @@ def in_parts() -> Iterator[Cell]:
             yield Cell(f"tiff CMYK {planes} {more}", data, ((bare + 127) // 255).astype(np.uint8))
         data = _imwritten(shown, photometric="palette", colormap=colours, **more)
         yield Cell(f"tiff palette {more}", data, (colours.T[shown] >> 8).astype(np.uint8))
-    smooth = np.asarray(Image.fromarray(dice.integers(0, 256, (4, 4, 3), np.uint8)).resize(size[::-1]))
+    smooth = np.asarray(Image.fromarray(rng.integers(0, 256, (4, 4, 3), np.uint8)).resize(size[::-1]))
     for tile, photometric, subsampling in product((None, (16, 16)), ("rgb", "ycbcr"), ((1, 1), (2, 1), (2, 2))):
         data = _imwritten(
             smooth, photometric=photometric, compression="jpeg", tile=tile, metadata=None,
@@ -245,14 +245,14 @@ def _imwritten(stored: np.ndarray, **options: Any) -> bytes:
 def few_bits() -> Iterator[Cell]:
     """1, 2, 4 and 8 bits of grey, white-is-zero and palettes, filled from either end, by hand."""
     for bits, order, photometric, fill in product((1, 2, 4, 8), ORDERS, (0, 1, 3), (1, 2)):
-        stored = dice.integers(0, 1 << bits, (HEIGHT, WIDTH), np.uint8)
+        stored = rng.integers(0, 1 << bits, (HEIGHT, WIDTH), np.uint8)
         body = _packed(stored, bits)
         if fill == 2:
             body = bytes(int(f"{byte:08b}"[::-1], 2) for byte in body)
         tags = [(258, 3, bits), (259, 3, 1), (262, 3, photometric), (266, 3, fill), (277, 3, 1)]
         name = f"tiff of {bits} bits {order} photometric {photometric} fill order {fill}"
         if photometric == 3:
-            palette = dice.integers(0, 256, (3, 1 << bits), np.uint16) * 257
+            palette = rng.integers(0, 256, (3, 1 << bits), np.uint16) * 257
             data = _with_palette(order, tags, body, palette)
             shown: np.ndarray | str = (palette.T[stored] // 257).astype(np.uint8)
             yield Cell(name, data, "palette whose bits are in reversed order" if fill == 2 and bits < 8 else shown)
@@ -353,7 +353,7 @@ def pngs() -> Iterator[Cell]:
         if (colour and bits < 8) or (keyed and colour >= 4):
             continue
         kind = np.uint16 if bits == 16 else np.uint8
-        stored = dice.integers(0, 1 << bits, (HEIGHT, WIDTH, samples[colour])).astype(kind)
+        stored = rng.integers(0, 1 << bits, (HEIGHT, WIDTH, samples[colour])).astype(kind)
         body = stored.astype(f">u{kind().itemsize}").tobytes() if bits >= 8 else _packed(stored[..., 0], bits)
         step = len(body) // HEIGHT
         rows = b"".join(b"\0" + body[row * step : (row + 1) * step] for row in range(HEIGHT))

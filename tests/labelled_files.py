@@ -15,7 +15,7 @@ from translate.data.labelled import (
     LabelledFolder,
 )
 
-dice = np.random.default_rng(0)
+rng = np.random.default_rng(0)
 
 
 def told(folder: LabelledFolder, split: str = "train") -> dict[str, list[str]]:
@@ -57,7 +57,7 @@ def idx(values: np.ndarray) -> bytes:
 
 def digit_set(root: Path, packed: bool = True, splits: tuple[str, ...] = ("train", "t10k")) -> np.ndarray:
     root.mkdir(exist_ok=True)
-    pixels = dice.integers(0, 256, (20, 5, 7)).astype(np.uint8)
+    pixels = rng.integers(0, 256, (20, 5, 7)).astype(np.uint8)
     for split in splits:
         for kind, values in (("images-idx3", pixels), ("labels-idx1", np.arange(20, dtype=np.uint8) % 10)):
             data = idx(values)

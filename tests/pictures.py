@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-dice = np.random.default_rng(0)
+rng = np.random.default_rng(0)
 TOP = {np.uint8: 255, np.uint16: 65535}
 
 
 def noise(*shape: int, dtype: type = np.uint8) -> np.ndarray:
-    return dice.integers(0, TOP[dtype] + 1, shape).astype(dtype)
+    return rng.integers(0, TOP[dtype] + 1, shape).astype(dtype)
 
 
 def chunk(kind: bytes, body: bytes) -> bytes:

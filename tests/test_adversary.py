@@ -76,8 +76,8 @@ def test_clipping_follows_every_discriminators_turn(name):
 
 def test_the_discriminator_takes_its_turns_before_the_generator_takes_one(name):
     model = tiny_model(name, settings={**TINY[name], "adversarial": {"discriminator_turns": 3}})
-    painters = {id(network) for turn in model.turns() if turn.paints for network in turn.networks}
-    roles = {key: "painter" if id(network) in painters else "judge" for key, network in model.named_children()}
+    generators = {id(network) for turn in model.turns() if turn.trains_generators for network in turn.networks}
+    roles = {key: "painter" if id(network) in generators else "judge" for key, network in model.named_children()}
     trainer = tiny_trainer(model)
     moved = []
     for step in range(6):

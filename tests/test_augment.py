@@ -16,8 +16,8 @@ TOLD = {"Affine": {"rotate": [-30, 30]}, "Downscale": {"scale_range": [0.3, 0.4]
 
 def picture(seed: int = 0, channels: int = 3, dtype: type = np.uint8) -> np.ndarray:
     """A smooth picture, for noise would hide what a transform does."""
-    dice = np.random.default_rng(seed)
-    coarse = dice.random((4, 4, channels))
+    rng = np.random.default_rng(seed)
+    coarse = rng.random((4, 4, channels))
     return (np.kron(coarse, np.ones((8, 8, 1))) * np.iinfo(dtype).max).astype(dtype)
 
 

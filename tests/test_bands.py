@@ -26,7 +26,7 @@ from translate.recipe import load_recipe
 
 tifffile = pytest.importorskip("tifffile", reason="such files are written by tifffile")
 
-dice = np.random.default_rng(0)
+rng = np.random.default_rng(0)
 
 
 def written(path: Path, planes: np.ndarray, **options: object) -> Path:
@@ -41,10 +41,10 @@ WHOLE = [np.int8, np.int16, np.int32, np.uint32]
 
 def bands(count: int, dtype: type, height: int = 9, width: int = 7) -> np.ndarray:
     if dtype == np.float32:
-        return (dice.random((height, width, count)) * 8 - 3).astype(np.float32)  # from -3 to 5
+        return (rng.random((height, width, count)) * 8 - 3).astype(np.float32)  # from -3 to 5
     if dtype in WHOLE:
-        return dice.integers(0 if dtype == np.uint32 else -3, 6, (height, width, count)).astype(dtype)
-    return dice.integers(0, np.iinfo(dtype).max + 1, (height, width, count)).astype(dtype)
+        return rng.integers(0 if dtype == np.uint32 else -3, 6, (height, width, count)).astype(dtype)
+    return rng.integers(0, np.iinfo(dtype).max + 1, (height, width, count)).astype(dtype)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 8])
@@ -90,7 +90,7 @@ def test_another_number_of_bands_or_range_is_said_with_the_files_name(tmp_path: 
 
 @pytest.mark.parametrize("count", [1, 5])
 def test_a_ct_scan_is_read_and_written_within_its_range(tmp_path: Path, count: int) -> None:
-    values = dice.integers(-1000, 2001, (9, 7, count)).astype(np.int16)
+    values = rng.integers(-1000, 2001, (9, 7, count)).astype(np.int16)
     kind = {} if count == 1 else {"planarconfig": "contig"}
     path = written(tmp_path / "ct.tif", values.squeeze(), photometric="minisblack", byteorder=">", **kind)
     with pytest.raises(ImageError, match=r"ct\.tif: signed 16-bit pixels from -\d+ to \d+; .*data\.range to"):
@@ -174,9 +174,9 @@ def test_the_range_of_a_recipe_rises() -> None:
 @pytest.mark.parametrize("suffix", ["png", "tif"])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_12_bits_in_16_fill_the_range_and_come_back_as_they_were(tmp_path: Path, suffix: str, channels: int) -> None:
-    values = dice.integers(0, 4096, (9, 7, channels)).astype(np.uint16)
+    values = rng.integers(0, 4096, (9, 7, channels)).astype(np.uint16)
     values[0, 0], values[0, 1] = 0, 4095
-    alpha = dice.integers(0, 65536, (9, 7)).astype(np.uint16)
+    alpha = rng.integers(0, 65536, (9, 7)).astype(np.uint16)
     (tmp_path / "in").mkdir()
     images.write(tmp_path / "in" / f"x.{suffix}", Picture(values))
     images.write(tmp_path / "in" / f"clear.{suffix}", Picture(values, alpha))
@@ -193,7 +193,7 @@ def test_12_bits_in_16_fill_the_range_and_come_back_as_they_were(tmp_path: Path,
 
 def test_an_array_of_16_bits_is_read_as_its_file_would_be() -> None:
     converter = Converter(Negative(), ImageSpec(1, 16, ("a", "b"), span=(0, 4095)), CPU)
-    values = dice.integers(0, 4096, (9, 7, 1)).astype(np.uint16)
+    values = rng.integers(0, 4096, (9, 7, 1)).astype(np.uint16)
     assert (converter.convert(values, to="b") == 4095 - values).all()
     with pytest.raises(ValueError, match="only 0 to 4095"):
         converter.convert(values + np.uint16(4095), to="b")
@@ -213,7 +213,7 @@ def test_a_check_tells_shades_that_are_nearly_black(tmp_path: Path) -> None:
     for folder, top, kind in (("trainA", 4000, np.uint16), ("trainB", 5, np.uint8)):
         (tmp_path / folder).mkdir()
         for index in range(2):
-            pixels = dice.integers(0, top + 1, (9, 7, 1)).astype(kind)
+            pixels = rng.integers(0, top + 1, (9, 7, 1)).astype(kind)
             pixels[0, 0] = top
             images.write(tmp_path / folder / f"{folder}{index}.png", Picture(pixels))
     notes = "\n".join(check(tmp_path).notes)

@@ -11,7 +11,7 @@ import torch
 from patience import PATIENCE
 
 from translate.runs.train import train
-from translate.training.runtime import Engine
+from translate.training.runtime import Runtime
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 ABSENT = ["kornia", "albumentations", "wandb", "click", "rich", "onnx", "torch_fidelity"]
@@ -37,7 +37,7 @@ def test_the_gpu_part_runs_where_only_torch_and_what_training_imports_is_there(t
     assert all(isinstance(section, list) and section for section in found["sections"].values())
     ways = {row["way"] for row in found["sections"]["steps"]}
     assert {"plain", "float32", "auto"} <= ways
-    assert "## levers against float64" in (tmp_path / "gpu.md").read_text()
+    assert "## options against float64" in (tmp_path / "gpu.md").read_text()
 
 
 def test_the_gpu_part_ends_when_its_time_is_over_and_leaves_what_it_found(tmp_path):
@@ -76,7 +76,7 @@ def test_the_row_plain_is_the_same_training(name, monkeypatch):
     from common import PlainStep, build_model, random_batch, trainer_of
 
     port = PlainStep(build_model(name, 32, small=True), torch.device("cpu"))
-    trainer = trainer_of(build_model(name, 32, small=True), Engine(torch.device("cpu"), fused=False))
+    trainer = trainer_of(build_model(name, 32, small=True), Runtime(torch.device("cpu"), fused=False))
     start = torch.nn.utils.parameters_to_vector(trainer.model.parameters()).detach()
     for step in range(3):
         for way in (port, trainer):
@@ -87,7 +87,7 @@ def test_the_row_plain_is_the_same_training(name, monkeypatch):
 
 
 OPTIONS = {
-    "step.py": ["--rounds", 2, "--seconds", 1, "--levers", "auto"],
+    "step.py": ["--rounds", 2, "--seconds", 1, "--options", "auto"],
     "memory.py": ["--ways", "plain"],
 }
 OTHERS = {

@@ -22,7 +22,7 @@ class Scripted:
     def __init__(self, *errors):
         self.errors, self.shown = list(errors), []
 
-    def measure(self, model, engine):
+    def measure(self, model, runtime):
         self.shown.append(
             {key: value.clone() for key, value in model.generator.state_dict(prefix="generator.").items()}
         )
@@ -50,7 +50,7 @@ def _train(folder, trainer, total, *errors, every=2, keep=1, best=None):
         validations=[validation],
         tracker=NoTracker(),
         signals=Signals(),
-        tell=lambda line: None,
+        log=lambda line: None,
         best=best,
         quiet=True,
     )

@@ -65,8 +65,8 @@ def test_a_discriminator_of_pairs_learns_labels_though_every_image_is_real():
     batch = Labelled(images, torch.eye(3).repeat_interleave(30, 0))
     optimizer = torch.optim.Adam(model.discriminator.parameters(), 1e-2)
     for _ in range(100):
-        painted = {"fake": images, "wrong": other_labels(batch.labels)}
-        losses = losses_of(model, "discriminator", batch, painted)
+        fakes = {"fake": images, "wrong": other_labels(batch.labels)}
+        losses = losses_of(model, "discriminator", batch, fakes)
         optimizer.zero_grad()
         losses["adversarial"].backward()
         optimizer.step()
@@ -93,8 +93,8 @@ def test_generated_images_are_judged_with_the_label_they_were_made_for():
     model.discriminator.register_forward_pre_hook(
         lambda module, inputs, keywords: judged.append(keywords["labels"]), with_kwargs=True
     )
-    painted = model.paint(batch)
-    losses_of(model, "generator", batch, painted)
+    fakes = model.generate(batch)
+    losses_of(model, "generator", batch, fakes)
     assert torch.equal(told[0], batch.labels) and torch.equal(judged[0], batch.labels)
 
 

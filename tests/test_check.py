@@ -123,13 +123,13 @@ def test_digits_are_checked_in_their_array(real_data: Path) -> None:
 
 def slices(root: Path, count: int, brightest: int) -> None:
     """16-bit slices of a bright round body somewhere on dark ground, no two alike."""
-    dice = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     rows, columns = np.mgrid[:64, :64]
     for split, number in [("train", i) for i in range(count)] + [("test", i) for i in range(count)]:
         for domain in "AB":
-            across, down, radius = dice.uniform(16, 48), dice.uniform(16, 48), dice.uniform(8, 28)
+            across, down, radius = rng.uniform(16, 48), rng.uniform(16, 48), rng.uniform(8, 28)
             shades = np.where(np.hypot(columns - across, rows - down) < radius, brightest * 0.9, brightest * 0.03)
-            grain = dice.normal(0, brightest * 0.02, shades.shape)
+            grain = rng.normal(0, brightest * 0.02, shades.shape)
             path = root / f"{split}{domain}" / f"{domain}{split}{number}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             images.write(path, Picture((shades + grain).clip(0, brightest).astype(np.uint16)[..., None]))

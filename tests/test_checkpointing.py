@@ -11,7 +11,7 @@ from translate.networks.resnet import ResnetGenerator
 from translate.networks.unet import UNetGenerator
 from translate.recipe import TrainingSettings
 from translate.runs.assembly import build_trainer
-from translate.training.runtime import Engine
+from translate.training.runtime import Runtime
 from translate.training.state import training_state
 
 NETWORKS = {
@@ -32,11 +32,11 @@ def one_pass(network, autocast):
         torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t) or t, lambda t: t),
         torch.autocast("cpu", dtype=torch.bfloat16, enabled=autocast),
     ):
-        painted = network(images)
+        fakes = network(images)
     bytes_kept = sum({t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in kept}.values())
-    painted.float().square().mean().backward()
+    fakes.float().square().mean().backward()
     found = {name: weight.grad for name, weight in network.named_parameters()} | dict(network.named_buffers())
-    return found | {"painted": painted, "images": images.grad, "dice": torch.rand(3)}, bytes_kept
+    return found | {"painted": fakes, "images": images.grad, "dice": torch.rand(3)}, bytes_kept
 
 
 @pytest.mark.parametrize("autocast", [False, True], ids=["float32", "bf16"])
@@ -95,7 +95,7 @@ def test_nothing_is_recomputed_in_evaluation(monkeypatch):
 def test_dropout_that_is_computed_again_is_not_for_a_recorded_step(generator, refused, monkeypatch):
     monkeypatch.setattr("translate.training.trainer.CudaRecorder", lambda device: None)
     model = tiny_model("pix2pix", settings=TINY["pix2pix"] | {"generator": generator})
-    engine = Engine(torch.device("cpu"), captured=True)
+    runtime = Runtime(torch.device("cpu"), cuda_graphs=True)
     expected = pytest.raises(ConfigurationError, match="repeats dropout") if refused else nullcontext()
     with expected:
-        build_trainer(model, TrainingSettings(steps=1), engine, total=1)
+        build_trainer(model, TrainingSettings(steps=1), runtime, total=1)

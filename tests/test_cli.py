@@ -104,10 +104,10 @@ def test_both_directions_come_from_one_run_and_differ(run_cli, trained, tmp_path
 
 def _bad_folder(folder):
     write_images(folder, ["good.png", "tiny.png", "long.png", "odd.jpg"], size=19)
-    dice = np.random.default_rng(0)
-    Image.fromarray(dice.integers(0, 256, (1, 1, 3), dtype=np.uint8)).save(folder / "tiny.png")
-    Image.fromarray(dice.integers(0, 256, (3, 1000, 3), dtype=np.uint8)).save(folder / "long.png")
-    photo = Image.fromarray(dice.integers(0, 256, (40, 40, 3), dtype=np.uint8))
+    rng = np.random.default_rng(0)
+    Image.fromarray(rng.integers(0, 256, (1, 1, 3), dtype=np.uint8)).save(folder / "tiny.png")
+    Image.fromarray(rng.integers(0, 256, (3, 1000, 3), dtype=np.uint8)).save(folder / "long.png")
+    photo = Image.fromarray(rng.integers(0, 256, (40, 40, 3), dtype=np.uint8))
     photo.quantize(16).save(folder / "palette.png")
     photo.convert("CMYK").save(folder / "cmyk.jpg")
     buffer = io.BytesIO()

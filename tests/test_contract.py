@@ -143,8 +143,8 @@ def test_a_painted_image_is_made_once_a_step(name):
     """No generator forward is repeated: paint runs once, whatever the number of turns."""
     model = tiny_model(name)
     calls = []
-    paint = model.paint
-    model.paint = lambda batch: calls.append(1) or paint(batch)
+    generate = model.generate
+    model.generate = lambda batch: calls.append(1) or generate(batch)
     tiny_trainer(model).step(random_batch(model))
     assert len(calls) == 1
 

@@ -253,8 +253,8 @@ def test_an_attribute_is_not_set_and_cleared_at_once():
 
     converter = Converter(Attributes(), SPEC, CPU)
     with pytest.raises(ConfigurationError, match="set or cleared, not both"):
-        converter.changes(["a", "b", "-a"])
-    assert converter.changes(["a", "-b", "a"]) == {0: True, 1: False}
+        converter.request(["a", "b", "-a"])
+    assert converter.request(["a", "-b", "a"]) == {0: True, 1: False}
 
 
 @pytest.mark.parametrize(("format", "kind"), [("jpg", "JPEG"), ("tif", "TIFF")])

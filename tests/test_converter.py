@@ -20,7 +20,7 @@ from translate.inference.padding import pad, padded_size
 from translate.models import MODELS
 from translate.models.base import Translator
 from translate.runs.loading import load
-from translate.training.runtime import Engine
+from translate.training.runtime import Runtime
 from translate.utils.settings import Settings
 
 
@@ -36,7 +36,7 @@ class Negative(Translator):
         self.scale = nn.Parameter(torch.tensor(-1.0))
         self.sizes = []
 
-    def paint(self, batch):
+    def generate(self, batch):
         return {}
 
     def turns(self):
@@ -195,21 +195,21 @@ def test_padding_reflects_as_often_as_needed():
 @pytest.mark.parametrize("name", [name for name, kind in MODELS.items() if issubclass(kind, Translator)])
 @pytest.mark.parametrize("tile", ["off", 8])
 def test_weights_rounded_once_give_what_autocast_gives_to_the_bit(name, tile):
-    engine = Engine(torch.device("cpu"), bf16=True, channels_last=True)
+    runtime = Runtime(torch.device("cpu"), bf16=True, channels_last=True)
     model = tiny_model(name)
     spec = SPECS.get(model.batch_type, SPEC)
     images = torch.rand(2, 3, spec.size, spec.size + 16, generator=torch.Generator().manual_seed(0)) * 2 - 1
-    converters = [Converter(copy.deepcopy(model), spec, engine) for _ in range(2)]
-    engine.adopt(model)
+    converters = [Converter(copy.deepcopy(model), spec, runtime) for _ in range(2)]
+    runtime.adopt(model)
     converters[0].model = model
     for converter in converters:
         converter.fitting.tile = tile
     pictures = [Picture(to_pixels(image, torch.uint8).permute(1, 2, 0).numpy()) for image in images]
-    changes = {model.targets()[0]: True}
-    cast_each_time, cast_once = (converter.convert_pictures(pictures, changes) for converter in converters)
+    request = {model.targets()[0]: True}
+    cast_each_time, cast_once = (converter.convert_pictures(pictures, request) for converter in converters)
     for one, other in zip(cast_each_time, cast_once, strict=True):
         assert np.array_equal(one.pixels, other.pixels)
-    floats = [converter.convert_floats(images, changes) for converter in converters]
+    floats = [converter.convert_floats(images, request) for converter in converters]
     assert torch.equal(*floats)
     kinds = [
         {layer.weight.dtype for layer in converter.model.modules() if isinstance(layer, nn.Conv2d)}
@@ -228,7 +228,7 @@ def test_16_bits_are_left_to_float32_unless_bf16_is_asked_for(run_cli, tiny_reci
     chosen, rounded, exact = (load("run", precision=name, device="cpu") for name in (precision, "bf16", "float32"))
 
     def output(converter, bits):
-        return converter.convert_pictures([pictures[bits]], converter.changes(None))[0].pixels
+        return converter.convert_pictures([pictures[bits]], converter.request(None))[0].pixels
 
     assert np.array_equal(output(chosen, 8), output(rounded, 8))
     assert np.array_equal(output(chosen, 16), output(exact if precision == "auto" else rounded, 16))
@@ -242,7 +242,7 @@ def test_pictures_of_two_depths_are_never_in_one_batch(converter, tmp_path, monk
     batches = []
     convert = converter.convert_pictures
     monkeypatch.setattr(
-        converter, "convert_pictures", lambda batch, changes: batches.append(batch) or convert(batch, changes)
+        converter, "convert_pictures", lambda batch, request: batches.append(batch) or convert(batch, request)
     )
     jobs = plan(put_in, tmp_path / "out")
     assert convert_folder(converter, jobs, {1: True}, batch_size=3).counts["written"] == 6

@@ -39,10 +39,10 @@ def test_published_weights_convert_as_published(name, evaluated):
     expected = golden["output_eval" if evaluated else "output_batch_statistics"]
     if "labels" in golden or name.startswith("stargan"):
         labels = next(value for key, value in golden.items() if key != "input" and not key.startswith("output"))
-        changes = [{n: bool(on) for n, on in enumerate(row)} for row in labels]
+        request = [{n: bool(on) for n, on in enumerate(row)} for row in labels]
     else:
-        changes = [{1: True}] * len(expected)
-    for image, change, wanted in zip(golden["input"], changes, expected, strict=True):
+        request = [{1: True}] * len(expected)
+    for image, change, wanted in zip(golden["input"], request, expected, strict=True):
         assert (converter.convert_floats(image[None], change) - wanted).abs().max() < 1e-5
 
 

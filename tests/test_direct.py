@@ -12,14 +12,14 @@ from translate.errors import ConfigurationError
 def _losses(settings, size=SIZE):
     model = tiny_model("direct", settings={**TINY["direct"], **settings})
     batch = Unpaired(torch.rand(2, 3, size, size), torch.rand(2, 3, size, size))
-    painted = model.paint(batch)
-    (turn,) = [turn for turn in model.turns() if turn.paints]
-    return model, batch, painted, turn.losses(batch, painted)
+    fakes = model.generate(batch)
+    (turn,) = [turn for turn in model.turns() if turn.trains_generators]
+    return model, batch, fakes, turn.losses(batch, fakes)
 
 
 def test_pixels_are_compared_by_their_mean_absolute_difference():
-    _, batch, painted, losses = _losses({"content": "pixels", "content_weight": 3})
-    assert float(losses["content"]) == pytest.approx(3 * float((painted["b"] - batch.a).abs().mean()), rel=1e-5)
+    _, batch, fakes, losses = _losses({"content": "pixels", "content_weight": 3})
+    assert float(losses["content"]) == pytest.approx(3 * float((fakes["b"] - batch.a).abs().mean()), rel=1e-5)
 
 
 def test_an_encoder_in_a_file_compares_instead_and_is_not_trained(tmp_path):
@@ -27,8 +27,8 @@ def test_an_encoder_in_a_file_compares_instead_and_is_not_trained(tmp_path):
     encoder = resnet18(weights=None, num_classes=2)
     torch.save(encoder.state_dict(), tmp_path / "encoder.pth")
     settings = {"content": "encoder", "encoder_weights": str(tmp_path / "encoder.pth")}
-    model, _, painted, losses = _losses(settings, size=64)
-    (gradient,) = torch.autograd.grad(losses["content"], painted["b"])
+    model, _, fakes, losses = _losses(settings, size=64)
+    (gradient,) = torch.autograd.grad(losses["content"], fakes["b"])
     assert losses["content"] > 0 and gradient.abs().max() > 0
     assert not any(weight.numel() == 512 * 2 for weight in model.parameters())
 

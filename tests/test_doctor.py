@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from translate.data.batch import Labelled, Paired, Unpaired
 from translate.models.base import Relabeller, Translator
 from translate.reporting.report import write_report
-from translate.training.diagnostics import FIRST, Doctor, read_findings
+from translate.training.diagnostics import FIRST, Diagnostics, read_findings
 
 COPY = "the output equals the input"
 INVERTED = "the colours are inverted"
@@ -21,8 +21,8 @@ WON = "the discriminator has won"
 
 def photos(seed: int, count: int = 4) -> Tensor:
     """Smooth pictures in [-1, 1]."""
-    dice = torch.Generator().manual_seed(seed)
-    small = torch.rand(count, 3, 4, 4, generator=dice) * 2 - 1
+    rng = torch.Generator().manual_seed(seed)
+    small = torch.rand(count, 3, 4, 4, generator=rng) * 2 - 1
     return nn.functional.interpolate(small, (16, 16), mode="bilinear")
 
 
@@ -58,14 +58,14 @@ def patient(base: type, function) -> Translator:
         def turns(self) -> list:
             return []
 
-        paint = show = stride = None
+        generate = show = stride = None
 
     return Patient()
 
 
 def findings(model, samples, folder, step: int = FIRST) -> set[str]:
     told: list[str] = []
-    doctor = Doctor(model, samples, folder, 0, told.append)
+    doctor = Diagnostics(model, samples, folder, 0, told.append)
     doctor.look(step)
     doctor.look(step + 1)
     assert len(told) == len(doctor.found) and read_findings(folder / "doctor.jsonl") == doctor.found
@@ -109,19 +109,19 @@ def test_pairs_say_what_is_wanted(tmp_path) -> None:
 def test_nothing_is_said_of_the_first_steps(tmp_path) -> None:
     model = patient(Translator, lambda images, to: images)
     told: list[str] = []
-    Doctor(model, Unpaired(photos(1), photos(2)), tmp_path, 0, told.append).look(FIRST - 1)
+    Diagnostics(model, Unpaired(photos(1), photos(2)), tmp_path, 0, told.append).look(FIRST - 1)
     assert not told and not (tmp_path / "doctor.jsonl").exists()
 
 
 def test_a_finding_is_told_once_in_a_run_and_shown_in_its_report(tmp_path) -> None:
     model, samples = patient(Translator, lambda images, to: -images), Unpaired(photos(1), photos(2))
     told: list[str] = []
-    Doctor(model, samples, tmp_path, 0, told.append).look(700)
+    Diagnostics(model, samples, tmp_path, 0, told.append).look(700)
     assert len(told) == 1 and told[0].startswith("warning: the colours are inverted")
     assert "correlation" in told[0] and "-1" in told[0] and "training.seed" in told[0]
-    Doctor(model, samples, tmp_path, 700, told.append).look(800)
+    Diagnostics(model, samples, tmp_path, 700, told.append).look(800)
     assert len(told) == 1, "a resumed run knows what was told"
-    Doctor(model, samples, tmp_path, 600, told.append).look(650)
+    Diagnostics(model, samples, tmp_path, 600, told.append).look(650)
     assert len(told) == 2, "of a checkpoint before it, nothing was found yet"
     (tmp_path / "recipe.yaml").write_text("name: x\n")
     page = write_report(tmp_path).read_text()
@@ -129,9 +129,9 @@ def test_a_finding_is_told_once_in_a_run_and_shown_in_its_report(tmp_path) -> No
 
 
 def heard(folder, model, *losses: tuple[float, float], step: int = FIRST) -> set[str]:
-    doctor = Doctor(model, Paired(photos(1), photos(2)), folder, 0, lambda line: None)
-    for judge, painter in losses:
-        doctor.listen(step, {"discriminator/adversarial": judge, "generator/adversarial": painter})
+    doctor = Diagnostics(model, Paired(photos(1), photos(2)), folder, 0, lambda line: None)
+    for judge, generator in losses:
+        doctor.listen(step, {"discriminator/adversarial": judge, "generator/adversarial": generator})
     return {finding.kind for finding in doctor.found}
 
 
@@ -146,7 +146,7 @@ def test_a_discriminator_that_has_won_is_heard(tmp_path) -> None:
 
 
 def test_what_an_interrupted_run_heard_is_recalled(tmp_path) -> None:
-    doctor = Doctor(tiny_model("pix2pix"), Paired(photos(1), photos(2)), tmp_path, 0, lambda line: None)
+    doctor = Diagnostics(tiny_model("pix2pix"), Paired(photos(1), photos(2)), tmp_path, 0, lambda line: None)
     won = {"discriminator/adversarial": 0.001, "generator/adversarial": 7.0}
     doctor.recall([won, {"validation to b/l1": 0.1}, won])
     doctor.listen(FIRST, won)
@@ -159,7 +159,7 @@ def test_what_an_interrupted_run_heard_is_recalled(tmp_path) -> None:
 def test_healthy_losses_of_every_method_are_heard_in_peace(tmp_path, settings) -> None:
     """Also of a critic, whose loss has no scale, and of a model without a game."""
     model = tiny_model(settings)
-    doctor = Doctor(model, Unpaired(photos(1), photos(2)), tmp_path, 0, lambda line: None)
+    doctor = Diagnostics(model, Unpaired(photos(1), photos(2)), tmp_path, 0, lambda line: None)
     for _ in range(4):
         doctor.listen(FIRST, {f"{turn.name}/adversarial{end}": 1.0 for turn in model.turns() for end in ("", " a")})
     assert not doctor.found

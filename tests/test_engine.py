@@ -1,4 +1,4 @@
-"""What the engine's levers change: the way, and not the result."""
+"""What the runtime's options change: the way, and not the result."""
 
 import pytest
 import torch
@@ -7,9 +7,9 @@ from torch import nn
 
 from translate.errors import ConfigurationError
 from translate.models import MODELS
-from translate.training.cuda_graphs import WARM_UP, CapturedProgram
+from translate.training.cuda_graphs import WARM_UP, GraphedStep
 from translate.training.optim import WeightAverage, build_optimizer
-from translate.training.runtime import Engine, choose_engine
+from translate.training.runtime import Runtime, choose_runtime
 from translate.training.state import training_state
 from translate.training.trainer import Trainer
 
@@ -22,26 +22,26 @@ DICELESS = {
 }
 
 
-def gradients(name: str, engine: Engine, dtype: torch.dtype = torch.float32, steps: int = 1) -> torch.Tensor:
+def gradients(name: str, runtime: Runtime, dtype: torch.dtype = torch.float32, steps: int = 1) -> torch.Tensor:
     """Every gradient of the first steps, in one vector."""
     model = tiny_model(name, settings=DICELESS[name])
     for network in model.children():
         for weight in network.parameters():
             weight.data.mul_(5)  # away from the small weights of the start, at which little depends on anything
-    engine.adopt(model.to(dtype).train())
-    if engine.compiled:
-        engine.compile(net for turn in model.turns() if turn.paints for net in turn.networks)
+    runtime.adopt(model.to(dtype).train())
+    if runtime.compiled:
+        runtime.compile(net for turn in model.turns() if turn.trains_generators for net in turn.networks)
     optimizers = {
-        key: build_optimizer(network, "adam", 1e-5, (0.5, 0.999), 0.0, fused=engine.fused)
+        key: build_optimizer(network, "adam", 1e-5, (0.5, 0.999), 0.0, fused=runtime.fused)
         for key, network in model.named_children()
         if list(network.parameters())
     }
     found = {weight: [] for weight in model.parameters()}
     for weight in found:
         weight.register_post_accumulate_grad_hook(lambda weight: found[weight].append(weight.grad.double().flatten()))
-    trainer = Trainer(model, optimizers, engine)
+    trainer = Trainer(model, optimizers, runtime)
     for step in range(steps):
-        trainer.step(random_batch(model, size=1, seed=step).map(lambda values: engine.layout(values.to(dtype))))
+        trainer.step(random_batch(model, size=1, seed=step).map(lambda values: runtime.layout(values.to(dtype))))
     return torch.cat([gradient for seen in found.values() for gradient in seen])
 
 
@@ -49,22 +49,22 @@ def error(ours: torch.Tensor, exact: torch.Tensor) -> float:
     return ((ours - exact).norm() / exact.norm()).item()
 
 
-LEVERS = {
-    "plain": (Engine(CPU.device, fused=False), FLOAT32),
-    "channels last": (Engine(CPU.device, channels_last=True, fused=False), FLOAT32),
-    "fused": (Engine(CPU.device, fused=True), FLOAT32),
-    "products": (Engine(CPU.device, fused=False, products=True), FLOAT32),
-    "products, channels last": (Engine(CPU.device, channels_last=True, fused=False, products=True), FLOAT32),
-    "bf16": (Engine(CPU.device, bf16=True, fused=False), BF16),
-    "all": (Engine(CPU.device, bf16=True, channels_last=True, fused=True, products=True), BF16),
+OPTIONS = {
+    "plain": (Runtime(CPU.device, fused=False), FLOAT32),
+    "channels last": (Runtime(CPU.device, channels_last=True, fused=False), FLOAT32),
+    "fused": (Runtime(CPU.device, fused=True), FLOAT32),
+    "products": (Runtime(CPU.device, fused=False, conv_as_matmul=True), FLOAT32),
+    "products, channels last": (Runtime(CPU.device, channels_last=True, fused=False, conv_as_matmul=True), FLOAT32),
+    "bf16": (Runtime(CPU.device, bf16=True, fused=False), BF16),
+    "all": (Runtime(CPU.device, bf16=True, channels_last=True, fused=True, conv_as_matmul=True), BF16),
 }
 
 
-@pytest.mark.parametrize("lever", LEVERS)
+@pytest.mark.parametrize("option", OPTIONS)
 @pytest.mark.parametrize("name", DICELESS)
-def test_a_lever_changes_the_gradients_by_rounding_only(name, lever):
-    engine, tolerance = LEVERS[lever]
-    assert error(gradients(name, engine), gradients(name, Engine(CPU.device), torch.float64)) < tolerance
+def test_an_option_changes_the_gradients_by_rounding_only(name, option):
+    runtime, tolerance = OPTIONS[option]
+    assert error(gradients(name, runtime), gradients(name, Runtime(CPU.device), torch.float64)) < tolerance
 
 
 def test_compiled_networks_have_the_same_gradients(monkeypatch):
@@ -76,9 +76,9 @@ def test_compiled_networks_have_the_same_gradients(monkeypatch):
         real(module, backend="aot_eager", **options)  # inductor would take a minute
 
     monkeypatch.setattr(nn.Module, "compile", compile_quickly)
-    ours = gradients("cyclegan", Engine(CPU.device, compiled=True), steps=2)
+    ours = gradients("cyclegan", Runtime(CPU.device, compiled=True), steps=2)
     assert compiled
-    exact = gradients("cyclegan", Engine(CPU.device), torch.float64, steps=2)
+    exact = gradients("cyclegan", Runtime(CPU.device), torch.float64, steps=2)
     assert error(ours, exact) < 10 * FLOAT32  # the second step's differ by the first one's rounding, too
     torch.compiler.reset()
 
@@ -98,51 +98,52 @@ def test_what_cannot_be_compiled_is_an_error_and_not_silently_eager():
             return self.part(values)
 
     network = Network()
-    Engine(CPU.device, compiled=True).compile([network])
+    Runtime(CPU.device, compiled=True).compile([network])
     with pytest.raises(torch._dynamo.exc.Unsupported):
         network(torch.ones(2))
     torch.compiler.reset()
 
 
 @pytest.mark.parametrize(
-    ("levers", "expected"),
+    ("options", "expected"),
     [
         ("plain", {"bf16": False, "channels_last": False, "fused": False}),
         ("plain,bf16", {"bf16": True, "channels_last": False, "fused": False}),
         ("auto,no-bf16,no-channels-last", {"bf16": False, "channels_last": False, "fused": True}),
-        ("auto,compiled", {"channels_last": True, "fused": True, "compiled": True, "captured": False}),
+        ("auto,compiled", {"channels_last": True, "fused": True, "compiled": True, "cuda_graphs": False}),
     ],
 )
-def test_levers_are_chosen_by_name(levers, expected):
-    engine = choose_engine("cpu", "auto", levers)
-    assert {name: getattr(engine, name) for name in expected} == expected
+def test_options_are_chosen_by_name(options, expected):
+    runtime = choose_runtime("cpu", "auto", options)
+    assert {name: getattr(runtime, name) for name in expected} == expected
 
 
 @pytest.mark.parametrize(
-    ("levers", "complaint"),
+    ("options", "complaint"),
     [
         ("fast", "expected auto or plain first"),
         ("auto,bf61", "did you mean 'bf16'"),
+        ("auto,cuda-graphs", "CUDA graphs need a CUDA device"),
         ("auto,captured", "CUDA graphs need a CUDA device"),
     ],
 )
-def test_levers_that_do_not_exist_are_refused(levers, complaint):
+def test_options_that_do_not_exist_are_refused(options, complaint):
     with pytest.raises(ConfigurationError, match=complaint):
-        choose_engine("cpu", "auto", levers)
+        choose_runtime("cpu", "auto", options)
 
 
 @pytest.mark.parametrize("fast", [True, False])
 def test_a_precision_that_is_asked_for_is_taken_whatever_the_processor_has(monkeypatch, fast):
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: fast)
-    found = [choose_engine("cpu", precision).bf16 for precision in ("bf16", "float32", "auto")]
+    found = [choose_runtime("cpu", precision).bf16 for precision in ("bf16", "float32", "auto")]
     assert found == [True, False, fast]
 
 
-def test_the_engine_says_its_levers(monkeypatch):
-    assert str(Engine(CPU.device, bf16=True, fused=False)) == "cpu, 1 thread, bf16, channels first"
+def test_the_runtime_says_its_options(monkeypatch):
+    assert str(Runtime(CPU.device, bf16=True, fused=False)) == "cpu, 1 thread, bf16, channels first"
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
     assert str(CPU).startswith("cpu, 2 threads, ")
-    assert str(Engine(CPU.device, channels_last=True)).endswith("float32, channels last, fused Adam")
+    assert str(Runtime(CPU.device, channels_last=True)).endswith("float32, channels last, fused Adam")
 
 
 def test_the_command_line_chooses_the_engine(run_cli, tiny_recipe, tmp_path):
@@ -228,7 +229,7 @@ def test_recorded_steps_are_the_steps_of_the_training(name):
         return tiny_trainer(model, average=average, seed=5, curve=lambda step: 1 / (1 + step))
 
     eager, recorded, recorder = trainer_of(), trainer_of(), Replayed()
-    recorded.program = CapturedProgram(recorded.program, recorder)
+    recorded.program = GraphedStep(recorded.program, recorder)
     steps = 12
     for step in range(steps):
         for trainer in (eager, recorded):
@@ -244,7 +245,7 @@ def test_recorded_steps_are_the_steps_of_the_training(name):
 
 def test_another_shape_of_batch_is_another_recording():
     trainer, recorder = tiny_trainer(tiny_model("cyclegan")), Replayed()
-    trainer.program = CapturedProgram(trainer.program, recorder)
+    trainer.program = GraphedStep(trainer.program, recorder)
     for size in [1, 2] * (WARM_UP + 1):
         trainer.step(random_batch(trainer.model, size=size))
     assert recorder.recorded == 2
@@ -253,21 +254,21 @@ def test_another_shape_of_batch_is_another_recording():
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="CUDA graphs need a CUDA device")
 @pytest.mark.parametrize("name", MODELS)
 def test_steps_captured_on_cuda_are_the_eager_ones(name):
-    def trainer_of(captured):
+    def trainer_of(cuda_graphs):
         model = tiny_model(name)
-        engine = Engine(torch.device("cuda"), captured=captured)
-        engine.adopt(model.train())
+        runtime = Runtime(torch.device("cuda"), cuda_graphs=cuda_graphs)
+        runtime.adopt(model.train())
         optimizers = {
             key: build_optimizer(network, "adam", 1e-3, (0.5, 0.999), 0.0)
             for key, network in model.named_children()
             if any(network is moved for turn in model.turns() for moved in turn.networks)
         }
-        return Trainer(model, optimizers, engine, seed=5)
+        return Trainer(model, optimizers, runtime, seed=5)
 
-    eager, captured = trainer_of(False), trainer_of(True)
+    eager, cuda_graphs = trainer_of(False), trainer_of(True)
     for step in range(12):
-        for trainer in (eager, captured):
-            trainer.step(trainer.engine.place(random_batch(trainer.model, seed=step)))
+        for trainer in (eager, cuda_graphs):
+            trainer.step(trainer.runtime.place(random_batch(trainer.model, seed=step)))
     for key, value in eager.model.state_dict().items():
-        torch.testing.assert_close(captured.model.state_dict()[key], value, rtol=1e-3, atol=1e-4)
-    assert captured.read_losses() == pytest.approx(eager.read_losses(), rel=1e-3)
+        torch.testing.assert_close(cuda_graphs.model.state_dict()[key], value, rtol=1e-3, atol=1e-4)
+    assert cuda_graphs.read_losses() == pytest.approx(eager.read_losses(), rel=1e-3)

@@ -19,13 +19,13 @@ def _model(name, adversarial=None, **settings):
     return model.double().eval(), random_batch(model, size=3).map(torch.Tensor.double)
 
 
-def _paid(model, batch, painted=None):
+def _paid(model, batch, fakes=None):
     """Each loss of each turn, by the player's role and the loss's name."""
-    painted = painted or model.paint(batch)
+    fakes = fakes or model.generate(batch)
     paid = {}
     for turn in model.turns():
-        role = "painter" if turn.paints else "judge"
-        paid |= {f"{role}: {name}": loss.item() for name, loss in turn.losses(batch, painted).items()}
+        role = "painter" if turn.trains_generators else "judge"
+        paid |= {f"{role}: {name}": loss.item() for name, loss in turn.losses(batch, fakes).items()}
     return paid
 
 
@@ -46,20 +46,20 @@ def _squared_slope(score, images):
 
 def test_pix2pix_judges_images_beside_their_inputs():
     model, batch = _model("pix2pix", {"objective": "nonsaturating", **PENALISED}, reconstruction=7)
-    x, y, painted = batch.input, batch.target, model.generator(batch.input)
+    x, y, fakes = batch.input, batch.target, model.generator(batch.input)
 
     def odds(images):
         return torch.sigmoid(model.discriminator(torch.cat([x, images], 1)))
 
-    real, fake = torch.cat([x, y], 1), torch.cat([x, painted], 1)
+    real, fake = torch.cat([x, y], 1), torch.cat([x, fakes], 1)
     _require(
         _paid(model, batch),
         {
-            "judge: adversarial": -odds(y).log().mean() - (1 - odds(painted)).log().mean(),
+            "judge: adversarial": -odds(y).log().mean() - (1 - odds(fakes)).log().mean(),
             "judge: r1": 4 * _squared_slope(model.discriminator, real),
             "judge: r2": 6 * _squared_slope(model.discriminator, fake),
-            "painter: adversarial": -odds(painted).log().mean(),
-            "painter: reconstruction": 7 * _distance(y, painted),
+            "painter: adversarial": -odds(fakes).log().mean(),
+            "painter: reconstruction": 7 * _distance(y, fakes),
         },
     )
 
@@ -103,11 +103,11 @@ def test_cyclegans_separate_turns_are_the_original_codes_and_none_starts_from_wh
     assert [turn.name for turn in turns] == ["generator b", "discriminator b", "generator a", "discriminator a"]
     networks = [model.generator_b, model.discriminator_b, model.generator_a, model.discriminator_a]
     assert [list(turn.networks) for turn in turns] == [[network] for network in networks]
-    painted = model.paint(batch)
+    fakes = model.generate(batch)
     with torch.no_grad():
         model.generator_b.head.weight.mul_(-1)
     wanted = 3 * _distance(model.generator_a(model.generator_b(batch.a)), batch.a)
-    assert turns[2].losses(batch, painted)["cycle a"].item() == pytest.approx(wanted.item(), rel=1e-5)
+    assert turns[2].losses(batch, fakes)["cycle a"].item() == pytest.approx(wanted.item(), rel=1e-5)
 
 
 @pytest.mark.parametrize(("name", "domains"), [("cyclegan", "ab"), ("direct", "b")])
@@ -115,34 +115,34 @@ def test_a_discriminator_judges_its_own_domains_history(name, domains):
     """A full pool of one image shows it to half of the discriminator's turns, and the newcomer to the others."""
     model, batch = _model(name, {"objective": "lsgan"}, pool=1)
     batch = batch.map(lambda images: images[:1])
-    painted = {key: image.detach() for key, image in model.paint(batch).items()}
+    fakes = {key: image.detach() for key, image in model.generate(batch).items()}
     for domain in domains:
         suffix = f"_{domain}" if name == "cyclegan" else ""
         pool, judge = (getattr(model, part + suffix) for part in ("pool", "discriminator"))
         real = (judge(getattr(batch, domain)) - 1).square().mean()
-        kept = torch.full_like(painted[domain], 0.3 if domain == "a" else -0.6)
-        expected = {round((real + judge(fake).square().mean()).item(), 5) for fake in (kept, painted[domain])}
+        kept = torch.full_like(fakes[domain], 0.3 if domain == "a" else -0.6)
+        expected = {round((real + judge(fake).square().mean()).item(), 5) for fake in (kept, fakes[domain])}
         seen = set()
         for seed in range(20):
             pool.images.copy_(kept)
             pool.stored.fill_(1)
             torch.manual_seed(seed)
-            paid = _paid(model, batch, painted)
+            paid = _paid(model, batch, fakes)
             seen.add(round(paid[f"judge: adversarial {domain}".removesuffix("" if suffix else f" {domain}")], 5))
         assert seen == expected and len(seen) == 2
 
 
 def test_direct_translation_stays_near_its_input():
     model, batch = _model("direct", {"objective": "lsgan", **PENALISED}, content_weight=3)
-    a, b, painted, judge = batch.a, batch.b, model.generator(batch.a), model.discriminator
+    a, b, fakes, judge = batch.a, batch.b, model.generator(batch.a), model.discriminator
     _require(
         _paid(model, batch),
         {
-            "painter: adversarial": (judge(painted) - 1).square().mean(),
-            "painter: content": 3 * _distance(painted, a),
-            "judge: adversarial": (judge(b) - 1).square().mean() + judge(painted).square().mean(),
+            "painter: adversarial": (judge(fakes) - 1).square().mean(),
+            "painter: content": 3 * _distance(fakes, a),
+            "judge: adversarial": (judge(b) - 1).square().mean() + judge(fakes).square().mean(),
             "judge: r1": 4 * _squared_slope(judge, b),
-            "judge: r2": 6 * _squared_slope(judge, painted),
+            "judge: r2": 6 * _squared_slope(judge, fakes),
         },
     )
 
@@ -151,8 +151,8 @@ def test_stargan_reads_labels_off_real_images_and_teaches_them_by_generated_ones
     rules = {"objective": "wasserstein", "clip": 1, **PENALISED}
     model, batch = _model("stargan", rules, classification=2, reconstruction=5, penalised="mean")
     images, own = batch.images, batch.labels
-    painted = model.paint(batch)
-    wanted = painted["wanted"]
+    fakes = model.generate(batch)
+    wanted = fakes["wanted"]
     fake = model.generator(images, wanted)
 
     def score(x):
@@ -161,7 +161,7 @@ def test_stargan_reads_labels_off_real_images_and_teaches_them_by_generated_ones
     def misread(x, labels):
         return F.cross_entropy(model.discriminator(x)[1], labels)
 
-    paid = _paid(model, batch, painted)
+    paid = _paid(model, batch, fakes)
     _require(
         {name: value for name, value in paid.items() if "read off" not in name},
         {
@@ -198,11 +198,11 @@ def test_unit_ties_images_translations_and_codes():
         translated = model.decode(code, other)
         there = model.encode(translated, other)
         back = model.decode(there, own)
-        painted = model.decode(codes[other], own)
+        fakes = model.decode(codes[other], own)
         judge = model.discriminator_b if own else model.discriminator_a
         wanted |= {
-            f"judge: adversarial {domain}": towards(judge(images), 1) + towards(judge(painted), 0),
-            f"painter: adversarial {domain}": towards(judge(painted), 1),
+            f"judge: adversarial {domain}": towards(judge(images), 1) + towards(judge(fakes), 0),
+            f"painter: adversarial {domain}": towards(judge(fakes), 1),
             f"painter: reconstruction {domain}": 2 * _distance(model.decode(code, own), images),
             f"painter: kl {domain}": 0.3 * code.square().mean(),
             f"painter: kl of translation {domain}": 0.3 * there.square().mean(),
@@ -223,15 +223,15 @@ def test_unit_ties_images_translations_and_codes():
 
 def test_units_noise_is_in_what_is_decoded_and_not_in_what_codes_are_held_to():
     model, batch = _model("unit", cycle="none", code_adversary=0, semantic=3, reconstruction=2)
-    painted = model.train().paint(batch)
-    assert torch.equal(painted["a"], model.decode(painted["code b"], 0))
-    assert torch.equal(painted["b"], model.decode(painted["code a"], 1))
-    paid = _paid(model, batch, painted)
+    fakes = model.train().generate(batch)
+    assert torch.equal(fakes["a"], model.decode(fakes["code b"], 0))
+    assert torch.equal(fakes["b"], model.decode(fakes["code a"], 1))
+    paid = _paid(model, batch, fakes)
     for own, domain in enumerate("ab"):
-        images, code = getattr(batch, domain), painted[f"code {domain}"]
+        images, code = getattr(batch, domain), fakes[f"code {domain}"]
         wanted = 2 * _distance(model.decode(code, own), images)
         assert paid[f"painter: reconstruction {domain}"] == pytest.approx(wanted.item(), rel=1e-5)
-        wanted = 3 * _distance(model.encode(painted["ba"[own]], 1 - own), painted[f"mean {domain}"])
+        wanted = 3 * _distance(model.encode(fakes["ba"[own]], 1 - own), fakes[f"mean {domain}"])
         assert paid[f"painter: semantic {domain}"] == pytest.approx(wanted.item(), rel=1e-5)
 
 
@@ -244,14 +244,14 @@ def test_digits_are_judged_by_their_own_domains_and_compared_in_squares():
     weights = {"reconstruction": 0.2, "kl": 0.3, "features": 0.5, "classification": 7, "translated": 0}
     model, batch = _model("unit-digits", {"objective": "nonsaturating", **PENALISED}, adversarial_weight=3, **weights)
     drawn_anew = {name: torch.rand_like(batch.a) * 2 - 1 for name in ("aa", "ab", "ba", "bb")}  # at first all are grey
-    painted = model.paint(batch) | drawn_anew
+    fakes = model.generate(batch) | drawn_anew
     judge, see = model.discriminators, model.discriminators.features
     real = torch.cat([judge(batch.a, 0)[0], judge(batch.b, 1)[0]])
-    drawn = torch.cat([judge(painted[name], "ab".index(name[1]))[0] for name in ("aa", "ba", "ab", "bb")])
-    as_a = see(painted["aa"], 0) - see(painted["ab"], 1)
-    as_b = see(painted["bb"], 1) - see(painted["ba"], 0)
-    missed = [(painted[twice] - images).square().sum() for twice, images in (("aa", batch.a), ("bb", batch.b))]
-    codes = Normal(painted["mean"], painted["deviation"])
+    drawn = torch.cat([judge(fakes[name], "ab".index(name[1]))[0] for name in ("aa", "ba", "ab", "bb")])
+    as_a = see(fakes["aa"], 0) - see(fakes["ab"], 1)
+    as_b = see(fakes["bb"], 1) - see(fakes["ba"], 0)
+    missed = [(fakes[twice] - images).square().sum() for twice, images in (("aa", batch.a), ("bb", batch.b))]
+    codes = Normal(fakes["mean"], fakes["deviation"])
     wanted = {
         "judge: adversarial": 3 * (F.softplus(-real).mean() + F.softplus(drawn).mean()),
         "judge: classification": 7 * F.cross_entropy(judge(batch.a, 0)[1], batch.labels),
@@ -260,11 +260,11 @@ def test_digits_are_judged_by_their_own_domains_and_compared_in_squares():
         "painter: reconstruction": 0.2 * sum(missed) / 6,
         "painter: kl": 0.3 * kl_divergence(codes, Normal(0.0, 1.0)).flatten(1).sum(1).mean(),
     }
-    for domain, (images, fake) in enumerate(((batch.a, painted["ba"]), (batch.b, painted["ab"]))):
+    for domain, (images, fake) in enumerate(((batch.a, fakes["ba"]), (batch.b, fakes["ab"]))):
         for penalty, at in (("r1", images), ("r2", fake)):
             slope = _squared_slope(lambda x, domain=domain: judge(x, domain)[0], at)
             wanted[f"judge: {penalty} {'ab'[domain]}"] = PENALISED[penalty] * slope
-    paid = _paid(model, batch, painted)
+    paid = _paid(model, batch, fakes)
     del paid["judge: digits read right"]
     _require(paid, wanted)
 

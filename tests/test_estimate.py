@@ -37,13 +37,13 @@ class OneConvolution(Model):
         super().__init__(Settings(), SPEC)
         self.often, self.seldom = (nn.Conv2d(3, 5, 3, padding=1, bias=False) for _ in range(2))
 
-    def paint(self, batch):
+    def generate(self, batch):
         return {}
 
     def turns(self):
         return [
-            Turn("often", [self.often], lambda batch, painted: {"loss": self.often(batch.input).square().mean()}),
-            Turn("seldom", [self.seldom], lambda batch, painted: {"loss": self.seldom(batch.input).mean()}, every=3),
+            Turn("often", [self.often], lambda batch, fakes: {"loss": self.often(batch.input).square().mean()}),
+            Turn("seldom", [self.seldom], lambda batch, fakes: {"loss": self.seldom(batch.input).mean()}, every=3),
         ]
 
     def show(self, batch):
@@ -72,7 +72,7 @@ def test_whole_rounds_of_turns_are_measured():
     steps = []
 
     class Counted(OneConvolution):
-        def paint(self, batch):
+        def generate(self, batch):
             steps.append(1)
             return {}
 
@@ -85,7 +85,7 @@ def test_slow_steps_are_measured_fewer_times_but_in_whole_rounds(seconds, taken,
     now, steps = [0.0], []
 
     class Slow(OneConvolution):
-        def paint(self, batch):
+        def generate(self, batch):
             now[0] += seconds
             steps.append(1)
             return {}

@@ -21,9 +21,9 @@ RULER = ClassifierSettings(size=16, steps=3, batch_size=4)
 
 def _digits(root, count, seed):
     """idx files as MNIST has them."""
-    dice = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     for part, images in (("train", count), ("t10k", count // 2)):
-        pixels = dice.integers(0, 256, (images, 28, 28), dtype=np.uint8)
+        pixels = rng.integers(0, 256, (images, 28, 28), dtype=np.uint8)
         labels = (np.arange(images) % 10).astype(np.uint8)
         root.mkdir(parents=True, exist_ok=True)
         for name, header, array in (
@@ -68,7 +68,7 @@ def test_labelled_runs_are_read_by_a_classifier(tiny_recipe, tmp_path):
 def test_the_classifier_is_kept_and_used_again(tiny_recipe, tmp_path):
     run, _, first = _evaluated(tiny_recipe, tmp_path, "stargan", labelled_folder(tmp_path / "data"))
     told = []
-    again = evaluate(run, classifier=RULER, device="cpu", tell=told.append, quiet=True)
+    again = evaluate(run, classifier=RULER, device="cpu", log=told.append, quiet=True)
     assert not any("training a classifier" in line for line in told)
     key = ("classification error of translations", "all")
     assert {(s.table, s.name): s for s in again}[key].value == first[key].value
@@ -79,11 +79,11 @@ def test_other_images_under_the_same_names_are_another_set_and_a_copy_is_the_sam
     run, _, _ = _evaluated(tiny_recipe, tmp_path, "stargan", data)
     for path in data.rglob("*.png"):  # fetched again
         os.utime(path, (1, 1))
-    evaluate(run, classifier=RULER, device="cpu", tell=told.append, quiet=True)
+    evaluate(run, classifier=RULER, device="cpu", log=told.append, quiet=True)
     assert not any("training a classifier" in line for line in told)
     for path in data.rglob("*.png"):
         Image.fromarray(255 - np.asarray(Image.open(path))).save(path)
-    evaluate(run, classifier=RULER, device="cpu", tell=told.append, quiet=True)
+    evaluate(run, classifier=RULER, device="cpu", log=told.append, quiet=True)
     assert sum("training a classifier" in line for line in told) == 1
 
 
@@ -101,9 +101,9 @@ def test_unpaired_runs_are_held_to_the_wanted_domain_both_ways(tiny_recipe, tmp_
 def test_floating_point_of_any_bands_is_measured_within_the_recipes_range(tiny_recipe, tmp_path, bands):
     tifffile = pytest.importorskip("tifffile", reason="such files are written by tifffile")
     data = unpaired_folder(tmp_path / "data")
-    dice = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     for path in data.rglob("*.png"):
-        values = dice.uniform(-2, 4, (16, 16, bands)).astype(np.float32)
+        values = rng.uniform(-2, 4, (16, 16, bands)).astype(np.float32)
         several = {} if bands == 1 else {"planarconfig": "contig"}
         tifffile.imwrite(path.with_suffix(".tif"), values.squeeze(), photometric="minisblack", metadata=None, **several)
         path.unlink()
@@ -112,7 +112,7 @@ def test_floating_point_of_any_bands_is_measured_within_the_recipes_range(tiny_r
     assert table["translations that the classifier takes for the wanted domain", "to A"].images == 2
     assert any("not 5 bands" in score.note for score in scores) == (bands == 5)
     told = []
-    evaluate(run, classifier=RULER, device="cpu", tell=told.append, quiet=True)
+    evaluate(run, classifier=RULER, device="cpu", log=told.append, quiet=True)
     assert not any("training a classifier" in line for line in told), "kept and read again"
 
 

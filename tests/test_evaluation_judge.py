@@ -32,11 +32,11 @@ def judge(missed: tuple[int, int], mistaken: tuple[int, int], domains: int = 2) 
 @pytest.mark.parametrize("share", [0.02, 0.3, 0.775, 1.0])
 def test_the_interval_holds_the_share_that_is_as_wanted_however_wrong_the_judge(share, missed, mistaken):
     """150 translations, a judge measured on 100 images with and 100 without the domain, drawn anew 300 times."""
-    dice = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     inside = plain = 0
     for _ in range(300):
-        read = wilson(int(dice.binomial(150, share * (1 - missed) + (1 - share) * mistaken)), 150)
-        counts = [(int(dice.binomial(100, rate)), 100) for rate in (missed, mistaken)]
+        read = wilson(int(rng.binomial(150, share * (1 - missed) + (1 - share) * mistaken)), 150)
+        counts = [(int(rng.binomial(100, rate)), 100) for rate in (missed, mistaken)]
         allowed = judge(*counts).allowing(read, TO)
         assert allowed.low <= read.low <= allowed.value == read.value <= read.high <= allowed.high
         inside += allowed.low <= share <= allowed.high
@@ -112,7 +112,7 @@ def test_warnings_come_before_all_tables_and_once():
 
 @pytest.mark.parametrize("model", ["cyclegan", "stargan", "gan", "cgan", "unit-digits"])
 def test_what_a_weak_classifier_judges_begins_with_how_weak_it_is(tiny_recipe, tmp_path, monkeypatch, model):
-    def often_wrong(classifier, batches, domains, engine):
+    def often_wrong(classifier, batches, domains, runtime):
         counts = {name: [763, 1000] for name in domains}
         return {"images": 1000, "all": 0.763, "domains": {}, "present": counts, "absent": counts}
 

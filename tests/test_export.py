@@ -21,7 +21,7 @@ from translate.inference.formats.graph import Painting, trace
 from translate.inference.formats.graph_files import read_onnx, read_torch, write_onnx, write_torch
 from translate.models import MODELS
 from translate.models.base import ImageSpec, Translator
-from translate.networks.conv_as_matmul import set_products
+from translate.networks.conv_as_matmul import set_conv_as_matmul
 from translate.networks.foreign import from_port
 from translate.networks.foreign_file import read_state
 from translate.runs.export import export
@@ -45,9 +45,9 @@ def _onnx():
         pytest.importorskip(package, reason="needs the extra [export]")
 
 
-def _largest_difference(model, changes, path):
+def _largest_difference(model, request, path):
     """Of a file from the model itself, on three sizes and batches."""
-    painting = Painting(model, changes, 3)
+    painting = Painting(model, request, 3)
     program, images = trace(painting), random_images(painting)
     assert len({tuple(image.shape) for image in images}) == 3 and {len(image) for image in images} == {1, 2, 3}
     write, read = (write_onnx, read_onnx) if path.suffix == ".onnx" else (write_torch, read_torch)
@@ -114,8 +114,8 @@ def test_published_generators_export_as_published(name, output):
     generator = ForeignGenerator(network, evaluated=output == "output_eval")
     labels = golden.get("labels", torch.zeros(len(golden["input"]), 0))
     for image, wanted_labels, wanted in zip(golden["input"], labels, golden[output], strict=True):
-        changes = {number: bool(on) for number, on in enumerate(wanted_labels)}
-        run = trace(Painting(generator, changes, len(image))).module()
+        request = {number: bool(on) for number, on in enumerate(wanted_labels)}
+        run = trace(Painting(generator, request, len(image))).module()
         assert (run(image[None])[0] - wanted).abs().max() < 1e-5
 
 
@@ -126,7 +126,7 @@ def test_what_converting_does_not_use_is_not_in_the_graph():
 
 def test_a_graph_has_convolutions_where_a_cpu_takes_products():
     model = tiny.tiny_model("pix2pix")
-    set_products(model, True)
+    set_conv_as_matmul(model, True)
     program = trace(Painting(model, {1: True}, 3))
     assert not {"im2col", "col2im"} & {name for node in program.graph.nodes for name in str(node.target).split(".")}
 
@@ -204,7 +204,7 @@ def test_a_file_says_what_it_is(backend, zebra):
     converter = translate.load(zebra, backend=backend)
     assert converter.targets == ["B"]
     with pytest.raises(translate.ConfigurationError, match="--to A: this model converts to B"):
-        converter.changes("A")
+        converter.request("A")
 
 
 def test_a_file_of_bytes_takes_8_bits_and_refuses_16(runs, run_cli, tmp_path):
@@ -212,14 +212,14 @@ def test_a_file_of_bytes_takes_8_bits_and_refuses_16(runs, run_cli, tmp_path):
     result = run_cli("export", runs / "pix2pix", "bytes.onnx", "--bytes")
     assert result.exit_code == 0 and "largest difference from PyTorch on random images" in result.output
     converter = translate.load("bytes.onnx")
-    dice = np.random.default_rng(0)
-    image = dice.integers(0, 256, (24, 24, 3), dtype=np.uint8)
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, (24, 24, 3), dtype=np.uint8)
     run = translate.load(runs / "pix2pix", device="cpu", precision="float32")
     assert abs(converter.convert(image).astype(int) - run.convert(image)).max() <= 1
     with pytest.raises(TranslateError, match="8-bit images only"):
-        converter.convert(dice.integers(0, 65536, (24, 24, 3), dtype=np.uint16))
+        converter.convert(rng.integers(0, 65536, (24, 24, 3), dtype=np.uint16))
     tiny.write_images(tmp_path / "in", ["a.png", "c.png"], size=24)
-    Image.fromarray(dice.integers(0, 65536, (24, 24), dtype=np.uint16)).save(tmp_path / "in" / "b.png")
+    Image.fromarray(rng.integers(0, 65536, (24, 24), dtype=np.uint16)).save(tmp_path / "in" / "b.png")
     result = run_cli("convert", "bytes.onnx", "in", "out", "--batch", "3", "-q")
     assert result.exit_code == 3 and "2 converted, 0 skipped, 1 failed" in result.output
     assert "b.png: the model was exported with --bytes and takes 8-bit images only" in result.output
@@ -352,12 +352,12 @@ def test_a_hub_folder_says_that_it_holds_every_target(runs, run_cli):
     assert unknown.exit_code == 2 and "Q" in unknown.stderr and not Path("hub2").exists()
 
 
-def test_an_exported_file_does_not_claim_pytorchs_levers(runs, run_cli):
+def test_an_exported_file_does_not_claim_pytorchs_options(runs, run_cli):
     _onnx()
     assert run_cli("export", runs / "cyclegan", "b.onnx", "--to", "B").exit_code == 0
     result = run_cli("convert", "b.onnx", runs / "unpaired", "out")
     assert result.exit_code == 0 and "float32" in result.stderr
-    assert not any(lever in result.stderr for lever in ("Adam", "channels last", "products"))
+    assert not any(option in result.stderr for option in ("Adam", "channels last", "products"))
 
 
 def test_what_is_refused_is_not_told_of_its_precision(runs, run_cli):

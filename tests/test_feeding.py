@@ -13,8 +13,8 @@ from translate.data.cache.choice import stream_of
 from translate.data.layouts.folders import Source
 from translate.data.loader import Loader
 from translate.training.optim import build_optimizer
-from translate.training.prefetch import OneStream, SecondStream, feed
-from translate.training.runtime import Engine
+from translate.training.prefetch import OneStream, SecondStream, prefetch
+from translate.training.runtime import Runtime
 from translate.training.trainer import Trainer
 from translate.utils.signals import Stop
 
@@ -115,7 +115,7 @@ def loaded(streams, seconds):
 
 def trained(streams, loading, placing, step):
     """The feed after a training of so many steps, each of which the host hands over at once."""
-    batches = feed(PretendedCuda(streams, placing), loaded(streams, loading))
+    batches = prefetch(PretendedCuda(streams, placing), loaded(streams, loading))
     for number in range(len(loading)):
         batch = next(batches)
         assert int(batch.input[0]) == number
@@ -175,7 +175,7 @@ def test_what_ends_the_waiting_leaves_the_step_s_stream(monkeypatch, error):
         yield
 
     streams = Streams(monkeypatch)
-    batches = feed(PretendedCuda(streams, 0.0), broken())
+    batches = prefetch(PretendedCuda(streams, 0.0), broken())
     with pytest.raises(type(error)):
         next(batches)
     assert streams.current is streams.main
@@ -189,7 +189,7 @@ def test_on_a_cpu_nothing_is_read_ahead():
             taken.append(number)
             yield Paired(*(torch.full((1, 3, 2, 2), 255 * number % 256, dtype=torch.uint8) for _ in "ab"))
 
-    batches = feed(CPU, numbered())
+    batches = prefetch(CPU, numbered())
     assert isinstance(batches, OneStream)
     for number in range(3):
         assert next(batches).input.dtype == torch.float32
@@ -210,10 +210,10 @@ needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="a second 
 @needs_cuda
 @pytest.mark.parametrize("where", ["ram", "device"])
 def test_batches_on_a_second_stream_are_whole_however_long_a_step_takes(tmp_path, where):
-    cuda = Engine(torch.device("cuda"), channels_last=True)
+    cuda = Runtime(torch.device("cuda"), channels_last=True)
     loader = image_loader(tmp_path)
     stream = stream_of(loader, where, None, cuda.device, lambda line: None)(0, 1)
-    batches, seen = feed(cuda, stream), []
+    batches, seen = prefetch(cuda, stream), []
     assert isinstance(batches, SecondStream)
     heavy = torch.randn(4096, 4096, device=cuda.device)
     for _ in range(30):
@@ -230,18 +230,18 @@ def test_batches_on_a_second_stream_are_whole_however_long_a_step_takes(tmp_path
 
 
 @needs_cuda
-@pytest.mark.parametrize("captured", [False, True])
-def test_a_training_fed_on_a_second_stream_is_the_one_fed_in_line(tmp_path, captured):
+@pytest.mark.parametrize("cuda_graphs", [False, True])
+def test_a_training_fed_on_a_second_stream_is_the_one_fed_in_line(tmp_path, cuda_graphs):
     def trained_by(way):
         model = tiny_model("cyclegan")
-        engine = Engine(torch.device("cuda"), captured=captured)
-        engine.adopt(model.train())
+        runtime = Runtime(torch.device("cuda"), cuda_graphs=cuda_graphs)
+        runtime.adopt(model.train())
         moved = {id(net) for turn in model.turns() for net in turn.networks}
         networks = {key: net for key, net in model.named_children() if id(net) in moved}
         optimizers = {key: build_optimizer(net, "adam", 1e-3, (0.5, 0.999), 0.0) for key, net in networks.items()}
-        trainer = Trainer(model, optimizers, engine, seed=5)
+        trainer = Trainer(model, optimizers, runtime, seed=5)
         stream = image_loader(tmp_path).stream(pin=True)
-        batches = way(engine, stream)
+        batches = way(runtime, stream)
         for _ in range(12):
             trainer.step(next(batches))
         stream.close()

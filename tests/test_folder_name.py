@@ -10,7 +10,7 @@ from translate.inference.converter import Converter
 from translate.networks.foreign import port_state
 from translate.networks.resnet import ResnetGenerator
 from translate.runs.loading import load
-from translate.training.runtime import Engine
+from translate.training.runtime import Runtime
 from translate.utils.folder_name import named_as_file
 
 
@@ -95,10 +95,10 @@ def test_samples_that_could_not_be_written_are_not_drawn(tmp_path):
 
 
 def test_the_banner_says_the_precision_of_each_kind_of_file(run_cli, generator, tmp_path):
-    bf16 = Engine(torch.device("cpu"), bf16=True)
+    bf16 = Runtime(torch.device("cpu"), bf16=True)
     model = load(generator, device="cpu", precision="float32")
     assert "float32" in model.runs_on and "8 bits" not in model.runs_on
-    mixed = Converter(model.model, model.images, bf16, deep=Engine(torch.device("cpu")))
+    mixed = Converter(model.model, model.images, bf16, deep=Runtime(torch.device("cpu")))
     assert "bf16" in mixed.runs_on and "(files of more than 8 bits: float32)" in mixed.runs_on
     Image.fromarray(np.full((16, 16), 40_000, np.uint16)).save(tmp_path / "photos" / "b.png")
     told = run_cli("convert", generator, "photos", "out", "--precision", "bf16").stderr

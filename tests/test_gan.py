@@ -17,10 +17,10 @@ from translate.models.gan import GAN
 def test_the_original_game_is_played():
     """Goodfellow et al. 2014, algorithm 1: D ascends, and G descends, log D(x) + log(1 - D(G(z)))."""
     model, batch = model_of(GAN, adversarial={"objective": "minimax"}).double(), batch_of(GAN).map(torch.Tensor.double)
-    painted = model.paint(batch)
-    real, fake = (torch.sigmoid(model.discriminator(images)) for images in (batch.images, painted["fake"]))
+    fakes = model.generate(batch)
+    real, fake = (torch.sigmoid(model.discriminator(images)) for images in (batch.images, fakes["fake"]))
     value = torch.log(real).mean() + torch.log(1 - fake).mean()
-    of_d, of_g = losses_of(model, "discriminator", batch, painted), losses_of(model, "generator", batch, painted)
+    of_d, of_g = losses_of(model, "discriminator", batch, fakes), losses_of(model, "generator", batch, fakes)
     torch.testing.assert_close(of_d["adversarial"], -value)
     torch.testing.assert_close(of_g["adversarial"], torch.log(1 - fake).mean())
     # V = 2 JS - log 4 where D is best.
@@ -42,13 +42,13 @@ def test_the_jensen_shannon_estimate_reaches_log_2_where_all_are_told_apart():
 def test_a_critic_estimates_the_distance_and_nothing_else_does():
     settings = {"objective": "wasserstein", "gradient_penalty": 10.0, "discriminator_weight": 0.5}
     model, batch = model_of(GAN, adversarial=settings), batch_of(GAN)
-    painted = model.paint(batch)
-    losses = losses_of(model, "discriminator", batch, painted)
-    distance = model.discriminator(batch.images).mean() - model.discriminator(painted["fake"]).mean()
+    fakes = model.generate(batch)
+    losses = losses_of(model, "discriminator", batch, fakes)
+    distance = model.discriminator(batch.images).mean() - model.discriminator(fakes["fake"]).mean()
     torch.testing.assert_close(losses["wasserstein estimate"], distance.detach())
     assert not losses["wasserstein estimate"].requires_grad and "gradient penalty" in losses
     hinge = model_of(GAN, adversarial={"objective": "hinge"})
-    assert losses_of(hinge, "discriminator", batch, hinge.paint(batch)).keys() == {"adversarial"}
+    assert losses_of(hinge, "discriminator", batch, hinge.generate(batch)).keys() == {"adversarial"}
 
 
 def test_noise_is_as_asked_for():
@@ -70,11 +70,11 @@ def test_a_gan_finds_a_point():
     """The whole loop, by its result: points around (0.5, -0.5) are what is drawn after 300 steps."""
     model = model_of(GAN, POINTS, code=2, adversarial={"r1": 1.0}, generator=MLP, discriminator=MLP)
     trainer = tiny_trainer(model, lr=5e-3)
-    dice = torch.Generator().manual_seed(0)
+    rng = torch.Generator().manual_seed(0)
     place = torch.tensor([0.5, -0.5])[:, None, None]
     assert (model.sample(100).mean(0) - place).norm() > 0.4
     for _ in range(300):
-        trainer.step(Plain(place + 0.05 * torch.randn(32, 2, 1, 1, generator=dice)))
+        trainer.step(Plain(place + 0.05 * torch.randn(32, 2, 1, 1, generator=rng)))
     assert (model.sample(100).mean(0) - place).norm() < 0.15
 
 

@@ -16,7 +16,7 @@ from translate.training.checkpoint import load_checkpoint
 from translate.training.loss_meter import Skips
 from translate.training.non_finite import step_and_undo
 from translate.training.optim import WeightAverage, build_optimizer
-from translate.training.runtime import Engine
+from translate.training.runtime import Runtime
 from translate.training.state import network_weights, training_state
 from translate.training.trainer import Trainer
 from translate.utils.settings import Settings
@@ -33,22 +33,22 @@ class Pair(Model):
     def __init__(self, spoilt=(), value=math.nan, where="loss"):
         super().__init__(Settings(), ImageSpec(1, 8, ("a", "b")))
         torch.manual_seed(0)
-        self.judge, self.painter = nn.Linear(3, 1), nn.Linear(3, 3)
+        self.judge, self.generator = nn.Linear(3, 1), nn.Linear(3, 3)
         self.spoilt, self.value, self.where = spoilt, value, where
         self.taken = 0
 
-    def paint(self, batch):
-        return {"fake": self.painter(batch.input)}
+    def generate(self, batch):
+        return {"fake": self.generator(batch.input)}
 
     def turns(self):
         return [
             Turn("judge", [self.judge], self._judge),
-            Turn("painter", [self.painter], self._painter, paints=True),
+            Turn("painter", [self.generator], self._painter, trains_generators=True),
         ]
 
-    def _judge(self, batch, painted):
+    def _judge(self, batch, fakes):
         self.taken += 1
-        scores = self.judge(painted["fake"])
+        scores = self.judge(fakes["fake"])
         if self.taken in self.spoilt and self.where == "gradient":
             scores.register_hook(lambda gradient: gradient * self.value)
         loss = scores.square().mean() - self.judge(batch.target).mean()
@@ -56,8 +56,8 @@ class Pair(Model):
             loss = loss * self.value
         return {"score": loss}
 
-    def _painter(self, batch, painted):
-        return {"judged": -self.judge(painted["fake"]).mean(), "near": (painted["fake"] - batch.target).square().mean()}
+    def _painter(self, batch, fakes):
+        return {"judged": -self.judge(fakes["fake"]).mean(), "near": (fakes["fake"] - batch.target).square().mean()}
 
     def show(self, batch):
         return {}
@@ -70,7 +70,7 @@ def pair_trainer(kind="fused adam", **spoilt):
     optimizers = {
         key: build_optimizer(net, name, 0.1, (0.5, 0.9), 0.01, fused=fused) for key, net in model.named_children()
     }
-    return Trainer(model, optimizers, CPU, average=WeightAverage({"painter": model.painter}, 0.9))
+    return Trainer(model, optimizers, CPU, average=WeightAverage({"painter": model.generator}, 0.9))
 
 
 def batch_of(step):
@@ -158,7 +158,7 @@ def test_a_turns_losses_keep_their_names():
     trainer = pair_trainer()
     trainer.step(batch_of(1))
     with pytest.raises(ValueError, match="turn 'judge' has the losses"):
-        trainer.tallies["judge"].add({"other": torch.ones(())})
+        trainer.loss_meters["judge"].add({"other": torch.ones(())})
 
 
 def test_the_average_stands_still_where_its_painter_was_skipped():
@@ -184,7 +184,7 @@ def test_a_batch_that_is_not_finite_moves_nothing_of_a_model(name):
     assert all(value.isfinite().all() for value in model.state_dict().values())
     skipped = {turn for turn, skips in trainer.read_skips().items() if skips.ever}
     assert skipped
-    if len(skipped) == len(trainer.tallies):  # a generator that is fed noise may learn from a finite opinion
+    if len(skipped) == len(trainer.loss_meters):  # a generator that is fed noise may learn from a finite opinion
         learnt = [key for key, _ in model.named_parameters()]
         assert_equal({key: model.state_dict()[key] for key in learnt}, {key: before[key] for key in learnt})
         now = {key: value for key, value in training_state(trainer).items() if key.startswith("optimizer/")}
@@ -255,8 +255,8 @@ SYNCHRONISING = ("item", "cpu", "tolist", "numpy", "nonzero", "__bool__", "__flo
 @pytest.mark.parametrize("name", MODELS)
 def test_no_step_makes_the_host_wait(name, monkeypatch):
     model = tiny_model(name)
-    painters = {id(net) for turn in model.turns() if turn.paints for net in turn.networks}
-    average = WeightAverage({key: net for key, net in model.named_children() if id(net) in painters}, 0.9)
+    generators = {id(net) for turn in model.turns() if turn.trains_generators for net in turn.networks}
+    average = WeightAverage({key: net for key, net in model.named_children() if id(net) in generators}, 0.9)
     trainer = tiny_trainer(model, average=average)
     pace = max(turn.every for turn in model.turns())
     calls = []
@@ -275,17 +275,17 @@ def test_no_step_makes_the_host_wait(name, monkeypatch):
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="torch counts the host's waits on CUDA only")
 @pytest.mark.parametrize("name", MODELS)
 def test_no_step_makes_the_host_wait_for_cuda(name):
-    engine = Engine(torch.device("cuda"), bf16=True, channels_last=True)
+    runtime = Runtime(torch.device("cuda"), bf16=True, channels_last=True)
     model = tiny_model(name)
-    engine.adopt(model)
+    runtime.adopt(model)
     optimizers = {
         key: build_optimizer(network, "adam", 1e-3, (0.5, 0.999), 0.0)
         for key, network in model.named_children()
         if any(network is moved for turn in model.turns() for moved in turn.networks)
     }
-    trainer = Trainer(model.train(), optimizers, engine)
+    trainer = Trainer(model.train(), optimizers, runtime)
     pace = max(turn.every for turn in model.turns())
-    batches = [engine.place(random_batch(model, seed=step)) for step in range(3 * pace)]
+    batches = [runtime.place(random_batch(model, seed=step)) for step in range(3 * pace)]
     for number, batch in enumerate(batches):
         torch.cuda.set_sync_debug_mode("error" if number >= pace else "default")
         try:

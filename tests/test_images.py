@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from pictures import chunk, dice, noise, png, saved
+from pictures import chunk, noise, png, rng, saved
 from PIL import Image, ImageCms
 
 from translate.data.io import images
@@ -72,7 +72,7 @@ def test_transparent_colour_of_a_16_bit_png_becomes_alpha(colour: int, samples: 
 
 
 def test_tiff_of_floats_is_scaled_and_other_ranges_are_refused(tmp_path: Path) -> None:
-    values = dice.random((5, 4)).astype(np.float32)
+    values = rng.random((5, 4)).astype(np.float32)
     back = images.read(saved(tmp_path / "x.tif", Image.fromarray(values)))
     assert np.abs(back.pixels[..., 0] / 65535 - values).max() <= 0.5001 / 65535
     for bad, why in (

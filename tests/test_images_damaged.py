@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from pictures import dice, noise, png
+from pictures import noise, png, rng
 from PIL import Image
 
 from translate.data.io import images
@@ -116,10 +116,10 @@ def _mutants(data: bytes, count: int) -> list[bytes]:
     mutants = []
     for number in range(count):
         changed = bytearray(data)
-        for _ in range(dice.integers(1, 9)):
+        for _ in range(rng.integers(1, 9)):
             reach = min(len(data), 100) if number % 2 else len(data)
-            changed[dice.integers(reach)] = dice.integers(256)
-        mutants.append(bytes(changed[: dice.integers(len(data))] if number % 5 == 0 else changed))
+            changed[rng.integers(reach)] = rng.integers(256)
+        mutants.append(bytes(changed[: rng.integers(len(data))] if number % 5 == 0 else changed))
     return mutants
 
 

@@ -34,7 +34,7 @@ from translate.data.layouts.folders import Source
 from translate.data.loader import Loader
 from translate.data.waiting import Waiting
 from translate.errors import ConfigurationError, ImageError
-from translate.training.runtime import Engine
+from translate.training.runtime import Runtime
 from translate.utils.atomic_files import held
 
 SIDE = 18
@@ -63,19 +63,19 @@ def _counting_from_zero():
 def make_files(folder: Path, *counts: int, deep: bool = False, square: bool = False) -> tuple[tuple[Counted, ...], ...]:
     """Files of several sizes in as many domains as there are counts; `deep` makes the second of each 16 bits."""
     folder.mkdir(parents=True, exist_ok=True)
-    dice, split = np.random.default_rng(0), []
+    rng, split = np.random.default_rng(0), []
     for domain, count in enumerate(counts):
         paths = [folder / f"{domain}-{i}.png" for i in range(count)]
         for i, path in enumerate(paths):
             size = (24, 24, 3) if square else (20 + i, 30 - i, 3)
             kind = np.uint16 if deep and i == 1 else np.uint8
-            write(path, Picture(dice.integers(0, np.iinfo(kind).max, size, kind, endpoint=True)))
+            write(path, Picture(rng.integers(0, np.iinfo(kind).max, size, kind, endpoint=True)))
         split.append(tuple(map(Counted, paths)))
     return tuple(split)
 
 
-def disk(folder: Path, limit: int = 10**7, resize="square", tell=pytest.fail) -> DiskCache:
-    return DiskCache(folder, limit, channels=3, side=SIDE, resize=resize, tell=tell)
+def disk(folder: Path, limit: int = 10**7, resize="square", log=pytest.fail) -> DiskCache:
+    return DiskCache(folder, limit, channels=3, side=SIDE, resize=resize, log=log)
 
 
 def loader(split, make=Unpaired, **settings) -> Loader:
@@ -105,10 +105,10 @@ def one_by_one(split, step: int, paired: bool) -> list[torch.Tensor]:
             round_, place = divmod(position, len(sources))
             index = np.random.default_rng([seed, 1, leader, round_]).permutation(len(sources))[place]
             image = resize(Source.read(sources[index], 3), SIDE, SIDE)
-            dice = np.random.default_rng([seed, 2, leader, position])
-            top, left = dice.integers(SIDE - size + 1), dice.integers(SIDE - size + 1)
+            rng = np.random.default_rng([seed, 2, leader, position])
+            top, left = rng.integers(SIDE - size + 1), rng.integers(SIDE - size + 1)
             image = image[top : top + size, left : left + size]
-            images.append(image[:, ::-1] if dice.random() < 0.5 else image)
+            images.append(image[:, ::-1] if rng.random() < 0.5 else image)
         if len({image.dtype for image in images}) > 1:
             images = [image if image.dtype == np.uint16 else image.astype(np.uint16) * 257 for image in images]
         domains.append(torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2))
@@ -266,7 +266,7 @@ def test_images_that_another_run_uses_are_not_removed_and_come_to_rest(tmp_path)
     mine, other = (make_files(tmp_path / name, 4)[0] for name in ("mine", "other"))
     kept, limit = tmp_path / "kept", 5 * 4096
     told: list[str] = []
-    caches = [disk(kept, limit, tell=told.append) for _ in range(2)]
+    caches = [disk(kept, limit, log=told.append) for _ in range(2)]
     runs = [loader([mine], Plain, batch_size=1, cache=caches[0]), loader([other], Plain, batch_size=1, cache=caches[1])]
     for step in range(16):
         if step == 4:
@@ -402,10 +402,10 @@ def test_a_full_cache_says_so_once_and_the_batches_go_on(tmp_path):
     told: list[str] = []
     kept, limit = tmp_path / "kept", 3 * 4096
     for _ in range(2):
-        assert_same(loader(split, cache=disk(kept, limit, tell=told.append)).stream(), loader(split))
+        assert_same(loader(split, cache=disk(kept, limit, log=told.append)).stream(), loader(split))
     assert len(told) == 2 and all("is full" in line for line in told)
     assert on_disk(kept) == limit
-    again = loader(split, cache=disk(kept, limit, tell=told.append))
+    again = loader(split, cache=disk(kept, limit, log=told.append))
     for step in range(6):
         if step == 3:
             DECODED.clear()
@@ -422,8 +422,8 @@ def test_a_disk_without_space_says_so_once_and_the_batches_go_on(tmp_path, monke
         raise OSError(28, "No space left on device")
         yield
 
-    monkeypatch.setattr(shelf, "appearing", full)
-    assert_same(loader(split, cache=disk(tmp_path / "kept", tell=told.append)).stream(), loader(split))
+    monkeypatch.setattr(shelf, "atomic_file", full)
+    assert_same(loader(split, cache=disk(tmp_path / "kept", log=told.append)).stream(), loader(split))
     assert len(told) == 1 and "No space left on device" in told[0]
 
 
@@ -432,7 +432,7 @@ def test_a_process_that_does_not_let_go_holds_up_no_other(tmp_path, monkeypatch)
     split = make_files(tmp_path / "images", 5, 3)
     told: list[str] = []
     monkeypatch.setattr(shelf, "_PATIENCE", 0.01)
-    kept = disk(tmp_path / "kept", tell=told.append)
+    kept = disk(tmp_path / "kept", log=told.append)
     with held(tmp_path / "kept" / "bytes"):
         assert_same(loader(split, cache=kept).stream(), loader(split))
     assert len(told) == 1 and "another process holds it" in told[0]
@@ -449,7 +449,7 @@ def test_a_share_of_the_disk_is_left_free(tmp_path, monkeypatch, spare, kept):
         return shutil._ntuple_diskusage(10**6, 10**6 - free, free)
 
     monkeypatch.setattr(shutil, "disk_usage", usage)
-    loader([sources], Plain, cache=disk(folder, tell=told.append)).batch(0)
+    loader([sources], Plain, cache=disk(folder, log=told.append)).batch(0)
     assert len(told) == 1 and on_disk(folder) == kept * 4096
 
 
@@ -465,7 +465,7 @@ def test_another_users_cache_is_read_though_nothing_in_it_may_be_changed(tmp_pat
     monkeypatch.setattr(os, "utime", refuse)
     monkeypatch.setattr(shelf, "_made", refuse)
     DECODED.clear()
-    loader([sources], Plain, batch_size=3, cache=disk(kept, tell=told.append)).batch(0)
+    loader([sources], Plain, batch_size=3, cache=disk(kept, log=told.append)).batch(0)
     assert list(DECODED) == [sources[2].path]
     assert len(told) == 1 and "Permission denied" in told[0]
 
@@ -557,8 +557,8 @@ def test_batches_on_the_device_are_the_same_and_decoded_once(tmp_path, monkeypat
 
 
 def test_sixteen_bits_lie_on_the_device_too():
-    dice = np.random.default_rng(0)
-    images = dice.integers(0, 65536, (3, 9, 8, 1), np.uint16, endpoint=False)
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 65536, (3, 9, 8, 1), np.uint16, endpoint=False)
     cuts = torch.tensor([[2, 0], [4, 1], [0, 3], [0, 1]])
     squares = gather(torch.from_numpy(images), cuts, 5)
     assert squares.dtype == torch.uint16
@@ -599,7 +599,7 @@ def test_batches_for_a_cuda_device_are_the_same(tmp_path, where):
             assert torch.equal(one.cpu(), other)
     torch.cuda.set_sync_debug_mode("error")
     try:
-        Engine(cuda, channels_last=True).place(next(stream))
+        Runtime(cuda, channels_last=True).place(next(stream))
     finally:
         torch.cuda.set_sync_debug_mode("default")
     stream.close()

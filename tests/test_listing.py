@@ -45,7 +45,7 @@ def test_images_are_found_in_natural_order(tmp_path: Path) -> None:
 
 
 def test_the_order_is_natural_by_whole_paths_across_folders_of_equal_numbers(tmp_path: Path) -> None:
-    dice = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     parts = [
         "1",
         "01",
@@ -67,8 +67,8 @@ def test_the_order_is_natural_by_whole_paths_across_folders_of_equal_numbers(tmp
         "é9",
     ]
     for _ in range(400):
-        *folders, stem = dice.choice(parts, dice.integers(1, 4))
-        path = tmp_path.joinpath(*folders, f"{stem}{dice.choice(['.png', '.jpg'])}")
+        *folders, stem = rng.choice(parts, rng.integers(1, 4))
+        path = tmp_path.joinpath(*folders, f"{stem}{rng.choice(['.png', '.jpg'])}")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
 

@@ -65,12 +65,12 @@ def seen(loader: Loader, steps: int, side: str) -> list[int]:
 @pytest.fixture(scope="module")
 def files(tmp_path_factory) -> tuple[tuple[Source, ...], ...]:
     """Real files of several sizes, in two domains of five and three."""
-    folder, dice = tmp_path_factory.mktemp("files"), np.random.default_rng(0)
+    folder, rng = tmp_path_factory.mktemp("files"), np.random.default_rng(0)
     split = []
     for domain, count in enumerate((5, 3)):
         paths = [folder / f"{domain}-{i}.png" for i in range(count)]
         for i, path in enumerate(paths):
-            write(path, Picture(dice.integers(0, 256, (20 + i, 30 - i, 3), np.uint8)))
+            write(path, Picture(rng.integers(0, 256, (20 + i, 30 - i, 3), np.uint8)))
         split.append(tuple(Source(path) for path in paths))
     return tuple(split)
 

@@ -123,13 +123,13 @@ def test_an_interval_of_a_share_is_scipys(hits: int, images: int) -> None:
 def test_an_interval_of_a_mean_is_scipys(kind: str) -> None:
     """Both are drawn: the ends of two intervals of 1,000 draws differ by a tenth of their width at most."""
     stats = pytest.importorskip("scipy.stats", reason="scipy is not installed")
-    dice = np.random.default_rng(7)
+    rng = np.random.default_rng(7)
     values = {
-        "normal": dice.normal(3, 2, 300),
-        "skewed": dice.exponential(1, 200),
-        "yes or no": (dice.random(150) < 0.1).astype(float),
-        "heavy tails": dice.standard_t(3, 400),
-        "few": dice.random(8),
+        "normal": rng.normal(3, 2, 300),
+        "skewed": rng.exponential(1, 200),
+        "yes or no": (rng.random(150) < 0.1).astype(float),
+        "heavy tails": rng.standard_t(3, 400),
+        "few": rng.random(8),
     }[kind]
     wanted = stats.bootstrap((values,), np.mean, n_resamples=9999, method="percentile", rng=1).confidence_interval
     found = intervals.bootstrap_mean(torch.from_numpy(values))

@@ -29,14 +29,14 @@ class MeanColour(Translator):
         super().__init__(config, images)
         self.generator = build_generator(config.generator, images.channels, images.size)
 
-    def paint(self, batch):
+    def generate(self, batch):
         return {"b": self.generator(batch.a)}
 
     def turns(self):
-        return [Turn("generator", [self.generator], self._losses, paints=True)]
+        return [Turn("generator", [self.generator], self._losses, trains_generators=True)]
 
-    def _losses(self, batch, painted):
-        return {"colour": l1(painted["b"].mean((0, 2, 3)), batch.b.mean((0, 2, 3)))}
+    def _losses(self, batch, fakes):
+        return {"colour": l1(fakes["b"].mean((0, 2, 3)), batch.b.mean((0, 2, 3)))}
 
     def convert(self, images, to):
         return self.generator(images)

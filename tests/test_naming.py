@@ -48,14 +48,14 @@ def test_names_that_some_systems_take_for_one_are_kept_apart():
 
 @pytest.mark.parametrize("format", ["same", "png", "jpeg", "webp", "tiff"])
 def test_no_two_outputs_are_alike_and_the_order_does_not_matter(format):
-    dice = random.Random(0)
+    rng = random.Random(0)
     suffixes = [".jpg", ".JPG", ".jpeg", ".png", ".tif", ".gif", ".png.png", ".jpg.png", ".gif.png"]
     for _ in range(300):
-        names = list({dice.choice("aAb") + dice.choice(suffixes) + dice.choice(["", ".png", ".jpg"]) for _ in range(9)})
+        names = list({rng.choice("aAb") + rng.choice(suffixes) + rng.choice(["", ".png", ".jpg"]) for _ in range(9)})
         found = outputs(names, format)
         keys = {unicodedata.normalize("NFC", output).casefold() for output in found.values()}
         assert len(keys) == len(names), found
-        dice.shuffle(names)
+        rng.shuffle(names)
         assert outputs(names, format) == found
 
 
@@ -122,7 +122,7 @@ def test_a_folder_of_links_is_converted_and_told_once_or_refused(tmp_path):
         (photos / f"link{number}.png").symlink_to(f"../store/{number}.png")
     (photos / "broken.png").symlink_to("nowhere.png")
     told = []
-    jobs = plan(photos, tmp_path / "out", tell=told.append)
+    jobs = plan(photos, tmp_path / "out", log=told.append)
     assert [job.name for job in jobs] == ["link1.png", "link2.png", "own.png"]
     assert told == [
         f"note: {photos}: 2 links to files elsewhere are followed; --no-links leaves such out",

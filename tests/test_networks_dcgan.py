@@ -117,9 +117,9 @@ def test_the_second_stage_reads_both_the_image_and_the_code():
     torch.manual_seed(0)
     network = StageTwoGenerator(1, 3, 8, 16, filters=4, residual_blocks=1).eval()
     image, code = torch.rand(1, 1, 8, 8), torch.randn(1, 3)
-    painted = network(image, code)
-    assert not torch.equal(painted, network(-image, code))
-    assert not torch.equal(painted, network(image, -code))
+    fakes = network(image, code)
+    assert not torch.equal(fakes, network(-image, code))
+    assert not torch.equal(fakes, network(image, -code))
 
 
 def test_conditions_are_linear_in_the_label():

@@ -8,7 +8,7 @@ from tiny import random_batch, tiny_model, tiny_trainer
 from two_painters import BETAS, RATE, TwoPainters, batch_of, trainer_of
 
 from translate.models import MODELS
-from translate.training.cuda_graphs import CapturedProgram
+from translate.training.cuda_graphs import GraphedStep
 
 STEPS = 3
 
@@ -24,13 +24,13 @@ def plain_loop(kind, accumulate):
     }
     for step in range(STEPS):
         parts = batch_of(step).split(accumulate)
-        latest = [model.paint(part) for part in parts]
+        latest = [model.generate(part) for part in parts]
         for turn in model.turns():
             model.zero_grad()
-            if turn.paints:
-                latest = [model.paint(part) for part in parts]
+            if turn.trains_generators:
+                latest = [model.generate(part) for part in parts]
             for part, images in zip(parts, latest, strict=True):
-                seen = images if turn.paints else {name: image.detach() for name, image in images.items()}
+                seen = images if turn.trains_generators else {name: image.detach() for name, image in images.items()}
                 (sum(turn.losses(part, seen).values()) / accumulate).backward()
             for network in turn.networks:
                 optimizers[network].step()
@@ -60,7 +60,7 @@ def test_it_is_painted_once_for_each_turn_that_needs_it_anew():
 
 def test_painting_anew_is_part_of_the_program_of_a_step():
     eager, recorded, recorder = trainer_of(), trainer_of(), TapeRecorder()
-    recorded.program = CapturedProgram(recorded.program, recorder)
+    recorded.program = GraphedStep(recorded.program, recorder)
     for step in range(6):
         for trainer in (eager, recorded):
             trainer.step(batch_of(step))
@@ -74,11 +74,11 @@ def test_painting_anew_is_part_of_the_program_of_a_step():
 def test_no_shipped_model_paints_more_often_than_it_needs(name, accumulate):
     """Once a step; of a batch in parts, once for what only looks, and once for each turn that paints."""
     model = tiny_model(name)
-    calls, paint = [], model.paint
-    model.paint = lambda batch: calls.append(len(batch)) or paint(batch)
+    calls, generate = [], model.generate
+    model.generate = lambda batch: calls.append(len(batch)) or generate(batch)
     trainer = tiny_trainer(model, accumulate=accumulate)
     pace = max(turn.every for turn in model.turns())
     trainer.steps = pace - 1
     trainer.step(random_batch(model, size=4))
-    painters = sum(turn.paints for turn in model.turns())
-    assert len(calls) == (1 if accumulate == 1 else accumulate * (1 + painters))
+    generators = sum(turn.trains_generators for turn in model.turns())
+    assert len(calls) == (1 if accumulate == 1 else accumulate * (1 + generators))

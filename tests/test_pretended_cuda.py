@@ -18,7 +18,7 @@ from torch.utils._pytree import tree_leaves
 from translate.losses.perceptual import _standardised
 from translate.models import MODELS
 from translate.training.optim import WeightAverage, build_optimizer
-from translate.training.runtime import Engine
+from translate.training.runtime import Runtime
 from translate.training.trainer import Trainer
 
 CUDA = torch.device("cuda")
@@ -87,7 +87,7 @@ def trainer_of(name, settings, kind, monkeypatch, accumulate=1):
         for group in optimizer.param_groups:
             group |= {"lr": torch.full((), 1e-3, device=CUDA), "foreach": True}  # as torch chooses for true tensors
     average = WeightAverage(networks, 0.9)
-    return Trainer(model.train(), optimizers, Engine(CUDA), average=average, accumulate=accumulate)
+    return Trainer(model.train(), optimizers, Runtime(CUDA), average=average, accumulate=accumulate)
 
 
 def copies_of_a_step(trainer):
@@ -123,9 +123,9 @@ def test_images_for_a_classifier_are_standardised_on_the_device(pretended_cuda):
 )
 def test_a_step_that_reads_is_found_out(read, pretended_cuda, monkeypatch):
     trainer = trainer_of("gan", TINY["gan"], "adam", monkeypatch)
-    paint = trainer.model.paint
-    trainer.model.paint = lambda batch: {
-        name: image * read(batch.images.mean()) for name, image in paint(batch).items()
+    generate = trainer.model.generate
+    trainer.model.generate = lambda batch: {
+        name: image * read(batch.images.mean()) for name, image in generate(batch).items()
     }
     with pytest.raises((DataDependentOutputException, DynamicOutputShapeException)):
         copies_of_a_step(trainer)
@@ -141,6 +141,6 @@ def test_a_step_that_reads_is_found_out(read, pretended_cuda, monkeypatch):
 )
 def test_a_step_that_copies_is_found_out(made, pretended_cuda, monkeypatch):
     trainer = trainer_of("gan", TINY["gan"], "adam", monkeypatch)
-    paint = trainer.model.paint
-    trainer.model.paint = lambda batch: {name: image * made(batch.images) for name, image in paint(batch).items()}
+    generate = trainer.model.generate
+    trainer.model.generate = lambda batch: {name: image * made(batch.images) for name, image in generate(batch).items()}
     assert copies_of_a_step(trainer)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from translate.utils.printing import Unread, answer, coloured, guarded, guarded_streams, safe, say, teller
+from translate.utils.printing import Unread, answer, coloured, guarded, guarded_streams, logger, safe, say
 from translate.utils.progress import Progress
 
 PACKAGE = Path(__file__).resolve().parents[1] / "translate"
@@ -29,7 +29,7 @@ def test_what_could_command_a_terminal_is_escaped_and_nothing_else() -> None:
 def test_lines_and_results_go_through_the_gate(capsys: pytest.CaptureFixture[str]) -> None:
     say(HOSTILE)
     answer(HOSTILE)
-    teller(quiet=True)(HOSTILE)
+    logger(quiet=True)(HOSTILE)
     assert capsys.readouterr() == (f"{SHOWN}\n", f"{SHOWN}\n")
 
 

@@ -6,11 +6,11 @@ from torch import Tensor, nn
 
 from translate.networks import conv_as_matmul as products
 from translate.networks.blocks import BatchNorm2d
-from translate.networks.conv_as_matmul import MOST_PLACES, Conv2d, ConvTranspose2d, set_products
+from translate.networks.conv_as_matmul import MOST_PLACES, Conv2d, ConvTranspose2d, set_conv_as_matmul
 from translate.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from translate.networks.stargan import StarGANDiscriminator
 from translate.networks.unet import UNetGenerator
-from translate.training.runtime import Engine
+from translate.training.runtime import Runtime
 
 CPU = torch.device("cpu")
 FORMATS = {"channels first": torch.contiguous_format, "channels last": torch.channels_last}
@@ -28,7 +28,7 @@ def layers(transposed: bool, shape: tuple, bias: bool) -> tuple[nn.Module, nn.Mo
     theirs = (nn.ConvTranspose2d if transposed else nn.Conv2d)(3, 5, kernel, **options).double()
     ours = (ConvTranspose2d if transposed else Conv2d)(3, 5, kernel, **options).double()
     ours.load_state_dict(theirs.state_dict())
-    set_products(ours, True)
+    set_conv_as_matmul(ours, True)
     return theirs, ours
 
 
@@ -73,7 +73,7 @@ def test_a_small_map_goes_as_a_product_and_a_large_one_does_not(transposed):
     ours(images)
     with pytest.raises(AssertionError, match="went as a convolution"):
         ours(torch.cat([images, images[:1]]))
-    set_products(ours, False)
+    set_conv_as_matmul(ours, False)
     with pytest.raises(AssertionError, match="went as a convolution"):
         ours(images)
 
@@ -106,7 +106,7 @@ def test_a_penaltys_second_gradient_is_the_convolutions():
     for on in (False, True):
         torch.manual_seed(0)
         critic = nn.Sequential(Conv2d(3, 4, 4, stride=2, padding=1), nn.Softplus(), Conv2d(4, 1, 2)).double()
-        set_products(critic, on)
+        set_conv_as_matmul(critic, on)
         images = torch.randn(2, 3, 4, 4, dtype=torch.float64, requires_grad=True)
         (slope,) = torch.autograd.grad(critic(images).sum(), images, create_graph=True)
         found.append(torch.autograd.grad(slope.square().sum(), list(critic.parameters())[:2]))
@@ -126,12 +126,12 @@ NETWORKS = {
 def test_the_engine_lets_the_networks_use_them(name, monkeypatch):
     build, shape = NETWORKS[name]
     network, images = build().double(), torch.randn(*shape, dtype=torch.float64)
-    convolutions, went = Engine(CPU, products=False), []
+    convolutions, went = Runtime(CPU, conv_as_matmul=False), []
     monkeypatch.setattr(products, "_rows", lambda weight: went.append(weight) or weight.permute(0, 2, 3, 1).flatten(1))
     convolutions.adopt(network)
     exact = network(images)
     assert not went
-    Engine(CPU, channels_last=True, products=True).adopt(network)
+    Runtime(CPU, channels_last=True, conv_as_matmul=True).adopt(network)
     torch.testing.assert_close(network(images), exact)
     assert went
 

@@ -8,7 +8,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
 from translate.models import MODELS
-from translate.training.cuda_graphs import CapturedProgram
+from translate.training.cuda_graphs import GraphedStep
 from translate.training.optim import WeightAverage
 from translate.training.state import training_state
 
@@ -65,15 +65,15 @@ class TapeRecorder:
 
 def trainer_of(name):
     model = tiny_model(name)
-    painters = {id(net) for turn in model.turns() if turn.paints for net in turn.networks}
-    average = WeightAverage({key: net for key, net in model.named_children() if id(net) in painters}, 0.9)
+    generators = {id(net) for turn in model.turns() if turn.trains_generators for net in turn.networks}
+    average = WeightAverage({key: net for key, net in model.named_children() if id(net) in generators}, 0.9)
     return tiny_trainer(model, average=average, seed=5)
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_the_operations_of_a_step_are_the_next_steps(name):
     eager, recorded, recorder = trainer_of(name), trainer_of(name), TapeRecorder()
-    recorded.program = CapturedProgram(recorded.program, recorder)
+    recorded.program = GraphedStep(recorded.program, recorder)
     pace = max(turn.every for turn in eager.model.turns())
     for step in range(6 * pace):
         for trainer in (eager, recorded):
@@ -89,9 +89,11 @@ def test_the_operations_of_a_step_are_the_next_steps(name):
 
 def test_a_step_that_reads_a_number_is_found_out():
     trainer, recorder = trainer_of("cyclegan"), TapeRecorder()
-    paint = trainer.model.paint
-    trainer.model.paint = lambda batch: {name: image * batch.a.mean().item() for name, image in paint(batch).items()}
-    trainer.program = CapturedProgram(trainer.program, recorder)
+    generate = trainer.model.generate
+    trainer.model.generate = lambda batch: {
+        name: image * batch.a.mean().item() for name, image in generate(batch).items()
+    }
+    trainer.program = GraphedStep(trainer.program, recorder)
     for step in range(4):
         trainer.step(random_batch(trainer.model, seed=step))
     assert [call for tape in recorder.tapes for call in tape.calls if call[0] in READS]

@@ -20,7 +20,7 @@ import pytest
 from rich.cells import cell_len
 
 from translate.data.catalog.cards import cards
-from translate.training.runtime import choose_engine
+from translate.training.runtime import choose_runtime
 from translate.utils.progress import Progress
 from translate.utils.progress_line import State, fitted
 
@@ -178,7 +178,7 @@ def test_a_real_terminal_shows_it_also_after_its_window_was_resized(screen: Scre
 
 def test_the_engine_still_stands_in_the_label_of_a_log(tmp_path: Path) -> None:
     stream, clock = io.StringIO(), Clock()
-    with Progress(2, unit="step", label=f"training on {choose_engine('cpu')}", stream=stream, clock=clock) as bar:
+    with Progress(2, unit="step", label=f"training on {choose_runtime('cpu')}", stream=stream, clock=clock) as bar:
         clock.now += 10
         bar.advance()
-    assert stream.getvalue().startswith(f"training on {choose_engine('cpu')}: 1/2 steps, 50 %, 0.1 steps/s, 0:10 left")
+    assert stream.getvalue().startswith(f"training on {choose_runtime('cpu')}: 1/2 steps, 50 %, 0.1 steps/s, 0:10 left")

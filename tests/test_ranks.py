@@ -25,7 +25,7 @@ from translate.runs.image_sets import share_of
 from translate.runs.image_sets.opening import open_data
 from translate.runs.loading import load_model
 from translate.training.checkpoint import load_checkpoint, saved_steps
-from translate.training.distributed import Ranks, join
+from translate.training.distributed import Distributed, join
 from translate.training.trainer import step_seed
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
@@ -105,10 +105,10 @@ def test_what_ranks_tell_each_other_is_heard_by_all(two):
 
 
 def test_a_rank_alone_hears_itself_at_once():
-    alone = Ranks()
+    alone = Distributed()
     tensor = torch.ones(2)
     alone.average([tensor])
-    assert (alone.leads, alone.largest(15), tensor.tolist()) == (True, 15, [1, 1])
+    assert (alone.is_main, alone.largest(15), tensor.tolist()) == (True, 15, [1, 1])
     assert alone.collect({"pool": tensor})[0]["pool"].tolist() == [1, 1]
     alone.require_same({"own": 1})
     alone.wait()

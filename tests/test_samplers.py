@@ -50,9 +50,9 @@ def test_each_published_loss_is_logged_and_measures_carry_no_gradient(kind):
     }
     assert logged == expected[kind]
     model, batch = model_of(kind), batch_of(kind)
-    painted = model.paint(batch)
+    fakes = model.generate(batch)
     measures = {"jensen-shannon estimate", "labels told apart", "evidence lower bound"}
     for turn in model.turns():
-        for name, loss in turn.losses(batch, painted).items():
+        for name, loss in turn.losses(batch, fakes).items():
             measure = any(name.startswith(known) for known in measures)
             assert loss.requires_grad != measure, name

@@ -33,7 +33,7 @@ def test_wanted_labels_are_the_batches_own_permuted():
     seen = set()
     for seed in range(20):
         torch.manual_seed(seed)
-        wanted = model.paint(batch)["wanted"]
+        wanted = model.generate(batch)["wanted"]
         assert torch.equal(wanted.sum(0), batch.labels.sum(0))
         seen.add(tuple(wanted.argmax(1).tolist()))
     assert len(seen) > 10
@@ -42,7 +42,7 @@ def test_wanted_labels_are_the_batches_own_permuted():
 def test_a_batch_of_one_cannot_be_permuted_and_is_refused():
     model = tiny_model("stargan")
     with pytest.raises(ConfigurationError, match="2 or more"):
-        model.paint(random_batch(model, size=1))
+        model.generate(random_batch(model, size=1))
 
 
 def test_the_generator_turns_after_so_many_of_the_discriminator():
@@ -53,9 +53,9 @@ def test_the_generator_turns_after_so_many_of_the_discriminator():
 def test_label_accuracies_are_logged_and_move_nothing():
     model = tiny_model("stargan")
     batch = random_batch(model, size=4)
-    painted = model.paint(batch)
+    fakes = model.generate(batch)
     for turn in model.turns():
-        losses = turn.losses(batch, painted)
+        losses = turn.losses(batch, fakes)
         (measure,) = [value for name, value in losses.items() if name.startswith("labels read off")]
         assert not measure.requires_grad and 0 <= measure <= 1
 
@@ -65,9 +65,9 @@ def test_a_generator_learns_to_do_as_it_is_told():
     model = tiny_model("stargan", settings={**TINY["stargan"], "reconstruction": 1})
     trainer = tiny_trainer(model, lr=3e-3)
     for step in range(250):
-        dice = torch.Generator().manual_seed(step)
-        labels = torch.eye(3)[torch.randint(3, (8,), generator=dice)]
-        images = 0.1 * torch.randn(8, 3, SIZE, SIZE, generator=dice) + labels[:, :, None, None] - 0.5
+        rng = torch.Generator().manual_seed(step)
+        labels = torch.eye(3)[torch.randint(3, (8,), generator=rng)]
+        images = 0.1 * torch.randn(8, 3, SIZE, SIZE, generator=rng) + labels[:, :, None, None] - 0.5
         trainer.step(Labelled(images.clamp(-1, 1), labels))
     greys = 0.1 * torch.randn(6, 3, SIZE, SIZE) - 0.2
     with torch.no_grad():
@@ -82,7 +82,7 @@ def test_edit_keeps_what_the_discriminator_reads_and_changes_what_is_asked():
     model.relabel = lambda images, labels: asked.append(labels) or images
     model.read = lambda images: torch.tensor([[1.0, 0.0], [0.0, 1.0]])
     images = torch.zeros(2, 3, SIZE, SIZE)
-    model.edit(images, {1: False})
+    model.translate(images, {1: False})
     model.convert(images, 0)
     assert torch.equal(asked[0], torch.tensor([[1.0, 0], [0, 0]]))
     assert torch.equal(asked[1], torch.tensor([[1.0, 0], [1, 1]]))

@@ -25,7 +25,7 @@ from translate.inference.tiling.rules import RULES
 from translate.inference.tiling.store import FileStore, MemoryStore
 from translate.models import MODELS
 from translate.models.base import Translator
-from translate.networks.conv_as_matmul import set_products
+from translate.networks.conv_as_matmul import set_conv_as_matmul
 from translate.networks.resnet import ResnetGenerator
 from translate.networks.unet import UNetGenerator
 
@@ -36,8 +36,8 @@ ROUNDING = 1e-5
 def noise(height, width, channels=3, seed=0):
     """Images whose brightness rises downwards: no band has the statistics of the whole."""
     slope = torch.linspace(-0.7, 0.7, height)[None, None, :, None]
-    dice = torch.Generator().manual_seed(seed)
-    return slope + 0.3 * (torch.rand(1, channels, height, width, generator=dice) * 2 - 1)
+    rng = torch.Generator().manual_seed(seed)
+    return slope + 0.3 * (torch.rand(1, channels, height, width, generator=rng) * 2 - 1)
 
 
 def as_map(images, rows, store=MemoryStore):
@@ -46,9 +46,9 @@ def as_map(images, rows, store=MemoryStore):
     return RowMap(images.to("meta"), lambda top, bottom: images[:, :, top:bottom], bands)
 
 
-def whole(painted):
+def whole(fakes):
     """All rows of a map; a tensor as it is."""
-    return painted.rows(0, painted.shape[2]) if isinstance(painted, RowMap) else painted
+    return fakes.rows(0, fakes.shape[2]) if isinstance(fakes, RowMap) else fakes
 
 
 @torch.no_grad()
@@ -70,7 +70,7 @@ def test_every_model_is_the_same_function_in_bands(name, rows):
     model = tiny_model(name)
     images = noise(40, 56).contiguous(memory_format=torch.channels_last)
     for target in model.targets():
-        assert difference(lambda given, target=target: model.edit(given, {target: True}), images, rows) < ROUNDING
+        assert difference(lambda given, target=target: model.translate(given, {target: True}), images, rows) < ROUNDING
 
 
 @pytest.mark.parametrize("upsampling", ["transposed", "resize", "pixel_shuffle", "blur"])
@@ -111,12 +111,12 @@ def test_others_generators_are_the_same_function_in_bands(tracked):
     for module in (network.train(), network.eval()):
         assert difference(module, noise(24, 24), 7) < ROUNDING
     generator = ForeignGenerator(UNetGenerator(3, 3, filters=4, levels=6), evaluated=False)
-    assert difference(lambda images: generator.edit(images, {1: True}), noise(64, 64), 7) < ROUNDING
+    assert difference(lambda images: generator.translate(images, {1: True}), noise(64, 64), 7) < ROUNDING
 
 
 def test_where_small_maps_go_as_products_bands_are_the_same_function():
     network = UNetGenerator(3, 3, filters=4, levels=6).eval()
-    set_products(network, True)
+    set_conv_as_matmul(network, True)
     assert difference(network, noise(64, 64), 7) < ROUNDING
 
 
@@ -187,8 +187,8 @@ def converter():
 
 
 def picture(height, width, dtype=np.uint8):
-    dice = np.random.default_rng(0)
-    pixels = dice.integers(0, np.iinfo(dtype).max + 1, (height, width, 3)).astype(dtype)
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, np.iinfo(dtype).max + 1, (height, width, 3)).astype(dtype)
     return Picture(pixels, alpha=pixels[..., 0])
 
 
@@ -225,17 +225,17 @@ def test_a_batch_that_is_too_large_is_halved_and_an_image_worked_on_in_bands(con
     expected = [one.pixels for one in converter.convert_pictures(images, {1: True})]
     assert converter.fitting._need(20, 20) > 0  # measured while there is memory
     converter.fitting.together = True  # as on a GPU
-    edit, sizes, told = converter.model.edit, [], []
+    translate, sizes, told = converter.model.translate, [], []
     limit = 2
 
-    def greedy(given, changes):
+    def greedy(given, request):
         sizes.append(len(given))
         if len(given) > limit and not isinstance(given, RowMap):
             raise torch.OutOfMemoryError("out of memory")
-        return edit(given, changes)
+        return translate(given, request)
 
-    monkeypatch.setattr(converter.model, "edit", greedy)
-    converter.tell = told.append
+    monkeypatch.setattr(converter.model, "translate", greedy)
+    converter.log = told.append
     for _ in range(2):
         found = [one.pixels for one in converter.convert_pictures(images, {1: True})]
         assert all(np.array_equal(*pair) for pair in zip(found, expected, strict=True))

@@ -19,33 +19,33 @@ from translate.utils.settings import Settings
 
 
 class Toy(Model):
-    """Two scalars: `critic` is taken every step, `painter` every third."""
+    """Two scalars: `critic` is taken every step, `generator` every third."""
 
     Config = Settings
     batch_type = Paired
 
     def __init__(self):
         super().__init__(Settings(), ImageSpec(1, 8, ("a", "b")))
-        self.critic, self.painter = nn.Linear(1, 1, bias=False), nn.Linear(1, 1, bias=False)
+        self.critic, self.generator = nn.Linear(1, 1, bias=False), nn.Linear(1, 1, bias=False)
         self.seen = []
         self.clipped = 0
 
-    def paint(self, batch):
-        return {"fake": self.painter(batch.input)}
+    def generate(self, batch):
+        return {"fake": self.generator(batch.input)}
 
     def turns(self):
         return [
-            Turn("critic", [self.critic], self._critic, afterwards=self._clip),
-            Turn("painter", [self.painter], self._painter, paints=True, every=3),
+            Turn("critic", [self.critic], self._critic, after_step=self._clip),
+            Turn("painter", [self.generator], self._painter, trains_generators=True, every=3),
         ]
 
-    def _critic(self, batch, painted):
-        self.seen.append(("critic", painted["fake"].requires_grad))
-        return {"loss": self.critic(painted["fake"]).mean()}
+    def _critic(self, batch, fakes):
+        self.seen.append(("critic", fakes["fake"].requires_grad))
+        return {"loss": self.critic(fakes["fake"]).mean()}
 
-    def _painter(self, batch, painted):
-        self.seen.append(("painter", painted["fake"].requires_grad))
-        return {"loss": self.critic(painted["fake"]).mean()}
+    def _painter(self, batch, fakes):
+        self.seen.append(("painter", fakes["fake"].requires_grad))
+        return {"loss": self.critic(fakes["fake"]).mean()}
 
     def _clip(self):
         self.clipped += 1
@@ -72,8 +72,8 @@ def test_turns_are_taken_when_due_and_see_what_they_should():
 def test_extra_critic_turns_paint_without_a_graph():
     model, trainer = toy_trainer()
     graphs = []
-    paint = model.paint
-    model.paint = lambda batch: graphs.append(torch.is_grad_enabled()) or paint(batch)
+    generate = model.generate
+    model.generate = lambda batch: graphs.append(torch.is_grad_enabled()) or generate(batch)
     for _ in range(3):
         trainer.step(Paired(torch.ones(2, 1), torch.ones(2, 1)))
     assert graphs == [False, False, True]
@@ -117,7 +117,7 @@ def test_the_average_follows_the_weights_by_its_formula():
 
 def test_the_average_counts_the_painters_turns_only():
     model, trainer = toy_trainer()
-    trainer.average = WeightAverage({"painter": model.painter}, 0.9)
+    trainer.average = WeightAverage({"painter": model.generator}, 0.9)
     for _ in range(6):
         trainer.step(Paired(torch.ones(2, 1), torch.ones(2, 1)))
     assert trainer.average.updates == 2
@@ -174,8 +174,8 @@ def test_step_seeds_differ_between_steps_and_seeds():
 def test_a_restored_trainer_goes_on_as_if_it_had_not_stopped(name):
     def trainer_of(seed):
         model = tiny_model(name, seed)
-        painters = {id(net) for turn in model.turns() if turn.paints for net in turn.networks}
-        average = WeightAverage({name: net for name, net in model.named_children() if id(net) in painters}, 0.9)
+        generators = {id(net) for turn in model.turns() if turn.trains_generators for net in turn.networks}
+        average = WeightAverage({name: net for name, net in model.named_children() if id(net) in generators}, 0.9)
         return tiny_trainer(model, seed=3, average=average, curve=learning_rate("linear", 8, 0.2))
 
     whole = trainer_of(0)

@@ -20,8 +20,8 @@ ALONE = {
 
 def _scenes(seed, count=8):
     """Bright discs on dark ground, and the same scenes as domain b has them: dark discs on bright ground."""
-    dice = torch.Generator().manual_seed(seed)
-    centre = torch.rand(count, 2, 1, 1, generator=dice) * 8 + 4
+    rng = torch.Generator().manual_seed(seed)
+    centre = torch.rand(count, 2, 1, 1, generator=rng) * 8 + 4
     rows, columns = torch.meshgrid(torch.arange(SIZE), torch.arange(SIZE), indexing="ij")
     disc = ((rows - centre[:, :1]) ** 2 + (columns - centre[:, 1:]) ** 2 < 9).float().expand(-1, 3, -1, -1)
     return 1.2 * disc - 0.6, 0.6 - 1.2 * disc
@@ -106,8 +106,8 @@ def test_encoders_hide_the_domain_from_a_discriminator_that_tells_it():
 def test_both_cycles_are_both():
     model = tiny_model("unit", settings={**ALONE, "cycle": "both"})
     batch = Unpaired(*_scenes(0))
-    (turn,) = [turn for turn in model.turns() if turn.paints]
-    losses = turn.losses(batch, model.paint(batch))
+    (turn,) = [turn for turn in model.turns() if turn.trains_generators]
+    losses = turn.losses(batch, model.generate(batch))
     assert {"cycle a", "cycle b", "code cycle a", "code cycle b"} <= losses.keys()
     assert not any(name.startswith(("semantic", "kl", "perceptual")) for name in losses)
 
@@ -169,11 +169,11 @@ def test_codes_are_noisy_in_training_and_means_after():
     model = tiny_model("unit", settings={**ALONE, "variational": True})
     batch = Unpaired(*_scenes(0))
     torch.manual_seed(0)
-    painted = model.train().paint(batch)
-    noise = (painted["code a"] - painted["mean a"]).detach()
+    fakes = model.train().generate(batch)
+    noise = (fakes["code a"] - fakes["mean a"]).detach()
     assert noise.std() == pytest.approx(1, abs=0.05) and abs(noise.mean()) < 0.05
-    painted = model.eval().paint(batch)
-    assert torch.equal(painted["code a"], painted["mean a"])
+    fakes = model.eval().generate(batch)
+    assert torch.equal(fakes["code a"], fakes["mean a"])
 
 
 def test_the_kl_term_is_the_closed_form_up_to_the_published_factor():

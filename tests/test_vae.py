@@ -16,8 +16,8 @@ from translate.models.vae import VAE, binarised
 
 
 def test_normal_codes_agree_with_torch_distributions():
-    dice = torch.Generator().manual_seed(0)
-    code, mean, log_variance = (torch.randn(5, 7, generator=dice, dtype=torch.float64) for _ in range(3))
+    rng = torch.Generator().manual_seed(0)
+    code, mean, log_variance = (torch.randn(5, 7, generator=rng, dtype=torch.float64) for _ in range(3))
     normal = torch.distributions.Normal(mean, (log_variance / 2).exp())
     standard = torch.distributions.Normal(torch.zeros_like(mean), torch.ones_like(mean))
     kl = torch.distributions.kl_divergence(normal, standard).sum(1)
@@ -40,9 +40,9 @@ def test_a_drawn_code_has_its_mean_and_variance_and_passes_gradients_on():
 
 
 def test_pixels_likelihoods_agree_with_torch_distributions():
-    dice = torch.Generator().manual_seed(0)
-    decoded = torch.randn(3, 3, 16, 16, generator=dice, dtype=torch.float64)
-    images = torch.rand(3, 3, 16, 16, generator=dice, dtype=torch.float64) * 2 - 1
+    rng = torch.Generator().manual_seed(0)
+    decoded = torch.randn(3, 3, 16, 16, generator=rng, dtype=torch.float64)
+    images = torch.rand(3, 3, 16, 16, generator=rng, dtype=torch.float64) * 2 - 1
     model = model_of(VAE)
     white = torch.distributions.Bernoulli((1 + torch.tanh(decoded)) / 2)
     black_and_white = images.sign()
@@ -56,19 +56,19 @@ def test_pixels_likelihoods_agree_with_torch_distributions():
 def test_the_bound_is_reconstruction_and_divergence_in_nats():
     model, batch = model_of(VAE), batch_of(VAE)
     torch.manual_seed(3)
-    painted = model.paint(batch)
+    fakes = model.generate(batch)
     torch.manual_seed(3)
     mean, log_variance = model.encoder(batch.images).chunk(2, 1)
     decoded = model.decoder(mean + torch.exp(log_variance / 2) * torch.randn_like(mean))
     odds, white = (1 + decoded) / 2, (1 + batch.images) / 2
     likelihood = (white * odds.log() + (1 - white) * (1 - odds).log()).sum((1, 2, 3))
     kl = (mean**2 + log_variance.exp() - log_variance - 1).sum(1) / 2
-    losses = losses_of(model, "autoencoder", batch, painted)
+    losses = losses_of(model, "autoencoder", batch, fakes)
     torch.testing.assert_close(losses["reconstruction"], -likelihood.mean())
     torch.testing.assert_close(losses["kl"], kl.mean())
     torch.testing.assert_close(losses["evidence lower bound"], (likelihood - kl).mean().detach())
     heavier = model_of(VAE, kl=4.0)
-    torch.testing.assert_close(losses_of(heavier, "autoencoder", batch, painted)["kl"], 4 * kl.mean())
+    torch.testing.assert_close(losses_of(heavier, "autoencoder", batch, fakes)["kl"], 4 * kl.mean())
 
 
 def test_evidence_is_exact_where_the_code_says_nothing():
@@ -102,7 +102,7 @@ def test_one_draw_estimates_the_bound_and_more_draws_raise_it():
 def test_a_plain_autoencoder_has_a_point_for_a_code():
     model, batch = model_of(VAE, variational=False, likelihood="gaussian"), batch_of(VAE)
     assert model.encoder(batch.images).shape == (4, 4)
-    first, second = model.paint(batch), model.paint(batch)
+    first, second = model.generate(batch), model.generate(batch)
     assert torch.equal(first["decoded"], second["decoded"])
     torch.testing.assert_close(torch.tanh(first["decoded"]), model.decode(model.encode(batch.images)))
     assert losses_of(model, "autoencoder", batch, first).keys() == {"reconstruction"}
@@ -115,8 +115,8 @@ def test_pixels_are_binarised_at_the_odds_of_their_grey():
     assert set(drawn.unique().tolist()) == {-1.0, 1.0}
     torch.testing.assert_close(drawn.mean(0), images[0], rtol=0, atol=0.03)
     model, batch = model_of(VAE, binarise=True), batch_of(VAE)
-    assert set(model.paint(batch)["images"].unique().tolist()) == {-1.0, 1.0}
-    assert not torch.equal(model.paint(batch)["images"], model.paint(batch)["images"])
+    assert set(model.generate(batch)["images"].unique().tolist()) == {-1.0, 1.0}
+    assert not torch.equal(model.generate(batch)["images"], model.generate(batch)["images"])
 
 
 @pytest.mark.parametrize("network", [MLP, DCGAN], ids=["mlp", "dcgan"])

@@ -61,7 +61,7 @@ def test_frames_times_colours_and_audio_are_kept(tmp_path, name, matrix, batch):
         tmp_path / ("clip.webm" if webm else "clip.mp4"), matrix=matrix, encoder="libvpx-vp9" if webm else "libx264"
     )
     told, counted = [], []
-    record = convert(source, tmp_path / name, batch_size=batch, tell=told.append, done=lambda: counted.append(1))
+    record = convert(source, tmp_path / name, batch_size=batch, log=told.append, done=lambda: counted.append(1))
     assert record.status == "written" and record.size == (48, 32) and not told and len(counted) == len(COLOURS)
     before, after = frames(source, matrix), frames(tmp_path / name, matrix)
     # From the first on: Matroska begins where the audio does, a little before the picture.
@@ -82,7 +82,7 @@ def test_frames_times_colours_and_audio_are_kept(tmp_path, name, matrix, batch):
 
 def test_an_odd_size_is_kept_and_told(tmp_path):
     told = []
-    convert(clip(tmp_path / "clip.mp4", size=(47, 31)), tmp_path / "out.mp4", tell=told.append)
+    convert(clip(tmp_path / "clip.mp4", size=(47, 31)), tmp_path / "out.mp4", log=told.append)
     assert frames(tmp_path / "out.mp4")[0][1].shape == (31, 47, 3)
     assert len(told) == 1 and "yuv444p" in told[0]
 
@@ -115,7 +115,7 @@ def test_a_phones_rotation_is_applied(tmp_path):
 
 def test_audio_that_does_not_fit_is_left_out_and_told(tmp_path):
     told = []
-    convert(clip(tmp_path / "clip.mp4"), tmp_path / "out.webm", tell=told.append)
+    convert(clip(tmp_path / "clip.mp4"), tmp_path / "out.webm", log=told.append)
     assert told == [".webm holds no aac audio: it is left out"]
     with av.open(str(tmp_path / "out.webm")) as file:
         assert len(file.streams.video) == 1 and not file.streams.audio
@@ -182,7 +182,7 @@ def test_pixels_that_are_not_square_keep_their_shape(tmp_path, suffix, turned):
 def test_a_container_of_square_pixels_gets_a_larger_picture_of_the_same_shape(tmp_path, pixel, size):
     told = []
     source = clip(tmp_path / "clip.mp4", audio=False, pixel=pixel)
-    record = convert(source, tmp_path / "out.webm", tell=told.append)
+    record = convert(source, tmp_path / "out.webm", log=told.append)
     with av.open(str(tmp_path / "out.webm")) as file:
         video = file.streams.video[0]
         assert (video.width, video.height) == size == record.size and video.sample_aspect_ratio in (None, 1)
@@ -204,12 +204,12 @@ def cut(path, share):
 
 def noise(path, encoder="libx264", audio=True, **options):
     """Four seconds that do not compress, with their index where it survives a cut."""
-    dice = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     with av.open(str(path), "w", options={"movflags": "faststart"} if path.suffix == ".mp4" else options) as file:
         stream = file.add_stream(encoder, rate=Fraction(12))
         stream.width, stream.height, stream.pix_fmt = 48, 32, "yuv420p"
         for index in range(48):
-            pixels = dice.integers(0, 256, (32, 48, 3), dtype=np.uint8)
+            pixels = rng.integers(0, 256, (32, 48, 3), dtype=np.uint8)
             frame = av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(format="yuv420p")
             frame.pts, frame.time_base = index, Fraction(1, 12)
             file.mux(stream.encode(frame))

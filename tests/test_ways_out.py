@@ -23,7 +23,7 @@ SAYS_NO_WAY |= {
     ("data/cache/device", "data.augment works on the host"): FOUND,
     ("data/cache/device", "images are kept in the host's memory instead"): FOUND,
     ("training/runtime", "CUDA graphs need a CUDA device, this is {}"): GIVEN,
-    ("training/runtime", "products are for a CPU, this is {}"): GIVEN,
+    ("training/runtime", "conv-as-matmul is for a CPU, this is {}"): GIVEN,
     ("training/runtime", "fused Adam is for cpu and cuda, this is {}"): GIVEN,
     ("runs/evaluate", "--weights-dir {}: no such folder"): GIVEN,
     ("runs/evaluate", "--json {}: there is no folder {} to write it to"): GIVEN,

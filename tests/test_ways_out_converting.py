@@ -28,7 +28,7 @@ from translate.networks.stargan import StarGANGenerator
 from translate.networks.unet import UNetGenerator
 from translate.recipe import load_recipe
 from translate.runs.export import export
-from translate.training.runtime import Engine
+from translate.training.runtime import Runtime
 
 EXTRA = "pip would need a network"
 
@@ -524,12 +524,12 @@ def packages_to_install(user: User) -> None:
     ("evaluation/spaces", "name its folder by --weights-dir or {}"),
 )
 def a_folder_of_weights(user: User) -> None:
-    missing = inception_space(None, Engine(torch.device("cpu")))
+    missing = inception_space(None, Runtime(torch.device("cpu")))
     assert isinstance(missing, Missing)
     option, name = options_in(missing.reason, "evaluate")[0], taken(missing.reason, r"or (\w+)$")
     assert option == "--weights-dir"
     user.monkeypatch.setenv(name, "weights")
-    found = inception_space(None, Engine(torch.device("cpu")))
+    found = inception_space(None, Runtime(torch.device("cpu")))
     assert isinstance(found, Missing) and "file weights/" in found.reason
 
 

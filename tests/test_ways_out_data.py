@@ -66,11 +66,9 @@ def a_cache_that_is_full(user: User) -> None:
 
 def _of_values(folder: Path, low: float, high: float, count: int = 4) -> None:
     folder.mkdir(parents=True)
-    dice = np.random.default_rng(len(str(folder)))
+    rng = np.random.default_rng(len(str(folder)))
     for number in range(count):
-        Image.fromarray(dice.uniform(low, high, (16, 16)).astype(np.float32)).save(
-            folder / f"{folder.name}{number}.tif"
-        )
+        Image.fromarray(rng.uniform(low, high, (16, 16)).astype(np.float32)).save(folder / f"{folder.name}{number}.tif")
 
 
 @tried(
@@ -102,13 +100,13 @@ def files_of_values(user: User) -> None:
     ("runs/image_sets/scanning", " (--set data.range=[0,{}] does it for all)"),
 )
 def dark_images_of_16_bits(user: User) -> None:
-    dice = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     for split in ("train", "test"):
         for domain in "AB":
             folder = Path("dark", split + domain)
             folder.mkdir(parents=True)
             for number in range(3):
-                shades = dice.integers(0, 4095, (16, 16)).astype(np.uint16)
+                shades = rng.integers(0, 4095, (16, 16)).astype(np.uint16)
                 Image.fromarray(shades).save(folder / f"{domain}{number}.png")
     text = user.gets("data", "check", "dark")
     setting = taken(text, r"the recipe says (data\.range: \[.*?\])").replace(": ", "=")
@@ -129,12 +127,12 @@ def dark_images_of_16_bits(user: User) -> None:
 )
 def files_of_many_bands(user: User) -> None:
     tifffile = pytest.importorskip("tifffile", reason="needs the extra [test]")
-    dice = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     for folder in ("trainA", "trainB", "testA", "testB"):
         for number in range(3):
             path = put(Path("bands"), f"{folder}/x.png") / folder / f"{folder}{number}.tif"
             path.with_name("x.png").unlink()
-            values = dice.integers(0, 256, (16, 16, 16), dtype=np.uint8)
+            values = rng.integers(0, 256, (16, 16, 16), dtype=np.uint8)
             tifffile.imwrite(path, values, photometric="minisblack", planarconfig="contig")
     command = user.train(user.recipe("cyclegan", steps=1), "--out", "run", data="bands")
     assert "data.channels: 3" in user.refused(*command)

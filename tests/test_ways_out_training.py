@@ -372,7 +372,7 @@ def a_device_that_is_not_there(user: User) -> None:
 @tried(
     ("training/runtime", "expected auto, cpu, cuda, cuda:N or mps"),
     ("training/runtime", "expected auto or plain first, e.g. auto,no-bf16"),
-    ("training/runtime", "no lever '{}'{}"),
+    ("training/runtime", "no option '{}'{}"),
 )
 def words_that_the_engine_does_not_know(user: User) -> None:
     command = ["train", user.recipe("cyclegan"), "--data", user.data(), "--dry-run"]

@@ -14,15 +14,15 @@ from translate.inference.folder import convert_folder
 from translate.inference.jobs import plan
 from translate.inference.sampling import sample_folder
 from translate.utils import atomic_files as whole_file
-from translate.utils.atomic_files import appearing, appearing_folder, clear_leftovers, write_whole
+from translate.utils.atomic_files import atomic_file, atomic_folder, clear_leftovers, write_atomic
 
 PACKAGE = Path(__file__).resolve().parents[1]
 WRITER = """
 import sys
 from pathlib import Path
-from translate.utils.atomic_files import appearing
+from translate.utils.atomic_files import atomic_file
 
-with appearing(Path(sys.argv[1])) as working:
+with atomic_file(Path(sys.argv[1])) as working:
     working.write_text("half")
     print(flush=True)
     sys.stdin.readline()
@@ -60,8 +60,8 @@ def _convert(tmp_path: Path) -> None:
 
 def test_what_is_half_written_is_hidden_and_gone_after_a_failure(tmp_path):
     path = tmp_path / "x.txt"
-    write_whole(path, "ä")
-    with pytest.raises(KeyError), appearing(path, ".txt") as working:
+    write_atomic(path, "ä")
+    with pytest.raises(KeyError), atomic_file(path, ".txt") as working:
         working.write_text("half")
         assert working.name.startswith(".") and working.suffix == ".txt" and working.parent == tmp_path
         raise KeyError
@@ -70,7 +70,7 @@ def test_what_is_half_written_is_hidden_and_gone_after_a_failure(tmp_path):
 
 def test_a_name_of_any_length_is_written(tmp_path):
     name = 251 * "x" + ".txt"
-    write_whole(tmp_path / name, "whole")
+    write_atomic(tmp_path / name, "whole")
     assert (tmp_path / name).read_text() == "whole"
 
 
@@ -119,7 +119,7 @@ def test_only_files_that_are_surely_ours_are_cleared(tmp_path):
 
 
 @unix
-@pytest.mark.parametrize("makes", [appearing, appearing_folder])
+@pytest.mark.parametrize("makes", [atomic_file, atomic_folder])
 def test_what_is_cleared_before_it_is_locked_is_made_again(tmp_path, monkeypatch, makes):
     lock, cleared = whole_file._lock, []
 
@@ -141,7 +141,7 @@ def test_a_text_and_samples_clear_what_a_killed_process_left_beside_them(tmp_pat
     for folder in (tmp_path, tmp_path / "drawn"):
         folder.mkdir(exist_ok=True)
         Writer(folder / "x.json").kill()
-    write_whole(tmp_path / "x.json", "{}")
+    write_atomic(tmp_path / "x.json", "{}")
     assert _names(tmp_path) == {"x.json", "drawn"}
     sample_folder(tiny_model("cgan"), tmp_path / "drawn", 1)
     assert not list((tmp_path / "drawn").rglob(".*"))

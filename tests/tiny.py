@@ -17,7 +17,7 @@ from translate.data.labels import LabelGroup
 from translate.models import MODELS
 from translate.models.base import ImageSpec, Model
 from translate.training.optim import build_optimizer
-from translate.training.runtime import Engine
+from translate.training.runtime import Runtime
 from translate.training.trainer import Trainer
 
 SIZE = 16
@@ -38,7 +38,7 @@ SPECS = {
     SourceLabelled: ImageSpec(channels=3, size=32, domains=("a", "b"), groups=CLASSES),
     Plain: ImageSpec(channels=3, size=SIZE, domains=("a",)),
 }
-CPU = Engine(torch.device("cpu"))
+CPU = Runtime(torch.device("cpu"))
 
 MLP = {"kind": "mlp", "width": 8, "layers": 1}
 DCGAN = {"kind": "dcgan", "filters": 2}
@@ -128,9 +128,9 @@ def tiny_trainer(model: Model, lr: float = 1e-3, **options: object) -> Trainer:
 
 def write_images(folder: Path, names: list[str], size: int = 24, seed: int = 0) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    dice = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     for name in names:
-        Image.fromarray(dice.integers(0, 256, (size, size, 3), dtype=np.uint8)).save(folder / name)
+        Image.fromarray(rng.integers(0, 256, (size, size, 3), dtype=np.uint8)).save(folder / name)
 
 
 _NOISE = np.random.default_rng(0)

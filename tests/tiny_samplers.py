@@ -27,12 +27,12 @@ def model_of(kind, spec=SPEC, seed=0, **settings):
 
 
 def batch_of(kind, count=4, seed=0):
-    dice = torch.Generator().manual_seed(seed)
-    images = torch.rand(count, 3, 16, 16, generator=dice) * 2 - 1
-    labels = torch.eye(3)[torch.randint(3, (count,), generator=dice)]
+    rng = torch.Generator().manual_seed(seed)
+    images = torch.rand(count, 3, 16, 16, generator=rng) * 2 - 1
+    labels = torch.eye(3)[torch.randint(3, (count,), generator=rng)]
     return Plain(images) if kind.batch_type is Plain else Labelled(images, labels)
 
 
-def losses_of(model, turn, batch, painted):
+def losses_of(model, turn, batch, fakes):
     (chosen,) = [each for each in model.turns() if each.name == turn]
-    return chosen.losses(batch, painted)
+    return chosen.losses(batch, fakes)

@@ -7,8 +7,8 @@ from tiny import CPU
 from torch import Tensor, nn
 
 from translate.data.batch import Unpaired
-from translate.models.base import ImageSpec, Losses, Model, Painted, Turn
-from translate.training.distributed import Ranks
+from translate.models.base import Fakes, ImageSpec, Losses, Model, Turn
+from translate.training.distributed import Distributed
 from translate.training.optim import build_optimizer
 from translate.training.trainer import Trainer
 from translate.utils.settings import Settings
@@ -32,41 +32,43 @@ class TwoPainters(Model):
         self.generated = 0
         self.generator.register_forward_hook(lambda *_: setattr(self, "generated", self.generated + 1))
 
-    def paint(self, batch: Unpaired) -> Painted:
+    def generate(self, batch: Unpaired) -> Fakes:
         one = self.generator(self.encoder(batch.a))
         return {"one": one, "two": self.generator(self.encoder(batch.b)), "code": self.encoder(one)}
 
     def turns(self) -> list[Turn]:
         return [
             Turn("critic", [self.critic], self._verdict),
-            Turn("encoder", [self.encoder], lambda batch, painted: {"code": self.encoder(batch.b).square().mean()}),
-            Turn("first", [self.generator], self._first, paints=True),
-            Turn("second", [self.generator, self.encoder], self._second, paints=True),
+            Turn("encoder", [self.encoder], lambda batch, fakes: {"code": self.encoder(batch.b).square().mean()}),
+            Turn("first", [self.generator], self._first, trains_generators=True),
+            Turn("second", [self.generator, self.encoder], self._second, trains_generators=True),
             Turn("critic again", [self.critic], self._verdict),
         ]
 
-    def _verdict(self, batch: Unpaired, painted: Painted) -> Losses:
-        return {"verdict": self.critic(painted["one"]).mean() - self.critic(batch.a).square().mean()}
+    def _verdict(self, batch: Unpaired, fakes: Fakes) -> Losses:
+        return {"verdict": self.critic(fakes["one"]).mean() - self.critic(batch.a).square().mean()}
 
-    def _first(self, batch: Unpaired, painted: Painted) -> Losses:
-        return {"fooled": -self.critic(painted["one"]).mean(), "code": painted["code"].square().mean()}
+    def _first(self, batch: Unpaired, fakes: Fakes) -> Losses:
+        return {"fooled": -self.critic(fakes["one"]).mean(), "code": fakes["code"].square().mean()}
 
-    def _second(self, batch: Unpaired, painted: Painted) -> Losses:
-        return {"fooled": -self.critic(painted["two"]).mean(), "bright": (painted["two"] - 0.5).square().mean()}
+    def _second(self, batch: Unpaired, fakes: Fakes) -> Losses:
+        return {"fooled": -self.critic(fakes["two"]).mean(), "bright": (fakes["two"] - 0.5).square().mean()}
 
     def show(self, batch: Unpaired) -> dict[str, Tensor]:
         return {"a": batch.a}
 
 
 def batch_of(step: int, images: int = 4) -> Unpaired:
-    dice = torch.Generator().manual_seed(step)
-    return Unpaired(*(torch.rand(images, 3, 16, 16, generator=dice, dtype=torch.float64) for _ in range(2)))
+    rng = torch.Generator().manual_seed(step)
+    return Unpaired(*(torch.rand(images, 3, 16, 16, generator=rng, dtype=torch.float64) for _ in range(2)))
 
 
-def trainer_of(kind: str = "adam", fused: bool = True, accumulate: int = 1, ranks: Ranks | None = None) -> Trainer:
+def trainer_of(
+    kind: str = "adam", fused: bool = True, accumulate: int = 1, distributed: Distributed | None = None
+) -> Trainer:
     model = TwoPainters()
     optimizers = {
         name: build_optimizer(network, kind, RATE, BETAS, weight_decay=0.01, fused=fused)
         for name, network in model.named_children()
     }
-    return Trainer(model, optimizers, CPU, accumulate=accumulate, ranks=ranks)
+    return Trainer(model, optimizers, CPU, accumulate=accumulate, distributed=distributed)

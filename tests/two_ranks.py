@@ -26,7 +26,7 @@ from translate.errors import TranslateError
 from translate.models import MODELS
 from translate.runs import train as run
 from translate.runs.assembly import share_batch_statistics
-from translate.training.distributed import Ranks, join
+from translate.training.distributed import Distributed, join
 from translate.training.loop import Interrupted
 from translate.training.trainer import Trainer
 
@@ -79,77 +79,77 @@ def _rows(drawn: Tensor, rank: int) -> Tensor:
     return drawn.unflatten(0, (-1, SIZE, BATCH))[:, rank].flatten(0, 1) if drawn.dim() else drawn
 
 
-def train_case(name: str, ranks: Ranks | None) -> Trainer:
-    """Some steps in double precision on random images: this rank's, or without `ranks` all of them."""
-    kind, changes = CASES[name]
-    model = tiny_model(kind, settings=TINY[kind] | changes).double()
-    if ranks:
-        share_batch_statistics(model, ranks)
-    trainer = tiny_trainer(model, ranks=ranks)
+def train_case(name: str, distributed: Distributed | None) -> Trainer:
+    """Some steps in double precision on random images: this rank's, or without `distributed` all of them."""
+    kind, request = CASES[name]
+    model = tiny_model(kind, settings=TINY[kind] | request).double()
+    if distributed:
+        share_batch_statistics(model, distributed)
+    trainer = tiny_trainer(model, distributed=distributed)
     batches = [random_batch(model, SIZE * BATCH, seed=step).map(Tensor.double) for step in range(STEPS)]
-    with SharedDice(ranks.rank if ranks else None):
+    with SharedDice(distributed.rank if distributed else None):
         for batch in batches:
-            trainer.step(batch.split(SIZE)[ranks.rank] if ranks else batch)
+            trainer.step(batch.split(SIZE)[distributed.rank] if distributed else batch)
     return trainer
 
 
-def train_two_painters(ranks: Ranks | None) -> Trainer:
+def train_two_painters(distributed: Distributed | None) -> Trainer:
     """A model that is painted anew within a step, as `train_case` does others."""
-    trainer = trainer_of(ranks=ranks)
+    trainer = trainer_of(distributed=distributed)
     for step in range(STEPS):
         batch = batch_of(step)
-        trainer.step(batch.split(SIZE)[ranks.rank] if ranks else batch)
+        trainer.step(batch.split(SIZE)[distributed.rank] if distributed else batch)
     return trainer
 
 
 def main(folder: Path) -> None:
-    with join("cpu") as ranks:
+    with join("cpu") as distributed:
         facts: dict[str, Any] = {"losses": {}}
         for name in CASES:
-            trainer = train_case(name, ranks)
-            save_file(trainer.model.state_dict(), folder / f"{name}.rank{ranks.rank}.safetensors")
+            trainer = train_case(name, distributed)
+            save_file(trainer.model.state_dict(), folder / f"{name}.rank{distributed.rank}.safetensors")
             facts["losses"][name] = trainer.read_losses()
-        weights = {key: value.contiguous() for key, value in train_two_painters(ranks).model.state_dict().items()}
-        save_file(weights, folder / f"two painters.rank{ranks.rank}.safetensors")
-        facts |= talk(ranks)
-        run.join = lambda device: nullcontext(ranks)
+        weights = {key: value.contiguous() for key, value in train_two_painters(distributed).model.state_dict().items()}
+        save_file(weights, folder / f"two painters.rank{distributed.rank}.safetensors")
+        facts |= talk(distributed)
+        run.join = lambda device: nullcontext(distributed)
         os.chdir(folder)
         arguments: dict[str, Any] = {"tracking": "disabled", "quiet": True}
         run.train("recipe.yaml", str(folder / "data"), out="whole", **arguments)
-        facts["stopped"] = stopped(ranks, folder, arguments)
+        facts["stopped"] = stopped(distributed, folder, arguments)
         run.train("recipe.yaml", str(folder / "data"), out="stopped", resume=True, **arguments)
         run.train("paired.yaml", str(folder / "paired"), out="pix2pix", **arguments)
-        ranks.wait()
-        (folder / f"facts.rank{ranks.rank}.json").write_text(json.dumps(facts))
+        distributed.wait()
+        (folder / f"facts.rank{distributed.rank}.json").write_text(json.dumps(facts))
 
 
-def talk(ranks: Ranks) -> dict[str, Any]:
+def talk(distributed: Distributed) -> dict[str, Any]:
     """What comes of numbers, tensors and facts that differ."""
-    first, second = torch.full((2, 3, 4, 4), float(ranks.rank)), torch.tensor(2.0 + ranks.rank)
+    first, second = torch.full((2, 3, 4, 4), float(distributed.rank)), torch.tensor(2.0 + distributed.rank)
     first = first.contiguous(memory_format=torch.channels_last)
-    ranks.average([first, second])
+    distributed.average([first, second])
     try:
-        ranks.require_same({"alike": 1, "own": ranks.rank})
+        distributed.require_same({"alike": 1, "own": distributed.rank})
         reason = ""
     except TranslateError as error:
         reason = str(error)
-    numbers = [ranks.largest(15 if (ranks.rank, call) == (1, 1) else 0) for call in range(4)]
-    collected = ranks.collect({"pool": torch.tensor([ranks.rank])})
+    numbers = [distributed.largest(15 if (distributed.rank, call) == (1, 1) else 0) for call in range(4)]
+    collected = distributed.collect({"pool": torch.tensor([distributed.rank])})
     return {
         "averaged": [first.unique().tolist(), second.item()],
         "reason": reason,
         "numbers": numbers,
-        "collected": [state["pool"].tolist() for state in collected] if ranks.leads else [],
+        "collected": [state["pool"].tolist() for state in collected] if distributed.is_main else [],
     }
 
 
-def stopped(ranks: Ranks, folder: Path, arguments: dict[str, Any]) -> str:
+def stopped(distributed: Distributed, folder: Path, arguments: dict[str, Any]) -> str:
     """A run of which the last rank alone is told to stop, after its first step."""
     step = Trainer.step
 
     def step_and_signal(self: Trainer, batch: Any) -> None:
         step(self, batch)
-        if self.steps == 1 and ranks.rank == ranks.size - 1:
+        if self.steps == 1 and distributed.rank == distributed.size - 1:
             os.kill(os.getpid(), signal.SIGTERM)
 
     Trainer.step = step_and_signal  # type: ignore[method-assign]
@@ -159,7 +159,7 @@ def stopped(ranks: Ranks, folder: Path, arguments: dict[str, Any]) -> str:
         return str(interruption)
     finally:
         Trainer.step = step  # type: ignore[method-assign]
-        ranks.finish()
+        distributed.finish()
     return "went on"
 
 

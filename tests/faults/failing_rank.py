@@ -14,15 +14,15 @@ from torch.distributed.distributed_c10d import _set_pg_timeout
 
 from translate.cli import main
 from translate.runs import train as run
-from translate.training.distributed import Ranks, join
+from translate.training.distributed import Distributed, join
 from translate.training.trainer import Trainer
 
 
-def fail_at_step_three(ranks: Ranks, how: str) -> None:
+def fail_at_step_three(distributed: Distributed, how: str) -> None:
     step = Trainer.step
 
     def step_or_fail(self, batch):
-        if self.steps == 2 and ranks.rank == 1:
+        if self.steps == 2 and distributed.rank == 1:
             if how == "dies":
                 os._exit(9)
             threading.Event().wait()
@@ -36,9 +36,9 @@ def fail_at_step_three(ranks: Ranks, how: str) -> None:
 if __name__ == "__main__":
     how, recipe, data = sys.argv[1:]
     torch.set_num_threads(1)
-    with join("cpu") as ranks:
-        run.join = lambda device: nullcontext(ranks)
+    with join("cpu") as distributed:
+        run.join = lambda device: nullcontext(distributed)
         run.train(recipe, data, out="uneven", tracking="disabled", quiet=True)
-        print(f"rank {ranks.rank} took all steps", flush=True)
-        fail_at_step_three(ranks, how)
+        print(f"rank {distributed.rank} took all steps", flush=True)
+        fail_at_step_three(distributed, how)
         main(["train", recipe, "--data", data, "--out", "failed", "--wandb", "disabled", "--quiet"])

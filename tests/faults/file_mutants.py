@@ -178,53 +178,51 @@ KINDS = (
 )
 
 
-def mutated(content: bytes, path: str, dice: random.Random) -> bytes:
+def mutated(content: bytes, path: str, rng: random.Random) -> bytes:
     if path.endswith(".safetensors"):
         length = int.from_bytes(content[:8], "little")
-        header = _changed(content[8 : 8 + length], True, dice)
-        size = len(header) if dice.random() < 0.8 else dice.choice([0, 1, 2**31, 2**63, length])
+        header = _changed(content[8 : 8 + length], True, rng)
+        size = len(header) if rng.random() < 0.8 else rng.choice([0, 1, 2**31, 2**63, length])
         return size.to_bytes(8, "little") + header + content[8 + length :]
     if path.endswith(".jsonl"):
         first, *others = content.splitlines(keepends=True)
-        return b"".join([first, _changed(first.strip(), True, dice), b"\n", *others])
-    return _changed(content, path.endswith(".json"), dice)
+        return b"".join([first, _changed(first.strip(), True, rng), b"\n", *others])
+    return _changed(content, path.endswith(".json"), rng)
 
 
-def _changed(content: bytes, is_json: bool, dice: random.Random) -> bytes:
+def _changed(content: bytes, is_json: bool, rng: random.Random) -> bytes:
     """Of JSON, usually a value; else bytes."""
-    if is_json and dice.random() < 0.75:
+    if is_json and rng.random() < 0.75:
         value = json.loads(content)
-        for _ in range(dice.choice([1, 1, 2])):
-            value = _with_another_value(value, dice)
-        text = json.dumps(value, ensure_ascii=dice.random() < 0.5)
+        for _ in range(rng.choice([1, 1, 2])):
+            value = _with_another_value(value, rng)
+        text = json.dumps(value, ensure_ascii=rng.random() < 0.5)
         return text.replace('"DEEP"', "[" * 30_000 + "]" * 30_000).encode("utf-8", "surrogatepass")
     data = bytearray(content)
-    for _ in range(dice.randint(1, 3)):
-        place, end = dice.randrange(len(data) + 1), dice.randrange(len(data) + 1)
-        noise = dice.choice(
-            [b"", bytes(dice.randrange(256) for _ in range(8)), b"[" * 50_000, b"9" * 50, b"\xff", b"\0"]
-        )
-        edit = dice.choice(["replace", "insert", "cut", "swap"])
-        if edit == "cut":
+    for _ in range(rng.randint(1, 3)):
+        place, end = rng.randrange(len(data) + 1), rng.randrange(len(data) + 1)
+        noise = rng.choice([b"", bytes(rng.randrange(256) for _ in range(8)), b"[" * 50_000, b"9" * 50, b"\xff", b"\0"])
+        translate = rng.choice(["replace", "insert", "cut", "swap"])
+        if translate == "cut":
             del data[place:]
-        elif edit == "swap":
+        elif translate == "swap":
             data[place : place + 4] = data[end : end + 4]
         else:
-            data[place : place + (len(noise) if edit == "replace" else 0)] = noise
+            data[place : place + (len(noise) if translate == "replace" else 0)] = noise
     return bytes(data)
 
 
-def _with_another_value(value: Any, dice: random.Random) -> Any:
+def _with_another_value(value: Any, rng: random.Random) -> Any:
     """Goes down at random, and changes, removes or adds what is there."""
-    if isinstance(value, dict | list) and value and dice.random() < 0.85:
-        key = dice.choice(list(value) if isinstance(value, dict) else range(len(value)))
+    if isinstance(value, dict | list) and value and rng.random() < 0.85:
+        key = rng.choice(list(value) if isinstance(value, dict) else range(len(value)))
         changed = value.copy()
-        if dice.random() < 0.12:
+        if rng.random() < 0.12:
             del changed[key]
         else:
-            changed[key] = _with_another_value(value[key], dice)
+            changed[key] = _with_another_value(value[key], rng)
         return changed
-    return dice.choice([*VALUES, "DEEP", str(value), [value], {"a": value}])
+    return rng.choice([*VALUES, "DEEP", str(value), [value], {"a": value}])
 
 
 def _listed(path: Path) -> None:
@@ -243,29 +241,29 @@ def fuzz(folder: Path, count: int, first: int = 0) -> dict[str, Any]:
     with open("/proc/self/statm") as file:
         size = int(file.read().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (size + ROOM, size + ROOM))
-    before, tally, slowest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, Counter[str](), (0.0, "")
+    before, loss_meter, slowest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, Counter[str](), (0.0, "")
     wrong: dict[str, str] = {}
     for number in range(first, first + count):
-        dice, kind = random.Random(number), KINDS[number % len(KINDS)]
+        rng, kind = random.Random(number), KINDS[number % len(KINDS)]
         home = folder / "mutant"
         shutil.rmtree(home, ignore_errors=True)
         shutil.copytree(folder / "whole", home)
         path = home / kind.path
-        path.write_bytes(mutated(path.read_bytes(), kind.path, dice))
+        path.write_bytes(mutated(path.read_bytes(), kind.path, rng))
         if kind.listed:
             _listed(path)
         began = time.process_time()
         try:
             kind.read(home)
-            tally["read"] += 1
+            loss_meter["read"] += 1
         except TranslateError as error:
-            tally["refused"] += 1
+            loss_meter["refused"] += 1
             assert str(error), number
         except Exception:
             wrong[f"{number}, {kind.path}"] = traceback.format_exc()[-1500:]
         slowest = max(slowest, (time.process_time() - began, f"{number}, {kind.path}"))
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
-    return {"wrong": wrong, **tally, "seconds": slowest[0], "slowest": slowest[1], "grown_mb": grown}
+    return {"wrong": wrong, **loss_meter, "seconds": slowest[0], "slowest": slowest[1], "grown_mb": grown}
 
 
 if __name__ == "__main__":

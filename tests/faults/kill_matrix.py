@@ -25,8 +25,8 @@ def mid_run(model: str) -> int:
 
 def moments(model: str, seed: int) -> list[int]:
     """Three calls of backward, each counted from its start: too few, together, to finish."""
-    dice = random.Random(f"{model} {seed}")
-    return [dice.randint(2, 5) for _ in range(3)]
+    rng = random.Random(f"{model} {seed}")
+    return [rng.randint(2, 5) for _ in range(3)]
 
 
 def tried(place: Workplace, model: str, workers: int, seed: int = 0) -> tuple[dict[str, str], dict[str, str]]:

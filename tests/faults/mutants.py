@@ -41,9 +41,9 @@ def saved(image: Image.Image, format: str, **options: object) -> bytes:
 
 def originals(format: str) -> list[bytes]:
     """Small sound files of a format, of several kinds."""
-    dice = np.random.default_rng(0)
-    colour = Image.fromarray(dice.integers(0, 256, (24, 24, 3), dtype=np.uint8))
-    deep = dice.integers(0, 65536, (24, 24, 3), dtype=np.uint16)
+    rng = np.random.default_rng(0)
+    colour = Image.fromarray(rng.integers(0, 256, (24, 24, 3), dtype=np.uint8))
+    deep = rng.integers(0, 65536, (24, 24, 3), dtype=np.uint16)
     exif = Image.Exif()
     exif[271], exif[34665] = "Maker", {36867: "2020:01:01 00:00:00"}
     plain = saved(colour, format, exif=exif.tobytes())
@@ -123,7 +123,7 @@ def fuzz(format: str, count: int) -> None:
         size = int(file.read().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (size + ROOM, size + ROOM))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    tally = {"decoded": 0, "refused": 0}
+    loss_meter = {"decoded": 0, "refused": 0}
 
     @settings(
         max_examples=count,
@@ -138,12 +138,12 @@ def fuzz(format: str, count: int) -> None:
         try:
             picture = images.decode(data, "mutant")
         except ImageError as error:
-            tally["refused"] += 1
+            loss_meter["refused"] += 1
             assert "\n" not in str(error)
         else:
-            tally["decoded"] += 1
+            loss_meter["decoded"] += 1
             assert picture.pixels.ndim == 3 and picture.pixels.dtype in (np.uint8, np.uint16)
 
     attempt()
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
-    json.dump({**tally, "grown_mb": grown}, sys.stdout)
+    json.dump({**loss_meter, "grown_mb": grown}, sys.stdout)

@@ -151,15 +151,15 @@ def tried(work: Work, folder: Path, number: int, second: int | None, whole: dict
 
 def kill(works: dict[str, Work], folder: Path, count: int, seed: int) -> tuple[Counter[str], Counter[str]]:
     """Kills `count` times, and says at once what was wrong. Returns by phase the kills, and those that were wrong."""
-    found, dice = points(works, folder), random.Random(seed)
+    found, rng = points(works, folder), random.Random(seed)
     whole = {name: work.left(folder / name / "whole") for name, work in works.items()}
     kills: Counter[str] = Counter()
     wrong: Counter[str] = Counter()
     phases = cycle(PHASES)
     while (left := count - kills.total()) > 0:
         drawn = next(phases)
-        name, number, text = dice.choice(found[drawn])
-        second = dice.randrange(number + 1) if dice.random() < 1 / 3 and left > len(PHASES) else None
+        name, number, text = rng.choice(found[drawn])
+        second = rng.randrange(number + 1) if rng.random() < 1 / 3 and left > len(PHASES) else None
         place = folder / name / str(kills.total())
         times, differs = tried(works[name], place, number, second, whole[name])
         kills[drawn] += times

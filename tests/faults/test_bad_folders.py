@@ -160,11 +160,11 @@ def test_exists_is_never_half_a_file_whenever_the_command_is_killed(trained_tiny
     _convert(trained_tiny, tmp_path, "in", "whole").ended_in_words(0)
     whole = _bytes(tmp_path / "whole")
     output = tmp_path / "out"
-    dice = np.random.default_rng()
+    rng = np.random.default_rng()
     arguments = ("convert", trained_tiny, "in", "out", "--to", "zebra", "--device", "cpu")
     for part in range(3):
-        delay = 0 if part == 0 else float(dice.uniform(0, 0.02))
-        program = f"{Path(__file__).with_name('killed.py')} {dice.integers(1, 8)} {delay}"
+        delay = 0 if part == 0 else float(rng.uniform(0, 0.02))
+        program = f"{Path(__file__).with_name('killed.py')} {rng.integers(1, 8)} {delay}"
         ended = Child(arguments, tmp_path, program=program).end()
         assert ended.code == -signal.SIGKILL, f"part {part} came to its end: {ended}"
         there = _bytes(output)

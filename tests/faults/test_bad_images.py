@@ -23,10 +23,10 @@ from mutants import chunk, png, png_header, saved
 from PIL import Image
 from tiny import write_images
 
-dice = np.random.default_rng(0)
-COLOUR = dice.integers(0, 256, (24, 20, 3), dtype=np.uint8)
+rng = np.random.default_rng(0)
+COLOUR = rng.integers(0, 256, (24, 20, 3), dtype=np.uint8)
 PHOTO = Image.fromarray(COLOUR)
-DEEP = dice.integers(0, 65536, (24, 20, 3), dtype=np.uint16)
+DEEP = rng.integers(0, 65536, (24, 20, 3), dtype=np.uint16)
 CHILD = str(Path(__file__).with_name("images_child.py"))
 
 
@@ -96,7 +96,7 @@ def _upright(stored: np.ndarray, orientation: int) -> np.ndarray:
 def _rare() -> dict[str, tuple[bytes, bytes | None]]:
     """Sound files, and the twin of each where there is one."""
     grey = COLOUR[..., :1]
-    alpha = dice.integers(0, 256, (24, 20, 1), dtype=np.uint8)
+    alpha = rng.integers(0, 256, (24, 20, 1), dtype=np.uint8)
     clear = Image.fromarray(COLOUR).quantize(16)
     shown = np.array(clear.getpalette()[:48]).reshape(-1, 3)[np.array(clear)].astype(np.uint8)
     one_bit = (COLOUR[..., 0] > 127).astype(np.uint8)[..., None] * 255
@@ -117,9 +117,9 @@ def _rare() -> dict[str, tuple[bytes, bytes | None]]:
         "16_bit.tif": (cv2.imencode(".tif", DEEP[..., ::-1])[1].tobytes(), png(DEEP, 2)),
         "float.tif": (saved(floats, "TIFF"), png(np.repeat(DEEP[..., :1], 3, 2), 2)),
         "1x1.png": (png(COLOUR[:1, :1], 2), None),
-        "3x10000.png": (png(dice.integers(0, 256, (3, 10_000, 3), dtype=np.uint8), 2), None),
-        "10000x3.png": (png(dice.integers(0, 256, (10_000, 3, 3), dtype=np.uint8), 2), None),
-        "odd.png": (png(dice.integers(0, 256, (23, 37, 3), dtype=np.uint8), 2), None),
+        "3x10000.png": (png(rng.integers(0, 256, (3, 10_000, 3), dtype=np.uint8), 2), None),
+        "10000x3.png": (png(rng.integers(0, 256, (10_000, 3, 3), dtype=np.uint8), 2), None),
+        "odd.png": (png(rng.integers(0, 256, (23, 37, 3), dtype=np.uint8), 2), None),
     }  # fmt: skip
     for orientation in range(1, 9):
         exif = Image.Exif()

@@ -20,7 +20,7 @@ import translate.runs.train
 import translate.training.loop
 from translate.data.loader import Loader
 from translate.reporting.tracking import MetricsLog
-from translate.training.diagnostics import Doctor
+from translate.training.diagnostics import Diagnostics
 from translate.training.pace import Pace
 from translate.training.trainer import Trainer
 from translate.utils.progress import Progress
@@ -151,7 +151,7 @@ FULL = OSError(errno.ENOSPC, "No space left on device")
 BETWEEN_STEPS = {
     "a fault of this program": (Pace, "step", RuntimeError("a fault"), 2),
     "a sample that cannot be written": (translate.training.loop, "save_grid", FULL, 2),
-    "a fault in the doctor": (Doctor, "listen", ValueError("a fault"), 1),
+    "a fault in the doctor": (Diagnostics, "listen", ValueError("a fault"), 1),
     "a batch that cannot be made": (Loader, "batch", MemoryError(), 4),
 }
 

@@ -143,7 +143,7 @@ class _Spoiling(torch.nn.Module):
 
     stride = 1
 
-    def edit(self, images, changes):
+    def translate(self, images, request):
         colourful = (images.amax(1) > images.amin(1)).flatten(1).any(1)
         return torch.where(colourful[:, None, None, None], float("nan"), -images)
 

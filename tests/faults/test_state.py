@@ -24,8 +24,8 @@ Tensors = dict[str, torch.Tensor]
 
 def _trainer(model: str = "cyclegan", seed: int = 0) -> Trainer:
     built = tiny_model(model, seed)
-    painters = {name: net for name, net in built.named_children() if name.startswith("generator")}
-    return tiny_trainer(built, average=WeightAverage(painters, 0.9))
+    generators = {name: net for name, net in built.named_children() if name.startswith("generator")}
+    return tiny_trainer(built, average=WeightAverage(generators, 0.9))
 
 
 @pytest.fixture

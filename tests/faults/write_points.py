@@ -56,12 +56,12 @@ def main(folder: Path, which: str) -> None:
     work = training()
     work.do(folder / "warm", False)  # what is imported now need not be in each child
     operations = noted(work, folder / "whole")
-    whole, dice, wrong, tried = work.left(folder / "whole"), random.Random(0), {}, 0
+    whole, rng, wrong, tried = work.left(folder / "whole"), random.Random(0), {}, 0
     for number in chosen(operations, which):
         run = folder / str(number)
         assert killed(work, run, number, False), operations[number]
         if which == "twice":
-            killed(work, run, dice.randrange(len(operations)), True)
+            killed(work, run, rng.randrange(len(operations)), True)
         tried += 1
         if differs := repaired(work, run, whole):
             wrong[operations[number]] = differs

@@ -22,10 +22,10 @@ def _version(context: click.Context, parameter: click.Parameter, wanted: bool) -
         return
     import torch
 
-    from translate.training.runtime import choose_engine
+    from translate.training.runtime import choose_runtime
     from translate.version import __version__
 
-    answer(f"translate {__version__}, torch {torch.__version__}, {choose_engine()}")
+    answer(f"translate {__version__}, torch {torch.__version__}, {choose_runtime()}")
     context.exit()
 
 

@@ -31,7 +31,7 @@ def compare(runs: tuple[Path, ...], json_file: Path | None) -> None:
     from translate.runs.comparing import compare as compare_runs
     from translate.runs.comparing.comparison import is_comparison
     from translate.runs.comparing.text import as_text
-    from translate.utils.atomic_files import write_whole
+    from translate.utils.atomic_files import write_atomic
     from translate.utils.json_text import json_text
     from translate.utils.outputs import admit
 
@@ -39,7 +39,7 @@ def compare(runs: tuple[Path, ...], json_file: Path | None) -> None:
         admit(json_file, "--json", ours=is_comparison)
     comparison = compare_runs(runs)
     if json_file is not None:
-        write_whole(json_file, json_text(comparison.as_json(), indent=1) + "\n")
+        write_atomic(json_file, json_text(comparison.as_json(), indent=1) + "\n")
     answer(as_text(comparison, shutil.get_terminal_size().columns if sys.stdout.isatty() else None))
     if json_file is not None:
         say(f"written to {json_file}")

@@ -14,7 +14,7 @@ import click
 
 from translate.cli.common import DEVICE, DROPOUT, FOLDER, QUIET
 from translate.errors import ConfigurationError
-from translate.utils.printing import answer, say, teller
+from translate.utils.printing import answer, logger, say
 
 if TYPE_CHECKING:  # slow to import, so imported where used
     from translate.inference.folder import Outcome
@@ -174,7 +174,7 @@ def convert(
             read: Iterable[Path] = [source]
         else:
             beside.refuse_among([source, Path(output)])
-            jobs = plan(source, output, format, teller(quiet), follow_links=not no_links)
+            jobs = plan(source, output, format, logger(quiet), follow_links=not no_links)
             require_writable(jobs.output)
             read = (job.source for job in jobs)
             jobs = jobs if part is None else jobs.shard(*part)
@@ -182,21 +182,21 @@ def convert(
         converter = load(
             run, checkpoint, device=device, precision=precision, evaluated=evaluated, backend=backend, dropout=dropout
         )
-        converter.fitting.tile, converter.tell = tile, say
-        changes = converter.changes(to)
-        if converter.engine.bf16:
-            teller(quiet)(f"bf16: {BF16_APART}; --precision float32 is exact, and slower")
-        whole = claimed(Path(output), translation(converter, changes), overwrite) if source.is_dir() else nullcontext()
+        converter.fitting.tile, converter.log = tile, say
+        request = converter.request(to)
+        if converter.runtime.bf16:
+            logger(quiet)(f"bf16: {BF16_APART}; --precision float32 is exact, and slower")
+        whole = claimed(Path(output), translation(converter, request), overwrite) if source.is_dir() else nullcontext()
         with whole as folder:
             if video:
                 outcome = convert_clip(
-                    converter, source, target, changes, beside, overwrite=overwrite, batch_size=batch, quiet=quiet
+                    converter, source, target, request, beside, overwrite=overwrite, batch_size=batch, quiet=quiet
                 )
             else:
                 outcome = convert_images(
                     converter,
                     jobs,
-                    changes,
+                    request,
                     beside,
                     facts={"model": str(run), "to": ", ".join(to or converter.targets)},
                     overwrite=overwrite,

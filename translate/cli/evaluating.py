@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from translate.cli.common import DEVICE, QUIET
-from translate.utils.printing import answer, say, teller
+from translate.utils.printing import answer, logger, say
 
 
 @click.command()
@@ -47,7 +47,7 @@ def evaluate(
         data=data,
         device=device,
         weights_dir=weights_dir,
-        tell=teller(quiet),
+        log=logger(quiet),
         quiet=quiet,
     )
     written = write_scores(scores, run, checkpoint, json_file)  # first: printing may fail

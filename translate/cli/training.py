@@ -51,15 +51,16 @@ from translate.utils.printing import answer
 @click.option("--skip-bad", is_flag=True, help="Leave out images that cannot be read, instead of refusing to start.")
 @click.option("--artifact", is_flag=True, help="Also give the tracker the last checkpoint.")
 @click.option(
+    "--runtime",
     "--engine",
-    "levers",
-    metavar="auto|plain[,[no-]LEVER...]",
+    "options",
+    metavar="auto|plain[,[no-]OPTION...]",
     default="auto",
     show_default=True,
-    help="How it runs: auto is bf16 where the processor is fast in it, channels last, fused Adam and, on a CPU, "
-    "convolutions over small maps as matrix products; plain is none of them. Levers are bf16, channels-last, fused, "
-    "products, compiled (torch.compile) and captured (CUDA graphs); the last two have not been measured on a GPU yet, "
-    "so that auto leaves them out: auto,captured.",
+    help="How a step runs (called --engine before): auto is bf16 where the processor is fast in it, channels last, "
+    "fused Adam and, on a CPU, convolutions over small maps as matrix products; plain is none of them. Options are "
+    "bf16, channels-last, fused, conv-as-matmul, compiled (torch.compile) and cuda-graphs; the last two have not been "
+    "measured on a GPU yet, so that auto leaves them out: auto,cuda-graphs.",
 )
 @click.option(
     "--deterministic",
@@ -82,7 +83,7 @@ def train(
     dry_run: bool,
     skip_bad: bool,
     artifact: bool,
-    levers: str,
+    options: str,
     deterministic: bool,
     device: str,
     quiet: bool,
@@ -107,7 +108,7 @@ def train(
     if dry_run and resume:
         raise ConfigurationError("--dry-run measures a run from its first step on; leave out --resume")
     if dry_run:
-        told = measure(recipe, data, device=device, levers=levers, overrides=overrides, quiet=quiet)
+        told = measure(recipe, data, device=device, options=options, overrides=overrides, quiet=quiet)
         for line in told.lines():
             answer(line)
         return
@@ -117,7 +118,7 @@ def train(
         out=out,
         resume=resume,
         device=device,
-        levers=levers,
+        options=options,
         tracking=tracking,
         artifact=artifact,
         deterministic=deterministic,
@@ -154,4 +155,4 @@ def quickstart(method: str, out: Path, device: str) -> None:
     """
     from translate.runs.quickstart import quickstart as run_quickstart
 
-    run_quickstart(method, out, device, tell=answer)
+    run_quickstart(method, out, device, log=answer)

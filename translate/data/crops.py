@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from translate.data.augment import crop, flip
-from translate.data.order import DICE, generator
+from translate.data.order import RNG, generator
 
 
-class Cut(NamedTuple):
+class Crop(NamedTuple):
     """A square's position in an image, whether it is mirrored, and the seed for further augmentation."""
 
     top: int
@@ -26,18 +26,18 @@ class Square(NamedTuple):
     """Pixels (height, width, channels), uint8 or uint16, and the cut to take from them."""
 
     pixels: np.ndarray
-    cut: Cut
+    cut: Crop
 
 
-WHOLE = Cut(0, 0, mirrored=False, seed=0)
+WHOLE = Crop(0, 0, mirrored=False, seed=0)
 
 
-def throw(seed: int, domain: int, position: int, height: int, width: int, size: int, flip: bool) -> Cut:
+def random_crop(seed: int, domain: int, position: int, height: int, width: int, size: int, flip: bool) -> Crop:
     """Draws a random square of `size` for a domain and position; if `flip`, mirrors it with probability 1/2."""
-    dice = generator(seed, DICE, domain, position)
-    top, left = dice.integers(height - size + 1), dice.integers(width - size + 1)
-    mirrored, further = dice.random() < 0.5, int(dice.integers(2**31))
-    return Cut(int(top), int(left), bool(mirrored and flip), further)
+    rng = generator(seed, RNG, domain, position)
+    top, left = rng.integers(height - size + 1), rng.integers(width - size + 1)
+    mirrored, further = rng.random() < 0.5, int(rng.integers(2**31))
+    return Crop(int(top), int(left), bool(mirrored and flip), further)
 
 
 def cut_out(square: Square, size: int) -> np.ndarray:

@@ -17,7 +17,7 @@ from translate.data.augment import Augmentation, Augmenter
 from translate.data.batch import Batch, Labelled, Paired, Plain, SourceLabelled
 from translate.data.cache.memory import Cache, Domain, Memory, Resize
 from translate.data.checks.scan import Attempt
-from translate.data.crops import WHOLE, Cut, Square, assemble, cut_out, throw
+from translate.data.crops import WHOLE, Crop, Square, assemble, cut_out, random_crop
 from translate.data.io.images import Interpolation
 from translate.data.order import Bucket, Order
 from translate.data.source import Readable
@@ -173,8 +173,8 @@ class Loader(Generic[AnyBatch]):
     def _index(self, domain: int, position: int) -> int:
         return self._order.index(self._leader(domain), position)
 
-    def _cut(self, domain: int, position: int, height: int, width: int) -> Cut:
-        return throw(self._seed, self._leader(domain), position, height, width, self.size, self._flip)
+    def _cut(self, domain: int, position: int, height: int, width: int) -> Crop:
+        return random_crop(self._seed, self._leader(domain), position, height, width, self.size, self._flip)
 
     def _leader(self, domain: int) -> int:
         """Returns the domain whose random draws `domain` uses: pairs share them."""

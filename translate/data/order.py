@@ -12,7 +12,7 @@ from torch import Tensor
 
 Bucket = np.ndarray | range
 """Indices of images within a domain."""
-ORDER, DICE = 1, 2  # uses of a seed
+ORDER, RNG = 1, 2  # uses of a seed
 
 
 class Order:

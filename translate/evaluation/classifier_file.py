@@ -25,8 +25,8 @@ from translate.models.base import ImageSpec
 from translate.networks.measured import no_larger_than
 from translate.networks.weights_file import not_finite
 from translate.training.checkpoint_json import Positive, Sha256, require_format
-from translate.training.runtime import Engine
-from translate.utils.atomic_files import appearing_folder, clear_leftovers, sha256_of
+from translate.training.runtime import Runtime
+from translate.utils.atomic_files import atomic_folder, clear_leftovers, sha256_of
 from translate.utils.json_text import json_text
 from translate.utils.stored import read_json
 from translate.utils.tensor_file import read_tensors
@@ -56,7 +56,7 @@ def classifier_for(
     settings: ClassifierSettings,
     data: Mapping[str, Any],
     train: Callable[[], Trained],
-    engine: Engine,
+    runtime: Runtime,
 ) -> Trained:
     """The classifier kept in `folder`, or a newly trained one, which is then kept.
 
@@ -68,7 +68,7 @@ def classifier_for(
     if folder.is_dir():
         kept = load_classifier(folder)
         if {key: kept.facts.get(key) for key in wanted} == wanted:
-            engine.adopt(kept.classifier)
+            runtime.adopt(kept.classifier)
             return kept
     return save_classifier(folder, train(), wanted)
 
@@ -81,7 +81,7 @@ def save_classifier(folder: Path, trained: Trained, facts: Mapping[str, Any]) ->
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         clear_leftovers(folder.parent)
-        with appearing_folder(folder) as working:
+        with atomic_folder(folder) as working:
             state = {key: value.cpu().contiguous() for key, value in trained.classifier.network.state_dict().items()}
             save_file(state, working / "weights.safetensors")
             written = {**trained.facts, **facts, "sha256": sha256_of(working / "weights.safetensors")}

@@ -13,7 +13,7 @@ from translate.evaluation.judge import INTERVAL, Judge, asking
 from translate.evaluation.table import Protocol, Score, score
 from translate.evaluation.teaching import Trained
 from translate.models.unit_digits import UNITDigits
-from translate.training.runtime import Engine
+from translate.training.runtime import Runtime
 
 TABLE = "digits read right"
 READ = "digits read right by the source's classifier"
@@ -24,7 +24,7 @@ def evaluate_digits(
     model: UNITDigits,
     sets: Sequence[tuple[str, Iterable[Labelled]]],
     trained: Trained,
-    engine: Engine,
+    runtime: Runtime,
     protocol: Protocol,
 ) -> list[Score]:
     """Accuracy on the test images of the source and the target set, named in `sets` in this order.
@@ -38,9 +38,9 @@ def evaluate_digits(
     scores = []
     for domain, (name, batches) in enumerate(sets):
         counts, labels = torch.zeros(3), []
-        for batch in map(engine.place, batches):
+        for batch in map(runtime.place, batches):
             wanted = batch.labels.argmax(1)
-            with engine.autocast():
+            with runtime.autocast():
                 own = model.classify(batch.images, domain)
                 moved = batch.images if domain == 0 else model.convert(batch.images, 0)
             readings = (own, trained.classifier.predict(batch.images), trained.classifier.predict(moved.float()))

@@ -17,7 +17,7 @@ from translate.evaluation.samples import Gathering, Spaces
 from translate.evaluation.table import Protocol, Score, score
 from translate.evaluation.teaching import Trained
 from translate.models.base import ImageSpec, Sampler
-from translate.training.runtime import Engine
+from translate.training.runtime import Runtime
 
 BATCH = 20
 
@@ -29,7 +29,7 @@ def evaluate_drawn(
     images: ImageSpec,
     trained: Trained,
     spaces: Spaces,
-    engine: Engine,
+    runtime: Runtime,
     protocol: Protocol,
     count: int,
 ) -> list[Score]:
@@ -47,12 +47,12 @@ def evaluate_drawn(
         torch.manual_seed(0)
         for start in range(0, count, BATCH):
             asked = start // BATCH % classes if classes else None
-            with engine.autocast():
+            with runtime.autocast():
                 samples = model.sample(min(BATCH, count - start), asked).float()
             gathering.add(samples)
             read.append(trained.classifier.predict(samples).argmax(1).cpu())
             wanted.append(torch.full((len(samples),), -1 if asked is None else asked))
-    sample, (real, labels) = gathering.sample(), gather_labelled(reals, engine, spaces)
+    sample, (real, labels) = gathering.sample(), gather_labelled(reals, runtime, spaces)
     classes_read, asked_for = torch.cat(read), torch.cat(wanted)
     table = "samples read as the class wanted" if classes else "samples read as each class"
     scores = []

@@ -15,7 +15,7 @@ from translate.evaluation.metrics import RANGE
 from translate.evaluation.samples import Gathering, Sample, Spaces
 from translate.models.base import ImageSpec
 from translate.models.labels import Labels
-from translate.training.runtime import Engine
+from translate.training.runtime import Runtime
 
 LabelledConvert = Callable[[Tensor, Tensor], Tensor]
 """Takes images (batch, channels, height, width) in [-1, 1] and wanted labels (batch, domains); returns images of the
@@ -59,7 +59,7 @@ def translate_flips(
     test: Iterable[Labelled],
     images: ImageSpec,
     classifier: Classifier,
-    engine: Engine,
+    runtime: Runtime,
     spaces: Spaces = (),
     done: Callable[[int], None] = nothing,
 ) -> tuple[Tested, list[Flips]]:
@@ -71,7 +71,7 @@ def translate_flips(
     apart: list[Tensor] = []
     collected = [_Collected(Gathering(spaces)) for _ in images.domains]
     count = 0
-    for batch in map(engine.place, test):
+    for batch in map(runtime.place, test):
         known.append(batch.labels.cpu())
         read.append(classifier.predict(batch.images).cpu())
         apart.append(to_neighbour(batch.images))
@@ -82,7 +82,7 @@ def translate_flips(
             if not rows.any():
                 continue
             inputs, asked = batch.images[rows], wanted[rows]
-            with engine.autocast():
+            with runtime.autocast():
                 outputs = convert(inputs, asked).float()
             of.add(count + rows.nonzero()[:, 0], asked, classifier.predict(outputs), difference(inputs, outputs))
             of.sample.add(outputs[asked[:, number] == 1])
@@ -93,10 +93,10 @@ def translate_flips(
 
 
 @torch.no_grad()
-def gather_labelled(batches: Iterable[Labelled], engine: Engine, spaces: Spaces) -> tuple[Sample, Tensor]:
+def gather_labelled(batches: Iterable[Labelled], runtime: Runtime, spaces: Spaces) -> tuple[Sample, Tensor]:
     """The sample of labelled images, given in batches of the loader, and their labels (images, domains)."""
     gathering, labels = Gathering(spaces), []
-    for batch in map(engine.place, batches):
+    for batch in map(runtime.place, batches):
         gathering.add(batch.images)
         labels.append(batch.labels.cpu())
     return gathering.sample(), torch.cat(labels)

@@ -18,7 +18,7 @@ from translate.evaluation.table import Protocol, Score, score
 from translate.evaluation.teaching import Trained
 from translate.models.base import ImageSpec
 from translate.models.labels import Labels
-from translate.training.runtime import Engine
+from translate.training.runtime import Runtime
 
 
 def evaluate_labelled(
@@ -26,7 +26,7 @@ def evaluate_labelled(
     test: Iterable[Labelled],
     images: ImageSpec,
     trained: Trained,
-    engine: Engine,
+    runtime: Runtime,
     *,
     spaces: Spaces = (),
     reference: tuple[Sample, Tensor] | None = None,
@@ -40,7 +40,7 @@ def evaluate_labelled(
     their labels (see `gather_labelled`). `test` and the images of `reference` are as the loader gives them. `protocol`
     names the split and the resize filter. `done` is called with the number of images of each batch.
     """
-    tested, flips = translate_flips(convert, test, images, trained.classifier, engine, spaces, done)
+    tested, flips = translate_flips(convert, test, images, trained.classifier, runtime, spaces, done)
     how = {**(protocol or {}), "classifier": f"sha256 {trained.facts['sha256']}, {trained}"}
     return [
         *classification_errors(tested, flips, images, trained, how),

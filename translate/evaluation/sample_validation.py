@@ -10,9 +10,9 @@ from torch import Tensor
 
 from translate.data.synthetic.points import PointSet
 from translate.models.base import Sampler
-from translate.models.sampler_parts import fixed_dice
+from translate.models.sampler_parts import fixed_rng
 from translate.models.vae import VAE, binarised
-from translate.training.runtime import Engine
+from translate.training.runtime import Runtime
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ class ModeCoverage:
     def protocol(self) -> str:
         return f"{self.count:,} points drawn by the model, as many real ones beside them"
 
-    def measure(self, model: Sampler, engine: Engine) -> dict[str, float]:
-        with torch.no_grad(), engine.autocast(), fixed_dice(engine.device):
+    def measure(self, model: Sampler, runtime: Runtime) -> dict[str, float]:
+        with torch.no_grad(), runtime.autocast(), fixed_rng(runtime.device):
             return self.points.coverage(model.sample(self.count).float())
 
     def baselines(self) -> dict[str, dict[str, float]]:
@@ -55,12 +55,12 @@ class Evidence:
     def protocol(self) -> str:
         return f"{len(self.images):,} test images: nats per image, which lie below the true log p(x)"
 
-    def measure(self, model: VAE, engine: Engine, batch_size: int = 256) -> dict[str, float]:
+    def measure(self, model: VAE, runtime: Runtime, batch_size: int = 256) -> dict[str, float]:
         images = self._binarised() if model.config.binarise else self.images
         bounds, likelihoods = [], []
-        with torch.no_grad(), engine.autocast(), fixed_dice(engine.device), model.in_mode("eval"):
+        with torch.no_grad(), runtime.autocast(), fixed_rng(runtime.device), model.in_mode("eval"):
             for part in images.split(batch_size):
-                placed = engine.layout(part.to(engine.device))
+                placed = runtime.layout(part.to(runtime.device))
                 bounds.append(torch.stack([model.log_evidence(placed) for _ in range(10)]).mean(0).cpu())
                 likelihoods.append(model.log_evidence(placed, self.draws).cpu())
         return {
@@ -79,5 +79,5 @@ class Evidence:
         }
 
     def _binarised(self) -> Tensor:
-        with fixed_dice(torch.device("cpu")):
+        with fixed_rng(torch.device("cpu")):
             return binarised(self.images)

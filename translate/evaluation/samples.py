@@ -12,7 +12,7 @@ from torch import Tensor
 from translate.data.batch import Plain
 from translate.evaluation.metrics import RANGE
 from translate.evaluation.spaces import Missing, Space
-from translate.training.runtime import Engine
+from translate.training.runtime import Runtime
 
 THUMBNAIL = 16
 """Side in pixels of the thumbnails used to measure how far apart images are."""
@@ -59,10 +59,10 @@ class Gathering:
         return Sample(_joined(self._thumbnails), features)
 
 
-def gather(batches: Iterable[Plain], engine: Engine, spaces: Spaces) -> Sample:
+def gather(batches: Iterable[Plain], runtime: Runtime, spaces: Spaces) -> Sample:
     """The sample of all images of `batches`, which come from the loader."""
     gathering = Gathering(spaces)
-    for batch in map(engine.place, batches):
+    for batch in map(runtime.place, batches):
         gathering.add(batch.images)
     return gathering.sample()
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from translate.data.io.images import to_pixels
 from translate.evaluation.judge import Judge
 from translate.evaluation.teaching import Trained
-from translate.training.runtime import Engine
+from translate.training.runtime import Runtime
 from translate.utils.atomic_files import sha256_of
 
 INCEPTION_FILE = "weights-inception-2015-12-05-6726825d.pth"
@@ -60,7 +60,7 @@ def classifier_space(trained: Trained) -> Space:
     )
 
 
-def inception_space(folder: Path | str | None, engine: Engine, file: str = INCEPTION_FILE) -> Space | Missing:
+def inception_space(folder: Path | str | None, runtime: Runtime, file: str = INCEPTION_FILE) -> Space | Missing:
     """Inception's pooled features (2048), if `file` is in `folder` (None: in $TRANSLATE_WEIGHTS_DIR).
 
     Downloads nothing. Problems are returned as `inception_file` does. Images are rounded to 8 bits, grey ones are
@@ -74,7 +74,7 @@ def inception_space(folder: Path | str | None, engine: Engine, file: str = INCEP
     )
 
     network = FeatureExtractorInceptionV3("inception", ["2048"], feature_extractor_weights_path=str(path))
-    network.to(engine.device)
+    network.to(runtime.device)
     return Space(
         name="Inception",
         extractor=f"torch-fidelity's {file}, sha256 {sha256_of(path)}",

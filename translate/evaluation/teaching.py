@@ -16,9 +16,9 @@ from translate.data.io.images import Interpolation
 from translate.data.loader import Loader, evaluation_batches
 from translate.data.source import Readable
 from translate.evaluation.classifier import Classifier, ClassifierSettings
-from translate.models.base import ImageSpec, Losses, Model, Painted, Turn
+from translate.models.base import Fakes, ImageSpec, Losses, Model, Turn
 from translate.training.optim import build_optimizer, learning_rate
-from translate.training.runtime import Engine
+from translate.training.runtime import Runtime
 from translate.training.trainer import Trainer
 from translate.utils.progress import Progress
 from translate.utils.ram import available_ram
@@ -55,7 +55,7 @@ class _Lesson(Model):
         super().__init__(config, images)
         self.classifier = Classifier(images, config.size)
 
-    def paint(self, batch: Labelled) -> Painted:
+    def generate(self, batch: Labelled) -> Fakes:
         return {}
 
     def turns(self) -> list[Turn]:
@@ -64,7 +64,7 @@ class _Lesson(Model):
     def show(self, batch: Labelled) -> dict[str, Tensor]:
         return {"input": batch.images}
 
-    def _losses(self, batch: Labelled, painted: Painted) -> Losses:
+    def _losses(self, batch: Labelled, fakes: Fakes) -> Losses:
         logits = self.classifier(batch.images)
         labels = self.classifier.labels
         return {"labels": labels.loss(logits, batch.labels), "accuracy": labels.accuracy(logits, batch.labels)}
@@ -75,7 +75,7 @@ def train_on(
     labels: np.ndarray,
     images: ImageSpec,
     settings: ClassifierSettings,
-    engine: Engine,
+    runtime: Runtime,
     *,
     resize: Literal["square", "centre"] = "square",
     interpolation: Interpolation = "bicubic",
@@ -115,7 +115,7 @@ def train_on(
     settings = settings.model_copy(update={"steps": settings.steps_for(len(kept))})
     stream = loader.stream()
     try:
-        return train_classifier(stream, measured, images, settings, engine, quiet=quiet)
+        return train_classifier(stream, measured, images, settings, runtime, quiet=quiet)
     finally:
         stream.close()
 
@@ -125,7 +125,7 @@ def train_classifier(
     held_out: Iterable[Labelled],
     images: ImageSpec,
     settings: ClassifierSettings,
-    engine: Engine,
+    runtime: Runtime,
     quiet: bool = False,
 ) -> Trained:
     """Trains a classifier for `settings.steps` steps on `batches` from the loader, and measures it on `held_out`.
@@ -137,19 +137,19 @@ def train_classifier(
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
         lesson = _Lesson(settings, images)
-        engine.adopt(lesson)
+        runtime.adopt(lesson)
         lesson.train()
         optimizer = build_optimizer(lesson.classifier, "adam", settings.lr, (0.9, 0.999), 0.0)
         curve = learning_rate("cosine", settings.steps, decay_from=0.0)
-        trainer = Trainer(lesson, {"classifier": optimizer}, engine, curve=curve, seed=settings.seed)
+        trainer = Trainer(lesson, {"classifier": optimizer}, runtime, curve=curve, seed=settings.seed)
         began = time.monotonic()
         with Progress(settings.steps, unit="step", label="classifier", quiet=quiet) as bar:
             for _ in range(settings.steps):
-                trainer.step(engine.place(next(batches)))
+                trainer.step(runtime.place(next(batches)))
                 bar.advance(images=settings.batch_size)
         seconds = time.monotonic() - began
     classifier = lesson.classifier.eval().requires_grad_(False)
-    measured = accuracy(classifier, held_out, images.domains, engine)
+    measured = accuracy(classifier, held_out, images.domains, runtime)
     return Trained(classifier, {"steps": settings.steps, "seconds": round(seconds, 1), "held_out": measured})
 
 
@@ -161,12 +161,12 @@ def held_out_rows(images: int) -> np.ndarray:
 
 @torch.no_grad()
 def accuracy(
-    classifier: Classifier, batches: Iterable[Labelled], domains: Sequence[str], engine: Engine
+    classifier: Classifier, batches: Iterable[Labelled], domains: Sequence[str], runtime: Runtime
 ) -> dict[str, Any]:
     """`images`: how many there were; `all`: the share of labels read right; `domains`: the same share for each
     attribute's known labels or each class's images, None for a domain without any; `present` and `absent`: for each
     domain, how many of the images known to have it, and not to have it, were read right, and how many there were."""
-    pairs = [(classifier(batch.images), batch.labels) for batch in map(engine.place, batches)]
+    pairs = [(classifier(batch.images), batch.labels) for batch in map(runtime.place, batches)]
     logits, labels = map(torch.cat, zip(*pairs, strict=True))
     right, asked = classifier.labels.decide(logits) == labels, classifier.own(labels)
     shares = [float(right[rows, number].float().mean()) if rows.any() else None for number, rows in enumerate(asked.T)]

@@ -11,7 +11,7 @@ from translate.evaluation.intervals import bootstrap_mean
 from translate.evaluation.metrics import apply_affine_colour, l1, psnr, ssim
 from translate.evaluation.table import Better, Protocol, Score, score
 from translate.evaluation.unpaired import Convert
-from translate.training.runtime import Engine
+from translate.training.runtime import Runtime
 
 # Table, function, which direction is better, and the score of the truth itself.
 _MEASURES: tuple[tuple[str, Callable[[Tensor, Tensor], Tensor], Better, float], ...] = (
@@ -28,7 +28,7 @@ def evaluate_truth(
     truths: Tensor,
     colour_map: Tensor,
     name: str,
-    engine: Engine,
+    runtime: Runtime,
     *,
     batch_size: int = 8,
     protocol: Protocol | None = None,
@@ -42,8 +42,8 @@ def evaluate_truth(
     mapped = apply_affine_colour(inputs, colour_map).clamp(-1, 1)
     outputs = []
     for images in inputs.split(batch_size):
-        with engine.autocast():
-            outputs.append(convert(engine.layout(images.to(engine.device))).float().cpu())
+        with runtime.autocast():
+            outputs.append(convert(runtime.layout(images.to(runtime.device))).float().cpu())
     translated = torch.cat(outputs)
     return [
         score(

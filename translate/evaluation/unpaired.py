@@ -16,7 +16,7 @@ from translate.evaluation.likeness import evaluate_distances, evaluate_diversity
 from translate.evaluation.samples import Gathering, Sample, Spaces
 from translate.evaluation.table import Protocol, Score, score
 from translate.evaluation.teaching import Trained
-from translate.training.runtime import Engine
+from translate.training.runtime import Runtime
 
 Convert = Callable[[Tensor], Tensor]
 """Takes images (batch, channels, height, width) in [-1, 1] and returns images of the same shape."""
@@ -30,7 +30,7 @@ def evaluate_unpaired(
     to: int,
     name: str,
     trained: Trained,
-    engine: Engine,
+    runtime: Runtime,
     *,
     spaces: Spaces = (),
     reference: Sample | None = None,
@@ -48,9 +48,9 @@ def evaluate_unpaired(
     gathered, translated, real = Gathering(spaces), Gathering(spaces), Gathering(spaces)
     taken: dict[str, list[Tensor]] = {"translation": [], "input": [], "real": []}
     changed, apart = [], []
-    for batch in map(engine.place, inputs):
+    for batch in map(runtime.place, inputs):
         images = batch.images
-        with engine.autocast():
+        with runtime.autocast():
             outputs = convert(images).float()
         taken["translation"].append(classifier.predict(outputs)[:, to].cpu())
         taken["input"].append(classifier.predict(images)[:, to].cpu())
@@ -59,7 +59,7 @@ def evaluate_unpaired(
         gathered.add(images)
         translated.add(outputs)
         done(len(images))
-    for batch in map(engine.place, targets):
+    for batch in map(runtime.place, targets):
         taken["real"].append(classifier.predict(batch.images)[:, to].cpu())
         real.add(batch.images)
     shares = {what: torch.cat(read) for what, read in taken.items()}

@@ -13,7 +13,7 @@ from torch import Tensor
 from translate.data.batch import Batch, Labelled, Paired
 from translate.evaluation.metrics import apply_affine_colour, fit_affine_colour, l1, psnr, ssim
 from translate.models.base import Translator
-from translate.training.runtime import Engine
+from translate.training.runtime import Runtime
 
 MEASURES = {"l1": l1, "psnr": psnr, "ssim": ssim}
 
@@ -42,12 +42,12 @@ class Direction:
             f"{self.fitted_on}"
         )
 
-    def measure(self, model: Translator, engine: Engine, batch_size: int = 8) -> dict[str, float]:
+    def measure(self, model: Translator, runtime: Runtime, batch_size: int = 8) -> dict[str, float]:
         """L1 (0-1 scale), PSNR (dB) and SSIM between the model's translations and the truth."""
         outputs = []
-        with torch.no_grad(), engine.autocast():
+        with torch.no_grad(), runtime.autocast():
             for images in self.inputs.split(batch_size):
-                outputs.append(model.convert(engine.layout(images.to(engine.device)), self.to).float().cpu())
+                outputs.append(model.convert(runtime.layout(images.to(runtime.device)), self.to).float().cpu())
         return measure(torch.cat(outputs), self.truths)
 
     def baselines(self) -> dict[str, dict[str, float]]:
@@ -64,14 +64,14 @@ def directions(
     domains: Sequence[str],
     test: Iterable[Batch],
     training: Iterable[Batch],
-    engine: Engine,
+    runtime: Runtime,
 ) -> list[Direction]:
     """One direction for each domain `model` converts to; empty without `test`. `test` holds true pairs, as does
     `training` if not empty."""
-    tested = _sides(test, engine)
+    tested = _sides(test, runtime)
     if tested is None:
         return []
-    trained = _sides(training, engine)
+    trained = _sides(training, runtime)
     known = trained or tested
     return [
         Direction(
@@ -86,10 +86,10 @@ def directions(
     ]
 
 
-def class_directions(domains: Sequence[str], test: Iterable[Batch], engine: Engine) -> list[Direction]:
+def class_directions(domains: Sequence[str], test: Iterable[Batch], runtime: Runtime) -> list[Direction]:
     """One direction from every domain to every other. `test` holds labelled images, class by class; image i of every
     class shows the same thing."""
-    placed = [engine.place(batch).map(Tensor.cpu) for batch in test]
+    placed = [runtime.place(batch).map(Tensor.cpu) for batch in test]
     images = torch.cat([batch.images for batch in placed if isinstance(batch, Labelled)])
     classes = torch.cat([batch.labels for batch in placed if isinstance(batch, Labelled)]).argmax(1)
     of_class = [images[classes == number] for number in range(len(domains))]
@@ -110,7 +110,7 @@ def measure(images: Tensor, truths: Tensor) -> dict[str, float]:
     return {name: float(function(images, truths)) for name, function in MEASURES.items()}
 
 
-def _sides(batches: Iterable[Batch], engine: Engine) -> tuple[Tensor, Tensor] | None:
+def _sides(batches: Iterable[Batch], runtime: Runtime) -> tuple[Tensor, Tensor] | None:
     """All images of both domains, each (images, channels, size, size) in [-1, 1] on the CPU; None without batches."""
-    pairs = [Paired(*engine.place(batch).map(Tensor.cpu).tensors()) for batch in batches]
+    pairs = [Paired(*runtime.place(batch).map(Tensor.cpu).tensors()) for batch in batches]
     return (torch.cat([pair.input for pair in pairs]), torch.cat([pair.target for pair in pairs])) if pairs else None

@@ -11,7 +11,7 @@ from translate.data.batch import Paired
 from translate.data.io.images import dimensions
 from translate.data.layouts.listing import SUFFIXES
 from translate.errors import ConfigurationError, ImageError
-from translate.inference.converter import Changes, Converter
+from translate.inference.converter import Converter, Request
 from translate.inference.cycle_error import WAY_OUT, CycleError
 from translate.inference.folder import Outcome, Record, convert_folder
 from translate.inference.foreign import ForeignGenerator
@@ -23,7 +23,7 @@ from translate.inference.sheets import pairs, refuse_inside, refuse_other_sheets
 from translate.inference.video import convert_video, count_frames
 from translate.models.base import Translator
 from translate.utils.outputs import admit, refuse_in_run
-from translate.utils.printing import say, shown, teller
+from translate.utils.printing import logger, say, shown
 from translate.utils.progress import Progress
 
 
@@ -82,7 +82,7 @@ class Beside:
 def convert_images(
     converter: Converter,
     jobs: Jobs,
-    changes: Changes,
+    request: Request,
     beside: Beside,
     *,
     facts: dict[str, str],
@@ -98,7 +98,7 @@ def convert_images(
     `facts` are shown on the gallery page. `claim`: on the output folder, if it is one translation's. Raises
     ConfigurationError if the model cannot provide an extra output.
     """
-    cycle = CycleError(converter, changes, overwrite) if beside.cycle_error else None
+    cycle = CycleError(converter, request, overwrite) if beside.cycle_error else None
     if not quiet and (pair := _perhaps_a_pair(converter, jobs)):
         say(
             f"{shown(pair)} is twice as wide as high: files are converted whole, those that hold input and target side "
@@ -122,7 +122,7 @@ def convert_images(
         outcome = convert_folder(
             converter,
             jobs,
-            changes,
+            request,
             overwrite=overwrite,
             workers=workers,
             batch_size=batch_size,
@@ -155,7 +155,7 @@ def convert_clip(
     converter: Converter,
     source: Path,
     target: Path,
-    changes: Changes,
+    request: Request,
     beside: Beside,
     *,
     overwrite: bool,
@@ -168,16 +168,16 @@ def convert_clip(
         say(converter.model.taken)
     manifest = Manifest(beside.manifest) if beside.manifest else None
     if overwrite or not os.path.lexists(target):
-        size = batch_size or (1 if converter.engine.device.type == "cpu" else 8)
-        label = f"converting on {converter.engine}"
+        size = batch_size or (1 if converter.runtime.device.type == "cpu" else 8)
+        label = f"converting on {converter.runtime}"
         with Progress(count_frames(source) or None, unit="frame", label=label, quiet=quiet) as bar:
             record = convert_video(
                 converter,
                 source,
                 target,
-                changes,
+                request,
                 batch_size=size,
-                tell=teller(quiet),
+                log=logger(quiet),
                 done=bar.advance,
             )
     outcome = Outcome()

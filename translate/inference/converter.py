@@ -34,12 +34,12 @@ from translate.inference.pil import array_of, pil_image
 from translate.inference.tiling.banded import convert_banded
 from translate.inference.tiling.rowmap import Bands
 from translate.models.base import ImageSpec, Translator
-from translate.training.runtime import Engine
+from translate.training.runtime import Runtime
 from translate.utils.out_of_memory import out_of_memory
 from translate.utils.printing import shown
 
 Images = TypeVar("Images", Tensor, np.ndarray, Image.Image)
-Changes = Mapping[int, bool]
+Request = Mapping[int, bool]
 """Domain numbers to set (True) or to clear (False)."""
 BF16_APART = "in five trained models pixels were off from float32's by .2 levels of 255 or less in the mean, 6 at most"
 """See benchmarks/results/2026-11-29-precision-cpu.md."""
@@ -61,28 +61,28 @@ class Converter:
         self,
         model: Translator | ForeignGenerator | ExportedGenerator,
         images: ImageSpec,
-        engine: Engine,
+        runtime: Runtime,
         origin: Path | None = None,
-        deep: Engine | None = None,
+        deep: Runtime | None = None,
     ) -> None:
-        self.model, self.images, self.engine = model, images, engine
+        self.model, self.images, self.runtime = model, images, runtime
         # Copied here because bf16 rounds the weights below.
-        self._deep = Converter(copy.deepcopy(model), images, deep, origin) if deep not in (None, engine) else None
+        self._deep = Converter(copy.deepcopy(model), images, deep, origin) if deep not in (None, runtime) else None
         self.origin = origin
         """The file or checkpoint folder that the model was read from."""
-        engine.adopt_trained(model)
+        runtime.adopt_trained(model)
         # A graph that another library runs has no parameters in torch.
         divisible = next(model.parameters(), None) is not None
-        self.fitting = Fitting(self._run_some, images.channels, model.stride, engine, divisible)
+        self.fitting = Fitting(self._run_some, images.channels, model.stride, runtime, divisible)
         """Decides by memory how many images to batch and which to process in bands (`fitting.tile`)."""
-        self.tell: Callable[[str], None] = lambda line: None
+        self.log: Callable[[str], None] = lambda line: None
         """Called with a line for the user when memory did not suffice."""
 
     @property
     def runs_on(self) -> str:
         """How it runs, in words, for each kind of picture."""
-        deep = f" (files of more than 8 bits: {self._deep.engine.precision})" if self._deep else ""
-        return f"{self.engine}{deep}"
+        deep = f" (files of more than 8 bits: {self._deep.runtime.precision})" if self._deep else ""
+        return f"{self.runtime}{deep}"
 
     @property
     def targets(self) -> list[str]:
@@ -102,7 +102,7 @@ class Converter:
         if the model has a single target. Raises ConfigurationError for an unknown domain, TypeError for any other kind
         of object or a domain that is not a string, ValueError for any other shape, type, mode or range, or no pixels.
         """
-        changes = self.changes(to)
+        request = self.request(to)
         if isinstance(images, Image.Image):
             return pil_image(self.convert(array_of(images), to))
         if isinstance(images, np.ndarray):
@@ -110,7 +110,7 @@ class Converter:
                 raise ValueError(f"expected a uint8 or uint16 array (height, width[, channels]), got {_kind(images)}")
             _refuse_empty(images, images.size)
             picture = _within(_picture(images), self.images.span)
-            pixels, alpha = in_own_kind(self.convert_pictures([picture], changes)[0])
+            pixels, alpha = in_own_kind(self.convert_pictures([picture], request)[0])
             return pixels if alpha is None else np.dstack([pixels, alpha])
         if not isinstance(images, Tensor):
             raise TypeError(
@@ -122,7 +122,7 @@ class Converter:
         _refuse_empty(images, images.numel())
         batch = images if images.dim() == 4 else images[None]
         floats = _in_range(batch.float()) if batch.is_floating_point() else to_float(batch)
-        output = self.convert_floats(floats, changes).to(images.device)
+        output = self.convert_floats(floats, request).to(images.device)
         output = output if images.is_floating_point() else to_pixels(output, images.dtype)
         return output if images.dim() == 4 else output[0]
 
@@ -132,57 +132,57 @@ class Converter:
         if isinstance(self.model, ExportedGenerator):
             self.model.refuse(picture, name)
 
-    def convert_pictures(self, pictures: Sequence[Picture], changes: Changes) -> list[Picture]:
+    def convert_pictures(self, pictures: Sequence[Picture], request: Request) -> list[Picture]:
         """Converts pictures of equal padded size and depth; each keeps its own size, depth and alpha.
 
         They run in one batch if memory suffices, else in halves. An image that does not fit by itself is processed in
         bands of rows with the statistics of the whole image, which gives the same result up to rounding.
         """
         if self._deep and pictures[0].pixels.dtype == np.uint16:
-            self._deep.fitting.tile, self._deep.tell = self.fitting.tile, self.tell
-            return self._deep.convert_pictures(pictures, changes)
+            self._deep.fitting.tile, self._deep.log = self.fitting.tile, self.log
+            return self._deep.convert_pictures(pictures, request)
         height, width = self.padded_size(*pictures[0].pixels.shape[:2])
         bands = self.fitting.bands(height, width)
         if bands is not None:
-            return [self._convert_banded(picture, bands, changes) for picture in pictures]
+            return [self._convert_banded(picture, bands, request) for picture in pictures]
         most = self.fitting.most
         if len(pictures) > most:
             parts = (pictures[first : first + most] for first in range(0, len(pictures), most))
-            return [converted for part in parts for converted in self.convert_pictures(part, changes)]
+            return [converted for part in parts for converted in self.convert_pictures(part, request)]
         try:
-            return self._convert_whole(pictures, height, width, changes)
+            return self._convert_whole(pictures, height, width, request)
         except Exception as error:
             alone = len(pictures) == 1
             if not out_of_memory(error) or (alone and not (self.fitting.divisible and self.fitting.tile != "off")):
                 raise
         # Outside the except clause, where the error would keep the tensors alive.
         if len(pictures) == 1:
-            self.tell(f"{width} x {height} pixels are too much for the memory at once: converted in bands of rows")
-            return [self._convert_banded(pictures[0], self.fitting.smaller(height, width), changes)]
+            self.log(f"{width} x {height} pixels are too much for the memory at once: converted in bands of rows")
+            return [self._convert_banded(pictures[0], self.fitting.smaller(height, width), request)]
         self.fitting.most = len(pictures) // 2
-        self.tell(f"{len(pictures)} images are too much for the memory at once: {self.fitting.most} from here on")
-        return self.convert_pictures(pictures, changes)
+        self.log(f"{len(pictures)} images are too much for the memory at once: {self.fitting.most} from here on")
+        return self.convert_pictures(pictures, request)
 
-    def _convert_whole(self, pictures: Sequence[Picture], height: int, width: int, changes: Changes) -> list[Picture]:
+    def _convert_whole(self, pictures: Sequence[Picture], height: int, width: int, request: Request) -> list[Picture]:
         arrays = [with_channels(picture, self.images.channels) for picture in pictures]
         floats = [to_float(torch.from_numpy(np.array(array)).permute(2, 0, 1)) for array in arrays]
-        outputs = self._run(torch.stack([pad(image, height, width) for image in floats]), changes)
+        outputs = self._run(torch.stack([pad(image, height, width) for image in floats]), request)
         return [
             _with_pixels(picture, _pixels(output[:, : array.shape[0], : array.shape[1]], array))
             for picture, array, output in zip(pictures, arrays, outputs, strict=True)
         ]
 
-    def _convert_banded(self, picture: Picture, bands: Bands, changes: Changes) -> Picture:
+    def _convert_banded(self, picture: Picture, bands: Bands, request: Request) -> Picture:
         array = with_channels(picture, self.images.channels)
         size = self.padded_size(*array.shape[:2])
-        with self.engine.autocast():
+        with self.runtime.autocast():
             try:
-                pixels = convert_banded(partial(self.model.edit, changes=changes), array, *size, bands)
+                pixels = convert_banded(partial(self.model.translate, request=request), array, *size, bands)
             except NotImplementedError as error:
                 raise TranslateError(f"this network cannot be worked on in bands: {error}") from error
         return _with_pixels(picture, pixels)
 
-    def convert_floats(self, images: Tensor, changes: Changes) -> Tensor:
+    def convert_floats(self, images: Tensor, request: Request) -> Tensor:
         """Converts images (batch, channels, height, width) in [-1, 1] of any height and width; keeps shape and range.
 
         Raises ValueError if the number of channels is not the model's.
@@ -192,12 +192,12 @@ class Converter:
                 f"the model was trained on {self.images.channels} channels, the images have {images.shape[1]}"
             )
         height, width = images.shape[-2:]
-        return self._run(pad(images, *self.padded_size(height, width)), changes)[..., :height, :width]
+        return self._run(pad(images, *self.padded_size(height, width)), request)[..., :height, :width]
 
     def padded_size(self, height: int, width: int) -> tuple[int, int]:
         return padded_size(height, width, self.model.stride)
 
-    def changes(self, to: str | Sequence[str] | None) -> Changes:
+    def request(self, to: str | Sequence[str] | None) -> Request:
         """Domain numbers, True for those that `to` sets and False for those that it clears ("-Male").
 
         Raises ConfigurationError, naming the known domains, for an unknown domain, and if this model cannot make the
@@ -213,12 +213,12 @@ class Converter:
         if not wanted:
             raise ConfigurationError(f"--to is needed: this model converts to {' or '.join(self.targets)}")
         each = {self._change(name) for name in wanted}
-        changes = dict(each)
-        if len(each) > len(changes):
+        request = dict(each)
+        if len(each) > len(request):
             raise ConfigurationError(f"--to {' --to '.join(wanted)}: an attribute is set or cleared, not both")
-        if len(changes) > 1 and not changes.keys() <= set(self.model.attributes):
+        if len(request) > 1 and not request.keys() <= set(self.model.attributes):
             raise ConfigurationError(f"--to {' --to '.join(wanted)}: an image goes to one domain at a time")
-        return changes
+        return request
 
     def _change(self, wanted: str) -> tuple[int, bool]:
         names = self.targets
@@ -233,14 +233,14 @@ class Converter:
         raise ConfigurationError(f"--to {wanted}: this model converts to {' or '.join(names)}{known}")
 
     @torch.no_grad()  # not inference_mode: losses may be computed on the outputs
-    def _run(self, images: Tensor, changes: Changes) -> Tensor:
+    def _run(self, images: Tensor, request: Request) -> Tensor:
         parts = [images] if self.fitting.together else images.split(1)
-        return torch.cat([self._run_at_once(part, changes) for part in parts])
+        return torch.cat([self._run_at_once(part, request) for part in parts])
 
-    def _run_at_once(self, images: Tensor, changes: Changes) -> Tensor:
-        placed = self.engine.layout(images.to(self.engine.device))
-        with self.engine.autocast():
-            converted = self.model.edit(placed, changes).float()
+    def _run_at_once(self, images: Tensor, request: Request) -> Tensor:
+        placed = self.runtime.layout(images.to(self.runtime.device))
+        with self.runtime.autocast():
+            converted = self.model.translate(placed, request).float()
         if converted.shape[-2:] != images.shape[-2:]:
             before, after = (" x ".join(map(str, tensor.shape[-2:])) for tensor in (images, converted))
             raise ConfigurationError(

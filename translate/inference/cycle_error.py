@@ -11,7 +11,7 @@ from PIL import Image
 from translate.data.io.images import Picture, read, to_float, with_channels
 from translate.data.layouts.listing import ASIDE
 from translate.errors import ConfigurationError, ImageError
-from translate.inference.converter import Changes, Converter
+from translate.inference.converter import Converter, Request
 from translate.inference.folder import Record
 from translate.inference.naming import with_suffix_behind
 from translate.inference.padding import pad
@@ -54,11 +54,11 @@ class CycleError:
     Raises ConfigurationError if the model cannot translate back.
     """
 
-    def __init__(self, converter: Converter, changes: Changes, overwrite: bool = False) -> None:
+    def __init__(self, converter: Converter, request: Request, overwrite: bool = False) -> None:
         if not isinstance(converter.model, Translator):
             raise ConfigurationError("--cycle-error: a single generator's file knows no way back; give a run")
         try:
-            self._way_back = converter.model.way_back(changes)
+            self._way_back = converter.model.way_back(request)
         except ConfigurationError as error:
             raise ConfigurationError(f"--cycle-error: {error}") from error
         self._converter, self._overwrite = converter, overwrite
@@ -97,10 +97,10 @@ class CycleError:
         """(height, width) float32: the mean over channels of |input - back-translation|; 1 is black against white."""
         converter = self._converter
         wanted = self._floats(source)
-        placed = pad(wanted, *converter.padded_size(*wanted.shape[-2:]))[None].to(converter.engine.device)
-        with converter.engine.autocast():
-            changes = self._way_back(converter.engine.layout(placed))
-        (back,) = converter.convert_pictures([output], changes)
+        placed = pad(wanted, *converter.padded_size(*wanted.shape[-2:]))[None].to(converter.runtime.device)
+        with converter.runtime.autocast():
+            request = self._way_back(converter.runtime.layout(placed))
+        (back,) = converter.convert_pictures([output], request)
         return ((wanted - self._floats(back)).abs().mean(0) / 2).numpy()
 
     def _floats(self, picture: Picture) -> torch.Tensor:

@@ -15,7 +15,7 @@ from translate.inference.padding import padded_size
 from translate.inference.tiling.banded import store_for
 from translate.inference.tiling.rowmap import Bands
 from translate.inference.tiling.rules import RULES
-from translate.training.runtime import Engine
+from translate.training.runtime import Runtime
 
 Tile = Literal["auto", "off"] | int
 """Whether to process an image in bands of rows: as memory requires, never, or always with this many rows."""
@@ -37,7 +37,7 @@ class Fitting:
     run: Callable[[Tensor], Tensor]
     channels: int
     stride: int
-    engine: Engine
+    runtime: Runtime
     divisible: bool = True
     """Whether the network can run in bands; a graph from a file cannot, because torch cannot look into it."""
     tile: Tile = "auto"
@@ -51,7 +51,7 @@ class Fitting:
         Not on a CPU: it is no faster there, and rounding depends on the batch size, so that a file's output would
         depend on the other files in its batch.
         """
-        return self.engine.device.type != "cpu"
+        return self.runtime.device.type != "cpu"
 
     def batch(self, height: int, width: int) -> int:
         """How many images of that padded size to batch when the user did not set a number."""
@@ -76,19 +76,19 @@ class Fitting:
 
     def smaller(self, height: int, width: int) -> Bands:
         """Bands that fit, for an image that does not fit whole."""
-        on_cpu = self.engine.device.type == "cpu"
+        on_cpu = self.runtime.device.type == "cpu"
         room = min(_BAND, self._room() // 2) if on_cpu else self._room() // 2
         return self._bands(height, width, max(1, int(room // (self._per_pixel * width))))
 
     def _bands(self, height: int, width: int, rows: int) -> Bands:
         store = store_for(int(self._need(height, width)))
-        return Bands(rows, self.engine.device, self.engine.memory_format, store, RULES)
+        return Bands(rows, self.runtime.device, self.runtime.memory_format, store, RULES)
 
     def _need(self, height: int, width: int) -> float:
         return self._per_pixel * height * width
 
     def _room(self) -> float:
-        return _USED * free_memory(self.engine.device)
+        return _USED * free_memory(self.runtime.device)
 
     @cached_property
     def _per_pixel(self) -> float:

@@ -15,7 +15,7 @@ import numpy as np
 
 from translate.data.io.images import MAX_PIXELS, Picture, lost, read, write
 from translate.errors import ImageError
-from translate.inference.converter import Changes, Converter
+from translate.inference.converter import Converter, Request
 from translate.inference.finite import NotFiniteError
 from translate.inference.jobs import Job
 from translate.utils.atomic_files import clear_leftovers
@@ -83,7 +83,7 @@ class Outcome:
 def convert_folder(
     converter: Converter,
     jobs: Iterable[Job],
-    changes: Changes,
+    request: Request,
     *,
     overwrite: bool = False,
     workers: int = 2,
@@ -132,7 +132,7 @@ def convert_folder(
         reads = ((job, decoders.submit(_read, job, converter, max_pixels)) for job in todo())
         pictures = _decoded(reads, window, lambda job, error: finish(_record(job, error)))
         for batch in _batches(pictures, converter, window):
-            for read_, result, seconds in _converted(converter, batch, changes):
+            for read_, result, seconds in _converted(converter, batch, request):
                 if isinstance(result, str):
                     finish(_record(read_.job, result, read_, seconds))
                 else:
@@ -222,7 +222,7 @@ def _batches(pictures: Iterator[_Read], converter: Converter, window: _Window) -
 
 
 def _converted(
-    converter: Converter, batch: list[_Read], changes: Changes
+    converter: Converter, batch: list[_Read], request: Request
 ) -> Iterator[tuple[_Read, Picture | str, float]]:
     """For each picture of the batch, its translation, or why there is none, and its share of the seconds.
 
@@ -230,7 +230,7 @@ def _converted(
     """
     start = time.perf_counter()
     try:
-        found: list[Picture] = converter.convert_pictures([read_.picture for read_ in batch], changes)
+        found: list[Picture] = converter.convert_pictures([read_.picture for read_ in batch], request)
         reason = None
     except Exception as error:
         found, reason = [], _why(error, batch[0].job.source)
@@ -244,7 +244,7 @@ def _converted(
         yield batch[0], reason, batch[0].seconds + share
     else:
         for read_ in batch:
-            yield from _converted(converter, [read_], changes)
+            yield from _converted(converter, [read_], request)
 
 
 def _write(path: Path, picture: Picture, inputs: Container[Path]) -> float:

@@ -39,21 +39,21 @@ class ForeignGenerator(nn.Module):
         self.network, self.evaluated, self.taken = network, evaluated, taken
         self.labels = network.labels if isinstance(network, StarGANGenerator) else 0
 
-    def edit(self, images: Tensor, changes: Mapping[int, bool]) -> Tensor:
+    def translate(self, images: Tensor, request: Mapping[int, bool]) -> Tensor:
         self.network.train(not self.evaluated)
         # One at a time: with batch statistics, an image would depend on the others in its batch.
-        return torch.cat([self._one(image, changes) for image in images.split(1)])
+        return torch.cat([self._one(image, request) for image in images.split(1)])
 
-    def _one(self, image: Tensor, changes: Mapping[int, bool]) -> Tensor:
+    def _one(self, image: Tensor, request: Mapping[int, bool]) -> Tensor:
         with torch.random.fork_rng():
             torch.manual_seed(0)
-            return self.paint(image, changes)
+            return self.generate(image, request)
 
-    def paint(self, images: Tensor, changes: Mapping[int, bool]) -> Tensor:
+    def generate(self, images: Tensor, request: Mapping[int, bool]) -> Tensor:
         """Translates all images at once, in the network's current mode."""
         if not self.labels:
             return self.network(images)
-        labels = images.new_tensor([float(changes.get(number, False)) for number in range(self.labels)])
+        labels = images.new_tensor([float(request.get(number, False)) for number in range(self.labels)])
         return self.network(images, labels.expand(images.shape[0], -1))
 
     def targets(self) -> Sequence[int]:
@@ -104,14 +104,14 @@ def _images(path: Path, network: Generator) -> ImageSpec:
     convolutions = [module for module in network.modules() if isinstance(module, nn.Conv2d)]
     labels = network.labels if isinstance(network, StarGANGenerator) else 0
     # StarGAN's network takes one input plane per label besides the image.
-    channels, painted = convolutions[0].in_channels - labels, network.head.out_channels
-    if (channels, painted) == (1, 2):
+    channels, fakes = convolutions[0].in_channels - labels, network.head.out_channels
+    if (channels, fakes) == (1, 2):
         raise ConfigurationError(
             f"{path}: a generator that colours grey images (the port's --model colorization): it paints a and b of "
             "Lab, which are not put together with L here; convert with the port's own script"
         )
-    if painted not in (1, 3, 4, channels):
-        raise ConfigurationError(f"{path}: a generator from {channels} to {painted} channels, which are no image")
+    if fakes not in (1, 3, 4, channels):
+        raise ConfigurationError(f"{path}: a generator from {channels} to {fakes} channels, which are no image")
     return ImageSpec(channels, 0, tuple(map(str, range(labels))) or ("input", "output"))
 
 

@@ -14,7 +14,7 @@ from PIL import Image
 from translate.inference.sheets import Pair, perhaps
 from translate.reporting.gallery import FOOTER, Shown, gallery
 from translate.reporting.pictures import spread
-from translate.utils.atomic_files import write_whole
+from translate.utils.atomic_files import write_atomic
 from translate.utils.outputs import beginning, ending
 
 MOST = 2000
@@ -55,7 +55,7 @@ def is_gallery(path: Path) -> bool:
 
 def _write(path: Path, page: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, page)
+    write_atomic(path, page)
 
 
 def _shown(picture: Image.Image) -> Shown:

@@ -17,7 +17,7 @@ from translate.errors import ConfigurationError, folded
 from translate.inference.naming import Format, output_name, renamed
 from translate.utils.folder_name import folder_named, named_as_file, said_folder
 from translate.utils.outputs import Inputs, admit, refuse_in_run
-from translate.utils.printing import Tell, shown
+from translate.utils.printing import Log, shown
 
 
 @dataclass(frozen=True)
@@ -97,10 +97,10 @@ def plan(
     source: Path,
     output: str | Path,
     format: Format = "same",
-    tell: Tell = lambda line: None,
+    log: Log = lambda line: None,
     follow_links: bool = True,
 ) -> Jobs:
-    """The jobs for a file or folder `source`; reports links, and files that are left out, to `tell`.
+    """The jobs for a file or folder `source`; reports links, and files that are left out, to `log`.
 
     Raises ConfigurationError if no image is found, if `source` cannot be converted (missing, an archive, a special
     file), if the output would be the input or lie inside it, or if the output's name does not fit the format or is that
@@ -126,9 +126,9 @@ def plan(
     # Only names, as strings: a million of them stay in memory to the end.
     names = [path.relative_to(source).as_posix() for path in iterate_images(source, seen, follow_links)]
     for line in seen.notes(source, "--no-links"):
-        tell(f"note: {line}")
+        log(f"note: {line}")
     for line in seen.warnings(source):
-        tell(f"warning: {line}")
+        log(f"warning: {line}")
     others = seen.others
     left = f"{others.total():,} files of other kinds" if others.total() > 1 else "1 file of another kind"
     if not names:
@@ -136,7 +136,7 @@ def plan(
         looked = "looked for PNG, JPEG, WebP, TIFF, BMP and GIF, in all sub-folders"
         raise ConfigurationError(f"{shown(source)}: no images found ({looked}{there})")
     if others:
-        tell(f"note: {left} left alone: {_most(others)}")
+        log(f"note: {left} left alone: {_most(others)}")
     exceptions = renamed(names, format)
     jobs = Jobs(source, output, names, lambda name: exceptions.get(name) or output_name(name, format))
     jobs.refuse_inputs()

@@ -13,10 +13,10 @@ from typing import IO
 
 from translate.data.layouts.listing import iterate_images
 from translate.errors import ConfigurationError
-from translate.inference.converter import Changes, Converter
+from translate.inference.converter import Converter, Request
 from translate.inference.folder import Outcome
 from translate.inference.foreign import ForeignGenerator
-from translate.utils.atomic_files import is_at, lock, sha256_of, unlock, write_whole
+from translate.utils.atomic_files import is_at, lock, sha256_of, unlock, write_atomic
 from translate.utils.json_text import json_text
 from translate.utils.printing import shown
 from translate.utils.stored import UnreadableError, parse_json, read_json
@@ -52,13 +52,13 @@ class Translation:
         return f"{self.name} ({self.model[:8]}) to {', '.join(self.to)}{more}"
 
 
-def translation(converter: Converter, changes: Changes) -> Translation:
-    """Describes what `converter` does with `changes`. Raises ValueError if the converter was not read from a file."""
+def translation(converter: Converter, request: Request) -> Translation:
+    """Describes what `converter` does with `request`. Raises ValueError if the converter was not read from a file."""
     origin = converter.origin
     if origin is None:
         raise ValueError("this converter was read from no file")
     names = converter.images.domains
-    to = sorted(f"{'' if on else '-'}{names[number]}" for number, on in changes.items())
+    to = sorted(f"{'' if on else '-'}{names[number]}" for number, on in request.items())
     theirs = converter.model if isinstance(converter.model, ForeignGenerator) else None
     evaluated, silenced = (theirs.evaluated, theirs.silenced) if theirs else (False, False)
     of_run = origin.parent.name == "checkpoints"
@@ -184,7 +184,7 @@ def claim(folder: Path, wanted: Translation, overwrite: bool) -> None:
 
 def mark(folder: Path, wanted: Translation) -> None:
     """Records that `folder` holds the translation `wanted`. Raises OSError."""
-    write_whole(folder / MARK, json_text(asdict(wanted)) + "\n")
+    write_atomic(folder / MARK, json_text(asdict(wanted)) + "\n")
 
 
 def require_writable(folder: Path) -> None:

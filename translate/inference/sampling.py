@@ -16,8 +16,8 @@ from translate.data.io.images import Picture, to_pixels, write
 from translate.data.synthetic.point_pictures import dots
 from translate.errors import ConfigurationError, nearest
 from translate.models.base import Sampler
-from translate.models.sampler_parts import fixed_dice
-from translate.utils.atomic_files import clear_leftovers, write_whole
+from translate.models.sampler_parts import fixed_rng
+from translate.utils.atomic_files import clear_leftovers, write_atomic
 from translate.utils.outputs import admit
 
 
@@ -116,7 +116,7 @@ def _class_of(model: Sampler, index: int, label: int | None) -> int | None:
 
 def _draw_one(model: Sampler, label: int | None, seed: int, index: int) -> Tensor:
     first = np.random.SeedSequence([seed, index]).generate_state(1, np.uint64)[0]
-    with fixed_dice(next(model.parameters()).device, int(first >> 1)):
+    with fixed_rng(next(model.parameters()).device, int(first >> 1)):
         return model.sample(1, label).float().cpu()
 
 
@@ -139,4 +139,4 @@ def _write_image(path: Path, image: Tensor) -> None:
 def _write_points(path: Path, points: Tensor) -> None:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([("x", "y"), *points.flatten(1).tolist()])
-    write_whole(path, text.getvalue())
+    write_atomic(path, text.getvalue())

@@ -15,14 +15,14 @@ import numpy as np
 
 from translate.data.io.images import Picture, with_channels
 from translate.errors import ConfigurationError, TranslateError
-from translate.inference.converter import Changes, Converter
+from translate.inference.converter import Converter, Request
 from translate.inference.folder import Record
 from translate.inference.jobs import refuse_other_kinds, refuse_same
 from translate.inference.video_extent import Extent, seconds_of
-from translate.utils.atomic_files import appearing, clear_leftovers
+from translate.utils.atomic_files import atomic_file, clear_leftovers
 from translate.utils.folder_name import said_folder
 from translate.utils.out_of_memory import out_of_memory
-from translate.utils.printing import Tell, shown
+from translate.utils.printing import Log, shown
 
 _X264 = ("libx264", {"crf": "16", "preset": "medium"})
 _VP9 = ("libvpx-vp9", {"crf": "24", "b:v": "0"})
@@ -70,16 +70,16 @@ def convert_video(
     converter: Converter,
     source: Path,
     output: Path,
-    changes: Changes,
+    request: Request,
     *,
     batch_size: int = 1,
-    tell: Tell = lambda line: None,
+    log: Log = lambda line: None,
     done: Callable[[], None] = lambda: None,
 ) -> Record:
     """Converts `source` to `output` (see `plan_video`), which appears only once complete. Calls `done` for each frame.
 
     Keeps size, the shape of pixels (but see `SQUARE_ONLY`), frame times and audio, and applies the display rotation.
-    Writes 8 bits. Drops subtitles, and audio that the new container cannot hold, which it reports to `tell`. An odd
+    Writes 8 bits. Drops subtitles, and audio that the new container cannot hold, which it reports to `log`. An odd
     width or height is written as yuv444p, since yuv420p halves both. Raises ConfigurationError without PyAV,
     TranslateError if the video cannot be read or written.
     """
@@ -87,22 +87,22 @@ def convert_video(
     output.parent.mkdir(parents=True, exist_ok=True)
     clear_leftovers(output.parent)
     # FFmpeg picks the container by the suffix.
-    with appearing(output, output.suffix) as working, _told(av, source):
+    with atomic_file(output, output.suffix) as working, _told(av, source):
         look = _look(av, source)
         if look.pixel != 1 and output.suffix.lower() in SQUARE_ONLY:
             look = look.squared()
             size = f"{look.width} x {look.height}"
-            tell(f"{output.suffix} holds square pixels only: scaled to {size}, which plays in the same shape")
+            log(f"{output.suffix} holds square pixels only: scaled to {size}, which plays in the same shape")
         if look.pixel_format != "yuv420p":
             size = f"{look.width} x {look.height}"
-            tell(f"{size} is odd: written as {look.pixel_format}, which some players do not show")
+            log(f"{size} is odd: written as {look.pixel_format}, which some players do not show")
         with _opened(av, source) as read, av.open(f"file:{working}", "w") as written:
             extent = Extent(read, read.streams.video[0])
             stream = _video_stream(read, written, look, output.suffix.lower())
-            audio = _audio_streams(read, written, output.suffix, tell)
+            audio = _audio_streams(read, written, output.suffix, log)
             frames = _frames(read, written, look, audio, extent)
             while batch := list(islice(frames, batch_size)):
-                pictures = converter.convert_pictures([Picture(pixels) for pixels, _ in batch], changes)
+                pictures = converter.convert_pictures([Picture(pixels) for pixels, _ in batch], request)
                 for picture, (_, like) in zip(pictures, batch, strict=True):
                     frame = _frame(av, with_channels(picture, 3), like, look)
                     written.mux(stream.encode(frame))
@@ -168,7 +168,7 @@ def _video_stream(read: Any, written: Any, look: _Look, suffix: str) -> Any:
     return stream
 
 
-def _audio_streams(read: Any, written: Any, suffix: str, tell: Tell) -> dict[int, Any]:
+def _audio_streams(read: Any, written: Any, suffix: str, log: Log) -> dict[int, Any]:
     """Adds output streams that copy the audio without re-encoding; returns them by stream index in the source."""
     copies = {}
     for audio in read.streams.audio:
@@ -176,7 +176,7 @@ def _audio_streams(read: Any, written: Any, suffix: str, tell: Tell) -> dict[int
         if kind in written.supported_codecs:
             copies[audio.index] = written.add_stream_from_template(audio)
         else:
-            tell(f"{suffix} holds no {kind} audio: it is left out")
+            log(f"{suffix} holds no {kind} audio: it is left out")
     return copies
 
 

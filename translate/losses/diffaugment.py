@@ -82,5 +82,5 @@ def _inside(images: Tensor, dimension: int, share: float) -> Tensor:
 
 
 def _per_image(images: Tensor, low: float, high: float) -> Tensor:
-    dice = torch.rand(len(images), 1, 1, 1, device=images.device, dtype=images.dtype)
-    return low + (high - low) * dice
+    rng = torch.rand(len(images), 1, 1, 1, device=images.device, dtype=images.dtype)
+    return low + (high - low) * rng

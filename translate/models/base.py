@@ -27,7 +27,7 @@ from translate.utils.settings import Settings
 Losses = dict[str, Tensor]
 """Named scalars, already weighted: their sum is minimised, and each is logged. A loss without a gradient (an accuracy,
 a critic's estimate of a distance) is a measure: only logged."""
-Painted = dict[str, Tensor]
+Fakes = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -60,19 +60,19 @@ def nothing() -> None:
 class Turn:
     """One player's move.
 
-    `networks`: the only networks whose weights move. `losses`: maps the batch and the painted images to losses.
-    `paints`: whether the losses are differentiated through the painted images (a generator's turn); otherwise they
-    arrive detached. If an earlier turn of the step moved a weight that they were painted with, they are painted anew.
-    `every`: taken only every n-th step (e.g. a generator turn after several critic turns). `afterwards`: runs after the
-    weights have moved, e.g. WGAN's clipping.
+    `networks`: the only networks whose weights move. `losses`: maps the batch and the fakes to losses.
+    `trains_generators`: whether the losses are differentiated through the fakes; otherwise the fakes arrive detached.
+    If an earlier turn of the step moved a weight that they were generated with, they are generated anew. `every`: taken
+    only every n-th step (e.g. a generator's turn after several of the critic's). `after_step`: runs after the weights
+    have moved, e.g. WGAN's clipping.
     """
 
     name: str
     networks: Sequence[nn.Module]
-    losses: Callable[[Any, Painted], Losses]
-    paints: bool = False
+    losses: Callable[[Any, Fakes], Losses]
+    trains_generators: bool = False
     every: int = 1
-    afterwards: Callable[[], None] = nothing
+    after_step: Callable[[], None] = nothing
 
 
 class Model(nn.Module, ABC):
@@ -81,7 +81,7 @@ class Model(nn.Module, ABC):
 
     Config: ClassVar[type[Settings]]
     batch_type: ClassVar[type[Batch]]
-    """What `paint`, `show` and the losses receive: paired, unpaired, labelled or plain images."""
+    """What `generate`, `show` and the losses receive: paired, unpaired, labelled or plain images."""
 
     def __init__(self, config: Any, images: ImageSpec) -> None:
         super().__init__()
@@ -100,7 +100,7 @@ class Model(nn.Module, ABC):
         """Raises ConfigurationError if batches of that size, or parts of them, are too small for the method."""
 
     @abstractmethod
-    def paint(self, batch: Any) -> Painted:
+    def generate(self, batch: Any) -> Fakes:
         """The images that discriminators judge, by name; called once a step, and again for a turn that paints after
         one that moved what they are painted with."""
 
@@ -130,21 +130,21 @@ class Translator(Model):
     def stride(self) -> int:
         """Height and width of images passed to `convert` must be multiples of this."""
 
-    def edit(self, images: Tensor, changes: Mapping[int, bool]) -> Tensor:
+    def translate(self, images: Tensor, request: Mapping[int, bool]) -> Tensor:
         """Sets (True) or clears (False) domains, given by number, in `images`; shapes and range as for `convert`.
 
         Setting a single domain is `convert`; models of attributes take any number of changes. Raises ValueError for
         changes this model cannot make.
         """
-        ((to, wanted),) = changes.items()
+        ((to, wanted),) = request.items()
         if not wanted:
             raise ValueError("this model converts to a domain; it cannot clear one")
         return self.convert(images, to)
 
-    def way_back(self, changes: Mapping[int, bool]) -> Callable[[Tensor], Mapping[int, bool]]:
+    def way_back(self, request: Mapping[int, bool]) -> Callable[[Tensor], Mapping[int, bool]]:
         """A function from an input image (1, channels, height, width) to the changes that turn its translation back,
-        undoing `changes`. Raises ConfigurationError if the model was not trained to go back."""
-        (to,) = changes
+        undoing `request`. Raises ConfigurationError if the model was not trained to go back."""
+        (to,) = request
         if sorted(self.targets()) != [0, 1]:
             raise ConfigurationError(
                 "this model converts one way only; the way back is taught by cyclegan, unit, stargan"

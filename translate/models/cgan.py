@@ -12,9 +12,9 @@ from torch import Tensor
 
 from translate.data.batch import Labelled
 from translate.models.adversary import AdversarialSettings, Adversary
-from translate.models.base import ImageSpec, Losses, Painted, Sampler, Turn
+from translate.models.base import Fakes, ImageSpec, Losses, Sampler, Turn
 from translate.models.classes import class_labels, judge_pairs, other_labels, require_classes
-from translate.models.sampler_parts import DCGANSettings, NetworkSettings, Noise, draw_noise, fixed_dice
+from translate.models.sampler_parts import DCGANSettings, NetworkSettings, Noise, draw_noise, fixed_rng
 from translate.utils.settings import Settings
 
 
@@ -46,25 +46,25 @@ class CGAN(Sampler):
         self.generator = config.generator.generator(config.code + labels, images.channels, images.size)
         self.discriminator = config.discriminator.discriminator(images.channels, images.size, labels, outputs=1)
 
-    def paint(self, batch: Labelled) -> Painted:
+    def generate(self, batch: Labelled) -> Fakes:
         return {"fake": self._generate(batch.labels), "wrong": other_labels(batch.labels)}
 
     def turns(self) -> list[Turn]:
         clip = partial(self.adversary.constrain, [self.discriminator])
         pace = self.config.adversarial.discriminator_turns
         return [
-            Turn("discriminator", [self.discriminator], self._discriminator_losses, afterwards=clip),
-            Turn("generator", [self.generator], self._generator_losses, paints=True, every=pace),
+            Turn("discriminator", [self.discriminator], self._discriminator_losses, after_step=clip),
+            Turn("generator", [self.generator], self._generator_losses, trains_generators=True, every=pace),
         ]
 
-    def _discriminator_losses(self, batch: Labelled, painted: Painted) -> Losses:
+    def _discriminator_losses(self, batch: Labelled, fakes: Fakes) -> Losses:
         return judge_pairs(
-            self.adversary, self.discriminator, batch.images, painted["fake"], batch.labels, painted["wrong"]
+            self.adversary, self.discriminator, batch.images, fakes["fake"], batch.labels, fakes["wrong"]
         )
 
-    def _generator_losses(self, batch: Labelled, painted: Painted) -> Losses:
+    def _generator_losses(self, batch: Labelled, fakes: Fakes) -> Losses:
         score = partial(self.discriminator, labels=batch.labels)
-        return {"adversarial": self.adversary.generator_loss(score, painted["fake"])}
+        return {"adversarial": self.adversary.generator_loss(score, fakes["fake"])}
 
     def _generate(self, labels: Tensor) -> Tensor:
         noise = draw_noise(self.config.noise, len(labels), self.config.code, self.generator)
@@ -82,6 +82,6 @@ class CGAN(Sampler):
         """One column per class, all from the same noise."""
         columns = {"real": batch.images}
         for number, name in enumerate(self.domains):
-            with fixed_dice(batch.images.device):
+            with fixed_rng(batch.images.device):
                 columns[name] = self.sample(len(batch), number)
         return columns

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from translate.data.batch import Unpaired
 from translate.losses.image_pool import ImagePool
 from translate.models.adversary import AdversarialSettings, Adversary
-from translate.models.base import ImageSpec, Losses, Painted, Translator, Turn, l1
+from translate.models.base import Fakes, ImageSpec, Losses, Translator, Turn, l1
 from translate.models.parts import (
     DiscriminatorSettings,
     GeneratorSettings,
@@ -60,7 +60,7 @@ class CycleGAN(Translator):
         )
         self.pool_a, self.pool_b = (ImagePool(config.pool, images.channels, images.size) for _ in "ab")
 
-    def paint(self, batch: Unpaired) -> Painted:
+    def generate(self, batch: Unpaired) -> Fakes:
         return {"a": self.generator_a(batch.b), "b": self.generator_b(batch.a)}
 
     def turns(self) -> list[Turn]:
@@ -70,37 +70,37 @@ class CycleGAN(Translator):
         clip = partial(self.adversary.constrain, discriminators)
         if self.config.turns == "joint":
             return [
-                Turn("generators", generators, self._generators_losses, paints=True, every=pace),
-                Turn("discriminators", discriminators, self._discriminators_losses, afterwards=clip),
+                Turn("generators", generators, self._generators_losses, trains_generators=True, every=pace),
+                Turn("discriminators", discriminators, self._discriminators_losses, after_step=clip),
             ]
         return [
-            Turn("generator b", [self.generator_b], self._generator_b_losses, paints=True, every=pace),
-            Turn("discriminator b", [self.discriminator_b], self._discriminator_b_losses, afterwards=clip),
-            Turn("generator a", [self.generator_a], self._generator_a_losses, paints=True, every=pace),
-            Turn("discriminator a", [self.discriminator_a], self._discriminator_a_losses, afterwards=clip),
+            Turn("generator b", [self.generator_b], self._generator_b_losses, trains_generators=True, every=pace),
+            Turn("discriminator b", [self.discriminator_b], self._discriminator_b_losses, after_step=clip),
+            Turn("generator a", [self.generator_a], self._generator_a_losses, trains_generators=True, every=pace),
+            Turn("discriminator a", [self.discriminator_a], self._discriminator_a_losses, after_step=clip),
         ]
 
-    def _generators_losses(self, batch: Unpaired, painted: Painted) -> Losses:
+    def _generators_losses(self, batch: Unpaired, fakes: Fakes) -> Losses:
         return {
-            **self._towards_a(batch, painted),
-            **self._towards_b(batch, painted),
-            **self._cycles(batch, painted["a"], painted["b"]),
+            **self._towards_a(batch, fakes),
+            **self._towards_b(batch, fakes),
+            **self._cycles(batch, fakes["a"], fakes["b"]),
         }
 
-    def _generator_b_losses(self, batch: Unpaired, painted: Painted) -> Losses:
-        return {**self._towards_b(batch, painted), **self._cycles(batch, painted["a"].detach(), painted["b"])}
+    def _generator_b_losses(self, batch: Unpaired, fakes: Fakes) -> Losses:
+        return {**self._towards_b(batch, fakes), **self._cycles(batch, fakes["a"].detach(), fakes["b"])}
 
-    def _generator_a_losses(self, batch: Unpaired, painted: Painted) -> Losses:
+    def _generator_a_losses(self, batch: Unpaired, fakes: Fakes) -> Losses:
         # G_b has moved since it painted, so its cycle starts from what it paints now.
         with torch.no_grad():
             b = self.generator_b(batch.a)
-        return {**self._towards_a(batch, painted), **self._cycles(batch, painted["a"], b)}
+        return {**self._towards_a(batch, fakes), **self._cycles(batch, fakes["a"], b)}
 
-    def _towards_a(self, batch: Unpaired, painted: Painted) -> Losses:
-        return self._towards("a", self.generator_a, self.discriminator_a, batch.a, painted["a"])
+    def _towards_a(self, batch: Unpaired, fakes: Fakes) -> Losses:
+        return self._towards("a", self.generator_a, self.discriminator_a, batch.a, fakes["a"])
 
-    def _towards_b(self, batch: Unpaired, painted: Painted) -> Losses:
-        return self._towards("b", self.generator_b, self.discriminator_b, batch.b, painted["b"])
+    def _towards_b(self, batch: Unpaired, fakes: Fakes) -> Losses:
+        return self._towards("b", self.generator_b, self.discriminator_b, batch.b, fakes["b"])
 
     def _towards(self, name: str, generator: nn.Module, discriminator: nn.Module, real: Tensor, fake: Tensor) -> Losses:
         """Losses that tie a generator to its domain: the discriminator's verdict, and keeping the domain's own images
@@ -117,15 +117,15 @@ class CycleGAN(Translator):
             "cycle b": self.config.cycle * l1(self.generator_b(a), batch.b),
         }
 
-    def _discriminators_losses(self, batch: Unpaired, painted: Painted) -> Losses:
-        return {**self._discriminator_a_losses(batch, painted), **self._discriminator_b_losses(batch, painted)}
+    def _discriminators_losses(self, batch: Unpaired, fakes: Fakes) -> Losses:
+        return {**self._discriminator_a_losses(batch, fakes), **self._discriminator_b_losses(batch, fakes)}
 
-    def _discriminator_a_losses(self, batch: Unpaired, painted: Painted) -> Losses:
-        shown = self.pool_a.exchange(painted["a"])
+    def _discriminator_a_losses(self, batch: Unpaired, fakes: Fakes) -> Losses:
+        shown = self.pool_a.exchange(fakes["a"])
         return self.adversary.discriminator_losses(self.discriminator_a, batch.a, shown, "a")
 
-    def _discriminator_b_losses(self, batch: Unpaired, painted: Painted) -> Losses:
-        shown = self.pool_b.exchange(painted["b"])
+    def _discriminator_b_losses(self, batch: Unpaired, fakes: Fakes) -> Losses:
+        shown = self.pool_b.exchange(fakes["b"])
         return self.adversary.discriminator_losses(self.discriminator_b, batch.b, shown, "b")
 
     def convert(self, images: Tensor, to: int) -> Tensor:

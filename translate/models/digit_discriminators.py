@@ -10,7 +10,7 @@ from torch import Tensor
 
 from translate.data.batch import SourceLabelled
 from translate.models.adversary import Adversary
-from translate.models.base import Losses, Painted
+from translate.models.base import Fakes, Losses
 from translate.networks.coupled_digits import CoupledDigitDiscriminators
 
 
@@ -23,17 +23,17 @@ class Judged(NamedTuple):
     read_ba: Tensor
 
 
-class DigitJudges:
+class DigitDiscriminators:
     """The discriminators with the rules of the game. With `own_too`, reconstructions in an image's own domain are
     judged too."""
 
     def __init__(self, discriminators: CoupledDigitDiscriminators, adversary: Adversary, own_too: bool) -> None:
         self.discriminators, self.adversary, self.kinds = discriminators, adversary, 2 if own_too else 1
 
-    def judge(self, painted: Painted) -> Judged:
-        ask, augment, count = self.discriminators, self.adversary.augment, len(painted["ab"])
-        score_a, read_a = ask(augment(torch.cat([painted["ba"], painted["aa"]][: self.kinds])), 0)
-        score_b, read_b = ask(augment(torch.cat([painted["ab"], painted["bb"]][: self.kinds])), 1)
+    def judge(self, fakes: Fakes) -> Judged:
+        ask, augment, count = self.discriminators, self.adversary.augment, len(fakes["ab"])
+        score_a, read_a = ask(augment(torch.cat([fakes["ba"], fakes["aa"]][: self.kinds])), 0)
+        score_b, read_b = ask(augment(torch.cat([fakes["ab"], fakes["bb"]][: self.kinds])), 1)
         return Judged(torch.cat([score_a, score_b]), read_b[:count], read_a[:count])
 
     def read(self, real: Tensor, domain: int) -> tuple[Tensor, Tensor]:
@@ -46,19 +46,19 @@ class DigitJudges:
         with torch.no_grad():
             return self.discriminators(images, 0)[1].float().softmax(1)
 
-    def penalties(self, batch: SourceLabelled, painted: Painted) -> Losses:
-        return {**self._penalties(0, batch.a, painted["ba"]), **self._penalties(1, batch.b, painted["ab"])}
+    def penalties(self, batch: SourceLabelled, fakes: Fakes) -> Losses:
+        return {**self._penalties(0, batch.a, fakes["ba"]), **self._penalties(1, batch.b, fakes["ab"])}
 
     def _penalties(self, domain: int, real: Tensor, fake: Tensor) -> Losses:
         penalties = self.adversary.penalties(lambda images: self.discriminators(images, domain)[0], real, fake)
         return {f"{kind} {'ab'[domain]}": penalty for kind, penalty in penalties.items()}
 
-    def feature_distance(self, painted: Painted) -> Tensor:
+    def feature_distance(self, fakes: Fakes) -> Tensor:
         """Squared distance between the discriminators' features of an image decoded into its own and into the other
         domain."""
         features = self.discriminators.features
-        as_a = features(painted["aa"], 0) - features(painted["ab"], 1)
-        as_b = features(painted["bb"], 1) - features(painted["ba"], 0)
+        as_a = features(fakes["aa"], 0) - features(fakes["ab"], 1)
+        as_b = features(fakes["bb"], 1) - features(fakes["ba"], 0)
         return torch.cat([as_a, as_b]).float().square().sum(1).mean()
 
 

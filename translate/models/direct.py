@@ -17,7 +17,7 @@ from translate.data.batch import Unpaired
 from translate.losses.image_pool import ImagePool
 from translate.losses.perceptual import PerceptualDistance
 from translate.models.adversary import AdversarialSettings, Adversary
-from translate.models.base import ImageSpec, Losses, Painted, Translator, Turn, l1
+from translate.models.base import Fakes, ImageSpec, Losses, Translator, Turn, l1
 from translate.models.parts import (
     DiscriminatorSettings,
     GeneratorSettings,
@@ -58,7 +58,7 @@ class Direct(Translator):
         self.discriminator = build_discriminator(config.discriminator, images.channels, images.size)
         self.pool = ImagePool(config.pool, images.channels, images.size)
 
-    def paint(self, batch: Unpaired) -> Painted:
+    def generate(self, batch: Unpaired) -> Fakes:
         return {"b": self.generator(batch.a)}
 
     def turns(self) -> list[Turn]:
@@ -67,19 +67,19 @@ class Direct(Translator):
         if self.config.content == "encoder":
             _ = self._encoder_distance  # fails before the first step if the file is missing; converting needs none
         return [
-            Turn("generator", [self.generator], self._generator_losses, paints=True, every=pace),
-            Turn("discriminator", [self.discriminator], self._discriminator_losses, afterwards=clip),
+            Turn("generator", [self.generator], self._generator_losses, trains_generators=True, every=pace),
+            Turn("discriminator", [self.discriminator], self._discriminator_losses, after_step=clip),
         ]
 
-    def _generator_losses(self, batch: Unpaired, painted: Painted) -> Losses:
+    def _generator_losses(self, batch: Unpaired, fakes: Fakes) -> Losses:
         distance = l1 if self.config.content == "pixels" else self._encoder_distance
         return {
-            "adversarial": self.adversary.generator_loss(self.discriminator, painted["b"]),
-            "content": self.config.content_weight * distance(painted["b"], batch.a),
+            "adversarial": self.adversary.generator_loss(self.discriminator, fakes["b"]),
+            "content": self.config.content_weight * distance(fakes["b"], batch.a),
         }
 
-    def _discriminator_losses(self, batch: Unpaired, painted: Painted) -> Losses:
-        return self.adversary.discriminator_losses(self.discriminator, batch.b, self.pool.exchange(painted["b"]))
+    def _discriminator_losses(self, batch: Unpaired, fakes: Fakes) -> Losses:
+        return self.adversary.discriminator_losses(self.discriminator, batch.b, self.pool.exchange(fakes["b"]))
 
     @cached_property
     def _encoder_distance(self) -> PerceptualDistance:

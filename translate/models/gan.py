@@ -12,8 +12,8 @@ from torch import Tensor
 from translate.data.batch import Plain
 from translate.data.synthetic.point_pictures import columns, heights, places
 from translate.models.adversary import AdversarialSettings, Adversary
-from translate.models.base import ImageSpec, Losses, Painted, Sampler, Turn
-from translate.models.sampler_parts import MLPSettings, NetworkSettings, Noise, draw_noise, fixed_dice
+from translate.models.base import Fakes, ImageSpec, Losses, Sampler, Turn
+from translate.models.sampler_parts import MLPSettings, NetworkSettings, Noise, draw_noise, fixed_rng
 from translate.utils.settings import Settings
 
 
@@ -45,23 +45,23 @@ class GAN(Sampler):
         self.generator = config.generator.generator(config.code, images.channels, images.size)
         self.discriminator = config.discriminator.discriminator(images.channels, images.size, labels=0, outputs=1)
 
-    def paint(self, batch: Plain) -> Painted:
+    def generate(self, batch: Plain) -> Fakes:
         return {"fake": self._generate(len(batch))}
 
     def turns(self) -> list[Turn]:
         clip = partial(self.adversary.constrain, [self.discriminator])
         pace = self.config.adversarial.discriminator_turns
         return [
-            Turn("discriminator", [self.discriminator], self._discriminator_losses, afterwards=clip),
-            Turn("generator", [self.generator], self._generator_losses, paints=True, every=pace),
+            Turn("discriminator", [self.discriminator], self._discriminator_losses, after_step=clip),
+            Turn("generator", [self.generator], self._generator_losses, trains_generators=True, every=pace),
         ]
 
-    def _discriminator_losses(self, batch: Plain, painted: Painted) -> Losses:
-        losses = self.adversary.discriminator_losses(self.discriminator, batch.images, painted["fake"])
+    def _discriminator_losses(self, batch: Plain, fakes: Fakes) -> Losses:
+        losses = self.adversary.discriminator_losses(self.discriminator, batch.images, fakes["fake"])
         return losses | divergence(self.config.adversarial, losses["adversarial"])
 
-    def _generator_losses(self, batch: Plain, painted: Painted) -> Losses:
-        return {"adversarial": self.adversary.generator_loss(self.discriminator, painted["fake"])}
+    def _generator_losses(self, batch: Plain, fakes: Fakes) -> Losses:
+        return {"adversarial": self.adversary.generator_loss(self.discriminator, fakes["fake"])}
 
     def _generate(self, count: int) -> Tensor:
         return self.generator(draw_noise(self.config.noise, count, self.config.code, self.generator))
@@ -71,7 +71,7 @@ class GAN(Sampler):
             return self._generate(count)
 
     def show(self, batch: Plain) -> dict[str, Tensor]:
-        with fixed_dice(batch.images.device):
+        with fixed_rng(batch.images.device):
             if self.images.size == 1:
                 return self._show_points(batch.images)
             samples = {f"sample {number + 1}": self.sample(len(batch)) for number in range(7)}

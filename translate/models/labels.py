@@ -86,27 +86,27 @@ class Labels:
             right, known = right + (equal & asked).sum(), known + asked.sum()
         return right / known.clamp(min=1)
 
-    def change(self, labels: Tensor, changes: Mapping[int, bool]) -> Tensor:
+    def change(self, labels: Tensor, request: Mapping[int, bool]) -> Tensor:
         """Sets and clears domains in `labels`. Domains excluded by one that is set are cleared, and groups without any
         change become unknown, since another set's labels are not requested."""
         changed = labels.clone()
         for span, _ in self._spans:
-            if not any(span.start <= number < span.stop for number in changes):
+            if not any(span.start <= number < span.stop for number in request):
                 changed[:, span] = UNKNOWN
-        for number, wanted in changes.items():
+        for number, wanted in request.items():
             for alternatives in self._alternatives if wanted else ():
                 if number in alternatives:
-                    changed[:, sorted(alternatives - changes.keys())] = 0
+                    changed[:, sorted(alternatives - request.keys())] = 0
             changed[:, number] = float(wanted)
         return changed
 
-    def restoring(self, labels: Tensor, changes: Mapping[int, bool]) -> dict[int, bool]:
-        """The changes that restore an image's `labels` (domains,) in the groups touched by `changes`: its class, or all
+    def restoring(self, labels: Tensor, request: Mapping[int, bool]) -> dict[int, bool]:
+        """The changes that restore an image's `labels` (domains,) in the groups touched by `request`: its class, or all
         its attributes."""
         back: dict[int, bool] = {}
         for span, exclusive in self._spans:
             numbers = range(span.start, span.stop)
-            if any(number in numbers for number in changes):
+            if any(number in numbers for number in request):
                 back |= {number: bool(labels[number]) for number in numbers if labels[number] or not exclusive}
         return back
 

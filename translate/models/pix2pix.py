@@ -10,7 +10,7 @@ from torch import Tensor
 
 from translate.data.batch import Paired
 from translate.models.adversary import AdversarialSettings, Adversary
-from translate.models.base import ImageSpec, Losses, Painted, Translator, Turn, l1
+from translate.models.base import Fakes, ImageSpec, Losses, Translator, Turn, l1
 from translate.models.parts import (
     DiscriminatorSettings,
     GeneratorSettings,
@@ -48,22 +48,22 @@ class Pix2Pix(Translator):
         self.generator = build_generator(config.generator, images.channels, images.size)
         self.discriminator = build_discriminator(config.discriminator, 2 * images.channels, images.size)
 
-    def paint(self, batch: Paired) -> Painted:
+    def generate(self, batch: Paired) -> Fakes:
         return {"output": self.generator(batch.input)}
 
     def turns(self) -> list[Turn]:
         pace = self.config.adversarial.discriminator_turns
         return [
-            Turn("discriminator", [self.discriminator], self._discriminator_losses, afterwards=self._constrain),
-            Turn("generator", [self.generator], self._generator_losses, paints=True, every=pace),
+            Turn("discriminator", [self.discriminator], self._discriminator_losses, after_step=self._constrain),
+            Turn("generator", [self.generator], self._generator_losses, trains_generators=True, every=pace),
         ]
 
-    def _discriminator_losses(self, batch: Paired, painted: Painted) -> Losses:
-        real, fake = (torch.cat([batch.input, image], 1) for image in (batch.target, painted["output"]))
+    def _discriminator_losses(self, batch: Paired, fakes: Fakes) -> Losses:
+        real, fake = (torch.cat([batch.input, image], 1) for image in (batch.target, fakes["output"]))
         return self.adversary.discriminator_losses(self.discriminator, real, fake)
 
-    def _generator_losses(self, batch: Paired, painted: Painted) -> Losses:
-        output = painted["output"]
+    def _generator_losses(self, batch: Paired, fakes: Fakes) -> Losses:
+        output = fakes["output"]
         return {
             "adversarial": self.adversary.generator_loss(self.discriminator, torch.cat([batch.input, output], 1)),
             "reconstruction": self.config.reconstruction * l1(output, batch.target),

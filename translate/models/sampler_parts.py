@@ -78,7 +78,7 @@ def draw_noise(kind: Noise, count: int, width: int, like: nn.Module) -> Tensor:
 
 
 @contextmanager
-def fixed_dice(device: torch.device, seed: int = 0) -> Iterator[None]:
+def fixed_rng(device: torch.device, seed: int = 0) -> Iterator[None]:
     """Context in which random numbers follow from `seed`; restores the random state on exit."""
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)

@@ -14,10 +14,10 @@ from translate.data.batch import Labelled
 from translate.errors import ConfigurationError
 from translate.losses.gaussian import draw, kl_to_standard
 from translate.models.adversary import AdversarialSettings, Adversary
-from translate.models.base import ImageSpec, Losses, Painted, Sampler, Turn
+from translate.models.base import Fakes, ImageSpec, Losses, Sampler, Turn
 from translate.models.classes import class_labels, judge_pairs, other_labels, require_classes
 from translate.models.parts import InitialisationSettings
-from translate.models.sampler_parts import DCGANSettings, NetworkSettings, Noise, draw_noise, fixed_dice
+from translate.models.sampler_parts import DCGANSettings, NetworkSettings, Noise, draw_noise, fixed_rng
 from translate.networks.blocks import initialise
 from translate.networks.stackgan import ConditioningAugmentation, StageTwoGenerator
 from translate.utils.settings import Settings
@@ -83,7 +83,7 @@ class StackGAN(Sampler):
         self.discriminator_one = config.discriminator_one.discriminator(channels, self.small, labels, outputs=1)
         self.discriminator_two = config.discriminator_two.discriminator(channels, size, labels, outputs=1)
 
-    def paint(self, batch: Labelled) -> Painted:
+    def generate(self, batch: Labelled) -> Fakes:
         return self._generate(batch.labels) | {"wrong": other_labels(batch.labels)}
 
     def turns(self) -> list[Turn]:
@@ -93,29 +93,29 @@ class StackGAN(Sampler):
         clip = partial(self.adversary.constrain, discriminators)
         pace = self.config.adversarial.discriminator_turns
         return [
-            Turn("discriminators", discriminators, self._discriminators_losses, afterwards=clip),
-            Turn("generators", generators, self._generators_losses, paints=True, every=pace),
+            Turn("discriminators", discriminators, self._discriminators_losses, after_step=clip),
+            Turn("generators", generators, self._generators_losses, trains_generators=True, every=pace),
         ]
 
-    def _discriminators_losses(self, batch: Labelled, painted: Painted) -> Losses:
+    def _discriminators_losses(self, batch: Labelled, fakes: Fakes) -> Losses:
         small = F.interpolate(batch.images, (self.small, self.small), mode="area")
-        judge = partial(judge_pairs, self.adversary, labels=batch.labels, wrong=painted["wrong"])
+        judge = partial(judge_pairs, self.adversary, labels=batch.labels, wrong=fakes["wrong"])
         return {
-            **judge(self.discriminator_one, small, painted["small"], name="one"),
-            **judge(self.discriminator_two, batch.images, painted["large"], name="two"),
+            **judge(self.discriminator_one, small, fakes["small"], name="one"),
+            **judge(self.discriminator_two, batch.images, fakes["large"], name="two"),
         }
 
-    def _generators_losses(self, batch: Labelled, painted: Painted) -> Losses:
+    def _generators_losses(self, batch: Labelled, fakes: Fakes) -> Losses:
         one, two = (
             partial(network, labels=batch.labels) for network in (self.discriminator_one, self.discriminator_two)
         )
         return {
-            "adversarial one": self.adversary.generator_loss(one, painted["small"]),
-            "adversarial two": self.adversary.generator_loss(two, painted["large"]),
-            "kl": self.config.kl * painted["kl"].mean() / self.config.condition,
+            "adversarial one": self.adversary.generator_loss(one, fakes["small"]),
+            "adversarial two": self.adversary.generator_loss(two, fakes["large"]),
+            "kl": self.config.kl * fakes["kl"].mean() / self.config.condition,
         }
 
-    def _generate(self, labels: Tensor) -> Painted:
+    def _generate(self, labels: Tensor) -> Fakes:
         """Generates `small` and `large` images, and the divergence `kl` (batch,) of both stages' conditions."""
         first, second = self.generator_one_condition(labels), self.generator_two_condition(labels)
         noise = draw_noise(self.config.noise, len(labels), self.config.code, self.generator_one)
@@ -126,7 +126,7 @@ class StackGAN(Sampler):
     def sample(self, count: int, label: int | None = None) -> Tensor:
         return self._sample_both(count, label)["large"]
 
-    def _sample_both(self, count: int, label: int | None) -> Painted:
+    def _sample_both(self, count: int, label: int | None) -> Fakes:
         with self.in_mode("eval"):
             return self._generate(class_labels(count, len(self.domains), label, self.generator_one))
 
@@ -138,7 +138,7 @@ class StackGAN(Sampler):
         """For each class the first stage's image, enlarged pixel by pixel, and what the second stage makes of it."""
         columns, size = {"real": batch.images}, batch.images.shape[2:]
         for number, name in enumerate(self.domains):
-            with fixed_dice(batch.images.device):
+            with fixed_rng(batch.images.device):
                 both = self._sample_both(len(batch), number)
             columns |= {f"{name}, stage 1": F.interpolate(both["small"], size), f"{name}, stage 2": both["large"]}
         return columns

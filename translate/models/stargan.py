@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from translate.data.batch import Labelled
 from translate.errors import ConfigurationError
 from translate.models.adversary import AdversarialSettings, Adversary
-from translate.models.base import ImageSpec, Losses, Painted, Relabeller, Turn, l1
+from translate.models.base import Fakes, ImageSpec, Losses, Relabeller, Turn, l1
 from translate.models.labels import Labels
 from translate.models.sizes import require_multiple
 from translate.networks.stargan import StarGANDiscriminator, StarGANGenerator
@@ -87,7 +87,7 @@ class StarGAN(Relabeller):
                 "training.batch_size / training.accumulate must be 2 or more"
             )
 
-    def paint(self, batch: Labelled) -> Painted:
+    def generate(self, batch: Labelled) -> Fakes:
         self.require_batch(len(batch))
         wanted = batch.labels[torch.randperm(len(batch), device=batch.labels.device)]
         return {"fake": self._generate(batch.images, wanted), "wanted": wanted}
@@ -100,24 +100,24 @@ class StarGAN(Relabeller):
                 "discriminator",
                 [self.discriminator],
                 self._discriminator_losses,
-                afterwards=lambda: clip([self.discriminator]),
+                after_step=lambda: clip([self.discriminator]),
             ),
-            Turn("generator", [self.generator], self._generator_losses, paints=True, every=pace),
+            Turn("generator", [self.generator], self._generator_losses, trains_generators=True, every=pace),
         ]
 
-    def _discriminator_losses(self, batch: Labelled, painted: Painted) -> Losses:
+    def _discriminator_losses(self, batch: Labelled, fakes: Fakes) -> Losses:
         augment = self.adversary.augment
         score, read = self.discriminator(augment(batch.images))
-        judged = self.adversary.verdict(score, self.discriminator.score(augment(painted["fake"])))
+        judged = self.adversary.verdict(score, self.discriminator.score(augment(fakes["fake"])))
         return {
             "adversarial": judged,
-            **self.adversary.penalties(self._penalised, batch.images, painted["fake"]),
+            **self.adversary.penalties(self._penalised, batch.images, fakes["fake"]),
             "classification": self.config.classification * self.labels.loss(read, batch.labels),
             "labels read off real images": self.labels.accuracy(read, batch.labels),
         }
 
-    def _generator_losses(self, batch: Labelled, painted: Painted) -> Losses:
-        fake, wanted = painted["fake"], painted["wanted"]
+    def _generator_losses(self, batch: Labelled, fakes: Fakes) -> Losses:
+        fake, wanted = fakes["fake"], fakes["wanted"]
         score, read = self.discriminator(self.adversary.augment(fake))
         back = self._generate(fake, batch.labels)
         return {
@@ -147,17 +147,17 @@ class StarGAN(Relabeller):
             return self._generate(images, labels)
 
     def convert(self, images: Tensor, to: int) -> Tensor:
-        return self.edit(images, {to: True})
+        return self.translate(images, {to: True})
 
-    def edit(self, images: Tensor, changes: Mapping[int, bool]) -> Tensor:
+    def translate(self, images: Tensor, request: Mapping[int, bool]) -> Tensor:
         """Sets and clears attributes; others stay as the discriminator reads them off each image."""
         with self.in_mode("eval"):
-            labels = self.labels.change(self.read(images), changes)
+            labels = self.labels.change(self.read(images), request)
         return self.relabel(images, labels)
 
-    def way_back(self, changes: Mapping[int, bool]) -> Callable[[Tensor], Mapping[int, bool]]:
+    def way_back(self, request: Mapping[int, bool]) -> Callable[[Tensor], Mapping[int, bool]]:
         """The way back to the labels that the discriminator reads off the input."""
-        return lambda image: self.labels.restoring(self.read(image)[0], changes)
+        return lambda image: self.labels.restoring(self.read(image)[0], request)
 
     def targets(self) -> list[int]:
         return list(range(len(self.domains)))

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from translate.data.batch import Unpaired
 from translate.losses.perceptual import PerceptualDistance
 from translate.models.adversary import AdversarialSettings, Adversary
-from translate.models.base import ImageSpec, Losses, Painted, Translator, Turn, l1
+from translate.models.base import Fakes, ImageSpec, Losses, Translator, Turn, l1
 from translate.models.parts import (
     AutoencoderSettings,
     DiscriminatorSettings,
@@ -84,7 +84,7 @@ class UNIT(Translator):
         """Decodes codes to images of domain number `domain`, in [-1, 1]."""
         return self.autoencoders.decode(codes, domain)
 
-    def paint(self, batch: Unpaired) -> Painted:
+    def generate(self, batch: Unpaired) -> Fakes:
         mean_a, mean_b = self.encode(batch.a, 0), self.encode(batch.b, 1)
         code_a, code_b = self._sample(mean_a), self._sample(mean_b)
         codes = {"mean a": mean_a, "mean b": mean_b, "code a": code_a, "code b": code_b}
@@ -98,39 +98,39 @@ class UNIT(Translator):
         if self.config.perceptual:
             _ = self._perceptual  # fails before the first step if the file is missing; converting needs none
         return [
-            Turn("discriminators", judges, self._judges_losses, afterwards=clip),
-            Turn("autoencoders", [self.autoencoders], self._coders_losses, paints=True, every=pace),
+            Turn("discriminators", judges, self._judges_losses, after_step=clip),
+            Turn("autoencoders", [self.autoencoders], self._coders_losses, trains_generators=True, every=pace),
         ]
 
-    def _judges_losses(self, batch: Unpaired, painted: Painted) -> Losses:
+    def _judges_losses(self, batch: Unpaired, fakes: Fakes) -> Losses:
         losses = {
-            **self.adversary.discriminator_losses(self.discriminator_a, batch.a, painted["a"], "a"),
-            **self.adversary.discriminator_losses(self.discriminator_b, batch.b, painted["b"], "b"),
+            **self.adversary.discriminator_losses(self.discriminator_a, batch.a, fakes["a"], "a"),
+            **self.adversary.discriminator_losses(self.discriminator_b, batch.b, fakes["b"], "b"),
         }
         if self.config.code_adversary:
-            losses["code"] = self._tell(painted["mean a"], painted["mean b"])
+            losses["code"] = self._log(fakes["mean a"], fakes["mean b"])
         return losses
 
-    def _coders_losses(self, batch: Unpaired, painted: Painted) -> Losses:
+    def _coders_losses(self, batch: Unpaired, fakes: Fakes) -> Losses:
         losses = {
-            "adversarial a": self.adversary.generator_loss(self.discriminator_a, painted["a"]),
-            "adversarial b": self.adversary.generator_loss(self.discriminator_b, painted["b"]),
+            "adversarial a": self.adversary.generator_loss(self.discriminator_a, fakes["a"]),
+            "adversarial b": self.adversary.generator_loss(self.discriminator_b, fakes["b"]),
         }
         if self.config.code_adversary:
-            losses["code"] = self.config.code_adversary * self._tell(painted["mean b"], painted["mean a"])
+            losses["code"] = self.config.code_adversary * self._log(fakes["mean b"], fakes["mean a"])
         for own, images in enumerate((batch.a, batch.b)):
-            kept = self._kept(own, images, painted)
+            kept = self._kept(own, images, fakes)
             losses |= {f"{name} {'ab'[own]}": loss for name, loss in kept.items()}
         return losses
 
-    def _tell(self, code_a: Tensor, code_b: Tensor) -> Tensor:
+    def _log(self, code_a: Tensor, code_b: Tensor) -> Tensor:
         """The loss of a discriminator that treats codes of a as real and of b as fake; the encoders swap the two."""
         return self.adversary.loss.discriminator_loss(self.code_discriminator(code_a), self.code_discriminator(code_b))
 
-    def _kept(self, own: int, images: Tensor, painted: Painted) -> Losses:
+    def _kept(self, own: int, images: Tensor, fakes: Fakes) -> Losses:
         """The losses on images of domain `own`, their codes, their translations and the way back."""
         config, cycle = self.config, self.config.cycle
-        mean, code, translated = painted[f"mean {'ab'[own]}"], painted[f"code {'ab'[own]}"], painted["ba"[own]]
+        mean, code, translated = fakes[f"mean {'ab'[own]}"], fakes[f"code {'ab'[own]}"], fakes["ba"[own]]
         there = self.encode(translated, 1 - own) if config.semantic or cycle != "none" else mean
         back = self.decode(self._sample(there), own) if cycle != "none" else images
         kl = config.kl if config.variational else 0.0

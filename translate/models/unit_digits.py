@@ -14,8 +14,8 @@ from translate.data.batch import SourceLabelled
 from translate.errors import ConfigurationError
 from translate.losses.gaussian import kl_to_standard
 from translate.models.adversary import AdversarialSettings, Adversary
-from translate.models.base import ImageSpec, Losses, Painted, Translator, Turn
-from translate.models.digit_discriminators import DigitJudges, class_loss
+from translate.models.base import Fakes, ImageSpec, Losses, Translator, Turn
+from translate.models.digit_discriminators import DigitDiscriminators, class_loss
 from translate.networks.coupled_digits import CoupledDigitAutoencoders, CoupledDigitDiscriminators
 from translate.networks.digits import SIZE
 from translate.utils.settings import Settings
@@ -77,30 +77,30 @@ class UNITDigits(Translator):
         self.discriminators = CoupledDigitDiscriminators(
             images.channels, config.discriminator_filters, sum(g.size for g in images.groups)
         )
-        self.judges = DigitJudges(self.discriminators, self.adversary, config.judged == "all")
+        self.judges = DigitDiscriminators(self.discriminators, self.adversary, config.judged == "all")
         if config.alike:
             self.autoencoders.start_alike()
             self.discriminators.start_alike()
 
-    def paint(self, batch: SourceLabelled) -> Painted:
+    def generate(self, batch: SourceLabelled) -> Fakes:
         return self.autoencoders(batch.a, batch.b)._asdict()
 
     def turns(self) -> list[Turn]:
         pace = self.config.adversarial.discriminator_turns
         clip = partial(self.adversary.constrain, [self.discriminators])
         return [
-            Turn("discriminators", [self.discriminators], self._discriminators_losses, afterwards=clip),
-            Turn("autoencoders", [self.autoencoders], self._coders_losses, paints=True, every=pace),
+            Turn("discriminators", [self.discriminators], self._discriminators_losses, after_step=clip),
+            Turn("autoencoders", [self.autoencoders], self._coders_losses, trains_generators=True, every=pace),
         ]
 
-    def _discriminators_losses(self, batch: SourceLabelled, painted: Painted) -> Losses:
+    def _discriminators_losses(self, batch: SourceLabelled, fakes: Fakes) -> Losses:
         config, judges = self.config, self.judges
         score_a, classes = judges.read(batch.a, 0)
         losses = {"classification": config.classification * class_loss(classes, batch.labels)}
         if config.adversarial_weight:
-            drawn, real = judges.judge(painted), torch.cat([score_a, judges.read(batch.b, 1)[0]])
+            drawn, real = judges.judge(fakes), torch.cat([score_a, judges.read(batch.b, 1)[0]])
             losses["adversarial"] = config.adversarial_weight * self.adversary.verdict(real, drawn.scores)
-            losses |= judges.penalties(batch, painted)
+            losses |= judges.penalties(batch, fakes)
             if config.both_layers:
                 _, by_b = judges.read(batch.a, 1)
                 losses["classification by b"] = config.classification * class_loss(by_b, batch.labels)
@@ -108,23 +108,23 @@ class UNITDigits(Translator):
                 lesson = class_loss(drawn.read_ab, batch.labels)
                 losses["classification of translations"] = config.translated * lesson
             if config.features:
-                losses["features"] = config.features * judges.feature_distance(painted)
+                losses["features"] = config.features * judges.feature_distance(fakes)
         losses["digits read right"] = (classes.detach().argmax(1) == batch.labels.argmax(1)).float().mean()
         return losses
 
-    def _coders_losses(self, batch: SourceLabelled, painted: Painted) -> Losses:
+    def _coders_losses(self, batch: SourceLabelled, fakes: Fakes) -> Losses:
         config, images = self.config, torch.cat([batch.a, batch.b])
         losses = {
-            "reconstruction": config.reconstruction * _squared(torch.cat([painted["aa"], painted["bb"]]), images),
-            "kl": config.kl * _divergence(painted["mean"], painted["deviation"]),
+            "reconstruction": config.reconstruction * _squared(torch.cat([fakes["aa"], fakes["bb"]]), images),
+            "kl": config.kl * _divergence(fakes["mean"], fakes["deviation"]),
         }
         if config.cycle:
-            b, a = self.autoencoders.swap(painted["ba"], painted["ab"])
+            b, a = self.autoencoders.swap(fakes["ba"], fakes["ab"])
             losses["cycle"] = config.cycle * _squared(torch.cat([a, b]), images)
         if config.content:
-            losses["content"] = config.content * _squared(torch.cat([painted["ab"], painted["ba"]]), images)
+            losses["content"] = config.content * _squared(torch.cat([fakes["ab"], fakes["ba"]]), images)
         if config.adversarial_weight:
-            drawn = self.judges.judge(painted)
+            drawn = self.judges.judge(fakes)
             losses["adversarial"] = config.adversarial_weight * self.adversary.loss.generator_loss(drawn.scores)
             if config.semantic:
                 read_b = self.judges.pseudo_labels(batch.b)

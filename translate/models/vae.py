@@ -15,8 +15,8 @@ from translate.data.batch import Plain
 from translate.data.synthetic.point_pictures import columns
 from translate.losses.adversarial import full_precision
 from translate.losses.gaussian import draw, kl_to_standard, log_density
-from translate.models.base import ImageSpec, Losses, Painted, Sampler, Turn
-from translate.models.sampler_parts import MLPSettings, NetworkSettings, draw_noise, fixed_dice
+from translate.models.base import Fakes, ImageSpec, Losses, Sampler, Turn
+from translate.models.sampler_parts import MLPSettings, NetworkSettings, draw_noise, fixed_rng
 from translate.utils.settings import Settings
 
 
@@ -55,7 +55,7 @@ class VAE(Sampler):
         self.encoder = config.encoder.discriminator(images.channels, images.size, labels=0, outputs=outputs)
         self.decoder = config.decoder.generator(config.code, images.channels, images.size)
 
-    def paint(self, batch: Plain) -> Painted:
+    def generate(self, batch: Plain) -> Fakes:
         images = binarised(batch.images) if self.config.binarise else batch.images
         if not self.config.variational:
             return {"images": images, "decoded": self.decoder.unbounded(self.encode(images))}
@@ -64,13 +64,13 @@ class VAE(Sampler):
         return {"images": images, "decoded": decoded, "mean": mean, "log variance": log_variance}
 
     def turns(self) -> list[Turn]:
-        return [Turn("autoencoder", [self.encoder, self.decoder], self._losses, paints=True)]
+        return [Turn("autoencoder", [self.encoder, self.decoder], self._losses, trains_generators=True)]
 
-    def _losses(self, batch: Plain, painted: Painted) -> Losses:
-        reconstruction = -self.log_likelihood(painted["decoded"], painted["images"]).mean()
+    def _losses(self, batch: Plain, fakes: Fakes) -> Losses:
+        reconstruction = -self.log_likelihood(fakes["decoded"], fakes["images"]).mean()
         if not self.config.variational:
             return {"reconstruction": reconstruction}
-        kl = kl_to_standard(painted["mean"], painted["log variance"]).mean()
+        kl = kl_to_standard(fakes["mean"], fakes["log variance"]).mean()
         bound = -(reconstruction + kl).detach()
         return {"reconstruction": reconstruction, "kl": self.config.kl * kl, "evidence lower bound": bound}
 
@@ -120,7 +120,7 @@ class VAE(Sampler):
 
     def show(self, batch: Plain) -> dict[str, Tensor]:
         """Each image, the interpolation from its code to the next image's, and a sample."""
-        with fixed_dice(batch.images.device), self.in_mode("eval"):
+        with fixed_rng(batch.images.device), self.in_mode("eval"):
             if self.images.size == 1:
                 return columns(batch.images, self.sample(2000))
             code = self.encode(batch.images)

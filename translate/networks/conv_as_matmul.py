@@ -66,7 +66,7 @@ class ConvTranspose2d(nn.ConvTranspose2d):
         return (height - 1) * self._stride + reach, (width - 1) * self._stride + reach
 
 
-def set_products(network: nn.Module, on: bool) -> None:
+def set_conv_as_matmul(network: nn.Module, on: bool) -> None:
     """Sets whether these layers of `network` may be computed as products."""
     for layer in network.modules():
         if isinstance(layer, Conv2d | ConvTranspose2d):

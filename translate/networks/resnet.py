@@ -64,8 +64,8 @@ class ResnetGenerator(nn.Module):
                 features = recomputed(part, features)
         else:
             features = self.up(self.body(self.down(self.stem(images))))
-        painted = self.head(features)
-        return changed(images, painted) if self.residual else torch.tanh(painted)
+        fakes = self.head(features)
+        return changed(images, fakes) if self.residual else torch.tanh(fakes)
 
 
 class ResidualBlock(nn.Module):

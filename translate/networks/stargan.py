@@ -54,8 +54,8 @@ class StarGANGenerator(nn.Module):
             raise ValueError(f"labels are {tuple(labels.shape)}, expected {(images.shape[0], self.labels)}")
         planes = labels.to(images.dtype)[:, :, None, None].expand(-1, -1, *images.shape[2:])
         labelled = torch.cat([images, planes], dim=1)
-        painted = self.head(self.up(self.body(self.down(self.stem(labelled)))))
-        return changed(images, painted) if self.residual else torch.tanh(painted)
+        fakes = self.head(self.up(self.body(self.down(self.stem(labelled)))))
+        return changed(images, fakes) if self.residual else torch.tanh(fakes)
 
 
 class StarGANDiscriminator(nn.Module):

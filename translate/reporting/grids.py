@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
-from translate.utils.atomic_files import appearing
+from translate.utils.atomic_files import atomic_file
 
 _GUTTER = 6
 _SMALLEST_FONT, _LARGEST_FONT = 14, 40
@@ -65,7 +65,7 @@ def save_marked(path: Path, picture: Image.Image) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     mark = PngInfo()
     mark.add_text(*_MARK)
-    with appearing(path) as working:
+    with atomic_file(path) as working:
         picture.save(working, format="PNG", pnginfo=mark)
 
 

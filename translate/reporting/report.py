@@ -11,7 +11,7 @@ from translate.errors import ConfigurationError
 from translate.reporting.page import baselines, page
 from translate.reporting.pictures import samples
 from translate.reporting.tracking.metrics import read_metrics
-from translate.utils.atomic_files import write_whole
+from translate.utils.atomic_files import write_atomic
 from translate.utils.stored import lines_of, parse_json, read_bytes, read_json
 
 __all__ = ["baselines", "read_summary", "write_report"]
@@ -42,7 +42,7 @@ def write_report(run_folder: Path) -> Path:
         findings=_findings(run_folder / "doctor.jsonl"),
     )
     report = run_folder / "report.html"
-    write_whole(report, html)
+    write_atomic(report, html)
     return report
 
 

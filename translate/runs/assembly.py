@@ -11,14 +11,14 @@ from translate.networks.blocks import BatchNorm2d
 from translate.networks.resnet import ResnetGenerator
 from translate.networks.unet import UNetGenerator
 from translate.recipe import TrainingSettings
-from translate.training.distributed import Ranks
+from translate.training.distributed import Distributed
 from translate.training.optim import WeightAverage, build_optimizer, learning_rate
-from translate.training.runtime import Engine
+from translate.training.runtime import Runtime
 from translate.training.trainer import Trainer
 
 
 def build_trainer(
-    model: Model, training: TrainingSettings, engine: Engine, total: int, ranks: Ranks | None = None
+    model: Model, training: TrainingSettings, runtime: Runtime, total: int, distributed: Distributed | None = None
 ) -> Trainer:
     """Builds a trainer with one optimizer per network that some turn moves.
 
@@ -26,13 +26,13 @@ def build_trainer(
     ConfigurationError for impossible settings: a rate for an unknown network, parts of a batch that are too small, or
     recomputed dropout in a step captured as CUDA graphs.
     """
-    require_trainable(model, training, engine)
-    engine.adopt(model)
-    if ranks and ranks.size > 1:
-        share_batch_statistics(model, ranks)
+    require_trainable(model, training, runtime)
+    runtime.adopt(model)
+    if distributed and distributed.size > 1:
+        share_batch_statistics(model, distributed)
     model.train()
     # Training images all have the same size, so cuDNN can benchmark its algorithms on the first ones.
-    torch.backends.cudnn.benchmark = engine.device.type == "cuda"
+    torch.backends.cudnn.benchmark = runtime.device.type == "cuda"
     networks = _networks(model, painting=False)
     optimizers = {
         name: build_optimizer(
@@ -41,28 +41,28 @@ def build_trainer(
             training.network_lr.get(name, training.lr),
             training.betas,
             training.weight_decay,
-            fused=engine.fused,
+            fused=runtime.fused,
         )
         for name, network in networks.items()
     }
-    painters = _networks(model, painting=True)
-    average = WeightAverage(painters, training.ema) if training.ema else None
-    engine.compile(painters.values())
+    generators = _networks(model, painting=True)
+    average = WeightAverage(generators, training.ema) if training.ema else None
+    runtime.compile(generators.values())
     return Trainer(
         model,
         optimizers,
-        engine,
+        runtime,
         curve=learning_rate(training.schedule, total, training.decay_from, training.halve_every),
         seed=training.seed,
         accumulate=training.accumulate,
         average=average,
-        ranks=ranks,
+        distributed=distributed,
     )
 
 
-def require_trainable(model: Model, training: TrainingSettings, engine: Engine) -> None:
+def require_trainable(model: Model, training: TrainingSettings, runtime: Runtime) -> None:
     """Raises ConfigurationError for what `build_trainer` cannot take, and if weights that a loss needs are missing."""
-    if engine.captured and any(map(_throws_dice_again, model.modules())):
+    if runtime.cuda_graphs and any(map(_throws_dice_again, model.modules())):
         raise ConfigurationError(
             "model.generator.checkpointing repeats dropout, which a step recorded as CUDA graphs cannot: set "
             "model.generator.dropout to false or 0, or leave out captured from --engine"
@@ -79,14 +79,16 @@ def _throws_dice_again(network: nn.Module) -> bool:
     return checkpointing and any(isinstance(layer, nn.Dropout) for layer in network.modules())
 
 
-def share_batch_statistics(model: nn.Module, ranks: Ranks) -> None:
+def share_batch_statistics(model: nn.Module, distributed: Distributed) -> None:
     """Makes batch normalisation treat the batches of all ranks as one."""
     for module in model.modules():
         if isinstance(module, BatchNorm2d):
-            module.gather = ranks.gather
+            module.gather = distributed.gather
 
 
 def _networks(model: Model, painting: bool) -> dict[str, nn.Module]:
     """Networks by name that some turn moves; with `painting`, only turns that paint count."""
-    moved = {id(network) for turn in model.turns() if turn.paints or not painting for network in turn.networks}
+    moved = {
+        id(network) for turn in model.turns() if turn.trains_generators or not painting for network in turn.networks
+    }
     return {name: network for name, network in model.named_children() if id(network) in moved}

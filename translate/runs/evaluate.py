@@ -35,10 +35,10 @@ from translate.models.unit_digits import UNITDigits
 from translate.runs.image_sets import ImageSet, LabelledImages, LabelledSource, TwoDomains, spanned
 from translate.runs.image_sets.opening import open_data
 from translate.runs.loading import Loaded, load_model
-from translate.training.runtime import Engine, choose_engine
-from translate.utils.atomic_files import write_whole
+from translate.training.runtime import Runtime, choose_runtime
+from translate.utils.atomic_files import write_atomic
 from translate.utils.outputs import admit
-from translate.utils.printing import Tell
+from translate.utils.printing import Log
 from translate.utils.progress import Progress
 
 BATCH = 32
@@ -56,7 +56,7 @@ def evaluate(
     device: str = "auto",
     weights_dir: str | Path | None = None,
     classifier: ClassifierSettings | None = None,
-    tell: Tell = lambda line: None,
+    log: Log = lambda line: None,
     quiet: bool = False,
 ) -> list[Score]:
     """Scores of a run's model on the test images of its own data set, or of `data`.
@@ -66,23 +66,23 @@ def evaluate(
     data set and kept next to fetched data. `weights_dir` is the folder with Inception's weights, for FID as published.
     Raises ConfigurationError if there is no run, its data set is gone or `weights_dir` does not hold those weights.
     """
-    choose_engine(device)  # refuses an absent device before anything takes time
-    _require_inception(weights_dir, tell)
+    choose_runtime(device)  # refuses an absent device before anything takes time
+    _require_inception(weights_dir, log)
     loaded = _with_data(load_model(run, checkpoint), data)
     recipe = loaded.recipe
-    images = open_data(recipe.data, recipe.method.batch_type, tell).without(loaded.skipped)
+    images = open_data(recipe.data, recipe.method.batch_type, log).without(loaded.skipped)
     if images.domains != loaded.images.domains:
         raise ConfigurationError(
             f"{recipe.data.set}: its domains are now {', '.join(images.domains)}; the run knows "
             f"{', '.join(loaded.images.domains)}"
         )
-    engine = choose_engine(device, recipe.training.precision)
-    engine.adopt(loaded.model)
+    runtime = choose_runtime(device, recipe.training.precision)
+    runtime.adopt(loaded.model)
     loaded.model.eval()
-    return _Examiner(loaded, images, engine, classifier or ClassifierSettings(), weights_dir, tell, quiet).scores()
+    return _Examiner(loaded, images, runtime, classifier or ClassifierSettings(), weights_dir, log, quiet).scores()
 
 
-def _require_inception(weights_dir: str | Path | None, tell: Tell) -> None:
+def _require_inception(weights_dir: str | Path | None, log: Log) -> None:
     """Raises ConfigurationError if the folder does not hold Inception's weights; only tells so of one that the
     environment names."""
     if weights_dir is not None and not Path(weights_dir).is_dir():
@@ -91,7 +91,7 @@ def _require_inception(weights_dir: str | Path | None, tell: Tell) -> None:
     if weights_dir is not None and isinstance(found, Missing):
         raise ConfigurationError(f"--weights-dir {weights_dir}: {found.reason}; or leave it out")
     if isinstance(found, Missing) and os.environ.get(WEIGHTS_DIR):
-        tell(f"warning: {WEIGHTS_DIR}: Inception's distances are {found.reason}")
+        log(f"warning: {WEIGHTS_DIR}: Inception's distances are {found.reason}")
 
 
 def _with_data(loaded: Loaded, data: str | Path | None) -> Loaded:
@@ -123,7 +123,7 @@ def scores_path(run: Path, checkpoint: str = "latest", file: Path | None = None)
 def write_scores(scores: list[Score], run: Path, checkpoint: str = "latest", file: Path | None = None) -> Path:
     """Writes the scores as JSON to `scores_path`, replacing earlier ones, and returns the path."""
     path = scores_path(run, checkpoint, file)
-    write_whole(path, dumped(scores))
+    write_atomic(path, dumped(scores))
     return path
 
 
@@ -134,19 +134,19 @@ class _Examiner:
         self,
         loaded: Loaded,
         images: ImageSet,
-        engine: Engine,
+        runtime: Runtime,
         settings: ClassifierSettings,
         weights_dir: str | Path | None,
-        tell: Tell,
+        log: Log,
         quiet: bool,
     ) -> None:
-        self.loaded, self.images, self.engine, self.settings = loaded, images, engine, settings
-        self.weights_dir, self.tell, self.quiet = weights_dir, tell, quiet
+        self.loaded, self.images, self.runtime, self.settings = loaded, images, runtime, settings
+        self.weights_dir, self.log, self.quiet = weights_dir, log, quiet
         self.data = loaded.recipe.data
         shape = "the middle square" if images.shape == "centre" else "stretched"
         self.protocol: Protocol = {
             "model": f"{loaded.recipe.name} after step {loaded.checkpoint.step}",
-            "precision": f"the model in {engine.precision}, what judges it in float32",
+            "precision": f"the model in {runtime.precision}, what judges it in float32",
             "data": Path(str(self.data.set)).name,
             "split": "test",
             "resize": f"Pillow {self.data.interpolation} to {self.data.size}, {shape}",
@@ -177,9 +177,9 @@ class _Examiner:
                 self._batches(test.sources, Labelled, test.labels),
                 images.spec,
                 trained,
-                self.engine,
+                self.runtime,
                 spaces=spaces,
-                reference=gather_labelled(sample, self.engine, spaces),
+                reference=gather_labelled(sample, self.runtime, spaces),
                 protocol=self.protocol,
                 done=bar.advance,
             )
@@ -199,9 +199,9 @@ class _Examiner:
                     to,
                     f"to {images.domains[to]}",
                     trained,
-                    self.engine,
+                    self.runtime,
                     spaces=spaces,
-                    reference=gather(self._batches(train[to], Plain), self.engine, spaces),
+                    reference=gather(self._batches(train[to], Plain), self.runtime, spaces),
                     protocol=self.protocol,
                     done=bar.advance,
                 )
@@ -209,7 +209,7 @@ class _Examiner:
 
     def _truth(self, model: Translator, images: ImageSet) -> list[Score]:
         """Scores of every direction whose true translations are among the test images."""
-        known = images.validations(model, TRUTHS, self.engine)
+        known = images.validations(model, TRUTHS, self.runtime)
         scores = []
         for direction in known:
             assert isinstance(direction, Direction)
@@ -219,7 +219,7 @@ class _Examiner:
                 direction.truths,
                 direction.colour_map,
                 direction.name,
-                self.engine,
+                self.runtime,
                 protocol={**self.protocol, "best colour map": f"fitted on {direction.fitted_on}"},
             )
         return scores
@@ -232,7 +232,7 @@ class _Examiner:
         for folder in (images.a, images.b):
             test = _test(folder.splits)
             sets.append((folder.root.name, self._batches(test.sources, Labelled, test.labels)))
-        return evaluate_digits(model, sets, trained, self.engine, self.protocol)
+        return evaluate_digits(model, sets, trained, self.runtime, self.protocol)
 
     def _drawn(self, model: Sampler, images: LabelledImages) -> list[Score]:
         labelled = images.with_labels()
@@ -241,7 +241,7 @@ class _Examiner:
         trained = self._classifier(train.sources, train.labels, spec, flip=self.data.flip)
         chosen = _spread(len(test.sources), 2000)
         reals = self._batches([test.sources[row] for row in chosen], Labelled, test.labels[chosen])
-        return evaluate_drawn(model, reals, spec, trained, self._spaces(trained), self.engine, self.protocol, DRAWN)
+        return evaluate_drawn(model, reals, spec, trained, self._spaces(trained), self.runtime, self.protocol, DRAWN)
 
     def _classifier(self, sources: Sequence[Any], labels: np.ndarray, spec: ImageSpec, flip: bool) -> Trained:
         """The classifier for these images, trained if needed and kept next to fetched data; its name includes a
@@ -261,16 +261,16 @@ class _Examiner:
         name = f"{called}-{digest[:12]}-{spec.size}px{how}"
 
         def train() -> Trained:
-            self.tell(f"training a classifier on {len(sources)} real images, once for this data set")
+            self.log(f"training a classifier on {len(sources)} real images, once for this data set")
             return train_on(
-                sources, labels, spec, self.settings, self.engine,
+                sources, labels, spec, self.settings, self.runtime,
                 resize=self.images.shape, interpolation=self.data.interpolation, flip=flip, workers=self.data.workers,
                 quiet=self.quiet,
             )  # fmt: skip
 
         folder = user_data().parent / "classifiers" / name
-        trained = classifier_for(folder, spec, self.settings, data, train, self.engine)
-        self.tell(f"classifier {folder}: {trained}")
+        trained = classifier_for(folder, spec, self.settings, data, train, self.runtime)
+        self.log(f"classifier {folder}: {trained}")
         return trained
 
     def _spaces(self, trained: Trained) -> Spaces:
@@ -278,7 +278,7 @@ class _Examiner:
             "Inception", f"unavailable: takes grey or RGB, not {self.data.channels} bands"
         )
         if self.data.channels in (1, 3):
-            inception = inception_space(self.weights_dir, self.engine)
+            inception = inception_space(self.weights_dir, self.runtime)
         return [classifier_space(trained), inception]
 
     def _batches(self, sources: Sequence[Any], make: type[Batch], labels: np.ndarray | None = None) -> Iterator[Any]:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from translate.data.io.images import to_float, to_pixels
 from translate.data.io.values import UNIT
 from translate.errors import ConfigurationError, TranslateError, folded
-from translate.inference.converter import Changes, Converter
+from translate.inference.converter import Converter, Request
 from translate.inference.foreign import ForeignGenerator
 from translate.inference.formats import hub, port
 from translate.inference.formats.check import largest_difference, random_images
@@ -28,7 +28,7 @@ from translate.inference.provenance import require_writable
 from translate.models.base import Translator
 from translate.runs.image_sets.opening import open_data
 from translate.runs.loading import Loaded, files_of, load, load_model
-from translate.training.runtime import Engine
+from translate.training.runtime import Runtime
 from translate.utils.folder_name import folder_named
 from translate.version import __version__
 
@@ -97,7 +97,7 @@ def export(
     loaded = load_model(source, checkpoint)
     if not isinstance(loaded.model, Translator):
         raise ConfigurationError(f"{source}: a {loaded.recipe.name} draws images from noise; translators are exported")
-    converter = Converter(loaded.model, loaded.images, Engine(torch.device("cpu")))
+    converter = Converter(loaded.model, loaded.images, Runtime(torch.device("cpu")))
     if chosen == "hub":
         return _export_hub(loaded, converter, to, path, overwrite)
     if chosen == "port":
@@ -120,7 +120,7 @@ def _export_graph(
     source: _Source, to: str | Sequence[str] | None, path: Path, format: Format, as_bytes: bool, tolerance: float
 ) -> Exported:
     converter = source.converter
-    model, changes = converter.model, converter.changes(to)
+    model, request = converter.model, converter.request(to)
     if isinstance(model, ExportedGenerator):
         raise ConfigurationError("this is an exported file already; export from the run")
     exported = Exported([path])
@@ -128,7 +128,7 @@ def _export_graph(
         exported.notes.append(model.taken)
     if _silence_dropout(model):
         exported.notes.append("conversion with this run keeps dropout on; in the exported file it is off")
-    painting = Painting(model, changes, converter.images.channels, as_bytes)
+    painting = Painting(model, request, converter.images.channels, as_bytes)
     program = trace(painting)
     write, read = (write_onnx, read_onnx) if format == "onnx" else (write_torch, read_torch)
     trials = {"random images": random_images(painting)}
@@ -139,7 +139,7 @@ def _export_graph(
     else:
         exported.notes.append("the data set it was trained on was not found: checked on random images only")
     with placed(path) as working:
-        write(program, working, _description(source, changes, as_bytes))
+        write(program, working, _description(source, request, as_bytes))
         run = read(working)
         for kind, images in trials.items():
             difference = largest_difference(run, painting, model, images)
@@ -152,12 +152,12 @@ def _export_graph(
     return exported
 
 
-def _description(source: _Source, changes: Changes, as_bytes: bool) -> Description:
+def _description(source: _Source, request: Request, as_bytes: bool) -> Description:
     images, domains = source.converter.images, source.converter.images.domains
     return Description(
         name=source.name,
         domains=domains,
-        target=" ".join(f"{'' if wanted else '-'}{domains[number]}" for number, wanted in changes.items()),
+        target=" ".join(f"{'' if wanted else '-'}{domains[number]}" for number, wanted in request.items()),
         channels=images.channels,
         stride=source.converter.model.stride,
         values="bytes" if as_bytes else "floats",
@@ -187,7 +187,7 @@ def _real_images(loaded: Loaded) -> list[Tensor]:
 def _export_hub(
     loaded: Loaded, converter: Converter, to: str | Sequence[str] | None, folder: Path, overwrite: bool
 ) -> Exported:
-    wanted = converter.changes(to) if to else None
+    wanted = converter.request(to) if to else None
     paths = [folder / name for name in hub.FILES]
     require_free(paths, overwrite, files_of(loaded.checkpoint.folder))
     hub.write_hub(folder, loaded.checkpoint.weights(), loaded.checkpoint.facts, converter.targets)
@@ -202,22 +202,24 @@ def _export_port(
 ) -> Exported:
     """Writes all generators into a folder, or into a file the only one or the one that `to` names."""
     assert isinstance(loaded.model, Translator)
-    painters = port.generators(loaded.model, loaded.checkpoint.step)
+    generators = port.generators(loaded.model, loaded.checkpoint.step)
     single = out.suffix in PORT_FILES and not out.is_dir()
-    if to is not None or (single and len(painters) > 1):
-        wanted = converter.changes(to)
-        painters = {
-            name: painter for name, painter in painters.items() if painter.target is None or painter.target in wanted
+    if to is not None or (single and len(generators) > 1):
+        wanted = converter.request(to)
+        generators = {
+            name: generator
+            for name, generator in generators.items()
+            if generator.target is None or generator.target in wanted
         }
-    paths = [out] if single else [out / name for name in painters]
+    paths = [out] if single else [out / name for name in generators]
     require_free(paths, overwrite, files_of(loaded.checkpoint.folder))
-    states = [port.published_state(painter.network) for painter in painters.values()]
+    states = [port.published_state(generator.network) for generator in generators.values()]
     for path, state in zip(paths, states, strict=True):
         port.write_port(path, state)
     size, evaluated = loaded.images.size, not converts_in_training_mode(loaded.model)
     notes = [
-        f"for their scripts, {name}: {port.script(name, painter.network, size, evaluated)}"
-        for name, painter in painters.items()
+        f"for their scripts, {name}: {port.script(name, generator.network, size, evaluated)}"
+        for name, generator in generators.items()
     ]
     if loaded.images.groups:
         notes.append(f"the order of its labels is {', '.join(loaded.images.domains)}; the file does not name them")

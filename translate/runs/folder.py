@@ -14,7 +14,7 @@ from translate.errors import ConfigurationError, TranslateError, command
 from translate.recipe import Recipe, parse_recipe
 from translate.training.checkpoint import Checkpoint, newest_good
 from translate.training.validation import Validation
-from translate.utils.atomic_files import clear_leftovers, held, is_leftover, write_whole
+from translate.utils.atomic_files import clear_leftovers, held, is_leftover, write_atomic
 from translate.utils.json_text import json_text
 from translate.utils.outputs import is_run, refuse_in_run
 from translate.utils.stored import read_text
@@ -233,7 +233,7 @@ def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def write_recipe(folder: Path, recipe: Recipe) -> None:
     try:
-        write_whole(folder / "recipe.yaml", recipe.to_yaml())
+        write_atomic(folder / "recipe.yaml", recipe.to_yaml())
     except OSError as error:
         raise ConfigurationError(f"{folder}: cannot be written ({error.strerror}); give another --out") from error
 
@@ -241,7 +241,7 @@ def write_recipe(folder: Path, recipe: Recipe) -> None:
 def write_skipped(folder: Path, skipped: Mapping[str, str]) -> None:
     """Writes skipped.txt: one line with the reason for each image left out."""
     if skipped:
-        write_whole(folder / "skipped.txt", "".join(f"{reason}\n" for reason in skipped.values()))
+        write_atomic(folder / "skipped.txt", "".join(f"{reason}\n" for reason in skipped.values()))
 
 
 def write_summary(
@@ -262,12 +262,12 @@ def write_summary(
                 "protocol": kind.protocol,
                 "precision": precision,
             }
-    write_whole(folder / "summary.json", json_text(rows, indent=1) + "\n")
+    write_atomic(folder / "summary.json", json_text(rows, indent=1) + "\n")
 
 
 def run_id(folder: Path) -> str:
     """The run's id, created once, so that a resumed run continues in the tracker where it stopped."""
     path = folder / "run_id"
     if not path.exists():
-        write_whole(path, secrets.token_hex(8) + "\n")
+        write_atomic(path, secrets.token_hex(8) + "\n")
     return read_text(path, MOST_OF_AN_ID).strip()

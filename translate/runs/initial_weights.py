@@ -21,7 +21,7 @@ from translate.runs.mistaken import holds_model, port_files, require_model, requ
 from translate.training.state import load_weights
 
 
-def begin_model(recipe: Recipe, images: ImageSpec, tell: Callable[[str], None]) -> Model:
+def begin_model(recipe: Recipe, images: ImageSpec, log: Callable[[str], None]) -> Model:
     """Builds the model as training begins with it: `build_model`, plus the weights of `training.init_from` if set.
 
     Those are of a run, a checkpoint or a hub folder; or generators (and discriminators) in files of the PyTorch port,
@@ -36,7 +36,7 @@ def begin_model(recipe: Recipe, images: ImageSpec, tell: Callable[[str], None]) 
     except TranslateError as error:
         reason = str(error).removeprefix(f"{origin}: ")
         raise ConfigurationError(f"training.init_from {origin}: {reason}") from error
-    tell(f"{origin}: {begun} what this run begins with")
+    log(f"{origin}: {begun} what this run begins with")
     return model
 
 

@@ -23,7 +23,7 @@ from translate.networks.measured import no_larger_than
 from translate.recipe import Recipe, parse_recipe
 from translate.runs.mistaken import require_model, require_run
 from translate.training.checkpoint import Checkpoint, load_checkpoint, verify
-from translate.training.runtime import Precision, choose_engine
+from translate.training.runtime import Precision, choose_runtime
 from translate.training.state import load_weights
 
 
@@ -77,9 +77,9 @@ def _converter(
     model: Translator | ForeignGenerator, images: ImageSpec, origin: Path, device: str, precision: Precision
 ) -> Converter:
     """A converter for inference, so without fused Adam. `auto` precision uses bf16 only for 8-bit pictures."""
-    engine = replace(choose_engine(device, precision), fused=False)
-    deep = replace(engine, bf16=False) if precision == "auto" else engine
-    return Converter(model, images, engine, origin, deep)
+    runtime = replace(choose_runtime(device, precision), fused=False)
+    deep = replace(runtime, bf16=False) if precision == "auto" else runtime
+    return Converter(model, images, runtime, origin, deep)
 
 
 def load_sampler(run: str | Path, checkpoint: str | int = "latest", *, device: str = "auto") -> Sampler:
@@ -87,7 +87,7 @@ def load_sampler(run: str | Path, checkpoint: str | int = "latest", *, device: s
     loaded = load_model(run, checkpoint)
     if not isinstance(loaded.model, Sampler):
         raise ConfigurationError(f"{run}: a {loaded.recipe.name} converts images; use `translate convert`")
-    choose_engine(device, "float32").adopt(loaded.model)
+    choose_runtime(device, "float32").adopt(loaded.model)
     return loaded.model
 
 

@@ -24,12 +24,12 @@ from translate.runs.loading import load
 from translate.runs.train import train
 from translate.training.checkpoint import newest_good
 from translate.utils.outputs import refuse_in_run
-from translate.utils.printing import Tell
+from translate.utils.printing import Log
 
 RECIPES = {"cyclegan": "quickstart", "pix2pix": "quickstart-pix2pix"}
 
 
-def quickstart(method: str, out: Path, device: str, tell: Tell) -> dict[str, dict[str, float]]:
+def quickstart(method: str, out: Path, device: str, log: Log) -> dict[str, dict[str, float]]:
     """Trains `method` on `shapes`, converts its test folder into out/converted, and prints how far that is from the
     truth.
 
@@ -41,23 +41,23 @@ def quickstart(method: str, out: Path, device: str, tell: Tell) -> dict[str, dic
     recipe = _recipe(method, out)
     run = _trained(recipe, out / "run", device)
     converter = load(run, device=device)
-    opened = open_data(recipe.data, recipe.method.batch_type, tell=_nothing)
+    opened = open_data(recipe.data, recipe.method.batch_type, log=_nothing)
     assert isinstance(opened, TwoDomains)
     test = opened.folder
     to = test.domains[1]
     inputs = test.root / "testA"
-    convert_folder(converter, plan(inputs, out / "converted"), converter.changes(to), overwrite=True)
+    convert_folder(converter, plan(inputs, out / "converted"), converter.request(to), overwrite=True)
     names = sorted(path.name for path in inputs.iterdir())
     before, after, truth = (_images(folder, names) for folder in (inputs, out / "converted", test.root / "testB"))
     direction = Direction(f"to {to}", 1, before, truth, fit_affine_colour(before, truth))
     rows = {**direction.baselines(), f"{method} to {to}": measure(after, truth)}
-    measured = f"on {len(truth)} test images, in {converter.engine.precision}"
-    tell(f"{'':24}{'L1 (0-1)':>10}{'PSNR, dB':>10}{'SSIM':>8}   {measured}")
+    measured = f"on {len(truth)} test images, in {converter.runtime.precision}"
+    log(f"{'':24}{'L1 (0-1)':>10}{'PSNR, dB':>10}{'SSIM':>8}   {measured}")
     for name, measures in rows.items():
-        tell(f"{name:24}{measures['l1']:10.4f}{measures['psnr']:10.2f}{measures['ssim']:8.3f}")
+        log(f"{name:24}{measures['l1']:10.4f}{measures['psnr']:10.2f}{measures['ssim']:8.3f}")
     grid = out / "comparison.png"
     save_grid(grid, {test.domains[0]: before[:8], f"converted to {to}": after[:8], f"true {to}": truth[:8]})
-    tell(f"look at {grid} and {run / 'report.html'}")
+    log(f"look at {grid} and {run / 'report.html'}")
     return rows
 
 

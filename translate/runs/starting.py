@@ -33,29 +33,29 @@ from translate.runs.loading import build_model, image_spec
 from translate.training.cadence import Cadence
 from translate.training.checkpoint import Checkpoint, settle
 from translate.training.checkpoint_json import FORMAT
-from translate.training.distributed import Ranks, fingerprint
+from translate.training.distributed import Distributed, fingerprint
 from translate.training.loop import TrainingRun
 from translate.training.optim import learning_rate
-from translate.training.runtime import Engine
+from translate.training.runtime import Runtime
 from translate.training.state import load_weights, restore_checkpoint
 from translate.training.trainer import Trainer
-from translate.utils.printing import Tell, teller
+from translate.utils.printing import Log, logger
 from translate.utils.signals import Signals
 from translate.version import __version__
 
 
 @dataclass(frozen=True)
 class Launch:
-    """What the command asks for: a recipe, trained on this engine by this process, which is one of `ranks`."""
+    """What the command asks for: a recipe, trained on this engine by this process, which is one of `distributed`."""
 
     recipe: Recipe
-    engine: Engine
-    ranks: Ranks
+    runtime: Runtime
+    distributed: Distributed
     quiet: bool = False
 
     @property
-    def tell(self) -> Tell:
-        return teller(self.quiet)
+    def log(self) -> Log:
+        return logger(self.quiet)
 
 
 class OpenedData(NamedTuple):
@@ -71,7 +71,7 @@ def start(launch: Launch, folder: Path, *, resume: bool, signals: Signals, track
 
     Raises ConfigurationError if recipe, data and checkpoint do not fit together.
     """
-    recipe, engine, ranks, training = launch.recipe, launch.engine, launch.ranks, launch.recipe.training
+    recipe, runtime, distributed, training = launch.recipe, launch.runtime, launch.distributed, launch.recipe.training
     checkpoint = _to_resume(launch, folder) if resume else None
     before: Mapping[str, Any] = checkpoint.facts if checkpoint else {}
     if checkpoint:
@@ -84,17 +84,21 @@ def start(launch: Launch, folder: Path, *, resume: bool, signals: Signals, track
         restore_checkpoint(trainer, checkpoint)
         _require_parts(recipe.training.batch_size, trainer.accumulate, checkpoint)
     pending = before.get("pending", False)
-    facts = _facts(recipe, images, skipped) | {"processes": ranks.size, "total": total, "precision": engine.precision}
+    facts = _facts(recipe, images, skipped) | {
+        "processes": distributed.size,
+        "total": total,
+        "precision": runtime.precision,
+    }
     steps, weights = (trainer.steps, total, loader.steps_per_epoch, pending), fingerprint(trainer.model)
-    ranks.require_same({"recipe, domains, images or versions": facts, "steps": steps, "weights": weights})
+    distributed.require_same({"recipe, domains, images or versions": facts, "steps": steps, "weights": weights})
     finished = trainer.steps >= total and not pending
     if finished:
-        launch.tell(f"{folder}: already trained for {trainer.steps} steps; give a larger training.steps to go on")
+        launch.log(f"{folder}: already trained for {trainer.steps} steps; give a larger training.steps to go on")
     else:
         _tell_of_schedule(launch, trainer, before.get("total", total), total)
-        _tell_of_precision(launch, before.get("precision", engine.precision))
+        _tell_of_precision(launch, before.get("precision", runtime.precision))
         _introduce(launch, trainer, total)
-    if ranks.leads:
+    if distributed.is_main:
         write_recipe(folder, recipe)
         write_skipped(folder, skipped)
     return TrainingRun(
@@ -103,11 +107,11 @@ def start(launch: Launch, folder: Path, *, resume: bool, signals: Signals, track
         _no_batches if finished else _batches(launch, loader),
         _cadence(training, total),
         facts=facts,
-        samples=engine.place(next(images.first(4))),
-        validations=images.validations(trainer.model, training.validation_images, engine),
-        tracker=_tracker(tracking, folder, recipe) if ranks.leads and not finished else NoTracker(),
+        samples=runtime.place(next(images.first(4))),
+        validations=images.validations(trainer.model, training.validation_images, runtime),
+        tracker=_tracker(tracking, folder, recipe) if distributed.is_main and not finished else NoTracker(),
         signals=signals,
-        tell=launch.tell,
+        log=launch.log,
         validation=before.get("validation"),
         best=before.get("best_l1"),
         best_step=before.get("best"),
@@ -126,8 +130,8 @@ def _require_parts(batch_size: int, parts: int, checkpoint: Checkpoint) -> None:
 
 
 def _batches(launch: Launch, loader: Batches) -> Callable[[int], Generator[Batch]]:
-    stream = training_stream(loader, launch.recipe.data, launch.engine.device, launch.tell)
-    return share_of(stream, launch.ranks.rank, launch.ranks.size)
+    stream = training_stream(loader, launch.recipe.data, launch.runtime.device, launch.log)
+    return share_of(stream, launch.distributed.rank, launch.distributed.size)
 
 
 def _no_batches(step: int) -> Generator[Batch]:
@@ -143,10 +147,10 @@ def open_images(launch: Launch) -> ImageSet:
 def assemble(launch: Launch, model: Model, loader: Batches) -> tuple[Trainer, int]:
     """Builds the trainer of `model`, before its first step, and returns it with the total number of steps of the
     run."""
-    training, processes = launch.recipe.training, launch.ranks.size
+    training, processes = launch.recipe.training, launch.distributed.size
     steps_per_epoch = -(-loader.steps_per_epoch // processes)
     total = training.steps or max(1, round((training.epochs or 0) * steps_per_epoch))
-    return build_trainer(model, training, launch.engine, total, launch.ranks), total
+    return build_trainer(model, training, launch.runtime, total, launch.distributed), total
 
 
 def loader_of(launch: Launch, images: ImageSet) -> Batches:
@@ -154,18 +158,18 @@ def loader_of(launch: Launch, images: ImageSet) -> Batches:
 
 
 def _open(launch: Launch) -> ImageSet:
-    with launch.ranks.one_first():
-        return open_data(launch.recipe.data, launch.recipe.method.batch_type, launch.tell)
+    with launch.distributed.one_first():
+        return open_data(launch.recipe.data, launch.recipe.method.batch_type, launch.log)
 
 
 def _to_resume(launch: Launch, folder: Path) -> Checkpoint | None:
     """The checkpoint to resume from, None if there is none. Raises ConfigurationError if it belongs to another run."""
     checkpoint, told = checkpoint_to_resume(folder)
     for line in told:
-        launch.tell(line)
+        launch.log(line)
     if checkpoint:
-        require_same_run(checkpoint, launch.recipe, launch.ranks.size, lambda: _fits(launch.recipe, checkpoint))
-        if launch.ranks.leads:
+        require_same_run(checkpoint, launch.recipe, launch.distributed.size, lambda: _fits(launch.recipe, checkpoint))
+        if launch.distributed.is_main:
             settle(folder / "checkpoints", checkpoint)
     return checkpoint
 
@@ -193,22 +197,22 @@ def _data_again(launch: Launch, checkpoint: Checkpoint) -> OpenedData:
     if begun_with and data.images.listing() != begun_with:
         data = _readable(launch, images)
     for line in told_of_images(begun_with, data.images.listing()):
-        launch.tell(line)
+        launch.log(line)
     return data
 
 
 def _begun(launch: Launch) -> tuple[Model, OpenedData]:
     """The model of a new run, and its data. Trying every image may take minutes: what else can be wrong comes first."""
     recipe, images = launch.recipe, open_images(launch)
-    model = begin_model(recipe, images.spec, launch.tell)
-    require_trainable(model, recipe.training, launch.engine)
+    model = begin_model(recipe, images.spec, launch.log)
+    require_trainable(model, recipe.training, launch.runtime)
     return model, _readable(launch, images)
 
 
 def _readable(launch: Launch, images: ImageSet) -> OpenedData:
     """Drops images that cannot be read. Raises ConfigurationError naming them if the recipe requires all images."""
     loader = loader_of(launch, images)
-    skipped = unreadable(images, loader, launch.tell, launch.quiet)
+    skipped = unreadable(images, loader, launch.log, launch.quiet)
     # Keep the loader if possible: it holds what it has just decoded.
     return _without(launch, images, skipped) if skipped else OpenedData(images, loader, skipped)
 
@@ -224,28 +228,28 @@ def _tell_of_schedule(launch: Launch, trainer: Trainer, before: int, total: int)
     begun = learning_rate(training.schedule, before, training.decay_from, training.halve_every)
     if trainer.curve(trainer.steps) != begun(trainer.steps):
         last, following = (training.lr * factor for factor in (begun(trainer.steps - 1), trainer.curve(trainer.steps)))
-        launch.tell(f"the schedule now spans {total:,} steps: learning rate {last:.3g} -> {following:.3g}")
+        launch.log(f"the schedule now spans {total:,} steps: learning rate {last:.3g} -> {following:.3g}")
 
 
 def _tell_of_precision(launch: Launch, before: str) -> None:
     """Reports when a resumed run measures in another precision than before, e.g. on another kind of processor."""
-    if before != launch.engine.precision:
-        launch.tell(
-            f"warning: this run was trained and measured in {before} so far, and is in {launch.engine.precision} from "
+    if before != launch.runtime.precision:
+        launch.log(
+            f"warning: this run was trained and measured in {before} so far, and is in {launch.runtime.precision} from "
             "here on: validations before and after, among which the best is chosen, differ by that, too"
         )
 
 
 def _introduce(launch: Launch, trainer: Trainer, total: int) -> None:
-    recipe, processes = launch.recipe, launch.ranks.size
+    recipe, processes = launch.recipe, launch.distributed.size
     batch = recipe.training.batch_size
     parameters = sum(weight.numel() for weight in trainer.model.parameters())
-    launch.tell(f"{recipe.name}: {parameters:,} parameters, {total:,} steps of {batch}, on {trainer.engine}")
+    launch.log(f"{recipe.name}: {parameters:,} parameters, {total:,} steps of {batch}, on {trainer.runtime}")
     if processes > 1:
         together = f"{processes} processes x {batch} = {processes * batch} images a step"
-        launch.tell(f"{together}; learning rates are the recipe's, unscaled")
+        launch.log(f"{together}; learning rates are the recipe's, unscaled")
     if line := _kept(recipe.training, total):
-        launch.tell(line)
+        launch.log(line)
 
 
 def _kept(training: TrainingSettings, total: int) -> str | None:

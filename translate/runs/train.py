@@ -14,15 +14,17 @@ from translate.runs.folder import choose_folder, claimed, write_summary
 from translate.runs.initial_weights import begin_model
 from translate.runs.starting import Launch, assemble, loader_of, open_images, start
 from translate.training.determinism import use_deterministic_kernels
-from translate.training.distributed import Ranks, join
+from translate.training.distributed import Distributed, join
 from translate.training.estimate import Estimate, estimate, process_memory
 from translate.training.loop import TrainingRun
-from translate.training.runtime import Engine, choose_engine
+from translate.training.runtime import Runtime, choose_runtime
+from translate.utils.deprecated import renamed
 from translate.utils.printing import say
 from translate.utils.signals import Interrupted, Signals, Stop, requeue
 from translate.utils.yaml_reader import read_yaml_value
 
 
+@renamed(levers="options")
 def train(
     recipe: Recipe | str | Path,
     data: str | Path | None = None,
@@ -30,7 +32,7 @@ def train(
     out: str | Path | None = None,
     resume: bool = False,
     device: str = "auto",
-    levers: str = "auto",
+    options: str = "auto",
     deterministic: bool = False,
     tracking: TrackingMode = "auto",
     artifact: bool = False,
@@ -40,7 +42,7 @@ def train(
     """Trains `recipe` (a Recipe, a shipped recipe's name, or a YAML file) on `data` (a name or a folder).
 
     Returns the run's folder: recipe.yaml, metrics.jsonl, samples/, report.html and checkpoints/. With `resume`,
-    continues from the newest good checkpoint there, on `data` wherever it lies now. `levers`: see `choose_engine`;
+    continues from the newest good checkpoint there, on `data` wherever it lies now. `options`: see `choose_runtime`;
     `deterministic`: see `use_deterministic_kernels`. Of the processes started by torchrun, only the first writes.
 
     Raises ConfigurationError, before writing anything, if recipe, data or device do not fit or another process trains
@@ -54,11 +56,11 @@ def train(
         use_deterministic_kernels()
     with Signals() as signals:
         try:
-            with join(device) as ranks:
-                quiet = quiet or not ranks.leads
-                engine = _engine(ranks, wanted, levers)
-                with _folder(out, wanted, resume, ranks) as folder:
-                    launch = Launch(wanted, engine, ranks, quiet)
+            with join(device) as distributed:
+                quiet = quiet or not distributed.is_main
+                runtime = _runtime(distributed, wanted, options)
+                with _folder(out, wanted, resume, distributed) as folder:
+                    launch = Launch(wanted, runtime, distributed, quiet)
                     run = start(launch, folder, resume=resume, signals=signals, tracking=tracking)
                     _go(run, signals, artifact)
                     return folder
@@ -82,18 +84,20 @@ def _refuse_unclear(recipe: Recipe | str | Path) -> None:
         )
 
 
-def _folder(out: str | Path | None, wanted: Recipe, resume: bool, ranks: Ranks) -> AbstractContextManager[Path]:
+def _folder(
+    out: str | Path | None, wanted: Recipe, resume: bool, distributed: Distributed
+) -> AbstractContextManager[Path]:
     """The run's folder. The leader claims it only after all ranks have looked, so that all choose the same one."""
     looked = choose_folder(out, wanted, resume)
-    ranks.wait()
-    return claimed(out, wanted, resume) if ranks.leads else nullcontext(looked)
+    distributed.wait()
+    return claimed(out, wanted, resume) if distributed.is_main else nullcontext(looked)
 
 
-def _engine(ranks: Ranks, wanted: Recipe, levers: str) -> Engine:
-    engine = choose_engine(ranks.device, wanted.training.precision, levers)
-    if engine.captured and ranks.size > 1:
-        raise ConfigurationError(f"--engine {levers}: CUDA graphs are for one process; leave captured out")
-    return engine
+def _runtime(distributed: Distributed, wanted: Recipe, options: str) -> Runtime:
+    runtime = choose_runtime(distributed.device, wanted.training.precision, options)
+    if runtime.cuda_graphs and distributed.size > 1:
+        raise ConfigurationError(f"--engine {options}: CUDA graphs are for one process; leave captured out")
+    return runtime
 
 
 def _go(run: TrainingRun, signals: Signals, artifact: bool) -> None:
@@ -102,8 +106,8 @@ def _go(run: TrainingRun, signals: Signals, artifact: bool) -> None:
     with signals.noting():
         try:
             run.go()
-            if run.ranks.leads:
-                write_summary(run.folder, run.validations, run.validation, run.trainer.engine.precision)
+            if run.distributed.is_main:
+                write_summary(run.folder, run.validations, run.validation, run.trainer.runtime.precision)
             if artifact:
                 run.tracker.artifact(run.folder.name, run.newest, ["latest"])
             code = 0
@@ -119,7 +123,7 @@ def _go(run: TrainingRun, signals: Signals, artifact: bool) -> None:
 def _close(run: TrainingRun, code: int) -> None:
     """Writes the report and ends tracking. A failing report only warns, so as not to hide why the run ended."""
     try:
-        if run.ranks.leads:
+        if run.distributed.is_main:
             write_report(run.folder)
     except Exception as error:
         say(f"warning: {run.folder / 'report.html'}: could not be written ({error})")
@@ -131,7 +135,7 @@ def dry_run(
     data: str | Path | None = None,
     *,
     device: str = "auto",
-    levers: str = "auto",
+    options: str = "auto",
     overrides: Iterable[str] = (),
     quiet: bool = False,
 ) -> Estimate:
@@ -139,11 +143,11 @@ def dry_run(
     memory = process_memory()
     wanted = _resolved(recipe, data, overrides)
     training = wanted.training
-    launch = Launch(wanted, choose_engine(device, training.precision, levers), Ranks(device), quiet)
+    launch = Launch(wanted, choose_runtime(device, training.precision, options), Distributed(device), quiet)
     images = open_images(launch)
     loader = loader_of(launch, images)
-    trainer, total = assemble(launch, begin_model(wanted, images.spec, launch.tell), loader)
-    launch.tell(f"{wanted.name}: taking some steps to measure, of {total:,}")
+    trainer, total = assemble(launch, begin_model(wanted, images.spec, launch.log), loader)
+    launch.log(f"{wanted.name}: taking some steps to measure, of {total:,}")
     with closing(loader.stream()) as batches:
         return estimate(trainer, batches, total, training.keep, memory, quiet=quiet)
 

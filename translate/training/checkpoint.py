@@ -29,7 +29,7 @@ from torch import Tensor
 
 from translate.errors import ConfigurationError, TranslateError
 from translate.training.checkpoint_json import Facts, Manifest, read_facts
-from translate.utils.atomic_files import appearing, appearing_folder, clear_leftovers, remove_folder, sha256_of
+from translate.utils.atomic_files import atomic_file, atomic_folder, clear_leftovers, remove_folder, sha256_of
 from translate.utils.json_text import json_text
 from translate.utils.stored import UnreadableError, read_json, read_text
 from translate.utils.tensor_file import read_tensors
@@ -82,7 +82,7 @@ def save_checkpoint(checkpoints: Path, step: int, parts: Mapping[str, Tensors], 
     final = checkpoints / folder_name(step)
     _clear(checkpoints)
     try:
-        with appearing_folder(final) as working:
+        with atomic_folder(final) as working:
             _write_checkpoint(working, parts, {**facts, "step": step})
         _to_disk(checkpoints)
         point(checkpoints, "latest", step)
@@ -116,7 +116,7 @@ def _no_room(error: Exception) -> bool:
 
 def point(checkpoints: Path, pointer: str, step: int) -> None:
     """Points `latest` or `best` to the checkpoint of `step`, atomically."""
-    with appearing(checkpoints / pointer) as working:
+    with atomic_file(checkpoints / pointer) as working:
         working.write_text(folder_name(step) + "\n")
         _to_disk(working)
 

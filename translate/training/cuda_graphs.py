@@ -33,7 +33,7 @@ class Recorder(Protocol):
         memory."""
 
 
-class CapturedProgram:
+class GraphedStep:
     """Wraps a trainer's `program`: eager at first, replayed later. Every call is a real training step.
 
     There is one recording for each combination of due turns and batch shapes. The batch is copied into the recording's

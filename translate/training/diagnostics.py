@@ -17,7 +17,7 @@ from torch import Tensor
 from translate.data.batch import Batch, Labelled, Paired, Unpaired
 from translate.models.adversary import Adversary
 from translate.models.base import Model, Relabeller, Translator
-from translate.utils.atomic_files import write_whole
+from translate.utils.atomic_files import write_atomic
 from translate.utils.json_text import json_text
 from translate.utils.stored import lines_of, parse_json
 
@@ -55,7 +55,7 @@ class Finding:
         return f"{self.kind} ({self.measure}: {value}, at step {self.step}). {self.remedy}"
 
 
-class Doctor:
+class Diagnostics:
     """Watches `model` from the outside. `samples` is a batch on the device, in [-1, 1].
 
     `folder` holds doctor.jsonl; findings of an earlier process after `step` are dropped. With None nothing is read or
@@ -68,9 +68,9 @@ class Doctor:
         samples: Batch,
         folder: Path | None,
         step: int,
-        tell: Callable[[str], None],
+        log: Callable[[str], None],
     ) -> None:
-        self.model, self.samples, self.tell = model, samples, tell
+        self.model, self.samples, self.log = model, samples, log
         self.path = folder / "doctor.jsonl" if folder else None
         self.found = [finding for finding in read_findings(self.path) if finding.step <= step] if self.path else []
         self._games = _games(model)
@@ -91,9 +91,9 @@ class Doctor:
         self._heard.append(losses)
         if step < FIRST or len(self._heard) < WINDOWS:
             return
-        for judge, painter, unsure in self._games:
-            sure = [row[judge] / unsure for row in self._heard if judge in row and painter in row]
-            if len(sure) < WINDOWS or max(sure) >= SURE or self._heard[-1][painter] < self._heard[0][painter]:
+        for judge, generator, unsure in self._games:
+            sure = [row[judge] / unsure for row in self._heard if judge in row and generator in row]
+            if len(sure) < WINDOWS or max(sure) >= SURE or self._heard[-1][generator] < self._heard[0][generator]:
                 continue
             self._note([_won(step, judge, sure[-1])])
 
@@ -106,7 +106,7 @@ class Doctor:
         if self.path:
             _write(self.path, self.found)
         for finding in fresh:
-            self.tell(f"warning: {finding}")
+            self.log(f"warning: {finding}")
 
 
 def read_findings(path: Path) -> list[Finding]:
@@ -117,7 +117,7 @@ def read_findings(path: Path) -> list[Finding]:
 
 
 def _write(path: Path, findings: Sequence[Finding]) -> None:
-    write_whole(path, "".join(json_text(asdict(finding)) + "\n" for finding in findings))
+    write_atomic(path, "".join(json_text(asdict(finding)) + "\n" for finding in findings))
 
 
 @dataclass(frozen=True)
@@ -230,13 +230,13 @@ def _games(model: Model) -> list[tuple[str, str, float]]:
     adversary = next((module for module in model.modules() if isinstance(module, Adversary)), None)
     if adversary is None or adversary.unsure is None:
         return []
-    judges = [turn.name for turn in model.turns() if not turn.paints]
-    painters = [turn.name for turn in model.turns() if turn.paints]
+    judges = [turn.name for turn in model.turns() if not turn.trains_generators]
+    generators = [turn.name for turn in model.turns() if turn.trains_generators]
     names = ("adversarial", "adversarial a", "adversarial b", "adversarial one", "adversarial two")
     return [
-        (f"{judge}/{name}", f"{painter}/{name}", adversary.unsure)
+        (f"{judge}/{name}", f"{generator}/{name}", adversary.unsure)
         for judge in judges
-        for painter in painters
+        for generator in generators
         for name in names
     ]
 

@@ -28,10 +28,10 @@ BUCKET = 8 * 2**20
 """How many numbers are averaged in one message."""
 
 
-class Ranks:
+class Distributed:
     """This process: number `rank` of `size`, and `local_rank` on its machine.
 
-    A single process communicates nothing. `device` is what to pass to `choose_engine`. Methods raise TranslateError if
+    A single process communicates nothing. `device` is what to pass to `choose_runtime`. Methods raise TranslateError if
     another process does not answer.
     """
 
@@ -42,7 +42,7 @@ class Ranks:
         self._asked: tuple[Tensor, Any] | None = None
 
     @property
-    def leads(self) -> bool:
+    def is_main(self) -> bool:
         """Whether this process is the one that writes files."""
         return self.rank == 0
 
@@ -94,8 +94,8 @@ class Ranks:
         everyone = [{name: torch.empty_like(value) for name, value in mine.items()} for _ in range(self.size)]
         for name, value in mine.items():
             with _answered():
-                dist.gather(value, [one[name] for one in everyone] if self.leads else None, dst=0, group=self._hosts)
-        return everyone if self.leads else []
+                dist.gather(value, [one[name] for one in everyone] if self.is_main else None, dst=0, group=self._hosts)
+        return everyone if self.is_main else []
 
     def require_same(self, facts: Mapping[str, object]) -> None:
         """Raises TranslateError naming the facts that differ between processes, compared by their repr."""
@@ -140,7 +140,7 @@ class Ranks:
 
 
 @contextmanager
-def join(device: str = "auto") -> Iterator[Ranks]:
+def join(device: str = "auto") -> Iterator[Distributed]:
     """Joins the processes that torchrun started; a single process if it started none.
 
     On CUDA each process takes the GPU with its local rank; on a CPU they share the cores. Raises ConfigurationError if
@@ -148,7 +148,7 @@ def join(device: str = "auto") -> Iterator[Ranks]:
     """
     rank, size, local_rank = (int(os.environ.get(name, default)) for name, default in _TORCHRUN.items())
     if size == 1:
-        yield Ranks(device)
+        yield Distributed(device)
         return
     chosen = _own_device(device, local_rank)
     cuda = torch.device(chosen) if chosen.startswith("cuda") else None
@@ -161,9 +161,9 @@ def join(device: str = "auto") -> Iterator[Ranks]:
             f"WORLD_SIZE is {size}, but the processes do not find each other ({error}); start them with torchrun"
         ) from error
     try:
-        ranks = Ranks(chosen, rank, size, local_rank)
-        yield ranks
-        ranks.finish()
+        distributed = Distributed(chosen, rank, size, local_rank)
+        yield distributed
+        distributed.finish()
     finally:
         dist.destroy_process_group()
 

@@ -43,7 +43,7 @@ class Estimate:
     checkpoint: int
     checkpoints: int
     steps: int
-    engine: str
+    runtime: str
 
     @property
     def hours(self) -> float:
@@ -58,7 +58,7 @@ class Estimate:
         step = f"{self.seconds:.3g} s (mean of {self.measured})"
         return [
             f"parameters    {sum(self.parameters.values()):,}: {networks}",
-            f"a step        {self.flops / 1e9:,.4g} GFLOP, {step} on {self.engine}",
+            f"a step        {self.flops / 1e9:,.4g} GFLOP, {step} on {self.runtime}",
             f"              {rate / 1e12:.3g} TFLOP/s, {share:.2g} % of the time waiting for data",
             f"peak memory   {self._memory()}",
             f"all steps     {self.steps:,}: {_duration(self.hours)}; validation, samples and checkpoints come on top",
@@ -87,7 +87,7 @@ def estimate(
     `steps`: steps of the whole run. `keep`: checkpoints that the run keeps. `memory_before`: `process_memory()` before
     the model was built. Shows progress unless `quiet`; writes nothing.
     """
-    device = trainer.engine.device
+    device = trainer.runtime.device
     # Some turns are due only every n-th step, so only whole rounds are measured.
     cycle = math.lcm(*(turn.every for turn in trainer.model.turns()))
 
@@ -98,7 +98,7 @@ def estimate(
             start = clock()
             batch = next(batches)
             waited = clock() - start
-            trainer.step(trainer.engine.place(batch))
+            trainer.step(trainer.runtime.place(batch))
             if device.type != "cpu":
                 torch.accelerator.synchronize(device)
             times.add(clock() - start, waited)
@@ -132,7 +132,7 @@ def estimate(
         # On top of those kept: the best, and the one being written.
         checkpoints=keep + 2,
         steps=steps,
-        engine=str(trainer.engine),
+        runtime=str(trainer.runtime),
     )
 
 

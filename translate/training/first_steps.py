@@ -21,12 +21,12 @@ class FirstSteps:
     learning rate. Batch normalisation, if a network has it, then sees one part at a time.
     """
 
-    def __init__(self, trainer: Trainer, tell: Callable[[str], None]) -> None:
-        self.trainer, self.tell = trainer, tell
+    def __init__(self, trainer: Trainer, log: Callable[[str], None]) -> None:
+        self.trainer, self.log = trainer, log
         # Optimizers allocate their state at a network's first update, so only its second step has full size. Not with
         # several processes, which need equal parts but cannot tell each other, nor with a captured step, whose parts
         # are fixed.
-        free = trainer.ranks.size == 1 and not trainer.engine.captured
+        free = trainer.distributed.size == 1 and not trainer.runtime.cuda_graphs
         self.watched = 2 * max(turn.every for turn in trainer.model.turns()) if free else 0
 
     def step(self, batch: Batch) -> None:
@@ -60,7 +60,7 @@ class FirstSteps:
             # Outside the handler, because the error's traceback keeps the step's tensors alive.
             state.put_back()
             self.trainer.accumulate = parts
-            self.tell(f"out of memory: each batch of {len(batch)} is taken in {parts} parts from here on, as one step")
+            self.log(f"out of memory: each batch of {len(batch)} is taken in {parts} parts from here on, as one step")
 
 
 class _State:
@@ -76,7 +76,7 @@ class _State:
         for optimizer in self.trainer.optimizers.values():
             optimizer.zero_grad()
         restore(self.trainer, self.step, self.weights, self.average, self.state)
-        if self.trainer.engine.device.type == "cuda":
+        if self.trainer.runtime.device.type == "cuda":
             torch.cuda.empty_cache()
 
 

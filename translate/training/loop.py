@@ -17,14 +17,14 @@ from translate.networks.weights_file import not_finite
 from translate.reporting.tracking import MetricsLog, NoMetrics, Tracker, read_metrics, save_grid
 from translate.training.cadence import Cadence
 from translate.training.checkpoint import folder_name, point, prune, save_checkpoint
-from translate.training.diagnostics import Doctor
+from translate.training.diagnostics import Diagnostics
 from translate.training.first_steps import FirstSteps
 from translate.training.pace import Pace
-from translate.training.prefetch import feed
+from translate.training.prefetch import prefetch
 from translate.training.state import checkpoint_parts
 from translate.training.trainer import Trainer
 from translate.training.validation import Validation
-from translate.utils.printing import Tell, say
+from translate.utils.printing import Log, say
 from translate.utils.progress import Progress
 from translate.utils.signals import Interrupted, Signals, Stop
 
@@ -56,7 +56,7 @@ class TrainingRun:
         validations: Sequence[Validation],
         tracker: Tracker,
         signals: Signals,
-        tell: Tell,
+        log: Log,
         validation: Mapping[str, Mapping[str, float]] | None = None,
         best: float | None = None,
         best_step: int | None = None,
@@ -68,15 +68,17 @@ class TrainingRun:
         self.facts, self.samples, self.validations, self.tracker = facts, samples, validations, tracker
         self.signals, self.pending, self.quiet = signals, pending, quiet
         self.validation, self.best, self.best_step = validation or {}, best, best_step
-        self.skip_limit, self.ranks = skip_limit, trainer.ranks
+        self.skip_limit, self.distributed = skip_limit, trainer.distributed
         self.checkpoints = folder / "checkpoints"
-        self.metrics = MetricsLog(folder / "metrics.jsonl") if self.ranks.leads else NoMetrics()
+        self.metrics = MetricsLog(folder / "metrics.jsonl") if self.distributed.is_main else NoMetrics()
         self.metrics.keep(self._came_before)
-        self.doctor = Doctor(trainer.model, samples, folder if self.ranks.leads else None, trainer.steps, tell)
-        if self.ranks.leads:
+        self.doctor = Diagnostics(
+            trainer.model, samples, folder if self.distributed.is_main else None, trainer.steps, log
+        )
+        if self.distributed.is_main:
             self.doctor.recall(read_metrics(folder / "metrics.jsonl"))
-        self.first_steps = FirstSteps(trainer, tell)
-        self.pace = Pace(trainer.steps, cadence.total, trainer.engine.device, tell)
+        self.first_steps = FirstSteps(trainer, log)
+        self.pace = Pace(trainer.steps, cadence.total, trainer.runtime.device, log)
         self._saved: int | None = trainer.steps or None
         self._validated: int | None = None
         self._whole = True
@@ -85,7 +87,7 @@ class TrainingRun:
         """Trains to the last step. Raises Interrupted, after saving, if a signal came, and Diverged if a turn was
         skipped too often in a row. Whatever else it raises, it saves before, unless a step or a checkpoint failed. Of a
         finished run, only finishes what a killed process left to do."""
-        trainer, total, label = self.trainer, self.cadence.total, f"training on {self.trainer.engine}"
+        trainer, total, label = self.trainer, self.cadence.total, f"training on {self.trainer.runtime}"
         if self.finished:
             self.metrics.close()
             return self._prune()
@@ -96,7 +98,7 @@ class TrainingRun:
         ):
             try:
                 self._begin()
-                batches = feed(trainer.engine, self._interruptible(stream))
+                batches = prefetch(trainer.runtime, self._interruptible(stream))
                 while trainer.steps < total:
                     self._heed_signals()
                     batch = next(batches)
@@ -105,7 +107,7 @@ class TrainingRun:
                     self.pending = any(self._owed())
                     text = self._log(batches.share) if self.cadence.logs(trainer.steps) else None
                     self.pace.step(trainer.steps)
-                    bar.advance(1, text=text, images=len(batch) * self.ranks.size)
+                    bar.advance(1, text=text, images=len(batch) * self.distributed.size)
                     self._look_and_save()
             except Stop as stop:
                 raise Interrupted(stop.number, self._save_and_say()) from None
@@ -119,7 +121,7 @@ class TrainingRun:
         """Yields the batches. While waiting for the next one, and only then, a signal raises Stop; not with several
         ranks."""
         while True:
-            with self.signals.raising() if self.ranks.size == 1 else nullcontext():
+            with self.signals.raising() if self.distributed.size == 1 else nullcontext():
                 batch = next(stream)
             yield batch
 
@@ -156,14 +158,14 @@ class TrainingRun:
 
     def _heed_signals(self) -> None:
         """Raises Stop if a signal was noted; with several ranks, in all of them at the same step."""
-        if number := self.ranks.largest(self.signals.noted or 0):
+        if number := self.distributed.largest(self.signals.noted or 0):
             raise Stop(number)
 
     @contextmanager
     def _watching(self) -> Iterator[None]:
         """Context in which a noted signal raises Stop before the next layer of any network, where nothing is half
         written. Not with several ranks, where none may leave the others."""
-        if self.ranks.size > 1:
+        if self.distributed.size > 1:
             yield
             return
         hook = register_module_forward_pre_hook(lambda layer, inputs: self.signals.check())
@@ -180,7 +182,9 @@ class TrainingRun:
 
     def _rescued(self) -> str:
         """Saves, after a failure, what can be saved, and returns a line about it."""
-        if not self._whole or self.ranks.size > 1:  # the other ranks wait for the next step, and cannot save with this
+        if (
+            not self._whole or self.distributed.size > 1
+        ):  # the other ranks wait for the next step, and cannot save with this
             return f"of what failed nothing can be saved; {self._last_saved()}"
         try:
             return f"stopped {self._save_and_say()}"
@@ -234,7 +238,7 @@ class TrainingRun:
     def _validate(self) -> None:
         with self.trainer.shown():
             self.validation = {
-                validation.name: validation.measure(self.trainer.model, self.trainer.engine)
+                validation.name: validation.measure(self.trainer.model, self.trainer.runtime)
                 for validation in self.validations
             }
         self._validated = self.trainer.steps
@@ -243,10 +247,10 @@ class TrainingRun:
 
     def _sample(self) -> None:
         path = self.folder / "samples" / f"step-{self.trainer.steps:08d}.png"
-        with self.trainer.shown(), torch.no_grad(), self.trainer.engine.autocast():
+        with self.trainer.shown(), torch.no_grad(), self.trainer.runtime.autocast():
             columns = self.trainer.model.show(self.samples)
             self.doctor.look(self.trainer.steps)
-        if self.ranks.leads:
+        if self.distributed.is_main:
             save_grid(path, columns)
         self.tracker.images(self.trainer.steps, "samples", path)
 
@@ -256,9 +260,9 @@ class TrainingRun:
         self.best_step = step if is_best else self.best_step
         with self._whole_afterwards():
             parts = self._finite_parts() if step != self._saved else None
-            if self.ranks.leads:
+            if self.distributed.is_main:
                 self._write_checkpoint(step, parts, is_best)
-            self.ranks.wait()
+            self.distributed.wait()
         self._saved = step
 
     def _finite_parts(self) -> dict[str, Mapping[str, Tensor]]:
@@ -279,7 +283,7 @@ class TrainingRun:
         self._prune()
 
     def _prune(self) -> None:
-        if self.ranks.leads:
+        if self.distributed.is_main:
             prune(self.checkpoints, self.cadence.keep, self.cadence.keep_every)
 
     def _is_best(self) -> bool:

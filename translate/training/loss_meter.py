@@ -17,7 +17,7 @@ class Skips:
     in_a_row: int = 0
 
 
-class Tally:
+class LossMeter:
     """The losses of one turn, summed since they were last read, and how often the turn was skipped."""
 
     def __init__(self, turn: str, device: torch.device) -> None:

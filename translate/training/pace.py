@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import torch
 
-from translate.utils.printing import Tell
+from translate.utils.printing import Log
 from translate.utils.progress import clock_time
 
 STEPS, _SLOW = 20, 4  # the first ones are slower: memory is claimed, kernels are chosen
@@ -17,9 +17,9 @@ class Pace:
     """Tells after `STEPS` steps on `device` how long the rest of `total` takes, unless there is none."""
 
     def __init__(
-        self, done: int, total: int, device: torch.device, tell: Tell, clock: Callable[[], float] = time.monotonic
+        self, done: int, total: int, device: torch.device, log: Log, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._total, self._device, self._tell, self._clock = total, device, tell, clock
+        self._total, self._device, self._log, self._clock = total, device, log, clock
         self._from, self._to = done + _SLOW, done + STEPS
 
     def step(self, done: int) -> None:
@@ -28,7 +28,7 @@ class Pace:
             self._began = self._now()
         if done == self._to < self._total:
             seconds = (self._now() - self._began) / (STEPS - _SLOW) * (self._total - done)
-            self._tell(f"the {self._total - done:,} steps to go will take about {clock_time(seconds)} at this pace")
+            self._log(f"the {self._total - done:,} steps to go will take about {clock_time(seconds)} at this pace")
 
     def _now(self) -> float:
         if self._device.type != "cpu":

@@ -9,10 +9,10 @@ import torch
 
 from translate.data.batch import Batch
 from translate.data.waiting import Waiting
-from translate.training.runtime import Engine
+from translate.training.runtime import Runtime
 
 
-class Feed(Protocol):
+class Prefetcher(Protocol):
     """Placed batches, one per step. `share` is the share of the time so far that was spent waiting for data."""
 
     def __next__(self) -> Batch: ...
@@ -21,20 +21,20 @@ class Feed(Protocol):
     def share(self) -> float: ...
 
 
-def feed(engine: Engine, stream: Iterator[Batch]) -> Feed:
+def prefetch(runtime: Runtime, stream: Iterator[Batch]) -> Prefetcher:
     """The batches of `stream`, placed by `engine.place`; on CUDA this happens while the previous step runs."""
-    return SecondStream(engine, stream) if engine.device.type == "cuda" else OneStream(engine, stream)
+    return SecondStream(runtime, stream) if runtime.device.type == "cuda" else OneStream(runtime, stream)
 
 
 class OneStream:
     """Places batches on the stream of the step. `share` is the share of the host's time spent waiting for the
     loader."""
 
-    def __init__(self, engine: Engine, stream: Iterator[Batch]) -> None:
-        self._engine, self._waiting = engine, Waiting(stream)
+    def __init__(self, runtime: Runtime, stream: Iterator[Batch]) -> None:
+        self._runtime, self._waiting = runtime, Waiting(stream)
 
     def __next__(self) -> Batch:
-        return self._engine.place(next(self._waiting))
+        return self._runtime.place(next(self._waiting))
 
     @property
     def share(self) -> float:
@@ -49,10 +49,10 @@ class SecondStream:
     it had finished all its work and the next batch was not ready; waiting while a step runs does not count.
     """
 
-    def __init__(self, engine: Engine, stream: Iterator[Batch]) -> None:
-        self._engine, self._batches = engine, stream
-        self._main = torch.cuda.current_stream(engine.device)
-        self._second = torch.cuda.Stream(engine.device)
+    def __init__(self, runtime: Runtime, stream: Iterator[Batch]) -> None:
+        self._runtime, self._batches = runtime, stream
+        self._main = torch.cuda.current_stream(runtime.device)
+        self._second = torch.cuda.Stream(runtime.device)
         self._waited = self._elapsed = 0.0
         self._since = _mark(self._main)
         self._since.synchronize()  # a data set kept on the device was moved there by the main stream
@@ -62,7 +62,7 @@ class SecondStream:
         idle = _mark(self._main)
         self._wait_for_the_step_before_the_last()
         with torch.cuda.stream(self._second):
-            placed = self._engine.place(next(self._batches))
+            placed = self._runtime.place(next(self._batches))
         ready = _mark(self._second)
         self._main.wait_event(ready)
         for tensor in placed.tensors():

@@ -14,43 +14,46 @@ from torch.nn.utils.parametrize import is_parametrized
 from translate.data.batch import Batch
 from translate.data.io.images import to_float
 from translate.errors import ConfigurationError, nearest
-from translate.networks.conv_as_matmul import set_products
+from translate.networks.conv_as_matmul import set_conv_as_matmul
 
 Precision = Literal["auto", "float32", "bf16"]
 AnyBatch = TypeVar("AnyBatch", bound=Batch)
 
 
-LEVERS = {
+OPTIONS = {
     "bf16": "bf16",
     "channels-last": "channels_last",
     "fused": "fused",
-    "products": "products",
+    "conv-as-matmul": "conv_as_matmul",
     "compiled": "compiled",
-    "captured": "captured",
+    "cuda-graphs": "cuda_graphs",
 }
-"""What `--engine` can switch: name on the command line to field of `Engine`."""
+"""What `--runtime` can switch: name on the command line to field of `Runtime`."""
+OLD_NAMES = {"products": "conv-as-matmul", "captured": "cuda-graphs"}
+"""What options were called in 0.1, and are still called in commands that were written down."""
 
 
 @dataclass(frozen=True)
-class Engine:
-    """Where a step runs and which optimisations ("levers") it uses. Weights, optimizers and losses stay in float32.
+class Runtime:
+    """Where a step runs and which optimisations it uses. Weights, optimizers and losses stay in float32.
 
     `bf16`: matrix products and convolutions in bfloat16. `channels_last`: images and weights in that memory format.
-    `fused`: Adam in one pass over the weights. `products`: convolutions over small maps as matrix products (CPU only).
-    `compiled`: the networks that paint go through torch.compile. `captured`: a training step is recorded as CUDA graphs
-    and replayed (CUDA only).
+    `fused`: Adam in one pass over the weights. `conv_as_matmul`: convolutions over small maps as matrix products (CPU
+    only).
+    `compiled`: generators go through torch.compile. `cuda_graphs`: a training step is recorded as CUDA graphs and
+    replayed (CUDA only).
     """
 
     device: torch.device
     bf16: bool = False
     channels_last: bool = False
     fused: bool = True
-    products: bool = False
+    conv_as_matmul: bool = False
     compiled: bool = False
-    captured: bool = False
+    cuda_graphs: bool = False
 
     def place(self, batch: AnyBatch) -> AnyBatch:
-        """Moves a batch to the device: integer images become float32 in [-1, 1], in the engine's memory format. Labels
+        """Moves a batch to the device: integer images become float32 in [-1, 1], in the runtime's memory format. Labels
         and points, which are floating point already, are only moved."""
         return batch.map(self._place)
 
@@ -62,9 +65,9 @@ class Engine:
         return images.contiguous(memory_format=self.memory_format)
 
     def adopt(self, model: nn.Module) -> None:
-        """Moves a model to the device and puts its convolutions' weights into the engine's memory format."""
+        """Moves a model to the device and puts its convolutions' weights into the runtime's memory format."""
         model.to(self.device, memory_format=self.memory_format)  # type: ignore[call-overload]
-        set_products(model, self.products)
+        set_conv_as_matmul(model, self.conv_as_matmul)
 
     def adopt_trained(self, model: nn.Module) -> None:
         """Adopts a model for inference: casts weights to bf16 once, where autocast would at every call.
@@ -110,11 +113,11 @@ class Engine:
         layout = "channels last" if self.channels_last else "channels first"
         others = {
             "fused Adam": self.fused,
-            "small maps as products": self.products,
+            "small maps as products": self.conv_as_matmul,
             "compiled": self.compiled,
-            "CUDA graphs": self.captured,
+            "CUDA graphs": self.cuda_graphs,
         }
-        return ", ".join([f"{name}{threads}", self.precision, layout, *(lever for lever, on in others.items() if on)])
+        return ", ".join([f"{name}{threads}", self.precision, layout, *(option for option, on in others.items() if on)])
 
 
 def choose_device(name: str) -> torch.device:
@@ -141,37 +144,39 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
-def choose_engine(device: str = "auto", precision: Precision = "auto", levers: str = "auto") -> Engine:
+def choose_runtime(device: str = "auto", precision: Precision = "auto", options: str = "auto") -> Runtime:
     """Chooses how to run on `device`.
 
-    `levers` starts with `auto`, the fastest configuration known to be correct (bf16 where the processor's matrix units
-    support it, channels last, fused Adam, and products on a CPU), or with `plain`, none of them. Then follow single
-    levers, NAME or no-NAME, separated by commas: `auto,captured`, `auto,no-bf16`. A `precision` other than auto decides
-    about bf16 under `auto`. Raises ConfigurationError for unknown names and for levers the device does not support.
+    `options` starts with `auto`, the fastest configuration known to be correct (bf16 where the processor's matrix units
+    support it, channels last, fused Adam, and convolutions over small maps as matrix products on a CPU), or with
+    `plain`, none of them. Then follow single options, NAME or no-NAME, separated by commas: `auto,cuda-graphs`,
+    `auto,no-bf16`. A `precision` other than auto decides about bf16 under `auto`. Raises ConfigurationError for unknown
+    names and for options the device does not support.
     """
     chosen = choose_device(device)
-    base, *named = levers.split(",")
+    base, *named = options.split(",")
     if base not in ("auto", "plain"):
-        raise ConfigurationError(f"--engine {levers}: expected auto or plain first, e.g. auto,no-bf16")
-    engine = Engine(chosen, fused=False) if base == "plain" else _fastest(chosen, precision)
+        raise ConfigurationError(f"--runtime {options}: expected auto or plain first, e.g. auto,no-bf16")
+    runtime = Runtime(chosen, fused=False) if base == "plain" else _fastest(chosen, precision)
     for name in named:
-        lever = name.removeprefix("no-")
-        if lever not in LEVERS:
-            raise ConfigurationError(f"--engine {levers}: no lever '{lever}'{nearest(lever, LEVERS)}")
-        engine = replace(engine, **{LEVERS[lever]: name == lever})  # type: ignore[arg-type]
-    if engine.captured and chosen.type != "cuda":
-        raise ConfigurationError(f"--engine {levers}: CUDA graphs need a CUDA device, this is {chosen}")
-    if engine.products and chosen.type != "cpu":
-        raise ConfigurationError(f"--engine {levers}: products are for a CPU, this is {chosen}")
-    if engine.fused and chosen.type == "mps":
-        raise ConfigurationError(f"--engine {levers}: fused Adam is for cpu and cuda, this is {chosen}")
-    return engine
+        option = name.removeprefix("no-")
+        option = OLD_NAMES.get(option, option)
+        if option not in OPTIONS:
+            raise ConfigurationError(f"--runtime {options}: no option '{option}'{nearest(option, OPTIONS)}")
+        runtime = replace(runtime, **{OPTIONS[option]: not name.startswith("no-")})  # type: ignore[arg-type]
+    if runtime.cuda_graphs and chosen.type != "cuda":
+        raise ConfigurationError(f"--runtime {options}: CUDA graphs need a CUDA device, this is {chosen}")
+    if runtime.conv_as_matmul and chosen.type != "cpu":
+        raise ConfigurationError(f"--runtime {options}: conv-as-matmul is for a CPU, this is {chosen}")
+    if runtime.fused and chosen.type == "mps":
+        raise ConfigurationError(f"--runtime {options}: fused Adam is for cpu and cuda, this is {chosen}")
+    return runtime
 
 
-def _fastest(device: torch.device, precision: Precision) -> Engine:
+def _fastest(device: torch.device, precision: Precision) -> Runtime:
     bf16 = precision == "bf16" or (precision == "auto" and _has_fast_bf16(device))
     on_mps = device.type == "mps"
-    return Engine(device, bf16=bf16, channels_last=not on_mps, fused=not on_mps, products=device.type == "cpu")
+    return Runtime(device, bf16=bf16, channels_last=not on_mps, fused=not on_mps, conv_as_matmul=device.type == "cpu")
 
 
 def _parts(network: nn.Module) -> Iterator[nn.Module]:

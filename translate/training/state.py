@@ -27,7 +27,7 @@ def checkpoint_parts(trainer: Trainer) -> dict[str, Mapping[str, Tensor]]:
         "average": trainer.average.values if trainer.average else {},
         "training": training_state(trainer),
     }
-    for rank, state in enumerate(trainer.ranks.collect(own_state(trainer))[1:], start=1):
+    for rank, state in enumerate(trainer.distributed.collect(own_state(trainer))[1:], start=1):
         parts[rank_part(rank)] = state
     return parts
 
@@ -35,7 +35,7 @@ def checkpoint_parts(trainer: Trainer) -> dict[str, Mapping[str, Tensor]]:
 def restore_checkpoint(trainer: Trainer, checkpoint: Checkpoint) -> None:
     """Restores the trainer from `checkpoint`, saved by any number of processes. Raises TranslateError like
     `restore`."""
-    own = rank_part(trainer.ranks.rank % checkpoint.facts.get("processes", 1))
+    own = rank_part(trainer.distributed.rank % checkpoint.facts.get("processes", 1))
     weights, average, state = (checkpoint.tensors(part) for part in ("model", "average", "training"))
     try:
         restore(trainer, checkpoint.step, weights, average, {**state, **checkpoint.tensors(own)})
@@ -57,8 +57,8 @@ def training_state(trainer: Trainer) -> dict[str, Tensor]:
         for index, moments in optimizer.state_dict()["state"].items():
             for key, value in moments.items():
                 state[f"optimizer/{name}/{index}/{key}"] = torch.as_tensor(value)
-    for tally in trainer.tallies.values():
-        state |= tally.state()
+    for loss_meter in trainer.loss_meters.values():
+        state |= loss_meter.state()
     if trainer.average:
         state["average/updates"] = trainer.average.updates
     return state
@@ -87,8 +87,8 @@ def restore(
     load_weights(trainer.model, {**weights, **_below("model/", state)})
     for name, optimizer in trainer.optimizers.items():
         _restore_optimizer(optimizer, _below(f"optimizer/{name}/", state))
-    for tally in trainer.tallies.values():
-        tally.restore(state)
+    for loss_meter in trainer.loss_meters.values():
+        loss_meter.restore(state)
     if trainer.average:
         trainer.average.updates.copy_(state["average/updates"])
         for key, value in trainer.average.values.items():

@@ -10,13 +10,13 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from translate.data.batch import Batch
-from translate.models.base import Model, Painted, Turn
-from translate.training.cuda_graphs import CapturedProgram, CudaRecorder, Program
-from translate.training.distributed import Ranks
-from translate.training.loss_meter import Skips, Tally
+from translate.models.base import Fakes, Model, Turn
+from translate.training.cuda_graphs import CudaRecorder, GraphedStep, Program
+from translate.training.distributed import Distributed
+from translate.training.loss_meter import LossMeter, Skips
 from translate.training.non_finite import Statistics, not_finite, step_unless
 from translate.training.optim import WeightAverage, set_rates
-from translate.training.runtime import Engine
+from translate.training.runtime import Runtime
 
 
 class Trainer:
@@ -24,39 +24,39 @@ class Trainer:
 
     `optimizers`, from `build_optimizer`, are keyed by the name of the network (an attribute of `model`) whose weights
     they move. `curve` maps a step, from 0, to a factor on every learning rate. `accumulate` splits each batch into that
-    many equal parts and averages their gradients; gradients are then averaged over all `ranks`. `average`, if given,
-    follows the networks of turns that paint. The random numbers of a step are a pure function of `seed`, the step and
-    the rank, so a resumed run draws the same ones. A turn with a loss or a gradient that is not finite is skipped: it
-    moves no weights, and is counted.
+    many equal parts and averages their gradients; gradients are then averaged over all processes of `distributed`.
+    `average`, if given, follows the networks of turns that train generators. The random numbers of a step are a pure
+    function of `seed`, the step and the rank, so a resumed run draws the same ones. A turn with a loss or a gradient
+    that is not finite is skipped: it moves no weights, and is counted.
     """
 
     def __init__(
         self,
         model: Model,
         optimizers: Mapping[str, Optimizer],
-        engine: Engine,
+        runtime: Runtime,
         *,
         curve: Callable[[int], float] = lambda step: 1.0,
         seed: int = 0,
         accumulate: int = 1,
         average: WeightAverage | None = None,
-        ranks: Ranks | None = None,
+        distributed: Distributed | None = None,
     ) -> None:
-        self.model, self.optimizers, self.engine = model, optimizers, engine
+        self.model, self.optimizers, self.runtime = model, optimizers, runtime
         self.curve, self.seed, self.accumulate, self.average = curve, seed, accumulate, average
-        self.ranks = ranks or Ranks()
+        self.distributed = distributed or Distributed()
         self.steps = 0
         self._turns = model.turns()
         self._optimizer_of = {id(model.get_submodule(name)): optimizer for name, optimizer in optimizers.items()}
         self._statistics = Statistics(model.get_submodule(name) for name in optimizers)
-        self.tallies = {turn.name: Tally(turn.name, engine.device) for turn in self._turns}
+        self.loss_meters = {turn.name: LossMeter(turn.name, runtime.device) for turn in self._turns}
         self.program: Program = self._run
-        if engine.captured:
-            self.program = CapturedProgram(self._run, CudaRecorder(engine.device))
+        if runtime.cuda_graphs:
+            self.program = GraphedStep(self._run, CudaRecorder(runtime.device))
 
     def step(self, batch: Batch) -> None:
         """Takes every turn that is due. `batch` is on the engine's device, its images in [-1, 1]."""
-        torch.manual_seed(step_seed(self.seed, self.steps, self.ranks.rank))
+        torch.manual_seed(step_seed(self.seed, self.steps, self.distributed.rank))
         for optimizer in self.optimizers.values():
             set_rates(optimizer, self.curve(self.steps))
         self.steps += 1
@@ -67,47 +67,50 @@ class Trainer:
         addresses."""
         parts = batch.split(self.accumulate)
         with self._statistics.kept_finite():
-            # A single part is painted once, with a graph if a generator is due; of several parts, each is painted again
-            # with a graph when it is needed, as is a part whose graph an earlier turn has used up or made wrong.
-            painted = [self._paint(part, graph=len(parts) == 1 and any(turn.paints for turn in due)) for part in parts]
-            skipped = [(turn.paints, self._take(turn, parts, painted)) for turn in due]
+            # Fakes of a single part are generated once, with a graph if a generator is due; those of several parts
+            # again with a graph when it is needed, as are those whose graph an earlier turn has used up or made wrong.
+            fakes = [
+                self._generate(part, graph=len(parts) == 1 and any(turn.trains_generators for turn in due))
+                for part in parts
+            ]
+            skipped = [(turn.trains_generators, self._take(turn, parts, fakes)) for turn in due]
         # Critic-only steps leave the averaged networks unchanged.
-        painters = [flag for paints, flag in skipped if paints]
-        if self.average and painters:
-            self.average.update(torch.stack(painters).amax())
+        generators = [flag for trains_generators, flag in skipped if trains_generators]
+        if self.average and generators:
+            self.average.update(torch.stack(generators).amax())
 
-    def _take(self, turn: Turn, parts: Sequence[Batch], painted: list[Painted]) -> Tensor:
-        """Takes one turn. Returns whether it was skipped, as a scalar: 1 or 0. Leaves in `painted` the latest images,
+    def _take(self, turn: Turn, parts: Sequence[Batch], fakes: list[Fakes]) -> Tensor:
+        """Takes one turn. Returns whether it was skipped, as a scalar: 1 or 0. Leaves in `fakes` the latest images,
         without their graph if this turn moves a weight in it."""
-        tally, totals = self.tallies[turn.name], []
+        meter, totals = self.loss_meters[turn.name], []
         with self._only(turn.networks) as weights:
             for number, part in enumerate(parts):
-                if turn.paints and not _has_graph(painted[number]):
-                    painted[number] = self._paint(part, graph=True)
-                images, detached = painted[number], {name: image.detach() for name, image in painted[number].items()}
-                if turn.paints or _graph_holds(images, weights):
-                    painted[number] = detached
-                with self.engine.autocast():
-                    losses = turn.losses(part, images if turn.paints else detached)
+                if turn.trains_generators and not _has_graph(fakes[number]):
+                    fakes[number] = self._generate(part, graph=True)
+                images, detached = fakes[number], {name: image.detach() for name, image in fakes[number].items()}
+                if turn.trains_generators or _graph_holds(images, weights):
+                    fakes[number] = detached
+                with self.runtime.autocast():
+                    losses = turn.losses(part, images if turn.trains_generators else detached)
                 total = torch.stack([loss for loss in losses.values() if loss.requires_grad]).sum() / len(parts)
                 torch.autograd.backward(total, inputs=weights)
                 totals.append(total.detach())
-                tally.add(losses)
-        judged = torch.stack(totals).sum()
+                meter.add(losses)
+        loss = torch.stack(totals).sum()
         # Averaged together with the loss, so that all ranks agree on whether to skip the turn.
-        self.ranks.average([judged, *(weight.grad for weight in weights if weight.grad is not None)])
-        skipped = not_finite(judged, weights)
-        tally.count(skipped)
+        self.distributed.average([loss, *(weight.grad for weight in weights if weight.grad is not None)])
+        skipped = not_finite(loss, weights)
+        meter.count(skipped)
         for network in turn.networks:
             optimizer = self._optimizer_of[id(network)]
             step_unless(skipped, optimizer)
             optimizer.zero_grad()
-        turn.afterwards()
+        turn.after_step()
         return skipped
 
-    def _paint(self, batch: Batch, graph: bool) -> Painted:
-        with torch.set_grad_enabled(graph), self.engine.autocast():
-            return self.model.paint(batch)
+    def _generate(self, batch: Batch, graph: bool) -> Fakes:
+        with torch.set_grad_enabled(graph), self.runtime.autocast():
+            return self.model.generate(batch)
 
     @contextmanager
     def _only(self, networks: Sequence[nn.Module]) -> Iterator[list[nn.Parameter]]:
@@ -139,17 +142,17 @@ class Trainer:
 
     def share_losses(self) -> None:
         """Averages the recorded losses over all ranks; every rank must call this."""
-        self.ranks.average([tensor for tally in self.tallies.values() for tensor in tally.sums_and_counts])
+        self.distributed.average([tensor for meter in self.loss_meters.values() for tensor in meter.sums_and_counts])
 
     def read_losses(self) -> dict[str, float]:
         """Each loss, keyed `turn/name`: its mean over all ranks and the steps since the last reading in which it was
         finite. Every rank must call this."""
         self.share_losses()
-        return {key: mean for tally in self.tallies.values() for key, mean in tally.read().items()}
+        return {key: mean for meter in self.loss_meters.values() for key, mean in meter.read().items()}
 
     def read_skips(self) -> dict[str, Skips]:
         """How often each turn was skipped, by its name."""
-        return {name: tally.read_skips() for name, tally in self.tallies.items()}
+        return {name: meter.read_skips() for name, meter in self.loss_meters.items()}
 
     def learning_rates(self) -> dict[str, float]:
         """The learning rate of each network in the last step; before any step, that of the first."""
@@ -157,13 +160,13 @@ class Trainer:
         return {name: optimizer.param_groups[0]["initial_lr"] * factor for name, optimizer in self.optimizers.items()}
 
 
-def _has_graph(painted: Painted) -> bool:
-    return any(image.requires_grad for image in painted.values())
+def _has_graph(fakes: Fakes) -> bool:
+    return any(image.requires_grad for image in fakes.values())
 
 
-def _graph_holds(painted: Painted, weights: Sequence[nn.Parameter]) -> bool:
-    """Whether a gradient through the painted images would be computed with any of these weights."""
-    nodes, seen = [image.grad_fn for image in painted.values()], set()
+def _graph_holds(fakes: Fakes, weights: Sequence[nn.Parameter]) -> bool:
+    """Whether a gradient through the fakes would be computed with any of these weights."""
+    nodes, seen = [image.grad_fn for image in fakes.values()], set()
     while nodes:
         node = nodes.pop()
         if node is not None and node not in seen:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from translate.training.runtime import Engine
+from translate.training.runtime import Runtime
 
 
 class Validation(Protocol):
@@ -17,6 +17,6 @@ class Validation(Protocol):
     def protocol(self) -> str:
         """What is measured on which data, in which units."""
 
-    def measure(self, model: Any, engine: Engine) -> dict[str, float]: ...
+    def measure(self, model: Any, runtime: Runtime) -> dict[str, float]: ...
 
     def baselines(self) -> dict[str, dict[str, float]]: ...

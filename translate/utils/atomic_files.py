@@ -27,7 +27,7 @@ _ANYONES = re.compile(r"\.translate-[0-9a-f]{8}-[0-9a-f]{16}(\.\w+)?")
 
 
 @contextmanager
-def appearing(path: Path, suffix: str = ".part") -> Iterator[Path]:
+def atomic_file(path: Path, suffix: str = ".part") -> Iterator[Path]:
     """Context yielding an empty file next to `path`, which is renamed to `path` on success and removed on any error.
 
     Its name is hidden, so that no scan mistakes it for one of the folder's files, and ends in `suffix`, for libraries
@@ -44,8 +44,8 @@ def appearing(path: Path, suffix: str = ".part") -> Iterator[Path]:
 
 
 @contextmanager
-def appearing_folder(path: Path) -> Iterator[Path]:
-    """Like `appearing`, for a new folder: yields an empty one, which is renamed to `path` on success.
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """Like `atomic_file`, for a new folder: yields an empty one, which is renamed to `path` on success.
 
     Whatever is at `path` by then is replaced. Raises OSError.
     """
@@ -122,10 +122,10 @@ def is_at(file: IO[bytes] | int, path: Path) -> bool:
         return False
 
 
-def write_whole(path: Path, text: str) -> None:
+def write_atomic(path: Path, text: str) -> None:
     """Writes `text` in UTF-8, whole or not at all, and clears what killed processes left beside. Raises OSError."""
     clear_leftovers(path.parent)
-    with appearing(path) as working:
+    with atomic_file(path) as working:
         working.write_text(text, encoding="utf-8")
 
 
@@ -136,12 +136,12 @@ def sha256_of(path: Path) -> str:
 
 
 def is_leftover(name: str) -> bool:
-    """Whether a file or folder is named as `appearing` names what is not whole yet."""
+    """Whether a file or folder is named as `atomic_file` names what is not whole yet."""
     return _ANYONES.fullmatch(name) is not None
 
 
 def clear_leftovers(folder: Path, alone: bool = False) -> None:
-    """Removes files and folders left in `folder` by killed processes of this machine, named as `appearing` names them.
+    """Removes what killed processes of this machine left in `folder`, named as `atomic_file` names files and folders.
 
     What a running process is writing is locked and stays, as do leftovers of other machines; unless this process is
     `alone`, the only one on any machine that may write there.

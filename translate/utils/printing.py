@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO, cast
 
-Tell = Callable[[str], None]
+Log = Callable[[str], None]
 """Takes a line of text for the user."""
 
 _CONTROLS = [*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029]
@@ -42,7 +42,7 @@ def answer(line: object, end: str = "\n") -> None:
     _print(sys.stdout, f"{line}{end}", forgives=False)
 
 
-def teller(quiet: bool) -> Tell:
+def logger(quiet: bool) -> Log:
     """`say`, or a function that drops the line if `quiet`."""
     return (lambda line: None) if quiet else say
 

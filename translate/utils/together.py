@@ -21,13 +21,13 @@ _CONNECTING = timedelta(seconds=30)
 
 
 @contextmanager
-def leaving_together(tell: Callable[[str], None] = lambda line: None) -> Iterator[None]:
+def leaving_together(log: Callable[[str], None] = lambda line: None) -> Iterator[None]:
     """Context that ends when all processes are at its end, or dead, however each comes there; not if interrupted.
 
     A single process, or one whose launcher tells no place to meet (MASTER_ADDR, MASTER_PORT), waits for nobody.
     """
     size, rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
-    store = _meeting_place(rank, tell) if size > 1 and "MASTER_ADDR" in os.environ else None
+    store = _meeting_place(rank, log) if size > 1 and "MASTER_ADDR" in os.environ else None
     if store is None:
         yield
         return
@@ -38,15 +38,15 @@ def leaving_together(tell: Callable[[str], None] = lambda line: None) -> Iterato
     except (KeyboardInterrupt, GeneratorExit):
         raise
     except (Exception, SystemExit):
-        _wait_for_all(store, rank, size, tell)
+        _wait_for_all(store, rank, size, log)
         raise
     else:
-        _wait_for_all(store, rank, size, tell)
+        _wait_for_all(store, rank, size, log)
     finally:
         stop.set()
 
 
-def _meeting_place(rank: int, tell: Callable[[str], None]) -> dist.Store | None:
+def _meeting_place(rank: int, log: Callable[[str], None]) -> dist.Store | None:
     """The launcher's key-value store, or the first process's own; None if it does not answer."""
     launchers = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
     try:
@@ -58,7 +58,7 @@ def _meeting_place(rank: int, tell: Callable[[str], None]) -> dist.Store | None:
             wait_for_workers=False,
         )
     except (RuntimeError, ValueError, KeyError) as error:
-        tell(f"warning: process {rank} does not find the others and will not wait for them ({_first_line(error)})")
+        log(f"warning: process {rank} does not find the others and will not wait for them ({_first_line(error)})")
         return None
     return dist.PrefixStore(f"translate/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
 
@@ -73,7 +73,7 @@ def _beat(rank: int, stop: threading.Event) -> None:
                 return
 
 
-def _wait_for_all(store: dist.Store, rank: int, size: int, tell: Callable[[str], None]) -> None:
+def _wait_for_all(store: dist.Store, rank: int, size: int, log: Callable[[str], None]) -> None:
     others = {other: (0, time.monotonic()) for other in range(size) if other != rank}
     told = time.monotonic()
     with suppress(RuntimeError):  # the place has gone: so have the others
@@ -85,10 +85,10 @@ def _wait_for_all(store: dist.Store, rank: int, size: int, tell: Callable[[str],
                 if now != beats:
                     others[other] = now, time.monotonic()
                 elif time.monotonic() - since > LIMIT:
-                    tell(f"warning: process {other} gives no sign of life; not waiting for it any longer")
+                    log(f"warning: process {other} gives no sign of life; not waiting for it any longer")
                     del others[other]
             if others and time.monotonic() - told > _BEAT:
-                tell(f"process {rank} has done its part and waits for {len(others)} others")
+                log(f"process {rank} has done its part and waits for {len(others)} others")
                 told = float("inf")
             time.sleep(_POLL)
 

@@ -44,9 +44,9 @@ def open_cache(
 
 
 def stream_of(
-    loader: Loader[Batch], where: Where, limit: int | None, device: torch.device, tell: Callable[[str], None]
+    loader: Loader[Batch], where: Where, limit: int | None, device: torch.device, log: Callable[[str], None]
 ) -> Callable[[int, int], Generator[Batch]]:
     """Returns the stream of batches that suits `device`: from its own memory, or via pinned memory for CUDA."""
     if where == "device":
-        return on_device(loader, device, limit, tell)
+        return on_device(loader, device, limit, log)
     return partial(loader.stream, pin=device.type == "cuda")

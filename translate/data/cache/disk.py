@@ -18,7 +18,7 @@ from translate.data.cache.shelf import SUFFIX, Shelf
 from translate.data.io.images import Interpolation
 from translate.data.source import Readable
 from translate.errors import ConfigurationError
-from translate.utils.printing import Tell, say, shown
+from translate.utils.printing import Log, say, shown
 from translate.version import __version__
 
 FORMAT = 2
@@ -46,7 +46,7 @@ class DiskCache:
         side: int,
         resize: Resize,
         interpolation: Interpolation = "bicubic",
-        tell: Tell = say,
+        log: Log = say,
     ) -> None:
         way = "none" if resize == "none" else f"{resize}-{interpolation}-{side}"
         # Other versions may decode and resize to different pixels.
@@ -61,7 +61,7 @@ class DiskCache:
             ) from error
         _remove_packs(folder)
         self._full = f"is full ({limit / 1e9:g} GB by data.cache_gb, or what the disk has free)"
-        self._tell, self._stopped = tell, False
+        self._log, self._stopped = log, False
         self._paths: dict[Place, Path] = {}
         self._sound: set[Place] = set()
 
@@ -87,7 +87,7 @@ class DiskCache:
     def _stop(self, why: str) -> None:
         if not self._stopped:
             self._stopped = True
-            self._tell(f"warning: {shown(self._root)}: {why}; images that are not there yet are decoded each time")
+            self._log(f"warning: {shown(self._root)}: {why}; images that are not there yet are decoded each time")
 
 
 def _key(source: Readable) -> str:

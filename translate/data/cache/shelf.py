@@ -13,7 +13,7 @@ from io import FileIO
 from pathlib import Path
 from typing import NamedTuple
 
-from translate.utils.atomic_files import appearing, clear_leftovers, lock
+from translate.utils.atomic_files import atomic_file, clear_leftovers, lock
 
 SUFFIX = ".pixels"
 RESERVE = 0.05
@@ -68,7 +68,7 @@ class Shelf:
             count.seek(0)
             count.write(b"%020d" % (held + size * fits))
             if fits:
-                with appearing(path) as working, open(working, "wb") as file:
+                with atomic_file(path) as working, open(working, "wb") as file:
                     file.writelines(parts)
         return fits
 

@@ -15,7 +15,7 @@ from translate.data.catalog.download import Progress, Unreachable, add_to
 from translate.data.catalog.unpack import unpack
 from translate.errors import ConfigurationError, TranslateError
 from translate.utils.atomic_files import clear_leftovers, held, sha256_of
-from translate.utils.printing import Tell, say, shown
+from translate.utils.printing import Log, say, shown
 
 ATTEMPTS = 3
 """Attempts per server; each resumes where the last one broke off."""
@@ -25,7 +25,7 @@ LONGEST_REASON = 200
 """Characters: what a server says may be of any length."""
 
 
-def fetch(card: Card, destination: Path, progress: Progress, say: Tell = say) -> Path:
+def fetch(card: Card, destination: Path, progress: Progress, say: Log = say) -> Path:
     """Downloads the set's images into the new folder `destination`, adds a `dataset.yaml`, and returns the folder.
 
     `progress` gets the bytes present and those expected (None if unknown). An interrupted download is kept as

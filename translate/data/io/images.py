@@ -39,7 +39,7 @@ from translate.data.io.picture import (
 from translate.data.io.tiff import Page
 from translate.data.io.values import UNIT, BadImageError, Span
 from translate.errors import ImageError
-from translate.utils.atomic_files import appearing
+from translate.utils.atomic_files import atomic_file
 from translate.utils.printing import shown
 
 MAX_PIXELS = 89_478_485
@@ -154,7 +154,7 @@ def write(path: Path, picture: Picture, quality: int = 95) -> None:
         pixels, alpha = to_8_bits(pixels), None if alpha is None else to_8_bits(alpha)
     try:
         data = codec.encode(format, replace(picture, pixels=pixels, alpha=alpha), quality)
-        with appearing(path) as working:
+        with atomic_file(path) as working:
             working.write_bytes(data)
     except Exception as error:
         raise _as_image_error(path, error, "cannot be written") from error

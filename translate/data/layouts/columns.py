@@ -86,10 +86,10 @@ def matched(split: str, columns: tuple[Column, ...], warnings: list[str]) -> tup
 def held_out(column: Column) -> tuple[Column, Column]:
     """Splits into training and test images, by name alone so that pairs stay together."""
     count = min(TEST_LIMIT, max(1, round(TEST_SHARE * len(column)))) if len(column) > 1 else 0
-    chosen = set(sorted(column, key=_dice)[:count])
+    chosen = set(sorted(column, key=_rng)[:count])
     test = {name: path for name, path in column.items() if name in chosen}
     return {name: path for name, path in column.items() if name not in chosen}, test
 
 
-def _dice(name: str) -> bytes:
+def _rng(name: str) -> bytes:
     return hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()

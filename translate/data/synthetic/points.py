@@ -32,12 +32,12 @@ class PointSet:
     def modes(self) -> int:
         return len(self.starts)
 
-    def draw(self, count: int, dice: np.random.Generator) -> Tensor:
+    def draw(self, count: int, rng: np.random.Generator) -> Tensor:
         """Draws points (count, 2, 1, 1)."""
-        chosen = dice.integers(self.modes, size=count)
-        along = dice.random((count, 1))
+        chosen = rng.integers(self.modes, size=count)
+        along = rng.random((count, 1))
         places = self.starts[chosen] * (1 - along) + self.ends[chosen] * along
-        points = places + self.sigma * dice.standard_normal((count, 2))
+        points = places + self.sigma * rng.standard_normal((count, 2))
         return torch.from_numpy(points.astype(np.float32))[:, :, None, None]
 
     def coverage(self, points: Tensor) -> dict[str, float]:

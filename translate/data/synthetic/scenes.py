@@ -56,14 +56,14 @@ class Scene:
 
 def compose(number: int) -> Scene:
     """Generates scene `number`: adds random shapes that keep clear of the others until enough is covered."""
-    dice = np.random.default_rng([number, 0x5CE2E])
-    noise = tuple(dice.random((cells + 1, cells + 1)) for cells in CELLS)
-    tint = 0.5 + dice.uniform(-0.03, 0.03, 3)
-    wanted = dice.uniform(0.35, 0.55)  # share of the picture to cover with shapes
+    rng = np.random.default_rng([number, 0x5CE2E])
+    noise = tuple(rng.random((cells + 1, cells + 1)) for cells in CELLS)
+    tint = 0.5 + rng.uniform(-0.03, 0.03, 3)
+    wanted = rng.uniform(0.35, 0.55)  # share of the picture to cover with shapes
     shapes: list[Shape] = []
     taken = np.full(_GRID.shape[:2], -np.inf)  # greatest depth of each point in the shapes so far
     for _ in range(40):
-        shape = _throw(dice)
+        shape = _throw(rng)
         depth = shape.depth(_GRID)
         if (taken[depth > -GAP] < 0).all():
             shapes.append(shape)
@@ -73,25 +73,25 @@ def compose(number: int) -> Scene:
     return Scene(tuple(shapes), noise, tint)
 
 
-def _throw(dice: np.random.Generator) -> Shape:
+def _throw(rng: np.random.Generator) -> Shape:
     """Returns a shape of random kind, position, size, rotation and hue, with its centre inside the picture."""
-    angles, reach = OUTLINES[dice.integers(len(OUTLINES))](dice)
-    angles = angles + dice.uniform(0, 2 * np.pi)
+    angles, reach = OUTLINES[rng.integers(len(OUTLINES))](rng)
+    angles = angles + rng.uniform(0, 2 * np.pi)
     normals = np.stack([np.cos(angles), np.sin(angles)], -1)
-    centre, radius = dice.uniform(0.08, 0.92, 2), dice.uniform(0.17, 0.32)
-    hue = dice.uniform(0, 2 * np.pi) + np.array([0, 2, 4]) * np.pi / 3
-    fill = dice.uniform(0.42, 0.58) + 0.32 * np.cos(hue)
+    centre, radius = rng.uniform(0.08, 0.92, 2), rng.uniform(0.17, 0.32)
+    hue = rng.uniform(0, 2 * np.pi) + np.array([0, 2, 4]) * np.pi / 3
+    fill = rng.uniform(0.42, 0.58) + 0.32 * np.cos(hue)
     return Shape(normals, radius * reach + normals @ centre, fill)
 
 
 def _regular(edges: int) -> Callable[[np.random.Generator], Outline]:
-    return lambda dice: (2 * np.pi * np.arange(edges) / edges, np.ones(edges))
+    return lambda rng: (2 * np.pi * np.arange(edges) / edges, np.ones(edges))
 
 
-def _ellipse(dice: np.random.Generator) -> Outline:
+def _ellipse(rng: np.random.Generator) -> Outline:
     """Approximates an ellipse with semi-axes 1 and 1.2 to 1.7 by tangent half-planes."""
     angles = 2 * np.pi * np.arange(64) / 64
-    return angles, np.hypot(np.cos(angles), dice.uniform(1.2, 1.7) * np.sin(angles))
+    return angles, np.hypot(np.cos(angles), rng.uniform(1.2, 1.7) * np.sin(angles))
 
 
 # Disc, ellipse, square and triangle, each circumscribed about a circle of radius 1.

@@ -27,12 +27,12 @@ def largest_difference(run: Run, painting: Painting, model: Subject, images: Ite
     """
     largest = torch.zeros(())
     for pixels in images:
-        wanted = model.edit(to_float(pixels), painting.changes)
-        painted = torch.from_numpy(run(painting.accepts(pixels).numpy()))
-        if painted.shape != wanted.shape:
-            raise TranslateError(f"the exported file gives {tuple(painted.shape)} for {tuple(wanted.shape)}")
+        wanted = model.translate(to_float(pixels), painting.request)
+        fakes = torch.from_numpy(run(painting.accepts(pixels).numpy()))
+        if fakes.shape != wanted.shape:
+            raise TranslateError(f"the exported file gives {tuple(fakes.shape)} for {tuple(wanted.shape)}")
         rounding = 1 / 255 if painting.as_bytes else 0.0
-        difference = (to_float(painted) if painting.as_bytes else painted) - wanted
+        difference = (to_float(fakes) if painting.as_bytes else fakes) - wanted
         # torch's maximum propagates NaN, Python's may not.
         largest = torch.maximum(largest, (difference.abs() - rounding).max())
     return largest.item()

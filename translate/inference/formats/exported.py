@@ -19,7 +19,7 @@ from translate.data.io.images import Picture, to_float, to_pixels
 from translate.data.io.values import UNIT, Span
 from translate.errors import ConfigurationError, ImageError, TranslateError
 from translate.models.base import ImageSpec
-from translate.training.runtime import Engine, Precision, choose_engine
+from translate.training.runtime import Precision, Runtime, choose_runtime
 from translate.utils.printing import shown
 from translate.utils.stored import UnreadableError, parse_json
 
@@ -75,7 +75,7 @@ class ExportedGenerator(nn.Module):
         super().__init__()
         self.run, self.description = run, description
 
-    def edit(self, images: Tensor, changes: Mapping[int, bool]) -> Tensor:
+    def translate(self, images: Tensor, request: Mapping[int, bool]) -> Tensor:
         if self.description.values == "floats":
             return self._run(images.float())
         pixels = to_pixels(images)
@@ -120,7 +120,7 @@ class ExportedGenerator(nn.Module):
 
 def read_exported(
     path: Path, backend: Backend = "auto", device: str = "auto", precision: Precision = "auto"
-) -> tuple[ExportedGenerator, ImageSpec, Engine]:
+) -> tuple[ExportedGenerator, ImageSpec, Runtime]:
     """The generator in an ONNX file that `translate export` wrote; `auto` is ONNX Runtime.
 
     ONNX Runtime computes in float32; OpenVINO also in bf16, by default if the CPU is fast at it.
@@ -131,12 +131,12 @@ def read_exported(
     if backend == "torch":
         raise ConfigurationError(f"{path}: --backend torch converts with the run itself, not with an exported file")
     if backend == "openvino":
-        engine = _bare(precision)
-        run, metadata = open_with_openvino(path, engine.bf16)
+        runtime = _bare(precision)
+        run, metadata = open_with_openvino(path, runtime.bf16)
     else:
         if precision == "bf16":
             raise ConfigurationError(f"{path}: ONNX Runtime computes in float32; bf16 needs --backend openvino")
-        engine = _bare("float32")
+        runtime = _bare("float32")
         run, metadata = open_with_onnxruntime(path)
     try:
         description = Description.from_metadata(metadata)
@@ -145,7 +145,7 @@ def read_exported(
     images = ImageSpec(description.channels, 0, (description.target,), span=description.span)
     generator = ExportedGenerator(run, description)
     generator.try_out(path)
-    return generator, images, engine
+    return generator, images, runtime
 
 
 def open_with_onnxruntime(path: Path) -> tuple[Run, dict[str, str]]:
@@ -196,6 +196,6 @@ def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
-def _bare(precision: Precision) -> Engine:
-    """The CPU without the levers of PyTorch, none of which reaches what other libraries run."""
-    return Engine(torch.device("cpu"), bf16=choose_engine("cpu", precision).bf16, fused=False)
+def _bare(precision: Precision) -> Runtime:
+    """The CPU without PyTorch's options, none of which reaches what other libraries run."""
+    return Runtime(torch.device("cpu"), bf16=choose_runtime("cpu", precision).bf16, fused=False)

@@ -31,9 +31,9 @@ class Painting(nn.Module):
     training mode, use each image's own statistics for a batch of any length.
     """
 
-    def __init__(self, model: Subject, changes: Mapping[int, bool], channels: int, as_bytes: bool = False) -> None:
+    def __init__(self, model: Subject, request: Mapping[int, bool], channels: int, as_bytes: bool = False) -> None:
         super().__init__()
-        self.changes, self.as_bytes = dict(changes), as_bytes
+        self.request, self.as_bytes = dict(request), as_bytes
         self.channels, self.stride = channels, model.stride
         self.model: Subject = copy.deepcopy(model).float().eval()
         for module in list(self.model.modules()):
@@ -41,7 +41,7 @@ class Painting(nn.Module):
         self._prune()
 
     def forward(self, images: Tensor) -> Tensor:
-        return to_pixels(self._edit(to_float(images))) if self.as_bytes else self._edit(images)
+        return to_pixels(self._translate(to_float(images))) if self.as_bytes else self._translate(images)
 
     def noise(self, batch: int, rows: int, columns: int, seed: int = 0) -> Tensor:
         """Random uint8 images; `rows` and `columns` are multiples of the smallest size that the network takes."""
@@ -53,13 +53,13 @@ class Painting(nn.Module):
         """uint8 images converted to the input format of this graph."""
         return pixels if self.as_bytes else to_float(pixels)
 
-    def _edit(self, images: Tensor) -> Tensor:
-        # `edit` of these two converts image by image for per-image statistics, which the layers compute here anyway.
+    def _translate(self, images: Tensor) -> Tensor:
+        # These two translate image by image for per-image statistics, which the layers compute here anyway.
         if isinstance(self.model, ForeignGenerator):
-            return self.model.paint(images, self.changes)
+            return self.model.generate(images, self.request)
         if isinstance(self.model, Pix2Pix):
             return self.model.generator(images)
-        return self.model.edit(images, self.changes)
+        return self.model.translate(images, self.request)
 
     @torch.no_grad()
     def _prune(self) -> None:

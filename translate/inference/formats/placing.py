@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from translate.errors import TranslateError
-from translate.utils.atomic_files import appearing, clear_leftovers
+from translate.utils.atomic_files import atomic_file, clear_leftovers
 from translate.utils.outputs import Inputs, admit
 
 
@@ -28,7 +28,7 @@ def placed(path: Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         clear_leftovers(path.parent)
-        with appearing(path, path.suffix) as working:
+        with atomic_file(path, path.suffix) as working:
             yield working
     except OSError as error:
         raise TranslateError(f"{path}: cannot be written: {error.strerror or error}") from error

@@ -32,14 +32,14 @@ def convert_banded(
     source = _padded(pixels, height, width, bands)
     # Inference mode would dispatch composite functions without decomposing them into operations.
     with torch.inference_mode(False), torch.no_grad():
-        painted = network(source)
-        if not isinstance(painted, RowMap):
-            whole = painted
-            painted = RowMap(whole, lambda top, bottom: whole[:, :, top:bottom], bands)
-        result = np.empty((*pixels.shape[:2], painted.shape[1]), pixels.dtype)
+        fakes = network(source)
+        if not isinstance(fakes, RowMap):
+            whole = fakes
+            fakes = RowMap(whole, lambda top, bottom: whole[:, :, top:bottom], bands)
+        result = np.empty((*pixels.shape[:2], fakes.shape[1]), pixels.dtype)
         depth = torch.from_numpy(result).dtype
         for top, bottom in bands.of(len(pixels)):
-            rows = painted.rows(top, bottom)[0, :, :, : pixels.shape[1]]
+            rows = fakes.rows(top, bottom)[0, :, :, : pixels.shape[1]]
             result[top:bottom] = to_pixels(finite(rows), depth).permute(1, 2, 0).cpu().numpy()
     return result
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from translate.errors import TranslateError
-from translate.utils.atomic_files import appearing
+from translate.utils.atomic_files import atomic_file
 from translate.utils.stored import UnreadableError, lines_of, parse_json
 
 _NOT_FINITE = ("NaN", "Infinity", "-Infinity")
@@ -65,7 +65,7 @@ class MetricsLog:
         if len(kept) == len(lines):
             return
         try:
-            with appearing(self._path) as working:
+            with atomic_file(self._path) as working:
                 with working.open("wb") as file:
                     file.writelines(kept)
                     file.flush()

@@ -33,7 +33,7 @@ def check_as(data: DataSettings, batch_type: type[Batch]) -> list[Report]:
     """Checks what a method that learns from such batches would train on. Raises ConfigurationError where training
     would."""
     refuse_idle(data, batch_type)
-    opened = open_data(data, batch_type, tell=lambda line: None)
+    opened = open_data(data, batch_type, log=lambda line: None)
     folders: list[Folder | LabelledFolder]
     if isinstance(opened, LabelledSource):
         folders = [opened.a, opened.b]

@@ -22,9 +22,9 @@ from translate.data.loader import Loader, evaluation_batches
 from translate.data.source import Readable
 from translate.models.base import ImageSpec, Model
 from translate.recipe import DataSettings
-from translate.training.runtime import Engine
+from translate.training.runtime import Runtime
 from translate.training.validation import Validation
-from translate.utils.printing import Tell
+from translate.utils.printing import Log
 
 Part = Literal["test", "train"]
 
@@ -91,7 +91,7 @@ class ImageSet(ABC):
     def first(self, count: int, part: Part = "test") -> Iterator[Batch]:
         """Yields one batch with `count` whole images of each domain or set; training images if there is no test."""
 
-    def validations(self, model: Model, count: int, engine: Engine) -> Sequence[Validation]:
+    def validations(self, model: Model, count: int, runtime: Runtime) -> Sequence[Validation]:
         """Returns the validations of a model on `count` test images; empty if there is no ground truth."""
         return ()
 
@@ -155,10 +155,10 @@ def spanned(split: Sequence[Sequence[Any]], span: tuple[float, float]) -> Sequen
     return [[each.get(id(one), one) for one in images] for images in split]
 
 
-def training_stream(loader: Batches, data: DataSettings, device: torch.device, tell: Tell) -> Stream:
+def training_stream(loader: Batches, data: DataSettings, device: torch.device, log: Log) -> Stream:
     """Returns the stream of training batches that suits `device`; tells the user if `data.cache` cannot be honoured."""
     if isinstance(loader, Loader):
-        return stream_of(loader, data.cache, data.cache_bytes, device, tell)
+        return stream_of(loader, data.cache, data.cache_bytes, device, log)
     return loader.stream
 
 

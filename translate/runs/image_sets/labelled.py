@@ -18,7 +18,7 @@ from translate.evaluation.validation import class_directions
 from translate.models.vae import VAE
 from translate.recipe import DataSettings
 from translate.runs.image_sets.image_set import ImageSet, Part
-from translate.training.runtime import Engine
+from translate.training.runtime import Runtime
 from translate.training.validation import Validation
 
 
@@ -59,9 +59,9 @@ class LabelledImages(ImageSet):
         labels = [] if self.batch_type is Plain else [split.labels[chosen]]
         return self.in_order([[split.sources[index] for index in chosen]], self.batch_type, count, labels)
 
-    def validations(self, model: Any, count: int, engine: Engine) -> Sequence[Validation]:
+    def validations(self, model: Any, count: int, runtime: Runtime) -> Sequence[Validation]:
         if isinstance(model, VAE) and model.config.variational and "test" in self.folder.splits:
-            (batch,) = (engine.place(batch).map(Tensor.cpu) for batch in self.first(count))
+            (batch,) = (runtime.place(batch).map(Tensor.cpu) for batch in self.first(count))
             return [Evidence(batch.tensors()[0])]
         if not self.folder.test_is_paired or self.batch_type is Plain:
             return ()
@@ -71,7 +71,7 @@ class LabelledImages(ImageSet):
             number * per_class + index for number in range(len(self.domains)) for index in range(min(count, per_class))
         ]
         batches = self.in_order([[test.sources[row] for row in rows]], Labelled, count, [test.labels[rows]])
-        return class_directions(self.domains, batches, engine)
+        return class_directions(self.domains, batches, runtime)
 
     def with_labels(self) -> LabelledFolder:
         """Returns the set with its labels, to evaluate models that were trained without them."""

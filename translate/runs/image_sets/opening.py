@@ -14,10 +14,10 @@ from translate.data.synthetic.shapes import render_set
 from translate.errors import ConfigurationError
 from translate.recipe import DataSettings
 from translate.runs.image_sets import ImageSet, LabelledImages, LabelledSource, Points, TwoDomains
-from translate.utils.printing import Tell, shown
+from translate.utils.printing import Log, shown
 
 
-def open_data(data: DataSettings, batch_type: type[Batch], tell: Tell) -> ImageSet:
+def open_data(data: DataSettings, batch_type: type[Batch], log: Log) -> ImageSet:
     """Finds the data set, reads its layout and tells what it found; renders `shapes` on first use.
 
     Raises ConfigurationError if there is none, or if it is not of the kind that the model trains on.
@@ -27,17 +27,17 @@ def open_data(data: DataSettings, batch_type: type[Batch], tell: Tell) -> ImageS
     if not _is_text(data.set):
         raise ConfigurationError(f"{shown(data.set)}: its name is not UTF-8, and recipes are; rename the folder")
     if batch_type in (Paired, Unpaired):
-        return TwoDomains(data, _told(_two_domains(data, batch_type, tell), tell), batch_type)
+        return TwoDomains(data, _told(_two_domains(data, batch_type, log), log), batch_type)
     if batch_type is SourceLabelled:
         a, b = open_source_labelled(data.set, data.follow_links)
-        return LabelledSource(data, _told(a, tell), _told(b, tell))
+        return LabelledSource(data, _told(a, log), _told(b, log))
     if data.set in POINT_SETS:
         if batch_type is not Plain:
             raise ConfigurationError(
                 f"{data.set}: points in the plane, for models that draw from noise: gan, wgan, ..."
             )
         return Points(data, POINT_SETS[data.set]())
-    return LabelledImages(data, _told(_labelled(data, batch_type, tell), tell), batch_type)
+    return LabelledImages(data, _told(_labelled(data, batch_type, log), log), batch_type)
 
 
 _ACTS_ON: dict[str, tuple[type[Batch], ...]] = {
@@ -75,14 +75,14 @@ def _is_text(name: str) -> bool:
     return True
 
 
-def _two_domains(data: DataSettings, batch_type: type[Batch], tell: Tell) -> Folder:
+def _two_domains(data: DataSettings, batch_type: type[Batch], log: Log) -> Folder:
     wanted: Literal["paired", "unpaired"] = "paired" if batch_type is Paired else "unpaired"
     if data.set == "shapes" and data.domains not in (None, data.shapes.styles):
         raise ConfigurationError(
             f"data.domains: the domains of shapes are its styles, {' and '.join(data.shapes.styles)}; "
             "to choose others, --set data.shapes.styles=[...]"
         )
-    root, card = (_rendered(data, wanted, tell), None) if data.set == "shapes" else locate(str(data.set))
+    root, card = (_rendered(data, wanted, log), None) if data.set == "shapes" else locate(str(data.set))
     domains = data.domains or (card.domains if card else None)
     if domains is not None and len(domains) != 2:
         raise ConfigurationError(f"data.domains: this method takes two domains, not {len(domains)}")
@@ -96,9 +96,9 @@ def _two_domains(data: DataSettings, batch_type: type[Batch], tell: Tell) -> Fol
     )
 
 
-def _labelled(data: DataSettings, batch_type: type[Batch], tell: Tell) -> LabelledFolder:
+def _labelled(data: DataSettings, batch_type: type[Batch], log: Log) -> LabelledFolder:
     """Opens labelled sets; `data.domains` chooses among the classes or attributes of all of them together."""
-    roots = [_labelled_root(data, name, tell) for name in (str(data.set), *data.also)]
+    roots = [_labelled_root(data, name, log) for name in (str(data.set), *data.also)]
     if batch_type is Plain:
         return unlabelled(roots[0], data.follow_links)
     if len(roots) > 1:
@@ -109,24 +109,24 @@ def _labelled(data: DataSettings, batch_type: type[Batch], tell: Tell) -> Labell
     return open_labelled(roots[0], domains=domains, exclusive=exclusive, follow_links=data.follow_links)
 
 
-def _labelled_root(data: DataSettings, name: str, tell: Tell) -> Path:
-    return _rendered(data, "labelled", tell) if name == "shapes" else locate(name)[0]
+def _labelled_root(data: DataSettings, name: str, log: Log) -> Path:
+    return _rendered(data, "labelled", log) if name == "shapes" else locate(name)[0]
 
 
-def _told(folder: Any, tell: Tell) -> Any:
+def _told(folder: Any, log: Log) -> Any:
     for line in folder.found:
-        tell(line)
+        log(line)
     for line in folder.notes:
-        tell(f"note: {line}")
+        log(f"note: {line}")
     for line in folder.warnings:
-        tell(f"warning: {line}")
+        log(f"warning: {line}")
     return folder
 
 
-def _rendered(data: DataSettings, view: Literal["paired", "unpaired", "labelled"], tell: Tell) -> Path:
+def _rendered(data: DataSettings, view: Literal["paired", "unpaired", "labelled"], log: Log) -> Path:
     options = data.shapes
     name = f"shapes-{view}-{'-'.join(options.styles)}-{data.size}px-{options.train}-{options.test}-{options.seed}"
-    tell(f"rendering {name}, unless it is there already")
+    log(f"rendering {name}, unless it is there already")
     return render_set(
         user_data() / name,
         view=view,

@@ -14,7 +14,7 @@ from translate.evaluation.sample_validation import ModeCoverage
 from translate.models.base import ImageSpec, Model
 from translate.recipe import DataSettings
 from translate.runs.image_sets.image_set import ImageSet, Part
-from translate.training.runtime import Engine
+from translate.training.runtime import Runtime
 from translate.training.validation import Validation
 
 
@@ -45,5 +45,5 @@ class Points(ImageSet):
         # A handful of dots would show no density.
         yield Plain(self.points.draw(max(count, 2000), np.random.default_rng(0)))
 
-    def validations(self, model: Model, count: int, engine: Engine) -> Sequence[Validation]:
+    def validations(self, model: Model, count: int, runtime: Runtime) -> Sequence[Validation]:
         return [ModeCoverage(self.points)]

@@ -19,7 +19,7 @@ from translate.data.telling import by_fault, few
 from translate.errors import ConfigurationError
 from translate.recipe import DataSettings
 from translate.runs.image_sets import Batches, ImageSet, spanned
-from translate.utils.printing import Tell, shown
+from translate.utils.printing import Log, shown
 from translate.utils.progress import Progress
 
 THOROUGH = 20_000
@@ -30,7 +30,7 @@ NAMED = 20
 """Most kinds of faults that are named."""
 
 
-def unreadable(images: ImageSet, loader: Batches, tell: Tell, quiet: bool = False) -> dict[str, str]:
+def unreadable(images: ImageSet, loader: Batches, log: Log, quiet: bool = False) -> dict[str, str]:
     """Returns the unreadable images: path and reason. Raises ConfigurationError for them unless `data.skip_bad`.
 
     Images decoded by `loader` stay in its cache as far as they fit. Tells which files are animated, and which domains
@@ -47,9 +47,9 @@ def unreadable(images: ImageSet, loader: Batches, tell: Tell, quiet: bool = Fals
     with Progress(len(attempts), unit="image", label=label, quiet=quiet) as bar:
         found = failures(tried, images.settings.workers, lambda: bar.advance(1, images=1))
     for line in _dark(images, whites):
-        tell(f"warning: {line}")
+        log(f"warning: {line}")
     if several:
-        tell(f"note: {shown(str(images.settings.set))}: {ANIMATED}: {few(sorted(several))}")
+        log(f"note: {shown(str(images.settings.set))}: {ANIMATED}: {few(sorted(several))}")
     bad = {str(path): reason for path, reason in found.items()}
     if not bad:
         return {}
@@ -58,7 +58,7 @@ def unreadable(images: ImageSet, loader: Batches, tell: Tell, quiet: bool = Fals
     lines = "\n  ".join([f"{shown(str(images.settings.set))}: {len(bad)} images cannot be read:", *listed])
     if not images.settings.skip_bad:
         raise ConfigurationError(f"{lines}\nrepair or remove them, or leave them out with --skip-bad")
-    tell(f"warning: {lines}\nleft out, with their partners and labels; skipped.txt in the run's folder lists all")
+    log(f"warning: {lines}\nleft out, with their partners and labels; skipped.txt in the run's folder lists all")
     return bad
 
 

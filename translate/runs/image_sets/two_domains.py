@@ -13,7 +13,7 @@ from translate.data.source import Readable
 from translate.evaluation.validation import directions
 from translate.recipe import DataSettings
 from translate.runs.image_sets.image_set import ImageSet, Part
-from translate.training.runtime import Engine
+from translate.training.runtime import Runtime
 from translate.training.validation import Validation
 
 
@@ -42,8 +42,8 @@ class TwoDomains(ImageSet):
         few: Split = tuple(sources[:count] for sources in chosen)
         return self.in_order(few, self.batch_type, count)
 
-    def validations(self, model: Any, count: int, engine: Engine) -> Sequence[Validation]:
+    def validations(self, model: Any, count: int, runtime: Runtime) -> Sequence[Validation]:
         if not self.folder.test_is_paired or not self.folder.splits.get("test"):
             return ()
         training = self.first(count, "train") if self.folder.kind == "paired" else iter(())
-        return directions(model, self.domains, self.first(count), training, engine)
+        return directions(model, self.domains, self.first(count), training, runtime)
