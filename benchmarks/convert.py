@@ -33,7 +33,7 @@ from translate.data.io.images import read, to_float, write
 from translate.inference.converter import Converter
 from translate.inference.folder import convert_folder
 from translate.inference.formats.exported import Backend, Description, read_exported
-from translate.inference.formats.graph import Painting, trace
+from translate.inference.formats.graph import TranslationGraph, trace
 from translate.inference.formats.graph_files import write_onnx
 from translate.inference.jobs import plan
 from translate.models.base import ImageSpec
@@ -175,7 +175,7 @@ def on_backend(name: Backend, model: CycleGAN) -> Converter:
     described = Description("cyclegan", SPEC.domains, "b", SPEC.channels, model.stride, "floats", __version__)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "cyclegan.onnx")
-        write_onnx(trace(Painting(model, {1: True}, SPEC.channels)), path, described)
+        write_onnx(trace(TranslationGraph(model, {1: True}, SPEC.channels)), path, described)
         return Converter(*read_exported(path, name))
 
 

@@ -14,7 +14,7 @@ from translate.errors import ConfigurationError
 from translate.models.adversary import AdversarialSettings, Adversary
 from translate.models.base import ImageSpec
 from translate.models.cgan import CGAN
-from translate.models.classes import class_labels, judge_pairs, other_labels, require_classes
+from translate.models.classes import class_labels, other_labels, require_classes, score_pairs
 from translate.models.stackgan import StackGAN
 
 
@@ -44,7 +44,7 @@ def test_three_kinds_of_pairs_are_judged():
     real, fake = torch.full((2, 1, 2, 2), 0.5).double(), torch.full((2, 1, 2, 2), -0.25).double()
     labels, wrong = torch.eye(2).double(), torch.eye(2).double().flip(0)
     discriminator = _Scores([1.0, 0.0])
-    losses = judge_pairs(Adversary(AdversarialSettings()), discriminator, real, fake, labels, wrong, "x")
+    losses = score_pairs(Adversary(AdversarialSettings()), discriminator, real, fake, labels, wrong, "x")
 
     def log_sigmoid(*logits):
         return sum(math.log(1 / (1 + math.exp(-logit))) for logit in logits) / len(logits)
@@ -54,7 +54,7 @@ def test_three_kinds_of_pairs_are_judged():
     assert losses["adversarial x"].item() == pytest.approx(-log_sigmoid(*right) - sum(other) / 2)
     assert losses["labels told apart x"].item() == 0.5
     # A discriminator that ignores the label tells none apart.
-    blind = judge_pairs(Adversary(AdversarialSettings()), _Scores([0.0, 0.0]), real, fake, labels, wrong)
+    blind = score_pairs(Adversary(AdversarialSettings()), _Scores([0.0, 0.0]), real, fake, labels, wrong)
     assert blind["labels told apart"].item() == 0
 
 

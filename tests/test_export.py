@@ -17,7 +17,7 @@ from translate.errors import TranslateError
 from translate.inference.foreign import ForeignGenerator
 from translate.inference.formats.check import largest_difference, random_images
 from translate.inference.formats.exported import Description, open_with_onnxruntime, open_with_openvino
-from translate.inference.formats.graph import Painting, trace
+from translate.inference.formats.graph import TranslationGraph, trace
 from translate.inference.formats.graph_files import read_onnx, read_torch, write_onnx, write_torch
 from translate.models import MODELS
 from translate.models.base import ImageSpec, Translator
@@ -47,7 +47,7 @@ def _onnx():
 
 def _largest_difference(model, request, path):
     """Of a file from the model itself, on three sizes and batches."""
-    painting = Painting(model, request, 3)
+    painting = TranslationGraph(model, request, 3)
     program, images = trace(painting), random_images(painting)
     assert len({tuple(image.shape) for image in images}) == 3 and {len(image) for image in images} == {1, 2, 3}
     write, read = (write_onnx, read_onnx) if path.suffix == ".onnx" else (write_torch, read_torch)
@@ -85,7 +85,7 @@ def test_an_image_that_is_one_pixel_inside_a_u_net_and_dropout_that_is_on(tmp_pa
     model = _lively(MODELS["pix2pix"](config, ImageSpec(3, 64, ("a", "b"))))
     dropouts = [module for module in model.modules() if isinstance(module, nn.Dropout)]
     assert dropouts, "the case that is meant"
-    painting = Painting(model, {1: True}, 3)
+    painting = TranslationGraph(model, {1: True}, 3)
     run, images = trace(painting).module(), [painting.noise(1, 1, 1), painting.noise(2, 1, 2)]
     assert images[0].shape[2:] == (64, 64)
 
@@ -115,25 +115,25 @@ def test_published_generators_export_as_published(name, output):
     labels = golden.get("labels", torch.zeros(len(golden["input"]), 0))
     for image, wanted_labels, wanted in zip(golden["input"], labels, golden[output], strict=True):
         request = {number: bool(on) for number, on in enumerate(wanted_labels)}
-        run = trace(Painting(generator, request, len(image))).module()
+        run = trace(TranslationGraph(generator, request, len(image))).module()
         assert (run(image[None])[0] - wanted).abs().max() < 1e-5
 
 
 def test_what_converting_does_not_use_is_not_in_the_graph():
-    program = trace(Painting(tiny.tiny_model("cyclegan"), {0: True}, 3))
+    program = trace(TranslationGraph(tiny.tiny_model("cyclegan"), {0: True}, 3))
     assert {key.split(".")[1] for key in program.state_dict} == {"generator_a"}
 
 
 def test_a_graph_has_convolutions_where_a_cpu_takes_products():
     model = tiny.tiny_model("pix2pix")
     set_conv_as_matmul(model, True)
-    program = trace(Painting(model, {1: True}, 3))
+    program = trace(TranslationGraph(model, {1: True}, 3))
     assert not {"im2col", "col2im"} & {name for node in program.graph.nodes for name in str(node.target).split(".")}
 
 
 def test_rounding_to_bytes_is_no_difference_and_a_level_is():
     model = _lively(tiny.tiny_model("direct"))
-    painting = Painting(model, {1: True}, 3, as_bytes=True)
+    painting = TranslationGraph(model, {1: True}, 3, as_bytes=True)
     images = [painting.noise(1, 1, 1)]
 
     def run(levels):
@@ -146,7 +146,7 @@ def test_rounding_to_bytes_is_no_difference_and_a_level_is():
 
 def test_nothing_is_hidden_by_what_is_no_number():
     model = _lively(tiny.tiny_model("direct"))
-    painting = Painting(model, {1: True}, 3)
+    painting = TranslationGraph(model, {1: True}, 3)
     images = random_images(painting)
     wrong = [lambda x: np.full_like(x, np.nan)] + [lambda x: painting(torch.from_numpy(x)).detach().numpy()] * 2
     runs = iter(wrong)

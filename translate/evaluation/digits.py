@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from translate.data.batch import Labelled
+from translate.evaluation.classifier_errors import INTERVAL, ClassifierErrors, asking
 from translate.evaluation.intervals import wilson
-from translate.evaluation.judge import INTERVAL, Judge, asking
 from translate.evaluation.table import Protocol, Score, score
 from translate.evaluation.teaching import Trained
 from translate.models.unit_digits import UNITDigits
@@ -33,7 +33,7 @@ def evaluate_digits(
     the target's images translated into the source domain. The last weights are measured, whereas the published numbers
     are those of the checkpoint that was best on these very test images.
     """
-    judge = Judge.of(trained)
+    errors = ClassifierErrors.of(trained)
     how = {**protocol, "weights": "the last, not chosen by any test", "interval": "95 %, Wilson"}
     scores = []
     for domain, (name, batches) in enumerate(sets):
@@ -46,16 +46,16 @@ def evaluate_digits(
             readings = (own, trained.classifier.predict(batch.images), trained.classifier.predict(moved.float()))
             counts += torch.stack([_right(reading, wanted) for reading in readings]).cpu()
             labels.append(wanted.cpu())
-        asked = asking(torch.cat(labels), len(judge.missed))
+        asked = asking(torch.cat(labels), len(errors.missed))
         by_model, alone, translated = (wilson(int(right), len(asked)) for right in counts)
         floor = {"classifier of the source alone": 100 * alone.value}
         known = {"unit": "%", "better": "higher", "floor": floor}
         row = f"{name} ({('source', 'target')[domain]})"
         scores.append(score(TABLE, row, by_model.times(100), protocol=how, **known))
         if domain:
-            row, share = f"{name} translated to {sets[0][0]}", judge.allowing(translated, asked).times(100)
+            row, share = f"{name} translated to {sets[0][0]}", errors.allowing(translated, asked).times(100)
             widened = {**how, "interval": f"{how['interval']}, {INTERVAL}"}
-            scores.append(score(READ, row, share, protocol=widened, warning=judge.warning, **known))
+            scores.append(score(READ, row, share, protocol=widened, warning=errors.warning, **known))
     return scores
 
 

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from translate.data.batch import Labelled
+from translate.evaluation.classifier_errors import INTERVAL, ClassifierErrors, asking
 from translate.evaluation.flips import gather_labelled
 from translate.evaluation.intervals import wilson
-from translate.evaluation.judge import INTERVAL, Judge, asking
 from translate.evaluation.likeness import evaluate_distances, evaluate_diversity
 from translate.evaluation.samples import Gathering, Spaces
 from translate.evaluation.table import Protocol, Score, score
@@ -35,7 +35,7 @@ def evaluate_drawn(
 ) -> list[Score]:
     """Scores `count` samples of a model: the share read as each class, next to that of `reals`, or, if the model takes
     a class, the share read as the requested one; and diversity and distances to `reals`."""
-    judge = Judge.of(trained)
+    errors = ClassifierErrors.of(trained)
     how = {
         **protocol,
         "classifier": f"sha256 {trained.facts['sha256']}, {trained}",
@@ -59,8 +59,8 @@ def evaluate_drawn(
 
     def add(name: str, hits: Tensor, numbers: Tensor, **more: Any) -> None:
         """`numbers` is the class that each of the samples in question should be read as."""
-        share = judge.allowing(wilson(int(hits.sum()), len(hits)), asking(numbers, len(images.domains)))
-        scores.append(score(table, name, share.times(100), unit="%", protocol=how, warning=judge.warning, **more))
+        share = errors.allowing(wilson(int(hits.sum()), len(hits)), asking(numbers, len(images.domains)))
+        scores.append(score(table, name, share.times(100), unit="%", protocol=how, warning=errors.warning, **more))
 
     for number, name in enumerate(images.domains):
         rows = asked_for == number if classes else torch.ones(count, dtype=torch.bool)

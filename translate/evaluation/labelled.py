@@ -9,9 +9,9 @@ from torch import Tensor
 
 from translate.data.batch import Labelled
 from translate.data.labels import UNKNOWN
+from translate.evaluation.classifier_errors import INTERVAL, ClassifierErrors, asking
 from translate.evaluation.flips import Flips, LabelledConvert, Tested, nothing, translate_flips
 from translate.evaluation.intervals import Estimate, bootstrap_mean, bootstrap_ratio, wilson
-from translate.evaluation.judge import INTERVAL, Judge, asking
 from translate.evaluation.likeness import evaluate_distances, evaluate_diversity
 from translate.evaluation.samples import Sample, Spaces
 from translate.evaluation.table import Protocol, Score, score
@@ -63,7 +63,7 @@ def classification_errors(
     The floor is the untranslated inputs, the score of a model that ignores labels; the ceiling is real images with
     their own labels.
     """
-    judge = Judge.of(trained)
+    errors = ClassifierErrors.of(trained)
     own = trained.classifier.own(tested.labels)
     wrong_real = (tested.read != tested.labels) & own
     table, unit = "classification error of translations", "%"
@@ -81,13 +81,13 @@ def classification_errors(
             score(
                 table,
                 images.domains[number],
-                judge.allowing(wilson(int(right.sum()), len(right)), asked[-1]).rest.times(100),
+                errors.allowing(wilson(int(right.sum()), len(right)), asked[-1]).rest.times(100),
                 unit=unit,
                 better="lower",
                 floor={"untranslated input": 100 * untouched / len(right)},
                 ceiling={"real images": 100 * _share(wrong_real[:, number].sum(), own[:, number].sum())},
                 protocol={**protocol, "interval": f"95 %, Wilson; of all, bootstrap over images; {INTERVAL}"},
-                warning=judge.warning,
+                warning=errors.warning,
             )
         )
     if not scores:
@@ -95,13 +95,13 @@ def classification_errors(
     everything = score(
         table,
         "all",
-        judge.allowing(bootstrap_ratio(right_of, count_of), torch.cat(asked)).rest.times(100),
+        errors.allowing(bootstrap_ratio(right_of, count_of), torch.cat(asked)).rest.times(100),
         unit=unit,
         better="lower",
         floor={"untranslated input": 100 * ignored / float(count_of.sum())},
         ceiling={"real images": 100 * _share(wrong_real.sum(), own.sum())},
         protocol=scores[0].protocol,
-        warning=judge.warning,
+        warning=errors.warning,
     )
     return [*scores, everything]
 
@@ -114,7 +114,7 @@ def kept_attributes(
     The floor is the expectation for another test image in place of the translation, from the attributes' frequencies;
     the ceiling reflects the classifier's own errors on the untouched inputs.
     """
-    judge, attributes = Judge.of(trained), Labels(images).attributes
+    errors, attributes = ClassifierErrors.of(trained), Labels(images).attributes
     known = tested.labels != UNKNOWN
     frequency = (tested.labels.clamp(min=0) * known).sum(0) / known.sum(0).clamp(min=1)
     scores = []
@@ -134,13 +134,13 @@ def kept_attributes(
             score(
                 "other attributes read as they were",
                 images.domains[number],
-                judge.allowing(bootstrap_ratio(stayed.sum(1), asked.sum(1)), everything).times(100),
+                errors.allowing(bootstrap_ratio(stayed.sum(1), asked.sum(1)), everything).times(100),
                 unit="%",
                 better="higher",
                 floor={"another image": 100 * _share(by_chance.sum(), asked.sum())},
                 ceiling={"untouched input": 100 * _share(before.sum(), asked.sum())},
                 protocol={**protocol, "interval": f"95 %, bootstrap over images, {INTERVAL}"},
-                warning=judge.warning,
+                warning=errors.warning,
             )
         )
     return scores

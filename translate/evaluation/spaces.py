@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from translate.data.io.images import to_pixels
-from translate.evaluation.judge import Judge
+from translate.evaluation.classifier_errors import ClassifierErrors
 from translate.evaluation.teaching import Trained
 from translate.training.runtime import Runtime
 from translate.utils.atomic_files import sha256_of
@@ -56,7 +56,7 @@ def classifier_space(trained: Trained) -> Space:
         resize=trained.classifier.resize,
         remark="compares runs with each other, not with papers",
         features=trained.classifier.features,
-        warning=Judge.of(trained).warning,
+        warning=ClassifierErrors.of(trained).warning,
     )
 
 

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from translate.data.batch import Plain
+from translate.evaluation.classifier_errors import INTERVAL, ClassifierErrors, asking
 from translate.evaluation.flips import difference, nothing, to_neighbour
 from translate.evaluation.intervals import bootstrap_mean, wilson
-from translate.evaluation.judge import INTERVAL, Judge, asking
 from translate.evaluation.labelled import change
 from translate.evaluation.likeness import evaluate_distances, evaluate_diversity
 from translate.evaluation.samples import Gathering, Sample, Spaces
@@ -44,7 +44,7 @@ def evaluate_unpaired(
     without it. `protocol` names the split and the resize filter. `done` is called with the number of inputs in each
     batch.
     """
-    classifier, judge, how = trained.classifier, Judge.of(trained), protocol or {}
+    classifier, errors, how = trained.classifier, ClassifierErrors.of(trained), protocol or {}
     gathered, translated, real = Gathering(spaces), Gathering(spaces), Gathering(spaces)
     taken: dict[str, list[Tensor]] = {"translation": [], "input": [], "real": []}
     changed, apart = [], []
@@ -64,7 +64,7 @@ def evaluate_unpaired(
         real.add(batch.images)
     shares = {what: torch.cat(read) for what, read in taken.items()}
     hits, wanted = shares["translation"], torch.full((len(shares["translation"]),), to)
-    read = judge.allowing(wilson(int(hits.sum()), len(hits)), asking(wanted, len(judge.missed)))
+    read = errors.allowing(wilson(int(hits.sum()), len(hits)), asking(wanted, len(errors.missed)))
     source, output, target = gathered.sample(), translated.sample(), real.sample()
     return [
         score(
@@ -80,7 +80,7 @@ def evaluate_unpaired(
                 "classifier": f"sha256 {trained.facts['sha256']}, {trained}",
                 "interval": f"95 %, Wilson, {INTERVAL}",
             },
-            warning=judge.warning,
+            warning=errors.warning,
         ),
         change(name, bootstrap_mean(torch.cat(changed)), float(torch.cat(apart).mean()), how),
         *evaluate_diversity(name, output, source, target, how),

@@ -13,7 +13,7 @@ from torch import Tensor
 from translate.data.batch import Labelled
 from translate.models.adversary import AdversarialSettings, Adversary
 from translate.models.base import Fakes, ImageSpec, Losses, Sampler, Turn
-from translate.models.classes import class_labels, judge_pairs, other_labels, require_classes
+from translate.models.classes import class_labels, other_labels, require_classes, score_pairs
 from translate.models.sampler_parts import DCGANSettings, NetworkSettings, Noise, draw_noise, fixed_rng
 from translate.utils.settings import Settings
 
@@ -58,7 +58,7 @@ class CGAN(Sampler):
         ]
 
     def _discriminator_losses(self, batch: Labelled, fakes: Fakes) -> Losses:
-        return judge_pairs(
+        return score_pairs(
             self.adversary, self.discriminator, batch.images, fakes["fake"], batch.labels, fakes["wrong"]
         )
 

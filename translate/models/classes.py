@@ -38,7 +38,7 @@ def other_labels(labels: Tensor) -> Tensor:
     return one_hot((labels.argmax(1) + offset) % classes, classes).to(labels.dtype)
 
 
-def judge_pairs(
+def score_pairs(
     adversary: Adversary,
     discriminator: nn.Module,
     real: Tensor,

@@ -1,4 +1,4 @@
-"""Judges real and generated digit images with UNIT's discriminators (Liu et al. 2017)."""
+"""Scores real and generated digit images with UNIT's discriminators (Liu et al. 2017)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from translate.models.base import Fakes, Losses
 from translate.networks.coupled_digits import CoupledDigitDiscriminators
 
 
-class Judged(NamedTuple):
+class Scored(NamedTuple):
     """Scores (images, 1) of all generated images, and class logits (batch, classes) of a translated to b and b
     translated to a."""
 
@@ -25,16 +25,16 @@ class Judged(NamedTuple):
 
 class DigitDiscriminators:
     """The discriminators with the rules of the game. With `own_too`, reconstructions in an image's own domain are
-    judged too."""
+    scored, too."""
 
     def __init__(self, discriminators: CoupledDigitDiscriminators, adversary: Adversary, own_too: bool) -> None:
         self.discriminators, self.adversary, self.kinds = discriminators, adversary, 2 if own_too else 1
 
-    def judge(self, fakes: Fakes) -> Judged:
+    def score(self, fakes: Fakes) -> Scored:
         ask, augment, count = self.discriminators, self.adversary.augment, len(fakes["ab"])
         score_a, read_a = ask(augment(torch.cat([fakes["ba"], fakes["aa"]][: self.kinds])), 0)
         score_b, read_b = ask(augment(torch.cat([fakes["ab"], fakes["bb"]][: self.kinds])), 1)
-        return Judged(torch.cat([score_a, score_b]), read_b[:count], read_a[:count])
+        return Scored(torch.cat([score_a, score_b]), read_b[:count], read_a[:count])
 
     def read(self, real: Tensor, domain: int) -> tuple[Tensor, Tensor]:
         """Scores (batch, 1) and class logits (batch, classes) of real images, read as images of `domain`."""

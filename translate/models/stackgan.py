@@ -15,7 +15,7 @@ from translate.errors import ConfigurationError
 from translate.losses.gaussian import draw, kl_to_standard
 from translate.models.adversary import AdversarialSettings, Adversary
 from translate.models.base import Fakes, ImageSpec, Losses, Sampler, Turn
-from translate.models.classes import class_labels, judge_pairs, other_labels, require_classes
+from translate.models.classes import class_labels, other_labels, require_classes, score_pairs
 from translate.models.parts import InitialisationSettings
 from translate.models.sampler_parts import DCGANSettings, NetworkSettings, Noise, draw_noise, fixed_rng
 from translate.networks.blocks import initialise
@@ -99,7 +99,7 @@ class StackGAN(Sampler):
 
     def _discriminators_losses(self, batch: Labelled, fakes: Fakes) -> Losses:
         small = F.interpolate(batch.images, (self.small, self.small), mode="area")
-        judge = partial(judge_pairs, self.adversary, labels=batch.labels, wrong=fakes["wrong"])
+        judge = partial(score_pairs, self.adversary, labels=batch.labels, wrong=fakes["wrong"])
         return {
             **judge(self.discriminator_one, small, fakes["small"], name="one"),
             **judge(self.discriminator_two, batch.images, fakes["large"], name="two"),

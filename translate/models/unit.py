@@ -92,17 +92,17 @@ class UNIT(Translator):
 
     def turns(self) -> list[Turn]:
         pace = self.config.adversarial.discriminator_turns
-        judges: list[nn.Module] = [self.discriminator_a, self.discriminator_b]
-        judges += [self.code_discriminator] if self.config.code_adversary else []
-        clip = partial(self.adversary.constrain, judges)
+        discriminators: list[nn.Module] = [self.discriminator_a, self.discriminator_b]
+        discriminators += [self.code_discriminator] if self.config.code_adversary else []
+        clip = partial(self.adversary.constrain, discriminators)
         if self.config.perceptual:
             _ = self._perceptual  # fails before the first step if the file is missing; converting needs none
         return [
-            Turn("discriminators", judges, self._judges_losses, after_step=clip),
+            Turn("discriminators", discriminators, self._discriminators_losses, after_step=clip),
             Turn("autoencoders", [self.autoencoders], self._coders_losses, trains_generators=True, every=pace),
         ]
 
-    def _judges_losses(self, batch: Unpaired, fakes: Fakes) -> Losses:
+    def _discriminators_losses(self, batch: Unpaired, fakes: Fakes) -> Losses:
         losses = {
             **self.adversary.discriminator_losses(self.discriminator_a, batch.a, fakes["a"], "a"),
             **self.adversary.discriminator_losses(self.discriminator_b, batch.b, fakes["b"], "b"),

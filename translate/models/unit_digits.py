@@ -77,7 +77,7 @@ class UNITDigits(Translator):
         self.discriminators = CoupledDigitDiscriminators(
             images.channels, config.discriminator_filters, sum(g.size for g in images.groups)
         )
-        self.judges = DigitDiscriminators(self.discriminators, self.adversary, config.judged == "all")
+        self.game = DigitDiscriminators(self.discriminators, self.adversary, config.judged == "all")
         if config.alike:
             self.autoencoders.start_alike()
             self.discriminators.start_alike()
@@ -94,21 +94,21 @@ class UNITDigits(Translator):
         ]
 
     def _discriminators_losses(self, batch: SourceLabelled, fakes: Fakes) -> Losses:
-        config, judges = self.config, self.judges
-        score_a, classes = judges.read(batch.a, 0)
+        config, game = self.config, self.game
+        score_a, classes = game.read(batch.a, 0)
         losses = {"classification": config.classification * class_loss(classes, batch.labels)}
         if config.adversarial_weight:
-            drawn, real = judges.judge(fakes), torch.cat([score_a, judges.read(batch.b, 1)[0]])
+            drawn, real = game.score(fakes), torch.cat([score_a, game.read(batch.b, 1)[0]])
             losses["adversarial"] = config.adversarial_weight * self.adversary.verdict(real, drawn.scores)
-            losses |= judges.penalties(batch, fakes)
+            losses |= game.penalties(batch, fakes)
             if config.both_layers:
-                _, by_b = judges.read(batch.a, 1)
+                _, by_b = game.read(batch.a, 1)
                 losses["classification by b"] = config.classification * class_loss(by_b, batch.labels)
             if config.translated:
                 lesson = class_loss(drawn.read_ab, batch.labels)
                 losses["classification of translations"] = config.translated * lesson
             if config.features:
-                losses["features"] = config.features * judges.feature_distance(fakes)
+                losses["features"] = config.features * game.feature_distance(fakes)
         losses["digits read right"] = (classes.detach().argmax(1) == batch.labels.argmax(1)).float().mean()
         return losses
 
@@ -124,10 +124,10 @@ class UNITDigits(Translator):
         if config.content:
             losses["content"] = config.content * _squared(torch.cat([fakes["ab"], fakes["ba"]]), images)
         if config.adversarial_weight:
-            drawn = self.judges.judge(fakes)
+            drawn = self.game.score(fakes)
             losses["adversarial"] = config.adversarial_weight * self.adversary.loss.generator_loss(drawn.scores)
             if config.semantic:
-                read_b = self.judges.pseudo_labels(batch.b)
+                read_b = self.game.pseudo_labels(batch.b)
                 kept = class_loss(drawn.read_ab, batch.labels) + class_loss(drawn.read_ba, read_b)
                 losses["semantic"] = config.semantic * kept
         return losses

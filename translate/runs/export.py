@@ -19,7 +19,7 @@ from translate.inference.foreign import ForeignGenerator
 from translate.inference.formats import hub, port
 from translate.inference.formats.check import largest_difference, random_images
 from translate.inference.formats.exported import Description, ExportedGenerator
-from translate.inference.formats.graph import Painting, Subject, converts_in_training_mode, trace
+from translate.inference.formats.graph import Subject, TranslationGraph, converts_in_training_mode, trace
 from translate.inference.formats.graph_files import read_onnx, read_torch, require_onnx, write_onnx, write_torch
 from translate.inference.formats.placing import placed, require_free
 from translate.inference.padding import pad
@@ -128,7 +128,7 @@ def _export_graph(
         exported.notes.append(model.taken)
     if _silence_dropout(model):
         exported.notes.append("conversion with this run keeps dropout on; in the exported file it is off")
-    painting = Painting(model, request, converter.images.channels, as_bytes)
+    painting = TranslationGraph(model, request, converter.images.channels, as_bytes)
     program = trace(painting)
     write, read = (write_onnx, read_onnx) if format == "onnx" else (write_torch, read_torch)
     trials = {"random images": random_images(painting)}

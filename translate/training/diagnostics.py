@@ -84,18 +84,18 @@ class Diagnostics:
 
     def recall(self, rows: Sequence[Mapping[str, float]]) -> None:
         """Takes the rows that were logged before the run was resumed."""
-        self._heard.extend(row for row in rows if any(judge in row for judge, _, _ in self._games))
+        self._heard.extend(row for row in rows if any(discriminator in row for discriminator, _, _ in self._games))
 
     def listen(self, step: int, losses: Mapping[str, float]) -> None:
         """Takes the logged losses, keyed `turn/name`, and notes whether the discriminator has won."""
         self._heard.append(losses)
         if step < FIRST or len(self._heard) < WINDOWS:
             return
-        for judge, generator, unsure in self._games:
-            sure = [row[judge] / unsure for row in self._heard if judge in row and generator in row]
+        for discriminator, generator, unsure in self._games:
+            sure = [row[discriminator] / unsure for row in self._heard if discriminator in row and generator in row]
             if len(sure) < WINDOWS or max(sure) >= SURE or self._heard[-1][generator] < self._heard[0][generator]:
                 continue
-            self._note([_won(step, judge, sure[-1])])
+            self._note([_won(step, discriminator, sure[-1])])
 
     def _note(self, findings: Sequence[Finding]) -> None:
         known = {finding.kind for finding in self.found}
@@ -213,11 +213,11 @@ def _of_labels(views: Sequence[_View]) -> list[_Row]:
     ]
 
 
-def _won(step: int, judge: str, share: float) -> Finding:
+def _won(step: int, discriminator: str, share: float) -> Finding:
     return Finding(
         "the discriminator has won",
         step,
-        f"{judge} as a share of its value when it cannot tell",
+        f"{discriminator} as a share of its value when it cannot tell",
         share,
         "The generator no longer learns from it: lower its learning rate (training.network_lr), add a penalty "
         "(model.adversarial.r1 or gradient_penalty) or, for few images, model.adversarial.augment",
@@ -230,12 +230,12 @@ def _games(model: Model) -> list[tuple[str, str, float]]:
     adversary = next((module for module in model.modules() if isinstance(module, Adversary)), None)
     if adversary is None or adversary.unsure is None:
         return []
-    judges = [turn.name for turn in model.turns() if not turn.trains_generators]
+    discriminators = [turn.name for turn in model.turns() if not turn.trains_generators]
     generators = [turn.name for turn in model.turns() if turn.trains_generators]
     names = ("adversarial", "adversarial a", "adversarial b", "adversarial one", "adversarial two")
     return [
-        (f"{judge}/{name}", f"{generator}/{name}", adversary.unsure)
-        for judge in judges
+        (f"{discriminator}/{name}", f"{generator}/{name}", adversary.unsure)
+        for discriminator in discriminators
         for generator in generators
         for name in names
     ]

@@ -72,11 +72,11 @@ class TrainingRun:
         self.checkpoints = folder / "checkpoints"
         self.metrics = MetricsLog(folder / "metrics.jsonl") if self.distributed.is_main else NoMetrics()
         self.metrics.keep(self._came_before)
-        self.doctor = Diagnostics(
+        self.diagnostics = Diagnostics(
             trainer.model, samples, folder if self.distributed.is_main else None, trainer.steps, log
         )
         if self.distributed.is_main:
-            self.doctor.recall(read_metrics(folder / "metrics.jsonl"))
+            self.diagnostics.recall(read_metrics(folder / "metrics.jsonl"))
         self.first_steps = FirstSteps(trainer, log)
         self.pace = Pace(trainer.steps, cadence.total, trainer.runtime.device, log)
         self._saved: int | None = trainer.steps or None
@@ -215,7 +215,7 @@ class TrainingRun:
         for turn, skip in skips.items():
             if skip.in_a_row >= self.skip_limit:
                 raise Diverged(self._diverged(turn, skip.in_a_row))
-        self.doctor.listen(self.trainer.steps, losses)
+        self.diagnostics.listen(self.trainer.steps, losses)
         # Not in metrics.jsonl, which a resumed run must reproduce: times differ.
         self.tracker.log(self.trainer.steps, {"data/waiting share": waiting})
         return "  ".join(f"{name} {value:.3f}" for name, value in losses.items()) + f"  waiting for data {waiting:.1%}"
@@ -249,7 +249,7 @@ class TrainingRun:
         path = self.folder / "samples" / f"step-{self.trainer.steps:08d}.png"
         with self.trainer.shown(), torch.no_grad(), self.trainer.runtime.autocast():
             columns = self.trainer.model.show(self.samples)
-            self.doctor.look(self.trainer.steps)
+            self.diagnostics.look(self.trainer.steps)
         if self.distributed.is_main:
             save_grid(path, columns)
         self.tracker.images(self.trainer.steps, "samples", path)

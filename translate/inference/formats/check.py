@@ -10,17 +10,17 @@ from torch import Tensor
 from translate.data.io.images import to_float
 from translate.errors import TranslateError
 from translate.inference.formats.exported import Run
-from translate.inference.formats.graph import Painting, Subject
+from translate.inference.formats.graph import Subject, TranslationGraph
 
 
-def random_images(painting: Painting) -> list[Tensor]:
+def random_images(painting: TranslationGraph) -> list[Tensor]:
     """uint8 noise in three sizes, starting at the smallest that the network takes, and three batch lengths."""
     sizes = enumerate([(1, 1, 1), (2, 1, 2), (3, 2, 1)])
     return [painting.noise(batch, rows, columns, seed) for seed, (batch, rows, columns) in sizes]
 
 
 @torch.inference_mode()
-def largest_difference(run: Run, painting: Painting, model: Subject, images: Iterable[Tensor]) -> float:
+def largest_difference(run: Run, painting: TranslationGraph, model: Subject, images: Iterable[Tensor]) -> float:
     """The largest difference between the outputs of `run` and of the model for uint8 images, on the scale of [-1, 1].
 
     Ignores rounding to bytes. NaN if either output has NaN. Raises TranslateError if the shapes differ.

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Subject = Translator | ForeignGenerator
 
 
-class Painting(nn.Module):
+class TranslationGraph(nn.Module):
     """Translates images (batch, channels, height, width), with height and width multiples of the stride.
 
     Input and output are floats in [-1, 1], or uint8 if `as_bytes`. Holds a copy of the model without the modules that
@@ -79,7 +79,7 @@ def converts_in_training_mode(model: Subject) -> bool:
     return isinstance(model, ForeignGenerator) and not model.evaluated
 
 
-def trace(painting: Painting) -> ExportedProgram:
+def trace(painting: TranslationGraph) -> ExportedProgram:
     """The exported graph of `painting`. Raises TranslateError if torch.export fails."""
     from torch.export import Dim, export
     from torch.fx.experimental import _config as shapes

@@ -29,7 +29,7 @@ Generator = ResnetGenerator | UNetGenerator | StarGANGenerator
 _UNNAMED = "no option of theirs names this network; their classes build it"
 
 
-class Painter(NamedTuple):
+class PortGenerator(NamedTuple):
     """A generator and the domain that it paints, or None for any."""
 
     network: Generator
@@ -50,17 +50,17 @@ def players(model: nn.Module) -> dict[str, nn.Module]:
     )
 
 
-def generators(model: Translator, step: int) -> dict[str, Painter]:
+def generators(model: Translator, step: int) -> dict[str, PortGenerator]:
     """The model's generators, keyed by the file names that those projects use.
 
     Raises ConfigurationError for a method that they lack.
     """
     networks = players(model)
     if isinstance(model, StarGAN):
-        return {f"{step}-G.ckpt": Painter(model.generator, None)}
+        return {f"{step}-G.ckpt": PortGenerator(model.generator, None)}
     targets = {"G_A": 1, "G_B": 0, "G": 1}
     return {
-        f"latest_net_{role}.pth": Painter(network, targets[role])
+        f"latest_net_{role}.pth": PortGenerator(network, targets[role])
         for role, network in networks.items()
         if isinstance(network, ResnetGenerator | UNetGenerator)
     }

@@ -11,8 +11,8 @@ from test_evaluate import RULER, digit_sets
 from test_evaluation import ATTRIBUTES, STYLES, reader
 from tiny import labelled_folder, unpaired_folder
 
+from translate.evaluation.classifier_errors import ClassifierErrors, asking
 from translate.evaluation.intervals import Estimate, wilson
-from translate.evaluation.judge import Judge, asking
 from translate.evaluation.spaces import classifier_space
 from translate.evaluation.table import Score, as_text
 from translate.runs.evaluate import evaluate, write_scores
@@ -22,22 +22,22 @@ MANY = 10**12
 TO = asking(torch.tensor([1]), 2)
 
 
-def judge(missed: tuple[int, int], mistaken: tuple[int, int], domains: int = 2) -> Judge:
+def errors_of(missed: tuple[int, int], mistaken: tuple[int, int], domains: int = 2) -> ClassifierErrors:
     """Wrong in so many, of so many, held-out images of each domain, and of those without it."""
     shares = (wilson(*counts) if counts[1] else Estimate(0.0, 0.0, 1.0, 0) for counts in (missed, mistaken))
-    return Judge(*((share,) * domains for share in shares), warning="")
+    return ClassifierErrors(*((share,) * domains for share in shares), warning="")
 
 
 @pytest.mark.parametrize(("missed", "mistaken"), [(0, 0), (0.02, 0.24), (0.24, 0.24), (0.1, 0.02)])
 @pytest.mark.parametrize("share", [0.02, 0.3, 0.775, 1.0])
 def test_the_interval_holds_the_share_that_is_as_wanted_however_wrong_the_judge(share, missed, mistaken):
-    """150 translations, a judge measured on 100 images with and 100 without the domain, drawn anew 300 times."""
+    """150 translations, a classifier measured on 100 images with and 100 without the domain, drawn anew 300 times."""
     rng = np.random.default_rng(0)
     inside = plain = 0
     for _ in range(300):
         read = wilson(int(rng.binomial(150, share * (1 - missed) + (1 - share) * mistaken)), 150)
         counts = [(int(rng.binomial(100, rate)), 100) for rate in (missed, mistaken)]
-        allowed = judge(*counts).allowing(read, TO)
+        allowed = errors_of(*counts).allowing(read, TO)
         assert allowed.low <= read.low <= allowed.value == read.value <= read.high <= allowed.high
         inside += allowed.low <= share <= allowed.high
         plain += read.low <= share <= read.high
@@ -48,12 +48,12 @@ def test_the_interval_holds_the_share_that_is_as_wanted_however_wrong_the_judge(
 
 def test_a_judge_that_never_errs_leaves_the_interval_alone():
     read = wilson(93, 120)
-    allowed = judge((0, MANY), (0, MANY)).allowing(read, TO)
+    allowed = errors_of((0, MANY), (0, MANY)).allowing(read, TO)
     assert (allowed.value, allowed.low, allowed.high) == pytest.approx((read.value, read.low, read.high), abs=1e-9)
 
 
 def test_errors_that_are_known_exactly_move_the_ends_by_just_as_much():
-    read, known = wilson(60, 120), judge((MANY // 10, MANY), (MANY // 5, MANY))
+    read, known = wilson(60, 120), errors_of((MANY // 10, MANY), (MANY // 5, MANY))
     allowed = known.allowing(read, TO)
     assert (allowed.low, allowed.high) == pytest.approx((read.low - 0.2, read.high + 0.1), abs=1e-5)
     # To be read as without a domain is to be missed where it is, and mistaken where it is not: the other way round.
@@ -70,7 +70,7 @@ def test_rogan_and_gladens_share_lies_inside():
         read = share * (1 - missed) + (1 - share) * mistaken
         corrected = (read - mistaken) / (1 - missed - mistaken)
         exact = Estimate(read, read, read, MANY)
-        found = judge((round(missed * MANY), MANY), (round(mistaken * MANY), MANY)).allowing(exact, TO)
+        found = errors_of((round(missed * MANY), MANY), (round(mistaken * MANY), MANY)).allowing(exact, TO)
         assert corrected == pytest.approx(share) and found.low <= share <= found.high
         assert (found.low, found.high) == pytest.approx((read - mistaken, min(read + missed, 1)), abs=1e-5)
 
@@ -79,7 +79,7 @@ def test_a_judge_without_held_out_images_leaves_everything_open_and_says_so():
     blind = reader(STYLES)
     blind.facts["held_out"]["present"] = {"photo": [20, 20], "sketch": [0, 0], "paint": [20, 20]}
     blind.facts["held_out"]["absent"] = {"photo": [20, 20], "sketch": [40, 40], "paint": [20, 20]}
-    found = Judge.of(blind)
+    found = ClassifierErrors.of(blind)
     assert "(sketch in 0 of 0)" in found.warning
     sketches = found.allowing(wilson(5, 50), asking(torch.tensor([1]), 3))
     assert sketches.high == 1 and sketches.low == 0
@@ -87,14 +87,18 @@ def test_a_judge_without_held_out_images_leaves_everything_open_and_says_so():
 
 
 def test_a_warning_names_what_is_read_right_too_seldom():
-    assert Judge.of(reader(STYLES, 90, 100)).warning == ""
-    assert "reads 89.0% of 9 held-out real images right" in Judge.of(reader(STYLES, 89, 100)).warning
+    assert ClassifierErrors.of(reader(STYLES, 90, 100)).warning == ""
+    assert "reads 89.0% of 9 held-out real images right" in ClassifierErrors.of(reader(STYLES, 89, 100)).warning
     rare = reader(ATTRIBUTES, 95, 100)  # beards are rare: not to see them costs little
     rare.facts["held_out"]["present"] = {"hat": [95, 100], "beard": [1, 4], "young": [95, 100]}
-    assert "(beard in 1 of 4): below 90%" in Judge.of(rare).warning
+    assert "(beard in 1 of 4): below 90%" in ClassifierErrors.of(rare).warning
     rare.facts["held_out"]["absent"] = {"hat": [50, 100], "beard": [80, 100], "young": [70, 100]}
-    assert "(beard in 1 of 4, no hat in 50 of 100, no young in 70 of 100 and 1 more)" in Judge.of(rare).warning
-    assert "no photo" not in Judge.of(reader(STYLES, 50, 100)).warning, "those are the images of other classes"
+    assert (
+        "(beard in 1 of 4, no hat in 50 of 100, no young in 70 of 100 and 1 more)" in ClassifierErrors.of(rare).warning
+    )
+    assert "no photo" not in ClassifierErrors.of(reader(STYLES, 50, 100)).warning, (
+        "those are the images of other classes"
+    )
 
 
 def test_distances_in_the_features_of_a_weak_classifier_say_so():

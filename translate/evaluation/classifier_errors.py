@@ -16,14 +16,14 @@ from translate.evaluation.teaching import Trained
 from translate.models.labels import one_hot
 
 ENOUGH = 0.9
-"""The share of held-out real images that a judge must read right; with less, scores begin with a warning."""
+"""The share of held-out real images that a classifier must read right; with less, scores begin with a warning."""
 INTERVAL = "widened by the classifier's own errors on held-out real images"
 _NONE_SEEN = Estimate(0.0, 0.0, 1.0, 0)
 _NAMED = 3
 
 
 @dataclass(frozen=True)
-class Judge:
+class ClassifierErrors:
     """A classifier's errors on real images held out of its training, by domain: the share of the images that have the
     domain which it misses, and the share of those without it which it mistakes for such; each with an interval, from 0
     to 1 where no image was held out. `warning` is empty unless some domain is read right in less than `ENOUGH`."""
@@ -33,7 +33,7 @@ class Judge:
     warning: str
 
     @classmethod
-    def of(cls, trained: Trained) -> Judge:
+    def of(cls, trained: Trained) -> ClassifierErrors:
         held_out = trained.facts["held_out"]
         missed, mistaken = (tuple(map(_wrong, held_out[kind].values())) for kind in ("present", "absent"))
         return cls(missed, mistaken, _warning(held_out, set(trained.classifier.labels.attributes)))
@@ -50,8 +50,8 @@ class Judge:
         translations are misread as often as held-out real images or less; Rogan and Gladen's corrected share (1978,
         American Journal of Epidemiology 107:71), which needs exactly as often, lies between them. r comes from test
         images, m and f from held-out ones, so the ends are those of a difference and a sum of independent shares
-        (Newcombe 1998, Statistics in Medicine 17:873, method 10; Zou and Donner 2008, ibid. 27:1693). A judge known
-        never to be wrong leaves the interval of `read`.
+        (Newcombe 1998, Statistics in Medicine 17:873, method 10; Zou and Donner 2008, ibid. 27:1693). A classifier
+        known never to be wrong leaves the interval of `read`.
         """
         present, absent = ((asked == wanted).sum(0) / (asked != UNKNOWN).sum() for wanted in (1, 0))
         falsely = _mean(zip([*self.mistaken, *self.missed], torch.cat([present, absent]).tolist(), strict=True))
@@ -62,7 +62,7 @@ class Judge:
 
 
 def asking(numbers: Tensor, domains: int, wanted: Tensor | float = 1.0) -> Tensor:
-    """What `Judge.allowing` takes where reading i is only about domain number `numbers[i]`, which should be
+    """What `ClassifierErrors.allowing` takes where reading i is only about domain number `numbers[i]`, which should be
     `wanted[i]`: (readings, domains)."""
     column = torch.as_tensor(wanted).expand(len(numbers))[:, None]
     return torch.where(one_hot(numbers, domains), column, float(UNKNOWN))
