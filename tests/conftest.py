@@ -15,6 +15,14 @@ from click.testing import CliRunner, Result
 torch.set_num_threads(1)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.parent.name in ("integration", "faults"):
+            item.add_marker("integration")
+        if item.get_closest_marker("gpu") and not torch.cuda.is_available():
+            item.add_marker(pytest.mark.skip(reason="there is no CUDA device here"))
+
+
 @pytest.fixture(autouse=True)
 def no_outside(monkeypatch, tmp_path):
     """No test reads or writes the user's own folders, keys or runs."""

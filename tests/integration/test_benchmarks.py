@@ -1,0 +1,139 @@
+"""The benchmarks run, on small networks; what they measure is looked at by people."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from patience import PATIENCE
+
+from translate.runs.train import train
+from translate.training.runtime import Runtime
+
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+ABSENT = ["kornia", "albumentations", "wandb", "click", "rich", "onnx", "torch_fidelity"]
+
+
+def run_without(modules, script, *arguments):
+    """A script of the benchmarks on a machine that lacks these packages."""
+    code = (
+        f"import runpy, sys; sys.modules.update(dict.fromkeys({modules})); sys.argv = sys.argv[1:]; "
+        f"sys.path.insert(0, {str(BENCHMARKS)!r}); runpy.run_path(sys.argv[0], run_name='__main__')"
+    )
+    command = [sys.executable, "-c", code, str(BENCHMARKS / script), *map(str, arguments)]
+    # Threads that wait for each other take many times as long on a busy machine.
+    env = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=BENCHMARKS.parent, env=env)
+
+
+def test_the_gpu_part_runs_where_only_torch_and_what_training_imports_is_there(tmp_path):
+    run = run_without(ABSENT, "gpu.py", "--device", "cpu", "--tiny", "--minutes", 600, "--out", tmp_path)
+    assert run.returncode == 0, run.stdout + run.stderr
+    found = json.loads((tmp_path / "gpu.json").read_text())
+    assert len(found["sections"]) == 13
+    assert all(isinstance(section, list) and section for section in found["sections"].values())
+    ways = {row["way"] for row in found["sections"]["steps"]}
+    assert {"plain", "float32", "auto"} <= ways
+    assert "## options against float64" in (tmp_path / "gpu.md").read_text()
+
+
+def test_the_gpu_part_ends_when_its_time_is_over_and_leaves_what_it_found(tmp_path):
+    """Long before the first section is, however fast the machine."""
+    run = run_without(ABSENT, "gpu.py", "--device", "cpu", "--tiny", "--minutes", 1e-4, "--out", tmp_path)
+    assert run.returncode == 3
+    assert "The time was over" in (tmp_path / "gpu.md").read_text()
+    assert json.loads((tmp_path / "gpu.json").read_text())["machine"]["torch"]
+
+
+def test_a_section_that_hangs_is_cut_off_and_those_before_it_are_kept(tmp_path):
+    code = """
+import pathlib, sys, threading
+import gpu
+findings = gpu.Findings(pathlib.Path(sys.argv[1]), {"device": "any"})
+findings.run("a section", lambda: [{"rate": 7}])
+gpu.watch(findings, 0.05)
+findings.run("one that hangs", threading.Event().wait)
+"""
+    run = subprocess.run([sys.executable, "-c", code, tmp_path], cwd=BENCHMARKS, timeout=PATIENCE, check=False)
+    assert run.returncode == 3
+    assert "The time was over" in (tmp_path / "gpu.md").read_text()
+    assert json.loads((tmp_path / "gpu.json").read_text())["sections"] == {"a section": [{"rate": 7}]}
+
+
+def test_the_gpu_part_names_the_wheels_that_are_missing(tmp_path):
+    run = run_without(["pydantic"], "gpu.py", "--device", "cpu", "--out", tmp_path)
+    assert run.returncode == 1
+    assert "missing here: pydantic pydantic-core annotated-types typing-inspection. Carry them as wheels" in run.stderr
+
+
+@pytest.mark.parametrize("name", ["cyclegan", "pix2pix"])
+def test_the_row_plain_is_the_same_training(name, monkeypatch):
+    """Else its ratio to the others would say nothing."""
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    from common import PlainStep, build_model, random_batch, trainer_of
+
+    port = PlainStep(build_model(name, 32, small=True), torch.device("cpu"))
+    trainer = trainer_of(build_model(name, 32, small=True), Runtime(torch.device("cpu"), fused=False))
+    start = torch.nn.utils.parameters_to_vector(trainer.model.parameters()).detach()
+    for step in range(3):
+        for way in (port, trainer):
+            way.step(random_batch(way.model, 32, 2, seed=step))
+    theirs, ours = (torch.nn.utils.parameters_to_vector(way.model.parameters()) - start for way in (port, trainer))
+    assert (ours - theirs).norm() < 0.02 * theirs.norm()
+    assert any(isinstance(module, torch.nn.InstanceNorm2d) for module in port.model.modules()) == (name == "cyclegan")
+
+
+OPTIONS = {
+    "step.py": ["--rounds", 2, "--seconds", 1, "--options", "auto"],
+    "memory.py": ["--ways", "plain"],
+}
+OTHERS = {
+    "convert.py": ["--small", "--images", 2, "--rounds", 1, "--backend", "onnxruntime", "openvino"],
+    "data.py": ["--count", 16, "--rounds", 1],
+    "fidelity.py": [],
+    "large_image.py": ["--width", 128, "--height", 128, "--filters", 2, "--blocks", 1, "--rows", 16],
+    "many_files.py": ["--files", 1000],
+    "scaling.py": ["quickstart", "--size", 32, "--ranks", 1, "--rounds", 1, "--seconds", 0.1, "--device", "cpu"],
+}
+NEEDED = {"convert.py": ["torchvision", "onnxscript", "onnxruntime", "openvino"], "fidelity.py": ["tifffile"]}
+
+
+@pytest.mark.parametrize("script", OTHERS)
+def test_every_benchmark_writes_its_rows_and_the_machine(script, tmp_path):
+    for module in NEEDED.get(script, []):
+        pytest.importorskip(module)
+    path = tmp_path / "found.json"
+    run = run_without([], script, "--json", path, *OTHERS[script])
+    assert run.returncode == 0, run.stderr
+    found = json.loads(path.read_text())
+    assert found["machine"]["torch"] and found["machine"]["commit"]
+    header = f"| {' | '.join(found['rows'][0])} |"
+    assert header in run.stdout and run.stdout.count("\n| ") >= len(found["rows"])
+    if script == "convert.py":
+        assert [row["way"] for row in found["rows"]][-2:] == ["ours, onnxruntime", "ours, openvino"]
+        assert all(row["differs"] < 8 for row in found["rows"])
+
+
+@pytest.mark.parametrize("script", OPTIONS)
+def test_a_benchmark_writes_what_it_prints(script, tmp_path):
+    path = tmp_path / "found.json"
+    options = ["--small", "--device", "cpu", "--models", "pix2pix", "--sizes", "32", "--json", path]
+    run = run_without([], script, *options, *OPTIONS[script])
+    assert run.returncode == 0, run.stderr
+    found = json.loads(path.read_text())
+    assert found["machine"]["torch"] and found["machine"]["commit"]
+    assert found["rows"][0]["way"] == "plain" and "| plain |" in run.stdout
+    assert all(row.get("median ms", row.get("peak MiB")) > 0 for row in found["rows"])
+
+
+def test_precision_is_measured_on_trained_runs(tiny_recipe, tmp_path):
+    shapes = ["data.shapes={train: 4, test: 3}", "data.size=32", "data.load_size=32"]
+    train(tiny_recipe("pix2pix"), "shapes", out=tmp_path / "run", overrides=shapes, quiet=True, tracking="disabled")
+    run = run_without([], "precision.py", tmp_path / "run", "--device", "cpu", "--json", tmp_path / "found.json")
+    assert run.returncode == 0, run.stderr
+    (row,) = json.loads((tmp_path / "found.json").read_text())["rows"]
+    assert (row["directions"], row["images"]) == (1, 3) and "| tiny-pix2pix after step 4 |" in run.stdout
+    assert 0 < row["pixels apart, levels of 255: mean"] <= row["99.9 % within"] + 1 <= row["most"] + 1

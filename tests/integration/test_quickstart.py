@@ -1,0 +1,146 @@
+"""The main job in one command: stopped anywhere and given again, it goes on and does all that it promised."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+from pathlib import Path
+
+import pytest
+import yaml
+from tiny import TINY, put
+from ways_out import command_in, options_in, tried
+
+import translate.runs.quickstart
+import translate.training.loop
+from translate.training.checkpoint import saved_steps
+from translate.training.trainer import Trainer
+
+TRAINING = {"steps": 6, "batch_size": 2, "log_every": 2, "sample_every": 3, "validate_every": 3}
+DATA = {"set": "shapes", "size": 32, "load_size": 32, "workers": 0, "shapes": {"train": 8, "test": 3}}
+
+
+class Killed(BaseException):
+    """As if the process were gone: nothing of ours handles it."""
+
+
+@pytest.fixture
+def quickstart(run_cli, tmp_path, monkeypatch):
+    """The command with tiny networks."""
+    paths = {}
+    for method in translate.runs.quickstart.RECIPES:
+        training = TRAINING | {"checkpoint_every": 3, "precision": "float32"}
+        recipe = {"model": TINY[method], "data": DATA, "training": training}
+        paths[method] = tmp_path / f"tiny-{method}.yaml"
+        paths[method].write_text(yaml.safe_dump(json.loads(json.dumps(recipe))))
+    monkeypatch.setattr(translate.runs.quickstart, "RECIPES", {method: str(path) for method, path in paths.items()})
+    return lambda *more: run_cli("quickstart", *more, "--device", "cpu")
+
+
+def kept_its_promise(result, out: Path) -> None:
+    assert result.exit_code == 0, result.output
+    assert len(list((out / "converted").glob("*.png"))) == 3
+    assert (out / "comparison.png").is_file() and (out / "run" / "summary.json").is_file()
+    assert (out / "run" / "report.html").read_text().endswith("</html>\n")
+    assert saved_steps(out / "run" / "checkpoints")[-1] == 6
+    assert "on 3 test images" in result.stdout and f"look at {out / 'comparison.png'}" in result.stdout
+
+
+def at_step(number: int, what):
+    step = Trainer.step
+
+    def stepping(self, batch):
+        step(self, batch)
+        if self.steps == number:
+            what()
+
+    return stepping
+
+
+def killed(*_: object, **__: object) -> None:
+    raise Killed
+
+
+PLACES = {
+    "before its recipe is written": ("translate.runs.starting.write_recipe", killed, None),
+    "in training": ("translate.training.trainer.Trainer.step", at_step(4, killed), "resuming after step 3"),
+    "before its report": ("translate.runs.train._close", killed, "resuming after step 6"),
+    "before it converts": ("translate.runs.quickstart.convert_folder", killed, None),
+    "before it compares": ("translate.runs.quickstart.save_grid", killed, None),
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_killed_and_run_again_it_goes_on_and_keeps_its_promise(quickstart, monkeypatch, place: str) -> None:
+    name, what, told = PLACES[place]
+    with monkeypatch.context() as patched:
+        patched.setattr(name, what)
+        if place == "before its report":
+            patched.setattr("translate.runs.train.write_summary", lambda *words: None)
+        with pytest.raises(Killed):
+            raise AssertionError(quickstart("--out", "q").output)
+    again = quickstart("--out", "q")
+    kept_its_promise(again, Path("q"))
+    assert (told or "resuming") in again.stderr if told else "resuming" not in again.stderr
+
+
+@pytest.mark.parametrize("more", [(), ("--resume",)])
+def test_stopped_by_ctrl_c_it_names_a_way_out_that_works(quickstart, monkeypatch, more: tuple[str, ...]) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(Trainer, "step", at_step(4, lambda: os.kill(os.getpid(), signal.SIGINT)))
+        stopped = quickstart("pix2pix", "--out", "q")
+    assert stopped.exit_code == 130 and "after step 4; saved, continue with --resume" in stopped.stderr
+    again = quickstart("pix2pix", "--out", "q", *more)
+    kept_its_promise(again, Path("q"))
+    assert "resuming after step 4" in again.stderr
+
+
+def test_a_finished_one_is_only_shown_again(quickstart, monkeypatch) -> None:
+    first = quickstart("--out", "q")
+    monkeypatch.setattr(Trainer, "step", killed)
+    again = quickstart("--out", "q")
+    kept_its_promise(again, Path("q"))
+    assert again.stdout == first.stdout
+
+
+def test_what_a_user_put_beside_the_translations_is_left_alone(quickstart) -> None:
+    assert quickstart("--out", "q").exit_code == 0
+    put(Path("q"), "converted/mine.png", width=40)
+    (Path("q") / "converted" / ".DS_Store").write_text("x")
+    kept_again = quickstart("--out", "q")
+    assert kept_again.exit_code == 0 and (Path("q") / "converted" / "mine.png").is_file()
+
+
+@tried(("runs/quickstart", "holds {}, and no quickstart; give another --out"))
+def test_a_folder_that_is_not_a_quickstarts_is_refused_by_name(quickstart, run_cli) -> None:
+    put(Path("photos"), "one.png")
+    Path("file").write_text("x")
+    before = sorted(map(str, Path().rglob("*")))
+    for out, reason in {
+        "photos": "photos: holds one.png, and no quickstart; give another --out",
+        "file": "--out file: cannot be written into: it is a file; give another name",
+    }.items():
+        refused = quickstart("--out", out)
+        assert refused.exit_code == 2 and reason in refused.stderr
+        assert options_in(refused.stderr, "quickstart") == ["--out"]
+    assert sorted(map(str, Path().rglob("*"))) == before
+    assert quickstart("--out", "another").exit_code == 0
+
+
+@tried(("runs/quickstart", "`translate quickstart {} --out {}` goes on with it"), ("runs/quickstart", "give another --out"))
+def test_the_other_methods_quickstart_is_refused_with_the_command_that_goes_on_with_it(quickstart, run_cli) -> None:
+    assert quickstart("pix2pix", "--out", "q").exit_code == 0
+    refused = quickstart("cyclegan", "--out", "q")
+    assert refused.exit_code == 2 and "holds the run of tiny-pix2pix, not tiny-cyclegan's" in refused.stderr
+    command = command_in(refused.stderr)
+    assert command == ["runs/quickstart", "pix2pix", "--out", "q"]
+    kept_its_promise(run_cli(*command, "--device", "cpu"), Path("q"))
+
+
+@pytest.mark.parametrize("method", ["cyclegan", "pix2pix"])
+def test_it_says_once_how_long_it_will_take(quickstart, monkeypatch, method: str) -> None:
+    monkeypatch.setattr("translate.training.pace.STEPS", 5)
+    told = quickstart(method, "--out", "q").stderr
+    assert len(re.findall(r"the 1 steps to go will take about \d+:\d\d at this pace", told)) == 1

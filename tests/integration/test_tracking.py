@@ -1,0 +1,531 @@
+"""What a run writes down, and that nothing Weights & Biases does can stop it."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from patience import PATIENCE
+from PIL import Image
+
+from translate.errors import ConfigurationError, TranslateError
+from translate.reporting.tracking import MetricsLog, NoTracker, open_tracker, read_metrics, save_grid
+from translate.runs.train import train
+
+
+def python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run `code` in a process of its own, with no WANDB_ variable but those given."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")}
+    root = str(Path(__file__).parents[2])
+    return subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        env={**kept, "PYTHONPATH": os.pathsep.join([root, kept.get("PYTHONPATH", "")]), **environment},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+
+
+class TestMetricsLog:
+    def test_a_row_is_one_line_of_valid_json(self, tmp_path: Path) -> None:
+        path, before = tmp_path / "run" / "metrics.jsonl", time.time()
+        with MetricsLog(path) as log:
+            log.log(100, {"generator/l1": 0.25, "nan": math.nan, "up": math.inf, "down": -math.inf})
+        (line,) = path.read_text().splitlines()
+
+        def refuse(word: str) -> None:
+            raise AssertionError(f"{word} is not JSON")
+
+        row = json.loads(line, parse_constant=refuse)
+        assert before - 0.001 <= row.pop("time") <= time.time() + 0.001  # it is rounded
+        assert row == {"step": 100, "generator/l1": 0.25, "nan": "NaN", "up": "Infinity", "down": "-Infinity"}
+
+    def test_rows_read_back_as_they_were(self, tmp_path: Path) -> None:
+        path = tmp_path / "metrics.jsonl"
+        values = {"a": 1 / 3, "b": 1e-300, "up": math.inf, "down": -math.inf}
+        with MetricsLog(path) as log:
+            log.log(1, values)
+            log.log(2, {"a": math.nan})
+        first, second = read_metrics(path)
+        assert {name: first[name] for name in values} == values
+        assert math.isnan(second["a"]) and second["step"] == 2
+
+    def test_rows_are_appended(self, tmp_path: Path) -> None:
+        path = tmp_path / "metrics.jsonl"
+        for step in (1, 2):
+            with MetricsLog(path) as log:
+                log.log(step, {})
+        assert [row["step"] for row in read_metrics(path)] == [1, 2]
+
+    def test_sigkill_loses_nothing(self, tmp_path: Path) -> None:
+        path = tmp_path / "metrics.jsonl"
+        killed = python(
+            f"""
+            import os, signal
+            from pathlib import Path
+            from translate.reporting.tracking import MetricsLog
+            log = MetricsLog(Path({str(path)!r}))
+            for step in range(50):
+                log.log(step, {{"loss": step}})
+            os.kill(os.getpid(), signal.SIGKILL)
+            """
+        )
+        assert killed.returncode == -signal.SIGKILL, killed.stderr
+        assert [row["loss"] for row in read_metrics(path)] == list(range(50))
+
+    def test_a_torn_row_is_left_out_and_not_written_after(self, tmp_path: Path) -> None:
+        path = tmp_path / "metrics.jsonl"
+        path.write_text('{"step": 1, "a": 1.0}\n{"step": 2, "a"')
+        assert [row["step"] for row in read_metrics(path)] == [1]
+        with MetricsLog(path) as log:
+            log.log(3, {"a": 3.0})
+        assert [row["step"] for row in read_metrics(path)] == [1, 3]
+
+    def test_a_bad_row_in_the_middle_is_named(self, tmp_path: Path) -> None:
+        path = tmp_path / "metrics.jsonl"
+        path.write_text('{"step": 1}\nnonsense\n{"step": 3}\n')
+        with pytest.raises(TranslateError, match=r"metrics\.jsonl, line 2"):
+            read_metrics(path)
+
+    def test_a_resumed_log_equals_one_that_never_stopped(self, tmp_path: Path, monkeypatch: Any) -> None:
+        monkeypatch.setattr(time, "time", lambda: 0.0)
+
+        def train(log: MetricsLog, first: int, last: int) -> None:
+            for step in range(first, last + 1):
+                log.log(step, {"loss": 1 / step})
+
+        whole, stopped = tmp_path / "whole.jsonl", tmp_path / "stopped.jsonl"
+        with MetricsLog(whole) as log:
+            train(log, 1, 20)
+        with MetricsLog(stopped) as log:
+            train(log, 1, 13)  # the checkpoint is of step 10
+        with MetricsLog(stopped) as log:
+            log.keep(lambda row: row["step"] <= 10)
+            train(log, 11, 20)
+        assert stopped.read_bytes() == whole.read_bytes()
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["stopped.jsonl", "whole.jsonl"]
+
+    def test_a_failed_truncation_leaves_every_row(self, tmp_path: Path, monkeypatch: Any) -> None:
+        path = tmp_path / "metrics.jsonl"
+        with MetricsLog(path) as log:
+            log.log(1, {})
+            log.log(2, {})
+            monkeypatch.setattr(os, "replace", _fail(OSError(28, "No space left on device")))
+            with pytest.raises(TranslateError, match="No space left"):
+                log.keep(lambda row: row["step"] <= 1)
+        assert [row["step"] for row in read_metrics(path)] == [1, 2]
+        assert [file.name for file in tmp_path.iterdir()] == ["metrics.jsonl"]
+
+    def test_a_full_disk_is_said(self, tmp_path: Path) -> None:
+        resource = pytest.importorskip("resource", reason="file size can be limited on Unix only")
+        path = tmp_path / "metrics.jsonl"
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        written = []
+        with MetricsLog(path) as log:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+            try:
+                with pytest.raises(TranslateError, match=r"metrics\.jsonl: cannot be written"):
+                    for step in range(100):
+                        log.log(step, {"loss": 0.5})
+                        written.append(step)
+            finally:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        assert len(path.read_bytes()) == 100, "the last row is torn, and was said to be"
+        assert [row["step"] for row in read_metrics(path)] == written
+
+    @pytest.mark.parametrize("name", ["step", "time"])
+    def test_no_metric_takes_the_name_of_a_column(self, tmp_path: Path, name: str) -> None:
+        with MetricsLog(tmp_path / "metrics.jsonl") as log, pytest.raises(ValueError, match=name):
+            log.log(1, {name: 1.0})
+
+
+def _fail(error: Exception) -> Any:
+    def fail(*_: Any, **__: Any) -> None:
+        raise error
+
+    return fail
+
+
+class FakeRun:
+    url = "https://example.org/run"
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[Any, ...]] = []
+        self.broken: Exception | None = None
+
+    def log(self, values: dict[str, Any], step: int) -> None:
+        self.calls.append(("log", values, step))
+        if self.broken:
+            raise self.broken
+
+    def log_artifact(self, artifact: Any, aliases: list[str]) -> None:
+        self.calls.append(("artifact", artifact, aliases, os.environ["WANDB_DATA_DIR"]))
+
+    def finish(self, exit_code: int) -> None:
+        self.calls.append(("finish", exit_code))
+        if self.broken:
+            raise self.broken
+
+
+class FakeArtifact:
+    def __init__(self, name: str, type: str) -> None:
+        self.name, self.type, self.folder = name, type, ""
+
+    def add_dir(self, folder: str) -> None:
+        self.folder = folder
+
+
+class FakeWandb:
+    """The part of wandb that is used. `refusals`: what `init` raises, by mode."""
+
+    Artifact = FakeArtifact
+
+    def __init__(self) -> None:
+        self.refusals: dict[str, Exception] = {}
+        self.inits: list[dict[str, Any]] = []
+        self.held: list[str] = []  # an id stays in use after an init that failed, as with wandb 0.31
+        self.environment: dict[str, str] = {}
+        self.run = FakeRun()
+
+    def Settings(self, **settings: Any) -> SimpleNamespace:
+        return SimpleNamespace(**settings)
+
+    def Image(self, path: str) -> str:
+        return f"image of {path}"
+
+    def init(self, **options: Any) -> FakeRun:
+        self.inits.append(options)
+        self.environment = {name: value for name, value in os.environ.items() if name.startswith("WANDB_")}
+        if options["id"] in self.held:
+            raise RuntimeError(f"run ID {options['id']} is in use")
+        self.held.append(options["id"])
+        if options["mode"] in self.refusals:
+            raise self.refusals[options["mode"]]
+        return self.run
+
+    def teardown(self, exit_code: int) -> None:
+        self.held.clear()
+
+
+@pytest.fixture(autouse=True)
+def no_login(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A machine on which nobody has logged in; its home."""
+    home = tmp_path_factory.mktemp("home")
+    for name in list(os.environ):
+        if name.startswith("WANDB_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("USERPROFILE", str(home))
+    monkeypatch.setenv("NETRC", str(home / "netrc"))
+    return home
+
+
+@pytest.fixture
+def wandb(monkeypatch: pytest.MonkeyPatch) -> FakeWandb:
+    fake = FakeWandb()
+    monkeypatch.setitem(sys.modules, "wandb", fake)
+    return fake
+
+
+def opened(mode: Any, folder: Path) -> Any:
+    return open_tracker(mode, folder=folder, name="a run", config={"steps": 3}, run_id="abc")
+
+
+class TestMode:
+    def test_auto_without_a_key_tracks_nothing(self, tmp_path: Path, wandb: FakeWandb) -> None:
+        tracker = opened("auto", tmp_path)
+        assert isinstance(tracker, NoTracker) and not wandb.inits
+        tracker.log(1, {"a": 1.0})
+        tracker.images(1, "samples", tmp_path / "not there.png")
+        tracker.artifact("model", tmp_path / "not there", ["best"])
+        tracker.finish()
+
+    def test_auto_with_a_key_in_the_environment(self, tmp_path: Path, wandb: FakeWandb, monkeypatch: Any) -> None:
+        monkeypatch.setenv("WANDB_API_KEY", "x" * 40)
+        opened("auto", tmp_path)
+        assert [init["mode"] for init in wandb.inits] == ["online"]
+
+    @pytest.mark.parametrize("host", ["api.wandb.ai", "api.forge.coreweave.com"])
+    def test_auto_with_a_key_from_a_login(self, tmp_path: Path, wandb: FakeWandb, no_login: Path, host: str) -> None:
+        (no_login / "netrc").write_text(f"machine {host}\n  login user\n  password {'x' * 40}\n")
+        opened("auto", tmp_path)
+        assert [init["mode"] for init in wandb.inits] == ["online"]
+
+    @pytest.mark.parametrize("entry", ["machine example.org login user password x\n", "machine", "\x00"])
+    def test_a_netrc_without_a_key_is_none(self, tmp_path: Path, wandb: FakeWandb, no_login: Path, entry: str) -> None:
+        (no_login / "netrc").write_text(entry)
+        assert isinstance(opened("auto", tmp_path), NoTracker)
+
+    def test_a_server_of_ones_own_wants_its_own_key(
+        self, tmp_path: Path, wandb: FakeWandb, no_login: Path, monkeypatch: Any
+    ) -> None:
+        (no_login / "netrc").write_text("machine api.wandb.ai login user password x\n")
+        monkeypatch.setenv("WANDB_BASE_URL", "https://wandb.example.org")
+        assert isinstance(opened("auto", tmp_path), NoTracker)
+        (no_login / "netrc").write_text("machine wandb.example.org login user password x\n")
+        opened("auto", tmp_path)
+        assert [init["mode"] for init in wandb.inits] == ["online"]
+
+    def test_the_settings_file_is_read(self, tmp_path: Path, wandb: FakeWandb, no_login: Path) -> None:
+        settings = no_login / ".config" / "wandb" / "settings"
+        settings.parent.mkdir(parents=True)
+        settings.write_text("[default]\napi_key = " + "x" * 40 + "\n")
+        opened("auto", tmp_path)
+        settings.write_text("[default]\nmode = offline\n")
+        wandb.teardown(0)
+        opened("auto", tmp_path)
+        assert [init["mode"] for init in wandb.inits] == ["online", "offline"]
+
+    @pytest.mark.parametrize(("said", "done"), [("offline", ["offline"]), ("dryrun", ["offline"]), ("disabled", [])])
+    def test_auto_honours_wandb_mode(
+        self, tmp_path: Path, wandb: FakeWandb, monkeypatch: Any, said: str, done: list[str]
+    ) -> None:
+        monkeypatch.setenv("WANDB_API_KEY", "x" * 40)
+        monkeypatch.setenv("WANDB_MODE", said)
+        opened("auto", tmp_path)
+        assert [init["mode"] for init in wandb.inits] == done
+
+    def test_a_mode_of_the_recipe_beats_wandb_mode(self, tmp_path: Path, wandb: FakeWandb, monkeypatch: Any) -> None:
+        monkeypatch.setenv("WANDB_MODE", "disabled")
+        opened("offline", tmp_path)
+        assert [init["mode"] for init in wandb.inits] == ["offline"]
+
+    def test_a_wrong_wandb_mode_is_refused(self, tmp_path: Path, monkeypatch: Any) -> None:
+        monkeypatch.setenv("WANDB_MODE", "oflin")
+        with pytest.raises(ConfigurationError, match=r"WANDB_MODE.*oflin.*offline"):
+            opened("auto", tmp_path)
+
+    def test_a_wrong_mode_is_refused_before_a_run_begins(self, tmp_path: Path) -> None:
+        with pytest.raises(ConfigurationError, match=r"tracking is 'of'; expected auto, online, offline, disabled"):
+            train("cyclegan", "shapes", tracking="of", out=tmp_path / "run", device="cpu")  # type: ignore[arg-type]
+        assert not (tmp_path / "run").exists()
+
+    def test_wandb_is_imported_only_when_wanted(self) -> None:
+        imported = python(
+            """
+            import sys
+            from pathlib import Path
+            from translate.reporting.tracking import open_tracker
+            open_tracker("disabled", folder=Path("."), name="n", config={}, run_id="i").log(1, {})
+            print("wandb" in sys.modules, "rich" in sys.modules)
+            """
+        )
+        assert imported.stdout.split() == ["False", "False"], imported.stderr
+
+
+class TestWandb:
+    def test_what_is_handed_on(self, tmp_path: Path, wandb: FakeWandb) -> None:
+        tracker = opened("offline", tmp_path)
+        tracker.log(7, {"generator/l1": 0.5})
+        tracker.images(7, "samples", tmp_path / "grid.png")
+        tracker.artifact("horse → zebra", tmp_path / "checkpoint", ["best"])
+        tracker.finish(exit_code=143)
+
+        (init,) = wandb.inits
+        assert (init["id"], init["name"], init["resume"]) == ("abc", "a run", "allow")
+        assert (init["project"], init["job_type"]) == ("translate", "train")
+        assert init["config"] == {"steps": 3} and init["dir"] == str(tmp_path)
+        assert init["settings"].init_timeout + 10 < 30 and 0 < init["settings"].finish_timeout <= 60
+        assert init["settings"].x_transaction_log_flush_interval == 1.0
+        log, images, artifact, finish = wandb.run.calls
+        assert log == ("log", {"generator/l1": 0.5}, 7)
+        assert images == ("log", {"samples": f"image of {tmp_path / 'grid.png'}"}, 7)
+        assert artifact[1].name == "horse---zebra", "wandb refuses other characters"
+        assert artifact[1].folder == str(tmp_path / "checkpoint") and artifact[2] == ["best"]
+        assert finish == ("finish", 143)
+
+    def test_the_project_and_name_of_wandbs_own_variables_are_taken(
+        self, tmp_path: Path, wandb: FakeWandb, monkeypatch: Any
+    ) -> None:
+        monkeypatch.setenv("WANDB_PROJECT", "zebras")
+        monkeypatch.setenv("WANDB_NAME", "the third try")
+        opened("offline", tmp_path)
+        assert (wandb.inits[0]["project"], wandb.inits[0]["name"]) == ("zebras", "the third try")
+
+    def test_its_folders_are_in_the_run_folder_and_the_environment_is_left_alone(
+        self, tmp_path: Path, wandb: FakeWandb
+    ) -> None:
+        before = dict(os.environ)
+        tracker = opened("offline", tmp_path)
+        tracker.artifact("model", tmp_path)
+        assert dict(os.environ) == before
+        for name in ("WANDB_DIR", "WANDB_CACHE_DIR", "WANDB_DATA_DIR"):
+            assert Path(wandb.environment[name]).is_relative_to(tmp_path)
+        assert Path(wandb.run.calls[0][3]).is_relative_to(tmp_path)
+
+    def test_folders_that_the_user_chose_stay(self, tmp_path: Path, wandb: FakeWandb, monkeypatch: Any) -> None:
+        monkeypatch.setenv("WANDB_CACHE_DIR", "/elsewhere")
+        opened("offline", tmp_path)
+        assert wandb.environment["WANDB_CACHE_DIR"] == "/elsewhere" == os.environ["WANDB_CACHE_DIR"]
+
+    def test_online_becomes_offline_and_says_so_once(
+        self, tmp_path: Path, wandb: FakeWandb, monkeypatch: Any, capsys: Any
+    ) -> None:
+        monkeypatch.setenv("WANDB_API_KEY", "x" * 40)
+        wandb.refusals["online"] = RuntimeError("the network is down.\nConsider a longer timeout")
+        opened("online", tmp_path).log(1, {"a": 1.0})
+        assert [init["mode"] for init in wandb.inits] == ["online", "offline"]
+        assert wandb.run.calls == [("log", {"a": 1.0}, 1)]
+        said = capsys.readouterr().err
+        assert said.count("warning") == 1 and "the network is down. Tracking offline" in said
+
+    def test_online_without_a_key_does_not_ask(self, tmp_path: Path, wandb: FakeWandb, capsys: Any) -> None:
+        opened("online", tmp_path)
+        assert [init["mode"] for init in wandb.inits] == ["offline"]
+        assert "wandb login" in capsys.readouterr().err
+
+    def test_training_goes_on_where_wandb_cannot_start_at_all(
+        self, tmp_path: Path, wandb: FakeWandb, capsys: Any
+    ) -> None:
+        wandb.refusals["offline"] = OSError("read-only file system")
+        assert isinstance(opened("offline", tmp_path), NoTracker)
+        said = capsys.readouterr().err
+        assert said.count("warning") == 1 and "read-only file system" in said
+
+    def test_an_error_later_ends_tracking_and_nothing_else(self, tmp_path: Path, wandb: FakeWandb, capsys: Any) -> None:
+        tracker = opened("offline", tmp_path)
+        wandb.run.broken = OSError(28, "No space left on device")
+        tracker.log(1, {"a": 1.0})
+        tracker.log(2, {"a": 1.0})
+        tracker.images(2, "samples", tmp_path / "grid.png")
+        tracker.finish()
+        assert len(wandb.run.calls) == 1
+        said = capsys.readouterr().err
+        assert said.count("warning") == 1 and "No space left on device" in said and "metrics.jsonl" in said
+
+    def test_a_finish_that_times_out_is_said(self, tmp_path: Path, wandb: FakeWandb, capsys: Any) -> None:
+        tracker = opened("offline", tmp_path)
+        wandb.run.broken = TimeoutError("30 seconds have passed")
+        tracker.finish()
+        assert "wandb sync" in capsys.readouterr().err
+
+    def test_ctrl_c_is_not_swallowed(self, tmp_path: Path, wandb: FakeWandb) -> None:
+        tracker = opened("offline", tmp_path)
+        wandb.run.broken = KeyboardInterrupt()  # type: ignore[assignment]
+        with pytest.raises(KeyboardInterrupt):
+            tracker.log(1, {"a": 1.0})
+
+    def test_a_real_run_offline(self, tmp_path: Path) -> None:
+        """With wandb itself: rows, picture and exit code are in its file, and all is below the run folder."""
+        picture, checkpoint, run = tmp_path / "grid.png", tmp_path / "checkpoint", tmp_path / "run"
+        Image.new("RGB", (8, 8), (200, 10, 10)).save(picture)
+        checkpoint.mkdir()
+        (checkpoint / "model.safetensors").write_bytes(b"weights")
+        done = python(
+            f"""
+            import os, random
+            from pathlib import Path
+            from translate.reporting.tracking import open_tracker
+            folder = Path({str(run)!r})
+            tracker = open_tracker("offline", folder=folder, name="a run", config={{}}, run_id="abc")
+            random.seed(0)
+            state = random.getstate()
+            for step in (100, 200, 300):
+                tracker.log(step, {{"generator/l1": step / 1000, "bad": float("nan")}})
+            tracker.images(300, "samples", Path({str(picture)!r}))
+            tracker.artifact("model", Path({str(checkpoint)!r}), ["best"])
+            assert tracker.url is None
+            tracker.finish(exit_code=3)
+            assert random.getstate() == state
+            """,
+            HOME=str(tmp_path / "home"),
+            WANDB_ERROR_REPORTING="false",
+            WANDB_SILENT="true",
+            WANDB_DISABLE_GIT="true",
+            WANDB_CONFIG_DIR=str(tmp_path / "config"),
+        )
+        assert done.returncode == 0 and not done.stderr, done.stderr
+        (folder,) = (run / "wandb").glob("offline-run-*-abc")
+        told = subprocess.run(
+            [sys.executable, "-m", "wandb", "leet", "inspect", "--summary", "--json", str(folder)],
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            env={**os.environ, "WANDB_ERROR_REPORTING": "false"},
+        )
+        summary = json.loads(told.stdout)
+        assert (summary["run_id"], summary["name"], summary["project"]) == ("abc", "a run", "translate")
+        assert (summary["step"], summary["exit_code"]) == (300, 3)
+        assert summary["summary"]["generator/l1"] == 0.3 and summary["summary"]["bad"] == "NaN"
+        assert list(folder.glob("files/media/images/samples*.png"))
+        assert [file.read_bytes() for file in (run / "wandb" / "data").rglob("*") if file.is_file()] == [b"weights"]
+
+
+class TestGrid:
+    def test_pixels_stand_where_they_belong(self, tmp_path: Path) -> None:
+        left = torch.stack([torch.full((3, 40, 60), -1.0), torch.full((3, 40, 60), 1.0)])
+        right = torch.zeros(2, 3, 40, 60)
+        right[0, 0], right[0, 1:] = 1.0, -1.0  # red above grey
+        path = tmp_path / "samples" / "step-00000100.png"
+        save_grid(path, {"input": left, "output": right})
+        with Image.open(path) as file:
+            assert file.format == "PNG" and file.mode == "RGB"
+            pixels = np.asarray(file)
+
+        gutter, caption = 6, 6 + 14 + 6
+        assert pixels.shape == (caption + 2 * (40 + gutter), gutter + 2 * (60 + gutter), 3)
+        x = [gutter, gutter + 60 + gutter]
+        y = [caption, caption + 40 + gutter]
+        assert (pixels[y[0] : y[0] + 40, x[0] : x[0] + 60] == 0).all()
+        assert (pixels[y[1] : y[1] + 40, x[0] : x[0] + 60] == 255).all()
+        assert (pixels[y[0] : y[0] + 40, x[1] : x[1] + 60] == (255, 0, 0)).all()
+        assert (pixels[y[1] : y[1] + 40, x[1] : x[1] + 60] == 128).all()
+        gutters = np.ones(pixels.shape[:2], dtype=bool)
+        gutters[:caption] = False
+        for top in y:
+            for start in x:
+                gutters[top : top + 40, start : start + 60] = False
+        assert (pixels[gutters] == 255).all()
+        for start in x:
+            assert (pixels[:caption, start : start + 30] < 100).any(), "no caption above the column"
+        assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+    @pytest.mark.parametrize(
+        ("channels", "shown"),
+        [(1, (0, 0, 0)), (2, (0, 0, 0)), (3, (0, 128, 255)), (4, (0, 128, 255)), (7, (0, 128, 255))],
+    )
+    def test_any_number_of_channels(self, tmp_path: Path, channels: int, shown: tuple[int, int, int]) -> None:
+        images = (
+            torch.tensor([-1.0, 0.0, 1.0, -1.0, -1.0, -1.0, -1.0])[:channels].view(1, -1, 1, 1).expand(1, -1, 20, 20)
+        )
+        save_grid(tmp_path / "grid.png", {"": images})
+        with Image.open(tmp_path / "grid.png") as file:
+            assert file.getpixel((file.width - 10, file.height - 10)) == shown
+
+    def test_long_captions_and_other_sizes_fit(self, tmp_path: Path) -> None:
+        caption = "translated to another domain"
+        save_grid(tmp_path / "grid.png", {caption: torch.zeros(1, 3, 8, 8), "large": torch.zeros(1, 3, 100, 90)})
+        with Image.open(tmp_path / "grid.png") as file:
+            pixels = np.asarray(file)
+        assert (pixels[:, -6:] == 255).all() and (pixels[-6:] == 255).all()
+        grey = (pixels[6 + 14 + 6 :] == 128).all(axis=2)
+        assert grey.sum() == 8 * 8 + 100 * 90 and grey[:100, -(90 + 6) : -6].all()
+        assert (pixels[:26, 130:160] < 100).any(), "the long caption is whole"
+
+    @pytest.mark.parametrize("precision", [torch.float16, torch.bfloat16, torch.float64])
+    def test_any_precision_and_a_graph(self, tmp_path: Path, precision: torch.dtype) -> None:
+        images = torch.ones(1, 3, 20, 20, dtype=precision, requires_grad=True)
+        save_grid(tmp_path / "grid.png", {"a": images * 0.5 - 2})  # out of range: clamped to black
+        with Image.open(tmp_path / "grid.png") as file:
+            assert file.getpixel((10, file.height - 10)) == (0, 0, 0)
+
+    @pytest.mark.parametrize(
+        "columns",
+        [{}, {"a": torch.zeros(0, 3, 4, 4)}, {"a": torch.zeros(1, 3, 4, 4), "b": torch.zeros(2, 3, 4, 4)}],
+    )
+    def test_columns_that_make_no_grid_are_refused(self, tmp_path: Path, columns: dict[str, torch.Tensor]) -> None:
+        with pytest.raises(ValueError, match="one image per row"):
+            save_grid(tmp_path / "grid.png", columns)
+        assert not list(tmp_path.iterdir())

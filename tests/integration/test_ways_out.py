@@ -1,0 +1,68 @@
+"""No message advises what nobody has tried: every one that names a command or an option stands in the registry."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+from ways_out import SAYS_NO_WAY, WAYS, Message, messages
+
+for path in Path(__file__).parents[1].rglob("test_*.py"):
+    if "from ways_out import" in path.read_text() and path != Path(__file__):
+        importlib.import_module(path.stem)
+
+GIVEN, FOUND, PASSED_ON = "names what was given", "says what was found", "passes on another message"
+SAYS_NO_WAY |= {
+    ("inference/provenance", ", with --eval"): FOUND,
+    ("inference/converter", "an attribute is set or cleared, not both"): GIVEN,
+    ("inference/cycle_error", "--cycle-error: {}"): PASSED_ON,
+    ("inference/foreign", "(the port's --model colorization)"): FOUND,
+    ("inference/foreign", "--dropout on: {}"): PASSED_ON,
+    ("inference/manifest", "--manifest {}: {} rows could not be written: {}"): FOUND,
+    ("inference/jobs", "--shard {}/{}: expected 1/{} to {}/{}"): GIVEN,
+    ("data/cache/device", "data.augment works on the host"): FOUND,
+    ("data/cache/device", "images are kept in the host's memory instead"): FOUND,
+    ("training/runtime", "CUDA graphs need a CUDA device, this is {}"): GIVEN,
+    ("training/runtime", "conv-as-matmul is for a CPU, this is {}"): GIVEN,
+    ("training/runtime", "fused Adam is for cpu and cuda, this is {}"): GIVEN,
+    ("runs/evaluate", "--weights-dir {}: no such folder"): GIVEN,
+    ("runs/evaluate", "--json {}: there is no folder {} to write it to"): GIVEN,
+    ("runs/export", "--bytes is for graphs (onnx, torch-export), not for --format"): GIVEN,
+    ("runs/export", "data.range [{}, {}] is not in these files"): FOUND,
+    ("inference/formats/port", "--format port: the generator is antialiased"): GIVEN,
+    ("inference/formats/port", "--format port: the generator learns the change"): GIVEN,
+    ("inference/formats/port", "--format port: {}"): PASSED_ON,
+    ("inference/formats/port", "--format port: the generator has {} where theirs has"): GIVEN,
+    ("runs/export", "--format {}"): GIVEN,
+    ("runs/image_sets/opening", "data.domains: this method takes two domains, not {}"): GIVEN,
+    ("runs/initial_weights", "training.init_from {}: {}"): PASSED_ON,
+    ("networks/signatures", "on the way up only (--no_antialias)"): FOUND,
+    ("networks/signatures", "on the way down only (--no_antialias_up)"): FOUND,
+    ("networks/signatures", "a StyleGAN2 network (as CUT's --netG stylegan2)"): FOUND,
+    ("recipe/reading", "--set {}"): GIVEN,
+    ("training/restorable", "training.safetensors: {}"): PASSED_ON,
+    ("runs/folder", "images a step (training.batch_size x processes)"): FOUND,
+    ("inference/sampling", "--count {}: expected 1 or more"): GIVEN,
+    ("training/loop", "as training.skip_limit is {}"): FOUND,
+}
+STYLE_SHEETS = ("reporting/style", "report/gallery")
+
+
+def _stands_in(message: Message, pieces: list[tuple[str, str]]) -> bool:
+    return any(module == message.module and piece in message.text for module, piece in pieces)
+
+
+def test_every_message_with_a_command_an_option_or_a_setting_was_tried() -> None:
+    known = [piece for way in WAYS for piece in way.pieces] + list(SAYS_NO_WAY)
+    new = [message for message in messages() if message.module not in STYLE_SHEETS and not _stands_in(message, known)]
+    told = "\n".join(f"translate/{message.module}.py:{message.line}: {message.text}" for message in new)
+    assert not new, f"{told}\nenter each as a Row in test_ways_out_rows.py; ways_out.py says how"
+
+
+def test_the_registry_has_no_message_that_is_gone() -> None:
+    there, known = list(messages()), [piece for way in WAYS for piece in way.pieces] + list(SAYS_NO_WAY)
+    assert not [piece for piece in known if not any(_stands_in(message, [piece]) for message in there)]
+
+
+def test_most_are_run() -> None:
+    assert sum(not way.reason for way in WAYS) > 4 * sum(bool(way.reason) for way in WAYS)
