@@ -45,7 +45,7 @@ SAYS_NO_WAY |= {
     ("inference/sampling", "--count {}: expected 1 or more"): GIVEN,
     ("training/loop", "as training.skip_limit is {}"): FOUND,
 }
-STYLE_SHEETS = ("reporting/style", "report/gallery")
+STYLE_SHEETS = ("reporting/style", "reporting/gallery")
 
 
 def _stands_in(message: Message, pieces: list[tuple[str, str]]) -> bool:
