@@ -148,8 +148,8 @@ RUNS = {
     "cgan": Run(
         "cgan",
         "labelled",
-        {"code": 4, "generator": {"filters": 1}, "discriminator": {"filters": 1}},
-        training={"ema": 0.9},
+        {"code": 4, "generator": {"filters": 2}, "discriminator": {"filters": 2}},
+        training={"ema": 0.9, "batch_size": 8},
         draws=True,
     ),
     "vae": Run("vae", "labelled", {"code": 4, "encoder": MLP, "decoder": MLP}, draws=True),
