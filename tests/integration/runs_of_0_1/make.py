@@ -1,6 +1,6 @@
 """Made the runs in this folder by version 0.1.0, and what that version went on to do with them.
 
-    python tests/runs_of_0_1/make.py FOLDER     (with version 0.1.0 on the PYTHONPATH)
+    python tests/integration/runs_of_0_1/make.py FOLDER     (with version 0.1.0 on the PYTHONPATH)
 
 Later versions have to do the same with them, see `test_old_runs.py`, which makes the images anew. Do not make the runs
 anew with a later version: they are its witnesses. All paths are relative to the folder that the commands are typed in.
