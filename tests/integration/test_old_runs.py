@@ -1,0 +1,267 @@
+"""What version 0.1.0 made keeps working: its runs, exports, conversions, classifiers and recipes.
+
+`runs_of_0_1/make.py` made them, and wrote down what that version went on to do with them. What is typed here is what
+was typed then. If one of these tests fails, mend the program, not the files.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+from runs_of_0_1 import make as then
+
+import translate
+
+KEPT = Path(__file__).parent / "runs_of_0_1"
+EXPECTED = KEPT / "expected"
+# Other processors and other versions of torch add in another order: last bits differ, and each step enlarges that.
+ROUNDING = {"rel": 1e-4, "abs": 1e-6}
+LEVELS = {np.dtype("uint8"): 1, np.dtype("uint16"): 8}
+RECIPES = {values["name"]: values for values in yaml.safe_load_all((EXPECTED / "recipes.yaml").read_text())}
+
+
+@pytest.fixture
+def typed(run_cli, tmp_path):
+    """Types a command in a folder with the images of then; returns all that it says."""
+    then.make_data(tmp_path)
+
+    def type_(*words: object) -> str:
+        result = run_cli(*words)
+        assert result.exit_code == 0, f"{words}: {result.output}{result.exception!r}"
+        return result.output
+
+    return type_
+
+
+@pytest.fixture
+def kept(tmp_path):
+    """Copies files and folders of then here."""
+
+    def copy(*names: str) -> None:
+        for name in names:
+            if (KEPT / name).is_dir():
+                shutil.copytree(KEPT / name, tmp_path / name)
+            else:
+                shutil.copy(KEPT / name, tmp_path / name)
+
+    return copy
+
+
+@pytest.fixture
+def classifiers(tmp_path):
+    """Those kept then, with their weights, for as long as a test takes: each has 45 MB."""
+    folder = tmp_path / "home" / "classifiers"
+
+    def fill(data: str) -> None:
+        for kept in KEPT.glob(f"classifiers/{data}-*"):
+            shutil.copytree(kept, folder / kept.name)
+        then.fill_classifiers(folder)
+
+    yield fill
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.mark.parametrize("name", then.RUNS)
+def test_a_run_goes_on_as_it_did_then(name, typed, kept, tmp_path):
+    kept(f"runs/{name}")
+    run = tmp_path / "runs" / name
+    before = (run / "metrics.jsonl").read_bytes()
+    said = typed(*then.resume(name))
+    assert f"resuming after step {then.STEPS}" in said and "warning" not in said
+    assert (run / "metrics.jsonl").read_bytes().startswith(before)
+    _require_equal(then.logged(run), _rows(EXPECTED / f"{name}.jsonl"))
+    report = (run / "report.html").read_text()
+    assert all(base64.b64encode(picture.read_bytes()).decode() in report for picture in run.glob("samples/*.png"))
+
+
+def test_a_run_goes_on_where_its_images_are_now(typed, kept, tmp_path):
+    kept("runs/pix2pix")
+    (tmp_path / "data").rename(tmp_path / "moved")
+    assert "warning" not in typed(*then.resume("pix2pix", "--data", "moved/paired"))
+    _require_equal(then.logged(tmp_path / "runs/pix2pix"), _rows(EXPECTED / "pix2pix.jsonl"))
+
+
+def test_a_run_goes_on_from_the_checkpoint_before_a_damaged_one(typed, kept, tmp_path):
+    kept("runs/cyclegan")
+    (tmp_path / "runs/cyclegan/checkpoints/step-00000004/model.safetensors").write_bytes(b"damaged")
+    assert f"resuming after step {then.STEPS // 2}" in typed(*then.resume("cyclegan"))
+
+
+def test_a_new_run_begins_with_the_weights_of_a_run_of_then(typed, kept):
+    kept("runs/cyclegan")
+    more = ("training.init_from=runs/cyclegan", "training.steps=1")
+    assert "runs/cyclegan: its weights after step 4" in typed(
+        "train", "runs/cyclegan/recipe.yaml", "--out", "anew", "--wandb", "disabled", *then.ON_CPU, *more
+    )
+
+
+@pytest.mark.parametrize("name", then.CONVERTING)
+def test_a_run_converts_as_it_did_then(name, typed, kept):
+    kept(f"runs/{name}")
+    typed(*then.convert(f"runs/{name}", name, "out", *then.towards(name)))
+    _require_same_images(Path("out"), EXPECTED / name)
+
+
+def test_an_earlier_step_and_the_best_convert_as_they_did_then(typed, kept):
+    kept("runs/cyclegan")
+    step = ("--to", "sketch", "--checkpoint")
+    typed(*then.convert("runs/cyclegan", "cyclegan", "out", *step, 2))
+    _require_same_images(Path("out"), EXPECTED / "cyclegan-step-2")
+    typed(*then.convert("runs/cyclegan", "cyclegan", "best", *step, "best"))
+    _require_same_images(Path("best"), EXPECTED / "cyclegan")
+
+
+@pytest.mark.parametrize("name", ["cyclegan", "direct", "stargan"])
+def test_a_run_is_loaded_in_python(name, kept, tmp_path):
+    kept(f"runs/{name}")
+    then.make_data(tmp_path)
+    converter = translate.load(tmp_path / "runs" / name, device="cpu", precision="float32")
+    (target,) = then.RUNS[name].to
+    for wanted in EXPECTED.glob(f"{name}/*.png"):
+        image = _pixels(tmp_path / then.RUNS[name].photos / wanted.name)
+        found = converter.convert(image, to=target)
+        _require_near(found.reshape(image.shape), _pixels(wanted))
+
+
+@pytest.mark.parametrize("name", then.DRAWING)
+def test_a_run_draws_as_it_did_then(name, typed, kept):
+    kept(f"runs/{name}")
+    typed(*then.sample(name, "out"))
+    _require_same_images(Path("out"), EXPECTED / name)
+
+
+@pytest.mark.parametrize("name", then.EVALUATED)
+def test_a_run_has_the_scores_of_then(name, typed, kept, classifiers, tmp_path):
+    """And they stand in one row with those of then. The classifier of then judges."""
+    kept(f"runs/{name}")
+    classifiers(then.RUNS[name].images)
+    shutil.copytree(tmp_path / "runs" / name, tmp_path / "runs" / "again")
+    said = typed("evaluate", "runs/again", *then.ON_CPU)
+    assert "training a classifier" not in said
+    _require_equal(*(_numbers(tmp_path / "runs" / run / "evaluation-latest.json") for run in ("again", name)))
+    side_by_side = typed("compare", f"runs/{name}", "runs/again")
+    assert "measured in different ways" not in side_by_side and "measured on different images" not in side_by_side
+
+
+@pytest.mark.parametrize("suffix", [".onnx", "-hub"])
+@pytest.mark.parametrize("name", then.EXPORTED)
+def test_an_export_of_then_and_one_of_now_convert_as_the_run_did(name, suffix, typed, kept):
+    kept(f"runs/{name}", "exported")
+    to = then.towards(name)
+    typed("export", f"runs/{name}", f"now{suffix}", *(to if suffix == ".onnx" else []))
+    for model in (f"exported/{name}{suffix}", f"now{suffix}"):
+        out = f"out-{Path(model).stem}"
+        typed(*then.convert(model, name, out, *(to if suffix == "-hub" else [])))
+        _require_same_images(Path(out), EXPECTED / name)
+
+
+def test_a_conversion_of_then_goes_on(typed, kept, run_cli, tmp_path):
+    kept("runs/cyclegan", "converted")
+    mark, later = tmp_path / "converted/cyclegan/.translate.json", tmp_path / "converted/cyclegan/later.png"
+    rows, before = _rows(tmp_path / "converted/cyclegan.jsonl"), {path: path.stat() for path in later.parent.iterdir()}
+    then.more_photos(tmp_path)
+    typed(*then.CONVERTED_BEFORE)
+    assert {path: path.stat().st_mtime_ns for path in before} == {
+        path: stat.st_mtime_ns for path, stat in before.items()
+    }
+    assert later.is_file() and mark in before
+    after = _rows(tmp_path / "converted/cyclegan.jsonl")
+    assert after[: len(rows)] == rows
+    assert {(row["output"], row["status"]) for row in after[len(rows) :]} == {
+        ("converted/cyclegan/0.png", "skipped"),
+        ("converted/cyclegan/1.png", "skipped"),
+        ("converted/cyclegan/later.png", "written"),
+    }
+    other = run_cli(*then.convert("runs/cyclegan", "cyclegan", "converted/cyclegan", "--to", "photo"))
+    assert other.exit_code == 2 and "holds translations by cyclegan/step-00000004" in other.output
+
+
+def test_runs_of_then_are_compared_as_then(typed, kept):
+    kept(*(f"runs/{name}" for name in then.COMPARED))
+    typed(*then.compare("compare.json"))
+    assert json.loads(Path("compare.json").read_text()) == json.loads((EXPECTED / "compare.json").read_text())
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_of_then_says_what_it_said(name, tmp_path):
+    """In full, as `translate recipes NAME` printed it, and by its name, as runs that go on need it."""
+    path = tmp_path / "full.yaml"
+    path.write_text(yaml.safe_dump(RECIPES[name]))
+    for recipe in (translate.load_recipe(path), translate.load_recipe(name)):
+        _require_within(RECIPES[name], recipe.to_json())
+
+
+@pytest.mark.parametrize("name", then.RUNS)
+def test_a_recipe_on_top_of_another_is_filled_up_as_then(name, tmp_path):
+    path = tmp_path / f"{name}.yaml"
+    path.write_text(yaml.safe_dump(json.loads(json.dumps(then.RUNS[name].recipe))))
+    resolved = yaml.safe_load((KEPT / "runs" / name / "recipe.yaml").read_text())
+    data = f"data.set={resolved['data']['set']}"
+    _require_within(resolved, translate.load_recipe(path, [data]).to_json())
+
+
+def test_every_key_and_choice_of_a_recipe_of_then_is_there():
+    known = set(then.recipe_keys())
+    assert [key for key in (EXPECTED / "recipe_keys.txt").read_text().splitlines() if key not in known] == []
+
+
+def _rows(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def _numbers(path: Path) -> list[dict]:
+    """Scores without words that say how they were measured."""
+    scores = json.loads(path.read_text())
+    return [
+        {key: value for key, value in score.items() if key not in ("protocol", "warning", "note")} for score in scores
+    ]
+
+
+def _require_equal(found: object, wanted: object, where: str = "") -> None:
+    """The same keys, words and whole numbers; other numbers up to rounding."""
+    if isinstance(wanted, dict) and isinstance(found, dict):
+        assert found.keys() == wanted.keys(), where
+        for key in wanted:
+            _require_equal(found[key], wanted[key], f"{where}/{key}")
+    elif isinstance(wanted, list) and isinstance(found, list):
+        assert len(found) == len(wanted), where
+        for number, (one, other) in enumerate(zip(found, wanted, strict=True)):
+            _require_equal(one, other, f"{where}/{number}")
+    elif isinstance(wanted, float):
+        assert found == pytest.approx(wanted, nan_ok=True, **ROUNDING), where
+    else:
+        assert found == wanted, where
+
+
+def _require_within(wanted: object, found: object, where: str = "") -> None:
+    """All that is wanted is there, with these values; keys that came later may be, too."""
+    if isinstance(wanted, dict) and isinstance(found, dict):
+        assert not wanted.keys() - found.keys(), where
+        for key in wanted:
+            _require_within(wanted[key], found[key], f"{where}.{key}".removeprefix("."))
+    else:
+        assert found == wanted, where
+
+
+def _require_same_images(found: Path, wanted: Path) -> None:
+    names = sorted(path.relative_to(wanted) for path in wanted.rglob("*.png"))
+    assert names and names == sorted(path.relative_to(found) for path in found.rglob("*.png"))
+    for name in names:
+        _require_near(_pixels(found / name), _pixels(wanted / name))
+
+
+def _require_near(found: np.ndarray, wanted: np.ndarray) -> None:
+    assert (found.shape, found.dtype) == (wanted.shape, wanted.dtype)
+    assert np.abs(found.astype(int) - wanted.astype(int)).max() <= LEVELS[wanted.dtype]
+
+
+def _pixels(path: Path) -> np.ndarray:
+    with Image.open(path) as image:
+        return np.asarray(image).astype(np.uint16 if image.mode.startswith("I") else np.uint8)
