@@ -108,7 +108,10 @@ def test_a_generators_file_is_no_run_to_evaluate(there, tmp_path):
 
 @tried(
     ("runs/mistaken", "an empty folder, not a run; expected one that `translate train` wrote"),
-    ("runs/mistaken", "(no recipe.yaml, no checkpoints), and no images; expected a folder that `translate train` wrote"),
+    (
+        "runs/mistaken",
+        "(no recipe.yaml, no checkpoints), and no images; expected a folder that `translate train` wrote",
+    ),
 )
 def test_a_folder_without_a_run_is_one_once_train_has_written_it(user):
     user.data()

@@ -129,7 +129,9 @@ def test_a_folder_that_is_not_a_quickstarts_is_refused_by_name(quickstart, run_c
     assert quickstart("--out", "another").exit_code == 0
 
 
-@tried(("runs/quickstart", "`translate quickstart {} --out {}` goes on with it"), ("runs/quickstart", "give another --out"))
+@tried(
+    ("runs/quickstart", "`translate quickstart {} --out {}` goes on with it"), ("runs/quickstart", "give another --out")
+)
 def test_the_other_methods_quickstart_is_refused_with_the_command_that_goes_on_with_it(quickstart, run_cli) -> None:
     assert quickstart("pix2pix", "--out", "q").exit_code == 0
     refused = quickstart("cyclegan", "--out", "q")
