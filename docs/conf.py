@@ -12,7 +12,7 @@ from typing import Any, get_args
 from sphinx.application import Sphinx
 
 from translate.recipe import Recipe
-from translate.settings import Settings
+from translate.utils.settings import Settings
 from translate.version import __version__
 
 ROOT = Path(__file__).resolve().parents[1]
