@@ -27,6 +27,7 @@ html_title = f"translate {__version__}"
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx_click", "sphinxcontrib.autodoc_pydantic"]
 exclude_patterns = ["_build"]
 myst_heading_anchors = 3
+smartquotes = False
 autodoc_typehints_format = "short"
 autodoc_preserve_defaults = True
 autodoc_pydantic_model_show_json = False
@@ -66,10 +67,11 @@ def linked_at_the_top(link: re.Match[str]) -> str:
 def side_bar(index: str) -> str:
     """The contents of the site: each heading of index.md with the pages that are linked below it."""
     sections = re.findall(r"^## (.+)\n([^#]+)", index, flags=re.MULTILINE)
-    return "".join(
-        "\n".join(["\n```{toctree}", ":hidden:", f":caption: {title}", "", *re.findall(r"\((\S+)\.md\)", links), "```\n"])
-        for title, links in sections
-    )
+    return "".join(contents(title, re.findall(r"\((\S+)\.md\)", links)) for title, links in sections)
+
+
+def contents(title: str, pages: list[str]) -> str:
+    return "\n".join(["\n```{toctree}", ":hidden:", f":caption: {title}", "", *pages, "```\n"])
 
 
 def settings_of(annotation: Any) -> Iterator[type[Settings]]:
@@ -88,4 +90,5 @@ def listed(settings: type[Settings]) -> str:
 
 def from_markdown(app: Sphinx, what: str, name: str, of: Any, options: Any, lines: list[str]) -> None:
     """Docstrings write code and absolute values as Markdown does; Sphinx reads reStructuredText."""
-    lines[:] = [re.sub(r"`+([^`]+)`+", r"``\1``", line.replace("|", r"\|")) for line in lines]
+    text = re.sub(r"`+([^`]+)`+|[|]", lambda found: f"``{found[1]}``" if found[1] else r"\|", "\n".join(lines))
+    lines[:] = re.sub(r"^(\S.*)\n\n(?= {4})", r"\1\n\n::\n\n", text, flags=re.MULTILINE).split("\n")
