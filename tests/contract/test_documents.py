@@ -5,6 +5,7 @@ import importlib
 import inspect
 import re
 import shlex
+import tomllib
 
 import click
 import pytest
@@ -193,6 +194,14 @@ def test_every_file_that_contributors_are_sent_to_exists():
     places = (ROOT, ROOT / "translate")
     made = {"models/x.py", "recipes/x.yaml"}
     assert not [name for name in named if name not in made and not any((place / name).exists() for place in places)]
+
+
+def test_contributors_are_told_of_all_folders_of_tests_and_all_markers():
+    page = text_of(ROOT / "CONTRIBUTING.md")
+    folders = {path.name for path in (ROOT / "tests").iterdir() if path.is_dir() and path.name != "__pycache__"}
+    assert set(re.findall(r"^\| `tests/(\w+)` \|", page, re.MULTILINE)) == folders
+    options = tomllib.loads(text_of(ROOT / "pyproject.toml"))["tool"]["pytest"]["ini_options"]
+    assert set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)) == {m.partition(":")[0] for m in options["markers"]}
 
 
 def _numbers(text):
