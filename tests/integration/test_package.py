@@ -1,4 +1,4 @@
-"""The package as people get it: a wheel that carries its recipes and cards, and a README that tells the truth."""
+"""The package as people get it: a wheel that carries its recipes and cards, and README's two commands."""
 
 import os
 import re
@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from translate.cli import main
 from translate.recipe import recipe_names
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -66,25 +65,3 @@ def test_readme_opens_with_two_commands_that_set_everything_up():
     assert "venv" in first and first.rstrip().endswith("translate quickstart")
     assert "[test]" in second and "pytest" in second
     assert "README.md" in (ROOT / ".ci" / "run").read_text(), "CI runs README's own lines"
-
-
-def _command_lines():
-    return re.findall(r"^(?:\.venv/bin/)?translate ([a-z].*?)(?:\s+#.*)?$", README, re.MULTILINE)
-
-
-def test_every_command_in_readme_is_one_that_exists():
-    lines = _command_lines()
-    assert len(lines) > 6
-    for line in lines:
-        name, *words = line.split()
-        command = main.commands.get(name)
-        assert command, line
-        command = getattr(command, "commands", {}).get(words[0], command) if words else command
-        options = {option for parameter in command.params for option in parameter.opts}
-        given = {word.split("=")[0] for word in words if word.startswith("--")}
-        assert given <= options, line
-
-
-def test_every_recipe_that_readme_trains_exists():
-    trained = re.findall(r"translate train ([\w-]+)(?![\w/-])", README)  # a path is a user's own
-    assert trained and set(trained) <= {*recipe_names(), "mine"}
