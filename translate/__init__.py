@@ -6,10 +6,12 @@ run = translate.train("cyclegan", data="horse2zebra")
 zebra = translate.load(run).convert(horse, to="zebra")
 """
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 from translate.errors import ConfigurationError, ImageError, TranslateError
+from translate.utils.deprecated import OldModules
 from translate.version import __version__
 
 if TYPE_CHECKING:
@@ -27,7 +29,17 @@ else:
         "train": "runs.train",
     }
 
+    _MOVED = {
+        "translate.adversarial": "translate.losses.adversarial",
+        "translate.model": "translate.models.base",
+        "translate.settings": "translate.utils.settings",
+        "translate.theory": "translate.losses.theory",
+    }
+    sys.meta_path.append(OldModules(_MOVED))
+
     def __getattr__(name: str) -> object:
+        if f"translate.{name}" in _MOVED:
+            return import_module(f"translate.{name}")
         if name not in _LATER:
             raise AttributeError(f"module 'translate' has no attribute '{name}'")
         return getattr(import_module(f"translate.{_LATER[name]}"), name)

@@ -38,7 +38,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "version",
     },
     "cli": {*GROUND, "data", "evaluation", "inference", "recipe", "runs", "training", "version"},
-    "__init__": {"errors", "recipe", "runs", "version"},
+    "__init__": {"errors", "recipe", "runs", "utils", "version"},
     "__main__": {"cli"},
 }
 

@@ -1,10 +1,14 @@
-"""Old names of arguments that still work for one minor version, with a warning."""
+"""Old names of arguments and modules, which still work for one minor version, with a warning."""
 
 from __future__ import annotations
 
 import functools
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 from typing import Any, TypeVar
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -26,3 +30,18 @@ def renamed(**names: str) -> Callable[[Function], Function]:
         return called  # type: ignore[return-value]
 
     return decorate
+
+
+class OldModules(MetaPathFinder, Loader):
+    """Finds modules by their old names (`moved`: old to new, in full), for `sys.meta_path`."""
+
+    def __init__(self, moved: Mapping[str, str]) -> None:
+        self.moved = moved
+
+    def find_spec(self, fullname: str, path: object = None, target: object = None) -> ModuleSpec | None:
+        return ModuleSpec(fullname, self) if fullname in self.moved else None
+
+    def exec_module(self, module: ModuleType) -> None:
+        new = import_module(self.moved[module.__name__])
+        warnings.warn(f"{module.__name__} is called {new.__name__} now", DeprecationWarning, stacklevel=2)
+        module.__doc__, module.__dict__["__getattr__"] = new.__doc__, functools.partial(getattr, new)
