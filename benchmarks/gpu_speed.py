@@ -45,7 +45,7 @@ def steps(device: torch.device, rates: dict[str, float], seconds: float, small: 
         if left < 0.1 * seconds:
             rows.append({"model": name, "size": size, "batch": batch, "way": "left out: no time"})
             continue
-        chosen = step.options(device, compiled=compiled and number == 0)
+        chosen = step.ways(device, compiled=compiled and number == 0)
         share = left / (len(cases) - number) / 2  # the other half warms up
         rows += step.measure(
             name, size, batch, device, chosen, rates, rounds=2 if small else 5, seconds=share, small=small

@@ -45,7 +45,7 @@ def main() -> None:
         return
     cuda = options.device != "cpu" and torch.cuda.is_available()
     devices = torch.cuda.device_count() if cuda else os.cpu_count() or 1
-    counts = options.distributed or [count for count in (1, 2, 4, 8, 16) if count <= devices]
+    counts = options.ranks or [count for count in (1, 2, 4, 8, 16) if count <= devices]
     threads = options.threads or max(1, (os.cpu_count() or 1) // max(counts))
     measured: dict[int, list[dict[str, float]]] = {count: [] for count in counts}
     for _ in range(options.rounds):

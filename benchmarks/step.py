@@ -55,7 +55,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     device = choose_device(options.device)
-    chosen = options(device, options.compiled)
+    chosen = ways(device, options.compiled)
     if options.options:
         chosen = {name: chosen[name] for name in options.options.split(",")}
     rates = {dtype: matrix_rate(device, getattr(torch, dtype)) for dtype in ("float32", "bfloat16")}
@@ -78,7 +78,7 @@ def main() -> None:
     report("step", device, rows, options.json, **{"matrix FLOP/s": rates})
 
 
-def options(device: torch.device, compiled: bool = False) -> dict[str, Runtime]:
+def ways(device: torch.device, compiled: bool = False) -> dict[str, Runtime]:
     """The engines beside the port's way, by the name of their row."""
     plain = choose_runtime(str(device), options="plain")
     auto = choose_runtime(str(device))

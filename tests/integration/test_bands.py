@@ -131,7 +131,7 @@ def test_no_kind_of_tiff_needs_more_than_is_always_installed(tmp_path: Path) -> 
     many = written(tmp_path / "many.tif", bands(5, np.uint8), photometric="minisblack", planarconfig="contig")
     code = (
         "import sys; sys.modules |= dict.fromkeys(['tifffile', 'imagecodecs', 'cv2'])\n"
-        "from pathlib import Path; from translate.data import images\n"
+        "from pathlib import Path; from translate.data.io import images\n"
         f"for path in ({str(floats)!r}, {str(many)!r}):\n"
         "    picture = images.read(Path(path), span=(-3, 5))\n"
         "    images.write(Path(path + '.again.tif'), picture)\n"
@@ -146,7 +146,7 @@ def test_many_bands_are_read_without_a_word_of_other_libraries(tmp_path: Path) -
     path = written(tmp_path / "x.tif", bands(13, np.uint8), photometric="minisblack", planarconfig="contig")
     (tmp_path / "empty.tif").write_bytes(b"II*\0\x08\0\0\0\0\0\0\0\0\0")
     code = (
-        "from pathlib import Path; from translate.data import images\n"
+        "from pathlib import Path; from translate.data.io import images\n"
         f"images.read(Path({str(path)!r}))\n"
         f"try: images.read(Path({str(tmp_path / 'empty.tif')!r}))\n"
         "except images.ImageError as error: print(error)"

@@ -99,7 +99,7 @@ def test_the_input_named_first_gives_the_command_in_the_right_order(there, tmp_p
 
 @tried(("runs/mistaken", "the file of a model, which `translate convert` and `translate export` take"))
 def test_a_generators_file_is_no_run_to_evaluate(there, tmp_path):
-    refused = there("runs/evaluate", "weights/latest_net_G_A.pth")
+    refused = there("evaluate", "weights/latest_net_G_A.pth")
     assert refused.exit_code == 2
     for command, words in (("convert", ["photos", "converted"]), ("export", ["model.pt2"])):
         assert f"`translate {command}`" in refused.stderr
@@ -121,4 +121,4 @@ def test_a_folder_without_a_run_is_one_once_train_has_written_it(user):
     for name in ("empty", "texts"):
         assert command_in(user.refused("export", name, "hub", "--format", "hub")) == ["train"]
     user.gets(*user.train(user.recipe("cyclegan", steps=1), "--out", "empty"))
-    user.gets("runs/export", "empty", "hub", "--format", "hub")
+    user.gets("export", "empty", "hub", "--format", "hub")
