@@ -30,7 +30,7 @@ class Page(html.parser.HTMLParser):
         self.elements: list[tuple[str, dict[str, str | None]]] = []
         self.open: list[str] = []
         self.text: list[tuple[str, str]] = []
-        self.prefetch(path.read_text("utf-8"))
+        self.feed(path.read_text("utf-8"))
         self.close()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
