@@ -137,7 +137,7 @@ def test_the_other_methods_quickstart_is_refused_with_the_command_that_goes_on_w
     refused = quickstart("cyclegan", "--out", "q")
     assert refused.exit_code == 2 and "holds the run of tiny-pix2pix, not tiny-cyclegan's" in refused.stderr
     command = command_in(refused.stderr)
-    assert command == ["runs/quickstart", "pix2pix", "--out", "q"]
+    assert command == ["quickstart", "pix2pix", "--out", "q"]
     kept_its_promise(run_cli(*command, "--device", "cpu"), Path("q"))
 
 

@@ -173,12 +173,12 @@ def a_file_name_for_an_image(user: User) -> None:
 def a_file_for_a_run(user: User) -> None:
     run = user.run("cyclegan")
     user.photos()
-    user.gets("runs/export", run, "port", "--format", "port", "--to", "B")
+    user.gets("export", run, "port", "--format", "port", "--to", "B")
     file = next(Path("port").rglob("*.pth")) if Path("port").is_dir() else Path("port")
     assert taken(user.refused(*_convert(file, "--cycle-error")), "give a run")
     user.gets(*_convert(run, "--to", "B", "--cycle-error", "--overwrite"))
-    assert taken(user.refused("runs/export", file, "hub", "--format", "hub"), "needs a run's folder")
-    user.gets("runs/export", run, "hub", "--format", "hub")
+    assert taken(user.refused("export", file, "hub", "--format", "hub"), "needs a run's folder")
+    user.gets("export", run, "hub", "--format", "hub")
 
 
 @tried(
@@ -214,7 +214,7 @@ def deep_images_for_a_model_of_bytes(user: User, onnx_file: Path) -> None:
     run = user.run("pix2pix")
     Path("photos").mkdir()
     Image.fromarray(np.full((16, 16), 40_000, np.uint16)).save("photos/deep.png")
-    user.gets("runs/export", run, "bytes.onnx", "--bytes")
+    user.gets("export", run, "bytes.onnx", "--bytes")
     text = user.refused(*_convert("bytes.onnx"), code=3)
     assert options_in(taken(text, "exported with .* export it without"), "export") == ["--bytes"]
     user.gets(*_convert(onnx_file, "--overwrite"))
@@ -408,8 +408,8 @@ def scores_that_cannot_be_written(user: User) -> None:
     user.monkeypatch.setattr(
         "translate.runs.evaluate.os.access", lambda path, mode: mode != os.W_OK or Path(path).name != run
     )
-    text = user.refused("runs/evaluate", run, "--device", "cpu")
-    user.gets("runs/evaluate", run, "--device", "cpu", taken(text, "another file by (--json)"), "scores.json")
+    text = user.refused("evaluate", run, "--device", "cpu")
+    user.gets("evaluate", run, "--device", "cpu", taken(text, "another file by (--json)"), "scores.json")
 
 
 @tried(
@@ -419,8 +419,8 @@ def scores_that_cannot_be_written(user: User) -> None:
 )
 def an_export_that_is_refused(user: User) -> None:
     run = user.run("pix2pix")
-    text = user.refused("runs/export", run, "model.bin")
-    user.gets("runs/export", run, "model.bin", taken(text, "give (--format)"), "torch-export")
+    text = user.refused("export", run, "model.bin")
+    user.gets("export", run, "model.bin", taken(text, "give (--format)"), "torch-export")
     command = ["export", run, f"model{taken(text, r'([.]pt2) .torch-export')}"]
     Path("model.pt2").write_text("mine")
     command.append(taken(user.refused(*command), "or (--overwrite)"))

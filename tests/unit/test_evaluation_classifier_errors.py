@@ -121,7 +121,7 @@ def test_what_a_weak_classifier_judges_begins_with_how_weak_it_is(tiny_recipe, t
         return {"images": 1000, "all": 0.763, "domains": {}, "present": counts, "absent": counts}
 
     monkeypatch.setattr("translate.evaluation.teaching.accuracy", often_wrong)
-    monkeypatch.setattr("translate.runs.evaluate.DRAWN", 60)
+    monkeypatch.setattr("translate.runs.evaluations.DRAWN", 60)
     size = ["data.size=32", "data.load_size=32", "data.channels=1"] if model == "unit-digits" else []
     make = {"cyclegan": unpaired_folder, "unit-digits": digit_sets}.get(model, labelled_folder)
     run = train(
@@ -134,7 +134,7 @@ def test_what_a_weak_classifier_judges_begins_with_how_weak_it_is(tiny_recipe, t
     told = {entry["table"] for entry in written if "76.3% of 1000" in entry["warning"]}
     read = {entry["table"] for entry in written if "widened by the classifier's" in str(entry["protocol"])}
     assert read and read <= told
-    distances = {f"{what} in classifier features" for what in ("KID x 1000", "Frechet distance")}
+    distances = {"kid/classifier", "frechet/classifier"}
     assert told - read == (set() if model == "unit-digits" else distances)
     for entry in written:
         if entry["table"] in read and entry["name"] != "all":

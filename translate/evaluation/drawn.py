@@ -54,13 +54,13 @@ def evaluate_drawn(
             wanted.append(torch.full((len(samples),), -1 if asked is None else asked))
     sample, (real, labels) = gathering.sample(), gather_labelled(reals, runtime, spaces)
     classes_read, asked_for = torch.cat(read), torch.cat(wanted)
-    table = "samples read as the class wanted" if classes else "samples read as each class"
+    table = "sample_label_accuracy" if classes else "sample_label_share"
     scores = []
 
     def add(name: str, hits: Tensor, numbers: Tensor, **more: Any) -> None:
         """`numbers` is the class that each of the samples in question should be read as."""
         share = errors.allowing(wilson(int(hits.sum()), len(hits)), asking(numbers, len(images.domains)))
-        scores.append(score(table, name, share.times(100), unit="%", protocol=how, warning=errors.warning, **more))
+        scores.append(score(table, name, share.times(100), protocol=how, warning=errors.warning, **more))
 
     for number, name in enumerate(images.domains):
         rows = asked_for == number if classes else torch.ones(count, dtype=torch.bool)

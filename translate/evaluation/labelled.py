@@ -66,7 +66,6 @@ def classification_errors(
     errors = ClassifierErrors.of(trained)
     own = trained.classifier.own(tested.labels)
     wrong_real = (tested.read != tested.labels) & own
-    table, unit = "classification error of translations", "%"
     scores, right_of, count_of, ignored, asked = [], torch.zeros(len(own)), torch.zeros(len(own)), 0, []
     for number, of in enumerate(flips):
         if not len(of.images):
@@ -79,11 +78,9 @@ def classification_errors(
         asked.append(asking(torch.full((len(right),), number), len(images.domains), of.wanted[:, number]))
         scores.append(
             score(
-                table,
+                "label_error",
                 images.domains[number],
                 errors.allowing(wilson(int(right.sum()), len(right)), asked[-1]).rest.times(100),
-                unit=unit,
-                better="lower",
                 floor={"untranslated input": 100 * untouched / len(right)},
                 ceiling={"real images": 100 * _share(wrong_real[:, number].sum(), own[:, number].sum())},
                 protocol={**protocol, "interval": f"95 %, Wilson; of all, bootstrap over images; {INTERVAL}"},
@@ -93,11 +90,9 @@ def classification_errors(
     if not scores:
         return []
     everything = score(
-        table,
+        "label_error",
         "all",
         errors.allowing(bootstrap_ratio(right_of, count_of), torch.cat(asked)).rest.times(100),
-        unit=unit,
-        better="lower",
         floor={"untranslated input": 100 * ignored / float(count_of.sum())},
         ceiling={"real images": 100 * _share(wrong_real.sum(), own.sum())},
         protocol=scores[0].protocol,
@@ -132,11 +127,9 @@ def kept_attributes(
         by_chance = torch.where(wanted == 1, frequency[others], 1 - frequency[others]) * asked
         scores.append(
             score(
-                "other attributes read as they were",
+                "other_label_accuracy",
                 images.domains[number],
                 errors.allowing(bootstrap_ratio(stayed.sum(1), asked.sum(1)), everything).times(100),
-                unit="%",
-                better="higher",
                 floor={"another image": 100 * _share(by_chance.sum(), asked.sum())},
                 ceiling={"untouched input": 100 * _share(before.sum(), asked.sum())},
                 protocol={**protocol, "interval": f"95 %, bootstrap over images, {INTERVAL}"},
@@ -150,7 +143,7 @@ def change(name: str, value: Estimate, apart: float, protocol: Protocol) -> Scor
     """The difference between translations and their inputs, next to `apart`, the difference between neighbouring
     inputs."""
     return score(
-        "change: difference of a translation from its input",
+        "change",
         name,
         value,
         floor={"untouched input": 0.0},

@@ -25,10 +25,9 @@ def evaluate_diversity(name: str, outputs: Sample, inputs: Sample, reals: Sample
     references = {"inputs": inputs, "real images": reals}
     return [
         score(
-            "diversity: difference of two translations",
+            "diversity",
             name,
             spread(_spaced(outputs).thumbnails),
-            better="higher",
             floor={"one image for all": 0.0},
             ceiling={what: spread(_spaced(of).thumbnails).value for what, of in references.items() if len(of) > 1},
             protocol={
@@ -59,12 +58,12 @@ def evaluate_distances(
     scores = []
     for space in spaces:
         if not isinstance(space, Space):
-            scores.append(Score(f"distances in {space.name}", name, None, better="lower", note=space.reason))
+            scores.append(score(f"distances/{space.name}", name, None, note=space.reason))
             continue
         few = [what for what, of in (("translations", outputs), ("real images", against)) if len(of) < 2]
         if few:
             note = f"unavailable: {' and '.join(few)} are fewer than two"
-            scores.append(Score(f"distances in {space.name}", name, None, better="lower", note=note))
+            scores.append(score(f"distances/{space.name}", name, None, note=note))
             continue
         scores += _in_space(name, outputs, inputs, reals if reference is not None else None, against, space, protocol)
     return scores
@@ -84,10 +83,9 @@ def _in_space(
     }
     return [
         score(
-            f"KID x 1000 in {space.name}",
+            f"kid/{space.name}",
             name,
             kid(x, y).times(1000),
-            better="lower",
             reals=len(y),
             floor={what: kid(of, y, draws=0).value * 1000 for what, of in floors.items()},
             ceiling={what: kid(of, y, draws=0).value * 1000 for what, of in ceilings.items()},
@@ -98,11 +96,10 @@ def _in_space(
             },
             warning=space.warning,
         ),
-        Score(
-            f"Frechet distance in {space.name}",
+        score(
+            f"frechet/{space.name}",
             name,
             frechet(x, y),
-            better="lower",
             images=len(x),
             reals=len(y),
             floor={what: frechet(of, y) for what, of in floors.items()},

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from translate.evaluation.intervals import Estimate
+from translate.evaluation.metrics import FORMER_NAMES, Better, measure_of
 from translate.utils.json_text import finite, json_text
 from translate.utils.outputs import beginning
 
-Better = Literal["lower", "higher", "neither"]
 Protocol = Mapping[str, str | int | float]
 """How a number was obtained: split, images, resize filter, extractor and its hash, ..."""
 
@@ -22,8 +23,8 @@ Protocol = Mapping[str, str | int | float]
 class Score:
     """One number with references, by name: what needs no model (`floor`) and what real images reach (`ceiling`).
 
-    Scores of the same `table` and protocol are printed together, one per row. `value` is None if it could not be
-    measured; `note` then says why.
+    `table` is the key of its measure (`metrics.measure_of`). Scores of the same table and protocol are printed
+    together, one per row. `value` is None if it could not be measured; `note` then says why.
     """
 
     table: str
@@ -45,9 +46,24 @@ class Score:
     """Why the number may be wrong; printed before all tables."""
 
 
-def score(table: str, name: str, value: Estimate, **more: Any) -> Score:
-    """A Score from an estimate with its interval."""
-    return Score(table, name, value.value, low=value.low, high=value.high, images=value.images, **more)
+def score(table: str, name: str, value: Estimate | float | None, **more: Any) -> Score:
+    """A Score, with unit and direction of its measure, from an estimate with its interval or a bare number."""
+    measure = measure_of(table)
+    known = {"unit": measure.unit, "better": measure.better, **more}
+    if isinstance(value, Estimate):
+        known = {"low": value.low, "high": value.high, "images": value.images, **known}
+        value = value.value
+    return Score(table, name, value, **known)
+
+
+def with_todays_name(one: Score) -> Score:
+    """The score under the name, unit and words that its measure has today, so that it compares with newer ones."""
+    if one.table not in FORMER_NAMES:
+        return one
+    measure, how = measure_of(FORMER_NAMES[one.table]), dict(one.protocol)
+    if "precision" in how:
+        how["precision"] = str(how["precision"]).replace("what judges it", "measures")
+    return replace(one, table=FORMER_NAMES[one.table], unit=measure.unit, better=measure.better, protocol=how)
 
 
 def as_text(scores: Sequence[Score]) -> str:
@@ -82,11 +98,13 @@ def _together(one: Score) -> str:
 
 def _table(rows: list[Score]) -> list[str]:
     first = rows[0]
-    columns = [["", *(row.name for row in rows)], ["model", *(number(row.value) for row in rows)]]
+    text = numbers_of(first.table)
+    columns = [["", *(row.name for row in rows)], ["model", *(text(row.value) for row in rows)]]
     if any(row.low is not None for row in rows):
-        columns.append(["95 % interval", *map(_interval, rows)])
-    columns += [[f"floor: {name}", *(number(row.floor[name]) for row in rows)] for name in first.floor]
-    columns += [[f"ceiling: {name}", *(number(row.ceiling[name]) for row in rows)] for name in first.ceiling]
+        ends = [(row.low, row.high) for row in rows]
+        columns.append(["95 % interval", *("" if None in end else " to ".join(map(text, end)) for end in ends)])
+    columns += [[f"floor: {name}", *(text(row.floor[name]) for row in rows)] for name in first.floor]
+    columns += [[f"ceiling: {name}", *(text(row.ceiling[name]) for row in rows)] for name in first.ceiling]
     columns += [
         [title, *("" if count is None else str(count) for count in counts)]
         for title, counts in (("images", [row.images for row in rows]), ("real images", [row.reals for row in rows]))
@@ -103,7 +121,8 @@ def _table(rows: list[Score]) -> list[str]:
 
 def titled(table: str, unit: str, better: Better) -> str:
     """A table's first line."""
-    return f"{table}{f', {unit}' if unit else ''}{f' ({better} is better)' if better != 'neither' else ''}"
+    direction = f" ({better} is better)" if better != "neither" else ""
+    return f"{measure_of(table).title}{f', {unit}' if unit else ''}{direction}"
 
 
 def aligned(columns: list[list[str]]) -> list[str]:
@@ -115,14 +134,17 @@ def aligned(columns: list[list[str]]) -> list[str]:
     ]
 
 
-def _interval(row: Score) -> str:
-    return "" if row.low is None or row.high is None else f"{number(row.low)} to {number(row.high)}"
+def numbers_of(table: str) -> Callable[[float | None], str]:
+    """How numbers of a table are written: with its measure's decimals."""
+    return partial(number, decimals=measure_of(table).decimals)
 
 
-def number(value: float | None) -> str:
-    """Formats with at most four significant digits, and without exponent for everyday sizes."""
+def number(value: float | None, decimals: int | None = None) -> str:
+    """Formats with so many decimals, or with at most four significant digits and no exponent for everyday sizes."""
     if value is None or math.isnan(value):
         return "-"
+    if decimals is not None and math.isfinite(value):
+        return f"{value:.{decimals}f}"
     if value == 0 or math.isinf(value):
         return f"{value:g}"
     if 1e4 <= abs(value) < 1e7:

@@ -68,11 +68,9 @@ def evaluate_unpaired(
     source, output, target = gathered.sample(), translated.sample(), real.sample()
     return [
         score(
-            "translations that the classifier takes for the wanted domain",
+            "domain_accuracy",
             name,
             read.times(100),
-            unit="%",
-            better="higher",
             floor={"inputs": 100 * float(shares["input"].mean())},
             ceiling={"real test images": 100 * float(shares["real"].mean())},
             protocol={

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from translate.evaluation.table import Better, Score
+from translate.evaluation.metrics import Better, measure_of
+from translate.evaluation.table import Score
 
 Scores = list[Score | None]
 """One for each run, in their order."""
@@ -102,10 +103,10 @@ def warnings(rows: Sequence[tuple[Row, Scores]], names: Sequence[str]) -> list[s
     """Warnings: those of the scores, one measure in several rows because protocols differ, and baselines that differ
     within a row."""
     both = [pair for _, scores in rows for pair in zip(names, scores, strict=True)]
-    told = [f"{run}: {score.warning}" for run, score in both if score and score.warning]
-    told += [line for row, _ in rows for line in _protocols(row, [other for other, _ in rows])]
-    told += [line for row, scores in rows for line in _baselines(row, scores, names)]
-    return list(dict.fromkeys(told))
+    found = [f"{run}: {score.warning}" for run, score in both if score and score.warning]
+    found += [line for row, _ in rows for line in _protocols(row, [other for other, _ in rows])]
+    found += [line for row, scores in rows for line in _baselines(row, scores, names)]
+    return list(dict.fromkeys(found))
 
 
 def _protocols(row: Row, rows: Sequence[Row]) -> Iterator[str]:
@@ -113,7 +114,8 @@ def _protocols(row: Row, rows: Sequence[Row]) -> Iterator[str]:
     for key in row.protocol:
         ways = sorted({_short(other.protocol[key]) for other in alike if key in other.protocol})
         if len(ways) > 1:
-            yield f"{row.table}: measured in different ways, so in different rows: {key} is {' or '.join(ways)}"
+            title = measure_of(row.table).title
+            yield f"{title}: measured in different ways, so in different rows: {key} is {' or '.join(ways)}"
 
 
 def _baselines(row: Row, scores: Scores, names: Sequence[str]) -> Iterator[str]:
@@ -122,7 +124,7 @@ def _baselines(row: Row, scores: Scores, names: Sequence[str]) -> Iterator[str]:
         known = {run: value for run, value in floors if value is not None}
         if not _equal(list(known.values())):
             who = ", ".join(f"{value:.4g} in {run}" for run, value in known.items())
-            yield f"{row.table}, {row.name}: measured on different images: {name} is {who}"
+            yield f"{measure_of(row.table).title}, {row.name}: measured on different images: {name} is {who}"
 
 
 def _equal(values: Sequence[float]) -> bool:

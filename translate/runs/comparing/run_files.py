@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from translate.errors import TranslateError, command
-from translate.evaluation.table import Better, Score
+from translate.evaluation.metrics import measure_of
+from translate.evaluation.table import Score, with_todays_name
 from translate.reporting.report import baselines, read_summary
 from translate.reporting.tracking import read_metrics
 from translate.runs.folder import flat
@@ -21,15 +22,8 @@ from translate.utils.yaml_reader import MAX_BYTES, read_yaml
 
 EVALUATION = "evaluation-latest.json"
 _VALIDATION = "validation "
-_BETTER: dict[str, Better] = {
-    "l1": "lower",
-    "psnr": "higher",
-    "ssim": "higher",
-    "evidence lower bound": "higher",
-    "modes covered": "higher",
-    "near a mode": "higher",
-}
-"""Measures taken during training."""
+_EVERY_MEASURE = ": l1 where black is 0 and white 1, psnr in dB, ssim as Wang et al. 2004 have it;"
+"""What protocols of validations said of each measure, until there was a table of measures."""
 _VALIDATED_ON = (
     "data.also",
     "data.layout",
@@ -121,15 +115,17 @@ class RunFiles:
             if shapes or not key.startswith("data.shapes.")
         }
         known = {"measured": entry.get("protocol"), "precision": entry.get("precision", self.facts.get("precision"))}
+        # The summary knows a user's own measure, whose file need not be loaded here.
+        about: Mapping[str, Any] = measure_of(measure).about() or entry
         if measure == "ssim" and self.facts:  # until runs recorded their precision, it was wrongly computed on -1 to 1
             known["values"] = "0 to 1" if known["precision"] else "-1 to 1"
-        protocol |= {key: str(value) for key, value in known.items() if value is not None}
+        protocol |= {key: str(value).replace(_EVERY_MEASURE, ";") for key, value in known.items() if value is not None}
         return Score(
             f"validation: {measure}",
             name,
             value,
-            unit="dB" if measure == "psnr" else "",
-            better="higher" if measure.startswith("log likelihood") else _BETTER.get(measure, "neither"),
+            unit=about.get("unit", ""),
+            better=about.get("better", "neither"),
             floor=baselines(entry),
             protocol={"data": self.data, **protocol},
         )
@@ -178,7 +174,7 @@ def _scores(path: Path, data: str) -> list[Score]:
             f"{path}: not a file of scores ({error}); move it away and measure them again with "
             f"{command('evaluate', path.parent)}"
         ) from error
-    return [replace(one, protocol={"data": data, **one.protocol}) for one in scores]
+    return [with_todays_name(replace(one, protocol={"data": data, **one.protocol})) for one in scores]
 
 
 def _is_validation(row: Mapping[str, Any]) -> bool:
