@@ -9,7 +9,8 @@ from tiny import paired_folder
 
 import translate
 from translate.errors import ConfigurationError, TranslateError
-from translate.evaluation.table import Score
+from translate.evaluation.metrics import FORMER_NAMES, MEASURES
+from translate.evaluation.table import Score, score
 from translate.runs.comparing.text import as_text
 
 RECIPE = {
@@ -161,6 +162,46 @@ def test_validations_of_other_images_are_apart_and_that_is_said(put_run, other, 
     assert [row.best for row in compared.validation] == [None, None]
     apart = "validation: L1 to the truth: measured in different ways"
     assert any(apart in line and named in line for line in compared.warnings)
+
+
+FORMER = {
+    "L1 to the truth, 0-1 scale": ("l1", "", "lower"),
+    "PSNR to the truth, dB": ("psnr", "", "higher"),
+    "classification error of translations": ("label_error", "%", "lower"),
+    "change: difference of a translation from its input": ("change", "", "neither"),
+    "KID x 1000 in classifier features": ("kid/classifier", "", "lower"),
+    "Frechet distance in Inception": ("frechet/inception", "", "lower"),
+}
+
+
+def test_scores_from_before_measures_had_names_share_the_rows_of_newer_ones(put_run):
+    how = {"data": "facades", "split": "test"}
+    before = how | {"precision": "the model in bf16, what judges it in float32", "interval": "95 %, Wilson"}
+    after = how | {"precision": "the model in bf16, measures in float32", "measure": "in words"}
+    old = [Score(table, "to b", 0.5, unit, better, protocol=before) for table, (_, unit, better) in FORMER.items()]
+    put_run("old", scores=old)
+    put_run("new", scores=[score(name, "to b", 0.25, protocol=after) for name, _, _ in FORMER.values()])
+    compared = translate.compare(["old", "new"])
+    assert [(row.table, row.values) for row in compared.evaluation] == [
+        (name, [0.5, 0.25]) for name, _, _ in FORMER.values()
+    ]
+    assert not [line for line in compared.warnings if "different ways" in line]
+
+
+def test_every_former_name_leads_to_a_measure_and_every_measure_of_an_evaluation_had_one():
+    measures = {name for name in MEASURES if name.partition(" ")[0] not in ("modes", "near", "evidence", "log")}
+    assert {name if name in MEASURES else name.partition("/")[0] for name in FORMER_NAMES.values()} == measures
+
+
+def test_validations_from_before_measures_had_words_of_their_own_share_the_rows_of_newer_ones(put_run, tmp_path):
+    words = ": l1 where black is 0 and white 1, psnr in dB, ssim as Wang et al. 2004 have it"
+    for name, l1, middle in (("old", 0.5, words), ("new", 0.25, "")):
+        put_run(name, l1=l1)
+        protocol = f"6 test images of 64 x 64 pixels beside their true translations{middle}; the best colour map is fit"
+        entry = {"value": l1, "untouched input": 0.5, "protocol": protocol, "precision": "bf16"}
+        (tmp_path / name / "summary.json").write_text(json.dumps({"to b, l1": entry}))
+    compared = translate.compare(["old", "new"])
+    assert [row.values for row in compared.validation] == [[0.5, 0.25]] and not compared.warnings
 
 
 def test_a_data_set_that_moved_is_the_same(put_run):

@@ -190,7 +190,7 @@ def test_weights_and_devices_that_cannot_be_are_told_before_anything_is_read(run
     # There is no such run, which loading would tell.
     for words, told in (
         (["--weights-dir", "own"], f"own/{INCEPTION_FILE} is another file or damaged: SHA-256"),
-        (["--weights-dir", "none"], f"file none/{INCEPTION_FILE} wanted; or leave it out"),
+        (["--weights-dir", "none"], f"needs the file none/{INCEPTION_FILE}; or leave it out"),
         (["--device", "cuda:99"], "CUDA devices are visible"),
     ):
         refused = run_cli("evaluate", "nowhere", *words)

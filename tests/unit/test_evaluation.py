@@ -14,17 +14,17 @@ from translate.data.batch import Labelled, Plain
 from translate.data.io.images import to_pixels
 from translate.data.labels import UNKNOWN, LabelGroup
 from translate.evaluation.classifier import Classifier
+from translate.evaluation.classifier_training import Trained
 from translate.evaluation.colour_map import fit_affine_colour
 from translate.evaluation.distances import spread
+from translate.evaluation.features import gather, thumbnails
 from translate.evaluation.flips import gather_labelled, translate_flips
 from translate.evaluation.intervals import wilson
 from translate.evaluation.labelled import evaluate_labelled
 from translate.evaluation.likeness import evaluate_distances, evaluate_diversity
 from translate.evaluation.metrics import absolute_error, psnr, ssim
-from translate.evaluation.samples import gather, thumbnails
 from translate.evaluation.spaces import INCEPTION_FILE, Missing, Space, classifier_space, inception_space
 from translate.evaluation.table import Score
-from translate.evaluation.teaching import Trained
 from translate.evaluation.unpaired import evaluate_unpaired
 from translate.evaluation.validation import Direction
 from translate.models.base import ImageSpec
@@ -334,7 +334,7 @@ def test_inception_is_never_downloaded_and_told_where_absent(tmp_path, monkeypat
     assert "--weights-dir" in told.reason
     monkeypatch.setenv("TRANSLATE_WEIGHTS_DIR", str(tmp_path))
     told = inception_space(None, CPU)
-    assert told == Missing("inception", f"unavailable: file {tmp_path / INCEPTION_FILE} wanted")
+    assert told == Missing("inception", f"unavailable: needs the file {tmp_path / INCEPTION_FILE}")
     (tmp_path / INCEPTION_FILE).write_bytes(b"something else")
     told = inception_space(None, CPU)
     assert isinstance(told, Missing)

@@ -171,9 +171,9 @@ def test_a_table_stands_aligned_above_its_protocol():
             "error", "hair", wilson(1, 4).times(100), unit="%", better="lower",
             floor={"input": 50.0}, ceiling={"real": 0.5}, protocol=how,
         ),
-        Score("distances in Inception", "hair", None, better="lower", note="unavailable: file X wanted"),
+        Score("distances/inception", "hair", None, better="lower", note="unavailable: file X wanted"),
         score(
-            "error", "all", Estimate(2.5, 1.25, 12345678.0, 12), unit="%", better="lower",
+            "error", "all", Estimate(2.5, 1.25, 12345678.0, 12, "95 %, Wilson"), unit="%", better="lower",
             floor={"input": 100.0}, ceiling={"real": float("nan")}, protocol=how, note="few",
         ),
     ]  # fmt: skip
@@ -184,9 +184,10 @@ def test_a_table_stands_aligned_above_its_protocol():
         "  all     2.5  1.25 to 1.23e+07           100              -      12",
         "  split: test",
         "  classifier: sha256 ab",
+        "  interval: 95 %, Wilson",
         "  all: few",
         "",
-        "distances in Inception (lower is better)",
+        "distances, inception features (lower is better)",
         "        model",
         "  hair      -",
         "  hair: unavailable: file X wanted",

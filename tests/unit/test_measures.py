@@ -12,7 +12,7 @@ from PIL import Image
 from test_metrics import PAIRS, from_black
 from torch import Tensor
 
-from translate.evaluation import colour_map, distances, flips, intervals, metrics, samples
+from translate.evaluation import colour_map, distances, features, flips, intervals, metrics
 from translate.models import base as model
 from translate.training import diagnostics as doctor
 
@@ -58,7 +58,7 @@ def pillows_thumbnails(images: Tensor) -> np.ndarray:
 
 
 def diversity(a: Tensor, b: Tensor) -> float:
-    return distances.spread(samples.thumbnails(torch.cat([a, b]))).value
+    return distances.spread(features.thumbnails(torch.cat([a, b]))).value
 
 
 def numpy_diversity(a: Tensor, b: Tensor) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from translate.evaluation.distances import FEW_FOR_FRECHET, frechet, kid, spread
-from translate.evaluation.samples import THUMBNAIL, Sample, Spaces
+from translate.evaluation.features import Features, Spaces
 from translate.evaluation.spaces import Space
 from translate.evaluation.table import Protocol, Score, score
 
@@ -14,7 +14,9 @@ SPREAD_OVER = 1000
 FEW = f"of fewer than {FEW_FOR_FRECHET} images, so biased upwards: compare only values from as many images"
 
 
-def evaluate_diversity(name: str, outputs: Sample, inputs: Sample, reals: Sample, protocol: Protocol) -> list[Score]:
+def evaluate_diversity(
+    name: str, outputs: Features, inputs: Features, reals: Features, protocol: Protocol
+) -> list[Score]:
     """The mean distance between two translations, next to that between two inputs and between two real images of the
     domain.
 
@@ -30,23 +32,19 @@ def evaluate_diversity(name: str, outputs: Sample, inputs: Sample, reals: Sample
             spread(_spaced(outputs).thumbnails),
             floor={"one image for all": 0.0},
             ceiling={what: spread(_spaced(of).thumbnails).value for what, of in references.items() if len(of) > 1},
-            protocol={
-                **protocol,
-                "difference": f"root mean square, 0-1 scale, at {THUMBNAIL} x {THUMBNAIL} pixels",
-                "interval": "95 %, bootstrap over images",
-            },
+            protocol=protocol,
         )
     ]
 
 
 def evaluate_distances(
     name: str,
-    outputs: Sample,
-    inputs: Sample,
-    reals: Sample,
+    outputs: Features,
+    inputs: Features,
+    reals: Features,
     spaces: Spaces,
     protocol: Protocol,
-    reference: Sample | None = None,
+    reference: Features | None = None,
 ) -> list[Score]:
     """KID and Frechet distance from translations to real images of the wanted domain, in each space.
 
@@ -70,7 +68,13 @@ def evaluate_distances(
 
 
 def _in_space(
-    name: str, outputs: Sample, inputs: Sample, reals: Sample | None, against: Sample, space: Space, protocol: Protocol
+    name: str,
+    outputs: Features,
+    inputs: Features,
+    reals: Features | None,
+    against: Features,
+    space: Space,
+    protocol: Protocol,
 ) -> list[Score]:
     x, y = outputs.features[space.name], against.features[space.name]
     floors = {"untouched inputs": inputs.features[space.name]} if len(inputs) > 1 else {}
@@ -89,11 +93,7 @@ def _in_space(
             reals=len(y),
             floor={what: kid(of, y, draws=0).value * 1000 for what, of in floors.items()},
             ceiling={what: kid(of, y, draws=0).value * 1000 for what, of in ceilings.items()},
-            protocol={
-                **how,
-                "kernel": "cubic, unbiased, all images at once",
-                "interval": "95 %, bootstrap over images",
-            },
+            protocol=how,
             warning=space.warning,
         ),
         score(
@@ -111,7 +111,7 @@ def _in_space(
     ]
 
 
-def _spaced(sample: Sample) -> Sample:
+def _spaced(sample: Features) -> Features:
     """At most `SPREAD_OVER` images, evenly spaced."""
     if len(sample) <= SPREAD_OVER:
         return sample

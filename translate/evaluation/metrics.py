@@ -97,7 +97,10 @@ class Measure:
         return {key: value for key, value in facts.items() if value not in ("", "neither", None)}
 
 
+THUMBNAIL = 16
+"""Side in pixels of the thumbnails between which differences of unlike images are taken."""
 _ZERO_TO_ONE, _WANG = "where black is 0 and white 1", "as Wang et al. 2004 have it"
+_RMS = f"root mean square at {THUMBNAIL} x {THUMBNAIL} pixels"
 MEASURES: dict[str, Measure] = {
     "l1": Measure("L1 to the truth", absolute_error, "0-1 scale", "lower", _ZERO_TO_ONE, 4, perfect=0.0),
     "psnr": Measure("PSNR to the truth", psnr, "dB", "higher", "in dB", 2, perfect=math.inf),
@@ -111,9 +114,9 @@ MEASURES: dict[str, Measure] = {
     "sample_label_accuracy": Measure("samples classified as the class requested", None, "%", "higher", decimals=1),
     "sample_label_share": Measure("samples classified as each class", None, "%", decimals=1),
     # Sets of images; distances are taken between features, as in kid/classifier and kid/inception.
-    "change": Measure("difference between a translation and its input", decimals=4),
-    "diversity": Measure("difference between two translations", better="higher", decimals=4),
-    "kid": Measure("KID x 1000", better="lower"),
+    "change": Measure("difference between a translation and its input", None, "0-1 scale", protocol="L1", decimals=4),
+    "diversity": Measure("difference between two translations", None, "0-1 scale", "higher", _RMS, decimals=4),
+    "kid": Measure("KID x 1000", better="lower", protocol="cubic kernel, unbiased, all images at once"),
     "frechet": Measure("Frechet distance", better="lower"),
     "distances": Measure("distances", better="lower"),
     # Validations of models that draw from noise.

@@ -47,13 +47,15 @@ class Score:
 
 
 def score(table: str, name: str, value: Estimate | float | None, **more: Any) -> Score:
-    """A Score, with unit and direction of its measure, from an estimate with its interval or a bare number."""
+    """A Score, with what its measure says, from an estimate with its interval or a bare number."""
     measure = measure_of(table)
     known = {"unit": measure.unit, "better": measure.better, **more}
+    how = {**more.get("protocol", {}), **({"measure": measure.protocol} if measure.protocol else {})}
     if isinstance(value, Estimate):
-        known = {"low": value.low, "high": value.high, "images": value.images, **known}
+        known = {"low": value.low, "high": value.high, "images": value.images, "warning": value.warning, **known}
+        how = {**how, "interval": how.get("interval", value.how)}
         value = value.value
-    return Score(table, name, value, **known)
+    return Score(table, name, value, **{**known, "protocol": how})
 
 
 def with_todays_name(one: Score) -> Score:

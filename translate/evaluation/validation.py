@@ -55,7 +55,7 @@ class Direction:
     def scores(self, model: Translator, runtime: Runtime, protocol: Protocol) -> list[Score]:
         """The same measures with intervals, between both baselines and the truth itself."""
         sides = self.translations(model, runtime), self.inputs, self.mapped()
-        how = {**protocol, "best colour map": f"fitted on {self.fitted_on}", "interval": "95 %, bootstrap over images"}
+        how = {**protocol, "best colour map": f"fitted on {self.fitted_on}"}
         found = []
         for name, measure in MEASURES.items():
             if measure.function:

@@ -96,7 +96,7 @@ def _notes(summary: Summary) -> list[str]:
         for entry in summary.values()
         if "protocol" in entry
     ]
-    return [*dict.fromkeys(how), *([f"{words[0].upper()}{words[1:]}."] if words else [])]
+    return [*dict.fromkeys(how), *([f"Measures: {words}."] if words else [])]
 
 
 def _recipe_facts(recipe: str) -> list[tuple[str, str]]:
@@ -107,8 +107,8 @@ def _recipe_facts(recipe: str) -> list[tuple[str, str]]:
         return []
     if not isinstance(settings, dict):
         return []
-    telling = [("method", "model", "name"), ("data", "data", "set"), ("seed", "training", "seed")]
-    sections = [(label, settings.get(section), key) for label, section, key in telling]
+    distinguishing = [("method", "model", "name"), ("data", "data", "set"), ("seed", "training", "seed")]
+    sections = [(label, settings.get(section), key) for label, section, key in distinguishing]
     nested = [(label, section.get(key)) for label, section, key in sections if isinstance(section, dict)]
     given = [*settings.items(), *nested]
     plain = [(str(key), str(value)) for key, value in given if isinstance(value, str | int | float)]

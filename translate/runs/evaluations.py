@@ -11,10 +11,10 @@ from translate.data.batch import Plain
 from translate.data.labels import LabelGroup
 from translate.errors import ConfigurationError
 from translate.evaluation.digits import evaluate_digits
-from translate.evaluation.drawn import evaluate_drawn
+from translate.evaluation.features import gather
 from translate.evaluation.flips import gather_labelled
+from translate.evaluation.generated import evaluate_generated
 from translate.evaluation.labelled import evaluate_labelled
-from translate.evaluation.samples import gather
 from translate.evaluation.table import Score
 from translate.evaluation.unpaired import evaluate_unpaired
 from translate.evaluation.validation import Direction
@@ -103,19 +103,19 @@ def _truth(evaluator: Evaluator, model: Translator, images: LabelledImages | Two
     return [score for one in directions for score in one.scores(model, evaluator.runtime, evaluator.protocol)]
 
 
-def _drawn(evaluator: Evaluator, model: Sampler, images: LabelledImages) -> list[Score]:
+def _generated(evaluator: Evaluator, model: Sampler, images: LabelledImages) -> list[Score]:
     labelled = images.with_labels()
     train, test = labelled.splits["train"], test_of(labelled.splits)
     spec = evaluator.spec(labelled.domains, labelled.groups)
     trained = evaluator.classifier(train.sources, train.labels, spec, flip=evaluator.data.flip)
     reals, spaces = evaluator.labelled(test, REALS), evaluator.spaces(trained)
-    return evaluate_drawn(model, reals, spec, trained, spaces, evaluator.runtime, evaluator.protocol, DRAWN)
+    return evaluate_generated(model, reals, spec, trained, spaces, evaluator.runtime, evaluator.protocol, DRAWN)
 
 
 WAYS: tuple[tuple[type, type, Any], ...] = (
     (LabelledSource, ClassifyingTranslator, _digits),
     (LabelledImages, Relabeller, _labelled),
     (TwoDomains, Translator, _two_domains),
-    (LabelledImages, Sampler, _drawn),
+    (LabelledImages, Sampler, _generated),
 )
 """Kinds of image sets and methods, and how they are evaluated together."""

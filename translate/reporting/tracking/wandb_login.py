@@ -21,7 +21,7 @@ _MODES = {
 _PUBLIC_HOSTS = ("api.wandb.ai", "api.forge.coreweave.com")
 
 
-def wanted_mode() -> str:
+def mode_here() -> str:
     """WANDB_MODE, else what `wandb online|offline|disabled` stored, else online if there is a key, else disabled.
 
     Raises ConfigurationError if WANDB_MODE or the stored mode is not a valid mode.

@@ -11,7 +11,7 @@ from typing import Any
 
 from translate.errors import ConfigurationError
 from translate.reporting.tracking.trackers import TrackedRun, Tracker, reason
-from translate.reporting.tracking.wandb_login import has_key, wanted_mode
+from translate.reporting.tracking.wandb_login import has_key, mode_here
 from translate.utils.printing import say
 
 MODES = ("auto", "online", "offline", "disabled")
@@ -46,7 +46,7 @@ class WandbTracker(Tracker):
         a key or WANDB_API_KEY holds one, else disabled."""
         if mode not in ("", *MODES):
             raise ConfigurationError(f"tracking is 'wandb:{mode}'; expected {', '.join(MODES)}")
-        wanted = wanted_mode() if mode in ("", "auto") else mode
+        wanted = mode_here() if mode in ("", "auto") else mode
         return None if wanted == "disabled" else wanted
 
     def log(self, step: int, values: Mapping[str, float]) -> None:

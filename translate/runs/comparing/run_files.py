@@ -83,11 +83,11 @@ class RunFiles:
     def state(self) -> State:
         saved = self.facts.get("step")
         steps = max([*(row["step"] for row in self.rows), *([] if saved is None else [saved])], default=None)
-        seen = steps is not None and "processes" in self.facts
+        known = steps is not None and "processes" in self.facts
         return State(
             steps=steps,
             wanted=self.settings.get("training.steps") or self.facts.get("total"),
-            images=(steps or 0) * self._images_a_step() if seen else None,
+            images=(steps or 0) * self._images_a_step() if known else None,
             hours=(self.rows[-1]["time"] - self.rows[0]["time"]) / 3600 if len(self.rows) > 1 else None,
             checkpoint=saved,
             validated=max((row["step"] for row in self.rows if _is_validation(row)), default=None),
