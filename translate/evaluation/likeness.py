@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 import torch
+from torch import Tensor
 
 from translate.evaluation.distances import FEW_FOR_FRECHET, frechet, kid, spread
 from translate.evaluation.features import Features, Spaces
@@ -53,61 +57,43 @@ def evaluate_distances(
     space or a set of fewer than two images gives a row without a value but with the reason.
     """
     against = reals if reference is None else reference
+    ceiling = {} if reference is None else {"real test images": reals}
+    beside = {"floor": {"untouched inputs": inputs}, "ceiling": ceiling}
+    few = [what for what, of in (("translations", outputs), ("real images", against)) if len(of) < 2]
+    too_few = f"unavailable: {' and '.join(few)} are fewer than two" if few else ""
     scores = []
     for space in spaces:
-        if not isinstance(space, Space):
-            scores.append(score(f"distances/{space.name}", name, None, note=space.reason))
-            continue
-        few = [what for what, of in (("translations", outputs), ("real images", against)) if len(of) < 2]
-        if few:
-            note = f"unavailable: {' and '.join(few)} are fewer than two"
-            scores.append(score(f"distances/{space.name}", name, None, note=note))
-            continue
-        scores += _in_space(name, outputs, inputs, reals if reference is not None else None, against, space, protocol)
+        if reason := too_few if isinstance(space, Space) else space.reason:
+            scores.append(score(f"distances/{space.name}", name, None, note=reason))
+        elif isinstance(space, Space):
+            scores += _in_space(space, name, outputs, against, beside, protocol)
     return scores
 
 
 def _in_space(
+    space: Space,
     name: str,
     outputs: Features,
-    inputs: Features,
-    reals: Features | None,
     against: Features,
-    space: Space,
+    beside: Mapping[str, Mapping[str, Features]],
     protocol: Protocol,
 ) -> list[Score]:
+    """KID and Frechet distance of `outputs` and, by side and name, of the sets `beside` them."""
     x, y = outputs.features[space.name], against.features[space.name]
-    floors = {"untouched inputs": inputs.features[space.name]} if len(inputs) > 1 else {}
-    ceilings = {"real test images": reals.features[space.name]} if reals is not None and len(reals) > 1 else {}
-    how: Protocol = {
-        **protocol,
-        "extractor": space.extractor,
-        "resize for it": space.resize,
-        "reading": space.remark,
-    }
+
+    def of_others(distance: Callable[[Tensor, Tensor], float]) -> dict[str, Any]:
+        return {
+            side: {what: distance(of.features[space.name], y) for what, of in others.items() if len(of) > 1}
+            for side, others in beside.items()
+        }
+
+    how = {**protocol, "extractor": space.extractor, "resize for it": space.resize, "reading": space.remark}
+    known = {"reals": len(y), "protocol": how, "warning": space.warning}
+    kids = of_others(lambda of, reals: 1000 * kid(of, reals, draws=0).value)
+    few = {"images": len(x), "note": FEW if min(len(x), len(y)) < FEW_FOR_FRECHET else ""}
     return [
-        score(
-            f"kid/{space.name}",
-            name,
-            kid(x, y).times(1000),
-            reals=len(y),
-            floor={what: kid(of, y, draws=0).value * 1000 for what, of in floors.items()},
-            ceiling={what: kid(of, y, draws=0).value * 1000 for what, of in ceilings.items()},
-            protocol=how,
-            warning=space.warning,
-        ),
-        score(
-            f"frechet/{space.name}",
-            name,
-            frechet(x, y),
-            images=len(x),
-            reals=len(y),
-            floor={what: frechet(of, y) for what, of in floors.items()},
-            ceiling={what: frechet(of, y) for what, of in ceilings.items()},
-            protocol=how,
-            note=FEW if min(len(x), len(y)) < FEW_FOR_FRECHET else "",
-            warning=space.warning,
-        ),
+        score(f"kid/{space.name}", name, kid(x, y).times(1000), **kids, **known),
+        score(f"frechet/{space.name}", name, frechet(x, y), **of_others(frechet), **few, **known),
     ]
 
 
