@@ -19,7 +19,7 @@ def worst(images: Tensor, truths: Tensor) -> Tensor:
 
 
 def test_a_measure_added_from_outside_is_everywhere(run_cli, tiny_recipe, tmp_path, monkeypatch):
-    entry = Measure("worst error", worst, "0-1 scale", "lower", "of any pixel", decimals=3, perfect=0.0)
+    entry = Measure("worst error, levels", worst, "levels", "lower", "of any pixel", decimals=3, perfect=0.0)
     monkeypatch.setitem(MEASURES, "worst", entry)
     data = paired_folder(tmp_path / "pairs")
     for run in ("one", "two"):
@@ -27,25 +27,25 @@ def test_a_measure_added_from_outside_is_everywhere(run_cli, tiny_recipe, tmp_pa
         assert trained.exit_code == 0, trained.output
     summary = json.loads((tmp_path / "one" / "summary.json").read_text())["to B, worst"]
     assert summary["value"] > 0 and summary["untouched input"] > 0
-    assert (summary["unit"], summary["better"], summary["measure"]) == ("0-1 scale", "lower", "of any pixel")
+    assert (summary["unit"], summary["better"], summary["measure"]) == ("levels", "lower", "of any pixel")
     rows = [json.loads(line) for line in (tmp_path / "one" / "metrics.jsonl").read_text().splitlines()]
     assert [row for row in rows if "validation to B/worst" in row][-1]["validation to B/worst"] == summary["value"]
 
     page = (tmp_path / "one" / "report.html").read_text()
-    assert "<th>to B, worst <small>0-1 scale, lower is better</small></th>" in page and "worst of any pixel" in page
+    assert "<th>to B, worst <small>levels, lower is better</small></th>" in page and "worst of any pixel" in page
     assert f"<b>{summary['value']:.3f}</b>" in page
 
     evaluated = run_cli("evaluate", "one", "--device", "cpu", "-q")
-    assert "worst error, 0-1 scale (lower is better)" in evaluated.stdout, evaluated.output
+    assert "worst error, levels (lower is better)" in evaluated.stdout, evaluated.output
     scores = json.loads((tmp_path / "one" / "evaluation-latest.json").read_text())
-    (score,) = [score for score in scores if score["table"] == "worst"]
+    (score,) = [score for score in scores if score["table"] == "worst error, levels"]
     assert score["low"] <= score["value"] <= score["high"] and score["ceiling"] == {"the truth itself": 0.0}
 
     compared = run_cli("compare", "one", "two", "--json", "both.json").output
-    assert "validation: worst error, 0-1 scale (lower is better)" in compared and f"{summary['value']:.3f}" in compared
+    assert "validation: worst, levels (lower is better)" in compared and f"{summary['value']:.3f}" in compared
     # Where the file with the measure is not loaded, a run's own summary says what it is.
     monkeypatch.delitem(MEASURES, "worst")
-    assert "validation: worst, 0-1 scale (lower is better)" in run_cli("compare", "one", "two").output
+    assert "validation: worst, levels (lower is better)" in run_cli("compare", "one", "two").output
 
 
 class ToFile(Tracker):

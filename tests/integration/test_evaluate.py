@@ -51,15 +51,15 @@ def _evaluated(tiny_recipe, tmp_path, model, data, *overrides):
 def test_labelled_runs_are_read_by_a_classifier(tiny_recipe, tmp_path):
     run, scores, table = _evaluated(tiny_recipe, tmp_path, "stargan", labelled_folder(tmp_path / "data"))
     for name in ("a", "b", "c", "all"):
-        error = table["label_error", name]
+        error = table["classification error of translations", name]
         # Six test images, two of each class: four are sent to each class; all are resampled by image.
         assert error.images == (6 if name == "all" else 4)
         assert 0 <= error.low <= error.value <= error.high <= 100
         assert set(error.floor) == {"untranslated input"} and set(error.ceiling) == {"real images"}
         assert "sha256" in error.protocol["classifier"] and error.protocol["split"] == "test"
-    distance = table["kid/classifier", "a"]
+    distance = table["KID x 1000 in classifier features", "a"]
     assert (distance.images, distance.reals) == (4, 4), "four training images are of each class"
-    (missing,) = {score.note for score in scores if score.table == "distances/inception"}
+    (missing,) = {score.note for score in scores if score.table == "distances in Inception"}
     assert missing.startswith("unavailable")
     written = json.loads(write_scores(scores, run).read_text())
     assert len(written) == len(scores) and (run / "evaluation-latest.json").is_file()
@@ -70,7 +70,7 @@ def test_the_classifier_is_kept_and_used_again(tiny_recipe, tmp_path):
     told = []
     again = evaluate(run, classifier=RULER, device="cpu", log=told.append, quiet=True)
     assert not any("training a classifier" in line for line in told)
-    key = ("label_error", "all")
+    key = ("classification error of translations", "all")
     assert {(s.table, s.name): s for s in again}[key].value == first[key].value
 
 
@@ -90,11 +90,11 @@ def test_other_images_under_the_same_names_are_another_set_and_a_copy_is_the_sam
 def test_unpaired_runs_are_held_to_the_wanted_domain_both_ways(tiny_recipe, tmp_path):
     _, scores, table = _evaluated(tiny_recipe, tmp_path, "cyclegan", unpaired_folder(tmp_path / "data"))
     for name in ("to A", "to B"):
-        taken = table["domain_accuracy", name]
+        taken = table["translations that the classifier takes for the wanted domain", name]
         assert taken.images == 2 and "inputs" in taken.floor and "real test images" in taken.ceiling
-        distance = table["kid/classifier", name]
+        distance = table["KID x 1000 in classifier features", name]
         assert (distance.images, distance.reals) == (2, 6), "translations of test images to training images"
-    assert not any(score.table in ("l1", "psnr", "ssim") for score in scores)
+    assert not any("truth" in score.table for score in scores)
 
 
 @pytest.mark.parametrize("bands", [1, 5])
@@ -109,7 +109,7 @@ def test_floating_point_of_any_bands_is_measured_within_the_recipes_range(tiny_r
         path.unlink()
     settings = ("data.range=[-2, 4]", f"data.channels={bands}")
     run, scores, table = _evaluated(tiny_recipe, tmp_path, "cyclegan", data, *settings)
-    assert table["domain_accuracy", "to A"].images == 2
+    assert table["translations that the classifier takes for the wanted domain", "to A"].images == 2
     assert any("not 5 bands" in score.note for score in scores) == (bands == 5)
     told = []
     evaluate(run, classifier=RULER, device="cpu", log=told.append, quiet=True)
@@ -129,7 +129,7 @@ def test_what_cannot_be_read_or_written_is_told_before_the_work(run_cli, tmp_pat
 
 def test_paired_runs_are_held_to_the_truth(tiny_recipe, tmp_path):
     _, scores, table = _evaluated(tiny_recipe, tmp_path, "pix2pix", paired_folder(tmp_path / "data"))
-    error = table["l1", "to B"]
+    error = table["L1 to the truth, 0-1 scale", "to B"]
     assert set(error.floor) == {"untouched input", "best colour map"} and error.images == 2
     (model,) = {score.protocol["model"] for score in scores}
     (colours,) = {score.protocol["best colour map"] for score in scores}
@@ -139,13 +139,13 @@ def test_paired_runs_are_held_to_the_truth(tiny_recipe, tmp_path):
 def test_shapes_are_held_to_the_truth_in_every_direction(tiny_recipe, tmp_path):
     shapes = "data.shapes={styles: [flat, outlined, haloed], train: 4, test: 2}"
     _, scores, _ = _evaluated(tiny_recipe, tmp_path, "stargan", "shapes", shapes, "data.size=32", "data.load_size=32")
-    assert sum(score.table == "l1" for score in scores) == 6
+    assert sum(score.table.startswith("L1 to the truth") for score in scores) == 6
 
 
 def test_digits_are_counted_in_source_and_target(tiny_recipe, tmp_path):
     size = ("data.size=32", "data.load_size=32", "data.channels=1")
     _, _, table = _evaluated(tiny_recipe, tmp_path, "unit-digits", digit_sets(tmp_path / "both"), *size)
-    source, target = table["digit_accuracy", "one (source)"], table["digit_accuracy", "two (target)"]
+    source, target = table["digits read right", "one (source)"], table["digits read right", "two (target)"]
     assert (source.images, target.images) == (10, 20)
     assert "classifier of the source alone" in target.floor
 
@@ -155,10 +155,10 @@ def test_what_is_drawn_is_read_by_a_classifier(tiny_recipe, tmp_path, model, mon
     monkeypatch.setattr("translate.runs.evaluations.DRAWN", 60)
     _, _scores, table = _evaluated(tiny_recipe, tmp_path, model, labelled_folder(tmp_path / "data"))
     if model == "cgan":
-        assert table["sample_label_accuracy", "all"].images == 60
-        assert table["sample_label_accuracy", "a"].images == 20
+        assert table["samples read as the class wanted", "all"].images == 60
+        assert table["samples read as the class wanted", "a"].images == 20
     else:
-        assert sum(table["sample_label_share", name].value for name in "abc") == pytest.approx(100)
+        assert sum(table["samples read as each class", name].value for name in "abc") == pytest.approx(100)
 
 
 def test_changed_classes_are_refused(tiny_recipe, tmp_path):

@@ -47,7 +47,7 @@ def test_scores_say_in_which_precision_and_those_of_two_share_no_row(trained, mo
         written = json.loads(write_scores(scores, run).read_text())
         assert {entry["protocol"]["precision"].split()[3] for entry in written} == {f"{precision},"}
     compared = translate.compare(["float32", "bf16"])
-    for table in ("validation: L1 to the truth", "L1 to the truth"):
+    for table in ("validation: l1", "L1 to the truth, 0-1 scale"):
         ways = [line for line in compared.warnings if line.startswith(f"{table}: measured in different ways")]
         assert any("precision is" in way and "bf16" in way and "float32" in way for way in ways)
     assert "bf16" in compared_text(compared)

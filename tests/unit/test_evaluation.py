@@ -92,7 +92,7 @@ ROWS = torch.tensor([[1, 0, 0], [0, 1, 0], [1, 1, 1], [0, 0, 1], [0, 0, 0]]).flo
 
 def test_a_model_that_obeys_makes_no_errors():
     scores = evaluate_labelled(obey, batches(ROWS), ATTRIBUTES, reader(ATTRIBUTES), CPU, protocol=PROTOCOL)
-    errors = table(scores, "label_error")
+    errors = table(scores, "classification error")
     assert list(errors) == ["hat", "beard", "young", "all"]
     for name in ("hat", "beard", "young"):
         assert (errors[name].value, errors[name].images) == (0, 5)
@@ -102,7 +102,7 @@ def test_a_model_that_obeys_makes_no_errors():
     assert [error.ceiling["real images"] for error in errors.values()] == [0] * 4
     assert errors["hat"].protocol["split"] == "test"
     assert errors["hat"].protocol["classifier"].startswith("sha256 abc123, reads 100.0% of 9 held-out")
-    kept = table(scores, "other_label_accuracy")
+    kept = table(scores, "other attributes")
     assert [row.value for row in kept.values()] == [100] * 3
     # 2 of 5 have a hat, 2 a beard, 2 are young: another image agrees with 0.4^2 + 0.6^2.
     assert kept["hat"].floor["another image"] == pytest.approx(100 * 0.52)
@@ -111,7 +111,7 @@ def test_a_model_that_obeys_makes_no_errors():
 
 def test_a_model_that_ignores_labels_scores_the_floor_and_changes_nothing():
     scores = evaluate_labelled(ignore, batches(ROWS), ATTRIBUTES, reader(ATTRIBUTES), CPU)
-    for row in table(scores, "label_error").values():
+    for row in table(scores, "classification error").values():
         assert row.value == row.floor["untranslated input"] == 100
     for row in table(scores, "change").values():
         assert row.value == row.floor["untouched input"] == 0
@@ -127,12 +127,12 @@ def test_errors_and_what_else_changed_are_counted():
         return changed
 
     scores = evaluate_labelled(careless, batches(ROWS), ATTRIBUTES, reader(ATTRIBUTES), CPU)
-    errors = table(scores, "label_error")
+    errors = table(scores, "classification error")
     # Hats are to go on three images, and stay off; of five, the two that are young are to grow old, and do not.
     assert [errors[name].value for name in ("hat", "beard", "young")] == [60, 0, 40]
     assert errors["all"].value == pytest.approx(100 * 5 / 15)
     assert (errors["hat"].low, errors["hat"].high) == pytest.approx((100 * wilson(3, 5).low, 100 * wilson(3, 5).high))
-    kept = table(scores, "other_label_accuracy")
+    kept = table(scores, "other attributes")
     # Beards stay all, of the other attribute only the two young ones.
     assert kept["hat"].value == pytest.approx(70)
     assert kept["young"].value == 100
@@ -142,7 +142,7 @@ def test_real_images_that_are_misread_are_the_ceiling():
     labels = ROWS.clone()
     labels[0, 1] = 1  # its image shows none
     misread = [Labelled(show(ROWS), labels)]
-    errors = table(evaluate_labelled(obey, misread, ATTRIBUTES, reader(ATTRIBUTES), CPU), "label_error")
+    errors = table(evaluate_labelled(obey, misread, ATTRIBUTES, reader(ATTRIBUTES), CPU), "classification error")
     assert errors["beard"].ceiling["real images"] == pytest.approx(20)
     assert errors["hat"].ceiling["real images"] == 0
     assert errors["all"].ceiling["real images"] == pytest.approx(100 / 15)
@@ -177,11 +177,11 @@ def test_an_alternative_that_is_set_clears_the_other():
     assert flips[2].wanted.tolist() == [[1, 0, 0], [0, 1, 1], [0, 0, 0]]
     scores = evaluate_labelled(obey, batches(labels), HAIR, reader(HAIR), CPU)
     # The other colour is no attribute that should stay.
-    assert {name: row.images for name, row in table(scores, "other_label_accuracy").items()} == {
+    assert {name: row.images for name, row in table(scores, "other attributes").items()} == {
         "black": 2, "blond": 2, "male": 3,
     }  # fmt: skip
     # Two of three are male: another image agrees with the one that is not by 1/3, with the other by 2/3.
-    assert table(scores, "other_label_accuracy")["black"].floor["another image"] == pytest.approx(50)
+    assert table(scores, "other attributes")["black"].floor["another image"] == pytest.approx(50)
 
 
 def test_each_image_goes_to_every_other_class():
@@ -191,18 +191,18 @@ def test_each_image_goes_to_every_other_class():
         return torch.where(wanted[:, 2, None, None, None] == 1, images, obey(images, wanted))
 
     scores = evaluate_labelled(no_paint, batches(labels, 4), STYLES, reader(STYLES), CPU)
-    errors = table(scores, "label_error")
+    errors = table(scores, "classification error")
     assert {name: (row.value, row.images) for name, row in errors.items()} == {
         "photo": (0, 3), "sketch": (0, 4), "paint": (100, 5), "all": (pytest.approx(100 * 5 / 12), 6),
     }  # fmt: skip
-    assert not table(scores, "other_label_accuracy")
+    assert not table(scores, "other attributes")
 
 
 def test_a_real_image_that_is_misread_is_an_error_of_its_own_class_alone():
     labels = torch.eye(3)[[0, 0, 0, 1, 1, 2]]
     said = torch.eye(3)[[1, 0, 0, 1, 1, 2]]  # the first shows a photo
     scores = evaluate_labelled(obey, [Labelled(show(labels), said)], STYLES, reader(STYLES), CPU)
-    errors = table(scores, "label_error")
+    errors = table(scores, "classification error")
     ceilings = {name: row.ceiling["real images"] for name, row in errors.items()}
     assert ceilings == pytest.approx({"photo": 0, "sketch": 100 / 3, "paint": 0, "all": 100 / 6})
 
@@ -229,7 +229,7 @@ def test_two_domains_are_read_beside_inputs_and_real_targets():
         protocol=PROTOCOL,
         done=heard.append,
     )
-    (share,) = table(scores, "domain_accuracy").values()
+    (share,) = table(scores, "translations that").values()
     assert (share.value, share.images, share.name) == (75, 8, "to zebra")
     assert (share.low, share.high) == pytest.approx((100 * wilson(6, 8).low, 100 * wilson(6, 8).high))
     assert share.floor == {"inputs": pytest.approx(12.5)}
@@ -286,7 +286,7 @@ def test_one_image_for_all_inputs_has_no_diversity():
 
 
 def test_distances_stand_between_inputs_and_other_real_images():
-    space, missing = plain_space(), Missing("inception", "unavailable: file X wanted")
+    space, missing = plain_space(), Missing("Inception", "unavailable: file X wanted")
     generator = torch.Generator().manual_seed(0)
     reals, others, outputs, inputs = (
         gather(plain(torch.randn(150, 1, 8, 8, generator=generator) + shift), CPU, [space, missing])
@@ -294,7 +294,7 @@ def test_distances_stand_between_inputs_and_other_real_images():
     )
     scores = evaluate_distances("to b", outputs, inputs, others, [space, missing], PROTOCOL, reference=reals)
     kid, frechet, absent = scores
-    assert (kid.table, frechet.table) == ("kid/pixels", "frechet/pixels")
+    assert (kid.table, frechet.table) == ("KID x 1000 in pixels", "Frechet distance in pixels")
     for score in (kid, frechet):
         assert score.ceiling["real test images"] < score.value < score.floor["untouched inputs"]
         assert (score.images, score.reals) == (150, 150)
@@ -319,7 +319,7 @@ def test_distances_of_labelled_images_are_to_training_images_of_the_domain():
     scores = evaluate_labelled(
         obey, batches(labels), ATTRIBUTES, reader(ATTRIBUTES), CPU, spaces=[space], reference=reference
     )
-    rows = table(scores, "kid")
+    rows = table(scores, "KID")
     assert list(rows) == ["hat", "beard", "young"]
     # 18 of 30 have no hat, and get one; 8 of the 20 training images have it.
     assert (rows["hat"].images, rows["hat"].reals) == (18, 8)
@@ -334,7 +334,7 @@ def test_inception_is_never_downloaded_and_told_where_absent(tmp_path, monkeypat
     assert "--weights-dir" in told.reason
     monkeypatch.setenv("TRANSLATE_WEIGHTS_DIR", str(tmp_path))
     told = inception_space(None, CPU)
-    assert told == Missing("inception", f"unavailable: needs the file {tmp_path / INCEPTION_FILE}")
+    assert told == Missing("Inception", f"unavailable: needs the file {tmp_path / INCEPTION_FILE}")
     (tmp_path / INCEPTION_FILE).write_bytes(b"something else")
     told = inception_space(None, CPU)
     assert isinstance(told, Missing)

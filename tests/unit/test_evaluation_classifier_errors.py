@@ -134,7 +134,7 @@ def test_what_a_weak_classifier_judges_begins_with_how_weak_it_is(tiny_recipe, t
     told = {entry["table"] for entry in written if "76.3% of 1000" in entry["warning"]}
     read = {entry["table"] for entry in written if "widened by the classifier's" in str(entry["protocol"])}
     assert read and read <= told
-    distances = {"kid/classifier", "frechet/classifier"}
+    distances = {f"{what} in classifier features" for what in ("KID x 1000", "Frechet distance")}
     assert told - read == (set() if model == "unit-digits" else distances)
     for entry in written:
         if entry["table"] in read and entry["name"] != "all":

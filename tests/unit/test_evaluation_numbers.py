@@ -171,7 +171,7 @@ def test_a_table_stands_aligned_above_its_protocol():
             "error", "hair", wilson(1, 4).times(100), unit="%", better="lower",
             floor={"input": 50.0}, ceiling={"real": 0.5}, protocol=how,
         ),
-        Score("distances/inception", "hair", None, better="lower", note="unavailable: file X wanted"),
+        Score("distances in Inception", "hair", None, better="lower", note="unavailable: file X wanted"),
         score(
             "error", "all", Estimate(2.5, 1.25, 12345678.0, 12, "95 %, Wilson"), unit="%", better="lower",
             floor={"input": 100.0}, ceiling={"real": float("nan")}, protocol=how, note="few",
@@ -187,7 +187,7 @@ def test_a_table_stands_aligned_above_its_protocol():
         "  interval: 95 %, Wilson",
         "  all: few",
         "",
-        "distances, inception features (lower is better)",
+        "distances in Inception (lower is better)",
         "        model",
         "  hair      -",
         "  hair: unavailable: file X wanted",

@@ -49,13 +49,13 @@ def evaluate_generated(
             wanted.append(torch.full((len(samples),), -1 if asked is None else asked))
     sample, (real, labels) = collector.features(), gather_labelled(reals, runtime, spaces)
     classes_read, asked_for = torch.cat(read), torch.cat(wanted)
-    table = "sample_label_accuracy" if classes else "sample_label_share"
+    measure = "sample accuracy" if classes else "sample share"
     scores = []
 
     def add(name: str, hits: Tensor, numbers: Tensor, **more: Any) -> None:
         """`numbers` is the class that each of the samples in question should be read as."""
         share = errors.allowing(wilson(int(hits.sum()), len(hits)), asking(numbers, len(images.domains)))
-        scores.append(score(table, name, share.times(100), protocol={**protocol, **trained.protocol}, **more))
+        scores.append(score(measure, name, share.times(100), protocol={**protocol, **trained.protocol}, **more))
 
     for number, name in enumerate(images.domains):
         rows = asked_for == number if classes else torch.ones(count, dtype=torch.bool)

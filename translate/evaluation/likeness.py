@@ -64,7 +64,7 @@ def evaluate_distances(
     scores = []
     for space in spaces:
         if reason := too_few if isinstance(space, Space) else space.reason:
-            scores.append(score(f"distances/{space.name}", name, None, note=reason))
+            scores.append(score("distances", name, None, space=space.name, note=reason))
         elif isinstance(space, Space):
             scores += _in_space(space, name, outputs, against, beside, protocol)
     return scores
@@ -88,12 +88,12 @@ def _in_space(
         }
 
     how = {**protocol, "extractor": space.extractor, "resize for it": space.resize, "reading": space.remark}
-    known = {"reals": len(y), "protocol": how, "warning": space.warning}
+    known: dict[str, Any] = {"space": space.name, "reals": len(y), "protocol": how, "warning": space.warning}
     kids = of_others(lambda of, reals: 1000 * kid(of, reals, draws=0).value)
-    few = {"images": len(x), "note": FEW if min(len(x), len(y)) < FEW_FOR_FRECHET else ""}
+    extent: dict[str, Any] = {"images": len(x), "note": FEW if min(len(x), len(y)) < FEW_FOR_FRECHET else ""}
     return [
-        score(f"kid/{space.name}", name, kid(x, y).times(1000), **kids, **known),
-        score(f"frechet/{space.name}", name, frechet(x, y), **of_others(frechet), **few, **known),
+        score("kid", name, kid(x, y).times(1000), **kids, **known),
+        score("frechet", name, frechet(x, y), **of_others(frechet), **extent, **known),
     ]
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -76,11 +76,13 @@ def _windows(stack: Tensor, window: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Measure:
-    """What a number says: `title` and `unit` for people, which direction is `better`, and in words how it is measured.
+    """What a number says: the `title` of its table, its `unit`, which direction is `better`, and in words how it is
+    measured.
 
     `function` compares translations with their true translations, both (batch, channels, height, width) in [-1, 1], and
     returns a scalar, `perfect` for the truth itself; None for what a classifier or a set of images is needed for.
-    `decimals` are shown behind the point; None shows four digits in all.
+    `decimals` are shown behind the point; None shows four digits in all. Titles stand in the files of runs, where they
+    tell measures apart: they stay as they are.
     """
 
     title: str
@@ -100,52 +102,33 @@ class Measure:
 THUMBNAIL = 16
 """Side in pixels of the thumbnails between which differences of unlike images are taken."""
 _ZERO_TO_ONE, _WANG = "where black is 0 and white 1", "as Wang et al. 2004 have it"
-_RMS = f"root mean square at {THUMBNAIL} x {THUMBNAIL} pixels"
+_RMS = f"root mean square, 0-1 scale, at {THUMBNAIL} x {THUMBNAIL} pixels"
 MEASURES: dict[str, Measure] = {
-    "l1": Measure("L1 to the truth", absolute_error, "0-1 scale", "lower", _ZERO_TO_ONE, 4, perfect=0.0),
-    "psnr": Measure("PSNR to the truth", psnr, "dB", "higher", "in dB", 2, perfect=math.inf),
-    "ssim": Measure("SSIM to the truth", ssim, "0-1 scale", "higher", _WANG, 4, perfect=1.0),
+    "l1": Measure("L1 to the truth, 0-1 scale", absolute_error, "", "lower", _ZERO_TO_ONE, 4, perfect=0.0),
+    "psnr": Measure("PSNR to the truth, dB", psnr, "dB", "higher", "in dB", 2, perfect=math.inf),
+    "ssim": Measure("SSIM to the truth, 0-1 scale", ssim, "", "higher", _WANG, 4, perfect=1.0),
     # What a classifier of real images reads.
-    "label_error": Measure("classification error of translations", None, "%", "lower", decimals=1),
-    "other_label_accuracy": Measure("other attributes classified as before", None, "%", "higher", decimals=1),
-    "domain_accuracy": Measure("translations classified as the target domain", None, "%", "higher", decimals=1),
-    "digit_accuracy": Measure("digits classified correctly", None, "%", "higher", decimals=1),
-    "digit_accuracy/source": Measure("digits that the source's classifier reads", None, "%", "higher", decimals=1),
-    "sample_label_accuracy": Measure("samples classified as the class requested", None, "%", "higher", decimals=1),
-    "sample_label_share": Measure("samples classified as each class", None, "%", decimals=1),
-    # Sets of images; distances are taken between features, as in kid/classifier and kid/inception.
-    "change": Measure("difference between a translation and its input", None, "0-1 scale", protocol="L1", decimals=4),
-    "diversity": Measure("difference between two translations", None, "0-1 scale", "higher", _RMS, decimals=4),
+    "label error": Measure("classification error of translations", None, "%", "lower", decimals=1),
+    "other labels": Measure("other attributes read as they were", None, "%", "higher", decimals=1),
+    "domain accuracy": Measure(
+        "translations that the classifier takes for the wanted domain", None, "%", "higher", decimals=1
+    ),
+    "digit accuracy": Measure("digits read right", None, "%", "higher", decimals=1),
+    "digit accuracy, source": Measure("digits read right by the source's classifier", None, "%", "higher", decimals=1),
+    "sample accuracy": Measure("samples read as the class wanted", None, "%", decimals=1),
+    "sample share": Measure("samples read as each class", None, "%", decimals=1),
+    # Sets of images; distances are taken in several spaces of features.
+    "change": Measure("change: difference of a translation from its input", protocol="L1, 0-1 scale", decimals=4),
+    "diversity": Measure("diversity: difference of two translations", None, "", "higher", _RMS, decimals=4),
     "kid": Measure("KID x 1000", better="lower", protocol="cubic kernel, unbiased, all images at once"),
     "frechet": Measure("Frechet distance", better="lower"),
     "distances": Measure("distances", better="lower"),
     # Validations of models that draw from noise.
     "modes covered": Measure("modes covered", better="higher", decimals=0),
-    "near a mode": Measure("share of points near a mode", better="higher", decimals=4),
-    "evidence lower bound": Measure("evidence lower bound", None, "nats", "higher", decimals=2),
-    "log likelihood by 100 draws": Measure("log likelihood by 100 draws", None, "nats", "higher", decimals=2),
+    "near a mode": Measure("near a mode", better="higher", decimals=4),
+    "evidence lower bound": Measure("evidence lower bound", better="higher", decimals=2),
+    "log likelihood by 100 draws": Measure("log likelihood by 100 draws", better="higher", decimals=2),
 }
-FORMER_NAMES = {
-    "L1 to the truth, 0-1 scale": "l1",
-    "PSNR to the truth, dB": "psnr",
-    "SSIM to the truth, 0-1 scale": "ssim",
-    "classification error of translations": "label_error",
-    "other attributes read as they were": "other_label_accuracy",
-    "translations that the classifier takes for the wanted domain": "domain_accuracy",
-    "digits read right": "digit_accuracy",
-    "digits read right by the source's classifier": "digit_accuracy/source",
-    "samples read as the class wanted": "sample_label_accuracy",
-    "samples read as each class": "sample_label_share",
-    "change: difference of a translation from its input": "change",
-    "diversity: difference of two translations": "diversity",
-    "KID x 1000 in classifier features": "kid/classifier",
-    "KID x 1000 in Inception": "kid/inception",
-    "Frechet distance in classifier features": "frechet/classifier",
-    "Frechet distance in Inception": "frechet/inception",
-    "distances in classifier features": "distances/classifier",
-    "distances in Inception": "distances/inception",
-}
-"""The tables of evaluation files from before measures had names, and the measures that they hold."""
 
 
 def compare_with_truth(images: Tensor, truths: Tensor) -> dict[str, float]:
@@ -154,13 +137,14 @@ def compare_with_truth(images: Tensor, truths: Tensor) -> dict[str, float]:
     return {name: float(measure.function(images, truths)) for name, measure in MEASURES.items() if measure.function}
 
 
-def measure_of(key: str) -> Measure:
-    """The measure that a key stands for; of kid/inception, KID in Inception's features; of validation: l1, L1. What is
-    not in the table, such as a measure of a file of yours that is not loaded, has neither unit nor direction."""
-    kind, colon, rest = key.rpartition(": ")
-    name, _, space = rest.partition("/")
-    if rest in MEASURES:
-        return replace(MEASURES[rest], title=f"{kind}{colon}{MEASURES[rest].title}")
-    return (
-        replace(MEASURES[name], title=f"{MEASURES[name].title}, {space} features") if name in MEASURES else Measure(key)
-    )
+def measure_of(name: str) -> Measure:
+    """The measure of this name; one that is not in the table, such as that of a file of yours that is not loaded, has
+    neither unit nor direction."""
+    return MEASURES.get(name) or Measure(name)
+
+
+def decimals_of(table: str) -> int | None:
+    """The decimals of the numbers in a table, by its title: that of a measure, also in a space, or of a validation."""
+    title = table.partition(" in ")[0]
+    known = {measure.title: measure.decimals for measure in MEASURES.values()}
+    return known.get(title, measure_of(table.removeprefix("validation: ")).decimals)

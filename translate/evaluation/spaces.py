@@ -51,7 +51,7 @@ class Missing:
 def classifier_space(trained: Trained) -> Space:
     """The features below the last layer of the classifier trained on this data set."""
     return Space(
-        name="classifier",
+        name="classifier features",
         extractor=f"ResNet-18 trained on the real training images, sha256 {trained.facts['sha256']}",
         resize=trained.classifier.resize,
         remark="compares runs with each other, not with papers",
@@ -76,7 +76,7 @@ def inception_space(folder: Path | str | None, runtime: Runtime, file: str = INC
     network = FeatureExtractorInceptionV3("inception", ["2048"], feature_extractor_weights_path=str(path))
     network.to(runtime.device)
     return Space(
-        name="inception",
+        name="Inception",
         extractor=f"torch-fidelity's {file}, sha256 {sha256_of(path)}",
         resize="bilinear to 299 x 299, as TensorFlow 1 (torch-fidelity)",
         remark="compares with papers only where images, their number and the split are theirs",
@@ -89,7 +89,7 @@ def inception_file(folder: Path | str | None, file: str = INCEPTION_FILE) -> Pat
 
     Problems (no folder, no file, a wrong file, no torch-fidelity) are returned as `Missing`, not raised.
     """
-    name, chosen = "inception", folder or os.environ.get(WEIGHTS_DIR)
+    name, chosen = "Inception", folder or os.environ.get(WEIGHTS_DIR)
     if not chosen:
         return Missing(name, f"unavailable: needs the file {file}; name its folder by --weights-dir or {WEIGHTS_DIR}")
     path = Path(chosen) / file

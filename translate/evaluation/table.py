@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from translate.evaluation.intervals import Estimate
-from translate.evaluation.metrics import FORMER_NAMES, Better, measure_of
+from translate.evaluation.metrics import Better, decimals_of, measure_of
 from translate.utils.json_text import finite, json_text
 from translate.utils.outputs import beginning
 
@@ -23,8 +23,8 @@ Protocol = Mapping[str, str | int | float]
 class Score:
     """One number with references, by name: what needs no model (`floor`) and what real images reach (`ceiling`).
 
-    `table` is the key of its measure (`metrics.measure_of`). Scores of the same table and protocol are printed
-    together, one per row. `value` is None if it could not be measured; `note` then says why.
+    Scores of the same `table` and protocol are printed together, one per row. `value` is None if it could not be
+    measured; `note` then says why.
     """
 
     table: str
@@ -46,26 +46,18 @@ class Score:
     """Why the number may be wrong; printed before all tables."""
 
 
-def score(table: str, name: str, value: Estimate | float | None, **more: Any) -> Score:
-    """A Score, with what its measure says, from an estimate with its interval or a bare number."""
-    measure = measure_of(table)
-    known = {"unit": measure.unit, "better": measure.better, **more}
-    how = {**more.get("protocol", {}), **({"measure": measure.protocol} if measure.protocol else {})}
+def score(name: str, row: str, value: Estimate | float | None, *, space: str = "", **more: Any) -> Score:
+    """The Score of a measure, by its name, from an estimate with its interval or a bare number; `space`: of which
+    features."""
+    measure = measure_of(name)
+    table = f"{measure.title} in {space}" if space else measure.title
+    unit = "" if table.endswith(f", {measure.unit}") else measure.unit
+    how = {**more.pop("protocol", {}), **({"measure": measure.protocol} if measure.protocol else {})}
     if isinstance(value, Estimate):
-        known = {"low": value.low, "high": value.high, "images": value.images, "warning": value.warning, **known}
+        more = {"low": value.low, "high": value.high, "images": value.images, "warning": value.warning, **more}
         how = {**how, "interval": how.get("interval", value.how)}
         value = value.value
-    return Score(table, name, value, **{**known, "protocol": how})
-
-
-def with_todays_name(one: Score) -> Score:
-    """The score under the name, unit and words that its measure has today, so that it compares with newer ones."""
-    if one.table not in FORMER_NAMES:
-        return one
-    measure, how = measure_of(FORMER_NAMES[one.table]), dict(one.protocol)
-    if "precision" in how:
-        how["precision"] = str(how["precision"]).replace("what judges it", "measures")
-    return replace(one, table=FORMER_NAMES[one.table], unit=measure.unit, better=measure.better, protocol=how)
+    return Score(table, row, value, **{"unit": unit, "better": measure.better, "protocol": how, **more})
 
 
 def as_text(scores: Sequence[Score]) -> str:
@@ -124,7 +116,7 @@ def _table(rows: list[Score]) -> list[str]:
 def titled(table: str, unit: str, better: Better) -> str:
     """A table's first line."""
     direction = f" ({better} is better)" if better != "neither" else ""
-    return f"{measure_of(table).title}{f', {unit}' if unit else ''}{direction}"
+    return f"{table}{f', {unit}' if unit else ''}{direction}"
 
 
 def aligned(columns: list[list[str]]) -> list[str]:
@@ -138,7 +130,7 @@ def aligned(columns: list[list[str]]) -> list[str]:
 
 def numbers_of(table: str) -> Callable[[float | None], str]:
     """How numbers of a table are written: with its measure's decimals."""
-    return partial(number, decimals=measure_of(table).decimals)
+    return partial(number, decimals=decimals_of(table))
 
 
 def number(value: float | None, decimals: int | None = None) -> str:

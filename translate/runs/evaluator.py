@@ -107,7 +107,7 @@ class Evaluator:
         if self.data.channels in (1, 3):
             return [classifier_space(trained), inception_space(self.weights_dir, self.runtime)]
         reason = f"unavailable: takes grey or RGB, not {self.data.channels} bands"
-        return [classifier_space(trained), Missing("inception", reason)]
+        return [classifier_space(trained), Missing("Inception", reason)]
 
     def progress(self, images: int) -> Progress:
         return Progress(images, unit="image", label="evaluating", quiet=self.quiet)

@@ -87,8 +87,9 @@ def _trained(recipe: Recipe, run: Path, device: str) -> Path:
 
 
 def _column(key: str, found: Sequence[Mapping[str, float]]) -> list[str]:
-    """A measure's column: its name and unit, then its numbers."""
-    return [f"{key.upper()}, {measure_of(key).unit}", *(numbers_of(key)(measures[key]) for measures in found)]
+    """A measure's column: its title, then its numbers."""
+    title = measure_of(key).title
+    return [title, *(numbers_of(title)(measures[key]) for measures in found)]
 
 
 def _nothing(line: str) -> None:

@@ -7,9 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from translate.evaluation.metrics import Better, measure_of
+from translate.evaluation.metrics import Better
 from translate.evaluation.table import Score
 
+_FORMER_WORDS = {
+    "what judges it in float32": "measures in float32",
+    ": l1 where black is 0 and white 1, psnr in dB, ssim as Wang et al. 2004 have it;": ";",
+}
 Scores = list[Score | None]
 """One for each run, in their order."""
 
@@ -96,7 +100,14 @@ def _alike(group: Scores, score: Score) -> bool:
 
 
 def _agree(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    return all(one[key] == other[key] for key in one.keys() & other.keys())
+    return all(_in_todays_words(one[key]) == _in_todays_words(other[key]) for key in one.keys() & other.keys())
+
+
+def _in_todays_words(value: object) -> object:
+    """Protocols are compared as they would be written now, so that an earlier version's share rows with today's."""
+    for then, now in _FORMER_WORDS.items():
+        value = value.replace(then, now) if isinstance(value, str) else value
+    return value
 
 
 def warnings(rows: Sequence[tuple[Row, Scores]], names: Sequence[str]) -> list[str]:
@@ -114,8 +125,7 @@ def _protocols(row: Row, rows: Sequence[Row]) -> Iterator[str]:
     for key in row.protocol:
         ways = sorted({_short(other.protocol[key]) for other in alike if key in other.protocol})
         if len(ways) > 1:
-            title = measure_of(row.table).title
-            yield f"{title}: measured in different ways, so in different rows: {key} is {' or '.join(ways)}"
+            yield f"{row.table}: measured in different ways, so in different rows: {key} is {' or '.join(ways)}"
 
 
 def _baselines(row: Row, scores: Scores, names: Sequence[str]) -> Iterator[str]:
@@ -124,7 +134,7 @@ def _baselines(row: Row, scores: Scores, names: Sequence[str]) -> Iterator[str]:
         known = {run: value for run, value in floors if value is not None}
         if not _equal(list(known.values())):
             who = ", ".join(f"{value:.4g} in {run}" for run, value in known.items())
-            yield f"{measure_of(row.table).title}, {row.name}: measured on different images: {name} is {who}"
+            yield f"{row.table}, {row.name}: measured on different images: {name} is {who}"
 
 
 def _equal(values: Sequence[float]) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 
 from translate.errors import TranslateError, command
 from translate.evaluation.metrics import measure_of
-from translate.evaluation.table import Score, with_todays_name
+from translate.evaluation.table import Score
 from translate.reporting.report import baselines, read_summary
 from translate.reporting.tracking import read_metrics
 from translate.runs.folder import flat
@@ -22,8 +22,6 @@ from translate.utils.yaml_reader import MAX_BYTES, read_yaml
 
 EVALUATION = "evaluation-latest.json"
 _VALIDATION = "validation "
-_EVERY_MEASURE = ": l1 where black is 0 and white 1, psnr in dB, ssim as Wang et al. 2004 have it;"
-"""What protocols of validations said of each measure, until there was a table of measures."""
 _VALIDATED_ON = (
     "data.also",
     "data.layout",
@@ -119,7 +117,7 @@ class RunFiles:
         about: Mapping[str, Any] = measure_of(measure).about() or entry
         if measure == "ssim" and self.facts:  # until runs recorded their precision, it was wrongly computed on -1 to 1
             known["values"] = "0 to 1" if known["precision"] else "-1 to 1"
-        protocol |= {key: str(value).replace(_EVERY_MEASURE, ";") for key, value in known.items() if value is not None}
+        protocol |= {key: str(value) for key, value in known.items() if value is not None}
         return Score(
             f"validation: {measure}",
             name,
@@ -174,7 +172,7 @@ def _scores(path: Path, data: str) -> list[Score]:
             f"{path}: not a file of scores ({error}); move it away and measure them again with "
             f"{command('evaluate', path.parent)}"
         ) from error
-    return [with_todays_name(replace(one, protocol={"data": data, **one.protocol})) for one in scores]
+    return [replace(one, protocol={"data": data, **one.protocol}) for one in scores]
 
 
 def _is_validation(row: Mapping[str, Any]) -> bool:
