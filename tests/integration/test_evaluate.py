@@ -136,6 +136,15 @@ def test_paired_runs_are_held_to_the_truth(tiny_recipe, tmp_path):
     assert model == "tiny-pix2pix after step 4" and colours == "fitted on training pairs"
 
 
+@pytest.mark.parametrize(("model", "make"), [("pix2pix", paired_folder), ("stargan", labelled_folder)])
+def test_scores_on_validation_images_say_so(tiny_recipe, tmp_path, model, make):
+    data = make(tmp_path / "data")
+    for folder in list(data.glob("test*")):
+        folder.rename(folder.with_name(folder.name.replace("test", "val")))
+    _, scores, _ = _evaluated(tiny_recipe, tmp_path, model, data)
+    assert {score.protocol["split"] for score in scores if score.protocol} == {"validation"}
+
+
 def test_shapes_are_held_to_the_truth_in_every_direction(tiny_recipe, tmp_path):
     shapes = "data.shapes={styles: [flat, outlined, haloed], train: 4, test: 2}"
     _, scores, _ = _evaluated(tiny_recipe, tmp_path, "stargan", "shapes", shapes, "data.size=32", "data.load_size=32")

@@ -133,7 +133,7 @@ def memory_that_runs_out_late(user: User) -> None:
         )
         text = user.refused(*command, code=1)
     settings_in(text, "cyclegan")
-    shutil.copytree("runs/train", "copy")
+    shutil.copytree("run", "copy")
     user.gets(*command, taken(text, r"go on with (--resume), or"))
     more = taken(text, r"or with (--resume --set \S+);").split()
     user.gets(*command[:-1], "copy", *more)

@@ -56,7 +56,7 @@ class Evaluator:
             "model": f"{self.loaded.recipe.name} after step {self.loaded.checkpoint.step}",
             "precision": f"the model in {self.runtime.precision}, measures in float32",
             "data": Path(str(self.data.set)).name,
-            "split": "test",
+            "split": self.images.test_split,
             "resize": f"Pillow {self.data.interpolation} to {self.data.size}, {shape}",
         }
 

@@ -16,7 +16,7 @@ from translate.data.loader import Loader
 from translate.data.source import Readable
 from translate.evaluation.validation import class_directions
 from translate.recipe import DataSettings
-from translate.runs.image_sets.image_set import ImageSet, Part
+from translate.runs.image_sets.image_set import ImageSet, Part, split_measured
 from translate.training.runtime import Runtime
 from translate.training.validation import Validation
 
@@ -50,6 +50,10 @@ class LabelledImages(ImageSet):
 
     def without(self, paths: Collection[Path]) -> LabelledImages:
         return LabelledImages(self.settings, self.folder.without(paths), self.batch_type, self.left_out.union(paths))
+
+    @property
+    def test_split(self) -> str:
+        return split_measured(self.folder.found)
 
     def first(self, count: int, part: Part = "test") -> Iterator[Batch]:
         """Takes images spread evenly over the set, as it may be ordered by class."""
