@@ -82,7 +82,7 @@ def test_wandb_offline_run_carries_the_rows_of_metrics_jsonl(place: Workplace) -
 def test_wandb_sigkill_loses_no_row_of_metrics_jsonl(place: Workplace) -> None:
     hook = """
         import os, signal
-        from translate.training import TrainingRun
+        from translate.training.loop import TrainingRun
         log = TrainingRun._log
 
         def fatal(self, waiting):
