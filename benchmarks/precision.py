@@ -22,7 +22,8 @@ from torch import Tensor
 from common import report
 from translate.data.io.images import to_pixels
 from translate.errors import ConfigurationError
-from translate.evaluation.validation import Direction, measure
+from translate.evaluation.metrics import absolute_error
+from translate.evaluation.validation import Direction
 from translate.inference.converter import Converter
 from translate.runs.image_sets.opening import open_data
 from translate.runs.loading import load, load_model
@@ -76,7 +77,7 @@ def _levels(direction: Direction, exact: Converter, rounded: Converter) -> Tenso
 
 
 def _error(direction: Direction, converter: Converter) -> float:
-    return measure(_converted(direction, converter), direction.truths)["l1"]
+    return float(absolute_error(_converted(direction, converter), direction.truths))
 
 
 def _converted(direction: Direction, converter: Converter) -> Tensor:

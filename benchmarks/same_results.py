@@ -19,7 +19,7 @@ from typing import Any
 
 from common import RESULTS, report
 from translate.reporting.charts import Curve, chart
-from translate.reporting.style import STYLE
+from translate.reporting.page import rendered
 from translate.reporting.tracking import read_metrics
 from translate.runs.train import train
 from translate.training.runtime import choose_runtime
@@ -101,7 +101,8 @@ def _page(plain: list[dict[str, Any]], fast: list[dict[str, Any]]) -> str:
         chart(name, [Curve(runtime, points, 0, colour) for colour, (runtime, points) in enumerate(both.items())])
         for name, both in curves.items()
     ]
-    head = f"<!doctype html><meta charset=utf-8><title>plain and fast</title><style>{STYLE}</style>"
+    style = rendered("style.css")
+    head = f"<!doctype html><meta charset=utf-8><title>plain and fast</title><style>{style}</style>"
     return f"{head}<h1>The same seed, plain and fast</h1>{''.join(charts)}"
 
 

@@ -106,8 +106,6 @@ READS_ONLY = {"isatty", "flush"}
 ALLOWED = {
     "utils/printing.py": "the gate",
     "utils/progress.py": "rich's bar, behind the gate; test_beside_a_bar_as_well",
-    "reporting/tracking/opening.py": "a function of ours with this name, which says",
-    "reporting/tracking/wandb_tracker.py": "that function",
     "utils/deprecated.py": "Python's own warning, for those who call functions",
 }
 

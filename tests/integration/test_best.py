@@ -5,7 +5,7 @@ import torch
 from tiny import paired_folder, random_batch, tiny_model, tiny_trainer
 
 from translate.errors import TranslateError
-from translate.reporting.tracking import NoTracker
+from translate.reporting.tracking import Trackers
 from translate.runs import starting
 from translate.training.cadence import Cadence
 from translate.training.checkpoint import load_checkpoint, pointed, saved_steps
@@ -48,7 +48,7 @@ def _train(folder, trainer, total, *errors, every=2, keep=1, best=None):
         facts={},
         samples=random_batch(trainer.model),
         validations=[validation],
-        tracker=NoTracker(),
+        tracker=Trackers(),
         signals=Signals(),
         log=lambda line: None,
         best=best,

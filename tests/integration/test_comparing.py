@@ -9,7 +9,7 @@ from tiny import paired_folder
 
 import translate
 from translate.errors import ConfigurationError, TranslateError
-from translate.evaluation.table import Score
+from translate.evaluation.table import Score, score
 from translate.runs.comparing.text import as_text
 
 RECIPE = {
@@ -135,8 +135,8 @@ def test_the_last_validation_stands_beside_its_baselines_and_the_best_is_marked(
     (row,) = compared.validation
     assert (row.table, row.name, row.values, row.best) == ("validation: l1", "to b", [0.25, 0.125], 0.125)
     assert row.floor == {"untouched input": 0.5} and compared.states["a"].validated == 100
-    assert "0.125*" in as_text(compared)
-    assert "0.25*" not in as_text(compared)
+    assert "0.1250*" in as_text(compared)
+    assert "0.2500*" not in as_text(compared)
 
 
 def test_a_run_that_has_not_ended_shares_the_row_of_one_that_has(put_run):
@@ -159,7 +159,30 @@ def test_validations_of_other_images_are_apart_and_that_is_said(put_run, other, 
     compared = translate.compare(["a", "b"])
     assert [row.values for row in compared.validation] == [[0.25, None], [None, 0.125]]
     assert [row.best for row in compared.validation] == [None, None]
-    assert any("validation: l1: measured in different ways" in line and named in line for line in compared.warnings)
+    apart = "validation: l1: measured in different ways"
+    assert any(apart in line and named in line for line in compared.warnings)
+
+
+@pytest.mark.parametrize("name", ["l1", "psnr", "label error", "change", "kid"])
+def test_scores_of_an_earlier_version_share_the_rows_of_newer_ones(put_run, name):
+    how = {"data": "facades", "split": "test"}
+    before = how | {"precision": "the model in bf16, what judges it in float32"}
+    new = score(name, "to b", 0.25, protocol=how | {"precision": "the model in bf16, measures in float32"})
+    put_run("old", scores=[replace(new, value=0.5, protocol=before)])
+    put_run("new", scores=[new])
+    compared = translate.compare(["old", "new"])
+    assert [row.values for row in compared.evaluation] == [[0.5, 0.25]] and not compared.warnings
+
+
+def test_validations_from_before_measures_had_words_of_their_own_share_the_rows_of_newer_ones(put_run, tmp_path):
+    words = ": l1 where black is 0 and white 1, psnr in dB, ssim as Wang et al. 2004 have it"
+    for name, l1, middle in (("old", 0.5, words), ("new", 0.25, "")):
+        put_run(name, l1=l1)
+        protocol = f"6 test images of 64 x 64 pixels beside their true translations{middle}; the best colour map is fit"
+        entry = {"value": l1, "untouched input": 0.5, "protocol": protocol, "precision": "bf16"}
+        (tmp_path / name / "summary.json").write_text(json.dumps({"to b, l1": entry}))
+    compared = translate.compare(["old", "new"])
+    assert [row.values for row in compared.validation] == [[0.5, 0.25]] and not compared.warnings
 
 
 def test_a_data_set_that_moved_is_the_same(put_run):

@@ -136,6 +136,15 @@ def test_paired_runs_are_held_to_the_truth(tiny_recipe, tmp_path):
     assert model == "tiny-pix2pix after step 4" and colours == "fitted on training pairs"
 
 
+@pytest.mark.parametrize(("model", "make"), [("pix2pix", paired_folder), ("stargan", labelled_folder)])
+def test_scores_on_validation_images_say_so(tiny_recipe, tmp_path, model, make):
+    data = make(tmp_path / "data")
+    for folder in list(data.glob("test*")):
+        folder.rename(folder.with_name(folder.name.replace("test", "val")))
+    _, scores, _ = _evaluated(tiny_recipe, tmp_path, model, data)
+    assert {score.protocol["split"] for score in scores if score.protocol} == {"validation"}
+
+
 def test_shapes_are_held_to_the_truth_in_every_direction(tiny_recipe, tmp_path):
     shapes = "data.shapes={styles: [flat, outlined, haloed], train: 4, test: 2}"
     _, scores, _ = _evaluated(tiny_recipe, tmp_path, "stargan", "shapes", shapes, "data.size=32", "data.load_size=32")
@@ -152,7 +161,7 @@ def test_digits_are_counted_in_source_and_target(tiny_recipe, tmp_path):
 
 @pytest.mark.parametrize("model", ["cgan", "gan"])
 def test_what_is_drawn_is_read_by_a_classifier(tiny_recipe, tmp_path, model, monkeypatch):
-    monkeypatch.setattr("translate.runs.evaluate.DRAWN", 60)
+    monkeypatch.setattr("translate.runs.evaluations.DRAWN", 60)
     _, _scores, table = _evaluated(tiny_recipe, tmp_path, model, labelled_folder(tmp_path / "data"))
     if model == "cgan":
         assert table["samples read as the class wanted", "all"].images == 60
@@ -190,7 +199,7 @@ def test_weights_and_devices_that_cannot_be_are_told_before_anything_is_read(run
     # There is no such run, which loading would tell.
     for words, told in (
         (["--weights-dir", "own"], f"own/{INCEPTION_FILE} is another file or damaged: SHA-256"),
-        (["--weights-dir", "none"], f"file none/{INCEPTION_FILE} wanted; or leave it out"),
+        (["--weights-dir", "none"], f"needs the file none/{INCEPTION_FILE}; or leave it out"),
         (["--device", "cuda:99"], "CUDA devices are visible"),
     ):
         refused = run_cli("evaluate", "nowhere", *words)

@@ -37,6 +37,8 @@ def test_the_wheel_holds_what_is_needed_and_nothing_else(wheel):
     assert "translate/py.typed" in names
     assert {f"translate/recipes/{name}.yaml" for name in recipe_names()} <= set(names)
     assert "translate/datasets/horse2zebra.yaml" in names
+    templates = {path.relative_to(ROOT).as_posix() for path in (ROOT / "translate/reporting/templates").iterdir()}
+    assert len(templates) > 4 and templates <= set(names)
     tops = {name.split("/")[0] for name in names}
     assert len(tops) == 2 and "translate" in tops, tops
 
@@ -45,6 +47,7 @@ def test_the_installed_wheel_finds_its_recipes_and_cards(wheel, tmp_path):
     zipfile.ZipFile(wheel).extractall(tmp_path / "site")
     code = (
         "import translate; from translate.data.catalog.cards import cards; from translate.recipe import recipe_names;"
+        "from translate.reporting.gallery import gallery; assert 'Converted' in gallery('title', {}, [], 'note');"
         "print(translate.__file__, len(recipe_names()), len(cards()), translate.load_recipe('cyclegan').model.pool)"
     )
     result = subprocess.run(

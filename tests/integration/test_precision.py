@@ -43,7 +43,7 @@ def test_scores_say_in_which_precision_and_those_of_two_share_no_row(trained, mo
     for precision in ("float32", "bf16"):
         run = trained(precision)
         scores = evaluate(run, device="cpu", quiet=True)
-        assert f"  precision: the model in {precision}, what judges it in float32" in as_text(scores).splitlines()
+        assert f"  precision: the model in {precision}, measures in float32" in as_text(scores).splitlines()
         written = json.loads(write_scores(scores, run).read_text())
         assert {entry["protocol"]["precision"].split()[3] for entry in written} == {f"{precision},"}
     compared = translate.compare(["float32", "bf16"])

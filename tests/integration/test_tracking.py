@@ -21,7 +21,7 @@ from patience import PATIENCE
 from PIL import Image
 
 from translate.errors import ConfigurationError, TranslateError
-from translate.reporting.tracking import MetricsLog, NoTracker, open_tracker, read_metrics, save_grid
+from translate.reporting.tracking import MetricsLog, TrackedRun, choose_trackers, open_trackers, read_metrics, save_grid
 from translate.runs.train import train
 
 
@@ -240,13 +240,13 @@ def wandb(monkeypatch: pytest.MonkeyPatch) -> FakeWandb:
 
 
 def opened(mode: Any, folder: Path) -> Any:
-    return open_tracker(mode, folder=folder, name="a run", config={"steps": 3}, run_id="abc")
+    return open_trackers(choose_trackers(mode), TrackedRun(folder, "a run", {"steps": 3}, "abc"))
 
 
 class TestMode:
     def test_auto_without_a_key_tracks_nothing(self, tmp_path: Path, wandb: FakeWandb) -> None:
         tracker = opened("auto", tmp_path)
-        assert isinstance(tracker, NoTracker) and not wandb.inits
+        assert not tracker.running and not wandb.inits
         tracker.log(1, {"a": 1.0})
         tracker.images(1, "samples", tmp_path / "not there.png")
         tracker.artifact("model", tmp_path / "not there", ["best"])
@@ -266,14 +266,14 @@ class TestMode:
     @pytest.mark.parametrize("entry", ["machine example.org login user password x\n", "machine", "\x00"])
     def test_a_netrc_without_a_key_is_none(self, tmp_path: Path, wandb: FakeWandb, no_login: Path, entry: str) -> None:
         (no_login / "netrc").write_text(entry)
-        assert isinstance(opened("auto", tmp_path), NoTracker)
+        assert not opened("auto", tmp_path).running
 
     def test_a_server_of_ones_own_wants_its_own_key(
         self, tmp_path: Path, wandb: FakeWandb, no_login: Path, monkeypatch: Any
     ) -> None:
         (no_login / "netrc").write_text("machine api.wandb.ai login user password x\n")
         monkeypatch.setenv("WANDB_BASE_URL", "https://wandb.example.org")
-        assert isinstance(opened("auto", tmp_path), NoTracker)
+        assert not opened("auto", tmp_path).running
         (no_login / "netrc").write_text("machine wandb.example.org login user password x\n")
         opened("auto", tmp_path)
         assert [init["mode"] for init in wandb.inits] == ["online"]
@@ -309,7 +309,7 @@ class TestMode:
 
     def test_a_wrong_mode_is_refused_before_a_run_begins(self, tmp_path: Path) -> None:
         with pytest.raises(ConfigurationError, match=r"tracking is 'of'; expected auto, online, offline, disabled"):
-            train("cyclegan", "shapes", tracking="of", out=tmp_path / "run", device="cpu")  # type: ignore[arg-type]
+            train("cyclegan", "shapes", tracking="of", out=tmp_path / "run", device="cpu")
         assert not (tmp_path / "run").exists()
 
     def test_wandb_is_imported_only_when_wanted(self) -> None:
@@ -317,8 +317,8 @@ class TestMode:
             """
             import sys
             from pathlib import Path
-            from translate.reporting.tracking import open_tracker
-            open_tracker("disabled", folder=Path("."), name="n", config={}, run_id="i").log(1, {})
+            from translate.reporting.tracking import TrackedRun, choose_trackers, open_trackers
+            open_trackers(choose_trackers("disabled"), TrackedRun(Path("."), "n", {}, "i")).log(1, {})
             print("wandb" in sys.modules, "rich" in sys.modules)
             """
         )
@@ -390,7 +390,7 @@ class TestWandb:
         self, tmp_path: Path, wandb: FakeWandb, capsys: Any
     ) -> None:
         wandb.refusals["offline"] = OSError("read-only file system")
-        assert isinstance(opened("offline", tmp_path), NoTracker)
+        assert not opened("offline", tmp_path).running
         said = capsys.readouterr().err
         assert said.count("warning") == 1 and "read-only file system" in said
 
@@ -427,16 +427,16 @@ class TestWandb:
             f"""
             import os, random
             from pathlib import Path
-            from translate.reporting.tracking import open_tracker
+            from translate.reporting.tracking import TrackedRun, choose_trackers, open_trackers
             folder = Path({str(run)!r})
-            tracker = open_tracker("offline", folder=folder, name="a run", config={{}}, run_id="abc")
+            tracker = open_trackers(choose_trackers("offline"), TrackedRun(folder, "a run", {{}}, "abc"))
             random.seed(0)
             state = random.getstate()
             for step in (100, 200, 300):
                 tracker.log(step, {{"generator/l1": step / 1000, "bad": float("nan")}})
             tracker.images(300, "samples", Path({str(picture)!r}))
             tracker.artifact("model", Path({str(checkpoint)!r}), ["best"])
-            assert tracker.url is None
+            assert tracker.running[0]._run.url is None
             tracker.finish(exit_code=3)
             assert random.getstate() == state
             """,

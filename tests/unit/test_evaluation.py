@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -13,18 +14,19 @@ from translate.data.batch import Labelled, Plain
 from translate.data.io.images import to_pixels
 from translate.data.labels import UNKNOWN, LabelGroup
 from translate.evaluation.classifier import Classifier
+from translate.evaluation.classifier_training import Trained
+from translate.evaluation.colour_map import fit_affine_colour
 from translate.evaluation.distances import spread
+from translate.evaluation.features import gather, thumbnails
 from translate.evaluation.flips import gather_labelled, translate_flips
 from translate.evaluation.intervals import wilson
 from translate.evaluation.labelled import evaluate_labelled
 from translate.evaluation.likeness import evaluate_distances, evaluate_diversity
-from translate.evaluation.metrics import fit_affine_colour, l1, psnr, ssim
-from translate.evaluation.samples import gather, thumbnails
+from translate.evaluation.metrics import absolute_error, psnr, ssim
 from translate.evaluation.spaces import INCEPTION_FILE, Missing, Space, classifier_space, inception_space
 from translate.evaluation.table import Score
-from translate.evaluation.teaching import Trained
-from translate.evaluation.truth import evaluate_truth
 from translate.evaluation.unpaired import evaluate_unpaired
+from translate.evaluation.validation import Direction
 from translate.models.base import ImageSpec
 from translate.models.labels import Labels
 
@@ -242,21 +244,27 @@ def test_two_domains_are_read_beside_inputs_and_real_targets():
         assert diversity.ceiling[what] == pytest.approx(spread(thumbnails(shown)).value)
 
 
+class Converting(SimpleNamespace):
+    """A model that converts to domain 1 by a function."""
+
+    def __init__(self, function):
+        super().__init__(convert=lambda images, to: function(images))
+
+
 def test_the_truth_stands_beside_what_learns_nothing():
     inputs = torch.rand(6, 3, 16, 16, generator=torch.Generator().manual_seed(0)) - 0.5
     truths = (inputs.roll(1, 1) * 0.8 + 0.1).clamp(-1, 1)
     colour_map = fit_affine_colour(inputs, truths)
-    scores = evaluate_truth(lambda x: x, inputs, truths, colour_map, "to b", CPU, batch_size=4, protocol=PROTOCOL)
-    for score, measure in zip(scores, (l1, psnr, ssim), strict=True):
+    direction = Direction("to b", 1, inputs, truths, colour_map)
+    scores = direction.scores(Converting(lambda x: x), CPU, PROTOCOL)
+    for score, measure in zip(scores, (absolute_error, psnr, ssim), strict=True):
         untouched = float(measure(inputs, truths))
         assert score.value == pytest.approx(untouched, rel=1e-6) == score.floor["untouched input"]
         assert score.low < score.value < score.high
         assert score.images == 6
     assert scores[0].floor["best colour map"] == pytest.approx(0, abs=1e-6)
     known = {image.sum().item(): truth for image, truth in zip(inputs, truths, strict=True)}
-    exact = evaluate_truth(
-        lambda x: torch.stack([known[image.sum().item()] for image in x]), inputs, truths, colour_map, "to b", CPU
-    )
+    exact = direction.scores(Converting(lambda x: torch.stack([known[image.sum().item()] for image in x])), CPU, {})
     assert [score.value for score in exact] == [0, float("inf"), pytest.approx(1)]
     assert [score.better for score in exact] == ["lower", "higher", "higher"]
 
@@ -326,7 +334,7 @@ def test_inception_is_never_downloaded_and_told_where_absent(tmp_path, monkeypat
     assert "--weights-dir" in told.reason
     monkeypatch.setenv("TRANSLATE_WEIGHTS_DIR", str(tmp_path))
     told = inception_space(None, CPU)
-    assert told == Missing("Inception", f"unavailable: file {tmp_path / INCEPTION_FILE} wanted")
+    assert told == Missing("Inception", f"unavailable: needs the file {tmp_path / INCEPTION_FILE}")
     (tmp_path / INCEPTION_FILE).write_bytes(b"something else")
     told = inception_space(None, CPU)
     assert isinstance(told, Missing)

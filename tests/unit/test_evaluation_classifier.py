@@ -17,7 +17,7 @@ from translate.data.labels import UNKNOWN, LabelGroup
 from translate.errors import TranslateError
 from translate.evaluation.classifier import Classifier, ClassifierSettings
 from translate.evaluation.classifier_file import classifier_for, load_classifier
-from translate.evaluation.teaching import Trained, accuracy, held_out_rows, train_classifier, train_on
+from translate.evaluation.classifier_training import Trained, accuracy, held_out_rows, train_classifier, train_on
 from translate.models.base import ImageSpec
 
 SIDE = 16

@@ -120,8 +120,8 @@ def test_what_a_weak_classifier_judges_begins_with_how_weak_it_is(tiny_recipe, t
         counts = {name: [763, 1000] for name in domains}
         return {"images": 1000, "all": 0.763, "domains": {}, "present": counts, "absent": counts}
 
-    monkeypatch.setattr("translate.evaluation.teaching.accuracy", often_wrong)
-    monkeypatch.setattr("translate.runs.evaluate.DRAWN", 60)
+    monkeypatch.setattr("translate.evaluation.classifier_training.accuracy", often_wrong)
+    monkeypatch.setattr("translate.runs.evaluations.DRAWN", 60)
     size = ["data.size=32", "data.load_size=32", "data.channels=1"] if model == "unit-digits" else []
     make = {"cyclegan": unpaired_folder, "unit-digits": digit_sets}.get(model, labelled_folder)
     run = train(
@@ -129,7 +129,7 @@ def test_what_a_weak_classifier_judges_begins_with_how_weak_it_is(tiny_recipe, t
         tracking="disabled",
     )  # fmt: skip
     scores = evaluate(run, classifier=RULER, device="cpu", quiet=True)
-    assert as_text(scores).startswith("warning: the classifier that judges here reads 76.3% of 1000 held-out")
+    assert as_text(scores).startswith("warning: the classifier used here reads 76.3% of 1000 held-out")
     written = json.loads(write_scores(scores, run).read_text())
     told = {entry["table"] for entry in written if "76.3% of 1000" in entry["warning"]}
     read = {entry["table"] for entry in written if "widened by the classifier's" in str(entry["protocol"])}

@@ -173,7 +173,7 @@ def test_a_table_stands_aligned_above_its_protocol():
         ),
         Score("distances in Inception", "hair", None, better="lower", note="unavailable: file X wanted"),
         score(
-            "error", "all", Estimate(2.5, 1.25, 12345678.0, 12), unit="%", better="lower",
+            "error", "all", Estimate(2.5, 1.25, 12345678.0, 12, "95 %, Wilson"), unit="%", better="lower",
             floor={"input": 100.0}, ceiling={"real": float("nan")}, protocol=how, note="few",
         ),
     ]  # fmt: skip
@@ -184,6 +184,7 @@ def test_a_table_stands_aligned_above_its_protocol():
         "  all     2.5  1.25 to 1.23e+07           100              -      12",
         "  split: test",
         "  classifier: sha256 ab",
+        "  interval: 95 %, Wilson",
         "  all: few",
         "",
         "distances in Inception (lower is better)",

@@ -12,7 +12,7 @@ from PIL import Image
 from test_metrics import PAIRS, from_black
 from torch import Tensor
 
-from translate.evaluation import distances, flips, intervals, metrics, samples
+from translate.evaluation import colour_map, distances, features, flips, intervals, metrics
 from translate.models import base as model
 from translate.training import diagnostics as doctor
 
@@ -31,7 +31,7 @@ def of_features(measure: Callable[[Tensor, Tensor], float]) -> Judge:
 
 
 def best_map(a: Tensor, b: Tensor) -> Tensor:
-    return metrics.apply_affine_colour(a, metrics.fit_affine_colour(a, b))
+    return colour_map.apply_affine_colour(a, colour_map.fit_affine_colour(a, b))
 
 
 def numpy_best_map(a: Tensor, b: Tensor) -> np.ndarray:
@@ -58,7 +58,7 @@ def pillows_thumbnails(images: Tensor) -> np.ndarray:
 
 
 def diversity(a: Tensor, b: Tensor) -> float:
-    return distances.spread(samples.thumbnails(torch.cat([a, b]))).value
+    return distances.spread(features.thumbnails(torch.cat([a, b]))).value
 
 
 def numpy_diversity(a: Tensor, b: Tensor) -> float:
@@ -86,7 +86,7 @@ def numpy_l1(a: Tensor, b: Tensor) -> float:
 
 
 MEASURES: dict[str, tuple[Judge, Judge]] = {
-    "l1": (metrics.l1, numpy_l1),
+    "l1": (metrics.absolute_error, numpy_l1),
     "l1 as a loss, from -1 to 1": (model.l1, lambda a, b: 2 * numpy_l1(a, b)),
     "psnr": (metrics.psnr, numpy_psnr),
     "best colour map": (best_map, numpy_best_map),

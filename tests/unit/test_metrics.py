@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from translate.evaluation.metrics import apply_affine_colour, fit_affine_colour, l1, psnr, ssim
+from translate.evaluation.colour_map import apply_affine_colour, fit_affine_colour
+from translate.evaluation.metrics import absolute_error, psnr, ssim
 
 
 def images(seed: int, *shape: int) -> torch.Tensor:
@@ -34,11 +35,11 @@ def direct_ssim(x: np.ndarray, y: np.ndarray, size: int) -> float:
     return float(np.mean(values))
 
 
-def test_l1_is_on_the_scale_from_black_to_white():
+def test_absolute_error_is_on_the_scale_from_black_to_white():
     black, white = torch.full((2, 3, 4, 4), -1.0), torch.full((2, 3, 4, 4), 1.0)
-    assert l1(black, white) == 1
-    assert l1(black, black) == 0
-    assert l1(black, black + 0.5) == 0.25
+    assert absolute_error(black, white) == 1
+    assert absolute_error(black, black) == 0
+    assert absolute_error(black, black + 0.5) == 0.25
 
 
 def test_psnr_of_a_known_error():
@@ -119,7 +120,7 @@ def test_ssim_of_constant_images_is_its_luminance_term():
 
 def test_everything_is_in_float64():
     a, b = images(0, 1, 3, 16, 16), images(1, 1, 3, 16, 16)
-    assert {measure(a, b).dtype for measure in (l1, psnr, ssim, fit_affine_colour)} == {torch.float64}
+    assert {measure(a, b).dtype for measure in (absolute_error, psnr, ssim, fit_affine_colour)} == {torch.float64}
 
 
 def test_a_known_colour_map_is_found_and_applied():
@@ -140,4 +141,4 @@ def test_a_colour_map_is_found_for_grey_pictures_and_for_one_channel():
 
 def test_shapes_must_agree():
     with pytest.raises(ValueError, match="equal shape"):
-        l1(torch.zeros(1, 3, 8, 8), torch.zeros(1, 3, 8, 9))
+        absolute_error(torch.zeros(1, 3, 8, 8), torch.zeros(1, 3, 8, 9))

@@ -12,11 +12,14 @@ import re
 from pathlib import Path
 
 import pytest
+from jinja2 import UndefinedError
+from markupsafe import Markup
 from PIL import Image
 
 from translate.errors import ConfigurationError, TranslateError
 from translate.reporting.axes import axis_of_steps, axis_of_values, short
 from translate.reporting.charts import chart, curves_by_chart, smoothed
+from translate.reporting.page import rendered
 from translate.reporting.pictures import spread
 from translate.reporting.report import write_report
 from translate.reporting.tracking import MetricsLog
@@ -130,6 +133,32 @@ def test_every_word_of_a_run_is_escaped(run: Path) -> None:
     page = Page(write_report(run))
     assert all((image["src"] or "").startswith("data:image/") for image in page.all("img"))
     assert evil in page.words("h3") and ("th", evil) in page.text and f"</pre>{evil}" in page.words("pre")[0]
+
+
+def test_a_summary_that_says_what_it_measures_is_shown_with_unit_direction_and_decimals(run: Path) -> None:
+    about = {"unit": "dB", "better": "higher", "decimals": 2, "measure": "in decibels"}
+    entry = {"value": 21.23456, "untouched input": 18.0, **about, "protocol": "6 images", "precision": "bf16"}
+    (run / "summary.json").write_text(json.dumps({"to b, psnr": entry}))
+    page = Page(write_report(run))
+    assert page.words("small") == ["dB, higher is better"]
+    assert ("b", "21.23") in page.text and ("td", "18.00") in page.text
+    assert page.words("th") == ["measure", "this run", "untouched input", "to b, psnr"]
+    notes = page.words("p")
+    assert "After the last step, of 6 images; the model in bf16." in notes and "Measures: psnr in decibels." in notes
+
+
+@pytest.mark.parametrize("decimals", [1e9, -1, "many", None])
+def test_a_hostile_number_of_decimals_is_not_taken(run: Path, decimals: object) -> None:
+    (run / "summary.json").write_text(json.dumps({"l1": {"value": 0.123456789, "decimals": decimals}}))
+    assert ("b", "0.12346") in Page(write_report(run)).text
+
+
+def test_a_template_fails_where_a_value_is_missing_and_takes_only_markup_for_html() -> None:
+    with pytest.raises(UndefinedError, match="note"):
+        rendered("gallery.html.j2", title="t", facts=[], rows=[], footer="f")
+    facts = [("<i>", Markup("<u>ours</u>"))]
+    page = rendered("gallery.html.j2", title="<b>", facts=facts, rows=[], note="n", footer="f")
+    assert "<b>" not in page and "&lt;b&gt;" in page and "<dt>&lt;i&gt;</dt><dd><u>ours</u></dd>" in page
 
 
 def test_validation_stands_beside_its_baseline(run: Path) -> None:

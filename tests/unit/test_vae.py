@@ -9,8 +9,8 @@ from tiny_samplers import batch_of, losses_of, model_of
 from torch import nn
 
 from translate.data.batch import Plain
-from translate.evaluation.sample_validation import Evidence
 from translate.losses import gaussian
+from translate.models.evidence import Evidence
 from translate.models.gan import GAN
 from translate.models.vae import VAE, binarised
 
@@ -137,7 +137,7 @@ def test_a_vae_learns():
     kinds = torch.stack([torch.full((3, 16, 16), -0.9), torch.full((3, 16, 16), 0.9)])
     for step in range(200):
         trainer.step(Plain(kinds[torch.randint(2, (16,), generator=torch.Generator().manual_seed(step))]))
-    validation = Evidence(kinds.repeat(20, 1, 1, 1), draws=5)
+    validation = Evidence(kinds.repeat(20, 1, 1, 1), binarise=True, draws=5)
     measured, alone = validation.measure(model, CPU), validation.baselines()["pixels alone"]
     assert measured["evidence lower bound"] > 0.6 * alone["evidence lower bound"]
     assert measured["log likelihood by 5 draws"] > measured["evidence lower bound"]

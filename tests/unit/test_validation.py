@@ -1,6 +1,7 @@
 """Measures beside the truth on translations that are known in closed form."""
 
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -9,7 +10,6 @@ from tiny import CPU
 
 from translate.data.batch import Labelled, Unpaired
 from translate.data.io.images import to_float
-from translate.evaluation.truth import evaluate_truth
 from translate.evaluation.validation import Direction, class_directions, directions
 
 
@@ -81,7 +81,7 @@ def test_a_colour_map_gives_no_lighter_than_white():
     twice = torch.cat([2 * torch.eye(3), torch.zeros(3, 1)], 1).double()
     direction = Direction("to white", 1, inputs, white, twice)
     assert direction.baselines()["best colour map"]["l1"] == 0
-    score = evaluate_truth(lambda images: images, inputs, white, twice, "to white", CPU)[0]
+    score = direction.scores(SimpleNamespace(convert=lambda images, to: images), CPU, {})[0]
     assert score.floor["best colour map"] == 0 and score.floor["untouched input"] == pytest.approx(0.1)
 
 

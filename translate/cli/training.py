@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -37,11 +36,18 @@ from translate.utils.printing import answer
 )
 @click.option(
     "--wandb",
-    "tracking",
+    "wandb_mode",
     type=click.Choice(["auto", "online", "offline", "disabled"]),
     default="auto",
     show_default=True,
     help="Weights & Biases; auto is online when a key is configured, else disabled.",
+)
+@click.option(
+    "--tracker",
+    "trackers",
+    multiple=True,
+    metavar="NAME[:MODE]",
+    help="Another tracker, such as one of your own; can be given again.",
 )
 @click.option(
     "--dry-run",
@@ -79,7 +85,8 @@ def train(
     domains: str | None,
     overrides: tuple[str, ...],
     cache: str | None,
-    tracking: Any,
+    wandb_mode: str,
+    trackers: tuple[str, ...],
     dry_run: bool,
     skip_bad: bool,
     artifact: bool,
@@ -119,7 +126,7 @@ def train(
         resume=resume,
         device=device,
         options=options,
-        tracking=tracking,
+        tracking=[f"wandb:{wandb_mode}", *trackers],
         artifact=artifact,
         deterministic=deterministic,
         overrides=overrides,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
@@ -18,8 +16,6 @@ from translate.utils.settings import Settings
 _MEAN = (0.485, 0.456, 0.406)
 _DEVIATION = (0.229, 0.224, 0.225)
 UNPOOLED_UP_TO = 32
-
-
 EPOCHS = 200
 
 
@@ -37,14 +33,6 @@ class ClassifierSettings(Settings):
     def steps_for(self, images: int) -> int:
         """Training steps for so many images."""
         return min(self.steps, -(-EPOCHS * images // self.batch_size))
-
-
-@dataclass(frozen=True)
-class Reading:
-    """What the classifier reads off images: labels (batch, domains) of 0 and 1, features (batch, 512)."""
-
-    labels: Tensor
-    features: Tensor
 
 
 class Classifier(nn.Module):
@@ -78,14 +66,9 @@ class Classifier(nn.Module):
         stem = net.maxpool(net.relu(net.bn1(net.conv1(self._prepared(images)))))
         return net.avgpool(net.layer4(net.layer3(net.layer2(net.layer1(stem))))).flatten(1)
 
-    def read(self, images: Tensor) -> Reading:
-        """Labels and features in one pass: the most likely class, and each attribute more likely than not."""
-        features = self.features(images)
-        return Reading(self.labels.decide(self.network.fc(features)), features)
-
     def predict(self, images: Tensor) -> Tensor:
-        """The labels of `read`."""
-        return self.read(images).labels
+        """Labels (batch, domains) of 0 and 1: the most likely class, and each attribute more likely than not."""
+        return self.labels.decide(self(images))
 
     def own(self, labels: Tensor) -> Tensor:
         """Which labels show how well a domain is read: for a class its own images', for an attribute all known ones.

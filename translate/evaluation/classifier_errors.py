@@ -11,14 +11,14 @@ import torch
 from torch import Tensor
 
 from translate.data.labels import UNKNOWN
+from translate.evaluation.classifier_training import Trained
 from translate.evaluation.intervals import Estimate, wilson
-from translate.evaluation.teaching import Trained
 from translate.models.labels import one_hot
 
 ENOUGH = 0.9
 """The share of held-out real images that a classifier must read right; with less, scores begin with a warning."""
 INTERVAL = "widened by the classifier's own errors on held-out real images"
-_NONE_SEEN = Estimate(0.0, 0.0, 1.0, 0)
+_NO_IMAGES = Estimate(0.0, 0.0, 1.0, 0)
 _NAMED = 3
 
 
@@ -39,7 +39,8 @@ class ClassifierErrors:
         return cls(missed, mistaken, _warning(held_out, set(trained.classifier.labels.attributes)))
 
     def allowing(self, read: Estimate, asked: Tensor) -> Estimate:
-        """`read`, the share of readings that are as asked for, with a 95 % interval for the share of images that are.
+        """`read`, the share of readings that are as asked for, with a 95 % interval for the share of images that are,
+        and the warning.
 
         `asked` (images, domains) is what each reading should find: 1 the domain, 0 its absence, -1 nothing was asked.
 
@@ -58,7 +59,8 @@ class ClassifierErrors:
         missed = _mean(zip([*self.missed, *self.mistaken], torch.cat([present, absent]).tolist(), strict=True))
         low = read.value - falsely.value - math.hypot(read.value - read.low, falsely.high - falsely.value)
         high = read.value + missed.value + math.hypot(read.high - read.value, missed.high - missed.value)
-        return Estimate(read.value, max(low, 0.0), min(high, 1.0), read.images)
+        how = f"{read.how}, {INTERVAL}"
+        return Estimate(read.value, max(low, 0.0), min(high, 1.0), read.images, how, self.warning)
 
 
 def asking(numbers: Tensor, domains: int, wanted: Tensor | float = 1.0) -> Tensor:
@@ -71,7 +73,7 @@ def asking(numbers: Tensor, domains: int, wanted: Tensor | float = 1.0) -> Tenso
 def _wrong(right_of: tuple[int, int]) -> Estimate:
     """The share read wrong, given how many were read right, of how many."""
     right, images = right_of
-    return wilson(images - right, images) if images else _NONE_SEEN
+    return wilson(images - right, images) if images else _NO_IMAGES
 
 
 def _mean(weighted: Iterator[tuple[Estimate, float]]) -> Estimate:
@@ -91,7 +93,7 @@ def _warning(held_out: Mapping[str, Any], attributes: set[int]) -> str:
     more = f" and {len(weak) - _NAMED} more" if len(weak) > _NAMED else ""
     which = f" ({', '.join(weak[:_NAMED])}{more})" if weak else ""
     return (
-        f"the classifier that judges here reads {held_out['all']:.1%} of {held_out['images']} held-out real images "
+        f"the classifier used here reads {held_out['all']:.1%} of {held_out['images']} held-out real images "
         f"right{which}: below {ENOUGH:.0%}, what it says of a run may be its own error, which intervals allow for"
     )
 

@@ -20,7 +20,7 @@ from typing_extensions import TypedDict
 from translate.data.labels import LabelGroup
 from translate.errors import TranslateError
 from translate.evaluation.classifier import Classifier, ClassifierSettings
-from translate.evaluation.teaching import Trained
+from translate.evaluation.classifier_training import Trained
 from translate.models.base import ImageSpec
 from translate.networks.measured import no_larger_than
 from translate.networks.weights_file import not_finite
@@ -58,18 +58,18 @@ def classifier_for(
     train: Callable[[], Trained],
     runtime: Runtime,
 ) -> Trained:
-    """The classifier kept in `folder`, or a newly trained one, which is then kept.
+    """The classifier saved in `folder`, or a newly trained one, which is then saved.
 
-    The kept one is used only if it is of this format and was trained for these images, settings and `data`, which
-    describes the images and labels it learns from in values JSON can hold. The classifier is on the engine's device.
-    Raises TranslateError if the kept one is damaged or the new one cannot be written.
+    The saved one is used only if it is of this format and was trained for these images, settings and `data`, which
+    describes the images and labels it learns from in values JSON can hold. The classifier is on the runtime's device.
+    Raises TranslateError if the saved one is damaged or the new one cannot be written.
     """
     wanted = {"format": FORMAT, **_facts(images, settings, data)}
     if folder.is_dir():
-        kept = load_classifier(folder)
-        if {key: kept.facts.get(key) for key in wanted} == wanted:
-            runtime.adopt(kept.classifier)
-            return kept
+        saved = load_classifier(folder)
+        if {key: saved.facts.get(key) for key in wanted} == wanted:
+            runtime.adopt(saved.classifier)
+            return saved
     return save_classifier(folder, train(), wanted)
 
 
@@ -101,8 +101,8 @@ def load_classifier(folder: Path) -> Trained:
         if sha256_of(folder / "weights.safetensors") != typed["sha256"]:
             raise ValueError("weights.safetensors is not the file that was written")
         weights = read_tensors(folder / "weights.safetensors")
-        if spoilt := not_finite(weights):
-            raise ValueError(f"{spoilt} is not finite")
+        if bad := not_finite(weights):
+            raise ValueError(f"{bad} is not finite")
         groups = tuple(LabelGroup(size, exclusive) for size, exclusive in typed["groups"])
         images = ImageSpec(typed["channels"], typed["size"], tuple(typed["domains"]), groups)
         with no_larger_than(weights):

@@ -8,20 +8,17 @@ import torch
 from torch import Tensor
 
 from translate.data.batch import Labelled
-from translate.evaluation.classifier_errors import INTERVAL, ClassifierErrors, asking
+from translate.evaluation.classifier_errors import ClassifierErrors, asking
+from translate.evaluation.classifier_training import Trained
 from translate.evaluation.intervals import wilson
 from translate.evaluation.table import Protocol, Score, score
-from translate.evaluation.teaching import Trained
-from translate.models.unit_digits import UNITDigits
+from translate.models.base import ClassifyingTranslator
 from translate.training.runtime import Runtime
-
-TABLE = "digits read right"
-READ = "digits read right by the source's classifier"
 
 
 @torch.no_grad()
 def evaluate_digits(
-    model: UNITDigits,
+    model: ClassifyingTranslator,
     sets: Sequence[tuple[str, Iterable[Labelled]]],
     trained: Trained,
     runtime: Runtime,
@@ -34,7 +31,7 @@ def evaluate_digits(
     are those of the checkpoint that was best on these very test images.
     """
     errors = ClassifierErrors.of(trained)
-    how = {**protocol, "weights": "the last, not chosen by any test", "interval": "95 %, Wilson"}
+    how = {**protocol, "weights": "the last, not chosen by any test"}
     scores = []
     for domain, (name, batches) in enumerate(sets):
         counts, labels = torch.zeros(3), []
@@ -49,13 +46,11 @@ def evaluate_digits(
         asked = asking(torch.cat(labels), len(errors.missed))
         by_model, alone, translated = (wilson(int(right), len(asked)) for right in counts)
         floor = {"classifier of the source alone": 100 * alone.value}
-        known = {"unit": "%", "better": "higher", "floor": floor}
         row = f"{name} ({('source', 'target')[domain]})"
-        scores.append(score(TABLE, row, by_model.times(100), protocol=how, **known))
+        scores.append(score("digit accuracy", row, by_model.times(100), floor=floor, protocol=how))
         if domain:
             row, share = f"{name} translated to {sets[0][0]}", errors.allowing(translated, asked).times(100)
-            widened = {**how, "interval": f"{how['interval']}, {INTERVAL}"}
-            scores.append(score(READ, row, share, protocol=widened, warning=errors.warning, **known))
+            scores.append(score("digit accuracy, source", row, share, floor=floor, protocol=how))
     return scores
 
 

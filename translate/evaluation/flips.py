@@ -11,8 +11,8 @@ from torch import Tensor
 from translate.data.batch import Labelled
 from translate.data.labels import UNKNOWN
 from translate.evaluation.classifier import Classifier
+from translate.evaluation.features import FeatureCollector, Features, Spaces
 from translate.evaluation.metrics import RANGE
-from translate.evaluation.samples import Gathering, Sample, Spaces
 from translate.models.base import ImageSpec
 from translate.models.labels import Labels
 from translate.training.runtime import Runtime
@@ -34,7 +34,7 @@ class Flips:
     """(n, domains): the labels that the classifier reads off the translations."""
     change: Tensor
     """(n,): mean absolute difference to the input, 0-1 scale."""
-    outputs: Sample
+    outputs: Features
     """Only the translations that set the domain, as marked in `wanted`."""
 
 
@@ -46,7 +46,7 @@ class Tested:
     labels: Tensor
     read: Tensor
     apart: Tensor
-    sample: Sample
+    sample: Features
 
 
 def nothing(images: int) -> None:
@@ -65,11 +65,11 @@ def translate_flips(
 ) -> tuple[Tested, list[Flips]]:
     """The facts about the test images, and the flips of each domain; see `evaluate_labelled`."""
     labels = Labels(images)
-    sample = Gathering(spaces)
+    sample = FeatureCollector(spaces)
     known: list[Tensor] = []
     read: list[Tensor] = []
     apart: list[Tensor] = []
-    collected = [_Collected(Gathering(spaces)) for _ in images.domains]
+    collected = [_Collected(FeatureCollector(spaces)) for _ in images.domains]
     count = 0
     for batch in map(runtime.place, test):
         known.append(batch.labels.cpu())
@@ -88,18 +88,18 @@ def translate_flips(
             of.sample.add(outputs[asked[:, number] == 1])
         count += len(batch)
         done(len(batch))
-    tested = Tested(torch.cat(known), torch.cat(read), torch.cat(apart), sample.sample())
+    tested = Tested(torch.cat(known), torch.cat(read), torch.cat(apart), sample.features())
     return tested, [of.flips(len(images.domains)) for of in collected]
 
 
 @torch.no_grad()
-def gather_labelled(batches: Iterable[Labelled], runtime: Runtime, spaces: Spaces) -> tuple[Sample, Tensor]:
-    """The sample of labelled images, given in batches of the loader, and their labels (images, domains)."""
-    gathering, labels = Gathering(spaces), []
+def gather_labelled(batches: Iterable[Labelled], runtime: Runtime, spaces: Spaces) -> tuple[Features, Tensor]:
+    """The features of labelled images, given in batches of the loader, and their labels (images, domains)."""
+    collector, labels = FeatureCollector(spaces), []
     for batch in map(runtime.place, batches):
-        gathering.add(batch.images)
+        collector.add(batch.images)
         labels.append(batch.labels.cpu())
-    return gathering.sample(), torch.cat(labels)
+    return collector.features(), torch.cat(labels)
 
 
 def difference(images: Tensor, others: Tensor) -> Tensor:
@@ -117,7 +117,7 @@ def to_neighbour(images: Tensor) -> Tensor:
 class _Collected:
     """Collects the flips of one domain, batch by batch."""
 
-    sample: Gathering
+    sample: FeatureCollector
     rows: list[tuple[Tensor, ...]] = field(default_factory=list)
 
     def add(self, *tensors: Tensor) -> None:
@@ -126,4 +126,4 @@ class _Collected:
     def flips(self, domains: int) -> Flips:
         none = torch.zeros(0, dtype=torch.long), torch.zeros(0, domains), torch.zeros(0, domains), torch.zeros(0)
         number, wanted, read, change = map(torch.cat, zip(none, *self.rows, strict=True))
-        return Flips(number, wanted, read, change, self.sample.sample())
+        return Flips(number, wanted, read, change, self.sample.features())

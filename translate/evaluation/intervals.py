@@ -3,33 +3,37 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
 DRAWS = 1000
+_BOOTSTRAP = "95 %, bootstrap over images"
 _NORMAL = 1.959963984540054  # 97.5 % quantile of the standard normal distribution
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value, the ends of its 95 % interval, and the number of images it is based on."""
+    """A value, the ends of its 95 % interval, and the number of images it is based on; `how` the interval was found,
+    and a `warning` where the value may be wrong."""
 
     value: float
     low: float
     high: float
     images: int
+    how: str = field(default="", compare=False)
+    warning: str = field(default="", compare=False)
 
     def times(self, factor: float) -> Estimate:
         """The estimate in another unit; `factor` must be positive."""
-        return Estimate(self.value * factor, self.low * factor, self.high * factor, self.images)
+        return replace(self, value=self.value * factor, low=self.low * factor, high=self.high * factor)
 
     @property
     def rest(self) -> Estimate:
         """What a share leaves of 1."""
-        return Estimate(1 - self.value, 1 - self.high, 1 - self.low, self.images)
+        return replace(self, value=1 - self.value, low=1 - self.high, high=1 - self.low)
 
 
 def wilson(hits: int, images: int) -> Estimate:
@@ -44,7 +48,8 @@ def wilson(hits: int, images: int) -> Estimate:
     middle = (share + z2 / (2 * images)) / (1 + z2 / images)
     half = _NORMAL / (1 + z2 / images) * math.sqrt(share * (1 - share) / images + z2 / (4 * images**2))
     # At the ends the formula gives exactly 0 and 1, apart from rounding.
-    return Estimate(share, 0.0 if hits == 0 else middle - half, 1.0 if hits == images else middle + half, images)
+    low, high = 0.0 if hits == 0 else middle - half, 1.0 if hits == images else middle + half
+    return Estimate(share, low, high, images, "95 %, Wilson")
 
 
 def bootstrap_mean(values: Tensor, seed: int = 0) -> Estimate:
@@ -76,6 +81,6 @@ def estimate(value: float, drawn: Tensor, images: int) -> Estimate:
     """`value` with the 2.5th and 97.5th percentiles of `drawn` (draws,), the values of bootstrap draws."""
     drawn = drawn[drawn.isfinite()]  # a draw that repeats a single image has no pairs
     if not len(drawn):
-        return Estimate(value, math.nan, math.nan, images)
+        return Estimate(value, math.nan, math.nan, images, _BOOTSTRAP)
     low, high = torch.quantile(drawn, drawn.new_tensor([0.025, 0.975])).tolist()
-    return Estimate(value, low, high, images)
+    return Estimate(value, low, high, images, _BOOTSTRAP)

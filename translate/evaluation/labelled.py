@@ -10,12 +10,12 @@ from torch import Tensor
 from translate.data.batch import Labelled
 from translate.data.labels import UNKNOWN
 from translate.evaluation.classifier_errors import INTERVAL, ClassifierErrors, asking
+from translate.evaluation.classifier_training import Trained
+from translate.evaluation.features import Features, Spaces
 from translate.evaluation.flips import Flips, LabelledConvert, Tested, nothing, translate_flips
 from translate.evaluation.intervals import Estimate, bootstrap_mean, bootstrap_ratio, wilson
 from translate.evaluation.likeness import evaluate_distances, evaluate_diversity
-from translate.evaluation.samples import Sample, Spaces
 from translate.evaluation.table import Protocol, Score, score
-from translate.evaluation.teaching import Trained
 from translate.models.base import ImageSpec
 from translate.models.labels import Labels
 from translate.training.runtime import Runtime
@@ -29,22 +29,22 @@ def evaluate_labelled(
     runtime: Runtime,
     *,
     spaces: Spaces = (),
-    reference: tuple[Sample, Tensor] | None = None,
+    reference: tuple[Features, Tensor] | None = None,
     protocol: Protocol | None = None,
     done: Callable[[int], None] = nothing,
 ) -> list[Score]:
     """Scores translations of each test image: to every other class, and with each attribute inverted while others stay.
 
     `images` says which domains are classes, attributes and alternatives (setting one alternative clears the others;
-    images that already have it are left out). Distances are taken to `reference`, the sample of training images and
+    images that already have it are left out). Distances are taken to `reference`, the features of training images and
     their labels (see `gather_labelled`). `test` and the images of `reference` are as the loader gives them. `protocol`
     names the split and the resize filter. `done` is called with the number of images of each batch.
     """
     tested, flips = translate_flips(convert, test, images, trained.classifier, runtime, spaces, done)
-    how = {**(protocol or {}), "classifier": f"sha256 {trained.facts['sha256']}, {trained}"}
+    how = {**(protocol or {}), **trained.protocol}
     return [
         *classification_errors(tested, flips, images, trained, how),
-        *kept_attributes(tested, flips, images, trained, how),
+        *other_attributes(tested, flips, images, trained, how),
         *(
             change(name, bootstrap_mean(of.change), float(tested.apart.mean()), protocol or {})
             for name, of in zip(images.domains, flips, strict=True)
@@ -63,10 +63,9 @@ def classification_errors(
     The floor is the untranslated inputs, the score of a model that ignores labels; the ceiling is real images with
     their own labels.
     """
-    errors = ClassifierErrors.of(trained)
+    errors, how = ClassifierErrors.of(trained), f"95 %, Wilson; of all, bootstrap over images; {INTERVAL}"
     own = trained.classifier.own(tested.labels)
     wrong_real = (tested.read != tested.labels) & own
-    table, unit = "classification error of translations", "%"
     scores, right_of, count_of, ignored, asked = [], torch.zeros(len(own)), torch.zeros(len(own)), 0, []
     for number, of in enumerate(flips):
         if not len(of.images):
@@ -79,37 +78,31 @@ def classification_errors(
         asked.append(asking(torch.full((len(right),), number), len(images.domains), of.wanted[:, number]))
         scores.append(
             score(
-                table,
+                "label error",
                 images.domains[number],
                 errors.allowing(wilson(int(right.sum()), len(right)), asked[-1]).rest.times(100),
-                unit=unit,
-                better="lower",
                 floor={"untranslated input": 100 * untouched / len(right)},
                 ceiling={"real images": 100 * _share(wrong_real[:, number].sum(), own[:, number].sum())},
-                protocol={**protocol, "interval": f"95 %, Wilson; of all, bootstrap over images; {INTERVAL}"},
-                warning=errors.warning,
+                protocol={**protocol, "interval": how},
             )
         )
     if not scores:
         return []
     everything = score(
-        table,
+        "label error",
         "all",
         errors.allowing(bootstrap_ratio(right_of, count_of), torch.cat(asked)).rest.times(100),
-        unit=unit,
-        better="lower",
         floor={"untranslated input": 100 * ignored / float(count_of.sum())},
         ceiling={"real images": 100 * _share(wrong_real.sum(), own.sum())},
         protocol=scores[0].protocol,
-        warning=errors.warning,
     )
     return [*scores, everything]
 
 
-def kept_attributes(
+def other_attributes(
     tested: Tested, flips: Sequence[Flips], images: ImageSpec, trained: Trained, protocol: Protocol
 ) -> list[Score]:
-    """How often the classifier still reads the other attributes unchanged after one was flipped.
+    """How often the classifier reads the other attributes as before after one was flipped.
 
     The floor is the expectation for another test image in place of the translation, from the attributes' frequencies;
     the ceiling reflects the classifier's own errors on the untouched inputs.
@@ -132,15 +125,12 @@ def kept_attributes(
         by_chance = torch.where(wanted == 1, frequency[others], 1 - frequency[others]) * asked
         scores.append(
             score(
-                "other attributes read as they were",
+                "other labels",
                 images.domains[number],
                 errors.allowing(bootstrap_ratio(stayed.sum(1), asked.sum(1)), everything).times(100),
-                unit="%",
-                better="higher",
                 floor={"another image": 100 * _share(by_chance.sum(), asked.sum())},
                 ceiling={"untouched input": 100 * _share(before.sum(), asked.sum())},
-                protocol={**protocol, "interval": f"95 %, bootstrap over images, {INTERVAL}"},
-                warning=errors.warning,
+                protocol=protocol,
             )
         )
     return scores
@@ -149,14 +139,8 @@ def kept_attributes(
 def change(name: str, value: Estimate, apart: float, protocol: Protocol) -> Score:
     """The difference between translations and their inputs, next to `apart`, the difference between neighbouring
     inputs."""
-    return score(
-        "change: difference of a translation from its input",
-        name,
-        value,
-        floor={"untouched input": 0.0},
-        ceiling={"another input": apart},
-        protocol={**protocol, "difference": "L1, 0-1 scale", "interval": "95 %, bootstrap over images"},
-    )
+    floor, ceiling = {"untouched input": 0.0}, {"another input": apart}
+    return score("change", name, value, floor=floor, ceiling=ceiling, protocol=protocol)
 
 
 def _comparisons(
@@ -164,7 +148,7 @@ def _comparisons(
     flips: Sequence[Flips],
     images: ImageSpec,
     spaces: Spaces,
-    reference: tuple[Sample, Tensor] | None,
+    reference: tuple[Features, Tensor] | None,
     protocol: Protocol,
 ) -> list[Score]:
     """Compares the translations that set a domain with real images that have it."""

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 import torch
+from torch import Tensor
 
 from translate.evaluation.distances import FEW_FOR_FRECHET, frechet, kid, spread
-from translate.evaluation.samples import THUMBNAIL, Sample, Spaces
+from translate.evaluation.features import Features, Spaces
 from translate.evaluation.spaces import Space
 from translate.evaluation.table import Protocol, Score, score
 
@@ -14,7 +18,9 @@ SPREAD_OVER = 1000
 FEW = f"of fewer than {FEW_FOR_FRECHET} images, so biased upwards: compare only values from as many images"
 
 
-def evaluate_diversity(name: str, outputs: Sample, inputs: Sample, reals: Sample, protocol: Protocol) -> list[Score]:
+def evaluate_diversity(
+    name: str, outputs: Features, inputs: Features, reals: Features, protocol: Protocol
+) -> list[Score]:
     """The mean distance between two translations, next to that between two inputs and between two real images of the
     domain.
 
@@ -25,29 +31,24 @@ def evaluate_diversity(name: str, outputs: Sample, inputs: Sample, reals: Sample
     references = {"inputs": inputs, "real images": reals}
     return [
         score(
-            "diversity: difference of two translations",
+            "diversity",
             name,
             spread(_spaced(outputs).thumbnails),
-            better="higher",
             floor={"one image for all": 0.0},
             ceiling={what: spread(_spaced(of).thumbnails).value for what, of in references.items() if len(of) > 1},
-            protocol={
-                **protocol,
-                "difference": f"root mean square, 0-1 scale, at {THUMBNAIL} x {THUMBNAIL} pixels",
-                "interval": "95 %, bootstrap over images",
-            },
+            protocol=protocol,
         )
     ]
 
 
 def evaluate_distances(
     name: str,
-    outputs: Sample,
-    inputs: Sample,
-    reals: Sample,
+    outputs: Features,
+    inputs: Features,
+    reals: Features,
     spaces: Spaces,
     protocol: Protocol,
-    reference: Sample | None = None,
+    reference: Features | None = None,
 ) -> list[Score]:
     """KID and Frechet distance from translations to real images of the wanted domain, in each space.
 
@@ -56,65 +57,47 @@ def evaluate_distances(
     space or a set of fewer than two images gives a row without a value but with the reason.
     """
     against = reals if reference is None else reference
+    ceiling = {} if reference is None else {"real test images": reals}
+    beside = {"floor": {"untouched inputs": inputs}, "ceiling": ceiling}
+    few = [what for what, of in (("translations", outputs), ("real images", against)) if len(of) < 2]
+    too_few = f"unavailable: {' and '.join(few)} are fewer than two" if few else ""
     scores = []
     for space in spaces:
-        if not isinstance(space, Space):
-            scores.append(Score(f"distances in {space.name}", name, None, better="lower", note=space.reason))
-            continue
-        few = [what for what, of in (("translations", outputs), ("real images", against)) if len(of) < 2]
-        if few:
-            note = f"unavailable: {' and '.join(few)} are fewer than two"
-            scores.append(Score(f"distances in {space.name}", name, None, better="lower", note=note))
-            continue
-        scores += _in_space(name, outputs, inputs, reals if reference is not None else None, against, space, protocol)
+        if reason := too_few if isinstance(space, Space) else space.reason:
+            scores.append(score("distances", name, None, space=space.name, note=reason))
+        elif isinstance(space, Space):
+            scores += _in_space(space, name, outputs, against, beside, protocol)
     return scores
 
 
 def _in_space(
-    name: str, outputs: Sample, inputs: Sample, reals: Sample | None, against: Sample, space: Space, protocol: Protocol
+    space: Space,
+    name: str,
+    outputs: Features,
+    against: Features,
+    beside: Mapping[str, Mapping[str, Features]],
+    protocol: Protocol,
 ) -> list[Score]:
+    """KID and Frechet distance of `outputs` and, by side and name, of the sets `beside` them."""
     x, y = outputs.features[space.name], against.features[space.name]
-    floors = {"untouched inputs": inputs.features[space.name]} if len(inputs) > 1 else {}
-    ceilings = {"real test images": reals.features[space.name]} if reals is not None and len(reals) > 1 else {}
-    how: Protocol = {
-        **protocol,
-        "extractor": space.extractor,
-        "resize for it": space.resize,
-        "reading": space.remark,
-    }
+
+    def of_others(distance: Callable[[Tensor, Tensor], float]) -> dict[str, Any]:
+        return {
+            side: {what: distance(of.features[space.name], y) for what, of in others.items() if len(of) > 1}
+            for side, others in beside.items()
+        }
+
+    how = {**protocol, "extractor": space.extractor, "resize for it": space.resize, "reading": space.remark}
+    known: dict[str, Any] = {"space": space.name, "reals": len(y), "protocol": how, "warning": space.warning}
+    kids = of_others(lambda of, reals: 1000 * kid(of, reals, draws=0).value)
+    extent: dict[str, Any] = {"images": len(x), "note": FEW if min(len(x), len(y)) < FEW_FOR_FRECHET else ""}
     return [
-        score(
-            f"KID x 1000 in {space.name}",
-            name,
-            kid(x, y).times(1000),
-            better="lower",
-            reals=len(y),
-            floor={what: kid(of, y, draws=0).value * 1000 for what, of in floors.items()},
-            ceiling={what: kid(of, y, draws=0).value * 1000 for what, of in ceilings.items()},
-            protocol={
-                **how,
-                "kernel": "cubic, unbiased, all images at once",
-                "interval": "95 %, bootstrap over images",
-            },
-            warning=space.warning,
-        ),
-        Score(
-            f"Frechet distance in {space.name}",
-            name,
-            frechet(x, y),
-            better="lower",
-            images=len(x),
-            reals=len(y),
-            floor={what: frechet(of, y) for what, of in floors.items()},
-            ceiling={what: frechet(of, y) for what, of in ceilings.items()},
-            protocol=how,
-            note=FEW if min(len(x), len(y)) < FEW_FOR_FRECHET else "",
-            warning=space.warning,
-        ),
+        score("kid", name, kid(x, y).times(1000), **kids, **known),
+        score("frechet", name, frechet(x, y), **of_others(frechet), **extent, **known),
     ]
 
 
-def _spaced(sample: Sample) -> Sample:
+def _spaced(sample: Features) -> Features:
     """At most `SPREAD_OVER` images, evenly spaced."""
     if len(sample) <= SPREAD_OVER:
         return sample

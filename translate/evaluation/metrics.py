@@ -1,26 +1,36 @@
-"""Distance of images to the truth: L1, PSNR, SSIM, and the best that a mere map of colours achieves.
+"""The one table of measures, and the functions that compare translations with the truth.
 
-Images are (batch, channels, height, width) in [-1, 1]; everything is computed and returned in float64.
+Images are (batch, channels, height, width) in [-1, 1]; everything is computed and returned in float64. Differences are
+on the scale where black is 0 and white is 1: half of what the losses' L1 (`translate.models.base.l1`) would say.
+
+A measure is a function and its entry in MEASURES; from a file of your own, too: `MEASURES["mine"] = Measure(...)`.
+Validations while training, `translate evaluate`, report.html and `translate compare` all read this table.
 """
 
 from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 RANGE = 2.0  # of image values
+Better = Literal["lower", "higher", "neither"]
 
 
-def l1(images: Tensor, truths: Tensor) -> Tensor:
+def absolute_error(images: Tensor, truths: Tensor) -> Tensor:
     """Mean absolute difference on the scale where black is 0 and white is 1."""
-    images, truths = _pair(images, truths)
+    images, truths = of_equal_shape(images, truths)
     return (images - truths).abs().mean() / RANGE
 
 
 def psnr(images: Tensor, truths: Tensor) -> Tensor:
     """Peak signal-to-noise ratio in dB, averaged over images; infinite if any image equals its truth."""
-    images, truths = _pair(images, truths)
+    images, truths = of_equal_shape(images, truths)
     squared = (images - truths).square().flatten(1).mean(1)
     return (10 * torch.log10(RANGE**2 / squared)).mean()
 
@@ -32,7 +42,7 @@ def ssim(images: Tensor, truths: Tensor) -> Tensor:
     Gaussian windows of 11 x 11 pixels with sigma 1.5 that lie fully inside the image. For images with a side below 11
     the window shrinks to the largest odd size that fits; such values are comparable only with one another.
     """
-    images, truths = ((values + 1) / RANGE for values in _pair(images, truths))
+    images, truths = ((values + 1) / RANGE for values in of_equal_shape(images, truths))
     window = _gaussian(min(11, *(side - 1 + side % 2 for side in images.shape[-2:])), images.device)
     products = torch.stack([images, truths, images * images, truths * truths, images * truths])
     mean_x, mean_y, square_x, square_y, product = _windows(products, window)
@@ -44,24 +54,7 @@ def ssim(images: Tensor, truths: Tensor) -> Tensor:
     return (luminance * structure).mean()
 
 
-def fit_affine_colour(inputs: Tensor, targets: Tensor) -> Tensor:
-    """The affine colour map that takes inputs nearest to targets by least squares: a matrix (channels, channels + 1),
-    (3, 4) for RGB, applied to each pixel's colour with a 1 appended. A translation must beat it to show that it sees
-    shapes."""
-    inputs, targets = _pair(inputs, targets)
-    colours = _with_one(_colours(inputs))
-    # The pseudo-inverse also works where the colours leave the map undetermined, as in grey pictures stored as RGB.
-    inverse = torch.linalg.pinv(colours.T @ colours, rtol=1e-10, hermitian=True)
-    return (inverse @ (colours.T @ _colours(targets))).T
-
-
-def apply_affine_colour(images: Tensor, colour_map: Tensor) -> Tensor:
-    """Applies a matrix from `fit_affine_colour` to the colours of `images`; in float64, not clamped."""
-    colours = _with_one(_colours(images.double())) @ colour_map.to(images.device).T
-    return colours.unflatten(0, (images.shape[0], *images.shape[2:])).permute(0, 3, 1, 2)
-
-
-def _pair(images: Tensor, truths: Tensor) -> tuple[Tensor, Tensor]:
+def of_equal_shape(images: Tensor, truths: Tensor) -> tuple[Tensor, Tensor]:
     if images.shape != truths.shape or images.dim() != 4:
         shapes = f"{tuple(images.shape)} and {tuple(truths.shape)}"
         raise ValueError(f"expected two batches of equal shape (b, c, h, w), not {shapes}")
@@ -81,9 +74,77 @@ def _windows(stack: Tensor, window: Tensor) -> Tensor:
     return planes.squeeze(1).unflatten(0, stack.shape[:3])
 
 
-def _colours(images: Tensor) -> Tensor:
-    return images.permute(0, 2, 3, 1).flatten(0, 2)
+@dataclass(frozen=True)
+class Measure:
+    """What a number says: the `title` of its table, its `unit`, which direction is `better`, and in words how it is
+    measured.
+
+    `function` compares translations with their true translations, both (batch, channels, height, width) in [-1, 1], and
+    returns a scalar, `perfect` for the truth itself; None for what a classifier or a set of images is needed for.
+    `decimals` are shown behind the point; None shows four digits in all. Titles stand in the files of runs, where they
+    tell measures apart: they stay as they are.
+    """
+
+    title: str
+    function: Callable[[Tensor, Tensor], Tensor] | None = None
+    unit: str = ""
+    better: Better = "neither"
+    protocol: str = ""
+    decimals: int | None = None
+    perfect: float | None = None
+
+    def about(self) -> dict[str, str | int]:
+        """What summary.json says of it, so that a page can be made of that file alone."""
+        facts = {"unit": self.unit, "better": self.better, "decimals": self.decimals, "measure": self.protocol}
+        return {key: value for key, value in facts.items() if value not in ("", "neither", None)}
 
 
-def _with_one(colours: Tensor) -> Tensor:
-    return F.pad(colours, (0, 1), value=1.0)
+THUMBNAIL = 16
+"""Side in pixels of the thumbnails between which differences of unlike images are taken."""
+_ZERO_TO_ONE, _WANG = "where black is 0 and white 1", "as Wang et al. 2004 have it"
+_RMS = f"root mean square, 0-1 scale, at {THUMBNAIL} x {THUMBNAIL} pixels"
+MEASURES: dict[str, Measure] = {
+    "l1": Measure("L1 to the truth, 0-1 scale", absolute_error, "", "lower", _ZERO_TO_ONE, 4, perfect=0.0),
+    "psnr": Measure("PSNR to the truth, dB", psnr, "dB", "higher", "in dB", 2, perfect=math.inf),
+    "ssim": Measure("SSIM to the truth, 0-1 scale", ssim, "", "higher", _WANG, 4, perfect=1.0),
+    # What a classifier of real images reads.
+    "label error": Measure("classification error of translations", None, "%", "lower", decimals=1),
+    "other labels": Measure("other attributes read as they were", None, "%", "higher", decimals=1),
+    "domain accuracy": Measure(
+        "translations that the classifier takes for the wanted domain", None, "%", "higher", decimals=1
+    ),
+    "digit accuracy": Measure("digits read right", None, "%", "higher", decimals=1),
+    "digit accuracy, source": Measure("digits read right by the source's classifier", None, "%", "higher", decimals=1),
+    "sample accuracy": Measure("samples read as the class wanted", None, "%", decimals=1),
+    "sample share": Measure("samples read as each class", None, "%", decimals=1),
+    # Sets of images; distances are taken in several spaces of features.
+    "change": Measure("change: difference of a translation from its input", protocol="L1, 0-1 scale", decimals=4),
+    "diversity": Measure("diversity: difference of two translations", None, "", "higher", _RMS, decimals=4),
+    "kid": Measure("KID x 1000", better="lower", protocol="cubic kernel, unbiased, all images at once"),
+    "frechet": Measure("Frechet distance", better="lower"),
+    "distances": Measure("distances", better="lower"),
+    # Validations of models that draw from noise.
+    "modes covered": Measure("modes covered", better="higher", decimals=0),
+    "near a mode": Measure("near a mode", better="higher", decimals=4),
+    "evidence lower bound": Measure("evidence lower bound", better="higher", decimals=2),
+    "log likelihood by 100 draws": Measure("log likelihood by 100 draws", better="higher", decimals=2),
+}
+
+
+def compare_with_truth(images: Tensor, truths: Tensor) -> dict[str, float]:
+    """Every measure that compares images with the truth, by name; both are (batch, channels, height, width) in
+    [-1, 1]."""
+    return {name: float(measure.function(images, truths)) for name, measure in MEASURES.items() if measure.function}
+
+
+def measure_of(name: str) -> Measure:
+    """The measure of this name; one that is not in the table, such as that of a file of yours that is not loaded, has
+    neither unit nor direction."""
+    return MEASURES.get(name) or Measure(name)
+
+
+def decimals_of(table: str) -> int | None:
+    """The decimals of the numbers in a table, by its title: that of a measure, also in a space, or of a validation."""
+    title = table.partition(" in ")[0]
+    known = {measure.title: measure.decimals for measure in MEASURES.values()}
+    return known.get(title, measure_of(table.removeprefix("validation: ")).decimals)

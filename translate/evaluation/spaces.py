@@ -14,7 +14,7 @@ from torch import Tensor
 
 from translate.data.io.images import to_pixels
 from translate.evaluation.classifier_errors import ClassifierErrors
-from translate.evaluation.teaching import Trained
+from translate.evaluation.classifier_training import Trained
 from translate.training.runtime import Runtime
 from translate.utils.atomic_files import sha256_of
 
@@ -91,12 +91,12 @@ def inception_file(folder: Path | str | None, file: str = INCEPTION_FILE) -> Pat
     """
     name, chosen = "Inception", folder or os.environ.get(WEIGHTS_DIR)
     if not chosen:
-        return Missing(name, f"unavailable: file {file} wanted; name its folder by --weights-dir or {WEIGHTS_DIR}")
+        return Missing(name, f"unavailable: needs the file {file}; name its folder by --weights-dir or {WEIGHTS_DIR}")
     path = Path(chosen) / file
     if not path.is_file():
-        return Missing(name, f"unavailable: file {path} wanted")
+        return Missing(name, f"unavailable: needs the file {path}")
     if importlib.util.find_spec("torch_fidelity") is None:
-        return Missing(name, "unavailable: torch-fidelity wanted; pip install 'image-translate[metrics]'")
+        return Missing(name, "unavailable: needs torch-fidelity; pip install 'image-translate[metrics]'")
     sha256 = sha256_of(path)
     begins = Path(file).stem.rpartition("-")[2]
     if not sha256.startswith(begins):

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from translate.evaluation.intervals import Estimate
+from translate.evaluation.metrics import Better, decimals_of, measure_of
 from translate.utils.json_text import finite, json_text
 from translate.utils.outputs import beginning
 
-Better = Literal["lower", "higher", "neither"]
 Protocol = Mapping[str, str | int | float]
 """How a number was obtained: split, images, resize filter, extractor and its hash, ..."""
 
@@ -45,9 +46,18 @@ class Score:
     """Why the number may be wrong; printed before all tables."""
 
 
-def score(table: str, name: str, value: Estimate, **more: Any) -> Score:
-    """A Score from an estimate with its interval."""
-    return Score(table, name, value.value, low=value.low, high=value.high, images=value.images, **more)
+def score(name: str, row: str, value: Estimate | float | None, *, space: str = "", **more: Any) -> Score:
+    """The Score of a measure, by its name, from an estimate with its interval or a bare number; `space`: of which
+    features."""
+    measure = measure_of(name)
+    table = f"{measure.title} in {space}" if space else measure.title
+    unit = "" if table.endswith(f", {measure.unit}") else measure.unit
+    how = {**more.pop("protocol", {}), **({"measure": measure.protocol} if measure.protocol else {})}
+    if isinstance(value, Estimate):
+        more = {"low": value.low, "high": value.high, "images": value.images, "warning": value.warning, **more}
+        how = {**how, "interval": how.get("interval", value.how)}
+        value = value.value
+    return Score(table, row, value, **{"unit": unit, "better": measure.better, "protocol": how, **more})
 
 
 def as_text(scores: Sequence[Score]) -> str:
@@ -82,11 +92,13 @@ def _together(one: Score) -> str:
 
 def _table(rows: list[Score]) -> list[str]:
     first = rows[0]
-    columns = [["", *(row.name for row in rows)], ["model", *(number(row.value) for row in rows)]]
+    text = numbers_of(first.table)
+    columns = [["", *(row.name for row in rows)], ["model", *(text(row.value) for row in rows)]]
     if any(row.low is not None for row in rows):
-        columns.append(["95 % interval", *map(_interval, rows)])
-    columns += [[f"floor: {name}", *(number(row.floor[name]) for row in rows)] for name in first.floor]
-    columns += [[f"ceiling: {name}", *(number(row.ceiling[name]) for row in rows)] for name in first.ceiling]
+        ends = [(row.low, row.high) for row in rows]
+        columns.append(["95 % interval", *("" if None in end else " to ".join(map(text, end)) for end in ends)])
+    columns += [[f"floor: {name}", *(text(row.floor[name]) for row in rows)] for name in first.floor]
+    columns += [[f"ceiling: {name}", *(text(row.ceiling[name]) for row in rows)] for name in first.ceiling]
     columns += [
         [title, *("" if count is None else str(count) for count in counts)]
         for title, counts in (("images", [row.images for row in rows]), ("real images", [row.reals for row in rows]))
@@ -103,7 +115,8 @@ def _table(rows: list[Score]) -> list[str]:
 
 def titled(table: str, unit: str, better: Better) -> str:
     """A table's first line."""
-    return f"{table}{f', {unit}' if unit else ''}{f' ({better} is better)' if better != 'neither' else ''}"
+    direction = f" ({better} is better)" if better != "neither" else ""
+    return f"{table}{f', {unit}' if unit else ''}{direction}"
 
 
 def aligned(columns: list[list[str]]) -> list[str]:
@@ -115,14 +128,17 @@ def aligned(columns: list[list[str]]) -> list[str]:
     ]
 
 
-def _interval(row: Score) -> str:
-    return "" if row.low is None or row.high is None else f"{number(row.low)} to {number(row.high)}"
+def numbers_of(table: str) -> Callable[[float | None], str]:
+    """How numbers of a table are written: with its measure's decimals."""
+    return partial(number, decimals=decimals_of(table))
 
 
-def number(value: float | None) -> str:
-    """Formats with at most four significant digits, and without exponent for everyday sizes."""
+def number(value: float | None, decimals: int | None = None) -> str:
+    """Formats with so many decimals, or with at most four significant digits and no exponent for everyday sizes."""
     if value is None or math.isnan(value):
         return "-"
+    if decimals is not None and math.isfinite(value):
+        return f"{value:.{decimals}f}"
     if value == 0 or math.isinf(value):
         return f"{value:g}"
     if 1e4 <= abs(value) < 1e7:

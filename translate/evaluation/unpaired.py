@@ -8,14 +8,14 @@ import torch
 from torch import Tensor
 
 from translate.data.batch import Plain
-from translate.evaluation.classifier_errors import INTERVAL, ClassifierErrors, asking
+from translate.evaluation.classifier_errors import ClassifierErrors, asking
+from translate.evaluation.classifier_training import Trained
+from translate.evaluation.features import FeatureCollector, Features, Spaces
 from translate.evaluation.flips import difference, nothing, to_neighbour
 from translate.evaluation.intervals import bootstrap_mean, wilson
 from translate.evaluation.labelled import change
 from translate.evaluation.likeness import evaluate_distances, evaluate_diversity
-from translate.evaluation.samples import Gathering, Sample, Spaces
 from translate.evaluation.table import Protocol, Score, score
-from translate.evaluation.teaching import Trained
 from translate.training.runtime import Runtime
 
 Convert = Callable[[Tensor], Tensor]
@@ -33,19 +33,19 @@ def evaluate_unpaired(
     runtime: Runtime,
     *,
     spaces: Spaces = (),
-    reference: Sample | None = None,
+    reference: Features | None = None,
     protocol: Protocol | None = None,
     done: Callable[[int], None] = nothing,
 ) -> list[Score]:
     """Scores the conversion of the test images `inputs` to the classifier's domain number `to`.
 
     `targets` are real test images of that domain to compare with; both are as the loader gives them. `name` is that of
-    the direction. Distances are taken to `reference`, the sample of training images of that domain, or to `targets`
+    the direction. Distances are taken to `reference`, the features of training images of that domain, or to `targets`
     without it. `protocol` names the split and the resize filter. `done` is called with the number of inputs in each
     batch.
     """
     classifier, errors, how = trained.classifier, ClassifierErrors.of(trained), protocol or {}
-    gathered, translated, real = Gathering(spaces), Gathering(spaces), Gathering(spaces)
+    gathered, translated, real = FeatureCollector(spaces), FeatureCollector(spaces), FeatureCollector(spaces)
     taken: dict[str, list[Tensor]] = {"translation": [], "input": [], "real": []}
     changed, apart = [], []
     for batch in map(runtime.place, inputs):
@@ -65,22 +65,15 @@ def evaluate_unpaired(
     shares = {what: torch.cat(read) for what, read in taken.items()}
     hits, wanted = shares["translation"], torch.full((len(shares["translation"]),), to)
     read = errors.allowing(wilson(int(hits.sum()), len(hits)), asking(wanted, len(errors.missed)))
-    source, output, target = gathered.sample(), translated.sample(), real.sample()
+    source, output, target = gathered.features(), translated.features(), real.features()
     return [
         score(
-            "translations that the classifier takes for the wanted domain",
+            "domain accuracy",
             name,
             read.times(100),
-            unit="%",
-            better="higher",
             floor={"inputs": 100 * float(shares["input"].mean())},
             ceiling={"real test images": 100 * float(shares["real"].mean())},
-            protocol={
-                **how,
-                "classifier": f"sha256 {trained.facts['sha256']}, {trained}",
-                "interval": f"95 %, Wilson, {INTERVAL}",
-            },
-            warning=errors.warning,
+            protocol={**how, **trained.protocol},
         ),
         change(name, bootstrap_mean(torch.cat(changed)), float(torch.cat(apart).mean()), how),
         *evaluate_diversity(name, output, source, target, how),

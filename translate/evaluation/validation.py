@@ -1,9 +1,8 @@
-"""Compares translations with the truth, if the data set has it: L1, PSNR and SSIM, and two baselines without
-learning."""
+"""Compares translations with the truth, if the data set has it, and with two baselines that learn nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 
@@ -11,11 +10,12 @@ import torch
 from torch import Tensor
 
 from translate.data.batch import Batch, Labelled, Paired
-from translate.evaluation.metrics import apply_affine_colour, fit_affine_colour, l1, psnr, ssim
+from translate.evaluation.colour_map import apply_affine_colour, fit_affine_colour
+from translate.evaluation.intervals import bootstrap_mean
+from translate.evaluation.metrics import MEASURES, compare_with_truth
+from translate.evaluation.table import Protocol, Score, score
 from translate.models.base import Translator
 from translate.training.runtime import Runtime
-
-MEASURES = {"l1": l1, "psnr": psnr, "ssim": ssim}
 
 
 @dataclass(frozen=True)
@@ -37,26 +37,47 @@ class Direction:
     def protocol(self) -> str:
         height, width = self.inputs.shape[-2:]
         return (
-            f"{len(self.inputs)} test images of {width} x {height} pixels beside their true translations: l1 where "
-            "black is 0 and white 1, psnr in dB, ssim as Wang et al. 2004 have it; the best colour map is fitted on "
-            f"{self.fitted_on}"
+            f"{len(self.inputs)} test images of {width} x {height} pixels beside their true translations; the best "
+            f"colour map is fitted on {self.fitted_on}"
         )
 
     def measure(self, model: Translator, runtime: Runtime, batch_size: int = 8) -> dict[str, float]:
-        """L1 (0-1 scale), PSNR (dB) and SSIM between the model's translations and the truth."""
-        outputs = []
-        with torch.no_grad(), runtime.autocast():
-            for images in self.inputs.split(batch_size):
-                outputs.append(model.convert(runtime.layout(images.to(runtime.device)), self.to).float().cpu())
-        return measure(torch.cat(outputs), self.truths)
+        """The model's translations, compared with the truth."""
+        return compare_with_truth(self.translations(model, runtime, batch_size), self.truths)
 
     def baselines(self) -> dict[str, dict[str, float]]:
         """The measures of the untouched input and of the best colour map."""
-        mapped = apply_affine_colour(self.inputs, self.colour_map).clamp(-1, 1)
         return {
-            "untouched input": measure(self.inputs, self.truths),
-            "best colour map": measure(mapped, self.truths),
+            "untouched input": compare_with_truth(self.inputs, self.truths),
+            "best colour map": compare_with_truth(self.mapped(), self.truths),
         }
+
+    def scores(self, model: Translator, runtime: Runtime, protocol: Protocol) -> list[Score]:
+        """The same measures with intervals, between both baselines and the truth itself."""
+        sides = self.translations(model, runtime), self.inputs, self.mapped()
+        how = {**protocol, "best colour map": f"fitted on {self.fitted_on}"}
+        found = []
+        for name, measure in MEASURES.items():
+            if measure.function:
+                translated, untouched, mapped = (_of_each(measure.function, side, self.truths) for side in sides)
+                floor = {"untouched input": float(untouched.mean()), "best colour map": float(mapped.mean())}
+                ceiling = {"the truth itself": measure.perfect}
+                value = bootstrap_mean(translated)
+                found.append(score(name, self.name, value, floor=floor, ceiling=ceiling, protocol=how))
+        return found
+
+    @torch.no_grad()
+    def translations(self, model: Translator, runtime: Runtime, batch_size: int = 8) -> Tensor:
+        """The model's translations of the inputs, on the CPU."""
+        outputs = []
+        for images in self.inputs.split(batch_size):
+            with runtime.autocast():
+                outputs.append(model.convert(runtime.layout(images.to(runtime.device)), self.to).float().cpu())
+        return torch.cat(outputs)
+
+    def mapped(self) -> Tensor:
+        """The inputs under the best colour map, no lighter than white and no darker than black."""
+        return apply_affine_colour(self.inputs, self.colour_map).clamp(-1, 1)
 
 
 def directions(
@@ -105,9 +126,9 @@ def class_directions(domains: Sequence[str], test: Iterable[Batch], runtime: Run
     ]
 
 
-def measure(images: Tensor, truths: Tensor) -> dict[str, float]:
-    """`l1` (0-1 scale), `psnr` (dB) and `ssim` of images (batch, channels, height, width) in [-1, 1]."""
-    return {name: float(function(images, truths)) for name, function in MEASURES.items()}
+def _of_each(function: Callable[[Tensor, Tensor], Tensor], images: Tensor, truths: Tensor) -> Tensor:
+    """The function of each image and its truth: (images,), float64."""
+    return torch.stack([function(*pair).double() for pair in zip(images.split(1), truths.split(1), strict=True)])
 
 
 def _sides(batches: Iterable[Batch], runtime: Runtime) -> tuple[Tensor, Tensor] | None:

@@ -48,7 +48,10 @@ class ImageSpec:
 
 
 def l1(images: Tensor, wanted: Tensor) -> Tensor:
-    """Mean absolute difference, in float32 because under autocast it would be summed in half precision."""
+    """Mean absolute difference on the scale of the images: from -1 to 1, twice the error where black is 0 and white 1.
+
+    In float32, because under autocast it would be summed in half precision.
+    """
     return F.l1_loss(images.float(), wanted.float())
 
 
@@ -112,6 +115,11 @@ class Model(nn.Module, ABC):
     def show(self, batch: Any) -> dict[str, Tensor]:
         """Columns of the sample grid: captions and images (batch, channels, height, width) in [-1, 1]."""
 
+    def validations(self, test: Callable[[], Tensor]) -> Sequence[Any]:
+        """The method's own validations (see `translate.training.validation`) on test images (count, channels, height,
+        width) in [-1, 1] on the CPU, which `test` loads; none by default."""
+        return ()
+
 
 class Translator(Model):
     """A model that turns images of one domain into images of another."""
@@ -164,6 +172,14 @@ class Relabeller(Translator):
     def relabel(self, images: Tensor, labels: Tensor) -> Tensor:
         """Translates images, as `convert` does, so that they have the `labels` (batch, domains): 1 yes, 0 no, -1
         unspecified."""
+
+
+class ClassifyingTranslator(Translator):
+    """A translator that learns to classify images of both domains, from labels of domain 0 only."""
+
+    @abstractmethod
+    def classify(self, images: Tensor, domain: int) -> Tensor:
+        """Class logits (batch, classes) of images (batch, channels, height, width) of a domain."""
 
 
 class Sampler(Model):

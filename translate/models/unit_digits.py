@@ -14,7 +14,7 @@ from translate.data.batch import SourceLabelled
 from translate.errors import ConfigurationError
 from translate.losses.gaussian import kl_to_standard
 from translate.models.adversary import AdversarialSettings, Adversary
-from translate.models.base import Fakes, ImageSpec, Losses, Translator, Turn
+from translate.models.base import ClassifyingTranslator, Fakes, ImageSpec, Losses, Turn
 from translate.models.digit_discriminators import DigitDiscriminators, class_loss
 from translate.networks.coupled_digits import CoupledDigitAutoencoders, CoupledDigitDiscriminators
 from translate.networks.digits import SIZE
@@ -58,7 +58,7 @@ class UNITDigitsConfig(Settings):
     discriminator_filters: int = Field(64, ge=1)
 
 
-class UNITDigits(Translator):
+class UNITDigits(ClassifyingTranslator):
     """UNIT with labels for domain a and none for b. The discriminators share their inner layers with a classifier, so
     that images of b are classified by what was learnt from a."""
 

@@ -4,6 +4,7 @@ contract."""
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -16,6 +17,7 @@ from translate.data.synthetic.point_pictures import columns
 from translate.losses.adversarial import full_precision
 from translate.losses.gaussian import draw, kl_to_standard, log_density
 from translate.models.base import Fakes, ImageSpec, Losses, Sampler, Turn
+from translate.models.evidence import Evidence, binarised
 from translate.models.sampler_parts import MLPSettings, NetworkSettings, draw_noise, fixed_rng
 from translate.utils.settings import Settings
 
@@ -118,6 +120,9 @@ class VAE(Sampler):
         with self.in_mode("eval"):
             return self.decode(draw_noise("normal", count, self.config.code, self.decoder))
 
+    def validations(self, test: Callable[[], Tensor]) -> list[Evidence]:
+        return [Evidence(test(), self.config.binarise)] if self.config.variational else []
+
     def show(self, batch: Plain) -> dict[str, Tensor]:
         """Each image, the interpolation from its code to the next image's, and a sample."""
         with fixed_rng(batch.images.device), self.in_mode("eval"):
@@ -132,8 +137,3 @@ class VAE(Sampler):
                 "100 %": self.decode(code.roll(-1, 0)),
                 "sample": self.sample(len(batch)),
             }
-
-
-def binarised(images: Tensor) -> Tensor:
-    """Draws -1 or 1 for each value in [-1, 1]: 1 with probability (1 + value) / 2 (Burda et al. 2016, section 5.1)."""
-    return 2 * torch.bernoulli((1 + images) / 2) - 1

@@ -1,20 +1,20 @@
-"""Curves as inline SVG; colours come from the page's style, so they follow light and dark mode."""
+"""Curves as inline SVG, drawn by templates/chart.html.j2."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
+
+from markupsafe import Markup
 
 from translate.reporting.axes import Axis, axis_of_steps, axis_of_values, short
+from translate.reporting.page import rendered
 
 COLOURS = 8
-_WIDTH, _HEIGHT = 560, 250
-_LEFT, _RIGHT, _TOP, _BOTTOM = 54, 14, 10, 38
-_PLOT_WIDTH, _PLOT_HEIGHT = _WIDTH - _LEFT - _RIGHT, _HEIGHT - _TOP - _BOTTOM
+_SIZES = {"left": 54, "width": 492, "right": 14, "top": 10, "height": 202, "bottom": 38}  # in pixels, of the plot
 _BINS = 120  # a longer curve is smoothed to at most this many means
 _SAME_SIZE = 30.0
 _DOTS = 40  # a curve of at most this many points shows them as dots
@@ -79,19 +79,23 @@ def _size(curve: Curve) -> float:
     return median(abs(value) for _, value in curve.points) if curve.points else 0.0
 
 
-def chart(title: str, curves: Sequence[Curve]) -> str:
+def chart(title: str, curves: Sequence[Curve]) -> Markup:
     """One chart as an HTML figure with axes and legend; a smoothed curve's band shows the range of its points."""
     drawn = [(curve, smoothed(curve.points)) for curve in curves if curve.points]
-    if drawn:
-        steps = axis_of_steps([step for curve, _ in drawn for step, _ in curve.points])
-        values = axis_of_values([value for _, bins in drawn for value in _extent(bins)])
-        bands = [_band(curve, bins, steps, values) for curve, bins in drawn if len(curve.points) > _BINS]
-        lines = [_line(curve, bins, steps, values) for curve, bins in drawn]
-        picture = _frame(title, steps, values, "".join(bands + lines))
-    else:
-        picture = "<p class='note'>No finite value was logged.</p>"
-    legend = "".join(_legend_entry(curve) for curve in curves)
-    return f"<figure class='card'><h3>{escape(title)}</h3>{picture}<ul class='legend'>{legend}</ul></figure>"
+    if not drawn:
+        return rendered("chart.html.j2", title=title, curves=curves, lines=[])
+    steps = axis_of_steps([step for curve, _ in drawn for step, _ in curve.points])
+    values = axis_of_values([value for _, bins in drawn for value in _extent(bins)])
+    plot = _Plot(steps, values)
+    return rendered(
+        "chart.html.j2",
+        title=title,
+        curves=curves,
+        lines=[_line(curve, bins, plot) for curve, bins in drawn],
+        values=[(plot.y(value), short(value)) for value in values.ticks(about=5)],
+        steps=[(plot.x(step), short(step)) for step in steps.ticks(about=6)],
+        **_SIZES,
+    )
 
 
 def smoothed(points: Sequence[tuple[int, float]]) -> list[Bin]:
@@ -113,46 +117,32 @@ def _bin(points: Sequence[tuple[int, float]]) -> Bin:
     return Bin(sum(steps) / len(steps), sum(value / len(values) for value in values), min(values), max(values))
 
 
-def _frame(title: str, steps: Axis, values: Axis, content: str) -> str:
-    """Draws axes, grid lines and labels around `content`, which is clipped to the plot."""
-    parts = [f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(title)} by step">']
-    for value in values.ticks(about=5):
-        y = _TOP + _y(values, value)
-        parts.append(f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
-        parts.append(f'<text x="{_LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{short(value)}</text>')
-    floor = _TOP + _PLOT_HEIGHT
-    for step in steps.ticks(about=6):
-        x = _LEFT + _x(steps, step)
-        parts.append(f'<line class="axis" x1="{x:.1f}" x2="{x:.1f}" y1="{floor}" y2="{floor + 4}"/>')
-        parts.append(f'<text x="{x:.1f}" y="{floor + 17}" text-anchor="middle">{short(step)}</text>')
-    parts.append(f'<line class="axis" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{floor}" y2="{floor}"/>')
-    parts.append(f'<text x="{_LEFT + _PLOT_WIDTH / 2}" y="{_HEIGHT - 5}" text-anchor="middle">step</text>')
-    parts.append(f'<svg x="{_LEFT}" y="{_TOP}" width="{_PLOT_WIDTH}" height="{_PLOT_HEIGHT}">{content}</svg></svg>')
-    return "".join(parts)
+class _Plot(NamedTuple):
+    """Places steps and values within the plot, in pixels from its left and top."""
+
+    steps: Axis
+    values: Axis
+
+    def x(self, step: float) -> float:
+        return self.steps.place(step) * _SIZES["width"]
+
+    def y(self, value: float) -> float:
+        return (1 - self.values.place(value)) * _SIZES["height"]
 
 
-def _line(curve: Curve, bins: Sequence[Bin], steps: Axis, values: Axis) -> str:
-    places = [(_x(steps, bin.step), _y(values, bin.mean)) for bin in bins]
-    path = "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in places)
-    dots = "".join(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3"/>' for x, y in places) if len(bins) <= _DOTS else ""
-    return f'<g class="line c{curve.colour}"><title>{escape(curve.name)}</title><path d="{path}"/>{dots}</g>'
+def _line(curve: Curve, bins: Sequence[Bin], plot: _Plot) -> dict[str, Any]:
+    """A curve's path, its dots if they are few, and the band around it if it is smoothed."""
+    places = [(plot.x(bin.step), plot.y(bin.mean)) for bin in bins]
+    upper = [(plot.x(bin.step), plot.y(bin.high)) for bin in bins]
+    lower = [(plot.x(bin.step), plot.y(bin.low)) for bin in reversed(bins)]
+    return {
+        "name": curve.name,
+        "colour": curve.colour,
+        "path": _path(places),
+        "dots": places if len(bins) <= _DOTS else [],
+        "band": f"{_path(upper + lower)}Z" if len(curve.points) > _BINS else "",
+    }
 
 
-def _band(curve: Curve, bins: Sequence[Bin], steps: Axis, values: Axis) -> str:
-    upper = [f"{_x(steps, bin.step):.1f} {_y(values, bin.high):.1f}" for bin in bins]
-    lower = [f"{_x(steps, bin.step):.1f} {_y(values, bin.low):.1f}" for bin in reversed(bins)]
-    return f'<path class="band c{curve.colour}" d="M{"L".join(upper + lower)}Z"/>'
-
-
-def _legend_entry(curve: Curve) -> str:
-    last = f" <b>{curve.points[-1][1]:.4g}</b>" if curve.points else ""
-    bad = f" <em>{curve.not_finite} not finite</em>" if curve.not_finite else ""
-    return f'<li class="c{curve.colour}"><i></i>{escape(curve.name)}{last}{bad}</li>'
-
-
-def _x(steps: Axis, step: float) -> float:
-    return steps.place(step) * _PLOT_WIDTH
-
-
-def _y(values: Axis, value: float) -> float:
-    return (1 - values.place(value)) * _PLOT_HEIGHT
+def _path(places: Sequence[tuple[float, float]]) -> str:
+    return "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in places)

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import yaml
 from typing_extensions import TypedDict
 
 from translate.errors import ConfigurationError
-from translate.reporting.page import baselines, page
+from translate.reporting.charts import chart, curves_by_chart
+from translate.reporting.page import cell, duration, is_number, rendered
 from translate.reporting.pictures import samples
 from translate.reporting.tracking.metrics import read_metrics
 from translate.utils.atomic_files import write_atomic
 from translate.utils.stored import lines_of, parse_json, read_bytes, read_json
 
-__all__ = ["baselines", "read_summary", "write_report"]
+_ABOUT = {"value", "unit", "better", "decimals", "measure", "protocol", "precision"}
+_MOST_DECIMALS = 12
+Summary = Mapping[str, Mapping[str, Any]]
 
 
 def write_report(run_folder: Path) -> Path:
@@ -22,7 +28,8 @@ def write_report(run_folder: Path) -> Path:
 
     Reads those that exist of recipe.yaml, metrics.jsonl, samples/step-00000100.png, ..., summary.json and doctor.jsonl;
     summary.json is `{"psnr": {"value": 21.3, "untouched input": 18.2}, ...}`: the value, baselines by name, and
-    optionally a `protocol` in words and the `precision` that the model ran in.
+    optionally `unit`, `better`, `decimals`, what the `measure` is and its `protocol` in words, and the `precision` that
+    the model ran in.
     The page is self-contained: no scripts, no network access, about ten megabytes at most.
     Raises ConfigurationError if the folder has neither recipe.yaml nor metrics.jsonl, TranslateError if metrics.jsonl,
     summary.json or doctor.jsonl cannot be read; the page names samples that cannot be read.
@@ -33,17 +40,90 @@ def write_report(run_folder: Path) -> Path:
         raise ConfigurationError(
             f"{run_folder}: no recipe.yaml and no metrics.jsonl; give the folder of a training run"
         )
-    html = page(
-        name=run_folder.absolute().name,
-        recipe=read_bytes(recipe).decode(errors="replace") if recipe.exists() else "",
-        rows=read_metrics(metrics) if metrics.exists() else [],
-        summary=read_summary(run_folder / "summary.json"),
-        samples=samples(run_folder / "samples"),
+    text = read_bytes(recipe).decode(errors="replace") if recipe.exists() else ""
+    rows = read_metrics(metrics) if metrics.exists() else []
+    summary = read_summary(run_folder / "summary.json")
+    html = rendered(
+        "report.html.j2",
+        title=run_folder.absolute().name,
+        facts=[*_recipe_facts(text), *_row_facts(rows)],
         findings=_findings(run_folder / "doctor.jsonl"),
+        measures={name: _measured(entry) for name, entry in summary.items()},
+        baselines=list(dict.fromkeys(name for entry in summary.values() for name in baselines(entry))),
+        notes=_notes(summary),
+        samples=samples(run_folder / "samples"),
+        charts=[chart(title, curves) for title, curves in curves_by_chart(rows)] if rows else [],
+        recipe=text,
+        footer="Made by translate from the files in the run folder.",
     )
     report = run_folder / "report.html"
     write_atomic(report, html)
     return report
+
+
+def read_summary(path: Path) -> dict[str, dict[str, Any]]:
+    """What summary.json holds, see `write_report`; nothing where there is none. Raises UnreadableError."""
+    if not path.exists():
+        return {}
+    summary: dict[str, dict[str, Any]] = read_json(path, dict[str, dict[str, float | str | None]])
+    return summary
+
+
+def baselines(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """What stands beside the value in an entry of summary.json: the same measure without a model, by name."""
+    return {key: value for key, value in entry.items() if key not in _ABOUT}
+
+
+def _measured(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """An entry of summary.json as the page shows it."""
+    digits: Any = entry.get("decimals")
+    decimals = int(digits) if is_number(digits) and 0 <= digits <= _MOST_DECIMALS else None
+    better = f"{entry['better']} is better" if "better" in entry else None
+    return {
+        "value": cell(entry.get("value"), decimals),
+        "baselines": {name: cell(value, decimals) for name, value in baselines(entry).items()},
+        "about": ", ".join(str(part) for part in (entry.get("unit"), better) if part),
+    }
+
+
+def _notes(summary: Summary) -> list[str]:
+    """How it was measured; nothing where the run is from before that was recorded."""
+    measures = {name.rpartition(", ")[2]: entry["measure"] for name, entry in summary.items() if "measure" in entry}
+    words = "; ".join(f"{name} {measure}" for name, measure in measures.items())
+    how = [
+        f"After the last step, of {entry['protocol']}"
+        + (f"; the model in {entry['precision']}." if "precision" in entry else ".")
+        for entry in summary.values()
+        if "protocol" in entry
+    ]
+    return [*dict.fromkeys(how), *([f"Measures: {words}."] if words else [])]
+
+
+def _recipe_facts(recipe: str) -> list[tuple[str, str]]:
+    """The scalar settings at the top level of the recipe, and nested ones that distinguish runs of one recipe."""
+    try:
+        settings = yaml.safe_load(recipe)
+    except (yaml.YAMLError, RecursionError):
+        return []
+    if not isinstance(settings, dict):
+        return []
+    distinguishing = [("method", "model", "name"), ("data", "data", "set"), ("seed", "training", "seed")]
+    sections = [(label, settings.get(section), key) for label, section, key in distinguishing]
+    nested = [(label, section.get(key)) for label, section, key in sections if isinstance(section, dict)]
+    given = [*settings.items(), *nested]
+    plain = [(str(key), str(value)) for key, value in given if isinstance(value, str | int | float)]
+    return [(key.replace("_", " "), value) for key, value in plain if len(value) <= 80][:8]
+
+
+def _row_facts(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    if not rows:
+        return []
+    facts = [("last step", f"{rows[-1]['step']:,}")]
+    times = [row["time"] for row in rows if is_number(row.get("time"))]
+    if times:
+        facts.append(("first row", f"{datetime.fromtimestamp(times[0], UTC):%Y-%m-%d %H:%M} UTC"))
+        facts.append(("first to last row", duration(times[-1] - times[0])))
+    return facts
 
 
 class _Finding(TypedDict):
@@ -57,15 +137,7 @@ class _Finding(TypedDict):
 
 
 def _findings(path: Path) -> list[dict[str, Any]]:
-    """The doctor's findings, one JSON object per line of the file."""
+    """What diagnostics found, one JSON object per line of the file."""
     if not path.exists():
         return []
     return [parse_json(line, _Finding, f"{path}, line {number}") for number, line in lines_of(path)]
-
-
-def read_summary(path: Path) -> dict[str, dict[str, Any]]:
-    """What summary.json holds, see `write_report`; nothing where there is none. Raises UnreadableError."""
-    if not path.exists():
-        return {}
-    summary: dict[str, dict[str, Any]] = read_json(path, dict[str, dict[str, float | str | None]])
-    return summary

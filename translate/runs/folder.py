@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from translate.errors import ConfigurationError, TranslateError, command
+from translate.evaluation.metrics import measure_of
 from translate.recipe import Recipe, parse_recipe
 from translate.training.checkpoint import Checkpoint, newest_good
 from translate.training.validation import Validation
@@ -248,7 +249,7 @@ def write_summary(
     folder: Path, validations: Sequence[Validation], validation: Mapping[str, Mapping[str, float]], precision: str
 ) -> None:
     """Writes summary.json: the last validation next to its baselines, e.g. the untouched input and the best colour map,
-    with its protocol in words and the precision that the model ran in."""
+    with what the measure is, its protocol in words and the precision that the model ran in."""
     if not validation:
         return
     rows = {}
@@ -259,6 +260,7 @@ def write_summary(
                 "value": value,
                 # A baseline may lack some measures.
                 **{name: measures[measure] for name, measures in baselines.items() if measure in measures},
+                **measure_of(measure).about(),
                 "protocol": kind.protocol,
                 "precision": precision,
             }

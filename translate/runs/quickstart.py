@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +11,10 @@ from torch import Tensor
 
 from translate.data.io.images import read, to_float, with_channels
 from translate.errors import ConfigurationError, command
-from translate.evaluation.metrics import fit_affine_colour
-from translate.evaluation.validation import Direction, measure
+from translate.evaluation.colour_map import fit_affine_colour
+from translate.evaluation.metrics import compare_with_truth, measure_of
+from translate.evaluation.table import aligned, numbers_of
+from translate.evaluation.validation import Direction
 from translate.inference.folder import convert_folder
 from translate.inference.jobs import plan
 from translate.recipe import Recipe, load_recipe
@@ -50,11 +52,10 @@ def quickstart(method: str, out: Path, device: str, log: Log) -> dict[str, dict[
     names = sorted(path.name for path in inputs.iterdir())
     before, after, truth = (_images(folder, names) for folder in (inputs, out / "converted", test.root / "testB"))
     direction = Direction(f"to {to}", 1, before, truth, fit_affine_colour(before, truth))
-    rows = {**direction.baselines(), f"{method} to {to}": measure(after, truth)}
-    measured = f"on {len(truth)} test images, in {converter.runtime.precision}"
-    log(f"{'':24}{'L1 (0-1)':>10}{'PSNR, dB':>10}{'SSIM':>8}   {measured}")
-    for name, measures in rows.items():
-        log(f"{name:24}{measures['l1']:10.4f}{measures['psnr']:10.2f}{measures['ssim']:8.3f}")
+    rows = {**direction.baselines(), f"{method} to {to}": compare_with_truth(after, truth)}
+    log(f"on {len(truth)} test images, in {converter.runtime.precision}:")
+    for line in aligned([["", *rows], *(_column(key, list(rows.values())) for key in rows["untouched input"])]):
+        log(line)
     grid = out / "comparison.png"
     save_grid(grid, {test.domains[0]: before[:8], f"converted to {to}": after[:8], f"true {to}": truth[:8]})
     log(f"look at {grid} and {run / 'report.html'}")
@@ -83,6 +84,12 @@ def _trained(recipe: Recipe, run: Path, device: str) -> Path:
     if checkpoint is None or not (last and is_closed(run, checkpoint)):
         train(recipe, out=run, resume=run.exists(), device=device, tracking="disabled")
     return run
+
+
+def _column(key: str, found: Sequence[Mapping[str, float]]) -> list[str]:
+    """A measure's column: its title, then its numbers."""
+    title = measure_of(key).title
+    return [title, *(numbers_of(title)(measures[key]) for measures in found)]
 
 
 def _nothing(line: str) -> None:

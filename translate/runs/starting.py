@@ -14,7 +14,7 @@ from translate.data.batch import Batch
 from translate.errors import ConfigurationError, TranslateError
 from translate.models.base import Model
 from translate.recipe import Recipe, TrainingSettings
-from translate.reporting.tracking import NoTracker, Tracker, TrackingMode, open_tracker
+from translate.reporting.tracking import TrackedRun, Tracker, Trackers, open_trackers
 from translate.runs.assembly import build_trainer, require_trainable
 from translate.runs.folder import (
     checkpoint_to_resume,
@@ -66,7 +66,7 @@ class OpenedData(NamedTuple):
     skipped: Mapping[str, str]
 
 
-def start(launch: Launch, folder: Path, *, resume: bool, signals: Signals, tracking: TrackingMode) -> TrainingRun:
+def start(launch: Launch, folder: Path, *, resume: bool, signals: Signals, tracking: Mapping[str, str]) -> TrainingRun:
     """Prepares the run in `folder`, which may be finished already.
 
     Raises ConfigurationError if recipe, data and checkpoint do not fit together.
@@ -109,7 +109,7 @@ def start(launch: Launch, folder: Path, *, resume: bool, signals: Signals, track
         facts=facts,
         samples=runtime.place(next(images.first(4))),
         validations=images.validations(trainer.model, training.validation_images, runtime),
-        tracker=_tracker(tracking, folder, recipe) if distributed.is_main and not finished else NoTracker(),
+        tracker=_tracker(tracking, folder, recipe) if distributed.is_main and not finished else Trackers(),
         signals=signals,
         log=launch.log,
         validation=before.get("validation"),
@@ -265,11 +265,8 @@ def _kept(training: TrainingSettings, total: int) -> str | None:
     )
 
 
-def _tracker(tracking: TrackingMode, folder: Path, recipe: Recipe) -> Tracker:
-    config = recipe.to_json()
-    return open_tracker(
-        tracking, folder=folder, name=folder.name, config=config, run_id=run_id(folder), project="translate"
-    )
+def _tracker(tracking: Mapping[str, str], folder: Path, recipe: Recipe) -> Tracker:
+    return open_trackers(tracking, TrackedRun(folder, folder.name, recipe.to_json(), run_id(folder)))
 
 
 def _cadence(training: TrainingSettings, total: int) -> Cadence:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
 
 from translate.errors import ConfigurationError, command
 from translate.recipe import Recipe, load_recipe
 from translate.reporting.report import write_report
-from translate.reporting.tracking import TrackingMode, tracking_mode
+from translate.reporting.tracking import choose_trackers
 from translate.runs.folder import choose_folder, claimed, write_summary
 from translate.runs.initial_weights import begin_model
 from translate.runs.starting import Launch, assemble, loader_of, open_images, start
@@ -34,7 +34,7 @@ def train(
     device: str = "auto",
     options: str = "auto",
     deterministic: bool = False,
-    tracking: TrackingMode = "auto",
+    tracking: str | Sequence[str] = "auto",
     artifact: bool = False,
     overrides: Iterable[str] = (),
     quiet: bool = False,
@@ -43,7 +43,8 @@ def train(
 
     Returns the run's folder: recipe.yaml, metrics.jsonl, samples/, report.html and checkpoints/. With `resume`,
     continues from the newest good checkpoint there, on `data` wherever it lies now. `options`: see `choose_runtime`;
-    `deterministic`: see `use_deterministic_kernels`. Of the processes started by torchrun, only the first writes.
+    `deterministic`: see `use_deterministic_kernels`; `tracking`: see `choose_trackers`. Of the processes started by
+    torchrun, only the first writes.
 
     Raises ConfigurationError, before writing anything, if recipe, data or device do not fit or another process trains
     into the folder; TranslateError if the run fails; and Interrupted, after saving, on SIGINT, SIGTERM, SIGHUP or
@@ -51,7 +52,7 @@ def train(
     """
     if resume and out is None:
         _refuse_unclear(recipe)
-    wanted, tracking = _resolved(recipe, data, overrides), tracking_mode(tracking)
+    wanted, trackers = _resolved(recipe, data, overrides), choose_trackers(tracking)
     if deterministic:
         use_deterministic_kernels()
     with Signals() as signals:
@@ -61,7 +62,7 @@ def train(
                 runtime = _runtime(distributed, wanted, options)
                 with _folder(out, wanted, resume, distributed) as folder:
                     launch = Launch(wanted, runtime, distributed, quiet)
-                    run = start(launch, folder, resume=resume, signals=signals, tracking=tracking)
+                    run = start(launch, folder, resume=resume, signals=signals, tracking=trackers)
                     _go(run, signals, artifact)
                     return folder
         except Stop as stop:

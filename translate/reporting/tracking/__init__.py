@@ -1,21 +1,24 @@
-"""Records a run: always metrics.jsonl, sample grids as PNG, and Weights & Biases if wanted."""
+"""Records a run: always metrics.jsonl, sample grids as PNG, and the trackers that are wanted.
+
+A tracker is a file with a class (`Tracker`) and a line in TRACKERS (`opening.py`); `--tracker NAME` then opens it."""
 
 from translate.reporting.grids import is_marked, save_grid, save_marked, save_pictures
 from translate.reporting.tracking.metrics import MetricsLog, NoMetrics, read_metrics
-from translate.reporting.tracking.opening import TrackingMode, open_tracker, tracking_mode
-from translate.reporting.tracking.trackers import NoTracker, Tracker
+from translate.reporting.tracking.opening import TRACKERS, choose_trackers, open_trackers
+from translate.reporting.tracking.trackers import TrackedRun, Tracker, Trackers
 
 __all__ = [
+    "TRACKERS",
     "MetricsLog",
     "NoMetrics",
-    "NoTracker",
+    "TrackedRun",
     "Tracker",
-    "TrackingMode",
+    "Trackers",
+    "choose_trackers",
     "is_marked",
-    "open_tracker",
+    "open_trackers",
     "read_metrics",
     "save_grid",
     "save_marked",
     "save_pictures",
-    "tracking_mode",
 ]

@@ -1,60 +1,41 @@
-"""Opens the tracker of a run: the wanted one, or the best available."""
+"""The one list of trackers, which of them are wanted, and how they are opened."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any, Literal, get_args
+from collections.abc import Mapping, Sequence
 
 from translate.errors import ConfigurationError
-from translate.reporting.tracking.trackers import NoTracker, Tracker
-from translate.reporting.tracking.wandb_login import Mode, wanted_mode
-from translate.reporting.tracking.wandb_tracker import WandbTracker, reason, warn
+from translate.reporting.tracking.trackers import TrackedRun, Tracker, Trackers, reason
+from translate.reporting.tracking.wandb_tracker import MODES, WandbTracker
+from translate.utils.printing import say
 
-TrackingMode = Literal["auto", "online", "offline", "disabled"]
-_INSTEAD = {
-    "online": "Tracking offline instead; `wandb sync` uploads the run later.",
-    "offline": "Training goes on without it; metrics.jsonl has every number.",
-}
+TRACKERS: dict[str, type[Tracker]] = {"wandb": WandbTracker}
 
 
-def tracking_mode(mode: TrackingMode) -> Mode:
-    """Resolves `mode` on this machine. Raises ConfigurationError if it, or WANDB_MODE, is not a valid mode."""
-    if mode not in get_args(TrackingMode):
-        raise ConfigurationError(f"tracking is '{mode}'; expected {', '.join(get_args(TrackingMode))}")
-    return wanted_mode() if mode == "auto" else mode
+def choose_trackers(tracking: str | Sequence[str] = "auto") -> dict[str, str]:
+    """The trackers to open and their modes on this machine. `tracking`: one or several of NAME, NAME:MODE and, from the
+    time of a single tracker, a mode of wandb alone; of one name, the last counts.
 
-
-def open_tracker(
-    mode: TrackingMode,
-    *,
-    folder: Path,
-    name: str,
-    config: dict[str, Any],
-    run_id: str,
-    project: str = "translate",
-) -> Tracker:
-    """Opens the tracker of the run in `folder`, within 30 seconds, whatever the network does.
-
-    `auto` follows WANDB_MODE or `wandb online|offline|disabled`; otherwise it is online if `wandb login` stored a key
-    or WANDB_API_KEY holds one, else disabled. A resumed run passes its old `run_id` and continues that record.
-    If wandb fails, falls back from online to offline, and from offline to no tracking, with one warning on stderr each.
-    Raises ConfigurationError as `tracking_mode` does.
+    Raises ConfigurationError for an unknown name or mode, or if WANDB_MODE is not a valid mode.
     """
-    wanted = tracking_mode(mode)
-    if wanted == "disabled":
-        return NoTracker()
+    wanted = {}
+    for entry in [tracking] if isinstance(tracking, str) else tracking:
+        name, _, mode = f"wandb:{entry}".partition(":") if entry in MODES else entry.partition(":")
+        if name not in TRACKERS:
+            raise ConfigurationError(f"tracking is '{entry}'; expected {', '.join([*MODES, *TRACKERS])}")
+        wanted[name] = mode
+    resolved = {name: TRACKERS[name].resolve(mode) for name, mode in wanted.items()}
+    return {name: mode for name, mode in resolved.items() if mode is not None}
 
-    attempts: list[Mode] = ["online", "offline"] if wanted == "online" else ["offline"]
-    for attempt in attempts:
+
+def open_trackers(chosen: Mapping[str, str], run: TrackedRun) -> Trackers:
+    """Opens the trackers that `choose_trackers` chose, without those that cannot be opened: one warning each."""
+    running = []
+    for name, mode in chosen.items():
         try:
-            return WandbTracker.start(
-                attempt,
-                folder=folder,
-                name=name,
-                config=config,
-                run_id=run_id,
-                project=project,
-            )
-        except Exception as error:  # wandb raises many exception types, none of them worth a training run
-            warn(f"Weights & Biases cannot track {attempt}: {reason(error)}. {_INSTEAD[attempt]}")
-    return NoTracker()
+            running.append(TRACKERS[name](run, mode))
+        except Exception as error:  # trackers raise many exception types, none of them worth a training run
+            title = TRACKERS[name].title
+            why = f"{title} cannot track: {reason(error)}"
+            say(f"warning: {why}. Training goes on without it; metrics.jsonl has every number.")
+    return Trackers(running)

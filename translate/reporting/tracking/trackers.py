@@ -1,14 +1,48 @@
-"""Trackers show a run while it trains, in addition to metrics.jsonl: Weights & Biases or none."""
+"""What a tracker is: it shows a run while it trains, in addition to metrics.jsonl."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any
+
+from translate.errors import ConfigurationError
+from translate.utils.printing import say
 
 
-class Tracker(Protocol):
-    """Shows a run. No failure of a tracker may stop the training."""
+@dataclass(frozen=True)
+class TrackedRun:
+    """What a tracker learns of a run when it opens. A resumed run has the `id` that it had before."""
+
+    folder: Path
+    name: str
+    config: Mapping[str, Any]
+    """The recipe, as JSON values."""
+    id: str
+
+
+class Tracker:
+    """Shows a run; this one shows nothing. A subclass is opened by `(run, mode)`, and has the methods that it needs.
+
+    Whatever a tracker raises, when it opens or later, ends tracking with one warning, and never the training.
+    """
+
+    title = "the tracker"
+    """What warnings call it."""
+    after_failure = ""
+    """What can be done with what was tracked until it failed; it ends the warning."""
+
+    def __init__(self, run: TrackedRun, mode: str) -> None: ...
+
+    @classmethod
+    def resolve(cls, mode: str) -> str | None:
+        """The mode on this machine, given what stands behind the tracker's name ("" for nothing); None where nothing is
+        to be tracked. Called before a run begins. Raises ConfigurationError for an unknown mode."""
+        if mode:
+            raise ConfigurationError(f"{cls.title} has no mode '{mode}'; leave it out")
+        return mode
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
         """Logs the numbers of one step; steps never decrease."""
@@ -23,13 +57,40 @@ class Tracker(Protocol):
         """Closes the run; any `exit_code` but 0 marks it as failed. Nothing is tracked afterwards."""
 
 
-class NoTracker:
-    """Tracks nothing."""
+class Trackers(Tracker):
+    """Several trackers, or none, as one."""
 
-    def log(self, step: int, values: Mapping[str, float]) -> None: ...
+    def __init__(self, running: Sequence[Tracker] = ()) -> None:
+        self.running = list(running)
 
-    def images(self, step: int, name: str, picture: Path) -> None: ...
+    def log(self, step: int, values: Mapping[str, float]) -> None:
+        self._each(lambda tracker: tracker.log(step, values))
 
-    def artifact(self, name: str, folder: Path, aliases: Sequence[str] = ()) -> None: ...
+    def images(self, step: int, name: str, picture: Path) -> None:
+        self._each(lambda tracker: tracker.images(step, name, picture))
 
-    def finish(self, exit_code: int = 0) -> None: ...
+    def artifact(self, name: str, folder: Path, aliases: Sequence[str] = ()) -> None:
+        self._each(lambda tracker: tracker.artifact(name, folder, aliases))
+
+    def finish(self, exit_code: int = 0) -> None:
+        self._each(lambda tracker: tracker.finish(exit_code))
+        self.running = []
+
+    def _each(self, action: Callable[[Tracker], None]) -> None:
+        """Runs `action`. Only here are errors of trackers caught once they run."""
+        for tracker in list(self.running):
+            try:
+                action(tracker)
+            except Exception as error:  # many exception types, none of them worth a training run
+                self.running.remove(tracker)
+                # Its own log may be on the same full disk, and Python would print a traceback for each of its lines.
+                logging.raiseExceptions = False
+                why = f"{tracker.title} stopped tracking: {reason(error)}"
+                rest = f"metrics.jsonl has every number{tracker.after_failure}"
+                say(f"warning: {why}. Training goes on, {rest}.")
+
+
+def reason(error: Exception) -> str:
+    """The first line of the error message, without its full stop, or the error's type if it is empty."""
+    lines = str(error).strip().splitlines()
+    return lines[0].rstrip(".") if lines else type(error).__name__

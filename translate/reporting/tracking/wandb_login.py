@@ -5,14 +5,12 @@ from __future__ import annotations
 import configparser
 import netrc
 import os
-from typing import Literal
 from urllib.parse import urlsplit
 
 from translate.errors import ConfigurationError
 from translate.utils.home import expanded
 
-Mode = Literal["online", "offline", "disabled"]
-_MODES: dict[str, Mode] = {
+_MODES = {
     "online": "online",
     "run": "online",
     "offline": "offline",
@@ -23,7 +21,7 @@ _MODES: dict[str, Mode] = {
 _PUBLIC_HOSTS = ("api.wandb.ai", "api.forge.coreweave.com")
 
 
-def wanted_mode() -> Mode:
+def mode_here() -> str:
     """WANDB_MODE, else what `wandb online|offline|disabled` stored, else online if there is a key, else disabled.
 
     Raises ConfigurationError if WANDB_MODE or the stored mode is not a valid mode.

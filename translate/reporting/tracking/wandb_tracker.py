@@ -2,127 +2,110 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from translate.errors import ConfigurationError
-from translate.reporting.tracking.wandb_login import Mode, has_key
+from translate.reporting.tracking.trackers import TrackedRun, Tracker, reason
+from translate.reporting.tracking.wandb_login import has_key, mode_here
 from translate.utils.printing import say
 
+MODES = ("auto", "online", "offline", "disabled")
 # wandb adds up to 10 seconds to the first, and would wait forever without the second.
 _INIT_SECONDS = 15.0
 _FINISH_SECONDS = 30.0
 
 
-class WandbTracker:
-    """Forwards to the wandb `run`; if wandb fails later (disk full, service killed), warns once and stops tracking.
+class WandbTracker(Tracker):
+    """Forwards to wandb, opened within 30 seconds, whatever the network does; if it cannot track online, offline.
 
     Offline, artifacts are copied into the run folder until `wandb sync` uploads them.
     """
 
-    def __init__(self, run: Any, folder: Path) -> None:
-        self._run = run
-        self._folder = folder
+    title = "Weights & Biases"
+
+    def __init__(self, run: TrackedRun, mode: str) -> None:
+        self._folder = run.folder
+        self.after_failure = f", and `wandb sync` uploads what was tracked in {run.folder / 'wandb'}"
+        try:
+            self._run = _started(run, mode)
+        except Exception as error:
+            if mode != "online":
+                raise
+            why = f"{self.title} cannot track online: {reason(error)}"
+            say(f"warning: {why}. Tracking offline instead; `wandb sync` uploads the run later.")
+            self._run = _started(run, "offline")
 
     @classmethod
-    def start(
-        cls,
-        mode: Mode,
-        *,
-        folder: Path,
-        name: str,
-        config: dict[str, Any],
-        run_id: str,
-        project: str,
-    ) -> Self:
-        """Opens the run, which keeps all its files under `folder`.
-
-        Raises ConfigurationError if `mode` is online and no key is stored, else whatever wandb raises.
-        """
-        if mode == "online" and not has_key():  # wandb would prompt at the terminal and wait
-            raise ConfigurationError("no key is stored on this machine, run `wandb login`")
-        folder.mkdir(parents=True, exist_ok=True)
-        with _files_in(folder):
-            import wandb
-
-            settings = wandb.Settings(
-                init_timeout=_INIT_SECONDS,
-                finish_timeout=_FINISH_SECONDS,
-                finish_timeout_raises=True,
-                x_transaction_log_flush_interval=1.0,  # a killed run loses this much; 15 s by default
-                console="off",  # the progress bar owns the terminal
-                silent=True,
-            )
-            try:
-                run = wandb.init(
-                    # Arguments would override wandb's own environment variables.
-                    project=os.environ.get("WANDB_PROJECT") or project,
-                    job_type="train",
-                    name=os.environ.get("WANDB_NAME") or name,
-                    id=run_id,
-                    resume="allow",
-                    config=config,
-                    allow_val_change=True,  # a resumed run may train longer
-                    mode=mode,
-                    dir=str(folder),
-                    settings=settings,
-                )
-            except Exception:
-                # wandb's service would hold on to the id and refuse it to the offline run.
-                wandb.teardown(exit_code=1)
-                raise
-        return cls(run, folder)
-
-    @property
-    def url(self) -> str | None:
-        """The address of the run's page; None offline or once tracking has ended."""
-        return None if self._run is None else self._run.url
+    def resolve(cls, mode: str) -> str | None:
+        """`auto` follows WANDB_MODE or `wandb online|offline|disabled`; otherwise it is online if `wandb login` stored
+        a key or WANDB_API_KEY holds one, else disabled."""
+        if mode not in ("", *MODES):
+            raise ConfigurationError(f"tracking is 'wandb:{mode}'; expected {', '.join(MODES)}")
+        wanted = mode_here() if mode in ("", "auto") else mode
+        return None if wanted == "disabled" else wanted
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
-        self._attempt(lambda run: run.log(dict(values), step=step))
+        self._run.log(dict(values), step=step)
 
     def images(self, step: int, name: str, picture: Path) -> None:
-        def show(run: Any) -> None:
-            import wandb
+        import wandb
 
-            run.log({name: wandb.Image(str(picture))}, step=step)
-
-        self._attempt(show)
+        self._run.log({name: wandb.Image(str(picture))}, step=step)
 
     def artifact(self, name: str, folder: Path, aliases: Sequence[str] = ()) -> None:
-        def upload(run: Any) -> None:
-            import wandb
+        import wandb
 
-            with _files_in(self._folder):
-                contents = wandb.Artifact(re.sub(r"[^A-Za-z0-9._-]", "-", name), type="model")
-                contents.add_dir(str(folder))
-                run.log_artifact(contents, aliases=list(aliases))
-
-        self._attempt(upload)
+        with _files_in(self._folder):
+            contents = wandb.Artifact(re.sub(r"[^A-Za-z0-9._-]", "-", name), type="model")
+            contents.add_dir(str(folder))
+            self._run.log_artifact(contents, aliases=list(aliases))
 
     def finish(self, exit_code: int = 0) -> None:
-        self._attempt(lambda run: run.finish(exit_code=exit_code))
-        self._run = None
+        self._run.finish(exit_code=exit_code)
 
-    def _attempt(self, action: Callable[[Any], None]) -> None:
-        """Runs `action`. Only here are errors of wandb caught after the start; tracking ends, training does not."""
-        if self._run is None:
-            return
+
+def _started(run: TrackedRun, mode: str) -> Any:
+    """wandb's run, which keeps all its files under the run's folder.
+
+    Raises ConfigurationError if `mode` is online and no key is stored, else whatever wandb raises.
+    """
+    if mode == "online" and not has_key():  # wandb would prompt at the terminal and wait
+        raise ConfigurationError("no key is stored on this machine, run `wandb login`")
+    run.folder.mkdir(parents=True, exist_ok=True)
+    with _files_in(run.folder):
+        import wandb
+
+        settings = wandb.Settings(
+            init_timeout=_INIT_SECONDS,
+            finish_timeout=_FINISH_SECONDS,
+            finish_timeout_raises=True,
+            x_transaction_log_flush_interval=1.0,  # a killed run loses this much; 15 s by default
+            console="off",  # the progress bar owns the terminal
+            silent=True,
+        )
         try:
-            action(self._run)
-        except Exception as error:  # many exception types, none of them worth a training run
-            self._run = None
-            # wandb's own log may be on the same full disk, and Python would print a traceback for each of its lines.
-            logging.raiseExceptions = False
-            warn(
-                f"Weights & Biases stopped tracking: {reason(error)}. Training goes on, metrics.jsonl has "
-                f"every number, and `wandb sync` uploads what was tracked in {self._folder / 'wandb'}."
+            return wandb.init(
+                # Arguments would override wandb's own environment variables.
+                project=os.environ.get("WANDB_PROJECT") or "translate",
+                job_type="train",
+                name=os.environ.get("WANDB_NAME") or run.name,
+                id=run.id,
+                resume="allow",
+                config=dict(run.config),
+                allow_val_change=True,  # a resumed run may train longer
+                mode=mode,  # type: ignore[arg-type]
+                dir=str(run.folder),
+                settings=settings,
             )
+        except Exception:
+            # wandb's service would hold on to the id and refuse it to the offline run.
+            wandb.teardown(exit_code=1)
+            raise
 
 
 @contextmanager
@@ -141,13 +124,3 @@ def _files_in(folder: Path) -> Iterator[None]:
     finally:
         for name in added:
             os.environ.pop(name, None)
-
-
-def warn(message: str) -> None:
-    say(f"warning: {message}")
-
-
-def reason(error: Exception) -> str:
-    """The first line of the error message, without its full stop, or the error's type if it is empty."""
-    lines = str(error).strip().splitlines()
-    return lines[0].rstrip(".") if lines else type(error).__name__

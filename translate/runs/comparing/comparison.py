@@ -44,13 +44,13 @@ def compare(runs: Iterable[str | Path]) -> Comparison:
     states = {run.name: run.state() for run in files}
     validation, evaluation = in_rows([run.validated() for run in files]), in_rows([run.evaluated for run in files])
     names = list(states)
-    told = [line for rows in (validation, evaluation) for line in warnings(rows, names)]
+    found = [line for rows in (validation, evaluation) for line in warnings(rows, names)]
     return Comparison(
         states,
         _different(files),
         [row for row, _ in validation],
         [row for row, _ in evaluation],
-        [*told, *(line for name, state in states.items() for line in _outdated(name, state))],
+        [*found, *(line for name, state in states.items() for line in _outdated(name, state))],
         [line for run in files for line in _missing(run, states[run.name])],
     )
 

@@ -7,8 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from translate.evaluation.table import Better, Score
+from translate.evaluation.metrics import Better
+from translate.evaluation.table import Score
 
+_FORMER_WORDS = {
+    "what judges it in float32": "measures in float32",
+    ": l1 where black is 0 and white 1, psnr in dB, ssim as Wang et al. 2004 have it;": ";",
+}
 Scores = list[Score | None]
 """One for each run, in their order."""
 
@@ -95,17 +100,24 @@ def _alike(group: Scores, score: Score) -> bool:
 
 
 def _agree(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    return all(one[key] == other[key] for key in one.keys() & other.keys())
+    return all(_in_todays_words(one[key]) == _in_todays_words(other[key]) for key in one.keys() & other.keys())
+
+
+def _in_todays_words(value: object) -> object:
+    """Protocols are compared as they would be written now, so that an earlier version's share rows with today's."""
+    for then, now in _FORMER_WORDS.items():
+        value = value.replace(then, now) if isinstance(value, str) else value
+    return value
 
 
 def warnings(rows: Sequence[tuple[Row, Scores]], names: Sequence[str]) -> list[str]:
     """Warnings: those of the scores, one measure in several rows because protocols differ, and baselines that differ
     within a row."""
     both = [pair for _, scores in rows for pair in zip(names, scores, strict=True)]
-    told = [f"{run}: {score.warning}" for run, score in both if score and score.warning]
-    told += [line for row, _ in rows for line in _protocols(row, [other for other, _ in rows])]
-    told += [line for row, scores in rows for line in _baselines(row, scores, names)]
-    return list(dict.fromkeys(told))
+    found = [f"{run}: {score.warning}" for run, score in both if score and score.warning]
+    found += [line for row, _ in rows for line in _protocols(row, [other for other, _ in rows])]
+    found += [line for row, scores in rows for line in _baselines(row, scores, names)]
+    return list(dict.fromkeys(found))
 
 
 def _protocols(row: Row, rows: Sequence[Row]) -> Iterator[str]:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from translate.errors import TranslateError, command
-from translate.evaluation.table import Better, Score
+from translate.evaluation.metrics import measure_of
+from translate.evaluation.table import Score
 from translate.reporting.report import baselines, read_summary
 from translate.reporting.tracking import read_metrics
 from translate.runs.folder import flat
@@ -21,15 +22,6 @@ from translate.utils.yaml_reader import MAX_BYTES, read_yaml
 
 EVALUATION = "evaluation-latest.json"
 _VALIDATION = "validation "
-_BETTER: dict[str, Better] = {
-    "l1": "lower",
-    "psnr": "higher",
-    "ssim": "higher",
-    "evidence lower bound": "higher",
-    "modes covered": "higher",
-    "near a mode": "higher",
-}
-"""Measures taken during training."""
 _VALIDATED_ON = (
     "data.also",
     "data.layout",
@@ -89,11 +81,11 @@ class RunFiles:
     def state(self) -> State:
         saved = self.facts.get("step")
         steps = max([*(row["step"] for row in self.rows), *([] if saved is None else [saved])], default=None)
-        seen = steps is not None and "processes" in self.facts
+        known = steps is not None and "processes" in self.facts
         return State(
             steps=steps,
             wanted=self.settings.get("training.steps") or self.facts.get("total"),
-            images=(steps or 0) * self._images_a_step() if seen else None,
+            images=(steps or 0) * self._images_a_step() if known else None,
             hours=(self.rows[-1]["time"] - self.rows[0]["time"]) / 3600 if len(self.rows) > 1 else None,
             checkpoint=saved,
             validated=max((row["step"] for row in self.rows if _is_validation(row)), default=None),
@@ -121,6 +113,8 @@ class RunFiles:
             if shapes or not key.startswith("data.shapes.")
         }
         known = {"measured": entry.get("protocol"), "precision": entry.get("precision", self.facts.get("precision"))}
+        # The summary knows a user's own measure, whose file need not be loaded here.
+        about: Mapping[str, Any] = measure_of(measure).about() or entry
         if measure == "ssim" and self.facts:  # until runs recorded their precision, it was wrongly computed on -1 to 1
             known["values"] = "0 to 1" if known["precision"] else "-1 to 1"
         protocol |= {key: str(value) for key, value in known.items() if value is not None}
@@ -128,8 +122,8 @@ class RunFiles:
             f"validation: {measure}",
             name,
             value,
-            unit="dB" if measure == "psnr" else "",
-            better="higher" if measure.startswith("log likelihood") else _BETTER.get(measure, "neither"),
+            unit=about.get("unit", ""),
+            better=about.get("better", "neither"),
             floor=baselines(entry),
             protocol={"data": self.data, **protocol},
         )

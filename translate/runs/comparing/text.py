@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
-from translate.evaluation.table import aligned, number, titled
+from translate.evaluation.table import aligned, numbers_of, titled
 from translate.reporting.page import duration
 from translate.runs.comparing.comparison import Comparison
 from translate.runs.comparing.rows import Row
@@ -78,26 +78,24 @@ def _count(value: int | None) -> str:
 
 def _table(rows: Sequence[Row], runs: Sequence[str], width: int | None) -> list[str]:
     columns = [[run, *(_marked(row, place) for row in rows)] for place, run in enumerate(runs)]
-    columns += _beside("floor", [row.floor for row in rows]) + _beside("ceiling", [row.ceiling for row in rows])
     first = rows[0]
+    text = numbers_of(first.table)
+    for kind, found in (("floor", [row.floor for row in rows]), ("ceiling", [row.ceiling for row in rows])):
+        names = dict.fromkeys(name for row in found for name in row)
+        columns += [[f"{kind}: {name}", *(f"{text(row.get(name))} " for row in found)] for name in names]
     return [titled(first.table, first.unit, first.better), *_folded(["", *(row.name for row in rows)], columns, width)]
-
-
-def _beside(kind: str, found: Sequence[Mapping[str, float | None]]) -> list[list[str]]:
-    names = dict.fromkeys(name for row in found for name in row)
-    return [[f"{kind}: {name}", *(f"{number(row.get(name))} " for row in found)] for name in names]
 
 
 def _marked(row: Row, place: int) -> str:
     """A number and its mark, or a space, so that numbers stay aligned."""
-    value, best = row.values[place], row.best
+    value, best, text = row.values[place], row.best, numbers_of(row.table)
     if value is None or best is None:
-        return f"{number(value)} "
+        return f"{text(value)} "
     if value == best:
-        return f"{number(value)}*"
+        return f"{text(value)}*"
     lower, higher = (place, row.values.index(best)) if row.better == "lower" else (row.values.index(best), place)
     low, high = row.low[lower], row.high[higher]
-    return f"{number(value)}{'~' if low is not None and high is not None and low <= high else ' '}"
+    return f"{text(value)}{'~' if low is not None and high is not None and low <= high else ' '}"
 
 
 def _folded(names: list[str], columns: Sequence[list[str]], width: int | None) -> Iterator[str]:

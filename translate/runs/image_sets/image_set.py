@@ -96,6 +96,11 @@ class ImageSet(ABC):
         return ()
 
     @property
+    def test_split(self) -> str:
+        """The split that is measured: "test", or "validation" where there are no test images."""
+        return "test"
+
+    @property
     def shape(self) -> Literal["centre", "square"]:
         """The part of an image that is measured: the centred square, or the whole image, stretched."""
         return "centre" if self.settings.resize == "centre" else "square"
@@ -145,6 +150,11 @@ class ImageSet(ABC):
             ),
             **more,
         )
+
+
+def split_measured(found: Sequence[str]) -> str:
+    """`ImageSet.test_split` of a folder, from what was found there."""
+    return "validation" if any("the validation images, as there are no" in line for line in found) else "test"
 
 
 def spanned(split: Sequence[Sequence[Any]], span: tuple[float, float]) -> Sequence[Sequence[Any]]:

@@ -7,17 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from translate.data.batch import Batch, Labelled, Plain, SourceLabelled
 from translate.data.labelled import LabelledFolder, buckets, open_labelled
 from translate.data.loader import Loader
 from translate.data.source import Readable
-from translate.evaluation.sample_validation import Evidence
 from translate.evaluation.validation import class_directions
-from translate.models.vae import VAE
 from translate.recipe import DataSettings
-from translate.runs.image_sets.image_set import ImageSet, Part
+from translate.runs.image_sets.image_set import ImageSet, Part, split_measured
 from translate.training.runtime import Runtime
 from translate.training.validation import Validation
 
@@ -52,6 +51,10 @@ class LabelledImages(ImageSet):
     def without(self, paths: Collection[Path]) -> LabelledImages:
         return LabelledImages(self.settings, self.folder.without(paths), self.batch_type, self.left_out.union(paths))
 
+    @property
+    def test_split(self) -> str:
+        return split_measured(self.folder.found)
+
     def first(self, count: int, part: Part = "test") -> Iterator[Batch]:
         """Takes images spread evenly over the set, as it may be ordered by class."""
         split = self.folder.splits.get(part) or self.folder.splits["train"]
@@ -60,9 +63,8 @@ class LabelledImages(ImageSet):
         return self.in_order([[split.sources[index] for index in chosen]], self.batch_type, count, labels)
 
     def validations(self, model: Any, count: int, runtime: Runtime) -> Sequence[Validation]:
-        if isinstance(model, VAE) and model.config.variational and "test" in self.folder.splits:
-            (batch,) = (runtime.place(batch).map(Tensor.cpu) for batch in self.first(count))
-            return [Evidence(batch.tensors()[0])]
+        if "test" in self.folder.splits and (own := model.validations(lambda: self._test_images(count, runtime))):
+            return own
         if not self.folder.test_is_paired or self.batch_type is Plain:
             return ()
         test = self.folder.splits["test"]
@@ -72,6 +74,9 @@ class LabelledImages(ImageSet):
         ]
         batches = self.in_order([[test.sources[row] for row in rows]], Labelled, count, [test.labels[rows]])
         return class_directions(self.domains, batches, runtime)
+
+    def _test_images(self, count: int, runtime: Runtime) -> Tensor:
+        return torch.cat([runtime.place(batch).tensors()[0].cpu() for batch in self.first(count)])
 
     def with_labels(self) -> LabelledFolder:
         """Returns the set with its labels, to evaluate models that were trained without them."""

@@ -10,7 +10,7 @@ import numpy as np
 from translate.data.batch import Batch, Plain
 from translate.data.source import Readable
 from translate.data.synthetic.points import PointLoader, PointSet
-from translate.evaluation.sample_validation import ModeCoverage
+from translate.evaluation.mode_coverage import ModeCoverage
 from translate.models.base import ImageSpec, Model
 from translate.recipe import DataSettings
 from translate.runs.image_sets.image_set import ImageSet, Part

@@ -12,7 +12,7 @@ from translate.data.loader import Loader
 from translate.data.source import Readable
 from translate.evaluation.validation import directions
 from translate.recipe import DataSettings
-from translate.runs.image_sets.image_set import ImageSet, Part
+from translate.runs.image_sets.image_set import ImageSet, Part, split_measured
 from translate.training.runtime import Runtime
 from translate.training.validation import Validation
 
@@ -36,6 +36,10 @@ class TwoDomains(ImageSet):
 
     def without(self, paths: Collection[Path]) -> TwoDomains:
         return TwoDomains(self.settings, self.folder.without(paths), self.batch_type)
+
+    @property
+    def test_split(self) -> str:
+        return split_measured(self.folder.found)
 
     def first(self, count: int, part: Part = "test") -> Iterator[Batch]:
         chosen = self.folder.splits.get(part) or self.folder.splits["train"]

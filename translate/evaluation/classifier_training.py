@@ -31,10 +31,15 @@ _CACHE_BYTES = 2_000_000_000
 @dataclass(frozen=True)
 class Trained:
     """A classifier in evaluation mode and its facts, as JSON values: `held_out` as returned by `accuracy`, the
-    training's `steps` and `seconds`, and, once it is kept in a file, what it was trained on and the file's `sha256`."""
+    training's `steps` and `seconds`, and, once it is saved, what it was trained on and the file's `sha256`."""
 
     classifier: Classifier
     facts: dict[str, Any]
+
+    @property
+    def protocol(self) -> dict[str, str]:
+        """What scores say that it read."""
+        return {"classifier": f"sha256 {self.facts['sha256']}, {self}"}
 
     def __str__(self) -> str:
         """How accurate the classifier itself is."""
@@ -45,7 +50,7 @@ class Trained:
         return f"reads {right} after {self.facts['steps']} steps"
 
 
-class _Lesson(Model):
+class _ClassifierModel(Model):
     """The classifier as a model for the trainer, with a single player."""
 
     Config = ClassifierSettings
@@ -86,10 +91,10 @@ def train_on(
     """`train_classifier` on a data set's training images and their labels (images, domains), with a tenth held out; the
     number of steps is `settings.steps_for` the rest."""
     chosen = held_out_rows(len(sources))
-    kept = [source for source, out in zip(sources, chosen, strict=True) if not out]
+    learnt = [source for source, out in zip(sources, chosen, strict=True) if not out]
     out = [source for source, out in zip(sources, chosen, strict=True) if out]
     loader = Loader(
-        [kept],
+        [learnt],
         make=Labelled,
         labels=[labels[~chosen]],
         channels=images.channels,
@@ -112,7 +117,7 @@ def train_on(
         resize=resize,
         interpolation=interpolation,
     )
-    settings = settings.model_copy(update={"steps": settings.steps_for(len(kept))})
+    settings = settings.model_copy(update={"steps": settings.steps_for(len(learnt))})
     stream = loader.stream()
     try:
         return train_classifier(stream, measured, images, settings, runtime, quiet=quiet)
@@ -136,19 +141,19 @@ def train_classifier(
     """
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
-        lesson = _Lesson(settings, images)
-        runtime.adopt(lesson)
-        lesson.train()
-        optimizer = build_optimizer(lesson.classifier, "adam", settings.lr, (0.9, 0.999), 0.0)
+        model = _ClassifierModel(settings, images)
+        runtime.adopt(model)
+        model.train()
+        optimizer = build_optimizer(model.classifier, "adam", settings.lr, (0.9, 0.999), 0.0)
         curve = learning_rate("cosine", settings.steps, decay_from=0.0)
-        trainer = Trainer(lesson, {"classifier": optimizer}, runtime, curve=curve, seed=settings.seed)
+        trainer = Trainer(model, {"classifier": optimizer}, runtime, curve=curve, seed=settings.seed)
         began = time.monotonic()
         with Progress(settings.steps, unit="step", label="classifier", quiet=quiet) as bar:
             for _ in range(settings.steps):
                 trainer.step(runtime.place(next(batches)))
                 bar.advance(images=settings.batch_size)
         seconds = time.monotonic() - began
-    classifier = lesson.classifier.eval().requires_grad_(False)
+    classifier = model.classifier.eval().requires_grad_(False)
     measured = accuracy(classifier, held_out, images.domains, runtime)
     return Trained(classifier, {"steps": settings.steps, "seconds": round(seconds, 1), "held_out": measured})
 

@@ -10,17 +10,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from translate.data.batch import Plain
-from translate.evaluation.metrics import RANGE
+from translate.evaluation.metrics import RANGE, THUMBNAIL
 from translate.evaluation.spaces import Missing, Space
 from translate.training.runtime import Runtime
 
-THUMBNAIL = 16
-"""Side in pixels of the thumbnails used to measure how far apart images are."""
 Spaces = Sequence[Space | Missing]
 
 
 @dataclass(frozen=True)
-class Sample:
+class Features:
     """`thumbnails` (images, numbers): the Euclidean distance of two equals the root mean squared difference of the
     reduced images, on the scale where black is 0 and white is 1. `features`: (images, features) for each space, by
     name. On the CPU, float32."""
@@ -31,13 +29,13 @@ class Sample:
     def __len__(self) -> int:
         return len(self.thumbnails)
 
-    def at(self, rows: Tensor) -> Sample:
-        """The sample restricted to some images, given by number or by a mask (images,)."""
+    def at(self, rows: Tensor) -> Features:
+        """Those of some images, given by number or by a mask (images,)."""
         rows = rows.cpu()
-        return Sample(self.thumbnails[rows], {name: values[rows] for name, values in self.features.items()})
+        return Features(self.thumbnails[rows], {name: values[rows] for name, values in self.features.items()})
 
 
-class Gathering:
+class FeatureCollector:
     """Collects images batch by batch, with their features in `spaces`."""
 
     def __init__(self, spaces: Spaces) -> None:
@@ -54,21 +52,21 @@ class Gathering:
         for space in self._spaces:
             self._features[space.name].append(space.features(images).float().cpu())
 
-    def sample(self) -> Sample:
+    def features(self) -> Features:
         features = {name: _joined(parts) for name, parts in self._features.items()}
-        return Sample(_joined(self._thumbnails), features)
+        return Features(_joined(self._thumbnails), features)
 
 
-def gather(batches: Iterable[Plain], runtime: Runtime, spaces: Spaces) -> Sample:
-    """The sample of all images of `batches`, which come from the loader."""
-    gathering = Gathering(spaces)
+def gather(batches: Iterable[Plain], runtime: Runtime, spaces: Spaces) -> Features:
+    """The features of all images of `batches`, which come from the loader."""
+    collector = FeatureCollector(spaces)
     for batch in map(runtime.place, batches):
-        gathering.add(batch.images)
-    return gathering.sample()
+        collector.add(batch.images)
+    return collector.features()
 
 
 def thumbnails(images: Tensor) -> Tensor:
-    """Images reduced and scaled as `Sample` keeps them: (batch, numbers)."""
+    """Images reduced and scaled as `Features` keeps them: (batch, numbers)."""
     small = F.interpolate(images.float(), (THUMBNAIL, THUMBNAIL), mode="bilinear", antialias=True).flatten(1)
     return small / (RANGE * small.shape[1] ** 0.5)
 

@@ -1,4 +1,4 @@
-"""Measures images drawn from noise by what a classifier of real images reads off them."""
+"""Measures images generated from noise by what a classifier of real images reads off them."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from translate.data.batch import Labelled
-from translate.evaluation.classifier_errors import INTERVAL, ClassifierErrors, asking
+from translate.evaluation.classifier_errors import ClassifierErrors, asking
+from translate.evaluation.classifier_training import Trained
+from translate.evaluation.features import FeatureCollector, Spaces
 from translate.evaluation.flips import gather_labelled
 from translate.evaluation.intervals import wilson
 from translate.evaluation.likeness import evaluate_distances, evaluate_diversity
-from translate.evaluation.samples import Gathering, Spaces
 from translate.evaluation.table import Protocol, Score, score
-from translate.evaluation.teaching import Trained
 from translate.models.base import ImageSpec, Sampler
 from translate.training.runtime import Runtime
 
@@ -23,7 +23,7 @@ BATCH = 20
 
 
 @torch.no_grad()
-def evaluate_drawn(
+def evaluate_generated(
     model: Sampler,
     reals: Iterable[Labelled],
     images: ImageSpec,
@@ -36,12 +36,7 @@ def evaluate_drawn(
     """Scores `count` samples of a model: the share read as each class, next to that of `reals`, or, if the model takes
     a class, the share read as the requested one; and diversity and distances to `reals`."""
     errors = ClassifierErrors.of(trained)
-    how = {
-        **protocol,
-        "classifier": f"sha256 {trained.facts['sha256']}, {trained}",
-        "interval": f"95 %, Wilson, {INTERVAL}",
-    }
-    gathering, wanted, read = Gathering(spaces), [], []
+    collector, wanted, read = FeatureCollector(spaces), [], []
     classes = len(model.classes)
     with torch.random.fork_rng():
         torch.manual_seed(0)
@@ -49,18 +44,18 @@ def evaluate_drawn(
             asked = start // BATCH % classes if classes else None
             with runtime.autocast():
                 samples = model.sample(min(BATCH, count - start), asked).float()
-            gathering.add(samples)
+            collector.add(samples)
             read.append(trained.classifier.predict(samples).argmax(1).cpu())
             wanted.append(torch.full((len(samples),), -1 if asked is None else asked))
-    sample, (real, labels) = gathering.sample(), gather_labelled(reals, runtime, spaces)
+    sample, (real, labels) = collector.features(), gather_labelled(reals, runtime, spaces)
     classes_read, asked_for = torch.cat(read), torch.cat(wanted)
-    table = "samples read as the class wanted" if classes else "samples read as each class"
+    measure = "sample accuracy" if classes else "sample share"
     scores = []
 
     def add(name: str, hits: Tensor, numbers: Tensor, **more: Any) -> None:
         """`numbers` is the class that each of the samples in question should be read as."""
         share = errors.allowing(wilson(int(hits.sum()), len(hits)), asking(numbers, len(images.domains)))
-        scores.append(score(table, name, share.times(100), unit="%", protocol=how, warning=errors.warning, **more))
+        scores.append(score(measure, name, share.times(100), protocol={**protocol, **trained.protocol}, **more))
 
     for number, name in enumerate(images.domains):
         rows = asked_for == number if classes else torch.ones(count, dtype=torch.bool)

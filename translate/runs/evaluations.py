@@ -1,0 +1,121 @@
+"""The ways to evaluate a model, by what its images are and what it does with them."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from translate.data.batch import Plain
+from translate.data.labels import LabelGroup
+from translate.errors import ConfigurationError
+from translate.evaluation.digits import evaluate_digits
+from translate.evaluation.features import gather
+from translate.evaluation.flips import gather_labelled
+from translate.evaluation.generated import evaluate_generated
+from translate.evaluation.labelled import evaluate_labelled
+from translate.evaluation.table import Score
+from translate.evaluation.unpaired import evaluate_unpaired
+from translate.evaluation.validation import Direction
+from translate.models.base import ClassifyingTranslator, Relabeller, Sampler, Translator
+from translate.runs.evaluator import Evaluator, test_of
+from translate.runs.image_sets import LabelledImages, LabelledSource, TwoDomains
+
+TRUTHS = 1000
+"""The most test images of each direction whose truth is held in memory."""
+DRAWN = 2000
+"""Samples drawn from a model that generates from noise."""
+REALS = 2000
+"""The most labelled real images that translations or samples are compared with."""
+
+
+def scores_of(evaluator: Evaluator) -> list[Score]:
+    """Evaluates in the first way that fits. Raises ConfigurationError if none does."""
+    model, images = evaluator.loaded.model, evaluator.images
+    for image_set, method, evaluate in WAYS:
+        if isinstance(images, image_set) and isinstance(model, method):
+            return evaluate(evaluator, model, images)
+    raise ConfigurationError(f"a {evaluator.loaded.recipe.name} on {evaluator.data.set}: there is nothing to measure")
+
+
+def _digits(evaluator: Evaluator, model: ClassifyingTranslator, images: LabelledSource) -> list[Score]:
+    train = images.a.splits["train"]
+    trained = evaluator.classifier(
+        train.sources, train.labels, evaluator.spec(images.a.domains, images.a.groups), flip=False
+    )
+    sets = [(folder.root.name, evaluator.labelled(test_of(folder.splits))) for folder in (images.a, images.b)]
+    return evaluate_digits(model, sets, trained, evaluator.runtime, evaluator.protocol)
+
+
+def _labelled(evaluator: Evaluator, model: Relabeller, images: LabelledImages) -> list[Score]:
+    train, test = images.folder.splits["train"], test_of(images.folder.splits)
+    trained = evaluator.classifier(train.sources, train.labels, images.spec, flip=evaluator.data.flip)
+    spaces = evaluator.spaces(trained)
+    with evaluator.progress(len(test.sources)) as bar:
+        scores = evaluate_labelled(
+            model.relabel,
+            evaluator.labelled(test),
+            images.spec,
+            trained,
+            evaluator.runtime,
+            spaces=spaces,
+            reference=gather_labelled(evaluator.labelled(train, REALS), evaluator.runtime, spaces),
+            protocol=evaluator.protocol,
+            done=bar.advance,
+        )
+    return scores + _truth(evaluator, model, images)
+
+
+def _two_domains(evaluator: Evaluator, model: Translator, images: TwoDomains) -> list[Score]:
+    unpaired = _unpaired(evaluator, model, images) if images.folder.kind == "unpaired" else []
+    return unpaired + _truth(evaluator, model, images)
+
+
+def _unpaired(evaluator: Evaluator, model: Translator, images: TwoDomains) -> list[Score]:
+    train, test = images.folder.splits["train"], test_of(images.folder.splits)
+    labels = np.repeat(np.eye(2, dtype=np.float32), [len(train[0]), len(train[1])], axis=0)
+    spec = evaluator.spec(images.domains, (LabelGroup(2, exclusive=True),))
+    trained = evaluator.classifier([*train[0], *train[1]], labels, spec, flip=evaluator.data.flip)
+    spaces, scores = evaluator.spaces(trained), []
+    for to in model.targets():
+        with evaluator.progress(len(test[1 - to])) as bar:
+            scores += evaluate_unpaired(
+                partial(model.convert, to=to),
+                evaluator.batches(test[1 - to], Plain),
+                evaluator.batches(test[to], Plain),
+                to,
+                f"to {images.domains[to]}",
+                trained,
+                evaluator.runtime,
+                spaces=spaces,
+                reference=gather(evaluator.batches(train[to], Plain), evaluator.runtime, spaces),
+                protocol=evaluator.protocol,
+                done=bar.advance,
+            )
+    return scores
+
+
+def _truth(evaluator: Evaluator, model: Translator, images: LabelledImages | TwoDomains) -> list[Score]:
+    """Scores of every direction whose true translations are among the test images."""
+    known = images.validations(model, TRUTHS, evaluator.runtime)
+    directions = [one for one in known if isinstance(one, Direction)]
+    return [score for one in directions for score in one.scores(model, evaluator.runtime, evaluator.protocol)]
+
+
+def _generated(evaluator: Evaluator, model: Sampler, images: LabelledImages) -> list[Score]:
+    labelled = images.with_labels()
+    train, test = labelled.splits["train"], test_of(labelled.splits)
+    spec = evaluator.spec(labelled.domains, labelled.groups)
+    trained = evaluator.classifier(train.sources, train.labels, spec, flip=evaluator.data.flip)
+    reals, spaces = evaluator.labelled(test, REALS), evaluator.spaces(trained)
+    return evaluate_generated(model, reals, spec, trained, spaces, evaluator.runtime, evaluator.protocol, DRAWN)
+
+
+WAYS: tuple[tuple[type, type, Any], ...] = (
+    (LabelledSource, ClassifyingTranslator, _digits),
+    (LabelledImages, Relabeller, _labelled),
+    (TwoDomains, Translator, _two_domains),
+    (LabelledImages, Sampler, _generated),
+)
+"""Kinds of image sets and methods, and how they are evaluated together."""
