@@ -93,7 +93,7 @@ def test_images_that_hold_no_crop_are_found_too(tmp_path):
     root = unpaired_folder(tmp_path / "set")
     write_images(root / "trainA", ["small.png"], size=9)
     found = open_data(settings(root, resize="none"), Unpaired, quiet)
-    with pytest.raises(ConfigurationError, match=r"small\.png: 9 x 9 pixels hold no crop of 16"):
+    with pytest.raises(ConfigurationError, match=r"small\.png: 9 x 9 pixels are too few for a crop of 16"):
         unreadable(found, found.loader(1, 0), quiet, quiet=True)
 
 

@@ -193,6 +193,23 @@ def pairs_some_of_which_are_alone(user: User) -> None:
     user.gets(*command, *taken(text, r"if they are pairs, (--set \S+)").split())
 
 
+@tried(
+    ("data/decoding", "pixels are too few for a crop of {}: set a smaller data.size, or data.resize: square"),
+    ("data/loader", "the images of this pair differ in proportions: set data.resize: square, or crop them alike"),
+)
+def images_that_hold_no_crop_and_pairs_that_differ(user: User) -> None:
+    for split in ("train", "test"):
+        put(Path("small"), *(f"{split}A/{number}.png" for number in range(3)), width=9, height=30)
+        put(Path("small"), *(f"{split}B/{number}.png" for number in range(3)), width=30, height=32)
+    command = user.train(user.recipe("pix2pix", steps=1), "data.layout=paired", "data.resize=none", data="small")
+    text = user.refused(*command)
+    size, *square = settings_in(text, "pix2pix")[:2]
+    assert size == "data.size" and "9 x 30" in text
+    user.gets(*command, *(f"{key}=square" for key in square))
+    text = user.refused(*user.train("pix2pix.yaml", "data.resize=short_side", "--out", "again", data="small"), code=1)
+    user.gets(*command, taken(text, r"differ in proportions: set (data\.resize: square)").replace(": ", "="))
+
+
 @tried(("data/layouts/folders", "To train without the pairs all the same, say so: --set data.layout=unpaired"))
 def pairs_for_a_method_without(user: User) -> None:
     command = user.train(user.recipe("cyclegan", steps=1), data=user.data("paired"))

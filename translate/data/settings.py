@@ -7,7 +7,9 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from translate.data.augment import Augmentation
-from translate.data.cache.memory import Resize, Where
+from translate.data.cache.choice import Where
+from translate.data.crops import Cropping
+from translate.data.decoding import Decoding, Resize
 from translate.data.io.images import Interpolation
 from translate.utils.settings import Seed, Settings
 
@@ -78,6 +80,14 @@ class DataSettings(Settings):
     @property
     def loaded_size(self) -> int:
         return self.load_size or round(self.size * 286 / 256)
+
+    @property
+    def decoding(self) -> Decoding:
+        return Decoding(self.channels, self.loaded_size, self.resize, self.interpolation)
+
+    @property
+    def cropping(self) -> Cropping:
+        return Cropping(self.size, self.flip, self.augment)
 
     @property
     def cache_bytes(self) -> int | None:

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import PIL
 
-from translate.data.cache.memory import Place, Resize
+from translate.data.cache.memory import Place
 from translate.data.cache.shelf import SUFFIX, Shelf
-from translate.data.io.images import Interpolation
+from translate.data.decoding import Decoding
 from translate.data.source import Readable
 from translate.errors import ConfigurationError
 from translate.utils.printing import Log, say, shown
@@ -41,16 +41,14 @@ class DiskCache:
         self,
         folder: Path,
         limit: int,
-        *,
-        channels: int,
-        side: int,
-        resize: Resize,
-        interpolation: Interpolation = "bicubic",
+        decoding: Decoding,
         log: Log = say,
     ) -> None:
-        way = "none" if resize == "none" else f"{resize}-{interpolation}-{side}"
+        way: str = decoding.resize
+        if way != "none":
+            way += f"-{decoding.interpolation}-{decoding.side}"
         # Other versions may decode and resize to different pixels.
-        recipe = f"{FORMAT}-{channels}-{way}-translate-{__version__}-pillow-{PIL.__version__}"
+        recipe = f"{FORMAT}-{decoding.channels}-{way}-translate-{__version__}-pillow-{PIL.__version__}"
         self._root, self._folder = folder, folder / recipe
         try:
             self._shelf = Shelf(folder, limit)
