@@ -81,7 +81,7 @@ class Page(HTMLParser):
     def __init__(self, text):
         super().__init__()
         self.tags = []
-        self.prefetch(text)
+        self.feed(text)
 
     def handle_starttag(self, tag, attributes):
         self.tags.append((tag, dict(attributes)))

@@ -149,8 +149,11 @@ def files_of_many_bands(user: User) -> None:
 
 
 @tried(
-    ("data/layouts/on_disk", " To take two of them, say which: --domains {}"),
-    ("data/layouts/on_disk", "--domains label,img --set data.layout=paired takes label maps and photographs as pairs"),
+    ("data/layouts/two_domains", " To take two of them, say which: --domains {}"),
+    (
+        "data/layouts/two_domains",
+        "--domains label,img --set data.layout=paired takes label maps and photographs as pairs",
+    ),
 )
 def folders_of_several_domains(user: User) -> None:
     for number in range(4):

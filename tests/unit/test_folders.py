@@ -318,7 +318,7 @@ def test_what_systems_keep_for_themselves_is_left_out_and_said_once(tmp_path: Pa
     folder = open_folder(root, wanted="unpaired")
     assert stems(folder, "train") == [["h1", "h2", "h10"], ["z1", "z2"]] and folder.warnings == ()
     (note,) = folder.notes
-    assert note.startswith(f"{root}: what is hidden, or kept by systems for themselves, is left out: ")
+    assert note.startswith(f"{root}: hidden and system files are left out: ")
     assert note.endswith("._* 3, .hidden/ 1, .thumbnails/ 3, @eaDir/ 4, Thumbs.db 3, __MACOSX/ 1")
     assert check(root).problems == ()
 

@@ -19,8 +19,8 @@ from translate.data.io import images
 from translate.data.io.images import Picture
 from translate.data.io.values import DEEP, UNIT, kind_in_words
 from translate.data.layouts.folders import Source
+from translate.data.messages import by_fault, few
 from translate.data.source import Readable
-from translate.data.telling import by_fault, few
 from translate.errors import ImageError
 
 GLANCE = (8, 8)

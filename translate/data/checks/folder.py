@@ -25,8 +25,8 @@ from translate.data.io.values import UNIT, Span
 from translate.data.labelled import LabelledFolder, open_labelled
 from translate.data.labelled.attributes import find_attributes
 from translate.data.layouts.folders import Folder, recognise
+from translate.data.messages import few
 from translate.data.source import Readable
-from translate.data.telling import few
 from translate.errors import ConfigurationError
 from translate.utils.printing import shown
 

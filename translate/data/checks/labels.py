@@ -11,7 +11,7 @@ import numpy as np
 from translate.data.catalog.cards import cards
 from translate.data.checks.facts import Facts
 from translate.data.labelled import LabelledFolder, places_of
-from translate.data.telling import few
+from translate.data.messages import few
 from translate.errors import LEAST, folded
 
 TINY, TINY_SHARE = 50, 0.01

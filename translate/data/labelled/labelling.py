@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from translate.data.labels import LabelGroup
+from translate.data.layouts.columns import validation_as_test
 from translate.data.source import Readable
 from translate.errors import ConfigurationError
 
@@ -17,7 +18,6 @@ MAX_TABLE = 256 << 20
 MAX_DOMAINS = 10_000
 MAX_LABELS = 1 << 29
 """Values of 4 bytes in a table of labels."""
-SPLIT_ORDER = ("train", "test", "validation")
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,8 +137,4 @@ def in_order(names: Iterable[str]) -> list[str]:
 
 def with_a_test(parts: dict[str, Part]) -> tuple[dict[str, Part], str]:
     """Returns the non-empty splits, in order, and a note if validation images became the missing test images."""
-    parts = {split: parts[split] for split in SPLIT_ORDER if split in parts and parts[split].sources}
-    if "test" in parts or "validation" not in parts:
-        return parts, ""
-    parts["test"] = parts.pop("validation")
-    return parts, "the validation images, as there are no test images"
+    return validation_as_test({split: part for split, part in parts.items() if part.sources})

@@ -7,10 +7,10 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Literal
 
-from translate.data.layouts.columns import Column
+from translate.data.layouts.columns import Column, matched
 from translate.data.layouts.likeness import no_pairs
-from translate.data.layouts.on_disk import WHOLE
-from translate.data.telling import few
+from translate.data.layouts.splits import WHOLE
+from translate.data.messages import few
 from translate.errors import ConfigurationError
 from translate.utils.printing import shown
 
@@ -23,6 +23,19 @@ CANNOT_BE_UNPAIRED = (
     "each file holds both images of a pair, side by side; to train without pairs, "
     "cut the halves into trainA/ and trainB/"
 )
+
+
+def paired_up(
+    root: Path, columns: Columns, said: str | None, wanted: Kind | None, warnings: list[str]
+) -> tuple[Kind, Columns, str]:
+    """Returns the kind, the columns (those of pairs with names that stand in both), and what is to be added to the
+    words for the kind; for `said`, `wanted` and errors see `kind_of`."""
+    if said == "paired":
+        columns = named_alike(columns)
+    kind, remark = kind_of(root, columns, said, wanted)
+    if kind == "paired":
+        columns = {split: matched(split, sides, warnings) for split, sides in columns.items()}
+    return kind, columns, remark
 
 
 def kind_of(root: Path, images_of: Columns, said: str | None, wanted: Kind | None) -> tuple[Kind, str]:

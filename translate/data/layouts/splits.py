@@ -12,6 +12,9 @@ SPLITS = {
     "train": "train", "training": "train", "test": "test", "testing": "test",
     "val": "validation", "valid": "validation", "validation": "validation",
 }  # fmt: skip
+SPLIT_ORDER = ("train", "test", "validation")
+WHOLE = "whole"
+"""Split name of images that are not split."""
 _WORD = "|".join(sorted(SPLITS, key=len, reverse=True))
 _BEFORE = re.compile(rf"({_WORD})([-_ .]*)(.+)", re.IGNORECASE)
 _BEHIND = re.compile(rf"(.+?)([-_ .]*)({_WORD})", re.IGNORECASE)

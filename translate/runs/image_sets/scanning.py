@@ -14,8 +14,8 @@ from translate.data.io.images import ANIMATED
 from translate.data.io.values import DEEP, UNIT
 from translate.data.layouts.folders import Source
 from translate.data.loader import Loader
+from translate.data.messages import by_fault, few
 from translate.data.source import Readable
-from translate.data.telling import by_fault, few
 from translate.errors import ConfigurationError
 from translate.recipe import DataSettings
 from translate.runs.image_sets import Batches, ImageSet, spanned
