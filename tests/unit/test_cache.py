@@ -522,7 +522,7 @@ def test_a_full_cache_lets_go_of_what_was_used_longest_ago(tmp_path):
 def test_a_folder_that_cannot_be_made_is_named(tmp_path, monkeypatch):
     (tmp_path / "resized").write_text("a file")
     monkeypatch.setenv("TRANSLATE_HOME", str(tmp_path))
-    with pytest.raises(ConfigurationError, match="no folder for resized images can be made"):
+    with pytest.raises(ConfigurationError, match="the cache folder cannot be created"):
         open_cache("disk", None, Decoding(3, SIDE))
 
 
@@ -544,7 +544,7 @@ def test_batches_on_the_device_are_the_same_and_decoded_once(tmp_path, monkeypat
     labels = {Labelled: rows, SourceLabelled: rows[:1]}.get(make, [])
     told: list[str] = []
     stream = device_stream(loader(split, make, labels=labels, workers=workers), told=told)
-    assert told[0].startswith(f"the training set lies on cpu: {sum(counts)} images")
+    assert told[0].startswith(f"the training set is cached on cpu: {sum(counts)} images")
     DECODED.clear()
     for start in (0, 3):
         batches, reference = stream(start), loader(split, make, labels=labels, cache_bytes=10**6)
@@ -640,5 +640,5 @@ def test_where_images_are_kept_changes_no_number_of_a_run(run_cli, tiny_recipe, 
         assert "waiting" not in (tmp_path / name / "metrics.jsonl").read_text()
     weights = [tmp_path / name / "checkpoints/step-00000004/training.safetensors" for name in ("ram", where)]
     assert weights[0].read_bytes() == weights[1].read_bytes()
-    assert ("the training set lies on cpu" in result.stderr) == (where == "device")
+    assert ("the training set is cached on cpu" in result.stderr) == (where == "device")
     assert any((tmp_path / "home").rglob("*.pixels")) == (where == "disk")

@@ -211,7 +211,7 @@ def test_no_library_writes_to_stderr_about_damaged_files(tmp_path: Path) -> None
         (tmp_path / f"{name}.png").write_bytes(data)
         damaged.append(tmp_path / f"{name}.png")
     code = (
-        "import sys; from pathlib import Path; from translate.data import images\n"
+        "import sys; from pathlib import Path; from translate.data.io import images\n"
         "for name in sys.argv[1:]:\n"
         "    try: images.read(Path(name))\n"
         "    except images.ImageError as error: print(error)\n"

@@ -134,7 +134,7 @@ def test_paired_test_images_stand_class_by_class(tmp_path: Path) -> None:
     for path in (root / "test" / "flat").iterdir():
         path.unlink()
     folder = open_labelled(root)
-    assert not folder.test_is_paired and "no name stands in all classes" in folder.warnings[0]
+    assert not folder.test_is_paired and "no name is in all classes" in folder.warnings[0]
 
 
 def test_names_that_are_equal_by_chance_are_no_pairs(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ class Unfit(TranslateError):
 
 
 def on_device(loader: Loader[Batch], device: torch.device, limit: int | None, log: Callable[[str], None]) -> Stream:
-    """Returns the loader's stream, from the memory of `device` if the set fits; otherwise from the host, and tells why.
+    """Returns the loader's stream, from the memory of `device` if the set fits; otherwise from the host, and says why.
 
     `limit`: bytes that images may take there; None means half of a CUDA device's free memory; elsewhere half of the
     host's, but at most 4 GB.
@@ -37,10 +37,10 @@ def on_device(loader: Loader[Batch], device: torch.device, limit: int | None, lo
     try:
         images = _moved(loader, device, _limit(device) if limit is None else limit)
     except Unfit as reason:
-        log(f"--cache device: {reason}; images are kept in the host's memory instead")
+        log(f"--cache device: {reason}; images are cached in main memory instead")
         return partial(loader.stream, pin=device.type == "cuda")
     megabytes = sum(image.nbytes for image in images) / 1e6
-    log(f"the training set lies on {device}: {sum(map(len, images)):,} images, {megabytes:,.0f} MB")
+    log(f"the training set is cached on {device}: {sum(map(len, images)):,} images, {megabytes:,.0f} MB")
     return DeviceLoader(loader, images).stream
 
 

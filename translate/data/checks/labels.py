@@ -45,7 +45,7 @@ def tiny(folder: LabelledFolder) -> Iterable[str]:
     """Reports domains with few training images."""
     sides = [each for each in _sides(folder) if 0 < each[1] < max(TINY, TINY_SHARE * each[2])]
     rarer = len({count for _, count, _ in _sides(folder)}) > 1
-    remedy = "few to learn from" + ("; data.balanced shows them more often" if rarer else "")
+    remedy = "few to learn from" + ("; set data.balanced=true to show them more often" if rarer else "")
     if len(sides) > LEAST:
         listed = folded([f"{count} {side}" for side, count, _ in sides])
         yield f"{len(sides)} kinds of training images are {remedy}: {listed}"

@@ -20,7 +20,7 @@ import numpy as np
 import PIL
 from PIL import Image, TiffImagePlugin
 
-from translate.data.io.directory import Directory, first_directory
+from translate.data.io.tiff_directory import Directory, first_directory
 from translate.data.io.values import BadImageError
 
 _LOSSLESS = (1, 5, 8, 32946, 32773, 34925, 50000)

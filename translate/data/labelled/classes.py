@@ -105,7 +105,7 @@ def _pair(columns: Columns, classes: tuple[str, ...], warnings: list[str]) -> bo
     """Keeps the names present in all classes and returns True; if there are none, only warns and returns False."""
     tested = tuple(columns.get(name, {}) for name in classes)
     if not set.intersection(*(set(column) for column in tested)):
-        warnings.append("dataset.yaml says test_paired, but no name stands in all classes of the test images")
+        warnings.append("dataset.yaml says test_paired, but no name is in all classes of the test images")
         return False
     columns.update(zip(classes, matched("test", tested, warnings), strict=True))
     return True

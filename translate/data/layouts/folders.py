@@ -200,7 +200,7 @@ def _refusal(folder: Folder) -> str:
         return f"{shown(folder.root)}: {CANNOT_BE_UNPAIRED}, or train with a method for pairs (pix2pix)"
     return (
         f"{where}, with the same file names in both; a method for pairs (pix2pix) learns more from them. "
-        "To train without the pairs all the same, say so: --set data.layout=unpaired"
+        "To train without the pairs all the same, set data.layout=unpaired"
     )
 
 

@@ -61,7 +61,7 @@ def _looks(pair: Pair) -> tuple[np.ndarray, np.ndarray] | None:
 def _look(path: Path) -> np.ndarray:
     """Returns shades, edges and faint edges (3, SIDE * SIDE), each of mean 0 and length 1, so that products are
     correlations."""
-    picture = images.seen(images.decode(images.read_bytes(path), path, span=None))
+    picture = images.display_bands(images.decode(images.read_bytes(path), path, span=None))
     pixels = images.resize(images.with_channels(picture, 3), SIDE, SIDE).astype(np.float64)
     down, across = np.gradient(pixels, axis=(0, 1))
     edges = np.hypot(down, across).max(-1)

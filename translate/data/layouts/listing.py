@@ -73,7 +73,7 @@ class ListingReport:
         count, lines = len(self.away), []
         if count:
             links = "1 link to a file elsewhere is" if count == 1 else f"{count:,} links to files elsewhere are"
-            lines.append(f"{shown(root)}: {links} followed; {option} leaves such out")
+            lines.append(f"{shown(root)}: {links} followed; {option} leaves them out")
         if self.private:
             names = folded([f"{shown(name)} {count:,}" for name, count in sorted(self.private.items())])
             lines.append(f"{shown(root)}: hidden and system files are left out: {names}")

@@ -20,8 +20,7 @@ Columns = dict[str, tuple[Column, ...]]
 MATCHED = 0.9
 """Two folders count as pairs if at least this share of the larger one's names is in both."""
 CANNOT_BE_UNPAIRED = (
-    "each file holds both images of a pair, side by side; to train without pairs, "
-    "cut the halves into trainA/ and trainB/"
+    "each file holds both images of a pair, side by side; to train without pairs, split them into trainA/ and trainB/"
 )
 
 
@@ -53,7 +52,7 @@ def kind_of(root: Path, images_of: Columns, said: str | None, wanted: Kind | Non
     both = [name for name in a if name in b]
     if said == "paired" and not both:
         raise ConfigurationError(
-            f"{shown(root)}: no pairs: the two images of a pair bear the same file name, "
+            f"{shown(root)}: no pairs: the two images of a pair have the same file name, "
             f"but {shown(next(iter(a)))} of one domain is not in the other"
         )
     if said in ("paired", "unpaired"):
@@ -66,7 +65,7 @@ def kind_of(root: Path, images_of: Columns, said: str | None, wanted: Kind | Non
 
 
 _DOUBTS = {
-    "unpaired": ", with equal names in both, but no pairs: {} (if they are pairs, say so: --set data.layout=paired)",
+    "unpaired": ", with equal names in both, but no pairs: {} (if they are pairs, set data.layout=paired)",
     "paired": ", by equal names only: {}; without pairs, train with a method for unpaired images (CycleGAN)",
 }
 
@@ -104,6 +103,6 @@ def _nearly_paired(a: Column, b: Column) -> str:
     if not alone or 2 * both <= max(len(a), len(b)):
         return ""
     return (
-        f"; {both} names stand in both domains, without a partner are {few(alone)}; "
-        "if they are pairs, --set data.layout=paired leaves those out"
+        f"; {both} names are in both domains, without a partner are {few(alone)}; "
+        "if they are pairs, set data.layout=paired to leave those out"
     )

@@ -77,7 +77,7 @@ def _two_domains(data: DataSettings, batch_type: type[Batch], log: Log) -> Folde
     if data.set == "shapes" and data.domains not in (None, data.shapes.styles):
         raise ConfigurationError(
             f"data.domains: the domains of shapes are its styles, {' and '.join(data.shapes.styles)}; "
-            "to choose others, --set data.shapes.styles=[...]"
+            "to choose others, set data.shapes.styles=[...]"
         )
     root, card = (_rendered(data, wanted, log), None) if data.set == "shapes" else locate(str(data.set))
     domains = data.domains or (card.domains if card else None)

@@ -43,7 +43,7 @@ def unreadable(images: ImageSet, loader: Batches, log: Log, quiet: bool = False)
     whites: dict[int, tuple[int, int]] = {}
     files = {source.path for source in images.sources() if isinstance(source, Source)}
     tried = noting_more(noting_shades(attempts, whites), files, several)
-    label = f"looking through the data set, {how}"
+    label = f"checking images, {how}"
     with Progress(len(attempts), unit="image", label=label, quiet=quiet) as bar:
         found = failures(tried, images.settings.workers, lambda: bar.advance(1, images=1))
     for line in _dark(images, whites):
@@ -72,13 +72,13 @@ def _dark(images: ImageSet, whites: Mapping[int, tuple[int, int]]) -> Iterator[s
         place += len(sources)
     span = images.settings.range
     deep = max((white for found in shades.values() for full, white in found if full == DEEP), default=0)
-    cure = f" (--set data.range=[0,{stretching(deep)}] does it for all)" if span == UNIT else ""
+    cure = f"set data.range=[0,{stretching(deep)}] for all"
     for name, found in shades.items():
         for top in (255, DEEP):
             white = max((white for full, white in found if full == top), default=0)
             value = white if top == 255 or span == UNIT else span[0] + (span[1] - span[0]) * white / DEEP
             if white and (dark := nearly_black(top, value, span)):
-                yield f"{name}: {dark}{cure if top == DEEP else ''}"
+                yield f"{name}: {dark}{f'; {cure}' if top == DEEP and span == UNIT else ''}"
 
 
 def _sampled(sources: Sequence[Readable], settings: DataSettings) -> list[tuple[int, int]]:
@@ -92,7 +92,7 @@ def _attempts(images: ImageSet, loader: Batches) -> tuple[list[Attempt], str]:
     """Returns the attempts that try every image, and a description of them."""
     (sources,) = spanned([images.sources()], images.settings.range)
     if len(sources) > THOROUGH:
-        return headers(sources), f"headers only, for there are more than {THOROUGH:,}"
+        return headers(sources), f"headers only, as there are more than {THOROUGH:,}"
     trained = loader.attempts() if isinstance(loader, Loader) else []
     loaded = {path for path, _ in trained}
     others = [source for source in sources if source.path not in loaded]
