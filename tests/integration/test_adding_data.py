@@ -7,7 +7,7 @@ from tiny import put
 
 from translate.data.augment import PHOTOMETRY, Augmentation, Augmenter
 from translate.data.labelled import classes, open_labelled, opening
-from translate.data.labelled.labelling import Labelling, Part, one_hot
+from translate.data.labelled.labelling import LabelledSplit, Labelling, one_hot
 from translate.data.layouts import two_domains
 from translate.data.layouts.folders import Source
 from translate.data.layouts.splits import WHOLE
@@ -49,7 +49,7 @@ def test_a_reader_of_labels_is_one_function_in_one_table(monkeypatch, tmp_path):
     def by_name(root: Path, follow_links: bool) -> Labelling:
         files = sorted(root.glob("*.png"))
         labels = one_hot([int(path.name.startswith("dog")) for path in files], 2)
-        return Labelling("file names", ("cat", "dog"), True, {"train": Part(tuple(map(Source, files)), labels)})
+        return Labelling("file names", ("cat", "dog"), True, {"train": LabelledSplit.of(map(Source, files), labels)})
 
     monkeypatch.setitem(opening.READERS, "cat1.png dog1.png", by_name)
     folder = open_labelled(tmp_path)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from translate.data.catalog.description import describe
-from translate.data.labelled.labelling import Labelling, Part, in_order, one_hot, require_few, with_a_test
+from translate.data.labelled.labelling import LabelledSplit, Labelling, in_order, one_hot, require_few, with_a_test
 from translate.data.layouts import folders
 from translate.data.layouts.columns import Column, Scan, held_out, matched
 from translate.data.layouts.folders import Source
@@ -111,7 +111,7 @@ def _pair(columns: Columns, classes: tuple[str, ...], warnings: list[str]) -> bo
     return True
 
 
-def _part(split: str, columns: Columns, classes: tuple[str, ...], warnings: list[str]) -> Part:
+def _part(split: str, columns: Columns, classes: tuple[str, ...], warnings: list[str]) -> LabelledSplit:
     if split != "train":
         if unknown := [name for name in in_order(columns) if columns[name] and name not in classes]:
             listed = folded([*map(shown, unknown)])
@@ -119,15 +119,15 @@ def _part(split: str, columns: Columns, classes: tuple[str, ...], warnings: list
         if bare := [name for name in classes if not columns.get(name)]:
             warnings.append(f"classes without {split} images: {folded([*map(shown, bare)])}")
     found = [(Source(path), index) for index, name in enumerate(classes) for path in columns.get(name, {}).values()]
-    return Part(tuple(source for source, _ in found), one_hot([index for _, index in found], len(classes)))
+    return LabelledSplit.of((source for source, _ in found), one_hot([index for _, index in found], len(classes)))
 
 
 def _of_two_domains(root: Path, follow_links: bool) -> Labelling:
     """Reads a two-domain set (trainA/, trainB/, ...) as two classes."""
     folder = folders.recognise(root, follow_links=follow_links)
     parts = {
-        split: Part(
-            tuple(source for column in columns for source in column),
+        split: LabelledSplit.of(
+            (source for column in columns for source in column),
             one_hot([index for index, column in enumerate(columns) for _ in column], 2),
         )
         for split, columns in folder.splits.items()

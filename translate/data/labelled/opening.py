@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from translate.data.catalog.cards import locate_both
 from translate.data.catalog.description import Description, describe
 from translate.data.labelled import attributes, classes, csv_table, digits, table
-from translate.data.labelled.labelling import LabelledFolder, LabelledSplit, Labelling, Part, with_a_test
+from translate.data.labelled.labelling import LabelledFolder, LabelledSplit, Labelling, with_a_test
 from translate.data.labelled.sets import join
 from translate.data.labels import LabelGroup
 from translate.data.layouts.columns import Scan, with_origin, with_test
@@ -18,7 +19,6 @@ from translate.data.layouts.folders import Source
 from translate.data.layouts.listing import SUFFIXES
 from translate.data.layouts.splits import WHOLE
 from translate.data.layouts.subfolders import contents, files_in, require_folder, splits_in
-from translate.data.source import Readable
 from translate.errors import ConfigurationError, folded, nearest
 from translate.utils.printing import shown
 
@@ -70,10 +70,7 @@ def unlabelled(root: Path, follow_links: bool = True) -> LabelledFolder:
         found = _plain(root, follow_links)
     if "train" not in found.parts:
         raise ConfigurationError(f"{shown(root)}: {found.arrangement}: no images to train on")
-    splits = {
-        split: LabelledSplit(part.sources, np.zeros((len(part.sources), 0), np.float32), _zeros(part.sources))
-        for split, part in found.parts.items()
-    }
+    splits = {split: LabelledSplit.of(part.sources) for split, part in found.parts.items()}
     lines = [f"images of {found.arrangement}", *(f"{split}: {len(part)} images" for split, part in splits.items())]
     return LabelledFolder(
         root=root,
@@ -150,10 +147,7 @@ def _plain(root: Path, follow_links: bool) -> Labelling:
         suffixes = " ".join(sorted(SUFFIXES))
         raise ConfigurationError(f"{shown(root)}: no images to train on, of {suffixes}. Found: {contents(root)}")
     parts, stand_in = with_a_test(
-        {
-            split: Part(tuple(map(Source, column.values())), np.zeros((len(column), 0), np.float32))
-            for split, (column,) in columns.items()
-        }
+        {split: LabelledSplit.of(map(Source, column.values())) for split, (column,) in columns.items()}
     )
     used = [source.path for part in parts.values() for source in part.sources]
     return Labelling(
@@ -173,7 +167,7 @@ def _chosen(root: Path, found: Labelling, wanted: Sequence[str] | None) -> tuple
     return chosen
 
 
-def _select(found: Labelling, part: Part, chosen: tuple[str, ...]) -> LabelledSplit:
+def _select(found: Labelling, part: LabelledSplit, chosen: tuple[str, ...]) -> LabelledSplit:
     """Selects the labels of the chosen domains. Of classes, keeps only their images, still ordered by class if so."""
     labels = part.labels[:, [found.domains.index(name) for name in chosen]]
     rows = np.arange(len(labels))
@@ -181,12 +175,7 @@ def _select(found: Labelling, part: Part, chosen: tuple[str, ...]) -> LabelledSp
         rows = rows[labels.any(1)]
         if found.by_class:
             rows = rows[np.argsort(labels[rows].argmax(1), kind="stable")]
-    sources = tuple(part.sources[row] for row in rows)
-    return LabelledSplit(sources, labels[rows], _zeros(sources))
-
-
-def _zeros(sources: Sequence[Readable]) -> np.ndarray:
-    return np.zeros(len(sources), np.int64)
+    return replace(part, labels=labels).rows(rows)
 
 
 def _in_words(found: Labelling, chosen: tuple[str, ...], splits: dict[str, LabelledSplit]) -> list[str]:

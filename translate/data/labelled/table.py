@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from translate.data.labelled.labelling import Labelling, Part, with_a_test
+from translate.data.labelled.labelling import LabelledSplit, Labelling, with_a_test
 from translate.data.layouts.columns import Scan, held_out, same_letters
 from translate.data.layouts.folders import Source
 from translate.data.layouts.splits import held_out_as
@@ -57,7 +57,7 @@ def labelling(root: Path, table: Table, follow_links: bool = True) -> Labelling:
         chosen, origin = _held_out(table, rows)
     parts, stand_in = with_a_test(
         {
-            split: Part(tuple(Source(path) for row in part if (path := paths[row])), table.labels[part])
+            split: LabelledSplit.of((Source(path) for row in part if (path := paths[row])), table.labels[part])
             for split, part in chosen.items()
         }
     )
