@@ -105,7 +105,7 @@ def test_batches_are_integer_images_of_the_crop_size(files):
     assert batch.a.shape == batch.b.shape == (4, 3, 16, 16) and batch.a.dtype == torch.uint8
 
 
-def test_the_seed_changes_order_and_dice(files):
+def test_the_seed_changes_order_and_crops(files):
     assert seen(numbered_loader(20, 20, seed=1), 6, "a") != seen(numbered_loader(20, 20, seed=2), 6, "a")
     one, other = (file_loader(files, seed=seed).batch(0) for seed in (1, 2))
     assert not torch.equal(one.a, other.a)
@@ -184,7 +184,7 @@ def test_crops_reach_every_edge_of_images_that_are_not_square():
     assert len(together) == len(rows) * len(columns), "rows and columns are drawn apart"
 
 
-def test_every_image_is_augmented_by_its_own_dice():
+def test_every_image_is_augmented_by_its_own_random_numbers():
     turned = (Augmentation(name="Rotate", p=1, limit=90),)
     loader = make_loader(
         (places(1),), make=Plain, channels=3, size=12, resize="none", batch_size=6, flip=False, augment=turned

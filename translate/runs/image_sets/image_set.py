@@ -139,7 +139,7 @@ def spanned(split: Sequence[Sequence[Any]], span: tuple[float, float]) -> Sequen
 
 
 def training_stream(loader: Batches, data: DataSettings, device: torch.device, log: Log) -> Stream:
-    """Returns the stream of training batches that suits `device`; tells the user if `data.cache` cannot be honoured."""
+    """Returns the stream of training batches that suits `device`; says so if `data.cache` is impossible there."""
     if isinstance(loader, Loader):
         return stream_of(loader, data.cache, data.cache_bytes, device, log)
     return loader.stream

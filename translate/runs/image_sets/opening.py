@@ -18,7 +18,7 @@ from translate.utils.printing import Log, shown
 
 
 def open_data(data: DataSettings, batch_type: type[Batch], log: Log) -> ImageSet:
-    """Finds the data set, reads its layout and tells what it found; renders `shapes` on first use.
+    """Finds the data set, reads its layout and logs what it found; renders `shapes` on first use.
 
     Raises ConfigurationError if there is none, or if it is not of the kind that the model trains on.
     """

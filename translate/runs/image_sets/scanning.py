@@ -1,7 +1,4 @@
-"""Reads every image of a data set once before the first step, and reports all unreadable ones together.
-
-Also reports files of which only the first frame is used.
-"""
+"""Checks every image of a data set before the first step, and reports all unreadable ones together."""
 
 from __future__ import annotations
 
@@ -33,8 +30,8 @@ NAMED = 20
 def unreadable(images: ImageSet, loader: Batches, log: Log, quiet: bool = False) -> dict[str, str]:
     """Returns the unreadable images: path and reason. Raises ConfigurationError for them unless `data.skip_bad`.
 
-    Images decoded by `loader` stay in its cache as far as they fit. Tells which files are animated, and which domains
-    nearly black.
+    Images decoded by `loader` stay in its cache as far as they fit. Warns of animated files and nearly black
+    domains.
     """
     attempts, how = _attempts(images, loader)
     if not attempts:
@@ -63,7 +60,7 @@ def unreadable(images: ImageSet, loader: Batches, log: Log, quiet: bool = False)
 
 
 def _dark(images: ImageSet, whites: Mapping[int, tuple[int, int]]) -> Iterator[str]:
-    """Says which domains are nearly black, and what cures it, judging by the shades (full, brightest) of the first
+    """Says which domains are nearly black, and what helps, by the shades (full, brightest) of the first
     attempts, which are those of the training images; of a sample, if only headers were read."""
     shades, place = {}, 0
     for name, sources in images.trained_on().items():
