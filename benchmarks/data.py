@@ -32,6 +32,8 @@ from translate.data.batch import Plain
 from translate.data.cache.device import on_device
 from translate.data.cache.disk import DiskCache
 from translate.data.cache.memory import Cache, Memory
+from translate.data.crops import Cropping
+from translate.data.decoding import Decoding
 from translate.data.io.images import Picture, write
 from translate.data.layouts.folders import Source
 from translate.data.layouts.listing import find_images
@@ -39,6 +41,7 @@ from translate.data.loader import Loader
 from translate.training.runtime import Runtime
 
 SIZE, LOAD_SIZE, BATCH = 256, 286, 16
+DECODING = Decoding(3, LOAD_SIZE)
 ROOM = 1 << 40
 CPU = torch.device("cpu")
 Way = Callable[[int], None]
@@ -126,18 +129,10 @@ class Ways:
         }
 
     def _loader(self, cache: Cache) -> Loader[Plain]:
-        return Loader(
-            [self._sources],
-            make=Plain,
-            channels=3,
-            size=SIZE,
-            load_size=LOAD_SIZE,
-            batch_size=BATCH,
-            cache=cache,
-        )
+        return Loader([self._sources], Plain, DECODING, Cropping(SIZE), batch_size=BATCH, cache=cache)
 
     def _files(self, name: str) -> DiskCache:
-        return DiskCache(self._folder / name, ROOM, channels=3, side=LOAD_SIZE, resize="square")
+        return DiskCache(self._folder / name, ROOM, DECODING)
 
     def _new_files(self) -> DiskCache:
         shutil.rmtree(self._folder / f"new-{self._fresh}", ignore_errors=True)

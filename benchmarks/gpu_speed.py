@@ -19,6 +19,9 @@ from torch import Tensor
 import step
 from common import build_model, interleaved, place, random_batch, summary, trainer_of, wait
 from translate.data.batch import Batch, Unpaired
+from translate.data.cache.memory import Memory
+from translate.data.crops import Cropping
+from translate.data.decoding import Decoding
 from translate.data.layouts.folders import open_folder
 from translate.data.loader import Loader
 from translate.inference.converter import Converter
@@ -197,7 +200,12 @@ def _trained(
     size = 32 if small else 256
     split = open_folder(data, wanted="unpaired", layout="unpaired").splits["train"]
     loader = Loader(
-        split, make=Unpaired, channels=3, size=size, load_size=round(size * 286 / 256), workers=8, cache_bytes=4 * 10**9
+        split,
+        Unpaired,
+        Decoding(3, round(size * 286 / 256)),
+        Cropping(size),
+        workers=8,
+        cache=Memory(4 * 10**9),
     )
     trainer = trainer_of(build_model("cyclegan", size, small), runtime)
     trainer.curve = learning_rate("linear", RECIPE_STEPS, 0.5)

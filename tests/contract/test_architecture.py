@@ -125,6 +125,35 @@ def test_only_the_trainer_goes_backward_and_steps():
             assert "backward" not in calls, path
 
 
+def _told_apart(tree: ast.AST, names: set[str]) -> list[int]:
+    """The lines that ask which of these classes something is."""
+    asking = (ast.Compare, ast.MatchClass)
+    asked = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, asking)
+        or (isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("isinstance", "issubclass"))
+    ]
+    return [
+        node.lineno for node in asked if names & {inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name)}
+    ]
+
+
+def test_no_module_outside_data_asks_which_batch_it_is():
+    """What a batch is it says itself, so that a new kind is one declaration in data/batch.py."""
+    kinds = {node.name for node in ast.parse((PACKAGE / "data/batch.py").read_text()).body if hasattr(node, "bases")}
+    assert {"Paired", "Labelled"} <= kinds and _told_apart(ast.parse("b is Paired\nisinstance(b, Plain)"), kinds) == [
+        1,
+        2,
+    ]
+    found = {
+        str(path.relative_to(PACKAGE)): lines
+        for path in PACKAGE.rglob("*.py")
+        if _part(path) != "data" and (lines := _told_apart(ast.parse(path.read_text()), kinds))
+    }
+    assert not found
+
+
 @pytest.mark.parametrize("heavy", ["wandb", "kornia", "albumentations", "cv2", "torchvision", "rich"])
 def test_importing_translate_does_not_import(heavy):
     code = f"import sys, translate; translate.train, translate.load; sys.exit('{heavy}' in sys.modules)"

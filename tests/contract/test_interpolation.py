@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from loaders import make_loader
 from PIL import Image
 from test_cache import Counted, assert_same
 from test_evaluate import _evaluated
@@ -10,12 +11,12 @@ from torchvision import transforms
 
 from translate.data.batch import Labelled, Plain, Unpaired
 from translate.data.cache.choice import open_cache
+from translate.data.decoding import Decoding
 from translate.data.io import images
 from translate.data.labels import LabelGroup
 from translate.data.layouts.folders import Source
-from translate.data.loader import Loader
 from translate.errors import ConfigurationError
-from translate.evaluation import teaching
+from translate.evaluation import classifier_training as teaching
 from translate.evaluation.classifier import ClassifierSettings
 from translate.models.base import ImageSpec
 from translate.recipe import load_recipe, recipe_names
@@ -82,7 +83,7 @@ def test_photos_are_resized_as_unit_does_to_the_bit(tmp_path, width, height):
         noise(tmp_path / folder / "1.png", width, height)
     photo = pixels(transforms.Resize(64)(Image.open(tmp_path / "trainA" / "1.png")))
     loader = opened("unit", tmp_path, Unpaired, size=64, load_size=64, layout="unpaired").loader(1, seed=0)
-    assert np.array_equal(loader.load(0, 0), photo)
+    assert np.array_equal(loader.images[0].load(0), photo)
 
 
 @pytest.mark.parametrize("name", FILTERS)
@@ -109,9 +110,9 @@ def test_an_image_kept_by_one_filter_is_never_served_to_another(tmp_path, monkey
 
         def loader(cache, name=name):
             more = {"size": 16, "batch_size": 3, "cache": cache}
-            return Loader([sources], make=Plain, interpolation=name, **way, **more)
+            return make_loader([sources], make=Plain, interpolation=name, **way, **more)
 
-        kept = open_cache(where, None, side=16, interpolation=name, **way)
+        kept = open_cache(where, None, Decoding(3, 16, interpolation=name))
         assert_same(loader(kept).stream(), loader(None))
 
 

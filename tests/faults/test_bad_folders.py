@@ -94,7 +94,7 @@ def test_odd_names_of_folders_and_of_training_images(trained_tiny, tmp_path):  #
     data = data.rename(tmp_path / "set \n%s -- 2 é")
     translate(*arguments, "--data", data, "--out", data / "run", cwd=tmp_path).ended_in_words(0)
     skipped = (data / "run" / "skipped.txt").read_text().splitlines()
-    assert len(skipped) == 2 and all("broken \\xff\\n.png: no image" in line for line in skipped)
+    assert len(skipped) == 2 and all("broken \\xff\\n.png: not an image" in line for line in skipped)
     _put(data / "in" / "x.png")
     translate("convert", data / "run", data / "in", data / "out", "--to", "B", cwd=tmp_path).ended_in_words(0)
     assert set(_bytes(data / "out")) == {"x.png"}
@@ -193,7 +193,7 @@ def test_symlink_loop(trained_tiny, tmp_path):  # noqa: F811
         ended = _convert(trained_tiny, tmp_path).ended_in_words(0)
     assert ended.stdout.strip() == "2 converted, 0 skipped, 0 failed"
     assert set(_bytes(tmp_path / "out")) == {"deep/x.png", "out.png"}
-    assert "in: 1 link to a file elsewhere is followed; --no-links leaves such out" in ended.stderr
+    assert "in: 1 link to a file elsewhere is followed; --no-links leaves them out" in ended.stderr
     assert "left out: 5: " in ended.stderr and "dangling.png" in ended.stderr
     ended = _convert(trained_tiny, tmp_path, "in", "other", "--no-links").ended_in_words(0)
     assert set(_bytes(tmp_path / "other")) == {"deep/x.png"} and "left out: 6: " in ended.stderr
@@ -246,7 +246,7 @@ def test_vanish_between(trained_tiny, tmp_path):  # noqa: F811
     ended = child.end().ended_in_words(3)
     assert ended.stdout.strip() == "58 converted, 0 skipped, 2 failed"
     assert "failed: in/58.png: cannot be read: No such file" in ended.stderr
-    assert "failed: in/59.png: no image" in ended.stderr
+    assert "failed: in/59.png: not an image" in ended.stderr
 
 
 def test_vanish_between_the_scan_and_a_step_of_training(tmp_path):

@@ -234,7 +234,7 @@ FOREIGN = {
     "train": ("train tiny.yaml --data data --out notes.txt", "is a file"),
     "train, a folder of photos": ("train tiny.yaml --data data --out in --resume", "holds other files and no run"),
     "quickstart": ("quickstart --out quick", "no quickstart; give another --out"),
-    "data fetch": ("data fetch facades --into in", "exists; remove it"),
+    "data fetch": ("data fetch facades --into in", "exists; use it, or remove it"),
 }
 
 

@@ -38,10 +38,10 @@ def test_worker_exception_names_the_file_and_keeps_what_was_learnt(place: Workpl
     assert rendered.code == 0, rendered.err
     folder = next(path for path in place.home.rglob("shapes-paired*") if (path / "trainA").is_dir())
     shutil.copytree(folder, place.folder / "mine")
-    # It is whole when it is looked through: what breaks later is met by the thread that decodes.
+    # It is whole when it is checked: what breaks later is met by the thread that decodes.
     hook = """
         import translate.data.loader as module
-        load, seen = module.Domain.load, []
+        load, seen = module.DecodedImages.load, []
 
         def broken(self, index):
             path = self.sources[index].path
@@ -50,7 +50,7 @@ def test_worker_exception_names_the_file_and_keeps_what_was_learnt(place: Workpl
             seen.append(path)
             return load(self, index)
 
-        module.Domain.load = broken
+        module.DecodedImages.load = broken
     """
     arguments = ("--data", "mine", "--cache", "off", "--set", "data.workers=2", "--set", "training.batch_size=1")
     ended = place.train("pix2pix.yaml", "run", "--set", "training.steps=40", *arguments, hook=hook)

@@ -78,7 +78,7 @@ def test_another_number_of_bands_or_range_is_said_with_the_files_name(tmp_path: 
     converter = Converter(Negative(), ImageSpec(3, 16, ("a", "b")), CPU)
     outcome = convert_folder(converter, plan(tmp_path / "in", tmp_path / "out"), {1: True})
     five, far = sorted((record.error for record in outcome.failed), key=lambda error: "far.tif" in error)
-    assert "five.tif: 5 bands, where the recipe says data.channels: 3" in five
+    assert "five.tif: 5 bands, where data.channels is 3" in five
     assert "far.tif: floating-point pixels from -2." in far and "data.range" in far
     with pytest.raises(ImageError, match="only -1 to 1"):
         images.read(tmp_path / "in" / "far.tif", span=(-1, 1))
@@ -187,7 +187,7 @@ def test_12_bits_in_16_fill_the_range_and_come_back_as_they_were(tmp_path: Path,
     found, clear = (images.read(tmp_path / "out" / f"{name}.{suffix}") for name in ("x", "clear"))
     assert (found.pixels == 4095 - values).all() and found.pixels.dtype == np.uint16
     assert clear.alpha is not None and (clear.alpha == alpha).all() and clear.pixels.max() <= 4095
-    with pytest.raises(ImageError, match=r"x\.\w+: 16-bit pixels from 0 to 4095; only 0 to 4000 is understood"):
+    with pytest.raises(ImageError, match=r"x\.\w+: 16-bit pixels from 0 to 4095; only 0 to 4000 is accepted"):
         images.read(tmp_path / "in" / f"x.{suffix}", span=(0, 4000))
 
 
@@ -205,7 +205,7 @@ def test_a_range_that_a_check_proposes_holds_every_value(tmp_path: Path) -> None
     for folder, values in (("trainA", (-3.45678912, 1.23456123)), ("trainB", (0.5, 70_123.45))):
         path = written(tmp_path / folder / f"{folder}.tif", np.array([values] * 4, np.float32))
     told = next(note for note in check(tmp_path).notes if "data.range" in note)
-    assert told.startswith("the recipe says data.range: [-3.45679, 70123.5]"), "of both domains, rounded outwards"
+    assert told.startswith("set data.range: [-3.45679, 70123.5]"), "of both domains, rounded outwards"
     assert images.read(path, span=(-3.45679, 70123.5)).pixels.size
 
 

@@ -23,7 +23,7 @@ def test_images_are_counted_per_domain_and_split(tmp_path: Path) -> None:
     assert "a: 60 of 118 train, 2 of 2 test" in report.facts and "b: 3 of 118 train, 0 of 2 test" in report.facts
     assert "train images: 118 of 8x8; 118 8-bit RGB" in report.facts
     assert [note for note in report.notes if "few to learn from" in note] == [
-        "3 training images of b, of 118: few to learn from; data.balanced shows them more often"
+        "3 training images of b, of 118: few to learn from; set data.balanced=true to show them more often"
     ]
     assert report.problems == ("classes without test images: b, c",)
 
@@ -41,7 +41,7 @@ def test_unreadable_and_leaked_images_of_labelled_sets_are_found(tmp_path: Path)
     (tmp_path / "train" / "c" / "broken.png").write_bytes(b"words")
     problems = check(tmp_path).problems
     assert len(problems) == 2 and "broken.png" in problems[0]
-    says = "test images that are, or look like, training images (named behind); keep one of each: 2: "
+    says = "test images that are, or look like, training images (in brackets); keep one of each: 2: "
     twins = "test/a/saved anew.jpg (train/a/ramp.png), test/b/leak.png (train/b/1.png)"
     assert problems[1] == f"{says}{twins} in {tmp_path}"
 
@@ -73,7 +73,9 @@ def test_attributes_of_none_of_all_and_of_few(tmp_path: Path) -> None:
         "no training image without Everybody: nothing to learn it from; choose other domains",
     ]
     few = [note for note in report.notes if "few to learn from" in note]
-    assert few == ["2 training images of Few, of 140: few to learn from; data.balanced shows them more often"]
+    assert few == [
+        "2 training images of Few, of 140: few to learn from; set data.balanced=true to show them more often"
+    ]
     assert "Half: 70 of 140 train, 10 of 20 test" in report.facts
 
 
@@ -140,7 +142,7 @@ def test_dark_slices_are_compared_after_stretching_and_the_twin_is_named(tmp_pat
     report = check(tmp_path)
     assert report.problems == ()
     assert sum("16-bit shades up to" in note for note in report.notes) == 4
-    assert "the recipe says data.range: [0, 1023], which stretches all 16-bit shades" in report.notes
+    assert "set data.range: [0, 1023] to stretch all 16-bit shades" in report.notes
     twin = images.read(tmp_path / "trainB" / "Btrain5.png").pixels
     images.write(tmp_path / "testB" / "again.png", Picture((twin * 1.001).astype(np.uint16)))
     (problem,) = check(tmp_path).problems
@@ -154,7 +156,7 @@ def test_a_range_is_read_as_the_recipe_would(tmp_path: Path) -> None:
     notes = "\n".join(check(tmp_path, span=(0, 20000)).notes)
     assert "where data.range ends at 20000: nearly black" in notes
     problems = "\n".join(check(tmp_path, span=(0, 500)).problems)
-    assert "values outside of data.range, 0 to 500; choose it wider: 16: " in problems
+    assert "values outside data.range, 0 to 500; set a wider data.range: 16: " in problems
 
 
 def test_many_alike_remarks_are_one(tmp_path: Path) -> None:
@@ -176,7 +178,7 @@ def test_a_folder_is_checked_as_training_would_read_it(run_cli, tmp_path: Path) 
     loose = run_cli("data", "check", "set", "data.layout=unpaired", "--set", "data.domains=[A,B]")
     assert "train: 4 A, 4 B" in loose.stdout
     recipe = run_cli("data", "check", "set", "--recipe", "cyclegan", "--domains", "A,B", "training.batch_size=2")
-    assert recipe.exit_code == 2 and "--set data.layout=unpaired" in recipe.stderr, "as training would say"
+    assert recipe.exit_code == 2 and "set data.layout=unpaired" in recipe.stderr, "as training would say"
     stargan = run_cli("data", "check", "set", "--recipe", "stargan")
     assert stargan.exit_code == 0 and "class folders: 3 classes" in stargan.stdout
     plain = run_cli("data", "check", "set", "--recipe", "gan")

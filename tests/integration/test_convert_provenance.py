@@ -10,7 +10,7 @@ from test_converter import Negative
 from tiny import CPU, SPEC, unpaired_folder, write_images
 
 from translate.data.layouts import listing
-from translate.data.layouts.listing import Seen, find_images, iterate_images
+from translate.data.layouts.listing import ListingReport, find_images, iterate_images
 from translate.errors import ConfigurationError
 from translate.inference.converter import Converter
 from translate.inference.jobs import plan
@@ -167,7 +167,7 @@ def test_other_kinds_are_counted_in_bounded_memory(tmp_path, monkeypatch):
     monkeypatch.setattr(listing, "KINDS", 3)
     for number in range(9):
         (tmp_path / f"x.{number}").touch()
-    seen = Seen()
+    seen = ListingReport()
     assert list(iterate_images(tmp_path, seen)) == []
     assert len(seen.others) == 4 and seen.others[""] == 6 and seen.others.total() == 9
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tiny
 import torch
+from loaders import make_loader
 from patience import PATIENCE
 from safetensors.torch import load_file
 from two_ranks import CASES, train_case, train_two_painters
@@ -190,7 +191,7 @@ def test_the_shares_of_ranks_are_one_process_with_all_images(tmp_path, workers):
     split = tuple(tuple(Source(tmp_path / f"{index}.png") for index in range(count)) for count in (5, 3))
 
     def loader(size: int) -> Loader:
-        return Loader(split, make=Unpaired, channels=1, size=4, batch_size=size, workers=workers)
+        return make_loader(split, make=Unpaired, channels=1, size=4, batch_size=size, workers=workers)
 
     whole = loader(6)
     shares = [share_of(loader(2).stream, rank, 3) for rank in range(3)]

@@ -133,7 +133,7 @@ def test_a_file_that_does_not_fit_says_with_which_settings_it_would(run_cli, tin
     command.append("training.init_from=latest_net_G_A.pth")
     refused = run_cli(*command)
     assert refused.exit_code == 2 and "is not the network of this recipe; it would fit with " in refused.stderr
-    assert "looking through" not in refused.stderr  # told before every image is tried
+    assert "checking images" not in refused.stderr  # said before every image is checked
     words = refused.stderr.split("it would fit with ")[1].split()
     assert run_cli(*command, *words).exit_code == 0
     begun = _begun(tmp_path / "second")["generator_b.head.weight"]
@@ -178,4 +178,4 @@ def test_bad_settings_and_missing_weights_are_told_before_every_image_is_tried(r
     ):
         refused = run_cli("train", tiny_recipe(recipe), "--data", data, "--out", "second", *STILL, word)
         assert refused.exit_code == 2 and told in refused.stderr, refused.output
-        assert "looking through the data set" not in refused.stderr and not (tmp_path / "second").exists()
+        assert "checking images" not in refused.stderr and not (tmp_path / "second").exists()

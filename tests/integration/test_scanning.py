@@ -86,14 +86,14 @@ def test_of_many_images_only_the_headers_are_read(tmp_path, monkeypatch):
     assert [Path(path).name for path in unreadable(found, found.loader(1, 0), quiet, quiet=True)] == ["Atrain1.png"]
     assert len(sampled) == 4, "two of each domain, for their shades; the others are not decoded"
     attempts, how = scanning._attempts(found, found.loader(1, 0))
-    assert len(attempts) == 16 and how == "headers only, for there are more than 15"
+    assert len(attempts) == 16 and how == "headers only, as there are more than 15"
 
 
 def test_images_that_hold_no_crop_are_found_too(tmp_path):
     root = unpaired_folder(tmp_path / "set")
     write_images(root / "trainA", ["small.png"], size=9)
     found = open_data(settings(root, resize="none"), Unpaired, quiet)
-    with pytest.raises(ConfigurationError, match=r"small\.png: 9 x 9 pixels hold no crop of 16"):
+    with pytest.raises(ConfigurationError, match=r"small\.png: 9 x 9 pixels are too few for a crop of 16"):
         unreadable(found, found.loader(1, 0), quiet, quiet=True)
 
 
@@ -147,7 +147,7 @@ def test_one_fault_of_many_files_is_one_line_and_all_are_counted(tmp_path):
     assert "33 images cannot be read" in text and "--skip-bad" in text
     assert text.count("the file is empty: 30: bad0.png, bad1.png, ") == 1 == text.count("the file is empty")
     assert f" more in {root / 'trainA'}\n" in text and "bad29.png" not in text
-    assert all(f"{root / 'trainB' / name}: no image" in text for name in ("words0.png", "words1.png", "words2.png"))
+    assert all(f"{root / 'trainB' / name}: not an image" in text for name in ("words0.png", "words1.png", "words2.png"))
     told = []
     skipping = open_data(settings(root, skip_bad=True), Unpaired, quiet)
     assert len(unreadable(skipping, skipping.loader(1, 0), told.append, quiet=True)) == 33
@@ -168,9 +168,13 @@ def test_faults_of_many_kinds_are_cut_at_twenty(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("span", "expected"),
     [
-        (None, "16-bit shades up to 1,000 of 65,535 only, nearly black to a network; stretch them (--set data.range="),
+        (None, "16-bit shades up to 1,000 of 65,535 only, nearly black to a network; set data.range="),
         ([0, 1023], ""),
-        ([0, 30000], "values up to 1,000 only, where data.range ends at 30000: nearly black to a network; narrow it"),
+        (
+            [0, 30000],
+            "values up to 1,000 only, where data.range ends at 30000: nearly black to a network; set a narrower"
+            " data.range",
+        ),
     ],
 )
 def test_training_itself_warns_of_images_that_are_nearly_black(tmp_path, monkeypatch, thorough, span, expected):
@@ -185,7 +189,7 @@ def test_training_itself_warns_of_images_that_are_nearly_black(tmp_path, monkeyp
     found, told = open_data(settings(tmp_path, resize="none", **given), Unpaired, quiet), []
     assert unreadable(found, found.loader(1, 0), told.append, quiet=True) == {}
     assert len(told) == bool(expected)
-    assert not expected or told[0].removesuffix("[0,1023] does it for all)") == f"warning: A: {expected}"
+    assert not expected or told[0].removesuffix("[0,1023] for all") == f"warning: A: {expected}"
 
 
 def test_class_numbers_in_8_bits_are_nearly_black_too(tmp_path):

@@ -38,7 +38,7 @@ def a_named_set_to_fetch(user: User) -> None:
     assert asked == ["horse2zebra"]
 
 
-@tried(("data/checks/labels", "data.balanced shows them more often"))
+@tried(("data/checks/labels", "set data.balanced=true to show them more often"))
 def a_rare_class(user: User) -> None:
     for name, count in {"a": 300, "b": 2, "c": 300}.items():
         put(Path("labelled"), f"test/{name}/0.png", *(f"train/{name}/{number}.png" for number in range(count)))
@@ -72,10 +72,10 @@ def _of_values(folder: Path, low: float, high: float, count: int = 4) -> None:
 
 
 @tried(
-    ("data/checks/facts", "the recipe says data.range: [{}, {}], which holds all values"),
-    ("data/checks/facts", "where the recipe says data.channels: 1"),
-    ("data/checks/facts", "values outside of data.range, {} to {}; choose it wider: {}"),
-    ("data/io/values", "set the recipe's data.range to the values' span"),
+    ("data/checks/facts", "set data.range: [{}, {}] to hold all values"),
+    ("data/checks/facts", "set data.channels: 1 for translations that are grey, too"),
+    ("data/checks/facts", "values outside data.range, {} to {}; set a wider data.range: {}"),
+    ("data/io/values", "set data.range to the range of the values"),
 )
 def files_of_values(user: User) -> None:
     for split in ("train", "test"):
@@ -84,20 +84,20 @@ def files_of_values(user: User) -> None:
     command = user.train(user.recipe("cyclegan", steps=1), data="values")
     text = user.gets("data", "check", "values")
     (key,) = set(settings_in(user.refused(*command), "cyclegan"))
-    span = taken(text, r"the recipe says data\.range: (\[.*?\])")
-    channels = taken(text, r"the recipe says (data\.channels: 1)").replace(": ", "=")
+    span = taken(text, r"set data\.range: (\[.*?\])")
+    channels = taken(text, r"set (data\.channels: 1)").replace(": ", "=")
     user.gets(*command, f"{key}={span}", channels)
     check = ["data", "check", "values", channels]
     key = taken(
-        user.refused(*check, "data.range=[0,500]", code=3), "values outside of (data.range), .* choose it wider"
+        user.refused(*check, "data.range=[0,500]", code=3), r"values outside data.range, .*; set a wider (data\.range)"
     )
     assert "outside" not in user.gets(*check, f"{key}={span}")
 
 
 @tried(
-    ("data/checks/facts", "which stretches all 16-bit shades"),
-    ("data/checks/shades", "values up to {} only, where data.range ends at {}: nearly black to a network; narrow it"),
-    ("runs/image_sets/scanning", " (--set data.range=[0,{}] does it for all)"),
+    ("data/checks/facts", "to stretch all 16-bit shades"),
+    ("data/checks/shades", "nearly black to a network; set a narrower data.range"),
+    ("runs/image_sets/scanning", "set data.range=[0,{}] for all"),
 )
 def dark_images_of_16_bits(user: User) -> None:
     rng = np.random.default_rng(0)
@@ -109,20 +109,20 @@ def dark_images_of_16_bits(user: User) -> None:
                 shades = rng.integers(0, 4095, (16, 16)).astype(np.uint16)
                 Image.fromarray(shades).save(folder / f"{domain}{number}.png")
     text = user.gets("data", "check", "dark")
-    setting = taken(text, r"the recipe says (data\.range: \[.*?\])").replace(": ", "=")
+    setting = taken(text, r"set (data\.range: \[.*?\])").replace(": ", "=")
     command = user.train(user.recipe("cyclegan", steps=1), "data.channels=1", data="dark")
     assert "black" not in user.gets(*command, setting)
-    setting = taken(user.gets(*command), r"\(--set (data\.range=\S+) does it for all\)")
+    setting = taken(user.gets(*command), r"set (data\.range=\S+) for all")
     assert "black" not in user.gets(*command, "--set", setting)
     wide = user.gets("data", "check", "dark", "data.range=[0,60000]")
-    key = taken(wide, r"where (data\.range) ends at 60000: nearly black to a network; narrow it")
+    key = taken(wide, r"ends at 60000: nearly black to a network; set a narrower (data\.range)")
     assert "black" not in user.gets("data", "check", "dark", f"{key}=[0,5000]")
 
 
 @tried(
-    ("data/checks/facts", "as many as the bands of TIFF"),
-    ("data/checks/facts", "images of {} bands, where the recipe says data.channels: {}: {}"),
-    ("data/io/images", "where the recipe says data.channels: {}{}"),
+    ("data/checks/facts", "as many as the TIFF files have bands"),
+    ("data/checks/facts", "images of {} bands, where data.channels is {}: {}"),
+    ("data/io/images", "where data.channels is {}{}"),
     ("data/io/gate", "bytes once decoded, more than the limit of {}; cut it into parts, or convert with --max-pixels"),
 )
 def files_of_many_bands(user: User) -> None:
@@ -135,11 +135,9 @@ def files_of_many_bands(user: User) -> None:
             values = rng.integers(0, 256, (16, 16, 16), dtype=np.uint8)
             tifffile.imwrite(path, values, photometric="minisblack", planarconfig="contig")
     command = user.train(user.recipe("cyclegan", steps=1), "--out", "run", data="bands")
-    assert "data.channels: 3" in user.refused(*command)
-    key = taken(
-        user.refused("data", "check", "bands", "--recipe", command[1], code=3), r"recipe says (data\.channels): 3"
-    )
-    setting = taken(user.gets("data", "check", "bands"), r"the recipe says (data\.channels: \d+)").replace(": ", "=")
+    assert "data.channels is 3" in user.refused(*command)
+    key = taken(user.refused("data", "check", "bands", "--recipe", command[1], code=3), r"where (data\.channels) is 3")
+    setting = taken(user.gets("data", "check", "bands"), r"set (data\.channels: \d+)").replace(": ", "=")
     assert setting == f"{key}=16"
     user.gets("data", "check", "bands", "--recipe", command[1], setting)
     user.gets(*command, setting)
@@ -149,8 +147,11 @@ def files_of_many_bands(user: User) -> None:
 
 
 @tried(
-    ("data/layouts/on_disk", " To take two of them, say which: --domains {}"),
-    ("data/layouts/on_disk", "--domains label,img --set data.layout=paired takes label maps and photographs as pairs"),
+    ("data/layouts/two_domains", " To take two of them, say which: --domains {}"),
+    (
+        "data/layouts/two_domains",
+        "--domains label,img --set data.layout=paired takes label maps and photographs as pairs",
+    ),
 )
 def folders_of_several_domains(user: User) -> None:
     for number in range(4):
@@ -164,11 +165,11 @@ def folders_of_several_domains(user: User) -> None:
     assert "4 pairs" in user.gets(*command, *words)
 
 
-@tried(("data/layouts/pairing", "but no pairs: {} (if they are pairs, say so: --set data.layout=paired)"))
+@tried(("data/layouts/pairing", "but no pairs: {} (if they are pairs, set data.layout=paired)"))
 def pairs_that_do_not_look_like_pairs(user: User) -> None:
     for folder, width in {"trainA": 24, "trainB": 16}.items():
         put(Path("alike"), *(f"{folder}/{number}.png" for number in range(6)), width=width, height=16)
-    words = taken(user.gets("data", "check", "alike"), r"say so: (--set \S+)\)").split()
+    words = taken(user.gets("data", "check", "alike"), r"if they are pairs, set (data\.layout=\w+)").split()
     assert "6 pairs" in user.refused("data", "check", "alike", *words, code=3)
     user.gets(*user.train(user.recipe("pix2pix", steps=1), *words, data="alike"))
 
@@ -180,23 +181,40 @@ def links_to_files_elsewhere(user: User) -> None:
         put(Path("links"), f"{folder}/own{number}.png")
         Path("links", folder, f"link{number}.png").symlink_to(f"../../store/{number}.png")
     command = user.train(user.recipe("cyclegan", steps=1), data="links")
-    setting = taken(user.gets(*command), r"(data\.follow_links: false) leaves such out").replace(": ", "=")
+    setting = taken(user.gets(*command), r"(data\.follow_links: false) leaves them out").replace(": ", "=")
     assert "are followed" not in user.gets(*command, setting)
 
 
-@tried(("data/layouts/pairing", "if they are pairs, --set data.layout=paired leaves those out"))
+@tried(("data/layouts/pairing", "if they are pairs, set data.layout=paired to leave those out"))
 def pairs_some_of_which_are_alone(user: User) -> None:
     paired_folder(Path("pairs"))
     put(Path("pairs"), *(f"trainA/alone{number}.png" for number in range(3)))
     command = user.train(user.recipe("pix2pix", steps=1), data="pairs")
     text = user.refused(*command)
-    user.gets(*command, *taken(text, r"if they are pairs, (--set \S+)").split())
+    user.gets(*command, *taken(text, r"if they are pairs, set (\S+)").split())
 
 
-@tried(("data/layouts/folders", "To train without the pairs all the same, say so: --set data.layout=unpaired"))
+@tried(
+    ("data/decoding", "pixels are too few for a crop of {}: set a smaller data.size, or data.resize: square"),
+    ("data/loader", "the images of this pair differ in proportions: set data.resize: square, or crop them alike"),
+)
+def images_that_hold_no_crop_and_pairs_that_differ(user: User) -> None:
+    for split in ("train", "test"):
+        put(Path("small"), *(f"{split}A/{number}.png" for number in range(3)), width=9, height=30)
+        put(Path("small"), *(f"{split}B/{number}.png" for number in range(3)), width=30, height=32)
+    command = user.train(user.recipe("pix2pix", steps=1), "data.layout=paired", "data.resize=none", data="small")
+    text = user.refused(*command)
+    size, *square = settings_in(text, "pix2pix")[:2]
+    assert size == "data.size" and "9 x 30" in text
+    user.gets(*command, *(f"{key}=square" for key in square))
+    text = user.refused(*user.train("pix2pix.yaml", "data.resize=short_side", "--out", "again", data="small"), code=1)
+    user.gets(*command, taken(text, r"differ in proportions: set (data\.resize: square)").replace(": ", "="))
+
+
+@tried(("data/layouts/folders", "To train without the pairs all the same, set data.layout=unpaired"))
 def pairs_for_a_method_without(user: User) -> None:
     command = user.train(user.recipe("cyclegan", steps=1), data=user.data("paired"))
-    user.gets(*command, *taken(user.refused(*command), r"say so: (--set \S+)").split())
+    user.gets(*command, *taken(user.refused(*command), r"all the same, set (\S+)").split())
 
 
 @tried(("utils/home", "set TRANSLATE_HOME to a folder for data sets and resized images"))

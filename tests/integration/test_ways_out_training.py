@@ -100,12 +100,12 @@ def damaged_scores(user: User) -> None:
         user.gets("compare", run, "another")
 
 
-@tried(("runs/image_sets/opening", "to choose others, --set data.shapes.styles"))
+@tried(("runs/image_sets/opening", "to choose others, set data.shapes.styles"))
 def domains_of_shapes(user: User) -> None:
     command = user.train(user.recipe("cyclegan", {"size": 32, "load_size": 32}), "--dry-run", data="shapes")
     few = ["--set", "data.shapes.train=4", "--set", "data.shapes.test=2"]
     text = user.refused(*command, *few, "--domains", "banded,flat")
-    setting = taken(text, r"--set (data\.shapes\.styles=)\[") + "[banded,flat]"
+    setting = taken(text, r"set (data\.shapes\.styles=)\[") + "[banded,flat]"
     user.gets(*command, *few, "--set", setting)
 
 

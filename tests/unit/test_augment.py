@@ -7,7 +7,8 @@ import pytest
 from pydantic import ValidationError
 
 from translate.data import augment
-from translate.data.augment import GEOMETRY, PHOTOMETRY, Augmentation, Augmenter, crop, flip
+from translate.data.augment import GEOMETRY, PHOTOMETRY, Augmentation, Augmenter
+from translate.data.crops import Crop, Cropped, pixels_of
 from translate.errors import ConfigurationError
 
 # What does nothing unless told what to do, or nothing that these pictures show.
@@ -128,5 +129,6 @@ def test_importing_the_library_asks_no_network(monkeypatch):
 
 def test_crop_and_flip():
     image = np.arange(5 * 6 * 1).reshape(5, 6, 1)
-    assert crop(image, 1, 2, 3)[..., 0].tolist() == [[8, 9, 10], [14, 15, 16], [20, 21, 22]]
-    assert flip(image)[0, :, 0].tolist() == [5, 4, 3, 2, 1, 0]
+    upright, mirrored = (pixels_of(Cropped(image, Crop(1, 2, flip, seed=0)), 3)[..., 0] for flip in (False, True))
+    assert upright.tolist() == [[8, 9, 10], [14, 15, 16], [20, 21, 22]]
+    assert mirrored.tolist() == [[10, 9, 8], [16, 15, 14], [22, 21, 20]]

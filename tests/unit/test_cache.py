@@ -16,6 +16,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from loaders import make_loader
 from tiny import paired_folder
 
 from translate.data.augment import Augmentation
@@ -27,6 +28,7 @@ from translate.data.cache.choice import open_cache, stream_of
 from translate.data.cache.device import gather
 from translate.data.cache.disk import DiskCache
 from translate.data.cache.shelf import Shelf
+from translate.data.decoding import Decoding
 from translate.data.io import images
 from translate.data.io.images import Interpolation, Picture, resize, write
 from translate.data.labelled.digits import Digit
@@ -75,12 +77,12 @@ def make_files(folder: Path, *counts: int, deep: bool = False, square: bool = Fa
 
 
 def disk(folder: Path, limit: int = 10**7, resize="square", log=pytest.fail) -> DiskCache:
-    return DiskCache(folder, limit, channels=3, side=SIDE, resize=resize, log=log)
+    return DiskCache(folder, limit, Decoding(3, SIDE, resize), log)
 
 
 def loader(split, make=Unpaired, **settings) -> Loader:
     settings = {"load_size": SIDE, "size": 16, "batch_size": 4, "seed": 5, **settings}
-    return Loader(split, make=make, channels=3, **settings)
+    return make_loader(split, make=make, channels=3, **settings)
 
 
 def assert_same(stream, reference, steps: int = 8) -> None:
@@ -310,9 +312,10 @@ def test_what_is_damaged_is_decoded_anew(tmp_path, damage):
 SHORTEN = """
 import sys, pathlib, numpy as np
 from translate.data.cache.disk import DiskCache
+from translate.data.decoding import Decoding
 class Image:
     def identity(self): return "image"
-kept = DiskCache(pathlib.Path(sys.argv[1]), 10**9, channels=3, side=512, resize="square")
+kept = DiskCache(pathlib.Path(sys.argv[1]), 10**9, Decoding(3, 512))
 kept.get((0, 0), Image())
 kept.put((0, 0), Image(), np.full((512, 512, 3), 7, np.uint8))
 pixels = kept.get((0, 0), Image())
@@ -519,8 +522,8 @@ def test_a_full_cache_lets_go_of_what_was_used_longest_ago(tmp_path):
 def test_a_folder_that_cannot_be_made_is_named(tmp_path, monkeypatch):
     (tmp_path / "resized").write_text("a file")
     monkeypatch.setenv("TRANSLATE_HOME", str(tmp_path))
-    with pytest.raises(ConfigurationError, match="no folder for resized images can be made"):
-        open_cache("disk", None, channels=3, side=SIDE, resize="square")
+    with pytest.raises(ConfigurationError, match="the cache folder cannot be created"):
+        open_cache("disk", None, Decoding(3, SIDE))
 
 
 # On the device
@@ -541,7 +544,7 @@ def test_batches_on_the_device_are_the_same_and_decoded_once(tmp_path, monkeypat
     labels = {Labelled: rows, SourceLabelled: rows[:1]}.get(make, [])
     told: list[str] = []
     stream = device_stream(loader(split, make, labels=labels, workers=workers), told=told)
-    assert told[0].startswith(f"the training set lies on cpu: {sum(counts)} images")
+    assert told[0].startswith(f"the training set is cached on cpu: {sum(counts)} images")
     DECODED.clear()
     for start in (0, 3):
         batches, reference = stream(start), loader(split, make, labels=labels, cache_bytes=10**6)
@@ -637,5 +640,5 @@ def test_where_images_are_kept_changes_no_number_of_a_run(run_cli, tiny_recipe, 
         assert "waiting" not in (tmp_path / name / "metrics.jsonl").read_text()
     weights = [tmp_path / name / "checkpoints/step-00000004/training.safetensors" for name in ("ram", where)]
     assert weights[0].read_bytes() == weights[1].read_bytes()
-    assert ("the training set lies on cpu" in result.stderr) == (where == "device")
+    assert ("the training set is cached on cpu" in result.stderr) == (where == "device")
     assert any((tmp_path / "home").rglob("*.pixels")) == (where == "disk")

@@ -236,13 +236,13 @@ def test_mistakes_in_dataset_yaml_are_found(tmp_path: Path, text: str, message: 
 def test_the_other_kind_is_refused_with_advice(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"learns from pairs.*CycleGAN"):
         open_folder(unpaired(tmp_path / "u"), wanted="paired")
-    with pytest.raises(ConfigurationError, match=r"pix2pix.*--set data.layout=unpaired"):
+    with pytest.raises(ConfigurationError, match=r"pix2pix.*set data.layout=unpaired"):
         open_folder(paired(tmp_path / "p"), wanted="unpaired")
     folder = open_folder(tmp_path / "p", wanted="unpaired", layout="unpaired")
     assert folder.kind == "unpaired" and not folder.test_is_paired
     sides = put(tmp_path / "s", *numbered("train", 1, 2), width=32, height=16)
     for layout in ("auto", "unpaired"):
-        with pytest.raises(ConfigurationError, match=r"both images of a pair, side by side.*cut the halves"):
+        with pytest.raises(ConfigurationError, match=r"both images of a pair, side by side.*split them"):
             open_folder(sides, wanted="unpaired", layout=layout)
     with pytest.raises(ConfigurationError, match=r"no pairs.*the same file name"):
         open_folder(tmp_path / "u", wanted="paired", layout="paired")
@@ -297,7 +297,7 @@ def test_links_to_files_are_followed_and_counted_or_left_out_if_so_wanted(tmp_pa
     folder = open_folder(root, wanted="unpaired")
     assert [len(column) for split in folder.splits.values() for column in split] == [3, 3, 3, 3]
     assert folder.splits["train"][0][0].read(3).shape == (8, 8, 3) and folder.warnings == ()
-    expected = f"{root}: 12 links to files elsewhere are followed; data.follow_links: false leaves such out"
+    expected = f"{root}: 12 links to files elsewhere are followed; data.follow_links: false leaves them out"
     assert folder.notes == (expected,)
     assert check(root).problems == () and expected in check(root).notes
     put(root, *numbered("trainA", "own"), *numbered("trainB", "mine"))
@@ -318,7 +318,7 @@ def test_what_systems_keep_for_themselves_is_left_out_and_said_once(tmp_path: Pa
     folder = open_folder(root, wanted="unpaired")
     assert stems(folder, "train") == [["h1", "h2", "h10"], ["z1", "z2"]] and folder.warnings == ()
     (note,) = folder.notes
-    assert note.startswith(f"{root}: what is hidden, or kept by systems for themselves, is left out: ")
+    assert note.startswith(f"{root}: hidden and system files are left out: ")
     assert note.endswith("._* 3, .hidden/ 1, .thumbnails/ 3, @eaDir/ 4, Thumbs.db 3, __MACOSX/ 1")
     assert check(root).problems == ()
 
@@ -382,7 +382,7 @@ def test_folders_with_images_that_are_no_part_of_the_set_are_named(tmp_path: Pat
 
 def test_pairs_of_which_some_lack_a_partner_are_named_with_the_way_out(tmp_path: Path) -> None:
     put(tmp_path, *numbered("A/train", *range(1, 6)), *numbered("B/train", *range(1, 5)))
-    says = r"4 names stand in both domains, without a partner are 1: .*A/train/5\.png; .*data\.layout=paired"
+    says = r"4 names are in both domains, without a partner are 1: .*A/train/5\.png; .*data\.layout=paired"
     with pytest.raises(ConfigurationError, match=says):
         open_folder(tmp_path, wanted="paired")
     assert "A/train/5.png" in open_folder(tmp_path, wanted="unpaired").found[0]
@@ -417,7 +417,7 @@ def test_check_finds_what_is_wrong(tmp_path: Path) -> None:
     assert "train A: 1 files repeat another byte for byte" in notes and "b copy.png" in notes
     assert "train A: one colour all over" in notes and "no multiple of 4" in notes and "odd.png" in notes
     assert len(report.problems) == 2
-    assert "broken.jpg: no image" in problems
+    assert "broken.jpg: not an image" in problems
     assert "leak.png" in problems.split("test images that are, or look like, training images")[1]
     assert "saved anew.jpg (trainB/d.png)" in problems and "e.png" not in problems
     assert lines[-1].endswith("problems found: 2")

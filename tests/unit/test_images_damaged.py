@@ -33,7 +33,7 @@ def test_what_is_wrong_is_said_after_the_path(tmp_path: Path) -> None:
     deep_flipped[len(deep) // 2] ^= 255
     cases = {
         "empty.png": (b"", "empty"),
-        "text.jpg": (b"these are words\n" * 9, "no image"),
+        "text.jpg": (b"these are words\n" * 9, "not an image"),
         "cut.jpg": (whole["JPEG"][:-2000], "truncated"),
         "cut.png": (whole["PNG"][:-2000], "truncated"),
         "cut.webp": (whole["WEBP"][:-2000], None),
@@ -41,7 +41,7 @@ def test_what_is_wrong_is_said_after_the_path(tmp_path: Path) -> None:
         "crc.png": (bytes(flipped), None),
         "deep cut.png": (deep[:-2000], None),
         "deep crc.png": (bytes(deep_flipped), None),
-        "page.jpg": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "no image"),
+        "page.jpg": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not an image"),
     }
     for name, (data, message) in cases.items():
         path = tmp_path / name

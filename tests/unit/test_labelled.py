@@ -26,7 +26,10 @@ def test_what_is_no_labelled_set_is_told_what_was_looked_for(tmp_path: Path) -> 
     put(tmp_path / "split", *numbered("train", 2), *numbered("test", 1))
     (tmp_path / "bare").mkdir()
     for name, found in (("plain", "2 images"), ("split", "test/, train/"), ("bare", "nothing")):
-        with pytest.raises(ConfigurationError, match=r"no labelled images here\. Looked for: train/CLASS/") as caught:
+        with pytest.raises(
+            ConfigurationError,
+            match=r"no labelled images here\. Looked for: train_CLASS/; trainA/ trainB/; train/CLASS/ ",
+        ) as caught:
             open_labelled(tmp_path / name)
         assert str(caught.value).endswith(f"Found: {found}")
         assert all(word in str(caught.value) for word in ("list_attr", "labels.csv", "idx3"))

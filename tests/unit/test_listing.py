@@ -119,7 +119,7 @@ def test_links_to_files_are_taken_and_neither_loop_nor_lead_to_folders(tmp_path:
         (True, ["again.png", "away.png", "chain.png", "sub/x.png"]),
         (False, ["again.png", "sub/x.png"]),
     ):
-        seen = listing.Seen()
+        seen = listing.ListingReport()
         found = [path.relative_to(inside).as_posix() for path in listing.iterate_images(inside, seen, follow)]
         assert found == expected
         refused = {"away", "broken.png", "loop", "self.png", "device.png", "folder.png"}
@@ -139,7 +139,7 @@ def test_thumbnails_and_hidden_files_are_no_images_whatever_their_case(tmp_path:
     for name in [*names, *(f"deep/{name.upper()}" for name in names), "p.png", "deep/Thumbs.db", ".gitignore", "notes"]:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    seen = listing.Seen()
+    seen = listing.ListingReport()
     assert list(listing.iterate_images(tmp_path, seen)) == [tmp_path / "p.png"]
     assert seen.private["._*"] == 2 and seen.private["@eaDir/"] == seen.private["@EADIR/"] == 1
     assert seen.private["Thumbs.db"] == 1 and seen.others == {"": 1} and ".gitignore" not in seen.private

@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from loaders import make_loader
 
 from translate.data.augment import Augmentation
 from translate.data.batch import Batch, Labelled, Paired, Plain, SourceLabelled, Unpaired
+from translate.data.decoding import Decoding
 from translate.data.io.images import Picture, resize, write
 from translate.data.layouts.folders import Source
 from translate.data.loader import Loader, evaluation_batches
@@ -32,6 +34,7 @@ class Held:
 
 
 READS: Counter[int] = Counter()
+SMALL = Decoding(3, 16)
 
 
 def numbered(count: int, size: int = 4, first: int = 0) -> tuple[Held, ...]:
@@ -51,7 +54,7 @@ def places(count: int, height: int = 12, width: int = 12, shift: int = 0) -> tup
 def numbered_loader(*counts: int, batch_size: int = 3, seed: int = 0, **settings) -> Loader:
     split = tuple(numbered(count, first=100 * domain) for domain, count in enumerate(counts))
     make = settings.pop("make", Unpaired)
-    return Loader(split, make=make, channels=1, size=4, batch_size=batch_size, seed=seed, **settings)
+    return make_loader(split, make=make, channels=1, size=4, batch_size=batch_size, seed=seed, **settings)
 
 
 def numbers(tensor: torch.Tensor) -> list[int]:
@@ -77,7 +80,7 @@ def files(tmp_path_factory) -> tuple[tuple[Source, ...], ...]:
 
 def file_loader(files, workers: int = 0, cache_bytes: int = 10**6, **settings) -> Loader:
     settings = {"make": Unpaired, "load_size": 18, "size": 16, "batch_size": 4, "seed": 5, **settings}
-    return Loader(files, channels=3, workers=workers, cache_bytes=cache_bytes, **settings)
+    return make_loader(files, channels=3, workers=workers, cache_bytes=cache_bytes, **settings)
 
 
 def assert_equal(one: Batch, other: Batch) -> None:
@@ -102,7 +105,7 @@ def test_batches_are_integer_images_of_the_crop_size(files):
     assert batch.a.shape == batch.b.shape == (4, 3, 16, 16) and batch.a.dtype == torch.uint8
 
 
-def test_the_seed_changes_order_and_dice(files):
+def test_the_seed_changes_order_and_crops(files):
     assert seen(numbered_loader(20, 20, seed=1), 6, "a") != seen(numbered_loader(20, 20, seed=2), 6, "a")
     one, other = (file_loader(files, seed=seed).batch(0) for seed in (1, 2))
     assert not torch.equal(one.a, other.a)
@@ -110,7 +113,7 @@ def test_the_seed_changes_order_and_dice(files):
 
 def test_the_seed_changes_the_crops_of_a_single_image():
     def corners(seed):
-        loader = Loader((places(1),), make=Plain, channels=3, size=4, resize="none", batch_size=9, seed=seed)
+        loader = make_loader((places(1),), make=Plain, channels=3, size=4, resize="none", batch_size=9, seed=seed)
         return loader.batch(0).images[:, 1:, 0, 0].tolist()
 
     assert corners(1) == corners(1) != corners(2)
@@ -139,7 +142,7 @@ def test_every_pass_has_its_own_order_and_domains_have_theirs():
 def test_pairs_share_order_crop_and_flip():
     """The target's pixels are the input's plus 100: any difference in what is cut would show."""
     split = (places(5), places(5, shift=100))
-    loader = Loader(split, make=Paired, channels=3, size=8, resize="none", batch_size=4, seed=3)
+    loader = make_loader(split, make=Paired, channels=3, size=8, resize="none", batch_size=4, seed=3)
     cuts = set()
     for step in range(20):
         batch = loader.batch(step)
@@ -159,19 +162,19 @@ def test_pairs_share_order_crop_and_flip():
 def test_pairs_share_augmented_geometry_and_keep_the_target_true():
     split = (places(4), places(4, shift=100))
     geometry = (Augmentation(name="RandomRotate90", p=1.0),)
-    loader = Loader(split, make=Paired, channels=3, size=12, batch_size=4, flip=False, augment=geometry)
+    loader = make_loader(split, make=Paired, channels=3, size=12, batch_size=4, flip=False, augment=geometry)
     batches = [loader.batch(step) for step in range(6)]
     assert all(torch.equal(batch.target, batch.input + 100) for batch in batches)
     assert len({batch.input[:, 1].numpy().tobytes() for batch in batches}) > 1
     colour = (Augmentation(name="RandomGamma", p=1.0),)
-    batch = Loader(split, make=Paired, channels=3, size=12, batch_size=4, flip=False, augment=colour).batch(0)
+    batch = make_loader(split, make=Paired, channels=3, size=12, batch_size=4, flip=False, augment=colour).batch(0)
     assert not torch.equal(batch.target, batch.input + 100)
     assert torch.equal(batch.target[:, 1, :, 0], torch.arange(100, 112, dtype=torch.uint8).expand(4, 12))
 
 
 def test_crops_reach_every_edge_of_images_that_are_not_square():
     size, height, width = 8, 10, 13
-    loader = Loader(
+    loader = make_loader(
         (places(4, height, width),), make=Plain, channels=3, size=size, resize="none", batch_size=4, flip=False
     )
     corners = torch.cat([loader.batch(step).images[:, 1:, 0, 0] for step in range(200)])
@@ -181,9 +184,9 @@ def test_crops_reach_every_edge_of_images_that_are_not_square():
     assert len(together) == len(rows) * len(columns), "rows and columns are drawn apart"
 
 
-def test_every_image_is_augmented_by_its_own_dice():
+def test_every_image_is_augmented_by_its_own_random_numbers():
     turned = (Augmentation(name="Rotate", p=1, limit=90),)
-    loader = Loader(
+    loader = make_loader(
         (places(1),), make=Plain, channels=3, size=12, resize="none", batch_size=6, flip=False, augment=turned
     )
     images = loader.batch(0).images
@@ -192,7 +195,7 @@ def test_every_image_is_augmented_by_its_own_dice():
 
 def test_memory_holds_no_more_than_its_room():
     split = (numbered(5),)  # of 16 bytes each
-    loader = Loader(split, make=Plain, channels=1, size=4, batch_size=5, cache_bytes=3 * 16)
+    loader = make_loader(split, make=Plain, channels=1, size=4, batch_size=5, cache_bytes=3 * 16)
     READS.clear()
     for step in range(3):
         loader.batch(step)
@@ -200,13 +203,15 @@ def test_memory_holds_no_more_than_its_room():
 
 
 def test_unpaired_domains_are_cut_independently():
-    loader = Loader((places(1), places(1)), make=Unpaired, channels=3, size=8, resize="none", batch_size=30, flip=False)
+    loader = make_loader(
+        (places(1), places(1)), make=Unpaired, channels=3, size=8, resize="none", batch_size=30, flip=False
+    )
     batch = loader.batch(0)
     assert not torch.equal(batch.a[:, 1:, 0, 0], batch.b[:, 1:, 0, 0])
 
 
 def test_flip_only_when_asked():
-    loader = Loader(
+    loader = make_loader(
         (places(1), places(1)), make=Unpaired, channels=3, size=12, resize="none", batch_size=20, flip=False
     )
     assert (loader.batch(0).a[:, 2, 0, 0] == 0).all()
@@ -216,10 +221,10 @@ def test_square_stretches_and_short_side_keeps_proportions(files):
     source = files[0][0]  # 20 x 30
     stretched = resize(source.read(3), 16, 16)
     one = (files[0][:1], files[0][:1])
-    batch = Loader(one, make=Unpaired, channels=3, size=16, flip=False).batch(0)
+    batch = make_loader(one, make=Unpaired, channels=3, size=16, flip=False).batch(0)
     assert np.array_equal(batch.a[0].permute(1, 2, 0).numpy(), stretched)
     whole = resize(source.read(3), 16, 24)
-    wide = Loader(one, make=Unpaired, channels=3, size=16, resize="short_side", flip=False, batch_size=8).batch(0)
+    wide = make_loader(one, make=Unpaired, channels=3, size=16, resize="short_side", flip=False, batch_size=8).batch(0)
     windows = {whole[:, left : left + 16].tobytes() for left in range(9)}
     assert {image.permute(1, 2, 0).numpy().tobytes() for image in wide.a} <= windows
 
@@ -229,7 +234,7 @@ def test_images_that_fit_the_cache_are_decoded_once():
     images = numbered(6)
     for room, expected in ((10**6, 1), (3 * 16, None), (0, 4)):
         READS.clear()
-        loader = Loader((images, images), make=Paired, channels=1, size=4, batch_size=6, cache_bytes=room)
+        loader = make_loader((images, images), make=Paired, channels=1, size=4, batch_size=6, cache_bytes=room)
         for step in range(4):
             loader.batch(step)
         reads = [READS[id(image)] for image in images]
@@ -270,22 +275,22 @@ def test_an_unreadable_file_is_named_in_the_consuming_thread(files, tmp_path, wo
 
 def test_an_image_too_small_for_the_crop_is_named():
     small = Held(np.zeros((6, 9, 3), np.uint8), Path("small.png"))
-    loader = Loader(((small,), (small,)), make=Unpaired, channels=3, size=8, resize="none")
-    with pytest.raises(ImageError, match=r"small\.png: 9 x 6 pixels hold no crop of 8"):
+    loader = make_loader(((small,), (small,)), make=Unpaired, channels=3, size=8, resize="none")
+    with pytest.raises(ImageError, match=r"small\.png: 9 x 6 pixels are too few for a crop of 8"):
         loader.batch(0)
 
 
 def test_a_pair_of_different_proportions_is_named():
     wide, tall = (Held(np.zeros((*size, 3), np.uint8), Path(f"{size}.png")) for size in ((10, 20), (20, 10)))
-    loader = Loader(((wide,), (tall,)), make=Paired, channels=3, size=8, resize="short_side")
-    with pytest.raises(ImageError, match="different proportions"):
+    loader = make_loader(((wide,), (tall,)), make=Paired, channels=3, size=8, resize="short_side")
+    with pytest.raises(ImageError, match="differ in proportions"):
         loader.batch(0)
 
 
 def test_sixteen_bits_stay_and_eight_bits_among_them_are_raised():
     deep = Held(np.full((4, 4, 1), 40000, np.uint16))
     split = ((deep, *numbered(1, first=10)), (deep,))
-    batch = Loader(split, make=Unpaired, channels=1, size=4, batch_size=2).batch(0)
+    batch = make_loader(split, make=Unpaired, channels=1, size=4, batch_size=2).batch(0)
     assert batch.a.dtype == batch.b.dtype == torch.uint16
     assert sorted(numbers(batch.a)) == [2570, 40000] and numbers(batch.b) == [40000, 40000]
 
@@ -299,7 +304,7 @@ def test_empty_and_uneven_splits_are_refused():
 
 def test_evaluation_shows_every_image_whole_and_in_order(files):
     split = (files[0][:3], files[1])
-    batches = list(evaluation_batches(split, Paired, 3, 16, batch_size=2))
+    batches = list(evaluation_batches(split, Paired, SMALL, 2))
     assert [len(batch) for batch in batches] == [2, 1] and isinstance(batches[0], Paired)
     for name, domain in (("input", 0), ("target", 1)):
         stack = torch.cat([getattr(batch, name) for batch in batches]).permute(0, 2, 3, 1).numpy()
@@ -308,7 +313,7 @@ def test_evaluation_shows_every_image_whole_and_in_order(files):
 
 
 def test_evaluation_of_uneven_domains_ends_with_the_smaller(files):
-    assert sum(len(batch) for batch in evaluation_batches(files, Unpaired, 3, 16, batch_size=2)) == 3
+    assert sum(len(batch) for batch in evaluation_batches(files, Unpaired, SMALL, 2)) == 3
 
 
 # Labels
@@ -335,7 +340,7 @@ def bucket_loader(*sizes: int, batch_size: int, **settings) -> Loader:
     """Bucket b holds images 10 b, 10 b + 1, ..., labelled with their bucket and number."""
     split = [numbered(size, first=10 * bucket) for bucket, size in enumerate(sizes)]
     labels = [np.array([[bucket, i] for i in range(size)], np.float32) for bucket, size in enumerate(sizes)]
-    return Loader(
+    return make_loader(
         split, labels=labels, make=Labelled, channels=1, size=4, batch_size=batch_size, **{"seed": 0, **settings}
     )
 
@@ -384,7 +389,7 @@ def test_an_image_in_two_buckets_is_decoded_once():
     images = numbered(6)
     labels = [np.zeros((size, 1), np.float32) for size in (6, 3, 3)]
     split = [images, images[:3], images[3:]]
-    loader = Loader(split, labels=labels, make=Labelled, channels=1, size=4, batch_size=6, cache_bytes=6 * 16)
+    loader = make_loader(split, labels=labels, make=Labelled, channels=1, size=4, batch_size=6, cache_bytes=6 * 16)
     for step in range(12):
         loader.batch(step)
     assert [READS[id(image)] for image in images] == [1] * 6
@@ -407,7 +412,7 @@ def test_images_in_several_buckets_shorten_an_epoch():
     images = numbered(4)
     split = [images[:2], images[2:], images[::2], images[1::2]]
     labels = [np.zeros((2, 1), np.float32)] * 4
-    loader = Loader(split, labels=labels, make=Labelled, channels=1, size=4, batch_size=1)
+    loader = make_loader(split, labels=labels, make=Labelled, channels=1, size=4, batch_size=1)
     assert loader.steps_per_epoch == 4
 
 
@@ -421,7 +426,7 @@ def test_labels_that_do_not_fit_are_refused():
         numbered_loader(3, 2, labels=[one])
     with pytest.raises(ValueError, match="labels for the same domains"):
         numbered_loader(3, 2, make=Labelled, labels=[one, two[:, :1]])
-    with pytest.raises(ValueError, match="plain images are of one domain, not 2"):
+    with pytest.raises(ValueError, match="Plain batches are made of 1 list, not 2"):
         numbered_loader(3, 2, make=Plain)
     with pytest.raises(ConfigurationError, match="bucket 1 holds no images"):
         numbered_loader(3, 0, make=Labelled, labels=[one, two[:0]])
@@ -429,19 +434,19 @@ def test_labels_that_do_not_fit_are_refused():
 
 def test_centre_cuts_the_largest_square_out_of_the_middle():
     (image,) = places(1, height=10, width=7)
-    loader = Loader(((image,),), make=Plain, channels=3, size=7, resize="centre", flip=False)
+    loader = make_loader(((image,),), make=Plain, channels=3, size=7, resize="centre", flip=False)
     rows, columns = loader.batch(0).images[0, 1:]
     assert rows[:, 0].tolist() == list(range(1, 8)) and columns[0].tolist() == list(range(7))
     (wide,) = places(1, height=4, width=9)
-    columns = Loader(((wide,),), make=Plain, channels=3, size=4, resize="centre", flip=False).batch(0).images[0, 2]
+    columns = make_loader(((wide,),), make=Plain, channels=3, size=4, resize="centre", flip=False).batch(0).images[0, 2]
     assert columns[0].tolist() == [2, 3, 4, 5]
-    shrunk = Loader(((image,),), make=Plain, channels=3, size=4, resize="centre", flip=False).batch(0).images[0]
+    shrunk = make_loader(((image,),), make=Plain, channels=3, size=4, resize="centre", flip=False).batch(0).images[0]
     assert np.array_equal(shrunk.permute(1, 2, 0).numpy(), resize(image.pixels[1:8], 4, 4))
 
 
 def test_evaluation_of_plain_and_labelled_images(files):
     labels = np.arange(10, dtype=np.float32).reshape(5, 2)
-    batches = list(evaluation_batches([files[0]], Labelled, 3, 16, 2, labels=[labels], resize="centre"))
+    batches = list(evaluation_batches([files[0]], Labelled, Decoding(3, 16, "centre"), 2, [labels]))
     assert [len(batch) for batch in batches] == [2, 2, 1]
     assert torch.cat([batch.labels for batch in batches]).tolist() == labels.tolist()
     for image, source in zip(torch.cat([batch.images for batch in batches]), files[0], strict=True):
@@ -449,9 +454,9 @@ def test_evaluation_of_plain_and_labelled_images(files):
         height, width = pixels.shape[:2]
         left = (width - height) // 2
         assert np.array_equal(image.permute(1, 2, 0).numpy(), resize(pixels[:, left : left + height], 16, 16))
-    (plain,) = evaluation_batches([files[0]], Plain, 3, 16, 8)
+    (plain,) = evaluation_batches([files[0]], Plain, SMALL, 8)
     assert np.array_equal(plain.images[0].permute(1, 2, 0).numpy(), resize(files[0][0].read(3), 16, 16))
-    source, other = evaluation_batches(files, SourceLabelled, 3, 16, 2, labels=[labels])
+    source, other = evaluation_batches(files, SourceLabelled, SMALL, 2, [labels])
     assert source.labels.tolist() == [[0, 1], [2, 3]] and other.labels.tolist() == [[4, 5]]
-    with pytest.raises(ValueError, match="in one list, not 2 buckets"):
-        next(evaluation_batches(files, Labelled, 3, 16, 2, labels=[labels, labels[:3]]))
+    with pytest.raises(ValueError, match="Labelled batches are made of 1 list, not 2"):
+        next(evaluation_batches(files, Labelled, SMALL, 2, [labels, labels[:3]]))

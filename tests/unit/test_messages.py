@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from translate.data.telling import by_fault, few
+from translate.data.messages import by_fault, few
 from translate.errors import folded, nearest
 
 

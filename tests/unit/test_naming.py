@@ -125,8 +125,8 @@ def test_a_folder_of_links_is_converted_and_told_once_or_refused(tmp_path):
     jobs = plan(photos, tmp_path / "out", log=told.append)
     assert [job.name for job in jobs] == ["link1.png", "link2.png", "own.png"]
     assert told == [
-        f"note: {photos}: 2 links to files elsewhere are followed; --no-links leaves such out",
-        f"note: {photos}: what is hidden, or kept by systems for themselves, is left out: ._* 1, @eaDir/ 1",
+        f"note: {photos}: 2 links to files elsewhere are followed; --no-links leaves them out",
+        f"note: {photos}: hidden and system files are left out: ._* 1, @eaDir/ 1",
         f"warning: {photos}: links that lead to no file, to a folder or, if they are not followed, out of it are left "
         f"out: 1: {photos / 'broken.png'}",
     ]

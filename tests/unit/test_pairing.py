@@ -66,7 +66,7 @@ def test_equal_names_of_other_proportions_are_no_pairs(tmp_path: Path) -> None:
 def test_pairs_show_the_same_thing_in_other_ways(tmp_path: Path, partner) -> None:
     folder = recognise(put_pairs(tmp_path, 20, partner))
     assert folder.kind == "paired" and "no pairs" not in folder.found[0]
-    with pytest.raises(ConfigurationError, match=r"--set data\.layout=unpaired"):
+    with pytest.raises(ConfigurationError, match=r"set data\.layout=unpaired"):
         open_folder(tmp_path, wanted="unpaired")
 
 

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 import pytest
 import torch
+from loaders import make_loader
 from tiny import CPU, tiny_model, write_images
 from torch import Tensor
 
@@ -201,7 +202,7 @@ def image_loader(folder, **settings) -> Loader:
     names = [[f"{domain}{number}.png" for number in range(6)] for domain in "ab"]
     write_images(folder, [name for domain in names for name in domain])
     split = tuple(tuple(Source(folder / name) for name in domain) for domain in names)
-    return Loader(split, make=Unpaired, channels=3, size=16, load_size=18, batch_size=4, workers=2, **settings)
+    return make_loader(split, make=Unpaired, channels=3, size=16, load_size=18, batch_size=4, workers=2, **settings)
 
 
 needs_cuda = pytest.mark.gpu

@@ -30,7 +30,7 @@ JOBS = {
     "training": (f"training on {ENGINE}", "step", LOSSES),
     "converting": (f"converting on {ENGINE}", "image", ""),
     "a video": (f"converting on NVIDIA H200 with a name that goes on and on, {ENGINE}", "frame", ""),
-    "scanning": ("looking through the data set, every image, two of them at a time", "image", ""),
+    "scanning": ("checking images, every one, two of them at a time", "image", ""),
     "evaluating": ("evaluating", "image", ""),
     "measuring": ("measuring", "step", ""),
     "fetching": (f"fetching {max(cards(), key=len)}", "MB", ""),

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from translate.data.cache import choice as kept
+from translate.data.cache import choice
 from translate.data.cache import device as on_device
 from translate.data.cache.memory import Memory
+from translate.data.decoding import Decoding
 from translate.utils.ram import available_ram
 
 GB = 1 << 30
@@ -128,11 +129,11 @@ def test_an_old_kernel_that_does_not_say_what_is_available(tmp_path):
 
 
 def test_images_in_memory_take_half_of_what_is_free_at_most(monkeypatch):
-    for module in (kept, on_device):
+    for module in (choice, on_device):
         monkeypatch.setattr(module, "available_ram", lambda: 1000)
-    cache = kept.open_cache("ram", None, channels=3, side=8, resize="square")
+    cache = choice.open_cache("ram", None, Decoding(3, 8))
     assert isinstance(cache, Memory) and cache._room == 500
-    assert on_device._limit(kept.torch.device("cpu")) == 500
+    assert on_device._limit(choice.torch.device("cpu")) == 500
 
 
 @pytest.fixture

@@ -176,7 +176,7 @@ def _trained_on(root: Path, kind: type) -> set[str] | None:
     except ConfigurationError:
         return None
     loader = found.loader(1, 0)
-    return {source.path.stem for domain in loader.domains for source in domain.sources}
+    return {source.path.stem for images in loader.images for source in images.sources}
 
 
 @pytest.mark.parametrize(

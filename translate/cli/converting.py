@@ -231,7 +231,7 @@ def _refuse_idle(run: Path, checkpoint: str, evaluated: bool, dropout: str) -> N
 
 def _conclude(outcome: Outcome, quiet: bool) -> None:
     """Reports what happened to the files; exits with code 3 if some failed."""
-    from translate.data.telling import by_fault
+    from translate.data.messages import by_fault
 
     counts = outcome.counts
     answer(f"{counts['written']} converted, {counts['skipped']} skipped, {counts['failed']} failed")

@@ -134,16 +134,6 @@ def albumentations() -> ModuleType:
     return albumentations
 
 
-def crop(image: np.ndarray, top: int, left: int, size: int) -> np.ndarray:
-    """Returns a view of the square with sides of `size` pixels and its upper left corner at (top, left)."""
-    return image[top : top + size, left : left + size]
-
-
-def flip(image: np.ndarray) -> np.ndarray:
-    """Returns a horizontally flipped view."""
-    return image[:, ::-1]
-
-
 def _build(augmentations: Sequence[Augmentation]) -> list[Any]:
     return [_transform(augmentation) for augmentation in augmentations]
 

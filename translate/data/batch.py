@@ -1,21 +1,73 @@
-"""Batches that models train on.
+"""Batches that models train on: each field declares what it holds, and whoever handles a batch asks the field.
 
-Images are (batch, channels, height, width): uint8 or uint16 from the loader, float32 in [-1, 1] after `Engine.place`
-has moved them to the device. Labels are (batch, domains), always float32.
+    @dataclass(frozen=True)
+    class Numbered(Batch):
+        images: Images
+        numbers: Index
+
+is all that a new kind of batch takes: it is drawn, cropped, kept on the device, placed, split and trained on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
-from typing import Self
+from functools import cache
+from typing import Annotated, ClassVar, Literal, Self, get_type_hints
 
 from torch import Tensor
+
+Kind = Literal["images", "labels", "index"]
+
+Images = Annotated[Tensor, "images"]
+"""(batch, channels, height, width): uint8 or uint16 from the loader, float32 in [-1, 1] after `Runtime.place`."""
+Labels = Annotated[Tensor, "labels"]
+"""(batch, labels), float32, of the first images."""
+Index = Annotated[Tensor, "index"]
+"""(batch,), int64: the places of the first images in their list."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Tensors that share their first dimension."""
+    """Tensors that share their first dimension, as declared: images of one or two domains, and what belongs to them.
+
+    Images of one domain that have labels are drawn in turn from several lists, if there are (see `labelled.buckets`).
+    """
+
+    called: ClassVar[str] = "images of its own kind"
+    """What they are in messages."""
+    pairs: ClassVar[bool] = False
+    """Whether image i of each domain shows the same thing, so that they share their order, crops and geometry."""
+
+    @classmethod
+    @cache
+    def kinds(cls) -> tuple[Kind, ...]:
+        """What each field holds. Raises TypeError for a field that does not declare it."""
+        hints = get_type_hints(cls, include_extras=True)
+        for field in fields(cls):
+            if not hasattr(hints[field.name], "__metadata__"):
+                raise TypeError(f"{cls.__name__}.{field.name}: declare it as Images, Labels or Index")
+        return tuple(hints[field.name].__metadata__[0] for field in fields(cls))
+
+    @classmethod
+    def domains(cls) -> int:
+        """The number of domains whose images have a field of their own."""
+        return cls.kinds().count("images")
+
+    @classmethod
+    def labelled(cls) -> bool:
+        return "labels" in cls.kinds()
+
+    @classmethod
+    def labels_are_domains(cls) -> bool:
+        """Whether images of all domains come together, and labels say which is of which."""
+        return cls.labelled() and cls.domains() == 1
+
+    @classmethod
+    def made_of(cls, images: Sequence[Tensor], others: Callable[[Kind], Tensor]) -> Self:
+        """Makes a batch from the images of each domain, and what `others` returns for each further field."""
+        remaining = iter(images)
+        return cls(*[next(remaining) if kind == "images" else others(kind) for kind in cls.kinds()])
 
     def __len__(self) -> int:
         return len(self.tensors()[0])
@@ -23,9 +75,24 @@ class Batch:
     def tensors(self) -> list[Tensor]:
         return [getattr(self, field.name) for field in fields(self)]
 
+    def sides(self) -> list[Tensor]:
+        """The images of each domain."""
+        return [tensor for kind, tensor in zip(self.kinds(), self.tensors(), strict=True) if kind == "images"]
+
+    def towards(self, to: int) -> tuple[Tensor, Tensor]:
+        """Returns the images to translate to domain `to`, and real ones of it; if labels tell domains apart, all images
+        as both."""
+        sides = self.sides()
+        return (sides[1 - to], sides[to]) if len(sides) == 2 else (sides[0], sides[0])
+
     def map(self, function: Callable[[Tensor], Tensor]) -> Self:
         """Returns a batch with `function` applied to each tensor."""
         return type(self)(*map(function, self.tensors()))
+
+    def map_images(self, function: Callable[[Tensor], Tensor]) -> Self:
+        """Returns a batch with `function` applied to the images of each domain."""
+        pairs = zip(self.kinds(), self.tensors(), strict=True)
+        return type(self)(*[function(tensor) if kind == "images" else tensor for kind, tensor in pairs])
 
     def split(self, parts: int) -> list[Self]:
         """Splits into `parts` batches of equal size, in order. Raises ValueError if the size is not divisible."""
@@ -39,23 +106,27 @@ class Batch:
 class Paired(Batch):
     """Image i of `target` is the wanted translation of image i of `input`."""
 
-    input: Tensor
-    target: Tensor
+    called = "pairs"
+    pairs = True
+    input: Images
+    target: Images
 
 
 @dataclass(frozen=True)
 class Unpaired(Batch):
     """Images of two domains; image i of `a` has nothing to do with image i of `b`."""
 
-    a: Tensor
-    b: Tensor
+    called = "two domains without pairs"
+    a: Images
+    b: Images
 
 
 @dataclass(frozen=True)
 class Plain(Batch):
     """Images of one domain, without labels."""
 
-    images: Tensor
+    called = "images without labels"
+    images: Images
 
 
 @dataclass(frozen=True)
@@ -63,14 +134,16 @@ class Labelled(Batch):
     """Images with labels: label (i, d) is 1 if image i belongs to domain d, 0 if it does not, and -1 if unknown
     (see `translate.data.labels`)."""
 
-    images: Tensor
-    labels: Tensor
+    called = "labelled images"
+    images: Images
+    labels: Labels
 
 
 @dataclass(frozen=True)
 class SourceLabelled(Batch):
     """Unpaired images of two domains; those of `a` have one-hot labels (batch, classes)."""
 
-    a: Tensor
-    b: Tensor
-    labels: Tensor
+    called = "a labelled source and a target"
+    a: Images
+    b: Images
+    labels: Labels

@@ -1,15 +1,16 @@
-"""Crops squares from images and mirrors them, directly into the memory of a batch."""
+"""Random crops of images, mirrored and augmented, written directly into the memory of a batch."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from translate.data.augment import crop, flip
+from translate.data.augment import Augmentation, Augmenter
 from translate.data.order import RNG, generator
 
 
@@ -22,14 +23,52 @@ class Crop(NamedTuple):
     seed: int
 
 
-class Square(NamedTuple):
-    """Pixels (height, width, channels), uint8 or uint16, and the cut to take from them."""
+class Cropped(NamedTuple):
+    """Pixels (height, width, channels), uint8 or uint16, and the crop to take from them."""
 
     pixels: np.ndarray
-    cut: Crop
+    crop: Crop
 
 
 WHOLE = Crop(0, 0, mirrored=False, seed=0)
+
+
+@dataclass(frozen=True)
+class Cropping:
+    """How squares of `size` pixels are cropped at random: if `flip`, mirrored with probability 1/2; and augmented."""
+
+    size: int
+    flip: bool = True
+    augment: tuple[Augmentation, ...] = ()
+
+
+class Crops:
+    """Random crops, a pure function of seed and position. With `pairs`, all domains share crop and geometry."""
+
+    def __init__(self, cropping: Cropping, seed: int, pairs: bool) -> None:
+        self.size, self._flip, self._seed, self._pairs = cropping.size, cropping.flip, seed, pairs
+        self._augmenter = Augmenter(cropping.augment) if cropping.augment else None
+
+    @property
+    def augments(self) -> bool:
+        """Whether images are augmented beyond cropping and mirroring."""
+        return self._augmenter is not None
+
+    def crop(self, domain: int, position: int, height: int, width: int) -> Crop:
+        """Returns the crop of the image (height, width) that `domain` shows at `position`."""
+        return random_crop(self._seed, 0 if self._pairs else domain, position, height, width, self.size, self._flip)
+
+    def __call__(self, position: int, images: Sequence[np.ndarray]) -> list[Cropped]:
+        """Crops the images of all domains at `position`."""
+        crops = [Cropped(image, self.crop(domain, position, *image.shape[:2])) for domain, image in enumerate(images)]
+        if self._augmenter is None:
+            return crops
+        together = [crops] if self._pairs else [[crop] for crop in crops]
+        return [crop for group in together for crop in self._augmented(group, self._augmenter)]
+
+    def _augmented(self, crops: Sequence[Cropped], augmenter: Augmenter) -> list[Cropped]:
+        images = augmenter([pixels_of(crop, self.size) for crop in crops], crops[0].crop.seed)
+        return [Cropped(image, WHOLE) for image in images]
 
 
 def random_crop(seed: int, domain: int, position: int, height: int, width: int, size: int, flip: bool) -> Crop:
@@ -40,35 +79,33 @@ def random_crop(seed: int, domain: int, position: int, height: int, width: int, 
     return Crop(int(top), int(left), bool(mirrored and flip), further)
 
 
-def cut_out(square: Square, size: int) -> np.ndarray:
-    """Returns a view (size, size, channels) of the square."""
-    pixels, (top, left, mirrored, _) = square
-    window = crop(pixels, top, left, size)
-    return flip(window) if mirrored else window
+def pixels_of(cropped: Cropped, size: int) -> np.ndarray:
+    """Returns a view (size, size, channels) of the crop."""
+    pixels, (top, left, mirrored, _) = cropped
+    square = pixels[top : top + size, left : left + size]
+    return square[:, ::-1] if mirrored else square
 
 
-def assemble(squares: Sequence[Square], size: int, pin: bool = False) -> Tensor:
-    """Returns a batch (squares, channels, size, size), channels-last in memory; uint16 if any image is.
+def stack(crops: Sequence[Cropped], size: int, pin: bool = False) -> Tensor:
+    """Returns (crops, channels, size, size), channels-last in memory; uint16 if any image is.
 
     `pin`: uses pinned memory, which CUDA copies asynchronously.
     """
-    deep = any(square.pixels.dtype == np.uint16 for square in squares)
-    channels = squares[0].pixels.shape[2]
-    batch = torch.empty(
-        (len(squares), size, size, channels), dtype=torch.uint16 if deep else torch.uint8, pin_memory=pin
-    )
-    for image, square in zip(batch.numpy(), squares, strict=True):
-        _write(image, square)
+    deep = any(crop.pixels.dtype == np.uint16 for crop in crops)
+    channels = crops[0].pixels.shape[2]
+    batch = torch.empty((len(crops), size, size, channels), dtype=torch.uint16 if deep else torch.uint8, pin_memory=pin)
+    for image, crop in zip(batch.numpy(), crops, strict=True):
+        _write(image, crop)
     return batch.permute(0, 3, 1, 2)
 
 
-def _write(image: np.ndarray, square: Square) -> None:
-    window = cut_out(square, len(image))
-    if window.dtype != image.dtype:
-        window = window.astype(np.uint16) * 257
-    if square.cut.mirrored:
+def _write(image: np.ndarray, cropped: Cropped) -> None:
+    square = pixels_of(cropped, len(image))
+    if square.dtype != image.dtype:
+        square = square.astype(np.uint16) * 257
+    if cropped.crop.mirrored:
         # numpy copies reversed pixels one at a time but a reversed plane in one loop: five times as fast.
         for channel in range(image.shape[2]):
-            image[..., channel] = window[..., channel]
+            image[..., channel] = square[..., channel]
     else:
-        image[...] = window
+        image[...] = square

@@ -10,6 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from translate.data.batch import Kind
+from translate.data.source import Readable
+
 Bucket = np.ndarray | range
 """Indices of images within a domain."""
 ORDER, RNG = 1, 2  # uses of a seed
@@ -19,11 +22,13 @@ class Order:
     """Draws images in shuffled passes over buckets; each pass has its own order, and the next follows immediately.
 
     `buckets` of each domain: one of all its images, or several that are drawn from in turn. `labels` has float32
-    (images, labels) for each bucket of the first domain, or is empty.
+    (images, labels) for each bucket of the first domain, or is empty. With `pairs`, all domains are drawn as the first.
     """
 
-    def __init__(self, buckets: Sequence[Sequence[Bucket]], labels: Sequence[np.ndarray], seed: int) -> None:
-        self._buckets, self._seed = buckets, seed
+    def __init__(
+        self, buckets: Sequence[Sequence[Bucket]], labels: Sequence[np.ndarray], seed: int, pairs: bool = False
+    ) -> None:
+        self._buckets, self._seed, self._pairs = buckets, seed, pairs
         self._labels = [torch.from_numpy(np.asarray(rows, np.float32)) for rows in labels]
         # Cached, as permuting millions takes longer than decoding an image; small, as passes come one after another.
         self._order = lru_cache(maxsize=4 * sum(map(len, buckets)))(self._permutation)
@@ -35,16 +40,17 @@ class Order:
 
     def index(self, domain: int, position: int) -> int:
         """Returns the index, within the domain, of the image drawn at `position`."""
+        domain = 0 if self._pairs else domain
         bucket, place = self._drawn(domain, position)
         return int(self._buckets[domain][bucket][place])
 
-    def labels(self, positions: range) -> list[Tensor]:
-        """Returns a list with one tensor (positions, labels), or an empty list if there are no labels."""
-        return [torch.stack([self._label(position) for position in positions])] if self._labels else []
-
-    def _label(self, position: int) -> Tensor:
-        bucket, place = self._drawn(0, position)
-        return self._labels[bucket][place]
+    def values(self, kind: Kind, positions: range) -> Tensor:
+        """Returns what belongs to the images drawn from the first domain: labels (positions, labels), float32, or their
+        index (positions,), int64."""
+        if kind == "index":
+            return torch.tensor([self.index(0, position) for position in positions])
+        drawn = [self._drawn(0, position) for position in positions]
+        return torch.stack([self._labels[bucket][place] for bucket, place in drawn])
 
     def _drawn(self, domain: int, position: int) -> tuple[int, int]:
         """Returns the bucket drawn from at `position`, and the index in it."""
@@ -56,6 +62,22 @@ class Order:
     def _permutation(self, domain: int, bucket: int, round_: int) -> np.ndarray:
         # The sum is unique: several domains have one bucket each, and several buckets are of one domain.
         return generator(self._seed, ORDER, domain + bucket, round_).permutation(len(self._buckets[domain][bucket]))
+
+
+def lists_of(
+    split: Sequence[Sequence[Readable]], buckets: bool
+) -> tuple[list[Sequence[Readable]], list[Sequence[Bucket]]]:
+    """Returns the images of each domain, each once, and its buckets. `buckets`: the lists of `split` are those of one
+    domain, else each list is a domain."""
+    if not buckets:
+        return list(split), [[range(len(sources))] for sources in split]
+    places: dict[int, int] = {}
+    every: list[Readable] = []
+    for source in (source for bucket in split for source in bucket):
+        if id(source) not in places:
+            places[id(source)] = len(every)
+            every.append(source)
+    return [every], [[np.array([places[id(source)] for source in bucket]) for bucket in split]]
 
 
 def generator(seed: int, use: int, domain: int, number: int) -> np.random.Generator:

@@ -12,6 +12,9 @@ import torch
 from torch import Tensor
 
 from translate.data.batch import Labelled
+from translate.data.cache.memory import Memory
+from translate.data.crops import Cropping
+from translate.data.decoding import Decoding
 from translate.data.io.images import Interpolation
 from translate.data.loader import Loader, evaluation_batches
 from translate.data.source import Readable
@@ -93,30 +96,19 @@ def train_on(
     chosen = held_out_rows(len(sources))
     learnt = [source for source, out in zip(sources, chosen, strict=True) if not out]
     out = [source for source, out in zip(sources, chosen, strict=True) if out]
+    decoding = Decoding(images.channels, images.size, resize, interpolation)
     loader = Loader(
         [learnt],
-        make=Labelled,
+        Labelled,
+        decoding,
+        Cropping(images.size, flip),
         labels=[labels[~chosen]],
-        channels=images.channels,
-        size=images.size,
-        resize=resize,
-        interpolation=interpolation,
-        flip=flip,
         batch_size=settings.batch_size,
         seed=settings.seed,
         workers=workers,
-        cache_bytes=min(_CACHE_BYTES, available_ram() // 2),
+        cache=Memory(min(_CACHE_BYTES, available_ram() // 2)),
     )
-    measured = evaluation_batches(
-        [out],
-        Labelled,
-        images.channels,
-        images.size,
-        settings.batch_size,
-        labels=[labels[chosen]],
-        resize=resize,
-        interpolation=interpolation,
-    )
+    measured = evaluation_batches([out], Labelled, decoding, settings.batch_size, [labels[chosen]])
     settings = settings.model_copy(update={"steps": settings.steps_for(len(learnt))})
     stream = loader.stream()
     try:

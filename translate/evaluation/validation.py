@@ -9,7 +9,7 @@ from itertools import permutations
 import torch
 from torch import Tensor
 
-from translate.data.batch import Batch, Labelled, Paired
+from translate.data.batch import Batch, Labelled
 from translate.evaluation.colour_map import apply_affine_colour, fit_affine_colour
 from translate.evaluation.intervals import bootstrap_mean
 from translate.evaluation.metrics import MEASURES, compare_with_truth
@@ -107,12 +107,12 @@ def directions(
     ]
 
 
-def class_directions(domains: Sequence[str], test: Iterable[Batch], runtime: Runtime) -> list[Direction]:
+def class_directions(domains: Sequence[str], test: Iterable[Labelled], runtime: Runtime) -> list[Direction]:
     """One direction from every domain to every other. `test` holds labelled images, class by class; image i of every
     class shows the same thing."""
     placed = [runtime.place(batch).map(Tensor.cpu) for batch in test]
-    images = torch.cat([batch.images for batch in placed if isinstance(batch, Labelled)])
-    classes = torch.cat([batch.labels for batch in placed if isinstance(batch, Labelled)]).argmax(1)
+    images = torch.cat([batch.images for batch in placed])
+    classes = torch.cat([batch.labels for batch in placed]).argmax(1)
     of_class = [images[classes == number] for number in range(len(domains))]
     return [
         Direction(
@@ -133,5 +133,5 @@ def _of_each(function: Callable[[Tensor, Tensor], Tensor], images: Tensor, truth
 
 def _sides(batches: Iterable[Batch], runtime: Runtime) -> tuple[Tensor, Tensor] | None:
     """All images of both domains, each (images, channels, size, size) in [-1, 1] on the CPU; None without batches."""
-    pairs = [Paired(*runtime.place(batch).map(Tensor.cpu).tensors()) for batch in batches]
-    return (torch.cat([pair.input for pair in pairs]), torch.cat([pair.target for pair in pairs])) if pairs else None
+    sides = [runtime.place(batch).map(Tensor.cpu).sides() for batch in batches]
+    return (torch.cat([a for a, _ in sides]), torch.cat([b for _, b in sides])) if sides else None

@@ -7,7 +7,6 @@ from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from translate.data.batch import Paired
 from translate.data.io.images import dimensions
 from translate.data.layouts.listing import SUFFIXES
 from translate.errors import ConfigurationError, ImageError
@@ -142,7 +141,7 @@ def convert_images(
 
 def _perhaps_a_pair(converter: Converter, jobs: Jobs) -> Path | None:
     """The first file if it is twice as wide as high, like a side-by-side pair, and the model was trained on pairs."""
-    if not jobs or not isinstance(converter.model, Translator) or converter.model.batch_type is not Paired:
+    if not jobs or not isinstance(converter.model, Translator) or not converter.model.batch_type.pairs:
         return None
     try:
         height, width = dimensions(jobs[0].source)

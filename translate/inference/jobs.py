@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import overload
 
 from translate.data.io.images import WRITABLE
-from translate.data.layouts.listing import Seen, iterate_images
-from translate.data.layouts.on_disk import ARCHIVES
+from translate.data.layouts.listing import ListingReport, iterate_images
+from translate.data.layouts.subfolders import ARCHIVES
 from translate.errors import ConfigurationError, folded
 from translate.inference.naming import Format, output_name, renamed
 from translate.utils.folder_name import folder_named, named_as_file, said_folder
@@ -122,14 +122,14 @@ def plan(
         raise ConfigurationError(
             f"{shown(output)}: the output folder is the input folder or lies inside it; choose another"
         )
-    seen = Seen()
+    report = ListingReport()
     # Only names, as strings: a million of them stay in memory to the end.
-    names = [path.relative_to(source).as_posix() for path in iterate_images(source, seen, follow_links)]
-    for line in seen.notes(source, "--no-links"):
+    names = [path.relative_to(source).as_posix() for path in iterate_images(source, report, follow_links)]
+    for line in report.notes(source, "--no-links"):
         log(f"note: {line}")
-    for line in seen.warnings(source):
+    for line in report.warnings(source):
         log(f"warning: {line}")
-    others = seen.others
+    others = report.others
     left = f"{others.total():,} files of other kinds" if others.total() > 1 else "1 file of another kind"
     if not names:
         there = f"; what is there: {left}, {_most(others)}" if others else ""

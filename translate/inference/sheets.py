@@ -12,7 +12,7 @@ from typing import TypeVar
 import numpy as np
 from PIL import Image
 
-from translate.data.io.images import read, seen, to_8_bits, with_channels
+from translate.data.io.images import display_bands, read, to_8_bits, with_channels
 from translate.data.io.values import UNIT, Span
 from translate.data.layouts.listing import natural_key
 from translate.errors import ConfigurationError, ImageError
@@ -123,7 +123,7 @@ def thumbnail(path: Path, side: int, span: Span = UNIT) -> Image.Image:
     Alpha is laid on white. An image of more than three bands shows the first three, one of two bands the first. Raises
     ImageError.
     """
-    pixels = with_channels(seen(read(path, span=span)), 3)
+    pixels = with_channels(display_bands(read(path, span=span)), 3)
     picture = Image.fromarray(to_8_bits(pixels) if pixels.dtype == np.uint16 else pixels)
     picture.thumbnail((side, side))
     return picture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from translate.data.batch import Batch, Labelled, Paired, Unpaired
+from translate.data.batch import Batch
 from translate.errors import ConfigurationError
 from translate.models.base import ImageSpec
 
@@ -36,8 +36,8 @@ def require_domains(images: ImageSpec, batch_type: type[Batch], what: str) -> No
     """Raises ConfigurationError, that begins with `what`, unless the domains are as many as such batches have (two, or
     those that the label groups count) and differ in name."""
     names = images.domains
-    wanted = 2 if batch_type in (Paired, Unpaired) else len(names)
-    if batch_type is Labelled and images.groups:
+    wanted = batch_type.domains() if batch_type.domains() > 1 else len(names)
+    if batch_type.labels_are_domains() and images.groups:
         wanted = sum(group.size for group in images.groups)
     if len(names) != wanted:
         raise ConfigurationError(f"{what}: knows {wanted} domains, not {len(names)} ({', '.join(map(str, names))})")

@@ -1,8 +1,9 @@
 """Recipes: strict, typed settings of a whole training run, as YAML outside and JSON inside checkpoints."""
 
+from translate.data.settings import DataSettings, ShapesSettings
 from translate.recipe.mistakes import known_keys
 from translate.recipe.reading import load_recipe, parse_recipe, recipe_names
-from translate.recipe.schema import DataSettings, Recipe, ShapesSettings, TrainingSettings
+from translate.recipe.schema import Recipe, TrainingSettings
 
 __all__ = [
     "DataSettings",

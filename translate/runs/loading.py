@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 
-from translate.data.batch import SourceLabelled
 from translate.data.labels import LabelGroup
 from translate.errors import ConfigurationError, TranslateError, command
 from translate.inference.converter import Converter
@@ -155,7 +154,8 @@ def image_spec(recipe: Recipe, facts: Mapping[str, Any]) -> ImageSpec:
     alternatives = tuple(map(tuple, facts.get("alternatives", [])))
     span = facts.get("span", recipe.data.range)
     # Where only the source is labelled, labels are not domains: ten digits in two sets.
-    labels = 0 if recipe.method.batch_type is SourceLabelled else sum(group.size for group in groups)
+    batch = recipe.method.batch_type
+    labels = 0 if batch.labelled() and not batch.labels_are_domains() else sum(group.size for group in groups)
     if not domains or (labels and labels != len(domains)):
         raise TranslateError(f"checkpoint facts: {len(domains)} domains do not make up the groups of labels")
     if any(number >= len(domains) for group in alternatives for number in group):

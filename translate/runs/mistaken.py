@@ -10,7 +10,7 @@ from pathlib import Path
 
 from translate.data.layouts.listing import SUFFIXES as IMAGES
 from translate.data.layouts.listing import iterate_images
-from translate.data.layouts.on_disk import ARCHIVES
+from translate.data.layouts.subfolders import ARCHIVES
 from translate.errors import ConfigurationError, command
 from translate.training.checkpoint import saved_steps
 from translate.utils.printing import shown

@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from translate.data.batch import Batch, Labelled, Paired, Unpaired
+from translate.data.batch import Batch
 from translate.models.adversary import Adversary
 from translate.models.base import Model, Relabeller, Translator
 from translate.utils.atomic_files import write_atomic
@@ -139,7 +139,7 @@ _Row = tuple[str, str, float, str]
 def _seen(model: Translator, samples: Batch) -> list[_Row]:
     views = _views(model, samples)
     rows = [row for view in views if (row := _of_one(view)) is not None]
-    if isinstance(samples, Labelled) and sum(row[0] == _COPY for row in rows) < len(views):
+    if samples.labelled() and sum(row[0] == _COPY for row in rows) < len(views):
         rows = [row for row in rows if row[0] != _COPY]  # some images may already be of that domain
     if isinstance(model, Relabeller) and len(views) > 1 and not any(row[0] in _NO_RELATION for row in rows):
         rows += _of_labels(views)
@@ -148,14 +148,13 @@ def _seen(model: Translator, samples: Batch) -> list[_Row]:
 
 def _views(model: Translator, samples: Batch) -> list[_View]:
     """One view for each domain the model converts to."""
-    if isinstance(samples, Paired):
-        return [_View(samples.input, model.convert(samples.input, 1), samples.target, paired=True)]
-    if isinstance(samples, Labelled):
-        return [_View(samples.images, model.convert(samples.images, to), samples.images) for to in model.targets()]
-    if isinstance(samples, Unpaired):
-        sides = samples.tensors()
-        return [_View(sides[1 - to], model.convert(sides[1 - to], to), sides[to]) for to in model.targets()]
-    return []
+    if samples.labelled() and not samples.labels_are_domains():
+        return []  # what has labels on one side only is judged by its classes
+    views = []
+    for to in model.targets():
+        inputs, reals = samples.towards(to)
+        views.append(_View(inputs, model.convert(inputs, to), reals, samples.pairs))
+    return views
 
 
 _COPY = "the output equals the input"

@@ -53,13 +53,10 @@ class Runtime:
     cuda_graphs: bool = False
 
     def place(self, batch: AnyBatch) -> AnyBatch:
-        """Moves a batch to the device: integer images become float32 in [-1, 1], in the runtime's memory format. Labels
-        and points, which are floating point already, are only moved."""
-        return batch.map(self._place)
-
-    def _place(self, values: Tensor) -> Tensor:
-        moved = values.to(self.device, non_blocking=True)
-        return moved if moved.is_floating_point() else self.layout(to_float(moved))
+        """Moves a batch to the device: integer images become float32 in [-1, 1], in the runtime's memory format.
+        What is no image, and points, which are floating point already, are only moved."""
+        moved = batch.map(lambda values: values.to(self.device, non_blocking=True))
+        return moved.map_images(lambda images: images if images.is_floating_point() else self.layout(to_float(images)))
 
     def layout(self, images: Tensor) -> Tensor:
         return images.contiguous(memory_format=self.memory_format)

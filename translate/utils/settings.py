@@ -1,6 +1,11 @@
 """The base of every typed setting: frozen, strict, and closed to unknown keys."""
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+"""The range that both torch and NumPy accept."""
 
 
 class Settings(BaseModel):

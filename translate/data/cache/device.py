@@ -10,8 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from translate.data.ahead import ahead
 from translate.data.batch import Batch
-from translate.data.loader import Loader, ahead
+from translate.data.decoding import DecodedImages
+from translate.data.loader import Loader
 from translate.errors import TranslateError
 from translate.utils.ram import available_ram
 
@@ -27,7 +29,7 @@ class Unfit(TranslateError):
 
 
 def on_device(loader: Loader[Batch], device: torch.device, limit: int | None, log: Callable[[str], None]) -> Stream:
-    """Returns the loader's stream, from the memory of `device` if the set fits; otherwise from the host, and tells why.
+    """Returns the loader's stream, from the memory of `device` if the set fits; otherwise from the host, and says why.
 
     `limit`: bytes that images may take there; None means half of a CUDA device's free memory; elsewhere half of the
     host's, but at most 4 GB.
@@ -35,10 +37,10 @@ def on_device(loader: Loader[Batch], device: torch.device, limit: int | None, lo
     try:
         images = _moved(loader, device, _limit(device) if limit is None else limit)
     except Unfit as reason:
-        log(f"--cache device: {reason}; images are kept in the host's memory instead")
+        log(f"--cache device: {reason}; images are cached in main memory instead")
         return partial(loader.stream, pin=device.type == "cuda")
     megabytes = sum(image.nbytes for image in images) / 1e6
-    log(f"the training set lies on {device}: {sum(map(len, images)):,} images, {megabytes:,.0f} MB")
+    log(f"the training set is cached on {device}: {sum(map(len, images)):,} images, {megabytes:,.0f} MB")
     return DeviceLoader(loader, images).stream
 
 
@@ -52,32 +54,31 @@ class DeviceLoader:
 
     def stream(self, start: int = 0, every: int = 1) -> Generator[Batch]:
         """Yields the batches of steps `start`, `start + every`, ... forever; closing the generator ends its threads."""
-        numbered = ahead(lambda step: (step, self._cuts(step)), start, every, self._loader.workers)
+        numbered = ahead(lambda step: (step, self._crops(step)), start, every, self._loader.workers)
         try:
-            for step, cuts in numbered:
-                yield self._batch(step, cuts)
+            for step, crops in numbered:
+                yield self._batch(step, crops)
         finally:
             numbered.close()
 
-    def _cuts(self, step: int) -> Tensor:
-        cuts = torch.from_numpy(self._loader.cuts(step, self._sizes))
-        return cuts.pin_memory() if self._images[0].is_cuda else cuts
+    def _crops(self, step: int) -> Tensor:
+        crops = torch.from_numpy(self._loader.crops_of(step, self._sizes))
+        return crops.pin_memory() if self._images[0].is_cuda else crops
 
-    def _batch(self, step: int, cuts: Tensor) -> Batch:
-        there = cuts.to(self._images[0].device, non_blocking=True)
-        squares = [
-            gather(images, domain_cuts, self._loader.size)
-            for images, domain_cuts in zip(self._images, there, strict=True)
-        ]
-        return self._loader.made(step, squares)
+    def _batch(self, step: int, crops: Tensor) -> Batch:
+        there = crops.to(self._images[0].device, non_blocking=True)
+        size = self._loader.crops.size
+        return self._loader.made_of(
+            step, [gather(images, of_domain, size) for images, of_domain in zip(self._images, there, strict=True)]
+        )
 
 
-def gather(images: Tensor, cuts: Tensor, size: int) -> Tensor:
+def gather(images: Tensor, crops: Tensor, size: int) -> Tensor:
     """Crops squares (batch, channels, size, size), channels-last in memory, from (images, height, width, channels).
 
-    `cuts`: int64 (4, batch): image index, top, left, and 1 if the square is mirrored.
+    `crops`: int64 (4, batch): image index, top, left, and 1 if the square is mirrored.
     """
-    index, top, left, mirrored = cuts.unsqueeze(-1)
+    index, top, left, mirrored = crops.unsqueeze(-1)
     steps = torch.arange(size, device=images.device)
     rows = top + steps
     columns = left + torch.where(mirrored.bool(), size - 1 - steps, steps)
@@ -95,26 +96,24 @@ def _limit(device: torch.device) -> int:
 
 def _moved(loader: Loader[Batch], device: torch.device, limit: int) -> list[Tensor]:
     """Moves all images of all domains to the device. Raises Unfit."""
-    if loader.augments:
+    if loader.crops.augments:
         raise Unfit("data.augment works on the host")
-    first = [loader.load(domain, 0) for domain in range(len(loader.domains))]
-    wanted = sum(len(domain) * image.nbytes for domain, image in zip(loader.domains, first, strict=True))
+    first = [images.load(0) for images in loader.images]
+    wanted = sum(len(images) * image.nbytes for images, image in zip(loader.images, first, strict=True))
     if wanted > limit:
         raise Unfit(f"the training set takes {wanted / 1e9:.1f} GB, and {limit / 1e9:.1f} GB are free for it")
     kinds = {(image.shape, image.dtype) for image in first}
     dtype = torch.uint16 if first[0].dtype == np.uint16 else torch.uint8
-    images = [torch.empty((len(domain), *first[0].shape), dtype=dtype, device=device) for domain in loader.domains]
-    for domain, moved in enumerate(images):
-        for start, chunk in _chunks(loader, domain, max(1, CHUNK // first[0].nbytes)):
+    moved = [torch.empty((len(images), *first[0].shape), dtype=dtype, device=device) for images in loader.images]
+    for images, there in zip(loader.images, moved, strict=True):
+        for start, chunk in _chunks(images, loader.workers, max(1, CHUNK // first[0].nbytes)):
             if len(kinds.union((image.shape, image.dtype) for image in chunk)) > 1:
                 raise Unfit("its images differ in size or depth")
-            moved[start : start + len(chunk)] = torch.from_numpy(np.stack(chunk)).to(device)
-    return images
+            there[start : start + len(chunk)] = torch.from_numpy(np.stack(chunk)).to(device)
+    return moved
 
 
-def _chunks(loader: Loader[Batch], domain: int, size: int) -> Iterator[tuple[int, list[np.ndarray]]]:
-    count = len(loader.domains[domain])
-    with ThreadPoolExecutor(max(1, loader.workers)) as pool:
-        for start in range(0, count, size):
-            places = range(start, min(start + size, count))
-            yield start, list(pool.map(lambda index: loader.load(domain, index), places))
+def _chunks(images: DecodedImages, workers: int, size: int) -> Iterator[tuple[int, list[np.ndarray]]]:
+    with ThreadPoolExecutor(max(1, workers)) as pool:
+        for start in range(0, len(images), size):
+            yield start, list(pool.map(images.load, range(start, min(start + size, len(images)))))

@@ -1,4 +1,4 @@
-"""A disk cache of resized images, shared by all runs, one file an image: each image is decoded once."""
+"""The cache on disk, shared by all runs, one file an image: each image is decoded once."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import PIL
 
-from translate.data.cache.memory import Place, Resize
+from translate.data.cache.memory import Place
 from translate.data.cache.shelf import SUFFIX, Shelf
-from translate.data.io.images import Interpolation
+from translate.data.decoding import Decoding
 from translate.data.source import Readable
 from translate.errors import ConfigurationError
 from translate.utils.printing import Log, say, shown
@@ -33,7 +33,7 @@ class DiskCache:
     Each way of resizing has a subfolder. Images are named by what `identity` said before they were decoded, so that a
     changed file is decoded again. They are read, not mapped: others may shorten files at any time. When space runs out,
     images that no run has used since this one began are deleted, least recently used first. If that is not enough, or
-    the disk fails, the user is told once and images that are not cached are decoded each time. Raises
+    the disk fails, a warning says so once, and images that are not cached are decoded each time. Raises
     ConfigurationError if the folder cannot be created.
     """
 
@@ -41,22 +41,20 @@ class DiskCache:
         self,
         folder: Path,
         limit: int,
-        *,
-        channels: int,
-        side: int,
-        resize: Resize,
-        interpolation: Interpolation = "bicubic",
+        decoding: Decoding,
         log: Log = say,
     ) -> None:
-        way = "none" if resize == "none" else f"{resize}-{interpolation}-{side}"
+        way: str = decoding.resize
+        if way != "none":
+            way += f"-{decoding.interpolation}-{decoding.side}"
         # Other versions may decode and resize to different pixels.
-        recipe = f"{FORMAT}-{channels}-{way}-translate-{__version__}-pillow-{PIL.__version__}"
+        recipe = f"{FORMAT}-{decoding.channels}-{way}-translate-{__version__}-pillow-{PIL.__version__}"
         self._root, self._folder = folder, folder / recipe
         try:
             self._shelf = Shelf(folder, limit)
         except OSError as error:
             raise ConfigurationError(
-                f"{shown(folder)}: no folder for resized images can be made ({error.strerror}); "
+                f"{shown(folder)}: the cache folder cannot be created ({error.strerror}); "
                 "set TRANSLATE_HOME to another place, or use --cache ram"
             ) from error
         _remove_packs(folder)
@@ -87,7 +85,7 @@ class DiskCache:
     def _stop(self, why: str) -> None:
         if not self._stopped:
             self._stopped = True
-            self._log(f"warning: {shown(self._root)}: {why}; images that are not there yet are decoded each time")
+            self._log(f"warning: {shown(self._root)}: {why}; images that are not in it are decoded each time")
 
 
 def _key(source: Readable) -> str:
@@ -126,7 +124,7 @@ def _read(path: Path, checked: bool) -> np.ndarray | None:
 
 
 def _remove_packs(folder: Path) -> None:
-    """Removes what older versions kept: packs of many images, which no longer are read."""
+    """Removes the packs of many images that older versions wrote."""
     for path in folder.glob("1-*/*"):
         if path.suffix in (".pack", ".index"):
             with suppress(OSError):

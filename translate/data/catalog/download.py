@@ -108,7 +108,7 @@ def _handle_unsatisfiable(archive: Path, have: int, expected: int | None, conten
     if size is None or size > have or expected is not None:
         raise Unreachable(f"refuses to continue after {have} bytes")
     _empty(archive)
-    raise Unreachable("what was downloaded before does not belong to its file; begun anew")
+    raise Unreachable("the earlier part of the download is of another file; starting again")
 
 
 def _empty(archive: Path) -> None:

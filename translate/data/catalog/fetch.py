@@ -37,7 +37,7 @@ def fetch(card: Card, destination: Path, progress: Progress, say: Log = say) -> 
     archive = destination.parent / f"{card.url.rsplit('/', 1)[1]}.part" if card.url else None
     if destination.exists():
         _clear(destination, archive)
-        raise ConfigurationError(f"{shown(destination)}: exists; remove it to fetch {card.name} anew, or use it")
+        raise ConfigurationError(f"{shown(destination)}: exists; use it, or remove it to fetch {card.name} again")
     if archive is None:
         raise ConfigurationError(_not_to_fetch(card, destination))
     try:

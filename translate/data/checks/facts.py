@@ -19,8 +19,8 @@ from translate.data.io import images
 from translate.data.io.images import Picture
 from translate.data.io.values import DEEP, UNIT, kind_in_words
 from translate.data.layouts.folders import Source
+from translate.data.messages import by_fault, few
 from translate.data.source import Readable
-from translate.data.telling import by_fault, few
 from translate.errors import ImageError
 
 GLANCE = (8, 8)
@@ -77,7 +77,7 @@ def _read(source: Readable) -> Facts:
     size = (picture.pixels.shape[0], picture.pixels.shape[1])
     flat = bool((picture.pixels == picture.pixels[0, 0]).all())
     bands = picture.pixels.shape[2]
-    glance = _glance(images.with_channels(images.seen(picture), 3))
+    glance = _glance(images.with_channels(images.display_bands(picture), 3))
     digest = hashlib.sha256(data).hexdigest()
     full = 0 if picture.span else int(np.iinfo(picture.pixels.dtype).max)
     span = picture.span or (int(picture.pixels.min()), int(picture.pixels.max()))
@@ -124,7 +124,7 @@ def remarks(sound: Sequence[Facts], span: images.Span = UNIT) -> Iterable[str]:
     kinds = Counter(facts.kind for facts in sound)
     usual = kinds.most_common(1)[0][0] if kinds else ""
     if unusual := [facts.path for facts in sound if facts.kind != usual]:
-        yield f"not {usual} as others are, and turned into what the recipe says: {few(unusual)}"
+        yield f"not {usual} like the others, and converted as the recipe says: {few(unusual)}"
     if values := [facts for facts in sound if not facts.full]:
         low, high = _hull(values)
         yield f"values from {low:g} to {high:g}"
@@ -133,7 +133,7 @@ def remarks(sound: Sequence[Facts], span: images.Span = UNIT) -> Iterable[str]:
         if shades and (dark := nearly_black(full, _hull(shades)[1], span)):
             yield dark
     if odd := [facts.path for facts in sound if facts.size[0] % 4 or facts.size[1] % 4]:
-        yield f"sides that are no multiple of 4, which are resized or padded: {few(odd)}"
+        yield f"sizes that are no multiple of 4, which are resized or padded: {few(odd)}"
     if flat := [facts.path for facts in sound if facts.flat]:
         yield f"one colour all over, nothing to learn from: {few(flat)}"
 
@@ -143,14 +143,14 @@ def settings(sound: Sequence[Facts], span: images.Span = UNIT) -> Iterable[str]:
     deep = [facts for facts in sound if facts.full != 255]
     if span == UNIT and any(not facts.full for facts in deep):
         low, high = (f"{rounded:g}" for rounded in _outwards(*_hull(deep)))
-        yield f"the recipe says data.range: [{low}, {high}], which holds all values"
+        yield f"set data.range: [{low}, {high}] to hold all values"
     elif span == UNIT and deep and is_nearly_black(DEEP, white := _hull(deep)[1]):
-        yield f"the recipe says data.range: [0, {stretching(white)}], which stretches all 16-bit shades"
+        yield f"set data.range: [0, {stretching(white)}] to stretch all 16-bit shades"
     bands = {facts.bands for facts in sound}
     if bands == {1}:
-        yield "all are grey: where the recipe says data.channels: 1, translations are grey, too"
+        yield "all are grey: set data.channels: 1 for translations that are grey, too"
     elif bands - {1, 3} and (channels := _channels(bands)):
-        yield f"the recipe says data.channels: {channels}, as many as the bands of TIFF"
+        yield f"set data.channels: {channels}, as many as the TIFF files have bands"
 
 
 def outside(sound: Sequence[Facts], span: images.Span) -> Iterable[str]:
@@ -158,7 +158,7 @@ def outside(sound: Sequence[Facts], span: images.Span) -> Iterable[str]:
     low, high = span
     asked = [facts for facts in sound if facts.full != 255] if span != UNIT else []
     if wrong := [facts.path for facts in asked if facts.span[0] < low or facts.span[1] > high]:
-        yield f"values outside of data.range, {low:g} to {high:g}; choose it wider: {few(wrong)}"
+        yield f"values outside data.range, {low:g} to {high:g}; set a wider data.range: {few(wrong)}"
 
 
 def unlike(sound: Sequence[Facts], channels: int | None = None) -> Iterable[str]:
@@ -168,10 +168,10 @@ def unlike(sound: Sequence[Facts], channels: int | None = None) -> Iterable[str]
         for count in sorted(bands):
             if not images.suits(count, channels):
                 wrong = [facts.path for facts in sound if facts.bands == count]
-                yield f"images of {count} bands, where the recipe says data.channels: {channels}: {few(wrong)}"
+                yield f"images of {count} bands, where data.channels is {channels}: {few(wrong)}"
     elif bands and not _channels(bands):
         listed = " and ".join(map(str, sorted(bands)))
-        yield f"images of {listed} bands, where a recipe has one number of channels for all; save all with as many"
+        yield f"images of {listed} bands, but a recipe has one number for all; save all with equally many"
 
 
 def _channels(bands: set[int]) -> int:

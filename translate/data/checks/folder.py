@@ -25,8 +25,8 @@ from translate.data.io.values import UNIT, Span
 from translate.data.labelled import LabelledFolder, open_labelled
 from translate.data.labelled.attributes import find_attributes
 from translate.data.layouts.folders import Folder, recognise
+from translate.data.messages import few
 from translate.data.source import Readable
-from translate.data.telling import few
 from translate.errors import ConfigurationError
 from translate.utils.printing import shown
 
@@ -156,7 +156,7 @@ def _same(paths: Sequence[Path], others: Sequence[Path], read: Mapping[Path, Fac
 def _leaks(name: str, leaked: Mapping[Path, Path]) -> Iterable[str]:
     if leaked:
         twins = few(sorted(leaked), leaked)
-        yield f"{name} that are, or look like, training images (named behind); keep one of each: {twins}"
+        yield f"{name} that are, or look like, training images (in brackets); keep one of each: {twins}"
 
 
 def _unequal(folder: Folder, read: dict[Path, Facts]) -> Iterable[str]:

@@ -11,7 +11,7 @@ import numpy as np
 from translate.data.catalog.cards import cards
 from translate.data.checks.facts import Facts
 from translate.data.labelled import LabelledFolder, places_of
-from translate.data.telling import few
+from translate.data.messages import few
 from translate.errors import LEAST, folded
 
 TINY, TINY_SHARE = 50, 0.01
@@ -45,7 +45,7 @@ def tiny(folder: LabelledFolder) -> Iterable[str]:
     """Reports domains with few training images."""
     sides = [each for each in _sides(folder) if 0 < each[1] < max(TINY, TINY_SHARE * each[2])]
     rarer = len({count for _, count, _ in _sides(folder)}) > 1
-    remedy = "few to learn from" + ("; data.balanced shows them more often" if rarer else "")
+    remedy = "few to learn from" + ("; set data.balanced=true to show them more often" if rarer else "")
     if len(sides) > LEAST:
         listed = folded([f"{count} {side}" for side, count, _ in sides])
         yield f"{len(sides)} kinds of training images are {remedy}: {listed}"

@@ -22,9 +22,12 @@ def nearly_black(full: int, white: float, span: Span = UNIT) -> str:
         return ""
     if full == DEEP and span != UNIT:
         value = f"{white:,.0f}" if white >= 100 else f"{white:.3g}"
-        return f"values up to {value} only, where data.range ends at {span[1]:g}: nearly black to a network; narrow it"
+        return (
+            f"values up to {value} only, where data.range ends at {span[1]:g}: nearly black to a network; "
+            "set a narrower data.range"
+        )
     name = "16-bit" if full == DEEP else "8-bit"
-    return f"{name} shades up to {white:,} of {full:,} only, nearly black to a network; stretch them"
+    return f"{name} shades up to {white:,} of {full:,} only, nearly black to a network"
 
 
 def stretching(white: float) -> int:

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from translate.data.io import gate, notes, png
+from translate.data.io import gate, metadata, png
 from translate.data.io.picture import JPEG_EXIF_LIMIT, Picture
 from translate.data.io.png import deep_planes, encode_deep, is_deep_colour
 from translate.data.io.tiff import Page, samples_of
-from translate.data.io.tiff_written import encode_tiff
+from translate.data.io.tiff_writing import encode_tiff
 from translate.data.io.values import BadImageError
 
 FORMATS = {
@@ -44,7 +44,7 @@ def upright_size(opened: Page | Image.Image) -> tuple[int, int]:
     """Returns (height, width) of the upright image."""
     if isinstance(opened, Page):
         return opened.upright
-    turned = notes.orientation_of(opened) >= 5
+    turned = metadata.orientation_of(opened) >= 5
     return (opened.width, opened.height) if turned else (opened.height, opened.width)
 
 
@@ -56,7 +56,7 @@ def holds_more(opened: Page | Image.Image) -> bool:
 def is_upright_rgb(image: Image.Image, data: bytes) -> bool:
     """Returns whether Pillow's pixels can be used as they are: 8-bit RGB without alpha, upright, JPEG or PNG."""
     plain = image.format in ("JPEG", "PNG") and image.mode == "RGB" and not image.has_transparency_data
-    return plain and notes.orientation_of(image) == 1 and not is_deep_colour(image, data)
+    return plain and metadata.orientation_of(image) == 1 and not is_deep_colour(image, data)
 
 
 def encode(format: str, picture: Picture, quality: int) -> bytes:
@@ -97,16 +97,16 @@ def _of_page(page: Page, data: bytes) -> Picture:
     return Picture(
         np.ascontiguousarray(pixels),
         alpha,
-        _profile_for(pixels.shape[2], notes.profile_of(page)),
-        notes.of_page(page),
+        _profile_for(pixels.shape[2], metadata.profile_of(page)),
+        metadata.of_page(page),
         page.more,
         rgb=rgb if pixels.shape[2] >= 3 else None,
-        nodata=notes.no_data_of(page),
+        nodata=metadata.no_data_of(page),
     )
 
 
 def _of_image(image: Image.Image, data: bytes) -> Picture:
-    orientation, exif = notes.orientation_of(image), notes.of_image(image)
+    orientation, exif = metadata.orientation_of(image), metadata.of_image(image)
     key = png.key_of(image, data)
     if key is not None:
         del image.info["transparency"]

@@ -13,8 +13,8 @@ from typing import BinaryIO
 from PIL import Image, UnidentifiedImageError
 
 from translate.data.io import png
-from translate.data.io.directory import is_tiff, refuse_claims, refuse_exif, refuse_sums
 from translate.data.io.tiff import Page, first_page, quiet_libtiff, refuse_kind
+from translate.data.io.tiff_directory import is_tiff, refuse_claims, refuse_exif, refuse_sums
 from translate.data.io.values import BadImageError
 
 READ = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
@@ -55,7 +55,7 @@ def by_pillow(file: BinaryIO) -> Image.Image:
         return Image.open(file, formats=READ)
     except UnidentifiedImageError as error:
         known = ", ".join(READ)
-        raise BadImageError(f"no image of a kind that is read here ({known}), or damaged") from error
+        raise BadImageError(f"not an image of a supported kind ({known}), or damaged") from error
 
 
 def _page(file: BinaryIO, max_pixels: int | None) -> Page:
@@ -96,7 +96,7 @@ def _refuse_jpeg(file: BinaryIO, whole: bool) -> None:
         rest = file.read()
         scans = 1 + rest.count(b"\xff\xda", 0, rest.find(b"\xff\xd9"))
         if scans > MOST_SCANS:
-            raise BadImageError(f"a JPEG of {scans:,} scans, more than {MOST_SCANS}; save it anew")
+            raise BadImageError(f"a JPEG of {scans:,} scans, more than {MOST_SCANS}; save it again")
 
 
 def _segments(file: BinaryIO) -> Iterator[tuple[int, bytes]]:

@@ -25,12 +25,12 @@ from translate.data.io.picture import (
     WITH_16_BITS,
     WITH_ALPHA,
     Picture,
+    display_bands,
     in_own_kind,
     in_own_kind_as,
     luma,
     not_kept,
     on_white,
-    seen,
     suits,
     to_8_bits,
     with_channels,
@@ -53,12 +53,12 @@ Interpolation = Literal["nearest", "bilinear", "bicubic"]
 """A filter of Pillow's, for resizing."""
 ANIMATED = "animated (the first frame is used)"
 """How messages describe a file that holds more frames or pages."""
-Told = TypeVar("Told")
+Found = TypeVar("Found")
 __all__ = [
     "ANIMATED", "MAX_BYTES", "MAX_PIXELS", "UNIT", "WRITABLE", "ImageError", "Interpolation", "Picture", "Span",
-    "allow_pixels", "decode", "dimensions", "holds_more", "in_own_kind", "lost", "luma", "on_white", "read",
-    "read_bytes", "read_square", "refuse_other_bands", "resize", "seen", "suits", "to_8_bits", "to_float",
-    "to_pixels", "version", "with_channels", "within", "write",
+    "allow_pixels", "decode", "dimensions", "display_bands", "holds_more", "in_own_kind", "lost", "luma", "on_white",
+    "read", "read_bytes", "read_square", "refuse_other_bands", "resize", "suits", "to_8_bits", "to_float", "to_pixels",
+    "version", "with_channels", "within", "write",
 ]  # fmt: skip
 
 
@@ -97,7 +97,7 @@ def refuse_other_bands(picture: Picture, channels: int, name: Path | str) -> Non
     if not suits(found, channels):
         several = "; its other pages are not read: save them as bands of one" if picture.animated else ""
         bands = "1 band" if found == 1 else f"{found} bands"
-        raise ImageError(f"{shown(name)}: {bands}, where the recipe says data.channels: {channels}{several}")
+        raise ImageError(f"{shown(name)}: {bands}, where data.channels is {channels}{several}")
 
 
 def allow_pixels(count: int) -> None:
@@ -203,7 +203,7 @@ def read_square(path: Path, side: int, interpolation: Interpolation = "bicubic")
     return None
 
 
-def _of_header(path: Path, asked: Callable[[Page | Image.Image], Told]) -> Told:
+def _of_header(path: Path, asked: Callable[[Page | Image.Image], Found]) -> Found:
     """Returns what `asked` tells of an opened image. Raises ImageError."""
     try:
         # Open the file rather than read it all: only the header is needed.

@@ -148,8 +148,8 @@ def with_channels(picture: Picture, channels: int) -> np.ndarray:
     return np.concatenate([pixels, alpha[..., None]], axis=2)
 
 
-def seen(picture: Picture) -> Picture:
-    """Returns the picture as shown to people: the first three of many bands, the first of two."""
+def display_bands(picture: Picture) -> Picture:
+    """Returns the bands that are displayed: the first three of many bands, the first of two."""
     bands = picture.pixels.shape[2]
     return picture if bands in (1, 3) else replace(picture, pixels=picture.pixels[..., : 3 if bands > 3 else 1])
 

@@ -20,7 +20,7 @@ import numpy as np
 import PIL
 from PIL import Image, TiffImagePlugin
 
-from translate.data.io.directory import Directory, first_directory
+from translate.data.io.tiff_directory import Directory, first_directory
 from translate.data.io.values import BadImageError
 
 _LOSSLESS = (1, 5, 8, 32946, 32773, 34925, 50000)
@@ -126,7 +126,6 @@ def first_page(file: BinaryIO) -> Page:
 
 def refuse_kind(page: Page) -> None:
     """Raises BadImageError for kinds of TIFF that no decoder here gets right, in words."""
-    colour = _COLOURS.get(page.photometric, f"photometric {page.photometric}")
     if page.form not in _KINDS:
         raise BadImageError(f"complex numbers or samples without a type are not read; {_SAVE}")
     if page.bits not in (1, 2, 4, 8, 16, 32, 64):
@@ -134,26 +133,36 @@ def refuse_kind(page: Page) -> None:
     if page.compression not in _PILLOWS:
         raise BadImageError(f"TIFF compression {page.compression} is not read; save it with LZW, Deflate or none")
     if page.photometric not in (0, 1, 2, 3, 5, 6) or (page.photometric > 2 and page.bits > 8):
+        colour = _COLOURS.get(page.photometric, f"photometric {page.photometric}")
         raise BadImageError(f"{colour} of {page.bits} bits is not read; {_SAVE}")
-    if not page.plain and (page.bits > 8 or page.form != 1):
-        raise BadImageError(f"TIFF compression {page.compression} of {page.bits} bits is not read; save it with LZW")
+    (_refuse_plain if page.plain else _refuse_pillows)(page)
+    alphas = [place for place, extra in enumerate(page.extras) if extra in (_MULTIPLIED, _STRAIGHT)]
+    if alphas and alphas != [len(page.extras) - 1]:
+        raise BadImageError("alpha is read as the last band only; save it so")
+
+
+def _refuse_plain(page: Page) -> None:
+    """Refuses what `samples_of` does not read."""
     kind = f"{_KINDS[page.form]}{page.bits // 8}"
-    if page.plain and kind not in _TYPES:
+    if kind not in _TYPES:
         raise BadImageError(f"pixels of type {np.dtype(kind) if kind != 'f1' else 'float8'} are not read; {_SAVE}")
-    if page.plain and page.photometric == _WHITE_IS_ZERO and (page.form != 1 or page.samples > 1):
+    if page.photometric == _WHITE_IS_ZERO and (page.form != 1 or page.samples > 1):
         raise BadImageError(
             "white-is-zero is read for one band of unsigned whole numbers only; save it as black-is-zero"
         )
+    if _MULTIPLIED in page.extras and page.form != 1:
+        raise BadImageError("values multiplied by alpha are not read; save it with straight alpha")
+
+
+def _refuse_pillows(page: Page) -> None:
+    """Refuses what Pillow does not read, or reads wrongly."""
+    if page.bits > 8 or page.form != 1:
+        raise BadImageError(f"TIFF compression {page.compression} of {page.bits} bits is not read; save it with LZW")
     counts = page.directory.numbers(279) or page.directory.numbers(325)
     if page.photometric == 6 and page.compression == 1 and sum(counts) < page.width * page.height * page.samples:
         raise BadImageError("YCbCr with fewer samples of colour is read with JPEG compression only; save it as RGB")
     if page.photometric == 3 and page.bits < 8 and page.directory.number(266, 1) == 2:
         raise BadImageError("a palette whose bits are in reversed order is not read; save it as RGB")
-    alphas = [place for place, extra in enumerate(page.extras) if extra in (_MULTIPLIED, _STRAIGHT)]
-    if alphas and alphas != [len(page.extras) - 1]:
-        raise BadImageError("alpha is read as the last band only; save it so")
-    if page.plain and _MULTIPLIED in page.extras and page.form != 1:
-        raise BadImageError("values multiplied by alpha are not read; save it with straight alpha")
 
 
 def samples_of(page: Page, data: bytes) -> Samples:

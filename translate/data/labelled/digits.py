@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from translate.data.io.images import MAX_BYTES, Picture, with_channels
-from translate.data.labelled.labelling import Labelling, Part, one_hot
+from translate.data.labelled.labelling import LabelledSplit, Labelling, one_hot
 from translate.errors import ConfigurationError
 from translate.utils.printing import shown
 
@@ -79,7 +79,7 @@ def _files(root: Path) -> dict[str, dict[str, Path]]:
     return files
 
 
-def _read_split(images: Path, labels: Path) -> Part:
+def _read_split(images: Path, labels: Path) -> LabelledSplit:
     pixels, classes = _read_array(images, 3), _read_array(labels, 1)
     if len(pixels) != len(classes):
         raise ConfigurationError(
@@ -89,10 +89,10 @@ def _read_split(images: Path, labels: Path) -> Part:
         index = int(wrong[0])
         raise ConfigurationError(f"{shown(labels)}: label {classes[index]} of image {index}; digits are 0 to 9")
     digits = tuple(Digit(images, pixels, index) for index in range(len(pixels)))
-    return Part(digits, one_hot(classes.tolist(), len(DIGITS)))
+    return LabelledSplit.of(digits, one_hot(classes.tolist(), len(DIGITS)))
 
 
-def _read_rows(path: Path) -> Part:
+def _read_rows(path: Path) -> LabelledSplit:
     """Reads rows as in The Elements of Statistical Learning: a digit, then 16 x 16 values, -1 (white) to 1 (black)."""
     try:
         with gzip.open(path) as file:
@@ -107,7 +107,7 @@ def _read_rows(path: Path) -> Part:
         raise ConfigurationError(f"{shown(path)}: expected rows of a digit and 256 values from -1 to 1")
     pixels = ((values + 1) * 127.5).round().astype(np.uint8).reshape(-1, 16, 16)
     digits = tuple(Digit(path, pixels, index) for index in range(len(pixels)))
-    return Part(digits, one_hot(labels.tolist(), len(DIGITS)))
+    return LabelledSplit.of(digits, one_hot(labels.tolist(), len(DIGITS)))
 
 
 def _most(path: Path) -> int:

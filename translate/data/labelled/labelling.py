@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from translate.data.labels import LabelGroup
+from translate.data.layouts.columns import validation_as_test
 from translate.data.source import Readable
 from translate.errors import ConfigurationError
 
@@ -17,16 +18,32 @@ MAX_TABLE = 256 << 20
 MAX_DOMAINS = 10_000
 MAX_LABELS = 1 << 29
 """Values of 4 bytes in a table of labels."""
-SPLIT_ORDER = ("train", "test", "validation")
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class LabelledSplit:
     """The images of one split and their labels."""
 
     sources: tuple[Readable, ...]
     labels: np.ndarray
     """(images, domains) float32: 1 belongs, 0 does not, -1 unknown."""
+    sets: np.ndarray
+    """(images,) int64: the joined set that each image came from."""
+
+    @classmethod
+    def of(cls, sources: Iterable[Readable], labels: np.ndarray | None = None) -> LabelledSplit:
+        """Returns the images of a single set; without `labels`, those are (images, 0)."""
+        sources = tuple(sources)
+        count = len(sources)
+        return cls(sources, np.zeros((count, 0), np.float32) if labels is None else labels, np.zeros(count, np.int64))
+
+    def __len__(self) -> int:
+        return len(self.sources)
+
+    def rows(self, chosen: np.ndarray) -> LabelledSplit:
+        """Returns the images of these rows, given by number or as a mask."""
+        rows = np.arange(len(self))[chosen]
+        return LabelledSplit(tuple(self.sources[row] for row in rows), self.labels[rows], self.sets[rows])
 
 
 @dataclass(frozen=True)
@@ -38,7 +55,7 @@ class Labelling:
     domains: tuple[str, ...]
     exclusive: bool
     """True if domains are classes, False if attributes."""
-    parts: dict[str, Part]
+    parts: dict[str, LabelledSplit]
     origin: str = ""
     """How the test images were chosen, if the data set does not say."""
     by_class: bool = False
@@ -48,25 +65,6 @@ class Labelling:
     notes: tuple[str, ...] = ()
     """Worth knowing, but no fault."""
     warnings: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, eq=False)
-class LabelledSplit:
-    """Images with the labels of the chosen domains."""
-
-    sources: tuple[Readable, ...]
-    labels: np.ndarray
-    """(images, domains) float32: 1 belongs, 0 does not, -1 unknown."""
-    sets: np.ndarray
-    """(images,) int64: the joined set that each image came from."""
-
-    def __len__(self) -> int:
-        return len(self.sources)
-
-    def where(self, kept: np.ndarray) -> LabelledSplit:
-        """Returns the images for which `kept` (images,), bool, is true."""
-        sources = tuple(self.sources[row] for row in np.flatnonzero(kept))
-        return LabelledSplit(sources, self.labels[kept], self.sets[kept])
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +90,7 @@ class LabelledFolder:
     def without(self, paths: Collection[Path]) -> LabelledFolder:
         """Returns the set without these images, their labels and paired test images, and without empty splits but
         train."""
-        splits = {split: part.where(self._kept(split, part, paths)) for split, part in self.splits.items()}
+        splits = {split: part.rows(self._kept(split, part, paths)) for split, part in self.splits.items()}
         splits = {split: part for split, part in splits.items() if split == "train" or len(part)}
         return replace(self, splits=splits, test_is_paired=self.test_is_paired and "test" in splits)
 
@@ -135,10 +133,6 @@ def in_order(names: Iterable[str]) -> list[str]:
     return sorted(names, key=key)
 
 
-def with_a_test(parts: dict[str, Part]) -> tuple[dict[str, Part], str]:
+def with_a_test(parts: dict[str, LabelledSplit]) -> tuple[dict[str, LabelledSplit], str]:
     """Returns the non-empty splits, in order, and a note if validation images became the missing test images."""
-    parts = {split: parts[split] for split in SPLIT_ORDER if split in parts and parts[split].sources}
-    if "test" in parts or "validation" not in parts:
-        return parts, ""
-    parts["test"] = parts.pop("validation")
-    return parts, "the validation images, as there are no test images"
+    return validation_as_test({split: part for split, part in parts.items() if part.sources})

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,14 +11,14 @@ import numpy as np
 from translate.data.catalog.cards import locate_both
 from translate.data.catalog.description import Description, describe
 from translate.data.labelled import attributes, classes, csv_table, digits, table
-from translate.data.labelled.labelling import SPLIT_ORDER, LabelledFolder, LabelledSplit, Labelling, Part, with_a_test
+from translate.data.labelled.labelling import LabelledFolder, LabelledSplit, Labelling, with_a_test
 from translate.data.labelled.sets import join
 from translate.data.labels import LabelGroup
-from translate.data.layouts.columns import Look, held_out, scan
+from translate.data.layouts.columns import Scan, with_origin, with_test
 from translate.data.layouts.folders import Source
 from translate.data.layouts.listing import SUFFIXES
-from translate.data.layouts.on_disk import contents, files_in, require_folder, splits_in
-from translate.data.source import Readable
+from translate.data.layouts.splits import WHOLE
+from translate.data.layouts.subfolders import contents, files_in, require_folder, splits_in
 from translate.errors import ConfigurationError, folded, nearest
 from translate.utils.printing import shown
 
@@ -36,11 +37,9 @@ def open_labelled(
     that of `dataset.yaml`. Without `follow_links`, links to files elsewhere are left out.
     Raises ConfigurationError if there is no labelled set, one of its files is invalid, or a name is unknown.
     """
-    found = recognise(root, follow_links)
+    found = find_labels(root, follow_links)
     if found is None:
-        raise ConfigurationError(
-            f"{shown(root)}: no labelled images here. Looked for: {'; '.join(_LOOKED_FOR)}. Found: {contents(root)}"
-        )
+        raise ConfigurationError(f"{shown(root)}: no labelled images here. {_looked_for()}. Found: {contents(root)}")
     said = describe(root)
     chosen = _chosen(root, found, domains or said.domains)
     splits = {split: _select(found, part, chosen) for split, part in found.parts.items()}
@@ -66,15 +65,12 @@ def unlabelled(root: Path, follow_links: bool = True) -> LabelledFolder:
     A labelled set keeps its splits; otherwise train/ and test/ are the splits, or a tenth is held out by name.
     Labels are (images, 0). Raises ConfigurationError if there are no images.
     """
-    found = recognise(root, follow_links)
+    found = find_labels(root, follow_links)
     if found is None or (found.by_class and files_in(root)):  # loose images next to the folders count too
         found = _plain(root, follow_links)
     if "train" not in found.parts:
         raise ConfigurationError(f"{shown(root)}: {found.arrangement}: no images to train on")
-    splits = {
-        split: LabelledSplit(part.sources, np.zeros((len(part.sources), 0), np.float32), _zeros(part.sources))
-        for split, part in found.parts.items()
-    }
+    splits = {split: LabelledSplit.of(part.sources) for split, part in found.parts.items()}
     lines = [f"images of {found.arrangement}", *(f"{split}: {len(part)} images" for split, part in splits.items())]
     return LabelledFolder(
         root=root,
@@ -82,7 +78,7 @@ def unlabelled(root: Path, follow_links: bool = True) -> LabelledFolder:
         groups=(),
         splits=splits,
         test_is_paired=False,
-        found=tuple(_with_origin(lines, found, splits)),
+        found=tuple(with_origin(lines, found.origin)),
         warnings=found.warnings,
         notes=found.notes,
     )
@@ -116,52 +112,46 @@ def open_source_labelled(name_or_path: str, follow_links: bool = True) -> tuple[
     """
     first, second = locate_both(name_or_path)
     source = open_labelled(first, follow_links=follow_links)
-    found = recognise(second, follow_links)
+    found = find_labels(second, follow_links)
     if found is None or (found.exclusive and len(found.domains) == 1):  # one folder of images says nothing of classes
         return source, unlabelled(second, follow_links)
     return source, open_labelled(second, domains=source.domains, follow_links=follow_links)
 
 
-def recognise(root: Path, follow_links: bool = True) -> Labelling | None:
+def find_labels(root: Path, follow_links: bool = True) -> Labelling | None:
     """Reads all labels of the images below `root`; returns None if there are none. Raises ConfigurationError."""
     require_folder(root)
-    told = attributes.read_attributes(root) or csv_table.read_csv(root)
-    if told:
-        return table.labelling(root, told, follow_links)
-    return digits.read_digits(root) or classes.read_classes(root, follow_links)
+    return next(filter(None, (read(root, follow_links) for read in reversed(READERS.values()))), None)
 
 
-_LOOKED_FOR = (classes.LOOKED_FOR, attributes.LOOKED_FOR, csv_table.LOOKED_FOR, digits.LOOKED_FOR)
+READERS: dict[str, Callable[[Path, bool], Labelling | None]] = {
+    "; ".join(reversed(classes.LAYOUTS)): classes.read_classes,
+    digits.LOOKED_FOR: lambda root, follow_links: digits.read_digits(root),
+    csv_table.LOOKED_FOR: table.reader(csv_table.read_csv),
+    attributes.LOOKED_FOR: table.reader(attributes.read_attributes),
+}
+"""How labels lie on disk, in words, and the function that reads them. The last is asked first, so that
+`READERS["my labels"] = f` comes before all others."""
+
+
+def _looked_for() -> str:
+    return f"Looked for: {'; '.join(READERS)}"
 
 
 def _plain(root: Path, follow_links: bool) -> Labelling:
-    splits, look = splits_in(root), Look(root, follow_links)
-    if "train" in splits:
-        columns = {
-            split: scan(splits[split], look, training=split == "train") for split in SPLIT_ORDER if split in splits
-        }
-        origin = ""
-    else:
-        columns = dict(zip(("train", "test"), held_out(scan(root, look, training=True)), strict=True))
-        origin = "held out, chosen by a hash of the names"
-    if not columns["train"]:
+    """Reads all images below `root`, without labels."""
+    splits, scan = splits_in(root), Scan(root, follow_links)
+    places = splits if "train" in splits else {WHOLE: root}
+    columns, origin = with_test(scan.splits({split: [folder] for split, folder in places.items()}))
+    if not columns.get("train", ({},))[0]:
         suffixes = " ".join(sorted(SUFFIXES))
         raise ConfigurationError(f"{shown(root)}: no images to train on, of {suffixes}. Found: {contents(root)}")
     parts, stand_in = with_a_test(
-        {
-            split: Part(tuple(map(Source, column.values())), np.zeros((len(column), 0), np.float32))
-            for split, column in columns.items()
-        }
+        {split: LabelledSplit.of(map(Source, column.values())) for split, (column,) in columns.items()}
     )
     used = [source.path for part in parts.values() for source in part.sources]
     return Labelling(
-        "a folder",
-        (),
-        False,
-        parts,
-        origin or stand_in,
-        notes=tuple(look.notes()),
-        warnings=tuple(look.all_warnings(used)),
+        "a folder", (), False, parts, origin or stand_in, notes=scan.notes(), warnings=scan.all_warnings(used)
     )
 
 
@@ -173,13 +163,11 @@ def _chosen(root: Path, found: Labelling, wanted: Sequence[str] | None) -> tuple
     if len(set(chosen)) < len(chosen):
         raise ConfigurationError(f"{shown(root)}: name each domain once, not {', '.join(chosen)}")
     if found.exclusive and len(chosen) < 2:
-        raise ConfigurationError(
-            f"{shown(root)}: only one class, {chosen[0]}; two or more are needed. Looked for: {'; '.join(_LOOKED_FOR)}"
-        )
+        raise ConfigurationError(f"{shown(root)}: only one class, {chosen[0]}; two or more are needed. {_looked_for()}")
     return chosen
 
 
-def _select(found: Labelling, part: Part, chosen: tuple[str, ...]) -> LabelledSplit:
+def _select(found: Labelling, part: LabelledSplit, chosen: tuple[str, ...]) -> LabelledSplit:
     """Selects the labels of the chosen domains. Of classes, keeps only their images, still ordered by class if so."""
     labels = part.labels[:, [found.domains.index(name) for name in chosen]]
     rows = np.arange(len(labels))
@@ -187,12 +175,7 @@ def _select(found: Labelling, part: Part, chosen: tuple[str, ...]) -> LabelledSp
         rows = rows[labels.any(1)]
         if found.by_class:
             rows = rows[np.argsort(labels[rows].argmax(1), kind="stable")]
-    sources = tuple(part.sources[row] for row in rows)
-    return LabelledSplit(sources, labels[rows], _zeros(sources))
-
-
-def _zeros(sources: Sequence[Readable]) -> np.ndarray:
-    return np.zeros(len(sources), np.int64)
+    return replace(part, labels=labels).rows(rows)
 
 
 def _in_words(found: Labelling, chosen: tuple[str, ...], splits: dict[str, LabelledSplit]) -> list[str]:
@@ -202,14 +185,7 @@ def _in_words(found: Labelling, chosen: tuple[str, ...], splits: dict[str, Label
     for split, part in splits.items():
         counts = [f"{int(n)} {name}" for n, name in zip((part.labels == 1).sum(0), chosen, strict=True)]
         lines.append(f"{split}: {len(part)} images: {folded(counts)}")
-    return _with_origin(lines, found, splits)
-
-
-def _with_origin(lines: list[str], found: Labelling, splits: dict[str, LabelledSplit]) -> list[str]:
-    if "test" not in splits:
-        return [*lines, "no test images, so nothing can be measured"]
-    origin = f" ({found.origin})" if found.origin else ""
-    return [line + origin if line.startswith("test:") else line for line in lines]
+    return with_origin(lines, found.origin)
 
 
 def _alternatives(

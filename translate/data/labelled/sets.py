@@ -8,8 +8,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from translate.data.labelled.labelling import SPLIT_ORDER, LabelledFolder, LabelledSplit
+from translate.data.labelled.labelling import LabelledFolder, LabelledSplit
 from translate.data.labels import UNKNOWN, LabelGroup
+from translate.data.layouts.splits import SPLIT_ORDER
 from translate.data.source import Readable
 from translate.errors import ConfigurationError
 from translate.utils.printing import shown
@@ -66,9 +67,9 @@ def join(folders: Sequence[LabelledFolder]) -> LabelledFolder:
             if any(split in folder.splits for folder in folders)
         },
         test_is_paired=False,
-        found=_told(folders, [folder.found for folder in folders]),
-        warnings=_told(folders, [folder.warnings for folder in folders]),
-        notes=_told(folders, [folder.notes for folder in folders]),
+        found=_prefixed(folders, [folder.found for folder in folders]),
+        warnings=_prefixed(folders, [folder.warnings for folder in folders]),
+        notes=_prefixed(folders, [folder.notes for folder in folders]),
         alternatives=tuple(
             tuple(start + index for index in group)
             for folder, start in zip(folders, starts, strict=False)
@@ -89,5 +90,5 @@ def _joined(split: str, folders: Sequence[LabelledFolder], starts: Sequence[int]
     )
 
 
-def _told(folders: Sequence[LabelledFolder], lines: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
+def _prefixed(folders: Sequence[LabelledFolder], lines: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
     return tuple(f"{shown(folder.root.name)}: {line}" for folder, of in zip(folders, lines, strict=True) for line in of)

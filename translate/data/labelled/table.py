@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from translate.data.labelled.labelling import Labelling, Part, with_a_test
-from translate.data.layouts.columns import Look, held_out, same_letters, scan
+from translate.data.labelled.labelling import LabelledSplit, Labelling, with_a_test
+from translate.data.layouts.columns import Scan, held_out, same_letters
 from translate.data.layouts.folders import Source
 from translate.data.layouts.splits import held_out_as
-from translate.data.telling import few
+from translate.data.messages import few
 from translate.errors import ConfigurationError, folded
 from translate.utils.printing import shown
 
@@ -43,8 +43,8 @@ def labelling(root: Path, table: Table, follow_links: bool = True) -> Labelling:
 
     Which are for training is what the table says, else the names of their folders (test/1.png), else chosen here.
     """
-    look = Look(root, follow_links, list(table.warnings))
-    paths = _images(table, look)
+    scan = Scan(root, follow_links, list(table.warnings))
+    paths = _images(table, scan)
     rows = [row for row, path in enumerate(paths) if path is not None]
     splits = table.splits or _by_folder(root, paths)
     if splits:
@@ -57,7 +57,7 @@ def labelling(root: Path, table: Table, follow_links: bool = True) -> Labelling:
         chosen, origin = _held_out(table, rows)
     parts, stand_in = with_a_test(
         {
-            split: Part(tuple(Source(path) for row in part if (path := paths[row])), table.labels[part])
+            split: LabelledSplit.of((Source(path) for row in part if (path := paths[row])), table.labels[part])
             for split, part in chosen.items()
         }
     )
@@ -67,9 +67,19 @@ def labelling(root: Path, table: Table, follow_links: bool = True) -> Labelling:
         exclusive=table.exclusive,
         parts=parts,
         origin=origin or stand_in,
-        notes=tuple(look.notes()),
-        warnings=tuple(look.all_warnings(())),
+        notes=scan.notes(),
+        warnings=scan.all_warnings(()),
     )
+
+
+def reader(read: Callable[[Path], Table | None]) -> Callable[[Path, bool], Labelling | None]:
+    """Makes a reader of labels from one of tables."""
+
+    def read_labels(root: Path, follow_links: bool) -> Labelling | None:
+        table = read(root)
+        return labelling(root, table, follow_links) if table else None
+
+    return read_labels
 
 
 def _by_folder(root: Path, paths: Sequence[Path | None]) -> tuple[str, ...] | None:
@@ -94,10 +104,10 @@ def _held_out(table: Table, rows: list[int]) -> tuple[dict[str, list[int]], str]
     return chosen, f"held out{' of each class' if table.exclusive else ''}, chosen by a hash of the names"
 
 
-def _images(table: Table, look: Look) -> list[Path | None]:
-    """Returns the image of each row, or None if it is missing; adds mismatches to the warnings of `look`."""
-    root, warnings = look.root, look.warnings
-    inside = {_spelt(path.relative_to(root).as_posix()): path for path in scan(root, look).values()}
+def _images(table: Table, scan: Scan) -> list[Path | None]:
+    """Returns the image of each row, or None if it is missing; adds mismatches to the warnings of `scan`."""
+    root, warnings = scan.root, scan.warnings
+    inside = {_spelt(path.relative_to(root).as_posix()): path for path in scan.column(root).values()}
     files = [_spelt(file) for file in table.files]
     base = _base(files, inside)
     known = {name[len(base) :]: path for name, path in inside.items() if name.startswith(base)}

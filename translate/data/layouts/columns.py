@@ -6,16 +6,19 @@ import hashlib
 import os
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from translate.data.layouts import listing
-from translate.data.layouts.listing import Seen
-from translate.data.layouts.splits import held_out_as
-from translate.data.telling import few
+from translate.data.layouts.listing import ListingReport
+from translate.data.layouts.splits import SPLIT_ORDER, WHOLE, held_out_as
+from translate.data.layouts.subfolders import around
+from translate.data.messages import few
 from translate.utils.printing import shown
 
+Images = TypeVar("Images")
 TEST_SHARE, TEST_LIMIT = 0.1, 500
 """Test images held out of folders without a split: a share of the images, up to a limit."""
 
@@ -24,49 +27,57 @@ Column = dict[str, Path]
 
 
 @dataclass
-class Look:
-    """One look at a data set below `root`: how to read its folders, and what is to be said of them."""
+class Scan:
+    """One reading of the data set below `root`: how its folders are listed, and what is to be said of them."""
 
     root: Path
     follow: bool = True
     """Whether links to files outside of a scanned folder are taken."""
     warnings: list[str] = field(default_factory=list)
-    seen: Seen = field(default_factory=Seen)
+    report: ListingReport = field(default_factory=ListingReport)
     untrained: list[Path] = field(default_factory=list)
     """Images that lie among training images, but in a folder named for tests or validation."""
 
-    def notes(self) -> list[str]:
-        """Describes what is worth knowing, and no fault."""
-        return self.seen.notes(self.root, "data.follow_links: false")
+    def splits(self, places: Mapping[str, Sequence[Path]]) -> dict[str, tuple[Column, ...]]:
+        """Returns the images of each split: a column for each of its folders."""
+        for folder in around(self.root, [folder for folders in places.values() for folder in folders]):
+            self.report.pass_over(folder)
+        return {
+            split: tuple(self.column(folder, training=split in ("train", WHOLE)) for folder in folders)
+            for split, folders in places.items()
+        }
 
-    def all_warnings(self, used: Iterable[Path]) -> list[str]:
+    def column(self, folder: Path, *, training: bool = False) -> Column:
+        """Returns the images below `folder` in natural order.
+
+        `training`: leaves out folders below it that are named for tests or validation.
+        """
+        others: Counter[str] = Counter()
+        self.report.others = others
+        column: Column = {}
+        for path in listing.iterate_images(folder, self.report, self.follow):
+            inside = path.relative_to(folder)
+            if training and held_out_as(inside.parts[:-1]):
+                self.untrained.append(path)
+                continue
+            whole = inside.as_posix()
+            name = same_letters(os.path.splitext(whole)[0])
+            # If a.jpg is there too, a.png is a separate image, and pairs with another a.png.
+            column[same_letters(whole) if name in column else name] = path
+        if unread := listing.unread(others):
+            self.warnings.append(f"{shown(folder)}: {unread}")
+        return column
+
+    def notes(self) -> tuple[str, ...]:
+        """Describes what is worth knowing, and no fault."""
+        return tuple(self.report.notes(self.root, "data.follow_links: false"))
+
+    def all_warnings(self, used: Iterable[Path]) -> tuple[str, ...]:
         """Returns all warnings; `used` are the images of all splits."""
         taken = set(used)
         held = [path for path in self.untrained if path not in taken]
         why = "images in folders named for tests or validation are not trained on"
-        return [*self.warnings, *self.seen.warnings(self.root), *([f"{why}: {few(held)}"] if held else [])]
-
-
-def scan(folder: Path, look: Look, *, training: bool = False) -> Column:
-    """Returns the images below `folder` in natural order; adds to `look` what is to be said.
-
-    `training`: leaves out folders below it that are named for tests or validation.
-    """
-    others: Counter[str] = Counter()
-    look.seen.others = others
-    column: Column = {}
-    for path in listing.iterate_images(folder, look.seen, look.follow):
-        inside = path.relative_to(folder)
-        if training and held_out_as(inside.parts[:-1]):
-            look.untrained.append(path)
-            continue
-        whole = inside.as_posix()
-        name = same_letters(os.path.splitext(whole)[0])
-        # If a.jpg is there too, a.png is a separate image, and pairs with another a.png.
-        column[same_letters(whole) if name in column else name] = path
-    if unread := listing.unread(others):
-        look.warnings.append(f"{shown(folder)}: {unread}")
-    return column
+        return (*self.warnings, *self.report.warnings(self.root), *([f"{why}: {few(held)}"] if held else []))
 
 
 def same_letters(name: str) -> str:
@@ -83,13 +94,39 @@ def matched(split: str, columns: tuple[Column, ...], warnings: list[str]) -> tup
     return tuple({name: column[name] for name in common} for column in columns)
 
 
+def with_test(columns: dict[str, tuple[Column, ...]]) -> tuple[dict[str, tuple[Column, ...]], str]:
+    """Returns the splits with test images, and how these were chosen if the data set does not say: held out of images
+    without a split, or else those for validation."""
+    if WHOLE in columns:
+        train, test = zip(*map(held_out, columns[WHOLE]), strict=True)
+        return {"train": train, "test": test}, "held out, chosen by a hash of the names"
+    return validation_as_test(columns)
+
+
+def validation_as_test(splits: dict[str, Images]) -> tuple[dict[str, Images], str]:
+    """Returns the splits in order; if there are no test images, those for validation take their place, and a note says
+    so."""
+    splits = {split: splits[split] for split in SPLIT_ORDER if split in splits}
+    if "test" in splits or "validation" not in splits:
+        return splits, ""
+    splits["test"] = splits.pop("validation")
+    return splits, "the validation images, as there are no test images"
+
+
+def with_origin(lines: list[str], origin: str) -> list[str]:
+    """Returns lines of counts, "test: ..." among them, and what is to be said of the test images."""
+    if not any(line.startswith("test:") for line in lines):
+        return [*lines, "no test images, so nothing can be measured"]
+    return [f"{line} ({origin})" if origin and line.startswith("test:") else line for line in lines]
+
+
 def held_out(column: Column) -> tuple[Column, Column]:
     """Splits into training and test images, by name alone so that pairs stay together."""
     count = min(TEST_LIMIT, max(1, round(TEST_SHARE * len(column)))) if len(column) > 1 else 0
-    chosen = set(sorted(column, key=_rng)[:count])
+    chosen = set(sorted(column, key=_hash)[:count])
     test = {name: path for name, path in column.items() if name in chosen}
     return {name: path for name, path in column.items() if name not in chosen}, test
 
 
-def _rng(name: str) -> bytes:
+def _hash(name: str) -> bytes:
     return hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()

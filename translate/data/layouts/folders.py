@@ -12,11 +12,11 @@ import numpy as np
 
 from translate.data.catalog.description import describe
 from translate.data.io import images
-from translate.data.layouts import on_disk as layouts
-from translate.data.layouts.columns import Column, Look, held_out, matched, scan
+from translate.data.layouts.columns import Column, Scan, matched, with_origin, with_test
 from translate.data.layouts.listing import SUFFIXES
-from translate.data.layouts.on_disk import WHOLE, Layout
-from translate.data.layouts.pairing import CANNOT_BE_UNPAIRED, Columns, Kind, kind_of, named_alike
+from translate.data.layouts.pairing import CANNOT_BE_UNPAIRED, Columns, Kind, paired_up
+from translate.data.layouts.splits import WHOLE
+from translate.data.layouts.two_domains import Layout, find_layout
 from translate.errors import ConfigurationError, ImageError
 from translate.utils.printing import shown
 
@@ -123,53 +123,30 @@ def recognise(
     If equal names are the only sign of pairs, and the images speak against it, it is of the kind `wanted`, else
     unpaired. Raises ConfigurationError.
     """
-    said, look = describe(root), Look(root, follow_links)
-    found = layouts.recognise(root, domains or said.domains)
+    said, scan = describe(root), Scan(root, follow_links)
+    found = find_layout(root, domains or said.domains)
+    scan.warnings += found.warnings
     names = _distinct(root, domains or said.domains or found.names or _names_in(root) or ("A", "B"))
-    look.warnings += found.warnings
-    for folder in layouts.around(root, [place for places in found.places.values() for place in places]):
-        look.seen.pass_over(folder)
-    images_of = {
-        split: tuple(scan(folder, look, training=split in ("train", WHOLE)) for folder in folders)
-        for split, folders in found.places.items()
-    }
-    images_of = _without_empty(found, images_of, look)
-    told = said.layout if layout == "auto" else layout
-    images_of = named_alike(images_of) if told == "paired" and not found.side_by_side else images_of
-    kind, remark = kind_of(root, images_of, told, wanted)
-    if kind == "paired":
-        images_of = {split: matched(split, columns, look.warnings) for split, columns in images_of.items()}
-
-    origin = ""
-    if WHOLE in images_of:
-        parted = [held_out(column) for column in images_of.pop(WHOLE)]
-        images_of = {
-            "train": tuple(kept for kept, _ in parted),
-            "test": tuple(test for _, test in parted),
-        }
-        origin = " (held out, chosen by a hash of the names)"
-    elif "test" not in images_of and "validation" in images_of:
-        images_of["test"] = images_of.pop("validation")
-        origin = " (the validation images, as there are no test images)"
-    if kind == "unpaired" and said.test_paired and "test" in images_of:
-        images_of["test"] = matched("test", images_of["test"], look.warnings)
-
-    order = ("train", "test", "validation")
-    splits = {split: _sources(images_of[split]) for split in order if all(images_of.get(split, [{}]))}
-    lines = [f"{_arrangement(found, kind, names)} in {_listed(root, found)}{remark}"]
-    lines += [f"{split}: {_counts(kind, names, splits[split])}" for split in splits]
-    lines = [line + origin if line.startswith("test:") else line for line in lines]
-    if "test" not in splits:
-        lines.append("no test images, so nothing can be measured")
+    columns = _with_images(found, scan)
+    declared = said.layout if layout == "auto" else layout
+    kind, columns, remark = paired_up(root, columns, declared, wanted, scan.warnings)
+    columns, origin = with_test(columns)
+    test_is_paired = kind == "paired" or said.test_paired
+    if kind == "unpaired" and test_is_paired and "test" in columns:
+        columns["test"] = matched("test", columns["test"], scan.warnings)
+    splits = {split: _sources(sides) for split, sides in columns.items() if all(sides)}
     return Folder(
         root=root,
         kind=kind,
         domains=names,
         splits=splits,
-        test_is_paired="test" in splits and (kind == "paired" or said.test_paired),
-        found=tuple(lines),
-        warnings=tuple(look.all_warnings(source.path for split in splits.values() for c in split for source in c)),
-        notes=tuple(look.notes()),
+        test_is_paired="test" in splits and test_is_paired,
+        found=(
+            f"{_arrangement(found, kind, names)} in {_listed(root, found)}{remark}",
+            *_counted(kind, names, splits, origin),
+        ),
+        warnings=scan.all_warnings(source.path for split in splits.values() for side in split for source in side),
+        notes=scan.notes(),
     )
 
 
@@ -180,18 +157,18 @@ def _without(columns: Split, paths: Collection[Path], paired: bool) -> Split:
     return tuple(tuple(pair[domain] for pair in kept) for domain in range(len(columns)))
 
 
-def _without_empty(found: Layout, images_of: Columns, look: Look) -> Columns:
-    """Drops splits that lack images in a domain; raises ConfigurationError if that is the training split."""
-    for split, columns in list(images_of.items()):
-        empty = [folder for folder, column in zip(found.places[split], columns, strict=True) if not column]
+def _with_images(found: Layout, scan: Scan) -> Columns:
+    """Returns the splits with images of each domain; raises ConfigurationError if that is not the training split."""
+    columns = scan.splits(found.places)
+    for split, folders in found.places.items():
+        empty = next((folder for folder, column in zip(folders, columns[split], strict=True) if not column), None)
         if empty and split in ("train", WHOLE):
-            suffixes = " ".join(sorted(SUFFIXES))
-            missing = f"{shown(empty[0])}: no images in it, of {suffixes}"
-            raise ConfigurationError("; ".join([missing, *look.all_warnings(())]))
+            missing = f"{shown(empty)}: no images in it, of {' '.join(sorted(SUFFIXES))}"
+            raise ConfigurationError("; ".join([missing, *scan.all_warnings(())]))
         if empty:
-            look.warnings.append(f"the {split} images are left out: {shown(empty[0])} has none")
-            del images_of[split]
-    return images_of
+            scan.warnings.append(f"the {split} images are left out: {shown(empty)} has none")
+            del columns[split]
+    return columns
 
 
 def _sources(columns: tuple[Column, ...]) -> Split:
@@ -223,7 +200,7 @@ def _refusal(folder: Folder) -> str:
         return f"{shown(folder.root)}: {CANNOT_BE_UNPAIRED}, or train with a method for pairs (pix2pix)"
     return (
         f"{where}, with the same file names in both; a method for pairs (pix2pix) learns more from them. "
-        "To train without the pairs all the same, say so: --set data.layout=unpaired"
+        "To train without the pairs all the same, set data.layout=unpaired"
     )
 
 
@@ -248,6 +225,11 @@ def _arrangement(found: Layout, kind: Kind, names: tuple[str, str]) -> str:
 def _listed(root: Path, found: Layout) -> str:
     folders = (folder.relative_to(root) for folders in found.places.values() for folder in folders)
     return " ".join(f"{shown(folder)}/" if folder.name else "the folder itself" for folder in folders)
+
+
+def _counted(kind: Kind, names: tuple[str, str], splits: dict[str, Split], origin: str) -> list[str]:
+    lines = [f"{split}: {_counts(kind, names, sides)}" for split, sides in splits.items()]
+    return with_origin(lines, origin)
 
 
 def _counts(kind: Kind, names: tuple[str, str], split: Split) -> str:

@@ -1,4 +1,4 @@
-"""Whether images of equal names show the same thing, judged by their proportions and contents."""
+"""Whether images of equal names show the same thing, by their proportions and contents."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from translate.errors import ImageError
 from translate.utils.printing import shown
 
 ASKED, ENOUGH = 32, 16
-"""Pairs that are compared, and the fewest from which contents are judged."""
+"""Pairs that are compared, and the fewest whose contents are compared."""
 SIDE, SMALLEST = 64, 16
 """Images are compared at the size SIDE; those below SMALLEST say too little."""
 CHANCE = 0.65
@@ -33,8 +33,8 @@ def no_pairs(pairs: Sequence[Pair]) -> str:
             f"{shown(b.name)} ({other_wide} x {other_high})"
         )
     large = [pair for pair, size in sizes if min(map(min, size)) >= SMALLEST]
-    looks = [look for pair in large if (look := _looks(pair))] if len(large) >= ENOUGH else []
-    if len(looks) >= ENOUGH and _closer(looks) < CHANCE:
+    features = [both for pair in large if (both := _features_of_both(pair))] if len(large) >= ENOUGH else []
+    if len(features) >= ENOUGH and _closer(features) < CHANCE:
         return f"what they show is no more alike than by chance, as {shown(large[0][0])} and its namesake"
     return ""
 
@@ -51,17 +51,17 @@ def _proportional(a: tuple[int, int], b: tuple[int, int]) -> bool:
     return abs(a[0] * b[1] / (a[1] * b[0]) - 1) < 0.05 + 1 / min(*a, *b)
 
 
-def _looks(pair: Pair) -> tuple[np.ndarray, np.ndarray] | None:
+def _features_of_both(pair: Pair) -> tuple[np.ndarray, np.ndarray] | None:
     try:
-        return _look(pair[0]), _look(pair[1])
+        return _features(pair[0]), _features(pair[1])
     except ImageError:
         return None
 
 
-def _look(path: Path) -> np.ndarray:
+def _features(path: Path) -> np.ndarray:
     """Returns shades, edges and faint edges (3, SIDE * SIDE), each of mean 0 and length 1, so that products are
     correlations."""
-    picture = images.seen(images.decode(images.read_bytes(path), path, span=None))
+    picture = images.display_bands(images.decode(images.read_bytes(path), path, span=None))
     pixels = images.resize(images.with_channels(picture, 3), SIDE, SIDE).astype(np.float64)
     down, across = np.gradient(pixels, axis=(0, 1))
     edges = np.hypot(down, across).max(-1)
@@ -71,9 +71,9 @@ def _look(path: Path) -> np.ndarray:
     return planes / np.maximum(np.linalg.norm(planes, axis=1, keepdims=True), 1e-9)
 
 
-def _closer(looks: Sequence[tuple[np.ndarray, np.ndarray]]) -> float:
+def _closer(features: Sequence[tuple[np.ndarray, np.ndarray]]) -> float:
     """Returns how often an image is more like its partner than like another one's, ties counting half."""
-    a, b = (np.stack(column) for column in zip(*looks, strict=True))
+    a, b = (np.stack(column) for column in zip(*features, strict=True))
     shades, edges, faint = (a[:, kind] @ b[:, kind].T for kind in range(3))
     likeness = np.abs(shades) + edges + faint  # a target may be dark where its input is bright
     likeness -= likeness.mean(0) + likeness.mean(1, keepdims=True)  # some images are like all others

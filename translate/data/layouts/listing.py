@@ -11,7 +11,7 @@ from itertools import chain, groupby
 from operator import itemgetter
 from pathlib import Path
 
-from translate.data.telling import few
+from translate.data.messages import few
 from translate.errors import ConfigurationError, folded
 from translate.utils.printing import shown
 
@@ -40,7 +40,7 @@ _NUMBER = re.compile(r"0*([0-9]+)")
 
 
 @dataclass
-class Seen:
+class ListingReport:
     """What listings met beside images: what they leave out, and the links that they took."""
 
     away: list[str] = field(default_factory=list)
@@ -73,10 +73,10 @@ class Seen:
         count, lines = len(self.away), []
         if count:
             links = "1 link to a file elsewhere is" if count == 1 else f"{count:,} links to files elsewhere are"
-            lines.append(f"{shown(root)}: {links} followed; {option} leaves such out")
+            lines.append(f"{shown(root)}: {links} followed; {option} leaves them out")
         if self.private:
             names = folded([f"{shown(name)} {count:,}" for name, count in sorted(self.private.items())])
-            lines.append(f"{shown(root)}: what is hidden, or kept by systems for themselves, is left out: {names}")
+            lines.append(f"{shown(root)}: hidden and system files are left out: {names}")
         return lines
 
     def warnings(self, root: Path) -> list[str]:
@@ -97,16 +97,16 @@ def find_images(folder: Path) -> list[Path]:
     return list(iterate_images(folder))
 
 
-def iterate_images(folder: Path, seen: Seen | None = None, follow: bool = True) -> Iterator[Path]:
+def iterate_images(folder: Path, report: ListingReport | None = None, follow: bool = True) -> Iterator[Path]:
     """Yields what `find_images` returns, in the same order; holds only one folder's and its parents' names in memory.
 
-    Adds to `seen` what it leaves out. Without `follow`, skips links to files outside of `folder`. Raises
+    Adds to `report` what it leaves out. Without `follow`, skips links to files outside of `folder`. Raises
     ConfigurationError.
     """
     if not folder.is_dir():
         raise ConfigurationError(f"{shown(folder)}: no such folder")
-    look = _Look(folder.resolve(), Seen() if seen is None else seen, follow)
-    return map(Path, look.below([os.fspath(folder)]))
+    listing = _Listing(folder.resolve(), ListingReport() if report is None else report, follow)
+    return map(Path, listing.below([os.fspath(folder)]))
 
 
 def is_private(name: str) -> bool:
@@ -130,11 +130,11 @@ def natural_key(name: str) -> str:
 
 
 @dataclass(frozen=True)
-class _Look:
+class _Listing:
     """One listing of the folder `home`, which is resolved."""
 
     home: Path
-    seen: Seen
+    report: ListingReport
     follow: bool
 
     def below(self, folders: list[str], depth: int = 0) -> Iterator[str]:
@@ -149,16 +149,16 @@ class _Look:
             kind, aside = suffix.lower(), entry.name.endswith(ASIDE)
             image, is_folder = kind in SUFFIXES and not aside, _leads_to(entry.is_dir)
             if is_private(entry.name):
-                self.seen.keep_out(entry.name, is_folder)
+                self.report.keep_out(entry.name, is_folder)
             elif entry.is_symlink() and (image or is_folder) and not self._takes(entry, is_folder):
-                self.seen.refused.append(Path(entry.path))
+                self.report.refused.append(Path(entry.path))
             elif is_folder:
                 found.append((natural_key(entry.name), True, entry.path))
             elif image and _leads_to(entry.is_file):
                 # Without the suffix, so that img.png comes before img2.png.
                 found.append((natural_key(stem), False, entry.path))
             elif not image and not aside and entry.is_file(follow_symlinks=False):
-                self.seen.others[kind if kind in self.seen.others or len(self.seen.others) < KINDS else ""] += 1
+                self.report.others[kind if kind in self.report.others or len(self.report.others) < KINDS else ""] += 1
         found.sort()
         for (_, is_folder), same in groupby(found, itemgetter(0, 1)):
             paths = [path for *_, path in same]
@@ -171,7 +171,7 @@ class _Look:
         if Path(link.path).resolve().is_relative_to(self.home):
             return True
         if self.follow:
-            self.seen.away.append(link.path)
+            self.report.away.append(link.path)
         return self.follow
 
 

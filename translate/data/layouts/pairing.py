@@ -7,10 +7,10 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Literal
 
-from translate.data.layouts.columns import Column
+from translate.data.layouts.columns import Column, matched
 from translate.data.layouts.likeness import no_pairs
-from translate.data.layouts.on_disk import WHOLE
-from translate.data.telling import few
+from translate.data.layouts.splits import WHOLE
+from translate.data.messages import few
 from translate.errors import ConfigurationError
 from translate.utils.printing import shown
 
@@ -20,9 +20,21 @@ Columns = dict[str, tuple[Column, ...]]
 MATCHED = 0.9
 """Two folders count as pairs if at least this share of the larger one's names is in both."""
 CANNOT_BE_UNPAIRED = (
-    "each file holds both images of a pair, side by side; to train without pairs, "
-    "cut the halves into trainA/ and trainB/"
+    "each file holds both images of a pair, side by side; to train without pairs, split them into trainA/ and trainB/"
 )
+
+
+def paired_up(
+    root: Path, columns: Columns, said: str | None, wanted: Kind | None, warnings: list[str]
+) -> tuple[Kind, Columns, str]:
+    """Returns the kind, the columns (those of pairs with names that stand in both), and what is to be added to the
+    words for the kind; for `said`, `wanted` and errors see `kind_of`."""
+    if said == "paired":
+        columns = named_alike(columns)
+    kind, remark = kind_of(root, columns, said, wanted)
+    if kind == "paired":
+        columns = {split: matched(split, sides, warnings) for split, sides in columns.items()}
+    return kind, columns, remark
 
 
 def kind_of(root: Path, images_of: Columns, said: str | None, wanted: Kind | None) -> tuple[Kind, str]:
@@ -40,7 +52,7 @@ def kind_of(root: Path, images_of: Columns, said: str | None, wanted: Kind | Non
     both = [name for name in a if name in b]
     if said == "paired" and not both:
         raise ConfigurationError(
-            f"{shown(root)}: no pairs: the two images of a pair bear the same file name, "
+            f"{shown(root)}: no pairs: the two images of a pair have the same file name, "
             f"but {shown(next(iter(a)))} of one domain is not in the other"
         )
     if said in ("paired", "unpaired"):
@@ -53,7 +65,7 @@ def kind_of(root: Path, images_of: Columns, said: str | None, wanted: Kind | Non
 
 
 _DOUBTS = {
-    "unpaired": ", with equal names in both, but no pairs: {} (if they are pairs, say so: --set data.layout=paired)",
+    "unpaired": ", with equal names in both, but no pairs: {} (if they are pairs, set data.layout=paired)",
     "paired": ", by equal names only: {}; without pairs, train with a method for unpaired images (CycleGAN)",
 }
 
@@ -91,6 +103,6 @@ def _nearly_paired(a: Column, b: Column) -> str:
     if not alone or 2 * both <= max(len(a), len(b)):
         return ""
     return (
-        f"; {both} names stand in both domains, without a partner are {few(alone)}; "
-        "if they are pairs, --set data.layout=paired leaves those out"
+        f"; {both} names are in both domains, without a partner are {few(alone)}; "
+        "if they are pairs, set data.layout=paired to leave those out"
     )

@@ -12,6 +12,9 @@ SPLITS = {
     "train": "train", "training": "train", "test": "test", "testing": "test",
     "val": "validation", "valid": "validation", "validation": "validation",
 }  # fmt: skip
+SPLIT_ORDER = ("train", "test", "validation")
+WHOLE = "whole"
+"""Split name of images that are not split."""
 _WORD = "|".join(sorted(SPLITS, key=len, reverse=True))
 _BEFORE = re.compile(rf"({_WORD})([-_ .]*)(.+)", re.IGNORECASE)
 _BEHIND = re.compile(rf"(.+?)([-_ .]*)({_WORD})", re.IGNORECASE)
@@ -88,14 +91,18 @@ def sort_out(names: Sequence[str]) -> Splits:
     unmarked = {name.lower() for name, marks in every.items() if not marks}
     chosen = {name: mark for name, marks in every.items() if (mark := _chosen(marks, trained | unmarked, tested))}
     plain = [name for name in names if name not in chosen]
-    stations = [name for name, mark in chosen.items() if mark.split == "train" and mark.rest]
-    lettered = any(len(chosen[name].rest) == 1 for name in stations)
-    alone = not lettered and len(stations) < max(2, len(plain))
-    if plain and alone and not any(chosen[name].rest.lower() in tested for name in stations):
-        # Nobody tells train_station from a class's name, if the others are named plainly, and no test belongs to it.
-        chosen = {name: mark for name, mark in chosen.items() if name not in stations}
-        plain = [name for name in names if name not in chosen]
-    return _gathered(chosen, plain)
+    stations = _stations(chosen, plain, tested)
+    chosen = {name: mark for name, mark in chosen.items() if name not in stations}
+    return _gathered(chosen, [name for name in names if name not in chosen])
+
+
+def _stations(chosen: dict[str, Marked], plain: list[str], tested: set[str]) -> list[str]:
+    """Returns names like train_station: nobody tells one from a class's name, if the others are named plainly, and no
+    test belongs to it."""
+    trains = [name for name, mark in chosen.items() if mark.split == "train" and mark.rest]
+    lettered = any(len(chosen[name].rest) == 1 for name in trains)
+    alone = not lettered and len(trains) < max(2, len(plain))
+    return trains if plain and alone and not any(chosen[name].rest.lower() in tested for name in trains) else []
 
 
 def _chosen(marks: Iterable[Marked], trained: set[str], tested: set[str]) -> Marked | None:

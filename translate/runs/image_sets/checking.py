@@ -16,7 +16,7 @@ from translate.runs.image_sets.opening import open_data, refuse_idle
 
 
 def check_alone(data: DataSettings) -> Report:
-    """Checks `data.set` as what it looks like, with the settings that say how folders are read. Raises
+    """Checks `data.set` without a method, with the settings that say how folders are read. Raises
     ConfigurationError."""
     path = Path(str(data.set))
     root, card = (path, None) if path.exists() else locate(str(data.set))

@@ -110,45 +110,28 @@ class ImageSet(ABC):
     ) -> Iterator[Any]:
         """Yields images of this set, given as a list per domain, for evaluation: in batches of `count`, without random
         crops or flips. `labels` as for `evaluation_batches`."""
-        data = self.settings
-        split = spanned(split, data.range)
-        return evaluation_batches(
-            split,
-            make,
-            data.channels,
-            data.size,
-            count,
-            labels=labels,
-            resize=self.shape,
-            interpolation=data.interpolation,
-        )
+        decoding = replace(self.settings.decoding, side=self.settings.size, resize=self.shape)
+        return evaluation_batches(spanned(split, self.settings.range), make, decoding, count, labels)
 
     def _loader(
-        self, split: Sequence[Sequence[Any]], make: type[Batch], batch_size: int, seed: int, **more: Any
+        self,
+        split: Sequence[Sequence[Any]],
+        make: type[Batch],
+        batch_size: int,
+        seed: int,
+        labels: Sequence[np.ndarray] = (),
     ) -> Loader:
         data = self.settings
         return Loader(
             spanned(split, data.range),
-            make=make,
-            channels=data.channels,
-            size=data.size,
-            load_size=data.loaded_size,
-            resize=data.resize,
-            interpolation=data.interpolation,
-            flip=data.flip,
-            augment=data.augment,
+            make,
+            data.decoding,
+            data.cropping,
+            labels=labels,
             batch_size=batch_size,
             seed=seed,
             workers=data.workers,
-            cache=open_cache(
-                data.cache,
-                data.cache_bytes,
-                channels=data.channels,
-                side=data.loaded_size,
-                resize=data.resize,
-                interpolation=data.interpolation,
-            ),
-            **more,
+            cache=open_cache(data.cache, data.cache_bytes, data.decoding),
         )
 
 
@@ -166,7 +149,7 @@ def spanned(split: Sequence[Sequence[Any]], span: tuple[float, float]) -> Sequen
 
 
 def training_stream(loader: Batches, data: DataSettings, device: torch.device, log: Log) -> Stream:
-    """Returns the stream of training batches that suits `device`; tells the user if `data.cache` cannot be honoured."""
+    """Returns the stream of training batches that suits `device`; says so if `data.cache` is impossible there."""
     if isinstance(loader, Loader):
         return stream_of(loader, data.cache, data.cache_bytes, device, log)
     return loader.stream

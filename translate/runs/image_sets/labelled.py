@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from translate.data.batch import Batch, Labelled, Plain, SourceLabelled
+from translate.data.batch import Batch
 from translate.data.labelled import LabelledFolder, buckets, open_labelled
 from translate.data.loader import Loader
 from translate.data.source import Readable
@@ -37,10 +37,10 @@ class LabelledImages(ImageSet):
 
     def loader(self, batch_size: int, seed: int) -> Loader:
         train = self.folder.splits["train"]
-        if self.batch_type is Plain:
-            return self._loader([train.sources], Plain, batch_size, seed)
+        if not self.batch_type.labelled():
+            return self._loader([train.sources], self.batch_type, batch_size, seed)
         sources, labels = buckets(train, self.groups, self.settings.balanced)
-        return self._loader(sources, Labelled, batch_size, seed, labels=labels)
+        return self._loader(sources, self.batch_type, batch_size, seed, labels)
 
     def sources(self) -> list[Readable]:
         return _sources(self.folder)
@@ -59,20 +59,20 @@ class LabelledImages(ImageSet):
         """Takes images spread evenly over the set, as it may be ordered by class."""
         split = self.folder.splits.get(part) or self.folder.splits["train"]
         chosen = np.linspace(0, len(split.sources) - 1, min(count, len(split.sources))).round().astype(int)
-        labels = [] if self.batch_type is Plain else [split.labels[chosen]]
+        labels = [split.labels[chosen]] if self.batch_type.labelled() else []
         return self.in_order([[split.sources[index] for index in chosen]], self.batch_type, count, labels)
 
     def validations(self, model: Any, count: int, runtime: Runtime) -> Sequence[Validation]:
         if "test" in self.folder.splits and (own := model.validations(lambda: self._test_images(count, runtime))):
             return own
-        if not self.folder.test_is_paired or self.batch_type is Plain:
+        if not self.folder.test_is_paired or not self.batch_type.labelled():
             return ()
         test = self.folder.splits["test"]
         per_class = len(test.sources) // len(self.domains)
         rows = [
             number * per_class + index for number in range(len(self.domains)) for index in range(min(count, per_class))
         ]
-        batches = self.in_order([[test.sources[row] for row in rows]], Labelled, count, [test.labels[rows]])
+        batches = self.in_order([[test.sources[row] for row in rows]], self.batch_type, count, [test.labels[rows]])
         return class_directions(self.domains, batches, runtime)
 
     def _test_images(self, count: int, runtime: Runtime) -> Tensor:
@@ -86,15 +86,15 @@ class LabelledImages(ImageSet):
 class LabelledSource(ImageSet):
     """Two sets of the same classes; only the first one's labels are used for training."""
 
-    def __init__(self, settings: DataSettings, a: LabelledFolder, b: LabelledFolder) -> None:
+    def __init__(self, settings: DataSettings, a: LabelledFolder, b: LabelledFolder, batch_type: type[Batch]) -> None:
         super().__init__(settings)
-        self.a, self.b = a, b
+        self.a, self.b, self.batch_type = a, b, batch_type
         self.domains = (a.root.name, b.root.name)
         self.groups = a.groups
 
     def loader(self, batch_size: int, seed: int) -> Loader:
         a, b = self.a.splits["train"], self.b.splits["train"]
-        return self._loader([a.sources, b.sources], SourceLabelled, batch_size, seed, labels=[a.labels])
+        return self._loader([a.sources, b.sources], self.batch_type, batch_size, seed, [a.labels])
 
     def sources(self) -> list[Readable]:
         return [*_sources(self.a), *_sources(self.b)]
@@ -103,11 +103,11 @@ class LabelledSource(ImageSet):
         return {folder.root.name: folder.splits["train"].sources for folder in (self.a, self.b)}
 
     def without(self, paths: Collection[Path]) -> LabelledSource:
-        return LabelledSource(self.settings, self.a.without(paths), self.b.without(paths))
+        return LabelledSource(self.settings, self.a.without(paths), self.b.without(paths), self.batch_type)
 
     def first(self, count: int, part: Part = "test") -> Iterator[Batch]:
         a, b = (folder.splits.get(part) or folder.splits["train"] for folder in (self.a, self.b))
-        return self.in_order([a.sources[:count], b.sources[:count]], SourceLabelled, count, [a.labels[:count]])
+        return self.in_order([a.sources[:count], b.sources[:count]], self.batch_type, count, [a.labels[:count]])
 
 
 def _sources(folder: LabelledFolder) -> list[Readable]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from translate.data.batch import Batch, Labelled, Paired, Plain, SourceLabelled, Unpaired
+from translate.data.batch import Batch
 from translate.data.catalog.cards import locate, user_data
 from translate.data.labelled import LabelledFolder, open_jointly, open_labelled, open_source_labelled, unlabelled
 from translate.data.layouts.folders import Folder, open_folder
@@ -18,7 +18,7 @@ from translate.utils.printing import Log, shown
 
 
 def open_data(data: DataSettings, batch_type: type[Batch], log: Log) -> ImageSet:
-    """Finds the data set, reads its layout and tells what it found; renders `shapes` on first use.
+    """Finds the data set, reads its layout and logs what it found; renders `shapes` on first use.
 
     Raises ConfigurationError if there is none, or if it is not of the kind that the model trains on.
     """
@@ -26,43 +26,40 @@ def open_data(data: DataSettings, batch_type: type[Batch], log: Log) -> ImageSet
         raise ConfigurationError("--data is needed: the name of a data set (see `translate data`), or a folder")
     if not _is_text(data.set):
         raise ConfigurationError(f"{shown(data.set)}: its name is not UTF-8, and recipes are; rename the folder")
-    if batch_type in (Paired, Unpaired):
-        return TwoDomains(data, _told(_two_domains(data, batch_type, log), log), batch_type)
-    if batch_type is SourceLabelled:
+    if batch_type.domains() == 2 and not batch_type.labelled():
+        return TwoDomains(data, _logged(_two_domains(data, batch_type, log), log), batch_type)
+    if batch_type.domains() == 2:
         a, b = open_source_labelled(data.set, data.follow_links)
-        return LabelledSource(data, _told(a, log), _told(b, log))
+        return LabelledSource(data, _logged(a, log), _logged(b, log), batch_type)
     if data.set in POINT_SETS:
-        if batch_type is not Plain:
+        if batch_type.kinds() != ("images",):
             raise ConfigurationError(
                 f"{data.set}: points in the plane, for models that draw from noise: gan, wgan, ..."
             )
         return Points(data, POINT_SETS[data.set]())
-    return LabelledImages(data, _told(_labelled(data, batch_type, log), log), batch_type)
+    return LabelledImages(data, _logged(_labelled(data, batch_type, log), log), batch_type)
 
 
-_ACTS_ON: dict[str, tuple[type[Batch], ...]] = {
-    "layout": (Paired, Unpaired),
-    "direction": (Paired,),
-    "domains": (Paired, Unpaired, Labelled),
-    "also": (Labelled,),
-    "balanced": (Labelled,),
-}
-_CALLED: dict[type[Batch], str] = {
-    Paired: "pairs",
-    Unpaired: "two domains without pairs",
-    Labelled: "labelled images",
-    Plain: "images without labels",
-    SourceLabelled: "a labelled source and a target",
-}
+def _acts(key: str, batch_type: type[Batch]) -> bool:
+    """Returns whether the setting has an effect on this kind of images."""
+    two_domains = batch_type.domains() == 2 and not batch_type.labelled()
+    acts_on = {
+        "layout": two_domains,
+        "direction": batch_type.pairs,
+        "domains": two_domains or batch_type.labels_are_domains(),
+        "also": batch_type.labels_are_domains(),
+        "balanced": batch_type.labels_are_domains(),
+    }
+    return acts_on.get(key, True)
 
 
 def refuse_idle(data: DataSettings, batch_type: type[Batch]) -> None:
     """Raises ConfigurationError that lists settings without effect on this kind of images."""
     given = data.model_dump(exclude_defaults=True)
-    idle = [f"data.{key}" for key, kinds in _ACTS_ON.items() if key in given and batch_type not in kinds]
+    idle = [f"data.{key}" for key in given if not _acts(key, batch_type)]
     if idle:
         raise ConfigurationError(
-            f"{', '.join(idle)}: no effect here, as this method learns from {_CALLED[batch_type]}; leave it out"
+            f"{', '.join(idle)}: no effect here, as this method learns from {batch_type.called}; leave it out"
         )
 
 
@@ -76,11 +73,11 @@ def _is_text(name: str) -> bool:
 
 
 def _two_domains(data: DataSettings, batch_type: type[Batch], log: Log) -> Folder:
-    wanted: Literal["paired", "unpaired"] = "paired" if batch_type is Paired else "unpaired"
+    wanted: Literal["paired", "unpaired"] = "paired" if batch_type.pairs else "unpaired"
     if data.set == "shapes" and data.domains not in (None, data.shapes.styles):
         raise ConfigurationError(
             f"data.domains: the domains of shapes are its styles, {' and '.join(data.shapes.styles)}; "
-            "to choose others, --set data.shapes.styles=[...]"
+            "to choose others, set data.shapes.styles=[...]"
         )
     root, card = (_rendered(data, wanted, log), None) if data.set == "shapes" else locate(str(data.set))
     domains = data.domains or (card.domains if card else None)
@@ -99,7 +96,7 @@ def _two_domains(data: DataSettings, batch_type: type[Batch], log: Log) -> Folde
 def _labelled(data: DataSettings, batch_type: type[Batch], log: Log) -> LabelledFolder:
     """Opens labelled sets; `data.domains` chooses among the classes or attributes of all of them together."""
     roots = [_labelled_root(data, name, log) for name in (str(data.set), *data.also)]
-    if batch_type is Plain:
+    if not batch_type.labelled():
         return unlabelled(roots[0], data.follow_links)
     if len(roots) > 1:
         return open_jointly(roots, domains=data.domains, follow_links=data.follow_links)
@@ -113,7 +110,7 @@ def _labelled_root(data: DataSettings, name: str, log: Log) -> Path:
     return _rendered(data, "labelled", log) if name == "shapes" else locate(name)[0]
 
 
-def _told(folder: Any, log: Log) -> Any:
+def _logged(folder: Any, log: Log) -> Any:
     for line in folder.found:
         log(line)
     for line in folder.notes:

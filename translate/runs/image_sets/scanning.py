@@ -1,7 +1,4 @@
-"""Reads every image of a data set once before the first step, and reports all unreadable ones together.
-
-Also reports files of which only the first frame is used.
-"""
+"""Checks every image of a data set before the first step, and reports all unreadable ones together."""
 
 from __future__ import annotations
 
@@ -14,8 +11,8 @@ from translate.data.io.images import ANIMATED
 from translate.data.io.values import DEEP, UNIT
 from translate.data.layouts.folders import Source
 from translate.data.loader import Loader
+from translate.data.messages import by_fault, few
 from translate.data.source import Readable
-from translate.data.telling import by_fault, few
 from translate.errors import ConfigurationError
 from translate.recipe import DataSettings
 from translate.runs.image_sets import Batches, ImageSet, spanned
@@ -33,8 +30,8 @@ NAMED = 20
 def unreadable(images: ImageSet, loader: Batches, log: Log, quiet: bool = False) -> dict[str, str]:
     """Returns the unreadable images: path and reason. Raises ConfigurationError for them unless `data.skip_bad`.
 
-    Images decoded by `loader` stay in its cache as far as they fit. Tells which files are animated, and which domains
-    nearly black.
+    Images decoded by `loader` stay in its cache as far as they fit. Warns of animated files and nearly black
+    domains.
     """
     attempts, how = _attempts(images, loader)
     if not attempts:
@@ -43,7 +40,7 @@ def unreadable(images: ImageSet, loader: Batches, log: Log, quiet: bool = False)
     whites: dict[int, tuple[int, int]] = {}
     files = {source.path for source in images.sources() if isinstance(source, Source)}
     tried = noting_more(noting_shades(attempts, whites), files, several)
-    label = f"looking through the data set, {how}"
+    label = f"checking images, {how}"
     with Progress(len(attempts), unit="image", label=label, quiet=quiet) as bar:
         found = failures(tried, images.settings.workers, lambda: bar.advance(1, images=1))
     for line in _dark(images, whites):
@@ -63,7 +60,7 @@ def unreadable(images: ImageSet, loader: Batches, log: Log, quiet: bool = False)
 
 
 def _dark(images: ImageSet, whites: Mapping[int, tuple[int, int]]) -> Iterator[str]:
-    """Says which domains are nearly black, and what cures it, judging by the shades (full, brightest) of the first
+    """Says which domains are nearly black, and what helps, by the shades (full, brightest) of the first
     attempts, which are those of the training images; of a sample, if only headers were read."""
     shades, place = {}, 0
     for name, sources in images.trained_on().items():
@@ -72,13 +69,13 @@ def _dark(images: ImageSet, whites: Mapping[int, tuple[int, int]]) -> Iterator[s
         place += len(sources)
     span = images.settings.range
     deep = max((white for found in shades.values() for full, white in found if full == DEEP), default=0)
-    cure = f" (--set data.range=[0,{stretching(deep)}] does it for all)" if span == UNIT else ""
+    cure = f"set data.range=[0,{stretching(deep)}] for all"
     for name, found in shades.items():
         for top in (255, DEEP):
             white = max((white for full, white in found if full == top), default=0)
             value = white if top == 255 or span == UNIT else span[0] + (span[1] - span[0]) * white / DEEP
             if white and (dark := nearly_black(top, value, span)):
-                yield f"{name}: {dark}{cure if top == DEEP else ''}"
+                yield f"{name}: {dark}{f'; {cure}' if top == DEEP and span == UNIT else ''}"
 
 
 def _sampled(sources: Sequence[Readable], settings: DataSettings) -> list[tuple[int, int]]:
@@ -92,7 +89,7 @@ def _attempts(images: ImageSet, loader: Batches) -> tuple[list[Attempt], str]:
     """Returns the attempts that try every image, and a description of them."""
     (sources,) = spanned([images.sources()], images.settings.range)
     if len(sources) > THOROUGH:
-        return headers(sources), f"headers only, for there are more than {THOROUGH:,}"
+        return headers(sources), f"headers only, as there are more than {THOROUGH:,}"
     trained = loader.attempts() if isinstance(loader, Loader) else []
     loaded = {path for path, _ in trained}
     others = [source for source in sources if source.path not in loaded]

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
-from translate.data.io.notes import EXIF, GPS, exact
+from translate.data.io.metadata import EXIF, GPS, exact
 from translate.data.io.values import BadImageError
 
 _FORMS = {"u": 1, "i": 2, "f": 3}
@@ -40,18 +40,18 @@ def encode_tiff(
     if icc:
         tags[34675] = icc
     directory = ImageFileDirectory_v2(prefix=b"II")
-    for tag, value in (_notes(exif) | tags).items():
+    for tag, value in (_metadata(exif) | tags).items():
         directory[tag] = value
     # Pillow adds the end of the directory to the strip's offset.
     return b"II*\0\x08\0\0\0" + directory.tobytes(8) + body
 
 
-def _notes(exif: bytes | None) -> dict[int, Any]:
+def _metadata(exif: bytes | None) -> dict[int, Any]:
     """EXIF's entries, those of its camera and GPS folders as dictionaries."""
-    notes = Image.Exif()
-    notes.load(exif or b"")
-    found = {tag: exact(value) for tag, value in notes.items() if tag not in (EXIF, GPS)}
+    metadata = Image.Exif()
+    metadata.load(exif or b"")
+    found = {tag: exact(value) for tag, value in metadata.items() if tag not in (EXIF, GPS)}
     for tag in (EXIF, GPS):
-        if folder := notes.get_ifd(tag):
+        if folder := metadata.get_ifd(tag):
             found[tag] = {inner: exact(value) for inner, value in folder.items()}
     return found

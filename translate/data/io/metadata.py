@@ -1,4 +1,4 @@
-"""What files say beside their pixels (EXIF, TIFF tags), and what of it stays true of a translated image."""
+"""Metadata of image files (EXIF, TIFF tags), and what of it stays true of a translated image."""
 
 from __future__ import annotations
 

@@ -89,7 +89,7 @@ def refuse_sums(spans: Iterator[tuple[int, int]], length: int, name: str) -> Non
     """Raises BadImageError if (offset, size) together take more than twice a file of that length."""
     claimed = sum(min(size, max(0, length - place)) for place, size in spans)
     if claimed > 2 * length + _SPARE:
-        raise BadImageError(f"{name} claim {claimed:,} bytes of a file of {length:,}; save it anew")
+        raise BadImageError(f"{name} claim {claimed:,} bytes of a file of {length:,}; save it again")
 
 
 def refuse_exif(block: bytes) -> None:
@@ -98,7 +98,7 @@ def refuse_exif(block: bytes) -> None:
     if is_tiff(bare):
         try:
             directory = first_directory(BytesIO(bare))
-        except BadImageError:  # damaged notes are no reason to refuse an intact image
+        except BadImageError:  # damaged metadata is no reason to refuse an intact image
             return
         refuse_claims(directory, "its EXIF entries")
 
@@ -134,7 +134,7 @@ def _with_below(directory: Directory) -> Iterator[Directory]:
                 seen.add(start)
                 try:
                     waiting.append(_directory(part.file, part.order, part.big, start))
-                except BadImageError:  # damaged notes; their readers leave them out
+                except BadImageError:  # damaged metadata; its readers leave them out
                     continue
 
 

@@ -1,0 +1,94 @@
+"""Images decoded and resized as a recipe wants them, once each as far as a cache can hold them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+import numpy as np
+
+from translate.data.cache.memory import Cache
+from translate.data.checks.scan import Attempt
+from translate.data.io.images import Interpolation, resize
+from translate.data.source import Readable, Stretched
+from translate.errors import ImageError
+from translate.utils.printing import shown
+
+Resize = Literal["square", "centre", "short_side", "short_side_floor", "none"]
+"""How to resize: stretch to a square; crop the largest centred square; scale by the shorter side, with the longer side
+rounded or, as torchvision does it, rounded down; or not at all."""
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """How the images of a domain are decoded, to `channels` channels, and resized, to `side` pixels."""
+
+    channels: int
+    side: int
+    resize: Resize = "square"
+    interpolation: Interpolation = "bicubic"
+
+    def __call__(self, source: Readable) -> np.ndarray:
+        """Returns (height, width, channels), uint8 or uint16. Raises ImageError."""
+        if self.resize == "square" and isinstance(source, Stretched):
+            return source.square(self.channels, self.side, self.interpolation)
+        pixels = source.read(self.channels)
+        if self.resize == "centre":
+            pixels = _centre(pixels)
+        target = self._target(*pixels.shape[:2])
+        resized = pixels if pixels.shape[:2] == target else resize(pixels, *target, self.interpolation)
+        return np.ascontiguousarray(resized)  # a view of half a side-by-side file would keep the whole in memory
+
+    def _target(self, height: int, width: int) -> tuple[int, int]:
+        if self.resize == "none":
+            return height, width
+        if self.resize in ("square", "centre"):
+            return self.side, self.side
+        shorter = min(height, width)
+        if self.resize == "short_side_floor":
+            return height * self.side // shorter, width * self.side // shorter
+        scale = self.side / shorter
+        return round(height * scale), round(width * scale)
+
+
+class DecodedImages:
+    """The decoded images of domain `number`, in `cache` as far as they fit; each must hold a crop of `crop` pixels."""
+
+    def __init__(self, number: int, sources: Sequence[Readable], decoding: Decoding, crop: int, cache: Cache) -> None:
+        self.number, self.sources, self._decoding, self._crop, self._cache = number, sources, decoding, crop, cache
+
+    def __len__(self) -> int:
+        return len(self.sources)
+
+    def load(self, index: int) -> np.ndarray:
+        """Returns (height, width, channels), uint8 or uint16. Raises ImageError, also for an image smaller than a
+        crop."""
+        place, source = (self.number, index), self.sources[index]
+        image = self._cache.get(place, source)
+        if image is None:
+            image = self._large_enough(source, self._decoding(source))
+            self._cache.put(place, source, image)
+        return image
+
+    def attempts(self) -> list[Attempt]:
+        """Returns attempts that load each image once, and so fill the cache."""
+        return [(source.path, partial(self.load, index)) for index, source in enumerate(self.sources)]
+
+    def _large_enough(self, source: Readable, image: np.ndarray) -> np.ndarray:
+        height, width = image.shape[:2]
+        if min(height, width) < self._crop:
+            raise ImageError(
+                f"{shown(source.path)}: {width} x {height} pixels are too few for a crop of {self._crop}: set a "
+                "smaller data.size, or data.resize: square"
+            )
+        return image
+
+
+def _centre(pixels: np.ndarray) -> np.ndarray:
+    """Crops the largest centred square."""
+    height, width = pixels.shape[:2]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    return pixels[top : top + side, left : left + side].copy()  # a view would keep the whole in memory

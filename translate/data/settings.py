@@ -1,0 +1,107 @@
+"""The settings of `data` in a recipe: which images to train on, and how they become batches."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from translate.data.augment import Augmentation
+from translate.data.cache.choice import Where
+from translate.data.crops import Cropping
+from translate.data.decoding import Decoding, Resize
+from translate.data.io.images import Interpolation
+from translate.utils.settings import Seed, Settings
+
+
+class ShapesSettings(Settings):
+    """The procedural set `shapes`: the same scenes in several styles, so that the true translation is known."""
+
+    styles: tuple[str, ...] = Field(("flat", "outlined"), min_length=2)
+    """Two styles for paired and unpaired images, two or more for labelled ones."""
+    train: int = Field(400, ge=1)
+    """Training images per style."""
+    test: int = Field(64, ge=1)
+    seed: Seed = 0
+
+
+class DataSettings(Settings):
+    """Which images to train on, and how they become batches."""
+
+    set: str | None = None
+    """Name of a data set or path of a folder; `--data` overrides it."""
+    also: tuple[str, ...] = ()
+    """Further labelled sets to train on jointly, each with its own labels."""
+    layout: Literal["auto", "paired", "unpaired"] = "auto"
+    """`unpaired` treats two folders as unpaired even if their file names match."""
+    direction: Literal["AtoB", "BtoA"] | None = None
+    """Pairs only: which half is the input; null uses the data set's own direction, else AtoB."""
+    domains: tuple[str, ...] | None = None
+    """Names of the two domains, or of the classes or attributes to use; null uses those of the data set or the
+    folders."""
+    balanced: bool = False
+    """Labelled images: draws every class, or every attribute's yes and no, equally often."""
+    channels: int = Field(3, ge=1, le=256)
+    """1 (grey), 3 (RGB), 4 (RGBA), or the number of bands of TIFF files."""
+    range: tuple[float, float] = (0.0, 1.0)
+    """For files of more than 8 bits: the values that become black and white; values outside are refused. By default
+    16-bit files range from 0 to 65535, and floating-point ones from 0 to 1."""
+    size: int = Field(256, ge=8, le=4096)
+    """Side in pixels of the square crops used in training."""
+    load_size: int | None = Field(None, ge=8)
+    """Side to which images are resized before cropping; null uses the published proportion 286/256 of `size`."""
+    resize: Resize = "square"
+    """`square` stretches, as published; `centre` takes the largest central square; `short_side` keeps the proportions,
+    as does `short_side_floor`, which rounds the longer side down as UNIT's release does; `none` crops the image without
+    resizing."""
+    interpolation: Interpolation = "bicubic"
+    """Pillow's filter for resizing, also of the images that are measured. Published: `bicubic` in the PyTorch port,
+    `bilinear` in StarGAN and UNIT, `nearest` for UNIT's digits."""
+    flip: bool = True
+    augment: tuple[Augmentation, ...] = ()
+    """Further augmentation, through albumentations. Of a pair, both images get the same geometric changes, and only the
+    input gets photometric ones."""
+    workers: int = Field(2, ge=0, le=256)
+    """Threads that decode ahead; 0 decodes in the training thread. Batches do not depend on the number."""
+    skip_bad: bool = False
+    """Leaves out, counts and names images that cannot be read, instead of refusing them before the first step."""
+    follow_links: bool = True
+    """Takes links to files outside of the data set's folders as images; false leaves them out, with a warning. Links to
+    folders below a domain's are never followed."""
+    cache: Where = "ram"
+    """Where to keep decoded and resized images: nowhere; in memory; in files that later runs reuse, in the user's cache
+    or $TRANSLATE_HOME; or all on the training GPU, which then also crops them."""
+    cache_gb: float | None = Field(None, ge=0)
+    """The most space they may take there; the rest is decoded again each time. Null: 4 in memory, 20 in files, half of
+    a GPU's free memory."""
+    shapes: ShapesSettings = ShapesSettings()
+    """Only for the procedural set `shapes`."""
+
+    @property
+    def loaded_size(self) -> int:
+        return self.load_size or round(self.size * 286 / 256)
+
+    @property
+    def decoding(self) -> Decoding:
+        return Decoding(self.channels, self.loaded_size, self.resize, self.interpolation)
+
+    @property
+    def cropping(self) -> Cropping:
+        return Cropping(self.size, self.flip, self.augment)
+
+    @property
+    def cache_bytes(self) -> int | None:
+        return None if self.cache_gb is None else int(self.cache_gb * 1e9)
+
+    @model_validator(mode="after")
+    def _range_rises(self) -> DataSettings:
+        low, high = self.range
+        if not low < high:
+            raise ValueError(f"range is {low:g} to {high:g}; the first is black and less than the second, white")
+        return self
+
+    @model_validator(mode="after")
+    def _crop_fits(self) -> DataSettings:
+        if self.resize != "none" and self.loaded_size < self.size:
+            raise ValueError(f"load_size {self.loaded_size} is smaller than size {self.size}: no crop fits")
+        return self
