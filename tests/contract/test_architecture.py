@@ -104,7 +104,7 @@ def test_no_cycle_among_parts_nor_among_files():
     _ends(_files())
 
 
-TO_BE_SPLIT = {"cli/converting.py", "inference/converter.py", "training/loop.py"}
+TO_BE_SPLIT = {"cli/converting.py", "inference/converter.py"}
 
 
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))

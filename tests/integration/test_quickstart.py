@@ -14,7 +14,6 @@ from tiny import TINY, put
 from ways_out import command_in, options_in, tried
 
 import translate.runs.quickstart
-import translate.training.loop
 from translate.training.checkpoint import saved_steps
 from translate.training.trainer import Trainer
 

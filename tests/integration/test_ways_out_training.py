@@ -321,7 +321,8 @@ def a_folder_that_cannot_be_had(user: User) -> None:
 
 
 @tried(
-    ("utils/signals", "queue the job again yourself, with --resume"), ("training/loop", "saved, continue with --resume")
+    ("utils/signals", "queue the job again yourself, with --resume"),
+    ("training/saving", "saved, continue with --resume"),
 )
 def a_run_that_slurm_stops(user: User) -> None:
     user.monkeypatch.setenv("SLURM_JOB_ID", "4711")
@@ -349,7 +350,7 @@ def an_unknown_mode_of_the_tracker(user: User) -> None:
     user.gets(*command)
 
 
-@tried(("training/loop", "Train again with a lower training.lr or with training.precision=float32"))
+@tried(("training/saving", "Train again with a lower training.lr or with training.precision=float32"))
 def a_run_that_diverges(user: User) -> None:
     command = user.train(user.recipe("cyclegan", skip_limit=2), data=user.data())
     text = user.refused(*command, "--out", "run", "training.lr=1e30", code=1)

@@ -35,9 +35,13 @@ from translate.training.checkpoint import Checkpoint, settle
 from translate.training.checkpoint_json import FORMAT
 from translate.training.distributed import Distributed, fingerprint
 from translate.training.loop import TrainingRun
+from translate.training.measuring import Measuring
 from translate.training.optim import learning_rate
+from translate.training.records import Records
 from translate.training.runtime import Runtime
+from translate.training.saving import Saver
 from translate.training.state import load_weights, restore_checkpoint
+from translate.training.stopping import StopPoints
 from translate.training.trainer import Trainer
 from translate.utils.printing import Log, logger
 from translate.utils.signals import Signals
@@ -83,12 +87,12 @@ def start(launch: Launch, folder: Path, *, resume: bool, signals: Signals, track
     if checkpoint:
         restore_checkpoint(trainer, checkpoint)
         _require_parts(recipe.training.batch_size, trainer.accumulate, checkpoint)
-    pending = before.get("pending", False)
     facts = _facts(recipe, images, skipped) | {
         "processes": distributed.size,
         "total": total,
         "precision": runtime.precision,
     }
+    pending = before.get("pending", False)
     steps, weights = (trainer.steps, total, loader.steps_per_epoch, pending), fingerprint(trainer.model)
     distributed.require_same({"recipe, domains, images or versions": facts, "steps": steps, "weights": weights})
     finished = trainer.steps >= total and not pending
@@ -101,21 +105,20 @@ def start(launch: Launch, folder: Path, *, resume: bool, signals: Signals, track
     if distributed.is_main:
         write_recipe(folder, recipe)
         write_skipped(folder, skipped)
+    samples, cadence = runtime.place(next(images.first(4))), _cadence(training, total)
+    validations = images.validations(trainer.model, training.validation_images, runtime)
+    tracker = _tracker(tracking, folder, recipe) if distributed.is_main and not finished else Trackers()
+    records = Records(folder, trainer, samples, tracker, launch.log, measured_anew=pending)
+    measuring = Measuring(trainer, cadence, validations, records, before)
     return TrainingRun(
-        folder,
         trainer,
         _no_batches if finished else _batches(launch, loader),
-        _cadence(training, total),
-        facts=facts,
-        samples=runtime.place(next(images.first(4))),
-        validations=images.validations(trainer.model, training.validation_images, runtime),
-        tracker=_tracker(tracking, folder, recipe) if distributed.is_main and not finished else Trackers(),
-        signals=signals,
+        cadence,
+        records=records,
+        measuring=measuring,
+        saver=Saver(folder / "checkpoints", trainer, cadence, measuring, records, facts),
+        stops=StopPoints(signals, distributed),
         log=launch.log,
-        validation=before.get("validation"),
-        best=before.get("best_l1"),
-        best_step=before.get("best"),
-        pending=pending,
         skip_limit=training.skip_limit,
         quiet=launch.quiet,
     )

@@ -63,7 +63,7 @@ def train(
                 with _folder(out, wanted, resume, distributed) as folder:
                     launch = Launch(wanted, runtime, distributed, quiet)
                     run = start(launch, folder, resume=resume, signals=signals, tracking=trackers)
-                    _go(run, signals, artifact)
+                    _go(run, folder, signals, artifact)
                     return folder
         except Stop as stop:
             raise Interrupted(stop.number, "before a step was taken; there was nothing to save") from None
@@ -101,34 +101,35 @@ def _runtime(distributed: Distributed, wanted: Recipe, options: str) -> Runtime:
     return runtime
 
 
-def _go(run: TrainingRun, signals: Signals, artifact: bool) -> None:
+def _go(run: TrainingRun, folder: Path, signals: Signals, artifact: bool) -> None:
     """Trains, and closes the report and the tracker however the run ends."""
     code = 1
     with signals.noting():
         try:
             run.go()
-            if run.distributed.is_main:
-                write_summary(run.folder, run.validations, run.validation, run.trainer.runtime.precision)
+            measured, runtime = run.measuring, run.trainer.runtime
+            if run.trainer.distributed.is_main:
+                write_summary(folder, measured.validations, measured.latest, runtime.precision)
             if artifact:
-                run.tracker.artifact(run.folder.name, run.newest, ["latest"])
+                run.records.tracker.artifact(folder.name, run.saver.newest, ["latest"])
             code = 0
         except Interrupted as interruption:
             code = interruption.exit_code
             raise
         finally:
-            _close(run, code)
+            _close(run, folder, code)
         if signals.noted is not None:
             raise Interrupted(signals.noted, "after the last step; everything is saved")
 
 
-def _close(run: TrainingRun, code: int) -> None:
+def _close(run: TrainingRun, folder: Path, code: int) -> None:
     """Writes the report and ends tracking. A failing report only warns, so as not to hide why the run ended."""
     try:
-        if run.distributed.is_main:
-            write_report(run.folder)
+        if run.trainer.distributed.is_main:
+            write_report(folder)
     except Exception as error:
-        say(f"warning: {run.folder / 'report.html'}: could not be written ({error})")
-    run.tracker.finish(code)
+        say(f"warning: {folder / 'report.html'}: could not be written ({error})")
+    run.records.tracker.finish(code)
 
 
 def dry_run(
