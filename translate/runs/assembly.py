@@ -12,7 +12,7 @@ from translate.networks.resnet import ResnetGenerator
 from translate.networks.unet import UNetGenerator
 from translate.recipe import TrainingSettings
 from translate.training.distributed import Distributed
-from translate.training.optim import WeightAverage, build_optimizer, learning_rate
+from translate.training.optim import WeightAverage, build_optimizer
 from translate.training.runtime import Runtime
 from translate.training.trainer import Trainer
 
@@ -52,7 +52,7 @@ def build_trainer(
         model,
         optimizers,
         runtime,
-        curve=learning_rate(training.schedule, total, training.decay_from, training.halve_every),
+        curve=training.curve(total),
         seed=training.seed,
         accumulate=training.accumulate,
         average=average,

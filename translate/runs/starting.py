@@ -36,7 +36,6 @@ from translate.training.checkpoint_json import FORMAT
 from translate.training.distributed import Distributed, fingerprint
 from translate.training.loop import TrainingRun
 from translate.training.measuring import Measuring
-from translate.training.optim import learning_rate
 from translate.training.records import Records
 from translate.training.runtime import Runtime
 from translate.training.saving import Saver
@@ -228,7 +227,7 @@ def _without(launch: Launch, images: ImageSet, skipped: Mapping[str, str]) -> Op
 def _tell_of_schedule(launch: Launch, trainer: Trainer, before: int, total: int) -> None:
     """Reports when a changed number of steps stretches the learning-rate curve, which may make the rate rise again."""
     training = launch.recipe.training
-    begun = learning_rate(training.schedule, before, training.decay_from, training.halve_every)
+    begun = training.curve(before)
     if trainer.curve(trainer.steps) != begun(trainer.steps):
         last, following = (training.lr * factor for factor in (begun(trainer.steps - 1), trainer.curve(trainer.steps)))
         launch.log(f"the schedule now spans {total:,} steps: learning rate {last:.3g} -> {following:.3g}")

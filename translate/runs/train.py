@@ -18,6 +18,7 @@ from translate.training.distributed import Distributed, join
 from translate.training.estimate import Estimate, estimate, process_memory
 from translate.training.loop import TrainingRun
 from translate.training.runtime import Runtime, choose_runtime
+from translate.training.schedules import ONLY_OF
 from translate.utils.deprecated import renamed
 from translate.utils.printing import say
 from translate.utils.signals import Interrupted, Signals, Stop, requeue
@@ -173,10 +174,10 @@ def _refuse_without_effect(overrides: Iterable[str], wanted: Recipe) -> None:
         key = override.partition("=")[0].strip()
         if f"{key}.".startswith("data.shapes.") and "shapes" not in (wanted.data.set, *wanted.data.also):
             raise ConfigurationError(f"--set {override}: without effect, for the data set is not shapes; leave it out")
-        if key == "training.halve_every" and wanted.training.schedule != "halving":
+        schedule = wanted.training.schedule
+        if (only_of := ONLY_OF.get(key.removeprefix("training."), schedule)) != schedule:
             raise ConfigurationError(
-                f"--set {override}: without effect, for training.schedule is {wanted.training.schedule}, not halving; "
-                "leave it out"
+                f"--set {override}: without effect, for training.schedule is {schedule}, not {only_of}; leave it out"
             )
 
 

@@ -1,40 +1,14 @@
-"""Optimizers per network, learning-rate curves as pure functions of the step, and the average of weights."""
+"""Optimizers, one for each network, and the moving average of weights."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer, RMSprop
-
-Schedule = Literal["constant", "linear", "cosine", "halving"]
-
-
-def learning_rate(
-    schedule: Schedule, steps: int, decay_from: float, halve_every: int = 100_000
-) -> Callable[[int], float]:
-    """The learning-rate curve: maps a step (0-based, below `steps`) to a factor in (0, 1] on the recipe's rate.
-
-    `linear` stays at 1 for the share `decay_from` of all steps, then falls in equal steps towards 0, which it would
-    reach one step after the last: no step has learning rate 0. `cosine` falls over the same range along half a cosine.
-    `halving` halves the rate after every `halve_every` steps.
-    """
-    start = round(decay_from * steps)
-
-    def remaining(step: int) -> float:
-        return 1.0 if step < start else (steps - step) / (steps - start + 1)
-
-    curves: dict[Schedule, Callable[[int], float]] = {
-        "constant": lambda step: 1.0,
-        "linear": remaining,
-        "cosine": lambda step: (1 - math.cos(math.pi * remaining(step))) / 2,
-        "halving": lambda step: 0.5 ** (step // halve_every),
-    }
-    return curves[schedule]
 
 
 def build_optimizer(
