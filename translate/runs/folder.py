@@ -10,12 +10,14 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from translate.errors import ConfigurationError, TranslateError, command
 from translate.evaluation.metrics import measure_of
 from translate.recipe import Recipe, parse_recipe
 from translate.training.checkpoint import Checkpoint, newest_good
 from translate.training.validation import Validation
-from translate.utils.atomic_files import clear_leftovers, held, is_leftover, write_atomic
+from translate.utils.atomic_files import NO_LOCKS, clear_leftovers, is_leftover, write_atomic
 from translate.utils.json_text import json_text
 from translate.utils.outputs import is_run, refuse_in_run
 from translate.utils.stored import read_text
@@ -83,10 +85,10 @@ def claimed(out: str | Path | None, recipe: Recipe, resume: bool) -> Iterator[Pa
             if out is None and not resume:
                 folder = _made_anew(folder, recipe)
             folder.mkdir(parents=True, exist_ok=True)
-            stack.enter_context(held(folder / LOCK))
+            stack.enter_context(locked(folder / LOCK))
             clear_leftovers(folder, alone=True)
             clear_leftovers(folder / "samples", alone=True)
-        except BlockingIOError as error:
+        except Timeout as error:
             raise ConfigurationError(
                 f"{folder}: another process trains into this folder; wait until it ends, or give another --out"
             ) from error
@@ -94,6 +96,26 @@ def claimed(out: str | Path | None, recipe: Recipe, resume: bool) -> Iterator[Pa
             raise ConfigurationError(f"{folder}: cannot be written ({error.strerror}); give another --out") from error
         stack.callback(_remove_unless_written, folder, [folder, *absent[1:]] if absent else [])
         yield folder
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Context in which this process alone holds the lock on `path`, an empty file. It ends with the process in any
+    case.
+
+    Raises Timeout if another process holds it, OSError if it cannot be made. Some file systems have no locks; there,
+    nothing is locked.
+    """
+    lock = FileLock(path, timeout=0, fallback_to_soft=False)  # a soft lock would outlive a killed process
+    try:
+        lock.acquire()
+    except OSError as error:
+        if isinstance(error, Timeout) or error.errno not in NO_LOCKS:
+            raise
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _made_anew(folder: Path, recipe: Recipe) -> Path:
