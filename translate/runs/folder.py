@@ -255,6 +255,7 @@ def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def write_recipe(folder: Path, recipe: Recipe) -> None:
+    """Writes recipe.yaml, with every setting. Raises ConfigurationError."""
     try:
         write_atomic(folder / "recipe.yaml", recipe.to_yaml())
     except OSError as error:

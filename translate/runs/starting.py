@@ -156,6 +156,7 @@ def assemble(launch: Launch, model: Model, loader: Batches) -> tuple[Trainer, in
 
 
 def loader_of(launch: Launch, images: ImageSet) -> Batches:
+    """The loader of the recipe's batches."""
     return images.loader(launch.recipe.training.batch_size, launch.recipe.training.seed)
 
 

@@ -29,7 +29,7 @@ BUCKET = 8 * 2**20
 
 
 class Distributed:
-    """This process: number `rank` of `size`, and `local_rank` on its machine.
+    """One process: number `rank` of `size`, and `local_rank` on its machine.
 
     A single process communicates nothing. `device` is what to pass to `choose_runtime`. Methods raise TranslateError if
     another process does not answer.
@@ -64,7 +64,7 @@ class Distributed:
     def gather(self, values: Tensor) -> Tensor:
         """The `values` of all processes, (size, ...) in order of rank; differentiable any number of times."""
         nothing = torch.zeros_like(values)
-        return _SumOfAll.apply(torch.stack([values if rank == self.rank else nothing for rank in range(self.size)]))
+        return _sum_of_all(torch.stack([values if rank == self.rank else nothing for rank in range(self.size)]))
 
     def largest(self, number: int) -> int:
         """The largest `number` that any process passed in the previous call, 0 in the first.
@@ -221,7 +221,12 @@ class _SumOfAll(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        return _SumOfAll.apply(gradient)
+        return _sum_of_all(gradient)
+
+
+def _sum_of_all(values: Tensor) -> Tensor:
+    total: Tensor = _SumOfAll.apply(values)
+    return total
 
 
 @contextmanager

@@ -63,7 +63,7 @@ class _DenseAdam(Adam):
     def _init_group(
         self, group: dict[str, Any], weights: list[Tensor], gradients: list[Tensor], *moments: list[Tensor]
     ) -> bool:
-        has_complex: bool = super()._init_group(group, weights, gradients, *moments)
+        has_complex: bool = super()._init_group(group, weights, gradients, *moments)  # type: ignore[no-untyped-call]
         gradients[:] = map(_laid_as, gradients, weights)
         for tensors in (weights, gradients, *moments):
             tensors[:] = map(_as_it_lies, tensors)
