@@ -172,7 +172,7 @@ def require_same_run(
     stays the same. If the checkpoint's weights fit the recipe's networks (`fits`), the error says how to begin a new
     run with them.
     """
-    before = checkpoint.facts.get("processes", 1)
+    before = checkpoint.facts["processes"]
     trained = parse_recipe(checkpoint.facts.get("recipe", {}), f"the recipe in {checkpoint.folder}")
     begun = _images_a_step(flat(trained.to_json()), before)
     wanted = _images_a_step(flat(recipe.to_json()), processes)

@@ -196,7 +196,7 @@ def _data_again(launch: Launch, checkpoint: Checkpoint) -> OpenedData:
     images = _open(launch)
     require_same_domains(checkpoint, images.domains)
     begun_with = checkpoint.facts.get("images", {})
-    data = _without(launch, images, checkpoint.facts.get("skipped", {}))
+    data = _without(launch, images, checkpoint.facts["skipped"])
     if begun_with and data.images.listing() != begun_with:
         data = _readable(launch, images)
     for line in told_of_images(begun_with, data.images.listing()):

@@ -35,13 +35,13 @@ def checkpoint_parts(trainer: Trainer) -> dict[str, Mapping[str, Tensor]]:
 def restore_checkpoint(trainer: Trainer, checkpoint: Checkpoint) -> None:
     """Restores the trainer from `checkpoint`, saved by any number of processes. Raises TranslateError like
     `restore`."""
-    own = rank_part(trainer.distributed.rank % checkpoint.facts.get("processes", 1))
+    own = rank_part(trainer.distributed.rank % checkpoint.facts["processes"])
     weights, average, state = (checkpoint.tensors(part) for part in ("model", "average", "training"))
     try:
         restore(trainer, checkpoint.step, weights, average, {**state, **checkpoint.tensors(own)})
     except TranslateError as error:
         raise TranslateError(f"{checkpoint.folder}: cannot be resumed: {error}") from error
-    trainer.accumulate = max(trainer.accumulate, checkpoint.facts.get("accumulate", 1))
+    trainer.accumulate = max(trainer.accumulate, checkpoint.facts["accumulate"])
 
 
 def network_weights(trainer: Trainer) -> dict[str, Tensor]:
