@@ -154,6 +154,12 @@ def test_no_module_outside_data_asks_which_batch_it_is():
     assert not found
 
 
+def test_one_file_recognises_that_memory_ran_out():
+    words = ("OutOfMemoryError", "DefaultCPUAllocator", "bad_alloc")
+    found = {path.name for path in PACKAGE.rglob("*.py") if any(word in path.read_text() for word in words)}
+    assert found == {"out_of_memory.py"}
+
+
 @pytest.mark.parametrize("heavy", ["wandb", "kornia", "albumentations", "cv2", "torchvision", "rich"])
 def test_importing_translate_does_not_import(heavy):
     code = f"import sys, translate; translate.train, translate.load; sys.exit('{heavy}' in sys.modules)"

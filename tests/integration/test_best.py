@@ -6,7 +6,7 @@ from tiny import paired_folder, random_batch, tiny_model, tiny_trainer
 
 from translate.errors import TranslateError
 from translate.reporting.tracking import Trackers
-from translate.runs import starting
+from translate.runs import setup
 from translate.training.cadence import Cadence
 from translate.training.checkpoint import load_checkpoint, pointed, saved_steps
 from translate.training.loop import TrainingRun
@@ -92,7 +92,7 @@ def test_a_resumed_run_is_told_the_best_before(run_cli, tiny_recipe, tmp_path, m
         given.update(more)
         raise TranslateError("enough")
 
-    monkeypatch.setattr(starting, "TrainingRun", instead)
+    monkeypatch.setattr(setup, "TrainingRun", instead)
     run_cli(*arguments, "--resume", "--set", "training.steps=6", "--set", "training.skip_limit=7")
     facts = load_checkpoint(tmp_path / "run" / "checkpoints").facts
     assert given["measuring"].best_l1 == facts["best_l1"] > 0 and given["skip_limit"] == 7

@@ -63,7 +63,7 @@ def killed(*_: object, **__: object) -> None:
 
 
 PLACES = {
-    "before its recipe is written": ("translate.runs.starting.write_recipe", killed, None),
+    "before its recipe is written": ("translate.runs.setup.write_recipe", killed, None),
     "in training": ("translate.training.trainer.Trainer.step", at_step(4, killed), "resuming after step 3"),
     "before its report": ("translate.runs.train._close", killed, "resuming after step 6"),
     "before it converts": ("translate.runs.quickstart.convert_folder", killed, None),

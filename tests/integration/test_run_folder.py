@@ -10,7 +10,7 @@ from filelock import Timeout
 from tiny import paired_folder, unpaired_folder
 
 import translate.runs.folder
-import translate.runs.starting
+import translate.runs.setup
 from translate.recipe import load_recipe
 from translate.runs.folder import LOCK, choose_folder, claimed, locked
 from translate.utils.atomic_files import NO_LOCKS
@@ -108,9 +108,7 @@ def test_a_folder_that_cannot_be_written_is_found_before_the_images_are_looked_t
     run_cli, tiny_recipe, tmp_path, monkeypatch
 ):
     data = unpaired_folder(tmp_path / "unp")
-    monkeypatch.setattr(
-        translate.runs.starting, "open_data", lambda *words: pytest.fail("the data was looked at first")
-    )
+    monkeypatch.setattr(translate.runs.setup, "open_data", lambda *words: pytest.fail("the data was looked at first"))
     refused = run_cli(
         "train", tiny_recipe("cyclegan"), "--data", data, "--out", data / "trainA" / "Atrain0.png" / "run"
     )

@@ -25,7 +25,7 @@ from translate.utils.signals import requeue
 GPU = "needs several GPUs, or one that can capture CUDA graphs"
 
 
-@tried(("runs/assembly", "training.network_lr: no network"))
+@tried(("runs/build", "training.network_lr: no network"))
 def a_rate_of_an_unknown_network(user: User) -> None:
     command = user.train(user.recipe("cyclegan"), "--out", "run", data=user.data())
     text = user.refused(*command, "training.network_lr={nobody: 1e-4}")
@@ -279,7 +279,7 @@ def other_domains(user: User) -> None:
 
 @tried(
     ("runs/folder", "exists; continue it with --resume, or give another --out"),
-    ("runs/starting", "already trained for {} steps; give a larger training.steps to go on"),
+    ("runs/setup", "already trained for {} steps; give a larger training.steps to go on"),
 )
 def a_folder_that_is_taken(user: User) -> None:
     command = user.train(user.recipe("cyclegan"), data=user.data())
@@ -411,7 +411,7 @@ def a_gpu_for_each_of_several_processes(user: User) -> None:
 
 @parsed(
     GPU,
-    ("runs/assembly", "model.generator.dropout to false or 0, or leave out captured"),
+    ("runs/build", "model.generator.dropout to false or 0, or leave out captured"),
     ("runs/train", "leave captured out"),
 )
 def captured_steps(user: User) -> None:

@@ -25,7 +25,7 @@ from two_generators import batch_of, trainer_of
 from translate.errors import TranslateError
 from translate.models import MODELS
 from translate.runs import train as run
-from translate.runs.assembly import share_batch_statistics
+from translate.runs.build import share_batch_statistics
 from translate.training.distributed import Distributed, join
 from translate.training.trainer import Trainer
 from translate.utils.signals import Interrupted

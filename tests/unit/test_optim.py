@@ -9,7 +9,7 @@ from torch import nn
 
 from translate.recipe import TrainingSettings
 from translate.reporting.tracking import read_metrics
-from translate.runs.assembly import build_trainer
+from translate.runs.build import build_trainer
 from translate.training.optim import WeightAverage, build_optimizer
 from translate.training.schedules import SCHEDULES, ScheduleSettings
 from translate.utils.shipped import shipped

@@ -17,7 +17,7 @@ from translate.networks.signatures import NamedError
 from translate.networks.weights_file import UnsafeFileError
 from translate.recipe import Recipe
 from translate.runs.loading import build_model, checkpoint_in
-from translate.runs.mistaken import holds_model, port_files, require_model, require_run
+from translate.runs.not_a_run import holds_model, port_files, require_model, require_run
 from translate.training.state import load_weights
 
 

@@ -20,7 +20,7 @@ from translate.models.base import ImageSpec, Model, Sampler, Translator
 from translate.models.sizes import require_domains, require_multiple
 from translate.networks.measured import no_larger_than
 from translate.recipe import Recipe, parse_recipe
-from translate.runs.mistaken import require_model, require_run
+from translate.runs.not_a_run import require_model, require_run
 from translate.training.checkpoint import Checkpoint, load_checkpoint, verify
 from translate.training.runtime import Precision, choose_runtime
 from translate.training.state import load_weights

@@ -12,7 +12,7 @@ from translate.reporting.report import write_report
 from translate.reporting.tracking import choose_trackers
 from translate.runs.folder import choose_folder, claimed, write_summary
 from translate.runs.initial_weights import begin_model
-from translate.runs.starting import Launch, assemble, loader_of, open_images, start
+from translate.runs.setup import Launch, assemble, loader_of, open_images, start
 from translate.training.determinism import use_deterministic_kernels
 from translate.training.distributed import Distributed, join
 from translate.training.estimate import Estimate, estimate, process_memory

@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 from translate.errors import TranslateError
 from translate.networks.weights_file import not_finite
 from translate.training.checkpoint import Checkpoint, rank_part
-from translate.training.restorable import require_restorable, unlike
+from translate.training.state_check import require_restorable, unlike
 from translate.training.trainer import Trainer
 
 

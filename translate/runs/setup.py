@@ -15,7 +15,7 @@ from translate.errors import ConfigurationError, TranslateError
 from translate.models.base import Model
 from translate.recipe import Recipe, TrainingSettings
 from translate.reporting.tracking import TrackedRun, Tracker, Trackers, open_trackers
-from translate.runs.assembly import build_trainer, require_trainable
+from translate.runs.build import build_trainer, require_trainable
 from translate.runs.folder import (
     checkpoint_to_resume,
     require_same_domains,
