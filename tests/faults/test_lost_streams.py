@@ -152,7 +152,7 @@ FULL = OSError(errno.ENOSPC, "No space left on device")
 BETWEEN_STEPS = {
     "a fault of this program": (Pace, "step", RuntimeError("a fault"), 2),
     "a sample that cannot be written": (translate.training.records, "save_grid", FULL, 2),
-    "a fault in the doctor": (Diagnostics, "listen", ValueError("a fault"), 1),
+    "a fault in the diagnostics": (Diagnostics, "follow", ValueError("a fault"), 1),
     "a batch that cannot be made": (Loader, "batch", MemoryError(), 4),
 }
 

@@ -1,4 +1,4 @@
-"""A run's folder is one process's alone, from before the data is looked through to the end."""
+"""A run's folder is one process's alone, from before its images are checked to the end."""
 
 import errno
 import subprocess

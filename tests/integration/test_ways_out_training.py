@@ -411,18 +411,18 @@ def a_gpu_for_each_of_several_processes(user: User) -> None:
 
 @parsed(
     GPU,
-    ("runs/build", "model.generator.dropout to false or 0, or leave out captured"),
-    ("runs/train", "leave captured out"),
+    ("runs/build", "model.generator.dropout to false or 0, or leave out cuda-graphs"),
+    ("runs/train", "leave cuda-graphs out"),
 )
 def captured_steps(user: User) -> None:
-    text = "model.generator.checkpointing model.generator.dropout --engine"
+    text = "model.generator.checkpointing model.generator.dropout --runtime"
     settings_in(text, "pix2pix")
     settings_in(text, "cyclegan")
-    assert options_in(text, "train") == ["--engine"]
+    assert options_in(text, "train") == ["--runtime"]
     command = user.train(
         user.recipe("pix2pix"), "--dry-run", "model.generator.checkpointing=true", data=user.data("paired")
     )
-    user.gets(*command, "model.generator.dropout=0", "--engine", "auto")
+    user.gets(*command, "model.generator.dropout=0", "--runtime", "auto,no-cuda-graphs")
 
 
 @parsed(

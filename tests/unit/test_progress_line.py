@@ -24,7 +24,7 @@ from translate.training.runtime import choose_runtime
 from translate.utils.progress import Progress
 from translate.utils.progress_line import State, fitted
 
-ENGINE = "cpu, 2 threads, bf16, channels last, fused Adam, small maps as products"
+ENGINE = "cpu, 2 threads, bf16, channels last, fused Adam, conv as matmul"
 LOSSES = "discriminator a 0.233  generator 马→斑马 0.345  identity a 0.123  waiting for data 0.1%"
 JOBS = {
     "training": (f"training on {ENGINE}", "step", LOSSES),

@@ -44,7 +44,7 @@ FREE_ON_RESUME = {"summary", "data.workers", "data.cache", "data.cache_gb", "dat
 }
 _IMAGES_A_STEP = "images a step (training.batch_size x processes)"
 FREE_WITH_IMAGES = {"data.set", "data.domains"}
-"""Location of the data and names of its domains; image names tell whether it is the same data."""
+"""Location of the data and names of its domains; the images' names say whether it is the same data."""
 
 
 def choose_folder(out: str | Path | None, recipe: Recipe, resume: bool) -> Path:
@@ -149,11 +149,11 @@ def checkpoint_to_resume(folder: Path) -> tuple[Checkpoint | None, list[str]]:
     checkpoint, damaged = newest_good(folder / "checkpoints")
     if damaged and not checkpoint:
         raise TranslateError(f"{folder}: every checkpoint is damaged; move the folder away to start again")
-    told = [f"warning: {reason}; falling back to the one before" for reason in damaged]
+    lines = [f"warning: {reason}; falling back to the one before" for reason in damaged]
     found = (
         f"resuming after step {checkpoint.step}" if checkpoint else "nothing to resume yet, starting from the beginning"
     )
-    return checkpoint, [*told, f"{folder}: {found}"]
+    return checkpoint, [*lines, f"{folder}: {found}"]
 
 
 def is_closed(folder: Path, checkpoint: Checkpoint) -> bool:
@@ -234,7 +234,7 @@ def require_same_domains(checkpoint: Checkpoint, domains: Sequence[str]) -> None
         )
 
 
-def told_of_images(begun: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
+def changed_images(begun: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
     """A warning that describes how the training images differ from those at the start of the run; empty if they do
     not."""
     changed = []

@@ -79,7 +79,7 @@ def _role(file: Path, networks: dict[str, nn.Module]) -> str:
         return generators[0]
     names = " or ".join(f"latest_net_{role}{file.suffix}" for role in generators)
     raise ConfigurationError(
-        f"{file}: does not say which generator it is; name it {names} (G_A paints the second domain), or give the "
+        f"{file}: does not say which generator it is; name it {names} (G_A makes the second domain), or give the "
         "folder that holds them"
     )
 

@@ -17,11 +17,11 @@ from translate.recipe import Recipe, TrainingSettings
 from translate.reporting.tracking import TrackedRun, Tracker, Trackers, open_trackers
 from translate.runs.build import build_trainer, require_trainable
 from translate.runs.folder import (
+    changed_images,
     checkpoint_to_resume,
     require_same_domains,
     require_same_run,
     run_id,
-    told_of_images,
     write_recipe,
     write_skipped,
 )
@@ -49,7 +49,7 @@ from translate.version import __version__
 
 @dataclass(frozen=True)
 class Launch:
-    """What the command asks for: a recipe, trained on this engine by this process, which is one of `distributed`."""
+    """What the command asks for: a recipe, trained on this runtime by this process, which is one of `distributed`."""
 
     recipe: Recipe
     runtime: Runtime
@@ -78,10 +78,10 @@ def start(launch: Launch, folder: Path, *, resume: bool, signals: Signals, track
     checkpoint = _to_resume(launch, folder) if resume else None
     before: Mapping[str, Any] = checkpoint.facts if checkpoint else {}
     if checkpoint:
-        images, loader, skipped = _data_again(launch, checkpoint)
+        images, loader, skipped = _same_data(launch, checkpoint)
         model = build_model(recipe, images.spec)
     else:
-        model, (images, loader, skipped) = _begun(launch)
+        model, (images, loader, skipped) = _new(launch)
     trainer, total = assemble(launch, model, loader)
     if checkpoint:
         restore_checkpoint(trainer, checkpoint)
@@ -98,8 +98,8 @@ def start(launch: Launch, folder: Path, *, resume: bool, signals: Signals, track
     if finished:
         launch.log(f"{folder}: already trained for {trainer.steps} steps; give a larger training.steps to go on")
     else:
-        _tell_of_schedule(launch, trainer, before.get("total", total), total)
-        _tell_of_precision(launch, before.get("precision", runtime.precision))
+        _log_schedule(launch, trainer, before.get("total", total), total)
+        _log_precision(launch, before.get("precision", runtime.precision))
         _introduce(launch, trainer, total)
     if distributed.is_main:
         write_recipe(folder, recipe)
@@ -167,8 +167,8 @@ def _open(launch: Launch) -> ImageSet:
 
 def _to_resume(launch: Launch, folder: Path) -> Checkpoint | None:
     """The checkpoint to resume from, None if there is none. Raises ConfigurationError if it belongs to another run."""
-    checkpoint, told = checkpoint_to_resume(folder)
-    for line in told:
+    checkpoint, lines = checkpoint_to_resume(folder)
+    for line in lines:
         launch.log(line)
     if checkpoint:
         require_same_run(checkpoint, launch.recipe, launch.distributed.size, lambda: _fits(launch.recipe, checkpoint))
@@ -187,7 +187,7 @@ def _fits(recipe: Recipe, checkpoint: Checkpoint) -> bool:
     return True
 
 
-def _data_again(launch: Launch, checkpoint: Checkpoint) -> OpenedData:
+def _same_data(launch: Launch, checkpoint: Checkpoint) -> OpenedData:
     """Opens the data of a resumed run, without the images it left out at its start.
 
     Data order depends on the list of images. If the remaining images differ from those at the start, all are checked
@@ -199,12 +199,12 @@ def _data_again(launch: Launch, checkpoint: Checkpoint) -> OpenedData:
     data = _without(launch, images, checkpoint.facts["skipped"])
     if begun_with and data.images.listing() != begun_with:
         data = _readable(launch, images)
-    for line in told_of_images(begun_with, data.images.listing()):
+    for line in changed_images(begun_with, data.images.listing()):
         launch.log(line)
     return data
 
 
-def _begun(launch: Launch) -> tuple[Model, OpenedData]:
+def _new(launch: Launch) -> tuple[Model, OpenedData]:
     """The model of a new run, and its data. Trying every image may take minutes: what else can be wrong comes first."""
     recipe, images = launch.recipe, open_images(launch)
     model = begin_model(recipe, images.spec, launch.log)
@@ -225,7 +225,7 @@ def _without(launch: Launch, images: ImageSet, skipped: Mapping[str, str]) -> Op
     return OpenedData(images, loader_of(launch, images), skipped)
 
 
-def _tell_of_schedule(launch: Launch, trainer: Trainer, before: int, total: int) -> None:
+def _log_schedule(launch: Launch, trainer: Trainer, before: int, total: int) -> None:
     """Reports when a changed number of steps stretches the learning-rate curve, which may make the rate rise again."""
     training = launch.recipe.training
     begun = training.curve(before)
@@ -234,7 +234,7 @@ def _tell_of_schedule(launch: Launch, trainer: Trainer, before: int, total: int)
         launch.log(f"the schedule now spans {total:,} steps: learning rate {last:.3g} -> {following:.3g}")
 
 
-def _tell_of_precision(launch: Launch, before: str) -> None:
+def _log_precision(launch: Launch, before: str) -> None:
     """Reports when a resumed run measures in another precision than before, e.g. on another kind of processor."""
     if before != launch.runtime.precision:
         launch.log(

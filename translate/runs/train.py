@@ -89,7 +89,7 @@ def _refuse_unclear(recipe: Recipe | str | Path) -> None:
 def _folder(
     out: str | Path | None, wanted: Recipe, resume: bool, distributed: Distributed
 ) -> AbstractContextManager[Path]:
-    """The run's folder. The leader claims it only after all ranks have looked, so that all choose the same one."""
+    """The run's folder. The main process claims it once all have looked, so that all choose the same one."""
     looked = choose_folder(out, wanted, resume)
     distributed.wait()
     return claimed(out, wanted, resume) if distributed.is_main else nullcontext(looked)
@@ -98,7 +98,7 @@ def _folder(
 def _runtime(distributed: Distributed, wanted: Recipe, options: str) -> Runtime:
     runtime = choose_runtime(distributed.device, wanted.training.precision, options)
     if runtime.cuda_graphs and distributed.size > 1:
-        raise ConfigurationError(f"--engine {options}: CUDA graphs are for one process; leave captured out")
+        raise ConfigurationError(f"--runtime {options}: CUDA graphs are for one process; leave cuda-graphs out")
     return runtime
 
 

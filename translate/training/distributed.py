@@ -1,8 +1,8 @@
 """Several processes that train one model, as started by torchrun: their ranks and what they exchange.
 
-All take the same steps on their own images, and run the same validations and samples; only the leader writes. Gradients
-are averaged after each turn's backward pass, so n processes with batches of b take the step of one process with a batch
-of n * b.
+All take the same steps on their own images, and run the same validations and samples; only the main one writes.
+Gradients are averaged after each turn's backward pass, so n processes with batches of b take the step of one process
+with a batch of n * b.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class Distributed:
         return int(before[0])
 
     def collect(self, tensors: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:
-        """For the leader, the tensors of all processes in order of rank, on the CPU; an empty list for the others.
+        """For the main process, the tensors of all in order of rank, on the CPU; an empty list for the others.
 
         All processes must pass the same names and shapes.
         """
@@ -117,7 +117,7 @@ class Distributed:
             )
 
     def wait(self) -> None:
-        """Waits for every process, for up to half an hour, since the leader may be writing for minutes."""
+        """Waits for every process, for up to half an hour, since the main one may be writing for minutes."""
         if self.size > 1:
             with _answered():
                 dist.barrier(group=self._hosts)

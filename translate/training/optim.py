@@ -43,7 +43,7 @@ def moments(optimizer: Optimizer) -> tuple[str, ...]:
 
 
 def set_rates(optimizer: Optimizer, factor: float) -> None:
-    """Sets every group's rate to `factor` times its initial one; a rate kept on the device stays there."""
+    """Sets every group's rate to `factor` times its initial one; a rate on the device stays there."""
     for group in optimizer.param_groups:
         rate = group["initial_lr"] * factor
         if isinstance(group["lr"], Tensor):

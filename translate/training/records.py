@@ -48,7 +48,7 @@ class Records:
     def examine(self, losses: Mapping[str, float], waiting: float) -> str:
         """Shows the losses to the diagnostics, and the share of the time that was spent `waiting` for data to the
         tracker. Returns both as a line of text."""
-        self._diagnostics.listen(self._trainer.steps, losses)
+        self._diagnostics.follow(self._trainer.steps, losses)
         # Not in metrics.jsonl, which a resumed run must reproduce: times differ.
         self.tracker.log(self._trainer.steps, {"data/waiting share": waiting})
         return "  ".join(f"{name} {value:.3f}" for name, value in losses.items()) + f"  waiting for data {waiting:.1%}"
@@ -59,7 +59,7 @@ class Records:
         path = self.folder / "samples" / f"step-{step:08d}.png"
         with self._trainer.shown(), torch.no_grad(), self._trainer.runtime.autocast():
             columns = self._trainer.model.show(self._samples)
-            self._diagnostics.look(step)
+            self._diagnostics.examine(step)
         if self._trainer.distributed.is_main:
             save_grid(path, columns)
         self.tracker.images(step, "samples", path)

@@ -60,7 +60,7 @@ class Saver:
         self._saved = step
 
     def prune(self) -> None:
-        """Removes the checkpoints that are not kept."""
+        """Removes old checkpoints, but for those that `cadence` keeps."""
         if self._trainer.distributed.is_main:
             prune(self._checkpoints, self._cadence.keep, self._cadence.keep_every)
 

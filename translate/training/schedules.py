@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
+from pydantic.config import JsonDict
 
 from translate.utils.settings import Settings
 
@@ -20,10 +21,14 @@ def _known(name: str) -> str:
     return name
 
 
+def _choices(schema: JsonDict) -> None:
+    schema["enum"] = [*SCHEDULES]
+
+
 class ScheduleSettings(Settings):
     """Which schedule a recipe's learning rates follow, and the settings of all schedules."""
 
-    schedule: Annotated[str, AfterValidator(_known)] = "linear"
+    schedule: Annotated[str, AfterValidator(_known)] = Field("linear", json_schema_extra=_choices)
     decay_from: float = Field(0.5, ge=0, le=1)
     """Share of all steps at full learning rate before a linear or cosine decay."""
     halve_every: int = Field(100_000, ge=1)
