@@ -256,7 +256,10 @@ def two_lengths(user: User) -> None:
         user.gets(*command, *option.split()[:1], f"{option.split()[1]}=2")
 
 
-@tried(("runs/train", "the data set is not shapes; leave it out"), ("runs/train", "training.schedule is {}, not {}; leave it out"))
+@tried(
+    ("runs/train", "the data set is not shapes; leave it out"),
+    ("runs/train", "training.schedule is {}, not {}; leave it out"),
+)
 def settings_without_effect(user: User) -> None:
     command = user.train(user.recipe("cyclegan"), "--dry-run", data=user.data())
     for setting in ("data.shapes.train=3", "training.halve_every=7"):
