@@ -139,7 +139,7 @@ def test_a_recipes_rates_and_schedules_are_the_trainers():
     assert [halving.curve(step) for step in (9, 10, 20)] == [1, 0.5, 0.25]
 
 
-def test_a_recipes_average_is_of_the_networks_that_paint():
+def test_a_recipes_average_is_of_the_generators():
     average = _trainer(ema=0.9).average
     assert {key.split(".")[0] for key in average.values} == {"generator_a", "generator_b"}
     assert _trainer().average is None

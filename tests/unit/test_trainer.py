@@ -37,15 +37,15 @@ class Toy(Model):
     def turns(self):
         return [
             Turn("critic", [self.critic], self._critic, after_step=self._clip),
-            Turn("painter", [self.generator], self._painter, trains_generators=True, every=3),
+            Turn("generator", [self.generator], self._generator_losses, trains_generators=True, every=3),
         ]
 
     def _critic(self, batch, fakes):
         self.seen.append(("critic", fakes["fake"].requires_grad))
         return {"loss": self.critic(fakes["fake"]).mean()}
 
-    def _painter(self, batch, fakes):
-        self.seen.append(("painter", fakes["fake"].requires_grad))
+    def _generator_losses(self, batch, fakes):
+        self.seen.append(("generator", fakes["fake"].requires_grad))
         return {"loss": self.critic(fakes["fake"]).mean()}
 
     def _clip(self):
@@ -66,11 +66,11 @@ def test_turns_are_taken_when_due_and_see_what_they_should():
     batch = Paired(torch.ones(2, 1), torch.ones(2, 1))
     for _ in range(3):
         trainer.step(batch)
-    assert model.seen == [("critic", False)] * 3 + [("painter", True)]
+    assert model.seen == [("critic", False)] * 3 + [("generator", True)]
     assert model.clipped == 3
 
 
-def test_extra_critic_turns_paint_without_a_graph():
+def test_extra_critic_turns_generate_without_a_graph():
     model, trainer = toy_trainer()
     graphs = []
     generate = model.generate
@@ -117,9 +117,9 @@ def test_the_average_follows_the_weights_by_its_formula():
     assert network.weight.item() == 1.0
 
 
-def test_the_average_counts_the_painters_turns_only():
+def test_the_average_counts_the_generators_turns_only():
     model, trainer = toy_trainer()
-    trainer.average = WeightAverage({"painter": model.generator}, 0.9)
+    trainer.average = WeightAverage({"generator": model.generator}, 0.9)
     for _ in range(6):
         trainer.step(Paired(torch.ones(2, 1), torch.ones(2, 1)))
     assert trainer.average.updates == 2
