@@ -55,17 +55,15 @@ class Measuring:
         for name, measures in self.latest.items():
             self._records.write({f"validation {name}/{measure}": value for measure, value in measures.items()})
 
-    def is_best(self) -> bool:
-        """Whether this step's L1, averaged over validations, is the lowest so far, and then remembers it.
-
-        Without known truth, the latest step is the best.
-        """
-        if self.pending or not self._is_lowest():
+    def note_best(self) -> bool:
+        """Notes this step as the best if its L1, averaged over validations, is the lowest so far; returns whether it
+        is. Without known truth, the latest step is the best."""
+        if self.pending or not self._note_lowest():
             return False
         self.best = self._trainer.steps
         return True
 
-    def _is_lowest(self) -> bool:
+    def _note_lowest(self) -> bool:
         if not self.validations:
             return True
         # A step saved only because of a signal is not a candidate: an undisturbed run would not have saved it.

@@ -48,7 +48,7 @@ class Saver:
     def save(self) -> None:
         """Saves this step, unless it is saved already, and points to it if it is the best. Raises Diverged if a weight
         is not finite."""
-        step, is_best = self._trainer.steps, self._measuring.is_best()
+        step, is_best = self._trainer.steps, self._measuring.note_best()
         with self.nothing_to_save_if_it_fails():
             if step != self._saved:
                 self._write(step, self._finite_parts())
