@@ -28,9 +28,9 @@ from translate.inference.converter import Converter
 from translate.inference.folder import convert_folder
 from translate.inference.jobs import plan
 from translate.models.base import ImageSpec
-from translate.training.optim import learning_rate
 from translate.training.prefetch import OneStream, Prefetcher, prefetch
 from translate.training.runtime import Runtime, choose_runtime
+from translate.training.schedules import ScheduleSettings
 
 Row = dict[str, Any]
 RECIPE_STEPS = 266_800  # horse2zebra, 200 epochs of batch 1
@@ -208,7 +208,7 @@ def _trained(
         cache=Memory(4 * 10**9),
     )
     trainer = trainer_of(build_model("cyclegan", size, small), runtime)
-    trainer.curve = learning_rate("linear", RECIPE_STEPS, 0.5)
+    trainer.curve = ScheduleSettings(decay_from=0.5).curve(RECIPE_STEPS)
     stream = loader.stream(pin=runtime.device.type == "cuda")
     batches = feeding(runtime, stream)
     timed, start = 0, 0.0

@@ -29,7 +29,7 @@ from common import report, wait
 from translate.data.batch import Batch, Paired, Plain, Unpaired
 from translate.models.base import ImageSpec
 from translate.recipe import load_recipe
-from translate.runs.assembly import build_trainer
+from translate.runs.build import build_trainer
 from translate.runs.loading import build_model
 from translate.training.distributed import Distributed, join
 from translate.training.runtime import choose_runtime

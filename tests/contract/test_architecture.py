@@ -104,7 +104,7 @@ def test_no_cycle_among_parts_nor_among_files():
     _ends(_files())
 
 
-TO_BE_SPLIT = {"cli/converting.py", "inference/converter.py", "training/loop.py"}
+TO_BE_SPLIT = {"cli/converting.py", "inference/converter.py"}
 
 
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
@@ -152,6 +152,12 @@ def test_no_module_outside_data_asks_which_batch_it_is():
         if _part(path) != "data" and (lines := _told_apart(ast.parse(path.read_text()), kinds))
     }
     assert not found
+
+
+def test_one_file_recognises_that_memory_ran_out():
+    words = ("OutOfMemoryError", "DefaultCPUAllocator", "bad_alloc")
+    found = {path.name for path in PACKAGE.rglob("*.py") if any(word in path.read_text() for word in words)}
+    assert found == {"out_of_memory.py"}
 
 
 @pytest.mark.parametrize("heavy", ["wandb", "kornia", "albumentations", "cv2", "torchvision", "rich"])

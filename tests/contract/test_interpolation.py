@@ -120,7 +120,7 @@ def test_a_recipe_without_the_filter_is_of_a_run_that_was_trained_bicubically(ti
     """Its checkpoint goes on as it began, and is not mixed with another filter without a word."""
     begun = load_recipe(tiny_recipe("unit")).to_json()
     del begun["data"]["interpolation"]
-    old = Checkpoint(tmp_path / "run" / "checkpoints" / "step-00000002", {"recipe": begun})
+    old = Checkpoint(tmp_path / "run" / "checkpoints" / "step-00000002", {"recipe": begun, "processes": 1})
     assert parse_recipe(begun, "an old run").data.interpolation == "bicubic"
     require_same_run(old, load_recipe(tiny_recipe("unit")))
     with pytest.raises(ConfigurationError, match=r'data\.interpolation: "bicubic" then, "bilinear" now') as refused:

@@ -85,6 +85,7 @@ def conversion(place: Path) -> Work:
 @contextmanager
 def served() -> Iterator[Any]:
     """The card of a set whose archive a process of its own serves on this machine."""
+    sys.path.append(str(Path(__file__).resolve().parents[1] / "unit"))
     from test_fetch import FILES, Server, card_for, zipped
 
     reading, writing = os.pipe()

@@ -17,7 +17,8 @@ from click.testing import Result
 from tiny import unpaired_folder
 
 import translate.runs.train
-import translate.training.loop
+import translate.training.records
+import translate.training.saving
 from translate.data.loader import Loader
 from translate.reporting.tracking import MetricsLog
 from translate.training.diagnostics import Diagnostics
@@ -150,8 +151,8 @@ def train(run_cli, tiny_recipe, tmp_path: Path) -> Callable[..., Result]:
 FULL = OSError(errno.ENOSPC, "No space left on device")
 BETWEEN_STEPS = {
     "a fault of this program": (Pace, "step", RuntimeError("a fault"), 2),
-    "a sample that cannot be written": (translate.training.loop, "save_grid", FULL, 2),
-    "a fault in the doctor": (Diagnostics, "listen", ValueError("a fault"), 1),
+    "a sample that cannot be written": (translate.training.records, "save_grid", FULL, 2),
+    "a fault in the diagnostics": (Diagnostics, "follow", ValueError("a fault"), 1),
     "a batch that cannot be made": (Loader, "batch", MemoryError(), 4),
 }
 
@@ -170,7 +171,7 @@ def test_a_run_that_fails_between_two_steps_is_saved_and_goes_on_as_if_nothing_w
     assert hashes(run) == hashes(tmp_path / "other")
 
 
-@pytest.mark.parametrize("where", [(Trainer, "_take", 14), (translate.training.loop, "save_checkpoint", 2)])
+@pytest.mark.parametrize("where", [(Trainer, "_take", 14), (translate.training.saving, "save_checkpoint", 2)])
 def test_a_run_that_fails_within_a_step_or_a_checkpoint_keeps_the_last_one(train, tmp_path, where, monkeypatch) -> None:
     owner, name, call = where
     monkeypatch.setattr(owner, name, failing(getattr(owner, name), RuntimeError("a fault"), call))
@@ -182,7 +183,7 @@ def test_a_run_that_fails_within_a_step_or_a_checkpoint_keeps_the_last_one(train
 
 def test_a_failure_that_leaves_no_room_to_save_comes_up_itself(train, monkeypatch) -> None:
     monkeypatch.setattr(
-        translate.training.loop, "save_checkpoint", failing(translate.training.loop.save_checkpoint, FULL, 1)
+        translate.training.saving, "save_checkpoint", failing(translate.training.saving.save_checkpoint, FULL, 1)
     )
     monkeypatch.setattr(MetricsLog, "log", failing(MetricsLog.log, OSError(errno.EIO, "Input/output error"), 1))
     ended = train("run", code=1)

@@ -102,8 +102,8 @@ def test_sigint_twice_ends_at_once(place: Workplace) -> None:
     hook = (
         interrupt(WHERE["a step"], signal.SIGINT)
         + """
-        import translate.training.loop
-        save = translate.training.loop.save_checkpoint
+        import translate.training.saving
+        save = translate.training.saving.save_checkpoint
 
         def saving(folder, step, *more):
             if step == 3:
@@ -111,7 +111,7 @@ def test_sigint_twice_ends_at_once(place: Workplace) -> None:
                 time.sleep(100)
             return save(folder, step, *more)
 
-        translate.training.loop.save_checkpoint = saving
+        translate.training.saving.save_checkpoint = saving
         """
     )
     recipe = place.recipe("pix2pix")

@@ -153,6 +153,18 @@ def test_facts_and_manifests_are_read_as_what_they_should_be(saved, fault):
     assert str(saved.folder) in str(error.value)
 
 
+def test_a_checkpoint_of_the_first_version_is_completed_with_what_it_did_not_say_and_resumes(saved):
+    _forge(saved.folder, "checkpoint.json", b'{"format": 1, "step": 2, "images": {}}')
+    facts = load_checkpoint(saved.folder.parent).facts
+    assert (facts["processes"], facts["accumulate"], facts["pending"]) == (1, 1, False)
+    assert (facts["groups"], facts["alternatives"], facts["skipped"], facts["images"]) == ([], [], {}, {})
+    trainer = _trainer()
+    restore_checkpoint(trainer, load_checkpoint(saved.folder.parent))
+    assert (trainer.steps, trainer.accumulate) == (2, 1)
+    _forge(saved.folder, "checkpoint.json", b'{"format": 1, "step": 2, "accumulate": 4}')
+    assert load_checkpoint(saved.folder.parent).facts["accumulate"] == 4
+
+
 def test_a_file_that_is_not_of_tensors_is_named_however_well_the_manifest_fits(saved):
     for content in (b"", b"{}", b"\xff" * 100, b"\x10" + b"\0" * 7 + b'{"a":{"dtype":"'):
         _forge(saved.folder, "model.safetensors", content)

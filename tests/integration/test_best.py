@@ -6,11 +6,15 @@ from tiny import paired_folder, random_batch, tiny_model, tiny_trainer
 
 from translate.errors import TranslateError
 from translate.reporting.tracking import Trackers
-from translate.runs import starting
+from translate.runs import setup
 from translate.training.cadence import Cadence
 from translate.training.checkpoint import load_checkpoint, pointed, saved_steps
 from translate.training.loop import TrainingRun
+from translate.training.measuring import Measuring
 from translate.training.optim import WeightAverage
+from translate.training.records import Records
+from translate.training.saving import Saver
+from translate.training.stopping import StopPoints
 from translate.utils.signals import Signals
 
 
@@ -32,6 +36,10 @@ class Scripted:
         return {}
 
 
+def _quiet(line):
+    pass
+
+
 def _train(folder, trainer, total, *errors, every=2, keep=1, best=None):
     def batches(start):
         while True:
@@ -40,18 +48,19 @@ def _train(folder, trainer, total, *errors, every=2, keep=1, best=None):
 
     cadence = Cadence(total, log=1, sample=100, validate=every, checkpoint=every, keep=keep)
     validation = Scripted(*errors)
+    records = Records(folder, trainer, random_batch(trainer.model), Trackers(), _quiet)
+    measuring = Measuring(trainer, cadence, [validation], records, {"best_l1": best})
+    saver = Saver(folder / "checkpoints", trainer, cadence, measuring, records, {})
+    stops = StopPoints(Signals(), trainer.distributed)
     run = TrainingRun(
-        folder,
         trainer,
         batches,
         cadence,
-        facts={},
-        samples=random_batch(trainer.model),
-        validations=[validation],
-        tracker=Trackers(),
-        signals=Signals(),
-        log=lambda line: None,
-        best=best,
+        records=records,
+        measuring=measuring,
+        saver=saver,
+        stops=stops,
+        log=_quiet,
         quiet=True,
     )
     run.go()
@@ -83,10 +92,11 @@ def test_a_resumed_run_is_told_the_best_before(run_cli, tiny_recipe, tmp_path, m
         given.update(more)
         raise TranslateError("enough")
 
-    monkeypatch.setattr(starting, "TrainingRun", instead)
+    monkeypatch.setattr(setup, "TrainingRun", instead)
     run_cli(*arguments, "--resume", "--set", "training.steps=6", "--set", "training.skip_limit=7")
     facts = load_checkpoint(tmp_path / "run" / "checkpoints").facts
-    assert given["best"] == facts["best_l1"] > 0 and given["skip_limit"] == 7
+    assert given["measuring"].best_l1 == facts["best_l1"] > 0 and given["skip_limit"] == 7
+    assert given["measuring"].best == facts["best"] == 4 and given["measuring"].latest == facts["validation"]
 
 
 def test_the_last_step_is_saved_whatever_is_due(tmp_path):
@@ -112,7 +122,7 @@ def test_averaged_weights_are_measured_and_the_others_trained_on(tmp_path):
 def test_every_row_is_on_the_disk_before_a_checkpoint_that_counts_on_it(tmp_path, monkeypatch):
     """A machine that loses its power resumes there, with all rows up to it."""
     from translate.reporting.tracking import MetricsLog
-    from translate.training import loop as training
+    from translate.training import saving as training
 
     done = []
     fsync, save = MetricsLog.fsync, training.save_checkpoint

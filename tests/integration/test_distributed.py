@@ -88,7 +88,7 @@ def test_two_ranks_equal_one_process_of_twice_the_batch(two, name):
         assert facts(two, rank)["losses"][name] == pytest.approx(losses, rel=1e-5, abs=1e-6)
 
 
-def test_two_ranks_paint_anew_within_a_step_as_one_process_does(two):
+def test_two_ranks_generate_anew_within_a_step_as_one_process_does(two):
     alone = train_two_painters(None)
     for rank in range(2):
         found = load_file(two / f"two painters.rank{rank}.safetensors")
@@ -178,7 +178,7 @@ def test_the_command_under_torchrun_leaves_one_run(tmp_path):
     assert [path.name for path in (tmp_path / "runs").iterdir()] == ["recipe-data"]
 
 
-def test_no_two_ranks_throw_the_same_dice():
+def test_no_two_ranks_draw_the_same_random_numbers():
     """A CPU's generator reads no more than 32 bits of a seed."""
     seeds = {step_seed(seed, step, rank) % 2**32 for seed in range(5) for step in range(200) for rank in range(16)}
     assert len(seeds) == 5 * 200 * 16

@@ -154,7 +154,7 @@ def test_a_dry_run_writes_nothing(run_cli, tiny_recipe, tmp_path):
         assert words in result.stdout
 
 
-def test_a_dry_run_measures_the_engine_that_is_asked_for(run_cli, tiny_recipe, tmp_path):
+def test_a_dry_run_measures_the_runtime_that_is_asked_for(run_cli, tiny_recipe, tmp_path):
     arguments = ("train", tiny_recipe("cyclegan"), "--data", unpaired_folder(tmp_path / "data"), "--device", "cpu")
     result = run_cli(*arguments, "--dry-run", "--engine", "plain")
     assert result.exit_code == 0, result.output

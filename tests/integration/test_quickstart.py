@@ -14,7 +14,6 @@ from tiny import TINY, put
 from ways_out import command_in, options_in, tried
 
 import translate.runs.quickstart
-import translate.training.loop
 from translate.training.checkpoint import saved_steps
 from translate.training.trainer import Trainer
 
@@ -64,7 +63,7 @@ def killed(*_: object, **__: object) -> None:
 
 
 PLACES = {
-    "before its recipe is written": ("translate.runs.starting.write_recipe", killed, None),
+    "before its recipe is written": ("translate.runs.setup.write_recipe", killed, None),
     "in training": ("translate.training.trainer.Trainer.step", at_step(4, killed), "resuming after step 3"),
     "before its report": ("translate.runs.train._close", killed, "resuming after step 6"),
     "before it converts": ("translate.runs.quickstart.convert_folder", killed, None),
@@ -88,9 +87,11 @@ def test_killed_and_run_again_it_goes_on_and_keeps_its_promise(quickstart, monke
 
 @pytest.mark.parametrize("more", [(), ("--resume",)])
 def test_stopped_by_ctrl_c_it_names_a_way_out_that_works(quickstart, monkeypatch, more: tuple[str, ...]) -> None:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
     with monkeypatch.context() as patched:
         patched.setattr(Trainer, "step", at_step(4, lambda: os.kill(os.getpid(), signal.SIGINT)))
         stopped = quickstart("pix2pix", "--out", "q")
+    signal.signal(signal.SIGINT, before)
     assert stopped.exit_code == 130 and "after step 4; saved, continue with --resume" in stopped.stderr
     again = quickstart("pix2pix", "--out", "q", *more)
     kept_its_promise(again, Path("q"))

@@ -80,7 +80,7 @@ def test_a_moved_run_leaves_out_what_it_was_begun_without(run_cli, tiny_recipe, 
 
 
 def test_a_checkpoint_that_knows_no_images_resumes_where_they_were(begun, tmp_path, monkeypatch):
-    monkeypatch.setattr("translate.runs.starting.checkpoint_to_resume", _without_images)
+    monkeypatch.setattr("translate.runs.setup.checkpoint_to_resume", _without_images)
     refused = begun("--data", "d/unp/")
     assert refused.exit_code == 2 and "data.set" in refused.stderr
     resumed = begun("--data", "d/unp")
@@ -139,7 +139,7 @@ def test_weights_that_do_not_fit_are_not_offered(begun):
     assert refused.exit_code == 2 and "init_from" not in refused.stderr
 
 
-@tried(("runs/starting", "(training.keep=N keeps the newest N, training.keep_every=N every N-th step)"))
+@tried(("runs/setup", "(training.keep=N keeps the newest N, training.keep_every=N every N-th step)"))
 def test_what_becomes_of_old_checkpoints_is_said_once_with_the_settings_that_keep_them(run_cli, tiny_recipe, tmp_path):
     data, said = unpaired_folder(tmp_path / "d" / "unp"), "older ones are deleted (training.keep=N keeps"
     command = ["train", tiny_recipe("cyclegan"), "--data", data, "--device", "cpu", "training.checkpoint_every=1"]
@@ -182,7 +182,7 @@ def test_a_dry_run_does_not_resume(run_cli):
 
 
 @pytest.mark.parametrize(
-    ("models/base", "settings", "told"),
+    ("model", "settings", "told"),
     [
         ("cyclegan", ["data.direction=BtoA"], "data.direction: "),
         ("stargan", ["data.direction=BtoA", "data.layout=unpaired"], "data.layout, data.direction: "),

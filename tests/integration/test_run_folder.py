@@ -1,19 +1,19 @@
-"""A run's folder is one process's alone, from before the data is looked through to the end."""
+"""A run's folder is one process's alone, from before its images are checked to the end."""
 
+import errno
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from filelock import Timeout
 from tiny import paired_folder, unpaired_folder
 
 import translate.runs.folder
-import translate.runs.starting
+import translate.runs.setup
 from translate.recipe import load_recipe
-from translate.runs.folder import LOCK, choose_folder, claimed
-from translate.utils.atomic_files import held
-
-needs_locks = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such locks")
+from translate.runs.folder import LOCK, choose_folder, claimed, locked
+from translate.utils.atomic_files import NO_LOCKS
 
 
 @pytest.fixture
@@ -40,7 +40,6 @@ def test_without_a_name_the_run_that_goes_on_is_that_of_the_highest_number(recip
     assert choose_folder(None, recipe, False) == Path("runs/tiny-cyclegan-unp-2")
 
 
-@needs_locks
 @pytest.mark.parametrize("resume", [False, True])
 def test_a_folder_that_another_process_trains_into_is_refused(run_cli, tiny_recipe, tmp_path, resume):
     data = unpaired_folder(tmp_path / "unp")
@@ -48,9 +47,13 @@ def test_a_folder_that_another_process_trains_into_is_refused(run_cli, tiny_reci
     if resume:
         assert run_cli(*command, "--set", "training.steps=2").exit_code == 0
         command.append("--resume")
+    holding = "import filelock, sys; lock = filelock.FileLock(sys.argv[1]); lock.acquire(); print(flush=True); input()"
     (tmp_path / "run").mkdir(exist_ok=True)
-    with held(tmp_path / "run" / LOCK):
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", holding, tmp_path / "run" / LOCK], **pipes) as other:
+        other.stdout.readline()
         refused = run_cli(*command)
+        other.communicate(b"\n")
     assert refused.exit_code == 2 and "another process trains into this folder" in refused.stderr
     assert run_cli(*command).exit_code == 0
 
@@ -64,16 +67,31 @@ def test_a_run_that_was_killed_before_its_recipe_was_there_is_begun(recipe, tmp_
         assert [path.name for path in folder.iterdir()] == [LOCK]
 
 
-@needs_locks
 def test_a_killed_process_holds_nothing(tmp_path):
     code = """
 import os, pathlib, sys
-from translate.utils.atomic_files import held
-with held(pathlib.Path(sys.argv[1])):
+from translate.runs.folder import locked
+with locked(pathlib.Path(sys.argv[1])):
     os._exit(9)
 """
     assert subprocess.run([sys.executable, "-c", code, tmp_path / LOCK], check=False).returncode == 9
-    with held(tmp_path / LOCK), pytest.raises(BlockingIOError), held(tmp_path / LOCK):
+    with locked(tmp_path / LOCK), pytest.raises(Timeout), locked(tmp_path / LOCK):
+        pass
+    with locked(tmp_path / LOCK):
+        pass
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has locks everywhere")
+@pytest.mark.parametrize("number", sorted(NO_LOCKS))
+def test_where_a_file_system_has_no_locks_nothing_is_locked_and_other_errors_come_up(tmp_path, monkeypatch, number):
+    def refuse(*_):
+        raise OSError(number, "no locks here")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    with locked(tmp_path / LOCK), locked(tmp_path / LOCK):
+        assert [path.name for path in tmp_path.iterdir()] == [LOCK]
+    number = errno.EIO
+    with pytest.raises(OSError, match="no locks here"), locked(tmp_path / LOCK):
         pass
 
 
@@ -90,9 +108,7 @@ def test_a_folder_that_cannot_be_written_is_found_before_the_images_are_looked_t
     run_cli, tiny_recipe, tmp_path, monkeypatch
 ):
     data = unpaired_folder(tmp_path / "unp")
-    monkeypatch.setattr(
-        translate.runs.starting, "open_data", lambda *words: pytest.fail("the data was looked at first")
-    )
+    monkeypatch.setattr(translate.runs.setup, "open_data", lambda *words: pytest.fail("the data was looked at first"))
     refused = run_cli(
         "train", tiny_recipe("cyclegan"), "--data", data, "--out", data / "trainA" / "Atrain0.png" / "run"
     )

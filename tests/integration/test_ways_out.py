@@ -40,7 +40,7 @@ SAYS_NO_WAY |= {
     ("networks/signatures", "on the way down only (--no_antialias_up)"): FOUND,
     ("networks/signatures", "a StyleGAN2 network (as CUT's --netG stylegan2)"): FOUND,
     ("recipe/reading", "--set {}"): GIVEN,
-    ("training/restorable", "training.safetensors: {}"): PASSED_ON,
+    ("training/state_check", "training.safetensors: {}"): PASSED_ON,
     ("runs/folder", "images a step (training.batch_size x processes)"): FOUND,
     ("inference/sampling", "--count {}: expected 1 or more"): GIVEN,
     ("training/loop", "as training.skip_limit is {}"): FOUND,

@@ -25,7 +25,7 @@ from translate.utils.signals import requeue
 GPU = "needs several GPUs, or one that can capture CUDA graphs"
 
 
-@tried(("runs/assembly", "training.network_lr: no network"))
+@tried(("runs/build", "training.network_lr: no network"))
 def a_rate_of_an_unknown_network(user: User) -> None:
     command = user.train(user.recipe("cyclegan"), "--out", "run", data=user.data())
     text = user.refused(*command, "training.network_lr={nobody: 1e-4}")
@@ -256,7 +256,10 @@ def two_lengths(user: User) -> None:
         user.gets(*command, *option.split()[:1], f"{option.split()[1]}=2")
 
 
-@tried(("runs/train", "the data set is not shapes; leave it out"), ("runs/train", "not halving; leave it out"))
+@tried(
+    ("runs/train", "the data set is not shapes; leave it out"),
+    ("runs/train", "training.schedule is {}, not {}; leave it out"),
+)
 def settings_without_effect(user: User) -> None:
     command = user.train(user.recipe("cyclegan"), "--dry-run", data=user.data())
     for setting in ("data.shapes.train=3", "training.halve_every=7"):
@@ -279,7 +282,7 @@ def other_domains(user: User) -> None:
 
 @tried(
     ("runs/folder", "exists; continue it with --resume, or give another --out"),
-    ("runs/starting", "already trained for {} steps; give a larger training.steps to go on"),
+    ("runs/setup", "already trained for {} steps; give a larger training.steps to go on"),
 )
 def a_folder_that_is_taken(user: User) -> None:
     command = user.train(user.recipe("cyclegan"), data=user.data())
@@ -321,7 +324,8 @@ def a_folder_that_cannot_be_had(user: User) -> None:
 
 
 @tried(
-    ("utils/signals", "queue the job again yourself, with --resume"), ("training/loop", "saved, continue with --resume")
+    ("utils/signals", "queue the job again yourself, with --resume"),
+    ("training/saving", "saved, continue with --resume"),
 )
 def a_run_that_slurm_stops(user: User) -> None:
     user.monkeypatch.setenv("SLURM_JOB_ID", "4711")
@@ -349,7 +353,7 @@ def an_unknown_mode_of_the_tracker(user: User) -> None:
     user.gets(*command)
 
 
-@tried(("training/loop", "Train again with a lower training.lr or with training.precision=float32"))
+@tried(("training/saving", "Train again with a lower training.lr or with training.precision=float32"))
 def a_run_that_diverges(user: User) -> None:
     command = user.train(user.recipe("cyclegan", skip_limit=2), data=user.data())
     text = user.refused(*command, "--out", "run", "training.lr=1e30", code=1)
@@ -410,18 +414,18 @@ def a_gpu_for_each_of_several_processes(user: User) -> None:
 
 @parsed(
     GPU,
-    ("runs/assembly", "model.generator.dropout to false or 0, or leave out captured"),
-    ("runs/train", "leave captured out"),
+    ("runs/build", "model.generator.dropout to false or 0, or leave out cuda-graphs"),
+    ("runs/train", "leave cuda-graphs out"),
 )
 def captured_steps(user: User) -> None:
-    text = "model.generator.checkpointing model.generator.dropout --engine"
+    text = "model.generator.checkpointing model.generator.dropout --runtime"
     settings_in(text, "pix2pix")
     settings_in(text, "cyclegan")
-    assert options_in(text, "train") == ["--engine"]
+    assert options_in(text, "train") == ["--runtime"]
     command = user.train(
         user.recipe("pix2pix"), "--dry-run", "model.generator.checkpointing=true", data=user.data("paired")
     )
-    user.gets(*command, "model.generator.dropout=0", "--engine", "auto")
+    user.gets(*command, "model.generator.dropout=0", "--runtime", "auto,no-cuda-graphs")
 
 
 @parsed(

@@ -25,10 +25,10 @@ from two_generators import batch_of, trainer_of
 from translate.errors import TranslateError
 from translate.models import MODELS
 from translate.runs import train as run
-from translate.runs.assembly import share_batch_statistics
+from translate.runs.build import share_batch_statistics
 from translate.training.distributed import Distributed, join
-from translate.training.loop import Interrupted
 from translate.training.trainer import Trainer
+from translate.utils.signals import Interrupted
 
 BATCH, STEPS, SIZE = 2, 3, 2
 POOL = {"pool": 100}  # never full within these steps: a full one throws dice, and every process has its own

@@ -10,7 +10,7 @@ from translate.errors import ConfigurationError
 from translate.networks.resnet import ResnetGenerator
 from translate.networks.unet import UNetGenerator
 from translate.recipe import TrainingSettings
-from translate.runs.assembly import build_trainer
+from translate.runs.build import build_trainer
 from translate.training.runtime import Runtime
 from translate.training.state import training_state
 

@@ -66,8 +66,8 @@ def patient(base: type, function) -> Translator:
 def findings(model, samples, folder, step: int = FIRST) -> set[str]:
     told: list[str] = []
     doctor = Diagnostics(model, samples, folder, 0, told.append)
-    doctor.look(step)
-    doctor.look(step + 1)
+    doctor.examine(step)
+    doctor.examine(step + 1)
     assert len(told) == len(doctor.found) and read_findings(folder / "doctor.jsonl") == doctor.found
     return {finding.kind for finding in doctor.found}
 
@@ -109,19 +109,19 @@ def test_pairs_say_what_is_wanted(tmp_path) -> None:
 def test_nothing_is_said_of_the_first_steps(tmp_path) -> None:
     model = patient(Translator, lambda images, to: images)
     told: list[str] = []
-    Diagnostics(model, Unpaired(photos(1), photos(2)), tmp_path, 0, told.append).look(FIRST - 1)
+    Diagnostics(model, Unpaired(photos(1), photos(2)), tmp_path, 0, told.append).examine(FIRST - 1)
     assert not told and not (tmp_path / "doctor.jsonl").exists()
 
 
 def test_a_finding_is_told_once_in_a_run_and_shown_in_its_report(tmp_path) -> None:
     model, samples = patient(Translator, lambda images, to: -images), Unpaired(photos(1), photos(2))
     told: list[str] = []
-    Diagnostics(model, samples, tmp_path, 0, told.append).look(700)
+    Diagnostics(model, samples, tmp_path, 0, told.append).examine(700)
     assert len(told) == 1 and told[0].startswith("warning: the colours are inverted")
     assert "correlation" in told[0] and "-1" in told[0] and "training.seed" in told[0]
-    Diagnostics(model, samples, tmp_path, 700, told.append).look(800)
+    Diagnostics(model, samples, tmp_path, 700, told.append).examine(800)
     assert len(told) == 1, "a resumed run knows what was told"
-    Diagnostics(model, samples, tmp_path, 600, told.append).look(650)
+    Diagnostics(model, samples, tmp_path, 600, told.append).examine(650)
     assert len(told) == 2, "of a checkpoint before it, nothing was found yet"
     (tmp_path / "recipe.yaml").write_text("name: x\n")
     page = write_report(tmp_path).read_text()
@@ -131,7 +131,7 @@ def test_a_finding_is_told_once_in_a_run_and_shown_in_its_report(tmp_path) -> No
 def heard(folder, model, *losses: tuple[float, float], step: int = FIRST) -> set[str]:
     doctor = Diagnostics(model, Paired(photos(1), photos(2)), folder, 0, lambda line: None)
     for judge, generator in losses:
-        doctor.listen(step, {"discriminator/adversarial": judge, "generator/adversarial": generator})
+        doctor.follow(step, {"discriminator/adversarial": judge, "generator/adversarial": generator})
     return {finding.kind for finding in doctor.found}
 
 
@@ -149,7 +149,7 @@ def test_what_an_interrupted_run_heard_is_recalled(tmp_path) -> None:
     doctor = Diagnostics(tiny_model("pix2pix"), Paired(photos(1), photos(2)), tmp_path, 0, lambda line: None)
     won = {"discriminator/adversarial": 0.001, "generator/adversarial": 7.0}
     doctor.recall([won, {"validation to b/l1": 0.1}, won])
-    doctor.listen(FIRST, won)
+    doctor.follow(FIRST, won)
     assert {finding.kind for finding in doctor.found} == {WON}
 
 
@@ -161,7 +161,7 @@ def test_healthy_losses_of_every_method_are_heard_in_peace(tmp_path, settings) -
     model = tiny_model(settings)
     doctor = Diagnostics(model, Unpaired(photos(1), photos(2)), tmp_path, 0, lambda line: None)
     for _ in range(4):
-        doctor.listen(FIRST, {f"{turn.name}/adversarial{end}": 1.0 for turn in model.turns() for end in ("", " a")})
+        doctor.follow(FIRST, {f"{turn.name}/adversarial{end}": 1.0 for turn in model.turns() for end in ("", " a")})
     assert not doctor.found
 
 

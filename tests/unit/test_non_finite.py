@@ -161,7 +161,7 @@ def test_a_turns_losses_keep_their_names():
         trainer.loss_meters["judge"].add({"other": torch.ones(())})
 
 
-def test_the_average_stands_still_where_its_painter_was_skipped():
+def test_the_average_stands_still_where_its_generator_was_skipped():
     trainer = pair_trainer()
     trainer.step(batch_of(1))
     before = {key: value.clone() for key, value in trainer.average.values.items()}

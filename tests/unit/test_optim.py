@@ -4,13 +4,19 @@ import math
 
 import pytest
 import torch
-from tiny import CPU, tiny_model
+from tiny import CPU, paired_folder, tiny_model
 from torch import nn
 
 from translate.recipe import TrainingSettings
-from translate.runs.assembly import build_trainer
-from translate.training.optim import WeightAverage, build_optimizer, learning_rate
+from translate.reporting.tracking import read_metrics
+from translate.runs.build import build_trainer
+from translate.training.optim import WeightAverage, build_optimizer
+from translate.training.schedules import SCHEDULES, ScheduleSettings
 from translate.utils.shipped import shipped
+
+
+def curve_of(schedule, steps, **settings):
+    return ScheduleSettings(schedule=schedule, **settings).curve(steps)
 
 
 def told(recipe):
@@ -19,7 +25,7 @@ def told(recipe):
 
 
 def test_cosine_falls_along_half_a_cosine_that_would_end_one_step_after_the_last():
-    curve = learning_rate("cosine", 10, 0.4)
+    curve = curve_of("cosine", 10, decay_from=0.4)
     assert [curve(step) for step in range(4)] == [1] * 4
     wanted = [(1 + math.cos(math.pi * fallen / 7)) / 2 for fallen in range(1, 8)]
     assert [curve(step) for step in range(4, 11)] == pytest.approx(wanted)
@@ -27,14 +33,27 @@ def test_cosine_falls_along_half_a_cosine_that_would_end_one_step_after_the_last
 
 
 def test_halving_halves_after_every_so_many_steps():
-    curve = learning_rate("halving", 9, 0.5, halve_every=3)
+    curve = curve_of("halving", 9, halve_every=3)
     assert [curve(step) for step in range(9)] == [1, 1, 1, 0.5, 0.5, 0.5, 0.25, 0.25, 0.25]
+
+
+def test_a_schedule_is_one_entry_and_recipes_train_with_it(run_cli, tiny_recipe, tmp_path, monkeypatch):
+    """It may use the settings of the others; one of its own is a field beside them."""
+    steep = lambda settings, steps: lambda step: settings.decay_from ** (step / steps)  # noqa: E731
+    arguments = ["train", tiny_recipe("pix2pix"), "--data", paired_folder(tmp_path / "data"), "--out", "run"]
+    settings = ["training.schedule=steep", "training.decay_from=0.25", "training.log_every=1", "training.steps=2"]
+    refused = run_cli(*arguments, *settings)
+    assert refused.exit_code == 2 and "expected constant, linear, cosine, halving, got" in refused.stderr
+    monkeypatch.setitem(SCHEDULES, "steep", steep)
+    assert run_cli(*arguments, *settings).exit_code == 0
+    rates = [row.get("learning rate/generator") for row in read_metrics(tmp_path / "run" / "metrics.jsonl")]
+    assert [rate for rate in rates if rate] == pytest.approx([2e-4, 1e-4])
 
 
 def test_the_linear_decay_is_as_near_to_the_ports_as_the_recipe_says():
     """There the rate follows the epoch, which the scheduler has counted before it begins, over 101 epochs."""
     epochs, steps = 200, 1334  # as of horse2zebra
-    ours = learning_rate("linear", epochs * steps, 0.5)
+    ours = curve_of("linear", epochs * steps, decay_from=0.5)
     mine = [ours(step) for step in range(epochs * steps)]
     theirs = [1 - max(0, epoch + 1 - 100) / 101 for epoch in range(1, epochs + 1) for _ in range(steps)]
     assert theirs[98 * steps] == 1 > theirs[99 * steps] and theirs[-steps] == theirs[-1] == 0 < mine[-1]
@@ -60,7 +79,7 @@ def test_the_released_units_rate_halves_one_step_earlier():
         scheduled.step()  # of the step before
         halving.step()
         theirs.append(scheduled.param_groups[0]["lr"])
-    ours = learning_rate("halving", 16, 0.5, halve_every=5)
+    ours = curve_of("halving", 16, halve_every=5)
     assert theirs == [ours(step + 1) for step in range(15)]
     assert "halves one step of the 100000 earlier" in told("unit")
 
@@ -120,7 +139,7 @@ def test_a_recipes_rates_and_schedules_are_the_trainers():
     assert [halving.curve(step) for step in (9, 10, 20)] == [1, 0.5, 0.25]
 
 
-def test_a_recipes_average_is_of_the_networks_that_paint():
+def test_a_recipes_average_is_of_the_generators():
     average = _trainer(ema=0.9).average
     assert {key.split(".")[0] for key in average.values} == {"generator_a", "generator_b"}
     assert _trainer().average is None

@@ -24,13 +24,13 @@ from translate.training.runtime import choose_runtime
 from translate.utils.progress import Progress
 from translate.utils.progress_line import State, fitted
 
-ENGINE = "cpu, 2 threads, bf16, channels last, fused Adam, small maps as products"
+RUNTIME = "cpu, 2 threads, bf16, channels last, fused Adam, conv as matmul"
 LOSSES = "discriminator a 0.233  generator 马→斑马 0.345  identity a 0.123  waiting for data 0.1%"
 JOBS = {
-    "training": (f"training on {ENGINE}", "step", LOSSES),
-    "converting": (f"converting on {ENGINE}", "image", ""),
-    "a video": (f"converting on NVIDIA H200 with a name that goes on and on, {ENGINE}", "frame", ""),
-    "scanning": ("checking images, every one, two of them at a time", "image", ""),
+    "training": (f"training on {RUNTIME}", "step", LOSSES),
+    "converting": (f"converting on {RUNTIME}", "image", ""),
+    "a video": (f"converting on NVIDIA H200 with a name that goes on and on, {RUNTIME}", "frame", ""),
+    "scanning": ("checking images, every one decoded, two of them at a time", "image", ""),
     "evaluating": ("evaluating", "image", ""),
     "measuring": ("measuring", "step", ""),
     "fetching": (f"fetching {max(cards(), key=len)}", "MB", ""),
@@ -84,10 +84,10 @@ def state(**changed: object) -> State:
 
 
 def test_what_gives_way_first_are_the_losses_then_the_words() -> None:
-    wordy = state(label=f"training on {ENGINE}", text=LOSSES, done=1000, total=2000)
+    wordy = state(label=f"training on {RUNTIME}", text=LOSSES, done=1000, total=2000)
     shown = {width: fitted(wordy, width).plain for width in range(46, 200)}
     assert all("━" * 10 in line and " 50% " in line and "0:02 left" in line for line in shown.values())
-    assert "…" not in fitted(wordy, 300).plain and f"{ENGINE} ━━" in fitted(wordy, 300).plain
+    assert "…" not in fitted(wordy, 300).plain and f"{RUNTIME} ━━" in fitted(wordy, 300).plain
     assert "discriminator a" in shown[110] and "discriminator" not in shown[70]
     assert "training on cpu" in shown[70] and "1000/2000 steps" in shown[70]
     assert shown[46].startswith("t") and "1000/2000" not in shown[46]
@@ -112,7 +112,7 @@ CHILD = f"""
 import sys
 from translate.utils.progress import Progress
 
-with Progress(1000, done=400, unit="step", label="training on {ENGINE}") as bar:
+with Progress(1000, done=400, unit="step", label="training on {RUNTIME}") as bar:
     for line in sys.stdin:
         bar.advance(images=4, text={LOSSES!r})
 """
@@ -176,7 +176,7 @@ def test_a_real_terminal_shows_it_also_after_its_window_was_resized(screen: Scre
     assert re.search(r"━{10,} +40% 402/1000 steps .*images/s .*\d left", speed)
 
 
-def test_the_engine_still_stands_in_the_label_of_a_log(tmp_path: Path) -> None:
+def test_the_runtime_still_stands_in_the_label_of_a_log(tmp_path: Path) -> None:
     stream, clock = io.StringIO(), Clock()
     with Progress(2, unit="step", label=f"training on {choose_runtime('cpu')}", stream=stream, clock=clock) as bar:
         clock.now += 10

@@ -146,7 +146,7 @@ def test_the_runtime_says_its_options(monkeypatch):
     assert str(Runtime(CPU.device, channels_last=True)).endswith("float32, channels last, fused Adam")
 
 
-def test_the_command_line_chooses_the_engine(run_cli, tiny_recipe, tmp_path):
+def test_the_command_line_chooses_the_runtime(run_cli, tiny_recipe, tmp_path):
     data = paired_folder(tmp_path / "data")
     options = ["--data", data, "--wandb", "disabled", "--device", "cpu", "--engine"]
     result = run_cli("train", tiny_recipe("pix2pix"), *options, "plain", "--out", tmp_path / "plain")

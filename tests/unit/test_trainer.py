@@ -12,7 +12,8 @@ from translate.data.batch import Paired
 from translate.losses.image_pool import ImagePool
 from translate.models import MODELS
 from translate.models.base import ImageSpec, Model, Turn
-from translate.training.optim import WeightAverage, build_optimizer, learning_rate
+from translate.training.optim import WeightAverage, build_optimizer
+from translate.training.schedules import SCHEDULES, ScheduleSettings
 from translate.training.state import network_weights, restore, training_state
 from translate.training.trainer import Trainer, step_seed
 from translate.utils.settings import Settings
@@ -36,15 +37,15 @@ class Toy(Model):
     def turns(self):
         return [
             Turn("critic", [self.critic], self._critic, after_step=self._clip),
-            Turn("painter", [self.generator], self._painter, trains_generators=True, every=3),
+            Turn("generator", [self.generator], self._generator_losses, trains_generators=True, every=3),
         ]
 
     def _critic(self, batch, fakes):
         self.seen.append(("critic", fakes["fake"].requires_grad))
         return {"loss": self.critic(fakes["fake"]).mean()}
 
-    def _painter(self, batch, fakes):
-        self.seen.append(("painter", fakes["fake"].requires_grad))
+    def _generator_losses(self, batch, fakes):
+        self.seen.append(("generator", fakes["fake"].requires_grad))
         return {"loss": self.critic(fakes["fake"]).mean()}
 
     def _clip(self):
@@ -57,7 +58,7 @@ class Toy(Model):
 def toy_trainer():
     model = Toy()
     optimizers = {name: build_optimizer(net, "adam", 0.1, (0.5, 0.9), 0) for name, net in model.named_children()}
-    return model, Trainer(model, optimizers, CPU, curve=learning_rate("linear", 10, 0.5))
+    return model, Trainer(model, optimizers, CPU, curve=ScheduleSettings(decay_from=0.5).curve(10))
 
 
 def test_turns_are_taken_when_due_and_see_what_they_should():
@@ -65,11 +66,11 @@ def test_turns_are_taken_when_due_and_see_what_they_should():
     batch = Paired(torch.ones(2, 1), torch.ones(2, 1))
     for _ in range(3):
         trainer.step(batch)
-    assert model.seen == [("critic", False)] * 3 + [("painter", True)]
+    assert model.seen == [("critic", False)] * 3 + [("generator", True)]
     assert model.clipped == 3
 
 
-def test_extra_critic_turns_paint_without_a_graph():
+def test_extra_critic_turns_generate_without_a_graph():
     model, trainer = toy_trainer()
     graphs = []
     generate = model.generate
@@ -80,15 +81,16 @@ def test_extra_critic_turns_paint_without_a_graph():
 
 
 def test_the_learning_rate_falls_in_equal_steps_and_none_is_taken_at_zero():
-    curve = learning_rate("linear", 10, 0.5)
+    curve = ScheduleSettings(decay_from=0.5).curve(10)
     factors = [curve(step) for step in range(10)]
     assert factors[:6] == [1, 1, 1, 1, 1, pytest.approx(5 / 6)]
     assert factors[-1] == pytest.approx(1 / 6)
     falls = [a - b for a, b in pairwise(factors[5:])]
     assert falls == pytest.approx([1 / 6] * 4)
-    for schedule in ("constant", "linear", "cosine"):
+    for schedule in SCHEDULES:
         for steps, start in ((1, 0.0), (1, 1.0), (7, 0.0), (200, 0.5)):
-            assert all(0 < learning_rate(schedule, steps, start)(step) <= 1 for step in range(steps))
+            curve = ScheduleSettings(schedule=schedule, decay_from=start).curve(steps)
+            assert all(0 < curve(step) <= 1 for step in range(steps))
 
 
 def test_the_optimizer_takes_the_curves_rate():
@@ -115,9 +117,9 @@ def test_the_average_follows_the_weights_by_its_formula():
     assert network.weight.item() == 1.0
 
 
-def test_the_average_counts_the_painters_turns_only():
+def test_the_average_counts_the_generators_turns_only():
     model, trainer = toy_trainer()
-    trainer.average = WeightAverage({"painter": model.generator}, 0.9)
+    trainer.average = WeightAverage({"generator": model.generator}, 0.9)
     for _ in range(6):
         trainer.step(Paired(torch.ones(2, 1), torch.ones(2, 1)))
     assert trainer.average.updates == 2
@@ -176,7 +178,7 @@ def test_a_restored_trainer_goes_on_as_if_it_had_not_stopped(name):
         model = tiny_model(name, seed)
         generators = {id(net) for turn in model.turns() if turn.trains_generators for net in turn.networks}
         average = WeightAverage({name: net for name, net in model.named_children() if id(net) in generators}, 0.9)
-        return tiny_trainer(model, seed=3, average=average, curve=learning_rate("linear", 8, 0.2))
+        return tiny_trainer(model, seed=3, average=average, curve=ScheduleSettings(decay_from=0.2).curve(8))
 
     whole = trainer_of(0)
     for step in range(8):

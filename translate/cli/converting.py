@@ -154,8 +154,8 @@ def convert(
     from translate.inference.provenance import claimed, require_writable, translation
     from translate.inference.video import is_video, plan_video
     from translate.runs.loading import files_of, load
+    from translate.utils.barrier import leaving_together
     from translate.utils.outputs import Inputs
-    from translate.utils.together import leaving_together
 
     allow_pixels(max_pixels or MAX_PIXELS)
     beside, video = Beside(manifest, compare, gallery, cycle_error), is_video(source)
@@ -213,7 +213,7 @@ def convert(
 
 def _refuse_swapped(run: Path, source: Path, output: str) -> None:
     """Raises ConfigurationError if the input was named first, with the command in the right order."""
-    from translate.runs.mistaken import holds_model
+    from translate.runs.not_a_run import holds_model
 
     if holds_model(source) and not holds_model(run) and run.exists():
         right = shlex.join(["translate", "convert", str(source), str(run), output])

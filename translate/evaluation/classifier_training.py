@@ -20,8 +20,9 @@ from translate.data.loader import Loader, evaluation_batches
 from translate.data.source import Readable
 from translate.evaluation.classifier import Classifier, ClassifierSettings
 from translate.models.base import Fakes, ImageSpec, Losses, Model, Turn
-from translate.training.optim import build_optimizer, learning_rate
+from translate.training.optim import build_optimizer
 from translate.training.runtime import Runtime
+from translate.training.schedules import ScheduleSettings
 from translate.training.trainer import Trainer
 from translate.utils.progress import Progress
 from translate.utils.ram import available_ram
@@ -137,7 +138,7 @@ def train_classifier(
         runtime.adopt(model)
         model.train()
         optimizer = build_optimizer(model.classifier, "adam", settings.lr, (0.9, 0.999), 0.0)
-        curve = learning_rate("cosine", settings.steps, decay_from=0.0)
+        curve = ScheduleSettings(schedule="cosine", decay_from=0).curve(settings.steps)
         trainer = Trainer(model, {"classifier": optimizer}, runtime, curve=curve, seed=settings.seed)
         began = time.monotonic()
         with Progress(settings.steps, unit="step", label="classifier", quiet=quiet) as bar:

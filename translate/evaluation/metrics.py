@@ -55,6 +55,7 @@ def ssim(images: Tensor, truths: Tensor) -> Tensor:
 
 
 def of_equal_shape(images: Tensor, truths: Tensor) -> tuple[Tensor, Tensor]:
+    """Both in double precision. Raises ValueError unless they are (batch, channels, height, width) of equal shape."""
     if images.shape != truths.shape or images.dim() != 4:
         shapes = f"{tuple(images.shape)} and {tuple(truths.shape)}"
         raise ValueError(f"expected two batches of equal shape (b, c, h, w), not {shapes}")

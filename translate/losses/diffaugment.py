@@ -56,7 +56,8 @@ def translation(images: Tensor, share: float = 0.125) -> Tensor:
     offsets = [
         torch.randint(-limit, limit + 1, (len(images),), device=images.device, dtype=torch.float32) for limit in limits
     ]
-    return translate(images, torch.stack(offsets, 1).to(images.dtype), mode="nearest")
+    moved: Tensor = translate(images, torch.stack(offsets, 1).to(images.dtype), mode="nearest")
+    return moved
 
 
 def cutout(images: Tensor, share: float = 0.5) -> Tensor:

@@ -45,7 +45,7 @@ class PerceptualDistance:
     def features(self, images: Tensor) -> Tensor:
         """Normalised features: (batch, 512, height / 8, ...) for VGG-16, (batch, 256, height / 16, ...) for
         ResNet-18."""
-        features = self._network.to(images.device)(_standardised(images))
+        features: Tensor = self._network.to(images.device)(_standardised(images))
         if features.shape[2] * features.shape[3] == 1:
             height, width = images.shape[2:]
             raise ValueError(f"images of {height}x{width} are too small for {self.weights}: one pixel of features")
@@ -82,7 +82,7 @@ def _read_classifier(path: Path) -> nn.Sequential:
 
 
 def _vgg16() -> nn.Sequential:
-    from torchvision.models import vgg16  # type: ignore[import-untyped]
+    from torchvision.models import vgg16
 
     layers = vgg16(weights=None).features.named_children()
     # Up to the last ReLU, without the fourth pooling at position 23.
@@ -91,7 +91,7 @@ def _vgg16() -> nn.Sequential:
 
 
 def _resnet18() -> nn.Sequential:
-    from torchvision.models import resnet18  # type: ignore[import-untyped]
+    from torchvision.models import resnet18
 
     names = ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3")
     network = resnet18(weights=None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -83,7 +83,7 @@ class Adversary(nn.Module):
 
     def penalties(self, score: Score, real: Tensor, fake: Tensor) -> Losses:
         """The weighted penalties that are switched on, by name."""
-        penalties = {
+        penalties: dict[str, tuple[float, Callable[[], Tensor]]] = {
             "gradient penalty": (self.settings.gradient_penalty, lambda: gradient_penalty(score, real, fake)),
             "r1": (self.settings.r1, lambda: r1_penalty(score, real)),
             "r2": (self.settings.r2, lambda: r2_penalty(score, fake)),

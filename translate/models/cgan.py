@@ -68,7 +68,8 @@ class CGAN(Sampler):
 
     def _generate(self, labels: Tensor) -> Tensor:
         noise = draw_noise(self.config.noise, len(labels), self.config.code, self.generator)
-        return self.generator(torch.cat([noise, labels], 1))
+        images: Tensor = self.generator(torch.cat([noise, labels], 1))
+        return images
 
     def sample(self, count: int, label: int | None = None) -> Tensor:
         with self.in_mode("eval"):

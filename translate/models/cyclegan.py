@@ -130,14 +130,15 @@ class CycleGAN(Translator):
 
     def convert(self, images: Tensor, to: int) -> Tensor:
         with self.in_mode("eval"):
-            return (self.generator_a, self.generator_b)[to](images)
+            translated: Tensor = (self.generator_a, self.generator_b)[to](images)
+            return translated
 
     def targets(self) -> list[int]:
         return [1, 0]
 
     @property
     def stride(self) -> int:
-        return self.generator_b.stride
+        return int(self.generator_b.stride)
 
     def show(self, batch: Unpaired) -> dict[str, Tensor]:
         a, b = self.domains

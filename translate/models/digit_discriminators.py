@@ -44,7 +44,8 @@ class DigitDiscriminators:
     def pseudo_labels(self, images: Tensor) -> Tensor:
         """Class probabilities (batch, classes) that a's layer assigns to images of b; without gradient."""
         with torch.no_grad():
-            return self.discriminators(images, 0)[1].float().softmax(1)
+            probabilities: Tensor = self.discriminators(images, 0)[1].float().softmax(1)
+            return probabilities
 
     def penalties(self, batch: SourceLabelled, fakes: Fakes) -> Losses:
         return {**self._penalties(0, batch.a, fakes["ba"]), **self._penalties(1, batch.b, fakes["ab"])}

@@ -87,14 +87,15 @@ class Direct(Translator):
 
     def convert(self, images: Tensor, to: int) -> Tensor:
         with self.in_mode("eval"):
-            return self.generator(images)
+            translated: Tensor = self.generator(images)
+            return translated
 
     def targets(self) -> list[int]:
         return [1]
 
     @property
     def stride(self) -> int:
-        return self.generator.stride
+        return int(self.generator.stride)
 
     def show(self, batch: Unpaired) -> dict[str, Tensor]:
         a, b = self.domains

@@ -64,7 +64,8 @@ class GAN(Sampler):
         return {"adversarial": self.adversary.generator_loss(self.discriminator, fakes["fake"])}
 
     def _generate(self, count: int) -> Tensor:
-        return self.generator(draw_noise(self.config.noise, count, self.config.code, self.generator))
+        images: Tensor = self.generator(draw_noise(self.config.noise, count, self.config.code, self.generator))
+        return images
 
     def sample(self, count: int, label: int | None = None) -> Tensor:
         with self.in_mode("eval"):

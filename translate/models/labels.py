@@ -34,7 +34,7 @@ class Labels:
     def width(self) -> int:
         """The width of `planes`: one for each domain and, if several sets are trained jointly, one for each set's
         mask."""
-        domains = sum(span.stop - span.start for span, _ in self._spans)
+        domains: int = sum(span.stop - span.start for span, _ in self._spans)
         return domains + (len(self._spans) if len(self._spans) > 1 else 0)
 
     @property

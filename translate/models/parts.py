@@ -153,7 +153,7 @@ class DiscriminatorSettings(Settings):
         # A patch discriminator's last two convolutions need a map of 3x3; reflection padding needs 2x2 before it.
         smallest = {"patch": 3 if self.layers else 1, "strided": 1}[self.kind] * 2**self.layers
         # Each further scale is half as large, rounded up.
-        return (smallest - 1) * 2 ** (self.scales - 1) + 1
+        return int((smallest - 1) * 2 ** (self.scales - 1) + 1)
 
     def build(self, channels: int) -> nn.Module:
         def one() -> nn.Module:

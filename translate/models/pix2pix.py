@@ -79,14 +79,15 @@ class Pix2Pix(Translator):
 
     def _convert_one(self, image: Tensor) -> Tensor:
         torch.manual_seed(0)
-        return self.generator(image)
+        translated: Tensor = self.generator(image)
+        return translated
 
     def targets(self) -> list[int]:
         return [1]
 
     @property
     def stride(self) -> int:
-        return self.generator.stride
+        return int(self.generator.stride)
 
     def show(self, batch: Paired) -> dict[str, Tensor]:
         return {"input": batch.input, "output": self.convert(batch.input), "target": batch.target}

@@ -132,7 +132,8 @@ class StarGAN(Relabeller):
         return score.flatten(1).sum(1) if self.config.penalised == "sum" else score
 
     def _generate(self, images: Tensor, labels: Tensor) -> Tensor:
-        return self.generator(images, self.labels.planes(labels))
+        translated: Tensor = self.generator(images, self.labels.planes(labels))
+        return translated
 
     def read(self, images: Tensor) -> Tensor:
         """The labels that the discriminator reads off images of any size: (batch, domains) of 0 and 1."""
@@ -168,7 +169,7 @@ class StarGAN(Relabeller):
 
     @property
     def stride(self) -> int:
-        return self.generator.stride
+        return int(self.generator.stride)
 
     def show(self, batch: Labelled) -> dict[str, Tensor]:
         """Each image in every class, or with each attribute flipped."""

@@ -161,14 +161,15 @@ class UNIT(Translator):
 
     def convert(self, images: Tensor, to: int) -> Tensor:
         with self.in_mode("eval"):
-            return self.autoencoders(images, 1 - to, to)
+            translated: Tensor = self.autoencoders(images, 1 - to, to)
+            return translated
 
     def targets(self) -> list[int]:
         return [1, 0]
 
     @property
     def stride(self) -> int:
-        return self.autoencoders.stride
+        return int(self.autoencoders.stride)
 
     def show(self, batch: Unpaired) -> dict[str, Tensor]:
         a, b = self.domains

@@ -83,7 +83,8 @@ class UNITDigits(ClassifyingTranslator):
             self.discriminators.start_alike()
 
     def generate(self, batch: SourceLabelled) -> Fakes:
-        return self.autoencoders(batch.a, batch.b)._asdict()
+        fakes: Fakes = self.autoencoders(batch.a, batch.b)._asdict()
+        return fakes
 
     def turns(self) -> list[Turn]:
         pace = self.config.adversarial.discriminator_turns
@@ -136,7 +137,8 @@ class UNITDigits(ClassifyingTranslator):
         """Class logits (batch, classes) of images (batch, channels, 32, 32) of domain a (0) or b (1)."""
         learnt = domain if self.config.adversarial_weight else 0  # trained on a alone, b's own layer learns nothing
         with self.in_mode("eval"):
-            return self.discriminators(images, learnt)[1]
+            logits: Tensor = self.discriminators(images, learnt)[1]
+            return logits
 
     def convert(self, images: Tensor, to: int) -> Tensor:
         """Translates images; sizes other than 32 x 32 are resized to it and back."""

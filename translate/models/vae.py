@@ -84,11 +84,13 @@ class VAE(Sampler):
     def encode(self, images: Tensor) -> Tensor:
         """The code (batch, code) of images (batch, channels, size, size) in [-1, 1]: the mean of q(z|x) if
         variational."""
-        return self.encoder(images)[:, : self.config.code]
+        mean: Tensor = self.encoder(images)[:, : self.config.code]
+        return mean
 
     def decode(self, code: Tensor) -> Tensor:
         """Images (batch, channels, size, size) in [-1, 1], each pixel the mean of p(x|z)."""
-        return self.decoder(code)
+        images: Tensor = self.decoder(code)
+        return images
 
     def log_likelihood(self, decoded: Tensor, images: Tensor) -> Tensor:
         """log p(x|z) in nats (batch,); `decoded` is the decoder's output before its tanh."""

@@ -10,8 +10,8 @@ from pydantic import Field, SerializeAsAny, model_validator
 from translate.data.settings import DataSettings
 from translate.models import MODELS
 from translate.models.base import Model
-from translate.training.optim import Schedule
 from translate.training.runtime import Precision
+from translate.training.schedules import ScheduleSettings
 from translate.utils.settings import Seed, Settings
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ else:
     ]
 
 
-class TrainingSettings(Settings):
+class TrainingSettings(ScheduleSettings):
     """How long and how fast to train, and what to keep."""
 
     steps: int | None = Field(None, ge=1)
@@ -42,11 +42,6 @@ class TrainingSettings(Settings):
     """Learning rates of individual networks by name, e.g. {discriminator: 4e-4}; the others use `lr`."""
     betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.5, 0.999)
     weight_decay: float = Field(0.0, ge=0)
-    schedule: Schedule = "linear"
-    decay_from: float = Field(0.5, ge=0, le=1)
-    """Share of all steps at full learning rate before a linear or cosine decay."""
-    halve_every: int = Field(100_000, ge=1)
-    """Steps after which the schedule `halving` halves the learning rate."""
     ema: float | None = Field(None, gt=0, lt=1)
     """Decay of the moving average of the generators' weights, which is then used to convert; null keeps none."""
     precision: Precision = "auto"

@@ -10,12 +10,14 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from translate.errors import ConfigurationError, TranslateError, command
 from translate.evaluation.metrics import measure_of
 from translate.recipe import Recipe, parse_recipe
 from translate.training.checkpoint import Checkpoint, newest_good
 from translate.training.validation import Validation
-from translate.utils.atomic_files import clear_leftovers, held, is_leftover, write_atomic
+from translate.utils.atomic_files import NO_LOCKS, clear_leftovers, is_leftover, write_atomic
 from translate.utils.json_text import json_text
 from translate.utils.outputs import is_run, refuse_in_run
 from translate.utils.stored import read_text
@@ -42,7 +44,7 @@ FREE_ON_RESUME = {"summary", "data.workers", "data.cache", "data.cache_gb", "dat
 }
 _IMAGES_A_STEP = "images a step (training.batch_size x processes)"
 FREE_WITH_IMAGES = {"data.set", "data.domains"}
-"""Location of the data and names of its domains; image names tell whether it is the same data."""
+"""Location of the data and names of its domains; the images' names say whether it is the same data."""
 
 
 def choose_folder(out: str | Path | None, recipe: Recipe, resume: bool) -> Path:
@@ -83,10 +85,10 @@ def claimed(out: str | Path | None, recipe: Recipe, resume: bool) -> Iterator[Pa
             if out is None and not resume:
                 folder = _made_anew(folder, recipe)
             folder.mkdir(parents=True, exist_ok=True)
-            stack.enter_context(held(folder / LOCK))
+            stack.enter_context(locked(folder / LOCK))
             clear_leftovers(folder, alone=True)
             clear_leftovers(folder / "samples", alone=True)
-        except BlockingIOError as error:
+        except Timeout as error:
             raise ConfigurationError(
                 f"{folder}: another process trains into this folder; wait until it ends, or give another --out"
             ) from error
@@ -94,6 +96,26 @@ def claimed(out: str | Path | None, recipe: Recipe, resume: bool) -> Iterator[Pa
             raise ConfigurationError(f"{folder}: cannot be written ({error.strerror}); give another --out") from error
         stack.callback(_remove_unless_written, folder, [folder, *absent[1:]] if absent else [])
         yield folder
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Context in which this process alone holds the lock on `path`, an empty file. It ends with the process in any
+    case.
+
+    Raises Timeout if another process holds it, OSError if it cannot be made. Some file systems have no locks; there,
+    nothing is locked.
+    """
+    lock = FileLock(path, timeout=0, fallback_to_soft=False)  # a soft lock would outlive a killed process
+    try:
+        lock.acquire()
+    except OSError as error:
+        if isinstance(error, Timeout) or error.errno not in NO_LOCKS:
+            raise
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _made_anew(folder: Path, recipe: Recipe) -> Path:
@@ -127,11 +149,11 @@ def checkpoint_to_resume(folder: Path) -> tuple[Checkpoint | None, list[str]]:
     checkpoint, damaged = newest_good(folder / "checkpoints")
     if damaged and not checkpoint:
         raise TranslateError(f"{folder}: every checkpoint is damaged; move the folder away to start again")
-    told = [f"warning: {reason}; falling back to the one before" for reason in damaged]
+    lines = [f"warning: {reason}; falling back to the one before" for reason in damaged]
     found = (
         f"resuming after step {checkpoint.step}" if checkpoint else "nothing to resume yet, starting from the beginning"
     )
-    return checkpoint, [*told, f"{folder}: {found}"]
+    return checkpoint, [*lines, f"{folder}: {found}"]
 
 
 def is_closed(folder: Path, checkpoint: Checkpoint) -> bool:
@@ -150,7 +172,7 @@ def require_same_run(
     stays the same. If the checkpoint's weights fit the recipe's networks (`fits`), the error says how to begin a new
     run with them.
     """
-    before = checkpoint.facts.get("processes", 1)
+    before = checkpoint.facts["processes"]
     trained = parse_recipe(checkpoint.facts.get("recipe", {}), f"the recipe in {checkpoint.folder}")
     begun = _images_a_step(flat(trained.to_json()), before)
     wanted = _images_a_step(flat(recipe.to_json()), processes)
@@ -212,7 +234,7 @@ def require_same_domains(checkpoint: Checkpoint, domains: Sequence[str]) -> None
         )
 
 
-def told_of_images(begun: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
+def changed_images(begun: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
     """A warning that describes how the training images differ from those at the start of the run; empty if they do
     not."""
     changed = []
@@ -233,6 +255,7 @@ def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def write_recipe(folder: Path, recipe: Recipe) -> None:
+    """Writes recipe.yaml, with every setting. Raises ConfigurationError."""
     try:
         write_atomic(folder / "recipe.yaml", recipe.to_yaml())
     except OSError as error:

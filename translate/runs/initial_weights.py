@@ -17,7 +17,7 @@ from translate.networks.signatures import NamedError
 from translate.networks.weights_file import UnsafeFileError
 from translate.recipe import Recipe
 from translate.runs.loading import build_model, checkpoint_in
-from translate.runs.mistaken import holds_model, port_files, require_model, require_run
+from translate.runs.not_a_run import holds_model, port_files, require_model, require_run
 from translate.training.state import load_weights
 
 
@@ -79,7 +79,7 @@ def _role(file: Path, networks: dict[str, nn.Module]) -> str:
         return generators[0]
     names = " or ".join(f"latest_net_{role}{file.suffix}" for role in generators)
     raise ConfigurationError(
-        f"{file}: does not say which generator it is; name it {names} (G_A paints the second domain), or give the "
+        f"{file}: does not say which generator it is; name it {names} (G_A makes the second domain), or give the "
         "folder that holds them"
     )
 

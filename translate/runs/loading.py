@@ -20,7 +20,7 @@ from translate.models.base import ImageSpec, Model, Sampler, Translator
 from translate.models.sizes import require_domains, require_multiple
 from translate.networks.measured import no_larger_than
 from translate.recipe import Recipe, parse_recipe
-from translate.runs.mistaken import require_model, require_run
+from translate.runs.not_a_run import require_model, require_run
 from translate.training.checkpoint import Checkpoint, load_checkpoint, verify
 from translate.training.runtime import Precision, choose_runtime
 from translate.training.state import load_weights
@@ -120,7 +120,7 @@ def load_model(run: str | Path, checkpoint: str | int = "latest") -> Loaded:
     except ValueError as error:
         raise TranslateError(f"{found.folder}: {error}") from error
     load_weights(model, weights)
-    return Loaded(recipe, model, spec, found, frozenset(map(Path, found.facts.get("skipped", {}))))
+    return Loaded(recipe, model, spec, found, frozenset(map(Path, found.facts["skipped"])))
 
 
 def checkpoint_in(path: Path, which: str) -> Checkpoint:
@@ -144,14 +144,14 @@ def build_model(recipe: Recipe, images: ImageSpec) -> Model:
 
 
 def image_spec(recipe: Recipe, facts: Mapping[str, Any]) -> ImageSpec:
-    """The image spec from a checkpoint's facts; checkpoints from before labels existed do not mention them.
+    """The image spec from a checkpoint's facts.
 
     Raises TranslateError if the facts contradict each other.
     """
     channels, size = facts.get("channels", recipe.data.channels), facts.get("size", recipe.data.size)
     domains = tuple(facts.get("domains", ()))
-    groups = tuple(LabelGroup(**group) for group in facts.get("groups", []))
-    alternatives = tuple(map(tuple, facts.get("alternatives", [])))
+    groups = tuple(LabelGroup(**group) for group in facts["groups"])
+    alternatives = tuple(map(tuple, facts["alternatives"]))
     span = facts.get("span", recipe.data.range)
     # Where only the source is labelled, labels are not domains: ten digits in two sets.
     batch = recipe.method.batch_type

@@ -12,12 +12,13 @@ from translate.reporting.report import write_report
 from translate.reporting.tracking import choose_trackers
 from translate.runs.folder import choose_folder, claimed, write_summary
 from translate.runs.initial_weights import begin_model
-from translate.runs.starting import Launch, assemble, loader_of, open_images, start
+from translate.runs.setup import Launch, assemble, loader_of, open_images, start
 from translate.training.determinism import use_deterministic_kernels
 from translate.training.distributed import Distributed, join
 from translate.training.estimate import Estimate, estimate, process_memory
 from translate.training.loop import TrainingRun
 from translate.training.runtime import Runtime, choose_runtime
+from translate.training.schedules import ONLY_OF
 from translate.utils.deprecated import renamed
 from translate.utils.printing import say
 from translate.utils.signals import Interrupted, Signals, Stop, requeue
@@ -63,7 +64,7 @@ def train(
                 with _folder(out, wanted, resume, distributed) as folder:
                     launch = Launch(wanted, runtime, distributed, quiet)
                     run = start(launch, folder, resume=resume, signals=signals, tracking=trackers)
-                    _go(run, signals, artifact)
+                    _go(run, folder, signals, artifact)
                     return folder
         except Stop as stop:
             raise Interrupted(stop.number, "before a step was taken; there was nothing to save") from None
@@ -88,7 +89,7 @@ def _refuse_unclear(recipe: Recipe | str | Path) -> None:
 def _folder(
     out: str | Path | None, wanted: Recipe, resume: bool, distributed: Distributed
 ) -> AbstractContextManager[Path]:
-    """The run's folder. The leader claims it only after all ranks have looked, so that all choose the same one."""
+    """The run's folder. The main process claims it once all have looked, so that all choose the same one."""
     looked = choose_folder(out, wanted, resume)
     distributed.wait()
     return claimed(out, wanted, resume) if distributed.is_main else nullcontext(looked)
@@ -97,38 +98,39 @@ def _folder(
 def _runtime(distributed: Distributed, wanted: Recipe, options: str) -> Runtime:
     runtime = choose_runtime(distributed.device, wanted.training.precision, options)
     if runtime.cuda_graphs and distributed.size > 1:
-        raise ConfigurationError(f"--engine {options}: CUDA graphs are for one process; leave captured out")
+        raise ConfigurationError(f"--runtime {options}: CUDA graphs are for one process; leave cuda-graphs out")
     return runtime
 
 
-def _go(run: TrainingRun, signals: Signals, artifact: bool) -> None:
+def _go(run: TrainingRun, folder: Path, signals: Signals, artifact: bool) -> None:
     """Trains, and closes the report and the tracker however the run ends."""
     code = 1
     with signals.noting():
         try:
             run.go()
-            if run.distributed.is_main:
-                write_summary(run.folder, run.validations, run.validation, run.trainer.runtime.precision)
+            measured, runtime = run.measuring, run.trainer.runtime
+            if run.trainer.distributed.is_main:
+                write_summary(folder, measured.validations, measured.latest, runtime.precision)
             if artifact:
-                run.tracker.artifact(run.folder.name, run.newest, ["latest"])
+                run.records.tracker.artifact(folder.name, run.saver.newest, ["latest"])
             code = 0
         except Interrupted as interruption:
             code = interruption.exit_code
             raise
         finally:
-            _close(run, code)
+            _close(run, folder, code)
         if signals.noted is not None:
             raise Interrupted(signals.noted, "after the last step; everything is saved")
 
 
-def _close(run: TrainingRun, code: int) -> None:
+def _close(run: TrainingRun, folder: Path, code: int) -> None:
     """Writes the report and ends tracking. A failing report only warns, so as not to hide why the run ended."""
     try:
-        if run.distributed.is_main:
-            write_report(run.folder)
+        if run.trainer.distributed.is_main:
+            write_report(folder)
     except Exception as error:
-        say(f"warning: {run.folder / 'report.html'}: could not be written ({error})")
-    run.tracker.finish(code)
+        say(f"warning: {folder / 'report.html'}: could not be written ({error})")
+    run.records.tracker.finish(code)
 
 
 def dry_run(
@@ -172,10 +174,10 @@ def _refuse_without_effect(overrides: Iterable[str], wanted: Recipe) -> None:
         key = override.partition("=")[0].strip()
         if f"{key}.".startswith("data.shapes.") and "shapes" not in (wanted.data.set, *wanted.data.also):
             raise ConfigurationError(f"--set {override}: without effect, for the data set is not shapes; leave it out")
-        if key == "training.halve_every" and wanted.training.schedule != "halving":
+        schedule = wanted.training.schedule
+        if (only_of := ONLY_OF.get(key.removeprefix("training."), schedule)) != schedule:
             raise ConfigurationError(
-                f"--set {override}: without effect, for training.schedule is {wanted.training.schedule}, not halving; "
-                "leave it out"
+                f"--set {override}: without effect, for training.schedule is {schedule}, not {only_of}; leave it out"
             )
 
 

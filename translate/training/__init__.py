@@ -1,1 +1,1 @@
-"""A training from first step to last: the trainer, how its steps run, and what is kept between them."""
+"""A training from first step to last: the trainer, how its steps run, and the state between two of them."""

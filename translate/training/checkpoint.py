@@ -251,6 +251,7 @@ def saved_steps(checkpoints: Path) -> list[int]:
 
 
 def folder_name(step: int) -> str:
+    """The name of the folder of that step's checkpoint."""
     return f"step-{step:08d}"
 
 

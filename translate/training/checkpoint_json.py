@@ -1,12 +1,13 @@
 """What the JSON files of a trained model say, typed: checkpoint.json, manifest.json and a hub's config.json.
 
-Checkpoints of earlier versions lack some of these keys, and those of later versions may have more.
+Checkpoints of earlier versions lack some of these keys, which `completed` adds where it can; those of later versions
+may have more.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Required, TypeVar
+from typing import Annotated, Any, Required, TypeVar, cast
 
 from pydantic import ConfigDict, Field, StringConstraints
 from typing_extensions import TypedDict  # typing's own lacks what pydantic needs before Python 3.12
@@ -95,7 +96,16 @@ def read_facts(path: Path, kind: type[Kind]) -> Kind:
     versioned: _Versioned = read_json(path, _Versioned)
     require_format(path, versioned.get("format", FORMAT), FORMAT)
     facts: Kind = read_json(path, kind)
-    return facts
+    return completed(facts)
+
+
+def completed(facts: Kind) -> Kind:
+    """The facts of a file of format 1, with those that the first versions which wrote it did not write.
+
+    They knew no labels, trained with one process on whole batches, and left no image out.
+    """
+    first = {"groups": [], "alternatives": [], "skipped": {}, "processes": 1, "accumulate": 1, "pending": False}
+    return cast(Kind, first | facts)
 
 
 def require_format(path: Path, found: int, known: int) -> None:

@@ -1,7 +1,7 @@
-"""A doctor for training: detects common problems early and reports each with its measure and its remedy.
+"""Diagnostics: finds what usually goes wrong in training, and reports it with its measure and its remedy.
 
 It examines the fixed sample batch whenever a sample grid is drawn, and follows the logged losses. Each kind of finding
-is reported once per run and kept in doctor.jsonl, which report.html shows.
+is reported once per run and written to doctor.jsonl, which report.html shows.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ returns one image for all."""
 BLIND = 0.1
 """Difference of outputs for different labels, relative to the largest difference of any of them from the input."""
 SURE = 0.02
-"""The discriminator's loss relative to its value when it cannot tell real from generated images."""
+"""The discriminator's loss relative to its value at chance, where real and generated images score alike."""
 WINDOWS = 3
 """Consecutive logged values for which the discriminator must have been sure; a single one could be chance."""
 
@@ -74,26 +74,26 @@ class Diagnostics:
         self.path = folder / "doctor.jsonl" if folder else None
         self.found = [finding for finding in read_findings(self.path) if finding.step <= step] if self.path else []
         self._games = _games(model)
-        self._heard: deque[Mapping[str, float]] = deque(maxlen=WINDOWS)
+        self._logged: deque[Mapping[str, float]] = deque(maxlen=WINDOWS)
 
-    def look(self, step: int) -> None:
+    def examine(self, step: int) -> None:
         """Translates the samples and notes what is wrong. Raises only what the model raises."""
         if step >= FIRST and isinstance(self.model, Translator):
-            seen = _seen(self.model, self.samples)
-            self._note([Finding(kind, step, measure, value, remedy) for kind, measure, value, remedy in seen])
+            rows = _findings(self.model, self.samples)
+            self._note([Finding(kind, step, measure, value, remedy) for kind, measure, value, remedy in rows])
 
     def recall(self, rows: Sequence[Mapping[str, float]]) -> None:
         """Takes the rows that were logged before the run was resumed."""
-        self._heard.extend(row for row in rows if any(discriminator in row for discriminator, _, _ in self._games))
+        self._logged.extend(row for row in rows if any(discriminator in row for discriminator, _, _ in self._games))
 
-    def listen(self, step: int, losses: Mapping[str, float]) -> None:
+    def follow(self, step: int, losses: Mapping[str, float]) -> None:
         """Takes the logged losses, keyed `turn/name`, and notes whether the discriminator has won."""
-        self._heard.append(losses)
-        if step < FIRST or len(self._heard) < WINDOWS:
+        self._logged.append(losses)
+        if step < FIRST or len(self._logged) < WINDOWS:
             return
         for discriminator, generator, unsure in self._games:
-            sure = [row[discriminator] / unsure for row in self._heard if discriminator in row and generator in row]
-            if len(sure) < WINDOWS or max(sure) >= SURE or self._heard[-1][generator] < self._heard[0][generator]:
+            sure = [row[discriminator] / unsure for row in self._logged if discriminator in row and generator in row]
+            if len(sure) < WINDOWS or max(sure) >= SURE or self._logged[-1][generator] < self._logged[0][generator]:
                 continue
             self._note([_won(step, discriminator, sure[-1])])
 
@@ -136,7 +136,7 @@ class _View:
 _Row = tuple[str, str, float, str]
 
 
-def _seen(model: Translator, samples: Batch) -> list[_Row]:
+def _findings(model: Translator, samples: Batch) -> list[_Row]:
     views = _views(model, samples)
     rows = [row for view in views if (row := _of_one(view)) is not None]
     if samples.labelled() and sum(row[0] == _COPY for row in rows) < len(views):
@@ -216,7 +216,7 @@ def _won(step: int, discriminator: str, share: float) -> Finding:
     return Finding(
         "the discriminator has won",
         step,
-        f"{discriminator} as a share of its value when it cannot tell",
+        f"{discriminator} as a share of its value at chance",
         share,
         "The generator no longer learns from it: lower its learning rate (training.network_lr), add a penalty "
         "(model.adversarial.r1 or gradient_penalty) or, for few images, model.adversarial.augment",
@@ -224,7 +224,7 @@ def _won(step: int, discriminator: str, share: float) -> Finding:
 
 
 def _games(model: Model) -> list[tuple[str, str, float]]:
-    """Triples of a discriminator's loss, its generator's loss, and the value of the former when it cannot tell; empty
+    """Triples of a discriminator's loss, its generator's loss, and the value of the former at chance; empty
     if there is no such value."""
     adversary = next((module for module in model.modules() if isinstance(module, Adversary)), None)
     if adversary is None or adversary.unsure is None:

@@ -1,8 +1,8 @@
 """Several processes that train one model, as started by torchrun: their ranks and what they exchange.
 
-All take the same steps on their own images, and run the same validations and samples; only the leader writes. Gradients
-are averaged after each turn's backward pass, so n processes with batches of b take the step of one process with a batch
-of n * b.
+All take the same steps on their own images, and run the same validations and samples; only the main one writes.
+Gradients are averaged after each turn's backward pass, so n processes with batches of b take the step of one process
+with a batch of n * b.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ BUCKET = 8 * 2**20
 
 
 class Distributed:
-    """This process: number `rank` of `size`, and `local_rank` on its machine.
+    """One process: number `rank` of `size`, and `local_rank` on its machine.
 
     A single process communicates nothing. `device` is what to pass to `choose_runtime`. Methods raise TranslateError if
     another process does not answer.
@@ -64,7 +64,7 @@ class Distributed:
     def gather(self, values: Tensor) -> Tensor:
         """The `values` of all processes, (size, ...) in order of rank; differentiable any number of times."""
         nothing = torch.zeros_like(values)
-        return _SumOfAll.apply(torch.stack([values if rank == self.rank else nothing for rank in range(self.size)]))
+        return _sum_of_all(torch.stack([values if rank == self.rank else nothing for rank in range(self.size)]))
 
     def largest(self, number: int) -> int:
         """The largest `number` that any process passed in the previous call, 0 in the first.
@@ -84,7 +84,7 @@ class Distributed:
         return int(before[0])
 
     def collect(self, tensors: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:
-        """For the leader, the tensors of all processes in order of rank, on the CPU; an empty list for the others.
+        """For the main process, the tensors of all in order of rank, on the CPU; an empty list for the others.
 
         All processes must pass the same names and shapes.
         """
@@ -117,7 +117,7 @@ class Distributed:
             )
 
     def wait(self) -> None:
-        """Waits for every process, for up to half an hour, since the leader may be writing for minutes."""
+        """Waits for every process, for up to half an hour, since the main one may be writing for minutes."""
         if self.size > 1:
             with _answered():
                 dist.barrier(group=self._hosts)
@@ -221,7 +221,12 @@ class _SumOfAll(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        return _SumOfAll.apply(gradient)
+        return _sum_of_all(gradient)
+
+
+def _sum_of_all(values: Tensor) -> Tensor:
+    total: Tensor = _SumOfAll.apply(values)
+    return total
 
 
 @contextmanager

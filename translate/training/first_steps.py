@@ -24,7 +24,7 @@ class FirstSteps:
     def __init__(self, trainer: Trainer, log: Callable[[str], None]) -> None:
         self.trainer, self.log = trainer, log
         # Optimizers allocate their state at a network's first update, so only its second step has full size. Not with
-        # several processes, which need equal parts but cannot tell each other, nor with a captured step, whose parts
+        # several processes, which need equal parts and do not agree on them, nor with a recorded step, whose parts
         # are fixed.
         free = trainer.distributed.size == 1 and not trainer.runtime.cuda_graphs
         self.watched = 2 * max(turn.every for turn in trainer.model.turns()) if free else 0

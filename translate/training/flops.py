@@ -11,7 +11,8 @@ from torch.utils.flop_counter import flop_registry
 
 def flops_of(work: Callable[[], Any]) -> int:
     """The number of multiplications and additions in one call of `work`."""
-    with _Counter() as counter:
+    counter = _Counter()
+    with counter:
         work()
     return counter.total
 
@@ -23,8 +24,8 @@ class _Counter(TorchDispatchMode):
     """
 
     def __init__(self) -> None:
-        super().__init__()
-        self.total = 0
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.total: int = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))

@@ -1,40 +1,14 @@
-"""Optimizers per network, learning-rate curves as pure functions of the step, and the average of weights."""
+"""Optimizers, one for each network, and the moving average of weights."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer, RMSprop
-
-Schedule = Literal["constant", "linear", "cosine", "halving"]
-
-
-def learning_rate(
-    schedule: Schedule, steps: int, decay_from: float, halve_every: int = 100_000
-) -> Callable[[int], float]:
-    """The learning-rate curve: maps a step (0-based, below `steps`) to a factor in (0, 1] on the recipe's rate.
-
-    `linear` stays at 1 for the share `decay_from` of all steps, then falls in equal steps towards 0, which it would
-    reach one step after the last: no step has learning rate 0. `cosine` falls over the same range along half a cosine.
-    `halving` halves the rate after every `halve_every` steps.
-    """
-    start = round(decay_from * steps)
-
-    def remaining(step: int) -> float:
-        return 1.0 if step < start else (steps - step) / (steps - start + 1)
-
-    curves: dict[Schedule, Callable[[int], float]] = {
-        "constant": lambda step: 1.0,
-        "linear": remaining,
-        "cosine": lambda step: (1 - math.cos(math.pi * remaining(step))) / 2,
-        "halving": lambda step: 0.5 ** (step // halve_every),
-    }
-    return curves[schedule]
 
 
 def build_optimizer(
@@ -69,7 +43,7 @@ def moments(optimizer: Optimizer) -> tuple[str, ...]:
 
 
 def set_rates(optimizer: Optimizer, factor: float) -> None:
-    """Sets every group's rate to `factor` times its initial one; a rate kept on the device stays there."""
+    """Sets every group's rate to `factor` times its initial one; a rate on the device stays there."""
     for group in optimizer.param_groups:
         rate = group["initial_lr"] * factor
         if isinstance(group["lr"], Tensor):
@@ -89,7 +63,7 @@ class _DenseAdam(Adam):
     def _init_group(
         self, group: dict[str, Any], weights: list[Tensor], gradients: list[Tensor], *moments: list[Tensor]
     ) -> bool:
-        has_complex: bool = super()._init_group(group, weights, gradients, *moments)
+        has_complex: bool = super()._init_group(group, weights, gradients, *moments)  # type: ignore[no-untyped-call]
         gradients[:] = map(_laid_as, gradients, weights)
         for tensors in (weights, gradients, *moments):
             tensors[:] = map(_as_it_lies, tensors)

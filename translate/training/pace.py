@@ -14,7 +14,7 @@ STEPS, _SLOW = 20, 4  # the first ones are slower: memory is claimed, kernels ar
 
 
 class Pace:
-    """Tells after `STEPS` steps on `device` how long the rest of `total` takes, unless there is none."""
+    """Says after `STEPS` steps on `device` how long the rest of `total` takes, unless there is none."""
 
     def __init__(
         self, done: int, total: int, device: torch.device, log: Log, clock: Callable[[], float] = time.monotonic

@@ -22,7 +22,7 @@ class Prefetcher(Protocol):
 
 
 def prefetch(runtime: Runtime, stream: Iterator[Batch]) -> Prefetcher:
-    """The batches of `stream`, placed by `engine.place`; on CUDA this happens while the previous step runs."""
+    """The batches of `stream`, placed by `runtime.place`; on CUDA this happens while the previous step runs."""
     return SecondStream(runtime, stream) if runtime.device.type == "cuda" else OneStream(runtime, stream)
 
 
@@ -44,9 +44,9 @@ class OneStream:
 class SecondStream:
     """Makes and places batches on a separate CUDA stream.
 
-    The host runs ahead of the device: what it requests while a step runs is copied, cast and cut in parallel with that
-    step. It stays at most one step ahead, so batches do not pile up. `share` is the share of the device's time in which
-    it had finished all its work and the next batch was not ready; waiting while a step runs does not count.
+    The host runs ahead of the device: what it requests while a step runs is copied, cast and cropped in parallel with
+    that step. It stays at most one step ahead, so batches do not pile up. `share` is the share of the device's time in
+    which it had finished all its work and the next batch was not ready; waiting while a step runs does not count.
     """
 
     def __init__(self, runtime: Runtime, stream: Iterator[Batch]) -> None:
@@ -55,7 +55,7 @@ class SecondStream:
         self._second = torch.cuda.Stream(runtime.device)
         self._waited = self._elapsed = 0.0
         self._since = _mark(self._main)
-        self._since.synchronize()  # a data set kept on the device was moved there by the main stream
+        self._since.synchronize()  # a data set cached on the device was moved there by the main stream
         self._before: tuple[torch.cuda.Event, torch.cuda.Event] | None = None
 
     def __next__(self) -> Batch:

@@ -110,7 +110,7 @@ class Runtime:
         layout = "channels last" if self.channels_last else "channels first"
         others = {
             "fused Adam": self.fused,
-            "small maps as products": self.conv_as_matmul,
+            "conv as matmul": self.conv_as_matmul,
             "compiled": self.compiled,
             "CUDA graphs": self.cuda_graphs,
         }

@@ -14,13 +14,13 @@ from torch.optim import Optimizer
 from translate.errors import TranslateError
 from translate.networks.weights_file import not_finite
 from translate.training.checkpoint import Checkpoint, rank_part
-from translate.training.restorable import require_restorable, unlike
+from translate.training.state_check import require_restorable, unlike
 from translate.training.trainer import Trainer
 
 
 def checkpoint_parts(trainer: Trainer) -> dict[str, Mapping[str, Tensor]]:
-    """The trainer's state, by part of a checkpoint. Every rank must call this; only the leader gets the parts of all
-    ranks."""
+    """The trainer's state, by part of a checkpoint. Every rank must call this; only the main one gets the parts of
+    all."""
     trainer.share_losses()
     parts: dict[str, Mapping[str, Tensor]] = {
         "model": network_weights(trainer),
@@ -35,13 +35,13 @@ def checkpoint_parts(trainer: Trainer) -> dict[str, Mapping[str, Tensor]]:
 def restore_checkpoint(trainer: Trainer, checkpoint: Checkpoint) -> None:
     """Restores the trainer from `checkpoint`, saved by any number of processes. Raises TranslateError like
     `restore`."""
-    own = rank_part(trainer.distributed.rank % checkpoint.facts.get("processes", 1))
+    own = rank_part(trainer.distributed.rank % checkpoint.facts["processes"])
     weights, average, state = (checkpoint.tensors(part) for part in ("model", "average", "training"))
     try:
         restore(trainer, checkpoint.step, weights, average, {**state, **checkpoint.tensors(own)})
     except TranslateError as error:
         raise TranslateError(f"{checkpoint.folder}: cannot be resumed: {error}") from error
-    trainer.accumulate = max(trainer.accumulate, checkpoint.facts.get("accumulate", 1))
+    trainer.accumulate = max(trainer.accumulate, checkpoint.facts["accumulate"])
 
 
 def network_weights(trainer: Trainer) -> dict[str, Tensor]:
@@ -50,8 +50,7 @@ def network_weights(trainer: Trainer) -> dict[str, Tensor]:
 
 
 def training_state(trainer: Trainer) -> dict[str, Tensor]:
-    """All other changing state: image pools, the optimizers' state, the tallies of each turn and the average's update
-    count."""
+    """All other changing state: image pools, optimizers, the loss meter of each turn, the average's update count."""
     state = own_state(trainer)
     for name, optimizer in trainer.optimizers.items():
         for index, moments in optimizer.state_dict()["state"].items():
@@ -118,7 +117,7 @@ def _require_fitting(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
 
 
 def _restore_optimizer(optimizer: Optimizer, state: Mapping[str, Tensor]) -> None:
-    kept: dict[int, dict[str, Tensor]] = {}
+    moments: dict[int, dict[str, Tensor]] = {}
     weights = [weight for group in optimizer.param_groups for weight in group["params"]]
     for path, value in state.items():
         index, key = path.split("/")
@@ -126,8 +125,8 @@ def _restore_optimizer(optimizer: Optimizer, state: Mapping[str, Tensor]) -> Non
         # A fused optimizer walks through weight and moments in parallel in memory, so their strides must agree.
         if value.shape == weight.shape and value.dim():
             value = torch.empty_like(weight).copy_(value)
-        kept.setdefault(int(index), {})[key] = value
-    optimizer.load_state_dict({"state": kept, "param_groups": optimizer.state_dict()["param_groups"]})
+        moments.setdefault(int(index), {})[key] = value
+    optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
 def _is_learnt(trainer: Trainer, key: str) -> bool:

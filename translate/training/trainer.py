@@ -55,7 +55,7 @@ class Trainer:
             self.program = GraphedStep(self._run, CudaRecorder(runtime.device))
 
     def step(self, batch: Batch) -> None:
-        """Takes every turn that is due. `batch` is on the engine's device, its images in [-1, 1]."""
+        """Takes every turn that is due. `batch` is on the runtime's device, its images in [-1, 1]."""
         torch.manual_seed(step_seed(self.seed, self.steps, self.distributed.rank))
         for optimizer in self.optimizers.values():
             set_rates(optimizer, self.curve(self.steps))

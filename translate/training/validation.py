@@ -1,4 +1,4 @@
-"""What a model is measured by during training, seen from the loop; `evaluation` has the measures."""
+"""What the loop asks of a validation; `evaluation` has the measures."""
 
 from __future__ import annotations
 

@@ -18,7 +18,8 @@ from typing import IO
 if sys.platform != "win32":
     import fcntl
 
-_NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL}
+NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL}
+"""What file systems without locks answer."""
 _MACHINE = hashlib.sha256(platform.node().encode()).hexdigest()[:8]
 """Some network file systems keep locks local to a machine, so nobody can tell whether other machines still write."""
 _PREFIX = f".translate-{_MACHINE}-"
@@ -102,7 +103,7 @@ def lock(file: IO[bytes], shared: bool = False) -> bool:
     except BlockingIOError:
         return False
     except OSError as error:
-        if error.errno not in _NO_LOCKS:
+        if error.errno not in NO_LOCKS:
             raise
     return True
 

@@ -1,10 +1,10 @@
-"""Tells whether an error means that memory did not suffice: each library says it in its own way."""
+"""Whether an error means that memory did not suffice, which each library says in its own way."""
 
 from __future__ import annotations
 
 import torch
 
-_TOLD = (
+_MESSAGES = (
     "DefaultCPUAllocator",  # torch on a CPU, on Linux and on Windows
     "can't allocate memory",
     "not enough memory",
@@ -26,4 +26,4 @@ def out_of_memory(error: BaseException | None) -> bool:
     """
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
-    return isinstance(error, Exception) and any(words in str(error) for words in _TOLD)
+    return isinstance(error, Exception) and any(words in str(error) for words in _MESSAGES)

@@ -19,7 +19,7 @@ from translate.errors import ConfigurationError
 from translate.utils.printing import shown
 
 Ours = Callable[[Path], bool]
-"""Tells by its content whether this package wrote a file, so that it may be replaced."""
+"""Says by its content whether this package wrote a file, so that it may be replaced."""
 
 
 class Inputs:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-_UNTOLD = 4 << 30
+_UNKNOWN = 4 << 30
 """Bytes assumed free if the system does not say."""
 
 
@@ -88,5 +88,5 @@ def _unescaped(text: str) -> str:
 
 def _half_of_all() -> int:
     if "SC_PHYS_PAGES" not in getattr(os, "sysconf_names", {}):  # Windows
-        return _UNTOLD
+        return _UNKNOWN
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2

@@ -48,7 +48,7 @@ class RowMap(Tensor):
     bands: Bands
 
     @staticmethod
-    def __new__(cls, like: Tensor, rows: Rows, bands: Bands) -> RowMap:
+    def __new__(cls: type[RowMap], like: Tensor, rows: Rows, bands: Bands) -> RowMap:
         """`like` gives the shape and dtype; nothing else of it is used."""
         strides = torch.empty(like.shape, device="meta", memory_format=bands.memory_format).stride()
         made = Tensor._make_wrapper_subclass(  # type: ignore[attr-defined]

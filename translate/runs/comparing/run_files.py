@@ -14,7 +14,7 @@ from translate.evaluation.table import Score
 from translate.reporting.report import baselines, read_summary
 from translate.reporting.tracking import read_metrics
 from translate.runs.folder import flat
-from translate.runs.mistaken import require_recipe
+from translate.runs.not_a_run import require_recipe
 from translate.training.checkpoint import folder_name, pointed
 from translate.training.checkpoint_json import Facts, read_facts
 from translate.utils.stored import UnreadableError, read_json, read_text

@@ -79,7 +79,7 @@ def test_what_is_no_run_is_named(there, command, path):
     assert TOLD[path] in refused.stderr and "Traceback" not in refused.output
 
 
-@tried(("runs/mistaken", "`translate train {} --out {} --resume`"))
+@tried(("runs/not_a_run", "`translate train {} --out {} --resume`"))
 def test_a_run_without_checkpoints_is_told_and_the_command_that_goes_on_works(there, place):
     for command in ("convert", "evaluate", "export"):
         refused = there(command, "runs/young one", *COMMANDS[command])
@@ -97,7 +97,7 @@ def test_the_input_named_first_gives_the_command_in_the_right_order(there, tmp_p
     assert (tmp_path / "out put" / "a.png").is_file()
 
 
-@tried(("runs/mistaken", "the file of a model, which `translate convert` and `translate export` take"))
+@tried(("runs/not_a_run", "the file of a model, which `translate convert` and `translate export` take"))
 def test_a_generators_file_is_no_run_to_evaluate(there, tmp_path):
     refused = there("evaluate", "weights/latest_net_G_A.pth")
     assert refused.exit_code == 2
@@ -107,9 +107,9 @@ def test_a_generators_file_is_no_run_to_evaluate(there, tmp_path):
 
 
 @tried(
-    ("runs/mistaken", "an empty folder, not a run; expected one that `translate train` wrote"),
+    ("runs/not_a_run", "an empty folder, not a run; expected one that `translate train` wrote"),
     (
-        "runs/mistaken",
+        "runs/not_a_run",
         "(no recipe.yaml, no checkpoints), and no images; expected a folder that `translate train` wrote",
     ),
 )

@@ -24,7 +24,7 @@ _CONNECTING = timedelta(seconds=30)
 def leaving_together(log: Callable[[str], None] = lambda line: None) -> Iterator[None]:
     """Context that ends when all processes are at its end, or dead, however each comes there; not if interrupted.
 
-    A single process, or one whose launcher tells no place to meet (MASTER_ADDR, MASTER_PORT), waits for nobody.
+    A single process, or one whose launcher names no place to meet (MASTER_ADDR, MASTER_PORT), waits for nobody.
     """
     size, rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
     store = _meeting_place(rank, log) if size > 1 and "MASTER_ADDR" in os.environ else None
@@ -75,7 +75,7 @@ def _beat(rank: int, stop: threading.Event) -> None:
 
 def _wait_for_all(store: dist.Store, rank: int, size: int, log: Callable[[str], None]) -> None:
     others = {other: (0, time.monotonic()) for other in range(size) if other != rank}
-    told = time.monotonic()
+    waiting_since = time.monotonic()
     with suppress(RuntimeError):  # the place has gone: so have the others
         store.add(f"ended {rank}", 1)
         while others:
@@ -87,9 +87,9 @@ def _wait_for_all(store: dist.Store, rank: int, size: int, log: Callable[[str], 
                 elif time.monotonic() - since > LIMIT:
                     log(f"warning: process {other} gives no sign of life; not waiting for it any longer")
                     del others[other]
-            if others and time.monotonic() - told > _BEAT:
+            if others and time.monotonic() - waiting_since > _BEAT:
                 log(f"process {rank} has done its part and waits for {len(others)} others")
-                told = float("inf")
+                waiting_since = float("inf")
             time.sleep(_POLL)
 
 

@@ -8,8 +8,8 @@ import time
 import pytest
 from torch.distributed import TCPStore
 
-from translate.utils import together
-from translate.utils.together import leaving_together
+from translate.utils import barrier
+from translate.utils.barrier import leaving_together
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_a_process_that_failed_waits_for_one_that_works(meeting, code):
 
 
 def test_one_that_has_died_is_not_waited_for(meeting, monkeypatch):
-    monkeypatch.setattr(together, "LIMIT", 0.3)
+    monkeypatch.setattr(barrier, "LIMIT", 0.3)
     told = []
     with leaving_together(told.append):
         pass
@@ -71,7 +71,7 @@ def test_an_interrupted_process_waits_for_nobody(meeting):
 def test_where_nobody_meets_the_work_is_done_all_the_same(meeting, monkeypatch):
     from datetime import timedelta
 
-    monkeypatch.setattr(together, "_CONNECTING", timedelta(seconds=1))
+    monkeypatch.setattr(barrier, "_CONNECTING", timedelta(seconds=1))
     monkeypatch.setenv("RANK", "1")
     told = []
     with leaving_together(told.append):

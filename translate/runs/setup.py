@@ -15,13 +15,13 @@ from translate.errors import ConfigurationError, TranslateError
 from translate.models.base import Model
 from translate.recipe import Recipe, TrainingSettings
 from translate.reporting.tracking import TrackedRun, Tracker, Trackers, open_trackers
-from translate.runs.assembly import build_trainer, require_trainable
+from translate.runs.build import build_trainer, require_trainable
 from translate.runs.folder import (
+    changed_images,
     checkpoint_to_resume,
     require_same_domains,
     require_same_run,
     run_id,
-    told_of_images,
     write_recipe,
     write_skipped,
 )
@@ -35,9 +35,12 @@ from translate.training.checkpoint import Checkpoint, settle
 from translate.training.checkpoint_json import FORMAT
 from translate.training.distributed import Distributed, fingerprint
 from translate.training.loop import TrainingRun
-from translate.training.optim import learning_rate
+from translate.training.measuring import Measuring
+from translate.training.records import Records
 from translate.training.runtime import Runtime
+from translate.training.saving import Saver
 from translate.training.state import load_weights, restore_checkpoint
+from translate.training.stopping import StopPoints
 from translate.training.trainer import Trainer
 from translate.utils.printing import Log, logger
 from translate.utils.signals import Signals
@@ -46,7 +49,7 @@ from translate.version import __version__
 
 @dataclass(frozen=True)
 class Launch:
-    """What the command asks for: a recipe, trained on this engine by this process, which is one of `distributed`."""
+    """What the command asks for: a recipe, trained on this runtime by this process, which is one of `distributed`."""
 
     recipe: Recipe
     runtime: Runtime
@@ -75,47 +78,46 @@ def start(launch: Launch, folder: Path, *, resume: bool, signals: Signals, track
     checkpoint = _to_resume(launch, folder) if resume else None
     before: Mapping[str, Any] = checkpoint.facts if checkpoint else {}
     if checkpoint:
-        images, loader, skipped = _data_again(launch, checkpoint)
+        images, loader, skipped = _same_data(launch, checkpoint)
         model = build_model(recipe, images.spec)
     else:
-        model, (images, loader, skipped) = _begun(launch)
+        model, (images, loader, skipped) = _new(launch)
     trainer, total = assemble(launch, model, loader)
     if checkpoint:
         restore_checkpoint(trainer, checkpoint)
         _require_parts(recipe.training.batch_size, trainer.accumulate, checkpoint)
-    pending = before.get("pending", False)
     facts = _facts(recipe, images, skipped) | {
         "processes": distributed.size,
         "total": total,
         "precision": runtime.precision,
     }
+    pending = before.get("pending", False)
     steps, weights = (trainer.steps, total, loader.steps_per_epoch, pending), fingerprint(trainer.model)
     distributed.require_same({"recipe, domains, images or versions": facts, "steps": steps, "weights": weights})
     finished = trainer.steps >= total and not pending
     if finished:
         launch.log(f"{folder}: already trained for {trainer.steps} steps; give a larger training.steps to go on")
     else:
-        _tell_of_schedule(launch, trainer, before.get("total", total), total)
-        _tell_of_precision(launch, before.get("precision", runtime.precision))
+        _log_schedule(launch, trainer, before.get("total", total), total)
+        _log_precision(launch, before.get("precision", runtime.precision))
         _introduce(launch, trainer, total)
     if distributed.is_main:
         write_recipe(folder, recipe)
         write_skipped(folder, skipped)
+    samples, cadence = runtime.place(next(images.first(4))), _cadence(training, total)
+    validations = images.validations(trainer.model, training.validation_images, runtime)
+    tracker = _tracker(tracking, folder, recipe) if distributed.is_main and not finished else Trackers()
+    records = Records(folder, trainer, samples, tracker, launch.log, measured_anew=pending)
+    measuring = Measuring(trainer, cadence, validations, records, before)
     return TrainingRun(
-        folder,
         trainer,
         _no_batches if finished else _batches(launch, loader),
-        _cadence(training, total),
-        facts=facts,
-        samples=runtime.place(next(images.first(4))),
-        validations=images.validations(trainer.model, training.validation_images, runtime),
-        tracker=_tracker(tracking, folder, recipe) if distributed.is_main and not finished else Trackers(),
-        signals=signals,
+        cadence,
+        records=records,
+        measuring=measuring,
+        saver=Saver(folder / "checkpoints", trainer, cadence, measuring, records, facts),
+        stops=StopPoints(signals, distributed),
         log=launch.log,
-        validation=before.get("validation"),
-        best=before.get("best_l1"),
-        best_step=before.get("best"),
-        pending=pending,
         skip_limit=training.skip_limit,
         quiet=launch.quiet,
     )
@@ -154,6 +156,7 @@ def assemble(launch: Launch, model: Model, loader: Batches) -> tuple[Trainer, in
 
 
 def loader_of(launch: Launch, images: ImageSet) -> Batches:
+    """The loader of the recipe's batches."""
     return images.loader(launch.recipe.training.batch_size, launch.recipe.training.seed)
 
 
@@ -164,8 +167,8 @@ def _open(launch: Launch) -> ImageSet:
 
 def _to_resume(launch: Launch, folder: Path) -> Checkpoint | None:
     """The checkpoint to resume from, None if there is none. Raises ConfigurationError if it belongs to another run."""
-    checkpoint, told = checkpoint_to_resume(folder)
-    for line in told:
+    checkpoint, lines = checkpoint_to_resume(folder)
+    for line in lines:
         launch.log(line)
     if checkpoint:
         require_same_run(checkpoint, launch.recipe, launch.distributed.size, lambda: _fits(launch.recipe, checkpoint))
@@ -184,7 +187,7 @@ def _fits(recipe: Recipe, checkpoint: Checkpoint) -> bool:
     return True
 
 
-def _data_again(launch: Launch, checkpoint: Checkpoint) -> OpenedData:
+def _same_data(launch: Launch, checkpoint: Checkpoint) -> OpenedData:
     """Opens the data of a resumed run, without the images it left out at its start.
 
     Data order depends on the list of images. If the remaining images differ from those at the start, all are checked
@@ -193,15 +196,15 @@ def _data_again(launch: Launch, checkpoint: Checkpoint) -> OpenedData:
     images = _open(launch)
     require_same_domains(checkpoint, images.domains)
     begun_with = checkpoint.facts.get("images", {})
-    data = _without(launch, images, checkpoint.facts.get("skipped", {}))
+    data = _without(launch, images, checkpoint.facts["skipped"])
     if begun_with and data.images.listing() != begun_with:
         data = _readable(launch, images)
-    for line in told_of_images(begun_with, data.images.listing()):
+    for line in changed_images(begun_with, data.images.listing()):
         launch.log(line)
     return data
 
 
-def _begun(launch: Launch) -> tuple[Model, OpenedData]:
+def _new(launch: Launch) -> tuple[Model, OpenedData]:
     """The model of a new run, and its data. Trying every image may take minutes: what else can be wrong comes first."""
     recipe, images = launch.recipe, open_images(launch)
     model = begin_model(recipe, images.spec, launch.log)
@@ -222,16 +225,16 @@ def _without(launch: Launch, images: ImageSet, skipped: Mapping[str, str]) -> Op
     return OpenedData(images, loader_of(launch, images), skipped)
 
 
-def _tell_of_schedule(launch: Launch, trainer: Trainer, before: int, total: int) -> None:
+def _log_schedule(launch: Launch, trainer: Trainer, before: int, total: int) -> None:
     """Reports when a changed number of steps stretches the learning-rate curve, which may make the rate rise again."""
     training = launch.recipe.training
-    begun = learning_rate(training.schedule, before, training.decay_from, training.halve_every)
+    begun = training.curve(before)
     if trainer.curve(trainer.steps) != begun(trainer.steps):
         last, following = (training.lr * factor for factor in (begun(trainer.steps - 1), trainer.curve(trainer.steps)))
         launch.log(f"the schedule now spans {total:,} steps: learning rate {last:.3g} -> {following:.3g}")
 
 
-def _tell_of_precision(launch: Launch, before: str) -> None:
+def _log_precision(launch: Launch, before: str) -> None:
     """Reports when a resumed run measures in another precision than before, e.g. on another kind of processor."""
     if before != launch.runtime.precision:
         launch.log(

@@ -1,0 +1,71 @@
+"""What a run writes while it trains, beside checkpoints: metrics.jsonl, the tracker, sample grids, diagnostics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+
+from translate.data.batch import Batch
+from translate.reporting.tracking import MetricsLog, NoMetrics, Tracker, read_metrics, save_grid
+from translate.training.diagnostics import Diagnostics
+from translate.training.trainer import Trainer
+from translate.utils.printing import Log
+
+
+class Records:
+    """Writes into `folder`, on the main process alone, and follows the run with diagnostics.
+
+    `samples`, a batch on the device, are shown in every grid. What a killed process wrote after the trainer's step is
+    dropped; so are the validations of that step if they are to be `measured_anew`.
+    """
+
+    def __init__(
+        self, folder: Path, trainer: Trainer, samples: Batch, tracker: Tracker, log: Log, measured_anew: bool = False
+    ) -> None:
+        self.folder, self.tracker = folder, tracker
+        self._trainer, self._samples, self._measured_anew = trainer, samples, measured_anew
+        is_main = trainer.distributed.is_main
+        self.metrics = MetricsLog(folder / "metrics.jsonl") if is_main else NoMetrics()
+        self.metrics.keep(self._came_before)
+        self._diagnostics = Diagnostics(trainer.model, samples, folder if is_main else None, trainer.steps, log)
+        if is_main:
+            self._diagnostics.recall(read_metrics(folder / "metrics.jsonl"))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.metrics.close()
+
+    def write(self, values: Mapping[str, float]) -> None:
+        """Writes a row of metrics.jsonl, and sends it to the tracker."""
+        self.metrics.log(self._trainer.steps, values)
+        self.tracker.log(self._trainer.steps, values)
+
+    def examine(self, losses: Mapping[str, float], waiting: float) -> str:
+        """Shows the losses to the diagnostics, and the share of the time that was spent `waiting` for data to the
+        tracker. Returns both as a line of text."""
+        self._diagnostics.follow(self._trainer.steps, losses)
+        # Not in metrics.jsonl, which a resumed run must reproduce: times differ.
+        self.tracker.log(self._trainer.steps, {"data/waiting share": waiting})
+        return "  ".join(f"{name} {value:.3f}" for name, value in losses.items()) + f"  waiting for data {waiting:.1%}"
+
+    def sample(self) -> None:
+        """Draws the sample grid of this step, and lets the diagnostics look at the samples."""
+        step = self._trainer.steps
+        path = self.folder / "samples" / f"step-{step:08d}.png"
+        with self._trainer.shown(), torch.no_grad(), self._trainer.runtime.autocast():
+            columns = self._trainer.model.show(self._samples)
+            self._diagnostics.examine(step)
+        if self._trainer.distributed.is_main:
+            save_grid(path, columns)
+        self.tracker.images(step, "samples", path)
+
+    def _came_before(self, row: Mapping[str, Any]) -> bool:
+        """Whether a row of metrics.jsonl precedes the state to resume from."""
+        step = self._trainer.steps
+        validated = row["step"] == step and any(key.startswith("validation ") for key in row)
+        return row["step"] <= step and not (self._measured_anew and validated)
