@@ -36,7 +36,7 @@ from translate.inference.formats.exported import Backend, Description, read_expo
 from translate.inference.formats.graph import TranslationGraph, trace
 from translate.inference.formats.graph_files import write_onnx
 from translate.inference.jobs import plan
-from translate.models.base import ImageSpec
+from translate.models.base import ImageSpec, Request
 from translate.models.cyclegan import CycleGAN
 from translate.recipe import load_recipe
 from translate.training.flops import flops_of
@@ -175,7 +175,7 @@ def on_backend(name: Backend, model: CycleGAN) -> Converter:
     described = Description("cyclegan", SPEC.domains, "b", SPEC.channels, model.stride, "floats", __version__)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "cyclegan.onnx")
-        write_onnx(trace(TranslationGraph(model, {1: True}, SPEC.channels)), path, described)
+        write_onnx(trace(TranslationGraph(model, Request.to(1), SPEC.channels)), path, described)
         return Converter(*read_exported(path, name))
 
 

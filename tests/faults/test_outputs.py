@@ -26,6 +26,7 @@ from translate.inference.folder import Outcome, Record, convert_folder
 from translate.inference.jobs import Jobs, plan
 from translate.inference.manifest import Manifest
 from translate.inference.provenance import LOCK, MARK, Translation, claimed
+from translate.models.base import Request
 from translate.utils.outputs import Inputs
 
 linux = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such links and files")
@@ -103,7 +104,7 @@ def test_an_input_that_comes_to_lie_in_an_outputs_place_is_not_replaced(generato
     (tmp_path / "out" / "sub").symlink_to(photos / "sub", target_is_directory=True)
     before = contents(photos)
     converter: Converter = translate.load(generator, device="cpu")
-    outcome = convert_folder(converter, jobs, {0: True}, overwrite=True, inputs=jobs.inputs)
+    outcome = convert_folder(converter, jobs, Request.to(0), overwrite=True, inputs=jobs.inputs)
     assert outcome.counts == {"failed": 2} and "is one of the inputs" in outcome.failed[0].error
     assert contents(photos) == before
 

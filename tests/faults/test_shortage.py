@@ -17,6 +17,7 @@ from translate.inference import folder
 from translate.inference.converter import Converter
 from translate.inference.folder import convert_folder
 from translate.inference.jobs import plan
+from translate.models.base import Request
 from translate.utils.out_of_memory import out_of_memory
 
 ENDLESS = 1 << 46
@@ -64,7 +65,7 @@ def test_one_that_does_not_fit_fails_alone(tmp_path, monkeypatch, where, error):
         return whole(*arguments, **options)
 
     monkeypatch.setattr(owner, where, short)
-    outcome = convert_folder(converter, plan(tmp_path / "in", tmp_path / "out"), {1: True}, batch_size=3)
+    outcome = convert_folder(converter, plan(tmp_path / "in", tmp_path / "out"), Request.to(1), batch_size=3)
     assert outcome.counts == {"written": 2, "failed": 1}
     assert "b.png: " in outcome.failed[0].error and "--tile" in outcome.failed[0].error
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"a.png", "c.png"}
@@ -111,5 +112,5 @@ def test_a_video_whose_frames_do_not_fit_is_an_error_in_words(tmp_path):
 
     source = clip(tmp_path / "clip.mp4", audio=False)
     with pytest.raises(TranslateError, match=r"clip\.mp4: its frames are too large for the memory"):
-        convert_video(Converter(Large(), SPEC, CPU), source, tmp_path / "out.mp4", {1: True})
+        convert_video(Converter(Large(), SPEC, CPU), source, tmp_path / "out.mp4", Request.to(1))
     assert [path.name for path in tmp_path.iterdir()] == ["clip.mp4"]

@@ -33,6 +33,7 @@ from translate.inference.formats.placing import placed
 from translate.inference.formats.port import write_port
 from translate.inference.jobs import plan
 from translate.inference.provenance import MARK, Translation, claim
+from translate.models.base import Request
 from translate.networks.foreign import port_state
 from translate.networks.resnet import ResnetGenerator
 from translate.recipe import load_recipe
@@ -162,7 +163,7 @@ def test_a_picture_that_is_not_finite_is_a_failed_item_and_no_black_file(tmp_pat
     for name in ("a", "b"):
         Image.new("L", (8, 8), 200).save(tmp_path / "photos" / f"{name}.png")
     jobs = plan(tmp_path / "photos", tmp_path / "out")
-    outcome = convert_folder(Converter(_Spoiling(), SPEC, CPU), jobs, {1: True}, batch_size=3)
+    outcome = convert_folder(Converter(_Spoiling(), SPEC, CPU), jobs, Request.to(1), batch_size=3)
     assert outcome.counts == {"written": 2, "failed": 1}
     assert "colourful.png: the network's output has numbers that are not finite" in outcome.failed[0].error
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.png", "b.png"]

@@ -16,6 +16,7 @@ from translate.inference.converter import Converter
 from translate.inference.jobs import plan
 from translate.inference.provenance import LOCK, MARK, Translation, claimed, require_writable, translation
 from translate.inference.video import plan_video
+from translate.models.base import Request
 from translate.networks.foreign import port_state
 from translate.networks.resnet import ResnetGenerator
 from translate.training.checkpoint import folder_name, save_checkpoint
@@ -254,7 +255,7 @@ def test_an_attribute_is_not_set_and_cleared_at_once():
     converter = Converter(Attributes(), SPEC, CPU)
     with pytest.raises(ConfigurationError, match="set or cleared, not both"):
         converter.request(["a", "b", "-a"])
-    assert converter.request(["a", "-b", "a"]) == {0: True, 1: False}
+    assert converter.request(["a", "-b", "a"]) == Request(frozenset({0}), frozenset({1}))
 
 
 @pytest.mark.parametrize(("format", "kind"), [("jpg", "JPEG"), ("tif", "TIFF")])

@@ -20,7 +20,7 @@ from translate.inference.formats.exported import Description, open_with_onnxrunt
 from translate.inference.formats.graph import TranslationGraph, trace
 from translate.inference.formats.graph_files import read_onnx, read_torch, write_onnx, write_torch
 from translate.models import MODELS
-from translate.models.base import ImageSpec, Translator
+from translate.models.base import ImageSpec, Request, Translator
 from translate.networks.conv_as_matmul import set_conv_as_matmul
 from translate.networks.foreign import from_port
 from translate.networks.foreign_file import read_state
@@ -59,7 +59,7 @@ def _largest_difference(model, request, path):
 @pytest.mark.parametrize("name", TRANSLATORS)
 def test_a_graph_gives_what_the_model_gives(name, tmp_path):
     model = _lively(tiny.tiny_model(name))
-    assert _largest_difference(model, {model.targets()[-1]: True}, tmp_path / "x.pt2") < 1e-5
+    assert _largest_difference(model, Request.to(model.targets()[-1]), tmp_path / "x.pt2") < 1e-5
 
 
 # The others' operators are among these.
@@ -67,7 +67,7 @@ def test_a_graph_gives_what_the_model_gives(name, tmp_path):
 def test_an_onnx_file_gives_what_the_model_gives(name, tmp_path):
     _onnx()
     model = _lively(tiny.tiny_model(name))
-    assert _largest_difference(model, {model.targets()[-1]: True}, tmp_path / "x.onnx") < 1e-4
+    assert _largest_difference(model, Request.to(model.targets()[-1]), tmp_path / "x.onnx") < 1e-4
 
 
 def test_attributes_that_are_not_named_are_read_off_the_image_in_the_graph(tmp_path):
@@ -76,7 +76,7 @@ def test_attributes_that_are_not_named_are_read_off_the_image_in_the_graph(tmp_p
     kind = MODELS["stargan"]
     config = kind.Config.model_validate_json(json.dumps(tiny.TINY["stargan"]))
     model = _lively(kind(config, ATTRIBUTES))
-    assert _largest_difference(model, {0: True, 2: False}, tmp_path / "x.onnx") < 1e-4
+    assert _largest_difference(model, Request(frozenset({0}), frozenset({2})), tmp_path / "x.onnx") < 1e-4
 
 
 def test_an_image_that_is_one_pixel_inside_a_u_net_and_dropout_that_is_on(tmp_path):
@@ -85,7 +85,7 @@ def test_an_image_that_is_one_pixel_inside_a_u_net_and_dropout_that_is_on(tmp_pa
     model = _lively(MODELS["pix2pix"](config, ImageSpec(3, 64, ("a", "b"))))
     dropouts = [module for module in model.modules() if isinstance(module, nn.Dropout)]
     assert dropouts, "the case that is meant"
-    painting = TranslationGraph(model, {1: True}, 3)
+    painting = TranslationGraph(model, Request.to(1), 3)
     run, images = trace(painting).module(), [painting.noise(1, 1, 1), painting.noise(2, 1, 2)]
     assert images[0].shape[2:] == (64, 64)
 
@@ -114,26 +114,26 @@ def test_published_generators_export_as_published(name, output):
     generator = ForeignGenerator(network, evaluated=output == "output_eval")
     labels = golden.get("labels", torch.zeros(len(golden["input"]), 0))
     for image, wanted_labels, wanted in zip(golden["input"], labels, golden[output], strict=True):
-        request = {number: bool(on) for number, on in enumerate(wanted_labels)}
+        request = Request(frozenset(wanted_labels.nonzero().flatten().tolist()))
         run = trace(TranslationGraph(generator, request, len(image))).module()
         assert (run(image[None])[0] - wanted).abs().max() < 1e-5
 
 
 def test_what_converting_does_not_use_is_not_in_the_graph():
-    program = trace(TranslationGraph(tiny.tiny_model("cyclegan"), {0: True}, 3))
+    program = trace(TranslationGraph(tiny.tiny_model("cyclegan"), Request.to(0), 3))
     assert {key.split(".")[1] for key in program.state_dict} == {"generator_a"}
 
 
 def test_a_graph_has_convolutions_where_a_cpu_takes_products():
     model = tiny.tiny_model("pix2pix")
     set_conv_as_matmul(model, True)
-    program = trace(TranslationGraph(model, {1: True}, 3))
+    program = trace(TranslationGraph(model, Request.to(1), 3))
     assert not {"im2col", "col2im"} & {name for node in program.graph.nodes for name in str(node.target).split(".")}
 
 
 def test_rounding_to_bytes_is_no_difference_and_a_level_is():
     model = _lively(tiny.tiny_model("direct"))
-    painting = TranslationGraph(model, {1: True}, 3, as_bytes=True)
+    painting = TranslationGraph(model, Request.to(1), 3, as_bytes=True)
     images = [painting.noise(1, 1, 1)]
 
     def run(levels):
@@ -146,7 +146,7 @@ def test_rounding_to_bytes_is_no_difference_and_a_level_is():
 
 def test_nothing_is_hidden_by_what_is_no_number():
     model = _lively(tiny.tiny_model("direct"))
-    painting = TranslationGraph(model, {1: True}, 3)
+    painting = TranslationGraph(model, Request.to(1), 3)
     images = random_images(painting)
     wrong = [lambda x: np.full_like(x, np.nan)] + [lambda x: painting(torch.from_numpy(x)).detach().numpy()] * 2
     runs = iter(wrong)

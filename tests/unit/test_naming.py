@@ -16,6 +16,7 @@ from translate.inference.converter import Converter
 from translate.inference.folder import Outcome, Record, convert_folder
 from translate.inference.jobs import plan
 from translate.inference.naming import output_name, renamed
+from translate.models.base import Request
 
 
 def outputs(names, format):
@@ -93,7 +94,7 @@ def test_files_do_not_hang_on_batch_size_or_workers(tmp_path, batch):
     converter = Converter(Negative(), SPEC, CPU)
     for folder, size, workers in (("one", 1, 1), ("many", batch, 4)):
         jobs = plan(tmp_path / "photos", tmp_path / folder)
-        convert_folder(converter, jobs, {1: True}, batch_size=size, workers=workers)
+        convert_folder(converter, jobs, Request.to(1), batch_size=size, workers=workers)
     for path in (tmp_path / "one").iterdir():
         assert path.read_bytes() == (tmp_path / "many" / path.name).read_bytes()
     assert len(list((tmp_path / "many").iterdir())) == 13

@@ -10,17 +10,16 @@ from pathlib import Path
 from translate.data.io.images import dimensions
 from translate.data.layouts.listing import SUFFIXES
 from translate.errors import ConfigurationError, ImageError
-from translate.inference.converter import Converter, Request
+from translate.inference.converter import Converter
 from translate.inference.cycle_error import WAY_OUT, CycleError
 from translate.inference.folder import Outcome, Record, convert_folder
-from translate.inference.foreign import ForeignGenerator
 from translate.inference.gallery import is_gallery, write_gallery
 from translate.inference.jobs import Jobs
 from translate.inference.manifest import Manifest, refuse_other
 from translate.inference.provenance import Claim, require_writable
 from translate.inference.sheets import pairs, refuse_inside, refuse_other_sheets, write_sheets
 from translate.inference.video import convert_video, count_frames
-from translate.models.base import Translator
+from translate.models.base import Request, Translator
 from translate.utils.outputs import admit, refuse_in_run
 from translate.utils.printing import logger, say, shown
 from translate.utils.progress import Progress
@@ -105,8 +104,8 @@ def convert_images(
         )
     to_show: list[Record] = []
     manifest = Manifest(beside.manifest, claim is not None and claim.all_ours) if beside.manifest else None
-    if not quiet and isinstance(converter.model, ForeignGenerator):
-        say(converter.model.taken)
+    if not quiet and converter.model.remarks:
+        say(converter.model.remarks)
     label = f"converting on {converter.runs_on}"
     with Progress(len(jobs), unit="image", label=label, quiet=quiet) as bar:
 
@@ -163,8 +162,8 @@ def convert_clip(
 ) -> Outcome:
     """Converts a video to `target`, frame by frame, and records it in the manifest."""
     record = Record(source, target, "skipped")
-    if not quiet and isinstance(converter.model, ForeignGenerator):
-        say(converter.model.taken)
+    if not quiet and converter.model.remarks:
+        say(converter.model.remarks)
     manifest = Manifest(beside.manifest) if beside.manifest else None
     if overwrite or not os.path.lexists(target):
         size = batch_size or (1 if converter.runtime.device.type == "cpu" else 8)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -24,23 +24,20 @@ from translate.data.io.images import (
     within,
 )
 from translate.data.io.values import BadImageError, Span
-from translate.errors import ConfigurationError, TranslateError, nearest
+from translate.errors import ConfigurationError, ImageError, TranslateError, nearest
 from translate.inference.finite import finite
 from translate.inference.fitting import Fitting
-from translate.inference.foreign import ForeignGenerator
-from translate.inference.formats.exported import ExportedGenerator
+from translate.inference.formats.exported import BYTES_ONLY
 from translate.inference.padding import pad, padded_size
 from translate.inference.pil import array_of, pil_image
 from translate.inference.tiling.banded import convert_banded
 from translate.inference.tiling.rowmap import Bands
-from translate.models.base import ImageSpec, Translator
+from translate.models.base import ImageSpec, ImageTranslator, Request
 from translate.training.runtime import Runtime
 from translate.utils.out_of_memory import out_of_memory
 from translate.utils.printing import shown
 
 Images = TypeVar("Images", Tensor, np.ndarray, Image.Image)
-Request = Mapping[int, bool]
-"""Domain numbers to set (True) or to clear (False)."""
 BF16_APART = "in five trained models pixels were off from float32's by .2 levels of 255 or less in the mean, 6 at most"
 """See benchmarks/results/2026-11-29-precision-cpu.md."""
 _LARGEST = 1.01
@@ -59,7 +56,7 @@ class Converter:
 
     def __init__(
         self,
-        model: Translator | ForeignGenerator | ExportedGenerator,
+        model: ImageTranslator,
         images: ImageSpec,
         runtime: Runtime,
         origin: Path | None = None,
@@ -129,8 +126,8 @@ class Converter:
     def refuse(self, picture: Picture, name: Path) -> None:
         """Raises ImageError, with a message that begins with `name`, if the model cannot take the picture."""
         refuse_other_bands(picture, self.images.channels, name)
-        if isinstance(self.model, ExportedGenerator):
-            self.model.refuse(picture, name)
+        if self.model.bytes_only and picture.pixels.dtype != np.uint8:
+            raise ImageError(f"{shown(name)}: {BYTES_ONLY}")
 
     def convert_pictures(self, pictures: Sequence[Picture], request: Request) -> list[Picture]:
         """Converts pictures of equal padded size and depth; each keeps its own size, depth and alpha.
@@ -198,7 +195,7 @@ class Converter:
         return padded_size(height, width, self.model.stride)
 
     def request(self, to: str | Sequence[str] | None) -> Request:
-        """Domain numbers, True for those that `to` sets and False for those that it clears ("-Male").
+        """The request that `to` names: domains to set and ("-Male") to clear.
 
         Raises ConfigurationError, naming the known domains, for an unknown domain, and if this model cannot make the
         changes; TypeError for a domain that is not a string.
@@ -209,28 +206,26 @@ class Converter:
                 known = " or ".join(self.targets)
                 raise TypeError(f"to={name!r}: expected the name of a domain, {known}, not {type(name).__name__}")
         if not wanted and len(self.targets) == 1:
-            return {self.model.targets()[0]: True}
+            return Request.to(self.model.targets()[0])
         if not wanted:
             raise ConfigurationError(f"--to is needed: this model converts to {' or '.join(self.targets)}")
-        each = {self._change(name) for name in wanted}
-        request = dict(each)
-        if len(each) > len(request):
+        cleared = {name for name in wanted if name not in self.targets and name.startswith("-")}
+        request = Request(
+            frozenset(map(self._number, {*wanted} - cleared)),
+            frozenset(self._number(name.removeprefix("-")) for name in cleared),
+        )
+        if request.set & request.clear:
             raise ConfigurationError(f"--to {' --to '.join(wanted)}: an attribute is set or cleared, not both")
-        if len(request) > 1 and not request.keys() <= set(self.model.attributes):
-            raise ConfigurationError(f"--to {' --to '.join(wanted)}: an image goes to one domain at a time")
+        self.model.require(request, self.images.domains)
         return request
 
-    def _change(self, wanted: str) -> tuple[int, bool]:
-        names = self.targets
-        if wanted in names:
-            return self.model.targets()[names.index(wanted)], True
-        if wanted[:1] == "-" and wanted[1:] in names:
-            number = self.model.targets()[names.index(wanted[1:])]
-            if number in self.model.attributes:
-                return number, False
-            raise ConfigurationError(f"--to {wanted}: {wanted[1:]} is no attribute; name the domain to go to instead")
-        known = nearest(wanted.removeprefix("-"), names)
-        raise ConfigurationError(f"--to {wanted}: this model converts to {' or '.join(names)}{known}")
+    def _number(self, name: str) -> int:
+        """The number of a target."""
+        if name not in self.targets:
+            raise ConfigurationError(
+                f"--to {name}: this model converts to {' or '.join(self.targets)}{nearest(name, self.targets)}"
+            )
+        return self.model.targets()[self.targets.index(name)]
 
     @torch.no_grad()  # not inference_mode: losses may be computed on the outputs
     def _run(self, images: Tensor, request: Request) -> Tensor:
@@ -250,7 +245,7 @@ class Converter:
 
     def _run_some(self, images: Tensor) -> Tensor:
         """Converts to the first target, to measure memory: all targets take the same."""
-        return self._run(images, {self.model.targets()[0]: True})
+        return self._run(images, Request.to(self.model.targets()[0]))
 
 
 def _with_pixels(picture: Picture, pixels: np.ndarray) -> Picture:

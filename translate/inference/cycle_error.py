@@ -11,11 +11,11 @@ from PIL import Image
 from translate.data.io.images import Picture, read, to_float, with_channels
 from translate.data.layouts.listing import ASIDE
 from translate.errors import ConfigurationError, ImageError
-from translate.inference.converter import Converter, Request
+from translate.inference.converter import Converter
 from translate.inference.folder import Record
 from translate.inference.naming import with_suffix_behind
 from translate.inference.padding import pad
-from translate.models.base import Translator
+from translate.models.base import Request
 from translate.reporting.tracking import is_marked, save_marked
 from translate.utils.out_of_memory import out_of_memory
 from translate.utils.outputs import admit
@@ -55,8 +55,6 @@ class CycleError:
     """
 
     def __init__(self, converter: Converter, request: Request, overwrite: bool = False) -> None:
-        if not isinstance(converter.model, Translator):
-            raise ConfigurationError("--cycle-error: a single generator's file knows no way back; give a run")
         try:
             self._way_back = converter.model.way_back(request)
         except ConfigurationError as error:

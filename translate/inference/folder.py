@@ -15,9 +15,10 @@ import numpy as np
 
 from translate.data.io.images import MAX_PIXELS, Picture, lost, read, write
 from translate.errors import ImageError
-from translate.inference.converter import Converter, Request
+from translate.inference.converter import Converter
 from translate.inference.finite import NotFiniteError
 from translate.inference.jobs import Job
+from translate.models.base import Request
 from translate.utils.atomic_files import clear_leftovers
 from translate.utils.out_of_memory import out_of_memory
 from translate.utils.outputs import why_never

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from translate.errors import ConfigurationError, TranslateError
 from translate.inference.port_options import Dropout, options_beside, size_in, trained_with_dropout
-from translate.models.base import ImageSpec
+from translate.models.base import ImageSpec, ImageTranslator, Request
 from translate.networks.blocks import BatchNorm2d
 from translate.networks.foreign_file import described, read_network
 from translate.networks.resnet import ResnetGenerator
@@ -25,35 +25,34 @@ _CELEBA = ("Black_Hair", "Blond_Hair", "Brown_Hair", "Male", "Young")
 """The five labels of StarGAN's released model, in their order."""
 
 
-class ForeignGenerator(nn.Module):
+class ForeignGenerator(ImageTranslator):
     """Converts with a generator from a state dict, like a run of ours; domain names and training settings are unknown.
 
     As in those projects' own test scripts, normalisation uses each image's own statistics and dropout stays on (their
     `--eval` turns both off: `evaluated`). Every image gets the same random numbers, so the same image gives the same
     file. A network of one domain converts to `output`. StarGAN's takes labels 0, 1, ...; labels not named are off.
-    `taken` says in words what it is and which defaults were taken where the file does not say.
     """
 
-    def __init__(self, network: Generator, evaluated: bool, taken: str = "") -> None:
+    def __init__(self, network: Generator, evaluated: bool, remarks: str = "") -> None:
         super().__init__()
-        self.network, self.evaluated, self.taken = network, evaluated, taken
+        self.network, self.evaluated, self.remarks = network, evaluated, remarks
         self.labels = network.labels if isinstance(network, StarGANGenerator) else 0
 
-    def translate(self, images: Tensor, request: Mapping[int, bool]) -> Tensor:
+    def translate(self, images: Tensor, request: Request) -> Tensor:
         self.network.train(not self.evaluated)
         # One at a time: with batch statistics, an image would depend on the others in its batch.
         return torch.cat([self._one(image, request) for image in images.split(1)])
 
-    def _one(self, image: Tensor, request: Mapping[int, bool]) -> Tensor:
+    def _one(self, image: Tensor, request: Request) -> Tensor:
         with torch.random.fork_rng():
             torch.manual_seed(0)
-            return self.generate(image, request)
+            return self.translate_at_once(image, request)
 
-    def generate(self, images: Tensor, request: Mapping[int, bool]) -> Tensor:
-        """Translates all images at once, in the network's current mode."""
+    def translate_at_once(self, images: Tensor, request: Request) -> Tensor:
+        """As of the base, in the network's current mode."""
         if not self.labels:
             return self.network(images)
-        labels = images.new_tensor([float(request.get(number, False)) for number in range(self.labels)])
+        labels = images.new_tensor([float(number in request.set) for number in range(self.labels)])
         return self.network(images, labels.expand(images.shape[0], -1))
 
     def targets(self) -> Sequence[int]:
@@ -68,8 +67,11 @@ class ForeignGenerator(nn.Module):
         return self.network.stride
 
     @property
-    def silenced(self) -> bool:
-        """Whether its dropout, which their test scripts keep on, is off, without --eval."""
+    def converts_in_training_mode(self) -> bool:
+        return not self.evaluated
+
+    @property
+    def without_dropout(self) -> bool:
         return any(isinstance(module, nn.Dropout) and not module.p for module in self.network.modules())
 
 

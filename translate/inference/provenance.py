@@ -13,9 +13,9 @@ from typing import IO
 
 from translate.data.layouts.listing import iterate_images
 from translate.errors import ConfigurationError
-from translate.inference.converter import Converter, Request
+from translate.inference.converter import Converter
 from translate.inference.folder import Outcome
-from translate.inference.foreign import ForeignGenerator
+from translate.models.base import Request
 from translate.utils.atomic_files import is_at, lock, sha256_of, unlock, write_atomic
 from translate.utils.json_text import json_text
 from translate.utils.printing import shown
@@ -42,7 +42,7 @@ class Translation:
     name: str = field(compare=False)
     """The model's name, for display only."""
     silenced: bool = False
-    """Whether another project's dropout is off, see `ForeignGenerator`."""
+    """Whether another project's dropout is off, see `ImageTranslator`."""
     mixed: bool = False
     """Whether the folder may still hold another translation's images, which are being overwritten."""
 
@@ -57,13 +57,10 @@ def translation(converter: Converter, request: Request) -> Translation:
     origin = converter.origin
     if origin is None:
         raise ValueError("this converter was read from no file")
-    names = converter.images.domains
-    to = sorted(f"{'' if on else '-'}{names[number]}" for number, on in request.items())
-    theirs = converter.model if isinstance(converter.model, ForeignGenerator) else None
-    evaluated, silenced = (theirs.evaluated, theirs.silenced) if theirs else (False, False)
+    model, to = converter.model, sorted(request.names(converter.images.domains))
     of_run = origin.parent.name == "checkpoints"
     name = f"{origin.resolve().parent.parent.name}/{origin.name}" if of_run else origin.resolve().name
-    return Translation(sha256_of(_telling(origin)), to, evaluated, shown(name), silenced)
+    return Translation(sha256_of(_telling(origin)), to, model.evaluated, shown(name), model.without_dropout)
 
 
 @contextmanager

@@ -15,10 +15,11 @@ import numpy as np
 
 from translate.data.io.images import Picture, with_channels
 from translate.errors import ConfigurationError, TranslateError
-from translate.inference.converter import Converter, Request
+from translate.inference.converter import Converter
 from translate.inference.folder import Record
 from translate.inference.jobs import refuse_other_kinds, refuse_same
 from translate.inference.video_extent import Extent, seconds_of
+from translate.models.base import Request
 from translate.utils.atomic_files import atomic_file, clear_leftovers
 from translate.utils.folder_name import said_folder
 from translate.utils.out_of_memory import out_of_memory

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 
 from translate.data.batch import Unpaired
 from translate.losses.image_pool import ImagePool
@@ -88,6 +88,9 @@ class Direct(Translator):
     def convert(self, images: Tensor, to: int) -> Tensor:
         with self.in_mode("eval"):
             return self.generator(images)
+
+    def port_networks(self) -> dict[str, nn.Module]:
+        return {"G": self.generator, "D": self.discriminator}
 
     def targets(self) -> list[int]:
         return [1]

@@ -14,18 +14,17 @@ from torch import Tensor, nn
 from translate.data.io.images import to_float, to_pixels
 from translate.data.io.values import UNIT
 from translate.errors import ConfigurationError, TranslateError, folded
-from translate.inference.converter import Converter, Request
-from translate.inference.foreign import ForeignGenerator
+from translate.inference.converter import Converter
 from translate.inference.formats import hub, port
 from translate.inference.formats.check import largest_difference, random_images
 from translate.inference.formats.exported import Description, ExportedGenerator
-from translate.inference.formats.graph import Subject, TranslationGraph, converts_in_training_mode, trace
+from translate.inference.formats.graph import TranslationGraph, trace
 from translate.inference.formats.graph_files import read_onnx, read_torch, require_onnx, write_onnx, write_torch
 from translate.inference.formats.placing import placed, require_free
 from translate.inference.padding import pad
 from translate.inference.port_options import Dropout
 from translate.inference.provenance import require_writable
-from translate.models.base import Translator
+from translate.models.base import ImageTranslator, Request, Translator
 from translate.runs.image_sets.opening import open_data
 from translate.runs.loading import Loaded, files_of, load, load_model
 from translate.training.runtime import Runtime
@@ -124,8 +123,8 @@ def _export_graph(
     if isinstance(model, ExportedGenerator):
         raise ConfigurationError("this is an exported file already; export from the run")
     exported = Exported([path])
-    if isinstance(model, ForeignGenerator):
-        exported.notes.append(model.taken)
+    if model.remarks:
+        exported.notes.append(model.remarks)
     if _silence_dropout(model):
         exported.notes.append("conversion with this run keeps dropout on; in the exported file it is off")
     painting = TranslationGraph(model, request, converter.images.channels, as_bytes)
@@ -157,7 +156,7 @@ def _description(source: _Source, request: Request, as_bytes: bool) -> Descripti
     return Description(
         name=source.name,
         domains=domains,
-        target=" ".join(f"{'' if wanted else '-'}{domains[number]}" for number, wanted in request.items()),
+        target=" ".join(request.names(domains)),
         channels=images.channels,
         stride=source.converter.model.stride,
         values="bytes" if as_bytes else "floats",
@@ -166,12 +165,12 @@ def _description(source: _Source, request: Request, as_bytes: bool) -> Descripti
     )
 
 
-def _silence_dropout(model: Subject) -> bool:
+def _silence_dropout(model: ImageTranslator) -> bool:
     """Turns off dropout, whose randomness no graph can reproduce. Returns whether conversion would have used it."""
     dropouts = [module for module in model.modules() if isinstance(module, nn.Dropout) and module.p]
     for dropout in dropouts:
         dropout.p = 0.0
-    return bool(dropouts) and converts_in_training_mode(model)
+    return bool(dropouts) and model.converts_in_training_mode
 
 
 def _real_images(loaded: Loaded) -> list[Tensor]:
@@ -209,14 +208,14 @@ def _export_port(
         generators = {
             name: generator
             for name, generator in generators.items()
-            if generator.target is None or generator.target in wanted
+            if generator.target is None or generator.target in wanted.set
         }
     paths = [out] if single else [out / name for name in generators]
     require_free(paths, overwrite, files_of(loaded.checkpoint.folder))
     states = [port.published_state(generator.network) for generator in generators.values()]
     for path, state in zip(paths, states, strict=True):
         port.write_port(path, state)
-    size, evaluated = loaded.images.size, not converts_in_training_mode(loaded.model)
+    size, evaluated = loaded.images.size, not loaded.model.converts_in_training_mode
     notes = [
         f"for their scripts, {name}: {port.script(name, generator.network, size, evaluated)}"
         for name, generator in generators.items()

@@ -8,7 +8,6 @@ from pathlib import Path
 from torch import nn
 
 from translate.errors import ConfigurationError, TranslateError
-from translate.inference.formats.port import players
 from translate.models.base import ImageSpec, Model
 from translate.models.described import settings_of
 from translate.networks.foreign import PortNetwork
@@ -59,7 +58,7 @@ def _from_run(model: Model, folder: Path) -> str:
 
 def _from_files(model: Model, files: Iterable[Path]) -> str:
     """Fills the networks that the files' names stand for; the others keep their random weights."""
-    networks, filled = players(model), []
+    networks, filled = model.port_networks(), []
     for file in files:
         role = _role(file, networks)
         _fill(networks[role], file)

@@ -10,7 +10,8 @@ from torch import Tensor
 from translate.data.io.images import to_float
 from translate.errors import TranslateError
 from translate.inference.formats.exported import Run
-from translate.inference.formats.graph import Subject, TranslationGraph
+from translate.inference.formats.graph import TranslationGraph
+from translate.models.base import ImageTranslator
 
 
 def random_images(painting: TranslationGraph) -> list[Tensor]:
@@ -20,7 +21,7 @@ def random_images(painting: TranslationGraph) -> list[Tensor]:
 
 
 @torch.inference_mode()
-def largest_difference(run: Run, painting: TranslationGraph, model: Subject, images: Iterable[Tensor]) -> float:
+def largest_difference(run: Run, painting: TranslationGraph, model: ImageTranslator, images: Iterable[Tensor]) -> float:
     """The largest difference between the outputs of `run` and of the model for uint8 images, on the scale of [-1, 1].
 
     Ignores rounding to bytes. NaN if either output has NaN. Raises TranslateError if the shapes differ.

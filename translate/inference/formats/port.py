@@ -14,10 +14,6 @@ from torch import Tensor, nn
 from translate.errors import ConfigurationError, TranslateError
 from translate.inference.formats.placing import placed
 from translate.models.base import Translator
-from translate.models.cyclegan import CycleGAN
-from translate.models.direct import Direct
-from translate.models.pix2pix import Pix2Pix
-from translate.models.stargan import StarGAN
 from translate.networks.blocks import BatchNorm2d, BlurPool2d, InstanceNorm2d
 from translate.networks.foreign import from_port, port_state, track
 from translate.networks.foreign_file import read_state
@@ -36,34 +32,18 @@ class PortGenerator(NamedTuple):
     target: int | None
 
 
-def players(model: nn.Module) -> dict[str, nn.Module]:
-    """The model's networks by the names that those projects give them. Raises ConfigurationError for a method that they
-    lack."""
-    if isinstance(model, CycleGAN):
-        generators = {"G_A": model.generator_b, "G_B": model.generator_a}  # their G_A paints domain B
-        return {**generators, "D_A": model.discriminator_b, "D_B": model.discriminator_a}
-    if isinstance(model, Pix2Pix | Direct | StarGAN):
-        return {"G": model.generator, "D": model.discriminator}
-    raise ConfigurationError(
-        f"there is no {type(model).__name__} in the PyTorch port; it has the generators of cyclegan, pix2pix and "
-        "direct, and StarGAN's release that of stargan"
-    )
-
-
 def generators(model: Translator, step: int) -> dict[str, PortGenerator]:
     """The model's generators, keyed by the file names that those projects use.
 
     Raises ConfigurationError for a method that they lack.
     """
-    networks = players(model)
-    if isinstance(model, StarGAN):
-        return {f"{step}-G.ckpt": PortGenerator(model.generator, None)}
-    targets = {"G_A": 1, "G_B": 0, "G": 1}
-    return {
-        f"latest_net_{role}.pth": PortGenerator(network, targets[role])
-        for role, network in networks.items()
-        if isinstance(network, ResnetGenerator | UNetGenerator)
-    }
+    found = {}
+    for role, network in model.port_networks().items():
+        if isinstance(network, StarGANGenerator):
+            found[f"{step}-{role}.ckpt"] = PortGenerator(network, None)
+        elif isinstance(network, ResnetGenerator | UNetGenerator):
+            found[f"latest_net_{role}.pth"] = PortGenerator(network, 0 if role == "G_B" else 1)
+    return found
 
 
 def published_state(network: Generator) -> dict[str, Tensor]:
