@@ -32,10 +32,11 @@ from common import matrix_rate, report
 from translate.data.io.images import read, to_float, write
 from translate.inference.converter import Converter
 from translate.inference.folder import convert_folder
-from translate.inference.formats.exported import Backend, Description, read_exported
+from translate.inference.formats.exported import Description, read_exported
 from translate.inference.formats.graph import TranslationGraph, trace
-from translate.inference.formats.graph_files import write_onnx
+from translate.inference.formats.onnx import write as write_onnx
 from translate.inference.jobs import plan
+from translate.inference.options import Backend, OutputOptions
 from translate.models.base import ImageSpec, Request
 from translate.models.cyclegan import CycleGAN
 from translate.recipe import load_recipe
@@ -58,7 +59,7 @@ class Ours:
 
     def run(self, inputs: Path, outputs: Path) -> None:
         outcome = convert_folder(
-            self.converter, plan(inputs, outputs), self.request, workers=self.workers, batch_size=self.batch
+            self.converter, plan(inputs, outputs), self.request, OutputOptions(workers=self.workers, batch=self.batch)
         )
         assert outcome.counts["written"] == len(list(inputs.iterdir())), outcome.failed
 

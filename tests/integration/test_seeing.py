@@ -18,9 +18,11 @@ from translate.data.layouts.listing import find_images
 from translate.errors import ConfigurationError
 from translate.inference.converter import Converter
 from translate.inference.cycle_error import CycleError, beside
-from translate.inference.folder import Record, convert_folder
+from translate.inference.folder import convert_folder
 from translate.inference.gallery import write_gallery
 from translate.inference.jobs import plan
+from translate.inference.options import OutputOptions
+from translate.inference.records import Record
 from translate.inference.sheets import ROWS, pairs, write_sheets
 from translate.models.base import Request
 
@@ -39,7 +41,7 @@ class Lossy(Negative):
 def run_over(converter, tmp_path, **options):
     records: list[Record] = []
     jobs = plan(tmp_path / "photos", tmp_path / "out")
-    convert_folder(converter, jobs, Request.to(1), done=records.append, **options)
+    convert_folder(converter, jobs, Request.to(1), OutputOptions(**options), done=records.append)
     return records
 
 

@@ -16,6 +16,7 @@ from translate.errors import ConfigurationError
 from translate.inference.converter import Converter
 from translate.inference.folder import convert_folder
 from translate.inference.jobs import plan
+from translate.inference.options import OutputOptions
 from translate.inference.padding import pad, padded_size
 from translate.models import MODELS
 from translate.models.base import Request, Translator
@@ -245,5 +246,5 @@ def test_pictures_of_two_depths_are_never_in_one_batch(converter, tmp_path, monk
         converter, "convert_pictures", lambda batch, request: batches.append(batch) or convert(batch, request)
     )
     jobs = plan(put_in, tmp_path / "out")
-    assert convert_folder(converter, jobs, Request.to(1), batch_size=3).counts["written"] == 6
+    assert convert_folder(converter, jobs, Request.to(1), OutputOptions(batch=3)).counts["written"] == 6
     assert [{picture.pixels.dtype for picture in batch} for batch in batches] == [{np.dtype("u1")}, {np.dtype("u2")}]

@@ -20,8 +20,8 @@ from translate.data.io.images import Picture
 from translate.errors import ImageError
 from translate.inference.converter import Converter
 from translate.inference.folder import convert_folder
+from translate.inference.forms import array_of
 from translate.inference.jobs import plan
-from translate.inference.pil import array_of
 from translate.models.base import ImageSpec, Request
 
 tifffile = pytest.importorskip("tifffile", reason="the judge of TIFF")

@@ -209,8 +209,8 @@ def test_pictures_of_any_size_come_out_alike(converter, height, width, dtype):
 def test_memory_decides(converter, monkeypatch):
     taken = []
     monkeypatch.setattr(fitting_module, "_SMALL", 1000)
-    converted = converter._convert_banded
-    monkeypatch.setattr(converter, "_convert_banded", lambda *given: taken.append(given[1].rows) or converted(*given))
+    network, converted = converter.network, converter.network.convert_in_bands
+    monkeypatch.setattr(network, "convert_in_bands", lambda *given: taken.append(given[1].rows) or converted(*given))
     images = [picture(48, 64)]
     needed = converter.fitting._need(48, 64)
     for free, tile, bands in ((2.1 * needed, "auto", 0), (1.9 * needed, "auto", 1), (1.9 * needed, "off", 0)):
@@ -301,5 +301,5 @@ def test_a_converter_says_of_such_a_network_that_it_has_no_bands():
 
     converter = Converter(Sines(), SPEC, CPU)
     converter.fitting.tile = 8
-    with pytest.raises(TranslateError, match=r"cannot be worked on in bands: .*--tile off"):
+    with pytest.raises(TranslateError, match=r"cannot be run in bands of rows: .*--tile off"):
         converter.convert(np.zeros((32, 32, 3), np.uint8))

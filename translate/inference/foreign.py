@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from translate.errors import ConfigurationError, TranslateError
-from translate.inference.port_options import Dropout, options_beside, size_in, trained_with_dropout
+from translate.inference.options import Dropout
+from translate.inference.port_options import options_beside, size_in, trained_with_dropout
 from translate.models.base import ImageSpec, ImageTranslator, Request
 from translate.networks.blocks import BatchNorm2d
 from translate.networks.foreign_file import described, read_network
@@ -19,7 +20,6 @@ from translate.networks.stargan import StarGANGenerator
 from translate.networks.unet import UNetGenerator
 from translate.networks.weights_file import UnsafeFileError
 
-SUFFIXES = (".pth", ".pt", ".ckpt")
 Generator = ResnetGenerator | UNetGenerator | StarGANGenerator
 _CELEBA = ("Black_Hair", "Blond_Hair", "Brown_Hair", "Male", "Young")
 """The five labels of StarGAN's released model, in their order."""
@@ -80,7 +80,7 @@ def read_generator(
 ) -> tuple[ForeignGenerator, ImageSpec]:
     """Reads a generator from a state dict file, recognised by keys and shapes, without running code from the file.
 
-    `dropout` in conversion: `auto` is as it was trained, which for a U-Net is told by what lies beside the file, its
+    `dropout` in conversion: `auto` is as it was trained, which for a U-Net follows from what lies beside the file, its
     name and its norm. Raises ConfigurationError, naming the file, if it holds no such generator or one that has no
     dropout to turn on, TranslateError if it would run code.
     """
@@ -97,8 +97,12 @@ def read_generator(
     if not isinstance(network, Generator):
         raise ConfigurationError(f"{path}: a discriminator; give the generator's file (..._net_G....pth)")
     images = _images(path, network)
-    taken = [described(network), *_settle_dropout(path, network, evaluated, dropout), *_told(path, network, evaluated)]
-    return ForeignGenerator(network, evaluated, f"{path}: {'; '.join(taken)}"), images
+    notes = [
+        described(network),
+        *_settle_dropout(path, network, evaluated, dropout),
+        *_notes(path, network, evaluated),
+    ]
+    return ForeignGenerator(network, evaluated, f"{path}: {'; '.join(notes)}"), images
 
 
 def _images(path: Path, network: Generator) -> ImageSpec:
@@ -109,7 +113,7 @@ def _images(path: Path, network: Generator) -> ImageSpec:
     channels, fakes = convolutions[0].in_channels - labels, network.head.out_channels
     if (channels, fakes) == (1, 2):
         raise ConfigurationError(
-            f"{path}: a generator that colours grey images (the port's --model colorization): it paints a and b of "
+            f"{path}: a generator that colours grey images (the port's --model colorization): it generates a and b of "
             "Lab, which are not put together with L here; convert with the port's own script"
         )
     if fakes not in (1, 3, 4, channels):
@@ -136,14 +140,14 @@ def _settle_dropout(path: Path, network: Generator, evaluated: bool, dropout: Dr
     return [f"dropout is {'on' if on else 'off'}: {why}{other}"]
 
 
-def _told(path: Path, network: Generator, evaluated: bool) -> list[str]:
+def _notes(path: Path, network: Generator, evaluated: bool) -> list[str]:
     """Further defaults that a user can choose otherwise, or must know of."""
     name, options = options_beside(path)
     size = size_in(options)
-    told = [f"trained at {size} pixels ({name})"] if size else []
+    notes = [f"trained at {size} pixels ({name})"] if size else []
     if any(isinstance(module, BatchNorm2d) for module in network.modules()) and not evaluated:
-        told.append("batch norm by each image's own statistics, as in their test script (--eval for the running ones)")
+        notes.append("batch norm by each image's own statistics, as in their test script (--eval for the running ones)")
     if isinstance(network, StarGANGenerator):
         named = f" (released for CelebA: {', '.join(_CELEBA)})" if network.labels == len(_CELEBA) else ""
-        told.append(f"its labels have no names in the file, only their order{named}; those not named by --to are off")
-    return told
+        notes.append(f"its labels have no names in the file, only their order{named}; those not named by --to are off")
+    return notes

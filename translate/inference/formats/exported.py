@@ -18,11 +18,11 @@ from torch import Tensor
 from translate.data.io.images import to_float, to_pixels
 from translate.data.io.values import UNIT, Span
 from translate.errors import ConfigurationError, TranslateError
+from translate.inference.options import Backend
 from translate.models.base import ImageSpec, ImageTranslator, Request
 from translate.training.runtime import Precision, Runtime, choose_runtime
 from translate.utils.stored import UnreadableError, parse_json
 
-Backend = Literal["auto", "torch", "onnxruntime", "openvino"]
 Run = Callable[[np.ndarray], np.ndarray]
 _PREFIX = "translate."
 _LISTS = ("domains", "span")

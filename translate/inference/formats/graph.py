@@ -62,21 +62,21 @@ class TranslationGraph(nn.Module):
         _drop_all_but(called, self.model)
 
 
-def trace(painting: TranslationGraph) -> ExportedProgram:
-    """The exported graph of `painting`. Raises TranslateError if torch.export fails."""
+def trace(graph: TranslationGraph) -> ExportedProgram:
+    """The exported graph of `graph`. Raises TranslateError if torch.export fails."""
     from torch.export import Dim, export
     from torch.fx.experimental import _config as shapes
 
-    stride = painting.stride
+    stride = graph.stride
     rows, columns = (Dim(name, min=1, max=1 << 16) for name in ("rows", "columns"))
     sides = (rows, columns) if stride == 1 else (stride * rows, stride * columns)
     dynamic = {0: Dim("batch", min=1, max=1 << 16), 2: sides[0], 3: sides[1]}
-    example = painting.accepts(painting.noise(2, 2, 3))
+    example = graph.accepts(graph.noise(2, 2, 3))
     try:
         # Otherwise torch assumes that sizes above 1 in the example always are, and the graph of a U-Net refuses images
         # as large as its stride, which shrink to one pixel inside.
         with shapes.patch(backed_size_oblivious=True), torch.no_grad():  # type: ignore[attr-defined]
-            program = export(painting, (example,), dynamic_shapes=(dynamic,))
+            program = export(graph, (example,), dynamic_shapes=(dynamic,))
     except Exception as error:  # torch raises many exception types
         raise TranslateError(f"torch.export cannot export this model: {str(error).strip().splitlines()[0]}") from error
     for node in program.graph.nodes:
