@@ -412,3 +412,8 @@ def test_no_other_file_names_the_formats():
         path for path in package.rglob("*.py") if re.search(r'["\'](torch-export|hub|\.pt2)["\']', path.read_text())
     }
     assert naming == {package / "inference" / "formats" / "__init__.py"}
+
+
+def test_the_page_on_exporting_names_every_format():
+    page = (Path(__file__).parents[2] / "docs" / "exporting.md").read_text()
+    assert set(re.findall(r"^\| `([a-z-]+)` \|", page, re.M)) == set(FORMATS)
