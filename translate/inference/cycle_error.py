@@ -74,7 +74,10 @@ class CycleError:
 
     def _write(self, record: Record) -> float:
         path, span = beside(record.output), self._converter.images.span
-        admit(path, ours=is_marked, overwrite=self._overwrite, way_out=WAY_OUT)
+        try:
+            admit(path, ours=is_marked, overwrite=self._overwrite, way_out=WAY_OUT)
+        except ConfigurationError as refused:  # of this picture, not of the command
+            raise ImageError(str(refused)) from refused
         source, output = read(record.source, span=span), read(record.output, span=span)
         if source.pixels.shape[:2] != output.pixels.shape[:2]:
             raise ImageError(f"{shown(record.output)}: of another size than its input; use --overwrite")

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from torch import Tensor
 
-from translate.errors import ConfigurationError, ImageError, TranslateError
+from translate.errors import ImageError, TranslateError
 from translate.utils.out_of_memory import out_of_memory
 from translate.utils.printing import shown
 
@@ -32,7 +32,7 @@ def finite(images: Tensor) -> Tensor:
 def reason(error: BaseException, path: Path, too_large: str) -> str:
     """A line that names the file, `path` unless the error does; `too_large`: what to say where memory was short. Raises
     an error that is not the file's fault."""
-    if isinstance(error, ImageError | ConfigurationError):
+    if isinstance(error, ImageError):
         return str(error)
     if out_of_memory(error):
         return f"{shown(path)}: {too_large}"

@@ -215,7 +215,7 @@ class ImageTranslator(nn.Module, ABC):
     def way_back(self, request: Request) -> Callable[[Tensor], Request]:
         """A function from an input image (1, channels, height, width) to the request that turns its translation back,
         undoing `request`. Raises ConfigurationError if the model was not trained to go back."""
-        raise ConfigurationError("a single generator's file knows no way back; give a run")
+        raise ConfigurationError("the file of a single generator cannot translate back; give a run")
 
 
 class Translator(Model, ImageTranslator):
@@ -235,7 +235,7 @@ class Translator(Model, ImageTranslator):
     def way_back(self, request: Request) -> Callable[[Tensor], Request]:
         if sorted(self.targets()) != [0, 1]:
             raise ConfigurationError(
-                "this model converts one way only; the way back is taught by cyclegan, unit, stargan"
+                "this model converts one way only; cyclegan, unit and stargan learn the way back, too"
             )
         (to,) = request.set
         return lambda image: Request.to(1 - to)
