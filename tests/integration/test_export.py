@@ -396,7 +396,7 @@ def test_a_format_is_one_file_and_one_line(trained_once, run_cli, tmp_path, monk
     monkeypatch.setitem(FORMATS, "toy", Format("toy_format", (".toy",)))
     by_suffix, by_name = run_cli("export", run, "names.toy"), run_cli("export", run, "names", "--format", "toy")
     assert by_suffix.exit_code == by_name.exit_code == 0, by_suffix.output + by_name.output
-    assert by_suffix.stdout == "names.toy\n" and "note: of tiny-pix2pix" in by_suffix.stderr
+    assert by_suffix.stdout == "names.toy\n" and "note: of pix2pix" in by_suffix.stderr
     assert "generator" in (tmp_path / "names.toy").read_text() == (tmp_path / "names").read_text()
     assert "exists already" in run_cli("export", run, "names.toy").stderr
     assert "|toy]" in "".join(run_cli("export", "--help").stdout.split())
