@@ -379,7 +379,7 @@ def require(destination):
 
 def export(source, destination):
     with placed(destination.path) as working:
-        working.write_text("\\n".join(source.checkpoint.weights()))
+        working.write_text("\\n".join(sorted(source.checkpoint.weights())))
     return Exported([destination.path], notes=[f"of {source.name}"])
 
 def load(path, options):
