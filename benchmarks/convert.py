@@ -32,11 +32,12 @@ from common import matrix_rate, report
 from translate.data.io.images import read, to_float, write
 from translate.inference.converter import Converter
 from translate.inference.folder import convert_folder
-from translate.inference.formats.exported import Backend, Description, read_exported
+from translate.inference.formats.exported import Description, read_exported
 from translate.inference.formats.graph import TranslationGraph, trace
-from translate.inference.formats.graph_files import write_onnx
+from translate.inference.formats.onnx import write as write_onnx
 from translate.inference.jobs import plan
-from translate.models.base import ImageSpec
+from translate.inference.options import Backend, OutputOptions
+from translate.models.base import ImageSpec, Request
 from translate.models.cyclegan import CycleGAN
 from translate.recipe import load_recipe
 from translate.training.flops import flops_of
@@ -58,7 +59,7 @@ class Ours:
 
     def run(self, inputs: Path, outputs: Path) -> None:
         outcome = convert_folder(
-            self.converter, plan(inputs, outputs), self.request, workers=self.workers, batch_size=self.batch
+            self.converter, plan(inputs, outputs), self.request, OutputOptions(workers=self.workers, batch=self.batch)
         )
         assert outcome.counts["written"] == len(list(inputs.iterdir())), outcome.failed
 
@@ -175,7 +176,7 @@ def on_backend(name: Backend, model: CycleGAN) -> Converter:
     described = Description("cyclegan", SPEC.domains, "b", SPEC.channels, model.stride, "floats", __version__)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "cyclegan.onnx")
-        write_onnx(trace(TranslationGraph(model, {1: True}, SPEC.channels)), path, described)
+        write_onnx(trace(TranslationGraph(model, Request.to(1), SPEC.channels)), path, described)
         return Converter(*read_exported(path, name))
 
 

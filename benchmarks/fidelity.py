@@ -17,7 +17,7 @@ import itertools
 import struct
 import tempfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,13 +26,13 @@ import numpy as np
 import tifffile
 import torch
 from PIL import Image, ImageCms
-from torch import Tensor, nn
+from torch import Tensor
 
 from common import report
 from translate.inference.converter import Converter
 from translate.inference.folder import convert_folder
 from translate.inference.jobs import plan
-from translate.models.base import ImageSpec
+from translate.models.base import ImageSpec, ImageTranslator, Request
 from translate.training.runtime import Runtime
 
 HEIGHT, WIDTH = 23, 37
@@ -72,16 +72,15 @@ class Row:
         return fine and self.same_form and (self.case.suffix == ".bmp" or (self.profile and self.exif))
 
 
-class Negative(nn.Module):
+class Negative(ImageTranslator):
     """A translator whose translation is known to the last level."""
 
     stride = 8
-    attributes: Sequence[int] = ()
 
     def targets(self) -> Sequence[int]:
         return [1]
 
-    def translate(self, images: Tensor, request: Mapping[int, bool]) -> Tensor:
+    def translate(self, images: Tensor, request: Request) -> Tensor:
         return -images
 
 
@@ -108,7 +107,7 @@ def _row(case: Case, folder: Path) -> Row:
     planes = picture(case)
     source.write_bytes(_written(case, planes))
     converter = Converter(Negative(), ImageSpec(case.channels, 0, ("a", "b")), Runtime(torch.device("cpu")))  # type: ignore[arg-type]
-    outcome = convert_folder(converter, plan(source, output), {1: True})
+    outcome = convert_folder(converter, plan(source, output), Request.to(1))
     top = 2**case.bits - 1
     if outcome.failed:
         return Row(case, False, top, top, False, False)

@@ -27,6 +27,7 @@ from translate.data.loader import Loader
 from translate.inference.converter import Converter
 from translate.inference.folder import convert_folder
 from translate.inference.jobs import plan
+from translate.inference.options import OutputOptions
 from translate.models.base import ImageSpec
 from translate.training.prefetch import OneStream, Prefetcher, prefetch
 from translate.training.runtime import Runtime, choose_runtime
@@ -153,12 +154,12 @@ def _folders(ways: dict[str, Runtime], size: int, small: bool) -> list[Row]:
             images = ImageSpec(3, size, ("a", "b"))
             converter = Converter(build_model("cyclegan", size, small), images, runtime)  # type: ignore[arg-type]
             jobs = plan(source, Path(temporary) / way)
-            options = {"workers": 8, "batch_size": 1 if way == "plain" else 32}
+            options = OutputOptions(workers=8, batch=1 if way == "plain" else 32)
             start = time.perf_counter()
-            outcome = convert_folder(converter, jobs, converter.request("b"), **options)  # type: ignore[arg-type]
+            outcome = convert_folder(converter, jobs, converter.request("b"), options)
             taken = time.perf_counter() - start
             what = f"folder: {outcome.failed[0].error}" if outcome.failed else f"folder of {len(jobs)}"
-            rows.append({"what": what, "way": way, "batch": options["batch_size"], "images/s": len(jobs) / taken})
+            rows.append({"what": what, "way": way, "batch": options.batch, "images/s": len(jobs) / taken})
     return rows
 
 

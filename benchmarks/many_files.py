@@ -19,8 +19,8 @@ import torch
 
 from common import report
 from translate.inference import jobs as jobs_module
-from translate.inference.folder import Outcome, Record
 from translate.inference.jobs import plan
+from translate.inference.records import Outcome, Record
 
 
 def main() -> None:

@@ -25,6 +25,7 @@ from translate.errors import ConfigurationError
 from translate.evaluation.metrics import absolute_error
 from translate.evaluation.validation import Direction
 from translate.inference.converter import Converter
+from translate.models.base import Request
 from translate.runs.image_sets.opening import open_data
 from translate.runs.loading import load, load_model
 from translate.training.runtime import Precision, choose_runtime
@@ -82,7 +83,7 @@ def _error(direction: Direction, converter: Converter) -> float:
 
 def _converted(direction: Direction, converter: Converter) -> Tensor:
     parts = direction.inputs.split(BATCH)
-    return torch.cat([converter.convert_floats(part, {direction.to: True}).cpu() for part in parts])
+    return torch.cat([converter.convert_floats(part, Request.to(direction.to)).cpu() for part in parts])
 
 
 def _differences(exact: Sequence[float], rounded: Sequence[float]) -> list[float]:

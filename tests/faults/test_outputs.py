@@ -22,10 +22,13 @@ from tiny import unpaired_folder, write_images
 
 from translate.cli import main
 from translate.inference.converter import Converter
-from translate.inference.folder import Outcome, Record, convert_folder
+from translate.inference.folder import convert_folder
 from translate.inference.jobs import Jobs, plan
 from translate.inference.manifest import Manifest
-from translate.inference.provenance import LOCK, MARK, Translation, claimed
+from translate.inference.options import OutputOptions
+from translate.inference.provenance import LOCK, MARK, Translation, locked_folder
+from translate.inference.records import Outcome, Record
+from translate.models.base import Request
 from translate.utils.outputs import Inputs
 
 linux = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such links and files")
@@ -103,7 +106,7 @@ def test_an_input_that_comes_to_lie_in_an_outputs_place_is_not_replaced(generato
     (tmp_path / "out" / "sub").symlink_to(photos / "sub", target_is_directory=True)
     before = contents(photos)
     converter: Converter = translate.load(generator, device="cpu")
-    outcome = convert_folder(converter, jobs, {0: True}, overwrite=True, inputs=jobs.inputs)
+    outcome = convert_folder(converter, jobs, Request.to(0), OutputOptions(overwrite=True), inputs=jobs.inputs)
     assert outcome.counts == {"failed": 2} and "is one of the inputs" in outcome.failed[0].error
     assert contents(photos) == before
 
@@ -390,10 +393,10 @@ def test_two_directions_at_once_never_share_a_folder(run_cli, trained_tiny, tmp_
 def test_what_a_killed_process_left_locked_binds_nobody(tmp_path):
     rose, lily = (Translation("0" * 64, [to], False, "run") for to in ("rose", "lily"))
     folder = tmp_path / "out"
-    with claimed(folder, rose, False):
+    with locked_folder(folder, rose, False):
         left = (folder / LOCK).read_bytes()
     (folder / LOCK).write_bytes(left)
-    with claimed(folder, lily, False):
+    with locked_folder(folder, lily, False):
         assert json.loads((folder / LOCK).read_text())["to"] == ["lily"]
     assert not (folder / LOCK).exists()
 
@@ -401,9 +404,9 @@ def test_what_a_killed_process_left_locked_binds_nobody(tmp_path):
 def test_a_folder_is_whole_again_when_the_last_has_converted_it_anew(tmp_path):
     rose, lily = (Translation("0" * 64, [to], False, "run") for to in ("rose", "lily"))
     folder = tmp_path / "out"
-    with claimed(folder, rose, False):
+    with locked_folder(folder, rose, False):
         write_images(folder, ["a.png"])
-    with claimed(folder, lily, True) as one, claimed(folder, lily, True) as two:
+    with locked_folder(folder, lily, True) as one, locked_folder(folder, lily, True) as two:
         one.settle(Outcome())
         assert json.loads((folder / MARK).read_text())["mixed"], "the other has not ended yet"
         two.settle(Outcome(failed=[Record(Path("a.png"), folder / "a.png", "failed")]))

@@ -17,6 +17,8 @@ from translate.inference import folder
 from translate.inference.converter import Converter
 from translate.inference.folder import convert_folder
 from translate.inference.jobs import plan
+from translate.inference.options import OutputOptions
+from translate.models.base import Request
 from translate.utils.out_of_memory import out_of_memory
 
 ENDLESS = 1 << 46
@@ -64,7 +66,7 @@ def test_one_that_does_not_fit_fails_alone(tmp_path, monkeypatch, where, error):
         return whole(*arguments, **options)
 
     monkeypatch.setattr(owner, where, short)
-    outcome = convert_folder(converter, plan(tmp_path / "in", tmp_path / "out"), {1: True}, batch_size=3)
+    outcome = convert_folder(converter, plan(tmp_path / "in", tmp_path / "out"), Request.to(1), OutputOptions(batch=3))
     assert outcome.counts == {"written": 2, "failed": 1}
     assert "b.png: " in outcome.failed[0].error and "--tile" in outcome.failed[0].error
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"a.png", "c.png"}
@@ -78,7 +80,7 @@ def test_an_image_too_large_for_the_memory_fails_and_the_rest_is_converted(place
     Image.new("RGB", (3500, 3500)).save(place.folder / "photos" / "large.png", compress_level=1)
     hook = """
         import resource
-        from translate.inference import command
+        from translate.runs import convert as command
 
         whole = command.convert_folder
 
@@ -111,5 +113,5 @@ def test_a_video_whose_frames_do_not_fit_is_an_error_in_words(tmp_path):
 
     source = clip(tmp_path / "clip.mp4", audio=False)
     with pytest.raises(TranslateError, match=r"clip\.mp4: its frames are too large for the memory"):
-        convert_video(Converter(Large(), SPEC, CPU), source, tmp_path / "out.mp4", {1: True})
+        convert_video(Converter(Large(), SPEC, CPU), source, tmp_path / "out.mp4", Request.to(1))
     assert [path.name for path in tmp_path.iterdir()] == ["clip.mp4"]

@@ -54,7 +54,8 @@ def test_sigterm_and_sigint_in_training_save_and_leave(place, undisturbed, where
     stopped = place.train(recipe, "run", hook=interrupt(WHERE[where], number))
     run = place.folder / "run"
     assert stopped.code == CODES[number], stopped.err
-    assert f"stopped by {number.name} after step {step}; saved, continue with --resume" in stopped.err
+    by = "(Ctrl-C)" if number == signal.SIGINT else "by SIGTERM"
+    assert f"stopped {by} after step {step}; saved, continue with --resume" in stopped.err
     assert "Traceback" not in stopped.err and steps(run)[-1] == step
     assert (run / "checkpoints" / "latest").read_text().strip() == f"step-{step:08d}"
     assert (run / "report.html").is_file()

@@ -27,12 +27,14 @@ from translate.errors import ConfigurationError, TranslateError
 from translate.inference.converter import Converter
 from translate.inference.folder import convert_folder
 from translate.inference.foreign import read_generator
-from translate.inference.formats.graph_files import write_torch
 from translate.inference.formats.hub import FILES, write_hub
-from translate.inference.formats.placing import placed
 from translate.inference.formats.port import write_port
+from translate.inference.formats.source import placed
+from translate.inference.formats.torch_export import write as write_torch
 from translate.inference.jobs import plan
-from translate.inference.provenance import MARK, Translation, claim
+from translate.inference.options import OutputOptions
+from translate.inference.provenance import MARK, Translation, begin_translation
+from translate.models.base import Request
 from translate.networks.foreign import port_state
 from translate.networks.resnet import ResnetGenerator
 from translate.recipe import load_recipe
@@ -162,7 +164,7 @@ def test_a_picture_that_is_not_finite_is_a_failed_item_and_no_black_file(tmp_pat
     for name in ("a", "b"):
         Image.new("L", (8, 8), 200).save(tmp_path / "photos" / f"{name}.png")
     jobs = plan(tmp_path / "photos", tmp_path / "out")
-    outcome = convert_folder(Converter(_Spoiling(), SPEC, CPU), jobs, {1: True}, batch_size=3)
+    outcome = convert_folder(Converter(_Spoiling(), SPEC, CPU), jobs, Request.to(1), OutputOptions(batch=3))
     assert outcome.counts == {"written": 2, "failed": 1}
     assert "colourful.png: the network's output has numbers that are not finite" in outcome.failed[0].error
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.png", "b.png"]
@@ -224,7 +226,7 @@ def test_a_description_or_a_table_of_gigabytes_is_refused_unread(tmp_path):
         ("run/doctor.jsonl", lambda home: write_report(home / "run")),
         ("hub/config.json", lambda home: load_model(home / "hub")),
         ("hub/model.safetensors", lambda home: load_model(home / "hub")),
-        ("out/" + MARK, lambda home: claim(home / "out", Translation("0", ["a"], False, "x"), False)),
+        ("out/" + MARK, lambda home: begin_translation(home / "out", Translation("0", ["a"], False, "x"), False)),
         ("set/dataset.yaml", lambda home: describe(home / "set")),
         ("mine.yaml", lambda home: load_recipe(home / "mine.yaml")),
         ("a.pth", lambda home: read_generator(home / "a.pth")),

@@ -21,7 +21,7 @@ from translate.inference.folder import convert_folder
 from translate.inference.formats.exported import Description
 from translate.inference.jobs import plan
 from translate.inference.sheets import thumbnail
-from translate.models.base import ImageSpec
+from translate.models.base import ImageSpec, Request
 from translate.recipe import load_recipe
 
 tifffile = pytest.importorskip("tifffile", reason="such files are written by tifffile")
@@ -59,7 +59,7 @@ def test_a_conversion_keeps_bands_and_depth(tmp_path: Path, count: int, dtype: t
     written(tmp_path / "in" / "x.tif", stored, photometric=kind, planarconfig=planes)
     span = (0.0, 1.0) if dtype in SHADES else (-3.0, 5.0)
     converter = Converter(Negative(), ImageSpec(count, 16, ("a", "b"), span=span), CPU)
-    assert not convert_folder(converter, plan(tmp_path / "in", tmp_path / "out"), {1: True}).failed
+    assert not convert_folder(converter, plan(tmp_path / "in", tmp_path / "out"), Request.to(1)).failed
     found = tifffile.imread(tmp_path / "out" / "x.tif").reshape(values.shape)
     assert found.dtype == dtype
     if dtype == np.float32:
@@ -76,7 +76,7 @@ def test_another_number_of_bands_or_range_is_said_with_the_files_name(tmp_path: 
     written(tmp_path / "in" / "five.tif", bands(5, np.uint8), photometric="minisblack", planarconfig="contig")
     written(tmp_path / "in" / "far.tif", bands(1, np.float32)[..., 0])
     converter = Converter(Negative(), ImageSpec(3, 16, ("a", "b")), CPU)
-    outcome = convert_folder(converter, plan(tmp_path / "in", tmp_path / "out"), {1: True})
+    outcome = convert_folder(converter, plan(tmp_path / "in", tmp_path / "out"), Request.to(1))
     five, far = sorted((record.error for record in outcome.failed), key=lambda error: "far.tif" in error)
     assert "five.tif: 5 bands, where data.channels is 3" in five
     assert "far.tif: floating-point pixels from -2." in far and "data.range" in far
@@ -183,7 +183,7 @@ def test_12_bits_in_16_fill_the_range_and_come_back_as_they_were(tmp_path: Path,
     read = images.read(tmp_path / "in" / f"x.{suffix}", span=(0, 4095))
     assert (read.pixels[0, 0] == 0).all() and (read.pixels[0, 1] == 65535).all()
     converter = Converter(Negative(), ImageSpec(channels, 16, ("a", "b"), span=(0, 4095)), CPU)
-    assert not convert_folder(converter, plan(tmp_path / "in", tmp_path / "out"), {1: True}).failed
+    assert not convert_folder(converter, plan(tmp_path / "in", tmp_path / "out"), Request.to(1)).failed
     found, clear = (images.read(tmp_path / "out" / f"{name}.{suffix}") for name in ("x", "clear"))
     assert (found.pixels == 4095 - values).all() and found.pixels.dtype == np.uint16
     assert clear.alpha is not None and (clear.alpha == alpha).all() and clear.pixels.max() <= 4095

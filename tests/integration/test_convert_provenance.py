@@ -14,8 +14,9 @@ from translate.data.layouts.listing import ListingReport, find_images, iterate_i
 from translate.errors import ConfigurationError
 from translate.inference.converter import Converter
 from translate.inference.jobs import plan
-from translate.inference.provenance import LOCK, MARK, Translation, claimed, require_writable, translation
+from translate.inference.provenance import LOCK, MARK, Translation, locked_folder, require_writable, translation
 from translate.inference.video import plan_video
+from translate.models.base import Request
 from translate.networks.foreign import port_state
 from translate.networks.resnet import ResnetGenerator
 from translate.training.checkpoint import folder_name, save_checkpoint
@@ -74,8 +75,8 @@ def test_setting_and_clearing_an_attribute_are_two_translations(tmp_path):
     origin = tmp_path / "model.pth"
     origin.write_bytes(b"weights")
     converter = Converter(Negative(), SPEC, CPU, origin)
-    of = {on: translation(converter, {1: on}) for on in (True, False)}
-    assert of[True] != of[False] and (of[True].to, of[False].to) == (["b"], ["-b"])
+    on, off = (translation(converter, Request(**{what: frozenset({1})})) for what in ("set", "clear"))
+    assert on != off and (on.to, off.to) == (["b"], ["-b"])
 
 
 def test_folders_without_a_mark_and_single_files_are_as_ever(run_cli, generator, photos, tmp_path):
@@ -91,7 +92,7 @@ def test_a_mark_without_images_binds_nobody_and_a_foreign_one_is_told(tmp_path):
     one, two = (Translation("0" * 64, [to], False, "run") for to in ("rose", "lily"))
 
     def claim(wanted, overwrite=False):
-        with claimed(tmp_path / "out", wanted, overwrite):
+        with locked_folder(tmp_path / "out", wanted, overwrite):
             pass
 
     claim(one)
@@ -107,7 +108,7 @@ def test_a_mark_without_images_binds_nobody_and_a_foreign_one_is_told(tmp_path):
 
 
 def test_what_is_cut_short_while_it_converts_again_is_not_continued(run_cli, generator, photos, tmp_path, monkeypatch):
-    from translate.inference import command
+    from translate.runs import convert as command
 
     def killed(*arguments, **options):
         raise KeyboardInterrupt
@@ -187,7 +188,7 @@ def test_an_output_named_as_a_kind_that_is_not_written_is_refused(tmp_path, name
 def test_the_manifest_may_lie_in_the_new_output_and_its_rows_are_there_at_once(
     run_cli, generator, photos, tmp_path, monkeypatch
 ):
-    from translate.inference import command
+    from translate.runs import convert as command
 
     whole = command.convert_folder
 
@@ -254,7 +255,7 @@ def test_an_attribute_is_not_set_and_cleared_at_once():
     converter = Converter(Attributes(), SPEC, CPU)
     with pytest.raises(ConfigurationError, match="set or cleared, not both"):
         converter.request(["a", "b", "-a"])
-    assert converter.request(["a", "-b", "a"]) == {0: True, 1: False}
+    assert converter.request(["a", "-b", "a"]) == Request(frozenset({0}), frozenset({1}))
 
 
 @pytest.mark.parametrize(("format", "kind"), [("jpg", "JPEG"), ("tif", "TIFF")])

@@ -12,6 +12,8 @@ from translate.inference import folder as module
 from translate.inference.converter import Converter
 from translate.inference.folder import convert_folder
 from translate.inference.jobs import plan
+from translate.inference.options import OutputOptions
+from translate.models.base import Request
 
 
 @pytest.fixture
@@ -49,7 +51,7 @@ def test_records_tell_of_every_file(photos, tmp_path):
     converter = Converter(Negative(), SPEC, CPU)
     records = []
     jobs = plan(photos, tmp_path / "out")
-    outcome = convert_folder(converter, jobs, {1: True}, batch_size=3, done=records.append)
+    outcome = convert_folder(converter, jobs, Request.to(1), OutputOptions(batch=3), done=records.append)
     assert len(records) == 25 and outcome.counts == {"written": 23, "skipped": 1, "failed": 1}
     assert outcome.failed == [record for record in records if record.status == "failed"]
     of = {record.source.relative_to(photos).as_posix(): record for record in records}
@@ -69,7 +71,7 @@ def test_what_is_no_fault_of_a_file_ends_the_conversion(photos, tmp_path, monkey
 
     monkeypatch.setattr(module, where, broken)
     with pytest.raises(ArithmeticError, match="a mistake"):
-        convert_folder(Converter(Negative(), SPEC, CPU), plan(photos, tmp_path / "out"), {1: True})
+        convert_folder(Converter(Negative(), SPEC, CPU), plan(photos, tmp_path / "out"), Request.to(1))
 
 
 def test_the_command_line_shards_and_lists(run_cli, tiny_recipe, tmp_path, photos, monkeypatch):
@@ -93,7 +95,7 @@ def test_the_command_line_shards_and_lists(run_cli, tiny_recipe, tmp_path, photo
 def test_a_batch_has_the_same_pictures_as_single_ones(photos, tmp_path):
     converter = Converter(Negative(), SPEC, CPU)
     for folder, batch in (("one", 1), ("many", 7)):
-        convert_folder(converter, plan(photos, tmp_path / folder), {1: True}, batch_size=batch, workers=3)
+        convert_folder(converter, plan(photos, tmp_path / folder), Request.to(1), OutputOptions(batch=batch, workers=3))
     names = sorted(path.relative_to(tmp_path / "one") for path in (tmp_path / "one").rglob("*.png"))
     assert len(names) == 24
     for name in names:

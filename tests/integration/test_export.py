@@ -1,6 +1,7 @@
 """Graphs for other programs compute what the run computes, for any batch and size, or do not appear."""
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -15,12 +16,16 @@ import translate
 from translate.data.labels import LabelGroup
 from translate.errors import TranslateError
 from translate.inference.foreign import ForeignGenerator
-from translate.inference.formats.check import largest_difference, random_images
+from translate.inference.formats import FORMATS, Format
 from translate.inference.formats.exported import Description, open_with_onnxruntime, open_with_openvino
 from translate.inference.formats.graph import TranslationGraph, trace
-from translate.inference.formats.graph_files import read_onnx, read_torch, write_onnx, write_torch
+from translate.inference.formats.graphs import largest_difference, random_images
+from translate.inference.formats.onnx import read as read_onnx
+from translate.inference.formats.onnx import write as write_onnx
+from translate.inference.formats.torch_export import read as read_torch
+from translate.inference.formats.torch_export import write as write_torch
 from translate.models import MODELS
-from translate.models.base import ImageSpec, Translator
+from translate.models.base import ImageSpec, Request, Translator
 from translate.networks.conv_as_matmul import set_conv_as_matmul
 from translate.networks.foreign import from_port
 from translate.networks.foreign_file import read_state
@@ -47,19 +52,19 @@ def _onnx():
 
 def _largest_difference(model, request, path):
     """Of a file from the model itself, on three sizes and batches."""
-    painting = TranslationGraph(model, request, 3)
-    program, images = trace(painting), random_images(painting)
+    graph = TranslationGraph(model, request, 3)
+    program, images = trace(graph), random_images(graph)
     assert len({tuple(image.shape) for image in images}) == 3 and {len(image) for image in images} == {1, 2, 3}
     write, read = (write_onnx, read_onnx) if path.suffix == ".onnx" else (write_torch, read_torch)
     write(program, path, DESCRIPTION)
     assert str(Path(translate.__file__).parent).encode() not in path.read_bytes(), "it names files of this machine"
-    return largest_difference(read(path), painting, model, images)
+    return largest_difference(read(path), graph, model, images)
 
 
 @pytest.mark.parametrize("name", TRANSLATORS)
 def test_a_graph_gives_what_the_model_gives(name, tmp_path):
     model = _lively(tiny.tiny_model(name))
-    assert _largest_difference(model, {model.targets()[-1]: True}, tmp_path / "x.pt2") < 1e-5
+    assert _largest_difference(model, Request.to(model.targets()[-1]), tmp_path / "x.pt2") < 1e-5
 
 
 # The others' operators are among these.
@@ -67,7 +72,7 @@ def test_a_graph_gives_what_the_model_gives(name, tmp_path):
 def test_an_onnx_file_gives_what_the_model_gives(name, tmp_path):
     _onnx()
     model = _lively(tiny.tiny_model(name))
-    assert _largest_difference(model, {model.targets()[-1]: True}, tmp_path / "x.onnx") < 1e-4
+    assert _largest_difference(model, Request.to(model.targets()[-1]), tmp_path / "x.onnx") < 1e-4
 
 
 def test_attributes_that_are_not_named_are_read_off_the_image_in_the_graph(tmp_path):
@@ -76,7 +81,7 @@ def test_attributes_that_are_not_named_are_read_off_the_image_in_the_graph(tmp_p
     kind = MODELS["stargan"]
     config = kind.Config.model_validate_json(json.dumps(tiny.TINY["stargan"]))
     model = _lively(kind(config, ATTRIBUTES))
-    assert _largest_difference(model, {0: True, 2: False}, tmp_path / "x.onnx") < 1e-4
+    assert _largest_difference(model, Request(frozenset({0}), frozenset({2})), tmp_path / "x.onnx") < 1e-4
 
 
 def test_an_image_that_is_one_pixel_inside_a_u_net_and_dropout_that_is_on(tmp_path):
@@ -85,12 +90,12 @@ def test_an_image_that_is_one_pixel_inside_a_u_net_and_dropout_that_is_on(tmp_pa
     model = _lively(MODELS["pix2pix"](config, ImageSpec(3, 64, ("a", "b"))))
     dropouts = [module for module in model.modules() if isinstance(module, nn.Dropout)]
     assert dropouts, "the case that is meant"
-    painting = TranslationGraph(model, {1: True}, 3)
-    run, images = trace(painting).module(), [painting.noise(1, 1, 1), painting.noise(2, 1, 2)]
+    graph = TranslationGraph(model, Request.to(1), 3)
+    run, images = trace(graph).module(), [graph.noise(1, 1, 1), graph.noise(2, 1, 2)]
     assert images[0].shape[2:] == (64, 64)
 
     def difference():
-        return largest_difference(lambda x: run(torch.from_numpy(x)).detach().numpy(), painting, model, images)
+        return largest_difference(lambda x: run(torch.from_numpy(x)).detach().numpy(), graph, model, images)
 
     assert difference() > 1e-3, "the model throws dice"
     for dropout in dropouts:
@@ -114,43 +119,43 @@ def test_published_generators_export_as_published(name, output):
     generator = ForeignGenerator(network, evaluated=output == "output_eval")
     labels = golden.get("labels", torch.zeros(len(golden["input"]), 0))
     for image, wanted_labels, wanted in zip(golden["input"], labels, golden[output], strict=True):
-        request = {number: bool(on) for number, on in enumerate(wanted_labels)}
+        request = Request(frozenset(wanted_labels.nonzero().flatten().tolist()))
         run = trace(TranslationGraph(generator, request, len(image))).module()
         assert (run(image[None])[0] - wanted).abs().max() < 1e-5
 
 
 def test_what_converting_does_not_use_is_not_in_the_graph():
-    program = trace(TranslationGraph(tiny.tiny_model("cyclegan"), {0: True}, 3))
+    program = trace(TranslationGraph(tiny.tiny_model("cyclegan"), Request.to(0), 3))
     assert {key.split(".")[1] for key in program.state_dict} == {"generator_a"}
 
 
 def test_a_graph_has_convolutions_where_a_cpu_takes_products():
     model = tiny.tiny_model("pix2pix")
     set_conv_as_matmul(model, True)
-    program = trace(TranslationGraph(model, {1: True}, 3))
+    program = trace(TranslationGraph(model, Request.to(1), 3))
     assert not {"im2col", "col2im"} & {name for node in program.graph.nodes for name in str(node.target).split(".")}
 
 
 def test_rounding_to_bytes_is_no_difference_and_a_level_is():
     model = _lively(tiny.tiny_model("direct"))
-    painting = TranslationGraph(model, {1: True}, 3, as_bytes=True)
-    images = [painting.noise(1, 1, 1)]
+    graph = TranslationGraph(model, Request.to(1), 3, as_bytes=True)
+    images = [graph.noise(1, 1, 1)]
 
     def run(levels):
-        return lambda pixels: (painting(torch.from_numpy(pixels)).float() + levels).clamp(0, 255).byte().numpy()
+        return lambda pixels: (graph(torch.from_numpy(pixels)).float() + levels).clamp(0, 255).byte().numpy()
 
     with torch.no_grad():
-        assert largest_difference(run(0), painting, model, images) < 1e-6
-        assert largest_difference(run(1), painting, model, images) > 0.9 / 255
+        assert largest_difference(run(0), graph, model, images) < 1e-6
+        assert largest_difference(run(1), graph, model, images) > 0.9 / 255
 
 
 def test_nothing_is_hidden_by_what_is_no_number():
     model = _lively(tiny.tiny_model("direct"))
-    painting = TranslationGraph(model, {1: True}, 3)
-    images = random_images(painting)
-    wrong = [lambda x: np.full_like(x, np.nan)] + [lambda x: painting(torch.from_numpy(x)).detach().numpy()] * 2
+    graph = TranslationGraph(model, Request.to(1), 3)
+    images = random_images(graph)
+    wrong = [lambda x: np.full_like(x, np.nan)] + [lambda x: graph(torch.from_numpy(x)).detach().numpy()] * 2
     runs = iter(wrong)
-    assert np.isnan(largest_difference(lambda x: next(runs)(x), painting, model, images))
+    assert np.isnan(largest_difference(lambda x: next(runs)(x), graph, model, images))
 
 
 @pytest.fixture(scope="module")
@@ -243,11 +248,11 @@ def test_the_format_follows_from_the_suffix_and_a_torch_file_reads_back(runs, ru
 
 def test_a_graph_that_differs_does_not_appear(runs, run_cli, tmp_path, monkeypatch):
     monkeypatch.setattr(
-        "translate.runs.export.read_torch", lambda path: lambda x: read_torch(path)(x) + np.float32(1e-3)
+        "translate.inference.formats.torch_export.read", lambda path: lambda x: read_torch(path)(x) + np.float32(1e-3)
     )
     result = run_cli("export", runs / "pix2pix", "out/model.pt2")
     assert result.exit_code == 1 and "differs from PyTorch by 0.001" in result.output
-    monkeypatch.setattr("translate.runs.export.largest_difference", lambda *_: float("nan"))
+    monkeypatch.setattr("translate.inference.formats.graphs.largest_difference", lambda *_: float("nan"))
     result = run_cli("export", runs / "pix2pix", "out/model.pt2")
     assert result.exit_code == 1 and "differs from PyTorch by nan" in result.output
     assert not (tmp_path / "out").exists()
@@ -363,3 +368,52 @@ def test_an_exported_file_does_not_claim_pytorchs_options(runs, run_cli):
 def test_what_is_refused_is_not_told_of_its_precision(runs, run_cli):
     result = run_cli("convert", runs / "cyclegan", runs / "unpaired", "out", "--precision", "bf16")
     assert result.exit_code == 2 and "--to is needed" in result.stderr and "bf16:" not in result.stderr
+
+
+TOY = '''"""The names of the weights, for a test."""
+from translate.errors import ConfigurationError
+from translate.inference.formats.source import Exported, placed
+
+def require(destination):
+    destination.require_free([destination.path])
+
+def export(source, destination):
+    with placed(destination.path) as working:
+        working.write_text("\\n".join(sorted(source.checkpoint.weights())))
+    return Exported([destination.path], notes=[f"of {source.name}"])
+
+def load(path, options):
+    raise ConfigurationError(f"{path}: names alone convert nothing")
+'''
+
+
+def test_a_format_is_one_file_and_one_line(trained_once, run_cli, tmp_path, monkeypatch):
+    """The command line, the choice by suffix and loading all read the one table."""
+    run = trained_once("pix2pix") / "run-pix2pix"
+    (tmp_path / "toy_format.py").write_text(TOY)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert run_cli("export", run, "names.toy").exit_code == 2, "not there yet"
+    monkeypatch.setitem(FORMATS, "toy", Format("toy_format", (".toy",)))
+    by_suffix, by_name = run_cli("export", run, "names.toy"), run_cli("export", run, "names", "--format", "toy")
+    assert by_suffix.exit_code == by_name.exit_code == 0, by_suffix.output + by_name.output
+    assert by_suffix.stdout == "names.toy\n" and "note: of pix2pix" in by_suffix.stderr
+    assert "generator" in (tmp_path / "names.toy").read_text() == (tmp_path / "names").read_text()
+    assert "exists already" in run_cli("export", run, "names.toy").stderr
+    assert "|toy]" in "".join(run_cli("export", "--help").stdout.split())
+    assert ".toy (toy)" in run_cli("export", run, "model.bin").stderr
+    (tmp_path / "photos").mkdir()
+    Image.new("RGB", (16, 16)).save(tmp_path / "photos" / "a.png")
+    assert "names alone convert nothing" in run_cli("convert", "names.toy", "photos", "out").stderr
+
+
+def test_no_other_file_names_the_formats():
+    package = Path(translate.__file__).parent
+    naming = {
+        path for path in package.rglob("*.py") if re.search(r'["\'](torch-export|hub|\.pt2)["\']', path.read_text())
+    }
+    assert naming == {package / "inference" / "formats" / "__init__.py"}
+
+
+def test_the_page_on_exporting_names_every_format():
+    page = (Path(__file__).parents[2] / "docs" / "exporting.md").read_text()
+    assert set(re.findall(r"^\| `([a-z-]+)` \|", page, re.M)) == set(FORMATS)

@@ -214,7 +214,7 @@ def test_what_paints_no_image_is_refused(tmp_path, channels, told):
 
 def test_stargans_labels_are_numbers_and_the_order_of_the_released_ones_is_told(tmp_path):
     path = _saved(tmp_path / "200000-G.ckpt", StarGANGenerator(3, 5, 4, 1))
-    taken = translate.load(path, device="cpu").model.taken
+    taken = translate.load(path, device="cpu").model.remarks
     assert "Black_Hair, Blond_Hair, Brown_Hair, Male, Young" in taken and "not named by --to are off" in taken
-    other = translate.load(_saved(tmp_path / "1-G.ckpt", StarGANGenerator(3, 2, 4, 1)), device="cpu").model.taken
+    other = translate.load(_saved(tmp_path / "1-G.ckpt", StarGANGenerator(3, 2, 4, 1)), device="cpu").model.remarks
     assert "Black_Hair" not in other

@@ -18,10 +18,13 @@ from translate.data.layouts.listing import find_images
 from translate.errors import ConfigurationError
 from translate.inference.converter import Converter
 from translate.inference.cycle_error import CycleError, beside
-from translate.inference.folder import Record, convert_folder
+from translate.inference.folder import convert_folder
 from translate.inference.gallery import write_gallery
 from translate.inference.jobs import plan
+from translate.inference.options import OutputOptions
+from translate.inference.records import Record
 from translate.inference.sheets import ROWS, pairs, write_sheets
+from translate.models.base import Request
 
 
 class Lossy(Negative):
@@ -38,7 +41,7 @@ class Lossy(Negative):
 def run_over(converter, tmp_path, **options):
     records: list[Record] = []
     jobs = plan(tmp_path / "photos", tmp_path / "out")
-    convert_folder(converter, jobs, {1: True}, done=records.append, **options)
+    convert_folder(converter, jobs, Request.to(1), OutputOptions(**options), done=records.append)
     return records
 
 
@@ -115,7 +118,7 @@ def test_a_large_gallery_is_capped_and_says_so(tmp_path):
 
 def test_the_cycle_error_is_what_the_way_back_misses(tmp_path):
     converter, records = converted(tmp_path, ["x.png"])
-    cycle = CycleError(converter, {1: True})
+    cycle = CycleError(converter, Request.to(1))
     mean = cycle.write(records[0])
     before = np.asarray(Image.open(tmp_path / "photos" / "x.png")).astype(float)
     # There and back is the input without its red, which is a third of what is missed.
@@ -132,13 +135,13 @@ def test_a_perfect_way_back_is_black(tmp_path):
             return [0, 1]
 
     converter, records = converted(tmp_path, ["x.png"], Negatives())
-    assert CycleError(converter, {1: True}).write(records[0]) == pytest.approx(0, abs=1e-6)
+    assert CycleError(converter, Request.to(1)).write(records[0]) == pytest.approx(0, abs=1e-6)
     assert not np.asarray(Image.open(beside(records[0].output))).any()
 
 
 def test_cycle_errors_are_no_inputs_and_meet_no_output(tmp_path):
     converter, records = converted(tmp_path, ["a.png", "a.jpg", "a.webp"])
-    cycle = CycleError(converter, {1: True})
+    cycle = CycleError(converter, Request.to(1))
     assert all(cycle.write(record) is not None for record in records)
     assert sorted(path.name for path in find_images(tmp_path / "out")) == ["a.jpg", "a.png", "a.webp"]
     assert len(list((tmp_path / "out").iterdir())) == 6
@@ -150,12 +153,12 @@ def test_cycle_errors_are_no_inputs_and_meet_no_output(tmp_path):
 
 def test_a_way_back_that_was_not_taught_is_refused():
     with pytest.raises(ConfigurationError, match="one way only"):
-        CycleError(Converter(Negative(), SPEC, CPU), {1: True})
+        CycleError(Converter(Negative(), SPEC, CPU), Request.to(1))
     for name in ("cyclegan", "unit"):
-        assert tiny_model(name).way_back({1: True})(torch.zeros(1, 3, 16, 16)) == {0: True}
+        assert tiny_model(name).way_back(Request.to(1))(torch.zeros(1, 3, 16, 16)) == Request.to(0)
     for name in ("pix2pix", "direct"):
         with pytest.raises(ConfigurationError, match="one way only"):
-            tiny_model(name).way_back({1: True})
+            tiny_model(name).way_back(Request.to(1))
 
 
 def test_stargan_goes_back_to_what_it_reads_off_the_input():
@@ -163,7 +166,7 @@ def test_stargan_goes_back_to_what_it_reads_off_the_input():
     image = torch.rand(1, 3, 16, 16) * 2 - 1
     read_off = int(model.read(image)[0].argmax())
     for target in range(3):
-        assert model.way_back({target: True})(image) == {read_off: True}
+        assert model.way_back(Request.to(target))(image) == Request.to(read_off)
 
 
 def test_attributes_go_back_to_all_that_was_read_in_their_group():
@@ -174,11 +177,11 @@ def test_attributes_go_back_to_all_that_was_read_in_their_group():
     groups = (LabelGroup(3, exclusive=False), LabelGroup(2, exclusive=True))
     labels = Labels(ImageSpec(3, 16, tuple("abcde"), groups, alternatives=((0, 1),)))
     before = torch.tensor([1.0, 0, 1, 0, 1])
-    assert labels.restoring(before, {1: True}) == {0: True, 1: False, 2: True}
-    assert labels.restoring(before, {3: True}) == {4: True}
-    there = labels.change(before[None], {1: True})
+    assert labels.restoring(before, Request.to(1)) == Request(frozenset({0, 2}), frozenset({1}))
+    assert labels.restoring(before, Request.to(3)) == Request.to(4)
+    there = labels.change(before[None], Request.to(1))
     assert there[0].tolist() == [0, 1, 1, -1, -1]
-    back = labels.change(there, labels.restoring(before, {1: True}))
+    back = labels.change(there, labels.restoring(before, Request.to(1)))
     assert back[0].tolist() == [1, 0, 1, -1, -1]
 
 

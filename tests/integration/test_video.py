@@ -11,6 +11,7 @@ from tiny import CPU, SPEC
 from translate.errors import ConfigurationError, TranslateError
 from translate.inference import video
 from translate.inference.converter import Converter
+from translate.models.base import Request
 
 av = pytest.importorskip("av", reason='needs PyAV: pip install "image-translate[video]"')
 COLOURS = [(200, 40, 60), (30, 180, 90), (60, 70, 210), (128, 128, 128), (230, 220, 40), (20, 20, 20)]
@@ -45,7 +46,7 @@ def clip(path, size=(48, 32), rate=Fraction(12), audio=True, pts=None, matrix=5,
 
 
 def convert(source, output, **options):
-    return video.convert_video(Converter(Negative(), SPEC, CPU), source, output, {1: True}, **options)
+    return video.convert_video(Converter(Negative(), SPEC, CPU), source, output, Request.to(1), **options)
 
 
 def frames(path, matrix=5):
@@ -130,7 +131,7 @@ def test_a_failure_half_way_leaves_no_file(tmp_path):
 
     source = clip(tmp_path / "clip.mp4")
     with pytest.raises(KeyboardInterrupt):
-        video.convert_video(Converter(Failing(), SPEC, CPU), source, tmp_path / "out.mp4", {1: True})
+        video.convert_video(Converter(Failing(), SPEC, CPU), source, tmp_path / "out.mp4", Request.to(1))
     assert [path.name for path in tmp_path.iterdir()] == ["clip.mp4"]
 
 

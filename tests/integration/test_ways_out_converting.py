@@ -46,7 +46,7 @@ def onnx_file(trained_once, tmp_path_factory) -> Path:
     return path
 
 
-@tried(("cli/converting", "--shard and --format are for images, not for a video; leave them out"))
+@tried(("runs/convert", "--shard and --format are for images, not for a video; leave them out"))
 def parts_of_a_video(user: User) -> None:
     pytest.importorskip("av", reason='needs PyAV: pip install "image-translate[video]"')
     from test_video import clip
@@ -59,14 +59,17 @@ def parts_of_a_video(user: User) -> None:
 
 
 @tried(
-    ("cli/converting", "--dropout {}"),
-    ("cli/converting", "--checkpoint {}: {} has no checkpoints to choose from; leave it out"),
+    ("inference/options", "--dropout {}"),
+    ("runs/convert", "--checkpoint {}: {} has no checkpoints to choose from; leave it out"),
 )
 def options_of_other_models(user: User) -> None:
     run = user.run("pix2pix")
     user.photos()
     for option in (["--eval"], ["--dropout", "off"]):
         assert taken(user.refused(*_convert(run, *option)), "(--[a-z]+).* is for another .* leave it out") == option[0]
+        text = user.refused("export", run, "hub", "--format", "hub", *option)
+        assert taken(text, "(--[a-z]+).* is for another .* leave it out") == option[0]
+    user.gets("export", run, "hub", "--format", "hub")
     checkpoint = next(Path(run, "checkpoints").glob("step-*"))
     text = user.refused(*_convert(checkpoint, "--checkpoint", "best"))
     options_in(taken(text, "(--checkpoint) .* leave it out"), "convert")
@@ -74,7 +77,7 @@ def options_of_other_models(user: User) -> None:
     user.gets(*_convert(checkpoint))
 
 
-@tried(("cli/converting", "bf16: {}; --precision float32 is exact, and slower"))
+@tried(("runs/convert", "bf16: {}; --precision float32 is exact, and slower"))
 def pixels_that_bf16_rounds(user: User) -> None:
     run = user.run("pix2pix")
     user.photos("one.png")
@@ -115,7 +118,7 @@ def a_folder_of_other_translations(user: User) -> None:
     user.gets(*_convert(run, "--to", "B"))
 
 
-@tried(("inference/command", "is twice as wide as high: files are converted whole"))
+@tried(("runs/convert", "is twice as wide as high: files are converted whole"))
 def pairs_given_to_convert(user: User) -> None:
     run = user.run("pix2pix")
     put(Path("photos"), "pair.png", width=32, height=16)
@@ -124,7 +127,7 @@ def pairs_given_to_convert(user: User) -> None:
 
 
 @tried(
-    ("inference/command", "shows the whole folder; give it without --shard when all is converted"),
+    ("inference/extras", "shows the whole folder; give it without --shard when all is converted"),
 )
 def outputs_beside_the_images(user: User) -> None:
     run = user.run("pix2pix")
@@ -140,10 +143,10 @@ def outputs_beside_the_images(user: User) -> None:
 
 
 @tried(
-    ("inference/converter", "--to is needed"),
-    ("inference/converter", "this model converts to {}{}"),
-    ("inference/converter", "an image goes to one domain at a time"),
-    ("inference/converter", "is no attribute; name the domain to go to instead"),
+    ("inference/requests", "--to is needed"),
+    ("inference/requests", "this model converts to {}{}"),
+    ("models/base", "an image goes to one domain at a time"),
+    ("models/base", "is no attribute; name the domain to go to instead"),
 )
 def domains_to_convert_to(user: User) -> None:
     run = user.run("cyclegan")
@@ -167,7 +170,6 @@ def a_file_name_for_an_image(user: User) -> None:
 
 
 @tried(
-    ("inference/cycle_error", "a single generator's file knows no way back; give a run"),
     ("runs/export", "a generator's file; --format {} needs a run's folder"),
 )
 def a_file_for_a_run(user: User) -> None:
@@ -259,7 +261,7 @@ def many_files_that_fail(user: User) -> None:
 
 
 @tried(
-    ("inference/folder", "{}: too large for the memory that is free; close other programs, or convert with --tile 16"),
+    ("inference/folder", "too large for the memory that is free; close other programs, or convert with --tile 16"),
     ("inference/video", "its frames are too large for the memory that is free; close other programs, or convert with"),
 )
 def images_too_large_for_the_memory(user: User) -> None:
@@ -363,7 +365,7 @@ def a_pointer_to_nothing(user: User) -> None:
     user.gets(*_convert(run))
 
 
-@tried(("inference/finite", "numbers that are not finite; convert with --precision float32, or with another"))
+@tried(("inference/reasons", "numbers that are not finite; convert with --precision float32, or with another"))
 def numbers_that_are_not_finite(user: User) -> None:
     run, forward = user.run("pix2pix"), UNetGenerator.forward
     user.photos()
@@ -413,9 +415,9 @@ def scores_that_cannot_be_written(user: User) -> None:
 
 
 @tried(
-    ("runs/export", "give --format, or use a suffix that implies it"),
-    ("runs/export", "differs from PyTorch by {} on {}, more than --tolerance"),
-    ("inference/formats/placing", "give another name, or --overwrite"),
+    ("inference/formats/__init__", "give --format, or use a suffix that implies it"),
+    ("inference/formats/graphs", "differs from PyTorch by {} on {}, more than --tolerance"),
+    ("inference/formats/source", "give another name, or --overwrite"),
 )
 def an_export_that_is_refused(user: User) -> None:
     run = user.run("pix2pix")
@@ -424,7 +426,7 @@ def an_export_that_is_refused(user: User) -> None:
     command = ["export", run, f"model{taken(text, r'([.]pt2) .torch-export')}"]
     Path("model.pt2").write_text("mine")
     command.append(taken(user.refused(*command), "or (--overwrite)"))
-    user.monkeypatch.setattr("translate.runs.export.largest_difference", lambda *words: 0.5)
+    user.monkeypatch.setattr("translate.inference.formats.graphs.largest_difference", lambda *words: 0.5)
     text = user.refused(*command, code=1)
     assert Path("model.pt2").read_text() == "mine"
     user.gets(*command, taken(text, "more than (--tolerance)"), "1")
@@ -459,7 +461,7 @@ def another_librarys_folder(user: User) -> None:
 
 
 @tried(
-    ("runs/loading", "make one with `translate export {} model.onnx`"),
+    ("inference/options", "make one with `translate export {} model.onnx`"),
     ("inference/formats/exported", "bf16 needs --backend openvino"),
 )
 def a_backend_without_its_file(user: User, onnx_file: Path) -> None:

@@ -18,21 +18,21 @@ ROWS = (
         "data check unpaired training.lr=1 {} cyclegan",
     ),
     Row(
-        "inference/command",
+        "inference/extras",
         "--gallery {}: a page is written; end its name in .html",
         f"{CONVERT} --gallery page",
         r"end its name in (\.html)",
         f"{CONVERT} --gallery page{{}}",
     ),
     Row(
-        "inference/command",
+        "inference/extras",
         "--manifest {}: named like an image; name it .jsonl",
         f"{CONVERT} --manifest rows.png",
         r"name it (\.jsonl)",
         f"{CONVERT} --manifest rows{{}}",
     ),
     Row(
-        "inference/command",
+        "inference/extras",
         "--gallery {}: is the manifest, too; name another file",
         f"{CONVERT} --manifest both.html --gallery both.html",
         "(--gallery) both.html: .* name another file",
@@ -44,13 +44,6 @@ ROWS = (
         "evaluate run-pix2pix --weights-dir photos",
         "--weights-dir photos: .*; or leave it out",
         "evaluate run-pix2pix",
-    ),
-    Row(
-        "runs/export",
-        "--eval and --dropout are for another project's generator, which {} is not; leave them out",
-        "export run-pix2pix hub --format hub --eval --dropout off",
-        "leave them out",
-        "export run-pix2pix hub --format hub",
     ),
     Row(
         "runs/not_a_run",

@@ -13,6 +13,7 @@ from translate.inference.converter import Converter
 from translate.inference.folder import convert_folder
 from translate.inference.jobs import plan
 from translate.inference.sampling import sample_folder
+from translate.models.base import Request
 from translate.utils import atomic_files as whole_file
 from translate.utils.atomic_files import atomic_file, atomic_folder, clear_leftovers, write_atomic
 
@@ -55,7 +56,7 @@ def _names(folder: Path) -> set[str]:
 
 def _convert(tmp_path: Path) -> None:
     jobs = plan(tmp_path / "photos", tmp_path / "out")
-    convert_folder(Converter(Negative(), SPEC, CPU), jobs, {1: True})
+    convert_folder(Converter(Negative(), SPEC, CPU), jobs, Request.to(1))
 
 
 def test_what_is_half_written_is_hidden_and_gone_after_a_failure(tmp_path):

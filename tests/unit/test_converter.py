@@ -16,9 +16,10 @@ from translate.errors import ConfigurationError
 from translate.inference.converter import Converter
 from translate.inference.folder import convert_folder
 from translate.inference.jobs import plan
+from translate.inference.options import OutputOptions
 from translate.inference.padding import pad, padded_size
 from translate.models import MODELS
-from translate.models.base import Translator
+from translate.models.base import Request, Translator
 from translate.runs.loading import load
 from translate.training.runtime import Runtime
 from translate.utils.settings import Settings
@@ -205,7 +206,7 @@ def test_weights_rounded_once_give_what_autocast_gives_to_the_bit(name, tile):
     for converter in converters:
         converter.fitting.tile = tile
     pictures = [Picture(to_pixels(image, torch.uint8).permute(1, 2, 0).numpy()) for image in images]
-    request = {model.targets()[0]: True}
+    request = Request.to(model.targets()[0])
     cast_each_time, cast_once = (converter.convert_pictures(pictures, request) for converter in converters)
     for one, other in zip(cast_each_time, cast_once, strict=True):
         assert np.array_equal(one.pixels, other.pixels)
@@ -245,5 +246,5 @@ def test_pictures_of_two_depths_are_never_in_one_batch(converter, tmp_path, monk
         converter, "convert_pictures", lambda batch, request: batches.append(batch) or convert(batch, request)
     )
     jobs = plan(put_in, tmp_path / "out")
-    assert convert_folder(converter, jobs, {1: True}, batch_size=3).counts["written"] == 6
+    assert convert_folder(converter, jobs, Request.to(1), OutputOptions(batch=3)).counts["written"] == 6
     assert [{picture.pixels.dtype for picture in batch} for batch in batches] == [{np.dtype("u1")}, {np.dtype("u2")}]

@@ -10,6 +10,7 @@ from tiny import write_images
 
 import translate
 from translate.errors import ConfigurationError
+from translate.models.base import Request
 from translate.networks.foreign import port_state
 from translate.networks.patchgan import PatchDiscriminator
 from translate.networks.resnet import ResnetGenerator
@@ -39,9 +40,9 @@ def test_published_weights_convert_as_published(name, evaluated):
     expected = golden["output_eval" if evaluated else "output_batch_statistics"]
     if "labels" in golden or name.startswith("stargan"):
         labels = next(value for key, value in golden.items() if key != "input" and not key.startswith("output"))
-        request = [{n: bool(on) for n, on in enumerate(row)} for row in labels]
+        request = [Request(frozenset(row.nonzero().flatten().tolist())) for row in labels]
     else:
-        request = [{1: True}] * len(expected)
+        request = [Request.to(1)] * len(expected)
     for image, change, wanted in zip(golden["input"], request, expected, strict=True):
         assert (converter.convert_floats(image[None], change) - wanted).abs().max() < 1e-5
 

@@ -20,9 +20,9 @@ from translate.data.io.images import Picture
 from translate.errors import ImageError
 from translate.inference.converter import Converter
 from translate.inference.folder import convert_folder
+from translate.inference.forms import array_of
 from translate.inference.jobs import plan
-from translate.inference.pil import array_of
-from translate.models.base import ImageSpec
+from translate.models.base import ImageSpec, Request
 
 tifffile = pytest.importorskip("tifffile", reason="the judge of TIFF")
 
@@ -169,7 +169,7 @@ def test_what_a_format_cannot_hold_is_said_for_each_file(tmp_path: Path) -> None
     (tmp_path / "in").mkdir()
     images.write(tmp_path / "in" / "x.png", Picture(deep, clear))
     converter = Converter(Negative(), ImageSpec(3, 16, ("a", "b")), CPU)
-    (record,) = convert_folder(converter, plan(tmp_path / "in", tmp_path / "out", "jpeg"), {1: True}).noted
+    (record,) = convert_folder(converter, plan(tmp_path / "in", tmp_path / "out", "jpeg"), Request.to(1)).noted
     assert record.note.endswith(
         "x.png: 16 bits became 8, as JPEG has no more; alpha was laid on white, as JPEG has none"
     )

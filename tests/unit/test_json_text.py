@@ -8,8 +8,8 @@ from math import inf, nan
 import pytest
 
 from translate.evaluation.table import Score, dumped
-from translate.inference.folder import Record
 from translate.inference.manifest import Manifest
+from translate.inference.records import Record
 from translate.runs.folder import write_summary
 from translate.training.checkpoint import load_checkpoint, save_checkpoint
 from translate.training.checkpoint_json import Facts

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from translate.data.labels import LabelGroup
-from translate.models.base import ImageSpec
+from translate.models.base import ImageSpec, Request
 from translate.models.labels import Labels
 
 HAIR = ImageSpec(3, 16, ("black", "blond", "male", "young"), (LabelGroup(4, exclusive=False),), ((0, 1),))
@@ -61,15 +61,15 @@ def test_decisions_are_the_largest_class_and_positive_attributes():
 
 def test_setting_an_attribute_clears_its_alternatives_and_keeps_the_others():
     labels = Labels(HAIR)
-    changed = labels.change(torch.tensor([[1.0, 0, 1, 0]]), {1: True, 2: False})
+    changed = labels.change(torch.tensor([[1.0, 0, 1, 0]]), Request(frozenset({1}), frozenset({2})))
     assert torch.equal(changed, torch.tensor([[0.0, 1, 0, 0]]))
     # Both asked for at once is the user's own wish.
-    assert torch.equal(labels.change(torch.zeros(1, 4), {0: True, 1: True}), torch.tensor([[1.0, 1, 0, 0]]))
+    assert torch.equal(labels.change(torch.zeros(1, 4), Request.to(0, 1)), torch.tensor([[1.0, 1, 0, 0]]))
 
 
 def test_a_class_is_the_only_one_and_other_sets_are_not_asked():
-    assert torch.equal(Labels(MOODS).change(torch.tensor([[1.0, 0, 0]]), {2: True}), torch.tensor([[0.0, 0, 1]]))
-    changed = Labels(JOINT).change(torch.tensor([[1.0, 1, 1, 0]]), {3: True})
+    assert torch.equal(Labels(MOODS).change(torch.tensor([[1.0, 0, 0]]), Request.to(2)), torch.tensor([[0.0, 0, 1]]))
+    changed = Labels(JOINT).change(torch.tensor([[1.0, 1, 1, 0]]), Request.to(3))
     assert torch.equal(changed, torch.tensor([[-1.0, -1, 0, 1]]))
 
 

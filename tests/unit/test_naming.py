@@ -13,9 +13,12 @@ from translate.cli.converting import _conclude
 from translate.data.layouts.listing import find_images
 from translate.errors import ConfigurationError
 from translate.inference.converter import Converter
-from translate.inference.folder import Outcome, Record, convert_folder
+from translate.inference.folder import convert_folder
 from translate.inference.jobs import plan
 from translate.inference.naming import output_name, renamed
+from translate.inference.options import OutputOptions
+from translate.inference.records import Outcome, Record
+from translate.models.base import Request
 
 
 def outputs(names, format):
@@ -93,7 +96,7 @@ def test_files_do_not_hang_on_batch_size_or_workers(tmp_path, batch):
     converter = Converter(Negative(), SPEC, CPU)
     for folder, size, workers in (("one", 1, 1), ("many", batch, 4)):
         jobs = plan(tmp_path / "photos", tmp_path / folder)
-        convert_folder(converter, jobs, {1: True}, batch_size=size, workers=workers)
+        convert_folder(converter, jobs, Request.to(1), OutputOptions(batch=size, workers=workers))
     for path in (tmp_path / "one").iterdir():
         assert path.read_bytes() == (tmp_path / "many" / path.name).read_bytes()
     assert len(list((tmp_path / "many").iterdir())) == 13

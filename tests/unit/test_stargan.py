@@ -7,7 +7,7 @@ from tiny import SIZE, TINY, random_batch, tiny_model, tiny_trainer
 from translate.data.batch import Labelled
 from translate.data.labels import LabelGroup
 from translate.errors import ConfigurationError
-from translate.models.base import ImageSpec
+from translate.models.base import ImageSpec, Request
 from translate.models.stargan import StarGAN
 
 ATTRIBUTES = ImageSpec(3, SIZE, ("x", "y"), (LabelGroup(2, exclusive=False),))
@@ -82,7 +82,7 @@ def test_edit_keeps_what_the_discriminator_reads_and_changes_what_is_asked():
     model.relabel = lambda images, labels: asked.append(labels) or images
     model.read = lambda images: torch.tensor([[1.0, 0.0], [0.0, 1.0]])
     images = torch.zeros(2, 3, SIZE, SIZE)
-    model.translate(images, {1: False})
+    model.translate(images, Request(clear=frozenset({1})))
     model.convert(images, 0)
     assert torch.equal(asked[0], torch.tensor([[1.0, 0], [0, 0]]))
     assert torch.equal(asked[1], torch.tensor([[1.0, 0], [1, 1]]))

@@ -24,7 +24,7 @@ from translate.inference.tiling.rowmap import Bands, RowMap
 from translate.inference.tiling.rules import RULES
 from translate.inference.tiling.store import FileStore, MemoryStore
 from translate.models import MODELS
-from translate.models.base import Translator
+from translate.models.base import Request, Translator
 from translate.networks.conv_as_matmul import set_conv_as_matmul
 from translate.networks.resnet import ResnetGenerator
 from translate.networks.unet import UNetGenerator
@@ -70,7 +70,9 @@ def test_every_model_is_the_same_function_in_bands(name, rows):
     model = tiny_model(name)
     images = noise(40, 56).contiguous(memory_format=torch.channels_last)
     for target in model.targets():
-        assert difference(lambda given, target=target: model.translate(given, {target: True}), images, rows) < ROUNDING
+        assert (
+            difference(lambda given, target=target: model.translate(given, Request.to(target)), images, rows) < ROUNDING
+        )
 
 
 @pytest.mark.parametrize("upsampling", ["transposed", "resize", "pixel_shuffle", "blur"])
@@ -111,7 +113,7 @@ def test_others_generators_are_the_same_function_in_bands(tracked):
     for module in (network.train(), network.eval()):
         assert difference(module, noise(24, 24), 7) < ROUNDING
     generator = ForeignGenerator(UNetGenerator(3, 3, filters=4, levels=6), evaluated=False)
-    assert difference(lambda images: generator.translate(images, {1: True}), noise(64, 64), 7) < ROUNDING
+    assert difference(lambda images: generator.translate(images, Request.to(1)), noise(64, 64), 7) < ROUNDING
 
 
 def test_where_small_maps_go_as_products_bands_are_the_same_function():
@@ -196,9 +198,9 @@ def picture(height, width, dtype=np.uint8):
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_pictures_of_any_size_come_out_alike(converter, height, width, dtype):
     given = picture(height, width, dtype)
-    untiled = converter.convert_pictures([given], {1: True})[0]
+    untiled = converter.convert_pictures([given], Request.to(1))[0]
     converter.fitting.tile = 6
-    tiled = converter.convert_pictures([given], {1: True})[0]
+    tiled = converter.convert_pictures([given], Request.to(1))[0]
     assert tiled.pixels.dtype == dtype and tiled.pixels.shape == (height, width, 3)
     assert np.abs(tiled.pixels.astype(int) - untiled.pixels).max() <= 1
     assert (tiled.alpha == given.alpha).all()
@@ -207,22 +209,22 @@ def test_pictures_of_any_size_come_out_alike(converter, height, width, dtype):
 def test_memory_decides(converter, monkeypatch):
     taken = []
     monkeypatch.setattr(fitting_module, "_SMALL", 1000)
-    converted = converter._convert_banded
-    monkeypatch.setattr(converter, "_convert_banded", lambda *given: taken.append(given[1].rows) or converted(*given))
+    network, converted = converter.network, converter.network.convert_in_bands
+    monkeypatch.setattr(network, "convert_in_bands", lambda *given: taken.append(given[1].rows) or converted(*given))
     images = [picture(48, 64)]
     needed = converter.fitting._need(48, 64)
     for free, tile, bands in ((2.1 * needed, "auto", 0), (1.9 * needed, "auto", 1), (1.9 * needed, "off", 0)):
         taken.clear()
         monkeypatch.setattr(fitting_module, "free_memory", lambda device, free=free: int(free))
         converter.fitting.tile = tile
-        converter.convert_pictures(images, {1: True})
+        converter.convert_pictures(images, Request.to(1))
         assert len(taken) == bands
         assert all(1 <= rows < 48 for rows in taken)
 
 
 def test_a_batch_that_is_too_large_is_halved_and_an_image_worked_on_in_bands(converter, monkeypatch):
     images = [picture(20, 20) for _ in range(7)]
-    expected = [one.pixels for one in converter.convert_pictures(images, {1: True})]
+    expected = [one.pixels for one in converter.convert_pictures(images, Request.to(1))]
     assert converter.fitting._need(20, 20) > 0  # measured while there is memory
     converter.fitting.together = True  # as on a GPU
     translate, sizes, told = converter.model.translate, [], []
@@ -237,16 +239,16 @@ def test_a_batch_that_is_too_large_is_halved_and_an_image_worked_on_in_bands(con
     monkeypatch.setattr(converter.model, "translate", greedy)
     converter.log = told.append
     for _ in range(2):
-        found = [one.pixels for one in converter.convert_pictures(images, {1: True})]
+        found = [one.pixels for one in converter.convert_pictures(images, Request.to(1))]
         assert all(np.array_equal(*pair) for pair in zip(found, expected, strict=True))
     assert sizes == [7, 3, 1, 1, 1, 1, 1, 1, 1, *[1] * 7] and len(told) == 2 and "1 from here on" in told[1]
     limit = 0
-    found = converter.convert_pictures(images[:1], {1: True})[0].pixels
+    found = converter.convert_pictures(images[:1], Request.to(1))[0].pixels
     assert np.abs(found.astype(int) - expected[0]).max() <= 1
     assert "in bands of rows" in told[-1]
     converter.fitting.tile = "off"
     with pytest.raises(torch.OutOfMemoryError):
-        converter.convert_pictures(images[:1], {1: True})
+        converter.convert_pictures(images[:1], Request.to(1))
 
 
 def test_maps_go_to_files_where_memory_is_short_and_are_refused_where_the_disk_is(monkeypatch):
@@ -299,5 +301,5 @@ def test_a_converter_says_of_such_a_network_that_it_has_no_bands():
 
     converter = Converter(Sines(), SPEC, CPU)
     converter.fitting.tile = 8
-    with pytest.raises(TranslateError, match=r"cannot be worked on in bands: .*--tile off"):
+    with pytest.raises(TranslateError, match=r"cannot be run in bands of rows: .*--tile off"):
         converter.convert(np.zeros((32, 32, 3), np.uint8))

@@ -8,6 +8,7 @@ import shlex
 import sys
 import traceback
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,10 @@ import click
 
 from translate.errors import ConfigurationError, TranslateError
 from translate.utils.folder_name import folder_named
+from translate.utils.home import expanded
+from translate.utils.options import option
 from translate.utils.printing import Unread, guarded_streams, say
-from translate.utils.signals import orderly_end
+from translate.utils.signals import Interrupted, orderly_end
 
 
 class Commands(click.Group):
@@ -40,6 +43,9 @@ class Commands(click.Group):
         except click.ClickException as error:
             error.show()
             return error.exit_code
+        except Interrupted as stop:
+            say(str(stop))
+            return stop.exit_code
         except TranslateError as error:
             say(f"error: {error}")
             return error.exit_code
@@ -49,6 +55,11 @@ class Commands(click.Group):
         except Exception as error:
             say(_unexpected(error))
             return 1
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Whole sentences, where click would cut them to the width."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, one.get_short_help_str(1000)) for name, one in self.commands.items()])
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -69,46 +80,47 @@ def _unexpected(error: Exception) -> str:
     )
 
 
-class Folder(click.Path):
+class Output(click.Path):
+    """The name of a file or a folder to write, as it was typed: a slash at its end says folder."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        path, slash = expanded(value), "/" if str(value).endswith("/") else ""
+        return f"{path}{slash}"
+
+
+class Folder(Output):
     """The name of a folder to write: not one of a file, unless it ends with a slash or is a folder."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         named = param.opts[0] if param is not None else "OUTPUT"
-        return folder_named(value, named if named.startswith("-") else named.upper())
+        return folder_named(super().convert(value, param, ctx), named if named.startswith("-") else named.upper())
 
 
-FOLDER = Folder()
-DEVICE = click.option(
-    "--device", default="auto", show_default=True, metavar="auto|cpu|cuda[:N]|mps", help="Where to run."
-)
-DROPOUT = click.option(
-    "--dropout",
-    type=click.Choice(["auto", "on", "off"]),
-    default="auto",
-    show_default=True,
-    help="For another project's generator; auto is as it was trained, which is guessed for a U-Net, and told.",
-)
-DOMAINS = click.option(
-    "--domains",
-    metavar="A,B,...",
-    help="Names of the two domains, if the folders do not say; of several folders, the two, or the classes or "
-    "attributes, to take.",
-)
-SET = click.option(
-    "--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Override a key, e.g. training.lr=1e-4."
-)
+OUTPUT, FOLDER = Output(), Folder()
 QUIET = click.option("-q", "--quiet", is_flag=True, help="Print results and errors only.")
 
 
-def as_overrides(
-    settings: Sequence[str], overrides: Sequence[str], domains: str | None, behind: str
-) -> tuple[str, ...]:
-    """Returns all KEY=VALUE of a command: bare words `behind` its first argument, those of --set, and --domains.
+@dataclass(frozen=True)
+class Changes:
+    """What a command changes of a recipe's settings."""
 
-    Raises ConfigurationError for a bare word that is none; `behind` may hold {} for it.
-    """
-    for word in settings:
-        if "=" not in word:
-            raise ConfigurationError(f"{word}: expected KEY=VALUE behind {behind.format(shlex.quote(word))}")
-    named = json.dumps([name.strip() for name in domains.split(",")]) if domains is not None else None
-    return (*settings, *overrides, *([f"data.domains={named}"] if named else []))
+    domains: str | None = option(
+        None,
+        metavar="A,B,...",
+        help="Names of the two domains, if the folders do not say; of several folders, the two, or the classes or "
+        "attributes, to take.",
+    )
+    overrides: tuple[str, ...] = option((), "--set", metavar="KEY=VALUE", help="Override a key, e.g. training.lr=1e-4.")
+
+    def settings(self, words: Sequence[str], behind: str) -> tuple[str, ...]:
+        """All KEY=VALUE of a command: bare words `behind` its first argument, those of --set, and --domains.
+
+        Raises ConfigurationError for a bare word that is none; `behind` may hold {} for it.
+        """
+        for word in words:
+            if "=" not in word:
+                raise ConfigurationError(f"{word}: expected KEY=VALUE behind {behind.format(shlex.quote(word))}")
+        if self.domains is None:
+            return (*words, *self.overrides)
+        named = json.dumps([name.strip() for name in self.domains.split(",")])
+        return (*words, *self.overrides, f"data.domains={named}")

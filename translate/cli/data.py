@@ -9,7 +9,8 @@ from pathlib import Path
 
 import click
 
-from translate.cli.common import DOMAINS, FOLDER, SET, as_overrides
+from translate.cli.common import FOLDER, Changes
+from translate.cli.options import takes
 from translate.errors import ConfigurationError, nearest
 from translate.utils.printing import answer
 
@@ -42,12 +43,9 @@ def data(context: click.Context) -> None:
 @click.argument("folder", metavar="DIR")
 @click.argument("settings", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("--recipe", metavar="NAME|FILE", help="Read the folder as this recipe would, with its settings.")
-@DOMAINS
-@SET
-def check(
-    folder: str, settings: tuple[str, ...], recipe: str | None, domains: str | None, overrides: tuple[str, ...]
-) -> None:
-    """Tell what a folder of images holds, and what is wrong with it.
+@takes(changes=Changes)
+def check(folder: str, settings: tuple[str, ...], recipe: str | None, changes: Changes) -> None:
+    """Say what a folder of images holds, and what is wrong with it.
 
     Settings are those of `translate train`; without --recipe only those of `data` have an effect.
 
@@ -59,7 +57,7 @@ def check(
     from translate.recipe import load_recipe
     from translate.runs.image_sets.checking import check_alone, check_as
 
-    given = as_overrides(settings, overrides, domains, "the folder")
+    given = changes.settings(settings, "the folder")
     if strange := next((one for one in given if recipe is None and not one.strip().startswith("data.")), None):
         raise ConfigurationError(f"{strange}: without effect on a folder; leave it out, or give the --recipe, too")
     wanted = load_recipe(recipe or "cyclegan", given)

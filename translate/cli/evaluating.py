@@ -6,13 +6,15 @@ from pathlib import Path
 
 import click
 
-from translate.cli.common import DEVICE, QUIET
+from translate.cli.common import QUIET
+from translate.cli.options import takes
+from translate.inference.options import OnDevice, Weights
 from translate.utils.printing import answer, logger, say
 
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--checkpoint", default="latest", show_default=True, metavar="latest|best|STEP")
+@takes(weights=Weights, place=OnDevice)
 @click.option("--data", metavar="NAME|FOLDER", help="Where the data set is now; default: where the run was trained.")
 @click.option(
     "--weights-dir", metavar="DIR", help="Folder of Inception's weights, for FID as published; never downloaded."
@@ -20,15 +22,14 @@ from translate.utils.printing import answer, logger, say
 @click.option(
     "--json", "json_file", type=click.Path(path_type=Path), help="File for the scores; default: in the run's folder."
 )
-@DEVICE
 @QUIET
 def evaluate(
     run: Path,
-    checkpoint: str,
+    weights: Weights,
+    place: OnDevice,
     data: str | None,
     weights_dir: str | None,
     json_file: Path | None,
-    device: str,
     quiet: bool,
 ) -> None:
     """Score a run on the test images of its data set: a table, and the same as JSON.
@@ -40,12 +41,13 @@ def evaluate(
     from translate.runs.evaluate import evaluate as evaluate_run
     from translate.runs.evaluate import scores_path, write_scores
 
+    checkpoint = weights.checkpoint
     scores_path(run, checkpoint, json_file)  # fails before the work, not after it
     scores = evaluate_run(
         run,
         checkpoint,
         data=data,
-        device=device,
+        device=place.device,
         weights_dir=weights_dir,
         log=logger(quiet),
         quiet=quiet,

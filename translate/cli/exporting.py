@@ -3,52 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 
-from translate.cli.common import DROPOUT
+from translate.cli.common import OUTPUT
+from translate.cli.options import takes
+from translate.inference.options import ExportOptions, Target
 from translate.utils.printing import answer, say
 
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.argument("out", type=click.Path())
-@click.option(
-    "--format",
-    type=click.Choice(["onnx", "torch-export", "hub", "port"]),
-    help="Default by OUT's suffix: .onnx, .pt2 (torch-export), .pth or .ckpt (port), none (hub, a folder).",
-)
-@click.option(
-    "--to",
-    metavar="DOMAIN",
-    multiple=True,
-    help="The domain to convert to, if the run has several. Attributes: NAME sets one, -NAME clears one.",
-)
-@click.option("--bytes", "as_bytes", is_flag=True, help="For graphs: uint8 in and out instead of floats in [-1, 1].")
-@click.option("--checkpoint", default="latest", show_default=True, metavar="latest|best|STEP")
-@click.option(
-    "--tolerance",
-    default=1e-4,
-    show_default=True,
-    type=click.FloatRange(0),
-    help="For graphs: the largest difference from PyTorch, on the scale of [-1, 1]; above it nothing is written.",
-)
-@click.option("--eval", "evaluated", is_flag=True, help="For another project's generator, as in `translate convert`.")
-@DROPOUT
-@click.option("--overwrite", is_flag=True, help="Replace OUT.")
-def export(
-    run: Path,
-    out: str,
-    format: Any,
-    to: tuple[str, ...],
-    as_bytes: bool,
-    checkpoint: str,
-    tolerance: float,
-    evaluated: bool,
-    dropout: Any,
-    overwrite: bool,
-) -> None:
+@click.argument("out", type=OUTPUT)
+@takes(target=Target, options=ExportOptions)
+def export(run: Path, out: str, target: Target, options: ExportOptions) -> None:
     """Write the translator in RUN as OUT, for other programs, and check it against PyTorch.
 
     \b
@@ -58,18 +26,7 @@ def export(
     """
     from translate.runs.export import export as export_run
 
-    exported = export_run(
-        run,
-        out,
-        format=format,
-        to=to or None,
-        as_bytes=as_bytes,
-        checkpoint=checkpoint,
-        tolerance=tolerance,
-        evaluated=evaluated,
-        dropout=dropout,
-        overwrite=overwrite,
-    )
+    exported = export_run(run, out, to=target.to, **vars(options))
     for kind, difference in exported.differences.items():
         answer(f"largest difference from PyTorch on {kind}: {difference:.2g}")
     for note in exported.notes:

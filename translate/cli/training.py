@@ -3,13 +3,80 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import click
 
-from translate.cli.common import DEVICE, DOMAINS, FOLDER, QUIET, SET, as_overrides
+from translate.cli.common import FOLDER, QUIET, Changes
+from translate.cli.options import takes
 from translate.errors import ConfigurationError
+from translate.inference.options import OnDevice
+from translate.utils.options import option
 from translate.utils.printing import answer
+
+
+@dataclass(frozen=True)
+class TrainOptions(OnDevice):
+    """How a run is made; keywords of `train`."""
+
+    out: Path | None = option(None, metavar="DIR", folder=True, help="The run's folder; default runs/RECIPE-DATA.")
+    resume: bool = option(
+        False, help="Continue from the newest good checkpoint in the run's folder; add --data if the images have moved."
+    )
+    artifact: bool = option(False, help="Also give the tracker the last checkpoint.")
+    options: str = option(
+        "auto",
+        "--runtime",
+        earlier="--engine",
+        metavar="auto|plain[,[no-]OPTION...]",
+        help="How a step runs (called --engine before): auto is bf16 where the processor is fast in it, channels last, "
+        "fused Adam and, on a CPU, convolutions over small maps as matrix products; plain is none of them. Options are "
+        "bf16, channels-last, fused, conv-as-matmul, compiled (torch.compile) and cuda-graphs; the last two have not "
+        "been measured on a GPU yet, so that auto leaves them out: auto,cuda-graphs.",
+    )
+    deterministic: bool = option(
+        False,
+        help="On CUDA: the same bits from the same seed, but slower. Without it the last bits differ from run to run "
+        "(in convolution gradients, reflection padding and bilinear resizing). On a CPU they never do.",
+    )
+
+
+@dataclass(frozen=True)
+class Trackers:
+    """Where a run is followed beside its own files."""
+
+    wandb: Literal["auto", "online", "offline", "disabled"] = option(
+        "auto", help="Weights & Biases; auto is online when a key is configured, else disabled."
+    )
+    others: tuple[str, ...] = option(
+        (),
+        "--tracker",
+        metavar="NAME[:MODE]",
+        help="Another tracker, such as one of your own; can be given again.",
+    )
+
+    @property
+    def names(self) -> list[str]:
+        return [f"wandb:{self.wandb}", *self.others]
+
+
+@dataclass(frozen=True)
+class TrainingChanges(Changes):
+    """What `translate train` changes of a recipe."""
+
+    cache: Literal["off", "ram", "disk", "device"] | None = option(
+        None,
+        choices=("off", "ram", "disk", "device"),
+        help="Where to keep resized images: nowhere, in memory (the default), in files for later runs, or on the GPU.",
+    )
+    skip_bad: bool = option(False, help="Leave out images that cannot be read, instead of refusing to start.")
+
+    def settings(self, words: Sequence[str], behind: str) -> tuple[str, ...]:
+        cache = [] if self.cache is None else [f"data.cache={self.cache}"]
+        return (*super().settings(words, behind), *cache, *(["data.skip_bad=true"] if self.skip_bad else []))
 
 
 @click.command()
@@ -17,82 +84,20 @@ from translate.utils.printing import answer
 @click.argument("settings", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("--data", metavar="NAME|FOLDER", help="A named data set (see `translate data`) or a folder of images.")
 @click.option(
-    "--out",
-    metavar="DIR",
-    type=FOLDER,
-    help="The run's folder; default runs/RECIPE-DATA.",
-)
-@click.option(
-    "--resume",
-    is_flag=True,
-    help="Continue from the newest good checkpoint in the run's folder; add --data if the images have moved.",
-)
-@DOMAINS
-@SET
-@click.option(
-    "--cache",
-    type=click.Choice(["off", "ram", "disk", "device"]),
-    help="Where to keep resized images: nowhere, in memory (the default), in files for later runs, or on the GPU.",
-)
-@click.option(
-    "--wandb",
-    "wandb_mode",
-    type=click.Choice(["auto", "online", "offline", "disabled"]),
-    default="auto",
-    show_default=True,
-    help="Weights & Biases; auto is online when a key is configured, else disabled.",
-)
-@click.option(
-    "--tracker",
-    "trackers",
-    multiple=True,
-    metavar="NAME[:MODE]",
-    help="Another tracker, such as one of your own; can be given again.",
-)
-@click.option(
     "--dry-run",
     is_flag=True,
     help="Run a few steps and report what training would need on this machine; writes no run.",
 )
-@click.option("--skip-bad", is_flag=True, help="Leave out images that cannot be read, instead of refusing to start.")
-@click.option("--artifact", is_flag=True, help="Also give the tracker the last checkpoint.")
-@click.option(
-    "--runtime",
-    "--engine",
-    "options",
-    metavar="auto|plain[,[no-]OPTION...]",
-    default="auto",
-    show_default=True,
-    help="How a step runs (called --engine before): auto is bf16 where the processor is fast in it, channels last, "
-    "fused Adam and, on a CPU, convolutions over small maps as matrix products; plain is none of them. Options are "
-    "bf16, channels-last, fused, conv-as-matmul, compiled (torch.compile) and cuda-graphs; the last two have not been "
-    "measured on a GPU yet, so that auto leaves them out: auto,cuda-graphs.",
-)
-@click.option(
-    "--deterministic",
-    is_flag=True,
-    help="On CUDA: the same bits from the same seed, but slower. Without it the last bits differ from run to run (in "
-    "convolution gradients, reflection padding and bilinear resizing). On a CPU they never do.",
-)
-@DEVICE
+@takes(changes=TrainingChanges, options=TrainOptions, trackers=Trackers)
 @QUIET
 def train(
     recipe: str,
     settings: tuple[str, ...],
     data: str | None,
-    out: Path | None,
-    resume: bool,
-    domains: str | None,
-    overrides: tuple[str, ...],
-    cache: str | None,
-    wandb_mode: str,
-    trackers: tuple[str, ...],
     dry_run: bool,
-    skip_bad: bool,
-    artifact: bool,
-    options: str,
-    deterministic: bool,
-    device: str,
+    changes: TrainingChanges,
+    options: TrainOptions,
+    trackers: Trackers,
     quiet: bool,
 ) -> None:
     """Train RECIPE (a name from `translate recipes`, or a YAML file) on images.
@@ -107,31 +112,16 @@ def train(
     from translate.runs.train import dry_run as measure
     from translate.runs.train import train as train_run
 
-    overrides = as_overrides(settings, overrides, domains, "the recipe; what it learns from is --data {}")
-    if cache is not None:
-        overrides = (*overrides, f"data.cache={cache}")
-    if skip_bad:
-        overrides = (*overrides, "data.skip_bad=true")
-    if dry_run and resume:
+    overrides = changes.settings(settings, "the recipe; what it learns from is --data {}")
+    if dry_run and options.resume:
         raise ConfigurationError("--dry-run measures a run from its first step on; leave out --resume")
     if dry_run:
-        told = measure(recipe, data, device=device, options=options, overrides=overrides, quiet=quiet)
-        for line in told.lines():
+        how = {"device": options.device, "options": options.options}
+        for line in measure(recipe, data, overrides=overrides, quiet=quiet, **how).lines():
             answer(line)
         return
-    folder = train_run(
-        recipe,
-        data,
-        out=out,
-        resume=resume,
-        device=device,
-        options=options,
-        tracking=[f"wandb:{wandb_mode}", *trackers],
-        artifact=artifact,
-        deterministic=deterministic,
-        overrides=overrides,
-        quiet=quiet,
-    )
+    made = vars(options) | {"tracking": trackers.names}
+    folder = train_run(recipe, data, overrides=overrides, quiet=quiet, **made)
     if os.environ.get("RANK", "0") == "0":
         answer(folder)
 
@@ -154,12 +144,12 @@ def recipes(name: str | None) -> None:
 @click.argument("method", type=click.Choice(["cyclegan", "pix2pix"]), default="cyclegan")
 @click.option("--out", default="quickstart", show_default=True, type=FOLDER)
 @click.option("--resume", is_flag=True, expose_value=False, help="As without: it goes on with what is in --out.")
-@DEVICE
-def quickstart(method: str, out: Path, device: str) -> None:
+@takes(place=OnDevice)
+def quickstart(method: str, out: Path, place: OnDevice) -> None:
     """Train and convert in a few minutes on a CPU, on images that are drawn on the spot: nothing to download.
 
     The same command again goes on where a stopped one was.
     """
     from translate.runs.quickstart import quickstart as run_quickstart
 
-    run_quickstart(method, out, device, log=answer)
+    run_quickstart(method, out, place.device, log=answer)

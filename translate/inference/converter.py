@@ -3,48 +3,29 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-import torch
 from PIL import Image
 from torch import Tensor
 
-from translate.data.io.images import (
-    Picture,
-    in_own_kind,
-    refuse_other_bands,
-    to_float,
-    to_pixels,
-    with_channels,
-    within,
-)
-from translate.data.io.values import BadImageError, Span
-from translate.errors import ConfigurationError, TranslateError, nearest
-from translate.inference.finite import finite
-from translate.inference.fitting import Fitting
-from translate.inference.foreign import ForeignGenerator
-from translate.inference.formats.exported import ExportedGenerator
-from translate.inference.padding import pad, padded_size
-from translate.inference.pil import array_of, pil_image
-from translate.inference.tiling.banded import convert_banded
-from translate.inference.tiling.rowmap import Bands
-from translate.models.base import ImageSpec, Translator
-from translate.training.runtime import Runtime
-from translate.utils.out_of_memory import out_of_memory
+from translate.data.io.images import Picture, refuse_other_bands
+from translate.errors import ImageError
+from translate.inference.formats.exported import BYTES_ONLY
+from translate.inference.forms import array_from, array_of, floats_of, picture_of, pil_image, tensor_like
+from translate.inference.network import Network
+from translate.inference.padding import pad
+from translate.inference.requests import request_of
+from translate.models.base import ImageSpec, ImageTranslator, Request
+from translate.training.runtime import Precision, Runtime, choose_runtime
 from translate.utils.printing import shown
 
 Images = TypeVar("Images", Tensor, np.ndarray, Image.Image)
-Request = Mapping[int, bool]
-"""Domain numbers to set (True) or to clear (False)."""
 BF16_APART = "in five trained models pixels were off from float32's by .2 levels of 255 or less in the mean, 6 at most"
 """See benchmarks/results/2026-11-29-precision-cpu.md."""
-_LARGEST = 1.01
-"""The largest float accepted as 1: rounding, to bf16 for example, may exceed it."""
 
 
 class Converter:
@@ -53,13 +34,13 @@ class Converter:
     converter = translate.load("runs/horse2zebra")
     zebra = converter.convert(Image.open("horse.jpg"), to="zebra")
 
-    The converter takes over the model: it moves to the engine's device, and bf16 rounds its weights. `deep` is the
-    engine for 16-bit pictures, of which bf16 would keep only 9 bits; None uses the same engine for all.
+    The converter takes over the model: it moves to the runtime's device, and bf16 rounds its weights. `deep` is the
+    runtime for 16-bit pictures, of which bf16 would keep only 9 bits; None uses the same for all.
     """
 
     def __init__(
         self,
-        model: Translator | ForeignGenerator | ExportedGenerator,
+        model: ImageTranslator,
         images: ImageSpec,
         runtime: Runtime,
         origin: Path | None = None,
@@ -67,13 +48,12 @@ class Converter:
     ) -> None:
         self.model, self.images, self.runtime = model, images, runtime
         # Copied here because bf16 rounds the weights below.
-        self._deep = Converter(copy.deepcopy(model), images, deep, origin) if deep not in (None, runtime) else None
+        theirs = copy.deepcopy(model) if deep not in (None, runtime) else None
+        self._deep = Network(theirs, images.channels, deep, origin) if theirs is not None and deep else None
+        self.network = Network(model, images.channels, runtime, origin)
         self.origin = origin
         """The file or checkpoint folder that the model was read from."""
-        runtime.adopt_trained(model)
-        # A graph that another library runs has no parameters in torch.
-        divisible = next(model.parameters(), None) is not None
-        self.fitting = Fitting(self._run_some, images.channels, model.stride, runtime, divisible)
+        self.fitting = self.network.fitting
         """Decides by memory how many images to batch and which to process in bands (`fitting.tile`)."""
         self.log: Callable[[str], None] = lambda line: None
         """Called with a line for the user when memory did not suffice."""
@@ -88,6 +68,10 @@ class Converter:
     def targets(self) -> list[str]:
         """The names of the domains that it converts to."""
         return [self.images.domains[target] for target in self.model.targets()]
+
+    def request(self, to: str | Sequence[str] | None) -> Request:
+        """See `request_of`."""
+        return request_of(to, self.model, self.images.domains)
 
     def convert(self, images: Images, to: str | Sequence[str] | None = None) -> Images:
         """Returns the translation of `images` in the same form: tensor, array or PIL image.
@@ -104,83 +88,19 @@ class Converter:
         """
         request = self.request(to)
         if isinstance(images, Image.Image):
-            return pil_image(self.convert(array_of(images), to))
+            return pil_image(self._convert_array(array_of(images), request))
         if isinstance(images, np.ndarray):
-            if images.dtype not in (np.uint8, np.uint16) or images.ndim not in (2, 3):
-                raise ValueError(f"expected a uint8 or uint16 array (height, width[, channels]), got {_kind(images)}")
-            _refuse_empty(images, images.size)
-            picture = _within(_picture(images), self.images.span)
-            pixels, alpha = in_own_kind(self.convert_pictures([picture], request)[0])
-            return pixels if alpha is None else np.dstack([pixels, alpha])
-        if not isinstance(images, Tensor):
-            raise TypeError(
-                f"expected a tensor, an array or a PIL image, not {type(images).__name__}; open a file with "
-                "PIL.Image.open, convert a folder with `translate convert`, and give several images one by one"
-            )
-        if images.dim() not in (3, 4):
-            raise ValueError(f"expected a tensor ([batch,] channels, height, width), got {_kind(images)}")
-        _refuse_empty(images, images.numel())
-        batch = images if images.dim() == 4 else images[None]
-        floats = _in_range(batch.float()) if batch.is_floating_point() else to_float(batch)
-        output = self.convert_floats(floats, request).to(images.device)
-        output = output if images.is_floating_point() else to_pixels(output, images.dtype)
-        return output if images.dim() == 4 else output[0]
+            return self._convert_array(images, request)
+        if isinstance(images, Tensor):
+            return tensor_like(images, self.convert_floats(floats_of(images), request))
+        raise TypeError(
+            f"expected a tensor, an array or a PIL image, not {type(images).__name__}; open a file with "
+            "PIL.Image.open, convert a folder with `translate convert`, and give several images one by one"
+        )
 
-    def refuse(self, picture: Picture, name: Path) -> None:
-        """Raises ImageError, with a message that begins with `name`, if the model cannot take the picture."""
-        refuse_other_bands(picture, self.images.channels, name)
-        if isinstance(self.model, ExportedGenerator):
-            self.model.refuse(picture, name)
-
-    def convert_pictures(self, pictures: Sequence[Picture], request: Request) -> list[Picture]:
-        """Converts pictures of equal padded size and depth; each keeps its own size, depth and alpha.
-
-        They run in one batch if memory suffices, else in halves. An image that does not fit by itself is processed in
-        bands of rows with the statistics of the whole image, which gives the same result up to rounding.
-        """
-        if self._deep and pictures[0].pixels.dtype == np.uint16:
-            self._deep.fitting.tile, self._deep.log = self.fitting.tile, self.log
-            return self._deep.convert_pictures(pictures, request)
-        height, width = self.padded_size(*pictures[0].pixels.shape[:2])
-        bands = self.fitting.bands(height, width)
-        if bands is not None:
-            return [self._convert_banded(picture, bands, request) for picture in pictures]
-        most = self.fitting.most
-        if len(pictures) > most:
-            parts = (pictures[first : first + most] for first in range(0, len(pictures), most))
-            return [converted for part in parts for converted in self.convert_pictures(part, request)]
-        try:
-            return self._convert_whole(pictures, height, width, request)
-        except Exception as error:
-            alone = len(pictures) == 1
-            if not out_of_memory(error) or (alone and not (self.fitting.divisible and self.fitting.tile != "off")):
-                raise
-        # Outside the except clause, where the error would keep the tensors alive.
-        if len(pictures) == 1:
-            self.log(f"{width} x {height} pixels are too much for the memory at once: converted in bands of rows")
-            return [self._convert_banded(pictures[0], self.fitting.smaller(height, width), request)]
-        self.fitting.most = len(pictures) // 2
-        self.log(f"{len(pictures)} images are too much for the memory at once: {self.fitting.most} from here on")
-        return self.convert_pictures(pictures, request)
-
-    def _convert_whole(self, pictures: Sequence[Picture], height: int, width: int, request: Request) -> list[Picture]:
-        arrays = [with_channels(picture, self.images.channels) for picture in pictures]
-        floats = [to_float(torch.from_numpy(np.array(array)).permute(2, 0, 1)) for array in arrays]
-        outputs = self._run(torch.stack([pad(image, height, width) for image in floats]), request)
-        return [
-            _with_pixels(picture, _pixels(output[:, : array.shape[0], : array.shape[1]], array))
-            for picture, array, output in zip(pictures, arrays, outputs, strict=True)
-        ]
-
-    def _convert_banded(self, picture: Picture, bands: Bands, request: Request) -> Picture:
-        array = with_channels(picture, self.images.channels)
-        size = self.padded_size(*array.shape[:2])
-        with self.runtime.autocast():
-            try:
-                pixels = convert_banded(partial(self.model.translate, request=request), array, *size, bands)
-            except NotImplementedError as error:
-                raise TranslateError(f"this network cannot be worked on in bands: {error}") from error
-        return _with_pixels(picture, pixels)
+    def _convert_array(self, array: np.ndarray, request: Request) -> np.ndarray:
+        (converted,) = self.convert_pictures([picture_of(array, self.images.span)], request)
+        return array_from(converted)
 
     def convert_floats(self, images: Tensor, request: Request) -> Tensor:
         """Converts images (batch, channels, height, width) in [-1, 1] of any height and width; keeps shape and range.
@@ -192,115 +112,32 @@ class Converter:
                 f"the model was trained on {self.images.channels} channels, the images have {images.shape[1]}"
             )
         height, width = images.shape[-2:]
-        return self._run(pad(images, *self.padded_size(height, width)), request)[..., :height, :width]
+        return self.network.run(pad(images, *self.padded_size(height, width)), request)[..., :height, :width]
+
+    def convert_pictures(self, pictures: Sequence[Picture], request: Request) -> list[Picture]:
+        """Converts pictures of equal padded size and depth; each keeps its own size, depth and alpha.
+
+        They run in one batch if memory suffices, else in halves. An image that does not fit by itself is processed in
+        bands of rows with the statistics of the whole image, which gives the same result up to rounding.
+        """
+        network = self._deep if self._deep and pictures[0].pixels.dtype == np.uint16 else self.network
+        network.fitting.tile = self.fitting.tile
+        return network.convert(pictures, request, self.log)
 
     def padded_size(self, height: int, width: int) -> tuple[int, int]:
-        return padded_size(height, width, self.model.stride)
+        return self.network.padded_size(height, width)
 
-    def request(self, to: str | Sequence[str] | None) -> Request:
-        """Domain numbers, True for those that `to` sets and False for those that it clears ("-Male").
-
-        Raises ConfigurationError, naming the known domains, for an unknown domain, and if this model cannot make the
-        changes; TypeError for a domain that is not a string.
-        """
-        wanted = list(to or ()) if isinstance(to, Iterable | None) and not isinstance(to, str) else [to]
-        for name in wanted:
-            if not isinstance(name, str):
-                known = " or ".join(self.targets)
-                raise TypeError(f"to={name!r}: expected the name of a domain, {known}, not {type(name).__name__}")
-        if not wanted and len(self.targets) == 1:
-            return {self.model.targets()[0]: True}
-        if not wanted:
-            raise ConfigurationError(f"--to is needed: this model converts to {' or '.join(self.targets)}")
-        each = {self._change(name) for name in wanted}
-        request = dict(each)
-        if len(each) > len(request):
-            raise ConfigurationError(f"--to {' --to '.join(wanted)}: an attribute is set or cleared, not both")
-        if len(request) > 1 and not request.keys() <= set(self.model.attributes):
-            raise ConfigurationError(f"--to {' --to '.join(wanted)}: an image goes to one domain at a time")
-        return request
-
-    def _change(self, wanted: str) -> tuple[int, bool]:
-        names = self.targets
-        if wanted in names:
-            return self.model.targets()[names.index(wanted)], True
-        if wanted[:1] == "-" and wanted[1:] in names:
-            number = self.model.targets()[names.index(wanted[1:])]
-            if number in self.model.attributes:
-                return number, False
-            raise ConfigurationError(f"--to {wanted}: {wanted[1:]} is no attribute; name the domain to go to instead")
-        known = nearest(wanted.removeprefix("-"), names)
-        raise ConfigurationError(f"--to {wanted}: this model converts to {' or '.join(names)}{known}")
-
-    @torch.no_grad()  # not inference_mode: losses may be computed on the outputs
-    def _run(self, images: Tensor, request: Request) -> Tensor:
-        parts = [images] if self.fitting.together else images.split(1)
-        return torch.cat([self._run_at_once(part, request) for part in parts])
-
-    def _run_at_once(self, images: Tensor, request: Request) -> Tensor:
-        placed = self.runtime.layout(images.to(self.runtime.device))
-        with self.runtime.autocast():
-            converted = self.model.translate(placed, request).float()
-        if converted.shape[-2:] != images.shape[-2:]:
-            before, after = (" x ".join(map(str, tensor.shape[-2:])) for tensor in (images, converted))
-            raise ConfigurationError(
-                f"{shown(self.origin or 'this model')}: turns {before} pixels into {after}; it has to keep the size"
-            )
-        return converted
-
-    def _run_some(self, images: Tensor) -> Tensor:
-        """Converts to the first target, to measure memory: all targets take the same."""
-        return self._run(images, {self.model.targets()[0]: True})
+    def refuse(self, picture: Picture, name: Path) -> None:
+        """Raises ImageError, with a message that begins with `name`, if the model cannot take the picture."""
+        refuse_other_bands(picture, self.images.channels, name)
+        if self.model.bytes_only and picture.pixels.dtype != np.uint8:
+            raise ImageError(f"{shown(name)}: {BYTES_ONLY}")
 
 
-def _with_pixels(picture: Picture, pixels: np.ndarray) -> Picture:
-    """The picture with new pixels (height, width, channels); keeps its colour profile only if that still fits."""
-    alpha = picture.alpha
-    if pixels.shape[-1] == 4 and picture.pixels.shape[-1] != 4:  # RGBA, not four bands
-        pixels, alpha = pixels[..., :3], pixels[..., 3]
-    icc = picture.icc if pixels.shape[-1] == picture.pixels.shape[-1] else None
-    return replace(picture, pixels=pixels, alpha=alpha, icc=icc)
-
-
-def _pixels(image: Tensor, like: np.ndarray) -> np.ndarray:
-    """Turns (channels, height, width) in [-1, 1] into pixels (height, width, channels) of the bit depth of `like`."""
-    return to_pixels(finite(image.cpu()), _depth(like)).permute(1, 2, 0).numpy()
-
-
-def _picture(array: np.ndarray) -> Picture:
-    """The array as grey, grey with alpha, RGB or RGBA, by its number of channels. Raises ValueError for any other."""
-    pixels = array if array.ndim == 3 else array[..., None]
-    colours = pixels.shape[-1] - (pixels.shape[-1] in (2, 4))
-    if colours not in (1, 3):
-        raise ValueError(f"expected 1 to 4 channels, got {_kind(array)}")
-    return Picture(pixels[..., :colours], pixels[..., colours] if colours < pixels.shape[-1] else None)
-
-
-def _within(picture: Picture, span: Span) -> Picture:
-    """Maps values within `span` to 16 bits, as when reading files. Raises ValueError."""
-    try:
-        return within(picture, span)
-    except BadImageError as error:
-        raise ValueError(str(error)) from error
-
-
-def _in_range(images: Tensor) -> Tensor:
-    """Returns `images` unchanged. Raises ValueError for values outside [-1, 1], beyond rounding, or not finite."""
-    # `not <=` rather than `>`, so that NaN is refused too.
-    if images.numel() and not images.abs().amax() <= _LARGEST:
-        found = f"{images.amin():g} to {images.amax():g}"
-        raise ValueError(f"floats are expected in [-1, 1], these lie from {found}; give 0 to 255 as uint8")
-    return images
-
-
-def _refuse_empty(images: Tensor | np.ndarray, values: int) -> None:
-    if not values:
-        raise ValueError(f"expected images of at least one pixel, got {_kind(images)}")
-
-
-def _depth(array: np.ndarray) -> torch.dtype:
-    return torch.uint16 if array.dtype == np.uint16 else torch.uint8
-
-
-def _kind(value: Tensor | np.ndarray) -> str:
-    return f"{value.dtype} of shape {tuple(value.shape)}"
+def for_inference(
+    model: ImageTranslator, images: ImageSpec, origin: Path, device: str, precision: Precision
+) -> Converter:
+    """A converter without the options of training (fused Adam). `auto` precision is bf16 for 8-bit pictures only."""
+    runtime = replace(choose_runtime(device, precision), fused=False)
+    deep = replace(runtime, bf16=False) if precision == "auto" else runtime
+    return Converter(model, images, runtime, origin, deep)

@@ -11,13 +11,13 @@ from PIL import Image
 from translate.data.io.images import Picture, read, to_float, with_channels
 from translate.data.layouts.listing import ASIDE
 from translate.errors import ConfigurationError, ImageError
-from translate.inference.converter import Converter, Request
-from translate.inference.folder import Record
+from translate.inference.converter import Converter
 from translate.inference.naming import with_suffix_behind
 from translate.inference.padding import pad
-from translate.models.base import Translator
+from translate.inference.reasons import attempt
+from translate.inference.records import Record
+from translate.models.base import Request
 from translate.reporting.tracking import is_marked, save_marked
-from translate.utils.out_of_memory import out_of_memory
 from translate.utils.outputs import admit
 from translate.utils.printing import shown
 
@@ -55,8 +55,6 @@ class CycleError:
     """
 
     def __init__(self, converter: Converter, request: Request, overwrite: bool = False) -> None:
-        if not isinstance(converter.model, Translator):
-            raise ConfigurationError("--cycle-error: a single generator's file knows no way back; give a run")
         try:
             self._way_back = converter.model.way_back(request)
         except ConfigurationError as error:
@@ -71,26 +69,25 @@ class CycleError:
         """
         if record.status == "failed" or (record.status == "skipped" and current(record.output)):
             return None
-        path = beside(record.output)
+        too_large = "too large for the memory that is free to be translated back"
+        return attempt(record.output, lambda: self._write(record), self.failed, too_large)
+
+    def _write(self, record: Record) -> float:
+        path, span = beside(record.output), self._converter.images.span
         try:
             admit(path, ours=is_marked, overwrite=self._overwrite, way_out=WAY_OUT)
-            span = self._converter.images.span
-            source, output = read(record.source, span=span), read(record.output, span=span)
-            if source.pixels.shape[:2] != output.pixels.shape[:2]:
-                raise ImageError(f"{shown(record.output)}: of another size than its input; use --overwrite")
-            error = self.measure(source, output)
-            grey = np.rint(np.minimum(error / _WHITE, 1) * 255).astype(np.uint8)
+        except ConfigurationError as refused:  # of this picture, not of the command
+            raise ImageError(str(refused)) from refused
+        source, output = read(record.source, span=span), read(record.output, span=span)
+        if source.pixels.shape[:2] != output.pixels.shape[:2]:
+            raise ImageError(f"{shown(record.output)}: of another size than its input; use --overwrite")
+        error = self.measure(source, output)
+        grey = np.rint(np.minimum(error / _WHITE, 1) * 255).astype(np.uint8)
+        try:
             save_marked(path, Image.fromarray(grey))
-            return float(error.mean())
-        except (ImageError, ConfigurationError) as failure:
-            self.failed.append(str(failure))
         except OSError as failure:
-            self.failed.append(f"{shown(path)}: cannot be written: {failure.strerror or failure}")
-        except Exception as failure:
-            if not out_of_memory(failure):
-                raise
-            self.failed.append(f"{shown(record.output)}: too large for the memory that is free to be translated back")
-        return None
+            raise ImageError(f"{shown(path)}: cannot be written: {failure.strerror or failure}") from failure
+        return float(error.mean())
 
     @torch.inference_mode()
     def measure(self, source: Picture, output: Picture) -> np.ndarray:

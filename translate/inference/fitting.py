@@ -5,20 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
 
 from torch import Tensor
 
 from translate.errors import ConfigurationError
 from translate.inference.memory import bytes_per_pixel, free_memory
+from translate.inference.options import Tile
 from translate.inference.padding import padded_size
 from translate.inference.tiling.banded import store_for
 from translate.inference.tiling.rowmap import Bands
 from translate.inference.tiling.rules import RULES
 from translate.training.runtime import Runtime
-
-Tile = Literal["auto", "off"] | int
-"""Whether to process an image in bands of rows: as memory requires, never, or always with this many rows."""
 
 _USED = 0.5
 """The share of free memory that one batch may fill; kernels need the rest."""

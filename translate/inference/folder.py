@@ -1,94 +1,44 @@
-"""Translates every image below a folder to the same relative name below another."""
+"""Translates every image below a folder to the same relative name below another, by stages that run side by side.
+
+Files are read, batched, translated and written; a file that fails, or is skipped, is a `Record` from there on, which
+the later stages pass on.
+"""
 
 from __future__ import annotations
 
 import os
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Container, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
 
 import numpy as np
 
 from translate.data.io.images import MAX_PIXELS, Picture, lost, read, write
 from translate.errors import ImageError
-from translate.inference.converter import Converter, Request
-from translate.inference.finite import NotFiniteError
+from translate.inference.converter import Converter
 from translate.inference.jobs import Job
+from translate.inference.options import OutputOptions
+from translate.inference.reasons import reason
+from translate.inference.records import Outcome, Record
+from translate.models.base import Request
 from translate.utils.atomic_files import clear_leftovers
-from translate.utils.out_of_memory import out_of_memory
 from translate.utils.outputs import why_never
 from translate.utils.printing import shown
 
+_TOO_LARGE = "too large for the memory that is free; close other programs, or convert with --tile 16"
 _HELD = 1 << 30
 """The most bytes of decoded pictures that may queue on either side of the network."""
-
-
-@dataclass(frozen=True)
-class Record:
-    """The outcome for one file: written, skipped because its output exists, or failed, with the reason in `error`.
-
-    `size`: width and height, if the file was read. `seconds`: time spent on decoding, its share of the batch, and
-    encoding. `note`: a remark on a written file. `lacking`: what of the source could not be read, and is missing there.
-    """
-
-    source: Path
-    output: Path
-    status: Literal["written", "skipped", "failed"]
-    size: tuple[int, int] | None = None
-    seconds: float = 0.0
-    error: str = ""
-    note: str = ""
-    lacking: str = ""
-
-    def to_json(self) -> dict[str, Any]:
-        """The record as a row of the manifest."""
-        return {
-            "source": str(self.source),
-            "output": str(self.output),
-            "status": self.status,
-            "size": self.size,
-            "seconds": round(self.seconds, 4),
-            "error": self.error,
-            "note": self.lacking or self.note,
-        }
-
-
-@dataclass
-class Outcome:
-    """Counts of written, skipped and failed files, and the records of files that failed or have a note.
-
-    `missing`: what else was asked for and is not there, each with its reason: pictures in the sheets, the gallery or
-    the cycle errors, rows of the manifest, frames of a video.
-    """
-
-    counts: Counter[str] = field(default_factory=Counter)
-    failed: list[Record] = field(default_factory=list)
-    noted: list[Record] = field(default_factory=list)
-    missing: list[str] = field(default_factory=list)
-
-    def add(self, record: Record) -> None:
-        self.counts[record.status] += 1
-        if record.status == "failed":
-            self.failed.append(record)
-        elif record.note:
-            self.noted.append(record)
-        if record.lacking:
-            self.missing.append(record.lacking)
 
 
 def convert_folder(
     converter: Converter,
     jobs: Iterable[Job],
     request: Request,
+    options: OutputOptions = OutputOptions(),
     *,
-    overwrite: bool = False,
-    workers: int = 2,
-    batch_size: int | None = 1,
-    max_pixels: int = MAX_PIXELS,
     inputs: Container[Path] = (),
     done: Callable[[Record], None] = lambda record: None,
 ) -> Outcome:
@@ -96,124 +46,113 @@ def convert_folder(
 
     No output takes the place of one of `inputs`, even one that has come there since the jobs were planned.
 
-    Decoding and encoding run in `workers` threads each, in parallel with the network. Images of equal padded size and
-    depth are batched (`batch_size` None: as many as memory suggests). At most a few batches are in memory, fewer if
-    images are large. `done` is called with each record as soon as it is known. Half-written files that a killed
-    conversion left in the output folders are removed.
+    Decoding and encoding run in `options.workers` threads each, in parallel with the network. Images of equal padded
+    size and depth are batched (`options.batch` None: as many as memory suggests). At most a few batches are in memory,
+    fewer if images are large. `done` is called with each record as soon as it is known. Half-written files that a
+    killed conversion left in the output folders are removed.
     """
-    outcome = Outcome()
-    window = _Window(converter.fitting.batch if batch_size is None else lambda height, width: batch_size, workers)
-
-    def finish(record: Record) -> None:
-        outcome.add(record)
-        done(record)
-
-    def todo() -> Iterator[Job]:
-        cleared: set[Path] = set()
-        for job in jobs:
-            if job.output.parent not in cleared:
-                cleared.add(job.output.parent)
-                clear_leftovers(job.output.parent)
-            if os.path.lexists(job.output) and not overwrite:  # a link that leads nowhere is somebody's, too
-                finish(Record(job.source, job.output, "skipped"))
-            else:
-                yield job
-
-    with ThreadPoolExecutor(max(1, workers)) as decoders, ThreadPoolExecutor(max(1, workers)) as encoders:
-        writing: deque[tuple[_Read, float, Future[float]]] = deque()
-
-        def finish_writing() -> None:
-            read_, seconds, future = writing.popleft()
-            error = _reason(future, read_.job.output)
-            if error is None:
-                seconds += future.result()
-            finish(_record(read_.job, error, read_, seconds))
-
-        reads = ((job, decoders.submit(_read, job, converter, max_pixels)) for job in todo())
-        pictures = _decoded(reads, window, lambda job, error: finish(_record(job, error)))
-        for batch in _batches(pictures, converter, window):
-            for read_, result, seconds in _converted(converter, batch, request):
-                if isinstance(result, str):
-                    finish(_record(read_.job, result, read_, seconds))
-                else:
-                    writing.append((read_, seconds, encoders.submit(_write, read_.job.output, result, inputs)))
-            while writing and (len(writing) > window.places or writing[0][-1].done()):
-                finish_writing()
-        while writing:
-            finish_writing()
+    outcome, window = Outcome(), _Window(converter, options)
+    workers = max(1, options.workers)
+    with ThreadPoolExecutor(workers) as decoders, ThreadPoolExecutor(workers) as encoders:
+        pending = _pending(jobs, options.overwrite)
+        loaded = _loaded(pending, converter, options.max_pixels or MAX_PIXELS, window, decoders)
+        translated = _translated(_batches(loaded, converter, window), converter, request)
+        for record in _written(translated, inputs, window, encoders):
+            outcome.add(record)
+            done(record)
     return outcome
 
 
 class _Window:
     """Limits how many pictures queue on either side of the network: a few batches, but at most `_HELD` bytes."""
 
-    def __init__(self, batch: Callable[[int, int], int], workers: int) -> None:
-        self._batch, self._workers = batch, workers
+    def __init__(self, converter: Converter, options: OutputOptions) -> None:
+        self._fitting, self._options = converter.fitting, options
         self._largest_batch, self._largest_picture = 1, 1
 
     def batch(self, height: int, width: int) -> int:
         """How many pictures of that padded size to batch."""
-        size = self._batch(height, width)
+        size = self._options.batch or self._fitting.batch(height, width)
         self._largest_batch = max(self._largest_batch, size)
         return size
 
-    def saw(self, picture: Picture) -> None:
+    def count(self, picture: Picture) -> None:
         self._largest_picture = max(self._largest_picture, picture.pixels.nbytes)
 
     @property
     def places(self) -> int:
-        return max(1, min(2 * self._largest_batch + self._workers, _HELD // self._largest_picture))
+        return max(1, min(2 * self._largest_batch + self._options.workers, _HELD // self._largest_picture))
 
 
 @dataclass(frozen=True)
-class _Read:
+class _Item:
+    """A file on its way: its picture as read, the seconds spent on it, and its translation once there is one."""
+
     job: Job
     picture: Picture
     seconds: float
+    translation: Picture | None = None
+
+    def record(self, seconds: float = 0.0, error: str = "") -> Record:
+        """As written, or as failed with that error."""
+        source, output, height_width = self.job.source, self.job.output, self.picture.pixels.shape[:2]
+        remarks = () if error else (*self.picture.remarks, *lost(output, self.picture))
+        note = f"{shown(source)}: {'; '.join(remarks)}" if remarks else ""
+        status = "failed" if error else "written"
+        return Record(source, output, status, height_width[::-1], self.seconds + seconds, error, note)  # type: ignore[arg-type]
 
 
-def _record(job: Job, error: str | None, read_: _Read | None = None, seconds: float = 0.0) -> Record:
-    size = None if read_ is None else (read_.picture.pixels.shape[1], read_.picture.pixels.shape[0])
-    remarks = () if error or read_ is None else (*read_.picture.remarks, *lost(job.output, read_.picture))
-    note = f"{shown(job.source)}: {'; '.join(remarks)}" if remarks else ""
-    return Record(job.source, job.output, "failed" if error else "written", size, seconds, error or "", note)
+def _pending(jobs: Iterable[Job], overwrite: bool) -> Iterator[Job | Record]:
+    """The jobs whose outputs are to be written."""
+    cleared = set()
+    for job in jobs:
+        if job.output.parent not in cleared:
+            cleared.add(job.output.parent)
+            clear_leftovers(job.output.parent)
+        present = os.path.lexists(job.output)  # a link that leads nowhere is somebody's, too
+        yield Record(job.source, job.output, "skipped") if present and not overwrite else job
 
 
-def _decoded(
-    reads: Iterator[tuple[Job, Future[_Read]]], window: _Window, failed: Callable[[Job, str], None]
-) -> Iterator[_Read]:
-    """Yields decoded pictures in order, reading a few ahead; reports unreadable files to `failed`."""
-    reading: deque[tuple[Job, Future[_Read]]] = deque()
+def _loaded(
+    jobs: Iterator[Job | Record], converter: Converter, max_pixels: int, window: _Window, decoders: Executor
+) -> Iterator[_Item | Record]:
+    """The pictures in order, a few read ahead."""
+    ahead: deque[tuple[Job, Future[_Item]]] = deque()
     while True:
-        while len(reading) <= window.places and (following := next(reads, None)) is not None:
-            reading.append(following)
-        if not reading:
+        while len(ahead) <= window.places and (job := next(jobs, None)) is not None:
+            if isinstance(job, Record):
+                yield job
+            else:
+                ahead.append((job, decoders.submit(_load, job, converter, max_pixels)))
+        if not ahead:
             return
-        job, future = reading.popleft()
-        error = _reason(future, job.source)
-        if error is None:
-            window.saw(future.result().picture)
-            yield future.result()
+        job, future = ahead.popleft()
+        if error := _reason(future.exception(), job.source):
+            yield Record(job.source, job.output, "failed", error=error)
         else:
-            failed(job, error)
+            window.count(future.result().picture)
+            yield future.result()
 
 
-def _read(job: Job, converter: Converter, max_pixels: int) -> _Read:
+def _load(job: Job, converter: Converter, max_pixels: int) -> _Item:
     start = time.perf_counter()
     picture = read(job.source, max_pixels, converter.images.span)
     converter.refuse(picture, job.source)
-    return _Read(job, picture, time.perf_counter() - start)
+    return _Item(job, picture, time.perf_counter() - start)
 
 
-def _batches(pictures: Iterator[_Read], converter: Converter, window: _Window) -> Iterator[list[_Read]]:
-    """Yields batches of one padded size and depth: full ones, the largest partial one when too many pictures are held,
-    and the rest at the end."""
-    held: dict[tuple[tuple[int, int], np.dtype], list[_Read]] = {}
-    for read_ in pictures:
-        pixels = read_.picture.pixels
+def _batches(items: Iterator[_Item | Record], converter: Converter, window: _Window) -> Iterator[list[_Item] | Record]:
+    """Batches of one padded size and depth: full ones, the largest partial one when too many pictures are held, and the
+    rest at the end."""
+    held: dict[tuple[tuple[int, int], np.dtype], list[_Item]] = {}
+    for item in items:
+        if isinstance(item, Record):
+            yield item
+            continue
+        pixels = item.picture.pixels
         size = converter.padded_size(*pixels.shape[:2])
         kind = size, pixels.dtype
-        held.setdefault(kind, []).append(read_)
+        held.setdefault(kind, []).append(item)
         if len(held[kind]) >= window.batch(*size):
             yield held.pop(kind)
         elif sum(map(len, held.values())) >= 2 * window.places:
@@ -221,60 +160,69 @@ def _batches(pictures: Iterator[_Read], converter: Converter, window: _Window) -
     yield from held.values()
 
 
-def _converted(
-    converter: Converter, batch: list[_Read], request: Request
-) -> Iterator[tuple[_Read, Picture | str, float]]:
-    """For each picture of the batch, its translation, or why there is none, and its share of the seconds.
+def _translated(
+    batches: Iterable[list[_Item] | Record], converter: Converter, request: Request
+) -> Iterator[_Item | Record]:
+    """The pictures with their translations.
 
-    A batch that fails is converted one by one, so that a picture too large for the memory fails alone.
+    A batch that fails is translated one by one, so that a picture too large for the memory fails alone.
     """
-    start = time.perf_counter()
-    try:
-        found: list[Picture] = converter.convert_pictures([read_.picture for read_ in batch], request)
-        reason = None
-    except Exception as error:
-        found, reason = [], _why(error, batch[0].job.source)
-        if reason is None:
-            raise
-    # Outside the except clause, where the error would keep the tensors alive.
-    share = (time.perf_counter() - start) / len(batch)
-    if reason is None:
-        yield from zip(batch, found, [read_.seconds + share for read_ in batch], strict=True)
-    elif len(batch) == 1:
-        yield batch[0], reason, batch[0].seconds + share
-    else:
-        for read_ in batch:
-            yield from _converted(converter, [read_], request)
+    for batch in batches:
+        if isinstance(batch, Record):
+            yield batch
+            continue
+        start = time.perf_counter()
+        try:
+            found, failure = converter.convert_pictures([item.picture for item in batch], request), ""
+        except Exception as error:
+            found, failure = [], _reason(error, batch[0].job.source)
+        # Outside the except clause, where the error would keep the tensors alive.
+        share = (time.perf_counter() - start) / len(batch)
+        if not failure:
+            for item, picture in zip(batch, found, strict=True):
+                yield replace(item, translation=picture, seconds=item.seconds + share)
+        elif len(batch) == 1:
+            yield batch[0].record(share, failure)
+        else:
+            yield from _translated([[item] for item in batch], converter, request)
 
 
-def _write(path: Path, picture: Picture, inputs: Container[Path]) -> float:
-    """Writes the picture and returns the seconds it took."""
-    start = time.perf_counter()
-    if reason := why_never(path, inputs):
-        raise ImageError(f"{shown(path)}: cannot be written: {reason}")
+def _written(
+    items: Iterable[_Item | Record], inputs: Container[Path], window: _Window, encoders: Executor
+) -> Iterator[Record]:
+    """Writes the translations, several at a time."""
+    writing: deque[tuple[_Item, Future[float]]] = deque()
+
+    def first() -> Record:
+        item, future = writing.popleft()
+        error = _reason(future.exception(), item.job.output)
+        return item.record(0.0 if error else future.result(), error)
+
+    for item in items:
+        if isinstance(item, Record):
+            yield item
+            continue
+        writing.append((item, encoders.submit(_write, item, inputs)))
+        while writing and (len(writing) > window.places or writing[0][-1].done()):
+            yield first()
+    while writing:
+        yield first()
+
+
+def _write(item: _Item, inputs: Container[Path]) -> float:
+    """Writes the translation and returns the seconds it took."""
+    start, path = time.perf_counter(), item.job.output
+    assert item.translation is not None
+    if never := why_never(path, inputs):
+        raise ImageError(f"{shown(path)}: cannot be written: {never}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ImageError(f"{shown(path)}: cannot be written: {error.strerror}") from error
-    write(path, picture)
+    write(path, item.translation)
     return time.perf_counter() - start
 
 
-def _reason(future: Future, path: Path) -> str | None:
-    """Why the file failed, or None if it did not. Raises errors that are not the file's fault."""
-    error = future.exception()
-    reason = None if error is None else _why(error, path)
-    if error is not None and reason is None:
-        raise error
-    return reason
-
-
-def _why(error: BaseException, path: Path) -> str | None:
-    """Why the file failed, as a line that names it; None for an error that is not the file's fault."""
-    if isinstance(error, ImageError):
-        return str(error)
-    if out_of_memory(error):
-        return f"{shown(path)}: too large for the memory that is free; close other programs, or convert with --tile 16"
-    if isinstance(error, OSError):
-        return f"{shown(path)}: {error.strerror or error}"
-    return f"{shown(path)}: {error}" if isinstance(error, NotFiniteError) else None
+def _reason(error: BaseException | None, path: Path) -> str:
+    """Why the file failed; empty if it did not. Raises an error that is not the file's fault."""
+    return "" if error is None else reason(error, path, _TOO_LARGE)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from translate.errors import ConfigurationError, TranslateError
-from translate.inference.port_options import Dropout, options_beside, size_in, trained_with_dropout
-from translate.models.base import ImageSpec
+from translate.inference.options import Dropout
+from translate.inference.port_options import options_beside, size_in, trained_with_dropout
+from translate.models.base import ImageSpec, ImageTranslator, Request
 from translate.networks.blocks import BatchNorm2d
 from translate.networks.foreign_file import described, read_network
 from translate.networks.resnet import ResnetGenerator
@@ -19,41 +20,39 @@ from translate.networks.stargan import StarGANGenerator
 from translate.networks.unet import UNetGenerator
 from translate.networks.weights_file import UnsafeFileError
 
-SUFFIXES = (".pth", ".pt", ".ckpt")
 Generator = ResnetGenerator | UNetGenerator | StarGANGenerator
 _CELEBA = ("Black_Hair", "Blond_Hair", "Brown_Hair", "Male", "Young")
 """The five labels of StarGAN's released model, in their order."""
 
 
-class ForeignGenerator(nn.Module):
+class ForeignGenerator(ImageTranslator):
     """Converts with a generator from a state dict, like a run of ours; domain names and training settings are unknown.
 
     As in those projects' own test scripts, normalisation uses each image's own statistics and dropout stays on (their
     `--eval` turns both off: `evaluated`). Every image gets the same random numbers, so the same image gives the same
     file. A network of one domain converts to `output`. StarGAN's takes labels 0, 1, ...; labels not named are off.
-    `taken` says in words what it is and which defaults were taken where the file does not say.
     """
 
-    def __init__(self, network: Generator, evaluated: bool, taken: str = "") -> None:
+    def __init__(self, network: Generator, evaluated: bool, remarks: str = "") -> None:
         super().__init__()
-        self.network, self.evaluated, self.taken = network, evaluated, taken
+        self.network, self.evaluated, self.remarks = network, evaluated, remarks
         self.labels = network.labels if isinstance(network, StarGANGenerator) else 0
 
-    def translate(self, images: Tensor, request: Mapping[int, bool]) -> Tensor:
+    def translate(self, images: Tensor, request: Request) -> Tensor:
         self.network.train(not self.evaluated)
         # One at a time: with batch statistics, an image would depend on the others in its batch.
         return torch.cat([self._one(image, request) for image in images.split(1)])
 
-    def _one(self, image: Tensor, request: Mapping[int, bool]) -> Tensor:
+    def _one(self, image: Tensor, request: Request) -> Tensor:
         with torch.random.fork_rng():
             torch.manual_seed(0)
-            return self.generate(image, request)
+            return self.translate_at_once(image, request)
 
-    def generate(self, images: Tensor, request: Mapping[int, bool]) -> Tensor:
-        """Translates all images at once, in the network's current mode."""
+    def translate_at_once(self, images: Tensor, request: Request) -> Tensor:
+        """As of the base, in the network's current mode."""
         if not self.labels:
             return self.network(images)
-        labels = images.new_tensor([float(request.get(number, False)) for number in range(self.labels)])
+        labels = images.new_tensor([float(number in request.set) for number in range(self.labels)])
         return self.network(images, labels.expand(images.shape[0], -1))
 
     def targets(self) -> Sequence[int]:
@@ -68,8 +67,11 @@ class ForeignGenerator(nn.Module):
         return self.network.stride
 
     @property
-    def silenced(self) -> bool:
-        """Whether its dropout, which their test scripts keep on, is off, without --eval."""
+    def converts_in_training_mode(self) -> bool:
+        return not self.evaluated
+
+    @property
+    def without_dropout(self) -> bool:
         return any(isinstance(module, nn.Dropout) and not module.p for module in self.network.modules())
 
 
@@ -78,7 +80,7 @@ def read_generator(
 ) -> tuple[ForeignGenerator, ImageSpec]:
     """Reads a generator from a state dict file, recognised by keys and shapes, without running code from the file.
 
-    `dropout` in conversion: `auto` is as it was trained, which for a U-Net is told by what lies beside the file, its
+    `dropout` in conversion: `auto` is as it was trained, which for a U-Net follows from what lies beside the file, its
     name and its norm. Raises ConfigurationError, naming the file, if it holds no such generator or one that has no
     dropout to turn on, TranslateError if it would run code.
     """
@@ -95,8 +97,12 @@ def read_generator(
     if not isinstance(network, Generator):
         raise ConfigurationError(f"{path}: a discriminator; give the generator's file (..._net_G....pth)")
     images = _images(path, network)
-    taken = [described(network), *_settle_dropout(path, network, evaluated, dropout), *_told(path, network, evaluated)]
-    return ForeignGenerator(network, evaluated, f"{path}: {'; '.join(taken)}"), images
+    notes = [
+        described(network),
+        *_settle_dropout(path, network, evaluated, dropout),
+        *_notes(path, network, evaluated),
+    ]
+    return ForeignGenerator(network, evaluated, f"{path}: {'; '.join(notes)}"), images
 
 
 def _images(path: Path, network: Generator) -> ImageSpec:
@@ -107,7 +113,7 @@ def _images(path: Path, network: Generator) -> ImageSpec:
     channels, fakes = convolutions[0].in_channels - labels, network.head.out_channels
     if (channels, fakes) == (1, 2):
         raise ConfigurationError(
-            f"{path}: a generator that colours grey images (the port's --model colorization): it paints a and b of "
+            f"{path}: a generator that colours grey images (the port's --model colorization): it generates a and b of "
             "Lab, which are not put together with L here; convert with the port's own script"
         )
     if fakes not in (1, 3, 4, channels):
@@ -134,14 +140,14 @@ def _settle_dropout(path: Path, network: Generator, evaluated: bool, dropout: Dr
     return [f"dropout is {'on' if on else 'off'}: {why}{other}"]
 
 
-def _told(path: Path, network: Generator, evaluated: bool) -> list[str]:
+def _notes(path: Path, network: Generator, evaluated: bool) -> list[str]:
     """Further defaults that a user can choose otherwise, or must know of."""
     name, options = options_beside(path)
     size = size_in(options)
-    told = [f"trained at {size} pixels ({name})"] if size else []
+    notes = [f"trained at {size} pixels ({name})"] if size else []
     if any(isinstance(module, BatchNorm2d) for module in network.modules()) and not evaluated:
-        told.append("batch norm by each image's own statistics, as in their test script (--eval for the running ones)")
+        notes.append("batch norm by each image's own statistics, as in their test script (--eval for the running ones)")
     if isinstance(network, StarGANGenerator):
         named = f" (released for CelebA: {', '.join(_CELEBA)})" if network.labels == len(_CELEBA) else ""
-        told.append(f"its labels have no names in the file, only their order{named}; those not named by --to are off")
-    return told
+        notes.append(f"its labels have no names in the file, only their order{named}; those not named by --to are off")
+    return notes

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from translate.inference.sheets import Pair, perhaps
+from translate.inference.reasons import attempt
+from translate.inference.sheets import TOO_LARGE, Pair
 from translate.reporting.gallery import FOOTER, Shown, gallery
 from translate.reporting.pictures import spread
 from translate.utils.atomic_files import write_atomic
@@ -37,14 +38,14 @@ def write_gallery(
         return {caption: _shown(picture) for caption, picture in pair.thumbnails(_SIDE).items()}
 
     def row(pair: Pair) -> tuple[str, dict[str, Shown]] | None:
-        shown = perhaps(pair.source, partial(pictures, pair), failed)
+        shown = attempt(pair.source, partial(pictures, pair), failed, TOO_LARGE)
         return None if shown is None else (pair.name, shown)
 
     with ThreadPoolExecutor(workers) as threads:
         rows = [shown for shown in threads.map(row, chosen) if shown is not None]
     of = f"{len(rows):,} of {len(pairs):,} images, spread evenly" if len(rows) < len(pairs) else f"{len(rows):,} images"
     page = gallery(title, facts, rows, f"{of}, no side above {_SIDE} pixels here.")
-    perhaps(path, partial(_write, path, page), failed)
+    attempt(path, partial(_write, path, page), failed, TOO_LARGE)
     return failed
 
 

@@ -14,7 +14,8 @@ from translate.data.io.images import WRITABLE
 from translate.data.layouts.listing import ListingReport, iterate_images
 from translate.data.layouts.subfolders import ARCHIVES
 from translate.errors import ConfigurationError, folded
-from translate.inference.naming import Format, output_name, renamed
+from translate.inference.naming import output_name, renamed
+from translate.inference.options import ImageFormat
 from translate.utils.folder_name import folder_named, named_as_file, said_folder
 from translate.utils.outputs import Inputs, admit, refuse_in_run
 from translate.utils.printing import Log, shown
@@ -36,8 +37,9 @@ class Jobs(Sequence[Job]):
 
     def __init__(self, source: Path, output: Path, names: list[str], outputs: Callable[[str], str]) -> None:
         self.source, self.output, self._names, self._outputs = source, output, names, outputs
-        self.inputs = Inputs(lambda: (os.path.join(source, name) for name in names))
+        self.sources: Callable[[], Iterable[str]] = lambda: (os.path.join(source, name) for name in names)
         """The files to convert, those of all shards."""
+        self.inputs = Inputs(self.sources)
 
     def __len__(self) -> int:
         return len(self._names)
@@ -89,14 +91,14 @@ class Jobs(Sequence[Job]):
 
     def _part(self, names: list[str]) -> Jobs:
         part = Jobs(self.source, self.output, names, self._outputs)
-        part.inputs = self.inputs
+        part.sources, part.inputs = self.sources, self.inputs
         return part
 
 
 def plan(
     source: Path,
     output: str | Path,
-    format: Format = "same",
+    format: ImageFormat = "same",
     log: Log = lambda line: None,
     follow_links: bool = True,
 ) -> Jobs:
@@ -163,7 +165,7 @@ def refuse_other_kinds(output: str | Path, writable: Iterable[str]) -> None:
         )
 
 
-def _single(source: Path, name: str | Path, format: Format) -> Path:
+def _single(source: Path, name: str | Path, format: ImageFormat) -> Path:
     """The output file of a single source: `name` if it has a writable image's suffix, else a file in that folder."""
     output = Path(name)
     if said_folder(name) or output.suffix.lower() not in WRITABLE:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from translate.errors import ConfigurationError
-from translate.inference.folder import Record
+from translate.inference.records import Record
 from translate.utils.json_text import json_text
 from translate.utils.outputs import admit, beginning, ending
 from translate.utils.printing import shown
@@ -28,11 +28,11 @@ class Manifest:
 
     def __init__(self, path: Path, all_ours: bool = False) -> None:
         """Opens the file, or makes it. `all_ours`: whether every image in the output folder is of this translation;
-        then one that no row tells of, as a process was killed or a disk full, gets its row as written once it is
+        then one without a row, as a process was killed or a disk was full, gets its row as written once it is
         skipped. Raises ConfigurationError if it is not a manifest, OSError."""
         path.parent.mkdir(parents=True, exist_ok=True)
         refuse_other(path)
-        self._told = _outputs(path) if all_ours and path.exists() else None
+        self._recorded = _outputs(path) if all_ours and path.exists() else None
         self._path, self._waiting, self._reason = path, bytearray(), ""
         self._file = path.open("ab", buffering=0)
         # Of a killed process's last row a part may be there.
@@ -41,7 +41,7 @@ class Manifest:
 
     def add(self, record: Record, more: dict[str, Any]) -> None:
         """Adds a row, at once, so that it is there if the process is killed. It is ASCII: names may hold any bytes."""
-        if record.status == "skipped" and self._told is not None and _known_as(record.output) not in self._told:
+        if record.status == "skipped" and self._recorded is not None and _known_as(record.output) not in self._recorded:
             record = replace(record, status="written", note=_EARLIER)
         self._waiting += (json_text(record.to_json() | more) + "\n").encode("ascii")
         self._write()
@@ -51,7 +51,7 @@ class Manifest:
         self._write()
         try:
             self._file.close()
-        except OSError as error:  # some file systems tell only now
+        except OSError as error:  # some file systems report it only now
             self._reason = error.strerror or str(error)
         if not (self._waiting or self._reason):
             return []
@@ -69,7 +69,7 @@ class Manifest:
 
 
 def _outputs(path: Path) -> set[int]:
-    """The outputs, as `_known_as`, that rows say to be there. Raises OSError."""
+    """The outputs, as `_known_as`, that rows say are there. Raises OSError."""
     found = set()
     with path.open("rb") as file:
         while line := file.readline(_LINE):

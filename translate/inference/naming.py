@@ -8,13 +8,11 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 from pathlib import PurePath, PurePosixPath
-from typing import Literal
 
 import numpy as np
 
 from translate.data.io.images import WRITABLE
-
-Format = Literal["same", "png", "jpeg", "webp", "tiff"]
+from translate.inference.options import ImageFormat
 
 SUFFIXES = {
     "png": (".png",),
@@ -27,7 +25,7 @@ LONGEST = 255
 """The most bytes in a file's name, on nearly every file system."""
 
 
-def output_name(name: str, format: Format) -> str:
+def output_name(name: str, format: ImageFormat) -> str:
     """The output name in that format, unless another file claims it too; "same" turns unwritable formats into PNG."""
     suffix = PurePosixPath(name).suffix
     if format == "same":
@@ -38,7 +36,7 @@ def output_name(name: str, format: Format) -> str:
     return name.removesuffix(suffix) + SUFFIXES[format][0]
 
 
-def renamed(names: Collection[str], format: Format) -> dict[str, str]:
+def renamed(names: Collection[str], format: ImageFormat) -> dict[str, str]:
     """Maps input names to output names for files that cannot have `output_name` because another file has it.
 
     Names that differ only in case or in the encoding of accents count as equal, as they are on some systems. A file
@@ -79,14 +77,14 @@ def with_suffix_behind(path: PurePath, suffix: str) -> str:
     return os.fsdecode(kept) + mark + suffix
 
 
-def _losers(group: list[str], format: Format) -> Iterable[str]:
+def _losers(group: list[str], format: ImageFormat) -> Iterable[str]:
     if len(group) == 1:  # a hash collision between different names
         return ()
     keeps = next((name for name in group if output_name(name, format) == name), None)
     return (name for name in group if name != keeps)
 
 
-def _long(name: str, format: Format) -> str:
+def _long(name: str, format: ImageFormat) -> str:
     return name + (SUFFIXES[format][0] if format != "same" else PurePosixPath(output_name(name, format)).suffix)
 
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
 
 from translate.networks.blocks import BatchNorm2d
 from translate.networks.unet import UNetGenerator
 
-Dropout = Literal["auto", "on", "off"]
 _FILES = ("train_opt.txt", "opt.txt", "test_opt.txt")
 """Where the port's scripts write all their options, beside the weights; `opt.txt` in its first years."""
 _LARGEST = 1 << 16
@@ -35,7 +33,7 @@ def options_beside(path: Path) -> tuple[str, dict[str, str]]:
 
 
 def trained_with_dropout(path: Path, network: UNetGenerator, options: Mapping[str, str]) -> tuple[bool, str]:
-    """Whether a U-Net was most likely trained with dropout, which its weights do not tell; and why."""
+    """Whether a U-Net was most likely trained with dropout, which its weights do not show, and why."""
     kind = options.get("netG") or options.get("which_model_netG") or ""
     if options.get("no_dropout") in ("True", "False") and kind.startswith("unet"):
         return options[

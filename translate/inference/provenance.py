@@ -13,9 +13,9 @@ from typing import IO
 
 from translate.data.layouts.listing import iterate_images
 from translate.errors import ConfigurationError
-from translate.inference.converter import Converter, Request
-from translate.inference.folder import Outcome
-from translate.inference.foreign import ForeignGenerator
+from translate.inference.converter import Converter
+from translate.inference.records import Outcome
+from translate.models.base import Request
 from translate.utils.atomic_files import is_at, lock, sha256_of, unlock, write_atomic
 from translate.utils.json_text import json_text
 from translate.utils.printing import shown
@@ -42,7 +42,7 @@ class Translation:
     name: str = field(compare=False)
     """The model's name, for display only."""
     silenced: bool = False
-    """Whether another project's dropout is off, see `ForeignGenerator`."""
+    """Whether another project's dropout is off, see `ImageTranslator`."""
     mixed: bool = False
     """Whether the folder may still hold another translation's images, which are being overwritten."""
 
@@ -57,18 +57,15 @@ def translation(converter: Converter, request: Request) -> Translation:
     origin = converter.origin
     if origin is None:
         raise ValueError("this converter was read from no file")
-    names = converter.images.domains
-    to = sorted(f"{'' if on else '-'}{names[number]}" for number, on in request.items())
-    theirs = converter.model if isinstance(converter.model, ForeignGenerator) else None
-    evaluated, silenced = (theirs.evaluated, theirs.silenced) if theirs else (False, False)
+    model, to = converter.model, sorted(request.names(converter.images.domains))
     of_run = origin.parent.name == "checkpoints"
     name = f"{origin.resolve().parent.parent.name}/{origin.name}" if of_run else origin.resolve().name
-    return Translation(sha256_of(_telling(origin)), to, evaluated, shown(name), silenced)
+    return Translation(sha256_of(_identifying_file(origin)), to, model.evaluated, shown(name), model.without_dropout)
 
 
 @contextmanager
-def claimed(folder: Path, wanted: Translation, overwrite: bool) -> Iterator[Claim]:
-    """Context in which this process writes into `folder`, which it creates and marks, see `claim`.
+def locked_folder(folder: Path, wanted: Translation, overwrite: bool) -> Iterator[LockedFolder]:
+    """Context in which this process writes into `folder`, which it creates and marks, see `begin_translation`.
 
     Other processes may write there meanwhile, if their translation is the same. Raises ConfigurationError if one of
     another translation does.
@@ -79,13 +76,13 @@ def claimed(folder: Path, wanted: Translation, overwrite: bool) -> Iterator[Clai
     except OSError as error:
         raise _unwritable(folder, error) from error
     try:
-        yield Claim(folder, wanted, file)
+        yield LockedFolder(folder, wanted, file)
     finally:
         _leave(file, folder / LOCK)
 
 
 @dataclass(frozen=True)
-class Claim:
+class LockedFolder:
     """A folder that this process writes into."""
 
     folder: Path
@@ -114,13 +111,13 @@ class Claim:
 
 
 def _entered(folder: Path, wanted: Translation, overwrite: bool) -> IO[bytes]:
-    """The folder's lock file, shared with others of this translation; the first claims the folder and writes which."""
+    """The folder's lock file, shared with others of this translation; the first marks the folder and writes which."""
     path, until = folder / LOCK, time.monotonic() + _PATIENCE
     while True:
         file = path.open("a+b")
         try:
             if lock(file) and is_at(file, path):
-                claim(folder, wanted, overwrite)
+                begin_translation(folder, wanted, overwrite)
                 _write(file, wanted)
             if lock(file, shared=True) and is_at(file, path) and (held := _read(file)):
                 if held == wanted:
@@ -161,7 +158,7 @@ def _read(file: IO[bytes]) -> Translation | None:
     return None
 
 
-def claim(folder: Path, wanted: Translation, overwrite: bool) -> None:
+def begin_translation(folder: Path, wanted: Translation, overwrite: bool) -> None:
     """Marks `folder`, which exists, with the translation that it will hold.
 
     A folder that holds images but no mark stays unmarked without `overwrite`. With `overwrite`, a folder with other
@@ -214,7 +211,7 @@ def _held(path: Path, forgiving: bool) -> Translation | None:
         ) from error
 
 
-def _telling(origin: Path) -> Path:
+def _identifying_file(origin: Path) -> Path:
     """The file that identifies the model: the model file itself, or the small one that lists the others' hashes."""
     lists = (origin / name for name in ("manifest.json", "config.json"))
     return origin if origin.is_file() else next(path for path in lists if path.is_file())

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 from PIL import Image
@@ -15,17 +14,17 @@ from PIL import Image
 from translate.data.io.images import display_bands, read, to_8_bits, with_channels
 from translate.data.io.values import UNIT, Span
 from translate.data.layouts.listing import natural_key
-from translate.errors import ConfigurationError, ImageError
+from translate.errors import ConfigurationError
 from translate.inference.cycle_error import WAY_OUT, current
-from translate.inference.folder import Record
+from translate.inference.reasons import attempt
+from translate.inference.records import Record
 from translate.reporting.tracking import is_marked, save_pictures
 from translate.utils.atomic_files import clear_leftovers
-from translate.utils.out_of_memory import out_of_memory
 from translate.utils.outputs import admit
 from translate.utils.printing import shown
 
-T = TypeVar("T")
 ROWS = 8
+TOO_LARGE = "too large for the memory that is free"
 _SIDE = 512
 _CAPTION = 100
 """The most characters of a name above a row, which would make the sheet as wide as itself."""
@@ -93,23 +92,8 @@ def write_sheets(folder: Path, all_pairs: Sequence[Pair]) -> list[str]:
         columns = {caption: [pictures.get(caption, nothing) for _, pictures in some] for caption in captions}
         names = [_caption(pair.name) for pair, _ in some]
         sheet = folder / f"sheet-{number:05d}.png"
-        perhaps(sheet, partial(save_pictures, sheet, columns, names), failed)
+        attempt(sheet, partial(save_pictures, sheet, columns, names), failed, TOO_LARGE)
     return failed
-
-
-def perhaps(path: Path, shown_there: Callable[[], T], failed: list[str]) -> T | None:
-    """What `shown_there` returns; None, with the reason in `failed`, if an image or a file is at fault."""
-    try:
-        return shown_there()
-    except ImageError as error:
-        failed.append(str(error))
-    except OSError as error:
-        failed.append(f"{shown(path)}: {error.strerror or error}")
-    except Exception as error:
-        if not out_of_memory(error):
-            raise
-        failed.append(f"{shown(path)}: too large for the memory that is free")
-    return None
 
 
 def _caption(name: str) -> str:
@@ -131,6 +115,6 @@ def thumbnail(path: Path, side: int, span: Span = UNIT) -> Image.Image:
 
 def _rows(all_pairs: Sequence[Pair], failed: list[str]) -> Iterator[tuple[Pair, dict[str, Image.Image]]]:
     for pair in all_pairs:
-        pictures = perhaps(pair.source, partial(pair.thumbnails, _SIDE), failed)
+        pictures = attempt(pair.source, partial(pair.thumbnails, _SIDE), failed, TOO_LARGE)
         if pictures is not None:
             yield pair, pictures

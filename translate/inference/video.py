@@ -15,10 +15,11 @@ import numpy as np
 
 from translate.data.io.images import Picture, with_channels
 from translate.errors import ConfigurationError, TranslateError
-from translate.inference.converter import Converter, Request
-from translate.inference.folder import Record
+from translate.inference.converter import Converter
 from translate.inference.jobs import refuse_other_kinds, refuse_same
+from translate.inference.records import Record
 from translate.inference.video_extent import Extent, seconds_of
+from translate.models.base import Request
 from translate.utils.atomic_files import atomic_file, clear_leftovers
 from translate.utils.folder_name import said_folder
 from translate.utils.out_of_memory import out_of_memory
@@ -34,7 +35,7 @@ SQUARE_ONLY = frozenset({".webm"})
 CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,asf"
 """What a file may be inside, by FFmpeg's names. Others, such as playlists, would open more files, or addresses."""
 _READING = {"format_whitelist": CONTAINERS, "protocol_whitelist": "file"}
-_UNTOLD, _BT709, _BT601, _LIMITED = 2, 1, 5, 1  # code points of ITU-T H.273, except the range
+_UNSPECIFIED, _BT709, _BT601, _LIMITED = 2, 1, 5, 1  # code points of ITU-T H.273, except the range
 _HD = 720
 
 
@@ -61,7 +62,7 @@ def plan_video(source: Path, name: str | Path) -> Path:
 def count_frames(source: Path) -> int:
     """The approximate number of frames, from the file's metadata; 0 if that does not say. Raises TranslateError."""
     av = _av()
-    with _told(av, source), _opened(av, source) as container:
+    with _errors_in_words(av, source), _opened(av, source) as container:
         video = _video(container, source)
         return video.frames or round(seconds_of(container, video) * float(_rate(video)))
 
@@ -87,7 +88,7 @@ def convert_video(
     output.parent.mkdir(parents=True, exist_ok=True)
     clear_leftovers(output.parent)
     # FFmpeg picks the container by the suffix.
-    with atomic_file(output, output.suffix) as working, _told(av, source):
+    with atomic_file(output, output.suffix) as working, _errors_in_words(av, source):
         look = _look(av, source)
         if look.pixel != 1 and output.suffix.lower() in SQUARE_ONLY:
             look = look.squared()
@@ -149,8 +150,8 @@ def _look(av: Any, source: Path) -> _Look:
         raise TranslateError(f"{shown(source)}: no frame can be read from it")
     turns = round(first.rotation / 90) % 4
     width, height = (first.height, first.width) if turns % 2 else (first.width, first.height)
-    untold = _BT709 if min(width, height) >= _HD else _BT601
-    matrix = untold if int(first.colorspace) == _UNTOLD else int(first.colorspace)
+    assumed = _BT709 if min(width, height) >= _HD else _BT601
+    matrix = assumed if int(first.colorspace) == _UNSPECIFIED else int(first.colorspace)
     pixel = Fraction(video.sample_aspect_ratio or 1)
     pixel = 1 / pixel if turns % 2 else pixel
     return _Look(width, height, pixel, turns, matrix, int(context.color_primaries), int(context.color_trc))
@@ -238,7 +239,7 @@ def _av() -> Any:
 
 
 @contextmanager
-def _told(av: Any, source: Path) -> Iterator[None]:
+def _errors_in_words(av: Any, source: Path) -> Iterator[None]:
     """Turns FFmpeg's errors, and too little memory, into TranslateError."""
     try:
         yield

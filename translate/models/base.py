@@ -11,7 +11,7 @@ A method is a `Model`: networks, what it paints, and the turns that its players 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
@@ -45,6 +45,33 @@ class ImageSpec:
     groups: tuple[LabelGroup, ...] = ()
     alternatives: tuple[tuple[int, ...], ...] = ()
     span: tuple[float, float] = (0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a user asks of a translation: the domains, by number, to `set` and to `clear`.
+
+    Any number of attributes, or a single domain to go to. What a model cannot do, its `require` refuses.
+    """
+
+    set: frozenset[int] = frozenset()
+    clear: frozenset[int] = frozenset()
+
+    @classmethod
+    def to(cls, *domains: int) -> Request:
+        return cls(frozenset(domains))
+
+    @property
+    def domains(self) -> frozenset[int]:
+        """Those that are mentioned."""
+        return self.set | self.clear
+
+    def names(self, domains: Sequence[str]) -> list[str]:
+        """The request as `--to` takes it, such as "Blond_Hair" and "-Male"."""
+        return [
+            *(domains[number] for number in sorted(self.set)),
+            *(f"-{domains[number]}" for number in sorted(self.clear)),
+        ]
 
 
 def l1(images: Tensor, wanted: Tensor) -> Tensor:
@@ -111,6 +138,14 @@ class Model(nn.Module, ABC):
     def turns(self) -> Sequence[Turn]:
         """The players' moves, in the order taken."""
 
+    def port_networks(self) -> dict[str, nn.Module]:
+        """The networks by the names that the widely used PyTorch port, or StarGAN's release, gives them (G_A, D_A, G,
+        D). Raises ConfigurationError for a method that they lack."""
+        raise ConfigurationError(
+            f"there is no {type(self).__name__} in the PyTorch port; it has the generators of cyclegan, pix2pix and "
+            "direct, and StarGAN's release that of stargan"
+        )
+
     @abstractmethod
     def show(self, batch: Any) -> dict[str, Tensor]:
         """Columns of the sample grid: captions and images (batch, channels, height, width) in [-1, 1]."""
@@ -121,7 +156,69 @@ class Model(nn.Module, ABC):
         return ()
 
 
-class Translator(Model):
+class ImageTranslator(nn.Module, ABC):
+    """What converting and exporting ask of a trained network, whether a `Translator` or one of another origin."""
+
+    remarks: str = ""
+    """A line for users: what it is, and what was assumed where its file does not say."""
+    evaluated: bool = False
+    """Whether it is another project's, converted as with their --eval."""
+    bytes_only: bool = False
+    """Whether it takes 8-bit images only."""
+
+    @abstractmethod
+    def translate(self, images: Tensor, request: Request) -> Tensor:
+        """Translates images (batch, channels, height, width) in [-1, 1] as requested, keeping height, width and range.
+
+        Height and width are multiples of `stride`. Raises ValueError for a request that `require` refuses.
+        """
+
+    def translate_at_once(self, images: Tensor, request: Request) -> Tensor:
+        """`translate` as a single pass over the batch, for networks whose layers depend on one image at a time and draw
+        no random numbers."""
+        return self.translate(images, request)
+
+    @abstractmethod
+    def targets(self) -> Sequence[int]:
+        """Numbers of the domains the model can convert to."""
+
+    @property
+    def attributes(self) -> Sequence[int]:
+        """Numbers of the domains that can be set and cleared independently of others; none by default."""
+        return ()
+
+    @property
+    @abstractmethod
+    def stride(self) -> int:
+        """Height and width of images to translate must be multiples of this."""
+
+    @property
+    def converts_in_training_mode(self) -> bool:
+        """Whether it converts with batch statistics and active dropout, if its network has them."""
+        return False
+
+    @property
+    def without_dropout(self) -> bool:
+        """Whether it is another project's whose dropout, which their test scripts keep on, is off without --eval."""
+        return False
+
+    def require(self, request: Request, domains: Sequence[str]) -> None:
+        """Raises ConfigurationError, which names the domains, unless the model can do what is requested."""
+        attributes = frozenset(self.attributes)
+        if others := sorted(request.clear - attributes):
+            name = domains[others[0]]
+            raise ConfigurationError(f"--to -{name}: {name} is no attribute; name the domain to go to instead")
+        if len(request.domains) > 1 and not request.domains <= attributes:
+            names = " --to ".join(request.names(domains))
+            raise ConfigurationError(f"--to {names}: an image goes to one domain at a time")
+
+    def way_back(self, request: Request) -> Callable[[Tensor], Request]:
+        """A function from an input image (1, channels, height, width) to the request that turns its translation back,
+        undoing `request`. Raises ConfigurationError if the model was not trained to go back."""
+        raise ConfigurationError("the file of a single generator cannot translate back; give a run")
+
+
+class Translator(Model, ImageTranslator):
     """A model that turns images of one domain into images of another."""
 
     @abstractmethod
@@ -129,40 +226,19 @@ class Translator(Model):
         """Translates images (batch, channels, height, width) in [-1, 1] to domain number `to`, keeping height, width
         and range. Height and width are multiples of `stride`."""
 
-    @abstractmethod
-    def targets(self) -> Sequence[int]:
-        """Numbers of the domains the model can convert to."""
-
-    @property
-    @abstractmethod
-    def stride(self) -> int:
-        """Height and width of images passed to `convert` must be multiples of this."""
-
-    def translate(self, images: Tensor, request: Mapping[int, bool]) -> Tensor:
-        """Sets (True) or clears (False) domains, given by number, in `images`; shapes and range as for `convert`.
-
-        Setting a single domain is `convert`; models of attributes take any number of changes. Raises ValueError for
-        changes this model cannot make.
-        """
-        ((to, wanted),) = request.items()
-        if not wanted:
-            raise ValueError("this model converts to a domain; it cannot clear one")
+    def translate(self, images: Tensor, request: Request) -> Tensor:
+        if request.clear or len(request.set) != 1:
+            raise ValueError("this model converts to one domain, and clears none")
+        (to,) = request.set
         return self.convert(images, to)
 
-    def way_back(self, request: Mapping[int, bool]) -> Callable[[Tensor], Mapping[int, bool]]:
-        """A function from an input image (1, channels, height, width) to the changes that turn its translation back,
-        undoing `request`. Raises ConfigurationError if the model was not trained to go back."""
-        (to,) = request
+    def way_back(self, request: Request) -> Callable[[Tensor], Request]:
         if sorted(self.targets()) != [0, 1]:
             raise ConfigurationError(
-                "this model converts one way only; the way back is taught by cyclegan, unit, stargan"
+                "this model converts one way only; cyclegan, unit and stargan learn the way back, too"
             )
-        return lambda image: {1 - to: True}
-
-    @property
-    def attributes(self) -> Sequence[int]:
-        """Numbers of the domains that can be set and cleared independently of others; none by default."""
-        return ()
+        (to,) = request.set
+        return lambda image: Request.to(1 - to)
 
 
 class Relabeller(Translator):

@@ -133,6 +133,10 @@ class CycleGAN(Translator):
             translated: Tensor = (self.generator_a, self.generator_b)[to](images)
             return translated
 
+    def port_networks(self) -> dict[str, nn.Module]:
+        generators = {"G_A": self.generator_b, "G_B": self.generator_a}  # their G_A generates domain B
+        return {**generators, "D_A": self.discriminator_b, "D_B": self.discriminator_a}
+
     def targets(self) -> list[int]:
         return [1, 0]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 
 from translate.data.batch import Unpaired
 from translate.losses.image_pool import ImagePool
@@ -89,6 +89,9 @@ class Direct(Translator):
         with self.in_mode("eval"):
             translated: Tensor = self.generator(images)
             return translated
+
+    def port_networks(self) -> dict[str, nn.Module]:
+        return {"G": self.generator, "D": self.discriminator}
 
     def targets(self) -> list[int]:
         return [1]

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from translate.data.labels import UNKNOWN
-from translate.models.base import ImageSpec
+from translate.models.base import ImageSpec, Request
 
 
 def one_hot(numbers: Tensor, classes: int) -> Tensor:
@@ -86,29 +84,32 @@ class Labels:
             right, known = right + (equal & asked).sum(), known + asked.sum()
         return right / known.clamp(min=1)
 
-    def change(self, labels: Tensor, request: Mapping[int, bool]) -> Tensor:
+    def change(self, labels: Tensor, request: Request) -> Tensor:
         """Sets and clears domains in `labels`. Domains excluded by one that is set are cleared, and groups without any
         change become unknown, since another set's labels are not requested."""
         changed = labels.clone()
         for span, _ in self._spans:
-            if not any(span.start <= number < span.stop for number in request):
+            if not any(span.start <= number < span.stop for number in request.domains):
                 changed[:, span] = UNKNOWN
-        for number, wanted in request.items():
-            for alternatives in self._alternatives if wanted else ():
+        for number in sorted(request.set):
+            for alternatives in self._alternatives:
                 if number in alternatives:
-                    changed[:, sorted(alternatives - request.keys())] = 0
-            changed[:, number] = float(wanted)
+                    changed[:, sorted(alternatives - request.domains)] = 0
+        for number in sorted(request.domains):
+            changed[:, number] = float(number in request.set)
         return changed
 
-    def restoring(self, labels: Tensor, request: Mapping[int, bool]) -> dict[int, bool]:
-        """The changes that restore an image's `labels` (domains,) in the groups touched by `request`: its class, or all
-        its attributes."""
-        back: dict[int, bool] = {}
+    def restoring(self, labels: Tensor, request: Request) -> Request:
+        """The request that restores an image's `labels` (domains,) in the groups that `request` touches: its class, or
+        all its attributes."""
+        there: list[int] = []
+        absent: list[int] = []
         for span, exclusive in self._spans:
             numbers = range(span.start, span.stop)
-            if any(number in numbers for number in request):
-                back |= {number: bool(labels[number]) for number in numbers if labels[number] or not exclusive}
-        return back
+            if any(number in numbers for number in request.domains):
+                there += [number for number in numbers if labels[number]]
+                absent += [number for number in numbers if not labels[number] and not exclusive]
+        return Request(frozenset(there), frozenset(absent))
 
     def has_opposite(self, number: int) -> bool:
         """Whether the domain is an attribute that can be on or off independently of all others."""
@@ -117,7 +118,7 @@ class Labels:
     def flip(self, labels: Tensor, number: int) -> Tensor:
         """Labels with class or alternative `number` set, or with any other attribute `number` inverted."""
         if not self.has_opposite(number):
-            return self.change(labels, {number: True})
-        flipped = self.change(labels, {number: True})
+            return self.change(labels, Request.to(number))
+        flipped = self.change(labels, Request.to(number))
         flipped[:, number] = 1 - labels[:, number].clamp(min=0)
         return flipped

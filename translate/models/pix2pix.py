@@ -6,11 +6,11 @@ from typing import Literal
 
 import torch
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 
 from translate.data.batch import Paired
 from translate.models.adversary import AdversarialSettings, Adversary
-from translate.models.base import Fakes, ImageSpec, Losses, Translator, Turn, l1
+from translate.models.base import Fakes, ImageSpec, Losses, Request, Translator, Turn, l1
 from translate.models.parts import (
     DiscriminatorSettings,
     GeneratorSettings,
@@ -81,6 +81,17 @@ class Pix2Pix(Translator):
         torch.manual_seed(0)
         translated: Tensor = self.generator(image)
         return translated
+
+    @property
+    def converts_in_training_mode(self) -> bool:
+        return self.config.convert_mode == "train"
+
+    def translate_at_once(self, images: Tensor, request: Request) -> Tensor:
+        translated: Tensor = self.generator(images)
+        return translated
+
+    def port_networks(self) -> dict[str, nn.Module]:
+        return {"G": self.generator, "D": self.discriminator}
 
     def targets(self) -> list[int]:
         return [1]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from translate.data.batch import Labelled
 from translate.errors import ConfigurationError
 from translate.models.adversary import AdversarialSettings, Adversary
-from translate.models.base import Fakes, ImageSpec, Losses, Relabeller, Turn, l1
+from translate.models.base import Fakes, ImageSpec, Losses, Relabeller, Request, Turn, l1
 from translate.models.labels import Labels
 from translate.models.sizes import require_multiple
 from translate.networks.stargan import StarGANDiscriminator, StarGANGenerator
@@ -148,17 +148,20 @@ class StarGAN(Relabeller):
             return self._generate(images, labels)
 
     def convert(self, images: Tensor, to: int) -> Tensor:
-        return self.translate(images, {to: True})
+        return self.translate(images, Request.to(to))
 
-    def translate(self, images: Tensor, request: Mapping[int, bool]) -> Tensor:
+    def translate(self, images: Tensor, request: Request) -> Tensor:
         """Sets and clears attributes; others stay as the discriminator reads them off each image."""
         with self.in_mode("eval"):
             labels = self.labels.change(self.read(images), request)
         return self.relabel(images, labels)
 
-    def way_back(self, request: Mapping[int, bool]) -> Callable[[Tensor], Mapping[int, bool]]:
+    def way_back(self, request: Request) -> Callable[[Tensor], Request]:
         """The way back to the labels that the discriminator reads off the input."""
         return lambda image: self.labels.restoring(self.read(image)[0], request)
+
+    def port_networks(self) -> dict[str, nn.Module]:
+        return {"G": self.generator, "D": self.discriminator}
 
     def targets(self) -> list[int]:
         return list(range(len(self.domains)))

@@ -8,7 +8,7 @@ from pathlib import Path
 from torch import nn
 
 from translate.errors import ConfigurationError, TranslateError
-from translate.inference.formats.port import players
+from translate.inference.formats import reader_of
 from translate.models.base import ImageSpec, Model
 from translate.models.described import settings_of
 from translate.networks.foreign import PortNetwork
@@ -45,7 +45,7 @@ def _files(origin: Path) -> list[Path]:
     if not origin.is_file():
         return [] if holds_model(origin) else port_files(origin)
     require_model(origin)
-    if origin.suffix in (".onnx", ".pt2"):
+    if reader_of(origin).graph:
         raise ConfigurationError("a graph for other programs; give the folder of the run that it was exported from")
     return [origin]
 
@@ -59,7 +59,7 @@ def _from_run(model: Model, folder: Path) -> str:
 
 def _from_files(model: Model, files: Iterable[Path]) -> str:
     """Fills the networks that the files' names stand for; the others keep their random weights."""
-    networks, filled = players(model), []
+    networks, filled = model.port_networks(), []
     for file in files:
         role = _role(file, networks)
         _fill(networks[role], file)

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from translate.data.labels import LabelGroup
-from translate.errors import ConfigurationError, TranslateError, command
-from translate.inference.converter import Converter
-from translate.inference.foreign import ForeignGenerator, read_generator
-from translate.inference.formats.exported import Backend, read_exported
+from translate.errors import ConfigurationError, TranslateError
+from translate.inference.converter import Converter, for_inference
+from translate.inference.formats import reader_of
 from translate.inference.formats.hub import is_hub, read_hub
-from translate.inference.port_options import Dropout
+from translate.inference.options import Backend, Dropout, ModelOptions
 from translate.models.base import ImageSpec, Model, Sampler, Translator
 from translate.models.sizes import require_domains, require_multiple
 from translate.networks.measured import no_larger_than
@@ -44,25 +43,22 @@ def load(
     raises ConfigurationError if the model draws images instead of converting them.
     """
     path = Path(run)
+    options = ModelOptions(
+        checkpoint=str(checkpoint),
+        device=device,
+        precision=precision,
+        evaluated=evaluated,
+        backend=backend,
+        dropout=dropout,
+    )
     require_model(path)
-    if path.is_file() and path.suffix == ".onnx":
-        return Converter(*read_exported(path, backend, device, precision), path)
-    if backend not in ("auto", "torch"):
-        raise ConfigurationError(
-            f"{path}: --backend {backend} runs ONNX files; make one with {command('export', path, 'model.onnx')}"
-        )
-    if path.is_file() and path.suffix == ".pt2":
-        raise ConfigurationError(
-            f"{path}: a graph of torch.export is for other programs and is not read here; "
-            "convert with the run itself, or export it as .onnx or for a hub"
-        )
     if path.is_file():
-        generator, images = read_generator(path, evaluated, dropout)
-        return _converter(generator, images, path, device, precision)
+        return reader_of(path).code.load(path, options)
+    options.refuse_backend_for(path)
     loaded = load_model(run, checkpoint)
     if not isinstance(loaded.model, Translator):
         raise ConfigurationError(f"{run}: a {loaded.recipe.name} draws images from noise; use `translate sample`")
-    return _converter(loaded.model, loaded.images, loaded.checkpoint.folder, device, precision)
+    return for_inference(loaded.model, loaded.images, loaded.checkpoint.folder, device, precision)
 
 
 def files_of(run: Path) -> list[Path]:
@@ -70,15 +66,6 @@ def files_of(run: Path) -> list[Path]:
     if run.is_dir():
         return list(run.iterdir())
     return [run] if run.is_file() else []
-
-
-def _converter(
-    model: Translator | ForeignGenerator, images: ImageSpec, origin: Path, device: str, precision: Precision
-) -> Converter:
-    """A converter for inference, so without fused Adam. `auto` precision uses bf16 only for 8-bit pictures."""
-    runtime = replace(choose_runtime(device, precision), fused=False)
-    deep = replace(runtime, bf16=False) if precision == "auto" else runtime
-    return Converter(model, images, runtime, origin, deep)
 
 
 def load_sampler(run: str | Path, checkpoint: str | int = "latest", *, device: str = "auto") -> Sampler:

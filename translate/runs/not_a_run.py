@@ -12,11 +12,10 @@ from translate.data.layouts.listing import SUFFIXES as IMAGES
 from translate.data.layouts.listing import iterate_images
 from translate.data.layouts.subfolders import ARCHIVES
 from translate.errors import ConfigurationError, command
+from translate.inference.formats import suffixes
 from translate.training.checkpoint import saved_steps
 from translate.utils.printing import shown
 
-MODEL_FILES = (".pth", ".pt", ".ckpt", ".onnx", ".pt2")
-"""Suffixes of files that hold a generator."""
 _MOST = 1000
 """Entries of a folder that are looked at."""
 
@@ -97,8 +96,8 @@ def _what_folder(path: Path) -> str:
     if runs := list(_runs(path)):
         others = f" (or one of {len(runs) - 1} others)" if len(runs) > 1 else ""
         return f"holds runs and is none itself; give {shown(runs[0])}{others}"
-    files = sorted(one for one in _entries(path) if one.suffix in MODEL_FILES and re.search(r"_net_G|-G\.", one.name))
-    files = files or sorted(one for one in _entries(path) if one.suffix in MODEL_FILES)
+    files = sorted(one for one in _entries(path) if one.suffix in suffixes() and re.search(r"_net_G|-G\.", one.name))
+    files = files or sorted(one for one in _entries(path) if one.suffix in suffixes())
     if files:
         return f"holds files of networks and is no run; give one of them, such as {shown(files[0])}"
     if next(iterate_images(path), None) is not None:

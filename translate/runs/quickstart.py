@@ -17,6 +17,7 @@ from translate.evaluation.table import aligned, numbers_of
 from translate.evaluation.validation import Direction
 from translate.inference.folder import convert_folder
 from translate.inference.jobs import plan
+from translate.inference.options import OutputOptions
 from translate.recipe import Recipe, load_recipe
 from translate.reporting.tracking import save_grid
 from translate.runs.folder import is_closed
@@ -48,7 +49,7 @@ def quickstart(method: str, out: Path, device: str, log: Log) -> dict[str, dict[
     test = opened.folder
     to = test.domains[1]
     inputs = test.root / "testA"
-    convert_folder(converter, plan(inputs, out / "converted"), converter.request(to), overwrite=True)
+    convert_folder(converter, plan(inputs, out / "converted"), converter.request(to), OutputOptions(overwrite=True))
     names = sorted(path.name for path in inputs.iterdir())
     before, after, truth = (_images(folder, names) for folder in (inputs, out / "converted", test.root / "testB"))
     direction = Direction(f"to {to}", 1, before, truth, fit_affine_colour(before, truth))

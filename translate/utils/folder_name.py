@@ -9,7 +9,7 @@ from pathlib import Path
 
 from translate.errors import ConfigurationError
 
-_OURS = {".onnx", ".pth", ".ckpt", ".pt2", ".safetensors", ".yaml", ".yml", ".jsonl", ".webp"}
+_LONG = {".safetensors", ".jsonl"}
 _USUAL = re.compile(r"\.[a-z][a-z0-9]{1,3}")
 _VERSION = re.compile(r"\.v?\d+")
 
@@ -24,7 +24,7 @@ def named_as_file(name: str | Path) -> bool:
     suffix = Path(name).suffix.lower()
     if said_folder(name) or _VERSION.fullmatch(suffix):
         return False
-    return suffix in _OURS or bool(_USUAL.fullmatch(suffix)) or mimetypes.guess_type(f"x{suffix}")[0] is not None
+    return suffix in _LONG or bool(_USUAL.fullmatch(suffix)) or mimetypes.guess_type(f"x{suffix}")[0] is not None
 
 
 def folder_named(name: str | Path, option: str) -> Path:

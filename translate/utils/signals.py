@@ -35,7 +35,8 @@ class Interrupted(TranslateError):
     """A signal stopped the run. The exit code is 128 + the signal's number, or `REQUEUE`."""
 
     def __init__(self, number: int, what: str) -> None:
-        super().__init__(f"stopped by {signal.Signals(number).name} {what}")
+        by = "(Ctrl-C)" if number == signal.SIGINT else f"by {signal.Signals(number).name}"
+        super().__init__(f"stopped {by} {what}")
         self.requeue = number == _requeue_signal()
         self.exit_code = REQUEUE if self.requeue else 128 + number
 

@@ -13,22 +13,21 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 
-from translate.data.io.images import Picture, to_float, to_pixels
+from translate.data.io.images import to_float, to_pixels
 from translate.data.io.values import UNIT, Span
-from translate.errors import ConfigurationError, ImageError, TranslateError
-from translate.models.base import ImageSpec
+from translate.errors import ConfigurationError, TranslateError
+from translate.inference.options import Backend
+from translate.models.base import ImageSpec, ImageTranslator, Request
 from translate.training.runtime import Precision, Runtime, choose_runtime
-from translate.utils.printing import shown
 from translate.utils.stored import UnreadableError, parse_json
 
-Backend = Literal["auto", "torch", "onnxruntime", "openvino"]
 Run = Callable[[np.ndarray], np.ndarray]
 _PREFIX = "translate."
 _LISTS = ("domains", "span")
 MOST_CHANNELS, MOST_STRIDE = 4096, 1024
-_BYTES_ONLY = "the model was exported with --bytes and takes 8-bit images only; export it without"
+BYTES_ONLY = "the model was exported with --bytes and takes 8-bit images only; export it without"
 
 
 @dataclass(frozen=True)
@@ -68,25 +67,21 @@ class Description:
         return parse_json(json.dumps(values | numbers), cls, "metadata")
 
 
-class ExportedGenerator(nn.Module):
+class ExportedGenerator(ImageTranslator):
     """Converts with the graph of an exported file, like a run of ours. It has a single target."""
 
     def __init__(self, run: Run, description: Description) -> None:
         super().__init__()
         self.run, self.description = run, description
+        self.bytes_only = description.values == "bytes"
 
-    def translate(self, images: Tensor, request: Mapping[int, bool]) -> Tensor:
-        if self.description.values == "floats":
+    def translate(self, images: Tensor, request: Request) -> Tensor:
+        if not self.bytes_only:
             return self._run(images.float())
         pixels = to_pixels(images)
         if (to_float(pixels) - images).abs().max() > 1e-3:
-            raise TranslateError(_BYTES_ONLY)
+            raise TranslateError(BYTES_ONLY)
         return to_float(self._run(pixels))
-
-    def refuse(self, picture: Picture, name: Path) -> None:
-        """Raises ImageError for a picture that the file cannot take."""
-        if self.description.values == "bytes" and picture.pixels.dtype != np.uint8:
-            raise ImageError(f"{shown(name)}: {_BYTES_ONLY}")
 
     def try_out(self, path: Path) -> None:
         """Raises ConfigurationError unless the file takes an image as it says, and keeps its size."""
@@ -96,7 +91,7 @@ class ExportedGenerator(nn.Module):
         height, width = (times * max(1, 16 // described.stride) * described.stride for times in (1, 2))
         images = torch.zeros(1, described.channels, height, width)
         try:
-            converted = self._run(to_pixels(images) if described.values == "bytes" else images)
+            converted = self._run(to_pixels(images) if self.bytes_only else images)
         except Exception as error:  # each runtime raises its own exception types
             raise ConfigurationError(f"{path}: does not take images as it says: {_first_line(error)}") from error
         if converted.shape[-2:] != images.shape[-2:]:
@@ -108,10 +103,6 @@ class ExportedGenerator(nn.Module):
 
     def targets(self) -> Sequence[int]:
         return [0]
-
-    @property
-    def attributes(self) -> Sequence[int]:
-        return ()
 
     @property
     def stride(self) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import torch
@@ -11,16 +10,12 @@ from torch import Tensor, nn
 
 from translate.data.io.images import to_float, to_pixels
 from translate.errors import TranslateError
-from translate.inference.foreign import ForeignGenerator
 from translate.inference.padding import padded_size
-from translate.models.base import Translator
-from translate.models.pix2pix import Pix2Pix
+from translate.models.base import ImageTranslator, Request
 from translate.networks.blocks import InstanceNorm2d
 
 if TYPE_CHECKING:
     from torch.export import ExportedProgram
-
-Subject = Translator | ForeignGenerator
 
 
 class TranslationGraph(nn.Module):
@@ -31,13 +26,13 @@ class TranslationGraph(nn.Module):
     training mode, use each image's own statistics for a batch of any length.
     """
 
-    def __init__(self, model: Subject, request: Mapping[int, bool], channels: int, as_bytes: bool = False) -> None:
+    def __init__(self, model: ImageTranslator, request: Request, channels: int, as_bytes: bool = False) -> None:
         super().__init__()
-        self.request, self.as_bytes = dict(request), as_bytes
+        self.request, self.as_bytes = request, as_bytes
         self.channels, self.stride = channels, model.stride
-        self.model: Subject = copy.deepcopy(model).float().eval()
+        self.model: ImageTranslator = copy.deepcopy(model).float().eval()
         for module in list(self.model.modules()):
-            _replace_layers(module, batch_norm_too=converts_in_training_mode(model))
+            _replace_layers(module, batch_norm_too=model.converts_in_training_mode)
         self._prune()
 
     def forward(self, images: Tensor) -> Tensor:
@@ -54,12 +49,7 @@ class TranslationGraph(nn.Module):
         return pixels if self.as_bytes else to_float(pixels)
 
     def _translate(self, images: Tensor) -> Tensor:
-        # These two translate image by image for per-image statistics, which the layers compute here anyway.
-        if isinstance(self.model, ForeignGenerator):
-            return self.model.generate(images, self.request)
-        if isinstance(self.model, Pix2Pix):
-            return self.model.generator(images)
-        return self.model.translate(images, self.request)
+        return self.model.translate_at_once(images, self.request)
 
     @torch.no_grad()
     def _prune(self) -> None:
@@ -72,28 +62,21 @@ class TranslationGraph(nn.Module):
         _drop_all_but(called, self.model)
 
 
-def converts_in_training_mode(model: Subject) -> bool:
-    """Whether the model converts with batch statistics and active dropout, if its network has them."""
-    if isinstance(model, Pix2Pix):
-        return model.config.convert_mode == "train"
-    return isinstance(model, ForeignGenerator) and not model.evaluated
-
-
-def trace(painting: TranslationGraph) -> ExportedProgram:
-    """The exported graph of `painting`. Raises TranslateError if torch.export fails."""
+def trace(graph: TranslationGraph) -> ExportedProgram:
+    """The exported graph of `graph`. Raises TranslateError if torch.export fails."""
     from torch.export import Dim, export
     from torch.fx.experimental import _config as shapes
 
-    stride = painting.stride
+    stride = graph.stride
     rows, columns = (Dim(name, min=1, max=1 << 16) for name in ("rows", "columns"))
     sides = (rows, columns) if stride == 1 else (stride * rows, stride * columns)
     dynamic = {0: Dim("batch", min=1, max=1 << 16), 2: sides[0], 3: sides[1]}
-    example = painting.accepts(painting.noise(2, 2, 3))
+    example = graph.accepts(graph.noise(2, 2, 3))
     try:
         # Otherwise torch assumes that sizes above 1 in the example always are, and the graph of a U-Net refuses images
         # as large as its stride, which shrink to one pixel inside.
         with shapes.patch(backed_size_oblivious=True), torch.no_grad():  # type: ignore[attr-defined]
-            program = export(painting, (example,), dynamic_shapes=(dynamic,))
+            program = export(graph, (example,), dynamic_shapes=(dynamic,))
     except Exception as error:  # torch raises many exception types
         raise TranslateError(f"torch.export cannot export this model: {str(error).strip().splitlines()[0]}") from error
     for node in program.graph.nodes:

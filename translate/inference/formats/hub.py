@@ -1,4 +1,4 @@
-"""The folder layout of model hubs: model.safetensors, config.json and the model card, README.md."""
+"""A folder as model hubs have them: model.safetensors, config.json and the model card, README.md."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from typing import Any
 from safetensors.torch import save
 from torch import Tensor
 
-from translate.errors import ConfigurationError, TranslateError
-from translate.inference.formats.placing import placed
+from translate.errors import ConfigurationError, TranslateError, folded
+from translate.inference.formats.source import Destination, Exported, Source, placed
+from translate.inference.provenance import require_writable
 from translate.training.checkpoint import Checkpoint
 from translate.training.checkpoint_json import HubFacts, read_facts
 from translate.utils.atomic_files import sha256_of
+from translate.utils.folder_name import folder_named
 from translate.utils.json_text import json_text
 from translate.utils.stored import UnreadableError
 
@@ -26,7 +28,7 @@ FILES = ("model.safetensors", "config.json", "README.md")
 
 _CARD = """\
 ---
-license: # yours to choose; the training images may have a say
+license: # yours to choose; the training images' licences may limit it
 library_name: {library}
 pipeline_tag: image-to-image
 tags:
@@ -54,6 +56,24 @@ output = converter.convert(image{python_to})  # a PIL image, an array or a tenso
 
 FOLDER is this folder. `config.json` holds the recipe that it was trained with; loading it runs no code from here.
 """
+
+
+def require(destination: Destination) -> None:
+    folder_named(destination.name, f"--format {destination.format}")
+    require_writable(destination.path)
+
+
+def export(source: Source, destination: Destination) -> Exported:
+    assert source.checkpoint is not None
+    folder, checkpoint, targets = destination.path, source.checkpoint, source.converter.targets
+    chosen = source.to and source.request
+    paths = [folder / name for name in FILES]
+    destination.require_free(paths, checkpoint.folder.iterdir())
+    write_hub(folder, checkpoint.weights(), checkpoint.facts, targets)
+    notes = [f"{folder / 'README.md'} leaves the licence to you"]
+    if chosen and len(targets) > 1:
+        notes.append(f"{folder} holds the whole model, for all of its targets: {folded(targets)}")
+    return Exported(paths, notes=notes)
 
 
 def write_hub(folder: Path, weights: Mapping[str, Tensor], facts: Mapping[str, Any], targets: list[str]) -> None:

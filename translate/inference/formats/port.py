@@ -1,4 +1,4 @@
-"""Exports generators with the keys of the PyTorch port of pix2pix and CycleGAN, or of the released StarGAN."""
+"""Weights with the keys of the PyTorch port of pix2pix and CycleGAN, or of the released StarGAN."""
 
 from __future__ import annotations
 
@@ -11,43 +11,73 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from translate.data.io.values import UNIT
 from translate.errors import ConfigurationError, TranslateError
-from translate.inference.formats.placing import placed
+from translate.inference.converter import Converter, for_inference
+from translate.inference.foreign import read_generator
+from translate.inference.formats.source import Destination, Exported, Source, placed
+from translate.inference.options import ModelOptions
+from translate.inference.provenance import require_writable
 from translate.models.base import Translator
-from translate.models.cyclegan import CycleGAN
-from translate.models.direct import Direct
-from translate.models.pix2pix import Pix2Pix
-from translate.models.stargan import StarGAN
 from translate.networks.blocks import BatchNorm2d, BlurPool2d, InstanceNorm2d
 from translate.networks.foreign import from_port, port_state, track
 from translate.networks.foreign_file import read_state
 from translate.networks.resnet import ResnetGenerator
 from translate.networks.stargan import StarGANGenerator
 from translate.networks.unet import UNetGenerator
+from translate.utils.folder_name import folder_named
 
 Generator = ResnetGenerator | UNetGenerator | StarGANGenerator
 _UNNAMED = "no option of theirs names this network; their classes build it"
 
 
 class PortGenerator(NamedTuple):
-    """A generator and the domain that it paints, or None for any."""
+    """A generator and the domain that it translates to, or None for any."""
 
     network: Generator
     target: int | None
 
 
-def players(model: nn.Module) -> dict[str, nn.Module]:
-    """The model's networks by the names that those projects give them. Raises ConfigurationError for a method that they
-    lack."""
-    if isinstance(model, CycleGAN):
-        generators = {"G_A": model.generator_b, "G_B": model.generator_a}  # their G_A paints domain B
-        return {**generators, "D_A": model.discriminator_b, "D_B": model.discriminator_a}
-    if isinstance(model, Pix2Pix | Direct | StarGAN):
-        return {"G": model.generator, "D": model.discriminator}
-    raise ConfigurationError(
-        f"there is no {type(model).__name__} in the PyTorch port; it has the generators of cyclegan, pix2pix and "
-        "direct, and StarGAN's release that of stargan"
-    )
+def require(destination: Destination) -> None:
+    path = destination.path
+    if path.suffix not in destination.suffixes:
+        folder_named(destination.name, f"--format {destination.format}")
+    require_writable(path.parent)
+
+
+def export(source: Source, destination: Destination) -> Exported:
+    """Writes all generators into a folder, or into a file the only one or the one that `to` names."""
+    model, images, out = source.converter.model, source.converter.images, destination.path
+    assert isinstance(model, Translator) and source.checkpoint is not None
+    chosen = generators(model, source.checkpoint.step)
+    single = out.suffix in destination.suffixes and not out.is_dir()
+    if source.to or (single and len(chosen) > 1):
+        wanted = source.request.set
+        chosen = {name: one for name, one in chosen.items() if one.target is None or one.target in wanted}
+    paths = [out] if single else [out / name for name in chosen]
+    destination.require_free(paths, source.checkpoint.folder.iterdir())
+    states = [published_state(generator.network) for generator in chosen.values()]
+    for path, state in zip(paths, states, strict=True):
+        write_port(path, state)
+    evaluated = not model.converts_in_training_mode
+    notes = [
+        f"for their scripts, {name}: {script(name, generator.network, images.size, evaluated)}"
+        for name, generator in chosen.items()
+    ]
+    if images.groups:
+        notes.append(f"the order of its labels is {', '.join(images.domains)}; the file does not name them")
+    if images.span != UNIT:
+        low, high = images.span
+        notes.append(
+            f"data.range [{low:g}, {high:g}] is not in these files: {low:g} is -1 to the generator, {high:g} is 1"
+        )
+    return Exported(paths, notes=notes)
+
+
+def load(path: Path, options: ModelOptions) -> Converter:
+    options.refuse_backend_for(path)
+    generator, images = read_generator(path, options.evaluated, options.dropout)
+    return for_inference(generator, images, path, options.device, options.precision)
 
 
 def generators(model: Translator, step: int) -> dict[str, PortGenerator]:
@@ -55,15 +85,13 @@ def generators(model: Translator, step: int) -> dict[str, PortGenerator]:
 
     Raises ConfigurationError for a method that they lack.
     """
-    networks = players(model)
-    if isinstance(model, StarGAN):
-        return {f"{step}-G.ckpt": PortGenerator(model.generator, None)}
-    targets = {"G_A": 1, "G_B": 0, "G": 1}
-    return {
-        f"latest_net_{role}.pth": PortGenerator(network, targets[role])
-        for role, network in networks.items()
-        if isinstance(network, ResnetGenerator | UNetGenerator)
-    }
+    found = {}
+    for role, network in model.port_networks().items():
+        if isinstance(network, StarGANGenerator):
+            found[f"{step}-{role}.ckpt"] = PortGenerator(network, None)
+        elif isinstance(network, ResnetGenerator | UNetGenerator):
+            found[f"latest_net_{role}.pth"] = PortGenerator(network, 0 if role == "G_B" else 1)
+    return found
 
 
 def published_state(network: Generator) -> dict[str, Tensor]:

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from translate.data.io.images import to_float, to_pixels
 from translate.errors import TranslateError
-from translate.inference.finite import finite
 from translate.inference.padding import reflected
+from translate.inference.reasons import finite
 from translate.inference.tiling.rowmap import Bands, RowMap
 from translate.inference.tiling.store import FileStore, MemoryStore, Store
 from translate.utils.ram import available_ram

@@ -49,7 +49,7 @@ def convolution(
         start = top + before_first - first * step
         return spread[:, :, start : start + bottom - top]
 
-    return RowMap(like, backwards if transposed else straight, map_.bands).kept()
+    return RowMap(like, backwards if transposed else straight, map_.bands).stored()
 
 
 def reflected(func: Any, map_: RowMap, padding: list[int]) -> RowMap:
@@ -79,7 +79,7 @@ def zero_padded(func: Any, map_: RowMap, padding: list[int], value: float = 0) -
     left, right, above, below = padding
     before, height = map_.rows, map_.shape[2]
     if min(above, below) < 0:
-        raise NotImplementedError("a map that is worked on in bands is not cropped by padding")
+        raise NotImplementedError("a map that is processed in bands is not cropped by padding")
 
     def rows(top: int, bottom: int) -> Tensor:
         first, last = (min(max(row - above, 0), height) for row in (top, bottom))
@@ -104,7 +104,7 @@ def enlarged(func: Any, map_: RowMap, size: list[int], *options: Any) -> RowMap:
     before, (height, width) = map_.rows, map_.shape[2:]
     factor = size[0] // height
     if size[0] != factor * height or size[1] % width or options[0] is True:
-        raise NotImplementedError("maps that are worked on in bands are enlarged by whole factors")
+        raise NotImplementedError("maps that are processed in bands are enlarged by whole factors")
 
     def rows(top: int, bottom: int) -> Tensor:
         # One more row on either side; at the edges the edge row repeats, as in interpolation.

@@ -18,7 +18,7 @@ Rows = Callable[[int, int], Tensor]
 
 @dataclass(frozen=True)
 class Bands:
-    """How maps are processed: `rows` rows at a time on the device, with whole maps kept in a store."""
+    """How maps are processed: `rows` rows at a time on the device, with whole maps in a store."""
 
     rows: int
     device: torch.device
@@ -69,15 +69,15 @@ class RowMap(Tensor):
         bands = first_map(args).bands
         if func not in bands.rules:
             raise NotImplementedError(
-                f"{func} has no rule for maps that are worked on in bands (translate/inference/tiling/rules.py); "
+                f"{func} has no rule for maps that are processed in bands (translate/inference/tiling/rules.py); "
                 "convert with --tile off"
             )
         # Autocast has already been applied; bands must not be cast again.
         with torch.autocast(bands.device.type, enabled=False):
             return bands.rules[func](func, *args, **(kwargs or {}))
 
-    def kept(self) -> RowMap:
-        """The same map with all rows computed now, once, and kept in a store."""
+    def stored(self) -> RowMap:
+        """The same map with all rows computed now, once, and written to a store."""
         _, channels, height, width = self.shape
         store = self.bands.store(channels, height, width, self.dtype)
         for top, bottom in self.bands.of(height):

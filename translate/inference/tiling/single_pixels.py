@@ -29,7 +29,7 @@ def pixelwise(func: Any, *args: Any, **kwargs: Any) -> RowMap:
 def summed(func: Any, *args: Any, **kwargs: Any) -> RowMap:
     """Adds; keeps a sum of two maps at once, which a chain of residual blocks would otherwise recompute repeatedly."""
     made = pixelwise(func, *args, **kwargs)
-    return made.kept() if sum(isinstance(arg, RowMap) for arg in args) > 1 else made
+    return made.stored() if sum(isinstance(arg, RowMap) for arg in args) > 1 else made
 
 
 def in_place(func: Any, map_: RowMap) -> RowMap:
@@ -41,7 +41,7 @@ def in_place(func: Any, map_: RowMap) -> RowMap:
 
 def cast(func: Any, map_: RowMap, *, dtype: torch.dtype | None = None, device: Any = None, **others: Any) -> RowMap:
     if device is not None and torch.device(device).type != map_.device.type:
-        raise NotImplementedError("a map that is worked on in bands stays on its device")
+        raise NotImplementedError("a map that is processed in bands stays on its device")
     before, wanted = map_.rows, dtype or map_.dtype
     like = torch.empty(map_.shape, dtype=wanted, device="meta")
     return RowMap(like, lambda top, bottom: before(top, bottom).to(wanted), map_.bands)
@@ -50,13 +50,13 @@ def cast(func: Any, map_: RowMap, *, dtype: torch.dtype | None = None, device: A
 def same(func: Any, map_: RowMap, *args: Any, **kwargs: Any) -> RowMap:
     """Copies and views that change nothing. Raises NotImplementedError for one that changes the shape."""
     if like_result(func, map_, *args, **kwargs).shape != map_.shape:
-        raise NotImplementedError(f"{func} of a map that is worked on in bands must keep its shape")
+        raise NotImplementedError(f"{func} of a map that is processed in bands must keep its shape")
     return RowMap(map_, map_.rows, map_.bands)
 
 
 def concatenated(func: Any, maps: Sequence[Tensor], dim: int = 0) -> RowMap:
     if len(maps) > 1 and dim != 1:
-        raise NotImplementedError("maps that are worked on in bands are joined along channels only")
+        raise NotImplementedError("maps that are processed in bands are joined along channels only")
     given = [rows_of(map_) for map_ in maps]
     return RowMap(
         like_result(func, maps, dim),
@@ -67,7 +67,7 @@ def concatenated(func: Any, maps: Sequence[Tensor], dim: int = 0) -> RowMap:
 
 def split(func: Any, map_: RowMap, size: int, dim: int = 0) -> list[RowMap]:
     if dim != 0:
-        raise NotImplementedError("maps that are worked on in bands are one image and not split")
+        raise NotImplementedError("maps that are processed in bands are one image and not split")
     return [RowMap(map_, map_.rows, map_.bands)]
 
 

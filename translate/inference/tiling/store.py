@@ -1,4 +1,4 @@
-"""Storage for whole feature maps while a network works on their bands: in memory or in an unnamed temporary file."""
+"""Storage for whole feature maps while a network processes their bands: in memory or in an unnamed temporary file."""
 
 from __future__ import annotations
 

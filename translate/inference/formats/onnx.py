@@ -1,0 +1,50 @@
+"""ONNX: a graph in one file, for ONNX Runtime, OpenVINO and others; `translate convert` reads it, too."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from translate.inference.converter import Converter
+from translate.inference.formats.exported import Description, Run, needed, open_with_onnxruntime, read_exported
+from translate.inference.formats.graphs import export_graph, require_place
+from translate.inference.formats.source import Destination, Exported, Source
+from translate.inference.options import ModelOptions
+
+if TYPE_CHECKING:
+    from torch.export import ExportedProgram
+
+
+def require(destination: Destination) -> None:
+    require_place(destination)
+    for package in ("onnx", "onnxscript", "onnxruntime"):
+        needed(package, "export")
+
+
+def export(source: Source, destination: Destination) -> Exported:
+    return export_graph(source, destination, write, read)
+
+
+def load(path: Path, options: ModelOptions) -> Converter:
+    return Converter(*read_exported(path, options.backend, options.device, options.precision), path)
+
+
+def write(program: ExportedProgram, path: Path, description: Description) -> None:
+    """Writes one file, weights included."""
+    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
+        graph = torch.onnx.export(
+            program, (), dynamo=True, verbose=False, input_names=["images"], output_names=["translations"]
+        )
+    assert graph is not None
+    for node in graph.model.graph:
+        node.metadata_props.clear()  # contains module names and file paths of this machine
+    graph.model.metadata_props.update(description.to_metadata())
+    graph.save(path, external_data=False)
+
+
+def read(path: Path) -> Run:
+    return open_with_onnxruntime(path)[0]

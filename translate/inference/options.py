@@ -1,0 +1,201 @@
+"""What a user may choose of converting and exporting: one value for each concern, read without importing torch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from translate.errors import ConfigurationError, command
+from translate.inference.formats import FORMATS, implied, reader_of
+from translate.utils.options import option
+
+
+def number_or(most: int, **words: Any) -> Callable[[str | None], Any]:
+    """A parser of a number from 1 to `most`, or of one of the `words`, which stand for values; "auto" among them."""
+
+    def parse(text: str | None) -> Any:
+        if text in words:
+            return words[text]
+        if text is None or not text.isdecimal() or not 1 <= int(text) <= most:
+            raise ValueError(f"{text}: expected auto or a number from 1 to {most}")
+        return int(text)
+
+    return parse
+
+
+def shard_of(text: str | None) -> tuple[int, int] | None:
+    """I and N of `--shard I/N`; by default those of this process under torchrun, or None for the whole."""
+    if text is None:
+        processes = int(os.environ.get("WORLD_SIZE", "1"))
+        return (int(os.environ.get("RANK", "0")) + 1, processes) if processes > 1 else None
+    number, slash, of = text.partition("/")
+    if not (slash and number.isdecimal() and of.isdecimal()):
+        raise ValueError(f"{text}: expected I/N, e.g. 1/8 for the first of eight parts")
+    return int(number), int(of)
+
+
+Dropout = Literal["auto", "on", "off"]
+"""Whether another project's generator converts with dropout; auto: as it was trained."""
+Backend = Literal["auto", "torch", "onnxruntime", "openvino"]
+ImageFormat = Literal["same", "png", "jpeg", "webp", "tiff"]
+"""The format of an output; "same" is that of its input."""
+Tile = Literal["auto", "off"] | int
+"""Whether to process an image in bands of rows: as memory requires, never, or always with this many rows."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """What to convert to."""
+
+    to: tuple[str, ...] = option(
+        (),
+        metavar="DOMAIN",
+        help="The domain to convert to, if the run has several. Attributes: NAME sets one, -NAME clears one.",
+    )
+
+
+@dataclass(frozen=True)
+class ForeignOptions:
+    """How a generator of another project converts."""
+
+    evaluated: bool = option(
+        False,
+        "--eval",
+        help="For another project's generator: running statistics and no dropout, as with their --eval.",
+    )
+    dropout: Dropout = option(
+        "auto",
+        help="For another project's generator: auto is as it was trained, which is guessed for a U-Net, and printed.",
+    )
+
+    def refuse_for(self, model: Path) -> None:
+        """Raises ConfigurationError for an option that would have no effect with such a model."""
+        for name, given in (("--eval", self.evaluated), (f"--dropout {self.dropout}", self.dropout != "auto")):
+            if given and (model.is_dir() or reader_of(model).graph):
+                raise ConfigurationError(
+                    f"{name} is for another project's generator, which {model} is not; leave it out"
+                )
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Which weights of a run are used."""
+
+    checkpoint: str = option("latest", metavar="latest|best|STEP", help="Which weights of the run.")
+
+
+@dataclass(frozen=True)
+class OnDevice:
+    device: str = option("auto", metavar="auto|cpu|cuda[:N]|mps", help="Where to run.")
+
+
+@dataclass(frozen=True)
+class ModelOptions(ForeignOptions, OnDevice, Weights):
+    """Which model converts, and how it runs."""
+
+    precision: Literal["auto", "float32", "bf16"] = option(
+        "auto",
+        help="auto is bf16 where the processor is fast in it (pixels are off by .2 levels of 255 or less in the mean), "
+        "and float32 for images of 16 bits.",
+    )
+    backend: Backend = option("auto", help="What runs the network; exported .onnx files run on the last two.")
+
+    def refuse_backend_for(self, model: Path) -> None:
+        """Raises ConfigurationError for a backend that runs exported files, which the model is not."""
+        if self.backend not in ("auto", "torch"):
+            raise ConfigurationError(
+                f"{model}: --backend {self.backend} runs ONNX files; make one with "
+                f"{command('export', model, 'model.onnx')}"
+            )
+
+
+@dataclass(frozen=True)
+class InputOptions:
+    """Which images are converted."""
+
+    no_links: bool = option(False, help="Leave out links to files outside of INPUT, instead of converting them.")
+    shard: tuple[int, int] | None = option(
+        None,
+        metavar="I/N",
+        parse=shard_of,
+        help="Convert only part I of N, so that N machines can share a folder; under torchrun each process takes its "
+        "part.",
+    )
+
+
+@dataclass(frozen=True)
+class OutputOptions:
+    """How images are converted and written."""
+
+    overwrite: bool = option(False, help="Convert again what is already in OUTPUT.")
+    format: ImageFormat = option(
+        "same",
+        choices=("same", "png", "jpeg", "jpg", "webp", "tiff", "tif"),
+        parse=lambda text: {"jpg": "jpeg", "tif": "tiff"}.get(text, text),
+        help="Format of the outputs. Where a.jpg and a.png would both become a.png, the first becomes a.jpg.png.",
+    )
+    workers: int = option(2, least=1, most=256, help="Threads that decode, and as many that encode.")
+    batch: int | None = option(
+        None,
+        metavar="auto|N",
+        text="auto",
+        parse=number_or(4096, auto=None),
+        help="Images of equal size converted at once; auto: 1 on a CPU, by free memory on a GPU. Fewer if memory runs "
+        "out.",
+    )
+    tile: Tile = option(
+        "auto",
+        metavar="auto|off|N",
+        text="auto",
+        parse=number_or(1 << 20, auto="auto", off="off"),
+        help="Convert an image N rows at a time, with the statistics of the whole image: the same result in less "
+        "memory; auto does so only with images that would not fit.",
+    )
+    max_pixels: int | None = option(
+        None,
+        metavar="N",
+        least=1,
+        help="Largest image to read, in pixels; default 89478485: a file that claims more is likely an attack.",
+    )
+
+
+@dataclass(frozen=True)
+class Extras:
+    """What is written beside the translations."""
+
+    manifest: Path | None = option(None, help="Add a line of JSON to this file for each image.")
+    compare: Path | None = option(None, metavar="DIR", folder=True, help="Also write sheets of inputs beside outputs.")
+    gallery: Path | None = option(None, metavar="FILE.html", help="Also write a page that shows them all.")
+    cycle_error: bool = option(
+        False,
+        help="Also write NAME.cycle-error.png beside each output: how far the translation back differs from the input. "
+        "Takes twice as long.",
+    )
+
+
+@dataclass(frozen=True)
+class ExportOptions(ForeignOptions, Weights):
+    """What is exported, as what."""
+
+    format: str | None = option(None, choices=FORMATS, help=f"Default by the suffix of OUT: {implied()}.")
+    as_bytes: bool = option(False, "--bytes", help="For graphs: uint8 in and out instead of floats in [-1, 1].")
+    tolerance: float = option(
+        1e-4,
+        least=0,
+        help="For graphs: the largest difference from PyTorch, on the scale of [-1, 1]; above it nothing is written.",
+    )
+    overwrite: bool = option(False, help="Replace OUT.")
+
+
+@dataclass(frozen=True)
+class SampleOptions(OnDevice, Weights):
+    """Which images are drawn from noise."""
+
+    count: int = option(64, least=1, help="How many images.")
+    label: str | None = option(None, metavar="CLASS", help="Draw this class only; the default is all classes in turn.")
+    seed: int = option(0, least=0, help="The same seed, the same images.")
+    grid: bool = option(False, help="Also write grid.png, all of them side by side.")
+    overwrite: bool = option(False, help="Replace what is already in OUTPUT.")

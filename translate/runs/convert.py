@@ -1,0 +1,145 @@
+"""`translate convert`: images of a folder, one image, or a video, converted with a trained model."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from translate.data.io.images import MAX_PIXELS, allow_pixels, dimensions
+from translate.errors import ConfigurationError, ImageError
+from translate.inference.converter import BF16_APART, Converter
+from translate.inference.extras import ExtrasWriter, refuse_among, refuse_for_shards, refuse_for_video, require_places
+from translate.inference.folder import convert_folder
+from translate.inference.jobs import Jobs, plan
+from translate.inference.manifest import Manifest
+from translate.inference.options import Extras, InputOptions, ModelOptions, OutputOptions
+from translate.inference.provenance import locked_folder, require_writable, translation
+from translate.inference.records import Outcome, Record
+from translate.inference.video import convert_video, count_frames, is_video, plan_video
+from translate.models.base import Request, Translator
+from translate.runs.loading import files_of, load
+from translate.runs.not_a_run import holds_model
+from translate.utils.outputs import Inputs
+from translate.utils.printing import logger, say, shown
+from translate.utils.progress import Progress
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """What is converted with what, into what. `output` is as the user wrote it: a slash at its end says folder."""
+
+    run: Path
+    source: Path
+    output: str
+    to: tuple[str, ...]
+    model: ModelOptions
+    reading: InputOptions
+    writing: OutputOptions
+    extras: Extras
+    quiet: bool
+
+    def carry_out(self) -> Outcome:
+        """Converts, shows a progress line and writes the extras.
+
+        Raises ConfigurationError before anything is written; files that fail are in the outcome.
+        """
+        allow_pixels(self.writing.max_pixels or MAX_PIXELS)
+        # All checks before loading the model, which takes seconds.
+        self._refuse_contradictions()
+        read: Callable[[], Iterable[str]]
+        convert: Callable[..., Outcome]
+        if is_video(self.source):
+            read, convert = lambda: [str(self.source)], partial(self._convert_video, self._plan_video())
+        else:
+            jobs = self._plan_images()
+            read, convert = jobs.sources, partial(self._convert_images, jobs)
+        require_places(self.extras, Inputs(lambda: (*files_of(self.run), *read())), self.writing.overwrite)
+        converter = load(self.run, **vars(self.model))
+        converter.fitting.tile, converter.log = self.writing.tile, say
+        request, log = converter.request(self.to), logger(self.quiet)
+        if converter.runtime.bf16:
+            log(f"bf16: {BF16_APART}; --precision float32 is exact, and slower")
+        if converter.model.remarks:
+            log(converter.model.remarks)
+        if not self.source.is_dir():
+            return convert(converter, request)
+        with locked_folder(Path(self.output), translation(converter, request), self.writing.overwrite) as folder:
+            outcome = convert(converter, request, all_ours=folder.all_ours)
+            if self.writing.overwrite:
+                folder.settle(outcome)
+        return outcome
+
+    def _refuse_contradictions(self) -> None:
+        run, source, chosen = self.run, self.source, self.model.checkpoint
+        if is_video(source) and (self.reading.shard is not None or self.writing.format != "same"):
+            raise ConfigurationError("--shard and --format are for images, not for a video; leave them out")
+        if self.reading.shard is not None:
+            refuse_for_shards(self.extras)
+        if holds_model(source) and not holds_model(run) and run.exists():
+            right = shlex.join(["translate", "convert", str(source), str(run), self.output])
+            raise ConfigurationError(f"{run} is no run, and {source} is: the run comes first; did you mean `{right}`?")
+        self.model.refuse_for(run)
+        if chosen != "latest" and run.exists() and not (run / "checkpoints").is_dir():
+            raise ConfigurationError(f"--checkpoint {chosen}: {run} has no checkpoints to choose from; leave it out")
+
+    def _plan_images(self) -> Jobs:
+        refuse_among(self.extras, [self.source, Path(self.output)])
+        log, links = logger(self.quiet), not self.reading.no_links
+        jobs = plan(self.source, self.output, self.writing.format, log, follow_links=links)
+        require_writable(jobs.output)
+        return jobs if self.reading.shard is None else jobs.shard(*self.reading.shard)
+
+    def _convert_images(self, jobs: Jobs, model: Converter, request: Request, all_ours: bool = False) -> Outcome:
+        writer = ExtrasWriter(self.extras, model, request, self.writing.overwrite, all_ours)
+        if not self.quiet and (pair := _perhaps_a_pair(model, jobs)):
+            say(
+                f"{shown(pair)} is twice as wide as high: files are converted whole, also those that hold input and "
+                "target side by side; give the inputs alone (`translate evaluate` measures the pairs of a data set)"
+            )
+        label = f"converting on {model.runs_on}"
+        with Progress(len(jobs), unit="image", label=label, quiet=self.quiet) as bar:
+
+            def done(record: Record) -> None:
+                writer.add(record)
+                bar.advance(1, images=1)
+
+            outcome = convert_folder(model, jobs, request, self.writing, inputs=jobs.inputs, done=done)
+        facts = {"model": str(self.run), "to": ", ".join(self.to or model.targets)}
+        outcome.missing += writer.finish(jobs, facts, self.writing)
+        return outcome
+
+    def _plan_video(self) -> Path:
+        refuse_for_video(self.extras)
+        target = plan_video(self.source, self.output)
+        require_writable(target.parent)
+        return target
+
+    def _convert_video(self, target: Path, converter: Converter, request: Request) -> Outcome:
+        outcome, record = Outcome(), Record(self.source, target, "skipped")
+        manifest = Manifest(self.extras.manifest) if self.extras.manifest else None
+        if self.writing.overwrite or not os.path.lexists(target):
+            size = self.writing.batch or (1 if converter.runtime.device.type == "cpu" else 8)
+            label, frames = f"converting on {converter.runtime}", count_frames(self.source) or None
+            with Progress(frames, unit="frame", label=label, quiet=self.quiet) as bar:
+                log, done = logger(self.quiet), bar.advance
+                record = convert_video(converter, self.source, target, request, batch_size=size, log=log, done=done)
+        outcome.add(record)
+        if manifest:
+            manifest.add(record, {})
+            outcome.missing += manifest.close()
+        return outcome
+
+
+def _perhaps_a_pair(converter: Converter, jobs: Jobs) -> Path | None:
+    """The first file if it is twice as wide as high, like a side-by-side pair, and the model was trained on pairs."""
+    if not jobs or not isinstance(converter.model, Translator) or not converter.model.batch_type.pairs:
+        return None
+    try:
+        height, width = dimensions(jobs[0].source)
+    except ImageError:  # reported with its name when the image is read
+        return None
+    return jobs[0].source if width == 2 * height else None
