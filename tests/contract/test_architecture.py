@@ -16,7 +16,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "version": set(),
     "utils": {"errors"},
-    "networks": set(),
+    "networks": {*GROUND},
     "losses": {"networks"},
     "data": {*GROUND, "version"},
     "models": {*GROUND, "data", "losses", "networks"},

@@ -1,10 +1,11 @@
 """The contract between a method and the trainer.
 
-A method is a `Model`: networks, what it paints, and the turns that its players take. The trainer does, each step:
+A method is a `Model`: networks, the fakes that they generate, and the turns that its players take. The trainer does,
+each step:
 
-    painted = model.paint(batch)                       # the images that discriminators judge, made once
+    fakes = model.generate(batch)                      # the images that discriminators score, made once
     for turn in model.turns():                         # in this order, those that are due
-        losses = turn.losses(batch, painted)
+        losses = turn.losses(batch, fakes)
         sum(losses.values()).backward()                # moves turn.networks and no others
 """
 
@@ -56,7 +57,7 @@ def l1(images: Tensor, wanted: Tensor) -> Tensor:
 
 
 def nothing() -> None:
-    """The default `Turn.afterwards`: does nothing."""
+    """The default `Turn.after_step`: does nothing."""
 
 
 @dataclass(frozen=True)
@@ -104,8 +105,8 @@ class Model(nn.Module, ABC):
 
     @abstractmethod
     def generate(self, batch: Any) -> Fakes:
-        """The images that discriminators judge, by name; called once a step, and again for a turn that paints after
-        one that moved what they are painted with."""
+        """The images that discriminators score, by name; called once a step, and again for a turn that trains
+        generators after one that moved what they were generated with."""
 
     @abstractmethod
     def turns(self) -> Sequence[Turn]:

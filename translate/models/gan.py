@@ -13,7 +13,9 @@ from translate.data.batch import Plain
 from translate.data.synthetic.point_pictures import columns, heights, places
 from translate.models.adversary import AdversarialSettings, Adversary
 from translate.models.base import Fakes, ImageSpec, Losses, Sampler, Turn
-from translate.models.sampler_parts import MLPSettings, NetworkSettings, Noise, draw_noise, fixed_rng
+from translate.models.noise import Noise, draw_noise, fixed_rng
+from translate.models.parts import SamplerNetwork
+from translate.networks.mlp import MLPSettings
 from translate.utils.settings import Settings
 
 
@@ -24,8 +26,8 @@ class GANConfig(Settings):
     code: int = Field(100, ge=1)
     """Length of the noise vector an image is made from."""
     noise: Noise = "normal"
-    generator: NetworkSettings = MLPSettings()
-    discriminator: NetworkSettings = MLPSettings()
+    generator: SamplerNetwork = MLPSettings()
+    discriminator: SamplerNetwork = MLPSettings()
 
 
 class GAN(Sampler):

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from translate.errors import ConfigurationError, command, nearest
-from translate.recipe.mistakes import Places, explained, path_in
+from translate.recipe.mistakes import Places, explained
 from translate.recipe.schema import Recipe
 from translate.utils.shipped import shipped
 from translate.utils.stored import UnreadableError, read_text
@@ -54,7 +54,7 @@ def _validated(values: dict[str, Any]) -> Recipe:
         if not whole:
             raise
     for mistake in whole:
-        *above, key = path_in(values, mistake["loc"])
+        *above, key = mistake["loc"]
         section: Any = values
         for name in above:
             section = section[name]

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, SerializeAsAny, model_validator
+from pydantic import Field, model_validator
 
 from translate.data.settings import DataSettings
 from translate.models import MODELS
 from translate.models.base import Model
 from translate.training.optim import Schedule
 from translate.training.runtime import Precision
+from translate.utils.one_of import OneOf
 from translate.utils.settings import Seed, Settings
 
-if TYPE_CHECKING:
-    ModelSettings = Settings
-else:
-    ModelSettings = Annotated[
-        Union[tuple(model.Config for model in MODELS.values())],  # noqa: UP007
-        Field(discriminator="name"),
-    ]
+
+def _settings_of(method: type[Model]) -> type[Settings]:
+    return method.Config
 
 
 class TrainingSettings(Settings):
@@ -84,7 +81,7 @@ class Recipe(Settings):
 
     name: str
     summary: str = ""
-    model: SerializeAsAny[ModelSettings]
+    model: Annotated[Settings, OneOf(MODELS, key="name", settings=_settings_of)]
     """`name` is a key of `MODELS`; the other keys are that model's Config."""
     data: DataSettings = DataSettings()
     training: TrainingSettings

@@ -17,8 +17,9 @@ from translate.inference.formats.exported import Backend, read_exported
 from translate.inference.formats.hub import is_hub, read_hub
 from translate.inference.port_options import Dropout
 from translate.models.base import ImageSpec, Model, Sampler, Translator
-from translate.models.sizes import require_domains, require_multiple
+from translate.models.domains import require_domains
 from translate.networks.measured import no_larger_than
+from translate.networks.sizes import require_multiple
 from translate.recipe import Recipe, parse_recipe
 from translate.runs.mistaken import require_model, require_run
 from translate.training.checkpoint import Checkpoint, load_checkpoint, verify
