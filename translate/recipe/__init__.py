@@ -3,7 +3,8 @@
 from translate.data.settings import DataSettings, ShapesSettings
 from translate.recipe.mistakes import known_keys
 from translate.recipe.reading import load_recipe, parse_recipe, recipe_names
-from translate.recipe.schema import Recipe, TrainingSettings
+from translate.recipe.schema import Recipe
+from translate.training.settings import TrainingSettings
 
 __all__ = [
     "DataSettings",
