@@ -97,6 +97,29 @@ DOMAINS = click.option(
 SET = click.option(
     "--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Override a key, e.g. training.lr=1e-4."
 )
+
+
+def _loaded(context: click.Context, parameter: click.Parameter, files: tuple[Path, ...]) -> tuple[Path, ...]:
+    if files and not context.resilient_parsing:
+        from translate.recipe.plugins import load_plugins
+
+        load_plugins(files)
+    return files
+
+
+def plugin_option(**more: Any) -> Any:
+    return click.option(
+        "--plugin",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        multiple=True,
+        callback=_loaded,
+        help="A Python file that adds a method, a network, a loss or a layout, and that this command runs.",
+        **more,
+    )
+
+
+PLUGIN = plugin_option(expose_value=False)
 QUIET = click.option("-q", "--quiet", is_flag=True, help="Print results and errors only.")
 
 

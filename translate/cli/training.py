@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from translate.cli.common import DEVICE, DOMAINS, FOLDER, QUIET, SET, as_overrides
+from translate.cli.common import DEVICE, DOMAINS, FOLDER, PLUGIN, QUIET, SET, as_overrides, plugin_option
 from translate.errors import ConfigurationError
 from translate.utils.printing import answer
 
@@ -74,6 +74,7 @@ from translate.utils.printing import answer
     help="On CUDA: the same bits from the same seed, but slower. Without it the last bits differ from run to run (in "
     "convolution gradients, reflection padding and bilinear resizing). On a CPU they never do.",
 )
+@plugin_option()
 @DEVICE
 @QUIET
 def train(
@@ -92,6 +93,7 @@ def train(
     artifact: bool,
     options: str,
     deterministic: bool,
+    plugin: tuple[Path, ...],
     device: str,
     quiet: bool,
 ) -> None:
@@ -129,6 +131,7 @@ def train(
         tracking=[f"wandb:{wandb_mode}", *trackers],
         artifact=artifact,
         deterministic=deterministic,
+        plugin=plugin,
         overrides=overrides,
         quiet=quiet,
     )
@@ -138,6 +141,7 @@ def train(
 
 @click.command()
 @click.argument("name", required=False)
+@PLUGIN
 def recipes(name: str | None) -> None:
     """List the recipes, or print one in full, with all its defaults."""
     from translate.recipe import load_recipe, recipe_names

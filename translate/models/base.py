@@ -14,7 +14,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 import torch.nn.functional as F
@@ -77,6 +77,15 @@ class Turn:
     trains_generators: bool = False
     every: int = 1
     after_step: Callable[[], None] = nothing
+
+    def plus(self, more: Callable[[Any, Fakes], Losses]) -> Turn:
+        """The same move with the losses of `more` added, which have names of their own: for a term that a method
+        lacks."""
+
+        def losses(batch: Any, fakes: Fakes) -> Losses:
+            return {**self.losses(batch, fakes), **more(batch, fakes)}
+
+        return replace(self, losses=losses)
 
 
 class Model(nn.Module, ABC):

@@ -12,8 +12,10 @@ from typing import Any
 
 from translate.errors import ConfigurationError, TranslateError, command
 from translate.evaluation.metrics import measure_of
-from translate.recipe import Recipe, parse_recipe
+from translate.recipe import Recipe, recipe_of
+from translate.recipe.plugins import BESIDE_RECIPE
 from translate.training.checkpoint import Checkpoint, newest_good
+from translate.training.checkpoint_json import PluginFacts
 from translate.training.validation import Validation
 from translate.utils.atomic_files import clear_leftovers, held, is_leftover, write_atomic
 from translate.utils.json_text import json_text
@@ -151,7 +153,7 @@ def require_same_run(
     run with them.
     """
     before = checkpoint.facts.get("processes", 1)
-    trained = parse_recipe(checkpoint.facts.get("recipe", {}), f"the recipe in {checkpoint.folder}")
+    trained = recipe_of(checkpoint.facts, checkpoint.folder)
     begun = _images_a_step(flat(trained.to_json()), before)
     wanted = _images_a_step(flat(recipe.to_json()), processes)
     if processes != before:
@@ -232,8 +234,11 @@ def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return found
 
 
-def write_recipe(folder: Path, recipe: Recipe) -> None:
+def write_recipe(folder: Path, recipe: Recipe, plugins: Sequence[PluginFacts]) -> None:
+    """Writes recipe.yaml and, if the run is made with plugins, their list beside it."""
     try:
+        if plugins:
+            write_atomic(folder / BESIDE_RECIPE, json_text(plugins, indent=1) + "\n")
         write_atomic(folder / "recipe.yaml", recipe.to_yaml())
     except OSError as error:
         raise ConfigurationError(f"{folder}: cannot be written ({error.strerror}); give another --out") from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +14,7 @@ from translate.data.batch import Batch
 from translate.errors import ConfigurationError, TranslateError
 from translate.models.base import Model
 from translate.recipe import Recipe, TrainingSettings
+from translate.recipe.plugins import Plugin, used_by
 from translate.reporting.tracking import TrackedRun, Tracker, Trackers, open_trackers
 from translate.runs.assembly import build_trainer, require_trainable
 from translate.runs.folder import (
@@ -52,6 +53,8 @@ class Launch:
     runtime: Runtime
     distributed: Distributed
     quiet: bool = False
+    plugins: Sequence[Plugin] = ()
+    """Given for this run; it also remembers others whose entries its recipe names."""
 
     @property
     def log(self) -> Log:
@@ -84,7 +87,9 @@ def start(launch: Launch, folder: Path, *, resume: bool, signals: Signals, track
         restore_checkpoint(trainer, checkpoint)
         _require_parts(recipe.training.batch_size, trainer.accumulate, checkpoint)
     pending = before.get("pending", False)
+    plugins = used_by(recipe.to_json(), launch.plugins)
     facts = _facts(recipe, images, skipped) | {
+        "plugins": plugins,
         "processes": distributed.size,
         "total": total,
         "precision": runtime.precision,
@@ -99,7 +104,7 @@ def start(launch: Launch, folder: Path, *, resume: bool, signals: Signals, track
         _tell_of_precision(launch, before.get("precision", runtime.precision))
         _introduce(launch, trainer, total)
     if distributed.is_main:
-        write_recipe(folder, recipe)
+        write_recipe(folder, recipe, plugins)
         write_skipped(folder, skipped)
     return TrainingRun(
         folder,
