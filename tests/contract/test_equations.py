@@ -3,6 +3,9 @@
 The equations are written out here in plain torch, in float64 and in evaluation mode, where nothing throws dice.
 """
 
+import re
+from pathlib import Path
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -10,6 +13,7 @@ from tiny import TINY, random_batch, tiny_model
 from torch.distributions import Normal, kl_divergence
 
 from translate.models import MODELS
+from translate.models.base import Translator
 
 PENALISED = {"r1": 4, "r2": 6}
 
@@ -270,6 +274,5 @@ def test_digits_are_judged_by_their_own_domains_and_compared_in_squares():
 
 
 def test_every_translator_has_its_equation_here():
-    assert {"pix2pix", "cyclegan", "direct", "stargan", "unit", "unit-digits"} == {
-        name for name, kind in MODELS.items() if hasattr(kind, "convert")
-    }
+    tested = re.findall(r"_model\(\"([\w-]+)\"", Path(__file__).read_text())
+    assert {name for name, kind in MODELS.items() if issubclass(kind, Translator)} == set(tested)

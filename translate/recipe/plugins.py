@@ -13,9 +13,10 @@ import hashlib
 import sys
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -100,15 +101,24 @@ def load_plugins(files: str | Path | Iterable[str | Path]) -> list[Plugin]:
 def load_installed() -> None:
     """Imports the plugins of installed packages, once; warns of one that fails."""
     for entry in entry_points(group=GROUP):
-        entries = _entries()
         try:
-            entry.load()
-            path = Path(str(sys.modules[entry.module].__file__))
-            digest = hashlib.sha256(path.read_bytes()).hexdigest()
+            plugin = _installed(entry)
         except Exception as error:
             say(f"warning: the installed plugin {entry.name} ({entry.value}) is left out: {_what(error)}")
-            continue
-        _loaded.setdefault(entry.name, Plugin(entry.name, digest, path, False, _added(entries)))
+        else:
+            _loaded[entry.name] = plugin
+
+
+def _installed(entry: EntryPoint) -> Plugin:
+    """Imports the plugin, unless a user gave its file."""
+    spec = find_spec(entry.module)
+    path, before = Path(str(spec and spec.origin)), _entries()
+    for plugin in _loaded.values():
+        if plugin.given and plugin.path.resolve() == path.resolve():
+            return replace(_loaded.pop(plugin.name), name=entry.name)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    entry.load()
+    return Plugin(entry.name, digest, path, False, _added(before))
 
 
 def _entries() -> set[tuple[str, str, int]]:
@@ -154,15 +164,13 @@ def require_plugins(wanted: Iterable[PluginFacts], place: Path) -> None:
     for facts in wanted:
         if facts in [plugin.facts() for plugin in _loaded.values()]:
             continue
-        found, was = _loaded.get(facts["name"]), f"SHA-256 {facts['sha256'][:12]}..."
+        found, made = _loaded.get(facts["name"]), f"{shown(place)}: made with"
         if found is None:
             raise ConfigurationError(
-                f"{shown(place)}: made with the plugin {facts['name']} ({was}): give that file as --plugin FILE "
-                f"(plugin=FILE in Python)"
+                f"{made} the plugin {facts['name']} (SHA-256 {facts['sha256']}): give its file as --plugin FILE "
+                "(plugin=FILE in Python)"
             )
-        changed = (
-            f"{shown(place)}: made with another version of the plugin {found.name} ({was}, now {found.sha256[:12]}...)"
-        )
+        changed = f"{made} another version of the plugin {found.name} (SHA-256 {facts['sha256']}, now {found.sha256})"
         if not found.given:
-            raise ConfigurationError(f"{changed}; install that version, or give --plugin {found.path} to take this one")
+            raise ConfigurationError(f"{changed}; install that one, or give --plugin {found.path} to take this one")
         say(f"warning: {changed}")
