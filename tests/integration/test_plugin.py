@@ -11,6 +11,7 @@ import pytest
 import torch
 from PIL import Image
 from tiny import put, tiny_settings, unpaired_folder, write_images
+from ways_out import tried
 
 import translate
 from translate.errors import ConfigurationError
@@ -156,6 +157,10 @@ def test_a_file_that_ends_by_being_the_command_trains_and_converts(place):
     assert (place / "out" / "x.png").is_file()
 
 
+@tried(
+    ("recipe/mistakes", "a plugin's: give it as --plugin FILE"),
+    ("recipe/plugins", "the plugin {} (SHA-256 {}): give its file as --plugin FILE"),
+)
 def test_a_run_remembers_its_plugin_and_every_command_asks_for_it(place, run_anew, forget):
     ended = run_anew(*TRAIN)
     assert ended.exit_code == 2 and "'model.name' is mean-colour; known: " in ended.stderr
@@ -242,6 +247,7 @@ def installed(place, monkeypatch):
     new_process()
 
 
+@tried(("recipe/plugins", "install that one, or give --plugin {} to take this one"))
 def test_an_installed_plugin_needs_no_option_while_it_stays_the_same(place, run_anew, installed):
     assert run_anew(*TRAIN).exit_code == 0
     installed()

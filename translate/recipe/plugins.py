@@ -77,12 +77,9 @@ def load_plugin(file: str | Path) -> Plugin:
     digest, before = hashlib.sha256(source).hexdigest(), _loaded.get(path.name)
     if before is not None and before.given and before.sha256 == digest:
         return before
-    module = ModuleType(f"translate_plugin_{path.stem}")
-    module.__file__ = str(path)
-    sys.modules[module.__name__] = module  # where type hints of its classes are looked up
     entries = _entries()
     try:
-        exec(compile(source, str(path), "exec"), module.__dict__)
+        _run(source, path)
     except Exception as error:
         raise ConfigurationError(f"--plugin {shown(path)}: {_what(error, path)}") from error
     added = _added(entries)
@@ -90,6 +87,13 @@ def load_plugin(file: str | Path) -> Plugin:
         raise ConfigurationError(f"--plugin {shown(path)}: adds nothing to {', '.join(TABLES)}")
     _loaded[path.name] = Plugin(path.name, digest, path, True, added)
     return _loaded[path.name]
+
+
+def _run(source: bytes, path: Path) -> None:
+    module = ModuleType(f"translate_plugin_{path.stem}")
+    module.__file__ = str(path)
+    sys.modules[module.__name__] = module  # where type hints of its classes are looked up
+    exec(compile(source, str(path), "exec"), module.__dict__)
 
 
 def load_plugins(files: str | Path | Iterable[str | Path]) -> list[Plugin]:

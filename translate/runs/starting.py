@@ -47,14 +47,13 @@ from translate.version import __version__
 
 @dataclass(frozen=True)
 class Launch:
-    """What the command asks for: a recipe, trained on this engine by this process, which is one of `distributed`."""
+    """What the command asks for: a recipe, trained by this process, which is one of `distributed`, and its plugins."""
 
     recipe: Recipe
     runtime: Runtime
     distributed: Distributed
     quiet: bool = False
     plugins: Sequence[Plugin] = ()
-    """Given for this run; it also remembers others whose entries its recipe names."""
 
     @property
     def log(self) -> Log:
@@ -88,12 +87,8 @@ def start(launch: Launch, folder: Path, *, resume: bool, signals: Signals, track
         _require_parts(recipe.training.batch_size, trainer.accumulate, checkpoint)
     pending = before.get("pending", False)
     plugins = used_by(recipe.to_json(), launch.plugins)
-    facts = _facts(recipe, images, skipped) | {
-        "plugins": plugins,
-        "processes": distributed.size,
-        "total": total,
-        "precision": runtime.precision,
-    }
+    more = {"plugins": plugins, "processes": distributed.size, "total": total, "precision": runtime.precision}
+    facts = _facts(recipe, images, skipped) | more
     steps, weights = (trainer.steps, total, loader.steps_per_epoch, pending), fingerprint(trainer.model)
     distributed.require_same({"recipe, domains, images or versions": facts, "steps": steps, "weights": weights})
     finished = trainer.steps >= total and not pending
