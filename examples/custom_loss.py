@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from kornia.filters import spatial_gradient
 from pydantic import Field
 from torch import Tensor
 
@@ -41,14 +42,8 @@ class CycleGANWithEdges(CycleGAN):
 
 
 def edge_distance(images: Tensor, others: Tensor) -> Tensor:
-    """The mean absolute difference of the brightness gradients of images (batch, channels, height, width)."""
-    return sum(l1(ours, theirs) for ours, theirs in zip(gradients(images), gradients(others), strict=True))
-
-
-def gradients(images: Tensor) -> tuple[Tensor, Tensor]:
-    """Differences of brightness between neighbours, along rows and along columns."""
-    grey = images.mean(1)
-    return grey.diff(dim=1), grey.diff(dim=2)
+    """The mean absolute difference of the Sobel gradients, both ways, of images (batch, channels, height, width)."""
+    return l1(spatial_gradient(images), spatial_gradient(others))
 
 
 MODELS["cyclegan-edges"] = CycleGANWithEdges

@@ -352,6 +352,6 @@ def test_edges_are_compared_by_hand():
     edges = plugins.load_plugin(EXAMPLES / "custom_loss.py") and sys.modules["translate_plugin_custom_loss"]
     flat, step = torch.zeros(1, 3, 4, 4), torch.zeros(1, 3, 4, 4)
     step[..., 2:] = 1.0
-    # Along rows nothing changes; along columns one of the three differences of each row is 1.
-    assert float(edges.edge_distance(flat, step)) == pytest.approx(1 / 3)
+    # Sobel: half a step at the two columns beside it, of four; nothing the other way.
+    assert float(edges.edge_distance(flat, step)) == pytest.approx(1 / 8)
     assert float(edges.edge_distance(step + 0.5, step)) == pytest.approx(0, abs=1e-6)

@@ -50,17 +50,23 @@ def colour(images: Tensor) -> Tensor:
 
 def translation(images: Tensor, share: float = 0.125) -> Tensor:
     """Shifts each image by whole pixels, up to `share` of each side."""
-    from kornia.geometry.transform import translate
+    # Not kornia.geometry: it resamples, at places that are computed in bf16 under autocast and so hit other pixels.
+    for dimension in (-1, -2):
+        images = _shifted(images, dimension, share)
+    return images
 
-    limits = [round(images.shape[-1] * share), round(images.shape[-2] * share)]
-    offsets = [
-        torch.randint(-limit, limit + 1, (len(images),), device=images.device, dtype=torch.float32) for limit in limits
-    ]
-    return translate(images, torch.stack(offsets, 1).to(images.dtype), mode="nearest")
+
+def _shifted(images: Tensor, dimension: int, share: float) -> Tensor:
+    side = images.shape[dimension]
+    most = _pixels(side, share)
+    offset = torch.randint(-most, most + 1, (len(images), 1, 1, 1), device=images.device)
+    origin = torch.arange(side, device=images.device).view(-1, *[1] * (-1 - dimension)) - offset
+    moved = images.gather(dimension, origin.clamp(0, side - 1).expand_as(images))
+    return moved.masked_fill((origin < 0) | (origin >= side), 0)
 
 
 def cutout(images: Tensor, share: float = 0.5) -> Tensor:
-    """Cuts out a rectangle of `share` of each side, centred on any pixel, so it may cross the border."""
+    """Cuts out a rectangle of `share` of each side, centred anywhere, so it may cross the border."""
     rows, columns = (_inside(images, dimension, share) for dimension in (-2, -1))
     return images * ~(rows.unsqueeze(-1) & columns.unsqueeze(-2))
 
@@ -75,10 +81,15 @@ KINDS: dict[str, Callable[[Tensor], Tensor]] = {
 def _inside(images: Tensor, dimension: int, share: float) -> Tensor:
     """Which positions along one dimension lie in the cut: bool (batch, 1, side)."""
     side = images.shape[dimension]
-    width = round(side * share)
-    first = torch.randint(-(width // 2), side - width // 2, (len(images), 1, 1), device=images.device)
+    width = _pixels(side, share)
+    # An even width has no middle pixel: it is centred on any corner, both borders included.
+    first = torch.randint(-(width // 2), side + 1 - (width + 1) // 2, (len(images), 1, 1), device=images.device)
     places = torch.arange(side, device=images.device)
     return (places >= first) & (places < first + width)
+
+
+def _pixels(side: int, share: float) -> int:
+    return int(side * share + 0.5)
 
 
 def _per_image(images: Tensor, low: float, high: float) -> Tensor:
