@@ -41,7 +41,7 @@ class DifferentiableAugment(nn.Module):
 
 def colour(images: Tensor) -> Tensor:
     """Changes brightness by up to +-0.5, saturation by a factor of 0 to 2, and contrast by a factor of 0.5 to 1.5."""
-    # Not kornia.enhance: it clamps, which stops gradients.
+    # Not kornia.enhance: its saturation is HSV's, and its contrast has another mean.
     images = images + _per_image(images, -0.5, 0.5)
     images = torch.lerp(images.mean(1, keepdim=True).expand_as(images), images, _per_image(images, 0, 2))
     mean = images.mean((1, 2, 3), keepdim=True).expand_as(images)
