@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 from torch import Tensor, nn
 
 from translate.losses.adversarial import (
@@ -18,7 +19,7 @@ from translate.losses.adversarial import (
     r2_penalty,
 )
 from translate.losses.diffaugment import AugmentationKind, DifferentiableAugment
-from translate.models.base import Losses
+from translate.models.base import Losses, Turn, TurnLosses
 from translate.utils.settings import Settings
 
 
@@ -31,7 +32,7 @@ def _known(objective: str) -> str:
 class AdversarialSettings(Settings):
     """Objective, penalties and pace of the game."""
 
-    objective: Annotated[str, AfterValidator(_known)] = "nonsaturating"
+    objective: Annotated[str, AfterValidator(_known), WithJsonSchema({"enum": [*OBJECTIVES]})] = "nonsaturating"
     """A key of `OBJECTIVES`."""
     discriminator_weight: float = Field(1.0, gt=0)
     """The PyTorch port halves the discriminator's loss to slow it down; with Adam that has almost no effect."""
@@ -76,6 +77,14 @@ class Adversary(nn.Module):
         None for a critic, whose scores have no scale. This is for one score map; several scales add up."""
         return None if self.loss.unsure is None else self.settings.discriminator_weight * self.loss.unsure
 
+    def discriminator_turn(self, name: str, networks: Sequence[nn.Module], losses: TurnLosses) -> Turn:
+        """The turn of discriminators, after which WGAN's clipping follows, if switched on."""
+        return Turn(name, networks, losses, after_step=partial(self.constrain, networks))
+
+    def generator_turn(self, name: str, networks: Sequence[nn.Module], losses: TurnLosses) -> Turn:
+        """The turn of generators, which comes once in `discriminator_turns` steps."""
+        return Turn(name, networks, losses, trains_generators=True, every=self.settings.discriminator_turns)
+
     def discriminator_losses(self, score: Score, real: Tensor, fake: Tensor, name: str = "") -> Losses:
         """The discriminator's losses: `adversarial` and one per active penalty, each name followed by `name`."""
         loss = self.discriminator_loss(score(self.augment(real)), score(self.augment(fake)))
@@ -98,7 +107,7 @@ class Adversary(nn.Module):
         return self.loss.generator_loss(score(self.augment(fake)))
 
     def constrain(self, discriminators: Sequence[nn.Module]) -> None:
-        """Applies WGAN's clipping, if switched on; call after a discriminator's step."""
+        """Applies WGAN's clipping, if switched on."""
         if self.settings.clip:
             clip_weights(discriminators, self.settings.clip)
 

@@ -29,6 +29,8 @@ Losses = dict[str, Tensor]
 """Named scalars, already weighted: their sum is minimised, and each is logged. A loss without a gradient (an accuracy,
 a critic's estimate of a distance) is a measure: only logged."""
 Fakes = dict[str, Tensor]
+TurnLosses = Callable[[Any, Fakes], Losses]
+"""Maps a batch and the fakes generated from it to losses."""
 
 
 @dataclass(frozen=True)
@@ -73,12 +75,12 @@ class Turn:
 
     name: str
     networks: Sequence[nn.Module]
-    losses: Callable[[Any, Fakes], Losses]
+    losses: TurnLosses
     trains_generators: bool = False
     every: int = 1
     after_step: Callable[[], None] = nothing
 
-    def plus(self, more: Callable[[Any, Fakes], Losses]) -> Turn:
+    def plus(self, more: TurnLosses) -> Turn:
         """The same move with the losses of `more` added, which have names of their own: for a term that a method
         lacks."""
 

@@ -52,11 +52,9 @@ class CGAN(Sampler):
         return {"fake": self._generate(batch.labels), "wrong": other_labels(batch.labels)}
 
     def turns(self) -> list[Turn]:
-        clip = partial(self.adversary.constrain, [self.discriminator])
-        pace = self.config.adversarial.discriminator_turns
         return [
-            Turn("discriminator", [self.discriminator], self._discriminator_losses, after_step=clip),
-            Turn("generator", [self.generator], self._generator_losses, trains_generators=True, every=pace),
+            self.adversary.discriminator_turn("discriminator", [self.discriminator], self._discriminator_losses),
+            self.adversary.generator_turn("generator", [self.generator], self._generator_losses),
         ]
 
     def _discriminator_losses(self, batch: Labelled, fakes: Fakes) -> Losses:

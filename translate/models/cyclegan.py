@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Literal
 
 import torch
@@ -59,20 +58,18 @@ class CycleGAN(Translator):
         return {"a": self.generator_a(batch.b), "b": self.generator_b(batch.a)}
 
     def turns(self) -> list[Turn]:
-        pace = self.config.adversarial.discriminator_turns
-        generators = [self.generator_a, self.generator_b]
-        discriminators = [self.discriminator_a, self.discriminator_b]
-        clip = partial(self.adversary.constrain, discriminators)
+        generators, discriminators = self.adversary.generator_turn, self.adversary.discriminator_turn
         if self.config.turns == "joint":
+            both = [self.discriminator_a, self.discriminator_b]
             return [
-                Turn("generators", generators, self._generators_losses, trains_generators=True, every=pace),
-                Turn("discriminators", discriminators, self._discriminators_losses, after_step=clip),
+                generators("generators", [self.generator_a, self.generator_b], self._generators_losses),
+                discriminators("discriminators", both, self._discriminators_losses),
             ]
         return [
-            Turn("generator b", [self.generator_b], self._generator_b_losses, trains_generators=True, every=pace),
-            Turn("discriminator b", [self.discriminator_b], self._discriminator_b_losses, after_step=clip),
-            Turn("generator a", [self.generator_a], self._generator_a_losses, trains_generators=True, every=pace),
-            Turn("discriminator a", [self.discriminator_a], self._discriminator_a_losses, after_step=clip),
+            generators("generator b", [self.generator_b], self._generator_b_losses),
+            discriminators("discriminator b", [self.discriminator_b], self._discriminator_b_losses),
+            generators("generator a", [self.generator_a], self._generator_a_losses),
+            discriminators("discriminator a", [self.discriminator_a], self._discriminator_a_losses),
         ]
 
     def _generators_losses(self, batch: Unpaired, fakes: Fakes) -> Losses:

@@ -6,7 +6,7 @@ The simplest unpaired method, and a baseline for the others: the self-regularise
 
 from __future__ import annotations
 
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -58,13 +58,11 @@ class Direct(Translator):
         return {"b": self.generator(batch.a)}
 
     def turns(self) -> list[Turn]:
-        pace = self.config.adversarial.discriminator_turns
-        clip = partial(self.adversary.constrain, [self.discriminator])
         if self.config.content == "encoder":
             _ = self._encoder_distance  # fails before the first step if the file is missing; converting needs none
         return [
-            Turn("generator", [self.generator], self._generator_losses, trains_generators=True, every=pace),
-            Turn("discriminator", [self.discriminator], self._discriminator_losses, after_step=clip),
+            self.adversary.generator_turn("generator", [self.generator], self._generator_losses),
+            self.adversary.discriminator_turn("discriminator", [self.discriminator], self._discriminator_losses),
         ]
 
     def _generator_losses(self, batch: Unpaired, fakes: Fakes) -> Losses:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from functools import partial
 from typing import Literal
 
 from pydantic import Field
@@ -51,11 +50,9 @@ class GAN(Sampler):
         return {"fake": self._generate(len(batch))}
 
     def turns(self) -> list[Turn]:
-        clip = partial(self.adversary.constrain, [self.discriminator])
-        pace = self.config.adversarial.discriminator_turns
         return [
-            Turn("discriminator", [self.discriminator], self._discriminator_losses, after_step=clip),
-            Turn("generator", [self.generator], self._generator_losses, trains_generators=True, every=pace),
+            self.adversary.discriminator_turn("discriminator", [self.discriminator], self._discriminator_losses),
+            self.adversary.generator_turn("generator", [self.generator], self._generator_losses),
         ]
 
     def _discriminator_losses(self, batch: Plain, fakes: Fakes) -> Losses:

@@ -48,10 +48,9 @@ class Pix2Pix(Translator):
         return {"output": self.generator(batch.input)}
 
     def turns(self) -> list[Turn]:
-        pace = self.config.adversarial.discriminator_turns
         return [
-            Turn("discriminator", [self.discriminator], self._discriminator_losses, after_step=self._constrain),
-            Turn("generator", [self.generator], self._generator_losses, trains_generators=True, every=pace),
+            self.adversary.discriminator_turn("discriminator", [self.discriminator], self._discriminator_losses),
+            self.adversary.generator_turn("generator", [self.generator], self._generator_losses),
         ]
 
     def _discriminator_losses(self, batch: Paired, fakes: Fakes) -> Losses:
@@ -64,9 +63,6 @@ class Pix2Pix(Translator):
             "adversarial": self.adversary.generator_loss(self.discriminator, torch.cat([batch.input, output], 1)),
             "reconstruction": self.config.reconstruction * l1(output, batch.target),
         }
-
-    def _constrain(self) -> None:
-        self.adversary.constrain([self.discriminator])
 
     def convert(self, images: Tensor, to: int = 1) -> Tensor:
         """Converts one image at a time, so that batch statistics and noise depend on that image only."""

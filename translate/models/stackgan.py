@@ -80,11 +80,9 @@ class StackGAN(Sampler):
         discriminators = [self.discriminator_one, self.discriminator_two]
         conditions = [self.generator_one_condition, self.generator_two_condition]
         generators = [*conditions, self.generator_one, self.generator_two]
-        clip = partial(self.adversary.constrain, discriminators)
-        pace = self.config.adversarial.discriminator_turns
         return [
-            Turn("discriminators", discriminators, self._discriminators_losses, after_step=clip),
-            Turn("generators", generators, self._generators_losses, trains_generators=True, every=pace),
+            self.adversary.discriminator_turn("discriminators", discriminators, self._discriminators_losses),
+            self.adversary.generator_turn("generators", generators, self._generators_losses),
         ]
 
     def _discriminators_losses(self, batch: Labelled, fakes: Fakes) -> Losses:

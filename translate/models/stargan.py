@@ -68,16 +68,9 @@ class StarGAN(Relabeller):
         return {"fake": self._generate(batch.images, wanted), "wanted": wanted}
 
     def turns(self) -> list[Turn]:
-        pace = self.config.adversarial.discriminator_turns
-        clip = self.adversary.constrain
         return [
-            Turn(
-                "discriminator",
-                [self.discriminator],
-                self._discriminator_losses,
-                after_step=lambda: clip([self.discriminator]),
-            ),
-            Turn("generator", [self.generator], self._generator_losses, trains_generators=True, every=pace),
+            self.adversary.discriminator_turn("discriminator", [self.discriminator], self._discriminator_losses),
+            self.adversary.generator_turn("generator", [self.generator], self._generator_losses),
         ]
 
     def _discriminator_losses(self, batch: Labelled, fakes: Fakes) -> Losses:

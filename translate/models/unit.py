@@ -3,7 +3,7 @@ code."""
 
 from __future__ import annotations
 
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -86,15 +86,13 @@ class UNIT(Translator):
         return {"a": self.decode(code_b, 0), "b": self.decode(code_a, 1), **codes}
 
     def turns(self) -> list[Turn]:
-        pace = self.config.adversarial.discriminator_turns
         discriminators: list[nn.Module] = [self.discriminator_a, self.discriminator_b]
         discriminators += [self.code_discriminator] if self.config.code_adversary else []
-        clip = partial(self.adversary.constrain, discriminators)
         if self.config.perceptual:
             _ = self._perceptual  # fails before the first step if the file is missing; converting needs none
         return [
-            Turn("discriminators", discriminators, self._discriminators_losses, after_step=clip),
-            Turn("autoencoders", [self.autoencoders], self._coders_losses, trains_generators=True, every=pace),
+            self.adversary.discriminator_turn("discriminators", discriminators, self._discriminators_losses),
+            self.adversary.generator_turn("autoencoders", [self.autoencoders], self._coders_losses),
         ]
 
     def _discriminators_losses(self, batch: Unpaired, fakes: Fakes) -> Losses:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Literal
 
 import torch
@@ -86,11 +85,9 @@ class UNITDigits(ClassifyingTranslator):
         return self.autoencoders(batch.a, batch.b)._asdict()
 
     def turns(self) -> list[Turn]:
-        pace = self.config.adversarial.discriminator_turns
-        clip = partial(self.adversary.constrain, [self.discriminators])
         return [
-            Turn("discriminators", [self.discriminators], self._discriminators_losses, after_step=clip),
-            Turn("autoencoders", [self.autoencoders], self._coders_losses, trains_generators=True, every=pace),
+            self.adversary.discriminator_turn("discriminators", [self.discriminators], self._discriminators_losses),
+            self.adversary.generator_turn("autoencoders", [self.autoencoders], self._coders_losses),
         ]
 
     def _discriminators_losses(self, batch: SourceLabelled, fakes: Fakes) -> Losses:
