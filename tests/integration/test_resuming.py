@@ -182,7 +182,7 @@ def test_a_dry_run_does_not_resume(run_cli):
 
 
 @pytest.mark.parametrize(
-    ("models/base", "settings", "told"),
+    ("model", "settings", "told"),
     [
         ("cyclegan", ["data.direction=BtoA"], "data.direction: "),
         ("stargan", ["data.direction=BtoA", "data.layout=unpaired"], "data.layout, data.direction: "),

@@ -16,6 +16,7 @@ from translate.data.io.images import Picture
 from translate.data.labels import LabelGroup
 from translate.models import MODELS
 from translate.models.base import ImageSpec, Model
+from translate.models.parts import SAMPLER_NETWORKS
 from translate.training.optim import build_optimizer
 from translate.training.runtime import Runtime
 from translate.training.trainer import Trainer
@@ -99,6 +100,7 @@ def tiny_settings(name: str) -> dict:
 
 
 TINY = {name: tiny_settings(name) for name in MODELS}
+MLP, DCGAN = (shrunk(SAMPLER_NETWORKS[kind]()) for kind in ("mlp", "dcgan"))
 
 
 def tiny_model(name: str, seed: int = 0, settings: dict | None = None) -> Model:
