@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import shlex
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -99,27 +100,29 @@ SET = click.option(
 )
 
 
-def _loaded(context: click.Context, parameter: click.Parameter, files: tuple[Path, ...]) -> tuple[Path, ...]:
-    if files and not context.resilient_parsing:
-        from translate.recipe.plugins import load_plugins
-
-        load_plugins(files)
-    return files
-
-
-def plugin_option(**more: Any) -> Any:
-    return click.option(
-        "--plugin",
-        type=click.Path(path_type=Path),
-        metavar="FILE",
-        multiple=True,
-        callback=_loaded,
-        help="A Python file that adds a method, a network, a loss or a layout, and that this command runs.",
-        **more,
-    )
+PLUGIN = click.option(
+    "--plugin",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    multiple=True,
+    help="A Python file that adds a method, a network, a loss or a layout, and that this command runs.",
+)
 
 
-PLUGIN = plugin_option(expose_value=False)
+def with_plugins(function: Callable[..., None]) -> Callable[..., None]:
+    """Gives a command the option --plugin, whose files it runs first."""
+
+    @functools.wraps(function)
+    def run(*args: Any, plugin: Sequence[Path], **options: Any) -> None:
+        if plugin:
+            from translate.recipe.plugins import load_plugins
+
+            load_plugins(plugin)
+        function(*args, **options)
+
+    return PLUGIN(run)
+
+
 QUIET = click.option("-q", "--quiet", is_flag=True, help="Print results and errors only.")
 
 

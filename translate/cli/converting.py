@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from translate.cli.common import DEVICE, DROPOUT, FOLDER, PLUGIN, QUIET
+from translate.cli.common import DEVICE, DROPOUT, FOLDER, QUIET, with_plugins
 from translate.errors import ConfigurationError
 from translate.utils.printing import answer, logger, say
 
@@ -111,7 +111,7 @@ if TYPE_CHECKING:  # slow to import, so imported where used
     show_default=True,
     help="What runs the network; exported .onnx files run on the last two.",
 )
-@PLUGIN
+@with_plugins
 @DEVICE
 @QUIET
 def convert(
@@ -260,7 +260,7 @@ def _conclude(outcome: Outcome, quiet: bool) -> None:
 @click.option("--grid", is_flag=True, help="Also write grid.png, all of them side by side.")
 @click.option("--checkpoint", default="latest", show_default=True, metavar="latest|best|STEP")
 @click.option("--overwrite", is_flag=True, help="Replace what is already in OUTPUT.")
-@PLUGIN
+@with_plugins
 @DEVICE
 def sample(
     run: Path,

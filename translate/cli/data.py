@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from translate.cli.common import DOMAINS, FOLDER, PLUGIN, SET, as_overrides
+from translate.cli.common import DOMAINS, FOLDER, SET, as_overrides, with_plugins
 from translate.errors import ConfigurationError, nearest
 from translate.utils.printing import answer
 
@@ -42,7 +42,7 @@ def data(context: click.Context) -> None:
 @click.argument("folder", metavar="DIR")
 @click.argument("settings", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("--recipe", metavar="NAME|FILE", help="Read the folder as this recipe would, with its settings.")
-@PLUGIN
+@with_plugins
 @DOMAINS
 @SET
 def check(

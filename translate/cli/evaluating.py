@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from translate.cli.common import DEVICE, PLUGIN, QUIET
+from translate.cli.common import DEVICE, QUIET, with_plugins
 from translate.utils.printing import answer, logger, say
 
 
@@ -20,7 +20,7 @@ from translate.utils.printing import answer, logger, say
 @click.option(
     "--json", "json_file", type=click.Path(path_type=Path), help="File for the scores; default: in the run's folder."
 )
-@PLUGIN
+@with_plugins
 @DEVICE
 @QUIET
 def evaluate(

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from translate.cli.common import DROPOUT, PLUGIN
+from translate.cli.common import DROPOUT, with_plugins
 from translate.utils.printing import answer, say
 
 
@@ -36,7 +36,7 @@ from translate.utils.printing import answer, say
 )
 @click.option("--eval", "evaluated", is_flag=True, help="For another project's generator, as in `translate convert`.")
 @DROPOUT
-@PLUGIN
+@with_plugins
 @click.option("--overwrite", is_flag=True, help="Replace OUT.")
 def export(
     run: Path,

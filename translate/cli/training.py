@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from translate.cli.common import DEVICE, DOMAINS, FOLDER, PLUGIN, QUIET, SET, as_overrides, plugin_option
+from translate.cli.common import DEVICE, DOMAINS, FOLDER, PLUGIN, QUIET, SET, as_overrides, with_plugins
 from translate.errors import ConfigurationError
 from translate.utils.printing import answer
 
@@ -74,7 +74,7 @@ from translate.utils.printing import answer
     help="On CUDA: the same bits from the same seed, but slower. Without it the last bits differ from run to run (in "
     "convolution gradients, reflection padding and bilinear resizing). On a CPU they never do.",
 )
-@plugin_option()
+@PLUGIN
 @DEVICE
 @QUIET
 def train(
@@ -141,7 +141,7 @@ def train(
 
 @click.command()
 @click.argument("name", required=False)
-@PLUGIN
+@with_plugins
 def recipes(name: str | None) -> None:
     """List the recipes, or print one in full, with all its defaults."""
     from translate.recipe import load_recipe, recipe_names
