@@ -24,7 +24,7 @@ def test_samples_are_images_and_evaluated(kind):
 
 
 @EVERY
-def test_a_grid_throws_its_own_dice(kind):
+def test_a_grid_draws_its_own_random_numbers(kind):
     model = model_of(kind)
     batch = batch_of(kind)
     torch.manual_seed(5)
