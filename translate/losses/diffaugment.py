@@ -66,7 +66,7 @@ def _shifted(images: Tensor, dimension: int, share: float) -> Tensor:
 
 
 def cutout(images: Tensor, share: float = 0.5) -> Tensor:
-    """Cuts out a rectangle of `share` of each side, centred anywhere, so it may cross the border."""
+    """Cuts out a rectangle of `share` of each side, centred on any pixel, so it may cross the border."""
     rows, columns = (_inside(images, dimension, share) for dimension in (-2, -1))
     return images * ~(rows.unsqueeze(-1) & columns.unsqueeze(-2))
 
@@ -82,8 +82,8 @@ def _inside(images: Tensor, dimension: int, share: float) -> Tensor:
     """Which positions along one dimension lie in the cut: bool (batch, 1, side)."""
     side = images.shape[dimension]
     width = _pixels(side, share)
-    # An even width has no middle pixel: it is centred on any corner, both borders included.
-    first = torch.randint(-(width // 2), side + 1 - (width + 1) // 2, (len(images), 1, 1), device=images.device)
+    # Published with one more place for an even width, beyond the last pixel; runs that resume draw as they did.
+    first = torch.randint(-(width // 2), side - width // 2, (len(images), 1, 1), device=images.device)
     places = torch.arange(side, device=images.device)
     return (places >= first) & (places < first + width)
 
