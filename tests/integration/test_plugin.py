@@ -284,7 +284,7 @@ def test_a_generator_is_a_class_its_settings_and_a_line(place, run_anew, forget)
 
 def test_a_layout_is_a_function_and_a_line(place, run_anew):
     Path("mine.py").write_text(
-        "from translate.data.layouts.on_disk import LAYOUTS, Layout\n"
+        "from translate.data.layouts.two_domains import LAYOUTS, Layout\n"
         "def dated(root, wanted):\n"
         "    places = root / '2019', root / '2024'\n"
         "    return Layout({'train': places}, ('before', 'after')) if all(p.is_dir() for p in places) else None\n"
