@@ -60,7 +60,7 @@ class Joined(CycleGAN):
         return {f"adversarial {name}": self._verdict(judge, real, fake) for name, judge, real, fake in sides}
 
     def _verdict(self, discriminator: Any, real: Tensor, fake: Tensor) -> Tensor:
-        return self.adversary.verdict(*discriminator(torch.cat([real, fake])).chunk(2))
+        return self.adversary.discriminator_loss(*discriminator(torch.cat([real, fake])).chunk(2))
 
 
 WAYS = {

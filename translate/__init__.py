@@ -15,7 +15,7 @@ from translate.utils.deprecated import OldModules
 from translate.version import __version__
 
 if TYPE_CHECKING:
-    from translate.recipe import Recipe, load_recipe
+    from translate.recipe import Recipe, load_plugin, load_recipe
     from translate.runs.comparing import compare
     from translate.runs.loading import load
     from translate.runs.train import train
@@ -25,6 +25,7 @@ else:
         "compare": "runs.comparing",
         "load": "runs.loading",
         "Recipe": "recipe",
+        "load_plugin": "recipe",
         "load_recipe": "recipe",
         "train": "runs.train",
     }
@@ -56,6 +57,7 @@ __all__ = [
     "__version__",
     "compare",
     "load",
+    "load_plugin",
     "load_recipe",
     "train",
 ]

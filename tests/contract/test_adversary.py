@@ -46,7 +46,8 @@ def test_a_penalty_that_is_asked_for_is_paid(name, penalty):
 def test_an_unsure_discriminator_pays_what_the_best_same_score_for_all_costs(objective, weight):
     adversary = Adversary(AdversarialSettings(objective=objective, discriminator_weight=weight))
     scores = torch.linspace(-2, 2, 401).split(1)
-    assert adversary.unsure == pytest.approx(min(float(adversary.verdict(score, score)) for score in scores), abs=1e-5)
+    least = min(float(adversary.discriminator_loss(score, score)) for score in scores)
+    assert adversary.unsure == pytest.approx(least, abs=1e-5)
 
 
 def test_a_wasserstein_critic_without_a_constraint_is_refused(name):
@@ -77,7 +78,9 @@ def test_clipping_follows_every_discriminators_turn(name):
 def test_the_discriminator_takes_its_turns_before_the_generator_takes_one(name):
     model = tiny_model(name, settings={**TINY[name], "adversarial": {"discriminator_turns": 3}})
     generators = {id(network) for turn in model.turns() if turn.trains_generators for network in turn.networks}
-    roles = {key: "painter" if id(network) in generators else "judge" for key, network in model.named_children()}
+    roles = {
+        key: "generator" if id(network) in generators else "discriminator" for key, network in model.named_children()
+    }
     trainer = tiny_trainer(model)
     moved = []
     for step in range(6):
@@ -85,15 +88,17 @@ def test_the_discriminator_takes_its_turns_before_the_generator_takes_one(name):
         trainer.step(random_batch(model, seed=step))
         changed = {key for key, weight in model.named_parameters() if not torch.equal(weight, before[key])}
         moved.append({roles[key.split(".")[0]] for key in changed})
-    assert moved == [{"judge"}, {"judge"}, {"judge", "painter"}] * 2
+    assert moved == [{"discriminator"}, {"discriminator"}, {"discriminator", "generator"}] * 2
 
 
-def test_real_and_fake_are_augmented_before_they_are_judged(name):
+def test_real_and_fake_are_augmented_before_they_are_scored(name):
     model = tiny_model(name, settings={**TINY[name], "adversarial": {"augment": ["cutout"]}})
     seen = []
     augment = model.adversary.augment.forward
     model.adversary.augment.forward = lambda images: seen.append(len(images)) or augment(images)
     tiny_trainer(model).step(random_batch(model))
     # Real and fake in each discriminator's turn, and fake in each generator's; digits have two in one network.
-    judges = 2 if name == "unit-digits" else sum(key.startswith("discriminator") for key, _ in model.named_children())
-    assert len(seen) == 3 * judges
+    discriminators = (
+        2 if name == "unit-digits" else sum(key.startswith("discriminator") for key, _ in model.named_children())
+    )
+    assert len(seen) == 3 * discriminators

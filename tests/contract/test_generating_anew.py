@@ -1,4 +1,4 @@
-"""A turn that differentiates through painted images whose networks have moved since paints them anew."""
+"""A turn that differentiates through fakes whose networks have moved since generates them anew."""
 
 import pytest
 import torch
@@ -14,7 +14,7 @@ STEPS = 3
 
 
 def plain_loop(kind, accumulate):
-    """The same turns written down plainly: every turn that paints does so itself, with torch's simplest optimizers."""
+    """The same turns written down plainly: each that trains generators makes its own fakes, by simple optimizers."""
     model, simple = TwoPainters(), {"lr": RATE, "weight_decay": 0.01, "foreach": False}
     optimizers = {
         network: torch.optim.Adam(network.parameters(), betas=BETAS, fused=False, **simple)
@@ -72,7 +72,7 @@ def test_painting_anew_is_part_of_the_program_of_a_step():
 @pytest.mark.parametrize("accumulate", [1, 2])
 @pytest.mark.parametrize("name", MODELS)
 def test_no_shipped_model_paints_more_often_than_it_needs(name, accumulate):
-    """Once a step; of a batch in parts, once for what only looks, and once for each turn that paints."""
+    """Once a step; of a batch in parts, once for what only looks, and once for each turn that trains generators."""
     model = tiny_model(name)
     calls, generate = [], model.generate
     model.generate = lambda batch: calls.append(len(batch)) or generate(batch)

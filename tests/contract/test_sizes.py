@@ -8,14 +8,16 @@ from tiny import labelled_folder, paired_folder, unpaired_folder
 
 from translate.errors import ConfigurationError
 from translate.models.base import ImageSpec
-from translate.models.parts import DiscriminatorSettings, ResnetSettings, UNetSettings
-from translate.models.sizes import require_multiple
+from translate.models.parts import DISCRIMINATORS
+from translate.networks.resnet import ResnetSettings
+from translate.networks.sizes import require_multiple
+from translate.networks.unet import UNetSettings
 from translate.recipe import load_recipe
 from translate.runs.loading import build_model
 
-DISCRIMINATORS = [
-    DiscriminatorSettings(kind=kind, layers=layers, scales=scales, filters=1)
-    for kind, layers, scales in product(("patch", "strided"), range(6), (1, 2, 3, 4))
+SETTINGS = [
+    DISCRIMINATORS[kind](layers=layers, scales=scales, filters=1)
+    for kind, layers, scales in product(DISCRIMINATORS, range(6), (1, 2, 3, 4))
     if kind == "patch" or layers
 ]
 
@@ -28,9 +30,10 @@ def _takes(network: torch.nn.Module, size: int) -> bool:
     return True
 
 
-@pytest.mark.parametrize("settings", DISCRIMINATORS, ids=lambda s: f"{s.kind}-{s.layers}-{s.scales}")
+@pytest.mark.parametrize("settings", SETTINGS, ids=lambda s: f"{s.kind}-{s.layers}-{s.scales}")
 def test_a_discriminator_takes_its_least_size_and_nothing_smaller(settings):
-    network, least = settings.build(3).to("meta"), settings.least_size
+    least = settings.least_size
+    network = settings.build(3, least).to("meta")
     assert _takes(network, least)
     assert least == 1 or not _takes(network, least - 1)
 

@@ -151,15 +151,18 @@ def test_a_published_file_comes_out_as_it_went_in(name):
 @pytest.mark.parametrize(
     ("network", "told"),
     [
-        (ResnetGenerator(3, 3, 4, 9), "--netG resnet_9blocks --ngf 4 --norm instance --no_dropout"),
+        (ResnetGenerator(3, 3, filters=4, blocks=9), "--netG resnet_9blocks --ngf 4 --norm instance --no_dropout"),
         (
-            ResnetGenerator(3, 3, 8, 6, normalisation="batch", dropout=True),
+            ResnetGenerator(3, 3, filters=8, blocks=6, normalisation="batch", dropout=True),
             "--netG resnet_6blocks --ngf 8 --norm batch",
         ),
-        (UNetGenerator(3, 3, 4, 8), "--netG unet_256 --ngf 4 --norm batch"),
-        (StarGANGenerator(3, 5, 4, 6), "--g_conv_dim 4 --g_repeat_num 6 --c_dim 5"),
-        (ResnetGenerator(3, 3, 4, 3), "no option of theirs names this network; their classes build it"),
-        (ResnetGenerator(3, 3, 4, 9, normalisation="affine_instance"), "no option of theirs names this network"),
+        (UNetGenerator(3, 3, filters=4, levels=8), "--netG unet_256 --ngf 4 --norm batch"),
+        (StarGANGenerator(3, 5, filters=4, blocks=6), "--g_conv_dim 4 --g_repeat_num 6 --c_dim 5"),
+        (ResnetGenerator(3, 3, filters=4, blocks=3), "no option of theirs names this network; their classes build it"),
+        (
+            ResnetGenerator(3, 3, filters=4, blocks=9, normalisation="affine_instance"),
+            "no option of theirs names this network",
+        ),
     ],
 )
 def test_their_scripts_options_are_told(network, told):
@@ -169,13 +172,13 @@ def test_their_scripts_options_are_told(network, told):
 @pytest.mark.parametrize(
     ("network", "reason"),
     [
-        (ResnetGenerator(3, 3, 4, 1, residual=True), "learns the change"),
-        (StarGANGenerator(3, 2, 4, 1, residual=True), "learns the change"),
-        (ResnetGenerator(3, 3, 4, 1, upsampling="resize"), "--format port"),
-        (ResnetGenerator(3, 3, 4, 1, upsampling="blur"), "--format port"),
-        (ResnetGenerator(3, 3, 4, 1, padding="zeros"), "padding_mode=reflect"),
-        (UNetGenerator(3, 3, 4, 6, dropout_placement="paper"), "Dropout"),
-        (UNetGenerator(3, 3, 4, 6, dropout=0.3), r"Dropout\(p=0.3.* where theirs has .*Dropout\(p=0.5"),
+        (ResnetGenerator(3, 3, filters=4, blocks=1, residual=True), "learns the change"),
+        (StarGANGenerator(3, 2, filters=4, blocks=1, residual=True), "learns the change"),
+        (ResnetGenerator(3, 3, filters=4, blocks=1, upsampling="resize"), "--format port"),
+        (ResnetGenerator(3, 3, filters=4, blocks=1, upsampling="blur"), "--format port"),
+        (ResnetGenerator(3, 3, filters=4, blocks=1, padding="zeros"), "padding_mode=reflect"),
+        (UNetGenerator(3, 3, filters=4, levels=6, dropout_placement="paper"), "Dropout"),
+        (UNetGenerator(3, 3, filters=4, levels=6, dropout=0.3), r"Dropout\(p=0.3.* where theirs has .*Dropout\(p=0.5"),
     ],
 )
 def test_a_generator_that_theirs_would_not_repeat_is_refused_with_the_reason(network, reason):
@@ -193,20 +196,30 @@ def test_a_method_that_the_port_lacks_is_refused():
     [
         (
             "latest_net_G_A.pth",
-            ResnetGenerator(3, 3, 4, 9),
+            ResnetGenerator(3, 3, filters=4, blocks=9),
             True,
             "--model test --model_suffix _A --netG resnet_9blocks",
         ),
-        ("latest_net_G.pth", UNetGenerator(3, 3, 4, 7), True, "--load_size 128 --crop_size 128 --eval"),
-        ("latest_net_G.pth", UNetGenerator(3, 3, 4, 7), False, "--norm batch --load_size 128 --crop_size 128"),
-        ("latest_net_G.pth", ResnetGenerator(1, 1, 4, 9), True, "--no_dropout --input_nc 1 --output_nc 1"),
+        ("latest_net_G.pth", UNetGenerator(3, 3, filters=4, levels=7), True, "--load_size 128 --crop_size 128 --eval"),
+        (
+            "latest_net_G.pth",
+            UNetGenerator(3, 3, filters=4, levels=7),
+            False,
+            "--norm batch --load_size 128 --crop_size 128",
+        ),
+        (
+            "latest_net_G.pth",
+            ResnetGenerator(1, 1, filters=4, blocks=9),
+            True,
+            "--no_dropout --input_nc 1 --output_nc 1",
+        ),
         (
             "200-G.ckpt",
-            StarGANGenerator(3, 5, 4, 6),
+            StarGANGenerator(3, 5, filters=4, blocks=6),
             True,
             "--mode test --test_iters 200 --image_size 128 --g_conv_dim",
         ),
-        ("latest_net_G.pth", ResnetGenerator(3, 3, 4, 3), True, "no option of theirs"),
+        ("latest_net_G.pth", ResnetGenerator(3, 3, filters=4, blocks=3), True, "no option of theirs"),
     ],
 )
 def test_how_their_script_takes_the_file_is_told_whole(name, network, evaluated, told):

@@ -110,8 +110,8 @@ def test_an_exported_graph_says_the_same(run_cli, tmp_path):
 @pytest.mark.parametrize(
     ("network", "words", "reason"),
     [
-        (ResnetGenerator(3, 3, 4, 1), ["--dropout", "on"], "has no dropout"),
-        (UNetGenerator(3, 3, 2, 6), ["--dropout", "on", "--eval"], "leave one of them out"),
+        (ResnetGenerator(3, 3, filters=4, blocks=1), ["--dropout", "on"], "has no dropout"),
+        (UNetGenerator(3, 3, filters=2, levels=6), ["--dropout", "on", "--eval"], "leave one of them out"),
     ],
 )
 def test_dropout_that_cannot_be_is_refused(run_cli, tmp_path, network, words, reason):
@@ -122,9 +122,9 @@ def test_dropout_that_cannot_be_is_refused(run_cli, tmp_path, network, words, re
 
 
 def test_a_resnets_dropout_is_in_its_keys_and_can_be_turned_off(tmp_path):
-    path = _saved(tmp_path / "latest_net_G.pth", ResnetGenerator(3, 3, 4, 1, dropout=True))
+    path = _saved(tmp_path / "latest_net_G.pth", ResnetGenerator(3, 3, filters=4, blocks=1, dropout=True))
     assert _drops(path) and not _drops(path, dropout="off")
-    assert not _drops(_saved(tmp_path / "latest_net_G.pth", ResnetGenerator(3, 3, 4, 1)))
+    assert not _drops(_saved(tmp_path / "latest_net_G.pth", ResnetGenerator(3, 3, filters=4, blocks=1)))
 
 
 @pytest.mark.parametrize("name", ["latest_net_G_A.pth", "latest_net_G.pth", "weights.pth"])
@@ -152,7 +152,7 @@ def test_cuts_generator_converts_as_published(tmp_path):
 
 
 def test_cuts_antialiased_keys_are_read():
-    network = ResnetGenerator(3, 3, 4, 6, upsampling="blur")
+    network = ResnetGenerator(3, 3, filters=4, blocks=6, upsampling="blur")
     state = port_state(network) | {"model.7.filt": torch.zeros(8, 1, 3, 3), "model.18.filt": torch.zeros(16, 1, 4, 4)}
     assert {"model.8.weight", "model.12.conv_block.1.weight", "model.19.weight", "model.27.weight"} <= state.keys()
     assert repr(from_port(state)) == repr(network)
@@ -207,14 +207,15 @@ def test_a_generator_without_norms_has_no_biases_in_the_port(tmp_path):
 
 @pytest.mark.parametrize(("channels", "told"), [((1, 2), "colours grey images"), ((3, 5), "from 3 to 5 channels")])
 def test_what_paints_no_image_is_refused(tmp_path, channels, told):
-    path = _saved(tmp_path / "latest_net_G.pth", ResnetGenerator(*channels, 4, 1))
+    path = _saved(tmp_path / "latest_net_G.pth", ResnetGenerator(*channels, filters=4, blocks=1))
     with pytest.raises(ConfigurationError, match=told):
         translate.load(path)
 
 
 def test_stargans_labels_are_numbers_and_the_order_of_the_released_ones_is_told(tmp_path):
-    path = _saved(tmp_path / "200000-G.ckpt", StarGANGenerator(3, 5, 4, 1))
+    path = _saved(tmp_path / "200000-G.ckpt", StarGANGenerator(3, 5, filters=4, blocks=1))
     taken = translate.load(path, device="cpu").model.remarks
     assert "Black_Hair, Blond_Hair, Brown_Hair, Male, Young" in taken and "not named by --to are off" in taken
-    other = translate.load(_saved(tmp_path / "1-G.ckpt", StarGANGenerator(3, 2, 4, 1)), device="cpu").model.remarks
+    path = _saved(tmp_path / "1-G.ckpt", StarGANGenerator(3, 2, filters=4, blocks=1))
+    other = translate.load(path, device="cpu").model.remarks
     assert "Black_Hair" not in other

@@ -91,7 +91,7 @@ def _state(keys):
 
 
 def _resnet():
-    return port_state(ResnetGenerator(3, 3, 4, 1))
+    return port_state(ResnetGenerator(3, 3, filters=4, blocks=1))
 
 
 def test_every_signature_has_its_keys_here():
@@ -119,8 +119,8 @@ def test_published_files_are_named(name, tmp_path):
 def test_no_network_that_is_read_has_a_foreign_signature():
     for state in (
         _resnet(),
-        port_state(ResnetGenerator(3, 3, 4, 1, upsampling="blur")),
-        port_state(PatchDiscriminator(3, 4)),
+        port_state(ResnetGenerator(3, 3, filters=4, blocks=1, upsampling="blur")),
+        port_state(PatchDiscriminator(3, filters=4)),
     ):
         assert signed(state) is None
 
@@ -156,7 +156,7 @@ CONTAINERS = {
     "module": (
         lambda: (
             {f"netG.{key}": value for key, value in _resnet().items()}
-            | {f"netD.{key}": value for key, value in port_state(PatchDiscriminator(3, 4)).items()}
+            | {f"netD.{key}": value for key, value in port_state(PatchDiscriminator(3, filters=4)).items()}
         ),
         ["netG: a ResNet generator", "netD: a discriminator", "take one out"],
     ),

@@ -94,7 +94,7 @@ def test_a_run_begins_with_generators_in_the_ports_files(run_cli, tiny_recipe, t
 
 def test_the_ports_discriminators_begin_too(run_cli, tiny_recipe, tmp_path, taught):
     (tmp_path / "port").mkdir()
-    network = PatchDiscriminator(3, 4, 1)
+    network = PatchDiscriminator(3, filters=4, layers=1)
     torch.save(port_state(network), tmp_path / "port" / "latest_net_D_A.pth")
     command = ["train", tiny_recipe("cyclegan"), "--data", "d/horse2zebra", "--out", "second", *STILL]
     assert run_cli(*command, "training.init_from=port").exit_code == 0
@@ -104,7 +104,7 @@ def test_the_ports_discriminators_begin_too(run_cli, tiny_recipe, tmp_path, taug
 
 def test_stargans_file_begins_a_run(run_cli, tiny_recipe, tmp_path):
     labelled_folder(tmp_path / "flowers")
-    network = StarGANGenerator(3, 3, 4, 1, 1)
+    network = StarGANGenerator(3, 3, filters=4, blocks=1, downsamplings=1)
     torch.save(port_state(network), tmp_path / "200-G.ckpt")
     command = ["train", tiny_recipe("stargan"), "--data", "flowers", "--out", "second", *STILL]
     assert run_cli(*command, "training.init_from=200-G.ckpt").exit_code == 0
@@ -113,10 +113,10 @@ def test_stargans_file_begins_a_run(run_cli, tiny_recipe, tmp_path):
 
 
 FILES = {
-    "resnet": lambda: ResnetGenerator(3, 3, 8, 2, normalisation="batch"),
-    "cut": lambda: ResnetGenerator(3, 3, 4, 2, upsampling="blur"),
-    "unet": lambda: UNetGenerator(3, 3, 4, 3, normalisation="instance"),
-    "no norm": lambda: ResnetGenerator(3, 3, 4, 1, normalisation="none"),
+    "resnet": lambda: ResnetGenerator(3, 3, filters=8, blocks=2, normalisation="batch"),
+    "cut": lambda: ResnetGenerator(3, 3, filters=4, blocks=2, upsampling="blur"),
+    "unet": lambda: UNetGenerator(3, 3, filters=4, levels=3, normalisation="instance"),
+    "no norm": lambda: ResnetGenerator(3, 3, filters=4, blocks=1, normalisation="none"),
 }
 
 
@@ -154,7 +154,7 @@ def test_a_file_that_does_not_fit_says_with_which_settings_it_would(run_cli, tin
 def test_what_no_run_can_begin_with_is_named(run_cli, tiny_recipe, tmp_path, taught, origin, told):
     (tmp_path / "empty").mkdir()
     (tmp_path / "g.onnx").write_bytes(b"\x08")
-    torch.save(port_state(ResnetGenerator(3, 3, 4, 1)), tmp_path / "mine.pth")
+    torch.save(port_state(ResnetGenerator(3, 3, filters=4, blocks=1)), tmp_path / "mine.pth")
     command = ["train", tiny_recipe("cyclegan"), "--data", "d/horse2zebra", "--out", "second", *STILL]
     refused = run_cli(*command, f"training.init_from={origin}")
     assert refused.exit_code == 2 and f"training.init_from {origin}: " in refused.stderr and told in refused.stderr
@@ -162,7 +162,7 @@ def test_what_no_run_can_begin_with_is_named(run_cli, tiny_recipe, tmp_path, tau
 
 def test_a_method_that_the_port_lacks_cannot_begin_with_its_files(run_cli, tiny_recipe, tmp_path):
     data = unpaired_folder(tmp_path / "d" / "horse2zebra")
-    torch.save(port_state(ResnetGenerator(3, 3, 4, 1)), tmp_path / "latest_net_G.pth")
+    torch.save(port_state(ResnetGenerator(3, 3, filters=4, blocks=1)), tmp_path / "latest_net_G.pth")
     command = ["train", tiny_recipe("unit"), "--data", data, "--out", "second", *STILL]
     refused = run_cli(*command, "training.init_from=latest_net_G.pth")
     assert refused.exit_code == 2 and "there is no UNIT in the PyTorch port" in refused.stderr

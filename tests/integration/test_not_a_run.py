@@ -31,7 +31,7 @@ def place(tmp_path_factory):
     (root / "texts").mkdir()
     (root / "texts" / "a.txt").write_text("x")
     (root / "weights").mkdir()
-    torch.save(port_state(ResnetGenerator(3, 3, 4, 1)), root / "weights" / "latest_net_G_A.pth")
+    torch.save(port_state(ResnetGenerator(3, 3, filters=4, blocks=1)), root / "weights" / "latest_net_G_A.pth")
     (root / "mine.yaml").write_text("base: cyclegan\n")
     (root / "model.zip").write_bytes(b"PK")
     return root

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -208,7 +209,8 @@ def test_a_recipe_on_top_of_another_is_filled_up_as_then(name, tmp_path):
 
 
 def test_every_key_and_choice_of_a_recipe_of_then_is_there():
-    known = set(then.recipe_keys())
+    # Kinds of discriminators have had classes of their own since.
+    known = {re.sub(r"\.discriminator\[(patch|strided)\]", ".discriminator", key) for key in then.recipe_keys()}
     assert [key for key in (EXPECTED / "recipe_keys.txt").read_text().splitlines() if key not in known] == []
 
 

@@ -157,7 +157,8 @@ def _takes(user: User, model: str, size: int, kind: str, *settings: str, **data:
 
 
 @tried(
-    ("models/sizes", "need {} pixels at least: set data.size to {} or more"), ("models/parts", "take fewer model.gen")
+    ("networks/sizes", "need {} pixels at least: set data.size to {} or more"),
+    ("networks/resnet", "take fewer model.gen"),
 )
 def images_too_small_for_a_resnet(user: User) -> None:
     command, text = _takes(user, "cyclegan", 8, "unpaired", "model.generator.downsamplings=3")
@@ -165,7 +166,7 @@ def images_too_small_for_a_resnet(user: User) -> None:
     user.gets(*command, taken(text, r"take fewer (model\.generator\.downsamplings)") + "=2")
 
 
-@tried(("models/parts", "fewer model.discriminator.layers or scales"))
+@tried(("networks/patchgan", "fewer model.discriminator.layers or scales"))
 def images_too_small_for_a_discriminator(user: User) -> None:
     command, text = _takes(user, "cyclegan", 8, "unpaired", "model.discriminator.layers=3")
     user.gets(*command, "data.size=" + taken(text, r"set data.size to (\d+) or more"))
@@ -173,7 +174,8 @@ def images_too_small_for_a_discriminator(user: User) -> None:
 
 
 @tried(
-    ("models/sizes", "take multiples of {}: set data.size to {}, or {}"), ("models/stargan", "take fewer model.disc")
+    ("networks/sizes", "take multiples of {}: set data.size to {}, or {}"),
+    ("networks/stargan", "take fewer model.disc"),
 )
 def images_that_stargan_cannot_halve(user: User) -> None:
     command, text = _takes(user, "stargan", 20, "labelled", "model.discriminator.layers=3")
@@ -183,8 +185,8 @@ def images_that_stargan_cannot_halve(user: User) -> None:
 
 
 @tried(
-    ("models/parts", "a U-Net of {} levels cannot halve {} times; set data.size to a multiple of"),
-    ("models/parts", ", or model.generator.levels to {} or less"),
+    ("networks/unet", "a U-Net of {} levels cannot halve {} times; set data.size to a multiple of"),
+    ("networks/unet", ", or model.generator.levels to {} or less"),
 )
 def images_that_a_unet_cannot_halve(user: User) -> None:
     command, text = _takes(user, "pix2pix", 20, "paired")
@@ -192,7 +194,7 @@ def images_that_a_unet_cannot_halve(user: User) -> None:
     user.gets(*command, taken(text, r"or (model.generator.levels) to") + "=" + taken(text, r"levels to (\d+) or less"))
 
 
-@tried(("models/sampler_parts", "set data.size to one of these, or the `kind` of model.generator"))
+@tried(("networks/dcgan", "set data.size to one of these, or the `kind` of model.generator"))
 def images_that_dcgan_cannot_halve(user: User) -> None:
     command, text = _takes(user, "cgan", 12, "labelled")
     user.gets(*command, "data.size=" + taken(text, r"take 8, (16)"))
@@ -310,7 +312,8 @@ def a_resumed_run_with_other_settings(user: User) -> None:
 
 
 @tried(
-    ("runs/folder", "another process trains into this folder"), ("runs/folder", "cannot be written ({}); give another")
+    ("runs/folder", "another process trains into this folder"),
+    ("runs/small_files", "cannot be written ({}); give another"),
 )
 def a_folder_that_cannot_be_had(user: User) -> None:
     command = user.train(user.recipe("cyclegan"), data=user.data())

@@ -8,15 +8,12 @@ import torch
 
 from translate.data.batch import Labelled, Plain
 from translate.data.labels import LabelGroup
-from translate.models.base import ImageSpec
-from translate.models.cgan import CGAN
-from translate.models.gan import GAN
-from translate.models.stackgan import StackGAN
-from translate.models.vae import VAE
+from translate.models import MODELS
+from translate.models.base import ImageSpec, Sampler
 
 SPEC = ImageSpec(3, 16, ("a", "b", "c"), (LabelGroup(3, True),))
 POINTS = ImageSpec(2, 1, ("ring",))
-TINY = {kind: tiny.TINY[name] for name, kind in (("gan", GAN), ("cgan", CGAN), ("vae", VAE), ("stackgan", StackGAN))}
+TINY = {kind: tiny.TINY[name] for name, kind in MODELS.items() if issubclass(kind, Sampler)}
 EVERY = pytest.mark.parametrize("kind", TINY, ids=lambda kind: kind.__name__)
 
 

@@ -64,7 +64,7 @@ def test_a_discriminator_of_pairs_learns_labels_though_every_image_is_real():
     images = torch.cat([torch.full((30, 3, 16, 16), value) for value in (-0.9, 0.0, 0.9)])
     batch = Labelled(images, torch.eye(3).repeat_interleave(30, 0))
     optimizer = torch.optim.Adam(model.discriminator.parameters(), 1e-2)
-    for _ in range(100):
+    for _ in range(200):
         fakes = {"fake": images, "wrong": other_labels(batch.labels)}
         losses = losses_of(model, "discriminator", batch, fakes)
         optimizer.zero_grad()

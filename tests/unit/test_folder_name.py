@@ -17,7 +17,7 @@ from translate.utils.folder_name import named_as_file
 @pytest.fixture
 def generator(tmp_path):
     torch.manual_seed(0)
-    torch.save(port_state(ResnetGenerator(3, 3, 4, 1)), tmp_path / "g.pth")
+    torch.save(port_state(ResnetGenerator(3, 3, filters=4, blocks=1)), tmp_path / "g.pth")
     write_images(tmp_path / "photos", ["a.png"])
     return tmp_path / "g.pth"
 

@@ -10,7 +10,7 @@ import pytest
 from translate.evaluation.table import Score, dumped
 from translate.inference.manifest import Manifest
 from translate.inference.records import Record
-from translate.runs.folder import write_summary
+from translate.runs.small_files import write_summary
 from translate.training.checkpoint import load_checkpoint, save_checkpoint
 from translate.training.checkpoint_json import Facts
 from translate.training.diagnostics import Finding, _write
@@ -55,7 +55,8 @@ def test_what_json_cannot_hold_is_refused():
 def test_the_summary_of_an_image_that_equals_its_truth_is_json(tmp_path):
     write_summary(tmp_path, [_Perfect()], {"to b": {"psnr": inf}}, "float32")
     entry = strictly((tmp_path / "summary.json").read_text())["to b, psnr"]
-    assert entry == {"value": None, "untouched input": None, "protocol": "two images", "precision": "float32"}
+    known = {"value": None, "untouched input": None, "protocol": "two images", "precision": "float32"}
+    assert entry == known | {"measure": "in dB", "unit": "dB", "better": "higher", "decimals": 2}
 
 
 def test_a_checkpoint_that_knows_of_an_infinite_psnr_is_json(tmp_path):

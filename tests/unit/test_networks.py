@@ -38,8 +38,8 @@ def on_meta(make: type[nn.Module], *arguments: object, **options: object) -> nn.
         (lambda: on_meta(UNetGenerator, 3, 3), 54_413_955),
         (lambda: on_meta(PatchDiscriminator, 6, normalisation="batch"), 2_768_705),
         (lambda: on_meta(PatchDiscriminator, 3), 2_764_737),
-        (lambda: on_meta(PixelDiscriminator, 3, 4), 65),
-        (lambda: on_meta(PixelDiscriminator, 3, 4, "batch"), 72),
+        (lambda: on_meta(PixelDiscriminator, 3, filters=4), 65),
+        (lambda: on_meta(PixelDiscriminator, 3, filters=4, normalisation="batch"), 72),
     ],
     ids=["resnet_9blocks", "unet_256", "patchgan_pix2pix", "patchgan_cyclegan", "pixelgan", "pixelgan_batch"],
 )
@@ -52,8 +52,10 @@ def test_parameters_are_as_many_as_published(network, published: int) -> None:
 @pytest.mark.parametrize(
     "make",
     [
-        lambda kind, upsampling: ResnetGenerator(1, 3, 4, 2, normalisation=kind, upsampling=upsampling, dropout=True),
-        lambda kind, upsampling: UNetGenerator(1, 3, 4, 4, normalisation=kind, upsampling=upsampling),
+        lambda kind, upsampling: ResnetGenerator(
+            1, 3, filters=4, blocks=2, normalisation=kind, upsampling=upsampling, dropout=True
+        ),
+        lambda kind, upsampling: UNetGenerator(1, 3, filters=4, levels=4, normalisation=kind, upsampling=upsampling),
     ],
     ids=["resnet", "unet"],
 )
@@ -75,7 +77,7 @@ def test_generators_keep_the_size_and_train_every_weight(make, kind: str, upsamp
 def test_resnet_is_the_published_sequence() -> None:
     """Against plain torch, layer by layer."""
     torch.manual_seed(0)
-    network = ResnetGenerator(3, 2, 4, 1, downsamplings=1)
+    network = ResnetGenerator(3, 2, filters=4, blocks=1, downsamplings=1)
     images = torch.randn(1, 3, 16, 16)
 
     def reflected(features: Tensor, conv: nn.Conv2d, margin: int) -> Tensor:
@@ -92,7 +94,7 @@ def test_resnet_is_the_published_sequence() -> None:
 
 
 def test_resnet_dropout_stands_in_every_block() -> None:
-    network = ResnetGenerator(3, 3, 4, 5, dropout=True)
+    network = ResnetGenerator(3, 3, filters=4, blocks=5, dropout=True)
     dropouts = [module for module in network.modules() if isinstance(module, nn.Dropout)]
     assert [layer.p for layer in dropouts] == [0.5] * 5
     images = torch.randn(1, 3, 16, 16)
@@ -102,7 +104,7 @@ def test_resnet_dropout_stands_in_every_block() -> None:
 
 @pytest.mark.parametrize("downsamplings", [0, 1, 3])
 def test_a_resnet_of_other_depth(downsamplings: int) -> None:
-    network = ResnetGenerator(3, 3, 4, 1, downsamplings)
+    network = ResnetGenerator(3, 3, filters=4, blocks=1, downsamplings=downsamplings)
     assert network.stride == 2**downsamplings
     assert network(torch.randn(1, 3, 32, 32)).shape == (1, 3, 32, 32)
 
@@ -110,8 +112,8 @@ def test_a_resnet_of_other_depth(downsamplings: int) -> None:
 @pytest.mark.parametrize("padding", ["reflect", "replicate", "zeros"])
 def test_paddings_differ_at_the_edge_only(padding: str) -> None:
     torch.manual_seed(0)
-    network = ResnetGenerator(3, 3, 4, 1, downsamplings=1, normalisation="none", padding=padding)
-    reference = ResnetGenerator(3, 3, 4, 1, downsamplings=1, normalisation="none")
+    network = ResnetGenerator(3, 3, filters=4, blocks=1, downsamplings=1, normalisation="none", padding=padding)
+    reference = ResnetGenerator(3, 3, filters=4, blocks=1, downsamplings=1, normalisation="none")
     reference.load_state_dict(network.state_dict())
     images = torch.randn(1, 3, 64, 64)
     difference = (network(images) - reference(images)).abs()
@@ -121,16 +123,16 @@ def test_paddings_differ_at_the_edge_only(padding: str) -> None:
 
 @pytest.mark.parametrize(("levels", "size"), [(2, 4), (3, 8), (5, 32), (7, 128)])
 def test_unet_takes_images_as_small_as_its_stride(levels: int, size: int) -> None:
-    network = UNetGenerator(3, 3, 2, levels)
+    network = UNetGenerator(3, 3, filters=2, levels=levels)
     assert network.stride == size
     assert network(torch.randn(1, 3, size, size)).shape == (1, 3, size, size)
 
 
 def test_unet_says_which_sizes_it_takes() -> None:
     with pytest.raises(ValueError, match="multiples of 16, not 40x48"):
-        UNetGenerator(3, 3, 2, 4)(torch.randn(1, 3, 40, 48))
-    with pytest.raises(ValueError, match="at least 2 levels, not 1"):
-        UNetGenerator(3, 3, 2, 1)
+        UNetGenerator(3, 3, filters=2, levels=4)(torch.randn(1, 3, 40, 48))
+    with pytest.raises(ValueError, match=r"levels\n.*greater than or equal to 2"):
+        UNetGenerator(3, 3, filters=2, levels=1)
 
 
 @pytest.mark.parametrize(
@@ -144,15 +146,16 @@ def test_unet_says_which_sizes_it_takes() -> None:
     ],
 )
 def test_unet_dropout_stands_where_published(levels: int, placement: str, expected: set[int]) -> None:
-    network = on_meta(UNetGenerator, 3, 3, 2, levels, dropout=0.3, dropout_placement=placement)
+    network = on_meta(UNetGenerator, 3, 3, filters=2, levels=levels, dropout=0.3, dropout_placement=placement)
     dropouts = {step: layer for step, up in enumerate(network.up) for layer in up if isinstance(layer, nn.Dropout)}
     assert set(dropouts) == expected
     assert all(layer.p == 0.3 for layer in dropouts.values())
-    assert not any(isinstance(layer, nn.Dropout) for layer in on_meta(UNetGenerator, 3, 3, 2, 8, dropout=0.0).modules())
+    without = on_meta(UNetGenerator, 3, 3, filters=2, levels=8, dropout=0.0)
+    assert not any(isinstance(layer, nn.Dropout) for layer in without.modules())
 
 
 def test_unet_normalises_neither_the_first_nor_the_innermost_convolution() -> None:
-    network = UNetGenerator(3, 3, 2, 5)
+    network = UNetGenerator(3, 3, filters=2, levels=5)
     normalised = [isinstance(down.norm, nn.BatchNorm2d) for down in network.down]
     assert normalised == [False, True, True, True, False]
 
@@ -160,7 +163,7 @@ def test_unet_normalises_neither_the_first_nor_the_innermost_convolution() -> No
 def test_unet_decoder_joins_the_encoders_features_of_its_size() -> None:
     """Against the equations of the paper, level by level."""
     torch.manual_seed(0)
-    network = UNetGenerator(3, 2, 4, 3, normalisation="none", dropout=0.0)
+    network = UNetGenerator(3, 2, filters=4, levels=3, normalisation="none", dropout=0.0)
     images = torch.randn(1, 3, 16, 16)
     e1 = network.down[0].conv(images)
     e2 = network.down[1].conv(F.leaky_relu(e1, 0.2))
@@ -187,7 +190,7 @@ def test_a_logit_sees_the_published_receptive_field(layers: int, field: int) -> 
 def test_patch_discriminator_is_the_published_sequence() -> None:
     """Against plain torch, layer by layer."""
     torch.manual_seed(0)
-    network = PatchDiscriminator(3, 4, 2)
+    network = PatchDiscriminator(3, filters=4, layers=2)
     first, second, third = (stage.conv for stage in network.layers)
     images = torch.randn(1, 3, 32, 32)
     x = F.leaky_relu(F.conv2d(images, first.weight, first.bias, stride=2, padding=1), 0.2)
@@ -207,7 +210,7 @@ def test_patch_discriminator_gives_the_published_map_and_widths() -> None:
 
 
 def test_multiscale_discriminator_scores_every_scale() -> None:
-    network = MultiscaleDiscriminator(lambda: PixelDiscriminator(3, 4, normalisation="none"), scales=3)
+    network = MultiscaleDiscriminator(lambda: PixelDiscriminator(3, filters=4, normalisation="none"), scales=3)
     images = torch.randn(2, 3, 32, 32)
     scores = network(images)
     assert [score.shape for score in scores] == [(2, 1, 32, 32), (2, 1, 16, 16), (2, 1, 8, 8)]
@@ -280,7 +283,7 @@ def test_blur_pooling_is_the_binomial_filter() -> None:
 @pytest.mark.parametrize("make", [ResnetGenerator, UNetGenerator], ids=["resnet", "unet"])
 @pytest.mark.parametrize("upsampling", UPSAMPLINGS)
 def test_blur_upsampling_comes_with_blurred_downsampling(make: type[nn.Module], upsampling: str) -> None:
-    network = on_meta(make, 3, 3, 4, upsampling=upsampling)
+    network = on_meta(make, 3, 3, filters=4, upsampling=upsampling)
     blurred = [any(isinstance(layer, BlurPool2d) for layer in down) for down in network.down]
     strides = [down.conv.stride for down in network.down]
     assert set(blurred) == {upsampling == "blur"}
@@ -290,7 +293,7 @@ def test_blur_upsampling_comes_with_blurred_downsampling(make: type[nn.Module], 
 @pytest.mark.parametrize("kind", ["normal", "xavier", "kaiming", "orthogonal"])
 def test_initial_weights_have_the_published_spread(kind: str) -> None:
     torch.manual_seed(0)
-    network = ResnetGenerator(3, 3, 32, 1, normalisation="affine_instance")
+    network = ResnetGenerator(3, 3, filters=32, blocks=1, normalisation="affine_instance")
     for weight in network.parameters():
         nn.init.constant_(weight, 7.0)
     initialise(network, kind)
@@ -315,10 +318,10 @@ def test_initial_weights_have_the_published_spread(kind: str) -> None:
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: ResnetGenerator(3, 3, 16, 2),
-        lambda: ResnetGenerator(3, 3, 16, 2, upsampling="blur"),
-        lambda: UNetGenerator(3, 3, 16, 5, dropout=0.0),
-        lambda: PatchDiscriminator(3, 16),
+        lambda: ResnetGenerator(3, 3, filters=16, blocks=2),
+        lambda: ResnetGenerator(3, 3, filters=16, blocks=2, upsampling="blur"),
+        lambda: UNetGenerator(3, 3, filters=16, levels=5, dropout=0.0),
+        lambda: PatchDiscriminator(3, filters=16),
     ],
     ids=["resnet", "resnet_blur", "unet", "patchgan"],
 )
@@ -349,9 +352,9 @@ def run(network: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: ResnetGenerator(3, 3, 4, 2, upsampling="blur"),
-        lambda: UNetGenerator(3, 3, 4, 4),
-        lambda: PatchDiscriminator(3, 4),
+        lambda: ResnetGenerator(3, 3, filters=4, blocks=2, upsampling="blur"),
+        lambda: UNetGenerator(3, 3, filters=4, levels=4),
+        lambda: PatchDiscriminator(3, filters=4),
     ],
     ids=["resnet", "unet", "patchgan"],
 )

@@ -33,13 +33,13 @@ def test_filters_halve_as_the_size_doubles_and_stop_at_eight_fold():
 @pytest.mark.parametrize("size", [8, 16, 32, 64])
 @pytest.mark.parametrize("normalisation", ["batch", "none", "instance"])
 def test_dcgan_shapes(size, normalisation):
-    generator = DCGANGenerator(5, 3, size, 2, normalisation)
+    generator = DCGANGenerator(5, 3, size, filters=2, normalisation=normalisation)
     images = generator(torch.randn(2, 5))
     assert images.shape == (2, 3, size, size)
     assert images.abs().max() <= 1
-    assert DCGANDiscriminator(3, size, 0, 7, 2, normalisation)(images).shape == (2, 7)
+    assert DCGANDiscriminator(3, size, 0, 7, filters=2, normalisation=normalisation)(images).shape == (2, 7)
     labels = torch.eye(4)[:2]
-    assert DCGANDiscriminator(3, size, 4, 1, 2, normalisation)(images, labels).shape == (2, 1)
+    assert DCGANDiscriminator(3, size, 4, 1, filters=2, normalisation=normalisation)(images, labels).shape == (2, 1)
 
 
 @pytest.mark.parametrize("size", [4, 28, 0, 48])
@@ -51,7 +51,7 @@ def test_a_size_that_is_no_power_of_two_is_refused(size):
 
 
 def test_batch_norm_stands_everywhere_but_before_the_ends():
-    generator, discriminator = DCGANGenerator(5, 3, 32, 2), DCGANDiscriminator(3, 32, filters=2)
+    generator, discriminator = DCGANGenerator(5, 3, 32, filters=2), DCGANDiscriminator(3, 32, filters=2)
     norms = [type(stage.norm).__name__ for stage in [generator.project, *generator.up]]
     assert norms == ["BatchNorm2d"] * 3
     assert [type(stage.norm).__name__ for stage in discriminator.down] == ["Identity", "BatchNorm2d", "BatchNorm2d"]
@@ -69,7 +69,7 @@ def test_weights_start_as_published():
 
 
 def test_a_generator_is_the_tanh_of_what_it_says_unbounded():
-    for generator in (DCGANGenerator(5, 1, 16, 2), MLPGenerator(5, 1, 16, 8, 2)):
+    for generator in (DCGANGenerator(5, 1, 16, filters=2), MLPGenerator(5, 1, 16, width=8, layers=2)):
         generator.eval()
         code = torch.randn(3, 5, generator=torch.Generator().manual_seed(0))
         unbounded = generator.unbounded(code)

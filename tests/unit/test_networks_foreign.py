@@ -18,15 +18,15 @@ from translate.networks.foreign import from_port, load_port_state, port_state, r
 from translate.networks.foreign_file import read_state
 
 NETWORKS = {
-    "resnet": lambda: ResnetGenerator(1, 2, 4, 6),
-    "resnet_dropout": lambda: ResnetGenerator(3, 3, 4, 3, dropout=True, normalisation="batch"),
-    "resnet_three_downsamplings": lambda: ResnetGenerator(3, 3, 4, 2, 3),
-    "resnet_affine": lambda: ResnetGenerator(3, 3, 4, 2, normalisation="affine_instance"),
-    "unet": lambda: UNetGenerator(1, 2, 4, 7),
-    "unet_instance": lambda: UNetGenerator(3, 3, 4, 5, normalisation="instance"),
-    "patchgan_one_layer": lambda: PatchDiscriminator(6, 4, 1, "batch"),
-    "patchgan_five_layers": lambda: PatchDiscriminator(3, 4, 5),
-    "pixelgan": lambda: PixelDiscriminator(3, 4, "batch"),
+    "resnet": lambda: ResnetGenerator(1, 2, filters=4, blocks=6),
+    "resnet_dropout": lambda: ResnetGenerator(3, 3, filters=4, blocks=3, dropout=True, normalisation="batch"),
+    "resnet_three_downsamplings": lambda: ResnetGenerator(3, 3, filters=4, blocks=2, downsamplings=3),
+    "resnet_affine": lambda: ResnetGenerator(3, 3, filters=4, blocks=2, normalisation="affine_instance"),
+    "unet": lambda: UNetGenerator(1, 2, filters=4, levels=7),
+    "unet_instance": lambda: UNetGenerator(3, 3, filters=4, levels=5, normalisation="instance"),
+    "patchgan_one_layer": lambda: PatchDiscriminator(6, filters=4, layers=1, normalisation="batch"),
+    "patchgan_five_layers": lambda: PatchDiscriminator(3, filters=4, layers=5),
+    "pixelgan": lambda: PixelDiscriminator(3, filters=4, normalisation="batch"),
 }
 
 
@@ -50,13 +50,13 @@ def test_a_state_dict_says_which_network_it_is(name: str) -> None:
 
 
 def test_a_unets_dropout_is_the_callers_word() -> None:
-    state = port_state(UNetGenerator(3, 3, 2, 7))
+    state = port_state(UNetGenerator(3, 3, filters=2, levels=7))
     assert [layer.p for layer in recognise(state).modules() if isinstance(layer, nn.Dropout)] == [0.5, 0.5]
     assert not any(isinstance(layer, nn.Dropout) for layer in recognise(state, dropout=0.0).modules())
 
 
 def test_wrappers_and_old_instance_statistics_are_dropped() -> None:
-    network = ResnetGenerator(3, 3, 4, 2)
+    network = ResnetGenerator(3, 3, filters=4, blocks=2)
     state = {f"module.{key}": value for key, value in random_state(network).items()}
     state["module.model.2.running_mean"] = torch.zeros(4)
     state["module.model.2.running_var"] = torch.ones(4)
@@ -66,13 +66,13 @@ def test_wrappers_and_old_instance_statistics_are_dropped() -> None:
 
 
 def test_files_older_than_the_batch_counter_load() -> None:
-    state = random_state(PatchDiscriminator(3, 4, normalisation="batch"))
+    state = random_state(PatchDiscriminator(3, filters=4, normalisation="batch"))
     old = {key: value for key, value in state.items() if not key.endswith("num_batches_tracked")}
     assert torch.equal(from_port(old).layers[1].norm.running_var, state["model.3.running_var"])
 
 
 def test_every_key_that_does_not_fit_is_named() -> None:
-    network = PatchDiscriminator(3, 4)
+    network = PatchDiscriminator(3, filters=4)
     before = {key: value.clone() for key, value in network.state_dict().items()}
     state = random_state(network)
     del state["model.2.bias"]
@@ -102,12 +102,12 @@ def test_networks_that_the_port_cannot_build_are_refused() -> None:
     with pytest.raises(ValueError, match="no MultiscaleDiscriminator"):
         port_state(MultiscaleDiscriminator(lambda: PixelDiscriminator(3), 2))
     with pytest.raises(ValueError, match=r"no counterpart of layers\.0\.conv\.parametrizations"):
-        port_state(PatchDiscriminator(3, 4, spectral=True))
+        port_state(PatchDiscriminator(3, filters=4, spectral=True))
 
 
 @pytest.mark.parametrize("zip_format", [True, False], ids=["zip", "legacy"])
 def test_files_of_either_format_are_read(tmp_path: Path, zip_format: bool) -> None:
-    state = random_state(PixelDiscriminator(3, 4))
+    state = random_state(PixelDiscriminator(3, filters=4))
     torch.save(state, tmp_path / "latest_net_D.pth", _use_new_zipfile_serialization=zip_format)
     read = read_state(tmp_path / "latest_net_D.pth")
     assert read.keys() == state.keys()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import shlex
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -97,6 +98,29 @@ class Folder(Output):
 
 
 OUTPUT, FOLDER = Output(), Folder()
+PLUGIN = click.option(
+    "--plugin",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    multiple=True,
+    help="A Python file that adds a method, a network, a loss or a layout, and that this command runs.",
+)
+
+
+def with_plugins(function: Callable[..., None]) -> Callable[..., None]:
+    """Gives a command the option --plugin, whose files it runs first."""
+
+    @functools.wraps(function)
+    def run(*args: Any, plugin: Sequence[Path], **options: Any) -> None:
+        if plugin:
+            from translate.recipe.plugins import load_plugins
+
+            load_plugins(plugin)
+        function(*args, **options)
+
+    return PLUGIN(run)
+
+
 QUIET = click.option("-q", "--quiet", is_flag=True, help="Print results and errors only.")
 
 

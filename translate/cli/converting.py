@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from translate.cli.common import FOLDER, OUTPUT, QUIET
+from translate.cli.common import FOLDER, OUTPUT, QUIET, with_plugins
 from translate.cli.options import takes
 from translate.inference.options import Extras, InputOptions, ModelOptions, OutputOptions, SampleOptions, Target
 from translate.utils.printing import answer, say
@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # slow to import, so imported where used
 @click.argument("source", metavar="INPUT", type=click.Path(path_type=Path))
 @click.argument("output", type=OUTPUT)
 @takes(target=Target, writing=OutputOptions, reading=InputOptions, extras=Extras, model=ModelOptions)
+@with_plugins
 @QUIET
 def convert(
     run: Path,
@@ -76,6 +77,7 @@ def _conclude(outcome: Outcome, quiet: bool) -> None:
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("output", type=FOLDER)
 @takes(options=SampleOptions)
+@with_plugins
 def sample(run: Path, output: Path, options: SampleOptions) -> None:
     """Draw images from noise with a trained gan, cgan, vae or stackgan, into OUTPUT.
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from translate.cli.common import FOLDER, Changes
+from translate.cli.common import FOLDER, Changes, with_plugins
 from translate.cli.options import takes
 from translate.errors import ConfigurationError, nearest
 from translate.utils.printing import answer
@@ -44,6 +44,7 @@ def data(context: click.Context) -> None:
 @click.argument("settings", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("--recipe", metavar="NAME|FILE", help="Read the folder as this recipe would, with its settings.")
 @takes(changes=Changes)
+@with_plugins
 def check(folder: str, settings: tuple[str, ...], recipe: str | None, changes: Changes) -> None:
     """Say what a folder of images holds, and what is wrong with it.
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from translate.cli.common import QUIET
+from translate.cli.common import QUIET, with_plugins
 from translate.cli.options import takes
 from translate.inference.options import OnDevice, Weights
 from translate.utils.printing import answer, logger, say
@@ -22,6 +22,7 @@ from translate.utils.printing import answer, logger, say
 @click.option(
     "--json", "json_file", type=click.Path(path_type=Path), help="File for the scores; default: in the run's folder."
 )
+@with_plugins
 @QUIET
 def evaluate(
     run: Path,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from translate.cli.common import OUTPUT
+from translate.cli.common import OUTPUT, with_plugins
 from translate.cli.options import takes
 from translate.inference.options import ExportOptions, Target
 from translate.utils.printing import answer, say
@@ -16,6 +16,7 @@ from translate.utils.printing import answer, say
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("out", type=OUTPUT)
 @takes(target=Target, options=ExportOptions)
+@with_plugins
 def export(run: Path, out: str, target: Target, options: ExportOptions) -> None:
     """Write the translator in RUN as OUT, for other programs, and check it against PyTorch.
 

@@ -10,7 +10,7 @@ from typing import Literal
 
 import click
 
-from translate.cli.common import FOLDER, QUIET, Changes
+from translate.cli.common import FOLDER, PLUGIN, QUIET, Changes, with_plugins
 from translate.cli.options import takes
 from translate.errors import ConfigurationError
 from translate.inference.options import OnDevice
@@ -89,6 +89,7 @@ class TrainingChanges(Changes):
     help="Run a few steps and report what training would need on this machine; writes no run.",
 )
 @takes(changes=TrainingChanges, options=TrainOptions, trackers=Trackers)
+@PLUGIN
 @QUIET
 def train(
     recipe: str,
@@ -98,6 +99,7 @@ def train(
     changes: TrainingChanges,
     options: TrainOptions,
     trackers: Trackers,
+    plugin: tuple[Path, ...],
     quiet: bool,
 ) -> None:
     """Train RECIPE (a name from `translate recipes`, or a YAML file) on images.
@@ -116,11 +118,19 @@ def train(
     if dry_run and options.resume:
         raise ConfigurationError("--dry-run measures a run from its first step on; leave out --resume")
     if dry_run:
-        how = {"device": options.device, "options": options.options}
-        for line in measure(recipe, data, overrides=overrides, quiet=quiet, **how).lines():
+        found = measure(
+            recipe,
+            data,
+            device=options.device,
+            options=options.options,
+            plugin=plugin,
+            overrides=overrides,
+            quiet=quiet,
+        )
+        for line in found.lines():
             answer(line)
         return
-    made = vars(options) | {"tracking": trackers.names}
+    made = vars(options) | {"tracking": trackers.names, "plugin": plugin}
     folder = train_run(recipe, data, overrides=overrides, quiet=quiet, **made)
     if os.environ.get("RANK", "0") == "0":
         answer(folder)
@@ -128,6 +138,7 @@ def train(
 
 @click.command()
 @click.argument("name", required=False)
+@with_plugins
 def recipes(name: str | None) -> None:
     """List the recipes, or print one in full, with all its defaults."""
     from translate.recipe import load_recipe, recipe_names

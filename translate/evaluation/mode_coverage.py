@@ -9,7 +9,7 @@ import torch
 
 from translate.data.synthetic.points import PointSet
 from translate.models.base import Sampler
-from translate.models.sampler_parts import fixed_rng
+from translate.models.noise import fixed_rng
 from translate.training.runtime import Runtime
 
 

@@ -16,7 +16,7 @@ from translate.data.io.images import Picture, to_pixels, write
 from translate.data.synthetic.point_pictures import dots
 from translate.errors import ConfigurationError, nearest
 from translate.models.base import Sampler
-from translate.models.sampler_parts import fixed_rng
+from translate.models.noise import fixed_rng
 from translate.utils.atomic_files import clear_leftovers, write_atomic
 from translate.utils.outputs import admit
 

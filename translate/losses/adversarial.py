@@ -9,6 +9,7 @@ Sources: Goodfellow et al. 2014 (minimax, non-saturating), Mao et al. 2017 (LSGA
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -32,6 +33,8 @@ class AdversarialLoss:
     real: Term
     fake: Term
     generator: Term
+    unsure: float | None = None
+    """The least loss of a discriminator that scores real and fake images alike; None where scores have no scale."""
 
     def discriminator_loss(self, real: Logits, fake: Logits) -> Tensor:
         """The loss the discriminator minimises: mean real term plus mean fake term."""
@@ -48,18 +51,21 @@ OBJECTIVES: dict[str, AdversarialLoss] = {
         real=lambda logits: F.softplus(-logits),
         fake=lambda logits: F.softplus(logits),
         generator=lambda logits: -F.softplus(logits),
+        unsure=2 * math.log(2),
     ),
     # The same game for D; G maximises log sigmoid(D(G(z))) instead.
     "nonsaturating": AdversarialLoss(
         real=lambda logits: F.softplus(-logits),
         fake=lambda logits: F.softplus(logits),
         generator=lambda logits: F.softplus(-logits),
+        unsure=2 * math.log(2),
     ),
     # Least squares to the labels 1 (real) and 0 (fake).
     "lsgan": AdversarialLoss(
         real=lambda logits: (logits - 1).square(),
         fake=lambda logits: logits.square(),
         generator=lambda logits: (logits - 1).square(),
+        unsure=0.5,
     ),
     # A critic's difference of means; meaningful only for a Lipschitz critic (penalty or clipping).
     "wasserstein": AdversarialLoss(
@@ -71,6 +77,7 @@ OBJECTIVES: dict[str, AdversarialLoss] = {
         real=lambda logits: F.relu(1 - logits),
         fake=lambda logits: F.relu(1 + logits),
         generator=lambda logits: -logits,
+        unsure=2.0,
     ),
 }
 

@@ -41,7 +41,7 @@ class DifferentiableAugment(nn.Module):
 
 def colour(images: Tensor) -> Tensor:
     """Changes brightness by up to +-0.5, saturation by a factor of 0 to 2, and contrast by a factor of 0.5 to 1.5."""
-    # Not kornia.enhance: it clamps, which stops gradients.
+    # Not kornia.enhance: its saturation is HSV's, and its contrast has another mean.
     images = images + _per_image(images, -0.5, 0.5)
     images = torch.lerp(images.mean(1, keepdim=True).expand_as(images), images, _per_image(images, 0, 2))
     mean = images.mean((1, 2, 3), keepdim=True).expand_as(images)
@@ -50,14 +50,19 @@ def colour(images: Tensor) -> Tensor:
 
 def translation(images: Tensor, share: float = 0.125) -> Tensor:
     """Shifts each image by whole pixels, up to `share` of each side."""
-    from kornia.geometry.transform import translate
+    # Not kornia.geometry: it resamples, at places that are computed in bf16 under autocast and so hit other pixels.
+    for dimension in (-1, -2):
+        images = _shifted(images, dimension, share)
+    return images
 
-    limits = [round(images.shape[-1] * share), round(images.shape[-2] * share)]
-    offsets = [
-        torch.randint(-limit, limit + 1, (len(images),), device=images.device, dtype=torch.float32) for limit in limits
-    ]
-    moved: Tensor = translate(images, torch.stack(offsets, 1).to(images.dtype), mode="nearest")
-    return moved
+
+def _shifted(images: Tensor, dimension: int, share: float) -> Tensor:
+    side = images.shape[dimension]
+    most = _pixels(side, share)
+    offset = torch.randint(-most, most + 1, (len(images), 1, 1, 1), device=images.device)
+    origin = torch.arange(side, device=images.device).view(-1, *[1] * (-1 - dimension)) - offset
+    moved = images.gather(dimension, origin.clamp(0, side - 1).expand_as(images))
+    return moved.masked_fill((origin < 0) | (origin >= side), 0)
 
 
 def cutout(images: Tensor, share: float = 0.5) -> Tensor:
@@ -76,10 +81,15 @@ KINDS: dict[str, Callable[[Tensor], Tensor]] = {
 def _inside(images: Tensor, dimension: int, share: float) -> Tensor:
     """Which positions along one dimension lie in the cut: bool (batch, 1, side)."""
     side = images.shape[dimension]
-    width = round(side * share)
+    width = _pixels(side, share)
+    # Published with one more place for an even width, beyond the last pixel; runs that resume draw as they did.
     first = torch.randint(-(width // 2), side - width // 2, (len(images), 1, 1), device=images.device)
     places = torch.arange(side, device=images.device)
     return (places >= first) & (places < first + width)
+
+
+def _pixels(side: int, share: float) -> int:
+    return int(side * share + 0.5)
 
 
 def _per_image(images: Tensor, low: float, high: float) -> Tensor:

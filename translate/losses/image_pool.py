@@ -41,8 +41,8 @@ class ImagePool(nn.Module):
         full = self.stored >= capacity
         trade = full & (torch.rand((), device=newcomer.device) < 0.5)
         slot = torch.where(full, torch.randint(capacity, (), device=newcomer.device), self.stored).reshape(1)
-        kept = self.images.index_select(0, slot)
-        welcome = newcomer.isfinite().all()
-        self.images.index_copy_(0, slot, torch.where(welcome & (trade | ~full), newcomer, kept))
-        self.stored.copy_((self.stored + welcome).clamp(max=capacity))
-        return torch.where(trade, kept, newcomer)
+        stored = self.images.index_select(0, slot)
+        finite = newcomer.isfinite().all()
+        self.images.index_copy_(0, slot, torch.where(finite & (trade | ~full), newcomer, stored))
+        self.stored.copy_((self.stored + finite).clamp(max=capacity))
+        return torch.where(trade, stored, newcomer)

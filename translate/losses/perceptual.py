@@ -86,8 +86,8 @@ def _vgg16() -> nn.Sequential:
 
     layers = vgg16(weights=None).features.named_children()
     # Up to the last ReLU, without the fourth pooling at position 23.
-    kept = OrderedDict((name, layer) for name, layer in layers if int(name) < 30 and name != "23")
-    return named(features=nn.Sequential(kept))
+    used = OrderedDict((name, layer) for name, layer in layers if int(name) < 30 and name != "23")
+    return named(features=nn.Sequential(used))
 
 
 def _resnet18() -> nn.Sequential:

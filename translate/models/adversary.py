@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
-from typing import Literal
+from functools import partial
+from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 from torch import Tensor, nn
 
 from translate.losses.adversarial import (
@@ -19,14 +19,21 @@ from translate.losses.adversarial import (
     r2_penalty,
 )
 from translate.losses.diffaugment import AugmentationKind, DifferentiableAugment
-from translate.models.base import Losses
+from translate.models.base import Losses, Turn, TurnLosses
 from translate.utils.settings import Settings
+
+
+def _known(objective: str) -> str:
+    if objective not in OBJECTIVES:
+        raise ValueError(f"expected one of {', '.join(OBJECTIVES)}")
+    return objective
 
 
 class AdversarialSettings(Settings):
     """Objective, penalties and pace of the game."""
 
-    objective: Literal["minimax", "nonsaturating", "lsgan", "wasserstein", "hinge"] = "nonsaturating"
+    objective: Annotated[str, AfterValidator(_known), WithJsonSchema({"enum": [*OBJECTIVES]})] = "nonsaturating"
+    """A key of `OBJECTIVES`."""
     discriminator_weight: float = Field(1.0, gt=0)
     """The PyTorch port halves the discriminator's loss to slow it down; with Adam that has almost no effect."""
     gradient_penalty: float = Field(0.0, ge=0)
@@ -68,16 +75,22 @@ class Adversary(nn.Module):
     def unsure(self) -> float | None:
         """The lowest possible discriminator loss, before penalties, while it scores real and generated images alike;
         None for a critic, whose scores have no scale. This is for one score map; several scales add up."""
-        least = {"minimax": 2 * math.log(2), "nonsaturating": 2 * math.log(2), "lsgan": 0.5, "hinge": 2.0}
-        found = least.get(self.settings.objective)
-        return None if found is None else self.settings.discriminator_weight * found
+        return None if self.loss.unsure is None else self.settings.discriminator_weight * self.loss.unsure
+
+    def discriminator_turn(self, name: str, networks: Sequence[nn.Module], losses: TurnLosses) -> Turn:
+        """The turn of discriminators, after which WGAN's clipping follows, if switched on."""
+        return Turn(name, networks, losses, after_step=partial(self.constrain, networks))
+
+    def generator_turn(self, name: str, networks: Sequence[nn.Module], losses: TurnLosses) -> Turn:
+        """The turn of generators, which comes once in `discriminator_turns` steps."""
+        return Turn(name, networks, losses, trains_generators=True, every=self.settings.discriminator_turns)
 
     def discriminator_losses(self, score: Score, real: Tensor, fake: Tensor, name: str = "") -> Losses:
         """The discriminator's losses: `adversarial` and one per active penalty, each name followed by `name`."""
-        judged = self.verdict(score(self.augment(real)), score(self.augment(fake)))
-        return _with_name({"adversarial": judged} | self.penalties(score, real, fake), name)
+        loss = self.discriminator_loss(score(self.augment(real)), score(self.augment(fake)))
+        return _with_name({"adversarial": loss} | self.penalties(score, real, fake), name)
 
-    def verdict(self, real: Logits, fake: Logits) -> Tensor:
+    def discriminator_loss(self, real: Logits, fake: Logits) -> Tensor:
         """The discriminator's weighted loss, given its scores of real and generated images."""
         return self.settings.discriminator_weight * self.loss.discriminator_loss(real, fake)
 
@@ -94,7 +107,7 @@ class Adversary(nn.Module):
         return self.loss.generator_loss(score(self.augment(fake)))
 
     def constrain(self, discriminators: Sequence[nn.Module]) -> None:
-        """Applies WGAN's clipping, if switched on; call after a discriminator's step."""
+        """Applies WGAN's clipping, if switched on."""
         if self.settings.clip:
             clip_weights(discriminators, self.settings.clip)
 

@@ -1,10 +1,11 @@
 """The contract between a method and the trainer.
 
-A method is a `Model`: networks, what it paints, and the turns that its players take. The trainer does, each step:
+A method is a `Model`: networks, the fakes that they generate, and the turns that its players take. The trainer does,
+each step:
 
-    painted = model.paint(batch)                       # the images that discriminators judge, made once
+    fakes = model.generate(batch)                      # the images that discriminators score, made once
     for turn in model.turns():                         # in this order, those that are due
-        losses = turn.losses(batch, painted)
+        losses = turn.losses(batch, fakes)
         sum(losses.values()).backward()                # moves turn.networks and no others
 """
 
@@ -13,7 +14,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 import torch.nn.functional as F
@@ -28,6 +29,8 @@ Losses = dict[str, Tensor]
 """Named scalars, already weighted: their sum is minimised, and each is logged. A loss without a gradient (an accuracy,
 a critic's estimate of a distance) is a measure: only logged."""
 Fakes = dict[str, Tensor]
+TurnLosses = Callable[[Any, Fakes], Losses]
+"""Maps a batch and the fakes generated from it to losses."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,7 @@ def l1(images: Tensor, wanted: Tensor) -> Tensor:
 
 
 def nothing() -> None:
-    """The default `Turn.afterwards`: does nothing."""
+    """The default `Turn.after_step`: does nothing."""
 
 
 @dataclass(frozen=True)
@@ -99,10 +102,19 @@ class Turn:
 
     name: str
     networks: Sequence[nn.Module]
-    losses: Callable[[Any, Fakes], Losses]
+    losses: TurnLosses
     trains_generators: bool = False
     every: int = 1
     after_step: Callable[[], None] = nothing
+
+    def plus(self, more: TurnLosses) -> Turn:
+        """The same move with the losses of `more` added, which have names of their own: for a term that a method
+        lacks."""
+
+        def losses(batch: Any, fakes: Fakes) -> Losses:
+            return {**self.losses(batch, fakes), **more(batch, fakes)}
+
+        return replace(self, losses=losses)
 
 
 class Model(nn.Module, ABC):
@@ -131,8 +143,8 @@ class Model(nn.Module, ABC):
 
     @abstractmethod
     def generate(self, batch: Any) -> Fakes:
-        """The images that discriminators judge, by name; called once a step, and again for a turn that paints after
-        one that moved what they are painted with."""
+        """The images that discriminators score, by name; called once a step, and again for a turn that trains
+        generators after one that moved what they were generated with."""
 
     @abstractmethod
     def turns(self) -> Sequence[Turn]:

@@ -14,7 +14,9 @@ from translate.data.batch import Labelled
 from translate.models.adversary import AdversarialSettings, Adversary
 from translate.models.base import Fakes, ImageSpec, Losses, Sampler, Turn
 from translate.models.classes import class_labels, other_labels, require_classes, score_pairs
-from translate.models.sampler_parts import DCGANSettings, NetworkSettings, Noise, draw_noise, fixed_rng
+from translate.models.noise import Noise, draw_noise, fixed_rng
+from translate.models.parts import SamplerNetwork
+from translate.networks.dcgan import DCGANSettings
 from translate.utils.settings import Settings
 
 
@@ -24,12 +26,12 @@ class CGANConfig(Settings):
     code: int = Field(100, ge=1)
     """Length of the noise vector an image is made from, in addition to its label."""
     noise: Noise = "normal"
-    generator: NetworkSettings = DCGANSettings()
-    discriminator: NetworkSettings = DCGANSettings()
+    generator: SamplerNetwork = DCGANSettings()
+    discriminator: SamplerNetwork = DCGANSettings()
 
 
 class CGAN(Sampler):
-    """Generator G makes an image from noise z and label y; discriminator D judges images with labels.
+    """Generator G makes an image from noise z and label y; discriminator D scores images with labels.
 
     min_G max_D  E log D(x, y) + 1/2 E log(1 - D(G(z, y), y)) + 1/2 E log(1 - D(x, y')), with a wrong label y'. Without
     the third term, D learns to look at y only where G gets it wrong (Reed et al. 2016, section 4.2).
@@ -50,11 +52,9 @@ class CGAN(Sampler):
         return {"fake": self._generate(batch.labels), "wrong": other_labels(batch.labels)}
 
     def turns(self) -> list[Turn]:
-        clip = partial(self.adversary.constrain, [self.discriminator])
-        pace = self.config.adversarial.discriminator_turns
         return [
-            Turn("discriminator", [self.discriminator], self._discriminator_losses, after_step=clip),
-            Turn("generator", [self.generator], self._generator_losses, trains_generators=True, every=pace),
+            self.adversary.discriminator_turn("discriminator", [self.discriminator], self._discriminator_losses),
+            self.adversary.generator_turn("generator", [self.generator], self._generator_losses),
         ]
 
     def _discriminator_losses(self, batch: Labelled, fakes: Fakes) -> Losses:

@@ -1,4 +1,4 @@
-"""Classes as a condition: one-hot labels, and pairs of image and label as a discriminator judges them."""
+"""Classes as a condition: one-hot labels, and pairs of image and label as a discriminator scores them."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def score_pairs(
     right, mismatched = discriminator(shown, labels), discriminator(shown, wrong)
     generated = discriminator(adversary.augment(fake), labels)
     losses = {
-        "adversarial": adversary.verdict(right, torch.cat([generated, mismatched])),
+        "adversarial": adversary.discriminator_loss(right, torch.cat([generated, mismatched])),
         **adversary.penalties(lambda images: discriminator(images, labels), real, fake),
         "labels told apart": (right.detach() > mismatched.detach()).float().mean(),
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Literal
 
 import torch
@@ -13,13 +12,9 @@ from translate.data.batch import Unpaired
 from translate.losses.image_pool import ImagePool
 from translate.models.adversary import AdversarialSettings, Adversary
 from translate.models.base import Fakes, ImageSpec, Losses, Translator, Turn, l1
-from translate.models.parts import (
-    DiscriminatorSettings,
-    GeneratorSettings,
-    ResnetSettings,
-    build_discriminator,
-    build_generator,
-)
+from translate.models.parts import Discriminator, Generator
+from translate.networks.patchgan import PatchSettings
+from translate.networks.resnet import ResnetSettings
 from translate.utils.settings import Settings
 
 
@@ -34,12 +29,13 @@ class CycleGANConfig(Settings):
     """How many generated images of each domain the pool for its discriminator keeps."""
     turns: Literal["joint", "separate"] = "joint"
     """`joint`: both generators, then both discriminators. `separate`: G_b, D_b, G_a, D_a, as in the original code."""
-    generator: GeneratorSettings = ResnetSettings()
-    discriminator: DiscriminatorSettings = DiscriminatorSettings()
+    generator: Generator = ResnetSettings()
+    discriminator: Discriminator = PatchSettings()
 
 
 class CycleGAN(Translator):
-    """Domains a and b. Generators G_a and G_b paint images of a and b; discriminators D_a and D_b judge them.
+    """Domains a and b. Generators G_a and G_b make images of a and b, which discriminators D_a and D_b tell from
+    real ones.
 
     L = GAN(G_b, D_b) + GAN(G_a, D_a) + lambda (E |G_a(G_b(a)) - a| + E |G_b(G_a(b)) - b|)   (eq. 3)
     """
@@ -52,11 +48,9 @@ class CycleGAN(Translator):
         self.config = config
         self.domains = images.domains
         self.adversary = Adversary(config.adversarial)
-        self.generator_a, self.generator_b = (
-            build_generator(config.generator, images.channels, images.size) for _ in "ab"
-        )
+        self.generator_a, self.generator_b = (config.generator.initialised(images.channels, images.size) for _ in "ab")
         self.discriminator_a, self.discriminator_b = (
-            build_discriminator(config.discriminator, images.channels, images.size) for _ in "ab"
+            config.discriminator.initialised(images.channels, images.size) for _ in "ab"
         )
         self.pool_a, self.pool_b = (ImagePool(config.pool, images.channels, images.size) for _ in "ab")
 
@@ -64,20 +58,18 @@ class CycleGAN(Translator):
         return {"a": self.generator_a(batch.b), "b": self.generator_b(batch.a)}
 
     def turns(self) -> list[Turn]:
-        pace = self.config.adversarial.discriminator_turns
-        generators = [self.generator_a, self.generator_b]
-        discriminators = [self.discriminator_a, self.discriminator_b]
-        clip = partial(self.adversary.constrain, discriminators)
+        generators, discriminators = self.adversary.generator_turn, self.adversary.discriminator_turn
         if self.config.turns == "joint":
+            both = [self.discriminator_a, self.discriminator_b]
             return [
-                Turn("generators", generators, self._generators_losses, trains_generators=True, every=pace),
-                Turn("discriminators", discriminators, self._discriminators_losses, after_step=clip),
+                generators("generators", [self.generator_a, self.generator_b], self._generators_losses),
+                discriminators("discriminators", both, self._discriminators_losses),
             ]
         return [
-            Turn("generator b", [self.generator_b], self._generator_b_losses, trains_generators=True, every=pace),
-            Turn("discriminator b", [self.discriminator_b], self._discriminator_b_losses, after_step=clip),
-            Turn("generator a", [self.generator_a], self._generator_a_losses, trains_generators=True, every=pace),
-            Turn("discriminator a", [self.discriminator_a], self._discriminator_a_losses, after_step=clip),
+            generators("generator b", [self.generator_b], self._generator_b_losses),
+            discriminators("discriminator b", [self.discriminator_b], self._discriminator_b_losses),
+            generators("generator a", [self.generator_a], self._generator_a_losses),
+            discriminators("discriminator a", [self.discriminator_a], self._discriminator_a_losses),
         ]
 
     def _generators_losses(self, batch: Unpaired, fakes: Fakes) -> Losses:
@@ -91,7 +83,7 @@ class CycleGAN(Translator):
         return {**self._towards_b(batch, fakes), **self._cycles(batch, fakes["a"].detach(), fakes["b"])}
 
     def _generator_a_losses(self, batch: Unpaired, fakes: Fakes) -> Losses:
-        # G_b has moved since it painted, so its cycle starts from what it paints now.
+        # G_b has moved since the fakes were generated, so its cycle starts from what it generates now.
         with torch.no_grad():
             b = self.generator_b(batch.a)
         return {**self._towards_a(batch, fakes), **self._cycles(batch, fakes["a"], b)}
@@ -103,8 +95,8 @@ class CycleGAN(Translator):
         return self._towards("b", self.generator_b, self.discriminator_b, batch.b, fakes["b"])
 
     def _towards(self, name: str, generator: nn.Module, discriminator: nn.Module, real: Tensor, fake: Tensor) -> Losses:
-        """Losses that tie a generator to its domain: the discriminator's verdict, and keeping the domain's own images
-        unchanged."""
+        """The losses that tie a generator to its domain: its images pass for real ones, and the domain's own images
+        stay as they are."""
         losses = {f"adversarial {name}": self.adversary.generator_loss(discriminator, fake)}
         if self.config.identity:
             losses[f"identity {name}"] = self.config.cycle * self.config.identity * l1(generator(real), real)
@@ -121,12 +113,10 @@ class CycleGAN(Translator):
         return {**self._discriminator_a_losses(batch, fakes), **self._discriminator_b_losses(batch, fakes)}
 
     def _discriminator_a_losses(self, batch: Unpaired, fakes: Fakes) -> Losses:
-        shown = self.pool_a.exchange(fakes["a"])
-        return self.adversary.discriminator_losses(self.discriminator_a, batch.a, shown, "a")
+        return self.adversary.discriminator_losses(self.discriminator_a, batch.a, self.pool_a.exchange(fakes["a"]), "a")
 
     def _discriminator_b_losses(self, batch: Unpaired, fakes: Fakes) -> Losses:
-        shown = self.pool_b.exchange(fakes["b"])
-        return self.adversary.discriminator_losses(self.discriminator_b, batch.b, shown, "b")
+        return self.adversary.discriminator_losses(self.discriminator_b, batch.b, self.pool_b.exchange(fakes["b"]), "b")
 
     def convert(self, images: Tensor, to: int) -> Tensor:
         with self.in_mode("eval"):

@@ -6,7 +6,7 @@ The simplest unpaired method, and a baseline for the others: the self-regularise
 
 from __future__ import annotations
 
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -18,14 +18,9 @@ from translate.losses.image_pool import ImagePool
 from translate.losses.perceptual import PerceptualDistance
 from translate.models.adversary import AdversarialSettings, Adversary
 from translate.models.base import Fakes, ImageSpec, Losses, Translator, Turn, l1
-from translate.models.parts import (
-    DiscriminatorSettings,
-    GeneratorSettings,
-    ResnetSettings,
-    build_discriminator,
-    build_generator,
-    perceptual_distance,
-)
+from translate.models.parts import Discriminator, Generator, perceptual_distance
+from translate.networks.patchgan import PatchSettings
+from translate.networks.resnet import ResnetSettings
 from translate.utils.settings import Settings
 
 
@@ -40,12 +35,13 @@ class DirectConfig(Settings):
     """State dict of torchvision's VGG-16 or ResNet-18; read only in training."""
     pool: int = Field(50, ge=0)
     """How many generated images the pool for the discriminator keeps."""
-    generator: GeneratorSettings = ResnetSettings()
-    discriminator: DiscriminatorSettings = DiscriminatorSettings()
+    generator: Generator = ResnetSettings()
+    discriminator: Discriminator = PatchSettings()
 
 
 class Direct(Translator):
-    """G translates images of domain a to domain b; D judges them. One way only: to reverse it, swap the domains."""
+    """G translates images of domain a to domain b, which D tells from real ones. One way only: to reverse it, swap the
+    domains."""
 
     Config = DirectConfig
     batch_type = Unpaired
@@ -54,21 +50,19 @@ class Direct(Translator):
         super().__init__(config, images)
         self.config, self.domains = config, images.domains
         self.adversary = Adversary(config.adversarial)
-        self.generator = build_generator(config.generator, images.channels, images.size)
-        self.discriminator = build_discriminator(config.discriminator, images.channels, images.size)
+        self.generator = config.generator.initialised(images.channels, images.size)
+        self.discriminator = config.discriminator.initialised(images.channels, images.size)
         self.pool = ImagePool(config.pool, images.channels, images.size)
 
     def generate(self, batch: Unpaired) -> Fakes:
         return {"b": self.generator(batch.a)}
 
     def turns(self) -> list[Turn]:
-        pace = self.config.adversarial.discriminator_turns
-        clip = partial(self.adversary.constrain, [self.discriminator])
         if self.config.content == "encoder":
             _ = self._encoder_distance  # fails before the first step if the file is missing; converting needs none
         return [
-            Turn("generator", [self.generator], self._generator_losses, trains_generators=True, every=pace),
-            Turn("discriminator", [self.discriminator], self._discriminator_losses, after_step=clip),
+            self.adversary.generator_turn("generator", [self.generator], self._generator_losses),
+            self.adversary.discriminator_turn("discriminator", [self.discriminator], self._discriminator_losses),
         ]
 
     def _generator_losses(self, batch: Unpaired, fakes: Fakes) -> Losses:

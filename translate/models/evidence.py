@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from translate.models.sampler_parts import fixed_rng
+from translate.models.noise import fixed_rng
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from functools import partial
 from typing import Literal
 
 from pydantic import Field
@@ -13,7 +12,9 @@ from translate.data.batch import Plain
 from translate.data.synthetic.point_pictures import columns, heights, places
 from translate.models.adversary import AdversarialSettings, Adversary
 from translate.models.base import Fakes, ImageSpec, Losses, Sampler, Turn
-from translate.models.sampler_parts import MLPSettings, NetworkSettings, Noise, draw_noise, fixed_rng
+from translate.models.noise import Noise, draw_noise, fixed_rng
+from translate.models.parts import SamplerNetwork
+from translate.networks.mlp import MLPSettings
 from translate.utils.settings import Settings
 
 
@@ -24,8 +25,8 @@ class GANConfig(Settings):
     code: int = Field(100, ge=1)
     """Length of the noise vector an image is made from."""
     noise: Noise = "normal"
-    generator: NetworkSettings = MLPSettings()
-    discriminator: NetworkSettings = MLPSettings()
+    generator: SamplerNetwork = MLPSettings()
+    discriminator: SamplerNetwork = MLPSettings()
 
 
 class GAN(Sampler):
@@ -49,11 +50,9 @@ class GAN(Sampler):
         return {"fake": self._generate(len(batch))}
 
     def turns(self) -> list[Turn]:
-        clip = partial(self.adversary.constrain, [self.discriminator])
-        pace = self.config.adversarial.discriminator_turns
         return [
-            Turn("discriminator", [self.discriminator], self._discriminator_losses, after_step=clip),
-            Turn("generator", [self.generator], self._generator_losses, trains_generators=True, every=pace),
+            self.adversary.discriminator_turn("discriminator", [self.discriminator], self._discriminator_losses),
+            self.adversary.generator_turn("generator", [self.generator], self._generator_losses),
         ]
 
     def _discriminator_losses(self, batch: Plain, fakes: Fakes) -> Losses:

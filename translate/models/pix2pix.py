@@ -11,13 +11,9 @@ from torch import Tensor, nn
 from translate.data.batch import Paired
 from translate.models.adversary import AdversarialSettings, Adversary
 from translate.models.base import Fakes, ImageSpec, Losses, Request, Translator, Turn, l1
-from translate.models.parts import (
-    DiscriminatorSettings,
-    GeneratorSettings,
-    UNetSettings,
-    build_discriminator,
-    build_generator,
-)
+from translate.models.parts import Discriminator, Generator
+from translate.networks.patchgan import PatchSettings
+from translate.networks.unet import UNetSettings
 from translate.utils.settings import Settings
 
 
@@ -28,12 +24,12 @@ class Pix2PixConfig(Settings):
     """Weight of |target - G(input)|."""
     convert_mode: Literal["train", "eval"] = "train"
     """`train`, as published, keeps dropout (the only noise) and the image's own batch statistics in conversion."""
-    generator: GeneratorSettings = UNetSettings()
-    discriminator: DiscriminatorSettings = DiscriminatorSettings(normalisation="batch")
+    generator: Generator = UNetSettings()
+    discriminator: Discriminator = PatchSettings(normalisation="batch")
 
 
 class Pix2Pix(Translator):
-    """Generator G: input -> target, with dropout as noise. Discriminator D judges (input, image) stacked.
+    """Generator G: input -> target, with dropout as noise. Discriminator D scores (input, image) stacked.
 
     min_G max_D  E log D(x, y) + E log(1 - D(x, G(x)))  +  lambda E |y - G(x)|   (eq. 4)
     """
@@ -45,17 +41,16 @@ class Pix2Pix(Translator):
         super().__init__(config, images)
         self.config = config
         self.adversary = Adversary(config.adversarial)
-        self.generator = build_generator(config.generator, images.channels, images.size)
-        self.discriminator = build_discriminator(config.discriminator, 2 * images.channels, images.size)
+        self.generator = config.generator.initialised(images.channels, images.size)
+        self.discriminator = config.discriminator.initialised(2 * images.channels, images.size)
 
     def generate(self, batch: Paired) -> Fakes:
         return {"output": self.generator(batch.input)}
 
     def turns(self) -> list[Turn]:
-        pace = self.config.adversarial.discriminator_turns
         return [
-            Turn("discriminator", [self.discriminator], self._discriminator_losses, after_step=self._constrain),
-            Turn("generator", [self.generator], self._generator_losses, trains_generators=True, every=pace),
+            self.adversary.discriminator_turn("discriminator", [self.discriminator], self._discriminator_losses),
+            self.adversary.generator_turn("generator", [self.generator], self._generator_losses),
         ]
 
     def _discriminator_losses(self, batch: Paired, fakes: Fakes) -> Losses:
@@ -68,9 +63,6 @@ class Pix2Pix(Translator):
             "adversarial": self.adversary.generator_loss(self.discriminator, torch.cat([batch.input, output], 1)),
             "reconstruction": self.config.reconstruction * l1(output, batch.target),
         }
-
-    def _constrain(self) -> None:
-        self.adversary.constrain([self.discriminator])
 
     def convert(self, images: Tensor, to: int = 1) -> Tensor:
         """Converts one image at a time, so that batch statistics and noise depend on that image only."""

@@ -16,17 +16,11 @@ from translate.losses.gaussian import draw, kl_to_standard
 from translate.models.adversary import AdversarialSettings, Adversary
 from translate.models.base import Fakes, ImageSpec, Losses, Sampler, Turn
 from translate.models.classes import class_labels, other_labels, require_classes, score_pairs
-from translate.models.parts import InitialisationSettings
-from translate.models.sampler_parts import DCGANSettings, NetworkSettings, Noise, draw_noise, fixed_rng
-from translate.networks.blocks import initialise
-from translate.networks.stackgan import ConditioningAugmentation, StageTwoGenerator
+from translate.models.noise import Noise, draw_noise, fixed_rng
+from translate.models.parts import SamplerNetwork
+from translate.networks.dcgan import DCGANSettings
+from translate.networks.stackgan import ConditioningAugmentation, StageTwoSettings
 from translate.utils.settings import Settings
-
-
-class StageTwoSettings(Settings):
-    filters: int = Field(64, ge=1)
-    residual_blocks: int = Field(4, ge=0)
-    initialisation: InitialisationSettings = InitialisationSettings()
 
 
 class StackGANConfig(Settings):
@@ -44,10 +38,10 @@ class StackGANConfig(Settings):
     kl: float = Field(2.0, ge=0)
     """Weight of the divergence from N(0, I) (eq. 2), averaged over its numbers as released: their sum would outweigh
     the label."""
-    generator_one: NetworkSettings = DCGANSettings()
-    discriminator_one: NetworkSettings = DCGANSettings()
+    generator_one: SamplerNetwork = DCGANSettings()
+    discriminator_one: SamplerNetwork = DCGANSettings()
     generator_two: StageTwoSettings = StageTwoSettings()
-    discriminator_two: NetworkSettings = DCGANSettings()
+    discriminator_two: SamplerNetwork = DCGANSettings()
 
 
 class StackGAN(Sampler):
@@ -75,11 +69,7 @@ class StackGAN(Sampler):
         self.generator_one_condition = ConditioningAugmentation(labels, config.condition)
         self.generator_two_condition = ConditioningAugmentation(labels, config.condition)
         self.generator_one = config.generator_one.generator(config.code + config.condition, channels, self.small)
-        two = config.generator_two
-        self.generator_two = StageTwoGenerator(
-            channels, config.condition, self.small, size, two.filters, two.residual_blocks
-        )
-        initialise(self.generator_two, two.initialisation.kind, two.initialisation.gain)
+        self.generator_two = config.generator_two.initialised(channels, config.condition, self.small, size)
         self.discriminator_one = config.discriminator_one.discriminator(channels, self.small, labels, outputs=1)
         self.discriminator_two = config.discriminator_two.discriminator(channels, size, labels, outputs=1)
 
@@ -90,19 +80,17 @@ class StackGAN(Sampler):
         discriminators = [self.discriminator_one, self.discriminator_two]
         conditions = [self.generator_one_condition, self.generator_two_condition]
         generators = [*conditions, self.generator_one, self.generator_two]
-        clip = partial(self.adversary.constrain, discriminators)
-        pace = self.config.adversarial.discriminator_turns
         return [
-            Turn("discriminators", discriminators, self._discriminators_losses, after_step=clip),
-            Turn("generators", generators, self._generators_losses, trains_generators=True, every=pace),
+            self.adversary.discriminator_turn("discriminators", discriminators, self._discriminators_losses),
+            self.adversary.generator_turn("generators", generators, self._generators_losses),
         ]
 
     def _discriminators_losses(self, batch: Labelled, fakes: Fakes) -> Losses:
         small = F.interpolate(batch.images, (self.small, self.small), mode="area")
-        judge = partial(score_pairs, self.adversary, labels=batch.labels, wrong=fakes["wrong"])
+        losses = partial(score_pairs, self.adversary, labels=batch.labels, wrong=fakes["wrong"])
         return {
-            **judge(self.discriminator_one, small, fakes["small"], name="one"),
-            **judge(self.discriminator_two, batch.images, fakes["large"], name="two"),
+            **losses(self.discriminator_one, small, fakes["small"], name="one"),
+            **losses(self.discriminator_two, batch.images, fakes["large"], name="two"),
         }
 
     def _generators_losses(self, batch: Labelled, fakes: Fakes) -> Losses:

@@ -15,23 +15,8 @@ from translate.errors import ConfigurationError
 from translate.models.adversary import AdversarialSettings, Adversary
 from translate.models.base import Fakes, ImageSpec, Losses, Relabeller, Request, Turn, l1
 from translate.models.labels import Labels
-from translate.models.sizes import require_multiple
-from translate.networks.stargan import StarGANDiscriminator, StarGANGenerator
+from translate.networks.stargan import StarGANDiscriminatorSettings, StarGANGeneratorSettings
 from translate.utils.settings import Settings
-
-
-class StarGANGeneratorSettings(Settings):
-    filters: int = Field(64, ge=1)
-    blocks: int = Field(6, ge=0)
-    downsamplings: int = Field(2, ge=0, le=6)
-    residual: bool = False
-    """Learns the change to the input, starting from no change: for small networks and similar domains."""
-
-
-class StarGANDiscriminatorSettings(Settings):
-    filters: int = Field(64, ge=1)
-    layers: int = Field(6, ge=1, le=8)
-    """Strided layers; data.size must be a multiple of 2 ** layers."""
 
 
 class StarGANConfig(Settings):
@@ -67,18 +52,8 @@ class StarGAN(Relabeller):
         self.config, self.size, self.domains = config, images.size, images.domains
         self.labels = Labels(images)
         self.adversary = Adversary(config.adversarial)
-        self.generator = StarGANGenerator(images.channels, self.labels.width, **config.generator.model_dump())
-        require_multiple(
-            images.size,
-            2**config.discriminator.layers,
-            f"StarGAN's discriminators of {config.discriminator.layers} layers",
-            "take fewer model.discriminator.layers",
-        )
-        self.discriminator = StarGANDiscriminator(
-            images.channels, len(images.domains), images.size, **config.discriminator.model_dump()
-        )
-        if config.generator.residual:
-            nn.init.zeros_(self.generator.head.weight)
+        self.generator = config.generator.build(images.channels, self.labels.width)
+        self.discriminator = config.discriminator.build(images.channels, len(images.domains), images.size)
 
     def require_batch(self, size: int) -> None:
         if size < 2:
@@ -93,24 +68,17 @@ class StarGAN(Relabeller):
         return {"fake": self._generate(batch.images, wanted), "wanted": wanted}
 
     def turns(self) -> list[Turn]:
-        pace = self.config.adversarial.discriminator_turns
-        clip = self.adversary.constrain
         return [
-            Turn(
-                "discriminator",
-                [self.discriminator],
-                self._discriminator_losses,
-                after_step=lambda: clip([self.discriminator]),
-            ),
-            Turn("generator", [self.generator], self._generator_losses, trains_generators=True, every=pace),
+            self.adversary.discriminator_turn("discriminator", [self.discriminator], self._discriminator_losses),
+            self.adversary.generator_turn("generator", [self.generator], self._generator_losses),
         ]
 
     def _discriminator_losses(self, batch: Labelled, fakes: Fakes) -> Losses:
         augment = self.adversary.augment
         score, read = self.discriminator(augment(batch.images))
-        judged = self.adversary.verdict(score, self.discriminator.score(augment(fakes["fake"])))
+        fake_score = self.discriminator.score(augment(fakes["fake"]))
         return {
-            "adversarial": judged,
+            "adversarial": self.adversary.discriminator_loss(score, fake_score),
             **self.adversary.penalties(self._penalised, batch.images, fakes["fake"]),
             "classification": self.config.classification * self.labels.loss(read, batch.labels),
             "labels read off real images": self.labels.accuracy(read, batch.labels),

@@ -3,8 +3,7 @@ code."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -16,14 +15,10 @@ from translate.data.batch import Unpaired
 from translate.losses.perceptual import PerceptualDistance
 from translate.models.adversary import AdversarialSettings, Adversary
 from translate.models.base import Fakes, ImageSpec, Losses, Translator, Turn, l1
-from translate.models.parts import (
-    AutoencoderSettings,
-    DiscriminatorSettings,
-    build_autoencoders,
-    build_discriminator,
-    perceptual_distance,
-)
+from translate.models.parts import Discriminator, perceptual_distance
 from translate.networks.autoencoder import CodeDiscriminator
+from translate.networks.coupled import AutoencoderSettings
+from translate.networks.patchgan import StridedSettings
 from translate.utils.settings import Settings
 
 
@@ -53,7 +48,7 @@ class UNITConfig(Settings):
     variational: bool = True
     """Adds N(0, 1) noise to the codes in training; otherwise these are plain auto-encoders."""
     autoencoder: AutoencoderSettings = AutoencoderSettings()
-    discriminator: DiscriminatorSettings = DiscriminatorSettings(kind="strided", layers=4, scales=3)
+    discriminator: Discriminator = StridedSettings(layers=4, scales=3)
 
 
 class UNIT(Translator):
@@ -69,9 +64,9 @@ class UNIT(Translator):
         super().__init__(config, images)
         self.config, self.domains = config, images.domains
         self.adversary = Adversary(config.adversarial)
-        self.autoencoders = build_autoencoders(config.autoencoder, images.channels)
+        self.autoencoders = config.autoencoder.initialised(images.channels, images.size)
         self.discriminator_a, self.discriminator_b = (
-            build_discriminator(config.discriminator, images.channels, images.size) for _ in "ab"
+            config.discriminator.initialised(images.channels, images.size) for _ in "ab"
         )
         if config.code_adversary:
             self.code_discriminator = CodeDiscriminator(self.autoencoders.code_channels, config.discriminator.filters)
@@ -91,15 +86,13 @@ class UNIT(Translator):
         return {"a": self.decode(code_b, 0), "b": self.decode(code_a, 1), **codes}
 
     def turns(self) -> list[Turn]:
-        pace = self.config.adversarial.discriminator_turns
         discriminators: list[nn.Module] = [self.discriminator_a, self.discriminator_b]
         discriminators += [self.code_discriminator] if self.config.code_adversary else []
-        clip = partial(self.adversary.constrain, discriminators)
         if self.config.perceptual:
             _ = self._perceptual  # fails before the first step if the file is missing; converting needs none
         return [
-            Turn("discriminators", discriminators, self._discriminators_losses, after_step=clip),
-            Turn("autoencoders", [self.autoencoders], self._coders_losses, trains_generators=True, every=pace),
+            self.adversary.discriminator_turn("discriminators", discriminators, self._discriminators_losses),
+            self.adversary.generator_turn("autoencoders", [self.autoencoders], self._coders_losses),
         ]
 
     def _discriminators_losses(self, batch: Unpaired, fakes: Fakes) -> Losses:
@@ -108,7 +101,7 @@ class UNIT(Translator):
             **self.adversary.discriminator_losses(self.discriminator_b, batch.b, fakes["b"], "b"),
         }
         if self.config.code_adversary:
-            losses["code"] = self._log(fakes["mean a"], fakes["mean b"])
+            losses["code"] = self._code_loss(fakes["mean a"], fakes["mean b"])
         return losses
 
     def _coders_losses(self, batch: Unpaired, fakes: Fakes) -> Losses:
@@ -117,40 +110,61 @@ class UNIT(Translator):
             "adversarial b": self.adversary.generator_loss(self.discriminator_b, fakes["b"]),
         }
         if self.config.code_adversary:
-            losses["code"] = self.config.code_adversary * self._log(fakes["mean b"], fakes["mean a"])
+            losses["code"] = self.config.code_adversary * self._code_loss(fakes["mean b"], fakes["mean a"])
         for own, images in enumerate((batch.a, batch.b)):
-            kept = self._kept(own, images, fakes)
-            losses |= {f"{name} {'ab'[own]}": loss for name, loss in kept.items()}
+            losses |= {f"{name} {'ab'[own]}": loss for name, loss in self._domain_losses(own, images, fakes).items()}
         return losses
 
-    def _log(self, code_a: Tensor, code_b: Tensor) -> Tensor:
+    def _code_loss(self, code_a: Tensor, code_b: Tensor) -> Tensor:
         """The loss of a discriminator that treats codes of a as real and of b as fake; the encoders swap the two."""
         return self.adversary.loss.discriminator_loss(self.code_discriminator(code_a), self.code_discriminator(code_b))
 
-    def _kept(self, own: int, images: Tensor, fakes: Fakes) -> Losses:
-        """The losses on images of domain `own`, their codes, their translations and the way back."""
-        config, cycle = self.config, self.config.cycle
+    def _domain_losses(self, own: int, images: Tensor, fakes: Fakes) -> Losses:
+        """The losses on images of domain number `own`: decoded as they are, translated, and translated back."""
         mean, code, translated = fakes[f"mean {'ab'[own]}"], fakes[f"code {'ab'[own]}"], fakes["ba"[own]]
-        there = self.encode(translated, 1 - own) if config.semantic or cycle != "none" else mean
-        back = self.decode(self._sample(there), own) if cycle != "none" else images
-        kl = config.kl if config.variational else 0.0
-        terms: dict[str, tuple[float, Callable[[], Tensor]]] = {
-            "reconstruction": (config.reconstruction, lambda: l1(self.decode(code, own), images)),
-            "kl": (kl, lambda: _kl(mean)),
-            "perceptual": (config.perceptual, lambda: self._perceptual(translated, images)),
-            "identity": (
-                config.identity,
-                lambda: l1(self.decode(self._sample(self.encode(images, 1 - own)), own), images),
-            ),
-            "semantic": (config.semantic, lambda: l1(there, mean)),
-            "kl of translation": (kl if cycle != "none" else 0.0, lambda: _kl(there)),
-            "cycle": (config.cycle_weight if cycle in ("image", "both") else 0.0, lambda: l1(back, images)),
-            "code cycle": (
-                config.code_cycle_weight if cycle in ("code", "both") else 0.0,
-                lambda: l1(self.encode(back, own), mean),
-            ),
-        }
-        return {name: weight * term() for name, (weight, term) in terms.items() if weight}
+        if not (self.config.semantic or self.config.cycle != "none"):
+            return self._reconstruction(own, images, mean, code) | self._translation(own, images, mean, translated)
+        there = self.encode(translated, 1 - own)
+        back = self._way_back(own, images, mean, there)
+        forth = self._translation(own, images, mean, translated) | self._semantic(mean, there)
+        return self._reconstruction(own, images, mean, code) | forth | back
+
+    def _reconstruction(self, own: int, images: Tensor, mean: Tensor, code: Tensor) -> Losses:
+        """An image's code decodes to the image, and codes are distributed as N(0, 1)."""
+        config, losses = self.config, {}
+        if config.reconstruction:
+            losses["reconstruction"] = config.reconstruction * l1(self.decode(code, own), images)
+        return losses | self._prior("kl", mean)
+
+    def _translation(self, own: int, images: Tensor, mean: Tensor, translated: Tensor) -> Losses:
+        """A translation shows what its input shows, and an image of the target domain stays as it is."""
+        config, losses = self.config, {}
+        if config.perceptual:
+            losses["perceptual"] = config.perceptual * self._perceptual(translated, images)
+        if config.identity:
+            as_other = self._sample(self.encode(images, 1 - own))
+            losses["identity"] = config.identity * l1(self.decode(as_other, own), images)
+        return losses
+
+    def _semantic(self, mean: Tensor, there: Tensor) -> Losses:
+        """A translation's code `there` is that of its input."""
+        return {"semantic": self.config.semantic * l1(there, mean)} if self.config.semantic else {}
+
+    def _way_back(self, own: int, images: Tensor, mean: Tensor, there: Tensor) -> Losses:
+        """The translation, of code `there`, translates back to the image, to the image's code, or to both."""
+        config, losses = self.config, self._prior("kl of translation", there)
+        if config.cycle == "none":
+            return {}
+        back = self.decode(self._sample(there), own)
+        if config.cycle in ("image", "both") and config.cycle_weight:
+            losses["cycle"] = config.cycle_weight * l1(back, images)
+        if config.cycle in ("code", "both") and config.code_cycle_weight:
+            losses["code cycle"] = config.code_cycle_weight * l1(self.encode(back, own), mean)
+        return losses
+
+    def _prior(self, name: str, mean: Tensor) -> Losses:
+        """Codes of this mean are distributed as N(0, 1); plain auto-encoders need not care."""
+        return {name: self.config.kl * _kl(mean)} if self.config.kl and self.config.variational else {}
 
     @cached_property
     def _perceptual(self) -> PerceptualDistance:

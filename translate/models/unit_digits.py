@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Literal
 
 import torch
@@ -87,11 +86,9 @@ class UNITDigits(ClassifyingTranslator):
         return fakes
 
     def turns(self) -> list[Turn]:
-        pace = self.config.adversarial.discriminator_turns
-        clip = partial(self.adversary.constrain, [self.discriminators])
         return [
-            Turn("discriminators", [self.discriminators], self._discriminators_losses, after_step=clip),
-            Turn("autoencoders", [self.autoencoders], self._coders_losses, trains_generators=True, every=pace),
+            self.adversary.discriminator_turn("discriminators", [self.discriminators], self._discriminators_losses),
+            self.adversary.generator_turn("autoencoders", [self.autoencoders], self._coders_losses),
         ]
 
     def _discriminators_losses(self, batch: SourceLabelled, fakes: Fakes) -> Losses:
@@ -100,7 +97,7 @@ class UNITDigits(ClassifyingTranslator):
         losses = {"classification": config.classification * class_loss(classes, batch.labels)}
         if config.adversarial_weight:
             drawn, real = game.score(fakes), torch.cat([score_a, game.read(batch.b, 1)[0]])
-            losses["adversarial"] = config.adversarial_weight * self.adversary.verdict(real, drawn.scores)
+            losses["adversarial"] = config.adversarial_weight * self.adversary.discriminator_loss(real, drawn.scores)
             losses |= game.penalties(batch, fakes)
             if config.both_layers:
                 _, by_b = game.read(batch.a, 1)
@@ -129,8 +126,8 @@ class UNITDigits(ClassifyingTranslator):
             losses["adversarial"] = config.adversarial_weight * self.adversary.loss.generator_loss(drawn.scores)
             if config.semantic:
                 read_b = self.game.pseudo_labels(batch.b)
-                kept = class_loss(drawn.read_ab, batch.labels) + class_loss(drawn.read_ba, read_b)
-                losses["semantic"] = config.semantic * kept
+                same_digit = class_loss(drawn.read_ab, batch.labels) + class_loss(drawn.read_ba, read_b)
+                losses["semantic"] = config.semantic * same_digit
         return losses
 
     def classify(self, images: Tensor, domain: int) -> Tensor:

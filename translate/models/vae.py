@@ -18,7 +18,9 @@ from translate.losses.adversarial import full_precision
 from translate.losses.gaussian import draw, kl_to_standard, log_density
 from translate.models.base import Fakes, ImageSpec, Losses, Sampler, Turn
 from translate.models.evidence import Evidence, binarised
-from translate.models.sampler_parts import MLPSettings, NetworkSettings, draw_noise, fixed_rng
+from translate.models.noise import draw_noise, fixed_rng
+from translate.models.parts import SamplerNetwork
+from translate.networks.mlp import MLPSettings
 from translate.utils.settings import Settings
 
 
@@ -36,8 +38,8 @@ class VAEConfig(Settings):
     """Weight of the divergence; 1 is the evidence lower bound."""
     binarise: bool = False
     """Makes each pixel black or white at random, with its grey value as probability, redrawn at each step."""
-    encoder: NetworkSettings = MLPSettings()
-    decoder: NetworkSettings = MLPSettings()
+    encoder: SamplerNetwork = MLPSettings()
+    decoder: SamplerNetwork = MLPSettings()
 
 
 class VAE(Sampler):

@@ -28,8 +28,8 @@ class Conv2d(nn.Conv2d):
         height, width = ((size + 2 * self._padding - self._kernel) // self._stride + 1 for size in input.shape[2:])
         if not (self.as_product and _is_small(input, height, width)):
             return super().forward(input)
-        seen = F.unfold(input, self._kernel, padding=self._padding, stride=self._stride)
-        columns = seen.unflatten(1, (self.in_channels, -1)).permute(0, 3, 2, 1).flatten(2)
+        patches = F.unfold(input, self._kernel, padding=self._padding, stride=self._stride)
+        columns = patches.unflatten(1, (self.in_channels, -1)).permute(0, 3, 2, 1).flatten(2)
         made = F.linear(columns.flatten(0, 1), _rows(self.weight), self.bias)
         return _as_map(made, len(input), height, width)
 

@@ -2,41 +2,64 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from translate.networks.autoencoder import Decoder, Encoder, Normalised, SharedBlocks
+from translate.networks.settings import ImageNetworkSettings, InitialisationSettings
+
+
+class AutoencoderSettings(ImageNetworkSettings["CoupledAutoencoders"]):
+    """Of the residual blocks in each auto-encoder, `share` are common to both domains."""
+
+    filters: int = Field(64, ge=1)
+    downsamplings: int = Field(2, ge=0, le=6)
+    blocks: int = Field(4, ge=0)
+    share: int = Field(1, ge=0)
+    """Number of blocks, the last of the encoders and the first of the decoders, that both domains share; 0 as in the
+    2018 release."""
+    alike: bool = False
+    """Both domains start from the same weights (not published); otherwise colours may come out swapped."""
+    normalised: Normalised = "all"
+    """`blocks` normalises only the residual blocks' branches (COCOResGen2 of the 2017 release), so that an image's
+    colours and contrast pass through; `all` is as in the 2018 release."""
+    initialisation: InitialisationSettings = InitialisationSettings(kind="kaiming")
+
+    @model_validator(mode="after")
+    def _blocks_are_enough(self) -> AutoencoderSettings:
+        if self.share > self.blocks:
+            raise ValueError(f"share {self.share} is more than the {self.blocks} blocks there are")
+        return self
+
+    def build(self, channels: int, size: int) -> CoupledAutoencoders:
+        return CoupledAutoencoders(channels, **self.options)
+
+    def initialise(self, network: CoupledAutoencoders) -> None:
+        super().initialise(network)
+        if self.alike:
+            network.start_alike()
 
 
 class CoupledAutoencoders(nn.Module):
     """E_a, G_a and E_b, G_b around a common code; domain 0 is a, 1 is b.
 
     Of the `blocks` residual blocks in each encoder and decoder, the inner `share` are used by both domains: UNIT's
-    weight sharing. 0 is as in the 2018 release, whose codes are shared by losses alone. `normalised`: see
-    `autoencoder.Normalised`.
+    weight sharing. 0 is as in the 2018 release, whose codes are shared by losses alone. `options` are those of
+    `AutoencoderSettings`. Raises ValueError for others.
     """
 
-    def __init__(
-        self,
-        channels: int,
-        filters: int = 64,
-        downsamplings: int = 2,
-        blocks: int = 4,
-        share: int = 0,
-        normalised: Normalised = "all",
-    ) -> None:
+    def __init__(self, channels: int, **options: Any) -> None:
         super().__init__()
-        if not 0 <= share <= blocks:
-            raise ValueError(f"share is {share}, expected 0 to {blocks}, the number of blocks")
-        own = blocks - share
-        self.encoders = nn.ModuleList(
-            Encoder(channels, filters, downsamplings, own, normalised=normalised) for _ in "ab"
-        )
-        self.decoders = nn.ModuleList(
-            Decoder(channels, filters, downsamplings, own, normalised=normalised) for _ in "ab"
-        )
-        self.stride, self.code_channels = 2**downsamplings, filters * 2**downsamplings
-        self.shared_encoder = SharedBlocks(self.code_channels, share)
-        self.shared_decoder = SharedBlocks(self.code_channels, share)
+        own = AutoencoderSettings(**options)
+        shape = own.filters, own.downsamplings, own.blocks - own.share
+        self.encoders = nn.ModuleList(Encoder(channels, *shape, normalised=own.normalised) for _ in "ab")
+        self.decoders = nn.ModuleList(Decoder(channels, *shape, normalised=own.normalised) for _ in "ab")
+        self.stride = 2**own.downsamplings
+        self.code_channels = own.filters * self.stride
+        self.shared_encoder = SharedBlocks(self.code_channels, own.share)
+        self.shared_decoder = SharedBlocks(self.code_channels, own.share)
 
     def start_alike(self) -> None:
         """Copies a's own layers to b's. A translation then starts as the decoded input, so whatever nothing else

@@ -7,28 +7,61 @@ layer, ReLU and tanh in the generator, LeakyReLU 0.2 in the discriminator.
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any, Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
+from translate.errors import ConfigurationError
 from translate.networks import blocks
 from translate.networks.blocks import Normalisation, named, needs_bias, upsampling_conv
 from translate.networks.conv_as_matmul import Conv2d, ConvTranspose2d
+from translate.networks.settings import InitialisationSettings, SampleGenerator, SamplerNetworkSettings
 
 
-class DCGANGenerator(nn.Module):
+class DCGANSettings(SamplerNetworkSettings):
+    """DCGAN's convolutions, for images of 8, 16, 32, 64, ... pixels."""
+
+    kind: Literal["dcgan"] = "dcgan"
+    filters: int = Field(64, ge=1)
+    normalisation: Normalisation = "batch"
+    """Use none in a critic with a gradient penalty: batch norm would couple the images of a batch."""
+    initialisation: InitialisationSettings = InitialisationSettings()
+
+    def generator(self, code: int, channels: int, size: int) -> DCGANGenerator:
+        _require_fitting(size)
+        network = DCGANGenerator(code, channels, size, **self.options)
+        self.initialisation.draw(network)
+        return network
+
+    def discriminator(self, channels: int, size: int, labels: int, outputs: int) -> DCGANDiscriminator:
+        _require_fitting(size)
+        network = DCGANDiscriminator(channels, size, labels, outputs, **self.options)
+        self.initialisation.draw(network)
+        return network
+
+
+def _require_fitting(size: int) -> None:
+    if size < 8 or size & (size - 1):
+        raise ConfigurationError(
+            f"data.size is {size}, and DCGAN's networks take 8, 16, 32, 64, ... pixels: set data.size to one of "
+            "these, or the `kind` of model.generator and model.discriminator (encoder, decoder) to mlp"
+        )
+
+
+class DCGANGenerator(SampleGenerator):
     """Maps codes (batch, code) to images (batch, channels, size, size) in [-1, 1].
 
     A transposed convolution spreads the code over 4x4 places; each further one doubles the size and halves the filters,
     of which there are 8 * filters at most and `filters` before the last. At 64 px: 8f, 4f, 2f, f (figure 1, with f =
-    128). Raises ValueError unless `size` is 8, 16, 32, 64, ...
+    128). `options` are those of `DCGANSettings`. Raises ValueError for others, and unless `size` is 8, 16, 32, 64, ...
     """
 
-    def __init__(
-        self, code: int, channels: int, size: int, filters: int = 64, normalisation: Normalisation = "batch"
-    ) -> None:
+    def __init__(self, code: int, channels: int, size: int, **options: Any) -> None:
         super().__init__()
-        widths = _widths(size, filters)[::-1]
+        own = DCGANSettings(**options)
+        normalisation, widths = own.normalisation, _widths(size, own.filters)[::-1]
         bias = needs_bias(normalisation)
         self.project = _stage(ConvTranspose2d(code, widths[0], 4, bias=bias), widths[0], normalisation, nn.ReLU())
         self.up = nn.Sequential(
@@ -39,11 +72,7 @@ class DCGANGenerator(nn.Module):
         )
         self.head = upsampling_conv("transposed", widths[-1], channels, bias, kernel=4)
 
-    def forward(self, code: Tensor) -> Tensor:
-        return torch.tanh(self.unbounded(code))
-
     def unbounded(self, code: Tensor) -> Tensor:
-        """The image before the tanh. Twice this is the logit of a pixel (1 + tanh) / 2 in [0, 1]."""
         return self.head(self.up(self.project(code[:, :, None, None])))
 
 
@@ -56,17 +85,10 @@ class DCGANDiscriminator(nn.Module):
     the same sizes as the generator.
     """
 
-    def __init__(
-        self,
-        channels: int,
-        size: int,
-        labels: int = 0,
-        outputs: int = 1,
-        filters: int = 64,
-        normalisation: Normalisation = "batch",
-    ) -> None:
+    def __init__(self, channels: int, size: int, labels: int = 0, outputs: int = 1, **options: Any) -> None:
         super().__init__()
-        widths = _widths(size, filters)
+        own = DCGANSettings(**options)
+        normalisation, widths = own.normalisation, _widths(size, own.filters)
         bias = needs_bias(normalisation)
         norms: list[Normalisation] = ["none", *[normalisation] * (len(widths) - 1)]
         self.down = nn.Sequential(

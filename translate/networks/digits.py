@@ -2,7 +2,7 @@
 
 Liu et al. 2017, appendix B, tables 4 to 6, with the sizes of the released second version (96 filters in the
 auto-encoders, 64 in the discriminators). To translate from a to b, images pass DigitEncoder_a, DigitCode,
-DigitCodeDecoder, DigitDecoder_b; DigitFront_b and DigitTrunk judge the result. Batch norm normalises whatever it gets
+DigitCodeDecoder, DigitDecoder_b; DigitFront_b and DigitTrunk score the result. Batch norm normalises whatever it gets
 in one batch: as published, concatenate the two domains' features along the batch for every shared part, and all codes
 for a decoder, or its statistics fit neither domain.
 

@@ -71,11 +71,11 @@ def _recognise(state: State, dropout: float) -> PortNetwork:
         return _unet(state, dropout)
     if "net.0.weight" in state:
         filters, channels = state["net.0.weight"].shape[:2]
-        return PixelDiscriminator(channels, filters, _normalisation(state, "net.2", "net.3"))
+        return PixelDiscriminator(channels, filters=filters, normalisation=_normalisation(state, "net.2", "net.3"))
     if {"model.0.weight", "model.2.weight", "model.5.weight"} <= state.keys():
         filters, channels = state["model.0.weight"].shape[:2]
-        kind = _normalisation(state, "model.2", "model.3")
-        return PatchDiscriminator(channels, filters, len(_convolutions(state)) - 2, kind)
+        kind, layers = _normalisation(state, "model.2", "model.3"), len(_convolutions(state)) - 2
+        return PatchDiscriminator(channels, filters=filters, layers=layers, normalisation=kind)
     raise ValueError(
         "not a network of the PyTorch port of pix2pix and CycleGAN (ResNet, U-Net, PatchGAN or PixelGAN), "
         f"nor StarGAN's: keys {', '.join(list(state)[:4]) or 'none'}, ..."
@@ -208,7 +208,7 @@ def _resnet(state: State) -> ResnetGenerator:
     return ResnetGenerator(
         channels_in,
         state[_convolutions(state)[-1]].shape[0],
-        filters,
+        filters=filters,
         blocks=len(blocks),
         downsamplings=foreign_stargan.downsamplings(min(blocks) - 4, 4 if blurred else 3),
         normalisation=_normalisation(state, "model.1", "model.2"),
@@ -223,7 +223,8 @@ def _unet(state: State, dropout: float) -> UNetGenerator:
     channels_out = state["model.model.3.weight"].shape[1]
     levels = 1 + sum(re.fullmatch(r"model\.model\.1\.model(\.3\.model)*\.1\.weight", key) is not None for key in state)
     kind = _normalisation(state, "model.model.0", "model.model.1.model.2")
-    return UNetGenerator(channels_in, channels_out, filters, levels, kind, dropout)
+    options = {"filters": filters, "levels": levels, "normalisation": kind, "dropout": dropout}
+    return UNetGenerator(channels_in, channels_out, **options)
 
 
 def track(network: nn.Module) -> None:

@@ -23,13 +23,14 @@ def recognise(state: Mapping[str, Tensor]) -> StarGANGenerator | StarGANDiscrimi
     if {"conv1.weight", "conv2.weight"} <= state.keys() and state["conv2.weight"].dim() == 4:
         labels, _, side, _ = state["conv2.weight"].shape
         layers = len(convolutions)
-        return StarGANDiscriminator(channels_in, labels, side * 2**layers, filters, layers)
+        return StarGANDiscriminator(channels_in, labels, side * 2**layers, filters=filters, layers=layers)
 
     residual = [key for key in state if re.fullmatch(r"main\.\d+\.main\.0\.weight", key)]
     channels = state[convolutions[-1]].shape[0]
     if residual and channels_in > channels:
         depth = downsamplings(min(map(_place, residual)) - 3)
-        return StarGANGenerator(channels, channels_in - channels, filters, len(residual), depth)
+        options = {"filters": filters, "blocks": len(residual), "downsamplings": depth}
+        return StarGANGenerator(channels, channels_in - channels, **options)
     return None
 
 

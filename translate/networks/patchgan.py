@@ -1,16 +1,80 @@
-"""Discriminators that judge patches: one logit per place in an image."""
+"""Discriminators of patches: one logit per place in an image."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import pairwise
+from typing import Any, Literal
 
 import torch.nn.functional as F
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from translate.networks import blocks
 from translate.networks.blocks import Normalisation, PaddedConv2d, named
+from translate.networks.settings import DiscriminatorSettings
+from translate.networks.sizes import require_at_least
+
+
+class PatchwiseSettings(DiscriminatorSettings):
+    """Options that every discriminator of patches has, and its scales: one discriminator, one map of logits each."""
+
+    layers: int = Field(3, ge=0, le=12)
+    normalisation: Normalisation = "instance"
+    spectral: bool = False
+    """Spectral norm on every convolution (Miyato et al. 2018)."""
+    scales: int = Field(1, ge=1, le=4)
+
+    @property
+    def last_map(self) -> int:
+        """Side of the map that the strided layers must leave of an image."""
+        raise NotImplementedError
+
+    def one(self, channels: int) -> nn.Module:
+        """The discriminator of one scale."""
+        raise NotImplementedError
+
+    @property
+    def least_size(self) -> int:
+        """The smallest image side that leaves a logit."""
+        # Each further scale is half as large, rounded up.
+        return (self.last_map * 2**self.layers - 1) * 2 ** (self.scales - 1) + 1
+
+    def build(self, channels: int, size: int) -> nn.Module:
+        fewer = "take fewer model.discriminator.layers or scales"
+        require_at_least(size, self.least_size, f"discriminators of {self.layers} layers", fewer)
+        return (
+            self.one(channels) if self.scales == 1 else MultiscaleDiscriminator(lambda: self.one(channels), self.scales)
+        )
+
+
+class PatchSettings(PatchwiseSettings):
+    """PatchGAN: `layers` strided layers see 16, 34, 70 (3), 142, 286 (5), ... pixels, and no layers a single one."""
+
+    kind: Literal["patch"] = "patch"
+
+    @property
+    def last_map(self) -> int:
+        # The last two convolutions need a map of 3x3.
+        return 3 if self.layers else 1
+
+    def one(self, channels: int) -> nn.Module:
+        return patch_discriminator(channels, **self.options)
+
+
+class StridedSettings(PatchwiseSettings):
+    """UNIT's: only strided layers and a 1x1 convolution, whatever `normalisation` says without normalisation."""
+
+    kind: Literal["strided"] = "strided"
+    layers: int = Field(3, ge=1, le=12)
+
+    @property
+    def last_map(self) -> int:
+        return 1
+
+    def one(self, channels: int) -> nn.Module:
+        return StridedDiscriminator(channels, **self.options)
 
 
 class PatchDiscriminator(nn.Module):
@@ -18,23 +82,18 @@ class PatchDiscriminator(nn.Module):
 
     `layers` 4x4 convolutions of stride 2 to f, 2f, 4f, 8f, 8f, ... filters, one of stride 1, and one to the logit; the
     first and the last are not normalised (Isola et al. 2017, appendix 6.1.2). Each logit sees a square with sides of
-    `receptive_field` pixels: 16, 34, 70, 142, 286 for 1 to 5 layers. `spectral`: spectral norm on every convolution
-    (Miyato et al. 2018).
+    `receptive_field` pixels: 16, 34, 70, 142, 286 for 1 to 5 layers. `options` are those of `PatchSettings` but for
+    `scales`. Raises ValueError for others, and for 0 layers.
     """
 
-    def __init__(
-        self,
-        channels: int,
-        filters: int = 64,
-        layers: int = 3,
-        normalisation: Normalisation = "instance",
-        spectral: bool = False,
-    ) -> None:
+    def __init__(self, channels: int, **options: Any) -> None:
         super().__init__()
+        self.settings = own = PatchSettings(**options)
+        layers, normalisation = own.layers, own.normalisation
         if layers < 1:
             raise ValueError(f"a patch discriminator needs at least 1 strided layer, not {layers}")
         self.receptive_field = 9 * 2**layers - 2
-        widths = [filters * min(2**level, 8) for level in range(layers + 1)]
+        widths = [own.filters * min(2**level, 8) for level in range(layers + 1)]
         stages = [named(conv=_conv4(channels, widths[0], 2, bias=True), activation=nn.LeakyReLU(0.2))]
         for level, width in enumerate(widths[1:], start=1):
             stride = 2 if level < layers else 1
@@ -47,7 +106,7 @@ class PatchDiscriminator(nn.Module):
             )
         self.layers = nn.Sequential(*stages)
         self.head = _conv4(widths[-1], 1, 1, bias=True)
-        if spectral:
+        if own.spectral:
             _constrain(self)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -57,19 +116,16 @@ class PatchDiscriminator(nn.Module):
 class PixelDiscriminator(nn.Module):
     """Maps images (batch, channels, height, width) to logits (batch, 1, height, width), one for each single pixel.
 
-    Three 1x1 convolutions to f, 2f and 1 filters (Isola et al. 2017, appendix 6.1.2).
+    Three 1x1 convolutions to f, 2f and 1 filters (Isola et al. 2017, appendix 6.1.2). `options` are those of
+    `PatchSettings` but for `layers` and `scales`. Raises ValueError for others.
     """
 
     receptive_field = 1
 
-    def __init__(
-        self,
-        channels: int,
-        filters: int = 64,
-        normalisation: Normalisation = "instance",
-        spectral: bool = False,
-    ) -> None:
+    def __init__(self, channels: int, **options: Any) -> None:
         super().__init__()
+        self.settings = own = PatchSettings(**(options | {"layers": 0}))
+        filters, normalisation = own.filters, own.normalisation
         bias = blocks.needs_bias(normalisation)
         self.layers = nn.Sequential(
             named(conv=nn.Conv2d(channels, filters, 1), activation=nn.LeakyReLU(0.2)),
@@ -80,7 +136,7 @@ class PixelDiscriminator(nn.Module):
             ),
         )
         self.head = nn.Conv2d(2 * filters, 1, 1, bias=bias)
-        if spectral:
+        if own.spectral:
             _constrain(self)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -93,15 +149,16 @@ class StridedDiscriminator(nn.Module):
     MUNIT's and UNIT's discriminator of one scale: `layers` 4x4 convolutions of stride 2 to f, 2f, 4f, ... filters with
     reflection padding and LeakyReLU 0.2, without normalisation, then a 1x1 convolution to the logit; unlike
     `PatchDiscriminator`, no 4x4 convolution of stride 1. Published with `MultiscaleDiscriminator` at 3 scales, where
-    each sees 46 pixels of its scale.
+    each sees 46 pixels of its scale. `options` are those of `StridedSettings` but for `scales`, with 4 layers unless
+    given. Raises
+    ValueError for others.
     """
 
-    def __init__(self, channels: int, filters: int = 64, layers: int = 4, spectral: bool = False) -> None:
+    def __init__(self, channels: int, **options: Any) -> None:
         super().__init__()
-        if layers < 1:
-            raise ValueError(f"a strided discriminator needs at least 1 layer, not {layers}")
-        self.receptive_field = 3 * 2**layers - 2
-        widths = [channels, *(filters * 2**level for level in range(layers))]
+        self.settings = own = StridedSettings(**({"layers": 4} | options))
+        self.receptive_field = 3 * 2**own.layers - 2
+        widths = [channels, *(own.filters * 2**level for level in range(own.layers))]
         self.layers = nn.Sequential(
             *(
                 named(
@@ -112,7 +169,7 @@ class StridedDiscriminator(nn.Module):
             )
         )
         self.head = nn.Conv2d(widths[-1], 1, 1)
-        if spectral:
+        if own.spectral:
             _constrain(self)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -140,17 +197,9 @@ class MultiscaleDiscriminator(nn.Module):
         return scores
 
 
-def patch_discriminator(
-    channels: int,
-    filters: int = 64,
-    layers: int = 3,
-    normalisation: Normalisation = "instance",
-    spectral: bool = False,
-) -> PatchDiscriminator | PixelDiscriminator:
-    """The discriminator with that many strided layers; with 0, the one that sees single pixels."""
-    if layers == 0:
-        return PixelDiscriminator(channels, filters, normalisation, spectral)
-    return PatchDiscriminator(channels, filters, layers, normalisation, spectral)
+def patch_discriminator(channels: int, **options: Any) -> PatchDiscriminator | PixelDiscriminator:
+    """The discriminator of one scale with these `PatchSettings`; with 0 layers, the one that sees single pixels."""
+    return (PixelDiscriminator if options.get("layers") == 0 else PatchDiscriminator)(channels, **options)
 
 
 def _conv4(channels_in: int, channels_out: int, stride: int, bias: bool) -> nn.Conv2d:

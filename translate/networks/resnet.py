@@ -2,60 +2,77 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+from typing import Any, Literal
+
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from translate.networks import blocks
 from translate.networks.blocks import Normalisation, PaddedConv2d, Padding, Upsampling, named, needs_bias
 from translate.networks.recompute import recomputed
+from translate.networks.settings import Generator, GeneratorSettings
+from translate.networks.sizes import require_at_least
 
 
-class ResnetGenerator(nn.Module):
+class ResnetSettings(GeneratorSettings):
+    """`downsamplings` strided convolutions, `blocks` residual blocks, and as many upsamplings."""
+
+    kind: Literal["resnet"] = "resnet"
+    filters: int = Field(64, ge=1)
+    blocks: int = Field(9, ge=0)
+    downsamplings: int = Field(2, ge=0, le=12)
+    normalisation: Normalisation = "instance"
+    dropout: bool = False
+    """0.5 in each residual block."""
+    upsampling: Upsampling = "transposed"
+    """`blur` is CUT's anti-aliased network, whose downsampling blurs too."""
+    padding: Padding = "reflect"
+    """That of the 7x7 convolutions and the residual blocks."""
+    residual: bool = False
+    """Learns the change to the input (see `changed`), starting from no change: for small networks and similar domains,
+    where it preserves what need not change. Not published."""
+    checkpointing: bool = False
+    """Recomputes activations in the backward pass instead of storing them: less memory, slower, same result."""
+
+    def build(self, channels: int, size: int) -> ResnetGenerator:
+        # Instance norm and reflection padding both need maps of more than one pixel.
+        least, fewer = 2 * 2**self.downsamplings, "take fewer model.generator.downsamplings"
+        require_at_least(size, least, f"generators of {self.downsamplings} downsamplings", fewer)
+        return ResnetGenerator(channels, channels, **self.options)
+
+    def initialise(self, network: Generator) -> None:
+        super().initialise(network)
+        if self.residual:
+            nn.init.zeros_(network.get_parameter("head.weight"))
+
+
+class ResnetGenerator(Generator):
     """Maps images (batch, channels_in, height, width) to images (batch, channels_out, height, width) in [-1, 1].
 
     A 7x7 convolution to f filters, `downsamplings` convolutions of stride 2 that each double the filters, `blocks`
     residual blocks, as many upsamplings, a 7x7 convolution, tanh (Zhu et al. 2017, appendix 7.2). Height and width must
-    be multiples of `stride`, and at least 2 * `stride`: reflection needs two pixels. `upsampling="blur"` is CUT's
-    anti-aliased network, whose downsampling blurs too. `dropout`: 0.5 in each residual block. `padding` is that of the
-    7x7 convolutions and the residual blocks.
-
-    `residual`: the network learns the change to the input (see `changed`); with a head of zeros the output is 0.99
-    times the input. Not published with CycleGAN: for small networks and similar domains, where it preserves what need
-    not change. Raises ValueError if requested with `channels_in` different from `channels_out`. `checkpointing`: in
-    training, recomputes each stage and block in the backward pass, see `recomputed`.
+    be multiples of `stride`, and at least 2 * `stride`: reflection needs two pixels. `options` are those of
+    `ResnetSettings`. Raises ValueError for others, and for `residual` with `channels_in` different from
+    `channels_out`.
     """
 
-    def __init__(
-        self,
-        channels_in: int,
-        channels_out: int,
-        filters: int = 64,
-        blocks: int = 9,
-        downsamplings: int = 2,
-        normalisation: Normalisation = "instance",
-        dropout: bool = False,
-        upsampling: Upsampling = "transposed",
-        padding: Padding = "reflect",
-        residual: bool = False,
-        checkpointing: bool = False,
-    ) -> None:
+    def __init__(self, channels_in: int, channels_out: int, **options: Any) -> None:
         super().__init__()
-        if residual and channels_in != channels_out:
+        self.settings = own = ResnetSettings(**options)
+        if own.residual and channels_in != channels_out:
             raise ValueError(f"a residual generator keeps the channels: {channels_in} in, {channels_out} out")
-        self.residual, self.checkpointing = residual, checkpointing
-        self.stride = 2**downsamplings
-        widths = [filters * 2**level for level in range(downsamplings + 1)]
-        narrower, wider = widths[:-1], widths[1:]
-        bias = needs_bias(normalisation)
-        self.stem = stage(conv7(channels_in, filters, bias, padding), filters, normalisation)
-        self.down = nn.Sequential(
-            *(_down(*channels, normalisation, upsampling) for channels in zip(narrower, wider, strict=True))
-        )
-        self.body = nn.Sequential(*(ResidualBlock(widths[-1], normalisation, padding, dropout) for _ in range(blocks)))
-        self.up = nn.Sequential(
-            *(_up(*channels, normalisation, upsampling) for channels in zip(wider[::-1], narrower[::-1], strict=True))
-        )
-        self.head = conv7(filters, channels_out, bias=True, padding=padding)
+        self.residual, self.checkpointing = own.residual, own.checkpointing
+        self.stride = 2**own.downsamplings
+        norm, upsampling, padding = own.normalisation, own.upsampling, own.padding
+        widths = [own.filters * 2**level for level in range(own.downsamplings + 1)]
+        levels = list(pairwise(widths))
+        self.stem = stage(conv7(channels_in, own.filters, needs_bias(norm), padding), own.filters, norm)
+        self.down = nn.Sequential(*(_down(narrow, wide, norm, upsampling) for narrow, wide in levels))
+        self.body = nn.Sequential(*(ResidualBlock(widths[-1], norm, padding, own.dropout) for _ in range(own.blocks)))
+        self.up = nn.Sequential(*(_up(wide, narrow, norm, upsampling) for narrow, wide in reversed(levels)))
+        self.head = conv7(own.filters, channels_out, bias=True, padding=padding)
 
     def forward(self, images: Tensor) -> Tensor:
         if self.checkpointing and self.training:

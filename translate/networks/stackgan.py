@@ -3,14 +3,30 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from translate.networks import blocks
 from translate.networks.blocks import named
 from translate.networks.dcgan import beside
 from translate.networks.resnet import ResidualBlock, stage
+from translate.networks.settings import InitialisationSettings, Options
+
+
+class StageTwoSettings(Options):
+    """The second generator, which enlarges the first one's image."""
+
+    filters: int = Field(64, ge=1)
+    residual_blocks: int = Field(4, ge=0)
+    initialisation: InitialisationSettings = InitialisationSettings()
+
+    def initialised(self, channels: int, code: int, small: int, size: int) -> StageTwoGenerator:
+        network = StageTwoGenerator(channels, code, small, size, **self.options)
+        self.initialisation.draw(network)
+        return network
 
 
 class ConditioningAugmentation(nn.Module):
@@ -32,24 +48,24 @@ class StageTwoGenerator(nn.Module):
     A 3x3 convolution to f filters, two 4x4 ones of stride 2 to 2f and 4f; the code appended to these features as planes
     and merged by a 3x3 convolution; `residual_blocks` residual blocks; nearest-neighbour upsampling with 3x3
     convolutions, each to half the filters but at least 8; tanh (figure 2). Batch norm everywhere but in the first and
-    last layer. Raises ValueError unless `small` is a multiple of 4 and `size` is 2, 4, 8, ... times `small`.
+    last layer. `options` are those of `StageTwoSettings`. Raises ValueError for others, and unless `small` is a
+    multiple of 4 and `size` is 2, 4, 8, ... times `small`.
     """
 
-    def __init__(
-        self, channels: int, code: int, small: int, size: int, filters: int = 64, residual_blocks: int = 4
-    ) -> None:
+    def __init__(self, channels: int, code: int, small: int, size: int, **options: Any) -> None:
         super().__init__()
+        own = StageTwoSettings(**options)
         doublings = 2 + round(math.log2(size / small))
         if small % 4 or small // 4 * 2**doublings != size or size <= small:
             raise ValueError(f"{size} pixels are not 2, 4, 8, ... times {small}, itself a multiple of 4")
-        inner = 4 * filters
+        filters, inner = own.filters, 4 * own.filters
         self.down = nn.Sequential(
             named(conv=nn.Conv2d(channels, filters, 3, padding=1), relu=nn.ReLU()),
             stage(nn.Conv2d(filters, 2 * filters, 4, 2, 1, bias=False), 2 * filters, "batch"),
             stage(nn.Conv2d(2 * filters, inner, 4, 2, 1, bias=False), inner, "batch"),
         )
         self.join = stage(nn.Conv2d(inner + code, inner, 3, padding=1, bias=False), inner, "batch")
-        self.body = nn.Sequential(*(ResidualBlock(inner, "batch", padding="zeros") for _ in range(residual_blocks)))
+        self.body = nn.Sequential(*(ResidualBlock(inner, "batch", padding="zeros") for _ in range(own.residual_blocks)))
         widths = [max(inner // 2**level, 8) for level in range(doublings + 1)]
         self.up = nn.Sequential(
             *(

@@ -3,13 +3,50 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from translate.networks.blocks import named, upsampling_conv
 from translate.networks.conv_as_matmul import Conv2d
 from translate.networks.resnet import ResidualBlock, changed, conv7, stage
+from translate.networks.settings import Options
+from translate.networks.sizes import require_multiple
+
+
+class StarGANGeneratorSettings(Options):
+    """The generator of all labels."""
+
+    section = "model.generator"
+    filters: int = Field(64, ge=1)
+    blocks: int = Field(6, ge=0)
+    downsamplings: int = Field(2, ge=0, le=12)
+    residual: bool = False
+    """Learns the change to the input (see `changed`), starting from no change: for small networks and similar domains.
+    Not published."""
+
+    def build(self, channels: int, labels: int) -> StarGANGenerator:
+        network = StarGANGenerator(channels, labels, **self.options)
+        if self.residual:
+            nn.init.zeros_(network.head.weight)
+        return network
+
+
+class StarGANDiscriminatorSettings(Options):
+    """The discriminator, which also reads the labels."""
+
+    section = "model.discriminator"
+    filters: int = Field(64, ge=1)
+    layers: int = Field(6, ge=1, le=12)
+    """Strided layers; data.size must be a multiple of 2 ** layers."""
+
+    def build(self, channels: int, labels: int, size: int) -> StarGANDiscriminator:
+        """Raises ConfigurationError for a size that cannot be halved so often."""
+        who = f"StarGAN's discriminators of {self.layers} layers"
+        require_multiple(size, 2**self.layers, who, "take fewer model.discriminator.layers")
+        return StarGANDiscriminator(channels, labels, size, **self.options)
 
 
 class StarGANGenerator(nn.Module):
@@ -20,31 +57,22 @@ class StarGANGenerator(nn.Module):
     back, a 7x7 one, tanh (paper, appendix 7.2). No biases; affine instance norm by the image's own statistics, in
     training and after. Zero padding as released: a plane reflected at its edges stays constant, and instance norm
     removes constants, so the labels would be lost after the first layer. Height and width must be multiples of
-    `stride`.
-
-    `residual`: as in ResnetGenerator, the network learns the change to the input; not published. Raises ValueError for
-    labels of another shape.
+    `stride`. `options` are those of `StarGANGeneratorSettings`. Raises ValueError for others, and for labels of another
+    shape.
     """
 
-    def __init__(
-        self,
-        channels: int,
-        labels: int,
-        filters: int = 64,
-        blocks: int = 6,
-        downsamplings: int = 2,
-        residual: bool = False,
-    ) -> None:
+    def __init__(self, channels: int, labels: int, **options: Any) -> None:
         super().__init__()
-        self.labels, self.residual = labels, residual
-        self.stride = 2**downsamplings
-        widths = [filters * 2**level for level in range(downsamplings + 1)]
+        self.settings = own = StarGANGeneratorSettings(**options)
+        self.labels, self.residual = labels, own.residual
+        self.stride, filters = 2**own.downsamplings, own.filters
+        widths = [filters * 2**level for level in range(own.downsamplings + 1)]
         levels = list(pairwise(widths))
         inner = widths[-1]
         self.stem = stage(conv7(channels + labels, filters, bias=False, padding="zeros"), filters, "affine_instance")
         self.down = nn.Sequential(*(_down(narrow, wide) for narrow, wide in levels))
         self.body = nn.Sequential(
-            *(ResidualBlock(inner, "affine_instance", padding="zeros", bias=False) for _ in range(blocks))
+            *(ResidualBlock(inner, "affine_instance", padding="zeros", bias=False) for _ in range(own.blocks))
         )
         self.up = nn.Sequential(*(_up(wide, narrow) for narrow, wide in reversed(levels)))
         self.head = conv7(filters, channels, bias=False, padding="zeros")
@@ -63,20 +91,21 @@ class StarGANDiscriminator(nn.Module):
 
     Scores are (batch, 1, size / 2 ** layers, ...), label logits (batch, labels). `layers` 4x4 convolutions of stride 2
     to f, 2f, 4f, ... filters with LeakyReLU 0.01 and no normalisation, which a gradient penalty forbids. Then a 3x3
-    convolution scores each place, and one as large as the last map reads the labels (paper, appendix 7.2). Raises
-    ValueError for a size that cannot be halved `layers` times, and for images of another size.
+    convolution scores each place, and one as large as the last map reads the labels (paper, appendix 7.2). `options`
+    are those of `StarGANDiscriminatorSettings`. Raises ValueError for others, for a size that cannot be halved `layers`
+    times, and for images of another size.
     """
 
-    def __init__(self, channels: int, labels: int, size: int, filters: int = 64, layers: int = 6) -> None:
+    def __init__(self, channels: int, labels: int, size: int, **options: Any) -> None:
         super().__init__()
-        if layers < 1:
-            raise ValueError(f"a StarGAN discriminator needs at least 1 strided layer, not {layers}")
+        self.settings = own = StarGANDiscriminatorSettings(**options)
+        layers = own.layers
         if size < 1 or size % 2**layers:
             raise ValueError(
                 f"{layers} strided layers need a size that is a multiple of {2**layers}, not {size}: use fewer layers"
             )
         self.size = size
-        widths = [channels, *(filters * 2**level for level in range(layers))]
+        widths = [channels, *(own.filters * 2**level for level in range(layers))]
         self.layers = nn.Sequential(
             *(
                 named(conv=Conv2d(narrow, wide, 4, stride=2, padding=1), activation=nn.LeakyReLU(0.01))

@@ -2,69 +2,88 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import math
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
+from pydantic import Field
 from torch import Tensor, nn
 
+from translate.errors import ConfigurationError
 from translate.networks import blocks
 from translate.networks.blocks import Normalisation, Upsampling, named
 from translate.networks.conv_as_matmul import Conv2d
 from translate.networks.recompute import recomputed
+from translate.networks.settings import Generator, GeneratorSettings
 
 DropoutPlacement = Literal["port", "paper"]
 
 
-class UNetGenerator(nn.Module):
+class UNetSettings(GeneratorSettings):
+    """As many halvings as `levels`, and as many doublings."""
+
+    kind: Literal["unet"] = "unet"
+    filters: int = Field(64, ge=1)
+    levels: int | None = Field(None, ge=2, le=12)
+    """Null halves the training size as often as possible, at most eight times."""
+    normalisation: Normalisation = "batch"
+    dropout: float = Field(0.5, ge=0, lt=1)
+    """Probability."""
+    dropout_placement: DropoutPlacement = "port"
+    """`paper`: on the three innermost decoder levels. `port` (the widely used PyTorch one): on the `levels` - 5 levels
+    after the innermost, so none below six levels."""
+    upsampling: Upsampling = "transposed"
+    """`blur` blurs on the way down too, as CUT's ResNet does."""
+    checkpointing: bool = False
+    """Recomputes activations in the backward pass instead of storing them: less memory, slower, same result."""
+
+    def build(self, channels: int, size: int) -> UNetGenerator:
+        possible = int(math.log2(size & -size))
+        levels = self.levels or max(2, min(8, possible))
+        if levels > possible:
+            fewer = f", or model.generator.levels to {possible} or less" if possible >= 2 else ""
+            raise ConfigurationError(
+                f"data.size is {size}, which a U-Net of {levels} levels cannot halve {levels} times; "
+                f"set data.size to a multiple of {2**levels}{fewer}"
+            )
+        return UNetGenerator(channels, channels, **(self.options | {"levels": levels}))
+
+
+class UNetGenerator(Generator):
     """Maps images (batch, channels_in, height, width) to images (batch, channels_out, height, width) in [-1, 1].
 
     `levels` halvings to f, 2f, 4f, 8f, 8f, ... filters and as many doublings, each also fed the encoder's features of
     its size (Isola et al. 2017, appendix 6.1.1; 8 levels for 256 pixels, 7 for 128). Height and width must be multiples
     of `stride` = 2 ** levels, else ValueError. As published, the first encoder convolution is not normalised; neither
-    is the innermost, whose map may be one pixel, which normalisation would make 0.
-
-    `dropout` is the probability, `dropout_placement` the place: "paper" on the three innermost decoder levels, "port"
-    (the widely used PyTorch one) on the `levels` - 5 levels after the innermost: none below six levels.
-    `upsampling="blur"` blurs on the way down too, as CUT's ResNet does. `checkpointing`: in training, recomputes each
-    level in the backward pass, see `recomputed`. Raises ValueError for fewer than 2 levels.
+    is the innermost, whose map may be one pixel, which normalisation would make 0. `options` are those of
+    `UNetSettings`, with 8 levels unless given. Raises ValueError for others.
     """
 
-    def __init__(
-        self,
-        channels_in: int,
-        channels_out: int,
-        filters: int = 64,
-        levels: int = 8,
-        normalisation: Normalisation = "batch",
-        dropout: float = 0.5,
-        dropout_placement: DropoutPlacement = "port",
-        upsampling: Upsampling = "transposed",
-        checkpointing: bool = False,
-    ) -> None:
+    def __init__(self, channels_in: int, channels_out: int, **options: Any) -> None:
         super().__init__()
-        if levels < 2:
-            raise ValueError(f"a U-Net needs at least 2 levels, not {levels}")
-        self.stride, self.checkpointing = 2**levels, checkpointing
-        widths = [filters * min(2**level, 8) for level in range(levels)]
+        self.settings = own = UNetSettings(**({"levels": 8} | options))
+        levels, norm, upsampling = own.levels or 8, own.normalisation, own.upsampling
+        self.stride, self.checkpointing = 2**levels, own.checkpointing
+        widths = [own.filters * min(2**level, 8) for level in range(levels)]
         unnormalised = {0, levels - 1}
         self.down = nn.ModuleList(
-            _down(channels, width, "none" if level in unnormalised else normalisation, normalisation, upsampling)
+            _down(channels, width, "none" if level in unnormalised else norm, norm, upsampling)
             for level, (channels, width) in enumerate(zip([channels_in, *widths], widths, strict=False))
         )
-        dropped = range(3) if dropout_placement == "paper" else range(1, levels - 4)
+        dropped = range(3) if own.dropout_placement == "paper" else range(1, levels - 4)
         self.up = nn.ModuleList(
             _up(
                 # After the innermost, the encoder's features are concatenated.
                 widths[-1 - step] * (2 if step else 1),
                 widths[-2 - step],
-                normalisation,
-                dropout if step in dropped else 0.0,
+                norm,
+                own.dropout if step in dropped else 0.0,
                 upsampling,
             )
             for step in range(levels - 1)
         )
-        self.head = blocks.upsampling_conv(upsampling, 2 * filters, channels_out, bias=True, kernel=4)
+        self.head = blocks.upsampling_conv(upsampling, 2 * own.filters, channels_out, bias=True, kernel=4)
 
     def forward(self, images: Tensor) -> Tensor:
         self._check_size(images)

@@ -2,8 +2,10 @@
 
 from translate.data.settings import DataSettings, ShapesSettings
 from translate.recipe.mistakes import known_keys
-from translate.recipe.reading import load_recipe, parse_recipe, recipe_names
-from translate.recipe.schema import Recipe, TrainingSettings
+from translate.recipe.plugins import load_plugin
+from translate.recipe.reading import load_recipe, parse_recipe, recipe_names, recipe_of
+from translate.recipe.schema import Recipe
+from translate.training.settings import TrainingSettings
 
 __all__ = [
     "DataSettings",
@@ -11,7 +13,9 @@ __all__ = [
     "ShapesSettings",
     "TrainingSettings",
     "known_keys",
+    "load_plugin",
     "load_recipe",
     "parse_recipe",
     "recipe_names",
+    "recipe_of",
 ]

@@ -6,11 +6,12 @@ import json
 from typing import Any, get_args
 
 from pydantic import ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from translate.errors import nearest
-from translate.models import MODELS
 from translate.recipe.schema import Recipe
+from translate.utils.one_of import OneOf
 from translate.utils.settings import Settings
 from translate.utils.yaml_reader import KeyPath
 
@@ -30,19 +31,20 @@ def explained(error: ValidationError, values: dict[str, Any], source: str, place
 
 
 def _explain(mistake: ErrorDetails, values: dict[str, Any], source: str, places: Places) -> str:
-    path = path_in(values, mistake["loc"])
+    path = mistake["loc"]
     key, where = ".".join(map(str, path)), _where(path, source, places)
     if mistake["type"] == "extra_forbidden":
         known = known_keys(Recipe)
         if key in known:
-            return f"{where}: unknown key '{key}': '{mistake['loc'][-2]}' has no such key, though others do"
+            return f"{where}: unknown key '{key}': '{_chosen(values, path[:-1])}' has no such key, though others do"
         beside = [name for name in known if name.rpartition(".")[0] == key.rpartition(".")[0]]
         return f"{where}: unknown key '{_short(key)}'{nearest(key, known, beside)}"
-    if mistake["type"] in ("union_tag_invalid", "union_tag_not_found"):
-        tag = mistake["ctx"]["discriminator"].strip("'")
-        given = mistake["ctx"].get("tag", "missing")
-        expected = [word.strip(" '") for word in mistake["ctx"].get("expected_tags", "").split(",") if word]
-        return f"{_where((*path, tag), source, places)}: '{key}.{tag}' is {given}{nearest(given, expected or MODELS)}"
+    if mistake["type"] == "unknown_name":
+        choice = mistake["ctx"]
+        where, given = _where((*path, choice["key"]), source, places), str(choice["given"])
+        hint = nearest(given, choice["known"])
+        plugin = "" if "did you mean" in hint else "; a plugin's: give it as --plugin FILE"
+        return f"{where}: '{key}.{choice['key']}' is {_short(given)}{hint}{plugin}"
     message = mistake["msg"].removeprefix("Value error, ")
     given = "" if isinstance(mistake["input"], dict) else f", got {_short(json.dumps(mistake['input']))}"
     return f"{where}: '{_short(key)}': {message[0].lower()}{message[1:]}{given}"
@@ -60,25 +62,29 @@ def _short(text: str) -> str:
     return text if len(text) <= 200 else f"{text[:200]}..."
 
 
-def path_in(values: Any, location: tuple[str | int, ...]) -> KeyPath:
-    """pydantic's location of a mistake without the names of union members, which occur in no file."""
-    path: list[str | int] = []
-    for position, name in enumerate(location):
-        inside = isinstance(values, dict) and name in values
-        tagged = isinstance(values, dict) and name in (values.get("name"), values.get("kind"))
-        if tagged and not inside and position + 1 < len(location):
-            continue
-        path.append(name)
-        listed = isinstance(values, list) and isinstance(name, int) and name < len(values)
-        values = values[name] if inside or listed else None
-    return tuple(path)
+def _chosen(values: Any, path: KeyPath) -> Any:
+    """The method or kind that a section says it is, or else the section's own name."""
+    for name in path:
+        values = values[name]
+    return values.get("kind", values.get("name", path[-1]))
 
 
-def known_keys(settings: Any, prefix: str = "") -> list[str]:
+def known_keys(settings: type[Settings], prefix: str = "") -> list[str]:
     """Every dotted key that a recipe may have."""
-    if isinstance(settings, type) and issubclass(settings, Settings):
-        keys = []
-        for name, field in settings.model_fields.items():
-            keys += [prefix + name, *known_keys(field.annotation, f"{prefix}{name}.")]
-        return list(dict.fromkeys(keys))
-    return list(dict.fromkeys(key for part in get_args(settings) for key in known_keys(part, prefix)))
+    keys = []
+    for name, field in settings.model_fields.items():
+        keys += [prefix + name]
+        for section in _sections(field):
+            keys += known_keys(section, f"{prefix}{name}.")
+    return list(dict.fromkeys(keys))
+
+
+def _sections(field: FieldInfo) -> list[type[Settings]]:
+    """The classes of settings that the field may hold; none for a plain value."""
+    if chosen := [mark for mark in field.metadata if isinstance(mark, OneOf)]:
+        return [*chosen[0].classes().values()]
+    return [kind for kind in (field.annotation, *get_args(field.annotation)) if _is_settings(kind)]
+
+
+def _is_settings(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Settings)

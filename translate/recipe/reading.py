@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from os.path import isfile  # False, not an error, for impossible file names
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from translate.errors import ConfigurationError, command, nearest
-from translate.recipe.mistakes import Places, explained, path_in
+from translate.recipe.mistakes import Places, explained
+from translate.recipe.plugins import beside, require_plugins
 from translate.recipe.schema import Recipe
 from translate.utils.shipped import shipped
 from translate.utils.stored import UnreadableError, read_text
@@ -30,6 +31,7 @@ def load_recipe(name_or_path: str | Path, overrides: Iterable[str] = ()) -> Reci
     ConfigurationError naming file, line and key, what was expected, and the nearest known key.
     """
     path = _recipe_path(str(name_or_path))
+    require_plugins(beside(path), path.parent)
     values, places = _read(path)
     _override(values, places, overrides)
     return parse_recipe(values, str(path), places)
@@ -43,6 +45,13 @@ def parse_recipe(values: dict[str, Any], source: str, places: Places | None = No
         raise ConfigurationError(explained(error, values, source, places or {})) from error
 
 
+def recipe_of(facts: Mapping[str, Any], folder: Path) -> Recipe:
+    """The recipe in the facts of the checkpoint in `folder`. Raises ConfigurationError, also if a plugin that it was
+    made with has not been loaded."""
+    require_plugins(facts.get("plugins", ()), folder)
+    return parse_recipe(facts.get("recipe", {}), f"the recipe in {folder}")
+
+
 def _validated(values: dict[str, Any]) -> Recipe:
     """Accepts 1e4 where the schema wants an integer, and changes it in `values`. Raises ValidationError."""
     try:
@@ -54,7 +63,7 @@ def _validated(values: dict[str, Any]) -> Recipe:
         if not whole:
             raise
     for mistake in whole:
-        *above, key = path_in(values, mistake["loc"])
+        *above, key = mistake["loc"]
         section: Any = values
         for name in above:
             section = section[name]

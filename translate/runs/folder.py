@@ -1,10 +1,9 @@
-"""The folder of a run: its location, whether it may be continued, and the small files in it."""
+"""The folder of a run: its location, and whether it may be continued."""
 
 from __future__ import annotations
 
 import json
 import os
-import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -13,16 +12,11 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from translate.errors import ConfigurationError, TranslateError, command
-from translate.evaluation.metrics import measure_of
-from translate.recipe import Recipe, parse_recipe
+from translate.recipe import Recipe, recipe_of
 from translate.training.checkpoint import Checkpoint, newest_good
-from translate.training.validation import Validation
-from translate.utils.atomic_files import NO_LOCKS, clear_leftovers, is_leftover, write_atomic
-from translate.utils.json_text import json_text
+from translate.utils.atomic_files import NO_LOCKS, clear_leftovers, is_leftover
 from translate.utils.outputs import is_run, refuse_in_run
-from translate.utils.stored import read_text
 
-MOST_OF_AN_ID = 100
 LOCK = ".lock"
 """The file in a run's folder that the process training into it holds locked."""
 
@@ -173,7 +167,7 @@ def require_same_run(
     run with them.
     """
     before = checkpoint.facts["processes"]
-    trained = parse_recipe(checkpoint.facts.get("recipe", {}), f"the recipe in {checkpoint.folder}")
+    trained = recipe_of(checkpoint.facts, checkpoint.folder)
     begun = _images_a_step(flat(trained.to_json()), before)
     wanted = _images_a_step(flat(recipe.to_json()), processes)
     if processes != before:
@@ -252,47 +246,3 @@ def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     for key, value in values.items():
         found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
     return found
-
-
-def write_recipe(folder: Path, recipe: Recipe) -> None:
-    """Writes recipe.yaml, with every setting. Raises ConfigurationError."""
-    try:
-        write_atomic(folder / "recipe.yaml", recipe.to_yaml())
-    except OSError as error:
-        raise ConfigurationError(f"{folder}: cannot be written ({error.strerror}); give another --out") from error
-
-
-def write_skipped(folder: Path, skipped: Mapping[str, str]) -> None:
-    """Writes skipped.txt: one line with the reason for each image left out."""
-    if skipped:
-        write_atomic(folder / "skipped.txt", "".join(f"{reason}\n" for reason in skipped.values()))
-
-
-def write_summary(
-    folder: Path, validations: Sequence[Validation], validation: Mapping[str, Mapping[str, float]], precision: str
-) -> None:
-    """Writes summary.json: the last validation next to its baselines, e.g. the untouched input and the best colour map,
-    with what the measure is, its protocol in words and the precision that the model ran in."""
-    if not validation:
-        return
-    rows = {}
-    for kind in validations:
-        baselines = kind.baselines()
-        for measure, value in validation.get(kind.name, {}).items():
-            rows[f"{kind.name}, {measure}"] = {
-                "value": value,
-                # A baseline may lack some measures.
-                **{name: measures[measure] for name, measures in baselines.items() if measure in measures},
-                **measure_of(measure).about(),
-                "protocol": kind.protocol,
-                "precision": precision,
-            }
-    write_atomic(folder / "summary.json", json_text(rows, indent=1) + "\n")
-
-
-def run_id(folder: Path) -> str:
-    """The run's id, created once, so that a resumed run continues in the tracker where it stopped."""
-    path = folder / "run_id"
-    if not path.exists():
-        write_atomic(path, secrets.token_hex(8) + "\n")
-    return read_text(path, MOST_OF_AN_ID).strip()

@@ -10,9 +10,9 @@ from torch import nn
 from translate.errors import ConfigurationError, TranslateError
 from translate.inference.formats import reader_of
 from translate.models.base import ImageSpec, Model
-from translate.models.described import settings_of
 from translate.networks.foreign import PortNetwork
 from translate.networks.foreign_file import described, read_network
+from translate.networks.settings import settings_of
 from translate.networks.signatures import NamedError
 from translate.networks.weights_file import UnsafeFileError
 from translate.recipe import Recipe

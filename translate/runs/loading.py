@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,11 @@ from translate.inference.formats import reader_of
 from translate.inference.formats.hub import is_hub, read_hub
 from translate.inference.options import Backend, Dropout, ModelOptions
 from translate.models.base import ImageSpec, Model, Sampler, Translator
-from translate.models.sizes import require_domains, require_multiple
+from translate.models.domains import require_domains
 from translate.networks.measured import no_larger_than
-from translate.recipe import Recipe, parse_recipe
+from translate.networks.sizes import require_multiple
+from translate.recipe import Recipe, recipe_of
+from translate.recipe.plugins import load_plugins
 from translate.runs.not_a_run import require_model, require_run
 from translate.training.checkpoint import Checkpoint, load_checkpoint, verify
 from translate.training.runtime import Precision, choose_runtime
@@ -34,14 +36,17 @@ def load(
     evaluated: bool = False,
     backend: Backend = "auto",
     dropout: Dropout = "auto",
+    plugin: str | Path | Iterable[str | Path] = (),
 ) -> Converter:
     """Loads a trained translator from the folder of a run, a checkpoint or a hub; see `load_model`.
 
     `run` may also be an ONNX file written by `translate export`, run by `backend` (see `read_exported`), or a
     generator's state dict as saved by the widely used PyTorch port, by CUT or by StarGAN; `evaluated` then does what
-    their `--eval` does (see `ForeignGenerator`), and `dropout` turns theirs on or off (see `read_generator`). Also
-    raises ConfigurationError if the model draws images instead of converting them.
+    their `--eval` does (see `ForeignGenerator`), and `dropout` turns theirs on or off (see `read_generator`). `plugin`:
+    the files that the run was made with, if it was (see `load_plugin`); none is loaded by itself. Also raises
+    ConfigurationError if the model draws images instead of converting them.
     """
+    load_plugins(plugin)
     path = Path(run)
     options = ModelOptions(
         checkpoint=str(checkpoint),
@@ -99,7 +104,7 @@ def load_model(run: str | Path, checkpoint: str | int = "latest") -> Loaded:
     path = Path(run)
     require_run(path)
     found = checkpoint_in(path, str(checkpoint))
-    recipe = parse_recipe(found.facts.get("recipe", {}), f"the recipe in {found.folder}")
+    recipe = recipe_of(found.facts, found.folder)
     weights, spec = found.weights(), image_spec(recipe, found.facts)
     try:
         with no_larger_than(weights):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,22 +14,16 @@ from translate.data.batch import Batch
 from translate.errors import ConfigurationError, TranslateError
 from translate.models.base import Model
 from translate.recipe import Recipe, TrainingSettings
+from translate.recipe.plugins import Plugin, used_by
 from translate.reporting.tracking import TrackedRun, Tracker, Trackers, open_trackers
 from translate.runs.build import build_trainer, require_trainable
-from translate.runs.folder import (
-    changed_images,
-    checkpoint_to_resume,
-    require_same_domains,
-    require_same_run,
-    run_id,
-    write_recipe,
-    write_skipped,
-)
+from translate.runs.folder import changed_images, checkpoint_to_resume, require_same_domains, require_same_run
 from translate.runs.image_sets import Batches, ImageSet, share_of, training_stream
 from translate.runs.image_sets.opening import open_data, refuse_idle
 from translate.runs.image_sets.scanning import unreadable
 from translate.runs.initial_weights import begin_model
 from translate.runs.loading import build_model, image_spec
+from translate.runs.small_files import run_id, write_recipe, write_skipped
 from translate.training.cadence import Cadence
 from translate.training.checkpoint import Checkpoint, settle
 from translate.training.checkpoint_json import FORMAT
@@ -49,12 +43,14 @@ from translate.version import __version__
 
 @dataclass(frozen=True)
 class Launch:
-    """What the command asks for: a recipe, trained on this runtime by this process, which is one of `distributed`."""
+    """What the command asks for: a recipe, trained on this runtime by this process, which is one of `distributed`, with
+    the plugins that are loaded."""
 
     recipe: Recipe
     runtime: Runtime
     distributed: Distributed
     quiet: bool = False
+    plugins: Sequence[Plugin] = ()
 
     @property
     def log(self) -> Log:
@@ -86,12 +82,10 @@ def start(launch: Launch, folder: Path, *, resume: bool, signals: Signals, track
     if checkpoint:
         restore_checkpoint(trainer, checkpoint)
         _require_parts(recipe.training.batch_size, trainer.accumulate, checkpoint)
-    facts = _facts(recipe, images, skipped) | {
-        "processes": distributed.size,
-        "total": total,
-        "precision": runtime.precision,
-    }
     pending = before.get("pending", False)
+    plugins = used_by(recipe.to_json(), launch.plugins)
+    more = {"plugins": plugins, "processes": distributed.size, "total": total, "precision": runtime.precision}
+    facts = _facts(recipe, images, skipped) | more
     steps, weights = (trainer.steps, total, loader.steps_per_epoch, pending), fingerprint(trainer.model)
     distributed.require_same({"recipe, domains, images or versions": facts, "steps": steps, "weights": weights})
     finished = trainer.steps >= total and not pending
@@ -102,7 +96,7 @@ def start(launch: Launch, folder: Path, *, resume: bool, signals: Signals, track
         _log_precision(launch, before.get("precision", runtime.precision))
         _introduce(launch, trainer, total)
     if distributed.is_main:
-        write_recipe(folder, recipe)
+        write_recipe(folder, recipe, plugins)
         write_skipped(folder, skipped)
     samples, cadence = runtime.place(next(images.first(4))), _cadence(training, total)
     validations = images.validations(trainer.model, training.validation_images, runtime)

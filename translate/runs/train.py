@@ -8,11 +8,13 @@ from pathlib import Path
 
 from translate.errors import ConfigurationError, command
 from translate.recipe import Recipe, load_recipe
+from translate.recipe.plugins import load_plugins
 from translate.reporting.report import write_report
 from translate.reporting.tracking import choose_trackers
-from translate.runs.folder import choose_folder, claimed, write_summary
+from translate.runs.folder import choose_folder, claimed
 from translate.runs.initial_weights import begin_model
 from translate.runs.setup import Launch, assemble, loader_of, open_images, start
+from translate.runs.small_files import write_summary
 from translate.training.determinism import use_deterministic_kernels
 from translate.training.distributed import Distributed, join
 from translate.training.estimate import Estimate, estimate, process_memory
@@ -38,14 +40,15 @@ def train(
     tracking: str | Sequence[str] = "auto",
     artifact: bool = False,
     overrides: Iterable[str] = (),
+    plugin: str | Path | Iterable[str | Path] = (),
     quiet: bool = False,
 ) -> Path:
     """Trains `recipe` (a Recipe, a shipped recipe's name, or a YAML file) on `data` (a name or a folder).
 
     Returns the run's folder: recipe.yaml, metrics.jsonl, samples/, report.html and checkpoints/. With `resume`,
     continues from the newest good checkpoint there, on `data` wherever it lies now. `options`: see `choose_runtime`;
-    `deterministic`: see `use_deterministic_kernels`; `tracking`: see `choose_trackers`. Of the processes started by
-    torchrun, only the first writes.
+    `deterministic`: see `use_deterministic_kernels`; `tracking`: see `choose_trackers`; `plugin`: Python files that add
+    a method, a network, ... (see `load_plugin`). Of the processes started by torchrun, only the first writes.
 
     Raises ConfigurationError, before writing anything, if recipe, data or device do not fit or another process trains
     into the folder; TranslateError if the run fails; and Interrupted, after saving, on SIGINT, SIGTERM, SIGHUP or
@@ -53,6 +56,7 @@ def train(
     """
     if resume and out is None:
         _refuse_unclear(recipe)
+    plugins = load_plugins(plugin)
     wanted, trackers = _resolved(recipe, data, overrides), choose_trackers(tracking)
     if deterministic:
         use_deterministic_kernels()
@@ -62,7 +66,7 @@ def train(
                 quiet = quiet or not distributed.is_main
                 runtime = _runtime(distributed, wanted, options)
                 with _folder(out, wanted, resume, distributed) as folder:
-                    launch = Launch(wanted, runtime, distributed, quiet)
+                    launch = Launch(wanted, runtime, distributed, quiet, plugins)
                     run = start(launch, folder, resume=resume, signals=signals, tracking=trackers)
                     _go(run, folder, signals, artifact)
                     return folder
@@ -140,10 +144,12 @@ def dry_run(
     device: str = "auto",
     options: str = "auto",
     overrides: Iterable[str] = (),
+    plugin: str | Path | Iterable[str | Path] = (),
     quiet: bool = False,
 ) -> Estimate:
     """Estimates what `train` would take on this machine, from at most some twenty real steps; writes no run folder."""
     memory = process_memory()
+    load_plugins(plugin)
     wanted = _resolved(recipe, data, overrides)
     training = wanted.training
     launch = Launch(wanted, choose_runtime(device, training.precision, options), Distributed(device), quiet)

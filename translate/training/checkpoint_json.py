@@ -38,6 +38,13 @@ class ImagesFacts(TypedDict):
     names: str
 
 
+class PluginFacts(TypedDict):
+    """A plugin that a run was made with: the name and the SHA-256 of its file."""
+
+    name: str
+    sha256: Sha256
+
+
 class Facts(TypedDict, total=False):
     """checkpoint.json: all that makes a checkpoint usable without any flag."""
 
@@ -63,6 +70,7 @@ class Facts(TypedDict, total=False):
     best: Count | None
     """The step that was the best when this one was saved; missing in checkpoints of earlier versions."""
     versions: dict[str, str]
+    plugins: list[PluginFacts]
 
 
 class HubFacts(Facts, total=False):

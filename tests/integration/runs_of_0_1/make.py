@@ -412,7 +412,7 @@ def _keys(node: dict[str, Any], schema: dict[str, Any], path: str) -> Iterator[s
         node = schema["$defs"][node["$ref"].rpartition("/")[2]]
     for branch in (*node.get("oneOf", ()), *node.get("anyOf", ()), *filter(None, [node.get("items")])):
         yield from _keys(branch, schema, path)
-    yield from (f"{path}={choice}" for choice in node.get("enum", ()))
+    yield from (f"{path}={choice}" for choice in (*node.get("enum", ()), *filter(None, [node.get("const")])))
     own = node.get("properties", {})
     kind = "".join(f"[{value['const']}]" for value in own.values() if "const" in value)
     for name, value in own.items():

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from translate.data.batch import Batch
 from translate.errors import ConfigurationError
-from translate.models.base import ImageSpec
 
 LEAST = 8
 """The smallest `data.size` that a recipe may ask for."""
@@ -30,16 +28,3 @@ def require_at_least(size: int, least: int, who: str, otherwise: str) -> None:
             f"data.size is {size}, and {who} need {least} pixels at least: set data.size to {enough} or more, "
             f"or {otherwise}"
         )
-
-
-def require_domains(images: ImageSpec, batch_type: type[Batch], what: str) -> None:
-    """Raises ConfigurationError, that begins with `what`, unless the domains are as many as such batches have (two, or
-    those that the label groups count) and differ in name."""
-    names = images.domains
-    wanted = batch_type.domains() if batch_type.domains() > 1 else len(names)
-    if batch_type.labels_are_domains() and images.groups:
-        wanted = sum(group.size for group in images.groups)
-    if len(names) != wanted:
-        raise ConfigurationError(f"{what}: knows {wanted} domains, not {len(names)} ({', '.join(map(str, names))})")
-    if len(set(names)) != len(names):
-        raise ConfigurationError(f"{what}: its domains have equal names ({', '.join(map(str, names))})")

@@ -1,0 +1,63 @@
+"""What every entry of the tables promises the methods: generators, discriminators, networks from noise, objectives."""
+
+import pytest
+import torch
+from tiny import SIZE, random_batch, shrunk, tiny_model, tiny_settings, tiny_trainer
+
+from translate.losses.adversarial import OBJECTIVES
+from translate.models.parts import DISCRIMINATORS, GENERATORS, SAMPLER_NETWORKS
+
+
+def _settings(kind):
+    return kind.model_validate(shrunk(kind()))
+
+
+def _trains(name, **changes):
+    """Three steps of the method move every network, and no loss is lost on the way."""
+    model = tiny_model(name, settings=tiny_settings(name) | changes)
+    before = {key: value.clone() for key, value in model.named_parameters()}
+    trainer = tiny_trainer(model)
+    for step in range(3):
+        trainer.step(random_batch(model, seed=step))
+    assert all(torch.isfinite(torch.tensor(value)) for value in trainer.read_losses().values())
+    moved = {key.split(".")[0] for key, value in model.named_parameters() if not torch.equal(value, before[key])}
+    assert moved == {key.split(".")[0] for key in before}
+
+
+@pytest.mark.parametrize("kind", GENERATORS)
+def test_a_generator_keeps_the_size_and_the_range_and_is_of_its_kind(kind):
+    settings = _settings(GENERATORS[kind])
+    assert settings.kind == kind
+    network = settings.initialised(3, SIZE)
+    assert SIZE % network.stride == 0
+    images = torch.rand(2, 3, SIZE, SIZE + 2 * network.stride) * 2 - 1
+    fakes = network(images)
+    assert fakes.shape == images.shape and fakes.abs().max() <= 1
+
+
+@pytest.mark.parametrize("kind", GENERATORS)
+def test_a_generator_trains_in_every_method_that_takes_one(kind):
+    for name in ("cyclegan", "pix2pix"):
+        _trains(name, generator=shrunk(GENERATORS[kind]()))
+
+
+@pytest.mark.parametrize("kind", DISCRIMINATORS)
+def test_a_discriminator_trains(kind):
+    assert _settings(DISCRIMINATORS[kind]).kind == kind
+    _trains("cyclegan", discriminator=shrunk(DISCRIMINATORS[kind]()))
+
+
+@pytest.mark.parametrize("kind", SAMPLER_NETWORKS)
+def test_networks_from_noise_train(kind):
+    assert _settings(SAMPLER_NETWORKS[kind]).kind == kind
+    small = shrunk(SAMPLER_NETWORKS[kind]())
+    _trains("gan", generator=small, discriminator=small)
+    _trains("vae", encoder=small, decoder=small)
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_an_objective_trains_and_draws_real_and_fake_apart(objective):
+    _trains("pix2pix", adversarial={"objective": objective, "clip": 0.1})
+    loss, one = OBJECTIVES[objective], torch.ones(4)
+    assert loss.discriminator_loss(one, -one) < loss.discriminator_loss(-one, one)
+    assert loss.generator_loss(one / 2) < loss.generator_loss(-one)

@@ -1,0 +1,122 @@
+"""What the settings of all networks have in common; each network's own stand beside it."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Generic, TypeVar
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from translate.networks.blocks import Initialisation, initialise
+from translate.utils.settings import Settings
+
+
+class Generator(nn.Module):
+    """Maps images (batch, channels, height, width) to images in [-1, 1] of the same shape, or with other channels."""
+
+    stride: int
+    """Heights and widths must be multiples of this."""
+
+
+class SampleGenerator(nn.Module):
+    """Maps codes (batch, code) to images (batch, channels, size, size) in [-1, 1]."""
+
+    def forward(self, code: Tensor) -> Tensor:
+        return torch.tanh(self.unbounded(code))
+
+    def unbounded(self, code: Tensor) -> Tensor:
+        """The images before the tanh. Twice this is the logit of a pixel (1 + tanh) / 2 in [0, 1]."""
+        raise NotImplementedError
+
+
+class InitialisationSettings(Settings):
+    """Initial weights: the published N(0, 0.02) by default."""
+
+    kind: Initialisation = "normal"
+    gain: float = Field(0.02, gt=0)
+
+    def draw(self, network: nn.Module) -> None:
+        """Draws new weights, in place; see `initialise`."""
+        initialise(network, self.kind, self.gain)
+
+
+class Options(Settings):
+    """Options of a network, written once: keys that a recipe may set, and keyword arguments of the network's class."""
+
+    section: ClassVar[str] = ""
+    """Where in a recipe they stand, if always in the same place."""
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The keyword arguments: all fields but those that say which network, and how its weights begin."""
+        return {name: value for name, value in self if name not in ("kind", "initialisation")}
+
+
+WEIGHTLESS = {"initialisation", "checkpointing", "dropout", "dropout_placement"}
+"""Options that change neither the number of weights nor what they mean."""
+
+
+def settings_of(network: nn.Module) -> dict[str, Any]:
+    """The settings of a recipe, dotted keys and values, that build a network of the same weights, from the options that
+    it remembers (`network.settings`)."""
+    own: Options = network.settings  # type: ignore[assignment]
+    found = {f"{own.section}.{name}": value for name, value in own if name not in WEIGHTLESS}
+    first = next(module for module in network.modules() if isinstance(module, nn.Conv2d))
+    channels = first.in_channels - getattr(network, "labels", 0)
+    return found | ({"data.channels": channels} if channels != 3 else {})
+
+
+Built = TypeVar("Built", bound=nn.Module)
+
+
+class ImageNetworkSettings(Options, Generic[Built]):
+    """Of a network that a number of channels and a training size are enough to build."""
+
+    initialisation: InitialisationSettings = InitialisationSettings()
+
+    def build(self, channels: int, size: int) -> Built:
+        """Builds the network for images (or stacks of them) of `channels`, trained at `size` pixels.
+
+        Raises ConfigurationError for a size that it cannot take.
+        """
+        raise NotImplementedError
+
+    def initialise(self, network: Built) -> None:
+        """Draws the initial weights of the network, in place."""
+        self.initialisation.draw(network)
+
+    def initialised(self, channels: int, size: int) -> Built:
+        """The network with its initial weights; see `build`."""
+        network = self.build(channels, size)
+        self.initialise(network)
+        return network
+
+
+class GeneratorSettings(ImageNetworkSettings[Generator]):
+    """Of a generator that keeps an image's shape."""
+
+    section = "model.generator"
+    kind: str
+
+
+class DiscriminatorSettings(ImageNetworkSettings[nn.Module]):
+    """Of a discriminator: maps images to a map of logits, or to one map per scale."""
+
+    section = "model.discriminator"
+    kind: str
+    filters: int = Field(64, ge=1)
+
+
+class SamplerNetworkSettings(Options):
+    """Of a generator from noise (or a decoder) and of its discriminator (or an encoder, which returns a code)."""
+
+    kind: str
+
+    def generator(self, code: int, channels: int, size: int) -> SampleGenerator:
+        """The generator with its initial weights. Raises ConfigurationError for a size that it cannot have."""
+        raise NotImplementedError
+
+    def discriminator(self, channels: int, size: int, labels: int, outputs: int) -> nn.Module:
+        """Maps images, and labels (batch, `labels`) unless that is 0, to (batch, outputs); with its initial weights."""
+        raise NotImplementedError

@@ -1,0 +1,180 @@
+"""Plugins: Python files of users that add entries to the public tables, run only where a user names or installs them.
+
+    train my.yaml --plugin my_model.py      or an entry point of the group `translate.plugins` in an installed package
+
+A plugin adds what it likes to `TABLES`: MODELS["mine"] = Mine, GENERATORS["mine"] = MineSettings, ... A run remembers
+the plugins that it was made with, by name and SHA-256, and asks for them again. Nothing is ever run because a run or a
+checkpoint names it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+import traceback
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from translate.data.labelled import classes
+from translate.data.layouts import two_domains
+from translate.errors import ConfigurationError
+from translate.losses.adversarial import OBJECTIVES
+from translate.models import MODELS
+from translate.models.parts import DISCRIMINATORS, GENERATORS, SAMPLER_NETWORKS
+from translate.training.checkpoint_json import PluginFacts
+from translate.utils.printing import say, shown
+from translate.utils.stored import UnreadableError, read_bytes, read_json
+
+TABLES: dict[str, dict[str, Any]] = {
+    "MODELS": MODELS,
+    "GENERATORS": GENERATORS,
+    "DISCRIMINATORS": DISCRIMINATORS,
+    "SAMPLER_NETWORKS": SAMPLER_NETWORKS,
+    "OBJECTIVES": OBJECTIVES,
+    "two_domains.LAYOUTS": two_domains.LAYOUTS,
+    "classes.LAYOUTS": classes.LAYOUTS,
+}
+GROUP = "translate.plugins"
+BESIDE_RECIPE = "plugins.json"
+"""File in a run's folder that lists the plugins that it was made with."""
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """A plugin that this process has run."""
+
+    name: str
+    sha256: str
+    path: Path
+    given: bool
+    """Whether a user named the file, rather than having it installed."""
+    entries: frozenset[str]
+    """The names that it added to the tables."""
+
+    def facts(self) -> PluginFacts:
+        return {"name": self.name, "sha256": self.sha256}
+
+
+_loaded: dict[str, Plugin] = {}
+
+
+def load_plugin(file: str | Path) -> Plugin:
+    """Runs a plugin's file, once while it stays the same, and returns what it added.
+
+    Raises ConfigurationError if it cannot be read, fails, or adds nothing.
+    """
+    path = Path(file)
+    try:
+        source = read_bytes(path)
+    except UnreadableError as error:
+        raise ConfigurationError(f"--plugin {error}") from error
+    digest, before = hashlib.sha256(source).hexdigest(), _loaded.get(path.name)
+    if before is not None and before.given and before.sha256 == digest:
+        return before
+    entries = _entries()
+    try:
+        _run(source, path)
+    except Exception as error:
+        raise ConfigurationError(f"--plugin {shown(path)}: {_what(error, path)}") from error
+    added = _added(entries)
+    if not added:
+        raise ConfigurationError(f"--plugin {shown(path)}: adds nothing to {', '.join(TABLES)}")
+    _loaded[path.name] = Plugin(path.name, digest, path, True, added)
+    return _loaded[path.name]
+
+
+def _run(source: bytes, path: Path) -> None:
+    module = ModuleType(f"translate_plugin_{path.stem}")
+    module.__file__ = str(path)
+    sys.modules[module.__name__] = module  # where type hints of its classes are looked up
+    exec(compile(source, str(path), "exec"), module.__dict__)
+
+
+def load_plugins(files: str | Path | Iterable[str | Path]) -> list[Plugin]:
+    """See `load_plugin`."""
+    return [load_plugin(file) for file in ([files] if isinstance(files, str | Path) else files)]
+
+
+@cache
+def load_installed() -> None:
+    """Imports the plugins of installed packages, once; warns of one that fails."""
+    for entry in entry_points(group=GROUP):
+        try:
+            plugin = _installed(entry)
+        except Exception as error:
+            say(f"warning: the installed plugin {entry.name} ({entry.value}) is left out: {_what(error)}")
+        else:
+            _loaded[entry.name] = plugin
+
+
+def _installed(entry: EntryPoint) -> Plugin:
+    """Imports the plugin, unless a user gave its file."""
+    spec = find_spec(entry.module)
+    path, before = Path(str(spec and spec.origin)), _entries()
+    for plugin in _loaded.values():
+        if plugin.given and plugin.path.resolve() == path.resolve():
+            return replace(_loaded.pop(plugin.name), name=entry.name)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    entry.load()
+    return Plugin(entry.name, digest, path, False, _added(before))
+
+
+def _entries() -> set[tuple[str, str, int]]:
+    return {(table, name, id(entry)) for table, held in TABLES.items() for name, entry in held.items()}
+
+
+def _added(before: set[tuple[str, str, int]]) -> frozenset[str]:
+    return frozenset(name for _, name, _ in _entries() - before)
+
+
+def _what(error: Exception, path: Path | None = None) -> str:
+    """The error in one line, with the line of the file `path` that led to it."""
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+    return f"{'line ' + str(lines[-1]) + ': ' if lines else ''}{type(error).__name__}: {error}"
+
+
+def used_by(recipe: Mapping[str, Any], given: Iterable[Plugin] = ()) -> list[PluginFacts]:
+    """What a run by `recipe` (plain values) remembers: the plugins `given` for it, and those whose entries it names."""
+    names, given = set(_words(recipe)), list(given)
+    return [plugin.facts() for plugin in _loaded.values() if plugin in given or plugin.entries & names]
+
+
+def _words(value: Any) -> Iterable[str]:
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        return [word for each in value for word in _words(each)]
+    return [value] if isinstance(value, str) else []
+
+
+def beside(recipe: Path) -> Sequence[PluginFacts]:
+    """The plugins that the file beside a run's recipe.yaml lists. Raises UnreadableError if it lists none rightly."""
+    path = recipe.parent / BESIDE_RECIPE
+    return read_json(path, list[PluginFacts]) if recipe.name == "recipe.yaml" and path.is_file() else []
+
+
+def require_plugins(wanted: Iterable[PluginFacts], place: Path) -> None:
+    """Raises ConfigurationError unless the plugins that what lies at `place` was made with have been loaded.
+
+    One that a user gave may have changed since, with a warning; an installed one has to be the same.
+    """
+    load_installed()
+    for facts in wanted:
+        if facts in [plugin.facts() for plugin in _loaded.values()]:
+            continue
+        found, made = _loaded.get(facts["name"]), f"{shown(place)}: made with"
+        if found is None:
+            raise ConfigurationError(
+                f"{made} the plugin {facts['name']} (SHA-256 {facts['sha256']}): give its file as --plugin FILE "
+                "(plugin=FILE in Python)"
+            )
+        changed = f"{made} another version of the plugin {found.name} (SHA-256 {facts['sha256']}, now {found.sha256})"
+        if not found.given:
+            raise ConfigurationError(f"{changed}; install that one, or give --plugin {found.path} to take this one")
+        say(f"warning: {changed}")

@@ -1,0 +1,62 @@
+"""The settings of `training` in a recipe: how long and how fast to train, and what to keep."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from translate.training.runtime import Precision
+from translate.training.schedules import ScheduleSettings
+from translate.utils.settings import Seed
+
+
+class TrainingSettings(ScheduleSettings):
+    """How long and how fast to train, and what to keep."""
+
+    steps: int | None = Field(None, ge=1)
+    epochs: float | None = Field(None, gt=0)
+    """Exactly one of `steps` and `epochs`; an epoch is one pass over the larger domain."""
+    batch_size: int = Field(1, ge=1)
+    accumulate: int = Field(1, ge=1)
+    """Number of parts a batch is split into, averaging their gradients: less memory, same step."""
+    seed: Seed = 0
+    init_from: str | None = None
+    """Folder of a run or a checkpoint with initial weights for the networks (averaged ones, if it kept them);
+    optimizers and schedule start from scratch. Null draws weights from the seed."""
+    optimizer: Literal["adam", "rmsprop"] = "adam"
+    lr: float = Field(2e-4, gt=0)
+    network_lr: dict[str, float] = Field(default_factory=dict)
+    """Learning rates of individual networks by name, e.g. {discriminator: 4e-4}; the others use `lr`."""
+    betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.5, 0.999)
+    weight_decay: float = Field(0.0, ge=0)
+    ema: float | None = Field(None, gt=0, lt=1)
+    """Decay of the moving average of the generators' weights, which is then used to convert; null keeps none."""
+    precision: Precision = "auto"
+    skip_limit: int = Field(20, ge=1)
+    """A turn with losses or gradients that are not finite is skipped; this many in a row end the run, the next time
+    losses are logged (log_every)."""
+    log_every: int = Field(50, ge=1)
+    sample_every: int = Field(1000, ge=1)
+    validate_every: int = Field(1000, ge=1)
+    validation_images: int = Field(64, ge=1)
+    """Number of test images measured against the truth, if the data set knows it."""
+    checkpoint_every: int = Field(1000, ge=1)
+    keep: int = Field(3, ge=1)
+    """Number of newest checkpoints to keep, in addition to the best."""
+    keep_every: int | None = Field(None, ge=1)
+    """Also keeps checkpoints of steps divisible by this number; null keeps no others."""
+
+    @model_validator(mode="after")
+    def _one_length(self) -> TrainingSettings:
+        if (self.steps is None) == (self.epochs is None):
+            raise ValueError("give exactly one of steps and epochs (set the other to null)")
+        return self
+
+    @model_validator(mode="after")
+    def _parts_are_equal(self) -> TrainingSettings:
+        if self.batch_size % self.accumulate:
+            raise ValueError(
+                f"accumulate {self.accumulate} does not split batch_size {self.batch_size} into equal parts"
+            )
+        return self
