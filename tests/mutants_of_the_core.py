@@ -1,4 +1,4 @@
-"""python tests/mutants_of_the_core.py [COUNT] [WORD]: small faults put into the core, one at a time; do its tests see them?
+"""python tests/mutants_of_the_core.py [COUNT] [WORD]: puts small faults into the core; do its tests see them?
 
 Each mutant is one change: a comparison or an operator turned round, a number doubled, a call left out. `COUNT` of them
 (60) are taken from the modules below whose names hold `WORD`, always the same ones; their tests run on each until one
@@ -24,7 +24,11 @@ TESTS = {
     "translate.losses.adversarial": ["unit/test_adversarial.py", "contract/test_adversary.py"],
     "translate.losses.image_pool": ["contract/test_equations.py", "unit/test_trainer.py", "unit/test_non_finite.py"],
     "translate.training.optim": ["unit/test_optim.py", "unit/test_trainer.py"],
-    "translate.training.trainer": ["unit/test_trainer.py", "contract/test_generating_anew.py", "unit/test_non_finite.py"],
+    "translate.training.trainer": [
+        "unit/test_trainer.py",
+        "contract/test_generating_anew.py",
+        "unit/test_non_finite.py",
+    ],
     "translate.models.cyclegan": ["contract/test_equations.py", "unit/test_trainer.py"],
     "translate.inference.converter": ["unit/test_converter.py"],
     "translate.inference.tiling.rowmap": ["unit/test_tiling.py"],
@@ -58,6 +62,10 @@ TURNED = {
 }
 
 
+LEFT_OUT = ("detach", "float", "mean", "flatten", "contiguous")
+"""Methods without arguments that a mutant does not call."""
+
+
 @dataclass(frozen=True)
 class Mutant:
     """One change of a module: where it is, the line as it was and as it is, and the whole module's text."""
@@ -74,7 +82,10 @@ class Mutant:
         return hashlib.sha256(f"{self.function}|{self.before}|{self.after}".encode()).hexdigest()
 
     def __str__(self) -> str:
-        start = max(0, len(os.path.commonprefix([self.before, self.after])) - 40)
+        same = next(
+            number for number, pair in enumerate(zip(self.before, self.after, strict=False)) if len({*pair}) > 1
+        )
+        start = max(0, same - 40)
         was, now = self.before[start : start + 90], self.after[start : start + 90]
         return f"{self.module.removeprefix('translate.')} {self.function}: {was}  ->  {now}"
 
@@ -122,9 +133,10 @@ def _changes(place: ast.AST) -> Iterator:
             yield lambda node=node: setattr(node, "value", node.value * 2 or 1)
         elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
             yield lambda node=node: setattr(node, "value", ast.Constant(None))
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and not node.args + node.keywords:
-            if node.func.attr in ("detach", "float", "mean", "flatten", "contiguous"):
-                yield lambda node=node: node.__dict__.update(func=_identity(), args=[node.func.value])
+        elif (
+            isinstance(node, ast.Call) and getattr(node.func, "attr", "") in LEFT_OUT and not node.args + node.keywords
+        ):
+            yield lambda node=node: node.__dict__.update(func=_identity(), args=[node.func.value])
 
 
 def _identity() -> ast.expr:
@@ -134,10 +146,10 @@ def _identity() -> ast.expr:
 def _walk(node: ast.AST) -> Iterator[ast.AST]:
     """All below `node` but what is said in errors, annotations and defaults."""
     yield node
+    types = [getattr(node, name, None) for name in ("annotation", "returns")]
     for child in ast.iter_child_nodes(node):
-        if not isinstance(child, ast.Raise | ast.JoinedStr | ast.arguments | ast.Assert):
-            if child is not getattr(node, "annotation", None) and child is not getattr(node, "returns", None):
-                yield from _walk(child)
+        if child not in types and not isinstance(child, ast.Raise | ast.JoinedStr | ast.arguments | ast.Assert):
+            yield from _walk(child)
 
 
 def killed(mutant: Mutant, tests: Sequence[str], root: Path = ROOT) -> bool:
@@ -186,7 +198,7 @@ def drawn(candidates: Sequence[Mutant], count: int) -> list[Mutant]:
 
 
 def main(count: int = 60, word: str = "") -> None:
-    import numpy, pydantic, torch, torchvision  # noqa: E401, F401 - once, before the forks
+    import numpy  # noqa: F401 - once, before the forks
 
     modules = [module for module in TESTS if word in module]
     chosen = drawn([mutant for module in modules for mutant in mutants(module, text_of(module))], count)
