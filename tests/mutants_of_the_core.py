@@ -29,7 +29,7 @@ TESTS = {
         "contract/test_generating_anew.py",
         "unit/test_non_finite.py",
     ],
-    "translate.models.cyclegan": ["contract/test_equations.py", "unit/test_trainer.py"],
+    "translate.models.cyclegan": ["contract/test_equations.py", "unit/test_trainer.py", "contract/test_contract.py"],
     "translate.inference.converter": ["unit/test_converter.py"],
     "translate.inference.tiling.rowmap": ["unit/test_tiling.py"],
     "translate.inference.tiling.neighbours": ["unit/test_tiling.py"],
