@@ -1,8 +1,7 @@
 """CycleGAN (Zhu et al. 2017) as a bare loop: two generators that undo each other, learnt from unpaired images.
 
-python examples/cyclegan.py --steps 1500 --size 64 --data shapes --out example-cyclegan
-
-`--data` is `shapes`, which is rendered, or a folder with trainA/ trainB/ testA/ testB/. Writes OUT/samples.png.
+python examples/cyclegan.py --data DATA --out OUT writes OUT/samples.png. DATA is `shapes`, which is rendered, or a
+folder with trainA/ trainB/ testA/ testB/.
 """
 
 import argparse
@@ -14,6 +13,8 @@ from torch.nn.functional import l1_loss
 from torch.optim import Adam
 
 from translate.data.batch import Unpaired
+from translate.data.crops import Cropping
+from translate.data.decoding import Decoding
 from translate.data.io.images import to_float
 from translate.data.layouts.folders import open_folder
 from translate.data.loader import Loader, evaluation_batches
@@ -75,8 +76,8 @@ def main() -> None:
     if given.data == "shapes":  # scenes in two styles
         root = render_set(given.out / f"shapes-{given.size}", view="unpaired", size=given.size)
     split = open_folder(root, wanted="unpaired").splits
-    loader = Loader(split["train"], make=Unpaired, channels=3, size=given.size, batch_size=BATCH, cache_bytes=1 << 30)
-
+    decoding, cropping = Decoding(channels=3, side=given.size), Cropping(given.size)
+    loader = Loader(split["train"], Unpaired, decoding, cropping, batch_size=BATCH)
     torch.manual_seed(0)
     model = CycleGAN(given.size).to(given.device)
     optimizers = model.optimizers()
@@ -84,11 +85,10 @@ def main() -> None:
         for optimizer in optimizers:  # the rate stays for half of the steps, then falls to 0 (section 4)
             optimizer.param_groups[0]["lr"] = RATE * min(1.0, 2 - 2 * step / given.steps)
         batch = batch.map(lambda pixels: to_float(pixels.to(given.device)))
-        losses = model.step(batch.a, batch.b, *optimizers)
+        losses = model.step(*batch.tensors(), *optimizers)
         if step % 50 == 0:
             print(step, {name: round(loss, 4) for name, loss in losses.items()}, flush=True)
-
-    test = next(evaluation_batches(split["test"], Unpaired, channels=3, size=given.size, batch_size=8))
+    test = next(evaluation_batches(split["test"], Unpaired, decoding, batch_size=8))
     a, b = test.map(lambda pixels: to_float(pixels.to(given.device))).tensors()
     with torch.no_grad():
         to_b, to_a = model.eval().G(a), model.F(b)

@@ -14,6 +14,8 @@ from torch.nn.functional import l1_loss
 from torch.optim import Adam
 
 from translate.data.batch import Paired
+from translate.data.crops import Cropping
+from translate.data.decoding import Decoding
 from translate.data.io.images import to_float
 from translate.data.layouts.folders import open_folder
 from translate.data.loader import Loader, evaluation_batches
@@ -71,7 +73,8 @@ def main() -> None:
     if given.data == "shapes":  # scenes in two styles
         root = render_set(given.out / f"shapes-{given.size}", view="paired", size=given.size)
     split = open_folder(root, wanted="paired").splits
-    loader = Loader(split["train"], make=Paired, channels=3, size=given.size, batch_size=BATCH, cache_bytes=1 << 30)
+    decoding, cropping = Decoding(channels=3, side=given.size), Cropping(given.size)
+    loader = Loader(split["train"], Paired, decoding, cropping, batch_size=BATCH)
 
     torch.manual_seed(0)
     model = Pix2Pix(given.size).to(given.device)
@@ -82,7 +85,7 @@ def main() -> None:
         if step % 50 == 0:
             print(step, {name: round(loss, 4) for name, loss in losses.items()}, flush=True)
 
-    test = next(evaluation_batches(split["test"], Paired, channels=3, size=given.size, batch_size=8))
+    test = next(evaluation_batches(split["test"], Paired, decoding, batch_size=8))
     x, y = test.map(lambda pixels: to_float(pixels.to(given.device))).tensors()
     with torch.no_grad():
         # In training mode, one image at a time: dropout is the noise, and batch norm has the image's own statistics.

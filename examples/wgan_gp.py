@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from torch.optim import Adam
 
 from translate.data.batch import Plain
+from translate.data.crops import Cropping
+from translate.data.decoding import Decoding
 from translate.data.io.images import to_float
 from translate.data.labelled import unlabelled
 from translate.data.loader import Loader
@@ -77,7 +79,8 @@ def main() -> None:
     if given.data == "shapes":  # scenes
         root = render_set(given.out / f"shapes-{given.size}", view="unpaired", size=given.size) / "trainA"
     sources = unlabelled(root).splits["train"].sources
-    loader = Loader([sources], make=Plain, channels=3, size=given.size, batch_size=BATCH, cache_bytes=1 << 30)
+    decoding, cropping = Decoding(channels=3, side=given.size), Cropping(given.size)
+    loader = Loader([sources], Plain, decoding, cropping, batch_size=BATCH)
 
     torch.manual_seed(0)
     model = WGAN(given.size).to(given.device)
