@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+from dataclasses import fields
 from pathlib import Path
 from types import ModuleType
 
@@ -50,7 +51,7 @@ def _require_the_trainers_steps(example, bare: nn.Module, take, settings: dict, 
     trainer = Trainer(model, optimizers, CPU)
     for step in range(STEPS):
         images = _images(step)
-        trainer.step(kind.batch_type(*images[: len(kind.batch_type.__dataclass_fields__)]))
+        trainer.step(kind.batch_type(*images[: len(fields(kind.batch_type))]))
         torch.manual_seed(step_seed(0, step))
         take(step, images)
     for own, other in names.items():
