@@ -160,10 +160,12 @@ def test_one_file_recognises_that_memory_ran_out():
     assert found == {"out_of_memory.py"}
 
 
-@pytest.mark.parametrize("heavy", ["wandb", "kornia", "albumentations", "cv2", "torchvision", "rich"])
-def test_importing_translate_does_not_import(heavy):
-    code = f"import sys, translate; translate.train, translate.load; sys.exit('{heavy}' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], cwd=PACKAGE.parent, check=False).returncode == 0
+def test_importing_translate_imports_nothing_heavy():
+    code = "import sys, translate; translate.train, translate.load; print(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], cwd=PACKAGE.parent, check=True, capture_output=True, text=True)
+    imported = set(run.stdout.split())
+    assert "torch" in imported
+    assert not imported & {"wandb", "kornia", "albumentations", "cv2", "torchvision", "rich"}
 
 
 def test_the_command_line_says_what_there_is_without_torch():

@@ -4,7 +4,7 @@ import json
 
 import pytest
 import torch
-from tiny import SIZE, SPECS, TINY, random_batch, tiny_model, tiny_trainer
+from tiny import SIZE, SPEC, SPECS, TINY, random_batch, tiny_model, tiny_trainer
 from torch import nn
 
 from translate.models import MODELS
@@ -90,6 +90,13 @@ def test_convert_keeps_shape_and_range_and_does_not_depend_on_its_company(transl
             alone = model.convert(images[1:2], target)
             torch.testing.assert_close(together[1:2], alone, rtol=0, atol=5e-6)
             assert torch.equal(alone, model.convert(images[1:2], target)), "the same image, the same result"
+
+
+def test_targets_are_domains_each_named_once(translator):
+    model = tiny_model(translator)
+    domains = SPECS.get(model.batch_type, SPEC).domains
+    targets = list(model.targets())
+    assert targets and len(set(targets)) == len(targets) and set(targets) <= set(range(len(domains)))
 
 
 def test_convert_leaves_mode_and_random_state_as_they_were(translator):

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE
 from tiny import write_images
 
 from translate.inference.jobs import Jobs
@@ -31,7 +32,7 @@ def test_one_bad_image_ends_no_other_process_of_torchrun(tmp_path: Path, generat
         env={**os.environ, "PYTHONPATH": root, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=PATIENCE,
         check=False,
     )
     assert len(list((tmp_path / "out").glob("*.png"))) == len(good) > 20, ended.stderr

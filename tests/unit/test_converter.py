@@ -71,6 +71,12 @@ def test_arrays_keep_size_and_depth_to_the_last_level(converter, size, dtype):
     assert height % 8 == width % 8 == 0 and height >= 16 and width >= 16
 
 
+def test_a_model_of_four_channels_translates_alpha_too():
+    array = np.random.default_rng(0).integers(0, 256, (16, 24, 4), dtype=np.uint8)
+    converter = Converter(Negative(), replace(SPEC, channels=4), CPU)
+    assert np.array_equal(converter.convert(array), 255 - array)
+
+
 def test_grey_becomes_colour_by_rule(converter):
     assert np.array_equal(converter.convert(np.full((20, 20), 10, np.uint8)), np.full((20, 20, 3), 245, np.uint8))
 

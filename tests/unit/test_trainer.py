@@ -199,3 +199,14 @@ def test_a_restored_trainer_goes_on_as_if_it_had_not_stopped(name):
         assert mine.keys() == theirs.keys()
         assert all(torch.equal(mine[key], theirs[key]) for key in mine)
     assert resumed.read_losses() == whole.read_losses()
+
+
+def test_showing_a_model_moves_none_of_its_statistics():
+    model = tiny_model("pix2pix")
+    trainer, batch = tiny_trainer(model), random_batch(model)
+    trainer.step(batch)
+    before = {name: value.clone() for name, value in model.named_buffers()}
+    with trainer.shown(), torch.no_grad():
+        model.train().generate(batch)
+        assert any(not torch.equal(value, before[name]) for name, value in model.named_buffers()), "while it is shown"
+    assert all(torch.equal(value, before[name]) for name, value in model.named_buffers())

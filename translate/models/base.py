@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from translate.data.batch import Batch
 from translate.data.labels import LabelGroup
 from translate.errors import ConfigurationError
+from translate.losses.adversarial import full_precision
 from translate.utils.settings import Settings
 
 Losses = dict[str, Tensor]
@@ -80,9 +81,9 @@ class Request:
 def l1(images: Tensor, wanted: Tensor) -> Tensor:
     """Mean absolute difference on the scale of the images: from -1 to 1, twice the error where black is 0 and white 1.
 
-    In float32, because under autocast it would be summed in half precision.
+    In float32 or better, because under autocast it would be summed in half precision.
     """
-    return F.l1_loss(images.float(), wanted.float())
+    return F.l1_loss(full_precision(images), full_precision(wanted))
 
 
 def nothing() -> None:

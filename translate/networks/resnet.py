@@ -122,9 +122,10 @@ def stage(conv: nn.Module, channels: int, norm: Normalisation) -> nn.Sequential:
 
 
 def changed(images: Tensor, change: Tensor) -> Tensor:
-    """tanh(change + atanh(0.99 images)), in float32 and [-1, 1]; for a change of 0, 0.99 times the images."""
+    """tanh(change + atanh(0.99 images)), in float32 or better and [-1, 1]; for a change of 0, 0.99 times the images."""
+    precision = torch.promote_types(change.dtype, torch.float32)
     # 0.99, because the inverse of tanh is infinite at -1 and 1.
-    return torch.tanh(change.float() + torch.atanh(images.float() * 0.99))
+    return torch.tanh(change.to(precision) + torch.atanh(images.to(precision) * 0.99))
 
 
 def _down(channels_in: int, channels_out: int, norm: Normalisation, upsampling: Upsampling) -> nn.Sequential:
