@@ -313,6 +313,7 @@ def a_resumed_run_with_other_settings(user: User) -> None:
 
 @tried(
     ("runs/folder", "another process trains into this folder"),
+    ("runs/folder", "cannot be written ({}); give another"),
     ("runs/small_files", "cannot be written ({}); give another"),
 )
 def a_folder_that_cannot_be_had(user: User) -> None:
