@@ -251,7 +251,7 @@ def test_a_list_of_other_files_is_no_video_whatever_it_is_called(tmp_path, kind)
     clip(tmp_path / "clip.mp4")
     (tmp_path / "list.mp4").write_text(PLAYLISTS[kind])
     for read in (video.count_frames, lambda path: convert(path, tmp_path / "out.mp4")):
-        with pytest.raises(TranslateError, match=r"list\.mp4: cannot be converted as a video: it is none inside"):
+        with pytest.raises(TranslateError, match=r"list\.mp4: not a video of a kind that is read here"):
             read(tmp_path / "list.mp4")
     assert not (tmp_path / "out.mp4").exists()
 

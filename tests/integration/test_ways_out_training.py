@@ -297,7 +297,7 @@ def a_folder_that_is_taken(user: User) -> None:
 
 
 @tried(
-    ("runs/folder", "--resume cannot change what the run was begun with"),
+    ("runs/folder", "--resume cannot change the settings that the run began with"),
     ("runs/folder", ", or give another --out to start again{}"),
     ("runs/folder", "`translate train {} --out {} --resume`"),
 )
@@ -312,7 +312,7 @@ def a_resumed_run_with_other_settings(user: User) -> None:
 
 
 @tried(
-    ("runs/folder", "another process trains into this folder"),
+    ("runs/folder", "another process is training into this folder"),
     ("runs/folder", "cannot be written ({}); give another"),
     ("runs/small_files", "cannot be written ({}); give another"),
 )

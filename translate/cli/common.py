@@ -143,7 +143,7 @@ class Changes:
         """
         for word in words:
             if "=" not in word:
-                raise ConfigurationError(f"{word}: expected KEY=VALUE behind {behind.format(shlex.quote(word))}")
+                raise ConfigurationError(f"{word}: expected KEY=VALUE after {behind.format(shlex.quote(word))}")
         if self.domains is None:
             return (*words, *self.overrides)
         named = json.dumps([name.strip() for name in self.domains.split(",")])

@@ -124,7 +124,7 @@ MEASURES: dict[str, Measure] = {
     "kid": Measure("KID x 1000", better="lower", protocol="cubic kernel, unbiased, all images at once"),
     "frechet": Measure("Frechet distance", better="lower"),
     "distances": Measure("distances", better="lower"),
-    # Validations of models that draw from noise.
+    # Validations of models that generate from noise.
     "modes covered": Measure("modes covered", better="higher", decimals=0),
     "near a mode": Measure("near a mode", better="higher", decimals=4),
     "evidence lower bound": Measure("evidence lower bound", better="higher", decimals=2),

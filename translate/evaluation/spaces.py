@@ -105,5 +105,5 @@ def inception_file(folder: Path | str | None, file: str = INCEPTION_FILE) -> Pat
         # torch-fidelity unpickles whatever it gets; a file that passes this holds only tensors and cannot run code.
         torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # zip, pickle or end-of-file errors, depending on the damage
-        return Missing(name, f"unavailable: {path} is no file of weights: {error}")
+        return Missing(name, f"unavailable: {path} is not a file of weights: {error}")
     return path

@@ -241,7 +241,7 @@ class Translator(Model, ImageTranslator):
 
     def translate(self, images: Tensor, request: Request) -> Tensor:
         if request.clear or len(request.set) != 1:
-            raise ValueError("this model converts to one domain, and clears none")
+            raise ValueError("this model converts to one domain and has no attributes to clear")
         (to,) = request.set
         return self.convert(images, to)
 
@@ -272,7 +272,7 @@ class ClassifyingTranslator(Translator):
 
 
 class Sampler(Model):
-    """A model that draws images from noise."""
+    """A model that generates images from noise."""
 
     @abstractmethod
     def sample(self, count: int, label: int | None = None) -> Tensor:

@@ -54,7 +54,7 @@ def choose_folder(out: str | Path | None, recipe: Recipe, resume: bool) -> Path:
             if not resume:
                 raise ConfigurationError(f"{folder}: exists; continue it with --resume, or give another --out")
             if not is_run(folder):
-                raise ConfigurationError(f"{folder}: holds other files and no run to resume; give another --out")
+                raise ConfigurationError(f"{folder}: holds other files but no run to resume; give another --out")
         refuse_in_run(folder.absolute().parent, "--out")
         return folder
     data = Path(recipe.data.set or "data").name
@@ -84,7 +84,7 @@ def claimed(out: str | Path | None, recipe: Recipe, resume: bool) -> Iterator[Pa
             clear_leftovers(folder / "samples", alone=True)
         except Timeout as error:
             raise ConfigurationError(
-                f"{folder}: another process trains into this folder; wait until it ends, or give another --out"
+                f"{folder}: another process is training into this folder; wait until it ends, or give another --out"
             ) from error
         except OSError as error:
             raise ConfigurationError(f"{folder}: cannot be written ({error.strerror}); give another --out") from error
@@ -180,7 +180,7 @@ def require_same_run(
         again = command("train", run / "recipe.yaml", "--out", run, "--resume")
         anew = f", or give another --out to start again{_with_its_weights(run, different, recipe) if fits() else ''}"
         raise ConfigurationError(
-            "\n  ".join([f"{run}: --resume cannot change what the run was begun with:", *lines])
+            "\n  ".join([f"{run}: --resume cannot change the settings that the run began with:", *lines])
             + f"\ncontinue with {again}{anew}"
         )
 
