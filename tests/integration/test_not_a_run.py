@@ -110,7 +110,7 @@ def test_a_generators_file_is_no_run_to_evaluate(there, tmp_path):
     ("runs/not_a_run", "an empty folder, not a run; expected one that `translate train` wrote"),
     (
         "runs/not_a_run",
-        "(no recipe.yaml, no checkpoints), and no images; expected a folder that `translate train` wrote",
+        "(recipe.yaml, checkpoints) nor images; expected a folder that `translate train` wrote",
     ),
 )
 def test_a_folder_without_a_run_is_one_once_train_has_written_it(user):

@@ -52,14 +52,14 @@ def a_dry_run_that_resumes(user: User) -> None:
     assert "parameters" in user.gets(*words)
 
 
-@tried(("cli/training", "what it learns from is --data {}"), ("runs/image_sets/opening", "--data is needed: the name"))
+@tried(("cli/training", "the data set is --data {}"), ("runs/image_sets/opening", "--data is needed: the name"))
 def a_data_set_without_its_option(user: User) -> None:
     recipe, data = user.recipe("cyclegan"), user.data()
     assert options_in(user.refused(*user.train(recipe, data=None)), "train") == ["--data"]
     assert f"{data}: " not in user.gets(*command_in("`translate data`", "data"))
     Path(data).rename("my data")
     text = user.refused("train", recipe, "my data", "--device", "cpu")
-    user.gets(*user.train(recipe, *shlex.split(taken(text, "what it learns from is (--data .*)")), data=None))
+    user.gets(*user.train(recipe, *shlex.split(taken(text, "the data set is (--data .*)")), data=None))
 
 
 @tried(("runs/comparing/comparison", "no scores; `translate evaluate {}` makes them"))

@@ -74,9 +74,9 @@ class TrainingChanges(Changes):
     )
     skip_bad: bool = option(False, help="Leave out images that cannot be read, instead of refusing to start.")
 
-    def settings(self, words: Sequence[str], behind: str) -> tuple[str, ...]:
+    def settings(self, words: Sequence[str], after: str) -> tuple[str, ...]:
         cache = [] if self.cache is None else [f"data.cache={self.cache}"]
-        return (*super().settings(words, behind), *cache, *(["data.skip_bad=true"] if self.skip_bad else []))
+        return (*super().settings(words, after), *cache, *(["data.skip_bad=true"] if self.skip_bad else []))
 
 
 @click.command()

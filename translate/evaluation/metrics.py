@@ -82,7 +82,7 @@ class Measure:
 
     `function` compares translations with their true translations, both (batch, channels, height, width) in [-1, 1], and
     returns a scalar, `perfect` for the truth itself; None for what a classifier or a set of images is needed for.
-    `decimals` are shown behind the point; None shows four digits in all. Titles stand in the files of runs, where they
+    `decimals` are shown after the point; None shows four digits in all. Titles stand in the files of runs, where they
     tell measures apart: they stay as they are.
     """
 

@@ -19,7 +19,7 @@ from translate.training.runtime import Runtime
 from translate.utils.atomic_files import sha256_of
 
 INCEPTION_FILE = "weights-inception-2015-12-05-6726825d.pth"
-"""torch-fidelity's copy of the network behind the published FIDs; the name ends with the first digits of its
+"""torch-fidelity's copy of the network of the published FIDs; the name ends with the first digits of its
 SHA-256."""
 WEIGHTS_DIR = "TRANSLATE_WEIGHTS_DIR"
 

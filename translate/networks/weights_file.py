@@ -44,8 +44,8 @@ def read_weights(path: Path | str) -> Mapping[str, Any]:
         # torch's own message recommends weights_only=False, which would run the file's code.
         if called := re.search(r"(?:GLOBAL|global) ([\w.]+)", str(error)):
             raise UnsafeFileError(
-                f"{path}: not a file of weights: loading it would call {called[1]}, so it is not loaded. If that is the "
-                "class of a network, the whole module was saved: where its program is, and the file is trusted, "
+                f"{path}: not a file of weights: loading it would call {called[1]}, so it is not loaded. If that is "
+                "the class of a network, the whole module was saved: where its program is, and the file is trusted, "
                 "torch.save(module.state_dict(), 'weights.pth') writes its weights alone"
             ) from error
         raise ValueError(f"{path}: not a file of weights: {_else(path, str(error))}") from error

@@ -65,8 +65,8 @@ def _from_files(model: Model, files: Iterable[Path]) -> str:
         _fill(networks[role], file)
         filled.append(f"{role} of {file.name}")
     rest = sorted(networks.keys() - {word.split(" ")[0] for word in filled})
-    anew = f" ({' and '.join(rest)} start from random weights)" if rest else ""
-    return f"{', '.join(filled)}{anew}: that is"
+    random = f" ({' and '.join(rest)} start from random weights)" if rest else ""
+    return f"{', '.join(filled)}{random}: that is"
 
 
 def _role(file: Path, networks: dict[str, nn.Module]) -> str:

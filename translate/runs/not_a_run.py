@@ -1,4 +1,4 @@
-"""What a path holds that was given as a run and is none, and how to go on."""
+"""What a path holds that was given as a run but is not one, and how to go on."""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ def start(launch: Launch, folder: Path, *, resume: bool, signals: Signals, track
     samples, cadence = runtime.place(next(images.first(4))), _cadence(training, total)
     validations = images.validations(trainer.model, training.validation_images, runtime)
     tracker = _tracker(tracking, folder, recipe) if distributed.is_main and not finished else Trackers()
-    records = Records(folder, trainer, samples, tracker, launch.log, measured_anew=pending)
+    records = Records(folder, trainer, samples, tracker, launch.log, measured_again=pending)
     measuring = Measuring(trainer, cadence, validations, records, before)
     return TrainingRun(
         trainer,
@@ -233,7 +233,8 @@ def _log_precision(launch: Launch, before: str) -> None:
     if before != launch.runtime.precision:
         launch.log(
             f"warning: this run was trained and measured in {before} so far, and goes on in "
-            f"{launch.runtime.precision}: validations before and after, among which the best is chosen, differ by that, too"
+            f"{launch.runtime.precision}: validations before and after, among which the best is chosen, differ "
+            "by that, too"
         )
 
 

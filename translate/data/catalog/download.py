@@ -101,8 +101,8 @@ def _store(blocks: Iterator[bytes], archive: Path, start: int, total: int | None
 def _handle_unsatisfiable(archive: Path, have: int, expected: int | None, content_range: str) -> None:
     """Handles "range not satisfiable": `archive` is complete; or it is another file's, and emptied; or the server is
     wrong. Raises Unreachable in the last two cases."""
-    told = re.fullmatch(r"bytes \*/([0-9]{1,18})", content_range)
-    size = int(told[1]) if told else None
+    stated = re.fullmatch(r"bytes \*/([0-9]{1,18})", content_range)
+    size = int(stated[1]) if stated else None
     if size == have and expected is None:
         return
     if size is None or size > have or expected is not None:
