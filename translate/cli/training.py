@@ -154,12 +154,7 @@ def recipes(name: str | None) -> None:
 @click.command()
 @click.argument("method", type=click.Choice(["cyclegan", "pix2pix"]), default="cyclegan")
 @click.option("--out", default="quickstart", show_default=True, type=FOLDER)
-@click.option(
-    "--resume",
-    is_flag=True,
-    expose_value=False,
-    help="Continue the quickstart in --out, which it does without this option, too.",
-)
+@click.option("--resume", is_flag=True, expose_value=False, help="Continue what is in --out; it does so without, too.")
 @takes(place=OnDevice)
 def quickstart(method: str, out: Path, place: OnDevice) -> None:
     """Train and convert in a few minutes on a CPU, on images that are drawn on the spot: nothing to download.
