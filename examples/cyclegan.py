@@ -49,18 +49,18 @@ class CycleGAN(nn.Module):
         """Takes one step on images (batch, 3, size, size) in [-1, 1]; returns the losses."""
         # L(G, F) = GAN(G, D_b) + GAN(F, D_a) + CYCLE (E |F(G(a)) - a| + E |G(F(b)) - b|)   (equation 3)
         fake_a, fake_b = self.F(b), self.G(a)
-        fooling = GAN.generator_loss(self.D_a(fake_a)) + GAN.generator_loss(self.D_b(fake_b))
+        loss_g = GAN.generator_loss(self.D_a(fake_a)) + GAN.generator_loss(self.D_b(fake_b))
         cycle = l1_loss(self.F(fake_b), a) + l1_loss(self.G(fake_a), b)
         generators.zero_grad()
-        (fooling + CYCLE * cycle).backward()
+        (loss_g + CYCLE * cycle).backward()
         generators.step()
         # The discriminators are shown fakes of now and of earlier steps (section 4).
         shown_a, shown_b = self.D_a(self.pool_a.exchange(fake_a)), self.D_b(self.pool_b.exchange(fake_b))
-        telling = GAN.discriminator_loss(self.D_a(a), shown_a) + GAN.discriminator_loss(self.D_b(b), shown_b)
+        loss_d = GAN.discriminator_loss(self.D_a(a), shown_a) + GAN.discriminator_loss(self.D_b(b), shown_b)
         discriminators.zero_grad()
-        telling.backward()
+        loss_d.backward()
         discriminators.step()
-        return {"generators": fooling.item(), "cycle": cycle.item(), "discriminators": telling.item()}
+        return {"generators": loss_g.item(), "cycle": cycle.item(), "discriminators": loss_d.item()}
 
 
 def main() -> None:

@@ -47,17 +47,17 @@ class Pix2Pix(nn.Module):
         # max_D  E log D(x, y) + E log(1 - D(x, G(x)))   (equation 1)
         fake = self.G(x)
         real, shown = (torch.cat([x, image], 1) for image in (y, fake.detach()))
-        telling = GAN.discriminator_loss(self.D(real), self.D(shown))
+        loss_d = GAN.discriminator_loss(self.D(real), self.D(shown))
         discriminator.zero_grad()
-        telling.backward()
+        loss_d.backward()
         discriminator.step()
 
         # min_G  -E log D(x, G(x)) + LAMBDA E |y - G(x)|   (equation 4, and section 3.3)
-        fooling, distance = GAN.generator_loss(self.D(torch.cat([x, fake], 1))), l1_loss(fake, y)
+        loss_g, distance = GAN.generator_loss(self.D(torch.cat([x, fake], 1))), l1_loss(fake, y)
         generator.zero_grad()
-        (fooling + LAMBDA * distance).backward()
+        (loss_g + LAMBDA * distance).backward()
         generator.step()
-        return {"discriminator": telling.item(), "generator": fooling.item(), "distance": distance.item()}
+        return {"discriminator": loss_d.item(), "generator": loss_g.item(), "distance": distance.item()}
 
 
 def main() -> None:

@@ -59,9 +59,9 @@ class WGAN(nn.Module):
             return losses
 
         # min_G  -E D(G(z)), after every few steps of the critic (algorithm 1)
-        fooling = GAN.generator_loss(self.D(fake))
+        loss_g = GAN.generator_loss(self.D(fake))
         generator.zero_grad()
-        fooling.backward()
+        loss_g.backward()
         generator.step()
         return losses
 

@@ -1,4 +1,4 @@
-"""What all models that draw images from noise have in common."""
+"""What all models that generate images from noise have in common."""
 
 import pytest
 import torch

@@ -177,7 +177,7 @@ def test_a_run_that_fails_within_a_step_or_a_checkpoint_keeps_the_last_one(train
     monkeypatch.setattr(owner, name, failing(getattr(owner, name), RuntimeError("a fault"), call))
     ended = train("run", "training.steps=20", code=1)
     last = steps(tmp_path / "run")[-1]
-    assert f"nothing can be saved; the last checkpoint is run/checkpoints/step-{last:08d}" in ended.stderr
+    assert f"the failed step cannot be saved; the last checkpoint is run/checkpoints/step-{last:08d}" in ended.stderr
     assert "stopped after step" not in ended.stderr and not list((tmp_path / "run" / "checkpoints").glob(".*"))
 
 

@@ -235,8 +235,8 @@ FOREIGN = {
     "compare": ("compare {run} --json notes.txt", "is not one that this command wrote"),
     "compare, a pipe": ("compare {run} --json pipe", "a device, a pipe or a socket"),
     "train": ("train tiny.yaml --data data --out notes.txt", "is a file"),
-    "train, a folder of photos": ("train tiny.yaml --data data --out in --resume", "holds other files and no run"),
-    "quickstart": ("quickstart --out quick", "no quickstart; give another --out"),
+    "train, a folder of photos": ("train tiny.yaml --data data --out in --resume", "holds other files but no run"),
+    "quickstart": ("quickstart --out quick", "not a quickstart; give another --out"),
     "data fetch": ("data fetch facades --into in", "exists; use it, or remove it"),
 }
 

@@ -209,7 +209,7 @@ def test_a_description_or_a_table_of_gigabytes_is_refused_unread(tmp_path):
         with in_bounds(), pytest.raises(ConfigurationError, match="larger than 32768 bytes"):
             read()
     (tmp_path / "dataset.yaml").unlink()
-    with in_bounds(), pytest.raises(ConfigurationError, match="no table of labels is"):
+    with in_bounds(), pytest.raises(ConfigurationError, match="the most that is read"):
         open_labelled(tmp_path)
 
 

@@ -188,8 +188,8 @@ def test_a_folder_is_checked_as_training_would_read_it(run_cli, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["training.lr=1"], "training.lr=1: without effect on a folder; leave it out, or give the --recipe, too"),
-        (["cyclegan"], "cyclegan: expected KEY=VALUE behind the folder"),
+        (["training.lr=1"], "training.lr=1: no effect without a recipe; leave it out, or give --recipe, too"),
+        (["cyclegan"], "cyclegan: expected KEY=VALUE after the folder"),
         (["data.layuot=paired"], "data.layuot"),
         (["data.direction=AtoB", "--recipe", "cyclegan"], "data.direction: no effect here"),
         (["--recipe", "nothing"], "nothing"),

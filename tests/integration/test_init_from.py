@@ -84,9 +84,11 @@ def test_a_run_begins_with_generators_in_the_ports_files(run_cli, tiny_recipe, t
     for key, value in taught.items():
         same = torch.allclose(begun[key], value, rtol=0, atol=1e-6)
         assert same or not key.startswith(given), key
-    # Their G_A paints the second domain; the other networks begin anew, and that is said.
+    # Their G_A makes the second domain; the other networks start from random weights, and that is said.
     assert (
-        "G_A of latest_net_G_A.pth" in tuned.stderr and "D_A and D_B" in tuned.stderr and "begin anew" in tuned.stderr
+        "G_A of latest_net_G_A.pth" in tuned.stderr
+        and "D_A and D_B" in tuned.stderr
+        and "random weights" in tuned.stderr
     )
     assert ("G_B of latest_net_G_B.pth" in tuned.stderr) == (which == "folder")
     assert which == "folder" or not torch.allclose(begun["generator_a.head.weight"], taught["generator_a.head.weight"])
@@ -143,11 +145,11 @@ def test_a_file_that_does_not_fit_says_with_which_settings_it_would(run_cli, tin
 @pytest.mark.parametrize(
     ("origin", "told"),
     [
-        ("d", "holds images and is no run; `translate data check d`"),
+        ("d", "holds images but is not a run; `translate data check d`"),
         ("mine.pth", "does not say which generator it is; name it latest_net_G_A.pth or latest_net_G_B.pth"),
         ("g.onnx", "give the folder of the run that it was exported from"),
         ("empty", "an empty folder, not a run"),
-        ("first/checkpoints", "holds checkpoints and is no run itself; give first"),
+        ("first/checkpoints", "holds checkpoints but is not a run; give first"),
         ("first/recipe.yaml", "the recipe of the run first; give that folder"),
     ],
 )

@@ -39,15 +39,15 @@ def place(tmp_path_factory):
 
 # Path -> what is said of it.
 TOLD = {
-    "photos": "photos: holds images and is no run; `translate data check photos`",
+    "photos": "photos: holds images but is not a run; `translate data check photos`",
     "photos/a.png": "photos/a.png: an image, not a run",
     "mine.yaml": "mine.yaml: a recipe, not a trained run; `translate train mine.yaml`",
     "runs/one/recipe.yaml": "the recipe of the run runs/one; give that folder",
-    "runs/one/checkpoints": "holds checkpoints and is no run itself; give runs/one",
-    "runs": "holds runs and is none itself; give runs/one",
+    "runs/one/checkpoints": "holds checkpoints but is not a run; give runs/one",
+    "runs": "holds runs but is not one; give runs/one",
     "empty": "empty: an empty folder, not a run",
-    "texts": "texts: holds no run",
-    "weights": "holds files of networks and is no run; give one of them, such as weights/latest_net_G_A.pth",
+    "texts": "texts: holds neither a run",
+    "weights": "holds files of networks but is not a run; give one of them, such as weights/latest_net_G_A.pth",
     "model.zip": "an archive, not a run",
     "runs/ones": "no such run; expected the folder that `translate train` wrote; did you mean runs/one?",
     "runs/one/checkpoints/step-00000004/model.safetensors": "the weights alone; give their folder",
@@ -110,7 +110,7 @@ def test_a_generators_file_is_no_run_to_evaluate(there, tmp_path):
     ("runs/not_a_run", "an empty folder, not a run; expected one that `translate train` wrote"),
     (
         "runs/not_a_run",
-        "(no recipe.yaml, no checkpoints), and no images; expected a folder that `translate train` wrote",
+        "(recipe.yaml, checkpoints) nor images; expected a folder that `translate train` wrote",
     ),
 )
 def test_a_folder_without_a_run_is_one_once_train_has_written_it(user):

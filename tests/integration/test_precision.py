@@ -58,7 +58,7 @@ def test_a_run_that_goes_on_in_another_precision_says_so(run_cli, tiny_recipe, t
     assert run_cli(*arguments, "--engine", "plain", "--set", "training.steps=2").exit_code == 0
     again = run_cli(*arguments, "--engine", "plain,bf16", "--resume")
     assert again.exit_code == 0
-    assert "warning: this run was trained and measured in float32 so far, and is in bf16 from here on" in again.output
+    assert "warning: this run was trained and measured in float32 so far, and goes on in bf16:" in again.output
     assert "in bf16 so far" not in run_cli(*arguments, "--engine", "plain,bf16", "--resume").output
 
 

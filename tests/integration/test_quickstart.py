@@ -114,13 +114,13 @@ def test_what_a_user_put_beside_the_translations_is_left_alone(quickstart) -> No
     assert kept_again.exit_code == 0 and (Path("q") / "converted" / "mine.png").is_file()
 
 
-@tried(("runs/quickstart", "holds {}, and no quickstart; give another --out"))
+@tried(("runs/quickstart", "holds {} but not a quickstart; give another --out"))
 def test_a_folder_that_is_not_a_quickstarts_is_refused_by_name(quickstart, run_cli) -> None:
     put(Path("photos"), "one.png")
     Path("file").write_text("x")
     before = sorted(map(str, Path().rglob("*")))
     for out, reason in {
-        "photos": "photos: holds one.png, and no quickstart; give another --out",
+        "photos": "photos: holds one.png but not a quickstart; give another --out",
         "file": "--out file: cannot be written into: it is a file; give another name",
     }.items():
         refused = quickstart("--out", out)

@@ -54,7 +54,7 @@ def test_a_folder_that_another_process_trains_into_is_refused(run_cli, tiny_reci
         other.stdout.readline()
         refused = run_cli(*command)
         other.communicate(b"\n")
-    assert refused.exit_code == 2 and "another process trains into this folder" in refused.stderr
+    assert refused.exit_code == 2 and "another process is training into this folder" in refused.stderr
     assert run_cli(*command).exit_code == 0
 
 

@@ -137,7 +137,7 @@ def test_a_failure_half_way_leaves_no_file(tmp_path):
 
 def test_what_is_no_video_is_told(tmp_path):
     (tmp_path / "text.mp4").write_text("not a video " * 100)
-    with pytest.raises(TranslateError, match=r"text\.mp4: cannot be converted"):
+    with pytest.raises(TranslateError, match=r"text\.mp4: not a video of a kind"):
         convert(tmp_path / "text.mp4", tmp_path / "out.mp4")
     with pytest.raises(ConfigurationError, match="the output is the input"):
         video.plan_video(tmp_path / "text.mp4", tmp_path)
@@ -251,7 +251,7 @@ def test_a_list_of_other_files_is_no_video_whatever_it_is_called(tmp_path, kind)
     clip(tmp_path / "clip.mp4")
     (tmp_path / "list.mp4").write_text(PLAYLISTS[kind])
     for read in (video.count_frames, lambda path: convert(path, tmp_path / "out.mp4")):
-        with pytest.raises(TranslateError, match=r"list\.mp4: cannot be converted as a video: it is none inside"):
+        with pytest.raises(TranslateError, match=r"list\.mp4: not a video of a kind that is read here"):
             read(tmp_path / "list.mp4")
     assert not (tmp_path / "out.mp4").exists()
 

@@ -353,7 +353,7 @@ def a_classifier_for_a_generator(user: User) -> None:
 
 
 @tried(
-    ("training/checkpoint", "not a pointer to a checkpoint; --resume writes it anew, or name a step (saved steps: {})")
+    ("training/checkpoint", "not a pointer to a checkpoint; --resume writes it again, or name a step (saved steps: {})")
 )
 def a_pointer_to_nothing(user: User) -> None:
     run = user.run("pix2pix")
@@ -361,7 +361,7 @@ def a_pointer_to_nothing(user: User) -> None:
     Path(run, "checkpoints", "latest").write_text("x")
     text = user.refused(*_convert(run))
     user.gets(*_convert(run, "--checkpoint", taken(text, r"saved steps: .*?(\d+)\)")))
-    user.gets("train", f"{run}/recipe.yaml", "--out", run, taken(text, "(--resume) writes it anew"), "--device", "cpu")
+    user.gets("train", f"{run}/recipe.yaml", "--out", run, taken(text, "(--resume) writes it again"), "--device", "cpu")
     user.gets(*_convert(run))
 
 
@@ -478,7 +478,7 @@ def a_backend_without_its_file(user: User, onnx_file: Path) -> None:
 
 
 @tried(
-    ("runs/loading", "draws images from noise; use `translate sample`"),
+    ("runs/loading", "generates images from noise; use `translate sample`"),
     ("runs/loading", "converts images; use `translate convert`"),
 )
 def the_wrong_command_for_a_model(user: User) -> None:

@@ -12,14 +12,14 @@ CONVERT, TRAIN = "convert run-pix2pix photos out", "train cyclegan.yaml --data u
 ROWS = (
     Row(
         "cli/data",
-        "{}: without effect on a folder; leave it out, or give the --recipe, too",
+        "{}: no effect without a recipe; leave it out, or give --recipe, too",
         "data check unpaired training.lr=1",
-        "give the (--recipe), too",
+        "give (--recipe), too",
         "data check unpaired training.lr=1 {} cyclegan",
     ),
     Row(
         "inference/extras",
-        "--gallery {}: a page is written; end its name in .html",
+        "--gallery {}: the gallery is a page; end its name in .html",
         f"{CONVERT} --gallery page",
         r"end its name in (\.html)",
         f"{CONVERT} --gallery page{{}}",
@@ -75,7 +75,7 @@ ROWS = (
     ),
     Row(
         "runs/folder",
-        "{}: holds other files and no run to resume; give another --out",
+        "{}: holds other files but no run to resume; give another --out",
         "train cyclegan.yaml --data unpaired --out photos --resume",
         "give another (--out)",
         "train cyclegan.yaml --data unpaired {} another",

@@ -52,14 +52,14 @@ def a_dry_run_that_resumes(user: User) -> None:
     assert "parameters" in user.gets(*words)
 
 
-@tried(("cli/training", "what it learns from is --data {}"), ("runs/image_sets/opening", "--data is needed: the name"))
+@tried(("cli/training", "the data set is --data {}"), ("runs/image_sets/opening", "--data is needed: the name"))
 def a_data_set_without_its_option(user: User) -> None:
     recipe, data = user.recipe("cyclegan"), user.data()
     assert options_in(user.refused(*user.train(recipe, data=None)), "train") == ["--data"]
     assert f"{data}: " not in user.gets(*command_in("`translate data`", "data"))
     Path(data).rename("my data")
     text = user.refused("train", recipe, "my data", "--device", "cpu")
-    user.gets(*user.train(recipe, *shlex.split(taken(text, "what it learns from is (--data .*)")), data=None))
+    user.gets(*user.train(recipe, *shlex.split(taken(text, "the data set is (--data .*)")), data=None))
 
 
 @tried(("runs/comparing/comparison", "no scores; `translate evaluate {}` makes them"))
@@ -297,7 +297,7 @@ def a_folder_that_is_taken(user: User) -> None:
 
 
 @tried(
-    ("runs/folder", "--resume cannot change what the run was begun with"),
+    ("runs/folder", "--resume cannot change the settings that the run began with"),
     ("runs/folder", ", or give another --out to start again{}"),
     ("runs/folder", "`translate train {} --out {} --resume`"),
 )
@@ -312,7 +312,7 @@ def a_resumed_run_with_other_settings(user: User) -> None:
 
 
 @tried(
-    ("runs/folder", "another process trains into this folder"),
+    ("runs/folder", "another process is training into this folder"),
     ("runs/folder", "cannot be written ({}); give another"),
     ("runs/small_files", "cannot be written ({}); give another"),
 )

@@ -1,4 +1,4 @@
-"""Models that draw images from noise, tiny, for tests."""
+"""Models that generate images from noise, tiny, for tests."""
 
 import json
 

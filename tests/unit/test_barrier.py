@@ -60,7 +60,7 @@ def test_one_that_has_died_is_not_waited_for(meeting, monkeypatch):
     told = []
     with leaving_together(told.append):
         pass
-    assert told == ["warning: process 1 gives no sign of life; not waiting for it any longer"]
+    assert told == ["warning: process 1 does not respond; not waiting for it any longer"]
 
 
 def test_an_interrupted_process_waits_for_nobody(meeting):

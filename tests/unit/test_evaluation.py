@@ -353,7 +353,7 @@ def test_a_file_of_weights_can_run_no_code(tmp_path):
     (tmp_path / "unnamed.pth").rename(tmp_path / f"weights-{begins}.pth")
     told = inception_space(tmp_path, CPU, file=f"weights-{begins}.pth")
     assert isinstance(told, Missing)
-    assert "no file of weights" in told.reason
+    assert "not a file of weights" in told.reason
     assert not (tmp_path / "harmed").exists()
 
 

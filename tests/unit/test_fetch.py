@@ -259,13 +259,13 @@ def linked_zip() -> bytes:
 
 BAD = png(9)
 HARMFUL = {
-    "parent.zip": (zipped({**FILES, "../out.png": BAD}), "would be written elsewhere"),
-    "deep parent.zip": (zipped({**FILES, "trainA/../../out.png": BAD}), "would be written elsewhere"),
-    "absolute.zip": (zipped({**FILES, "/tmp/translate-out.png": BAD}), "would be written elsewhere"),
-    "drive.zip": (zipped({**FILES, "C:out.png": BAD}), "would be written elsewhere"),
-    "backslash.tar.gz": (tarred({**FILES, "..\\out.png": BAD}), "would be written elsewhere"),
-    "parent.tar.gz": (tarred({**FILES, "../out.png": BAD}), "would be written elsewhere"),
-    "absolute.tar.gz": (tarred({**FILES, "/tmp/translate-out.png": BAD}), "would be written elsewhere"),
+    "parent.zip": (zipped({**FILES, "../out.png": BAD}), "would be written outside"),
+    "deep parent.zip": (zipped({**FILES, "trainA/../../out.png": BAD}), "would be written outside"),
+    "absolute.zip": (zipped({**FILES, "/tmp/translate-out.png": BAD}), "would be written outside"),
+    "drive.zip": (zipped({**FILES, "C:out.png": BAD}), "would be written outside"),
+    "backslash.tar.gz": (tarred({**FILES, "..\\out.png": BAD}), "would be written outside"),
+    "parent.tar.gz": (tarred({**FILES, "../out.png": BAD}), "would be written outside"),
+    "absolute.tar.gz": (tarred({**FILES, "/tmp/translate-out.png": BAD}), "would be written outside"),
     "link.zip": (linked_zip(), "is a link or device"),
     "link.tar.gz": (
         tarred(FILES, special("trainA/l.png", tarfile.SYMTYPE, "/etc/passwd")),

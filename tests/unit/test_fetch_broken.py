@@ -124,7 +124,7 @@ BROKEN: dict[str, tuple[Answer, str]] = {
     "a bad chunk": (says(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nabc"), "."),
     "a cut chunk": (says(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\nabc"), "."),
     "other content": (ok(OTHER), "not the published archive: its SHA-256"),
-    "a part, unasked": (ok(DATA, None, b"206 Partial Content"), "another part"),
+    "a part, unasked": (ok(DATA, None, b"206 Partial Content"), "a part that was not asked for"),
     "no range, unasked": (ok(b"", None, b"416 Range Not Satisfiable", b"Content-Range: bytes */5"), "HTTP 416"),
     "to a file": (leads_to(b"file:///etc/passwd"), "file:///etc/passwd"),
     "to FTP": (leads_to(b"ftp://127.0.0.1/set.zip"), "ftp"),
@@ -284,6 +284,6 @@ def test_without_a_checksum_what_is_no_archive_leads_to_the_next_mirror(
 
 def test_two_processes_do_not_write_one_archive(good: Server, tmp_path: Path) -> None:
     part = tmp_path / "set.zip.part"
-    with held(part), pytest.raises(ConfigurationError, match="another process fetches"):
+    with held(part), pytest.raises(ConfigurationError, match="another process is fetching"):
         fetch(card_for(good.url("set.zip"), DATA), tmp_path / "set", quiet)
     assert part.exists() and not good.asked

@@ -63,7 +63,7 @@ def test_a_folder_goes_into_no_image(run_cli, generator, tmp_path):
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["convert", "g.pth", "photos", "out", "--gallery", "x.xyz"], "--gallery x.xyz: a page is written"),
+        (["convert", "g.pth", "photos", "out", "--gallery", "x.xyz"], "--gallery x.xyz: the gallery is a page"),
         (["convert", "g.pth", "photos", "out", "--compare", "x.png"], "--compare x.png: named as a file"),
         (["convert", "g.pth", "photos", "out", "--compare", "g.pth"], "--compare g.pth: cannot be written into"),
         (["train", "cyclegan", "--data", "photos", "--out", "x.pth"], "--out x.pth: named as a file"),

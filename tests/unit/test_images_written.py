@@ -91,7 +91,7 @@ def test_channels_by_rule(dtype: type) -> None:
     on_white = images.with_channels(Picture(rgb, alpha), 3)
     assert np.abs(on_white - (rgb * share + top * (1 - share))).max() <= 0.5 + 1e-6
     assert on_white.dtype == dtype
-    with pytest.raises(ValueError, match="do not become 2"):
+    with pytest.raises(ValueError, match="cannot become 2"):
         images.with_channels(Picture(rgb), 2)
 
 

@@ -142,7 +142,7 @@ def test_divergences_of_histograms_approach_those_of_the_densities():
     [
         (lambda: theory.kl([0.5, 0.5], [1.0]), "one shape"),
         (lambda: theory.kl([], []), "one shape"),
-        (lambda: theory.js([1.5, -0.5], [0.5, 0.5]), "least value is -0.5"),
+        (lambda: theory.js([1.5, -0.5], [0.5, 0.5]), "smallest value here is -0.5"),
         (lambda: theory.js([math.nan, 0.5], [0.5, 0.5]), "nan"),
         (lambda: theory.kl([0.5, 0.5], [2.0, 2.0]), "sums to 4"),
         (lambda: theory.wasserstein1([1.0, 0.0], [0.0, 1.0], [0.0, 1.0, 2.0]), "positions"),

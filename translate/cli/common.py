@@ -136,14 +136,14 @@ class Changes:
     )
     overrides: tuple[str, ...] = option((), "--set", metavar="KEY=VALUE", help="Override a key, e.g. training.lr=1e-4.")
 
-    def settings(self, words: Sequence[str], behind: str) -> tuple[str, ...]:
-        """All KEY=VALUE of a command: bare words `behind` its first argument, those of --set, and --domains.
+    def settings(self, words: Sequence[str], after: str) -> tuple[str, ...]:
+        """All KEY=VALUE of a command: bare words `after` its first argument, those of --set, and --domains.
 
-        Raises ConfigurationError for a bare word that is none; `behind` may hold {} for it.
+        Raises ConfigurationError for a bare word that is none; `after` may hold {} for it.
         """
         for word in words:
             if "=" not in word:
-                raise ConfigurationError(f"{word}: expected KEY=VALUE behind {behind.format(shlex.quote(word))}")
+                raise ConfigurationError(f"{word}: expected KEY=VALUE after {after.format(shlex.quote(word))}")
         if self.domains is None:
             return (*words, *self.overrides)
         named = json.dumps([name.strip() for name in self.domains.split(",")])

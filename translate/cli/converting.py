@@ -79,7 +79,7 @@ def _conclude(outcome: Outcome, quiet: bool) -> None:
 @takes(options=SampleOptions)
 @with_plugins
 def sample(run: Path, output: Path, options: SampleOptions) -> None:
-    """Draw images from noise with a trained gan, cgan, vae or stackgan, into OUTPUT.
+    """Generate images from noise with a trained gan, cgan, vae or stackgan, into OUTPUT.
 
     \b
     translate sample runs/cgan-mnist digits/ --count 16 --label 7 --grid

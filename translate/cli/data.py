@@ -33,7 +33,7 @@ def data(context: click.Context) -> None:
         answer(f"{name:24} {card.layout:10} {'found in ' + found if found else 'not here'}")
     answer(f"{'shapes':24} {'any':10} rendered on first use")
     for name in POINT_SETS:
-        answer(f"{name:24} {'points':10} drawn as they are needed")
+        answer(f"{name:24} {'points':10} generated as they are needed")
     answer("searched in this order:")
     for place in places("NAME"):
         answer(f"  {place}")
@@ -60,7 +60,7 @@ def check(folder: str, settings: tuple[str, ...], recipe: str | None, changes: C
 
     given = changes.settings(settings, "the folder")
     if strange := next((one for one in given if recipe is None and not one.strip().startswith("data.")), None):
-        raise ConfigurationError(f"{strange}: without effect on a folder; leave it out, or give the --recipe, too")
+        raise ConfigurationError(f"{strange}: no effect without a recipe; leave it out, or give --recipe, too")
     wanted = load_recipe(recipe or "cyclegan", given)
     data = wanted.data.model_copy(update={"set": folder})
     reports = check_as(data, wanted.method.batch_type) if recipe else [check_alone(data)]

@@ -70,13 +70,13 @@ class TrainingChanges(Changes):
     cache: Literal["off", "ram", "disk", "device"] | None = option(
         None,
         choices=("off", "ram", "disk", "device"),
-        help="Where to keep resized images: nowhere, in memory (the default), in files for later runs, or on the GPU.",
+        help="Where to cache resized images: nowhere, in memory (the default), in files for later runs, or on the GPU.",
     )
     skip_bad: bool = option(False, help="Leave out images that cannot be read, instead of refusing to start.")
 
-    def settings(self, words: Sequence[str], behind: str) -> tuple[str, ...]:
+    def settings(self, words: Sequence[str], after: str) -> tuple[str, ...]:
         cache = [] if self.cache is None else [f"data.cache={self.cache}"]
-        return (*super().settings(words, behind), *cache, *(["data.skip_bad=true"] if self.skip_bad else []))
+        return (*super().settings(words, after), *cache, *(["data.skip_bad=true"] if self.skip_bad else []))
 
 
 @click.command()
@@ -114,7 +114,7 @@ def train(
     from translate.runs.train import dry_run as measure
     from translate.runs.train import train as train_run
 
-    overrides = changes.settings(settings, "the recipe; what it learns from is --data {}")
+    overrides = changes.settings(settings, "the recipe; the data set is --data {}")
     if dry_run and options.resume:
         raise ConfigurationError("--dry-run measures a run from its first step on; leave out --resume")
     if dry_run:
@@ -154,7 +154,7 @@ def recipes(name: str | None) -> None:
 @click.command()
 @click.argument("method", type=click.Choice(["cyclegan", "pix2pix"]), default="cyclegan")
 @click.option("--out", default="quickstart", show_default=True, type=FOLDER)
-@click.option("--resume", is_flag=True, expose_value=False, help="As without: it goes on with what is in --out.")
+@click.option("--resume", is_flag=True, expose_value=False, help="Continue what is in --out; it does so without, too.")
 @takes(place=OnDevice)
 def quickstart(method: str, out: Path, place: OnDevice) -> None:
     """Train and convert in a few minutes on a CPU, on images that are drawn on the spot: nothing to download.

@@ -5,7 +5,7 @@
         images: Images
         numbers: Index
 
-is all that a new kind of batch takes: it is drawn, cropped, kept on the device, placed, split and trained on.
+is all that a new kind of batch takes: it is drawn, cropped, cached on the device, placed, split and trained on.
 """
 
 from __future__ import annotations

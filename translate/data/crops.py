@@ -15,7 +15,7 @@ from translate.data.order import RNG, generator
 
 
 class Crop(NamedTuple):
-    """A square's position in an image, whether it is mirrored, and the seed for further augmentation."""
+    """A crop's position in an image, whether it is mirrored, and the seed for further augmentation."""
 
     top: int
     left: int
@@ -35,7 +35,7 @@ WHOLE = Crop(0, 0, mirrored=False, seed=0)
 
 @dataclass(frozen=True)
 class Cropping:
-    """How squares of `size` pixels are cropped at random: if `flip`, mirrored with probability 1/2; and augmented."""
+    """How crops of `size` pixels are drawn at random: if `flip`, mirrored with probability 1/2; and augmented."""
 
     size: int
     flip: bool = True
@@ -72,7 +72,7 @@ class Crops:
 
 
 def random_crop(seed: int, domain: int, position: int, height: int, width: int, size: int, flip: bool) -> Crop:
-    """Draws a random square of `size` for a domain and position; if `flip`, mirrors it with probability 1/2."""
+    """Draws a random crop of `size` pixels for a domain and position; if `flip`, mirrors it with probability 1/2."""
     rng = generator(seed, RNG, domain, position)
     top, left = rng.integers(height - size + 1), rng.integers(width - size + 1)
     mirrored, further = rng.random() < 0.5, int(rng.integers(2**31))
@@ -82,8 +82,8 @@ def random_crop(seed: int, domain: int, position: int, height: int, width: int, 
 def pixels_of(cropped: Cropped, size: int) -> np.ndarray:
     """Returns a view (size, size, channels) of the crop."""
     pixels, (top, left, mirrored, _) = cropped
-    square = pixels[top : top + size, left : left + size]
-    return square[:, ::-1] if mirrored else square
+    taken = pixels[top : top + size, left : left + size]
+    return taken[:, ::-1] if mirrored else taken
 
 
 def stack(crops: Sequence[Cropped], size: int, pin: bool = False) -> Tensor:
@@ -100,12 +100,12 @@ def stack(crops: Sequence[Cropped], size: int, pin: bool = False) -> Tensor:
 
 
 def _write(image: np.ndarray, cropped: Cropped) -> None:
-    square = pixels_of(cropped, len(image))
-    if square.dtype != image.dtype:
-        square = square.astype(np.uint16) * 257
+    taken = pixels_of(cropped, len(image))
+    if taken.dtype != image.dtype:
+        taken = taken.astype(np.uint16) * 257
     if cropped.crop.mirrored:
         # numpy copies reversed pixels one at a time but a reversed plane in one loop: five times as fast.
         for channel in range(image.shape[2]):
-            image[..., channel] = square[..., channel]
+            image[..., channel] = taken[..., channel]
     else:
-        image[...] = square
+        image[...] = taken

@@ -11,7 +11,7 @@ from translate.utils.printing import shown
 
 
 def few(paths: Sequence[Path], twins: Mapping[Path, Path] | None = None) -> str:
-    """Formats the number of paths, the first ones, and the folder that they have in common; behind each path the one
+    """Formats the number of paths, the first ones, and the folder that they have in common; after each path the one
     that `twins` holds for it."""
     twins = twins or {}
     every = [*paths, *twins.values()]

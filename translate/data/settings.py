@@ -97,7 +97,7 @@ class DataSettings(Settings):
     def _range_rises(self) -> DataSettings:
         low, high = self.range
         if not low < high:
-            raise ValueError(f"range is {low:g} to {high:g}; the first is black and less than the second, white")
+            raise ValueError(f"range is {low:g} to {high:g}; the first, black, must be less than the second, white")
         return self
 
     @model_validator(mode="after")

@@ -99,7 +99,7 @@ def _warning(held_out: Mapping[str, Any], attributes: set[int]) -> str:
 
 
 def _weak(held_out: Mapping[str, Any], attributes: set[int]) -> Iterator[tuple[float, str, int, int]]:
-    """Share, name, number read right and number of images of what is read right too seldom, or has no image.
+    """Share, name, number read right and number of images of what is read right too rarely, or has no image.
 
     For a class, the images without it are those of the other classes, which are named for themselves.
     """

@@ -82,7 +82,7 @@ class Measure:
 
     `function` compares translations with their true translations, both (batch, channels, height, width) in [-1, 1], and
     returns a scalar, `perfect` for the truth itself; None for what a classifier or a set of images is needed for.
-    `decimals` are shown behind the point; None shows four digits in all. Titles stand in the files of runs, where they
+    `decimals` are shown after the point; None shows four digits in all. Titles stand in the files of runs, where they
     tell measures apart: they stay as they are.
     """
 
@@ -124,7 +124,7 @@ MEASURES: dict[str, Measure] = {
     "kid": Measure("KID x 1000", better="lower", protocol="cubic kernel, unbiased, all images at once"),
     "frechet": Measure("Frechet distance", better="lower"),
     "distances": Measure("distances", better="lower"),
-    # Validations of models that draw from noise.
+    # Validations of models that generate from noise.
     "modes covered": Measure("modes covered", better="higher", decimals=0),
     "near a mode": Measure("near a mode", better="higher", decimals=4),
     "evidence lower bound": Measure("evidence lower bound", better="higher", decimals=2),

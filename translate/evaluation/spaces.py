@@ -19,7 +19,7 @@ from translate.training.runtime import Runtime
 from translate.utils.atomic_files import sha256_of
 
 INCEPTION_FILE = "weights-inception-2015-12-05-6726825d.pth"
-"""torch-fidelity's copy of the network behind the published FIDs; the name ends with the first digits of its
+"""torch-fidelity's copy of the network of the published FIDs; the name ends with the first digits of its
 SHA-256."""
 WEIGHTS_DIR = "TRANSLATE_WEIGHTS_DIR"
 
@@ -105,5 +105,5 @@ def inception_file(folder: Path | str | None, file: str = INCEPTION_FILE) -> Pat
         # torch-fidelity unpickles whatever it gets; a file that passes this holds only tensors and cannot run code.
         torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # zip, pickle or end-of-file errors, depending on the damage
-        return Missing(name, f"unavailable: {path} is no file of weights: {error}")
+        return Missing(name, f"unavailable: {path} is not a file of weights: {error}")
     return path

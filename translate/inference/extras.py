@@ -48,7 +48,7 @@ def require_places(extras: Extras, inputs: Container[Path], overwrite: bool) -> 
     `inputs`, or of one that is not such an output and not to be replaced. Creates nothing."""
     manifest, gallery, compare = extras.manifest, extras.gallery, extras.compare
     if gallery and gallery.suffix.lower() not in (".html", ".htm"):
-        raise ConfigurationError(f"--gallery {shown(gallery)}: a page is written; end its name in .html")
+        raise ConfigurationError(f"--gallery {shown(gallery)}: the gallery is a page; end its name in .html")
     if manifest:
         if manifest.suffix.lower() in SUFFIXES:
             raise ConfigurationError(f"--manifest {shown(manifest)}: named like an image; name it .jsonl")

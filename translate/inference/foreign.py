@@ -113,11 +113,11 @@ def _images(path: Path, network: Generator) -> ImageSpec:
     channels, fakes = convolutions[0].in_channels - labels, network.head.out_channels
     if (channels, fakes) == (1, 2):
         raise ConfigurationError(
-            f"{path}: a generator that colours grey images (the port's --model colorization): it generates a and b of "
-            "Lab, which are not put together with L here; convert with the port's own script"
+            f"{path}: a generator that colours grey images (the port's --model colorization): its outputs are a and b "
+            "of Lab, which are not combined with L here; convert with the port's own script"
         )
     if fakes not in (1, 3, 4, channels):
-        raise ConfigurationError(f"{path}: a generator from {channels} to {fakes} channels, which are no image")
+        raise ConfigurationError(f"{path}: a generator from {channels} to {fakes} channels; images have 1, 3 or 4")
     return ImageSpec(channels, 0, tuple(map(str, range(labels))) or ("input", "output"))
 
 

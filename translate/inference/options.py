@@ -192,10 +192,10 @@ class ExportOptions(ForeignOptions, Weights):
 
 @dataclass(frozen=True)
 class SampleOptions(OnDevice, Weights):
-    """Which images are drawn from noise."""
+    """Which images are generated from noise."""
 
     count: int = option(64, least=1, help="How many images.")
-    label: str | None = option(None, metavar="CLASS", help="Draw this class only; the default is all classes in turn.")
+    label: str | None = option(None, metavar="CLASS", help="Generate this class only; default: all classes in turn.")
     seed: int = option(0, least=0, help="The same seed, the same images.")
     grid: bool = option(False, help="Also write grid.png, all of them side by side.")
     overwrite: bool = option(False, help="Replace what is already in OUTPUT.")

@@ -1,4 +1,4 @@
-"""Writes a folder of images drawn from noise."""
+"""Writes a folder of images generated from noise."""
 
 from __future__ import annotations
 

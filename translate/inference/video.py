@@ -225,8 +225,8 @@ def _opened(av: Any, source: Path) -> Any:
         return av.open(f"file:{source}", options=dict(_READING))
     except (av.InvalidDataError, av.ArgumentError) as error:  # the latter for a kind that is not on the list
         raise TranslateError(
-            f"{shown(source)}: cannot be converted as a video: it is none inside, of MP4, MOV, Matroska, WebM, AVI, "
-            f"MPEG or FLV ({error.strerror})"
+            f"{shown(source)}: not a video of a kind that is read here: MP4, MOV, Matroska, WebM, AVI, MPEG or "
+            f"FLV ({error.strerror})"
         ) from error
 
 

@@ -181,9 +181,9 @@ def _densities(*densities: Values) -> list[Tensor]:
         raise ValueError(f"expected densities of one shape, not {[tuple(tensor.shape) for tensor in tensors]}")
     for tensor in tensors:
         if not (tensor >= 0).all():
-            raise ValueError(f"a density is nowhere negative or NaN; this one's least value is {tensor.min():g}")
+            raise ValueError(f"a density must not be negative or NaN; its smallest value here is {tensor.min():g}")
         if not abs(tensor.sum() - 1) < 1e-6:
-            raise ValueError(f"a density sums to 1; this one sums to {tensor.sum():.9g}: divide it by its sum")
+            raise ValueError(f"a density must sum to 1; this one sums to {tensor.sum():.9g}: divide it by its sum")
     return tensors
 
 

@@ -96,9 +96,9 @@ class Turn:
 
     `networks`: the only networks whose weights move. `losses`: maps the batch and the fakes to losses.
     `trains_generators`: whether the losses are differentiated through the fakes; otherwise the fakes arrive detached.
-    If an earlier turn of the step moved a weight that they were generated with, they are generated anew. `every`: taken
-    only every n-th step (e.g. a generator's turn after several of the critic's). `after_step`: runs after the weights
-    have moved, e.g. WGAN's clipping.
+    If an earlier turn of the step moved a weight that they were generated with, they are generated again. `every`:
+    taken only every n-th step (e.g. a generator's turn after several of the critic's). `after_step`: runs after the
+    weights have moved, e.g. WGAN's clipping.
     """
 
     name: str
@@ -241,7 +241,7 @@ class Translator(Model, ImageTranslator):
 
     def translate(self, images: Tensor, request: Request) -> Tensor:
         if request.clear or len(request.set) != 1:
-            raise ValueError("this model converts to one domain, and clears none")
+            raise ValueError("this model converts to one domain and has no attributes to clear")
         (to,) = request.set
         return self.convert(images, to)
 
@@ -272,7 +272,7 @@ class ClassifyingTranslator(Translator):
 
 
 class Sampler(Model):
-    """A model that draws images from noise."""
+    """A model that generates images from noise."""
 
     @abstractmethod
     def sample(self, count: int, label: int | None = None) -> Tensor:

@@ -1,5 +1,4 @@
-"""Conditional GAN: draws images of a requested class (Mirza & Osindero 2014), with a discriminator forced to look at
-it."""
+"""Conditional GAN: generates images of a requested class (Mirza & Osindero 2014); a discriminator that looks at it."""
 
 from __future__ import annotations
 

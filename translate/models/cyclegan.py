@@ -34,7 +34,7 @@ class CycleGANConfig(Settings):
 
 
 class CycleGAN(Translator):
-    """Domains a and b. Generators G_a and G_b make images of a and b, which discriminators D_a and D_b tell from
+    """Domains a and b. Generators G_a and G_b make images of a and b, which discriminators D_a and D_b distinguish from
     real ones.
 
     L = GAN(G_b, D_b) + GAN(G_a, D_a) + lambda (E |G_a(G_b(a)) - a| + E |G_b(G_a(b)) - b|)   (eq. 3)

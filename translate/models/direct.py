@@ -40,8 +40,8 @@ class DirectConfig(Settings):
 
 
 class Direct(Translator):
-    """G translates images of domain a to domain b, which D tells from real ones. One way only: to reverse it, swap the
-    domains."""
+    """G translates images of domain a to domain b, which D distinguishes from real ones. One way only: to reverse it,
+    swap the domains."""
 
     Config = DirectConfig
     batch_type = Unpaired

@@ -40,7 +40,7 @@ class UNITConfig(Settings):
     semantic: float = Field(0.0, ge=0)
     """Weight of the difference between a translation's code and its input's code (XGAN)."""
     code_adversary: float = Field(0.0, ge=0)
-    """Weight of the loss that makes the encoders fool a discriminator that tells a code's domain."""
+    """Weight of the loss that makes the encoders fool a discriminator that recognises a code's domain."""
     perceptual: float = Field(0.0, ge=0)
     """Weight of the perceptual distance between translation and input, by `perceptual_weights`; 1 as published."""
     perceptual_weights: Path = Path("vgg16-397923af.pth")

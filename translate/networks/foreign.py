@@ -238,7 +238,7 @@ def track(network: nn.Module) -> None:
 
 
 def _normalisation(state: State, conv: str, norm: str) -> Normalisation:
-    """The kind of the layer `norm`, behind the convolution `conv`.
+    """The kind of the layer `norm`, after the convolution `conv`.
 
     Only batch norm has both a weight and running statistics, and only convolutions before instance norm have a bias.
     """

@@ -30,7 +30,7 @@ def read_network(path: Path, running_statistics: bool = False) -> PortNetwork:
         tracked = running_statistics and isinstance(recognise(state), StarGANGenerator)
         network = from_port(state, running_statistics=tracked)
         if spoilt := not_finite(network.state_dict()):
-            raise NamedError(f"{spoilt} is not finite: nothing but black images would come of it")
+            raise NamedError(f"{spoilt} is not finite: all its images would be black")
         return network
     except NamedError:
         raise

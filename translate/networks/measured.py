@@ -37,7 +37,7 @@ def no_larger_than(weights: Mapping[str, Tensor]) -> Iterator[None]:
             left[0], left[1] = left[0] - 1, left[1] - weight.numel()
             require()
 
-    def kept(module: nn.Module, name: str, buffer: Tensor | None) -> None:
+    def stored(module: nn.Module, name: str, buffer: Tensor | None) -> None:
         if buffer is not None and threading.get_ident() == builder:
             left[2] -= buffer.numel()
             require()
@@ -46,7 +46,7 @@ def no_larger_than(weights: Mapping[str, Tensor]) -> Iterator[None]:
         if min(left) < 0:
             raise TooLargeError(f"it describes a network far larger than its {len(weights)} weights")
 
-    hooks = [register_module_parameter_registration_hook(learnt), register_module_buffer_registration_hook(kept)]
+    hooks = [register_module_parameter_registration_hook(learnt), register_module_buffer_registration_hook(stored)]
     try:
         yield
     except (RuntimeError, MemoryError, OverflowError) as error:  # no memory, or sizes beyond 64 bits

@@ -14,7 +14,7 @@ def recomputed(part: nn.Module, features: Tensor) -> Tensor:
 
     This takes less memory and one more forward pass, for the same gradients. Dropout draws the same numbers again. This
     needs the random state, which cannot be read while CUDA graphs are recorded, so a part with dropout cannot be used
-    in a captured step.
+    in a step that is captured as CUDA graphs.
     """
     drops = any(isinstance(module, nn.Dropout) for module in part.modules())
     return checkpoint(part, features, use_reentrant=False, preserve_rng_state=drops, context_fn=lambda: _contexts(part))

@@ -1,4 +1,4 @@
-"""What a file of weights is, told from its keys and shapes: networks that others publish and this package lacks."""
+"""What a file of weights is, recognised by its keys and shapes: networks that others publish and this package lacks."""
 
 from __future__ import annotations
 

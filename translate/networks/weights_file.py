@@ -44,8 +44,8 @@ def read_weights(path: Path | str) -> Mapping[str, Any]:
         # torch's own message recommends weights_only=False, which would run the file's code.
         if called := re.search(r"(?:GLOBAL|global) ([\w.]+)", str(error)):
             raise UnsafeFileError(
-                f"{path}: not a file of weights: it wants to call {called[1]}, and is not loaded. If that is the class "
-                "of a network, the whole module was saved: where its program is, and the file is trusted, "
+                f"{path}: not a file of weights: loading it would call {called[1]}, so it is not loaded. If that is "
+                "the class of a network, the whole module was saved: where its program is, and the file is trusted, "
                 "torch.save(module.state_dict(), 'weights.pth') writes its weights alone"
             ) from error
         raise ValueError(f"{path}: not a file of weights: {_else(path, str(error))}") from error
@@ -60,7 +60,7 @@ def read_weights(path: Path | str) -> Mapping[str, Any]:
 def _tensors(contents: Mapping[Any, Any], depth: int = 8) -> Iterator[tuple[str, Tensor]]:
     """All tensors, in parts within parts too, with their keys. Raises ValueError for parts too deep."""
     if not depth:
-        raise ValueError("holds parts within parts, far too deep")
+        raise ValueError("nested far too deeply")
     for key, value in contents.items():
         if isinstance(value, Tensor):
             yield str(key), value

@@ -9,7 +9,7 @@ from translate.reporting.page import rendered
 
 _FOOTER = "Made by translate; a click on an image shows it larger."
 FOOTER = f"<footer>{_FOOTER}</footer>"
-"""Tells such a page from others."""
+"""Distinguishes such a page from others."""
 
 
 @dataclass(frozen=True)

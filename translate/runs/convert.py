@@ -81,7 +81,9 @@ class Conversion:
             refuse_for_shards(self.extras)
         if holds_model(source) and not holds_model(run) and run.exists():
             right = shlex.join(["translate", "convert", str(source), str(run), self.output])
-            raise ConfigurationError(f"{run} is no run, and {source} is: the run comes first; did you mean `{right}`?")
+            raise ConfigurationError(
+                f"{run} is not a run, but {source} is: the run comes first; did you mean `{right}`?"
+            )
         self.model.refuse_for(run)
         if chosen != "latest" and run.exists() and not (run / "checkpoints").is_dir():
             raise ConfigurationError(f"--checkpoint {chosen}: {run} has no checkpoints to choose from; leave it out")

@@ -61,7 +61,7 @@ def _of_run(run: Path, to: tuple[str, ...], options: ExportOptions, with_samples
     options.refuse_for(run)
     loaded = load_model(run, options.checkpoint)
     if not isinstance(loaded.model, Translator):
-        raise ConfigurationError(f"{run}: a {loaded.recipe.name} draws images from noise; translators are exported")
+        raise ConfigurationError(f"{run}: a {loaded.recipe.name} generates images from noise; translators are exported")
     converter = Converter(loaded.model, loaded.images, Runtime(torch.device("cpu")))
     samples = _samples(loaded) if with_samples else []
     return Source(converter, loaded.recipe.name, to, loaded.checkpoint, samples)

@@ -54,7 +54,7 @@ def choose_folder(out: str | Path | None, recipe: Recipe, resume: bool) -> Path:
             if not resume:
                 raise ConfigurationError(f"{folder}: exists; continue it with --resume, or give another --out")
             if not is_run(folder):
-                raise ConfigurationError(f"{folder}: holds other files and no run to resume; give another --out")
+                raise ConfigurationError(f"{folder}: holds other files but no run to resume; give another --out")
         refuse_in_run(folder.absolute().parent, "--out")
         return folder
     data = Path(recipe.data.set or "data").name
@@ -77,14 +77,14 @@ def claimed(out: str | Path | None, recipe: Recipe, resume: bool) -> Iterator[Pa
         try:
             absent = [place for place in (folder, *folder.parents) if not place.exists()]
             if out is None and not resume:
-                folder = _made_anew(folder, recipe)
+                folder = _made_again(folder, recipe)
             folder.mkdir(parents=True, exist_ok=True)
             stack.enter_context(locked(folder / LOCK))
             clear_leftovers(folder, alone=True)
             clear_leftovers(folder / "samples", alone=True)
         except Timeout as error:
             raise ConfigurationError(
-                f"{folder}: another process trains into this folder; wait until it ends, or give another --out"
+                f"{folder}: another process is training into this folder; wait until it ends, or give another --out"
             ) from error
         except OSError as error:
             raise ConfigurationError(f"{folder}: cannot be written ({error.strerror}); give another --out") from error
@@ -112,7 +112,7 @@ def locked(path: Path) -> Iterator[None]:
         lock.release()
 
 
-def _made_anew(folder: Path, recipe: Recipe) -> Path:
+def _made_again(folder: Path, recipe: Recipe) -> Path:
     """Creates `folder`, or the next one if another process has just taken that name. Raises OSError."""
     while True:
         try:
@@ -178,10 +178,10 @@ def require_same_run(
         run = checkpoint.folder.parent.parent
         lines = [f"{key}: {json.dumps(begun.get(key))} then, {json.dumps(wanted.get(key))} now" for key in different]
         again = command("train", run / "recipe.yaml", "--out", run, "--resume")
-        anew = f", or give another --out to start again{_with_its_weights(run, different, recipe) if fits() else ''}"
+        instead = f", or give another --out to start again{_with_its_weights(run, different, recipe) if fits() else ''}"
         raise ConfigurationError(
-            "\n  ".join([f"{run}: --resume cannot change what the run was begun with:", *lines])
-            + f"\ncontinue with {again}{anew}"
+            "\n  ".join([f"{run}: --resume cannot change the settings that the run began with:", *lines])
+            + f"\ncontinue with {again}{instead}"
         )
 
 
@@ -190,8 +190,8 @@ def _with_its_weights(run: Path, different: Sequence[str], recipe: Recipe) -> st
     values = recipe.to_json()
     keys = dict.fromkeys("training.batch_size" if key == _IMAGES_A_STEP else _present(values, key) for key in different)
     words = [f"{key}={json.dumps(_value(values, key))}" for key in keys]
-    anew = command("train", run / "recipe.yaml", "--out", _free_beside(run), f"training.init_from={run}", *words)
-    return f"; {anew} begins a new run with these settings and the weights of this one, optimizers fresh"
+    begins = command("train", run / "recipe.yaml", "--out", _free_beside(run), f"training.init_from={run}", *words)
+    return f"; {begins} begins a new run with these settings and the weights of this one, optimizers fresh"
 
 
 def _present(values: Mapping[str, Any], key: str) -> str:

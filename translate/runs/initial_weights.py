@@ -65,8 +65,8 @@ def _from_files(model: Model, files: Iterable[Path]) -> str:
         _fill(networks[role], file)
         filled.append(f"{role} of {file.name}")
     rest = sorted(networks.keys() - {word.split(" ")[0] for word in filled})
-    anew = f" ({' and '.join(rest)} begin anew)" if rest else ""
-    return f"{', '.join(filled)}{anew}: that is"
+    random = f" ({' and '.join(rest)} start from random weights)" if rest else ""
+    return f"{', '.join(filled)}{random}: that is"
 
 
 def _role(file: Path, networks: dict[str, nn.Module]) -> str:
@@ -93,7 +93,7 @@ def _fill(network: nn.Module, file: Path) -> None:
     except NamedError as error:
         raise ConfigurationError(f"{file}: {error}") from error
     except (OSError, ValueError) as error:
-        raise ConfigurationError(f"{file}: no network of the PyTorch port, CUT or StarGAN ({error})") from error
+        raise ConfigurationError(f"{file}: not a network of the PyTorch port, CUT or StarGAN ({error})") from error
     if getattr(network, "residual", False) or _layers(theirs) != _layers(network):
         raise ConfigurationError(
             f"{file}: {described(theirs)}, which is not the network of this recipe; {_fit(theirs)}"

@@ -44,7 +44,7 @@ def load(
     generator's state dict as saved by the widely used PyTorch port, by CUT or by StarGAN; `evaluated` then does what
     their `--eval` does (see `ForeignGenerator`), and `dropout` turns theirs on or off (see `read_generator`). `plugin`:
     the files that the run was made with, if it was (see `load_plugin`); none is loaded by itself. Also raises
-    ConfigurationError if the model draws images instead of converting them.
+    ConfigurationError if the model generates images instead of converting them.
     """
     load_plugins(plugin)
     path = Path(run)
@@ -62,7 +62,7 @@ def load(
     options.refuse_backend_for(path)
     loaded = load_model(run, checkpoint)
     if not isinstance(loaded.model, Translator):
-        raise ConfigurationError(f"{run}: a {loaded.recipe.name} draws images from noise; use `translate sample`")
+        raise ConfigurationError(f"{run}: a {loaded.recipe.name} generates images from noise; use `translate sample`")
     return for_inference(loaded.model, loaded.images, loaded.checkpoint.folder, device, precision)
 
 
@@ -74,7 +74,7 @@ def files_of(run: Path) -> list[Path]:
 
 
 def load_sampler(run: str | Path, checkpoint: str | int = "latest", *, device: str = "auto") -> Sampler:
-    """Loads a trained model that draws images from noise, on `device`; see `load_model`."""
+    """Loads a trained model that generates images from noise, on `device`; see `load_model`."""
     loaded = load_model(run, checkpoint)
     if not isinstance(loaded.model, Sampler):
         raise ConfigurationError(f"{run}: a {loaded.recipe.name} converts images; use `translate convert`")

@@ -1,4 +1,4 @@
-"""What a path holds that was given as a run and is none, and how to go on."""
+"""What a path holds that was given as a run but is not one, and how to go on."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def require_run(path: Path) -> None:
 def require_recipe(run: Path) -> None:
     """Raises ConfigurationError, saying what the path is, unless it is a run's folder, with or without checkpoints."""
     if not (run / "recipe.yaml").is_file():
-        alone = "no run: it holds a model without its recipe.yaml and metrics; give the folder of the run"
+        alone = "not a run: it holds a model without its recipe.yaml and metrics; give the folder of the run"
         raise ConfigurationError(f"{shown(run)}: {alone if holds_model(run) else _what(run)}")
 
 
@@ -89,25 +89,23 @@ def _what_folder(path: Path) -> str:
     if saved_steps(path):
         holder = path.resolve().parent if path.name in ("", ".", "..") else path.parent
         better = holder if _saved(holder) else next(_newest(path))
-        return f"holds checkpoints and is no run itself; give {shown(better)}"
+        return f"holds checkpoints but is not a run; give {shown(better)}"
     if (path / "recipe.yaml").is_file():
         again = shown(command("train", path / "recipe.yaml", "--out", path, "--resume"))
         return f"a run that has saved no checkpoint yet; {again} continues it"
     if runs := list(_runs(path)):
         others = f" (or one of {len(runs) - 1} others)" if len(runs) > 1 else ""
-        return f"holds runs and is none itself; give {shown(runs[0])}{others}"
+        return f"holds runs but is not one; give {shown(runs[0])}{others}"
     files = sorted(one for one in _entries(path) if one.suffix in suffixes() and re.search(r"_net_G|-G\.", one.name))
     files = files or sorted(one for one in _entries(path) if one.suffix in suffixes())
     if files:
-        return f"holds files of networks and is no run; give one of them, such as {shown(files[0])}"
+        return f"holds files of networks but is not a run; give one of them, such as {shown(files[0])}"
     if next(iterate_images(path), None) is not None:
         check = shown(command("data", "check", path))
-        return f"holds images and is no run; {check} says what a run can learn from them"
+        return f"holds images but is not a run; {check} says what can be learnt from them"
     if next(_entries(path), None) is None:
         return "an empty folder, not a run; expected one that `translate train` wrote"
-    return (
-        "holds no run (no recipe.yaml, no checkpoints), and no images; expected a folder that `translate train` wrote"
-    )
+    return "holds neither a run (recipe.yaml, checkpoints) nor images; expected a folder that `translate train` wrote"
 
 
 def _newest(checkpoints: Path) -> Iterator[Path]:

@@ -69,7 +69,7 @@ def _recipe(method: str, out: Path) -> Recipe:
     if not begun.is_file():
         others = [path for path in out.rglob("[!.]*") if path != out / "run"]
         if others:
-            raise ConfigurationError(f"{out}: holds {others[0].name}, and no quickstart; give another --out")
+            raise ConfigurationError(f"{out}: holds {others[0].name} but not a quickstart; give another --out")
         return shipped
     held = load_recipe(begun)
     if held.name != shipped.name:

@@ -101,7 +101,7 @@ def start(launch: Launch, folder: Path, *, resume: bool, signals: Signals, track
     samples, cadence = runtime.place(next(images.first(4))), _cadence(training, total)
     validations = images.validations(trainer.model, training.validation_images, runtime)
     tracker = _tracker(tracking, folder, recipe) if distributed.is_main and not finished else Trackers()
-    records = Records(folder, trainer, samples, tracker, launch.log, measured_anew=pending)
+    records = Records(folder, trainer, samples, tracker, launch.log, measured_again=pending)
     measuring = Measuring(trainer, cadence, validations, records, before)
     return TrainingRun(
         trainer,
@@ -120,8 +120,8 @@ def start(launch: Launch, folder: Path, *, resume: bool, signals: Signals, track
 def _require_parts(batch_size: int, parts: int, checkpoint: Checkpoint) -> None:
     if batch_size % parts:
         raise ConfigurationError(
-            f"{checkpoint.folder}: took its batches in {parts} parts, into which {batch_size} images do not go; resume "
-            "with as many processes as before"
+            f"{checkpoint.folder}: its run took each batch in {parts} parts, and {batch_size} images cannot be split "
+            "into so many; resume with as many processes as before"
         )
 
 
@@ -232,8 +232,9 @@ def _log_precision(launch: Launch, before: str) -> None:
     """Reports when a resumed run measures in another precision than before, e.g. on another kind of processor."""
     if before != launch.runtime.precision:
         launch.log(
-            f"warning: this run was trained and measured in {before} so far, and is in {launch.runtime.precision} from "
-            "here on: validations before and after, among which the best is chosen, differ by that, too"
+            f"warning: this run was trained and measured in {before} so far, and goes on in "
+            f"{launch.runtime.precision}: validations before and after, among which the best is chosen, differ "
+            "by that, too"
         )
 
 

@@ -135,7 +135,7 @@ def pointed(checkpoints: Path, pointer: str) -> int | None:
         step = None
     if step is None:
         raise ConfigurationError(
-            f"{path}: not a pointer to a checkpoint; --resume writes it anew, or name a step (saved steps: "
+            f"{path}: not a pointer to a checkpoint; --resume writes it again, or name a step (saved steps: "
             f"{_listed(checkpoints)})"
         )
     return step

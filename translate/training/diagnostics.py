@@ -149,7 +149,7 @@ def _findings(model: Translator, samples: Batch) -> list[_Row]:
 def _views(model: Translator, samples: Batch) -> list[_View]:
     """One view for each domain the model converts to."""
     if samples.labelled() and not samples.labels_are_domains():
-        return []  # what has labels on one side only is judged by its classes
+        return []  # what has labels on one side only is measured by its classes
     views = []
     for to in model.targets():
         inputs, reals = samples.towards(to)

@@ -19,14 +19,14 @@ class Records:
     """Writes into `folder`, on the main process alone, and follows the run with diagnostics.
 
     `samples`, a batch on the device, are shown in every grid. What a killed process wrote after the trainer's step is
-    dropped; so are the validations of that step if they are to be `measured_anew`.
+    dropped; so are the validations of that step if they are to be `measured_again`.
     """
 
     def __init__(
-        self, folder: Path, trainer: Trainer, samples: Batch, tracker: Tracker, log: Log, measured_anew: bool = False
+        self, folder: Path, trainer: Trainer, samples: Batch, tracker: Tracker, log: Log, measured_again: bool = False
     ) -> None:
         self.folder, self.tracker = folder, tracker
-        self._trainer, self._samples, self._measured_anew = trainer, samples, measured_anew
+        self._trainer, self._samples, self._measured_again = trainer, samples, measured_again
         is_main = trainer.distributed.is_main
         self.metrics = MetricsLog(folder / "metrics.jsonl") if is_main else NoMetrics()
         self.metrics.keep(self._came_before)
@@ -68,4 +68,4 @@ class Records:
         """Whether a row of metrics.jsonl precedes the state to resume from."""
         step = self._trainer.steps
         validated = row["step"] == step and any(key.startswith("validation ") for key in row)
-        return row["step"] <= step and not (self._measured_anew and validated)
+        return row["step"] <= step and not (self._measured_again and validated)

@@ -82,7 +82,7 @@ class Saver:
         """Saves, after a failure, what can be saved, and returns a line about it."""
         # Of several processes, the others wait for the next step and cannot save with this one.
         if not self._whole or self._trainer.distributed.size > 1:
-            return f"of what failed nothing can be saved; {self._last()}"
+            return f"the failed step cannot be saved; {self._last()}"
         try:
             return f"stopped {self.save_and_say()}"
         except Exception as error:  # a full disk fails again; what comes up is the first failure

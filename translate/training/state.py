@@ -113,7 +113,7 @@ def _require_fitting(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
     if wrong := unlike(weights, own):
         raise TranslateError("\n  ".join(["the checkpoint was made by another model:", *wrong[:6]]))
     if spoilt := not_finite(weights):
-        raise TranslateError(f"{spoilt} is not finite: nothing but black images would come of it")
+        raise TranslateError(f"{spoilt} is not finite: all its images would be black")
 
 
 def _restore_optimizer(optimizer: Optimizer, state: Mapping[str, Tensor]) -> None:

@@ -85,7 +85,7 @@ def _wait_for_all(store: dist.Store, rank: int, size: int, log: Callable[[str], 
                 if now != beats:
                     others[other] = now, time.monotonic()
                 elif time.monotonic() - since > LIMIT:
-                    log(f"warning: process {other} gives no sign of life; not waiting for it any longer")
+                    log(f"warning: process {other} does not respond; not waiting for it any longer")
                     del others[other]
             if others and time.monotonic() - waiting_since > _BEAT:
                 log(f"process {rank} has done its part and waits for {len(others)} others")

@@ -74,7 +74,7 @@ def why_never(path: Path, inputs: Container[Path] = ()) -> str:
     """Why no file may be put in the place of `path`, --overwrite or not; empty if one may."""
     try:
         mode = os.stat(path).st_mode
-    except (OSError, ValueError):  # not there, or a name that cannot be: writing tells
+    except (OSError, ValueError):  # not there, or a name that cannot be: writing will say
         return ""
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
         return "is a device, a pipe or a socket, not a file"

@@ -39,7 +39,7 @@ def read_bytes(path: Path, most: int = MOST) -> bytes:
     except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
         raise UnreadableError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
     if len(content) > most:
-        raise UnreadableError(f"{path}: cannot be read: larger than {most} bytes, which no such file is")
+        raise UnreadableError(f"{path}: cannot be read: larger than {most} bytes, the most that is read of such a file")
     return content
 
 

@@ -43,7 +43,7 @@ def read_yaml(text: str, source: str) -> tuple[dict[str, Any], dict[KeyPath, int
     anchors, tags, or too deep or too large.
     """
     if len(text.encode()) > MAX_BYTES:
-        raise ConfigurationError(f"{source}: larger than {MAX_BYTES} bytes, which no recipe is")
+        raise ConfigurationError(f"{source}: larger than {MAX_BYTES} bytes, the most that is read of such a file")
     _refuse_traps(text, source)
     loader = _Loader(text)
     try:

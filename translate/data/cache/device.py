@@ -74,9 +74,9 @@ class DeviceLoader:
 
 
 def gather(images: Tensor, crops: Tensor, size: int) -> Tensor:
-    """Crops squares (batch, channels, size, size), channels-last in memory, from (images, height, width, channels).
+    """Takes crops (batch, channels, size, size), channels-last in memory, from (images, height, width, channels).
 
-    `crops`: int64 (4, batch): image index, top, left, and 1 if the square is mirrored.
+    `crops`: int64 (4, batch): image index, top, left, and 1 if the crop is mirrored.
     """
     index, top, left, mirrored = crops.unsqueeze(-1)
     steps = torch.arange(size, device=images.device)
@@ -84,8 +84,8 @@ def gather(images: Tensor, crops: Tensor, size: int) -> Tensor:
     columns = left + torch.where(mirrored.bool(), size - 1 - steps, steps)
     # torch cannot index uint16, so reinterpret as int16.
     bits = images.view(torch.int16) if images.dtype == torch.uint16 else images
-    squares = bits[index[:, :, None], rows[:, :, None], columns[:, None, :]]
-    return squares.view(images.dtype).permute(0, 3, 1, 2)
+    taken = bits[index[:, :, None], rows[:, :, None], columns[:, None, :]]
+    return taken.view(images.dtype).permute(0, 3, 1, 2)
 
 
 def _limit(device: torch.device) -> int:

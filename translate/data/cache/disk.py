@@ -93,7 +93,7 @@ def _key(source: Readable) -> str:
 
 
 def _content(pixels: np.ndarray) -> tuple[memoryview, bytes]:
-    """Returns what `_read` reads: the pixels, and their shape and checksum behind them."""
+    """Returns what `_read` reads: the pixels, and their shape and checksum after them."""
     body = np.ascontiguousarray(pixels, _TYPES[pixels.itemsize]).data
     end = _END.pack(_MARK, *pixels.shape, pixels.itemsize, 0)[:-4]
     return body, end + struct.pack("<I", zlib.crc32(end, zlib.crc32(body)))

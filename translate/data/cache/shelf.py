@@ -19,7 +19,7 @@ SUFFIX = ".pixels"
 RESERVE = 0.05
 """Share of the disk to leave free."""
 _SLACK = 1 / 16
-"""Share of the limit that is made free at once, so that files are seldom counted anew."""
+"""Share of the limit that is made free at once, so that files are rarely counted again."""
 _BLOCK = 4096
 """What file systems give out: a file of one byte takes as much."""
 _PATIENCE = 10.0
@@ -64,7 +64,7 @@ class Shelf:
                 held = self._made_room(size)
             fits = size <= self._room(held)
             # Counted before it is written: killed in between, too much is counted, until there is no room and all files
-            # are counted anew. Never truncated, because some file systems then wait for the disk.
+            # are counted again. Never truncated, because some file systems then wait for the disk.
             count.seek(0)
             count.write(b"%020d" % (held + size * fits))
             if fits:

@@ -63,7 +63,7 @@ def _start(response: http.client.HTTPResponse, have: int) -> int:
     if response.status != http.client.PARTIAL_CONTENT:
         return 0
     if not response.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
-        raise Unreachable("the server sent another part than was asked for")
+        raise Unreachable("the server sent a part that was not asked for")
     return have
 
 
@@ -101,8 +101,8 @@ def _store(blocks: Iterator[bytes], archive: Path, start: int, total: int | None
 def _handle_unsatisfiable(archive: Path, have: int, expected: int | None, content_range: str) -> None:
     """Handles "range not satisfiable": `archive` is complete; or it is another file's, and emptied; or the server is
     wrong. Raises Unreachable in the last two cases."""
-    told = re.fullmatch(r"bytes \*/([0-9]{1,18})", content_range)
-    size = int(told[1]) if told else None
+    stated = re.fullmatch(r"bytes \*/([0-9]{1,18})", content_range)
+    size = int(stated[1]) if stated else None
     if size == have and expected is None:
         return
     if size is None or size > have or expected is not None:
@@ -185,14 +185,14 @@ class _Watch:
             raise
         except (OSError, http.client.HTTPException, ValueError) as error:
             why = error.reason if isinstance(error, urllib.error.URLError) else error
-            said = str(why) if isinstance(why, OSError | str) else f"no correct HTTP: {why!r}"
+            said = str(why) if isinstance(why, OSError | str) else f"not valid HTTP: {why!r}"
             raise Unreachable(self._reason or said or type(why).__name__) from error
 
     def _look(self) -> None:
         before = 0
         while not self._over.wait(max(0, min(WINDOW, self._latest - time.monotonic()))):
             if time.monotonic() >= self._latest:
-                self._reason = "the time for all servers together is over"
+                self._reason = "the time for all servers together is up"
             elif self._got - before < LEAST:
                 self._reason = f"sent {self._got - before} bytes in {WINDOW:g} seconds"
             before = self._got

@@ -51,7 +51,7 @@ def fetch(card: Card, destination: Path, progress: Progress, say: Log = say) -> 
                     with suppress(PermissionError):  # Windows removes no file that is open
                         archive.unlink()
     except BlockingIOError as error:
-        raise ConfigurationError(f"{shown(archive)}: another process fetches {card.name}; wait for it") from error
+        raise ConfigurationError(f"{shown(archive)}: another process is fetching {card.name}; wait for it") from error
     except OSError as error:
         raise TranslateError(f"{shown(destination)}: cannot be stored: {error.strerror or error}") from error
     return destination
@@ -98,7 +98,7 @@ def _verify(card: Card, archive: Path, say: Callable[[str], None]) -> None:
     """Raises Unreachable, and empties the archive, if it is not the published one."""
     digest = sha256_of(archive)
     if card.sha256 is None:
-        say(f"{card.name}: SHA-256 {digest}; not verified, for none was published")
+        say(f"{card.name}: SHA-256 {digest}; not verified, as none was published")
     elif digest != card.sha256:
         archive.write_bytes(b"")
         raise Unreachable(f"not the published archive: its SHA-256 is {digest}, expected {card.sha256}; removed")

@@ -109,7 +109,9 @@ def _inside(archive: Path, member: Member) -> Path:
     """Returns the member's path below the folder. Raises TranslateError if it leads outside, or for other kinds."""
     windows = PureWindowsPath(member.name)  # the stricter parser: it knows drives and both slashes
     if windows.drive or windows.root or ".." in windows.parts or set(member.name) & {"\0", "\\"}:
-        raise TranslateError(f"{shown(archive)}: {shown(member.name)} would be written elsewhere; not unpacked")
+        raise TranslateError(
+            f"{shown(archive)}: {shown(member.name)} would be written outside the folder; not unpacked"
+        )
     if member.kind not in ("file", "folder"):
         raise TranslateError(f"{shown(archive)}: {shown(member.name)} is {member.kind}; not unpacked")
     return Path(member.name)

@@ -74,7 +74,7 @@ def examine(folder: Folder | LabelledFolder, span: Span = UNIT, channels: int | 
         facts.append(f"{name}: {in_words(sound)}")
         notes += [f"{name}: {line}" for line in remarks(sound, span)]
         if again := repeated((source.path for source in sources), read):
-            notes.append(f"{name}: {len(again)} files repeat another byte for byte, and weigh double: {few(again)}")
+            notes.append(f"{name}: {len(again)} files repeat another byte for byte, and count twice: {few(again)}")
     sound = [one for one in read.values() if not one.error]
     notes += settings(sound, span)
     problems += [*unlike(sound, channels), *outside(sound, span)]

@@ -100,7 +100,7 @@ def _refuse_jpeg(file: BinaryIO, whole: bool) -> None:
 
 
 def _segments(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
-    """(marker, content) of a JPEG's segments before its first scan, behind whose marker the file then stands."""
+    """(marker, content) of a JPEG's segments before its first scan, after whose marker the file then stands."""
     file.seek(2)
     while len(marker := file.read(2)) == 2 and marker[0] == 0xFF and marker[1] != 0xDA:
         if marker[1] == 0xFF:  # filling

@@ -107,8 +107,8 @@ def allow_pixels(count: int) -> None:
 
 
 def version(path: Path) -> str:
-    """Returns what tells a file from every other: its absolute path, inode, size, times, and a hash of its first and
-    last bytes, for another disk may be mounted at the same place. Raises ImageError."""
+    """Returns what distinguishes a file from every other: its absolute path, inode, size, times, and a hash of its
+    first and last bytes, because another disk may be mounted at the same place. Raises ImageError."""
     try:
         _check_file(path, sys.maxsize)
         with open(path, "rb", buffering=0) as file:
@@ -135,7 +135,7 @@ def write(path: Path, picture: Picture, quality: int = 95) -> None:
     """Writes atomically in the format of the suffix: JPEG (4:4:4), PNG, WebP, TIFF or BMP.
 
     `quality` (1..100) is for JPEG and WebP; WebP is lossless at 100, and where the picture came from a lossless one.
-    PNG and TIFF keep 16 bits, other formats round to 8; JPEG composites alpha over white. `lost` tells what is lost.
+    PNG and TIFF keep 16 bits, other formats round to 8; JPEG composites alpha over white. `lost` is told what is lost.
     Raises ImageError if the file cannot be written, ValueError if pixels are not (height, width, channels).
     """
     if picture.pixels.ndim != 3:
@@ -204,7 +204,7 @@ def read_square(path: Path, side: int, interpolation: Interpolation = "bicubic")
 
 
 def _of_header(path: Path, asked: Callable[[Page | Image.Image], Found]) -> Found:
-    """Returns what `asked` tells of an opened image. Raises ImageError."""
+    """Returns what `asked` says of an opened image. Raises ImageError."""
     try:
         # Open the file rather than read it all: only the header is needed.
         _check_file(path)

@@ -93,6 +93,6 @@ def _true(found: Mapping[int, Any], orientation: int) -> dict[int, Any]:
 
 
 def _describes_a_stack(description: object) -> bool:
-    """Returns whether an image description tells programs the file's layout (ImageJ, OME, tifffile), which would be
-    wrong for another file."""
+    """Returns whether an image description states the file's layout for programs (ImageJ, OME, tifffile), which would
+    be wrong for another file."""
     return isinstance(description, str) and (description.startswith(("ImageJ=", '{"shape"')) or "<OME" in description)

@@ -134,7 +134,9 @@ def with_channels(picture: Picture, channels: int) -> np.ndarray:
     if channels not in (1, 3) and pixels.shape[2] == channels:
         return pixels
     if channels not in (1, 3, 4) or pixels.shape[2] not in (1, 3):
-        raise ValueError(f"pixels of {pixels.shape[2]} channels do not become {channels}: 1, 3 or 4 of 1 or 3")
+        raise ValueError(
+            f"pixels of {pixels.shape[2]} channels cannot become {channels}: expected 1, 3 or 4 from 1 or 3"
+        )
     if alpha is not None and channels != 4:
         pixels = on_white(pixels, alpha)
     if channels == 1:

@@ -139,7 +139,7 @@ def _of_grey_and_alpha(planes: np.ndarray) -> bytes:
 
 
 def _bare(data: bytes) -> bytes:
-    """The image alone, found whole, and wrapped anew: OpenCV's libpng writes to stderr about anything odd. Raises
+    """The image alone, found whole, and wrapped again: OpenCV's libpng writes to stderr about anything odd. Raises
     BadImageError for wrong checksums and missing rows."""
     parts = [(kind, data[place - 4 : place + length + 4]) for kind, place, length in chunks(BytesIO(data))]
     critical = [(kind, part) for kind, part in parts if kind in (b"IHDR", b"IDAT")]
@@ -157,7 +157,7 @@ def _rows(packed: bytes, width: int, height: int, step: int, interlaced: bool) -
     try:
         unpacker = zlib.decompressobj()
         rows = unpacker.decompress(packed, expected)
-        unpacker.decompress(unpacker.unconsumed_tail, 1)  # to the checksum behind the last row
+        unpacker.decompress(unpacker.unconsumed_tail, 1)  # to the checksum after the last row
     except zlib.error as error:
         raise BadImageError("damaged: it cannot be decompressed") from error
     if len(rows) < expected:

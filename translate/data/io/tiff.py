@@ -233,13 +233,13 @@ def _bytes(page: Page, data: bytes, which: slice, size: int, across: int, rows: 
 
 
 def _encoded(fields: dict[int, Sequence[int]], start: int) -> bytes:
-    """A directory of numbers that lies at `start`, with the lists behind it."""
+    """A directory of numbers that lies at `start`, with the lists after it."""
     entries, lists = b"", b""
-    behind = start + 2 + 12 * len(fields) + 4
+    after = start + 2 + 12 * len(fields) + 4
     for tag, values in sorted(fields.items()):
         body = struct.pack(f"<{len(values)}I", *values)
         if len(values) > 1:
-            body, lists = struct.pack("<I", behind + len(lists)), lists + body
+            body, lists = struct.pack("<I", after + len(lists)), lists + body
         entries += struct.pack("<HHI", tag, 4, len(values)) + body
     return struct.pack("<H", len(fields)) + entries + bytes(4) + lists
 

@@ -114,7 +114,7 @@ def require_few(where: str, domains: int, images: int) -> None:
 def require_small(path: Path) -> None:
     """Raises ConfigurationError for a table of labels that is too large to be one."""
     if path.stat().st_size > MAX_TABLE:
-        raise ConfigurationError(f"{path}: larger than {MAX_TABLE:,} bytes, which no table of labels is")
+        raise ConfigurationError(f"{path}: larger than {MAX_TABLE:,} bytes, the most that is read of a table of labels")
 
 
 def one_hot(indices: Sequence[int], classes: int) -> np.ndarray:

@@ -152,7 +152,7 @@ def _complete(root: Path, places: Places, names: tuple[str, str]) -> Layout:
 
 
 def _two(root: Path, names: Sequence[str], holding: str, wanted: Names) -> tuple[str, str]:
-    """Returns the names of two domains: those that are wanted, or the only two, which `wanted` may name anew."""
+    """Returns the names of two domains: those that are wanted, or the only two, which `wanted` may rename."""
     known = {name.lower(): name for name in names}
     chosen = [known[name.lower()] for name in wanted or () if name.lower() in known]
     if len(chosen) == 2 and chosen[0] != chosen[1]:

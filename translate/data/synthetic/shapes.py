@@ -1,7 +1,7 @@
 """The `shapes` set: the same scenes drawn in several styles, so that the true translation is known.
 
 Styles draw light and shade along the edges of the shapes, and nothing else: ground, positions and fills are the same
-in every style. The styles are designed so that translations can be judged:
+in every style. The styles are designed so that translations can be measured:
 
 - What a style draws depends only on the nearest edge, so that any style can be computed from any other within a small
   neighbourhood; nothing is random, clipped or hidden.

@@ -25,7 +25,7 @@ def batch_norm(
     momentum: float,
     eps: float,
 ) -> tuple[Any, ...]:
-    """Batch norm of a single image, hence instance norm too. Running statistics are read but never updated."""
+    """Batch norm of a single image, and so instance norm, too. Running statistics are read but never updated."""
     if training or mean is None or variance is None:
         mean, variance = moments(map_)
     return _results(func, _normalised(map_, weight, bias, mean, variance, eps))

@@ -43,7 +43,7 @@ class MetricsLog:
     def log(self, step: int, values: Mapping[str, float]) -> None:
         """Writes one row. Raises ValueError if a value is named "step" or "time"."""
         if taken := [name for name in _OURS if name in values]:
-            raise ValueError(f'a metric cannot be called "{taken[0]}": every row has its own')
+            raise ValueError(f'a metric cannot be called "{taken[0]}": every row has that key already')
         numbers = {name: _writable(float(value)) for name, value in values.items()}
         row = {"step": step, "time": round(time.time(), 3), **numbers}
         line = json.dumps(row, allow_nan=False).encode() + b"\n"

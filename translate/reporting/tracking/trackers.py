@@ -38,7 +38,7 @@ class Tracker:
 
     @classmethod
     def resolve(cls, mode: str) -> str | None:
-        """The mode on this machine, given what stands behind the tracker's name ("" for nothing); None where nothing is
+        """The mode on this machine, given what follows the tracker's name ("" for nothing); None where nothing is
         to be tracked. Called before a run begins. Raises ConfigurationError for an unknown mode."""
         if mode:
             raise ConfigurationError(f"{cls.title} has no mode '{mode}'; leave it out")

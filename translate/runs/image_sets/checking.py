@@ -40,5 +40,5 @@ def check_as(data: DataSettings, batch_type: type[Batch]) -> list[Report]:
     elif isinstance(opened, (TwoDomains, LabelledImages)):
         folders = [opened.folder]
     else:
-        raise ConfigurationError(f"{data.set}: drawn as it is needed; there is nothing to check")
+        raise ConfigurationError(f"{data.set}: generated as it is needed; there is nothing to check")
     return [examine(folder, data.range, data.channels) for folder in folders]

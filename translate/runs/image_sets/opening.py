@@ -34,7 +34,7 @@ def open_data(data: DataSettings, batch_type: type[Batch], log: Log) -> ImageSet
     if data.set in POINT_SETS:
         if batch_type.kinds() != ("images",):
             raise ConfigurationError(
-                f"{data.set}: points in the plane, for models that draw from noise: gan, wgan, ..."
+                f"{data.set}: points in the plane, for models that generate from noise: gan, wgan, ..."
             )
         return Points(data, POINT_SETS[data.set]())
     return LabelledImages(data, _logged(_labelled(data, batch_type, log), log), batch_type)
