@@ -149,7 +149,8 @@ def test_a_link_that_leads_nowhere_is_not_replaced_unasked(run_cli, generator, p
 READ = {
     ("compare", "runs"), ("convert", "run"), ("convert", "source"), ("evaluate", "run"),
     ("export", "run"), ("sample", "run"),
-}  # fmt: skip
+} | {(command, "plugin") for command in
+     ("convert", "data check", "evaluate", "export", "recipes", "sample", "train")}  # fmt: skip
 WRITTEN = {
     ("compare", "json_file"), ("convert", "compare"), ("convert", "gallery"), ("convert", "manifest"),
     ("convert", "output"), ("data fetch", "into"), ("evaluate", "json_file"), ("export", "out"),

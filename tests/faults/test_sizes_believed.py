@@ -34,7 +34,7 @@ from translate.inference.formats.torch_export import write as write_torch
 from translate.inference.jobs import plan
 from translate.inference.options import OutputOptions
 from translate.inference.provenance import MARK, Translation, begin_translation
-from translate.models.base import Request
+from translate.models.base import ImageTranslator, Request
 from translate.networks.foreign import port_state
 from translate.networks.resnet import ResnetGenerator
 from translate.recipe import load_recipe
@@ -140,7 +140,7 @@ def test_weights_that_are_not_finite_are_refused_by_name_wherever_they_come_from
         read_generator(tmp_path / "spoilt.pth")
 
 
-class _Spoiling(torch.nn.Module):
+class _Spoiling(ImageTranslator):
     """Gives no finite output for images that are not grey."""
 
     stride = 1
@@ -151,10 +151,6 @@ class _Spoiling(torch.nn.Module):
 
     def targets(self):
         return [1]
-
-    @property
-    def attributes(self):
-        return ()
 
 
 def test_a_picture_that_is_not_finite_is_a_failed_item_and_no_black_file(tmp_path):
