@@ -17,7 +17,7 @@ from translate.data.cache.memory import Memory
 from translate.data.decoding import Decoding
 from translate.data.loader import evaluation_batches
 from translate.models.base import ImageSpec, Model, Turn
-from translate.training.optim import build_optimizer, learning_rate
+from translate.training.optim import build_optimizer
 from translate.training.runtime import Runtime
 from translate.training.trainer import Trainer
 from translate.utils.settings import Settings
@@ -85,7 +85,7 @@ def test_a_new_kind_of_batch_is_drawn_cached_placed_split_and_trained_on(where):
     stream = stream_of(loader, where, None, torch.device("cpu"), lambda line: None)(0, 1)
     model = Remembers()
     optimizers = {"shades": build_optimizer(model.shades, "adam", 0.05, (0.5, 0.9), 0)}
-    trainer = Trainer(model, optimizers, CPU, curve=learning_rate("constant", 99, 1))
+    trainer = Trainer(model, optimizers, CPU)
     for batch in islice(stream, 150):
         assert batch.numbers.dtype == torch.int64 and batch.images[:, 0, 0, 0].tolist() == shades_of(batch.numbers)
         for part in batch.split(2):
