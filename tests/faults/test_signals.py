@@ -145,7 +145,7 @@ def test_slurm_usr1_saves_and_requeues_once_from_rank_0(place: Workplace, rank: 
 
 OTHERS = {
     "convert": ("translate.models.pix2pix", "Pix2Pix", "convert", "calls == 2"),
-    "evaluate": ("translate.runs.evaluator", "Evaluator", "progress", "True"),
+    "evaluate": ("translate.evaluation.validation", "Direction", "scores", "True"),
     "sample": ("translate.models.gan", "GAN", "sample", "calls == 3"),
 }
 
