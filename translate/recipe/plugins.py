@@ -28,8 +28,7 @@ from translate.errors import ConfigurationError
 from translate.losses.adversarial import OBJECTIVES, AdversarialLoss
 from translate.models import MODELS
 from translate.models.base import Model
-from translate.models.parts import DISCRIMINATORS, GENERATORS, SAMPLER_NETWORKS
-from translate.networks.settings import DiscriminatorSettings, GeneratorSettings, SamplerNetworkSettings
+from translate.models.parts import DISCRIMINATORS, EXTENDED, GENERATORS, SAMPLER_NETWORKS
 from translate.training.checkpoint_json import PluginFacts
 from translate.utils.printing import say, shown
 from translate.utils.stored import UnreadableError, read_bytes, read_json
@@ -43,12 +42,7 @@ TABLES: dict[str, dict[str, Any]] = {
     "two_domains.LAYOUTS": two_domains.LAYOUTS,
     "classes.LAYOUTS": classes.LAYOUTS,
 }
-CLASSES: dict[str, type] = {
-    "MODELS": Model,
-    "GENERATORS": GeneratorSettings,
-    "DISCRIMINATORS": DiscriminatorSettings,
-    "SAMPLER_NETWORKS": SamplerNetworkSettings,
-}
+CLASSES: dict[str, type] = {"MODELS": Model, **EXTENDED}
 """What the entries of a table extend, where they are classes."""
 GROUP = "translate.plugins"
 BESIDE_RECIPE = "plugins.json"
