@@ -356,3 +356,56 @@ def test_edges_are_compared_by_hand():
     # Sobel: half a step at the two columns beside it, of four; nothing the other way.
     assert float(edges.edge_distance(flat, step)) == pytest.approx(1 / 8)
     assert float(edges.edge_distance(step + 0.5, step)) == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("raise SystemExit(0)\n", "--plugin mine.py: line 1: SystemExit: 0"),
+        ("MODELS['mine'] = 3\n", "TypeError: MODELS['mine']: expected a class that extends Model, got 3"),
+        ("GENERATORS['mine'] = Model\n", "GENERATORS['mine']: expected a class that extends GeneratorSettings"),
+        ("OBJECTIVES['mine'] = print\n", "OBJECTIVES['mine']: expected an AdversarialLoss"),
+        ("LAYOUTS['mine'] = 'trainA'\n", "two_domains.LAYOUTS['mine']: expected a function, got 'trainA'"),
+        ("MODELS['mine'] = Model\n1 / 0\n", "line 6: ZeroDivisionError"),
+    ],
+)
+def test_a_plugin_that_ends_or_misfits_is_refused_and_adds_nothing(place, run_anew, text, says):
+    imports = (
+        "from translate.data.layouts.two_domains import LAYOUTS\n"
+        "from translate.losses.adversarial import OBJECTIVES\n"
+        "from translate.models import MODELS\n"
+        "from translate.models.base import Model; from translate.models.parts import GENERATORS\n"
+    )
+    Path("mine.py").write_text(text if "SystemExit" in text else imports + text)
+    ended = run_anew(*TRAIN, *PLUGIN)
+    assert ended.exit_code == 2 and says in ended.stderr, ended.output
+    assert not any("mine" in table for table in TABLES.values())
+
+
+def test_an_installed_plugin_that_ends_the_process_is_left_out(place, run_anew, installed):
+    Path("mine.py").write_text("raise SystemExit(0)\n")
+    ended = run_anew("recipes")
+    assert "is left out: SystemExit: 0" in ended.stderr and "cyclegan" in ended.stdout
+
+
+def test_two_plugins_of_one_name_are_both_remembered(place, run_anew):
+    Path("other").mkdir()
+    Path("other/mine.py").write_text(NETWORK)
+    both = (*PLUGIN, "--plugin", "other/mine.py")
+    chosen = ("model.generator.kind=tint", "model.generator.filters=2")
+    assert run_anew(*TRAIN, *both, *chosen).exit_code == 0
+    assert [plugin["name"] for plugin in json.loads(Path("run/plugins.json").read_text())] == ["mine.py"] * 2
+    assert run_anew(*CONVERT, *both).exit_code == 0
+
+
+def test_a_plugin_may_be_renamed(place, run_anew):
+    assert run_anew(*TRAIN, *PLUGIN).exit_code == 0
+    Path("mine.py").rename("mine (1).py")
+    ended = run_anew(*CONVERT, "--plugin", "mine (1).py")
+    assert ended.exit_code == 0 and "warning" not in ended.stderr, ended.stderr
+
+
+def test_a_plugin_is_asked_for_even_if_its_name_is_close_to_a_known_one(place, run_anew):
+    Path("near.yaml").write_text(RECIPE.replace("mean-colour", "cyclegan-edges"))
+    ended = run_anew("train", "near.yaml", *TRAIN[2:])
+    assert "did you mean 'cyclegan'?" in ended.stderr and "give it as --plugin FILE" in ended.stderr

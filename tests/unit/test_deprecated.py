@@ -24,6 +24,7 @@ assert mine == ["{warning}"], mine
         ("from translate import theory; theory.__doc__", "theory", "losses.theory"),
         ("import translate; translate.theory", "theory", "losses.theory"),
         ("from translate.model import Translator, Turn", "model", "models.base"),
+        ("from translate.theory import *; kl, js", "theory", "losses.theory"),
         ("from translate.settings import Settings", "settings", "utils.settings"),
     ],
 )

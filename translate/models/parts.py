@@ -19,6 +19,12 @@ from translate.utils.one_of import OneOf
 GENERATORS: dict[str, type[GeneratorSettings]] = {"resnet": ResnetSettings, "unet": UNetSettings}
 DISCRIMINATORS: dict[str, type[DiscriminatorSettings]] = {"patch": PatchSettings, "strided": StridedSettings}
 SAMPLER_NETWORKS: dict[str, type[SamplerNetworkSettings]] = {"mlp": MLPSettings, "dcgan": DCGANSettings}
+EXTENDED: dict[str, type] = {
+    "GENERATORS": GeneratorSettings,
+    "DISCRIMINATORS": DiscriminatorSettings,
+    "SAMPLER_NETWORKS": SamplerNetworkSettings,
+}
+"""The class that all entries of a table extend."""
 
 # Types of fields, for the settings of methods.
 Generator = Annotated[GeneratorSettings, OneOf(GENERATORS)]

@@ -42,9 +42,8 @@ def _explain(mistake: ErrorDetails, values: dict[str, Any], source: str, places:
     if mistake["type"] == "unknown_name":
         choice = mistake["ctx"]
         where, given = _where((*path, choice["key"]), source, places), str(choice["given"])
-        hint = nearest(given, choice["known"])
-        plugin = "" if "did you mean" in hint else "; a plugin's: give it as --plugin FILE"
-        return f"{where}: '{key}.{choice['key']}' is {_short(given)}{hint}{plugin}"
+        named = f"{where}: '{key}.{choice['key']}' is {_short(given)}"
+        return f"{named}{nearest(given, choice['known'])} (a plugin's: give it as --plugin FILE)"
     message = mistake["msg"].removeprefix("Value error, ")
     given = "" if isinstance(mistake["input"], dict) else f", got {_short(json.dumps(mistake['input']))}"
     return f"{where}: '{_short(key)}': {message[0].lower()}{message[1:]}{given}"

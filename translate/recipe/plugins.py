@@ -12,7 +12,8 @@ from __future__ import annotations
 import hashlib
 import sys
 import traceback
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -24,9 +25,10 @@ from typing import Any
 from translate.data.labelled import classes
 from translate.data.layouts import two_domains
 from translate.errors import ConfigurationError
-from translate.losses.adversarial import OBJECTIVES
+from translate.losses.adversarial import OBJECTIVES, AdversarialLoss
 from translate.models import MODELS
-from translate.models.parts import DISCRIMINATORS, GENERATORS, SAMPLER_NETWORKS
+from translate.models.base import Model
+from translate.models.parts import DISCRIMINATORS, EXTENDED, GENERATORS, SAMPLER_NETWORKS
 from translate.training.checkpoint_json import PluginFacts
 from translate.utils.printing import say, shown
 from translate.utils.stored import UnreadableError, read_bytes, read_json
@@ -40,6 +42,8 @@ TABLES: dict[str, dict[str, Any]] = {
     "two_domains.LAYOUTS": two_domains.LAYOUTS,
     "classes.LAYOUTS": classes.LAYOUTS,
 }
+CLASSES: dict[str, type] = {"MODELS": Model, **EXTENDED}
+"""What the entries of a table extend, where they are classes."""
 GROUP = "translate.plugins"
 BESIDE_RECIPE = "plugins.json"
 """File in a run's folder that lists the plugins that it was made with."""
@@ -61,7 +65,8 @@ class Plugin:
         return {"name": self.name, "sha256": self.sha256}
 
 
-_loaded: dict[str, Plugin] = {}
+_loaded: dict[Path, Plugin] = {}
+"""By where the file lies, for two may have the same name."""
 
 
 def load_plugin(file: str | Path) -> Plugin:
@@ -74,19 +79,25 @@ def load_plugin(file: str | Path) -> Plugin:
         source = read_bytes(path)
     except UnreadableError as error:
         raise ConfigurationError(f"--plugin {error}") from error
-    digest, before = hashlib.sha256(source).hexdigest(), _loaded.get(path.name)
+    digest, before = hashlib.sha256(source).hexdigest(), _loaded.get(path.resolve())
     if before is not None and before.given and before.sha256 == digest:
         return before
-    entries = _entries()
     try:
-        _run(source, path)
-    except Exception as error:
+        with _adding() as added:
+            _run(source, path)
+    except (Exception, SystemExit) as error:
         raise ConfigurationError(f"--plugin {shown(path)}: {_what(error, path)}") from error
-    added = _added(entries)
     if not added:
         raise ConfigurationError(f"--plugin {shown(path)}: adds nothing to {', '.join(TABLES)}")
-    _loaded[path.name] = Plugin(path.name, digest, path, True, added)
-    return _loaded[path.name]
+    return _remember(Plugin(path.name, digest, path, True, frozenset(added)))
+
+
+def _remember(plugin: Plugin) -> Plugin:
+    """Takes the place of those whose entries it has replaced."""
+    for path in [path for path, other in _loaded.items() if other.entries <= plugin.entries]:
+        del _loaded[path]
+    _loaded[plugin.path.resolve()] = plugin
+    return plugin
 
 
 def _run(source: bytes, path: Path) -> None:
@@ -107,33 +118,58 @@ def load_installed() -> None:
     for entry in entry_points(group=GROUP):
         try:
             plugin = _installed(entry)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             say(f"warning: the installed plugin {entry.name} ({entry.value}) is left out: {_what(error)}")
         else:
-            _loaded[entry.name] = plugin
+            _remember(plugin)
 
 
 def _installed(entry: EntryPoint) -> Plugin:
     """Imports the plugin, unless a user gave its file."""
     spec = find_spec(entry.module)
-    path, before = Path(str(spec and spec.origin)), _entries()
-    for plugin in _loaded.values():
-        if plugin.given and plugin.path.resolve() == path.resolve():
-            return replace(_loaded.pop(plugin.name), name=entry.name)
+    path = Path(str(spec and spec.origin))
+    if (given := _loaded.get(path.resolve())) is not None and given.given:
+        return replace(given, name=entry.name)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    entry.load()
-    return Plugin(entry.name, digest, path, False, _added(before))
+    with _adding() as added:
+        entry.load()
+    return Plugin(entry.name, digest, path, False, frozenset(added))
 
 
-def _entries() -> set[tuple[str, str, int]]:
-    return {(table, name, id(entry)) for table, held in TABLES.items() for name, entry in held.items()}
+@contextmanager
+def _adding() -> Iterator[set[str]]:
+    """The names that are added to the tables, once they have been; all are taken out again if one cannot be."""
+    before, added = {table: dict(held) for table, held in TABLES.items()}, set[str]()
+    try:
+        yield added
+        for table, held in TABLES.items():
+            new = {name: entry for name, entry in held.items() if before[table].get(name) is not entry}
+            for name, entry in new.items():
+                _require_entry(table, name, entry)
+            added.update(new)
+    except BaseException:
+        for table, held in TABLES.items():
+            held.clear()
+            held.update(before[table])
+        raise
 
 
-def _added(before: set[tuple[str, str, int]]) -> frozenset[str]:
-    return frozenset(name for _, name, _ in _entries() - before)
+def _require_entry(table: str, name: str, entry: Any) -> None:
+    """Raises TypeError for an entry that the table cannot hold."""
+    if wanted := CLASSES.get(table):
+        fits, expected = (
+            isinstance(entry, type) and issubclass(entry, wanted),
+            f"a class that extends {wanted.__name__}",
+        )
+    elif table == "OBJECTIVES":
+        fits, expected = isinstance(entry, AdversarialLoss), "an AdversarialLoss"
+    else:
+        fits, expected = callable(entry), "a function"
+    if not fits:
+        raise TypeError(f"{table}[{name!r}]: expected {expected}, got {entry!r:.80}")
 
 
-def _what(error: Exception, path: Path | None = None) -> str:
+def _what(error: BaseException, path: Path | None = None) -> str:
     """The error in one line, with the line of the file `path` that led to it."""
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
     return f"{'line ' + str(lines[-1]) + ': ' if lines else ''}{type(error).__name__}: {error}"
@@ -166,9 +202,10 @@ def require_plugins(wanted: Iterable[PluginFacts], place: Path) -> None:
     """
     load_installed()
     for facts in wanted:
-        if facts in [plugin.facts() for plugin in _loaded.values()]:
+        if facts["sha256"] in [plugin.sha256 for plugin in _loaded.values()]:
             continue
-        found, made = _loaded.get(facts["name"]), f"{shown(place)}: made with"
+        named = [plugin for plugin in _loaded.values() if plugin.name == facts["name"]]
+        found, made = next(iter(named), None), f"{shown(place)}: made with"
         if found is None:
             raise ConfigurationError(
                 f"{made} the plugin {facts['name']} (SHA-256 {facts['sha256']}): give its file as --plugin FILE "

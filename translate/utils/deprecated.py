@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 import warnings
 from collections.abc import Callable, Mapping
 from importlib import import_module
@@ -44,4 +45,4 @@ class OldModules(MetaPathFinder, Loader):
     def exec_module(self, module: ModuleType) -> None:
         new = import_module(self.moved[module.__name__])
         warnings.warn(f"{module.__name__} is called {new.__name__} now", DeprecationWarning, stacklevel=2)
-        module.__doc__, module.__dict__["__getattr__"] = new.__doc__, functools.partial(getattr, new)
+        sys.modules[module.__name__] = new  # the same module, so that `import *` and patches work, too
