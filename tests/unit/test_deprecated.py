@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from translate.utils.deprecated import renamed
+from translate.utils.deprecated import takes_old_names
 
 OLD = """
 import warnings
@@ -40,7 +40,7 @@ def test_what_never_was_is_not_found():
 
 
 def test_an_argument_is_taken_by_its_old_name():
-    @renamed(levers="options")
+    @takes_old_names(levers="options")
     def train(recipe: str, *, options: str = "auto") -> tuple[str, str]:
         return recipe, options
 

@@ -21,13 +21,13 @@ from translate.training.estimate import Estimate, estimate, process_memory
 from translate.training.loop import TrainingRun
 from translate.training.runtime import Runtime, choose_runtime
 from translate.training.schedules import ONLY_OF
-from translate.utils.deprecated import renamed
+from translate.utils.deprecated import takes_old_names
 from translate.utils.printing import say
 from translate.utils.signals import Interrupted, Signals, Stop, requeue
 from translate.utils.yaml_reader import read_yaml_value
 
 
-@renamed(levers="options")
+@takes_old_names(levers="options")
 def train(
     recipe: Recipe | str | Path,
     data: str | Path | None = None,

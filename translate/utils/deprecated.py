@@ -15,8 +15,8 @@ from typing import Any, TypeVar
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-def renamed(**names: str) -> Callable[[Function], Function]:
-    """Lets a function take its keyword arguments by their old names, too: `renamed(old="new")`."""
+def takes_old_names(**names: str) -> Callable[[Function], Function]:
+    """Lets a function take its keyword arguments by their old names, too: `takes_old_names(old="new")`."""
 
     def decorate(function: Function) -> Function:
         @functools.wraps(function)
