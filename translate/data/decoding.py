@@ -53,6 +53,11 @@ class Decoding:
         return round(height * scale), round(width * scale)
 
 
+def for_each(decoding: Decoding | Sequence[Decoding], domains: int) -> Sequence[Decoding]:
+    """How the images of each domain are decoded, where one way may be given for all."""
+    return [decoding] * domains if isinstance(decoding, Decoding) else decoding
+
+
 class DecodedImages:
     """The decoded images of domain `number`, in `cache` as far as they fit; each must hold a crop of `crop` pixels."""
 

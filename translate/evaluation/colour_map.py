@@ -11,9 +11,10 @@ from translate.evaluation.metrics import of_equal_shape
 
 def fit_affine_colour(inputs: Tensor, targets: Tensor) -> Tensor:
     """The affine colour map that takes inputs nearest to targets by least squares: a matrix (channels, channels + 1),
-    (3, 4) for RGB, applied to each pixel's colour with a 1 appended. A translation must beat it to show that it sees
-    shapes."""
-    inputs, targets = of_equal_shape(inputs, targets)
+    (3, 4) for RGB, applied to each pixel's colour with a 1 appended; of images of n and m channels (m, n + 1). A
+    translation must beat it to show that it sees shapes."""
+    of_equal_shape(inputs[:, :1], targets[:, :1])
+    inputs, targets = inputs.double(), targets.double()
     colours = _with_one(_colours(inputs))
     # The pseudo-inverse also works where the colours leave the map undetermined, as in grey pictures stored as RGB.
     inverse = torch.linalg.pinv(colours.T @ colours, rtol=1e-10, hermitian=True)

@@ -100,13 +100,14 @@ class Measure:
         return {key: value for key, value in facts.items() if value not in ("", "neither", None)}
 
 
+ERROR_IN = "error/"
 THUMBNAIL = 16
 """Side in pixels of the thumbnails between which differences of unlike images are taken."""
 _ZERO_TO_ONE, _WANG = "where black is 0 and white 1", "as Wang et al. 2004 have it"
 _RMS = f"root mean square, 0-1 scale, at {THUMBNAIL} x {THUMBNAIL} pixels"
 MEASURES: dict[str, Measure] = {
     "l1": Measure("L1 to the truth, 0-1 scale", absolute_error, "", "lower", _ZERO_TO_ONE, 4, perfect=0.0),
-    "psnr": Measure("PSNR to the truth, dB", psnr, "dB", "higher", "in dB", 2, perfect=math.inf),
+    "psnr": Measure("PSNR to the truth, dB", psnr, "dB", "higher", "in dB, of a peak of 1", 2, perfect=math.inf),
     "ssim": Measure("SSIM to the truth, 0-1 scale", ssim, "", "higher", _WANG, 4, perfect=1.0),
     # What a classifier of real images reads.
     "label error": Measure("classification error of translations", None, "%", "lower", decimals=1),
@@ -138,9 +139,17 @@ def compare_with_truth(images: Tensor, truths: Tensor) -> dict[str, float]:
     return {name: float(measure.function(images, truths)) for name, measure in MEASURES.items() if measure.function}
 
 
+def in_unit(unit: str) -> str:
+    """The name of the mean absolute error in the values of the target, such as HU."""
+    return f"{ERROR_IN}{unit}"
+
+
 def measure_of(name: str) -> Measure:
     """The measure of this name; one that is not in the table, such as that of a file of yours that is not loaded, has
     neither unit nor direction."""
+    if name.startswith(ERROR_IN):
+        unit = name.removeprefix(ERROR_IN)
+        return Measure(f"mean absolute error, {unit}", None, unit, "lower", "in the values of the target", perfect=0.0)
     return MEASURES.get(name) or Measure(name)
 
 

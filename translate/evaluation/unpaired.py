@@ -10,7 +10,7 @@ from torch import Tensor
 from translate.data.batch import Plain
 from translate.evaluation.classifier_errors import ClassifierErrors, asking
 from translate.evaluation.classifier_training import Trained
-from translate.evaluation.features import FeatureCollector, Features, Spaces
+from translate.evaluation.features import FeatureCollector, Features, Spaces, unchanged
 from translate.evaluation.flips import difference, nothing, to_neighbour
 from translate.evaluation.intervals import bootstrap_mean, wilson
 from translate.evaluation.labelled import change
@@ -19,7 +19,7 @@ from translate.evaluation.table import Protocol, Score, score
 from translate.training.runtime import Runtime
 
 Convert = Callable[[Tensor], Tensor]
-"""Takes images (batch, channels, height, width) in [-1, 1] and returns images of the same shape."""
+"""Takes images (batch, channels, height, width) in [-1, 1] and returns as many of that height and width."""
 
 
 @torch.no_grad()
@@ -35,13 +35,15 @@ def evaluate_unpaired(
     spaces: Spaces = (),
     reference: Features | None = None,
     protocol: Protocol | None = None,
+    shown: Convert = unchanged,
     done: Callable[[int], None] = nothing,
 ) -> list[Score]:
     """Scores the conversion of the test images `inputs` to the classifier's domain number `to`.
 
     `targets` are real test images of that domain to compare with; both are as the loader gives them. `name` is that of
     the direction. Distances are taken to `reference`, the features of training images of that domain, or to `targets`
-    without it. `protocol` names the split and the resize filter. `done` is called with the number of inputs in each
+    without it. `protocol` names the split and the resize filter. `shown`: how images are shown to classifier, spaces
+    and comparisons, which take those of both domains. `done` is called with the number of inputs in each
     batch.
     """
     classifier, errors, how = trained.classifier, ClassifierErrors.of(trained), protocol or {}
@@ -51,7 +53,8 @@ def evaluate_unpaired(
     for batch in map(runtime.place, inputs):
         images = batch.images
         with runtime.autocast():
-            outputs = convert(images).float()
+            outputs = shown(convert(images).float())
+        images = shown(images)
         taken["translation"].append(classifier.predict(outputs)[:, to].cpu())
         taken["input"].append(classifier.predict(images)[:, to].cpu())
         changed.append(difference(images, outputs).cpu())
@@ -60,8 +63,9 @@ def evaluate_unpaired(
         translated.add(outputs)
         done(len(images))
     for batch in map(runtime.place, targets):
-        taken["real"].append(classifier.predict(batch.images)[:, to].cpu())
-        real.add(batch.images)
+        reals = shown(batch.images)
+        taken["real"].append(classifier.predict(reals)[:, to].cpu())
+        real.add(reals)
     shares = {what: torch.cat(read) for what, read in taken.items()}
     hits, wanted = shares["translation"], torch.full((len(shares["translation"]),), to)
     read = errors.allowing(wilson(int(hits.sum()), len(hits)), asking(wanted, len(errors.missed)))

@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from translate.data.batch import Batch, Labelled
+from translate.data.domain import Domain
 from translate.evaluation.colour_map import apply_affine_colour, fit_affine_colour
 from translate.evaluation.intervals import bootstrap_mean
-from translate.evaluation.metrics import MEASURES, compare_with_truth
+from translate.evaluation.metrics import MEASURES, absolute_error, compare_with_truth, in_unit, measure_of
 from translate.evaluation.table import Protocol, Score, score
 from translate.models.base import Translator
 from translate.training.runtime import Runtime
@@ -32,38 +33,61 @@ class Direction:
     truths: Tensor
     colour_map: Tensor
     fitted_on: str = "these images"
+    target: Domain | None = None
+    """What the truths are: errors are given in its unit, too."""
 
     @property
     def protocol(self) -> str:
         height, width = self.inputs.shape[-2:]
         return (
             f"{len(self.inputs)} test images of {width} x {height} pixels beside their true translations; the best "
-            f"colour map is fitted on {self.fitted_on}"
+            f"colour map is fitted on {self.fitted_on}{self._scale}"
         )
+
+    @property
+    def _scale(self) -> str:
+        if self.target is None or not self.target.measured:
+            return ""
+        low, high = self.target.ends
+        return f"; 0 is {low:g} and 1 is {high:g}{' ' * bool(self.target.unit)}{self.target.unit}"
 
     def measure(self, model: Translator, runtime: Runtime, batch_size: int = 8) -> dict[str, float]:
         """The model's translations, compared with the truth."""
-        return compare_with_truth(self.translations(model, runtime, batch_size), self.truths)
+        return self._compared(self.translations(model, runtime, batch_size))
 
     def baselines(self) -> dict[str, dict[str, float]]:
-        """The measures of the untouched input and of the best colour map."""
-        return {
-            "untouched input": compare_with_truth(self.inputs, self.truths),
-            "best colour map": compare_with_truth(self.mapped(), self.truths),
-        }
+        """The measures of the best colour map, and of the untouched input if it could be a translation."""
+        return {name: self._compared(images) for name, images in self._references().items()}
+
+    def _references(self) -> dict[str, Tensor]:
+        """What needs no model."""
+        untouched = {"untouched input": self.inputs} if self.inputs.shape == self.truths.shape else {}
+        return {**untouched, "best colour map": self.mapped()}
+
+    def _compared(self, images: Tensor) -> dict[str, float]:
+        found = compare_with_truth(images, self.truths)
+        if self.target is None or not self.target.unit:
+            return found
+        low, high = self.target.ends
+        return {**found, in_unit(self.target.unit): found["l1"] * (high - low)}
 
     def scores(self, model: Translator, runtime: Runtime, protocol: Protocol) -> list[Score]:
         """The same measures with intervals, between both baselines and the truth itself."""
-        sides = self.translations(model, runtime), self.inputs, self.mapped()
-        how = {**protocol, "best colour map": f"fitted on {self.fitted_on}"}
+        translated, references = self.translations(model, runtime), self._references()
+        how = {**protocol, "best colour map": f"fitted on {self.fitted_on}{self._scale}"}
+        compared = {name: (measure.function, 1.0) for name, measure in MEASURES.items() if measure.function}
+        if self.target is not None and self.target.unit:
+            low, high = self.target.ends
+            compared[in_unit(self.target.unit)] = (absolute_error, high - low)
         found = []
-        for name, measure in MEASURES.items():
-            if measure.function:
-                translated, untouched, mapped = (_of_each(measure.function, side, self.truths) for side in sides)
-                floor = {"untouched input": float(untouched.mean()), "best colour map": float(mapped.mean())}
-                ceiling = {"the truth itself": measure.perfect}
-                value = bootstrap_mean(translated)
-                found.append(score(name, self.name, value, floor=floor, ceiling=ceiling, protocol=how))
+        for name, (function, scale) in compared.items():
+            value = bootstrap_mean(scale * _of_each(function, translated, self.truths))
+            floor = {
+                reference: scale * float(_of_each(function, images, self.truths).mean())
+                for reference, images in references.items()
+            }
+            ceiling = {"the truth itself": measure_of(name).perfect}
+            found.append(score(name, self.name, value, floor=floor, ceiling=ceiling, protocol=how))
         return found
 
     @torch.no_grad()
@@ -86,9 +110,10 @@ def directions(
     test: Iterable[Batch],
     training: Iterable[Batch],
     runtime: Runtime,
+    kinds: Sequence[Domain] = (),
 ) -> list[Direction]:
     """One direction for each domain `model` converts to; empty without `test`. `test` holds true pairs, as does
-    `training` if not empty."""
+    `training` if not empty. `kinds`: what the images of both domains are."""
     tested = _sides(test, runtime)
     if tested is None:
         return []
@@ -102,6 +127,7 @@ def directions(
             truths=tested[to],
             colour_map=fit_affine_colour(known[1 - to], known[to]),
             fitted_on="training pairs" if trained else "these images",
+            target=kinds[to] if kinds else None,
         )
         for to in model.targets()
     ]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar, overload
 
 import numpy as np
 from PIL import Image
@@ -17,6 +17,7 @@ from translate.errors import ImageError
 from translate.inference.formats.exported import BYTES_ONLY
 from translate.inference.forms import array_from, array_of, floats_of, picture_of, pil_image, tensor_like
 from translate.inference.network import Network
+from translate.inference.options import Depth
 from translate.inference.padding import pad
 from translate.inference.requests import request_of
 from translate.models.base import ImageSpec, ImageTranslator, Request
@@ -49,12 +50,14 @@ class Converter:
         self.model, self.images, self.runtime = model, images, runtime
         # Copied here because bf16 rounds the weights below.
         theirs = copy.deepcopy(model) if deep not in (None, runtime) else None
-        self._deep = Network(theirs, images.channels, deep, origin) if theirs is not None and deep else None
-        self.network = Network(model, images.channels, runtime, origin)
+        self._deep = Network(theirs, images, deep, origin) if theirs is not None and deep else None
+        self.network = Network(model, images, runtime, origin)
         self.origin = origin
         """The file or checkpoint folder that the model was read from."""
         self.fitting = self.network.fitting
         """Decides by memory how many images to batch and which to process in bands (`fitting.tile`)."""
+        self.depth: Depth = "target"
+        """What translations are delivered as."""
         self.log: Callable[[str], None] = lambda line: None
         """Called with a line for the user when memory did not suffice."""
 
@@ -73,33 +76,57 @@ class Converter:
         """See `request_of`."""
         return request_of(to, self.model, self.images.domains)
 
-    def convert(self, images: Images, to: str | Sequence[str] | None = None) -> Images:
-        """Returns the translation of `images` in the same form: tensor, array or PIL image.
+    @overload
+    def convert(self, images: Images, to: str | Sequence[str] | None = None) -> Images: ...
+
+    @overload
+    def convert(self, images: list[Images], to: str | Sequence[str] | None = None) -> list[Images]: ...
+
+    @overload
+    def convert(self, images: Iterator[Images], to: str | Sequence[str] | None = None) -> Iterator[Images]: ...
+
+    def convert(self, images: Any, to: str | Sequence[str] | None = None) -> Any:
+        """Returns the translation of `images` in the same form: tensor, array or PIL image, or a list or iterator of
+        these.
 
         Tensor: (channels, height, width) or (batch, channels, height, width), floating point in [-1, 1] or uint8.
-        Array: (height, width) or (height, width, channels), uint8 or uint16; grey or RGB, either with alpha; 16-bit
-        values must lie within the `data.range` that the model was trained on, if any.
-        PIL image: 8 bits of any mode, or 16-bit grey; rotated upright by its EXIF data. 16-bit grey stays so if the
-        model gives grey, else it becomes 8-bit RGB (Pillow has no 16-bit colour).
+        Array: (height, width) or (height, width, channels), values of the domain that it belongs to, such as HU, of any
+        type of numbers; uint8 and uint16 range over all that they hold unless that domain has a span
+        (`data.domains.NAME.span`), in which all values must lie. The translation holds values of its own domain: uint8,
+        or float32 where the files of that domain are deeper; (height, width) if the input was and it has one channel.
+        PIL image: 8 bits of any mode, or 16-bit grey; rotated upright by its EXIF data. Where the files of the target
+        are deeper than 8 bits, one channel becomes "F", with values of the domain, and others 8 bits, Pillow's limit.
         Alpha is carried through; a model of 3 channels gives RGB for grey.
         `to` is a domain, or any number of attributes to set ("Blond_Hair") and to clear ("-Male"); it may be omitted
         if the model has a single target. Raises ConfigurationError for an unknown domain, TypeError for any other kind
         of object or a domain that is not a string, ValueError for any other shape, type, mode or range, or no pixels.
         """
         request = self.request(to)
+        if isinstance(images, list | tuple):
+            return [self._convert_one(one, request) for one in images]
+        if isinstance(images, Iterator) and not isinstance(images, Image.Image):
+            return (self._convert_one(one, request) for one in images)
+        return self._convert_one(images, request)
+
+    def _convert_one(self, images: Any, request: Request) -> Any:
         if isinstance(images, Image.Image):
-            return pil_image(self._convert_array(array_of(images), request))
+            one = self.images.translated(request).channels == 1
+            depth = self.depth if one or self.depth != "target" else "8"
+            return pil_image(self._convert_array(array_of(images), request, depth))
         if isinstance(images, np.ndarray):
-            return self._convert_array(images, request)
+            translated = self._convert_array(images, request, self.depth)
+            return translated[..., 0] if images.ndim == 2 and translated.shape[-1] == 1 else translated
         if isinstance(images, Tensor):
             return tensor_like(images, self.convert_floats(floats_of(images), request))
         raise TypeError(
             f"expected a tensor, an array or a PIL image, not {type(images).__name__}; open a file with "
-            "PIL.Image.open, convert a folder with `translate convert`, and give several images one by one"
+            "PIL.Image.open, or convert a folder with `translate convert`"
         )
 
-    def _convert_array(self, array: np.ndarray, request: Request) -> np.ndarray:
-        (converted,) = self.convert_pictures([picture_of(array, self.images.span)], request)
+    def _convert_array(self, array: np.ndarray, request: Request, depth: Depth) -> np.ndarray:
+        deep = self.images.translated(request).deep
+        picture = picture_of(array, self.images.to_translate(request))
+        (converted,) = self.convert_pictures([picture], request, "float" if deep and depth == "target" else depth)
         return array_from(converted)
 
     def convert_floats(self, images: Tensor, request: Request) -> Tensor:
@@ -107,29 +134,32 @@ class Converter:
 
         Raises ValueError if the number of channels is not the model's.
         """
-        if images.shape[1] != self.images.channels:
-            raise ValueError(
-                f"the model was trained on {self.images.channels} channels, the images have {images.shape[1]}"
-            )
+        channels = self.images.to_translate(request).channels
+        if images.shape[1] != channels:
+            raise ValueError(f"the model was trained on {channels} channels, the images have {images.shape[1]}")
         height, width = images.shape[-2:]
         return self.network.run(pad(images, *self.padded_size(height, width)), request)[..., :height, :width]
 
-    def convert_pictures(self, pictures: Sequence[Picture], request: Request) -> list[Picture]:
-        """Converts pictures of equal padded size and depth; each keeps its own size, depth and alpha.
+    def convert_pictures(
+        self, pictures: Sequence[Picture], request: Request, depth: Depth | None = None
+    ) -> list[Picture]:
+        """Converts pictures of equal padded size and depth; each keeps its own size and alpha, and gets the type and
+        range of its new domain, unless another `depth` is wanted.
 
         They run in one batch if memory suffices, else in halves. An image that does not fit by itself is processed in
         bands of rows with the statistics of the whole image, which gives the same result up to rounding.
         """
-        network = self._deep if self._deep and pictures[0].pixels.dtype == np.uint16 else self.network
+        deep = pictures[0].pixels.dtype == np.uint16 or self.images.translated(request).deep
+        network = self._deep if self._deep and deep else self.network
         network.fitting.tile = self.fitting.tile
-        return network.convert(pictures, request, self.log)
+        return network.convert(pictures, request, depth or self.depth, self.log)
 
     def padded_size(self, height: int, width: int) -> tuple[int, int]:
         return self.network.padded_size(height, width)
 
-    def refuse(self, picture: Picture, name: Path) -> None:
-        """Raises ImageError, with a message that begins with `name`, if the model cannot take the picture."""
-        refuse_other_bands(picture, self.images.channels, name)
+    def refuse(self, picture: Picture, name: Path, request: Request) -> None:
+        """Raises ImageError, with a message that begins with `name`, if the model cannot translate the picture so."""
+        refuse_other_bands(picture, self.images.to_translate(request).channels, name)
         if self.model.bytes_only and picture.pixels.dtype != np.uint8:
             raise ImageError(f"{shown(name)}: {BYTES_ONLY}")
 

@@ -55,7 +55,7 @@ def convert_folder(
     workers = max(1, options.workers)
     with ThreadPoolExecutor(workers) as decoders, ThreadPoolExecutor(workers) as encoders:
         pending = _pending(jobs, options.overwrite)
-        loaded = _loaded(pending, converter, options.max_pixels or MAX_PIXELS, window, decoders)
+        loaded = _loaded(pending, converter, request, options.max_pixels or MAX_PIXELS, window, decoders)
         translated = _translated(_batches(loaded, converter, window), converter, request)
         for record in _written(translated, inputs, window, encoders):
             outcome.add(record)
@@ -96,7 +96,7 @@ class _Item:
     def record(self, seconds: float = 0.0, error: str = "") -> Record:
         """As written, or as failed with that error."""
         source, output, height_width = self.job.source, self.job.output, self.picture.pixels.shape[:2]
-        remarks = () if error else (*self.picture.remarks, *lost(output, self.picture))
+        remarks = () if error else (*self.picture.remarks, *lost(output, self.translation or self.picture))
         note = f"{shown(source)}: {'; '.join(remarks)}" if remarks else ""
         status = "failed" if error else "written"
         return Record(source, output, status, height_width[::-1], self.seconds + seconds, error, note)  # type: ignore[arg-type]
@@ -114,7 +114,12 @@ def _pending(jobs: Iterable[Job], overwrite: bool) -> Iterator[Job | Record]:
 
 
 def _loaded(
-    jobs: Iterator[Job | Record], converter: Converter, max_pixels: int, window: _Window, decoders: Executor
+    jobs: Iterator[Job | Record],
+    converter: Converter,
+    request: Request,
+    max_pixels: int,
+    window: _Window,
+    decoders: Executor,
 ) -> Iterator[_Item | Record]:
     """The pictures in order, a few read ahead."""
     ahead: deque[tuple[Job, Future[_Item]]] = deque()
@@ -123,7 +128,7 @@ def _loaded(
             if isinstance(job, Record):
                 yield job
             else:
-                ahead.append((job, decoders.submit(_load, job, converter, max_pixels)))
+                ahead.append((job, decoders.submit(_load, job, converter, request, max_pixels)))
         if not ahead:
             return
         job, future = ahead.popleft()
@@ -134,10 +139,10 @@ def _loaded(
             yield future.result()
 
 
-def _load(job: Job, converter: Converter, max_pixels: int) -> _Item:
+def _load(job: Job, converter: Converter, request: Request, max_pixels: int) -> _Item:
     start = time.perf_counter()
-    picture = read(job.source, max_pixels, converter.images.span)
-    converter.refuse(picture, job.source)
+    picture = read(job.source, max_pixels, converter.images.to_translate(request).span)
+    converter.refuse(picture, job.source, request)
     return _Item(job, picture, time.perf_counter() - start)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from translate.data.domain import Domain
 from translate.errors import ConfigurationError, TranslateError
 from translate.inference.options import Dropout
 from translate.inference.port_options import options_beside, size_in, trained_with_dropout
@@ -110,7 +111,7 @@ def _images(path: Path, network: Generator) -> ImageSpec:
     convolutions = [module for module in network.modules() if isinstance(module, nn.Conv2d)]
     labels = network.labels if isinstance(network, StarGANGenerator) else 0
     # StarGAN's network takes one input plane per label besides the image.
-    channels, fakes = convolutions[0].in_channels - labels, network.head.out_channels
+    channels, fakes = int(convolutions[0].in_channels - labels), int(network.head.out_channels)  # type: ignore[arg-type]
     if (channels, fakes) == (1, 2):
         raise ConfigurationError(
             f"{path}: a generator that colours grey images (the port's --model colorization): its outputs are a and b "
@@ -118,7 +119,10 @@ def _images(path: Path, network: Generator) -> ImageSpec:
         )
     if fakes not in (1, 3, 4, channels):
         raise ConfigurationError(f"{path}: a generator from {channels} to {fakes} channels; images have 1, 3 or 4")
-    return ImageSpec(channels, 0, tuple(map(str, range(labels))) or ("input", "output"))
+    if labels:
+        return ImageSpec(channels, 0, tuple(map(str, range(labels))))
+    each = Domain("input", channels), Domain("output", fakes)
+    return ImageSpec(max(channels, fakes), 0, ("input", "output"), each=each)
 
 
 def _settle_dropout(path: Path, network: Generator, evaluated: bool, dropout: Dropout) -> list[str]:

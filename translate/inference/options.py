@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from translate.errors import ConfigurationError, command
 from translate.inference.formats import FORMATS, implied, reader_of
@@ -41,6 +41,9 @@ Dropout = Literal["auto", "on", "off"]
 """Whether another project's generator converts with dropout; auto: as it was trained."""
 Backend = Literal["auto", "torch", "onnxruntime", "openvino"]
 ImageFormat = Literal["same", "png", "jpeg", "webp", "tiff"]
+Depth = Literal["target", "same", "8", "16", "float"]
+"""What translations are written as: what the images of their domain are; what came in; 8 or 16 bits from black to
+white; or 32-bit floats, in the values of their domain."""
 """The format of an output; "same" is that of its input."""
 Tile = Literal["auto", "off"] | int
 """Whether to process an image in bands of rows: as memory requires, never, or always with this many rows."""
@@ -136,6 +139,12 @@ class OutputOptions:
         choices=("same", "png", "jpeg", "jpg", "webp", "tiff", "tif"),
         parse=lambda text: {"jpg": "jpeg", "tif": "tiff"}.get(text, text),
         help="Format of the outputs. Where a.jpg and a.png would both become a.png, the first becomes a.jpg.png.",
+    )
+    depth: Depth = option(
+        "target",
+        choices=get_args(Depth),
+        help="What outputs are: as the images of their domain that the model was trained on (target); as their inputs "
+        "(same); 8 or 16 bits; or floats, in the values of their domain. What other formats cannot hold needs TIFF.",
     )
     workers: int = option(2, least=1, most=256, help="Threads that decode, and as many that encode.")
     batch: int | None = option(

@@ -38,22 +38,23 @@ class Pair:
     source: Path
     output: Path
     error: Path | None = None
-    span: Span = UNIT
-    """For files of measured values: the values shown as black and white."""
+    spans: tuple[Span, Span] = (UNIT, UNIT)
+    """For files of measured values, input and output: the values shown as black and white."""
 
     def thumbnails(self, side: int) -> dict[str, Image.Image]:
         """Thumbnails by caption, in display order; see `thumbnail`. Raises ImageError."""
-        files = {"input": self.source, "output": self.output} | ({"cycle error": self.error} if self.error else {})
-        return {caption: thumbnail(path, side, self.span) for caption, path in files.items()}
+        given, target = self.spans
+        shown = {"input": thumbnail(self.source, side, given), "output": thumbnail(self.output, side, target)}
+        return shown | ({"cycle error": thumbnail(self.error, side)} if self.error else {})
 
 
-def pairs(records: Iterable[Record], source: Path, span: Span = UNIT) -> list[Pair]:
+def pairs(records: Iterable[Record], source: Path, given: Span = UNIT, target: Span = UNIT) -> list[Pair]:
     """The pairs converted from `source` (a folder or a file), in this run or an earlier one, in natural name order."""
     converted = sorted((record for record in records if record.status != "failed"), key=_in_order)
     root = source if source.is_dir() else source.parent
     names = (shown(record.source.relative_to(root).as_posix()) for record in converted)
     return [
-        Pair(name, record.source, record.output, current(record.output), span)
+        Pair(name, record.source, record.output, current(record.output), (given, target))
         for name, record in zip(names, converted, strict=True)
     ]
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from translate.data.io.images import Picture, with_channels
+from translate.data.io.images import Picture, display_bands, with_channels
 from translate.errors import ConfigurationError, TranslateError
 from translate.inference.converter import Converter
 from translate.inference.jobs import refuse_other_kinds, refuse_same
@@ -103,9 +103,9 @@ def convert_video(
             audio = _audio_streams(read, written, output.suffix, log)
             frames = _frames(read, written, look, audio, extent)
             while batch := list(islice(frames, batch_size)):
-                pictures = converter.convert_pictures([Picture(pixels) for pixels, _ in batch], request)
+                pictures = converter.convert_pictures([Picture(pixels) for pixels, _ in batch], request, "8")
                 for picture, (_, like) in zip(pictures, batch, strict=True):
-                    frame = _frame(av, with_channels(picture, 3), like, look)
+                    frame = _frame(av, with_channels(display_bands(picture), 3), like, look)
                     written.mux(stream.encode(frame))
                     done()
             written.mux(stream.encode(None))

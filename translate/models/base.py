@@ -21,6 +21,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from translate.data.batch import Batch
+from translate.data.domain import Domain
+from translate.data.io.values import UNIT, Span
 from translate.data.labels import LabelGroup
 from translate.errors import ConfigurationError
 from translate.losses.adversarial import full_precision
@@ -40,7 +42,10 @@ class ImageSpec:
 
     `groups`: how the domains are labelled, in order; empty if images have no labels. `alternatives`: sets of domain
     numbers that are mutually exclusive attributes, such as hair colours. `span`: the range of values in floating-point
-    files that is mapped to -1 and 1.
+    files that is mapped to -1 and 1. `each`: what the images of each domain are; one for all if they are alike, and
+    empty if `channels` and `span` say all that is known. Where domains have different channels, `channels` is the most
+    of them: a method that can take such domains asks `domain`. `given`: what the images to translate are, for a model
+    that knows only the domain that it translates to.
     """
 
     channels: int
@@ -48,7 +53,38 @@ class ImageSpec:
     domains: tuple[str, ...]
     groups: tuple[LabelGroup, ...] = ()
     alternatives: tuple[tuple[int, ...], ...] = ()
-    span: tuple[float, float] = (0.0, 1.0)
+    span: Span = UNIT
+    each: tuple[Domain, ...] = ()
+    given: Domain | None = None
+
+    def domain(self, number: int) -> Domain:
+        """What the images of domain `number` are."""
+        if self.each:
+            return replace(self.each[min(number, len(self.each) - 1)], name=self.domains[number])
+        return Domain(self.domains[number], self.channels, self.span)
+
+    @property
+    def kinds(self) -> tuple[Domain, ...]:
+        """What the images of each domain are, or those of all."""
+        return self.each or tuple(map(self.domain, range(len(self.domains))))
+
+    def translated(self, request: Request) -> Domain:
+        """What the images are that fulfil the request."""
+        return self.domain(min(request.domains))
+
+    def to_translate(self, request: Request) -> Domain:
+        """What the images are that are translated for the request: those of the other domain of two."""
+        to = min(request.domains)
+        return self.given or self.domain(1 - to if len(self.domains) == 2 else to)
+
+    def require_equal_channels(self, what: str, way_out: str) -> None:
+        """Raises ConfigurationError, which begins with `what` and names both ways out, unless the domains have equally
+        many channels."""
+        kinds = [self.domain(number) for number in range(len(self.domains))]
+        if len({kind.channels for kind in kinds}) > 1:
+            found = " and ".join(f"{kind.name} has {kind.channels}" for kind in kinds)
+            equal = "" if any(kind.channels not in (1, 3) for kind in kinds) else "; or set data.channels: 3 for both"
+            raise ConfigurationError(f"{what} needs domains of equally many channels: {found}; {way_out}{equal}")
 
 
 @dataclass(frozen=True)
@@ -128,6 +164,12 @@ class Model(nn.Module, ABC):
 
     def __init__(self, config: Any, images: ImageSpec) -> None:
         super().__init__()
+
+    @classmethod
+    def require_images(cls, config: Any, images: ImageSpec) -> None:
+        """Raises ConfigurationError, with the setting that helps, for domains that the method cannot take; by default
+        for those of different channels."""
+        images.require_equal_channels(f"model.name {config.name}", "pix2pix, cyclegan and unit take them as they are")
 
     @contextmanager
     def in_mode(self, mode: Literal["train", "eval"]) -> Iterator[None]:

@@ -41,8 +41,13 @@ class Pix2Pix(Translator):
         super().__init__(config, images)
         self.config = config
         self.adversary = Adversary(config.adversarial)
-        self.generator = config.generator.initialised(images.channels, images.size)
-        self.discriminator = config.discriminator.initialised(2 * images.channels, images.size)
+        inputs, targets = (images.domain(number).channels for number in (0, 1))
+        self.generator = config.generator.between(inputs, targets, images.size)
+        self.discriminator = config.discriminator.initialised(inputs + targets, images.size)
+
+    @classmethod
+    def require_images(cls, config: Pix2PixConfig, images: ImageSpec) -> None:
+        """Takes any."""
 
     def generate(self, batch: Paired) -> Fakes:
         return {"output": self.generator(batch.input)}

@@ -138,7 +138,9 @@ def _override(values: dict[str, Any], places: Places, overrides: Iterable[str]) 
             raise ConfigurationError(f"--set {override}: expected section.key=value, e.g. training.lr=1e-4")
         section = values
         for name in path[:-1]:
-            if not isinstance(section.setdefault(name, {}), dict):
+            if section.get(name) is None:
+                section[name] = {}
+            if not isinstance(section[name], dict):
                 raise ConfigurationError(f"--set {override}: '{name}' is a value, not a section")
             section = section[name]
         value = read_yaml_value(text)

@@ -12,11 +12,12 @@ from pathlib import Path
 from translate.data.io.images import MAX_PIXELS, allow_pixels, dimensions
 from translate.errors import ConfigurationError, ImageError
 from translate.inference.converter import BF16_APART, Converter
+from translate.inference.delivery import fits, written_as
 from translate.inference.extras import ExtrasWriter, refuse_among, refuse_for_shards, refuse_for_video, require_places
 from translate.inference.folder import convert_folder
 from translate.inference.jobs import Jobs, plan
 from translate.inference.manifest import Manifest
-from translate.inference.options import Extras, InputOptions, ModelOptions, OutputOptions
+from translate.inference.options import Extras, ImageFormat, InputOptions, ModelOptions, OutputOptions
 from translate.inference.provenance import locked_folder, require_writable, translation
 from translate.inference.records import Outcome, Record
 from translate.inference.video import convert_video, count_frames, is_video, plan_video
@@ -24,7 +25,7 @@ from translate.models.base import Request, Translator
 from translate.runs.loading import files_of, load
 from translate.runs.not_a_run import holds_model
 from translate.utils.outputs import Inputs
-from translate.utils.printing import logger, say, shown
+from translate.utils.printing import Log, logger, say, shown
 from translate.utils.progress import Progress
 
 
@@ -55,11 +56,11 @@ class Conversion:
         if is_video(self.source):
             read, convert = lambda: [str(self.source)], partial(self._convert_video, self._plan_video())
         else:
-            jobs = self._plan_images()
+            jobs = self._plan_images(self.writing.format, logger(self.quiet))
             read, convert = jobs.sources, partial(self._convert_images, jobs)
         require_places(self.extras, Inputs(lambda: (*files_of(self.run), *read())), self.writing.overwrite)
         converter = load(self.run, **vars(self.model))
-        converter.fitting.tile, converter.log = self.writing.tile, say
+        converter.fitting.tile, converter.depth, converter.log = self.writing.tile, self.writing.depth, say
         request, log = converter.request(self.to), logger(self.quiet)
         if converter.runtime.bf16:
             log(f"bf16: {BF16_APART}; --precision float32 is exact, and slower")
@@ -88,14 +89,26 @@ class Conversion:
         if chosen != "latest" and run.exists() and not (run / "checkpoints").is_dir():
             raise ConfigurationError(f"--checkpoint {chosen}: {run} has no checkpoints to choose from; leave it out")
 
-    def _plan_images(self) -> Jobs:
+    def _plan_images(self, format: ImageFormat, log: Log) -> Jobs:
         refuse_among(self.extras, [self.source, Path(self.output)])
-        log, links = logger(self.quiet), not self.reading.no_links
-        jobs = plan(self.source, self.output, self.writing.format, log, follow_links=links)
+        jobs = plan(self.source, self.output, format, log, follow_links=not self.reading.no_links)
         require_writable(jobs.output)
         return jobs if self.reading.shard is None else jobs.shard(*self.reading.shard)
 
+    def _suited(self, jobs: Jobs, converter: Converter, request: Request) -> Jobs:
+        """The jobs, as TIFF where no other format holds what the model gives, unless a format or name was chosen."""
+        target = converter.images.translated(request)
+        if (
+            self.writing.format != "same"
+            or not self.source.is_dir()
+            or fits(".png", written_as(target, self.writing.depth))
+        ):
+            return jobs
+        logger(self.quiet)(f"{target.name}: {target}; written as TIFF, which holds such values")
+        return self._plan_images("tiff", lambda line: None)
+
     def _convert_images(self, jobs: Jobs, model: Converter, request: Request, all_ours: bool = False) -> Outcome:
+        jobs = self._suited(jobs, model, request)
         writer = ExtrasWriter(self.extras, model, request, self.writing.overwrite, all_ours)
         if not self.quiet and (pair := _perhaps_a_pair(model, jobs)):
             say(

@@ -9,9 +9,10 @@ import numpy as np
 
 from translate.data.batch import Plain
 from translate.data.labels import LabelGroup
+from translate.data.source import Grey
 from translate.errors import ConfigurationError
 from translate.evaluation.digits import evaluate_digits
-from translate.evaluation.features import gather
+from translate.evaluation.features import gather, greyed, unchanged
 from translate.evaluation.flips import gather_labelled
 from translate.evaluation.generated import evaluate_generated
 from translate.evaluation.labelled import evaluate_labelled
@@ -41,16 +42,19 @@ def scores_of(evaluator: Evaluator) -> list[Score]:
 
 def _digits(evaluator: Evaluator, model: ClassifyingTranslator, images: LabelledSource) -> list[Score]:
     train = images.a.splits["train"]
-    trained = evaluator.classifier(
-        train.sources, train.labels, evaluator.spec(images.a.domains, images.a.groups), flip=False
-    )
-    sets = [(folder.root.name, evaluator.labelled(test_of(folder.splits))) for folder in (images.a, images.b)]
+    (sources,), spec = images.spanned([train.sources]), evaluator.spec(images.a.domains, images.a.groups)
+    trained = evaluator.classifier(sources, train.labels, spec, flip=False)
+    sets = [
+        (folder.root.name, evaluator.labelled(test_of(folder.splits), domain=number))
+        for number, folder in enumerate((images.a, images.b))
+    ]
     return evaluate_digits(model, sets, trained, evaluator.runtime, evaluator.protocol)
 
 
 def _labelled(evaluator: Evaluator, model: Relabeller, images: LabelledImages) -> list[Score]:
     train, test = images.folder.splits["train"], test_of(images.folder.splits)
-    trained = evaluator.classifier(train.sources, train.labels, images.spec, flip=evaluator.data.flip)
+    (sources,) = images.spanned([train.sources])
+    trained = evaluator.classifier(sources, train.labels, images.spec, flip=evaluator.data.flip)
     spaces = evaluator.spaces(trained)
     with evaluator.progress(len(test.sources)) as bar:
         scores = evaluate_labelled(
@@ -75,22 +79,30 @@ def _two_domains(evaluator: Evaluator, model: Translator, images: TwoDomains) ->
 def _unpaired(evaluator: Evaluator, model: Translator, images: TwoDomains) -> list[Score]:
     train, test = images.folder.splits["train"], test_of(images.folder.splits)
     labels = np.repeat(np.eye(2, dtype=np.float32), [len(train[0]), len(train[1])], axis=0)
-    spec = evaluator.spec(images.domains, (LabelGroup(2, exclusive=True),))
-    trained = evaluator.classifier([*train[0], *train[1]], labels, spec, flip=evaluator.data.flip)
+    # Channels would give a domain away: where they differ, both are judged as grey.
+    unlike = images.kind(0).channels != images.kind(1).channels
+    spec = evaluator.spec(images.domains, (LabelGroup(2, exclusive=True),), 1 if unlike else None)
+    known = [
+        [Grey(source, images.kind(number).channels) for source in sources] if unlike else sources
+        for number, sources in enumerate(images.spanned(train))
+    ]
+    trained = evaluator.classifier([*known[0], *known[1]], labels, spec, flip=evaluator.data.flip)
     spaces, scores = evaluator.spaces(trained), []
+    shown = greyed if unlike else unchanged
     for to in model.targets():
         with evaluator.progress(len(test[1 - to])) as bar:
             scores += evaluate_unpaired(
                 partial(model.convert, to=to),
-                evaluator.batches(test[1 - to], Plain),
-                evaluator.batches(test[to], Plain),
+                evaluator.batches(test[1 - to], Plain, 1 - to),
+                evaluator.batches(test[to], Plain, to),
                 to,
                 f"to {images.domains[to]}",
                 trained,
                 evaluator.runtime,
                 spaces=spaces,
-                reference=gather(evaluator.batches(train[to], Plain), evaluator.runtime, spaces),
-                protocol=evaluator.protocol,
+                reference=gather(evaluator.batches(train[to], Plain, to), evaluator.runtime, spaces, shown),
+                protocol={**evaluator.protocol, **({"channels": "the mean of all, as grey"} if unlike else {})},
+                shown=shown,
                 done=bar.advance,
             )
     return scores
@@ -106,8 +118,8 @@ def _truth(evaluator: Evaluator, model: Translator, images: LabelledImages | Two
 def _generated(evaluator: Evaluator, model: Sampler, images: LabelledImages) -> list[Score]:
     labelled = images.with_labels()
     train, test = labelled.splits["train"], test_of(labelled.splits)
-    spec = evaluator.spec(labelled.domains, labelled.groups)
-    trained = evaluator.classifier(train.sources, train.labels, spec, flip=evaluator.data.flip)
+    (sources,), spec = images.spanned([train.sources]), evaluator.spec(labelled.domains, labelled.groups)
+    trained = evaluator.classifier(sources, train.labels, spec, flip=evaluator.data.flip)
     reals, spaces = evaluator.labelled(test, REALS), evaluator.spaces(trained)
     return evaluate_generated(model, reals, spec, trained, spaces, evaluator.runtime, evaluator.protocol, DRAWN)
 

@@ -70,7 +70,7 @@ def _of_run(run: Path, to: tuple[str, ...], options: ExportOptions, with_samples
 def _samples(loaded: Loaded) -> list[Tensor]:
     """A few uint8 images of each domain; empty if the run's data set is not available."""
     try:
-        images = open_data(loaded.recipe.data, loaded.recipe.method.batch_type, lambda line: None)
+        images = open_data(loaded.recipe.data, loaded.recipe.method.batch_type, lambda line: None, loaded.images.kinds)
     except ConfigurationError:
         return []
     tensors = next(images.first(SAMPLES)).tensors()

@@ -31,6 +31,16 @@ class GroupFacts(TypedDict):
     exclusive: bool
 
 
+class DomainFacts(TypedDict):
+    """See `Domain`."""
+
+    name: str
+    channels: Annotated[int, Field(ge=1, le=256)]
+    span: tuple[float, float]
+    dtype: str
+    unit: str
+
+
 class ImagesFacts(TypedDict):
     """The training images of one domain or set: how many, and the SHA-256 of their names."""
 
@@ -58,6 +68,7 @@ class Facts(TypedDict, total=False):
     groups: list[GroupFacts]
     alternatives: list[list[Count]]
     span: tuple[float, float]
+    each: list[DomainFacts]
     skipped: dict[str, str]
     images: dict[str, ImagesFacts]
     processes: Positive

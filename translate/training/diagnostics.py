@@ -6,6 +6,7 @@ is reported once per run and written to doctor.jsonl, which report.html shows.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -164,7 +165,8 @@ _NO_RELATION = (_COPY, _ONE)
 
 def _of_one(view: _View) -> _Row | None:
     """The most obvious problem of one direction: a copy is not also checked for collapse or inversion."""
-    change = _distance(view.outputs, view.inputs)
+    comparable = view.outputs.shape == view.inputs.shape  # grey and RGB are not
+    change = _distance(view.outputs, view.inputs) if comparable else math.inf
     # A paired task may require almost no change.
     if change < CHANGE and not (view.paired and _distance(view.reals, view.inputs) < 2 * CHANGE):
         return (
@@ -183,7 +185,7 @@ def _of_one(view: _View) -> _Row | None:
             "The generator has collapsed: start again with another training.seed, a lower training.lr for the "
             "discriminator (training.network_lr), or a higher weight of the loss that ties output to input",
         )
-    correlation = _correlation(view.outputs, view.inputs)
+    correlation = _correlation(view.outputs, view.inputs) if comparable else 0.0
     if correlation < INVERTED and not (view.paired and _correlation(view.reals, view.inputs) < INVERTED / 2):
         return (
             "the colours are inverted",

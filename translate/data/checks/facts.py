@@ -8,12 +8,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from pathlib import Path
 from statistics import median_low
 
 import numpy as np
 
+from translate.data.checks.looking import common_channels, outwards
 from translate.data.checks.shades import SHADE, is_nearly_black, nearly_black, stretching
 from translate.data.io import images
 from translate.data.io.images import Picture
@@ -142,14 +142,14 @@ def settings(sound: Sequence[Facts], span: images.Span = UNIT) -> Iterable[str]:
     """Suggests the recipe settings that the images require or would profit from; `span` is the recipe's data.range."""
     deep = [facts for facts in sound if facts.full != 255]
     if span == UNIT and any(not facts.full for facts in deep):
-        low, high = (f"{rounded:g}" for rounded in _outwards(*_hull(deep)))
+        low, high = (f"{rounded:g}" for rounded in outwards(*_hull(deep)))
         yield f"set data.range: [{low}, {high}] to hold all values"
     elif span == UNIT and deep and is_nearly_black(DEEP, white := _hull(deep)[1]):
         yield f"set data.range: [0, {stretching(white)}] to stretch all 16-bit shades"
     bands = {facts.bands for facts in sound}
     if bands == {1}:
         yield "all are grey: set data.channels: 1 for translations that are grey, too"
-    elif bands - {1, 3} and (channels := _channels(bands)):
+    elif bands - {1, 3} and (channels := common_channels(bands)):
         yield f"set data.channels: {channels}, as many as the TIFF files have bands"
 
 
@@ -169,25 +169,14 @@ def unlike(sound: Sequence[Facts], channels: int | None = None) -> Iterable[str]
             if not images.suits(count, channels):
                 wrong = [facts.path for facts in sound if facts.bands == count]
                 yield f"images of {count} bands, where data.channels is {channels}: {few(wrong)}"
-    elif bands and not _channels(bands):
+    elif bands and not common_channels(bands):
         listed = " and ".join(map(str, sorted(bands)))
         yield f"images of {listed} bands, but a recipe has one number for all; save all with equally many"
-
-
-def _channels(bands: set[int]) -> int:
-    """Returns the smallest number of channels that suits all of `bands`; 0 if none does."""
-    return next((count for count in sorted(bands | {4}) if all(images.suits(one, count) for one in bands)), 0)
 
 
 def _hull(facts: Iterable[Facts]) -> images.Span:
     lows, highs = zip(*(one.span for one in facts), strict=True)
     return min(lows), max(highs)
-
-
-def _outwards(low: float, high: float) -> tuple[Decimal, Decimal]:
-    """Rounds outwards to six significant digits, so that the range still contains both."""
-    floor, ceiling = (Context(prec=6, rounding=rounding) for rounding in (ROUND_FLOOR, ROUND_CEILING))
-    return floor.create_decimal_from_float(low), ceiling.create_decimal_from_float(high)
 
 
 def unreadable(read: Iterable[Facts]) -> list[str]:

@@ -48,6 +48,17 @@ def upright_size(opened: Page | Image.Image) -> tuple[int, int]:
     return (opened.width, opened.height) if turned else (opened.height, opened.width)
 
 
+def kind_of(opened: Page | Image.Image) -> tuple[int, np.dtype]:
+    """Returns the number of bands, without alpha, and the type that it is read as."""
+    if isinstance(opened, Page):
+        return opened.bands, opened.type if opened.plain else np.dtype(np.uint8)
+    tiles: list[Any] = getattr(opened, "tile", [])
+    stored = str(tiles[0][3]) if opened.format == "PNG" and tiles else ""  # such as "LA;16B"
+    grey = opened.mode in ("1", "L", "LA", "La") or opened.mode.startswith("I") or stored.startswith("L")
+    deep = opened.mode.startswith("I") or "16" in stored
+    return 1 if grey else 3, np.dtype(np.uint16 if deep else np.uint8)
+
+
 def holds_more(opened: Page | Image.Image) -> bool:
     """Returns whether there are more frames or pages than one."""
     return opened.more if isinstance(opened, Page) else bool(getattr(opened, "is_animated", False))

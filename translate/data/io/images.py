@@ -55,10 +55,38 @@ ANIMATED = "animated (the first frame is used)"
 """How messages describe a file that holds more frames or pages."""
 Found = TypeVar("Found")
 __all__ = [
-    "ANIMATED", "MAX_BYTES", "MAX_PIXELS", "UNIT", "WRITABLE", "ImageError", "Interpolation", "Picture", "Span",
-    "allow_pixels", "decode", "dimensions", "display_bands", "holds_more", "in_own_kind", "lost", "luma", "on_white",
-    "read", "read_bytes", "read_square", "refuse_other_bands", "resize", "suits", "to_8_bits", "to_float", "to_pixels",
-    "version", "with_channels", "within", "write",
+    "ANIMATED",
+    "MAX_BYTES",
+    "MAX_PIXELS",
+    "UNIT",
+    "WRITABLE",
+    "ImageError",
+    "Interpolation",
+    "Picture",
+    "Span",
+    "allow_pixels",
+    "decode",
+    "dimensions",
+    "display_bands",
+    "holds_more",
+    "in_own_kind",
+    "kind_of",
+    "lost",
+    "luma",
+    "on_white",
+    "read",
+    "read_bytes",
+    "read_square",
+    "refuse_other_bands",
+    "resize",
+    "suits",
+    "to_8_bits",
+    "to_float",
+    "to_pixels",
+    "version",
+    "with_channels",
+    "within",
+    "write",
 ]  # fmt: skip
 
 
@@ -124,6 +152,12 @@ def version(path: Path) -> str:
 def dimensions(path: Path) -> tuple[int, int]:
     """Returns (height, width) of the upright image; reads only the header. Raises ImageError."""
     return _of_header(path, codec.upright_size)
+
+
+def kind_of(path: Path) -> tuple[int, np.dtype]:
+    """Returns the number of bands, without alpha, and the type that a file is read as, judging by its header. Raises
+    ImageError."""
+    return _of_header(path, codec.kind_of)
 
 
 def holds_more(path: Path) -> bool:

@@ -68,6 +68,18 @@ def orientation_of(image: Image.Image) -> int:
     return value if value in range(1, 9) else 1
 
 
+def without_meanings(exif: bytes | None) -> bytes | None:
+    """A block without what GDAL says that numbers mean (scale, offset, unit): for an image of other values."""
+    if exif is None:
+        return None
+    block = Image.Exif()
+    block.load(exif)
+    if _GDAL not in block:
+        return exif
+    del block[_GDAL]
+    return block.tobytes() if len(block) else None
+
+
 def _block(found: Image.Exif, orientation: int) -> bytes | None:
     try:
         kept = Image.Exif()

@@ -100,7 +100,7 @@ def within(picture: Picture, span: Span | None) -> Picture:
     range. Returns other pictures unchanged. Raises BadImageError for values that are not finite or outside the span.
     """
     values, kind = picture.pixels, picture.pixels.dtype
-    if not (are_values(values) or (kind == np.uint16 and span not in (None, UNIT))):
+    if not (are_values(kind) or (kind == np.uint16 and span not in (None, UNIT))):
         return picture
     span, opaque = span or own_span(values), alpha_span(kind)
     alpha = None if picture.alpha is None else to_16_bits(_clear_to_opaque(picture.alpha, opaque), opaque)

@@ -17,9 +17,9 @@ class BadImageError(Exception):
     """An image that cannot be used; the message does not name the file."""
 
 
-def are_values(pixels: np.ndarray) -> bool:
-    """Returns whether pixels are measured values: their type, other than uint8 or uint16, implies no range."""
-    return pixels.dtype not in (np.uint8, np.uint16)
+def are_values(kind: np.dtype) -> bool:
+    """Returns whether pixels of that type are measured values: types other than uint8 and uint16 imply no range."""
+    return kind not in (np.uint8, np.uint16)
 
 
 def kind_in_words(kind: np.dtype) -> str:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, Self
 
 import numpy as np
 import torch
 
 from translate.data.batch import Batch
 from translate.data.cache.choice import open_cache, stream_of
-from translate.data.io.images import UNIT
+from translate.data.decoding import Decoding
+from translate.data.domain import Domain
+from translate.data.io.images import UNIT, Span
 from translate.data.labels import LabelGroup
 from translate.data.layouts.folders import Source
 from translate.data.loader import Loader, evaluation_batches
@@ -55,21 +58,34 @@ class ImageSet(ABC):
     groups: tuple[LabelGroup, ...] = ()
     alternatives: tuple[tuple[int, ...], ...] = ()
 
+    kinds: tuple[Domain, ...] = ()
+    """What the images of each domain are, or those of all; see `open_data`."""
+
     def __init__(self, settings: DataSettings) -> None:
         self.settings = settings
 
+    def but(self, **changed: Any) -> Self:
+        """The same set with other attributes."""
+        other = copy.copy(self)
+        vars(other).update(changed)
+        return other
+
     @property
     def spec(self) -> ImageSpec:
-        data = self.settings
-        return ImageSpec(data.channels, data.size, self.domains, self.groups, self.alternatives, data.range)
+        most, span = max(kind.channels for kind in self.kinds), self.kinds[0].span
+        return ImageSpec(most, self.settings.size, self.domains, self.groups, self.alternatives, span, self.kinds)
 
     @abstractmethod
     def loader(self, batch_size: int, seed: int) -> Batches:
         """Returns the source of training batches."""
 
     @abstractmethod
+    def columns(self) -> dict[str, list[Readable]]:
+        """The images of all splits, for each of `kinds`, by its name; empty if images are generated."""
+
     def sources(self) -> list[Readable]:
-        """Returns the images of all splits; empty if images are generated."""
+        """The images of all splits; empty if images are generated."""
+        return [source for sources in self.columns().values() for source in sources]
 
     @abstractmethod
     def trained_on(self) -> dict[str, Sequence[Readable]]:
@@ -106,12 +122,29 @@ class ImageSet(ABC):
         return "centre" if self.settings.resize == "centre" else "square"
 
     def in_order(
-        self, split: Sequence[Sequence[Any]], make: type[Batch], count: int, labels: Sequence[np.ndarray] = ()
+        self,
+        split: Sequence[Sequence[Any]],
+        make: type[Batch],
+        count: int,
+        labels: Sequence[np.ndarray] = (),
+        domains: Sequence[int] = (0, 1),
     ) -> Iterator[Any]:
-        """Yields images of this set, given as a list per domain, for evaluation: in batches of `count`, without random
-        crops or flips. `labels` as for `evaluation_batches`."""
-        decoding = replace(self.settings.decoding, side=self.settings.size, resize=self.shape)
-        return evaluation_batches(spanned(split, self.settings.range), make, decoding, count, labels)
+        """Yields images of this set, given as a list for each of `domains`, for evaluation: in batches of `count`,
+        without random crops or flips. `labels` as for `evaluation_batches`."""
+        kinds = [self.kind(number) for number, _ in zip(domains, split, strict=False)]
+        ways = [replace(self._way(kind), side=self.settings.size, resize=self.shape) for kind in kinds]
+        return evaluation_batches(spanned(split, [kind.span for kind in kinds]), make, ways, count, labels)
+
+    def spanned(self, split: Sequence[Sequence[Any]]) -> list[Sequence[Any]]:
+        """The images of each domain, or of several lists of one, to be read within its span."""
+        return spanned(split, [self.kind(number).span for number in range(len(split))])
+
+    def kind(self, number: int) -> Domain:
+        """What the images of domain `number` are."""
+        return self.kinds[min(number, len(self.kinds) - 1)]
+
+    def _way(self, kind: Domain) -> Decoding:
+        return self.settings.decoding(kind.channels)
 
     def _loader(
         self,
@@ -121,17 +154,17 @@ class ImageSet(ABC):
         seed: int,
         labels: Sequence[np.ndarray] = (),
     ) -> Loader:
-        data = self.settings
+        data, ways = self.settings, list(map(self._way, self.kinds))
         return Loader(
-            spanned(split, data.range),
+            self.spanned(split),
             make,
-            data.decoding,
+            ways,
             data.cropping,
             labels=labels,
             batch_size=batch_size,
             seed=seed,
             workers=data.workers,
-            cache=open_cache(data.cache, data.cache_bytes, data.decoding),
+            cache=open_cache(data.cache, data.cache_bytes, ways),
         )
 
 
@@ -140,12 +173,17 @@ def split_measured(found: Sequence[str]) -> str:
     return "validation" if any("the validation images, as there are no" in line for line in found) else "test"
 
 
-def spanned(split: Sequence[Sequence[Any]], span: tuple[float, float]) -> Sequence[Sequence[Any]]:
-    """Returns the images with measured values to be read within `span`; repeated objects remain the same object."""
-    if span == UNIT:
-        return split
-    each = {id(one): replace(one, span=span) for images in split for one in images if isinstance(one, Source)}
-    return [[each.get(id(one), one) for one in images] for images in split]
+def spanned(split: Sequence[Sequence[Any]], spans: Sequence[Span]) -> list[Sequence[Any]]:
+    """The images of each list, with measured values to be read within its span; repeated objects remain the same."""
+    each: dict[tuple[int, Span], Any] = {}
+
+    def within(one: Any, span: Span) -> Any:
+        key = id(one), span
+        if key not in each:
+            each[key] = replace(one, span=span) if isinstance(one, Source) and span != UNIT else one
+        return each[key]
+
+    return [[within(one, span) for one in sources] for sources, span in zip(split, spans, strict=True)]
 
 
 def training_stream(loader: Batches, data: DataSettings, device: torch.device, log: Log) -> Stream:

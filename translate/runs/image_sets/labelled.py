@@ -29,10 +29,9 @@ class LabelledImages(ImageSet):
         settings: DataSettings,
         folder: LabelledFolder,
         batch_type: type[Batch],
-        left_out: Collection[Path] = frozenset(),
     ) -> None:
         super().__init__(settings)
-        self.folder, self.batch_type, self.left_out = folder, batch_type, frozenset(left_out)
+        self.folder, self.batch_type, self.left_out = folder, batch_type, frozenset[Path]()
         self.domains, self.groups, self.alternatives = folder.domains, folder.groups, folder.alternatives
 
     def loader(self, batch_size: int, seed: int) -> Loader:
@@ -42,14 +41,14 @@ class LabelledImages(ImageSet):
         sources, labels = buckets(train, self.groups, self.settings.balanced)
         return self._loader(sources, self.batch_type, batch_size, seed, labels)
 
-    def sources(self) -> list[Readable]:
-        return _sources(self.folder)
+    def columns(self) -> dict[str, list[Readable]]:
+        return {"images": _sources(self.folder)}
 
     def trained_on(self) -> dict[str, Sequence[Readable]]:
         return {"images": self.folder.splits["train"].sources}
 
     def without(self, paths: Collection[Path]) -> LabelledImages:
-        return LabelledImages(self.settings, self.folder.without(paths), self.batch_type, self.left_out.union(paths))
+        return self.but(folder=self.folder.without(paths), left_out=self.left_out.union(paths))
 
     @property
     def test_split(self) -> str:
@@ -96,14 +95,14 @@ class LabelledSource(ImageSet):
         a, b = self.a.splits["train"], self.b.splits["train"]
         return self._loader([a.sources, b.sources], self.batch_type, batch_size, seed, [a.labels])
 
-    def sources(self) -> list[Readable]:
-        return [*_sources(self.a), *_sources(self.b)]
+    def columns(self) -> dict[str, list[Readable]]:
+        return {name: _sources(folder) for name, folder in zip(self.domains, (self.a, self.b), strict=True)}
 
     def trained_on(self) -> dict[str, Sequence[Readable]]:
         return {folder.root.name: folder.splits["train"].sources for folder in (self.a, self.b)}
 
     def without(self, paths: Collection[Path]) -> LabelledSource:
-        return LabelledSource(self.settings, self.a.without(paths), self.b.without(paths), self.batch_type)
+        return self.but(a=self.a.without(paths), b=self.b.without(paths))
 
     def first(self, count: int, part: Part = "test") -> Iterator[Batch]:
         a, b = (folder.splits.get(part) or folder.splits["train"] for folder in (self.a, self.b))

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 from translate.data.batch import Batch
 from translate.data.catalog.cards import locate, user_data
+from translate.data.checks.looking import look
+from translate.data.domain import Domain
 from translate.data.labelled import LabelledFolder, open_jointly, open_labelled, open_source_labelled, unlabelled
 from translate.data.layouts.folders import Folder, open_folder
+from translate.data.settings import DomainSettings
 from translate.data.synthetic.points import POINT_SETS
 from translate.data.synthetic.shapes import render_set
 from translate.errors import ConfigurationError
@@ -17,11 +22,33 @@ from translate.runs.image_sets import ImageSet, LabelledImages, LabelledSource, 
 from translate.utils.printing import Log, shown
 
 
-def open_data(data: DataSettings, batch_type: type[Batch], log: Log) -> ImageSet:
-    """Finds the data set, reads its layout and logs what it found; renders `shapes` on first use.
+def open_data(data: DataSettings, batch_type: type[Batch], log: Log, known: Sequence[Domain] = ()) -> ImageSet:
+    """Finds the data set, reads its layout, looks at what the images of each domain are, unless that is `known`, and
+    logs what it found; renders `shapes` on first use.
 
     Raises ConfigurationError if there is none, or if it is not of the kind that the model trains on.
     """
+    images = _opened(data, batch_type, log)
+    images.kinds = tuple(known) or images.kinds or _looked_at(images, log)
+    return images
+
+
+def _looked_at(images: ImageSet, log: Log) -> tuple[Domain, ...]:
+    """What the images of each domain, or of all, are: as the settings say, else as they are found to be."""
+    data, kinds = images.settings, []
+    for name, sources in images.columns().items():
+        said = data.domain_settings.get(name, DomainSettings())
+        found = look(name, sources, channels=said.channels or data.channels, span=said.span or data.range)
+        kind = replace(found, unit=said.unit)
+        if kind != Domain(name, dtype="uint8"):
+            one = len(data.domain_settings) or len(images.columns()) > 1
+            keys = f"data.domains.{name}.channels and .span" if one else "data.channels and data.range"
+            log(f"{name}: {kind} ({keys} say otherwise)")
+        kinds.append(kind)
+    return tuple(kinds)
+
+
+def _opened(data: DataSettings, batch_type: type[Batch], log: Log) -> ImageSet:
     if data.set is None:
         raise ConfigurationError("--data is needed: the name of a data set (see `translate data`), or a folder")
     if not _is_text(data.set):
@@ -74,23 +101,33 @@ def _is_text(name: str) -> bool:
 
 def _two_domains(data: DataSettings, batch_type: type[Batch], log: Log) -> Folder:
     wanted: Literal["paired", "unpaired"] = "paired" if batch_type.pairs else "unpaired"
-    if data.set == "shapes" and data.domains not in (None, data.shapes.styles):
+    if data.set == "shapes" and data.domain_names not in (None, data.shapes.styles):
         raise ConfigurationError(
             f"data.domains: the domains of shapes are its styles, {' and '.join(data.shapes.styles)}; "
             "to choose others, set data.shapes.styles=[...]"
         )
     root, card = (_rendered(data, wanted, log), None) if data.set == "shapes" else locate(str(data.set))
-    domains = data.domains or (card.domains if card else None)
+    domains = data.domain_names or (card.domains if card else None)
     if domains is not None and len(domains) != 2:
         raise ConfigurationError(f"data.domains: this method takes two domains, not {len(domains)}")
-    return open_folder(
-        root,
-        wanted=wanted,
-        direction=data.direction or (card.direction if card else None),
-        domains=domains,
-        layout=data.layout,
-        follow_links=data.follow_links,
-    )
+
+    def opened(domains: tuple[str, ...] | None) -> Folder:
+        return open_folder(
+            root,
+            wanted=wanted,
+            direction=data.direction or (card.direction if card else None),
+            domains=domains,
+            layout=data.layout,
+            follow_links=data.follow_links,
+        )
+
+    folder, said = opened(domains), tuple(data.domain_settings)
+    if set(said) <= set(folder.domains):
+        return folder
+    if len(said) != 2:
+        known = " and ".join(folder.domains)
+        raise ConfigurationError(f"data.domains.{said[0]}: there are the domains {known}; name one, or both anew")
+    return opened(said)
 
 
 def _labelled(data: DataSettings, batch_type: type[Batch], log: Log) -> LabelledFolder:
@@ -98,10 +135,14 @@ def _labelled(data: DataSettings, batch_type: type[Batch], log: Log) -> Labelled
     roots = [_labelled_root(data, name, log) for name in (str(data.set), *data.also)]
     if not batch_type.labelled():
         return unlabelled(roots[0], data.follow_links)
+    if data.domain_settings:
+        raise ConfigurationError(
+            "data.domains: images of classes are all of one kind; set data.channels and data.range for all"
+        )
     if len(roots) > 1:
-        return open_jointly(roots, domains=data.domains, follow_links=data.follow_links)
+        return open_jointly(roots, domains=data.domain_names, follow_links=data.follow_links)
     card = None if data.set == "shapes" else locate(str(data.set))[1]
-    domains = data.domains or (card.domains if card else None)
+    domains = data.domain_names or (card.domains if card else None)
     exclusive = card.alternatives or None if card else None
     return open_labelled(roots[0], domains=domains, exclusive=exclusive, follow_links=data.follow_links)
 

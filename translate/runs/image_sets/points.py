@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from translate.data.batch import Batch, Plain
+from translate.data.domain import Domain
 from translate.data.source import Readable
 from translate.data.synthetic.points import PointLoader, PointSet
 from translate.evaluation.mode_coverage import ModeCoverage
@@ -24,16 +26,17 @@ class Points(ImageSet):
     def __init__(self, settings: DataSettings, points: PointSet) -> None:
         super().__init__(settings)
         self.points, self.domains = points, (points.name,)
+        self.kinds = (Domain(points.name, channels=2),)
 
     @property
     def spec(self) -> ImageSpec:
-        return ImageSpec(channels=2, size=1, domains=self.domains)
+        return replace(super().spec, size=1)
 
     def loader(self, batch_size: int, seed: int) -> PointLoader:
         return PointLoader(self.points, batch_size, seed)
 
-    def sources(self) -> list[Readable]:
-        return []
+    def columns(self) -> dict[str, list[Readable]]:
+        return {}
 
     def trained_on(self) -> dict[str, Sequence[Readable]]:
         return {}

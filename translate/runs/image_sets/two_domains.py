@@ -28,14 +28,17 @@ class TwoDomains(ImageSet):
     def loader(self, batch_size: int, seed: int) -> Loader:
         return self._loader(self.folder.splits["train"], self.batch_type, batch_size, seed)
 
-    def sources(self) -> list[Readable]:
-        return [source for columns in self.folder.splits.values() for column in columns for source in column]
+    def columns(self) -> dict[str, list[Readable]]:
+        return {
+            name: [source for split in self.folder.splits.values() for source in split[number]]
+            for number, name in enumerate(self.domains)
+        }
 
     def trained_on(self) -> dict[str, Sequence[Readable]]:
         return dict(zip(self.domains, self.folder.splits["train"], strict=True))
 
     def without(self, paths: Collection[Path]) -> TwoDomains:
-        return TwoDomains(self.settings, self.folder.without(paths), self.batch_type)
+        return self.but(folder=self.folder.without(paths))
 
     @property
     def test_split(self) -> str:
@@ -50,4 +53,4 @@ class TwoDomains(ImageSet):
         if not self.folder.test_is_paired or not self.folder.splits.get("test"):
             return ()
         training = self.first(count, "train") if self.folder.kind == "paired" else iter(())
-        return directions(model, self.domains, self.first(count), training, runtime)
+        return directions(model, self.domains, self.first(count), training, runtime, self.kinds)

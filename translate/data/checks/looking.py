@@ -1,0 +1,99 @@
+"""Looks at the files of a domain to find what its images are: their channels, type, and the values they hold."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import numpy as np
+
+from translate.data.checks.shades import is_nearly_black, stretching
+from translate.data.domain import BYTES, Domain
+from translate.data.io.images import decode, kind_of, read_bytes, suits
+from translate.data.io.values import DEEP, UNIT, Span, are_values
+from translate.data.layouts.folders import Source
+from translate.data.source import Readable
+from translate.errors import ImageError
+
+Found = TypeVar("Found")
+LOOKED = 5000
+"""Most files of a domain that are looked at, evenly spread."""
+SAMPLED = 64
+"""Files that are decoded to see whether 16-bit images use only the darkest of their shades."""
+
+
+def look(name: str, sources: Sequence[Readable], *, channels: int | None = None, span: Span | None = None) -> Domain:
+    """What the images of domain `name` are, as far as `channels` and `span` do not say it.
+
+    Reads headers; measured values are decoded, too. A span that is found is rounded outwards. Files that cannot be read
+    are passed over: they are reported when all are tried.
+    """
+    some = _spread(sources, LOOKED)
+    kinds = set(_of_each(_kind_of, some))
+    bands = {count for count, _ in kinds}
+    dtype = np.result_type(*(kind for _, kind in kinds)) if kinds else BYTES
+    found = channels or common_channels(bands) or max(bands, default=3)
+    return Domain(name, found, span or _span(dtype, some), dtype.name)
+
+
+def common_channels(bands: Iterable[int]) -> int:
+    """The smallest number of channels that suits images of each of these numbers of bands; 0 if none does."""
+    counts = set(bands)
+    return next((count for count in sorted(counts | {4}) if all(suits(one, count) for one in counts)), 0)
+
+
+def outwards(low: float, high: float) -> Span:
+    """The values rounded outwards to a hundredth of what they span, or somewhat more, so that both lie within: -998.2
+    and 903.7 become -1000 and 910."""
+    step = 10.0 ** (math.floor(math.log10(high - low)) - 1) if high > low else 1.0
+    return round(math.floor(low / step) * step, 12), round(math.ceil(high / step) * step, 12)
+
+
+def _span(dtype: np.dtype, sources: Sequence[Readable]) -> Span:
+    if are_values(dtype):
+        low, high = _hull(sources)
+        if dtype.kind == "f" and low >= 0 and high <= 1:
+            return UNIT
+        return outwards(low, high)
+    if dtype == np.uint16 and is_nearly_black(DEEP, _hull(_spread(sources, SAMPLED))[1]):
+        return 0.0, float(max(1, stretching(_hull(sources)[1])))
+    return UNIT
+
+
+def _hull(sources: Sequence[Readable]) -> Span:
+    """The least and the largest value of all images; 0 and 1 if none can be read."""
+    ends = _of_each(_ends, sources)
+    return min((low for low, _ in ends), default=0.0), max((high for _, high in ends), default=1.0)
+
+
+def _of_each(function: Callable[[Readable], Found], sources: Sequence[Readable]) -> list[Found]:
+    """What the function finds of those that can be read."""
+
+    def unless_unreadable(source: Readable) -> list[Found]:
+        try:
+            return [function(source)]
+        except ImageError:
+            return []
+
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        return [found for some in pool.map(unless_unreadable, sources) for found in some]
+
+
+def _kind_of(source: Readable) -> tuple[int, np.dtype]:
+    """The number of bands, without alpha, and the type."""
+    if isinstance(source, Source):
+        return kind_of(source.path)
+    pixels = source.read(1)  # of an array, which is grey
+    return pixels.shape[2], pixels.dtype
+
+
+def _ends(source: Readable) -> Span:
+    picture = decode(read_bytes(source.path), source.path, span=None)
+    return picture.span or (float(picture.pixels.min()), float(picture.pixels.max()))
+
+
+def _spread(sources: Sequence[Readable], most: int) -> Sequence[Readable]:
+    return sources[:: -(-len(sources) // most)] if sources else sources

@@ -1,0 +1,62 @@
+"""A domain: what its images are. Found by looking at the files, set in the recipe, kept in the checkpoint."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from translate.data.io.values import UNIT, Span, are_values, kind_in_words
+
+BYTES = np.dtype(np.uint8)
+
+
+@dataclass(frozen=True)
+class Domain:
+    """What the images of a domain are; everything that touches an image asks it.
+
+    `channels`: those of its pixels, without alpha unless there are 4. `span`: for files of measured values and of 16
+    bits, the values that become -1 and 1; `UNIT` leaves 16 bits their whole range. `dtype`: numpy's name for the type
+    of its files, which translations to it are written in; empty where it is not known (a model of 0.1.0, or of another
+    project): translations then keep the type that came in. `unit`: of its values, such as HU, for messages.
+    """
+
+    name: str
+    channels: int = 3
+    span: Span = UNIT
+    dtype: str = ""
+    unit: str = ""
+
+    @property
+    def type(self) -> np.dtype | None:
+        """The type of its files; None if it is not known."""
+        return np.dtype(self.dtype) if self.dtype else None
+
+    @property
+    def measured(self) -> bool:
+        """Whether its values mean something, so that they are mapped from `span` and back."""
+        kind = self.type
+        return kind is not None and (are_values(kind) or (kind == np.uint16 and self.span != UNIT))
+
+    @property
+    def deep(self) -> bool:
+        """Whether its files hold more than 8 bits."""
+        return self.type not in (None, BYTES)
+
+    @property
+    def ends(self) -> Span:
+        """The values in its files that stand for -1 and 1; 0 and 255 where the type is not known."""
+        if self.measured:
+            return self.span
+        return 0.0, float(np.iinfo(self.type or BYTES).max)
+
+    def __str__(self) -> str:
+        """In words: "signed 16-bit grey, -1000 to 900 HU"."""
+        low, high = self.ends
+        values = f", {low:g} to {high:g}{' ' * bool(self.unit)}{self.unit}" if self.measured or self.unit else ""
+        return f"{kind_in_words(self.type or BYTES)} {colour_in_words(self.channels)}{values}"
+
+
+def colour_in_words(channels: int) -> str:
+    """Describes the pixels: grey, RGB, RGBA, or of so many bands."""
+    return {1: "grey", 3: "RGB", 4: "RGBA"}.get(channels, f"of {channels} bands")

@@ -1,0 +1,74 @@
+"""A translation as it is delivered: in the type, span and channels of the domain that it belongs to."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from translate.data.domain import Domain
+from translate.data.io.images import Picture, to_8_bits
+from translate.data.io.metadata import without_meanings
+from translate.data.io.values import UNIT
+from translate.inference.options import Depth
+
+
+def written_as(target: Domain, depth: Depth) -> Domain:
+    """What translations to the domain `target` are written as; of no type if as their inputs."""
+    if depth in ("8", "16"):
+        return replace(target, dtype=f"uint{depth}", span=UNIT)
+    if depth == "float":
+        return replace(target, dtype="float32", span=target.ends)
+    return target if depth == "target" else replace(target, dtype="", span=UNIT)
+
+
+def form_of(target: Domain, picture: Picture, depth: Depth) -> Domain:
+    """What the translation of a picture to the domain `target` is written as."""
+    form = written_as(target, depth)
+    if form.type is not None:
+        return form
+    came = picture.pixels.dtype if picture.span is None else picture.kind
+    return replace(target, dtype=came.name, span=picture.span or UNIT)
+
+
+def fits(suffix: str, form: Domain) -> bool:
+    """Whether files of that suffix hold such images as they are."""
+    tiff = suffix.lower() in (".tif", ".tiff")
+    return tiff or (form.channels in (1, 3, 4) and (not form.measured or (form.type == np.uint16 and suffix == ".png")))
+
+
+def depth_of(form: Domain) -> torch.dtype:
+    """The integers that a translation is held as until it is written."""
+    return torch.uint16 if form.deep else torch.uint8
+
+
+def delivered(picture: Picture, pixels: np.ndarray, form: Domain) -> Picture:
+    """The translation (height, width, channels) of `picture`, of the `depth_of` its form.
+
+    What belongs to the place follows the picture: orientation, resolution, position, alpha. What belongs to the values
+    follows the form: type, span; a colour profile and what GDAL says of values stay only where they still fit.
+    """
+    alpha = None if picture.alpha is None else _as_deep(picture.alpha, pixels.dtype)
+    if pixels.shape[-1] == 4 and picture.pixels.shape[-1] != 4:  # RGBA, not four bands
+        pixels, alpha = pixels[..., :3], pixels[..., 3]
+    alike = pixels.shape[-1] == picture.pixels.shape[-1]
+    span = form.span if form.measured else None
+    same_values = span == picture.span and (span is None or form.type == picture.kind)
+    return replace(
+        picture,
+        pixels=pixels,
+        alpha=alpha,
+        icc=picture.icc if alike and same_values else None,
+        rgb=picture.rgb if alike else None,
+        exif=picture.exif if same_values else without_meanings(picture.exif),
+        span=span,
+        kind=form.type or picture.kind,
+    )
+
+
+def _as_deep(alpha: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Alpha of the same bit depth as the pixels beside it."""
+    if alpha.dtype == dtype:
+        return alpha
+    return alpha.astype(np.uint16) * 257 if dtype == np.uint16 else to_8_bits(alpha)
