@@ -13,8 +13,8 @@ from statistics import median_low
 
 import numpy as np
 
-from translate.data.checks.looking import common_channels, outwards
-from translate.data.checks.shades import SHADE, is_nearly_black, nearly_black, stretching
+from translate.data.checks.shades import SHADE, nearly_black
+from translate.data.domain import Domain
 from translate.data.io import images
 from translate.data.io.images import Picture
 from translate.data.io.values import DEEP, UNIT, kind_in_words
@@ -138,40 +138,20 @@ def remarks(sound: Sequence[Facts], span: images.Span = UNIT) -> Iterable[str]:
         yield f"one colour all over, nothing to learn from: {few(flat)}"
 
 
-def settings(sound: Sequence[Facts], span: images.Span = UNIT) -> Iterable[str]:
-    """Suggests the recipe settings that the images require or would profit from; `span` is the recipe's data.range."""
-    deep = [facts for facts in sound if facts.full != 255]
-    if span == UNIT and any(not facts.full for facts in deep):
-        low, high = (f"{rounded:g}" for rounded in outwards(*_hull(deep)))
-        yield f"set data.range: [{low}, {high}] to hold all values"
-    elif span == UNIT and deep and is_nearly_black(DEEP, white := _hull(deep)[1]):
-        yield f"set data.range: [0, {stretching(white)}] to stretch all 16-bit shades"
-    bands = {facts.bands for facts in sound}
-    if bands == {1}:
-        yield "all are grey: set data.channels: 1 for translations that are grey, too"
-    elif bands - {1, 3} and (channels := common_channels(bands)):
-        yield f"set data.channels: {channels}, as many as the TIFF files have bands"
-
-
-def outside(sound: Sequence[Facts], span: images.Span) -> Iterable[str]:
-    """Reports images with values outside of the recipe's data.range, which training refuses."""
-    low, high = span
-    asked = [facts for facts in sound if facts.full != 255] if span != UNIT else []
+def outside(sound: Sequence[Facts], kind: Domain, key: str) -> Iterable[str]:
+    """Reports images with values outside of those that the domain spans, which training refuses; `key` sets them."""
+    low, high = kind.ends
+    asked = [facts for facts in sound if facts.full != 255] if kind.measured else []
     if wrong := [facts.path for facts in asked if facts.span[0] < low or facts.span[1] > high]:
-        yield f"values outside data.range, {low:g} to {high:g}; set a wider data.range: {few(wrong)}"
+        yield f"values outside {key}, {low:g} to {high:g}; set a wider {key}: {few(wrong)}"
 
 
-def unlike(sound: Sequence[Facts], channels: int | None = None) -> Iterable[str]:
-    """Reports images that do not suit the recipe's `channels`; or, of None, if no number of channels suits all."""
-    bands = {facts.bands for facts in sound}
-    if channels is not None:
-        for count in sorted(bands):
-            if not images.suits(count, channels):
-                wrong = [facts.path for facts in sound if facts.bands == count]
-                yield f"images of {count} bands, where data.channels is {channels}: {few(wrong)}"
-    elif bands and not common_channels(bands):
-        listed = " and ".join(map(str, sorted(bands)))
-        yield f"images of {listed} bands, but a recipe has one number for all; save all with equally many"
+def unlike(sound: Sequence[Facts], kind: Domain, key: str) -> Iterable[str]:
+    """Reports images that do not suit the channels of their domain, which `key` sets."""
+    for count in sorted({facts.bands for facts in sound}):
+        if not images.suits(count, kind.channels):
+            wrong = [facts.path for facts in sound if facts.bands == count]
+            yield f"images of {count} bands, where {key} is {kind.channels}: {few(wrong)}"
 
 
 def _hull(facts: Iterable[Facts]) -> images.Span:

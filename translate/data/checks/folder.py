@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from translate.data.catalog.description import describe
 from translate.data.checks.facts import (
@@ -16,16 +15,16 @@ from translate.data.checks.facts import (
     read_all,
     remarks,
     repeated,
-    settings,
     unlike,
     unreadable,
 )
 from translate.data.checks.labels import contradicting, differently_labelled, empty, shares, tiny
-from translate.data.io.values import UNIT, Span
+from translate.data.checks.looking import introduced, key_of, kinds_of
 from translate.data.labelled import LabelledFolder, open_labelled
 from translate.data.labelled.attributes import find_attributes
 from translate.data.layouts.folders import Folder, recognise
 from translate.data.messages import few
+from translate.data.settings import DataSettings
 from translate.data.source import Readable
 from translate.errors import ConfigurationError
 from translate.utils.printing import shown
@@ -50,34 +49,32 @@ class Report:
         return [*self.facts, *notes, *problems, f"{shown(self.folder.root)}: {verdict}"]
 
 
-def check(
-    root: Path,
-    *,
-    domains: tuple[str, ...] | None = None,
-    layout: Literal["auto", "paired", "unpaired"] = "auto",
-    follow_links: bool = True,
-    span: Span = UNIT,
-) -> Report:
-    """Reads every image below `root` and reports; the rest are a recipe's settings of `data`. Raises ConfigurationError
-    if there is no data set."""
-    return examine(_open(root, domains, layout, follow_links), span)
+def check(root: Path, data: DataSettings | None = None) -> Report:
+    """Reads every image below `root` as the settings say, and reports. Raises ConfigurationError if there is no data
+    set."""
+    wanted = data or DataSettings()
+    return examine(_open(root, wanted), wanted)
 
 
-def examine(folder: Folder | LabelledFolder, span: Span = UNIT, channels: int | None = None) -> Report:
-    """Reads every image of a data set, and reports. `span` and `channels` are a recipe's; without `channels`, any
-    number that suits all images will do."""
-    groups = _groups(folder) if isinstance(folder, Folder) else _splits(folder)
-    read = read_all(source for sources in groups.values() for source in sources)
+def examine(folder: Folder | LabelledFolder, data: DataSettings) -> Report:
+    """Reads every image of a data set, and reports."""
+    groups, columns = _groups(folder), _columns(folder)
+    kinds = kinds_of(columns, data)
+    read = read_all(source for sources in columns.values() for source in sources)
     facts, notes, problems = list(folder.found), [*folder.notes], [*folder.warnings, *unreadable(read.values())]
-    for name, sources in groups.items():
+    for name, (number, sources) in groups.items():
         sound = [read[source.path] for source in sources if not read[source.path].error]
         facts.append(f"{name}: {in_words(sound)}")
-        notes += [f"{name}: {line}" for line in remarks(sound, span)]
+        notes += [f"{name}: {line}" for line in remarks(sound, kinds[number].span)]
         if again := repeated((source.path for source in sources), read):
             notes.append(f"{name}: {len(again)} files repeat another byte for byte, and count twice: {few(again)}")
-    sound = [one for one in read.values() if not one.error]
-    notes += settings(sound, span)
-    problems += [*unlike(sound, channels), *outside(sound, span)]
+    facts += introduced(kinds)
+    for kind, sources in zip(kinds, columns.values(), strict=True):
+        sound = [one for path in dict.fromkeys(source.path for source in sources) if not (one := read[path]).error]
+        problems += [
+            *unlike(sound, kind, key_of(kinds, kind, "channels")),
+            *outside(sound, kind, key_of(kinds, kind, "span")),
+        ]
     if isinstance(folder, Folder):
         problems += [*_leaked_of_two(folder, read), *_unequal(folder, read)]
     else:
@@ -87,17 +84,16 @@ def examine(folder: Folder | LabelledFolder, span: Span = UNIT, channels: int | 
     return Report(folder, tuple(facts), tuple(notes), tuple(problems))
 
 
-def _open(
-    root: Path, domains: tuple[str, ...] | None, layout: Literal["auto", "paired", "unpaired"], follow_links: bool
-) -> Folder | LabelledFolder:
+def _open(root: Path, data: DataSettings) -> Folder | LabelledFolder:
     """Opens a labelled set if a file declares one; otherwise tries two domains, then labelled folders.
 
     Raises the error of the two-domain attempt if both fail.
     """
+    domains, follow_links = data.domain_names, data.follow_links
     if root.is_dir() and _says_labelled(root):
         return open_labelled(root, domains=domains, follow_links=follow_links)
     try:
-        return recognise(root, domains=domains, layout=layout, follow_links=follow_links)
+        return recognise(root, domains=domains, layout=data.layout, follow_links=follow_links)
     except ConfigurationError as reason:
         try:
             return open_labelled(root, domains=domains, follow_links=follow_links)
@@ -109,26 +105,34 @@ def _says_labelled(root: Path) -> bool:
     return describe(root).layout == "labelled" or (root / "labels.csv").is_file() or find_attributes(root) is not None
 
 
-def _groups(folder: Folder) -> dict[str, list[Readable]]:
-    """Groups images by "split domain"; a file that holds both halves of a pair counts once."""
-    groups: dict[str, list[Readable]] = {}
+def _columns(folder: Folder | LabelledFolder) -> dict[str, list[Readable]]:
+    """The images of all splits, by domain; those with labels together."""
+    if isinstance(folder, LabelledFolder):
+        return {"images": [source for part in folder.splits.values() for source in part.sources]}
+    return {
+        name: [source for columns in folder.splits.values() for source in columns[number]]
+        for number, name in enumerate(folder.domains)
+    }
+
+
+def _groups(folder: Folder | LabelledFolder) -> dict[str, tuple[int, list[Readable]]]:
+    """The number of their domain, and images, by "split domain"; a file that holds a pair counts once."""
+    if isinstance(folder, LabelledFolder):
+        return {f"{split} images": (0, list(part.sources)) for split, part in folder.splits.items()}
+    groups: dict[str, tuple[int, list[Readable]]] = {}
     for split, columns in folder.splits.items():
         if columns[0] and columns[0][0].half:
-            groups[f"{split} files"] = list(columns[0])
+            groups[f"{split} files"] = 0, list(columns[0])
             continue
-        for domain, column in zip(folder.domains, columns, strict=True):
-            groups[f"{split} {domain}"] = list(column)
+        for number, (domain, column) in enumerate(zip(folder.domains, columns, strict=True)):
+            groups[f"{split} {domain}"] = number, list(column)
     return groups
 
 
-def _splits(folder: LabelledFolder) -> dict[str, list[Readable]]:
-    return {f"{split} images": list(part.sources) for split, part in folder.splits.items()}
-
-
-def _leaked(groups: dict[str, list[Readable]], read: dict[Path, Facts]) -> Iterable[str]:
+def _leaked(groups: dict[str, tuple[int, list[Readable]]], read: dict[Path, Facts]) -> Iterable[str]:
     """Reports labelled test or validation images that are also training images."""
-    trained = [source.path for source in groups["train images"]]
-    for name, sources in groups.items():
+    trained = [source.path for source in groups["train images"][1]]
+    for name, (_, sources) in groups.items():
         if name != "train images":
             paths = [source.path for source in sources]
             yield from _leaks(name, alike(paths, trained, read) | _same(paths, trained, read))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from dataclasses import replace
+from typing import Literal, TypeVar
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from translate.data.domain import BYTES, Domain
 from translate.data.io.images import decode, kind_of, read_bytes, suits
 from translate.data.io.values import DEEP, UNIT, Span, are_values
 from translate.data.layouts.folders import Source
+from translate.data.settings import DataSettings, DomainSettings
 from translate.data.source import Readable
 from translate.errors import ImageError
 
@@ -23,6 +25,34 @@ LOOKED = 5000
 """Most files of a domain that are looked at, evenly spread."""
 SAMPLED = 64
 """Files that are decoded to see whether 16-bit images use only the darkest of their shades."""
+
+
+def kinds_of(columns: Mapping[str, Sequence[Readable]], data: DataSettings) -> tuple[Domain, ...]:
+    """What the images of each domain are: as the settings say, else as they are found to be."""
+    return tuple(_kind(name, sources, data) for name, sources in columns.items())
+
+
+def _kind(name: str, sources: Sequence[Readable], data: DataSettings) -> Domain:
+    said = data.domain_settings.get(name, DomainSettings())
+    found = look(name, sources, channels=said.channels or data.channels, span=said.span or data.range)
+    return replace(found, unit=said.unit)
+
+
+def introduced(kinds: Sequence[Domain]) -> list[str]:
+    """A line for each domain that is not 8-bit RGB, with the settings that say what else it is."""
+    lines = []
+    for kind in kinds:
+        if kind != Domain(kind.name, dtype="uint8"):
+            keys = f"{key_of(kinds, kind, 'channels')} and {key_of(kinds, kind, 'span')}"
+            lines.append(f"{kind.name}: {kind} ({keys} say otherwise)")
+    return lines
+
+
+def key_of(kinds: Sequence[Domain], kind: Domain, key: Literal["channels", "span"]) -> str:
+    """The setting of a domain; that of all where there is one kind only."""
+    if len(kinds) > 1:
+        return f"data.domains.{kind.name}.{key}"
+    return {"channels": "data.channels", "span": "data.range"}[key]
 
 
 def look(name: str, sources: Sequence[Readable], *, channels: int | None = None, span: Span | None = None) -> Domain:

@@ -7,7 +7,6 @@ from pathlib import Path
 from translate.data.batch import Batch
 from translate.data.catalog.cards import locate
 from translate.data.checks.folder import Report, check, examine
-from translate.data.io.values import UNIT
 from translate.data.labelled import LabelledFolder
 from translate.data.layouts.folders import Folder
 from translate.errors import ConfigurationError
@@ -21,13 +20,8 @@ def check_alone(data: DataSettings) -> Report:
     ConfigurationError."""
     path = Path(str(data.set))
     root, card = (path, None) if path.exists() else locate(str(data.set))
-    return check(
-        root,
-        domains=data.domain_names or (card.domains if card else None),
-        layout=data.layout,
-        follow_links=data.follow_links,
-        span=data.range or UNIT,
-    )
+    named = card.domains if card and not data.domains else data.domains
+    return check(root, data.model_copy(update={"domains": named}))
 
 
 def check_as(data: DataSettings, batch_type: type[Batch]) -> list[Report]:
@@ -42,4 +36,4 @@ def check_as(data: DataSettings, batch_type: type[Batch]) -> list[Report]:
         folders = [opened.folder]
     else:
         raise ConfigurationError(f"{data.set}: generated as it is needed; there is nothing to check")
-    return [examine(folder, data.range or UNIT, data.channels) for folder in folders]
+    return [examine(folder, data) for folder in folders]

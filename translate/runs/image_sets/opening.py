@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 from translate.data.batch import Batch
 from translate.data.catalog.cards import locate, user_data
-from translate.data.checks.looking import look
+from translate.data.checks.looking import introduced, kinds_of
 from translate.data.domain import Domain
 from translate.data.labelled import LabelledFolder, open_jointly, open_labelled, open_source_labelled, unlabelled
 from translate.data.layouts.folders import Folder, open_folder
-from translate.data.settings import DomainSettings
 from translate.data.synthetic.points import POINT_SETS
 from translate.data.synthetic.shapes import render_set
 from translate.errors import ConfigurationError
@@ -29,23 +27,11 @@ def open_data(data: DataSettings, batch_type: type[Batch], log: Log, known: Sequ
     Raises ConfigurationError if there is none, or if it is not of the kind that the model trains on.
     """
     images = _opened(data, batch_type, log)
-    images.kinds = tuple(known) or images.kinds or _looked_at(images, log)
+    if known or not images.kinds:
+        images.kinds = tuple(known) or kinds_of(images.columns(), data)
+        for line in introduced(images.kinds):
+            log(line)
     return images
-
-
-def _looked_at(images: ImageSet, log: Log) -> tuple[Domain, ...]:
-    """What the images of each domain, or of all, are: as the settings say, else as they are found to be."""
-    data, kinds = images.settings, []
-    for name, sources in images.columns().items():
-        said = data.domain_settings.get(name, DomainSettings())
-        found = look(name, sources, channels=said.channels or data.channels, span=said.span or data.range)
-        kind = replace(found, unit=said.unit)
-        if kind != Domain(name, dtype="uint8"):
-            one = len(data.domain_settings) or len(images.columns()) > 1
-            keys = f"data.domains.{name}.channels and .span" if one else "data.channels and data.range"
-            log(f"{name}: {kind} ({keys} say otherwise)")
-        kinds.append(kind)
-    return tuple(kinds)
 
 
 def _opened(data: DataSettings, batch_type: type[Batch], log: Log) -> ImageSet:
