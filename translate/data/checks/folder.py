@@ -71,10 +71,8 @@ def examine(folder: Folder | LabelledFolder, data: DataSettings) -> Report:
     facts += introduced(kinds)
     for kind, sources in zip(kinds, columns.values(), strict=True):
         sound = [one for path in dict.fromkeys(source.path for source in sources) if not (one := read[path]).error]
-        problems += [
-            *unlike(sound, kind, key_of(kinds, kind, "channels")),
-            *outside(sound, kind, key_of(kinds, kind, "span")),
-        ]
+        problems += unlike(sound, kind, key_of(kinds, kind, "channels"))
+        problems += outside(sound, kind, key_of(kinds, kind, "span"))
     if isinstance(folder, Folder):
         problems += [*_leaked_of_two(folder, read), *_unequal(folder, read)]
     else:
