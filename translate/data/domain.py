@@ -41,7 +41,8 @@ class Domain:
     @property
     def deep(self) -> bool:
         """Whether its files hold more than 8 bits."""
-        return self.type not in (None, BYTES)
+        kind = self.type
+        return kind is not None and kind != BYTES  # `in` would compare with None, which numpy takes for float64
 
     @property
     def ends(self) -> Span:

@@ -54,7 +54,7 @@ def picture_of(array: np.ndarray, domain: Domain) -> Picture:
     pixels, alpha = _without_alpha(array if array.ndim == 3 else array[..., None], domain)
     if not domain.measured and array.dtype in (np.uint8, np.uint16):
         return Picture(pixels, alpha)
-    if domain.type is None and domain.span == UNIT and array.dtype.kind != "f":
+    if domain.type is None and domain.span == UNIT:
         raise ValueError(f"expected a uint8 or uint16 array, got {_kind(array)}: this model's files say no range")
     span = domain.ends if domain.type is not None else domain.span
     if array.dtype.kind == "f" and span[1] >= 255 and not domain.measured and 0 < pixels.max() <= 1:

@@ -109,7 +109,8 @@ def _moved(loader: Loader[Batch], device: torch.device, limit: int) -> list[Tens
 
 def _all_moved(images: DecodedImages, like: np.ndarray, workers: int, device: torch.device) -> Tensor:
     """All images of a domain, on the device: (images, height, width, channels). Raises Unfit."""
-    there = torch.empty((len(images), *like.shape), dtype=torch.from_numpy(like[:1]).dtype, device=device)
+    dtype = torch.uint16 if like.dtype == np.uint16 else torch.uint8
+    there = torch.empty((len(images), *like.shape), dtype=dtype, device=device)
     for start, chunk in _chunks(images, workers, max(1, CHUNK // like.nbytes)):
         if any((image.shape, image.dtype) != (like.shape, like.dtype) for image in chunk):
             raise Unfit("its images differ in size or depth")

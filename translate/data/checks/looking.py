@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Literal, TypeVar
@@ -13,7 +13,7 @@ import numpy as np
 
 from translate.data.checks.shades import is_nearly_black, stretching
 from translate.data.domain import BYTES, Domain
-from translate.data.io.images import decode, kind_of, read_bytes, suits
+from translate.data.io.images import decode, kind_of, read_bytes
 from translate.data.io.values import DEEP, UNIT, Span, are_values
 from translate.data.layouts.folders import Source
 from translate.data.settings import DataSettings, DomainSettings
@@ -63,16 +63,9 @@ def look(name: str, sources: Sequence[Readable], *, channels: int | None = None,
     """
     some = _spread(sources, LOOKED)
     kinds = set(_of_each(_kind_of, some))
-    bands = {count for count, _ in kinds}
     dtype = np.result_type(*(kind for _, kind in kinds)) if kinds else BYTES
-    found = channels or common_channels(bands) or max(bands, default=3)
+    found = channels or max((bands for bands, _ in kinds), default=3)
     return Domain(name, found, span or _span(dtype, some), dtype.name)
-
-
-def common_channels(bands: Iterable[int]) -> int:
-    """The smallest number of channels that suits images of each of these numbers of bands; 0 if none does."""
-    counts = set(bands)
-    return next((count for count in sorted(counts | {4}) if all(suits(one, count) for one in counts)), 0)
 
 
 def outwards(low: float, high: float) -> Span:
