@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -21,6 +21,7 @@ Normalisation = Literal["instance", "affine_instance", "batch", "none"]
 Upsampling = Literal["transposed", "resize", "pixel_shuffle", "blur"]
 Padding = Literal["reflect", "replicate", "zeros"]
 Initialisation = Literal["normal", "xavier", "kaiming", "orthogonal"]
+Layer = TypeVar("Layer", bound=nn.Module)
 
 
 class InstanceNorm2d(nn.Module):
@@ -178,6 +179,11 @@ def upsampling_conv(
 def named(**layers: nn.Module) -> nn.Sequential:
     """A sequence of layers with these names in the state dict."""
     return nn.Sequential(OrderedDict(layers))
+
+
+def layers_of(network: nn.Module, *kinds: type[Layer]) -> list[Layer]:
+    """The network's layers of these kinds, in its order."""
+    return [module for module in network.modules() if isinstance(module, kinds)]
 
 
 @torch.no_grad()

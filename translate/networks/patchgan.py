@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from translate.networks import blocks
-from translate.networks.blocks import Normalisation, PaddedConv2d, named
+from translate.networks.blocks import Normalisation, PaddedConv2d, layers_of, named
 from translate.networks.settings import DiscriminatorSettings
 from translate.networks.sizes import require_at_least
 
@@ -207,6 +207,5 @@ def _conv4(channels_in: int, channels_out: int, stride: int, bias: bool) -> nn.C
 
 
 def _constrain(network: nn.Module) -> None:
-    for module in list(network.modules()):
-        if isinstance(module, nn.Conv2d):
-            spectral_norm(module)
+    for layer in layers_of(network, nn.Conv2d):
+        spectral_norm(layer)

@@ -8,6 +8,8 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from translate.networks.blocks import layers_of
+
 
 def recomputed(part: nn.Module, features: Tensor) -> Tensor:
     """Computes `part(features)`, keeping only `features` for the backward pass.
@@ -16,7 +18,7 @@ def recomputed(part: nn.Module, features: Tensor) -> Tensor:
     needs the random state, which cannot be read while CUDA graphs are recorded, so a part with dropout cannot be used
     in a step that is captured as CUDA graphs.
     """
-    drops = any(isinstance(module, nn.Dropout) for module in part.modules())
+    drops = bool(layers_of(part, nn.Dropout))
     return checkpoint(part, features, use_reentrant=False, preserve_rng_state=drops, context_fn=lambda: _contexts(part))
 
 
@@ -28,7 +30,7 @@ def _contexts(part: nn.Module) -> tuple[AbstractContextManager[None], AbstractCo
 def _statistics_stand_still(part: nn.Module) -> Iterator[None]:
     """Context in which batch norm updates copies of its running statistics, since the first pass has updated the real
     ones."""
-    norms = [module for module in part.modules() if isinstance(module, nn.BatchNorm2d)]
+    norms = layers_of(part, nn.BatchNorm2d)
     true = [(norm, name, buffer) for norm in norms for name, buffer in norm.named_buffers(recurse=False)]
     for norm, name, buffer in true:
         setattr(norm, name, buffer.clone())

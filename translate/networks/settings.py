@@ -8,7 +8,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from translate.networks.blocks import Initialisation, initialise
+from translate.networks.blocks import Initialisation, initialise, layers_of
 from translate.utils.settings import Settings
 
 
@@ -62,8 +62,7 @@ def settings_of(network: nn.Module) -> dict[str, Any]:
     it remembers (`network.settings`)."""
     own: Options = network.settings  # type: ignore[assignment]
     found = {f"{own.section}.{name}": value for name, value in own if name not in WEIGHTLESS}
-    first = next(module for module in network.modules() if isinstance(module, nn.Conv2d))
-    channels = first.in_channels - getattr(network, "labels", 0)
+    channels = layers_of(network, nn.Conv2d)[0].in_channels - getattr(network, "labels", 0)
     return found | ({"data.channels": channels} if channels != 3 else {})
 
 
