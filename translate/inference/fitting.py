@@ -1,7 +1,5 @@
 """Decides what fits into memory: how many images per batch, and how many rows per band of an oversized image."""
 
-from __future__ import annotations
-
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass

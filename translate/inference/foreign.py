@@ -1,7 +1,5 @@
 """Generators trained by other projects: the widely used PyTorch port of pix2pix and CycleGAN, CUT, released StarGAN."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path

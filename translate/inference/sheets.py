@@ -1,7 +1,5 @@
 """Sheets that show inputs and outputs side by side."""
 
-from __future__ import annotations
-
 from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial

@@ -1,7 +1,5 @@
 """How much of a video was read, beside what its file declares: one that was cut off ends early without an error."""
 
-from __future__ import annotations
-
 from typing import Any
 
 _FRAMES = 1.5

@@ -9,13 +9,15 @@ noise.
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 
 import torch
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from translate.networks.blocks import Normalisation, PaddedConv2d, named
 from translate.networks.resnet import ResidualBlock, conv7, stage
+from translate.networks.settings import ImageNetworkSettings, InitialisationSettings
 
 Normalised = Literal["all", "blocks"]
 """Which layers are normalised: all but the last (release of 2018), or only the branches of residual blocks (COCOResGen2
@@ -33,22 +35,16 @@ class Encoder(nn.Module):
     """
 
     def __init__(
-        self,
-        channels: int,
-        filters: int = 64,
-        downsamplings: int = 2,
-        blocks: int = 4,
-        normalisation: Normalisation = "instance",
-        normalised: Normalised = "all",
+        self, channels: int, filters: int = 64, downsamplings: int = 2, blocks: int = 4, normalised: Normalised = "all"
     ) -> None:
         super().__init__()
-        outer: Normalisation = normalisation if normalised == "all" else "none"
+        outer: Normalisation = "instance" if normalised == "all" else "none"
         self.stride = 2**downsamplings
         self.code_channels = filters * self.stride
         widths = [filters * 2**level for level in range(downsamplings + 1)]
         self.stem = stage(conv7(channels, filters, bias=True, padding="reflect"), filters, outer)
         self.down = nn.Sequential(*(_down(narrow, wide, outer) for narrow, wide in pairwise(widths)))
-        self.body = SharedBlocks(self.code_channels, blocks, normalisation)
+        self.body = SharedBlocks(self.code_channels, blocks)
 
     def forward(self, images: Tensor) -> Tensor:
         return self.body(self.down(self.stem(images)))
@@ -57,8 +53,8 @@ class Encoder(nn.Module):
 class SharedBlocks(nn.Sequential):
     """Residual blocks on codes (batch, channels, height, width) that keep their shape. With 0 blocks, the identity."""
 
-    def __init__(self, channels: int, blocks: int, normalisation: Normalisation = "instance") -> None:
-        super().__init__(*(ResidualBlock(channels, normalisation) for _ in range(blocks)))
+    def __init__(self, channels: int, blocks: int) -> None:
+        super().__init__(*(ResidualBlock(channels, "instance") for _ in range(blocks)))
 
 
 class Decoder(nn.Module):
@@ -66,22 +62,15 @@ class Decoder(nn.Module):
 
     `blocks` residual blocks; `upsamplings` times a nearest-neighbour doubling and a 5x5 convolution to half the filters
     with layer norm (unless `normalised` is "blocks"); a 7x7 convolution; tanh. All with reflection padding.
-    `normalisation` is that of the residual blocks.
     """
 
     def __init__(
-        self,
-        channels: int,
-        filters: int = 64,
-        upsamplings: int = 2,
-        blocks: int = 4,
-        normalisation: Normalisation = "instance",
-        normalised: Normalised = "all",
+        self, channels: int, filters: int = 64, upsamplings: int = 2, blocks: int = 4, normalised: Normalised = "all"
     ) -> None:
         super().__init__()
         self.stride = 2**upsamplings
         widths = [filters * 2**level for level in range(upsamplings + 1)]
-        self.body = SharedBlocks(widths[-1], blocks, normalisation)
+        self.body = SharedBlocks(widths[-1], blocks)
         self.up = nn.Sequential(
             *(_up(wide, narrow, normalised == "all") for wide, narrow in pairwise(reversed(widths)))
         )
@@ -89,6 +78,75 @@ class Decoder(nn.Module):
 
     def forward(self, codes: Tensor) -> Tensor:
         return torch.tanh(self.head(self.up(self.body(codes))))
+
+
+class AutoencoderSettings(ImageNetworkSettings["CoupledAutoencoders"]):
+    """Of the residual blocks in each auto-encoder, `share` are common to both domains."""
+
+    filters: int = Field(64, ge=1)
+    downsamplings: int = Field(2, ge=0, le=6)
+    blocks: int = Field(4, ge=0)
+    share: int = Field(1, ge=0)
+    """Number of blocks, the last of the encoders and the first of the decoders, that both domains share; 0 as in the
+    2018 release."""
+    alike: bool = False
+    """Both domains start from the same weights (not published); otherwise colours may come out swapped."""
+    normalised: Normalised = "all"
+    """`blocks` normalises only the residual blocks' branches (COCOResGen2 of the 2017 release), so that an image's
+    colours and contrast pass through; `all` is as in the 2018 release."""
+    initialisation: InitialisationSettings = InitialisationSettings(kind="kaiming")
+
+    @model_validator(mode="after")
+    def _blocks_are_enough(self) -> AutoencoderSettings:
+        if self.share > self.blocks:
+            raise ValueError(f"share {self.share} is more than the {self.blocks} blocks there are")
+        return self
+
+    def build(self, channels: int, size: int) -> CoupledAutoencoders:
+        return CoupledAutoencoders(channels, **self.options)
+
+    def initialise(self, network: CoupledAutoencoders) -> None:
+        super().initialise(network)
+        if self.alike:
+            network.start_alike()
+
+
+class CoupledAutoencoders(nn.Module):
+    """E_a, G_a and E_b, G_b around a common code; domain 0 is a, 1 is b.
+
+    Of the `blocks` residual blocks in each encoder and decoder, the inner `share` are used by both domains: UNIT's
+    weight sharing. 0 is as in the 2018 release, whose codes are shared by losses alone. `options` are those of
+    `AutoencoderSettings`. Raises ValueError for others.
+    """
+
+    def __init__(self, channels: int, **options: Any) -> None:
+        super().__init__()
+        own = AutoencoderSettings(**options)
+        shape = own.filters, own.downsamplings, own.blocks - own.share
+        self.encoders = nn.ModuleList(Encoder(channels, *shape, normalised=own.normalised) for _ in "ab")
+        self.decoders = nn.ModuleList(Decoder(channels, *shape, normalised=own.normalised) for _ in "ab")
+        self.stride = 2**own.downsamplings
+        self.code_channels = own.filters * self.stride
+        self.shared_encoder = SharedBlocks(self.code_channels, own.share)
+        self.shared_decoder = SharedBlocks(self.code_channels, own.share)
+
+    def start_alike(self) -> None:
+        """Copies a's own layers to b's. A translation then starts as the decoded input, so whatever nothing else
+        decides, such as which colour becomes which, stays unchanged."""
+        for a, b in (self.encoders, self.decoders):
+            b.load_state_dict(a.state_dict())
+
+    def encode(self, images: Tensor, domain: int) -> Tensor:
+        """Mean codes (batch, code_channels, height / stride, width / stride) of images of that domain."""
+        return self.shared_encoder(self.encoders[domain](images))
+
+    def decode(self, codes: Tensor, domain: int) -> Tensor:
+        """Decodes codes to images of that domain, in [-1, 1]."""
+        return self.decoders[domain](self.shared_decoder(codes))
+
+    def forward(self, images: Tensor, own: int, other: int) -> Tensor:
+        """Translates images of domain `own` to domain `other`, without noise."""
+        return self.decode(self.encode(images, own), other)
 
 
 class CodeDiscriminator(nn.Module):

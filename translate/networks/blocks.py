@@ -3,8 +3,6 @@
 Feature maps are (batch, channels, height, width) throughout, in either memory format.
 """
 
-from __future__ import annotations
-
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Literal, TypeVar

@@ -6,8 +6,6 @@ nn.Sequentials. `recognise` builds our network from keys and shapes alone, `load
 converts back.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from typing import TypeVar

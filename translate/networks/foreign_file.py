@@ -1,7 +1,5 @@
 """Reads others' files of weights as networks, and says what a file holds that is no single network."""
 
-from __future__ import annotations
-
 import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path

@@ -3,8 +3,6 @@
 Positions count the layers without weights, too: activations, padding, blurring.
 """
 
-from __future__ import annotations
-
 from torch import nn
 
 from translate.networks.blocks import BlurPool2d, layers_of

@@ -1,7 +1,5 @@
 """Discriminators of patches: one logit per place in an image."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any, Literal

@@ -1,7 +1,5 @@
 """Gradient checkpointing: recomputes activations in the backward pass instead of keeping them (Chen et al. 2016)."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 

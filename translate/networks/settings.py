@@ -1,7 +1,5 @@
 """What the settings of all networks have in common; each network's own stand beside it."""
 
-from __future__ import annotations
-
 from typing import Any, ClassVar, Generic, TypeVar
 
 import torch

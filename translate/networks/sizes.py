@@ -1,7 +1,5 @@
 """Refuses training image sizes that the networks cannot take, and names ones that they can."""
 
-from __future__ import annotations
-
 from translate.errors import ConfigurationError
 
 LEAST = 8

@@ -1,7 +1,5 @@
 """Reads weights written by torch.save without running any code in the file."""
 
-from __future__ import annotations
-
 import re
 import warnings
 import zipfile

@@ -5,10 +5,11 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
+from torch.export import Dim, ExportedProgram, export
+from torch.fx.experimental import _config as shapes
 
 from translate.data.io.images import to_float, to_pixels
 from translate.errors import TranslateError
@@ -21,10 +22,7 @@ from translate.models.base import ImageTranslator, Request
 from translate.networks.blocks import InstanceNorm2d
 from translate.version import __version__
 
-if TYPE_CHECKING:
-    from torch.export import ExportedProgram
-
-Write = Callable[["ExportedProgram", Path, Description], None]
+Write = Callable[[ExportedProgram, Path, Description], None]
 Read = Callable[[Path], Run]
 
 
@@ -135,9 +133,6 @@ class TranslationGraph(nn.Module):
 
 def trace(graph: TranslationGraph) -> ExportedProgram:
     """The exported graph of `graph`. Raises TranslateError if torch.export fails."""
-    from torch.export import Dim, export
-    from torch.fx.experimental import _config as shapes
-
     stride = graph.stride
     rows, columns = (Dim(name, min=1, max=1 << 16) for name in ("rows", "columns"))
     sides = (rows, columns) if stride == 1 else (stride * rows, stride * columns)

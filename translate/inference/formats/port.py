@@ -1,7 +1,5 @@
 """Weights with the keys of the PyTorch port of pix2pix and CycleGAN, or of the released StarGAN."""
 
-from __future__ import annotations
-
 import copy
 import io
 from itertools import zip_longest

@@ -1,7 +1,5 @@
 """Runs a network on one image, band by band."""
 
-from __future__ import annotations
-
 import shutil
 import tempfile
 from collections.abc import Callable

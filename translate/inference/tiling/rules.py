@@ -4,8 +4,6 @@ The operations are those into which torch decomposes a network (`torch.ops.aten`
 a guess.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

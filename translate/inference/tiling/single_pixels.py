@@ -3,8 +3,6 @@
 Each rule takes torch's operation and its arguments, at least one of which is a `RowMap`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 
