@@ -102,8 +102,12 @@ def bytes_per_pixel(run: Callable[[Tensor], Tensor], channels: int, height: int,
     its height and width on the network's device, so that what does not grow with the image (weights cast to another
     format) cancels out.
     """
-    small, large = (_peak(run, torch.zeros(1, channels, scale * height, scale * width)) for scale in (1, 2))
-    return max(1.0, (large - small) / (3 * height * width))
+    peaks = []
+    for scale in (1, 2):
+        with _Living() as living:
+            run(torch.zeros(1, channels, scale * height, scale * width))
+        peaks.append(living.most)
+    return max(1.0, (peaks[1] - peaks[0]) / (3 * height * width))
 
 
 def free_memory(device: torch.device) -> int:
@@ -115,12 +119,6 @@ def free_memory(device: torch.device) -> int:
     if device.type == "mps":
         return max(0, torch.mps.recommended_max_memory() - torch.mps.current_allocated_memory())
     return available_ram()
-
-
-def _peak(run: Callable[[Tensor], Tensor], images: Tensor) -> int:
-    with _Living() as living:
-        run(images)
-    return living.most
 
 
 class _Living(TorchDispatchMode):

@@ -11,14 +11,13 @@ from translate.errors import ConfigurationError, TranslateError
 from translate.inference.options import Dropout
 from translate.models.base import ImageSpec, ImageTranslator, Request
 from translate.networks.blocks import BatchNorm2d, layers_of
+from translate.networks.foreign import PortGenerator
 from translate.networks.foreign_file import described, read_network
-from translate.networks.resnet import ResnetGenerator
 from translate.networks.signatures import NamedError
 from translate.networks.stargan import StarGANGenerator
 from translate.networks.unet import UNetGenerator
 from translate.networks.weights_file import UnsafeFileError
 
-Generator = ResnetGenerator | UNetGenerator | StarGANGenerator
 _CELEBA = ("Black_Hair", "Blond_Hair", "Brown_Hair", "Male", "Young")
 """The five labels of StarGAN's released model, in their order."""
 _FILES = ("train_opt.txt", "opt.txt", "test_opt.txt")
@@ -35,7 +34,7 @@ class ForeignGenerator(ImageTranslator):
     file. A network of one domain converts to `output`. StarGAN's takes labels 0, 1, ...; labels not named are off.
     """
 
-    def __init__(self, network: Generator, evaluated: bool, remarks: str = "") -> None:
+    def __init__(self, network: PortGenerator, evaluated: bool, remarks: str = "") -> None:
         super().__init__()
         self.network, self.evaluated, self.remarks = network, evaluated, remarks
         self.labels = _labels(network)
@@ -96,7 +95,7 @@ def read_generator(
         raise ConfigurationError(
             f"{path}: neither a run of ours nor a generator's state dict of the PyTorch port, CUT or StarGAN ({error})"
         ) from error
-    if not isinstance(network, Generator):
+    if not isinstance(network, PortGenerator):
         raise ConfigurationError(f"{path}: a discriminator; give the generator's file (..._net_G....pth)")
     images = _images(path, network)
     beside, options = options_beside(path)
@@ -107,7 +106,7 @@ def read_generator(
     return ForeignGenerator(network, evaluated, f"{path}: {'; '.join(notes)}"), images
 
 
-def _images(path: Path, network: Generator) -> ImageSpec:
+def _images(path: Path, network: PortGenerator) -> ImageSpec:
     """What goes in. Raises ConfigurationError if what comes out is no image."""
     labels = _labels(network)
     # StarGAN's network takes one input plane per label besides the image.
@@ -122,12 +121,12 @@ def _images(path: Path, network: Generator) -> ImageSpec:
     return ImageSpec(channels, 0, tuple(map(str, range(labels))) or ("input", "output"))
 
 
-def _labels(network: Generator) -> int:
+def _labels(network: PortGenerator) -> int:
     return network.labels if isinstance(network, StarGANGenerator) else 0
 
 
 def _settle_dropout(
-    path: Path, network: Generator, evaluated: bool, dropout: Dropout, options: Mapping[str, str]
+    path: Path, network: PortGenerator, evaluated: bool, dropout: Dropout, options: Mapping[str, str]
 ) -> list[str]:
     """Turns the network's dropout off unless it is wanted; returns what was decided, and how to decide otherwise."""
     layers = layers_of(network, nn.Dropout)
@@ -147,7 +146,7 @@ def _settle_dropout(
     return [f"dropout is {'on' if on else 'off'}: {why}{other}"]
 
 
-def _notes(network: Generator, evaluated: bool) -> list[str]:
+def _notes(network: PortGenerator, evaluated: bool) -> list[str]:
     """Further defaults that a user can choose otherwise, or must know of."""
     notes = []
     if layers_of(network, BatchNorm2d) and not evaluated:

@@ -44,7 +44,9 @@ class InstanceNorm2d(nn.Module):
         # wrong (torch 2.15), and channels_last input is copied to NCHW everywhere. Batch norm of one image is
         # the same function without the view, so torch's own stays for NCHW batches on accelerators.
         if len(features) > 1 and features.device.type != "cpu" and features.is_contiguous():
-            return _instance_norm(features, self.weight, self.bias, self.eps)
+            # Unlike F.instance_norm, this accepts maps of one pixel.
+            cudnn = torch.backends.cudnn.enabled
+            return torch.instance_norm(features, self.weight, self.bias, None, None, True, 0.0, self.eps, cudnn)
         each = [_batch_norm(image, self.weight, self.bias, self.eps) for image in features.split(1)]
         return each[0] if len(each) == 1 else torch.cat(each)
 
@@ -179,6 +181,13 @@ def named(**layers: nn.Module) -> nn.Sequential:
     return nn.Sequential(OrderedDict(layers))
 
 
+def beside(features: Tensor, labels: Tensor) -> Tensor:
+    """Appends each of the labels (batch, n) to features (batch, f, height, width) as a constant plane: (batch, f + n,
+    ...)."""
+    planes = labels.to(features.dtype)[:, :, None, None].expand(-1, -1, *features.shape[2:])
+    return torch.cat([features, planes], 1)
+
+
 def layers_of(network: nn.Module, *kinds: type[Layer]) -> list[Layer]:
     """The network's layers of these kinds, in its order."""
     return [module for module in network.modules() if isinstance(module, kinds)]
@@ -238,11 +247,6 @@ def _normalised_together(norm: BatchNorm2d, features: Tensor, gather: Callable[[
     scale = torch.rsqrt(variance + norm.eps) * (1 if norm.weight is None else norm.weight)
     shift = (0 if norm.bias is None else norm.bias) - mean * scale
     return (wide * scale[:, None, None] + shift[:, None, None]).to(features.dtype)
-
-
-def _instance_norm(features: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float) -> Tensor:
-    """Normalises each image by its own statistics; unlike F.instance_norm it accepts maps of one pixel."""
-    return torch.instance_norm(features, weight, bias, None, None, True, 0.0, eps, torch.backends.cudnn.enabled)
 
 
 def _batch_norm(features: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float) -> Tensor:

@@ -22,9 +22,8 @@ from translate.networks.stargan import StarGANDiscriminator, StarGANGenerator
 from translate.networks.unet import UNetGenerator
 
 State = Mapping[str, Tensor]
-PortNetwork = (
-    ResnetGenerator | UNetGenerator | PatchDiscriminator | PixelDiscriminator | StarGANGenerator | StarGANDiscriminator
-)
+PortGenerator = ResnetGenerator | UNetGenerator | StarGANGenerator
+PortNetwork = PortGenerator | PatchDiscriminator | PixelDiscriminator | StarGANDiscriminator
 Network = TypeVar("Network", bound=nn.Module)
 
 _MOST_DOWNSAMPLINGS = 12

@@ -42,9 +42,9 @@ class PatchwiseSettings(DiscriminatorSettings):
     def build(self, channels: int, size: int) -> nn.Module:
         fewer = "take fewer model.discriminator.layers or scales"
         require_at_least(size, self.least_size, f"discriminators of {self.layers} layers", fewer)
-        return (
-            self.one(channels) if self.scales == 1 else MultiscaleDiscriminator(lambda: self.one(channels), self.scales)
-        )
+        if self.scales == 1:
+            return self.one(channels)
+        return MultiscaleDiscriminator(lambda: self.one(channels), self.scales)
 
 
 class PatchSettings(PatchwiseSettings):
@@ -148,8 +148,7 @@ class StridedDiscriminator(nn.Module):
     reflection padding and LeakyReLU 0.2, without normalisation, then a 1x1 convolution to the logit; unlike
     `PatchDiscriminator`, no 4x4 convolution of stride 1. Published with `MultiscaleDiscriminator` at 3 scales, where
     each sees 46 pixels of its scale. `options` are those of `StridedSettings` but for `scales`, with 4 layers unless
-    given. Raises
-    ValueError for others.
+    given. Raises ValueError for others.
     """
 
     def __init__(self, channels: int, **options: Any) -> None:
@@ -159,10 +158,7 @@ class StridedDiscriminator(nn.Module):
         widths = [channels, *(own.filters * 2**level for level in range(own.layers))]
         self.layers = nn.Sequential(
             *(
-                named(
-                    conv=PaddedConv2d(narrow, wide, 4, 1, "reflect", stride=2),
-                    activation=nn.LeakyReLU(0.2),
-                )
+                named(conv=PaddedConv2d(narrow, wide, 4, 1, "reflect", stride=2), activation=nn.LeakyReLU(0.2))
                 for narrow, wide in pairwise(widths)
             )
         )

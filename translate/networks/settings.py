@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from translate.networks.blocks import Initialisation, initialise, layers_of
 from translate.utils.settings import Settings
 
+Built = TypeVar("Built", bound=nn.Module)
+
 
 class Generator(nn.Module):
     """Maps images (batch, channels, height, width) to images in [-1, 1] of the same shape, or with other channels."""
@@ -34,9 +36,10 @@ class InitialisationSettings(Settings):
     kind: Initialisation = "normal"
     gain: float = Field(0.02, gt=0)
 
-    def draw(self, network: nn.Module) -> None:
-        """Draws new weights, in place; see `initialise`."""
+    def draw(self, network: Built) -> Built:
+        """Draws new weights, in place, and returns the network; see `initialise`."""
         initialise(network, self.kind, self.gain)
+        return network
 
 
 class Options(Settings):
@@ -62,9 +65,6 @@ def settings_of(network: nn.Module) -> dict[str, Any]:
     found = {f"{own.section}.{name}": value for name, value in own if name not in WEIGHTLESS}
     channels = layers_of(network, nn.Conv2d)[0].in_channels - getattr(network, "labels", 0)
     return found | ({"data.channels": channels} if channels != 3 else {})
-
-
-Built = TypeVar("Built", bound=nn.Module)
 
 
 class ImageNetworkSettings(Options, Generic[Built]):

@@ -9,7 +9,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from translate.networks.blocks import named, upsampling_conv
+from translate.networks.blocks import beside, named, upsampling_conv
 from translate.networks.conv_as_matmul import Conv2d
 from translate.networks.resnet import ResidualBlock, changed, conv7, stage
 from translate.networks.settings import Options
@@ -80,9 +80,7 @@ class StarGANGenerator(nn.Module):
     def forward(self, images: Tensor, labels: Tensor) -> Tensor:
         if labels.shape != (images.shape[0], self.labels):
             raise ValueError(f"labels are {tuple(labels.shape)}, expected {(images.shape[0], self.labels)}")
-        planes = labels.to(images.dtype)[:, :, None, None].expand(-1, -1, *images.shape[2:])
-        labelled = torch.cat([images, planes], dim=1)
-        fakes = self.head(self.up(self.body(self.down(self.stem(labelled)))))
+        fakes = self.head(self.up(self.body(self.down(self.stem(beside(images, labels))))))
         return changed(images, fakes) if self.residual else torch.tanh(fakes)
 
 

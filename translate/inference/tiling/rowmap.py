@@ -57,9 +57,6 @@ class RowMap(Tensor):
         made.rows, made.bands = rows, bands
         return made
 
-    def __init__(self, like: Tensor, rows: Rows, bands: Bands) -> None:
-        pass
-
     # Disabled, so that torch does not wrap results as maps: the rules decide.
     __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
 
