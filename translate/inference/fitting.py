@@ -46,11 +46,8 @@ class Fitting:
 
     @cached_property
     def together(self) -> bool:
-        """Whether a batch goes through the network at once.
-
-        Not on a CPU: it is no faster there, and rounding depends on the batch size, so that a file's output would
-        depend on the other files in its batch.
-        """
+        """Whether a batch goes through the network at once: not on a CPU, where it is no faster and rounding depends on
+        the batch size, so that a file's output would depend on others."""
         return self.runtime.device.type != "cpu"
 
     def batch(self, height: int, width: int) -> int:

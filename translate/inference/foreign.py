@@ -29,9 +29,9 @@ _LINE = re.compile(r"\s*(\w+): ([^\t\n]*)")
 class ForeignGenerator(ImageTranslator):
     """Converts with a generator from a state dict, like a run of ours; domain names and training settings are unknown.
 
-    As in those projects' own test scripts, normalisation uses each image's own statistics and dropout stays on (their
-    `--eval` turns both off: `evaluated`). Every image gets the same random numbers, so the same image gives the same
-    file. A network of one domain converts to `output`. StarGAN's takes labels 0, 1, ...; labels not named are off.
+    As in those projects' own test scripts, normalisation uses each image's own statistics and dropout stays on, unless
+    `evaluated` (their `--eval`). Every image gets the same random numbers. A network of one domain converts to
+    `output`. StarGAN's takes labels 0, 1, ...; labels not named are off.
     """
 
     def __init__(self, network: PortGenerator, evaluated: bool, remarks: str = "") -> None:

@@ -1,9 +1,7 @@
 """UNIT's auto-encoders, in parts that two domains can share (Liu et al. 2017; layers of the 2018 release).
 
-An encoder is `Encoder` then `SharedBlocks`, a decoder `SharedBlocks` then `Decoder`. As published in 2018, each has its
-own four residual blocks and shares none; to share n, give both domains the same `SharedBlocks` of n and make their own
-parts with 4 - n. The posterior is normal with that mean and deviation 1, so in training the code is the mean plus
-noise.
+An encoder is `Encoder` then `SharedBlocks`, a decoder `SharedBlocks` then `Decoder`; in 2018, none were shared. The
+posterior is normal with deviation 1, so in training the code is the mean plus noise.
 """
 
 from __future__ import annotations
@@ -112,11 +110,9 @@ class AutoencoderSettings(ImageNetworkSettings["CoupledAutoencoders"]):
 
 
 class CoupledAutoencoders(nn.Module):
-    """E_a, G_a and E_b, G_b around a common code; domain 0 is a, 1 is b.
+    """E_a, G_a and E_b, G_b around a common code; domain 0 is a, 1 is b. Both use the inner `share` residual blocks.
 
-    Of the `blocks` residual blocks in each encoder and decoder, the inner `share` are used by both domains: UNIT's
-    weight sharing. 0 is as in the 2018 release, whose codes are shared by losses alone. `options` are those of
-    `AutoencoderSettings`. Raises ValueError for others.
+    `options` are those of `AutoencoderSettings`. Raises ValueError for others.
     """
 
     def __init__(self, channels: int, **options: Any) -> None:
@@ -131,8 +127,7 @@ class CoupledAutoencoders(nn.Module):
         self.shared_decoder = SharedBlocks(self.code_channels, own.share)
 
     def start_alike(self) -> None:
-        """Copies a's own layers to b's. A translation then starts as the decoded input, so whatever nothing else
-        decides, such as which colour becomes which, stays unchanged."""
+        """Copies a's own layers to b's, so that a translation starts as the decoded input, in its colours."""
         for a, b in (self.encoders, self.decoders):
             b.load_state_dict(a.state_dict())
 
@@ -176,9 +171,8 @@ class LayerNorm2d(nn.GroupNorm):
     channel.
 
     As in MUNIT and UNIT, weights start uniform in [0, 1). Those divide by the unbiased deviation + eps instead, which
-    has no gradient on constant maps; this form is kept, because runs were trained with it. The results differ by 5e-6
-    of themselves where the deviation is 1, by 4e-4 where it is 0.1, by 4.6e-2 where it is 0.01; on maps of n numbers by
-    another 1 / (2 n).
+    has no gradient on constant maps; the results differ by 5e-6 of themselves where the deviation is 1, by 4.6e-2
+    where it is 0.01.
     """
 
     def __init__(self, channels: int) -> None:

@@ -1,7 +1,6 @@
 """Convolutions over small maps as matrix products, which a CPU computes several times faster.
 
-Deep inside a U-Net, or at the end of StarGAN's discriminator, millions of weights meet a map of a few pixels. The
-libraries' convolutions then take many times as long as reading the weights; a product takes little longer than that.
+Deep inside a U-Net, or at the end of StarGAN's discriminator, millions of weights meet a map of a few pixels.
 """
 
 import torch.nn.functional as F

@@ -1,8 +1,4 @@
-"""DCGAN: all-convolutional generator and discriminator (Radford et al. 2016), with labels if a method has them.
-
-Strided and fractionally strided 4x4 convolutions instead of pooling, batch normalisation, no fully connected hidden
-layer, ReLU and tanh in the generator, LeakyReLU 0.2 in the discriminator.
-"""
+"""DCGAN: all-convolutional generator and discriminator (Radford et al. 2016), with labels if a method has them."""
 
 from __future__ import annotations
 

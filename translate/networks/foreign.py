@@ -1,9 +1,7 @@
 """Reads and writes weights of the PyTorch port of pix2pix and CycleGAN, of CUT's generator and of the released StarGAN.
 
 The widely used port is junyanz/pytorch-CycleGAN-and-pix2pix. Its `*_net_G.pth` and `*_net_D.pth`, CUT's files of the
-same names, and StarGAN's `*-G.ckpt` and `*-D.ckpt`, are bare state dicts whose keys are positions in nested
-nn.Sequentials. `recognise` builds our network from keys and shapes alone, `load_port_state` fills it, `port_state`
-converts back.
+same names, and StarGAN's `*-G.ckpt` and `*-D.ckpt`, are bare state dicts with the keys that `foreign_names` makes.
 """
 
 import re

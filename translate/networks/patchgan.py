@@ -11,8 +11,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from translate.networks import blocks
 from translate.networks.blocks import Normalisation, PaddedConv2d, layers_of, named
-from translate.networks.settings import DiscriminatorSettings
-from translate.networks.sizes import require_at_least
+from translate.networks.settings import DiscriminatorSettings, require_at_least
 
 
 class PatchwiseSettings(DiscriminatorSettings):
@@ -145,10 +144,9 @@ class StridedDiscriminator(nn.Module):
     """Maps images (batch, channels, height, width) to logits (batch, 1, height / 2 ** layers, width / 2 ** layers).
 
     MUNIT's and UNIT's discriminator of one scale: `layers` 4x4 convolutions of stride 2 to f, 2f, 4f, ... filters with
-    reflection padding and LeakyReLU 0.2, without normalisation, then a 1x1 convolution to the logit; unlike
-    `PatchDiscriminator`, no 4x4 convolution of stride 1. Published with `MultiscaleDiscriminator` at 3 scales, where
-    each sees 46 pixels of its scale. `options` are those of `StridedSettings` but for `scales`, with 4 layers unless
-    given. Raises ValueError for others.
+    reflection padding and LeakyReLU 0.2, then a 1x1 convolution to the logit. Published with `MultiscaleDiscriminator`
+    at 3 scales, where each sees 46 pixels of its scale. `options` are those of `StridedSettings` but for `scales`, with
+    4 layers unless given. Raises ValueError for others.
     """
 
     def __init__(self, channels: int, **options: Any) -> None:
@@ -173,7 +171,7 @@ class StridedDiscriminator(nn.Module):
 class MultiscaleDiscriminator(nn.Module):
     """Maps images to one map of logits per scale, finest first; each scale has half the size of the previous one.
 
-    `make` builds the discriminator of one scale; each scale has its own (Wang et al. 2018, pix2pixHD).
+    `make` builds the discriminator of one scale (Wang et al. 2018, pix2pixHD).
     """
 
     def __init__(self, make: Callable[[], nn.Module], scales: int) -> None:

@@ -12,8 +12,7 @@ from torch import Tensor, nn
 from translate.networks import blocks
 from translate.networks.blocks import Normalisation, PaddedConv2d, Padding, Upsampling, named, needs_bias
 from translate.networks.recompute import recomputed
-from translate.networks.settings import Generator, GeneratorSettings
-from translate.networks.sizes import require_at_least
+from translate.networks.settings import Generator, GeneratorSettings, require_at_least
 
 
 class ResnetSettings(GeneratorSettings):
@@ -130,8 +129,7 @@ def changed(images: Tensor, change: Tensor) -> Tensor:
 
 def _down(channels_in: int, channels_out: int, norm: Normalisation, upsampling: Upsampling) -> nn.Sequential:
     blurred = upsampling == "blur"
-    bias = needs_bias(norm)
-    conv = nn.Conv2d(channels_in, channels_out, 3, stride=1 if blurred else 2, padding=1, bias=bias)
+    conv = nn.Conv2d(channels_in, channels_out, 3, 1 if blurred else 2, padding=1, bias=needs_bias(norm))
     layers = stage(conv, channels_out, norm)
     if blurred:
         layers.append(blocks.BlurPool2d())

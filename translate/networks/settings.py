@@ -6,10 +6,13 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from translate.errors import ConfigurationError
 from translate.networks.blocks import Initialisation, initialise, layers_of
 from translate.utils.settings import Settings
 
 Built = TypeVar("Built", bound=nn.Module)
+LEAST = 8
+"""The smallest `data.size` that a recipe may ask for."""
 
 
 class Generator(nn.Module):
@@ -117,3 +120,23 @@ class SamplerNetworkSettings(Options):
     def discriminator(self, channels: int, size: int, labels: int, outputs: int) -> nn.Module:
         """Maps images, and labels (batch, `labels`) unless that is 0, to (batch, outputs); with its initial weights."""
         raise NotImplementedError
+
+
+def require_multiple(size: int, of: int, who: str, otherwise: str) -> None:
+    """Raises ConfigurationError, naming sizes and another way out, unless the training size is a multiple of `of`."""
+    if size % of:
+        below = size - size % of
+        nearest = " or ".join(str(side) for side in (below, below + of) if side >= LEAST)
+        raise ConfigurationError(
+            f"data.size is {size}, and {who} take multiples of {of}: set data.size to {nearest}, or {otherwise}"
+        )
+
+
+def require_at_least(size: int, least: int, who: str, otherwise: str) -> None:
+    """Raises ConfigurationError, naming a size and another way out, if the training size is below `least`."""
+    if size < least:
+        enough = -(-least // 8) * 8  # other networks take multiples
+        raise ConfigurationError(
+            f"data.size is {size}, and {who} need {least} pixels at least: set data.size to {enough} or more, "
+            f"or {otherwise}"
+        )

@@ -12,8 +12,7 @@ from torch import Tensor, nn
 from translate.networks.blocks import beside, named, upsampling_conv
 from translate.networks.conv_as_matmul import Conv2d
 from translate.networks.resnet import ResidualBlock, changed, conv7, stage
-from translate.networks.settings import Options
-from translate.networks.sizes import require_multiple
+from translate.networks.settings import Options, require_multiple
 
 
 class StarGANGeneratorSettings(Options):
@@ -52,7 +51,7 @@ class StarGANDiscriminatorSettings(Options):
 class StarGANGenerator(nn.Module):
     """Maps images (batch, channels, height, width) and labels (batch, labels) to images of the same shape in [-1, 1].
 
-    Each label is appended to the image's channels as a plane. A 7x7 convolution to f filters, `downsamplings` 4x4
+    Each label becomes a plane beside the image's channels. A 7x7 convolution to f filters, `downsamplings` 4x4
     convolutions of stride 2 that each double the filters, `blocks` residual blocks, as many 4x4 transposed convolutions
     back, a 7x7 one, tanh (paper, appendix 7.2). No biases; affine instance norm by the image's own statistics, in
     training and after. Zero padding as released: a plane reflected at its edges stays constant, and instance norm

@@ -90,9 +90,9 @@ def largest_difference(run: Run, graph: TranslationGraph, model: ImageTranslator
 class TranslationGraph(nn.Module):
     """Translates images (batch, channels, height, width), with height and width multiples of the stride.
 
-    Input and output are floats in [-1, 1], or uint8 if `as_bytes`. Holds a copy of the model without the modules that
-    translation does not use; the copy has no dropout. Instance norms, and batch norms of models that convert in
-    training mode, use each image's own statistics for a batch of any length.
+    Input and output are floats in [-1, 1], or uint8 if `as_bytes`. Holds a copy of the model without dropout and the
+    modules that translation does not use. Instance norms, and batch norms of models that convert in training mode, use
+    each image's own statistics for a batch of any length.
     """
 
     def __init__(self, model: ImageTranslator, request: Request, channels: int, as_bytes: bool = False) -> None:
