@@ -181,14 +181,14 @@ class LayerNorm2d(nn.GroupNorm):
 
 
 def _down(channels_in: int, channels_out: int, norm: Normalisation) -> nn.Sequential:
-    conv = PaddedConv2d(channels_in, channels_out, 4, 1, "reflect", stride=2)
+    conv = PaddedConv2d(channels_in, channels_out, 4, stride=2, padding=1, padding_mode="reflect")
     return stage(conv, channels_out, norm)
 
 
 def _up(channels_in: int, channels_out: int, normalised: bool) -> nn.Sequential:
     return named(
         enlarge=nn.Upsample(scale_factor=2),
-        conv=PaddedConv2d(channels_in, channels_out, 5, 2, "reflect"),
+        conv=PaddedConv2d(channels_in, channels_out, 5, padding=2, padding_mode="reflect"),
         norm=LayerNorm2d(channels_out) if normalised else nn.Identity(),
         relu=nn.ReLU(),
     )

@@ -91,28 +91,16 @@ def needs_bias(kind: Normalisation) -> bool:
 
 
 class PaddedConv2d(nn.Conv2d):
-    """A convolution of a map padded by `margin` pixels in the given `mode`; its state dict is that of nn.Conv2d."""
-
-    def __init__(
-        self,
-        channels_in: int,
-        channels_out: int,
-        kernel: int,
-        margin: int,
-        mode: Padding,
-        stride: int = 1,
-        bias: bool = True,
-    ) -> None:
-        super().__init__(channels_in, channels_out, kernel, stride=stride, padding=margin, padding_mode=mode, bias=bias)
-        self.margin, self.mode = margin, mode
+    """nn.Conv2d, padded by `continued`; `padding` is the same at every edge."""
 
     def forward(self, input: Tensor) -> Tensor:
-        if self.mode == "zeros":
+        if self.padding_mode == "zeros":
             return super().forward(input)
-        return F.conv2d(continued(input, self.margin, self.mode), self.weight, self.bias, self.stride)
+        padded = continued(input, int(self.padding[0]), self.padding_mode)
+        return F.conv2d(padded, self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
 
 
-def continued(features: Tensor, margin: int, mode: Literal["reflect", "replicate"]) -> Tensor:
+def continued(features: Tensor, margin: int, mode: str) -> Tensor:
     """Pads the features by `margin` pixels at every edge, keeping their number format."""
     if features.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
         # Autocast would pad in float32: two casts and twice the memory for the same numbers.

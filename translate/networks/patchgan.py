@@ -156,7 +156,10 @@ class StridedDiscriminator(nn.Module):
         widths = [channels, *(own.filters * 2**level for level in range(own.layers))]
         self.layers = nn.Sequential(
             *(
-                named(conv=PaddedConv2d(narrow, wide, 4, 1, "reflect", stride=2), activation=nn.LeakyReLU(0.2))
+                named(
+                    conv=PaddedConv2d(narrow, wide, 4, stride=2, padding=1, padding_mode="reflect"),
+                    activation=nn.LeakyReLU(0.2),
+                )
                 for narrow, wide in pairwise(widths)
             )
         )
