@@ -1,4 +1,4 @@
-"""What the settings of all networks have in common; each network's own stand beside it."""
+"""Settings that all networks have in common, and the training sizes that they refuse; their own stand beside each."""
 
 from typing import Any, ClassVar, Generic, TypeVar
 
