@@ -18,8 +18,7 @@ from translate.errors import TranslateError
 from translate.inference.foreign import ForeignGenerator
 from translate.inference.formats import FORMATS, Format
 from translate.inference.formats.exported import Description, open_with_onnxruntime, open_with_openvino
-from translate.inference.formats.graph import TranslationGraph, trace
-from translate.inference.formats.graphs import largest_difference, random_images
+from translate.inference.formats.graphs import TranslationGraph, largest_difference, random_images, trace
 from translate.inference.formats.onnx import read as read_onnx
 from translate.inference.formats.onnx import write as write_onnx
 from translate.inference.formats.torch_export import read as read_torch

@@ -1,7 +1,5 @@
 """A converted folder as one self-contained HTML page."""
 
-from __future__ import annotations
-
 import base64
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor

@@ -1,7 +1,5 @@
 """The manifest of a conversion: a line of JSON for each image, added to a file as soon as it is known."""
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Container

@@ -11,7 +11,7 @@ from torch import Tensor
 from translate.data.batch import SourceLabelled
 from translate.models.adversary import Adversary
 from translate.models.base import Fakes, Losses
-from translate.networks.coupled_digits import CoupledDigitDiscriminators
+from translate.networks.digits import CoupledDigitDiscriminators
 
 
 class Scored(NamedTuple):

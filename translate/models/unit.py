@@ -16,8 +16,7 @@ from translate.losses.perceptual import PerceptualDistance
 from translate.models.adversary import AdversarialSettings, Adversary
 from translate.models.base import Fakes, ImageSpec, Losses, Translator, Turn, l1
 from translate.models.parts import Discriminator, perceptual_distance
-from translate.networks.autoencoder import CodeDiscriminator
-from translate.networks.coupled import AutoencoderSettings
+from translate.networks.autoencoder import AutoencoderSettings, CodeDiscriminator
 from translate.networks.patchgan import StridedSettings
 from translate.utils.settings import Settings
 

@@ -15,8 +15,7 @@ from translate.losses.gaussian import kl_to_standard
 from translate.models.adversary import AdversarialSettings, Adversary
 from translate.models.base import ClassifyingTranslator, Fakes, ImageSpec, Losses, Turn
 from translate.models.digit_discriminators import DigitDiscriminators, class_loss
-from translate.networks.coupled_digits import CoupledDigitAutoencoders, CoupledDigitDiscriminators
-from translate.networks.digits import SIZE
+from translate.networks.digits import SIZE, CoupledDigitAutoencoders, CoupledDigitDiscriminators
 from translate.utils.settings import Settings
 
 

@@ -18,7 +18,7 @@ from translate.inference.options import Backend, Dropout, ModelOptions
 from translate.models.base import ImageSpec, Model, Sampler, Translator
 from translate.models.domains import require_domains
 from translate.networks.measured import no_larger_than
-from translate.networks.sizes import require_multiple
+from translate.networks.settings import require_multiple
 from translate.recipe import Recipe, recipe_of
 from translate.recipe.plugins import load_plugins
 from translate.runs.not_a_run import require_model, require_run

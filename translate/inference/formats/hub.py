@@ -1,7 +1,5 @@
 """A folder as model hubs have them: model.safetensors, config.json and the model card, README.md."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import shlex
