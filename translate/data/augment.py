@@ -5,8 +5,6 @@ only: a randomly darkened target is no longer the ground truth. Unpaired images 
 gets both.
 """
 
-from __future__ import annotations
-
 import difflib
 import inspect
 import os

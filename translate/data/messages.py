@@ -1,7 +1,5 @@
 """Files in messages: many of them, or many with one fault, in one line."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path

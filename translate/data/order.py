@@ -1,7 +1,5 @@
 """The order in which images are drawn from domains or buckets, a pure function of seed and position."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from functools import lru_cache

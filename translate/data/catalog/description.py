@@ -1,7 +1,5 @@
 """`dataset.yaml`, which describes a folder of images with the same keys as the cards of named data sets."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Literal, TypeVar

@@ -1,7 +1,5 @@
 """Downloads a named data set from the first server that has it, verifies the archive, and unpacks its images."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from contextlib import suppress

@@ -1,7 +1,5 @@
 """Unpacks the images of an archive safely: nothing is written elsewhere, and no archive can fill the disk."""
 
-from __future__ import annotations
-
 import stat
 import tarfile
 import zipfile

@@ -1,7 +1,5 @@
 """`translate data check DIR`: reports what a folder contains, what is wrong with it, and how to fix it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path

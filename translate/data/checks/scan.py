@@ -1,7 +1,5 @@
 """Tries every image once, so that all unreadable ones are known before the first step."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial

@@ -1,7 +1,5 @@
 """Sets of images that use only the darkest part of their depth: 12-bit data in 16 bits, class numbers in 8."""
 
-from __future__ import annotations
-
 from translate.data.io.values import DEEP, UNIT, Span
 
 DARK = 8

@@ -1,7 +1,5 @@
 """Attribute files in CelebA's format: a text file with a count, the names, and a row of 1 and -1 for each image."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from itertools import islice

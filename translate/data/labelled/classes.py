@@ -1,7 +1,5 @@
 """Class folders: one folder per class, inside train/ and test/, around them, or without splits."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Labels from a CSV file: `file,label`, or `file` and one column per attribute."""
 
-from __future__ import annotations
-
 import csv
 import re
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE

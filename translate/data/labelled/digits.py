@@ -1,7 +1,5 @@
 """Digits in their published formats, one file per split: idx (MNIST), or rows of numbers (USPS)."""
 
-from __future__ import annotations
-
 import gzip
 import hashlib
 import io

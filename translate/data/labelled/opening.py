@@ -1,7 +1,5 @@
 """Opens folders of labelled images as data sets: finds domains and labels, and describes them in words."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A table of files and their labels, whatever its format, and the images that its rows refer to."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Files of a domain by name: scanned, matched with another domain's, and split into training and test."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import unicodedata

@@ -1,7 +1,5 @@
 """Whether images of equal names show the same thing, by their proportions and contents."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

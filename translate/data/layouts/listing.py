@@ -1,7 +1,5 @@
 """Lists the image files below a folder in natural order, links to files included."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections import Counter

@@ -1,7 +1,5 @@
 """Whether two folders of images are pairs, and which images are each other's partners."""
 
-from __future__ import annotations
-
 import re
 from itertools import takewhile
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The folders below a data set's root: which splits and domains their names say, and what is in them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

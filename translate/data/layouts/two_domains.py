@@ -1,7 +1,5 @@
 """The layouts of two domains: which folders below a root hold which domain and split."""
 
-from __future__ import annotations
-
 import shlex
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence

@@ -3,8 +3,6 @@
 A point is an image of one pixel with two channels: (batch, 2, 1, 1), float32 in [-1, 1].
 """
 
-from __future__ import annotations
-
 from collections.abc import Generator
 from dataclasses import dataclass
 

@@ -9,8 +9,6 @@ in every style. The styles are designed so that translations can be measured:
   comes close to the true translation.
 """
 
-from __future__ import annotations
-
 import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Checks a folder as a recipe would read it."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from translate.data.batch import Batch

@@ -1,7 +1,5 @@
 """Opens the data set that settings ask for: named, rendered, or a folder of any layout."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any, Literal
 

@@ -1,7 +1,5 @@
 """Checks every image of a data set before the first step, and reports all unreadable ones together."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
