@@ -1,7 +1,6 @@
 """Downloads a named data set from the first server that has it, verifies the archive, and unpacks its images."""
 
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -69,9 +68,7 @@ def _not_to_fetch(card: Card, destination: Path) -> str:
     return f"{card.name}: no archive of it to fetch and unpack. By hand, into {shown(destination)}: {card.by_hand}"
 
 
-def _from_any_server(
-    card: Card, destination: Path, archive: Path, progress: Progress, say: Callable[[str], None]
-) -> None:
+def _from_any_server(card: Card, destination: Path, archive: Path, progress: Progress, say: Log) -> None:
     urls, reasons, latest = (card.url or "", *card.mirrors), [], time.monotonic() + LONGEST
     for url in urls:
         for _ in range(ATTEMPTS):
@@ -92,7 +89,7 @@ def _from_any_server(
     )
 
 
-def _verify(card: Card, archive: Path, say: Callable[[str], None]) -> None:
+def _verify(card: Card, archive: Path, say: Log) -> None:
     """Raises Unreachable, and empties the archive, if it is not the published one."""
     digest = sha256_of(archive)
     if card.sha256 is None:
