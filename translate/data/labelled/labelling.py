@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
 from translate.data.labels import LabelGroup
-from translate.data.layouts.columns import validation_as_test
+from translate.data.layouts.columns import Scan, validation_as_test
 from translate.data.source import Readable
 from translate.errors import ConfigurationError
 
@@ -36,6 +37,12 @@ class LabelledSplit:
         sources = tuple(sources)
         count = len(sources)
         return cls(sources, np.zeros((count, 0), np.float32) if labels is None else labels, np.zeros(count, np.int64))
+
+    @classmethod
+    def of_classes(cls, classes: Sequence[Sequence[Readable]]) -> LabelledSplit:
+        """Returns the images of a single set, given class by class."""
+        indices = [index for index, sources in enumerate(classes) for _ in sources]
+        return cls.of(chain.from_iterable(classes), one_hot(indices, len(classes)))
 
     def __len__(self) -> int:
         return len(self.sources)
@@ -65,6 +72,13 @@ class Labelling:
     notes: tuple[str, ...] = ()
     """Worth knowing, but no fault."""
     warnings: tuple[str, ...] = ()
+
+    def scanned(self, scan: Scan) -> Labelling:
+        """Returns the non-empty splits, in order, with what `scan` found; images for validation become the missing
+        test images."""
+        parts, stand_in = validation_as_test({split: part for split, part in self.parts.items() if part.sources})
+        warnings = scan.all_warnings(source.path for part in parts.values() for source in part.sources)
+        return replace(self, parts=parts, origin=self.origin or stand_in, notes=scan.notes(), warnings=warnings)
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,8 +145,3 @@ def in_order(names: Iterable[str]) -> list[str]:
         return [int(p) if i % 2 else p for i, p in enumerate(re.split(r"([0-9]+)", name))], name
 
     return sorted(names, key=key)
-
-
-def with_a_test(parts: dict[str, LabelledSplit]) -> tuple[dict[str, LabelledSplit], str]:
-    """Returns the non-empty splits, in order, and a note if validation images became the missing test images."""
-    return validation_as_test({split: part for split, part in parts.items() if part.sources})
