@@ -85,21 +85,13 @@ class ListingReport:
         return [f"{shown(root)}: {why}: {few(self.refused)}"]
 
 
-def find_images(folder: Path) -> list[Path]:
-    """Returns the image files below `folder`, recognised by suffix, in natural order (2 before 10).
-
-    Takes links to files, wherever these are, under the link's own name. Skips hidden files and folders and those of
-    systems (`is_private`), devices, pipes, links to folders (targets inside `folder` are found anyway) and names that
-    end in `ASIDE`. Raises ConfigurationError.
-    """
-    return list(iterate_images(folder))
-
-
 def iterate_images(folder: Path, report: ListingReport | None = None, follow: bool = True) -> Iterator[Path]:
-    """Yields what `find_images` returns, in the same order; holds only one folder's and its parents' names in memory.
+    """Yields the image files below `folder`, recognised by suffix, in natural order (2 before 10); holds only one
+    folder's and its parents' names in memory.
 
-    Adds to `report` what it leaves out. Without `follow`, skips links to files outside of `folder`. Raises
-    ConfigurationError.
+    Takes links to files, wherever these are, under the link's own name; without `follow`, only to files in `folder`.
+    Skips hidden files and folders and those of systems (`is_private`), devices, pipes, links to folders (targets inside
+    `folder` are found anyway) and names that end in `ASIDE`; `report` learns of them. Raises ConfigurationError.
     """
     if not folder.is_dir():
         raise ConfigurationError(f"{shown(folder)}: no such folder")
