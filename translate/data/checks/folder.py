@@ -56,15 +56,28 @@ def check(
     follow_links: bool = True,
     span: Span = UNIT,
 ) -> Report:
-    """Reads every image below `root` and reports; the rest are a recipe's settings of `data`. Raises ConfigurationError
-    if there is no data set."""
-    return examine(_open(root, domains, layout, follow_links), span)
+    """Reads every image below `root` and reports; the rest are a recipe's settings of `data`.
+
+    A labelled set is opened as one if a file declares it; else two domains are looked for, then labelled folders.
+    Raises ConfigurationError, that of two domains, if there is neither.
+    """
+    if root.is_dir() and _says_labelled(root):
+        return examine(open_labelled(root, domains=domains, follow_links=follow_links), span)
+    folder: Folder | LabelledFolder
+    try:
+        folder = recognise(root, domains=domains, layout=layout, follow_links=follow_links)
+    except ConfigurationError as reason:
+        try:
+            folder = open_labelled(root, domains=domains, follow_links=follow_links)
+        except ConfigurationError:
+            raise reason from None
+    return examine(folder, span)
 
 
 def examine(folder: Folder | LabelledFolder, span: Span = UNIT, channels: int | None = None) -> Report:
     """Reads every image of a data set, and reports. `span` and `channels` are a recipe's; without `channels`, any
     number that suits all images will do."""
-    groups = _groups(folder) if isinstance(folder, Folder) else _splits(folder)
+    groups = _groups(folder)
     read = read_all(source for sources in groups.values() for source in sources)
     facts, notes, problems = list(folder.found), [*folder.notes], [*folder.warnings, *unreadable(read.values())]
     for name, sources in groups.items():
@@ -85,30 +98,14 @@ def examine(folder: Folder | LabelledFolder, span: Span = UNIT, channels: int | 
     return Report(folder, tuple(facts), tuple(notes), tuple(problems))
 
 
-def _open(
-    root: Path, domains: tuple[str, ...] | None, layout: Literal["auto", "paired", "unpaired"], follow_links: bool
-) -> Folder | LabelledFolder:
-    """Opens a labelled set if a file declares one; otherwise tries two domains, then labelled folders.
-
-    Raises the error of the two-domain attempt if both fail.
-    """
-    if root.is_dir() and _says_labelled(root):
-        return open_labelled(root, domains=domains, follow_links=follow_links)
-    try:
-        return recognise(root, domains=domains, layout=layout, follow_links=follow_links)
-    except ConfigurationError as reason:
-        try:
-            return open_labelled(root, domains=domains, follow_links=follow_links)
-        except ConfigurationError:
-            raise reason from None
-
-
 def _says_labelled(root: Path) -> bool:
     return describe(root).layout == "labelled" or (root / "labels.csv").is_file() or find_attributes(root) is not None
 
 
-def _groups(folder: Folder) -> dict[str, list[Readable]]:
-    """Groups images by "split domain"; a file that holds both halves of a pair counts once."""
+def _groups(folder: Folder | LabelledFolder) -> dict[str, list[Readable]]:
+    """Groups images by split and domain, or of a labelled set by split; a file that holds a pair counts once."""
+    if isinstance(folder, LabelledFolder):
+        return {f"{split} images": list(part.sources) for split, part in folder.splits.items()}
     groups: dict[str, list[Readable]] = {}
     for split, columns in folder.splits.items():
         if columns[0] and columns[0][0].half:
@@ -117,10 +114,6 @@ def _groups(folder: Folder) -> dict[str, list[Readable]]:
         for domain, column in zip(folder.domains, columns, strict=True):
             groups[f"{split} {domain}"] = list(column)
     return groups
-
-
-def _splits(folder: LabelledFolder) -> dict[str, list[Readable]]:
-    return {f"{split} images": list(part.sources) for split, part in folder.splits.items()}
 
 
 def _leaked(groups: dict[str, list[Readable]], read: dict[Path, Facts]) -> Iterable[str]:
