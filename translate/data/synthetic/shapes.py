@@ -9,11 +9,9 @@ in every style. The styles are designed so that translations can be measured:
   comes close to the true translation.
 """
 
-import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Literal
 
 import numpy as np
@@ -21,7 +19,8 @@ import numpy as np
 from translate.data.catalog.description import FILE_NAME
 from translate.data.io.images import Picture, write
 from translate.data.synthetic.scenes import Array, compose
-from translate.errors import ConfigurationError
+from translate.errors import ConfigurationError, nearest
+from translate.utils.atomic_files import clear_leftovers, hidden_folder
 from translate.utils.printing import shown
 
 View = Literal["unpaired", "paired", "labelled"]
@@ -105,9 +104,8 @@ def render_set(
     if folder.exists():
         _expect(folder, description)
         return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as workshop:
-        whole = Path(workshop, "whole")
+    clear_leftovers(folder.parent)
+    with hidden_folder(folder) as whole:
         for path, scene, style in _plan(view, styles, train, test, seed):
             (whole / path.parent).mkdir(parents=True, exist_ok=True)
             write(whole / path, Picture(render(scene, style, size)))
@@ -163,9 +161,7 @@ def _expect(folder: Path, description: str) -> None:
 def _check(view: View, styles: tuple[str, ...], size: int, train: int, test: int, seed: int) -> None:
     for style in styles:
         if style not in STYLES:
-            nearest = difflib.get_close_matches(style, STYLES, n=1)
-            hint = f"did you mean {nearest[0]}? " if nearest else ""
-            raise ConfigurationError(f"shapes: no style '{style}'; {hint}There are {', '.join(STYLES)}")
+            raise ConfigurationError(f"shapes: no style '{style}'{nearest(style, STYLES)}")
     if len(set(styles)) != len(styles) or len(styles) < 2 or (view != "labelled" and len(styles) > 2):
         wanted = "two or more different styles" if view == "labelled" else "two different styles"
         raise ConfigurationError(f"shapes: {view} sets have {wanted}, not {', '.join(styles) or 'none'}")
