@@ -101,6 +101,9 @@ class LabelledFolder:
     alternatives: tuple[tuple[int, ...], ...] = ()
     """Groups of attributes of which an image has at most one, such as hair colours."""
 
+    def sources(self) -> list[Readable]:
+        return [source for part in self.splits.values() for source in part.sources]
+
     def without(self, paths: Collection[Path]) -> LabelledFolder:
         """Returns the set without these images, their labels and paired test images, and without empty splits but
         train."""

@@ -17,6 +17,7 @@ from translate.data.layouts.listing import SUFFIXES
 from translate.data.layouts.pairing import CANNOT_BE_UNPAIRED, Columns, Kind, paired_up
 from translate.data.layouts.splits import WHOLE
 from translate.data.layouts.two_domains import Layout, find_layout
+from translate.data.source import Readable
 from translate.errors import ConfigurationError, ImageError
 from translate.utils.printing import shown
 
@@ -75,6 +76,9 @@ class Folder:
     warnings: tuple[str, ...]
     notes: tuple[str, ...] = ()
     """Worth knowing, but no fault."""
+
+    def sources(self) -> list[Readable]:
+        return [source for columns in self.splits.values() for column in columns for source in column]
 
     def without(self, paths: Collection[Path]) -> Folder:
         """Returns the set without these files and their partners in pairs; drops splits, except train, that then lack

@@ -5,11 +5,8 @@ from pathlib import Path
 from translate.data.batch import Batch
 from translate.data.catalog.cards import locate
 from translate.data.checks.folder import Report, check, examine
-from translate.data.labelled import LabelledFolder
-from translate.data.layouts.folders import Folder
 from translate.errors import ConfigurationError
 from translate.recipe import DataSettings
-from translate.runs.image_sets import LabelledImages, LabelledSource, TwoDomains
 from translate.runs.image_sets.opening import open_data, refuse_idle
 
 
@@ -32,11 +29,6 @@ def check_as(data: DataSettings, batch_type: type[Batch]) -> list[Report]:
     would."""
     refuse_idle(data, batch_type)
     opened = open_data(data, batch_type, log=lambda line: None)
-    folders: list[Folder | LabelledFolder]
-    if isinstance(opened, LabelledSource):
-        folders = [opened.a, opened.b]
-    elif isinstance(opened, (TwoDomains, LabelledImages)):
-        folders = [opened.folder]
-    else:
+    if not opened.folders:
         raise ConfigurationError(f"{data.set}: generated as it is needed; there is nothing to check")
-    return [examine(folder, data.range, data.channels) for folder in folders]
+    return [examine(folder, data.range, data.channels) for folder in opened.folders]

@@ -31,19 +31,16 @@ class LabelledImages(ImageSet):
         batch_type: type[Batch],
         left_out: Collection[Path] = frozenset(),
     ) -> None:
-        super().__init__(settings)
-        self.folder, self.batch_type, self.left_out = folder, batch_type, frozenset(left_out)
+        super().__init__(settings, batch_type, folder)
+        self.folder, self.left_out, self.test_split = folder, frozenset(left_out), split_measured(folder.found)
         self.domains, self.groups, self.alternatives = folder.domains, folder.groups, folder.alternatives
 
     def loader(self, batch_size: int, seed: int) -> Loader:
         train = self.folder.splits["train"]
         if not self.batch_type.labelled():
-            return self._loader([train.sources], self.batch_type, batch_size, seed)
+            return self._loader([train.sources], batch_size, seed)
         sources, labels = buckets(train, self.groups, self.settings.balanced)
-        return self._loader(sources, self.batch_type, batch_size, seed, labels)
-
-    def sources(self) -> list[Readable]:
-        return _sources(self.folder)
+        return self._loader(sources, batch_size, seed, labels)
 
     def trained_on(self) -> dict[str, Sequence[Readable]]:
         return {"images": self.folder.splits["train"].sources}
@@ -51,16 +48,12 @@ class LabelledImages(ImageSet):
     def without(self, paths: Collection[Path]) -> LabelledImages:
         return LabelledImages(self.settings, self.folder.without(paths), self.batch_type, self.left_out.union(paths))
 
-    @property
-    def test_split(self) -> str:
-        return split_measured(self.folder.found)
-
     def first(self, count: int, part: Part = "test") -> Iterator[Batch]:
         """Takes images spread evenly over the set, as it may be ordered by class."""
         split = self.folder.splits.get(part) or self.folder.splits["train"]
-        chosen = np.linspace(0, len(split.sources) - 1, min(count, len(split.sources))).round().astype(int)
-        labels = [split.labels[chosen]] if self.batch_type.labelled() else []
-        return self.in_order([[split.sources[index] for index in chosen]], self.batch_type, count, labels)
+        chosen = split.rows(np.linspace(0, len(split) - 1, min(count, len(split))).round().astype(int))
+        labels = [chosen.labels] if self.batch_type.labelled() else []
+        return self.in_order([chosen.sources], self.batch_type, count, labels)
 
     def validations(self, model: Any, count: int, runtime: Runtime) -> Sequence[Validation]:
         if "test" in self.folder.splits and (own := model.validations(lambda: self._test_images(count, runtime))):
@@ -68,11 +61,8 @@ class LabelledImages(ImageSet):
         if not self.folder.test_is_paired or not self.batch_type.labelled():
             return ()
         test = self.folder.splits["test"]
-        per_class = len(test.sources) // len(self.domains)
-        rows = [
-            number * per_class + index for number in range(len(self.domains)) for index in range(min(count, per_class))
-        ]
-        batches = self.in_order([[test.sources[row] for row in rows]], self.batch_type, count, [test.labels[rows]])
+        first = test.rows(np.arange(len(test)).reshape(len(self.domains), -1)[:, :count].ravel())  # of each class
+        batches = self.in_order([first.sources], self.batch_type, count, [first.labels])
         return class_directions(self.domains, batches, runtime)
 
     def _test_images(self, count: int, runtime: Runtime) -> Tensor:
@@ -87,17 +77,12 @@ class LabelledSource(ImageSet):
     """Two sets of the same classes; only the first one's labels are used for training."""
 
     def __init__(self, settings: DataSettings, a: LabelledFolder, b: LabelledFolder, batch_type: type[Batch]) -> None:
-        super().__init__(settings)
-        self.a, self.b, self.batch_type = a, b, batch_type
-        self.domains = (a.root.name, b.root.name)
-        self.groups = a.groups
+        super().__init__(settings, batch_type, a, b)
+        self.a, self.b, self.domains, self.groups = a, b, (a.root.name, b.root.name), a.groups
 
     def loader(self, batch_size: int, seed: int) -> Loader:
         a, b = self.a.splits["train"], self.b.splits["train"]
-        return self._loader([a.sources, b.sources], self.batch_type, batch_size, seed, [a.labels])
-
-    def sources(self) -> list[Readable]:
-        return [*_sources(self.a), *_sources(self.b)]
+        return self._loader([a.sources, b.sources], batch_size, seed, [a.labels])
 
     def trained_on(self) -> dict[str, Sequence[Readable]]:
         return {folder.root.name: folder.splits["train"].sources for folder in (self.a, self.b)}
@@ -108,7 +93,3 @@ class LabelledSource(ImageSet):
     def first(self, count: int, part: Part = "test") -> Iterator[Batch]:
         a, b = (folder.splits.get(part) or folder.splits["train"] for folder in (self.a, self.b))
         return self.in_order([a.sources[:count], b.sources[:count]], self.batch_type, count, [a.labels[:count]])
-
-
-def _sources(folder: LabelledFolder) -> list[Readable]:
-    return [source for part in folder.splits.values() for source in part.sources]

@@ -22,7 +22,7 @@ class Points(ImageSet):
     """Points in the plane, freshly drawn for every batch."""
 
     def __init__(self, settings: DataSettings, points: PointSet) -> None:
-        super().__init__(settings)
+        super().__init__(settings, Plain)
         self.points, self.domains = points, (points.name,)
 
     @property
@@ -31,9 +31,6 @@ class Points(ImageSet):
 
     def loader(self, batch_size: int, seed: int) -> PointLoader:
         return PointLoader(self.points, batch_size, seed)
-
-    def sources(self) -> list[Readable]:
-        return []
 
     def trained_on(self) -> dict[str, Sequence[Readable]]:
         return {}

@@ -21,25 +21,17 @@ class TwoDomains(ImageSet):
     """Paired or unpaired images."""
 
     def __init__(self, settings: DataSettings, folder: Folder, batch_type: type[Batch]) -> None:
-        super().__init__(settings)
-        self.folder, self.batch_type = folder, batch_type
-        self.domains = folder.domains
+        super().__init__(settings, batch_type, folder)
+        self.folder, self.domains, self.test_split = folder, folder.domains, split_measured(folder.found)
 
     def loader(self, batch_size: int, seed: int) -> Loader:
-        return self._loader(self.folder.splits["train"], self.batch_type, batch_size, seed)
-
-    def sources(self) -> list[Readable]:
-        return [source for columns in self.folder.splits.values() for column in columns for source in column]
+        return self._loader(self.folder.splits["train"], batch_size, seed)
 
     def trained_on(self) -> dict[str, Sequence[Readable]]:
         return dict(zip(self.domains, self.folder.splits["train"], strict=True))
 
     def without(self, paths: Collection[Path]) -> TwoDomains:
         return TwoDomains(self.settings, self.folder.without(paths), self.batch_type)
-
-    @property
-    def test_split(self) -> str:
-        return split_measured(self.folder.found)
 
     def first(self, count: int, part: Part = "test") -> Iterator[Batch]:
         chosen = self.folder.splits.get(part) or self.folder.splits["train"]
