@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
@@ -90,11 +91,12 @@ def examine(folder: Folder | LabelledFolder, span: Span = UNIT, channels: int | 
     notes += settings(sound, span)
     problems += [*unlike(sound, channels), *outside(sound, span)]
     if isinstance(folder, Folder):
-        problems += [*_leaked_of_two(folder, read), *_unequal(folder, read)]
+        problems += [*_leaked(folder.splits, read), *_unequal(folder, read)]
     else:
         facts += shares(folder) if folder.groups else []
         notes += [*tiny(folder), *contradicting(folder)]
-        problems += [*empty(folder), *differently_labelled(folder, read), *_leaked(groups, read)]
+        splits = {split: [part.sources] for split, part in folder.splits.items()}
+        problems += [*empty(folder), *differently_labelled(folder, read), *_leaked(splits, read)]
     return Report(folder, tuple(facts), tuple(notes), tuple(problems))
 
 
@@ -116,38 +118,25 @@ def _groups(folder: Folder | LabelledFolder) -> dict[str, list[Readable]]:
     return groups
 
 
-def _leaked(groups: dict[str, list[Readable]], read: dict[Path, Facts]) -> Iterable[str]:
-    """Reports labelled test or validation images that are also training images."""
-    trained = [source.path for source in groups["train images"]]
-    for name, sources in groups.items():
-        if name != "train images":
-            paths = [source.path for source in sources]
-            yield from _leaks(name, alike(paths, trained, read) | _same(paths, trained, read))
-
-
-def _leaked_of_two(folder: Folder, read: dict[Path, Facts]) -> Iterable[str]:
+def _leaked(splits: Mapping[str, Sequence[Sequence[Readable]]], read: dict[Path, Facts]) -> Iterable[str]:
     """Reports held-out images that equal a training file of any domain, or look like one of their own domain."""
-    every = [source.path for column in folder.splits["train"] for source in column]
-    for split, columns in folder.splits.items():
+    trained = [[source.path for source in column] for column in splits["train"]]
+    for split, columns in splits.items():
         if split == "train":
             continue
         leaked: dict[Path, Path] = {}
-        for trained, column in zip(folder.splits["train"], columns, strict=True):
+        for known, column in zip(trained, columns, strict=True):
             paths = [source.path for source in column]
-            leaked |= alike(paths, [source.path for source in trained], read) | _same(paths, every, read)
-        yield from _leaks(f"{split} images", leaked)
+            leaked |= alike(paths, known, read) | _same(paths, [*chain.from_iterable(trained)], read)
+        if leaked:
+            twins = few(sorted(leaked), leaked)
+            yield f"{split} images that are, or look like, training images (in brackets); keep one of each: {twins}"
 
 
 def _same(paths: Sequence[Path], others: Sequence[Path], read: Mapping[Path, Facts]) -> dict[Path, Path]:
     """Returns those of `paths` that are byte for byte one of `others`, each with that one."""
     known = {read[path].digest: path for path in reversed(others) if read[path].digest}
     return {path: known[read[path].digest] for path in paths if read[path].digest in known}
-
-
-def _leaks(name: str, leaked: Mapping[Path, Path]) -> Iterable[str]:
-    if leaked:
-        twins = few(sorted(leaked), leaked)
-        yield f"{name} that are, or look like, training images (in brackets); keep one of each: {twins}"
 
 
 def _unequal(folder: Folder, read: dict[Path, Facts]) -> Iterable[str]:

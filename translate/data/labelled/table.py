@@ -72,9 +72,8 @@ def _held_out(table: Table, rows: list[int]) -> tuple[dict[str, list[int]], str]
     groups: list[list[int]] = [rows]
     if table.exclusive:
         groups = [[row for row in rows if table.labels[row, i] == 1] for i in range(len(table.names))]
-    tested: set[str] = set()
-    for group in groups:
-        tested |= held_out({table.files[row]: Path(table.files[row]) for row in group})[1].keys()
+    columns = ({table.files[row]: Path(table.files[row]) for row in group} for group in groups)
+    tested = {file for column in columns for file in held_out(column)[1]}
     chosen = {
         "train": [row for row in rows if table.files[row] not in tested],
         "test": [row for row in rows if table.files[row] in tested],

@@ -116,7 +116,7 @@ def unread(others: Counter[str]) -> str:
 def natural_key(name: str) -> str:
     """Returns a sort key that puts img2 before img10 on every system, and treats 01 as 1."""
     # Names cannot contain \0, so the text before a number sorts first, then the number's length, then its digits.
-    return _NUMBER.sub(_number_key, name)
+    return _NUMBER.sub(lambda match: f"\0{chr(len(match[1]))}{match[1]}", name)
 
 
 @dataclass(frozen=True)
@@ -178,8 +178,3 @@ def _entries(folder: str) -> list[os.DirEntry[str]]:
             return list(entries)
     except OSError as error:
         raise ConfigurationError(f"{shown(folder)}: cannot be listed: {error.strerror}") from error
-
-
-def _number_key(match: re.Match[str]) -> str:
-    digits = match[1]
-    return f"\0{chr(len(digits))}{digits}"

@@ -1,10 +1,11 @@
-"""Opens the data set that settings ask for: named, rendered, or a folder of any layout."""
+"""Opens the data set that settings ask for: named, rendered, or a folder of any layout; or checks it instead."""
 
 from pathlib import Path
 from typing import Any
 
 from translate.data.batch import Batch
 from translate.data.catalog.cards import Card, locate, user_data
+from translate.data.checks.folder import Report, check, examine
 from translate.data.labelled import LabelledFolder, open_jointly, open_labelled, open_source_labelled, unlabelled
 from translate.data.layouts.folders import Folder, open_folder
 from translate.data.layouts.pairing import Kind
@@ -54,6 +55,30 @@ def refuse_idle(data: DataSettings, batch_type: type[Batch]) -> None:
         raise ConfigurationError(
             f"{', '.join(idle)}: no effect here, as this method learns from {batch_type.called}; leave it out"
         )
+
+
+def check_alone(data: DataSettings) -> Report:
+    """Checks `data.set` without a method, with the settings that say how folders are read. Raises
+    ConfigurationError."""
+    path = Path(str(data.set))
+    root, card = (path, None) if path.exists() else locate(str(data.set))
+    return check(
+        root,
+        domains=data.domains or (card.domains if card else None),
+        layout=data.layout,
+        follow_links=data.follow_links,
+        span=data.range,
+    )
+
+
+def check_as(data: DataSettings, batch_type: type[Batch]) -> list[Report]:
+    """Checks what a method that learns from such batches would train on. Raises ConfigurationError where training
+    would."""
+    refuse_idle(data, batch_type)
+    opened = open_data(data, batch_type, log=lambda line: None)
+    if not opened.folders:
+        raise ConfigurationError(f"{data.set}: generated as it is needed; there is nothing to check")
+    return [examine(folder, data.range, data.channels) for folder in opened.folders]
 
 
 def _is_text(name: str) -> bool:
@@ -118,12 +143,4 @@ def _rendered(data: DataSettings, view: View, log: Log) -> Path:
     options = data.shapes
     name = f"shapes-{view}-{'-'.join(options.styles)}-{data.size}px-{options.train}-{options.test}-{options.seed}"
     log(f"rendering {name}, unless it is there already")
-    return render_set(
-        user_data() / name,
-        view=view,
-        styles=options.styles,
-        size=data.size,
-        train=options.train,
-        test=options.test,
-        seed=options.seed,
-    )
+    return render_set(user_data() / name, view=view, size=data.size, **options.model_dump())

@@ -1,4 +1,4 @@
-"""Labelled images, and a labelled source with an unlabelled target."""
+"""The kinds of data sets: two domains, labelled images, a labelled source with a target, points in the plane."""
 
 from __future__ import annotations
 
@@ -10,15 +10,47 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from translate.data.batch import Batch
+from translate.data.batch import Batch, Plain
 from translate.data.labelled import LabelledFolder, buckets, open_labelled
+from translate.data.layouts.folders import Folder, Split
 from translate.data.loader import Loader
 from translate.data.source import Readable
-from translate.evaluation.validation import class_directions
+from translate.data.synthetic.points import PointLoader, PointSet
+from translate.evaluation.mode_coverage import ModeCoverage
+from translate.evaluation.validation import class_directions, directions
+from translate.models.base import ImageSpec, Model
 from translate.recipe import DataSettings
 from translate.runs.image_sets.image_set import ImageSet, Part, split_measured
 from translate.training.runtime import Runtime
 from translate.training.validation import Validation
+
+
+class TwoDomains(ImageSet):
+    """Paired or unpaired images."""
+
+    def __init__(self, settings: DataSettings, folder: Folder, batch_type: type[Batch]) -> None:
+        super().__init__(settings, batch_type, folder)
+        self.folder, self.domains, self.test_split = folder, folder.domains, split_measured(folder.found)
+
+    def loader(self, batch_size: int, seed: int) -> Loader:
+        return self._loader(self.folder.splits["train"], batch_size, seed)
+
+    def trained_on(self) -> dict[str, Sequence[Readable]]:
+        return dict(zip(self.domains, self.folder.splits["train"], strict=True))
+
+    def without(self, paths: Collection[Path]) -> TwoDomains:
+        return TwoDomains(self.settings, self.folder.without(paths), self.batch_type)
+
+    def first(self, count: int, part: Part = "test") -> Iterator[Batch]:
+        chosen = self.folder.splits.get(part) or self.folder.splits["train"]
+        few: Split = tuple(sources[:count] for sources in chosen)
+        return self.in_order(few, self.batch_type, count)
+
+    def validations(self, model: Any, count: int, runtime: Runtime) -> Sequence[Validation]:
+        if not self.folder.test_is_paired or not self.folder.splits.get("test"):
+            return ()
+        training = self.first(count, "train") if self.folder.kind == "paired" else iter(())
+        return directions(model, self.domains, self.first(count), training, runtime)
 
 
 class LabelledImages(ImageSet):
@@ -93,3 +125,31 @@ class LabelledSource(ImageSet):
     def first(self, count: int, part: Part = "test") -> Iterator[Batch]:
         a, b = (folder.splits.get(part) or folder.splits["train"] for folder in (self.a, self.b))
         return self.in_order([a.sources[:count], b.sources[:count]], self.batch_type, count, [a.labels[:count]])
+
+
+class Points(ImageSet):
+    """Points in the plane, freshly drawn for every batch."""
+
+    def __init__(self, settings: DataSettings, points: PointSet) -> None:
+        super().__init__(settings, Plain)
+        self.points, self.domains = points, (points.name,)
+
+    @property
+    def spec(self) -> ImageSpec:
+        return ImageSpec(channels=2, size=1, domains=self.domains)
+
+    def loader(self, batch_size: int, seed: int) -> PointLoader:
+        return PointLoader(self.points, batch_size, seed)
+
+    def trained_on(self) -> dict[str, Sequence[Readable]]:
+        return {}
+
+    def without(self, paths: Collection[Path]) -> Points:
+        return self
+
+    def first(self, count: int, part: Part = "test") -> Iterator[Batch]:
+        # A handful of dots would show no density.
+        yield Plain(self.points.draw(max(count, 2000), np.random.default_rng(0)))
+
+    def validations(self, model: Model, count: int, runtime: Runtime) -> Sequence[Validation]:
+        return [ModeCoverage(self.points)]
