@@ -59,10 +59,8 @@ class Augmentation(Settings):
 
 
 class Augmenter:
-    """Applies augmentations to images of equal size. A pure function of images and seed, and thread-safe.
-
-    Raises ConfigurationError for arguments that a transform does not have or rejects.
-    """
+    """Applies augmentations to images of equal size: a pure function of images and seed, and thread-safe. Raises
+    ConfigurationError for arguments that a transform does not have or rejects."""
 
     def __init__(self, augmentations: Sequence[Augmentation]) -> None:
         self._geometry = [a for a in augmentations if a.name in GEOMETRY]
@@ -72,10 +70,7 @@ class Augmenter:
             _transform(augmentation)
 
     def __call__(self, images: Sequence[np.ndarray], seed: int) -> list[np.ndarray]:
-        """Augments images (height, width, channels), uint8 or uint16; keeps their shapes and types.
-
-        Applies all geometric transforms first, then all photometric ones, each in the order given.
-        """
+        """Augments images (height, width, channels), uint8 or uint16; geometry first, each in the order given."""
         images = [_to_float(image) if image.dtype == np.uint16 else np.ascontiguousarray(image) for image in images]
         images = self._warp(images, seed)
         images[0] = self._colour(images[0], seed)

@@ -100,10 +100,7 @@ def _verify(card: Card, archive: Path, say: Log) -> None:
 
 
 def _unpack(card: Card, archive: Path, destination: Path) -> None:
-    """Raises TranslateError if the archive cannot be unpacked, or Unreachable if that need not hold for other servers'.
-
-    It is emptied, for unpacking it again would fail, too.
-    """
+    """Empties an archive that fails. Raises TranslateError, or Unreachable if another server's may be sound."""
     description = Description(**card.model_dump(include=set(Description.model_fields)))
     values = description.model_dump(mode="json", exclude_none=True)
     try:

@@ -46,10 +46,7 @@ def noting(
 
 
 def failures(attempts: Sequence[Attempt], threads: int, done: Callable[[], None]) -> dict[Path, str]:
-    """Runs the attempts and returns error messages of those that fail, by path, in order. Calls `done` after each.
-
-    Uses at least one thread, even if `threads` is 0.
-    """
+    """Runs the attempts, in one thread at least; returns errors by path, in order. Calls `done` after each."""
     pool = ThreadPoolExecutor(max(1, threads), thread_name_prefix="scan")
     found: dict[Path, str] = {}
     try:

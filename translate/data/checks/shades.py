@@ -9,8 +9,7 @@ SHADE = 257
 
 
 def nearly_black(full: int, white: float, span: Span = UNIT) -> str:
-    """Says so if shades up to `white` are nearly black, of 0 to `full` or, of 16-bit ones, of `span` if given; else
-    returns ""."""
+    """Says so if shades up to `white` are nearly black, of `full` or, if of 16 bits, of `span`; else returns ""."""
     measured = full == DEEP and span != UNIT
     low, high = span if measured else (0, full)
     if DARK * (white - low) > high - low:

@@ -60,10 +60,7 @@ def read_attributes(root: Path, follow_links: bool) -> Labelling | None:
 
 
 def refuse_both(path: Path, tokens: np.ndarray, lines: list[int]) -> None:
-    """Raises ConfigurationError if both 0 and -1 occur, as the meaning of 0 is then unclear.
-
-    `tokens` are (rows, names); `lines` has the line number of each row.
-    """
+    """Raises ConfigurationError if tokens (rows, names) of these lines hold 0 and -1: what 0 means is unclear."""
     zeros, negatives = (tokens == "0").any(1), (tokens == "-1").any(1)
     if zeros.any() and negatives.any():
         line = lines[max(int(zeros.argmax()), int(negatives.argmax()))]

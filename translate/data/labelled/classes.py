@@ -61,8 +61,7 @@ def read_classes(root: Path, follow_links: bool = True) -> Labelling | None:
 
 
 def _trained_classes(root: Path, columns: dict[str, Columns], warnings: list[str]) -> tuple[str, ...]:
-    """Returns the classes with images to train on, in natural order; warns of the others. Raises ConfigurationError if
-    they are too many."""
+    """Returns the classes with images to train on, in natural order; warns of others. Raises ConfigurationError."""
     trained = columns.get("train") or columns.get(WHOLE) or {}
     classes = tuple(in_order(name for name, column in trained.items() if column))
     if classes:

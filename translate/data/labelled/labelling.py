@@ -74,8 +74,7 @@ class Labelling:
     warnings: tuple[str, ...] = ()
 
     def scanned(self, scan: Scan) -> Labelling:
-        """Returns the non-empty splits, in order, with what `scan` found; images for validation become the missing
-        test images."""
+        """Returns the non-empty splits, in order, with what `scan` found; validation stands in for a missing test."""
         parts, stand_in = validation_as_test({split: part for split, part in self.parts.items() if part.sources})
         warnings = scan.all_warnings(source.path for part in parts.values() for source in part.sources)
         return replace(self, parts=parts, origin=self.origin or stand_in, notes=scan.notes(), warnings=warnings)
@@ -105,8 +104,7 @@ class LabelledFolder:
         return [source for part in self.splits.values() for source in part.sources]
 
     def without(self, paths: Collection[Path]) -> LabelledFolder:
-        """Returns the set without these images, their labels and paired test images, and without empty splits but
-        train."""
+        """Returns the set without these images, their labels and paired test images; drops emptied splits but train."""
         splits = {split: part.rows(self._kept(split, part, paths)) for split, part in self.splits.items()}
         splits = {split: part for split, part in splits.items() if split == "train" or len(part)}
         return replace(self, splits=splits, test_is_paired=self.test_is_paired and "test" in splits)

@@ -94,12 +94,8 @@ def open_jointly(
         if name not in known:
             raise ConfigurationError(f"no domain '{name}' in any of the sets{nearest(name, known)}")
     chosen = [[name for name in domains or () if name in folder.domains] for folder in folders]
-    return join(
-        [
-            open_labelled(root, domains=names, follow_links=follow_links)
-            for root, names in zip(roots, chosen, strict=True)
-        ]
-    )
+    each = zip(roots, chosen, strict=True)
+    return join([open_labelled(root, domains=names, follow_links=follow_links) for root, names in each])
 
 
 def open_source_labelled(name_or_path: str, follow_links: bool = True) -> tuple[LabelledFolder, LabelledFolder]:

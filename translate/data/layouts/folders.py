@@ -81,8 +81,7 @@ class Folder:
         return [source for columns in self.splits.values() for column in columns for source in column]
 
     def without(self, paths: Collection[Path]) -> Folder:
-        """Returns the set without these files and their partners in pairs; drops splits, except train, that then lack
-        a domain."""
+        """Returns the set without these files and the partners of pairs; drops splits, but train, without a domain."""
         splits = {split: _without(columns, paths, self._is_paired(split)) for split, columns in self.splits.items()}
         splits = {split: columns for split, columns in splits.items() if split == "train" or all(columns)}
         return replace(self, splits=splits, test_is_paired=self.test_is_paired and "test" in splits)

@@ -52,8 +52,7 @@ def _proportional(a: tuple[int, int], b: tuple[int, int]) -> bool:
 
 
 def _features(path: Path) -> np.ndarray:
-    """Returns shades, edges and faint edges (3, SIDE * SIDE), each of mean 0 and length 1, so that products are
-    correlations."""
+    """Returns shades, edges and faint edges (3, SIDE * SIDE), of mean 0 and length 1: products are correlations."""
     picture = images.display_bands(images.decode(images.read_bytes(path), path, span=None))
     pixels = images.resize(images.with_channels(picture, 3), SIDE, SIDE).astype(np.float64)
     down, across = np.gradient(pixels, axis=(0, 1))

@@ -61,10 +61,7 @@ DEFAULT_PAIR = ("flat", "outlined")
 
 
 def render(scene_seed: int, style: str, size: int) -> Array:
-    """Renders scene number `scene_seed` (0 or more) in `style`: (size, size, 3) uint8, antialiased.
-
-    Raises ValueError for arguments out of range.
-    """
+    """Renders a scene, antialiased: (size, size, 3) uint8. Raises ValueError for arguments out of range."""
     if style not in BANDS or size < 1 or scene_seed < 0:
         raise ValueError(f"no scene {scene_seed} in '{style}' at {size} px; styles are {', '.join(STYLES)}")
     scene = compose(scene_seed)

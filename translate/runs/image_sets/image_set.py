@@ -76,8 +76,7 @@ class ImageSet(ABC):
 
     @abstractmethod
     def trained_on(self) -> dict[str, Sequence[Readable]]:
-        """Returns the training images by domain or set, under the name they are counted as. Their order determines the
-        order of training data."""
+        """Returns the training images by the name of their domain or set, in the order of training data."""
 
     def listing(self) -> dict[str, dict[str, Any]]:
         """Returns count and SHA-256 of the names of the training images, to recognise them wherever they are stored."""

@@ -57,11 +57,7 @@ class LabelledImages(ImageSet):
     """Images with labels, or without if the model does not use them."""
 
     def __init__(
-        self,
-        settings: DataSettings,
-        folder: LabelledFolder,
-        batch_type: type[Batch],
-        left_out: Collection[Path] = frozenset(),
+        self, settings: DataSettings, folder: LabelledFolder, batch_type: type[Batch], left_out: Collection[Path] = ()
     ) -> None:
         super().__init__(settings, batch_type, folder)
         self.folder, self.left_out, self.test_split = folder, frozenset(left_out), split_measured(folder.found)

@@ -24,7 +24,7 @@ def open_data(data: DataSettings, batch_type: type[Batch], log: Log) -> ImageSet
     """
     if data.set is None:
         raise ConfigurationError("--data is needed: the name of a data set (see `translate data`), or a folder")
-    if not _is_text(data.set):
+    if data.set != data.set.encode(errors="ignore").decode():  # no recipe could be read again that names it
         raise ConfigurationError(f"{shown(data.set)}: its name is not UTF-8, and recipes are; rename the folder")
     if batch_type.domains() == 2 and not batch_type.labelled():
         return TwoDomains(data, _logged(_two_domains(data, batch_type, log), log), batch_type)
@@ -58,8 +58,7 @@ def refuse_idle(data: DataSettings, batch_type: type[Batch]) -> None:
 
 
 def check_alone(data: DataSettings) -> Report:
-    """Checks `data.set` without a method, with the settings that say how folders are read. Raises
-    ConfigurationError."""
+    """Checks `data.set` without a method, as the settings read folders. Raises ConfigurationError."""
     path = Path(str(data.set))
     root, card = (path, None) if path.exists() else locate(str(data.set))
     return check(
@@ -72,22 +71,12 @@ def check_alone(data: DataSettings) -> Report:
 
 
 def check_as(data: DataSettings, batch_type: type[Batch]) -> list[Report]:
-    """Checks what a method that learns from such batches would train on. Raises ConfigurationError where training
-    would."""
+    """Checks what a method of such batches would train on. Raises ConfigurationError where training would."""
     refuse_idle(data, batch_type)
     opened = open_data(data, batch_type, log=lambda line: None)
     if not opened.folders:
         raise ConfigurationError(f"{data.set}: generated as it is needed; there is nothing to check")
     return [examine(folder, data.range, data.channels) for folder in opened.folders]
-
-
-def _is_text(name: str) -> bool:
-    """Returns whether the name is valid UTF-8, so that a checkpoint's recipe that contains it can be read again."""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _two_domains(data: DataSettings, batch_type: type[Batch], log: Log) -> Folder:
