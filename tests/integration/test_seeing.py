@@ -14,7 +14,7 @@ from test_converter import Negative
 from tiny import CPU, SPEC, tiny_model, write_images
 
 from translate.data.io.images import read
-from translate.data.layouts.listing import find_images
+from translate.data.layouts.listing import iterate_images
 from translate.errors import ConfigurationError
 from translate.inference.converter import Converter
 from translate.inference.cycle_error import CycleError, beside
@@ -143,7 +143,7 @@ def test_cycle_errors_are_no_inputs_and_meet_no_output(tmp_path):
     converter, records = converted(tmp_path, ["a.png", "a.jpg", "a.webp"])
     cycle = CycleError(converter, Request.to(1))
     assert all(cycle.write(record) is not None for record in records)
-    assert sorted(path.name for path in find_images(tmp_path / "out")) == ["a.jpg", "a.png", "a.webp"]
+    assert sorted(path.name for path in iterate_images(tmp_path / "out")) == ["a.jpg", "a.png", "a.webp"]
     assert len(list((tmp_path / "out").iterdir())) == 6
     again = run_over(converter, tmp_path)
     assert [cycle.write(record) for record in again] == [None] * 3, "made already"

@@ -56,7 +56,7 @@ def check(folder: str, settings: tuple[str, ...], recipe: str | None, changes: C
     translate data check my/slices --recipe pix2pix data.range=[0,2047]
     """
     from translate.recipe import load_recipe
-    from translate.runs.image_sets.checking import check_alone, check_as
+    from translate.runs.image_sets.opening import check_alone, check_as
 
     given = changes.settings(settings, "the folder")
     if strange := next((one for one in given if recipe is None and not one.strip().startswith("data.")), None):

@@ -1,7 +1,5 @@
 """Facts gathered by reading a set's images: sizes, kinds, unreadable files, duplicates and look-alikes."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 from collections import Counter
@@ -14,7 +12,7 @@ from statistics import median_low
 
 import numpy as np
 
-from translate.data.checks.shades import SHADE, is_nearly_black, nearly_black, stretching
+from translate.data.checks.shades import SHADE, nearly_black, stretching
 from translate.data.io import images
 from translate.data.io.images import Picture
 from translate.data.io.values import DEEP, UNIT, kind_in_words
@@ -144,7 +142,7 @@ def settings(sound: Sequence[Facts], span: images.Span = UNIT) -> Iterable[str]:
     if span == UNIT and any(not facts.full for facts in deep):
         low, high = (f"{rounded:g}" for rounded in _outwards(*_hull(deep)))
         yield f"set data.range: [{low}, {high}] to hold all values"
-    elif span == UNIT and deep and is_nearly_black(DEEP, white := _hull(deep)[1]):
+    elif span == UNIT and deep and nearly_black(DEEP, white := _hull(deep)[1]):
         yield f"set data.range: [0, {stretching(white)}] to stretch all 16-bit shades"
     bands = {facts.bands for facts in sound}
     if bands == {1}:

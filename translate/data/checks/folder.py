@@ -1,9 +1,8 @@
 """`translate data check DIR`: reports what a folder contains, what is wrong with it, and how to fix it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
@@ -58,15 +57,28 @@ def check(
     follow_links: bool = True,
     span: Span = UNIT,
 ) -> Report:
-    """Reads every image below `root` and reports; the rest are a recipe's settings of `data`. Raises ConfigurationError
-    if there is no data set."""
-    return examine(_open(root, domains, layout, follow_links), span)
+    """Reads every image below `root` and reports; the rest are a recipe's settings of `data`.
+
+    A labelled set is opened as one if a file declares it; else two domains are looked for, then labelled folders.
+    Raises ConfigurationError, that of two domains, if there is neither.
+    """
+    if root.is_dir() and _says_labelled(root):
+        return examine(open_labelled(root, domains=domains, follow_links=follow_links), span)
+    folder: Folder | LabelledFolder
+    try:
+        folder = recognise(root, domains=domains, layout=layout, follow_links=follow_links)
+    except ConfigurationError as reason:
+        try:
+            folder = open_labelled(root, domains=domains, follow_links=follow_links)
+        except ConfigurationError:
+            raise reason from None
+    return examine(folder, span)
 
 
 def examine(folder: Folder | LabelledFolder, span: Span = UNIT, channels: int | None = None) -> Report:
     """Reads every image of a data set, and reports. `span` and `channels` are a recipe's; without `channels`, any
     number that suits all images will do."""
-    groups = _groups(folder) if isinstance(folder, Folder) else _splits(folder)
+    groups = _groups(folder)
     read = read_all(source for sources in groups.values() for source in sources)
     facts, notes, problems = list(folder.found), [*folder.notes], [*folder.warnings, *unreadable(read.values())]
     for name, sources in groups.items():
@@ -79,38 +91,23 @@ def examine(folder: Folder | LabelledFolder, span: Span = UNIT, channels: int | 
     notes += settings(sound, span)
     problems += [*unlike(sound, channels), *outside(sound, span)]
     if isinstance(folder, Folder):
-        problems += [*_leaked_of_two(folder, read), *_unequal(folder, read)]
+        problems += [*_leaked(folder.splits, read), *_unequal(folder, read)]
     else:
         facts += shares(folder) if folder.groups else []
         notes += [*tiny(folder), *contradicting(folder)]
-        problems += [*empty(folder), *differently_labelled(folder, read), *_leaked(groups, read)]
+        splits = {split: [part.sources] for split, part in folder.splits.items()}
+        problems += [*empty(folder), *differently_labelled(folder, read), *_leaked(splits, read)]
     return Report(folder, tuple(facts), tuple(notes), tuple(problems))
-
-
-def _open(
-    root: Path, domains: tuple[str, ...] | None, layout: Literal["auto", "paired", "unpaired"], follow_links: bool
-) -> Folder | LabelledFolder:
-    """Opens a labelled set if a file declares one; otherwise tries two domains, then labelled folders.
-
-    Raises the error of the two-domain attempt if both fail.
-    """
-    if root.is_dir() and _says_labelled(root):
-        return open_labelled(root, domains=domains, follow_links=follow_links)
-    try:
-        return recognise(root, domains=domains, layout=layout, follow_links=follow_links)
-    except ConfigurationError as reason:
-        try:
-            return open_labelled(root, domains=domains, follow_links=follow_links)
-        except ConfigurationError:
-            raise reason from None
 
 
 def _says_labelled(root: Path) -> bool:
     return describe(root).layout == "labelled" or (root / "labels.csv").is_file() or find_attributes(root) is not None
 
 
-def _groups(folder: Folder) -> dict[str, list[Readable]]:
-    """Groups images by "split domain"; a file that holds both halves of a pair counts once."""
+def _groups(folder: Folder | LabelledFolder) -> dict[str, list[Readable]]:
+    """Groups images by split and domain, or of a labelled set by split; a file that holds a pair counts once."""
+    if isinstance(folder, LabelledFolder):
+        return {f"{split} images": list(part.sources) for split, part in folder.splits.items()}
     groups: dict[str, list[Readable]] = {}
     for split, columns in folder.splits.items():
         if columns[0] and columns[0][0].half:
@@ -121,42 +118,25 @@ def _groups(folder: Folder) -> dict[str, list[Readable]]:
     return groups
 
 
-def _splits(folder: LabelledFolder) -> dict[str, list[Readable]]:
-    return {f"{split} images": list(part.sources) for split, part in folder.splits.items()}
-
-
-def _leaked(groups: dict[str, list[Readable]], read: dict[Path, Facts]) -> Iterable[str]:
-    """Reports labelled test or validation images that are also training images."""
-    trained = [source.path for source in groups["train images"]]
-    for name, sources in groups.items():
-        if name != "train images":
-            paths = [source.path for source in sources]
-            yield from _leaks(name, alike(paths, trained, read) | _same(paths, trained, read))
-
-
-def _leaked_of_two(folder: Folder, read: dict[Path, Facts]) -> Iterable[str]:
+def _leaked(splits: Mapping[str, Sequence[Sequence[Readable]]], read: dict[Path, Facts]) -> Iterable[str]:
     """Reports held-out images that equal a training file of any domain, or look like one of their own domain."""
-    every = [source.path for column in folder.splits["train"] for source in column]
-    for split, columns in folder.splits.items():
+    trained = [[source.path for source in column] for column in splits["train"]]
+    for split, columns in splits.items():
         if split == "train":
             continue
         leaked: dict[Path, Path] = {}
-        for trained, column in zip(folder.splits["train"], columns, strict=True):
+        for known, column in zip(trained, columns, strict=True):
             paths = [source.path for source in column]
-            leaked |= alike(paths, [source.path for source in trained], read) | _same(paths, every, read)
-        yield from _leaks(f"{split} images", leaked)
+            leaked |= alike(paths, known, read) | _same(paths, [*chain.from_iterable(trained)], read)
+        if leaked:
+            twins = few(sorted(leaked), leaked)
+            yield f"{split} images that are, or look like, training images (in brackets); keep one of each: {twins}"
 
 
 def _same(paths: Sequence[Path], others: Sequence[Path], read: Mapping[Path, Facts]) -> dict[Path, Path]:
     """Returns those of `paths` that are byte for byte one of `others`, each with that one."""
     known = {read[path].digest: path for path in reversed(others) if read[path].digest}
     return {path: known[read[path].digest] for path in paths if read[path].digest in known}
-
-
-def _leaks(name: str, leaked: Mapping[Path, Path]) -> Iterable[str]:
-    if leaked:
-        twins = few(sorted(leaked), leaked)
-        yield f"{name} that are, or look like, training images (in brackets); keep one of each: {twins}"
 
 
 def _unequal(folder: Folder, read: dict[Path, Facts]) -> Iterable[str]:

@@ -3,10 +3,9 @@
 A point is an image of one pixel with two channels: (batch, 2, 1, 1), float32 in [-1, 1].
 """
 
-from __future__ import annotations
-
 from collections.abc import Generator
 from dataclasses import dataclass
+from itertools import count
 
 import numpy as np
 import torch
@@ -75,10 +74,7 @@ class PointLoader:
         self.points, self.batch_size, self.seed = points, batch_size, seed
 
     def stream(self, start: int = 0, every: int = 1) -> Generator[Plain]:
-        step = start
-        while True:
-            yield self.batch(step)
-            step += every
+        yield from map(self.batch, count(start, every))
 
     def batch(self, step: int) -> Plain:
         return Plain(self.points.draw(self.batch_size, np.random.default_rng([self.seed, step])))

@@ -16,8 +16,9 @@ import torch
 from translate.data.batch import Batch
 from translate.data.cache.choice import open_cache, stream_of
 from translate.data.io.images import UNIT
+from translate.data.labelled import LabelledFolder
 from translate.data.labels import LabelGroup
-from translate.data.layouts.folders import Source
+from translate.data.layouts.folders import Folder, Source
 from translate.data.loader import Loader, evaluation_batches
 from translate.data.source import Readable
 from translate.models.base import ImageSpec, Model
@@ -54,9 +55,11 @@ class ImageSet(ABC):
     domains: tuple[str, ...]
     groups: tuple[LabelGroup, ...] = ()
     alternatives: tuple[tuple[int, ...], ...] = ()
+    test_split = "test"
+    """The split that is measured: "test", or "validation" where there are no test images."""
 
-    def __init__(self, settings: DataSettings) -> None:
-        self.settings = settings
+    def __init__(self, settings: DataSettings, batch_type: type[Batch], *folders: Folder | LabelledFolder) -> None:
+        self.settings, self.batch_type, self.folders = settings, batch_type, folders
 
     @property
     def spec(self) -> ImageSpec:
@@ -67,14 +70,13 @@ class ImageSet(ABC):
     def loader(self, batch_size: int, seed: int) -> Batches:
         """Returns the source of training batches."""
 
-    @abstractmethod
     def sources(self) -> list[Readable]:
         """Returns the images of all splits; empty if images are generated."""
+        return [source for folder in self.folders for source in folder.sources()]
 
     @abstractmethod
     def trained_on(self) -> dict[str, Sequence[Readable]]:
-        """Returns the training images by domain or set, under the name they are counted as. Their order determines the
-        order of training data."""
+        """Returns the training images by the name of their domain or set, in the order of training data."""
 
     def listing(self) -> dict[str, dict[str, Any]]:
         """Returns count and SHA-256 of the names of the training images, to recognise them wherever they are stored."""
@@ -96,11 +98,6 @@ class ImageSet(ABC):
         return ()
 
     @property
-    def test_split(self) -> str:
-        """The split that is measured: "test", or "validation" where there are no test images."""
-        return "test"
-
-    @property
     def shape(self) -> Literal["centre", "square"]:
         """The part of an image that is measured: the centred square, or the whole image, stretched."""
         return "centre" if self.settings.resize == "centre" else "square"
@@ -114,17 +111,12 @@ class ImageSet(ABC):
         return evaluation_batches(spanned(split, self.settings.range), make, decoding, count, labels)
 
     def _loader(
-        self,
-        split: Sequence[Sequence[Any]],
-        make: type[Batch],
-        batch_size: int,
-        seed: int,
-        labels: Sequence[np.ndarray] = (),
+        self, split: Sequence[Sequence[Any]], batch_size: int, seed: int, labels: Sequence[np.ndarray] = ()
     ) -> Loader:
         data = self.settings
         return Loader(
             spanned(split, data.range),
-            make,
+            self.batch_type,
             data.decoding,
             data.cropping,
             labels=labels,
