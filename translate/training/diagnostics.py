@@ -231,7 +231,7 @@ def _games(model: Model) -> list[tuple[str, str, float]]:
         return []
     discriminators = [turn.name for turn in model.turns() if not turn.trains_generators]
     generators = [turn.name for turn in model.turns() if turn.trains_generators]
-    names = ("adversarial", "adversarial a", "adversarial b", "adversarial one", "adversarial two")
+    names = ("adversarial", "adversarial/a", "adversarial/b", "adversarial/one", "adversarial/two")
     return [
         (f"{discriminator}/{name}", f"{generator}/{name}", adversary.unsure)
         for discriminator in discriminators
