@@ -59,10 +59,8 @@ class Workplace:
 
     def recipe(self, model: str, training: dict[str, Any] | None = None, **settings: Any) -> str:
         path = self.folder / f"{model}.yaml"
-        kind, data = (
-            MODELS[model].batch_type,
-            {"set": "shapes", "size": 32, "load_size": 36, "workers": 0, "shapes": SHAPES},
-        )
+        kind = MODELS[model].batch_type
+        data = {"set": "shapes", "size": 32, "load_size": 36, "workers": 0, "shapes": SHAPES}
         if kind is Labelled:
             data["shapes"] = {**SHAPES, "styles": ["flat", "outlined", "banded"]}
         if kind is SourceLabelled:

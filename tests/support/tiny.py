@@ -182,13 +182,13 @@ def labelled_folder(root: Path) -> Path:
 def _digits(root: Path, count: int, seed: int) -> Path:
     """idx files as MNIST has them."""
     rng = np.random.default_rng(seed)
-    for part, images in (("train", count), ("t10k", count // 2)):
-        pixels = rng.integers(0, 256, (images, 28, 28), dtype=np.uint8)
-        labels = (np.arange(images) % 10).astype(np.uint8)
+    for part, many in (("train", count), ("t10k", count // 2)):
+        pixels = rng.integers(0, 256, (many, 28, 28), dtype=np.uint8)
+        labels = (np.arange(many) % 10).astype(np.uint8)
         root.mkdir(parents=True, exist_ok=True)
         for name, header, array in (
-            (f"{part}-images-idx3-ubyte.gz", struct.pack(">IIII", 2051, images, 28, 28), pixels),
-            (f"{part}-labels-idx1-ubyte.gz", struct.pack(">II", 2049, images), labels),
+            (f"{part}-images-idx3-ubyte.gz", struct.pack(">IIII", 2051, many, 28, 28), pixels),
+            (f"{part}-labels-idx1-ubyte.gz", struct.pack(">II", 2049, many), labels),
         ):
             (root / name).write_bytes(gzip.compress(header + array.tobytes()))
     return root
