@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import TypeVar
 
 Value = TypeVar("Value")
@@ -65,6 +66,7 @@ def current_name(name: str) -> str:
     return "/".join([_FORMER[found[1]], *filter(None, [found[2]])]) if found else name
 
 
+@lru_cache(1000)
 def current_key(key: str) -> str:
     """What a key of metrics.jsonl is now: `validation to photo/l1` is `validation/to_photo/l1`."""
     if key.startswith("validation "):
