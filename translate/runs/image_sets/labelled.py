@@ -15,6 +15,7 @@ from translate.data.labelled import LabelledFolder, buckets, open_labelled
 from translate.data.loader import Loader
 from translate.data.source import Readable
 from translate.evaluation.validation import class_directions
+from translate.models.base import Translator
 from translate.recipe import DataSettings
 from translate.runs.image_sets.image_set import ImageSet, Part, split_measured
 from translate.training.runtime import Runtime
@@ -65,7 +66,7 @@ class LabelledImages(ImageSet):
     def validations(self, model: Any, count: int, runtime: Runtime) -> Sequence[Validation]:
         if "test" in self.folder.splits and (own := model.validations(lambda: self._test_images(count, runtime))):
             return own
-        if not self.folder.test_is_paired or not self.batch_type.labelled():
+        if not self.folder.test_is_paired or not isinstance(model, Translator):
             return ()
         test = self.folder.splits["test"]
         per_class = len(test.sources) // len(self.domains)
