@@ -66,8 +66,7 @@ def test_a_graph_gives_what_the_model_gives(name, tmp_path):
     assert _largest_difference(model, Request.to(model.targets()[-1]), tmp_path / "x.pt2") < 1e-5
 
 
-# The others' operators are among these.
-@pytest.mark.parametrize("name", ["pix2pix", "cyclegan", "unit", "unit-digits"])
+@pytest.mark.parametrize("name", TRANSLATORS)
 def test_an_onnx_file_gives_what_the_model_gives(name, tmp_path):
     _onnx()
     model = _lively(tiny.tiny_model(name))

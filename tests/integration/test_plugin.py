@@ -327,7 +327,7 @@ def test_an_example_trains_and_converts_with_the_two_commands_it_gives(tmp_path,
     assert ended.exit_code == 0 and (tmp_path / convert[3] / "x.png").is_file(), ended.output
     if file == "custom_loss.py":
         logged = (tmp_path / convert[1] / "metrics.jsonl").read_text()
-        for loss in ("edges a", "edges b", "adversarial a", "cycle a"):
+        for loss in ("edges/a", "edges/b", "adversarial/a", "cycle/a"):
             assert f"generators/{loss}" in logged
 
 

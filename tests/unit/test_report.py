@@ -104,10 +104,10 @@ def test_the_page_is_whole(run: Path) -> None:
 
 def test_one_chart_per_prefix_with_a_line_for_each_metric(run: Path) -> None:
     page = Page(write_report(run))
-    assert page.words("h3") == ["generator", "discriminator", "learning_rate"]
+    assert page.words("h3") == ["generator", "discriminator", "learning rate"]
     lines = [attributes for attributes in page.all("g") if "line" in (attributes["class"] or "")]
     assert len(lines) == 4
-    assert [word for word in page.words("li") if word] == ["adversarial", "cycle", "real", "learning_rate"]
+    assert [word for word in page.words("li") if word] == ["adversarial", "cycle", "real", "learning rate"]
     for path in page.all("path"):
         assert re.fullmatch(r"M[-\d. LZ]+", path["d"] or ""), "coordinates are finite numbers"
 

@@ -90,7 +90,7 @@ def _trained(recipe: Recipe, run: Path, device: str) -> Path:
 def _column(key: str, found: Sequence[Mapping[str, float]]) -> list[str]:
     """A measure's column: its title, then its numbers."""
     title = measure_of(key).title
-    return [title, *(numbers_of(title)(measures[key]) for measures in found)]
+    return [title, *(numbers_of(key)(measures[key]) for measures in found)]
 
 
 def _nothing(line: str) -> None:

@@ -10,6 +10,7 @@ from translate.errors import ConfigurationError
 from translate.evaluation.metrics import measure_of
 from translate.recipe import Recipe
 from translate.recipe.plugins import BESIDE_RECIPE
+from translate.reporting.keys import validation_key
 from translate.training.checkpoint_json import PluginFacts
 from translate.training.validation import Validation
 from translate.utils.atomic_files import write_atomic
@@ -47,7 +48,7 @@ def write_summary(
     for kind in validations:
         baselines = kind.baselines()
         for measure, value in validation.get(kind.name, {}).items():
-            rows[f"{kind.name}, {measure}"] = {
+            rows[validation_key(kind.name, measure)] = {
                 "value": value,
                 # A baseline may lack some measures.
                 **{name: measures[measure] for name, measures in baselines.items() if measure in measures},

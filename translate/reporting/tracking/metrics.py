@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from translate.errors import TranslateError
+from translate.reporting.keys import current_key
 from translate.utils.atomic_files import atomic_file
 from translate.utils.stored import UnreadableError, lines_of, parse_json
 
@@ -103,7 +104,8 @@ class NoMetrics:
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The rows of the file at `path`, in order: `step` is an int, every other value a float.
+    """The rows of the file at `path`, in order: `step` is an int, every other value a float. Keys are those
+    of today, whatever version wrote the row.
 
     A last row without a line end was torn by a crash and is left out. Raises FileNotFoundError, and TranslateError if
     any other row is not a JSON object with an integer `step`.
@@ -112,7 +114,7 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
 
 
 def _rows(path: Path) -> Iterator[tuple[bytes, dict[str, Any]]]:
-    """Yields every complete line and its parsed row."""
+    """Yields every complete line and its parsed row, with the keys of today."""
     if not path.exists():
         raise FileNotFoundError(path)
     for number, line in lines_of(path):
@@ -124,7 +126,7 @@ def _rows(path: Path) -> Iterator[tuple[bytes, dict[str, Any]]]:
             row = {}
         if not isinstance(row.get("step"), int):
             raise TranslateError(f"{path}, line {number}: not a metrics row; remove this line by hand")
-        yield line, row
+        yield line, {current_key(key): value for key, value in row.items()}
 
 
 def _drop_torn_row(path: Path) -> None:

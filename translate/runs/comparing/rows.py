@@ -36,6 +36,8 @@ class Row:
     floor: dict[str, float | None]
     ceiling: dict[str, float | None]
     protocol: dict[str, Any]
+    key: str
+    """Of the measure."""
 
     @property
     def best(self) -> float | None:
@@ -78,6 +80,7 @@ def _row(group: Scores) -> Row:
         floor={name: value for score in reversed(there) for name, value in score.floor.items()},
         ceiling={name: value for score in reversed(there) for name, value in score.ceiling.items()},
         protocol={key: value for score in reversed(there) for key, value in _protocol(score).items()},
+        key=first.key,
     )
 
 
@@ -92,7 +95,8 @@ def _protocol(score: Score) -> dict[str, Any]:
 def _alike(group: Scores, score: Score) -> bool:
     """Whether the score is of the group's measure, and no known part of their protocols differs."""
     return all(
-        (one.table, one.name, one.unit, one.better) == (score.table, score.name, score.unit, score.better)
+        (one.key or one.table, one.name, one.unit, one.better)
+        == (score.key or score.table, score.name, score.unit, score.better)
         and _agree(_protocol(one), _protocol(score))
         for one in group
         if one

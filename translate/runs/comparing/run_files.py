@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from translate.errors import TranslateError, command
-from translate.evaluation.metrics import measure_of
+from translate.evaluation.metrics import key_of_table, measure_of
 from translate.evaluation.table import Score
+from translate.reporting.keys import VALIDATION, caption, is_validation
 from translate.reporting.report import baselines, read_summary
 from translate.reporting.tracking import read_metrics
 from translate.runs.folder import flat
@@ -21,7 +22,6 @@ from translate.utils.stored import UnreadableError, read_json, read_text
 from translate.utils.yaml_reader import MAX_BYTES, read_yaml
 
 EVALUATION = "evaluation-latest.json"
-_VALIDATION = "validation "
 _VALIDATED_ON = (
     "data.also",
     "data.layout",
@@ -88,7 +88,7 @@ class RunFiles:
             images=(steps or 0) * self._images_a_step() if known else None,
             hours=(self.rows[-1]["time"] - self.rows[0]["time"]) / 3600 if len(self.rows) > 1 else None,
             checkpoint=saved,
-            validated=max((row["step"] for row in self.rows if _is_validation(row)), default=None),
+            validated=max((row["step"] for row in self.rows if is_validation(row)), default=None),
             scored=next((str(one.protocol["model"]) for one in self.evaluated if "model" in one.protocol), None),
         )
 
@@ -97,15 +97,16 @@ class RunFiles:
 
     def validated(self) -> list[Score]:
         """The last validation; with its baselines if the run has ended."""
-        rows = [row for row in self.rows if _is_validation(row)]
+        rows = [row for row in self.rows if is_validation(row)]
         last: dict[str, float] = {}
         for row in rows:
             if row["step"] == rows[-1]["step"]:
-                last |= {key.removeprefix(_VALIDATION): row[key] for key in row if key.startswith(_VALIDATION)}
-        return [self._validated(*key.rpartition("/")[::2], value) for key, value in last.items()]
+                last |= {key: row[key] for key in row if key.startswith(VALIDATION)}
+        return [self._validated(key, value) for key, value in last.items()]
 
-    def _validated(self, name: str, measure: str, value: float) -> Score:
-        entry = self.summary.get(f"{name}, {measure}", {})
+    def _validated(self, key: str, value: float) -> Score:
+        name, _, measure = key.removeprefix(VALIDATION).rpartition("/")
+        entry = self.summary.get(key, {})
         shapes = self.settings.get("data.set") == "shapes"
         protocol = {
             key: json.dumps(self.settings.get(key))
@@ -119,13 +120,14 @@ class RunFiles:
             known["values"] = "0 to 1" if known["precision"] else "-1 to 1"
         protocol |= {key: str(value) for key, value in known.items() if value is not None}
         return Score(
-            f"validation: {measure}",
-            name,
+            f"validation: {caption(measure)}",
+            caption(name),
             value,
             unit=about.get("unit", ""),
             better=about.get("better", "neither"),
             floor=baselines(entry),
             protocol={"data": self.data, **protocol},
+            key=measure,
         )
 
 
@@ -172,8 +174,6 @@ def _scores(path: Path, data: str) -> list[Score]:
             f"{path}: not a file of scores ({error}); move it away and measure them again with "
             f"{command('evaluate', path.parent)}"
         ) from error
-    return [replace(one, protocol={"data": data, **one.protocol}) for one in scores]
-
-
-def _is_validation(row: Mapping[str, Any]) -> bool:
-    return any(key.startswith(_VALIDATION) for key in row)
+    return [
+        replace(one, protocol={"data": data, **one.protocol}, key=one.key or key_of_table(one.table)) for one in scores
+    ]

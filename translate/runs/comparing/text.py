@@ -79,7 +79,7 @@ def _count(value: int | None) -> str:
 def _table(rows: Sequence[Row], runs: Sequence[str], width: int | None) -> list[str]:
     columns = [[run, *(_marked(row, place) for row in rows)] for place, run in enumerate(runs)]
     first = rows[0]
-    text = numbers_of(first.table)
+    text = numbers_of(first.key)
     for kind, found in (("floor", [row.floor for row in rows]), ("ceiling", [row.ceiling for row in rows])):
         names = dict.fromkeys(name for row in found for name in row)
         columns += [[f"{kind}: {name}", *(f"{text(row.get(name))} " for row in found)] for name in names]
@@ -88,7 +88,7 @@ def _table(rows: Sequence[Row], runs: Sequence[str], width: int | None) -> list[
 
 def _marked(row: Row, place: int) -> str:
     """A number and its mark, or a space, so that numbers stay aligned."""
-    value, best, text = row.values[place], row.best, numbers_of(row.table)
+    value, best, text = row.values[place], row.best, numbers_of(row.key)
     if value is None or best is None:
         return f"{text(value)} "
     if value == best:

@@ -18,7 +18,7 @@ from translate.data.source import Readable
 from translate.data.synthetic.points import PointLoader, PointSet
 from translate.evaluation.mode_coverage import ModeCoverage
 from translate.evaluation.validation import class_directions, directions
-from translate.models.base import ImageSpec, Model
+from translate.models.base import ImageSpec, Model, Translator
 from translate.recipe import DataSettings
 from translate.runs.image_sets.image_set import ImageSet, Part, split_measured
 from translate.training.runtime import Runtime
@@ -86,7 +86,7 @@ class LabelledImages(ImageSet):
     def validations(self, model: Any, count: int, runtime: Runtime) -> Sequence[Validation]:
         if "test" in self.folder.splits and (own := model.validations(lambda: self._test_images(count, runtime))):
             return own
-        if not self.folder.test_is_paired or not self.batch_type.labelled():
+        if not self.folder.test_is_paired or not isinstance(model, Translator):
             return ()
         test = self.folder.splits["test"]
         first = test.rows(np.arange(len(test)).reshape(len(self.domains), -1)[:, :count].ravel())  # of each class
