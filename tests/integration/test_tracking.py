@@ -308,7 +308,7 @@ class TestMode:
             opened("auto", tmp_path)
 
     def test_a_wrong_mode_is_refused_before_a_run_begins(self, tmp_path: Path) -> None:
-        with pytest.raises(ConfigurationError, match=r"tracking is 'of'; expected auto, online, offline, disabled"):
+        with pytest.raises(ConfigurationError, match=r"no tracker 'of'; expected auto, online, offline, disabled"):
             train("cyclegan", "shapes", tracking="of", out=tmp_path / "run", device="cpu")
         assert not (tmp_path / "run").exists()
 

@@ -103,7 +103,8 @@ PLUGIN = click.option(
     type=click.Path(path_type=Path),
     metavar="FILE",
     multiple=True,
-    help="A Python file that adds a method, a network, a loss or a layout, and that this command runs.",
+    help="A Python file that adds a method, a network, a loss, a layout, a measure or a tracker, and that this command "
+    "runs.",
 )
 
 

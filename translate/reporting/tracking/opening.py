@@ -22,7 +22,7 @@ def choose_trackers(tracking: str | Sequence[str] = "auto") -> dict[str, str]:
     for entry in [tracking] if isinstance(tracking, str) else tracking:
         name, _, mode = f"wandb:{entry}".partition(":") if entry in MODES else entry.partition(":")
         if name not in TRACKERS:
-            raise ConfigurationError(f"tracking is '{entry}'; expected {', '.join([*MODES, *TRACKERS])}")
+            raise ConfigurationError(f"no tracker '{name}'; expected {', '.join([*MODES, *TRACKERS])}")
         wanted[name] = mode
     resolved = {name: TRACKERS[name].resolve(mode) for name, mode in wanted.items()}
     return {name: mode for name, mode in resolved.items() if mode is not None}

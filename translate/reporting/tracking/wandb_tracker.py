@@ -45,7 +45,7 @@ class WandbTracker(Tracker):
         """`auto` follows WANDB_MODE or `wandb online|offline|disabled`; otherwise it is online if `wandb login` stored
         a key or WANDB_API_KEY holds one, else disabled."""
         if mode not in ("", *MODES):
-            raise ConfigurationError(f"tracking is 'wandb:{mode}'; expected {', '.join(MODES)}")
+            raise ConfigurationError(f"{cls.title} has no mode '{mode}'; expected {', '.join(MODES)}")
         wanted = mode_here() if mode in ("", "auto") else mode
         return None if wanted == "disabled" else wanted
 
