@@ -3,8 +3,6 @@
 Exit codes: 0 ok, 1 failed, 2 usage or configuration, 3 finished but some items failed.
 """
 
-from __future__ import annotations
-
 import click
 
 from translate.cli.common import Commands

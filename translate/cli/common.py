@@ -1,7 +1,5 @@
 """Shared by the commands: exit codes, and options that mean the same everywhere."""
 
-from __future__ import annotations
-
 import functools
 import json
 import os

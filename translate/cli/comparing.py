@@ -1,7 +1,5 @@
 """`translate compare`."""
 
-from __future__ import annotations
-
 import shutil
 import sys
 from pathlib import Path
@@ -13,12 +11,7 @@ from translate.utils.printing import answer, say
 
 @click.command()
 @click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option(
-    "--json",
-    "json_file",
-    type=click.Path(path_type=Path),
-    help="Also write the comparison to this file.",
-)
+@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Also write the comparison to this file.")
 def compare(runs: tuple[Path, ...], json_file: Path | None) -> None:
     """Show runs side by side: settings that differ, steps, validation, and scores from `translate evaluate`.
 

@@ -90,12 +90,6 @@ def sample(run: Path, output: Path, options: SampleOptions) -> None:
     model = load_sampler(run, options.checkpoint, device=options.device)
     number = class_number(model, options.label)
     paths = sample_folder(
-        model,
-        output,
-        options.count,
-        label=number,
-        seed=options.seed,
-        grid=options.grid,
-        overwrite=options.overwrite,
+        model, output, options.count, label=number, seed=options.seed, grid=options.grid, overwrite=options.overwrite
     )
     answer(f"{len(paths)} files in {output}")

@@ -1,7 +1,5 @@
 """`translate evaluate`."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import click
@@ -45,13 +43,7 @@ def evaluate(
     checkpoint = weights.checkpoint
     scores_path(run, checkpoint, json_file)  # fails before the work, not after it
     scores = evaluate_run(
-        run,
-        checkpoint,
-        data=data,
-        device=place.device,
-        weights_dir=weights_dir,
-        log=logger(quiet),
-        quiet=quiet,
+        run, checkpoint, data=data, device=place.device, weights_dir=weights_dir, log=logger(quiet), quiet=quiet
     )
     written = write_scores(scores, run, checkpoint, json_file)  # first: printing may fail
     answer(as_text(scores))

@@ -1,7 +1,5 @@
 """`translate export`."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import click

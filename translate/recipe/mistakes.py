@@ -1,7 +1,5 @@
 """Explains mistakes in a recipe to the user: where each key was set, what was expected, and the nearest known key."""
 
-from __future__ import annotations
-
 import json
 from typing import Any, get_args
 

@@ -7,8 +7,6 @@ the plugins that it was made with, by name and SHA-256, and asks for them again.
 checkpoint names it.
 """
 
-from __future__ import annotations
-
 import hashlib
 import sys
 import traceback

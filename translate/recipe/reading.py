@@ -1,7 +1,5 @@
 """Reads recipes from YAML files: finds them by name or path, resolves bases, applies `--set`, validates."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Mapping
 from os.path import isfile  # False, not an error, for impossible file names

@@ -1,7 +1,5 @@
 """A recipe as one value; the settings of its sections stand beside what they configure."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any
 
 import yaml

@@ -1,7 +1,5 @@
 """Curves as inline SVG, drawn by templates/chart.html.j2."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """A self-contained HTML page of inputs and outputs side by side: no scripts, no network access."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Pages from templates: what a run says is escaped, and nothing in a page runs or asks the network."""
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

@@ -1,7 +1,5 @@
 """report.html: a run on one page, built only from the files in the run folder."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path

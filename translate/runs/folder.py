@@ -1,7 +1,5 @@
 """The folder of a run: its location, and whether it may be continued."""
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence

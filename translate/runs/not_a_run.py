@@ -1,7 +1,5 @@
 """What a path holds that was given as a run but is not one, and how to go on."""
 
-from __future__ import annotations
-
 import difflib
 import re
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """The main task in a few minutes on data rendered on the spot: train, convert a folder, compare with the truth."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The small files that a run keeps beside its checkpoints: recipe, summary, images left out, id."""
 
-from __future__ import annotations
-
 import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The composition root of training: runs a training from command to end, or estimates what it would take."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Files that appear whole or not at all, even if the process writing them is killed."""
 
-from __future__ import annotations
-
 import errno
 import hashlib
 import os

@@ -1,7 +1,5 @@
 """Whether a name that a user gives for an output is that of a folder or of a file."""
 
-from __future__ import annotations
-
 import mimetypes
 import os
 import re

@@ -1,7 +1,5 @@
 """The user's home folder, which a process in a container may not have."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

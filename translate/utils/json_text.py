@@ -1,7 +1,5 @@
 """Strict JSON, which any parser reads: without the words NaN and Infinity, which Python would write."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """A field of settings that takes one of several classes, by name, from a table to which entries may be added later."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Options of a command, declared once: each is a field of a frozen value that the command passes on whole."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection
 from dataclasses import Field, dataclass, field
 from typing import Any

@@ -1,7 +1,5 @@
 """Whether an error means that memory did not suffice, which each library says in its own way."""
 
-from __future__ import annotations
-
 import torch
 
 _MESSAGES = (

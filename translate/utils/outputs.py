@@ -4,8 +4,6 @@ added to.
 Paths are compared by device and inode, so that other names, links and mounts of a file are known for what they are.
 """
 
-from __future__ import annotations
-
 import os
 import stat
 from collections.abc import Callable, Container, Iterable

@@ -4,8 +4,6 @@ Names of classes, files and runs, messages of libraries and answers of servers m
 be closed, full or gone.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 from collections.abc import Callable, Iterator

@@ -1,7 +1,5 @@
 """How much main memory a process may take: what the machine has free, and what its control groups leave it."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from contextlib import suppress

@@ -4,15 +4,13 @@ A terminal that closes, or a lost connection, sends SIGHUP: by the shell, and ag
 gone. So, unlike the others, a second one shows no impatience.
 """
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from types import FrameType
-from typing import Any
+from typing import Any, Self
 
 from translate.errors import TranslateError
 from translate.utils.printing import show_cursor
@@ -58,7 +56,7 @@ class Signals:
         self._raises = True
         self._before: dict[int, Any] = {}
 
-    def __enter__(self) -> Signals:
+    def __enter__(self) -> Self:
         wanted = [signal.SIGINT, signal.SIGTERM, _HANGUP, _requeue_signal()]
         self._before = _listen({number: self._note for number in wanted if number is not None})
         return self

@@ -4,8 +4,6 @@ Only plain files are read, never a pipe or a device, which could block or never 
 only through a model of its types, strictly, and at most 200 levels deep.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import stat

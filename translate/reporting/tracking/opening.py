@@ -1,7 +1,5 @@
 """The one list of trackers, which of them are wanted, and how they are opened."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 from translate.errors import ConfigurationError

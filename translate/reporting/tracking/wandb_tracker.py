@@ -1,7 +1,5 @@
 """A run on Weights & Biases, online or offline."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -112,11 +110,7 @@ def _started(run: TrackedRun, mode: str) -> Any:
 def _files_in(folder: Path) -> Iterator[None]:
     """Puts wandb's folders inside the run folder while it starts or stages files, unless the user chose others."""
     home = folder.absolute() / "wandb"
-    wanted = {
-        "WANDB_DIR": folder.absolute(),
-        "WANDB_CACHE_DIR": home / "cache",
-        "WANDB_DATA_DIR": home / "data",
-    }
+    wanted = {"WANDB_DIR": folder.absolute(), "WANDB_CACHE_DIR": home / "cache", "WANDB_DATA_DIR": home / "data"}
     added = {name: str(path) for name, path in wanted.items() if name not in os.environ}
     os.environ.update(added)
     try:

@@ -1,7 +1,5 @@
 """Compares runs, using only what their folders hold: nothing is trained, converted or measured."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass

@@ -1,7 +1,5 @@
 """Scores of several runs in rows: one measure, measured in one way, per row."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Reads the files in a run's folder, whether the run has ended, was killed, or still trains."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """A comparison as text: aligned tables with a column for each run."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Sequence
 from itertools import groupby
