@@ -148,7 +148,7 @@ class TestMetricsLog:
 
     @pytest.mark.parametrize("name", ["step", "time"])
     def test_no_metric_takes_the_name_of_a_column(self, tmp_path: Path, name: str) -> None:
-        with MetricsLog(tmp_path / "metrics.jsonl") as log, pytest.raises(ValueError, match=name):
+        with closing(MetricsLog(tmp_path / "metrics.jsonl")) as log, pytest.raises(ValueError, match=name):
             log.log(1, {name: 1.0})
 
 

@@ -14,11 +14,10 @@ from typing import Any
 import click
 
 from translate.errors import ConfigurationError, TranslateError
-from translate.utils.folder_name import folder_named
-from translate.utils.home import expanded
 from translate.utils.options import option
 from translate.utils.printing import Unread, guarded_streams, say
 from translate.utils.signals import Interrupted, orderly_end
+from translate.utils.user_paths import expanded, folder_named
 
 
 class Commands(click.Group):

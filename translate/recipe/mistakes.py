@@ -48,8 +48,7 @@ def _explain(mistake: ErrorDetails, values: dict[str, Any], source: str, places:
 
 
 def _where(path: KeyPath, source: str, places: Places) -> str:
-    """Where a key was set, or the section it is missing from; for a whole section, also the `--set` options within
-    it."""
+    """Where a key was set, or the section it is missing from; for a section, also the `--set` options within it."""
     given = next((places[path[:depth]] for depth in range(len(path), 0, -1) if path[:depth] in places), source)
     below = [place for key, place in places.items() if key[: len(path)] == path and place.startswith("--set ")]
     return ", ".join(dict.fromkeys([given, *below]))

@@ -2,9 +2,8 @@
 
     train my.yaml --plugin my_model.py      or an entry point of the group `translate.plugins` in an installed package
 
-A plugin adds what it likes to `TABLES`: MODELS["mine"] = Mine, GENERATORS["mine"] = MineSettings, ... A run remembers
-the plugins that it was made with, by name and SHA-256, and asks for them again. Nothing is ever run because a run or a
-checkpoint names it.
+A plugin adds what it likes to `TABLES`: MODELS["mine"] = Mine, ... A run remembers the plugins that made its model, by
+name and SHA-256, and asks for them again. Nothing is ever run because a run or a checkpoint names it.
 """
 
 import hashlib
@@ -185,8 +184,7 @@ def _what(error: BaseException, path: Path | None = None) -> str:
 
 
 def used_by(recipe: Mapping[str, Any], given: Iterable[Plugin] = ()) -> list[PluginFacts]:
-    """What a run by `recipe` (plain values) remembers: the plugins `given` for it, and those whose entries it names,
-    unless they only watch."""
+    """What a run by `recipe` (plain values) remembers: plugins `given` or named that do more than watch."""
     named, given = set(_words(recipe)), list(given)
     return [plugin.facts() for plugin in _loaded.values() if (plugin in given and plugin.names) or plugin.names & named]
 

@@ -18,10 +18,7 @@ _MESSAGES = (
 
 
 def out_of_memory(error: BaseException | None) -> bool:
-    """Whether `error` says that memory, of this machine or of a device, did not suffice.
-
-    Python, NumPy and Pillow raise MemoryError and torch has a class for CUDA; all others only say so in the message.
-    """
+    """Whether `error` says that memory did not suffice: Python and torch have classes for it, others only words."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     return isinstance(error, Exception) and any(words in str(error) for words in _MESSAGES)

@@ -74,8 +74,7 @@ class Signals:
         return self._mode(raises=False)
 
     def raising(self) -> AbstractContextManager[None]:
-        """Context, for waiting, in which a signal raises Stop where it arrives; raises Stop at once if one was noted
-        before."""
+        """Context, for waiting, in which a signal raises Stop where it arrives, or at once if it was noted before."""
         self.check()
         return self._mode(raises=True)
 
@@ -99,8 +98,7 @@ class Signals:
 
 @contextmanager
 def orderly_end() -> Iterator[None]:
-    """Context in which SIGTERM and SIGHUP end the command like Ctrl-C: it closes and removes what it has open on its
-    way out."""
+    """Context in which SIGTERM and SIGHUP end the command like Ctrl-C: what is open is closed and removed."""
 
     def leave(number: int, frame: FrameType | None) -> None:
         if number == _HANGUP:

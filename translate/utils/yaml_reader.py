@@ -63,8 +63,7 @@ def read_yaml_value(text: str) -> Any:
 
 
 def _refuse_traps(text: str, source: str) -> None:
-    """Refuses excessive depth, anchors, aliases and tags on the token stream, before anything is built or recursed
-    into."""
+    """Refuses excessive depth, anchors, aliases and tags before anything is built or recursed into."""
     depth = 0
     try:
         for event in yaml.parse(text, Loader=yaml.SafeLoader):

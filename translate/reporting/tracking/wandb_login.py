@@ -6,7 +6,7 @@ import os
 from urllib.parse import urlsplit
 
 from translate.errors import ConfigurationError
-from translate.utils.home import expanded
+from translate.utils.user_paths import expanded
 
 _MODES = {"online": "online", "run": "online", "offline": "offline", "dryrun": "offline", "disabled": "disabled"}
 # Two addresses of the public server: a key stored for one works for the other.

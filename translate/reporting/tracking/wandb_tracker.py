@@ -40,8 +40,7 @@ class WandbTracker(Tracker):
 
     @classmethod
     def resolve(cls, mode: str) -> str | None:
-        """`auto` follows WANDB_MODE or `wandb online|offline|disabled`; otherwise it is online if `wandb login` stored
-        a key or WANDB_API_KEY holds one, else disabled."""
+        """`auto` follows WANDB_MODE or `wandb online|offline|disabled`, else it is online where there is a key."""
         if mode not in ("", *MODES):
             raise ConfigurationError(f"{cls.title} has no mode '{mode}'; expected {', '.join(MODES)}")
         wanted = mode_here() if mode in ("", "auto") else mode

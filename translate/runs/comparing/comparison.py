@@ -14,8 +14,7 @@ from translate.utils.outputs import beginning
 
 @dataclass(frozen=True)
 class Comparison:
-    """Runs by name, in the order given. `settings` holds the keys that differ, with the value of each run that has
-    the key."""
+    """Runs by name, in the order given. `settings`: keys that differ, with the value in each run that has it."""
 
     states: dict[str, State]
     settings: dict[str, dict[str, Any]]

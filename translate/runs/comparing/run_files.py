@@ -62,6 +62,8 @@ class RunFiles:
     """One run; `name` is its folder as it was given."""
 
     name: str
+    data: str
+    """The data set's name: the last part of its path, so that a moved set stays the same."""
     settings: Mapping[str, Any]
     """From recipe.yaml, by dotted key."""
     rows: Sequence[Mapping[str, Any]]
@@ -70,11 +72,6 @@ class RunFiles:
     """From the newest checkpoint."""
     summary: Mapping[str, Mapping[str, Any]]
     evaluated: Sequence[Score]
-
-    @property
-    def data(self) -> str:
-        """The data set's name: the last part of its path, so that a moved set stays the same."""
-        return Path(str(self.settings.get("data.set"))).name
 
     def state(self) -> State:
         saved = self.facts.get("step")
@@ -134,15 +131,16 @@ def read_run(run: Path) -> RunFiles:
     metrics = run / "metrics.jsonl"
     settings = flat(_numbered(read_yaml(read_text(recipe, MAX_BYTES), str(recipe))[0]))
     settings.setdefault("data.interpolation", "bicubic")  # of every run from before there was a choice
-    files = RunFiles(
+    data = Path(str(settings.get("data.set"))).name
+    return RunFiles(
         name=str(run),
+        data=data,
         settings={key: value for key, value in settings.items() if key != "summary"},
         rows=read_metrics(metrics) if metrics.is_file() else [],
         facts=_newest_facts(run / "checkpoints"),
         summary=read_summary(run / "summary.json"),
-        evaluated=[],
+        evaluated=_scores(run / EVALUATION, data),
     )
-    return replace(files, evaluated=_scores(run / EVALUATION, files.data))
 
 
 def _numbered(value: Any) -> Any:

@@ -16,8 +16,7 @@ _NOTHING = "-"
 
 
 def as_text(comparison: Comparison, width: int | None = None) -> str:
-    """Tables, then warnings, then what is missing. Columns that do not fit into `width` (None: all do) are continued
-    below."""
+    """Tables, then warnings, then what is missing; columns beyond `width` (None: no limit) are continued below."""
     runs = list(comparison.states)
     blocks = [_settings(comparison, runs, width), _states(comparison.states, width)]
     rows = [*comparison.validation, *comparison.evaluation]
