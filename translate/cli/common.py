@@ -44,12 +44,9 @@ class Commands(click.Group):
         except Interrupted as stop:
             say(str(stop))
             return stop.exit_code
-        except TranslateError as error:
+        except (TranslateError, OSError) as error:  # OSError: a full disk, a folder that disappeared; it names the file
             say(f"error: {error}")
-            return error.exit_code
-        except OSError as error:  # a full disk, a folder that disappeared: the message names the file
-            say(f"error: {error}")
-            return 1
+            return getattr(error, "exit_code", 1)
         except Exception as error:
             say(_unexpected(error))
             return 1

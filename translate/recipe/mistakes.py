@@ -79,8 +79,5 @@ def _sections(field: FieldInfo) -> list[type[Settings]]:
     """The classes of settings that the field may hold; none for a plain value."""
     if chosen := [mark for mark in field.metadata if isinstance(mark, OneOf)]:
         return [*chosen[0].classes().values()]
-    return [kind for kind in (field.annotation, *get_args(field.annotation)) if _is_settings(kind)]
-
-
-def _is_settings(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, Settings)
+    kinds = (field.annotation, *get_args(field.annotation))
+    return [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Settings)]

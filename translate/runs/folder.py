@@ -56,10 +56,18 @@ def choose_folder(out: str | Path | None, recipe: Recipe, resume: bool) -> Path:
         return folder
     data = Path(recipe.data.set or "data").name
     base = Path("runs") / (recipe.name if recipe.name.endswith(f"-{data}") else f"{recipe.name}-{data}")
-    numbered = [base, *(base.with_name(f"{base.name}-{number}") for number in range(2, 10_000))]
     if resume:
-        return next((folder for folder in reversed(numbered) if os.path.lexists(folder)), base)
-    return next(folder for folder in numbered if not os.path.lexists(folder))
+        return next((folder for folder in reversed(_numbered(base)) if os.path.lexists(folder)), base)
+    return _free(base)
+
+
+def _numbered(base: Path) -> list[Path]:
+    return [base, *(base.with_name(f"{base.name}-{number}") for number in range(2, 10_000))]
+
+
+def _free(base: Path) -> Path:
+    """The first name of a folder like `base`, numbered, that does not exist yet."""
+    return next(folder for folder in _numbered(base) if not os.path.lexists(folder))
 
 
 @contextmanager
@@ -181,7 +189,7 @@ def _with_its_weights(run: Path, different: Sequence[str], recipe: Recipe) -> st
     values = recipe.to_json()
     keys = dict.fromkeys("training.batch_size" if key == _IMAGES_A_STEP else _present(values, key) for key in different)
     words = [f"{key}={json.dumps(_value(values, key))}" for key in keys]
-    begins = command("train", run / "recipe.yaml", "--out", _free_beside(run), f"training.init_from={run}", *words)
+    begins = command("train", run / "recipe.yaml", "--out", _free(run), f"training.init_from={run}", *words)
     return f"; {begins} begins a new run with these settings and the weights of this one, optimizers fresh"
 
 
@@ -195,12 +203,6 @@ def _value(values: Mapping[str, Any], key: str) -> Any:
     for name in key.split("."):
         values = values[name]
     return values
-
-
-def _free_beside(run: Path) -> Path:
-    """A name for a folder beside the run that does not exist yet."""
-    numbered = (run.with_name(f"{run.name}-{number}") for number in range(2, 10_000))
-    return next(folder for folder in numbered if not os.path.lexists(folder))
 
 
 def _images_a_step(settings: dict[str, Any], processes: int) -> dict[str, Any]:

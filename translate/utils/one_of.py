@@ -11,10 +11,6 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from translate.utils.settings import Settings
 
 
-def _itself(entry: Any) -> Any:
-    return entry
-
-
 @dataclass(frozen=True)
 class OneOf:
     """Marks a field as `Annotated[Base, OneOf(TABLE)]`: settings of the class that TABLE has under their `key`.
@@ -26,7 +22,7 @@ class OneOf:
     table: Mapping[str, Any]
     key: str = "kind"
     default: str | None = None
-    settings: Callable[[Any], type[Settings]] = _itself
+    settings: Callable[[Any], type[Settings]] = lambda entry: entry
 
     def classes(self) -> dict[str, type[Settings]]:
         return {name: self.settings(entry) for name, entry in self.table.items()}

@@ -30,8 +30,7 @@ class Option:
 
 def name_of(declared: Field[Any]) -> str:
     """The option's name on the command line."""
-    name: str | None = declared.metadata["option"].name
-    return name or f"--{declared.name.replace('_', '-')}"
+    return declared.metadata["option"].name or f"--{declared.name.replace('_', '-')}"
 
 
 def option(default: Any, name: str | None = None, *, help: str, **how: Any) -> Any:

@@ -77,18 +77,16 @@ class RunFiles:
         saved = self.facts.get("step")
         steps = max([*(row["step"] for row in self.rows), *([] if saved is None else [saved])], default=None)
         known = steps is not None and "processes" in self.facts
+        batch = int(self.settings.get("training.batch_size") or 1)
         return State(
             steps=steps,
             wanted=self.settings.get("training.steps") or self.facts.get("total"),
-            images=(steps or 0) * self._images_a_step() if known else None,
+            images=(steps or 0) * batch * int(self.facts["processes"]) if known else None,
             hours=(self.rows[-1]["time"] - self.rows[0]["time"]) / 3600 if len(self.rows) > 1 else None,
             checkpoint=saved,
             validated=max((row["step"] for row in self.rows if _is_validation(row)), default=None),
             scored=next((str(one.protocol["model"]) for one in self.evaluated if "model" in one.protocol), None),
         )
-
-    def _images_a_step(self) -> int:
-        return int(self.settings.get("training.batch_size") or 1) * int(self.facts["processes"])
 
     def validated(self) -> list[Score]:
         """The last validation; with its baselines if the run has ended."""
