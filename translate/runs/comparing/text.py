@@ -45,28 +45,22 @@ def _plain(value: Any) -> str:
 
 
 def _states(states: dict[str, State], width: int | None) -> list[str]:
-    names = [
-        "",
-        "steps",
-        "images seen",
-        "first to last row of metrics.jsonl",
-        "newest checkpoint",
-        "validated after step",
-        "scored",
-    ]
-    return ["training", *_folded(names, [[run, *_state(state)] for run, state in states.items()], width)]
+    rows = {run: _state(state) for run, state in states.items()}
+    names = ["", *next(iter(rows.values()), {})]
+    return ["training", *_folded(names, [[run, *row.values()] for run, row in rows.items()], width)]
 
 
-def _state(state: State) -> list[str]:
+def _state(state: State) -> dict[str, str]:
     of = "" if state.wanted is None else f" of {state.wanted:,}"
-    return [
-        _count(state.steps) + of,
-        _count(state.images),
-        _NOTHING if state.hours is None else duration(3600 * state.hours),
-        _count(state.checkpoint),
-        _count(state.validated),
-        state.scored or _NOTHING,
-    ]
+    hours = _NOTHING if state.hours is None else duration(3600 * state.hours)
+    return {
+        "steps": _count(state.steps) + of,
+        "images seen": _count(state.images),
+        "first to last row of metrics.jsonl": hours,
+        "newest checkpoint": _count(state.checkpoint),
+        "validated after step": _count(state.validated),
+        "scored": state.scored or _NOTHING,
+    }
 
 
 def _count(value: int | None) -> str:
