@@ -106,8 +106,8 @@ def test_a_tracker_that_fails_ends_with_one_warning_and_nothing_else(tracked):
 
 def test_an_unknown_tracker_and_an_unknown_mode_are_refused_before_a_run_begins(run_cli, tiny_recipe, tmp_path):
     for words, says in (
-        ("nope", "tracking is 'nope'; expected auto, online, offline, disabled, wandb"),
-        ("wandb:of", "tracking is 'wandb:of'; expected auto, online, offline, disabled"),
+        ("nope", "no tracker 'nope'; expected auto, online, offline, disabled, wandb"),
+        ("wandb:of", "Weights & Biases has no mode 'of'; expected auto, online, offline, disabled"),
     ):
         refused = run_cli("train", tiny_recipe("pix2pix"), "--data", "shapes", "--out", "run", "--tracker", words)
         assert refused.exit_code == 2 and says in refused.stderr and not (tmp_path / "run").exists()

@@ -14,8 +14,7 @@ from translate.runs.small_files import write_summary
 from translate.training.checkpoint import load_checkpoint, save_checkpoint
 from translate.training.checkpoint_json import Facts
 from translate.training.diagnostics import Finding, _write
-from translate.utils.json_text import json_text
-from translate.utils.stored import UnreadableError, parse_json
+from translate.utils.stored import UnreadableError, json_text, parse_json
 
 
 def strictly(text):

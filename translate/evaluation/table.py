@@ -12,8 +12,8 @@ from typing import Any
 
 from translate.evaluation.intervals import Estimate
 from translate.evaluation.metrics import Better, key_in_space, measure_of
-from translate.utils.json_text import finite, json_text
 from translate.utils.outputs import beginning
+from translate.utils.stored import finite, json_text
 
 Protocol = Mapping[str, str | int | float]
 """How a number was obtained: split, images, resize filter, extractor and its hash, ..."""

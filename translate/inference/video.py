@@ -21,9 +21,9 @@ from translate.inference.records import Record
 from translate.inference.video_extent import Extent, rate_of, seconds_of
 from translate.models.base import Request
 from translate.utils.atomic_files import atomic_file, clear_leftovers
-from translate.utils.folder_name import said_folder
 from translate.utils.out_of_memory import out_of_memory
 from translate.utils.printing import Log, shown
+from translate.utils.user_paths import said_folder
 
 _X264 = ("libx264", {"crf": "16", "preset": "medium"})
 _VP9 = ("libvpx-vp9", {"crf": "24", "b:v": "0"})

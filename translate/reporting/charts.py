@@ -1,7 +1,5 @@
 """Curves as inline SVG, drawn by templates/chart.html.j2."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -42,10 +40,10 @@ class Bin:
 
 
 def curves_by_chart(rows: Iterable[Mapping[str, Any]]) -> list[tuple[str, list[Curve]]]:
-    """The metrics of a run as titled charts, in order of appearance.
+    """The metrics of a run as titled charts, in order of appearance: those that share a prefix before "/" share one.
 
-    Metrics that share a prefix before "/" share a chart, except that very different magnitudes (validation/to_b/psnr
-    and validation/to_b/ssim) get separate charts, because on one axis they would be flat lines.
+    Very different magnitudes (validation/to_b/psnr and validation/to_b/ssim) get charts of their own: on one axis they
+    are flat.
     """
     logged: dict[str, list[tuple[int, float]]] = {}
     for row in rows:

@@ -1,7 +1,5 @@
 """report.html: a run on one page, built only from the files in the run folder."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,11 +25,8 @@ Summary = Mapping[str, Mapping[str, Any]]
 def write_report(run_folder: Path) -> Path:
     """Writes `report.html` into the run folder atomically and returns its path.
 
-    Reads those that exist of recipe.yaml, metrics.jsonl, samples/step-00000100.png, ..., summary.json and doctor.jsonl;
-    summary.json is `{"validation/to_b/psnr": {"value": 21.3, "untouched input": 18.2}, ...}`: the value, baselines by
-    name, and optionally `unit`, `better`, `decimals`, what the `measure` is and its `protocol` in words, and the
-    `precision` that the model ran in.
-    The page is self-contained: no scripts, no network access, about ten megabytes at most.
+    Reads those that exist of recipe.yaml, metrics.jsonl, samples/step-00000100.png, ..., summary.json (see
+    `write_summary`) and doctor.jsonl. The page has no scripts, asks no network, and takes about ten megabytes at most.
     Raises ConfigurationError if the folder has neither recipe.yaml nor metrics.jsonl, TranslateError if metrics.jsonl,
     summary.json or doctor.jsonl cannot be read; the page names samples that cannot be read.
     """

@@ -36,7 +36,7 @@ def load(
     evaluated: bool = False,
     backend: Backend = "auto",
     dropout: Dropout = "auto",
-    plugin: str | Path | Iterable[str | Path] = (),
+    plugin: str | Path | Iterable[str | Path] | None = None,
 ) -> Converter:
     """Loads a trained translator from the folder of a run, a checkpoint or a hub; see `load_model`.
 

@@ -1,7 +1,5 @@
 """The small files that a run keeps beside its checkpoints: recipe, summary, images left out, id."""
 
-from __future__ import annotations
-
 import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,15 +12,13 @@ from translate.reporting.keys import validation_key
 from translate.training.checkpoint_json import PluginFacts
 from translate.training.validation import Validation
 from translate.utils.atomic_files import write_atomic
-from translate.utils.json_text import json_text
-from translate.utils.stored import read_text
+from translate.utils.stored import json_text, read_text
 
 MOST_OF_AN_ID = 100
 
 
 def write_recipe(folder: Path, recipe: Recipe, plugins: Sequence[PluginFacts]) -> None:
-    """Writes recipe.yaml, with every setting, and the list of plugins beside it, if there are any. Raises
-    ConfigurationError."""
+    """Writes recipe.yaml, with every setting, and plugins.json if there are any. Raises ConfigurationError."""
     try:
         if plugins:
             write_atomic(folder / BESIDE_RECIPE, json_text(plugins, indent=1) + "\n")

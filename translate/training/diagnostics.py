@@ -19,8 +19,7 @@ from translate.models.adversary import Adversary
 from translate.models.base import Model, Relabeller, Translator
 from translate.reporting.keys import caption
 from translate.utils.atomic_files import write_atomic
-from translate.utils.json_text import json_text
-from translate.utils.stored import lines_of, parse_json
+from translate.utils.stored import json_text, lines_of, parse_json
 
 FIRST = 500
 """Steps before the first finding: at first, generators produce outputs that are grey, alike, or equal to the input."""

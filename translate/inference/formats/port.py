@@ -23,7 +23,7 @@ from translate.networks.foreign_file import read_state
 from translate.networks.resnet import ResnetGenerator
 from translate.networks.stargan import StarGANGenerator
 from translate.networks.unet import UNetGenerator
-from translate.utils.folder_name import folder_named
+from translate.utils.user_paths import folder_named
 
 _UNNAMED = "no option of theirs names this network; their classes build it"
 

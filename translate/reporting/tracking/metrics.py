@@ -6,15 +6,13 @@
 "Infinity" and "-Infinity", and read back as floats.
 """
 
-from __future__ import annotations
-
 import json
 import math
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from translate.errors import TranslateError
 from translate.reporting.keys import current_key
@@ -79,12 +77,6 @@ class MetricsLog:
     def close(self) -> None:
         self._file.close()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
 
 class NoMetrics:
     """Writes nothing; for the processes of a distributed run that do not write."""
@@ -96,11 +88,6 @@ class NoMetrics:
     def keep(self, wanted: Callable[[Mapping[str, Any]], bool]) -> None: ...
 
     def close(self) -> None: ...
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None: ...
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:

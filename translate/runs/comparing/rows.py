@@ -1,7 +1,5 @@
 """Scores of several runs in rows: one measure, measured in one way, per row."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,8 +18,7 @@ Scores = list[Score | None]
 
 @dataclass(frozen=True)
 class Row:
-    """One measure of the runs that were measured in the same way (`protocol`): a value for each run, in their order,
-    or None.
+    """One measure of the runs that were measured in the same way (`protocol`): a value, or None, for each, in order.
 
     `floor` is what is reached without a model, `ceiling` what real images reach, by name.
     """
@@ -115,8 +112,7 @@ def _in_todays_words(value: object) -> object:
 
 
 def warnings(rows: Sequence[tuple[Row, Scores]], names: Sequence[str]) -> list[str]:
-    """Warnings: those of the scores, one measure in several rows because protocols differ, and baselines that differ
-    within a row."""
+    """Those of the scores; a measure in several rows because protocols differ; baselines that differ within a row."""
     both = [pair for _, scores in rows for pair in zip(names, scores, strict=True)]
     found = [f"{run}: {score.warning}" for run, score in both if score and score.warning]
     found += [line for row, _ in rows for line in _protocols(row, [other for other, _ in rows])]

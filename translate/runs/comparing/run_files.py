@@ -1,7 +1,5 @@
 """Reads the files in a run's folder, whether the run has ended, was killed, or still trains."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -64,6 +62,8 @@ class RunFiles:
     """One run; `name` is its folder as it was given."""
 
     name: str
+    data: str
+    """The data set's name: the last part of its path, so that a moved set stays the same."""
     settings: Mapping[str, Any]
     """From recipe.yaml, by dotted key."""
     rows: Sequence[Mapping[str, Any]]
@@ -73,27 +73,20 @@ class RunFiles:
     summary: Mapping[str, Mapping[str, Any]]
     evaluated: Sequence[Score]
 
-    @property
-    def data(self) -> str:
-        """The data set's name: the last part of its path, so that a moved set stays the same."""
-        return Path(str(self.settings.get("data.set"))).name
-
     def state(self) -> State:
         saved = self.facts.get("step")
         steps = max([*(row["step"] for row in self.rows), *([] if saved is None else [saved])], default=None)
         known = steps is not None and "processes" in self.facts
+        batch = int(self.settings.get("training.batch_size") or 1)
         return State(
             steps=steps,
             wanted=self.settings.get("training.steps") or self.facts.get("total"),
-            images=(steps or 0) * self._images_a_step() if known else None,
+            images=(steps or 0) * batch * int(self.facts["processes"]) if known else None,
             hours=(self.rows[-1]["time"] - self.rows[0]["time"]) / 3600 if len(self.rows) > 1 else None,
             checkpoint=saved,
             validated=max((row["step"] for row in self.rows if is_validation(row)), default=None),
             scored=next((str(one.protocol["model"]) for one in self.evaluated if "model" in one.protocol), None),
         )
-
-    def _images_a_step(self) -> int:
-        return int(self.settings.get("training.batch_size") or 1) * int(self.facts["processes"])
 
     def validated(self) -> list[Score]:
         """The last validation; with its baselines if the run has ended."""
@@ -138,15 +131,16 @@ def read_run(run: Path) -> RunFiles:
     metrics = run / "metrics.jsonl"
     settings = flat(_numbered(read_yaml(read_text(recipe, MAX_BYTES), str(recipe))[0]))
     settings.setdefault("data.interpolation", "bicubic")  # of every run from before there was a choice
-    files = RunFiles(
+    data = Path(str(settings.get("data.set"))).name
+    return RunFiles(
         name=str(run),
+        data=data,
         settings={key: value for key, value in settings.items() if key != "summary"},
         rows=read_metrics(metrics) if metrics.is_file() else [],
         facts=_newest_facts(run / "checkpoints"),
         summary=read_summary(run / "summary.json"),
-        evaluated=[],
+        evaluated=_scores(run / EVALUATION, data),
     )
-    return replace(files, evaluated=_scores(run / EVALUATION, files.data))
 
 
 def _numbered(value: Any) -> Any:
