@@ -33,7 +33,7 @@ from translate.data.io.images import read, to_float, write
 from translate.inference.converter import Converter
 from translate.inference.folder import convert_folder
 from translate.inference.formats.exported import Description, read_exported
-from translate.inference.formats.graph import TranslationGraph, trace
+from translate.inference.formats.graphs import TranslationGraph, trace
 from translate.inference.formats.onnx import write as write_onnx
 from translate.inference.jobs import plan
 from translate.inference.options import Backend, OutputOptions

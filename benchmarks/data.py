@@ -36,7 +36,7 @@ from translate.data.crops import Cropping
 from translate.data.decoding import Decoding
 from translate.data.io.images import Picture, write
 from translate.data.layouts.folders import Source
-from translate.data.layouts.listing import find_images
+from translate.data.layouts.listing import iterate_images
 from translate.data.loader import Loader
 from translate.training.runtime import Runtime
 
@@ -213,7 +213,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
-        paths = find_images(options.images) if options.images else noise_images(Path(folder), options.count)
+        paths = list(iterate_images(options.images)) if options.images else noise_images(Path(folder), options.count)
         paths = paths[: options.count]
         if len(paths) < BATCH:
             sys.exit(f"{options.images}: {len(paths)} images; at least {BATCH} are needed")

@@ -233,7 +233,7 @@ def _trained(
         "ms a step": 1e3 * taken / timed,
         "waited for data": batches.share,
         "minutes for 266,800 steps": RECIPE_STEPS * taken / timed / 60,
-        "cycle a, first": first.get("generators/cycle a"),
-        "cycle a, last": last.get("generators/cycle a"),
+        "cycle a, first": first.get("generators/cycle/a"),
+        "cycle a, last": last.get("generators/cycle/a"),
         "skipped": sum(skip.ever for skip in skips.values()),
     }

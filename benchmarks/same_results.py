@@ -72,7 +72,7 @@ def _trained(options: argparse.Namespace, runtime: str, seed: int, folder: Path)
 
 def _row(runtime: str, seed: int, metrics: list[dict[str, Any]]) -> dict[str, Any]:
     errors = [value for row in metrics for key, value in row.items() if key.endswith("/l1")]
-    losses = [sum(value for key, value in row.items() if "/cycle " in key) for row in metrics[-5:]]
+    losses = [sum(value for key, value in row.items() if "/cycle/" in key) for row in metrics[-5:]]
     return {
         "engine": runtime,
         "seed": seed,
@@ -95,7 +95,7 @@ def _page(plain: list[dict[str, Any]], fast: list[dict[str, Any]]) -> str:
     for runtime, metrics in zip(ENGINES, (plain, fast), strict=True):
         for row in metrics:
             for key, value in row.items():
-                if "/" in key and not key.startswith(("learning rate", "validation")):
+                if "/" in key and not key.startswith(("learning_rate", "validation")):
                     curves[key][runtime].append((row["step"], value))
     charts = [
         chart(name, [Curve(runtime, points, 0, colour) for colour, (runtime, points) in enumerate(both.items())])

@@ -36,8 +36,8 @@ class CycleGANWithEdges(CycleGAN):
 
     def edge_losses(self, batch: Unpaired, fakes: Fakes) -> Losses:
         return {
-            "edges a": self.config.edges * edge_distance(fakes["b"], batch.a),
-            "edges b": self.config.edges * edge_distance(fakes["a"], batch.b),
+            "edges/a": self.config.edges * edge_distance(fakes["b"], batch.a),
+            "edges/b": self.config.edges * edge_distance(fakes["a"], batch.b),
         }
 
 

@@ -1,7 +1,6 @@
 """CycleGAN (Zhu et al. 2017) as a bare loop: two generators that undo each other, learnt from unpaired images.
 
-python examples/cyclegan.py --data DATA --out OUT writes OUT/samples.png. DATA is `shapes`, which is rendered, or a
-folder with trainA/ trainB/ testA/ testB/.
+python examples/cyclegan.py --data DATA writes samples.png; DATA is `shapes`, or has trainA/ trainB/ testA/ testB/.
 """
 
 import argparse
@@ -71,10 +70,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("example-cyclegan"))
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     given = parser.parse_args()
-
     root = Path(given.data)
     if given.data == "shapes":  # scenes in two styles
         root = render_set(given.out / f"shapes-{given.size}", view="unpaired", size=given.size)
+    elif not root.is_dir():
+        parser.error(f"--data {root}: no such folder")
     split = open_folder(root, wanted="unpaired").splits
     decoding, cropping = Decoding(channels=3, side=given.size), Cropping(given.size)
     loader = Loader(split["train"], Unpaired, decoding, cropping, batch_size=BATCH)

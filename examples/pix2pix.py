@@ -72,6 +72,8 @@ def main() -> None:
     root = Path(given.data)
     if given.data == "shapes":  # scenes in two styles
         root = render_set(given.out / f"shapes-{given.size}", view="paired", size=given.size)
+    elif not root.is_dir():
+        parser.error(f"--data {root}: no such folder")
     split = open_folder(root, wanted="paired").splits
     decoding, cropping = Decoding(channels=3, side=given.size), Cropping(given.size)
     loader = Loader(split["train"], Paired, decoding, cropping, batch_size=BATCH)

@@ -74,14 +74,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("example-wgan-gp"))
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     given = parser.parse_args()
-
     root = Path(given.data)
     if given.data == "shapes":  # scenes
         root = render_set(given.out / f"shapes-{given.size}", view="unpaired", size=given.size) / "trainA"
+    elif not root.is_dir():
+        parser.error(f"--data {root}: no such folder")
     sources = unlabelled(root).splits["train"].sources
     decoding, cropping = Decoding(channels=3, side=given.size), Cropping(given.size)
     loader = Loader([sources], Plain, decoding, cropping, batch_size=BATCH)
-
     torch.manual_seed(0)
     model = WGAN(given.size).to(given.device)
     optimizers = model.optimizers()

@@ -33,7 +33,7 @@ TESTS = {
     "translate.inference.converter": ["unit/test_converter.py"],
     "translate.inference.tiling.rowmap": ["unit/test_tiling.py"],
     "translate.inference.tiling.neighbours": ["unit/test_tiling.py"],
-    "translate.inference.tiling.moments": ["unit/test_tiling.py"],
+    "translate.inference.tiling.all_pixels": ["unit/test_tiling.py"],
     "translate.inference.tiling.banded": ["unit/test_tiling.py"],
     "translate.inference.tiling.store": ["unit/test_tiling.py"],
 }

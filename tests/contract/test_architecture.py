@@ -22,7 +22,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "models": {*GROUND, "data", "losses", "networks"},
     "reporting": {*GROUND, "data"},
     "training": {*GROUND, "data", "losses", "models", "networks", "reporting"},
-    "recipe": {*GROUND, "data", "losses", "models", "training"},
+    "recipe": {*GROUND, "data", "evaluation", "losses", "models", "reporting", "training"},
     "inference": {*GROUND, "data", "models", "networks", "reporting", "training", "version"},
     "evaluation": {*GROUND, "data", "models", "networks", "training"},
     "runs": {

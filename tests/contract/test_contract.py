@@ -1,6 +1,7 @@
 """What every entry of MODELS promises the trainer."""
 
 import json
+import re
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from torch import nn
 
 from translate.models import MODELS
 from translate.models.base import Sampler, Translator
+from translate.reporting.keys import current_key
 
 
 @pytest.fixture(params=MODELS)
@@ -65,6 +67,16 @@ def test_twenty_steps_run_and_losses_are_finite_and_named(name):
     assert {key.split("/")[0] for key in losses} == {turn.name for turn in model.turns()}
     assert all(torch.isfinite(torch.tensor(value)) for value in losses.values())
     assert trainer.read_losses() == {}
+
+
+def test_keys_of_losses_are_machine_names(name):
+    """`family/detail`, lower case with underscores; what people read is made of them by `caption`."""
+    model = tiny_model(name)
+    batch = random_batch(model)
+    fakes = model.generate(batch)
+    for turn in model.turns():
+        for key in (f"{turn.name}/{loss}" for loss in turn.losses(batch, fakes)):
+            assert re.fullmatch(r"[a-z0-9_]+(/[a-z0-9_]+){1,2}", key) and current_key(key) == key
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_does_not(name):

@@ -88,14 +88,14 @@ def test_cyclegan_translates_and_comes_back_both_ways(turns):
     _require(
         _paid(model, batch),
         {
-            "generator: adversarial a": (score_a(to_a(b)) - 1).square().mean(),
-            "generator: adversarial b": (score_b(to_b(a)) - 1).square().mean(),
-            "generator: cycle a": 3 * _distance(to_a(to_b(a)), a),
-            "generator: cycle b": 3 * _distance(to_b(to_a(b)), b),
-            "generator: identity a": 0.6 * _distance(to_a(a), a),
-            "generator: identity b": 0.6 * _distance(to_b(b), b),
-            "discriminator: adversarial a": ((score_a(a) - 1).square().mean() + score_a(to_a(b)).square().mean()) / 2,
-            "discriminator: adversarial b": ((score_b(b) - 1).square().mean() + score_b(to_b(a)).square().mean()) / 2,
+            "generator: adversarial/a": (score_a(to_a(b)) - 1).square().mean(),
+            "generator: adversarial/b": (score_b(to_b(a)) - 1).square().mean(),
+            "generator: cycle/a": 3 * _distance(to_a(to_b(a)), a),
+            "generator: cycle/b": 3 * _distance(to_b(to_a(b)), b),
+            "generator: identity/a": 0.6 * _distance(to_a(a), a),
+            "generator: identity/b": 0.6 * _distance(to_b(b), b),
+            "discriminator: adversarial/a": ((score_a(a) - 1).square().mean() + score_a(to_a(b)).square().mean()) / 2,
+            "discriminator: adversarial/b": ((score_b(b) - 1).square().mean() + score_b(to_b(a)).square().mean()) / 2,
         },
     )
     assert torch.equal(model.convert(a, 1), to_b(a)) and torch.equal(model.convert(b, 0), to_a(b))
@@ -111,7 +111,7 @@ def test_cyclegans_separate_turns_are_the_original_codes_and_none_starts_from_wh
     with torch.no_grad():
         model.generator_b.head.weight.mul_(-1)
     wanted = 3 * _distance(model.generator_a(model.generator_b(batch.a)), batch.a)
-    assert turns[2].losses(batch, fakes)["cycle a"].item() == pytest.approx(wanted.item(), rel=1e-5)
+    assert turns[2].losses(batch, fakes)["cycle/a"].item() == pytest.approx(wanted.item(), rel=1e-5)
 
 
 @pytest.mark.parametrize(("name", "domains"), [("cyclegan", "ab"), ("direct", "b")])
@@ -133,7 +133,7 @@ def test_a_discriminator_scores_its_own_domains_history(name, domains):
             torch.manual_seed(seed)
             paid = _paid(model, batch, fakes)
             seen.add(
-                round(paid[f"discriminator: adversarial {domain}".removesuffix("" if suffix else f" {domain}")], 5)
+                round(paid[f"discriminator: adversarial/{domain}".removesuffix("" if suffix else f"/{domain}")], 5)
             )
         assert seen == expected and len(seen) == 2
 
@@ -169,7 +169,7 @@ def test_stargan_reads_labels_off_real_images_and_teaches_them_by_generated_ones
 
     paid = _paid(model, batch, fakes)
     _require(
-        {name: value for name, value in paid.items() if "read off" not in name},
+        {name: value for name, value in paid.items() if "label_accuracy" not in name},
         {
             "discriminator: adversarial": score(fake).mean() - score(images).mean(),
             "discriminator: classification": 2 * misread(images, own),
@@ -207,16 +207,16 @@ def test_unit_ties_images_translations_and_codes():
         fakes = model.decode(codes[other], own)
         discriminator = model.discriminator_b if own else model.discriminator_a
         wanted |= {
-            f"discriminator: adversarial {domain}": towards(discriminator(images), 1)
+            f"discriminator: adversarial/{domain}": towards(discriminator(images), 1)
             + towards(discriminator(fakes), 0),
-            f"generator: adversarial {domain}": towards(discriminator(fakes), 1),
-            f"generator: reconstruction {domain}": 2 * _distance(model.decode(code, own), images),
-            f"generator: kl {domain}": 0.3 * code.square().mean(),
-            f"generator: kl of translation {domain}": 0.3 * there.square().mean(),
-            f"generator: cycle {domain}": 5 * _distance(back, images),
-            f"generator: code cycle {domain}": 7 * _distance(model.encode(back, own), code),
-            f"generator: identity {domain}": 11 * _distance(model.decode(model.encode(images, other), own), images),
-            f"generator: semantic {domain}": 13 * _distance(there, code),
+            f"generator: adversarial/{domain}": towards(discriminator(fakes), 1),
+            f"generator: reconstruction/{domain}": 2 * _distance(model.decode(code, own), images),
+            f"generator: kl/{domain}": 0.3 * code.square().mean(),
+            f"generator: kl_translated/{domain}": 0.3 * there.square().mean(),
+            f"generator: cycle/{domain}": 5 * _distance(back, images),
+            f"generator: code_cycle/{domain}": 7 * _distance(model.encode(back, own), code),
+            f"generator: identity/{domain}": 11 * _distance(model.decode(model.encode(images, other), own), images),
+            f"generator: semantic/{domain}": 13 * _distance(there, code),
         }
     of_a, of_b = (model.code_discriminator(code) for code in codes)
     wanted |= {
@@ -237,9 +237,9 @@ def test_units_noise_is_in_what_is_decoded_and_not_in_what_codes_are_held_to():
     for own, domain in enumerate("ab"):
         images, code = getattr(batch, domain), fakes[f"code {domain}"]
         wanted = 2 * _distance(model.decode(code, own), images)
-        assert paid[f"generator: reconstruction {domain}"] == pytest.approx(wanted.item(), rel=1e-5)
+        assert paid[f"generator: reconstruction/{domain}"] == pytest.approx(wanted.item(), rel=1e-5)
         wanted = 3 * _distance(model.encode(fakes["ba"[own]], 1 - own), fakes[f"mean {domain}"])
-        assert paid[f"generator: semantic {domain}"] == pytest.approx(wanted.item(), rel=1e-5)
+        assert paid[f"generator: semantic/{domain}"] == pytest.approx(wanted.item(), rel=1e-5)
 
 
 def test_auto_encoders_that_are_not_variational_pay_no_divergence():
@@ -270,9 +270,9 @@ def test_digits_are_judged_by_their_own_domains_and_compared_in_squares():
     for domain, (images, fake) in enumerate(((batch.a, fakes["ba"]), (batch.b, fakes["ab"]))):
         for penalty, at in (("r1", images), ("r2", fake)):
             slope = _squared_slope(lambda x, domain=domain: discriminator(x, domain)[0], at)
-            wanted[f"discriminator: {penalty} {'ab'[domain]}"] = PENALISED[penalty] * slope
+            wanted[f"discriminator: {penalty}/{'ab'[domain]}"] = PENALISED[penalty] * slope
     paid = _paid(model, batch, fakes)
-    del paid["discriminator: digits read right"]
+    del paid["discriminator: label_accuracy/real"]
     _require(paid, wanted)
 
 

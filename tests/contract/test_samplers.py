@@ -37,12 +37,12 @@ def test_a_grid_draws_its_own_random_numbers(kind):
 
 
 PUBLISHED = {
-    GAN: {"discriminator/adversarial", "discriminator/jensen-shannon estimate", "generator/adversarial"},
-    CGAN: {"discriminator/adversarial", "discriminator/labels told apart", "generator/adversarial"},
-    VAE: {"autoencoder/reconstruction", "autoencoder/kl", "autoencoder/evidence lower bound"},
-    StackGAN: {f"discriminators/adversarial {stage}" for stage in ("one", "two")}
-    | {f"discriminators/labels told apart {stage}" for stage in ("one", "two")}
-    | {"generators/adversarial one", "generators/adversarial two", "generators/kl"},
+    GAN: {"discriminator/adversarial", "discriminator/jensen_shannon_estimate", "generator/adversarial"},
+    CGAN: {"discriminator/adversarial", "discriminator/pair_accuracy", "generator/adversarial"},
+    VAE: {"autoencoder/reconstruction", "autoencoder/kl", "autoencoder/evidence_lower_bound"},
+    StackGAN: {f"discriminators/adversarial/{stage}" for stage in ("one", "two")}
+    | {f"discriminators/pair_accuracy/{stage}" for stage in ("one", "two")}
+    | {"generators/adversarial/one", "generators/adversarial/two", "generators/kl"},
 }
 
 
@@ -53,7 +53,7 @@ def test_each_published_loss_is_logged_and_measures_carry_no_gradient(kind):
     assert set(trainer.read_losses()) == PUBLISHED[kind]
     model, batch = model_of(kind), batch_of(kind)
     fakes = model.generate(batch)
-    measures = {"jensen-shannon estimate", "labels told apart", "evidence lower bound"}
+    measures = {"jensen_shannon_estimate", "pair_accuracy", "evidence_lower_bound"}
     for turn in model.turns():
         for name, loss in turn.losses(batch, fakes).items():
             measure = any(name.startswith(known) for known in measures)

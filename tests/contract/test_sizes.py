@@ -10,7 +10,7 @@ from translate.errors import ConfigurationError
 from translate.models.base import ImageSpec
 from translate.models.parts import DISCRIMINATORS
 from translate.networks.resnet import ResnetSettings
-from translate.networks.sizes import require_multiple
+from translate.networks.settings import require_multiple
 from translate.networks.unet import UNetSettings
 from translate.recipe import load_recipe
 from translate.runs.loading import build_model

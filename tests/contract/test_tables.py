@@ -5,11 +5,23 @@ import torch
 from tiny import SIZE, random_batch, shrunk, tiny_model, tiny_settings, tiny_trainer
 
 from translate.losses.adversarial import OBJECTIVES
+from translate.models import MODELS
 from translate.models.parts import DISCRIMINATORS, GENERATORS, SAMPLER_NETWORKS
+from translate.networks.settings import DiscriminatorSettings, GeneratorSettings, SamplerNetworkSettings
 
 
 def _settings(kind):
     return kind.model_validate(shrunk(kind()))
+
+
+def _taking(settings):
+    """Methods that let a recipe choose networks of this kind, each with those of its options that name one."""
+    options = {
+        name: [key for key, value in kind.Config() if isinstance(value, settings)] for name, kind in MODELS.items()
+    }
+    found = [(name, keys) for name, keys in options.items() if keys]
+    assert len(found) > 1
+    return found
 
 
 def _trains(name, **changes):
@@ -37,22 +49,22 @@ def test_a_generator_keeps_the_size_and_the_range_and_is_of_its_kind(kind):
 
 @pytest.mark.parametrize("kind", GENERATORS)
 def test_a_generator_trains_in_every_method_that_takes_one(kind):
-    for name in ("cyclegan", "pix2pix"):
-        _trains(name, generator=shrunk(GENERATORS[kind]()))
+    for name, parts in _taking(GeneratorSettings):
+        _trains(name, **dict.fromkeys(parts, shrunk(GENERATORS[kind]())))
 
 
 @pytest.mark.parametrize("kind", DISCRIMINATORS)
-def test_a_discriminator_trains(kind):
+def test_a_discriminator_trains_in_every_method_that_takes_one(kind):
     assert _settings(DISCRIMINATORS[kind]).kind == kind
-    _trains("cyclegan", discriminator=shrunk(DISCRIMINATORS[kind]()))
+    for name, parts in _taking(DiscriminatorSettings):
+        _trains(name, **dict.fromkeys(parts, shrunk(DISCRIMINATORS[kind]())))
 
 
 @pytest.mark.parametrize("kind", SAMPLER_NETWORKS)
-def test_networks_from_noise_train(kind):
+def test_networks_from_noise_train_in_every_method_that_takes_them(kind):
     assert _settings(SAMPLER_NETWORKS[kind]).kind == kind
-    small = shrunk(SAMPLER_NETWORKS[kind]())
-    _trains("gan", generator=small, discriminator=small)
-    _trains("vae", encoder=small, decoder=small)
+    for name, parts in _taking(SamplerNetworkSettings):
+        _trains(name, **dict.fromkeys(parts, shrunk(SAMPLER_NETWORKS[kind]())))
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)

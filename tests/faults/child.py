@@ -20,7 +20,10 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 from patience import PATIENCE  # noqa: E402
-from tiny import TINY, write_images  # noqa: E402
+from tiny import TINY, data_of, write_images  # noqa: E402
+
+from translate.data.batch import Labelled, SourceLabelled  # noqa: E402
+from translate.models import MODELS  # noqa: E402
 
 SHAPES = {"train": 8, "test": 3}
 STEPS = 8
@@ -56,9 +59,12 @@ class Workplace:
 
     def recipe(self, model: str, training: dict[str, Any] | None = None, **settings: Any) -> str:
         path = self.folder / f"{model}.yaml"
+        kind = MODELS[model].batch_type
         data = {"set": "shapes", "size": 32, "load_size": 36, "workers": 0, "shapes": SHAPES}
-        if model == "stargan":
+        if kind is Labelled:
             data["shapes"] = {**SHAPES, "styles": ["flat", "outlined", "banded"]}
+        if kind is SourceLabelled:
+            data = data_of(model, self.folder / "digits")
         recipe = {"model": {**TINY[model], **settings}, "data": data, "training": TRAINING | (training or {})}
         path.write_text(yaml.safe_dump(json.loads(json.dumps(recipe))))
         return path.name

@@ -13,20 +13,27 @@ import sys
 import tempfile
 from pathlib import Path
 
-from child import Workplace, hashes, kill_at_backward
+from child import STEPS, Workplace, hashes, kill_at_backward
+from tiny import tiny_model
 
-MODELS = ("pix2pix", "cyclegan", "stargan", "unit")
+from translate.models import MODELS
 
 
 def mid_run(model: str) -> int:
-    """A call of backward after the first checkpoint and before the last step, as eight steps have 12 or 16."""
-    return random.Random(model).randint(5, 11)
+    """A call of backward after the first checkpoint, which comes after a quarter of the steps, and before the last."""
+    calls = _calls(model)
+    return random.Random(model).randint(calls // 4 + 1, calls - 1)
 
 
 def moments(model: str, seed: int) -> list[int]:
     """Three calls of backward, each counted from its start: too few, together, to finish."""
     rng = random.Random(f"{model} {seed}")
-    return [rng.randint(2, 5) for _ in range(3)]
+    return [rng.randint(2, (_calls(model) - 1) // 3 + 1) for _ in range(3)]
+
+
+def _calls(model: str) -> int:
+    """How often a whole run calls backward."""
+    return sum(STEPS // turn.every for turn in tiny_model(model).turns())
 
 
 def tried(place: Workplace, model: str, workers: int, seed: int = 0) -> tuple[dict[str, str], dict[str, str]]:

@@ -6,8 +6,12 @@ import pytest
 from child import STEPS, Workplace, hashes, kill_at_backward
 from kill_matrix import MODELS, mid_run, tried
 
+QUICK = ("pix2pix", "cyclegan", "stargan", "unit")
 
-@pytest.mark.parametrize("model", MODELS)
+
+@pytest.mark.parametrize(
+    "model", [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in MODELS]
+)
 def test_kill9_mid_epoch_resumes_to_the_same_bits(place: Workplace, model: str) -> None:
     recipe = place.recipe(model)
     assert place.train(recipe, "whole").code == 0

@@ -22,7 +22,7 @@ from tiny import CPU, SPEC, put, tiny_model, write_images
 from translate.data.catalog.description import describe
 from translate.data.catalog.unpack import unpack
 from translate.data.labelled.opening import open_labelled
-from translate.data.layouts.listing import find_images
+from translate.data.layouts.listing import iterate_images
 from translate.errors import ConfigurationError, TranslateError
 from translate.inference.converter import Converter
 from translate.inference.folder import convert_folder
@@ -262,9 +262,9 @@ def deep(tmp_path: Path) -> Iterator[Path]:
 
 def test_folders_far_too_deep_are_named(deep, tmp_path):
     with pytest.raises(ConfigurationError, match="more than 200 folders within folders"):
-        find_images(deep)
+        list(iterate_images(deep))
     put(tmp_path / "fine" / "/".join("d" * 150), "x.png")
-    assert len(find_images(tmp_path / "fine")) == 1
+    assert len(list(iterate_images(tmp_path / "fine"))) == 1
 
 
 @contextmanager

@@ -25,11 +25,11 @@ def test_a_measure_added_from_outside_is_everywhere(run_cli, tiny_recipe, tmp_pa
     for run in ("one", "two"):
         trained = run_cli("train", tiny_recipe("pix2pix"), "--data", data, "--out", run, "--device", "cpu", "-q")
         assert trained.exit_code == 0, trained.output
-    summary = json.loads((tmp_path / "one" / "summary.json").read_text())["to B, worst"]
+    summary = json.loads((tmp_path / "one" / "summary.json").read_text())["validation/to_B/worst"]
     assert summary["value"] > 0 and summary["untouched input"] > 0
     assert (summary["unit"], summary["better"], summary["measure"]) == ("levels", "lower", "of any pixel")
     rows = [json.loads(line) for line in (tmp_path / "one" / "metrics.jsonl").read_text().splitlines()]
-    assert [row for row in rows if "validation to B/worst" in row][-1]["validation to B/worst"] == summary["value"]
+    assert [row for row in rows if "validation/to_B/worst" in row][-1]["validation/to_B/worst"] == summary["value"]
 
     page = (tmp_path / "one" / "report.html").read_text()
     assert "<th>to B, worst <small>levels, lower is better</small></th>" in page and "worst of any pixel" in page
@@ -94,7 +94,7 @@ def test_a_tracker_added_from_outside_is_opened_by_the_command_line(tracked):
     assert finished == {"exit_code": 0} and "warning" not in said
     rows = [json.loads(line) for line in Path("run", "metrics.jsonl").read_text().splitlines()]
     logged = [{name: value for name, value in row.items() if name != "time"} for row in rows]
-    assert [row for row in told if "data/waiting share" not in row] == logged
+    assert [row for row in told if "data/waiting_share" not in row] == logged
 
 
 def test_a_tracker_that_fails_ends_with_one_warning_and_nothing_else(tracked):
@@ -106,8 +106,8 @@ def test_a_tracker_that_fails_ends_with_one_warning_and_nothing_else(tracked):
 
 def test_an_unknown_tracker_and_an_unknown_mode_are_refused_before_a_run_begins(run_cli, tiny_recipe, tmp_path):
     for words, says in (
-        ("nope", "tracking is 'nope'; expected auto, online, offline, disabled, wandb"),
-        ("wandb:of", "tracking is 'wandb:of'; expected auto, online, offline, disabled"),
+        ("nope", "no tracker 'nope'; expected auto, online, offline, disabled, wandb"),
+        ("wandb:of", "Weights & Biases has no mode 'of'; expected auto, online, offline, disabled"),
     ):
         refused = run_cli("train", tiny_recipe("pix2pix"), "--data", "shapes", "--out", "run", "--tracker", words)
         assert refused.exit_code == 2 and says in refused.stderr and not (tmp_path / "run").exists()

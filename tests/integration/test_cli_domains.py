@@ -137,7 +137,7 @@ def test_points_are_trained_on_and_drawn(run_cli, tmp_path):
     assert run_cli("sample", "run", "out", "--count", 5, "--grid").exit_code == 0
     assert len((tmp_path / "out" / "points.csv").read_text().splitlines()) == 6
     summary = (tmp_path / "run" / "summary.json").read_text()
-    assert "modes covered" in summary and "real points" in summary
+    assert "modes_covered" in summary and "real points" in summary
     assert "2,500 points drawn by the model" in (tmp_path / "run" / "report.html").read_text()
 
 

@@ -10,7 +10,7 @@ from test_converter import Negative
 from tiny import CPU, SPEC, unpaired_folder, write_images
 
 from translate.data.layouts import listing
-from translate.data.layouts.listing import ListingReport, find_images, iterate_images
+from translate.data.layouts.listing import ListingReport, iterate_images
 from translate.errors import ConfigurationError
 from translate.inference.converter import Converter
 from translate.inference.jobs import plan
@@ -61,7 +61,7 @@ def test_a_folder_of_one_domain_is_not_continued_with_another(run_cli, tiny_reci
     assert run_cli(*common, "--to", "horse").stdout.startswith("0 converted, 3 skipped")
     assert run_cli(*common, "--to", "zebra", "--checkpoint", "2").exit_code == 2
     assert json.loads((tmp_path / "out" / MARK).read_text())["to"] == ["horse"]
-    assert len(find_images(tmp_path / "out")) == 3 == len(plan(tmp_path / "out", tmp_path / "next"))
+    assert len(list(iterate_images(tmp_path / "out"))) == 3 == len(plan(tmp_path / "out", tmp_path / "next"))
 
 
 def test_another_generators_file_is_another_translation_even_of_that_name(run_cli, generator, photos):
@@ -159,7 +159,7 @@ def test_files_of_other_kinds_are_told_in_one_line(run_cli, generator, photos):
     assert result.exit_code == 0 and result.stdout.startswith("3 converted")
     assert "note: 5 files of other kinds left alone: .heic 3, no suffix 1, .dcm 1\n" in result.stderr
     assert "left alone" not in run_cli("convert", generator("g.pth"), photos, "out", "-q").stderr
-    for image in find_images(photos):
+    for image in iterate_images(photos):
         image.unlink()
     assert ".heic 3, no suffix 1, .dcm 1" in run_cli("convert", generator("g.pth"), photos, "out").stderr
 

@@ -1,14 +1,12 @@
 """`translate evaluate` on tiny runs of each kind: which tables there are, and what must stand in them."""
 
-import gzip
 import json
 import os
-import struct
 
 import numpy as np
 import pytest
 from PIL import Image
-from tiny import labelled_folder, paired_folder, unpaired_folder
+from tiny import digit_sets, labelled_folder, paired_folder, unpaired_folder
 
 from translate.errors import ConfigurationError
 from translate.evaluation.classifier import ClassifierSettings
@@ -17,29 +15,6 @@ from translate.runs.evaluate import evaluate, write_scores
 from translate.runs.train import train
 
 RULER = ClassifierSettings(size=16, steps=3, batch_size=4)
-
-
-def _digits(root, count, seed):
-    """idx files as MNIST has them."""
-    rng = np.random.default_rng(seed)
-    for part, images in (("train", count), ("t10k", count // 2)):
-        pixels = rng.integers(0, 256, (images, 28, 28), dtype=np.uint8)
-        labels = (np.arange(images) % 10).astype(np.uint8)
-        root.mkdir(parents=True, exist_ok=True)
-        for name, header, array in (
-            (f"{part}-images-idx3-ubyte.gz", struct.pack(">IIII", 2051, images, 28, 28), pixels),
-            (f"{part}-labels-idx1-ubyte.gz", struct.pack(">II", 2049, images), labels),
-        ):
-            (root / name).write_bytes(gzip.compress(header + array.tobytes()))
-    return root
-
-
-def digit_sets(folder):
-    """Two sets of digits, and a card in `folder` that takes them for source and target."""
-    _digits(folder.parent / "one", 20, 0), _digits(folder.parent / "two", 40, 1)
-    folder.mkdir()
-    (folder / "dataset.yaml").write_text("layout: unpaired\na: ../one\nb: ../two\n")
-    return folder
 
 
 def _evaluated(tiny_recipe, tmp_path, model, data, *overrides):

@@ -26,6 +26,15 @@ def test_a_bare_loop_runs_and_draws_what_it_has_learnt(name, monkeypatch, tmp_pa
 
 
 @pytest.mark.parametrize("name", LOOPS)
+def test_a_bare_loop_says_that_its_data_is_missing(name, monkeypatch, tmp_path, capsys):
+    script = EXAMPLES / f"{name}.py"
+    monkeypatch.setattr(sys, "argv", [str(script), "--data", str(tmp_path / "nowhere"), "--out", str(tmp_path / "out")])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(script), run_name="__main__")
+    assert ended.value.code == 2 and f"--data {tmp_path / 'nowhere'}: no such folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", LOOPS)
 def test_a_bare_loop_is_a_page(name):
     assert 60 <= len((EXAMPLES / f"{name}.py").read_text(encoding="utf-8").splitlines()) <= 100
 

@@ -18,8 +18,7 @@ from translate.errors import TranslateError
 from translate.inference.foreign import ForeignGenerator
 from translate.inference.formats import FORMATS, Format
 from translate.inference.formats.exported import Description, open_with_onnxruntime, open_with_openvino
-from translate.inference.formats.graph import TranslationGraph, trace
-from translate.inference.formats.graphs import largest_difference, random_images
+from translate.inference.formats.graphs import TranslationGraph, largest_difference, random_images, trace
 from translate.inference.formats.onnx import read as read_onnx
 from translate.inference.formats.onnx import write as write_onnx
 from translate.inference.formats.torch_export import read as read_torch
@@ -67,8 +66,7 @@ def test_a_graph_gives_what_the_model_gives(name, tmp_path):
     assert _largest_difference(model, Request.to(model.targets()[-1]), tmp_path / "x.pt2") < 1e-5
 
 
-# The others' operators are among these.
-@pytest.mark.parametrize("name", ["pix2pix", "cyclegan", "unit", "unit-digits"])
+@pytest.mark.parametrize("name", TRANSLATORS)
 def test_an_onnx_file_gives_what_the_model_gives(name, tmp_path):
     _onnx()
     model = _lively(tiny.tiny_model(name))

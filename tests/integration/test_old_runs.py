@@ -10,6 +10,8 @@ import base64
 import json
 import re
 import shutil
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,10 @@ from PIL import Image
 from runs_of_0_1 import make as then
 
 import translate
+from translate.evaluation.metrics import MEASURES
+from translate.reporting.keys import caption, current_key
+from translate.reporting.tracking import read_metrics
+from translate.runs.comparing.rows import Row
 
 KEPT = Path(__file__).parent / "runs_of_0_1"
 EXPECTED = KEPT / "expected"
@@ -77,16 +83,35 @@ def test_a_run_goes_on_as_it_did_then(name, typed, kept, tmp_path):
     said = typed(*then.resume(name))
     assert f"resuming after step {then.STEPS}" in said and "warning" not in said
     assert (run / "metrics.jsonl").read_bytes().startswith(before)
-    _require_equal(then.logged(run), _rows(EXPECTED / f"{name}.jsonl"))
+    logged = then.logged(run)
+    _require_equal(logged, _of_today(_rows(EXPECTED / f"{name}.jsonl")))
+    assert not [key for row in logged for key in row if not re.fullmatch(r"[a-z_/]+(100_draws|to_[A-Za-z]+/\w+)?", key)]
+    _require_curves_that_go_on(run)
     report = (run / "report.html").read_text()
     assert all(base64.b64encode(picture.read_bytes()).decode() in report for picture in run.glob("samples/*.png"))
+
+
+def _require_curves_that_go_on(run: Path) -> None:
+    """What was logged then and now under two names is one curve of the report, and one row of a comparison."""
+    rows, report = read_metrics(run / "metrics.jsonl"), (run / "report.html").read_text()
+    dots: Counter[str] = Counter()
+    for row in rows:
+        dots.update(caption(key.partition("/")[2]) for key in row if key not in ("step", "time"))
+    for words, count in dots.items():
+        lines = re.findall(rf"<title>{re.escape(words)}</title>.*?</g>", report, re.DOTALL)
+        assert sum(line.count("<circle") for line in lines) == count, words
+    trained = {key for row in rows if row["step"] > then.STEPS for key in row}
+    assert trained == {key for row in rows if row["step"] <= then.STEPS for key in row}
+    comparison = translate.compare([KEPT / "runs" / run.name, run])
+    assert all(None not in row.values for row in comparison.validation)
+    assert len(comparison.validation) == sum(key.startswith("validation/") for key in trained)
 
 
 def test_a_run_goes_on_where_its_images_are_now(typed, kept, tmp_path):
     kept("runs/pix2pix")
     (tmp_path / "data").rename(tmp_path / "moved")
     assert "warning" not in typed(*then.resume("pix2pix", "--data", "moved/paired"))
-    _require_equal(then.logged(tmp_path / "runs/pix2pix"), _rows(EXPECTED / "pix2pix.jsonl"))
+    _require_equal(then.logged(tmp_path / "runs/pix2pix"), _of_today(_rows(EXPECTED / "pix2pix.jsonl")))
 
 
 def test_a_run_goes_on_from_the_checkpoint_before_a_damaged_one(typed, kept, tmp_path):
@@ -147,6 +172,9 @@ def test_a_run_has_the_scores_of_then(name, typed, kept, classifiers, tmp_path):
     said = typed("evaluate", "runs/again", *then.ON_CPU)
     assert "training a classifier" not in said
     _require_equal(*(_numbers(tmp_path / "runs" / run / "evaluation-latest.json") for run in ("again", name)))
+    _require_known(translate.compare([tmp_path / "runs" / run for run in (name, "again")]).evaluation)
+    keys = {score["key"] for score in json.loads((tmp_path / "runs/again/evaluation-latest.json").read_text())}
+    assert keys and all(re.fullmatch(r"[a-z_/0-9]+", key) for key in keys)
     side_by_side = typed("compare", f"runs/{name}", "runs/again")
     assert "measured in different ways" not in side_by_side and "measured on different images" not in side_by_side
 
@@ -187,7 +215,10 @@ def test_a_conversion_of_then_goes_on(typed, kept, run_cli, tmp_path):
 def test_runs_of_then_are_compared_as_then(typed, kept):
     kept(*(f"runs/{name}" for name in then.COMPARED))
     typed(*then.compare("compare.json"))
-    assert json.loads(Path("compare.json").read_text()) == json.loads((EXPECTED / "compare.json").read_text())
+    found = json.loads(Path("compare.json").read_text())
+    rows = found["validation"] + found["evaluation"]
+    assert {row.pop("key").partition("/")[0] for row in rows} <= MEASURES.keys()
+    assert found == json.loads((EXPECTED / "compare.json").read_text())
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -219,11 +250,19 @@ def _rows(path: Path) -> list[dict]:
 
 
 def _numbers(path: Path) -> list[dict]:
-    """Scores without words that say how they were measured."""
-    scores = json.loads(path.read_text())
-    return [
-        {key: value for key, value in score.items() if key not in ("protocol", "warning", "note")} for score in scores
-    ]
+    """Scores without words that say how they were measured, and without the key, which there was none of then."""
+    words = ("protocol", "warning", "note", "key")
+    return [{key: value for key, value in score.items() if key not in words} for score in json.loads(path.read_text())]
+
+
+def _of_today(rows: list[dict]) -> list[dict]:
+    return [{current_key(key): value for key, value in row.items()} for row in rows]
+
+
+def _require_known(rows: Sequence[Row]) -> None:
+    """Each is of a measure of today, and has the scores of both runs."""
+    assert rows and all(row.key.partition("/")[0] in MEASURES for row in rows)
+    assert all(None not in row.values for row in rows)
 
 
 def _require_equal(found: object, wanted: object, where: str = "") -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
-from tiny import put, tiny_settings, unpaired_folder, write_images
+from tiny import paired_folder, put, tiny_settings, unpaired_folder, write_images
 from ways_out import tried
 
 import translate
@@ -67,6 +67,23 @@ class MeanColour(Translator):
 
 
 MODELS["mean-colour"] = MeanColour
+"""
+WATCHING = """
+from translate.evaluation.metrics import MEASURES, Measure
+from translate.reporting.tracking import TRACKERS, Tracker
+
+
+class Written(Tracker):
+    def __init__(self, run, mode):
+        self.path = run.folder / "tracked.txt"
+
+    def log(self, step, values):
+        with self.path.open("a") as file:
+            print(step, *values, file=file)
+
+
+MEASURES["worst"] = Measure("worst error", lambda images, truths: (images - truths).abs().max(), better="lower")
+TRACKERS["written"] = Written
 """
 NETWORK = """
 from typing import Literal
@@ -327,7 +344,7 @@ def test_an_example_trains_and_converts_with_the_two_commands_it_gives(tmp_path,
     assert ended.exit_code == 0 and (tmp_path / convert[3] / "x.png").is_file(), ended.output
     if file == "custom_loss.py":
         logged = (tmp_path / convert[1] / "metrics.jsonl").read_text()
-        for loss in ("edges a", "edges b", "adversarial a", "cycle a"):
+        for loss in ("edges/a", "edges/b", "adversarial/a", "cycle/a"):
             assert f"generators/{loss}" in logged
 
 
@@ -364,14 +381,17 @@ def test_edges_are_compared_by_hand():
         ("raise SystemExit(0)\n", "--plugin mine.py: line 1: SystemExit: 0"),
         ("MODELS['mine'] = 3\n", "TypeError: MODELS['mine']: expected a class that extends Model, got 3"),
         ("GENERATORS['mine'] = Model\n", "GENERATORS['mine']: expected a class that extends GeneratorSettings"),
-        ("OBJECTIVES['mine'] = print\n", "OBJECTIVES['mine']: expected an AdversarialLoss"),
+        ("OBJECTIVES['mine'] = print\n", "OBJECTIVES['mine']: expected an instance of AdversarialLoss"),
+        ("MEASURES['mine'] = print\n", "MEASURES['mine']: expected an instance of Measure"),
+        ("TRACKERS['mine'] = print\n", "TRACKERS['mine']: expected a class that extends Tracker"),
         ("LAYOUTS['mine'] = 'trainA'\n", "two_domains.LAYOUTS['mine']: expected a function, got 'trainA'"),
-        ("MODELS['mine'] = Model\n1 / 0\n", "line 6: ZeroDivisionError"),
+        ("MODELS['mine'] = Model\n1 / 0\n", "line 7: ZeroDivisionError"),
     ],
 )
 def test_a_plugin_that_ends_or_misfits_is_refused_and_adds_nothing(place, run_anew, text, says):
     imports = (
         "from translate.data.layouts.two_domains import LAYOUTS\n"
+        "from translate.evaluation.metrics import MEASURES; from translate.reporting.tracking import TRACKERS\n"
         "from translate.losses.adversarial import OBJECTIVES\n"
         "from translate.models import MODELS\n"
         "from translate.models.base import Model; from translate.models.parts import GENERATORS\n"
@@ -409,3 +429,22 @@ def test_a_plugin_is_asked_for_even_if_its_name_is_close_to_a_known_one(place, r
     Path("near.yaml").write_text(RECIPE.replace("mean-colour", "cyclegan-edges"))
     ended = run_anew("train", "near.yaml", *TRAIN[2:])
     assert "did you mean 'cyclegan'?" in ended.stderr and "give it as --plugin FILE" in ended.stderr
+
+
+def test_a_plugin_of_a_measure_and_a_tracker_serves_a_run_that_does_without_it_later(place, run_anew, tiny_recipe):
+    Path("mine.py").write_text(WATCHING)
+    pairs = ("--data", paired_folder(place / "pairs"), "--out", "run", "--device", "cpu", "-q")
+    trained = run_anew("train", tiny_recipe("pix2pix"), *pairs, *PLUGIN, "--tracker", "written")
+    assert trained.exit_code == 0, trained.output
+    assert "validation to B/worst" in Path("run/tracked.txt").read_text()
+    assert "to B, worst" in json.loads(Path("run/summary.json").read_text())
+    assert not Path("run/plugins.json").exists()
+    converted = run_anew(*CONVERT)
+    assert converted.exit_code == 0, converted.output
+
+
+def test_no_plugin_may_be_said_as_none(place, forget):
+    with pytest.raises(ConfigurationError, match="no recipe 'nowhere'"):
+        translate.train("nowhere", "shapes", plugin=None)
+    with pytest.raises(ConfigurationError, match="no such run"):
+        translate.load("nowhere", plugin=None)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -41,7 +42,7 @@ def python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
 class TestMetricsLog:
     def test_a_row_is_one_line_of_valid_json(self, tmp_path: Path) -> None:
         path, before = tmp_path / "run" / "metrics.jsonl", time.time()
-        with MetricsLog(path) as log:
+        with closing(MetricsLog(path)) as log:
             log.log(100, {"generator/l1": 0.25, "nan": math.nan, "up": math.inf, "down": -math.inf})
         (line,) = path.read_text().splitlines()
 
@@ -55,7 +56,7 @@ class TestMetricsLog:
     def test_rows_read_back_as_they_were(self, tmp_path: Path) -> None:
         path = tmp_path / "metrics.jsonl"
         values = {"a": 1 / 3, "b": 1e-300, "up": math.inf, "down": -math.inf}
-        with MetricsLog(path) as log:
+        with closing(MetricsLog(path)) as log:
             log.log(1, values)
             log.log(2, {"a": math.nan})
         first, second = read_metrics(path)
@@ -65,7 +66,7 @@ class TestMetricsLog:
     def test_rows_are_appended(self, tmp_path: Path) -> None:
         path = tmp_path / "metrics.jsonl"
         for step in (1, 2):
-            with MetricsLog(path) as log:
+            with closing(MetricsLog(path)) as log:
                 log.log(step, {})
         assert [row["step"] for row in read_metrics(path)] == [1, 2]
 
@@ -89,7 +90,7 @@ class TestMetricsLog:
         path = tmp_path / "metrics.jsonl"
         path.write_text('{"step": 1, "a": 1.0}\n{"step": 2, "a"')
         assert [row["step"] for row in read_metrics(path)] == [1]
-        with MetricsLog(path) as log:
+        with closing(MetricsLog(path)) as log:
             log.log(3, {"a": 3.0})
         assert [row["step"] for row in read_metrics(path)] == [1, 3]
 
@@ -107,11 +108,11 @@ class TestMetricsLog:
                 log.log(step, {"loss": 1 / step})
 
         whole, stopped = tmp_path / "whole.jsonl", tmp_path / "stopped.jsonl"
-        with MetricsLog(whole) as log:
+        with closing(MetricsLog(whole)) as log:
             train(log, 1, 20)
-        with MetricsLog(stopped) as log:
+        with closing(MetricsLog(stopped)) as log:
             train(log, 1, 13)  # the checkpoint is of step 10
-        with MetricsLog(stopped) as log:
+        with closing(MetricsLog(stopped)) as log:
             log.keep(lambda row: row["step"] <= 10)
             train(log, 11, 20)
         assert stopped.read_bytes() == whole.read_bytes()
@@ -119,7 +120,7 @@ class TestMetricsLog:
 
     def test_a_failed_truncation_leaves_every_row(self, tmp_path: Path, monkeypatch: Any) -> None:
         path = tmp_path / "metrics.jsonl"
-        with MetricsLog(path) as log:
+        with closing(MetricsLog(path)) as log:
             log.log(1, {})
             log.log(2, {})
             monkeypatch.setattr(os, "replace", _fail(OSError(28, "No space left on device")))
@@ -133,7 +134,7 @@ class TestMetricsLog:
         path = tmp_path / "metrics.jsonl"
         soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
         written = []
-        with MetricsLog(path) as log:
+        with closing(MetricsLog(path)) as log:
             resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
             try:
                 with pytest.raises(TranslateError, match=r"metrics\.jsonl: cannot be written"):
@@ -147,7 +148,7 @@ class TestMetricsLog:
 
     @pytest.mark.parametrize("name", ["step", "time"])
     def test_no_metric_takes_the_name_of_a_column(self, tmp_path: Path, name: str) -> None:
-        with MetricsLog(tmp_path / "metrics.jsonl") as log, pytest.raises(ValueError, match=name):
+        with closing(MetricsLog(tmp_path / "metrics.jsonl")) as log, pytest.raises(ValueError, match=name):
             log.log(1, {name: 1.0})
 
 
@@ -308,7 +309,7 @@ class TestMode:
             opened("auto", tmp_path)
 
     def test_a_wrong_mode_is_refused_before_a_run_begins(self, tmp_path: Path) -> None:
-        with pytest.raises(ConfigurationError, match=r"tracking is 'of'; expected auto, online, offline, disabled"):
+        with pytest.raises(ConfigurationError, match=r"no tracker 'of'; expected auto, online, offline, disabled"):
             train("cyclegan", "shapes", tracking="of", out=tmp_path / "run", device="cpu")
         assert not (tmp_path / "run").exists()
 

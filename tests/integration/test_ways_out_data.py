@@ -217,7 +217,7 @@ def pairs_for_a_method_without(user: User) -> None:
     user.gets(*command, *taken(user.refused(*command), r"all the same, set (\S+)").split())
 
 
-@tried(("utils/home", "set TRANSLATE_HOME to a folder for data sets and resized images"))
+@tried(("utils/user_paths", "set TRANSLATE_HOME to a folder for data sets and resized images"))
 def a_user_without_a_home(user: User) -> None:
     def unknown(of: object) -> None:
         raise KeyError("no such user")

@@ -157,7 +157,7 @@ def _takes(user: User, model: str, size: int, kind: str, *settings: str, **data:
 
 
 @tried(
-    ("networks/sizes", "need {} pixels at least: set data.size to {} or more"),
+    ("networks/settings", "need {} pixels at least: set data.size to {} or more"),
     ("networks/resnet", "take fewer model.gen"),
 )
 def images_too_small_for_a_resnet(user: User) -> None:
@@ -174,7 +174,7 @@ def images_too_small_for_a_discriminator(user: User) -> None:
 
 
 @tried(
-    ("networks/sizes", "take multiples of {}: set data.size to {}, or {}"),
+    ("networks/settings", "take multiples of {}: set data.size to {}, or {}"),
     ("networks/stargan", "take fewer model.disc"),
 )
 def images_that_stargan_cannot_halve(user: User) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from translate.data.batch import Batch, Labelled, Plain, SourceLabelled
+from translate.data.batch import Batch, Labelled, Paired, Plain, SourceLabelled, Unpaired
 from translate.data.io import images
 from translate.data.io.images import Picture
 from translate.data.labels import LabelGroup
@@ -175,3 +177,42 @@ def labelled_folder(root: Path) -> Path:
             names = [f"{domain}{index}.png" for index in range(count)]
             write_images(root / split / domain, names, seed=10 * number + count)
     return root
+
+
+def _digits(root: Path, count: int, seed: int) -> Path:
+    """idx files as MNIST has them."""
+    rng = np.random.default_rng(seed)
+    for part, many in (("train", count), ("t10k", count // 2)):
+        pixels = rng.integers(0, 256, (many, 28, 28), dtype=np.uint8)
+        labels = (np.arange(many) % 10).astype(np.uint8)
+        root.mkdir(parents=True, exist_ok=True)
+        for name, header, array in (
+            (f"{part}-images-idx3-ubyte.gz", struct.pack(">IIII", 2051, many, 28, 28), pixels),
+            (f"{part}-labels-idx1-ubyte.gz", struct.pack(">II", 2049, many), labels),
+        ):
+            (root / name).write_bytes(gzip.compress(header + array.tobytes()))
+    return root
+
+
+def digit_sets(folder: Path) -> Path:
+    """Two sets of digits, and a card in `folder` that takes them for source and target."""
+    _digits(folder.parent / "one", 20, 0), _digits(folder.parent / "two", 40, 1)
+    folder.mkdir()
+    (folder / "dataset.yaml").write_text("layout: unpaired\na: ../one\nb: ../two\n")
+    return folder
+
+
+FOLDERS: dict[type[Batch], Callable[[Path], Path]] = {
+    Unpaired: unpaired_folder,
+    Paired: paired_folder,
+    Labelled: labelled_folder,
+    Plain: labelled_folder,
+    SourceLabelled: digit_sets,
+}
+
+
+def data_of(name: str, folder: Path) -> dict:
+    """The settings of `data` for a method in MODELS, whose images are made in `folder`."""
+    kind = MODELS[name].batch_type
+    of_digits = {"size": 32, "load_size": 32, "channels": 1} if kind is SourceLabelled else {}
+    return TINY_DATA | of_digits | {"set": str(FOLDERS[kind](folder))}

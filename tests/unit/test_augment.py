@@ -87,9 +87,9 @@ def test_probability_zero_changes_nothing():
 
 
 def test_an_unknown_name_is_answered_by_the_nearest():
-    with pytest.raises(ValidationError, match="did you mean ColorJitter"):
+    with pytest.raises(ValidationError, match="did you mean 'ColorJitter'"):
         Augmentation(name="ColourJitter")
-    with pytest.raises(ValidationError, match="There are Affine"):
+    with pytest.raises(ValidationError, match="known: Affine"):
         Augmentation(name="Normalize")
 
 

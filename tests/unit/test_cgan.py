@@ -51,11 +51,11 @@ def test_three_kinds_of_pairs_are_judged():
 
     right, mismatched, generated = (1.5, 0.5), (0.5, 1.5), (0.75, -0.25)
     other = [log_sigmoid(*(-logit for logit in logits)) for logits in (mismatched, generated)]
-    assert losses["adversarial x"].item() == pytest.approx(-log_sigmoid(*right) - sum(other) / 2)
-    assert losses["labels told apart x"].item() == 0.5
+    assert losses["adversarial/x"].item() == pytest.approx(-log_sigmoid(*right) - sum(other) / 2)
+    assert losses["pair_accuracy/x"].item() == 0.5
     # A discriminator that ignores the label tells none apart.
     blind = score_pairs(Adversary(AdversarialSettings()), _Scores([0.0, 0.0]), real, fake, labels, wrong)
-    assert blind["labels told apart"].item() == 0
+    assert blind["pair_accuracy"].item() == 0
 
 
 def test_a_discriminator_of_pairs_learns_labels_though_every_image_is_real():
@@ -70,7 +70,7 @@ def test_a_discriminator_of_pairs_learns_labels_though_every_image_is_real():
         optimizer.zero_grad()
         losses["adversarial"].backward()
         optimizer.step()
-    assert losses["labels told apart"].item() > 0.95
+    assert losses["pair_accuracy"].item() > 0.95
 
 
 def test_the_wanted_class_is_what_the_generator_is_told():

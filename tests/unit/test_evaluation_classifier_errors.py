@@ -7,14 +7,16 @@ import json
 import numpy as np
 import pytest
 import torch
-from test_evaluate import RULER, digit_sets
+from test_evaluate import RULER
 from test_evaluation import ATTRIBUTES, STYLES, reader
-from tiny import labelled_folder, unpaired_folder
+from tiny import data_of
 
+from translate.data.batch import Paired, SourceLabelled
 from translate.evaluation.classifier_errors import ClassifierErrors, asking
 from translate.evaluation.intervals import Estimate, wilson
 from translate.evaluation.spaces import classifier_space
 from translate.evaluation.table import Score, as_text
+from translate.models import MODELS
 from translate.runs.evaluate import evaluate, write_scores
 from translate.runs.train import train
 
@@ -114,7 +116,7 @@ def test_warnings_come_before_all_tables_and_once():
     assert as_text(scores[:1]).splitlines()[0] == "one"
 
 
-@pytest.mark.parametrize("model", ["cyclegan", "stargan", "gan", "cgan", "unit-digits"])
+@pytest.mark.parametrize("model", [name for name, kind in MODELS.items() if kind.batch_type is not Paired])
 def test_what_a_weak_classifier_judges_begins_with_how_weak_it_is(tiny_recipe, tmp_path, monkeypatch, model):
     def often_wrong(classifier, batches, domains, runtime):
         counts = {name: [763, 1000] for name in domains}
@@ -122,12 +124,8 @@ def test_what_a_weak_classifier_judges_begins_with_how_weak_it_is(tiny_recipe, t
 
     monkeypatch.setattr("translate.evaluation.classifier_training.accuracy", often_wrong)
     monkeypatch.setattr("translate.runs.evaluations.DRAWN", 60)
-    size = ["data.size=32", "data.load_size=32", "data.channels=1"] if model == "unit-digits" else []
-    make = {"cyclegan": unpaired_folder, "unit-digits": digit_sets}.get(model, labelled_folder)
-    run = train(
-        tiny_recipe(model), make(tmp_path / "data"), out=tmp_path / "run", overrides=size, quiet=True,
-        tracking="disabled",
-    )  # fmt: skip
+    settings = [f"data.{key}={value}" for key, value in data_of(model, tmp_path / "data").items()]
+    run = train(tiny_recipe(model), out=tmp_path / "run", overrides=settings, quiet=True, tracking="disabled")
     scores = evaluate(run, classifier=RULER, device="cpu", quiet=True)
     assert as_text(scores).startswith("warning: the classifier used here reads 76.3% of 1000 held-out")
     written = json.loads(write_scores(scores, run).read_text())
@@ -135,7 +133,7 @@ def test_what_a_weak_classifier_judges_begins_with_how_weak_it_is(tiny_recipe, t
     read = {entry["table"] for entry in written if "widened by the classifier's" in str(entry["protocol"])}
     assert read and read <= told
     distances = {f"{what} in classifier features" for what in ("KID x 1000", "Frechet distance")}
-    assert told - read == (set() if model == "unit-digits" else distances)
+    assert told - read == (set() if MODELS[model].batch_type is SourceLabelled else distances)
     for entry in written:
         if entry["table"] in read and entry["name"] != "all":
             assert entry["high"] == 100 or entry["high"] - entry["value"] > 23.7

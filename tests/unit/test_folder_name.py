@@ -11,7 +11,7 @@ from translate.networks.foreign import port_state
 from translate.networks.resnet import ResnetGenerator
 from translate.runs.loading import load
 from translate.training.runtime import Runtime
-from translate.utils.folder_name import named_as_file
+from translate.utils.user_paths import named_as_file
 
 
 @pytest.fixture

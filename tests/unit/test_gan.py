@@ -24,7 +24,7 @@ def test_the_original_game_is_played():
     torch.testing.assert_close(of_d["adversarial"], -value)
     torch.testing.assert_close(of_g["adversarial"], torch.log(1 - fake).mean())
     # V = 2 JS - log 4 where D is best.
-    torch.testing.assert_close(of_d["jensen-shannon estimate"], (value.detach() + math.log(4)) / 2)
+    torch.testing.assert_close(of_d["jensen_shannon_estimate"], (value.detach() + math.log(4)) / 2)
 
 
 def test_the_jensen_shannon_estimate_reaches_log_2_where_all_are_told_apart():
@@ -33,10 +33,10 @@ def test_the_jensen_shannon_estimate_reaches_log_2_where_all_are_told_apart():
     nn.init.constant_(model.discriminator[1].weight, 1.0)
     ones = torch.ones(2, 3, 16, 16)
     losses = losses_of(model, "discriminator", Plain(ones), {"fake": -ones})
-    assert losses["jensen-shannon estimate"].item() == pytest.approx(math.log(2))
+    assert losses["jensen_shannon_estimate"].item() == pytest.approx(math.log(2))
     nn.init.zeros_(model.discriminator[1].weight)
     losses = losses_of(model, "discriminator", Plain(ones), {"fake": -ones})
-    assert losses["jensen-shannon estimate"].item() == pytest.approx(0, abs=1e-6)
+    assert losses["jensen_shannon_estimate"].item() == pytest.approx(0, abs=1e-6)
 
 
 def test_a_critic_estimates_the_distance_and_nothing_else_does():
@@ -45,8 +45,8 @@ def test_a_critic_estimates_the_distance_and_nothing_else_does():
     fakes = model.generate(batch)
     losses = losses_of(model, "discriminator", batch, fakes)
     distance = model.discriminator(batch.images).mean() - model.discriminator(fakes["fake"]).mean()
-    torch.testing.assert_close(losses["wasserstein estimate"], distance.detach())
-    assert not losses["wasserstein estimate"].requires_grad and "gradient penalty" in losses
+    torch.testing.assert_close(losses["wasserstein_estimate"], distance.detach())
+    assert not losses["wasserstein_estimate"].requires_grad and "gradient_penalty" in losses
     hinge = model_of(GAN, adversarial={"objective": "hinge"})
     assert losses_of(hinge, "discriminator", batch, hinge.generate(batch)).keys() == {"adversarial"}
 

@@ -1,12 +1,17 @@
 """What a recipe says of its data is what batches are made by."""
 
+from itertools import permutations
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tiny import unpaired_folder, write_images
+from tiny import CPU, tiny_model, unpaired_folder, write_images
 
-from translate.data.batch import Labelled, Unpaired
+from translate.data.batch import Labelled, Plain, Unpaired
+from translate.evaluation.validation import Direction
+from translate.models import MODELS
+from translate.models.base import Translator
 from translate.recipe import load_recipe
 from translate.runs.image_sets.opening import open_data
 
@@ -70,3 +75,15 @@ def test_what_is_measured_is_the_middle_square_where_the_recipe_cuts_it(tmp_path
         Image.fromarray(pixels).save(path)
     whole, middle = (next(_opened(root, resize=resize).first(1)).a for resize in ("square", "centre"))
     assert (middle == 255).all() and not (whole == 255).all()
+
+
+@pytest.mark.parametrize("name", [name for name, kind in MODELS.items() if kind.batch_type in (Labelled, Plain)])
+def test_only_what_translates_is_compared_with_true_translations(name):
+    """Those of the rendered classes are known. What generates from noise has no `convert` to measure."""
+    kind, model = MODELS[name], tiny_model(name)
+    shapes = {"size": 32, "load_size": 32, "shapes.styles": "[flat, outlined, banded]", "shapes.train": 1}
+    images = _opened("shapes", kind.batch_type, **shapes | {"shapes.test": 2})
+    found = [one for one in images.validations(model, 1, CPU) if isinstance(one, Direction)]
+    both_ways = [f"to {to} from {origin}" for to, origin in permutations(images.domains, 2)]
+    assert sorted(one.name for one in found) == (sorted(both_ways) if isinstance(model, Translator) else [])
+    assert all(one.measure(model, CPU) for one in found)

@@ -14,8 +14,7 @@ from translate.runs.small_files import write_summary
 from translate.training.checkpoint import load_checkpoint, save_checkpoint
 from translate.training.checkpoint_json import Facts
 from translate.training.diagnostics import Finding, _write
-from translate.utils.json_text import json_text
-from translate.utils.stored import UnreadableError, parse_json
+from translate.utils.stored import UnreadableError, json_text, parse_json
 
 
 def strictly(text):
@@ -54,7 +53,7 @@ def test_what_json_cannot_hold_is_refused():
 
 def test_the_summary_of_an_image_that_equals_its_truth_is_json(tmp_path):
     write_summary(tmp_path, [_Perfect()], {"to b": {"psnr": inf}}, "float32")
-    entry = strictly((tmp_path / "summary.json").read_text())["to b, psnr"]
+    entry = strictly((tmp_path / "summary.json").read_text())["validation/to_b/psnr"]
     known = {"value": None, "untouched input": None, "protocol": "two images", "precision": "float32"}
     assert entry == known | {"measure": "in dB, of a peak of 1", "unit": "dB", "better": "higher", "decimals": 2}
 

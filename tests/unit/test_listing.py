@@ -31,7 +31,7 @@ def test_images_are_found_in_natural_order(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     os.mkfifo(tmp_path / "pipe.png")
     (tmp_path / "folder.png").mkdir()
-    found = [path.relative_to(tmp_path).as_posix() for path in listing.find_images(tmp_path)]
+    found = [path.relative_to(tmp_path).as_posix() for path in listing.iterate_images(tmp_path)]
     assert found == [
         "A9.bmp",
         "A10.webp",
@@ -78,7 +78,7 @@ def test_the_order_is_natural_by_whole_paths_across_folders_of_equal_numbers(tmp
         return [[int(p) if i % 2 else p for i, p in enumerate(part)] for part in split], inside.as_posix()
 
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert listing.find_images(tmp_path) == sorted(files, key=reference) and len(files) > 100
+    assert list(listing.iterate_images(tmp_path)) == sorted(files, key=reference) and len(files) > 100
 
 
 def test_memory_holds_the_names_of_one_folder_not_of_all(tmp_path: Path) -> None:
@@ -126,12 +126,12 @@ def test_links_to_files_are_taken_and_neither_loop_nor_lead_to_folders(tmp_path:
         assert {path.name for path in seen.refused} == refused | (set() if follow else {"away.png", "chain.png"})
         assert sorted(Path(path).name for path in seen.away) == (["away.png", "chain.png"] if follow else [])
     (tmp_path / "link").symlink_to(outside)
-    assert listing.find_images(tmp_path / "link") == [tmp_path / "link" / "x.png"]
+    assert list(listing.iterate_images(tmp_path / "link")) == [tmp_path / "link" / "x.png"]
 
 
 def test_a_missing_folder_is_said(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="no such folder"):
-        listing.find_images(tmp_path / "none")
+        list(listing.iterate_images(tmp_path / "none"))
 
 
 def test_thumbnails_and_hidden_files_are_no_images_whatever_their_case(tmp_path: Path) -> None:

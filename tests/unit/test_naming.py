@@ -10,7 +10,7 @@ from test_converter import Negative
 from tiny import CPU, SPEC, put, write_images
 
 from translate.cli.converting import _conclude
-from translate.data.layouts.listing import find_images
+from translate.data.layouts.listing import iterate_images
 from translate.errors import ConfigurationError
 from translate.inference.converter import Converter
 from translate.inference.folder import convert_folder
@@ -71,8 +71,8 @@ def test_a_folder_in_another_format(run_cli, tiny_recipe, tmp_path):
     common = ("convert", "run", "photos", "out", "--to", "B", "-q", "--format", "png")
     result = run_cli(*common)
     assert result.exit_code == 0, result.output
-    assert {path.name for path in find_images(tmp_path / "out")} == {"a.jpg.png", "a.png", "b.png", "c.png"}
-    assert {Image.open(path).format for path in find_images(tmp_path / "out")} == {"PNG"}
+    assert {path.name for path in iterate_images(tmp_path / "out")} == {"a.jpg.png", "a.png", "b.png", "c.png"}
+    assert {Image.open(path).format for path in iterate_images(tmp_path / "out")} == {"PNG"}
     # A second run finds all of them.
     assert run_cli(*common).stdout.startswith("0 converted, 4 skipped")
     single = run_cli("convert", "run", "photos/a.png", "one.jpg", "--to", "B", "--format", "png")

@@ -370,7 +370,7 @@ def test_forward_is_one_graph_of_tensor_operations(make) -> None:
 @pytest.mark.parametrize("stride", [1, 2])
 def test_a_padded_convolution_is_torchs_own_to_the_bit(mode: Padding, stride: int) -> None:
     theirs = nn.Conv2d(3, 5, 3, stride=stride, padding=1, padding_mode=mode)
-    ours = PaddedConv2d(3, 5, 3, 1, mode, stride=stride)
+    ours = PaddedConv2d(3, 5, 3, stride=stride, padding=1, padding_mode=mode)
     ours.load_state_dict(theirs.state_dict())
     images = torch.randn(2, 3, 8, 9)
     assert torch.equal(ours(images), theirs(images))

@@ -239,7 +239,7 @@ def test_a_run_that_diverges_stops_with_the_last_good_checkpoint(diverging):
     checkpoint = load_checkpoint(run / "checkpoints", "latest")
     assert all(value.isfinite().all() for value in checkpoint.tensors("model").values())
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    assert max(row.get("skipped steps/generators", 0) for row in rows) == 3
+    assert max(row.get("skipped_steps/generators", 0) for row in rows) == 3
 
 
 def test_weights_that_are_not_finite_are_not_saved(diverging):

@@ -46,7 +46,7 @@ def test_a_schedule_is_one_entry_and_recipes_train_with_it(run_cli, tiny_recipe,
     assert refused.exit_code == 2 and "expected constant, linear, cosine, halving, got" in refused.stderr
     monkeypatch.setitem(SCHEDULES, "steep", steep)
     assert run_cli(*arguments, *settings).exit_code == 0
-    rates = [row.get("learning rate/generator") for row in read_metrics(tmp_path / "run" / "metrics.jsonl")]
+    rates = [row.get("learning_rate/generator") for row in read_metrics(tmp_path / "run" / "metrics.jsonl")]
     assert [rate for rate in rates if rate] == pytest.approx([2e-4, 1e-4])
 
 

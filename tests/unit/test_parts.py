@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from translate.models.parts import DISCRIMINATORS, GENERATORS
-from translate.networks.coupled import AutoencoderSettings
+from translate.networks.autoencoder import AutoencoderSettings
 from translate.networks.resnet import ResnetSettings
 from translate.networks.settings import InitialisationSettings, settings_of
 from translate.networks.unet import UNetSettings

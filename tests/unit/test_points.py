@@ -62,10 +62,10 @@ def test_a_batch_is_a_function_of_seed_and_step():
 def test_real_points_cover_every_mode_and_lie_near_one():
     for points in (ring(), grid()):
         measured = points.coverage(_drawn(points))
-        assert measured["modes covered"] == points.modes
+        assert measured["modes_covered"] == points.modes
         # Within 3 sigma in the plane: 1 - exp(-9 / 2).
-        assert measured["near a mode"] == pytest.approx(1 - np.exp(-4.5), abs=0.003)
-        assert measured["largest share"] == pytest.approx(1 / points.modes, rel=0.15)
+        assert measured["near_a_mode"] == pytest.approx(1 - np.exp(-4.5), abs=0.003)
+        assert measured["largest_share"] == pytest.approx(1 / points.modes, rel=0.15)
 
 
 def test_modes_are_counted_as_said():
@@ -76,11 +76,11 @@ def test_modes_are_counted_as_said():
 
     # Of 8 points 4 are a mode's fair share, of which one is a quarter.
     collapsed = [(-0.5, 0.0)] * 7
-    assert coverage(*collapsed, (0.0, 0.0)) == {"modes covered": 1, "near a mode": 7 / 8, "largest share": 1}
-    assert coverage(*collapsed, (0.529, 0.0)) == {"modes covered": 2, "near a mode": 1, "largest share": 7 / 8}
-    assert coverage(*collapsed, (0.531, 0.0))["modes covered"] == 1
-    assert coverage(*collapsed, *collapsed, (0.5, 0.0))["modes covered"] == 1
-    nowhere = {"modes covered": 0, "near a mode": 0, "largest share": 0}
+    assert coverage(*collapsed, (0.0, 0.0)) == {"modes_covered": 1, "near_a_mode": 7 / 8, "largest_share": 1}
+    assert coverage(*collapsed, (0.529, 0.0)) == {"modes_covered": 2, "near_a_mode": 1, "largest_share": 7 / 8}
+    assert coverage(*collapsed, (0.531, 0.0))["modes_covered"] == 1
+    assert coverage(*collapsed, *collapsed, (0.5, 0.0))["modes_covered"] == 1
+    nowhere = {"modes_covered": 0, "near_a_mode": 0, "largest_share": 0}
     assert coverage((0.0, 0.0)) == coverage((float("nan"), 0.0)) == nowhere
 
 
@@ -105,7 +105,7 @@ def test_mode_coverage_draws_from_the_model_and_leaves_the_dice():
     measured = validation.measure(Repeats(), CPU)
     assert torch.equal(torch.rand(1), expected)
     baseline = validation.baselines()["real points"]
-    assert measured.keys() == baseline.keys() and measured["modes covered"] == baseline["modes covered"] == 8
+    assert measured.keys() == baseline.keys() and measured["modes_covered"] == baseline["modes_covered"] == 8
 
 
 def test_dots_lie_where_the_points_are():

@@ -9,6 +9,7 @@ import json
 import math
 import os
 import re
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -61,7 +62,7 @@ class Page(html.parser.HTMLParser):
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
     run = tmp_path / "horses <b>&"
-    with MetricsLog(run / "metrics.jsonl") as log:
+    with closing(MetricsLog(run / "metrics.jsonl")) as log:
         for step in range(10, 5010, 10):
             losses = {
                 "generator/adversarial": 0.7,
@@ -104,10 +105,10 @@ def test_the_page_is_whole(run: Path) -> None:
 
 def test_one_chart_per_prefix_with_a_line_for_each_metric(run: Path) -> None:
     page = Page(write_report(run))
-    assert page.words("h3") == ["generator", "discriminator", "learning_rate"]
+    assert page.words("h3") == ["generator", "discriminator", "learning rate"]
     lines = [attributes for attributes in page.all("g") if "line" in (attributes["class"] or "")]
     assert len(lines) == 4
-    assert [word for word in page.words("li") if word] == ["adversarial", "cycle", "real", "learning_rate"]
+    assert [word for word in page.words("li") if word] == ["adversarial", "cycle", "real", "learning rate"]
     for path in page.all("path"):
         assert re.fullmatch(r"M[-\d. LZ]+", path["d"] or ""), "coordinates are finite numbers"
 
@@ -126,7 +127,7 @@ def test_nothing_comes_from_elsewhere(run: Path) -> None:
 
 def test_every_word_of_a_run_is_escaped(run: Path) -> None:
     evil = "<img src=x onerror=alert(1)>"
-    with MetricsLog(run / "metrics.jsonl") as log:
+    with closing(MetricsLog(run / "metrics.jsonl")) as log:
         log.log(6000, {f"{evil}/{evil}": 1.0, f'"{evil}': math.nan})
     (run / "summary.json").write_text(json.dumps({evil: {"value": evil, "baseline": evil}}))
     (run / "recipe.yaml").write_text(f"{json.dumps(evil)}: {json.dumps(evil)}\n</pre>{evil}\n")
@@ -207,7 +208,7 @@ def test_a_run_killed_early_has_a_report(tmp_path: Path) -> None:
     (tmp_path / "recipe.yaml").write_text("{: not yaml")
     page = Page(write_report(tmp_path))
     assert not page.all("svg") and "No metric was logged." in page.words("p")
-    with MetricsLog(tmp_path / "metrics.jsonl") as log:
+    with closing(MetricsLog(tmp_path / "metrics.jsonl")) as log:
         log.log(1, {"loss": math.nan, "generator/l1": 0.0})
     page = Page(write_report(tmp_path))
     assert len(page.all("svg")) == 2, "one chart: its frame and its plot"

@@ -178,7 +178,7 @@ def test_a_rendering_that_is_cut_short_leaves_no_folder(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"styles": ("flat", "outlinde")}, "did you mean outlined"),
+        ({"styles": ("flat", "outlinde")}, "did you mean 'outlined'"),
         ({"styles": ("flat", "flat")}, "two different styles"),
         ({"styles": STYLES}, "two different styles"),
         ({"size": 16}, "32 to 256"),

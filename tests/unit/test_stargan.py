@@ -56,7 +56,7 @@ def test_label_accuracies_are_logged_and_move_nothing():
     fakes = model.generate(batch)
     for turn in model.turns():
         losses = turn.losses(batch, fakes)
-        (measure,) = [value for name, value in losses.items() if name.startswith("labels read off")]
+        (measure,) = [value for name, value in losses.items() if name.startswith("label_accuracy/")]
         assert not measure.requires_grad and 0 <= measure <= 1
 
 

@@ -16,10 +16,10 @@ from translate.data.io.images import Picture
 from translate.errors import TranslateError
 from translate.inference import fitting as fitting_module
 from translate.inference.converter import Converter
+from translate.inference.fitting import bytes_per_pixel
 from translate.inference.foreign import ForeignGenerator
-from translate.inference.memory import bytes_per_pixel
 from translate.inference.tiling import banded
-from translate.inference.tiling.moments import grouped, moments
+from translate.inference.tiling.all_pixels import grouped, moments
 from translate.inference.tiling.rowmap import Bands, RowMap
 from translate.inference.tiling.rules import RULES
 from translate.inference.tiling.store import FileStore, MemoryStore

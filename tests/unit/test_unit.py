@@ -115,7 +115,7 @@ def test_both_cycles_are_both():
     batch = Unpaired(*_scenes(0))
     (turn,) = [turn for turn in model.turns() if turn.trains_generators]
     losses = turn.losses(batch, model.generate(batch))
-    assert {"cycle a", "cycle b", "code cycle a", "code cycle b"} <= losses.keys()
+    assert {"cycle/a", "cycle/b", "code_cycle/a", "code_cycle/b"} <= losses.keys()
     assert not any(name.startswith(("semantic", "kl", "perceptual")) for name in losses)
 
 

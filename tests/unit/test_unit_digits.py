@@ -84,7 +84,7 @@ def test_content_is_the_squared_distance_of_images_to_their_translations():
 def test_the_classifier_learns_the_labels_of_translations_of_the_source_alone():
     """The classes are read off b's likenesses of a, by b's reading; those of a's likenesses of b have no labels."""
     model, fakes = _model(translated=1)
-    name = "classification of translations"
+    name = "classification/translated"
 
     def read(**others):
         return _losses(model, {**fakes, **others})[name].item()

@@ -66,7 +66,7 @@ def test_the_bound_is_reconstruction_and_divergence_in_nats():
     losses = losses_of(model, "autoencoder", batch, fakes)
     torch.testing.assert_close(losses["reconstruction"], -likelihood.mean())
     torch.testing.assert_close(losses["kl"], kl.mean())
-    torch.testing.assert_close(losses["evidence lower bound"], (likelihood - kl).mean().detach())
+    torch.testing.assert_close(losses["evidence_lower_bound"], (likelihood - kl).mean().detach())
     heavier = model_of(VAE, kl=4.0)
     torch.testing.assert_close(losses_of(heavier, "autoencoder", batch, fakes)["kl"], 4 * kl.mean())
 
@@ -139,14 +139,14 @@ def test_a_vae_learns():
         trainer.step(Plain(kinds[torch.randint(2, (16,), generator=torch.Generator().manual_seed(step))]))
     validation = Evidence(kinds.repeat(20, 1, 1, 1), binarise=True, draws=5)
     measured, alone = validation.measure(model, CPU), validation.baselines()["pixels alone"]
-    assert measured["evidence lower bound"] > 0.6 * alone["evidence lower bound"]
-    assert measured["log likelihood by 5 draws"] > measured["evidence lower bound"]
+    assert measured["evidence_lower_bound"] > 0.6 * alone["evidence_lower_bound"]
+    assert measured["log_likelihood_by_5_draws"] > measured["evidence_lower_bound"]
     # The truth: a coin's nats for the kind, and 768 pixels of odds 0.95.
     entropy = -0.95 * math.log(0.95) - 0.05 * math.log(0.05)
-    assert measured["log likelihood by 5 draws"] < -768 * entropy
+    assert measured["log_likelihood_by_5_draws"] < -768 * entropy
 
 
 def test_pixels_alone_are_as_uncertain_as_their_odds():
     half = torch.tensor([1.0, -1.0])[:, None, None, None].expand(2, 1, 2, 2)
     alone = Evidence(half).baselines()["pixels alone"]
-    assert alone["evidence lower bound"] == pytest.approx(-4 * math.log(2))
+    assert alone["evidence_lower_bound"] == pytest.approx(-4 * math.log(2))

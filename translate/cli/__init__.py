@@ -3,16 +3,12 @@
 Exit codes: 0 ok, 1 failed, 2 usage or configuration, 3 finished but some items failed.
 """
 
-from __future__ import annotations
-
 import click
 
 from translate.cli.common import Commands
-from translate.cli.comparing import compare
-from translate.cli.converting import convert, sample
+from translate.cli.converting import convert, export, sample
 from translate.cli.data import data
-from translate.cli.evaluating import evaluate
-from translate.cli.exporting import export
+from translate.cli.evaluating import compare, evaluate
 from translate.cli.training import quickstart, recipes, train
 from translate.utils.printing import answer
 

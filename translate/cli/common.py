@@ -1,7 +1,5 @@
 """Shared by the commands: exit codes, and options that mean the same everywhere."""
 
-from __future__ import annotations
-
 import functools
 import json
 import os
@@ -16,11 +14,10 @@ from typing import Any
 import click
 
 from translate.errors import ConfigurationError, TranslateError
-from translate.utils.folder_name import folder_named
-from translate.utils.home import expanded
 from translate.utils.options import option
 from translate.utils.printing import Unread, guarded_streams, say
 from translate.utils.signals import Interrupted, orderly_end
+from translate.utils.user_paths import expanded, folder_named
 
 
 class Commands(click.Group):
@@ -47,12 +44,9 @@ class Commands(click.Group):
         except Interrupted as stop:
             say(str(stop))
             return stop.exit_code
-        except TranslateError as error:
+        except (TranslateError, OSError) as error:  # OSError: a full disk, a folder that disappeared; it names the file
             say(f"error: {error}")
-            return error.exit_code
-        except OSError as error:  # a full disk, a folder that disappeared: the message names the file
-            say(f"error: {error}")
-            return 1
+            return getattr(error, "exit_code", 1)
         except Exception as error:
             say(_unexpected(error))
             return 1
@@ -103,7 +97,8 @@ PLUGIN = click.option(
     type=click.Path(path_type=Path),
     metavar="FILE",
     multiple=True,
-    help="A Python file that adds a method, a network, a loss or a layout, and that this command runs.",
+    help="A Python file that adds a method, a network, a loss, a layout, a measure or a tracker, and that this command "
+    "runs.",
 )
 
 

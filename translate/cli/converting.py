@@ -1,4 +1,4 @@
-"""`translate convert` and `sample`: write files with a trained model."""
+"""`translate convert`, `sample` and `export`: write files with, or of, a trained model."""
 
 from __future__ import annotations
 
@@ -10,7 +10,15 @@ import click
 
 from translate.cli.common import FOLDER, OUTPUT, QUIET, with_plugins
 from translate.cli.options import takes
-from translate.inference.options import Extras, InputOptions, ModelOptions, OutputOptions, SampleOptions, Target
+from translate.inference.options import (
+    ExportOptions,
+    Extras,
+    InputOptions,
+    ModelOptions,
+    OutputOptions,
+    SampleOptions,
+    Target,
+)
 from translate.utils.printing import answer, say
 
 if TYPE_CHECKING:  # slow to import, so imported where used
@@ -90,12 +98,30 @@ def sample(run: Path, output: Path, options: SampleOptions) -> None:
     model = load_sampler(run, options.checkpoint, device=options.device)
     number = class_number(model, options.label)
     paths = sample_folder(
-        model,
-        output,
-        options.count,
-        label=number,
-        seed=options.seed,
-        grid=options.grid,
-        overwrite=options.overwrite,
+        model, output, options.count, label=number, seed=options.seed, grid=options.grid, overwrite=options.overwrite
     )
     answer(f"{len(paths)} files in {output}")
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("out", type=OUTPUT)
+@takes(target=Target, options=ExportOptions)
+@with_plugins
+def export(run: Path, out: str, target: Target, options: ExportOptions) -> None:
+    """Write the translator in RUN as OUT, for other programs, and check it against PyTorch.
+
+    \b
+    translate export runs/cyclegan-horse2zebra zebra.onnx --to zebra
+    translate export runs/cyclegan-horse2zebra zebra-model             (a folder for a model hub)
+    translate export runs/cyclegan-horse2zebra weights --format port   (latest_net_G_A.pth, latest_net_G_B.pth)
+    """
+    from translate.runs.export import export as export_run
+
+    exported = export_run(run, out, to=target.to, **vars(options))
+    for kind, difference in exported.differences.items():
+        answer(f"largest difference from PyTorch on {kind}: {difference:.2g}")
+    for note in exported.notes:
+        say(f"note: {note}")
+    for path in exported.paths:
+        answer(path)

@@ -1,7 +1,5 @@
 """`translate data`: list, check and fetch data sets."""
 
-from __future__ import annotations
-
 import sys
 from contextlib import ExitStack
 from functools import cache
@@ -15,11 +13,7 @@ from translate.errors import ConfigurationError, nearest
 from translate.utils.printing import answer
 
 
-class DataCommands(click.Group):
-    """`translate data` lists the sets; `translate data check DIR` and `translate data fetch NAME` act on one."""
-
-
-@click.group(cls=DataCommands, invoke_without_command=True)
+@click.group(invoke_without_command=True)
 @click.pass_context
 def data(context: click.Context) -> None:
     """List the named data sets and where each is looked for; check a folder; fetch a set."""
@@ -56,7 +50,7 @@ def check(folder: str, settings: tuple[str, ...], recipe: str | None, changes: C
     translate data check my/slices --recipe pix2pix data.range=[0,2047]
     """
     from translate.recipe import load_recipe
-    from translate.runs.image_sets.checking import check_alone, check_as
+    from translate.runs.image_sets.opening import check_alone, check_as
 
     given = changes.settings(settings, "the folder")
     if strange := next((one for one in given if recipe is None and not one.strip().startswith("data.")), None):

@@ -1,7 +1,5 @@
 """Makes click's options of a value's fields: each is declared once, and a command gets the whole value."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Callable, Collection
 from dataclasses import Field, fields

@@ -1,7 +1,5 @@
 """`translate train`, `recipes` and `quickstart`."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -52,10 +50,7 @@ class Trackers:
         "auto", help="Weights & Biases; auto is online when a key is configured, else disabled."
     )
     others: tuple[str, ...] = option(
-        (),
-        "--tracker",
-        metavar="NAME[:MODE]",
-        help="Another tracker, such as one of your own; can be given again.",
+        (), "--tracker", metavar="NAME[:MODE]", help="Another tracker, such as one of your own; can be given again."
     )
 
     @property

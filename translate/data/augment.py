@@ -5,14 +5,12 @@ only: a randomly darkened target is no longer the ground truth. Unpaired images 
 gets both.
 """
 
-from __future__ import annotations
-
-import difflib
 import inspect
 import os
 import threading
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import metadata
 from types import ModuleType
 from typing import Any
@@ -20,7 +18,7 @@ from typing import Any
 import numpy as np
 from pydantic import ConfigDict, Field, field_validator
 
-from translate.errors import ConfigurationError
+from translate.errors import ConfigurationError, nearest
 from translate.utils.settings import Settings
 
 GEOMETRY = (
@@ -52,9 +50,7 @@ class Augmentation(Settings):
     def _is_allowed(cls, name: str) -> str:
         allowed = (*GEOMETRY, *PHOTOMETRY)
         if name not in allowed:
-            nearest = difflib.get_close_matches(name, allowed, n=1, cutoff=0.5)
-            hint = f"did you mean {nearest[0]}? " if nearest else ""
-            raise ValueError(f"no augmentation '{name}'; {hint}There are {', '.join(allowed)}")
+            raise ValueError(f"no augmentation '{name}'{nearest(name, allowed)}")
         return name
 
     @property
@@ -63,22 +59,18 @@ class Augmentation(Settings):
 
 
 class Augmenter:
-    """Applies augmentations to images of equal size. A pure function of images and seed, and thread-safe.
-
-    Raises ConfigurationError for arguments that a transform does not have or rejects.
-    """
+    """Applies augmentations to images of equal size: a pure function of images and seed, and thread-safe. Raises
+    ConfigurationError for arguments that a transform does not have or rejects."""
 
     def __init__(self, augmentations: Sequence[Augmentation]) -> None:
         self._geometry = [a for a in augmentations if a.name in GEOMETRY]
         self._photometry = [a for a in augmentations if a.name in PHOTOMETRY]
         self._own = threading.local()  # transforms hold random state, so threads must not share them
-        _build(augmentations)
+        for augmentation in augmentations:  # refused here, not at the first batch
+            _transform(augmentation)
 
     def __call__(self, images: Sequence[np.ndarray], seed: int) -> list[np.ndarray]:
-        """Augments images (height, width, channels), uint8 or uint16; keeps their shapes and types.
-
-        Applies all geometric transforms first, then all photometric ones, each in the order given.
-        """
+        """Augments images (height, width, channels), uint8 or uint16; geometry first, each in the order given."""
         images = [_to_float(image) if image.dtype == np.uint16 else np.ascontiguousarray(image) for image in images]
         images = self._warp(images, seed)
         images[0] = self._colour(images[0], seed)
@@ -88,42 +80,37 @@ class Augmenter:
         if not self._geometry:
             return images
         names = ["image", *(f"image{i}" for i in range(1, len(images)))]
-        pipeline = self._pipeline(self._geometry, tuple(names[1:]))
-        pipeline.set_random_seed(seed)
-        warped = pipeline(**dict(zip(names, images, strict=True)))
+        warped = self._pipeline(self._geometry, tuple(names[1:]), seed)(**dict(zip(names, images, strict=True)))
         return [warped[name] for name in names]
 
     def _colour(self, image: np.ndarray, seed: int) -> np.ndarray:
         if not self._photometry:
             return image
-        pipeline = self._pipeline(self._photometry, ())
-        pipeline.set_random_seed(seed)
         try:
-            return pipeline(image=image)["image"]
+            return self._pipeline(self._photometry, (), seed)(image=image)["image"]
         except (ValueError, TypeError) as error:
             names = ", ".join(a.name for a in self._photometry)
             raise ConfigurationError(
                 f"augment: {names}: not for images of {image.shape[2]} channels: {error}"
             ) from error
 
-    def _pipeline(self, augmentations: list[Augmentation], others: tuple[str, ...]) -> Any:
-        """Returns the current thread's pipeline."""
+    def _pipeline(self, augmentations: list[Augmentation], others: tuple[str, ...], seed: int) -> Any:
+        """Returns the current thread's pipeline, with the seed set."""
         pipelines = self._own.__dict__.setdefault("pipelines", {})
         key = (augmentations is self._geometry, others)
         if key not in pipelines:
             pipelines[key] = albumentations().Compose(
-                _build(augmentations), additional_targets=dict.fromkeys(others, "image")
+                [_transform(augmentation) for augmentation in augmentations],
+                additional_targets=dict.fromkeys(others, "image"),
             )
+        pipelines[key].set_random_seed(seed)
         return pipelines[key]
 
 
 def albumentations() -> ModuleType:
     """Imports and returns the library. Raises ConfigurationError if its AGPL successor is installed."""
-    try:
+    with suppress(metadata.PackageNotFoundError):
         metadata.distribution("albumentationsx")
-    except metadata.PackageNotFoundError:
-        pass
-    else:
         raise ConfigurationError(
             "augment: AlbumentationsX is installed, whose licence is the AGPL; uninstall albumentationsx and "
             "install albumentations==2.0.8"
@@ -132,10 +119,6 @@ def albumentations() -> ModuleType:
     import albumentations
 
     return albumentations
-
-
-def _build(augmentations: Sequence[Augmentation]) -> list[Any]:
-    return [_transform(augmentation) for augmentation in augmentations]
 
 
 def _transform(augmentation: Augmentation) -> Any:

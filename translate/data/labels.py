@@ -1,7 +1,5 @@
 """Groups of domains that are labelled together."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 UNKNOWN = -1.0

@@ -1,7 +1,5 @@
 """Files in messages: many of them, or many with one fault, in one line."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,10 +23,7 @@ def few(paths: Sequence[Path], twins: Mapping[Path, Path] | None = None) -> str:
 
 
 def by_fault(faults: Mapping[Path, str]) -> list[str]:
-    """Returns `PATH: fault` for each file, or one line `fault: N: ...` where more than `LEAST` have the same fault.
-
-    `faults` holds messages by file, which may begin with the file's path.
-    """
+    """Returns `PATH: fault` for each file, or one line `fault: N: ...` where more than `LEAST` have the same fault."""
     files: dict[str, list[Path]] = {}
     for path, message in faults.items():
         files.setdefault(message.removeprefix(f"{shown(path)}: "), []).append(path)

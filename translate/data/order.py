@@ -1,7 +1,5 @@
 """The order in which images are drawn from domains or buckets, a pure function of seed and position."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from functools import lru_cache
@@ -71,13 +69,9 @@ def lists_of(
     domain, else each list is a domain."""
     if not buckets:
         return list(split), [[range(len(sources))] for sources in split]
-    places: dict[int, int] = {}
-    every: list[Readable] = []
-    for source in (source for bucket in split for source in bucket):
-        if id(source) not in places:
-            places[id(source)] = len(every)
-            every.append(source)
-    return [every], [[np.array([places[id(source)] for source in bucket]) for bucket in split]]
+    every = {id(source): source for bucket in split for source in bucket}
+    places = {key: place for place, key in enumerate(every)}
+    return [list(every.values())], [[np.array([places[id(source)] for source in bucket]) for bucket in split]]
 
 
 def generator(seed: int, use: int, domain: int, number: int) -> np.random.Generator:

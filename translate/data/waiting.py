@@ -1,7 +1,5 @@
 """Measures how long a training run waits for data."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar

@@ -27,8 +27,7 @@ from translate.networks.weights_file import not_finite
 from translate.training.checkpoint_json import Positive, Sha256, require_format
 from translate.training.runtime import Runtime
 from translate.utils.atomic_files import atomic_folder, clear_leftovers, sha256_of
-from translate.utils.json_text import json_text
-from translate.utils.stored import read_json
+from translate.utils.stored import json_text, read_json
 from translate.utils.tensor_file import read_tensors
 
 FORMAT = 2

@@ -47,10 +47,10 @@ def evaluate_digits(
         by_model, alone, translated = (wilson(int(right), len(asked)) for right in counts)
         floor = {"classifier of the source alone": 100 * alone.value}
         row = f"{name} ({('source', 'target')[domain]})"
-        scores.append(score("digit accuracy", row, by_model.times(100), floor=floor, protocol=how))
+        scores.append(score("digit_accuracy", row, by_model.times(100), floor=floor, protocol=how))
         if domain:
             row, share = f"{name} translated to {sets[0][0]}", errors.allowing(translated, asked).times(100)
-            scores.append(score("digit accuracy, source", row, share, floor=floor, protocol=how))
+            scores.append(score("digit_accuracy/translated", row, share, floor=floor, protocol=how))
     return scores
 
 

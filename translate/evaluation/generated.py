@@ -49,7 +49,7 @@ def evaluate_generated(
             wanted.append(torch.full((len(samples),), -1 if asked is None else asked))
     sample, (real, labels) = collector.features(), gather_labelled(reals, runtime, spaces)
     classes_read, asked_for = torch.cat(read), torch.cat(wanted)
-    measure = "sample accuracy" if classes else "sample share"
+    measure = "sample_accuracy" if classes else "sample_share"
     scores = []
 
     def add(name: str, hits: Tensor, numbers: Tensor, **more: Any) -> None:

@@ -78,7 +78,7 @@ def classification_errors(
         asked.append(asking(torch.full((len(right),), number), len(images.domains), of.wanted[:, number]))
         scores.append(
             score(
-                "label error",
+                "label_error",
                 images.domains[number],
                 errors.allowing(wilson(int(right.sum()), len(right)), asked[-1]).rest.times(100),
                 floor={"untranslated input": 100 * untouched / len(right)},
@@ -89,7 +89,7 @@ def classification_errors(
     if not scores:
         return []
     everything = score(
-        "label error",
+        "label_error",
         "all",
         errors.allowing(bootstrap_ratio(right_of, count_of), torch.cat(asked)).rest.times(100),
         floor={"untranslated input": 100 * ignored / float(count_of.sum())},
@@ -125,7 +125,7 @@ def other_attributes(
         by_chance = torch.where(wanted == 1, frequency[others], 1 - frequency[others]) * asked
         scores.append(
             score(
-                "other labels",
+                "other_labels",
                 images.domains[number],
                 errors.allowing(bootstrap_ratio(stayed.sum(1), asked.sum(1)), everything).times(100),
                 floor={"another image": 100 * _share(by_chance.sum(), asked.sum())},

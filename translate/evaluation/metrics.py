@@ -82,8 +82,7 @@ class Measure:
 
     `function` compares translations with their true translations, both (batch, channels, height, width) in [-1, 1], and
     returns a scalar, `perfect` for the truth itself; None for what a classifier or a set of images is needed for.
-    `decimals` are shown after the point; None shows four digits in all. Titles stand in the files of runs, where they
-    tell measures apart: they stay as they are.
+    `decimals` are shown after the point; None shows four digits in all.
     """
 
     title: str
@@ -110,15 +109,17 @@ MEASURES: dict[str, Measure] = {
     "psnr": Measure("PSNR to the truth, dB", psnr, "dB", "higher", "in dB, of a peak of 1", 2, perfect=math.inf),
     "ssim": Measure("SSIM to the truth, 0-1 scale", ssim, "", "higher", _WANG, 4, perfect=1.0),
     # What a classifier of real images reads.
-    "label error": Measure("classification error of translations", None, "%", "lower", decimals=1),
-    "other labels": Measure("other attributes read as they were", None, "%", "higher", decimals=1),
-    "domain accuracy": Measure(
+    "label_error": Measure("classification error of translations", None, "%", "lower", decimals=1),
+    "other_labels": Measure("other attributes read as they were", None, "%", "higher", decimals=1),
+    "domain_accuracy": Measure(
         "translations that the classifier takes for the wanted domain", None, "%", "higher", decimals=1
     ),
-    "digit accuracy": Measure("digits read right", None, "%", "higher", decimals=1),
-    "digit accuracy, source": Measure("digits read right by the source's classifier", None, "%", "higher", decimals=1),
-    "sample accuracy": Measure("samples read as the class wanted", None, "%", decimals=1),
-    "sample share": Measure("samples read as each class", None, "%", decimals=1),
+    "digit_accuracy": Measure("digits read right", None, "%", "higher", decimals=1),
+    "digit_accuracy/translated": Measure(
+        "digits read right by the source's classifier", None, "%", "higher", decimals=1
+    ),
+    "sample_accuracy": Measure("samples read as the class wanted", None, "%", decimals=1),
+    "sample_share": Measure("samples read as each class", None, "%", decimals=1),
     # Sets of images; distances are taken in several spaces of features.
     "change": Measure("change: difference of a translation from its input", protocol="L1, 0-1 scale", decimals=4),
     "diversity": Measure("diversity: difference of two translations", None, "", "higher", _RMS, decimals=4),
@@ -126,10 +127,11 @@ MEASURES: dict[str, Measure] = {
     "frechet": Measure("Frechet distance", better="lower"),
     "distances": Measure("distances", better="lower"),
     # Validations of models that generate from noise.
-    "modes covered": Measure("modes covered", better="higher", decimals=0),
-    "near a mode": Measure("near a mode", better="higher", decimals=4),
-    "evidence lower bound": Measure("evidence lower bound", better="higher", decimals=2),
-    "log likelihood by 100 draws": Measure("log likelihood by 100 draws", better="higher", decimals=2),
+    "modes_covered": Measure("modes covered", better="higher", decimals=0),
+    "near_a_mode": Measure("near a mode", better="higher", decimals=4),
+    "largest_share": Measure("share of the largest mode"),
+    "evidence_lower_bound": Measure("evidence lower bound", better="higher", decimals=2),
+    "log_likelihood_by_100_draws": Measure("log likelihood by 100 draws", better="higher", decimals=2),
 }
 
 
@@ -140,21 +142,26 @@ def compare_with_truth(images: Tensor, truths: Tensor) -> dict[str, float]:
 
 
 def in_unit(unit: str) -> str:
-    """The name of the mean absolute error in the values of the target, such as HU."""
+    """The key of the mean absolute error in the values of the target, such as HU."""
     return f"{ERROR_IN}{unit}"
 
 
-def measure_of(name: str) -> Measure:
-    """The measure of this name; one that is not in the table, such as that of a file of yours that is not loaded, has
-    neither unit nor direction."""
-    if name.startswith(ERROR_IN):
-        unit = name.removeprefix(ERROR_IN)
+def measure_of(key: str) -> Measure:
+    """The measure of this key, such as `kid` or, in a space, `kid/inception`; one that is not in the table, such as
+    that of a file of yours that is not loaded, has neither unit nor direction."""
+    if key.startswith(ERROR_IN):
+        unit = key.removeprefix(ERROR_IN)
         return Measure(f"mean absolute error, {unit}", None, unit, "lower", "in the values of the target", perfect=0.0)
-    return MEASURES.get(name) or Measure(name)
+    return MEASURES.get(key) or MEASURES.get(key.partition("/")[0]) or Measure(key)
 
 
-def decimals_of(table: str) -> int | None:
-    """The decimals of the numbers in a table, by its title: that of a measure, also in a space, or of a validation."""
-    title = table.partition(" in ")[0]
-    known = {measure.title: measure.decimals for measure in MEASURES.values()}
-    return known.get(title, measure_of(table.removeprefix("validation: ")).decimals)
+def key_in_space(name: str, space: str) -> str:
+    """The key of a measure in a space of features."""
+    return f"{name}/{'_'.join(space.lower().split())}" if space else name
+
+
+def key_of_table(table: str) -> str:
+    """The key of the measure whose table has this title, as files of scores of version 0.1 need it; the title itself if
+    none has."""
+    title, _, space = table.partition(" in ")
+    return next((key_in_space(name, space) for name, measure in MEASURES.items() if measure.title == title), table)

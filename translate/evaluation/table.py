@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from translate.evaluation.intervals import Estimate
-from translate.evaluation.metrics import Better, decimals_of, measure_of
-from translate.utils.json_text import finite, json_text
+from translate.evaluation.metrics import Better, key_in_space, measure_of
 from translate.utils.outputs import beginning
+from translate.utils.stored import finite, json_text
 
 Protocol = Mapping[str, str | int | float]
 """How a number was obtained: split, images, resize filter, extractor and its hash, ..."""
@@ -44,10 +44,12 @@ class Score:
     note: str = ""
     warning: str = ""
     """Why the number may be wrong; printed before all tables."""
+    key: str = ""
+    """Of the measure, for programs: `table` is what people read."""
 
 
 def score(name: str, row: str, value: Estimate | float | None, *, space: str = "", **more: Any) -> Score:
-    """The Score of a measure, by its name, from an estimate with its interval or a bare number; `space`: of which
+    """The Score of a measure, by its key, from an estimate with its interval or a bare number; `space`: of which
     features."""
     measure = measure_of(name)
     table = f"{measure.title} in {space}" if space else measure.title
@@ -57,7 +59,8 @@ def score(name: str, row: str, value: Estimate | float | None, *, space: str = "
         more = {"low": value.low, "high": value.high, "images": value.images, "warning": value.warning, **more}
         how = {**how, "interval": how.get("interval", value.how)}
         value = value.value
-    return Score(table, row, value, **{"unit": unit, "better": measure.better, "protocol": how, **more})
+    facts = {"unit": unit, "better": measure.better, "protocol": how, "key": key_in_space(name, space)}
+    return Score(table, row, value, **facts | more)
 
 
 def as_text(scores: Sequence[Score]) -> str:
@@ -92,7 +95,7 @@ def _together(one: Score) -> str:
 
 def _table(rows: list[Score]) -> list[str]:
     first = rows[0]
-    text = numbers_of(first.table)
+    text = numbers_of(first.key)
     columns = [["", *(row.name for row in rows)], ["model", *(text(row.value) for row in rows)]]
     if any(row.low is not None for row in rows):
         ends = [(row.low, row.high) for row in rows]
@@ -128,9 +131,9 @@ def aligned(columns: list[list[str]]) -> list[str]:
     ]
 
 
-def numbers_of(table: str) -> Callable[[float | None], str]:
-    """How numbers of a table are written: with its measure's decimals."""
-    return partial(number, decimals=decimals_of(table))
+def numbers_of(key: str) -> Callable[[float | None], str]:
+    """How numbers of a measure are written: with its decimals."""
+    return partial(number, decimals=measure_of(key).decimals)
 
 
 def number(value: float | None, decimals: int | None = None) -> str:

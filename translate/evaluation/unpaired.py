@@ -72,7 +72,7 @@ def evaluate_unpaired(
     source, output, target = gathered.features(), translated.features(), real.features()
     return [
         score(
-            "domain accuracy",
+            "domain_accuracy",
             name,
             read.times(100),
             floor={"inputs": 100 * float(shares["input"].mean())},

@@ -1,7 +1,5 @@
 """Per-pixel difference between an input and its output translated back: what the translation lost or invented."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,21 +1,24 @@
 """Decides what fits into memory: how many images per batch, and how many rows per band of an oversized image."""
 
-from __future__ import annotations
-
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
+import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from translate.errors import ConfigurationError
-from translate.inference.memory import bytes_per_pixel, free_memory
 from translate.inference.options import Tile
 from translate.inference.padding import padded_size
 from translate.inference.tiling.banded import store_for
 from translate.inference.tiling.rowmap import Bands
 from translate.inference.tiling.rules import RULES
 from translate.training.runtime import Runtime
+from translate.utils.ram import available_ram
 
 _USED = 0.5
 """The share of free memory that one batch may fill; kernels need the rest."""
@@ -43,11 +46,8 @@ class Fitting:
 
     @cached_property
     def together(self) -> bool:
-        """Whether a batch goes through the network at once.
-
-        Not on a CPU: it is no faster there, and rounding depends on the batch size, so that a file's output would
-        depend on the other files in its batch.
-        """
+        """Whether a batch goes through the network at once: not on a CPU, where it is no faster and rounding depends on
+        the batch size, so that a file's output would depend on others."""
         return self.runtime.device.type != "cpu"
 
     def batch(self, height: int, width: int) -> int:
@@ -90,3 +90,59 @@ class Fitting:
     @cached_property
     def _per_pixel(self) -> float:
         return bytes_per_pixel(self.run, self.channels, *padded_size(64, 64, self.stride))
+
+
+def bytes_per_pixel(run: Callable[[Tensor], Tensor], channels: int, height: int, width: int) -> float:
+    """Bytes that `run` needs per pixel of an image (1, channels, height, width): the peak held by its tensors.
+
+    Excludes workspace that kernels allocate for themselves. Measured by running one image of that size and one of twice
+    its height and width on the network's device, so that what does not grow with the image (weights cast to another
+    format) cancels out.
+    """
+    peaks = []
+    for scale in (1, 2):
+        images = torch.zeros(1, channels, scale * height, scale * width)  # not counted
+        with _Living() as living:
+            run(images)
+        peaks.append(living.most)
+    return max(1.0, (peaks[1] - peaks[0]) / (3 * height * width))
+
+
+def free_memory(device: torch.device) -> int:
+    """Bytes available to new tensors on the device."""
+    if device.type == "cuda":
+        # Memory that torch has reserved but does not use is free, too.
+        unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return torch.cuda.mem_get_info(device)[0] + unused
+    if device.type == "mps":
+        return max(0, torch.mps.recommended_max_memory() - torch.mps.current_allocated_memory())
+    return available_ram()
+
+
+class _Living(TorchDispatchMode):
+    """Counts the bytes of all live tensors created within it: `now`, and the peak, `most`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = self.most = 0
+        self._known: set[int] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = func(*args, **(kwargs or {}))
+        for value in tree_leaves(made):
+            if isinstance(value, Tensor):
+                self._count(value.untyped_storage())
+        return made
+
+    def _count(self, storage: torch.UntypedStorage) -> None:
+        key, size = storage._cdata, storage.nbytes()
+        if key in self._known:
+            return
+        self._known.add(key)
+        self.now += size
+        self.most = max(self.most, self.now)
+        weakref.finalize(storage, self._forget, key, size)
+
+    def _forget(self, key: int, size: int) -> None:
+        self._known.discard(key)
+        self.now -= size

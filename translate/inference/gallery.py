@@ -1,7 +1,5 @@
 """A converted folder as one self-contained HTML page."""
 
-from __future__ import annotations
-
 import base64
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +11,7 @@ from PIL import Image
 
 from translate.inference.reasons import attempt
 from translate.inference.sheets import TOO_LARGE, Pair
-from translate.reporting.gallery import FOOTER, Shown, gallery
+from translate.reporting.page import FOOTER, Shown, gallery
 from translate.reporting.pictures import spread
 from translate.utils.atomic_files import write_atomic
 from translate.utils.outputs import beginning, ending

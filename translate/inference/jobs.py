@@ -16,9 +16,9 @@ from translate.data.layouts.subfolders import ARCHIVES
 from translate.errors import ConfigurationError, folded
 from translate.inference.naming import output_name, renamed
 from translate.inference.options import ImageFormat
-from translate.utils.folder_name import folder_named, named_as_file, said_folder
 from translate.utils.outputs import Inputs, admit, refuse_in_run
 from translate.utils.printing import Log, shown
+from translate.utils.user_paths import folder_named, named_as_file, said_folder
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,5 @@
 """The manifest of a conversion: a line of JSON for each image, added to a file as soon as it is known."""
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Container
@@ -12,9 +10,9 @@ from typing import Any
 
 from translate.errors import ConfigurationError
 from translate.inference.records import Record
-from translate.utils.json_text import json_text
 from translate.utils.outputs import admit, beginning, ending
 from translate.utils.printing import shown
+from translate.utils.stored import json_text
 
 _LINE = 1 << 16
 """The most bytes of a line that is looked at to know a manifest: two names of the greatest length, escaped, fit."""

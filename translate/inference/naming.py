@@ -1,7 +1,5 @@
 """Names outputs after their inputs, in the wanted format, and never two alike."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import unicodedata

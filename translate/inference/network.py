@@ -1,7 +1,5 @@
 """A trained network on its device, which converts pictures of any size as the memory allows."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What a user may choose of converting and exporting: one value for each concern, read without importing torch."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable
 from dataclasses import dataclass

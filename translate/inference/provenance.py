@@ -17,9 +17,8 @@ from translate.inference.converter import Converter
 from translate.inference.records import Outcome
 from translate.models.base import Request
 from translate.utils.atomic_files import is_at, lock, sha256_of, unlock, write_atomic
-from translate.utils.json_text import json_text
 from translate.utils.printing import shown
-from translate.utils.stored import UnreadableError, parse_json, read_json
+from translate.utils.stored import UnreadableError, json_text, parse_json, read_json
 
 MARK = ".translate.json"
 LOCK = ".translate.lock"

@@ -1,7 +1,5 @@
 """Why a single file failed, in words, so that the others are converted: what is its fault, and what is nobody's."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar

@@ -1,7 +1,5 @@
 """What happened to each file of a conversion, and to all of them."""
 
-from __future__ import annotations
-
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path

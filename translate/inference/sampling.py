@@ -1,11 +1,8 @@
 """Writes a folder of images generated from noise."""
 
-from __future__ import annotations
-
 import csv
 import io
 import math
-import os
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +12,7 @@ from torch import Tensor
 from translate.data.io.images import Picture, to_pixels, write
 from translate.data.synthetic.point_pictures import dots
 from translate.errors import ConfigurationError, nearest
+from translate.inference.provenance import require_writable
 from translate.models.base import Sampler
 from translate.models.noise import fixed_rng
 from translate.utils.atomic_files import clear_leftovers, write_atomic
@@ -48,7 +46,7 @@ def sample_folder(
     device, and the caller has chosen the precision. Raises ConfigurationError if a file already exists, before anything
     is written; ImageError if one cannot be written; ValueError for a label the model does not know.
     """
-    _require_place(out)
+    require_writable(out)  # drawing takes long
     if count < 1:
         raise ConfigurationError(f"--count {count}: expected 1 or more")
     if label is not None and label not in range(len(model.classes)):
@@ -75,13 +73,6 @@ def sample_folder(
         paths.append(out / "grid.png")
         _write_image(paths[-1], picture)
     return paths
-
-
-def _require_place(out: Path) -> None:
-    """Raises ConfigurationError if the folder could not be written: drawing takes long. Creates nothing."""
-    nearest_place = next(place for place in (out, *out.absolute().parents) if place.exists())
-    if not nearest_place.is_dir() or not os.access(nearest_place, os.W_OK):
-        raise ConfigurationError(f"{out}: cannot be written into; give another folder")
 
 
 def class_number(model: Sampler, name: str | None) -> int | None:

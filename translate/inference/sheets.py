@@ -1,7 +1,5 @@
 """Sheets that show inputs and outputs side by side."""
 
-from __future__ import annotations
-
 from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -51,11 +49,10 @@ class Pair:
 def pairs(records: Iterable[Record], source: Path, given: Span = UNIT, target: Span = UNIT) -> list[Pair]:
     """The pairs converted from `source` (a folder or a file), in this run or an earlier one, in natural name order."""
     converted = sorted((record for record in records if record.status != "failed"), key=_in_order)
-    root = source if source.is_dir() else source.parent
-    names = (shown(record.source.relative_to(root).as_posix()) for record in converted)
+    root, spans = source if source.is_dir() else source.parent, (given, target)
     return [
-        Pair(name, record.source, record.output, current(record.output), (given, target))
-        for name, record in zip(names, converted, strict=True)
+        Pair(shown(one.source.relative_to(root).as_posix()), one.source, one.output, current(one.output), spans)
+        for one in converted
     ]
 
 

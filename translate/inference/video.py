@@ -18,12 +18,12 @@ from translate.errors import ConfigurationError, TranslateError
 from translate.inference.converter import Converter
 from translate.inference.jobs import refuse_other_kinds, refuse_same
 from translate.inference.records import Record
-from translate.inference.video_extent import Extent, seconds_of
+from translate.inference.video_extent import Extent, rate_of, seconds_of
 from translate.models.base import Request
 from translate.utils.atomic_files import atomic_file, clear_leftovers
-from translate.utils.folder_name import said_folder
 from translate.utils.out_of_memory import out_of_memory
 from translate.utils.printing import Log, shown
+from translate.utils.user_paths import said_folder
 
 _X264 = ("libx264", {"crf": "16", "preset": "medium"})
 _VP9 = ("libvpx-vp9", {"crf": "24", "b:v": "0"})
@@ -64,7 +64,7 @@ def count_frames(source: Path) -> int:
     av = _av()
     with _errors_in_words(av, source), _opened(av, source) as container:
         video = _video(container, source)
-        return video.frames or round(seconds_of(container, video) * float(_rate(video)))
+        return video.frames or round(seconds_of(container, video) * float(rate_of(video)))
 
 
 def convert_video(
@@ -160,7 +160,7 @@ def _look(av: Any, source: Path) -> _Look:
 def _video_stream(read: Any, written: Any, look: _Look, suffix: str) -> Any:
     encoder, options = ENCODERS[suffix]
     video = read.streams.video[0]
-    stream = written.add_stream(encoder, rate=_rate(video), options=dict(options))
+    stream = written.add_stream(encoder, rate=rate_of(video), options=dict(options))
     stream.width, stream.height, stream.pix_fmt = look.width, look.height, look.pixel_format
     context = stream.codec_context
     context.time_base, context.sample_aspect_ratio = video.time_base, look.pixel
@@ -213,10 +213,6 @@ def _video(container: Any, source: Path) -> Any:
     if not container.streams.video:
         raise TranslateError(f"{shown(source)}: holds no video")
     return container.streams.video[0]
-
-
-def _rate(video: Any) -> Fraction:
-    return video.average_rate or video.guessed_rate or Fraction(25)
 
 
 def _opened(av: Any, source: Path) -> Any:

@@ -1,7 +1,6 @@
 """How much of a video was read, beside what its file declares: one that was cut off ends early without an error."""
 
-from __future__ import annotations
-
+from fractions import Fraction
 from typing import Any
 
 _FRAMES = 1.5
@@ -15,7 +14,7 @@ class Extent:
 
     def __init__(self, container: Any, video: Any) -> None:
         self._video = video
-        self._rate = float(video.average_rate or video.guessed_rate or 25)
+        self._rate = float(rate_of(video))
         self._declared = video.frames
         self._seconds = _of_stream(video)
         """Of the video alone, None if the file does not say."""
@@ -67,6 +66,11 @@ class Extent:
         if self._whole is not None:
             return self._last - self._start < self._whole - max(_UNSURE, _FRAMES / self._rate)
         return False
+
+
+def rate_of(video: Any) -> Fraction:
+    """Frames a second; a guess if the file does not say."""
+    return video.average_rate or video.guessed_rate or Fraction(25)
 
 
 def seconds_of(container: Any, video: Any) -> float:

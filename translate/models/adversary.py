@@ -86,9 +86,9 @@ class Adversary(nn.Module):
         return Turn(name, networks, losses, trains_generators=True, every=self.settings.discriminator_turns)
 
     def discriminator_losses(self, score: Score, real: Tensor, fake: Tensor, name: str = "") -> Losses:
-        """The discriminator's losses: `adversarial` and one per active penalty, each name followed by `name`."""
+        """The discriminator's losses: `adversarial` and one per active penalty, those of `name` if it is given."""
         loss = self.discriminator_loss(score(self.augment(real)), score(self.augment(fake)))
-        return _with_name({"adversarial": loss} | self.penalties(score, real, fake), name)
+        return with_name({"adversarial": loss} | self.penalties(score, real, fake), name)
 
     def discriminator_loss(self, real: Logits, fake: Logits) -> Tensor:
         """The discriminator's weighted loss, given its scores of real and generated images."""
@@ -97,7 +97,7 @@ class Adversary(nn.Module):
     def penalties(self, score: Score, real: Tensor, fake: Tensor) -> Losses:
         """The weighted penalties that are switched on, by name."""
         penalties: dict[str, tuple[float, Callable[[], Tensor]]] = {
-            "gradient penalty": (self.settings.gradient_penalty, lambda: gradient_penalty(score, real, fake)),
+            "gradient_penalty": (self.settings.gradient_penalty, lambda: gradient_penalty(score, real, fake)),
             "r1": (self.settings.r1, lambda: r1_penalty(score, real)),
             "r2": (self.settings.r2, lambda: r2_penalty(score, fake)),
         }
@@ -112,5 +112,6 @@ class Adversary(nn.Module):
             clip_weights(discriminators, self.settings.clip)
 
 
-def _with_name(losses: Losses, name: str) -> Losses:
-    return {f"{kind} {name}".rstrip(): loss for kind, loss in losses.items()}
+def with_name(losses: Losses, name: str) -> Losses:
+    """The losses as those of `name`, a domain or a stage: `adversarial` is `adversarial/a`. Unchanged without one."""
+    return {f"{kind}/{name}".rstrip("/"): loss for kind, loss in losses.items()}

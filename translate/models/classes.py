@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from translate.errors import ConfigurationError
-from translate.models.adversary import Adversary
+from translate.models.adversary import Adversary, with_name
 from translate.models.base import ImageSpec, Losses
 from translate.models.labels import one_hot
 
@@ -47,10 +47,10 @@ def score_pairs(
     wrong: Tensor,
     name: str = "",
 ) -> Losses:
-    """A discriminator's losses on three kinds of pairs (Reed et al. 2016, algorithm 1), each name followed by `name`.
+    """A discriminator's losses on three kinds of pairs (Reed et al. 2016, algorithm 1), those of `name` if it is given.
 
     A real image with its own label counts as real. A generated image with the label it was made for and a real image
-    with a wrong label count as fake, half each. `labels told apart` is the share of real images that score higher with
+    with a wrong label count as fake, half each. `pair_accuracy` is the share of real images that score higher with
     their own label than with the wrong one; 0.5 means the condition is ignored.
     """
     shown = adversary.augment(real)
@@ -59,6 +59,6 @@ def score_pairs(
     losses = {
         "adversarial": adversary.discriminator_loss(right, torch.cat([generated, mismatched])),
         **adversary.penalties(lambda images: discriminator(images, labels), real, fake),
-        "labels told apart": (right.detach() > mismatched.detach()).float().mean(),
+        "pair_accuracy": (right.detach() > mismatched.detach()).float().mean(),
     }
-    return {f"{kind} {name}".rstrip(): loss for kind, loss in losses.items()}
+    return with_name(losses, name)

@@ -104,16 +104,16 @@ class CycleGAN(Translator):
     def _towards(self, name: str, generator: nn.Module, discriminator: nn.Module, real: Tensor, fake: Tensor) -> Losses:
         """The losses that tie a generator to its domain: its images pass for real ones, and the domain's own images
         stay as they are."""
-        losses = {f"adversarial {name}": self.adversary.generator_loss(discriminator, fake)}
+        losses = {f"adversarial/{name}": self.adversary.generator_loss(discriminator, fake)}
         if self.config.identity:
-            losses[f"identity {name}"] = self.config.cycle * self.config.identity * l1(generator(real), real)
+            losses[f"identity/{name}"] = self.config.cycle * self.config.identity * l1(generator(real), real)
         return losses
 
     def _cycles(self, batch: Unpaired, a: Tensor, b: Tensor) -> Losses:
         """Cycle consistency losses; `a` and `b` are the translations of batch.b and batch.a."""
         return {
-            "cycle a": self.config.cycle * l1(self.generator_a(b), batch.a),
-            "cycle b": self.config.cycle * l1(self.generator_b(a), batch.b),
+            "cycle/a": self.config.cycle * l1(self.generator_a(b), batch.a),
+            "cycle/b": self.config.cycle * l1(self.generator_b(a), batch.b),
         }
 
     def _discriminators_losses(self, batch: Unpaired, fakes: Fakes) -> Losses:

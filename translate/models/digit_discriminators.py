@@ -9,9 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from translate.data.batch import SourceLabelled
-from translate.models.adversary import Adversary
+from translate.models.adversary import Adversary, with_name
 from translate.models.base import Fakes, Losses
-from translate.networks.coupled_digits import CoupledDigitDiscriminators
+from translate.networks.digits import CoupledDigitDiscriminators
 
 
 class Scored(NamedTuple):
@@ -52,7 +52,7 @@ class DigitDiscriminators:
 
     def _penalties(self, domain: int, real: Tensor, fake: Tensor) -> Losses:
         penalties = self.adversary.penalties(lambda images: self.discriminators(images, domain)[0], real, fake)
-        return {f"{kind} {'ab'[domain]}": penalty for kind, penalty in penalties.items()}
+        return with_name(penalties, "ab"[domain])
 
     def feature_distance(self, fakes: Fakes) -> Tensor:
         """Squared distance between the discriminators' features of an image decoded into its own and into the other

@@ -15,8 +15,9 @@ from translate.models.noise import fixed_rng
 class Evidence:
     """Lower bounds of log p(x), in nats per image, for test images (count, channels, size, size) in [-1, 1].
 
-    With `binarise`, for models trained on binarised images, the test images are binarised too, once. `evidence lower
-    bound` is what training maximises; `log likelihood` is a tighter bound, from `draws` codes per image.
+    With `binarise`, for models trained on binarised images, the test images are binarised too, once.
+    `evidence_lower_bound` is what training maximises; `log_likelihood_by_100_draws` is a tighter bound, from `draws`
+    codes per image.
     """
 
     images: Tensor
@@ -37,8 +38,8 @@ class Evidence:
                 bounds.append(torch.stack([model.log_evidence(placed) for _ in range(10)]).mean(0).cpu())
                 likelihoods.append(model.log_evidence(placed, self.draws).cpu())
         return {
-            "evidence lower bound": float(torch.cat(bounds).mean()),
-            f"log likelihood by {self.draws} draws": float(torch.cat(likelihoods).mean()),
+            "evidence_lower_bound": float(torch.cat(bounds).mean()),
+            f"log_likelihood_by_{self.draws}_draws": float(torch.cat(likelihoods).mean()),
         }
 
     def baselines(self) -> dict[str, dict[str, float]]:
@@ -47,7 +48,7 @@ class Evidence:
         odds = white.mean(0)
         return {
             "pixels alone": {
-                "evidence lower bound": float(-torch.special.entr(odds).add(torch.special.entr(1 - odds)).sum())
+                "evidence_lower_bound": float(-torch.special.entr(odds).add(torch.special.entr(1 - odds)).sum())
             }
         }
 

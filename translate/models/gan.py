@@ -93,7 +93,7 @@ def divergence(settings: AdversarialSettings, loss: Tensor) -> Losses:
     """
     loss = loss.detach() / settings.discriminator_weight
     if settings.objective == "wasserstein":
-        return {"wasserstein estimate": -loss}
+        return {"wasserstein_estimate": -loss}
     if settings.objective in ("minimax", "nonsaturating"):
-        return {"jensen-shannon estimate": math.log(2) - loss / 2}
+        return {"jensen_shannon_estimate": math.log(2) - loss / 2}
     return {}

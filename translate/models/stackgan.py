@@ -98,8 +98,8 @@ class StackGAN(Sampler):
             partial(network, labels=batch.labels) for network in (self.discriminator_one, self.discriminator_two)
         )
         return {
-            "adversarial one": self.adversary.generator_loss(one, fakes["small"]),
-            "adversarial two": self.adversary.generator_loss(two, fakes["large"]),
+            "adversarial/one": self.adversary.generator_loss(one, fakes["small"]),
+            "adversarial/two": self.adversary.generator_loss(two, fakes["large"]),
             "kl": self.config.kl * fakes["kl"].mean() / self.config.condition,
         }
 

@@ -81,7 +81,7 @@ class StarGAN(Relabeller):
             "adversarial": self.adversary.discriminator_loss(score, fake_score),
             **self.adversary.penalties(self._penalised, batch.images, fakes["fake"]),
             "classification": self.config.classification * self.labels.loss(read, batch.labels),
-            "labels read off real images": self.labels.accuracy(read, batch.labels),
+            "label_accuracy/real": self.labels.accuracy(read, batch.labels),
         }
 
     def _generator_losses(self, batch: Labelled, fakes: Fakes) -> Losses:
@@ -92,7 +92,7 @@ class StarGAN(Relabeller):
             "adversarial": self.adversary.loss.generator_loss(score),
             "classification": self.config.classification * self.labels.loss(read, wanted),
             "reconstruction": self.config.reconstruction * l1(back, batch.images),
-            "labels read off generated images": self.labels.accuracy(read, wanted),
+            "label_accuracy/generated": self.labels.accuracy(read, wanted),
         }
 
     def _penalised(self, images: Tensor) -> Tensor:

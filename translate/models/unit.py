@@ -16,8 +16,7 @@ from translate.losses.perceptual import PerceptualDistance
 from translate.models.adversary import AdversarialSettings, Adversary
 from translate.models.base import Fakes, ImageSpec, Losses, Translator, Turn, l1
 from translate.models.parts import Discriminator, perceptual_distance
-from translate.networks.autoencoder import CodeDiscriminator
-from translate.networks.coupled import AutoencoderSettings
+from translate.networks.autoencoder import AutoencoderSettings, CodeDiscriminator
 from translate.networks.patchgan import StridedSettings
 from translate.utils.settings import Settings
 
@@ -113,13 +112,13 @@ class UNIT(Translator):
 
     def _coders_losses(self, batch: Unpaired, fakes: Fakes) -> Losses:
         losses = {
-            "adversarial a": self.adversary.generator_loss(self.discriminator_a, fakes["a"]),
-            "adversarial b": self.adversary.generator_loss(self.discriminator_b, fakes["b"]),
+            "adversarial/a": self.adversary.generator_loss(self.discriminator_a, fakes["a"]),
+            "adversarial/b": self.adversary.generator_loss(self.discriminator_b, fakes["b"]),
         }
         if self.config.code_adversary:
             losses["code"] = self.config.code_adversary * self._code_loss(fakes["mean b"], fakes["mean a"])
         for own, images in enumerate((batch.a, batch.b)):
-            losses |= {f"{name} {'ab'[own]}": loss for name, loss in self._domain_losses(own, images, fakes).items()}
+            losses |= {f"{name}/{'ab'[own]}": loss for name, loss in self._domain_losses(own, images, fakes).items()}
         return losses
 
     def _code_loss(self, code_a: Tensor, code_b: Tensor) -> Tensor:
@@ -159,14 +158,14 @@ class UNIT(Translator):
 
     def _way_back(self, own: int, images: Tensor, mean: Tensor, there: Tensor) -> Losses:
         """The translation, of code `there`, translates back to the image, to the image's code, or to both."""
-        config, losses = self.config, self._prior("kl of translation", there)
+        config, losses = self.config, self._prior("kl_translated", there)
         if config.cycle == "none":
             return {}
         back = self.decode(self._sample(there), own)
         if config.cycle in ("image", "both") and config.cycle_weight:
             losses["cycle"] = config.cycle_weight * l1(back, images)
         if config.cycle in ("code", "both") and config.code_cycle_weight:
-            losses["code cycle"] = config.code_cycle_weight * l1(self.encode(back, own), mean)
+            losses["code_cycle"] = config.code_cycle_weight * l1(self.encode(back, own), mean)
         return losses
 
     def _prior(self, name: str, mean: Tensor) -> Losses:

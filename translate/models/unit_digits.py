@@ -15,8 +15,7 @@ from translate.losses.gaussian import kl_to_standard
 from translate.models.adversary import AdversarialSettings, Adversary
 from translate.models.base import ClassifyingTranslator, Fakes, ImageSpec, Losses, Turn
 from translate.models.digit_discriminators import DigitDiscriminators, class_loss
-from translate.networks.coupled_digits import CoupledDigitAutoencoders, CoupledDigitDiscriminators
-from translate.networks.digits import SIZE
+from translate.networks.digits import SIZE, CoupledDigitAutoencoders, CoupledDigitDiscriminators
 from translate.utils.settings import Settings
 
 
@@ -101,13 +100,13 @@ class UNITDigits(ClassifyingTranslator):
             losses |= game.penalties(batch, fakes)
             if config.both_layers:
                 _, by_b = game.read(batch.a, 1)
-                losses["classification by b"] = config.classification * class_loss(by_b, batch.labels)
+                losses["classification/b"] = config.classification * class_loss(by_b, batch.labels)
             if config.translated:
                 lesson = class_loss(drawn.read_ab, batch.labels)
-                losses["classification of translations"] = config.translated * lesson
+                losses["classification/translated"] = config.translated * lesson
             if config.features:
                 losses["features"] = config.features * game.feature_distance(fakes)
-        losses["digits read right"] = (classes.detach().argmax(1) == batch.labels.argmax(1)).float().mean()
+        losses["label_accuracy/real"] = (classes.detach().argmax(1) == batch.labels.argmax(1)).float().mean()
         return losses
 
     def _coders_losses(self, batch: SourceLabelled, fakes: Fakes) -> Losses:

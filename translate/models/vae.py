@@ -76,7 +76,7 @@ class VAE(Sampler):
             return {"reconstruction": reconstruction}
         kl = kl_to_standard(fakes["mean"], fakes["log variance"]).mean()
         bound = -(reconstruction + kl).detach()
-        return {"reconstruction": reconstruction, "kl": self.config.kl * kl, "evidence lower bound": bound}
+        return {"reconstruction": reconstruction, "kl": self.config.kl * kl, "evidence_lower_bound": bound}
 
     def posterior(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log variance of q(z|x), each (batch, code), for images in [-1, 1]; only if variational."""

@@ -2,14 +2,7 @@
 
 from translate.networks.autoencoder import CodeDiscriminator, Decoder, Encoder, SharedBlocks
 from translate.networks.blocks import Initialisation, Normalisation, Padding, Upsampling, initialise
-from translate.networks.digits import (
-    DigitCode,
-    DigitCodeDecoder,
-    DigitDecoder,
-    DigitEncoder,
-    DigitFront,
-    DigitTrunk,
-)
+from translate.networks.digits import DigitCode, DigitCodeDecoder, DigitDecoder, DigitEncoder, DigitFront, DigitTrunk
 from translate.networks.patchgan import (
     MultiscaleDiscriminator,
     PatchDiscriminator,

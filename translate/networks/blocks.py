@@ -3,11 +3,9 @@
 Feature maps are (batch, channels, height, width) throughout, in either memory format.
 """
 
-from __future__ import annotations
-
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -21,6 +19,7 @@ Normalisation = Literal["instance", "affine_instance", "batch", "none"]
 Upsampling = Literal["transposed", "resize", "pixel_shuffle", "blur"]
 Padding = Literal["reflect", "replicate", "zeros"]
 Initialisation = Literal["normal", "xavier", "kaiming", "orthogonal"]
+Layer = TypeVar("Layer", bound=nn.Module)
 
 
 class InstanceNorm2d(nn.Module):
@@ -45,7 +44,9 @@ class InstanceNorm2d(nn.Module):
         # wrong (torch 2.15), and channels_last input is copied to NCHW everywhere. Batch norm of one image is
         # the same function without the view, so torch's own stays for NCHW batches on accelerators.
         if len(features) > 1 and features.device.type != "cpu" and features.is_contiguous():
-            return _instance_norm(features, self.weight, self.bias, self.eps)
+            # Unlike F.instance_norm, this accepts maps of one pixel.
+            cudnn = torch.backends.cudnn.enabled
+            return torch.instance_norm(features, self.weight, self.bias, None, None, True, 0.0, self.eps, cudnn)
         each = [_batch_norm(image, self.weight, self.bias, self.eps) for image in features.split(1)]
         return each[0] if len(each) == 1 else torch.cat(each)
 
@@ -90,28 +91,16 @@ def needs_bias(kind: Normalisation) -> bool:
 
 
 class PaddedConv2d(nn.Conv2d):
-    """A convolution of a map padded by `margin` pixels in the given `mode`; its state dict is that of nn.Conv2d."""
-
-    def __init__(
-        self,
-        channels_in: int,
-        channels_out: int,
-        kernel: int,
-        margin: int,
-        mode: Padding,
-        stride: int = 1,
-        bias: bool = True,
-    ) -> None:
-        super().__init__(channels_in, channels_out, kernel, stride=stride, padding=margin, padding_mode=mode, bias=bias)
-        self.margin, self.mode = margin, mode
+    """nn.Conv2d, padded by `continued`; `padding` is the same at every edge."""
 
     def forward(self, input: Tensor) -> Tensor:
-        if self.mode == "zeros":
+        if self.padding_mode == "zeros":
             return super().forward(input)
-        return F.conv2d(continued(input, self.margin, self.mode), self.weight, self.bias, self.stride)
+        padded = continued(input, int(self.padding[0]), self.padding_mode)
+        return F.conv2d(padded, self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
 
 
-def continued(features: Tensor, margin: int, mode: Literal["reflect", "replicate"]) -> Tensor:
+def continued(features: Tensor, margin: int, mode: str) -> Tensor:
     """Pads the features by `margin` pixels at every edge, keeping their number format."""
     if features.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
         # Autocast would pad in float32: two casts and twice the memory for the same numbers.
@@ -180,6 +169,18 @@ def named(**layers: nn.Module) -> nn.Sequential:
     return nn.Sequential(OrderedDict(layers))
 
 
+def beside(features: Tensor, labels: Tensor) -> Tensor:
+    """Appends each of the labels (batch, n) to features (batch, f, height, width) as a constant plane: (batch, f + n,
+    ...)."""
+    planes = labels.to(features.dtype)[:, :, None, None].expand(-1, -1, *features.shape[2:])
+    return torch.cat([features, planes], 1)
+
+
+def layers_of(network: nn.Module, *kinds: type[Layer]) -> list[Layer]:
+    """The network's layers of these kinds, in its order."""
+    return [module for module in network.modules() if isinstance(module, kinds)]
+
+
 @torch.no_grad()
 def initialise(network: nn.Module, kind: Initialisation = "normal", gain: float = 0.02) -> None:
     """Draws new weights, in place, as published, from torch's global random state.
@@ -234,11 +235,6 @@ def _normalised_together(norm: BatchNorm2d, features: Tensor, gather: Callable[[
     scale = torch.rsqrt(variance + norm.eps) * (1 if norm.weight is None else norm.weight)
     shift = (0 if norm.bias is None else norm.bias) - mean * scale
     return (wide * scale[:, None, None] + shift[:, None, None]).to(features.dtype)
-
-
-def _instance_norm(features: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float) -> Tensor:
-    """Normalises each image by its own statistics; unlike F.instance_norm it accepts maps of one pixel."""
-    return torch.instance_norm(features, weight, bias, None, None, True, 0.0, eps, torch.backends.cudnn.enabled)
 
 
 def _batch_norm(features: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float) -> Tensor:

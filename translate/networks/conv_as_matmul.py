@@ -1,10 +1,7 @@
 """Convolutions over small maps as matrix products, which a CPU computes several times faster.
 
-Deep inside a U-Net, or at the end of StarGAN's discriminator, millions of weights meet a map of a few pixels. The
-libraries' convolutions then take many times as long as reading the weights; a product takes little longer than that.
+Deep inside a U-Net, or at the end of StarGAN's discriminator, millions of weights meet a map of a few pixels.
 """
-
-from __future__ import annotations
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -14,43 +11,25 @@ MOST_PLACES = 64
 
 
 class Conv2d(nn.Conv2d):
-    """nn.Conv2d, computed as a product if `as_product` is set and its output map is small."""
+    """nn.Conv2d of square kernels, computed as a product if `as_product` is set and its output map is small."""
 
     as_product = False
 
-    def __init__(
-        self, channels_in: int, channels_out: int, kernel: int, stride: int = 1, padding: int = 0, bias: bool = True
-    ) -> None:
-        super().__init__(channels_in, channels_out, kernel, stride, padding, bias=bias)
-        self._kernel, self._stride, self._padding = kernel, stride, padding
-
     def forward(self, input: Tensor) -> Tensor:
-        height, width = ((size + 2 * self._padding - self._kernel) // self._stride + 1 for size in input.shape[2:])
+        kernel, stride, padding = _square(self)
+        height, width = ((size + 2 * padding - kernel) // stride + 1 for size in input.shape[2:])
         if not (self.as_product and _is_small(input, height, width)):
             return super().forward(input)
-        patches = F.unfold(input, self._kernel, padding=self._padding, stride=self._stride)
+        patches = F.unfold(input, kernel, padding=padding, stride=stride)
         columns = patches.unflatten(1, (self.in_channels, -1)).permute(0, 3, 2, 1).flatten(2)
         made = F.linear(columns.flatten(0, 1), _rows(self.weight), self.bias)
         return _as_map(made, len(input), height, width)
 
 
 class ConvTranspose2d(nn.ConvTranspose2d):
-    """nn.ConvTranspose2d, computed as a product if `as_product` is set and its input map is small."""
+    """nn.ConvTranspose2d of square kernels, computed as a product if `as_product` is set and its input map is small."""
 
     as_product = False
-
-    def __init__(
-        self,
-        channels_in: int,
-        channels_out: int,
-        kernel: int,
-        stride: int = 1,
-        padding: int = 0,
-        output_padding: int = 0,
-        bias: bool = True,
-    ) -> None:
-        super().__init__(channels_in, channels_out, kernel, stride, padding, output_padding, bias=bias)
-        self._kernel, self._stride, self._padding, self._more = kernel, stride, padding, output_padding
 
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
         height, width = input.shape[2:]
@@ -58,12 +37,11 @@ class ConvTranspose2d(nn.ConvTranspose2d):
             return super().forward(input, output_size)
         columns = input.permute(0, 2, 3, 1).flatten(0, 2) @ _rows(self.weight)
         drawn = columns.view(len(input), height * width, -1, self.out_channels).permute(0, 3, 2, 1).flatten(1, 2)
-        made = F.fold(drawn, self._size(height, width), self._kernel, padding=self._padding, stride=self._stride)
+        kernel, stride, padding = _square(self)
+        reach = kernel + self.output_padding[0] - 2 * padding
+        size = (height - 1) * stride + reach, (width - 1) * stride + reach
+        made = F.fold(drawn, size, kernel, padding=padding, stride=stride)
         return made if self.bias is None else made + self.bias.to(made.dtype)[:, None, None]
-
-    def _size(self, height: int, width: int) -> tuple[int, int]:
-        reach = self._kernel + self._more - 2 * self._padding
-        return (height - 1) * self._stride + reach, (width - 1) * self._stride + reach
 
 
 def set_conv_as_matmul(network: nn.Module, on: bool) -> None:
@@ -71,6 +49,11 @@ def set_conv_as_matmul(network: nn.Module, on: bool) -> None:
     for layer in network.modules():
         if isinstance(layer, Conv2d | ConvTranspose2d):
             layer.as_product = on
+
+
+def _square(layer: nn.Conv2d | nn.ConvTranspose2d) -> tuple[int, int, int]:
+    """Side of the kernel, stride and padding, each the same in both directions."""
+    return layer.kernel_size[0], layer.stride[0], int(layer.padding[0])
 
 
 def _is_small(features: Tensor, height: int, width: int) -> bool:

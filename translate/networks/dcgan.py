@@ -1,21 +1,16 @@
-"""DCGAN: all-convolutional generator and discriminator (Radford et al. 2016), with labels if a method has them.
-
-Strided and fractionally strided 4x4 convolutions instead of pooling, batch normalisation, no fully connected hidden
-layer, ReLU and tanh in the generator, LeakyReLU 0.2 in the discriminator.
-"""
+"""DCGAN: all-convolutional generator and discriminator (Radford et al. 2016), with labels if a method has them."""
 
 from __future__ import annotations
 
 from itertools import pairwise
 from typing import Any, Literal
 
-import torch
 from pydantic import Field
 from torch import Tensor, nn
 
 from translate.errors import ConfigurationError
 from translate.networks import blocks
-from translate.networks.blocks import Normalisation, named, needs_bias, upsampling_conv
+from translate.networks.blocks import Normalisation, beside, named, needs_bias, upsampling_conv
 from translate.networks.conv_as_matmul import Conv2d, ConvTranspose2d
 from translate.networks.settings import InitialisationSettings, SampleGenerator, SamplerNetworkSettings
 
@@ -31,15 +26,11 @@ class DCGANSettings(SamplerNetworkSettings):
 
     def generator(self, code: int, channels: int, size: int) -> DCGANGenerator:
         _require_fitting(size)
-        network = DCGANGenerator(code, channels, size, **self.options)
-        self.initialisation.draw(network)
-        return network
+        return self.initialisation.draw(DCGANGenerator(code, channels, size, **self.options))
 
     def discriminator(self, channels: int, size: int, labels: int, outputs: int) -> DCGANDiscriminator:
         _require_fitting(size)
-        network = DCGANDiscriminator(channels, size, labels, outputs, **self.options)
-        self.initialisation.draw(network)
-        return network
+        return self.initialisation.draw(DCGANDiscriminator(channels, size, labels, outputs, **self.options))
 
 
 def _require_fitting(size: int) -> None:
@@ -110,13 +101,6 @@ class DCGANDiscriminator(nn.Module):
         if self.join is not None and labels is not None:
             features = self.join(beside(features, labels))
         return self.head(features).flatten(1)
-
-
-def beside(features: Tensor, labels: Tensor) -> Tensor:
-    """Appends each of the labels (batch, n) to features (batch, f, height, width) as a constant plane: (batch, f + n,
-    ...)."""
-    planes = labels.to(features.dtype)[:, :, None, None].expand(-1, -1, *features.shape[2:])
-    return torch.cat([features, planes], 1)
 
 
 def _widths(size: int, filters: int) -> list[int]:

@@ -1,12 +1,8 @@
 """Reads and writes weights of the PyTorch port of pix2pix and CycleGAN, of CUT's generator and of the released StarGAN.
 
 The widely used port is junyanz/pytorch-CycleGAN-and-pix2pix. Its `*_net_G.pth` and `*_net_D.pth`, CUT's files of the
-same names, and StarGAN's `*-G.ckpt` and `*-D.ckpt`, are bare state dicts whose keys are positions in nested
-nn.Sequentials. `recognise` builds our network from keys and shapes alone, `load_port_state` fills it, `port_state`
-converts back.
+same names, and StarGAN's `*-G.ckpt` and `*-D.ckpt`, are bare state dicts with the keys that `foreign_names` makes.
 """
-
-from __future__ import annotations
 
 import re
 from collections.abc import Mapping
@@ -14,8 +10,8 @@ from typing import TypeVar
 
 from torch import Tensor, nn
 
-from translate.networks import foreign_stargan
-from translate.networks.blocks import BatchNorm2d, BlurPool2d, InstanceNorm2d, Normalisation
+from translate.networks.blocks import BatchNorm2d, BlurPool2d, InstanceNorm2d, Normalisation, layers_of
+from translate.networks.foreign_names import module_names
 from translate.networks.measured import no_larger_than
 from translate.networks.patchgan import PatchDiscriminator, PixelDiscriminator
 from translate.networks.resnet import ResnetGenerator
@@ -24,11 +20,11 @@ from translate.networks.stargan import StarGANDiscriminator, StarGANGenerator
 from translate.networks.unet import UNetGenerator
 
 State = Mapping[str, Tensor]
-PortNetwork = (
-    ResnetGenerator | UNetGenerator | PatchDiscriminator | PixelDiscriminator | StarGANGenerator | StarGANDiscriminator
-)
+PortGenerator = ResnetGenerator | UNetGenerator | StarGANGenerator
+PortNetwork = PortGenerator | PatchDiscriminator | PixelDiscriminator | StarGANDiscriminator
 Network = TypeVar("Network", bound=nn.Module)
 
+_MOST_DOWNSAMPLINGS = 12
 _RUNNING = ("running_mean", "running_var", "num_batches_tracked")
 
 
@@ -63,7 +59,7 @@ def recognise(state: State, dropout: float = 0.5) -> PortNetwork:
 
 def _recognise(state: State, dropout: float) -> PortNetwork:
     refuse_signed(state)
-    if (stargan := foreign_stargan.recognise(state)) is not None:
+    if (stargan := _stargan(state)) is not None:
         return stargan
     if "model.1.weight" in state and any(".conv_block." in key for key in state):
         return _resnet(state)
@@ -89,7 +85,7 @@ def load_port_state(network: Network, state: State) -> Network:
     statistics that old files hold for instance norm. Biases that the port lacks without norms become 0. Raises
     ValueError naming every key that is missing, left over or of another shape; the network is then unchanged.
     """
-    blurred = _blurs(network)
+    blurred = layers_of(network, BlurPool2d)
     theirs = {key: value for key, value in unwrapped(state).items() if not (blurred and key.endswith(".filt"))}
     own, biasless = network.state_dict(), _biasless(network)
     mapped: dict[str, Tensor] = {}
@@ -108,7 +104,7 @@ def load_port_state(network: Network, state: State) -> Network:
             wrong.append(f"{port_key} is missing")
     untracked = {
         f"{port_name}.{statistic}"
-        for name, port_name in _port_names(network).items()
+        for name, port_name in module_names(network).items()
         if isinstance(network.get_submodule(name), InstanceNorm2d)
         for statistic in _RUNNING
     }
@@ -127,7 +123,7 @@ def port_state(network: nn.Module) -> dict[str, Tensor]:
 
 def port_keys(network: nn.Module) -> dict[str, str]:
     """Maps every key of our state dict to its name in the port. Raises ValueError for a network the port lacks."""
-    names = _port_names(network)
+    names = module_names(network)
     keys = {}
     for key in network.state_dict():
         name, _, entry = key.rpartition(".")
@@ -135,70 +131,6 @@ def port_keys(network: nn.Module) -> dict[str, str]:
             raise ValueError(f"the port has no counterpart of {key} in a {type(network).__name__}")
         keys[key] = f"{names[name]}.{entry}"
     return keys
-
-
-def _port_names(network: nn.Module) -> dict[str, str]:
-    """Maps our modules' names to the port's: positions in nn.Sequential, counting activations and padding."""
-    if isinstance(network, ResnetGenerator):
-        return _resnet_names(network)
-    if isinstance(network, UNetGenerator):
-        return _unet_names(network)
-    if isinstance(network, PatchDiscriminator):
-        return _discriminator_names("model", len(network.layers))
-    if isinstance(network, PixelDiscriminator):
-        return _discriminator_names("net", len(network.layers))
-    if isinstance(network, StarGANGenerator):
-        return foreign_stargan.generator_names(network)
-    if isinstance(network, StarGANDiscriminator):
-        return foreign_stargan.discriminator_names(network)
-    raise ValueError(f"the port of pix2pix and CycleGAN has no {type(network).__name__}")
-
-
-def _resnet_names(network: ResnetGenerator) -> dict[str, str]:
-    names = {"stem.conv": "model.1", "stem.norm": "model.2"}  # 0: padding, 3: ReLU
-    place, blur = 4, int(_blurs(network))
-    for number in range(len(network.down)):
-        names |= {f"down.{number}.conv": f"model.{place}", f"down.{number}.norm": f"model.{place + 1}"}
-        place += 3 + blur  # CUT blurs after the ReLU
-    for number, block in enumerate(network.body):
-        second = 6 if isinstance(block.dropout, nn.Dropout) else 5
-        theirs = f"model.{place}.conv_block"
-        names |= {f"body.{number}.conv1": f"{theirs}.1", f"body.{number}.norm1": f"{theirs}.2"}
-        names |= {
-            f"body.{number}.conv2": f"{theirs}.{second}",
-            f"body.{number}.norm2": f"{theirs}.{second + 1}",
-        }
-        place += 1
-    for number in range(len(network.up)):
-        place += blur  # and before the convolution
-        names |= {f"up.{number}.conv": f"model.{place}", f"up.{number}.norm": f"model.{place + 1}"}
-        place += 3
-    return names | {"head": f"model.{place + 1}"}
-
-
-def _unet_names(network: UNetGenerator) -> dict[str, str]:
-    """Names of a U-Net's modules: each level's block contains the next, the outermost at position 1, the others at
-    3."""
-    innermost = len(network.down) - 1
-    names = {"down.0.conv": "model.model.0", "head": "model.model.3"}
-    block = "model.model.1.model"
-    for level in range(1, innermost):
-        step = innermost - level
-        names |= {f"down.{level}.conv": f"{block}.1", f"down.{level}.norm": f"{block}.2"}
-        names |= {f"up.{step}.conv": f"{block}.5", f"up.{step}.norm": f"{block}.6"}
-        block += ".3.model"
-    names[f"down.{innermost}.conv"] = f"{block}.1"
-    return names | {"up.0.conv": f"{block}.3", "up.0.norm": f"{block}.4"}
-
-
-def _discriminator_names(root: str, stages: int) -> dict[str, str]:
-    names = {"layers.0.conv": f"{root}.0"}
-    for number in range(1, stages):
-        names |= {
-            f"layers.{number}.conv": f"{root}.{3 * number - 1}",
-            f"layers.{number}.norm": f"{root}.{3 * number}",
-        }
-    return names | {"head": f"{root}.{3 * stages - 1}"}
 
 
 def _resnet(state: State) -> ResnetGenerator:
@@ -210,7 +142,7 @@ def _resnet(state: State) -> ResnetGenerator:
         state[_convolutions(state)[-1]].shape[0],
         filters=filters,
         blocks=len(blocks),
-        downsamplings=foreign_stargan.downsamplings(min(blocks) - 4, 4 if blurred else 3),
+        downsamplings=_downsamplings(min(blocks) - 4, 4 if blurred else 3),
         normalisation=_normalisation(state, "model.1", "model.2"),
         upsampling="blur" if blurred else "transposed",
         # Dropout is at position 4 of a block, which moves the second convolution from 5 to 6.
@@ -225,6 +157,33 @@ def _unet(state: State, dropout: float) -> UNetGenerator:
     kind = _normalisation(state, "model.model.0", "model.model.1.model.2")
     options = {"filters": filters, "levels": levels, "normalisation": kind, "dropout": dropout}
     return UNetGenerator(channels_in, channels_out, **options)
+
+
+def _stargan(state: State) -> StarGANGenerator | StarGANDiscriminator | None:
+    """None for another project's keys."""
+    main = [key for key in _convolutions(state) if re.fullmatch(r"main\.\d+\.weight", key)]
+    if "main.0.weight" not in main:
+        return None
+    filters, channels_in = state["main.0.weight"].shape[:2]
+    if {"conv1.weight", "conv2.weight"} <= state.keys() and state["conv2.weight"].dim() == 4:
+        labels, _, side, _ = state["conv2.weight"].shape
+        layers = len(main)
+        return StarGANDiscriminator(channels_in, labels, side * 2**layers, filters=filters, layers=layers)
+
+    blocks = [int(found[1]) for key in state if (found := re.fullmatch(r"main\.(\d+)\.main\.0\.weight", key))]
+    channels = state[main[-1]].shape[0]
+    if blocks and channels_in > channels:
+        options = {"filters": filters, "blocks": len(blocks), "downsamplings": _downsamplings(min(blocks) - 3, 3)}
+        return StarGANGenerator(channels, channels_in - channels, **options)
+    return None
+
+
+def _downsamplings(layers: int, each: int) -> int:
+    """The number of downsamplings, of so many layers `each`, before the residual blocks. Raises ValueError for more
+    than any network has: a key can name any number."""
+    if not 0 <= layers // each <= _MOST_DOWNSAMPLINGS:
+        raise ValueError(f"{layers // each} downsamplings; expected 0 to {_MOST_DOWNSAMPLINGS}")
+    return layers // each
 
 
 def track(network: nn.Module) -> None:
@@ -258,16 +217,10 @@ _BIASED: dict[type[nn.Module], set[str]] = {
 
 def _biasless(network: nn.Module) -> set[str]:
     """The biases that the port lacks: those of a network without norms, but for `_BIASED`."""
-    normed = any(isinstance(module, InstanceNorm2d | BatchNorm2d) for module in network.modules())
-    if normed or type(network) not in _BIASED:
+    if layers_of(network, InstanceNorm2d, BatchNorm2d) or type(network) not in _BIASED:
         return set()
     biases = {key for key in network.state_dict() if key.endswith(".bias")}
     return biases - {f"{name}.bias" for name in _BIASED[type(network)]}
-
-
-def _blurs(network: nn.Module) -> bool:
-    """Whether it is antialiased, as CUT's."""
-    return any(isinstance(module, BlurPool2d) for module in network.modules())
 
 
 def _convolutions(state: State) -> list[str]:

@@ -1,7 +1,5 @@
 """Reads others' files of weights as networks, and says what a file holds that is no single network."""
 
-from __future__ import annotations
-
 import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -9,14 +7,13 @@ from typing import Any
 
 from torch import Tensor
 
-from translate.networks.foreign import PortNetwork, from_port, recognise
+from translate.networks.foreign import PortGenerator, PortNetwork, from_port, recognise
 from translate.networks.resnet import ResnetGenerator
 from translate.networks.signatures import NamedError, refuse_signed, signed, unwrapped
 from translate.networks.stargan import StarGANGenerator
 from translate.networks.unet import UNetGenerator
 from translate.networks.weights_file import not_finite, read_weights
 
-GENERATORS = (ResnetGenerator, UNetGenerator, StarGANGenerator)
 _LISTED = 6
 _DEPTH = 4
 """How many levels of parts within parts are looked at."""
@@ -119,7 +116,7 @@ def _part(contents: Mapping[str, Any], keys: tuple[str, ...]) -> Mapping[str, An
 
 def _is_read(contents: Mapping[str, Any], keys: tuple[str, ...]) -> bool:
     try:
-        return isinstance(recognise(_part(contents, keys)), GENERATORS)
+        return isinstance(recognise(_part(contents, keys)), PortGenerator)
     except ValueError:
         return False
 

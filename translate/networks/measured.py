@@ -1,7 +1,5 @@
 """Keeps a network's description, which may be forged, from building far more than the weights that came with it."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager

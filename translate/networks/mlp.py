@@ -1,7 +1,4 @@
-"""Multi-layer perceptrons as generator and discriminator, for small images and for points in the plane.
-
-A point is an image of one pixel with two channels, (batch, 2, 1, 1).
-"""
+"""Multi-layer perceptrons as generator and discriminator, for small images and for points, (batch, 2, 1, 1)."""
 
 from __future__ import annotations
 

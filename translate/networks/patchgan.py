@@ -1,7 +1,5 @@
 """Discriminators of patches: one logit per place in an image."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any, Literal
@@ -12,9 +10,8 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from translate.networks import blocks
-from translate.networks.blocks import Normalisation, PaddedConv2d, named
-from translate.networks.settings import DiscriminatorSettings
-from translate.networks.sizes import require_at_least
+from translate.networks.blocks import Normalisation, PaddedConv2d, layers_of, named
+from translate.networks.settings import DiscriminatorSettings, require_at_least
 
 
 class PatchwiseSettings(DiscriminatorSettings):
@@ -44,9 +41,9 @@ class PatchwiseSettings(DiscriminatorSettings):
     def build(self, channels: int, size: int) -> nn.Module:
         fewer = "take fewer model.discriminator.layers or scales"
         require_at_least(size, self.least_size, f"discriminators of {self.layers} layers", fewer)
-        return (
-            self.one(channels) if self.scales == 1 else MultiscaleDiscriminator(lambda: self.one(channels), self.scales)
-        )
+        if self.scales == 1:
+            return self.one(channels)
+        return MultiscaleDiscriminator(lambda: self.one(channels), self.scales)
 
 
 class PatchSettings(PatchwiseSettings):
@@ -147,11 +144,9 @@ class StridedDiscriminator(nn.Module):
     """Maps images (batch, channels, height, width) to logits (batch, 1, height / 2 ** layers, width / 2 ** layers).
 
     MUNIT's and UNIT's discriminator of one scale: `layers` 4x4 convolutions of stride 2 to f, 2f, 4f, ... filters with
-    reflection padding and LeakyReLU 0.2, without normalisation, then a 1x1 convolution to the logit; unlike
-    `PatchDiscriminator`, no 4x4 convolution of stride 1. Published with `MultiscaleDiscriminator` at 3 scales, where
-    each sees 46 pixels of its scale. `options` are those of `StridedSettings` but for `scales`, with 4 layers unless
-    given. Raises
-    ValueError for others.
+    reflection padding and LeakyReLU 0.2, then a 1x1 convolution to the logit. Published with `MultiscaleDiscriminator`
+    at 3 scales, where each sees 46 pixels of its scale. `options` are those of `StridedSettings` but for `scales`, with
+    4 layers unless given. Raises ValueError for others.
     """
 
     def __init__(self, channels: int, **options: Any) -> None:
@@ -162,7 +157,7 @@ class StridedDiscriminator(nn.Module):
         self.layers = nn.Sequential(
             *(
                 named(
-                    conv=PaddedConv2d(narrow, wide, 4, 1, "reflect", stride=2),
+                    conv=PaddedConv2d(narrow, wide, 4, stride=2, padding=1, padding_mode="reflect"),
                     activation=nn.LeakyReLU(0.2),
                 )
                 for narrow, wide in pairwise(widths)
@@ -179,7 +174,7 @@ class StridedDiscriminator(nn.Module):
 class MultiscaleDiscriminator(nn.Module):
     """Maps images to one map of logits per scale, finest first; each scale has half the size of the previous one.
 
-    `make` builds the discriminator of one scale; each scale has its own (Wang et al. 2018, pix2pixHD).
+    `make` builds the discriminator of one scale (Wang et al. 2018, pix2pixHD).
     """
 
     def __init__(self, make: Callable[[], nn.Module], scales: int) -> None:
@@ -207,6 +202,5 @@ def _conv4(channels_in: int, channels_out: int, stride: int, bias: bool) -> nn.C
 
 
 def _constrain(network: nn.Module) -> None:
-    for module in list(network.modules()):
-        if isinstance(module, nn.Conv2d):
-            spectral_norm(module)
+    for layer in layers_of(network, nn.Conv2d):
+        spectral_norm(layer)

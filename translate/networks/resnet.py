@@ -13,8 +13,7 @@ from translate.errors import ConfigurationError
 from translate.networks import blocks
 from translate.networks.blocks import Normalisation, PaddedConv2d, Padding, Upsampling, named, needs_bias
 from translate.networks.recompute import recomputed
-from translate.networks.settings import Generator, GeneratorSettings
-from translate.networks.sizes import require_at_least
+from translate.networks.settings import Generator, GeneratorSettings, require_at_least
 
 
 class ResnetSettings(GeneratorSettings):
@@ -104,11 +103,11 @@ class ResidualBlock(nn.Module):
     ) -> None:
         super().__init__()
         bias = needs_bias(normalisation) if bias is None else bias
-        self.conv1 = PaddedConv2d(channels, channels, 3, 1, padding, bias=bias)
+        self.conv1 = PaddedConv2d(channels, channels, 3, padding=1, padding_mode=padding, bias=bias)
         self.norm1 = blocks.normalisation(normalisation, channels)
         self.relu = nn.ReLU()
         self.dropout = nn.Dropout(0.5) if dropout else nn.Identity()
-        self.conv2 = PaddedConv2d(channels, channels, 3, 1, padding, bias=bias)
+        self.conv2 = PaddedConv2d(channels, channels, 3, padding=1, padding_mode=padding, bias=bias)
         self.norm2 = blocks.normalisation(normalisation, channels)
 
     def forward(self, features: Tensor) -> Tensor:
@@ -118,7 +117,7 @@ class ResidualBlock(nn.Module):
 
 def conv7(channels_in: int, channels_out: int, bias: bool, padding: Padding) -> nn.Conv2d:
     """The 7x7 convolution at either end of a generator, which keeps the size."""
-    return PaddedConv2d(channels_in, channels_out, 7, 3, padding, bias=bias)
+    return PaddedConv2d(channels_in, channels_out, 7, padding=3, padding_mode=padding, bias=bias)
 
 
 def stage(conv: nn.Module, channels: int, norm: Normalisation) -> nn.Sequential:
@@ -136,8 +135,7 @@ def changed(images: Tensor, change: Tensor) -> Tensor:
 
 def _down(channels_in: int, channels_out: int, norm: Normalisation, upsampling: Upsampling) -> nn.Sequential:
     blurred = upsampling == "blur"
-    bias = needs_bias(norm)
-    conv = nn.Conv2d(channels_in, channels_out, 3, stride=1 if blurred else 2, padding=1, bias=bias)
+    conv = nn.Conv2d(channels_in, channels_out, 3, 1 if blurred else 2, padding=1, bias=needs_bias(norm))
     layers = stage(conv, channels_out, norm)
     if blurred:
         layers.append(blocks.BlurPool2d())

@@ -1,6 +1,4 @@
-"""What the settings of all networks have in common; each network's own stand beside it."""
-
-from __future__ import annotations
+"""Settings that all networks have in common, and the training sizes that they refuse; their own stand beside each."""
 
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -9,8 +7,12 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from translate.errors import ConfigurationError
-from translate.networks.blocks import Initialisation, initialise
+from translate.networks.blocks import Initialisation, initialise, layers_of
 from translate.utils.settings import Settings
+
+Built = TypeVar("Built", bound=nn.Module)
+LEAST = 8
+"""The smallest `data.size` that a recipe may ask for."""
 
 
 class Generator(nn.Module):
@@ -37,9 +39,10 @@ class InitialisationSettings(Settings):
     kind: Initialisation = "normal"
     gain: float = Field(0.02, gt=0)
 
-    def draw(self, network: nn.Module) -> None:
-        """Draws new weights, in place; see `initialise`."""
+    def draw(self, network: Built) -> Built:
+        """Draws new weights, in place, and returns the network; see `initialise`."""
         initialise(network, self.kind, self.gain)
+        return network
 
 
 class Options(Settings):
@@ -63,12 +66,8 @@ def settings_of(network: nn.Module) -> dict[str, Any]:
     it remembers (`network.settings`)."""
     own: Options = network.settings  # type: ignore[assignment]
     found = {f"{own.section}.{name}": value for name, value in own if name not in WEIGHTLESS}
-    first = next(module for module in network.modules() if isinstance(module, nn.Conv2d))
-    channels = first.in_channels - getattr(network, "labels", 0)
+    channels = layers_of(network, nn.Conv2d)[0].in_channels - getattr(network, "labels", 0)
     return found | ({"data.channels": channels} if channels != 3 else {})
-
-
-Built = TypeVar("Built", bound=nn.Module)
 
 
 class ImageNetworkSettings(Options, Generic[Built]):
@@ -142,3 +141,23 @@ class SamplerNetworkSettings(Options):
     def discriminator(self, channels: int, size: int, labels: int, outputs: int) -> nn.Module:
         """Maps images, and labels (batch, `labels`) unless that is 0, to (batch, outputs); with its initial weights."""
         raise NotImplementedError
+
+
+def require_multiple(size: int, of: int, who: str, otherwise: str) -> None:
+    """Raises ConfigurationError, naming sizes and another way out, unless the training size is a multiple of `of`."""
+    if size % of:
+        below = size - size % of
+        nearest = " or ".join(str(side) for side in (below, below + of) if side >= LEAST)
+        raise ConfigurationError(
+            f"data.size is {size}, and {who} take multiples of {of}: set data.size to {nearest}, or {otherwise}"
+        )
+
+
+def require_at_least(size: int, least: int, who: str, otherwise: str) -> None:
+    """Raises ConfigurationError, naming a size and another way out, if the training size is below `least`."""
+    if size < least:
+        enough = -(-least // 8) * 8  # other networks take multiples
+        raise ConfigurationError(
+            f"data.size is {size}, and {who} need {least} pixels at least: set data.size to {enough} or more, "
+            f"or {otherwise}"
+        )

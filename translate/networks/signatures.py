@@ -1,7 +1,5 @@
 """What a file of weights is, recognised by its keys and shapes: networks that others publish and this package lacks."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -10,8 +11,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from translate.networks import blocks
-from translate.networks.blocks import named
-from translate.networks.dcgan import beside
+from translate.networks.blocks import beside, named
 from translate.networks.resnet import ResidualBlock, stage
 from translate.networks.settings import InitialisationSettings, Options
 
@@ -24,9 +24,7 @@ class StageTwoSettings(Options):
     initialisation: InitialisationSettings = InitialisationSettings()
 
     def initialised(self, channels: int, code: int, small: int, size: int) -> StageTwoGenerator:
-        network = StageTwoGenerator(channels, code, small, size, **self.options)
-        self.initialisation.draw(network)
-        return network
+        return self.initialisation.draw(StageTwoGenerator(channels, code, small, size, **self.options))
 
 
 class ConditioningAugmentation(nn.Module):
@@ -69,12 +67,8 @@ class StageTwoGenerator(nn.Module):
         widths = [max(inner // 2**level, 8) for level in range(doublings + 1)]
         self.up = nn.Sequential(
             *(
-                stage(
-                    blocks.upsampling_conv("resize", widths[level], widths[level + 1], False),
-                    widths[level + 1],
-                    "batch",
-                )
-                for level in range(doublings)
+                stage(blocks.upsampling_conv("resize", wide, narrow, bias=False), narrow, "batch")
+                for wide, narrow in pairwise(widths)
             )
         )
         self.head = nn.Conv2d(widths[-1], channels, 3, padding=1)

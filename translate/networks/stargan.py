@@ -9,11 +9,10 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from translate.networks.blocks import named, upsampling_conv
+from translate.networks.blocks import beside, named, upsampling_conv
 from translate.networks.conv_as_matmul import Conv2d
 from translate.networks.resnet import ResidualBlock, changed, conv7, stage
-from translate.networks.settings import Options
-from translate.networks.sizes import require_multiple
+from translate.networks.settings import Options, require_multiple
 
 
 class StarGANGeneratorSettings(Options):
@@ -52,7 +51,7 @@ class StarGANDiscriminatorSettings(Options):
 class StarGANGenerator(nn.Module):
     """Maps images (batch, channels, height, width) and labels (batch, labels) to images of the same shape in [-1, 1].
 
-    Each label is appended to the image's channels as a plane. A 7x7 convolution to f filters, `downsamplings` 4x4
+    Each label becomes a plane beside the image's channels. A 7x7 convolution to f filters, `downsamplings` 4x4
     convolutions of stride 2 that each double the filters, `blocks` residual blocks, as many 4x4 transposed convolutions
     back, a 7x7 one, tanh (paper, appendix 7.2). No biases; affine instance norm by the image's own statistics, in
     training and after. Zero padding as released: a plane reflected at its edges stays constant, and instance norm
@@ -80,9 +79,7 @@ class StarGANGenerator(nn.Module):
     def forward(self, images: Tensor, labels: Tensor) -> Tensor:
         if labels.shape != (images.shape[0], self.labels):
             raise ValueError(f"labels are {tuple(labels.shape)}, expected {(images.shape[0], self.labels)}")
-        planes = labels.to(images.dtype)[:, :, None, None].expand(-1, -1, *images.shape[2:])
-        labelled = torch.cat([images, planes], dim=1)
-        fakes = self.head(self.up(self.body(self.down(self.stem(labelled)))))
+        fakes = self.head(self.up(self.body(self.down(self.stem(beside(images, labels))))))
         return changed(images, fakes) if self.residual else torch.tanh(fakes)
 
 

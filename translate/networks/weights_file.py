@@ -1,7 +1,5 @@
 """Reads weights written by torch.save without running any code in the file."""
 
-from __future__ import annotations
-
 import re
 import warnings
 import zipfile
@@ -82,11 +80,7 @@ def _else(path: Path | str, said: str) -> str:
 
 def not_finite(weights: Mapping[str, Tensor]) -> str | None:
     """The key of the first of the weights with a number that is not finite, with which a network gives black images."""
-    return next((key for key, value in weights.items() if value.is_floating_point() and not _finite(value)), None)
-
-
-def _finite(tensor: Tensor) -> bool:
-    return bool(tensor.isfinite().all())
+    return next((key for key, value in weights.items() if not value.isfinite().all()), None)
 
 
 def _lies_in_the_file(tensor: Tensor) -> bool:

@@ -1,7 +1,5 @@
 """Explains mistakes in a recipe to the user: where each key was set, what was expected, and the nearest known key."""
 
-from __future__ import annotations
-
 import json
 from typing import Any, get_args
 
@@ -50,8 +48,7 @@ def _explain(mistake: ErrorDetails, values: dict[str, Any], source: str, places:
 
 
 def _where(path: KeyPath, source: str, places: Places) -> str:
-    """Where a key was set, or the section it is missing from; for a whole section, also the `--set` options within
-    it."""
+    """Where a key was set, or the section it is missing from; for a section, also the `--set` options within it."""
     given = next((places[path[:depth]] for depth in range(len(path), 0, -1) if path[:depth] in places), source)
     below = [place for key, place in places.items() if key[: len(path)] == path and place.startswith("--set ")]
     return ", ".join(dict.fromkeys([given, *below]))
@@ -82,8 +79,5 @@ def _sections(field: FieldInfo) -> list[type[Settings]]:
     """The classes of settings that the field may hold; none for a plain value."""
     if chosen := [mark for mark in field.metadata if isinstance(mark, OneOf)]:
         return [*chosen[0].classes().values()]
-    return [kind for kind in (field.annotation, *get_args(field.annotation)) if _is_settings(kind)]
-
-
-def _is_settings(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, Settings)
+    kinds = (field.annotation, *get_args(field.annotation))
+    return [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Settings)]

@@ -2,12 +2,9 @@
 
     train my.yaml --plugin my_model.py      or an entry point of the group `translate.plugins` in an installed package
 
-A plugin adds what it likes to `TABLES`: MODELS["mine"] = Mine, GENERATORS["mine"] = MineSettings, ... A run remembers
-the plugins that it was made with, by name and SHA-256, and asks for them again. Nothing is ever run because a run or a
-checkpoint names it.
+A plugin adds what it likes to `TABLES`: MODELS["mine"] = Mine, ... A run remembers the plugins that made its model, by
+name and SHA-256, and asks for them again. Nothing is ever run because a run or a checkpoint names it.
 """
-
-from __future__ import annotations
 
 import hashlib
 import sys
@@ -25,10 +22,12 @@ from typing import Any
 from translate.data.labelled import classes
 from translate.data.layouts import two_domains
 from translate.errors import ConfigurationError
+from translate.evaluation.metrics import MEASURES, Measure
 from translate.losses.adversarial import OBJECTIVES, AdversarialLoss
 from translate.models import MODELS
 from translate.models.base import Model
 from translate.models.parts import DISCRIMINATORS, EXTENDED, GENERATORS, SAMPLER_NETWORKS
+from translate.reporting.tracking import TRACKERS, Tracker
 from translate.training.checkpoint_json import PluginFacts
 from translate.utils.printing import say, shown
 from translate.utils.stored import UnreadableError, read_bytes, read_json
@@ -41,9 +40,15 @@ TABLES: dict[str, dict[str, Any]] = {
     "OBJECTIVES": OBJECTIVES,
     "two_domains.LAYOUTS": two_domains.LAYOUTS,
     "classes.LAYOUTS": classes.LAYOUTS,
+    "MEASURES": MEASURES,
+    "TRACKERS": TRACKERS,
 }
-CLASSES: dict[str, type] = {"MODELS": Model, **EXTENDED}
+CLASSES: dict[str, type] = {"MODELS": Model, **EXTENDED, "TRACKERS": Tracker}
 """What the entries of a table extend, where they are classes."""
+INSTANCES: dict[str, type] = {"OBJECTIVES": AdversarialLoss, "MEASURES": Measure}
+"""What the entries of a table are, where they are values. The entries of other tables are functions."""
+ONLY_WATCH = {"MEASURES", "TRACKERS"}
+"""Tables whose entries change nothing of a model: a run does not ask for a plugin that adds to these alone."""
 GROUP = "translate.plugins"
 BESIDE_RECIPE = "plugins.json"
 """File in a run's folder that lists the plugins that it was made with."""
@@ -58,8 +63,13 @@ class Plugin:
     path: Path
     given: bool
     """Whether a user named the file, rather than having it installed."""
-    entries: frozenset[str]
-    """The names that it added to the tables."""
+    entries: frozenset[tuple[str, str]]
+    """What it added: table and name."""
+
+    @property
+    def names(self) -> set[str]:
+        """Those of its entries that make a model what it is."""
+        return {name for table, name in self.entries if table not in ONLY_WATCH}
 
     def facts(self) -> PluginFacts:
         return {"name": self.name, "sha256": self.sha256}
@@ -107,9 +117,9 @@ def _run(source: bytes, path: Path) -> None:
     exec(compile(source, str(path), "exec"), module.__dict__)
 
 
-def load_plugins(files: str | Path | Iterable[str | Path]) -> list[Plugin]:
-    """See `load_plugin`."""
-    return [load_plugin(file) for file in ([files] if isinstance(files, str | Path) else files)]
+def load_plugins(files: str | Path | Iterable[str | Path] | None) -> list[Plugin]:
+    """See `load_plugin`; None are no files."""
+    return [load_plugin(file) for file in ([files] if isinstance(files, str | Path) else files or ())]
 
 
 @cache
@@ -137,16 +147,16 @@ def _installed(entry: EntryPoint) -> Plugin:
 
 
 @contextmanager
-def _adding() -> Iterator[set[str]]:
-    """The names that are added to the tables, once they have been; all are taken out again if one cannot be."""
-    before, added = {table: dict(held) for table, held in TABLES.items()}, set[str]()
+def _adding() -> Iterator[set[tuple[str, str]]]:
+    """The table and name of what is added, once it has been; all is taken out again if one entry cannot be."""
+    before, added = {table: dict(held) for table, held in TABLES.items()}, set[tuple[str, str]]()
     try:
         yield added
         for table, held in TABLES.items():
             new = {name: entry for name, entry in held.items() if before[table].get(name) is not entry}
             for name, entry in new.items():
                 _require_entry(table, name, entry)
-            added.update(new)
+                added.add((table, name))
     except BaseException:
         for table, held in TABLES.items():
             held.clear()
@@ -157,12 +167,10 @@ def _adding() -> Iterator[set[str]]:
 def _require_entry(table: str, name: str, entry: Any) -> None:
     """Raises TypeError for an entry that the table cannot hold."""
     if wanted := CLASSES.get(table):
-        fits, expected = (
-            isinstance(entry, type) and issubclass(entry, wanted),
-            f"a class that extends {wanted.__name__}",
-        )
-    elif table == "OBJECTIVES":
-        fits, expected = isinstance(entry, AdversarialLoss), "an AdversarialLoss"
+        fits = isinstance(entry, type) and issubclass(entry, wanted)
+        expected = f"a class that extends {wanted.__name__}"
+    elif kind := INSTANCES.get(table):
+        fits, expected = isinstance(entry, kind), f"an instance of {kind.__name__}"
     else:
         fits, expected = callable(entry), "a function"
     if not fits:
@@ -176,9 +184,9 @@ def _what(error: BaseException, path: Path | None = None) -> str:
 
 
 def used_by(recipe: Mapping[str, Any], given: Iterable[Plugin] = ()) -> list[PluginFacts]:
-    """What a run by `recipe` (plain values) remembers: the plugins `given` for it, and those whose entries it names."""
-    names, given = set(_words(recipe)), list(given)
-    return [plugin.facts() for plugin in _loaded.values() if plugin in given or plugin.entries & names]
+    """What a run by `recipe` (plain values) remembers: plugins `given` or named that do more than watch."""
+    named, given = set(_words(recipe)), list(given)
+    return [plugin.facts() for plugin in _loaded.values() if (plugin in given and plugin.names) or plugin.names & named]
 
 
 def _words(value: Any) -> Iterable[str]:

@@ -1,7 +1,5 @@
 """Reads recipes from YAML files: finds them by name or path, resolves bases, applies `--set`, validates."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Mapping
 from os.path import isfile  # False, not an error, for impossible file names
@@ -46,8 +44,7 @@ def parse_recipe(values: dict[str, Any], source: str, places: Places | None = No
 
 
 def recipe_of(facts: Mapping[str, Any], folder: Path) -> Recipe:
-    """The recipe in the facts of the checkpoint in `folder`. Raises ConfigurationError, also if a plugin that it was
-    made with has not been loaded."""
+    """The recipe in the facts of the checkpoint in `folder`. Raises ConfigurationError, also if a plugin is missing."""
     require_plugins(facts.get("plugins", ()), folder)
     return parse_recipe(facts.get("recipe", {}), f"the recipe in {folder}")
 
@@ -129,8 +126,7 @@ def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
 
 
 def _override(values: dict[str, Any], places: Places, overrides: Iterable[str]) -> None:
-    """Applies overrides, kinds first: changing a section's kind clears the section, which then takes its other
-    overrides."""
+    """Applies overrides, kinds first: another kind clears its section, which then takes its other overrides."""
     for override in sorted(overrides, key=lambda override: ".kind=" not in override):
         key, equals, text = override.partition("=")
         path = tuple(key.strip().split("."))

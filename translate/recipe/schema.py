@@ -1,7 +1,6 @@
 """A recipe as one value; the settings of its sections stand beside what they configure."""
 
-from __future__ import annotations
-
+from operator import attrgetter
 from typing import Annotated, Any
 
 import yaml
@@ -14,16 +13,12 @@ from translate.utils.one_of import OneOf
 from translate.utils.settings import Settings
 
 
-def _settings_of(method: type[Model]) -> type[Settings]:
-    return method.Config
-
-
 class Recipe(Settings):
     """A whole training run as one value."""
 
     name: str
     summary: str = ""
-    model: Annotated[Settings, OneOf(MODELS, key="name", settings=_settings_of)]
+    model: Annotated[Settings, OneOf(MODELS, key="name", settings=attrgetter("Config"))]
     """`name` is a key of `MODELS`; the other keys are that model's Config."""
     data: DataSettings = DataSettings()
     training: TrainingSettings

@@ -1,7 +1,5 @@
 """Chart axes: map values to positions from 0 to 1 and choose round tick values."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

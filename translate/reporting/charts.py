@@ -1,7 +1,5 @@
 """Curves as inline SVG, drawn by templates/chart.html.j2."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +9,7 @@ from typing import Any, NamedTuple
 from markupsafe import Markup
 
 from translate.reporting.axes import Axis, axis_of_steps, axis_of_values, short
+from translate.reporting.keys import caption
 from translate.reporting.page import rendered
 
 COLOURS = 8
@@ -41,10 +40,10 @@ class Bin:
 
 
 def curves_by_chart(rows: Iterable[Mapping[str, Any]]) -> list[tuple[str, list[Curve]]]:
-    """The metrics of a run as titled charts, in order of appearance.
+    """The metrics of a run as titled charts, in order of appearance: those that share a prefix before "/" share one.
 
-    Metrics that share a prefix before "/" share a chart, except that very different magnitudes (validation/fid and
-    validation/ssim) get separate charts, because on one axis they would be flat lines.
+    Very different magnitudes (validation/to_b/psnr and validation/to_b/ssim) get charts of their own: on one axis they
+    are flat.
     """
     logged: dict[str, list[tuple[int, float]]] = {}
     for row in rows:
@@ -56,8 +55,8 @@ def curves_by_chart(rows: Iterable[Mapping[str, Any]]) -> list[tuple[str, list[C
         prefix, _, rest = name.partition("/")
         group = groups.setdefault(prefix, [])
         finite = [point for point in points if math.isfinite(point[1])]
-        group.append(Curve(rest or name, finite, len(points) - len(finite), len(group) % COLOURS))
-    return [(title, chart) for title, group in groups.items() for chart in _by_size(group)]
+        group.append(Curve(caption(rest or name), finite, len(points) - len(finite), len(group) % COLOURS))
+    return [(caption(title), chart) for title, group in groups.items() for chart in _by_size(group)]
 
 
 def _by_size(curves: Sequence[Curve]) -> list[list[Curve]]:

@@ -1,17 +1,36 @@
 """Pages from templates: what a run says is escaped, and nothing in a page runs or asks the network."""
 
-from __future__ import annotations
-
 import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+_FOOTER = "Made by translate; a click on an image shows it larger."
+FOOTER = f"<footer>{_FOOTER}</footer>"
+"""Distinguishes such a page from others."""
+
 
 def rendered(template: str, **values: Any) -> Markup:
     """The HTML of a template in translate/reporting/templates; only Markup among the values is taken as HTML."""
     return Markup(_TEMPLATES.get_template(template).render(values))
+
+
+@dataclass(frozen=True)
+class Shown:
+    """An image embedded in a page: a data: URL and its size in pixels."""
+
+    data: str
+    width: int
+    height: int
+
+
+def gallery(title: str, facts: Mapping[str, str], rows: Sequence[tuple[str, Mapping[str, Shown]]], note: str) -> str:
+    """The HTML of a page of images. `rows`: names, each with its images by caption, shown side by side; a click
+    enlarges them."""
+    return rendered("gallery.html.j2", title=title, facts=facts.items(), rows=rows, note=note, footer=_FOOTER)
 
 
 def cell(value: Any, decimals: int | None = None) -> str:

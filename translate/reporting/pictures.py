@@ -1,7 +1,5 @@
 """Sample grids over time, small enough to embed in a page."""
 
-from __future__ import annotations
-
 import base64
 import io
 import math

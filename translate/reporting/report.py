@@ -1,7 +1,5 @@
 """report.html: a run on one page, built only from the files in the run folder."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing_extensions import TypedDict
 
 from translate.errors import ConfigurationError
 from translate.reporting.charts import chart, curves_by_chart
+from translate.reporting.keys import VALIDATION, caption, current_summary_key
 from translate.reporting.page import cell, duration, is_number, rendered
 from translate.reporting.pictures import samples
 from translate.reporting.tracking.metrics import read_metrics
@@ -26,11 +25,8 @@ Summary = Mapping[str, Mapping[str, Any]]
 def write_report(run_folder: Path) -> Path:
     """Writes `report.html` into the run folder atomically and returns its path.
 
-    Reads those that exist of recipe.yaml, metrics.jsonl, samples/step-00000100.png, ..., summary.json and doctor.jsonl;
-    summary.json is `{"psnr": {"value": 21.3, "untouched input": 18.2}, ...}`: the value, baselines by name, and
-    optionally `unit`, `better`, `decimals`, what the `measure` is and its `protocol` in words, and the `precision` that
-    the model ran in.
-    The page is self-contained: no scripts, no network access, about ten megabytes at most.
+    Reads those that exist of recipe.yaml, metrics.jsonl, samples/step-00000100.png, ..., summary.json (see
+    `write_summary`) and doctor.jsonl. The page has no scripts, asks no network, and takes about ten megabytes at most.
     Raises ConfigurationError if the folder has neither recipe.yaml nor metrics.jsonl, TranslateError if metrics.jsonl,
     summary.json or doctor.jsonl cannot be read; the page names samples that cannot be read.
     """
@@ -48,7 +44,7 @@ def write_report(run_folder: Path) -> Path:
         title=run_folder.absolute().name,
         facts=[*_recipe_facts(text), *_row_facts(rows)],
         findings=_findings(run_folder / "doctor.jsonl"),
-        measures={name: _measured(entry) for name, entry in summary.items()},
+        measures={_title(key): _measured(entry) for key, entry in summary.items()},
         baselines=list(dict.fromkeys(name for entry in summary.values() for name in baselines(entry))),
         notes=_notes(summary),
         samples=samples(run_folder / "samples"),
@@ -62,16 +58,22 @@ def write_report(run_folder: Path) -> Path:
 
 
 def read_summary(path: Path) -> dict[str, dict[str, Any]]:
-    """What summary.json holds, see `write_report`; nothing where there is none. Raises UnreadableError."""
+    """What summary.json holds, see `write_report`, with the keys of today; nothing where there is none. Raises
+    UnreadableError."""
     if not path.exists():
         return {}
     summary: dict[str, dict[str, Any]] = read_json(path, dict[str, dict[str, float | str | None]])
-    return summary
+    return {current_summary_key(key): entry for key, entry in summary.items()}
 
 
 def baselines(entry: Mapping[str, Any]) -> dict[str, Any]:
     """What stands beside the value in an entry of summary.json: the same measure without a model, by name."""
     return {key: value for key, value in entry.items() if key not in _ABOUT}
+
+
+def _title(key: str) -> str:
+    """What is validated, and its measure: "to photo, l1"."""
+    return ", ".join(caption(part) for part in key.removeprefix(VALIDATION).rpartition("/")[::2] if part)
 
 
 def _measured(entry: Mapping[str, Any]) -> dict[str, Any]:
@@ -88,8 +90,8 @@ def _measured(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 def _notes(summary: Summary) -> list[str]:
     """How it was measured; nothing where the run is from before that was recorded."""
-    measures = {name.rpartition(", ")[2]: entry["measure"] for name, entry in summary.items() if "measure" in entry}
-    words = "; ".join(f"{name} {measure}" for name, measure in measures.items())
+    measures = {key.rpartition("/")[2]: entry["measure"] for key, entry in summary.items() if "measure" in entry}
+    words = "; ".join(f"{caption(name)} {measure}" for name, measure in measures.items())
     how = [
         f"After the last step, of {entry['protocol']}"
         + (f"; the model in {entry['precision']}." if "precision" in entry else ".")

@@ -1,7 +1,5 @@
 """`translate convert`: images of a folder, one image, or a video, converted with a trained model."""
 
-from __future__ import annotations
-
 import os
 import shlex
 from collections.abc import Callable, Iterable

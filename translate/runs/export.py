@@ -1,7 +1,5 @@
 """`translate export`: writes a trained translator as a file for other programs, checked before it appears."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any

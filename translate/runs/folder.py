@@ -1,7 +1,5 @@
 """The folder of a run: its location, and whether it may be continued."""
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -42,11 +40,10 @@ FREE_WITH_IMAGES = {"data.set", "data.domains"}
 
 
 def choose_folder(out: str | Path | None, recipe: Recipe, resume: bool) -> Path:
-    """The run's folder: `--out`, or by default runs/RECIPE-DATA, with a number appended if that exists.
+    """The run's folder: `--out`, or runs/RECIPE-DATA (runs/RECIPE if that ends in DATA), numbered if it exists.
 
-    The default is runs/RECIPE if RECIPE already ends in DATA. With `resume`, `--out` in any case, or the folder
-    with the highest number. Raises ConfigurationError if `--out` lies in another run, or is already written to, unless
-    by a run that is resumed.
+    With `resume`, `--out` in any case, or the folder with the highest number. Raises ConfigurationError if `--out` lies
+    in another run, or is already written to, unless by a run that is resumed.
     """
     if out is not None:
         folder = Path(out)
@@ -59,18 +56,25 @@ def choose_folder(out: str | Path | None, recipe: Recipe, resume: bool) -> Path:
         return folder
     data = Path(recipe.data.set or "data").name
     base = Path("runs") / (recipe.name if recipe.name.endswith(f"-{data}") else f"{recipe.name}-{data}")
-    numbered = [base, *(base.with_name(f"{base.name}-{number}") for number in range(2, 10_000))]
     if resume:
-        return next((folder for folder in reversed(numbered) if os.path.lexists(folder)), base)
-    return next(folder for folder in numbered if not os.path.lexists(folder))
+        return next((folder for folder in reversed(_numbered(base)) if os.path.lexists(folder)), base)
+    return _free(base)
+
+
+def _numbered(base: Path) -> list[Path]:
+    return [base, *(base.with_name(f"{base.name}-{number}") for number in range(2, 10_000))]
+
+
+def _free(base: Path) -> Path:
+    """The first name of a folder like `base`, numbered, that does not exist yet."""
+    return next(folder for folder in _numbered(base) if not os.path.lexists(folder))
 
 
 @contextmanager
 def claimed(out: str | Path | None, recipe: Recipe, resume: bool) -> Iterator[Path]:
-    """Context that creates the folder of `choose_folder` and reserves it for this process.
+    """Context that creates the folder of `choose_folder` and reserves it; a new one that stays empty is removed again.
 
-    Removes a new folder on exit if nothing was written into it. Raises ConfigurationError if another process holds the
-    folder or it cannot be written.
+    Raises ConfigurationError if another process holds the folder or it cannot be written.
     """
     folder = choose_folder(out, recipe, resume)
     with ExitStack() as stack:
@@ -94,11 +98,9 @@ def claimed(out: str | Path | None, recipe: Recipe, resume: bool) -> Iterator[Pa
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Context in which this process alone holds the lock on `path`, an empty file. It ends with the process in any
-    case.
+    """Context in which this process alone holds the lock on `path`, an empty file; some file systems have no locks.
 
-    Raises Timeout if another process holds it, OSError if it cannot be made. Some file systems have no locks; there,
-    nothing is locked.
+    Raises Timeout if another process holds it, OSError if it cannot be made.
     """
     lock = FileLock(path, timeout=0, fallback_to_soft=False)  # a soft lock would outlive a killed process
     try:
@@ -129,8 +131,7 @@ def _is_written(folder: Path) -> bool:
 
 
 def _remove_unless_written(folder: Path, made: Sequence[Path]) -> None:
-    """Removes the lock and the `made` folders, innermost first, if nothing was written; stops at a folder now used by
-    others."""
+    """Removes the lock and the `made` folders, innermost first, as long as nothing else is in there."""
     with suppress(OSError):
         if not _is_written(folder):
             (folder / LOCK).unlink()
@@ -151,8 +152,7 @@ def checkpoint_to_resume(folder: Path) -> tuple[Checkpoint | None, list[str]]:
 
 
 def is_closed(folder: Path, checkpoint: Checkpoint) -> bool:
-    """Whether the process that saved `checkpoint` as its last also wrote the files that follow it; a killed one did
-    not."""
+    """Whether the process that saved `checkpoint` as its last also wrote the files that follow it."""
     follows = ["report.html", *(["summary.json"] if checkpoint.facts.get("validation") else [])]
     return all((folder / name).is_file() for name in follows)
 
@@ -160,11 +160,10 @@ def is_closed(folder: Path, checkpoint: Checkpoint) -> bool:
 def require_same_run(
     checkpoint: Checkpoint, recipe: Recipe, processes: int = 1, fits: Callable[[], bool] = lambda: False
 ) -> None:
-    """Raises ConfigurationError unless `recipe` is the one the run began with.
+    """Raises ConfigurationError unless `recipe` is the one the run began with, but for its length and reporting.
 
-    Only its length and reporting may change, and the number of processes as long as the total number of images per step
-    stays the same. If the checkpoint's weights fit the recipe's networks (`fits`), the error says how to begin a new
-    run with them.
+    The number of processes may change if the images per step do not. If the checkpoint's weights fit the recipe's
+    networks (`fits`), the error says how to begin a new run with them.
     """
     before = checkpoint.facts["processes"]
     trained = recipe_of(checkpoint.facts, checkpoint.folder)
@@ -190,7 +189,7 @@ def _with_its_weights(run: Path, different: Sequence[str], recipe: Recipe) -> st
     values = recipe.to_json()
     keys = dict.fromkeys("training.batch_size" if key == _IMAGES_A_STEP else _present(values, key) for key in different)
     words = [f"{key}={json.dumps(_value(values, key))}" for key in keys]
-    begins = command("train", run / "recipe.yaml", "--out", _free_beside(run), f"training.init_from={run}", *words)
+    begins = command("train", run / "recipe.yaml", "--out", _free(run), f"training.init_from={run}", *words)
     return f"; {begins} begins a new run with these settings and the weights of this one, optimizers fresh"
 
 
@@ -206,20 +205,13 @@ def _value(values: Mapping[str, Any], key: str) -> Any:
     return values
 
 
-def _free_beside(run: Path) -> Path:
-    """A name for a folder beside the run that does not exist yet."""
-    numbered = (run.with_name(f"{run.name}-{number}") for number in range(2, 10_000))
-    return next(folder for folder in numbered if not os.path.lexists(folder))
-
-
 def _images_a_step(settings: dict[str, Any], processes: int) -> dict[str, Any]:
     count = settings.pop("training.batch_size") * processes
     return settings | {_IMAGES_A_STEP: count}
 
 
 def require_same_domains(checkpoint: Checkpoint, domains: Sequence[str]) -> None:
-    """Raises ConfigurationError if the domains changed: adding, removing or renaming a class folder would shift every
-    label."""
+    """Raises ConfigurationError if the domains changed: another class folder would shift every label."""
     begun = checkpoint.facts.get("domains", [])
     if list(domains) != begun:
         raise ConfigurationError(
@@ -229,8 +221,7 @@ def require_same_domains(checkpoint: Checkpoint, domains: Sequence[str]) -> None
 
 
 def changed_images(begun: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
-    """A warning that describes how the training images differ from those at the start of the run; empty if they do
-    not."""
+    """A warning of how the training images differ from those at the start of the run; empty if they do not."""
     changed = []
     for name, then in begun.items():
         now = found.get(name, {"count": 0})

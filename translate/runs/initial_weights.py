@@ -1,7 +1,5 @@
 """How a model begins: with random weights, or with those that `training.init_from` names."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from pathlib import Path
 

@@ -20,7 +20,7 @@ from translate.inference.options import Backend, Dropout, ModelOptions
 from translate.models.base import ImageSpec, Model, Sampler, Translator
 from translate.models.domains import require_domains
 from translate.networks.measured import no_larger_than
-from translate.networks.sizes import require_multiple
+from translate.networks.settings import require_multiple
 from translate.recipe import Recipe, recipe_of
 from translate.recipe.plugins import load_plugins
 from translate.runs.not_a_run import require_model, require_run
@@ -38,7 +38,7 @@ def load(
     evaluated: bool = False,
     backend: Backend = "auto",
     dropout: Dropout = "auto",
-    plugin: str | Path | Iterable[str | Path] = (),
+    plugin: str | Path | Iterable[str | Path] | None = None,
 ) -> Converter:
     """Loads a trained translator from the folder of a run, a checkpoint or a hub; see `load_model`.
 

@@ -1,7 +1,5 @@
 """What a path holds that was given as a run but is not one, and how to go on."""
 
-from __future__ import annotations
-
 import difflib
 import re
 from collections.abc import Iterator
@@ -88,7 +86,8 @@ def _kind_of_file(path: Path) -> str | None:
 def _what_folder(path: Path) -> str:
     if saved_steps(path):
         holder = path.resolve().parent if path.name in ("", ".", "..") else path.parent
-        better = holder if _saved(holder) else next(_newest(path))
+        newest = (one for one in sorted(path.glob("step-*"), reverse=True) if holds_model(one))
+        better = holder if _saved(holder) else next(newest, path)
         return f"holds checkpoints but is not a run; give {shown(better)}"
     if (path / "recipe.yaml").is_file():
         again = shown(command("train", path / "recipe.yaml", "--out", path, "--resume"))
@@ -106,11 +105,6 @@ def _what_folder(path: Path) -> str:
     if next(_entries(path), None) is None:
         return "an empty folder, not a run; expected one that `translate train` wrote"
     return "holds neither a run (recipe.yaml, checkpoints) nor images; expected a folder that `translate train` wrote"
-
-
-def _newest(checkpoints: Path) -> Iterator[Path]:
-    yield from (path for path in sorted(checkpoints.glob("step-*"), reverse=True) if holds_model(path))
-    yield checkpoints
 
 
 def _runs(folder: Path) -> Iterator[Path]:

@@ -1,7 +1,5 @@
 """The main task in a few minutes on data rendered on the spot: train, convert a folder, compare with the truth."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -27,24 +25,22 @@ from translate.runs.loading import load
 from translate.runs.train import train
 from translate.training.checkpoint import newest_good
 from translate.utils.outputs import refuse_in_run
-from translate.utils.printing import Log
+from translate.utils.printing import Log, logger
 
 RECIPES = {"cyclegan": "quickstart", "pix2pix": "quickstart-pix2pix"}
 
 
 def quickstart(method: str, out: Path, device: str, log: Log) -> dict[str, dict[str, float]]:
-    """Trains `method` on `shapes`, converts its test folder into out/converted, and prints how far that is from the
-    truth.
+    """Trains `method` on `shapes`, converts its test folder into out/converted and logs how far that is from the truth.
 
-    The table also has the untouched input and the best colour map (fitted on that same truth). Returns the measures by
-    row of the table. Goes on with what an earlier one left in `out`. Raises ConfigurationError if `out` holds anything
-    else.
+    The table also has the untouched input and the best colour map (fitted on that truth). Returns the measures by row.
+    Goes on with what an earlier one left in `out`. Raises ConfigurationError if `out` holds anything else.
     """
     refuse_in_run(out, "--out")
     recipe = _recipe(method, out)
     run = _trained(recipe, out / "run", device)
     converter = load(run, device=device)
-    opened = open_data(recipe.data, recipe.method.batch_type, log=_nothing)
+    opened = open_data(recipe.data, recipe.method.batch_type, logger(quiet=True))  # training has said what was found
     assert isinstance(opened, TwoDomains)
     test = opened.folder
     to = test.domains[1]
@@ -90,11 +86,7 @@ def _trained(recipe: Recipe, run: Path, device: str) -> Path:
 def _column(key: str, found: Sequence[Mapping[str, float]]) -> list[str]:
     """A measure's column: its title, then its numbers."""
     title = measure_of(key).title
-    return [title, *(numbers_of(title)(measures[key]) for measures in found)]
-
-
-def _nothing(line: str) -> None:
-    """Drops the line: training has already reported what was found."""
+    return [title, *(numbers_of(key)(measures[key]) for measures in found)]
 
 
 def _images(folder: Path, names: Sequence[str]) -> Tensor:

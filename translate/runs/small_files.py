@@ -1,7 +1,5 @@
 """The small files that a run keeps beside its checkpoints: recipe, summary, images left out, id."""
 
-from __future__ import annotations
-
 import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,18 +8,17 @@ from translate.errors import ConfigurationError
 from translate.evaluation.metrics import measure_of
 from translate.recipe import Recipe
 from translate.recipe.plugins import BESIDE_RECIPE
+from translate.reporting.keys import validation_key
 from translate.training.checkpoint_json import PluginFacts
 from translate.training.validation import Validation
 from translate.utils.atomic_files import write_atomic
-from translate.utils.json_text import json_text
-from translate.utils.stored import read_text
+from translate.utils.stored import json_text, read_text
 
 MOST_OF_AN_ID = 100
 
 
 def write_recipe(folder: Path, recipe: Recipe, plugins: Sequence[PluginFacts]) -> None:
-    """Writes recipe.yaml, with every setting, and the list of plugins beside it, if there are any. Raises
-    ConfigurationError."""
+    """Writes recipe.yaml, with every setting, and plugins.json if there are any. Raises ConfigurationError."""
     try:
         if plugins:
             write_atomic(folder / BESIDE_RECIPE, json_text(plugins, indent=1) + "\n")
@@ -47,7 +44,7 @@ def write_summary(
     for kind in validations:
         baselines = kind.baselines()
         for measure, value in validation.get(kind.name, {}).items():
-            rows[f"{kind.name}, {measure}"] = {
+            rows[validation_key(kind.name, measure)] = {
                 "value": value,
                 # A baseline may lack some measures.
                 **{name: measures[measure] for name, measures in baselines.items() if measure in measures},

@@ -1,7 +1,5 @@
 """The composition root of training: runs a training from command to end, or estimates what it would take."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
@@ -40,7 +38,7 @@ def train(
     tracking: str | Sequence[str] = "auto",
     artifact: bool = False,
     overrides: Iterable[str] = (),
-    plugin: str | Path | Iterable[str | Path] = (),
+    plugin: str | Path | Iterable[str | Path] | None = None,
     quiet: bool = False,
 ) -> Path:
     """Trains `recipe` (a Recipe, a shipped recipe's name, or a YAML file) on `data` (a name or a folder).
@@ -144,7 +142,7 @@ def dry_run(
     device: str = "auto",
     options: str = "auto",
     overrides: Iterable[str] = (),
-    plugin: str | Path | Iterable[str | Path] = (),
+    plugin: str | Path | Iterable[str | Path] | None = None,
     quiet: bool = False,
 ) -> Estimate:
     """Estimates what `train` would take on this machine, from at most some twenty real steps; writes no run folder."""

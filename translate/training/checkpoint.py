@@ -30,8 +30,7 @@ from torch import Tensor
 from translate.errors import ConfigurationError, TranslateError
 from translate.training.checkpoint_json import Facts, Manifest, read_facts
 from translate.utils.atomic_files import atomic_file, atomic_folder, clear_leftovers, remove_folder, sha256_of
-from translate.utils.json_text import json_text
-from translate.utils.stored import UnreadableError, read_json, read_text
+from translate.utils.stored import UnreadableError, json_text, read_json, read_text
 from translate.utils.tensor_file import read_tensors
 
 Tensors = Mapping[str, Tensor]

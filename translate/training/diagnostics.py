@@ -18,9 +18,9 @@ from torch import Tensor
 from translate.data.batch import Batch
 from translate.models.adversary import Adversary
 from translate.models.base import Model, Relabeller, Translator
+from translate.reporting.keys import caption
 from translate.utils.atomic_files import write_atomic
-from translate.utils.json_text import json_text
-from translate.utils.stored import lines_of, parse_json
+from translate.utils.stored import json_text, lines_of, parse_json
 
 FIRST = 500
 """Steps before the first finding: at first, generators produce outputs that are grey, alike, or equal to the input."""
@@ -218,7 +218,7 @@ def _won(step: int, discriminator: str, share: float) -> Finding:
     return Finding(
         "the discriminator has won",
         step,
-        f"{discriminator} as a share of its value at chance",
+        f"{caption(discriminator)} as a share of its value at chance",
         share,
         "The generator no longer learns from it: lower its learning rate (training.network_lr), add a penalty "
         "(model.adversarial.r1 or gradient_penalty) or, for few images, model.adversarial.augment",
@@ -233,7 +233,7 @@ def _games(model: Model) -> list[tuple[str, str, float]]:
         return []
     discriminators = [turn.name for turn in model.turns() if not turn.trains_generators]
     generators = [turn.name for turn in model.turns() if turn.trains_generators]
-    names = ("adversarial", "adversarial a", "adversarial b", "adversarial one", "adversarial two")
+    names = ("adversarial", "adversarial/a", "adversarial/b", "adversarial/one", "adversarial/two")
     return [
         (f"{discriminator}/{name}", f"{generator}/{name}", adversary.unsure)
         for discriminator in discriminators

@@ -102,9 +102,9 @@ class TrainingRun:
     def _log(self, waiting: float) -> str:
         """Writes the losses since the last time, and returns them as text. Raises Diverged."""
         losses = self.trainer.read_losses()
-        rates = {f"learning rate/{name}": rate for name, rate in self.trainer.learning_rates().items()}
+        rates = {f"learning_rate/{name}": rate for name, rate in self.trainer.learning_rates().items()}
         skips = self.trainer.read_skips()
-        skipped = {f"skipped steps/{turn}": skip.ever for turn, skip in skips.items() if skip.ever}
+        skipped = {f"skipped_steps/{turn}": skip.ever for turn, skip in skips.items() if skip.ever}
         self.records.write(losses | rates | skipped)
         for turn, skip in skips.items():
             if skip.in_a_row >= self._skip_limit:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from translate.reporting.keys import current_name
+
 
 @dataclass(frozen=True)
 class Skips:
@@ -75,9 +77,10 @@ class LossMeter:
     def _arrange(self, names: tuple[str, ...]) -> None:
         """Puts sums and counts in the turn's order: at its first step, and at the first after `restore`, which uses the
         file's order."""
-        if self._names and set(names) != set(self._names):
+        # A checkpoint may have names of version 0.1.
+        before = {name if name in names else current_name(name): place for place, name in enumerate(self._names)}
+        if before and before.keys() != set(names):
             raise ValueError(f"turn '{self.turn}' has the losses {names}, and had {self._names} before")
-        before = {name: place for place, name in enumerate(self._names)}
         if before:
             order = [before[name] for name in names]
             self._sums, self._counts = self._sums[order].clone(), self._counts[order].clone()

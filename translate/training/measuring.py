@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from translate.reporting.keys import current_validations, validation_key
 from translate.training.cadence import Cadence
 from translate.training.records import Records
 from translate.training.trainer import Trainer
@@ -27,7 +28,7 @@ class Measuring:
         before: Mapping[str, Any],
     ) -> None:
         self.validations = validations
-        self.latest: Mapping[str, Mapping[str, float]] = before.get("validation") or {}
+        self.latest: Mapping[str, Mapping[str, float]] = current_validations(before.get("validation") or {})
         self.pending: bool = before.get("pending", False)
         self.best: int | None = before.get("best")
         self.best_l1: float | None = before.get("best_l1")
@@ -53,7 +54,7 @@ class Measuring:
             self.latest = {each.name: each.measure(trainer.model, trainer.runtime) for each in self.validations}
         self._validated = trainer.steps
         for name, measures in self.latest.items():
-            self._records.write({f"validation {name}/{measure}": value for measure, value in measures.items()})
+            self._records.write({validation_key(name, measure): value for measure, value in measures.items()})
 
     def note_best(self) -> bool:
         """Notes this step as the best if its L1, averaged over validations, is the lowest so far; returns whether it

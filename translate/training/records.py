@@ -9,6 +9,7 @@ from typing import Any, Self
 import torch
 
 from translate.data.batch import Batch
+from translate.reporting.keys import caption, is_validation
 from translate.reporting.tracking import MetricsLog, NoMetrics, Tracker, read_metrics, save_grid
 from translate.training.diagnostics import Diagnostics
 from translate.training.trainer import Trainer
@@ -50,8 +51,9 @@ class Records:
         tracker. Returns both as a line of text."""
         self._diagnostics.follow(self._trainer.steps, losses)
         # Not in metrics.jsonl, which a resumed run must reproduce: times differ.
-        self.tracker.log(self._trainer.steps, {"data/waiting share": waiting})
-        return "  ".join(f"{name} {value:.3f}" for name, value in losses.items()) + f"  waiting for data {waiting:.1%}"
+        self.tracker.log(self._trainer.steps, {"data/waiting_share": waiting})
+        text = "  ".join(f"{caption(key)} {value:.3f}" for key, value in losses.items())
+        return f"{text}  waiting for data {waiting:.1%}"
 
     def sample(self) -> None:
         """Draws the sample grid of this step, and lets the diagnostics look at the samples."""
@@ -67,5 +69,5 @@ class Records:
     def _came_before(self, row: Mapping[str, Any]) -> bool:
         """Whether a row of metrics.jsonl precedes the state to resume from."""
         step = self._trainer.steps
-        validated = row["step"] == step and any(key.startswith("validation ") for key in row)
+        validated = row["step"] == step and is_validation(row)
         return row["step"] <= step and not (self._measured_again and validated)

@@ -1,7 +1,5 @@
 """Files that appear whole or not at all, even if the process writing them is killed."""
 
-from __future__ import annotations
-
 import errno
 import hashlib
 import os
@@ -46,10 +44,7 @@ def atomic_file(path: Path, suffix: str = ".part") -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """Like `atomic_file`, for a new folder: yields an empty one, which is renamed to `path` on success.
-
-    Whatever is at `path` by then is replaced. Raises OSError.
-    """
+    """Like `atomic_file`, for a new folder, which replaces whatever is at `path` by then. Raises OSError."""
     with hidden_folder(path) as working:
         yield working
         remove_folder(path)
@@ -91,10 +86,10 @@ def held(path: Path) -> Iterator[None]:
 
 
 def lock(file: IO[bytes], shared: bool = False) -> bool:
-    """Locks `file`, open for reading and writing, for this process alone or `shared` with others that say so, until it
-    is closed; a lock that it has is exchanged. Returns False if another process's lock is in the way.
+    """Locks `file`, open for reading and writing, until it is closed, for this process or `shared` with others.
 
-    Windows and some file systems have no such locks; there, every process gets one. Raises OSError.
+    A lock that it has is exchanged. Returns False if another process's lock is in the way. Windows and some file
+    systems have no such locks; there, every process gets one. Raises OSError.
     """
     if sys.platform == "win32":
         return True

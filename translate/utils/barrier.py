@@ -3,8 +3,6 @@
 torchrun ends all processes as soon as one ends with another exit code than 0, which may only say that one file failed.
 """
 
-from __future__ import annotations
-
 import os
 import threading
 import time

@@ -1,7 +1,5 @@
 """Old names of arguments and modules, which still work for one minor version, with a warning."""
 
-from __future__ import annotations
-
 import functools
 import sys
 import warnings

@@ -1,7 +1,5 @@
 """A field of settings that takes one of several classes, by name, from a table to which entries may be added later."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,10 +9,6 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from translate.utils.settings import Settings
-
-
-def _itself(entry: Any) -> Any:
-    return entry
 
 
 @dataclass(frozen=True)
@@ -28,7 +22,7 @@ class OneOf:
     table: Mapping[str, Any]
     key: str = "kind"
     default: str | None = None
-    settings: Callable[[Any], type[Settings]] = _itself
+    settings: Callable[[Any], type[Settings]] = lambda entry: entry
 
     def classes(self) -> dict[str, type[Settings]]:
         return {name: self.settings(entry) for name, entry in self.table.items()}

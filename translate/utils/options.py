@@ -1,7 +1,5 @@
 """Options of a command, declared once: each is a field of a frozen value that the command passes on whole."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection
 from dataclasses import Field, dataclass, field
 from typing import Any
@@ -32,8 +30,7 @@ class Option:
 
 def name_of(declared: Field[Any]) -> str:
     """The option's name on the command line."""
-    name: str | None = declared.metadata["option"].name
-    return name or f"--{declared.name.replace('_', '-')}"
+    return declared.metadata["option"].name or f"--{declared.name.replace('_', '-')}"
 
 
 def option(default: Any, name: str | None = None, *, help: str, **how: Any) -> Any:

@@ -1,7 +1,5 @@
 """Whether an error means that memory did not suffice, which each library says in its own way."""
 
-from __future__ import annotations
-
 import torch
 
 _MESSAGES = (
@@ -20,10 +18,7 @@ _MESSAGES = (
 
 
 def out_of_memory(error: BaseException | None) -> bool:
-    """Whether `error` says that memory, of this machine or of a device, did not suffice.
-
-    Python, NumPy and Pillow raise MemoryError and torch has a class for CUDA; all others only say so in the message.
-    """
+    """Whether `error` says that memory did not suffice: Python and torch have classes for it, others only words."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     return isinstance(error, Exception) and any(words in str(error) for words in _MESSAGES)

@@ -1,10 +1,7 @@
-"""The one gate for every path that a user names for writing: what is there and is not ours is neither replaced nor
-added to.
+"""The one gate for paths that a user names for writing: what is there and not ours is neither replaced nor added to.
 
 Paths are compared by device and inode, so that other names, links and mounts of a file are known for what they are.
 """
-
-from __future__ import annotations
 
 import os
 import stat
@@ -105,12 +102,13 @@ def is_run(folder: Path) -> bool:
     return begun or has("checkpoint.json") or beginning(folder / "checkpoints" / "latest", 5) == b"step-"
 
 
-def beginning(path: Path, count: int) -> bytes:
-    """The first bytes of a regular file; nothing if there is none, or it cannot be read."""
+def beginning(path: Path, count: int, last: bool = False) -> bytes:
+    """The first bytes of a regular file, or its `last`; nothing if there is none, or it cannot be read."""
     try:
         if not path.is_file():
             return b""
         with path.open("rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - count) if last else 0)
             return file.read(count)
     except OSError:
         return b""
@@ -118,12 +116,7 @@ def beginning(path: Path, count: int) -> bytes:
 
 def ending(path: Path, count: int) -> bytes:
     """The last bytes of a regular file; nothing if there is none, or it cannot be read."""
-    try:
-        with path.open("rb") as file:
-            file.seek(max(0, os.fstat(file.fileno()).st_size - count))
-            return file.read(count)
-    except OSError:
-        return b""
+    return beginning(path, count, last=True)
 
 
 def _identity(path: str | Path) -> int | None:

@@ -4,8 +4,6 @@ Names of classes, files and runs, messages of libraries and answers of servers m
 be closed, full or gone.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -27,8 +25,7 @@ class Unread(Exception):
 
 
 def safe(text: str) -> str:
-    """The text with what could command a terminal, or turn the direction of writing, escaped: all controls but line
-    ends and tabs."""
+    """The text with all controls but line ends and tabs escaped, and what turns the direction of writing."""
     return text.translate(_ESCAPED)
 
 
@@ -131,8 +128,7 @@ def show_cursor() -> None:
 
 
 def _open_missing() -> None:
-    """Opens a missing standard stream on nothing: else the next file that is opened takes its number, and what is
-    printed is written into that file."""
+    """Opens missing standard streams on nothing: else the next file opened takes its number, and what is printed."""
     for number in range(3):
         try:
             os.fstat(number)

@@ -6,15 +6,13 @@ with Progress(total=10_000, unit="step", label="pix2pix") as progress:
         progress.advance(images=16, text="generator 1.23")
 """
 
-from __future__ import annotations
-
 import os
 import sys
 import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Literal, Protocol, Self, TextIO
+from typing import Literal, Self, TextIO
 
 from translate.utils.printing import coloured, guarded
 from translate.utils.progress_line import State, fitted
@@ -101,7 +99,9 @@ class Progress:
         )
 
 
-class _Display(Protocol):
+class _Display:
+    """Shows nothing."""
+
     def open(self, state: State) -> None: ...
 
     def show(self, state: State) -> None: ...
@@ -109,15 +109,7 @@ class _Display(Protocol):
     def close(self, state: State, seconds: float) -> None: ...
 
 
-class _Nothing:
-    def open(self, state: State) -> None: ...
-
-    def show(self, state: State) -> None: ...
-
-    def close(self, state: State, seconds: float) -> None: ...
-
-
-class _Lines:
+class _Lines(_Display):
     """Plain lines for log files: at most one every ten seconds, and one at the end."""
 
     def __init__(self, stream: TextIO, clock: Callable[[], float]) -> None:
@@ -140,7 +132,7 @@ class _Lines:
         self._stream.flush()
 
 
-class _Bar:
+class _Bar(_Display):
     """A bar for terminals; anything printed meanwhile appears above it."""
 
     def __init__(self, stream: TextIO) -> None:
@@ -175,7 +167,7 @@ class _Bar:
 
 def _display(quiet: bool, stream: TextIO | None, clock: Callable[[], float]) -> _Display:
     if quiet or stream is None:
-        return _Nothing()
+        return _Display()
     plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb" or not _is_terminal(stream)
     return _Lines(stream, clock) if plain else _Bar(stream)
 

@@ -85,15 +85,7 @@ def fitted(state: State, width: int, ascii_only: bool = False) -> Text:
 
 
 # In the order in which they stand.
-_STYLES = {
-    "label": "",
-    "bar": "",
-    "percent": "magenta",
-    "count": "",
-    "rate": "cyan",
-    "left": "magenta",
-    "text": "dim",
-}
+_STYLES = {"label": "", "bar": "", "percent": "magenta", "count": "", "rate": "cyan", "left": "magenta", "text": "dim"}
 
 
 def _parts(state: State) -> dict[str, str]:

@@ -1,7 +1,5 @@
 """How much main memory a process may take: what the machine has free, and what its control groups leave it."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from contextlib import suppress
@@ -28,8 +26,7 @@ _VERSIONS = {
 
 
 def available_ram(root: Path = Path("/")) -> int:
-    """Bytes of main memory that this process may take: what Linux reports as available, or less, if that is what one of
-    its control groups leaves: its own, or one that this lies in.
+    """Bytes of main memory that this process may take: what Linux says is available, or what a control group leaves.
 
     On other systems half of the total, and a fixed guess on Windows. `root`: where proc and sys are found.
     """

@@ -9,10 +9,7 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def shipped(kind: Literal["recipes", "datasets"]) -> Path:
-    """The folder of shipped YAML files: in the installed package, else at the top of the checkout.
-
-    Raises ConfigurationError if neither exists.
-    """
+    """The folder of YAML files in the package or the checkout. Raises ConfigurationError if neither has it."""
     places = [_PACKAGE / kind, _PACKAGE.parent / kind]
     for place in places:
         # At the second place, a folder without YAML may belong to another package in site-packages.

@@ -4,15 +4,13 @@ A terminal that closes, or a lost connection, sends SIGHUP: by the shell, and ag
 gone. So, unlike the others, a second one shows no impatience.
 """
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from types import FrameType
-from typing import Any
+from typing import Any, Self
 
 from translate.errors import TranslateError
 from translate.utils.printing import show_cursor
@@ -58,7 +56,7 @@ class Signals:
         self._raises = True
         self._before: dict[int, Any] = {}
 
-    def __enter__(self) -> Signals:
+    def __enter__(self) -> Self:
         wanted = [signal.SIGINT, signal.SIGTERM, _HANGUP, _requeue_signal()]
         self._before = _listen({number: self._note for number in wanted if number is not None})
         return self
@@ -76,8 +74,7 @@ class Signals:
         return self._mode(raises=False)
 
     def raising(self) -> AbstractContextManager[None]:
-        """Context, for waiting, in which a signal raises Stop where it arrives; raises Stop at once if one was noted
-        before."""
+        """Context, for waiting, in which a signal raises Stop where it arrives, or at once if it was noted before."""
         self.check()
         return self._mode(raises=True)
 
@@ -101,8 +98,7 @@ class Signals:
 
 @contextmanager
 def orderly_end() -> Iterator[None]:
-    """Context in which SIGTERM and SIGHUP end the command like Ctrl-C: it closes and removes what it has open on its
-    way out."""
+    """Context in which SIGTERM and SIGHUP end the command like Ctrl-C: what is open is closed and removed."""
 
     def leave(number: int, frame: FrameType | None) -> None:
         if number == _HANGUP:

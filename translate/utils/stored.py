@@ -1,15 +1,14 @@
-"""Reads the small files that this package wrote, which may be damaged, forged or something else by now.
+"""Small files of this package: strict JSON, read again as what may be damaged, forged or something else by now.
 
 Only plain files are read, never a pipe or a device, which could block or never end; none beyond a limit of size; JSON
 only through a model of its types, strictly, and at most 200 levels deep.
 """
 
-from __future__ import annotations
-
 import json
+import math
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -51,9 +50,9 @@ def read_text(path: Path, most: int = MOST) -> str:
         raise UnreadableError(f"{path}: cannot be read: not text in UTF-8 ({error.reason})") from error
 
 
-def read_json(path: Path, kind: Any, most: int = MOST) -> Any:
+def read_json(path: Path, kind: Any) -> Any:
     """The JSON in a plain file as a `kind`, any type that pydantic knows. Raises UnreadableError, naming the key."""
-    return parse_json(read_bytes(path, most), kind, str(path))
+    return parse_json(read_bytes(path), kind, str(path))
 
 
 def parse_json(text: bytes | str, kind: Any, source: str) -> Any:
@@ -95,3 +94,17 @@ def lines_of(path: Path) -> Iterator[tuple[int, bytes]]:
                 yield number, line
     except OSError as error:
         raise UnreadableError(f"{path}: cannot be read: {error.strerror or error}") from error
+
+
+def json_text(value: Any, *, indent: int | None = None, ensure_ascii: bool = True) -> str:
+    """The value as JSON; numbers that are not finite, such as an infinite PSNR, become null. Raises TypeError."""
+    return json.dumps(finite(value), indent=indent, ensure_ascii=ensure_ascii, allow_nan=False)
+
+
+def finite(value: Any) -> Any:
+    """Returns `value` with None in place of every number that is not finite."""
+    if isinstance(value, Mapping):
+        return {key: finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,7 +1,5 @@
 """Tensors in files, read into memory."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from safetensors.torch import load

@@ -1,7 +1,5 @@
 """YAML as people mean it: `1e-4` is a number, `no` and `on` are words, and no file can harm its reader."""
 
-from __future__ import annotations
-
 import re
 from typing import Any
 
@@ -27,11 +25,7 @@ for _tag, _pattern, _first in (
     ("tag:yaml.org,2002:null", r"~|null|", ["~", "n", ""]),
     ("tag:yaml.org,2002:bool", r"[tT]rue|[fF]alse", list("tTfF")),
     ("tag:yaml.org,2002:int", r"[-+]?(0|[1-9][0-9_]*)", list("-+0123456789")),
-    (
-        "tag:yaml.org,2002:float",
-        r"[-+]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?",
-        list("-+0123456789."),
-    ),
+    ("tag:yaml.org,2002:float", r"[-+]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?", list("-+0123456789.")),
 ):
     _Loader.add_implicit_resolver(_tag, re.compile(f"(?:{_pattern})$"), _first)
 
@@ -69,8 +63,7 @@ def read_yaml_value(text: str) -> Any:
 
 
 def _refuse_traps(text: str, source: str) -> None:
-    """Refuses excessive depth, anchors, aliases and tags on the token stream, before anything is built or recursed
-    into."""
+    """Refuses excessive depth, anchors, aliases and tags before anything is built or recursed into."""
     depth = 0
     try:
         for event in yaml.parse(text, Loader=yaml.SafeLoader):

@@ -12,9 +12,9 @@ from pydantic import Field, StringConstraints, model_validator
 
 from translate.data.catalog.description import FILE_NAME, Description, describe, read_description
 from translate.errors import ConfigurationError, command
-from translate.utils.home import expanded, home
 from translate.utils.printing import shown
 from translate.utils.shipped import shipped
+from translate.utils.user_paths import expanded, home
 
 Url = Annotated[str, StringConstraints(pattern=r"^https?://[^/]+/.+$")]
 NOT_STATED = "not stated by the publisher"

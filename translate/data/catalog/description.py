@@ -1,7 +1,5 @@
 """`dataset.yaml`, which describes a folder of images with the same keys as the cards of named data sets."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -62,8 +60,8 @@ def read_description(path: Path, kind: type[Kind]) -> Kind:
         first = error.errors()[0]
         key = first["loc"][:1]
         line = f", line {lines[key]}" if key in lines else ""
-        where = "".join(f"{part}: " for part in (".".join(map(str, first["loc"])),) if part)
-        raise ConfigurationError(f"{path}{line}: {where}{first['msg']}") from error
+        where = [".".join(map(str, first["loc"]))] if key else []
+        raise ConfigurationError(": ".join([f"{path}{line}", *where, first["msg"]])) from error
 
 
 def describe(folder: Path) -> Description:

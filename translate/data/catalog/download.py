@@ -38,7 +38,7 @@ def add_to(archive: Path, url: str, expected: int | None, latest: float, progres
     if have and have == expected:
         return
     if have > (expected or MAX_BYTES):
-        _empty(archive)
+        archive.write_bytes(b"")
         have = 0
     request = urllib.request.Request(url, headers={"User-Agent": "translate"})
     if have:
@@ -107,12 +107,8 @@ def _handle_unsatisfiable(archive: Path, have: int, expected: int | None, conten
         return
     if size is None or size > have or expected is not None:
         raise Unreachable(f"refuses to continue after {have} bytes")
-    _empty(archive)
-    raise Unreachable("the earlier part of the download is of another file; starting again")
-
-
-def _empty(archive: Path) -> None:
     archive.write_bytes(b"")
+    raise Unreachable("the earlier part of the download is of another file; starting again")
 
 
 class _Watch:
@@ -157,8 +153,7 @@ class _Watch:
             urllib.request.HTTPDefaultErrorHandler(),
             urllib.request.HTTPErrorProcessor(),
             _Redirects(),
-            _Http(self.connect),
-            _Https(self.connect),
+            _Connections(self.connect),
         ):
             opener.add_handler(handler)
         with self._telling():
@@ -206,23 +201,28 @@ class _Watch:
                 self._twin.shutdown(socket.SHUT_RDWR)
 
 
-class _Http(urllib.request.HTTPHandler):
+class _Connections(urllib.request.HTTPHandler):
+    """HTTP and HTTPS over the sockets that `connect` opens."""
+
     def __init__(self, connect: Callable[..., socket.socket]) -> None:
         super().__init__()
         self._connect = connect
 
     def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
-        return self.do_open(_through(self._connect, http.client.HTTPConnection), req)
-
-
-class _Https(urllib.request.HTTPSHandler):
-    def __init__(self, connect: Callable[..., socket.socket]) -> None:
-        super().__init__()
-        self._connect = connect
+        return self.do_open(self._through(http.client.HTTPConnection), req)
 
     def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
-        made = _through(self._connect, http.client.HTTPSConnection)
-        return self.do_open(made, req, context=ssl.create_default_context())
+        return self.do_open(self._through(http.client.HTTPSConnection), req, context=ssl.create_default_context())
+
+    https_request = urllib.request.HTTPHandler.http_request
+
+    def _through(self, kind: type[http.client.HTTPConnection]) -> Any:
+        def make(host: str, **settings: Any) -> http.client.HTTPConnection:
+            connection = kind(host, **settings)
+            connection._create_connection = self._connect  # type: ignore[attr-defined]
+            return connection
+
+        return make
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
@@ -231,14 +231,3 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         return super().http_error_302(req, BytesIO(), code, msg, headers)
 
     http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
-
-
-def _through(connect: Callable[..., socket.socket], kind: type[http.client.HTTPConnection]) -> Any:
-    """Makes connections of a kind whose sockets `connect` opens."""
-
-    def make(host: str, **settings: Any) -> http.client.HTTPConnection:
-        connection = kind(host, **settings)
-        connection._create_connection = connect  # type: ignore[attr-defined]
-        return connection
-
-    return make

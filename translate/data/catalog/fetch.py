@@ -1,9 +1,6 @@
 """Downloads a named data set from the first server that has it, verifies the archive, and unpacks its images."""
 
-from __future__ import annotations
-
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -71,9 +68,7 @@ def _not_to_fetch(card: Card, destination: Path) -> str:
     return f"{card.name}: no archive of it to fetch and unpack. By hand, into {shown(destination)}: {card.by_hand}"
 
 
-def _from_any_server(
-    card: Card, destination: Path, archive: Path, progress: Progress, say: Callable[[str], None]
-) -> None:
+def _from_any_server(card: Card, destination: Path, archive: Path, progress: Progress, say: Log) -> None:
     urls, reasons, latest = (card.url or "", *card.mirrors), [], time.monotonic() + LONGEST
     for url in urls:
         for _ in range(ATTEMPTS):
@@ -94,7 +89,7 @@ def _from_any_server(
     )
 
 
-def _verify(card: Card, archive: Path, say: Callable[[str], None]) -> None:
+def _verify(card: Card, archive: Path, say: Log) -> None:
     """Raises Unreachable, and empties the archive, if it is not the published one."""
     digest = sha256_of(archive)
     if card.sha256 is None:
@@ -105,10 +100,7 @@ def _verify(card: Card, archive: Path, say: Callable[[str], None]) -> None:
 
 
 def _unpack(card: Card, archive: Path, destination: Path) -> None:
-    """Raises TranslateError if the archive cannot be unpacked, or Unreachable if that need not hold for other servers'.
-
-    It is emptied, for unpacking it again would fail, too.
-    """
+    """Empties an archive that fails. Raises TranslateError, or Unreachable if another server's may be sound."""
     description = Description(**card.model_dump(include=set(Description.model_fields)))
     values = description.model_dump(mode="json", exclude_none=True)
     try:

@@ -1,7 +1,5 @@
 """Unpacks the images of an archive safely: nothing is written elsewhere, and no archive can fill the disk."""
 
-from __future__ import annotations
-
 import stat
 import tarfile
 import zipfile
@@ -12,7 +10,7 @@ from pathlib import Path, PureWindowsPath
 from typing import IO
 
 from translate.data.io.images import MAX_BYTES
-from translate.data.layouts.listing import SUFFIXES
+from translate.data.layouts.listing import SUFFIXES, is_private
 from translate.errors import TranslateError
 from translate.utils.atomic_files import clear_leftovers, hidden_folder
 from translate.utils.printing import shown
@@ -55,9 +53,9 @@ def unpack(archive: Path, destination: Path, texts: dict[str, str]) -> None:
 
 def _extract(archive: Path, folder: Path) -> None:
     images, room = 0, min(MAX_TOTAL, MAX_RATIO * archive.stat().st_size + MAX_BYTES // 64)
-    for member in _members(archive):
+    for member in _zip_members(archive) if zipfile.is_zipfile(archive) else _tar_members(archive):
         path = _inside(archive, member)
-        if member.content is None or path.suffix.lower() not in SUFFIXES or _hidden(path):
+        if member.content is None or path.suffix.lower() not in SUFFIXES or any(map(is_private, path.parts)):
             continue
         images += 1
         if images > MAX_IMAGES:
@@ -71,12 +69,6 @@ def _extract(archive: Path, folder: Path) -> None:
             raise TranslateError(f"{shown(archive)}: holds {shown(member.name)} twice; not unpacked") from None
     if not images:
         raise TranslateError(f"{shown(archive)}: no images in it, of {' '.join(sorted(SUFFIXES))}")
-
-
-def _members(archive: Path) -> Iterator[Member]:
-    if zipfile.is_zipfile(archive):
-        return _zip_members(archive)
-    return _tar_members(archive)
 
 
 def _zip_members(archive: Path) -> Iterator[Member]:
@@ -115,10 +107,6 @@ def _inside(archive: Path, member: Member) -> Path:
     if member.kind not in ("file", "folder"):
         raise TranslateError(f"{shown(archive)}: {shown(member.name)} is {member.kind}; not unpacked")
     return Path(member.name)
-
-
-def _hidden(path: Path) -> bool:
-    return any(part.startswith((".", "__MACOSX")) for part in path.parts)
 
 
 def _copy(content: IO[bytes], file: IO[bytes], limit: int, archive: Path) -> int:

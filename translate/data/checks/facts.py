@@ -1,7 +1,5 @@
 """Facts gathered by reading a set's images: sizes, kinds, unreadable files, duplicates and look-alikes."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 from collections import Counter

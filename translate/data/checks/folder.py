@@ -1,9 +1,8 @@
 """`translate data check DIR`: reports what a folder contains, what is wrong with it, and how to fix it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from translate.data.catalog.description import describe
@@ -50,15 +49,29 @@ class Report:
 
 
 def check(root: Path, data: DataSettings | None = None) -> Report:
-    """Reads every image below `root` as the settings say, and reports. Raises ConfigurationError if there is no data
-    set."""
+    """Reads every image below `root` as the settings say, and reports.
+
+    A labelled set is opened as one if a file declares it; else two domains are looked for, then labelled folders.
+    Raises ConfigurationError, that of two domains, if there is neither.
+    """
     wanted = data or DataSettings()
-    return examine(_open(root, wanted), wanted)
+    domains, follow_links = wanted.domain_names, wanted.follow_links
+    if root.is_dir() and _says_labelled(root):
+        return examine(open_labelled(root, domains=domains, follow_links=follow_links), wanted)
+    folder: Folder | LabelledFolder
+    try:
+        folder = recognise(root, domains=domains, layout=wanted.layout, follow_links=follow_links)
+    except ConfigurationError as reason:
+        try:
+            folder = open_labelled(root, domains=domains, follow_links=follow_links)
+        except ConfigurationError:
+            raise reason from None
+    return examine(folder, wanted)
 
 
 def examine(folder: Folder | LabelledFolder, data: DataSettings) -> Report:
     """Reads every image of a data set, and reports."""
-    groups, columns = _groups(folder), _columns(folder)
+    groups, columns = _groups(folder), folder.columns()
     kinds = kinds_of(columns, data)
     read = read_all(source for sources in columns.values() for source in sources)
     facts, notes, problems = list(folder.found), [*folder.notes], [*folder.warnings, *unreadable(read.values())]
@@ -74,47 +87,22 @@ def examine(folder: Folder | LabelledFolder, data: DataSettings) -> Report:
         problems += unlike(sound, kind, key_of(kinds, kind, "channels"))
         problems += outside(sound, kind, key_of(kinds, kind, "span"))
     if isinstance(folder, Folder):
-        problems += [*_leaked_of_two(folder, read), *_unequal(folder, read)]
+        problems += [*_leaked(folder.splits, read), *_unequal(folder, read)]
     else:
         facts += shares(folder) if folder.groups else []
         notes += [*tiny(folder), *contradicting(folder)]
-        problems += [*empty(folder), *differently_labelled(folder, read), *_leaked(groups, read)]
+        splits = {split: [part.sources] for split, part in folder.splits.items()}
+        problems += [*empty(folder), *differently_labelled(folder, read), *_leaked(splits, read)]
     return Report(folder, tuple(facts), tuple(notes), tuple(problems))
-
-
-def _open(root: Path, data: DataSettings) -> Folder | LabelledFolder:
-    """Opens a labelled set if a file declares one; otherwise tries two domains, then labelled folders.
-
-    Raises the error of the two-domain attempt if both fail.
-    """
-    domains, follow_links = data.domain_names, data.follow_links
-    if root.is_dir() and _says_labelled(root):
-        return open_labelled(root, domains=domains, follow_links=follow_links)
-    try:
-        return recognise(root, domains=domains, layout=data.layout, follow_links=follow_links)
-    except ConfigurationError as reason:
-        try:
-            return open_labelled(root, domains=domains, follow_links=follow_links)
-        except ConfigurationError:
-            raise reason from None
 
 
 def _says_labelled(root: Path) -> bool:
     return describe(root).layout == "labelled" or (root / "labels.csv").is_file() or find_attributes(root) is not None
 
 
-def _columns(folder: Folder | LabelledFolder) -> dict[str, list[Readable]]:
-    """The images of all splits, by domain; those with labels together."""
-    if isinstance(folder, LabelledFolder):
-        return {"images": [source for part in folder.splits.values() for source in part.sources]}
-    return {
-        name: [source for columns in folder.splits.values() for source in columns[number]]
-        for number, name in enumerate(folder.domains)
-    }
-
-
 def _groups(folder: Folder | LabelledFolder) -> dict[str, tuple[int, list[Readable]]]:
-    """The number of their domain, and images, by "split domain"; a file that holds a pair counts once."""
+    """The images of a split and domain, or of a labelled set by split, with the number of their domain; a file that
+    holds a pair counts once."""
     if isinstance(folder, LabelledFolder):
         return {f"{split} images": (0, list(part.sources)) for split, part in folder.splits.items()}
     groups: dict[str, tuple[int, list[Readable]]] = {}
@@ -127,38 +115,25 @@ def _groups(folder: Folder | LabelledFolder) -> dict[str, tuple[int, list[Readab
     return groups
 
 
-def _leaked(groups: dict[str, tuple[int, list[Readable]]], read: dict[Path, Facts]) -> Iterable[str]:
-    """Reports labelled test or validation images that are also training images."""
-    trained = [source.path for source in groups["train images"][1]]
-    for name, (_, sources) in groups.items():
-        if name != "train images":
-            paths = [source.path for source in sources]
-            yield from _leaks(name, alike(paths, trained, read) | _same(paths, trained, read))
-
-
-def _leaked_of_two(folder: Folder, read: dict[Path, Facts]) -> Iterable[str]:
+def _leaked(splits: Mapping[str, Sequence[Sequence[Readable]]], read: dict[Path, Facts]) -> Iterable[str]:
     """Reports held-out images that equal a training file of any domain, or look like one of their own domain."""
-    every = [source.path for column in folder.splits["train"] for source in column]
-    for split, columns in folder.splits.items():
+    trained = [[source.path for source in column] for column in splits["train"]]
+    for split, columns in splits.items():
         if split == "train":
             continue
         leaked: dict[Path, Path] = {}
-        for trained, column in zip(folder.splits["train"], columns, strict=True):
+        for known, column in zip(trained, columns, strict=True):
             paths = [source.path for source in column]
-            leaked |= alike(paths, [source.path for source in trained], read) | _same(paths, every, read)
-        yield from _leaks(f"{split} images", leaked)
+            leaked |= alike(paths, known, read) | _same(paths, [*chain.from_iterable(trained)], read)
+        if leaked:
+            twins = few(sorted(leaked), leaked)
+            yield f"{split} images that are, or look like, training images (in brackets); keep one of each: {twins}"
 
 
 def _same(paths: Sequence[Path], others: Sequence[Path], read: Mapping[Path, Facts]) -> dict[Path, Path]:
     """Returns those of `paths` that are byte for byte one of `others`, each with that one."""
     known = {read[path].digest: path for path in reversed(others) if read[path].digest}
     return {path: known[read[path].digest] for path in paths if read[path].digest in known}
-
-
-def _leaks(name: str, leaked: Mapping[Path, Path]) -> Iterable[str]:
-    if leaked:
-        twins = few(sorted(leaked), leaked)
-        yield f"{name} that are, or look like, training images (in brackets); keep one of each: {twins}"
 
 
 def _unequal(folder: Folder, read: dict[Path, Facts]) -> Iterable[str]:

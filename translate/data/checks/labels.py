@@ -1,7 +1,5 @@
 """Checks of labels: images per domain, domains with too few or none, contradictory labels."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path

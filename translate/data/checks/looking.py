@@ -11,7 +11,7 @@ from typing import Literal, TypeVar
 
 import numpy as np
 
-from translate.data.checks.shades import is_nearly_black, stretching
+from translate.data.checks.shades import nearly_black, stretching
 from translate.data.domain import BYTES, Domain
 from translate.data.io.images import decode, kind_of, read_bytes
 from translate.data.io.values import DEEP, UNIT, Span, are_values
@@ -81,7 +81,7 @@ def _span(dtype: np.dtype, sources: Sequence[Readable]) -> Span:
         if dtype.kind == "f" and low >= 0 and high <= 1:
             return UNIT
         return outwards(low, high)
-    if dtype == np.uint16 and is_nearly_black(DEEP, _hull(_spread(sources, SAMPLED))[1]):
+    if dtype == np.uint16 and nearly_black(DEEP, _hull(_spread(sources, SAMPLED))[1]):
         return 0.0, float(max(1, stretching(_hull(sources)[1])))
     return UNIT
 

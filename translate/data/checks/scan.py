@@ -1,7 +1,5 @@
 """Tries every image once, so that all unreadable ones are known before the first step."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -29,36 +27,26 @@ def headers(sources: Iterable[Readable]) -> list[Attempt]:
     return [(path, partial(dimensions, path)) for path in paths]
 
 
-def noting_more(attempts: Iterable[Attempt], files: Collection[Path], several: set[Path]) -> list[Attempt]:
+def noting(
+    attempts: Iterable[Attempt], whites: dict[int, tuple[int, int]], files: Collection[Path], several: set[Path]
+) -> list[Attempt]:
     """Wraps attempts so that each also adds its path to `several` if it is in `files` and has more than one frame or
-    page."""
+    page; and, if it returns pixels, the brightest shade that is possible, and its own without alpha, to `whites` under
+    its place among the attempts."""
 
-    def tried(path: Path, attempt: Callable[[], object]) -> None:
-        attempt()
-        if path in files and holds_more(path):
-            several.add(path)
-
-    return [(path, partial(tried, path, attempt)) for path, attempt in attempts]
-
-
-def noting_shades(attempts: Iterable[Attempt], whites: dict[int, tuple[int, int]]) -> list[Attempt]:
-    """Wraps attempts that return pixels so that each also adds the brightest shade that is possible, and its own, to
-    `whites` under its place among the attempts; alpha does not count."""
-
-    def tried(place: int, attempt: Callable[[], object]) -> None:
+    def tried(place: int, path: Path, attempt: Callable[[], object]) -> None:
         pixels = attempt()
         if isinstance(pixels, np.ndarray):
             colours = pixels[..., :3] if pixels.shape[2] == 4 else pixels
             whites[place] = int(np.iinfo(pixels.dtype).max), int(colours.max())
+        if path in files and holds_more(path):
+            several.add(path)
 
-    return [(path, partial(tried, place, attempt)) for place, (path, attempt) in enumerate(attempts)]
+    return [(path, partial(tried, place, path, attempt)) for place, (path, attempt) in enumerate(attempts)]
 
 
 def failures(attempts: Sequence[Attempt], threads: int, done: Callable[[], None]) -> dict[Path, str]:
-    """Runs the attempts and returns error messages of those that fail, by path, in order. Calls `done` after each.
-
-    Uses at least one thread, even if `threads` is 0.
-    """
+    """Runs the attempts, in one thread at least; returns errors by path, in order. Calls `done` after each."""
     pool = ThreadPoolExecutor(max(1, threads), thread_name_prefix="scan")
     found: dict[Path, str] = {}
     try:

@@ -1,7 +1,5 @@
 """Sets of images that use only the darkest part of their depth: 12-bit data in 16 bits, class numbers in 8."""
 
-from __future__ import annotations
-
 from translate.data.io.values import DEEP, UNIT, Span
 
 DARK = 8
@@ -10,17 +8,13 @@ SHADE = 257
 """16-bit shades in one 8-bit shade."""
 
 
-def is_nearly_black(full: int, white: float, span: Span = UNIT) -> bool:
-    """Returns whether shades up to `white` are nearly black, of 0 to `full` or, of 16-bit ones, of `span` if given."""
-    low, high = (0, full) if span == UNIT or full != DEEP else span
-    return DARK * (white - low) <= high - low
-
-
 def nearly_black(full: int, white: float, span: Span = UNIT) -> str:
-    """Says so if `is_nearly_black`, else returns ""."""
-    if not is_nearly_black(full, white, span):
+    """Says so if shades up to `white` are nearly black, of `full` or, if of 16 bits, of `span`; else returns ""."""
+    measured = full == DEEP and span != UNIT
+    low, high = span if measured else (0, full)
+    if DARK * (white - low) > high - low:
         return ""
-    if full == DEEP and span != UNIT:
+    if measured:
         value = f"{white:,.0f}" if white >= 100 else f"{white:.3g}"
         return (
             f"values up to {value} only, where data.range ends at {span[1]:g}: nearly black to a network; "

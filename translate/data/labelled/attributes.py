@@ -1,7 +1,5 @@
 """Attribute files in CelebA's format: a text file with a count, the names, and a row of 1 and -1 for each image."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from itertools import islice
@@ -9,8 +7,8 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from translate.data.labelled.labelling import require_few, require_small
-from translate.data.labelled.table import Table, refuse_repetition
+from translate.data.labelled.labelling import Labelling, require_few, require_small
+from translate.data.labelled.table import Table, labelling, refuse_repetition
 from translate.errors import ConfigurationError
 from translate.utils.printing import shown
 
@@ -19,7 +17,7 @@ PARTITION = "list_eval_partition.txt"
 SPLITS = {"0": "train", "1": "validation", "2": "test"}
 
 
-def read_attributes(root: Path) -> Table | None:
+def read_attributes(root: Path, follow_links: bool) -> Labelling | None:
     """Reads the attribute file in `root`, None if there is none. Raises ConfigurationError that names file and line."""
     path = find_attributes(root)
     if path is None:
@@ -48,7 +46,7 @@ def read_attributes(root: Path) -> Table | None:
         lines[file] = line
     tokens = np.array([values for _, (_, *values) in rows])
     refuse_both(path, tokens, list(lines.values()))
-    return Table(
+    table = Table(
         path=path,
         names=tuple(names),
         exclusive=False,
@@ -58,13 +56,11 @@ def read_attributes(root: Path) -> Table | None:
         in_file_order=True,
         warnings=tuple(warnings),
     )
+    return labelling(root, table, follow_links)
 
 
 def refuse_both(path: Path, tokens: np.ndarray, lines: list[int]) -> None:
-    """Raises ConfigurationError if both 0 and -1 occur, as the meaning of 0 is then unclear.
-
-    `tokens` are (rows, names); `lines` has the line number of each row.
-    """
+    """Raises ConfigurationError if tokens (rows, names) of these lines hold 0 and -1: what 0 means is unclear."""
     zeros, negatives = (tokens == "0").any(1), (tokens == "-1").any(1)
     if zeros.any() and negatives.any():
         line = lines[max(int(zeros.argmax()), int(negatives.argmax()))]

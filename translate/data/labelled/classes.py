@@ -1,12 +1,10 @@
 """Class folders: one folder per class, inside train/ and test/, around them, or without splits."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 
 from translate.data.catalog.description import describe
-from translate.data.labelled.labelling import LabelledSplit, Labelling, in_order, one_hot, require_few, with_a_test
+from translate.data.labelled.labelling import LabelledSplit, Labelling, in_order, require_few
 from translate.data.layouts import folders
 from translate.data.layouts.columns import Column, Scan, held_out, matched
 from translate.data.layouts.folders import Source
@@ -50,34 +48,20 @@ def read_classes(root: Path, follow_links: bool = True) -> Labelling | None:
         return _of_two_domains(root, follow_links)
     places: Places = next(filter(None, (layout(root) for layout in reversed(LAYOUTS.values()))), {})
     scan = Scan(root, follow_links, left_out(root, [folder for of in places.values() for folder in of.values()]))
-    columns = _scanned(places, scan)
+    listed = scan.splits({split: list(of.values()) for split, of in places.items()})
+    columns = {split: dict(zip(of, listed[split], strict=True)) for split, of in places.items()}
     classes = _trained_classes(root, columns, scan.warnings)
     if not classes:
         return None
     columns, origin = _with_test(root, columns, scan.warnings)
     paired = describe(root).test_paired and "test" in columns and _pair(columns["test"], classes, scan.warnings)
-    parts, stand_in = with_a_test({split: _part(split, columns[split], classes, scan.warnings) for split in columns})
-    return Labelling(
-        arrangement="class folders",
-        domains=classes,
-        exclusive=True,
-        parts=parts,
-        origin=origin or stand_in,
-        by_class=True,
-        test_is_paired=paired,
-        notes=scan.notes(),
-        warnings=scan.all_warnings(source.path for part in parts.values() for source in part.sources),
-    )
-
-
-def _scanned(places: Places, scan: Scan) -> dict[str, Columns]:
-    columns = scan.splits({split: list(of.values()) for split, of in places.items()})
-    return {split: dict(zip(places[split], columns[split], strict=True)) for split in places}
+    parts = {split: _part(split, columns[split], classes, scan.warnings) for split in columns}
+    found = Labelling("class folders", classes, True, parts, origin, by_class=True, test_is_paired=paired)
+    return found.scanned(scan)
 
 
 def _trained_classes(root: Path, columns: dict[str, Columns], warnings: list[str]) -> tuple[str, ...]:
-    """Returns the classes with images to train on, in natural order; warns of the others. Raises ConfigurationError if
-    they are too many."""
+    """Returns the classes with images to train on, in natural order; warns of others. Raises ConfigurationError."""
     trained = columns.get("train") or columns.get(WHOLE) or {}
     classes = tuple(in_order(name for name, column in trained.items() if column))
     if classes:
@@ -93,12 +77,9 @@ def _with_test(root: Path, columns: dict[str, Columns], warnings: list[str]) -> 
         return columns, ""
     if loose := files_in(root):
         warnings.append(f"images beside the folders belong to no class and are left out: {few(loose)}")
-    return _held_out(columns[WHOLE]), "held out of each class, chosen by a hash of the names"
-
-
-def _held_out(columns: Columns) -> dict[str, Columns]:
-    parted = {name: held_out(column) for name, column in columns.items()}
-    return {split: {name: parts[i] for name, parts in parted.items()} for i, split in enumerate(("train", "test"))}
+    parted = {name: held_out(column) for name, column in columns[WHOLE].items()}
+    parts = {split: {name: both[i] for name, both in parted.items()} for i, split in enumerate(("train", "test"))}
+    return parts, "held out of each class, chosen by a hash of the names"
 
 
 def _pair(columns: Columns, classes: tuple[str, ...], warnings: list[str]) -> bool:
@@ -118,25 +99,17 @@ def _part(split: str, columns: Columns, classes: tuple[str, ...], warnings: list
             warnings.append(f"{split} classes without images to train on are left out: {listed}")
         if bare := [name for name in classes if not columns.get(name)]:
             warnings.append(f"classes without {split} images: {folded([*map(shown, bare)])}")
-    found = [(Source(path), index) for index, name in enumerate(classes) for path in columns.get(name, {}).values()]
-    return LabelledSplit.of((source for source, _ in found), one_hot([index for _, index in found], len(classes)))
+    return LabelledSplit.of_classes([[*map(Source, columns.get(name, {}).values())] for name in classes])
 
 
 def _of_two_domains(root: Path, follow_links: bool) -> Labelling:
     """Reads a two-domain set (trainA/, trainB/, ...) as two classes."""
     folder = folders.recognise(root, follow_links=follow_links)
-    parts = {
-        split: LabelledSplit.of(
-            (source for column in columns for source in column),
-            one_hot([index for index, column in enumerate(columns) for _ in column], 2),
-        )
-        for split, columns in folder.splits.items()
-    }
     return Labelling(
         arrangement="two domains",
         domains=folder.domains,
         exclusive=True,
-        parts=parts,
+        parts={split: LabelledSplit.of_classes(columns) for split, columns in folder.splits.items()},
         by_class=True,
         test_is_paired=folder.test_is_paired,
         notes=folder.notes,

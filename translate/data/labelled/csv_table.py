@@ -1,7 +1,5 @@
 """Labels from a CSV file: `file,label`, or `file` and one column per attribute."""
 
-from __future__ import annotations
-
 import csv
 import re
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
@@ -11,8 +9,8 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from translate.data.labelled.attributes import refuse_both
-from translate.data.labelled.labelling import in_order, one_hot, require_few, require_small
-from translate.data.labelled.table import Table, refuse_repetition
+from translate.data.labelled.labelling import Labelling, in_order, one_hot, require_few, require_small
+from translate.data.labelled.table import Table, labelling, refuse_repetition
 from translate.data.labels import UNKNOWN
 from translate.data.layouts.splits import SPLITS
 from translate.errors import ConfigurationError, nearest
@@ -27,22 +25,18 @@ INDEX = re.compile(r"(unnamed: *\d+|index)?", re.IGNORECASE)
 """Names of a first column of row numbers, as table programs write it."""
 
 
-def read_csv(root: Path) -> Table | None:
+def read_csv(root: Path, follow_links: bool) -> Labelling | None:
     """Reads the table in `root`, None if there is none. Raises ConfigurationError that names file and line."""
     path = root / "labels.csv"
     if not path.is_file():
         tables = sorted(path for path in root.glob("*.csv") if path.is_file())
-        if len(tables) != 1:
+        if len(tables) != 1 or not _looks_like_labels(tables[0]):
             return None
         path = tables[0]
-        if not _looks_like_labels(path):
-            return None
     rows = _rows(path)
     if not rows:
         raise ConfigurationError(f"{shown(path)}: empty; expected {LOOKED_FOR}")
     header, rows = rows[0][1], rows[1:]
-    if len(header) > 1 and INDEX.fullmatch(header[0]) and header[1] in FILE_TOO:
-        header, rows = header[1:], [(line, row[1:]) for line, row in rows]
     require_few(f"{shown(path)}, line 1", len(header), len(rows))
     _check_header(path, header)
     if not rows:
@@ -68,7 +62,8 @@ def read_csv(root: Path) -> Table | None:
             warnings = (f"{shown(path.name)}: columns beside file, label and split are ignored: {', '.join(columns)}",)
     else:
         names, labels, exclusive = tuple(columns), _attributes(path, columns, numbers), False
-    return Table(path, names, exclusive, tuple(lines), labels, splits, warnings=warnings)
+    table = Table(path, names, exclusive, tuple(lines), labels, splits, warnings=warnings)
+    return labelling(root, table, follow_links)
 
 
 def _looks_like_labels(path: Path) -> bool:
@@ -77,8 +72,6 @@ def _looks_like_labels(path: Path) -> bool:
         rows = [row for _, row in _rows(path)[:2]]
     except ConfigurationError:
         return False
-    if rows and len(rows[0]) > 1 and INDEX.fullmatch(rows[0][0]):
-        rows = [row[1:] for row in rows]
     if len(rows) < 2 or rows[0][0] not in FILE_TOO:
         return False
     values = [value for name, value in zip(rows[0][1:], rows[1][1:], strict=False) if name != SPLIT]
@@ -86,15 +79,18 @@ def _looks_like_labels(path: Path) -> bool:
 
 
 def _rows(path: Path) -> list[tuple[int, list[str]]]:
-    """Returns the line number and fields of each non-empty row."""
+    """Returns the line number and fields of each non-empty row, without a first column of row numbers."""
     require_small(path)
     try:
         data = path.read_bytes()
         text = data.decode("utf-16" if data.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8-sig")
         reader = csv.reader(StringIO(text, newline=""), delimiter=_delimiter(text), strict=True, skipinitialspace=True)
-        return [(reader.line_num, [field.strip() for field in row]) for row in reader if any(row)]
+        rows = [(reader.line_num, [field.strip() for field in row]) for row in reader if any(row)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ConfigurationError(f"{shown(path)}: cannot be read as CSV: {error}") from error
+    header = rows[0][1] if rows else []
+    indexed = len(header) > 1 and INDEX.fullmatch(header[0]) and header[1] in FILE_TOO
+    return [(line, row[1:]) for line, row in rows] if indexed else rows
 
 
 def _delimiter(text: str) -> str:

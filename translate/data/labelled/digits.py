@@ -1,7 +1,5 @@
 """Digits in their published formats, one file per split: idx (MNIST), or rows of numbers (USPS)."""
 
-from __future__ import annotations
-
 import gzip
 import hashlib
 import io
@@ -61,12 +59,8 @@ def read_digits(root: Path) -> Labelling | None:
         for kind in ("images", "labels"):
             if kind not in files.get(split, {}):
                 raise ConfigurationError(f"{shown(root)}: no {kind} of the {split} split; looked for {LOOKED_FOR}")
-    return Labelling(
-        arrangement="digits in idx files",
-        domains=DIGITS,
-        exclusive=True,
-        parts={split: _read_split(**files[split]) for split in ("train", "test") if split in files},
-    )
+    parts = {split: _read_split(**files[split]) for split in ("train", "test") if split in files}
+    return Labelling("digits in idx files", DIGITS, exclusive=True, parts=parts)
 
 
 def _files(root: Path) -> dict[str, dict[str, Path]]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
 from translate.data.labels import LabelGroup
-from translate.data.layouts.columns import validation_as_test
+from translate.data.layouts.columns import Scan, validation_as_test
 from translate.data.source import Readable
 from translate.errors import ConfigurationError
 
@@ -36,6 +37,12 @@ class LabelledSplit:
         sources = tuple(sources)
         count = len(sources)
         return cls(sources, np.zeros((count, 0), np.float32) if labels is None else labels, np.zeros(count, np.int64))
+
+    @classmethod
+    def of_classes(cls, classes: Sequence[Sequence[Readable]]) -> LabelledSplit:
+        """Returns the images of a single set, given class by class."""
+        indices = [index for index, sources in enumerate(classes) for _ in sources]
+        return cls.of(chain.from_iterable(classes), one_hot(indices, len(classes)))
 
     def __len__(self) -> int:
         return len(self.sources)
@@ -66,6 +73,12 @@ class Labelling:
     """Worth knowing, but no fault."""
     warnings: tuple[str, ...] = ()
 
+    def scanned(self, scan: Scan) -> Labelling:
+        """Returns the non-empty splits, in order, with what `scan` found; validation stands in for a missing test."""
+        parts, stand_in = validation_as_test({split: part for split, part in self.parts.items() if part.sources})
+        warnings = scan.all_warnings(source.path for part in parts.values() for source in part.sources)
+        return replace(self, parts=parts, origin=self.origin or stand_in, notes=scan.notes(), warnings=warnings)
+
 
 @dataclass(frozen=True, eq=False)
 class LabelledFolder:
@@ -87,9 +100,12 @@ class LabelledFolder:
     alternatives: tuple[tuple[int, ...], ...] = ()
     """Groups of attributes of which an image has at most one, such as hair colours."""
 
+    def columns(self) -> dict[str, list[Readable]]:
+        """The images of all splits, which are of one kind, whatever their labels."""
+        return {"images": [source for part in self.splits.values() for source in part.sources]}
+
     def without(self, paths: Collection[Path]) -> LabelledFolder:
-        """Returns the set without these images, their labels and paired test images, and without empty splits but
-        train."""
+        """Returns the set without these images, their labels and paired test images; drops emptied splits but train."""
         splits = {split: part.rows(self._kept(split, part, paths)) for split, part in self.splits.items()}
         splits = {split: part for split, part in splits.items() if split == "train" or len(part)}
         return replace(self, splits=splits, test_is_paired=self.test_is_paired and "test" in splits)
@@ -131,8 +147,3 @@ def in_order(names: Iterable[str]) -> list[str]:
         return [int(p) if i % 2 else p for i, p in enumerate(re.split(r"([0-9]+)", name))], name
 
     return sorted(names, key=key)
-
-
-def with_a_test(parts: dict[str, LabelledSplit]) -> tuple[dict[str, LabelledSplit], str]:
-    """Returns the non-empty splits, in order, and a note if validation images became the missing test images."""
-    return validation_as_test({split: part for split, part in parts.items() if part.sources})

@@ -1,7 +1,5 @@
 """Opens folders of labelled images as data sets: finds domains and labels, and describes them in words."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,8 +8,8 @@ import numpy as np
 
 from translate.data.catalog.cards import locate_both
 from translate.data.catalog.description import Description, describe
-from translate.data.labelled import attributes, classes, csv_table, digits, table
-from translate.data.labelled.labelling import LabelledFolder, LabelledSplit, Labelling, with_a_test
+from translate.data.labelled import attributes, classes, csv_table, digits
+from translate.data.labelled.labelling import LabelledFolder, LabelledSplit, Labelling
 from translate.data.labelled.sets import join
 from translate.data.labels import LabelGroup
 from translate.data.layouts.columns import Scan, with_origin, with_test
@@ -96,12 +94,8 @@ def open_jointly(
         if name not in known:
             raise ConfigurationError(f"no domain '{name}' in any of the sets{nearest(name, known)}")
     chosen = [[name for name in domains or () if name in folder.domains] for folder in folders]
-    return join(
-        [
-            open_labelled(root, domains=names, follow_links=follow_links)
-            for root, names in zip(roots, chosen, strict=True)
-        ]
-    )
+    each = zip(roots, chosen, strict=True)
+    return join([open_labelled(root, domains=names, follow_links=follow_links) for root, names in each])
 
 
 def open_source_labelled(name_or_path: str, follow_links: bool = True) -> tuple[LabelledFolder, LabelledFolder]:
@@ -127,8 +121,8 @@ def find_labels(root: Path, follow_links: bool = True) -> Labelling | None:
 READERS: dict[str, Callable[[Path, bool], Labelling | None]] = {
     "; ".join(reversed(classes.LAYOUTS)): classes.read_classes,
     digits.LOOKED_FOR: lambda root, follow_links: digits.read_digits(root),
-    csv_table.LOOKED_FOR: table.reader(csv_table.read_csv),
-    attributes.LOOKED_FOR: table.reader(attributes.read_attributes),
+    csv_table.LOOKED_FOR: csv_table.read_csv,
+    attributes.LOOKED_FOR: attributes.read_attributes,
 }
 """How labels lie on disk, in words, and the function that reads them. The last is asked first, so that
 `READERS["my labels"] = f` comes before all others."""
@@ -146,13 +140,8 @@ def _plain(root: Path, follow_links: bool) -> Labelling:
     if not columns.get("train", ({},))[0]:
         suffixes = " ".join(sorted(SUFFIXES))
         raise ConfigurationError(f"{shown(root)}: no images to train on, of {suffixes}. Found: {contents(root)}")
-    parts, stand_in = with_a_test(
-        {split: LabelledSplit.of(map(Source, column.values())) for split, (column,) in columns.items()}
-    )
-    used = [source.path for part in parts.values() for source in part.sources]
-    return Labelling(
-        "a folder", (), False, parts, origin or stand_in, notes=scan.notes(), warnings=scan.all_warnings(used)
-    )
+    parts = {split: LabelledSplit.of(map(Source, column.values())) for split, (column,) in columns.items()}
+    return Labelling("a folder", (), False, parts, origin).scanned(scan)
 
 
 def _chosen(root: Path, found: Labelling, wanted: Sequence[str] | None) -> tuple[str, ...]:

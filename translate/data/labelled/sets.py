@@ -1,7 +1,5 @@
 """Combines labelled sets: joins several into one, and makes buckets to draw from in equal shares."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace

@@ -1,15 +1,13 @@
 """A table of files and their labels, whatever its format, and the images that its rows refer to."""
 
-from __future__ import annotations
-
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from translate.data.labelled.labelling import LabelledSplit, Labelling, with_a_test
+from translate.data.labelled.labelling import LabelledSplit, Labelling
 from translate.data.layouts.columns import Scan, held_out, same_letters
 from translate.data.layouts.folders import Source
 from translate.data.layouts.splits import held_out_as
@@ -38,7 +36,7 @@ class Table:
     warnings: tuple[str, ...] = ()
 
 
-def labelling(root: Path, table: Table, follow_links: bool = True) -> Labelling:
+def labelling(root: Path, table: Table, follow_links: bool) -> Labelling:
     """Finds the images below `root` that the rows refer to. Raises ConfigurationError if there are none.
 
     Which are for training is what the table says, else the names of their folders (test/1.png), else chosen here.
@@ -55,31 +53,11 @@ def labelling(root: Path, table: Table, follow_links: bool = True) -> Labelling:
         chosen, origin = {"train": rows[: len(rows) - count], "test": rows[len(rows) - count :]}, "the last of the list"
     else:
         chosen, origin = _held_out(table, rows)
-    parts, stand_in = with_a_test(
-        {
-            split: LabelledSplit.of((Source(path) for row in part if (path := paths[row])), table.labels[part])
-            for split, part in chosen.items()
-        }
-    )
-    return Labelling(
-        arrangement=table.path.name,
-        domains=table.names,
-        exclusive=table.exclusive,
-        parts=parts,
-        origin=origin or stand_in,
-        notes=scan.notes(),
-        warnings=scan.all_warnings(()),
-    )
-
-
-def reader(read: Callable[[Path], Table | None]) -> Callable[[Path, bool], Labelling | None]:
-    """Makes a reader of labels from one of tables."""
-
-    def read_labels(root: Path, follow_links: bool) -> Labelling | None:
-        table = read(root)
-        return labelling(root, table, follow_links) if table else None
-
-    return read_labels
+    parts = {
+        split: LabelledSplit.of((Source(path) for row in part if (path := paths[row])), table.labels[part])
+        for split, part in chosen.items()
+    }
+    return Labelling(table.path.name, table.names, table.exclusive, parts, origin).scanned(scan)
 
 
 def _by_folder(root: Path, paths: Sequence[Path | None]) -> tuple[str, ...] | None:
@@ -94,9 +72,8 @@ def _held_out(table: Table, rows: list[int]) -> tuple[dict[str, list[int]], str]
     groups: list[list[int]] = [rows]
     if table.exclusive:
         groups = [[row for row in rows if table.labels[row, i] == 1] for i in range(len(table.names))]
-    tested: set[str] = set()
-    for group in groups:
-        tested |= held_out({table.files[row]: Path(table.files[row]) for row in group})[1].keys()
+    columns = ({table.files[row]: Path(table.files[row]) for row in group} for group in groups)
+    tested = {file for column in columns for file in held_out(column)[1]}
     chosen = {
         "train": [row for row in rows if table.files[row] not in tested],
         "test": [row for row in rows if table.files[row] in tested],

@@ -1,7 +1,5 @@
 """Files of a domain by name: scanned, matched with another domain's, and split into training and test."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import unicodedata
@@ -48,10 +46,7 @@ class Scan:
         }
 
     def column(self, folder: Path, *, training: bool = False) -> Column:
-        """Returns the images below `folder` in natural order.
-
-        `training`: leaves out folders below it that are named for tests or validation.
-        """
+        """Returns the images below `folder`, in natural order; with `training`, none in folders named for tests."""
         others: Counter[str] = Counter()
         self.report.others = others
         column: Column = {}
@@ -95,8 +90,7 @@ def matched(split: str, columns: tuple[Column, ...], warnings: list[str]) -> tup
 
 
 def with_test(columns: dict[str, tuple[Column, ...]]) -> tuple[dict[str, tuple[Column, ...]], str]:
-    """Returns the splits with test images, and how these were chosen if the data set does not say: held out of images
-    without a split, or else those for validation."""
+    """Returns the splits with test images, and how these were chosen (held out, or validation) if not by the set."""
     if WHOLE in columns:
         train, test = zip(*map(held_out, columns[WHOLE]), strict=True)
         return {"train": train, "test": test}, "held out, chosen by a hash of the names"
@@ -104,8 +98,7 @@ def with_test(columns: dict[str, tuple[Column, ...]]) -> tuple[dict[str, tuple[C
 
 
 def validation_as_test(splits: dict[str, Images]) -> tuple[dict[str, Images], str]:
-    """Returns the splits in order; if there are no test images, those for validation take their place, and a note says
-    so."""
+    """Returns the splits in order, validation in place of missing test images, and a note if so."""
     splits = {split: splits[split] for split in SPLIT_ORDER if split in splits}
     if "test" in splits or "validation" not in splits:
         return splits, ""

@@ -17,6 +17,7 @@ from translate.data.layouts.listing import SUFFIXES
 from translate.data.layouts.pairing import CANNOT_BE_UNPAIRED, Columns, Kind, paired_up
 from translate.data.layouts.splits import WHOLE
 from translate.data.layouts.two_domains import Layout, find_layout
+from translate.data.source import Readable
 from translate.errors import ConfigurationError, ImageError
 from translate.utils.printing import shown
 
@@ -76,9 +77,15 @@ class Folder:
     notes: tuple[str, ...] = ()
     """Worth knowing, but no fault."""
 
+    def columns(self) -> dict[str, list[Readable]]:
+        """The images of all splits, by domain."""
+        return {
+            name: [source for columns in self.splits.values() for source in columns[number]]
+            for number, name in enumerate(self.domains)
+        }
+
     def without(self, paths: Collection[Path]) -> Folder:
-        """Returns the set without these files and their partners in pairs; drops splits, except train, that then lack
-        a domain."""
+        """Returns the set without these files and the partners of pairs; drops splits, but train, without a domain."""
         splits = {split: _without(columns, paths, self._is_paired(split)) for split, columns in self.splits.items()}
         splits = {split: columns for split, columns in splits.items() if split == "train" or all(columns)}
         return replace(self, splits=splits, test_is_paired=self.test_is_paired and "test" in splits)
@@ -141,10 +148,7 @@ def recognise(
         domains=names,
         splits=splits,
         test_is_paired="test" in splits and test_is_paired,
-        found=(
-            f"{_arrangement(found, kind, names)} in {_listed(root, found)}{remark}",
-            *_counted(kind, names, splits, origin),
-        ),
+        found=(f"{_arrangement(root, found, kind, names)}{remark}", *_counts(kind, names, splits, origin)),
         warnings=scan.all_warnings(source.path for split in splits.values() for side in split for source in side),
         notes=scan.notes(),
     )
@@ -216,23 +220,17 @@ def _names_in(root: Path) -> tuple[str, str] | None:
     return (match[1], match[2]) if match else None
 
 
-def _arrangement(found: Layout, kind: Kind, names: tuple[str, str]) -> str:
-    if found.side_by_side:
-        return f"pairs side by side, {names[0]} left and {names[1]} right,"
-    return f"{kind} images"
-
-
-def _listed(root: Path, found: Layout) -> str:
+def _arrangement(root: Path, found: Layout, kind: Kind, names: tuple[str, str]) -> str:
+    beside = f"pairs side by side, {names[0]} left and {names[1]} right,"
     folders = (folder.relative_to(root) for folders in found.places.values() for folder in folders)
-    return " ".join(f"{shown(folder)}/" if folder.name else "the folder itself" for folder in folders)
+    listed = " ".join(f"{shown(folder)}/" if folder.name else "the folder itself" for folder in folders)
+    return f"{beside if found.side_by_side else f'{kind} images'} in {listed}"
 
 
-def _counted(kind: Kind, names: tuple[str, str], splits: dict[str, Split], origin: str) -> list[str]:
-    lines = [f"{split}: {_counts(kind, names, sides)}" for split, sides in splits.items()]
+def _counts(kind: Kind, names: tuple[str, str], splits: dict[str, Split], origin: str) -> list[str]:
+    lines = []
+    for split, sides in splits.items():
+        each = ", ".join(f"{len(column)} {name}" for name, column in zip(names, sides, strict=True))
+        pairs = f"{len(sides[0])} pairs of {names[0]} and {names[1]}"
+        lines.append(f"{split}: {pairs if kind == 'paired' else each}")
     return with_origin(lines, origin)
-
-
-def _counts(kind: Kind, names: tuple[str, str], split: Split) -> str:
-    if kind == "paired":
-        return f"{len(split[0])} pairs of {names[0]} and {names[1]}"
-    return ", ".join(f"{len(column)} {name}" for name, column in zip(names, split, strict=True))

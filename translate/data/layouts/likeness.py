@@ -1,9 +1,8 @@
 """Whether images of equal names show the same thing, by their proportions and contents."""
 
-from __future__ import annotations
-
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -19,12 +18,13 @@ CHANCE = 0.65
 """Least share of comparisons in which an image is more like its partner than like another one's. By chance it is half,
 .42 to .59 in horse2zebra, faces and shuffled facades; of facades' own pairs, street scenes and nuclei .93 to 1."""
 Pair = tuple[Path, Path]
+Found = TypeVar("Found")
 
 
 def no_pairs(pairs: Sequence[Pair]) -> str:
     """Returns why images of equal names are no pairs, or "" if nothing speaks against it."""
     sample = [pairs[i] for i in np.unique(np.linspace(0, len(pairs) - 1, ASKED).astype(int))] if pairs else []
-    sizes = [found for pair in sample if (found := _sizes(pair))]
+    sizes = [(pair, size) for pair in sample if (size := _of_both(images.dimensions, pair))]
     unlike = [(pair, size) for pair, size in sizes if not _proportional(*size)]
     if 2 * len(unlike) > len(sizes):
         (a, b), ((high, wide), (other_high, other_wide)) = unlike[0]
@@ -33,15 +33,15 @@ def no_pairs(pairs: Sequence[Pair]) -> str:
             f"{shown(b.name)} ({other_wide} x {other_high})"
         )
     large = [pair for pair, size in sizes if min(map(min, size)) >= SMALLEST]
-    features = [both for pair in large if (both := _features_of_both(pair))] if len(large) >= ENOUGH else []
+    features = [both for pair in large if (both := _of_both(_features, pair))] if len(large) >= ENOUGH else []
     if len(features) >= ENOUGH and _closer(features) < CHANCE:
         return f"what they show is no more alike than by chance, as {shown(large[0][0])} and its namesake"
     return ""
 
 
-def _sizes(pair: Pair) -> tuple[Pair, tuple[tuple[int, int], tuple[int, int]]] | None:
+def _of_both(read: Callable[[Path], Found], pair: Pair) -> tuple[Found, Found] | None:
     try:
-        return pair, (images.dimensions(pair[0]), images.dimensions(pair[1]))
+        return read(pair[0]), read(pair[1])
     except ImageError:  # reported by name when the image is read
         return None
 
@@ -51,16 +51,8 @@ def _proportional(a: tuple[int, int], b: tuple[int, int]) -> bool:
     return abs(a[0] * b[1] / (a[1] * b[0]) - 1) < 0.05 + 1 / min(*a, *b)
 
 
-def _features_of_both(pair: Pair) -> tuple[np.ndarray, np.ndarray] | None:
-    try:
-        return _features(pair[0]), _features(pair[1])
-    except ImageError:
-        return None
-
-
 def _features(path: Path) -> np.ndarray:
-    """Returns shades, edges and faint edges (3, SIDE * SIDE), each of mean 0 and length 1, so that products are
-    correlations."""
+    """Returns shades, edges and faint edges (3, SIDE * SIDE), of mean 0 and length 1: products are correlations."""
     picture = images.display_bands(images.decode(images.read_bytes(path), path, span=None))
     pixels = images.resize(images.with_channels(picture, 3), SIDE, SIDE).astype(np.float64)
     down, across = np.gradient(pixels, axis=(0, 1))

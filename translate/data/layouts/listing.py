@@ -1,7 +1,5 @@
 """Lists the image files below a folder in natural order, links to files included."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections import Counter
@@ -87,21 +85,13 @@ class ListingReport:
         return [f"{shown(root)}: {why}: {few(self.refused)}"]
 
 
-def find_images(folder: Path) -> list[Path]:
-    """Returns the image files below `folder`, recognised by suffix, in natural order (2 before 10).
-
-    Takes links to files, wherever these are, under the link's own name. Skips hidden files and folders and those of
-    systems (`is_private`), devices, pipes, links to folders (targets inside `folder` are found anyway) and names that
-    end in `ASIDE`. Raises ConfigurationError.
-    """
-    return list(iterate_images(folder))
-
-
 def iterate_images(folder: Path, report: ListingReport | None = None, follow: bool = True) -> Iterator[Path]:
-    """Yields what `find_images` returns, in the same order; holds only one folder's and its parents' names in memory.
+    """Yields the image files below `folder`, recognised by suffix, in natural order (2 before 10); holds only one
+    folder's and its parents' names in memory.
 
-    Adds to `report` what it leaves out. Without `follow`, skips links to files outside of `folder`. Raises
-    ConfigurationError.
+    Takes links to files, wherever these are, under the link's own name; without `follow`, only to files in `folder`.
+    Skips hidden files and folders and those of systems (`is_private`), devices, pipes, links to folders (targets inside
+    `folder` are found anyway) and names that end in `ASIDE`; `report` learns of them. Raises ConfigurationError.
     """
     if not folder.is_dir():
         raise ConfigurationError(f"{shown(folder)}: no such folder")
@@ -126,7 +116,7 @@ def unread(others: Counter[str]) -> str:
 def natural_key(name: str) -> str:
     """Returns a sort key that puts img2 before img10 on every system, and treats 01 as 1."""
     # Names cannot contain \0, so the text before a number sorts first, then the number's length, then its digits.
-    return _NUMBER.sub(_number_key, name)
+    return _NUMBER.sub(lambda match: f"\0{chr(len(match[1]))}{match[1]}", name)
 
 
 @dataclass(frozen=True)
@@ -188,8 +178,3 @@ def _entries(folder: str) -> list[os.DirEntry[str]]:
             return list(entries)
     except OSError as error:
         raise ConfigurationError(f"{shown(folder)}: cannot be listed: {error.strerror}") from error
-
-
-def _number_key(match: re.Match[str]) -> str:
-    digits = match[1]
-    return f"\0{chr(len(digits))}{digits}"

@@ -1,7 +1,5 @@
 """Whether two folders of images are pairs, and which images are each other's partners."""
 
-from __future__ import annotations
-
 import re
 from itertools import takewhile
 from pathlib import Path
@@ -27,8 +25,7 @@ CANNOT_BE_UNPAIRED = (
 def paired_up(
     root: Path, columns: Columns, said: str | None, wanted: Kind | None, warnings: list[str]
 ) -> tuple[Kind, Columns, str]:
-    """Returns the kind, the columns (those of pairs with names that stand in both), and what is to be added to the
-    words for the kind; for `said`, `wanted` and errors see `kind_of`."""
+    """Returns the kind, the columns (of pairs: with names in both), and a remark on the kind; see `kind_of`."""
     if said == "paired":
         columns = named_alike(columns)
     kind, remark = kind_of(root, columns, said, wanted)

@@ -1,7 +1,5 @@
 """The one recogniser of split words (train, test, val, ...) in the names of folders, for every layout and method."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

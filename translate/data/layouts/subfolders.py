@@ -1,7 +1,5 @@
 """The folders below a data set's root: which splits and domains their names say, and what is in them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -57,8 +55,7 @@ def marks_in(folder: Path) -> Splits:
 
 
 def splits_in(folder: Path) -> dict[str, Path]:
-    """Returns the folders of bare split words in `folder`. If only test/ or val/ is there, the rest of `folder` is the
-    training split."""
+    """Returns the folders of bare split words; beside a mere test/ or val/, the rest of `folder` is for training."""
     marks = marks_in(folder)
     found = {split: folder / name for split, name in marks.by_domain.get("", {}).items()}
     if not found or "train" in found:
@@ -73,10 +70,7 @@ def domains_in(folder: Path) -> list[Path]:
 
 
 def folders_in(folder: Path) -> list[Path]:
-    """Returns the visible subfolders, sorted, including links to folders, as a domain may be stored elsewhere.
-
-    Raises ConfigurationError for a link to a folder that contains it.
-    """
+    """Returns the visible folders and links to folders, sorted. Raises ConfigurationError for a link in a circle."""
     visible = (path for path in folder.iterdir() if not is_private(path.name))
     found = sorted(path for path in visible if path.is_dir())
     for path in found:

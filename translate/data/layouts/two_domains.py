@@ -1,7 +1,5 @@
 """The layouts of two domains: which folders below a root hold which domain and split."""
 
-from __future__ import annotations
-
 import shlex
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -131,10 +129,7 @@ def _looked_for() -> str:
 
 
 def _complete(root: Path, places: Places, names: tuple[str, str]) -> Layout:
-    """Builds a layout of the splits that have both domains; warns of others.
-
-    Raises ConfigurationError if the training split lacks a domain.
-    """
+    """Builds a layout of the splits with both domains; warns of others. Raises ConfigurationError without train."""
     whole: dict[str, tuple[Path, ...]] = {}
     warnings = []
     for split, folders in sorted(places.items(), key=lambda split: min(split[1].values(), default=root)):

@@ -1,7 +1,5 @@
 """Pictures of points in the plane: images (1, 3, side, side) in [-1, 1] that show [-1.25, 1.25] on both axes."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from torch import Tensor

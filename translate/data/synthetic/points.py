@@ -3,10 +3,9 @@
 A point is an image of one pixel with two channels: (batch, 2, 1, 1), float32 in [-1, 1].
 """
 
-from __future__ import annotations
-
 from collections.abc import Generator
 from dataclasses import dataclass
+from itertools import count
 
 import numpy as np
 import torch
@@ -43,17 +42,17 @@ class PointSet:
     def coverage(self, points: Tensor) -> dict[str, float]:
         """Measures how well `points` (count, 2, 1, 1) cover the modes.
 
-        `near a mode`: the share of points within 3 sigma of a mode, as in VEEGAN (Srivastava et al. 2017, section 4.1).
-        `modes covered`: the number of modes that have at least a quarter of their fair share of points (1 / modes) near
-        them; VEEGAN requires a single point. `largest share`: the largest mode's share of the points near any mode;
+        `near_a_mode`: the share of points within 3 sigma of a mode, as in VEEGAN (Srivastava et al. 2017, section 4.1).
+        `modes_covered`: the number of modes that have at least a quarter of their fair share of points (1 / modes) near
+        them; VEEGAN requires a single point. `largest_share`: the largest mode's share of the points near any mode;
         1 / modes if all are equal.
         """
         distances = self._distances(points.flatten(1).double().cpu().numpy())
         near = np.bincount(distances.argmin(1)[distances.min(1) <= 3 * self.sigma], minlength=self.modes)
         return {
-            "modes covered": float((near >= len(points) / self.modes / 4).sum()),
-            "near a mode": float(near.sum() / len(points)),
-            "largest share": float(near.max() / max(near.sum(), 1)),
+            "modes_covered": float((near >= len(points) / self.modes / 4).sum()),
+            "near_a_mode": float(near.sum() / len(points)),
+            "largest_share": float(near.max() / max(near.sum(), 1)),
         }
 
     def _distances(self, points: np.ndarray) -> np.ndarray:
@@ -75,10 +74,7 @@ class PointLoader:
         self.points, self.batch_size, self.seed = points, batch_size, seed
 
     def stream(self, start: int = 0, every: int = 1) -> Generator[Plain]:
-        step = start
-        while True:
-            yield self.batch(step)
-            step += every
+        yield from map(self.batch, count(start, every))
 
     def batch(self, step: int) -> Plain:
         return Plain(self.points.draw(self.batch_size, np.random.default_rng([self.seed, step])))

@@ -3,8 +3,6 @@
 Lengths are fractions of the picture's side; depth is the distance to the nearest edge, positive inside.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

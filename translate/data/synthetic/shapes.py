@@ -9,13 +9,9 @@ in every style. The styles are designed so that translations can be measured:
   comes close to the true translation.
 """
 
-from __future__ import annotations
-
-import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Literal
 
 import numpy as np
@@ -23,7 +19,8 @@ import numpy as np
 from translate.data.catalog.description import FILE_NAME
 from translate.data.io.images import Picture, write
 from translate.data.synthetic.scenes import Array, compose
-from translate.errors import ConfigurationError
+from translate.errors import ConfigurationError, nearest
+from translate.utils.atomic_files import clear_leftovers, hidden_folder
 from translate.utils.printing import shown
 
 View = Literal["unpaired", "paired", "labelled"]
@@ -64,10 +61,7 @@ DEFAULT_PAIR = ("flat", "outlined")
 
 
 def render(scene_seed: int, style: str, size: int) -> Array:
-    """Renders scene number `scene_seed` (0 or more) in `style`: (size, size, 3) uint8, antialiased.
-
-    Raises ValueError for arguments out of range.
-    """
+    """Renders a scene, antialiased: (size, size, 3) uint8. Raises ValueError for arguments out of range."""
     if style not in BANDS or size < 1 or scene_seed < 0:
         raise ValueError(f"no scene {scene_seed} in '{style}' at {size} px; styles are {', '.join(STYLES)}")
     scene = compose(scene_seed)
@@ -107,9 +101,8 @@ def render_set(
     if folder.exists():
         _expect(folder, description)
         return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as workshop:
-        whole = Path(workshop, "whole")
+    clear_leftovers(folder.parent)
+    with hidden_folder(folder) as whole:
         for path, scene, style in _plan(view, styles, train, test, seed):
             (whole / path.parent).mkdir(parents=True, exist_ok=True)
             write(whole / path, Picture(render(scene, style, size)))
@@ -165,9 +158,7 @@ def _expect(folder: Path, description: str) -> None:
 def _check(view: View, styles: tuple[str, ...], size: int, train: int, test: int, seed: int) -> None:
     for style in styles:
         if style not in STYLES:
-            nearest = difflib.get_close_matches(style, STYLES, n=1)
-            hint = f"did you mean {nearest[0]}? " if nearest else ""
-            raise ConfigurationError(f"shapes: no style '{style}'; {hint}There are {', '.join(STYLES)}")
+            raise ConfigurationError(f"shapes: no style '{style}'{nearest(style, STYLES)}")
     if len(set(styles)) != len(styles) or len(styles) < 2 or (view != "labelled" and len(styles) > 2):
         wanted = "two or more different styles" if view == "labelled" else "two different styles"
         raise ConfigurationError(f"shapes: {view} sets have {wanted}, not {', '.join(styles) or 'none'}")

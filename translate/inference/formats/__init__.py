@@ -5,8 +5,6 @@ The file has `require(target)`, which raises ConfigurationError, before the mode
 returns a converter for what it wrote, or raises ConfigurationError if that is for other programs only.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path

@@ -20,6 +20,7 @@ from translate.data.io.images import to_float, to_pixels
 from translate.data.io.values import UNIT, Span
 from translate.errors import ConfigurationError, TranslateError
 from translate.inference.options import Backend
+from translate.inference.padding import padded_size
 from translate.models.base import ImageSpec, ImageTranslator, Request
 from translate.training.runtime import Precision, Runtime, choose_runtime
 from translate.utils.stored import UnreadableError, parse_json
@@ -27,7 +28,6 @@ from translate.utils.stored import UnreadableError, parse_json
 Run = Callable[[np.ndarray], np.ndarray]
 _PREFIX = "translate."
 _LISTS = ("domains", "span", "each")
-MOST_CHANNELS, MOST_STRIDE = 4096, 1024
 BYTES_ONLY = "the model was exported with --bytes and takes 8-bit images only; export it without"
 
 
@@ -42,7 +42,7 @@ class Description:
     target: str
     """The domain that this file converts to."""
     channels: Annotated[int, Field(ge=1, le=256)]
-    stride: Annotated[int, Field(ge=1, le=4096)]
+    stride: Annotated[int, Field(ge=1, le=1024)]
     """Height and width must be multiples of this."""
     values: Literal["bytes", "floats"]
     """uint8, or float32 in [-1, 1]; the same for input and output."""
@@ -89,9 +89,8 @@ class ExportedGenerator(ImageTranslator):
     def try_out(self, path: Path) -> None:
         """Raises ConfigurationError unless the file takes an image as it says, and keeps its size."""
         described = self.description
-        if not (1 <= described.channels <= MOST_CHANNELS and 1 <= described.stride <= MOST_STRIDE):
-            raise ConfigurationError(f"{path}: describes {described.channels} channels and steps of {described.stride}")
-        height, width = (times * max(1, 16 // described.stride) * described.stride for times in (1, 2))
+        height, _ = padded_size(1, 1, described.stride)
+        width = 2 * height
         images = torch.zeros(1, described.channels, height, width)
         try:
             converted = self._run(to_pixels(images) if self.bytes_only else images)

@@ -1,29 +1,28 @@
-"""Exports of graphs, whatever the file: traced, written, read back and compared with PyTorch before they appear."""
+"""Exports as one graph, for any batch, height and width: traced, written, read back and compared with PyTorch."""
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
+from torch.export import Dim, ExportedProgram, export
+from torch.fx.experimental import _config as shapes
 
-from translate.data.io.images import to_float
+from translate.data.io.images import to_float, to_pixels
 from translate.errors import TranslateError
 from translate.inference.converter import Converter
 from translate.inference.formats.exported import Description, Run
-from translate.inference.formats.graph import TranslationGraph, trace
 from translate.inference.formats.source import Destination, Exported, Source, placed
-from translate.inference.padding import pad
+from translate.inference.padding import pad, padded_size
 from translate.inference.provenance import require_writable
 from translate.models.base import ImageTranslator, Request
+from translate.networks.blocks import InstanceNorm2d
 from translate.version import __version__
 
-if TYPE_CHECKING:
-    from torch.export import ExportedProgram
-
-Write = Callable[["ExportedProgram", Path, Description], None]
+Write = Callable[[ExportedProgram, Path, Description], None]
 Read = Callable[[Path], Run]
 
 
@@ -88,6 +87,97 @@ def largest_difference(run: Run, graph: TranslationGraph, model: ImageTranslator
         # torch's maximum propagates NaN, Python's may not.
         largest = torch.maximum(largest, (difference.abs() - rounding).max())
     return largest.item()
+
+
+class TranslationGraph(nn.Module):
+    """Translates images (batch, channels, height, width), with height and width multiples of the stride.
+
+    Input and output are floats in [-1, 1], or uint8 if `as_bytes`. Holds a copy of the model without dropout and the
+    modules that translation does not use. Instance norms, and batch norms of models that convert in training mode, use
+    each image's own statistics for a batch of any length.
+    """
+
+    def __init__(self, model: ImageTranslator, request: Request, channels: int, as_bytes: bool = False) -> None:
+        super().__init__()
+        self.request, self.as_bytes = request, as_bytes
+        self.channels, self.stride = channels, model.stride
+        self.model: ImageTranslator = copy.deepcopy(model).float().eval()
+        for module in list(self.model.modules()):
+            _replace_layers(module, batch_norm_too=model.converts_in_training_mode)
+        self._prune()
+
+    def forward(self, images: Tensor) -> Tensor:
+        return to_pixels(self._translate(to_float(images))) if self.as_bytes else self._translate(images)
+
+    def noise(self, batch: int, rows: int, columns: int, seed: int = 0) -> Tensor:
+        """Random uint8 images; `rows` and `columns` are multiples of the smallest size that the network takes."""
+        height, width = padded_size(1, 1, self.stride)
+        shape = (batch, self.channels, rows * height, columns * width)
+        return torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(seed))
+
+    def accepts(self, pixels: Tensor) -> Tensor:
+        """uint8 images converted to the input format of this graph."""
+        return pixels if self.as_bytes else to_float(pixels)
+
+    def _translate(self, images: Tensor) -> Tensor:
+        return self.model.translate_at_once(images, self.request)
+
+    @torch.no_grad()
+    def _prune(self) -> None:
+        """Drops modules that translation does not call: discriminators and the other generators."""
+        called: set[nn.Module] = set()
+        hooks = [module.register_forward_hook(lambda module, *_: called.add(module)) for module in self.modules()]
+        self(self.accepts(self.noise(1, 2, 2)))
+        for hook in hooks:
+            hook.remove()
+        _drop_all_but(called, self.model)
+
+
+def trace(graph: TranslationGraph) -> ExportedProgram:
+    """The exported graph of `graph`. Raises TranslateError if torch.export fails."""
+    stride = graph.stride
+    rows, columns = (Dim(name, min=1, max=1 << 16) for name in ("rows", "columns"))
+    sides = (rows, columns) if stride == 1 else (stride * rows, stride * columns)
+    dynamic = {0: Dim("batch", min=1, max=1 << 16), 2: sides[0], 3: sides[1]}
+    example = graph.accepts(graph.noise(2, 2, 3))
+    try:
+        # Otherwise torch assumes that sizes above 1 in the example always are, and the graph of a U-Net refuses images
+        # as large as its stride, which shrink to one pixel inside.
+        with shapes.patch(backed_size_oblivious=True), torch.no_grad():  # type: ignore[attr-defined]
+            program = export(graph, (example,), dynamic_shapes=(dynamic,))
+    except Exception as error:  # torch raises many exception types
+        raise TranslateError(f"torch.export cannot export this model: {str(error).strip().splitlines()[0]}") from error
+    for node in program.graph.nodes:
+        node.meta.pop("stack_trace", None)  # contains file paths of this machine
+    return program
+
+
+class _ImageNorm(nn.Module):
+    """Normalises each image of a batch of any length by its own statistics; a single operator in every format."""
+
+    def __init__(self, weight: nn.Parameter | None, bias: nn.Parameter | None, eps: float) -> None:
+        super().__init__()
+        self.weight, self.bias, self.eps = weight, bias, eps
+
+    def forward(self, features: Tensor) -> Tensor:
+        # F.instance_norm refuses maps of one pixel.
+        return torch.instance_norm(features, self.weight, self.bias, None, None, True, 0.0, self.eps, False)
+
+
+def _replace_layers(module: nn.Module, batch_norm_too: bool) -> None:
+    for name, layer in module.named_children():
+        if isinstance(layer, InstanceNorm2d) or (batch_norm_too and isinstance(layer, nn.BatchNorm2d)):
+            setattr(module, name, _ImageNorm(layer.weight, layer.bias, layer.eps))
+        elif isinstance(layer, nn.Dropout):
+            setattr(module, name, nn.Identity())
+
+
+def _drop_all_but(called: set[nn.Module], module: nn.Module) -> None:
+    for name, child in module.named_children():
+        if called.isdisjoint(child.modules()):
+            setattr(module, name, nn.Identity())
+        else:
+            _drop_all_but(called, child)
 
 
 def _description(converter: Converter, name: str, request: Request, as_bytes: bool) -> Description:

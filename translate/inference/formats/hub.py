@@ -1,7 +1,5 @@
 """A folder as model hubs have them: model.safetensors, config.json and the model card, README.md."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import shlex
@@ -19,9 +17,8 @@ from translate.inference.provenance import require_writable
 from translate.training.checkpoint import Checkpoint
 from translate.training.checkpoint_json import HubFacts, read_facts
 from translate.utils.atomic_files import sha256_of
-from translate.utils.folder_name import folder_named
-from translate.utils.json_text import json_text
-from translate.utils.stored import UnreadableError
+from translate.utils.stored import UnreadableError, json_text
+from translate.utils.user_paths import folder_named
 
 LIBRARY = "translate"
 FILES = ("model.safetensors", "config.json", "README.md")

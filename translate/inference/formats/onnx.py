@@ -1,22 +1,17 @@
 """ONNX: a graph in one file, for ONNX Runtime, OpenVINO and others; `translate convert` reads it, too."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
+from torch.export import ExportedProgram
 
 from translate.inference.converter import Converter
 from translate.inference.formats.exported import Description, Run, needed, open_with_onnxruntime, read_exported
 from translate.inference.formats.graphs import export_graph, require_place
 from translate.inference.formats.source import Destination, Exported, Source
 from translate.inference.options import ModelOptions
-
-if TYPE_CHECKING:
-    from torch.export import ExportedProgram
 
 
 def require(destination: Destination) -> None:

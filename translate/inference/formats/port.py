@@ -1,7 +1,5 @@
 """Weights with the keys of the PyTorch port of pix2pix and CycleGAN, or of the released StarGAN."""
 
-from __future__ import annotations
-
 import copy
 import io
 from itertools import zip_longest
@@ -19,22 +17,21 @@ from translate.inference.formats.source import Destination, Exported, Source, pl
 from translate.inference.options import ModelOptions
 from translate.inference.provenance import require_writable
 from translate.models.base import Translator
-from translate.networks.blocks import BatchNorm2d, BlurPool2d, InstanceNorm2d
-from translate.networks.foreign import from_port, port_state, track
+from translate.networks.blocks import BatchNorm2d, BlurPool2d, InstanceNorm2d, layers_of
+from translate.networks.foreign import PortGenerator, from_port, port_state, track
 from translate.networks.foreign_file import read_state
 from translate.networks.resnet import ResnetGenerator
 from translate.networks.stargan import StarGANGenerator
 from translate.networks.unet import UNetGenerator
-from translate.utils.folder_name import folder_named
+from translate.utils.user_paths import folder_named
 
-Generator = ResnetGenerator | UNetGenerator | StarGANGenerator
 _UNNAMED = "no option of theirs names this network; their classes build it"
 
 
-class PortGenerator(NamedTuple):
+class Published(NamedTuple):
     """A generator and the domain that it translates to, or None for any."""
 
-    network: Generator
+    network: PortGenerator
     target: int | None
 
 
@@ -80,7 +77,7 @@ def load(path: Path, options: ModelOptions) -> Converter:
     return for_inference(generator, images, path, options.device, options.precision)
 
 
-def generators(model: Translator, step: int) -> dict[str, PortGenerator]:
+def generators(model: Translator, step: int) -> dict[str, Published]:
     """The model's generators, keyed by the file names that those projects use.
 
     Raises ConfigurationError for a method that they lack.
@@ -88,18 +85,18 @@ def generators(model: Translator, step: int) -> dict[str, PortGenerator]:
     found = {}
     for role, network in model.port_networks().items():
         if isinstance(network, StarGANGenerator):
-            found[f"{step}-{role}.ckpt"] = PortGenerator(network, None)
+            found[f"{step}-{role}.ckpt"] = Published(network, None)
         elif isinstance(network, ResnetGenerator | UNetGenerator):
-            found[f"latest_net_{role}.pth"] = PortGenerator(network, 0 if role == "G_B" else 1)
+            found[f"latest_net_{role}.pth"] = Published(network, 0 if role == "G_B" else 1)
     return found
 
 
-def published_state(network: Generator) -> dict[str, Tensor]:
+def published_state(network: PortGenerator) -> dict[str, Tensor]:
     """The state dict in the form that those projects' code loads.
 
     Raises ConfigurationError with the reason if their network would compute something else.
     """
-    if any(isinstance(module, BlurPool2d) for module in network.modules()):
+    if layers_of(network, BlurPool2d):
         raise ConfigurationError("--format port: the generator is antialiased (upsampling: blur); the port's are not")
     if isinstance(network, ResnetGenerator | StarGANGenerator) and network.residual:
         raise ConfigurationError(
@@ -134,7 +131,7 @@ def write_port(path: Path, state: dict[str, Tensor]) -> None:
             raise TranslateError(f"{path}: what was written does not read back the same")
 
 
-def script(name: str, network: Generator, size: int, evaluated: bool) -> str:
+def script(name: str, network: PortGenerator, size: int, evaluated: bool) -> str:
     """The options with which their test script takes the file `name` of a network trained at `size` pixels, and does
     the same as here; or a hint if no options do. `evaluated`: whether it converts in evaluation mode here."""
     built = options(network)
@@ -143,14 +140,14 @@ def script(name: str, network: Generator, size: int, evaluated: bool) -> str:
     if isinstance(network, StarGANGenerator):
         return f"--mode test --test_iters {name.removesuffix('-G.ckpt')} --image_size {size} {built}"
     suffix = f" --model_suffix {name[12:14]}" if name.startswith("latest_net_G_") else ""
-    moded = any(isinstance(module, nn.Dropout | BatchNorm2d) for module in network.modules())
-    mode = " --eval" if evaluated and moded else ""
+    mode = " --eval" if evaluated and layers_of(network, nn.Dropout, BatchNorm2d) else ""
     return f"--model test{suffix} {built} --load_size {size} --crop_size {size}{mode}"
 
 
-def options(network: Generator) -> str:
+def options(network: PortGenerator) -> str:
     """Command-line options with which their scripts build this network, or a hint if no options do."""
-    filters = next(module.out_channels for module in network.modules() if isinstance(module, nn.Conv2d))
+    first = layers_of(network, nn.Conv2d)[0]
+    channels, filters = first.in_channels, first.out_channels
     if isinstance(network, StarGANGenerator):
         usual = len(network.down) == 2
         said = f"--g_conv_dim {filters} --g_repeat_num {len(network.body)} --c_dim {network.labels}"
@@ -160,16 +157,15 @@ def options(network: Generator) -> str:
         kind = f"resnet_{len(network.body)}blocks"
     else:
         usual, kind = len(network.down) in (7, 8), f"unet_{2 ** len(network.down)}"
-    norms = [module for module in network.modules() if isinstance(module, InstanceNorm2d | BatchNorm2d)]
+    norms = layers_of(network, InstanceNorm2d, BatchNorm2d)
     affine = isinstance(norms[0], InstanceNorm2d) and norms[0].weight is not None if norms else True
     if not usual or affine:
         return _UNNAMED
     norm = "batch" if isinstance(norms[0], BatchNorm2d) else "instance"
-    channels = next(module.in_channels for module in network.modules() if isinstance(module, nn.Conv2d))
     planes = "" if channels == 3 else f" --input_nc {channels} --output_nc {network.head.out_channels}"
     return f"--netG {kind} --ngf {filters} --norm {norm}{'' if _dropout(network) else ' --no_dropout'}{planes}"
 
 
-def _dropout(network: Generator) -> float:
+def _dropout(network: PortGenerator) -> float:
     """The dropout of the network as the port knows it: 0.5 or none."""
-    return 0.5 if any(isinstance(module, nn.Dropout) for module in network.modules()) else 0.0
+    return 0.5 if layers_of(network, nn.Dropout) else 0.0

@@ -1,7 +1,5 @@
 """What is exported, where to, and what was written: common to all formats."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field

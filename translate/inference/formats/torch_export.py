@@ -1,22 +1,18 @@
 """torch.export: a graph in one file, for `torch.export.load`."""
 
-from __future__ import annotations
-
 import io
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 import torch
+from torch.export import ExportedProgram
 
 from translate.errors import ConfigurationError
 from translate.inference.formats.exported import Description, Run
 from translate.inference.formats.graphs import export_graph, require_place
 from translate.inference.formats.source import Destination, Exported, Source
 from translate.inference.options import ModelOptions
-
-if TYPE_CHECKING:
-    from torch.export import ExportedProgram
 
 require = require_place
 

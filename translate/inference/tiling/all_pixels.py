@@ -3,14 +3,11 @@
 Each rule takes torch's operation and its arguments, the first of which is a `RowMap`.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from translate.inference.tiling.moments import grouped, moments
 from translate.inference.tiling.rowmap import RowMap
 
 
@@ -64,3 +61,30 @@ def _results(func: Any, made: RowMap) -> tuple[Any, ...]:
 def whole(func: Any, map_: RowMap, *args: Any, **kwargs: Any) -> Tensor:
     """Applies `func` to all rows at once: for operations that reduce a map of few channels to a small tensor."""
     return func(map_.rows(0, map_.shape[2]), *args, **kwargs)
+
+
+def moments(map_: RowMap) -> tuple[Tensor, Tensor]:
+    """(channels,) mean and biased variance over height and width, float32 on the map's device.
+
+    Computed per band in float32 and combined in float64: the variance is the mean of the bands' variances plus the
+    variance of their means (Chan et al. 1979), so no precision is lost if the mean is large.
+    """
+    counts, found = [], []
+    for top, bottom in map_.bands.of(map_.shape[2]):
+        variance, mean = torch.var_mean(map_.rows(top, bottom).float(), (0, 2, 3), correction=0)
+        counts.append(bottom - top)
+        found.append(torch.stack([mean, variance]))
+    # On the CPU, because not every device has float64.
+    means, variances = torch.stack(found, 1).cpu().double()
+    weights = torch.tensor(counts, dtype=torch.float64)[:, None] / map_.shape[2]
+    mean = (weights * means).sum(0)
+    variance = (weights * (variances + (means - mean) ** 2)).sum(0)
+    return mean.float().to(map_.device), variance.float().to(map_.device)
+
+
+def grouped(mean: Tensor, variance: Tensor, groups: int) -> tuple[Tensor, Tensor]:
+    """Combines channel moments over `groups` groups of equal size; returns one value per channel again."""
+    means, variances = (values.double().cpu().view(groups, -1) for values in (mean, variance))
+    common = means.mean(1, keepdim=True)
+    spread = (variances + (means - common) ** 2).mean(1, keepdim=True)
+    return tuple(value.expand_as(means).flatten().float().to(mean.device) for value in (common, spread))  # type: ignore[return-value]

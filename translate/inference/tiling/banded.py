@@ -1,7 +1,5 @@
 """Runs a network on one image, band by band."""
 
-from __future__ import annotations
-
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -32,8 +30,7 @@ def convert_banded(
 
     The network takes images (1, channels, height, width) in [-1, 1], no smaller than the pixels; reflection fills the
     rest and is cropped away again. Computes the same function as the network on the whole image, statistics included,
-    so that only rounding differs: bands overlap by what each layer needs of its neighbours, so there is no blending and
-    there are no seams.
+    so that only rounding differs.
     """
     source = _padded(pixels, height, width, bands)
     # Inference mode would dispatch composite functions without decomposing them into operations.

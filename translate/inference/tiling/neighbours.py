@@ -3,8 +3,6 @@
 Each rule takes torch's operation and its arguments, the first of which is a `RowMap`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

@@ -39,9 +39,8 @@ class RowMap(Tensor):
     """A tensor (1, channels, height, width) without memory, defined by a function that returns its rows.
 
     Operations on it follow the rules of its bands: convolutions are computed immediately, band by band, into a store;
-    normalisation takes its statistics from all rows, whatever the bands; operations that work on single pixels or move
-    them are computed when their rows are requested. Each output is therefore computed from the same numbers as without
-    bands: padding is that of the whole map, and there are no seams to blend.
+    normalisation takes its statistics from all rows; operations on single pixels are computed when their rows are
+    requested. Each output is computed from the same numbers as without bands, so there are no seams to blend.
     """
 
     rows: Rows
@@ -56,9 +55,6 @@ class RowMap(Tensor):
         )
         made.rows, made.bands = rows, bands
         return made
-
-    def __init__(self, like: Tensor, rows: Rows, bands: Bands) -> None:
-        pass
 
     # Disabled, so that torch does not wrap results as maps: the rules decide.
     __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]

@@ -4,26 +4,12 @@ The operations are those into which torch decomposes a network (`torch.ops.aten`
 a guess.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 
 import torch
 
-from translate.inference.tiling.all_pixels import batch_norm, group_norm, whole
-from translate.inference.tiling.neighbours import convolution, enlarged, reflected, replicated, shuffled, zero_padded
-from translate.inference.tiling.single_pixels import (
-    cast,
-    concatenated,
-    dropout,
-    in_place,
-    made_like,
-    pixelwise,
-    same,
-    split,
-    summed,
-)
+from translate.inference.tiling import all_pixels, neighbours, single_pixels
 
 aten = torch.ops.aten
 
@@ -38,29 +24,30 @@ RULES: dict[Any, Callable[..., Any]] = {
             aten.mul.Tensor,
             aten.clamp.default,
         ),
-        pixelwise,
+        single_pixels.pixelwise,
     ),
-    aten.add.Tensor: summed,
-    aten.relu_.default: in_place,
-    aten._to_copy.default: cast,
+    aten.add.Tensor: single_pixels.summed,
+    aten.relu_.default: single_pixels.relu_in_place,
+    aten._to_copy.default: single_pixels.cast,
     **dict.fromkeys(
         (aten.clone.default, aten.view.default, aten.alias.default, aten.detach.default, aten._unsafe_view.default),
-        same,
+        single_pixels.same,
     ),
-    aten.cat.default: concatenated,
-    aten.split.Tensor: split,
-    **dict.fromkeys((aten.new_zeros.default, aten.new_ones.default, aten.empty_like.default), made_like),
-    aten.native_dropout.default: dropout,
-    aten.convolution.default: convolution,
-    aten.reflection_pad2d.default: reflected,
-    aten.replication_pad2d.default: replicated,
-    aten.constant_pad_nd.default: zero_padded,
-    aten.upsample_nearest2d.default: enlarged,
-    aten.upsample_bilinear2d.default: enlarged,
-    aten.pixel_shuffle.default: shuffled,
-    aten._upsample_bilinear2d_aa.default: whole,
+    aten.cat.default: single_pixels.concatenated,
+    aten.split.Tensor: single_pixels.split,
+    **dict.fromkeys((aten.new_zeros.default, aten.new_ones.default, aten.empty_like.default), single_pixels.made_like),
+    aten.native_dropout.default: single_pixels.dropout,
+    aten.convolution.default: neighbours.convolution,
+    aten.reflection_pad2d.default: neighbours.reflected,
+    aten.replication_pad2d.default: neighbours.replicated,
+    aten.constant_pad_nd.default: neighbours.zero_padded,
+    aten.upsample_nearest2d.default: neighbours.enlarged,
+    aten.upsample_bilinear2d.default: neighbours.enlarged,
+    aten.pixel_shuffle.default: neighbours.shuffled,
+    aten._upsample_bilinear2d_aa.default: all_pixels.whole,
     **dict.fromkeys(
-        (aten.native_batch_norm.default, aten.cudnn_batch_norm.default, aten.miopen_batch_norm.default), batch_norm
+        (aten.native_batch_norm.default, aten.cudnn_batch_norm.default, aten.miopen_batch_norm.default),
+        all_pixels.batch_norm,
     ),
-    aten.native_group_norm.default: group_norm,
+    aten.native_group_norm.default: all_pixels.group_norm,
 }

@@ -3,8 +3,6 @@
 Each rule takes torch's operation and its arguments, at least one of which is a `RowMap`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 
@@ -32,10 +30,10 @@ def summed(func: Any, *args: Any, **kwargs: Any) -> RowMap:
     return made.stored() if sum(isinstance(arg, RowMap) for arg in args) > 1 else made
 
 
-def in_place(func: Any, map_: RowMap) -> RowMap:
+def relu_in_place(func: Any, map_: RowMap) -> RowMap:
     # Replaces the row function: maps made from the old one keep the old values.
-    before, changed = map_.rows, {aten.relu_.default: torch.relu}[func]
-    map_.rows = lambda top, bottom: changed(before(top, bottom))
+    before = map_.rows
+    map_.rows = lambda top, bottom: before(top, bottom).relu()
     return map_
 
 

@@ -1,7 +1,5 @@
 """Storage for whole feature maps while a network processes their bands: in memory or in an unnamed temporary file."""
 
-from __future__ import annotations
-
 import tempfile
 from abc import ABC, abstractmethod
 

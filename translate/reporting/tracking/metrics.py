@@ -6,17 +6,16 @@
 "Infinity" and "-Infinity", and read back as floats.
 """
 
-from __future__ import annotations
-
 import json
 import math
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from translate.errors import TranslateError
+from translate.reporting.keys import current_key
 from translate.utils.atomic_files import atomic_file
 from translate.utils.stored import UnreadableError, lines_of, parse_json
 
@@ -78,12 +77,6 @@ class MetricsLog:
     def close(self) -> None:
         self._file.close()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
 
 class NoMetrics:
     """Writes nothing; for the processes of a distributed run that do not write."""
@@ -96,14 +89,10 @@ class NoMetrics:
 
     def close(self) -> None: ...
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None: ...
-
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The rows of the file at `path`, in order: `step` is an int, every other value a float.
+    """The rows of the file at `path`, in order: `step` is an int, every other value a float. Keys are those
+    of today, whatever version wrote the row.
 
     A last row without a line end was torn by a crash and is left out. Raises FileNotFoundError, and TranslateError if
     any other row is not a JSON object with an integer `step`.
@@ -112,7 +101,7 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
 
 
 def _rows(path: Path) -> Iterator[tuple[bytes, dict[str, Any]]]:
-    """Yields every complete line and its parsed row."""
+    """Yields every complete line and its parsed row, with the keys of today."""
     if not path.exists():
         raise FileNotFoundError(path)
     for number, line in lines_of(path):
@@ -124,7 +113,7 @@ def _rows(path: Path) -> Iterator[tuple[bytes, dict[str, Any]]]:
             row = {}
         if not isinstance(row.get("step"), int):
             raise TranslateError(f"{path}, line {number}: not a metrics row; remove this line by hand")
-        yield line, row
+        yield line, {current_key(key): value for key, value in row.items()}
 
 
 def _drop_torn_row(path: Path) -> None:

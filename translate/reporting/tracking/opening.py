@@ -1,7 +1,5 @@
 """The one list of trackers, which of them are wanted, and how they are opened."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 from translate.errors import ConfigurationError
@@ -22,7 +20,7 @@ def choose_trackers(tracking: str | Sequence[str] = "auto") -> dict[str, str]:
     for entry in [tracking] if isinstance(tracking, str) else tracking:
         name, _, mode = f"wandb:{entry}".partition(":") if entry in MODES else entry.partition(":")
         if name not in TRACKERS:
-            raise ConfigurationError(f"tracking is '{entry}'; expected {', '.join([*MODES, *TRACKERS])}")
+            raise ConfigurationError(f"no tracker '{name}'; expected {', '.join([*MODES, *TRACKERS])}")
         wanted[name] = mode
     resolved = {name: TRACKERS[name].resolve(mode) for name, mode in wanted.items()}
     return {name: mode for name, mode in resolved.items() if mode is not None}

@@ -1,7 +1,5 @@
 """What a tracker is: it shows a run while it trains, in addition to metrics.jsonl."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,22 +1,14 @@
 """Reads from wandb's settings and environment whether it is wanted, without importing it or using the network."""
 
-from __future__ import annotations
-
 import configparser
 import netrc
 import os
 from urllib.parse import urlsplit
 
 from translate.errors import ConfigurationError
-from translate.utils.home import expanded
+from translate.utils.user_paths import expanded
 
-_MODES = {
-    "online": "online",
-    "run": "online",
-    "offline": "offline",
-    "dryrun": "offline",
-    "disabled": "disabled",
-}
+_MODES = {"online": "online", "run": "online", "offline": "offline", "dryrun": "offline", "disabled": "disabled"}
 # Two addresses of the public server: a key stored for one works for the other.
 _PUBLIC_HOSTS = ("api.wandb.ai", "api.forge.coreweave.com")
 

@@ -1,7 +1,5 @@
 """A run on Weights & Biases, online or offline."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -42,10 +40,9 @@ class WandbTracker(Tracker):
 
     @classmethod
     def resolve(cls, mode: str) -> str | None:
-        """`auto` follows WANDB_MODE or `wandb online|offline|disabled`; otherwise it is online if `wandb login` stored
-        a key or WANDB_API_KEY holds one, else disabled."""
+        """`auto` follows WANDB_MODE or `wandb online|offline|disabled`, else it is online where there is a key."""
         if mode not in ("", *MODES):
-            raise ConfigurationError(f"tracking is 'wandb:{mode}'; expected {', '.join(MODES)}")
+            raise ConfigurationError(f"{cls.title} has no mode '{mode}'; expected {', '.join(MODES)}")
         wanted = mode_here() if mode in ("", "auto") else mode
         return None if wanted == "disabled" else wanted
 
@@ -112,11 +109,7 @@ def _started(run: TrackedRun, mode: str) -> Any:
 def _files_in(folder: Path) -> Iterator[None]:
     """Puts wandb's folders inside the run folder while it starts or stages files, unless the user chose others."""
     home = folder.absolute() / "wandb"
-    wanted = {
-        "WANDB_DIR": folder.absolute(),
-        "WANDB_CACHE_DIR": home / "cache",
-        "WANDB_DATA_DIR": home / "data",
-    }
+    wanted = {"WANDB_DIR": folder.absolute(), "WANDB_CACHE_DIR": home / "cache", "WANDB_DATA_DIR": home / "data"}
     added = {name: str(path) for name, path in wanted.items() if name not in os.environ}
     os.environ.update(added)
     try:

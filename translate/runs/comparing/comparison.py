@@ -1,7 +1,5 @@
 """Compares runs, using only what their folders hold: nothing is trained, converted or measured."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -16,8 +14,7 @@ from translate.utils.outputs import beginning
 
 @dataclass(frozen=True)
 class Comparison:
-    """Runs by name, in the order given. `settings` holds the keys that differ, with the value of each run that has
-    the key."""
+    """Runs by name, in the order given. `settings`: keys that differ, with the value in each run that has it."""
 
     states: dict[str, State]
     settings: dict[str, dict[str, Any]]

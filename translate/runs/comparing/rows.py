@@ -1,7 +1,5 @@
 """Scores of several runs in rows: one measure, measured in one way, per row."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,8 +18,7 @@ Scores = list[Score | None]
 
 @dataclass(frozen=True)
 class Row:
-    """One measure of the runs that were measured in the same way (`protocol`): a value for each run, in their order,
-    or None.
+    """One measure of the runs that were measured in the same way (`protocol`): a value, or None, for each, in order.
 
     `floor` is what is reached without a model, `ceiling` what real images reach, by name.
     """
@@ -36,6 +33,8 @@ class Row:
     floor: dict[str, float | None]
     ceiling: dict[str, float | None]
     protocol: dict[str, Any]
+    key: str
+    """Of the measure."""
 
     @property
     def best(self) -> float | None:
@@ -78,6 +77,7 @@ def _row(group: Scores) -> Row:
         floor={name: value for score in reversed(there) for name, value in score.floor.items()},
         ceiling={name: value for score in reversed(there) for name, value in score.ceiling.items()},
         protocol={key: value for score in reversed(there) for key, value in _protocol(score).items()},
+        key=first.key,
     )
 
 
@@ -92,7 +92,8 @@ def _protocol(score: Score) -> dict[str, Any]:
 def _alike(group: Scores, score: Score) -> bool:
     """Whether the score is of the group's measure, and no known part of their protocols differs."""
     return all(
-        (one.table, one.name, one.unit, one.better) == (score.table, score.name, score.unit, score.better)
+        (one.key or one.table, one.name, one.unit, one.better)
+        == (score.key or score.table, score.name, score.unit, score.better)
         and _agree(_protocol(one), _protocol(score))
         for one in group
         if one
@@ -111,8 +112,7 @@ def _in_todays_words(value: object) -> object:
 
 
 def warnings(rows: Sequence[tuple[Row, Scores]], names: Sequence[str]) -> list[str]:
-    """Warnings: those of the scores, one measure in several rows because protocols differ, and baselines that differ
-    within a row."""
+    """Those of the scores; a measure in several rows because protocols differ; baselines that differ within a row."""
     both = [pair for _, scores in rows for pair in zip(names, scores, strict=True)]
     found = [f"{run}: {score.warning}" for run, score in both if score and score.warning]
     found += [line for row, _ in rows for line in _protocols(row, [other for other, _ in rows])]

@@ -1,7 +1,5 @@
 """Reads the files in a run's folder, whether the run has ended, was killed, or still trains."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -9,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from translate.errors import TranslateError, command
-from translate.evaluation.metrics import measure_of
+from translate.evaluation.metrics import key_of_table, measure_of
 from translate.evaluation.table import Score
+from translate.reporting.keys import VALIDATION, caption, is_validation
 from translate.reporting.report import baselines, read_summary
 from translate.reporting.tracking import read_metrics
 from translate.runs.folder import flat
@@ -21,7 +20,6 @@ from translate.utils.stored import UnreadableError, read_json, read_text
 from translate.utils.yaml_reader import MAX_BYTES, read_yaml
 
 EVALUATION = "evaluation-latest.json"
-_VALIDATION = "validation "
 _VALIDATED_ON = (
     "data.also",
     "data.layout",
@@ -64,6 +62,8 @@ class RunFiles:
     """One run; `name` is its folder as it was given."""
 
     name: str
+    data: str
+    """The data set's name: the last part of its path, so that a moved set stays the same."""
     settings: Mapping[str, Any]
     """From recipe.yaml, by dotted key."""
     rows: Sequence[Mapping[str, Any]]
@@ -73,39 +73,33 @@ class RunFiles:
     summary: Mapping[str, Mapping[str, Any]]
     evaluated: Sequence[Score]
 
-    @property
-    def data(self) -> str:
-        """The data set's name: the last part of its path, so that a moved set stays the same."""
-        return Path(str(self.settings.get("data.set"))).name
-
     def state(self) -> State:
         saved = self.facts.get("step")
         steps = max([*(row["step"] for row in self.rows), *([] if saved is None else [saved])], default=None)
         known = steps is not None and "processes" in self.facts
+        batch = int(self.settings.get("training.batch_size") or 1)
         return State(
             steps=steps,
             wanted=self.settings.get("training.steps") or self.facts.get("total"),
-            images=(steps or 0) * self._images_a_step() if known else None,
+            images=(steps or 0) * batch * int(self.facts["processes"]) if known else None,
             hours=(self.rows[-1]["time"] - self.rows[0]["time"]) / 3600 if len(self.rows) > 1 else None,
             checkpoint=saved,
-            validated=max((row["step"] for row in self.rows if _is_validation(row)), default=None),
+            validated=max((row["step"] for row in self.rows if is_validation(row)), default=None),
             scored=next((str(one.protocol["model"]) for one in self.evaluated if "model" in one.protocol), None),
         )
 
-    def _images_a_step(self) -> int:
-        return int(self.settings.get("training.batch_size") or 1) * int(self.facts["processes"])
-
     def validated(self) -> list[Score]:
         """The last validation; with its baselines if the run has ended."""
-        rows = [row for row in self.rows if _is_validation(row)]
+        rows = [row for row in self.rows if is_validation(row)]
         last: dict[str, float] = {}
         for row in rows:
             if row["step"] == rows[-1]["step"]:
-                last |= {key.removeprefix(_VALIDATION): row[key] for key in row if key.startswith(_VALIDATION)}
-        return [self._validated(*key.rpartition("/")[::2], value) for key, value in last.items()]
+                last |= {key: row[key] for key in row if key.startswith(VALIDATION)}
+        return [self._validated(key, value) for key, value in last.items()]
 
-    def _validated(self, name: str, measure: str, value: float) -> Score:
-        entry = self.summary.get(f"{name}, {measure}", {})
+    def _validated(self, key: str, value: float) -> Score:
+        name, _, measure = key.removeprefix(VALIDATION).rpartition("/")
+        entry = self.summary.get(key, {})
         shapes = self.settings.get("data.set") == "shapes"
         protocol = {
             key: json.dumps(self.settings.get(key))
@@ -119,13 +113,14 @@ class RunFiles:
             known["values"] = "0 to 1" if known["precision"] else "-1 to 1"
         protocol |= {key: str(value) for key, value in known.items() if value is not None}
         return Score(
-            f"validation: {measure}",
-            name,
+            f"validation: {caption(measure)}",
+            caption(name),
             value,
             unit=about.get("unit", ""),
             better=about.get("better", "neither"),
             floor=baselines(entry),
             protocol={"data": self.data, **protocol},
+            key=measure,
         )
 
 
@@ -136,15 +131,16 @@ def read_run(run: Path) -> RunFiles:
     metrics = run / "metrics.jsonl"
     settings = flat(_numbered(read_yaml(read_text(recipe, MAX_BYTES), str(recipe))[0]))
     settings.setdefault("data.interpolation", "bicubic")  # of every run from before there was a choice
-    files = RunFiles(
+    data = Path(str(settings.get("data.set"))).name
+    return RunFiles(
         name=str(run),
+        data=data,
         settings={key: value for key, value in settings.items() if key != "summary"},
         rows=read_metrics(metrics) if metrics.is_file() else [],
         facts=_newest_facts(run / "checkpoints"),
         summary=read_summary(run / "summary.json"),
-        evaluated=[],
+        evaluated=_scores(run / EVALUATION, data),
     )
-    return replace(files, evaluated=_scores(run / EVALUATION, files.data))
 
 
 def _numbered(value: Any) -> Any:
@@ -172,8 +168,6 @@ def _scores(path: Path, data: str) -> list[Score]:
             f"{path}: not a file of scores ({error}); move it away and measure them again with "
             f"{command('evaluate', path.parent)}"
         ) from error
-    return [replace(one, protocol={"data": data, **one.protocol}) for one in scores]
-
-
-def _is_validation(row: Mapping[str, Any]) -> bool:
-    return any(key.startswith(_VALIDATION) for key in row)
+    return [
+        replace(one, protocol={"data": data, **one.protocol}, key=one.key or key_of_table(one.table)) for one in scores
+    ]

@@ -1,7 +1,5 @@
 """A comparison as text: aligned tables with a column for each run."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Sequence
 from itertools import groupby
@@ -18,8 +16,7 @@ _NOTHING = "-"
 
 
 def as_text(comparison: Comparison, width: int | None = None) -> str:
-    """Tables, then warnings, then what is missing. Columns that do not fit into `width` (None: all do) are continued
-    below."""
+    """Tables, then warnings, then what is missing; columns beyond `width` (None: no limit) are continued below."""
     runs = list(comparison.states)
     blocks = [_settings(comparison, runs, width), _states(comparison.states, width)]
     rows = [*comparison.validation, *comparison.evaluation]
@@ -48,28 +45,22 @@ def _plain(value: Any) -> str:
 
 
 def _states(states: dict[str, State], width: int | None) -> list[str]:
-    names = [
-        "",
-        "steps",
-        "images seen",
-        "first to last row of metrics.jsonl",
-        "newest checkpoint",
-        "validated after step",
-        "scored",
-    ]
-    return ["training", *_folded(names, [[run, *_state(state)] for run, state in states.items()], width)]
+    rows = {run: _state(state) for run, state in states.items()}
+    names = ["", *next(iter(rows.values()), {})]
+    return ["training", *_folded(names, [[run, *row.values()] for run, row in rows.items()], width)]
 
 
-def _state(state: State) -> list[str]:
+def _state(state: State) -> dict[str, str]:
     of = "" if state.wanted is None else f" of {state.wanted:,}"
-    return [
-        _count(state.steps) + of,
-        _count(state.images),
-        _NOTHING if state.hours is None else duration(3600 * state.hours),
-        _count(state.checkpoint),
-        _count(state.validated),
-        state.scored or _NOTHING,
-    ]
+    hours = _NOTHING if state.hours is None else duration(3600 * state.hours)
+    return {
+        "steps": _count(state.steps) + of,
+        "images seen": _count(state.images),
+        "first to last row of metrics.jsonl": hours,
+        "newest checkpoint": _count(state.checkpoint),
+        "validated after step": _count(state.validated),
+        "scored": state.scored or _NOTHING,
+    }
 
 
 def _count(value: int | None) -> str:
@@ -79,7 +70,7 @@ def _count(value: int | None) -> str:
 def _table(rows: Sequence[Row], runs: Sequence[str], width: int | None) -> list[str]:
     columns = [[run, *(_marked(row, place) for row in rows)] for place, run in enumerate(runs)]
     first = rows[0]
-    text = numbers_of(first.table)
+    text = numbers_of(first.key)
     for kind, found in (("floor", [row.floor for row in rows]), ("ceiling", [row.ceiling for row in rows])):
         names = dict.fromkeys(name for row in found for name in row)
         columns += [[f"{kind}: {name}", *(f"{text(row.get(name))} " for row in found)] for name in names]
@@ -88,7 +79,7 @@ def _table(rows: Sequence[Row], runs: Sequence[str], width: int | None) -> list[
 
 def _marked(row: Row, place: int) -> str:
     """A number and its mark, or a space, so that numbers stay aligned."""
-    value, best, text = row.values[place], row.best, numbers_of(row.table)
+    value, best, text = row.values[place], row.best, numbers_of(row.key)
     if value is None or best is None:
         return f"{text(value)} "
     if value == best:

@@ -1,9 +1,7 @@
 """Data sets as configured by settings; `opening` finds and opens them, `scanning` tries all their images."""
 
 from translate.runs.image_sets.image_set import Batches, ImageSet, Part, Stream, share_of, spanned, training_stream
-from translate.runs.image_sets.labelled import LabelledImages, LabelledSource
-from translate.runs.image_sets.points import Points
-from translate.runs.image_sets.two_domains import TwoDomains
+from translate.runs.image_sets.kinds import LabelledImages, LabelledSource, Points, TwoDomains
 
 __all__ = [
     "Batches",

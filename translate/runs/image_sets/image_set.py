@@ -19,8 +19,9 @@ from translate.data.cache.choice import open_cache, stream_of
 from translate.data.decoding import Decoding
 from translate.data.domain import Domain
 from translate.data.io.images import UNIT, Span
+from translate.data.labelled import LabelledFolder
 from translate.data.labels import LabelGroup
-from translate.data.layouts.folders import Source
+from translate.data.layouts.folders import Folder, Source
 from translate.data.loader import Loader, evaluation_batches
 from translate.data.source import Readable
 from translate.models.base import ImageSpec, Model
@@ -57,12 +58,13 @@ class ImageSet(ABC):
     domains: tuple[str, ...]
     groups: tuple[LabelGroup, ...] = ()
     alternatives: tuple[tuple[int, ...], ...] = ()
-
     kinds: tuple[Domain, ...] = ()
     """What the images of each domain are, or those of all; see `open_data`."""
+    test_split = "test"
+    """The split that is measured: "test", or "validation" where there are no test images."""
 
-    def __init__(self, settings: DataSettings) -> None:
-        self.settings = settings
+    def __init__(self, settings: DataSettings, batch_type: type[Batch], *folders: Folder | LabelledFolder) -> None:
+        self.settings, self.batch_type, self.folders = settings, batch_type, folders
 
     def but(self, **changed: Any) -> Self:
         """The same set with other attributes."""
@@ -75,13 +77,17 @@ class ImageSet(ABC):
         most, span = max(kind.channels for kind in self.kinds), self.kinds[0].span
         return ImageSpec(most, self.settings.size, self.domains, self.groups, self.alternatives, span, self.kinds)
 
+    def kind(self, number: int) -> Domain:
+        """What the images of domain `number` are."""
+        return self.kinds[min(number, len(self.kinds) - 1)]
+
     @abstractmethod
     def loader(self, batch_size: int, seed: int) -> Batches:
         """Returns the source of training batches."""
 
-    @abstractmethod
     def columns(self) -> dict[str, list[Readable]]:
         """The images of all splits, for each of `kinds`, by its name; empty if images are generated."""
+        return {name: sources for folder in self.folders for name, sources in folder.columns().items()}
 
     def sources(self) -> list[Readable]:
         """The images of all splits; empty if images are generated."""
@@ -89,8 +95,7 @@ class ImageSet(ABC):
 
     @abstractmethod
     def trained_on(self) -> dict[str, Sequence[Readable]]:
-        """Returns the training images by domain or set, under the name they are counted as. Their order determines the
-        order of training data."""
+        """Returns the training images by the name of their domain or set, in the order of training data."""
 
     def listing(self) -> dict[str, dict[str, Any]]:
         """Returns count and SHA-256 of the names of the training images, to recognise them wherever they are stored."""
@@ -110,11 +115,6 @@ class ImageSet(ABC):
     def validations(self, model: Model, count: int, runtime: Runtime) -> Sequence[Validation]:
         """Returns the validations of a model on `count` test images; empty if there is no ground truth."""
         return ()
-
-    @property
-    def test_split(self) -> str:
-        """The split that is measured: "test", or "validation" where there are no test images."""
-        return "test"
 
     @property
     def shape(self) -> Literal["centre", "square"]:
@@ -139,25 +139,16 @@ class ImageSet(ABC):
         """The images of each domain, or of several lists of one, to be read within its span."""
         return spanned(split, [self.kind(number).span for number in range(len(split))])
 
-    def kind(self, number: int) -> Domain:
-        """What the images of domain `number` are."""
-        return self.kinds[min(number, len(self.kinds) - 1)]
-
     def _way(self, kind: Domain) -> Decoding:
         return self.settings.decoding(kind.channels)
 
     def _loader(
-        self,
-        split: Sequence[Sequence[Any]],
-        make: type[Batch],
-        batch_size: int,
-        seed: int,
-        labels: Sequence[np.ndarray] = (),
+        self, split: Sequence[Sequence[Any]], batch_size: int, seed: int, labels: Sequence[np.ndarray] = ()
     ) -> Loader:
         data, ways = self.settings, list(map(self._way, self.kinds))
         return Loader(
             self.spanned(split),
-            make,
+            self.batch_type,
             ways,
             data.cropping,
             labels=labels,

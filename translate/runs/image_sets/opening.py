@@ -1,19 +1,19 @@
-"""Opens the data set that settings ask for: named, rendered, or a folder of any layout."""
-
-from __future__ import annotations
+"""Opens the data set that settings ask for: named, rendered, or a folder of any layout; or checks it instead."""
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from translate.data.batch import Batch
-from translate.data.catalog.cards import locate, user_data
+from translate.data.catalog.cards import Card, locate, user_data
+from translate.data.checks.folder import Report, check, examine
 from translate.data.checks.looking import introduced, kinds_of
 from translate.data.domain import Domain
 from translate.data.labelled import LabelledFolder, open_jointly, open_labelled, open_source_labelled, unlabelled
 from translate.data.layouts.folders import Folder, open_folder
+from translate.data.layouts.pairing import Kind
 from translate.data.synthetic.points import POINT_SETS
-from translate.data.synthetic.shapes import render_set
+from translate.data.synthetic.shapes import View, render_set
 from translate.errors import ConfigurationError
 from translate.recipe import DataSettings
 from translate.runs.image_sets import ImageSet, LabelledImages, LabelledSource, Points, TwoDomains
@@ -37,7 +37,7 @@ def open_data(data: DataSettings, batch_type: type[Batch], log: Log, known: Sequ
 def _opened(data: DataSettings, batch_type: type[Batch], log: Log) -> ImageSet:
     if data.set is None:
         raise ConfigurationError("--data is needed: the name of a data set (see `translate data`), or a folder")
-    if not _is_text(data.set):
+    if data.set != data.set.encode(errors="ignore").decode():  # no recipe could be read again that names it
         raise ConfigurationError(f"{shown(data.set)}: its name is not UTF-8, and recipes are; rename the folder")
     if batch_type.domains() == 2 and not batch_type.labelled():
         return TwoDomains(data, _logged(_two_domains(data, batch_type, log), log), batch_type)
@@ -53,46 +53,48 @@ def _opened(data: DataSettings, batch_type: type[Batch], log: Log) -> ImageSet:
     return LabelledImages(data, _logged(_labelled(data, batch_type, log), log), batch_type)
 
 
-def _acts(key: str, batch_type: type[Batch]) -> bool:
-    """Returns whether the setting has an effect on this kind of images."""
+def refuse_idle(data: DataSettings, batch_type: type[Batch]) -> None:
+    """Raises ConfigurationError that lists settings without effect on this kind of images."""
     two_domains = batch_type.domains() == 2 and not batch_type.labelled()
-    acts_on = {
+    acts = {
         "layout": two_domains,
         "direction": batch_type.pairs,
         "domains": two_domains or batch_type.labels_are_domains(),
         "also": batch_type.labels_are_domains(),
         "balanced": batch_type.labels_are_domains(),
     }
-    return acts_on.get(key, True)
-
-
-def refuse_idle(data: DataSettings, batch_type: type[Batch]) -> None:
-    """Raises ConfigurationError that lists settings without effect on this kind of images."""
-    given = data.model_dump(exclude_defaults=True)
-    idle = [f"data.{key}" for key in given if not _acts(key, batch_type)]
+    idle = [f"data.{key}" for key in data.model_dump(exclude_defaults=True) if not acts.get(key, True)]
     if idle:
         raise ConfigurationError(
             f"{', '.join(idle)}: no effect here, as this method learns from {batch_type.called}; leave it out"
         )
 
 
-def _is_text(name: str) -> bool:
-    """Returns whether the name is valid UTF-8, so that a checkpoint's recipe that contains it can be read again."""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+def check_alone(data: DataSettings) -> Report:
+    """Checks `data.set` without a method, as the settings read folders. Raises ConfigurationError."""
+    path = Path(str(data.set))
+    root, card = (path, None) if path.exists() else locate(str(data.set))
+    domains = card.domains if card and not data.domains else data.domains
+    return check(root, data.model_copy(update={"domains": domains}))
+
+
+def check_as(data: DataSettings, batch_type: type[Batch]) -> list[Report]:
+    """Checks what a method of such batches would train on. Raises ConfigurationError where training would."""
+    refuse_idle(data, batch_type)
+    opened = open_data(data, batch_type, log=lambda line: None)
+    if not opened.folders:
+        raise ConfigurationError(f"{data.set}: generated as it is needed; there is nothing to check")
+    return [examine(folder, data) for folder in opened.folders]
 
 
 def _two_domains(data: DataSettings, batch_type: type[Batch], log: Log) -> Folder:
-    wanted: Literal["paired", "unpaired"] = "paired" if batch_type.pairs else "unpaired"
+    wanted: Kind = "paired" if batch_type.pairs else "unpaired"
     if data.set == "shapes" and data.domain_names not in (None, data.shapes.styles):
         raise ConfigurationError(
             f"data.domains: the domains of shapes are its styles, {' and '.join(data.shapes.styles)}; "
             "to choose others, set data.shapes.styles=[...]"
         )
-    root, card = (_rendered(data, wanted, log), None) if data.set == "shapes" else locate(str(data.set))
+    root, card = _found(data, str(data.set), wanted, log)
     domains = data.domain_names or (card.domains if card else None)
     if domains is not None and len(domains) != 2:
         raise ConfigurationError(f"data.domains: this method takes two domains, not {len(domains)}")
@@ -118,7 +120,8 @@ def _two_domains(data: DataSettings, batch_type: type[Batch], log: Log) -> Folde
 
 def _labelled(data: DataSettings, batch_type: type[Batch], log: Log) -> LabelledFolder:
     """Opens labelled sets; `data.domains` chooses among the classes or attributes of all of them together."""
-    roots = [_labelled_root(data, name, log) for name in (str(data.set), *data.also)]
+    found = [_found(data, name, "labelled", log) for name in (str(data.set), *data.also)]
+    roots, card = [root for root, _ in found], found[0][1]
     if not batch_type.labelled():
         return unlabelled(roots[0], data.follow_links)
     if data.domain_settings:
@@ -127,14 +130,14 @@ def _labelled(data: DataSettings, batch_type: type[Batch], log: Log) -> Labelled
         )
     if len(roots) > 1:
         return open_jointly(roots, domains=data.domain_names, follow_links=data.follow_links)
-    card = None if data.set == "shapes" else locate(str(data.set))[1]
     domains = data.domain_names or (card.domains if card else None)
     exclusive = card.alternatives or None if card else None
     return open_labelled(roots[0], domains=domains, exclusive=exclusive, follow_links=data.follow_links)
 
 
-def _labelled_root(data: DataSettings, name: str, log: Log) -> Path:
-    return _rendered(data, "labelled", log) if name == "shapes" else locate(name)[0]
+def _found(data: DataSettings, name: str, view: View, log: Log) -> tuple[Path, Card | None]:
+    """Returns the folder of a set, and its card if it has one."""
+    return (_rendered(data, view, log), None) if name == "shapes" else locate(name)
 
 
 def _logged(folder: Any, log: Log) -> Any:
@@ -147,16 +150,8 @@ def _logged(folder: Any, log: Log) -> Any:
     return folder
 
 
-def _rendered(data: DataSettings, view: Literal["paired", "unpaired", "labelled"], log: Log) -> Path:
+def _rendered(data: DataSettings, view: View, log: Log) -> Path:
     options = data.shapes
     name = f"shapes-{view}-{'-'.join(options.styles)}-{data.size}px-{options.train}-{options.test}-{options.seed}"
     log(f"rendering {name}, unless it is there already")
-    return render_set(
-        user_data() / name,
-        view=view,
-        styles=options.styles,
-        size=data.size,
-        train=options.train,
-        test=options.test,
-        seed=options.seed,
-    )
+    return render_set(user_data() / name, view=view, size=data.size, **options.model_dump())

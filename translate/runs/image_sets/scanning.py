@@ -1,11 +1,9 @@
 """Checks every image of a data set before the first step, and reports all unreadable ones together."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from translate.data.checks.scan import Attempt, decoding, failures, headers, noting_more, noting_shades
+from translate.data.checks.scan import Attempt, decoding, failures, headers, noting
 from translate.data.checks.shades import nearly_black, stretching
 from translate.data.domain import Domain
 from translate.data.io.images import ANIMATED
@@ -39,9 +37,8 @@ def unreadable(images: ImageSet, loader: Batches, log: Log, quiet: bool = False)
     several: set[Path] = set()
     whites: dict[int, tuple[int, int]] = {}
     files = {source.path for source in images.sources() if isinstance(source, Source)}
-    tried = noting_more(noting_shades(attempts, whites), files, several)
-    label = f"checking images, {how}"
-    with Progress(len(attempts), unit="image", label=label, quiet=quiet) as bar:
+    tried = noting(attempts, whites, files, several)
+    with Progress(len(attempts), unit="image", label=f"checking images, {how}", quiet=quiet) as bar:
         found = failures(tried, images.settings.workers, lambda: bar.advance(1, images=1))
     for line in _dark(images, whites):
         log(f"warning: {line}")
@@ -81,7 +78,7 @@ def _dark(images: ImageSet, whites: Mapping[int, tuple[int, int]]) -> Iterator[s
 def _sampled(sources: Sequence[Readable], kind: Domain, workers: int) -> list[tuple[int, int]]:
     whites: dict[int, tuple[int, int]] = {}
     (sample,) = spanned([sources[:: -(-len(sources) // SAMPLED)]] if sources else [[]], [kind.span])
-    failures(noting_shades(decoding(sample, kind.channels), whites), workers, lambda: None)
+    failures(noting(decoding(sample, kind.channels), whites, (), set()), workers, lambda: None)
     return list(whites.values())
 
 

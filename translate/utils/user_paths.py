@@ -1,6 +1,4 @@
-"""Whether a name that a user gives for an output is that of a folder or of a file."""
-
-from __future__ import annotations
+"""Paths as a user writes them: in a home folder, and for outputs whether of a file or of a folder."""
 
 import mimetypes
 import os
@@ -37,3 +35,29 @@ def folder_named(name: str | Path, option: str) -> Path:
             f"{option} {path}: named as a file, but a folder is written here; for a folder of that name, write {path}/"
         )
     return path
+
+
+def home() -> Path:
+    """Raises ConfigurationError if there is none: no HOME, and no entry for this user."""
+    try:
+        return Path.home()
+    except RuntimeError as error:
+        raise ConfigurationError(
+            "this user has no home folder (HOME is not set): set TRANSLATE_HOME to a folder for data sets and resized "
+            "images"
+        ) from error
+
+
+def expanded(path: str | Path) -> Path:
+    """The path with `~` or `~user` at its beginning replaced by that home folder.
+
+    A name that only looks like one is kept if something has it. Raises ConfigurationError if there is no such home.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        if os.path.lexists(path):
+            return Path(path)
+        raise ConfigurationError(
+            f"{path}: no home folder is known for '{Path(path).parts[0]}'; write the path in full"
+        ) from error

@@ -1,0 +1,92 @@
+"""The keys of metrics: `TURN/LOSS`, `validation/WHAT/MEASURE`, how people read them, and what version 0.1 called them.
+
+A key is lower case, with underscores for spaces; "/" leads from a family to its members, such as the two domains in
+`generators/cycle/a`. Only names that a user gave to domains or measures stand in it as they are, but for spaces.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import TypeVar
+
+Value = TypeVar("Value")
+VALIDATION = "validation/"
+CAPTIONS = {
+    "kl": "KL divergence",
+    "kl_translated": "KL divergence of translations",
+    "pair_accuracy": "own label scored above a wrong one",
+    "wasserstein_estimate": "Wasserstein estimate",
+    "jensen_shannon_estimate": "Jensen-Shannon estimate",
+}
+"""What people read for a part of a key, where that is not its words."""
+
+_FORMER = {
+    "labels read off real images": "label_accuracy/real",
+    "labels read off generated images": "label_accuracy/generated",
+    "digits read right": "label_accuracy/real",
+    "labels told apart": "pair_accuracy",
+    "classification by b": "classification/b",
+    "classification of translations": "classification/translated",
+    "kl of translation": "kl_translated",
+    "jensen-shannon estimate": "jensen_shannon_estimate",
+    **{
+        name: name.replace(" ", "_")
+        for name in (
+            "adversarial", "gradient penalty", "r1", "r2", "cycle", "code cycle", "identity", "kl", "reconstruction",
+            "perceptual", "semantic", "evidence lower bound", "log likelihood by 100 draws", "wasserstein estimate",
+            "modes covered", "near a mode", "largest share",
+        )
+    },
+}  # fmt: skip
+_FORMER_FAMILIES = {"learning rate": "learning_rate", "skipped steps": "skipped_steps"}
+# The longest first: a domain or a stage may follow the name.
+_NAMED = re.compile(rf"({'|'.join(sorted(_FORMER, key=len, reverse=True))})(?: (.+))?")
+
+
+def caption(key: str) -> str:
+    """The key in words: `to_photo/l1` is "to photo l1"."""
+    return " ".join(CAPTIONS.get(part, part.replace("_", " ")) for part in key.split("/"))
+
+
+def validation_key(name: str, measure: str) -> str:
+    """The key of a measure in the validation of this name, such as "to photo"."""
+    return f"{VALIDATION}{'_'.join(name.split())}/{measure}"
+
+
+def is_validation(row: Mapping[str, object]) -> bool:
+    """Whether a row of metrics.jsonl is that of a validation."""
+    return any(key.startswith(VALIDATION) for key in row)
+
+
+def current_name(name: str) -> str:
+    """What a loss or a measure that version 0.1 may have named is called now; others stay what they are."""
+    found = _NAMED.fullmatch(name)
+    return "/".join([_FORMER[found[1]], *filter(None, [found[2]])]) if found else name
+
+
+@lru_cache(1000)
+def current_key(key: str) -> str:
+    """What a key of metrics.jsonl is now: `validation to photo/l1` is `validation/to_photo/l1`."""
+    if key.startswith("validation "):
+        return _validated(*key.removeprefix("validation ").rpartition("/")[::2])
+    family, slash, name = key.partition("/")
+    return f"{_FORMER_FAMILIES.get(family, family)}{slash}{current_name(name)}"
+
+
+def current_summary_key(key: str) -> str:
+    """What a key of summary.json is now: `to photo, l1` is `validation/to_photo/l1`."""
+    name, comma, measure = key.rpartition(", ")
+    return _validated(name, measure) if comma and not key.startswith(VALIDATION) else key
+
+
+def current_validations(validations: Mapping[str, Mapping[str, Value]]) -> dict[str, dict[str, Value]]:
+    """The validations of a checkpoint, by name, with the measures as they are called now."""
+    return {
+        name: {current_name(measure): value for measure, value in found.items()} for name, found in validations.items()
+    }
+
+
+def _validated(name: str, measure: str) -> str:
+    return validation_key(name, current_name(measure))

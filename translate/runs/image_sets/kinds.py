@@ -1,0 +1,158 @@
+"""The kinds of data sets: two domains, labelled images, a labelled source with a target, points in the plane."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from translate.data.batch import Batch, Plain
+from translate.data.domain import Domain
+from translate.data.labelled import LabelledFolder, buckets, open_labelled
+from translate.data.layouts.folders import Folder, Split
+from translate.data.loader import Loader
+from translate.data.source import Readable
+from translate.data.synthetic.points import PointLoader, PointSet
+from translate.evaluation.mode_coverage import ModeCoverage
+from translate.evaluation.validation import class_directions, directions
+from translate.models.base import ImageSpec, Model, Translator
+from translate.recipe import DataSettings
+from translate.runs.image_sets.image_set import ImageSet, Part, split_measured
+from translate.training.runtime import Runtime
+from translate.training.validation import Validation
+
+
+class TwoDomains(ImageSet):
+    """Paired or unpaired images."""
+
+    def __init__(self, settings: DataSettings, folder: Folder, batch_type: type[Batch]) -> None:
+        super().__init__(settings, batch_type, folder)
+        self.folder, self.domains, self.test_split = folder, folder.domains, split_measured(folder.found)
+
+    def loader(self, batch_size: int, seed: int) -> Loader:
+        return self._loader(self.folder.splits["train"], batch_size, seed)
+
+    def trained_on(self) -> dict[str, Sequence[Readable]]:
+        return dict(zip(self.domains, self.folder.splits["train"], strict=True))
+
+    def without(self, paths: Collection[Path]) -> TwoDomains:
+        folder = self.folder.without(paths)
+        return self.but(folder=folder, folders=(folder,))
+
+    def first(self, count: int, part: Part = "test") -> Iterator[Batch]:
+        chosen = self.folder.splits.get(part) or self.folder.splits["train"]
+        few: Split = tuple(sources[:count] for sources in chosen)
+        return self.in_order(few, self.batch_type, count)
+
+    def validations(self, model: Any, count: int, runtime: Runtime) -> Sequence[Validation]:
+        if not self.folder.test_is_paired or not self.folder.splits.get("test"):
+            return ()
+        training = self.first(count, "train") if self.folder.kind == "paired" else iter(())
+        return directions(model, self.domains, self.first(count), training, runtime, self.kinds)
+
+
+class LabelledImages(ImageSet):
+    """Images with labels, or without if the model does not use them."""
+
+    def __init__(self, settings: DataSettings, folder: LabelledFolder, batch_type: type[Batch]) -> None:
+        super().__init__(settings, batch_type, folder)
+        self.folder, self.left_out, self.test_split = folder, frozenset[Path](), split_measured(folder.found)
+        self.domains, self.groups, self.alternatives = folder.domains, folder.groups, folder.alternatives
+
+    def loader(self, batch_size: int, seed: int) -> Loader:
+        train = self.folder.splits["train"]
+        if not self.batch_type.labelled():
+            return self._loader([train.sources], batch_size, seed)
+        sources, labels = buckets(train, self.groups, self.settings.balanced)
+        return self._loader(sources, batch_size, seed, labels)
+
+    def trained_on(self) -> dict[str, Sequence[Readable]]:
+        return {"images": self.folder.splits["train"].sources}
+
+    def without(self, paths: Collection[Path]) -> LabelledImages:
+        folder = self.folder.without(paths)
+        return self.but(folder=folder, folders=(folder,), left_out=self.left_out.union(paths))
+
+    def first(self, count: int, part: Part = "test") -> Iterator[Batch]:
+        """Takes images spread evenly over the set, as it may be ordered by class."""
+        split = self.folder.splits.get(part) or self.folder.splits["train"]
+        chosen = split.rows(np.linspace(0, len(split) - 1, min(count, len(split))).round().astype(int))
+        labels = [chosen.labels] if self.batch_type.labelled() else []
+        return self.in_order([chosen.sources], self.batch_type, count, labels)
+
+    def validations(self, model: Any, count: int, runtime: Runtime) -> Sequence[Validation]:
+        if "test" in self.folder.splits and (own := model.validations(lambda: self._test_images(count, runtime))):
+            return own
+        if not self.folder.test_is_paired or not isinstance(model, Translator):
+            return ()
+        test = self.folder.splits["test"]
+        first = test.rows(np.arange(len(test)).reshape(len(self.domains), -1)[:, :count].ravel())  # of each class
+        batches = self.in_order([first.sources], self.batch_type, count, [first.labels])
+        return class_directions(self.domains, batches, runtime)
+
+    def _test_images(self, count: int, runtime: Runtime) -> Tensor:
+        return torch.cat([runtime.place(batch).tensors()[0].cpu() for batch in self.first(count)])
+
+    def with_labels(self) -> LabelledFolder:
+        """Returns the set with its labels, to evaluate models that were trained without them."""
+        return self.folder if self.folder.groups else open_labelled(self.folder.root).without(self.left_out)
+
+
+class LabelledSource(ImageSet):
+    """Two sets of the same classes; only the first one's labels are used for training."""
+
+    def __init__(self, settings: DataSettings, a: LabelledFolder, b: LabelledFolder, batch_type: type[Batch]) -> None:
+        super().__init__(settings, batch_type, a, b)
+        self.a, self.b, self.domains, self.groups = a, b, (a.root.name, b.root.name), a.groups
+
+    def loader(self, batch_size: int, seed: int) -> Loader:
+        a, b = self.a.splits["train"], self.b.splits["train"]
+        return self._loader([a.sources, b.sources], batch_size, seed, [a.labels])
+
+    def trained_on(self) -> dict[str, Sequence[Readable]]:
+        return {folder.root.name: folder.splits["train"].sources for folder in (self.a, self.b)}
+
+    def without(self, paths: Collection[Path]) -> LabelledSource:
+        a, b = self.a.without(paths), self.b.without(paths)
+        return self.but(a=a, b=b, folders=(a, b))
+
+    def columns(self) -> dict[str, list[Readable]]:
+        return {name: folder.columns()["images"] for name, folder in zip(self.domains, self.folders, strict=True)}
+
+    def first(self, count: int, part: Part = "test") -> Iterator[Batch]:
+        a, b = (folder.splits.get(part) or folder.splits["train"] for folder in (self.a, self.b))
+        return self.in_order([a.sources[:count], b.sources[:count]], self.batch_type, count, [a.labels[:count]])
+
+
+class Points(ImageSet):
+    """Points in the plane, freshly drawn for every batch."""
+
+    def __init__(self, settings: DataSettings, points: PointSet) -> None:
+        super().__init__(settings, Plain)
+        self.points, self.domains = points, (points.name,)
+        self.kinds = (Domain(points.name, channels=2),)
+
+    @property
+    def spec(self) -> ImageSpec:
+        return replace(super().spec, size=1)
+
+    def loader(self, batch_size: int, seed: int) -> PointLoader:
+        return PointLoader(self.points, batch_size, seed)
+
+    def trained_on(self) -> dict[str, Sequence[Readable]]:
+        return {}
+
+    def without(self, paths: Collection[Path]) -> Points:
+        return self
+
+    def first(self, count: int, part: Part = "test") -> Iterator[Batch]:
+        # A handful of dots would show no density.
+        yield Plain(self.points.draw(max(count, 2000), np.random.default_rng(0)))
+
+    def validations(self, model: Model, count: int, runtime: Runtime) -> Sequence[Validation]:
+        return [ModeCoverage(self.points)]
