@@ -104,6 +104,7 @@ class Adversary(nn.Module):
         return {kind: weight * penalty() for kind, (weight, penalty) in penalties.items() if weight}
 
     def generator_loss(self, score: Score, fake: Tensor) -> Tensor:
+        """The generator's loss, a scalar, given generated images, which are augmented before they are scored."""
         return self.loss.generator_loss(score(self.augment(fake)))
 
     def constrain(self, discriminators: Sequence[nn.Module]) -> None:

@@ -20,6 +20,8 @@ from translate.utils.settings import Settings
 
 
 class CGANConfig(Settings):
+    """Settings of `CGAN`: the game, the noise and the two networks."""
+
     name: Literal["cgan"] = "cgan"
     adversarial: AdversarialSettings = AdversarialSettings()
     code: int = Field(100, ge=1)

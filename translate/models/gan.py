@@ -19,6 +19,8 @@ from translate.utils.settings import Settings
 
 
 class GANConfig(Settings):
+    """Settings of `GAN`: the game, the noise and the two networks."""
+
     name: Literal["gan"] = "gan"
     adversarial: AdversarialSettings = AdversarialSettings()
     """`discriminator_turns` is the k of the original algorithm."""

@@ -24,6 +24,8 @@ from translate.utils.settings import Settings
 
 
 class StackGANConfig(Settings):
+    """Settings of `StackGAN`: the game, the label's vector, and a generator and discriminator for each stage."""
+
     name: Literal["stackgan"] = "stackgan"
     adversarial: AdversarialSettings = AdversarialSettings()
     enlargement: Literal[2, 4, 8] = 4

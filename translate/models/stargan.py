@@ -20,6 +20,8 @@ from translate.utils.settings import Settings
 
 
 class StarGANConfig(Settings):
+    """Settings of `StarGAN`, by default those of the paper: WGAN-GP with five discriminator turns."""
+
     name: Literal["stargan"] = "stargan"
     adversarial: AdversarialSettings = AdversarialSettings(
         objective="wasserstein", gradient_penalty=10.0, discriminator_turns=5

@@ -25,6 +25,8 @@ from translate.utils.settings import Settings
 
 
 class VAEConfig(Settings):
+    """Settings of `VAE`: the distribution of a pixel, the code and the two networks."""
+
     name: Literal["vae"] = "vae"
     variational: bool = True
     """False gives a plain auto-encoder: the code is a point, and nothing shapes the distribution of codes."""
