@@ -1,7 +1,5 @@
 """Conditional GAN: generates images of a requested class (Mirza & Osindero 2014); a discriminator that looks at it."""
 
-from __future__ import annotations
-
 from functools import partial
 from typing import Literal
 
