@@ -40,7 +40,7 @@ from translate.inference.options import Backend, OutputOptions
 from translate.models.base import ImageSpec, Request
 from translate.models.cyclegan import CycleGAN
 from translate.recipe import load_recipe
-from translate.training.flops import flops_of
+from translate.training.estimate import flops_of
 from translate.training.runtime import choose_device, choose_runtime
 from translate.version import __version__
 

@@ -35,7 +35,7 @@ from common import (
     trainer_of,
 )
 from translate.models import MODELS
-from translate.training.flops import flops_of
+from translate.training.estimate import flops_of
 from translate.training.runtime import Runtime, choose_device, choose_runtime
 
 WARM_UP = 4  # the captured step records in the fourth

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import signal
 import subprocess
 import sys
 import tempfile
@@ -82,6 +83,21 @@ class Child:
             assert time.monotonic() - began < PATIENCE, "it never came to that"
             assert os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None, self.end()
             time.sleep(0.005)
+
+    def wait_until_stopped(self) -> None:
+        """Until SIGSTOP has reached it; SIGCONT has it go on."""
+        every = os.WSTOPPED | os.WEXITED | os.WNOHANG | os.WNOWAIT
+
+        def stopped() -> bool:
+            status = os.waitid(os.P_PID, self.process.pid, every)
+            return status is not None and status.si_code == os.CLD_STOPPED
+
+        self.wait_until(stopped)
+
+
+def signalled(number: signal.Signals, count: int, delay: float = 0) -> str:
+    """A `program` of `Child`: the command sends itself a signal after some of its files, see signalled.py."""
+    return f"{Path(__file__).with_name('signalled.py')} {number.name} {count} {delay}"
 
 
 def translate(*arguments: object, cwd: Path) -> Ended:

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fixtures_input import trained_tiny, write_recipe  # noqa: F401
-from images_child import Child, run_commands, translate
+from images_child import Child, run_commands, signalled, translate
 from PIL import Image
 from tiny import unpaired_folder, write_images
 
@@ -164,8 +164,7 @@ def test_exists_is_never_half_a_file_whenever_the_command_is_killed(trained_tiny
     arguments = ("convert", trained_tiny, "in", "out", "--to", "zebra", "--device", "cpu")
     for part in range(3):
         delay = 0 if part == 0 else float(rng.uniform(0, 0.02))
-        program = f"{Path(__file__).with_name('killed.py')} {rng.integers(1, 8)} {delay}"
-        ended = Child(arguments, tmp_path, program=program).end()
+        ended = Child(arguments, tmp_path, program=signalled(signal.SIGKILL, rng.integers(1, 8), delay)).end()
         assert ended.code == -signal.SIGKILL, f"part {part} came to its end: {ended}"
         there = _bytes(output)
         assert 0 < len(there) < 60 and there.items() <= whole.items()
@@ -239,10 +238,12 @@ def test_archive(trained_tiny, tmp_path):  # noqa: F811
 def test_vanish_between(trained_tiny, tmp_path):  # noqa: F811
     for number in range(60):
         _put(tmp_path / "in" / f"{number}.png", number, size=100)
-    child = Child(("convert", trained_tiny, "in", "out", "--to", "zebra", "--device", "cpu"), tmp_path)
-    child.wait_until(lambda: (tmp_path / "out").exists())
+    arguments = ("convert", trained_tiny, "in", "out", "--to", "zebra", "--device", "cpu")
+    child = Child(arguments, tmp_path, program=signalled(signal.SIGSTOP, 1))
+    child.wait_until_stopped()
     (tmp_path / "in" / "58.png").unlink()
     (tmp_path / "in" / "59.png").write_bytes(b"another thing")
+    os.kill(child.process.pid, signal.SIGCONT)
     ended = child.end().ended_in_words(3)
     assert ended.stdout.strip() == "58 converted, 0 skipped, 2 failed"
     assert "failed: in/58.png: cannot be read: No such file" in ended.stderr

@@ -22,7 +22,7 @@ import translate.training.saving
 from translate.data.loader import Loader
 from translate.reporting.tracking import MetricsLog
 from translate.training.diagnostics import Diagnostics
-from translate.training.pace import Pace
+from translate.training.loop import Pace
 from translate.training.trainer import Trainer
 from translate.utils.progress import Progress
 

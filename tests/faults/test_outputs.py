@@ -16,7 +16,7 @@ from pathlib import Path
 import click
 import pytest
 from fixtures_input import trained_tiny, write_recipe  # noqa: F401
-from images_child import Child
+from images_child import Child, signalled
 from PIL import Image
 from tiny import unpaired_folder, write_images
 
@@ -374,9 +374,8 @@ def test_names_of_the_greatest_length_are_shown_like_others(run_cli, run, tmp_pa
 def test_two_directions_at_once_never_share_a_folder(run_cli, trained_tiny, tmp_path):  # noqa: F811
     write_images(tmp_path / "in", [f"{number}.png" for number in range(12)], size=40)
     line = ("convert", trained_tiny, "in", "out", "-q", "--device", "cpu", "--to")
-    first = Child((*line, "zebra"), tmp_path)
-    first.wait_until((tmp_path / "out" / MARK).exists)
-    os.kill(first.process.pid, signal.SIGSTOP)  # it has claimed the folder, and perhaps written nothing yet
+    first = Child((*line, "zebra"), tmp_path, program=signalled(signal.SIGSTOP, 1))
+    first.wait_until_stopped()
     try:
         for more in ((), ("--overwrite",)):
             result = run_cli(*line, "horse", *more)

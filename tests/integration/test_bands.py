@@ -15,6 +15,7 @@ from tiny import CPU, SIZE, TINY
 from translate.data.checks.folder import check
 from translate.data.io import images
 from translate.data.io.images import Picture
+from translate.data.settings import DataSettings
 from translate.errors import ConfigurationError, ImageError
 from translate.inference.converter import Converter
 from translate.inference.folder import convert_folder
@@ -204,9 +205,9 @@ def test_an_array_of_16_bits_is_read_as_its_file_would_be() -> None:
 def test_a_range_that_a_check_proposes_holds_every_value(tmp_path: Path) -> None:
     for folder, values in (("trainA", (-3.45678912, 1.23456123)), ("trainB", (0.5, 70_123.45))):
         path = written(tmp_path / folder / f"{folder}.tif", np.array([values] * 4, np.float32))
-    told = next(note for note in check(tmp_path).notes if "data.range" in note)
-    assert told.startswith("set data.range: [-3.45679, 70123.5]"), "of both domains, rounded outwards"
-    assert images.read(path, span=(-3.45679, 70123.5)).pixels.size
+    a, b = (fact for fact in check(tmp_path).facts if "say otherwise" in fact)
+    assert "A: floating-point grey, -3.5 to 1.3 (" in a and "B: floating-point grey, 0 to 71000 (" in b
+    assert images.read(path, span=(0, 71000)).pixels.size
 
 
 def test_a_check_tells_shades_that_are_nearly_black(tmp_path: Path) -> None:
@@ -217,19 +218,21 @@ def test_a_check_tells_shades_that_are_nearly_black(tmp_path: Path) -> None:
             pixels[0, 0] = top
             images.write(tmp_path / folder / f"{folder}{index}.png", Picture(pixels))
     notes = "\n".join(check(tmp_path).notes)
-    assert "train A: 16-bit shades up to 4,000 of 65,535 only" in notes
-    assert "train B: 8-bit shades up to 5 of 255 only" in notes
-    assert "data.range: [0, 4095]" in notes and "data.channels: 1" in notes
+    assert "train B: 8-bit shades up to 5 of 255 only" in notes and "train A: 16-bit" not in notes
+    told = "\n".join(check(tmp_path).facts)
+    assert "A: 16-bit grey, 0 to 4095 (data.domains.A.channels" in told and "B: 8-bit grey (data.domains.B" in told
+    full = "\n".join(check(tmp_path, DataSettings(range=(0, 1))).notes)
+    assert "train A: 16-bit shades up to 4,000 of 65,535 only" in full
 
 
-def test_a_check_tells_that_bands_suit_no_recipe(tmp_path: Path) -> None:
-    for folder, count in (("trainA", 5), ("trainB", 3)):
-        kind = "rgb" if count == 3 else "minisblack"
-        for index in range(2):
+def test_a_check_tells_that_bands_of_one_domain_differ(tmp_path: Path) -> None:
+    for folder, counts in (("trainA", (5, 5)), ("trainB", (3, 5))):
+        for index, count in enumerate(counts):
+            kind = "rgb" if count == 3 else "minisblack"
             path = tmp_path / folder / f"{folder}{index}.tif"
             written(path, bands(count, np.uint8), photometric=kind, planarconfig="contig")
     (problem,) = check(tmp_path).problems
-    assert problem.startswith("images of 3 and 5 bands")
+    assert problem.startswith("images of 3 bands, where data.domains.B.channels is 5: 1: trainB/trainB0.tif")
 
 
 def test_pages_are_not_taken_for_bands(tmp_path: Path) -> None:
@@ -246,7 +249,7 @@ def test_a_check_tells_bands_and_range(run_cli, tmp_path: Path) -> None:
             written(path, values, photometric="minisblack", planarconfig="contig")
     result = run_cli("data", "check", tmp_path / "data")
     assert "2 floating-point of 5 bands" in result.stdout, result.output
-    assert "data.channels: 5" in result.stdout and "data.range: [-2, 4]" in result.stdout
+    assert "A: floating-point of 5 bands, -2 to 4 (data.domains.A.channels and" in result.stdout
 
 
 def trained(run_cli, folder: Path, count: int, dtype: type) -> None:

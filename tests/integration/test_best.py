@@ -7,14 +7,12 @@ from tiny import paired_folder, random_batch, tiny_model, tiny_trainer
 from translate.errors import TranslateError
 from translate.reporting.tracking import Trackers
 from translate.runs import setup
-from translate.training.cadence import Cadence
 from translate.training.checkpoint import load_checkpoint, pointed, saved_steps
-from translate.training.loop import TrainingRun
-from translate.training.measuring import Measuring
+from translate.training.loop import StopPoints, TrainingRun
+from translate.training.measuring import Cadence, Measuring
 from translate.training.optim import WeightAverage
 from translate.training.records import Records
 from translate.training.saving import Saver
-from translate.training.stopping import StopPoints
 from translate.utils.signals import Signals
 
 

@@ -144,6 +144,6 @@ def test_the_other_methods_quickstart_is_refused_with_the_command_that_goes_on_w
 
 @pytest.mark.parametrize("method", ["cyclegan", "pix2pix"])
 def test_it_says_once_how_long_it_will_take(quickstart, monkeypatch, method: str) -> None:
-    monkeypatch.setattr("translate.training.pace.STEPS", 5)
+    monkeypatch.setattr("translate.training.loop.STEPS", 5)
     told = quickstart(method, "--out", "q").stderr
     assert len(re.findall(r"the 1 steps to go will take about \d+:\d\d at this pace", told)) == 1

@@ -44,7 +44,7 @@ SAYS_NO_WAY |= {
     ("recipe/plugins", "--plugin {}: adds nothing to {}"): GIVEN,
     ("recipe/plugins", "--plugin {}"): PASSED_ON,
     ("recipe/plugins", "--plugin {}: {}"): PASSED_ON,
-    ("training/state_check", "training.safetensors: {}"): PASSED_ON,
+    ("training/state", "training.safetensors: {}"): PASSED_ON,
     ("runs/folder", "images a step (training.batch_size x processes)"): FOUND,
     ("inference/sampling", "--count {}: expected 1 or more"): GIVEN,
     ("training/loop", "as training.skip_limit is {}"): FOUND,

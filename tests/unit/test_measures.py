@@ -12,7 +12,7 @@ from PIL import Image
 from test_metrics import PAIRS, from_black
 from torch import Tensor
 
-from translate.evaluation import colour_map, distances, features, flips, intervals, metrics
+from translate.evaluation import distances, features, flips, intervals, metrics, validation
 from translate.models import base as model
 from translate.training import diagnostics as doctor
 
@@ -31,7 +31,7 @@ def of_features(measure: Callable[[Tensor, Tensor], float]) -> Judge:
 
 
 def best_map(a: Tensor, b: Tensor) -> Tensor:
-    return colour_map.apply_affine_colour(a, colour_map.fit_affine_colour(a, b))
+    return validation.apply_affine_colour(a, validation.fit_affine_colour(a, b))
 
 
 def numpy_best_map(a: Tensor, b: Tensor) -> np.ndarray:

@@ -13,7 +13,7 @@ from translate.losses.image_pool import ImagePool
 from translate.models import MODELS
 from translate.models.base import ImageSpec, Model, Turn
 from translate.training.checkpoint import load_checkpoint
-from translate.training.loss_meter import Skips
+from translate.training.loss_meter import LossMeter, Skips
 from translate.training.non_finite import step_and_undo
 from translate.training.optim import WeightAverage, build_optimizer
 from translate.training.runtime import Runtime
@@ -292,3 +292,11 @@ def test_no_step_makes_the_host_wait_for_cuda(name):
             trainer.step(batch)
         finally:
             torch.cuda.set_sync_debug_mode("default")
+
+
+def test_losses_go_on_in_the_turns_order_whatever_that_of_the_file():
+    before, after = (LossMeter("g", torch.device("cpu")) for _ in range(2))
+    before.add({"b": torch.tensor(1.0), "a": torch.tensor(10.0)})
+    after.restore(dict(sorted(before.state().items())))
+    after.add({"b": torch.tensor(3.0), "a": torch.tensor(30.0)})
+    assert after.read() == {"g/b": 2.0, "g/a": 20.0}

@@ -2,7 +2,7 @@
 
 import torch
 
-from translate.training.pace import STEPS, Pace
+from translate.training.loop import STEPS, Pace
 
 
 def told(total: int, done: int = 0, slow: float = 0.0) -> list[tuple[int, str]]:

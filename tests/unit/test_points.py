@@ -8,7 +8,7 @@ from tiny import CPU
 from translate.data.batch import Plain
 from translate.data.synthetic.point_pictures import VIEW, columns, density, dots, heights, places
 from translate.data.synthetic.points import POINT_SETS, PointLoader, PointSet, grid, lines, ring
-from translate.evaluation.mode_coverage import ModeCoverage
+from translate.evaluation.validation import ModeCoverage
 
 
 def _drawn(points, count=20000, seed=0):

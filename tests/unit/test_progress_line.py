@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE
 from rich.cells import cell_len
 
 from translate.data.catalog.cards import cards
@@ -37,7 +38,6 @@ JOBS = {
     "wide names": ("转换 " + "斑马" * 60, "image", "[bold]马\n\x1b[2J" + "e\u0301" * 90),
 }
 WIDTHS = (60, 80, 120, 160)
-PAUSE = 300  # seconds: only a child that hangs is silent for so long
 
 
 class Terminal(io.StringIO):
@@ -144,7 +144,7 @@ class Screen:
         """The next line on the screen with this count of steps, and as many cells."""
         written = ""
         while True:
-            ready, _, _ = select.select([self.terminal], [], [], PAUSE)
+            ready, _, _ = select.select([self.terminal], [], [], PATIENCE)
             assert ready, f"nothing came after {lines_of(written)[-1:]}"
             try:
                 written += os.read(self.terminal, 4096).decode(errors="replace")

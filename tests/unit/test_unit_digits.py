@@ -108,7 +108,7 @@ def test_translations_keep_the_source_s_labels_and_what_is_read_in_the_target():
 
 def test_what_is_read_in_the_target_is_a_label_and_has_no_gradient():
     model, _ = _model(semantic=1)
-    labels = model.game.pseudo_labels(random_batch(model).b.requires_grad_())
+    labels = model.pseudo_labels(random_batch(model).b.requires_grad_())
     assert not labels.requires_grad and torch.allclose(labels.sum(1), torch.ones(len(labels)))
 
 

@@ -10,9 +10,8 @@ from torch import nn
 
 from translate.data.batch import Plain
 from translate.losses import gaussian
-from translate.models.evidence import Evidence
 from translate.models.gan import GAN
-from translate.models.vae import VAE, binarised
+from translate.models.vae import VAE, Evidence, binarised
 
 
 def test_normal_codes_agree_with_torch_distributions():

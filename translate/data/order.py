@@ -75,6 +75,10 @@ def lists_of(
 
 
 def generator(seed: int, use: int, domain: int, number: int) -> np.random.Generator:
+    """Returns the random generator for one `use` of a seed: ORDER and the number of a pass, or RNG and a position.
+
+    Each combination of the four, all at least 0, gives independent random numbers.
+    """
     # Always four words, as numpy treats (1, 2) and (1, 2, 0) as the same seed.
     return np.random.default_rng([seed, use, domain, number])
 

@@ -1,7 +1,5 @@
 """The classifier to measure with: a ResNet-18 that reads labels off images, trained on real images only."""
 
-from __future__ import annotations
-
 import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
@@ -36,12 +34,11 @@ class ClassifierSettings(Settings):
 
 
 class Classifier(nn.Module):
-    """torchvision's ResNet-18 (He et al. 2016) with one logit per domain; the state of `network` has torchvision's
-    keys.
+    """torchvision's ResNet-18 (He et al. 2016) with one logit per domain; `network` has torchvision's keys.
 
-    Takes images (batch, channels, height, width) in [-1, 1]; grey images are repeated to RGB, images of other sizes
-    than `size` are resized. For other numbers of channels than 1 or 3 the first layer has that width. For images of 32
-    pixels or less the max pooling is omitted, since it would leave too few places.
+    Takes images (batch, channels, height, width) in [-1, 1]: grey ones are repeated to RGB, those of other sizes
+    resized. For other numbers of channels than 1 or 3 the first layer has that width. For images of 32 pixels or less
+    the max pooling, which would leave too few places, is omitted.
     """
 
     def __init__(self, images: ImageSpec, size: int = 64) -> None:

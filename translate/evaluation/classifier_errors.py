@@ -1,11 +1,9 @@
 """How often the classifier that reads translations is wrong itself, and what that leaves of the shares it reads."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -33,7 +31,7 @@ class ClassifierErrors:
     warning: str
 
     @classmethod
-    def of(cls, trained: Trained) -> ClassifierErrors:
+    def of(cls, trained: Trained) -> Self:
         held_out = trained.facts["held_out"]
         missed, mistaken = (tuple(map(_wrong, held_out[kind].values())) for kind in ("present", "absent"))
         return cls(missed, mistaken, _warning(held_out, set(trained.classifier.labels.attributes)))

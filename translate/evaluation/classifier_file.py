@@ -4,21 +4,24 @@ weights.safetensors    the state of torchvision's ResNet-18
 facts.json             what it reads, what it was trained on and how, its held-out accuracy, the weights' SHA-256
 """
 
-from __future__ import annotations
-
+import hashlib
 import json
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from pydantic import ConfigDict
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 from typing_extensions import TypedDict
 
 from translate.data.labels import LabelGroup
-from translate.errors import TranslateError
+from translate.data.layouts.folders import Source
+from translate.data.source import Readable
+from translate.errors import ImageError, TranslateError
 from translate.evaluation.classifier import Classifier, ClassifierSettings
 from translate.evaluation.classifier_training import Trained
 from translate.models.base import ImageSpec
@@ -27,6 +30,7 @@ from translate.networks.weights_file import not_finite
 from translate.training.checkpoint_json import Positive, Sha256, require_format
 from translate.training.runtime import Runtime
 from translate.utils.atomic_files import atomic_folder, clear_leftovers, sha256_of
+from translate.utils.printing import shown
 from translate.utils.stored import json_text, read_json
 from translate.utils.tensor_file import read_tensors
 
@@ -57,13 +61,22 @@ def classifier_for(
     train: Callable[[], Trained],
     runtime: Runtime,
 ) -> Trained:
-    """The classifier saved in `folder`, or a newly trained one, which is then saved.
+    """The classifier in `folder`, if it is of this format and was trained for these images, settings and `data`, else a
+    newly trained one, which is then saved there; on the runtime's device.
 
-    The saved one is used only if it is of this format and was trained for these images, settings and `data`, which
-    describes the images and labels it learns from in values JSON can hold. The classifier is on the runtime's device.
-    Raises TranslateError if the saved one is damaged or the new one cannot be written.
+    `data` describes what it learns from in values JSON can hold. Raises TranslateError if the saved one is damaged or
+    the new one cannot be written.
     """
-    wanted = {"format": FORMAT, **_facts(images, settings, data)}
+    facts = {
+        "format": FORMAT,
+        "domains": images.domains,
+        "groups": [(group.size, group.exclusive) for group in images.groups],
+        "channels": images.channels,
+        "size": images.size,
+        "settings": settings.model_dump(),
+        "data": dict(data),
+    }
+    wanted = json.loads(json.dumps(facts))  # with lists for tuples, as it comes back
     if folder.is_dir():
         saved = load_classifier(folder)
         if {key: saved.facts.get(key) for key in wanted} == wanted:
@@ -73,10 +86,8 @@ def classifier_for(
 
 
 def save_classifier(folder: Path, trained: Trained, facts: Mapping[str, Any]) -> Trained:
-    """Writes a classifier under a temporary name and renames that to `folder`, replacing what was there.
-
-    Returns it with the facts written, including `sha256`. Raises TranslateError if it cannot be saved.
-    """
+    """Replaces what is in `folder`. Returns the classifier with the facts written, including `sha256`. Raises
+    TranslateError if it cannot be saved."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         clear_leftovers(folder.parent)
@@ -114,14 +125,28 @@ def load_classifier(folder: Path) -> Trained:
     return Trained(classifier.eval().requires_grad_(False), facts)
 
 
-def _facts(images: ImageSpec, settings: ClassifierSettings, data: Mapping[str, Any]) -> dict[str, Any]:
-    """The facts that must match for a classifier to be reused, as they come back from JSON."""
-    facts = {
-        "domains": images.domains,
-        "groups": [(group.size, group.exclusive) for group in images.groups],
-        "channels": images.channels,
-        "size": images.size,
-        "settings": settings.model_dump(),
-        "data": dict(data),
-    }
-    return json.loads(json.dumps(facts))
+_ENDS = 4096
+
+
+def fingerprint(sources: Sequence[Readable], labels: np.ndarray) -> str:
+    """SHA-256 of the labels and of the images' names, in order, and contents.
+
+    Of a file that is its size, beginning and end, because reading all would take as long as training. Raises ImageError
+    if one cannot be read.
+    """
+    found = hashlib.sha256(np.ascontiguousarray(labels).tobytes())
+    for source in sources:
+        found.update(os.fsencode(f"{source.path.parent.name}/{source.path.name}\n"))
+        found.update(_ends(source.path) if isinstance(source, Source) else source.read(1).tobytes())
+    return found.hexdigest()
+
+
+def _ends(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            begins = file.read(_ENDS)
+            file.seek(max(0, size - _ENDS))
+            return b"%d:" % size + begins + file.read(_ENDS)
+    except OSError as error:
+        raise ImageError(f"{shown(path)}: cannot be read: {error.strerror}") from error

@@ -1,7 +1,5 @@
 """Trains the classifier on real labelled images and measures it on images held out of its training."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -34,8 +32,8 @@ _CACHE_BYTES = 2_000_000_000
 
 @dataclass(frozen=True)
 class Trained:
-    """A classifier in evaluation mode and its facts, as JSON values: `held_out` as returned by `accuracy`, the
-    training's `steps` and `seconds`, and, once it is saved, what it was trained on and the file's `sha256`."""
+    """A classifier in evaluation mode and its facts, as JSON values: `held_out` (see `accuracy`), its `steps`
+    and `seconds` of training, and, once it is saved, what it was trained on and the file's `sha256`."""
 
     classifier: Classifier
     facts: dict[str, Any]
@@ -46,7 +44,6 @@ class Trained:
         return {"classifier": f"sha256 {self.facts['sha256']}, {self}"}
 
     def __str__(self) -> str:
-        """How accurate the classifier itself is."""
         held_out = self.facts["held_out"]
         shares = {name: share for name, share in held_out["domains"].items() if share is not None}
         listed = ", ".join(f"{name} {share:.1%}" for name, share in shares.items())
@@ -128,8 +125,7 @@ def train_classifier(
 ) -> Trained:
     """Trains a classifier for `settings.steps` steps on `batches` from the loader, and measures it on `held_out`.
 
-    Uses Adam with a rate that falls along half a cosine; keeps the last weights, without selection. The loss is
-    cross-entropy for classes and binary cross-entropy for attributes; unknown labels are ignored. The same seed and
+    Adam, with a rate that falls along half a cosine; the last weights are kept, without selection. The same seed and
     batches give the same weights on one machine; the caller's random state stays unchanged.
     """
     with torch.random.fork_rng():

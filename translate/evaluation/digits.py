@@ -1,11 +1,8 @@
 """Measures how many digits of either set are read right by a classifier that saw the labels of only one."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 
 import torch
-from torch import Tensor
 
 from translate.data.batch import Labelled
 from translate.evaluation.classifier_errors import ClassifierErrors, asking
@@ -41,7 +38,7 @@ def evaluate_digits(
                 own = model.classify(batch.images, domain)
                 moved = batch.images if domain == 0 else model.convert(batch.images, 0)
             readings = (own, trained.classifier.predict(batch.images), trained.classifier.predict(moved.float()))
-            counts += torch.stack([_right(reading, wanted) for reading in readings]).cpu()
+            counts += torch.stack([(reading.argmax(1) == wanted).sum() for reading in readings]).cpu()
             labels.append(wanted.cpu())
         asked = asking(torch.cat(labels), len(errors.missed))
         by_model, alone, translated = (wilson(int(right), len(asked)) for right in counts)
@@ -52,7 +49,3 @@ def evaluate_digits(
             row, share = f"{name} translated to {sets[0][0]}", errors.allowing(translated, asked).times(100)
             scores.append(score("digit_accuracy/translated", row, share, floor=floor, protocol=how))
     return scores
-
-
-def _right(reading: Tensor, wanted: Tensor) -> Tensor:
-    return (reading.argmax(1) == wanted).sum().float()

@@ -1,10 +1,5 @@
-"""Distances between sets of features: Frechet distance, KID, and the spread within one set. All in float64.
-
-Features are (images, features); for the networks they come from, and what their distances may be compared with, see
-`translate.evaluation.spaces`.
-"""
-
-from __future__ import annotations
+"""Distances between sets of features (images, features): Frechet distance, KID, and the spread within one set. All in
+float64. For the networks they come from see `translate.evaluation.spaces`."""
 
 from collections.abc import Callable
 
@@ -22,10 +17,10 @@ Kernel = Callable[[Tensor, Tensor], Tensor]
 
 
 def frechet(features: Tensor, reals: Tensor) -> float:
-    """The Frechet distance of the Gaussians fitted to two sets of at least two features each (Heusel et al. 2017, eq.
-    6).
+    """The Frechet distance of the Gaussians fitted to two sets (Heusel et al. 2017, eq. 6).
 
-    It is biased upwards, more so for fewer images: compare only values from equally many images.
+    It is biased upwards, more so for fewer images: compare only values from equally many. Raises ValueError for fewer
+    than two images in a set.
     """
     return frechet_of_gaussians(*_moments(features), *_moments(reals))
 
@@ -43,16 +38,14 @@ def frechet_of_gaussians(mean: Tensor, covariance: Tensor, other_mean: Tensor, o
 
 
 def kid(features: Tensor, reals: Tensor, draws: int = QUADRATIC_DRAWS) -> Estimate:
-    """KID: the unbiased squared MMD with k(x, y) = (x . y / d + 1)^3 (Binkowski et al. 2018, section 4); may be
-    negative.
+    """KID, which may be negative: the unbiased squared MMD with k(x, y) = (x . y / d + 1)^3 (Binkowski et al. 2018,
+    section 4), from all images at once; the papers' means over subsets estimate it with more noise.
 
-    Computed from all images at once; the means over subsets used in papers estimate the same value with more noise. The
-    interval is bootstrapped over the images of both sets, with `draws` draws (0: none). Raises ValueError for fewer
+    The interval is bootstrapped over the images of both sets, with `draws` draws (0: none). Raises ValueError for fewer
     than two images in a set.
     """
     x, y = _two_or_more(features), _two_or_more(reals)
-    # The first row counts each image once; the others are bootstrap draws.
-    wx, wy = (_with_ones(redrawn(len(z), draws, place)) for place, z in enumerate((x, y)))
+    wx, wy = (_draws(len(z), draws, seed) for seed, z in enumerate((x, y)))
     across = _pairs(_cubic, x, y, wx, wy) / (wx.sum(1) * wy.sum(1))
     values = _mean_of_pairs(_cubic, x, wx) + _mean_of_pairs(_cubic, y, wy) - 2 * across
     return estimate(float(values[0]), values[1:], len(x))
@@ -64,7 +57,7 @@ def spread(features: Tensor) -> Estimate:
     Raises ValueError for fewer than two.
     """
     x = _two_or_more(features)
-    values = _mean_of_pairs(torch.cdist, x, _with_ones(redrawn(len(x), QUADRATIC_DRAWS, seed=0)))
+    values = _mean_of_pairs(torch.cdist, x, _draws(len(x), QUADRATIC_DRAWS, seed=0))
     return estimate(float(values[0]), values[1:], len(x))
 
 
@@ -83,8 +76,9 @@ def _cubic(x: Tensor, y: Tensor) -> Tensor:
     return (x @ y.T / x.shape[1] + 1) ** 3
 
 
-def _with_ones(weights: Tensor) -> Tensor:
-    return torch.cat([weights.new_ones(1, weights.shape[1]), weights])
+def _draws(images: int, draws: int, seed: int) -> Tensor:
+    """A row that counts each image once, then bootstrap draws: (1 + draws, images)."""
+    return torch.cat([torch.ones(1, images, dtype=torch.float64), redrawn(images, draws, seed)])
 
 
 def _mean_of_pairs(function: Kernel, x: Tensor, weights: Tensor) -> Tensor:

@@ -1,7 +1,5 @@
 """Gathers what the comparing measures need from a set of images, batch by batch, without keeping the images."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -39,7 +37,7 @@ class Features:
     def __len__(self) -> int:
         return len(self.thumbnails)
 
-    def at(self, rows: Tensor) -> Features:
+    def at(self, rows: Tensor) -> "Features":
         """Those of some images, given by number or by a mask (images,)."""
         rows = rows.cpu()
         return Features(self.thumbnails[rows], {name: values[rows] for name, values in self.features.items()})

@@ -1,7 +1,5 @@
 """Translates labelled test images to every other class and with every attribute flipped, and collects the results."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
@@ -24,7 +22,7 @@ same shape."""
 
 @dataclass(frozen=True)
 class Flips:
-    """The n translations that set or cleared one domain, and their results."""
+    """The n translations that set or cleared one domain."""
 
     images: Tensor
     """(n,): the number of the test image each was made from."""
@@ -40,8 +38,8 @@ class Flips:
 
 @dataclass(frozen=True)
 class Tested:
-    """The real test images: their labels and what the classifier reads off them, both (images, domains), the
-    differences between neighbours (neighbours,), and their sample."""
+    """The real test images: their labels and what is read off them, both (images, domains), the differences between
+    neighbours (images - batches,), and their features."""
 
     labels: Tensor
     read: Tensor
@@ -64,17 +62,12 @@ def translate_flips(
     done: Callable[[int], None] = nothing,
 ) -> tuple[Tested, list[Flips]]:
     """The facts about the test images, and the flips of each domain; see `evaluate_labelled`."""
-    labels = Labels(images)
-    sample = FeatureCollector(spaces)
-    known: list[Tensor] = []
-    read: list[Tensor] = []
-    apart: list[Tensor] = []
+    labels, sample = Labels(images), FeatureCollector(spaces)
+    real: list[tuple[Tensor, ...]] = []
     collected = [_Collected(FeatureCollector(spaces)) for _ in images.domains]
     count = 0
     for batch in map(runtime.place, test):
-        known.append(batch.labels.cpu())
-        read.append(classifier.predict(batch.images).cpu())
-        apart.append(to_neighbour(batch.images))
+        real.append((batch.labels.cpu(), classifier.predict(batch.images).cpu(), to_neighbour(batch.images)))
         sample.add(batch.images)
         for number, of in enumerate(collected):
             wanted = labels.flip(batch.labels, number)
@@ -88,8 +81,8 @@ def translate_flips(
             of.sample.add(outputs[asked[:, number] == 1])
         count += len(batch)
         done(len(batch))
-    tested = Tested(torch.cat(known), torch.cat(read), torch.cat(apart), sample.features())
-    return tested, [of.flips(len(images.domains)) for of in collected]
+    known, read, apart = map(torch.cat, zip(*real, strict=True))
+    return Tested(known, read, apart, sample.features()), [of.flips(len(images.domains)) for of in collected]
 
 
 @torch.no_grad()
@@ -103,8 +96,7 @@ def gather_labelled(batches: Iterable[Labelled], runtime: Runtime, spaces: Space
 
 
 def difference(images: Tensor, others: Tensor) -> Tensor:
-    """Mean absolute difference between each image and its partner, on the scale where black is 0 and white is 1:
-    (batch,)."""
+    """Mean absolute difference of each image and its partner, where black is 0 and white is 1: (batch,)."""
     return (images.float() - others.float()).abs().flatten(1).mean(1) / RANGE
 
 
@@ -115,7 +107,7 @@ def to_neighbour(images: Tensor) -> Tensor:
 
 @dataclass
 class _Collected:
-    """Collects the flips of one domain, batch by batch."""
+    """The flips of one domain, batch by batch."""
 
     sample: FeatureCollector
     rows: list[tuple[Tensor, ...]] = field(default_factory=list)

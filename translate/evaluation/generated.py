@@ -1,7 +1,5 @@
 """Measures images generated from noise by what a classifier of real images reads off them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Any
 
@@ -64,6 +62,5 @@ def evaluate_generated(
     if classes:
         add("all", classes_read == asked_for, asked_for)
     scores += evaluate_diversity("samples", sample, real, real, protocol)
-    return scores + evaluate_distances(
-        "samples", sample, real.at(torch.zeros(0, dtype=torch.long)), real, spaces, protocol
-    )
+    no_inputs = real.at(torch.zeros(0, dtype=torch.long))
+    return scores + evaluate_distances("samples", sample, no_inputs, real, spaces, protocol)

@@ -1,9 +1,8 @@
 """Numbers with 95 % intervals for the random choice of test images."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass, field, replace
+from typing import Self
 
 import numpy as np
 import torch
@@ -26,12 +25,12 @@ class Estimate:
     how: str = field(default="", compare=False)
     warning: str = field(default="", compare=False)
 
-    def times(self, factor: float) -> Estimate:
+    def times(self, factor: float) -> Self:
         """The estimate in another unit; `factor` must be positive."""
         return replace(self, value=self.value * factor, low=self.low * factor, high=self.high * factor)
 
     @property
-    def rest(self) -> Estimate:
+    def rest(self) -> Self:
         """What a share leaves of 1."""
         return replace(self, value=1 - self.value, low=1 - self.high, high=1 - self.low)
 

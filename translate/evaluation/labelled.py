@@ -1,7 +1,5 @@
 """Tests whether a model of labelled domains obeys its labels: a classifier of real images reads its translations."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 
 import torch
@@ -57,46 +55,35 @@ def evaluate_labelled(
 def classification_errors(
     tested: Tested, flips: Sequence[Flips], images: ImageSpec, trained: Trained, protocol: Protocol
 ) -> list[Score]:
-    """The share of translations that the classifier does not read as wanted, per domain and in total (StarGAN's table
-    3).
+    """The share of translations that are not read as wanted, per domain and in total (StarGAN's table 3).
 
     The floor is the untranslated inputs, the score of a model that ignores labels; the ceiling is real images with
     their own labels.
     """
-    errors, how = ClassifierErrors.of(trained), f"95 %, Wilson; of all, bootstrap over images; {INTERVAL}"
-    own = trained.classifier.own(tested.labels)
+    errors, own = ClassifierErrors.of(trained), trained.classifier.own(tested.labels)
+    how = {**protocol, "interval": f"95 %, Wilson; of all, bootstrap over images; {INTERVAL}"}
     wrong_real = (tested.read != tested.labels) & own
-    scores, right_of, count_of, ignored, asked = [], torch.zeros(len(own)), torch.zeros(len(own)), 0, []
+    scores: list[Score] = []
+    parts: list[tuple[Tensor, ...]] = []
+
+    def add(name: str, right: Estimate, asked: Tensor, ignored: Tensor, domains: int | slice) -> None:
+        value = errors.allowing(right, asked).rest.times(100)
+        floor = {"untranslated input": 100 * _share(ignored.sum(), len(ignored))}
+        ceiling = {"real images": 100 * _share(wrong_real[:, domains].sum(), own[:, domains].sum())}
+        scores.append(score("label_error", name, value, floor=floor, ceiling=ceiling, protocol=how))
+
     for number, of in enumerate(flips):
-        if not len(of.images):
-            continue
-        right = of.read[:, number] == of.wanted[:, number]
-        untouched = int((tested.read[of.images, number] != of.wanted[:, number]).sum())
-        right_of.index_add_(0, of.images, right.float())
-        count_of.index_add_(0, of.images, torch.ones(len(right)))
-        ignored += untouched
-        asked.append(asking(torch.full((len(right),), number), len(images.domains), of.wanted[:, number]))
-        scores.append(
-            score(
-                "label_error",
-                images.domains[number],
-                errors.allowing(wilson(int(right.sum()), len(right)), asked[-1]).rest.times(100),
-                floor={"untranslated input": 100 * untouched / len(right)},
-                ceiling={"real images": 100 * _share(wrong_real[:, number].sum(), own[:, number].sum())},
-                protocol={**protocol, "interval": how},
-            )
-        )
-    if not scores:
-        return []
-    everything = score(
-        "label_error",
-        "all",
-        errors.allowing(bootstrap_ratio(right_of, count_of), torch.cat(asked)).rest.times(100),
-        floor={"untranslated input": 100 * ignored / float(count_of.sum())},
-        ceiling={"real images": 100 * _share(wrong_real.sum(), own.sum())},
-        protocol=scores[0].protocol,
-    )
-    return [*scores, everything]
+        if len(of.images):
+            wanted = of.wanted[:, number]
+            right, ignored = of.read[:, number] == wanted, tested.read[of.images, number] != wanted
+            asked = asking(torch.full((len(right),), number), len(images.domains), wanted)
+            add(images.domains[number], wilson(int(right.sum()), len(right)), asked, ignored, number)
+            parts.append((of.images, right, asked, ignored))
+    if parts:
+        rows, right, asked, ignored = map(torch.cat, zip(*parts, strict=True))
+        per_image = bootstrap_ratio(rows.bincount(right.double(), len(own)), rows.bincount(minlength=len(own)))
+        add("all", per_image, asked, ignored, slice(None))
+    return scores
 
 
 def other_attributes(
@@ -137,8 +124,7 @@ def other_attributes(
 
 
 def change(name: str, value: Estimate, apart: float, protocol: Protocol) -> Score:
-    """The difference between translations and their inputs, next to `apart`, the difference between neighbouring
-    inputs."""
+    """The difference of translations and inputs, next to `apart`, that of neighbouring inputs."""
     floor, ceiling = {"untouched input": 0.0}, {"another input": apart}
     return score("change", name, value, floor=floor, ceiling=ceiling, protocol=protocol)
 
@@ -162,5 +148,5 @@ def _comparisons(
     return scores
 
 
-def _share(hits: Tensor, of: Tensor) -> float:
+def _share(hits: Tensor, of: Tensor | int) -> float:
     return float(hits) / float(of) if of else float("nan")

@@ -1,7 +1,5 @@
 """How similar translations are to real images: their diversity, and their distances in the available feature spaces."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -21,11 +19,8 @@ FEW = f"of fewer than {FEW_FOR_FRECHET} images, so biased upwards: compare only 
 def evaluate_diversity(
     name: str, outputs: Features, inputs: Features, reals: Features, protocol: Protocol
 ) -> list[Score]:
-    """The mean distance between two translations, next to that between two inputs and between two real images of the
-    domain.
-
-    It is 0 if all inputs give the same image. Returns one row named `name`, or none for fewer than two translations.
-    """
+    """The mean distance between two translations, 0 if all inputs give the same image, next to that between two inputs
+    and between two real images of the domain. One row called `name`, or none for fewer than two translations."""
     if len(outputs) < 2:
         return []
     references = {"inputs": inputs, "real images": reals}

@@ -7,8 +7,6 @@ A measure is a function and its entry in MEASURES; from a file of your own, too:
 Validations while training, `translate evaluate`, report.html and `translate compare` all read this table.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from dataclasses import dataclass

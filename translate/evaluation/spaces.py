@@ -1,7 +1,4 @@
-"""Networks whose features are used to compare sets of images: our own classifier, and Inception if its file is
-provided."""
-
-from __future__ import annotations
+"""Networks whose features compare sets of images: our own classifier, and Inception if its file is there."""
 
 import importlib.util
 import os
@@ -19,8 +16,7 @@ from translate.training.runtime import Runtime
 from translate.utils.atomic_files import sha256_of
 
 INCEPTION_FILE = "weights-inception-2015-12-05-6726825d.pth"
-"""torch-fidelity's copy of the network of the published FIDs; the name ends with the first digits of its
-SHA-256."""
+"""torch-fidelity's copy of the network of the published FIDs; its name ends with how its SHA-256 begins."""
 WEIGHTS_DIR = "TRANSLATE_WEIGHTS_DIR"
 
 
@@ -63,15 +59,12 @@ def classifier_space(trained: Trained) -> Space:
 def inception_space(folder: Path | str | None, runtime: Runtime, file: str = INCEPTION_FILE) -> Space | Missing:
     """Inception's pooled features (2048), if `file` is in `folder` (None: in $TRANSLATE_WEIGHTS_DIR).
 
-    Downloads nothing. Problems are returned as `inception_file` does. Images are rounded to 8 bits, grey ones are
-    repeated to RGB, and the network resizes them as TensorFlow 1 did.
+    Images are rounded to 8 bits, grey ones are repeated to RGB, and the network resizes them as TensorFlow 1 did.
     """
     path = inception_file(folder, file)
     if isinstance(path, Missing):
         return path
-    from torch_fidelity.feature_extractor_inceptionv3 import (  # type: ignore[import-untyped]
-        FeatureExtractorInceptionV3,
-    )
+    from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3  # type: ignore[import-untyped]
 
     network = FeatureExtractorInceptionV3("inception", ["2048"], feature_extractor_weights_path=str(path))
     network.to(runtime.device)
@@ -85,10 +78,8 @@ def inception_space(folder: Path | str | None, runtime: Runtime, file: str = INC
 
 
 def inception_file(folder: Path | str | None, file: str = INCEPTION_FILE) -> Path | Missing:
-    """The file of Inception's weights in `folder` (None: in $TRANSLATE_WEIGHTS_DIR), of the right SHA-256.
-
-    Problems (no folder, no file, a wrong file, no torch-fidelity) are returned as `Missing`, not raised.
-    """
+    """The file of Inception's weights in `folder` (None: in $TRANSLATE_WEIGHTS_DIR), of the right SHA-256; nothing is
+    downloaded. What is wrong (no folder, file or torch-fidelity, another file) is returned, not raised."""
     name, chosen = "Inception", folder or os.environ.get(WEIGHTS_DIR)
     if not chosen:
         return Missing(name, f"unavailable: needs the file {file}; name its folder by --weights-dir or {WEIGHTS_DIR}")

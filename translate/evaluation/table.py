@@ -1,7 +1,5 @@
 """Scores as tables for people and as JSON for programs, each with the protocol it was measured by."""
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -49,8 +47,7 @@ class Score:
 
 
 def score(name: str, row: str, value: Estimate | float | None, *, space: str = "", **more: Any) -> Score:
-    """The Score of a measure, by its key, from an estimate with its interval or a bare number; `space`: of which
-    features."""
+    """The Score of a measure, by its key, from an estimate or a bare number; `space`: of which features."""
     measure = measure_of(name)
     table = f"{measure.title} in {space}" if space else measure.title
     unit = "" if table.endswith(f", {measure.unit}") else measure.unit
@@ -64,8 +61,7 @@ def score(name: str, row: str, value: Estimate | float | None, *, space: str = "
 
 
 def as_text(scores: Sequence[Score]) -> str:
-    """Aligned tables in the order of their first scores, each with its title above and its protocol below; before them
-    the scores' warnings, each once."""
+    """Aligned tables, each with its title above and its protocol below; before them the scores' warnings, once each."""
     tables: dict[str, list[Score]] = {}
     for one in scores:
         tables.setdefault(_together(one), []).append(one)

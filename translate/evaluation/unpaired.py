@@ -1,7 +1,5 @@
 """Tests whether translations pass for images of their target domain, where there are no pairs to compare with."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 
 import torch
@@ -38,45 +36,43 @@ def evaluate_unpaired(
     shown: Convert = unchanged,
     done: Callable[[int], None] = nothing,
 ) -> list[Score]:
-    """Scores the conversion of the test images `inputs` to the classifier's domain number `to`.
+    """Scores the conversion of the test images `inputs` to the classifier's domain number `to`, in rows called `name`.
 
-    `targets` are real test images of that domain to compare with; both are as the loader gives them. `name` is that of
-    the direction. Distances are taken to `reference`, the features of training images of that domain, or to `targets`
-    without it. `protocol` names the split and the resize filter. `shown`: how images are shown to classifier, spaces
-    and comparisons, which take those of both domains. `done` is called with the number of inputs in each
-    batch.
+    `targets` are real test images of that domain; both are as the loader gives them. Distances are taken to
+    `reference`, the features of training images of that domain, or else to `targets`. `protocol` names the split and
+    the resize filter. `shown`: how images of both domains are shown to classifier, spaces and comparisons. `done` is
+    called with the number of inputs in each batch.
     """
-    classifier, errors, how = trained.classifier, ClassifierErrors.of(trained), protocol or {}
-    gathered, translated, real = FeatureCollector(spaces), FeatureCollector(spaces), FeatureCollector(spaces)
-    taken: dict[str, list[Tensor]] = {"translation": [], "input": [], "real": []}
+    errors, how = ClassifierErrors.of(trained), protocol or {}
+    kinds = ("translation", "input", "real")
+    collectors = {kind: FeatureCollector(spaces) for kind in kinds}
+    taken: dict[str, list[Tensor]] = {kind: [] for kind in kinds}
     changed, apart = [], []
+
+    def add(kind: str, images: Tensor) -> None:
+        collectors[kind].add(images)
+        taken[kind].append(trained.classifier.predict(images)[:, to].cpu())
+
     for batch in map(runtime.place, inputs):
-        images = batch.images
         with runtime.autocast():
-            outputs = shown(convert(images).float())
-        images = shown(images)
-        taken["translation"].append(classifier.predict(outputs)[:, to].cpu())
-        taken["input"].append(classifier.predict(images)[:, to].cpu())
+            outputs, images = shown(convert(batch.images).float()), shown(batch.images)
+        add("translation", outputs)
+        add("input", images)
         changed.append(difference(images, outputs).cpu())
         apart.append(to_neighbour(images))
-        gathered.add(images)
-        translated.add(outputs)
-        done(len(images))
+        done(len(batch))
     for batch in map(runtime.place, targets):
-        reals = shown(batch.images)
-        taken["real"].append(classifier.predict(reals)[:, to].cpu())
-        real.add(reals)
-    shares = {what: torch.cat(read) for what, read in taken.items()}
-    hits, wanted = shares["translation"], torch.full((len(shares["translation"]),), to)
-    read = errors.allowing(wilson(int(hits.sum()), len(hits)), asking(wanted, len(errors.missed)))
-    source, output, target = gathered.features(), translated.features(), real.features()
+        add("real", shown(batch.images))
+    hits, of_inputs, of_reals = (torch.cat(taken[kind]) for kind in kinds)
+    read = errors.allowing(wilson(int(hits.sum()), len(hits)), asking(torch.full((len(hits),), to), len(errors.missed)))
+    output, source, target = (collectors[kind].features() for kind in kinds)
     return [
         score(
             "domain_accuracy",
             name,
             read.times(100),
-            floor={"inputs": 100 * float(shares["input"].mean())},
-            ceiling={"real test images": 100 * float(shares["real"].mean())},
+            floor={"inputs": 100 * float(of_inputs.mean())},
+            ceiling={"real test images": 100 * float(of_reals.mean())},
             protocol={**how, **trained.protocol},
         ),
         change(name, bootstrap_mean(torch.cat(changed)), float(torch.cat(apart).mean()), how),

@@ -1,21 +1,29 @@
 """Compares translations with the truth, if the data set has it, and with two baselines that learn nothing."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 
+import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from translate.data.batch import Batch, Labelled
 from translate.data.domain import Domain
-from translate.evaluation.colour_map import apply_affine_colour, fit_affine_colour
+from translate.data.synthetic.points import PointSet
 from translate.evaluation.intervals import bootstrap_mean
-from translate.evaluation.metrics import MEASURES, absolute_error, compare_with_truth, in_unit, measure_of
+from translate.evaluation.metrics import (
+    MEASURES,
+    absolute_error,
+    compare_with_truth,
+    in_unit,
+    measure_of,
+    of_equal_shape,
+)
 from translate.evaluation.table import Protocol, Score, score
-from translate.models.base import Translator
+from translate.models.base import Sampler, Translator
+from translate.models.noise import fixed_rng
 from translate.training.runtime import Runtime
 
 
@@ -161,3 +169,53 @@ def _sides(batches: Iterable[Batch], runtime: Runtime) -> tuple[Tensor, Tensor] 
     """All images of both domains, each (images, channels, size, size) in [-1, 1] on the CPU; None without batches."""
     sides = [runtime.place(batch).map(Tensor.cpu).sides() for batch in batches]
     return (torch.cat([a for a, _ in sides]), torch.cat([b for _, b in sides])) if sides else None
+
+
+def fit_affine_colour(inputs: Tensor, targets: Tensor) -> Tensor:
+    """The affine colour map that takes inputs nearest to targets by least squares, in float64: a matrix (channels
+    of targets, channels of inputs + 1) for colours with a 1 appended. A translation must beat it to show that it sees
+    shapes."""
+    of_equal_shape(inputs[:, :1], targets[:, :1])
+    inputs, targets = inputs.double(), targets.double()
+    colours = _with_one(_colours(inputs))
+    # The pseudo-inverse also works where the colours leave the map undetermined, as in grey pictures stored as RGB.
+    inverse = torch.linalg.pinv(colours.T @ colours, rtol=1e-10, hermitian=True)
+    return (inverse @ (colours.T @ _colours(targets))).T
+
+
+def apply_affine_colour(images: Tensor, colour_map: Tensor) -> Tensor:
+    """Applies a matrix from `fit_affine_colour` to the colours of `images`; in float64, not clamped."""
+    colours = _with_one(_colours(images.double())) @ colour_map.to(images.device).T
+    return colours.unflatten(0, (images.shape[0], *images.shape[2:])).permute(0, 3, 1, 2)
+
+
+def _colours(images: Tensor) -> Tensor:
+    return images.permute(0, 2, 3, 1).flatten(0, 2)
+
+
+def _with_one(colours: Tensor) -> Tensor:
+    return F.pad(colours, (0, 1), value=1.0)
+
+
+@dataclass(frozen=True)
+class ModeCoverage:
+    """How `count` generated points cover a set's modes, as counted by `PointSet.coverage`."""
+
+    points: PointSet
+    count: int = 2500
+    """As in VEEGAN (Srivastava et al. 2017)."""
+
+    @property
+    def name(self) -> str:
+        return self.points.name
+
+    @property
+    def protocol(self) -> str:
+        return f"{self.count:,} points drawn by the model, as many real ones beside them"
+
+    def measure(self, model: Sampler, runtime: Runtime) -> dict[str, float]:
+        with torch.no_grad(), runtime.autocast(), fixed_rng(runtime.device):
+            return self.points.coverage(model.sample(self.count).float())
+
+    def baselines(self) -> dict[str, dict[str, float]]:
+        return {"real points": self.points.coverage(self.points.draw(self.count, np.random.default_rng(0)))}

@@ -52,7 +52,8 @@ def picture_of(array: np.ndarray, domain: Domain) -> Picture:
         raise ValueError(f"expected an array of numbers (height, width[, channels]), got {_kind(array)}")
     _refuse_empty(array, array.size)
     pixels, alpha = _without_alpha(array if array.ndim == 3 else array[..., None], domain)
-    if not domain.measured and array.dtype in (np.uint8, np.uint16):
+    shades = array.dtype == np.uint8 or (array.dtype == np.uint16 and (domain.type is not None or domain.span == UNIT))
+    if shades and not domain.measured:
         return Picture(pixels, alpha)
     if domain.type is None and domain.span == UNIT:
         raise ValueError(f"expected a uint8 or uint16 array, got {_kind(array)}: this model's files say no range")

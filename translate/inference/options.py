@@ -90,6 +90,8 @@ class Weights:
 
 @dataclass(frozen=True)
 class OnDevice:
+    """What computes: the CPU, or a GPU; auto takes a GPU if there is one."""
+
     device: str = option("auto", metavar="auto|cpu|cuda[:N]|mps", help="Where to run.")
 
 

@@ -40,6 +40,7 @@ _HD = 720
 
 
 def is_video(path: Path) -> bool:
+    """Returns whether the path is a file whose suffix, in any case, is one of `SUFFIXES`."""
     return path.suffix.lower() in SUFFIXES and path.is_file()
 
 

@@ -7,8 +7,6 @@ Sources: Goodfellow et al. 2014 (minimax, non-saturating), Mao et al. 2017 (LSGA
 (Wasserstein), Lim & Ye 2017 (hinge), Gulrajani et al. 2017 (WGAN-GP), Mescheder et al. 2018 (R1, R2).
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -85,9 +83,9 @@ OBJECTIVES: dict[str, AdversarialLoss] = {
 def gradient_penalty(score: Score, real: Tensor, fake: Tensor) -> Tensor:
     """WGAN-GP penalty: E (|grad_x D(x)| - 1)^2, with x drawn uniformly on the line from a real to a fake image (eq. 3).
 
-    `real` and `fake` have the same shape (batch, ...). `score` maps images of that shape to logits: a discriminator, or
-    a lambda around one that adds a condition or picks a head. The score of an image is the mean of its map, summed over
-    scales. All penalties here return a scalar that is differentiable in the discriminator's weights, not in the images.
+    `real` and `fake` have the same shape (batch, ...), which `score` maps to logits: a discriminator, or a lambda
+    around one that adds a condition or picks a head. An image's score is the mean of its map, summed over scales. All
+    penalties here are scalars, differentiable in the discriminator's weights, not in the images.
     """
     real, fake = full_precision(real.detach()), full_precision(fake.detach())
     along = torch.rand([len(real)] + [1] * (real.dim() - 1), device=real.device, dtype=real.dtype)
@@ -121,8 +119,7 @@ def _scales(logits: Logits) -> Sequence[Tensor]:
 
 
 def full_precision(values: Tensor) -> Tensor:
-    """Converts float16 and bfloat16 to float32, where sums of squares and exponentials do not overflow; returns other
-    types unchanged."""
+    """float16 and bfloat16 as float32, where squares and exponentials do not overflow; other types unchanged."""
     return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
 
 

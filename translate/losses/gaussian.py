@@ -1,7 +1,5 @@
 """Normal codes with independent entries, given by mean and log variance (batch, width)."""
 
-from __future__ import annotations
-
 import math
 
 import torch

@@ -1,10 +1,5 @@
-"""A history of generated images to show to a discriminator.
-
-The idea is from Shrivastava et al. 2017, section 2.3, who replace half a batch; exchanging image by image, as here, is
-from CycleGAN's code.
-"""
-
-from __future__ import annotations
+"""A history of generated images to show to a discriminator: from Shrivastava et al. 2017, section 2.3, who replace half
+a batch; exchanging image by image, as here, is from CycleGAN's code."""
 
 import torch
 from torch import Tensor, nn
@@ -15,9 +10,7 @@ class ImagePool(nn.Module):
 
     Until the pool is full, every new image is stored and shown. After that, with probability 1/2 each, a new image is
     either shown but not stored, or replaces a random stored image, which is shown instead. A `capacity` of 0 shows
-    every new image. Images that are not finite are never stored.
-
-    Images, count and random numbers are tensors on the device, so an exchange needs no host: it is captured and resumed
+    every new image. Images that are not finite are never stored. An exchange needs no host: it is recorded and resumed
     with the step.
     """
 

@@ -1,7 +1,5 @@
 """The distance between images in a trained classifier's features (UNIT's and MUNIT's VGG loss)."""
 
-from __future__ import annotations
-
 from collections import OrderedDict
 from pathlib import Path
 
@@ -24,9 +22,9 @@ class PerceptualDistance:
     its keys: VGG-16, read at relu5_3 without the fourth pooling, as in the released code; or ResNet-18 with a head for
     any classes or none, read after its third stage.
 
-    The network is not part of a model: it is frozen, and follows the images' device. Raises FileNotFoundError if there
-    is no such file, and ValueError for a file that holds something else. A call raises ValueError for images so small
-    that a feature map is one pixel, which instance norm would make 0.
+    The network is frozen, no part of a model, and follows the images' device. Raises FileNotFoundError if there is no
+    such file, and ValueError for a file of something else; a call, for images so small that a feature map is one pixel,
+    which instance norm would make 0.
     """
 
     def __init__(self, weights: Path | str) -> None:
@@ -43,8 +41,7 @@ class PerceptualDistance:
         return difference.float().square().mean()
 
     def features(self, images: Tensor) -> Tensor:
-        """Normalised features: (batch, 512, height / 8, ...) for VGG-16, (batch, 256, height / 16, ...) for
-        ResNet-18."""
+        """Normalised: (batch, 512, height / 8, ...) for VGG-16, (batch, 256, height / 16, ...) for ResNet-18."""
         features: Tensor = self._network.to(images.device)(_standardised(images))
         if features.shape[2] * features.shape[3] == 1:
             height, width = images.shape[2:]
@@ -53,13 +50,9 @@ class PerceptualDistance:
 
 
 def _standardised(images: Tensor) -> Tensor:
-    mean, deviation = (_for_channels(images, values) for values in (_MEAN, _DEVIATION))
-    return ((images + 1) / 2 - mean) / deviation
-
-
-def _for_channels(images: Tensor, values: tuple[float, ...]) -> Tensor:
     # Created on the device: a copy from the host would make it wait, and cannot be recorded as a CUDA graph.
-    return torch.stack([images.new_full((1, 1), value) for value in values])
+    mean, deviation = (torch.stack([images.new_full((1, 1), one) for one in ones]) for ones in (_MEAN, _DEVIATION))
+    return ((images + 1) / 2 - mean) / deviation
 
 
 def _read_classifier(path: Path) -> nn.Sequential:

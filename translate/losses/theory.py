@@ -8,8 +8,6 @@ Sources: Goodfellow et al. 2014 (Proposition 1, Theorem 1), Arjovsky et al. 2017
 2014 (Appendix B), Vallender 1974 (Wasserstein-1 on the line).
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 

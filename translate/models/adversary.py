@@ -1,10 +1,8 @@
 """The adversarial game as configured by a recipe: a common core for every method's discriminators and generators."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 from torch import Tensor, nn
@@ -50,7 +48,7 @@ class AdversarialSettings(Settings):
     """Differentiable augmentation of everything the discriminator sees, for small sets."""
 
     @model_validator(mode="after")
-    def _critic_is_lipschitz(self) -> AdversarialSettings:
+    def _critic_is_lipschitz(self) -> Self:
         if self.objective == "wasserstein" and not (self.gradient_penalty or self.clip):
             raise ValueError(
                 "a Wasserstein critic must be Lipschitz: set gradient_penalty (10 as published) or clip (0.01)"
@@ -59,11 +57,8 @@ class AdversarialSettings(Settings):
 
 
 class Adversary(nn.Module):
-    """Computes the losses of discriminators and generators under `settings`.
-
-    `score` maps images (batch, channels, height, width) to logits: a discriminator, or a lambda around one that adds
-    its condition.
-    """
+    """The losses under `settings`. `score` maps images (batch, channels, height, width) to logits: a discriminator, or
+    a lambda around one that adds its condition."""
 
     def __init__(self, settings: AdversarialSettings) -> None:
         super().__init__()
@@ -79,7 +74,7 @@ class Adversary(nn.Module):
 
     def discriminator_turn(self, name: str, networks: Sequence[nn.Module], losses: TurnLosses) -> Turn:
         """The turn of discriminators, after which WGAN's clipping follows, if switched on."""
-        return Turn(name, networks, losses, after_step=partial(self.constrain, networks))
+        return Turn(name, networks, losses, after_step=partial(self._constrain, networks))
 
     def generator_turn(self, name: str, networks: Sequence[nn.Module], losses: TurnLosses) -> Turn:
         """The turn of generators, which comes once in `discriminator_turns` steps."""
@@ -104,10 +99,10 @@ class Adversary(nn.Module):
         return {kind: weight * penalty() for kind, (weight, penalty) in penalties.items() if weight}
 
     def generator_loss(self, score: Score, fake: Tensor) -> Tensor:
+        """The generator's loss, a scalar, given generated images, which are augmented before they are scored."""
         return self.loss.generator_loss(score(self.augment(fake)))
 
-    def constrain(self, discriminators: Sequence[nn.Module]) -> None:
-        """Applies WGAN's clipping, if switched on."""
+    def _constrain(self, discriminators: Sequence[nn.Module]) -> None:
         if self.settings.clip:
             clip_weights(discriminators, self.settings.clip)
 

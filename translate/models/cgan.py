@@ -1,7 +1,5 @@
 """Conditional GAN: generates images of a requested class (Mirza & Osindero 2014); a discriminator that looks at it."""
 
-from __future__ import annotations
-
 from functools import partial
 from typing import Literal
 
@@ -20,6 +18,8 @@ from translate.utils.settings import Settings
 
 
 class CGANConfig(Settings):
+    """Settings of `CGAN`: the game, the noise and the two networks."""
+
     name: Literal["cgan"] = "cgan"
     adversarial: AdversarialSettings = AdversarialSettings()
     code: int = Field(100, ge=1)

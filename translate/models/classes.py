@@ -1,7 +1,5 @@
 """Classes as a condition: one-hot labels, and pairs of image and label as a discriminator scores them."""
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn

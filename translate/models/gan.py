@@ -1,7 +1,5 @@
 """GAN, DCGAN, WGAN and WGAN-GP as one model; the recipe sets the networks and the rules of the game."""
 
-from __future__ import annotations
-
 import math
 from typing import Literal
 
@@ -19,6 +17,8 @@ from translate.utils.settings import Settings
 
 
 class GANConfig(Settings):
+    """Settings of `GAN`: the game, the noise and the two networks."""
+
     name: Literal["gan"] = "gan"
     adversarial: AdversarialSettings = AdversarialSettings()
     """`discriminator_turns` is the k of the original algorithm."""
@@ -89,7 +89,7 @@ def divergence(settings: AdversarialSettings, loss: Tensor) -> Losses:
     """The lower bound on the distance between real and generated images that the discriminator's loss implies, if any.
 
     A critic's difference of means is Wasserstein-1, up to its slope. Cross-entropies (real plus fake) are at best 2 log
-    2 - 2 JS (Goodfellow et al. 2014, theorem 1). Other objectives give no such simple bound.
+    2 - 2 JS (Goodfellow et al. 2014, theorem 1).
     """
     loss = loss.detach() / settings.discriminator_weight
     if settings.objective == "wasserstein":

@@ -1,18 +1,17 @@
 """Label vectors of domains: planes for a generator, a loss for a classifier, and changes a user asks for."""
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from translate.data.batch import Batch
 from translate.data.labels import UNKNOWN
+from translate.errors import ConfigurationError
 from translate.models.base import ImageSpec, Request
 
 
 def one_hot(numbers: Tensor, classes: int) -> Tensor:
-    """One-hot encoding, bool (batch, classes). Unlike F.one_hot, it does not make the host wait on most devices to
-    check the numbers."""
+    """One-hot labels, bool (batch, classes). Unlike F.one_hot, it does not make the host wait to check the numbers."""
     return numbers[:, None] == torch.arange(classes, device=numbers.device)
 
 
@@ -30,8 +29,7 @@ class Labels:
 
     @property
     def width(self) -> int:
-        """The width of `planes`: one for each domain and, if several sets are trained jointly, one for each set's
-        mask."""
+        """The width of `planes`."""
         domains: int = sum(span.stop - span.start for span, _ in self._spans)
         return domains + (len(self._spans) if len(self._spans) > 1 else 0)
 
@@ -41,8 +39,8 @@ class Labels:
         return [number for span, exclusive in self._spans if not exclusive for number in range(span.start, span.stop)]
 
     def planes(self, labels: Tensor) -> Tensor:
-        """Labels as the generator takes them, (batch, width): unknown labels are 0, and masks say which groups are
-        known (section 3.3)."""
+        """Labels as the generator takes them, (batch, width): unknown labels are 0, and, if several sets are trained
+        jointly, a mask for each says whether it is known (section 3.3)."""
         masks = [(labels[:, span] >= 0).any(1) for span, _ in self._spans] if len(self._spans) > 1 else []
         return torch.cat([labels.clamp(min=0), *(mask[:, None].to(labels.dtype) for mask in masks)], 1)
 
@@ -73,7 +71,7 @@ class Labels:
         return torch.cat(decided, 1)
 
     def accuracy(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """The share of known labels read correctly, where a group of classes counts as one label; without gradient."""
+        """The share of known labels read right, where a group of classes counts as one label; without gradient."""
         # Masked sums instead of boolean indexing, whose sizes would make the host wait for the device.
         decided = self.decide(logits.detach())
         right = known = torch.zeros((), device=logits.device)
@@ -117,8 +115,20 @@ class Labels:
 
     def flip(self, labels: Tensor, number: int) -> Tensor:
         """Labels with class or alternative `number` set, or with any other attribute `number` inverted."""
-        if not self.has_opposite(number):
-            return self.change(labels, Request.to(number))
         flipped = self.change(labels, Request.to(number))
-        flipped[:, number] = 1 - labels[:, number].clamp(min=0)
+        if self.has_opposite(number):
+            flipped[:, number] = 1 - labels[:, number].clamp(min=0)
         return flipped
+
+
+def require_domains(images: ImageSpec, batch_type: type[Batch], what: str) -> None:
+    """Raises ConfigurationError, that begins with `what`, unless the domains are as many as such batches have (two, or
+    those that the label groups count) and differ in name."""
+    names = images.domains
+    wanted = batch_type.domains() if batch_type.domains() > 1 else len(names)
+    if batch_type.labels_are_domains() and images.groups:
+        wanted = sum(group.size for group in images.groups)
+    if len(names) != wanted:
+        raise ConfigurationError(f"{what}: knows {wanted} domains, not {len(names)} ({', '.join(map(str, names))})")
+    if len(set(names)) != len(names):
+        raise ConfigurationError(f"{what}: its domains have equal names ({', '.join(map(str, names))})")

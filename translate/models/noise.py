@@ -1,7 +1,5 @@
 """Random numbers that samplers draw: codes for a generator, and the same ones again for a grid of samples."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal

@@ -1,7 +1,5 @@
 """StackGAN: a second generator turns the first one's small image into a large one (Zhang et al. 2017)."""
 
-from __future__ import annotations
-
 from functools import partial
 from typing import Literal
 
@@ -24,6 +22,8 @@ from translate.utils.settings import Settings
 
 
 class StackGANConfig(Settings):
+    """Settings of `StackGAN`: the game, the label's vector, and a generator and discriminator for each stage."""
+
     name: Literal["stackgan"] = "stackgan"
     adversarial: AdversarialSettings = AdversarialSettings()
     enlargement: Literal[2, 4, 8] = 4
@@ -94,9 +94,7 @@ class StackGAN(Sampler):
         }
 
     def _generators_losses(self, batch: Labelled, fakes: Fakes) -> Losses:
-        one, two = (
-            partial(network, labels=batch.labels) for network in (self.discriminator_one, self.discriminator_two)
-        )
+        one, two = (partial(each, labels=batch.labels) for each in (self.discriminator_one, self.discriminator_two))
         return {
             "adversarial/one": self.adversary.generator_loss(one, fakes["small"]),
             "adversarial/two": self.adversary.generator_loss(two, fakes["large"]),

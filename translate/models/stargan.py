@@ -1,7 +1,5 @@
 """StarGAN: one generator for all domains, steered by labels (Choi et al. 2018)."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Literal
 
@@ -20,6 +18,8 @@ from translate.utils.settings import Settings
 
 
 class StarGANConfig(Settings):
+    """Settings of `StarGAN`, by default those of the paper: WGAN-GP with five discriminator turns."""
+
     name: Literal["stargan"] = "stargan"
     adversarial: AdversarialSettings = AdversarialSettings(
         objective="wasserstein", gradient_penalty=10.0, discriminator_turns=5
@@ -29,8 +29,7 @@ class StarGANConfig(Settings):
     reconstruction: float = Field(10.0, ge=0)
     """Weight of |x - G(G(x, c), c')|, where c' are x's own labels."""
     penalised: Literal["mean", "sum"] = "sum"
-    """Reduction of the score map for the gradient penalty; the released code sums it (at 64 px it is a single
-    score)."""
+    """Reduction of the score map for the gradient penalty; the released code sums it (at 64 px it is one score)."""
     generator: StarGANGeneratorSettings = StarGANGeneratorSettings()
     discriminator: StarGANDiscriminatorSettings = StarGANDiscriminatorSettings()
 

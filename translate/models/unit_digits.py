@@ -1,8 +1,6 @@
 """UNIT on digits: translation, and a classifier that learns from labels of one domain only (Liu et al. 2017)."""
 
-from __future__ import annotations
-
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -12,9 +10,8 @@ from torch import Tensor
 from translate.data.batch import SourceLabelled
 from translate.errors import ConfigurationError
 from translate.losses.gaussian import kl_to_standard
-from translate.models.adversary import AdversarialSettings, Adversary
+from translate.models.adversary import AdversarialSettings, Adversary, with_name
 from translate.models.base import ClassifyingTranslator, Fakes, ImageSpec, Losses, Turn
-from translate.models.digit_discriminators import DigitDiscriminators, class_loss
 from translate.networks.digits import SIZE, CoupledDigitAutoencoders, CoupledDigitDiscriminators
 from translate.utils.settings import Settings
 
@@ -30,20 +27,16 @@ class UNITDigitsConfig(Settings):
     """Weight of the summed squared difference between an image and its reconstruction."""
     kl: float = Field(1e-4, ge=0)
     cycle: float = Field(0.0, ge=0)
-    """Weight of the summed squared difference between an image and its round trip through the other domain; not
-    published."""
+    """Weight of the summed squared difference between an image and its round trip; not published."""
     judged: Literal["all", "translations"] = "all"
-    """What the discriminators treat as fake: also reconstructions in the own domain (`all`, as published), or only
-    translations."""
+    """What counts as fake: also reconstructions in the own domain (`all`, as published), or only translations."""
     features: float = Field(1e-4, ge=0)
-    """Weight of the squared difference between the discriminators' features of a reconstruction and of the
-    translation."""
+    """Weight of the squared difference of the discriminators' features of reconstruction and translation."""
     classification: float = Field(10.0, ge=0)
     both_layers: bool = False
     """The target's own layer also learns to classify the source's images, not only translations; not published."""
     translated: float = Field(0.0, ge=0)
-    """Weight, for the classifier, of the class loss on translated source images, which keep their labels; not
-    published."""
+    """Weight, for the classifier, of the class loss on translations of labelled images; not published."""
     semantic: float = Field(0.0, ge=0)
     """Weight, for the auto-encoders, of the class loss that makes translations keep their digit: a source image's
     label, or what the source's layer reads in a target image. CyCADA's semantic consistency (Hoffman et al. 2018,
@@ -54,6 +47,14 @@ class UNITDigitsConfig(Settings):
     """Both domains start from the same weights; not published."""
     filters: int = Field(96, ge=1)
     discriminator_filters: int = Field(64, ge=1)
+
+
+class _Scored(NamedTuple):
+    """Scores (images, 1) of all generated images, and class logits (batch, classes) of the translations."""
+
+    scores: Tensor
+    read_ab: Tensor
+    read_ba: Tensor
 
 
 class UNITDigits(ClassifyingTranslator):
@@ -75,7 +76,6 @@ class UNITDigits(ClassifyingTranslator):
         self.discriminators = CoupledDigitDiscriminators(
             images.channels, config.discriminator_filters, sum(g.size for g in images.groups)
         )
-        self.game = DigitDiscriminators(self.discriminators, self.adversary, config.judged == "all")
         if config.alike:
             self.autoencoders.start_alike()
             self.discriminators.start_alike()
@@ -91,21 +91,21 @@ class UNITDigits(ClassifyingTranslator):
         ]
 
     def _discriminators_losses(self, batch: SourceLabelled, fakes: Fakes) -> Losses:
-        config, game = self.config, self.game
-        score_a, classes = game.read(batch.a, 0)
-        losses = {"classification": config.classification * class_loss(classes, batch.labels)}
+        config = self.config
+        score_a, classes = self._read(batch.a, 0)
+        losses = {"classification": config.classification * _class_loss(classes, batch.labels)}
         if config.adversarial_weight:
-            drawn, real = game.score(fakes), torch.cat([score_a, game.read(batch.b, 1)[0]])
+            drawn, real = self._score(fakes), torch.cat([score_a, self._read(batch.b, 1)[0]])
             losses["adversarial"] = config.adversarial_weight * self.adversary.discriminator_loss(real, drawn.scores)
-            losses |= game.penalties(batch, fakes)
+            losses |= self._penalties(0, batch.a, fakes["ba"]) | self._penalties(1, batch.b, fakes["ab"])
             if config.both_layers:
-                _, by_b = game.read(batch.a, 1)
-                losses["classification/b"] = config.classification * class_loss(by_b, batch.labels)
+                _, by_b = self._read(batch.a, 1)
+                losses["classification/b"] = config.classification * _class_loss(by_b, batch.labels)
             if config.translated:
-                lesson = class_loss(drawn.read_ab, batch.labels)
+                lesson = _class_loss(drawn.read_ab, batch.labels)
                 losses["classification/translated"] = config.translated * lesson
             if config.features:
-                losses["features"] = config.features * game.feature_distance(fakes)
+                losses["features"] = config.features * self._feature_distance(fakes)
         losses["label_accuracy/real"] = (classes.detach().argmax(1) == batch.labels.argmax(1)).float().mean()
         return losses
 
@@ -121,16 +121,44 @@ class UNITDigits(ClassifyingTranslator):
         if config.content:
             losses["content"] = config.content * _squared(torch.cat([fakes["ab"], fakes["ba"]]), images)
         if config.adversarial_weight:
-            drawn = self.game.score(fakes)
+            drawn = self._score(fakes)
             losses["adversarial"] = config.adversarial_weight * self.adversary.loss.generator_loss(drawn.scores)
             if config.semantic:
-                read_b = self.game.pseudo_labels(batch.b)
-                same_digit = class_loss(drawn.read_ab, batch.labels) + class_loss(drawn.read_ba, read_b)
+                read_b = self.pseudo_labels(batch.b)
+                same_digit = _class_loss(drawn.read_ab, batch.labels) + _class_loss(drawn.read_ba, read_b)
                 losses["semantic"] = config.semantic * same_digit
         return losses
 
+    def _read(self, real: Tensor, domain: int) -> tuple[Tensor, Tensor]:
+        """Scores (batch, 1) and class logits (batch, classes) of real images, read as images of `domain`."""
+        scores, classes = self.discriminators(self.adversary.augment(real), domain)
+        return scores, classes
+
+    def _score(self, fakes: Fakes) -> _Scored:
+        ask, augment, count = self.discriminators, self.adversary.augment, len(fakes["ab"])
+        kinds = 2 if self.config.judged == "all" else 1
+        score_a, read_a = ask(augment(torch.cat([fakes["ba"], fakes["aa"]][:kinds])), 0)
+        score_b, read_b = ask(augment(torch.cat([fakes["ab"], fakes["bb"]][:kinds])), 1)
+        return _Scored(torch.cat([score_a, score_b]), read_b[:count], read_a[:count])
+
+    def _penalties(self, domain: int, real: Tensor, fake: Tensor) -> Losses:
+        penalties = self.adversary.penalties(lambda images: self.discriminators(images, domain)[0], real, fake)
+        return with_name(penalties, "ab"[domain])
+
+    def _feature_distance(self, fakes: Fakes) -> Tensor:
+        """Squared distance of the discriminators' features of an image decoded into its own and the other domain."""
+        features = self.discriminators.features
+        as_a = features(fakes["aa"], 0) - features(fakes["ab"], 1)
+        as_b = features(fakes["bb"], 1) - features(fakes["ba"], 0)
+        return torch.cat([as_a, as_b]).float().square().sum(1).mean()
+
+    @torch.no_grad()
+    def pseudo_labels(self, images: Tensor) -> Tensor:
+        """Class probabilities (batch, classes) that a's layer assigns to images of b; without gradient."""
+        probabilities: Tensor = self.discriminators(images, 0)[1].float().softmax(1)
+        return probabilities
+
     def classify(self, images: Tensor, domain: int) -> Tensor:
-        """Class logits (batch, classes) of images (batch, channels, 32, 32) of domain a (0) or b (1)."""
         learnt = domain if self.config.adversarial_weight else 0  # trained on a alone, b's own layer learns nothing
         with self.in_mode("eval"):
             logits: Tensor = self.discriminators(images, learnt)[1]
@@ -154,6 +182,11 @@ class UNITDigits(ClassifyingTranslator):
         a, b = self.domains
         to_b, to_a = self.convert(batch.a, 1), self.convert(batch.b, 0)
         return {a: batch.a, f"{a} to {b}": to_b, b: batch.b, f"{b} to {a}": to_a}
+
+
+def _class_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """Cross-entropy between logits and soft labels (probabilities), both (batch, classes), in float32."""
+    return F.cross_entropy(logits.float(), labels)
 
 
 def _squared(images: Tensor, wanted: Tensor) -> Tensor:

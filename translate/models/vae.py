@@ -1,11 +1,9 @@
-"""Auto-encoder and variational auto-encoder (Kingma & Welling 2014): a single player without a game, on the same
-contract."""
-
-from __future__ import annotations
+"""Auto-encoder and variational auto-encoder (Kingma & Welling 2014): a single player on the same contract."""
 
 import math
 from collections.abc import Callable
-from typing import Literal
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -17,7 +15,6 @@ from translate.data.synthetic.point_pictures import columns
 from translate.losses.adversarial import full_precision
 from translate.losses.gaussian import draw, kl_to_standard, log_density
 from translate.models.base import Fakes, ImageSpec, Losses, Sampler, Turn
-from translate.models.evidence import Evidence, binarised
 from translate.models.noise import draw_noise, fixed_rng
 from translate.models.parts import SamplerNetwork
 from translate.networks.mlp import MLPSettings
@@ -25,6 +22,8 @@ from translate.utils.settings import Settings
 
 
 class VAEConfig(Settings):
+    """Settings of `VAE`: the distribution of a pixel, the code and the two networks."""
+
     name: Literal["vae"] = "vae"
     variational: bool = True
     """False gives a plain auto-encoder: the code is a point, and nothing shapes the distribution of codes."""
@@ -42,11 +41,62 @@ class VAEConfig(Settings):
     decoder: SamplerNetwork = MLPSettings()
 
 
+@dataclass(frozen=True)
+class Evidence:
+    """Lower bounds of log p(x), in nats per image, for test images (count, channels, size, size) in [-1, 1].
+
+    With `binarise`, for models trained on binarised images, the test images are binarised too, once.
+    `evidence_lower_bound` is what training maximises; `log_likelihood_by_100_draws` is a tighter bound, from `draws`
+    codes per image.
+    """
+
+    images: Tensor
+    binarise: bool = False
+    name: str = "test images"
+    draws: int = 100
+
+    @property
+    def protocol(self) -> str:
+        return f"{len(self.images):,} test images: nats per image, which lie below the true log p(x)"
+
+    def measure(self, model: Any, runtime: Any, batch_size: int = 256) -> dict[str, float]:
+        images = self.binarised() if self.binarise else self.images
+        bounds, likelihoods = [], []
+        with torch.no_grad(), runtime.autocast(), fixed_rng(runtime.device), model.in_mode("eval"):
+            for part in images.split(batch_size):
+                placed = runtime.layout(part.to(runtime.device))
+                bounds.append(torch.stack([model.log_evidence(placed) for _ in range(10)]).mean(0).cpu())
+                likelihoods.append(model.log_evidence(placed, self.draws).cpu())
+        return {
+            "evidence_lower_bound": float(torch.cat(bounds).mean()),
+            f"log_likelihood_by_{self.draws}_draws": float(torch.cat(likelihoods).mean()),
+        }
+
+    def baselines(self) -> dict[str, dict[str, float]]:
+        """The bound of independent pixels, each white with its own best probability, in nats per binarised image."""
+        white = (1 + self.binarised()) / 2
+        odds = white.mean(0)
+        return {
+            "pixels alone": {
+                "evidence_lower_bound": float(-torch.special.entr(odds).add(torch.special.entr(1 - odds)).sum())
+            }
+        }
+
+    def binarised(self) -> Tensor:
+        with fixed_rng(torch.device("cpu")):
+            return binarised(self.images)
+
+
+def binarised(images: Tensor) -> Tensor:
+    """Draws -1 or 1 for each value in [-1, 1]: 1 with probability (1 + value) / 2 (Burda et al. 2016, section 5.1)."""
+    return 2 * torch.bernoulli((1 + images) / 2) - 1
+
+
 class VAE(Sampler):
     """The encoder gives q(z|x), the distribution of codes z for an image x; the decoder gives p(x|z), that of images.
 
-    Minimises -ELBO = -E_q log p(x|z) + KL(q(z|x) || N(0, I)), in nats per image, i.e. summed over its pixels. The
-    decoder has the form of a GAN's generator, and the encoder that of a discriminator with a code for a logit.
+    Minimises -ELBO = -E_q log p(x|z) + KL(q(z|x) || N(0, I)), in nats per image. The decoder has the form of a GAN's
+    generator, and the encoder that of a discriminator with a code for a logit.
     """
 
     Config = VAEConfig
@@ -84,8 +134,7 @@ class VAE(Sampler):
         return mean, log_variance
 
     def encode(self, images: Tensor) -> Tensor:
-        """The code (batch, code) of images (batch, channels, size, size) in [-1, 1]: the mean of q(z|x) if
-        variational."""
+        """The code (batch, code) of images (batch, channels, size, size) in [-1, 1]: the mean of q(z|x)."""
         mean: Tensor = self.encoder(images)[:, : self.config.code]
         return mean
 
@@ -119,8 +168,7 @@ class VAE(Sampler):
         return torch.logsumexp(torch.stack(ratios), 0) - math.log(draws)
 
     def sample(self, count: int, label: int | None = None) -> Tensor:
-        """The decoder's means for codes from N(0, I); a plain auto-encoder's codes were not trained to follow that
-        distribution."""
+        """The decoder's means for codes from N(0, I), which a plain auto-encoder's were not trained to follow."""
         with self.in_mode("eval"):
             return self.decode(draw_noise("normal", count, self.config.code, self.decoder))
 

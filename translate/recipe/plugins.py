@@ -72,6 +72,7 @@ class Plugin:
         return {name for table, name in self.entries if table not in ONLY_WATCH}
 
     def facts(self) -> PluginFacts:
+        """Returns what a run remembers of it: its name and the SHA-256 of its file."""
         return {"name": self.name, "sha256": self.sha256}
 
 

@@ -29,7 +29,9 @@ class Recipe(Settings):
         return MODELS[self.model.name]  # type: ignore[attr-defined]
 
     def to_json(self) -> dict[str, Any]:
+        """Returns every key with its value, defaults included, of types that JSON has."""
         return self.model_dump(mode="json")
 
     def to_yaml(self) -> str:
+        """Returns the text of a recipe that `load_recipe` reads as this one; defaults are written out."""
         return yaml.safe_dump(self.to_json(), sort_keys=False, allow_unicode=True, width=100)

@@ -9,6 +9,8 @@ _DECADES = 3.0  # positive values that span more than this get a logarithmic axi
 
 @dataclass(frozen=True)
 class Axis:
+    """An axis from `low` to `high`, with `low` < `high`, and both positive if it is logarithmic."""
+
     low: float
     high: float
     logarithmic: bool = False

@@ -43,6 +43,7 @@ def cell(value: Any, decimals: int | None = None) -> str:
 
 
 def is_number(value: Any) -> bool:
+    """Returns whether a value is an int or a finite float, and no bool."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 

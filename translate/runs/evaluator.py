@@ -15,10 +15,9 @@ from translate.data.labelled import LabelledSplit
 from translate.data.labels import LabelGroup
 from translate.errors import ConfigurationError
 from translate.evaluation.classifier import ClassifierSettings
-from translate.evaluation.classifier_file import classifier_for
+from translate.evaluation.classifier_file import classifier_for, fingerprint
 from translate.evaluation.classifier_training import Trained, train_on
 from translate.evaluation.features import Spaces
-from translate.evaluation.fingerprint import fingerprint
 from translate.evaluation.spaces import Missing, classifier_space, inception_space
 from translate.evaluation.table import Protocol
 from translate.models.base import ImageSpec

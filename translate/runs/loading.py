@@ -18,7 +18,7 @@ from translate.inference.formats import reader_of
 from translate.inference.formats.hub import is_hub, read_hub
 from translate.inference.options import Backend, Dropout, ModelOptions
 from translate.models.base import ImageSpec, Model, Sampler, Translator
-from translate.models.domains import require_domains
+from translate.models.labels import require_domains
 from translate.networks.measured import no_larger_than
 from translate.networks.settings import require_multiple
 from translate.recipe import Recipe, recipe_of

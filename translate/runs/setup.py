@@ -25,17 +25,15 @@ from translate.runs.image_sets.scanning import unreadable
 from translate.runs.initial_weights import begin_model
 from translate.runs.loading import build_model, image_spec
 from translate.runs.small_files import run_id, write_recipe, write_skipped
-from translate.training.cadence import Cadence
 from translate.training.checkpoint import Checkpoint, settle
 from translate.training.checkpoint_json import FORMAT
 from translate.training.distributed import Distributed, fingerprint
-from translate.training.loop import TrainingRun
-from translate.training.measuring import Measuring
+from translate.training.loop import StopPoints, TrainingRun
+from translate.training.measuring import Cadence, Measuring
 from translate.training.records import Records
 from translate.training.runtime import Runtime
 from translate.training.saving import Saver
 from translate.training.state import load_weights, restore_checkpoint
-from translate.training.stopping import StopPoints
 from translate.training.trainer import Trainer
 from translate.utils.printing import Log, logger
 from translate.utils.signals import Signals

@@ -13,11 +13,10 @@ from translate.runs.folder import choose_folder, claimed
 from translate.runs.initial_weights import begin_model
 from translate.runs.setup import Launch, assemble, loader_of, open_images, start
 from translate.runs.small_files import write_summary
-from translate.training.determinism import use_deterministic_kernels
 from translate.training.distributed import Distributed, join
 from translate.training.estimate import Estimate, estimate, process_memory
 from translate.training.loop import TrainingRun
-from translate.training.runtime import Runtime, choose_runtime
+from translate.training.runtime import Runtime, choose_runtime, use_deterministic_kernels
 from translate.training.schedules import ONLY_OF
 from translate.utils.deprecated import takes_old_names
 from translate.utils.printing import say

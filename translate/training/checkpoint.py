@@ -11,8 +11,6 @@
 Checkpoints contain no pickle, so reading one never runs code, whatever the file.
 """
 
-from __future__ import annotations
-
 import errno
 import os
 import re
@@ -49,15 +47,12 @@ class Checkpoint:
     def step(self) -> int:
         return self.facts["step"]
 
-    def file(self, part: str) -> Path:
-        return self.folder / f"{part}.safetensors"
-
     def tensors(self, part: str) -> dict[str, Tensor]:
         """The tensors of `part` (model, average, training), on the CPU; empty if the checkpoint lacks that part.
 
         Raises TranslateError if the file is not one of tensors, or was removed since the checkpoint was verified.
         """
-        path = self.file(part)
+        path = self.folder / f"{part}.safetensors"
         if not self.folder.is_dir():
             raise _removed(self.folder)
         try:
@@ -73,10 +68,9 @@ class Checkpoint:
 
 
 def save_checkpoint(checkpoints: Path, step: int, parts: Mapping[str, Tensors], facts: Mapping[str, Any]) -> Path:
-    """Writes step-NNNNNNNN under a temporary name, flushes it to disk, renames it and points `latest` to it.
+    """Writes step-NNNNNNNN whole or not at all, flushed to disk, and points `latest` to it.
 
-    Clears away what killed savings left. Raises TranslateError if the disk is full or not writable; earlier checkpoints
-    stay intact.
+    Raises TranslateError if the disk is full or not writable; earlier checkpoints stay intact.
     """
     final = checkpoints / folder_name(step)
     _clear(checkpoints)
@@ -98,23 +92,22 @@ def _write_checkpoint(folder: Path, parts: Mapping[str, Tensors], facts: Mapping
         if tensors:
             path = folder / f"{part}.safetensors"
             save_file({key: value.detach().cpu().contiguous() for key, value in tensors.items()}, path)
-    _write_json(folder / "checkpoint.json", facts)
+    (folder / "checkpoint.json").write_text(json_text(facts, indent=1) + "\n")
     manifest = {path.name: {"bytes": path.stat().st_size, "sha256": sha256_of(path)} for path in folder.iterdir()}
-    _write_json(folder / "manifest.json", manifest)
+    (folder / "manifest.json").write_text(json_text(manifest, indent=1) + "\n")
     for path in [*folder.iterdir(), folder]:
         _to_disk(path)
 
 
 def _no_room(error: Exception) -> bool:
-    """Whether the error means no space left, quota exceeded or file too large; safetensors reports it only in Rust's
-    message."""
+    # safetensors says it in Rust's message alone.
     said = re.search(r"os error (\d+)", str(error))
     number = error.errno if isinstance(error, OSError) else int(said[1]) if said else None
     return number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def point(checkpoints: Path, pointer: str, step: int) -> None:
-    """Points `latest` or `best` to the checkpoint of `step`, atomically."""
+    """Points `latest` or `best` to the checkpoint of `step`."""
     with atomic_file(checkpoints / pointer) as working:
         working.write_text(folder_name(step) + "\n")
         _to_disk(working)
@@ -141,24 +134,23 @@ def pointed(checkpoints: Path, pointer: str) -> int | None:
 
 
 def settle(checkpoints: Path, newest: Checkpoint) -> None:
-    """Makes `latest` and `best` say what the checkpoints hold: a killed process may have saved one without pointing to
-    it. `newest` is the newest that verifies. Checkpoints of earlier versions do not say which was best."""
+    """Makes `latest` and `best` say what the checkpoints hold, of which `newest` verifies: a killed process may have
+    saved it without pointing to it. Those of earlier versions do not say which was best."""
     for pointer, step in (("latest", newest.step), ("best", newest.facts.get("best"))):
-        if step is not None and (checkpoints / folder_name(step)).is_dir() and _points_to(checkpoints, pointer) != step:
+        if step is None or not (checkpoints / folder_name(step)).is_dir():
+            continue
+        try:
+            right = pointed(checkpoints, pointer) == step
+        except ConfigurationError:
+            right = False
+        if not right:
             point(checkpoints, pointer, step)
 
 
-def _points_to(checkpoints: Path, pointer: str) -> int | None:
-    try:
-        return pointed(checkpoints, pointer)
-    except ConfigurationError:
-        return None
-
-
 def load_checkpoint(checkpoints: Path, which: str = "latest") -> Checkpoint:
-    """Loads `latest`, `best`, or a checkpoint by step number or folder name, and verifies it against its manifest.
+    """Loads and verifies `latest`, `best`, or a checkpoint by step number or folder name.
 
-    Raises ConfigurationError if it does not exist, and TranslateError naming the damaged file if it fails verification.
+    Raises ConfigurationError if it does not exist, and TranslateError as `verify` does.
     """
     number = which.removeprefix("step-")
     step = int(number) if _DIGITS.fullmatch(number) else pointed(checkpoints, which)
@@ -185,9 +177,7 @@ def newest_good(checkpoints: Path) -> tuple[Checkpoint | None, list[str]]:
 def _of_step(checkpoints: Path, step: int) -> Checkpoint:
     checkpoint = verify(checkpoints / folder_name(step))
     if checkpoint.step != step:
-        raise TranslateError(
-            f"{checkpoint.folder}: incomplete or damaged checkpoint (it says that it is of step {checkpoint.step})"
-        )
+        raise _damaged(checkpoint.folder, f"it says that it is of step {checkpoint.step}")
     return checkpoint
 
 
@@ -208,8 +198,8 @@ def verify(folder: Path) -> Checkpoint:
         raise (_damaged(folder, error) if folder.is_dir() else _removed(folder)) from error
 
 
-def _damaged(folder: Path, error: Exception) -> TranslateError:
-    return TranslateError(f"{folder}: incomplete or damaged checkpoint ({error})")
+def _damaged(folder: Path, why: object) -> TranslateError:
+    return TranslateError(f"{folder}: incomplete or damaged checkpoint ({why})")
 
 
 def _removed(folder: Path) -> TranslateError:
@@ -219,10 +209,9 @@ def _removed(folder: Path) -> TranslateError:
 
 
 def prune(checkpoints: Path, keep: int, every: int | None = None) -> None:
-    """Removes old checkpoints, and what interrupted saves left behind.
+    """Removes old checkpoints and what interrupted saves left, but nothing unless the newest checkpoint verifies.
 
-    Keeps the newest `keep`, `best`, `latest` and every step divisible by `every`. Removes nothing unless the newest
-    checkpoint verifies.
+    Keeps the newest `keep`, `best`, `latest` and every step divisible by `every`.
     """
     steps = saved_steps(checkpoints)
     if not steps:
@@ -237,15 +226,15 @@ def prune(checkpoints: Path, keep: int, every: int | None = None) -> None:
 
 
 def _clear(checkpoints: Path) -> None:
-    """Removes what killed processes left, also of earlier versions; only the process that trains here may do so."""
+    """Removes what killed processes left; only the process that trains here may do so."""
     clear_leftovers(checkpoints, alone=True)
-    for leftover in checkpoints.glob(".step-*.tmp"):
+    for leftover in checkpoints.glob(".step-*.tmp"):  # of earlier versions
         shutil.rmtree(leftover, ignore_errors=True)
 
 
 def saved_steps(checkpoints: Path) -> list[int]:
     """The steps of the checkpoints in the folder, ascending."""
-    found = [_step_of(path.name) for path in checkpoints.glob("step-*") if path.is_dir()]
+    found = (_step_of(path.name) for path in checkpoints.glob("step-*") if path.is_dir())
     return sorted(step for step in found if step is not None)
 
 
@@ -264,13 +253,8 @@ def _step_of(name: str) -> int | None:
     return int(digits) if name.startswith("step-") and _DIGITS.fullmatch(digits) else None
 
 
-def _write_json(path: Path, value: object) -> None:
-    path.write_text(json_text(value, indent=1) + "\n")
-
-
 def _to_disk(path: Path) -> None:
-    # Windows cannot open a folder for fsync; there the rename alone must do.
-    if path.is_dir() and os.name == "nt":
+    if path.is_dir() and os.name == "nt":  # Windows cannot open a folder for fsync: there the rename must do
         return
     descriptor = os.open(path, os.O_RDONLY)
     try:

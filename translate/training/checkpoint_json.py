@@ -1,10 +1,7 @@
 """What the JSON files of a trained model say, typed: checkpoint.json, manifest.json and a hub's config.json.
 
-Checkpoints of earlier versions lack some of these keys, which `completed` adds where it can; those of later versions
-may have more.
+Files of earlier versions lack some keys (see `completed`); those of later ones may have more.
 """
-
-from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Any, Required, TypeVar, cast
@@ -25,7 +22,7 @@ _OPEN = ConfigDict(extra="allow", strict=True)
 
 
 class GroupFacts(TypedDict):
-    """See `LabelGroup`."""
+    """Of a `LabelGroup`."""
 
     size: Positive
     exclusive: bool
@@ -119,10 +116,8 @@ def read_facts(path: Path, kind: type[Kind]) -> Kind:
 
 
 def completed(facts: Kind) -> Kind:
-    """The facts of a file of format 1, with those that the first versions which wrote it did not write.
-
-    They knew no labels, trained with one process on whole batches, and left no image out.
-    """
+    """The facts, with those that the first versions did not write: they knew no labels, trained with one process on
+    whole batches, and left no image out."""
     first = {"groups": [], "alternatives": [], "skipped": {}, "processes": 1, "accumulate": 1, "pending": False}
     return cast(Kind, first | facts)
 

@@ -1,12 +1,9 @@
 """A training step as CUDA graphs: recorded once for each set of due turns, then replayed with a single launch.
 
 A step must be a pure program of tensors: no reads by the host, no random numbers from Python, and persistent tensors
-keep their addresses. Random numbers: torch's default CUDA generator registers with a graph being recorded, and each
-replay starts from the generator's current seed and offset. So a replay after `torch.manual_seed(s)` draws the same
-numbers as the eager step.
+keep their addresses. torch's CUDA generator registers with a graph being recorded, and each replay starts from its
+current seed and offset: a replay after `torch.manual_seed(s)` draws the same numbers as the eager step.
 """
-
-from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
@@ -29,15 +26,13 @@ class Recorder(Protocol):
         """Runs `work` in the environment in which it will be recorded."""
 
     def record(self, work: Callable[[], None]) -> Callable[[], None]:
-        """Records `work` without running it. The returned function runs it on the current contents of the same
-        memory."""
+        """Records `work` without running it; what it returns runs it on the current contents of the same memory."""
 
 
 class GraphedStep:
-    """Wraps a trainer's `program`: eager at first, replayed later. Every call is a real training step.
+    """Wraps a trainer's `program`: eager at first, replayed later; every call is a real training step.
 
-    There is one recording for each combination of due turns and batch shapes. The batch is copied into the recording's
-    own tensors.
+    Each combination of due turns and batch shapes has a recording, into whose own tensors the batch is copied.
     """
 
     def __init__(self, program: Program, recorder: Recorder) -> None:
@@ -50,7 +45,8 @@ class GraphedStep:
         if key not in self._recordings:
             self._recordings[key] = _Recording(batch.map(torch.empty_like))
         recording = self._recordings[key]
-        recording.fill(batch)
+        for mine, given in zip(recording.inputs.tensors(), batch.tensors(), strict=True):
+            mine.copy_(given, non_blocking=True)
         if recording.seen < WARM_UP:
             self._recorder.warm_up(lambda: self._program(due, recording.inputs))
         else:
@@ -65,10 +61,6 @@ class _Recording:
     inputs: Batch
     seen: int = 0
     replay: Callable[[], None] | None = None
-
-    def fill(self, batch: Batch) -> None:
-        for mine, given in zip(self.inputs.tensors(), batch.tensors(), strict=True):
-            mine.copy_(given, non_blocking=True)
 
 
 class CudaRecorder:

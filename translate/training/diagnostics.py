@@ -1,14 +1,11 @@
-"""Diagnostics: finds what usually goes wrong in training, and reports it with its measure and its remedy.
+"""Finds what usually goes wrong in training, in the fixed samples and the logged losses.
 
-It examines the fixed sample batch whenever a sample grid is drawn, and follows the logged losses. Each kind of finding
-is reported once per run and written to doctor.jsonl, which report.html shows.
+Each kind of finding is reported once per run, and written to doctor.jsonl, which report.html shows.
 """
-
-from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -20,6 +17,7 @@ from translate.models.adversary import Adversary
 from translate.models.base import Model, Relabeller, Translator
 from translate.reporting.keys import caption
 from translate.utils.atomic_files import write_atomic
+from translate.utils.printing import Log
 from translate.utils.stored import json_text, lines_of, parse_json
 
 FIRST = 500
@@ -59,18 +57,10 @@ class Finding:
 class Diagnostics:
     """Watches `model` from the outside. `samples` is a batch on the device, in [-1, 1].
 
-    `folder` holds doctor.jsonl; findings of an earlier process after `step` are dropped. With None nothing is read or
-    written: for processes that train alongside the one that writes.
+    `folder` holds doctor.jsonl, whose findings after `step` are dropped; None for processes that write nothing.
     """
 
-    def __init__(
-        self,
-        model: Model,
-        samples: Batch,
-        folder: Path | None,
-        step: int,
-        log: Callable[[str], None],
-    ) -> None:
+    def __init__(self, model: Model, samples: Batch, folder: Path | None, step: int, log: Log) -> None:
         self.model, self.samples, self.log = model, samples, log
         self.path = folder / "doctor.jsonl" if folder else None
         self.found = [finding for finding in read_findings(self.path) if finding.step <= step] if self.path else []
@@ -80,8 +70,7 @@ class Diagnostics:
     def examine(self, step: int) -> None:
         """Translates the samples and notes what is wrong. Raises only what the model raises."""
         if step >= FIRST and isinstance(self.model, Translator):
-            rows = _findings(self.model, self.samples)
-            self._note([Finding(kind, step, measure, value, remedy) for kind, measure, value, remedy in rows])
+            self._note(_findings(self.model, self.samples, step))
 
     def recall(self, rows: Sequence[Mapping[str, float]]) -> None:
         """Takes the rows that were logged before the run was resumed."""
@@ -105,7 +94,7 @@ class Diagnostics:
             return
         self.found += fresh
         if self.path:
-            _write(self.path, self.found)
+            write_atomic(self.path, "".join(json_text(asdict(finding)) + "\n" for finding in self.found))
         for finding in fresh:
             self.log(f"warning: {finding}")
 
@@ -117,16 +106,10 @@ def read_findings(path: Path) -> list[Finding]:
     return [parse_json(line, Finding, f"{path}, line {number}") for number, line in lines_of(path)]
 
 
-def _write(path: Path, findings: Sequence[Finding]) -> None:
-    write_atomic(path, "".join(json_text(asdict(finding)) + "\n" for finding in findings))
-
-
 @dataclass(frozen=True)
 class _View:
-    """Inputs, the model's outputs and real images of the target domain.
-
-    All are (batch, channels, height, width) in [-1, 1]. If `paired`, `reals` are the true translations of `inputs`.
-    """
+    """Inputs, outputs and real images of the target domain, all (batch, channels, height, width) in [-1, 1]; if
+    `paired`, the true translations of the inputs."""
 
     inputs: Tensor
     outputs: Tensor
@@ -134,17 +117,14 @@ class _View:
     paired: bool = False
 
 
-_Row = tuple[str, str, float, str]
-
-
-def _findings(model: Translator, samples: Batch) -> list[_Row]:
+def _findings(model: Translator, samples: Batch, step: int) -> list[Finding]:
     views = _views(model, samples)
-    rows = [row for view in views if (row := _of_one(view)) is not None]
-    if samples.labelled() and sum(row[0] == _COPY for row in rows) < len(views):
-        rows = [row for row in rows if row[0] != _COPY]  # some images may already be of that domain
-    if isinstance(model, Relabeller) and len(views) > 1 and not any(row[0] in _NO_RELATION for row in rows):
-        rows += _of_labels(views)
-    return rows
+    found = [finding for view in views if (finding := _of_one(view, step)) is not None]
+    if samples.labelled() and sum(finding.kind == _COPY for finding in found) < len(views):
+        found = [finding for finding in found if finding.kind != _COPY]  # some images may already be of that domain
+    if isinstance(model, Relabeller) and len(views) > 1 and not any(one.kind in (_COPY, _ONE) for one in found):
+        found += _of_labels(views, step)
+    return found
 
 
 def _views(model: Translator, samples: Batch) -> list[_View]:
@@ -160,17 +140,17 @@ def _views(model: Translator, samples: Batch) -> list[_View]:
 
 _COPY = "the output equals the input"
 _ONE = "one image comes out for all inputs"
-_NO_RELATION = (_COPY, _ONE)
 
 
-def _of_one(view: _View) -> _Row | None:
+def _of_one(view: _View, step: int) -> Finding | None:
     """The most obvious problem of one direction: a copy is not also checked for collapse or inversion."""
     comparable = view.outputs.shape == view.inputs.shape  # grey and RGB are not
     change = _distance(view.outputs, view.inputs) if comparable else math.inf
     # A paired task may require almost no change.
     if change < CHANGE and not (view.paired and _distance(view.reals, view.inputs) < 2 * CHANGE):
-        return (
+        return Finding(
             _COPY,
+            step,
             "mean |output - input| on the 0-1 scale",
             change,
             "Lower the weights that keep it there (model.cycle, model.identity, model.reconstruction "
@@ -178,8 +158,9 @@ def _of_one(view: _View) -> _Row | None:
             "`translate data check FOLDER` that the two domains differ",
         )
     if (wanted := min(_spread(view.inputs), _spread(view.reals))) and _spread(view.outputs) < ALIKE * wanted:
-        return (
+        return Finding(
             _ONE,
+            step,
             "spread of outputs as a share of that of real images",
             _spread(view.outputs) / wanted,
             "The generator has collapsed: start again with another training.seed, a lower training.lr for the "
@@ -187,8 +168,9 @@ def _of_one(view: _View) -> _Row | None:
         )
     correlation = _correlation(view.outputs, view.inputs) if comparable else 0.0
     if correlation < INVERTED and not (view.paired and _correlation(view.reals, view.inputs) < INVERTED / 2):
-        return (
+        return Finding(
             "the colours are inverted",
+            step,
             "correlation of output and input pixels",
             correlation,
             "This rarely goes away: start again with another training.seed; for CycleGAN model.identity=0.5 "
@@ -197,15 +179,16 @@ def _of_one(view: _View) -> _Row | None:
     return None
 
 
-def _of_labels(views: Sequence[_View]) -> list[_Row]:
+def _of_labels(views: Sequence[_View], step: int) -> list[Finding]:
     outputs = torch.stack([view.outputs for view in views])
     changed = max(_distance(view.outputs, view.inputs) for view in views)
     differing = max(_distance(output, outputs[0]) for output in outputs[1:])
     if differing >= BLIND * changed:
         return []
     return [
-        (
+        Finding(
             "the labels are ignored",
+            step,
             "difference of outputs for different labels as a share of their difference from the input",
             differing / changed,
             "Raise model.classification, check the labels with `translate data check FOLDER`, or balance the classes "
@@ -226,8 +209,7 @@ def _won(step: int, discriminator: str, share: float) -> Finding:
 
 
 def _games(model: Model) -> list[tuple[str, str, float]]:
-    """Triples of a discriminator's loss, its generator's loss, and the value of the former at chance; empty
-    if there is no such value."""
+    """Each discriminator's loss, its generator's, and the value of the former at chance; empty if there is none."""
     adversary = next((module for module in model.modules() if isinstance(module, Adversary)), None)
     if adversary is None or adversary.unsure is None:
         return []

@@ -5,13 +5,12 @@ Gradients are averaged after each turn's backward pass, so n processes with batc
 with a batch of n * b.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from itertools import accumulate, groupby
 from typing import Any
 
 import torch
@@ -29,10 +28,9 @@ BUCKET = 8 * 2**20
 
 
 class Distributed:
-    """One process: number `rank` of `size`, and `local_rank` on its machine.
+    """One process: number `rank` of `size`, and `local_rank` on its machine. A single one communicates nothing.
 
-    A single process communicates nothing. `device` is what to pass to `choose_runtime`. Methods raise TranslateError if
-    another process does not answer.
+    `device` is for `choose_runtime`. Methods raise TranslateError if another process does not answer.
     """
 
     def __init__(self, device: str = "auto", rank: int = 0, size: int = 1, local_rank: int = 0) -> None:
@@ -48,7 +46,7 @@ class Distributed:
 
     @torch.no_grad()
     def average(self, tensors: Sequence[Tensor]) -> None:
-        """Replaces each tensor by its mean over all processes, which must pass the same shapes in the same order."""
+        """Replaces each tensor by its mean over all processes, which pass the same shapes in the same order."""
         if self.size == 1:
             return
         buckets = _buckets(tensors)
@@ -67,10 +65,9 @@ class Distributed:
         return _sum_of_all(torch.stack([values if rank == self.rank else nothing for rank in range(self.size)]))
 
     def largest(self, number: int) -> int:
-        """The largest `number` that any process passed in the previous call, 0 in the first.
+        """The largest `number` that any process passed in the call before, 0 in the first; of a single process its own.
 
-        A single process gets its own `number` back. Otherwise answers lag by one call so that no process waits for the
-        message, yet all get the same answer at the same step.
+        Lagging by one call, no process waits for the message, yet all get the same answer at the same step.
         """
         if self.size == 1:
             return number
@@ -84,10 +81,8 @@ class Distributed:
         return int(before[0])
 
     def collect(self, tensors: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:
-        """For the main process, the tensors of all in order of rank, on the CPU; an empty list for the others.
-
-        All processes must pass the same names and shapes.
-        """
+        """For the main process, the tensors of all in order of rank, on the CPU; an empty list for the others. All pass
+        the same names and shapes."""
         mine = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
         if self.size == 1:
             return [mine]
@@ -124,7 +119,7 @@ class Distributed:
 
     @contextmanager
     def one_first(self) -> Iterator[None]:
-        """Context that a machine's first process runs before its others, so that they find what it leaves on disk."""
+        """Context that a machine's first process runs before its others, who find what it leaves on disk."""
         if self.local_rank > 0:
             self.wait()
         yield
@@ -141,11 +136,8 @@ class Distributed:
 
 @contextmanager
 def join(device: str = "auto") -> Iterator[Distributed]:
-    """Joins the processes that torchrun started; a single process if it started none.
-
-    On CUDA each process takes the GPU with its local rank; on a CPU they share the cores. Raises ConfigurationError if
-    there is no such GPU, or the processes do not find each other.
-    """
+    """Joins the processes that torchrun started, if any. On CUDA each takes the GPU of its local rank; on a CPU they
+    share the cores. Raises ConfigurationError if there is no such GPU, or the processes do not find each other."""
     rank, size, local_rank = (int(os.environ.get(name, default)) for name, default in _TORCHRUN.items())
     if size == 1:
         yield Distributed(device)
@@ -172,8 +164,7 @@ _TORCHRUN = {"RANK": 0, "WORLD_SIZE": 1, "LOCAL_RANK": 0}
 
 
 def fingerprint(model: nn.Module) -> list[int]:
-    """A fingerprint of the model's weights: for each weight tensor, the sum of its bits."""
-    # Summed as integers, so the order of summation does not matter.
+    """The sum of the bits of each weight tensor, as integers, so that their order does not matter."""
     return [int(weight.detach().float().view(torch.int32).sum(dtype=torch.int64)) for weight in model.parameters()]
 
 
@@ -198,15 +189,9 @@ def _own_device(device: str, local_rank: int) -> str:
 
 def _buckets(tensors: Sequence[Tensor]) -> list[list[Tensor]]:
     """Groups the tensors, in order, into messages of about BUCKET numbers."""
-    buckets: list[list[Tensor]] = []
-    room = 0
-    for tensor in tensors:
-        if room <= 0:
-            buckets.append([])
-            room = BUCKET
-        buckets[-1].append(tensor)
-        room -= tensor.numel()
-    return buckets
+    starts = accumulate((tensor.numel() for tensor in tensors), initial=0)
+    placed = groupby(zip(starts, tensors, strict=False), key=lambda at: at[0] // BUCKET)
+    return [[tensor for _, tensor in bucket] for _, bucket in placed]
 
 
 class _SumOfAll(torch.autograd.Function):

@@ -1,18 +1,18 @@
 """Estimates what training takes on this machine (parameters, arithmetic, memory, hours, disk) from a few real steps."""
 
-from __future__ import annotations
-
 import math
 import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
 
 from translate.data.batch import Batch
-from translate.training.flops import flops_of
-from translate.training.state import network_weights, training_state
+from translate.training.state import checkpoint_parts
 from translate.training.trainer import Trainer
 from translate.utils.progress import Progress
 
@@ -28,9 +28,9 @@ class Estimate:
     """What one recipe takes on one machine.
 
     `flops`: multiplications and additions in a step's convolutions and matrix products, forwards and backwards.
-    `seconds`: duration of a step including its data, averaged over `measured` steps; `waiting`: the part of it spent
-    waiting for the batch. `memory`: bytes, of the kind named by `memory_of`; None if it could not be measured.
-    `checkpoint`: bytes of one checkpoint; `checkpoints`: the most that are kept at a time.
+    `seconds`: of a step with its data, averaged over `measured` steps; `waiting`: those spent waiting for the batch.
+    `memory`: bytes, of the kind named by `memory_of`; None if it could not be measured. `checkpoint`: bytes of one;
+    `checkpoints`: the most that are kept at a time.
     """
 
     parameters: dict[str, int]
@@ -51,25 +51,22 @@ class Estimate:
         return self.steps * self.seconds / 3600
 
     def lines(self) -> list[str]:
-        """The estimate as lines of text."""
         networks = ", ".join(f"{name} {count:,}" for name, count in self.parameters.items())
         rate = self.flops / self.seconds
         share = 100 * self.waiting / self.seconds
         step = f"{self.seconds:.3g} s (mean of {self.measured})"
+        memory = "not measured: this process had already used as much"
+        if self.memory is not None:
+            memory = f"{_bytes(self.memory)}, {self.memory_of}"
         return [
             f"parameters    {sum(self.parameters.values()):,}: {networks}",
             f"a step        {self.flops / 1e9:,.4g} GFLOP, {step} on {self.runtime}",
             f"              {rate / 1e12:.3g} TFLOP/s, {share:.2g} % of the time waiting for data",
-            f"peak memory   {self._memory()}",
+            f"peak memory   {memory}",
             f"all steps     {self.steps:,}: {_duration(self.hours)}; validation, samples and checkpoints come on top",
             f"checkpoints   {_bytes(self.checkpoint)} each, {self.checkpoints} at most: "
             f"{_bytes(self.checkpoint * self.checkpoints)} of disk",
         ]
-
-    def _memory(self) -> str:
-        if self.memory is None:
-            return "not measured: this process had already used as much"
-        return f"{_bytes(self.memory)}, {self.memory_of}"
 
 
 def estimate(
@@ -84,14 +81,15 @@ def estimate(
 ) -> Estimate:
     """Measures some twenty steps of `trainer`, fewer if they are slow; do not train with it afterwards.
 
-    `steps`: steps of the whole run. `keep`: checkpoints that the run keeps. `memory_before`: `process_memory()` before
-    the model was built. Shows progress unless `quiet`; writes nothing.
+    `steps` and `keep`: the steps of the whole run, and the checkpoints that it keeps. `memory_before`:
+    `process_memory()` before the model was built.
     """
     device = trainer.runtime.device
+    on_gpu = device.type == "cuda"
     # Some turns are due only every n-th step, so only whole rounds are measured.
     cycle = math.lcm(*(turn.every for turn in trainer.model.turns()))
 
-    times = _Times()
+    times: list[tuple[float, float]] = []  # of each step: seconds, and those of them spent waiting for its batch
 
     def take_a_round() -> None:
         for _ in range(cycle):
@@ -101,7 +99,7 @@ def estimate(
             trainer.step(trainer.runtime.place(batch))
             if device.type != "cpu":
                 torch.accelerator.synchronize(device)
-            times.add(clock() - start, waited)
+            times.append((clock() - start, waited))
             progress.advance()
 
     began, rounds = clock(), math.ceil(MEASURED / cycle)
@@ -110,22 +108,20 @@ def estimate(
         # The first steps are slower: take a second warm-up round, unless the first used half the time already.
         if clock() - began < PATIENCE / 2:
             take_a_round()
-        if device.type == "cuda":
+        if on_gpu:
             torch.cuda.reset_peak_memory_stats(device)
-        times = _Times()
-        while times.steps < LEAST or (times.steps < MEASURED and clock() - began < PATIENCE):
+        times.clear()
+        while len(times) < LEAST or (len(times) < MEASURED and clock() - began < PATIENCE):
             take_a_round()
-    on_gpu = device.type == "cuda"
-    average = trainer.average.values if trainer.average else {}
-    tensors = [*network_weights(trainer).values(), *training_state(trainer).values(), *average.values()]
-    held = sum(tensor.nbytes for tensor in tensors)
+    seconds, waiting = (sum(column) / len(times) for column in zip(*times, strict=True))
+    held = sum(tensor.nbytes for part in checkpoint_parts(trainer).values() for tensor in part.values())
     memory = torch.cuda.max_memory_allocated(device) if on_gpu else process_memory() - memory_before
     return Estimate(
         parameters=_parameters(trainer.model),
         flops=flops,
-        seconds=times.seconds / times.steps,
-        measured=times.steps,
-        waiting=times.waiting / times.steps,
+        seconds=seconds,
+        measured=len(times),
+        waiting=waiting,
         memory=memory if memory >= held else None,
         memory_of="allocated on the GPU" if on_gpu else "added by training to this process",
         checkpoint=held,
@@ -134,18 +130,6 @@ def estimate(
         steps=steps,
         runtime=str(trainer.runtime),
     )
-
-
-@dataclass
-class _Times:
-    """Number of steps, the seconds they took, and the part of it spent waiting for their batches."""
-
-    steps: int = 0
-    seconds: float = 0.0
-    waiting: float = 0.0
-
-    def add(self, seconds: float, waiting: float) -> None:
-        self.steps, self.seconds, self.waiting = self.steps + 1, self.seconds + seconds, self.waiting + waiting
 
 
 def process_memory() -> int:
@@ -171,3 +155,26 @@ def _duration(hours: float) -> str:
     if hours < 1:
         return f"{60 * hours:.2g} minutes"
     return f"{hours:.3g} hours" + (f" ({hours / 24:.2g} days)" if hours >= 48 else "")
+
+
+def flops_of(work: Callable[[], Any]) -> int:
+    """The number of multiplications and additions in one call of `work`."""
+    counter = _Counter()
+    with counter:
+        work()
+    return counter.total
+
+
+class _Counter(TorchDispatchMode):
+    """torch's own FlopCounterMode also follows modules, which fails on a gradient penalty's inner gradient (2.15)."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.total: int = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        formula = flop_registry.get(func._overloadpacket)
+        if formula is not None:
+            self.total += formula(*args, **(kwargs or {}), out_val=out)
+        return out

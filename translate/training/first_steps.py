@@ -1,25 +1,19 @@
 """Handles running out of memory in the first steps of a run, by splitting the same batches into more, smaller parts."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
 
 from translate.data.batch import Batch
 from translate.errors import TranslateError
-from translate.training.state import network_weights, restore, training_state
+from translate.training.state import State, checkpoint_parts, restore
 from translate.training.trainer import Trainer
 from translate.utils.out_of_memory import out_of_memory
 
 
 class FirstSteps:
-    """`Trainer.step` that splits batches further if memory runs out in the first steps after a start.
-
-    The step is then repeated from its starting state with twice the parts (see `Trainer.accumulate`): same batch, same
-    learning rate. Batch normalisation, if a network has it, then sees one part at a time.
-    """
+    """`Trainer.step`, repeated with twice the parts (see `Trainer.accumulate`) where memory runs out in the first steps
+    after a start. Batch normalisation, if a network has it, then sees one part at a time."""
 
     def __init__(self, trainer: Trainer, log: Callable[[str], None]) -> None:
         self.trainer, self.log = trainer, log
@@ -49,36 +43,24 @@ class FirstSteps:
             ) from error
 
     def _step_in_parts(self, batch: Batch) -> None:
-        state = _State(self.trainer)
+        trainer = self.trainer
+        step, saved = trainer.steps, [_copied(part) for part in checkpoint_parts(trainer).values()]
         while True:
             try:
-                return self.trainer.step(batch)
+                return trainer.step(batch)
             except Exception as error:
-                parts = 2 * self.trainer.accumulate
+                parts = 2 * trainer.accumulate
                 if not out_of_memory(error) or len(batch) % parts:
                     raise
             # Outside the handler, because the error's traceback keeps the step's tensors alive.
-            state.put_back()
-            self.trainer.accumulate = parts
+            for optimizer in trainer.optimizers.values():
+                optimizer.zero_grad()
+            restore(trainer, step, *saved)
+            if trainer.runtime.device.type == "cuda":
+                torch.cuda.empty_cache()
+            trainer.accumulate = parts
             self.log(f"out of memory: each batch of {len(batch)} is taken in {parts} parts from here on, as one step")
 
 
-class _State:
-    """A copy, in host memory, of everything a step changes."""
-
-    def __init__(self, trainer: Trainer) -> None:
-        self.trainer, self.step = trainer, trainer.steps
-        self.weights = _copied(network_weights(trainer))
-        self.average = _copied(trainer.average.values if trainer.average else {})
-        self.state = _copied(training_state(trainer))
-
-    def put_back(self) -> None:
-        for optimizer in self.trainer.optimizers.values():
-            optimizer.zero_grad()
-        restore(self.trainer, self.step, self.weights, self.average, self.state)
-        if self.trainer.runtime.device.type == "cuda":
-            torch.cuda.empty_cache()
-
-
-def _copied(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+def _copied(tensors: State) -> State:
     return {name: tensor.detach().to("cpu", copy=True) for name, tensor in tensors.items()}

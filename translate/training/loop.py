@@ -1,23 +1,55 @@
 """The loop of training: steps, and after each what is due: losses logged, the model measured, a checkpoint saved."""
 
-from __future__ import annotations
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager, nullcontext
 
-from collections.abc import Callable, Generator
-from contextlib import closing
+import torch
+from torch.nn.modules.module import register_module_forward_pre_hook
 
 from translate.data.batch import Batch
-from translate.training.cadence import Cadence
+from translate.training.distributed import Distributed
 from translate.training.first_steps import FirstSteps
-from translate.training.measuring import Measuring
-from translate.training.pace import Pace
+from translate.training.measuring import Cadence, Measuring
 from translate.training.prefetch import Prefetcher, prefetch
 from translate.training.records import Records
 from translate.training.saving import Diverged, Saver
-from translate.training.stopping import StopPoints
 from translate.training.trainer import Trainer
 from translate.utils.printing import Log, say
-from translate.utils.progress import Progress
-from translate.utils.signals import Interrupted, Stop
+from translate.utils.progress import Progress, clock_time
+from translate.utils.signals import Interrupted, Signals, Stop
+
+
+class StopPoints:
+    """Where a noted signal raises Stop. Several processes stop between the same two steps and nowhere else: none may
+    leave the others."""
+
+    def __init__(self, signals: Signals, distributed: Distributed) -> None:
+        self._signals, self._distributed = signals, distributed
+
+    def between_steps(self) -> None:
+        """Raises Stop if a signal was noted, by any process."""
+        if number := self._distributed.largest(self._signals.noted or 0):
+            raise Stop(number)
+
+    def while_waiting(self, stream: Iterator[Batch]) -> Iterator[Batch]:
+        """Yields the batches of `stream`; a signal that comes while the next one is waited for raises Stop at once."""
+        while True:
+            with self._signals.raising() if self._distributed.size == 1 else nullcontext():
+                batch = next(stream)
+            yield batch
+
+    @contextmanager
+    def between_layers(self) -> Iterator[None]:
+        """Context in which a signal raises Stop before the next layer of any network, where nothing is half written."""
+        if self._distributed.size > 1:
+            yield
+            return
+        hook = register_module_forward_pre_hook(lambda layer, inputs: self._signals.check())
+        try:
+            yield
+        finally:
+            hook.remove()
 
 
 class TrainingRun:
@@ -53,7 +85,7 @@ class TrainingRun:
         return self.trainer.steps >= self.cadence.total and not self.measuring.pending
 
     def go(self) -> None:
-        """Trains to the last step. Of a finished run, only finishes what a killed process left to do.
+        """Trains to the last step; of a finished run, does what a killed process left to do.
 
         Raises Interrupted, after saving, if a signal came, and Diverged if a turn was skipped too often in a row.
         Whatever else it raises, it saves before, unless a step or a checkpoint failed.
@@ -117,3 +149,29 @@ class TrainingRun:
             self.measuring.catch_up()
         if self.cadence.saves(self.trainer.steps):
             self.saver.save()
+
+
+STEPS, _SLOW = 20, 4  # the first ones are slower: memory is claimed, kernels are chosen
+
+
+class Pace:
+    """Says after `STEPS` steps on `device` how long the rest of `total` takes, unless there is none."""
+
+    def __init__(
+        self, done: int, total: int, device: torch.device, log: Log, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._total, self._device, self._log, self._clock = total, device, log, clock
+        self._from, self._to = done + _SLOW, done + STEPS
+
+    def step(self, done: int) -> None:
+        """To be called after every step, `done` of them in all."""
+        if done == self._from:
+            self._began = self._now()
+        if done == self._to < self._total:
+            seconds = (self._now() - self._began) / (STEPS - _SLOW) * (self._total - done)
+            self._log(f"the {self._total - done:,} steps to go will take about {clock_time(seconds)} at this pace")
+
+    def _now(self) -> float:
+        if self._device.type != "cpu":
+            torch.accelerator.synchronize(self._device)
+        return self._clock()

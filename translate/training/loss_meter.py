@@ -1,9 +1,7 @@
-"""Statistics of each turn during training, in tensors on the device: the host waits only when it reads them."""
-
-from __future__ import annotations
+"""A turn's losses and skips, in tensors on the device: the host waits only when it reads them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -11,8 +9,7 @@ from torch import Tensor
 from translate.reporting.keys import current_name
 
 
-@dataclass(frozen=True)
-class Skips:
+class Skips(NamedTuple):
     """How often a turn was skipped because a loss or a gradient was not finite: in total, and in the current streak."""
 
     ever: int = 0
@@ -20,7 +17,7 @@ class Skips:
 
 
 class LossMeter:
-    """The losses of one turn, summed since they were last read, and how often the turn was skipped."""
+    """The losses of one turn, summed since they were last read, and how often it was skipped."""
 
     def __init__(self, turn: str, device: torch.device) -> None:
         self.turn = turn
@@ -56,8 +53,7 @@ class LossMeter:
         return {f"{self.turn}/{name}": total / count for name, total, count in found if count}
 
     def read_skips(self) -> Skips:
-        ever, in_a_row = self._skips.tolist()
-        return Skips(ever, in_a_row)
+        return Skips(*self._skips.tolist())
 
     def state(self) -> dict[str, Tensor]:
         """The complete state, for `restore`; each key names the turn."""
@@ -75,15 +71,14 @@ class LossMeter:
             self._skips.copy_(state[f"skips/{self.turn}"])
 
     def _arrange(self, names: tuple[str, ...]) -> None:
-        """Puts sums and counts in the turn's order: at its first step, and at the first after `restore`, which uses the
-        file's order."""
+        """Puts sums and counts in the turn's order, at the first step after the start or after `restore`."""
         # A checkpoint may have names of version 0.1.
         before = {name if name in names else current_name(name): place for place, name in enumerate(self._names)}
         if before and before.keys() != set(names):
             raise ValueError(f"turn '{self.turn}' has the losses {names}, and had {self._names} before")
         if before:
             order = [before[name] for name in names]
-            self._sums, self._counts = self._sums[order].clone(), self._counts[order].clone()
+            self._sums, self._counts = self._sums[order], self._counts[order]
         else:
             self._sums, self._counts = self._sums.new_zeros(len(names)), self._counts.new_zeros(len(names))
         self._names = names

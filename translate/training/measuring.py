@@ -1,15 +1,41 @@
 """Measures and shows the model where that is due after a step, and knows which step was the best so far."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from translate.reporting.keys import current_validations, validation_key
-from translate.training.cadence import Cadence
 from translate.training.records import Records
 from translate.training.trainer import Trainer
 from translate.training.validation import Validation
+
+
+@dataclass(frozen=True)
+class Cadence:
+    """The total number of steps, how often each task is due, and which checkpoints to keep."""
+
+    total: int
+    log: int
+    sample: int
+    validate: int
+    checkpoint: int
+    keep: int
+    keep_every: int | None = None
+
+    def logs(self, step: int) -> bool:
+        return self._due(step, self.log)
+
+    def samples(self, step: int) -> bool:
+        return self._due(step, self.sample)
+
+    def validates(self, step: int) -> bool:
+        return self._due(step, self.validate) or self.saves(step)
+
+    def saves(self, step: int) -> bool:
+        return self._due(step, self.checkpoint)
+
+    def _due(self, step: int, every: int) -> bool:
+        return step % every == 0 or step == self.total
 
 
 class Measuring:
@@ -35,6 +61,10 @@ class Measuring:
         self._trainer, self._cadence, self._records = trainer, cadence, records
         self._validated: int | None = None
 
+    def facts(self) -> dict[str, Any]:
+        """What `before` holds, as of now."""
+        return {"validation": self.latest, "pending": self.pending, "best": self.best, "best_l1": self.best_l1}
+
     def mark_due(self) -> None:
         """Notes, after a step, whether it is to be validated or sampled: what a signal cuts short is done on resume."""
         step = self._trainer.steps
@@ -59,12 +89,12 @@ class Measuring:
     def note_best(self) -> bool:
         """Notes this step as the best if its L1, averaged over validations, is the lowest so far; returns whether it
         is. Without known truth, the latest step is the best."""
-        if self.pending or not self._note_lowest():
-            return False
-        self.best = self._trainer.steps
-        return True
+        is_best = not self.pending and self._is_lowest()
+        if is_best:
+            self.best = self._trainer.steps
+        return is_best
 
-    def _note_lowest(self) -> bool:
+    def _is_lowest(self) -> bool:
         if not self.validations:
             return True
         # A step saved only because of a signal is not a candidate: an undisturbed run would not have saved it.

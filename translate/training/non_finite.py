@@ -1,7 +1,5 @@
 """Keeps NaN and infinity out of weights and statistics, without making the host wait for the device."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -9,12 +7,12 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from translate.training.optim import weights_of
+
 
 def not_finite(total: Tensor, weights: Sequence[nn.Parameter]) -> Tensor:
-    """1.0 if the loss `total` (a scalar) or any gradient is not finite, else 0.0; a scalar on their device.
-
-    Gradients whose squared norm overflows count as not finite, because Adam squares them too.
-    """
+    """1.0 if the loss `total` (a scalar) or any gradient is not finite, or so large that Adam's squares overflow, else
+    0.0; a scalar on their device."""
     gradients = [weight.grad for weight in weights if weight.grad is not None]
     # The Euclidean norm: the maximum norm is 25 times slower on a CPU.
     norm = nn.utils.get_total_norm(gradients)
@@ -35,7 +33,7 @@ def step_unless(bad: Tensor, optimizer: Optimizer) -> None:
 
 def step_and_undo(bad: Tensor, optimizer: Optimizer) -> None:
     """`step_unless` for an optimizer without such a switch on the device: steps, then undoes it from copies."""
-    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+    weights = weights_of(optimizer)
     with torch.no_grad():
         before = [weight.clone() for weight in weights]
         state_before = {(weight, key): value.clone() for weight, key, value in _state(optimizer, weights)}

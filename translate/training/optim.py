@@ -1,7 +1,5 @@
 """Optimizers, one for each network, and the moving average of weights."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Literal
@@ -21,9 +19,8 @@ def build_optimizer(
 ) -> Optimizer:
     """Builds one network's optimizer.
 
-    `fused` selects the Adam that makes one pass over the weights, where the device supports it. The group's
-    `initial_lr` is `lr`, as in torch's schedules. On CUDA the group's `lr` is a tensor, so that a captured step reads
-    the value written before each replay.
+    `fused` selects the Adam that makes one pass over the weights, where the device supports it. On CUDA the group's
+    `lr` is a tensor, so that a recorded step reads the value written before each replay.
     """
     weights = list(network.parameters())
     device = weights[0].device
@@ -35,6 +32,11 @@ def build_optimizer(
     one_pass = fused and device.type in ("cpu", "cuda")
     kind_of_adam = _DenseAdam if one_pass else Adam
     return kind_of_adam(group, lr=rate, betas=betas, weight_decay=weight_decay, fused=one_pass, capturable=on_cuda)
+
+
+def weights_of(optimizer: Optimizer) -> list[nn.Parameter]:
+    """All weights that the optimizer moves, in the order in which it numbers them."""
+    return [weight for group in optimizer.param_groups for weight in group["params"]]
 
 
 def moments(optimizer: Optimizer) -> tuple[str, ...]:
@@ -84,9 +86,8 @@ def _as_it_lies(tensor: Tensor) -> Tensor:
 class WeightAverage:
     """Exponential moving average of networks' weights, for generating better images (Yazici et al. 2019).
 
-    `decay` is approached from below, min(decay, (1 + n) / (10 + n)), so that the first weights are soon forgotten. The
-    number n of updates is a tensor, like all state that changes. Buffers, e.g. running statistics, are averaged too, or
-    copied if they are integers.
+    `decay` is approached from below, min(decay, (1 + n) / (10 + n)) after n updates, so that the first weights are soon
+    forgotten. Buffers, e.g. running statistics, are averaged too, or copied if they are integers.
     """
 
     def __init__(self, networks: Mapping[str, nn.Module], decay: float) -> None:
@@ -99,7 +100,7 @@ class WeightAverage:
 
     @torch.no_grad()
     def update(self, skipped: Tensor | None = None) -> None:
-        """Updates the average; call once after the networks moved. Does nothing if the scalar `skipped` is 1."""
+        """To be called once after the networks moved. Does nothing if the scalar `skipped` is 1."""
         taken = torch.ones_like(self.updates) if skipped is None else 1 - skipped
         self.updates += taken
         # 1 - min(decay, (1 + n) / (10 + n)), without the rounding of a decay near 1.

@@ -1,9 +1,6 @@
 """Places batches on the device for the next step, and measures how long the step waits for them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
-from typing import Protocol
 
 import torch
 
@@ -12,23 +9,8 @@ from translate.data.waiting import Waiting
 from translate.training.runtime import Runtime
 
 
-class Prefetcher(Protocol):
-    """Placed batches, one per step. `share` is the share of the time so far that was spent waiting for data."""
-
-    def __next__(self) -> Batch: ...
-
-    @property
-    def share(self) -> float: ...
-
-
-def prefetch(runtime: Runtime, stream: Iterator[Batch]) -> Prefetcher:
-    """The batches of `stream`, placed by `runtime.place`; on CUDA this happens while the previous step runs."""
-    return SecondStream(runtime, stream) if runtime.device.type == "cuda" else OneStream(runtime, stream)
-
-
 class OneStream:
-    """Places batches on the stream of the step. `share` is the share of the host's time spent waiting for the
-    loader."""
+    """Places batches on the stream of the step. `share`: of the host's time, that spent waiting for the loader."""
 
     def __init__(self, runtime: Runtime, stream: Iterator[Batch]) -> None:
         self._runtime, self._waiting = runtime, Waiting(stream)
@@ -42,11 +24,10 @@ class OneStream:
 
 
 class SecondStream:
-    """Makes and places batches on a separate CUDA stream.
+    """Makes and places batches on a separate CUDA stream, while the step before runs.
 
-    The host runs ahead of the device: what it requests while a step runs is copied, cast and cropped in parallel with
-    that step. It stays at most one step ahead, so batches do not pile up. `share` is the share of the device's time in
-    which it had finished all its work and the next batch was not ready; waiting while a step runs does not count.
+    The host stays at most one step ahead, so that batches do not pile up. `share`: of the device's time, that in which
+    it had finished all its work and the next batch was not ready.
     """
 
     def __init__(self, runtime: Runtime, stream: Iterator[Batch]) -> None:
@@ -72,7 +53,7 @@ class SecondStream:
 
     @property
     def share(self) -> float:
-        """The share of the time waited, up to the batch before the last."""
+        """Up to the batch before the last."""
         return self._waited / self._elapsed if self._elapsed else 0.0
 
     def _wait_for_the_step_before_the_last(self) -> None:
@@ -86,6 +67,15 @@ class SecondStream:
         self._waited += max(0.0, until_ready - until_idle)
         self._elapsed += max(until_idle, until_ready)
         self._since = ready if until_ready > until_idle else idle
+
+
+Prefetcher = OneStream | SecondStream
+"""Placed batches, one per step; `share` is the share of the time so far that was spent waiting for data."""
+
+
+def prefetch(runtime: Runtime, stream: Iterator[Batch]) -> Prefetcher:
+    """The batches of `stream`, placed by `runtime.place`; on CUDA this happens while the previous step runs."""
+    return SecondStream(runtime, stream) if runtime.device.type == "cuda" else OneStream(runtime, stream)
 
 
 def _mark(stream: torch.cuda.Stream) -> torch.cuda.Event:

@@ -1,7 +1,5 @@
 """What a run writes while it trains, beside checkpoints: metrics.jsonl, the tracker, sample grids, diagnostics."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -17,10 +15,10 @@ from translate.utils.printing import Log
 
 
 class Records:
-    """Writes into `folder`, on the main process alone, and follows the run with diagnostics.
+    """Writes into `folder`, on the main process alone. `samples`, a batch on the device, are shown in every grid.
 
-    `samples`, a batch on the device, are shown in every grid. What a killed process wrote after the trainer's step is
-    dropped; so are the validations of that step if they are to be `measured_again`.
+    What a killed process wrote after the trainer's step is dropped, and so are the validations of that step if they are
+    to be `measured_again`.
     """
 
     def __init__(
@@ -42,13 +40,11 @@ class Records:
         self.metrics.close()
 
     def write(self, values: Mapping[str, float]) -> None:
-        """Writes a row of metrics.jsonl, and sends it to the tracker."""
         self.metrics.log(self._trainer.steps, values)
         self.tracker.log(self._trainer.steps, values)
 
     def examine(self, losses: Mapping[str, float], waiting: float) -> str:
-        """Shows the losses to the diagnostics, and the share of the time that was spent `waiting` for data to the
-        tracker. Returns both as a line of text."""
+        """Takes the losses, and the share of the time spent `waiting` for data; returns both as a line of text."""
         self._diagnostics.follow(self._trainer.steps, losses)
         # Not in metrics.jsonl, which a resumed run must reproduce: times differ.
         self.tracker.log(self._trainer.steps, {"data/waiting_share": waiting})

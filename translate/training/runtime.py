@@ -1,10 +1,9 @@
 """How a step runs (device, precision, memory format, fusion, compilation), never what it computes."""
 
-from __future__ import annotations
-
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Literal, TypeVar
 
 import torch
@@ -18,19 +17,8 @@ from translate.networks.conv_as_matmul import set_conv_as_matmul
 
 Precision = Literal["auto", "float32", "bf16"]
 AnyBatch = TypeVar("AnyBatch", bound=Batch)
-
-
-OPTIONS = {
-    "bf16": "bf16",
-    "channels-last": "channels_last",
-    "fused": "fused",
-    "conv-as-matmul": "conv_as_matmul",
-    "compiled": "compiled",
-    "cuda-graphs": "cuda_graphs",
-}
-"""What `--runtime` can switch: name on the command line to field of `Runtime`."""
 OLD_NAMES = {"products": "conv-as-matmul", "captured": "cuda-graphs"}
-"""What options were called in 0.1, and are still called in commands that were written down."""
+"""What options of `--runtime` were called in 0.1, and are still called in commands that were written down."""
 
 
 @dataclass(frozen=True)
@@ -39,9 +27,8 @@ class Runtime:
 
     `bf16`: matrix products and convolutions in bfloat16. `channels_last`: images and weights in that memory format.
     `fused`: Adam in one pass over the weights. `conv_as_matmul`: convolutions over small maps as matrix products (CPU
-    only).
-    `compiled`: generators go through torch.compile. `cuda_graphs`: a training step is recorded as CUDA graphs and
-    replayed (CUDA only).
+    only). `compiled`: generators go through torch.compile. `cuda_graphs`: a training step is recorded as CUDA graphs
+    and replayed (CUDA only).
     """
 
     device: torch.device
@@ -67,21 +54,17 @@ class Runtime:
         set_conv_as_matmul(model, self.conv_as_matmul)
 
     def adopt_trained(self, model: nn.Module) -> None:
-        """Adopts a model for inference: casts weights to bf16 once, where autocast would at every call.
-
-        This concerns convolutions and linear layers; the numbers are the same as with autocast. Layers whose weights
-        are normalised at each call (spectral norm) stay as they are.
-        """
+        """Adopts a model for inference: weights of convolutions and linear layers are cast to bf16 once, where autocast
+        would at every call, with the same numbers; those that are normalised at each call (spectral norm) stay."""
         self.adopt(model)
         for module in model.modules() if self.bf16 else ():
             if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear) and not is_parametrized(module):
                 module.to(torch.bfloat16)
 
     def compile(self, networks: Iterable[nn.Module]) -> None:
-        """Compiles the parts of each network if `compiled` is on.
+        """Compiles the parts of each network if `compiled` is on; one that cannot be raises when it first runs.
 
-        A part that cannot be compiled raises when it first runs. Not for discriminators: torch.compile cannot
-        differentiate the gradient of a penalty a second time.
+        Not for discriminators: torch.compile cannot differentiate the gradient of a penalty a second time.
         """
         if not self.compiled:
             return
@@ -115,6 +98,10 @@ class Runtime:
             "CUDA graphs": self.cuda_graphs,
         }
         return ", ".join([f"{name}{threads}", self.precision, layout, *(option for option, on in others.items() if on)])
+
+
+OPTIONS = [field.name.replace("_", "-") for field in fields(Runtime) if field.name != "device"]
+"""What `--runtime` can switch."""
 
 
 def choose_device(name: str) -> torch.device:
@@ -160,7 +147,7 @@ def choose_runtime(device: str = "auto", precision: Precision = "auto", options:
         option = OLD_NAMES.get(option, option)
         if option not in OPTIONS:
             raise ConfigurationError(f"--runtime {options}: no option '{option}'{nearest(option, OPTIONS)}")
-        runtime = replace(runtime, **{OPTIONS[option]: not name.startswith("no-")})  # type: ignore[arg-type]
+        runtime = replace(runtime, **{option.replace("-", "_"): not name.startswith("no-")})  # type: ignore[arg-type]
     if runtime.cuda_graphs and chosen.type != "cuda":
         raise ConfigurationError(f"--runtime {options}: CUDA graphs need a CUDA device, this is {chosen}")
     if runtime.conv_as_matmul and chosen.type != "cpu":
@@ -177,8 +164,7 @@ def _fastest(device: torch.device, precision: Precision) -> Runtime:
 
 
 def _parts(network: nn.Module) -> Iterator[nn.Module]:
-    """The submodules that are certain to be called as modules; a network itself may be entered by methods other than
-    `forward`."""
+    """The submodules that are certainly called as such; a network itself may be entered by other methods."""
     children = list(network.children())
     for child in children:
         if isinstance(child, nn.ModuleList | nn.ModuleDict):
@@ -193,3 +179,16 @@ def _has_fast_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
     return device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
+
+
+def use_deterministic_kernels() -> None:
+    """Makes the same seed on the same machine give the same bits on CUDA, too, where this is slower.
+
+    Without it, cuDNN's gradients of convolutions and scattered sums (reflection padding, bilinear resizing, indexing)
+    add up in the order in which threads arrive. torch warns about each operation that has no such kernel, by name.
+    """
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.backends.cudnn.deterministic = True
+    torch.backends.cudnn.benchmark = False
+    # cuBLAS reads this at its first call.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")

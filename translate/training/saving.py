@@ -1,7 +1,5 @@
 """Saves a run: its checkpoints, which of them is the best, and what can be saved after a failure."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,20 +9,19 @@ from torch import Tensor
 
 from translate.errors import TranslateError
 from translate.networks.weights_file import not_finite
-from translate.training.cadence import Cadence
 from translate.training.checkpoint import folder_name, point, prune, save_checkpoint
-from translate.training.measuring import Measuring
+from translate.training.measuring import Cadence, Measuring
 from translate.training.records import Records
 from translate.training.state import checkpoint_parts
 from translate.training.trainer import Trainer
 
 
 class Diverged(TranslateError):
-    """The run was given up: to go on from its last state would be of no use."""
+    """The run was given up: its last state is of no use."""
 
 
 class Saver:
-    """Saves `trainer` into `checkpoints`; `facts` go into every one. All processes take part, the main one writes."""
+    """Saves `trainer` into `checkpoints`, each with `facts`. All processes take part; the main one writes."""
 
     def __init__(
         self,
@@ -106,12 +103,5 @@ class Saver:
         if not self._trainer.distributed.is_main:
             return
         self._records.metrics.fsync()
-        measuring = self._measuring
-        known = {
-            "pending": measuring.pending,
-            "accumulate": self._trainer.accumulate,
-            "validation": measuring.latest,
-            "best_l1": measuring.best_l1,
-            "best": measuring.best,
-        }
-        save_checkpoint(self._checkpoints, step, parts, {**self._facts, **known})
+        facts = {**self._facts, **self._measuring.facts(), "accumulate": self._trainer.accumulate}
+        save_checkpoint(self._checkpoints, step, parts, facts)

@@ -1,7 +1,5 @@
 """Learning-rate schedules, each a pure function of the step: another one, with its settings, is added here alone."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from typing import Annotated
@@ -35,7 +33,6 @@ class ScheduleSettings(Settings):
     """Steps after which the schedule `halving` halves the learning rate."""
 
     def curve(self, steps: int) -> Curve:
-        """The curve of a run of that many steps."""
         return SCHEDULES[self.schedule](self, steps)
 
 

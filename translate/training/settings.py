@@ -1,8 +1,6 @@
 """The settings of `training` in a recipe: how long and how fast to train, and what to keep."""
 
-from __future__ import annotations
-
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -48,13 +46,9 @@ class TrainingSettings(ScheduleSettings):
     """Also keeps checkpoints of steps divisible by this number; null keeps no others."""
 
     @model_validator(mode="after")
-    def _one_length(self) -> TrainingSettings:
+    def _fits(self) -> Self:
         if (self.steps is None) == (self.epochs is None):
             raise ValueError("give exactly one of steps and epochs (set the other to null)")
-        return self
-
-    @model_validator(mode="after")
-    def _parts_are_equal(self) -> TrainingSettings:
         if self.batch_size % self.accumulate:
             raise ValueError(
                 f"accumulate {self.accumulate} does not split batch_size {self.batch_size} into equal parts"

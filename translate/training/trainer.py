@@ -1,7 +1,5 @@
 """The training step: the only place that calls backward(), and where optimizers step."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
@@ -22,12 +20,11 @@ from translate.training.runtime import Runtime
 class Trainer:
     """Runs the turns of a model's players.
 
-    `optimizers`, from `build_optimizer`, are keyed by the name of the network (an attribute of `model`) whose weights
-    they move. `curve` maps a step, from 0, to a factor on every learning rate. `accumulate` splits each batch into that
-    many equal parts and averages their gradients; gradients are then averaged over all processes of `distributed`.
-    `average`, if given, follows the networks of turns that train generators. The random numbers of a step are a pure
-    function of `seed`, the step and the rank, so a resumed run draws the same ones. A turn with a loss or a gradient
-    that is not finite is skipped: it moves no weights, and is counted.
+    `optimizers`, from `build_optimizer`, are keyed by the name of the network (an attribute of `model`) that they move.
+    `curve` maps a step, from 0, to a factor on every learning rate. `accumulate` splits each batch into that many equal
+    parts. `average`, if given, follows the networks of turns that train generators. The random numbers of a step are a
+    pure function of `seed`, step and rank. A turn with a loss or a gradient that is not finite is skipped: it moves no
+    weights, and is counted.
     """
 
     def __init__(
@@ -63,8 +60,7 @@ class Trainer:
         self.program([turn for turn in self._turns if self.steps % turn.every == 0], batch)
 
     def _run(self, due: Sequence[Turn], batch: Batch) -> None:
-        """Everything a step does with tensors. The host waits for none of them, and persistent tensors keep their
-        addresses."""
+        """All that a step does with tensors. The host waits for none of them, and what stays keeps its address."""
         parts = batch.split(self.accumulate)
         with self._statistics.kept_finite():
             # Fakes of a single part are generated once, with a graph if a generator is due; those of several parts
@@ -80,12 +76,12 @@ class Trainer:
             self.average.update(torch.stack(generators).amax())
 
     def _take(self, turn: Turn, parts: Sequence[Batch], fakes: list[Fakes]) -> Tensor:
-        """Takes one turn. Returns whether it was skipped, as a scalar: 1 or 0. Leaves in `fakes` the latest images,
-        without their graph if this turn moves a weight in it."""
+        """Returns whether the turn was skipped, as a scalar: 1 or 0. Leaves in `fakes` the latest images, without
+        their graph if this turn moves a weight in it."""
         meter, totals = self.loss_meters[turn.name], []
         with self._only(turn.networks) as weights:
             for number, part in enumerate(parts):
-                if turn.trains_generators and not _has_graph(fakes[number]):
+                if turn.trains_generators and not any(image.requires_grad for image in fakes[number].values()):
                     fakes[number] = self._generate(part, graph=True)
                 images, detached = fakes[number], {name: image.detach() for name, image in fakes[number].items()}
                 if turn.trains_generators or _graph_holds(images, weights):
@@ -145,8 +141,8 @@ class Trainer:
         self.distributed.average([tensor for meter in self.loss_meters.values() for tensor in meter.sums_and_counts])
 
     def read_losses(self) -> dict[str, float]:
-        """Each loss, keyed `turn/name`: its mean over all ranks and the steps since the last reading in which it was
-        finite. Every rank must call this."""
+        """Each loss, keyed `turn/name`: its mean over the ranks and steps since the last reading where it was finite.
+        Every rank must call this."""
         self.share_losses()
         return {key: mean for meter in self.loss_meters.values() for key, mean in meter.read().items()}
 
@@ -158,10 +154,6 @@ class Trainer:
         """The learning rate of each network in the last step; before any step, that of the first."""
         factor = self.curve(max(self.steps - 1, 0))
         return {name: optimizer.param_groups[0]["initial_lr"] * factor for name, optimizer in self.optimizers.items()}
-
-
-def _has_graph(fakes: Fakes) -> bool:
-    return any(image.requires_grad for image in fakes.values())
 
 
 def _graph_holds(fakes: Fakes, weights: Sequence[nn.Parameter]) -> bool:

@@ -97,6 +97,7 @@ def left_out(root: Path, places: Sequence[Path]) -> list[str]:
 
 
 def holds_images(folder: Path) -> bool:
+    """Returns whether there is an image in the folder or anywhere below; stops at the first."""
     return next(iterate_images(folder), None) is not None
 
 
@@ -107,6 +108,7 @@ def files_in(folder: Path) -> list[Path]:
 
 
 def require_folder(root: Path) -> None:
+    """Raises ConfigurationError, which says what `root` is instead, unless it is a folder."""
     if root.is_dir():
         return
     if not root.exists():
@@ -117,6 +119,7 @@ def require_folder(root: Path) -> None:
 
 
 def contents(root: Path) -> str:
+    """Returns, for messages, the names of the subfolders of `root` and how many images and other files it has."""
     folders, images = folders_in(root), files_in(root)
     listed = [folded([f"{shown(folder.name)}/" for folder in folders])] if folders else []
     others = sum(1 for _ in root.iterdir()) - len(folders) - len(images)

@@ -56,11 +56,16 @@ FOLDER is this folder. `config.json` holds the recipe that it was trained with; 
 
 
 def require(destination: Destination) -> None:
+    """Raises ConfigurationError for a name that is no folder's, or a folder that cannot be written."""
     folder_named(destination.name, f"--format {destination.format}")
     require_writable(destination.path)
 
 
 def export(source: Source, destination: Destination) -> Exported:
+    """Writes `FILES`: the whole model, also if `source.to` names one of its targets.
+
+    Raises ConfigurationError for files that may not be replaced, TranslateError if one cannot be written.
+    """
     assert source.checkpoint is not None
     folder, checkpoint, targets = destination.path, source.checkpoint, source.converter.targets
     chosen = source.to and source.request
@@ -89,6 +94,7 @@ def write_hub(folder: Path, weights: Mapping[str, Tensor], facts: Mapping[str, A
 
 
 def is_hub(folder: Path) -> bool:
+    """Returns whether a folder may be one from a model hub; `read_hub` checks it."""
     return (folder / "config.json").exists()
 
 

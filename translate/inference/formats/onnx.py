@@ -15,16 +15,19 @@ from translate.inference.options import ModelOptions
 
 
 def require(destination: Destination) -> None:
+    """Raises ConfigurationError for a file that cannot be written, or a missing package of the export extra."""
     require_place(destination)
     for package in ("onnx", "onnxscript", "onnxruntime"):
         needed(package, "export")
 
 
 def export(source: Source, destination: Destination) -> Exported:
+    """Writes one file for one target. Raises TranslateError, and leaves no file, if it differs from PyTorch."""
     return export_graph(source, destination, write, read)
 
 
 def load(path: Path, options: ModelOptions) -> Converter:
+    """Opens the file with `options.backend`, on the CPU. Raises ConfigurationError for one that is not ours."""
     return Converter(*read_exported(path, options.backend, options.device, options.precision), path)
 
 
@@ -42,4 +45,5 @@ def write(program: ExportedProgram, path: Path, description: Description) -> Non
 
 
 def read(path: Path) -> Run:
+    """Opens a written file with ONNX Runtime: (images, channels, height, width), float32 or uint8, in and out."""
     return open_with_onnxruntime(path)[0]

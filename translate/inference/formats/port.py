@@ -36,6 +36,7 @@ class Published(NamedTuple):
 
 
 def require(destination: Destination) -> None:
+    """Raises ConfigurationError for a place that cannot be written, or a name with a suffix of another format."""
     path = destination.path
     if path.suffix not in destination.suffixes:
         folder_named(destination.name, f"--format {destination.format}")
@@ -72,6 +73,10 @@ def export(source: Source, destination: Destination) -> Exported:
 
 
 def load(path: Path, options: ModelOptions) -> Converter:
+    """Loads a published generator, whose form is read from the keys and shapes of its weights.
+
+    Raises ConfigurationError for a file without such a generator, or for a backend that runs graphs.
+    """
     options.refuse_backend_for(path)
     generator, images = read_generator(path, options.evaluated, options.dropout)
     return for_inference(generator, images, path, options.device, options.precision)

@@ -18,10 +18,12 @@ require = require_place
 
 
 def export(source: Source, destination: Destination) -> Exported:
+    """Writes one file for one target. Raises TranslateError, and leaves no file, if it differs from PyTorch."""
     return export_graph(source, destination, write, read)
 
 
 def load(path: Path, options: ModelOptions) -> NoReturn:
+    """Raises ConfigurationError: these files are for other programs."""
     raise ConfigurationError(
         f"{path}: a graph of torch.export is for other programs and is not read here; "
         "convert with the run itself, or export it as .onnx or for a hub"
@@ -36,5 +38,6 @@ def write(program: ExportedProgram, path: Path, description: Description) -> Non
 
 
 def read(path: Path) -> Run:
+    """Opens a written file with PyTorch: (images, channels, height, width), float32 or uint8, in and out."""
     module = torch.export.load(path).module()
     return lambda images: module(torch.from_numpy(images)).numpy()

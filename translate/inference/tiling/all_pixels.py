@@ -39,6 +39,7 @@ def group_norm(
     groups: int,
     eps: float,
 ) -> tuple[Any, ...]:
+    """Group norm of a single image, with the statistics of each group of channels over the whole map."""
     return _results(func, _normalised(map_, weight, bias, *grouped(*moments(map_), groups), eps))
 
 

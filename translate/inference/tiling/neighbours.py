@@ -25,6 +25,7 @@ def convolution(
     output_padding: list[int],
     groups: int,
 ) -> RowMap:
+    """A convolution or transposed convolution, of any stride and dilation; computed at once, into a store."""
     like = like_result(func, map_, weight, bias, stride, padding, dilation, transposed, output_padding, groups)
     before, height = map_.rows, map_.shape[2]
     step, before_first, span = stride[0], padding[0], dilation[0] * (weight.shape[2] - 1) + 1
@@ -51,6 +52,8 @@ def convolution(
 
 
 def reflected(func: Any, map_: RowMap, padding: list[int]) -> RowMap:
+    """Reflection padding, as [left, right, above, below]; the edge row is not repeated."""
+
     def source(row: Tensor, height: int) -> Tensor:
         return (height - 1) - ((height - 1) - row.abs()).abs()
 
@@ -58,6 +61,7 @@ def reflected(func: Any, map_: RowMap, padding: list[int]) -> RowMap:
 
 
 def replicated(func: Any, map_: RowMap, padding: list[int]) -> RowMap:
+    """Replication padding, as [left, right, above, below], with copies of the edge row."""
     return _padded(func, map_, padding, lambda row, height: row.clamp(0, height - 1))
 
 
@@ -74,6 +78,10 @@ def _padded(func: Any, map_: RowMap, padding: list[int], source: Callable[[Tenso
 
 
 def zero_padded(func: Any, map_: RowMap, padding: list[int], value: float = 0) -> RowMap:
+    """Padding with `value`, as [left, right, above, below].
+
+    Raises NotImplementedError for a negative number of rows, which would crop.
+    """
     left, right, above, below = padding
     before, height = map_.rows, map_.shape[2]
     if min(above, below) < 0:
@@ -115,6 +123,7 @@ def enlarged(func: Any, map_: RowMap, size: list[int], *options: Any) -> RowMap:
 
 
 def shuffled(func: Any, map_: RowMap, factor: int) -> RowMap:
+    """Pixel shuffle: (1, channels * factor^2, height, width) to (1, channels, height * factor, width * factor)."""
     before = map_.rows
 
     def rows(top: int, bottom: int) -> Tensor:

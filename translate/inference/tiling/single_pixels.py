@@ -31,13 +31,14 @@ def summed(func: Any, *args: Any, **kwargs: Any) -> RowMap:
 
 
 def relu_in_place(func: Any, map_: RowMap) -> RowMap:
-    # Replaces the row function: maps made from the old one keep the old values.
+    """Returns the same map. Maps that were made from it before keep the old values."""
     before = map_.rows
     map_.rows = lambda top, bottom: before(top, bottom).relu()
     return map_
 
 
 def cast(func: Any, map_: RowMap, *, dtype: torch.dtype | None = None, device: Any = None, **others: Any) -> RowMap:
+    """The map in another dtype. Raises NotImplementedError for another kind of device."""
     if device is not None and torch.device(device).type != map_.device.type:
         raise NotImplementedError("a map that is processed in bands stays on its device")
     before, wanted = map_.rows, dtype or map_.dtype
@@ -53,6 +54,7 @@ def same(func: Any, map_: RowMap, *args: Any, **kwargs: Any) -> RowMap:
 
 
 def concatenated(func: Any, maps: Sequence[Tensor], dim: int = 0) -> RowMap:
+    """Joins maps of the same height along channels. Raises NotImplementedError for another dimension."""
     if len(maps) > 1 and dim != 1:
         raise NotImplementedError("maps that are processed in bands are joined along channels only")
     given = [rows_of(map_) for map_ in maps]
@@ -64,6 +66,7 @@ def concatenated(func: Any, maps: Sequence[Tensor], dim: int = 0) -> RowMap:
 
 
 def split(func: Any, map_: RowMap, size: int, dim: int = 0) -> list[RowMap]:
+    """Splits a single image along the batch, and so into one part. Raises NotImplementedError for another dimension."""
     if dim != 0:
         raise NotImplementedError("maps that are processed in bands are one image and not split")
     return [RowMap(map_, map_.rows, map_.bands)]
@@ -75,6 +78,7 @@ def made_like(func: Any, map_: RowMap, *args: Any, **kwargs: Any) -> Tensor:
 
 
 def dropout(func: Any, map_: RowMap, probability: float, train: bool | None) -> tuple[RowMap, Tensor]:
+    """Dropout: the map with values zeroed at random and the others scaled up, and the mask of those left."""
     ones = torch.empty_strided(map_.shape, map_.stride(), dtype=map_.dtype, device=map_.device).fill_(1)
     # Drawn for the whole map, so that the random numbers are the same as without bands.
     noise, mask = torch.native_dropout(ones, probability, train)

@@ -21,6 +21,8 @@ class Store(ABC):
 
 
 class MemoryStore(Store):
+    """Keeps the map in the CPU's memory."""
+
     def __init__(self, channels: int, height: int, width: int, dtype: torch.dtype) -> None:
         self._rows = torch.empty(height, width, channels, dtype=dtype)
 

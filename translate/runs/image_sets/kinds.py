@@ -18,8 +18,7 @@ from translate.data.layouts.folders import Folder, Split
 from translate.data.loader import Loader
 from translate.data.source import Readable
 from translate.data.synthetic.points import PointLoader, PointSet
-from translate.evaluation.mode_coverage import ModeCoverage
-from translate.evaluation.validation import class_directions, directions
+from translate.evaluation.validation import ModeCoverage, class_directions, directions
 from translate.models.base import ImageSpec, Model, Translator
 from translate.recipe import DataSettings
 from translate.runs.image_sets.image_set import ImageSet, Part, split_measured
