@@ -232,7 +232,8 @@ def test_a_check_tells_that_bands_of_one_domain_differ(tmp_path: Path) -> None:
             path = tmp_path / folder / f"{folder}{index}.tif"
             written(path, bands(count, np.uint8), photometric=kind, planarconfig="contig")
     (problem,) = check(tmp_path).problems
-    assert problem.startswith("images of 3 bands, where data.domains.B.channels is 5: 1: trainB/trainB0.tif")
+    assert problem.startswith("images of 3 bands, where data.domains.B.channels is 5: 1: ")
+    assert problem.endswith("trainB0.tif")
 
 
 def test_pages_are_not_taken_for_bands(tmp_path: Path) -> None:
