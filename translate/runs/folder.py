@@ -36,6 +36,8 @@ FREE_ON_RESUME = {"summary", "data.workers", "data.cache", "data.cache_gb", "dat
 }
 _IMAGES_A_STEP = "images a step (training.batch_size x processes)"
 FREE_WITH_IMAGES = {"data.set", "data.domains"}
+FOUND = {"data.channels", "data.range"}
+"""Settings that null leaves to what is found: to what the run has found, or was told."""
 """Location of the data and names of its domains; the images' names say whether it is the same data."""
 
 
@@ -172,6 +174,9 @@ def require_same_run(
     if processes != before:
         wanted["training.accumulate"] = begun["training.accumulate"]
     free = FREE_ON_RESUME | (FREE_WITH_IMAGES if "images" in checkpoint.facts else set())
+    for key in FOUND:
+        if wanted.get(key) is None:
+            wanted[key] = begun.get(key)
     different = [key for key in wanted | begun if wanted.get(key) != begun.get(key) and key not in free]
     if different:
         run = checkpoint.folder.parent.parent

@@ -27,8 +27,10 @@ def open_data(data: DataSettings, batch_type: type[Batch], log: Log, known: Sequ
     Raises ConfigurationError if there is none, or if it is not of the kind that the model trains on.
     """
     images = _opened(data, batch_type, log)
-    if known or not images.kinds:
-        images.kinds = tuple(known) or kinds_of(images.columns(), data)
+    if known:
+        images.kinds = tuple(known)[: max(1, len(images.columns()))]
+    elif not images.kinds:
+        images.kinds = kinds_of(images.columns(), data)
         for line in introduced(images.kinds):
             log(line)
     return images
