@@ -36,9 +36,9 @@ FREE_ON_RESUME = {"summary", "data.workers", "data.cache", "data.cache_gb", "dat
 }
 _IMAGES_A_STEP = "images a step (training.batch_size x processes)"
 FREE_WITH_IMAGES = {"data.set", "data.domains"}
+"""Location of the data and names of its domains; the images' names say whether it is the same data."""
 FOUND = {"data.channels", "data.range"}
 """Settings that null leaves to what is found: to what the run has found, or was told."""
-"""Location of the data and names of its domains; the images' names say whether it is the same data."""
 
 
 def choose_folder(out: str | Path | None, recipe: Recipe, resume: bool) -> Path:
