@@ -44,9 +44,9 @@ class Joined(CycleGAN):
         for name, generator, discriminator, real, elsewhere in sides:
             identity, back = generator(torch.cat([real, elsewhere])).chunk(2)
             losses |= {
-                f"adversarial {name}": self.adversary.generator_loss(discriminator, fakes[name]),
-                f"identity {name}": self.config.cycle * self.config.identity * l1(identity, real),
-                f"cycle {name}": self.config.cycle * l1(back, real),
+                f"adversarial/{name}": self.adversary.generator_loss(discriminator, fakes[name]),
+                f"identity/{name}": self.config.cycle * self.config.identity * l1(identity, real),
+                f"cycle/{name}": self.config.cycle * l1(back, real),
             }
         return losses
 
@@ -57,7 +57,7 @@ class Joined(CycleGAN):
             ("a", self.discriminator_a, batch.a, self.pool_a.exchange(fakes["a"])),
             ("b", self.discriminator_b, batch.b, self.pool_b.exchange(fakes["b"])),
         ]
-        return {f"adversarial {name}": self._verdict(judge, real, fake) for name, judge, real, fake in sides}
+        return {f"adversarial/{name}": self._verdict(judge, real, fake) for name, judge, real, fake in sides}
 
     def _verdict(self, discriminator: Any, real: Tensor, fake: Tensor) -> Tensor:
         return self.adversary.discriminator_loss(*discriminator(torch.cat([real, fake])).chunk(2))

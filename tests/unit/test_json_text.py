@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from math import inf, nan
 
 import pytest
+import tiny
 
 from translate.evaluation.table import Score, dumped
 from translate.inference.manifest import Manifest
@@ -13,7 +14,7 @@ from translate.inference.records import Record
 from translate.runs.small_files import write_summary
 from translate.training.checkpoint import load_checkpoint, save_checkpoint
 from translate.training.checkpoint_json import Facts
-from translate.training.diagnostics import Finding, _write
+from translate.training.diagnostics import Diagnostics, Finding
 from translate.utils.stored import UnreadableError, json_text, parse_json
 
 
@@ -66,7 +67,8 @@ def test_a_checkpoint_that_knows_of_an_infinite_psnr_is_json(tmp_path):
 
 def test_scores_findings_and_manifests_are_json(tmp_path):
     assert strictly(dumped([Score("t", "n", inf, ceiling={"truth": inf})]))[0]["ceiling"] == {"truth": None}
-    _write(tmp_path / "doctor.jsonl", [Finding("copy", 3, "m", nan, "r")])
+    model = tiny.tiny_model("cyclegan")
+    Diagnostics(model, tiny.random_batch(model), tmp_path, 3, str)._note([Finding("copy", 3, "m", nan, "r")])
     assert strictly((tmp_path / "doctor.jsonl").read_text())["value"] is None
     manifest = Manifest(tmp_path / "rows.jsonl")
     manifest.add(Record("a.png", "b.png", "done"), {"cycle error": inf})

@@ -2,6 +2,7 @@
 
 import json
 import re
+from contextlib import closing
 
 import pytest
 import torch
@@ -51,7 +52,7 @@ def test_keys_that_no_version_named_stay_what_they_are(key):
 
 
 def test_rows_of_both_versions_are_one_curve(tmp_path):
-    with MetricsLog(tmp_path / "metrics.jsonl") as log:
+    with closing(MetricsLog(tmp_path / "metrics.jsonl")) as log:
         log.log(1, {"generators/cycle a": 0.5, "validation to b/l1": 0.25})
         log.log(2, {"generators/cycle/a": 0.25, validation_key("to b", "l1"): 0.125})
     one, two = read_metrics(tmp_path / "metrics.jsonl")

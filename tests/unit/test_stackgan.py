@@ -16,7 +16,7 @@ def test_the_second_stage_moves_the_first_only_where_both_are_joint(joint):
     model, batch = model_of(StackGAN, joint=joint), batch_of(StackGAN)
     losses = losses_of(model, "generators", batch, model.generate(batch))
     first = list(model.generator_one.parameters())
-    gradients = torch.autograd.grad(losses["adversarial two"], first, allow_unused=True)
+    gradients = torch.autograd.grad(losses["adversarial/two"], first, allow_unused=True)
     assert (gradients[0] is not None) == joint
 
 
