@@ -437,7 +437,7 @@ def test_a_plugin_of_a_measure_and_a_tracker_serves_a_run_that_does_without_it_l
     trained = run_anew("train", tiny_recipe("pix2pix"), *pairs, *PLUGIN, "--tracker", "written")
     assert trained.exit_code == 0, trained.output
     assert "validation/to_B/worst" in Path("run/tracked.txt").read_text()
-    assert "to B, worst" in json.loads(Path("run/summary.json").read_text())
+    assert "validation/to_B/worst" in json.loads(Path("run/summary.json").read_text())
     assert not Path("run/plugins.json").exists()
     converted = run_anew(*CONVERT)
     assert converted.exit_code == 0, converted.output
