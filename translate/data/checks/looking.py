@@ -69,8 +69,8 @@ def look(name: str, sources: Sequence[Readable], *, channels: int | None = None,
 
 
 def outwards(low: float, high: float) -> Span:
-    """The values rounded outwards to a hundredth of what they span, or somewhat more, so that both lie within: -998.2
-    and 903.7 become -1000 and 910."""
+    """The values rounded outwards to a hundredth of what they span, or somewhat more, so that both lie within: -998
+    and 903 become -1000 and 1000."""
     step = 10.0 ** (math.floor(math.log10(high - low)) - 1) if high > low else 1.0
     return round(math.floor(low / step) * step, 12), round(math.ceil(high / step) * step, 12)
 
