@@ -56,6 +56,7 @@ class Trainer:
         torch.manual_seed(step_seed(self.seed, self.steps, self.distributed.rank))
         for optimizer in self.optimizers.values():
             set_rates(optimizer, self.curve(self.steps))
+        self.model.step.fill_(self.steps)
         self.steps += 1
         self.program([turn for turn in self._turns if self.steps % turn.every == 0], batch)
 
