@@ -81,7 +81,8 @@ def trainer_of(name, settings, kind, monkeypatch, accumulate=1):
     with monkeypatch.context() as patch:  # torch checks the number once, when an optimizer is made
         patch.setattr(torch, "tensor", lambda value, device: value)
         optimizers = {
-            key: build_optimizer(net, kind, 1e-3, (0.5, 0.9), 0.01, fused=False) for key, net in networks.items()
+            key: build_optimizer(net, kind, 1e-3, (0.5, 0.9), 0.01, clip=1.0, fused=False)
+            for key, net in networks.items()
         }
     for optimizer in optimizers.values():
         for group in optimizer.param_groups:

@@ -13,7 +13,7 @@ from translate.training.cuda_graphs import CudaRecorder, GraphedStep, Program
 from translate.training.distributed import Distributed
 from translate.training.loss_meter import LossMeter, Skips
 from translate.training.non_finite import Statistics, not_finite, step_unless
-from translate.training.optim import WeightAverage, set_rates
+from translate.training.optim import WeightAverage, clip_gradients, set_rates
 from translate.training.runtime import Runtime
 
 
@@ -100,6 +100,7 @@ class Trainer:
         meter.count(skipped)
         for network in turn.networks:
             optimizer = self._optimizer_of[id(network)]
+            clip_gradients(optimizer)
             step_unless(skipped, optimizer)
             optimizer.zero_grad()
         turn.after_step()
