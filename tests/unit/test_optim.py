@@ -1,18 +1,19 @@
 """Curves, averages and optimizers in closed form, and a recipe's training settings where they act."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 from pydantic import ValidationError
-from tiny import CPU, paired_folder, tiny_model
+from tiny import CPU, paired_folder, random_batch, tiny_model
 from torch import nn
 
 from translate.errors import ConfigurationError
 from translate.recipe import TrainingSettings
 from translate.reporting.tracking import read_metrics
 from translate.runs.build import build_trainer
-from translate.training.optim import WeightAverage, build_optimizer
+from translate.training.optim import WeightAverage, build_optimizer, weights_of
 from translate.training.schedules import SCHEDULES, ScheduleSettings
 from translate.utils.shipped import shipped
 
@@ -203,6 +204,28 @@ def test_one_network_is_trained_as_it_says_and_the_others_as_all():
     }
     assert [groups[name]["betas"] for name in ("generator_a", "generator_b")] == [(0.0, 0.9), (0.5, 0.999)]
     assert {key.split(".")[0] for key in trainer.average.values} == {"generator_b"}
+
+
+@pytest.mark.parametrize("bf16", [False, True])
+def test_each_network_is_moved_by_a_gradient_of_its_clip(bf16):
+    training = TrainingSettings(
+        steps=1,
+        batch_size=4,
+        accumulate=2,
+        clip=1e-3,
+        networks={"generator_a": {"clip": 1e-4}, "generator_b": {"clip": 1e9}},
+    )
+    trainer, norms = build_trainer(tiny_model("cyclegan"), training, replace(CPU, bf16=bf16), 1), {}
+
+    def note(optimizer, *arguments):
+        name = next(name for name, known in trainer.optimizers.items() if known is optimizer)
+        norms[name] = nn.utils.get_total_norm([weight.grad for weight in weights_of(optimizer)]).item()
+
+    for optimizer in trainer.optimizers.values():
+        optimizer.register_step_pre_hook(note)
+    trainer.step(random_batch(trainer.model, 4))
+    assert norms.pop("generator_b") > 1e-2, "shorter than its own, and left as it is"
+    assert norms == pytest.approx({"generator_a": 1e-4, "discriminator_a": 1e-3, "discriminator_b": 1e-3}, rel=1e-2)
 
 
 def test_a_generator_may_be_averaged_alone():
