@@ -80,6 +80,20 @@ ROWS = (
         "give another (--out)",
         "train cyclegan.yaml --data unpaired {} another",
     ),
+    Row(
+        "runs/build",
+        "training.networks: no network '{}'{}",
+        f"{TRAIN} training.networks.nobody.lr=1e-4",
+        r"known: ([a-z_]+)",
+        f"{TRAIN} training.networks.{{}}.lr=1e-4",
+    ),
+    Row(
+        "runs/build",
+        "training.networks.{}.ema: only generators are averaged ({}); leave it out",
+        f"{TRAIN} training.networks.discriminator_a.ema=0.9",
+        r"only generators are averaged \((\w+)",
+        f"{TRAIN} training.networks.{{}}.ema=0.9",
+    ),
 )
 WAYS += [Way(((row.module, row.piece),), row) for row in ROWS]
 

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -82,9 +83,14 @@ class Model(nn.Module, ABC):
     Config: ClassVar[type[Settings]]
     batch_type: ClassVar[type[Batch]]
     """What `generate`, `show` and the losses receive: paired, unpaired, labelled or plain images."""
+    step: Tensor
+    """How many steps were taken before this one, an int64 scalar on the device, for weights that change with it:
+    `0.5 ** (self.step / 1000)`. The trainer writes it in place, so that a recorded step reads it anew; it is not saved,
+    and 0 in a model that is not trained."""
 
     def __init__(self, config: Any, images: ImageSpec) -> None:
         super().__init__()
+        self.register_buffer("step", torch.zeros((), dtype=torch.int64), persistent=False)
 
     @classmethod
     def require_images(cls, config: Any, images: ImageSpec) -> None:

@@ -1,7 +1,7 @@
 """Explains mistakes in a recipe to the user: where each key was set, what was expected, and the nearest known key."""
 
 import json
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
@@ -32,7 +32,7 @@ def _explain(mistake: ErrorDetails, values: dict[str, Any], source: str, places:
     path = mistake["loc"]
     key, where = ".".join(map(str, path)), _where(path, source, places)
     if mistake["type"] == "extra_forbidden":
-        known = known_keys(Recipe)
+        known = [_with_names(name, path) for name in known_keys(Recipe)]
         if key in known:
             return f"{where}: unknown key '{key}': '{_chosen(values, path[:-1])}' has no such key, though others do"
         beside = [name for name in known if name.rpartition(".")[0] == key.rpartition(".")[0]]
@@ -45,6 +45,12 @@ def _explain(mistake: ErrorDetails, values: dict[str, Any], source: str, places:
     message = mistake["msg"].removeprefix("Value error, ")
     given = "" if isinstance(mistake["input"], dict) else f", got {_short(json.dumps(mistake['input']))}"
     return f"{where}: '{_short(key)}': {message[0].lower()}{message[1:]}{given}"
+
+
+def _with_names(key: str, path: KeyPath) -> str:
+    """The known key with the names that `path` has where it says NAME."""
+    words = key.split(".")
+    return ".".join(str(path[at]) if word == "NAME" and at < len(path) else word for at, word in enumerate(words))
 
 
 def _where(path: KeyPath, source: str, places: Places) -> str:
@@ -66,12 +72,13 @@ def _chosen(values: Any, path: KeyPath) -> Any:
 
 
 def known_keys(settings: type[Settings], prefix: str = "") -> list[str]:
-    """Every dotted key that a recipe may have."""
+    """Every dotted key that a recipe may have; NAME stands for a name that the user gives."""
     keys = []
     for name, field in settings.model_fields.items():
         keys += [prefix + name]
+        named = "NAME." if get_origin(field.annotation) is dict else ""
         for section in _sections(field):
-            keys += known_keys(section, f"{prefix}{name}.")
+            keys += known_keys(section, f"{prefix}{name}.{named}")
     return list(dict.fromkeys(keys))
 
 

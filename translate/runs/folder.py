@@ -199,9 +199,13 @@ def _with_its_weights(run: Path, different: Sequence[str], recipe: Recipe) -> st
 
 
 def _present(values: Mapping[str, Any], key: str) -> str:
-    """The key, or that of its section if it is no longer in there."""
-    section, _, last = key.rpartition(".")
-    return key if last in (_value(values, section) if section else values) else _present(values, section)
+    """The key, or that of the innermost section around it that is still there."""
+    section = key.rpartition(".")[0]
+    try:
+        _value(values, key)
+    except KeyError:
+        return _present(values, section)
+    return key
 
 
 def _value(values: Mapping[str, Any], key: str) -> Any:
