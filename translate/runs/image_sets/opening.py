@@ -112,11 +112,17 @@ def _two_domains(data: DataSettings, batch_type: type[Batch], log: Log) -> Folde
         )
 
     folder, said = opened(domains), tuple(data.domain_settings)
-    if set(said) <= set(folder.domains):
+    if len(said) > 2:
+        raise ConfigurationError(f"data.domains: this method takes two domains, not {', '.join(said)}")
+    strange = [name for name in said if name not in folder.domains]
+    if not strange:
         return folder
-    if len(said) != 2:
+    # A known name beside a new one must keep its place: it would become that of the other domain.
+    if len(said) < 2 or any(
+        name not in strange and name != old for name, old in zip(said, folder.domains, strict=True)
+    ):
         known = " and ".join(folder.domains)
-        raise ConfigurationError(f"data.domains.{said[0]}: there are the domains {known}; name one, or both anew")
+        raise ConfigurationError(f"data.domains.{strange[0]}: there are the domains {known}; name one, or both anew")
     return opened(said)
 
 
