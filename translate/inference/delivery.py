@@ -48,6 +48,16 @@ def span_in(path: Path, given: Domain, target: Domain, depth: Depth) -> Span:
     return form.span if fits(path.suffix, form) else UNIT
 
 
+def shades_for_values(picture: Picture, given: Domain) -> tuple[str, ...]:
+    """Says so where a picture holds shades, and images of its domain values: black and white are taken for the ends."""
+    if picture.span is not None or not given.measured:
+        return ()
+    low, high = given.ends
+    unit = f" {given.unit}" if given.unit else ""
+    bits = 8 * picture.pixels.dtype.itemsize
+    return (f"its {bits}-bit shades were taken for {low:g} (black) to {high:g}{unit} (white)",)
+
+
 def depth_of(form: Domain) -> torch.dtype:
     """The integers that a translation is held as until it is written."""
     return torch.uint16 if form.deep else torch.uint8

@@ -97,7 +97,8 @@ class Conversion:
         """The jobs, as TIFF where no other format holds what the model gives, unless a format or name was chosen."""
         target = converter.images.translated(request)
         form = written_as(target, self.writing.depth)
-        if self.writing.format != "same" or not self.source.is_dir() or fits(".png", form):
+        named = not self.source.is_dir() and jobs[0].output == Path(self.output)
+        if self.writing.format != "same" or named or fits(".png", form):
             return jobs
         logger(self.quiet)(f"{form.name}: {form}; written as TIFF, which holds such values")
         return self._plan_images("tiff", lambda line: None)

@@ -117,10 +117,7 @@ def _two_domains(data: DataSettings, batch_type: type[Batch], log: Log) -> Folde
     strange = [name for name in said if name not in folder.domains]
     if not strange:
         return folder
-    # A known name beside a new one must keep its place: it would become that of the other domain.
-    if len(said) < 2 or any(
-        name not in strange and name != old for name, old in zip(said, folder.domains, strict=True)
-    ):
+    if len(said) != 2:
         known = " and ".join(folder.domains)
         raise ConfigurationError(f"data.domains.{strange[0]}: there are the domains {known}; name one, or both anew")
     return opened(said)
