@@ -23,10 +23,12 @@ from translate.inference.converter import Converter
 from translate.inference.delivery import delivered, span_in
 from translate.inference.extras import ExtrasWriter
 from translate.inference.folder import convert_folder
+from translate.inference.formats import port
 from translate.inference.jobs import plan
 from translate.inference.options import Depth, Extras, ImageFormat, InputOptions, ModelOptions, OutputOptions
 from translate.inference.provenance import begin_translation, translation
 from translate.models.base import ImageSpec, ImageTranslator, Request
+from translate.networks.resnet import ResnetSettings
 from translate.recipe import load_recipe
 from translate.runs import convert
 from translate.runs.image_sets.opening import open_data
@@ -215,3 +217,11 @@ def test_a_single_file_is_written_as_tiff_unless_it_is_named(
         Path("run"), Path("in/x.png"), output, ("ct",), ModelOptions(), InputOptions(), OutputOptions(), Extras(), True
     )
     assert not asked.carry_out().failed and Path(name).is_file()
+
+
+@pytest.mark.parametrize(
+    ("channels", "said"), [((1, 3), " 1 --output_nc 3"), ((3, 1), " 3 --output_nc 1"), ((3, 3), "")]
+)
+def test_the_ports_options_name_the_channels_of_both_domains(channels: tuple[int, int], said: str) -> None:
+    network = ResnetSettings(filters=4, blocks=6).between(*channels, 32)
+    assert port.options(network).partition(" --input_nc")[2] == said  # type: ignore[arg-type]

@@ -166,7 +166,8 @@ def options(network: PortGenerator) -> str:
     if not usual or affine:
         return _UNNAMED
     norm = "batch" if isinstance(norms[0], BatchNorm2d) else "instance"
-    planes = "" if channels == 3 else f" --input_nc {channels} --output_nc {network.head.out_channels}"
+    fakes = network.head.out_channels
+    planes = "" if channels == fakes == 3 else f" --input_nc {channels} --output_nc {fakes}"
     return f"--netG {kind} --ngf {filters} --norm {norm}{'' if _dropout(network) else ' --no_dropout'}{planes}"
 
 
