@@ -47,6 +47,7 @@ SAYS_NO_WAY |= {
     ("runs/folder", "images a step (training.batch_size x processes)"): FOUND,
     ("inference/sampling", "--count {}: expected 1 or more"): GIVEN,
     ("training/loop", "as training.skip_limit is {}"): FOUND,
+    ("inference/provenance", ", with --depth {}"): FOUND,
 }
 
 

@@ -80,6 +80,13 @@ ROWS = (
         "give another (--out)",
         "train cyclegan.yaml --data unpaired {} another",
     ),
+    Row(
+        "data/checks/looking",
+        "data.domains.{}.span: no effect on files of 8 bits, whose 0 and 255 are black and white; leave it out",
+        f"{TRAIN} data.domains.A.span=[0,100]",
+        r"data\.domains\.A\.span: no effect on files of 8 bits, .*; leave it out",
+        TRAIN,
+    ),
 )
 WAYS += [Way(((row.module, row.piece),), row) for row in ROWS]
 

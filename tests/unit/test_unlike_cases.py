@@ -31,7 +31,9 @@ from translate.models.base import ImageSpec, ImageTranslator, Request
 from translate.networks.resnet import ResnetSettings
 from translate.recipe import load_recipe
 from translate.runs import convert
+from translate.runs.folder import require_same_run
 from translate.runs.image_sets.opening import open_data
+from translate.training.checkpoint import Checkpoint
 from translate.training.runtime import Runtime
 
 MR, CT = Domain("mr", 1, (0, 1000), "uint16"), Domain("ct", 1, (-1000, 900), "int16", "HU")
@@ -225,3 +227,15 @@ def test_a_single_file_is_written_as_tiff_unless_it_is_named(
 def test_the_ports_options_name_the_channels_of_both_domains(channels: tuple[int, int], said: str) -> None:
     network = ResnetSettings(filters=4, blocks=6).between(*channels, 32)
     assert port.options(network).partition(" --input_nc")[2] == said  # type: ignore[arg-type]
+
+
+def test_a_run_that_was_told_of_its_domains_goes_on_with_and_without(tmp_path: Path) -> None:
+    begun = load_recipe("pix2pix", ["data.domains.B.unit=HU"])
+    facts = {"processes": 1, "recipe": begun.to_json(), "images": {}}
+    checkpoint = Checkpoint(tmp_path / "run" / "checkpoints" / "step-1", facts)
+    require_same_run(checkpoint, begun)
+    require_same_run(checkpoint, load_recipe("pix2pix"))
+    for changed in (["data.domains.B.unit=K"], ["data.domains.A.unit=K"], ["data.size=64", "data.load_size=64"]):
+        with pytest.raises(ConfigurationError, match="cannot change the settings") as refused:
+            require_same_run(checkpoint, load_recipe("pix2pix", changed), fits=lambda: True)
+        assert "training.init_from=" in str(refused.value)
