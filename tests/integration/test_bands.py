@@ -79,7 +79,7 @@ def test_another_number_of_bands_or_range_is_said_with_the_files_name(tmp_path: 
     converter = Converter(Negative(), ImageSpec(3, 16, ("a", "b")), CPU)
     outcome = convert_folder(converter, plan(tmp_path / "in", tmp_path / "out"), Request.to(1))
     five, far = sorted((record.error for record in outcome.failed), key=lambda error: "far.tif" in error)
-    assert "five.tif: 5 bands, where data.channels is 3" in five
+    assert "five.tif: 5 bands, where images of the domain have 3" in five
     assert "far.tif: floating-point pixels from -2." in far and "data.range" in far
     with pytest.raises(ImageError, match="only -1 to 1"):
         images.read(tmp_path / "in" / "far.tif", span=(-1, 1))
@@ -94,7 +94,7 @@ def test_a_ct_scan_is_read_and_written_within_its_range(tmp_path: Path, count: i
     values = rng.integers(-1000, 2001, (9, 7, count)).astype(np.int16)
     kind = {} if count == 1 else {"planarconfig": "contig"}
     path = written(tmp_path / "ct.tif", values.squeeze(), photometric="minisblack", byteorder=">", **kind)
-    with pytest.raises(ImageError, match=r"ct\.tif: signed 16-bit pixels from -\d+ to \d+; .*data\.range to"):
+    with pytest.raises(ImageError, match=r"ct\.tif: signed 16-bit pixels from -\d+ to \d+; .*data\.range"):
         images.read(path)
     images.write(tmp_path / "back.tif", images.read(path, span=(-1000, 2000)))
     found = tifffile.imread(tmp_path / "back.tif")
@@ -238,7 +238,7 @@ def test_a_check_tells_that_bands_of_one_domain_differ(tmp_path: Path) -> None:
 
 def test_pages_are_not_taken_for_bands(tmp_path: Path) -> None:
     written(tmp_path / "stack.tif", np.moveaxis(bands(5, np.uint8), -1, 0), photometric="minisblack")
-    with pytest.raises(ImageError, match=r"stack\.tif: 1 band, where .* 5; its other pages are not read"):
+    with pytest.raises(ImageError, match=r"stack\.tif: 1 band, where .* 5 .*; its other pages are not read"):
         images.refuse_other_bands(images.read(tmp_path / "stack.tif"), 5, tmp_path / "stack.tif")
 
 
@@ -300,7 +300,7 @@ def test_five_bands_of_floating_point_are_shown_exported_and_evaluated(run_cli, 
     ours, theirs = (tifffile.imread(tmp_path / where / "A0.tif") for where in ("out", "again"))
     assert np.abs(ours - theirs).max() < 0.01 * 8 and theirs.shape == (24, 20, 5)
     result = run_cli("export", "run", "weights", "--format", "port")
-    assert result.exit_code == 0 and "data.range [-3, 5] is not in these files" in result.output
+    assert result.exit_code == 0 and "not in these files: -3 of " in result.output and "and 5 is 1" in result.output
 
 
 def test_a_file_of_older_exports_has_values_from_0_to_1() -> None:

@@ -72,14 +72,14 @@ def _of_values(folder: Path, low: float, high: float, count: int = 4) -> None:
 
 
 @tried(
-    ("data/io/values", "set data.range to the range of the values"),
+    ("data/io/values", "train with a wider data.range, or data.domains.NAME.span of their domain"),
 )
 def files_of_values(user: User) -> None:
     for split in ("train", "test"):
         for domain in "AB":
             _of_values(Path("values", split + domain), -1000, 2000)
     command = user.train(user.recipe("cyclegan", steps=1), data="values")
-    key = taken(user.refused(*command, "data.range=[0,500]"), r"set (data\.range) to the range")
+    key = taken(user.refused(*command, "data.range=[0,500]"), r"with a wider (data\.range)")
     user.gets(*command, f"{key}=[-1000,2000]")
     check = ["data", "check", "values"]
     key = taken(user.refused(*check, "data.range=[0,500]", code=3), r"set a wider (data\.domains\.A\.span)")
@@ -109,7 +109,7 @@ def dark_images_of_16_bits(user: User) -> None:
 
 
 @tried(
-    ("data/io/images", "where data.channels is {}{}"),
+    ("data/io/images", "where images of the domain have {} (data.channels){}"),
     ("data/io/gate", "bytes once decoded, more than the limit of {}; cut it into parts, or convert with --max-pixels"),
 )
 def files_of_many_bands(user: User) -> None:
@@ -122,7 +122,7 @@ def files_of_many_bands(user: User) -> None:
             values = rng.integers(0, 256, (16, 16, 16), dtype=np.uint8)
             tifffile.imwrite(path, values, photometric="minisblack", planarconfig="contig")
     command = user.train(user.recipe("cyclegan", steps=1), "--out", "run", data="bands")
-    key = taken(user.refused(*command, "data.channels=3"), r"where (data\.channels) is 3")
+    key = taken(user.refused(*command, "data.channels=3"), r"have 3 \((data\.channels)\)")
     assert f"{key}=16" == "data.channels=16"
     user.gets(*command, f"{key}=16")
     command = ["convert", "run", "bands/testA", "out", "--to", "B", "--device", "cpu"]

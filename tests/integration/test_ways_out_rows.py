@@ -94,6 +94,13 @@ ROWS = (
         r"only generators are averaged \((\w+)",
         f"{TRAIN} training.networks.{{}}.ema=0.9",
     ),
+    Row(
+        "data/checks/looking",
+        "data.domains.{}.span: no effect on files of 8 bits, whose 0 and 255 are black and white; leave it out",
+        f"{TRAIN} data.domains.A.span=[0,100]",
+        r"data\.domains\.A\.span: no effect on files of 8 bits, .*; leave it out",
+        TRAIN,
+    ),
 )
 WAYS += [Way(((row.module, row.piece),), row) for row in ROWS]
 

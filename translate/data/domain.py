@@ -51,6 +51,14 @@ class Domain:
             return self.span
         return 0.0, float(np.iinfo(self.type or BYTES).max)
 
+    def like(self, other: Domain) -> bool:
+        """Whether an image of one could be an image of the other: as many channels, of the same values."""
+        return (self.channels, self.unit) == (other.channels, other.unit) and self._values == other._values
+
+    @property
+    def _values(self) -> Span | None:
+        return self.span if self.measured else None
+
     def __str__(self) -> str:
         """In words: "signed 16-bit grey, -1000 to 900 HU"."""
         low, high = self.ends

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from translate.data.augment import Augmentation
 from translate.data.cache.choice import Where
@@ -41,6 +41,17 @@ class DomainSettings(Settings):
         return self
 
 
+def _form_of_domains(value: object) -> str:
+    """What is wanted of `data.domains`, so that mistakes are those of one form."""
+    return "settings" if isinstance(value, dict) else "names"
+
+
+Domains = Annotated[
+    Annotated[tuple[str, ...], Tag("names")] | Annotated[dict[str, DomainSettings], Tag("settings")],
+    Discriminator(_form_of_domains),
+]
+
+
 class DataSettings(Settings):
     """Which images to train on, and how they become batches."""
 
@@ -52,7 +63,7 @@ class DataSettings(Settings):
     """`unpaired` treats two folders as unpaired even if their file names match."""
     direction: Literal["AtoB", "BtoA"] | None = None
     """Pairs only: which half is the input; null uses the data set's own direction, else AtoB."""
-    domains: tuple[str, ...] | dict[str, DomainSettings] | None = None
+    domains: Domains | None = None
     """Names of the two domains, or of the classes or attributes to use; null uses those of the data set or the
     folders. Or, of two domains, what their images are: `{mr: {channels: 1}, ct: {unit: HU}}`, by the names that they
     have, or both by new names."""

@@ -43,6 +43,8 @@ class Direction:
     fitted_on: str = "these images"
     target: Domain | None = None
     """What the truths are: errors are given in its unit, too."""
+    given: Domain | None = None
+    """What the inputs are."""
 
     @property
     def protocol(self) -> str:
@@ -69,8 +71,15 @@ class Direction:
 
     def _references(self) -> dict[str, Tensor]:
         """What needs no model."""
-        untouched = {"untouched input": self.inputs} if self.inputs.shape == self.truths.shape else {}
+        untouched = {"untouched input": self.inputs} if self._alike else {}
         return {**untouched, "best colour map": self.mapped()}
+
+    @property
+    def _alike(self) -> bool:
+        """Whether an input could be a translation."""
+        if self.target is not None and self.given is not None and not self.target.like(self.given):
+            return False
+        return self.inputs.shape == self.truths.shape
 
     def _compared(self, images: Tensor) -> dict[str, float]:
         found = compare_with_truth(images, self.truths)
@@ -136,6 +145,7 @@ def directions(
             colour_map=fit_affine_colour(known[1 - to], known[to]),
             fitted_on="training pairs" if trained else "these images",
             target=kinds[to] if kinds else None,
+            given=kinds[1 - to] if kinds else None,
         )
         for to in model.targets()
     ]

@@ -10,6 +10,7 @@ from translate.data.io.images import Picture, read, to_float, with_channels
 from translate.data.layouts.listing import ASIDE
 from translate.errors import ConfigurationError, ImageError
 from translate.inference.converter import Converter
+from translate.inference.delivery import span_in
 from translate.inference.naming import with_suffix_behind
 from translate.inference.padding import pad
 from translate.inference.reasons import attempt
@@ -73,11 +74,12 @@ class CycleError:
     def _write(self, record: Record) -> float:
         path, images = beside(record.output), self._converter.images
         given, target = images.to_translate(self._request), images.translated(self._request)
+        span = span_in(record.output, given, target, self._converter.depth)
         try:
             admit(path, ours=is_marked, overwrite=self._overwrite, way_out=WAY_OUT)
         except ConfigurationError as refused:  # of this picture, not of the command
             raise ImageError(str(refused)) from refused
-        source, output = read(record.source, span=given.span), read(record.output, span=target.span)
+        source, output = read(record.source, span=given.span), read(record.output, span=span)
         if source.pixels.shape[:2] != output.pixels.shape[:2]:
             raise ImageError(f"{shown(record.output)}: of another size than its input; use --overwrite")
         error = self.measure(source, output)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -10,7 +11,7 @@ import torch
 from translate.data.domain import Domain
 from translate.data.io.images import Picture, to_8_bits
 from translate.data.io.metadata import without_meanings
-from translate.data.io.values import UNIT
+from translate.data.io.values import UNIT, Span
 from translate.inference.options import Depth
 
 
@@ -34,8 +35,27 @@ def form_of(target: Domain, picture: Picture, depth: Depth) -> Domain:
 
 def fits(suffix: str, form: Domain) -> bool:
     """Whether files of that suffix hold such images as they are."""
-    tiff = suffix.lower() in (".tif", ".tiff")
-    return tiff or (form.channels in (1, 3, 4) and (not form.measured or (form.type == np.uint16 and suffix == ".png")))
+    suffix = suffix.lower()
+    shades = not form.measured or (form.type == np.uint16 and suffix == ".png")
+    return suffix in (".tif", ".tiff") or (form.channels in (1, 3, 4) and shades)
+
+
+def span_in(path: Path, given: Domain, target: Domain, depth: Depth) -> Span:
+    """The span to read the file of a translation from `given` to `target` with."""
+    form = written_as(target, depth)
+    if form.type is None:
+        form = replace(form, dtype=given.dtype, span=given.span)
+    return form.span if fits(path.suffix, form) else UNIT
+
+
+def shades_for_values(picture: Picture, given: Domain) -> tuple[str, ...]:
+    """Says so where a picture holds shades, and images of its domain values: black and white are taken for the ends."""
+    if picture.span is not None or not given.measured:
+        return ()
+    low, high = given.ends
+    unit = f" {given.unit}" if given.unit else ""
+    bits = 8 * picture.pixels.dtype.itemsize
+    return (f"its {bits}-bit shades were taken for {low:g} (black) to {high:g}{unit} (white)",)
 
 
 def depth_of(form: Domain) -> torch.dtype:
@@ -61,6 +81,7 @@ def delivered(picture: Picture, pixels: np.ndarray, form: Domain) -> Picture:
         alpha=alpha,
         icc=picture.icc if alike and same_values else None,
         rgb=picture.rgb if alike else None,
+        colour=picture.colour if alike and same_values else None,
         exif=picture.exif if same_values else without_meanings(picture.exif),
         span=span,
         kind=form.type or picture.kind,

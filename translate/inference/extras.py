@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 
+from translate.data.io.values import Span
 from translate.data.layouts.listing import SUFFIXES
 from translate.errors import ConfigurationError
 from translate.inference.converter import Converter
 from translate.inference.cycle_error import WAY_OUT, CycleError
+from translate.inference.delivery import span_in
 from translate.inference.gallery import is_gallery, write_gallery
 from translate.inference.jobs import Jobs
 from translate.inference.manifest import Manifest, refuse_other
@@ -75,7 +77,7 @@ class ExtrasWriter:
         self, extras: Extras, converter: Converter, request: Request, overwrite: bool, all_ours: bool = False
     ) -> None:
         self._extras = extras
-        self._spans = converter.images.to_translate(request).span, converter.images.translated(request).span
+        self._converter, self._request = converter, request
         self._cycle = CycleError(converter, request, overwrite) if extras.cycle_error else None
         self._manifest = Manifest(extras.manifest, all_ours) if extras.manifest else None
         self._converted: list[Record] = []
@@ -91,10 +93,15 @@ class ExtrasWriter:
         """Writes sheets and gallery, which shows the `facts`. Returns the reasons why something is missing."""
         missing = list(self._cycle.failed) if self._cycle else []
         missing += self._manifest.close() if self._manifest else []
-        seen = pairs(self._converted, jobs.source, *self._spans)
+        seen = pairs(self._converted, jobs.source, self._spans)
         if self._extras.compare:
             missing += write_sheets(self._extras.compare, seen)
         if self._extras.gallery:
             title = jobs.output.absolute().name
             missing += write_gallery(self._extras.gallery, title, facts, seen, options.workers)
         return missing
+
+    def _spans(self, output: Path) -> tuple[Span, Span]:
+        images, depth = self._converter.images, self._converter.depth
+        given, target = images.to_translate(self._request), images.translated(self._request)
+        return given.span, span_in(output, given, target, depth)

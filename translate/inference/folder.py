@@ -19,6 +19,7 @@ import numpy as np
 from translate.data.io.images import MAX_PIXELS, Picture, lost, read, write
 from translate.errors import ImageError
 from translate.inference.converter import Converter
+from translate.inference.delivery import shades_for_values
 from translate.inference.jobs import Job
 from translate.inference.options import OutputOptions
 from translate.inference.reasons import reason
@@ -92,11 +93,13 @@ class _Item:
     picture: Picture
     seconds: float
     translation: Picture | None = None
+    taken: tuple[str, ...] = ()
+    """How its shades were read, if they are no values of the domain."""
 
     def record(self, seconds: float = 0.0, error: str = "") -> Record:
         """As written, or as failed with that error."""
         source, output, height_width = self.job.source, self.job.output, self.picture.pixels.shape[:2]
-        remarks = () if error else (*self.picture.remarks, *lost(output, self.translation or self.picture))
+        remarks = () if error else (*self.taken, *self.picture.remarks, *lost(output, self.translation or self.picture))
         note = f"{shown(source)}: {'; '.join(remarks)}" if remarks else ""
         status = "failed" if error else "written"
         return Record(source, output, status, height_width[::-1], self.seconds + seconds, error, note)  # type: ignore[arg-type]
@@ -141,9 +144,10 @@ def _loaded(
 
 def _load(job: Job, converter: Converter, request: Request, max_pixels: int) -> _Item:
     start = time.perf_counter()
-    picture = read(job.source, max_pixels, converter.images.to_translate(request).span)
+    given = converter.images.to_translate(request)
+    picture = read(job.source, max_pixels, given.span)
     converter.refuse(picture, job.source, request)
-    return _Item(job, picture, time.perf_counter() - start)
+    return _Item(job, picture, time.perf_counter() - start, taken=shades_for_values(picture, given))
 
 
 def _batches(items: Iterator[_Item | Record], converter: Converter, window: _Window) -> Iterator[list[_Item] | Record]:

@@ -1,6 +1,6 @@
 """Sheets that show inputs and outputs side by side."""
 
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -46,12 +46,23 @@ class Pair:
         return shown | ({"cycle error": thumbnail(self.error, side)} if self.error else {})
 
 
-def pairs(records: Iterable[Record], source: Path, given: Span = UNIT, target: Span = UNIT) -> list[Pair]:
-    """The pairs converted from `source` (a folder or a file), in this run or an earlier one, in natural name order."""
+def pairs(
+    records: Iterable[Record], source: Path, spans: Callable[[Path], tuple[Span, Span]] = lambda output: (UNIT, UNIT)
+) -> list[Pair]:
+    """The pairs converted from `source` (a folder or a file), in this run or an earlier one, in natural name order.
+
+    `spans`: those of an input and of the output at that path.
+    """
     converted = sorted((record for record in records if record.status != "failed"), key=_in_order)
-    root, spans = source if source.is_dir() else source.parent, (given, target)
+    root = source if source.is_dir() else source.parent
     return [
-        Pair(shown(one.source.relative_to(root).as_posix()), one.source, one.output, current(one.output), spans)
+        Pair(
+            shown(one.source.relative_to(root).as_posix()),
+            one.source,
+            one.output,
+            current(one.output),
+            spans(one.output),
+        )
         for one in converted
     ]
 

@@ -96,13 +96,11 @@ class Conversion:
     def _suited(self, jobs: Jobs, converter: Converter, request: Request) -> Jobs:
         """The jobs, as TIFF where no other format holds what the model gives, unless a format or name was chosen."""
         target = converter.images.translated(request)
-        if (
-            self.writing.format != "same"
-            or not self.source.is_dir()
-            or fits(".png", written_as(target, self.writing.depth))
-        ):
+        form = written_as(target, self.writing.depth)
+        named = not self.source.is_dir() and jobs[0].output == Path(self.output)
+        if self.writing.format != "same" or named or fits(".png", form):
             return jobs
-        logger(self.quiet)(f"{target.name}: {target}; written as TIFF, which holds such values")
+        logger(self.quiet)(f"{form.name}: {form}; written as TIFF, which holds such values")
         return self._plan_images("tiff", lambda line: None)
 
     def _convert_images(self, jobs: Jobs, model: Converter, request: Request, all_ours: bool = False) -> Outcome:

@@ -81,13 +81,14 @@ class Evaluator:
         digest, called = fingerprint(sources, labels), Path(str(self.data.set)).name
         # Classifiers from before there was a choice were trained on bicubically resized images.
         how = "" if self.data.interpolation == "bicubic" else f"-{self.data.interpolation}"
+        spans = [self.images.kind(number).span for number in range(len(spec.domains))]
         data = {
             "set": called,
             "images": len(sources),
             "fingerprint": digest,
             "flip": flip,
             "resize": f"{self.images.shape}{how}",
-            "range": self.images.kind(0).span,
+            "range": spans[0] if len(set(spans)) == 1 else spans,
         }
         name = f"{called}-{digest[:12]}-{spec.size}px{how}"
 

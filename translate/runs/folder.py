@@ -174,7 +174,7 @@ def require_same_run(
     if processes != before:
         wanted["training.accumulate"] = begun["training.accumulate"]
     free = FREE_ON_RESUME | (FREE_WITH_IMAGES if "images" in checkpoint.facts else set())
-    for key in FOUND:
+    for key in FOUND | {key for key in begun if key.startswith("data.domains.")}:
         if wanted.get(key) is None:
             wanted[key] = begun.get(key)
     different = [key for key in wanted | begun if wanted.get(key) != begun.get(key) and key not in free]
@@ -199,13 +199,13 @@ def _with_its_weights(run: Path, different: Sequence[str], recipe: Recipe) -> st
 
 
 def _present(values: Mapping[str, Any], key: str) -> str:
-    """The key, or that of the innermost section around it that is still there."""
-    section = key.rpartition(".")[0]
-    try:
-        _value(values, key)
-    except KeyError:
-        return _present(values, section)
-    return key
+    """The key, or that of its section if it is no longer in there."""
+    found: list[str] = []
+    for name in key.split("."):
+        if not isinstance(values, Mapping) or name not in values:
+            break
+        found, values = [*found, name], values[name]
+    return ".".join(found)
 
 
 def _value(values: Mapping[str, Any], key: str) -> Any:

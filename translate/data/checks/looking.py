@@ -18,7 +18,7 @@ from translate.data.io.values import DEEP, UNIT, Span, are_values
 from translate.data.layouts.folders import Source
 from translate.data.settings import DataSettings, DomainSettings
 from translate.data.source import Readable
-from translate.errors import ImageError
+from translate.errors import ConfigurationError, ImageError
 
 Found = TypeVar("Found")
 LOOKED = 5000
@@ -35,6 +35,10 @@ def kinds_of(columns: Mapping[str, Sequence[Readable]], data: DataSettings) -> t
 def _kind(name: str, sources: Sequence[Readable], data: DataSettings) -> Domain:
     said = data.domain_settings.get(name, DomainSettings())
     found = look(name, sources, channels=said.channels or data.channels, span=said.span or data.range)
+    if said.span and not found.deep:
+        raise ConfigurationError(
+            f"data.domains.{name}.span: no effect on files of 8 bits, whose 0 and 255 are black and white; leave it out"
+        )
     return replace(found, unit=said.unit)
 
 
@@ -43,8 +47,9 @@ def introduced(kinds: Sequence[Domain]) -> list[str]:
     lines = []
     for kind in kinds:
         if kind != Domain(kind.name, dtype="uint8"):
-            keys = f"{key_of(kinds, kind, 'channels')} and {key_of(kinds, kind, 'span')}"
-            lines.append(f"{kind.name}: {kind} ({keys} say otherwise)")
+            settings: list[Literal["channels", "span"]] = ["channels", "span"] if kind.deep else ["channels"]
+            keys = " and ".join(key_of(kinds, kind, key) for key in settings)
+            lines.append(f"{kind.name}: {kind} ({keys} say{'s' * (not kind.deep)} otherwise)")
     return lines
 
 

@@ -125,7 +125,7 @@ def refuse_other_bands(picture: Picture, channels: int, name: Path | str) -> Non
     if not suits(found, channels):
         several = "; its other pages are not read: save them as bands of one" if picture.animated else ""
         bands = "1 band" if found == 1 else f"{found} bands"
-        raise ImageError(f"{shown(name)}: {bands}, where data.channels is {channels}{several}")
+        raise ImageError(f"{shown(name)}: {bands}, where images of the domain have {channels} (data.channels){several}")
 
 
 def allow_pixels(count: int) -> None:

@@ -44,7 +44,8 @@ def to_16_bits(values: np.ndarray, span: Span) -> np.ndarray:
     if values.min() < low or values.max() > high:
         found = f"{kind_in_words(values.dtype)} pixels from {values.min():g} to {values.max():g}"
         raise BadImageError(
-            f"{found}; only {low:g} to {high:g} is accepted: set data.range to the range of the values, or rescale them"
+            f"{found}; only {low:g} to {high:g} is accepted: rescale them, or train with a wider data.range, or "
+            "data.domains.NAME.span of their domain"
         )
     mapped = np.empty(values.shape, np.uint16)
     flat, target = values.reshape(-1), mapped.reshape(-1)

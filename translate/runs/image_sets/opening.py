@@ -112,11 +112,14 @@ def _two_domains(data: DataSettings, batch_type: type[Batch], log: Log) -> Folde
         )
 
     folder, said = opened(domains), tuple(data.domain_settings)
-    if set(said) <= set(folder.domains):
+    if len(said) > 2:
+        raise ConfigurationError(f"data.domains: this method takes two domains, not {', '.join(said)}")
+    strange = [name for name in said if name not in folder.domains]
+    if not strange:
         return folder
     if len(said) != 2:
         known = " and ".join(folder.domains)
-        raise ConfigurationError(f"data.domains.{said[0]}: there are the domains {known}; name one, or both anew")
+        raise ConfigurationError(f"data.domains.{strange[0]}: there are the domains {known}; name one, or both anew")
     return opened(said)
 
 
