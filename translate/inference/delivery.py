@@ -11,11 +11,15 @@ from translate.data.domain import Domain
 from translate.data.io.images import Picture, to_8_bits
 from translate.data.io.metadata import without_meanings
 from translate.data.io.values import UNIT
+from translate.data.label_maps import labels_picture
 from translate.inference.options import Depth
 
 
 def written_as(target: Domain, depth: Depth) -> Domain:
-    """What translations to the domain `target` are written as; of no type if as their inputs."""
+    """What translations to the domain `target` are written as; of no type if as their inputs. Label maps stay numbers
+    of classes, whatever the depth."""
+    if target.classes:
+        return target
     if depth in ("8", "16"):
         return replace(target, dtype=f"uint{depth}", span=UNIT)
     if depth == "float":
@@ -35,12 +39,14 @@ def form_of(target: Domain, picture: Picture, depth: Depth) -> Domain:
 def fits(suffix: str, form: Domain) -> bool:
     """Whether files of that suffix hold such images as they are."""
     tiff = suffix.lower() in (".tif", ".tiff")
+    if form.classes:
+        return tiff or suffix == ".png"
     return tiff or (form.channels in (1, 3, 4) and (not form.measured or (form.type == np.uint16 and suffix == ".png")))
 
 
 def depth_of(form: Domain) -> torch.dtype:
     """The integers that a translation is held as until it is written."""
-    return torch.uint16 if form.deep else torch.uint8
+    return torch.uint16 if form.deep or form.classes else torch.uint8  # finely, so that the highest plane is known
 
 
 def delivered(picture: Picture, pixels: np.ndarray, form: Domain) -> Picture:
@@ -49,6 +55,8 @@ def delivered(picture: Picture, pixels: np.ndarray, form: Domain) -> Picture:
     What belongs to the place follows the picture: orientation, resolution, position, alpha. What belongs to the values
     follows the form: type, span; a colour profile and what GDAL says of values stay only where they still fit.
     """
+    if form.classes:
+        return labels_picture(replace(picture, pixels=pixels.argmax(2)[..., None].astype(np.uint8)), form)
     alpha = None if picture.alpha is None else _as_deep(picture.alpha, pixels.dtype)
     if pixels.shape[-1] == 4 and picture.pixels.shape[-1] != 4:  # RGBA, not four bands
         pixels, alpha = pixels[..., :3], pixels[..., 3]
@@ -63,6 +71,7 @@ def delivered(picture: Picture, pixels: np.ndarray, form: Domain) -> Picture:
         rgb=picture.rgb if alike else None,
         exif=picture.exif if same_values else without_meanings(picture.exif),
         span=span,
+        palette=None,
         kind=form.type or picture.kind,
     )
 

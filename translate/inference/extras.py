@@ -75,7 +75,7 @@ class ExtrasWriter:
         self, extras: Extras, converter: Converter, request: Request, overwrite: bool, all_ours: bool = False
     ) -> None:
         self._extras = extras
-        self._spans = converter.images.to_translate(request).span, converter.images.translated(request).span
+        self._kinds = converter.images.to_translate(request), converter.images.translated(request)
         self._cycle = CycleError(converter, request, overwrite) if extras.cycle_error else None
         self._manifest = Manifest(extras.manifest, all_ours) if extras.manifest else None
         self._converted: list[Record] = []
@@ -91,7 +91,7 @@ class ExtrasWriter:
         """Writes sheets and gallery, which shows the `facts`. Returns the reasons why something is missing."""
         missing = list(self._cycle.failed) if self._cycle else []
         missing += self._manifest.close() if self._manifest else []
-        seen = pairs(self._converted, jobs.source, *self._spans)
+        seen = pairs(self._converted, jobs.source, *self._kinds)
         if self._extras.compare:
             missing += write_sheets(self._extras.compare, seen)
         if self._extras.gallery:

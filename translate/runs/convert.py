@@ -94,16 +94,18 @@ class Conversion:
         return jobs if self.reading.shard is None else jobs.shard(*self.reading.shard)
 
     def _suited(self, jobs: Jobs, converter: Converter, request: Request) -> Jobs:
-        """The jobs, as TIFF where no other format holds what the model gives, unless a format or name was chosen."""
+        """The jobs, as PNG for label maps and as TIFF where no other format holds what the model gives, unless a format
+        or name was chosen."""
         target = converter.images.translated(request)
         if (
             self.writing.format != "same"
             or not self.source.is_dir()
-            or fits(".png", written_as(target, self.writing.depth))
+            or (fits(".png", written_as(target, self.writing.depth)) and not target.classes)
         ):
             return jobs
-        logger(self.quiet)(f"{target.name}: {target}; written as TIFF, which holds such values")
-        return self._plan_images("tiff", lambda line: None)
+        format: ImageFormat = "png" if target.classes else "tiff"
+        logger(self.quiet)(f"{target.name}: {target}; written as {format.upper()}, which holds such values")
+        return self._plan_images(format, lambda line: None)
 
     def _convert_images(self, jobs: Jobs, model: Converter, request: Request, all_ours: bool = False) -> Outcome:
         jobs = self._suited(jobs, model, request)
