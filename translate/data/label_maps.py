@@ -52,10 +52,9 @@ def classed(found: np.ndarray, domain: Domain, path: Path | str) -> np.ndarray:
         values, counts = np.unique(found[wrong], return_counts=True)
         worst = int(counts.argmax())
         others = f", and {len(values) - 1} other values" if len(values) > 1 else ""
-        where = f"data.domains.{domain.name}"
         raise ImageError(
-            f"{shown(path)}: value {values[worst]:g} in {counts[worst]:,} pixels{others}, where {where}.classes is "
-            f"{domain.classes}: set more classes, or {where}.ignore"
+            f"{shown(path)}: value {values[worst]:g} in {counts[worst]:,} pixels{others}, where "
+            f"data.domains.{domain.name}.classes is {domain.classes}: set more, or data.domains.{domain.name}.ignore"
         )
     return np.where(ignored, NOTHING, found).astype(np.uint8)
 

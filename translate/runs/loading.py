@@ -131,7 +131,7 @@ def build_model(recipe: Recipe, images: ImageSpec) -> Model:
     """
     require_domains(images, recipe.method.batch_type, f"a model of {recipe.name}")
     if not recipe.method.takes_labels:
-        images.require_no_labels(f"model.name {recipe.model.name}")  # type: ignore[attr-defined]
+        images.require_no_labels(f"a model of {recipe.name}")
     recipe.method.require_images(recipe.model, images)
     torch.manual_seed(recipe.training.seed)
     model = recipe.method(recipe.model, images)
