@@ -220,3 +220,18 @@ def test_colours_of_facades_like_sets_become_classes(tmp_path: Path) -> None:
     converter = translate.load(run, device="cpu")
     assert converter.images.domain(0).colours == COLOURS and converter.images.domain(0).classes == 4
     assert converter.convert(np.array(COLOURS, np.uint8)[classes(9, 4)]).shape == (16, 16, 3)
+
+
+def test_videos_show_label_maps_and_hold_none(root: Path, tmp_path: Path) -> None:
+    pytest.importorskip("av", reason="needs the extra [video]")
+    from test_video import clip, frames
+
+    clip(tmp_path / "clip.mp4", audio=False)
+    code, said = convert(root / "photos", tmp_path / "clip.mp4", tmp_path / "photos.mp4")
+    assert code == 2 and "takes label maps of 3 classes, and videos hold none" in said
+    assert not (tmp_path / "photos.mp4").exists()
+    code, said = convert(root / "maps", tmp_path / "clip.mp4", tmp_path / "maps.mp4")
+    assert code == 0, said
+    shown = np.stack(frames(tmp_path / "maps.mp4")).reshape(-1, 1, 3).astype(int)
+    near = np.abs(shown - palette(LABELS)[:3].astype(int)).max(2).min(1) < 40
+    assert near.mean() > 0.8, "in the colours of classes, as far as compression keeps them"

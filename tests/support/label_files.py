@@ -37,7 +37,7 @@ def palette_image(found: np.ndarray, colours=COLOURS) -> Image.Image:
 def scenes(root: Path, train: int = 4, test: int = 2, ignored: int | None = None) -> Path:
     """Pairs of label maps (`maps`) and photos, with a corner that nobody labelled, of that number if it is given."""
     for split, count, first in (("train", train, 0), ("test", test, 100)):
-        for side in ("maps", "photos"):
+        for side in ("maps", "photos") if count else ():
             (root / side / split).mkdir(parents=True)
         for number in range(count):
             found = classes(first + number)

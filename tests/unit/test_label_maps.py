@@ -304,3 +304,10 @@ def test_unpaired_sets_hold_label_maps_too(tmp_path: Path) -> None:
     images, _ = opened(scenes(tmp_path), Unpaired, "data.layout=unpaired")
     batch = images.loader(2, 0).batch(0)
     assert batch.classes == (3, 0) and batch.a.shape[1] == 1
+
+
+def test_what_was_cached_for_other_classes_is_checked_anew(tmp_path: Path) -> None:
+    source = Source(written(tmp_path / "map.png", Image.fromarray(classes(1))))
+    others = [THREE, Domain("maps", 2, kind="labels"), Domain("maps", 3, kind="labels", ignore=1), BY_COLOUR]
+    assert len({Source.of(source, domain).identity() for domain in [*others, Domain("maps")]}) == 5
+    assert Source.of(source, Domain("maps")) is source

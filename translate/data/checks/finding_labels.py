@@ -27,11 +27,13 @@ SMALL = 64
 """Numbers of classes are below this; only `NOTHING` may stand beside them, for what nobody labelled."""
 FLAT = 0.8
 """The least share of pixels that equal their right neighbour."""
-LOOKED = 32
+LOOKED = 200
 """Files that are looked at for colours of classes."""
 NEAR = 12
 """Colours differ by more in some channel; JPEG's compression changes them by less."""
-RARE = 0.0005
+AREAS = 0.1
+"""The least share of pixels that equal their right and lower neighbours."""
+RARE = 0.0002
 """The least share of a colour in flat areas."""
 EXACTLY, NEARLY = 0.8, 0.65
 """The least share of flat pixels that are exactly of the colours, and of all pixels that are near one."""
@@ -87,8 +89,10 @@ def colours_in(sources: Sequence[Readable]) -> list[list[int]]:
     """The colours of files that may be label maps in colours, the most frequent first; none if they hold much else, as
     photographs do. They are found in flat areas, where JPEG keeps them exact."""
     some = sources[:: -(-len(sources) // LOOKED)] if sources else []
-    read = _each(some, lambda source: source.read(3))
-    pictures = [pixels.astype(np.int32) for pixels in read if pixels.dtype == np.uint8]
+    pictures = _bytes(some[:FIRST])
+    if not pictures or np.mean([_flat_colours(pixels).total() / pixels[..., 0].size for pixels in pictures]) < AREAS:
+        return []
+    pictures += _bytes(some[FIRST:])
     counts = sum((_flat_colours(pixels) for pixels in pictures), Counter())
     table: dict[int, np.ndarray] = {}
     for value, count in counts.most_common(SMALL * 16):
@@ -96,16 +100,24 @@ def colours_in(sources: Sequence[Readable]) -> list[list[int]]:
         if count >= RARE * counts.total() and all(np.abs(colour - other).max() > NEAR for other in table.values()):
             table[value] = colour
     known = sum(counts[value] for value in table) >= EXACTLY * counts.total()
-    if not (2 < len(table) <= SMALL and known and _share_of([*table.values()], pictures) >= NEARLY):
+    if not (2 < len(table) <= SMALL and known and _share_of([*table.values()], pictures[:FIRST]) >= NEARLY):
         return []
     return [colour.tolist() for colour in table.values()]
+
+
+def _bytes(sources: Sequence[Readable]) -> list[np.ndarray]:
+    """The files that hold 8-bit RGB, as int32."""
+    read = _each(sources, lambda source: source.read(3))
+    return [pixels.astype(np.int32) for pixels in read if pixels.dtype == np.uint8]
 
 
 def _flat_colours(pixels: np.ndarray) -> Counter[int]:
     """How often each colour equals its right and its lower neighbour."""
     packed = pixels @ (1 << 16, 1 << 8, 1)
     inner = packed[:-1, :-1]
-    return Counter(inner[(inner == packed[:-1, 1:]) & (inner == packed[1:, :-1])].tolist())
+    flat = inner[(inner == packed[:-1, 1:]) & (inner == packed[1:, :-1])]
+    values, counts = np.unique(flat, return_counts=True)
+    return Counter(dict(zip(values.tolist(), counts.tolist(), strict=True)))
 
 
 def _share_of(table: Sequence[np.ndarray], pictures: Sequence[np.ndarray]) -> float:

@@ -101,7 +101,7 @@ def examine(folder: Folder | LabelledFolder, data: DataSettings) -> Report:
         problems += unlike(sound, kind, key_of(kinds, kind, "channels"))
         problems += outside(sound, kind, key_of(kinds, kind, "span"))
     if isinstance(folder, Folder):
-        problems += [*_leaked(folder.splits, read), *_unequal(folder, read)]
+        problems += [*_leaked(folder.splits, read, [kind.classes > 0 for kind in kinds]), *_unequal(folder, read)]
     else:
         facts += shares(folder) if folder.groups else []
         notes += [*tiny(folder), *contradicting(folder)]
@@ -135,16 +135,21 @@ def _groups(folder: Folder | LabelledFolder) -> dict[str, tuple[int, list[Readab
     return groups
 
 
-def _leaked(splits: Mapping[str, Sequence[Sequence[Readable]]], read: dict[Path, Facts]) -> Iterable[str]:
-    """Reports held-out images that equal a training file of any domain, or look like one of their own domain."""
+def _leaked(
+    splits: Mapping[str, Sequence[Sequence[Readable]]], read: dict[Path, Facts], labels: Sequence[bool] = (False,)
+) -> Iterable[str]:
+    """Reports held-out images that equal a training file of any domain, or look like one of their own domain, unless
+    that holds label maps, many of which look alike."""
     trained = [[source.path for source in column] for column in splits["train"]]
     for split, columns in splits.items():
         if split == "train":
             continue
         leaked: dict[Path, Path] = {}
-        for known, column in zip(trained, columns, strict=True):
+        for known, column, of_labels in zip(trained, columns, labels, strict=True):
             paths = [source.path for source in column]
-            leaked |= alike(paths, known, read) | _same(paths, [*chain.from_iterable(trained)], read)
+            leaked |= ({} if of_labels else alike(paths, known, read)) | _same(
+                paths, [*chain.from_iterable(trained)], read
+            )
         if leaked:
             twins = few(sorted(leaked), leaked)
             yield f"{split} images that are, or look like, training images (in brackets); keep one of each: {twins}"
