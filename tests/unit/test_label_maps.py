@@ -20,7 +20,7 @@ from translate.data.checks.finding_labels import colours_in, labels_in
 from translate.data.checks.folder import check
 from translate.data.domain import Domain
 from translate.data.io.values import UNIT
-from translate.data.label_maps import NOTHING, classes_of, coloured, palette, planes, planes_of, read_image
+from translate.data.label_maps import NOTHING, classes_of, coloured, palette, planes, planes_of, read_as
 from translate.data.layouts.folders import Source
 from translate.data.settings import DataSettings, DomainSettings
 from translate.errors import ConfigurationError, ImageError
@@ -295,7 +295,7 @@ def test_planes_classes_and_colours_agree(tmp_path: Path) -> None:
     photos = torch.zeros(1, 3, 4, 4)
     assert coloured(photos, Domain("photos")) is photos
     path = written(tmp_path / "map.png", palette_image(classes(8)))
-    picture = read_image(path, THREE)
+    picture = read_as(path, THREE)
     expected = torch.from_numpy(planes_of(picture, THREE)).permute(2, 0, 1)[None] / 127.5 - 1
     assert torch.equal(expected, planes(torch.from_numpy(classes(8))[None, None], 3))
 

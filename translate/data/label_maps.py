@@ -59,7 +59,7 @@ def classed(found: np.ndarray, domain: Domain, path: Path | str) -> np.ndarray:
     return np.where(ignored, NOTHING, found).astype(np.uint8)
 
 
-def read_image(path: Path, domain: Domain, max_pixels: int = MAX_PIXELS) -> Picture:
+def read_as(path: Path, domain: Domain, max_pixels: int = MAX_PIXELS) -> Picture:
     """The file as a picture of the domain: of label maps the classes, with the `palette`. Raises ImageError."""
     if not domain.classes:
         return read(path, max_pixels, domain.span)

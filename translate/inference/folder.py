@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from translate.data.io.images import MAX_PIXELS, Picture, lost, write
-from translate.data.label_maps import read_image
+from translate.data.label_maps import read_as
 from translate.errors import ImageError
 from translate.inference.converter import Converter
 from translate.inference.jobs import Job
@@ -142,7 +142,7 @@ def _loaded(
 
 def _load(job: Job, converter: Converter, request: Request, max_pixels: int) -> _Item:
     start = time.perf_counter()
-    picture = read_image(job.source, converter.images.to_translate(request), max_pixels)
+    picture = read_as(job.source, converter.images.to_translate(request), max_pixels)
     converter.refuse(picture, job.source, request)
     return _Item(job, picture, time.perf_counter() - start)
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from translate.data.domain import Domain
 from translate.data.io.images import display_bands, to_8_bits, with_channels
-from translate.data.label_maps import read_image
+from translate.data.label_maps import read_as
 from translate.data.layouts.listing import natural_key
 from translate.errors import ConfigurationError
 from translate.inference.cycle_error import WAY_OUT, current
@@ -107,7 +107,7 @@ def thumbnail(path: Path, side: int, kind: Domain = PHOTOS) -> Image.Image:
     Alpha is laid on white. An image of more than three bands shows the first three, one of two bands the first. Raises
     ImageError.
     """
-    pixels = with_channels(display_bands(read_image(path, kind)), 3)
+    pixels = with_channels(display_bands(read_as(path, kind)), 3)
     picture = Image.fromarray(to_8_bits(pixels) if pixels.dtype == np.uint16 else pixels)
     picture.thumbnail((side, side))
     return picture

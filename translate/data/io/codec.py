@@ -43,19 +43,23 @@ def decode(data: bytes, max_pixels: int) -> Picture:
         return _of_image(image, data)
 
 
-def numbers(data: bytes, max_pixels: int) -> tuple[np.ndarray, bytes | None] | None:
-    """The numbers that stand in a file of one band, (height, width, 1), and its palette if it has one.
+def holds_numbers(opened: Page | Image.Image) -> bool:
+    """Returns whether it has one band, which may be indices of a palette, besides alpha."""
+    if isinstance(opened, Page):
+        return opened.bands == 1 or opened.photometric == 3
+    return opened.mode in ("1", "L", "LA", "P", "PA") or opened.mode.startswith("I;16")
+
+
+def numbers(data: bytes, max_pixels: int) -> tuple[np.ndarray, bytes | None]:
+    """The numbers that stand in a file that `holds_numbers`, (height, width, 1), and its palette if it has one.
 
     Of a palette these are the indices, not their colours; of less than 8 bits the numbers, not the shades that they
-    mean; of 1 bit they are bool. None if there are more bands.
+    mean; of 1 bit they are bool.
     """
     found = gate.opened(BytesIO(data), max_pixels)
     if isinstance(found, Page) and found.plain:
-        pixels = _of_page(found, data).pixels
-        return (pixels, None) if pixels.shape[2] == 1 else None
+        return _of_page(found, data).pixels, None
     with gate.by_pillow(BytesIO(data)) if isinstance(found, Page) else found as image:
-        if image.mode not in ("1", "L", "LA", "P", "PA") and not image.mode.startswith("I;16"):
-            return None
         orientation = 1 if image.format == "TIFF" else metadata.orientation_of(image)
         tiles: list[Any] = getattr(image, "tile", [])
         step = _SHADES_APART.get(str(tiles[0][3]) if tiles else "", 1)

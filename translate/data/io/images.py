@@ -156,7 +156,10 @@ def dimensions(path: Path) -> tuple[int, int]:
 
 
 def numbers(path: Path, max_pixels: int = MAX_PIXELS) -> tuple[np.ndarray, bytes | None] | None:
-    """Returns the numbers that stand in a file of one band, see `codec.numbers`. Raises ImageError."""
+    """Returns the numbers that stand in a file of one band, see `codec.numbers`; None of one that has more, judging by
+    its header. Raises ImageError."""
+    if not _of_header(path, codec.holds_numbers):
+        return None
     data = read_bytes(path, max(MAX_BYTES, 9 * max_pixels))
     try:
         return codec.numbers(data, max_pixels)
