@@ -13,6 +13,7 @@ from test_converter import Negative
 from tiny import CPU, SIZE, TINY
 
 from translate.data.checks.folder import check
+from translate.data.domain import Domain
 from translate.data.io import images
 from translate.data.io.images import Picture
 from translate.data.settings import DataSettings
@@ -289,7 +290,7 @@ def test_five_bands_of_floating_point_are_shown_exported_and_evaluated(run_cli, 
     result = run_cli("convert", "run", testing, "out", "--to", "B", "--device", "cpu", "--precision", "float32", *looks)
     assert result.exit_code == 0, result.output
     assert len(list((tmp_path / "sheets").iterdir())) == 1
-    shown = np.asarray(thumbnail(testing / "A0.tif", 24, (-3, 5)))
+    shown = np.asarray(thumbnail(testing / "A0.tif", 24, Domain("A", 5, (-3, 5), "float32")))
     level = (tifffile.imread(testing / "A0.tif")[..., :3] + 3) / 8 * 255
     assert np.abs(shown - level).max() <= 0.51, "the first three bands"
     pytest.importorskip("onnxruntime", reason="needs the extra [export]")

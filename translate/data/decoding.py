@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 
 from translate.data.cache.memory import Cache
 from translate.data.checks.scan import Attempt
+from translate.data.domain import Domain
 from translate.data.io.images import Interpolation, resize
 from translate.data.source import Readable, Stretched
 from translate.errors import ImageError
@@ -23,12 +24,23 @@ rounded or, as torchvision does it, rounded down; or not at all."""
 
 @dataclass(frozen=True)
 class Decoding:
-    """How the images of a domain are decoded, to `channels` channels, and resized, to `side` pixels."""
+    """How the images of a domain are decoded, to `channels` channels, and resized, to `side` pixels.
+
+    `classes`: of label maps, which are decoded to one channel and become as many planes on the device.
+    """
 
     channels: int
     side: int
     resize: Resize = "square"
     interpolation: Interpolation = "bicubic"
+    classes: int = 0
+
+    @classmethod
+    def of(cls, domain: Domain, side: int, resize: Resize = "square", interpolation: Interpolation = "bicubic") -> Self:
+        """How the images of a domain are decoded."""
+        if domain.classes:
+            return cls(1, side, resize, "nearest", domain.classes)
+        return cls(domain.channels, side, resize, interpolation)
 
     def __call__(self, source: Readable) -> np.ndarray:
         """Returns (height, width, channels), uint8 or uint16. Raises ImageError."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Literal, Self
 
 import numpy as np
 
 from translate.data.io.values import UNIT, Span, are_values, kind_in_words
 
 BYTES = np.dtype(np.uint8)
+Colours = tuple[tuple[int, int, int], ...]
 
 
 @dataclass(frozen=True)
@@ -19,6 +22,10 @@ class Domain:
     bits, the values that become -1 and 1; `UNIT` leaves 16 bits their whole range. `dtype`: numpy's name for the type
     of its files, which translations to it are written in; empty where it is not known (a model of 0.1.0, or of another
     project): translations then keep the type that came in. `unit`: of its values, such as HU, for messages.
+
+    `kind`: "labels" for label maps, whose pixels are numbers of classes: networks take and give a plane for each class,
+    `channels` in all, and `label_maps` reads and shows them. `ignore`: the number in files of pixels that nobody
+    labelled, if there is one. `colours`: of the classes, in order, where files hold colours instead of numbers.
     """
 
     name: str
@@ -26,6 +33,20 @@ class Domain:
     span: Span = UNIT
     dtype: str = ""
     unit: str = ""
+    kind: Literal["image", "labels"] = "image"
+    ignore: int | None = None
+    colours: Colours = ()
+
+    @classmethod
+    def of(cls, facts: Mapping[str, Any]) -> Self:
+        """The domain that a checkpoint's facts describe."""
+        tuples = {"span": tuple(facts["span"]), "colours": tuple(map(tuple, facts.get("colours", ())))}
+        return cls(**{**facts, **tuples})
+
+    @property
+    def classes(self) -> int:
+        """How many classes its label maps tell apart; 0 for images."""
+        return self.channels if self.kind == "labels" else 0
 
     @property
     def type(self) -> np.dtype | None:
@@ -60,7 +81,10 @@ class Domain:
         return self.span if self.measured else None
 
     def __str__(self) -> str:
-        """In words: "signed 16-bit grey, -1000 to 900 HU"."""
+        """In words: "signed 16-bit grey, -1000 to 900 HU", "label maps of 19 classes, 255 ignored"."""
+        if self.classes:
+            ignored = "" if self.ignore is None else f", {self.ignore} ignored"
+            return f"label maps of {self.classes} classes{ignored}{', by colours' * bool(self.colours)}"
         low, high = self.ends
         values = f", {low:g} to {high:g}{' ' * bool(self.unit)}{self.unit}" if self.measured or self.unit else ""
         return f"{kind_in_words(self.type or BYTES)} {colour_in_words(self.channels)}{values}"

@@ -10,8 +10,11 @@ from translate.data.augment import Augmentation
 from translate.data.cache.choice import Where
 from translate.data.crops import Cropping
 from translate.data.decoding import Decoding, Resize
+from translate.data.domain import Domain
 from translate.data.io.images import Interpolation
 from translate.utils.settings import Seed, Settings
+
+Byte = Annotated[int, Field(ge=0, le=255)]
 
 
 class ShapesSettings(Settings):
@@ -34,10 +37,35 @@ class DomainSettings(Settings):
     """See `data.range`."""
     unit: str = Field("", max_length=20)
     """Of the values, such as HU, dB or K: errors are given in it, too."""
+    kind: Literal["image", "labels"] | None = None
+    """`labels`: label maps, whose pixels are numbers of classes. Null: as the files look."""
+    classes: int | None = Field(None, ge=2, le=255)
+    """Of label maps: numbers go from 0 to one less. Null: as many as the files hold, or as there are `colours`."""
+    ignore: int | None = Field(None, ge=0, le=65535)
+    """Of label maps: the number of pixels that are of no class."""
+    colours: tuple[tuple[Byte, Byte, Byte], ...] | None = Field(None, min_length=2, max_length=255)
+    """Of label maps in colours: red, green and blue of each class, in order."""
+
+    @property
+    def labels(self) -> bool:
+        """Whether the settings say that the domain holds label maps."""
+        return self.kind == "labels" or (self.kind is None and bool(self.classes or self.colours))
 
     @model_validator(mode="after")
     def _span_rises(self) -> DomainSettings:
         require_rising("span", self.span)
+        return self
+
+    @model_validator(mode="after")
+    def _labels_have_classes(self) -> DomainSettings:
+        of_labels = {"classes": self.classes, "ignore": self.ignore, "colours": self.colours}
+        given = [key for key, value in of_labels.items() if value is not None]
+        if self.kind == "image" and given:
+            raise ValueError(f"{given[0]} is of label maps: set kind: labels, or leave it out")
+        if self.labels and (self.span or self.channels or self.unit):
+            raise ValueError("label maps have classes, and neither span, channels nor unit: leave these out")
+        if self.classes and self.colours and self.classes != len(self.colours):
+            raise ValueError(f"classes is {self.classes}, and colours has {len(self.colours)}: leave classes out")
         return self
 
 
@@ -110,8 +138,8 @@ class DataSettings(Settings):
     def loaded_size(self) -> int:
         return self.load_size or round(self.size * 286 / 256)
 
-    def decoding(self, channels: int) -> Decoding:
-        return Decoding(channels, self.loaded_size, self.resize, self.interpolation)
+    def decoding(self, domain: Domain) -> Decoding:
+        return Decoding.of(domain, self.loaded_size, self.resize, self.interpolation)
 
     @property
     def domain_names(self) -> tuple[str, ...] | None:

@@ -12,14 +12,15 @@ from torch import Tensor
 from translate.data.batch import Batch, Labelled
 from translate.data.domain import Domain
 from translate.data.synthetic.points import PointSet
-from translate.evaluation.intervals import bootstrap_mean
+from translate.evaluation.intervals import Estimate, bootstrap_mean
+from translate.evaluation.label_measures import estimated
 from translate.evaluation.metrics import (
-    MEASURES,
     absolute_error,
     compare_with_truth,
     in_unit,
     measure_of,
     of_equal_shape,
+    with_truth,
 )
 from translate.evaluation.table import Protocol, Score, score
 from translate.models.base import Sampler, Translator
@@ -42,7 +43,7 @@ class Direction:
     colour_map: Tensor
     fitted_on: str = "these images"
     target: Domain | None = None
-    """What the truths are: errors are given in its unit, too."""
+    """What the truths are: errors are given in its unit, too, and label maps are measured as such."""
     given: Domain | None = None
     """What the inputs are."""
 
@@ -82,27 +83,33 @@ class Direction:
         return self.inputs.shape == self.truths.shape
 
     def _compared(self, images: Tensor) -> dict[str, float]:
-        found = compare_with_truth(images, self.truths)
+        found = compare_with_truth(images, self.truths, self._labels)
         if self.target is None or not self.target.unit:
             return found
         low, high = self.target.ends
         return {**found, in_unit(self.target.unit): found["l1"] * (high - low)}
 
+    @property
+    def _labels(self) -> bool:
+        return self.target is not None and self.target.classes > 0
+
+    def _estimate(self, function: Callable[[Tensor, Tensor], Tensor], images: Tensor, scale: float) -> Estimate:
+        if self._labels:
+            return estimated(function, images, self.truths)
+        return bootstrap_mean(scale * _of_each(function, images, self.truths))
+
     def scores(self, model: Translator, runtime: Runtime, protocol: Protocol) -> list[Score]:
         """The same measures with intervals, between both baselines and the truth itself."""
         translated, references = self.translations(model, runtime), self._references()
         how = {**protocol, "best colour map": f"fitted on {self.fitted_on}{self._scale}"}
-        compared = {name: (measure.function, 1.0) for name, measure in MEASURES.items() if measure.function}
+        compared = {name: (function, 1.0) for name, function in with_truth(self._labels).items()}
         if self.target is not None and self.target.unit:
             low, high = self.target.ends
             compared[in_unit(self.target.unit)] = (absolute_error, high - low)
         found = []
         for name, (function, scale) in compared.items():
-            value = bootstrap_mean(scale * _of_each(function, translated, self.truths))
-            floor = {
-                reference: scale * float(_of_each(function, images, self.truths).mean())
-                for reference, images in references.items()
-            }
+            value = self._estimate(function, translated, scale)
+            floor = {name: self._estimate(function, images, scale).value for name, images in references.items()}
             ceiling = {"the truth itself": measure_of(name).perfect}
             found.append(score(name, self.name, value, floor=floor, ceiling=ceiling, protocol=how))
         return found

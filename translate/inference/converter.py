@@ -112,7 +112,8 @@ class Converter:
         if isinstance(images, Image.Image):
             one = self.images.translated(request).channels == 1
             depth = self.depth if one or self.depth != "target" else "8"
-            return pil_image(self._convert_array(array_of(images), request, depth))
+            array = self._convert_array(array_of(images, self.images.to_translate(request)), request, depth)
+            return pil_image(array, self.images.translated(request))
         if isinstance(images, np.ndarray):
             translated = self._convert_array(images, request, self.depth)
             return translated[..., 0] if images.ndim == 2 and translated.shape[-1] == 1 else translated
@@ -159,7 +160,8 @@ class Converter:
 
     def refuse(self, picture: Picture, name: Path, request: Request) -> None:
         """Raises ImageError, with a message that begins with `name`, if the model cannot translate the picture so."""
-        refuse_other_bands(picture, self.images.to_translate(request).channels, name)
+        given = self.images.to_translate(request)
+        refuse_other_bands(picture, 1 if given.classes else given.channels, name)
         if self.model.bytes_only and picture.pixels.dtype != np.uint8:
             raise ImageError(f"{shown(name)}: {BYTES_ONLY}")
 

@@ -12,11 +12,15 @@ from translate.data.domain import Domain
 from translate.data.io.images import Picture, to_8_bits
 from translate.data.io.metadata import without_meanings
 from translate.data.io.values import UNIT, Span
+from translate.data.label_maps import labels_picture
 from translate.inference.options import Depth
 
 
 def written_as(target: Domain, depth: Depth) -> Domain:
-    """What translations to the domain `target` are written as; of no type if as their inputs."""
+    """What translations to the domain `target` are written as; of no type if as their inputs. Label maps stay numbers
+    of classes, whatever the depth."""
+    if target.classes:
+        return target
     if depth in ("8", "16"):
         return replace(target, dtype=f"uint{depth}", span=UNIT)
     if depth == "float":
@@ -36,8 +40,11 @@ def form_of(target: Domain, picture: Picture, depth: Depth) -> Domain:
 def fits(suffix: str, form: Domain) -> bool:
     """Whether files of that suffix hold such images as they are."""
     suffix = suffix.lower()
+    tiff = suffix in (".tif", ".tiff")
+    if form.classes:
+        return tiff or suffix == ".png"
     shades = not form.measured or (form.type == np.uint16 and suffix == ".png")
-    return suffix in (".tif", ".tiff") or (form.channels in (1, 3, 4) and shades)
+    return tiff or (form.channels in (1, 3, 4) and shades)
 
 
 def span_in(path: Path, given: Domain, target: Domain, depth: Depth) -> Span:
@@ -60,7 +67,7 @@ def shades_for_values(picture: Picture, given: Domain) -> tuple[str, ...]:
 
 def depth_of(form: Domain) -> torch.dtype:
     """The integers that a translation is held as until it is written."""
-    return torch.uint16 if form.deep else torch.uint8
+    return torch.uint16 if form.deep or form.classes else torch.uint8  # finely, so that the highest plane is known
 
 
 def delivered(picture: Picture, pixels: np.ndarray, form: Domain) -> Picture:
@@ -69,6 +76,8 @@ def delivered(picture: Picture, pixels: np.ndarray, form: Domain) -> Picture:
     What belongs to the place follows the picture: orientation, resolution, position, alpha. What belongs to the values
     follows the form: type, span; a colour profile and what GDAL says of values stay only where they still fit.
     """
+    if form.classes:
+        return labels_picture(replace(picture, pixels=pixels.argmax(2)[..., None].astype(np.uint8)), form)
     alpha = None if picture.alpha is None else _as_deep(picture.alpha, pixels.dtype)
     if pixels.shape[-1] == 4 and picture.pixels.shape[-1] != 4:  # RGBA, not four bands
         pixels, alpha = pixels[..., :3], pixels[..., 3]
@@ -84,6 +93,7 @@ def delivered(picture: Picture, pixels: np.ndarray, form: Domain) -> Picture:
         colour=picture.colour if alike and same_values else None,
         exif=picture.exif if same_values else without_meanings(picture.exif),
         span=span,
+        palette=None,
         kind=form.type or picture.kind,
     )
 

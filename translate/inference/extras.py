@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from translate.data.io.values import Span
+from translate.data.domain import Domain
 from translate.data.layouts.listing import SUFFIXES
 from translate.errors import ConfigurationError
 from translate.inference.converter import Converter
@@ -93,7 +94,7 @@ class ExtrasWriter:
         """Writes sheets and gallery, which shows the `facts`. Returns the reasons why something is missing."""
         missing = list(self._cycle.failed) if self._cycle else []
         missing += self._manifest.close() if self._manifest else []
-        seen = pairs(self._converted, jobs.source, self._spans)
+        seen = pairs(self._converted, jobs.source, self._kinds)
         if self._extras.compare:
             missing += write_sheets(self._extras.compare, seen)
         if self._extras.gallery:
@@ -101,7 +102,8 @@ class ExtrasWriter:
             missing += write_gallery(self._extras.gallery, title, facts, seen, options.workers)
         return missing
 
-    def _spans(self, output: Path) -> tuple[Span, Span]:
+    def _kinds(self, output: Path) -> tuple[Domain, Domain]:
+        """What an input is, and its translation in that file."""
         images, depth = self._converter.images, self._converter.depth
         given, target = images.to_translate(self._request), images.translated(self._request)
-        return given.span, span_in(output, given, target, depth)
+        return given, replace(target, span=span_in(output, given, target, depth))

@@ -16,7 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from translate.data.io.images import MAX_PIXELS, Picture, lost, read, write
+from translate.data.io.images import MAX_PIXELS, Picture, lost, write
+from translate.data.label_maps import read_as
 from translate.errors import ImageError
 from translate.inference.converter import Converter
 from translate.inference.delivery import shades_for_values
@@ -145,7 +146,7 @@ def _loaded(
 def _load(job: Job, converter: Converter, request: Request, max_pixels: int) -> _Item:
     start = time.perf_counter()
     given = converter.images.to_translate(request)
-    picture = read(job.source, max_pixels, given.span)
+    picture = read_as(job.source, given, max_pixels)
     converter.refuse(picture, job.source, request)
     return _Item(job, picture, time.perf_counter() - start, taken=shades_for_values(picture, given))
 

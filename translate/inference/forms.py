@@ -9,6 +9,8 @@ from torch import Tensor
 from translate.data.domain import Domain
 from translate.data.io.images import Picture, in_own_kind, suits, to_8_bits, to_float, to_pixels
 from translate.data.io.values import UNIT, BadImageError, alpha_span, to_16_bits
+from translate.data.label_maps import classed, labels_picture, palette
+from translate.errors import ImageError
 
 _GREY = ("1", "L", "LA", "La")
 _COLOUR = ("P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr")
@@ -16,11 +18,14 @@ _LARGEST = 1.01
 """The largest float accepted as 1: rounding, to bf16 for example, may exceed it."""
 
 
-def array_of(image: Image.Image) -> np.ndarray:
+def array_of(image: Image.Image, domain: Domain | None = None) -> np.ndarray:
     """An array (height, width[, channels]): grey or RGB, either with alpha; uint16 for "I;16", else uint8.
 
-    Rotated upright by its EXIF data. Raises ValueError for pixels without a known range (I, F) and other modes.
+    Of label maps its numbers, such as the indices of a palette. Rotated upright by its EXIF data. Raises ValueError for
+    pixels without a known range (I, F) and other modes.
     """
+    if domain and domain.classes and image.mode in ("1", "L", "P", "I", "I;16"):
+        return np.array(ImageOps.exif_transpose(image)).astype(np.int64)
     transparent, upright = image.has_transparency_data, ImageOps.exif_transpose(image)
     if upright.mode.startswith("I;16"):
         return np.array(upright).astype(np.uint16)
@@ -33,9 +38,13 @@ def array_of(image: Image.Image) -> np.ndarray:
     )
 
 
-def pil_image(array: np.ndarray) -> Image.Image:
+def pil_image(array: np.ndarray, domain: Domain) -> Image.Image:
     """A PIL image of (height, width, channels): uint8 or uint16, of which several channels become 8 bits, Pillow's
     limit, or one channel of float32."""
+    if domain.classes:
+        image = Image.fromarray(array[..., 0])
+        image.putpalette(palette(domain).tobytes())
+        return image
     if array.shape[-1] == 1:
         return Image.fromarray(array[..., 0])
     return Image.fromarray(array if array.dtype == np.uint8 else to_8_bits(array))
@@ -51,6 +60,8 @@ def picture_of(array: np.ndarray, domain: Domain) -> Picture:
     if array.ndim not in (2, 3) or array.dtype.kind not in "uif":
         raise ValueError(f"expected an array of numbers (height, width[, channels]), got {_kind(array)}")
     _refuse_empty(array, array.size)
+    if domain.classes:
+        return _labels(array, domain)
     pixels, alpha = _without_alpha(array if array.ndim == 3 else array[..., None], domain)
     shades = array.dtype == np.uint8 or (array.dtype == np.uint16 and (domain.type is not None or domain.span == UNIT))
     if shades and not domain.measured:
@@ -67,6 +78,16 @@ def picture_of(array: np.ndarray, domain: Domain) -> Picture:
         unit = f"; values of {domain.name} are in {domain.unit}" if domain.unit else ""
         raise ValueError(f"{error}{unit}") from error
     return Picture(mapped, clear, span=span, kind=array.dtype)
+
+
+def _labels(array: np.ndarray, domain: Domain) -> Picture:
+    found = array if array.ndim == 3 else array[..., None]
+    if found.shape[-1] != (3 if domain.colours else 1):
+        raise ValueError(f"expected {domain}, got {_kind(array)}")
+    try:
+        return labels_picture(Picture(classed(found, domain, "the array")), domain)
+    except ImageError as error:
+        raise ValueError(str(error)) from error
 
 
 def _without_alpha(pixels: np.ndarray, domain: Domain) -> tuple[np.ndarray, np.ndarray | None]:

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from translate.data.io.images import Picture, to_float, to_pixels, with_channels
+from translate.data.io.images import Picture, to_float, to_pixels
+from translate.data.label_maps import planes_of
 from translate.errors import ConfigurationError, TranslateError
 from translate.inference.delivery import delivered, depth_of, form_of
 from translate.inference.fitting import Fitting
@@ -64,7 +65,7 @@ class Network:
         return self.convert(pictures, request, depth, log)
 
     def convert_in_bands(self, picture: Picture, bands: Bands, request: Request, depth: Depth = "target") -> Picture:
-        array = with_channels(picture, self.images.to_translate(request).channels)
+        array = planes_of(picture, self.images.to_translate(request))
         form = form_of(self.images.translated(request), picture, depth)
         size = self.padded_size(*array.shape[:2])
         with self.runtime.autocast():
@@ -79,8 +80,8 @@ class Network:
     def _convert_whole(
         self, pictures: Sequence[Picture], height: int, width: int, request: Request, depth: Depth
     ) -> list[Picture]:
-        channels, target = self.images.to_translate(request).channels, self.images.translated(request)
-        arrays = [with_channels(picture, channels) for picture in pictures]
+        given, target = self.images.to_translate(request), self.images.translated(request)
+        arrays = [planes_of(picture, given) for picture in pictures]
         floats = [to_float(torch.from_numpy(np.array(array)).permute(2, 0, 1)) for array in arrays]
         outputs = self.run(torch.stack([pad(image, height, width) for image in floats]), request)
         forms = [form_of(target, picture, depth) for picture in pictures]

@@ -82,9 +82,12 @@ def convert_video(
 
     Keeps size, the shape of pixels (but see `SQUARE_ONLY`), frame times and audio, and applies the display rotation.
     Writes 8 bits. Drops subtitles, and audio that the new container cannot hold, which it reports to `log`. An odd
-    width or height is written as yuv444p, since yuv420p halves both. Raises ConfigurationError without PyAV,
-    TranslateError if the video cannot be read or written.
+    width or height is written as yuv444p, since yuv420p halves both. Label maps are written in their colours. Raises
+    ConfigurationError without PyAV and for a model that takes label maps, TranslateError if the video cannot be read or
+    written.
     """
+    if (given := converter.images.to_translate(request)).classes:
+        raise ConfigurationError(f"{shown(source)}: the model takes {given}, and videos hold none; convert images")
     av, start = _av(), time.perf_counter()
     output.parent.mkdir(parents=True, exist_ok=True)
     clear_leftovers(output.parent)

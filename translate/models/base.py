@@ -88,6 +88,9 @@ class Model(nn.Module, ABC):
     `0.5 ** (self.step / 1000)`. The trainer writes it in place, so that a recorded step reads it anew; it is not saved,
     and 0 in a model that is not trained."""
 
+    takes_labels: ClassVar[bool] = False
+    """Whether domains may hold label maps, which come as a plane for each class; `build_model` refuses them else."""
+
     def __init__(self, config: Any, images: ImageSpec) -> None:
         super().__init__()
         self.register_buffer("step", torch.zeros((), dtype=torch.int64), persistent=False)

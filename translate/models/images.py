@@ -61,6 +61,15 @@ class ImageSpec:
             equal = "" if any(kind.channels not in (1, 3) for kind in kinds) else "; or set data.channels: 3 for both"
             raise ConfigurationError(f"{what} needs domains of equally many channels: {found}; {way_out}{equal}")
 
+    def require_no_labels(self, what: str) -> None:
+        """Raises ConfigurationError, which begins with `what` and names both ways out, if a domain holds label maps."""
+        for number in range(len(self.domains)):
+            if (kind := self.domain(number)).classes:
+                raise ConfigurationError(
+                    f"{what} takes images, and {kind.name} holds {kind}: train with pix2pix, or set "
+                    f"data.domains.{kind.name}.kind: image to take the numbers for shades of grey"
+                )
+
 
 @dataclass(frozen=True)
 class Request:

@@ -94,14 +94,16 @@ class Conversion:
         return jobs if self.reading.shard is None else jobs.shard(*self.reading.shard)
 
     def _suited(self, jobs: Jobs, converter: Converter, request: Request) -> Jobs:
-        """The jobs, as TIFF where no other format holds what the model gives, unless a format or name was chosen."""
+        """The jobs, as PNG for label maps and as TIFF where no other format holds what the model gives, unless a format
+        or name was chosen."""
         target = converter.images.translated(request)
         form = written_as(target, self.writing.depth)
         named = not self.source.is_dir() and jobs[0].output == Path(self.output)
-        if self.writing.format != "same" or named or fits(".png", form):
+        if self.writing.format != "same" or named or (fits(".png", form) and not form.classes):
             return jobs
-        logger(self.quiet)(f"{form.name}: {form}; written as TIFF, which holds such values")
-        return self._plan_images("tiff", lambda line: None)
+        format: ImageFormat = "png" if form.classes else "tiff"
+        logger(self.quiet)(f"{form.name}: {form}; written as {format.upper()}, which holds such values")
+        return self._plan_images(format, lambda line: None)
 
     def _convert_images(self, jobs: Jobs, model: Converter, request: Request, all_ours: bool = False) -> Outcome:
         jobs = self._suited(jobs, model, request)

@@ -130,6 +130,8 @@ def build_model(recipe: Recipe, images: ImageSpec) -> Model:
     Raises ConfigurationError if its networks cannot take images of that size, or not that many domains.
     """
     require_domains(images, recipe.method.batch_type, f"a model of {recipe.name}")
+    if not recipe.method.takes_labels:
+        images.require_no_labels(f"a model of {recipe.name}")
     recipe.method.require_images(recipe.model, images)
     torch.manual_seed(recipe.training.seed)
     model = recipe.method(recipe.model, images)
@@ -157,5 +159,5 @@ def image_spec(recipe: Recipe, facts: Mapping[str, Any]) -> ImageSpec:
         raise TranslateError(f"checkpoint facts: alternatives among {len(domains)} domains")
     if not span[0] < span[1]:
         raise TranslateError(f"checkpoint facts: the span {span} does not rise")
-    each = tuple(Domain(**kind | {"span": tuple(kind["span"])}) for kind in facts.get("each", ()))
+    each = tuple(map(Domain.of, facts.get("each", ())))
     return ImageSpec(channels, size, domains, groups, alternatives, span, each)

@@ -117,8 +117,8 @@ def in_words(sound: Sequence[Facts]) -> str:
     return f"{len(sound)} of {smallest} to {largest}, median {_size(middle[1])}, {len(sizes)} sizes; {kinds}"
 
 
-def remarks(sound: Sequence[Facts], span: images.Span = UNIT) -> Iterable[str]:
-    """Reports what is unusual about readable images."""
+def remarks(sound: Sequence[Facts], span: images.Span | None = UNIT) -> Iterable[str]:
+    """Reports what is unusual about readable images; a span of None is that of label maps, which may well be dark."""
     kinds = Counter(facts.kind for facts in sound)
     usual = kinds.most_common(1)[0][0] if kinds else ""
     if unusual := [facts.path for facts in sound if facts.kind != usual]:
@@ -128,7 +128,7 @@ def remarks(sound: Sequence[Facts], span: images.Span = UNIT) -> Iterable[str]:
         yield f"values from {low:g} to {high:g}"
     for full in (255, DEEP):
         shades = [facts for facts in sound if facts.full == full]
-        if shades and (dark := nearly_black(full, _hull(shades)[1], span)):
+        if span and shades and (dark := nearly_black(full, _hull(shades)[1], span)):
             yield dark
     if odd := [facts.path for facts in sound if facts.size[0] % 4 or facts.size[1] % 4]:
         yield f"sizes that are no multiple of 4, which are resized or padded: {few(odd)}"

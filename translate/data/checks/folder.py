@@ -1,5 +1,7 @@
 """`translate data check DIR`: reports what a folder contains, what is wrong with it, and how to fix it."""
 
+import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -17,12 +19,15 @@ from translate.data.checks.facts import (
     unlike,
     unreadable,
 )
+from translate.data.checks.finding_labels import colours_in
 from translate.data.checks.labels import contradicting, differently_labelled, empty, shares, tiny
 from translate.data.checks.looking import introduced, key_of, kinds_of
+from translate.data.checks.scan import decoding, failures
+from translate.data.domain import Domain
 from translate.data.labelled import LabelledFolder, open_labelled
 from translate.data.labelled.attributes import find_attributes
-from translate.data.layouts.folders import Folder, recognise
-from translate.data.messages import few
+from translate.data.layouts.folders import Folder, Source, recognise
+from translate.data.messages import by_fault, few
 from translate.data.settings import DataSettings
 from translate.data.source import Readable
 from translate.errors import ConfigurationError
@@ -78,22 +83,37 @@ def examine(folder: Folder | LabelledFolder, data: DataSettings) -> Report:
     for name, (number, sources) in groups.items():
         sound = [read[source.path] for source in sources if not read[source.path].error]
         facts.append(f"{name}: {in_words(sound)}")
-        notes += [f"{name}: {line}" for line in remarks(sound, kinds[number].span)]
+        notes += [f"{name}: {line}" for line in remarks(sound, None if kinds[number].classes else kinds[number].span)]
         if again := repeated((source.path for source in sources), read):
             notes.append(f"{name}: {len(again)} files repeat another byte for byte, and count twice: {few(again)}")
     facts += introduced(kinds)
     for kind, sources in zip(kinds, columns.values(), strict=True):
         sound = [one for path in dict.fromkeys(source.path for source in sources) if not (one := read[path]).error]
+        if kind.classes:
+            readable = {one.path for one in sound}
+            problems += _no_labels([source for source in sources if source.path in readable], kind)
+            continue
+        if isinstance(folder, Folder) and (colours := colours_in(sources)):
+            facts.append(
+                f"{kind.name}: {len(colours)} colours in flat areas; if they stand for classes, set "
+                f"data.domains.{kind.name}.colours={json.dumps(colours, separators=(',', ':'))}"
+            )
         problems += unlike(sound, kind, key_of(kinds, kind, "channels"))
         problems += outside(sound, kind, key_of(kinds, kind, "span"))
     if isinstance(folder, Folder):
-        problems += [*_leaked(folder.splits, read), *_unequal(folder, read)]
+        problems += [*_leaked(folder.splits, read, [kind.classes > 0 for kind in kinds]), *_unequal(folder, read)]
     else:
         facts += shares(folder) if folder.groups else []
         notes += [*tiny(folder), *contradicting(folder)]
         splits = {split: [part.sources] for split, part in folder.splits.items()}
         problems += [*empty(folder), *differently_labelled(folder, read), *_leaked(splits, read)]
     return Report(folder, tuple(facts), tuple(notes), tuple(problems))
+
+
+def _no_labels(sources: Sequence[Readable], kind: Domain) -> list[str]:
+    """Reports files that hold what is no class of the domain of label maps."""
+    maps = [Source.of(source, kind) for source in sources if isinstance(source, Source)]
+    return by_fault(failures(decoding(maps, 1), os.cpu_count() or 1, lambda: None))
 
 
 def _says_labelled(root: Path) -> bool:
@@ -115,16 +135,21 @@ def _groups(folder: Folder | LabelledFolder) -> dict[str, tuple[int, list[Readab
     return groups
 
 
-def _leaked(splits: Mapping[str, Sequence[Sequence[Readable]]], read: dict[Path, Facts]) -> Iterable[str]:
-    """Reports held-out images that equal a training file of any domain, or look like one of their own domain."""
+def _leaked(
+    splits: Mapping[str, Sequence[Sequence[Readable]]], read: dict[Path, Facts], labels: Sequence[bool] = (False,)
+) -> Iterable[str]:
+    """Reports held-out images that equal a training file of any domain, or look like one of their own domain, unless
+    that holds label maps, many of which look alike."""
     trained = [[source.path for source in column] for column in splits["train"]]
     for split, columns in splits.items():
         if split == "train":
             continue
         leaked: dict[Path, Path] = {}
-        for known, column in zip(trained, columns, strict=True):
+        for known, column, of_labels in zip(trained, columns, labels, strict=True):
             paths = [source.path for source in column]
-            leaked |= alike(paths, known, read) | _same(paths, [*chain.from_iterable(trained)], read)
+            leaked |= ({} if of_labels else alike(paths, known, read)) | _same(
+                paths, [*chain.from_iterable(trained)], read
+            )
         if leaked:
             twins = few(sorted(leaked), leaked)
             yield f"{split} images that are, or look like, training images (in brackets); keep one of each: {twins}"

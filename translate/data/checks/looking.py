@@ -11,6 +11,7 @@ from typing import Literal, TypeVar
 
 import numpy as np
 
+from translate.data.checks.finding_labels import labels_in
 from translate.data.checks.shades import nearly_black, stretching
 from translate.data.domain import BYTES, Domain
 from translate.data.io.images import decode, kind_of, read_bytes
@@ -28,13 +29,18 @@ SAMPLED = 64
 
 
 def kinds_of(columns: Mapping[str, Sequence[Readable]], data: DataSettings) -> tuple[Domain, ...]:
-    """What the images of each domain are: as the settings say, else as they are found to be."""
-    return tuple(_kind(name, sources, data) for name, sources in columns.items())
+    """What the images of each domain are: as the settings say, else as they are found to be; label maps are found where
+    there are two domains."""
+    return tuple(_kind(name, sources, data, len(columns) == 2) for name, sources in columns.items())
 
 
-def _kind(name: str, sources: Sequence[Readable], data: DataSettings) -> Domain:
+def _kind(name: str, sources: Sequence[Readable], data: DataSettings, two: bool) -> Domain:
     said = data.domain_settings.get(name, DomainSettings())
-    found = look(name, sources, channels=said.channels or data.channels, span=said.span or data.range)
+    channels, span = said.channels or data.channels, said.span or data.range
+    perhaps = two and said.kind is None and not (channels or span)
+    if (said.labels or perhaps) and (labels := labels_in(name, sources, said)):
+        return labels
+    found = look(name, sources, channels=channels, span=span)
     if said.span and not found.deep:
         raise ConfigurationError(
             f"data.domains.{name}.span: no effect on files of 8 bits, whose 0 and 255 are black and white; leave it out"
@@ -46,7 +52,10 @@ def introduced(kinds: Sequence[Domain]) -> list[str]:
     """A line for each domain that is not 8-bit RGB, with the settings that say what else it is."""
     lines = []
     for kind in kinds:
-        if kind != Domain(kind.name, dtype="uint8"):
+        if kind.classes:
+            key = f"data.domains.{kind.name}"
+            lines.append(f"{kind.name}: {kind} ({key}.kind=image, {key}.classes and {key}.ignore say otherwise)")
+        elif kind != Domain(kind.name, dtype="uint8"):
             settings: list[Literal["channels", "span"]] = ["channels", "span"] if kind.deep else ["channels"]
             keys = " and ".join(key_of(kinds, kind, key) for key in settings)
             lines.append(f"{kind.name}: {kind} ({keys} say{'s' * (not kind.deep)} otherwise)")

@@ -73,6 +73,7 @@ __all__ = [
     "kind_of",
     "lost",
     "luma",
+    "numbers",
     "on_white",
     "read",
     "read_bytes",
@@ -154,6 +155,18 @@ def dimensions(path: Path) -> tuple[int, int]:
     return _of_header(path, codec.upright_size)
 
 
+def numbers(path: Path, max_pixels: int = MAX_PIXELS) -> tuple[np.ndarray, bytes | None] | None:
+    """Returns the numbers that stand in a file of one band, see `codec.numbers`; None of one that has more, judging by
+    its header. Raises ImageError."""
+    if not _of_header(path, codec.holds_numbers):
+        return None
+    data = read_bytes(path, max(MAX_BYTES, 9 * max_pixels))
+    try:
+        return codec.numbers(data, max_pixels)
+    except Exception as error:  # decoders raise nearly anything on damaged bytes
+        raise _as_image_error(path, error) from error
+
+
 def kind_of(path: Path) -> tuple[int, np.dtype]:
     """Returns the number of bands, without alpha, and the type that a file is read as, judging by its header. Raises
     ImageError."""
@@ -180,6 +193,8 @@ def write(path: Path, picture: Picture, quality: int = 95) -> None:
     pixels, alpha = picture.pixels, picture.alpha
     if pixels.shape[2] not in (1, 3) and format != "TIFF":
         raise ImageError(f"{shown(path)}: {pixels.shape[2]} bands go into TIFF only")
+    if picture.palette is not None and format not in WITH_16_BITS:
+        raise ImageError(f"{shown(path)}: label maps go into PNG and TIFF only: {path.suffix} would change the numbers")
     if in_own_kind_as(picture, format):
         pixels, alpha = in_own_kind(picture)
     if alpha is not None and format not in WITH_ALPHA:

@@ -51,6 +51,8 @@ class Picture:
     """Chunks of a PNG without a profile that say what colours mean: gamma, primaries, sRGB."""
     lossless: bool = False
     """A WebP without loss, which is written as such."""
+    palette: np.ndarray | None = None
+    """Only of label maps: the colours, uint8 (colours, 3), of which the pixels, of one channel, are indices."""
     nodata: str = ""
     """The value that stands for "no data" in a TIFF of GDAL's. It is not written: every pixel is translated."""
 
@@ -151,7 +153,9 @@ def with_channels(picture: Picture, channels: int) -> np.ndarray:
 
 
 def display_bands(picture: Picture) -> Picture:
-    """Returns the bands that are displayed: the first three of many bands, the first of two."""
+    """Returns the bands that are displayed: the first three of many bands, the first of two, the colours of labels."""
+    if picture.palette is not None:
+        return replace(picture, pixels=picture.palette[picture.pixels[..., 0]], palette=None)
     bands = picture.pixels.shape[2]
     return picture if bands in (1, 3) else replace(picture, pixels=picture.pixels[..., : 3 if bands > 3 else 1])
 

@@ -18,7 +18,6 @@ from translate.data.batch import Batch
 from translate.data.cache.choice import open_cache, stream_of
 from translate.data.decoding import Decoding
 from translate.data.domain import Domain
-from translate.data.io.images import UNIT, Span
 from translate.data.labelled import LabelledFolder
 from translate.data.labels import LabelGroup
 from translate.data.layouts.folders import Folder, Source
@@ -133,14 +132,14 @@ class ImageSet(ABC):
         without random crops or flips. `labels` as for `evaluation_batches`."""
         kinds = [self.kind(number) for number, _ in zip(domains, split, strict=False)]
         ways = [replace(self._way(kind), side=self.settings.size, resize=self.shape) for kind in kinds]
-        return evaluation_batches(spanned(split, [kind.span for kind in kinds]), make, ways, count, labels)
+        return evaluation_batches(spanned(split, kinds), make, ways, count, labels)
 
     def spanned(self, split: Sequence[Sequence[Any]]) -> list[Sequence[Any]]:
-        """The images of each domain, or of several lists of one, to be read within its span."""
-        return spanned(split, [self.kind(number).span for number in range(len(split))])
+        """The images of each domain, or of several lists of one, to be read as its images."""
+        return spanned(split, [self.kind(number) for number in range(len(split))])
 
     def _way(self, kind: Domain) -> Decoding:
-        return self.settings.decoding(kind.channels)
+        return self.settings.decoding(kind)
 
     def _loader(
         self, split: Sequence[Sequence[Any]], batch_size: int, seed: int, labels: Sequence[np.ndarray] = ()
@@ -164,17 +163,17 @@ def split_measured(found: Sequence[str]) -> str:
     return "validation" if any("the validation images, as there are no" in line for line in found) else "test"
 
 
-def spanned(split: Sequence[Sequence[Any]], spans: Sequence[Span]) -> list[Sequence[Any]]:
-    """The images of each list, with measured values to be read within its span; repeated objects remain the same."""
-    each: dict[tuple[int, Span], Any] = {}
+def spanned(split: Sequence[Sequence[Any]], kinds: Sequence[Domain]) -> list[Sequence[Any]]:
+    """The images of each list, to be read as those of its domain; repeated objects remain the same."""
+    each: dict[tuple[int, Domain], Any] = {}
 
-    def within(one: Any, span: Span) -> Any:
-        key = id(one), span
+    def within(one: Any, kind: Domain) -> Any:
+        key = id(one), kind
         if key not in each:
-            each[key] = replace(one, span=span) if isinstance(one, Source) and span != UNIT else one
+            each[key] = Source.of(one, kind) if isinstance(one, Source) else one
         return each[key]
 
-    return [[within(one, span) for one in sources] for sources, span in zip(split, spans, strict=True)]
+    return [[within(one, kind) for one in sources] for sources, kind in zip(split, kinds, strict=True)]
 
 
 def training_stream(loader: Batches, data: DataSettings, device: torch.device, log: Log) -> Stream:

@@ -67,6 +67,8 @@ def _dark(images: ImageSet, whites: Mapping[int, tuple[int, int]]) -> Iterator[s
     deep = max((white for found in shades.values() for full, white in found if full == DEEP), default=0)
     cure = f"set data.range=[0,{stretching(deep)}] for all"
     for number, (name, found) in enumerate(shades.items()):
+        if images.kind(number).classes:
+            continue
         span = images.kind(number).span
         for top in (255, DEEP):
             white = max((white for full, white in found if full == top), default=0)
@@ -77,7 +79,7 @@ def _dark(images: ImageSet, whites: Mapping[int, tuple[int, int]]) -> Iterator[s
 
 def _sampled(sources: Sequence[Readable], kind: Domain, workers: int) -> list[tuple[int, int]]:
     whites: dict[int, tuple[int, int]] = {}
-    (sample,) = spanned([sources[:: -(-len(sources) // SAMPLED)]] if sources else [[]], [kind.span])
+    (sample,) = spanned([sources[:: -(-len(sources) // SAMPLED)]] if sources else [[]], [kind])
     failures(noting(decoding(sample, kind.channels), whites, (), set()), workers, lambda: None)
     return list(whites.values())
 
@@ -87,7 +89,9 @@ def _attempts(images: ImageSet, loader: Batches) -> tuple[list[Attempt], str]:
     columns = images.spanned(list(images.columns().values()))
     if sum(map(len, columns)) > THOROUGH:
         every = [source for column in columns for source in column]
-        return headers(every), f"headers only, as there are more than {THOROUGH:,}"
+        maps = [source for number, column in enumerate(columns) if images.kind(number).classes for source in column]
+        tried = [*headers(every), *decoding(maps, 1)]  # a number that is no class is known to be one now or never
+        return tried, f"headers only, as there are more than {THOROUGH:,}{', and all label maps' * bool(maps)}"
     attempts = loader.attempts() if isinstance(loader, Loader) else []
     loaded = {path for path, _ in attempts}
     for number, column in enumerate(columns):
