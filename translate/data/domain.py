@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from translate.data.io.images import Interpolation
 from translate.data.io.values import UNIT, Span, are_values, kind_in_words
+from translate.data.scale import Scale
 
 BYTES = np.dtype(np.uint8)
 
@@ -18,7 +20,8 @@ class Domain:
     `channels`: those of its pixels, without alpha unless there are 4. `span`: for files of measured values and of 16
     bits, the values that become -1 and 1; `UNIT` leaves 16 bits their whole range. `dtype`: numpy's name for the type
     of its files, which translations to it are written in; empty where it is not known (a model of 0.1.0, or of another
-    project): translations then keep the type that came in. `unit`: of its values, such as HU, for messages.
+    project): translations then keep the type that came in. `unit`: of its values, such as HU, for messages. `scale`:
+    how large its images were in training; None where it is not known, as of a model of an earlier version.
     """
 
     name: str
@@ -26,6 +29,7 @@ class Domain:
     span: Span = UNIT
     dtype: str = ""
     unit: str = ""
+    scale: Scale | None = field(default=None, compare=False)
 
     @property
     def type(self) -> np.dtype | None:
@@ -58,6 +62,11 @@ class Domain:
     @property
     def _values(self) -> Span | None:
         return self.span if self.measured else None
+
+    @property
+    def interpolation(self) -> Interpolation:
+        """The filter that its images are resized with."""
+        return self.scale.interpolation if self.scale else "bicubic"
 
     def __str__(self) -> str:
         """In words: "signed 16-bit grey, -1000 to 900 HU"."""

@@ -12,6 +12,7 @@ import torch
 from translate.data.domain import Domain
 from translate.data.io.values import UNIT
 from translate.data.labels import LabelGroup
+from translate.data.scale import Scale
 from translate.errors import ConfigurationError, TranslateError
 from translate.inference.converter import Converter, for_inference
 from translate.inference.formats import reader_of
@@ -157,5 +158,10 @@ def image_spec(recipe: Recipe, facts: Mapping[str, Any]) -> ImageSpec:
         raise TranslateError(f"checkpoint facts: alternatives among {len(domains)} domains")
     if not span[0] < span[1]:
         raise TranslateError(f"checkpoint facts: the span {span} does not rise")
-    each = tuple(Domain(**kind | {"span": tuple(kind["span"])}) for kind in facts.get("each", ()))
+    each = tuple(map(_domain, facts.get("each", ())))
     return ImageSpec(channels, size, domains, groups, alternatives, span, each)
+
+
+def _domain(facts: Mapping[str, Any]) -> Domain:
+    scale = facts.get("scale")
+    return Domain(**{**facts, "span": tuple(facts["span"]), "scale": Scale(**scale) if scale else None})

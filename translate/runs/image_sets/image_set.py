@@ -16,6 +16,7 @@ import torch
 
 from translate.data.batch import Batch
 from translate.data.cache.choice import open_cache, stream_of
+from translate.data.checks.looking import kinds_of, scale_of
 from translate.data.decoding import Decoding
 from translate.data.domain import Domain
 from translate.data.io.images import UNIT, Span
@@ -80,6 +81,14 @@ class ImageSet(ABC):
     def kind(self, number: int) -> Domain:
         """What the images of domain `number` are."""
         return self.kinds[min(number, len(self.kinds) - 1)]
+
+    def look(self) -> None:
+        """Finds what the images of each domain are, and at which scale training sees them."""
+        trained = self.trained_on()
+        self.kinds = tuple(
+            replace(kind, scale=scale_of(trained[kind.name], replace(self._way(kind), side=self.settings.trained_side)))
+            for kind in kinds_of(self.columns(), self.settings)
+        )
 
     @abstractmethod
     def loader(self, batch_size: int, seed: int) -> Batches:
