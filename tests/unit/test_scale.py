@@ -7,7 +7,7 @@ import pytest
 from tiny import put
 
 from translate.data.batch import Paired, Unpaired
-from translate.data.scale import NEAR, Scale, working_size
+from translate.data.scale import NEAR, Scale
 from translate.errors import TranslateError
 from translate.recipe import load_recipe
 from translate.runs.image_sets.opening import open_data
@@ -91,7 +91,3 @@ def test_a_picture_near_the_trained_scale_is_left_as_it_is():
     assert scale.near(100, 100) and scale.near(int(100 * NEAR), 200) and scale.near(80, 80)
     assert not scale.near(int(100 * NEAR) + 1, 200) and not scale.near(70, 70)
     assert scale.apart(50, 50) == scale.apart(200, 200) == 2
-    assert working_size("auto", scale, 120, 120) == (120, 120)
-    assert working_size("auto", scale, 400, 200) == working_size("trained", scale, 400, 200) == (200, 100)
-    assert working_size("native", scale, 400, 200) == working_size("auto", None, 400, 200) == (400, 200)
-    assert working_size(50, scale, 400, 200) == working_size(50, None, 400, 200) == (100, 50)

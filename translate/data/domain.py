@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from translate.data.io.images import Interpolation
+from translate.data.io.images import resize
 from translate.data.io.values import UNIT, Span, are_values, kind_in_words
 from translate.data.scale import Scale
 
@@ -63,10 +63,12 @@ class Domain:
     def _values(self) -> Span | None:
         return self.span if self.measured else None
 
-    @property
-    def interpolation(self) -> Interpolation:
-        """The filter that its images are resized with."""
-        return self.scale.interpolation if self.scale else "bicubic"
+    def resized(self, pixels: np.ndarray, height: int, width: int) -> np.ndarray:
+        """Pixels (height, width, channels) of its images, uint8, uint16 or float32, in another size, by the filter that
+        training used."""
+        if pixels.shape[:2] == (height, width):
+            return pixels
+        return resize(pixels, height, width, self.scale.interpolation if self.scale else "bicubic")
 
     def __str__(self) -> str:
         """In words: "signed 16-bit grey, -1000 to 900 HU"."""

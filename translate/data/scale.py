@@ -1,4 +1,4 @@
-"""The scale at which training saw the images of a domain, and the sizes at which other pictures are translated."""
+"""The scale at which training saw the images of a domain."""
 
 from __future__ import annotations
 
@@ -10,9 +10,6 @@ from translate.data.io.images import Interpolation
 Resize = Literal["square", "centre", "short_side", "short_side_floor", "none"]
 """How to resize: stretch to a square; crop the largest centred square; scale by the shorter side, with the longer side
 rounded or, as torchvision does it, rounded down; or not at all."""
-Size = Literal["auto", "native", "trained"] | int
-"""At which size a picture is translated: its own; at the scale that the model was trained at; with so many pixels on
-its shorter side; or auto, as trained where that is known and as it is where it is not."""
 NEAR = 1.3
 """A picture whose sides are within this factor of the trained scale is taken as it is: crops vary objects by nearly as
 much (286/256, as published), and resampling twice costs more there than it gains."""
@@ -46,20 +43,12 @@ class Scale:
         return max(max(ratio, 1 / ratio) for ratio in ratios)
 
     def __str__(self) -> str:
-        """In words: "files of 640 x 480 pixels at 256"."""
-        return f"files of {self.width} x {self.height} pixels at {self.side}"
+        """In words: "files of 640 x 480 pixels at 256 x 256"."""
+        height, width = self.size_of(self.height, self.width)
+        return f"files of {self.width} x {self.height} pixels at {width} x {height}"
 
 
 def by_shorter_side(side: int, height: float, width: float) -> tuple[int, int]:
     """The size in the same proportions whose shorter side is `side`."""
     factor = side / min(height, width)
     return max(1, round(height * factor)), max(1, round(width * factor))
-
-
-def working_size(size: Size, scale: Scale | None, height: int, width: int) -> tuple[int, int]:
-    """The size at which a picture of (height, width) is translated."""
-    if isinstance(size, int):
-        return by_shorter_side(size, height, width)
-    if size == "native" or scale is None or scale.near(height, width):
-        return height, width
-    return scale.size_of(height, width)
