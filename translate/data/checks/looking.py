@@ -81,7 +81,7 @@ def look(name: str, sources: Sequence[Readable], *, channels: int | None = None,
 
 def scale_of(sources: Sequence[Readable], way: Decoding) -> Scale | None:
     """The scale that training sees these images at, if it resizes them so; reads headers. None if none can be read."""
-    sizes = _of_each(_size_of, _spread(sources, SIZED))
+    sizes = _of_each(size_of, _spread(sources, SIZED))
     if not sizes:
         return None
     height, width = (median_low(sides) for sides in zip(*sizes, strict=True))
@@ -134,7 +134,8 @@ def _kind_of(source: Readable) -> tuple[int, np.dtype]:
     return pixels.shape[2], pixels.dtype
 
 
-def _size_of(source: Readable) -> tuple[int, int]:
+def size_of(source: Readable) -> tuple[int, int]:
+    """Height and width, of a file from its header. Raises ImageError."""
     if not isinstance(source, Source):
         return source.read(1).shape[:2]
     height, width = dimensions(source.path)

@@ -92,7 +92,7 @@ class LabelledImages(ImageSet):
         test = self.folder.splits["test"]
         first = test.rows(np.arange(len(test)).reshape(len(self.domains), -1)[:, :count].ravel())  # of each class
         batches = self.in_order([first.sources], self.batch_type, count, [first.labels])
-        return class_directions(self.domains, batches, runtime)
+        return class_directions(self.domains, batches, runtime, self.kind(0))
 
     def _test_images(self, count: int, runtime: Runtime) -> Tensor:
         return torch.cat([runtime.place(batch).tensors()[0].cpu() for batch in self.first(count)])
