@@ -103,7 +103,7 @@ ROWS = (
     ),
     Row(
         "inference/sizing",
-        "{}; --size trained translates at its own",
+        "--size trained translates at its own",
         f"{CONVERT} --size native",
         "(--size trained) translates at its own",
         f"{CONVERT} {{}} --overwrite",
@@ -111,7 +111,7 @@ ROWS = (
     ),
     Row(
         "inference/sizing",
-        "{} ({}, --size native takes them as they are)",
+        "--size native takes them as they are",
         CONVERT,
         "(--size native) takes them as they are",
         f"{CONVERT} {{}} --overwrite",

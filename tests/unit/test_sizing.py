@@ -19,6 +19,7 @@ from translate.inference.converter import Converter
 from translate.inference.folder import convert_folder
 from translate.inference.jobs import plan
 from translate.inference.options import OutputOptions
+from translate.inference.restoring import brought_back
 from translate.inference.sizing import Sizing
 from translate.models.base import Request, Translator
 from translate.utils.settings import Settings
@@ -56,6 +57,13 @@ class Negative(Translator):
         return images * self.weight
 
 
+class Same(Negative):
+    """Gives every image back."""
+
+    def convert(self, images, to):
+        return images
+
+
 def converter(scale=SCALE, channels=3, dtype="uint8", **attributes):
     kinds = tuple(Domain(name, channels, UNIT, dtype, scale=scale) for name in "ab")
     made = Converter(Negative(), replace(SPEC, channels=channels, each=kinds), CPU)
@@ -76,13 +84,38 @@ def test_a_picture_is_translated_at_the_trained_scale_and_brought_back(dtype, ch
     assert np.array_equal(ours.convert(array), top - resize(array, 16, 32))
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("size", [(40, 80), (9, 12)])
+def test_a_translation_that_keeps_all_of_a_picture_gives_it_back_whole(dtype, size):
+    """Enlarging alone would blur it."""
+    array = noise(*size, 3, dtype=dtype)
+    ours = converter(dtype=np.dtype(dtype).name, depth="same", model=Same())
+    ours.network.model = ours.model
+    assert np.array_equal(ours.convert(array), array)
+    tensor = torch.from_numpy(array.astype(np.float32)).permute(2, 0, 1) / (np.iinfo(dtype).max / 2) - 1
+    torch.testing.assert_close(ours.convert(tensor), tensor, atol=1e-5, rtol=0)
+
+
+def test_detail_is_added_as_far_as_the_translation_keeps_it():
+    picture = noise(64, 64, 3)
+    small = resize(picture, 16, 16)
+    same, measured = Domain("a", 3, UNIT, "uint8"), Domain("b", 3, (0, 9), "float32")
+    assert np.array_equal(brought_back(small, small, picture, same, same), picture)
+    assert np.array_equal(brought_back(small, small, picture, same, measured), resize(small, 64, 64))
+    flat = np.full_like(small, 90)
+    assert np.array_equal(brought_back(flat, small, picture, same, same), np.full_like(picture, 90))
+    half = np.rint(small / 2 + 50).astype(np.uint8)
+    wanted = np.rint(resize(half.astype(np.float32), 64, 64) + (picture - resize(small.astype(np.float32), 64, 64)) / 2)
+    assert np.abs(brought_back(half, small, picture, same, same) - wanted.clip(0, 255)).max() <= 1
+
+
 def test_native_and_near_are_the_same_to_the_bit():
-    near, far = noise(20, 24, 3), noise(40, 80, 3)
+    near, far = noise(18, 20, 3), noise(40, 80, 3)
     ours = converter()
     assert np.array_equal(ours.convert(near), 255 - near)
     ours.size = "native"
     assert np.array_equal(ours.convert(far), 255 - far)
-    assert ours.model.shapes == [(20, 24), (40, 80)]
+    assert ours.model.shapes == [(18, 20), (40, 80)]
     unknown = converter(scale=None)
     assert np.array_equal(unknown.convert(far), 255 - far)
 
@@ -153,7 +186,7 @@ def test_pictures_of_unlike_sizes_are_batched_by_the_size_they_are_translated_at
 def test_the_first_far_picture_is_remarked_on_with_what_can_be_done():
     said = []
     ours = converter(remark=said.append)
-    ours.convert(noise(20, 16, 3))
+    ours.convert(noise(18, 16, 3))
     assert said == []
     ours.convert(noise(64, 96, 3))
     ours.convert(noise(80, 80, 3))

@@ -10,9 +10,9 @@ from translate.data.io.images import Interpolation
 Resize = Literal["square", "centre", "short_side", "short_side_floor", "none"]
 """How to resize: stretch to a square; crop the largest centred square; scale by the shorter side, with the longer side
 rounded or, as torchvision does it, rounded down; or not at all."""
-NEAR = 1.3
-"""A picture whose sides are within this factor of the trained scale is taken as it is: crops vary objects by nearly as
-much (286/256, as published), and resampling twice costs more there than it gains."""
+NEAR = 1.15
+"""A picture whose sides are within this factor of the trained scale is taken as it is: crops vary objects by as much
+(286/256, as published), and resampling costs about what it gains (benchmarks/results/2026-11-30-scale-cpu.md)."""
 
 
 @dataclass(frozen=True)

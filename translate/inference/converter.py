@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, overload
 
@@ -13,7 +14,6 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from translate.data.domain import Domain
 from translate.data.io.images import Picture, refuse_other_bands, with_channels
 from translate.data.written import depth_of
 from translate.errors import ImageError
@@ -24,6 +24,7 @@ from translate.inference.network import Network
 from translate.inference.options import Depth, Size
 from translate.inference.padding import pad
 from translate.inference.requests import request_of
+from translate.inference.restoring import brought_back
 from translate.inference.sizing import Sizing
 from translate.models.base import ImageSpec, ImageTranslator, Request
 from translate.training.runtime import Precision, Runtime, choose_runtime
@@ -151,11 +152,14 @@ class Converter:
         channels = self.images.to_translate(request).channels
         if images.shape[1] != channels:
             raise ValueError(f"the model was trained on {channels} channels, the images have {images.shape[1]}")
-        size: tuple[int, int] = (images.shape[-2], images.shape[-1])
-        height, width = self._size_for(size, request)
-        working = _resized(images, (height, width), self.images.to_translate(request))
+        given, target = self.images.to_translate(request), self.images.translated(request)
+        size = self._size_for(images.shape[-2], images.shape[-1], request)
+        working = _each(lambda image: given.resized(image, *size), images)
+        height, width = size
         found = self.network.run(pad(working, *self.padded_size(height, width)), request)[..., :height, :width]
-        return _resized(found, size, self.images.translated(request)) if self.keep_size else found
+        if not self.keep_size or found.shape[-2:] == images.shape[-2:]:
+            return found
+        return _each(partial(brought_back, given=given, target=target), found, working, images).clamp(-1, 1)
 
     def convert_pictures(
         self, pictures: Sequence[Picture], request: Request, depth: Depth | None = None
@@ -172,27 +176,26 @@ class Converter:
         network = self._deep if self._deep and deep else self.network
         network.fitting.tile = self.fitting.tile
         forms = [form_of(target, picture, depth or self.depth) for picture in pictures]
-        sizes = [size_of(picture) for picture in pictures]
-        arrays = [
-            given.resized(with_channels(picture, given.channels), *self._size_for(size, request))
-            for picture, size in zip(pictures, sizes, strict=True)
-        ]
-        translated = network.convert(arrays, request, depth_of(forms[0]), self.log)
+        whole = [with_channels(picture, given.channels) for picture in pictures]
+        sizes = [self._size_for(array.shape[0], array.shape[1], request) for array in whole]
+        working = [given.resized(array, *size) for array, size in zip(whole, sizes, strict=True)]
+        translated = network.convert(working, request, depth_of(forms[0]), self.log)
         if self.keep_size:
-            translated = [target.resized(array, *size) for array, size in zip(translated, sizes, strict=True)]
+            triples = zip(translated, working, whole, strict=True)
+            translated = [brought_back(made, small, array, given, target) for made, small, array in triples]
         return [delivered(*of) for of in zip(pictures, translated, forms, strict=True)]
 
     def sizing(self, request: Request) -> Sizing:
         """At which size pictures are translated for the request. Raises ConfigurationError if `size` is impossible."""
         return Sizing(self.size, self.keep_size, self.images.to_translate(request).scale)
 
-    def _size_for(self, size: tuple[int, int], request: Request) -> tuple[int, int]:
+    def _size_for(self, height: int, width: int, request: Request) -> tuple[int, int]:
         """The working size for pictures of that size; remarks on the first that is far from the trained scale."""
         sizing = self.sizing(request)
-        if not self._remarked and (remark := sizing.remark(*size)):
+        if not self._remarked and (remark := sizing.remark(height, width)):
             self._remarked = True
             self.remark(remark)
-        return sizing.working(*size)
+        return sizing.working(height, width)
 
     def padded_size(self, height: int, width: int) -> tuple[int, int]:
         return self.network.padded_size(height, width)
@@ -210,12 +213,11 @@ def size_of(picture: Picture) -> tuple[int, int]:
     return height, width
 
 
-def _resized(images: Tensor, size: tuple[int, int], domain: Domain) -> Tensor:
-    """Images (batch, channels, height, width) in [-1, 1] resized to (height, width)."""
-    if images.shape[-2:] == size:
-        return images
-    arrays = [domain.resized(image.permute(1, 2, 0).cpu().numpy(), *size) for image in images]
-    return torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).clamp(-1, 1).to(images.device)
+def _each(function: Callable[..., np.ndarray], *images: Tensor) -> Tensor:
+    """The function of arrays (height, width, channels), for each image of batches (batch, channels, height, width)."""
+    batches = [one.permute(0, 2, 3, 1).cpu().numpy() for one in images]
+    made = np.stack([function(*of) for of in zip(*batches, strict=True)])
+    return torch.from_numpy(made).permute(0, 3, 1, 2).to(images[0].device)
 
 
 def for_inference(

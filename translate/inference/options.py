@@ -155,7 +155,7 @@ class OutputOptions:
         metavar="auto|native|trained|N",
         parse=number_or(1 << 16, auto="auto", native="native", trained="trained"),
         help="At which size images are translated: their own (native); as training would have resized them, unless "
-        "they are within a factor of 1.3 of that (trained); with N pixels on the shorter side; auto is trained, or "
+        "they are within 15 % of that (trained); with N pixels on the shorter side; auto is trained, or "
         "native where the model does not say how it was trained.",
     )
     keep_size: KeepSize = option(

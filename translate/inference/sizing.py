@@ -44,7 +44,7 @@ class Sizing:
         rows, columns = self.working(height, width)
         if (rows, columns) == (height, width):
             return "a scale that the model has not seen and may do badly at; --size trained translates at its own"
-        then = "brought back to their size, with no finer detail" if self.keep else "left so"
+        then = "brought back to their size" if self.keep else "left so"
         other = "--keep-size no leaves them so" if self.keep else "--keep-size yes brings them back"
         return f"translated at {columns} x {rows} and {then} ({other}, --size native takes them as they are)"
 
