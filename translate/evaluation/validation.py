@@ -49,20 +49,28 @@ class Direction:
     """What the truths are: errors are given in its unit, too."""
     given: Domain | None = None
     """What the inputs are."""
+    part: str = ""
+    """Which part of the test images is measured, if not the whole, in words."""
 
     @property
     def protocol(self) -> str:
         height, width = self.inputs.shape[-2:]
+        part = f", {self.part}," if self.part else ""
         rounded = f"; translations are {rounding}" if (rounding := rounded_to(self.target)) else ""
         return (
-            f"{len(self.inputs)} test images of {width} x {height} pixels beside their true translations; the best "
-            f"colour map is fitted on {self.fitted_on}{self._scale}{rounded}"
+            f"{len(self.inputs)} test images of {width} x {height} pixels{part} beside their true translations; the "
+            f"best colour map is fitted on {self.fitted_on}{self._scale}{rounded}"
         )
 
     @property
     def colours(self) -> Protocol:
         """Part of the protocol of scores: what the colour map is fitted on, and what the 0-1 scale stands for."""
         return {"best colour map": f"fitted on {self.fitted_on}{self._scale}"}
+
+    @property
+    def resized(self) -> Protocol:
+        """Part of the protocol of scores, where not whole images are measured."""
+        return {"resize": self.part} if self.part else {}
 
     @property
     def _scale(self) -> str:
@@ -96,7 +104,7 @@ class Direction:
     def scores(self, model: Translator, runtime: Runtime, protocol: Protocol) -> list[Score]:
         """The same measures with intervals, between both baselines and the truth itself."""
         translated, references = self.translations(model, runtime), self.references(self.inputs, self.truths)
-        how = {**protocol, **self.colours}
+        how = {**protocol, **self.resized, **self.colours}
         images = (
             Compared(translated[i : i + 1], {name: of[i : i + 1] for name, of in references.items()}, truth)
             for i, truth in enumerate(self.truths.split(1))

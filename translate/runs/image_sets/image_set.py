@@ -137,12 +137,15 @@ class ImageSet(ABC):
         count: int,
         labels: Sequence[np.ndarray] = (),
         domains: Sequence[int] = (0, 1),
+        at_scale: bool = False,
     ) -> Iterator[Any]:
         """Yields images of this set, given as a list for each of `domains`, for evaluation: in batches of `count`,
-        without random crops or flips. `labels` as for `evaluation_batches`."""
-        kinds = [self.kind(number) for number, _ in zip(domains, split, strict=False)]
-        ways = [replace(self._way(kind), side=self.settings.size, resize=self.shape) for kind in kinds]
-        return evaluation_batches(spanned(split, [kind.span for kind in kinds]), make, ways, count, labels)
+        without random crops or flips. `labels` as for `evaluation_batches`. `at_scale`: the middle of images that are
+        resized as in training, instead of whole images."""
+        kinds, data = [self.kind(number) for number, _ in zip(domains, split, strict=False)], self.settings
+        how = {"side": data.trained_side} if at_scale else {"side": data.size, "resize": self.shape}
+        ways = [replace(self._way(kind), **how) for kind in kinds]
+        return evaluation_batches(spanned(split, [kind.span for kind in kinds]), make, ways, count, labels, data.size)
 
     def spanned(self, split: Sequence[Sequence[Any]]) -> list[Sequence[Any]]:
         """The images of each domain, or of several lists of one, to be read within its span."""
