@@ -72,7 +72,7 @@ class Domain:
 
     def shares_detail_with(self, other: Domain) -> bool:
         """Whether the fine detail of its images is of the kind that the other's have: of pictures, not of values."""
-        return self.channels == other.channels and not (self.measured or other.measured)
+        return self.like(other) and not self.measured
 
     def __str__(self) -> str:
         """In words: "signed 16-bit grey, -1000 to 900 HU"."""
