@@ -101,6 +101,45 @@ ROWS = (
         r"data\.domains\.A\.span: no effect on files of 8 bits, .*; leave it out",
         TRAIN,
     ),
+    Row(
+        "inference/sizing",
+        "--size trained translates at its own",
+        f"{CONVERT} --size native",
+        "(--size trained) translates at its own",
+        f"{CONVERT} {{}} --overwrite",
+        code=0,
+    ),
+    Row(
+        "inference/sizing",
+        "--size native takes them as they are",
+        CONVERT,
+        "(--size native) takes them as they are",
+        f"{CONVERT} {{}} --overwrite",
+        code=0,
+    ),
+    Row(
+        "inference/sizing",
+        "--keep-size no leaves them so",
+        CONVERT,
+        r"\((--keep-size no) leaves them so",
+        f"{CONVERT} {{}} --overwrite",
+        code=0,
+    ),
+    Row(
+        "inference/sizing",
+        "--keep-size yes brings them back",
+        f"{CONVERT} --keep-size no",
+        r"\((--keep-size yes) brings them back",
+        f"{CONVERT} {{}} --overwrite",
+        code=0,
+    ),
+    Row(
+        "runs/convert",
+        "--keep-size no is not for {}; leave it out",
+        f"{CONVERT} --keep-size no --cycle-error",
+        "--keep-size no is not for --cycle-error, .*; (leave it out)",
+        CONVERT,
+    ),
 )
 WAYS += [Way(((row.module, row.piece),), row) for row in ROWS]
 

@@ -82,6 +82,12 @@ def random_crop(seed: int, domain: int, position: int, height: int, width: int, 
     return Crop(int(top), int(left), bool(mirrored and flip), further)
 
 
+def middle(pixels: np.ndarray, size: int) -> Cropped:
+    """The middle crop of `size` pixels."""
+    top, left = ((side - size) // 2 for side in pixels.shape[:2])
+    return Cropped(pixels, Crop(top, left, mirrored=False, seed=0))
+
+
 def pixels_of(cropped: Cropped, size: int) -> np.ndarray:
     """Returns a view (size, size, channels) of the crop."""
     pixels, (top, left, mirrored, _) = cropped

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal, Self
+from typing import Self
 
 import numpy as np
 
@@ -13,13 +13,10 @@ from translate.data.cache.memory import Cache
 from translate.data.checks.scan import Attempt
 from translate.data.domain import Domain
 from translate.data.io.images import Interpolation, resize
+from translate.data.scale import Resize, by_shorter_side
 from translate.data.source import Readable, Stretched
 from translate.errors import ImageError
 from translate.utils.printing import shown
-
-Resize = Literal["square", "centre", "short_side", "short_side_floor", "none"]
-"""How to resize: stretch to a square; crop the largest centred square; scale by the shorter side, with the longer side
-rounded or, as torchvision does it, rounded down; or not at all."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +58,7 @@ class Decoding:
         shorter = min(height, width)
         if self.resize == "short_side_floor":
             return height * self.side // shorter, width * self.side // shorter
-        scale = self.side / shorter
-        return round(height * scale), round(width * scale)
+        return by_shorter_side(self.side, height, width)
 
 
 def for_each(decoding: Decoding | Sequence[Decoding], domains: int) -> Sequence[Decoding]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
 import numpy as np
 
+from translate.data.io.images import Interpolation, resize
 from translate.data.io.values import UNIT, Span, are_values, kind_in_words
+from translate.data.scale import Scale
 
 BYTES = np.dtype(np.uint8)
 Colours = tuple[tuple[int, int, int], ...]
@@ -21,7 +23,8 @@ class Domain:
     `channels`: those of its pixels, without alpha unless there are 4. `span`: for files of measured values and of 16
     bits, the values that become -1 and 1; `UNIT` leaves 16 bits their whole range. `dtype`: numpy's name for the type
     of its files, which translations to it are written in; empty where it is not known (a model of 0.1.0, or of another
-    project): translations then keep the type that came in. `unit`: of its values, such as HU, for messages.
+    project): translations then keep the type that came in. `unit`: of its values, such as HU, for messages. `scale`:
+    how large its images were in training; None where it is not known, as of a model of an earlier version.
 
     `kind`: "labels" for label maps, whose pixels are numbers of classes: networks take and give a plane for each class,
     `channels` in all, and `label_maps` reads and shows them. `ignore`: the number in files of pixels that nobody
@@ -33,6 +36,7 @@ class Domain:
     span: Span = UNIT
     dtype: str = ""
     unit: str = ""
+    scale: Scale | None = field(default=None, compare=False)
     kind: Literal["image", "labels"] = "image"
     ignore: int | None = None
     colours: Colours = ()
@@ -41,12 +45,18 @@ class Domain:
     def of(cls, facts: Mapping[str, Any]) -> Self:
         """The domain that a checkpoint's facts describe."""
         tuples = {"span": tuple(facts["span"]), "colours": tuple(map(tuple, facts.get("colours", ())))}
-        return cls(**{**facts, **tuples})
+        scale = facts.get("scale")
+        return cls(**{**facts, **tuples, "scale": Scale(**scale) if scale else None})
 
     @property
     def classes(self) -> int:
         """How many classes its label maps tell apart; 0 for images."""
         return self.channels if self.kind == "labels" else 0
+
+    @property
+    def stored_channels(self) -> int:
+        """The channels that an image has until networks take it: one, of class numbers, for label maps."""
+        return 1 if self.classes else self.channels
 
     @property
     def type(self) -> np.dtype | None:
@@ -74,11 +84,23 @@ class Domain:
 
     def like(self, other: Domain) -> bool:
         """Whether an image of one could be an image of the other: as many channels, of the same values."""
-        return (self.channels, self.unit) == (other.channels, other.unit) and self._values == other._values
+        return self._facts == other._facts
 
     @property
-    def _values(self) -> Span | None:
-        return self.span if self.measured else None
+    def _facts(self) -> tuple[object, ...]:
+        return self.channels, self.kind, self.unit, self.span if self.measured else None
+
+    def resized(self, pixels: np.ndarray, height: int, width: int) -> np.ndarray:
+        """Pixels (height, width, channels) of its images, uint8, uint16 or float32, in another size, by the filter that
+        training used; between classes there is nothing."""
+        if pixels.shape[:2] == (height, width):
+            return pixels
+        usual: Interpolation = self.scale.interpolation if self.scale else "bicubic"
+        return resize(pixels, height, width, "nearest" if self.classes else usual)
+
+    def shares_detail_with(self, other: Domain) -> bool:
+        """Whether the fine detail of its images is of the kind that the other's have: of pictures, not of values."""
+        return self.like(other) and not (self.measured or self.classes)
 
     def __str__(self) -> str:
         """In words: "signed 16-bit grey, -1000 to 900 HU", "label maps of 19 classes, 255 ignored"."""

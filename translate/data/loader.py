@@ -13,7 +13,7 @@ from translate.data.ahead import ahead
 from translate.data.batch import Batch
 from translate.data.cache.memory import Cache, Memory
 from translate.data.checks.scan import Attempt
-from translate.data.crops import WHOLE, Cropped, Cropping, Crops, stack
+from translate.data.crops import Cropping, Crops, middle, stack
 from translate.data.decoding import DecodedImages, Decoding, for_each
 from translate.data.order import Order, lists_of
 from translate.data.source import Readable
@@ -125,10 +125,12 @@ def evaluation_batches(
     decoding: Decoding | Sequence[Decoding],
     batch_size: int,
     labels: Sequence[np.ndarray] = (),
+    size: int | None = None,
 ) -> Iterator[AnyBatch]:
     """Yields the images of a split in order, resized to squares; the last batch may be smaller.
 
-    `decoding`, one for all domains or one for each, stretches whole images, or takes the square at their centre. Image
+    `decoding`, one for all domains or one for each, stretches whole images, or takes the square at their centre. Where
+    it gives larger images than a square of `size`, if given, their middle is taken. Image
     i of one domain is batched with image i of the other, up to the length of the smaller one. `labels` are those of the
     first domain.
     """
@@ -140,12 +142,13 @@ def evaluation_batches(
     for start in range(0, length, batch_size):
         rows = slice(start, min(start + batch_size, length))
         crops = [
-            [Cropped(way(source), WHOLE) for source in sources[rows]] for way, sources in zip(ways, split, strict=True)
+            [middle(way(source), size or way.side) for source in sources[rows]]
+            for way, sources in zip(ways, split, strict=True)
         ]
         others = {"index": torch.arange(length)[rows]}
         if known is not None:
             others["labels"] = known[rows]
-        images = [stack(column, ways[0].side) for column in crops]
+        images = [stack(column, size or ways[0].side) for column in crops]
         yield make.made_of(images, others.__getitem__, [way.classes for way in ways])
 
 

@@ -9,9 +9,10 @@ from pydantic import Discriminator, Field, Tag, model_validator
 from translate.data.augment import Augmentation
 from translate.data.cache.choice import Where
 from translate.data.crops import Cropping
-from translate.data.decoding import Decoding, Resize
+from translate.data.decoding import Decoding
 from translate.data.domain import Domain
 from translate.data.io.images import Interpolation
+from translate.data.scale import NEAR, Resize
 from translate.utils.settings import Seed, Settings
 
 Byte = Annotated[int, Field(ge=0, le=255)]
@@ -137,6 +138,11 @@ class DataSettings(Settings):
     @property
     def loaded_size(self) -> int:
         return self.load_size or round(self.size * 286 / 256)
+
+    @property
+    def trained_side(self) -> int:
+        """The side that training's images have on the whole: `size`, where `load_size` only varies the crop."""
+        return self.size if self.loaded_size <= NEAR * self.size else self.loaded_size
 
     def decoding(self, domain: Domain) -> Decoding:
         return Decoding.of(domain, self.loaded_size, self.resize, self.interpolation)

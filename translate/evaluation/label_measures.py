@@ -53,9 +53,9 @@ OF_CONFUSION: dict[Callable[[Tensor, Tensor], Tensor], Callable[[Tensor], Tensor
 }
 
 
-def estimated(measure: Callable[[Tensor, Tensor], Tensor], images: Tensor, truths: Tensor) -> Estimate:
-    """The measure with its interval; the bootstrap draws whole images."""
-    counts, of_confusion = confusions(images, truths), OF_CONFUSION[measure]
+def estimated(measure: Callable[[Tensor, Tensor], Tensor], counts: Tensor) -> Estimate:
+    """The measure with its interval, of the `confusions` of images; the bootstrap draws whole images."""
+    of_confusion = OF_CONFUSION[measure]
     drawn = torch.einsum("di,itf->dtf", redrawn(len(counts), DRAWS, seed=0), counts)
     return estimate(float(of_confusion(counts.sum(0))), of_confusion(drawn), len(counts))
 

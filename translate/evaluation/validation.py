@@ -1,8 +1,10 @@
 """Compares translations with the truth, if the data set has it, and with two baselines that learn nothing."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -11,9 +13,11 @@ from torch import Tensor
 
 from translate.data.batch import Batch, Labelled
 from translate.data.domain import Domain
+from translate.data.io.values import kind_in_words
 from translate.data.synthetic.points import PointSet
+from translate.data.written import as_written
 from translate.evaluation.intervals import Estimate, bootstrap_mean
-from translate.evaluation.label_measures import estimated
+from translate.evaluation.label_measures import OF_CONFUSION, confusions, estimated
 from translate.evaluation.metrics import (
     absolute_error,
     compare_with_truth,
@@ -46,14 +50,28 @@ class Direction:
     """What the truths are: errors are given in its unit, too, and label maps are measured as such."""
     given: Domain | None = None
     """What the inputs are."""
+    part: str = ""
+    """Which part of the test images is measured, if not the whole, in words."""
 
     @property
     def protocol(self) -> str:
         height, width = self.inputs.shape[-2:]
+        part = f", {self.part}," if self.part else ""
+        rounded = f"; translations are {rounding}" if (rounding := rounded_to(self.target)) else ""
         return (
-            f"{len(self.inputs)} test images of {width} x {height} pixels beside their true translations; the best "
-            f"colour map is fitted on {self.fitted_on}{self._scale}"
+            f"{len(self.inputs)} test images of {width} x {height} pixels{part} beside their true translations; the "
+            f"best colour map is fitted on {self.fitted_on}{self._scale}{rounded}"
         )
+
+    @property
+    def colours(self) -> Protocol:
+        """Part of the protocol of scores: what the colour map is fitted on, and what the 0-1 scale stands for."""
+        return {"best colour map": f"fitted on {self.fitted_on}{self._scale}"}
+
+    @property
+    def resized(self) -> Protocol:
+        """Part of the protocol of scores, where not whole images are measured."""
+        return {"resize": self.part} if self.part else {}
 
     @property
     def _scale(self) -> str:
@@ -68,19 +86,14 @@ class Direction:
 
     def baselines(self) -> dict[str, dict[str, float]]:
         """The measures of the best colour map, and of the untouched input if it could be a translation."""
-        return {name: self._compared(images) for name, images in self._references().items()}
+        return {name: self._compared(images) for name, images in self.references(self.inputs, self.truths).items()}
 
-    def _references(self) -> dict[str, Tensor]:
-        """What needs no model."""
-        untouched = {"untouched input": self.inputs} if self._alike else {}
-        return {**untouched, "best colour map": self.mapped()}
-
-    @property
-    def _alike(self) -> bool:
-        """Whether an input could be a translation."""
-        if self.target is not None and self.given is not None and not self.target.like(self.given):
-            return False
-        return self.inputs.shape == self.truths.shape
+    def references(self, inputs: Tensor, truths: Tensor) -> dict[str, Tensor]:
+        """What needs no model: the untouched inputs, if they could be translations, and these under the best colour
+        map, no lighter than white and no darker than black."""
+        alike = self.target is None or self.given is None or self.target.like(self.given)
+        untouched = {"untouched input": inputs} if alike and inputs.shape == truths.shape else {}
+        return {**untouched, "best colour map": apply_affine_colour(inputs, self.colour_map).clamp(-1, 1)}
 
     def _compared(self, images: Tensor) -> dict[str, float]:
         found = compare_with_truth(images, self.truths, self._labels)
@@ -93,39 +106,24 @@ class Direction:
     def _labels(self) -> bool:
         return self.target is not None and self.target.classes > 0
 
-    def _estimate(self, function: Callable[[Tensor, Tensor], Tensor], images: Tensor, scale: float) -> Estimate:
-        if self._labels:
-            return estimated(function, images, self.truths)
-        return bootstrap_mean(scale * _of_each(function, images, self.truths))
-
     def scores(self, model: Translator, runtime: Runtime, protocol: Protocol) -> list[Score]:
         """The same measures with intervals, between both baselines and the truth itself."""
-        translated, references = self.translations(model, runtime), self._references()
-        how = {**protocol, "best colour map": f"fitted on {self.fitted_on}{self._scale}"}
-        compared = {name: (function, 1.0) for name, function in with_truth(self._labels).items()}
-        if self.target is not None and self.target.unit:
-            low, high = self.target.ends
-            compared[in_unit(self.target.unit)] = (absolute_error, high - low)
-        found = []
-        for name, (function, scale) in compared.items():
-            value = self._estimate(function, translated, scale)
-            floor = {name: self._estimate(function, images, scale).value for name, images in references.items()}
-            ceiling = {"the truth itself": measure_of(name).perfect}
-            found.append(score(name, self.name, value, floor=floor, ceiling=ceiling, protocol=how))
-        return found
+        translated, references = self.translations(model, runtime), self.references(self.inputs, self.truths)
+        how = {**protocol, **self.resized, **self.colours}
+        images = (
+            Compared(translated[i : i + 1], {name: of[i : i + 1] for name, of in references.items()}, truth)
+            for i, truth in enumerate(self.truths.split(1))
+        )
+        return scores_beside_truth(self.name, images, self.target, how)
 
     @torch.no_grad()
     def translations(self, model: Translator, runtime: Runtime, batch_size: int = 8) -> Tensor:
-        """The model's translations of the inputs, on the CPU."""
+        """The model's translations of the inputs, rounded to what files of the target hold, on the CPU."""
         outputs = []
         for images in self.inputs.split(batch_size):
             with runtime.autocast():
                 outputs.append(model.convert(runtime.layout(images.to(runtime.device)), self.to).float().cpu())
-        return torch.cat(outputs)
-
-    def mapped(self) -> Tensor:
-        """The inputs under the best colour map, no lighter than white and no darker than black."""
-        return apply_affine_colour(self.inputs, self.colour_map).clamp(-1, 1)
+        return as_written(torch.cat(outputs), self.target)
 
 
 def directions(
@@ -158,9 +156,11 @@ def directions(
     ]
 
 
-def class_directions(domains: Sequence[str], test: Iterable[Labelled], runtime: Runtime) -> list[Direction]:
+def class_directions(
+    domains: Sequence[str], test: Iterable[Labelled], runtime: Runtime, kind: Domain | None = None
+) -> list[Direction]:
     """One direction from every domain to every other. `test` holds labelled images, class by class; image i of every
-    class shows the same thing."""
+    class shows the same thing. `kind`: what all images are."""
     placed = [runtime.place(batch).map(Tensor.cpu) for batch in test]
     images = torch.cat([batch.images for batch in placed])
     classes = torch.cat([batch.labels for batch in placed]).argmax(1)
@@ -172,14 +172,80 @@ def class_directions(domains: Sequence[str], test: Iterable[Labelled], runtime: 
             inputs=of_class[origin],
             truths=of_class[to],
             colour_map=fit_affine_colour(of_class[origin], of_class[to]),
+            target=kind,
         )
         for origin, to in permutations(range(len(domains)), 2)
     ]
 
 
-def _of_each(function: Callable[[Tensor, Tensor], Tensor], images: Tensor, truths: Tensor) -> Tensor:
-    """The function of each image and its truth: (images,), float64."""
-    return torch.stack([function(*pair).double() for pair in zip(images.split(1), truths.split(1), strict=True)])
+class Compared(NamedTuple):
+    """A translation, what needs no model, by name, and the truth: each (1, channels, height, width) in [-1, 1]."""
+
+    translation: Tensor
+    references: Mapping[str, Tensor]
+    truth: Tensor
+
+
+def scores_beside_truth(
+    name: str, images: Iterable[Compared], target: Domain | None, protocol: Protocol
+) -> list[Score]:
+    """Every measure that compares with the truth, in rows called `name`; images may be of different sizes."""
+    rounding = rounded_to(target)
+    how = {**protocol, **({"rounding": rounding} if rounding else {})}
+    labels = target is not None and target.classes > 0
+    values, floors = _of_labels(images) if labels else _of_images(images, target)
+    return [
+        score(
+            key,
+            name,
+            value,
+            floor=floors[key],
+            ceiling={"the truth itself": measure_of(key).perfect},
+            protocol=how,
+        )
+        for key, value in values.items()
+    ]
+
+
+_Values = tuple[dict[str, Estimate], dict[str, dict[str, float]]]
+"""Of each measure the value, and those of what needs no model, by name."""
+
+
+def _of_images(images: Iterable[Compared], target: Domain | None) -> _Values:
+    measures = {key: (function, 1.0) for key, function in with_truth(labels=False).items()}
+    if target is not None and target.unit:
+        low, high = target.ends
+        measures[in_unit(target.unit)] = (absolute_error, high - low)
+    found: dict[str, list[Tensor]] = {key: [] for key in measures}
+    floors: dict[str, dict[str, list[float]]] = {key: defaultdict(list) for key in measures}
+    for translation, references, truth in images:
+        for key, (function, scale) in measures.items():
+            found[key].append(scale * function(translation, truth).double())
+            for reference, image in references.items():
+                floors[key][reference].append(scale * float(function(image, truth)))
+    values = {key: bootstrap_mean(torch.stack(of)) for key, of in found.items()}
+    return values, {key: {name: sum(of) / len(of) for name, of in floor.items()} for key, floor in floors.items()}
+
+
+def _of_labels(images: Iterable[Compared]) -> _Values:
+    """Taken over all pixels of all images together."""
+    found: list[Tensor] = []
+    floors: dict[str, list[Tensor]] = defaultdict(list)
+    for translation, references, truth in images:
+        found.append(confusions(translation, truth))
+        for reference, image in references.items():
+            floors[reference].append(confusions(image, truth))
+    counts, measures = torch.cat(found), with_truth(labels=True)
+    return {key: estimated(function, counts) for key, function in measures.items()}, {
+        key: {name: float(OF_CONFUSION[function](torch.cat(of).sum(0))) for name, of in floors.items()}
+        for key, function in measures.items()
+    }
+
+
+def rounded_to(target: Domain | None) -> str:
+    """What translations are rounded to before they are measured, in words; empty if that is not known."""
+    kind = target.type if target else None
+    return "" if kind is None else f"rounded to {kind_in_words(kind)} files"
 
 
 def _sides(batches: Iterable[Batch], runtime: Runtime) -> tuple[Tensor, Tensor] | None:

@@ -5,24 +5,30 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, overload
 
 import numpy as np
+import torch
 from PIL import Image
 from torch import Tensor
 
 from translate.data.io.images import Picture, refuse_other_bands
+from translate.data.written import depth_of
 from translate.errors import ImageError
+from translate.inference.delivery import delivered, form_of
 from translate.inference.formats.exported import BYTES_ONLY
 from translate.inference.forms import array_from, array_of, floats_of, picture_of, pil_image, tensor_like
 from translate.inference.network import Network
-from translate.inference.options import Depth
+from translate.inference.options import Depth, Size
 from translate.inference.padding import pad
 from translate.inference.requests import request_of
+from translate.inference.restoring import brought_back
+from translate.inference.sizing import Sizing
 from translate.models.base import ImageSpec, ImageTranslator, Request
 from translate.training.runtime import Precision, Runtime, choose_runtime
-from translate.utils.printing import shown
+from translate.utils.printing import Log, shown
 
 Images = TypeVar("Images", Tensor, np.ndarray, Image.Image)
 BF16_APART = "in five trained models pixels were off from float32's by .2 levels of 255 or less in the mean, 6 at most"
@@ -58,8 +64,16 @@ class Converter:
         """Decides by memory how many images to batch and which to process in bands (`fitting.tile`)."""
         self.depth: Depth = "target"
         """What translations are delivered as."""
-        self.log: Callable[[str], None] = lambda line: None
+        self.size: Size = "auto"
+        """At which size pictures are translated, see `Size`."""
+        self.keep_size = True
+        """Whether a translation that was made at another size is brought back to that of its input."""
+        self.log: Log = lambda line: None
         """Called with a line for the user when memory did not suffice."""
+        self.remark: Log = lambda line: None
+        """Called once, with what is to be known of a picture that is far from the scale that the model was trained
+        at."""
+        self._remarked = False
 
     @property
     def runs_on(self) -> str:
@@ -131,29 +145,58 @@ class Converter:
         return array_from(converted)
 
     def convert_floats(self, images: Tensor, request: Request) -> Tensor:
-        """Converts images (batch, channels, height, width) in [-1, 1] of any height and width; keeps shape and range.
+        """Converts images (batch, channels, height, width) in [-1, 1] of any height and width, at the size that
+        `sizing` says; keeps the range, and the shape unless `keep_size` is False.
 
         Raises ValueError if the number of channels is not the model's.
         """
         channels = self.images.to_translate(request).channels
         if images.shape[1] != channels:
             raise ValueError(f"the model was trained on {channels} channels, the images have {images.shape[1]}")
-        height, width = images.shape[-2:]
-        return self.network.run(pad(images, *self.padded_size(height, width)), request)[..., :height, :width]
+        given, target = self.images.to_translate(request), self.images.translated(request)
+        size = self._size_for(images.shape[-2], images.shape[-1], request)
+        working = _each(lambda image: given.resized(image, *size), images)
+        height, width = size
+        found = self.network.run(pad(working, *self.padded_size(height, width)), request)[..., :height, :width]
+        if not self.keep_size or found.shape[-2:] == images.shape[-2:]:
+            return found
+        return _each(partial(brought_back, given=given, target=target), found, working, images).clamp(-1, 1)
 
     def convert_pictures(
         self, pictures: Sequence[Picture], request: Request, depth: Depth | None = None
     ) -> list[Picture]:
-        """Converts pictures of equal padded size and depth; each keeps its own size and alpha, and gets the type and
-        range of its new domain, unless another `depth` is wanted.
+        """Converts pictures of equal depth whose working sizes are padded alike; each keeps its own alpha, and its own
+        size unless `keep_size` is False, and gets the type and range of its new domain, unless another `depth` is
+        wanted.
 
         They run in one batch if memory suffices, else in halves. An image that does not fit by itself is processed in
         bands of rows with the statistics of the whole image, which gives the same result up to rounding.
         """
-        deep = pictures[0].pixels.dtype == np.uint16 or self.images.translated(request).deep
+        given, target = self.images.to_translate(request), self.images.translated(request)
+        deep = pictures[0].pixels.dtype == np.uint16 or target.deep
         network = self._deep if self._deep and deep else self.network
         network.fitting.tile = self.fitting.tile
-        return network.convert(pictures, request, depth or self.depth, self.log)
+        forms = [form_of(target, picture, depth or self.depth) for picture in pictures]
+        whole = [planes_of(picture, given) for picture in pictures]
+        sizes = [self._size_for(array.shape[0], array.shape[1], request) for array in whole]
+        working = [given.resized(array, *size) for array, size in zip(whole, sizes, strict=True)]
+        translated = network.convert(working, request, depth_of(forms[0]), self.log)
+        if self.keep_size:
+            triples = zip(translated, working, whole, strict=True)
+            translated = [brought_back(made, small, array, given, target) for made, small, array in triples]
+        return [delivered(*of) for of in zip(pictures, translated, forms, strict=True)]
+
+    def sizing(self, request: Request) -> Sizing:
+        """At which size pictures are translated for the request. Raises ConfigurationError if `size` is impossible."""
+        return Sizing(self.size, self.keep_size, self.images.to_translate(request).scale)
+
+    def _size_for(self, height: int, width: int, request: Request) -> tuple[int, int]:
+        """The working size for pictures of that size; remarks on the first that is far from the trained scale."""
+        sizing = self.sizing(request)
+        if not self._remarked and (remark := sizing.remark(height, width)):
+            self._remarked = True
+            self.remark(remark)
+        return sizing.working(height, width)
 
     def padded_size(self, height: int, width: int) -> tuple[int, int]:
         return self.network.padded_size(height, width)
@@ -161,9 +204,22 @@ class Converter:
     def refuse(self, picture: Picture, name: Path, request: Request) -> None:
         """Raises ImageError, with a message that begins with `name`, if the model cannot translate the picture so."""
         given = self.images.to_translate(request)
-        refuse_other_bands(picture, 1 if given.classes else given.channels, name)
+        refuse_other_bands(picture, given.stored_channels, name)
         if self.model.bytes_only and picture.pixels.dtype != np.uint8:
             raise ImageError(f"{shown(name)}: {BYTES_ONLY}")
+
+
+def size_of(picture: Picture) -> tuple[int, int]:
+    """Its height and width."""
+    height, width = picture.pixels.shape[:2]
+    return height, width
+
+
+def _each(function: Callable[..., np.ndarray], *images: Tensor) -> Tensor:
+    """The function of arrays (height, width, channels), for each image of batches (batch, channels, height, width)."""
+    batches = [one.permute(0, 2, 3, 1).cpu().numpy() for one in images]
+    made = np.stack([function(*of) for of in zip(*batches, strict=True)])
+    return torch.from_numpy(made).permute(0, 3, 1, 2).to(images[0].device)
 
 
 def for_inference(

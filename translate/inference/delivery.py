@@ -6,11 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from translate.data.domain import Domain
-from translate.data.io.images import Picture, to_8_bits
-from translate.data.io.metadata import without_meanings
+from translate.data.io.images import Picture, resize, to_8_bits
+from translate.data.io.metadata import without_meanings, without_place
 from translate.data.io.values import UNIT, Span
 from translate.data.label_maps import labels_picture
 from translate.inference.options import Depth
@@ -65,20 +64,20 @@ def shades_for_values(picture: Picture, given: Domain) -> tuple[str, ...]:
     return (f"its {bits}-bit shades were taken for {low:g} (black) to {high:g}{unit} (white)",)
 
 
-def depth_of(form: Domain) -> torch.dtype:
-    """The integers that a translation is held as until it is written."""
-    return torch.uint16 if form.deep or form.classes else torch.uint8  # finely, so that the highest plane is known
-
-
 def delivered(picture: Picture, pixels: np.ndarray, form: Domain) -> Picture:
     """The translation (height, width, channels) of `picture`, of the `depth_of` its form.
 
     What belongs to the place follows the picture: orientation, resolution, position, alpha. What belongs to the values
-    follows the form: type, span; a colour profile and what GDAL says of values stay only where they still fit.
+    follows the form: type, span; a colour profile and what GDAL says of values stay only where they still fit. A
+    translation of another size than the picture has no position on Earth, and no resolution.
     """
     if form.classes:
         return labels_picture(replace(picture, pixels=pixels.argmax(2)[..., None].astype(np.uint8)), form)
     alpha = None if picture.alpha is None else _as_deep(picture.alpha, pixels.dtype)
+    exif, size = picture.exif, pixels.shape[:2]
+    if size != picture.pixels.shape[:2]:
+        alpha = None if alpha is None else resize(alpha[..., None], *size)[..., 0]
+        exif = without_place(exif)
     if pixels.shape[-1] == 4 and picture.pixels.shape[-1] != 4:  # RGBA, not four bands
         pixels, alpha = pixels[..., :3], pixels[..., 3]
     alike = pixels.shape[-1] == picture.pixels.shape[-1]
@@ -91,7 +90,7 @@ def delivered(picture: Picture, pixels: np.ndarray, form: Domain) -> Picture:
         icc=picture.icc if alike and same_values else None,
         rgb=picture.rgb if alike else None,
         colour=picture.colour if alike and same_values else None,
-        exif=picture.exif if same_values else without_meanings(picture.exif),
+        exif=exif if same_values else without_meanings(exif),
         span=span,
         palette=None,
         kind=form.type or picture.kind,

@@ -17,9 +17,10 @@ from pathlib import Path
 import numpy as np
 
 from translate.data.io.images import MAX_PIXELS, Picture, lost, write
+from translate.data.io.metadata import has_place
 from translate.data.label_maps import read_as
 from translate.errors import ImageError
-from translate.inference.converter import Converter
+from translate.inference.converter import Converter, size_of
 from translate.inference.delivery import shades_for_values
 from translate.inference.jobs import Job
 from translate.inference.options import OutputOptions
@@ -58,7 +59,7 @@ def convert_folder(
     with ThreadPoolExecutor(workers) as decoders, ThreadPoolExecutor(workers) as encoders:
         pending = _pending(jobs, options.overwrite)
         loaded = _loaded(pending, converter, request, options.max_pixels or MAX_PIXELS, window, decoders)
-        translated = _translated(_batches(loaded, converter, window), converter, request)
+        translated = _translated(_batches(loaded, converter, request, window), converter, request)
         for record in _written(translated, inputs, window, encoders):
             outcome.add(record)
             done(record)
@@ -100,10 +101,16 @@ class _Item:
     def record(self, seconds: float = 0.0, error: str = "") -> Record:
         """As written, or as failed with that error."""
         source, output, height_width = self.job.source, self.job.output, self.picture.pixels.shape[:2]
-        remarks = () if error else (*self.taken, *self.picture.remarks, *lost(output, self.translation or self.picture))
+        remarks = () if error else self._remarks()
         note = f"{shown(source)}: {'; '.join(remarks)}" if remarks else ""
         status = "failed" if error else "written"
         return Record(source, output, status, height_width[::-1], self.seconds + seconds, error, note)  # type: ignore[arg-type]
+
+    def _remarks(self) -> tuple[str, ...]:
+        written = self.translation or self.picture
+        moved = size_of(written) != size_of(self.picture) and has_place(self.picture.exif)
+        place = ("its position on Earth is left out, as the output has other pixels",) * moved
+        return (*self.taken, *self.picture.remarks, *place, *lost(self.job.output, written))
 
 
 def _pending(jobs: Iterable[Job], overwrite: bool) -> Iterator[Job | Record]:
@@ -151,17 +158,19 @@ def _load(job: Job, converter: Converter, request: Request, max_pixels: int) -> 
     return _Item(job, picture, time.perf_counter() - start, taken=shades_for_values(picture, given))
 
 
-def _batches(items: Iterator[_Item | Record], converter: Converter, window: _Window) -> Iterator[list[_Item] | Record]:
-    """Batches of one padded size and depth: full ones, the largest partial one when too many pictures are held, and the
-    rest at the end."""
+def _batches(
+    items: Iterator[_Item | Record], converter: Converter, request: Request, window: _Window
+) -> Iterator[list[_Item] | Record]:
+    """Batches of one padded working size and depth: full ones, the largest partial one when too many pictures are held,
+    and the rest at the end."""
+    sizing = converter.sizing(request)
     held: dict[tuple[tuple[int, int], np.dtype], list[_Item]] = {}
     for item in items:
         if isinstance(item, Record):
             yield item
             continue
-        pixels = item.picture.pixels
-        size = converter.padded_size(*pixels.shape[:2])
-        kind = size, pixels.dtype
+        size = converter.padded_size(*sizing.working(*size_of(item.picture)))
+        kind = size, item.picture.pixels.dtype
         held.setdefault(kind, []).append(item)
         if len(held[kind]) >= window.batch(*size):
             yield held.pop(kind)

@@ -1,4 +1,4 @@
-"""A trained network on its device, which converts pictures of any size as the memory allows."""
+"""A trained network on its device, which translates pixels of any size as the memory allows."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -8,12 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from translate.data.io.images import Picture, to_float, to_pixels
-from translate.data.label_maps import planes_of
+from translate.data.io.images import to_float, to_pixels
 from translate.errors import ConfigurationError, TranslateError
-from translate.inference.delivery import delivered, depth_of, form_of
 from translate.inference.fitting import Fitting
-from translate.inference.options import Depth
 from translate.inference.padding import pad, padded_size
 from translate.inference.reasons import finite
 from translate.inference.tiling.banded import convert_banded
@@ -39,55 +36,49 @@ class Network:
     def padded_size(self, height: int, width: int) -> tuple[int, int]:
         return padded_size(height, width, self.model.stride)
 
-    def convert(self, pictures: Sequence[Picture], request: Request, depth: Depth, log: Log) -> list[Picture]:
-        """Converts pictures of equal padded size and depth in one batch if memory suffices, else in halves, which it
-        reports to `log`. A picture that does not fit by itself is processed in bands of rows."""
-        height, width = self.padded_size(*pictures[0].pixels.shape[:2])
+    def convert(self, arrays: Sequence[np.ndarray], request: Request, depth: torch.dtype, log: Log) -> list[np.ndarray]:
+        """Translates pixels (height, width, channels), uint8 or uint16, to as many of type `depth`.
+
+        Those of equal padded size and type go in one batch if memory suffices, else in halves, which it reports to
+        `log`. Pixels that do not fit by themselves are processed in bands of rows."""
+        height, width = self.padded_size(*arrays[0].shape[:2])
         bands = self.fitting.bands(height, width)
         if bands is not None:
-            return [self.convert_in_bands(picture, bands, request, depth) for picture in pictures]
+            return [self.convert_in_bands(array, bands, request, depth) for array in arrays]
         most = self.fitting.most
-        if len(pictures) > most:
-            parts = (pictures[first : first + most] for first in range(0, len(pictures), most))
+        if len(arrays) > most:
+            parts = (arrays[first : first + most] for first in range(0, len(arrays), most))
             return [converted for part in parts for converted in self.convert(part, request, depth, log)]
         try:
-            return self._convert_whole(pictures, height, width, request, depth)
+            return self._convert_whole(arrays, height, width, request, depth)
         except Exception as error:
-            alone = len(pictures) == 1
+            alone = len(arrays) == 1
             if not out_of_memory(error) or (alone and not (self.fitting.divisible and self.fitting.tile != "off")):
                 raise
         # Outside the except clause, where the error would keep the tensors alive.
-        if len(pictures) == 1:
+        if len(arrays) == 1:
             log(f"{width} x {height} pixels are too much for the memory at once: converted in bands of rows")
-            return [self.convert_in_bands(pictures[0], self.fitting.smaller(height, width), request, depth)]
-        self.fitting.most = len(pictures) // 2
-        log(f"{len(pictures)} images are too much for the memory at once: {self.fitting.most} from here on")
-        return self.convert(pictures, request, depth, log)
+            return [self.convert_in_bands(arrays[0], self.fitting.smaller(height, width), request, depth)]
+        self.fitting.most = len(arrays) // 2
+        log(f"{len(arrays)} images are too much for the memory at once: {self.fitting.most} from here on")
+        return self.convert(arrays, request, depth, log)
 
-    def convert_in_bands(self, picture: Picture, bands: Bands, request: Request, depth: Depth = "target") -> Picture:
-        array = planes_of(picture, self.images.to_translate(request))
-        form = form_of(self.images.translated(request), picture, depth)
+    def convert_in_bands(self, array: np.ndarray, bands: Bands, request: Request, depth: torch.dtype) -> np.ndarray:
         size = self.padded_size(*array.shape[:2])
         with self.runtime.autocast():
             try:
-                pixels = convert_banded(
-                    partial(self.model.translate, request=request), array, *size, bands, depth_of(form)
-                )
+                return convert_banded(partial(self.model.translate, request=request), array, *size, bands, depth)
             except NotImplementedError as error:
                 raise TranslateError(f"this network cannot be run in bands of rows: {error}") from error
-        return delivered(picture, pixels, form)
 
     def _convert_whole(
-        self, pictures: Sequence[Picture], height: int, width: int, request: Request, depth: Depth
-    ) -> list[Picture]:
-        given, target = self.images.to_translate(request), self.images.translated(request)
-        arrays = [planes_of(picture, given) for picture in pictures]
+        self, arrays: Sequence[np.ndarray], height: int, width: int, request: Request, depth: torch.dtype
+    ) -> list[np.ndarray]:
         floats = [to_float(torch.from_numpy(np.array(array)).permute(2, 0, 1)) for array in arrays]
         outputs = self.run(torch.stack([pad(image, height, width) for image in floats]), request)
-        forms = [form_of(target, picture, depth) for picture in pictures]
         return [
-            delivered(picture, _pixels(output[:, : array.shape[0], : array.shape[1]], depth_of(form)), form)
-            for picture, array, output, form in zip(pictures, arrays, outputs, forms, strict=True)
+            _pixels(output[:, : array.shape[0], : array.shape[1]], depth)
+            for array, output in zip(arrays, outputs, strict=True)
         ]
 
     @torch.no_grad()  # not inference_mode: losses may be computed on the outputs

@@ -58,8 +58,10 @@ class Conversion:
             read, convert = jobs.sources, partial(self._convert_images, jobs)
         require_places(self.extras, Inputs(lambda: (*files_of(self.run), *read())), self.writing.overwrite)
         converter = load(self.run, **vars(self.model))
-        converter.fitting.tile, converter.depth, converter.log = self.writing.tile, self.writing.depth, say
         request, log = converter.request(self.to), logger(self.quiet)
+        converter.fitting.tile, converter.depth, converter.log = self.writing.tile, self.writing.depth, say
+        converter.size, converter.keep_size, converter.remark = self.writing.size, self.writing.keep_size == "yes", log
+        converter.sizing(request)  # refuses what is impossible
         if converter.runtime.bf16:
             log(f"bf16: {BF16_APART}; --precision float32 is exact, and slower")
         if converter.model.remarks:
@@ -76,6 +78,9 @@ class Conversion:
         run, source, chosen = self.run, self.source, self.model.checkpoint
         if is_video(source) and (self.reading.shard is not None or self.writing.format != "same"):
             raise ConfigurationError("--shard and --format are for images, not for a video; leave them out")
+        if self.writing.keep_size == "no" and (is_video(source) or self.extras.cycle_error):
+            what = "a video" if is_video(source) else "--cycle-error, which compares pixel by pixel"
+            raise ConfigurationError(f"--keep-size no is not for {what}; leave it out")
         if self.reading.shard is not None:
             refuse_for_shards(self.extras)
         if holds_model(source) and not holds_model(run) and run.exists():

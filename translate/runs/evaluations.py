@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from translate.data.batch import Plain
+from translate.data.domain import Domain
 from translate.data.labels import LabelGroup
 from translate.data.source import Grey
+from translate.data.written import as_written
 from translate.errors import ConfigurationError
 from translate.evaluation.digits import evaluate_digits
 from translate.evaluation.features import gather, greyed, unchanged
@@ -20,6 +24,7 @@ from translate.evaluation.table import Score
 from translate.evaluation.unpaired import evaluate_unpaired
 from translate.evaluation.validation import Direction
 from translate.models.base import ClassifyingTranslator, Relabeller, Sampler, Translator
+from translate.runs.delivered import scores_as_delivered
 from translate.runs.evaluator import Evaluator, test_of
 from translate.runs.image_sets import LabelledImages, LabelledSource, TwoDomains
 
@@ -58,7 +63,7 @@ def _labelled(evaluator: Evaluator, model: Relabeller, images: LabelledImages) -
     spaces = evaluator.spaces(trained)
     with evaluator.progress(len(test.sources)) as bar:
         scores = evaluate_labelled(
-            model.relabel,
+            _delivered(model.relabel, images.kind(0)),
             evaluator.labelled(test),
             images.spec,
             trained,
@@ -92,7 +97,7 @@ def _unpaired(evaluator: Evaluator, model: Translator, images: TwoDomains) -> li
     for to in model.targets():
         with evaluator.progress(len(test[1 - to])) as bar:
             scores += evaluate_unpaired(
-                partial(model.convert, to=to),
+                _delivered(partial(model.convert, to=to), images.kind(to)),
                 evaluator.batches(test[1 - to], Plain, 1 - to),
                 evaluator.batches(test[to], Plain, to),
                 to,
@@ -108,11 +113,19 @@ def _unpaired(evaluator: Evaluator, model: Translator, images: TwoDomains) -> li
     return scores
 
 
+def _delivered(convert: Callable[..., Tensor], kind: Domain) -> Callable[..., Tensor]:
+    """The conversion, with translations as they are read again from files of their domain."""
+    return lambda *given: as_written(convert(*given).float(), kind)
+
+
 def _truth(evaluator: Evaluator, model: Translator, images: LabelledImages | TwoDomains) -> list[Score]:
     """Scores of every direction whose true translations are among the test images."""
     known = images.validations(model, TRUTHS, evaluator.runtime)
     directions = [one for one in known if isinstance(one, Direction)]
-    return [score for one in directions for score in one.scores(model, evaluator.runtime, evaluator.protocol)]
+    scores = [score for one in directions for score in one.scores(model, evaluator.runtime, evaluator.protocol)]
+    if not isinstance(images, TwoDomains):  # classes are rendered, in the size that is trained at
+        return scores
+    return scores_as_delivered(evaluator, model, images, directions, TRUTHS) + scores
 
 
 def _generated(evaluator: Evaluator, model: Sampler, images: LabelledImages) -> list[Score]:

@@ -4,11 +4,13 @@ Files of earlier versions lack some keys (see `completed`); those of later ones 
 """
 
 from pathlib import Path
-from typing import Annotated, Any, Required, TypeVar, cast
+from typing import Annotated, Any, NotRequired, Required, TypeVar, cast
 
 from pydantic import ConfigDict, Field, StringConstraints
 from typing_extensions import TypedDict  # typing's own lacks what pydantic needs before Python 3.12
 
+from translate.data.io.images import Interpolation
+from translate.data.scale import Resize
 from translate.errors import TranslateError
 from translate.utils.stored import read_json
 
@@ -28,6 +30,16 @@ class GroupFacts(TypedDict):
     exclusive: bool
 
 
+class ScaleFacts(TypedDict):
+    """See `Scale`."""
+
+    height: Positive
+    width: Positive
+    side: Annotated[int, Field(ge=1, le=1 << 20)]
+    resize: Resize
+    interpolation: Interpolation
+
+
 class DomainFacts(TypedDict):
     """See `Domain`."""
 
@@ -36,6 +48,7 @@ class DomainFacts(TypedDict):
     span: tuple[float, float]
     dtype: str
     unit: str
+    scale: NotRequired[ScaleFacts | None]
 
 
 class ImagesFacts(TypedDict):

@@ -7,16 +7,19 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from statistics import median_low
 from typing import Literal, TypeVar
 
 import numpy as np
 
 from translate.data.checks.finding_labels import labels_in
 from translate.data.checks.shades import nearly_black, stretching
+from translate.data.decoding import Decoding
 from translate.data.domain import BYTES, Domain
-from translate.data.io.images import decode, kind_of, read_bytes
+from translate.data.io.images import decode, dimensions, kind_of, read_bytes
 from translate.data.io.values import DEEP, UNIT, Span, are_values
 from translate.data.layouts.folders import Source
+from translate.data.scale import Scale
 from translate.data.settings import DataSettings, DomainSettings
 from translate.data.source import Readable
 from translate.errors import ConfigurationError, ImageError
@@ -26,6 +29,9 @@ LOOKED = 5000
 """Most files of a domain that are looked at, evenly spread."""
 SAMPLED = 64
 """Files that are decoded to see whether 16-bit images use only the darkest of their shades."""
+
+SIZED = 1000
+"""Most files of a domain whose size is looked at."""
 
 
 def kinds_of(columns: Mapping[str, Sequence[Readable]], data: DataSettings) -> tuple[Domain, ...]:
@@ -82,6 +88,16 @@ def look(name: str, sources: Sequence[Readable], *, channels: int | None = None,
     return Domain(name, found, span or _span(dtype, some), dtype.name)
 
 
+def scale_of(sources: Sequence[Readable], way: Decoding) -> Scale | None:
+    """The scale that training sees these images at, if it resizes them so; reads headers. None if none can be read."""
+    sizes = _of_each(size_of, _spread(sources, SIZED))
+    if not sizes:
+        return None
+    height, width = (median_low(sides) for sides in zip(*sizes, strict=True))
+    side = min(height, width) if way.resize == "none" else way.side
+    return Scale(height, width, side, way.resize, way.interpolation)
+
+
 def outwards(low: float, high: float) -> Span:
     """The values rounded outwards to a hundredth of what they span, or somewhat more, so that both lie within: -998
     and 903 become -1000 and 1000."""
@@ -125,6 +141,14 @@ def _kind_of(source: Readable) -> tuple[int, np.dtype]:
         return kind_of(source.path)
     pixels = source.read(1)  # of an array, which is grey
     return pixels.shape[2], pixels.dtype
+
+
+def size_of(source: Readable) -> tuple[int, int]:
+    """Height and width, of a file from its header. Raises ImageError."""
+    if not isinstance(source, Source):
+        return source.read(1).shape[:2]
+    height, width = dimensions(source.path)
+    return height, width // 2 if source.half else width
 
 
 def _ends(source: Readable) -> Span:

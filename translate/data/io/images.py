@@ -226,7 +226,8 @@ def to_pixels(images: Tensor, dtype: torch.dtype = torch.uint8) -> Tensor:
 
 
 def resize(pixels: np.ndarray, height: int, width: int, interpolation: Interpolation = "bicubic") -> np.ndarray:
-    """Resizes (H, W, C) to (height, width, C) with a filter of Pillow's; all but `nearest` antialias when shrinking."""
+    """Resizes (H, W, C), uint8, uint16 or float32, to (height, width, C) with a filter of Pillow's; all but `nearest`
+    antialias when shrinking."""
     size, resample = (width, height), Image.Resampling[interpolation.upper()]
     if pixels.dtype == np.uint8 and pixels.shape[2] == 3:
         return np.asarray(Image.fromarray(pixels).resize(size, resample))
@@ -272,8 +273,10 @@ def _top(dtype: torch.dtype) -> int:
 def _resize_plane(plane: np.ndarray, size: tuple[int, int], resample: Image.Resampling) -> np.ndarray:
     if plane.dtype == np.uint8:
         return np.asarray(Image.fromarray(plane).resize(size, resample))
-    floats = Image.fromarray(plane.astype(np.float32)).resize(size, resample)
-    return np.asarray(floats).round().clip(0, np.iinfo(plane.dtype).max).astype(plane.dtype)
+    floats = np.asarray(Image.fromarray(plane.astype(np.float32)).resize(size, resample))
+    if plane.dtype.kind == "f":
+        return floats
+    return floats.round().clip(0, np.iinfo(plane.dtype).max).astype(plane.dtype)
 
 
 def _check_file(path: Path, max_bytes: int = MAX_BYTES) -> None:

@@ -16,6 +16,7 @@ import torch
 
 from translate.data.batch import Batch
 from translate.data.cache.choice import open_cache, stream_of
+from translate.data.checks.looking import kinds_of, scale_of
 from translate.data.decoding import Decoding
 from translate.data.domain import Domain
 from translate.data.labelled import LabelledFolder
@@ -80,6 +81,14 @@ class ImageSet(ABC):
         """What the images of domain `number` are."""
         return self.kinds[min(number, len(self.kinds) - 1)]
 
+    def look(self) -> None:
+        """Finds what the images of each domain are, and at which scale training sees them."""
+        trained = self.trained_on()
+        self.kinds = tuple(
+            replace(kind, scale=scale_of(trained[kind.name], replace(self._way(kind), side=self.settings.trained_side)))
+            for kind in kinds_of(self.columns(), self.settings)
+        )
+
     @abstractmethod
     def loader(self, batch_size: int, seed: int) -> Batches:
         """Returns the source of training batches."""
@@ -127,12 +136,15 @@ class ImageSet(ABC):
         count: int,
         labels: Sequence[np.ndarray] = (),
         domains: Sequence[int] = (0, 1),
+        at_scale: bool = False,
     ) -> Iterator[Any]:
         """Yields images of this set, given as a list for each of `domains`, for evaluation: in batches of `count`,
-        without random crops or flips. `labels` as for `evaluation_batches`."""
-        kinds = [self.kind(number) for number, _ in zip(domains, split, strict=False)]
-        ways = [replace(self._way(kind), side=self.settings.size, resize=self.shape) for kind in kinds]
-        return evaluation_batches(spanned(split, kinds), make, ways, count, labels)
+        without random crops or flips. `labels` as for `evaluation_batches`. `at_scale`: the middle of images that are
+        resized as in training, instead of whole images."""
+        kinds, data = [self.kind(number) for number, _ in zip(domains, split, strict=False)], self.settings
+        how = {"side": data.trained_side} if at_scale else {"side": data.size, "resize": self.shape}
+        ways = [replace(self._way(kind), **how) for kind in kinds]
+        return evaluation_batches(spanned(split, kinds), make, ways, count, labels, data.size)
 
     def spanned(self, split: Sequence[Sequence[Any]]) -> list[Sequence[Any]]:
         """The images of each domain, or of several lists of one, to be read as its images."""

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from translate.data.batch import Batch, Plain
+from translate.data.checks.looking import size_of
 from translate.data.domain import Domain
 from translate.data.labelled import LabelledFolder, buckets, open_labelled
 from translate.data.layouts.folders import Folder, Split
@@ -43,16 +44,30 @@ class TwoDomains(ImageSet):
         folder = self.folder.without(paths)
         return self.but(folder=folder, folders=(folder,))
 
-    def first(self, count: int, part: Part = "test") -> Iterator[Batch]:
+    def first(self, count: int, part: Part = "test", at_scale: bool = False) -> Iterator[Batch]:
         chosen = self.folder.splits.get(part) or self.folder.splits["train"]
         few: Split = tuple(sources[:count] for sources in chosen)
-        return self.in_order(few, self.batch_type, count)
+        return self.in_order(few, self.batch_type, count, at_scale=at_scale)
 
     def validations(self, model: Any, count: int, runtime: Runtime) -> Sequence[Validation]:
         if not self.folder.test_is_paired or not self.folder.splits.get("test"):
             return ()
-        training = self.first(count, "train") if self.folder.kind == "paired" else iter(())
-        return directions(model, self.domains, self.first(count), training, runtime, self.kinds)
+        at_scale = self._measured_at_scale(count)
+        training = self.first(count, "train", at_scale) if self.folder.kind == "paired" else iter(())
+        found = directions(model, self.domains, self.first(count, "test", at_scale), training, runtime, self.kinds)
+        middles = "their middles, at the scale of training"
+        return [replace(one, part=middles) for one in found] if at_scale else found
+
+    def _measured_at_scale(self, count: int) -> bool:
+        """Whether whole images at the size of a crop would have another scale than in training, and their middles at
+        that scale are measured instead; not in runs of earlier versions, which were not."""
+        data = self.settings
+        if any(kind.scale is None for kind in self.kinds):
+            return False
+        if data.resize == "none":
+            first = [one for sources in self.folder.splits["test"] for one in sources[:count]]
+            return all(min(size_of(one)) >= data.size for one in first)
+        return data.trained_side > data.size or data.resize.startswith("short_side")
 
 
 class LabelledImages(ImageSet):
@@ -92,7 +107,7 @@ class LabelledImages(ImageSet):
         test = self.folder.splits["test"]
         first = test.rows(np.arange(len(test)).reshape(len(self.domains), -1)[:, :count].ravel())  # of each class
         batches = self.in_order([first.sources], self.batch_type, count, [first.labels])
-        return class_directions(self.domains, batches, runtime)
+        return class_directions(self.domains, batches, runtime, self.kind(0))
 
     def _test_images(self, count: int, runtime: Runtime) -> Tensor:
         return torch.cat([runtime.place(batch).tensors()[0].cpu() for batch in self.first(count)])

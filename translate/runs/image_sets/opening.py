@@ -7,7 +7,7 @@ from typing import Any
 from translate.data.batch import Batch
 from translate.data.catalog.cards import Card, locate, user_data
 from translate.data.checks.folder import Report, check, examine
-from translate.data.checks.looking import introduced, kinds_of
+from translate.data.checks.looking import introduced
 from translate.data.domain import Domain
 from translate.data.labelled import LabelledFolder, open_jointly, open_labelled, open_source_labelled, unlabelled
 from translate.data.layouts.folders import Folder, open_folder
@@ -30,7 +30,7 @@ def open_data(data: DataSettings, batch_type: type[Batch], log: Log, known: Sequ
     if known:
         images.kinds = tuple(known)[: max(1, len(images.columns()))]
     elif not images.kinds:
-        images.kinds = kinds_of(images.columns(), data)
+        images.look()
         for line in introduced(images.kinds):
             log(line)
     return images
