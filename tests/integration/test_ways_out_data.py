@@ -224,19 +224,13 @@ def an_error_that_nobody_foresaw(user: User) -> None:
     taken(user.refused("data", code=1), "Traceback")
 
 
-@pytest.mark.parametrize("trial", ways_of(__name__))
-def test_the_advice_works(trial, user: User) -> None:
-    trial(user)
-
-
 def _unlike(folder: Path) -> str:
     """Pairs of grey and RGB."""
     for split in ("train", "test"):
         for domain, mode in (("A", "L"), ("B", "RGB")):
             for number in range(3):
-                path = (
-                    put(folder, f"{split}{domain}/{number}.png", width=16, height=16) / f"{split}{domain}/{number}.png"
-                )
+                name = f"{split}{domain}/{number}.png"
+                path = put(folder, name, width=16, height=16) / name
                 Image.open(path).convert(mode).save(path)
     return folder.name
 
@@ -285,3 +279,8 @@ def settings_of_domains_that_are_not_there(user: User) -> None:
     text = user.refused(*command, "data.domains.a.channels=3")
     channels, span = (taken(text, rf"set .*?({key}).* for all") for key in (r"data\.channels", r"data\.range"))
     user.gets(*command, f"{channels}=3", f"{span}=[0,1]")
+
+
+@pytest.mark.parametrize("trial", ways_of(__name__))
+def test_the_advice_works(trial, user: User) -> None:
+    trial(user)

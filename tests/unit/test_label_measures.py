@@ -70,7 +70,7 @@ def test_measures_are_of_all_pixels_together_and_have_intervals() -> None:
     for name in ("mean_iou", "pixel_accuracy"):
         function = MEASURES[name].function
         assert function is not None
-        value = estimated(function, *pair)
+        value = estimated(function, confusions(*pair))
         assert value.value == pytest.approx(float(function(*pair))) and value.images == 9
         assert value.low < value.value < value.high
         each = sum(float(function(*one)) for one in zip(pair[0].split(1), pair[1].split(1), strict=True)) / 9

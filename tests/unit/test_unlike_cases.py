@@ -18,7 +18,8 @@ from translate.data.io.values import UNIT
 from translate.data.layouts.folders import Source
 from translate.data.settings import DataSettings
 from translate.errors import ConfigurationError
-from translate.evaluation.validation import Direction, fit_affine_colour
+from translate.evaluation.colour_map import fit_affine_colour
+from translate.evaluation.validation import Direction
 from translate.inference.converter import Converter
 from translate.inference.delivery import delivered, span_in
 from translate.inference.extras import ExtrasWriter

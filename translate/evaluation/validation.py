@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from translate.data.batch import Batch, Labelled
@@ -16,6 +15,7 @@ from translate.data.domain import Domain
 from translate.data.io.values import kind_in_words
 from translate.data.synthetic.points import PointSet
 from translate.data.written import as_written
+from translate.evaluation.colour_map import apply_affine_colour, fit_affine_colour
 from translate.evaluation.intervals import Estimate, bootstrap_mean
 from translate.evaluation.label_measures import OF_CONFUSION, confusions, estimated
 from translate.evaluation.metrics import (
@@ -23,7 +23,6 @@ from translate.evaluation.metrics import (
     compare_with_truth,
     in_unit,
     measure_of,
-    of_equal_shape,
     with_truth,
 )
 from translate.evaluation.table import Protocol, Score, score
@@ -252,32 +251,6 @@ def _sides(batches: Iterable[Batch], runtime: Runtime) -> tuple[Tensor, Tensor] 
     """All images of both domains, each (images, channels, size, size) in [-1, 1] on the CPU; None without batches."""
     sides = [runtime.place(batch).map(Tensor.cpu).sides() for batch in batches]
     return (torch.cat([a for a, _ in sides]), torch.cat([b for _, b in sides])) if sides else None
-
-
-def fit_affine_colour(inputs: Tensor, targets: Tensor) -> Tensor:
-    """The affine colour map that takes inputs nearest to targets by least squares, in float64: a matrix (channels
-    of targets, channels of inputs + 1) for colours with a 1 appended. A translation must beat it to show that it sees
-    shapes."""
-    of_equal_shape(inputs[:, :1], targets[:, :1])
-    inputs, targets = inputs.double(), targets.double()
-    colours = _with_one(_colours(inputs))
-    # The pseudo-inverse also works where the colours leave the map undetermined, as in grey pictures stored as RGB.
-    inverse = torch.linalg.pinv(colours.T @ colours, rtol=1e-10, hermitian=True)
-    return (inverse @ (colours.T @ _colours(targets))).T
-
-
-def apply_affine_colour(images: Tensor, colour_map: Tensor) -> Tensor:
-    """Applies a matrix from `fit_affine_colour` to the colours of `images`; in float64, not clamped."""
-    colours = _with_one(_colours(images.double())) @ colour_map.to(images.device).T
-    return colours.unflatten(0, (images.shape[0], *images.shape[2:])).permute(0, 3, 1, 2)
-
-
-def _colours(images: Tensor) -> Tensor:
-    return images.permute(0, 2, 3, 1).flatten(0, 2)
-
-
-def _with_one(colours: Tensor) -> Tensor:
-    return F.pad(colours, (0, 1), value=1.0)
 
 
 @dataclass(frozen=True)
