@@ -258,7 +258,7 @@ def domains_of_unlike_channels(user: User) -> None:
     setting = taken(user.refused(*command), r"set (model\.generator\.residual: false)").replace(": ", "=")
     user.gets(*command, setting)
     plugin = Path(__file__).resolve().parents[2] / "examples/custom_generator.py"
-    kind = ("model.generator.kind=attention-unet", "model.generator.filters=2", "model.generator.levels=2")
+    kind = ("model.generator.kind=attention-unet", "model.generator.filters=2", "data.size=32", "data.load_size=32")
     command = user.train(user.recipe("pix2pix", steps=1), *kind, "--plugin", str(plugin), data=data)
     unet, resnet_ = taken(user.refused(*command), r"set model\.generator\.kind to (\w+ or \w+)").split(" or ")
     for name in (unet, resnet_):
