@@ -206,7 +206,7 @@ def test_a_file_says_what_it_is(backend, zebra):
     metadata = open_with_onnxruntime(zebra)[1] if backend == "onnxruntime" else open_with_openvino(zebra, False)[1]
     told = Description.from_metadata(metadata)
     each = Domain("A", 3, UNIT, "uint8"), Domain("B", 3, UNIT, "uint8")
-    assert told == Description("tiny-cyclegan", ("A", "B"), "B", 3, 4, "floats", translate.__version__, each)
+    assert told == Description("tiny-cyclegan", ("A", "B"), "B", 3, 4, "floats", translate.__version__, each=each)
     converter = translate.load(zebra, backend=backend)
     assert converter.targets == ["B"]
     with pytest.raises(translate.ConfigurationError, match="--to A: this model converts to B"):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
+from pydantic import StringConstraints
 
 from translate.data.io.images import Interpolation, resize
 from translate.data.io.values import UNIT, Span, are_values, kind_in_words
@@ -14,6 +15,8 @@ from translate.data.scale import Scale
 
 BYTES = np.dtype(np.uint8)
 Colours = tuple[tuple[int, int, int], ...]
+TypeName = Annotated[str, StringConstraints(pattern=r"^(|u?int(8|16|32)|float(16|32|64))$")]
+"""numpy's name of a type that files have, or nothing."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class Domain:
     name: str
     channels: int = 3
     span: Span = UNIT
-    dtype: str = ""
+    dtype: TypeName = ""
     unit: str = ""
     scale: Scale | None = field(default=None, compare=False)
     kind: Literal["image", "labels"] = "image"

@@ -9,6 +9,7 @@ from typing import Annotated, Any, NotRequired, Required, TypeVar, cast
 from pydantic import ConfigDict, Field, StringConstraints
 from typing_extensions import TypedDict  # typing's own lacks what pydantic needs before Python 3.12
 
+from translate.data.domain import TypeName
 from translate.data.io.images import Interpolation
 from translate.data.scale import Resize
 from translate.errors import TranslateError
@@ -46,7 +47,7 @@ class DomainFacts(TypedDict):
     name: str
     channels: Annotated[int, Field(ge=1, le=256)]
     span: tuple[float, float]
-    dtype: str
+    dtype: TypeName
     unit: str
     scale: NotRequired[ScaleFacts | None]
 

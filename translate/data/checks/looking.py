@@ -84,6 +84,7 @@ def look(name: str, sources: Sequence[Readable], *, channels: int | None = None,
     some = _spread(sources, LOOKED)
     kinds = set(_of_each(_kind_of, some))
     dtype = np.result_type(*(kind for _, kind in kinds)) if kinds else BYTES
+    dtype = np.dtype(np.float64) if dtype == np.int64 else dtype  # which holds 32 bits of either sign, as TIFF does
     found = channels or max((bands for bands, _ in kinds), default=3)
     return Domain(name, found, span or _span(dtype, some), dtype.name)
 

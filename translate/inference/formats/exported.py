@@ -48,10 +48,10 @@ class Description:
     """uint8, or float32 in [-1, 1]; the same for input and output."""
     version: str
     """The version of this package."""
-    each: tuple[Domain, ...] = ()
-    """What the images are that go in, and those that come out; empty in files of 0.1.0."""
     span: Span = UNIT
     """For files of measured values: the values mapped to -1 and 1 in training (`data.range`); 0 to 1 if missing."""
+    each: tuple[()] | tuple[Domain, Domain] = ()
+    """What the images are that go in, and those that come out; empty in files of 0.1.0."""
 
     def to_metadata(self) -> dict[str, str]:
         """The fields as strings, under keys that begin with `translate.`."""
