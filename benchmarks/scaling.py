@@ -73,10 +73,10 @@ def measure(options: argparse.Namespace) -> None:
     with join(options.device) as distributed:
         runtime = choose_runtime(distributed.device, options.precision)
         domains = ("a", "b")[: IMAGES[kind]]
-        model = build_model(recipe, ImageSpec(recipe.data.channels, options.size, domains))
+        model = build_model(recipe, ImageSpec(3, options.size, domains))
         trainer = build_trainer(model, recipe.training, runtime, 10**6, distributed)
         torch.manual_seed(distributed.rank)
-        shape = (options.batch_size, recipe.data.channels, options.size, options.size)
+        shape = (options.batch_size, 3, options.size, options.size)
         batch = runtime.place(kind(*(torch.rand(shape) * 2 - 1 for _ in domains)))
 
         def timed(steps: int) -> list[float]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from dataclasses import fields
 from pathlib import Path
 from types import ModuleType
 
@@ -51,7 +50,7 @@ def _require_the_trainers_steps(example, bare: nn.Module, take, settings: dict, 
     trainer = Trainer(model, optimizers, CPU)
     for step in range(STEPS):
         images = _images(step)
-        trainer.step(kind.batch_type(*images[: len(fields(kind.batch_type))]))
+        trainer.step(kind.batch_type(*images[: len(kind.batch_type.names())]))
         torch.manual_seed(step_seed(0, step))
         take(step, images)
     for own, other in names.items():

@@ -3,9 +3,9 @@
 import pytest
 import torch
 from test_non_finite import KINDS
-from test_program import TapeRecorder
+from test_program import READS, TapeRecorder
 from tiny import random_batch, tiny_model, tiny_trainer
-from two_generators import BETAS, RATE, TwoPainters, batch_of, trainer_of
+from two_generators import BETAS, CLIP, RATE, TwoPainters, batch_of, trainer_of
 
 from translate.models import MODELS
 from translate.training.cuda_graphs import GraphedStep
@@ -13,7 +13,7 @@ from translate.training.cuda_graphs import GraphedStep
 STEPS = 3
 
 
-def plain_loop(kind, accumulate):
+def plain_loop(kind, accumulate, clip):
     """The same turns written down plainly: each that trains generators makes its own fakes, by simple optimizers."""
     model, simple = TwoPainters(), {"lr": RATE, "weight_decay": 0.01, "foreach": False}
     optimizers = {
@@ -33,18 +33,21 @@ def plain_loop(kind, accumulate):
                 seen = images if turn.trains_generators else {name: image.detach() for name, image in images.items()}
                 (sum(turn.losses(part, seen).values()) / accumulate).backward()
             for network in turn.networks:
+                if clip:
+                    torch.nn.utils.clip_grad_norm_(network.parameters(), clip)
                 optimizers[network].step()
     return model
 
 
 @pytest.mark.parametrize("accumulate", [1, 2])
 @pytest.mark.parametrize("kind", KINDS)
-def test_turns_that_share_a_network_move_it_as_a_plain_loop_does(kind, accumulate):
+@pytest.mark.parametrize("clip", [0.0, CLIP])
+def test_turns_that_share_a_network_move_it_as_a_plain_loop_does(kind, accumulate, clip):
     optimizer, fused = KINDS[kind]
-    trainer = trainer_of(optimizer, fused, accumulate)
+    trainer = trainer_of(optimizer, fused, accumulate, clip=clip)
     for step in range(STEPS):
         trainer.step(batch_of(step))
-    wanted = plain_loop(optimizer, accumulate)
+    wanted = plain_loop(optimizer, accumulate, clip)
     for (name, weight), other in zip(trainer.model.named_parameters(), wanted.parameters(), strict=True):
         torch.testing.assert_close(weight, other, rtol=0, atol=1e-12, msg=lambda text, name=name: f"{name}: {text}")
 
@@ -58,12 +61,14 @@ def test_it_is_painted_once_for_each_turn_that_needs_it_anew():
     assert parts.model.generated == 2 * 2 * 3
 
 
-def test_painting_anew_is_part_of_the_program_of_a_step():
-    eager, recorded, recorder = trainer_of(), trainer_of(), TapeRecorder()
+@pytest.mark.parametrize("clip", [0.0, CLIP])
+def test_painting_anew_is_part_of_the_program_of_a_step(clip):
+    eager, recorded, recorder = trainer_of(clip=clip), trainer_of(clip=clip), TapeRecorder()
     recorded.program = GraphedStep(recorded.program, recorder)
     for step in range(6):
         for trainer in (eager, recorded):
             trainer.step(batch_of(step))
+    assert not [call for tape in recorder.tapes for call in tape.calls if call[0] in READS]
     assert recorder.tapes
     for weight, other in zip(recorded.model.parameters(), eager.model.parameters(), strict=True):
         assert torch.equal(weight, other)

@@ -81,7 +81,8 @@ def trainer_of(name, settings, kind, monkeypatch, accumulate=1):
     with monkeypatch.context() as patch:  # torch checks the number once, when an optimizer is made
         patch.setattr(torch, "tensor", lambda value, device: value)
         optimizers = {
-            key: build_optimizer(net, kind, 1e-3, (0.5, 0.9), 0.01, fused=False) for key, net in networks.items()
+            key: build_optimizer(net, kind, 1e-3, (0.5, 0.9), 0.01, clip=1.0, fused=False)
+            for key, net in networks.items()
         }
     for optimizer in optimizers.values():
         for group in optimizer.param_groups:
@@ -109,6 +110,14 @@ def test_no_step_reads_from_the_device_or_copies_to_it(case, pretended_cuda, mon
 
 def test_no_step_in_parts_does_nor_another_optimizer(pretended_cuda, monkeypatch):
     assert copies_of_a_step(trainer_of("gan", TINY["gan"], "rmsprop", monkeypatch, accumulate=2)) == []
+
+
+@pytest.mark.parametrize("weight", [lambda step: 0.5 ** (step / 1000), lambda step: (1 - step / 5000).clamp(min=0)])
+def test_no_weight_that_follows_the_step_does(weight, pretended_cuda, monkeypatch):
+    trainer = trainer_of("gan", TINY["gan"], "adam", monkeypatch)
+    model, generate = trainer.model, trainer.model.generate
+    model.generate = lambda batch: {name: image * weight(model.step) for name, image in generate(batch).items()}
+    assert copies_of_a_step(trainer) == [] and model.step.device.type == "cuda"
 
 
 def test_images_for_a_classifier_are_standardised_on_the_device(pretended_cuda):

@@ -13,8 +13,10 @@ from test_converter import Negative
 from tiny import CPU, SIZE, TINY
 
 from translate.data.checks.folder import check
+from translate.data.domain import Domain
 from translate.data.io import images
 from translate.data.io.images import Picture
+from translate.data.settings import DataSettings
 from translate.errors import ConfigurationError, ImageError
 from translate.inference.converter import Converter
 from translate.inference.folder import convert_folder
@@ -78,7 +80,7 @@ def test_another_number_of_bands_or_range_is_said_with_the_files_name(tmp_path: 
     converter = Converter(Negative(), ImageSpec(3, 16, ("a", "b")), CPU)
     outcome = convert_folder(converter, plan(tmp_path / "in", tmp_path / "out"), Request.to(1))
     five, far = sorted((record.error for record in outcome.failed), key=lambda error: "far.tif" in error)
-    assert "five.tif: 5 bands, where data.channels is 3" in five
+    assert "five.tif: 5 bands, where images of the domain have 3" in five
     assert "far.tif: floating-point pixels from -2." in far and "data.range" in far
     with pytest.raises(ImageError, match="only -1 to 1"):
         images.read(tmp_path / "in" / "far.tif", span=(-1, 1))
@@ -93,7 +95,7 @@ def test_a_ct_scan_is_read_and_written_within_its_range(tmp_path: Path, count: i
     values = rng.integers(-1000, 2001, (9, 7, count)).astype(np.int16)
     kind = {} if count == 1 else {"planarconfig": "contig"}
     path = written(tmp_path / "ct.tif", values.squeeze(), photometric="minisblack", byteorder=">", **kind)
-    with pytest.raises(ImageError, match=r"ct\.tif: signed 16-bit pixels from -\d+ to \d+; .*data\.range to"):
+    with pytest.raises(ImageError, match=r"ct\.tif: signed 16-bit pixels from -\d+ to \d+; .*data\.range"):
         images.read(path)
     images.write(tmp_path / "back.tif", images.read(path, span=(-1000, 2000)))
     found = tifffile.imread(tmp_path / "back.tif")
@@ -204,9 +206,9 @@ def test_an_array_of_16_bits_is_read_as_its_file_would_be() -> None:
 def test_a_range_that_a_check_proposes_holds_every_value(tmp_path: Path) -> None:
     for folder, values in (("trainA", (-3.45678912, 1.23456123)), ("trainB", (0.5, 70_123.45))):
         path = written(tmp_path / folder / f"{folder}.tif", np.array([values] * 4, np.float32))
-    told = next(note for note in check(tmp_path).notes if "data.range" in note)
-    assert told.startswith("set data.range: [-3.45679, 70123.5]"), "of both domains, rounded outwards"
-    assert images.read(path, span=(-3.45679, 70123.5)).pixels.size
+    a, b = (fact for fact in check(tmp_path).facts if "say otherwise" in fact)
+    assert "A: floating-point grey, -3.5 to 1.3 (" in a and "B: floating-point grey, 0 to 71000 (" in b
+    assert images.read(path, span=(0, 71000)).pixels.size
 
 
 def test_a_check_tells_shades_that_are_nearly_black(tmp_path: Path) -> None:
@@ -217,24 +219,27 @@ def test_a_check_tells_shades_that_are_nearly_black(tmp_path: Path) -> None:
             pixels[0, 0] = top
             images.write(tmp_path / folder / f"{folder}{index}.png", Picture(pixels))
     notes = "\n".join(check(tmp_path).notes)
-    assert "train A: 16-bit shades up to 4,000 of 65,535 only" in notes
-    assert "train B: 8-bit shades up to 5 of 255 only" in notes
-    assert "data.range: [0, 4095]" in notes and "data.channels: 1" in notes
+    assert "train B: 8-bit shades up to 5 of 255 only" in notes and "train A: 16-bit" not in notes
+    told = "\n".join(check(tmp_path).facts)
+    assert "A: 16-bit grey, 0 to 4095 (data.domains.A.channels" in told and "B: 8-bit grey (data.domains.B" in told
+    full = "\n".join(check(tmp_path, DataSettings(range=(0, 1))).notes)
+    assert "train A: 16-bit shades up to 4,000 of 65,535 only" in full
 
 
-def test_a_check_tells_that_bands_suit_no_recipe(tmp_path: Path) -> None:
-    for folder, count in (("trainA", 5), ("trainB", 3)):
-        kind = "rgb" if count == 3 else "minisblack"
-        for index in range(2):
+def test_a_check_tells_that_bands_of_one_domain_differ(tmp_path: Path) -> None:
+    for folder, counts in (("trainA", (5, 5)), ("trainB", (3, 5))):
+        for index, count in enumerate(counts):
+            kind = "rgb" if count == 3 else "minisblack"
             path = tmp_path / folder / f"{folder}{index}.tif"
             written(path, bands(count, np.uint8), photometric=kind, planarconfig="contig")
     (problem,) = check(tmp_path).problems
-    assert problem.startswith("images of 3 and 5 bands")
+    assert problem.startswith("images of 3 bands, where data.domains.B.channels is 5: 1: ")
+    assert problem.endswith("trainB0.tif")
 
 
 def test_pages_are_not_taken_for_bands(tmp_path: Path) -> None:
     written(tmp_path / "stack.tif", np.moveaxis(bands(5, np.uint8), -1, 0), photometric="minisblack")
-    with pytest.raises(ImageError, match=r"stack\.tif: 1 band, where .* 5; its other pages are not read"):
+    with pytest.raises(ImageError, match=r"stack\.tif: 1 band, where .* 5 .*; its other pages are not read"):
         images.refuse_other_bands(images.read(tmp_path / "stack.tif"), 5, tmp_path / "stack.tif")
 
 
@@ -246,7 +251,7 @@ def test_a_check_tells_bands_and_range(run_cli, tmp_path: Path) -> None:
             written(path, values, photometric="minisblack", planarconfig="contig")
     result = run_cli("data", "check", tmp_path / "data")
     assert "2 floating-point of 5 bands" in result.stdout, result.output
-    assert "data.channels: 5" in result.stdout and "data.range: [-2, 4]" in result.stdout
+    assert "A: floating-point of 5 bands, -2 to 4 (data.domains.A.channels and" in result.stdout
 
 
 def trained(run_cli, folder: Path, count: int, dtype: type) -> None:
@@ -285,7 +290,7 @@ def test_five_bands_of_floating_point_are_shown_exported_and_evaluated(run_cli, 
     result = run_cli("convert", "run", testing, "out", "--to", "B", "--device", "cpu", "--precision", "float32", *looks)
     assert result.exit_code == 0, result.output
     assert len(list((tmp_path / "sheets").iterdir())) == 1
-    shown = np.asarray(thumbnail(testing / "A0.tif", 24, (-3, 5)))
+    shown = np.asarray(thumbnail(testing / "A0.tif", 24, Domain("A", 5, (-3, 5), "float32")))
     level = (tifffile.imread(testing / "A0.tif")[..., :3] + 3) / 8 * 255
     assert np.abs(shown - level).max() <= 0.51, "the first three bands"
     pytest.importorskip("onnxruntime", reason="needs the extra [export]")
@@ -296,7 +301,7 @@ def test_five_bands_of_floating_point_are_shown_exported_and_evaluated(run_cli, 
     ours, theirs = (tifffile.imread(tmp_path / where / "A0.tif") for where in ("out", "again"))
     assert np.abs(ours - theirs).max() < 0.01 * 8 and theirs.shape == (24, 20, 5)
     result = run_cli("export", "run", "weights", "--format", "port")
-    assert result.exit_code == 0 and "data.range [-3, 5] is not in these files" in result.output
+    assert result.exit_code == 0 and "not in these files: -3 of " in result.output and "and 5 is 1" in result.output
 
 
 def test_a_file_of_older_exports_has_values_from_0_to_1() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from patience import PATIENCE
+from tiny import write_images
 
 from translate.runs.train import train
 from translate.training.runtime import Runtime
@@ -137,3 +138,16 @@ def test_precision_is_measured_on_trained_runs(tiny_recipe, tmp_path):
     (row,) = json.loads((tmp_path / "found.json").read_text())["rows"]
     assert (row["directions"], row["images"]) == (1, 3) and "| tiny-pix2pix after step 4 |" in run.stdout
     assert 0 < row["pixels apart, levels of 255: mean"] <= row["99.9 % within"] + 1 <= row["most"] + 1
+
+
+def test_sizes_of_conversion_are_compared_with_the_untouched_input(trained_once, tmp_path):
+    write_images(tmp_path / "photos", ["one.png", "two.png"], size=40)
+    pairs = run_without([], "scale.py", "photos", tmp_path / "photos", tmp_path / "pairs")
+    assert pairs.returncode == 0, pairs.stderr
+    assert sorted(path.name for path in (tmp_path / "pairs").iterdir()) == ["testA", "testB", "trainA", "trainB"]
+    options = ("--run", trained_once("pix2pix") / "run-pix2pix", "--sides", "16,64", "--json", tmp_path / "scale.json")
+    found = run_without([], "scale.py", "photos", tmp_path / "photos", *options)
+    assert found.returncode == 0, found.stderr
+    near, far = json.loads((tmp_path / "scale.json").read_text())["rows"]
+    assert near["native"] == near["trained"] == near["default"] and near["untouched"] != near["native"]
+    assert far["native"] != far["trained"] == far["default"] != far["trained, left so"]

@@ -14,6 +14,7 @@ from translate.data.io import images
 from translate.data.io.images import Picture
 from translate.data.labelled import LabelledFolder, LabelledSplit
 from translate.data.labels import LabelGroup
+from translate.data.settings import DataSettings
 from translate.errors import ConfigurationError
 
 
@@ -141,8 +142,9 @@ def test_dark_slices_are_compared_after_stretching_and_the_twin_is_named(tmp_pat
     slices(tmp_path, 12, 1000)
     report = check(tmp_path)
     assert report.problems == ()
-    assert sum("16-bit shades up to" in note for note in report.notes) == 4
-    assert "set data.range: [0, 1023] to stretch all 16-bit shades" in report.notes
+    assert not any("black" in note for note in report.notes), "they are stretched"
+    keys = "data.domains.B.channels and data.domains.B.span"
+    assert f"B: 16-bit grey, 0 to 1023 ({keys} say otherwise)" in report.facts
     twin = images.read(tmp_path / "trainB" / "Btrain5.png").pixels
     images.write(tmp_path / "testB" / "again.png", Picture((twin * 1.001).astype(np.uint16)))
     (problem,) = check(tmp_path).problems
@@ -151,12 +153,14 @@ def test_dark_slices_are_compared_after_stretching_and_the_twin_is_named(tmp_pat
 
 def test_a_range_is_read_as_the_recipe_would(tmp_path: Path) -> None:
     slices(tmp_path, 4, 1000)
-    stretched = check(tmp_path, span=(0, 1023))
+    stretched = check(tmp_path, DataSettings(range=(0, 1023)))
     assert stretched.problems == () and not any("black" in note or "range" in note for note in stretched.notes)
-    notes = "\n".join(check(tmp_path, span=(0, 20000)).notes)
+    notes = "\n".join(check(tmp_path, DataSettings(range=(0, 20000))).notes)
     assert "where data.range ends at 20000: nearly black" in notes
-    problems = "\n".join(check(tmp_path, span=(0, 500)).problems)
-    assert "values outside data.range, 0 to 500; set a wider data.range: 16: " in problems
+    problems = "\n".join(check(tmp_path, DataSettings(range=(0, 500))).problems)
+    for name in "AB":
+        key = f"data.domains.{name}.span"
+        assert f"values outside {key}, 0 to 500; set a wider {key}: 8: " in problems
 
 
 def test_many_alike_remarks_are_one(tmp_path: Path) -> None:

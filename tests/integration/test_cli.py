@@ -251,8 +251,9 @@ def test_a_resumed_run_equals_one_that_never_stopped(run_cli, tiny_recipe, tmp_p
         folder(tmp_path / "data"),
         "--device",
         "cpu",
-        "--set",
         "training.ema=0.9",
+        "training.clip=0.5",
+        "training.warmup=3",
     ]
     assert run_cli(*arguments, "--out", "whole").exit_code == 0
     # The same schedule, stopped half way by a signal after its second step.

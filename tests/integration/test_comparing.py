@@ -307,5 +307,8 @@ def test_real_runs_are_compared_by_the_command(run_cli, tiny_recipe, tmp_path):
     assert {"validation: l1", "validation: psnr", "validation: ssim", "SSIM to the truth, 0-1 scale"} <= tables.keys()
     assert all(None not in row["values"] for row in tables.values())
     scores = json.loads((tmp_path / "two" / "evaluation-latest.json").read_text())
-    assert tables[scores[0]["table"]]["values"][1] == scores[0]["value"]
-    assert tables[scores[0]["table"]]["protocol"]["data"] == "pairs"
+    named = {(row["table"], row["name"]): row for row in both["evaluation"]}
+    assert {name for _, name in named} == {"to B", "to B, as converted"} and len(named) == len(scores)
+    for one in scores:
+        row = named[one["table"], one["name"]]
+        assert row["values"][1] == one["value"] and row["protocol"]["data"] == "pairs"

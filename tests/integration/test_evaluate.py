@@ -6,7 +6,7 @@ import os
 import numpy as np
 import pytest
 from PIL import Image
-from tiny import digit_sets, labelled_folder, paired_folder, unpaired_folder
+from tiny import digit_sets, labelled_folder, paired_folder, put, unpaired_folder
 
 from translate.errors import ConfigurationError
 from translate.evaluation.classifier import ClassifierSettings
@@ -100,6 +100,39 @@ def test_what_cannot_be_read_or_written_is_told_before_the_work(run_cli, tmp_pat
     ):
         result = run_cli("evaluate", "run", *words)
         assert result.exit_code == 2 and told in result.output, result.output
+
+
+def test_what_convert_delivers_is_what_is_scored(tiny_recipe, tmp_path, run_cli):
+    """Files of unlike sizes, converted from the command line and compared by hand."""
+    data = tmp_path / "data"
+    for split in ("train", "test"):
+        for number, (width, height) in enumerate([(40, 30), (20, 16), (24, 48), (16, 16)]):
+            put(data, f"{split}A/{number}.png", f"{split}B/{number}.png", width=width, height=height)
+    run, scores, table = _evaluated(tiny_recipe, tmp_path, "pix2pix", data)
+    delivered = table["L1 to the truth, 0-1 scale", "to B, as converted"]
+    assert run_cli("convert", run, data / "testA", tmp_path / "out", "--precision", "float32").exit_code == 0
+
+    def apart(folder):
+        errors = []
+        for path in sorted((data / "testB").iterdir()):
+            one, truth = (np.asarray(Image.open(place / path.name)).astype(float) for place in (folder, path.parent))
+            errors.append(np.abs(one - truth).mean() / 255)
+        return np.mean(errors)
+
+    assert delivered.value == pytest.approx(apart(tmp_path / "out"), abs=1e-5)
+    assert delivered.floor["untouched input"] == pytest.approx(apart(data / "testA"), abs=1e-5)
+    assert "as `translate convert` does, at the trained scale" in delivered.protocol["translated"]
+    assert delivered.protocol["rounding"] == "rounded to 8-bit files" and delivered.images == 4
+    at_size = table["L1 to the truth, 0-1 scale", "to B"]
+    assert at_size.protocol["resize"] == "Pillow bicubic to 16, stretched" and "translated" not in at_size.protocol
+    assert [score.name for score in scores].index("to B, as converted") == 0
+
+
+def test_files_of_the_size_that_is_trained_at_are_scored_once(tiny_recipe, tmp_path):
+    data = tmp_path / "data"
+    names = [f"{split}{domain}/{number}.png" for split in ("train", "test") for domain in "AB" for number in "01"]
+    _, scores, _ = _evaluated(tiny_recipe, tmp_path, "pix2pix", put(data, *names, width=16, height=16))
+    assert {score.name for score in scores} == {"to B"}
 
 
 def test_paired_runs_are_held_to_the_truth(tiny_recipe, tmp_path):

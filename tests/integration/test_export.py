@@ -13,6 +13,8 @@ from PIL import Image
 from torch import nn
 
 import translate
+from translate.data.domain import Domain
+from translate.data.io.values import UNIT
 from translate.data.labels import LabelGroup
 from translate.errors import TranslateError
 from translate.inference.foreign import ForeignGenerator
@@ -203,7 +205,8 @@ def test_a_file_says_what_it_is(backend, zebra):
     pytest.importorskip(backend, reason=f"{backend} is not installed")
     metadata = open_with_onnxruntime(zebra)[1] if backend == "onnxruntime" else open_with_openvino(zebra, False)[1]
     told = Description.from_metadata(metadata)
-    assert told == Description("tiny-cyclegan", ("A", "B"), "B", 3, 4, "floats", translate.__version__)
+    each = Domain("A", 3, UNIT, "uint8"), Domain("B", 3, UNIT, "uint8")
+    assert told == Description("tiny-cyclegan", ("A", "B"), "B", 3, 4, "floats", translate.__version__, each=each)
     converter = translate.load(zebra, backend=backend)
     assert converter.targets == ["B"]
     with pytest.raises(translate.ConfigurationError, match="--to A: this model converts to B"):

@@ -123,15 +123,23 @@ def test_a_changed_setting_is_answered_by_a_new_run_with_these_weights(begun, ru
     assert known == wanted.model_copy(update={"name": known.name})
 
 
-def test_a_rate_that_is_gone_is_a_change_too(run_cli, tiny_recipe, tmp_path):
+@pytest.mark.parametrize(
+    ("words", "gone", "without"),
+    [
+        ("training.network_lr={generator_a: 1e-5}", "training.network_lr.generator_a", "training.network_lr={}"),
+        ("training.networks.generator_a.lr=1e-5", "training.networks.generator_a.lr", "training.networks={}"),
+    ],
+)
+def test_a_rate_that_is_gone_is_a_change_too(run_cli, tiny_recipe, tmp_path, words, gone, without):
     data = unpaired_folder(tmp_path / "d" / "unp")
     command = ["train", tiny_recipe("cyclegan"), "--data", data, "--out", "run", "--device", "cpu"]
-    assert run_cli(*command, "training.network_lr={generator_a: 1e-5}", "training.steps=2").exit_code == 0
+    assert run_cli(*command, words, "training.steps=2").exit_code == 0
     refused = run_cli(*command, "--resume")
-    assert refused.exit_code == 2 and "training.network_lr.generator_a: 1e-05 then, null now" in refused.stderr
+    assert refused.exit_code == 2 and f"{gone}: 1e-05 then, null now" in refused.stderr
     again = shlex.split(refused.stderr.split("`")[3])
-    assert "training.network_lr={}" in again and run_cli(*again[1:], "--device", "cpu").exit_code == 0
-    assert load_recipe("run-2/recipe.yaml").training.network_lr == {}
+    assert without in again and run_cli(*again[1:], "--device", "cpu").exit_code == 0
+    training = load_recipe("run-2/recipe.yaml").training
+    assert training.network_lr == training.networks == {}
 
 
 def test_weights_that_do_not_fit_are_not_offered(begun):

@@ -168,7 +168,8 @@ def test_faults_of_many_kinds_are_cut_at_twenty(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("span", "expected"),
     [
-        (None, "16-bit shades up to 1,000 of 65,535 only, nearly black to a network; set data.range="),
+        (None, ""),
+        ([0, 1], "16-bit shades up to 1,000 of 65,535 only, nearly black to a network; set data.range="),
         ([0, 1023], ""),
         (
             [0, 30000],

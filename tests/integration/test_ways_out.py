@@ -28,7 +28,6 @@ SAYS_NO_WAY |= {
     ("runs/evaluate", "--weights-dir {}: no such folder"): GIVEN,
     ("runs/evaluate", "--json {}: there is no folder {} to write it to"): GIVEN,
     ("runs/export", "--bytes is for graphs, not for --format"): GIVEN,
-    ("inference/formats/port", "data.range [{}, {}] is not in these files"): FOUND,
     ("inference/formats/port", "--format port: the generator is antialiased"): GIVEN,
     ("inference/formats/port", "--format port: the generator learns the change"): GIVEN,
     ("inference/formats/port", "--format port: {}"): PASSED_ON,
@@ -48,6 +47,7 @@ SAYS_NO_WAY |= {
     ("runs/folder", "images a step (training.batch_size x processes)"): FOUND,
     ("inference/sampling", "--count {}: expected 1 or more"): GIVEN,
     ("training/loop", "as training.skip_limit is {}"): FOUND,
+    ("inference/provenance", ", with --depth {}"): FOUND,
 }
 
 

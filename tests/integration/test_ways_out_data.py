@@ -72,30 +72,21 @@ def _of_values(folder: Path, low: float, high: float, count: int = 4) -> None:
 
 
 @tried(
-    ("data/checks/facts", "set data.range: [{}, {}] to hold all values"),
-    ("data/checks/facts", "set data.channels: 1 for translations that are grey, too"),
-    ("data/checks/facts", "values outside data.range, {} to {}; set a wider data.range: {}"),
-    ("data/io/values", "set data.range to the range of the values"),
+    ("data/io/values", "train with a wider data.range, or data.domains.NAME.span of their domain"),
 )
 def files_of_values(user: User) -> None:
     for split in ("train", "test"):
         for domain in "AB":
             _of_values(Path("values", split + domain), -1000, 2000)
     command = user.train(user.recipe("cyclegan", steps=1), data="values")
-    text = user.gets("data", "check", "values")
-    (key,) = set(settings_in(user.refused(*command), "cyclegan"))
-    span = taken(text, r"set data\.range: (\[.*?\])")
-    channels = taken(text, r"set (data\.channels: 1)").replace(": ", "=")
-    user.gets(*command, f"{key}={span}", channels)
-    check = ["data", "check", "values", channels]
-    key = taken(
-        user.refused(*check, "data.range=[0,500]", code=3), r"values outside data.range, .*; set a wider (data\.range)"
-    )
-    assert "outside" not in user.gets(*check, f"{key}={span}")
+    key = taken(user.refused(*command, "data.range=[0,500]"), r"with a wider (data\.range)")
+    user.gets(*command, f"{key}=[-1000,2000]")
+    check = ["data", "check", "values"]
+    key = taken(user.refused(*check, "data.range=[0,500]", code=3), r"set a wider (data\.domains\.A\.span)")
+    assert f"outside {key}" not in user.refused(*check, "data.domains.B.span=[0,500]", f"{key}=[-1000,2000]", code=3)
 
 
 @tried(
-    ("data/checks/facts", "to stretch all 16-bit shades"),
     ("data/checks/shades", "nearly black to a network; set a narrower data.range"),
     ("runs/image_sets/scanning", "set data.range=[0,{}] for all"),
 )
@@ -108,11 +99,9 @@ def dark_images_of_16_bits(user: User) -> None:
             for number in range(3):
                 shades = rng.integers(0, 4095, (16, 16)).astype(np.uint16)
                 Image.fromarray(shades).save(folder / f"{domain}{number}.png")
-    text = user.gets("data", "check", "dark")
-    setting = taken(text, r"set (data\.range: \[.*?\])").replace(": ", "=")
-    command = user.train(user.recipe("cyclegan", steps=1), "data.channels=1", data="dark")
-    assert "black" not in user.gets(*command, setting)
-    setting = taken(user.gets(*command), r"set (data\.range=\S+) for all")
+    command = user.train(user.recipe("cyclegan", steps=1), data="dark")
+    assert "black" not in user.gets(*command)
+    setting = taken(user.gets(*command, "data.range=[0,1]"), r"set (data\.range=\S+) for all")
     assert "black" not in user.gets(*command, "--set", setting)
     wide = user.gets("data", "check", "dark", "data.range=[0,60000]")
     key = taken(wide, r"ends at 60000: nearly black to a network; set a narrower (data\.range)")
@@ -120,9 +109,7 @@ def dark_images_of_16_bits(user: User) -> None:
 
 
 @tried(
-    ("data/checks/facts", "as many as the TIFF files have bands"),
-    ("data/checks/facts", "images of {} bands, where data.channels is {}: {}"),
-    ("data/io/images", "where data.channels is {}{}"),
+    ("data/io/images", "where images of the domain have {} (data.channels){}"),
     ("data/io/gate", "bytes once decoded, more than the limit of {}; cut it into parts, or convert with --max-pixels"),
 )
 def files_of_many_bands(user: User) -> None:
@@ -135,12 +122,9 @@ def files_of_many_bands(user: User) -> None:
             values = rng.integers(0, 256, (16, 16, 16), dtype=np.uint8)
             tifffile.imwrite(path, values, photometric="minisblack", planarconfig="contig")
     command = user.train(user.recipe("cyclegan", steps=1), "--out", "run", data="bands")
-    assert "data.channels is 3" in user.refused(*command)
-    key = taken(user.refused("data", "check", "bands", "--recipe", command[1], code=3), r"where (data\.channels) is 3")
-    setting = taken(user.gets("data", "check", "bands"), r"set (data\.channels: \d+)").replace(": ", "=")
-    assert setting == f"{key}=16"
-    user.gets("data", "check", "bands", "--recipe", command[1], setting)
-    user.gets(*command, setting)
+    key = taken(user.refused(*command, "data.channels=3"), r"have 3 \((data\.channels)\)")
+    assert f"{key}=16" == "data.channels=16"
+    user.gets(*command, f"{key}=16")
     command = ["convert", "run", "bands/testA", "out", "--to", "B", "--device", "cpu"]
     text = user.refused(*command, "--max-pixels", "256", code=3)
     user.gets(*command, taken(text, r"bytes once decoded, .* or convert with (--max-pixels)"), "1000")
@@ -238,6 +222,63 @@ def an_error_that_nobody_foresaw(user: User) -> None:
     name, value = taken(user.refused("data", code=1), r"prints with (\w+=1)").split("=")
     user.monkeypatch.setenv(name, value)
     taken(user.refused("data", code=1), "Traceback")
+
+
+def _unlike(folder: Path) -> str:
+    """Pairs of grey and RGB."""
+    for split in ("train", "test"):
+        for domain, mode in (("A", "L"), ("B", "RGB")):
+            for number in range(3):
+                name = f"{split}{domain}/{number}.png"
+                path = put(folder, name, width=16, height=16) / name
+                Image.open(path).convert(mode).save(path)
+    return folder.name
+
+
+@tried(
+    ("models/cyclegan", "set model.identity: 0"),
+    ("models/base", "model.name {}"),
+    ("models/images", "; or set data.channels: 3 for both"),
+    ("networks/autoencoder", "set model.autoencoder.alike: false"),
+    ("networks/resnet", "set model.generator.residual: false"),
+    ("networks/settings", "set model.generator.kind to unet or resnet"),
+)
+def domains_of_unlike_channels(user: User) -> None:
+    data = _unlike(Path("unlike"))
+    mistakes = {
+        "cyclegan": ("model.identity=0.5", r"set (model\.identity: 0)"),
+        "direct": ("training.steps=1", r"set (data\.channels: 3) for both"),
+        "unit": ("model.autoencoder.alike=true", r"set (model\.autoencoder\.alike: false)"),
+    }
+    for model, (setting, advice) in mistakes.items():
+        command = user.train(user.recipe(model, steps=1), "data.layout=unpaired", setting, data=data)
+        user.gets(*command, taken(user.refused(*command), advice).replace(": ", "="))
+    resnet = ("data.layout=unpaired", "model.identity=0", "model.generator.residual=true")
+    command = user.train(user.recipe("cyclegan", steps=1), *resnet, data=data)
+    setting = taken(user.refused(*command), r"set (model\.generator\.residual: false)").replace(": ", "=")
+    user.gets(*command, setting)
+    plugin = Path(__file__).resolve().parents[2] / "examples/custom_generator.py"
+    kind = ("model.generator.kind=attention-unet", "model.generator.filters=2", "data.size=32", "data.load_size=32")
+    command = user.train(user.recipe("pix2pix", steps=1), *kind, "--plugin", str(plugin), data=data)
+    unet, resnet_ = taken(user.refused(*command), r"set model\.generator\.kind to (\w+ or \w+)").split(" or ")
+    for name in (unet, resnet_):
+        user.gets(*command[:3], *command[3:], f"model.generator.kind={name}")
+
+
+@tried(
+    ("runs/image_sets/opening", "there are the domains {}; name one, or both anew"),
+    ("runs/image_sets/opening", "set data.channels and data.range for all"),
+)
+def settings_of_domains_that_are_not_there(user: User) -> None:
+    command = user.train(user.recipe("cyclegan", steps=1), data=user.data())
+    text = user.refused(*command, "data.domains.C.unit=HU")
+    name = taken(text, r"there are the domains (\w+) and")
+    user.gets(*command, f"data.domains.{name}.unit=HU")
+    user.gets(*command, "data.domains={mr: {}, ct: {unit: HU}}")
+    command = user.train(user.recipe("stargan", steps=1), data=user.data("labelled"))
+    text = user.refused(*command, "data.domains.a.channels=3")
+    channels, span = (taken(text, rf"set .*?({key}).* for all") for key in (r"data\.channels", r"data\.range"))
+    user.gets(*command, f"{channels}=3", f"{span}=[0,1]")
 
 
 @pytest.mark.parametrize("trial", ways_of(__name__))

@@ -14,6 +14,8 @@ from translate.training.trainer import Trainer
 from translate.utils.settings import Settings
 
 RATE, BETAS = 0.01, (0.5, 0.9)
+CLIP = 0.3
+"""Some of the gradients are longer, some shorter."""
 
 
 class TwoPainters(Model):
@@ -64,11 +66,15 @@ def batch_of(step: int, images: int = 4) -> Unpaired:
 
 
 def trainer_of(
-    kind: str = "adam", fused: bool = True, accumulate: int = 1, distributed: Distributed | None = None
+    kind: str = "adam",
+    fused: bool = True,
+    accumulate: int = 1,
+    distributed: Distributed | None = None,
+    clip: float = 0.0,
 ) -> Trainer:
     model = TwoPainters()
     optimizers = {
-        name: build_optimizer(network, kind, RATE, BETAS, weight_decay=0.01, fused=fused)
+        name: build_optimizer(network, kind, RATE, BETAS, weight_decay=0.01, clip=clip, fused=fused)
         for name, network in model.named_children()
     }
     return Trainer(model, optimizers, CPU, accumulate=accumulate, distributed=distributed)

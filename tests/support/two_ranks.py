@@ -20,7 +20,7 @@ from safetensors.torch import save_file
 from tiny import TINY, random_batch, tiny_model, tiny_trainer
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
-from two_generators import batch_of, trainer_of
+from two_generators import CLIP, batch_of, trainer_of
 
 from translate.errors import TranslateError
 from translate.models import MODELS
@@ -94,8 +94,8 @@ def train_case(name: str, distributed: Distributed | None) -> Trainer:
 
 
 def train_two_painters(distributed: Distributed | None) -> Trainer:
-    """A model that is painted anew within a step, as `train_case` does others."""
-    trainer = trainer_of(distributed=distributed)
+    """A model that is painted anew within a step, and whose gradients are clipped, as `train_case` does others."""
+    trainer = trainer_of(distributed=distributed, clip=CLIP)
     for step in range(STEPS):
         batch = batch_of(step)
         trainer.step(batch.split(SIZE)[distributed.rank] if distributed else batch)

@@ -132,7 +132,7 @@ def test_what_was_converted_can_be_learned_from(converter):
     assert weight.grad is not None
 
 
-@pytest.mark.parametrize("given", ["photo.png", [torch.zeros(3, 8, 8)], None])
+@pytest.mark.parametrize("given", ["photo.png", {"photo": torch.zeros(3, 8, 8)}, None])
 def test_other_kinds_are_refused_by_what_is_accepted(converter, given):
     with pytest.raises(TypeError, match="a tensor, an array or a PIL image"):
         converter.convert(given)

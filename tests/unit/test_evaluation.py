@@ -15,6 +15,7 @@ from translate.data.io.images import to_pixels
 from translate.data.labels import UNKNOWN, LabelGroup
 from translate.evaluation.classifier import Classifier
 from translate.evaluation.classifier_training import Trained
+from translate.evaluation.colour_map import fit_affine_colour
 from translate.evaluation.distances import spread
 from translate.evaluation.features import gather, thumbnails
 from translate.evaluation.flips import gather_labelled, translate_flips
@@ -25,7 +26,7 @@ from translate.evaluation.metrics import absolute_error, psnr, ssim
 from translate.evaluation.spaces import INCEPTION_FILE, Missing, Space, classifier_space, inception_space
 from translate.evaluation.table import Score
 from translate.evaluation.unpaired import evaluate_unpaired
-from translate.evaluation.validation import Direction, fit_affine_colour
+from translate.evaluation.validation import Direction
 from translate.models.base import ImageSpec
 from translate.models.labels import Labels
 

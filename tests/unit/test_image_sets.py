@@ -1,5 +1,6 @@
 """What a recipe says of its data is what batches are made by."""
 
+from dataclasses import replace
 from itertools import permutations
 
 import numpy as np
@@ -8,7 +9,8 @@ import torch
 from PIL import Image
 from tiny import CPU, tiny_model, unpaired_folder, write_images
 
-from translate.data.batch import Labelled, Plain, Unpaired
+from translate.data.batch import Labelled, Paired, Plain, Unpaired
+from translate.data.io.images import resize, to_float
 from translate.evaluation.validation import Direction
 from translate.models import MODELS
 from translate.models.base import Translator
@@ -87,3 +89,36 @@ def test_only_what_translates_is_compared_with_true_translations(name):
     both_ways = [f"to {to} from {origin}" for to, origin in permutations(images.domains, 2)]
     assert sorted(one.name for one in found) == (sorted(both_ways) if isinstance(model, Translator) else [])
     assert all(one.measure(model, CPU) for one in found)
+
+
+@pytest.mark.parametrize(
+    ("way", "side"), [({"resize": "none"}, 40), ({"resize": "short_side"}, 16), ({"load_size": 32}, 32)]
+)
+def test_validation_sees_objects_as_large_as_training_does(tmp_path, way, side):
+    """Whole images at the size of a crop would show them at another scale, where models may rank otherwise."""
+    for split in ("train", "test"):
+        for domain in "AB":
+            write_images(tmp_path / f"{split}{domain}", ["0.png", "1.png"], size=40)
+    settings = {"load_size": SIZE} | way
+    images = _opened(tmp_path, Paired, **settings)
+    (direction,) = images.validations(tiny_model("pix2pix"), 2, CPU)
+    pixels = np.asarray(Image.open(tmp_path / "testA" / "0.png"))
+    wanted = resize(pixels, side, side)
+    start = (side - SIZE) // 2
+    middle = wanted[start : start + SIZE, start : start + SIZE]
+    assert torch.equal(direction.inputs[0], to_float(torch.tensor(middle)).permute(2, 0, 1))
+    assert "2 test images of 16 x 16 pixels, their middles, at the scale of training" in direction.protocol
+    assert direction.resized == {"resize": "their middles, at the scale of training"}
+    old = images.but(kinds=tuple(replace(kind, scale=None) for kind in images.kinds))
+    (as_then,) = old.validations(tiny_model("pix2pix"), 2, CPU)
+    whole = to_float(torch.tensor(resize(pixels, SIZE, SIZE))).permute(2, 0, 1)
+    assert torch.equal(as_then.inputs[0], whole) and "middles" not in as_then.protocol
+
+
+def test_whole_images_are_measured_where_training_sees_them_whole_or_they_are_too_small(tmp_path):
+    for split, size in (("train", 40), ("test", 12)):
+        for domain in "AB":
+            write_images(tmp_path / f"{split}{domain}", ["0.png", "1.png"], size=size)
+    for way in ({"load_size": 18}, {"resize": "centre"}, {"resize": "none"}):
+        (direction,) = _opened(tmp_path, Paired, **way).validations(tiny_model("pix2pix"), 2, CPU)
+        assert "middles" not in direction.protocol and direction.inputs.shape[-1] == SIZE

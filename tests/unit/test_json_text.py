@@ -56,7 +56,7 @@ def test_the_summary_of_an_image_that_equals_its_truth_is_json(tmp_path):
     write_summary(tmp_path, [_Perfect()], {"to b": {"psnr": inf}}, "float32")
     entry = strictly((tmp_path / "summary.json").read_text())["validation/to_b/psnr"]
     known = {"value": None, "untouched input": None, "protocol": "two images", "precision": "float32"}
-    assert entry == known | {"measure": "in dB", "unit": "dB", "better": "higher", "decimals": 2}
+    assert entry == known | {"measure": "in dB, of a peak of 1", "unit": "dB", "better": "higher", "decimals": 2}
 
 
 def test_a_checkpoint_that_knows_of_an_infinite_psnr_is_json(tmp_path):

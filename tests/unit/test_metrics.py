@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from translate.evaluation.colour_map import apply_affine_colour, fit_affine_colour
 from translate.evaluation.metrics import absolute_error, psnr, ssim
-from translate.evaluation.validation import apply_affine_colour, fit_affine_colour
 
 
 def images(seed: int, *shape: int) -> torch.Tensor:

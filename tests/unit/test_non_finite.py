@@ -63,12 +63,12 @@ class Pair(Model):
         return {}
 
 
-def pair_trainer(kind="fused adam", **spoilt):
+def pair_trainer(kind="fused adam", clip=0.0, **spoilt):
     name, fused = KINDS[kind]
     model = Pair(**spoilt)
     model.train()
     optimizers = {
-        key: build_optimizer(net, name, 0.1, (0.5, 0.9), 0.01, fused=fused) for key, net in model.named_children()
+        key: build_optimizer(net, name, 0.1, (0.5, 0.9), 0.01, clip, fused=fused) for key, net in model.named_children()
     }
     return Trainer(model, optimizers, CPU, average=WeightAverage({"painter": model.generator}, 0.9))
 
@@ -94,8 +94,9 @@ def assert_equal(mine, theirs):
 @pytest.mark.parametrize("where", ["loss", "gradient"])
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("bad", [1, 3])
-def test_a_spoilt_turn_leaves_the_run_as_if_it_had_not_been_taken(kind, where, value, bad):
-    spoilt, without = pair_trainer(kind, spoilt=(bad,), where=where, value=value), pair_trainer(kind)
+@pytest.mark.parametrize("clip", [0.0, 0.5])
+def test_a_spoilt_turn_leaves_the_run_as_if_it_had_not_been_taken(kind, where, value, bad, clip):
+    spoilt, without = pair_trainer(kind, clip, spoilt=(bad,), where=where, value=value), pair_trainer(kind, clip)
     for step in range(1, 6):
         spoilt.step(batch_of(step))
         turns = without._turns

@@ -1,16 +1,19 @@
 """Curves, averages and optimizers in closed form, and a recipe's training settings where they act."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
-from tiny import CPU, paired_folder, tiny_model
+from pydantic import ValidationError
+from tiny import CPU, paired_folder, random_batch, tiny_model
 from torch import nn
 
+from translate.errors import ConfigurationError
 from translate.recipe import TrainingSettings
 from translate.reporting.tracking import read_metrics
 from translate.runs.build import build_trainer
-from translate.training.optim import WeightAverage, build_optimizer
+from translate.training.optim import WeightAverage, build_optimizer, weights_of
 from translate.training.schedules import SCHEDULES, ScheduleSettings
 from translate.utils.shipped import shipped
 
@@ -30,6 +33,22 @@ def test_cosine_falls_along_half_a_cosine_that_would_end_one_step_after_the_last
     wanted = [(1 + math.cos(math.pi * fallen / 7)) / 2 for fallen in range(1, 8)]
     assert [curve(step) for step in range(4, 11)] == pytest.approx(wanted)
     assert wanted[-1] == 0 and curve(9) > 0
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_a_warm_up_is_torchs_and_the_schedule_spans_the_other_steps(schedule):
+    settings = {"decay_from": 0.25, "halve_every": 3}
+    curve, others = curve_of(schedule, 14, warmup=4, **settings), curve_of(schedule, 10, **settings)
+    warming = torch.optim.SGD(nn.Linear(1, 1).parameters(), lr=1.0)
+    linear = torch.optim.lr_scheduler.LinearLR(warming, start_factor=1 / 4, total_iters=3)
+    theirs = []
+    for _ in range(4):
+        theirs += linear.get_last_lr()
+        warming.step()
+        linear.step()
+    assert [curve(step) for step in range(4)] == pytest.approx(theirs) == [0.25, 0.5, 0.75, 1]
+    assert [curve(4 + step) for step in range(10)] == [others(step) for step in range(10)]
+    assert [curve_of(schedule, 2, warmup=8)(step) for step in range(2)] == [1 / 8, 2 / 8], "a run that never gets there"
 
 
 def test_halving_halves_after_every_so_many_steps():
@@ -97,6 +116,22 @@ def test_an_average_forgets_its_first_weights_soon_and_no_faster_than_its_decay_
         assert average.values["net.weight"].item() == pytest.approx(expected, abs=1e-6)
 
 
+def test_networks_are_averaged_each_with_its_decay():
+    networks = {name: nn.Linear(1, 1) for name in ("slow", "fast")}
+    networks["fast"].load_state_dict(networks["slow"].state_dict())
+    decays = {"slow": 0.9, "fast": 0.2}
+    together = WeightAverage(networks, decays)
+    alone = [WeightAverage({name: networks[name]}, decays[name]) for name in networks]
+    for number in range(5):
+        with torch.no_grad():
+            for network in networks.values():
+                network.weight.fill_(math.sin(number))
+        for average in (together, *alone):
+            average.update()
+    assert together.values == alone[0].values | alone[1].values
+    assert together.values["slow.weight"] != together.values["fast.weight"]
+
+
 def test_an_average_has_the_running_statistics_averaged_and_their_count_as_it_is():
     norm = nn.BatchNorm1d(2)
     average = WeightAverage({"norm": norm}, 0.5)
@@ -143,6 +178,90 @@ def test_a_recipes_average_is_of_the_generators():
     average = _trainer(ema=0.9).average
     assert {key.split(".")[0] for key in average.values} == {"generator_a", "generator_b"}
     assert _trainer().average is None
+
+
+def test_one_network_is_trained_as_it_says_and_the_others_as_all():
+    own = {"optimizer": "rmsprop", "lr": 0.5, "weight_decay": 0.1, "clip": 2.0}
+    networks = {"discriminator_a": own, "generator_a": {"betas": (0.0, 0.9), "clip": 0.0, "ema": 0.0}}
+    trainer = _trainer(
+        lr=0.1, network_lr={"generator_b": 0.2}, networks=networks, clip=1.0, ema=0.9, schedule="constant"
+    )
+    kinds = {
+        name: "adam" if isinstance(each, torch.optim.Adam) else "rmsprop" for name, each in trainer.optimizers.items()
+    }
+    assert kinds == dict.fromkeys(trainer.optimizers, "adam") | {"discriminator_a": "rmsprop"}
+    assert trainer.learning_rates() == {
+        "generator_a": 0.1,
+        "generator_b": 0.2,
+        "discriminator_a": 0.5,
+        "discriminator_b": 0.1,
+    }
+    groups = {name: each.param_groups[0] for name, each in trainer.optimizers.items()}
+    clips = {"generator_a": 0, "generator_b": 1, "discriminator_a": 2, "discriminator_b": 1}
+    assert {name: group["clip"] for name, group in groups.items()} == clips
+    assert {name: group["weight_decay"] for name, group in groups.items()} == dict.fromkeys(groups, 0.0) | {
+        "discriminator_a": 0.1
+    }
+    assert [groups[name]["betas"] for name in ("generator_a", "generator_b")] == [(0.0, 0.9), (0.5, 0.999)]
+    assert {key.split(".")[0] for key in trainer.average.values} == {"generator_b"}
+
+
+@pytest.mark.parametrize("bf16", [False, True])
+def test_each_network_is_moved_by_a_gradient_of_its_clip(bf16):
+    training = TrainingSettings(
+        steps=1,
+        batch_size=4,
+        accumulate=2,
+        clip=1e-3,
+        networks={"generator_a": {"clip": 1e-4}, "generator_b": {"clip": 1e9}},
+    )
+    trainer, norms = build_trainer(tiny_model("cyclegan"), training, replace(CPU, bf16=bf16), 1), {}
+
+    def note(optimizer, *arguments):
+        name = next(name for name, known in trainer.optimizers.items() if known is optimizer)
+        norms[name] = nn.utils.get_total_norm([weight.grad for weight in weights_of(optimizer)]).item()
+
+    for optimizer in trainer.optimizers.values():
+        optimizer.register_step_pre_hook(note)
+    trainer.step(random_batch(trainer.model, 4))
+    assert norms.pop("generator_b") > 1e-2, "shorter than its own, and left as it is"
+    assert norms == pytest.approx({"generator_a": 1e-4, "discriminator_a": 1e-3, "discriminator_b": 1e-3}, rel=1e-2)
+
+
+def test_a_generator_may_be_averaged_alone():
+    average = _trainer(networks={"generator_b": {"ema": 0.9}}).average
+    assert {key.split(".")[0] for key in average.values} == {"generator_b"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        (
+            {"network_lr": {"a": 1.0}, "networks": {"a": {"lr": 1.0}}},
+            r"networks\.a\.lr and network_lr\.a are two rates",
+        ),
+        ({"networks": {"a": {"betas": (0.0, 0.9), "optimizer": "rmsprop"}}}, r"networks\.a\.betas has no effect"),
+        ({"networks": {"a": {"betas": (0.0, 0.9)}}, "optimizer": "rmsprop"}, r"networks\.a\.betas has no effect"),
+    ],
+)
+def test_what_contradicts_itself_is_refused_by_name(settings, reason):
+    with pytest.raises(ValidationError, match=reason):
+        TrainingSettings(steps=1, **settings)
+
+
+@pytest.mark.parametrize(
+    ("networks", "reason"),
+    [
+        ({"generator": {"lr": 1.0}}, "training.networks: no network 'generator'; did you mean 'generator_[ab]'"),
+        (
+            {"discriminator_a": {"ema": 0.9}},
+            "discriminator_a.ema: only generators are averaged .generator_a, generator_b",
+        ),
+    ],
+)
+def test_networks_that_are_not_there_or_not_averaged_are_refused_by_name(networks, reason):
+    with pytest.raises(ConfigurationError, match=reason):
+        _trainer(networks=networks)
 
 
 def test_a_recipes_seed_and_parts_are_the_trainers():

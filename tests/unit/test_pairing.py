@@ -13,6 +13,7 @@ from translate.data.checks.folder import check
 from translate.data.layouts.columns import matched
 from translate.data.layouts.folders import open_folder, recognise
 from translate.data.layouts.likeness import no_pairs
+from translate.data.settings import DataSettings
 from translate.errors import ConfigurationError
 
 
@@ -50,8 +51,8 @@ def test_equal_names_of_other_proportions_are_no_pairs(tmp_path: Path) -> None:
     # Who asks for pairs gets them, and is told.
     assert "by equal names only: most differ in proportions" in open_folder(tmp_path, wanted="paired").found[0]
     assert recognise(tmp_path, layout="paired").kind == "paired"
-    assert "differ in proportions" in "\n".join(check(tmp_path, layout="paired").problems)
-    assert check(tmp_path, layout="unpaired").problems == ()
+    assert "differ in proportions" in "\n".join(check(tmp_path, DataSettings(layout="paired")).problems)
+    assert check(tmp_path, DataSettings(layout="unpaired")).problems == ()
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,7 @@ def test_a_generator_of_another_kind_replaces_the_one_below(write):
     [
         (MINE + "  learning_rate: 1\n", "line 4: unknown key 'training.learning_rate'"),
         (MINE + "  batchsize: 1\n", "did you mean 'training.batch_size'?"),
+        (MINE + "  networks: {generator: {lrr: 1}}\n", "did you mean 'training.networks.generator.lr'?"),
         ("model: {name: cyclegan, cyle: 3}\ntraining: {steps: 1}", "did you mean 'model.cycle'?"),
         (
             "model: {name: cyclegan, generator: {kind: resnet, blocs: 3}}\ntraining: {steps: 1}",

@@ -10,8 +10,8 @@ from translate.data.synthetic import shapes
 from translate.data.synthetic.scenes import MOST, compose
 from translate.data.synthetic.shapes import DEFAULT_PAIR, STYLES, render, render_set
 from translate.errors import ConfigurationError
+from translate.evaluation.colour_map import apply_affine_colour, fit_affine_colour
 from translate.evaluation.metrics import absolute_error
-from translate.evaluation.validation import apply_affine_colour, fit_affine_colour
 
 SCENES = 200
 

@@ -88,8 +88,8 @@ def test_the_learning_rate_falls_in_equal_steps_and_none_is_taken_at_zero():
     falls = [a - b for a, b in pairwise(factors[5:])]
     assert falls == pytest.approx([1 / 6] * 4)
     for schedule in SCHEDULES:
-        for steps, start in ((1, 0.0), (1, 1.0), (7, 0.0), (200, 0.5)):
-            curve = ScheduleSettings(schedule=schedule, decay_from=start).curve(steps)
+        for steps, start, warmup in ((1, 0.0, 0), (1, 1.0, 3), (7, 0.0, 2), (200, 0.5, 0)):
+            curve = ScheduleSettings(schedule=schedule, decay_from=start, warmup=warmup).curve(steps)
             assert all(0 < curve(step) <= 1 for step in range(steps))
 
 
@@ -178,7 +178,7 @@ def test_a_restored_trainer_goes_on_as_if_it_had_not_stopped(name):
         model = tiny_model(name, seed)
         generators = {id(net) for turn in model.turns() if turn.trains_generators for net in turn.networks}
         average = WeightAverage({name: net for name, net in model.named_children() if id(net) in generators}, 0.9)
-        return tiny_trainer(model, seed=3, average=average, curve=ScheduleSettings(decay_from=0.2).curve(8))
+        return tiny_trainer(model, seed=3, average=average, curve=ScheduleSettings(decay_from=0.2, warmup=5).curve(8))
 
     whole = trainer_of(0)
     for step in range(8):

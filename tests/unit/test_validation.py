@@ -9,7 +9,9 @@ from test_converter import Negative
 from tiny import CPU
 
 from translate.data.batch import Labelled, Unpaired
+from translate.data.domain import Domain
 from translate.data.io.images import to_float
+from translate.data.written import as_written
 from translate.evaluation.validation import Direction, class_directions, directions
 
 
@@ -44,6 +46,29 @@ def test_the_colour_map_is_fitted_on_training_truth_where_there_is_one():
     )
     (unpaired,) = directions(Negative(), ("plain", "negative"), training, [], CPU)
     assert unpaired.protocol.endswith("the best colour map is fitted on these images")
+
+
+@pytest.mark.parametrize(
+    ("kind", "step"),
+    [(Domain("b", 3, dtype="uint8"), 2 / 255), (Domain("b", 3, (-20, 44), "int16", "HU"), 2 / 64)],
+    ids=["bytes", "HU"],
+)
+def test_what_is_measured_is_what_files_of_the_target_hold(kind, step):
+    """A translation that is off by less than half a step of the files is measured as the truth itself."""
+    truth = torch.randint(0, 60, (4, 3, 16, 16), generator=torch.Generator().manual_seed(0)) * step - 1
+    truth = as_written(truth, kind)
+    for error, l1 in ((0.4 * step, 0), (0.6 * step, step / 2)):
+        direction = Direction("to b", 1, -truth - error, truth, torch.eye(3, 4).double(), target=kind)
+        measured = direction.measure(Negative(), CPU)
+        assert measured["l1"] == pytest.approx(l1, rel=0.02, abs=1e-4)
+    assert f"rounded to {'8' if kind.dtype == 'uint8' else 'signed 16'}-bit files" in direction.protocol
+    (score, *_) = direction.scores(Negative(), CPU, {})
+    assert score.protocol["rounding"] and "rounded" not in score.protocol["best colour map"]
+
+
+def test_nothing_is_rounded_where_the_files_are_of_no_known_type():
+    images = torch.rand(2, 3, 16, 16)
+    assert as_written(images, None) is images and as_written(images, Domain("b", 3)) is images
 
 
 class BothWays(Negative):

@@ -142,4 +142,4 @@ class Changes:
         if self.domains is None:
             return (*words, *self.overrides)
         named = json.dumps([name.strip() for name in self.domains.split(",")])
-        return (*words, *self.overrides, f"data.domains={named}")
+        return (f"data.domains={named}", *words, *self.overrides)

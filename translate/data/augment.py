@@ -2,7 +2,7 @@
 
 Geometric transforms apply to both images of a pair. Photometric ones (colour, noise, blur) apply to the first image
 only: a randomly darkened target is no longer the ground truth. Unpaired images are augmented one by one, so each
-gets both.
+gets both. Label maps get geometric ones only, by the nearest pixel.
 """
 
 import inspect
@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from pydantic import ConfigDict, Field, field_validator
 
+from translate.data.label_maps import NOTHING
 from translate.errors import ConfigurationError, nearest
 from translate.utils.settings import Settings
 
@@ -69,19 +70,23 @@ class Augmenter:
         for augmentation in augmentations:  # refused here, not at the first batch
             _transform(augmentation)
 
-    def __call__(self, images: Sequence[np.ndarray], seed: int) -> list[np.ndarray]:
-        """Augments images (height, width, channels), uint8 or uint16; geometry first, each in the order given."""
+    def __call__(self, images: Sequence[np.ndarray], seed: int, labels: Sequence[bool] = ()) -> list[np.ndarray]:
+        """Augments images (height, width, channels), uint8 or uint16; geometry first, each in the order given.
+        `labels`: which are label maps, if any are."""
+        labels = labels or [False] * len(images)
         images = [_to_float(image) if image.dtype == np.uint16 else np.ascontiguousarray(image) for image in images]
-        images = self._warp(images, seed)
-        images[0] = self._colour(images[0], seed)
+        images = self._warp(images, labels, seed)
+        if not labels[0]:
+            images[0] = self._colour(images[0], seed)
         return [_to_uint16(image) if image.dtype == np.float32 else image for image in images]
 
-    def _warp(self, images: list[np.ndarray], seed: int) -> list[np.ndarray]:
+    def _warp(self, images: list[np.ndarray], labels: Sequence[bool], seed: int) -> list[np.ndarray]:
         if not self._geometry:
             return images
-        names = ["image", *(f"image{i}" for i in range(1, len(images)))]
-        warped = self._pipeline(self._geometry, tuple(names[1:]), seed)(**dict(zip(names, images, strict=True)))
-        return [warped[name] for name in names]
+        names = [f"{'labels' if of_labels else 'image'}{i or ''}" for i, of_labels in enumerate(labels)]
+        given = {"image": images[0], **dict(zip(names, images, strict=True))}  # a pipeline always takes an "image"
+        warped = self._pipeline(self._geometry, tuple(name for name in names if name != "image"), seed)(**given)
+        return [warped[name].reshape(image.shape) for name, image in zip(names, images, strict=True)]
 
     def _colour(self, image: np.ndarray, seed: int) -> np.ndarray:
         if not self._photometry:
@@ -101,7 +106,7 @@ class Augmenter:
         if key not in pipelines:
             pipelines[key] = albumentations().Compose(
                 [_transform(augmentation) for augmentation in augmentations],
-                additional_targets=dict.fromkeys(others, "image"),
+                additional_targets={name: "mask" if name.startswith("labels") else "image" for name in others},
             )
         pipelines[key].set_random_seed(seed)
         return pipelines[key]
@@ -131,6 +136,8 @@ def _transform(augmentation: Augmentation) -> Any:
             )
     if "border_mode" in known:
         arguments.setdefault("border_mode", 4)  # cv2.BORDER_REFLECT_101
+    if "fill_mask" in known:
+        arguments.setdefault("fill_mask", NOTHING)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")

@@ -11,16 +11,20 @@ is all that a new kind of batch takes: it is drawn, cropped, cached on the devic
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from typing import Annotated, ClassVar, Literal, Self, get_type_hints
 
 from torch import Tensor
 
+from translate.data.io.images import to_float
+from translate.data.label_maps import planes
+
 Kind = Literal["images", "labels", "index"]
 
 Images = Annotated[Tensor, "images"]
-"""(batch, channels, height, width): uint8 or uint16 from the loader, float32 in [-1, 1] after `Runtime.place`."""
+"""(batch, channels, height, width): uint8 or uint16 from the loader, float32 in [-1, 1] after `Runtime.place`. Of label
+maps, one channel of uint8 from the loader, and after it a plane for each class (see `label_maps`)."""
 Labels = Annotated[Tensor, "labels"]
 """(batch, labels), float32, of the first images."""
 Index = Annotated[Tensor, "index"]
@@ -38,16 +42,23 @@ class Batch:
     """What they are in messages."""
     pairs: ClassVar[bool] = False
     """Whether image i of each domain shows the same thing, so that they share their order, crops and geometry."""
+    classes: tuple[int, ...] = field(default=(), kw_only=True)
+    """How many classes the label maps of each domain tell apart, 0 for images; empty if there are images only."""
 
     @classmethod
     @cache
     def kinds(cls) -> tuple[Kind, ...]:
         """What each field holds. Raises TypeError for a field that does not declare it."""
         hints = get_type_hints(cls, include_extras=True)
-        for field in fields(cls):
-            if not hasattr(hints[field.name], "__metadata__"):
-                raise TypeError(f"{cls.__name__}.{field.name}: declare it as Images, Labels or Index")
-        return tuple(hints[field.name].__metadata__[0] for field in fields(cls))
+        for name in cls.names():
+            if not hasattr(hints[name], "__metadata__"):
+                raise TypeError(f"{cls.__name__}.{name}: declare it as Images, Labels or Index")
+        return tuple(hints[name].__metadata__[0] for name in cls.names())
+
+    @classmethod
+    def names(cls) -> list[str]:
+        """The fields that hold tensors."""
+        return [each.name for each in fields(cls) if not each.kw_only]
 
     @classmethod
     def domains(cls) -> int:
@@ -64,16 +75,18 @@ class Batch:
         return cls.labelled() and cls.domains() == 1
 
     @classmethod
-    def made_of(cls, images: Sequence[Tensor], others: Callable[[Kind], Tensor]) -> Self:
-        """Makes a batch from the images of each domain, and what `others` returns for each further field."""
+    def made_of(cls, images: Sequence[Tensor], others: Callable[[Kind], Tensor], classes: Sequence[int] = ()) -> Self:
+        """Makes a batch from the images of each domain, and what `others` returns for each further field; `classes` as
+        in the batch."""
         remaining = iter(images)
-        return cls(*[next(remaining) if kind == "images" else others(kind) for kind in cls.kinds()])
+        tensors = [next(remaining) if kind == "images" else others(kind) for kind in cls.kinds()]
+        return cls(*tensors, classes=tuple(classes) if any(classes) else ())
 
     def __len__(self) -> int:
         return len(self.tensors()[0])
 
     def tensors(self) -> list[Tensor]:
-        return [getattr(self, field.name) for field in fields(self)]
+        return [getattr(self, name) for name in self.names()]
 
     def sides(self) -> list[Tensor]:
         """The images of each domain."""
@@ -87,19 +100,33 @@ class Batch:
 
     def map(self, function: Callable[[Tensor], Tensor]) -> Self:
         """Returns a batch with `function` applied to each tensor."""
-        return type(self)(*map(function, self.tensors()))
+        return type(self)(*map(function, self.tensors()), classes=self.classes)
 
     def map_images(self, function: Callable[[Tensor], Tensor]) -> Self:
         """Returns a batch with `function` applied to the images of each domain."""
         pairs = zip(self.kinds(), self.tensors(), strict=True)
-        return type(self)(*[function(tensor) if kind == "images" else tensor for kind, tensor in pairs])
+        tensors = [function(tensor) if kind == "images" else tensor for kind, tensor in pairs]
+        return type(self)(*tensors, classes=self.classes)
+
+    def floats(self, laid: Callable[[Tensor], Tensor]) -> Self:
+        """The batch with its images as float32 in [-1, 1], label maps as planes, all `laid` out; points, which are
+        floating point already, stay as they are."""
+        classes = iter(self.classes or [0] * self.domains())
+
+        def placed(images: Tensor) -> Tensor:
+            count = next(classes)
+            if images.is_floating_point():
+                return images
+            return laid(planes(images, count) if count else to_float(images))
+
+        return replace(self.map_images(placed), classes=())
 
     def split(self, parts: int) -> list[Self]:
         """Splits into `parts` batches of equal size, in order. Raises ValueError if the size is not divisible."""
         if len(self) % parts:
             raise ValueError(f"a batch of {len(self)} does not split into {parts} equal parts")
         chunks = [tensor.chunk(parts) for tensor in self.tensors()]
-        return [type(self)(*chunk) for chunk in zip(*chunks, strict=True)]
+        return [type(self)(*chunk, classes=self.classes) for chunk in zip(*chunks, strict=True)]
 
 
 @dataclass(frozen=True)

@@ -43,10 +43,12 @@ class Cropping:
 
 
 class Crops:
-    """Random crops, a pure function of seed and position. With `pairs`, all domains share crop and geometry."""
+    """Random crops, a pure function of seed and position. With `pairs`, all domains share crop and geometry. `labels`:
+    which domains hold label maps, if any do."""
 
-    def __init__(self, cropping: Cropping, seed: int, pairs: bool) -> None:
+    def __init__(self, cropping: Cropping, seed: int, pairs: bool, labels: Sequence[bool] = ()) -> None:
         self.size, self._flip, self._seed, self._pairs = cropping.size, cropping.flip, seed, pairs
+        self._labels = labels
         self._augmenter = Augmenter(cropping.augment) if cropping.augment else None
 
     @property
@@ -63,11 +65,12 @@ class Crops:
         crops = [Cropped(image, self.crop(domain, position, *image.shape[:2])) for domain, image in enumerate(images)]
         if self._augmenter is None:
             return crops
-        together = [crops] if self._pairs else [[crop] for crop in crops]
-        return [crop for group in together for crop in self._augmented(group, self._augmenter)]
+        labels, count = self._labels or [False] * len(crops), len(crops)
+        together = [slice(0, count)] if self._pairs else [slice(number, number + 1) for number in range(count)]
+        return [crop for part in together for crop in self._augmented(crops[part], labels[part], self._augmenter)]
 
-    def _augmented(self, crops: Sequence[Cropped], augmenter: Augmenter) -> list[Cropped]:
-        images = augmenter([pixels_of(crop, self.size) for crop in crops], crops[0].crop.seed)
+    def _augmented(self, crops: Sequence[Cropped], labels: Sequence[bool], augmenter: Augmenter) -> list[Cropped]:
+        images = augmenter([pixels_of(crop, self.size) for crop in crops], crops[0].crop.seed, labels)
         return [Cropped(image, WHOLE) for image in images]
 
 
@@ -77,6 +80,12 @@ def random_crop(seed: int, domain: int, position: int, height: int, width: int, 
     top, left = rng.integers(height - size + 1), rng.integers(width - size + 1)
     mirrored, further = rng.random() < 0.5, int(rng.integers(2**31))
     return Crop(int(top), int(left), bool(mirrored and flip), further)
+
+
+def middle(pixels: np.ndarray, size: int) -> Cropped:
+    """The middle crop of `size` pixels."""
+    top, left = ((side - size) // 2 for side in pixels.shape[:2])
+    return Cropped(pixels, Crop(top, left, mirrored=False, seed=0))
 
 
 def pixels_of(cropped: Cropped, size: int) -> np.ndarray:

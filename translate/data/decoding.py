@@ -5,30 +5,39 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Self
 
 import numpy as np
 
 from translate.data.cache.memory import Cache
 from translate.data.checks.scan import Attempt
+from translate.data.domain import Domain
 from translate.data.io.images import Interpolation, resize
+from translate.data.scale import Resize, by_shorter_side
 from translate.data.source import Readable, Stretched
 from translate.errors import ImageError
 from translate.utils.printing import shown
 
-Resize = Literal["square", "centre", "short_side", "short_side_floor", "none"]
-"""How to resize: stretch to a square; crop the largest centred square; scale by the shorter side, with the longer side
-rounded or, as torchvision does it, rounded down; or not at all."""
-
 
 @dataclass(frozen=True)
 class Decoding:
-    """How the images of a domain are decoded, to `channels` channels, and resized, to `side` pixels."""
+    """How the images of a domain are decoded, to `channels` channels, and resized, to `side` pixels.
+
+    `classes`: of label maps, which are decoded to one channel and become as many planes on the device.
+    """
 
     channels: int
     side: int
     resize: Resize = "square"
     interpolation: Interpolation = "bicubic"
+    classes: int = 0
+
+    @classmethod
+    def of(cls, domain: Domain, side: int, resize: Resize = "square", interpolation: Interpolation = "bicubic") -> Self:
+        """How the images of a domain are decoded."""
+        if domain.classes:
+            return cls(1, side, resize, "nearest", domain.classes)
+        return cls(domain.channels, side, resize, interpolation)
 
     def __call__(self, source: Readable) -> np.ndarray:
         """Returns (height, width, channels), uint8 or uint16. Raises ImageError."""
@@ -49,8 +58,12 @@ class Decoding:
         shorter = min(height, width)
         if self.resize == "short_side_floor":
             return height * self.side // shorter, width * self.side // shorter
-        scale = self.side / shorter
-        return round(height * scale), round(width * scale)
+        return by_shorter_side(self.side, height, width)
+
+
+def for_each(decoding: Decoding | Sequence[Decoding], domains: int) -> Sequence[Decoding]:
+    """How the images of each domain are decoded, where one way may be given for all."""
+    return [decoding] * domains if isinstance(decoding, Decoding) else decoding
 
 
 class DecodedImages:

@@ -13,8 +13,8 @@ from translate.data.ahead import ahead
 from translate.data.batch import Batch
 from translate.data.cache.memory import Cache, Memory
 from translate.data.checks.scan import Attempt
-from translate.data.crops import WHOLE, Cropped, Cropping, Crops, stack
-from translate.data.decoding import DecodedImages, Decoding
+from translate.data.crops import Cropping, Crops, middle, stack
+from translate.data.decoding import DecodedImages, Decoding, for_each
 from translate.data.order import Order, lists_of
 from translate.data.source import Readable
 from translate.errors import ConfigurationError, ImageError
@@ -37,14 +37,14 @@ class Loader(Generic[AnyBatch]):
     `labels`: float32 (images, labels) for each bucket, or for the first domain. `workers`: threads that work ahead in
     `stream`; with 0 the caller does the work. `cache` holds decoded images; without one they are decoded each time.
     Neither changes batches. Raises ConfigurationError for an empty split or pairs of unequal number, ImageError for
-    unusable files.
+    unusable files. `decoding` may be one for all domains, or one for each.
     """
 
     def __init__(
         self,
         split: Sequence[Sequence[Readable]],
         make: type[AnyBatch],
-        decoding: Decoding,
+        decoding: Decoding | Sequence[Decoding],
         cropping: Cropping,
         *,
         labels: Sequence[np.ndarray] = (),
@@ -56,11 +56,15 @@ class Loader(Generic[AnyBatch]):
         _check(split, make, labels)
         domains, lists = lists_of(split, buckets=make.labels_are_domains())
         cache = cache or Memory(0)
-        self.images = [DecodedImages(i, sources, decoding, cropping.size, cache) for i, sources in enumerate(domains)]
+        self.images = [
+            DecodedImages(i, sources, way, cropping.size, cache)
+            for i, (sources, way) in enumerate(zip(domains, for_each(decoding, len(domains)), strict=True))
+        ]
         self.workers = workers
-        self.crops = Crops(cropping, seed, make.pairs)
+        self.crops = Crops(cropping, seed, make.pairs, [way.classes > 0 for way in for_each(decoding, len(domains))])
         self._order = Order(lists, labels, seed, make.pairs)
         self._make, self._batch_size = make, batch_size
+        self._classes = [way.classes for way in for_each(decoding, len(domains))]
 
     @property
     def steps_per_epoch(self) -> int:
@@ -89,7 +93,7 @@ class Loader(Generic[AnyBatch]):
 
     def made_of(self, step: int, images: Sequence[Tensor]) -> AnyBatch:
         """Makes the batch of `step` from the images of each domain."""
-        return self._make.made_of(images, lambda kind: self._order.values(kind, self._positions(step)))
+        return self._make.made_of(images, lambda kind: self._order.values(kind, self._positions(step)), self._classes)
 
     def crops_of(self, step: int, sizes: Sequence[tuple[int, int]]) -> np.ndarray:
         """Returns the crops of `batch`, given each domain's one image size (height, width): int64 (domains, 4, batch)
@@ -118,27 +122,34 @@ class Loader(Generic[AnyBatch]):
 def evaluation_batches(
     split: Sequence[Sequence[Readable]],
     make: type[AnyBatch],
-    decoding: Decoding,
+    decoding: Decoding | Sequence[Decoding],
     batch_size: int,
     labels: Sequence[np.ndarray] = (),
+    size: int | None = None,
 ) -> Iterator[AnyBatch]:
     """Yields the images of a split in order, resized to squares; the last batch may be smaller.
 
-    `decoding` stretches whole images, or takes the square at their centre. Image i of one domain is batched with image
-    i of the other, up to the length of the smaller one. `labels` are those of the first domain.
+    `decoding`, one for all domains or one for each, stretches whole images, or takes the square at their centre. Where
+    it gives larger images than a square of `size`, if given, their middle is taken. Image
+    i of one domain is batched with image i of the other, up to the length of the smaller one. `labels` are those of the
+    first domain.
     """
     _check(split, make, labels)
     if len(split) != make.domains():
         raise ValueError(_lists_wanted(split, make))
     known = torch.from_numpy(np.asarray(labels[0], np.float32)) if labels else None
-    length = min(map(len, split))
+    length, ways = min(map(len, split)), for_each(decoding, len(split))
     for start in range(0, length, batch_size):
         rows = slice(start, min(start + batch_size, length))
-        crops = [[Cropped(decoding(source), WHOLE) for source in sources[rows]] for sources in split]
+        crops = [
+            [middle(way(source), size or way.side) for source in sources[rows]]
+            for way, sources in zip(ways, split, strict=True)
+        ]
         others = {"index": torch.arange(length)[rows]}
         if known is not None:
             others["labels"] = known[rows]
-        yield make.made_of([stack(images, decoding.side) for images in crops], others.__getitem__)
+        images = [stack(column, size or ways[0].side) for column in crops]
+        yield make.made_of(images, others.__getitem__, [way.classes for way in ways])
 
 
 def _lists_wanted(split: Sequence[Sequence[Readable]], make: type[Batch]) -> str:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from translate.data.augment import Augmentation
 from translate.data.cache.choice import Where
 from translate.data.crops import Cropping
-from translate.data.decoding import Decoding, Resize
+from translate.data.decoding import Decoding
+from translate.data.domain import Domain
 from translate.data.io.images import Interpolation
+from translate.data.scale import NEAR, Resize
 from translate.utils.settings import Seed, Settings
+
+Byte = Annotated[int, Field(ge=0, le=255)]
 
 
 class ShapesSettings(Settings):
@@ -25,6 +29,58 @@ class ShapesSettings(Settings):
     seed: Seed = 0
 
 
+class DomainSettings(Settings):
+    """What the images of one domain are, where it is not to be found by looking at them, or not as it is found."""
+
+    channels: int | None = Field(None, ge=1, le=256)
+    """See `data.channels`."""
+    span: tuple[float, float] | None = None
+    """See `data.range`."""
+    unit: str = Field("", max_length=20)
+    """Of the values, such as HU, dB or K: errors are given in it, too."""
+    kind: Literal["image", "labels"] | None = None
+    """`labels`: label maps, whose pixels are numbers of classes. Null: as the files look."""
+    classes: int | None = Field(None, ge=2, le=255)
+    """Of label maps: numbers go from 0 to one less. Null: as many as the files hold, or as there are `colours`."""
+    ignore: int | None = Field(None, ge=0, le=65535)
+    """Of label maps: the number of pixels that are of no class."""
+    colours: tuple[tuple[Byte, Byte, Byte], ...] | None = Field(None, min_length=2, max_length=255)
+    """Of label maps in colours: red, green and blue of each class, in order."""
+
+    @property
+    def labels(self) -> bool:
+        """Whether the settings say that the domain holds label maps."""
+        return self.kind == "labels" or (self.kind is None and bool(self.classes or self.colours))
+
+    @model_validator(mode="after")
+    def _span_rises(self) -> DomainSettings:
+        require_rising("span", self.span)
+        return self
+
+    @model_validator(mode="after")
+    def _labels_have_classes(self) -> DomainSettings:
+        of_labels = {"classes": self.classes, "ignore": self.ignore, "colours": self.colours}
+        given = [key for key, value in of_labels.items() if value is not None]
+        if self.kind == "image" and given:
+            raise ValueError(f"{given[0]} is of label maps: set kind: labels, or leave it out")
+        if self.labels and (self.span or self.channels or self.unit):
+            raise ValueError("label maps have classes, and neither span, channels nor unit: leave these out")
+        if self.classes and self.colours and self.classes != len(self.colours):
+            raise ValueError(f"classes is {self.classes}, and colours has {len(self.colours)}: leave classes out")
+        return self
+
+
+def _form_of_domains(value: object) -> str:
+    """What is wanted of `data.domains`, so that mistakes are those of one form."""
+    return "settings" if isinstance(value, dict) else "names"
+
+
+Domains = Annotated[
+    Annotated[tuple[str, ...], Tag("names")] | Annotated[dict[str, DomainSettings], Tag("settings")],
+    Discriminator(_form_of_domains),
+]
+
+
 class DataSettings(Settings):
     """Which images to train on, and how they become batches."""
 
@@ -36,16 +92,18 @@ class DataSettings(Settings):
     """`unpaired` treats two folders as unpaired even if their file names match."""
     direction: Literal["AtoB", "BtoA"] | None = None
     """Pairs only: which half is the input; null uses the data set's own direction, else AtoB."""
-    domains: tuple[str, ...] | None = None
+    domains: Domains | None = None
     """Names of the two domains, or of the classes or attributes to use; null uses those of the data set or the
-    folders."""
+    folders. Or, of two domains, what their images are: `{mr: {channels: 1}, ct: {unit: HU}}`, by the names that they
+    have, or both by new names."""
     balanced: bool = False
     """Labelled images: draws every class, or every attribute's yes and no, equally often."""
-    channels: int = Field(3, ge=1, le=256)
-    """1 (grey), 3 (RGB), 4 (RGBA), or the number of bands of TIFF files."""
-    range: tuple[float, float] = (0.0, 1.0)
-    """For files of more than 8 bits: the values that become black and white; values outside are refused. By default
-    16-bit files range from 0 to 65535, and floating-point ones from 0 to 1."""
+    channels: int | None = Field(None, ge=1, le=256)
+    """Of the images of all domains: 1 (grey), 3 (RGB), 4 (RGBA), or the number of bands of TIFF files. Null: as many as
+    those of each domain have."""
+    range: tuple[float, float] | None = None
+    """For files of more than 8 bits, of all domains: the values that become black and white; values outside are
+    refused. [0, 1] leaves 16-bit files all that they can hold, 0 to 65535. Null: what the files of each domain hold."""
     size: int = Field(256, ge=8, le=4096)
     """Side in pixels of the square crops used in training."""
     load_size: int | None = Field(None, ge=8)
@@ -82,8 +140,22 @@ class DataSettings(Settings):
         return self.load_size or round(self.size * 286 / 256)
 
     @property
-    def decoding(self) -> Decoding:
-        return Decoding(self.channels, self.loaded_size, self.resize, self.interpolation)
+    def trained_side(self) -> int:
+        """The side that training's images have on the whole: `size`, where `load_size` only varies the crop."""
+        return self.size if self.loaded_size <= NEAR * self.size else self.loaded_size
+
+    def decoding(self, domain: Domain) -> Decoding:
+        return Decoding.of(domain, self.loaded_size, self.resize, self.interpolation)
+
+    @property
+    def domain_names(self) -> tuple[str, ...] | None:
+        """The names that the recipe gives to domains; None where it names none, or perhaps those that there are."""
+        return self.domains if isinstance(self.domains, tuple) else None
+
+    @property
+    def domain_settings(self) -> dict[str, DomainSettings]:
+        """What the recipe says of single domains, by name."""
+        return self.domains if isinstance(self.domains, dict) else {}
 
     @property
     def cropping(self) -> Cropping:
@@ -95,9 +167,7 @@ class DataSettings(Settings):
 
     @model_validator(mode="after")
     def _range_rises(self) -> DataSettings:
-        low, high = self.range
-        if not low < high:
-            raise ValueError(f"range is {low:g} to {high:g}; the first, black, must be less than the second, white")
+        require_rising("range", self.range)
         return self
 
     @model_validator(mode="after")
@@ -105,3 +175,10 @@ class DataSettings(Settings):
         if self.resize != "none" and self.loaded_size < self.size:
             raise ValueError(f"load_size {self.loaded_size} is smaller than size {self.size}: no crop fits")
         return self
+
+
+def require_rising(key: str, span: tuple[float, float] | None) -> None:
+    """Raises ValueError unless the first value is less than the second."""
+    if span and not span[0] < span[1]:
+        low, high = span
+        raise ValueError(f"{key} is {low:g} to {high:g}; the first, black, must be less than the second, white")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -31,3 +32,24 @@ class Stretched(Protocol):
 
     def square(self, channels: int, side: int, interpolation: Interpolation = "bicubic") -> np.ndarray:
         """Returns exactly what `read` gives, resized to (side, side, channels). Raises ImageError."""
+
+
+@dataclass(frozen=True)
+class Grey:
+    """An image of `channels` as grey, whatever these are: their mean."""
+
+    source: Readable
+    channels: int
+
+    @property
+    def path(self) -> Path:
+        return self.source.path
+
+    def read(self, channels: int) -> np.ndarray:
+        """See `Readable`; the same grey in all channels."""
+        pixels = self.source.read(self.channels)
+        grey = np.rint(pixels.mean(2, keepdims=True)).astype(pixels.dtype)
+        return np.repeat(grey, channels, axis=2)
+
+    def identity(self) -> str:
+        return f"grey of {self.channels}:{self.source.identity()}"

@@ -46,7 +46,7 @@ class Classifier(nn.Module):
         from torchvision.models import resnet18  # type: ignore[import-untyped]
 
         self.labels = Labels(images)
-        self.size = min(size, images.size)
+        self.size, self.channels = min(size, images.size), images.channels
         self.network = resnet18(weights=None, num_classes=len(images.domains))
         if images.channels not in (1, 3):
             self.network.conv1 = nn.Conv2d(images.channels, 64, 7, stride=2, padding=3, bias=False)

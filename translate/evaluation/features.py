@@ -1,6 +1,6 @@
 """Gathers what the comparing measures need from a set of images, batch by batch, without keeping the images."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -13,6 +13,16 @@ from translate.evaluation.spaces import Missing, Space
 from translate.training.runtime import Runtime
 
 Spaces = Sequence[Space | Missing]
+
+
+def unchanged(images: Tensor) -> Tensor:
+    """The images as they are."""
+    return images
+
+
+def greyed(images: Tensor) -> Tensor:
+    """The mean of all channels: (batch, 1, height, width)."""
+    return images.mean(1, keepdim=True)
 
 
 @dataclass(frozen=True)
@@ -55,11 +65,13 @@ class FeatureCollector:
         return Features(_joined(self._thumbnails), features)
 
 
-def gather(batches: Iterable[Plain], runtime: Runtime, spaces: Spaces) -> Features:
-    """The features of all images of `batches`, which come from the loader."""
+def gather(
+    batches: Iterable[Plain], runtime: Runtime, spaces: Spaces, shown: Callable[[Tensor], Tensor] = unchanged
+) -> Features:
+    """The features of all images of `batches`, which come from the loader, `shown` as these are to the spaces."""
     collector = FeatureCollector(spaces)
     for batch in map(runtime.place, batches):
-        collector.add(batch.images)
+        collector.add(shown(batch.images))
     return collector.features()
 
 

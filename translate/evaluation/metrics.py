@@ -16,6 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from translate.evaluation.label_measures import mean_iou, pixel_accuracy
+
 RANGE = 2.0  # of image values
 Better = Literal["lower", "higher", "neither"]
 
@@ -90,6 +92,8 @@ class Measure:
     protocol: str = ""
     decimals: int | None = None
     perfect: float | None = None
+    of_labels: bool = False
+    """Whether `function` compares label maps, and not images."""
 
     def about(self) -> dict[str, str | int]:
         """What summary.json says of it, so that a page can be made of that file alone."""
@@ -97,14 +101,22 @@ class Measure:
         return {key: value for key, value in facts.items() if value not in ("", "neither", None)}
 
 
+ERROR_IN = "error/"
 THUMBNAIL = 16
 """Side in pixels of the thumbnails between which differences of unlike images are taken."""
 _ZERO_TO_ONE, _WANG = "where black is 0 and white 1", "as Wang et al. 2004 have it"
 _RMS = f"root mean square, 0-1 scale, at {THUMBNAIL} x {THUMBNAIL} pixels"
+_OF_LABELS = "of all labelled pixels of all images together"
 MEASURES: dict[str, Measure] = {
     "l1": Measure("L1 to the truth, 0-1 scale", absolute_error, "", "lower", _ZERO_TO_ONE, 4, perfect=0.0),
-    "psnr": Measure("PSNR to the truth, dB", psnr, "dB", "higher", "in dB", 2, perfect=math.inf),
+    "psnr": Measure("PSNR to the truth, dB", psnr, "dB", "higher", "in dB, of a peak of 1", 2, perfect=math.inf),
     "ssim": Measure("SSIM to the truth, 0-1 scale", ssim, "", "higher", _WANG, 4, perfect=1.0),
+    "mean_iou": Measure(
+        "mean IoU with the true classes", mean_iou, "", "higher", _OF_LABELS, 4, perfect=1.0, of_labels=True
+    ),
+    "pixel_accuracy": Measure(
+        "pixels of the true class", pixel_accuracy, "", "higher", _OF_LABELS, 4, perfect=1.0, of_labels=True
+    ),
     # What a classifier of real images reads.
     "label_error": Measure("classification error of translations", None, "%", "lower", decimals=1),
     "other_labels": Measure("other attributes read as they were", None, "%", "higher", decimals=1),
@@ -132,15 +144,29 @@ MEASURES: dict[str, Measure] = {
 }
 
 
-def compare_with_truth(images: Tensor, truths: Tensor) -> dict[str, float]:
-    """Every measure that compares images with the truth, by name; both are (batch, channels, height, width) in
-    [-1, 1]."""
-    return {name: float(measure.function(images, truths)) for name, measure in MEASURES.items() if measure.function}
+def with_truth(labels: bool = False) -> dict[str, Callable[[Tensor, Tensor], Tensor]]:
+    """The functions that compare images, or label maps, with the truth, by name."""
+    found = {name: measure.function for name, measure in MEASURES.items() if measure.of_labels == labels}
+    return {name: function for name, function in found.items() if function}
+
+
+def compare_with_truth(images: Tensor, truths: Tensor, labels: bool = False) -> dict[str, float]:
+    """Every measure that compares images, or label maps, with the truth, by name; both are (batch, channels, height,
+    width) in [-1, 1]."""
+    return {name: float(function(images, truths)) for name, function in with_truth(labels).items()}
+
+
+def in_unit(unit: str) -> str:
+    """The key of the mean absolute error in the values of the target, such as HU."""
+    return f"{ERROR_IN}{unit}"
 
 
 def measure_of(key: str) -> Measure:
     """The measure of this key, such as `kid` or, in a space, `kid/inception`; one that is not in the table, such as
     that of a file of yours that is not loaded, has neither unit nor direction."""
+    if key.startswith(ERROR_IN):
+        unit = key.removeprefix(ERROR_IN)
+        return Measure(f"mean absolute error, {unit}", None, unit, "lower", "in the values of the target", perfect=0.0)
     return MEASURES.get(key) or MEASURES.get(key.partition("/")[0]) or Measure(key)
 
 

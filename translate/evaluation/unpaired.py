@@ -8,7 +8,7 @@ from torch import Tensor
 from translate.data.batch import Plain
 from translate.evaluation.classifier_errors import ClassifierErrors, asking
 from translate.evaluation.classifier_training import Trained
-from translate.evaluation.features import FeatureCollector, Features, Spaces
+from translate.evaluation.features import FeatureCollector, Features, Spaces, unchanged
 from translate.evaluation.flips import difference, nothing, to_neighbour
 from translate.evaluation.intervals import bootstrap_mean, wilson
 from translate.evaluation.labelled import change
@@ -17,7 +17,7 @@ from translate.evaluation.table import Protocol, Score, score
 from translate.training.runtime import Runtime
 
 Convert = Callable[[Tensor], Tensor]
-"""Takes images (batch, channels, height, width) in [-1, 1] and returns images of the same shape."""
+"""Takes images (batch, channels, height, width) in [-1, 1] and returns as many of that height and width."""
 
 
 @torch.no_grad()
@@ -33,13 +33,15 @@ def evaluate_unpaired(
     spaces: Spaces = (),
     reference: Features | None = None,
     protocol: Protocol | None = None,
+    shown: Convert = unchanged,
     done: Callable[[int], None] = nothing,
 ) -> list[Score]:
     """Scores the conversion of the test images `inputs` to the classifier's domain number `to`, in rows called `name`.
 
     `targets` are real test images of that domain; both are as the loader gives them. Distances are taken to
     `reference`, the features of training images of that domain, or else to `targets`. `protocol` names the split and
-    the resize filter. `done` is called with the number of inputs in each batch.
+    the resize filter. `shown`: how images of both domains are shown to classifier, spaces and comparisons. `done` is
+    called with the number of inputs in each batch.
     """
     errors, how = ClassifierErrors.of(trained), protocol or {}
     kinds = ("translation", "input", "real")
@@ -53,14 +55,14 @@ def evaluate_unpaired(
 
     for batch in map(runtime.place, inputs):
         with runtime.autocast():
-            outputs = convert(batch.images).float()
+            outputs, images = shown(convert(batch.images).float()), shown(batch.images)
         add("translation", outputs)
-        add("input", batch.images)
-        changed.append(difference(batch.images, outputs).cpu())
-        apart.append(to_neighbour(batch.images))
+        add("input", images)
+        changed.append(difference(images, outputs).cpu())
+        apart.append(to_neighbour(images))
         done(len(batch))
     for batch in map(runtime.place, targets):
-        add("real", batch.images)
+        add("real", shown(batch.images))
     hits, of_inputs, of_reals = (torch.cat(taken[kind]) for kind in kinds)
     read = errors.allowing(wilson(int(hits.sum()), len(hits)), asking(torch.full((len(hits),), to), len(errors.missed)))
     output, source, target = (collectors[kind].features() for kind in kinds)

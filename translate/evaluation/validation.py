@@ -1,18 +1,30 @@
 """Compares translations with the truth, if the data set has it, and with two baselines that learn nothing."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations
+from typing import NamedTuple
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from translate.data.batch import Batch, Labelled
+from translate.data.domain import Domain
+from translate.data.io.values import kind_in_words
 from translate.data.synthetic.points import PointSet
-from translate.evaluation.intervals import bootstrap_mean
-from translate.evaluation.metrics import MEASURES, compare_with_truth, of_equal_shape
+from translate.data.written import as_written
+from translate.evaluation.colour_map import apply_affine_colour, fit_affine_colour
+from translate.evaluation.intervals import Estimate, bootstrap_mean
+from translate.evaluation.label_measures import OF_CONFUSION, confusions, estimated
+from translate.evaluation.metrics import (
+    absolute_error,
+    compare_with_truth,
+    in_unit,
+    measure_of,
+    with_truth,
+)
 from translate.evaluation.table import Protocol, Score, score
 from translate.models.base import Sampler, Translator
 from translate.models.noise import fixed_rng
@@ -33,57 +45,96 @@ class Direction:
     truths: Tensor
     colour_map: Tensor
     fitted_on: str = "these images"
+    target: Domain | None = None
+    """What the truths are: errors are given in its unit, too, and label maps are measured as such."""
+    given: Domain | None = None
+    """What the inputs are."""
+    part: str = ""
+    """Which part of the test images is measured, if not the whole, in words."""
 
     @property
     def protocol(self) -> str:
         height, width = self.inputs.shape[-2:]
+        part = f", {self.part}," if self.part else ""
+        rounded = f"; translations are {rounding}" if (rounding := rounded_to(self.target)) else ""
         return (
-            f"{len(self.inputs)} test images of {width} x {height} pixels beside their true translations; the best "
-            f"colour map is fitted on {self.fitted_on}"
+            f"{len(self.inputs)} test images of {width} x {height} pixels{part} beside their true translations; the "
+            f"best colour map is fitted on {self.fitted_on}{self._scale}{rounded}"
         )
 
+    @property
+    def colours(self) -> Protocol:
+        """Part of the protocol of scores: what the colour map is fitted on, and what the 0-1 scale stands for."""
+        return {"best colour map": f"fitted on {self.fitted_on}{self._scale}"}
+
+    @property
+    def resized(self) -> Protocol:
+        """Part of the protocol of scores, where not whole images are measured."""
+        return {"resize": self.part} if self.part else {}
+
+    @property
+    def _scale(self) -> str:
+        if self.target is None or not self.target.measured:
+            return ""
+        low, high = self.target.ends
+        return f"; 0 is {low:g} and 1 is {high:g}{' ' * bool(self.target.unit)}{self.target.unit}"
+
     def measure(self, model: Translator, runtime: Runtime, batch_size: int = 8) -> dict[str, float]:
-        return compare_with_truth(self.translations(model, runtime, batch_size), self.truths)
+        """The model's translations, compared with the truth."""
+        return self._compared(self.translations(model, runtime, batch_size))
 
     def baselines(self) -> dict[str, dict[str, float]]:
-        return {
-            "untouched input": compare_with_truth(self.inputs, self.truths),
-            "best colour map": compare_with_truth(self.mapped(), self.truths),
-        }
+        """The measures of the best colour map, and of the untouched input if it could be a translation."""
+        return {name: self._compared(images) for name, images in self.references(self.inputs, self.truths).items()}
+
+    def references(self, inputs: Tensor, truths: Tensor) -> dict[str, Tensor]:
+        """What needs no model: the untouched inputs, if they could be translations, and these under the best colour
+        map, no lighter than white and no darker than black."""
+        alike = self.target is None or self.given is None or self.target.like(self.given)
+        untouched = {"untouched input": inputs} if alike and inputs.shape == truths.shape else {}
+        return {**untouched, "best colour map": apply_affine_colour(inputs, self.colour_map).clamp(-1, 1)}
+
+    def _compared(self, images: Tensor) -> dict[str, float]:
+        found = compare_with_truth(images, self.truths, self._labels)
+        if self.target is None or not self.target.unit:
+            return found
+        low, high = self.target.ends
+        return {**found, in_unit(self.target.unit): found["l1"] * (high - low)}
+
+    @property
+    def _labels(self) -> bool:
+        return self.target is not None and self.target.classes > 0
 
     def scores(self, model: Translator, runtime: Runtime, protocol: Protocol) -> list[Score]:
         """The same measures with intervals, between both baselines and the truth itself."""
-        sides = self.translations(model, runtime), self.inputs, self.mapped()
-        how = {**protocol, "best colour map": f"fitted on {self.fitted_on}"}
-        found = []
-        for name, measure in MEASURES.items():
-            if measure.function:
-                translated, untouched, mapped = (_of_each(measure.function, side, self.truths) for side in sides)
-                floor = {"untouched input": float(untouched.mean()), "best colour map": float(mapped.mean())}
-                ceiling = {"the truth itself": measure.perfect}
-                value = bootstrap_mean(translated)
-                found.append(score(name, self.name, value, floor=floor, ceiling=ceiling, protocol=how))
-        return found
+        translated, references = self.translations(model, runtime), self.references(self.inputs, self.truths)
+        how = {**protocol, **self.resized, **self.colours}
+        images = (
+            Compared(translated[i : i + 1], {name: of[i : i + 1] for name, of in references.items()}, truth)
+            for i, truth in enumerate(self.truths.split(1))
+        )
+        return scores_beside_truth(self.name, images, self.target, how)
 
     @torch.no_grad()
     def translations(self, model: Translator, runtime: Runtime, batch_size: int = 8) -> Tensor:
-        """The model's translations of the inputs, on the CPU."""
+        """The model's translations of the inputs, rounded to what files of the target hold, on the CPU."""
         outputs = []
         for images in self.inputs.split(batch_size):
             with runtime.autocast():
                 outputs.append(model.convert(runtime.layout(images.to(runtime.device)), self.to).float().cpu())
-        return torch.cat(outputs)
-
-    def mapped(self) -> Tensor:
-        """The inputs under the best colour map, no lighter than white and no darker than black."""
-        return apply_affine_colour(self.inputs, self.colour_map).clamp(-1, 1)
+        return as_written(torch.cat(outputs), self.target)
 
 
 def directions(
-    model: Translator, domains: Sequence[str], test: Iterable[Batch], training: Iterable[Batch], runtime: Runtime
+    model: Translator,
+    domains: Sequence[str],
+    test: Iterable[Batch],
+    training: Iterable[Batch],
+    runtime: Runtime,
+    kinds: Sequence[Domain] = (),
 ) -> list[Direction]:
     """One direction for each domain `model` converts to; empty without `test`. `test` holds true pairs, as does
-    `training` if not empty."""
+    `training` if not empty. `kinds`: what the images of both domains are."""
     tested = _sides(test, runtime)
     if tested is None:
         return []
@@ -97,14 +148,18 @@ def directions(
             truths=tested[to],
             colour_map=fit_affine_colour(known[1 - to], known[to]),
             fitted_on="training pairs" if trained else "these images",
+            target=kinds[to] if kinds else None,
+            given=kinds[1 - to] if kinds else None,
         )
         for to in model.targets()
     ]
 
 
-def class_directions(domains: Sequence[str], test: Iterable[Labelled], runtime: Runtime) -> list[Direction]:
+def class_directions(
+    domains: Sequence[str], test: Iterable[Labelled], runtime: Runtime, kind: Domain | None = None
+) -> list[Direction]:
     """One direction from every domain to every other. `test` holds labelled images, class by class; image i of every
-    class shows the same thing."""
+    class shows the same thing. `kind`: what all images are."""
     placed = [runtime.place(batch).map(Tensor.cpu) for batch in test]
     images = torch.cat([batch.images for batch in placed])
     classes = torch.cat([batch.labels for batch in placed]).argmax(1)
@@ -116,44 +171,86 @@ def class_directions(domains: Sequence[str], test: Iterable[Labelled], runtime: 
             inputs=of_class[origin],
             truths=of_class[to],
             colour_map=fit_affine_colour(of_class[origin], of_class[to]),
+            target=kind,
         )
         for origin, to in permutations(range(len(domains)), 2)
     ]
 
 
-def _of_each(function: Callable[[Tensor, Tensor], Tensor], images: Tensor, truths: Tensor) -> Tensor:
-    """The function of each image and its truth: (images,), float64."""
-    return torch.stack([function(*pair).double() for pair in zip(images.split(1), truths.split(1), strict=True)])
+class Compared(NamedTuple):
+    """A translation, what needs no model, by name, and the truth: each (1, channels, height, width) in [-1, 1]."""
+
+    translation: Tensor
+    references: Mapping[str, Tensor]
+    truth: Tensor
+
+
+def scores_beside_truth(
+    name: str, images: Iterable[Compared], target: Domain | None, protocol: Protocol
+) -> list[Score]:
+    """Every measure that compares with the truth, in rows called `name`; images may be of different sizes."""
+    rounding = rounded_to(target)
+    how = {**protocol, **({"rounding": rounding} if rounding else {})}
+    labels = target is not None and target.classes > 0
+    values, floors = _of_labels(images) if labels else _of_images(images, target)
+    return [
+        score(
+            key,
+            name,
+            value,
+            floor=floors[key],
+            ceiling={"the truth itself": measure_of(key).perfect},
+            protocol=how,
+        )
+        for key, value in values.items()
+    ]
+
+
+_Values = tuple[dict[str, Estimate], dict[str, dict[str, float]]]
+"""Of each measure the value, and those of what needs no model, by name."""
+
+
+def _of_images(images: Iterable[Compared], target: Domain | None) -> _Values:
+    measures = {key: (function, 1.0) for key, function in with_truth(labels=False).items()}
+    if target is not None and target.unit:
+        low, high = target.ends
+        measures[in_unit(target.unit)] = (absolute_error, high - low)
+    found: dict[str, list[Tensor]] = {key: [] for key in measures}
+    floors: dict[str, dict[str, list[float]]] = {key: defaultdict(list) for key in measures}
+    for translation, references, truth in images:
+        for key, (function, scale) in measures.items():
+            found[key].append(scale * function(translation, truth).double())
+            for reference, image in references.items():
+                floors[key][reference].append(scale * float(function(image, truth)))
+    values = {key: bootstrap_mean(torch.stack(of)) for key, of in found.items()}
+    return values, {key: {name: sum(of) / len(of) for name, of in floor.items()} for key, floor in floors.items()}
+
+
+def _of_labels(images: Iterable[Compared]) -> _Values:
+    """Taken over all pixels of all images together."""
+    found: list[Tensor] = []
+    floors: dict[str, list[Tensor]] = defaultdict(list)
+    for translation, references, truth in images:
+        found.append(confusions(translation, truth))
+        for reference, image in references.items():
+            floors[reference].append(confusions(image, truth))
+    counts, measures = torch.cat(found), with_truth(labels=True)
+    return {key: estimated(function, counts) for key, function in measures.items()}, {
+        key: {name: float(OF_CONFUSION[function](torch.cat(of).sum(0))) for name, of in floors.items()}
+        for key, function in measures.items()
+    }
+
+
+def rounded_to(target: Domain | None) -> str:
+    """What translations are rounded to before they are measured, in words; empty if that is not known."""
+    kind = target.type if target else None
+    return "" if kind is None else f"rounded to {kind_in_words(kind)} files"
 
 
 def _sides(batches: Iterable[Batch], runtime: Runtime) -> tuple[Tensor, Tensor] | None:
     """All images of both domains, each (images, channels, size, size) in [-1, 1] on the CPU; None without batches."""
     sides = [runtime.place(batch).map(Tensor.cpu).sides() for batch in batches]
     return (torch.cat([a for a, _ in sides]), torch.cat([b for _, b in sides])) if sides else None
-
-
-def fit_affine_colour(inputs: Tensor, targets: Tensor) -> Tensor:
-    """The affine colour map that takes inputs nearest to targets by least squares, in float64: a matrix (channels,
-    channels + 1) for colours with a 1 appended. A translation must beat it to show that it sees shapes."""
-    inputs, targets = of_equal_shape(inputs, targets)
-    colours = _with_one(_colours(inputs))
-    # The pseudo-inverse also works where the colours leave the map undetermined, as in grey pictures stored as RGB.
-    inverse = torch.linalg.pinv(colours.T @ colours, rtol=1e-10, hermitian=True)
-    return (inverse @ (colours.T @ _colours(targets))).T
-
-
-def apply_affine_colour(images: Tensor, colour_map: Tensor) -> Tensor:
-    """Applies a matrix from `fit_affine_colour` to the colours of `images`; in float64, not clamped."""
-    colours = _with_one(_colours(images.double())) @ colour_map.to(images.device).T
-    return colours.unflatten(0, (images.shape[0], *images.shape[2:])).permute(0, 3, 1, 2)
-
-
-def _colours(images: Tensor) -> Tensor:
-    return images.permute(0, 2, 3, 1).flatten(0, 2)
-
-
-def _with_one(colours: Tensor) -> Tensor:
-    return F.pad(colours, (0, 1), value=1.0)
 
 
 @dataclass(frozen=True)

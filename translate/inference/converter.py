@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar, overload
 
 import numpy as np
+import torch
 from PIL import Image
 from torch import Tensor
 
 from translate.data.io.images import Picture, refuse_other_bands
+from translate.data.label_maps import planes_of
+from translate.data.written import depth_of
 from translate.errors import ImageError
+from translate.inference.delivery import delivered, form_of
 from translate.inference.formats.exported import BYTES_ONLY
 from translate.inference.forms import array_from, array_of, floats_of, picture_of, pil_image, tensor_like
 from translate.inference.network import Network
+from translate.inference.options import Depth, Size
 from translate.inference.padding import pad
 from translate.inference.requests import request_of
+from translate.inference.restoring import brought_back
+from translate.inference.sizing import Sizing
 from translate.models.base import ImageSpec, ImageTranslator, Request
 from translate.training.runtime import Precision, Runtime, choose_runtime
-from translate.utils.printing import shown
+from translate.utils.printing import Log, shown
 
 Images = TypeVar("Images", Tensor, np.ndarray, Image.Image)
 BF16_APART = "in five trained models pixels were off from float32's by .2 levels of 255 or less in the mean, 6 at most"
@@ -49,14 +57,24 @@ class Converter:
         self.model, self.images, self.runtime = model, images, runtime
         # Copied here because bf16 rounds the weights below.
         theirs = copy.deepcopy(model) if deep not in (None, runtime) else None
-        self._deep = Network(theirs, images.channels, deep, origin) if theirs is not None and deep else None
-        self.network = Network(model, images.channels, runtime, origin)
+        self._deep = Network(theirs, images, deep, origin) if theirs is not None and deep else None
+        self.network = Network(model, images, runtime, origin)
         self.origin = origin
         """The file or checkpoint folder that the model was read from."""
         self.fitting = self.network.fitting
         """Decides by memory how many images to batch and which to process in bands (`fitting.tile`)."""
-        self.log: Callable[[str], None] = lambda line: None
+        self.depth: Depth = "target"
+        """What translations are delivered as."""
+        self.size: Size = "auto"
+        """At which size pictures are translated, see `Size`."""
+        self.keep_size = True
+        """Whether a translation that was made at another size is brought back to that of its input."""
+        self.log: Log = lambda line: None
         """Called with a line for the user when memory did not suffice."""
+        self.remark: Log = lambda line: None
+        """Called once, with what is to be known of a picture that is far from the scale that the model was trained
+        at."""
+        self._remarked = False
 
     @property
     def runs_on(self) -> str:
@@ -73,65 +91,136 @@ class Converter:
         """See `request_of`."""
         return request_of(to, self.model, self.images.domains)
 
-    def convert(self, images: Images, to: str | Sequence[str] | None = None) -> Images:
-        """Returns the translation of `images` in the same form: tensor, array or PIL image.
+    @overload
+    def convert(self, images: Images, to: str | Sequence[str] | None = None) -> Images: ...
+
+    @overload
+    def convert(self, images: list[Images], to: str | Sequence[str] | None = None) -> list[Images]: ...
+
+    @overload
+    def convert(self, images: Iterator[Images], to: str | Sequence[str] | None = None) -> Iterator[Images]: ...
+
+    def convert(self, images: Any, to: str | Sequence[str] | None = None) -> Any:
+        """Returns the translation of `images` in the same form: tensor, array or PIL image, or a list or iterator of
+        these.
 
         Tensor: (channels, height, width) or (batch, channels, height, width), floating point in [-1, 1] or uint8.
-        Array: (height, width) or (height, width, channels), uint8 or uint16; grey or RGB, either with alpha; 16-bit
-        values must lie within the `data.range` that the model was trained on, if any.
-        PIL image: 8 bits of any mode, or 16-bit grey; rotated upright by its EXIF data. 16-bit grey stays so if the
-        model gives grey, else it becomes 8-bit RGB (Pillow has no 16-bit colour).
+        Array: (height, width) or (height, width, channels), values of the domain that it belongs to, such as HU, of any
+        type of numbers; uint8 and uint16 range over all that they hold unless that domain has a span
+        (`data.domains.NAME.span`), in which all values must lie. The translation holds values of its own domain: uint8,
+        or float32 where the files of that domain are deeper; (height, width) if the input was and it has one channel.
+        PIL image: 8 bits of any mode, or 16-bit grey; rotated upright by its EXIF data. Where the files of the target
+        are deeper than 8 bits, one channel becomes "F", with values of the domain, and others 8 bits, Pillow's limit.
         Alpha is carried through; a model of 3 channels gives RGB for grey.
         `to` is a domain, or any number of attributes to set ("Blond_Hair") and to clear ("-Male"); it may be omitted
         if the model has a single target. Raises ConfigurationError for an unknown domain, TypeError for any other kind
         of object or a domain that is not a string, ValueError for any other shape, type, mode or range, or no pixels.
         """
         request = self.request(to)
+        if isinstance(images, list | tuple):
+            return [self._convert_one(one, request) for one in images]
+        if isinstance(images, Iterator) and not isinstance(images, Image.Image):
+            return (self._convert_one(one, request) for one in images)
+        return self._convert_one(images, request)
+
+    def _convert_one(self, images: Any, request: Request) -> Any:
         if isinstance(images, Image.Image):
-            return pil_image(self._convert_array(array_of(images), request))
+            one = self.images.translated(request).channels == 1
+            depth = self.depth if one or self.depth != "target" else "8"
+            array = self._convert_array(array_of(images, self.images.to_translate(request)), request, depth)
+            return pil_image(array, self.images.translated(request))
         if isinstance(images, np.ndarray):
-            return self._convert_array(images, request)
+            translated = self._convert_array(images, request, self.depth)
+            return translated[..., 0] if images.ndim == 2 and translated.shape[-1] == 1 else translated
         if isinstance(images, Tensor):
             return tensor_like(images, self.convert_floats(floats_of(images), request))
         raise TypeError(
             f"expected a tensor, an array or a PIL image, not {type(images).__name__}; open a file with "
-            "PIL.Image.open, convert a folder with `translate convert`, and give several images one by one"
+            "PIL.Image.open, or convert a folder with `translate convert`"
         )
 
-    def _convert_array(self, array: np.ndarray, request: Request) -> np.ndarray:
-        (converted,) = self.convert_pictures([picture_of(array, self.images.span)], request)
+    def _convert_array(self, array: np.ndarray, request: Request, depth: Depth) -> np.ndarray:
+        deep = self.images.translated(request).deep
+        picture = picture_of(array, self.images.to_translate(request))
+        (converted,) = self.convert_pictures([picture], request, "float" if deep and depth == "target" else depth)
         return array_from(converted)
 
     def convert_floats(self, images: Tensor, request: Request) -> Tensor:
-        """Converts images (batch, channels, height, width) in [-1, 1] of any height and width; keeps shape and range.
+        """Converts images (batch, channels, height, width) in [-1, 1] of any height and width, at the size that
+        `sizing` says; keeps the range, and the shape unless `keep_size` is False.
 
         Raises ValueError if the number of channels is not the model's.
         """
-        if images.shape[1] != self.images.channels:
-            raise ValueError(
-                f"the model was trained on {self.images.channels} channels, the images have {images.shape[1]}"
-            )
-        height, width = images.shape[-2:]
-        return self.network.run(pad(images, *self.padded_size(height, width)), request)[..., :height, :width]
+        channels = self.images.to_translate(request).channels
+        if images.shape[1] != channels:
+            raise ValueError(f"the model was trained on {channels} channels, the images have {images.shape[1]}")
+        given, target = self.images.to_translate(request), self.images.translated(request)
+        size = self._size_for(images.shape[-2], images.shape[-1], request)
+        working = _each(lambda image: given.resized(image, *size), images)
+        height, width = size
+        found = self.network.run(pad(working, *self.padded_size(height, width)), request)[..., :height, :width]
+        if not self.keep_size or found.shape[-2:] == images.shape[-2:]:
+            return found
+        return _each(partial(brought_back, given=given, target=target), found, working, images).clamp(-1, 1)
 
-    def convert_pictures(self, pictures: Sequence[Picture], request: Request) -> list[Picture]:
-        """Converts pictures of equal padded size and depth; each keeps its own size, depth and alpha.
+    def convert_pictures(
+        self, pictures: Sequence[Picture], request: Request, depth: Depth | None = None
+    ) -> list[Picture]:
+        """Converts pictures of equal depth whose working sizes are padded alike; each keeps its own alpha, and its own
+        size unless `keep_size` is False, and gets the type and range of its new domain, unless another `depth` is
+        wanted.
 
         They run in one batch if memory suffices, else in halves. An image that does not fit by itself is processed in
         bands of rows with the statistics of the whole image, which gives the same result up to rounding.
         """
-        network = self._deep if self._deep and pictures[0].pixels.dtype == np.uint16 else self.network
+        given, target = self.images.to_translate(request), self.images.translated(request)
+        deep = pictures[0].pixels.dtype == np.uint16 or target.deep
+        network = self._deep if self._deep and deep else self.network
         network.fitting.tile = self.fitting.tile
-        return network.convert(pictures, request, self.log)
+        forms = [form_of(target, picture, depth or self.depth) for picture in pictures]
+        whole = [planes_of(picture, given) for picture in pictures]
+        sizes = [self._size_for(array.shape[0], array.shape[1], request) for array in whole]
+        working = [given.resized(array, *size) for array, size in zip(whole, sizes, strict=True)]
+        translated = network.convert(working, request, depth_of(forms[0]), self.log)
+        if self.keep_size:
+            triples = zip(translated, working, whole, strict=True)
+            translated = [brought_back(made, small, array, given, target) for made, small, array in triples]
+        return [delivered(*of) for of in zip(pictures, translated, forms, strict=True)]
+
+    def sizing(self, request: Request) -> Sizing:
+        """At which size pictures are translated for the request. Raises ConfigurationError if `size` is impossible."""
+        return Sizing(self.size, self.keep_size, self.images.to_translate(request).scale)
+
+    def _size_for(self, height: int, width: int, request: Request) -> tuple[int, int]:
+        """The working size for pictures of that size; remarks on the first that is far from the trained scale."""
+        sizing = self.sizing(request)
+        if not self._remarked and (remark := sizing.remark(height, width)):
+            self._remarked = True
+            self.remark(remark)
+        return sizing.working(height, width)
 
     def padded_size(self, height: int, width: int) -> tuple[int, int]:
         return self.network.padded_size(height, width)
 
-    def refuse(self, picture: Picture, name: Path) -> None:
-        """Raises ImageError, with a message that begins with `name`, if the model cannot take the picture."""
-        refuse_other_bands(picture, self.images.channels, name)
+    def refuse(self, picture: Picture, name: Path, request: Request) -> None:
+        """Raises ImageError, with a message that begins with `name`, if the model cannot translate the picture so."""
+        given = self.images.to_translate(request)
+        refuse_other_bands(picture, given.stored_channels, name)
         if self.model.bytes_only and picture.pixels.dtype != np.uint8:
             raise ImageError(f"{shown(name)}: {BYTES_ONLY}")
+
+
+def size_of(picture: Picture) -> tuple[int, int]:
+    """Its height and width."""
+    height, width = picture.pixels.shape[:2]
+    return height, width
+
+
+def _each(function: Callable[..., np.ndarray], *images: Tensor) -> Tensor:
+    """The function of arrays (height, width, channels), for each image of batches (batch, channels, height, width)."""
+    batches = [one.permute(0, 2, 3, 1).cpu().numpy() for one in images]
+    made = np.stack([function(*of) for of in zip(*batches, strict=True)])
+    return torch.from_numpy(made).permute(0, 3, 1, 2).to(images[0].device)
 
 
 def for_inference(

@@ -10,6 +10,7 @@ from translate.data.io.images import Picture, read, to_float, with_channels
 from translate.data.layouts.listing import ASIDE
 from translate.errors import ConfigurationError, ImageError
 from translate.inference.converter import Converter
+from translate.inference.delivery import span_in
 from translate.inference.naming import with_suffix_behind
 from translate.inference.padding import pad
 from translate.inference.reasons import attempt
@@ -57,7 +58,7 @@ class CycleError:
             self._way_back = converter.model.way_back(request)
         except ConfigurationError as error:
             raise ConfigurationError(f"--cycle-error: {error}") from error
-        self._converter, self._overwrite = converter, overwrite
+        self._converter, self._request, self._overwrite = converter, request, overwrite
         self.failed: list[str] = []
 
     def write(self, record: Record) -> float | None:
@@ -71,12 +72,14 @@ class CycleError:
         return attempt(record.output, lambda: self._write(record), self.failed, too_large)
 
     def _write(self, record: Record) -> float:
-        path, span = beside(record.output), self._converter.images.span
+        path, images = beside(record.output), self._converter.images
+        given, target = images.to_translate(self._request), images.translated(self._request)
+        span = span_in(record.output, given, target, self._converter.depth)
         try:
             admit(path, ours=is_marked, overwrite=self._overwrite, way_out=WAY_OUT)
         except ConfigurationError as refused:  # of this picture, not of the command
             raise ImageError(str(refused)) from refused
-        source, output = read(record.source, span=span), read(record.output, span=span)
+        source, output = read(record.source, span=given.span), read(record.output, span=span)
         if source.pixels.shape[:2] != output.pixels.shape[:2]:
             raise ImageError(f"{shown(record.output)}: of another size than its input; use --overwrite")
         error = self.measure(source, output)
@@ -100,5 +103,5 @@ class CycleError:
 
     def _floats(self, picture: Picture) -> torch.Tensor:
         """The picture as (channels, height, width) in [-1, 1]."""
-        array = with_channels(picture, self._converter.images.channels)
+        array = with_channels(picture, self._converter.images.to_translate(self._request).channels)
         return to_float(torch.from_numpy(np.array(array)).permute(2, 0, 1))

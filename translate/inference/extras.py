@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from translate.data.domain import Domain
 from translate.data.layouts.listing import SUFFIXES
 from translate.errors import ConfigurationError
 from translate.inference.converter import Converter
 from translate.inference.cycle_error import WAY_OUT, CycleError
+from translate.inference.delivery import span_in
 from translate.inference.gallery import is_gallery, write_gallery
 from translate.inference.jobs import Jobs
 from translate.inference.manifest import Manifest, refuse_other
@@ -74,7 +77,8 @@ class ExtrasWriter:
     def __init__(
         self, extras: Extras, converter: Converter, request: Request, overwrite: bool, all_ours: bool = False
     ) -> None:
-        self._extras, self._span = extras, converter.images.span
+        self._extras = extras
+        self._converter, self._request = converter, request
         self._cycle = CycleError(converter, request, overwrite) if extras.cycle_error else None
         self._manifest = Manifest(extras.manifest, all_ours) if extras.manifest else None
         self._converted: list[Record] = []
@@ -90,10 +94,16 @@ class ExtrasWriter:
         """Writes sheets and gallery, which shows the `facts`. Returns the reasons why something is missing."""
         missing = list(self._cycle.failed) if self._cycle else []
         missing += self._manifest.close() if self._manifest else []
-        seen = pairs(self._converted, jobs.source, self._span)
+        seen = pairs(self._converted, jobs.source, self._kinds)
         if self._extras.compare:
             missing += write_sheets(self._extras.compare, seen)
         if self._extras.gallery:
             title = jobs.output.absolute().name
             missing += write_gallery(self._extras.gallery, title, facts, seen, options.workers)
         return missing
+
+    def _kinds(self, output: Path) -> tuple[Domain, Domain]:
+        """What an input is, and its translation in that file."""
+        images, depth = self._converter.images, self._converter.depth
+        given, target = images.to_translate(self._request), images.translated(self._request)
+        return given, replace(target, span=span_in(output, given, target, depth))

@@ -16,9 +16,12 @@ from pathlib import Path
 
 import numpy as np
 
-from translate.data.io.images import MAX_PIXELS, Picture, lost, read, write
+from translate.data.io.images import MAX_PIXELS, Picture, lost, write
+from translate.data.io.metadata import has_place
+from translate.data.label_maps import read_as
 from translate.errors import ImageError
-from translate.inference.converter import Converter
+from translate.inference.converter import Converter, size_of
+from translate.inference.delivery import shades_for_values
 from translate.inference.jobs import Job
 from translate.inference.options import OutputOptions
 from translate.inference.reasons import reason
@@ -55,8 +58,8 @@ def convert_folder(
     workers = max(1, options.workers)
     with ThreadPoolExecutor(workers) as decoders, ThreadPoolExecutor(workers) as encoders:
         pending = _pending(jobs, options.overwrite)
-        loaded = _loaded(pending, converter, options.max_pixels or MAX_PIXELS, window, decoders)
-        translated = _translated(_batches(loaded, converter, window), converter, request)
+        loaded = _loaded(pending, converter, request, options.max_pixels or MAX_PIXELS, window, decoders)
+        translated = _translated(_batches(loaded, converter, request, window), converter, request)
         for record in _written(translated, inputs, window, encoders):
             outcome.add(record)
             done(record)
@@ -92,14 +95,22 @@ class _Item:
     picture: Picture
     seconds: float
     translation: Picture | None = None
+    taken: tuple[str, ...] = ()
+    """How its shades were read, if they are no values of the domain."""
 
     def record(self, seconds: float = 0.0, error: str = "") -> Record:
         """As written, or as failed with that error."""
         source, output, height_width = self.job.source, self.job.output, self.picture.pixels.shape[:2]
-        remarks = () if error else (*self.picture.remarks, *lost(output, self.picture))
+        remarks = () if error else self._remarks()
         note = f"{shown(source)}: {'; '.join(remarks)}" if remarks else ""
         status = "failed" if error else "written"
         return Record(source, output, status, height_width[::-1], self.seconds + seconds, error, note)  # type: ignore[arg-type]
+
+    def _remarks(self) -> tuple[str, ...]:
+        written = self.translation or self.picture
+        moved = size_of(written) != size_of(self.picture) and has_place(self.picture.exif)
+        place = ("its position on Earth is left out, as the output has other pixels",) * moved
+        return (*self.taken, *self.picture.remarks, *place, *lost(self.job.output, written))
 
 
 def _pending(jobs: Iterable[Job], overwrite: bool) -> Iterator[Job | Record]:
@@ -114,7 +125,12 @@ def _pending(jobs: Iterable[Job], overwrite: bool) -> Iterator[Job | Record]:
 
 
 def _loaded(
-    jobs: Iterator[Job | Record], converter: Converter, max_pixels: int, window: _Window, decoders: Executor
+    jobs: Iterator[Job | Record],
+    converter: Converter,
+    request: Request,
+    max_pixels: int,
+    window: _Window,
+    decoders: Executor,
 ) -> Iterator[_Item | Record]:
     """The pictures in order, a few read ahead."""
     ahead: deque[tuple[Job, Future[_Item]]] = deque()
@@ -123,7 +139,7 @@ def _loaded(
             if isinstance(job, Record):
                 yield job
             else:
-                ahead.append((job, decoders.submit(_load, job, converter, max_pixels)))
+                ahead.append((job, decoders.submit(_load, job, converter, request, max_pixels)))
         if not ahead:
             return
         job, future = ahead.popleft()
@@ -134,24 +150,27 @@ def _loaded(
             yield future.result()
 
 
-def _load(job: Job, converter: Converter, max_pixels: int) -> _Item:
+def _load(job: Job, converter: Converter, request: Request, max_pixels: int) -> _Item:
     start = time.perf_counter()
-    picture = read(job.source, max_pixels, converter.images.span)
-    converter.refuse(picture, job.source)
-    return _Item(job, picture, time.perf_counter() - start)
+    given = converter.images.to_translate(request)
+    picture = read_as(job.source, given, max_pixels)
+    converter.refuse(picture, job.source, request)
+    return _Item(job, picture, time.perf_counter() - start, taken=shades_for_values(picture, given))
 
 
-def _batches(items: Iterator[_Item | Record], converter: Converter, window: _Window) -> Iterator[list[_Item] | Record]:
-    """Batches of one padded size and depth: full ones, the largest partial one when too many pictures are held, and the
-    rest at the end."""
+def _batches(
+    items: Iterator[_Item | Record], converter: Converter, request: Request, window: _Window
+) -> Iterator[list[_Item] | Record]:
+    """Batches of one padded working size and depth: full ones, the largest partial one when too many pictures are held,
+    and the rest at the end."""
+    sizing = converter.sizing(request)
     held: dict[tuple[tuple[int, int], np.dtype], list[_Item]] = {}
     for item in items:
         if isinstance(item, Record):
             yield item
             continue
-        pixels = item.picture.pixels
-        size = converter.padded_size(*pixels.shape[:2])
-        kind = size, pixels.dtype
+        size = converter.padded_size(*sizing.working(*size_of(item.picture)))
+        kind = size, item.picture.pixels.dtype
         held.setdefault(kind, []).append(item)
         if len(held[kind]) >= window.batch(*size):
             yield held.pop(kind)

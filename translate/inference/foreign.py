@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from translate.data.domain import Domain
 from translate.errors import ConfigurationError, TranslateError
 from translate.inference.options import Dropout
 from translate.models.base import ImageSpec, ImageTranslator, Request
@@ -110,7 +111,7 @@ def _images(path: Path, network: PortGenerator) -> ImageSpec:
     """What goes in. Raises ConfigurationError if what comes out is no image."""
     labels = _labels(network)
     # StarGAN's network takes one input plane per label besides the image.
-    channels, fakes = layers_of(network, nn.Conv2d)[0].in_channels - labels, network.head.out_channels
+    channels, fakes = int(layers_of(network, nn.Conv2d)[0].in_channels - labels), int(network.head.out_channels)  # type: ignore[arg-type]
     if (channels, fakes) == (1, 2):
         raise ConfigurationError(
             f"{path}: a generator that colours grey images (the port's --model colorization): its outputs are a and b "
@@ -118,7 +119,10 @@ def _images(path: Path, network: PortGenerator) -> ImageSpec:
         )
     if fakes not in (1, 3, 4, channels):
         raise ConfigurationError(f"{path}: a generator from {channels} to {fakes} channels; images have 1, 3 or 4")
-    return ImageSpec(channels, 0, tuple(map(str, range(labels))) or ("input", "output"))
+    if labels:
+        return ImageSpec(channels, 0, tuple(map(str, range(labels))))
+    each = Domain("input", channels), Domain("output", fakes)
+    return ImageSpec(max(channels, fakes), 0, ("input", "output"), each=each)
 
 
 def _labels(network: PortGenerator) -> int:

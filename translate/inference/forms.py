@@ -6,8 +6,11 @@ import numpy as np
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from translate.data.io.images import Picture, in_own_kind, to_8_bits, to_float, to_pixels, within
-from translate.data.io.values import BadImageError, Span
+from translate.data.domain import Domain
+from translate.data.io.images import Picture, in_own_kind, suits, to_8_bits, to_float, to_pixels
+from translate.data.io.values import UNIT, BadImageError, alpha_span, to_16_bits
+from translate.data.label_maps import classed, labels_picture, palette
+from translate.errors import ImageError
 
 _GREY = ("1", "L", "LA", "La")
 _COLOUR = ("P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr")
@@ -15,11 +18,14 @@ _LARGEST = 1.01
 """The largest float accepted as 1: rounding, to bf16 for example, may exceed it."""
 
 
-def array_of(image: Image.Image) -> np.ndarray:
+def array_of(image: Image.Image, domain: Domain | None = None) -> np.ndarray:
     """An array (height, width[, channels]): grey or RGB, either with alpha; uint16 for "I;16", else uint8.
 
-    Rotated upright by its EXIF data. Raises ValueError for pixels without a known range (I, F) and other modes.
+    Of label maps its numbers, such as the indices of a palette. Rotated upright by its EXIF data. Raises ValueError for
+    pixels without a known range (I, F) and other modes.
     """
+    if domain and domain.classes and image.mode in ("1", "L", "P", "I", "I;16"):
+        return np.array(ImageOps.exif_transpose(image)).astype(np.int64)
     transparent, upright = image.has_transparency_data, ImageOps.exif_transpose(image)
     if upright.mode.startswith("I;16"):
         return np.array(upright).astype(np.uint16)
@@ -32,28 +38,65 @@ def array_of(image: Image.Image) -> np.ndarray:
     )
 
 
-def pil_image(array: np.ndarray) -> Image.Image:
-    """A PIL image of (height, width, channels), uint8 or uint16; several channels become 8 bits, Pillow's limit."""
+def pil_image(array: np.ndarray, domain: Domain) -> Image.Image:
+    """A PIL image of (height, width, channels): uint8 or uint16, of which several channels become 8 bits, Pillow's
+    limit, or one channel of float32."""
+    if domain.classes:
+        image = Image.fromarray(array[..., 0])
+        image.putpalette(palette(domain).tobytes())
+        return image
     if array.shape[-1] == 1:
         return Image.fromarray(array[..., 0])
     return Image.fromarray(array if array.dtype == np.uint8 else to_8_bits(array))
 
 
-def picture_of(array: np.ndarray, span: Span) -> Picture:
-    """The array as grey, grey with alpha, RGB or RGBA, by its number of channels; 16-bit values are mapped as those of
-    files. Raises ValueError for any other shape or type, and for values outside `span`."""
-    if array.dtype not in (np.uint8, np.uint16) or array.ndim not in (2, 3):
-        raise ValueError(f"expected a uint8 or uint16 array (height, width[, channels]), got {_kind(array)}")
+def picture_of(array: np.ndarray, domain: Domain) -> Picture:
+    """The array (height, width[, channels]) as an image of the domain: grey or RGB, either with alpha, or as many bands
+    as the domain has.
+
+    uint8 and uint16 range over all that they hold, as in files. Where the domain has a span, and for all other types,
+    numbers are values of the domain. Raises ValueError for any other shape, and for values outside of the domain's.
+    """
+    if array.ndim not in (2, 3) or array.dtype.kind not in "uif":
+        raise ValueError(f"expected an array of numbers (height, width[, channels]), got {_kind(array)}")
     _refuse_empty(array, array.size)
-    pixels = array if array.ndim == 3 else array[..., None]
-    colours = pixels.shape[-1] - (pixels.shape[-1] in (2, 4))
-    if colours not in (1, 3):
-        raise ValueError(f"expected 1 to 4 channels, got {_kind(array)}")
-    alpha = pixels[..., colours] if colours < pixels.shape[-1] else None
+    if domain.classes:
+        return _labels(array, domain)
+    pixels, alpha = _without_alpha(array if array.ndim == 3 else array[..., None], domain)
+    shades = array.dtype == np.uint8 or (array.dtype == np.uint16 and (domain.type is not None or domain.span == UNIT))
+    if shades and not domain.measured:
+        return Picture(pixels, alpha)
+    if domain.type is None and domain.span == UNIT:
+        raise ValueError(f"expected a uint8 or uint16 array, got {_kind(array)}: this model's files say no range")
+    span = domain.ends if domain.type is not None else domain.span
+    if array.dtype.kind == "f" and span[1] >= 255 and not domain.measured and 0 < pixels.max() <= 1:
+        raise ValueError(f"floats up to {pixels.max():g}, where white is {span[1]:g}: multiply by {span[1]:g}")
     try:
-        return within(Picture(pixels[..., :colours], alpha), span)
+        mapped = to_16_bits(pixels, span)
+        clear = None if alpha is None else to_16_bits(alpha, alpha_span(array.dtype))
     except BadImageError as error:
+        unit = f"; values of {domain.name} are in {domain.unit}" if domain.unit else ""
+        raise ValueError(f"{error}{unit}") from error
+    return Picture(mapped, clear, span=span, kind=array.dtype)
+
+
+def _labels(array: np.ndarray, domain: Domain) -> Picture:
+    found = array if array.ndim == 3 else array[..., None]
+    if found.shape[-1] != (3 if domain.colours else 1):
+        raise ValueError(f"expected {domain}, got {_kind(array)}")
+    try:
+        return labels_picture(Picture(classed(found, domain, "the array")), domain)
+    except ImageError as error:
         raise ValueError(str(error)) from error
+
+
+def _without_alpha(pixels: np.ndarray, domain: Domain) -> tuple[np.ndarray, np.ndarray | None]:
+    """Pixels, and alpha if they have it, of (height, width, channels). Raises ValueError."""
+    bands = pixels.shape[-1]
+    colours = bands if bands == domain.channels or bands in (1, 3) else bands - 1
+    if not suits(colours, domain.channels) or (colours < bands and colours not in (1, 3)):
+        raise ValueError(f"expected {domain.channels} channels, or grey or RGB for them, got {_kind(pixels)}")
+    return pixels[..., :colours], pixels[..., colours] if colours < bands else None
 
 
 def array_from(picture: Picture) -> np.ndarray:

@@ -1,7 +1,6 @@
-"""A trained network on its device, which converts pictures of any size as the memory allows."""
+"""A trained network on its device, which translates pixels of any size as the memory allows."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -9,14 +8,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from translate.data.io.images import Picture, to_float, to_pixels, with_channels
+from translate.data.io.images import to_float, to_pixels
 from translate.errors import ConfigurationError, TranslateError
 from translate.inference.fitting import Fitting
 from translate.inference.padding import pad, padded_size
 from translate.inference.reasons import finite
 from translate.inference.tiling.banded import convert_banded
 from translate.inference.tiling.rowmap import Bands
-from translate.models.base import ImageTranslator, Request
+from translate.models.base import ImageSpec, ImageTranslator, Request
 from translate.training.runtime import Runtime
 from translate.utils.out_of_memory import out_of_memory
 from translate.utils.printing import Log, shown
@@ -25,59 +24,61 @@ from translate.utils.printing import Log, shown
 class Network:
     """Takes over the model: it moves to the runtime's device, and bf16 rounds its weights."""
 
-    def __init__(self, model: ImageTranslator, channels: int, runtime: Runtime, origin: Path | None) -> None:
-        self.model, self.channels, self.runtime, self.origin = model, channels, runtime, origin
+    def __init__(self, model: ImageTranslator, images: ImageSpec, runtime: Runtime, origin: Path | None) -> None:
+        self.model, self.images, self.runtime, self.origin = model, images, runtime, origin
         runtime.adopt_trained(model)
         # A graph that another library runs has no parameters in torch.
         divisible = next(model.parameters(), None) is not None
-        first = Request.to(model.targets()[0])  # all targets take the same memory
+        first = Request.to(model.targets()[0])  # all targets take about the same memory
+        channels = images.to_translate(first).channels
         self.fitting = Fitting(lambda images: self.run(images, first), channels, model.stride, runtime, divisible)
 
     def padded_size(self, height: int, width: int) -> tuple[int, int]:
         return padded_size(height, width, self.model.stride)
 
-    def convert(self, pictures: Sequence[Picture], request: Request, log: Log) -> list[Picture]:
-        """Converts pictures of equal padded size and depth in one batch if memory suffices, else in halves, which it
-        reports to `log`. A picture that does not fit by itself is processed in bands of rows."""
-        height, width = self.padded_size(*pictures[0].pixels.shape[:2])
+    def convert(self, arrays: Sequence[np.ndarray], request: Request, depth: torch.dtype, log: Log) -> list[np.ndarray]:
+        """Translates pixels (height, width, channels), uint8 or uint16, to as many of type `depth`.
+
+        Those of equal padded size and type go in one batch if memory suffices, else in halves, which it reports to
+        `log`. Pixels that do not fit by themselves are processed in bands of rows."""
+        height, width = self.padded_size(*arrays[0].shape[:2])
         bands = self.fitting.bands(height, width)
         if bands is not None:
-            return [self.convert_in_bands(picture, bands, request) for picture in pictures]
+            return [self.convert_in_bands(array, bands, request, depth) for array in arrays]
         most = self.fitting.most
-        if len(pictures) > most:
-            parts = (pictures[first : first + most] for first in range(0, len(pictures), most))
-            return [converted for part in parts for converted in self.convert(part, request, log)]
+        if len(arrays) > most:
+            parts = (arrays[first : first + most] for first in range(0, len(arrays), most))
+            return [converted for part in parts for converted in self.convert(part, request, depth, log)]
         try:
-            return self._convert_whole(pictures, height, width, request)
+            return self._convert_whole(arrays, height, width, request, depth)
         except Exception as error:
-            alone = len(pictures) == 1
+            alone = len(arrays) == 1
             if not out_of_memory(error) or (alone and not (self.fitting.divisible and self.fitting.tile != "off")):
                 raise
         # Outside the except clause, where the error would keep the tensors alive.
-        if len(pictures) == 1:
+        if len(arrays) == 1:
             log(f"{width} x {height} pixels are too much for the memory at once: converted in bands of rows")
-            return [self.convert_in_bands(pictures[0], self.fitting.smaller(height, width), request)]
-        self.fitting.most = len(pictures) // 2
-        log(f"{len(pictures)} images are too much for the memory at once: {self.fitting.most} from here on")
-        return self.convert(pictures, request, log)
+            return [self.convert_in_bands(arrays[0], self.fitting.smaller(height, width), request, depth)]
+        self.fitting.most = len(arrays) // 2
+        log(f"{len(arrays)} images are too much for the memory at once: {self.fitting.most} from here on")
+        return self.convert(arrays, request, depth, log)
 
-    def convert_in_bands(self, picture: Picture, bands: Bands, request: Request) -> Picture:
-        array = with_channels(picture, self.channels)
+    def convert_in_bands(self, array: np.ndarray, bands: Bands, request: Request, depth: torch.dtype) -> np.ndarray:
         size = self.padded_size(*array.shape[:2])
         with self.runtime.autocast():
             try:
-                pixels = convert_banded(partial(self.model.translate, request=request), array, *size, bands)
+                return convert_banded(partial(self.model.translate, request=request), array, *size, bands, depth)
             except NotImplementedError as error:
                 raise TranslateError(f"this network cannot be run in bands of rows: {error}") from error
-        return _with_pixels(picture, pixels)
 
-    def _convert_whole(self, pictures: Sequence[Picture], height: int, width: int, request: Request) -> list[Picture]:
-        arrays = [with_channels(picture, self.channels) for picture in pictures]
+    def _convert_whole(
+        self, arrays: Sequence[np.ndarray], height: int, width: int, request: Request, depth: torch.dtype
+    ) -> list[np.ndarray]:
         floats = [to_float(torch.from_numpy(np.array(array)).permute(2, 0, 1)) for array in arrays]
         outputs = self.run(torch.stack([pad(image, height, width) for image in floats]), request)
         return [
-            _with_pixels(picture, _pixels(output[:, : array.shape[0], : array.shape[1]], array))
-            for picture, array, output in zip(pictures, arrays, outputs, strict=True)
+            _pixels(output[:, : array.shape[0], : array.shape[1]], depth)
+            for array, output in zip(arrays, outputs, strict=True)
         ]
 
     @torch.no_grad()  # not inference_mode: losses may be computed on the outputs
@@ -98,16 +99,6 @@ class Network:
         return converted
 
 
-def _with_pixels(picture: Picture, pixels: np.ndarray) -> Picture:
-    """The picture with new pixels (height, width, channels); keeps its colour profile only if that still fits."""
-    alpha = picture.alpha
-    if pixels.shape[-1] == 4 and picture.pixels.shape[-1] != 4:  # RGBA, not four bands
-        pixels, alpha = pixels[..., :3], pixels[..., 3]
-    icc = picture.icc if pixels.shape[-1] == picture.pixels.shape[-1] else None
-    return replace(picture, pixels=pixels, alpha=alpha, icc=icc)
-
-
-def _pixels(image: Tensor, like: np.ndarray) -> np.ndarray:
-    """Turns (channels, height, width) in [-1, 1] into pixels (height, width, channels) of the bit depth of `like`."""
-    depth = torch.uint16 if like.dtype == np.uint16 else torch.uint8
+def _pixels(image: Tensor, depth: torch.dtype) -> np.ndarray:
+    """Turns (channels, height, width) in [-1, 1] into pixels (height, width, channels), uint8 or uint16."""
     return to_pixels(finite(image.cpu()), depth).permute(1, 2, 0).numpy()

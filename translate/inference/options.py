@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from translate.errors import ConfigurationError, command
 from translate.inference.formats import FORMATS, implied, reader_of
@@ -12,13 +12,13 @@ from translate.utils.options import option
 
 
 def number_or(most: int, **words: Any) -> Callable[[str | None], Any]:
-    """A parser of a number from 1 to `most`, or of one of the `words`, which stand for values; "auto" among them."""
+    """A parser of a number from 1 to `most`, or of one of the `words`, which stand for values."""
 
     def parse(text: str | None) -> Any:
         if text in words:
             return words[text]
         if text is None or not text.isdecimal() or not 1 <= int(text) <= most:
-            raise ValueError(f"{text}: expected auto or a number from 1 to {most}")
+            raise ValueError(f"{text}: expected {', '.join(words)} or a number from 1 to {most}")
         return int(text)
 
     return parse
@@ -39,7 +39,14 @@ Dropout = Literal["auto", "on", "off"]
 """Whether another project's generator converts with dropout; auto: as it was trained."""
 Backend = Literal["auto", "torch", "onnxruntime", "openvino"]
 ImageFormat = Literal["same", "png", "jpeg", "webp", "tiff"]
+Depth = Literal["target", "same", "8", "16", "float"]
+"""What translations are written as: what the images of their domain are; what came in; 8 or 16 bits from black to
+white; or 32-bit floats, in the values of their domain."""
 """The format of an output; "same" is that of its input."""
+Size = Literal["auto", "native", "trained"] | int
+"""At which size a picture is translated: its own; at the scale that the model was trained at, unless it is near that;
+with so many pixels on its shorter side; or auto: as trained, or native where that scale is not known."""
+KeepSize = Literal["yes", "no"]
 Tile = Literal["auto", "off"] | int
 """Whether to process an image in bands of rows: as memory requires, never, or always with this many rows."""
 
@@ -136,6 +143,23 @@ class OutputOptions:
         choices=("same", "png", "jpeg", "jpg", "webp", "tiff", "tif"),
         parse=lambda text: {"jpg": "jpeg", "tif": "tiff"}.get(text, text),
         help="Format of the outputs. Where a.jpg and a.png would both become a.png, the first becomes a.jpg.png.",
+    )
+    depth: Depth = option(
+        "target",
+        choices=get_args(Depth),
+        help="What outputs are: as the images of their domain that the model was trained on (target); as their inputs "
+        "(same); 8 or 16 bits; or floats, in the values of their domain. What other formats cannot hold needs TIFF.",
+    )
+    size: Size = option(
+        "auto",
+        metavar="auto|native|trained|N",
+        parse=number_or(1 << 16, auto="auto", native="native", trained="trained"),
+        help="At which size images are translated: their own (native); as training would have resized them, unless "
+        "they are within 15 % of that (trained); with N pixels on the shorter side; auto is trained, or "
+        "native where the model does not say how it was trained.",
+    )
+    keep_size: KeepSize = option(
+        "yes", help="Whether images that were translated at another size are brought back to their own."
     )
     workers: int = option(2, least=1, most=256, help="Threads that decode, and as many that encode.")
     batch: int | None = option(

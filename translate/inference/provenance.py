@@ -14,6 +14,7 @@ from typing import IO
 from translate.data.layouts.listing import iterate_images
 from translate.errors import ConfigurationError
 from translate.inference.converter import Converter
+from translate.inference.options import Depth
 from translate.inference.records import Outcome
 from translate.models.base import Request
 from translate.utils.atomic_files import is_at, lock, sha256_of, unlock, write_atomic
@@ -42,11 +43,17 @@ class Translation:
     """The model's name, for display only."""
     silenced: bool = False
     """Whether another project's dropout is off, see `ImageTranslator`."""
+    depth: Depth = "target"
+    """What the outputs are written as."""
+    size: str = ""
+    """At which size pictures are translated, if not at their own, in words."""
     mixed: bool = False
     """Whether the folder may still hold another translation's images, which are being overwritten."""
 
     def __str__(self) -> str:
         more = (", with --eval" if self.evaluated else "") + (", without dropout" if self.silenced else "")
+        more += f", with --depth {self.depth}" if self.depth != "target" else ""
+        more += f", at {self.size}" if self.size else ""
         more += ", mixed with others" if self.mixed else ""
         return f"{self.name} ({self.model[:8]}) to {', '.join(self.to)}{more}"
 
@@ -59,7 +66,8 @@ def translation(converter: Converter, request: Request) -> Translation:
     model, to = converter.model, sorted(request.names(converter.images.domains))
     of_run = origin.parent.name == "checkpoints"
     name = f"{origin.resolve().parent.parent.name}/{origin.name}" if of_run else origin.resolve().name
-    return Translation(sha256_of(_identifying_file(origin)), to, model.evaluated, shown(name), model.without_dropout)
+    digest, size = sha256_of(_identifying_file(origin)), str(converter.sizing(request))
+    return Translation(digest, to, model.evaluated, shown(name), model.without_dropout, converter.depth, size)
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """Sheets that show inputs and outputs side by side."""
 
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from translate.data.io.images import display_bands, read, to_8_bits, with_channels
-from translate.data.io.values import UNIT, Span
+from translate.data.domain import Domain
+from translate.data.io.images import display_bands, to_8_bits, with_channels
+from translate.data.label_maps import read_as
 from translate.data.layouts.listing import natural_key
 from translate.errors import ConfigurationError
 from translate.inference.cycle_error import WAY_OUT, current
@@ -24,6 +25,7 @@ from translate.utils.printing import shown
 ROWS = 8
 TOO_LARGE = "too large for the memory that is free"
 _SIDE = 512
+PHOTOS = Domain("images")
 _CAPTION = 100
 """The most characters of a name above a row, which would make the sheet as wide as itself."""
 
@@ -36,22 +38,31 @@ class Pair:
     source: Path
     output: Path
     error: Path | None = None
-    span: Span = UNIT
-    """For files of measured values: the values shown as black and white."""
+    kinds: tuple[Domain, Domain] = (PHOTOS, PHOTOS)
+    """What input and output are: which values are shown as black and white, and which colours classes have."""
 
     def thumbnails(self, side: int) -> dict[str, Image.Image]:
         """Thumbnails by caption, in display order; see `thumbnail`. Raises ImageError."""
-        files = {"input": self.source, "output": self.output} | ({"cycle error": self.error} if self.error else {})
-        return {caption: thumbnail(path, side, self.span) for caption, path in files.items()}
+        given, target = self.kinds
+        shown = {"input": thumbnail(self.source, side, given), "output": thumbnail(self.output, side, target)}
+        return shown | ({"cycle error": thumbnail(self.error, side)} if self.error else {})
 
 
-def pairs(records: Iterable[Record], source: Path, span: Span = UNIT) -> list[Pair]:
-    """The pairs converted from `source` (a folder or a file), in this run or an earlier one, in natural name order."""
+def pairs(
+    records: Iterable[Record],
+    source: Path,
+    kinds: Callable[[Path], tuple[Domain, Domain]] = lambda output: (PHOTOS, PHOTOS),
+) -> list[Pair]:
+    """The pairs converted from `source` (a folder or a file), in this run or an earlier one, in natural name order.
+
+    `kinds`: what an input and the output at that path are.
+    """
     converted = sorted((record for record in records if record.status != "failed"), key=_in_order)
     root = source if source.is_dir() else source.parent
+    names = (shown(one.source.relative_to(root).as_posix()) for one in converted)
     return [
-        Pair(shown(one.source.relative_to(root).as_posix()), one.source, one.output, current(one.output), span)
-        for one in converted
+        Pair(name, one.source, one.output, current(one.output), kinds(one.output))
+        for name, one in zip(names, converted, strict=True)
     ]
 
 
@@ -98,13 +109,13 @@ def _caption(name: str) -> str:
     return name if len(name) <= _CAPTION else f"{name[:half]}...{name[3 - half :]}"
 
 
-def thumbnail(path: Path, side: int, span: Span = UNIT) -> Image.Image:
+def thumbnail(path: Path, side: int, kind: Domain = PHOTOS) -> Image.Image:
     """Any image as 8-bit RGB, no side longer than `side` pixels.
 
     Alpha is laid on white. An image of more than three bands shows the first three, one of two bands the first. Raises
     ImageError.
     """
-    pixels = with_channels(display_bands(read(path, span=span)), 3)
+    pixels = with_channels(display_bands(read_as(path, kind)), 3)
     picture = Image.fromarray(to_8_bits(pixels) if pixels.dtype == np.uint16 else pixels)
     picture.thumbnail((side, side))
     return picture

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from translate.data.io.images import Picture, with_channels
+from translate.data.io.images import Picture, display_bands, with_channels
 from translate.errors import ConfigurationError, TranslateError
 from translate.inference.converter import Converter
 from translate.inference.jobs import refuse_other_kinds, refuse_same
@@ -82,9 +82,12 @@ def convert_video(
 
     Keeps size, the shape of pixels (but see `SQUARE_ONLY`), frame times and audio, and applies the display rotation.
     Writes 8 bits. Drops subtitles, and audio that the new container cannot hold, which it reports to `log`. An odd
-    width or height is written as yuv444p, since yuv420p halves both. Raises ConfigurationError without PyAV,
-    TranslateError if the video cannot be read or written.
+    width or height is written as yuv444p, since yuv420p halves both. Label maps are written in their colours. Raises
+    ConfigurationError without PyAV and for a model that takes label maps, TranslateError if the video cannot be read or
+    written.
     """
+    if (given := converter.images.to_translate(request)).classes:
+        raise ConfigurationError(f"{shown(source)}: the model takes {given}, and videos hold none; convert images")
     av, start = _av(), time.perf_counter()
     output.parent.mkdir(parents=True, exist_ok=True)
     clear_leftovers(output.parent)
@@ -104,9 +107,9 @@ def convert_video(
             audio = _audio_streams(read, written, output.suffix, log)
             frames = _frames(read, written, look, audio, extent)
             while batch := list(islice(frames, batch_size)):
-                pictures = converter.convert_pictures([Picture(pixels) for pixels, _ in batch], request)
+                pictures = converter.convert_pictures([Picture(pixels) for pixels, _ in batch], request, "8")
                 for picture, (_, like) in zip(pictures, batch, strict=True):
-                    frame = _frame(av, with_channels(picture, 3), like, look)
+                    frame = _frame(av, with_channels(display_bands(picture), 3), like, look)
                     written.mux(stream.encode(frame))
                     done()
             written.mux(stream.encode(None))

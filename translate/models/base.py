@@ -17,13 +17,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from translate.data.batch import Batch
-from translate.data.labels import LabelGroup
 from translate.errors import ConfigurationError
 from translate.losses.adversarial import full_precision
+from translate.models.images import ImageSpec as ImageSpec
+from translate.models.images import Request as Request
 from translate.utils.settings import Settings
 
 Losses = dict[str, Tensor]
@@ -32,50 +34,6 @@ a critic's estimate of a distance) is a measure: only logged."""
 Fakes = dict[str, Tensor]
 TurnLosses = Callable[[Any, Fakes], Losses]
 """Maps a batch and the fakes generated from it to losses."""
-
-
-@dataclass(frozen=True)
-class ImageSpec:
-    """The images a model is built for: channels, side of the training crop in pixels, and the domains' names.
-
-    `groups`: how the domains are labelled, in order; empty if images have no labels. `alternatives`: sets of domain
-    numbers that are mutually exclusive attributes, such as hair colours. `span`: the range of values in floating-point
-    files that is mapped to -1 and 1.
-    """
-
-    channels: int
-    size: int
-    domains: tuple[str, ...]
-    groups: tuple[LabelGroup, ...] = ()
-    alternatives: tuple[tuple[int, ...], ...] = ()
-    span: tuple[float, float] = (0.0, 1.0)
-
-
-@dataclass(frozen=True)
-class Request:
-    """What a user asks of a translation: the domains, by number, to `set` and to `clear`.
-
-    Any number of attributes, or a single domain to go to. What a model cannot do, its `require` refuses.
-    """
-
-    set: frozenset[int] = frozenset()
-    clear: frozenset[int] = frozenset()
-
-    @classmethod
-    def to(cls, *domains: int) -> Request:
-        return cls(frozenset(domains))
-
-    @property
-    def domains(self) -> frozenset[int]:
-        """Those that are mentioned."""
-        return self.set | self.clear
-
-    def names(self, domains: Sequence[str]) -> list[str]:
-        """The request as `--to` takes it, such as "Blond_Hair" and "-Male"."""
-        return [
-            *(domains[number] for number in sorted(self.set)),
-            *(f"-{domains[number]}" for number in sorted(self.clear)),
-        ]
 
 
 def l1(images: Tensor, wanted: Tensor) -> Tensor:
@@ -125,9 +83,23 @@ class Model(nn.Module, ABC):
     Config: ClassVar[type[Settings]]
     batch_type: ClassVar[type[Batch]]
     """What `generate`, `show` and the losses receive: paired, unpaired, labelled or plain images."""
+    step: Tensor
+    """How many steps were taken before this one, an int64 scalar on the device, for weights that change with it:
+    `0.5 ** (self.step / 1000)`. The trainer writes it in place, so that a recorded step reads it anew; it is not saved,
+    and 0 in a model that is not trained."""
+
+    takes_labels: ClassVar[bool] = False
+    """Whether domains may hold label maps, which come as a plane for each class; `build_model` refuses them else."""
 
     def __init__(self, config: Any, images: ImageSpec) -> None:
         super().__init__()
+        self.register_buffer("step", torch.zeros((), dtype=torch.int64), persistent=False)
+
+    @classmethod
+    def require_images(cls, config: Any, images: ImageSpec) -> None:
+        """Raises ConfigurationError, with the setting that helps, for domains that the method cannot take; by default
+        for those of different channels."""
+        images.require_equal_channels(f"model.name {config.name}", "pix2pix, cyclegan and unit take them as they are")
 
     @contextmanager
     def in_mode(self, mode: Literal["train", "eval"]) -> Iterator[None]:

@@ -48,11 +48,18 @@ class CycleGAN(Translator):
         self.config = config
         self.domains = images.domains
         self.adversary = Adversary(config.adversarial)
-        self.generator_a, self.generator_b = (config.generator.initialised(images.channels, images.size) for _ in "ab")
+        a, b = (images.domain(number).channels for number in (0, 1))
+        self.generator_a = config.generator.between(b, a, images.size)
+        self.generator_b = config.generator.between(a, b, images.size)
         self.discriminator_a, self.discriminator_b = (
-            config.discriminator.initialised(images.channels, images.size) for _ in "ab"
+            config.discriminator.initialised(channels, images.size) for channels in (a, b)
         )
-        self.pool_a, self.pool_b = (ImagePool(config.pool, images.channels, images.size) for _ in "ab")
+        self.pool_a, self.pool_b = (ImagePool(config.pool, channels, images.size) for channels in (a, b))
+
+    @classmethod
+    def require_images(cls, config: CycleGANConfig, images: ImageSpec) -> None:
+        if config.identity:
+            images.require_equal_channels("model.identity", "set model.identity: 0")
 
     def generate(self, batch: Unpaired) -> Fakes:
         return {"a": self.generator_a(batch.b), "b": self.generator_b(batch.a)}

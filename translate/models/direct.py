@@ -54,6 +54,10 @@ class Direct(Translator):
         self.discriminator = config.discriminator.initialised(images.channels, images.size)
         self.pool = ImagePool(config.pool, images.channels, images.size)
 
+    @classmethod
+    def require_images(cls, config: DirectConfig, images: ImageSpec) -> None:
+        images.require_equal_channels("model.content", "train with cyclegan or unit")
+
     def generate(self, batch: Unpaired) -> Fakes:
         return {"b": self.generator(batch.a)}
 

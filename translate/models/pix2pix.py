@@ -9,6 +9,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from translate.data.batch import Paired
+from translate.data.label_maps import coloured
+from translate.losses.labels import cross_entropy, where_labelled
 from translate.models.adversary import AdversarialSettings, Adversary
 from translate.models.base import Fakes, ImageSpec, Losses, Request, Translator, Turn, l1
 from translate.models.parts import Discriminator, Generator
@@ -21,7 +23,7 @@ class Pix2PixConfig(Settings):
     name: Literal["pix2pix"] = "pix2pix"
     adversarial: AdversarialSettings = AdversarialSettings(objective="nonsaturating")
     reconstruction: float = Field(100.0, ge=0)
-    """Weight of |target - G(input)|."""
+    """Weight of |target - G(input)|; of label maps, of the cross-entropy."""
     convert_mode: Literal["train", "eval"] = "train"
     """`train`, as published, keeps dropout (the only noise) and the image's own batch statistics in conversion."""
     generator: Generator = UNetSettings()
@@ -32,20 +34,30 @@ class Pix2Pix(Translator):
     """Generator G: input -> target, with dropout as noise. Discriminator D scores (input, image) stacked.
 
     min_G max_D  E log D(x, y) + E log(1 - D(x, G(x)))  +  lambda E |y - G(x)|   (eq. 4)
+
+    Label maps are a plane for each class. As target, G's planes are logits (see `cross_entropy`), and D does not see
+    what nobody labelled.
     """
 
     Config = Pix2PixConfig
     batch_type = Paired
+    takes_labels = True
 
     def __init__(self, config: Pix2PixConfig, images: ImageSpec) -> None:
         super().__init__(config, images)
-        self.config = config
+        self.config, self.given, self.target = config, images.domain(0), images.domain(1)
         self.adversary = Adversary(config.adversarial)
-        self.generator = config.generator.initialised(images.channels, images.size)
-        self.discriminator = config.discriminator.initialised(2 * images.channels, images.size)
+        inputs, targets = self.given.channels, self.target.channels
+        self.generator = config.generator.between(inputs, targets, images.size)
+        self.discriminator = config.discriminator.initialised(inputs + targets, images.size)
+
+    @classmethod
+    def require_images(cls, config: Pix2PixConfig, images: ImageSpec) -> None:
+        """Takes any."""
 
     def generate(self, batch: Paired) -> Fakes:
-        return {"output": self.generator(batch.input)}
+        output = self.generator(batch.input)
+        return {"output": where_labelled(output, batch.target) if self.target.classes else output}
 
     def turns(self) -> list[Turn]:
         return [
@@ -58,10 +70,10 @@ class Pix2Pix(Translator):
         return self.adversary.discriminator_losses(self.discriminator, real, fake)
 
     def _generator_losses(self, batch: Paired, fakes: Fakes) -> Losses:
-        output = fakes["output"]
+        output, distance = fakes["output"], cross_entropy if self.target.classes else l1
         return {
             "adversarial": self.adversary.generator_loss(self.discriminator, torch.cat([batch.input, output], 1)),
-            "reconstruction": self.config.reconstruction * l1(output, batch.target),
+            "reconstruction": self.config.reconstruction * distance(output, batch.target),
         }
 
     def convert(self, images: Tensor, to: int = 1) -> Tensor:
@@ -93,7 +105,8 @@ class Pix2Pix(Translator):
         return int(self.generator.stride)
 
     def show(self, batch: Paired) -> dict[str, Tensor]:
-        return {"input": batch.input, "output": self.convert(batch.input), "target": batch.target}
+        output, target = (coloured(images, self.target) for images in (self.convert(batch.input), batch.target))
+        return {"input": coloured(batch.input, self.given), "output": output, "target": target}
 
 
 def _devices(images: Tensor) -> list[torch.device]:

@@ -63,12 +63,19 @@ class UNIT(Translator):
         super().__init__(config, images)
         self.config, self.domains = config, images.domains
         self.adversary = Adversary(config.adversarial)
-        self.autoencoders = config.autoencoder.initialised(images.channels, images.size)
+        channels = [images.domain(number).channels for number in (0, 1)]
+        self.autoencoders = config.autoencoder.between(*channels)
         self.discriminator_a, self.discriminator_b = (
-            config.discriminator.initialised(images.channels, images.size) for _ in "ab"
+            config.discriminator.initialised(count, images.size) for count in channels
         )
         if config.code_adversary:
             self.code_discriminator = CodeDiscriminator(self.autoencoders.code_channels, config.discriminator.filters)
+
+    @classmethod
+    def require_images(cls, config: UNITConfig, images: ImageSpec) -> None:
+        for weight in ("identity", "perceptual"):
+            if getattr(config, weight):
+                images.require_equal_channels(f"model.{weight}", f"set model.{weight}: 0")
 
     def encode(self, images: Tensor, domain: int) -> Tensor:
         """Mean codes (batch, code channels, height / stride, width / stride) of images of domain number `domain`."""

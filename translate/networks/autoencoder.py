@@ -13,6 +13,7 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
+from translate.errors import ConfigurationError
 from translate.networks.blocks import Normalisation, PaddedConv2d, named
 from translate.networks.resnet import ResidualBlock, conv7, stage
 from translate.networks.settings import ImageNetworkSettings, InitialisationSettings
@@ -101,7 +102,19 @@ class AutoencoderSettings(ImageNetworkSettings["CoupledAutoencoders"]):
         return self
 
     def build(self, channels: int, size: int) -> CoupledAutoencoders:
-        return CoupledAutoencoders(channels, **self.options)
+        return CoupledAutoencoders(channels, channels, **self.options)
+
+    def between(self, channels_a: int, channels_b: int) -> CoupledAutoencoders:
+        """The auto-encoders of images of these channels, with their initial weights. Raises ConfigurationError if they
+        cannot start alike."""
+        if self.alike and channels_a != channels_b:
+            raise ConfigurationError(
+                f"model.autoencoder.alike: domains of {channels_a} and {channels_b} channels cannot start alike; set "
+                "model.autoencoder.alike: false"
+            )
+        network = CoupledAutoencoders(channels_a, channels_b, **self.options)
+        self.initialise(network)
+        return network
 
     def initialise(self, network: CoupledAutoencoders) -> None:
         super().initialise(network)
@@ -115,12 +128,12 @@ class CoupledAutoencoders(nn.Module):
     `options` are those of `AutoencoderSettings`. Raises ValueError for others.
     """
 
-    def __init__(self, channels: int, **options: Any) -> None:
+    def __init__(self, channels_a: int, channels_b: int, **options: Any) -> None:
         super().__init__()
-        own = AutoencoderSettings(**options)
+        own, channels = AutoencoderSettings(**options), (channels_a, channels_b)
         shape = own.filters, own.downsamplings, own.blocks - own.share
-        self.encoders = nn.ModuleList(Encoder(channels, *shape, normalised=own.normalised) for _ in "ab")
-        self.decoders = nn.ModuleList(Decoder(channels, *shape, normalised=own.normalised) for _ in "ab")
+        self.encoders = nn.ModuleList(Encoder(count, *shape, normalised=own.normalised) for count in channels)
+        self.decoders = nn.ModuleList(Decoder(count, *shape, normalised=own.normalised) for count in channels)
         self.stride = 2**own.downsamplings
         self.code_channels = own.filters * self.stride
         self.shared_encoder = SharedBlocks(self.code_channels, own.share)

@@ -9,6 +9,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from translate.errors import ConfigurationError
 from translate.networks import blocks
 from translate.networks.blocks import Normalisation, PaddedConv2d, Padding, Upsampling, named, needs_bias
 from translate.networks.recompute import recomputed
@@ -35,11 +36,16 @@ class ResnetSettings(GeneratorSettings):
     checkpointing: bool = False
     """Recomputes activations in the backward pass instead of storing them: less memory, slower, same result."""
 
-    def build(self, channels: int, size: int) -> ResnetGenerator:
+    def build_between(self, channels_in: int, channels_out: int, size: int) -> ResnetGenerator:
         # Instance norm and reflection padding both need maps of more than one pixel.
         least, fewer = 2 * 2**self.downsamplings, "take fewer model.generator.downsamplings"
         require_at_least(size, least, f"generators of {self.downsamplings} downsamplings", fewer)
-        return ResnetGenerator(channels, channels, **self.options)
+        if self.residual and channels_in != channels_out:
+            raise ConfigurationError(
+                f"model.generator.residual keeps the channels, and cannot make {channels_out} of {channels_in}; set "
+                "model.generator.residual: false"
+            )
+        return ResnetGenerator(channels_in, channels_out, **self.options)
 
     def initialise(self, network: Generator) -> None:
         super().initialise(network)

@@ -94,10 +94,31 @@ class ImageNetworkSettings(Options, Generic[Built]):
 
 
 class GeneratorSettings(ImageNetworkSettings[Generator]):
-    """Of a generator that keeps an image's shape."""
+    """Of a generator that keeps an image's height and width."""
 
     section = "model.generator"
     kind: str
+
+    def build(self, channels: int, size: int) -> Generator:
+        return self.build_between(channels, channels, size)
+
+    def build_between(self, channels_in: int, channels_out: int, size: int) -> Generator:
+        """Builds the network for images of `channels_in`, which gives images of `channels_out`; see `build`.
+
+        A kind that defines `build` instead gives as many channels as it takes, and refuses others.
+        """
+        raise ConfigurationError(
+            f"model.generator.kind {self.kind}: gives as many channels as it takes, not {channels_out} from "
+            f"{channels_in}; set model.generator.kind to unet or resnet"
+        )
+
+    def between(self, channels_in: int, channels_out: int, size: int) -> Generator:
+        """The network from images of `channels_in` to images of `channels_out`, with its initial weights."""
+        if channels_in == channels_out:
+            return self.initialised(channels_in, size)
+        network = self.build_between(channels_in, channels_out, size)
+        self.initialise(network)
+        return network
 
 
 class DiscriminatorSettings(ImageNetworkSettings[nn.Module]):

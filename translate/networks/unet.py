@@ -38,7 +38,7 @@ class UNetSettings(GeneratorSettings):
     checkpointing: bool = False
     """Recomputes activations in the backward pass instead of storing them: less memory, slower, same result."""
 
-    def build(self, channels: int, size: int) -> UNetGenerator:
+    def build_between(self, channels_in: int, channels_out: int, size: int) -> UNetGenerator:
         possible = int(math.log2(size & -size))
         levels = self.levels or max(2, min(8, possible))
         if levels > possible:
@@ -47,7 +47,7 @@ class UNetSettings(GeneratorSettings):
                 f"data.size is {size}, which a U-Net of {levels} levels cannot halve {levels} times; "
                 f"set data.size to a multiple of {2**levels}{fewer}"
             )
-        return UNetGenerator(channels, channels, **(self.options | {"levels": levels}))
+        return UNetGenerator(channels_in, channels_out, **(self.options | {"levels": levels}))
 
 
 class UNetGenerator(Generator):

@@ -1,7 +1,8 @@
 """Explains mistakes in a recipe to the user: where each key was set, what was expected, and the nearest known key."""
 
 import json
-from typing import Any, get_args
+from collections.abc import Iterator
+from typing import Any, get_args, get_origin
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
@@ -29,10 +30,10 @@ def explained(error: ValidationError, values: dict[str, Any], source: str, place
 
 
 def _explain(mistake: ErrorDetails, values: dict[str, Any], source: str, places: Places) -> str:
-    path = mistake["loc"]
+    path = _path(mistake["loc"], values)
     key, where = ".".join(map(str, path)), _where(path, source, places)
     if mistake["type"] == "extra_forbidden":
-        known = known_keys(Recipe)
+        known = [_with_names(name, path) for name in known_keys(Recipe)]
         if key in known:
             return f"{where}: unknown key '{key}': '{_chosen(values, path[:-1])}' has no such key, though others do"
         beside = [name for name in known if name.rpartition(".")[0] == key.rpartition(".")[0]]
@@ -45,6 +46,23 @@ def _explain(mistake: ErrorDetails, values: dict[str, Any], source: str, places:
     message = mistake["msg"].removeprefix("Value error, ")
     given = "" if isinstance(mistake["input"], dict) else f", got {_short(json.dumps(mistake['input']))}"
     return f"{where}: '{_short(key)}': {message[0].lower()}{message[1:]}{given}"
+
+
+def _with_names(key: str, path: KeyPath) -> str:
+    """The known key with the names that `path` has where it says NAME."""
+    words = key.split(".")
+    return ".".join(str(path[at]) if word == "NAME" and at < len(path) else word for at, word in enumerate(words))
+
+
+def _path(place: KeyPath, values: Any) -> KeyPath:
+    """The keys of a mistake's place, without the names of the forms that a value may have."""
+    keys: list[str | int] = []
+    for key in place:
+        if isinstance(values, list) and isinstance(key, int):
+            keys, values = [*keys, key], values[key]
+        elif isinstance(values, dict) and (key in values or key == place[-1]):
+            keys, values = [*keys, key], values.get(key)
+    return tuple(keys)
 
 
 def _where(path: KeyPath, source: str, places: Places) -> str:
@@ -66,18 +84,25 @@ def _chosen(values: Any, path: KeyPath) -> Any:
 
 
 def known_keys(settings: type[Settings], prefix: str = "") -> list[str]:
-    """Every dotted key that a recipe may have."""
+    """Every dotted key that a recipe may have; NAME stands for those that users name."""
     keys = []
     for name, field in settings.model_fields.items():
         keys += [prefix + name]
-        for section in _sections(field):
-            keys += known_keys(section, f"{prefix}{name}.")
+        for named, section in _sections(field):
+            keys += known_keys(section, f"{prefix}{name}.{named}")
     return list(dict.fromkeys(keys))
 
 
-def _sections(field: FieldInfo) -> list[type[Settings]]:
-    """The classes of settings that the field may hold; none for a plain value."""
+def _sections(field: FieldInfo) -> list[tuple[str, type[Settings]]]:
+    """The classes of settings that the field may hold, with what comes before their keys; none for a plain value."""
     if chosen := [mark for mark in field.metadata if isinstance(mark, OneOf)]:
-        return [*chosen[0].classes().values()]
-    kinds = (field.annotation, *get_args(field.annotation))
-    return [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Settings)]
+        return [("", kind) for kind in chosen[0].classes().values()]
+    return list(_within(field.annotation))
+
+
+def _within(kind: Any, before: str = "") -> Iterator[tuple[str, type[Settings]]]:
+    if isinstance(kind, type) and issubclass(kind, Settings):
+        yield before, kind
+    elif get_origin(kind) is not tuple:
+        for one in get_args(kind):
+            yield from _within(one, "NAME." if get_origin(kind) is dict else before)

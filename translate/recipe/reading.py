@@ -126,7 +126,8 @@ def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
 
 
 def _override(values: dict[str, Any], places: Places, overrides: Iterable[str]) -> None:
-    """Applies overrides, kinds first: another kind clears its section, which then takes its other overrides."""
+    """Applies overrides, kinds first: another kind clears its section, which then takes its other overrides. Domains
+    that are named in a list become sections where one says what a domain is."""
     for override in sorted(overrides, key=lambda override: ".kind=" not in override):
         key, equals, text = override.partition("=")
         path = tuple(key.strip().split("."))
@@ -134,7 +135,11 @@ def _override(values: dict[str, Any], places: Places, overrides: Iterable[str]) 
             raise ConfigurationError(f"--set {override}: expected section.key=value, e.g. training.lr=1e-4")
         section = values
         for name in path[:-1]:
-            if not isinstance(section.setdefault(name, {}), dict):
+            if section.get(name) is None:
+                section[name] = {}
+            if section is values.get("data") and name == "domains" and isinstance(section[name], list):
+                section[name] = {str(domain): {} for domain in section[name]}
+            if not isinstance(section[name], dict):
                 raise ConfigurationError(f"--set {override}: '{name}' is a value, not a section")
             section = section[name]
         value = read_yaml_value(text)

@@ -22,10 +22,10 @@ def save_grid(path: Path, columns: Mapping[str, Tensor]) -> None:
     """Writes a PNG atomically: one column per caption, one row per image of the batch, on white.
 
     `columns`: images (batch, channels, height, width) in [-1, 1]; batch sizes must match, image sizes may differ.
-    One channel is grey, three are RGB; more than three show the first three, two show the first.
+    One channel is grey, three are RGB; more than three show the first three, two show the first, as the caption says.
     Raises ValueError if there is no column or no image, or if the batch sizes differ.
     """
-    save_pictures(path, {caption: _pictures(images) for caption, images in columns.items()})
+    save_pictures(path, {f"{name}{_bands(images.shape[1])}": _pictures(images) for name, images in columns.items()})
 
 
 def save_pictures(path: Path, columns: Mapping[str, Sequence[Image.Image]], rows: Sequence[str] = ()) -> None:
@@ -77,6 +77,13 @@ def is_marked(path: Path) -> bool:
     except OSError:
         return False
     return head.startswith(b"\x89PNG") and b"tEXt" + b"\0".join(word.encode() for word in _MARK) in head
+
+
+def _bands(channels: int) -> str:
+    """Which of the bands are shown, if not all are."""
+    if channels in (1, 3, 4):
+        return ""
+    return f", bands 1 to 3 of {channels}" if channels > 4 else ", band 1 of 2"
 
 
 def _pictures(images: Tensor) -> list[Image.Image]:

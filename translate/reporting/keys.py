@@ -14,6 +14,7 @@ from typing import TypeVar
 Value = TypeVar("Value")
 VALIDATION = "validation/"
 CAPTIONS = {
+    "mean_iou": "mean IoU",
     "kl": "KL divergence",
     "kl_translated": "KL divergence of translations",
     "pair_accuracy": "own label scored above a wrong one",

@@ -22,9 +22,9 @@ def build_trainer(
 ) -> Trainer:
     """Builds a trainer with one optimizer per network that some turn moves.
 
-    If `training.ema` is set, the trainer also averages the generators' weights. Raises
-    ConfigurationError for impossible settings: a rate for an unknown network, parts of a batch that are too small, or
-    recomputed dropout in a step captured as CUDA graphs.
+    The trainer also averages the weights of generators that have a decay (`ema`). Raises ConfigurationError for
+    impossible settings: those of an unknown network, parts of a batch that are too small, or recomputed dropout in a
+    step captured as CUDA graphs.
     """
     require_trainable(model, training, runtime)
     runtime.adopt(model)
@@ -33,20 +33,14 @@ def build_trainer(
     model.train()
     # Training images all have the same size, so cuDNN can benchmark its algorithms on the first ones.
     torch.backends.cudnn.benchmark = runtime.device.type == "cuda"
-    networks = _networks(model, generators=False)
-    optimizers = {
-        name: build_optimizer(
-            network,
-            training.optimizer,
-            training.network_lr.get(name, training.lr),
-            training.betas,
-            training.weight_decay,
-            fused=runtime.fused,
-        )
-        for name, network in networks.items()
-    }
+    optimizers = {}
+    for name, network in _networks(model, generators=False).items():
+        own = training.of(name)
+        rule = own.optimizer, own.lr, own.betas, own.weight_decay, own.clip
+        optimizers[name] = build_optimizer(network, *rule, fused=runtime.fused)
     generators = _networks(model, generators=True)
-    average = WeightAverage(generators, training.ema) if training.ema else None
+    decays = {name: decay for name in generators if (decay := training.of(name).ema)}
+    average = WeightAverage({name: generators[name] for name in decays}, decays) if decays else None
     runtime.compile(generators.values())
     return Trainer(
         model,
@@ -68,10 +62,17 @@ def require_trainable(model: Model, training: TrainingSettings, runtime: Runtime
             "model.generator.dropout to false or 0, or leave out cuda-graphs from --runtime"
         )
     model.require_batch(training.batch_size // training.accumulate)
-    networks = _networks(model, generators=False)
+    networks, generators = (_networks(model, generators=only) for only in (False, True))
     for name in training.network_lr:
         if name not in networks:
             raise ConfigurationError(f"training.network_lr: no network '{name}'{nearest(name, networks)}")
+    for name, own in training.networks.items():
+        if name not in networks:
+            raise ConfigurationError(f"training.networks: no network '{name}'{nearest(name, networks)}")
+        if own.ema and name not in generators:
+            raise ConfigurationError(
+                f"training.networks.{name}.ema: only generators are averaged ({', '.join(generators)}); leave it out"
+            )
 
 
 def _repeats_dropout(network: nn.Module) -> bool:

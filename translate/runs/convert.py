@@ -10,11 +10,12 @@ from pathlib import Path
 from translate.data.io.images import MAX_PIXELS, allow_pixels, dimensions
 from translate.errors import ConfigurationError, ImageError
 from translate.inference.converter import BF16_APART, Converter
+from translate.inference.delivery import fits, written_as
 from translate.inference.extras import ExtrasWriter, refuse_among, refuse_for_shards, refuse_for_video, require_places
 from translate.inference.folder import convert_folder
 from translate.inference.jobs import Jobs, plan
 from translate.inference.manifest import Manifest
-from translate.inference.options import Extras, InputOptions, ModelOptions, OutputOptions
+from translate.inference.options import Extras, ImageFormat, InputOptions, ModelOptions, OutputOptions
 from translate.inference.provenance import locked_folder, require_writable, translation
 from translate.inference.records import Outcome, Record
 from translate.inference.video import convert_video, count_frames, is_video, plan_video
@@ -22,7 +23,7 @@ from translate.models.base import Request, Translator
 from translate.runs.loading import files_of, load
 from translate.runs.not_a_run import holds_model
 from translate.utils.outputs import Inputs
-from translate.utils.printing import logger, say, shown
+from translate.utils.printing import Log, logger, say, shown
 from translate.utils.progress import Progress
 
 
@@ -53,12 +54,14 @@ class Conversion:
         if is_video(self.source):
             read, convert = lambda: [str(self.source)], partial(self._convert_video, self._plan_video())
         else:
-            jobs = self._plan_images()
+            jobs = self._plan_images(self.writing.format, logger(self.quiet))
             read, convert = jobs.sources, partial(self._convert_images, jobs)
         require_places(self.extras, Inputs(lambda: (*files_of(self.run), *read())), self.writing.overwrite)
         converter = load(self.run, **vars(self.model))
-        converter.fitting.tile, converter.log = self.writing.tile, say
         request, log = converter.request(self.to), logger(self.quiet)
+        converter.fitting.tile, converter.depth, converter.log = self.writing.tile, self.writing.depth, say
+        converter.size, converter.keep_size, converter.remark = self.writing.size, self.writing.keep_size == "yes", log
+        converter.sizing(request)  # refuses what is impossible
         if converter.runtime.bf16:
             log(f"bf16: {BF16_APART}; --precision float32 is exact, and slower")
         if converter.model.remarks:
@@ -75,6 +78,9 @@ class Conversion:
         run, source, chosen = self.run, self.source, self.model.checkpoint
         if is_video(source) and (self.reading.shard is not None or self.writing.format != "same"):
             raise ConfigurationError("--shard and --format are for images, not for a video; leave them out")
+        if self.writing.keep_size == "no" and (is_video(source) or self.extras.cycle_error):
+            what = "a video" if is_video(source) else "--cycle-error, which compares pixel by pixel"
+            raise ConfigurationError(f"--keep-size no is not for {what}; leave it out")
         if self.reading.shard is not None:
             refuse_for_shards(self.extras)
         if holds_model(source) and not holds_model(run) and run.exists():
@@ -86,14 +92,26 @@ class Conversion:
         if chosen != "latest" and run.exists() and not (run / "checkpoints").is_dir():
             raise ConfigurationError(f"--checkpoint {chosen}: {run} has no checkpoints to choose from; leave it out")
 
-    def _plan_images(self) -> Jobs:
+    def _plan_images(self, format: ImageFormat, log: Log) -> Jobs:
         refuse_among(self.extras, [self.source, Path(self.output)])
-        log, links = logger(self.quiet), not self.reading.no_links
-        jobs = plan(self.source, self.output, self.writing.format, log, follow_links=links)
+        jobs = plan(self.source, self.output, format, log, follow_links=not self.reading.no_links)
         require_writable(jobs.output)
         return jobs if self.reading.shard is None else jobs.shard(*self.reading.shard)
 
+    def _suited(self, jobs: Jobs, converter: Converter, request: Request) -> Jobs:
+        """The jobs, as PNG for label maps and as TIFF where no other format holds what the model gives, unless a format
+        or name was chosen."""
+        target = converter.images.translated(request)
+        form = written_as(target, self.writing.depth)
+        named = not self.source.is_dir() and jobs[0].output == Path(self.output)
+        if self.writing.format != "same" or named or (fits(".png", form) and not form.classes):
+            return jobs
+        format: ImageFormat = "png" if form.classes else "tiff"
+        logger(self.quiet)(f"{form.name}: {form}; written as {format.upper()}, which holds such values")
+        return self._plan_images(format, lambda line: None)
+
     def _convert_images(self, jobs: Jobs, model: Converter, request: Request, all_ours: bool = False) -> Outcome:
+        jobs = self._suited(jobs, model, request)
         writer = ExtrasWriter(self.extras, model, request, self.writing.overwrite, all_ours)
         if not self.quiet and (pair := _perhaps_a_pair(model, jobs)):
             say(

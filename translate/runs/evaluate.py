@@ -43,7 +43,7 @@ def evaluate(
     _require_inception(weights_dir, log)
     loaded = _with_data(load_model(run, checkpoint), data)
     recipe = loaded.recipe
-    images = open_data(recipe.data, recipe.method.batch_type, log).without(loaded.skipped)
+    images = open_data(recipe.data, recipe.method.batch_type, log, loaded.images.kinds).without(loaded.skipped)
     if images.domains != loaded.images.domains:
         raise ConfigurationError(
             f"{recipe.data.set}: its domains are now {', '.join(images.domains)}; the run knows "

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from translate.data.batch import Plain
+from translate.data.domain import Domain
 from translate.data.labels import LabelGroup
+from translate.data.source import Grey
+from translate.data.written import as_written
 from translate.errors import ConfigurationError
 from translate.evaluation.digits import evaluate_digits
-from translate.evaluation.features import gather
+from translate.evaluation.features import gather, greyed, unchanged
 from translate.evaluation.flips import gather_labelled
 from translate.evaluation.generated import evaluate_generated
 from translate.evaluation.labelled import evaluate_labelled
@@ -19,6 +24,7 @@ from translate.evaluation.table import Score
 from translate.evaluation.unpaired import evaluate_unpaired
 from translate.evaluation.validation import Direction
 from translate.models.base import ClassifyingTranslator, Relabeller, Sampler, Translator
+from translate.runs.delivered import scores_as_delivered
 from translate.runs.evaluator import Evaluator, test_of
 from translate.runs.image_sets import LabelledImages, LabelledSource, TwoDomains
 
@@ -41,20 +47,23 @@ def scores_of(evaluator: Evaluator) -> list[Score]:
 
 def _digits(evaluator: Evaluator, model: ClassifyingTranslator, images: LabelledSource) -> list[Score]:
     train = images.a.splits["train"]
-    trained = evaluator.classifier(
-        train.sources, train.labels, evaluator.spec(images.a.domains, images.a.groups), flip=False
-    )
-    sets = [(folder.root.name, evaluator.labelled(test_of(folder.splits))) for folder in (images.a, images.b)]
+    (sources,), spec = images.spanned([train.sources]), evaluator.spec(images.a.domains, images.a.groups)
+    trained = evaluator.classifier(sources, train.labels, spec, flip=False)
+    sets = [
+        (folder.root.name, evaluator.labelled(test_of(folder.splits), domain=number))
+        for number, folder in enumerate((images.a, images.b))
+    ]
     return evaluate_digits(model, sets, trained, evaluator.runtime, evaluator.protocol)
 
 
 def _labelled(evaluator: Evaluator, model: Relabeller, images: LabelledImages) -> list[Score]:
     train, test = images.folder.splits["train"], test_of(images.folder.splits)
-    trained = evaluator.classifier(train.sources, train.labels, images.spec, flip=evaluator.data.flip)
+    (sources,) = images.spanned([train.sources])
+    trained = evaluator.classifier(sources, train.labels, images.spec, flip=evaluator.data.flip)
     spaces = evaluator.spaces(trained)
     with evaluator.progress(len(test.sources)) as bar:
         scores = evaluate_labelled(
-            model.relabel,
+            _delivered(model.relabel, images.kind(0)),
             evaluator.labelled(test),
             images.spec,
             trained,
@@ -75,39 +84,55 @@ def _two_domains(evaluator: Evaluator, model: Translator, images: TwoDomains) ->
 def _unpaired(evaluator: Evaluator, model: Translator, images: TwoDomains) -> list[Score]:
     train, test = images.folder.splits["train"], test_of(images.folder.splits)
     labels = np.repeat(np.eye(2, dtype=np.float32), [len(train[0]), len(train[1])], axis=0)
-    spec = evaluator.spec(images.domains, (LabelGroup(2, exclusive=True),))
-    trained = evaluator.classifier([*train[0], *train[1]], labels, spec, flip=evaluator.data.flip)
+    # Channels would give a domain away: where they differ, both are judged as grey.
+    unlike = images.kind(0).channels != images.kind(1).channels
+    spec = evaluator.spec(images.domains, (LabelGroup(2, exclusive=True),), 1 if unlike else None)
+    known = [
+        [Grey(source, images.kind(number).channels) for source in sources] if unlike else sources
+        for number, sources in enumerate(images.spanned(train))
+    ]
+    trained = evaluator.classifier([*known[0], *known[1]], labels, spec, flip=evaluator.data.flip)
     spaces, scores = evaluator.spaces(trained), []
+    shown = greyed if unlike else unchanged
     for to in model.targets():
         with evaluator.progress(len(test[1 - to])) as bar:
             scores += evaluate_unpaired(
-                partial(model.convert, to=to),
-                evaluator.batches(test[1 - to], Plain),
-                evaluator.batches(test[to], Plain),
+                _delivered(partial(model.convert, to=to), images.kind(to)),
+                evaluator.batches(test[1 - to], Plain, 1 - to),
+                evaluator.batches(test[to], Plain, to),
                 to,
                 f"to {images.domains[to]}",
                 trained,
                 evaluator.runtime,
                 spaces=spaces,
-                reference=gather(evaluator.batches(train[to], Plain), evaluator.runtime, spaces),
-                protocol=evaluator.protocol,
+                reference=gather(evaluator.batches(train[to], Plain, to), evaluator.runtime, spaces, shown),
+                protocol={**evaluator.protocol, **({"channels": "the mean of all, as grey"} if unlike else {})},
+                shown=shown,
                 done=bar.advance,
             )
     return scores
+
+
+def _delivered(convert: Callable[..., Tensor], kind: Domain) -> Callable[..., Tensor]:
+    """The conversion, with translations as they are read again from files of their domain."""
+    return lambda *given: as_written(convert(*given).float(), kind)
 
 
 def _truth(evaluator: Evaluator, model: Translator, images: LabelledImages | TwoDomains) -> list[Score]:
     """Scores of every direction whose true translations are among the test images."""
     known = images.validations(model, TRUTHS, evaluator.runtime)
     directions = [one for one in known if isinstance(one, Direction)]
-    return [score for one in directions for score in one.scores(model, evaluator.runtime, evaluator.protocol)]
+    scores = [score for one in directions for score in one.scores(model, evaluator.runtime, evaluator.protocol)]
+    if not isinstance(images, TwoDomains):  # classes are rendered, in the size that is trained at
+        return scores
+    return scores_as_delivered(evaluator, model, images, directions, TRUTHS) + scores
 
 
 def _generated(evaluator: Evaluator, model: Sampler, images: LabelledImages) -> list[Score]:
     labelled = images.with_labels()
     train, test = labelled.splits["train"], test_of(labelled.splits)
-    spec = evaluator.spec(labelled.domains, labelled.groups)
-    trained = evaluator.classifier(train.sources, train.labels, spec, flip=evaluator.data.flip)
+    (sources,), spec = images.spanned([train.sources]), evaluator.spec(labelled.domains, labelled.groups)
+    trained = evaluator.classifier(sources, train.labels, spec, flip=evaluator.data.flip)
     reals, spaces = evaluator.labelled(test, REALS), evaluator.spaces(trained)
     return evaluate_generated(model, reals, spec, trained, spaces, evaluator.runtime, evaluator.protocol, DRAWN)
 

@@ -22,7 +22,7 @@ from translate.evaluation.spaces import Missing, classifier_space, inception_spa
 from translate.evaluation.table import Protocol
 from translate.models.base import ImageSpec
 from translate.recipe import DataSettings
-from translate.runs.image_sets import ImageSet, spanned
+from translate.runs.image_sets import ImageSet
 from translate.runs.loading import Loaded
 from translate.training.runtime import Runtime
 from translate.utils.printing import Log
@@ -59,33 +59,36 @@ class Evaluator:
             "resize": f"Pillow {self.data.interpolation} to {self.data.size}, {shape}",
         }
 
-    def spec(self, domains: Sequence[str], groups: tuple[LabelGroup, ...]) -> ImageSpec:
-        """The images of this data set under other domains than those that the model was built for."""
-        return ImageSpec(self.data.channels, self.data.size, tuple(domains), groups)
+    def spec(self, domains: Sequence[str], groups: tuple[LabelGroup, ...], channels: int | None = None) -> ImageSpec:
+        """The images of this data set under other domains than those that the model was built for, or as so many
+        channels."""
+        return ImageSpec(channels or self.loaded.images.channels, self.data.size, tuple(domains), groups)
 
-    def batches(self, sources: Sequence[Any], make: type[Batch]) -> Iterator[Any]:
-        return self.images.in_order([sources], make, BATCH)
+    def batches(self, sources: Sequence[Any], make: type[Batch], domain: int) -> Iterator[Any]:
+        """Images of domain number `domain`."""
+        return self.images.in_order([sources], make, BATCH, domains=[domain])
 
-    def labelled(self, split: LabelledSplit, most: int | None = None) -> Iterator[Labelled]:
-        """The images of a split with their labels; at most so many, evenly spaced."""
+    def labelled(self, split: LabelledSplit, most: int | None = None, domain: int = 0) -> Iterator[Labelled]:
+        """The images of a split of that domain with their labels; at most so many, evenly spaced."""
         count = len(split.sources)
         rows = np.linspace(0, count - 1, min(count, most or count)).round().astype(int)
-        return self.images.in_order([[split.sources[row] for row in rows]], Labelled, BATCH, [split.labels[rows]])
+        sources, labels = [split.sources[row] for row in rows], split.labels[rows]
+        return self.images.in_order([sources], Labelled, BATCH, [labels], [domain])
 
     def classifier(self, sources: Sequence[Any], labels: np.ndarray, spec: ImageSpec, flip: bool) -> Trained:
-        """The classifier for these images, trained if needed and kept next to fetched data; its name includes a
-        fingerprint of what it learns from."""
-        (sources,) = spanned([sources], self.data.range)
+        """The classifier for these images, which say the span of their values, trained if needed and kept next to
+        fetched data; its name includes a fingerprint of what it learns from."""
         digest, called = fingerprint(sources, labels), Path(str(self.data.set)).name
         # Classifiers from before there was a choice were trained on bicubically resized images.
         how = "" if self.data.interpolation == "bicubic" else f"-{self.data.interpolation}"
+        spans = [self.images.kind(number).span for number in range(len(spec.domains))]
         data = {
             "set": called,
             "images": len(sources),
             "fingerprint": digest,
             "flip": flip,
             "resize": f"{self.images.shape}{how}",
-            "range": self.data.range,
+            "range": spans[0] if len(set(spans)) == 1 else spans,
         }
         name = f"{called}-{digest[:12]}-{spec.size}px{how}"
 
@@ -103,9 +106,10 @@ class Evaluator:
         return trained
 
     def spaces(self, trained: Trained) -> Spaces:
-        if self.data.channels in (1, 3):
+        channels = trained.classifier.channels
+        if channels in (1, 3):
             return [classifier_space(trained), inception_space(self.weights_dir, self.runtime)]
-        reason = f"unavailable: takes grey or RGB, not {self.data.channels} bands"
+        reason = f"unavailable: takes grey or RGB, not {channels} bands"
         return [classifier_space(trained), Missing("Inception", reason)]
 
     def progress(self, images: int) -> Progress:

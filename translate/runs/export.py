@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from translate.data.io.images import to_float, to_pixels
+from translate.data.io.images import to_pixels
 from translate.errors import ConfigurationError
 from translate.inference.converter import Converter
 from translate.inference.formats import chosen_format, reader_of
@@ -68,8 +68,7 @@ def _of_run(run: Path, to: tuple[str, ...], options: ExportOptions, with_samples
 def _samples(loaded: Loaded) -> list[Tensor]:
     """A few uint8 images of each domain; empty if the run's data set is not available."""
     try:
-        images = open_data(loaded.recipe.data, loaded.recipe.method.batch_type, lambda line: None)
+        images = open_data(loaded.recipe.data, loaded.recipe.method.batch_type, lambda line: None, loaded.images.kinds)
     except ConfigurationError:
         return []
-    tensors = next(images.first(SAMPLES)).tensors()
-    return [to_pixels(to_float(tensor)) for tensor in tensors if not tensor.is_floating_point()]
+    return [to_pixels(side) for side in next(images.first(SAMPLES)).floats(lambda side: side).sides()]

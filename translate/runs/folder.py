@@ -37,6 +37,8 @@ FREE_ON_RESUME = {"summary", "data.workers", "data.cache", "data.cache_gb", "dat
 _IMAGES_A_STEP = "images a step (training.batch_size x processes)"
 FREE_WITH_IMAGES = {"data.set", "data.domains"}
 """Location of the data and names of its domains; the images' names say whether it is the same data."""
+FOUND = {"data.channels", "data.range"}
+"""Settings that null leaves to what is found: to what the run has found, or was told."""
 
 
 def choose_folder(out: str | Path | None, recipe: Recipe, resume: bool) -> Path:
@@ -172,6 +174,9 @@ def require_same_run(
     if processes != before:
         wanted["training.accumulate"] = begun["training.accumulate"]
     free = FREE_ON_RESUME | (FREE_WITH_IMAGES if "images" in checkpoint.facts else set())
+    for key in FOUND | {key for key in begun if key.startswith("data.domains.")}:
+        if wanted.get(key) is None:
+            wanted[key] = begun.get(key)
     different = [key for key in wanted | begun if wanted.get(key) != begun.get(key) and key not in free]
     if different:
         run = checkpoint.folder.parent.parent
@@ -195,8 +200,12 @@ def _with_its_weights(run: Path, different: Sequence[str], recipe: Recipe) -> st
 
 def _present(values: Mapping[str, Any], key: str) -> str:
     """The key, or that of its section if it is no longer in there."""
-    section, _, last = key.rpartition(".")
-    return key if last in (_value(values, section) if section else values) else _present(values, section)
+    found: list[str] = []
+    for name in key.split("."):
+        if not isinstance(values, Mapping) or name not in values:
+            break
+        found, values = [*found, name], values[name]
+    return ".".join(found)
 
 
 def _value(values: Mapping[str, Any], key: str) -> Any:

@@ -9,6 +9,8 @@ from typing import Any
 
 import torch
 
+from translate.data.domain import Domain
+from translate.data.io.values import UNIT
 from translate.data.labels import LabelGroup
 from translate.errors import ConfigurationError, TranslateError
 from translate.inference.converter import Converter, for_inference
@@ -128,6 +130,9 @@ def build_model(recipe: Recipe, images: ImageSpec) -> Model:
     Raises ConfigurationError if its networks cannot take images of that size, or not that many domains.
     """
     require_domains(images, recipe.method.batch_type, f"a model of {recipe.name}")
+    if not recipe.method.takes_labels:
+        images.require_no_labels(f"a model of {recipe.name}")
+    recipe.method.require_images(recipe.model, images)
     torch.manual_seed(recipe.training.seed)
     model = recipe.method(recipe.model, images)
     if isinstance(model, Translator):
@@ -140,11 +145,11 @@ def image_spec(recipe: Recipe, facts: Mapping[str, Any]) -> ImageSpec:
 
     Raises TranslateError if the facts contradict each other.
     """
-    channels, size = facts.get("channels", recipe.data.channels), facts.get("size", recipe.data.size)
+    channels, size = facts.get("channels") or recipe.data.channels or 3, facts.get("size", recipe.data.size)
     domains = tuple(facts.get("domains", ()))
     groups = tuple(LabelGroup(**group) for group in facts["groups"])
     alternatives = tuple(map(tuple, facts["alternatives"]))
-    span = facts.get("span", recipe.data.range)
+    span = facts.get("span") or recipe.data.range or UNIT
     # Where only the source is labelled, labels are not domains: ten digits in two sets.
     batch = recipe.method.batch_type
     labels = 0 if batch.labelled() and not batch.labels_are_domains() else sum(group.size for group in groups)
@@ -154,4 +159,5 @@ def image_spec(recipe: Recipe, facts: Mapping[str, Any]) -> ImageSpec:
         raise TranslateError(f"checkpoint facts: alternatives among {len(domains)} domains")
     if not span[0] < span[1]:
         raise TranslateError(f"checkpoint facts: the span {span} does not rise")
-    return ImageSpec(channels, size, domains, groups, alternatives, span)
+    each = tuple(map(Domain.of, facts.get("each", ())))
+    return ImageSpec(channels, size, domains, groups, alternatives, span, each)

@@ -9,9 +9,10 @@ from torch import Tensor
 
 from translate.data.io.images import read, to_float, with_channels
 from translate.errors import ConfigurationError, command
+from translate.evaluation.colour_map import fit_affine_colour
 from translate.evaluation.metrics import compare_with_truth, measure_of
 from translate.evaluation.table import aligned, numbers_of
-from translate.evaluation.validation import Direction, fit_affine_colour
+from translate.evaluation.validation import Direction
 from translate.inference.folder import convert_folder
 from translate.inference.jobs import plan
 from translate.inference.options import OutputOptions

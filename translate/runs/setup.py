@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 import torch
 
 from translate.data.batch import Batch
+from translate.data.domain import Domain
 from translate.errors import ConfigurationError, TranslateError
-from translate.models.base import Model
+from translate.models.base import ImageSpec, Model
 from translate.recipe import Recipe, TrainingSettings
 from translate.recipe.plugins import Plugin, used_by
 from translate.reporting.tracking import TrackedRun, Tracker, Trackers, open_trackers
@@ -152,9 +153,9 @@ def loader_of(launch: Launch, images: ImageSet) -> Batches:
     return images.loader(launch.recipe.training.batch_size, launch.recipe.training.seed)
 
 
-def _open(launch: Launch) -> ImageSet:
+def _open(launch: Launch, known: Sequence[Domain] = ()) -> ImageSet:
     with launch.distributed.one_first():
-        return open_data(launch.recipe.data, launch.recipe.method.batch_type, launch.log)
+        return open_data(launch.recipe.data, launch.recipe.method.batch_type, launch.log, known)
 
 
 def _to_resume(launch: Launch, folder: Path) -> Checkpoint | None:
@@ -171,7 +172,8 @@ def _to_resume(launch: Launch, folder: Path) -> Checkpoint | None:
 
 def _fits(recipe: Recipe, checkpoint: Checkpoint) -> bool:
     """Whether the checkpoint's weights fit the networks of the recipe."""
-    size = {"channels": recipe.data.channels, "size": recipe.data.size}
+    channels = recipe.data.channels
+    size = {"size": recipe.data.size} | ({"channels": channels, "each": []} if channels else {})
     try:
         load_weights(build_model(recipe, image_spec(recipe, checkpoint.facts | size)), checkpoint.weights())
     except TranslateError:
@@ -185,7 +187,7 @@ def _same_data(launch: Launch, checkpoint: Checkpoint) -> OpenedData:
     Data order depends on the list of images. If the remaining images differ from those at the start, all are checked
     again.
     """
-    images = _open(launch)
+    images = _open(launch, image_spec(launch.recipe, checkpoint.facts).kinds)
     require_same_domains(checkpoint, images.domains)
     begun_with = checkpoint.facts.get("images", {})
     data = _without(launch, images, checkpoint.facts["skipped"])
@@ -277,13 +279,17 @@ def _cadence(training: TrainingSettings, total: int) -> Cadence:
     )
 
 
+def _facts_of(spec: ImageSpec) -> dict[str, Any]:
+    return {key: value for key, value in asdict(spec).items() if key != "given"}
+
+
 def _facts(recipe: Recipe, images: ImageSet, skipped: Mapping[str, str]) -> dict[str, Any]:
     """The facts that make a checkpoint usable without any flags."""
     versions = {"translate": __version__, "torch": torch.__version__, "python": platform.python_version()}
     return {
         "format": FORMAT,
         "recipe": recipe.to_json(),
-        **asdict(images.spec),
+        **_facts_of(images.spec),
         "skipped": skipped,
         "images": images.listing(),
         "versions": versions,

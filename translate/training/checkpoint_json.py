@@ -4,11 +4,14 @@ Files of earlier versions lack some keys (see `completed`); those of later ones 
 """
 
 from pathlib import Path
-from typing import Annotated, Any, Required, TypeVar, cast
+from typing import Annotated, Any, NotRequired, Required, TypeVar, cast
 
 from pydantic import ConfigDict, Field, StringConstraints
 from typing_extensions import TypedDict  # typing's own lacks what pydantic needs before Python 3.12
 
+from translate.data.domain import TypeName
+from translate.data.io.images import Interpolation
+from translate.data.scale import Resize
 from translate.errors import TranslateError
 from translate.utils.stored import read_json
 
@@ -26,6 +29,27 @@ class GroupFacts(TypedDict):
 
     size: Positive
     exclusive: bool
+
+
+class ScaleFacts(TypedDict):
+    """See `Scale`."""
+
+    height: Positive
+    width: Positive
+    side: Annotated[int, Field(ge=1, le=1 << 20)]
+    resize: Resize
+    interpolation: Interpolation
+
+
+class DomainFacts(TypedDict):
+    """See `Domain`."""
+
+    name: str
+    channels: Annotated[int, Field(ge=1, le=256)]
+    span: tuple[float, float]
+    dtype: TypeName
+    unit: str
+    scale: NotRequired[ScaleFacts | None]
 
 
 class ImagesFacts(TypedDict):
@@ -55,6 +79,7 @@ class Facts(TypedDict, total=False):
     groups: list[GroupFacts]
     alternatives: list[list[Count]]
     span: tuple[float, float]
+    each: list[DomainFacts]
     skipped: dict[str, str]
     images: dict[str, ImagesFacts]
     processes: Positive

@@ -3,6 +3,7 @@
 Each kind of finding is reported once per run, and written to doctor.jsonl, which report.html shows.
 """
 
+import math
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -143,7 +144,8 @@ _ONE = "one image comes out for all inputs"
 
 def _of_one(view: _View, step: int) -> Finding | None:
     """The most obvious problem of one direction: a copy is not also checked for collapse or inversion."""
-    change = _distance(view.outputs, view.inputs)
+    comparable = view.outputs.shape == view.inputs.shape  # grey and RGB are not
+    change = _distance(view.outputs, view.inputs) if comparable else math.inf
     # A paired task may require almost no change.
     if change < CHANGE and not (view.paired and _distance(view.reals, view.inputs) < 2 * CHANGE):
         return Finding(
@@ -164,7 +166,7 @@ def _of_one(view: _View, step: int) -> Finding | None:
             "The generator has collapsed: start again with another training.seed, a lower training.lr for the "
             "discriminator (training.network_lr), or a higher weight of the loss that ties output to input",
         )
-    correlation = _correlation(view.outputs, view.inputs)
+    correlation = _correlation(view.outputs, view.inputs) if comparable else 0.0
     if correlation < INVERTED and not (view.paired and _correlation(view.reals, view.inputs) < INVERTED / 2):
         return Finding(
             "the colours are inverted",

@@ -100,7 +100,7 @@ class Measuring:
         # A step saved only because of a signal is not a candidate: an undisturbed run would not have saved it.
         if self._validated != self._trainer.steps or not self._cadence.saves(self._trainer.steps):
             return False
-        errors = [measures["l1"] for measures in self.latest.values() if "l1" in measures]
+        errors = [error for measures in self.latest.values() if (error := _error(measures)) is not None]
         if not errors:
             return True
         l1 = sum(errors) / len(errors)
@@ -108,3 +108,10 @@ class Measuring:
             return False
         self.best_l1 = l1
         return True
+
+
+def _error(measures: Mapping[str, float]) -> float | None:
+    """What the best step has least of: the L1 of images, what label maps lack of agreement; None without truth."""
+    if "mean_iou" in measures:
+        return 1 - measures["mean_iou"]
+    return measures.get("l1")

@@ -15,9 +15,10 @@ def build_optimizer(
     lr: float,
     betas: tuple[float, float],
     weight_decay: float,
+    clip: float = 0.0,
     fused: bool = True,
 ) -> Optimizer:
-    """Builds one network's optimizer.
+    """Builds one network's optimizer, whose gradients `clip_gradients` keeps to the norm `clip`, unless that is 0.
 
     `fused` selects the Adam that makes one pass over the weights, where the device supports it. On CUDA the group's
     `lr` is a tensor, so that a recorded step reads the value written before each replay.
@@ -26,7 +27,7 @@ def build_optimizer(
     device = weights[0].device
     on_cuda = device.type == "cuda"
     rate = torch.tensor(lr, device=device) if on_cuda else lr
-    group = [{"params": weights, "initial_lr": lr}]
+    group = [{"params": weights, "initial_lr": lr, "clip": clip}]
     if kind == "rmsprop":
         return RMSprop(group, lr=rate, weight_decay=weight_decay, capturable=on_cuda)
     one_pass = fused and device.type in ("cpu", "cuda")
@@ -52,6 +53,16 @@ def set_rates(optimizer: Optimizer, factor: float) -> None:
             group["lr"].fill_(rate)
         else:
             group["lr"] = rate
+
+
+def clip_gradients(optimizer: Optimizer) -> None:
+    """Shortens the network's gradient, all its weights' together, to the Euclidean norm `clip` if it is longer.
+
+    The host reads nothing. A gradient that is not finite becomes NaN.
+    """
+    for group in optimizer.param_groups:
+        if group["clip"]:
+            nn.utils.clip_grad_norm_(group["params"], group["clip"])
 
 
 class _DenseAdam(Adam):
@@ -86,30 +97,35 @@ def _as_it_lies(tensor: Tensor) -> Tensor:
 class WeightAverage:
     """Exponential moving average of networks' weights, for generating better images (Yazici et al. 2019).
 
-    `decay` is approached from below, min(decay, (1 + n) / (10 + n)) after n updates, so that the first weights are soon
-    forgotten. Buffers, e.g. running statistics, are averaged too, or copied if they are integers.
+    `decay`, one for all or one for each network by name, is approached from below, min(decay, (1 + n) / (10 + n)) after
+    n updates, so that the first weights are soon forgotten. Buffers, e.g. running statistics, are averaged too, or
+    copied if they are integers.
     """
 
-    def __init__(self, networks: Mapping[str, nn.Module], decay: float) -> None:
-        self.decay = decay
+    def __init__(self, networks: Mapping[str, nn.Module], decay: float | Mapping[str, float]) -> None:
         self._live = {
             f"{name}.{key}": value for name, net in networks.items() for key, value in net.state_dict().items()
         }
         self.values = {key: value.clone() for key, value in self._live.items()}
         self.updates = torch.zeros((), device=next(iter(self.values.values())).device)
+        self._averaged: dict[float, list[str]] = {}
+        for key, live in self._live.items():
+            if live.is_floating_point():
+                own = decay[key.partition(".")[0]] if isinstance(decay, Mapping) else decay
+                self._averaged.setdefault(own, []).append(key)
 
     @torch.no_grad()
     def update(self, skipped: Tensor | None = None) -> None:
         """To be called once after the networks moved. Does nothing if the scalar `skipped` is 1."""
         taken = torch.ones_like(self.updates) if skipped is None else 1 - skipped
         self.updates += taken
-        # 1 - min(decay, (1 + n) / (10 + n)), without the rounding of a decay near 1.
-        share = (9 / (10 + self.updates)).clamp(min=1 - self.decay) * taken
-        averaged = [key for key, live in self._live.items() if live.is_floating_point()]
-        values = [self.values[key] for key in averaged]
-        change = torch._foreach_sub([self._live[key] for key in averaged], values)
-        torch._foreach_mul_(change, share)
-        torch._foreach_add_(values, change)
+        for decay, averaged in self._averaged.items():
+            # 1 - min(decay, (1 + n) / (10 + n)), without the rounding of a decay near 1.
+            share = (9 / (10 + self.updates)).clamp(min=1 - decay) * taken
+            values = [self.values[key] for key in averaged]
+            change = torch._foreach_sub([self._live[key] for key in averaged], values)
+            torch._foreach_mul_(change, share)
+            torch._foreach_add_(values, change)
         for key, live in self._live.items():
             if not live.is_floating_point():
                 self.values[key].copy_(live)

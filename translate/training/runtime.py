@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized
 
 from translate.data.batch import Batch
-from translate.data.io.images import to_float
 from translate.errors import ConfigurationError, nearest
 from translate.networks.conv_as_matmul import set_conv_as_matmul
 
@@ -40,10 +39,10 @@ class Runtime:
     cuda_graphs: bool = False
 
     def place(self, batch: AnyBatch) -> AnyBatch:
-        """Moves a batch to the device: integer images become float32 in [-1, 1], in the runtime's memory format.
-        What is no image, and points, which are floating point already, are only moved."""
+        """Moves a batch to the device: integer images become float32 in [-1, 1], label maps planes of classes, in the
+        runtime's memory format. What is no image, and points, which are floating point already, are only moved."""
         moved = batch.map(lambda values: values.to(self.device, non_blocking=True))
-        return moved.map_images(lambda images: images if images.is_floating_point() else self.layout(to_float(images)))
+        return moved.floats(self.layout)
 
     def layout(self, images: Tensor) -> Tensor:
         return images.contiguous(memory_format=self.memory_format)

@@ -31,9 +31,12 @@ class ScheduleSettings(Settings):
     """Share of all steps at full learning rate before a linear or cosine decay."""
     halve_every: int = Field(100_000, ge=1)
     """Steps after which the schedule `halving` halves the learning rate."""
+    warmup: int = Field(0, ge=0)
+    """Steps in which learning rates rise in equal steps, from 0 before the first one; the schedule spans the others."""
 
     def curve(self, steps: int) -> Curve:
-        return SCHEDULES[self.schedule](self, steps)
+        warmup, schedule = self.warmup, SCHEDULES[self.schedule](self, steps - self.warmup)
+        return lambda step: (step + 1) / warmup if step < warmup else schedule(step - warmup)
 
 
 def _constant(settings: ScheduleSettings, steps: int) -> Curve:

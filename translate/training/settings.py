@@ -6,7 +6,22 @@ from pydantic import Field, model_validator
 
 from translate.training.runtime import Precision
 from translate.training.schedules import ScheduleSettings
-from translate.utils.settings import Seed
+from translate.utils.settings import Seed, Settings
+
+OptimizerName = Literal["adam", "rmsprop"]
+Beta = Annotated[float, Field(ge=0, lt=1)]
+
+
+class NetworkTraining(Settings):
+    """How one network is trained; null is as `training` says for all."""
+
+    optimizer: OptimizerName | None = None
+    lr: float | None = Field(None, gt=0)
+    betas: tuple[Beta, Beta] | None = None
+    weight_decay: float | None = Field(None, ge=0)
+    clip: float | None = Field(None, ge=0)
+    ema: float | None = Field(None, ge=0, lt=1)
+    """Of a generator; 0 keeps no average of this one."""
 
 
 class TrainingSettings(ScheduleSettings):
@@ -22,12 +37,16 @@ class TrainingSettings(ScheduleSettings):
     init_from: str | None = None
     """Folder of a run or a checkpoint with initial weights for the networks (averaged ones, if it kept them);
     optimizers and schedule start from scratch. Null draws weights from the seed."""
-    optimizer: Literal["adam", "rmsprop"] = "adam"
+    optimizer: OptimizerName = "adam"
     lr: float = Field(2e-4, gt=0)
     network_lr: dict[str, float] = Field(default_factory=dict)
     """Learning rates of individual networks by name, e.g. {discriminator: 4e-4}; the others use `lr`."""
-    betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.5, 0.999)
+    networks: dict[str, NetworkTraining] = Field(default_factory=dict)
+    """What is different for individual networks by name, e.g. {discriminator: {lr: 4e-4, clip: 1}}."""
+    betas: tuple[Beta, Beta] = (0.5, 0.999)
     weight_decay: float = Field(0.0, ge=0)
+    clip: float = Field(0.0, ge=0)
+    """Largest Euclidean norm of each network's gradient, which is shortened to it; 0 leaves gradients as they are."""
     ema: float | None = Field(None, gt=0, lt=1)
     """Decay of the moving average of the generators' weights, which is then used to convert; null keeps none."""
     precision: Precision = "auto"
@@ -53,4 +72,14 @@ class TrainingSettings(ScheduleSettings):
             raise ValueError(
                 f"accumulate {self.accumulate} does not split batch_size {self.batch_size} into equal parts"
             )
+        for name, own in self.networks.items():
+            if own.lr and name in self.network_lr:
+                raise ValueError(f"networks.{name}.lr and network_lr.{name} are two rates for one network; give one")
+            if own.betas and self.of(name).optimizer != "adam":
+                raise ValueError(f"networks.{name}.betas has no effect, for only adam has them; leave it out")
         return self
+
+    def of(self, network: str) -> Self:
+        """The settings as they are for one network, by its name."""
+        own = self.networks.get(network, NetworkTraining()).model_dump(exclude_none=True)
+        return self.model_copy(update={"lr": self.network_lr.get(network, self.lr), **own})

@@ -13,7 +13,7 @@ from translate.training.cuda_graphs import CudaRecorder, GraphedStep, Program
 from translate.training.distributed import Distributed
 from translate.training.loss_meter import LossMeter, Skips
 from translate.training.non_finite import Statistics, not_finite, step_unless
-from translate.training.optim import WeightAverage, set_rates
+from translate.training.optim import WeightAverage, clip_gradients, set_rates
 from translate.training.runtime import Runtime
 
 
@@ -56,6 +56,7 @@ class Trainer:
         torch.manual_seed(step_seed(self.seed, self.steps, self.distributed.rank))
         for optimizer in self.optimizers.values():
             set_rates(optimizer, self.curve(self.steps))
+        self.model.step.fill_(self.steps)
         self.steps += 1
         self.program([turn for turn in self._turns if self.steps % turn.every == 0], batch)
 
@@ -99,6 +100,7 @@ class Trainer:
         meter.count(skipped)
         for network in turn.networks:
             optimizer = self._optimizer_of[id(network)]
+            clip_gradients(optimizer)
             step_unless(skipped, optimizer)
             optimizer.zero_grad()
         turn.after_step()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from functools import partial
 from typing import Literal
 
@@ -22,7 +22,7 @@ MEMORY, DISK = 4_000_000_000, 20_000_000_000
 """Default limits in bytes."""
 
 
-def open_cache(where: Where, limit: int | None, decoding: Decoding) -> Cache:
+def open_cache(where: Where, limit: int | None, decoding: Decoding | Sequence[Decoding]) -> Cache:
     """Returns the cache of images on the host, up to `limit` bytes; None means `MEMORY`, but at most half of what is
     free, or `DISK`.
 

@@ -102,15 +102,20 @@ def _moved(loader: Loader[Batch], device: torch.device, limit: int) -> list[Tens
     wanted = sum(len(images) * image.nbytes for images, image in zip(loader.images, first, strict=True))
     if wanted > limit:
         raise Unfit(f"the training set takes {wanted / 1e9:.1f} GB, and {limit / 1e9:.1f} GB are free for it")
-    kinds = {(image.shape, image.dtype) for image in first}
-    dtype = torch.uint16 if first[0].dtype == np.uint16 else torch.uint8
-    moved = [torch.empty((len(images), *first[0].shape), dtype=dtype, device=device) for images in loader.images]
-    for images, there in zip(loader.images, moved, strict=True):
-        for start, chunk in _chunks(images, loader.workers, max(1, CHUNK // first[0].nbytes)):
-            if len(kinds.union((image.shape, image.dtype) for image in chunk)) > 1:
-                raise Unfit("its images differ in size or depth")
-            there[start : start + len(chunk)] = torch.from_numpy(np.stack(chunk)).to(device)
-    return moved
+    return [
+        _all_moved(images, image, loader.workers, device) for images, image in zip(loader.images, first, strict=True)
+    ]
+
+
+def _all_moved(images: DecodedImages, like: np.ndarray, workers: int, device: torch.device) -> Tensor:
+    """All images of a domain, on the device: (images, height, width, channels). Raises Unfit."""
+    dtype = torch.uint16 if like.dtype == np.uint16 else torch.uint8
+    there = torch.empty((len(images), *like.shape), dtype=dtype, device=device)
+    for start, chunk in _chunks(images, workers, max(1, CHUNK // like.nbytes)):
+        if any((image.shape, image.dtype) != (like.shape, like.dtype) for image in chunk):
+            raise Unfit("its images differ in size or depth")
+        there[start : start + len(chunk)] = torch.from_numpy(np.stack(chunk)).to(device)
+    return there
 
 
 def _chunks(images: DecodedImages, workers: int, size: int) -> Iterator[tuple[int, list[np.ndarray]]]:

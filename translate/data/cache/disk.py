@@ -6,6 +6,7 @@ import hashlib
 import os
 import struct
 import zlib
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import PIL
 
 from translate.data.cache.memory import Place
 from translate.data.cache.shelf import SUFFIX, Shelf
-from translate.data.decoding import Decoding
+from translate.data.decoding import Decoding, for_each
 from translate.data.source import Readable
 from translate.errors import ConfigurationError
 from translate.utils.printing import Log, say, shown
@@ -28,9 +29,10 @@ _TYPES: dict[int, np.dtype[Any]] = {1: np.dtype("<u1"), 2: np.dtype("<u2")}
 
 
 class DiskCache:
-    """A `Cache` of images resized in one way, in a folder shared by all runs and limited to `limit` bytes.
+    """A `Cache` of images, decoded in one way or in one for each domain, in a folder shared by all runs and limited to
+    `limit` bytes.
 
-    Each way of resizing has a subfolder. Images are named by what `identity` said before they were decoded, so that a
+    Each way of decoding has a subfolder. Images are named by what `identity` said before they were decoded, so that a
     changed file is decoded again. They are read, not mapped: others may shorten files at any time. When space runs out,
     images that no run has used since this one began are deleted, least recently used first. If that is not enough, or
     the disk fails, a warning says so once, and images that are not cached are decoded each time. Raises
@@ -41,15 +43,10 @@ class DiskCache:
         self,
         folder: Path,
         limit: int,
-        decoding: Decoding,
+        decoding: Decoding | Sequence[Decoding],
         log: Log = say,
     ) -> None:
-        way: str = decoding.resize
-        if way != "none":
-            way += f"-{decoding.interpolation}-{decoding.side}"
-        # Other versions may decode and resize to different pixels.
-        recipe = f"{FORMAT}-{decoding.channels}-{way}-translate-{__version__}-pillow-{PIL.__version__}"
-        self._root, self._folder = folder, folder / recipe
+        self._root, self._decoding = folder, decoding
         try:
             self._shelf = Shelf(folder, limit)
         except OSError as error:
@@ -66,7 +63,8 @@ class DiskCache:
     def get(self, place: Place, source: Readable) -> np.ndarray | None:
         path = self._paths.get(place)
         if path is None:
-            path = self._paths[place] = self._folder / f"{_key(source)}{SUFFIX}"
+            way = for_each(self._decoding, place[0] + 1)[place[0]]
+            path = self._paths[place] = self._root / _way(way) / f"{_key(source)}{SUFFIX}"
         pixels = _read(path, checked=place in self._sound)
         if pixels is not None:
             self._sound.add(place)
@@ -86,6 +84,15 @@ class DiskCache:
         if not self._stopped:
             self._stopped = True
             self._log(f"warning: {shown(self._root)}: {why}; images that are not in it are decoded each time")
+
+
+def _way(decoding: Decoding) -> str:
+    """The name of the folder of images that were decoded like this."""
+    way: str = decoding.resize
+    if way != "none":
+        way += f"-{decoding.interpolation}-{decoding.side}"
+    # Other versions may decode and resize to different pixels.
+    return f"{FORMAT}-{decoding.channels}-{way}-translate-{__version__}-pillow-{PIL.__version__}"
 
 
 def _key(source: Readable) -> str:

@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from pathlib import Path
 from statistics import median_low
 
 import numpy as np
 
-from translate.data.checks.shades import SHADE, nearly_black, stretching
+from translate.data.checks.shades import SHADE, nearly_black
+from translate.data.domain import Domain
 from translate.data.io import images
 from translate.data.io.images import Picture
 from translate.data.io.values import DEEP, UNIT, kind_in_words
@@ -117,8 +117,8 @@ def in_words(sound: Sequence[Facts]) -> str:
     return f"{len(sound)} of {smallest} to {largest}, median {_size(middle[1])}, {len(sizes)} sizes; {kinds}"
 
 
-def remarks(sound: Sequence[Facts], span: images.Span = UNIT) -> Iterable[str]:
-    """Reports what is unusual about readable images."""
+def remarks(sound: Sequence[Facts], span: images.Span | None = UNIT) -> Iterable[str]:
+    """Reports what is unusual about readable images; a span of None is that of label maps, which may well be dark."""
     kinds = Counter(facts.kind for facts in sound)
     usual = kinds.most_common(1)[0][0] if kinds else ""
     if unusual := [facts.path for facts in sound if facts.kind != usual]:
@@ -128,7 +128,7 @@ def remarks(sound: Sequence[Facts], span: images.Span = UNIT) -> Iterable[str]:
         yield f"values from {low:g} to {high:g}"
     for full in (255, DEEP):
         shades = [facts for facts in sound if facts.full == full]
-        if shades and (dark := nearly_black(full, _hull(shades)[1], span)):
+        if span and shades and (dark := nearly_black(full, _hull(shades)[1], span)):
             yield dark
     if odd := [facts.path for facts in sound if facts.size[0] % 4 or facts.size[1] % 4]:
         yield f"sizes that are no multiple of 4, which are resized or padded: {few(odd)}"
@@ -136,56 +136,25 @@ def remarks(sound: Sequence[Facts], span: images.Span = UNIT) -> Iterable[str]:
         yield f"one colour all over, nothing to learn from: {few(flat)}"
 
 
-def settings(sound: Sequence[Facts], span: images.Span = UNIT) -> Iterable[str]:
-    """Suggests the recipe settings that the images require or would profit from; `span` is the recipe's data.range."""
-    deep = [facts for facts in sound if facts.full != 255]
-    if span == UNIT and any(not facts.full for facts in deep):
-        low, high = (f"{rounded:g}" for rounded in _outwards(*_hull(deep)))
-        yield f"set data.range: [{low}, {high}] to hold all values"
-    elif span == UNIT and deep and nearly_black(DEEP, white := _hull(deep)[1]):
-        yield f"set data.range: [0, {stretching(white)}] to stretch all 16-bit shades"
-    bands = {facts.bands for facts in sound}
-    if bands == {1}:
-        yield "all are grey: set data.channels: 1 for translations that are grey, too"
-    elif bands - {1, 3} and (channels := _channels(bands)):
-        yield f"set data.channels: {channels}, as many as the TIFF files have bands"
-
-
-def outside(sound: Sequence[Facts], span: images.Span) -> Iterable[str]:
-    """Reports images with values outside of the recipe's data.range, which training refuses."""
-    low, high = span
-    asked = [facts for facts in sound if facts.full != 255] if span != UNIT else []
+def outside(sound: Sequence[Facts], kind: Domain, key: str) -> Iterable[str]:
+    """Reports images with values outside of those that the domain spans, which training refuses; `key` sets them."""
+    low, high = kind.ends
+    asked = [facts for facts in sound if facts.full != 255] if kind.measured else []
     if wrong := [facts.path for facts in asked if facts.span[0] < low or facts.span[1] > high]:
-        yield f"values outside data.range, {low:g} to {high:g}; set a wider data.range: {few(wrong)}"
+        yield f"values outside {key}, {low:g} to {high:g}; set a wider {key}: {few(wrong)}"
 
 
-def unlike(sound: Sequence[Facts], channels: int | None = None) -> Iterable[str]:
-    """Reports images that do not suit the recipe's `channels`; or, of None, if no number of channels suits all."""
-    bands = {facts.bands for facts in sound}
-    if channels is not None:
-        for count in sorted(bands):
-            if not images.suits(count, channels):
-                wrong = [facts.path for facts in sound if facts.bands == count]
-                yield f"images of {count} bands, where data.channels is {channels}: {few(wrong)}"
-    elif bands and not _channels(bands):
-        listed = " and ".join(map(str, sorted(bands)))
-        yield f"images of {listed} bands, but a recipe has one number for all; save all with equally many"
-
-
-def _channels(bands: set[int]) -> int:
-    """Returns the smallest number of channels that suits all of `bands`; 0 if none does."""
-    return next((count for count in sorted(bands | {4}) if all(images.suits(one, count) for one in bands)), 0)
+def unlike(sound: Sequence[Facts], kind: Domain, key: str) -> Iterable[str]:
+    """Reports images that do not suit the channels of their domain, which `key` sets."""
+    for count in sorted({facts.bands for facts in sound}):
+        if not images.suits(count, kind.channels):
+            wrong = [facts.path for facts in sound if facts.bands == count]
+            yield f"images of {count} bands, where {key} is {kind.channels}: {few(wrong)}"
 
 
 def _hull(facts: Iterable[Facts]) -> images.Span:
     lows, highs = zip(*(one.span for one in facts), strict=True)
     return min(lows), max(highs)
-
-
-def _outwards(low: float, high: float) -> tuple[Decimal, Decimal]:
-    """Rounds outwards to six significant digits, so that the range still contains both."""
-    floor, ceiling = (Context(prec=6, rounding=rounding) for rounding in (ROUND_FLOOR, ROUND_CEILING))
-    return floor.create_decimal_from_float(low), ceiling.create_decimal_from_float(high)
 
 
 def unreadable(read: Iterable[Facts]) -> list[str]:

@@ -1,10 +1,11 @@
 """`translate data check DIR`: reports what a folder contains, what is wrong with it, and how to fix it."""
 
+import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Literal
 
 from translate.data.catalog.description import describe
 from translate.data.checks.facts import (
@@ -15,16 +16,19 @@ from translate.data.checks.facts import (
     read_all,
     remarks,
     repeated,
-    settings,
     unlike,
     unreadable,
 )
+from translate.data.checks.finding_labels import colours_in
 from translate.data.checks.labels import contradicting, differently_labelled, empty, shares, tiny
-from translate.data.io.values import UNIT, Span
+from translate.data.checks.looking import introduced, key_of, kinds_of
+from translate.data.checks.scan import decoding, failures
+from translate.data.domain import Domain
 from translate.data.labelled import LabelledFolder, open_labelled
 from translate.data.labelled.attributes import find_attributes
-from translate.data.layouts.folders import Folder, recognise
-from translate.data.messages import few
+from translate.data.layouts.folders import Folder, Source, recognise
+from translate.data.messages import by_fault, few
+from translate.data.settings import DataSettings
 from translate.data.source import Readable
 from translate.errors import ConfigurationError
 from translate.utils.printing import shown
@@ -49,49 +53,55 @@ class Report:
         return [*self.facts, *notes, *problems, f"{shown(self.folder.root)}: {verdict}"]
 
 
-def check(
-    root: Path,
-    *,
-    domains: tuple[str, ...] | None = None,
-    layout: Literal["auto", "paired", "unpaired"] = "auto",
-    follow_links: bool = True,
-    span: Span = UNIT,
-) -> Report:
-    """Reads every image below `root` and reports; the rest are a recipe's settings of `data`.
+def check(root: Path, data: DataSettings | None = None) -> Report:
+    """Reads every image below `root` as the settings say, and reports.
 
     A labelled set is opened as one if a file declares it; else two domains are looked for, then labelled folders.
     Raises ConfigurationError, that of two domains, if there is neither.
     """
+    wanted = data or DataSettings()
+    domains, follow_links = wanted.domain_names, wanted.follow_links
     if root.is_dir() and _says_labelled(root):
-        return examine(open_labelled(root, domains=domains, follow_links=follow_links), span)
+        return examine(open_labelled(root, domains=domains, follow_links=follow_links), wanted)
     folder: Folder | LabelledFolder
     try:
-        folder = recognise(root, domains=domains, layout=layout, follow_links=follow_links)
+        folder = recognise(root, domains=domains, layout=wanted.layout, follow_links=follow_links)
     except ConfigurationError as reason:
         try:
             folder = open_labelled(root, domains=domains, follow_links=follow_links)
         except ConfigurationError:
             raise reason from None
-    return examine(folder, span)
+    return examine(folder, wanted)
 
 
-def examine(folder: Folder | LabelledFolder, span: Span = UNIT, channels: int | None = None) -> Report:
-    """Reads every image of a data set, and reports. `span` and `channels` are a recipe's; without `channels`, any
-    number that suits all images will do."""
-    groups = _groups(folder)
-    read = read_all(source for sources in groups.values() for source in sources)
+def examine(folder: Folder | LabelledFolder, data: DataSettings) -> Report:
+    """Reads every image of a data set, and reports."""
+    groups, columns = _groups(folder), folder.columns()
+    kinds = kinds_of(columns, data)
+    read = read_all(source for sources in columns.values() for source in sources)
     facts, notes, problems = list(folder.found), [*folder.notes], [*folder.warnings, *unreadable(read.values())]
-    for name, sources in groups.items():
+    for name, (number, sources) in groups.items():
         sound = [read[source.path] for source in sources if not read[source.path].error]
         facts.append(f"{name}: {in_words(sound)}")
-        notes += [f"{name}: {line}" for line in remarks(sound, span)]
+        notes += [f"{name}: {line}" for line in remarks(sound, None if kinds[number].classes else kinds[number].span)]
         if again := repeated((source.path for source in sources), read):
             notes.append(f"{name}: {len(again)} files repeat another byte for byte, and count twice: {few(again)}")
-    sound = [one for one in read.values() if not one.error]
-    notes += settings(sound, span)
-    problems += [*unlike(sound, channels), *outside(sound, span)]
+    facts += introduced(kinds)
+    for kind, sources in zip(kinds, columns.values(), strict=True):
+        sound = [one for path in dict.fromkeys(source.path for source in sources) if not (one := read[path]).error]
+        if kind.classes:
+            readable = {one.path for one in sound}
+            problems += _no_labels([source for source in sources if source.path in readable], kind)
+            continue
+        if isinstance(folder, Folder) and (colours := colours_in(sources)):
+            facts.append(
+                f"{kind.name}: {len(colours)} colours in flat areas; if they stand for classes, set "
+                f"data.domains.{kind.name}.colours={json.dumps(colours, separators=(',', ':'))}"
+            )
+        problems += unlike(sound, kind, key_of(kinds, kind, "channels"))
+        problems += outside(sound, kind, key_of(kinds, kind, "span"))
     if isinstance(folder, Folder):
-        problems += [*_leaked(folder.splits, read), *_unequal(folder, read)]
+        problems += [*_leaked(folder.splits, read, [kind.classes > 0 for kind in kinds]), *_unequal(folder, read)]
     else:
         facts += shares(folder) if folder.groups else []
         notes += [*tiny(folder), *contradicting(folder)]
@@ -100,34 +110,46 @@ def examine(folder: Folder | LabelledFolder, span: Span = UNIT, channels: int | 
     return Report(folder, tuple(facts), tuple(notes), tuple(problems))
 
 
+def _no_labels(sources: Sequence[Readable], kind: Domain) -> list[str]:
+    """Reports files that hold what is no class of the domain of label maps."""
+    maps = [Source.of(source, kind) for source in sources if isinstance(source, Source)]
+    return by_fault(failures(decoding(maps, 1), os.cpu_count() or 1, lambda: None))
+
+
 def _says_labelled(root: Path) -> bool:
     return describe(root).layout == "labelled" or (root / "labels.csv").is_file() or find_attributes(root) is not None
 
 
-def _groups(folder: Folder | LabelledFolder) -> dict[str, list[Readable]]:
-    """Groups images by split and domain, or of a labelled set by split; a file that holds a pair counts once."""
+def _groups(folder: Folder | LabelledFolder) -> dict[str, tuple[int, list[Readable]]]:
+    """The images of a split and domain, or of a labelled set by split, with the number of their domain; a file that
+    holds a pair counts once."""
     if isinstance(folder, LabelledFolder):
-        return {f"{split} images": list(part.sources) for split, part in folder.splits.items()}
-    groups: dict[str, list[Readable]] = {}
+        return {f"{split} images": (0, list(part.sources)) for split, part in folder.splits.items()}
+    groups: dict[str, tuple[int, list[Readable]]] = {}
     for split, columns in folder.splits.items():
         if columns[0] and columns[0][0].half:
-            groups[f"{split} files"] = list(columns[0])
+            groups[f"{split} files"] = 0, list(columns[0])
             continue
-        for domain, column in zip(folder.domains, columns, strict=True):
-            groups[f"{split} {domain}"] = list(column)
+        for number, (domain, column) in enumerate(zip(folder.domains, columns, strict=True)):
+            groups[f"{split} {domain}"] = number, list(column)
     return groups
 
 
-def _leaked(splits: Mapping[str, Sequence[Sequence[Readable]]], read: dict[Path, Facts]) -> Iterable[str]:
-    """Reports held-out images that equal a training file of any domain, or look like one of their own domain."""
+def _leaked(
+    splits: Mapping[str, Sequence[Sequence[Readable]]], read: dict[Path, Facts], labels: Sequence[bool] = (False,)
+) -> Iterable[str]:
+    """Reports held-out images that equal a training file of any domain, or look like one of their own domain, unless
+    that holds label maps, many of which look alike."""
     trained = [[source.path for source in column] for column in splits["train"]]
     for split, columns in splits.items():
         if split == "train":
             continue
         leaked: dict[Path, Path] = {}
-        for known, column in zip(trained, columns, strict=True):
+        for known, column, of_labels in zip(trained, columns, labels, strict=True):
             paths = [source.path for source in column]
-            leaked |= alike(paths, known, read) | _same(paths, [*chain.from_iterable(trained)], read)
+            leaked |= ({} if of_labels else alike(paths, known, read)) | _same(
+                paths, [*chain.from_iterable(trained)], read
+            )
         if leaked:
             twins = few(sorted(leaked), leaked)
             yield f"{split} images that are, or look like, training images (in brackets); keep one of each: {twins}"

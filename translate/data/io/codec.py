@@ -23,6 +23,9 @@ FORMATS = {
     ".tif": "TIFF", ".tiff": "TIFF", ".bmp": "BMP",
 }  # fmt: skip
 
+_SHADES_APART = {"L;2": 85, "L;4": 17}
+"""How far apart Pillow lays the numbers of a grey file of 2 or 4 bits, by how it is stored."""
+
 # `gate` refuses oversized images itself, with a message that names the file.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 # Pillow's warnings about damaged metadata quote its own source and do not name the file.
@@ -40,12 +43,50 @@ def decode(data: bytes, max_pixels: int) -> Picture:
         return _of_image(image, data)
 
 
+def holds_numbers(opened: Page | Image.Image) -> bool:
+    """Returns whether it has one band, which may be indices of a palette, besides alpha."""
+    if isinstance(opened, Page):
+        return opened.bands == 1 or opened.photometric == 3
+    return opened.mode in ("1", "L", "LA", "P", "PA") or opened.mode.startswith("I;16")
+
+
+def numbers(data: bytes, max_pixels: int) -> tuple[np.ndarray, bytes | None]:
+    """The numbers that stand in a file that `holds_numbers`, (height, width, 1), and its palette if it has one.
+
+    Of a palette these are the indices, not their colours; of less than 8 bits the numbers, not the shades that they
+    mean; of 1 bit they are bool.
+    """
+    found = gate.opened(BytesIO(data), max_pixels)
+    if isinstance(found, Page) and found.plain:
+        return _of_page(found, data).pixels, None
+    with gate.by_pillow(BytesIO(data)) if isinstance(found, Page) else found as image:
+        orientation = 1 if image.format == "TIFF" else metadata.orientation_of(image)
+        tiles: list[Any] = getattr(image, "tile", [])
+        step = _SHADES_APART.get(str(tiles[0][3]) if tiles else "", 1)
+        first = image.getchannel(0) if len(image.getbands()) > 1 else image
+        palette = image.getpalette() if image.mode.startswith("P") else None
+        pixels = _upright(np.array(first)[..., None], orientation)
+        pixels = pixels // np.uint8(step) if step > 1 else pixels
+        return pixels, None if palette is None else bytes(palette)
+
+
 def upright_size(opened: Page | Image.Image) -> tuple[int, int]:
     """Returns (height, width) of the upright image."""
     if isinstance(opened, Page):
         return opened.upright
     turned = metadata.orientation_of(opened) >= 5
     return (opened.width, opened.height) if turned else (opened.height, opened.width)
+
+
+def kind_of(opened: Page | Image.Image) -> tuple[int, np.dtype]:
+    """Returns the number of bands, without alpha, and the type that it is read as."""
+    if isinstance(opened, Page):
+        return opened.bands, opened.type if opened.plain else np.dtype(np.uint8)
+    tiles: list[Any] = getattr(opened, "tile", [])
+    stored = str(tiles[0][3]) if opened.format == "PNG" and tiles else ""  # such as "LA;16B"
+    grey = opened.mode in ("1", "L", "LA", "La") or opened.mode.startswith("I") or stored.startswith("L")
+    deep = opened.mode.startswith("I") or "16" in stored
+    return 1 if grey else 3, np.dtype(np.uint16 if deep else np.uint8)
 
 
 def holds_more(opened: Page | Image.Image) -> bool:
@@ -66,6 +107,8 @@ def encode(format: str, picture: Picture, quality: int) -> bytes:
     if format == "TIFF":
         return encode_tiff(pixels, alpha, picture.rgb, icc, exif)
     if format == "PNG":
+        if picture.palette is not None:
+            return _with_palette(pixels[..., 0], picture.palette, exif)
         deep = pixels.dtype == np.uint16 and (pixels.shape[2] == 3 or alpha is not None)
         bare = encode_deep(pixels, alpha) if deep else _by_pillow("PNG", pixels, alpha, compress_level=4)
         return png.with_chunks(bare, icc, exif, picture.colour)
@@ -150,6 +193,14 @@ def _by_pillow(format: str, pixels: np.ndarray, alpha: np.ndarray | None, **opti
     buffer = BytesIO()
     Image.fromarray(planes[..., 0] if planes.shape[2] == 1 else planes).save(buffer, format, **options)
     return buffer.getvalue()
+
+
+def _with_palette(indices: np.ndarray, palette: np.ndarray, exif: bytes | None) -> bytes:
+    """A PNG of indices of a palette, uint8 (colours, 3)."""
+    image, buffer = Image.fromarray(indices), BytesIO()
+    image.putpalette(palette.tobytes())
+    image.save(buffer, "PNG", bits=8)
+    return png.with_chunks(buffer.getvalue(), None, exif, None)
 
 
 def _bmp_with_alpha(pixels: np.ndarray, alpha: np.ndarray) -> bytes:

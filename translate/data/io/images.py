@@ -55,10 +55,39 @@ ANIMATED = "animated (the first frame is used)"
 """How messages describe a file that holds more frames or pages."""
 Found = TypeVar("Found")
 __all__ = [
-    "ANIMATED", "MAX_BYTES", "MAX_PIXELS", "UNIT", "WRITABLE", "ImageError", "Interpolation", "Picture", "Span",
-    "allow_pixels", "decode", "dimensions", "display_bands", "holds_more", "in_own_kind", "lost", "luma", "on_white",
-    "read", "read_bytes", "read_square", "refuse_other_bands", "resize", "suits", "to_8_bits", "to_float", "to_pixels",
-    "version", "with_channels", "within", "write",
+    "ANIMATED",
+    "MAX_BYTES",
+    "MAX_PIXELS",
+    "UNIT",
+    "WRITABLE",
+    "ImageError",
+    "Interpolation",
+    "Picture",
+    "Span",
+    "allow_pixels",
+    "decode",
+    "dimensions",
+    "display_bands",
+    "holds_more",
+    "in_own_kind",
+    "kind_of",
+    "lost",
+    "luma",
+    "numbers",
+    "on_white",
+    "read",
+    "read_bytes",
+    "read_square",
+    "refuse_other_bands",
+    "resize",
+    "suits",
+    "to_8_bits",
+    "to_float",
+    "to_pixels",
+    "version",
+    "with_channels",
+    "within",
+    "write",
 ]  # fmt: skip
 
 
@@ -97,7 +126,7 @@ def refuse_other_bands(picture: Picture, channels: int, name: Path | str) -> Non
     if not suits(found, channels):
         several = "; its other pages are not read: save them as bands of one" if picture.animated else ""
         bands = "1 band" if found == 1 else f"{found} bands"
-        raise ImageError(f"{shown(name)}: {bands}, where data.channels is {channels}{several}")
+        raise ImageError(f"{shown(name)}: {bands}, where images of the domain have {channels} (data.channels){several}")
 
 
 def allow_pixels(count: int) -> None:
@@ -126,6 +155,24 @@ def dimensions(path: Path) -> tuple[int, int]:
     return _of_header(path, codec.upright_size)
 
 
+def numbers(path: Path, max_pixels: int = MAX_PIXELS) -> tuple[np.ndarray, bytes | None] | None:
+    """Returns the numbers that stand in a file of one band, see `codec.numbers`; None of one that has more, judging by
+    its header. Raises ImageError."""
+    if not _of_header(path, codec.holds_numbers):
+        return None
+    data = read_bytes(path, max(MAX_BYTES, 9 * max_pixels))
+    try:
+        return codec.numbers(data, max_pixels)
+    except Exception as error:  # decoders raise nearly anything on damaged bytes
+        raise _as_image_error(path, error) from error
+
+
+def kind_of(path: Path) -> tuple[int, np.dtype]:
+    """Returns the number of bands, without alpha, and the type that a file is read as, judging by its header. Raises
+    ImageError."""
+    return _of_header(path, codec.kind_of)
+
+
 def holds_more(path: Path) -> bool:
     """Returns whether the file has more than one frame or page, judging by its header. Raises ImageError."""
     return _of_header(path, codec.holds_more)
@@ -146,6 +193,8 @@ def write(path: Path, picture: Picture, quality: int = 95) -> None:
     pixels, alpha = picture.pixels, picture.alpha
     if pixels.shape[2] not in (1, 3) and format != "TIFF":
         raise ImageError(f"{shown(path)}: {pixels.shape[2]} bands go into TIFF only")
+    if picture.palette is not None and format not in WITH_16_BITS:
+        raise ImageError(f"{shown(path)}: label maps go into PNG and TIFF only: {path.suffix} would change the numbers")
     if in_own_kind_as(picture, format):
         pixels, alpha = in_own_kind(picture)
     if alpha is not None and format not in WITH_ALPHA:
@@ -177,7 +226,8 @@ def to_pixels(images: Tensor, dtype: torch.dtype = torch.uint8) -> Tensor:
 
 
 def resize(pixels: np.ndarray, height: int, width: int, interpolation: Interpolation = "bicubic") -> np.ndarray:
-    """Resizes (H, W, C) to (height, width, C) with a filter of Pillow's; all but `nearest` antialias when shrinking."""
+    """Resizes (H, W, C), uint8, uint16 or float32, to (height, width, C) with a filter of Pillow's; all but `nearest`
+    antialias when shrinking."""
     size, resample = (width, height), Image.Resampling[interpolation.upper()]
     if pixels.dtype == np.uint8 and pixels.shape[2] == 3:
         return np.asarray(Image.fromarray(pixels).resize(size, resample))
@@ -223,8 +273,10 @@ def _top(dtype: torch.dtype) -> int:
 def _resize_plane(plane: np.ndarray, size: tuple[int, int], resample: Image.Resampling) -> np.ndarray:
     if plane.dtype == np.uint8:
         return np.asarray(Image.fromarray(plane).resize(size, resample))
-    floats = Image.fromarray(plane.astype(np.float32)).resize(size, resample)
-    return np.asarray(floats).round().clip(0, np.iinfo(plane.dtype).max).astype(plane.dtype)
+    floats = np.asarray(Image.fromarray(plane.astype(np.float32)).resize(size, resample))
+    if plane.dtype.kind == "f":
+        return floats
+    return floats.round().clip(0, np.iinfo(plane.dtype).max).astype(plane.dtype)
 
 
 def _check_file(path: Path, max_bytes: int = MAX_BYTES) -> None:

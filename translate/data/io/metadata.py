@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from PIL import Image
@@ -16,6 +16,7 @@ _DESCRIPTION, _PROFILE, _GDAL, _NO_DATA = 270, 34675, 42112, 42113
 _KEPT = (_DESCRIPTION, 271, 272, 282, 283, 296, 305, 306, 315, 316, 33432)
 # Position on Earth (GeoTIFF): scale, tie points, transformation, keys with their numeric and text parameters; RPC.
 _PLACE = (33550, 33922, 34264, 34735, 34736, 34737, 50844)
+_RESOLUTION = (282, 283, 296)
 _PIXEL_SIZES = (40962, 40963)
 _MEANING = re.compile(r"<Item\b[^<>]*\brole=[\"'](?:scale|offset|unittype)[\"'][^<>]*>[^<>]*</Item>")
 """GDAL's entries that say what numbers mean; others, such as statistics, are untrue of new pixels."""
@@ -66,6 +67,35 @@ def orientation_of(image: Image.Image) -> int:
     except Exception:  # damaged metadata is no reason to reject an intact image
         return 1
     return value if value in range(1, 9) else 1
+
+
+def without_meanings(exif: bytes | None) -> bytes | None:
+    """A block without what GDAL says that numbers mean (scale, offset, unit): for an image of other values."""
+    return _without(exif, (_GDAL,))
+
+
+def without_place(exif: bytes | None) -> bytes | None:
+    """A block without resolution and position on Earth, which say where each pixel lies: for an image of another
+    size."""
+    return _without(exif, (*_PLACE, *_RESOLUTION))
+
+
+def has_place(exif: bytes | None) -> bool:
+    """Whether a block says where on Earth each pixel lies."""
+    return _without(exif, _PLACE) != exif
+
+
+def _without(exif: bytes | None, tags: Collection[int]) -> bytes | None:
+    if exif is None:
+        return None
+    block = Image.Exif()
+    block.load(exif)
+    there = [tag for tag in tags if tag in block]
+    if not there:
+        return exif
+    for tag in there:
+        del block[tag]
+    return block.tobytes() if len(block) else None
 
 
 def _block(found: Image.Exif, orientation: int) -> bytes | None:

@@ -51,6 +51,8 @@ class Picture:
     """Chunks of a PNG without a profile that say what colours mean: gamma, primaries, sRGB."""
     lossless: bool = False
     """A WebP without loss, which is written as such."""
+    palette: np.ndarray | None = None
+    """Only of label maps: the colours, uint8 (colours, 3), of which the pixels, of one channel, are indices."""
     nodata: str = ""
     """The value that stands for "no data" in a TIFF of GDAL's. It is not written: every pixel is translated."""
 
@@ -100,7 +102,7 @@ def within(picture: Picture, span: Span | None) -> Picture:
     range. Returns other pictures unchanged. Raises BadImageError for values that are not finite or outside the span.
     """
     values, kind = picture.pixels, picture.pixels.dtype
-    if not (are_values(values) or (kind == np.uint16 and span not in (None, UNIT))):
+    if not (are_values(kind) or (kind == np.uint16 and span not in (None, UNIT))):
         return picture
     span, opaque = span or own_span(values), alpha_span(kind)
     alpha = None if picture.alpha is None else to_16_bits(_clear_to_opaque(picture.alpha, opaque), opaque)
@@ -151,7 +153,9 @@ def with_channels(picture: Picture, channels: int) -> np.ndarray:
 
 
 def display_bands(picture: Picture) -> Picture:
-    """Returns the bands that are displayed: the first three of many bands, the first of two."""
+    """Returns the bands that are displayed: the first three of many bands, the first of two, the colours of labels."""
+    if picture.palette is not None:
+        return replace(picture, pixels=picture.palette[picture.pixels[..., 0]], palette=None)
     bands = picture.pixels.shape[2]
     return picture if bands in (1, 3) else replace(picture, pixels=picture.pixels[..., : 3 if bands > 3 else 1])
 

@@ -80,6 +80,18 @@ class Page:
         return width * (height if self.tiled else self.height) * self.samples * -(-self.bits // 8)
 
     @property
+    def bands(self) -> int:
+        """The bands that its pixels have once decoded, without alpha."""
+        if not self.plain:
+            return 1 if self.photometric in (0, 1) else 3
+        return self.samples - (bool(self.extras) and self.extras[-1] != _UNSPECIFIED)
+
+    @property
+    def type(self) -> np.dtype:
+        """The type of its samples, if it is `plain`."""
+        return np.dtype(f"{_KINDS[self.form]}{self.bits // 8}")
+
+    @property
     def plain(self) -> bool:
         """Whether the samples are whole bytes of grey or RGB, losslessly compressed."""
         return self.bits in (8, 16, 32, 64) and self.photometric in (0, 1, 2) and self.compression in _LOSSLESS

@@ -17,9 +17,9 @@ class BadImageError(Exception):
     """An image that cannot be used; the message does not name the file."""
 
 
-def are_values(pixels: np.ndarray) -> bool:
-    """Returns whether pixels are measured values: their type, other than uint8 or uint16, implies no range."""
-    return pixels.dtype not in (np.uint8, np.uint16)
+def are_values(kind: np.dtype) -> bool:
+    """Returns whether pixels of that type are measured values: types other than uint8 and uint16 imply no range."""
+    return kind not in (np.uint8, np.uint16)
 
 
 def kind_in_words(kind: np.dtype) -> str:
@@ -44,7 +44,8 @@ def to_16_bits(values: np.ndarray, span: Span) -> np.ndarray:
     if values.min() < low or values.max() > high:
         found = f"{kind_in_words(values.dtype)} pixels from {values.min():g} to {values.max():g}"
         raise BadImageError(
-            f"{found}; only {low:g} to {high:g} is accepted: set data.range to the range of the values, or rescale them"
+            f"{found}; only {low:g} to {high:g} is accepted: rescale them, or train with a wider data.range, or "
+            "data.domains.NAME.span of their domain"
         )
     mapped = np.empty(values.shape, np.uint16)
     flat, target = values.reshape(-1), mapped.reshape(-1)

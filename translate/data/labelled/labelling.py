@@ -100,8 +100,9 @@ class LabelledFolder:
     alternatives: tuple[tuple[int, ...], ...] = ()
     """Groups of attributes of which an image has at most one, such as hair colours."""
 
-    def sources(self) -> list[Readable]:
-        return [source for part in self.splits.values() for source in part.sources]
+    def columns(self) -> dict[str, list[Readable]]:
+        """The images of all splits, which are of one kind, whatever their labels."""
+        return {"images": [source for part in self.splits.values() for source in part.sources]}
 
     def without(self, paths: Collection[Path]) -> LabelledFolder:
         """Returns the set without these images, their labels and paired test images; drops emptied splits but train."""

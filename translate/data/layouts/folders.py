@@ -11,7 +11,9 @@ from typing import Literal
 import numpy as np
 
 from translate.data.catalog.description import describe
+from translate.data.domain import Domain
 from translate.data.io import images
+from translate.data.label_maps import classed, raw
 from translate.data.layouts.columns import Column, Scan, matched, with_origin, with_test
 from translate.data.layouts.listing import SUFFIXES
 from translate.data.layouts.pairing import CANNOT_BE_UNPAIRED, Columns, Kind, paired_up
@@ -31,12 +33,28 @@ class Source:
     path: Path
     half: Literal["left", "right"] | None = None
     span: images.Span = images.UNIT
+    labels: Domain | None = None
+    """Of which label map it is one, if it is one."""
+
+    @classmethod
+    def of(cls, source: Source, domain: Domain) -> Source:
+        """The image as one of the domain."""
+        labels = domain if domain.classes else None
+        if source.span == domain.span and source.labels == labels:
+            return source
+        return replace(source, span=domain.span, labels=labels)
 
     def read(self, channels: int) -> np.ndarray:
-        """Reads (height, width, channels), uint8 or uint16. Raises ImageError."""
+        """Reads (height, width, channels), uint8 or uint16; of a label map the classes, (height, width, 1). Raises
+        ImageError."""
+        if self.labels is not None:
+            return classed(self.halved(raw(self.path, self.labels)), self.labels, self.path)
         picture = images.read(self.path, span=self.span)
         images.refuse_other_bands(picture, channels, self.path)
-        pixels = images.with_channels(picture, channels)
+        return self.halved(images.with_channels(picture, channels))
+
+    def halved(self, pixels: np.ndarray) -> np.ndarray:
+        """The part of the file's pixels that is this image. Raises ImageError."""
         if self.half is None:
             return pixels
         middle, odd = divmod(pixels.shape[1], 2)
@@ -46,7 +64,7 @@ class Source:
 
     def square(self, channels: int, side: int, interpolation: images.Interpolation = "bicubic") -> np.ndarray:
         """See `Stretched`. Raises ImageError."""
-        if self.half is None and channels == 3:
+        if self.half is None and channels == 3 and self.labels is None:
             pixels = images.read_square(self.path, side, interpolation)
             if pixels is not None:
                 return pixels
@@ -54,7 +72,8 @@ class Source:
 
     def identity(self) -> str:
         """See `Readable`. Raises ImageError."""
-        return f"{images.version(self.path)}:{self.half}:{self.span}"
+        labels = "" if self.labels is None else f":{self.labels.classes}:{self.labels.ignore}:{self.labels.colours}"
+        return f"{images.version(self.path)}:{self.half}:{self.span}{labels}"
 
 
 Split = tuple[tuple[Source, ...], ...]
@@ -77,8 +96,12 @@ class Folder:
     notes: tuple[str, ...] = ()
     """Worth knowing, but no fault."""
 
-    def sources(self) -> list[Readable]:
-        return [source for columns in self.splits.values() for column in columns for source in column]
+    def columns(self) -> dict[str, list[Readable]]:
+        """The images of all splits, by domain."""
+        return {
+            name: [source for columns in self.splits.values() for source in columns[number]]
+            for number, name in enumerate(self.domains)
+        }
 
     def without(self, paths: Collection[Path]) -> Folder:
         """Returns the set without these files and the partners of pairs; drops splits, but train, without a domain."""

@@ -6,7 +6,7 @@ import importlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -15,6 +15,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from translate.data.domain import Domain
 from translate.data.io.images import to_float, to_pixels
 from translate.data.io.values import UNIT, Span
 from translate.errors import ConfigurationError, TranslateError
@@ -26,7 +27,7 @@ from translate.utils.stored import UnreadableError, parse_json
 
 Run = Callable[[np.ndarray], np.ndarray]
 _PREFIX = "translate."
-_LISTS = ("domains", "span")
+_LISTS = ("domains", "span", "each")
 BYTES_ONLY = "the model was exported with --bytes and takes 8-bit images only; export it without"
 
 
@@ -49,17 +50,19 @@ class Description:
     """The version of this package."""
     span: Span = UNIT
     """For files of measured values: the values mapped to -1 and 1 in training (`data.range`); 0 to 1 if missing."""
+    each: tuple[()] | tuple[Domain, Domain] = ()
+    """What the images are that go in, and those that come out; empty in files of 0.1.0."""
 
     def to_metadata(self) -> dict[str, str]:
         """The fields as strings, under keys that begin with `translate.`."""
         return {
-            f"{_PREFIX}{key}": json.dumps(value) if key in _LISTS else str(value) for key, value in vars(self).items()
+            f"{_PREFIX}{key}": json.dumps(value) if key in _LISTS else str(value) for key, value in asdict(self).items()
         }
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, str]) -> Description:
         """Reads back `to_metadata`. Raises UnreadableError, naming the key, for another program's metadata."""
-        given = {f"{_PREFIX}span": json.dumps(UNIT), **metadata}
+        given = {f"{_PREFIX}span": json.dumps(UNIT), f"{_PREFIX}each": "[]", **metadata}
         values = {key: given[f"{_PREFIX}{key}"] for key in cls.__dataclass_fields__ if f"{_PREFIX}{key}" in given}
         numbers: dict[str, Any] = {
             key: parse_json(values[key], Any, key) for key in (*_LISTS, "channels", "stride") if key in values
@@ -132,7 +135,9 @@ def read_exported(
         description = Description.from_metadata(metadata)
     except UnreadableError as error:
         raise ConfigurationError(f"{path}: not an ONNX file that `translate export` wrote ({error})") from error
-    images = ImageSpec(description.channels, 0, (description.target,), span=description.span)
+    given, target = description.each or (None, None)
+    domains, each = (description.target,), (target,) if target else ()
+    images = ImageSpec(description.channels, 0, domains, span=description.span, each=each, given=given)
     generator = ExportedGenerator(run, description)
     generator.try_out(path)
     return generator, images, runtime

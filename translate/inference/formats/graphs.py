@@ -40,11 +40,13 @@ def export_graph(source: Source, destination: Destination, write: Write, read: R
         exported.notes.append(model.remarks)
     if _silence_dropout(model):
         exported.notes.append("conversion with this run keeps dropout on; in the exported file it is off")
-    graph = TranslationGraph(model, request, converter.images.channels, options.as_bytes)
+    graph = TranslationGraph(model, request, converter.images.to_translate(request).channels, options.as_bytes)
     program, trials = trace(graph), {"random images": random_images(graph)}
     if source.samples:
         trials["images of the run's data set"] = [
-            pad(images, *converter.padded_size(*images.shape[2:])) for images in source.samples
+            pad(images, *converter.padded_size(*images.shape[2:]))
+            for images in source.samples
+            if images.shape[1] == graph.channels
         ]
     else:
         exported.notes.append("the data set it was trained on was not found: checked on random images only")
@@ -180,15 +182,17 @@ def _drop_all_but(called: set[nn.Module], module: nn.Module) -> None:
 
 def _description(converter: Converter, name: str, request: Request, as_bytes: bool) -> Description:
     images = converter.images
+    given = images.to_translate(request)
     return Description(
         name=name,
         domains=images.domains,
         target=" ".join(request.names(images.domains)),
-        channels=images.channels,
+        channels=given.channels,
         stride=converter.model.stride,
         values="bytes" if as_bytes else "floats",
         version=__version__,
-        span=images.span,
+        span=given.span,
+        each=(given, images.translated(request)),
     )
 
 

@@ -64,11 +64,10 @@ def export(source: Source, destination: Destination) -> Exported:
     ]
     if images.groups:
         notes.append(f"the order of its labels is {', '.join(images.domains)}; the file does not name them")
-    if images.span != UNIT:
-        low, high = images.span
-        notes.append(
-            f"data.range [{low:g}, {high:g}] is not in these files: {low:g} is -1 to the generator, {high:g} is 1"
-        )
+    for kind in images.kinds:
+        if kind.measured or (kind.type is None and kind.span != UNIT):
+            low, high = kind.span
+            notes.append(f"not in these files: {low:g} of {kind.name} is -1 to the generators, and {high:g} is 1")
     return Exported(paths, notes=notes)
 
 
@@ -167,7 +166,8 @@ def options(network: PortGenerator) -> str:
     if not usual or affine:
         return _UNNAMED
     norm = "batch" if isinstance(norms[0], BatchNorm2d) else "instance"
-    planes = "" if channels == 3 else f" --input_nc {channels} --output_nc {network.head.out_channels}"
+    fakes = network.head.out_channels
+    planes = "" if channels == fakes == 3 else f" --input_nc {channels} --output_nc {fakes}"
     return f"--netG {kind} --ngf {filters} --norm {norm}{'' if _dropout(network) else ' --no_dropout'}{planes}"
 
 

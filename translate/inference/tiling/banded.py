@@ -18,9 +18,15 @@ from translate.utils.ram import available_ram
 
 
 def convert_banded(
-    network: Callable[[Tensor], Tensor], pixels: np.ndarray, height: int, width: int, bands: Bands
+    network: Callable[[Tensor], Tensor],
+    pixels: np.ndarray,
+    height: int,
+    width: int,
+    bands: Bands,
+    depth: torch.dtype | None = None,
 ) -> np.ndarray:
-    """Translates pixels (rows, columns, channels), uint8 or uint16, band by band; size and type stay the same.
+    """Translates pixels (rows, columns, channels), uint8 or uint16, band by band, to as many of type `depth`, the same
+    unless given.
 
     The network takes images (1, channels, height, width) in [-1, 1], no smaller than the pixels; reflection fills the
     rest and is cropped away again. Computes the same function as the network on the whole image, statistics included,
@@ -33,8 +39,8 @@ def convert_banded(
         if not isinstance(fakes, RowMap):
             whole = fakes
             fakes = RowMap(whole, lambda top, bottom: whole[:, :, top:bottom], bands)
-        result = np.empty((*pixels.shape[:2], fakes.shape[1]), pixels.dtype)
-        depth = torch.from_numpy(result).dtype
+        depth = depth or torch.from_numpy(pixels[:1]).dtype
+        result = torch.empty((*pixels.shape[:2], fakes.shape[1]), dtype=depth).numpy()
         for top, bottom in bands.of(len(pixels)):
             rows = fakes.rows(top, bottom)[0, :, :, : pixels.shape[1]]
             result[top:bottom] = to_pixels(finite(rows), depth).permute(1, 2, 0).cpu().numpy()

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, Self
 
 import numpy as np
 import torch
 
 from translate.data.batch import Batch
 from translate.data.cache.choice import open_cache, stream_of
-from translate.data.io.images import UNIT
+from translate.data.checks.looking import kinds_of, scale_of
+from translate.data.decoding import Decoding
+from translate.data.domain import Domain
 from translate.data.labelled import LabelledFolder
 from translate.data.labels import LabelGroup
 from translate.data.layouts.folders import Folder, Source
@@ -55,24 +58,48 @@ class ImageSet(ABC):
     domains: tuple[str, ...]
     groups: tuple[LabelGroup, ...] = ()
     alternatives: tuple[tuple[int, ...], ...] = ()
+    kinds: tuple[Domain, ...] = ()
+    """What the images of each domain are, or those of all; see `open_data`."""
     test_split = "test"
     """The split that is measured: "test", or "validation" where there are no test images."""
 
     def __init__(self, settings: DataSettings, batch_type: type[Batch], *folders: Folder | LabelledFolder) -> None:
         self.settings, self.batch_type, self.folders = settings, batch_type, folders
 
+    def but(self, **changed: Any) -> Self:
+        """The same set with other attributes."""
+        other = copy.copy(self)
+        vars(other).update(changed)
+        return other
+
     @property
     def spec(self) -> ImageSpec:
-        data = self.settings
-        return ImageSpec(data.channels, data.size, self.domains, self.groups, self.alternatives, data.range)
+        most, span = max(kind.channels for kind in self.kinds), self.kinds[0].span
+        return ImageSpec(most, self.settings.size, self.domains, self.groups, self.alternatives, span, self.kinds)
+
+    def kind(self, number: int) -> Domain:
+        """What the images of domain `number` are."""
+        return self.kinds[min(number, len(self.kinds) - 1)]
+
+    def look(self) -> None:
+        """Finds what the images of each domain are, and at which scale training sees them."""
+        trained = self.trained_on()
+        self.kinds = tuple(
+            replace(kind, scale=scale_of(trained[kind.name], replace(self._way(kind), side=self.settings.trained_side)))
+            for kind in kinds_of(self.columns(), self.settings)
+        )
 
     @abstractmethod
     def loader(self, batch_size: int, seed: int) -> Batches:
         """Returns the source of training batches."""
 
+    def columns(self) -> dict[str, list[Readable]]:
+        """The images of all splits, for each of `kinds`, by its name; empty if images are generated."""
+        return {name: sources for folder in self.folders for name, sources in folder.columns().items()}
+
     def sources(self) -> list[Readable]:
-        """Returns the images of all splits; empty if images are generated."""
-        return [source for folder in self.folders for source in folder.sources()]
+        """The images of all splits; empty if images are generated."""
+        return [source for sources in self.columns().values() for source in sources]
 
     @abstractmethod
     def trained_on(self) -> dict[str, Sequence[Readable]]:
@@ -103,27 +130,43 @@ class ImageSet(ABC):
         return "centre" if self.settings.resize == "centre" else "square"
 
     def in_order(
-        self, split: Sequence[Sequence[Any]], make: type[Batch], count: int, labels: Sequence[np.ndarray] = ()
+        self,
+        split: Sequence[Sequence[Any]],
+        make: type[Batch],
+        count: int,
+        labels: Sequence[np.ndarray] = (),
+        domains: Sequence[int] = (0, 1),
+        at_scale: bool = False,
     ) -> Iterator[Any]:
-        """Yields images of this set, given as a list per domain, for evaluation: in batches of `count`, without random
-        crops or flips. `labels` as for `evaluation_batches`."""
-        decoding = replace(self.settings.decoding, side=self.settings.size, resize=self.shape)
-        return evaluation_batches(spanned(split, self.settings.range), make, decoding, count, labels)
+        """Yields images of this set, given as a list for each of `domains`, for evaluation: in batches of `count`,
+        without random crops or flips. `labels` as for `evaluation_batches`. `at_scale`: the middle of images that are
+        resized as in training, instead of whole images."""
+        kinds, data = [self.kind(number) for number, _ in zip(domains, split, strict=False)], self.settings
+        how = {"side": data.trained_side} if at_scale else {"side": data.size, "resize": self.shape}
+        ways = [replace(self._way(kind), **how) for kind in kinds]
+        return evaluation_batches(spanned(split, kinds), make, ways, count, labels, data.size)
+
+    def spanned(self, split: Sequence[Sequence[Any]]) -> list[Sequence[Any]]:
+        """The images of each domain, or of several lists of one, to be read as its images."""
+        return spanned(split, [self.kind(number) for number in range(len(split))])
+
+    def _way(self, kind: Domain) -> Decoding:
+        return self.settings.decoding(kind)
 
     def _loader(
         self, split: Sequence[Sequence[Any]], batch_size: int, seed: int, labels: Sequence[np.ndarray] = ()
     ) -> Loader:
-        data = self.settings
+        data, ways = self.settings, list(map(self._way, self.kinds))
         return Loader(
-            spanned(split, data.range),
+            self.spanned(split),
             self.batch_type,
-            data.decoding,
+            ways,
             data.cropping,
             labels=labels,
             batch_size=batch_size,
             seed=seed,
             workers=data.workers,
-            cache=open_cache(data.cache, data.cache_bytes, data.decoding),
+            cache=open_cache(data.cache, data.cache_bytes, ways),
         )
 
 
@@ -132,12 +175,17 @@ def split_measured(found: Sequence[str]) -> str:
     return "validation" if any("the validation images, as there are no" in line for line in found) else "test"
 
 
-def spanned(split: Sequence[Sequence[Any]], span: tuple[float, float]) -> Sequence[Sequence[Any]]:
-    """Returns the images with measured values to be read within `span`; repeated objects remain the same object."""
-    if span == UNIT:
-        return split
-    each = {id(one): replace(one, span=span) for images in split for one in images if isinstance(one, Source)}
-    return [[each.get(id(one), one) for one in images] for images in split]
+def spanned(split: Sequence[Sequence[Any]], kinds: Sequence[Domain]) -> list[Sequence[Any]]:
+    """The images of each list, to be read as those of its domain; repeated objects remain the same."""
+    each: dict[tuple[int, Domain], Any] = {}
+
+    def within(one: Any, kind: Domain) -> Any:
+        key = id(one), kind
+        if key not in each:
+            each[key] = Source.of(one, kind) if isinstance(one, Source) else one
+        return each[key]
+
+    return [[within(one, kind) for one in sources] for sources, kind in zip(split, kinds, strict=True)]
 
 
 def training_stream(loader: Batches, data: DataSettings, device: torch.device, log: Log) -> Stream:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import torch
 from torch import Tensor
 
 from translate.data.batch import Batch, Plain
+from translate.data.checks.looking import size_of
+from translate.data.domain import Domain
 from translate.data.labelled import LabelledFolder, buckets, open_labelled
 from translate.data.layouts.folders import Folder, Split
 from translate.data.loader import Loader
@@ -38,28 +41,41 @@ class TwoDomains(ImageSet):
         return dict(zip(self.domains, self.folder.splits["train"], strict=True))
 
     def without(self, paths: Collection[Path]) -> TwoDomains:
-        return TwoDomains(self.settings, self.folder.without(paths), self.batch_type)
+        folder = self.folder.without(paths)
+        return self.but(folder=folder, folders=(folder,))
 
-    def first(self, count: int, part: Part = "test") -> Iterator[Batch]:
+    def first(self, count: int, part: Part = "test", at_scale: bool = False) -> Iterator[Batch]:
         chosen = self.folder.splits.get(part) or self.folder.splits["train"]
         few: Split = tuple(sources[:count] for sources in chosen)
-        return self.in_order(few, self.batch_type, count)
+        return self.in_order(few, self.batch_type, count, at_scale=at_scale)
 
     def validations(self, model: Any, count: int, runtime: Runtime) -> Sequence[Validation]:
         if not self.folder.test_is_paired or not self.folder.splits.get("test"):
             return ()
-        training = self.first(count, "train") if self.folder.kind == "paired" else iter(())
-        return directions(model, self.domains, self.first(count), training, runtime)
+        at_scale = self._measured_at_scale(count)
+        training = self.first(count, "train", at_scale) if self.folder.kind == "paired" else iter(())
+        found = directions(model, self.domains, self.first(count, "test", at_scale), training, runtime, self.kinds)
+        middles = "their middles, at the scale of training"
+        return [replace(one, part=middles) for one in found] if at_scale else found
+
+    def _measured_at_scale(self, count: int) -> bool:
+        """Whether whole images at the size of a crop would have another scale than in training, and their middles at
+        that scale are measured instead; not in runs of earlier versions, which were not."""
+        data = self.settings
+        if any(kind.scale is None for kind in self.kinds):
+            return False
+        if data.resize == "none":
+            first = [one for sources in self.folder.splits["test"] for one in sources[:count]]
+            return all(min(size_of(one)) >= data.size for one in first)
+        return data.trained_side > data.size or data.resize.startswith("short_side")
 
 
 class LabelledImages(ImageSet):
     """Images with labels, or without if the model does not use them."""
 
-    def __init__(
-        self, settings: DataSettings, folder: LabelledFolder, batch_type: type[Batch], left_out: Collection[Path] = ()
-    ) -> None:
+    def __init__(self, settings: DataSettings, folder: LabelledFolder, batch_type: type[Batch]) -> None:
         super().__init__(settings, batch_type, folder)
-        self.folder, self.left_out, self.test_split = folder, frozenset(left_out), split_measured(folder.found)
+        self.folder, self.left_out, self.test_split = folder, frozenset[Path](), split_measured(folder.found)
         self.domains, self.groups, self.alternatives = folder.domains, folder.groups, folder.alternatives
 
     def loader(self, batch_size: int, seed: int) -> Loader:
@@ -73,7 +89,8 @@ class LabelledImages(ImageSet):
         return {"images": self.folder.splits["train"].sources}
 
     def without(self, paths: Collection[Path]) -> LabelledImages:
-        return LabelledImages(self.settings, self.folder.without(paths), self.batch_type, self.left_out.union(paths))
+        folder = self.folder.without(paths)
+        return self.but(folder=folder, folders=(folder,), left_out=self.left_out.union(paths))
 
     def first(self, count: int, part: Part = "test") -> Iterator[Batch]:
         """Takes images spread evenly over the set, as it may be ordered by class."""
@@ -90,7 +107,7 @@ class LabelledImages(ImageSet):
         test = self.folder.splits["test"]
         first = test.rows(np.arange(len(test)).reshape(len(self.domains), -1)[:, :count].ravel())  # of each class
         batches = self.in_order([first.sources], self.batch_type, count, [first.labels])
-        return class_directions(self.domains, batches, runtime)
+        return class_directions(self.domains, batches, runtime, self.kind(0))
 
     def _test_images(self, count: int, runtime: Runtime) -> Tensor:
         return torch.cat([runtime.place(batch).tensors()[0].cpu() for batch in self.first(count)])
@@ -115,7 +132,11 @@ class LabelledSource(ImageSet):
         return {folder.root.name: folder.splits["train"].sources for folder in (self.a, self.b)}
 
     def without(self, paths: Collection[Path]) -> LabelledSource:
-        return LabelledSource(self.settings, self.a.without(paths), self.b.without(paths), self.batch_type)
+        a, b = self.a.without(paths), self.b.without(paths)
+        return self.but(a=a, b=b, folders=(a, b))
+
+    def columns(self) -> dict[str, list[Readable]]:
+        return {name: folder.columns()["images"] for name, folder in zip(self.domains, self.folders, strict=True)}
 
     def first(self, count: int, part: Part = "test") -> Iterator[Batch]:
         a, b = (folder.splits.get(part) or folder.splits["train"] for folder in (self.a, self.b))
@@ -128,10 +149,11 @@ class Points(ImageSet):
     def __init__(self, settings: DataSettings, points: PointSet) -> None:
         super().__init__(settings, Plain)
         self.points, self.domains = points, (points.name,)
+        self.kinds = (Domain(points.name, channels=2),)
 
     @property
     def spec(self) -> ImageSpec:
-        return ImageSpec(channels=2, size=1, domains=self.domains)
+        return replace(super().spec, size=1)
 
     def loader(self, batch_size: int, seed: int) -> PointLoader:
         return PointLoader(self.points, batch_size, seed)

@@ -1,11 +1,14 @@
 """Opens the data set that settings ask for: named, rendered, or a folder of any layout; or checks it instead."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from translate.data.batch import Batch
 from translate.data.catalog.cards import Card, locate, user_data
 from translate.data.checks.folder import Report, check, examine
+from translate.data.checks.looking import introduced
+from translate.data.domain import Domain
 from translate.data.labelled import LabelledFolder, open_jointly, open_labelled, open_source_labelled, unlabelled
 from translate.data.layouts.folders import Folder, open_folder
 from translate.data.layouts.pairing import Kind
@@ -17,11 +20,23 @@ from translate.runs.image_sets import ImageSet, LabelledImages, LabelledSource, 
 from translate.utils.printing import Log, shown
 
 
-def open_data(data: DataSettings, batch_type: type[Batch], log: Log) -> ImageSet:
-    """Finds the data set, reads its layout and logs what it found; renders `shapes` on first use.
+def open_data(data: DataSettings, batch_type: type[Batch], log: Log, known: Sequence[Domain] = ()) -> ImageSet:
+    """Finds the data set, reads its layout, looks at what the images of each domain are, unless that is `known`, and
+    logs what it found; renders `shapes` on first use.
 
     Raises ConfigurationError if there is none, or if it is not of the kind that the model trains on.
     """
+    images = _opened(data, batch_type, log)
+    if known:
+        images.kinds = tuple(known)[: max(1, len(images.columns()))]
+    elif not images.kinds:
+        images.look()
+        for line in introduced(images.kinds):
+            log(line)
+    return images
+
+
+def _opened(data: DataSettings, batch_type: type[Batch], log: Log) -> ImageSet:
     if data.set is None:
         raise ConfigurationError("--data is needed: the name of a data set (see `translate data`), or a folder")
     if data.set != data.set.encode(errors="ignore").decode():  # no recipe could be read again that names it
@@ -61,13 +76,8 @@ def check_alone(data: DataSettings) -> Report:
     """Checks `data.set` without a method, as the settings read folders. Raises ConfigurationError."""
     path = Path(str(data.set))
     root, card = (path, None) if path.exists() else locate(str(data.set))
-    return check(
-        root,
-        domains=data.domains or (card.domains if card else None),
-        layout=data.layout,
-        follow_links=data.follow_links,
-        span=data.range,
-    )
+    domains = card.domains if card and not data.domains else data.domains
+    return check(root, data.model_copy(update={"domains": domains}))
 
 
 def check_as(data: DataSettings, batch_type: type[Batch]) -> list[Report]:
@@ -76,28 +86,41 @@ def check_as(data: DataSettings, batch_type: type[Batch]) -> list[Report]:
     opened = open_data(data, batch_type, log=lambda line: None)
     if not opened.folders:
         raise ConfigurationError(f"{data.set}: generated as it is needed; there is nothing to check")
-    return [examine(folder, data.range, data.channels) for folder in opened.folders]
+    return [examine(folder, data) for folder in opened.folders]
 
 
 def _two_domains(data: DataSettings, batch_type: type[Batch], log: Log) -> Folder:
     wanted: Kind = "paired" if batch_type.pairs else "unpaired"
-    if data.set == "shapes" and data.domains not in (None, data.shapes.styles):
+    if data.set == "shapes" and data.domain_names not in (None, data.shapes.styles):
         raise ConfigurationError(
             f"data.domains: the domains of shapes are its styles, {' and '.join(data.shapes.styles)}; "
             "to choose others, set data.shapes.styles=[...]"
         )
     root, card = _found(data, str(data.set), wanted, log)
-    domains = data.domains or (card.domains if card else None)
+    domains = data.domain_names or (card.domains if card else None)
     if domains is not None and len(domains) != 2:
         raise ConfigurationError(f"data.domains: this method takes two domains, not {len(domains)}")
-    return open_folder(
-        root,
-        wanted=wanted,
-        direction=data.direction or (card.direction if card else None),
-        domains=domains,
-        layout=data.layout,
-        follow_links=data.follow_links,
-    )
+
+    def opened(domains: tuple[str, ...] | None) -> Folder:
+        return open_folder(
+            root,
+            wanted=wanted,
+            direction=data.direction or (card.direction if card else None),
+            domains=domains,
+            layout=data.layout,
+            follow_links=data.follow_links,
+        )
+
+    folder, said = opened(domains), tuple(data.domain_settings)
+    if len(said) > 2:
+        raise ConfigurationError(f"data.domains: this method takes two domains, not {', '.join(said)}")
+    strange = [name for name in said if name not in folder.domains]
+    if not strange:
+        return folder
+    if len(said) != 2:
+        known = " and ".join(folder.domains)
+        raise ConfigurationError(f"data.domains.{strange[0]}: there are the domains {known}; name one, or both anew")
+    return opened(said)
 
 
 def _labelled(data: DataSettings, batch_type: type[Batch], log: Log) -> LabelledFolder:
@@ -106,9 +129,13 @@ def _labelled(data: DataSettings, batch_type: type[Batch], log: Log) -> Labelled
     roots, card = [root for root, _ in found], found[0][1]
     if not batch_type.labelled():
         return unlabelled(roots[0], data.follow_links)
+    if data.domain_settings:
+        raise ConfigurationError(
+            "data.domains: images of classes are all of one kind; set data.channels and data.range for all"
+        )
     if len(roots) > 1:
-        return open_jointly(roots, domains=data.domains, follow_links=data.follow_links)
-    domains = data.domains or (card.domains if card else None)
+        return open_jointly(roots, domains=data.domain_names, follow_links=data.follow_links)
+    domains = data.domain_names or (card.domains if card else None)
     exclusive = card.alternatives or None if card else None
     return open_labelled(roots[0], domains=domains, exclusive=exclusive, follow_links=data.follow_links)
 

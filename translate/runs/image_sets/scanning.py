@@ -5,6 +5,7 @@ from pathlib import Path
 
 from translate.data.checks.scan import Attempt, decoding, failures, headers, noting
 from translate.data.checks.shades import nearly_black, stretching
+from translate.data.domain import Domain
 from translate.data.io.images import ANIMATED
 from translate.data.io.values import DEEP, UNIT
 from translate.data.layouts.folders import Source
@@ -12,7 +13,6 @@ from translate.data.loader import Loader
 from translate.data.messages import by_fault, few
 from translate.data.source import Readable
 from translate.errors import ConfigurationError
-from translate.recipe import DataSettings
 from translate.runs.image_sets import Batches, ImageSet, spanned
 from translate.utils.printing import Log, shown
 from translate.utils.progress import Progress
@@ -60,14 +60,16 @@ def _dark(images: ImageSet, whites: Mapping[int, tuple[int, int]]) -> Iterator[s
     """Says which domains are nearly black, and what helps, by the shades (full, brightest) of the first
     attempts, which are those of the training images; of a sample, if only headers were read."""
     shades, place = {}, 0
-    for name, sources in images.trained_on().items():
-        found = [whites[number] for number in range(place, place + len(sources)) if number in whites]
-        shades[name] = found or _sampled(sources, images.settings)
+    for number, (name, sources) in enumerate(images.trained_on().items()):
+        found = [whites[row] for row in range(place, place + len(sources)) if row in whites]
+        shades[name] = found or _sampled(sources, images.kind(number), images.settings.workers)
         place += len(sources)
-    span = images.settings.range
     deep = max((white for found in shades.values() for full, white in found if full == DEEP), default=0)
     cure = f"set data.range=[0,{stretching(deep)}] for all"
-    for name, found in shades.items():
+    for number, (name, found) in enumerate(shades.items()):
+        if images.kind(number).classes:
+            continue
+        span = images.kind(number).span
         for top in (255, DEEP):
             white = max((white for full, white in found if full == top), default=0)
             value = white if top == 255 or span == UNIT else span[0] + (span[1] - span[0]) * white / DEEP
@@ -75,19 +77,24 @@ def _dark(images: ImageSet, whites: Mapping[int, tuple[int, int]]) -> Iterator[s
                 yield f"{name}: {dark}{f'; {cure}' if top == DEEP and span == UNIT else ''}"
 
 
-def _sampled(sources: Sequence[Readable], settings: DataSettings) -> list[tuple[int, int]]:
+def _sampled(sources: Sequence[Readable], kind: Domain, workers: int) -> list[tuple[int, int]]:
     whites: dict[int, tuple[int, int]] = {}
-    (sample,) = spanned([sources[:: -(-len(sources) // SAMPLED)]], settings.range) if sources else ([],)
-    failures(noting(decoding(sample, settings.channels), whites, (), set()), settings.workers, lambda: None)
+    (sample,) = spanned([sources[:: -(-len(sources) // SAMPLED)]] if sources else [[]], [kind])
+    failures(noting(decoding(sample, kind.channels), whites, (), set()), workers, lambda: None)
     return list(whites.values())
 
 
 def _attempts(images: ImageSet, loader: Batches) -> tuple[list[Attempt], str]:
     """Returns the attempts that try every image, and a description of them."""
-    (sources,) = spanned([images.sources()], images.settings.range)
-    if len(sources) > THOROUGH:
-        return headers(sources), f"headers only, as there are more than {THOROUGH:,}"
-    trained = loader.attempts() if isinstance(loader, Loader) else []
-    loaded = {path for path, _ in trained}
-    others = [source for source in sources if source.path not in loaded]
-    return [*trained, *decoding(others, images.settings.channels)], "each decoded"
+    columns = images.spanned(list(images.columns().values()))
+    if sum(map(len, columns)) > THOROUGH:
+        every = [source for column in columns for source in column]
+        maps = [source for number, column in enumerate(columns) if images.kind(number).classes for source in column]
+        tried = [*headers(every), *decoding(maps, 1)]  # a number that is no class is known to be one now or never
+        return tried, f"headers only, as there are more than {THOROUGH:,}{', and all label maps' * bool(maps)}"
+    attempts = loader.attempts() if isinstance(loader, Loader) else []
+    loaded = {path for path, _ in attempts}
+    for number, column in enumerate(columns):
+        others = [source for source in column if source.path not in loaded]
+        attempts += decoding(others, images.kind(number).channels)
+    return attempts, "each decoded"

@@ -1,0 +1,57 @@
+"""The advice of messages about label maps, followed. See `ways_out.py`."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from label_files import COLOURS, classes, scenes
+from PIL import Image
+from ways_out import User, taken, tried, ways_of
+
+
+@tried(
+    ("data/label_maps", "is {}: set more, or data.domains.{}.ignore"),
+)
+def a_number_that_is_no_class(user: User) -> None:
+    scenes(user.folder / "set", ignored=200)
+    command = user.train(user.recipe("pix2pix", steps=1), "data.domains.maps.classes=3", data="set")
+    text = user.refused(*command, code=2)
+    keys = [taken(text, rf"(data\.domains\.maps\.{key})") for key in ("classes", "ignore")]
+    user.gets(*command[:-1], *command[-1:], f"{keys[1]}=200")
+    user.gets(*command[:-1], f"{keys[0]}=201", "--out", "more")
+
+
+@tried(
+    ("data/label_maps", "its pixels are colours, not numbers of classes: set data.domains.{}.colours"),
+    ("data/label_maps", "which is not in data.domains.{}.colours: add it"),
+    ("data/checks/folder", "if they stand for classes, set data.domains.{}.colours={}"),
+)
+def classes_in_colours(user: User) -> None:
+    scenes(user.folder / "set", test=0)
+    for path in (user.folder / "set" / "maps").rglob("*.png"):
+        Image.fromarray(np.array(COLOURS, np.uint8)[classes(int(path.stem), 4, 32)]).save(path)
+        photo = path.parents[2] / "photos" / path.parent.name / path.name
+        Image.open(photo).resize((32, 32)).save(photo)
+    command = user.train(user.recipe("pix2pix", steps=1), data="set")
+    text = user.refused(*command, "data.domains.maps.kind=labels")
+    key = taken(text, r"set (data\.domains\.maps\.colours)")
+    text = user.refused(*command, f"{key}=[[0,0,0],[200,30,30],[30,200,30]]")
+    assert taken(text, r"colour (\[.*?\]) in") == "[250, 250, 90]"
+    advice = taken(user.gets("data", "check", "set"), r"set (data\.domains\.maps\.colours=\[\[.*\]\])")
+    user.gets(*command, advice)
+
+
+@tried(
+    ("models/images", "train with pix2pix, or set data.domains.{}.kind: image to take the numbers for shades of grey")
+)
+def labels_for_a_method_of_images(user: User) -> None:
+    scenes(user.folder / "set")
+    command = user.train(user.recipe("cyclegan", steps=1), "data.layout=unpaired", "model.identity=0", data="set")
+    text = user.refused(*command)
+    user.gets(*command, taken(text, r"set (data\.domains\.maps\.kind: image)").replace(": ", "="))
+    user.gets(*user.train(user.recipe(taken(text, r"train with (\w+)"), steps=1), "--out", "other", data="set"))
+
+
+@pytest.mark.parametrize("trial", ways_of(__name__))
+def test_the_advice_works(trial, user: User) -> None:
+    trial(user)

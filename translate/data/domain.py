@@ -1,0 +1,120 @@
+"""A domain: what its images are. Found by looking at the files, set in the recipe, kept in the checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal, Self
+
+import numpy as np
+from pydantic import StringConstraints
+
+from translate.data.io.images import Interpolation, resize
+from translate.data.io.values import UNIT, Span, are_values, kind_in_words
+from translate.data.scale import Scale
+
+BYTES = np.dtype(np.uint8)
+Colours = tuple[tuple[int, int, int], ...]
+TypeName = Annotated[str, StringConstraints(pattern=r"^(|u?int(8|16|32)|float(16|32|64))$")]
+"""numpy's name of a type that files have, or nothing."""
+
+
+@dataclass(frozen=True)
+class Domain:
+    """What the images of a domain are; everything that touches an image asks it.
+
+    `channels`: those of its pixels, without alpha unless there are 4. `span`: for files of measured values and of 16
+    bits, the values that become -1 and 1; `UNIT` leaves 16 bits their whole range. `dtype`: numpy's name for the type
+    of its files, which translations to it are written in; empty where it is not known (a model of 0.1.0, or of another
+    project): translations then keep the type that came in. `unit`: of its values, such as HU, for messages. `scale`:
+    how large its images were in training; None where it is not known, as of a model of an earlier version.
+
+    `kind`: "labels" for label maps, whose pixels are numbers of classes: networks take and give a plane for each class,
+    `channels` in all, and `label_maps` reads and shows them. `ignore`: the number in files of pixels that nobody
+    labelled, if there is one. `colours`: of the classes, in order, where files hold colours instead of numbers.
+    """
+
+    name: str
+    channels: int = 3
+    span: Span = UNIT
+    dtype: TypeName = ""
+    unit: str = ""
+    scale: Scale | None = field(default=None, compare=False)
+    kind: Literal["image", "labels"] = "image"
+    ignore: int | None = None
+    colours: Colours = ()
+
+    @classmethod
+    def of(cls, facts: Mapping[str, Any]) -> Self:
+        """The domain that a checkpoint's facts describe."""
+        tuples = {"span": tuple(facts["span"]), "colours": tuple(map(tuple, facts.get("colours", ())))}
+        scale = facts.get("scale")
+        return cls(**{**facts, **tuples, "scale": Scale(**scale) if scale else None})
+
+    @property
+    def classes(self) -> int:
+        """How many classes its label maps tell apart; 0 for images."""
+        return self.channels if self.kind == "labels" else 0
+
+    @property
+    def stored_channels(self) -> int:
+        """The channels that an image has until networks take it: one, of class numbers, for label maps."""
+        return 1 if self.classes else self.channels
+
+    @property
+    def type(self) -> np.dtype | None:
+        """The type of its files; None if it is not known."""
+        return np.dtype(self.dtype) if self.dtype else None
+
+    @property
+    def measured(self) -> bool:
+        """Whether its values mean something, so that they are mapped from `span` and back."""
+        kind = self.type
+        return kind is not None and (are_values(kind) or (kind == np.uint16 and self.span != UNIT))
+
+    @property
+    def deep(self) -> bool:
+        """Whether its files hold more than 8 bits."""
+        kind = self.type
+        return kind is not None and kind != BYTES  # `in` would compare with None, which numpy takes for float64
+
+    @property
+    def ends(self) -> Span:
+        """The values in its files that stand for -1 and 1; 0 and 255 where the type is not known."""
+        if self.measured:
+            return self.span
+        return 0.0, float(np.iinfo(self.type or BYTES).max)
+
+    def like(self, other: Domain) -> bool:
+        """Whether an image of one could be an image of the other: as many channels, of the same values."""
+        return self._facts == other._facts
+
+    @property
+    def _facts(self) -> tuple[object, ...]:
+        return self.channels, self.kind, self.unit, self.span if self.measured else None
+
+    def resized(self, pixels: np.ndarray, height: int, width: int) -> np.ndarray:
+        """Pixels (height, width, channels) of its images, uint8, uint16 or float32, in another size, by the filter that
+        training used; between classes there is nothing."""
+        if pixels.shape[:2] == (height, width):
+            return pixels
+        usual: Interpolation = self.scale.interpolation if self.scale else "bicubic"
+        return resize(pixels, height, width, "nearest" if self.classes else usual)
+
+    def shares_detail_with(self, other: Domain) -> bool:
+        """Whether the fine detail of its images is of the kind that the other's have: of pictures, not of values."""
+        return self.like(other) and not (self.measured or self.classes)
+
+    def __str__(self) -> str:
+        """In words: "signed 16-bit grey, -1000 to 900 HU", "label maps of 19 classes, 255 ignored"."""
+        if self.classes:
+            ignored = "" if self.ignore is None else f", {self.ignore} ignored"
+            return f"label maps of {self.classes} classes{ignored}{', by colours' * bool(self.colours)}"
+        low, high = self.ends
+        values = f", {low:g} to {high:g}{' ' * bool(self.unit)}{self.unit}" if self.measured or self.unit else ""
+        return f"{kind_in_words(self.type or BYTES)} {colour_in_words(self.channels)}{values}"
+
+
+def colour_in_words(channels: int) -> str:
+    """Describes the pixels: grey, RGB, RGBA, or of so many bands."""
+    return {1: "grey", 3: "RGB", 4: "RGBA"}.get(channels, f"of {channels} bands")

@@ -1,0 +1,135 @@
+"""Label maps: files of class numbers or of class colours, as bytes in batches, and as a plane for each class beyond."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from translate.data.domain import Domain
+from translate.data.io.images import MAX_PIXELS, Picture, numbers, read, with_channels
+from translate.errors import ImageError
+from translate.utils.printing import shown
+
+NOTHING = 255
+"""The number of pixels that nobody labelled, in batches: they are of no class."""
+MOST = NOTHING
+"""The most classes: a number is a byte."""
+_LOSSY = (".jpg", ".jpeg", ".jfif", ".webp")
+"""Files whose colours are not exact: each pixel is of the class with the nearest."""
+
+
+def raw(path: Path, domain: Domain, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+    """What stands in the file of a label map: numbers (height, width, 1), or colours (height, width, 3) where the
+    domain goes by them. Raises ImageError."""
+    if domain.colours:
+        return with_channels(read(path, max_pixels), 3)
+    found = numbers(path, max_pixels)
+    if found is None:
+        pixels = with_channels(read(path, max_pixels), 3)
+        if (pixels != pixels[..., :1]).any():
+            raise ImageError(
+                f"{shown(path)}: its pixels are colours, not numbers of classes: set data.domains.{domain.name}.colours"
+            )
+        return pixels[..., :1]
+    return found[0] * np.uint8(1) if found[0].dtype == bool else found[0]
+
+
+def classed(found: np.ndarray, domain: Domain, path: Path | str) -> np.ndarray:
+    """The classes of what `raw` found, uint8 (height, width, 1), `NOTHING` where nobody labelled.
+
+    Raises ImageError, with the value and how many pixels have it, for numbers that are no class and for colours that
+    are not in the table.
+    """
+    if domain.colours:
+        return _by_colour(found, domain, path)
+    ignored = np.zeros(found.shape, bool) if domain.ignore is None else found == domain.ignore
+    wrong = ~ignored & ((found < 0) | (found >= domain.classes) | (found != np.floor(found)))
+    if wrong.any():
+        values, counts = np.unique(found[wrong], return_counts=True)
+        worst = int(counts.argmax())
+        others = f", and {len(values) - 1} other values" if len(values) > 1 else ""
+        raise ImageError(
+            f"{shown(path)}: value {values[worst]:g} in {counts[worst]:,} pixels{others}, where "
+            f"data.domains.{domain.name}.classes is {domain.classes}: set more, or data.domains.{domain.name}.ignore"
+        )
+    return np.where(ignored, NOTHING, found).astype(np.uint8)
+
+
+def read_as(path: Path, domain: Domain, max_pixels: int = MAX_PIXELS) -> Picture:
+    """The file as a picture of the domain: of label maps the classes, with the `palette`. Raises ImageError."""
+    if not domain.classes:
+        return read(path, max_pixels, domain.span)
+    return labels_picture(Picture(classed(raw(path, domain, max_pixels), domain, path)), domain)
+
+
+def labels_picture(picture: Picture, domain: Domain) -> Picture:
+    """A picture of classes, uint8 (height, width, 1), as it is written: with the palette, without what says something
+    of colours."""
+    return replace(picture, alpha=None, icc=None, rgb=None, colour=None, span=None, palette=palette(domain))
+
+
+def planes_of(picture: Picture, domain: Domain) -> np.ndarray:
+    """The picture as networks take it, (height, width, channels), uint8 or uint16: of label maps 255 in the plane of a
+    pixel's class and 0 in the others, all 0 where nobody labelled."""
+    if not domain.classes:
+        return with_channels(picture, domain.channels)
+    return (picture.pixels == np.arange(domain.classes, dtype=np.uint8)).astype(np.uint8) * np.uint8(255)
+
+
+def planes(classes: Tensor, count: int) -> Tensor:
+    """One-hot planes, float32 (batch, count, height, width), of classes, uint8 (batch, 1, height, width): 1 in the
+    plane of a pixel's class, -1 in the others; all -1 where nobody labelled."""
+    numbered = torch.arange(count, dtype=torch.uint8, device=classes.device).view(1, -1, 1, 1)
+    return (classes == numbered).to(torch.float32).mul_(2).sub_(1)
+
+
+def classes_of(images: Tensor) -> Tensor:
+    """The classes (batch, height, width), int64, whose planes are the highest; `NOTHING` where all are -1."""
+    highest = images.max(1)
+    return torch.where(highest.values > -1, highest.indices, NOTHING)
+
+
+def coloured(images: Tensor, domain: Domain) -> Tensor:
+    """Planes as colours to look at, RGB (batch, 3, height, width) in [-1, 1]; what is no label map stays unchanged."""
+    if not domain.classes:
+        return images
+    table = torch.from_numpy(palette(domain)).to(images.device, torch.float32) / 127.5 - 1
+    return table[classes_of(images)].permute(0, 3, 1, 2)
+
+
+def palette(domain: Domain) -> np.ndarray:
+    """A colour for each byte, uint8 (256, 3): those of the domain's table, else those of Pascal VOC, in which
+    neighbours differ clearly; white for `NOTHING`."""
+    index, table = np.arange(256), np.zeros((256, 3), np.uint8)
+    for bit in range(8):
+        for channel in range(3):
+            table[:, channel] |= ((index >> (3 * bit + channel) & 1) << (7 - bit)).astype(np.uint8)
+    table[: len(domain.colours)] = np.array(domain.colours, np.uint8).reshape(-1, 3)
+    table[NOTHING] = 255
+    return table
+
+
+def _by_colour(found: np.ndarray, domain: Domain, path: Path | str) -> np.ndarray:
+    """The classes of colours (height, width, 3); in files whose colours are not exact, of the nearest colours."""
+    table = np.array(domain.colours, np.int32)
+    packed = found.astype(np.int32) @ (1 << 16, 1 << 8, 1)
+    values, places, counts = np.unique(packed, return_inverse=True, return_counts=True)
+    colours = np.stack([values >> 16, values >> 8 & 255, values & 255], 1)
+    apart = np.stack([np.square(colours - colour).sum(1) for colour in table], 1)
+    nearest = apart.argmin(1)
+    strange = apart.min(1) > 0
+    if Path(path).suffix.lower() not in _LOSSY and strange.any():
+        worst = int(np.where(strange, counts, 0).argmax())
+        others = f", and {int(strange.sum()) - 1} other colours" if strange.sum() > 1 else ""
+        raise ImageError(
+            f"{shown(path)}: colour {colours[worst].tolist()} in {counts[worst]:,} pixels{others}, which is not in "
+            f"data.domains.{domain.name}.colours: add it"
+        )
+    classes = nearest.astype(np.uint8)
+    if domain.ignore is not None:
+        classes[nearest == domain.ignore] = NOTHING
+    return classes[places].reshape(found.shape[:2])[..., None]

@@ -1,0 +1,54 @@
+"""The scale at which training saw the images of a domain."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from translate.data.io.images import Interpolation
+
+Resize = Literal["square", "centre", "short_side", "short_side_floor", "none"]
+"""How to resize: stretch to a square; crop the largest centred square; scale by the shorter side, with the longer side
+rounded or, as torchvision does it, rounded down; or not at all."""
+NEAR = 1.15
+"""A picture whose sides are within this factor of the trained scale is taken as it is: crops vary objects by as much
+(286/256, as published), and resampling costs about what it gains (benchmarks/results/2026-11-30-scale-cpu.md)."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Files of `height` x `width` pixels in the median were resized, as `resize` says, to `side` pixels."""
+
+    height: int
+    width: int
+    side: int
+    resize: Resize = "square"
+    interpolation: Interpolation = "bicubic"
+
+    def size_of(self, height: int, width: int) -> tuple[int, int]:
+        """The size that training would have seen such a picture at: its shorter side is `side`. A model that was
+        trained on stretched files gets pictures stretched in the same proportion."""
+        if self.resize == "none":
+            return height, width
+        stretch = self.width / self.height if self.resize == "square" else 1.0
+        return by_shorter_side(self.side, height * stretch, width)
+
+    def near(self, height: int, width: int) -> bool:
+        """Whether such a picture is at about the trained scale as it is."""
+        return self.apart(height, width) <= NEAR
+
+    def apart(self, height: int, width: int) -> float:
+        """How many times as large, or as small, as in training such a picture's objects are, if it shows as much."""
+        ratios = [one / other for one, other in zip((height, width), self.size_of(height, width), strict=True)]
+        return max(max(ratio, 1 / ratio) for ratio in ratios)
+
+    def __str__(self) -> str:
+        """In words: "files of 640 x 480 pixels at 256 x 256"."""
+        height, width = self.size_of(self.height, self.width)
+        return f"files of {self.width} x {self.height} pixels at {width} x {height}"
+
+
+def by_shorter_side(side: int, height: float, width: float) -> tuple[int, int]:
+    """The size in the same proportions whose shorter side is `side`."""
+    factor = side / min(height, width)
+    return max(1, round(height * factor)), max(1, round(width * factor))

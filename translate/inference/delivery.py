@@ -1,0 +1,104 @@
+"""A translation as it is delivered: in the type, span and channels of the domain that it belongs to."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from translate.data.domain import Domain
+from translate.data.io.images import Picture, resize, to_8_bits
+from translate.data.io.metadata import without_meanings, without_place
+from translate.data.io.values import UNIT, Span
+from translate.data.label_maps import labels_picture
+from translate.inference.options import Depth
+
+
+def written_as(target: Domain, depth: Depth) -> Domain:
+    """What translations to the domain `target` are written as; of no type if as their inputs. Label maps stay numbers
+    of classes, whatever the depth."""
+    if target.classes:
+        return target
+    if depth in ("8", "16"):
+        return replace(target, dtype=f"uint{depth}", span=UNIT)
+    if depth == "float":
+        return replace(target, dtype="float32", span=target.ends)
+    return target if depth == "target" else replace(target, dtype="", span=UNIT)
+
+
+def form_of(target: Domain, picture: Picture, depth: Depth) -> Domain:
+    """What the translation of a picture to the domain `target` is written as."""
+    form = written_as(target, depth)
+    if form.type is not None:
+        return form
+    came = picture.pixels.dtype if picture.span is None else picture.kind
+    return replace(target, dtype=came.name, span=picture.span or UNIT)
+
+
+def fits(suffix: str, form: Domain) -> bool:
+    """Whether files of that suffix hold such images as they are."""
+    suffix = suffix.lower()
+    tiff = suffix in (".tif", ".tiff")
+    if form.classes:
+        return tiff or suffix == ".png"
+    shades = not form.measured or (form.type == np.uint16 and suffix == ".png")
+    return tiff or (form.channels in (1, 3, 4) and shades)
+
+
+def span_in(path: Path, given: Domain, target: Domain, depth: Depth) -> Span:
+    """The span to read the file of a translation from `given` to `target` with."""
+    form = written_as(target, depth)
+    if form.type is None:
+        form = replace(form, dtype=given.dtype, span=given.span)
+    return form.span if fits(path.suffix, form) else UNIT
+
+
+def shades_for_values(picture: Picture, given: Domain) -> tuple[str, ...]:
+    """Says so where a picture holds shades, and images of its domain values: black and white are taken for the ends."""
+    if picture.span is not None or not given.measured:
+        return ()
+    low, high = given.ends
+    unit = f" {given.unit}" if given.unit else ""
+    bits = 8 * picture.pixels.dtype.itemsize
+    return (f"its {bits}-bit shades were taken for {low:g} (black) to {high:g}{unit} (white)",)
+
+
+def delivered(picture: Picture, pixels: np.ndarray, form: Domain) -> Picture:
+    """The translation (height, width, channels) of `picture`, of the `depth_of` its form.
+
+    What belongs to the place follows the picture: orientation, resolution, position, alpha. What belongs to the values
+    follows the form: type, span; a colour profile and what GDAL says of values stay only where they still fit. A
+    translation of another size than the picture has no position on Earth, and no resolution.
+    """
+    if form.classes:
+        return labels_picture(replace(picture, pixels=pixels.argmax(2)[..., None].astype(np.uint8)), form)
+    alpha = None if picture.alpha is None else _as_deep(picture.alpha, pixels.dtype)
+    exif, size = picture.exif, pixels.shape[:2]
+    if size != picture.pixels.shape[:2]:
+        alpha = None if alpha is None else resize(alpha[..., None], *size)[..., 0]
+        exif = without_place(exif)
+    if pixels.shape[-1] == 4 and picture.pixels.shape[-1] != 4:  # RGBA, not four bands
+        pixels, alpha = pixels[..., :3], pixels[..., 3]
+    alike = pixels.shape[-1] == picture.pixels.shape[-1]
+    span = form.span if form.measured else None
+    same_values = span == picture.span and (span is None or form.type == picture.kind)
+    return replace(
+        picture,
+        pixels=pixels,
+        alpha=alpha,
+        icc=picture.icc if alike and same_values else None,
+        rgb=picture.rgb if alike else None,
+        colour=picture.colour if alike and same_values else None,
+        exif=exif if same_values else without_meanings(exif),
+        span=span,
+        palette=None,
+        kind=form.type or picture.kind,
+    )
+
+
+def _as_deep(alpha: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Alpha of the same bit depth as the pixels beside it."""
+    if alpha.dtype == dtype:
+        return alpha
+    return alpha.astype(np.uint16) * 257 if dtype == np.uint16 else to_8_bits(alpha)

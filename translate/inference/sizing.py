@@ -1,0 +1,56 @@
+"""At which size pictures are translated, and what is said of one that is far from the scale of training."""
+
+from dataclasses import dataclass
+
+from translate.data.scale import Scale, by_shorter_side
+from translate.errors import ConfigurationError
+from translate.inference.options import Size
+
+
+@dataclass(frozen=True)
+class Sizing:
+    """What the user wants (`size`, and whether a translation is brought back to its input's size), and the `scale` that
+    the model was trained at, None if that is not known.
+
+    Raises ConfigurationError if the trained scale is wanted and not known.
+    """
+
+    size: Size
+    keep: bool
+    scale: Scale | None
+
+    def __post_init__(self) -> None:
+        if self.size == "trained" and self.scale is None:
+            raise ConfigurationError(
+                "--size trained: this model does not say at which scale it was trained, like those of earlier versions "
+                "and other projects; give --size N, the side of its training images in pixels"
+            )
+
+    def working(self, height: int, width: int) -> tuple[int, int]:
+        """The size at which a picture of (height, width) is translated."""
+        if isinstance(self.size, int):
+            return by_shorter_side(self.size, height, width)
+        if self.size == "native" or self.scale is None or self.scale.near(height, width):
+            return height, width
+        return self.scale.size_of(height, width)
+
+    def remark(self, height: int, width: int) -> str:
+        """What is to be known of a picture far from the trained scale, and what becomes of it; empty for others."""
+        if self.scale is None or self.scale.near(height, width):
+            return ""
+        return f"{width} x {height} pixels, where training took {self.scale}: {self._consequence(height, width)}"
+
+    def _consequence(self, height: int, width: int) -> str:
+        rows, columns = self.working(height, width)
+        if (rows, columns) == (height, width):
+            return "a scale that the model has not seen and may do badly at; --size trained translates at its own"
+        then = "brought back to their size" if self.keep else "left so"
+        other = "--keep-size no leaves them so" if self.keep else "--keep-size yes brings them back"
+        return f"translated at {columns} x {rows} and {then} ({other}, --size native takes them as they are)"
+
+    def __str__(self) -> str:
+        """In words, for the mark of a folder; empty if pictures are translated as they are."""
+        if self.size == "native" or (self.size == "auto" and self.scale is None):
+            return ""
+        size = f"{self.size} pixels" if isinstance(self.size, int) else "the trained scale"
+        return size if self.keep else f"{size} and left so"

@@ -1,0 +1,98 @@
+"""What a model is told: the images it is built for, and what a user asks of a translation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from translate.data.domain import Domain
+from translate.data.io.values import UNIT, Span
+from translate.data.labels import LabelGroup
+from translate.errors import ConfigurationError
+
+
+@dataclass(frozen=True)
+class ImageSpec:
+    """The images a model is built for: channels, side of the training crop in pixels, and the domains' names.
+
+    `groups`: how the domains are labelled, in order; empty if images have no labels. `alternatives`: sets of domain
+    numbers that are mutually exclusive attributes, such as hair colours. `span`: the range of values in floating-point
+    files that is mapped to -1 and 1. `each`: what the images of each domain are; one for all if they are alike, and
+    empty if `channels` and `span` say all that is known. Where domains have different channels, `channels` is the most
+    of them: a method that can take such domains asks `domain`. `given`: what the images to translate are, for a model
+    that knows only the domain that it translates to.
+    """
+
+    channels: int
+    size: int
+    domains: tuple[str, ...]
+    groups: tuple[LabelGroup, ...] = ()
+    alternatives: tuple[tuple[int, ...], ...] = ()
+    span: Span = UNIT
+    each: tuple[Domain, ...] = ()
+    given: Domain | None = None
+
+    def domain(self, number: int) -> Domain:
+        """What the images of domain `number` are."""
+        if self.each:
+            return replace(self.each[min(number, len(self.each) - 1)], name=self.domains[number])
+        return Domain(self.domains[number], self.channels, self.span)
+
+    @property
+    def kinds(self) -> tuple[Domain, ...]:
+        """What the images of each domain are, or those of all."""
+        return self.each or tuple(map(self.domain, range(len(self.domains))))
+
+    def translated(self, request: Request) -> Domain:
+        """What the images are that fulfil the request."""
+        return self.domain(min(request.domains))
+
+    def to_translate(self, request: Request) -> Domain:
+        """What the images are that are translated for the request: those of the other domain of two."""
+        to = min(request.domains)
+        return self.given or self.domain(1 - to if len(self.domains) == 2 else to)
+
+    def require_equal_channels(self, what: str, way_out: str) -> None:
+        """Raises ConfigurationError, which begins with `what` and names both ways out, unless the domains have equally
+        many channels."""
+        kinds = [self.domain(number) for number in range(len(self.domains))]
+        if len({kind.channels for kind in kinds}) > 1:
+            found = " and ".join(f"{kind.name} has {kind.channels}" for kind in kinds)
+            equal = "" if any(kind.channels not in (1, 3) for kind in kinds) else "; or set data.channels: 3 for both"
+            raise ConfigurationError(f"{what} needs domains of equally many channels: {found}; {way_out}{equal}")
+
+    def require_no_labels(self, what: str) -> None:
+        """Raises ConfigurationError, which begins with `what` and names both ways out, if a domain holds label maps."""
+        for number in range(len(self.domains)):
+            if (kind := self.domain(number)).classes:
+                raise ConfigurationError(
+                    f"{what} takes images, and {kind.name} holds {kind}: train with pix2pix, or set "
+                    f"data.domains.{kind.name}.kind: image to take the numbers for shades of grey"
+                )
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a user asks of a translation: the domains, by number, to `set` and to `clear`.
+
+    Any number of attributes, or a single domain to go to. What a model cannot do, its `require` refuses.
+    """
+
+    set: frozenset[int] = frozenset()
+    clear: frozenset[int] = frozenset()
+
+    @classmethod
+    def to(cls, *domains: int) -> Request:
+        return cls(frozenset(domains))
+
+    @property
+    def domains(self) -> frozenset[int]:
+        """Those that are mentioned."""
+        return self.set | self.clear
+
+    def names(self, domains: Sequence[str]) -> list[str]:
+        """The request as `--to` takes it, such as "Blond_Hair" and "-Male"."""
+        return [
+            *(domains[number] for number in sorted(self.set)),
+            *(f"-{domains[number]}" for number in sorted(self.clear)),
+        ]
