@@ -38,7 +38,7 @@ def test_a_measure_added_from_outside_is_everywhere(run_cli, tiny_recipe, tmp_pa
     evaluated = run_cli("evaluate", "one", "--device", "cpu", "-q")
     assert "worst error, levels (lower is better)" in evaluated.stdout, evaluated.output
     scores = json.loads((tmp_path / "one" / "evaluation-latest.json").read_text())
-    (score,) = [score for score in scores if score["table"] == "worst error, levels"]
+    (score,) = [score for score in scores if (score["table"], score["name"]) == ("worst error, levels", "to B")]
     assert score["low"] <= score["value"] <= score["high"] and score["ceiling"] == {"the truth itself": 0.0}
 
     compared = run_cli("compare", "one", "two", "--json", "both.json").output
