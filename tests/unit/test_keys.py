@@ -15,6 +15,7 @@ from translate.reporting.keys import (
     current_name,
     current_summary_key,
     current_validations,
+    validated,
     validation_key,
 )
 from translate.reporting.report import read_summary
@@ -102,3 +103,13 @@ def test_measures_have_keys_for_programs_and_titles_for_people():
     assert (kid.key, kid.table) == ("kid/classifier_features", "KID x 1000 in classifier features")
     assert key_of_table(kid.table) == kid.key and measure_of(kid.key) is MEASURES["kid"]
     assert key_of_table("a title of mine") == "a title of mine"
+
+
+@pytest.mark.parametrize(
+    ("name", "measure"), [("to photo", "l1"), ("to B", "error/HU"), ("to a/b", "error/m/s"), ("to A", "kid/inception")]
+)
+def test_a_validations_key_says_what_and_which_measure(name, measure):
+    key = validation_key(name, measure)
+    assert validated(key) == (key.split("/")[1], measure)
+    assert measure_of(validated(key)[1]).better == "lower"
+    assert validated("psnr") == ("", "psnr")

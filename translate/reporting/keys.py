@@ -53,7 +53,13 @@ def caption(key: str) -> str:
 
 def validation_key(name: str, measure: str) -> str:
     """The key of a measure in the validation of this name, such as "to photo"."""
-    return f"{VALIDATION}{'_'.join(name.split())}/{measure}"
+    return f"{VALIDATION}{'_'.join(name.replace('/', ' ').split())}/{measure}"
+
+
+def validated(key: str) -> tuple[str, str]:
+    """The validation's name, if there is one, and the measure, such as `error/HU`, of a `validation_key`."""
+    name, slash, measure = key.removeprefix(VALIDATION).partition("/")
+    return (name, measure) if slash else ("", name)
 
 
 def is_validation(row: Mapping[str, object]) -> bool:

@@ -10,7 +10,7 @@ from typing_extensions import TypedDict
 
 from translate.errors import ConfigurationError
 from translate.reporting.charts import chart, curves_by_chart
-from translate.reporting.keys import VALIDATION, caption, current_summary_key
+from translate.reporting.keys import caption, current_summary_key, validated
 from translate.reporting.page import cell, duration, is_number, rendered
 from translate.reporting.pictures import samples
 from translate.reporting.tracking.metrics import read_metrics
@@ -73,7 +73,7 @@ def baselines(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 def _title(key: str) -> str:
     """What is validated, and its measure: "to photo, l1"."""
-    return ", ".join(caption(part) for part in key.removeprefix(VALIDATION).rpartition("/")[::2] if part)
+    return ", ".join(caption(part) for part in validated(key) if part)
 
 
 def _measured(entry: Mapping[str, Any]) -> dict[str, Any]:
@@ -90,7 +90,7 @@ def _measured(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 def _notes(summary: Summary) -> list[str]:
     """How it was measured; nothing where the run is from before that was recorded."""
-    measures = {key.rpartition("/")[2]: entry["measure"] for key, entry in summary.items() if "measure" in entry}
+    measures = {validated(key)[1]: entry["measure"] for key, entry in summary.items() if "measure" in entry}
     words = "; ".join(f"{caption(name)} {measure}" for name, measure in measures.items())
     how = [
         f"After the last step, of {entry['protocol']}"

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
 import numpy as np
 
+from translate.data.checks.scan import of_each
 from translate.data.domain import Domain
 from translate.data.io.images import numbers
 from translate.data.label_maps import MOST, NOTHING, raw
 from translate.data.layouts.folders import Source
 from translate.data.settings import DomainSettings
 from translate.data.source import Readable
-from translate.errors import ImageError
 
 Found = TypeVar("Found")
 FIRST = 8
@@ -144,16 +142,7 @@ def _looked_at(sources: Sequence[Readable]) -> list[Numbers]:
 
 def _each(sources: Sequence[Readable], function: Callable[[Source], Found]) -> list[Found]:
     """What each file holds, of those that can be read."""
-
-    def unless_unreadable(source: Source) -> list[Found]:
-        try:
-            return [function(source)]
-        except ImageError:
-            return []
-
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        files = [source for source in sources if isinstance(source, Source)]
-        return [found for some in pool.map(unless_unreadable, files) for found in some]
+    return of_each(function, [source for source in sources if isinstance(source, Source)])
 
 
 def _looked(source: Source) -> Numbers:

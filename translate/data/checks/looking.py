@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-import os
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from statistics import median_low
 from typing import Literal, TypeVar
@@ -13,6 +11,7 @@ from typing import Literal, TypeVar
 import numpy as np
 
 from translate.data.checks.finding_labels import labels_in
+from translate.data.checks.scan import of_each
 from translate.data.checks.shades import nearly_black, stretching
 from translate.data.decoding import Decoding
 from translate.data.domain import BYTES, Domain
@@ -22,7 +21,7 @@ from translate.data.layouts.folders import Source
 from translate.data.scale import Scale
 from translate.data.settings import DataSettings, DomainSettings
 from translate.data.source import Readable
-from translate.errors import ConfigurationError, ImageError
+from translate.errors import ConfigurationError
 
 Found = TypeVar("Found")
 LOOKED = 5000
@@ -82,7 +81,7 @@ def look(name: str, sources: Sequence[Readable], *, channels: int | None = None,
     are passed over: they are reported when all are tried.
     """
     some = _spread(sources, LOOKED)
-    kinds = set(_of_each(_kind_of, some))
+    kinds = set(of_each(_kind_of, some))
     dtype = np.result_type(*(kind for _, kind in kinds)) if kinds else BYTES
     dtype = np.dtype(np.float64) if dtype == np.int64 else dtype  # which holds 32 bits of either sign, as TIFF does
     found = channels or max((bands for bands, _ in kinds), default=3)
@@ -91,7 +90,7 @@ def look(name: str, sources: Sequence[Readable], *, channels: int | None = None,
 
 def scale_of(sources: Sequence[Readable], way: Decoding) -> Scale | None:
     """The scale that training sees these images at, if it resizes them so; reads headers. None if none can be read."""
-    sizes = _of_each(size_of, _spread(sources, SIZED))
+    sizes = of_each(size_of, _spread(sources, SIZED))
     if not sizes:
         return None
     height, width = (median_low(sides) for sides in zip(*sizes, strict=True))
@@ -119,21 +118,8 @@ def _span(dtype: np.dtype, sources: Sequence[Readable]) -> Span:
 
 def _hull(sources: Sequence[Readable]) -> Span:
     """The least and the largest value of all images; 0 and 1 if none can be read."""
-    ends = _of_each(_ends, sources)
+    ends = of_each(_ends, sources)
     return min((low for low, _ in ends), default=0.0), max((high for _, high in ends), default=1.0)
-
-
-def _of_each(function: Callable[[Readable], Found], sources: Sequence[Readable]) -> list[Found]:
-    """What the function finds of those that can be read."""
-
-    def unless_unreadable(source: Readable) -> list[Found]:
-        try:
-            return [function(source)]
-        except ImageError:
-            return []
-
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        return [found for some in pool.map(unless_unreadable, sources) for found in some]
 
 
 def _kind_of(source: Readable) -> tuple[int, np.dtype]:

@@ -1,9 +1,11 @@
 """Tries every image once, so that all unreadable ones are known before the first step."""
 
+import os
 from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -12,6 +14,8 @@ from translate.data.layouts.folders import Source
 from translate.data.source import Readable
 from translate.errors import ImageError
 
+Found = TypeVar("Found")
+AnySource = TypeVar("AnySource", bound=Readable)
 Attempt = tuple[Path, Callable[[], object]]
 """An image's path, and a function that raises ImageError if it cannot be used."""
 
@@ -65,3 +69,16 @@ def _reason(attempt: Attempt) -> str:
     except ImageError as error:
         return str(error)
     return ""
+
+
+def of_each(function: Callable[[AnySource], Found], sources: Iterable[AnySource]) -> list[Found]:
+    """What the function finds of those that can be read, in order."""
+
+    def unless_unreadable(source: AnySource) -> list[Found]:
+        try:
+            return [function(source)]
+        except ImageError:
+            return []
+
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        return [found for some in pool.map(unless_unreadable, sources) for found in some]

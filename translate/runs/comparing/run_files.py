@@ -9,7 +9,7 @@ from typing import Any
 from translate.errors import TranslateError, command
 from translate.evaluation.metrics import key_of_table, measure_of
 from translate.evaluation.table import Score
-from translate.reporting.keys import VALIDATION, caption, is_validation
+from translate.reporting.keys import VALIDATION, caption, is_validation, validated
 from translate.reporting.report import baselines, read_summary
 from translate.reporting.tracking import read_metrics
 from translate.runs.folder import flat
@@ -98,7 +98,7 @@ class RunFiles:
         return [self._validated(key, value) for key, value in last.items()]
 
     def _validated(self, key: str, value: float) -> Score:
-        name, _, measure = key.removeprefix(VALIDATION).rpartition("/")
+        name, measure = validated(key)
         entry = self.summary.get(key, {})
         shapes = self.settings.get("data.set") == "shapes"
         protocol = {
