@@ -20,8 +20,9 @@ from translate.data.checks.finding_labels import colours_in, labels_in
 from translate.data.checks.folder import check
 from translate.data.domain import Domain
 from translate.data.io.values import UNIT
-from translate.data.label_maps import NOTHING, classes_of, coloured, palette, planes, planes_of, read_as
+from translate.data.label_maps import NOTHING, classes_of, palette
 from translate.data.layouts.folders import Source
+from translate.data.planes import coloured, planes, planes_of, read_as
 from translate.data.settings import DataSettings, DomainSettings
 from translate.errors import ConfigurationError, ImageError
 from translate.runs.image_sets import training_stream
@@ -201,7 +202,7 @@ def test_batches_hold_a_byte_a_pixel_and_become_planes_where_they_are_placed(
         stream = training_stream(images.loader(2, 0), images.settings, torch.device("cpu"), print)(0, 1)
         batch = next(stream)
         stream.close()
-        assert batch.classes == (3, 0)
+        assert [domain.classes for domain in batch.held] == [3, 0]
         assert batch.input.shape == (2, 1, 16, 16) and batch.input.dtype == torch.uint8
         assert set(batch.input.unique().tolist()) <= {0, 1, 2, NOTHING}, "nothing between the classes"
         placed = Runtime(torch.device("cpu"), channels_last=True).place(batch)
@@ -211,7 +212,7 @@ def test_batches_hold_a_byte_a_pixel_and_become_planes_where_they_are_placed(
         for number in range(3):
             assert torch.equal(placed.input[:, number] == 1, batch.input[:, 0] == number)
         assert (placed.input.amax(1)[batch.input[:, 0] == NOTHING] == -1).all()
-        assert placed.classes == () and len(placed.split(2)) == 2
+        assert placed.held == () and len(placed.split(2)) == 2
 
 
 def test_label_maps_are_cropped_and_mirrored_as_their_photos_are(tmp_path: Path) -> None:
@@ -285,7 +286,7 @@ def test_check_reports_wrong_numbers_and_shows_colours(tmp_path: Path) -> None:
 def test_planes_classes_and_colours_agree(tmp_path: Path) -> None:
     found = torch.from_numpy(classes(8)).clone()
     found[3, 3] = NOTHING
-    made = planes(found[None, None], 3)
+    made = planes(found[None, None], THREE)
     assert torch.equal(classes_of(made)[0], found.long())
     shown = coloured(made, THREE)
     table = torch.from_numpy(palette(THREE)).float() / 127.5 - 1
@@ -297,13 +298,13 @@ def test_planes_classes_and_colours_agree(tmp_path: Path) -> None:
     path = written(tmp_path / "map.png", palette_image(classes(8)))
     picture = read_as(path, THREE)
     expected = torch.from_numpy(planes_of(picture, THREE)).permute(2, 0, 1)[None] / 127.5 - 1
-    assert torch.equal(expected, planes(torch.from_numpy(classes(8))[None, None], 3))
+    assert torch.equal(expected, planes(torch.from_numpy(classes(8))[None, None], THREE))
 
 
 def test_unpaired_sets_hold_label_maps_too(tmp_path: Path) -> None:
     images, _ = opened(scenes(tmp_path), Unpaired, "data.layout=unpaired")
     batch = images.loader(2, 0).batch(0)
-    assert batch.classes == (3, 0) and batch.a.shape[1] == 1
+    assert [domain.classes for domain in batch.held] == [3, 0] and batch.a.shape[1] == 1
 
 
 def test_what_was_cached_for_other_classes_is_checked_anew(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """Augmentation with albumentations: the transforms a recipe may use, with reproducible randomness.
 
-Geometric transforms apply to both images of a pair. Photometric ones (colour, noise, blur) apply to the first image
+Geometric transforms apply to all images of a pair. Photometric ones (colour, noise, blur) apply to the inputs
 only: a randomly darkened target is no longer the ground truth. Unpaired images are augmented one by one, so each
 gets both. Label maps get geometric ones only, by the nearest pixel.
 """
@@ -70,20 +70,23 @@ class Augmenter:
         for augmentation in augmentations:  # refused here, not at the first batch
             _transform(augmentation)
 
-    def __call__(self, images: Sequence[np.ndarray], seed: int, labels: Sequence[bool] = ()) -> list[np.ndarray]:
+    def __call__(
+        self, images: Sequence[np.ndarray], seed: int, numbered: Sequence[bool] = (), inputs: int = 1
+    ) -> list[np.ndarray]:
         """Augments images (height, width, channels), uint8 or uint16; geometry first, each in the order given.
-        `labels`: which are label maps, if any are."""
-        labels = labels or [False] * len(images)
-        images = [_to_float(image) if image.dtype == np.uint16 else np.ascontiguousarray(image) for image in images]
-        images = self._warp(images, labels, seed)
-        if not labels[0]:
-            images[0] = self._colour(images[0], seed)
+        `numbered`: which hold numbers, such as label maps, if any do. `inputs`: how many of the first are inputs."""
+        numbered = numbered or [False] * len(images)
+        images = [_as_taken(*of) for of in zip(images, numbered, strict=True)]
+        images = self._warp(images, numbered, seed)
+        for number in range(inputs):
+            if not numbered[number]:
+                images[number] = self._colour(images[number], seed)
         return [_to_uint16(image) if image.dtype == np.float32 else image for image in images]
 
-    def _warp(self, images: list[np.ndarray], labels: Sequence[bool], seed: int) -> list[np.ndarray]:
+    def _warp(self, images: list[np.ndarray], numbered: Sequence[bool], seed: int) -> list[np.ndarray]:
         if not self._geometry:
             return images
-        names = [f"{'labels' if of_labels else 'image'}{i or ''}" for i, of_labels in enumerate(labels)]
+        names = [f"{'numbers' if of_numbers else 'image'}{i or ''}" for i, of_numbers in enumerate(numbered)]
         given = {"image": images[0], **dict(zip(names, images, strict=True))}  # a pipeline always takes an "image"
         warped = self._pipeline(self._geometry, tuple(name for name in names if name != "image"), seed)(**given)
         return [warped[name].reshape(image.shape) for name, image in zip(names, images, strict=True)]
@@ -106,7 +109,7 @@ class Augmenter:
         if key not in pipelines:
             pipelines[key] = albumentations().Compose(
                 [_transform(augmentation) for augmentation in augmentations],
-                additional_targets={name: "mask" if name.startswith("labels") else "image" for name in others},
+                additional_targets={name: "mask" if name.startswith("numbers") else "image" for name in others},
             )
         pipelines[key].set_random_seed(seed)
         return pipelines[key]
@@ -144,6 +147,11 @@ def _transform(augmentation: Augmentation) -> Any:
             return kind(**arguments, p=augmentation.p)
     except (ValueError, TypeError, Warning) as error:
         raise ConfigurationError(f"augment: {augmentation.name}: {error}") from error
+
+
+def _as_taken(image: np.ndarray, numbered: bool) -> np.ndarray:
+    """The image as albumentations takes it: it cannot change the colours of 16 bits."""
+    return np.ascontiguousarray(image) if numbered or image.dtype == np.uint8 else _to_float(image)
 
 
 def _to_float(image: np.ndarray) -> np.ndarray:

@@ -17,8 +17,8 @@ from typing import Annotated, ClassVar, Literal, Self, get_type_hints
 
 from torch import Tensor
 
-from translate.data.io.images import to_float
-from translate.data.label_maps import planes
+from translate.data.domain import Domain
+from translate.data.planes import planes
 
 Kind = Literal["images", "labels", "index"]
 
@@ -42,8 +42,8 @@ class Batch:
     """What they are in messages."""
     pairs: ClassVar[bool] = False
     """Whether image i of each domain shows the same thing, so that they share their order, crops and geometry."""
-    classes: tuple[int, ...] = field(default=(), kw_only=True)
-    """How many classes the label maps of each domain tell apart, 0 for images; empty if there are images only."""
+    held: tuple[Domain, ...] = field(default=(), kw_only=True)
+    """What the images of each domain are until they are placed; empty if they are nothing but images."""
 
     @classmethod
     @cache
@@ -75,12 +75,12 @@ class Batch:
         return cls.labelled() and cls.domains() == 1
 
     @classmethod
-    def made_of(cls, images: Sequence[Tensor], others: Callable[[Kind], Tensor], classes: Sequence[int] = ()) -> Self:
-        """Makes a batch from the images of each domain, and what `others` returns for each further field; `classes` as
-        in the batch."""
+    def made_of(cls, images: Sequence[Tensor], others: Callable[[Kind], Tensor], held: Sequence[Domain] = ()) -> Self:
+        """Makes a batch from the images of each domain, and what `others` returns for each further field; `held` as in
+        the batch."""
         remaining = iter(images)
         tensors = [next(remaining) if kind == "images" else others(kind) for kind in cls.kinds()]
-        return cls(*tensors, classes=tuple(classes) if any(classes) else ())
+        return cls(*tensors, held=tuple(held) if any(one.numbered or one.layers for one in held) else ())
 
     def __len__(self) -> int:
         return len(self.tensors()[0])
@@ -100,33 +100,33 @@ class Batch:
 
     def map(self, function: Callable[[Tensor], Tensor]) -> Self:
         """Returns a batch with `function` applied to each tensor."""
-        return type(self)(*map(function, self.tensors()), classes=self.classes)
+        return type(self)(*map(function, self.tensors()), held=self.held)
 
     def map_images(self, function: Callable[[Tensor], Tensor]) -> Self:
         """Returns a batch with `function` applied to the images of each domain."""
         pairs = zip(self.kinds(), self.tensors(), strict=True)
         tensors = [function(tensor) if kind == "images" else tensor for kind, tensor in pairs]
-        return type(self)(*tensors, classes=self.classes)
+        return type(self)(*tensors, held=self.held)
 
     def floats(self, laid: Callable[[Tensor], Tensor]) -> Self:
         """The batch with its images as float32 in [-1, 1], label maps as planes, all `laid` out; points, which are
         floating point already, stay as they are."""
-        classes = iter(self.classes or [0] * self.domains())
+        held = iter(self.held or [Domain("")] * self.domains())
 
         def placed(images: Tensor) -> Tensor:
-            count = next(classes)
+            domain = next(held)
             if images.is_floating_point():
                 return images
-            return laid(planes(images, count) if count else to_float(images))
+            return laid(planes(images, domain))
 
-        return replace(self.map_images(placed), classes=())
+        return replace(self.map_images(placed), held=())
 
     def split(self, parts: int) -> list[Self]:
         """Splits into `parts` batches of equal size, in order. Raises ValueError if the size is not divisible."""
         if len(self) % parts:
             raise ValueError(f"a batch of {len(self)} does not split into {parts} equal parts")
         chunks = [tensor.chunk(parts) for tensor in self.tensors()]
-        return [type(self)(*chunk, classes=self.classes) for chunk in zip(*chunks, strict=True)]
+        return [type(self)(*chunk, held=self.held) for chunk in zip(*chunks, strict=True)]
 
 
 @dataclass(frozen=True)

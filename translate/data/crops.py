@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from translate.data.augment import Augmentation, Augmenter
+from translate.data.domain import Domain
 from translate.data.order import RNG, generator
 
 
@@ -43,12 +44,12 @@ class Cropping:
 
 
 class Crops:
-    """Random crops, a pure function of seed and position. With `pairs`, all domains share crop and geometry. `labels`:
-    which domains hold label maps, if any do."""
+    """Random crops, a pure function of seed and position. With `pairs`, all domains share crop and geometry. `held`:
+    what the images of each domain are, if they are not all just images."""
 
-    def __init__(self, cropping: Cropping, seed: int, pairs: bool, labels: Sequence[bool] = ()) -> None:
+    def __init__(self, cropping: Cropping, seed: int, pairs: bool, held: Sequence[Domain] = ()) -> None:
         self.size, self._flip, self._seed, self._pairs = cropping.size, cropping.flip, seed, pairs
-        self._labels = labels
+        self._held = held
         self._augmenter = Augmenter(cropping.augment) if cropping.augment else None
 
     @property
@@ -65,13 +66,19 @@ class Crops:
         crops = [Cropped(image, self.crop(domain, position, *image.shape[:2])) for domain, image in enumerate(images)]
         if self._augmenter is None:
             return crops
-        labels, count = self._labels or [False] * len(crops), len(crops)
+        count = len(crops)
+        held = self._held or [Domain("", image.shape[2]) for image in images]
         together = [slice(0, count)] if self._pairs else [slice(number, number + 1) for number in range(count)]
-        return [crop for part in together for crop in self._augmented(crops[part], labels[part], self._augmenter)]
+        return [crop for part in together for crop in self._augmented(crops[part], held[part], self._augmenter)]
 
-    def _augmented(self, crops: Sequence[Cropped], labels: Sequence[bool], augmenter: Augmenter) -> list[Cropped]:
-        images = augmenter([pixels_of(crop, self.size) for crop in crops], crops[0].crop.seed, labels)
-        return [Cropped(image, WHOLE) for image in images]
+    def _augmented(self, crops: Sequence[Cropped], held: Sequence[Domain], augmenter: Augmenter) -> list[Cropped]:
+        """The crops, of a pair or of one image, each layer augmented as the image that it is."""
+        ends = [np.cumsum([part.stored_channels for part in domain.parts])[:-1] for domain in held]
+        images = [pixels_of(crop, self.size) for crop in crops]
+        layers = [layer for image, at in zip(images, ends, strict=True) for layer in np.split(image, at, 2)]
+        numbered = [part.numbered for domain in held for part in domain.parts]
+        made = iter(augmenter(layers, crops[0].crop.seed, numbered, len(held[0].parts)))
+        return [Cropped(np.concatenate([next(made) for _ in domain.parts], 2), WHOLE) for domain in held]
 
 
 def random_crop(seed: int, domain: int, position: int, height: int, width: int, size: int, flip: bool) -> Crop:

@@ -23,21 +23,26 @@ from translate.utils.printing import shown
 class Decoding:
     """How the images of a domain are decoded, to `channels` channels, and resized, to `side` pixels.
 
-    `classes`: of label maps, which are decoded to one channel and become as many planes on the device.
+    `domain`: what the images are, where they are not just images: they become its planes on the device (see `planes`).
     """
 
     channels: int
     side: int
     resize: Resize = "square"
     interpolation: Interpolation = "bicubic"
-    classes: int = 0
+    domain: Domain | None = None
 
     @classmethod
     def of(cls, domain: Domain, side: int, resize: Resize = "square", interpolation: Interpolation = "bicubic") -> Self:
         """How the images of a domain are decoded."""
-        if domain.classes:
-            return cls(1, side, resize, "nearest", domain.classes)
-        return cls(domain.channels, side, resize, interpolation)
+        if domain.numbered:
+            return cls(domain.stored_channels, side, resize, "nearest", domain)
+        return cls(domain.stored_channels, side, resize, interpolation, domain if domain.layers else None)
+
+    @property
+    def held(self) -> Domain:
+        """What the images are, as batches hold them."""
+        return self.domain or Domain("", self.channels)
 
     def __call__(self, source: Readable) -> np.ndarray:
         """Returns (height, width, channels), uint8 or uint16. Raises ImageError."""

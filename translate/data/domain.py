@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, Self
 
@@ -32,6 +32,8 @@ class Domain:
     `kind`: "labels" for label maps, whose pixels are numbers of classes: networks take and give a plane for each class,
     `channels` in all, and `label_maps` reads and shows them. `ignore`: the number in files of pixels that nobody
     labelled, if there is one. `colours`: of the classes, in order, where files hold colours instead of numbers.
+
+    `layers`: where a sample has several images, what each of them is, by its own name; `channels` are theirs together.
     """
 
     name: str
@@ -43,11 +45,22 @@ class Domain:
     kind: Literal["image", "labels"] = "image"
     ignore: int | None = None
     colours: Colours = ()
+    layers: tuple[Domain, ...] = ()
+
+    @classmethod
+    def stacked(cls, name: str, layers: Sequence[Domain]) -> Self:
+        """The domain of samples of several images, held in the type that holds all of them."""
+        held = "uint16" if any(layer.held == np.uint16 for layer in layers) else "uint8"
+        return cls(name, sum(layer.channels for layer in layers), dtype=held, layers=tuple(layers))
 
     @classmethod
     def of(cls, facts: Mapping[str, Any]) -> Self:
         """The domain that a checkpoint's facts describe."""
-        tuples = {"span": tuple(facts["span"]), "colours": tuple(map(tuple, facts.get("colours", ())))}
+        tuples = {
+            "span": tuple(facts["span"]),
+            "colours": tuple(map(tuple, facts.get("colours", ()))),
+            "layers": tuple(map(cls.of, facts.get("layers", ()))),
+        }
         scale = facts.get("scale")
         return cls(**{**facts, **tuples, "scale": Scale(**scale) if scale else None})
 
@@ -57,9 +70,24 @@ class Domain:
         return self.channels if self.kind == "labels" else 0
 
     @property
+    def parts(self) -> tuple[Domain, ...]:
+        """What the images of a sample are: its layers, or the domain itself."""
+        return self.layers or (self,)
+
+    @property
+    def numbered(self) -> bool:
+        """Whether pixels are numbers of things, between which there is nothing, not amounts."""
+        return self.kind != "image"
+
+    @property
     def stored_channels(self) -> int:
-        """The channels that an image has until networks take it: one, of class numbers, for label maps."""
-        return 1 if self.classes else self.channels
+        """The channels that a sample has until networks take it; one, of numbers, for what is numbered."""
+        return sum(1 if part.numbered else part.channels for part in self.parts)
+
+    @property
+    def held(self) -> np.dtype:
+        """The type that holds its images until networks take them."""
+        return np.dtype(np.uint16) if self.deep and not self.classes else BYTES
 
     @property
     def type(self) -> np.dtype | None:
@@ -91,7 +119,7 @@ class Domain:
 
     @property
     def _facts(self) -> tuple[object, ...]:
-        return self.channels, self.kind, self.unit, self.span if self.measured else None
+        return self.channels, self.kind, self.unit, self.span if self.measured else None, self.layers
 
     def resized(self, pixels: np.ndarray, height: int, width: int) -> np.ndarray:
         """Pixels (height, width, channels) of its images, uint8, uint16 or float32, in another size, by the filter that
@@ -99,14 +127,16 @@ class Domain:
         if pixels.shape[:2] == (height, width):
             return pixels
         usual: Interpolation = self.scale.interpolation if self.scale else "bicubic"
-        return resize(pixels, height, width, "nearest" if self.classes else usual)
+        return resize(pixels, height, width, "nearest" if self.numbered else usual)
 
     def shares_detail_with(self, other: Domain) -> bool:
         """Whether the fine detail of its images is of the kind that the other's have: of pictures, not of values."""
-        return self.like(other) and not (self.measured or self.classes)
+        return self.like(other) and not (self.measured or self.numbered)
 
     def __str__(self) -> str:
         """In words: "signed 16-bit grey, -1000 to 900 HU", "label maps of 19 classes, 255 ignored"."""
+        if self.layers:
+            return " + ".join(f"{layer.name} ({layer})" for layer in self.layers)
         if self.classes:
             ignored = "" if self.ignore is None else f", {self.ignore} ignored"
             return f"label maps of {self.classes} classes{ignored}{', by colours' * bool(self.colours)}"

@@ -59,10 +59,8 @@ def classed(found: np.ndarray, domain: Domain, path: Path | str) -> np.ndarray:
     return np.where(ignored, NOTHING, found).astype(np.uint8)
 
 
-def read_as(path: Path, domain: Domain, max_pixels: int = MAX_PIXELS) -> Picture:
-    """The file as a picture of the domain: of label maps the classes, with the `palette`. Raises ImageError."""
-    if not domain.classes:
-        return read(path, max_pixels, domain.span)
+def read_labels(path: Path, domain: Domain, max_pixels: int = MAX_PIXELS) -> Picture:
+    """The file as a picture of classes, with the palette. Raises ImageError."""
     return labels_picture(Picture(classed(raw(path, domain, max_pixels), domain, path)), domain)
 
 
@@ -72,19 +70,12 @@ def labels_picture(picture: Picture, domain: Domain) -> Picture:
     return replace(picture, alpha=None, icc=None, rgb=None, colour=None, span=None, palette=palette(domain))
 
 
-def planes_of(picture: Picture, domain: Domain) -> np.ndarray:
-    """The picture as networks take it, (height, width, channels), uint8 or uint16: of label maps 255 in the plane of a
-    pixel's class and 0 in the others, all 0 where nobody labelled."""
-    if not domain.classes:
-        return with_channels(picture, domain.channels)
-    return (picture.pixels == np.arange(domain.classes, dtype=np.uint8)).astype(np.uint8) * np.uint8(255)
-
-
 def planes(classes: Tensor, count: int) -> Tensor:
-    """One-hot planes, float32 (batch, count, height, width), of classes, uint8 (batch, 1, height, width): 1 in the
-    plane of a pixel's class, -1 in the others; all -1 where nobody labelled."""
+    """One-hot planes, float32 (batch, count, height, width), of classes, uint8 or uint16 (batch, 1, height, width).
+
+    1 in the plane of a pixel's class, -1 in the others; all -1 where nobody labelled."""
     numbered = torch.arange(count, dtype=torch.uint8, device=classes.device).view(1, -1, 1, 1)
-    return (classes == numbered).to(torch.float32).mul_(2).sub_(1)
+    return (classes.to(torch.uint8) == numbered).to(torch.float32).mul_(2).sub_(1)
 
 
 def classes_of(images: Tensor) -> Tensor:
@@ -94,9 +85,7 @@ def classes_of(images: Tensor) -> Tensor:
 
 
 def coloured(images: Tensor, domain: Domain) -> Tensor:
-    """Planes as colours to look at, RGB (batch, 3, height, width) in [-1, 1]; what is no label map stays unchanged."""
-    if not domain.classes:
-        return images
+    """Planes as colours to look at, RGB (batch, 3, height, width) in [-1, 1]."""
     table = torch.from_numpy(palette(domain)).to(images.device, torch.float32) / 127.5 - 1
     return table[classes_of(images)].permute(0, 3, 1, 2)
 

@@ -61,10 +61,10 @@ class Loader(Generic[AnyBatch]):
             for i, (sources, way) in enumerate(zip(domains, for_each(decoding, len(domains)), strict=True))
         ]
         self.workers = workers
-        self.crops = Crops(cropping, seed, make.pairs, [way.classes > 0 for way in for_each(decoding, len(domains))])
+        self._held = [way.held for way in for_each(decoding, len(domains))]
+        self.crops = Crops(cropping, seed, make.pairs, self._held)
         self._order = Order(lists, labels, seed, make.pairs)
         self._make, self._batch_size = make, batch_size
-        self._classes = [way.classes for way in for_each(decoding, len(domains))]
 
     @property
     def steps_per_epoch(self) -> int:
@@ -93,7 +93,7 @@ class Loader(Generic[AnyBatch]):
 
     def made_of(self, step: int, images: Sequence[Tensor]) -> AnyBatch:
         """Makes the batch of `step` from the images of each domain."""
-        return self._make.made_of(images, lambda kind: self._order.values(kind, self._positions(step)), self._classes)
+        return self._make.made_of(images, lambda kind: self._order.values(kind, self._positions(step)), self._held)
 
     def crops_of(self, step: int, sizes: Sequence[tuple[int, int]]) -> np.ndarray:
         """Returns the crops of `batch`, given each domain's one image size (height, width): int64 (domains, 4, batch)
@@ -149,7 +149,7 @@ def evaluation_batches(
         if known is not None:
             others["labels"] = known[rows]
         images = [stack(column, size or ways[0].side) for column in crops]
-        yield make.made_of(images, others.__getitem__, [way.classes for way in ways])
+        yield make.made_of(images, others.__getitem__, [way.held for way in ways])
 
 
 def _lists_wanted(split: Sequence[Sequence[Readable]], make: type[Batch]) -> str:

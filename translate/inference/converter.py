@@ -15,7 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from translate.data.io.images import Picture, refuse_other_bands
-from translate.data.label_maps import planes_of
+from translate.data.planes import planes_of
 from translate.data.written import depth_of
 from translate.errors import ImageError
 from translate.inference.delivery import delivered, form_of

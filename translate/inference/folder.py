@@ -18,7 +18,7 @@ import numpy as np
 
 from translate.data.io.images import MAX_PIXELS, Picture, lost, write
 from translate.data.io.metadata import has_place
-from translate.data.label_maps import read_as
+from translate.data.planes import read_as
 from translate.errors import ImageError
 from translate.inference.converter import Converter, size_of
 from translate.inference.delivery import shades_for_values

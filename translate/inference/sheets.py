@@ -11,8 +11,8 @@ from PIL import Image
 
 from translate.data.domain import Domain
 from translate.data.io.images import display_bands, to_8_bits, with_channels
-from translate.data.label_maps import read_as
 from translate.data.layouts.listing import natural_key
+from translate.data.planes import read_as
 from translate.errors import ConfigurationError
 from translate.inference.cycle_error import WAY_OUT, current
 from translate.inference.reasons import attempt

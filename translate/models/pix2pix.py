@@ -9,7 +9,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from translate.data.batch import Paired
-from translate.data.label_maps import coloured
+from translate.data.planes import coloured
 from translate.losses.labels import cross_entropy, where_labelled
 from translate.models.adversary import AdversarialSettings, Adversary
 from translate.models.base import Fakes, ImageSpec, Losses, Request, Translator, Turn, l1

@@ -13,7 +13,7 @@ from torch import Tensor
 from translate.data.checks.looking import size_of
 from translate.data.domain import Domain
 from translate.data.io.images import Picture, to_float
-from translate.data.label_maps import planes_of
+from translate.data.planes import planes_of
 from translate.data.source import Readable
 from translate.data.written import as_written
 from translate.evaluation.table import Score
