@@ -19,10 +19,11 @@ from translate.data.batch import Paired, Unpaired
 from translate.data.checks.finding_labels import colours_in, labels_in
 from translate.data.checks.folder import check
 from translate.data.domain import Domain
+from translate.data.io.images import Picture
 from translate.data.io.values import UNIT
 from translate.data.label_maps import NOTHING, classes_of, palette
 from translate.data.layouts.folders import Source
-from translate.data.planes import coloured, planes, planes_of, read_as
+from translate.data.planes import coloured, planes, planes_of, read_as, together
 from translate.data.settings import DataSettings, DomainSettings
 from translate.errors import ConfigurationError, ImageError
 from translate.runs.image_sets import training_stream
@@ -312,3 +313,23 @@ def test_what_was_cached_for_other_classes_is_checked_anew(tmp_path: Path) -> No
     others = [THREE, Domain("maps", 2, kind="labels"), Domain("maps", 3, kind="labels", ignore=1), BY_COLOUR]
     assert len({Source.of(source, domain).identity() for domain in [*others, Domain("maps")]}) == 5
     assert Source.of(source, Domain("maps")) is source
+
+
+def test_the_images_of_a_sample_are_held_as_one_and_become_planes_one_after_another() -> None:
+    deep = Domain("depth", 1, dtype="uint16")
+    domain = Domain.stacked("input", [Domain("photo", dtype="uint8"), THREE, deep])
+    photo = np.random.default_rng(0).integers(0, 256, (6, 5, 3), np.uint8)
+    shades = photo[..., :1] * np.uint16(211)
+    numbers = np.where(photo[..., :1] > 200, NOTHING, photo[..., :1] % 3).astype(np.uint8)
+    held = together([photo, numbers, shades], domain)
+    assert held.dtype == np.uint16 and held.shape == (6, 5, domain.stored_channels)
+    made = planes(torch.from_numpy(held).permute(2, 0, 1)[None], domain)[0].permute(1, 2, 0).numpy()
+    wanted = [photo / 127.5 - 1, 2.0 * (numbers == np.arange(3)) - 1, shades / 32767.5 - 1]
+    np.testing.assert_allclose(made, np.concatenate(wanted, 2), atol=1e-6)
+    ready = planes_of(Picture(held), domain)
+    np.testing.assert_allclose(ready / 32767.5 - 1, made, atol=1e-4)
+    assert ready.dtype == np.uint16 and domain.channels == 7
+    bytes_only = Domain.stacked("input", [Domain("photo", dtype="uint8"), THREE])
+    assert together([photo, numbers], bytes_only).dtype == np.uint8
+    with pytest.raises(ValueError):
+        together([photo[1:], numbers], bytes_only)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,6 +45,18 @@ KINDS = {
 def read_as(path: Path, domain: Domain, max_pixels: int = MAX_PIXELS) -> Picture:
     """The file as a picture of the domain: of label maps the classes, with the `palette`. Raises ImageError."""
     return KINDS[domain.kind].read(path, domain, max_pixels)
+
+
+def together(images: Sequence[np.ndarray], domain: Domain) -> np.ndarray:
+    """The images of a sample, each (height, width, stored channels) of its layer, one after another in the type that
+    holds all: 8 bits among deeper ones range over 16, and numbers stay. Raises ValueError if their sizes differ."""
+    return np.concatenate([_in_type(*of, domain.held) for of in zip(images, domain.layers, strict=True)], 2)
+
+
+def _in_type(image: np.ndarray, layer: Domain, held: np.dtype) -> np.ndarray:
+    if image.dtype == held:
+        return image
+    return image.astype(held) * np.uint16(1 if layer.numbered else 257)
 
 
 def planes(held: Tensor, domain: Domain) -> Tensor:
