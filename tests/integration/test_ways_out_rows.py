@@ -140,6 +140,22 @@ ROWS = (
         "--keep-size no is not for --cycle-error, .*; (leave it out)",
         CONVERT,
     ),
+    Row(
+        "recipe/explaining",
+        "train it: translate train {} --data FOLDER",
+        "explain gan-ring",
+        "train it: translate (train gan-ring --data) FOLDER",
+        "{} ring --dry-run",
+        code=0,
+    ),
+    Row(
+        "recipe/explaining",
+        "all its keys: translate recipes {}",
+        "explain gan-ring",
+        "all its keys: translate (recipes gan-ring)",
+        "{}",
+        code=0,
+    ),
 )
 WAYS += [Way(((row.module, row.piece),), row) for row in ROWS]
 

@@ -40,6 +40,8 @@ class Commands(click.Group):
             return 130
         except click.ClickException as error:
             error.show()
+            if isinstance(error, click.NoSuchOption) and error.ctx and _takes_settings(error.ctx):
+                _say_setting(error.option_name)
             return error.exit_code
         except Interrupted as stop:
             say(str(stop))
@@ -61,6 +63,22 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except BrokenPipeError as error:  # of any other pipe than standard output; click would end without a word
             raise TranslateError(str(error)) from error
+
+
+def _takes_settings(context: click.Context) -> bool:
+    """Whether the command takes KEY=VALUE."""
+    return any(
+        isinstance(one, click.Argument) and "KEY=VALUE" in one.make_metavar(context) for one in context.command.params
+    )
+
+
+def _say_setting(option: str) -> None:
+    """Says which setting an unknown option may be meant for."""
+    from translate.recipe.keys import keys_of, meant
+    from translate.recipe.schema import Recipe
+
+    if key := meant(option.lstrip("-").replace("-", "_"), list(keys_of(Recipe))):
+        say(f"It may be a setting: {key}=VALUE, which `translate explain {key}` explains.")
 
 
 def _unexpected(error: Exception) -> str:

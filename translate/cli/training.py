@@ -137,9 +137,10 @@ def train(
 def recipes(name: str | None) -> None:
     """List the recipes, or print one in full, with all its defaults."""
     from translate.recipe import load_recipe, recipe_names
+    from translate.recipe.explaining import commented
 
     if name is not None:
-        answer(load_recipe(name).to_yaml(), end="")
+        answer(commented(load_recipe(name)), end="")
         return
     names = recipe_names()
     for known in names:

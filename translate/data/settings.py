@@ -26,7 +26,9 @@ class ShapesSettings(Settings):
     train: int = Field(400, ge=1)
     """Training images per style."""
     test: int = Field(64, ge=1)
+    """Test images per style."""
     seed: Seed = 0
+    """Of the scenes."""
 
 
 class DomainSettings(Settings):
@@ -116,6 +118,7 @@ class DataSettings(Settings):
     """Pillow's filter for resizing, also of the images that are measured. Published: `bicubic` in the PyTorch port,
     `bilinear` in StarGAN and UNIT, `nearest` for UNIT's digits."""
     flip: bool = True
+    """Mirrors crops, left to right, with probability 1/2; of a pair, both."""
     augment: tuple[Augmentation, ...] = ()
     """Further augmentation, through albumentations. Of a pair, both images get the same geometric changes, and only the
     input gets photometric ones."""

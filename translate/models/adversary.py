@@ -31,9 +31,10 @@ class AdversarialSettings(Settings):
     """Objective, penalties and pace of the game."""
 
     objective: Annotated[str, AfterValidator(_known), WithJsonSchema({"enum": [*OBJECTIVES]})] = "nonsaturating"
-    """A key of `OBJECTIVES`."""
+    """What real and generated images are to score, and so the losses of both players."""
     discriminator_weight: float = Field(1.0, gt=0)
-    """The PyTorch port halves the discriminator's loss to slow it down; with Adam that has almost no effect."""
+    """Factor on the discriminator's loss. The PyTorch port halves it to slow the discriminator down; with Adam that has
+    almost no effect."""
     gradient_penalty: float = Field(0.0, ge=0)
     """Weight of WGAN-GP's penalty, 10 as published; as with the next two, 0 switches it off."""
     r1: float = Field(0.0, ge=0)

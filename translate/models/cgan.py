@@ -25,6 +25,7 @@ class CGANConfig(Settings):
     code: int = Field(100, ge=1)
     """Length of the noise vector an image is made from, in addition to its label."""
     noise: Noise = "normal"
+    """Distribution of the noise's numbers."""
     generator: SamplerNetwork = DCGANSettings()
     discriminator: SamplerNetwork = DCGANSettings()
 

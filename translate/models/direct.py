@@ -31,6 +31,7 @@ class DirectConfig(Settings):
     """How output and input are compared: by mean absolute difference of pixels, or by the features of
     `encoder_weights`."""
     content_weight: float = Field(5.0, ge=0)
+    """Weight of the difference of output and input."""
     encoder_weights: Path = Path("vgg16-397923af.pth")
     """State dict of torchvision's VGG-16 or ResNet-18; read only in training."""
     pool: int = Field(50, ge=0)

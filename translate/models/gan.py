@@ -25,6 +25,7 @@ class GANConfig(Settings):
     code: int = Field(100, ge=1)
     """Length of the noise vector an image is made from."""
     noise: Noise = "normal"
+    """Distribution of the noise's numbers."""
     generator: SamplerNetwork = MLPSettings()
     discriminator: SamplerNetwork = MLPSettings()
 

@@ -32,7 +32,9 @@ class StackGANConfig(Settings):
     """The second stage's loss also trains the first stage (as in StackGAN++); otherwise each stage learns only from its
     own discriminator."""
     code: int = Field(100, ge=1)
+    """Length of the noise vector an image is made from, in addition to its label."""
     noise: Noise = "normal"
+    """Distribution of the noise's numbers."""
     condition: int = Field(128, ge=1)
     """Length of the vector that represents a label; each use draws it from a distribution that depends on the label."""
     kl: float = Field(2.0, ge=0)

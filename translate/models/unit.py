@@ -27,12 +27,15 @@ class UNITConfig(Settings):
     name: Literal["unit"] = "unit"
     adversarial: AdversarialSettings = AdversarialSettings(objective="lsgan")
     reconstruction: float = Field(10.0, ge=0)
+    """Weight of |x - D(E(x))|, within each domain."""
     kl: float = Field(0.01, ge=0)
     """Weight of the divergence from N(0, 1) of the codes of images and of translations."""
     cycle: Literal["image", "code", "both", "none"] = "image"
     """What must survive the way to the other domain and back: the image, its code, or both (ComboGAN, XGAN)."""
     cycle_weight: float = Field(10.0, ge=0)
+    """Weight of |x - the translation back of x|."""
     code_cycle_weight: float = Field(1.0, ge=0)
+    """Weight of the difference between an image's code and that of its round trip."""
     identity: float = Field(0.0, ge=0)
     """Weight of the difference between an image and its translation to its own domain; keeps colours (CycleGAN, not
     UNIT)."""

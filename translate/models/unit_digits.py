@@ -26,6 +26,7 @@ class UNITDigitsConfig(Settings):
     reconstruction: float = Field(1e-3, ge=0)
     """Weight of the summed squared difference between an image and its reconstruction."""
     kl: float = Field(1e-4, ge=0)
+    """Weight of the divergence from N(0, 1) of the codes."""
     cycle: float = Field(0.0, ge=0)
     """Weight of the summed squared difference between an image and its round trip; not published."""
     judged: Literal["all", "translations"] = "all"
@@ -33,6 +34,7 @@ class UNITDigitsConfig(Settings):
     features: float = Field(1e-4, ge=0)
     """Weight of the squared difference of the discriminators' features of reconstruction and translation."""
     classification: float = Field(10.0, ge=0)
+    """Weight of the loss of the digits that the discriminator reads."""
     both_layers: bool = False
     """The target's own layer also learns to classify the source's images, not only translations; not published."""
     translated: float = Field(0.0, ge=0)
@@ -46,7 +48,9 @@ class UNITDigitsConfig(Settings):
     alike: bool = False
     """Both domains start from the same weights; not published."""
     filters: int = Field(96, ge=1)
+    """Channels of the encoders' first layer; deeper ones have multiples of them."""
     discriminator_filters: int = Field(64, ge=1)
+    """Channels of the discriminators' first layer."""
 
 
 class _Scored(NamedTuple):

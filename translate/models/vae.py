@@ -28,6 +28,7 @@ class VAEConfig(Settings):
     variational: bool = True
     """False gives a plain auto-encoder: the code is a point, and nothing shapes the distribution of codes."""
     code: int = Field(50, ge=1)
+    """Length of the code of an image."""
     likelihood: Literal["bernoulli", "gaussian"] = "bernoulli"
     """A pixel's distribution: `bernoulli`, black or white with the decoder's probability, or `gaussian` around the
     decoder's value."""

@@ -83,8 +83,11 @@ class AutoencoderSettings(ImageNetworkSettings["CoupledAutoencoders"]):
     """Of the residual blocks in each auto-encoder, `share` are common to both domains."""
 
     filters: int = Field(64, ge=1)
+    """Channels of the first layer; deeper ones have multiples of them."""
     downsamplings: int = Field(2, ge=0, le=6)
+    """How often the encoder halves the image."""
     blocks: int = Field(4, ge=0)
+    """Number of residual blocks of the encoder, and of the decoder."""
     share: int = Field(1, ge=0)
     """Number of blocks, the last of the encoders and the first of the decoders, that both domains share; 0 as in the
     2018 release."""

@@ -20,6 +20,7 @@ class DCGANSettings(SamplerNetworkSettings):
 
     kind: Literal["dcgan"] = "dcgan"
     filters: int = Field(64, ge=1)
+    """Channels of the layer next to the image; deeper ones have multiples of them."""
     normalisation: Normalisation = "batch"
     """Use none in a critic with a gradient penalty: batch norm would couple the images of a batch."""
     initialisation: InitialisationSettings = InitialisationSettings()

@@ -17,6 +17,7 @@ class MLPSettings(SamplerNetworkSettings):
 
     kind: Literal["mlp"] = "mlp"
     width: int = Field(512, ge=1)
+    """Units of each hidden layer."""
     layers: int = Field(3, ge=0)
     """Number of hidden layers."""
 

@@ -18,10 +18,13 @@ class PatchwiseSettings(DiscriminatorSettings):
     """Options that every discriminator of patches has, and its scales: one discriminator, one map of logits each."""
 
     layers: int = Field(3, ge=0, le=12)
+    """Number of strided layers: with more of them, each logit sees a larger patch."""
     normalisation: Normalisation = "instance"
+    """After each convolution but the first and the last."""
     spectral: bool = False
     """Spectral norm on every convolution (Miyato et al. 2018)."""
     scales: int = Field(1, ge=1, le=4)
+    """Number of discriminators, each of which sees an image half as large as the one before."""
 
     @property
     def last_map(self) -> int:
@@ -65,6 +68,7 @@ class StridedSettings(PatchwiseSettings):
 
     kind: Literal["strided"] = "strided"
     layers: int = Field(3, ge=1, le=12)
+    """Number of strided layers."""
 
     @property
     def last_map(self) -> int:

@@ -21,15 +21,19 @@ class ResnetSettings(GeneratorSettings):
 
     kind: Literal["resnet"] = "resnet"
     filters: int = Field(64, ge=1)
+    """Width of the first layer, in channels; deeper ones have multiples of it."""
     blocks: int = Field(9, ge=0)
+    """Number of residual blocks: 9 for 256 pixels, 6 for 128, as published."""
     downsamplings: int = Field(2, ge=0, le=12)
+    """How often the image is halved on the way in, and doubled on the way out."""
     normalisation: Normalisation = "instance"
+    """After each convolution but the last; `instance` as published."""
     dropout: bool = False
-    """0.5 in each residual block."""
+    """Dropout of 0.5 in each residual block."""
     upsampling: Upsampling = "transposed"
-    """`blur` is CUT's anti-aliased network, whose downsampling blurs too."""
+    """How maps are enlarged. `blur` is CUT's anti-aliased network, whose downsampling blurs too."""
     padding: Padding = "reflect"
-    """That of the 7x7 convolutions and the residual blocks."""
+    """How borders are filled: that of the 7x7 convolutions and the residual blocks."""
     residual: bool = False
     """Learns the change to the input (see `changed`), starting from no change: for small networks and similar domains,
     where it preserves what need not change. Not published."""

@@ -37,7 +37,9 @@ class InitialisationSettings(Settings):
     """Initial weights: the published N(0, 0.02) by default."""
 
     kind: Initialisation = "normal"
+    """Distribution of the weights."""
     gain: float = Field(0.02, gt=0)
+    """Standard deviation of `normal`; factor on the others."""
 
     def draw(self, network: Built) -> Built:
         """Draws new weights, in place, and returns the network; see `initialise`."""
@@ -127,6 +129,7 @@ class DiscriminatorSettings(ImageNetworkSettings[nn.Module]):
     section = "model.discriminator"
     kind: str
     filters: int = Field(64, ge=1)
+    """Channels of the first layer; deeper ones have multiples of them."""
 
 
 class SamplerNetworkSettings(Options):

@@ -20,7 +20,9 @@ class StageTwoSettings(Options):
     """The second generator, which enlarges the first one's image."""
 
     filters: int = Field(64, ge=1)
+    """Channels of the first layer; deeper ones have multiples of them."""
     residual_blocks: int = Field(4, ge=0)
+    """Number of residual blocks."""
     initialisation: InitialisationSettings = InitialisationSettings()
 
     def initialised(self, channels: int, code: int, small: int, size: int) -> StageTwoGenerator:

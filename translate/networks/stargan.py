@@ -20,8 +20,11 @@ class StarGANGeneratorSettings(Options):
 
     section = "model.generator"
     filters: int = Field(64, ge=1)
+    """Channels of the first layer; deeper ones have multiples of them."""
     blocks: int = Field(6, ge=0)
+    """Number of residual blocks."""
     downsamplings: int = Field(2, ge=0, le=12)
+    """How often the image is halved on the way in, and doubled on the way out."""
     residual: bool = False
     """Learns the change to the input (see `changed`), starting from no change: for small networks and similar domains.
     Not published."""
@@ -38,6 +41,7 @@ class StarGANDiscriminatorSettings(Options):
 
     section = "model.discriminator"
     filters: int = Field(64, ge=1)
+    """Channels of the first layer; deeper ones have multiples of them."""
     layers: int = Field(6, ge=1, le=12)
     """Strided layers; data.size must be a multiple of 2 ** layers."""
 

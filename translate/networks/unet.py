@@ -25,16 +25,18 @@ class UNetSettings(GeneratorSettings):
 
     kind: Literal["unet"] = "unet"
     filters: int = Field(64, ge=1)
+    """Width of the first layer, in channels; deeper ones have multiples of it."""
     levels: int | None = Field(None, ge=2, le=12)
-    """Null halves the training size as often as possible, at most eight times."""
+    """How often the image is halved. Null halves the training size as often as possible, at most eight times."""
     normalisation: Normalisation = "batch"
+    """After each convolution but the first and the last; `batch` as published."""
     dropout: float = Field(0.5, ge=0, lt=1)
-    """Probability."""
+    """Probability of dropout on the way up."""
     dropout_placement: DropoutPlacement = "port"
     """`paper`: on the three innermost decoder levels. `port` (the widely used PyTorch one): on the `levels` - 5 levels
     after the innermost, so none below six levels."""
     upsampling: Upsampling = "transposed"
-    """`blur` blurs on the way down too, as CUT's ResNet does."""
+    """How maps are enlarged. `blur` blurs on the way down too, as CUT's ResNet does."""
     checkpointing: bool = False
     """Recomputes activations in the backward pass instead of storing them: less memory, slower, same result."""
 

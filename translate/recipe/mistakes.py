@@ -1,16 +1,14 @@
 """Explains mistakes in a recipe to the user: where each key was set, what was expected, and the nearest known key."""
 
 import json
-from collections.abc import Iterator
-from typing import Any, get_args, get_origin
+from typing import Any
 
 from pydantic import ValidationError
-from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from translate.errors import nearest
+from translate.recipe.keys import keys_of, meant
 from translate.recipe.schema import Recipe
-from translate.utils.one_of import OneOf
 from translate.utils.settings import Settings
 from translate.utils.yaml_reader import KeyPath
 
@@ -36,8 +34,11 @@ def _explain(mistake: ErrorDetails, values: dict[str, Any], source: str, places:
         known = [_with_names(name, path) for name in known_keys(Recipe)]
         if key in known:
             return f"{where}: unknown key '{key}': '{_chosen(values, path[:-1])}' has no such key, though others do"
-        beside = [name for name in known if name.rpartition(".")[0] == key.rpartition(".")[0]]
-        return f"{where}: unknown key '{_short(key)}'{nearest(key, known, beside)}"
+        section, _, last = key.rpartition(".")
+        beside = [name for name in known if name.rpartition(".")[0] == section]
+        near = meant(last, [one for one in keys_of(Recipe) if not section or one.name.rpartition(".")[0] == section])
+        hint = f"; did you mean '{near}'?" if near else nearest(key, known, beside)
+        return f"{where}: unknown key '{_short(key)}'{hint}"
     if mistake["type"] == "unknown_name":
         choice = mistake["ctx"]
         where, given = _where((*path, choice["key"]), source, places), str(choice["given"])
@@ -83,26 +84,6 @@ def _chosen(values: Any, path: KeyPath) -> Any:
     return values.get("kind", values.get("name", path[-1]))
 
 
-def known_keys(settings: type[Settings], prefix: str = "") -> list[str]:
+def known_keys(settings: type[Settings]) -> list[str]:
     """Every dotted key that a recipe may have; NAME stands for those that users name."""
-    keys = []
-    for name, field in settings.model_fields.items():
-        keys += [prefix + name]
-        for named, section in _sections(field):
-            keys += known_keys(section, f"{prefix}{name}.{named}")
-    return list(dict.fromkeys(keys))
-
-
-def _sections(field: FieldInfo) -> list[tuple[str, type[Settings]]]:
-    """The classes of settings that the field may hold, with what comes before their keys; none for a plain value."""
-    if chosen := [mark for mark in field.metadata if isinstance(mark, OneOf)]:
-        return [("", kind) for kind in chosen[0].classes().values()]
-    return list(_within(field.annotation))
-
-
-def _within(kind: Any, before: str = "") -> Iterator[tuple[str, type[Settings]]]:
-    if isinstance(kind, type) and issubclass(kind, Settings):
-        yield before, kind
-    elif get_origin(kind) is not tuple:
-        for one in get_args(kind):
-            yield from _within(one, "NAME." if get_origin(kind) is dict else before)
+    return list(dict.fromkeys(key.name for key in keys_of(settings)))

@@ -17,9 +17,11 @@ class Recipe(Settings):
     """A whole training run as one value."""
 
     name: str
+    """Name of the recipe, which names its runs; by default that of its file."""
     summary: str = ""
+    """What it is for, in a line."""
     model: Annotated[Settings, OneOf(MODELS, key="name", settings=attrgetter("Config"))]
-    """`name` is a key of `MODELS`; the other keys are that model's Config."""
+    """The method, by its `name`, and that method's own keys."""
     data: DataSettings = DataSettings()
     training: TrainingSettings
 
@@ -32,6 +34,13 @@ class Recipe(Settings):
         """Returns every key with its value, defaults included, of types that JSON has."""
         return self.model_dump(mode="json")
 
-    def to_yaml(self) -> str:
+    def to_yaml(self, width: float = 100) -> str:
         """Returns the text of a recipe that `load_recipe` reads as this one; defaults are written out."""
-        return yaml.safe_dump(self.to_json(), sort_keys=False, allow_unicode=True, width=100)
+        return yaml.safe_dump(self.to_json(), sort_keys=False, allow_unicode=True, width=width)
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON schema of recipe files, in which keys that a `base` has may be left out."""
+    made = Recipe.model_json_schema()
+    of_base = {"type": "string", "description": "Name or file of a recipe whose values count where this one has none."}
+    return made | {"properties": {"base": of_base} | made["properties"], "required": []}

@@ -27,6 +27,7 @@ class ScheduleSettings(Settings):
     """Which schedule a recipe's learning rates follow, and the settings of all schedules."""
 
     schedule: Annotated[str, AfterValidator(_known)] = Field("linear", json_schema_extra=_choices)
+    """How learning rates change over the run."""
     decay_from: float = Field(0.5, ge=0, le=1)
     """Share of all steps at full learning rate before a linear or cosine decay."""
     halve_every: int = Field(100_000, ge=1)

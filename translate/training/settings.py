@@ -16,10 +16,15 @@ class NetworkTraining(Settings):
     """How one network is trained; null is as `training` says for all."""
 
     optimizer: OptimizerName | None = None
+    """Its optimizer."""
     lr: float | None = Field(None, gt=0)
+    """Its learning rate."""
     betas: tuple[Beta, Beta] | None = None
+    """Its Adam's decay rates."""
     weight_decay: float | None = Field(None, ge=0)
+    """See `training.weight_decay`."""
     clip: float | None = Field(None, ge=0)
+    """See `training.clip`."""
     ema: float | None = Field(None, ge=0, lt=1)
     """Of a generator; 0 keeps no average of this one."""
 
@@ -28,37 +33,49 @@ class TrainingSettings(ScheduleSettings):
     """How long and how fast to train, and what to keep."""
 
     steps: int | None = Field(None, ge=1)
+    """Length of the run in steps, each of which takes one batch."""
     epochs: float | None = Field(None, gt=0)
     """Exactly one of `steps` and `epochs`; an epoch is one pass over the larger domain."""
     batch_size: int = Field(1, ge=1)
+    """Images of each domain in a step."""
     accumulate: int = Field(1, ge=1)
     """Number of parts a batch is split into, averaging their gradients: less memory, same step."""
     seed: Seed = 0
+    """Of initial weights, order of images, crops and noise: the same seed gives the same run."""
     init_from: str | None = None
     """Folder of a run or a checkpoint with initial weights for the networks (averaged ones, if it kept them);
     optimizers and schedule start from scratch. Null draws weights from the seed."""
     optimizer: OptimizerName = "adam"
+    """Adam, or RMSprop as in WGAN."""
     lr: float = Field(2e-4, gt=0)
+    """Learning rate of all networks, before the schedule changes it."""
     network_lr: dict[str, float] = Field(default_factory=dict)
     """Learning rates of individual networks by name, e.g. {discriminator: 4e-4}; the others use `lr`."""
     networks: dict[str, NetworkTraining] = Field(default_factory=dict)
     """What is different for individual networks by name, e.g. {discriminator: {lr: 4e-4, clip: 1}}."""
     betas: tuple[Beta, Beta] = (0.5, 0.999)
+    """Adam's decay rates of the means of gradients and of their squares; 0.5 is usual for GANs."""
     weight_decay: float = Field(0.0, ge=0)
+    """Factor on the weights that is added to their gradients (an L2 penalty)."""
     clip: float = Field(0.0, ge=0)
     """Largest Euclidean norm of each network's gradient, which is shortened to it; 0 leaves gradients as they are."""
     ema: float | None = Field(None, gt=0, lt=1)
     """Decay of the moving average of the generators' weights, which is then used to convert; null keeps none."""
     precision: Precision = "auto"
+    """Of convolutions: `bf16` is faster on GPUs and some processors; `auto` is bf16 where it is fast."""
     skip_limit: int = Field(20, ge=1)
     """A turn with losses or gradients that are not finite is skipped; this many in a row end the run, the next time
     losses are logged (log_every)."""
     log_every: int = Field(50, ge=1)
+    """Steps between two rows of metrics.jsonl, and between two lines on the screen."""
     sample_every: int = Field(1000, ge=1)
+    """Steps between two grids of samples."""
     validate_every: int = Field(1000, ge=1)
+    """Steps between two measurements on test images."""
     validation_images: int = Field(64, ge=1)
     """Number of test images measured against the truth, if the data set knows it."""
     checkpoint_every: int = Field(1000, ge=1)
+    """Steps between two checkpoints."""
     keep: int = Field(3, ge=1)
     """Number of newest checkpoints to keep, in addition to the best."""
     keep_every: int | None = Field(None, ge=1)

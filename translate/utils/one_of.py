@@ -31,7 +31,8 @@ class OneOf:
         return core_schema.no_info_plain_validator_function(self._read)
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        return {"anyOf": [handler(settings.__pydantic_core_schema__) for settings in self.classes().values()]}
+        every = self.classes().values()
+        return {"anyOf": [one.__get_pydantic_json_schema__(one.__pydantic_core_schema__, handler) for one in every]}
 
     def _read(self, value: Any) -> Settings:
         classes = self.classes()

@@ -1,0 +1,38 @@
+"""`translate explain` and `translate schema`: what settings mean, for people and for editors."""
+
+import json
+
+import click
+
+from translate.cli.common import with_plugins
+from translate.utils.printing import answer
+
+
+@click.command()
+@click.argument("word", metavar="WORD")
+@with_plugins
+def explain(word: str) -> None:
+    """Say what WORD means: a key of recipes or the end of one, a section, a method, a network, or a recipe.
+
+    \b
+    translate explain training.ema
+    translate explain pix2pix
+    """
+    from translate.recipe.explaining import explained
+
+    for line in explained(word):
+        answer(line)
+
+
+@click.command()
+@with_plugins
+def schema() -> None:
+    """Print the JSON schema of recipes, with which editors complete and check them.
+
+    \b
+    translate schema > recipe.schema.json
+    and as the first line of a recipe: # yaml-language-server: $schema=recipe.schema.json
+    """
+    from translate.recipe.schema import json_schema
+
+    answer(json.dumps(json_schema(), indent=1))
