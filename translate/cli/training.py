@@ -49,13 +49,14 @@ class Trackers:
     wandb: Literal["auto", "online", "offline", "disabled"] = option(
         "auto", help="Weights & Biases; auto is online when a key is configured, else disabled."
     )
+    tensorboard: bool = option(False, help="TensorBoard's files, in the run's folder: tensorboard --logdir DIR.")
     others: tuple[str, ...] = option(
         (), "--tracker", metavar="NAME[:MODE]", help="Another tracker, such as one of your own; can be given again."
     )
 
     @property
     def names(self) -> list[str]:
-        return [f"wandb:{self.wandb}", *self.others]
+        return [f"wandb:{self.wandb}", *["tensorboard"] * self.tensorboard, *self.others]
 
 
 @dataclass(frozen=True)

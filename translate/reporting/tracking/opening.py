@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 
 from translate.errors import ConfigurationError
+from translate.reporting.tracking.tensorboard_tracker import TensorBoardTracker
 from translate.reporting.tracking.trackers import TrackedRun, Tracker, Trackers, reason
 from translate.reporting.tracking.wandb_tracker import MODES, WandbTracker
 from translate.utils.printing import say
 
-TRACKERS: dict[str, type[Tracker]] = {"wandb": WandbTracker}
+TRACKERS: dict[str, type[Tracker]] = {"wandb": WandbTracker, "tensorboard": TensorBoardTracker}
 
 
 def choose_trackers(tracking: str | Sequence[str] = "auto") -> dict[str, str]:

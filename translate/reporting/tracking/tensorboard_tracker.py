@@ -1,0 +1,68 @@
+"""A run in TensorBoard: event files in the run's folder, written by tensorboardX."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import yaml
+from PIL import Image
+
+from translate.errors import ConfigurationError
+from translate.reporting.tracking.trackers import TrackedRun, Tracker
+
+FOLDER = "tensorboard"
+_SECONDS = 5
+"""Until what was logged is in the file."""
+
+
+class TensorBoardTracker(Tracker):
+    """Writes scalars, sample grids and the recipe below `tensorboard/` in the run's folder.
+
+    A resumed run writes a file of its own; what the run before had logged from that step on is hidden.
+    """
+
+    title = "TensorBoard"
+
+    def __init__(self, run: TrackedRun, mode: str) -> None:
+        self._run, self._writer = run, cast(Any, None)
+
+    @classmethod
+    def resolve(cls, mode: str) -> str | None:
+        """Raises ConfigurationError, also where tensorboardX is not installed."""
+        if find_spec("tensorboardX") is None:
+            raise ConfigurationError("TensorBoard needs tensorboardX: pip install 'image-translate[tensorboard]'")
+        return super().resolve(mode)
+
+    def log(self, step: int, values: Mapping[str, float]) -> None:
+        writer = self._opened(step)
+        for name, value in values.items():
+            writer.add_scalar(name, value, step)
+
+    def images(self, step: int, name: str, picture: Path) -> None:
+        with Image.open(picture) as image:
+            self._opened(step).add_image(name, np.asarray(image.convert("RGB")), step, dataformats="HWC")
+
+    def finish(self, exit_code: int = 0) -> None:
+        if self._writer is not None:
+            self._writer.close()
+
+    def _opened(self, step: int) -> Any:
+        """The writer; the first step that is logged says from where an earlier file no longer counts."""
+        if self._writer is None:
+            from tensorboardX import SummaryWriter
+
+            self._writer = SummaryWriter(
+                str(self._run.folder / FOLDER),
+                purge_step=step,
+                flush_secs=_SECONDS,
+                # Two files of one second would have one name, and the later one would take the place of the earlier.
+                filename_suffix=f".{step}.{time.time_ns()}",
+            )
+            recipe = yaml.safe_dump(dict(self._run.config), sort_keys=False, allow_unicode=True)
+            self._writer.add_text("recipe", f"```\n{recipe}```", step)
+        return self._writer
