@@ -8,7 +8,7 @@ import click
 from translate.cli.common import Commands
 from translate.cli.converting import convert, export, sample
 from translate.cli.data import data
-from translate.cli.evaluating import compare, evaluate
+from translate.cli.evaluating import compare, evaluate, report
 from translate.cli.explaining import explain, schema
 from translate.cli.training import quickstart, recipes, train
 from translate.utils.printing import answer
@@ -39,5 +39,5 @@ def main() -> None:
     """Image-to-image translation: train a translator on folders of images, and convert folders with it."""
 
 
-for command in (train, convert, sample, evaluate, compare, export, recipes, explain, schema, quickstart, data):
+for command in (train, convert, sample, evaluate, compare, report, export, recipes, explain, schema, quickstart, data):
     main.add_command(command)

@@ -53,6 +53,21 @@ def evaluate(
 
 
 @click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+def report(run: Path) -> None:
+    """Write RUN/report.html, the page of a run, from the files in its folder; also while it trains.
+
+    Training writes it, too, with every grid of samples and at its end.
+
+    \b
+    translate report runs/cyclegan-horse2zebra
+    """
+    from translate.runs.report import report as report_run
+
+    answer(report_run(run))
+
+
+@click.command()
 @click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Also write the comparison to this file.")
 def compare(runs: tuple[Path, ...], json_file: Path | None) -> None:

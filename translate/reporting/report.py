@@ -19,11 +19,14 @@ from translate.utils.stored import lines_of, parse_json, read_bytes, read_json
 
 _ABOUT = {"value", "unit", "better", "decimals", "measure", "protocol", "precision"}
 _MOST_DECIMALS = 12
+RELOAD = 30
+"""Seconds after which the page of a run that trains is loaded again."""
 Summary = Mapping[str, Mapping[str, Any]]
 
 
-def write_report(run_folder: Path) -> Path:
-    """Writes `report.html` into the run folder atomically and returns its path.
+def write_report(run_folder: Path, live: bool = False) -> Path:
+    """Writes `report.html` into the run folder atomically and returns its path. `live`: of a run that still trains; the
+    page reloads itself until it is written once more.
 
     Reads those that exist of recipe.yaml, metrics.jsonl, samples/step-00000100.png, ..., summary.json (see
     `write_summary`) and doctor.jsonl. The page has no scripts, asks no network, and takes about ten megabytes at most.
@@ -42,7 +45,8 @@ def write_report(run_folder: Path) -> Path:
     html = rendered(
         "report.html.j2",
         title=run_folder.absolute().name,
-        facts=[*_recipe_facts(text), *_row_facts(rows)],
+        facts=[*_recipe_facts(text), *_row_facts(rows), *_state(live)],
+        reload=RELOAD if live else None,
         findings=_findings(run_folder / "doctor.jsonl"),
         measures={_title(key): _measured(entry) for key, entry in summary.items()},
         baselines=list(dict.fromkeys(name for entry in summary.values() for name in baselines(entry))),
@@ -55,6 +59,10 @@ def write_report(run_folder: Path) -> Path:
     report = run_folder / "report.html"
     write_atomic(report, html)
     return report
+
+
+def _state(live: bool) -> list[tuple[str, str]]:
+    return [("state", f"trains; this page reloads every {RELOAD} s")] if live else []
 
 
 def read_summary(path: Path) -> dict[str, dict[str, Any]]:

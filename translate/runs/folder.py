@@ -116,6 +116,19 @@ def locked(path: Path) -> Iterator[None]:
         lock.release()
 
 
+def trains(run: Path) -> bool:
+    """Whether a process trains into the folder now, as far as its file system has locks."""
+    try:
+        if (run / LOCK).exists():
+            with locked(run / LOCK):
+                pass
+    except Timeout:
+        return True
+    except OSError:  # a folder that may only be read
+        return False
+    return False
+
+
 def _made_again(folder: Path, recipe: Recipe) -> Path:
     """Creates `folder`, or the next one if another process has just taken that name. Raises OSError."""
     while True:

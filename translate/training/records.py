@@ -8,10 +8,11 @@ import torch
 
 from translate.data.batch import Batch
 from translate.reporting.keys import caption, is_validation
+from translate.reporting.report import write_report
 from translate.reporting.tracking import MetricsLog, NoMetrics, Tracker, read_metrics, save_grid
 from translate.training.diagnostics import Diagnostics
 from translate.training.trainer import Trainer
-from translate.utils.printing import Log
+from translate.utils.printing import Log, say
 
 
 class Records:
@@ -26,6 +27,7 @@ class Records:
     ) -> None:
         self.folder, self.tracker = folder, tracker
         self._trainer, self._samples, self._measured_again = trainer, samples, measured_again
+        self._reports = True
         is_main = trainer.distributed.is_main
         self.metrics = MetricsLog(folder / "metrics.jsonl") if is_main else NoMetrics()
         self.metrics.keep(self._came_before)
@@ -60,7 +62,17 @@ class Records:
             self._diagnostics.examine(step)
         if self._trainer.distributed.is_main:
             save_grid(path, columns)
+            self._report()
         self.tracker.images(step, "samples", path)
+
+    def _report(self) -> None:
+        """Writes the page of the run as it is now; one that fails warns once, and training goes on without it."""
+        try:
+            if self._reports:
+                write_report(self.folder, live=True)
+        except Exception as error:  # of disk, of a strange file in the folder: nothing worth a training run
+            self._reports = False
+            say(f"warning: {self.folder / 'report.html'}: not written while this run trains ({error})")
 
     def _came_before(self, row: Mapping[str, Any]) -> bool:
         """Whether a row of metrics.jsonl precedes the state to resume from."""
