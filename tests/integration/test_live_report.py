@@ -9,8 +9,10 @@ import pytest
 from click.testing import CliRunner
 
 from translate.cli import main
+from translate.evaluation.table import Score
 from translate.reporting.report import RELOAD
 from translate.runs import folder
+from translate.runs.evaluate import write_scores
 from translate.training import records
 
 SHORT = ["training.steps=6", "training.sample_every=2", "training.log_every=1", "training.checkpoint_every=6"]
@@ -71,3 +73,13 @@ def test_the_command_writes_it_at_any_time(tmp_path: Path) -> None:
 def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
     done = CliRunner().invoke(main, ["report", str(tmp_path)])
     assert done.exit_code == 2 and not (tmp_path / "report.html").exists()
+
+
+def test_scores_stand_on_the_page_once_they_are_measured(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    train(run)
+    assert "label accuracy" not in (run / "report.html").read_text()
+    write_scores([Score("label accuracy", "to b", 91.5)], run)
+    assert "91.5" in (run / "report.html").read_text()
+    write_scores([Score("label accuracy", "to b", 12.25)], run, file=tmp_path / "elsewhere.json")
+    assert "12.25" not in (run / "report.html").read_text(), "these are not the run's own"

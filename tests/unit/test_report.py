@@ -308,3 +308,51 @@ def test_spread_takes_both_ends() -> None:
 @pytest.mark.parametrize(("count", "chosen"), [(1, [0]), (2, [0, 9]), (4, [0, 3, 6, 9]), (12, list(range(10)))])
 def test_items_are_chosen_evenly_from_first_to_last(count, chosen):
     assert spread(range(10), count) == chosen
+
+
+def test_the_scores_of_evaluate_are_part_of_the_page(tmp_path: Path) -> None:
+    (tmp_path / "recipe.yaml").write_text("name: fog")
+    asked = {"split": "test", "images": 9}
+    scores = [
+        {"table": "KID", "name": "<to b>", "value": 0.0712, "better": "lower", "low": 0.06, "high": 0.08,
+         "floor": {"untouched inputs": 0.3}, "ceiling": {}, "protocol": asked, "warning": "few images"},
+        {"table": "KID", "name": "to a", "value": None, "better": "lower", "floor": {"untouched inputs": 0.2},
+         "ceiling": {}, "protocol": asked, "note": "could not be measured", "key": "kid"},
+        {"table": "label accuracy", "name": "to b", "value": 91.5, "unit": "%", "better": "higher"},
+    ]  # fmt: skip
+    (tmp_path / "evaluation-latest.json").write_text(json.dumps(scores))
+    page = Page(write_report(tmp_path))
+    assert {"KID (lower is better)", "label accuracy, % (higher is better)"} <= set(page.words("h3"))
+    assert {"<to b>", "to a", "floor: untouched inputs"} <= set(page.words("th"))
+    assert {"0.0712", "0.06 to 0.08", "0.3", "91.5", "0.2"} <= set(page.words("td"))
+    assert {"few images", "to a: could not be measured", "split: test; images: 9"} <= set(page.words("p"))
+
+
+def test_scores_that_are_none_are_named(tmp_path: Path) -> None:
+    (tmp_path / "recipe.yaml").write_text("name: fog")
+    (tmp_path / "evaluation-latest.json").write_text('[{"table": 3}]')
+    with pytest.raises(TranslateError, match=r"evaluation-latest\.json"):
+        write_report(tmp_path)
+
+
+@pytest.mark.parametrize(("value", "worse"), [(0.3, True), (0.1, False)])
+def test_a_model_worse_than_its_input_is_said_in_words_and_colour(tmp_path: Path, value: float, worse: bool) -> None:
+    (tmp_path / "recipe.yaml").write_text("name: fog")
+    summary = {
+        "validation/to_b/l1": {"value": value, "untouched input": 0.2, "best colour map": 0.05, "better": "lower"},
+        "validation/to_b/psnr": {"value": 20.0, "untouched input": 19.0, "better": "higher"},
+        "validation/to_b/other": {"value": 20.0, "untouched input": 19.0},
+    }
+    (tmp_path / "summary.json").write_text(json.dumps(summary))
+    page = Page(write_report(tmp_path))
+    said = [text for text in page.words("small") if text.startswith("worse than")]
+    assert said == [f"worse than {'untouched input and ' * worse}best colour map"]
+    assert sum(cell.get("class") == "worse" for cell in page.all("td")) == 1
+
+
+def test_grids_that_are_not_shown_are_counted(tmp_path: Path) -> None:
+    (tmp_path / "recipe.yaml").write_text("name: fog")
+    (tmp_path / "samples").mkdir()
+    for step in range(9):
+        Image.new("RGB", (4, 4)).save(tmp_path / "samples" / f"step-{step:08d}.png")
+    assert "3 more in samples/, of the steps between." in Page(write_report(tmp_path)).words("p")

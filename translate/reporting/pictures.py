@@ -30,8 +30,13 @@ class Sample:
 
 def samples(folder: Path) -> list[Sample]:
     """The first and the last grid of `folder` and some in between, by step."""
-    steps = {int(match[1]): path for path in folder.glob("*.png") if (match := _STEP.fullmatch(path.name))}
+    steps = steps_in(folder)
     return [_sample(step, steps[step]) for step in spread(sorted(steps), _SHOWN)]
+
+
+def steps_in(folder: Path) -> dict[int, Path]:
+    """The grids of the folder, by step."""
+    return {int(match[1]): path for path in folder.glob("*.png") if (match := _STEP.fullmatch(path.name))}
 
 
 def spread(items: Sequence[_T], count: int) -> list[_T]:

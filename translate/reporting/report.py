@@ -10,9 +10,10 @@ from typing_extensions import TypedDict
 
 from translate.errors import ConfigurationError
 from translate.reporting.charts import chart, curves_by_chart
+from translate.reporting.evaluated import evaluated
 from translate.reporting.keys import caption, current_summary_key, validated
 from translate.reporting.page import cell, duration, is_number, rendered
-from translate.reporting.pictures import samples
+from translate.reporting.pictures import Sample, samples, steps_in
 from translate.reporting.tracking.metrics import read_metrics
 from translate.utils.atomic_files import write_atomic
 from translate.utils.stored import lines_of, parse_json, read_bytes, read_json
@@ -29,9 +30,9 @@ def write_report(run_folder: Path, live: bool = False) -> Path:
     page reloads itself until it is written once more.
 
     Reads those that exist of recipe.yaml, metrics.jsonl, samples/step-00000100.png, ..., summary.json (see
-    `write_summary`) and doctor.jsonl. The page has no scripts, asks no network, and takes about ten megabytes at most.
-    Raises ConfigurationError if the folder has neither recipe.yaml nor metrics.jsonl, TranslateError if metrics.jsonl,
-    summary.json or doctor.jsonl cannot be read; the page names samples that cannot be read.
+    `write_summary`), evaluation-latest.json and doctor.jsonl. The page has no scripts, asks no network, and takes about
+    ten megabytes at most. Raises ConfigurationError if the folder has neither recipe.yaml nor metrics.jsonl,
+    TranslateError if one of the others cannot be read; the page names samples that cannot be read.
     """
     recipe = run_folder / "recipe.yaml"
     metrics = run_folder / "metrics.jsonl"
@@ -42,6 +43,7 @@ def write_report(run_folder: Path, live: bool = False) -> Path:
     text = read_bytes(recipe).decode(errors="replace") if recipe.exists() else ""
     rows = read_metrics(metrics) if metrics.exists() else []
     summary = read_summary(run_folder / "summary.json")
+    shown = samples(run_folder / "samples")
     html = rendered(
         "report.html.j2",
         title=run_folder.absolute().name,
@@ -51,7 +53,9 @@ def write_report(run_folder: Path, live: bool = False) -> Path:
         measures={_title(key): _measured(entry) for key, entry in summary.items()},
         baselines=list(dict.fromkeys(name for entry in summary.values() for name in baselines(entry))),
         notes=_notes(summary),
-        samples=samples(run_folder / "samples"),
+        evaluated=evaluated(run_folder),
+        samples=shown,
+        left_out=_left_out(shown, run_folder / "samples"),
         charts=[chart(title, curves) for title, curves in curves_by_chart(rows)] if rows else [],
         recipe=text,
         footer="Made by translate from the files in the run folder.",
@@ -59,6 +63,12 @@ def write_report(run_folder: Path, live: bool = False) -> Path:
     report = run_folder / "report.html"
     write_atomic(report, html)
     return report
+
+
+def _left_out(shown: Sequence[Sample], folder: Path) -> str:
+    """Says how many grids the page does not show."""
+    others = len(steps_in(folder)) - len(shown)
+    return f"{others:,} more in {folder.name}/, of the steps between." if others > 0 else ""
 
 
 def _state(live: bool) -> list[tuple[str, str]]:
@@ -92,8 +102,18 @@ def _measured(entry: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "value": cell(entry.get("value"), decimals),
         "baselines": {name: cell(value, decimals) for name, value in baselines(entry).items()},
+        "worse": _worse(entry),
         "about": ", ".join(str(part) for part in (entry.get("unit"), better) if part),
     }
+
+
+def _worse(entry: Mapping[str, Any]) -> list[str]:
+    """The baselines that the model does not reach, which need no model."""
+    value, better = entry.get("value"), entry.get("better")
+    if not is_number(value) or better not in ("lower", "higher"):
+        return []
+    others = {name: other for name, other in baselines(entry).items() if is_number(other)}
+    return [name for name, other in others.items() if (value > other if better == "lower" else value < other)]
 
 
 def _notes(summary: Summary) -> list[str]:

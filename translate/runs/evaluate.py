@@ -11,10 +11,12 @@ from translate.errors import ConfigurationError
 from translate.evaluation.classifier import ClassifierSettings
 from translate.evaluation.spaces import WEIGHTS_DIR, Missing, inception_file
 from translate.evaluation.table import Score, are_scores, dumped
+from translate.reporting.evaluated import FILE as EVALUATED
 from translate.runs.evaluations import scores_of
 from translate.runs.evaluator import Evaluator
 from translate.runs.image_sets.opening import open_data
 from translate.runs.loading import Loaded, load_model
+from translate.runs.report import report
 from translate.training.runtime import choose_runtime
 from translate.utils.atomic_files import write_atomic
 from translate.utils.outputs import admit
@@ -95,7 +97,10 @@ def scores_path(run: Path, checkpoint: str = "latest", file: Path | None = None)
 
 
 def write_scores(scores: list[Score], run: Path, checkpoint: str = "latest", file: Path | None = None) -> Path:
-    """Writes the scores as JSON to `scores_path`, replacing earlier ones, and returns the path."""
+    """Writes the scores as JSON to `scores_path`, replacing earlier ones, and returns the path; those that the page of
+    the run shows are written into it, too."""
     path = scores_path(run, checkpoint, file)
     write_atomic(path, dumped(scores))
+    if path == run / EVALUATED and (run / "report.html").is_file():
+        report(run)
     return path
