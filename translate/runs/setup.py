@@ -25,6 +25,7 @@ from translate.runs.image_sets.scanning import unreadable
 from translate.runs.initial_weights import begin_model
 from translate.runs.loading import build_model, image_spec
 from translate.runs.small_files import run_id, write_recipe, write_skipped
+from translate.training.asked import Asked
 from translate.training.checkpoint import Checkpoint, settle
 from translate.training.checkpoint_json import FORMAT
 from translate.training.distributed import Distributed, fingerprint
@@ -109,7 +110,7 @@ def start(launch: Launch, folder: Path, *, resume: bool, signals: Signals, track
         records=records,
         measuring=measuring,
         saver=Saver(folder / "checkpoints", trainer, cadence, measuring, records, facts),
-        stops=StopPoints(signals, distributed),
+        stops=StopPoints(signals, distributed, Asked(folder) if distributed.is_main else None),
         log=launch.log,
         skip_limit=training.skip_limit,
         quiet=launch.quiet,

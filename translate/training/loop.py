@@ -1,5 +1,6 @@
 """The loop of training: steps, and after each what is due: losses logged, the model measured, a checkpoint saved."""
 
+import signal
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager, nullcontext
@@ -8,6 +9,7 @@ import torch
 from torch.nn.modules.module import register_module_forward_pre_hook
 
 from translate.data.batch import Batch
+from translate.training.asked import Asked
 from translate.training.distributed import Distributed
 from translate.training.first_steps import FirstSteps
 from translate.training.measuring import Cadence, Measuring
@@ -21,16 +23,21 @@ from translate.utils.signals import Interrupted, Signals, Stop
 
 
 class StopPoints:
-    """Where a noted signal raises Stop. Several processes stop between the same two steps and nowhere else: none may
-    leave the others."""
+    """Where a noted signal, or somebody's wish, raises Stop. Several processes stop between the same two steps and
+    nowhere else: none may leave the others."""
 
-    def __init__(self, signals: Signals, distributed: Distributed) -> None:
+    def __init__(self, signals: Signals, distributed: Distributed, asked: Asked | None = None) -> None:
         self._signals, self._distributed = signals, distributed
+        self._asked = asked if distributed.is_main else None
 
-    def between_steps(self) -> None:
-        """Raises Stop if a signal was noted, by any process."""
-        if number := self._distributed.largest(self._signals.noted or 0):
-            raise Stop(number)
+    def between_steps(self) -> bool:
+        """Raises Stop if a signal was noted, by any process, or somebody asked to stop; returns whether to save."""
+        wish = self._asked.wish() if self._asked else None
+        number = self._signals.noted or (signal.SIGTERM if wish == "stop" else 0)
+        said = self._distributed.largest(2 * number + (wish == "save"))
+        if said > 1:
+            raise Stop(said // 2)
+        return said == 1
 
     def while_waiting(self, stream: Iterator[Batch]) -> Iterator[Batch]:
         """Yields the batches of `stream`; a signal that comes while the next one is waited for raises Stop at once."""
@@ -76,7 +83,7 @@ class TrainingRun:
         self.trainer, self.cadence, self.records = trainer, cadence, records
         self.measuring, self.saver = measuring, saver
         self._batches, self._stops, self._skip_limit, self._quiet = batches, stops, skip_limit, quiet
-        self._first_steps = FirstSteps(trainer, log)
+        self._first_steps, self._log_line = FirstSteps(trainer, log), log
         self._pace = Pace(trainer.steps, cadence.total, trainer.runtime.device, log)
 
     @property
@@ -113,7 +120,8 @@ class TrainingRun:
     def _train(self, batches: Prefetcher, bar: Progress) -> None:
         trainer = self.trainer
         while trainer.steps < self.cadence.total:
-            self._stops.between_steps()
+            if self._stops.between_steps():
+                self._log_line(f"asked to save: {self.saver.save_and_say()}")
             batch = next(batches)
             with self.saver.nothing_to_save_if_it_fails():
                 self._first_steps.step(batch)
