@@ -10,7 +10,7 @@ from itertools import islice
 import torch
 from torch import Tensor
 
-from translate.data.checks.looking import size_of
+from translate.data.checks.files import Files
 from translate.data.domain import Domain
 from translate.data.io.images import Picture, to_float
 from translate.data.planes import planes_of
@@ -33,7 +33,7 @@ def scores_as_delivered(
         return []
     pairs = list(islice(zip(*images.spanned(images.folder.splits["test"]), strict=True), most))
     side = images.settings.size
-    if all(size_of(one) == (side, side) for pair in pairs for one in pair):
+    if all(Files().size(one) == (side, side) for pair in pairs for one in pair):
         return []
     runtime = replace(evaluator.runtime, fused=False)
     converter = Converter(copy.deepcopy(model), evaluator.loaded.images, runtime)

@@ -155,7 +155,7 @@ def loader_of(launch: Launch, images: ImageSet) -> Batches:
 
 def _open(launch: Launch, known: Sequence[Domain] = ()) -> ImageSet:
     with launch.distributed.one_first():
-        return open_data(launch.recipe.data, launch.recipe.method.batch_type, launch.log, known)
+        return open_data(launch.recipe.data, launch.recipe.method.batch_type, launch.log, known, launch.quiet)
 
 
 def _to_resume(launch: Launch, folder: Path) -> Checkpoint | None:

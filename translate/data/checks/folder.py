@@ -19,6 +19,7 @@ from translate.data.checks.facts import (
     unlike,
     unreadable,
 )
+from translate.data.checks.files import Files
 from translate.data.checks.finding_labels import colours_in
 from translate.data.checks.labels import contradicting, differently_labelled, empty, shares, tiny
 from translate.data.checks.looking import introduced, key_of, kinds_of
@@ -77,7 +78,7 @@ def check(root: Path, data: DataSettings | None = None) -> Report:
 def examine(folder: Folder | LabelledFolder, data: DataSettings) -> Report:
     """Reads every image of a data set, and reports."""
     groups, columns = _groups(folder), folder.columns()
-    kinds = kinds_of(columns, data)
+    kinds = kinds_of(columns, data, Files(quiet=False))
     read = read_all(source for sources in columns.values() for source in sources)
     facts, notes, problems = list(folder.found), [*folder.notes], [*folder.warnings, *unreadable(read.values())]
     for name, (number, sources) in groups.items():

@@ -16,6 +16,7 @@ import torch
 
 from translate.data.batch import Batch
 from translate.data.cache.choice import open_cache, stream_of
+from translate.data.checks.files import Files
 from translate.data.checks.looking import kinds_of, scale_of
 from translate.data.decoding import Decoding
 from translate.data.domain import Domain
@@ -81,12 +82,13 @@ class ImageSet(ABC):
         """What the images of domain `number` are."""
         return self.kinds[min(number, len(self.kinds) - 1)]
 
-    def look(self) -> None:
-        """Finds what the images of each domain are, and at which scale training sees them."""
-        trained = self.trained_on()
+    def look(self, quiet: bool = True) -> None:
+        """Finds what the images of each domain are, and at which scale training sees them; shows its progress unless
+        `quiet`."""
+        trained, files = self.trained_on(), Files(quiet)
         self.kinds = tuple(
-            replace(kind, scale=scale_of(trained[kind.name], replace(self._way(kind), side=self.settings.trained_side)))
-            for kind in kinds_of(self.columns(), self.settings)
+            replace(kind, scale=scale_of(trained[kind.name], self._way_at_scale(kind), files))
+            for kind in kinds_of(self.columns(), self.settings, files)
         )
 
     @abstractmethod
@@ -152,6 +154,9 @@ class ImageSet(ABC):
 
     def _way(self, kind: Domain) -> Decoding:
         return self.settings.decoding(kind)
+
+    def _way_at_scale(self, kind: Domain) -> Decoding:
+        return replace(self._way(kind), side=self.settings.trained_side)
 
     def _loader(
         self, split: Sequence[Sequence[Any]], batch_size: int, seed: int, labels: Sequence[np.ndarray] = ()
