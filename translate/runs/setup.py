@@ -135,6 +135,7 @@ def _no_batches(step: int) -> Generator[Batch]:
 
 def open_images(launch: Launch) -> ImageSet:
     """Opens a new run's data set. Raises ConfigurationError if it is missing, or a setting has no effect on it."""
+    launch.recipe.training.refuse_idle()
     refuse_idle(launch.recipe.data, launch.recipe.method.batch_type)
     return _open(launch)
 
