@@ -22,6 +22,7 @@ from translate.data.decoding import Decoding
 from translate.data.domain import Domain
 from translate.data.labelled import LabelledFolder
 from translate.data.labels import LabelGroup
+from translate.data.layouts.columns import TestSplit
 from translate.data.layouts.folders import Folder, Source
 from translate.data.loader import Loader, evaluation_batches
 from translate.data.source import Readable
@@ -61,8 +62,6 @@ class ImageSet(ABC):
     alternatives: tuple[tuple[int, ...], ...] = ()
     kinds: tuple[Domain, ...] = ()
     """What the images of each domain are, or those of all; see `open_data`."""
-    test_split = "test"
-    """The split that is measured: "test", or "validation" where there are no test images."""
 
     def __init__(self, settings: DataSettings, batch_type: type[Batch], *folders: Folder | LabelledFolder) -> None:
         self.settings, self.batch_type, self.folders = settings, batch_type, folders
@@ -72,6 +71,11 @@ class ImageSet(ABC):
         other = copy.copy(self)
         vars(other).update(changed)
         return other
+
+    @property
+    def test_split(self) -> TestSplit:
+        """The split that is measured."""
+        return self.folders[0].test_split if self.folders else "test"
 
     @property
     def spec(self) -> ImageSpec:
@@ -173,11 +177,6 @@ class ImageSet(ABC):
             workers=data.workers,
             cache=open_cache(data.cache, data.cache_bytes, ways),
         )
-
-
-def split_measured(found: Sequence[str]) -> str:
-    """`ImageSet.test_split` of a folder, from what was found there."""
-    return "validation" if any("the validation images, as there are no" in line for line in found) else "test"
 
 
 def spanned(split: Sequence[Sequence[Any]], kinds: Sequence[Domain]) -> list[Sequence[Any]]:

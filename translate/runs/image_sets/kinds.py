@@ -22,7 +22,7 @@ from translate.data.synthetic.points import PointLoader, PointSet
 from translate.evaluation.validation import ModeCoverage, class_directions, directions
 from translate.models.base import ImageSpec, Model, Translator
 from translate.recipe import DataSettings
-from translate.runs.image_sets.image_set import ImageSet, Part, split_measured
+from translate.runs.image_sets.image_set import ImageSet, Part
 from translate.training.runtime import Runtime
 from translate.training.validation import Validation
 
@@ -32,7 +32,7 @@ class TwoDomains(ImageSet):
 
     def __init__(self, settings: DataSettings, folder: Folder, batch_type: type[Batch]) -> None:
         super().__init__(settings, batch_type, folder)
-        self.folder, self.domains, self.test_split = folder, folder.domains, split_measured(folder.found)
+        self.folder, self.domains = folder, folder.domains
 
     def loader(self, batch_size: int, seed: int) -> Loader:
         return self._loader(self.folder.splits["train"], batch_size, seed)
@@ -75,7 +75,7 @@ class LabelledImages(ImageSet):
 
     def __init__(self, settings: DataSettings, folder: LabelledFolder, batch_type: type[Batch]) -> None:
         super().__init__(settings, batch_type, folder)
-        self.folder, self.left_out, self.test_split = folder, frozenset[Path](), split_measured(folder.found)
+        self.folder, self.left_out = folder, frozenset[Path]()
         self.domains, self.groups, self.alternatives = folder.domains, folder.groups, folder.alternatives
 
     def loader(self, batch_size: int, seed: int) -> Loader:
