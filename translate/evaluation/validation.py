@@ -33,7 +33,8 @@ from translate.training.runtime import Runtime
 
 @dataclass(frozen=True)
 class Direction:
-    """Conversion to domain number `to`: true pairs to measure it by, and their best affine colour map.
+    """Conversion from domain number `origin` to number `to`: true pairs to measure it by, and their best affine colour
+    map.
 
     The map (3x4 for RGB) is fitted on the training truth if the training set is paired, else on these very images,
     which favours the baseline; `fitted_on` says which.
@@ -49,6 +50,7 @@ class Direction:
     """What the truths are: errors are given in its unit, too, and label maps are measured as such."""
     given: Domain | None = None
     """What the inputs are."""
+    origin: int = 0
     part: str = ""
     """Which part of the test images is measured, if not the whole, in words."""
 
@@ -150,6 +152,7 @@ def directions(
             fitted_on="training pairs" if trained else "these images",
             target=kinds[to] if kinds else None,
             given=kinds[1 - to] if kinds else None,
+            origin=1 - to,
         )
         for to in model.targets()
     ]
@@ -172,6 +175,7 @@ def class_directions(
             truths=of_class[to],
             colour_map=fit_affine_colour(of_class[origin], of_class[to]),
             target=kind,
+            origin=origin,
         )
         for origin, to in permutations(range(len(domains)), 2)
     ]

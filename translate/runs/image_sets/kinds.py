@@ -49,6 +49,10 @@ class TwoDomains(ImageSet):
         few: Split = tuple(sources[:count] for sources in chosen)
         return self.in_order(few, self.batch_type, count, at_scale=at_scale)
 
+    def side_by_side(self) -> Sequence[Sequence[Readable]]:
+        """The test images of each domain, if those of one index show the same thing."""
+        return self.spanned(self.folder.splits["test"])
+
     def validations(self, model: Any, count: int, runtime: Runtime) -> Sequence[Validation]:
         if not self.folder.test_is_paired or not self.folder.splits.get("test"):
             return ()
@@ -98,6 +102,12 @@ class LabelledImages(ImageSet):
         chosen = split.rows(np.linspace(0, len(split) - 1, min(count, len(split))).round().astype(int))
         labels = [chosen.labels] if self.batch_type.labelled() else []
         return self.in_order([chosen.sources], self.batch_type, count, labels)
+
+    def side_by_side(self) -> Sequence[Sequence[Readable]]:
+        """The test images of each class, if those of one index show the same thing."""
+        (sources,) = self.spanned([self.folder.splits["test"].sources])
+        of_each = len(sources) // len(self.domains)
+        return [sources[start : start + of_each] for start in range(0, len(sources), of_each)]
 
     def validations(self, model: Any, count: int, runtime: Runtime) -> Sequence[Validation]:
         if "test" in self.folder.splits and (own := model.validations(lambda: self._test_images(count, runtime))):
