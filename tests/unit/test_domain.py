@@ -138,6 +138,13 @@ def test_a_look_reads_each_header_once_and_decodes_each_file_once(
     assert len(done) == 24 + 24
 
 
+def test_a_check_decodes_each_file_once(slices: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    monkeypatch.setattr(codec, "decode", counted(codec.decode, done, "decode"))
+    assert "signed 16-bit grey, -1000 to 900" in " ".join(check(slices).facts)
+    assert len(done) == 8
+
+
 def counted(function: Callable[..., Any], done: list[str], name: str) -> Callable[..., Any]:
     def noted(*given: Any) -> Any:
         done.append(name)

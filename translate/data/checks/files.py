@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -58,6 +58,10 @@ class Files:
         if held[0].dtype == header.dtype != np.uint8:
             self._ends[source.path] = _ends_of(held[0])
         return held
+
+    def know(self, ends: Mapping[Path, Span]) -> None:
+        """Takes the least and the largest values of files that were decoded elsewhere."""
+        self._ends |= ends
 
     def ends(self, source: Readable) -> Span:
         """The least and the largest value of a file that is decoded for it, or has been. Raises ImageError."""
