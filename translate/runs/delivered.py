@@ -10,7 +10,7 @@ from itertools import islice
 import torch
 from torch import Tensor
 
-from translate.data.checks.files import Files
+from translate.data.checks.looking import size_of
 from translate.data.domain import Domain
 from translate.data.io.images import Picture, to_float
 from translate.data.planes import planes_of
@@ -37,7 +37,7 @@ def scores_as_delivered(
         return []
     alike = list(islice(zip(*images.side_by_side(), strict=True), most))
     side = images.settings.size
-    if all(Files().size(one) == (side, side) for several in alike for one in several):
+    if all(size_of(one) == (side, side) for several in alike for one in several):
         return []
     runtime = replace(evaluator.runtime, fused=False)
     converter = Converter(copy.deepcopy(model), evaluator.loaded.images, runtime)

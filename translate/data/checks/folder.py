@@ -92,8 +92,7 @@ def examine(folder: Folder | LabelledFolder, data: DataSettings) -> Report:
     for kind, sources in zip(kinds, columns.values(), strict=True):
         sound = [one for path in dict.fromkeys(source.path for source in sources) if not (one := read[path]).error]
         if kind.classes:
-            readable = {one.path for one in sound}
-            problems += _no_labels([source for source in sources if source.path in readable], kind)
+            problems += _no_labels([source for source in sources if not read[source.path].error], kind)
             continue
         if isinstance(folder, Folder) and not kind.deep and (colours := colours_in(sources)):
             facts.append(

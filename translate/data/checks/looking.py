@@ -102,6 +102,11 @@ def scale_of(sources: Sequence[Readable], way: Decoding, files: Files) -> Scale 
     return Scale(height, width, side, way.resize, way.interpolation)
 
 
+def size_of(source: Readable) -> tuple[int, int]:
+    """Height and width, of a file from its header. Raises ImageError."""
+    return Files().size(source)
+
+
 def outwards(low: float, high: float) -> Span:
     """The values rounded outwards to a hundredth of what they span, or somewhat more, so that both lie within: -998
     and 903 become -1000 and 1000."""

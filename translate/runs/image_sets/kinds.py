@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from translate.data.batch import Batch, Plain
-from translate.data.checks.files import Files
+from translate.data.checks.looking import size_of
 from translate.data.domain import Domain
 from translate.data.labelled import LabelledFolder, buckets, open_labelled
 from translate.data.layouts.folders import Folder, Split
@@ -70,7 +70,7 @@ class TwoDomains(ImageSet):
             return False
         if data.resize == "none":
             first = [one for sources in self.folder.splits["test"] for one in sources[:count]]
-            return all(min(Files().size(one)) >= data.size for one in first)
+            return all(min(size_of(one)) >= data.size for one in first)
         return data.trained_side > data.size or data.resize.startswith("short_side")
 
 
