@@ -70,6 +70,7 @@ def test_painting_anew_is_part_of_the_program_of_a_step(clip):
             trainer.step(batch_of(step))
     assert not [call for tape in recorder.tapes for call in tape.calls if call[0] in READS]
     assert recorder.tapes
+    assert recorded.read_norms() == eager.read_norms()
     for weight, other in zip(recorded.model.parameters(), eager.model.parameters(), strict=True):
         assert torch.equal(weight, other)
 

@@ -139,6 +139,11 @@ def test_the_last_validation_stands_beside_its_baselines_and_the_best_is_marked(
     assert "0.2500*" not in as_text(compared)
 
 
+def test_a_unit_that_the_measures_key_names_is_said_once(put_run):
+    put_run("a", rows=[{"step": 100, "time": 1.0, "validation/to_ct/error/HU": 21.5}])
+    assert "validation: error, HU (lower is better)" in as_text(translate.compare(["a"])).splitlines()
+
+
 def test_a_run_that_has_not_ended_shares_the_row_of_one_that_has(put_run):
     put_run("ended", l1=0.25), put_run("killed", l1=0.125, baseline=None)
     compared = translate.compare(["ended", "killed"])

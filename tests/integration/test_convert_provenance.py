@@ -126,6 +126,25 @@ def test_what_is_cut_short_while_it_converts_again_is_not_continued(run_cli, gen
     assert run_cli(*second).stdout.startswith("0 converted, 3 skipped")
 
 
+def test_what_an_earlier_conversion_left_under_other_names_is_told_and_not_taken_for_the_new_one(
+    run_cli, generator, photos, tmp_path
+):
+    first, second = ("convert", generator("g.pth"), photos, "out"), ("convert", generator("h.pth", 1), photos, "out")
+    assert "stays where it is" not in run_cli(*first).stderr
+    ended = run_cli(*second, "--format", "png", "--overwrite")
+    assert ended.exit_code == 0 and "note: what this conversion did not write stays where it is: 1: out/c.jpg\n" in (
+        ended.stderr
+    )
+    refused = run_cli(*second)
+    assert refused.exit_code == 2 and "mixed with others" in refused.stderr, "c.jpg is the other model's"
+    ended = run_cli(*second, "--overwrite")
+    assert "it is: 1: out/c.png\n" in ended.stderr
+    (tmp_path / "out/c.png").unlink()
+    half = run_cli(*second, "--shard", "1/2", "--overwrite")
+    assert half.exit_code == 0 and "stays" not in half.stderr, "the other shard's are no others"
+    assert run_cli(*second).stdout.startswith("0 converted, 3 skipped")
+
+
 @pytest.mark.parametrize("output", ["file", "file/deeper/out", "/proc/xx"])
 def test_an_output_that_cannot_be_is_told_before_the_model_is_loaded(run_cli, photos, tmp_path, output):
     if output.startswith("/proc") and sys.platform != "linux":

@@ -128,6 +128,25 @@ def test_what_convert_delivers_is_what_is_scored(tiny_recipe, tmp_path, run_cli)
     assert [score.name for score in scores].index("to B, as converted") == 0
 
 
+def test_what_convert_delivers_of_classes_is_scored_from_each_to_each(tiny_recipe, tmp_path, run_cli):
+    data = tmp_path / "data"
+    for number, (width, height) in enumerate([(40, 30), (20, 16), (24, 48)]):
+        names = [f"{split}/{label}/{number}.png" for split in ("train", "test") for label in "abc"]
+        put(data, *names, width=width, height=height)
+    (data / "dataset.yaml").write_text("test_paired: true\n")
+    run, _, table = _evaluated(tiny_recipe, tmp_path, "stargan", data)
+    assert sum(title.startswith("L1") and name.endswith(", as converted") for title, name in table) == 6
+    for origin, to in ("ab", "ca"):
+        out, options = tmp_path / f"{origin}{to}", ("--to", to, "--precision", "float32", "--device", "cpu")
+        assert run_cli("convert", run, data / "test" / origin, out, *options).exit_code == 0
+        errors = []
+        for truth in (data / "test" / to).iterdir():
+            one, other = (np.asarray(Image.open(path)).astype(float) for path in (out / truth.name, truth))
+            errors.append(np.abs(one - other).mean() / 255)
+        delivered = table["L1 to the truth, 0-1 scale", f"to {to} from {origin}, as converted"]
+        assert delivered.value == pytest.approx(np.mean(errors), abs=1e-5) and delivered.images == 3
+
+
 def test_files_of_the_size_that_is_trained_at_are_scored_once(tiny_recipe, tmp_path):
     data = tmp_path / "data"
     names = [f"{split}{domain}/{number}.png" for split in ("train", "test") for domain in "AB" for number in "01"]

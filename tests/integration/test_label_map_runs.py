@@ -19,7 +19,6 @@ from translate.data.domain import Domain
 from translate.data.label_maps import palette
 from translate.errors import ConfigurationError
 from translate.models import MODELS
-from translate.models.base import Translator
 from translate.recipe.reading import load_recipe
 from translate.runs.evaluate import evaluate
 from translate.runs.export import export
@@ -193,19 +192,20 @@ def test_labels_are_learnt_from_photos(root: Path) -> None:
     assert measures(run)[-1]["validation/to_maps/mean_iou"] > 0.6
 
 
+@pytest.mark.parametrize("place", [0, -1])
 @pytest.mark.parametrize("name", [name for name, kind in MODELS.items() if not kind.takes_labels])
-def test_methods_of_images_refuse_label_maps_by_name(name: str) -> None:
+def test_methods_of_images_refuse_label_maps_by_name_and_say_what_takes_them(name: str, place: int) -> None:
     kind = MODELS[name]
     spec = tiny.SPECS.get(kind.batch_type, tiny.SPEC)
-    if not issubclass(kind, Translator):
-        return
     recipe = load_recipe("cyclegan")
     recipe = recipe.model_copy(update={"model": kind.Config.model_validate_json(json.dumps(tiny.tiny_settings(name)))})
-    images = replace(spec, each=tuple(replace(LABELS, name=each) for each in spec.domains))
-    with pytest.raises(
-        ConfigurationError, match=r"takes images, and a holds label maps of 3 classes: train with pix2pix"
-    ):
-        build_model(recipe, images)
+    each, wrong = list(map(Domain, spec.domains)), spec.domains[place]
+    each[place] = replace(LABELS, name=wrong)
+    says = (
+        rf"takes images, and {wrong} holds label maps of 3 classes: .* pix2pix, .*data\.domains\.{wrong}\.kind: image"
+    )
+    with pytest.raises(ConfigurationError, match=says):
+        build_model(recipe, replace(spec, each=tuple(each)))
 
 
 def test_colours_of_facades_like_sets_become_classes(tmp_path: Path) -> None:

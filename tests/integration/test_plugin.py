@@ -7,14 +7,17 @@ import sys
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from documents import code_blocks
 from PIL import Image
 from tiny import paired_folder, put, tiny_settings, unpaired_folder, write_images
 from ways_out import tried
 
 import translate
 from translate.errors import ConfigurationError
+from translate.models.parts import GENERATORS
 from translate.recipe import plugins
 from translate.recipe.plugins import TABLES
 
@@ -299,6 +302,41 @@ def test_a_generator_is_a_class_its_settings_and_a_line(place, run_anew, forget)
     assert exported.exit_code == 0, exported.stderr
 
 
+GREY_TO_COLOUR = ("train", "pix2pix", "--data", "unlike", *TRAIN[4:], "training.steps=1", "data.workers=0", *PLUGIN)
+
+
+@pytest.fixture
+def unlike(place):
+    """Grey images and their colour partners, tiny."""
+    paired_folder(place / "unlike")
+    for path in (place / "unlike").glob("*A/*.png"):
+        Image.open(path).convert("L").save(path)
+    return "model.discriminator.layers=1", "data.size=16", "data.load_size=16"
+
+
+def test_the_generator_of_the_documents_stands_between_domains_of_unlike_channels(unlike, run_anew):
+    (block,) = (block for block in code_blocks("python") if "class " in block.text)
+    Path("mine.py").write_text(block.text)
+    chosen = (*unlike, "model.generator.kind=one-layer", "model.generator.width=5")
+    ended = run_anew(*GREY_TO_COLOUR, *chosen)
+    assert ended.exit_code == 0, ended.stderr
+    loaded = translate.load("run", plugin="mine.py")
+    assert loaded.convert(np.zeros((16, 16), np.uint8)).shape == (16, 16, 3)
+
+
+def test_a_generator_that_only_has_build_is_refused_between_them_with_what_to_define(unlike, run_anew):
+    Path("mine.py").write_text(NETWORK)
+    refused = run_anew(*GREY_TO_COLOUR, *unlike, "model.generator.kind=tint")
+    assert refused.exit_code == 2 and not Path("run").exists()
+    assert "tint: gives as many channels as it takes, not 3 from 1" in refused.stderr
+    assert "set model.generator.kind to unet or resnet, or let TintSettings define build_between" in refused.stderr
+    Path("mine.py").write_text(
+        NETWORK.replace("build(self, channels", "build_between(self, channels, out").replace("Tint(c", "Tint(out, c")
+        .replace("self, channels, filters", "self, out, channels, filters").replace("filters, channels", "filters, out")
+    )  # fmt: skip
+    assert run_anew(*GREY_TO_COLOUR, *unlike, "model.generator.kind=tint").exit_code == 0
+
+
 def test_a_layout_is_a_function_and_a_line(place, run_anew):
     Path("mine.py").write_text(
         "from translate.data.layouts.two_domains import LAYOUTS, Layout\n"
@@ -364,6 +402,8 @@ def test_what_a_plugin_adds_keeps_the_contract(forget):
         check("cyclegan-edges")
     test_tables.test_a_generator_keeps_the_size_and_the_range_and_is_of_its_kind("attention-unet")
     test_tables.test_a_generator_trains_in_every_method_that_takes_one("attention-unet")
+    between = GENERATORS["attention-unet"](filters=2, levels=2).between(1, 3, 32)
+    assert between(torch.zeros(1, 1, 32, 32)).shape == (1, 3, 32, 32)
 
 
 def test_edges_are_compared_by_hand():

@@ -4,7 +4,7 @@ import shlex
 import shutil
 
 import pytest
-from tiny import labelled_folder, unpaired_folder, write_images
+from tiny import labelled_folder, paired_folder, unpaired_folder, write_images
 from ways_out import tried
 
 from translate.data.batch import Plain
@@ -182,6 +182,27 @@ def test_a_schedule_that_is_stretched_is_told(begun, tmp_path):
     resumed = begun("--data", "d/unp", "--set", "training.steps=6")
     assert "the schedule now spans 6 steps: learning rate 0.0001 -> 0.0002" in resumed.stderr
     assert "schedule now" not in begun("--data", "d/unp", "--set", "training.steps=6").stderr
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        ("data.domains={A: {channels: 3}, B: {unit: HU}}", []),
+        ("data.domains={A: {channels: 3}, B: {unit: HU}}", ["--domains", "A,B"]),
+        ("data.domains={A: {channels: 3}, B: {unit: HU}}", ["data.domains.A.channels=3"]),
+        ("data.domains={A: {channels: 3}, B: {unit: HU}}", ["data.domains={B: {}}"]),
+        ("data.domains=[horse, zebra]", []),
+        ("data.channels=3", []),
+    ],
+)
+def test_what_a_run_was_told_of_its_domains_stays_when_it_goes_on_without(run_cli, tiny_recipe, tmp_path, first, then):
+    command = ["train", tiny_recipe("pix2pix"), "--data", paired_folder(tmp_path / "d"), "--out", "run", "--device=cpu"]
+    assert run_cli(*command, first, "training.steps=1").exit_code == 0
+    begun = load_recipe("run/recipe.yaml").data
+    resumed = run_cli(*command, "--resume", "training.steps=2", *then)
+    assert resumed.exit_code == 0, resumed.stderr
+    assert load_recipe("run/recipe.yaml").data == begun
+    assert load_checkpoint(tmp_path / "run" / "checkpoints").facts["recipe"]["data"] == begun.model_dump(mode="json")
 
 
 def test_a_dry_run_does_not_resume(run_cli):

@@ -46,6 +46,13 @@ ROWS = (
         "evaluate run-pix2pix",
     ),
     Row(
+        "training/settings",
+        "training.betas: no effect, for only adam has them; leave it out, or set training.optimizer=adam",
+        f"{TRAIN} training.optimizer=rmsprop training.betas=[0,0.9]",
+        "set (training.optimizer=adam)",
+        f"{TRAIN} {{}} training.betas=[0,0.9]",
+    ),
+    Row(
         "runs/not_a_run",
         "no such run; expected the folder that `translate train` wrote{}",
         "convert run-pix2pix-1 photos out",

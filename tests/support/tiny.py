@@ -121,11 +121,11 @@ def random_batch(model: Model, size: int = 2, seed: int = 0) -> Batch:
     return model.batch_type(*fields.get(model.batch_type, [one, two]))
 
 
-def tiny_trainer(model: Model, lr: float = 1e-3, **options: object) -> Trainer:
+def tiny_trainer(model: Model, lr: float = 1e-3, clip: float = 0.0, **options: object) -> Trainer:
     model.train()
     moved = {id(network) for turn in model.turns() for network in turn.networks}
     optimizers = {
-        name: build_optimizer(network, "adam", lr, (0.5, 0.999), 0.0)
+        name: build_optimizer(network, "adam", lr, (0.5, 0.999), 0.0, clip)
         for name, network in model.named_children()
         if id(network) in moved
     }

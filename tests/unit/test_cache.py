@@ -2,10 +2,7 @@
 
 import os
 import shutil
-import threading
-import time
 from collections import Counter
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -18,12 +15,8 @@ from loaders import make_loader
 from tiny import paired_folder
 
 from translate.data.augment import Augmentation
-from translate.data.batch import Labelled, Paired, Plain, SourceLabelled, Unpaired
-from translate.data.cache import device as on_device
+from translate.data.batch import Paired, Plain, Unpaired
 from translate.data.cache import disk as disk_cache
-from translate.data.cache import shelf
-from translate.data.cache.choice import open_cache, stream_of
-from translate.data.cache.device import gather
 from translate.data.cache.disk import DiskCache
 from translate.data.decoding import Decoding
 from translate.data.io import images
@@ -32,9 +25,7 @@ from translate.data.labelled.digits import Digit
 from translate.data.layouts.folders import Source
 from translate.data.loader import Loader
 from translate.data.waiting import Waiting
-from translate.errors import ConfigurationError, ImageError
-from translate.training.runtime import Runtime
-from translate.utils.atomic_files import held
+from translate.errors import ImageError
 
 SIDE = 18
 CPU = torch.device("cpu")
@@ -55,7 +46,7 @@ class Counted(Source):
 
 
 @pytest.fixture(autouse=True)
-def _counting_from_zero():
+def counting_from_zero():
     DECODED.clear()
 
 
@@ -191,29 +182,6 @@ def test_two_runs_at_once_see_what_the_other_has_decoded(tmp_path):
     assert [DECODED[source.path] for source in sources] == [1] * 6
 
 
-def on_disk(kept: Path) -> int:
-    """What the images of a cache take, by blocks."""
-    return sum(shelf._on_disk(path.stat().st_size) for path in kept.rglob("*.pixels"))
-
-
-def test_images_that_another_run_uses_are_not_removed_and_come_to_rest(tmp_path):
-    """Two runs whose sets do not fit together: neither removes what the other used since both began."""
-    mine, other = (make_files(tmp_path / name, 4)[0] for name in ("mine", "other"))
-    kept, limit = tmp_path / "kept", 5 * 4096
-    told: list[str] = []
-    caches = [disk(kept, limit, log=told.append) for _ in range(2)]
-    runs = [loader([mine], Plain, batch_size=1, cache=caches[0]), loader([other], Plain, batch_size=1, cache=caches[1])]
-    for step in range(16):
-        if step == 4:
-            DECODED.clear()
-            files = sorted(kept.rglob("*.pixels"))
-        for run in runs:
-            run.batch(step)
-    assert sorted(kept.rglob("*.pixels")) == files and len(files) == 5
-    assert sorted(DECODED.values()) == [3] * 3, "those without a place, each time; the others never"
-    assert len(told) == 2
-
-
 @pytest.mark.parametrize("damage", ["a bit", "cut", "empty", "longer", "another shape", "gone"])
 def test_what_is_damaged_is_decoded_anew(tmp_path, damage):
     (sources,) = make_files(tmp_path / "images", 4)
@@ -308,214 +276,6 @@ def test_digits_are_kept_by_their_pixels(tmp_path):
     one, other = (np.full((2, 28, 28), value, np.uint8) for value in (3, 4))
     names = [Digit(file, pixels, 1).identity() for pixels in (one, other, one.copy(), one.reshape(2, 14, 56))]
     assert names[0] == names[2] and len(set(names)) == 3
-
-
-def test_a_full_cache_says_so_once_and_the_batches_go_on(tmp_path):
-    split = make_files(tmp_path / "images", 5, 3)
-    told: list[str] = []
-    kept, limit = tmp_path / "kept", 3 * 4096
-    for _ in range(2):
-        assert_same(loader(split, cache=disk(kept, limit, log=told.append)).stream(), loader(split))
-    assert len(told) == 2 and all("is full" in line for line in told)
-    assert on_disk(kept) == limit
-    again = loader(split, cache=disk(kept, limit, log=told.append))
-    for step in range(6):
-        if step == 3:
-            DECODED.clear()
-        again.batch(step)
-    assert len(DECODED) == 8 - 3
-
-
-def test_a_disk_without_space_says_so_once_and_the_batches_go_on(tmp_path, monkeypatch):
-    split = make_files(tmp_path / "images", 5, 3)
-    told: list[str] = []
-
-    @contextmanager
-    def full(path):
-        raise OSError(28, "No space left on device")
-        yield
-
-    monkeypatch.setattr(shelf, "atomic_file", full)
-    assert_same(loader(split, cache=disk(tmp_path / "kept", log=told.append)).stream(), loader(split))
-    assert len(told) == 1 and "No space left on device" in told[0]
-
-
-def test_a_process_that_does_not_let_go_holds_up_no_other(tmp_path, monkeypatch):
-    """As one that was suspended while it counted."""
-    split = make_files(tmp_path / "images", 5, 3)
-    told: list[str] = []
-    monkeypatch.setattr(shelf, "_PATIENCE", 0.01)
-    kept = disk(tmp_path / "kept", log=told.append)
-    with held(tmp_path / "kept" / "bytes"):
-        assert_same(loader(split, cache=kept).stream(), loader(split))
-    assert len(told) == 1 and "another process holds it" in told[0]
-
-
-@pytest.mark.parametrize(("spare", "kept"), [(0, 0), (3, 3)])
-def test_a_share_of_the_disk_is_left_free(tmp_path, monkeypatch, spare, kept):
-    """Of a million bytes 50,000: an image would fit into them, and none is put there."""
-    (sources,) = make_files(tmp_path / "images", 4)
-    folder, told = tmp_path / "kept", []
-
-    def usage(path):
-        free = 50_000 + spare * 4096 - on_disk(folder)
-        return shutil._ntuple_diskusage(10**6, 10**6 - free, free)
-
-    monkeypatch.setattr(shutil, "disk_usage", usage)
-    loader([sources], Plain, cache=disk(folder, log=told.append)).batch(0)
-    assert len(told) == 1 and on_disk(folder) == kept * 4096
-
-
-def test_another_users_cache_is_read_though_nothing_in_it_may_be_changed(tmp_path, monkeypatch):
-    """Permission is refused by hand, because root is never refused it."""
-    (sources,) = make_files(tmp_path / "images", 3)
-    kept, told = tmp_path / "kept", []
-    loader([sources[:2]], Plain, batch_size=2, cache=disk(kept)).batch(0)
-
-    def refuse(*arguments, **settings):
-        raise PermissionError(13, "Permission denied")
-
-    monkeypatch.setattr(os, "utime", refuse)
-    monkeypatch.setattr(shelf, "_made", refuse)
-    DECODED.clear()
-    loader([sources], Plain, batch_size=3, cache=disk(kept, log=told.append)).batch(0)
-    assert list(DECODED) == [sources[2].path]
-    assert len(told) == 1 and "Permission denied" in told[0]
-
-
-def test_a_cache_that_is_deleted_or_miscounted_begins_anew(tmp_path):
-    (sources,) = make_files(tmp_path / "images", 3)
-    kept = tmp_path / "kept"
-    for content in (None, b"", b"x" * 20, b"%020d" % 10**15, b"7"):
-        run = loader([sources], Plain, batch_size=3, cache=disk(kept))
-        shutil.rmtree(kept)
-        if content is not None:
-            kept.mkdir()
-            (kept / "bytes").write_bytes(content)
-        run.batch(0)
-        assert len(list(kept.rglob("*.pixels"))) == 3
-        assert int((kept / "bytes").read_text()) == on_disk(kept)
-
-
-def test_what_older_versions_kept_is_removed_and_nothing_else(tmp_path):
-    kept = tmp_path / "kept"
-    old, notes = kept / "1-3-square-bicubic-286-pillow-12.0.0", kept / "1-notes"
-    for folder in (old, notes):
-        folder.mkdir(parents=True)
-    for name in ("0a.pack", "0a.index"):
-        (old / name).write_bytes(bytes(100))
-    (notes / "mine.txt").touch()
-    disk(kept)
-    assert sorted(path.name for path in kept.iterdir()) == ["1-notes", "bytes"] and (notes / "mine.txt").exists()
-
-
-def test_a_full_cache_lets_go_of_what_was_used_longest_ago(tmp_path):
-    old, used, new = (make_files(tmp_path / name, 4)[0] for name in ("old", "used", "new"))
-    kept = tmp_path / "kept"
-    for age, sources in ((50, old), (100, used)):
-        before = set(kept.rglob("*.pixels"))
-        loader([sources], Plain, cache=disk(kept)).batch(0)
-        for path in set(kept.rglob("*.pixels")) - before:
-            os.utime(path, (time.time() - age, time.time() - age))
-    loader([used], Plain, cache=disk(kept)).batch(0)  # from its files, which makes it the youngest
-    room = 9 * 4096
-    loader([new], Plain, cache=disk(kept, limit=room)).batch(0)
-    assert on_disk(kept) <= room
-    DECODED.clear()
-    loader([used], Plain, cache=disk(kept)).batch(0)
-    loader([new], Plain, cache=disk(kept)).batch(0)
-    assert not DECODED
-    loader([old], Plain, cache=disk(kept)).batch(0)
-    assert len(DECODED) >= 3
-
-
-def test_a_folder_that_cannot_be_made_is_named(tmp_path, monkeypatch):
-    (tmp_path / "resized").write_text("a file")
-    monkeypatch.setenv("TRANSLATE_HOME", str(tmp_path))
-    with pytest.raises(ConfigurationError, match="the cache folder cannot be created"):
-        open_cache("disk", None, Decoding(3, SIDE))
-
-
-# On the device
-
-
-def device_stream(batches: Loader, limit: int | None = None, told: list[str] | None = None):
-    lines = [] if told is None else told
-    return stream_of(batches, "device", limit, CPU, lines.append)
-
-
-@pytest.mark.parametrize("workers", [0, 2])
-@pytest.mark.parametrize("make", [Unpaired, Paired, Plain, SourceLabelled, Labelled])
-def test_batches_on_the_device_are_the_same_and_decoded_once(tmp_path, monkeypatch, make, workers):
-    monkeypatch.setattr(on_device, "CHUNK", 2 * SIDE * SIDE * 3)
-    counts = {Plain: (7,), Paired: (5, 5)}.get(make, (5, 3))
-    split = make_files(tmp_path, *counts)
-    rows = [np.eye(count, 5, dtype=np.float32) for count in counts]
-    labels = {Labelled: rows, SourceLabelled: rows[:1]}.get(make, [])
-    told: list[str] = []
-    stream = device_stream(loader(split, make, labels=labels, workers=workers), told=told)
-    assert told[0].startswith(f"the training set is cached on cpu: {sum(counts)} images")
-    DECODED.clear()
-    for start in (0, 3):
-        batches, reference = stream(start), loader(split, make, labels=labels, cache_bytes=10**6)
-        for step in range(start, start + 6):
-            one, other = next(batches), reference.batch(step)
-            assert type(one) is type(other)
-            for a, b in zip(one.tensors(), other.tensors(), strict=True):
-                assert a.dtype == b.dtype and torch.equal(a, b)
-                assert a.ndim == 2 or a.is_contiguous(memory_format=torch.channels_last)
-        batches.close()
-    assert set(DECODED.values()) == {2}, "by the two references alone"
-    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("loader")]
-
-
-def test_sixteen_bits_lie_on_the_device_too():
-    rng = np.random.default_rng(0)
-    images = rng.integers(0, 65536, (3, 9, 8, 1), np.uint16, endpoint=False)
-    cuts = torch.tensor([[2, 0], [4, 1], [0, 3], [0, 1]])
-    squares = gather(torch.from_numpy(images), cuts, 5)
-    assert squares.dtype == torch.uint16
-    assert np.array_equal(squares[0, 0].numpy(), images[2, 4:9, 0:5, 0])
-    assert np.array_equal(squares[1, 0].numpy(), images[0, 1:6, 3:8, 0][:, ::-1])
-
-
-@pytest.mark.parametrize(
-    ("settings", "limit", "why"),
-    [
-        ({"resize": "short_side"}, None, "its images differ in size or depth"),
-        ({"deep": True}, None, "its images differ in size or depth"),
-        ({"augment": (Augmentation(name="Rotate", p=0.5),)}, None, "data.augment works on the host"),
-        ({}, 8 * SIDE * SIDE * 3 - 1, "the training set takes"),
-    ],
-)
-def test_what_cannot_lie_on_the_device_is_told_and_read_from_the_host(tmp_path, settings, limit, why):
-    split = make_files(tmp_path, 5, 3, deep=settings.pop("deep", False))
-    told: list[str] = []
-    stream = device_stream(loader(split, **settings), limit, told)
-    assert len(told) == 1 and why in told[0]
-    assert_same(stream(0), loader(split, **settings))
-
-
-@pytest.mark.gpu
-@pytest.mark.parametrize("where", ["ram", "device"])
-def test_batches_for_a_cuda_device_are_the_same(tmp_path, where):
-    """Pinned for copies that the host does not wait for, or cut on the device: no synchronisation in either."""
-    split = make_files(tmp_path, 5, 3)
-    cuda, told = torch.device("cuda"), []
-    stream = stream_of(loader(split, workers=2), where, None, cuda, told.append)(0)
-    reference = loader(split)
-    assert bool(told) == (where == "device")
-    for step in range(6):
-        batch = next(stream)
-        assert all(tensor.is_cuda if where == "device" else tensor.is_pinned() for tensor in batch.tensors())
-        for one, other in zip(batch.tensors(), reference.batch(step).tensors(), strict=True):
-            assert torch.equal(one.cpu(), other)
-    torch.cuda.set_sync_debug_mode("error")
-    try:
-        Runtime(cuda, channels_last=True).place(next(stream))
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
-    stream.close()
 
 
 # Waiting

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,11 +12,13 @@ import tifffile
 from PIL import Image
 
 from translate.data.batch import Labelled, Paired, Unpaired
+from translate.data.checks import files
+from translate.data.checks.files import Files
 from translate.data.checks.folder import check
 from translate.data.checks.looking import look, outwards
 from translate.data.domain import Domain
 from translate.data.io import codec
-from translate.data.io.images import MAX_PIXELS, kind_of
+from translate.data.io.images import MAX_PIXELS, header
 from translate.data.io.values import UNIT
 from translate.data.layouts.folders import Source
 from translate.data.settings import DataSettings
@@ -43,7 +47,7 @@ def png(path: Path, pixels: np.ndarray, mode: str | None = None) -> Path:
 
 
 def found(*paths: Path, **given: object) -> Domain:
-    return look("x", list(map(Source, paths)), **given)  # type: ignore[arg-type]
+    return look("x", list(map(Source, paths)), Files(), **given)  # type: ignore[arg-type]
 
 
 def test_a_header_says_how_the_file_is_decoded(tmp_path: Path) -> None:
@@ -69,7 +73,8 @@ def test_a_header_says_how_the_file_is_decoded(tmp_path: Path) -> None:
         files.append(tmp_path / name)
     for path in files:
         pixels = codec.decode(path.read_bytes(), MAX_PIXELS).pixels
-        assert kind_of(path) == (pixels.shape[2], pixels.dtype), path.name
+        said = header(path)
+        assert (said.height, said.width, said.bands, said.dtype) == (*pixels.shape, pixels.dtype), path.name
 
 
 def test_channels_suit_all_files_of_a_domain(tmp_path: Path) -> None:
@@ -114,6 +119,48 @@ def test_unreadable_files_are_passed_over(tmp_path: Path) -> None:
     grey = png(tmp_path / "g.png", noise(8, 8))
     assert found(tmp_path / "bad.png", grey).channels == 1
     assert found(tmp_path / "bad.png").channels == 3, "as photographs have"
+
+
+def test_a_look_reads_each_header_once_and_decodes_each_file_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(12):  # the first ones look like label maps, as slices that show little do
+        values = np.zeros((16, 16)) if number < 9 else np.full((16, 16), 900)
+        values[:4, :4] = number
+        tiff(tmp_path / f"trainA/{number:02}.tif", values.astype(np.uint16))
+        tiff(tmp_path / f"trainB/{number:02}.tif", values.astype(np.int16))
+    done: list[str] = []
+    for name in ("header_of", "numbers", "decode"):
+        monkeypatch.setattr(codec, name, counted(getattr(codec, name), done, name))
+    images, _ = opened(tmp_path, Paired)
+    assert [kind.span for kind in images.kinds] == [(0, 1023), (0, 900)] and images.kinds[0].scale is not None
+    assert done.count("header_of") == 24
+    assert len(done) == 24 + 24
+
+
+def test_a_check_decodes_each_file_once(slices: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    monkeypatch.setattr(codec, "decode", counted(codec.decode, done, "decode"))
+    assert "signed 16-bit grey, -1000 to 900" in " ".join(check(slices).facts)
+    assert len(done) == 8
+
+
+def counted(function: Callable[..., Any], done: list[str], name: str) -> Callable[..., Any]:
+    def noted(*given: Any) -> Any:
+        done.append(name)
+        return function(*given)
+
+    return noted
+
+
+@pytest.mark.parametrize(("short", "quiet"), [(0.0, False), (0.0, True), (60.0, False)])
+def test_long_looks_show_their_progress_unless_it_is_to_be_quiet(slices, capsys, monkeypatch, short, quiet) -> None:
+    monkeypatch.setattr(files, "SHORT", short)
+    data = load_recipe("pix2pix", [f"data.set={slices}"]).data
+    open_data(data, Paired, lambda line: None, quiet=quiet)
+    shown = capsys.readouterr().err
+    assert ("looking at images: 4/4 images, 100 %" in shown) == (short == 0 and not quiet)
+    assert quiet or not short or not shown, "nothing of what is short"
 
 
 @pytest.fixture

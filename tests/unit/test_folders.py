@@ -54,6 +54,7 @@ def test_paired_letters_by_equal_names_and_validation_for_test(tmp_path: Path) -
     assert {source.path.parent.name for source in folder.splits["train"][0]} == {"trainA"}
     assert set(folder.splits) == {"train", "test"} and len(folder.splits["test"][0]) == 11
     assert folder.found[2] == "test: 11 pairs of photo and labels (the validation images, as there are no test images)"
+    assert folder.test_split == "validation"
 
 
 def test_validation_stays_where_there_is_a_test(tmp_path: Path) -> None:

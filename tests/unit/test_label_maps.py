@@ -16,6 +16,7 @@ from test_domain import opened
 
 from translate.data.augment import GEOMETRY, Augmentation, Augmenter
 from translate.data.batch import Paired, Unpaired
+from translate.data.checks.files import Files
 from translate.data.checks.finding_labels import colours_in, labels_in
 from translate.data.checks.folder import check
 from translate.data.domain import Domain
@@ -44,7 +45,7 @@ def written(path: Path, image: Image.Image, **options: object) -> Path:
 
 
 def looked(*paths: Path, **said: object) -> Domain | None:
-    return labels_in("maps", list(map(Source, paths)), DomainSettings(**said))  # type: ignore[arg-type]
+    return labels_in("maps", list(map(Source, paths)), DomainSettings(**said), Files())  # type: ignore[arg-type]
 
 
 def test_numbers_are_read_and_never_the_colours_of_a_palette(tmp_path: Path) -> None:

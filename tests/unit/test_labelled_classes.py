@@ -9,9 +9,7 @@ from labelled_files import classes_of, told
 from tiny import numbered, put
 
 from translate.data.catalog.description import describe
-from translate.data.labelled import (
-    open_labelled,
-)
+from translate.data.labelled import open_jointly, open_labelled, unlabelled
 from translate.data.labels import LabelGroup
 from translate.data.synthetic.shapes import render_set
 from translate.errors import ConfigurationError
@@ -103,10 +101,19 @@ def test_odd_class_folders(tmp_path: Path) -> None:
         open_labelled(put(tmp_path / "one", *numbered("a", 3)))
 
 
+def test_the_split_that_is_measured_is_known_of_labelled_unlabelled_and_joint_sets(tmp_path: Path) -> None:
+    val = put(tmp_path / "val", *numbered("train/a", 2), *numbered("train/b", 2), *numbered("val/a", 1))
+    tested = put(tmp_path / "tested", *numbered("train/c", 2), *numbered("train/d", 2), *numbered("test/c", 1))
+    for opened in (open_labelled, unlabelled):
+        assert (opened(val).test_split, opened(tested).test_split) == ("validation", "test")
+    assert open_jointly([tested, val]).test_split == "validation", "though not of the first"
+
+
 def test_validation_images_stand_in_for_test_images(tmp_path: Path) -> None:
     put(tmp_path, *numbered("train/a", 2), *numbered("train/b", 2), *numbered("val/a", 1), *numbered("val/b", 1))
     folder = open_labelled(tmp_path)
     assert set(folder.splits) == {"train", "test"} and folder.found[2].endswith("as there are no test images)")
+    assert folder.test_split == "validation"
     for path in (tmp_path / "val").rglob("*.png"):
         path.unlink()
     assert open_labelled(tmp_path).found[-1] == "no test images, so nothing can be measured"

@@ -6,15 +6,16 @@ from dataclasses import replace
 import pytest
 import torch
 from pydantic import ValidationError
-from tiny import CPU, paired_folder, random_batch, tiny_model
+from tiny import CPU, paired_folder, random_batch, tiny_model, tiny_trainer
 from torch import nn
 
 from translate.errors import ConfigurationError
-from translate.recipe import TrainingSettings
+from translate.recipe import TrainingSettings, load_recipe
 from translate.reporting.tracking import read_metrics
 from translate.runs.build import build_trainer
 from translate.training.optim import WeightAverage, build_optimizer, weights_of
 from translate.training.schedules import SCHEDULES, ScheduleSettings
+from translate.training.state import training_state
 from translate.utils.shipped import shipped
 
 
@@ -206,6 +207,19 @@ def test_one_network_is_trained_as_it_says_and_the_others_as_all():
     assert {key.split(".")[0] for key in trainer.average.values} == {"generator_b"}
 
 
+def norms_taken(trainer):
+    """The norm of the gradient that each network's optimizer takes, by name, once it has."""
+    norms = {}
+
+    def note(optimizer, *arguments):
+        name = next(name for name, known in trainer.optimizers.items() if known is optimizer)
+        norms[name] = nn.utils.get_total_norm([weight.grad for weight in weights_of(optimizer)]).item()
+
+    for optimizer in trainer.optimizers.values():
+        optimizer.register_step_pre_hook(note)
+    return norms
+
+
 @pytest.mark.parametrize("bf16", [False, True])
 def test_each_network_is_moved_by_a_gradient_of_its_clip(bf16):
     training = TrainingSettings(
@@ -215,17 +229,34 @@ def test_each_network_is_moved_by_a_gradient_of_its_clip(bf16):
         clip=1e-3,
         networks={"generator_a": {"clip": 1e-4}, "generator_b": {"clip": 1e9}},
     )
-    trainer, norms = build_trainer(tiny_model("cyclegan"), training, replace(CPU, bf16=bf16), 1), {}
-
-    def note(optimizer, *arguments):
-        name = next(name for name, known in trainer.optimizers.items() if known is optimizer)
-        norms[name] = nn.utils.get_total_norm([weight.grad for weight in weights_of(optimizer)]).item()
-
-    for optimizer in trainer.optimizers.values():
-        optimizer.register_step_pre_hook(note)
+    trainer = build_trainer(tiny_model("cyclegan"), training, replace(CPU, bf16=bf16), 1)
+    norms = norms_taken(trainer)
     trainer.step(random_batch(trainer.model, 4))
     assert norms.pop("generator_b") > 1e-2, "shorter than its own, and left as it is"
     assert norms == pytest.approx({"generator_a": 1e-4, "discriminator_a": 1e-3, "discriminator_b": 1e-3}, rel=1e-2)
+
+
+@pytest.mark.parametrize("every", [1, 2])
+def test_the_norm_of_a_gradient_is_read_as_it_was_before_it_was_clipped(every):
+    """In the first step a clip changes no other network's gradient, and a turn that is not due has none."""
+    free, clipped = (tiny_trainer(tiny_model("cyclegan"), clip=clip) for clip in (0.0, 1e-3))
+    norms = norms_taken(free)
+    for trainer in (free, clipped):
+        trainer._turns = [replace(trainer._turns[0], every=every), *trainer._turns[1:]]
+        trainer.step(random_batch(trainer.model, 4))
+    assert clipped.read_norms() == pytest.approx({f"gradient_norm/{name}": norm for name, norm in norms.items()})
+    assert len(norms) == 4 // every and min(norms.values()) > 1e-3
+    assert clipped.read_norms() == free.read_norms() == {}
+    assert not [key for key in training_state(free) if "gradient_norm" in key]
+
+
+def test_a_run_that_clips_logs_the_norms_beside_the_rates(run_cli, tiny_recipe, tmp_path):
+    arguments = ["train", tiny_recipe("pix2pix"), "--data", paired_folder(tmp_path / "data"), "--out", "run"]
+    settings = ["training.networks={generator: {clip: 0.5}}", "training.log_every=1", "training.steps=2"]
+    assert run_cli(*arguments, *settings).exit_code == 0
+    rows = [row for row in read_metrics(tmp_path / "run" / "metrics.jsonl") if "learning_rate/generator" in row]
+    assert len(rows) == 2 and all(row["gradient_norm/generator"] > 0 for row in rows)
+    assert not any("gradient_norm/discriminator" in row for row in rows)
 
 
 def test_a_generator_may_be_averaged_alone():
@@ -247,6 +278,22 @@ def test_a_generator_may_be_averaged_alone():
 def test_what_contradicts_itself_is_refused_by_name(settings, reason):
     with pytest.raises(ValidationError, match=reason):
         TrainingSettings(steps=1, **settings)
+
+
+def test_betas_that_no_optimizer_takes_are_refused_where_a_run_begins(run_cli, tiny_recipe, tmp_path, monkeypatch):
+    arguments = ["train", tiny_recipe("pix2pix"), "--data", paired_folder(tmp_path / "data"), "--out", "run"]
+    idle = ["training.optimizer=rmsprop", "training.betas=[0,0.9]", "training.steps=1"]
+    for more in ([], ["--dry-run"]):
+        refused = run_cli(*arguments, *idle, *more)
+        assert refused.exit_code == 2 and "training.betas: no effect, for only adam has them" in refused.stderr
+    one_adam = "training.networks={discriminator: {optimizer: adam}}"
+    assert run_cli(*arguments, *idle, one_adam, "--dry-run").exit_code == 0
+    assert load_recipe("wgan").training.refuse_idle() is None, "has the default, as every recipe does"
+    with monkeypatch.context() as earlier:
+        earlier.setattr(TrainingSettings, "refuse_idle", lambda settings: None)
+        assert run_cli(*arguments, *idle).exit_code == 0
+    assert run_cli("convert", "run", tmp_path / "data" / "testA", "out").exit_code == 0
+    assert run_cli(*arguments, *idle[:2], "training.steps=2", "--resume").exit_code == 0
 
 
 @pytest.mark.parametrize(

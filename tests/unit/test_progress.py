@@ -45,6 +45,14 @@ def test_a_log_file_gets_a_line_every_ten_seconds_and_one_at_the_end(clock: Cloc
     ]
 
 
+@pytest.mark.parametrize("stream", [io.StringIO(), Terminal()])
+def test_short_work_shows_nothing(clock: Clock, stream: io.StringIO) -> None:
+    run(stream, clock, 4, after=5)
+    assert stream.getvalue() == ""
+    run(stream, clock, 6, after=5)
+    assert "training" in stream.getvalue()
+
+
 def test_without_images_the_rate_is_that_of_the_unit(clock: Clock) -> None:
     stream = io.StringIO()
     with Progress(100, unit="image", label="converting", stream=stream, clock=clock) as progress:

@@ -148,6 +148,13 @@ def test_a_summary_that_says_what_it_measures_is_shown_with_unit_direction_and_d
     assert "After the last step, of 6 images; the model in bf16." in notes and "Measures: psnr in decibels." in notes
 
 
+def test_a_unit_that_the_measures_key_names_is_said_once(run: Path) -> None:
+    entry = {"value": 21.0, "unit": "HU", "better": "lower"}
+    (run / "summary.json").write_text(json.dumps({"validation/to_ct/error/HU": entry}))
+    page = Page(write_report(run))
+    assert page.words("small") == ["HU, lower is better"] and page.words("th")[-1] == "to ct, error"
+
+
 @pytest.mark.parametrize("decimals", [1e9, -1, "many", None])
 def test_a_hostile_number_of_decimals_is_not_taken(run: Path, decimals: object) -> None:
     (run / "summary.json").write_text(json.dumps({"l1": {"value": 0.123456789, "decimals": decimals}}))

@@ -7,9 +7,9 @@ import pytest
 import torch
 from pictures import noise
 from PIL import Image
+from test_converter import Negative as OfStride8
 from tiny import CPU, SPEC
 
-from translate.data.batch import Unpaired
 from translate.data.domain import Domain
 from translate.data.io.images import Picture, read, resize, write
 from translate.data.io.values import UNIT
@@ -21,40 +21,19 @@ from translate.inference.jobs import plan
 from translate.inference.options import OutputOptions
 from translate.inference.restoring import brought_back
 from translate.inference.sizing import Sizing
-from translate.models.base import Request, Translator
-from translate.utils.settings import Settings
+from translate.models.base import Request
 
 TO = Request.to(1)
 SCALE = Scale(64, 64, 16)
 
 
-class Negative(Translator):
-    """Turns every image into its negative, and notes the shapes that it is given."""
-
-    Config = Settings
-    batch_type = Unpaired
+class Negative(OfStride8):
     stride = 1
 
-    def __init__(self):
-        super().__init__(Settings(), SPEC)
-        self.weight = torch.nn.Parameter(torch.tensor(-1.0))
-        self.shapes = []
-
-    def generate(self, batch):
-        return {}
-
-    def turns(self):
-        return []
-
-    def targets(self):
-        return [1]
-
-    def show(self, batch):
-        return {}
-
-    def convert(self, images, to):
-        self.shapes.append(tuple(images.shape[-2:]))
-        return images * self.weight
+    @property
+    def shapes(self):
+        """Height and width of what it was given."""
+        return [size[-2:] for size in self.sizes]
 
 
 class Same(Negative):

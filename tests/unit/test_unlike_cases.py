@@ -11,6 +11,7 @@ import tifffile
 import torch
 from PIL import Image
 
+from translate.data.checks.files import Files
 from translate.data.checks.looking import introduced, kinds_of
 from translate.data.domain import Domain
 from translate.data.io import images
@@ -193,8 +194,8 @@ def test_a_span_of_8_bit_files_would_have_no_effect_and_is_refused(tmp_path: Pat
         folder_of(tmp_path / name, kind)
     data = DataSettings(domains={"A": {"span": (0.0, 100.0)}})
     with pytest.raises(ConfigurationError, match=r"data\.domains\.A\.span: no effect on files of 8 bits"):
-        kinds_of({"A": [Source(tmp_path / "bytes" / "trainA" / "0.png")]}, data)
-    (kind,) = kinds_of({"A": [Source(tmp_path / "deep" / "trainA" / "0.png")]}, data)
+        kinds_of({"A": [Source(tmp_path / "bytes" / "trainA" / "0.png")]}, data, Files())
+    (kind,) = kinds_of({"A": [Source(tmp_path / "deep" / "trainA" / "0.png")]}, data, Files())
     assert kind.span == (0, 100)
     assert introduced([GREY]) == ["grey: 8-bit grey (data.channels says otherwise)"]
 

@@ -62,7 +62,7 @@ def convert(
 
 def _conclude(outcome: Outcome, quiet: bool) -> None:
     """Reports what happened to the files; exits with code 3 if some failed."""
-    from translate.data.messages import by_fault
+    from translate.data.messages import by_fault, few
 
     counts = outcome.counts
     answer(f"{counts['written']} converted, {counts['skipped']} skipped, {counts['failed']} failed")
@@ -75,6 +75,8 @@ def _conclude(outcome: Outcome, quiet: bool) -> None:
         say("--manifest FILE names every file that failed")
     for line in () if quiet else by_fault({record.source: record.note for record in outcome.noted}):
         say(f"note: {line}")
+    if outcome.others and not quiet:
+        say(f"note: what this conversion did not write stays where it is: {few(outcome.others)}")
     for reason in outcome.missing:
         say(f"missing: {reason}")
     if outcome.failed or outcome.missing:

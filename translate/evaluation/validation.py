@@ -1,7 +1,7 @@
 """Compares translations with the truth, if the data set has it, and with two baselines that learn nothing."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 from typing import NamedTuple
@@ -18,13 +18,7 @@ from translate.data.written import as_written
 from translate.evaluation.colour_map import apply_affine_colour, fit_affine_colour
 from translate.evaluation.intervals import Estimate, bootstrap_mean
 from translate.evaluation.label_measures import OF_CONFUSION, confusions, estimated
-from translate.evaluation.metrics import (
-    absolute_error,
-    compare_with_truth,
-    in_unit,
-    measure_of,
-    with_truth,
-)
+from translate.evaluation.metrics import absolute_error, in_unit, measure_of, with_truth
 from translate.evaluation.table import Protocol, Score, score
 from translate.models.base import Sampler, Translator
 from translate.models.noise import fixed_rng
@@ -33,7 +27,8 @@ from translate.training.runtime import Runtime
 
 @dataclass(frozen=True)
 class Direction:
-    """Conversion to domain number `to`: true pairs to measure it by, and their best affine colour map.
+    """Conversion from domain number `origin` to number `to`: true pairs to measure it by, and their best affine colour
+    map.
 
     The map (3x4 for RGB) is fitted on the training truth if the training set is paired, else on these very images,
     which favours the baseline; `fitted_on` says which.
@@ -49,6 +44,7 @@ class Direction:
     """What the truths are: errors are given in its unit, too, and label maps are measured as such."""
     given: Domain | None = None
     """What the inputs are."""
+    origin: int = 0
     part: str = ""
     """Which part of the test images is measured, if not the whole, in words."""
 
@@ -95,15 +91,7 @@ class Direction:
         return {**untouched, "best colour map": apply_affine_colour(inputs, self.colour_map).clamp(-1, 1)}
 
     def _compared(self, images: Tensor) -> dict[str, float]:
-        found = compare_with_truth(images, self.truths, self._labels)
-        if self.target is None or not self.target.unit:
-            return found
-        low, high = self.target.ends
-        return {**found, in_unit(self.target.unit): found["l1"] * (high - low)}
-
-    @property
-    def _labels(self) -> bool:
-        return self.target is not None and self.target.classes > 0
+        return {key: float(function(images, self.truths)) for key, function in _measures(self.target).items()}
 
     def scores(self, model: Translator, runtime: Runtime, protocol: Protocol) -> list[Score]:
         """The same measures with intervals, between both baselines and the truth itself."""
@@ -150,6 +138,7 @@ def directions(
             fitted_on="training pairs" if trained else "these images",
             target=kinds[to] if kinds else None,
             given=kinds[1 - to] if kinds else None,
+            origin=1 - to,
         )
         for to in model.targets()
     ]
@@ -172,6 +161,7 @@ def class_directions(
             truths=of_class[to],
             colour_map=fit_affine_colour(of_class[origin], of_class[to]),
             target=kind,
+            origin=origin,
         )
         for origin, to in permutations(range(len(domains)), 2)
     ]
@@ -191,8 +181,7 @@ def scores_beside_truth(
     """Every measure that compares with the truth, in rows called `name`; images may be of different sizes."""
     rounding = rounded_to(target)
     how = {**protocol, **({"rounding": rounding} if rounding else {})}
-    labels = target is not None and target.classes > 0
-    values, floors = _of_labels(images) if labels else _of_images(images, target)
+    values, floors = _of_labels(images) if _holds_labels(target) else _of_images(images, target)
     return [
         score(
             key,
@@ -206,22 +195,32 @@ def scores_beside_truth(
     ]
 
 
+def _measures(target: Domain | None) -> dict[str, Callable[[Tensor, Tensor], Tensor]]:
+    """What compares translations to the target with their truths, by key; errors in its unit, too, if it has one."""
+    found = with_truth(_holds_labels(target))
+    if target is not None and target.unit:
+        low, high = target.ends
+        found[in_unit(target.unit)] = lambda images, truths: absolute_error(images, truths) * (high - low)
+    return found
+
+
+def _holds_labels(target: Domain | None) -> bool:
+    return target is not None and target.classes > 0
+
+
 _Values = tuple[dict[str, Estimate], dict[str, dict[str, float]]]
 """Of each measure the value, and those of what needs no model, by name."""
 
 
 def _of_images(images: Iterable[Compared], target: Domain | None) -> _Values:
-    measures = {key: (function, 1.0) for key, function in with_truth(labels=False).items()}
-    if target is not None and target.unit:
-        low, high = target.ends
-        measures[in_unit(target.unit)] = (absolute_error, high - low)
+    measures = _measures(target)
     found: dict[str, list[Tensor]] = {key: [] for key in measures}
     floors: dict[str, dict[str, list[float]]] = {key: defaultdict(list) for key in measures}
     for translation, references, truth in images:
-        for key, (function, scale) in measures.items():
-            found[key].append(scale * function(translation, truth).double())
+        for key, function in measures.items():
+            found[key].append(function(translation, truth).double())
             for reference, image in references.items():
-                floors[key][reference].append(scale * float(function(image, truth)))
+                floors[key][reference].append(float(function(image, truth)))
     values = {key: bootstrap_mean(torch.stack(of)) for key, of in found.items()}
     return values, {key: {name: sum(of) / len(of) for name, of in floor.items()} for key, floor in floors.items()}
 

@@ -14,7 +14,7 @@ from translate.data.io.images import WRITABLE
 from translate.data.layouts.listing import ListingReport, iterate_images
 from translate.data.layouts.subfolders import ARCHIVES
 from translate.errors import ConfigurationError, folded
-from translate.inference.naming import output_name, renamed
+from translate.inference.naming import key_of, output_name, renamed
 from translate.inference.options import ImageFormat
 from translate.utils.outputs import Inputs, admit, refuse_in_run
 from translate.utils.printing import Log, shown
@@ -37,9 +37,17 @@ class Jobs(Sequence[Job]):
 
     def __init__(self, source: Path, output: Path, names: list[str], outputs: Callable[[str], str]) -> None:
         self.source, self.output, self._names, self._outputs = source, output, names, outputs
-        self.sources: Callable[[], Iterable[str]] = lambda: (os.path.join(source, name) for name in names)
-        """The files to convert, those of all shards."""
+        self._of_all_shards = names
         self.inputs = Inputs(self.sources)
+
+    def sources(self) -> Iterable[str]:
+        """The files to convert, those of all shards."""
+        return (os.path.join(self.source, name) for name in self._of_all_shards)
+
+    def others(self) -> list[Path]:
+        """The images in the output folder that are output of none of these jobs, nor of those of other shards."""
+        ours = {hash(key_of(os.path.join(self.output, self._outputs(name)))) for name in self._of_all_shards}
+        return [path for path in iterate_images(self.output) if hash(key_of(os.fspath(path))) not in ours]
 
     def __len__(self) -> int:
         return len(self._names)
@@ -91,7 +99,7 @@ class Jobs(Sequence[Job]):
 
     def _part(self, names: list[str]) -> Jobs:
         part = Jobs(self.source, self.output, names, self._outputs)
-        part.sources, part.inputs = self.sources, self.inputs
+        part._of_all_shards, part.inputs = self._of_all_shards, self.inputs
         return part
 
 

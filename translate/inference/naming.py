@@ -41,13 +41,13 @@ def renamed(names: Collection[str], format: ImageFormat) -> dict[str, str]:
     already in the format keeps its name (of several, the first in alphabetical order); the others get the whole input
     name and a suffix: `a.jpg.png` next to `a.png`. The result does not depend on the order of `names`.
     """
-    wanted = np.fromiter((hash(_key(output_name(name, format))) for name in names), np.int64, len(names))
+    wanted = np.fromiter((hash(key_of(output_name(name, format))) for name in names), np.int64, len(names))
     wanted.sort()
     crowded = set(wanted[1:][wanted[1:] == wanted[:-1]].tolist())
     groups: dict[str, list[str]] = defaultdict(list)
     # For the many names without a conflict, only hashes are kept.
     for name in sorted(names) if crowded else ():
-        key = _key(output_name(name, format))
+        key = key_of(output_name(name, format))
         if hash(key) in crowded:
             groups[key].append(name)
     found: dict[str, str] = {}
@@ -55,9 +55,9 @@ def renamed(names: Collection[str], format: ImageFormat) -> dict[str, str]:
     for group in groups.values():
         for name in _losers(group, format):
             output = _long(name, format)
-            while _key(output) in given or _holds(wanted, hash(_key(output))):
+            while key_of(output) in given or _holds(wanted, hash(key_of(output))):
                 output = _long(output, format)
-            given.add(_key(output))
+            given.add(key_of(output))
             found[name] = output
     return found
 
@@ -86,7 +86,8 @@ def _long(name: str, format: ImageFormat) -> str:
     return name + (SUFFIXES[format][0] if format != "same" else PurePosixPath(output_name(name, format)).suffix)
 
 
-def _key(name: str) -> str:
+def key_of(name: str) -> str:
+    """Equal for names that are one on some systems: they differ only in case or in the encoding of accents."""
     return unicodedata.normalize("NFC", name).casefold()
 
 

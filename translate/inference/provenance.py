@@ -104,9 +104,10 @@ class LockedFolder:
     def settle(self, outcome: Outcome) -> None:
         """Marks the folder as holding this translation only, after all was converted again.
 
-        Not if another process is still at it, which will do so, or a file failed and an older output is still there.
+        Not if another process is still at it, which will do so, or a file failed and an older output is still there, or
+        others are.
         """
-        if any(os.path.lexists(record.output) for record in outcome.failed):
+        if outcome.others or any(os.path.lexists(record.output) for record in outcome.failed):
             return
         try:
             if lock(self.file):

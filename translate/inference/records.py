@@ -41,13 +41,15 @@ class Outcome:
     """Counts of written, skipped and failed files, and the records of files that failed or have a note.
 
     `missing`: what else was asked for and is not there, each with its reason: pictures in the sheets, the gallery or
-    the cycle errors, rows of the manifest, frames of a video.
+    the cycle errors, rows of the manifest, frames of a video. `others`: images in the output folder that this
+    conversion did not write, where it was to convert all again.
     """
 
     counts: Counter[str] = field(default_factory=Counter)
     failed: list[Record] = field(default_factory=list)
     noted: list[Record] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
+    others: list[Path] = field(default_factory=list)
 
     def add(self, record: Record) -> None:
         self.counts[record.status] += 1

@@ -111,7 +111,8 @@ class GeneratorSettings(ImageNetworkSettings[Generator]):
         """
         raise ConfigurationError(
             f"model.generator.kind {self.kind}: gives as many channels as it takes, not {channels_out} from "
-            f"{channels_in}; set model.generator.kind to unet or resnet"
+            f"{channels_in}; set model.generator.kind to unet or resnet, or let {type(self).__name__} define "
+            "build_between"
         )
 
     def between(self, channels_in: int, channels_out: int, size: int) -> Generator:

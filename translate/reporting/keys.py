@@ -46,9 +46,9 @@ _FORMER_FAMILIES = {"learning rate": "learning_rate", "skipped steps": "skipped_
 _NAMED = re.compile(rf"({'|'.join(sorted(_FORMER, key=len, reverse=True))})(?: (.+))?")
 
 
-def caption(key: str) -> str:
-    """The key in words: `to_photo/l1` is "to photo l1"."""
-    return " ".join(CAPTIONS.get(part, part.replace("_", " ")) for part in key.split("/"))
+def caption(key: str, unit: str = "") -> str:
+    """The key in words, without the unit that is said beside it: `to_photo/l1` is "to photo l1"."""
+    return " ".join(CAPTIONS.get(part, part.replace("_", " ")) for part in key.removesuffix(f"/{unit}").split("/"))
 
 
 def validation_key(name: str, measure: str) -> str:

@@ -50,7 +50,7 @@ def write_report(run_folder: Path, live: bool = False) -> Path:
         facts=[*_recipe_facts(text), *_row_facts(rows), *_state(live)],
         reload=RELOAD if live else None,
         findings=_findings(run_folder / "doctor.jsonl"),
-        measures={_title(key): _measured(entry) for key, entry in summary.items()},
+        measures={_title(key, str(entry.get("unit") or "")): _measured(entry) for key, entry in summary.items()},
         baselines=list(dict.fromkeys(name for entry in summary.values() for name in baselines(entry))),
         notes=_notes(summary),
         evaluated=evaluated(run_folder),
@@ -89,9 +89,9 @@ def baselines(entry: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in entry.items() if key not in _ABOUT}
 
 
-def _title(key: str) -> str:
-    """What is validated, and its measure: "to photo, l1"."""
-    return ", ".join(caption(part) for part in validated(key) if part)
+def _title(key: str, unit: str) -> str:
+    """What is validated, and its measure, whose unit is said beside it: "to photo, l1"."""
+    return ", ".join(caption(part, unit) for part in validated(key) if part)
 
 
 def _measured(entry: Mapping[str, Any]) -> dict[str, Any]:

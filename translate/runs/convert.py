@@ -128,6 +128,8 @@ class Conversion:
             outcome = convert_folder(model, jobs, request, self.writing, inputs=jobs.inputs, done=done)
         facts = {"model": str(self.run), "to": ", ".join(self.to or model.targets)}
         outcome.missing += writer.finish(jobs, facts, self.writing)
+        if self.writing.overwrite and self.source.is_dir():
+            outcome.others = jobs.others()
         return outcome
 
     def _plan_video(self) -> Path:

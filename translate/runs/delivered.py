@@ -21,27 +21,31 @@ from translate.evaluation.validation import Compared, Direction, scores_beside_t
 from translate.inference.converter import Converter
 from translate.models.base import Request, Translator
 from translate.runs.evaluator import Evaluator
-from translate.runs.image_sets import TwoDomains
+from translate.runs.image_sets import LabelledImages, TwoDomains
 
 
 def scores_as_delivered(
-    evaluator: Evaluator, model: Translator, images: TwoDomains, directions: list[Direction], most: int
+    evaluator: Evaluator,
+    model: Translator,
+    images: TwoDomains | LabelledImages,
+    directions: list[Direction],
+    most: int,
 ) -> list[Score]:
     """Scores of every direction on the first `most` test files as `translate convert` converts them, compared with true
     files at their own size. Empty if all have the size that the directions were measured at, which is the same then."""
     if not directions:
         return []
-    pairs = list(islice(zip(*images.spanned(images.folder.splits["test"]), strict=True), most))
+    alike = list(islice(zip(*images.side_by_side(), strict=True), most))
     side = images.settings.size
-    if all(size_of(one) == (side, side) for pair in pairs for one in pair):
+    if all(size_of(one) == (side, side) for several in alike for one in several):
         return []
     runtime = replace(evaluator.runtime, fused=False)
     converter = Converter(copy.deepcopy(model), evaluator.loaded.images, runtime)
-    return [score for one in directions for score in _scores(evaluator, converter, pairs, one)]
+    return [score for one in directions for score in _scores(evaluator, converter, alike, one)]
 
 
 def _scores(
-    evaluator: Evaluator, converter: Converter, pairs: list[tuple[Readable, ...]], direction: Direction
+    evaluator: Evaluator, converter: Converter, alike: list[tuple[Readable, ...]], direction: Direction
 ) -> list[Score]:
     request = Request.to(direction.to)
     protocol = {
@@ -50,11 +54,11 @@ def _scores(
         "resize": "files are compared at their own size",
         "translated": f"as `translate convert` does, at {converter.sizing(request) or 'their own size'}",
     }
-    with evaluator.progress(len(pairs)) as bar:
+    with evaluator.progress(len(alike)) as bar:
 
         def compared() -> Iterator[Compared]:
-            for pair in pairs:
-                yield _compared(converter, request, pair[1 - direction.to], pair[direction.to], direction)
+            for each in alike:
+                yield _compared(converter, request, each[direction.origin], each[direction.to], direction)
                 bar.advance(1)
 
         name = f"{direction.name}, as converted"

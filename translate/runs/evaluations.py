@@ -123,8 +123,6 @@ def _truth(evaluator: Evaluator, model: Translator, images: LabelledImages | Two
     known = images.validations(model, TRUTHS, evaluator.runtime)
     directions = [one for one in known if isinstance(one, Direction)]
     scores = [score for one in directions for score in one.scores(model, evaluator.runtime, evaluator.protocol)]
-    if not isinstance(images, TwoDomains):  # classes are rendered, in the size that is trained at
-        return scores
     return scores_as_delivered(evaluator, model, images, directions, TRUTHS) + scores
 
 

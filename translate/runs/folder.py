@@ -9,6 +9,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from translate.data.settings import DataSettings, DomainSettings
 from translate.errors import ConfigurationError, TranslateError, command
 from translate.recipe import Recipe, recipe_of
 from translate.training.checkpoint import Checkpoint, newest_good
@@ -174,8 +175,9 @@ def is_closed(folder: Path, checkpoint: Checkpoint) -> bool:
 
 def require_same_run(
     checkpoint: Checkpoint, recipe: Recipe, processes: int = 1, fits: Callable[[], bool] = lambda: False
-) -> None:
-    """Raises ConfigurationError unless `recipe` is the one the run began with, but for its length and reporting.
+) -> Recipe:
+    """The recipe, with what it leaves to be found as the run was told at its start. Raises ConfigurationError unless it
+    is the one the run began with, but for its length and reporting.
 
     The number of processes may change if the images per step do not. If the checkpoint's weights fit the recipe's
     networks (`fits`), the error says how to begin a new run with them.
@@ -188,7 +190,7 @@ def require_same_run(
         wanted["training.accumulate"] = begun["training.accumulate"]
     free = FREE_ON_RESUME | (FREE_WITH_IMAGES if "images" in checkpoint.facts else set())
     for key in FOUND | {key for key in begun if key.startswith("data.domains.")}:
-        if wanted.get(key) is None:
+        if wanted.get(key) in (None, ""):
             wanted[key] = begun.get(key)
     different = [key for key in wanted | begun if wanted.get(key) != begun.get(key) and key not in free]
     if different:
@@ -200,6 +202,16 @@ def require_same_run(
             "\n  ".join([f"{run}: --resume cannot change the settings that the run began with:", *lines])
             + f"\ncontinue with {again}{instead}"
         )
+    return recipe.model_copy(update={"data": _as_told(recipe.data, trained.data)})
+
+
+def _as_told(data: DataSettings, begun: DataSettings) -> DataSettings:
+    """The settings, with those that they leave to be found as the run began with them."""
+    told = {key: getattr(begun, key) for key in ("channels", "range", "domains") if getattr(data, key) is None}
+    said, named = begun.domain_settings, dict.fromkeys(data.domain_names or (), DomainSettings())
+    if data.domain_settings or (said and said.keys() <= named.keys()):
+        told["domains"] = named | data.domain_settings | said
+    return data.model_copy(update=told)
 
 
 def _with_its_weights(run: Path, different: Sequence[str], recipe: Recipe) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -70,9 +70,9 @@ def start(launch: Launch, folder: Path, *, resume: bool, signals: Signals, track
 
     Raises ConfigurationError if recipe, data and checkpoint do not fit together.
     """
-    recipe, runtime, distributed, training = launch.recipe, launch.runtime, launch.distributed, launch.recipe.training
-    checkpoint = _to_resume(launch, folder) if resume else None
+    launch, checkpoint = _to_resume(launch, folder) if resume else (launch, None)
     before: Mapping[str, Any] = checkpoint.facts if checkpoint else {}
+    recipe, runtime, distributed, training = launch.recipe, launch.runtime, launch.distributed, launch.recipe.training
     if checkpoint:
         images, loader, skipped = _same_data(launch, checkpoint)
         model = build_model(recipe, images.spec)
@@ -136,6 +136,7 @@ def _no_batches(step: int) -> Generator[Batch]:
 
 def open_images(launch: Launch) -> ImageSet:
     """Opens a new run's data set. Raises ConfigurationError if it is missing, or a setting has no effect on it."""
+    launch.recipe.training.refuse_idle()
     refuse_idle(launch.recipe.data, launch.recipe.method.batch_type)
     return _open(launch)
 
@@ -156,19 +157,22 @@ def loader_of(launch: Launch, images: ImageSet) -> Batches:
 
 def _open(launch: Launch, known: Sequence[Domain] = ()) -> ImageSet:
     with launch.distributed.one_first():
-        return open_data(launch.recipe.data, launch.recipe.method.batch_type, launch.log, known)
+        return open_data(launch.recipe.data, launch.recipe.method.batch_type, launch.log, known, launch.quiet)
 
 
-def _to_resume(launch: Launch, folder: Path) -> Checkpoint | None:
-    """The checkpoint to resume from, None if there is none. Raises ConfigurationError if it belongs to another run."""
+def _to_resume(launch: Launch, folder: Path) -> tuple[Launch, Checkpoint | None]:
+    """The launch with the recipe as the run began, and the checkpoint to resume from, None if there is none. Raises
+    ConfigurationError if it belongs to another run."""
     checkpoint, lines = checkpoint_to_resume(folder)
     for line in lines:
         launch.log(line)
     if checkpoint:
-        require_same_run(checkpoint, launch.recipe, launch.distributed.size, lambda: _fits(launch.recipe, checkpoint))
+        wanted, processes = launch.recipe, launch.distributed.size
+        recipe = require_same_run(checkpoint, wanted, processes, lambda: _fits(wanted, checkpoint))
+        launch = replace(launch, recipe=recipe)
         if launch.distributed.is_main:
             settle(folder / "checkpoints", checkpoint)
-    return checkpoint
+    return launch, checkpoint
 
 
 def _fits(recipe: Recipe, checkpoint: Checkpoint) -> bool:

@@ -142,10 +142,11 @@ class TrainingRun:
     def _log(self, waiting: float) -> str:
         """Writes the losses since the last time, and returns them as text. Raises Diverged."""
         losses = self.trainer.read_losses()
+        norms = self.trainer.read_norms()
         rates = {f"learning_rate/{name}": rate for name, rate in self.trainer.learning_rates().items()}
         skips = self.trainer.read_skips()
         skipped = {f"skipped_steps/{turn}": skip.ever for turn, skip in skips.items() if skip.ever}
-        self.records.write(losses | rates | skipped)
+        self.records.write(losses | norms | rates | skipped)
         for turn, skip in skips.items():
             if skip.in_a_row >= self._skip_limit:
                 what = f"turn '{turn}' was skipped {skip.in_a_row} times in a row, because a loss or a gradient was"

@@ -55,14 +55,14 @@ def set_rates(optimizer: Optimizer, factor: float) -> None:
             group["lr"] = rate
 
 
-def clip_gradients(optimizer: Optimizer) -> None:
-    """Shortens the network's gradient, all its weights' together, to the Euclidean norm `clip` if it is longer.
+def clip_gradients(optimizer: Optimizer) -> Tensor | None:
+    """Shortens the network's gradient, all its weights' together, to the Euclidean norm `clip` if it is longer. Returns
+    the norm that it had, a scalar; None if gradients are left as they are.
 
     The host reads nothing. A gradient that is not finite becomes NaN.
     """
-    for group in optimizer.param_groups:
-        if group["clip"]:
-            nn.utils.clip_grad_norm_(group["params"], group["clip"])
+    (group,) = optimizer.param_groups
+    return nn.utils.clip_grad_norm_(group["params"], group["clip"]) if group["clip"] else None
 
 
 class _DenseAdam(Adam):

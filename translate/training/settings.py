@@ -4,6 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from translate.errors import ConfigurationError
 from translate.training.runtime import Precision
 from translate.training.schedules import ScheduleSettings
 from translate.utils.settings import Seed, Settings
@@ -95,6 +96,14 @@ class TrainingSettings(ScheduleSettings):
             if own.betas and self.of(name).optimizer != "adam":
                 raise ValueError(f"networks.{name}.betas has no effect, for only adam has them; leave it out")
         return self
+
+    def refuse_idle(self) -> None:
+        """Raises ConfigurationError for betas that no optimizer takes; runs of earlier versions may have them."""
+        kinds = {self.optimizer, *(own.optimizer for own in self.networks.values())}
+        if "adam" not in kinds and self.betas != type(self).model_fields["betas"].default:
+            raise ConfigurationError(
+                "training.betas: no effect, for only adam has them; leave it out, or set training.optimizer=adam"
+            )
 
     def of(self, network: str) -> Self:
         """The settings as they are for one network, by its name."""

@@ -50,14 +50,14 @@ def network_weights(trainer: Trainer) -> dict[str, Tensor]:
 
 
 def training_state(trainer: Trainer) -> dict[str, Tensor]:
-    """All other changing state: image pools, optimizers, the loss meter of each turn, the average's update count."""
+    """All other changing state: image pools, optimizers, loss meters, the average's update count."""
     state = own_state(trainer)
     for name, optimizer in trainer.optimizers.items():
         for index, kept in optimizer.state_dict()["state"].items():
             for key, value in kept.items():
                 state[f"optimizer/{name}/{index}/{key}"] = torch.as_tensor(value)
-    for loss_meter in trainer.loss_meters.values():
-        state |= loss_meter.state()
+    for meter in trainer.meters:
+        state |= meter.state()
     if trainer.average:
         state["average/updates"] = trainer.average.updates
     return state
@@ -80,8 +80,8 @@ def restore(trainer: Trainer, step: int, weights: State, average: State, state: 
     _load(trainer.model, weights)
     for name, optimizer in trainer.optimizers.items():
         _restore_optimizer(optimizer, _below(f"optimizer/{name}/", state))
-    for loss_meter in trainer.loss_meters.values():
-        loss_meter.restore(state)
+    for meter in trainer.meters:
+        meter.restore(state)
     if trainer.average:
         trainer.average.updates.copy_(state["average/updates"])
         for key, value in trainer.average.values.items():

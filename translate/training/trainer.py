@@ -44,9 +44,13 @@ class Trainer:
         self.distributed = distributed or Distributed()
         self.steps = 0
         self._turns = model.turns()
-        self._optimizer_of = {id(model.get_submodule(name)): optimizer for name, optimizer in optimizers.items()}
+        self._name_of = {id(model.get_submodule(name)): name for name in optimizers}
         self._statistics = Statistics(model.get_submodule(name) for name in optimizers)
         self.loss_meters = {turn.name: LossMeter(turn.name, runtime.device) for turn in self._turns}
+        self._norms = LossMeter("gradient_norm", runtime.device)
+        clipped = [name for name, optimizer in optimizers.items() if optimizer.param_groups[0]["clip"]]
+        self._unknown = dict.fromkeys(clipped, torch.full((), torch.nan, device=runtime.device))
+        self.meters = [*self.loss_meters.values(), *([self._norms] if clipped else [])]
         self.program: Program = self._run
         if runtime.cuda_graphs:
             self.program = GraphedStep(self._run, CudaRecorder(runtime.device))
@@ -62,7 +66,7 @@ class Trainer:
 
     def _run(self, due: Sequence[Turn], batch: Batch) -> None:
         """All that a step does with tensors. The host waits for none of them, and what stays keeps its address."""
-        parts = batch.split(self.accumulate)
+        parts, norms = batch.split(self.accumulate), dict(self._unknown)
         with self._statistics.kept_finite():
             # Fakes of a single part are generated once, with a graph if a generator is due; those of several parts
             # again with a graph when it is needed, as are those whose graph an earlier turn has used up or made wrong.
@@ -70,15 +74,17 @@ class Trainer:
                 self._generate(part, graph=len(parts) == 1 and any(turn.trains_generators for turn in due))
                 for part in parts
             ]
-            skipped = [(turn.trains_generators, self._take(turn, parts, fakes)) for turn in due]
+            skipped = [(turn.trains_generators, self._take(turn, parts, fakes, norms)) for turn in due]
+        if norms:
+            self._norms.add(norms)
         # Critic-only steps leave the averaged networks unchanged.
         generators = [flag for trains_generators, flag in skipped if trains_generators]
         if self.average and generators:
             self.average.update(torch.stack(generators).amax())
 
-    def _take(self, turn: Turn, parts: Sequence[Batch], fakes: list[Fakes]) -> Tensor:
+    def _take(self, turn: Turn, parts: Sequence[Batch], fakes: list[Fakes], norms: dict[str, Tensor]) -> Tensor:
         """Returns whether the turn was skipped, as a scalar: 1 or 0. Leaves in `fakes` the latest images, without
-        their graph if this turn moves a weight in it."""
+        their graph if this turn moves a weight in it, and in `norms` those of the gradients that it clips."""
         meter, totals = self.loss_meters[turn.name], []
         with self._only(turn.networks) as weights:
             for number, part in enumerate(parts):
@@ -99,8 +105,9 @@ class Trainer:
         skipped = not_finite(loss, weights)
         meter.count(skipped)
         for network in turn.networks:
-            optimizer = self._optimizer_of[id(network)]
-            clip_gradients(optimizer)
+            optimizer = self.optimizers[name := self._name_of[id(network)]]
+            if (norm := clip_gradients(optimizer)) is not None:
+                norms[name] = norm
             step_unless(skipped, optimizer)
             optimizer.zero_grad()
         turn.after_step()
@@ -147,6 +154,11 @@ class Trainer:
         Every rank must call this."""
         self.share_losses()
         return {key: mean for meter in self.loss_meters.values() for key, mean in meter.read().items()}
+
+    def read_norms(self) -> dict[str, float]:
+        """The norm of the gradient of each network that has a `clip`, before it was clipped, keyed
+        `gradient_norm/network`: its mean over the steps since the last reading where it was finite."""
+        return self._norms.read()
 
     def read_skips(self) -> dict[str, Skips]:
         """How often each turn was skipped, by its name."""

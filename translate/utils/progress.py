@@ -24,7 +24,8 @@ _RATE_SECONDS = 30.0  # long enough to be steady, short enough to forget the fir
 class Progress:
     """Counts to `total`, starting at `done` for a continued job; shown on stderr, or not at all if `quiet`.
 
-    Rate and remaining time are based on the last half minute. A stream that cannot be written ends nothing.
+    Rate and remaining time are based on the last half minute. Work that takes less than `after` seconds shows nothing.
+    A stream that cannot be written ends nothing.
     """
 
     def __init__(
@@ -35,20 +36,21 @@ class Progress:
         label: str,
         done: float = 0,
         quiet: bool = False,
+        after: float = 0,
         stream: TextIO | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._total, self._label, self._done = total, label, done
         self._unit = unit if unit == "MB" else f"{unit}s"
-        self._quiet, self._stream, self._clock = quiet, stream or sys.stderr, clock
+        self._quiet, self._after, self._stream, self._clock = quiet, after, stream or sys.stderr, clock
         self._images: int | None = None
         self._text = ""
 
     def __enter__(self) -> Self:
         self._began = self._clock()
         self._recent = deque([(self._began, self._done, 0)])
-        self._display = _display(self._quiet, self._stream, self._clock)
-        self._display.open(self._state())
+        self._display, self._waits = _Display(), True
+        self._appear(self._began)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -76,7 +78,14 @@ class Progress:
             self._recent.append((now, self._done, self._images or 0))
         while len(self._recent) > 2 and self._recent[1][0] <= now - _RATE_SECONDS:
             self._recent.popleft()
+        self._appear(now)
         self._display.show(self._state())
+
+    def _appear(self, now: float) -> None:
+        if self._waits and now - self._began >= self._after:
+            self._waits = False
+            self._display = _display(self._quiet, self._stream, self._clock)
+            self._display.open(self._state())
 
     def _state(self) -> State:
         """The current state, as text to show."""

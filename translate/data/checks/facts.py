@@ -1,16 +1,15 @@
 """Facts gathered by reading a set's images: sizes, kinds, unreadable files, duplicates and look-alikes."""
 
 import hashlib
-import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median_low
 
 import numpy as np
 
+from translate.data.checks.files import Files
 from translate.data.checks.shades import SHADE, nearly_black
 from translate.data.domain import Domain
 from translate.data.io import images
@@ -54,12 +53,13 @@ class Facts:
     """Minimum and maximum of the pixels."""
 
 
-def read_all(sources: Iterable[Readable]) -> dict[Path, Facts]:
-    """Reads all images and returns facts by path; a file that holds both halves of a pair is read once."""
+def read_all(sources: Iterable[Readable], files: Files) -> dict[Path, Facts]:
+    """Reads all images and returns facts by path; a file that holds both halves of a pair is read once. The `files`
+    need not be decoded again to know their values."""
     every = {source.path: source for source in sources}
-    paths = sorted(every)
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        return dict(zip(paths, pool.map(_read, (every[path] for path in paths)), strict=True))
+    found = {facts.path: facts for facts in files.of_each(_read, [every[path] for path in sorted(every)])}
+    files.know({path: facts.span for path, facts in found.items() if not facts.error})
+    return found
 
 
 def _read(source: Readable) -> Facts:

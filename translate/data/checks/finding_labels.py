@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
 
 import numpy as np
 
+from translate.data.checks.files import Files
 from translate.data.checks.scan import of_each
 from translate.data.domain import Domain
-from translate.data.io.images import numbers
 from translate.data.label_maps import MOST, NOTHING, raw
 from translate.data.layouts.folders import Source
 from translate.data.settings import DomainSettings
 from translate.data.source import Readable
 
-Found = TypeVar("Found")
 FIRST = 8
 """Files that are read one by one, so that little is read of what holds no labels."""
 SMALL = 64
@@ -58,7 +56,7 @@ class Numbers:
         )
 
 
-def labels_in(name: str, sources: Sequence[Readable], said: DomainSettings) -> Domain | None:
+def labels_in(name: str, sources: Sequence[Readable], said: DomainSettings, files: Files) -> Domain | None:
     """The domain of label maps that the settings say it is, or that the files look like; None if they do not.
 
     Files look like label maps if they have one band and keep numbers exactly, each holds numbers below `SMALL` in flat
@@ -71,9 +69,9 @@ def labels_in(name: str, sources: Sequence[Readable], said: DomainSettings) -> D
         return _domain(name, said.classes, said, None)
     if said.labels:
         everywhere = Domain(name, MOST, kind="labels")
-        found = _each(sources, partial(_held, everywhere))
+        found = files.of_each(partial(_held, everywhere), _files(sources))
     else:
-        found = _looked_at(sources)
+        found = _looked_at(_files(sources), files)
     if not found:
         return _domain(name, 2, said, None) if said.labels else None
     values = frozenset[int]().union(*(one.values for one in found))
@@ -105,7 +103,7 @@ def colours_in(sources: Sequence[Readable]) -> list[list[int]]:
 
 def _bytes(sources: Sequence[Readable]) -> list[np.ndarray]:
     """The files that hold 8-bit RGB, as int32."""
-    read = _each(sources, lambda source: source.read(3))
+    read = of_each(lambda source: source.read(3), _files(sources))
     return [pixels.astype(np.int32) for pixels in read if pixels.dtype == np.uint8]
 
 
@@ -129,26 +127,25 @@ def _domain(name: str, classes: int, said: DomainSettings, ignore: int | None) -
     return Domain(name, classes, dtype="uint8", kind="labels", ignore=chosen, colours=said.colours or ())
 
 
-def _looked_at(sources: Sequence[Readable]) -> list[Numbers]:
+def _looked_at(sources: Sequence[Source], files: Files) -> list[Numbers]:
     """What the files hold if all of them look like label maps; nothing if they do not."""
     found: list[Numbers] = []
     for part in (*([source] for source in sources[:FIRST]), sources[FIRST:]):
-        found += (more := _each(part, _looked))
+        found += (more := files.of_each(partial(_looked, files), part))
         if not all(one.like_labels(found[0]) for one in more):
             return []
     several = sum(len(one.classes) > 1 for one in found)
     return found if 2 * several > len(found) else []
 
 
-def _each(sources: Sequence[Readable], function: Callable[[Source], Found]) -> list[Found]:
-    """What each file holds, of those that can be read."""
-    return of_each(function, [source for source in sources if isinstance(source, Source)])
+def _files(sources: Sequence[Readable]) -> list[Source]:
+    return [source for source in sources if isinstance(source, Source)]
 
 
-def _looked(source: Source) -> Numbers:
+def _looked(files: Files, source: Source) -> Numbers:
     """What a file holds that may be a label map, and no number at all of one that cannot be one."""
-    held = numbers(source.path) if source.path.suffix.lower() in EXACT and source.half is None else None
-    if held is None or held[0].dtype.kind not in "iu" or _is_grey(held[1]):
+    held = files.integers(source) if source.path.suffix.lower() in EXACT and source.half is None else None
+    if held is None or _is_grey(held[1]):
         return Numbers(frozenset())
     pixels, palette = held
     return Numbers(frozenset(np.unique(pixels).tolist()), _flatness(pixels), palette)

@@ -19,6 +19,7 @@ from translate.data.checks.facts import (
     unlike,
     unreadable,
 )
+from translate.data.checks.files import Files
 from translate.data.checks.finding_labels import colours_in
 from translate.data.checks.labels import contradicting, differently_labelled, empty, shares, tiny
 from translate.data.checks.looking import introduced, key_of, kinds_of
@@ -77,8 +78,9 @@ def check(root: Path, data: DataSettings | None = None) -> Report:
 def examine(folder: Folder | LabelledFolder, data: DataSettings) -> Report:
     """Reads every image of a data set, and reports."""
     groups, columns = _groups(folder), folder.columns()
-    kinds = kinds_of(columns, data)
-    read = read_all(source for sources in columns.values() for source in sources)
+    files = Files(quiet=False)
+    read = read_all((source for sources in columns.values() for source in sources), files)
+    kinds = kinds_of(columns, data, files)
     facts, notes, problems = list(folder.found), [*folder.notes], [*folder.warnings, *unreadable(read.values())]
     for name, (number, sources) in groups.items():
         sound = [read[source.path] for source in sources if not read[source.path].error]
@@ -90,10 +92,9 @@ def examine(folder: Folder | LabelledFolder, data: DataSettings) -> Report:
     for kind, sources in zip(kinds, columns.values(), strict=True):
         sound = [one for path in dict.fromkeys(source.path for source in sources) if not (one := read[path]).error]
         if kind.classes:
-            readable = {one.path for one in sound}
-            problems += _no_labels([source for source in sources if source.path in readable], kind)
+            problems += _no_labels([source for source in sources if not read[source.path].error], kind)
             continue
-        if isinstance(folder, Folder) and (colours := colours_in(sources)):
+        if isinstance(folder, Folder) and not kind.deep and (colours := colours_in(sources)):
             facts.append(
                 f"{kind.name}: {len(colours)} colours in flat areas; if they stand for classes, set "
                 f"data.domains.{kind.name}.colours={json.dumps(colours, separators=(',', ':'))}"

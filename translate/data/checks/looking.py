@@ -6,24 +6,21 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from statistics import median_low
-from typing import Literal, TypeVar
+from typing import Literal
 
 import numpy as np
 
+from translate.data.checks.files import Files
 from translate.data.checks.finding_labels import labels_in
-from translate.data.checks.scan import of_each
 from translate.data.checks.shades import nearly_black, stretching
 from translate.data.decoding import Decoding
 from translate.data.domain import BYTES, Domain
-from translate.data.io.images import decode, dimensions, kind_of, read_bytes
 from translate.data.io.values import DEEP, UNIT, Span, are_values
-from translate.data.layouts.folders import Source
 from translate.data.scale import Scale
 from translate.data.settings import DataSettings, DomainSettings
 from translate.data.source import Readable
 from translate.errors import ConfigurationError
 
-Found = TypeVar("Found")
 LOOKED = 5000
 """Most files of a domain that are looked at, evenly spread."""
 SAMPLED = 64
@@ -33,19 +30,19 @@ SIZED = 1000
 """Most files of a domain whose size is looked at."""
 
 
-def kinds_of(columns: Mapping[str, Sequence[Readable]], data: DataSettings) -> tuple[Domain, ...]:
+def kinds_of(columns: Mapping[str, Sequence[Readable]], data: DataSettings, files: Files) -> tuple[Domain, ...]:
     """What the images of each domain are: as the settings say, else as they are found to be; label maps are found where
     there are two domains."""
-    return tuple(_kind(name, sources, data, len(columns) == 2) for name, sources in columns.items())
+    return tuple(_kind(name, sources, data, len(columns) == 2, files) for name, sources in columns.items())
 
 
-def _kind(name: str, sources: Sequence[Readable], data: DataSettings, two: bool) -> Domain:
+def _kind(name: str, sources: Sequence[Readable], data: DataSettings, two: bool, files: Files) -> Domain:
     said = data.domain_settings.get(name, DomainSettings())
     channels, span = said.channels or data.channels, said.span or data.range
     perhaps = two and said.kind is None and not (channels or span)
-    if (said.labels or perhaps) and (labels := labels_in(name, sources, said)):
+    if (said.labels or perhaps) and (labels := labels_in(name, sources, said, files)):
         return labels
-    found = look(name, sources, channels=channels, span=span)
+    found = look(name, sources, files, channels=channels, span=span)
     if said.span and not found.deep:
         raise ConfigurationError(
             f"data.domains.{name}.span: no effect on files of 8 bits, whose 0 and 255 are black and white; leave it out"
@@ -74,28 +71,40 @@ def key_of(kinds: Sequence[Domain], kind: Domain, key: Literal["channels", "span
     return {"channels": "data.channels", "span": "data.range"}[key]
 
 
-def look(name: str, sources: Sequence[Readable], *, channels: int | None = None, span: Span | None = None) -> Domain:
+def look(
+    name: str,
+    sources: Sequence[Readable],
+    files: Files,
+    *,
+    channels: int | None = None,
+    span: Span | None = None,
+) -> Domain:
     """What the images of domain `name` are, as far as `channels` and `span` do not say it.
 
     Reads headers; measured values are decoded, too. A span that is found is rounded outwards. Files that cannot be read
     are passed over: they are reported when all are tried.
     """
     some = _spread(sources, LOOKED)
-    kinds = set(of_each(_kind_of, some))
-    dtype = np.result_type(*(kind for _, kind in kinds)) if kinds else BYTES
+    headers = files.of_each(files.header, some)
+    dtype = np.result_type(*{header.dtype for header in headers}) if headers else BYTES
     dtype = np.dtype(np.float64) if dtype == np.int64 else dtype  # which holds 32 bits of either sign, as TIFF does
-    found = channels or max((bands for bands, _ in kinds), default=3)
-    return Domain(name, found, span or _span(dtype, some), dtype.name)
+    found = channels or max((header.bands for header in headers), default=3)
+    return Domain(name, found, span or _span(dtype, some, files), dtype.name)
 
 
-def scale_of(sources: Sequence[Readable], way: Decoding) -> Scale | None:
+def scale_of(sources: Sequence[Readable], way: Decoding, files: Files) -> Scale | None:
     """The scale that training sees these images at, if it resizes them so; reads headers. None if none can be read."""
-    sizes = of_each(size_of, _spread(sources, SIZED))
+    sizes = files.of_each(files.size, _spread(sources, SIZED))
     if not sizes:
         return None
     height, width = (median_low(sides) for sides in zip(*sizes, strict=True))
     side = min(height, width) if way.resize == "none" else way.side
     return Scale(height, width, side, way.resize, way.interpolation)
+
+
+def size_of(source: Readable) -> tuple[int, int]:
+    """Height and width, of a file from its header. Raises ImageError."""
+    return Files().size(source)
 
 
 def outwards(low: float, high: float) -> Span:
@@ -105,42 +114,21 @@ def outwards(low: float, high: float) -> Span:
     return round(math.floor(low / step) * step, 12), round(math.ceil(high / step) * step, 12)
 
 
-def _span(dtype: np.dtype, sources: Sequence[Readable]) -> Span:
+def _span(dtype: np.dtype, sources: Sequence[Readable], files: Files) -> Span:
     if are_values(dtype):
-        low, high = _hull(sources)
+        low, high = _hull(sources, files)
         if dtype.kind == "f" and low >= 0 and high <= 1:
             return UNIT
         return outwards(low, high)
-    if dtype == np.uint16 and nearly_black(DEEP, _hull(_spread(sources, SAMPLED))[1]):
-        return 0.0, float(max(1, stretching(_hull(sources)[1])))
+    if dtype == np.uint16 and nearly_black(DEEP, _hull(_spread(sources, SAMPLED), files)[1]):
+        return 0.0, float(max(1, stretching(_hull(sources, files)[1])))
     return UNIT
 
 
-def _hull(sources: Sequence[Readable]) -> Span:
+def _hull(sources: Sequence[Readable], files: Files) -> Span:
     """The least and the largest value of all images; 0 and 1 if none can be read."""
-    ends = of_each(_ends, sources)
+    ends = files.of_each(files.ends, sources)
     return min((low for low, _ in ends), default=0.0), max((high for _, high in ends), default=1.0)
-
-
-def _kind_of(source: Readable) -> tuple[int, np.dtype]:
-    """The number of bands, without alpha, and the type."""
-    if isinstance(source, Source):
-        return kind_of(source.path)
-    pixels = source.read(1)  # of an array, which is grey
-    return pixels.shape[2], pixels.dtype
-
-
-def size_of(source: Readable) -> tuple[int, int]:
-    """Height and width, of a file from its header. Raises ImageError."""
-    if not isinstance(source, Source):
-        return source.read(1).shape[:2]
-    height, width = dimensions(source.path)
-    return height, width // 2 if source.half else width
-
-
-def _ends(source: Readable) -> Span:
-    picture = decode(read_bytes(source.path), source.path, span=None)
-    return picture.span or (float(picture.pixels.min()), float(picture.pixels.max()))
 
 
 def _spread(sources: Sequence[Readable], most: int) -> Sequence[Readable]:

@@ -1,7 +1,7 @@
 """Tries every image once, so that all unreadable ones are known before the first step."""
 
 import os
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ from translate.data.source import Readable
 from translate.errors import ImageError
 
 Found = TypeVar("Found")
+Given = TypeVar("Given")
 AnySource = TypeVar("AnySource", bound=Readable)
 Attempt = tuple[Path, Callable[[], object]]
 """An image's path, and a function that raises ImageError if it cannot be used."""
@@ -51,15 +52,10 @@ def noting(
 
 def failures(attempts: Sequence[Attempt], threads: int, done: Callable[[], None]) -> dict[Path, str]:
     """Runs the attempts, in one thread at least; returns errors by path, in order. Calls `done` after each."""
-    pool = ThreadPoolExecutor(max(1, threads), thread_name_prefix="scan")
     found: dict[Path, str] = {}
-    try:
-        for (path, _), reason in zip(attempts, pool.map(_reason, attempts), strict=True):
-            if reason:
-                found.setdefault(path, reason)
-            done()
-    finally:
-        pool.shutdown(cancel_futures=True)
+    for (path, _), reason in zip(attempts, _in_threads(_reason, attempts, threads, done), strict=True):
+        if reason:
+            found.setdefault(path, reason)
     return found
 
 
@@ -71,8 +67,10 @@ def _reason(attempt: Attempt) -> str:
     return ""
 
 
-def of_each(function: Callable[[AnySource], Found], sources: Iterable[AnySource]) -> list[Found]:
-    """What the function finds of those that can be read, in order."""
+def of_each(
+    function: Callable[[AnySource], Found], sources: Iterable[AnySource], done: Callable[[], None] = lambda: None
+) -> list[Found]:
+    """What the function finds of those that can be read, in order. Calls `done` after each."""
 
     def unless_unreadable(source: AnySource) -> list[Found]:
         try:
@@ -80,5 +78,18 @@ def of_each(function: Callable[[AnySource], Found], sources: Iterable[AnySource]
         except ImageError:
             return []
 
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        return [found for some in pool.map(unless_unreadable, sources) for found in some]
+    threads = min(8, os.cpu_count() or 1)
+    return [found for some in _in_threads(unless_unreadable, sources, threads, done) for found in some]
+
+
+def _in_threads(
+    function: Callable[[Given], Found], given: Iterable[Given], threads: int, done: Callable[[], None]
+) -> Iterator[Found]:
+    """What the function returns for each, in order; what has not begun is dropped where the caller stops."""
+    pool = ThreadPoolExecutor(max(1, threads), thread_name_prefix="scan")
+    try:
+        for found in pool.map(function, given):
+            done()
+            yield found
+    finally:
+        pool.shutdown(cancel_futures=True)

@@ -6,7 +6,7 @@ import logging
 import struct
 import warnings
 from io import BytesIO
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -33,6 +33,17 @@ warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 logging.getLogger("PIL.TiffImagePlugin").setLevel(logging.CRITICAL)
 
 
+class Header(NamedTuple):
+    """What the beginning of a file says of its image, upright: `bands` without alpha, the type that it is read as, and
+    whether it `holds_numbers`."""
+
+    height: int
+    width: int
+    bands: int
+    dtype: np.dtype
+    numbers: bool = False
+
+
 def decode(data: bytes, max_pixels: int) -> Picture:
     """Decodes the bytes of a file: pixels uint8, uint16 or measured values (see `values`). May raise nearly anything if
     they are damaged."""
@@ -43,6 +54,11 @@ def decode(data: bytes, max_pixels: int) -> Picture:
         return _of_image(image, data)
 
 
+def header_of(opened: Page | Image.Image) -> Header:
+    """Returns what is known of an opened image before it is decoded."""
+    return Header(*upright_size(opened), *_kind_of(opened), holds_numbers(opened))
+
+
 def holds_numbers(opened: Page | Image.Image) -> bool:
     """Returns whether it has one band, which may be indices of a palette, besides alpha."""
     if isinstance(opened, Page):
@@ -50,13 +66,16 @@ def holds_numbers(opened: Page | Image.Image) -> bool:
     return opened.mode in ("1", "L", "LA", "P", "PA") or opened.mode.startswith("I;16")
 
 
-def numbers(data: bytes, max_pixels: int) -> tuple[np.ndarray, bytes | None]:
-    """The numbers that stand in a file that `holds_numbers`, (height, width, 1), and its palette if it has one.
+def numbers(data: bytes, max_pixels: int) -> tuple[np.ndarray, bytes | None] | None:
+    """The numbers that stand in a file that `holds_numbers`, (height, width, 1), and its palette if it has one; None of
+    other files.
 
     Of a palette these are the indices, not their colours; of less than 8 bits the numbers, not the shades that they
     mean; of 1 bit they are bool.
     """
     found = gate.opened(BytesIO(data), max_pixels)
+    if not holds_numbers(found):
+        return None
     if isinstance(found, Page) and found.plain:
         return _of_page(found, data).pixels, None
     with gate.by_pillow(BytesIO(data)) if isinstance(found, Page) else found as image:
@@ -78,7 +97,7 @@ def upright_size(opened: Page | Image.Image) -> tuple[int, int]:
     return (opened.width, opened.height) if turned else (opened.height, opened.width)
 
 
-def kind_of(opened: Page | Image.Image) -> tuple[int, np.dtype]:
+def _kind_of(opened: Page | Image.Image) -> tuple[int, np.dtype]:
     """Returns the number of bands, without alpha, and the type that it is read as."""
     if isinstance(opened, Page):
         return opened.bands, opened.type if opened.plain else np.dtype(np.uint8)

@@ -21,6 +21,7 @@ from PIL import Image
 from torch import Tensor
 
 from translate.data.io import codec, gate
+from translate.data.io.codec import Header
 from translate.data.io.picture import (
     WITH_16_BITS,
     WITH_ALPHA,
@@ -60,6 +61,7 @@ __all__ = [
     "MAX_PIXELS",
     "UNIT",
     "WRITABLE",
+    "Header",
     "ImageError",
     "Interpolation",
     "Picture",
@@ -68,9 +70,9 @@ __all__ = [
     "decode",
     "dimensions",
     "display_bands",
+    "header",
     "holds_more",
     "in_own_kind",
-    "kind_of",
     "lost",
     "luma",
     "numbers",
@@ -156,10 +158,8 @@ def dimensions(path: Path) -> tuple[int, int]:
 
 
 def numbers(path: Path, max_pixels: int = MAX_PIXELS) -> tuple[np.ndarray, bytes | None] | None:
-    """Returns the numbers that stand in a file of one band, see `codec.numbers`; None of one that has more, judging by
-    its header. Raises ImageError."""
-    if not _of_header(path, codec.holds_numbers):
-        return None
+    """Returns the numbers that stand in a file of one band, see `codec.numbers`; None of one that has more. Raises
+    ImageError."""
     data = read_bytes(path, max(MAX_BYTES, 9 * max_pixels))
     try:
         return codec.numbers(data, max_pixels)
@@ -167,10 +167,9 @@ def numbers(path: Path, max_pixels: int = MAX_PIXELS) -> tuple[np.ndarray, bytes
         raise _as_image_error(path, error) from error
 
 
-def kind_of(path: Path) -> tuple[int, np.dtype]:
-    """Returns the number of bands, without alpha, and the type that a file is read as, judging by its header. Raises
-    ImageError."""
-    return _of_header(path, codec.kind_of)
+def header(path: Path) -> Header:
+    """Returns what the file's header says of the image in it. Raises ImageError."""
+    return _of_header(path, codec.header_of)
 
 
 def holds_more(path: Path) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from translate.data.labels import LabelGroup
-from translate.data.layouts.columns import Scan, validation_as_test
+from translate.data.layouts.columns import Scan, TestSplit, validation_as_test
 from translate.data.source import Readable
 from translate.errors import ConfigurationError
 
@@ -99,6 +99,7 @@ class LabelledFolder:
     """Worth knowing, but no fault."""
     alternatives: tuple[tuple[int, ...], ...] = ()
     """Groups of attributes of which an image has at most one, such as hair colours."""
+    test_split: TestSplit = "test"
 
     def columns(self) -> dict[str, list[Readable]]:
         """The images of all splits, which are of one kind, whatever their labels."""

@@ -12,7 +12,7 @@ from translate.data.labelled import attributes, classes, csv_table, digits
 from translate.data.labelled.labelling import LabelledFolder, LabelledSplit, Labelling
 from translate.data.labelled.sets import join
 from translate.data.labels import LabelGroup
-from translate.data.layouts.columns import Scan, with_origin, with_test
+from translate.data.layouts.columns import Scan, split_of_test, with_origin, with_test
 from translate.data.layouts.folders import Source
 from translate.data.layouts.listing import SUFFIXES
 from translate.data.layouts.splits import WHOLE
@@ -53,6 +53,7 @@ def open_labelled(
         found=tuple(_in_words(found, chosen, splits)),
         warnings=found.warnings,
         notes=found.notes,
+        test_split=split_of_test(found.origin),
         alternatives=_alternatives(found, chosen, exclusive, said),
     )
 
@@ -79,6 +80,7 @@ def unlabelled(root: Path, follow_links: bool = True) -> LabelledFolder:
         found=tuple(with_origin(lines, found.origin)),
         warnings=found.warnings,
         notes=found.notes,
+        test_split=split_of_test(found.origin),
     )
 
 

@@ -68,6 +68,7 @@ def join(folders: Sequence[LabelledFolder]) -> LabelledFolder:
         found=_prefixed(folders, [folder.found for folder in folders]),
         warnings=_prefixed(folders, [folder.warnings for folder in folders]),
         notes=_prefixed(folders, [folder.notes for folder in folders]),
+        test_split="validation" if any(folder.test_split == "validation" for folder in folders) else "test",
         alternatives=tuple(
             tuple(start + index for index in group)
             for folder, start in zip(folders, starts, strict=False)

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from translate.data.layouts import listing
 from translate.data.layouts.listing import ListingReport
@@ -19,6 +19,9 @@ from translate.utils.printing import shown
 Images = TypeVar("Images")
 TEST_SHARE, TEST_LIMIT = 0.1, 500
 """Test images held out of folders without a split: a share of the images, up to a limit."""
+STAND_IN = "the validation images, as there are no test images"
+TestSplit = Literal["test", "validation"]
+"""The split of a data set that its test images are."""
 
 Column = dict[str, Path]
 """Files of a domain by pairing name: the path relative to its folder, without suffix."""
@@ -103,7 +106,12 @@ def validation_as_test(splits: dict[str, Images]) -> tuple[dict[str, Images], st
     if "test" in splits or "validation" not in splits:
         return splits, ""
     splits["test"] = splits.pop("validation")
-    return splits, "the validation images, as there are no test images"
+    return splits, STAND_IN
+
+
+def split_of_test(origin: str) -> TestSplit:
+    """From how the test images were chosen."""
+    return "validation" if origin == STAND_IN else "test"
 
 
 def with_origin(lines: list[str], origin: str) -> list[str]:

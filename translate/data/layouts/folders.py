@@ -14,7 +14,7 @@ from translate.data.catalog.description import describe
 from translate.data.domain import Domain
 from translate.data.io import images
 from translate.data.label_maps import classed, raw
-from translate.data.layouts.columns import Column, Scan, matched, with_origin, with_test
+from translate.data.layouts.columns import Column, Scan, TestSplit, matched, split_of_test, with_origin, with_test
 from translate.data.layouts.listing import SUFFIXES
 from translate.data.layouts.pairing import CANNOT_BE_UNPAIRED, Columns, Kind, paired_up
 from translate.data.layouts.splits import WHOLE
@@ -95,6 +95,7 @@ class Folder:
     warnings: tuple[str, ...]
     notes: tuple[str, ...] = ()
     """Worth knowing, but no fault."""
+    test_split: TestSplit = "test"
 
     def columns(self) -> dict[str, list[Readable]]:
         """The images of all splits, by domain."""
@@ -170,6 +171,7 @@ def recognise(
         found=(f"{_arrangement(root, found, kind, names)}{remark}", *_counts(kind, names, splits, origin)),
         warnings=scan.all_warnings(source.path for split in splits.values() for side in split for source in side),
         notes=scan.notes(),
+        test_split=split_of_test(origin),
     )
 
 

@@ -109,14 +109,15 @@ class RunFiles:
         known = {"measured": entry.get("protocol"), "precision": entry.get("precision", self.facts.get("precision"))}
         # The summary knows a user's own measure, whose file need not be loaded here.
         about: Mapping[str, Any] = measure_of(measure).about() or entry
+        unit = about.get("unit", "")
         if measure == "ssim" and self.facts:  # until runs recorded their precision, it was wrongly computed on -1 to 1
             known["values"] = "0 to 1" if known["precision"] else "-1 to 1"
         protocol |= {key: str(value) for key, value in known.items() if value is not None}
         return Score(
-            f"validation: {caption(measure)}",
+            f"validation: {caption(measure, unit)}",
             caption(name),
             value,
-            unit=about.get("unit", ""),
+            unit=unit,
             better=about.get("better", "neither"),
             floor=baselines(entry),
             protocol={"data": self.data, **protocol},

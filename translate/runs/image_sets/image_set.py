@@ -16,11 +16,13 @@ import torch
 
 from translate.data.batch import Batch
 from translate.data.cache.choice import open_cache, stream_of
+from translate.data.checks.files import Files
 from translate.data.checks.looking import kinds_of, scale_of
 from translate.data.decoding import Decoding
 from translate.data.domain import Domain
 from translate.data.labelled import LabelledFolder
 from translate.data.labels import LabelGroup
+from translate.data.layouts.columns import TestSplit
 from translate.data.layouts.folders import Folder, Source
 from translate.data.loader import Loader, evaluation_batches
 from translate.data.source import Readable
@@ -60,8 +62,6 @@ class ImageSet(ABC):
     alternatives: tuple[tuple[int, ...], ...] = ()
     kinds: tuple[Domain, ...] = ()
     """What the images of each domain are, or those of all; see `open_data`."""
-    test_split = "test"
-    """The split that is measured: "test", or "validation" where there are no test images."""
 
     def __init__(self, settings: DataSettings, batch_type: type[Batch], *folders: Folder | LabelledFolder) -> None:
         self.settings, self.batch_type, self.folders = settings, batch_type, folders
@@ -73,6 +73,11 @@ class ImageSet(ABC):
         return other
 
     @property
+    def test_split(self) -> TestSplit:
+        """The split that is measured."""
+        return self.folders[0].test_split if self.folders else "test"
+
+    @property
     def spec(self) -> ImageSpec:
         most, span = max(kind.channels for kind in self.kinds), self.kinds[0].span
         return ImageSpec(most, self.settings.size, self.domains, self.groups, self.alternatives, span, self.kinds)
@@ -81,12 +86,13 @@ class ImageSet(ABC):
         """What the images of domain `number` are."""
         return self.kinds[min(number, len(self.kinds) - 1)]
 
-    def look(self) -> None:
-        """Finds what the images of each domain are, and at which scale training sees them."""
-        trained = self.trained_on()
+    def look(self, quiet: bool = True) -> None:
+        """Finds what the images of each domain are, and at which scale training sees them; shows its progress unless
+        `quiet`."""
+        trained, files = self.trained_on(), Files(quiet)
         self.kinds = tuple(
-            replace(kind, scale=scale_of(trained[kind.name], replace(self._way(kind), side=self.settings.trained_side)))
-            for kind in kinds_of(self.columns(), self.settings)
+            replace(kind, scale=scale_of(trained[kind.name], self._way_at_scale(kind), files))
+            for kind in kinds_of(self.columns(), self.settings, files)
         )
 
     @abstractmethod
@@ -153,6 +159,9 @@ class ImageSet(ABC):
     def _way(self, kind: Domain) -> Decoding:
         return self.settings.decoding(kind)
 
+    def _way_at_scale(self, kind: Domain) -> Decoding:
+        return replace(self._way(kind), side=self.settings.trained_side)
+
     def _loader(
         self, split: Sequence[Sequence[Any]], batch_size: int, seed: int, labels: Sequence[np.ndarray] = ()
     ) -> Loader:
@@ -168,11 +177,6 @@ class ImageSet(ABC):
             workers=data.workers,
             cache=open_cache(data.cache, data.cache_bytes, ways),
         )
-
-
-def split_measured(found: Sequence[str]) -> str:
-    """`ImageSet.test_split` of a folder, from what was found there."""
-    return "validation" if any("the validation images, as there are no" in line for line in found) else "test"
 
 
 def spanned(split: Sequence[Sequence[Any]], kinds: Sequence[Domain]) -> list[Sequence[Any]]:

@@ -22,7 +22,7 @@ from translate.data.synthetic.points import PointLoader, PointSet
 from translate.evaluation.validation import ModeCoverage, class_directions, directions
 from translate.models.base import ImageSpec, Model, Translator
 from translate.recipe import DataSettings
-from translate.runs.image_sets.image_set import ImageSet, Part, split_measured
+from translate.runs.image_sets.image_set import ImageSet, Part
 from translate.training.runtime import Runtime
 from translate.training.validation import Validation
 
@@ -32,7 +32,7 @@ class TwoDomains(ImageSet):
 
     def __init__(self, settings: DataSettings, folder: Folder, batch_type: type[Batch]) -> None:
         super().__init__(settings, batch_type, folder)
-        self.folder, self.domains, self.test_split = folder, folder.domains, split_measured(folder.found)
+        self.folder, self.domains = folder, folder.domains
 
     def loader(self, batch_size: int, seed: int) -> Loader:
         return self._loader(self.folder.splits["train"], batch_size, seed)
@@ -48,6 +48,10 @@ class TwoDomains(ImageSet):
         chosen = self.folder.splits.get(part) or self.folder.splits["train"]
         few: Split = tuple(sources[:count] for sources in chosen)
         return self.in_order(few, self.batch_type, count, at_scale=at_scale)
+
+    def side_by_side(self) -> Sequence[Sequence[Readable]]:
+        """The test images of each domain, if those of one index show the same thing."""
+        return self.spanned(self.folder.splits["test"])
 
     def validations(self, model: Any, count: int, runtime: Runtime) -> Sequence[Validation]:
         if not self.folder.test_is_paired or not self.folder.splits.get("test"):
@@ -75,7 +79,7 @@ class LabelledImages(ImageSet):
 
     def __init__(self, settings: DataSettings, folder: LabelledFolder, batch_type: type[Batch]) -> None:
         super().__init__(settings, batch_type, folder)
-        self.folder, self.left_out, self.test_split = folder, frozenset[Path](), split_measured(folder.found)
+        self.folder, self.left_out = folder, frozenset[Path]()
         self.domains, self.groups, self.alternatives = folder.domains, folder.groups, folder.alternatives
 
     def loader(self, batch_size: int, seed: int) -> Loader:
@@ -98,6 +102,12 @@ class LabelledImages(ImageSet):
         chosen = split.rows(np.linspace(0, len(split) - 1, min(count, len(split))).round().astype(int))
         labels = [chosen.labels] if self.batch_type.labelled() else []
         return self.in_order([chosen.sources], self.batch_type, count, labels)
+
+    def side_by_side(self) -> Sequence[Sequence[Readable]]:
+        """The test images of each class, if those of one index show the same thing."""
+        (sources,) = self.spanned([self.folder.splits["test"].sources])
+        of_each = len(sources) // len(self.domains)
+        return [sources[start : start + of_each] for start in range(0, len(sources), of_each)]
 
     def validations(self, model: Any, count: int, runtime: Runtime) -> Sequence[Validation]:
         if "test" in self.folder.splits and (own := model.validations(lambda: self._test_images(count, runtime))):

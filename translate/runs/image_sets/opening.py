@@ -20,9 +20,11 @@ from translate.runs.image_sets import ImageSet, LabelledImages, LabelledSource, 
 from translate.utils.printing import Log, shown
 
 
-def open_data(data: DataSettings, batch_type: type[Batch], log: Log, known: Sequence[Domain] = ()) -> ImageSet:
+def open_data(
+    data: DataSettings, batch_type: type[Batch], log: Log, known: Sequence[Domain] = (), quiet: bool = True
+) -> ImageSet:
     """Finds the data set, reads its layout, looks at what the images of each domain are, unless that is `known`, and
-    logs what it found; renders `shapes` on first use.
+    logs what it found; renders `shapes` on first use. Long looks show their progress unless `quiet`.
 
     Raises ConfigurationError if there is none, or if it is not of the kind that the model trains on.
     """
@@ -30,7 +32,7 @@ def open_data(data: DataSettings, batch_type: type[Batch], log: Log, known: Sequ
     if known:
         images.kinds = tuple(known)[: max(1, len(images.columns()))]
     elif not images.kinds:
-        images.look()
+        images.look(quiet)
         for line in introduced(images.kinds):
             log(line)
     return images
@@ -83,7 +85,7 @@ def check_alone(data: DataSettings) -> Report:
 def check_as(data: DataSettings, batch_type: type[Batch]) -> list[Report]:
     """Checks what a method of such batches would train on. Raises ConfigurationError where training would."""
     refuse_idle(data, batch_type)
-    opened = open_data(data, batch_type, log=lambda line: None)
+    opened = _opened(data, batch_type, log=lambda line: None)
     if not opened.folders:
         raise ConfigurationError(f"{data.set}: generated as it is needed; there is nothing to check")
     return [examine(folder, data) for folder in opened.folders]

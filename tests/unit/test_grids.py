@@ -1,0 +1,80 @@
+"""Grids of samples: what stands where, and which columns make none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from translate.reporting.tracking import save_grid
+
+
+class TestGrid:
+    def test_pixels_stand_where_they_belong(self, tmp_path: Path) -> None:
+        left = torch.stack([torch.full((3, 40, 60), -1.0), torch.full((3, 40, 60), 1.0)])
+        right = torch.zeros(2, 3, 40, 60)
+        right[0, 0], right[0, 1:] = 1.0, -1.0  # red above grey
+        path = tmp_path / "samples" / "step-00000100.png"
+        save_grid(path, {"input": left, "output": right})
+        with Image.open(path) as file:
+            assert file.format == "PNG" and file.mode == "RGB"
+            pixels = np.asarray(file)
+
+        gutter, caption = 6, 6 + 14 + 6
+        assert pixels.shape == (caption + 2 * (40 + gutter), gutter + 2 * (60 + gutter), 3)
+        x = [gutter, gutter + 60 + gutter]
+        y = [caption, caption + 40 + gutter]
+        assert (pixels[y[0] : y[0] + 40, x[0] : x[0] + 60] == 0).all()
+        assert (pixels[y[1] : y[1] + 40, x[0] : x[0] + 60] == 255).all()
+        assert (pixels[y[0] : y[0] + 40, x[1] : x[1] + 60] == (255, 0, 0)).all()
+        assert (pixels[y[1] : y[1] + 40, x[1] : x[1] + 60] == 128).all()
+        gutters = np.ones(pixels.shape[:2], dtype=bool)
+        gutters[:caption] = False
+        for top in y:
+            for start in x:
+                gutters[top : top + 40, start : start + 60] = False
+        assert (pixels[gutters] == 255).all()
+        for start in x:
+            assert (pixels[:caption, start : start + 30] < 100).any(), "no caption above the column"
+        assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+    @pytest.mark.parametrize(
+        ("channels", "shown"),
+        [(1, (0, 0, 0)), (2, (0, 0, 0)), (3, (0, 128, 255)), (4, (0, 128, 255)), (7, (0, 128, 255))],
+    )
+    def test_any_number_of_channels(self, tmp_path: Path, channels: int, shown: tuple[int, int, int]) -> None:
+        images = (
+            torch.tensor([-1.0, 0.0, 1.0, -1.0, -1.0, -1.0, -1.0])[:channels].view(1, -1, 1, 1).expand(1, -1, 20, 20)
+        )
+        save_grid(tmp_path / "grid.png", {"": images})
+        with Image.open(tmp_path / "grid.png") as file:
+            assert file.getpixel((10, file.height - 10)) == shown
+
+    def test_long_captions_and_other_sizes_fit(self, tmp_path: Path) -> None:
+        caption = "translated to another domain"
+        save_grid(tmp_path / "grid.png", {caption: torch.zeros(1, 3, 8, 8), "large": torch.zeros(1, 3, 100, 90)})
+        with Image.open(tmp_path / "grid.png") as file:
+            pixels = np.asarray(file)
+        assert (pixels[:, -6:] == 255).all() and (pixels[-6:] == 255).all()
+        grey = (pixels[6 + 14 + 6 :] == 128).all(axis=2)
+        assert grey.sum() == 8 * 8 + 100 * 90 and grey[:100, -(90 + 6) : -6].all()
+        assert (pixels[:26, 130:160] < 100).any(), "the long caption is whole"
+
+    @pytest.mark.parametrize("precision", [torch.float16, torch.bfloat16, torch.float64])
+    def test_any_precision_and_a_graph(self, tmp_path: Path, precision: torch.dtype) -> None:
+        images = torch.ones(1, 3, 20, 20, dtype=precision, requires_grad=True)
+        save_grid(tmp_path / "grid.png", {"a": images * 0.5 - 2})  # out of range: clamped to black
+        with Image.open(tmp_path / "grid.png") as file:
+            assert file.getpixel((10, file.height - 10)) == (0, 0, 0)
+
+    @pytest.mark.parametrize(
+        "columns",
+        [{}, {"a": torch.zeros(0, 3, 4, 4)}, {"a": torch.zeros(1, 3, 4, 4), "b": torch.zeros(2, 3, 4, 4)}],
+    )
+    def test_columns_that_make_no_grid_are_refused(self, tmp_path: Path, columns: dict[str, torch.Tensor]) -> None:
+        with pytest.raises(ValueError, match="one image per row"):
+            save_grid(tmp_path / "grid.png", columns)
+        assert not list(tmp_path.iterdir())

@@ -1,0 +1,75 @@
+"""The files of a set while they are looked at: each is read once, and progress is shown where that takes long."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from translate.data.checks.scan import AnySource, of_each
+from translate.data.io import images
+from translate.data.io.images import Header
+from translate.data.io.values import Span, are_values, own_span
+from translate.data.layouts.folders import Source
+from translate.data.source import Readable
+from translate.utils.progress import Progress
+
+Found = TypeVar("Found")
+SHORT = 3.0
+"""Seconds that pass before progress is shown."""
+
+
+class Files:
+    """What has been read of files so far. To be dropped after the look, as files may change."""
+
+    def __init__(self, quiet: bool = True) -> None:
+        self.quiet = quiet
+        self._headers: dict[Path, Header] = {}
+        self._ends: dict[Path, Span] = {}
+
+    def of_each(self, function: Callable[[AnySource], Found], sources: Collection[AnySource]) -> list[Found]:
+        """What the function finds of those that can be read, in order."""
+        label = "looking at images"
+        with Progress(len(sources), unit="image", label=label, quiet=self.quiet, after=SHORT) as bar:
+            return of_each(function, sources, bar.advance)
+
+    def header(self, source: Readable) -> Header:
+        """What the header says of the whole file. Raises ImageError."""
+        if not isinstance(source, Source):
+            height, width, bands = (pixels := source.read(1)).shape  # of an array, which is grey
+            return Header(height, width, bands, pixels.dtype)
+        if source.path not in self._headers:
+            self._headers[source.path] = images.header(source.path)
+        return self._headers[source.path]
+
+    def size(self, source: Readable) -> tuple[int, int]:
+        """Height and width of the image. Raises ImageError."""
+        height, width = self.header(source)[:2]
+        return height, width // 2 if isinstance(source, Source) and source.half else width
+
+    def integers(self, source: Source) -> tuple[np.ndarray, bytes | None] | None:
+        """What `images.numbers` finds, if it is integers; files of anything else are not decoded. Raises ImageError."""
+        header = self.header(source)
+        held = images.numbers(source.path) if header.numbers and header.dtype.kind in "iu" else None
+        if held is None or held[0].dtype.kind not in "iu":
+            return None
+        if held[0].dtype == header.dtype != np.uint8:
+            self._ends[source.path] = _ends_of(held[0])
+        return held
+
+    def know(self, ends: Mapping[Path, Span]) -> None:
+        """Takes the least and the largest values of files that were decoded elsewhere."""
+        self._ends |= ends
+
+    def ends(self, source: Readable) -> Span:
+        """The least and the largest value of a file that is decoded for it, or has been. Raises ImageError."""
+        if source.path not in self._ends:
+            picture = images.decode(images.read_bytes(source.path), source.path, span=None)
+            self._ends[source.path] = picture.span or _ends_of(picture.pixels)
+        return self._ends[source.path]
+
+
+def _ends_of(pixels: np.ndarray) -> Span:
+    return own_span(pixels) if are_values(pixels.dtype) else (float(pixels.min()), float(pixels.max()))
