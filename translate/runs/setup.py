@@ -13,7 +13,7 @@ import torch
 from translate.data.batch import Batch
 from translate.data.domain import Domain
 from translate.errors import ConfigurationError, TranslateError
-from translate.models.base import ImageSpec, Model
+from translate.models.base import Model
 from translate.recipe import Recipe, TrainingSettings
 from translate.recipe.plugins import Plugin, used_by
 from translate.reporting.tracking import TrackedRun, Tracker, Trackers, open_trackers
@@ -110,7 +110,7 @@ def start(launch: Launch, folder: Path, *, resume: bool, signals: Signals, track
         records=records,
         measuring=measuring,
         saver=Saver(folder / "checkpoints", trainer, cadence, measuring, records, facts),
-        stops=StopPoints(signals, distributed, Asked(folder) if distributed.is_main else None),
+        stops=StopPoints(signals, distributed, Asked(folder)),
         log=launch.log,
         skip_limit=training.skip_limit,
         quiet=launch.quiet,
@@ -284,17 +284,13 @@ def _cadence(training: TrainingSettings, total: int) -> Cadence:
     )
 
 
-def _facts_of(spec: ImageSpec) -> dict[str, Any]:
-    return {key: value for key, value in asdict(spec).items() if key != "given"}
-
-
 def _facts(recipe: Recipe, images: ImageSet, skipped: Mapping[str, str]) -> dict[str, Any]:
     """The facts that make a checkpoint usable without any flags."""
     versions = {"translate": __version__, "torch": torch.__version__, "python": platform.python_version()}
     return {
         "format": FORMAT,
         "recipe": recipe.to_json(),
-        **_facts_of(images.spec),
+        **{key: value for key, value in asdict(images.spec).items() if key != "given"},
         "skipped": skipped,
         "images": images.listing(),
         "versions": versions,
