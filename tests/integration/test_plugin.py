@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 import torch
 from documents import code_blocks
+from instance_files import nuclei
 from PIL import Image
-from tiny import paired_folder, put, tiny_settings, unpaired_folder, write_images
+from tiny import TINY_DATA, TINY_TRAINING, paired_folder, put, tiny_settings, unpaired_folder, write_images
 from ways_out import tried
 
 import translate
@@ -488,3 +489,33 @@ def test_no_plugin_may_be_said_as_none(place, forget):
         translate.train("nowhere", "shapes", plugin=None)
     with pytest.raises(ConfigurationError, match="no such run"):
         translate.load("nowhere", plugin=None)
+
+
+KIND = """
+from dataclasses import replace
+
+from translate.data.domain import KINDS
+
+IMAGE = KINDS["image"]
+KINDS["depth"] = replace(
+    IMAGE,
+    words=lambda domain: "depth",
+    planes=lambda held, domain: -IMAGE.planes(held, domain),
+    settings=("span", "unit"),
+)
+"""
+
+
+def test_a_further_kind_of_domain_is_one_entry_of_a_table(tmp_path, run_anew):
+    """Near is bright, as it is not in depths."""
+    for path in (nuclei(tmp_path / "set", 2) / "instances").rglob("*.png"):
+        Image.fromarray(np.asarray(Image.open(path)) * np.uint16(9)).save(path)
+    recipe = {"model": tiny_settings("pix2pix"), "data": TINY_DATA, "training": TINY_TRAINING | {"steps": 2}}
+    (tmp_path / "recipe.yaml").write_text(json.dumps(recipe))
+    (tmp_path / "kind.py").write_text(KIND)
+    command = ["train", "recipe.yaml", "--data", "set", "--out", "run", "data.domains.instances.kind=depth"]
+    assert "no kind 'depth'" in run_anew(*command).output
+    assert run_anew(*command, "--plugin", "kind.py").exit_code == 0
+    near = translate.load("run", device="cpu", plugin="kind.py")
+    assert str(near.images.domain(0)) == "depth" and near.images.domain(0).span != (0, 1)
+    assert run_anew("convert", "run", "set/instances/test", "out", "--plugin", "kind.py").exit_code == 0

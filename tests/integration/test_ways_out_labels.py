@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from instance_files import nuclei
 from label_files import COLOURS, classes, scenes
 from PIL import Image
 from ways_out import User, taken, tried, ways_of
@@ -50,6 +51,21 @@ def labels_for_a_method_of_images(user: User) -> None:
     text = user.refused(*command)
     user.gets(*command, taken(text, r"set (data\.domains\.maps\.kind: image)").replace(": ", "="))
     user.gets(*user.train(user.recipe(taken(text, r"train with (\w+)"), steps=1), "--out", "other", data="set"))
+
+
+@tried(
+    ("models/images", "which can be the input only: set data.direction: {} to translate from them, or data.domains.{}"),
+    ("data/instance_maps", "set data.domains.{}.kind: image to take it as it is"),
+)
+def instance_maps_as_the_target(user: User) -> None:
+    nuclei(user.folder / "set")
+    command = user.train(user.recipe("pix2pix", steps=1), data="set")
+    text = user.refused(*command, "data.direction=BtoA")
+    user.gets(*command, taken(text, r"set (data\.direction: \w+)").replace(": ", "="))
+    grey = taken(text, r"or (data\.domains\.instances\.kind: image)").replace(": ", "=")
+    said = ("data.direction=BtoA", grey, "--out", "other")
+    text = user.refused(*command, "data.domains.microscopy.kind=instances", *said, code=2)
+    user.gets(*command, taken(text, r"set (data\.domains\.microscopy\.kind: image)").replace(": ", "="), *said)
 
 
 @pytest.mark.parametrize("trial", ways_of(__name__))

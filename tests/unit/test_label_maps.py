@@ -178,14 +178,14 @@ def test_settings_of_labels_go_before_what_is_found(tmp_path: Path) -> None:
         {"classes": 300},
         {"colours": ((1, 2, 256), (1, 2, 3))},
     ):
-        with pytest.raises(ValueError, match=r"label maps|leave classes out|less than or equal"):
+        with pytest.raises(ValueError, match=r"for kind: |leave classes out|less than or equal"):
             DomainSettings.model_validate(wrong)
 
 
 def test_sets_say_what_was_found_and_which_keys_say_otherwise(tmp_path: Path) -> None:
     images, told = opened(scenes(tmp_path), Paired)
-    keys = "data.domains.maps.kind=image, data.domains.maps.classes and data.domains.maps.ignore say otherwise"
-    assert f"maps: label maps of 3 classes ({keys})" in told
+    *some, last = (f"data.domains.maps.{key}" for key in ("kind=image or instances", "classes", "ignore", "colours"))
+    assert f"maps: label maps of 3 classes ({', '.join(some)} and {last} say otherwise)" in told
     assert images.kinds == (THREE, Domain("photos", 3, UNIT, "uint8")) and images.spec.channels == 3
     images, _ = opened(tmp_path, Paired, "data.domains.maps.kind=image")
     assert images.kinds[0] == Domain("maps", 1, UNIT, "uint8")

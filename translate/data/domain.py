@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal, Self
+from pathlib import Path
+from typing import Annotated, Any, Self
 
 import numpy as np
 from pydantic import StringConstraints
+from torch import Tensor
 
-from translate.data.io.images import Interpolation, resize
+from translate.data.io.images import Interpolation, Picture, resize
 from translate.data.io.values import UNIT, Span, are_values, kind_in_words
 from translate.data.scale import Scale
 
@@ -17,6 +19,43 @@ BYTES = np.dtype(np.uint8)
 Colours = tuple[tuple[int, int, int], ...]
 TypeName = Annotated[str, StringConstraints(pattern=r"^(|u?int(8|16|32)|float(16|32|64))$")]
 """numpy's name of a type that files have, or nothing."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of domain: what its images are until networks take them, and what they become then. All that is to be said
+    of a kind is said here; the table of kinds is in `planes`."""
+
+    words: Callable[[Domain], str]
+    """What such images are, for users."""
+    planes: Callable[[Tensor, Domain], Tensor]
+    """What is held, uint8 or uint16 (batch, stored channels, height, width), as planes, float32 in [-1, 1] (batch,
+    channels, height, width)."""
+    coloured: Callable[[Tensor, Domain], Tensor]
+    """Planes as colours to look at, in [-1, 1]."""
+    settings: tuple[str, ...]
+    """What may be set of them in `data.domains.NAME`."""
+    numbers: Numbers | None = None
+    """How they are read, if pixels are numbers of things, between which there is nothing, not amounts."""
+    target: bool = True
+    """Whether there can be translations to them."""
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """How files whose pixels are numbers of things are read; a sample has one channel of them."""
+
+    held: np.dtype
+    """What holds them: uint8 or uint16."""
+    raw: Callable[[Path, Domain, int], np.ndarray]
+    """What stands in a file of so many pixels at most, (height, width, channels). Raises ImageError."""
+    picture: Callable[[np.ndarray, Domain, Path | str], Picture]
+    """What `raw` found, or an array of a user's, as a picture of what is held, with the palette that shows it. Raises
+    ImageError, which begins with the name."""
+
+
+KINDS: dict[str, Kind] = {}
+"""By name; `planes` fills it."""
 
 
 @dataclass(frozen=True)
@@ -29,9 +68,10 @@ class Domain:
     project): translations then keep the type that came in. `unit`: of its values, such as HU, for messages. `scale`:
     how large its images were in training; None where it is not known, as of a model of an earlier version.
 
-    `kind`: "labels" for label maps, whose pixels are numbers of classes: networks take and give a plane for each class,
-    `channels` in all, and `label_maps` reads and shows them. `ignore`: the number in files of pixels that nobody
-    labelled, if there is one. `colours`: of the classes, in order, where files hold colours instead of numbers.
+    `kind`: one of `KINDS`. "labels" for label maps, whose pixels are numbers of classes: networks take and give a plane
+    for each class, `channels` in all, and `label_maps` reads and shows them. "instances" for `instance_maps`. `ignore`:
+    the number in files of pixels that nobody labelled, if there is one. `colours`: of the classes, in order, where
+    files hold colours instead of numbers.
 
     `layers`: where a sample has several images, what each of them is, by its own name; `channels` are theirs together.
     """
@@ -42,7 +82,7 @@ class Domain:
     dtype: TypeName = ""
     unit: str = ""
     scale: Scale | None = field(default=None, compare=False)
-    kind: Literal["image", "labels"] = "image"
+    kind: str = "image"
     ignore: int | None = None
     colours: Colours = ()
     layers: tuple[Domain, ...] = ()
@@ -66,7 +106,7 @@ class Domain:
 
     @property
     def classes(self) -> int:
-        """How many classes its label maps tell apart; 0 for images."""
+        """How many classes its label maps tell apart; 0 for other images."""
         return self.channels if self.kind == "labels" else 0
 
     @property
@@ -77,7 +117,12 @@ class Domain:
     @property
     def numbered(self) -> bool:
         """Whether pixels are numbers of things, between which there is nothing, not amounts."""
-        return self.kind != "image"
+        return self.numbers is not None
+
+    @property
+    def numbers(self) -> Numbers | None:
+        """How it is read, if it is `numbered`."""
+        return KINDS[self.kind].numbers
 
     @property
     def stored_channels(self) -> int:
@@ -87,7 +132,9 @@ class Domain:
     @property
     def held(self) -> np.dtype:
         """The type that holds its images until networks take them."""
-        return np.dtype(np.uint16) if self.deep and not self.classes else BYTES
+        if self.numbers:
+            return self.numbers.held
+        return np.dtype(np.uint16) if self.deep else BYTES
 
     @property
     def type(self) -> np.dtype | None:
@@ -137,12 +184,15 @@ class Domain:
         """In words: "signed 16-bit grey, -1000 to 900 HU", "label maps of 19 classes, 255 ignored"."""
         if self.layers:
             return " + ".join(f"{layer.name} ({layer})" for layer in self.layers)
-        if self.classes:
-            ignored = "" if self.ignore is None else f", {self.ignore} ignored"
-            return f"label maps of {self.classes} classes{ignored}{', by colours' * bool(self.colours)}"
-        low, high = self.ends
-        values = f", {low:g} to {high:g}{' ' * bool(self.unit)}{self.unit}" if self.measured or self.unit else ""
-        return f"{kind_in_words(self.type or BYTES)} {colour_in_words(self.channels)}{values}"
+        return KINDS[self.kind].words(self)
+
+
+def in_words(domain: Domain) -> str:
+    """What the images of a domain are that hold amounts: type, channels, and the values that they go between."""
+    low, high = domain.ends
+    unit = f" {domain.unit}" if domain.unit else ""
+    values = f", {low:g} to {high:g}{unit}" if domain.measured or domain.unit else ""
+    return f"{kind_in_words(domain.type or BYTES)} {colour_in_words(domain.channels)}{values}"
 
 
 def colour_in_words(channels: int) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from translate.data.domain import Domain
+from translate.data.domain import BYTES, Domain, Kind, Numbers
 from translate.data.io.images import MAX_PIXELS, Picture, numbers, read, with_channels
 from translate.errors import ImageError
 from translate.utils.printing import shown
@@ -18,7 +18,7 @@ NOTHING = 255
 """The number of pixels that nobody labelled, in batches: they are of no class."""
 MOST = NOTHING
 """The most classes: a number is a byte."""
-_LOSSY = (".jpg", ".jpeg", ".jfif", ".webp")
+LOSSY = (".jpg", ".jpeg", ".jfif", ".webp")
 """Files whose colours are not exact: each pixel is of the class with the nearest."""
 
 
@@ -27,14 +27,21 @@ def raw(path: Path, domain: Domain, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     domain goes by them. Raises ImageError."""
     if domain.colours:
         return with_channels(read(path, max_pixels), 3)
+    found = one_band(path, max_pixels)
+    if found is None:
+        raise ImageError(
+            f"{shown(path)}: its pixels are colours, not numbers of classes: set data.domains.{domain.name}.colours"
+        )
+    return found
+
+
+def one_band(path: Path, max_pixels: int = MAX_PIXELS) -> np.ndarray | None:
+    """The numbers that stand in a file (height, width, 1), also of shades of grey that are stored as RGB; None of
+    colours. Raises ImageError."""
     found = numbers(path, max_pixels)
     if found is None:
         pixels = with_channels(read(path, max_pixels), 3)
-        if (pixels != pixels[..., :1]).any():
-            raise ImageError(
-                f"{shown(path)}: its pixels are colours, not numbers of classes: set data.domains.{domain.name}.colours"
-            )
-        return pixels[..., :1]
+        return None if (pixels != pixels[..., :1]).any() else pixels[..., :1]
     return found[0] * np.uint8(1) if found[0].dtype == bool else found[0]
 
 
@@ -59,15 +66,16 @@ def classed(found: np.ndarray, domain: Domain, path: Path | str) -> np.ndarray:
     return np.where(ignored, NOTHING, found).astype(np.uint8)
 
 
-def read_labels(path: Path, domain: Domain, max_pixels: int = MAX_PIXELS) -> Picture:
-    """The file as a picture of classes, with the palette. Raises ImageError."""
-    return labels_picture(Picture(classed(raw(path, domain, max_pixels), domain, path)), domain)
-
-
 def labels_picture(picture: Picture, domain: Domain) -> Picture:
     """A picture of classes, uint8 (height, width, 1), as it is written: with the palette, without what says something
     of colours."""
     return replace(picture, alpha=None, icc=None, rgb=None, colour=None, span=None, palette=palette(domain))
+
+
+def in_words(domain: Domain) -> str:
+    """What such files are: "label maps of 19 classes, 255 ignored"."""
+    ignored = "" if domain.ignore is None else f", {domain.ignore} ignored"
+    return f"label maps of {domain.classes} classes{ignored}{', by colours' * bool(domain.colours)}"
 
 
 def planes(classes: Tensor, count: int) -> Tensor:
@@ -111,7 +119,7 @@ def _by_colour(found: np.ndarray, domain: Domain, path: Path | str) -> np.ndarra
     apart = np.stack([np.square(colours - colour).sum(1) for colour in table], 1)
     nearest = apart.argmin(1)
     strange = apart.min(1) > 0
-    if Path(path).suffix.lower() not in _LOSSY and strange.any():
+    if Path(path).suffix.lower() not in LOSSY and strange.any():
         worst = int(np.where(strange, counts, 0).argmax())
         others = f", and {int(strange.sum()) - 1} other colours" if strange.sum() > 1 else ""
         raise ImageError(
@@ -122,3 +130,16 @@ def _by_colour(found: np.ndarray, domain: Domain, path: Path | str) -> np.ndarra
     if domain.ignore is not None:
         classes[nearest == domain.ignore] = NOTHING
     return classes[places].reshape(found.shape[:2])[..., None]
+
+
+KIND = Kind(
+    words=in_words,
+    planes=lambda held, domain: planes(held, domain.channels),
+    coloured=coloured,
+    settings=("classes", "ignore", "colours"),
+    numbers=Numbers(
+        held=BYTES,
+        raw=raw,
+        picture=lambda found, domain, name: labels_picture(Picture(classed(found, domain, name)), domain),
+    ),
+)

@@ -2,49 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from translate.data import label_maps
-from translate.data.domain import Domain
+from translate.data import instance_maps, label_maps
+from translate.data.domain import BYTES, KINDS, Domain, Kind, in_words
 from translate.data.io.images import MAX_PIXELS, Picture, read, to_float, with_channels
 
-
-@dataclass(frozen=True)
-class Kind:
-    """How images of a kind are read, and what they become; a sample is held as (height, width, `stored_channels`)."""
-
-    read: Callable[[Path, Domain, int], Picture]
-    """The file as a picture, whose pixels are what is held. Raises ImageError."""
-    planes: Callable[[Tensor, Domain], Tensor]
-    """What is held, uint8 or uint16 (batch, stored channels, height, width), as planes, float32 in [-1, 1] (batch,
-    channels, height, width)."""
-    coloured: Callable[[Tensor, Domain], Tensor]
-    """Planes as colours to look at, in [-1, 1]."""
-
-
-KINDS = {
+KINDS |= {
     "image": Kind(
-        read=lambda path, domain, most: read(path, most, domain.span),
+        words=in_words,
         planes=lambda held, domain: to_float(held),
         coloured=lambda images, domain: images,
+        settings=("channels", "span", "unit"),
     ),
-    "labels": Kind(
-        read=label_maps.read_labels,
-        planes=lambda held, domain: label_maps.planes(held, domain.channels),
-        coloured=label_maps.coloured,
-    ),
+    "labels": label_maps.KIND,
+    "instances": instance_maps.KIND,
 }
 
 
 def read_as(path: Path, domain: Domain, max_pixels: int = MAX_PIXELS) -> Picture:
-    """The file as a picture of the domain: of label maps the classes, with the `palette`. Raises ImageError."""
-    return KINDS[domain.kind].read(path, domain, max_pixels)
+    """The file as a picture of the domain: of numbers these, as they are held, and a `palette`. Raises ImageError."""
+    if domain.numbers is None:
+        return read(path, max_pixels, domain.span)
+    return domain.numbers.picture(domain.numbers.raw(path, domain, max_pixels), domain, path)
 
 
 def together(images: Sequence[np.ndarray], domain: Domain) -> np.ndarray:
@@ -69,13 +54,13 @@ def planes(held: Tensor, domain: Domain) -> Tensor:
 
 
 def planes_of(picture: Picture, domain: Domain) -> np.ndarray:
-    """The picture as networks take it, (height, width, channels), uint8 or uint16: images as they are, of label maps
-    the highest in the plane of a pixel's class and 0 in the others, all 0 where nobody labelled."""
+    """The picture, whose pixels are what is held, as networks take it: (height, width, channels), uint8 or uint16.
+    Images as they are; of numbers the planes, whose -1 and 1 are 0 and the highest."""
     if not (domain.numbered or domain.layers):
         return with_channels(picture, domain.channels)
     made = planes(torch.from_numpy(picture.pixels).permute(2, 0, 1)[None], domain)
-    most = np.iinfo(domain.held).max
-    return ((made[0].permute(1, 2, 0) + 1) * (most / 2)).round().numpy().astype(domain.held)
+    dtype = domain.held if domain.layers else BYTES
+    return ((made[0].permute(1, 2, 0) + 1) * (np.iinfo(dtype).max / 2)).round().numpy().astype(dtype)
 
 
 def coloured(images: Tensor, domain: Domain) -> Tensor:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
+from pydantic.config import JsonDict
 
 from translate.data.augment import Augmentation
 from translate.data.cache.choice import Where
 from translate.data.crops import Cropping
 from translate.data.decoding import Decoding
-from translate.data.domain import Domain
+from translate.data.domain import KINDS, Domain
 from translate.data.io.images import Interpolation
 from translate.data.scale import NEAR, Resize
+from translate.errors import nearest
 from translate.utils.settings import Seed, Settings
 
 Byte = Annotated[int, Field(ge=0, le=255)]
@@ -31,6 +33,10 @@ class ShapesSettings(Settings):
     """Of the scenes."""
 
 
+def _kinds(schema: JsonDict) -> None:
+    schema["enum"] = [*KINDS, None]
+
+
 class DomainSettings(Settings):
     """What the images of one domain are, where it is not to be found by looking at them, or not as it is found."""
 
@@ -40,19 +46,27 @@ class DomainSettings(Settings):
     """See `data.range`."""
     unit: str = Field("", max_length=20)
     """Of the values, such as HU, dB or K: errors are given in it, too."""
-    kind: Literal["image", "labels"] | None = None
-    """`labels`: label maps, whose pixels are numbers of classes. Null: as the files look."""
+    kind: str | None = Field(None, json_schema_extra=_kinds)
+    """`labels`: label maps, whose pixels are numbers of classes. `instances`: instance maps, in which each thing has
+    its own number, and 0 is outside. `image`: whatever the files look like. Null: as they look."""
     classes: int | None = Field(None, ge=2, le=255)
     """Of label maps: numbers go from 0 to one less. Null: as many as the files hold, or as there are `colours`."""
     ignore: int | None = Field(None, ge=0, le=65535)
-    """Of label maps: the number of pixels that are of no class."""
+    """Of label maps: the number of pixels that are of no class. Of instance maps: a number that is outside, as 0 is."""
     colours: tuple[tuple[Byte, Byte, Byte], ...] | None = Field(None, min_length=2, max_length=255)
     """Of label maps in colours: red, green and blue of each class, in order."""
 
     @property
-    def labels(self) -> bool:
-        """Whether the settings say that the domain holds label maps."""
-        return self.kind == "labels" or (self.kind is None and bool(self.classes or self.colours))
+    def said(self) -> str | None:
+        """The kind that the settings say, which classes and colours do, too."""
+        return self.kind or ("labels" if self.classes or self.colours else None)
+
+    @field_validator("kind")
+    @classmethod
+    def _is_known(cls, kind: str | None) -> str | None:
+        if kind is not None and kind not in KINDS:
+            raise ValueError(f"no kind '{kind}'{nearest(kind, KINDS)}")
+        return kind
 
     @model_validator(mode="after")
     def _span_rises(self) -> DomainSettings:
@@ -60,13 +74,12 @@ class DomainSettings(Settings):
         return self
 
     @model_validator(mode="after")
-    def _labels_have_classes(self) -> DomainSettings:
-        of_labels = {"classes": self.classes, "ignore": self.ignore, "colours": self.colours}
-        given = [key for key, value in of_labels.items() if value is not None]
-        if self.kind == "image" and given:
-            raise ValueError(f"{given[0]} is of label maps: set kind: labels, or leave it out")
-        if self.labels and (self.span or self.channels or self.unit):
-            raise ValueError("label maps have classes, and neither span, channels nor unit: leave these out")
+    def _of_its_kind(self) -> DomainSettings:
+        given = [key for key in self.model_dump(exclude_defaults=True) if key != "kind"]
+        for key in given if self.said else ():
+            if key not in KINDS[str(self.said)].settings:
+                of = " or ".join(kind for kind in KINDS if key in KINDS[kind].settings)
+                raise ValueError(f"{key} is for kind: {of}, and not for {self.said}: leave it out, or set that kind")
         if self.classes and self.colours and self.classes != len(self.colours):
             raise ValueError(f"classes is {self.classes}, and colours has {len(self.colours)}: leave classes out")
         return self

@@ -174,14 +174,15 @@ class Converter:
         bands of rows with the statistics of the whole image, which gives the same result up to rounding.
         """
         given, target = self.images.to_translate(request), self.images.translated(request)
-        deep = pictures[0].pixels.dtype == np.uint16 or target.deep
-        network = self._deep if self._deep and deep else self.network
-        network.fitting.tile = self.fitting.tile
         forms = [form_of(target, picture, depth or self.depth) for picture in pictures]
-        whole = [planes_of(picture, given) for picture in pictures]
+        whole = [picture.pixels if given.numbered else planes_of(picture, given) for picture in pictures]
         sizes = [self._size_for(array.shape[0], array.shape[1], request) for array in whole]
         working = [given.resized(array, *size) for array, size in zip(whole, sizes, strict=True)]
-        translated = network.convert(working, request, depth_of(forms[0]), self.log)
+        taken = [planes_of(Picture(array), given) for array in working] if given.numbered else working
+        deep = taken[0].dtype == np.uint16 or target.deep
+        network = self._deep if self._deep and deep else self.network
+        network.fitting.tile = self.fitting.tile
+        translated = network.convert(taken, request, depth_of(forms[0]), self.log)
         if self.keep_size:
             triples = zip(translated, working, whole, strict=True)
             translated = [brought_back(made, small, array, given, target) for made, small, array in triples]
@@ -206,7 +207,7 @@ class Converter:
         """Raises ImageError, with a message that begins with `name`, if the model cannot translate the picture so."""
         given = self.images.to_translate(request)
         refuse_other_bands(picture, given.stored_channels, name)
-        if self.model.bytes_only and picture.pixels.dtype != np.uint8:
+        if self.model.bytes_only and picture.pixels.dtype != np.uint8 and not given.numbered:
             raise ImageError(f"{shown(name)}: {BYTES_ONLY}")
 
 

@@ -6,10 +6,10 @@ import numpy as np
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from translate.data.domain import Domain
+from translate.data.domain import Domain, Numbers
 from translate.data.io.images import Picture, in_own_kind, suits, to_8_bits, to_float, to_pixels
 from translate.data.io.values import UNIT, BadImageError, alpha_span, to_16_bits
-from translate.data.label_maps import classed, labels_picture, palette
+from translate.data.label_maps import palette
 from translate.errors import ImageError
 
 _GREY = ("1", "L", "LA", "La")
@@ -21,10 +21,10 @@ _LARGEST = 1.01
 def array_of(image: Image.Image, domain: Domain | None = None) -> np.ndarray:
     """An array (height, width[, channels]): grey or RGB, either with alpha; uint16 for "I;16", else uint8.
 
-    Of label maps its numbers, such as the indices of a palette. Rotated upright by its EXIF data. Raises ValueError for
-    pixels without a known range (I, F) and other modes.
+    Of what is numbered its numbers, such as the indices of a palette. Rotated upright by its EXIF data. Raises
+    ValueError for pixels without a known range (I, F) and other modes.
     """
-    if domain and domain.classes and image.mode in ("1", "L", "P", "I", "I;16"):
+    if domain and domain.numbered and image.mode in ("1", "L", "P", "I", "I;16"):
         return np.array(ImageOps.exif_transpose(image)).astype(np.int64)
     transparent, upright = image.has_transparency_data, ImageOps.exif_transpose(image)
     if upright.mode.startswith("I;16"):
@@ -60,8 +60,8 @@ def picture_of(array: np.ndarray, domain: Domain) -> Picture:
     if array.ndim not in (2, 3) or array.dtype.kind not in "uif":
         raise ValueError(f"expected an array of numbers (height, width[, channels]), got {_kind(array)}")
     _refuse_empty(array, array.size)
-    if domain.classes:
-        return _labels(array, domain)
+    if domain.numbers:
+        return _numbered(array, domain, domain.numbers)
     pixels, alpha = _without_alpha(array if array.ndim == 3 else array[..., None], domain)
     shades = array.dtype == np.uint8 or (array.dtype == np.uint16 and (domain.type is not None or domain.span == UNIT))
     if shades and not domain.measured:
@@ -80,12 +80,12 @@ def picture_of(array: np.ndarray, domain: Domain) -> Picture:
     return Picture(mapped, clear, span=span, kind=array.dtype)
 
 
-def _labels(array: np.ndarray, domain: Domain) -> Picture:
+def _numbered(array: np.ndarray, domain: Domain, numbers: Numbers) -> Picture:
     found = array if array.ndim == 3 else array[..., None]
     if found.shape[-1] != (3 if domain.colours else 1):
         raise ValueError(f"expected {domain}, got {_kind(array)}")
     try:
-        return labels_picture(Picture(classed(found, domain, "the array")), domain)
+        return numbers.picture(found, domain, "the array")
     except ImageError as error:
         raise ValueError(str(error)) from error
 

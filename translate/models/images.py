@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from translate.data.domain import Domain
+from translate.data.domain import KINDS, Domain
 from translate.data.io.values import UNIT, Span
 from translate.data.labels import LabelGroup
 from translate.errors import ConfigurationError
@@ -62,12 +62,23 @@ class ImageSpec:
             raise ConfigurationError(f"{what} needs domains of equally many channels: {found}; {way_out}{equal}")
 
     def require_no_labels(self, what: str) -> None:
-        """Raises ConfigurationError, which begins with `what` and names both ways out, if a domain holds label maps."""
+        """Raises ConfigurationError, which begins with `what` and names both ways out, if a domain holds numbers: label
+        maps or instance maps."""
         for number in range(len(self.domains)):
-            if (kind := self.domain(number)).classes:
+            if (kind := self.domain(number)).numbered:
                 raise ConfigurationError(
                     f"{what} takes images, and {kind.name} holds {kind}: train with pix2pix, or set "
                     f"data.domains.{kind.name}.kind: image to take the numbers for shades of grey"
+                )
+
+    def require_targets(self, numbers: Sequence[int], other: str) -> None:
+        """Raises ConfigurationError if there are no translations to one of these domains; `other`: the setting of
+        `data.direction` that swaps the two."""
+        for kind in map(self.domain, numbers):
+            if not KINDS[kind.kind].target:
+                raise ConfigurationError(
+                    f"{kind.name} holds {kind}, which can be the input only: set data.direction: {other} to translate "
+                    f"from them, or data.domains.{kind.name}.kind: image to take the numbers for shades of grey"
                 )
 
 

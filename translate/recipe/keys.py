@@ -146,5 +146,5 @@ def _bounds(metadata: list[Any]) -> list[str]:
 
 
 def _listed(words: Any) -> str:
-    *most, last = map(str, words)
+    *most, last = ("null" if word is None else str(word) for word in words)
     return f"{', '.join(most)} or {last}" if most else last

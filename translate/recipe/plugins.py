@@ -19,6 +19,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from translate.data.domain import KINDS, Kind
 from translate.data.labelled import classes
 from translate.data.layouts import two_domains
 from translate.errors import ConfigurationError
@@ -40,12 +41,13 @@ TABLES: dict[str, dict[str, Any]] = {
     "OBJECTIVES": OBJECTIVES,
     "two_domains.LAYOUTS": two_domains.LAYOUTS,
     "classes.LAYOUTS": classes.LAYOUTS,
+    "KINDS": KINDS,
     "MEASURES": MEASURES,
     "TRACKERS": TRACKERS,
 }
 CLASSES: dict[str, type] = {"MODELS": Model, **EXTENDED, "TRACKERS": Tracker}
 """What the entries of a table extend, where they are classes."""
-INSTANCES: dict[str, type] = {"OBJECTIVES": AdversarialLoss, "MEASURES": Measure}
+INSTANCES: dict[str, type] = {"OBJECTIVES": AdversarialLoss, "KINDS": Kind, "MEASURES": Measure}
 """What the entries of a table are, where they are values. The entries of other tables are functions."""
 ONLY_WATCH = {"MEASURES", "TRACKERS"}
 """Tables whose entries change nothing of a model: a run does not ask for a plugin that adds to these alone."""

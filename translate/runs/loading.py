@@ -136,6 +136,7 @@ def build_model(recipe: Recipe, images: ImageSpec) -> Model:
     torch.manual_seed(recipe.training.seed)
     model = recipe.method(recipe.model, images)
     if isinstance(model, Translator):
+        images.require_targets(model.targets(), "AtoB" if recipe.data.direction == "BtoA" else "BtoA")
         require_multiple(images.size, model.stride, f"the networks of {recipe.name}", "take fewer downsamplings")
     return model
 

@@ -17,6 +17,8 @@ from translate.data.source import Readable
 from translate.utils.progress import Progress
 
 Found = TypeVar("Found")
+KEPT = 1 << 26
+"""The most bytes of integers that are kept for another look at the same files."""
 SHORT = 3.0
 """Seconds that pass before progress is shown."""
 
@@ -28,6 +30,8 @@ class Files:
         self.quiet = quiet
         self._headers: dict[Path, Header] = {}
         self._ends: dict[Path, Span] = {}
+        self._integers: dict[Path, tuple[np.ndarray, bytes | None]] = {}
+        self._room = KEPT
 
     def of_each(self, function: Callable[[AnySource], Found], sources: Collection[AnySource]) -> list[Found]:
         """What the function finds of those that can be read, in order."""
@@ -51,12 +55,17 @@ class Files:
 
     def integers(self, source: Source) -> tuple[np.ndarray, bytes | None] | None:
         """What `images.numbers` finds, if it is integers; files of anything else are not decoded. Raises ImageError."""
+        if source.path in self._integers:
+            return self._integers[source.path]
         header = self.header(source)
         held = images.numbers(source.path) if header.numbers and header.dtype.kind in "iu" else None
         if held is None or held[0].dtype.kind not in "iu":
             return None
         if held[0].dtype == header.dtype != np.uint8:
             self._ends[source.path] = _ends_of(held[0])
+        if held[0].nbytes <= self._room:
+            self._room -= held[0].nbytes
+            self._integers[source.path] = held
         return held
 
     def know(self, ends: Mapping[Path, Span]) -> None:

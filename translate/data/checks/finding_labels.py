@@ -67,13 +67,13 @@ def labels_in(name: str, sources: Sequence[Readable], said: DomainSettings, file
         return _domain(name, len(said.colours), said, None)
     if said.classes:
         return _domain(name, said.classes, said, None)
-    if said.labels:
+    if said.said:
         everywhere = Domain(name, MOST, kind="labels")
-        found = files.of_each(partial(_held, everywhere), _files(sources))
+        found = files.of_each(partial(_held, everywhere), files_of(sources))
     else:
-        found = _looked_at(_files(sources), files)
+        found = _looked_at(files_of(sources), files)
     if not found:
-        return _domain(name, 2, said, None) if said.labels else None
+        return _domain(name, 2, said, None) if said.said else None
     values = frozenset[int]().union(*(one.values for one in found))
     classes = frozenset[int]().union(*(one.classes for one in found))
     ignore = NOTHING if NOTHING in values and max(classes, default=0) < SMALL else None
@@ -103,7 +103,7 @@ def colours_in(sources: Sequence[Readable]) -> list[list[int]]:
 
 def _bytes(sources: Sequence[Readable]) -> list[np.ndarray]:
     """The files that hold 8-bit RGB, as int32."""
-    read = of_each(lambda source: source.read(3), _files(sources))
+    read = of_each(lambda source: source.read(3), files_of(sources))
     return [pixels.astype(np.int32) for pixels in read if pixels.dtype == np.uint8]
 
 
@@ -138,7 +138,8 @@ def _looked_at(sources: Sequence[Source], files: Files) -> list[Numbers]:
     return found if 2 * several > len(found) else []
 
 
-def _files(sources: Sequence[Readable]) -> list[Source]:
+def files_of(sources: Sequence[Readable]) -> list[Source]:
+    """Those that are files, or halves of them."""
     return [source for source in sources if isinstance(source, Source)]
 
 
@@ -148,7 +149,7 @@ def _looked(files: Files, source: Source) -> Numbers:
     if held is None or _is_grey(held[1]):
         return Numbers(frozenset())
     pixels, palette = held
-    return Numbers(frozenset(np.unique(pixels).tolist()), _flatness(pixels), palette)
+    return Numbers(frozenset(np.unique(pixels).tolist()), flatness(pixels), palette)
 
 
 def _is_grey(palette: bytes | None) -> bool:
@@ -161,5 +162,6 @@ def _held(domain: Domain, source: Source) -> Numbers:
     return Numbers(frozenset(np.unique(source.halved(raw(source.path, domain))).astype(int).tolist()))
 
 
-def _flatness(pixels: np.ndarray) -> float:
+def flatness(pixels: np.ndarray) -> float:
+    """The share of pixels (height, width, ...) that equal their right neighbour."""
     return float((pixels[:, 1:] == pixels[:, :-1]).mean()) if pixels.shape[1] > 1 else 1.0

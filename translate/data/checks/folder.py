@@ -85,14 +85,14 @@ def examine(folder: Folder | LabelledFolder, data: DataSettings) -> Report:
     for name, (number, sources) in groups.items():
         sound = [read[source.path] for source in sources if not read[source.path].error]
         facts.append(f"{name}: {in_words(sound)}")
-        notes += [f"{name}: {line}" for line in remarks(sound, None if kinds[number].classes else kinds[number].span)]
+        notes += [f"{name}: {line}" for line in remarks(sound, None if kinds[number].numbered else kinds[number].span)]
         if again := repeated((source.path for source in sources), read):
             notes.append(f"{name}: {len(again)} files repeat another byte for byte, and count twice: {few(again)}")
     facts += introduced(kinds)
     for kind, sources in zip(kinds, columns.values(), strict=True):
         sound = [one for path in dict.fromkeys(source.path for source in sources) if not (one := read[path]).error]
-        if kind.classes:
-            problems += _no_labels([source for source in sources if not read[source.path].error], kind)
+        if kind.numbered:
+            problems += _no_numbers([source for source in sources if not read[source.path].error], kind)
             continue
         if isinstance(folder, Folder) and not kind.deep and (colours := colours_in(sources)):
             facts.append(
@@ -102,7 +102,7 @@ def examine(folder: Folder | LabelledFolder, data: DataSettings) -> Report:
         problems += unlike(sound, kind, key_of(kinds, kind, "channels"))
         problems += outside(sound, kind, key_of(kinds, kind, "span"))
     if isinstance(folder, Folder):
-        problems += [*_leaked(folder.splits, read, [kind.classes > 0 for kind in kinds]), *_unequal(folder, read)]
+        problems += [*_leaked(folder.splits, read, [kind.numbered for kind in kinds]), *_unequal(folder, read)]
     else:
         facts += shares(folder) if folder.groups else []
         notes += [*tiny(folder), *contradicting(folder)]
@@ -111,8 +111,8 @@ def examine(folder: Folder | LabelledFolder, data: DataSettings) -> Report:
     return Report(folder, tuple(facts), tuple(notes), tuple(problems))
 
 
-def _no_labels(sources: Sequence[Readable], kind: Domain) -> list[str]:
-    """Reports files that hold what is no class of the domain of label maps."""
+def _no_numbers(sources: Sequence[Readable], kind: Domain) -> list[str]:
+    """Reports files that hold what is no number of the domain, such as no class of label maps."""
     maps = [Source.of(source, kind) for source in sources if isinstance(source, Source)]
     return by_fault(failures(decoding(maps, 1), os.cpu_count() or 1, lambda: None))
 
@@ -137,18 +137,18 @@ def _groups(folder: Folder | LabelledFolder) -> dict[str, tuple[int, list[Readab
 
 
 def _leaked(
-    splits: Mapping[str, Sequence[Sequence[Readable]]], read: dict[Path, Facts], labels: Sequence[bool] = (False,)
+    splits: Mapping[str, Sequence[Sequence[Readable]]], read: dict[Path, Facts], numbered: Sequence[bool] = (False,)
 ) -> Iterable[str]:
     """Reports held-out images that equal a training file of any domain, or look like one of their own domain, unless
-    that holds label maps, many of which look alike."""
+    that holds numbers: many maps look alike."""
     trained = [[source.path for source in column] for column in splits["train"]]
     for split, columns in splits.items():
         if split == "train":
             continue
         leaked: dict[Path, Path] = {}
-        for known, column, of_labels in zip(trained, columns, labels, strict=True):
+        for known, column, of_numbers in zip(trained, columns, numbered, strict=True):
             paths = [source.path for source in column]
-            leaked |= ({} if of_labels else alike(paths, known, read)) | _same(
+            leaked |= ({} if of_numbers else alike(paths, known, read)) | _same(
                 paths, [*chain.from_iterable(trained)], read
             )
         if leaked:

@@ -11,10 +11,11 @@ from typing import Literal
 import numpy as np
 
 from translate.data.checks.files import Files
+from translate.data.checks.finding_instances import instances_in
 from translate.data.checks.finding_labels import labels_in
 from translate.data.checks.shades import nearly_black, stretching
 from translate.data.decoding import Decoding
-from translate.data.domain import BYTES, Domain
+from translate.data.domain import BYTES, KINDS, Domain
 from translate.data.io.values import DEEP, UNIT, Span, are_values
 from translate.data.scale import Scale
 from translate.data.settings import DataSettings, DomainSettings
@@ -28,35 +29,40 @@ SAMPLED = 64
 
 SIZED = 1000
 """Most files of a domain whose size is looked at."""
+FOUND = {"instances": instances_in, "labels": labels_in}
+"""Finds the domain of a kind that the settings say it is, or that its files look like, in this order; None if they do
+not. A kind that files do not show is set."""
 
 
 def kinds_of(columns: Mapping[str, Sequence[Readable]], data: DataSettings, files: Files) -> tuple[Domain, ...]:
-    """What the images of each domain are: as the settings say, else as they are found to be; label maps are found where
-    there are two domains."""
+    """What the images of each domain are: as the settings say, else as they are found to be; label maps and instance
+    maps are found where there are two domains."""
     return tuple(_kind(name, sources, data, len(columns) == 2, files) for name, sources in columns.items())
 
 
 def _kind(name: str, sources: Sequence[Readable], data: DataSettings, two: bool, files: Files) -> Domain:
     said = data.domain_settings.get(name, DomainSettings())
     channels, span = said.channels or data.channels, said.span or data.range
-    perhaps = two and said.kind is None and not (channels or span)
-    if (said.labels or perhaps) and (labels := labels_in(name, sources, said, files)):
-        return labels
+    perhaps = two and said.said is None and not (channels or span)
+    for kind, look_for in FOUND.items():
+        if (said.said == kind or perhaps) and (numbered := look_for(name, sources, said, files)):
+            return numbered
     found = look(name, sources, files, channels=channels, span=span)
     if said.span and not found.deep:
         raise ConfigurationError(
             f"data.domains.{name}.span: no effect on files of 8 bits, whose 0 and 255 are black and white; leave it out"
         )
-    return replace(found, unit=said.unit)
+    return replace(found, unit=said.unit, kind=said.said or "image")
 
 
 def introduced(kinds: Sequence[Domain]) -> list[str]:
     """A line for each domain that is not 8-bit RGB, with the settings that say what else it is."""
     lines = []
     for kind in kinds:
-        if kind.classes:
-            key = f"data.domains.{kind.name}"
-            lines.append(f"{kind.name}: {kind} ({key}.kind=image, {key}.classes and {key}.ignore say otherwise)")
+        if kind.numbered:
+            others = " or ".join(other for other in KINDS if other != kind.kind)
+            *some, last = (f"data.domains.{kind.name}.{key}" for key in (f"kind={others}", *KINDS[kind.kind].settings))
+            lines.append(f"{kind.name}: {kind} ({', '.join(some)} and {last} say otherwise)")
         elif kind != Domain(kind.name, dtype="uint8"):
             settings: list[Literal["channels", "span"]] = ["channels", "span"] if kind.deep else ["channels"]
             keys = " and ".join(key_of(kinds, kind, key) for key in settings)

@@ -13,7 +13,6 @@ import numpy as np
 from translate.data.catalog.description import describe
 from translate.data.domain import Domain
 from translate.data.io import images
-from translate.data.label_maps import classed, raw
 from translate.data.layouts.columns import Column, Scan, TestSplit, matched, split_of_test, with_origin, with_test
 from translate.data.layouts.listing import SUFFIXES
 from translate.data.layouts.pairing import CANNOT_BE_UNPAIRED, Columns, Kind, paired_up
@@ -33,22 +32,22 @@ class Source:
     path: Path
     half: Literal["left", "right"] | None = None
     span: images.Span = images.UNIT
-    labels: Domain | None = None
-    """Of which label map it is one, if it is one."""
+    domain: Domain | None = None
+    """Of what its numbers are, if its pixels are numbers."""
 
     @classmethod
     def of(cls, source: Source, domain: Domain) -> Source:
         """The image as one of the domain."""
-        labels = domain if domain.classes else None
-        if source.span == domain.span and source.labels == labels:
+        numbered = domain if domain.numbered else None
+        if source.span == domain.span and source.domain == numbered:
             return source
-        return replace(source, span=domain.span, labels=labels)
+        return replace(source, span=domain.span, domain=numbered)
 
     def read(self, channels: int) -> np.ndarray:
-        """Reads (height, width, channels), uint8 or uint16; of a label map the classes, (height, width, 1). Raises
-        ImageError."""
-        if self.labels is not None:
-            return classed(self.halved(raw(self.path, self.labels)), self.labels, self.path)
+        """Reads (height, width, channels), uint8 or uint16; of numbers these, (height, width, 1). Raises ImageError."""
+        if self.domain is not None and (numbers := self.domain.numbers):
+            found = self.halved(numbers.raw(self.path, self.domain, images.MAX_PIXELS))
+            return numbers.picture(found, self.domain, self.path).pixels
         picture = images.read(self.path, span=self.span)
         images.refuse_other_bands(picture, channels, self.path)
         return self.halved(images.with_channels(picture, channels))
@@ -64,7 +63,7 @@ class Source:
 
     def square(self, channels: int, side: int, interpolation: images.Interpolation = "bicubic") -> np.ndarray:
         """See `Stretched`. Raises ImageError."""
-        if self.half is None and channels == 3 and self.labels is None:
+        if self.half is None and channels == 3 and self.domain is None:
             pixels = images.read_square(self.path, side, interpolation)
             if pixels is not None:
                 return pixels
@@ -72,8 +71,9 @@ class Source:
 
     def identity(self) -> str:
         """See `Readable`. Raises ImageError."""
-        labels = "" if self.labels is None else f":{self.labels.classes}:{self.labels.ignore}:{self.labels.colours}"
-        return f"{images.version(self.path)}:{self.half}:{self.span}{labels}"
+        of = self.domain
+        numbers = "" if of is None else f":{of.kind}:{of.channels}:{of.ignore}:{of.colours}"
+        return f"{images.version(self.path)}:{self.half}:{self.span}{numbers}"
 
 
 Split = tuple[tuple[Source, ...], ...]

@@ -67,7 +67,7 @@ def _dark(images: ImageSet, whites: Mapping[int, tuple[int, int]]) -> Iterator[s
     deep = max((white for found in shades.values() for full, white in found if full == DEEP), default=0)
     cure = f"set data.range=[0,{stretching(deep)}] for all"
     for number, (name, found) in enumerate(shades.items()):
-        if images.kind(number).classes:
+        if images.kind(number).numbered:
             continue
         span = images.kind(number).span
         for top in (255, DEEP):
@@ -89,9 +89,9 @@ def _attempts(images: ImageSet, loader: Batches) -> tuple[list[Attempt], str]:
     columns = images.spanned(list(images.columns().values()))
     if sum(map(len, columns)) > THOROUGH:
         every = [source for column in columns for source in column]
-        maps = [source for number, column in enumerate(columns) if images.kind(number).classes for source in column]
-        tried = [*headers(every), *decoding(maps, 1)]  # a number that is no class is known to be one now or never
-        return tried, f"headers only, as there are more than {THOROUGH:,}{', and all label maps' * bool(maps)}"
+        maps = [source for number, column in enumerate(columns) if images.kind(number).numbered for source in column]
+        tried = [*headers(every), *decoding(maps, 1)]  # a number that is none is known to be one now or never
+        return tried, f"headers only, as there are more than {THOROUGH:,}{', and all maps of numbers' * bool(maps)}"
     attempts = loader.attempts() if isinstance(loader, Loader) else []
     loaded = {path for path, _ in attempts}
     for number, column in enumerate(columns):
