@@ -17,7 +17,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "version": set(),
     "utils": {"errors"},
     "networks": {*GROUND},
-    "losses": {"networks"},
+    "losses": {"networks", "utils"},
     "data": {*GROUND, "version"},
     "models": {*GROUND, "data", "losses", "networks"},
     "reporting": {*GROUND, "data"},

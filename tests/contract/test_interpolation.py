@@ -93,12 +93,12 @@ def test_every_kind_of_image_is_resized_by_the_filter_that_is_named(tmp_path, na
     wanted = pixels(transforms.Resize((16, 40), theirs)(image))
     assert np.array_equal(images.resize(pixels(image), 16, 40, name), wanted)
     square = pixels(transforms.Resize((16, 16), theirs)(image))
-    assert np.array_equal(Source(path).square(3, 16, name), square), "in one go"
+    assert np.array_equal(Source(path).stretched(3, 16, 16, name), square), "in one go"
     grey = pixels(transforms.Resize((16, 16), theirs)(image.convert("L")))
-    assert np.array_equal(Source(path).square(1, 16, name)[..., 0], grey), "plane by plane"
+    assert np.array_equal(Source(path).stretched(1, 16, 16, name)[..., 0], grey), "plane by plane"
     deep = tmp_path / "deep.png"
     images.write(deep, images.Picture(pixels(image).astype(np.uint16) * 257))
-    assert np.abs(Source(deep).square(3, 16, name) / 257 - square).max() < 1.13, "at 16 bits"
+    assert np.abs(Source(deep).stretched(3, 16, 16, name) / 257 - square).max() < 1.13, "at 16 bits"
 
 
 @pytest.mark.parametrize("where", ["ram", "disk"])

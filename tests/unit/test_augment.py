@@ -10,6 +10,7 @@ from translate.data import augment
 from translate.data.augment import GEOMETRY, PHOTOMETRY, Augmentation, Augmenter
 from translate.data.crops import Crop, Cropped, pixels_of
 from translate.errors import ConfigurationError
+from translate.utils.sides import Sides
 
 # What does nothing unless told what to do, or nothing that these pictures show.
 TOLD = {"Affine": {"rotate": [-30, 30]}, "Downscale": {"scale_range": [0.3, 0.4]}}
@@ -129,6 +130,8 @@ def test_importing_the_library_asks_no_network(monkeypatch):
 
 def test_crop_and_flip():
     image = np.arange(5 * 6 * 1).reshape(5, 6, 1)
-    upright, mirrored = (pixels_of(Cropped(image, Crop(1, 2, flip, seed=0)), 3)[..., 0] for flip in (False, True))
+    upright, mirrored = (
+        pixels_of(Cropped(image, Crop(1, 2, flip, seed=0)), Sides(3, 3))[..., 0] for flip in (False, True)
+    )
     assert upright.tolist() == [[8, 9, 10], [14, 15, 16], [20, 21, 22]]
     assert mirrored.tolist() == [[10, 9, 8], [16, 15, 14], [22, 21, 20]]

@@ -40,9 +40,9 @@ class Counted(Source):
         DECODED[self.path] += 1
         return super().read(channels)
 
-    def square(self, channels: int, side: int, interpolation: Interpolation = "bicubic") -> np.ndarray:
+    def stretched(self, channels: int, height: int, width: int, interpolation: Interpolation = "bicubic") -> np.ndarray:
         DECODED[self.path] += 1
-        return super().square(channels, side, interpolation)
+        return super().stretched(channels, height, width, interpolation)
 
 
 @pytest.fixture(autouse=True)
@@ -260,8 +260,8 @@ def test_what_changes_while_it_is_decoded_is_not_kept_for_what_it_became(tmp_pat
     old = Source(sources[0].path).read(3)
 
     class Changing(Counted):
-        def square(self, *settings) -> np.ndarray:
-            pixels = super().square(*settings)
+        def stretched(self, *settings) -> np.ndarray:
+            pixels = super().stretched(*settings)
             write(self.path, Picture(np.full_like(old, 200)))
             return pixels
 

@@ -14,6 +14,7 @@ from translate.data.cache.choice import stream_of
 from translate.data.cache.device import gather
 from translate.data.loader import Loader
 from translate.training.runtime import Runtime
+from translate.utils.sides import Sides
 
 
 def device_stream(batches: Loader, limit: int | None = None, told: list[str] | None = None):
@@ -50,10 +51,11 @@ def test_sixteen_bits_lie_on_the_device_too():
     rng = np.random.default_rng(0)
     images = rng.integers(0, 65536, (3, 9, 8, 1), np.uint16, endpoint=False)
     cuts = torch.tensor([[2, 0], [4, 1], [0, 3], [0, 1]])
-    squares = gather(torch.from_numpy(images), cuts, 5)
-    assert squares.dtype == torch.uint16
-    assert np.array_equal(squares[0, 0].numpy(), images[2, 4:9, 0:5, 0])
-    assert np.array_equal(squares[1, 0].numpy(), images[0, 1:6, 3:8, 0][:, ::-1])
+    for height, width in ((5, 5), (3, 5), (5, 4)):
+        crops = gather(torch.from_numpy(images), cuts, Sides(height, width))
+        assert crops.dtype == torch.uint16
+        assert np.array_equal(crops[0, 0].numpy(), images[2, 4 : 4 + height, :width, 0])
+        assert np.array_equal(crops[1, 0].numpy(), images[0, 1 : 1 + height, 3 : 3 + width, 0][:, ::-1])
 
 
 @pytest.mark.parametrize(

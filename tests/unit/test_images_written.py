@@ -143,15 +143,15 @@ def test_a_square_is_the_image_read_and_resized(tmp_path: Path, kind: str, chann
     else:
         mode = {"cmyk": "CMYK", "alpha": "RGBA", "palette": "P"}.get(kind, "RGB")
         image.convert(mode).save(path, **options.get(kind, {}))
-    for side in (16, 23, 40):
-        square = Source(path).square(channels, side)
-        expected = images.resize(images.with_channels(images.read(path), channels), side, side)
-        assert square.dtype == expected.dtype and np.array_equal(square, expected)
+    for sides in ((16, 16), (23, 40), (40, 40)):
+        stretched = Source(path).stretched(channels, *sides)
+        expected = images.resize(images.with_channels(images.read(path), channels), *sides)
+        assert stretched.dtype == expected.dtype and np.array_equal(stretched, expected)
 
 
-def test_a_square_of_a_damaged_file_is_refused_by_name(tmp_path: Path) -> None:
+def test_a_stretched_damaged_file_is_refused_by_name(tmp_path: Path) -> None:
     path = tmp_path / "x.jpg"
     images.write(path, Picture(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)))
     path.write_bytes(path.read_bytes()[:-500])
     with pytest.raises(ImageError, match=r"x\.jpg: cannot be read"):
-        Source(path).square(3, 16)
+        Source(path).stretched(3, 16, 16)

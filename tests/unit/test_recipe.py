@@ -43,7 +43,7 @@ def test_overrides_change_single_keys_and_steps_replace_epochs():
     recipe = load_recipe("cyclegan", ["training.steps=7", "data.size=64", "model.generator.blocks=2"])
     assert (recipe.training.steps, recipe.training.epochs) == (7, None)
     assert recipe.data.size == 64
-    assert recipe.data.loaded_size == 72  # the published proportion 286/256
+    assert recipe.data.loaded == (72, 72)  # the published proportion 286/256
     assert recipe.model.generator.blocks == 2
     assert recipe.model.generator.filters == 64
 
@@ -239,7 +239,7 @@ def test_paper_recipes_differ_from_the_ports_where_they_should():
     port, paper = load_recipe("cyclegan"), load_recipe("cyclegan-paper")
     assert (port.model.turns, paper.model.turns) == ("joint", "separate")
     assert (port.model.adversarial.discriminator_weight, paper.model.adversarial.discriminator_weight) == (0.5, 1.0)
-    assert (paper.data.size, paper.data.loaded_size, paper.model.generator.blocks) == (128, 143, 6)
+    assert (paper.data.size, paper.data.loaded.height, paper.model.generator.blocks) == (128, 143, 6)
     assert paper.model.generator.normalisation == "affine_instance"
     assert port.model.identity == paper.model.identity == 0.5
     port, paper = load_recipe("pix2pix"), load_recipe("pix2pix-paper")

@@ -26,6 +26,8 @@ GEOMETRY = (
     "Affine", "D4", "ElasticTransform", "GridDistortion", "OpticalDistortion", "Perspective",
     "RandomRotate90", "Rotate", "SafeRotate", "Transpose", "VerticalFlip",
 )  # fmt: skip
+TURNING = ("D4", "RandomRotate90", "Transpose")
+"""Those of them that swap height and width."""
 PHOTOMETRY = (
     "CLAHE", "ChannelDropout", "ChannelShuffle", "CoarseDropout", "ColorJitter", "Defocus", "Downscale",
     "GaussNoise", "GaussianBlur", "HueSaturationValue", "ISONoise", "ImageCompression", "MedianBlur",

@@ -13,6 +13,7 @@ from torch import Tensor
 from translate.data.augment import Augmentation, Augmenter
 from translate.data.domain import Domain
 from translate.data.order import RNG, generator
+from translate.utils.sides import Sides, Size
 
 
 class Crop(NamedTuple):
@@ -36,9 +37,10 @@ WHOLE = Crop(0, 0, mirrored=False, seed=0)
 
 @dataclass(frozen=True)
 class Cropping:
-    """How crops of `size` pixels are drawn at random: if `flip`, mirrored with probability 1/2; and augmented."""
+    """How crops of `size`, N or (height, width), are drawn at random: if `flip`, mirrored with probability 1/2; and
+    augmented."""
 
-    size: int
+    size: Size
     flip: bool = True
     augment: tuple[Augmentation, ...] = ()
 
@@ -48,7 +50,7 @@ class Crops:
     what the images of each domain are, if they are not all just images."""
 
     def __init__(self, cropping: Cropping, seed: int, pairs: bool, held: Sequence[Domain] = ()) -> None:
-        self.size, self._flip, self._seed, self._pairs = cropping.size, cropping.flip, seed, pairs
+        self.size, self._flip, self._seed, self._pairs = Sides.of(cropping.size), cropping.flip, seed, pairs
         self._held = held
         self._augmenter = Augmenter(cropping.augment) if cropping.augment else None
 
@@ -81,42 +83,42 @@ class Crops:
         return [Cropped(np.concatenate([next(made) for _ in domain.parts], 2), WHOLE) for domain in held]
 
 
-def random_crop(seed: int, domain: int, position: int, height: int, width: int, size: int, flip: bool) -> Crop:
-    """Draws a random crop of `size` pixels for a domain and position; if `flip`, mirrors it with probability 1/2."""
+def random_crop(seed: int, domain: int, position: int, height: int, width: int, size: Sides, flip: bool) -> Crop:
+    """Draws a random crop of that size for a domain and position; if `flip`, mirrors it with probability 1/2."""
     rng = generator(seed, RNG, domain, position)
-    top, left = rng.integers(height - size + 1), rng.integers(width - size + 1)
+    top, left = rng.integers(height - size.height + 1), rng.integers(width - size.width + 1)
     mirrored, further = rng.random() < 0.5, int(rng.integers(2**31))
     return Crop(int(top), int(left), bool(mirrored and flip), further)
 
 
-def middle(pixels: np.ndarray, size: int) -> Cropped:
-    """The middle crop of `size` pixels."""
-    top, left = ((side - size) // 2 for side in pixels.shape[:2])
+def middle(pixels: np.ndarray, size: Sides) -> Cropped:
+    """The middle crop of that size."""
+    top, left = ((whole - side) // 2 for whole, side in zip(pixels.shape, size, strict=False))
     return Cropped(pixels, Crop(top, left, mirrored=False, seed=0))
 
 
-def pixels_of(cropped: Cropped, size: int) -> np.ndarray:
-    """Returns a view (size, size, channels) of the crop."""
+def pixels_of(cropped: Cropped, size: Sides) -> np.ndarray:
+    """Returns a view (height, width, channels) of the crop."""
     pixels, (top, left, mirrored, _) = cropped
-    taken = pixels[top : top + size, left : left + size]
+    taken = pixels[top : top + size.height, left : left + size.width]
     return taken[:, ::-1] if mirrored else taken
 
 
-def stack(crops: Sequence[Cropped], size: int, pin: bool = False) -> Tensor:
-    """Returns (crops, channels, size, size), channels-last in memory; uint16 if any image is.
+def stack(crops: Sequence[Cropped], size: Sides, pin: bool = False) -> Tensor:
+    """Returns (crops, channels, height, width), channels-last in memory; uint16 if any image is.
 
     `pin`: uses pinned memory, which CUDA copies asynchronously.
     """
     deep = any(crop.pixels.dtype == np.uint16 for crop in crops)
     channels = crops[0].pixels.shape[2]
-    batch = torch.empty((len(crops), size, size, channels), dtype=torch.uint16 if deep else torch.uint8, pin_memory=pin)
+    batch = torch.empty((len(crops), *size, channels), dtype=torch.uint16 if deep else torch.uint8, pin_memory=pin)
     for image, crop in zip(batch.numpy(), crops, strict=True):
         _write(image, crop)
     return batch.permute(0, 3, 1, 2)
 
 
 def _write(image: np.ndarray, cropped: Cropped) -> None:
-    taken = pixels_of(cropped, len(image))
+    taken = pixels_of(cropped, Sides(*image.shape[:2]))
     if taken.dtype != image.dtype:
         taken = taken.astype(np.uint16) * 257
     if cropped.crop.mirrored:

@@ -11,29 +11,34 @@ import numpy as np
 
 from translate.data.cache.memory import Cache
 from translate.data.checks.scan import Attempt
+from translate.data.crops import middle, pixels_of
 from translate.data.domain import Domain
 from translate.data.io.images import Interpolation, resize
-from translate.data.scale import Resize, by_shorter_side
+from translate.data.scale import Resize
 from translate.data.source import Readable, Stretched
 from translate.errors import ImageError
 from translate.utils.printing import shown
+from translate.utils.sides import Sides, Size
 
 
 @dataclass(frozen=True)
 class Decoding:
-    """How the images of a domain are decoded, to `channels` channels, and resized, to `side` pixels.
+    """How the images of a domain are decoded, to `channels` channels, and resized, to `side`: that of squares, or
+    (height, width).
 
     `domain`: what the images are, where they are not just images: they become its planes on the device (see `planes`).
     """
 
     channels: int
-    side: int
+    side: Size
     resize: Resize = "square"
     interpolation: Interpolation = "bicubic"
     domain: Domain | None = None
 
     @classmethod
-    def of(cls, domain: Domain, side: int, resize: Resize = "square", interpolation: Interpolation = "bicubic") -> Self:
+    def of(
+        cls, domain: Domain, side: Size, resize: Resize = "square", interpolation: Interpolation = "bicubic"
+    ) -> Self:
         """How the images of a domain are decoded."""
         if domain.numbered:
             return cls(domain.stored_channels, side, resize, "nearest", domain)
@@ -44,13 +49,17 @@ class Decoding:
         """What the images are, as batches hold them."""
         return self.domain or Domain("", self.channels)
 
+    @property
+    def sides(self) -> Sides:
+        return Sides.of(self.side)
+
     def __call__(self, source: Readable) -> np.ndarray:
         """Returns (height, width, channels), uint8 or uint16. Raises ImageError."""
         if self.resize == "square" and isinstance(source, Stretched):
-            return source.square(self.channels, self.side, self.interpolation)
+            return source.stretched(self.channels, *self.sides, self.interpolation)
         pixels = source.read(self.channels)
         if self.resize == "centre":
-            pixels = _centre(pixels)
+            pixels = _centre(pixels, self.sides)
         target = self._target(*pixels.shape[:2])
         resized = pixels if pixels.shape[:2] == target else resize(pixels, *target, self.interpolation)
         return np.ascontiguousarray(resized)  # a view of half a side-by-side file would keep the whole in memory
@@ -58,12 +67,14 @@ class Decoding:
     def _target(self, height: int, width: int) -> tuple[int, int]:
         if self.resize == "none":
             return height, width
+        sides = self.sides
         if self.resize in ("square", "centre"):
-            return self.side, self.side
-        shorter = min(height, width)
-        if self.resize == "short_side_floor":
-            return height * self.side // shorter, width * self.side // shorter
-        return by_shorter_side(self.side, height, width)
+            return sides
+        if self.resize == "short_side":
+            return sides.covering(height, width)
+        if sides.height * width < sides.width * height:
+            return height * sides.width // width, sides.width
+        return sides.height, width * sides.height // height
 
 
 def for_each(decoding: Decoding | Sequence[Decoding], domains: int) -> Sequence[Decoding]:
@@ -72,9 +83,9 @@ def for_each(decoding: Decoding | Sequence[Decoding], domains: int) -> Sequence[
 
 
 class DecodedImages:
-    """The decoded images of domain `number`, in `cache` as far as they fit; each must hold a crop of `crop` pixels."""
+    """The decoded images of domain `number`, in `cache` as far as they fit; each must hold a `crop`."""
 
-    def __init__(self, number: int, sources: Sequence[Readable], decoding: Decoding, crop: int, cache: Cache) -> None:
+    def __init__(self, number: int, sources: Sequence[Readable], decoding: Decoding, crop: Sides, cache: Cache) -> None:
         self.number, self.sources, self._decoding, self._crop, self._cache = number, sources, decoding, crop, cache
 
     def __len__(self) -> int:
@@ -96,17 +107,15 @@ class DecodedImages:
 
     def _large_enough(self, source: Readable, image: np.ndarray) -> np.ndarray:
         height, width = image.shape[:2]
-        if min(height, width) < self._crop:
+        if not self._crop.fit_in(height, width):
             raise ImageError(
-                f"{shown(source.path)}: {width} x {height} pixels are too few for a crop of {self._crop}: set a "
+                f"{shown(source.path)}: {width} x {height} pixels are too few for a crop of {self._crop.pixels}: set a "
                 "smaller data.size, or data.resize: square"
             )
         return image
 
 
-def _centre(pixels: np.ndarray) -> np.ndarray:
-    """Crops the largest centred square."""
-    height, width = pixels.shape[:2]
-    side = min(height, width)
-    top, left = (height - side) // 2, (width - side) // 2
-    return pixels[top : top + side, left : left + side].copy()  # a view would keep the whole in memory
+def _centre(pixels: np.ndarray, sides: Sides) -> np.ndarray:
+    """Crops the largest centred part of the shape of `sides`."""
+    part = sides.largest_in(*pixels.shape[:2])
+    return pixels_of(middle(pixels, part), part).copy()  # a view would keep the whole in memory

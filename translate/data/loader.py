@@ -19,6 +19,7 @@ from translate.data.order import Order, lists_of
 from translate.data.source import Readable
 from translate.errors import ConfigurationError, ImageError
 from translate.utils.printing import shown
+from translate.utils.sides import Sides, Size
 
 AnyBatch = TypeVar("AnyBatch", bound=Batch)
 
@@ -57,7 +58,7 @@ class Loader(Generic[AnyBatch]):
         domains, lists = lists_of(split, buckets=make.labels_are_domains())
         cache = cache or Memory(0)
         self.images = [
-            DecodedImages(i, sources, way, cropping.size, cache)
+            DecodedImages(i, sources, way, Sides.of(cropping.size), cache)
             for i, (sources, way) in enumerate(zip(domains, for_each(decoding, len(domains)), strict=True))
         ]
         self.workers = workers
@@ -75,8 +76,8 @@ class Loader(Generic[AnyBatch]):
         return -(-self._order.length // self._batch_size)
 
     def batch(self, step: int, pin: bool = False) -> AnyBatch:
-        """Returns images (batch, channels, size, size), uint8 or uint16, in channels-last memory, and what is declared
-        beside them.
+        """Returns images (batch, channels, height, width), uint8 or uint16, in channels-last memory, and what is
+        declared beside them.
 
         `pin`: puts images into pinned memory, which CUDA copies asynchronously.
         """
@@ -125,12 +126,12 @@ def evaluation_batches(
     decoding: Decoding | Sequence[Decoding],
     batch_size: int,
     labels: Sequence[np.ndarray] = (),
-    size: int | None = None,
+    size: Size | None = None,
 ) -> Iterator[AnyBatch]:
-    """Yields the images of a split in order, resized to squares; the last batch may be smaller.
+    """Yields the images of a split in order, resized to one size; the last batch may be smaller.
 
-    `decoding`, one for all domains or one for each, stretches whole images, or takes the square at their centre. Where
-    it gives larger images than a square of `size`, if given, their middle is taken. Image
+    `decoding`, one for all domains or one for each, stretches whole images, or takes the part at their centre. Where it
+    gives larger images than `size`, N or (height, width), if given, their middle is taken. Image
     i of one domain is batched with image i of the other, up to the length of the smaller one. `labels` are those of the
     first domain.
     """
@@ -139,16 +140,16 @@ def evaluation_batches(
         raise ValueError(_lists_wanted(split, make))
     known = torch.from_numpy(np.asarray(labels[0], np.float32)) if labels else None
     length, ways = min(map(len, split)), for_each(decoding, len(split))
+    sides = Sides.of(size) if size else ways[0].sides
     for start in range(0, length, batch_size):
         rows = slice(start, min(start + batch_size, length))
         crops = [
-            [middle(way(source), size or way.side) for source in sources[rows]]
-            for way, sources in zip(ways, split, strict=True)
+            [middle(way(source), sides) for source in sources[rows]] for way, sources in zip(ways, split, strict=True)
         ]
         others = {"index": torch.arange(length)[rows]}
         if known is not None:
             others["labels"] = known[rows]
-        images = [stack(column, size or ways[0].side) for column in crops]
+        images = [stack(column, sides) for column in crops]
         yield make.made_of(images, others.__getitem__, [way.held for way in ways])
 
 

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from translate.data.io.images import Interpolation
+from translate.utils.sides import Sides, Size
 
 Resize = Literal["square", "centre", "short_side", "short_side_floor", "none"]
-"""How to resize: stretch to a square; crop the largest centred square; scale by the shorter side, with the longer side
-rounded or, as torchvision does it, rounded down; or not at all."""
+"""How to resize: stretch to a square, or to a rectangle's shape; crop the largest centred part of that shape; scale by
+the shorter side (of a rectangle: until it is covered), with the other side rounded or, as torchvision does it, rounded
+down; or not at all."""
 NEAR = 1.15
 """A picture whose sides are within this factor of the trained scale is taken as it is: crops vary objects by as much
 (286/256, as published), and resampling costs about what it gains (benchmarks/results/2026-11-30-scale-cpu.md)."""
@@ -17,21 +19,23 @@ NEAR = 1.15
 
 @dataclass(frozen=True)
 class Scale:
-    """Files of `height` x `width` pixels in the median were resized, as `resize` says, to `side` pixels."""
+    """Files of `height` x `width` pixels in the median were resized, as `resize` says, to `side`: a square's side, or a
+    rectangle's (height, width)."""
 
     height: int
     width: int
-    side: int
+    side: Size
     resize: Resize = "square"
     interpolation: Interpolation = "bicubic"
 
     def size_of(self, height: int, width: int) -> tuple[int, int]:
-        """The size that training would have seen such a picture at: its shorter side is `side`. A model that was
+        """The size that training would have seen such a picture at: the least that covers `side`. A model that was
         trained on stretched files gets pictures stretched in the same proportion."""
         if self.resize == "none":
             return height, width
-        stretch = self.width / self.height if self.resize == "square" else 1.0
-        return by_shorter_side(self.side, height * stretch, width)
+        sides = Sides.of(self.side)
+        stretch = self.width / self.height * (sides.height / sides.width) if self.resize == "square" else 1.0
+        return sides.covering(height * stretch, width)
 
     def near(self, height: int, width: int) -> bool:
         """Whether such a picture is at about the trained scale as it is."""
@@ -46,9 +50,3 @@ class Scale:
         """In words: "files of 640 x 480 pixels at 256 x 256"."""
         height, width = self.size_of(self.height, self.width)
         return f"files of {self.width} x {self.height} pixels at {width} x {height}"
-
-
-def by_shorter_side(side: int, height: float, width: float) -> tuple[int, int]:
-    """The size in the same proportions whose shorter side is `side`."""
-    factor = side / min(height, width)
-    return max(1, round(height * factor)), max(1, round(width * factor))

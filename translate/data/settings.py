@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
 from pydantic.config import JsonDict
 
-from translate.data.augment import Augmentation
+from translate.data.augment import TURNING, Augmentation
 from translate.data.cache.choice import Where
 from translate.data.crops import Cropping
 from translate.data.decoding import Decoding
@@ -16,6 +16,7 @@ from translate.data.io.images import Interpolation
 from translate.data.scale import NEAR, Resize
 from translate.errors import nearest
 from translate.utils.settings import Seed, Settings
+from translate.utils.sides import Sides
 
 Byte = Annotated[int, Field(ge=0, le=255)]
 
@@ -96,6 +97,27 @@ Domains = Annotated[
 ]
 
 
+def _one_or_two(value: object) -> object:
+    """Raises ValueError for another number of sides."""
+    if isinstance(value, list | tuple) and len(value) != 2:
+        raise ValueError(f"a size is one number for squares, or two, [height, width], and not {len(value)}")
+    return value
+
+
+def _form_of_size(value: object) -> str:
+    """What is wanted of a size, so that mistakes are those of one form."""
+    return "two" if isinstance(value, list | tuple) else "one"
+
+
+Side = Annotated[int, Field(ge=8, le=4096)]
+LoadedSide = Annotated[int, Field(ge=8)]
+_ONE, _TWO, _EITHER = Tag("one"), Tag("two"), Discriminator(_form_of_size)
+CropSize = Annotated[Annotated[Side, _ONE] | Annotated[tuple[Side, Side], _TWO], _EITHER, BeforeValidator(_one_or_two)]
+LoadSize = Annotated[
+    Annotated[LoadedSide, _ONE] | Annotated[tuple[LoadedSide, LoadedSide], _TWO], _EITHER, BeforeValidator(_one_or_two)
+]
+
+
 class DataSettings(Settings):
     """Which images to train on, and how they become batches."""
 
@@ -119,14 +141,15 @@ class DataSettings(Settings):
     range: tuple[float, float] | None = None
     """For files of more than 8 bits, of all domains: the values that become black and white; values outside are
     refused. [0, 1] leaves 16-bit files all that they can hold, 0 to 65535. Null: what the files of each domain hold."""
-    size: int = Field(256, ge=8, le=4096)
-    """Side in pixels of the square crops used in training."""
-    load_size: int | None = Field(None, ge=8)
-    """Side to which images are resized before cropping; null uses the published proportion 286/256 of `size`."""
+    size: CropSize = 256
+    """Side in pixels of the square crops used in training, or [height, width] of rectangles."""
+    load_size: LoadSize | None = None
+    """Side, or [height, width], to which images are resized before cropping; null uses the published proportion
+    286/256 of `size`."""
     resize: Resize = "square"
-    """`square` stretches, as published; `centre` takes the largest central square; `short_side` keeps the proportions,
-    as does `short_side_floor`, which rounds the longer side down as UNIT's release does; `none` crops the image without
-    resizing."""
+    """`square` stretches to the shape of `load_size`, as published; `centre` takes the largest central part of that
+    shape; `short_side` keeps the proportions and covers that shape, as does `short_side_floor`, which rounds the longer
+    side down as UNIT's release does; `none` crops the image without resizing."""
     interpolation: Interpolation = "bicubic"
     """Pillow's filter for resizing, also of the images that are measured. Published: `bicubic` in the PyTorch port,
     `bilinear` in StarGAN and UNIT, `nearest` for UNIT's digits."""
@@ -152,16 +175,23 @@ class DataSettings(Settings):
     """Only for the procedural set `shapes`."""
 
     @property
-    def loaded_size(self) -> int:
-        return self.load_size or round(self.size * 286 / 256)
+    def crop(self) -> Sides:
+        """`size`, of squares and rectangles."""
+        return Sides.of(self.size)
 
     @property
-    def trained_side(self) -> int:
-        """The side that training's images have on the whole: `size`, where `load_size` only varies the crop."""
-        return self.size if self.loaded_size <= NEAR * self.size else self.loaded_size
+    def loaded(self) -> Sides:
+        """`load_size`, likewise."""
+        return Sides.of(self.load_size) if self.load_size else Sides(*(round(side * 286 / 256) for side in self.crop))
+
+    @property
+    def trained(self) -> Sides:
+        """The size that training's images have on the whole: `size`, where `load_size` only varies the crop."""
+        near = all(loaded <= NEAR * side for loaded, side in zip(self.loaded, self.crop, strict=True))
+        return self.crop if near else self.loaded
 
     def decoding(self, domain: Domain) -> Decoding:
-        return Decoding.of(domain, self.loaded_size, self.resize, self.interpolation)
+        return Decoding.of(domain, self.loaded, self.resize, self.interpolation)
 
     @property
     def domain_names(self) -> tuple[str, ...] | None:
@@ -175,7 +205,7 @@ class DataSettings(Settings):
 
     @property
     def cropping(self) -> Cropping:
-        return Cropping(self.size, self.flip, self.augment)
+        return Cropping(self.crop, self.flip, self.augment)
 
     @property
     def cache_bytes(self) -> int | None:
@@ -188,8 +218,23 @@ class DataSettings(Settings):
 
     @model_validator(mode="after")
     def _crop_fits(self) -> DataSettings:
-        if self.resize != "none" and self.loaded_size < self.size:
-            raise ValueError(f"load_size {self.loaded_size} is smaller than size {self.size}: no crop fits")
+        if isinstance(self.load_size, int) and not self.crop.square:
+            usual = [round(side * 286 / 256) for side in self.crop]
+            raise ValueError(
+                f"load_size {self.load_size} is one number, and size {self.crop} is two, height and width: set "
+                f"load_size to null, which is {usual}, or to two"
+            )
+        if self.resize != "none" and not self.crop.fit_in(*self.loaded):
+            raise ValueError(f"load_size {self.loaded} is smaller than size {self.crop}: no crop fits")
+        return self
+
+    @model_validator(mode="after")
+    def _augmentation_keeps_shape(self) -> DataSettings:
+        turning = [one.name for one in self.augment if one.name in TURNING]
+        if turning and not self.crop.square:
+            raise ValueError(
+                f"augment: {turning[0]} lays pictures on their side, and size {self.crop} is no square: leave it out"
+            )
         return self
 
 

@@ -30,8 +30,8 @@ class Readable(Protocol):
 class Stretched(Protocol):
     """A `Readable` with a faster way to read and resize."""
 
-    def square(self, channels: int, side: int, interpolation: Interpolation = "bicubic") -> np.ndarray:
-        """Returns exactly what `read` gives, resized to (side, side, channels). Raises ImageError."""
+    def stretched(self, channels: int, height: int, width: int, interpolation: Interpolation = "bicubic") -> np.ndarray:
+        """Returns exactly what `read` gives, resized to (height, width, channels). Raises ImageError."""
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ class ClassifierSettings(Settings):
     """By default, 500 batches of 64 images of 64 pixels: about three minutes on one CPU core with bf16 units."""
 
     size: int = Field(64, ge=8)
-    """Side in pixels of the images it reads; larger ones are reduced."""
+    """Longer side in pixels of the images it reads; larger ones are reduced."""
     steps: int = Field(500, ge=1)
     """Maximum number of steps; fewer if they would show each image more than `EPOCHS` times."""
     batch_size: int = Field(64, ge=2)
@@ -46,11 +46,11 @@ class Classifier(nn.Module):
         from torchvision.models import resnet18  # type: ignore[import-untyped]
 
         self.labels = Labels(images)
-        self.size, self.channels = min(size, images.size), images.channels
+        self.size, self.channels = images.crop.within(size), images.channels
         self.network = resnet18(weights=None, num_classes=len(images.domains))
         if images.channels not in (1, 3):
             self.network.conv1 = nn.Conv2d(images.channels, 64, 7, stride=2, padding=3, bias=False)
-        if self.size <= UNPOOLED_UP_TO:
+        if max(self.size) <= UNPOOLED_UP_TO:
             self.network.maxpool = nn.Identity()
 
     def forward(self, images: Tensor) -> Tensor:
@@ -79,11 +79,11 @@ class Classifier(nn.Module):
     @property
     def resize(self) -> str:
         """How images are resized for the classifier, in words."""
-        return f"to {self.size} x {self.size}, bilinear with antialiasing, where they differ"
+        return f"to {self.size.width} x {self.size.height}, bilinear with antialiasing, where they differ"
 
     def _prepared(self, images: Tensor) -> Tensor:
-        side = (self.size, self.size)
-        fitting = images if images.shape[2:] == side else F.interpolate(images, side, mode="bilinear", antialias=True)
+        fits = images.shape[2:] == self.size
+        fitting = images if fits else F.interpolate(images, self.size, mode="bilinear", antialias=True)
         mean, deviation = (fitting.new_tensor(values)[:, None, None] for values in (_MEAN, _DEVIATION))
         if images.shape[1] not in (1, 3):
             mean, deviation = mean.mean(), deviation.mean()

@@ -46,7 +46,7 @@ class _Facts(TypedDict):
     sha256: Sha256
     groups: list[tuple[Positive, bool]]
     channels: Positive
-    size: Positive
+    size: Positive | tuple[Positive, Positive]
     domains: list[str]
     settings: ClassifierSettings
     steps: int

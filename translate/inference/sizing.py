@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
-from translate.data.scale import Scale, by_shorter_side
+from translate.data.scale import Scale
 from translate.errors import ConfigurationError
 from translate.inference.options import Size
+from translate.utils.sides import Sides
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Sizing:
     def working(self, height: int, width: int) -> tuple[int, int]:
         """The size at which a picture of (height, width) is translated."""
         if isinstance(self.size, int):
-            return by_shorter_side(self.size, height, width)
+            return Sides.of(self.size).covering(height, width)
         if self.size == "native" or self.scale is None or self.scale.near(height, width):
             return height, width
         return self.scale.size_of(height, width)

@@ -4,9 +4,11 @@ a batch; exchanging image by image, as here, is from CycleGAN's code."""
 import torch
 from torch import Tensor, nn
 
+from translate.utils.sides import Sides, Size
+
 
 class ImagePool(nn.Module):
-    """Keeps up to `capacity` generated images (channels, size, size).
+    """Keeps up to `capacity` generated images (channels, height, width), of `size`: N for squares, or (height, width).
 
     Until the pool is full, every new image is stored and shown. After that, with probability 1/2 each, a new image is
     either shown but not stored, or replaces a random stored image, which is shown instead. A `capacity` of 0 shows
@@ -17,14 +19,14 @@ class ImagePool(nn.Module):
     images: Tensor
     stored: Tensor
 
-    def __init__(self, capacity: int, channels: int, size: int) -> None:
+    def __init__(self, capacity: int, channels: int, size: Size) -> None:
         super().__init__()
-        self.register_buffer("images", torch.zeros(capacity, channels, size, size))
+        self.register_buffer("images", torch.zeros(capacity, channels, *Sides.of(size)))
         self.register_buffer("stored", torch.zeros((), dtype=torch.long))
 
     @torch.no_grad()
     def exchange(self, newcomers: Tensor) -> Tensor:
-        """The image to show for each of `newcomers` (batch, channels, size, size), in order, without gradient."""
+        """The image to show for each of `newcomers` (batch, channels, height, width), in order, without gradient."""
         if len(self.images) == 0:
             return newcomers.detach()
         return torch.cat([self._exchange_one(image) for image in newcomers.detach().to(self.images.dtype).split(1)])

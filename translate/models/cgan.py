@@ -45,8 +45,9 @@ class CGAN(Sampler):
         self.config, self.domains = config, images.domains
         labels = require_classes(images)
         self.adversary = Adversary(config.adversarial)
-        self.generator = config.generator.generator(config.code + labels, images.channels, images.size)
-        self.discriminator = config.discriminator.discriminator(images.channels, images.size, labels, outputs=1)
+        size = images.side(config.name)
+        self.generator = config.generator.generator(config.code + labels, images.channels, size)
+        self.discriminator = config.discriminator.discriminator(images.channels, size, labels, outputs=1)
 
     def generate(self, batch: Labelled) -> Fakes:
         return {"fake": self._generate(batch.labels), "wrong": other_labels(batch.labels)}

@@ -44,8 +44,9 @@ class GAN(Sampler):
         super().__init__(config, images)
         self.config, self.images = config, images
         self.adversary = Adversary(config.adversarial)
-        self.generator = config.generator.generator(config.code, images.channels, images.size)
-        self.discriminator = config.discriminator.discriminator(images.channels, images.size, labels=0, outputs=1)
+        size = images.side(config.name)
+        self.generator = config.generator.generator(config.code, images.channels, size)
+        self.discriminator = config.discriminator.discriminator(images.channels, size, labels=0, outputs=1)
 
     def generate(self, batch: Plain) -> Fakes:
         return {"fake": self._generate(len(batch))}

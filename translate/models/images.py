@@ -9,11 +9,13 @@ from translate.data.domain import KINDS, Domain
 from translate.data.io.values import UNIT, Span
 from translate.data.labels import LabelGroup
 from translate.errors import ConfigurationError
+from translate.utils.sides import Sides, Size
 
 
 @dataclass(frozen=True)
 class ImageSpec:
-    """The images a model is built for: channels, side of the training crop in pixels, and the domains' names.
+    """The images a model is built for: channels, size of the training crop in pixels (N for squares, or (height,
+    width)), and the domains' names.
 
     `groups`: how the domains are labelled, in order; empty if images have no labels. `alternatives`: sets of domain
     numbers that are mutually exclusive attributes, such as hair colours. `span`: the range of values in floating-point
@@ -24,7 +26,7 @@ class ImageSpec:
     """
 
     channels: int
-    size: int
+    size: Size
     domains: tuple[str, ...]
     groups: tuple[LabelGroup, ...] = ()
     alternatives: tuple[tuple[int, ...], ...] = ()
@@ -37,6 +39,20 @@ class ImageSpec:
         if self.each:
             return replace(self.each[min(number, len(self.each) - 1)], name=self.domains[number])
         return Domain(self.domains[number], self.channels, self.span)
+
+    @property
+    def crop(self) -> Sides:
+        """`size`, of squares and rectangles."""
+        return Sides.of(self.size)
+
+    def side(self, what: str) -> int:
+        """The side of a square crop. Raises ConfigurationError, which begins with `what`, for a rectangle."""
+        if not self.crop.square:
+            raise ConfigurationError(
+                f"{what} takes squares, and data.size is {self.crop}: set data.size to one number, such as "
+                f"{min(self.crop)}"
+            )
+        return self.crop.height
 
     @property
     def kinds(self) -> tuple[Domain, ...]:

@@ -59,7 +59,7 @@ class StackGAN(Sampler):
     def __init__(self, config: StackGANConfig, images: ImageSpec) -> None:
         super().__init__(config, images)
         self.config, self.domains = config, images.domains
-        labels, channels, size = require_classes(images), images.channels, images.size
+        labels, channels, size = require_classes(images), images.channels, images.side(config.name)
         self.small = size // config.enlargement
         if size % config.enlargement or self.small % 4:
             raise ConfigurationError(

@@ -48,7 +48,7 @@ class StarGAN(Relabeller):
 
     def __init__(self, config: StarGANConfig, images: ImageSpec) -> None:
         super().__init__(config, images)
-        self.config, self.size, self.domains = config, images.size, images.domains
+        self.config, self.size, self.domains = config, images.crop, images.domains
         self.labels = Labels(images)
         self.adversary = Adversary(config.adversarial)
         self.generator = config.generator.build(images.channels, self.labels.width)
@@ -104,10 +104,9 @@ class StarGAN(Relabeller):
 
     def read(self, images: Tensor) -> Tensor:
         """The labels that the discriminator reads off images of any size: (batch, domains) of 0 and 1."""
-        side = (self.size, self.size)
-        # A graph for any image size cannot branch on the size; at `side` the resizing changes nothing.
-        fits = not torch.compiler.is_exporting() and images.shape[2:] == side
-        fitting = images if fits else F.interpolate(images, side, mode="bilinear", antialias=True)
+        # A graph for any image size cannot branch on the size; at `size` the resizing changes nothing.
+        fits = not torch.compiler.is_exporting() and images.shape[2:] == torch.Size(self.size)
+        fitting = images if fits else F.interpolate(images, self.size, mode="bilinear", antialias=True)
         return self.labels.decide(self.discriminator(fitting)[1])
 
     def relabel(self, images: Tensor, labels: Tensor) -> Tensor:

@@ -70,9 +70,9 @@ class UNITDigits(ClassifyingTranslator):
 
     def __init__(self, config: UNITDigitsConfig, images: ImageSpec) -> None:
         super().__init__(config, images)
-        if images.size != SIZE:
+        if images.crop != (SIZE, SIZE):
             raise ConfigurationError(
-                f"unit-digits has networks for {SIZE} px: set data.size to {SIZE}, not {images.size}"
+                f"unit-digits has networks for {SIZE} px: set data.size to {SIZE}, not {images.crop}"
             )
         self.config, self.domains = config, images.domains
         self.adversary = Adversary(config.adversarial)

@@ -107,8 +107,9 @@ class VAE(Sampler):
         super().__init__(config, images)
         self.config, self.images = config, images
         outputs = 2 * config.code if config.variational else config.code
-        self.encoder = config.encoder.discriminator(images.channels, images.size, labels=0, outputs=outputs)
-        self.decoder = config.decoder.generator(config.code, images.channels, images.size)
+        size = images.side(config.name)
+        self.encoder = config.encoder.discriminator(images.channels, size, labels=0, outputs=outputs)
+        self.decoder = config.decoder.generator(config.code, images.channels, size)
 
     def generate(self, batch: Plain) -> Fakes:
         images = binarised(batch.images) if self.config.binarise else batch.images

@@ -17,6 +17,7 @@ from translate.errors import ConfigurationError
 from translate.networks.blocks import Normalisation, PaddedConv2d, named
 from translate.networks.resnet import ResidualBlock, conv7, stage
 from translate.networks.settings import ImageNetworkSettings, InitialisationSettings
+from translate.utils.sides import Size
 
 Normalised = Literal["all", "blocks"]
 """Which layers are normalised: all but the last (release of 2018), or only the branches of residual blocks (COCOResGen2
@@ -104,7 +105,7 @@ class AutoencoderSettings(ImageNetworkSettings["CoupledAutoencoders"]):
             raise ValueError(f"share {self.share} is more than the {self.blocks} blocks there are")
         return self
 
-    def build(self, channels: int, size: int) -> CoupledAutoencoders:
+    def build(self, channels: int, size: Size) -> CoupledAutoencoders:
         return CoupledAutoencoders(channels, channels, **self.options)
 
     def between(self, channels_a: int, channels_b: int) -> CoupledAutoencoders:

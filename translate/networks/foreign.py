@@ -166,9 +166,10 @@ def _stargan(state: State) -> StarGANGenerator | StarGANDiscriminator | None:
         return None
     filters, channels_in = state["main.0.weight"].shape[:2]
     if {"conv1.weight", "conv2.weight"} <= state.keys() and state["conv2.weight"].dim() == 4:
-        labels, _, side, _ = state["conv2.weight"].shape
+        labels, _, rows, columns = state["conv2.weight"].shape
         layers = len(main)
-        return StarGANDiscriminator(channels_in, labels, side * 2**layers, filters=filters, layers=layers)
+        size = rows * 2**layers, columns * 2**layers
+        return StarGANDiscriminator(channels_in, labels, size, filters=filters, layers=layers)
 
     blocks = [int(found[1]) for key in state if (found := re.fullmatch(r"main\.(\d+)\.main\.0\.weight", key))]
     channels = state[main[-1]].shape[0]

@@ -12,6 +12,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 from translate.networks import blocks
 from translate.networks.blocks import Normalisation, PaddedConv2d, layers_of, named
 from translate.networks.settings import DiscriminatorSettings, require_at_least
+from translate.utils.sides import Size
 
 
 class PatchwiseSettings(DiscriminatorSettings):
@@ -41,7 +42,7 @@ class PatchwiseSettings(DiscriminatorSettings):
         # Each further scale is half as large, rounded up.
         return (self.last_map * 2**self.layers - 1) * 2 ** (self.scales - 1) + 1
 
-    def build(self, channels: int, size: int) -> nn.Module:
+    def build(self, channels: int, size: Size) -> nn.Module:
         fewer = "take fewer model.discriminator.layers or scales"
         require_at_least(size, self.least_size, f"discriminators of {self.layers} layers", fewer)
         if self.scales == 1:

@@ -14,6 +14,7 @@ from translate.networks import blocks
 from translate.networks.blocks import Normalisation, PaddedConv2d, Padding, Upsampling, named, needs_bias
 from translate.networks.recompute import recomputed
 from translate.networks.settings import Generator, GeneratorSettings, require_at_least
+from translate.utils.sides import Size
 
 
 class ResnetSettings(GeneratorSettings):
@@ -40,7 +41,7 @@ class ResnetSettings(GeneratorSettings):
     checkpointing: bool = False
     """Recomputes activations in the backward pass instead of storing them: less memory, slower, same result."""
 
-    def build_between(self, channels_in: int, channels_out: int, size: int) -> ResnetGenerator:
+    def build_between(self, channels_in: int, channels_out: int, size: Size) -> ResnetGenerator:
         # Instance norm and reflection padding both need maps of more than one pixel.
         least, fewer = 2 * 2**self.downsamplings, "take fewer model.generator.downsamplings"
         require_at_least(size, least, f"generators of {self.downsamplings} downsamplings", fewer)

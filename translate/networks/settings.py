@@ -1,5 +1,6 @@
 """Settings that all networks have in common, and the training sizes that they refuse; their own stand beside each."""
 
+import math
 from typing import Any, ClassVar, Generic, TypeVar
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 from translate.errors import ConfigurationError
 from translate.networks.blocks import Initialisation, initialise, layers_of
 from translate.utils.settings import Settings
+from translate.utils.sides import Sides, Size
 
 Built = TypeVar("Built", bound=nn.Module)
 LEAST = 8
@@ -77,8 +79,9 @@ class ImageNetworkSettings(Options, Generic[Built]):
 
     initialisation: InitialisationSettings = InitialisationSettings()
 
-    def build(self, channels: int, size: int) -> Built:
-        """Builds the network for images (or stacks of them) of `channels`, trained at `size` pixels.
+    def build(self, channels: int, size: Size) -> Built:
+        """Builds the network for images (or stacks of them) of `channels`, trained at `size`: N for squares, or
+        (height, width).
 
         Raises ConfigurationError for a size that it cannot take.
         """
@@ -88,7 +91,7 @@ class ImageNetworkSettings(Options, Generic[Built]):
         """Draws the initial weights of the network, in place."""
         self.initialisation.draw(network)
 
-    def initialised(self, channels: int, size: int) -> Built:
+    def initialised(self, channels: int, size: Size) -> Built:
         """The network with its initial weights; see `build`."""
         network = self.build(channels, size)
         self.initialise(network)
@@ -101,10 +104,10 @@ class GeneratorSettings(ImageNetworkSettings[Generator]):
     section = "model.generator"
     kind: str
 
-    def build(self, channels: int, size: int) -> Generator:
+    def build(self, channels: int, size: Size) -> Generator:
         return self.build_between(channels, channels, size)
 
-    def build_between(self, channels_in: int, channels_out: int, size: int) -> Generator:
+    def build_between(self, channels_in: int, channels_out: int, size: Size) -> Generator:
         """Builds the network for images of `channels_in`, which gives images of `channels_out`; see `build`.
 
         A kind that defines `build` instead gives as many channels as it takes, and refuses others.
@@ -115,7 +118,7 @@ class GeneratorSettings(ImageNetworkSettings[Generator]):
             "build_between"
         )
 
-    def between(self, channels_in: int, channels_out: int, size: int) -> Generator:
+    def between(self, channels_in: int, channels_out: int, size: Size) -> Generator:
         """The network from images of `channels_in` to images of `channels_out`, with its initial weights."""
         if channels_in == channels_out:
             return self.initialised(channels_in, size)
@@ -147,21 +150,23 @@ class SamplerNetworkSettings(Options):
         raise NotImplementedError
 
 
-def require_multiple(size: int, of: int, who: str, otherwise: str) -> None:
+def require_multiple(size: Size, of: int, who: str, otherwise: str) -> None:
     """Raises ConfigurationError, naming sizes and another way out, unless the training size is a multiple of `of`."""
-    if size % of:
-        below = size - size % of
-        nearest = " or ".join(str(side) for side in (below, below + of) if side >= LEAST)
+    sides = Sides.of(size)
+    if any(side % of for side in sides):
+        below, above = (Sides(*(round_(side / of) * of for side in sides)) for round_ in (math.floor, math.ceil))
+        nearest = " or ".join(str(sides) for sides in (below, above) if min(sides) >= LEAST)
         raise ConfigurationError(
-            f"data.size is {size}, and {who} take multiples of {of}: set data.size to {nearest}, or {otherwise}"
+            f"data.size is {sides}, and {who} take multiples of {of}: set data.size to {nearest}, or {otherwise}"
         )
 
 
-def require_at_least(size: int, least: int, who: str, otherwise: str) -> None:
-    """Raises ConfigurationError, naming a size and another way out, if the training size is below `least`."""
-    if size < least:
-        enough = -(-least // 8) * 8  # other networks take multiples
+def require_at_least(size: Size, least: int, who: str, otherwise: str) -> None:
+    """Raises ConfigurationError, naming a size and another way out, if a side of the training size is below `least`."""
+    sides = Sides.of(size)
+    if min(sides) < least:
+        enough = Sides(*(max(-(-least // 8) * 8, side) for side in sides))  # other networks take multiples
         raise ConfigurationError(
-            f"data.size is {size}, and {who} need {least} pixels at least: set data.size to {enough} or more, "
+            f"data.size is {sides}, and {who} need {least} pixels at least: set data.size to {enough} or more, "
             f"or {otherwise}"
         )

@@ -13,6 +13,7 @@ from translate.networks.blocks import beside, named, upsampling_conv
 from translate.networks.conv_as_matmul import Conv2d
 from translate.networks.resnet import ResidualBlock, changed, conv7, stage
 from translate.networks.settings import Options, require_multiple
+from translate.utils.sides import Sides, Size
 
 
 class StarGANGeneratorSettings(Options):
@@ -43,9 +44,9 @@ class StarGANDiscriminatorSettings(Options):
     filters: int = Field(64, ge=1)
     """Channels of the first layer; deeper ones have multiples of them."""
     layers: int = Field(6, ge=1, le=12)
-    """Strided layers; data.size must be a multiple of 2 ** layers."""
+    """Strided layers; both sides of data.size must be multiples of 2 ** layers."""
 
-    def build(self, channels: int, labels: int, size: int) -> StarGANDiscriminator:
+    def build(self, channels: int, labels: int, size: Size) -> StarGANDiscriminator:
         """Raises ConfigurationError for a size that cannot be halved so often."""
         who = f"StarGAN's discriminators of {self.layers} layers"
         require_multiple(size, 2**self.layers, who, "take fewer model.discriminator.layers")
@@ -88,24 +89,25 @@ class StarGANGenerator(nn.Module):
 
 
 class StarGANDiscriminator(nn.Module):
-    """Maps images (batch, channels, size, size) to scores of patches and to label logits.
+    """Maps images (batch, channels, height, width) of one size, N or (height, width), to scores of patches and to label
+    logits.
 
-    Scores are (batch, 1, size / 2 ** layers, ...), label logits (batch, labels). `layers` 4x4 convolutions of stride 2
-    to f, 2f, 4f, ... filters with LeakyReLU 0.01 and no normalisation, which a gradient penalty forbids. Then a 3x3
+    Scores are (batch, 1, height / 2 ** layers, ...), label logits (batch, labels). `layers` 4x4 convolutions of stride
+    2 to f, 2f, 4f, ... filters with LeakyReLU 0.01 and no normalisation, which a gradient penalty forbids. Then a 3x3
     convolution scores each place, and one as large as the last map reads the labels (paper, appendix 7.2). `options`
     are those of `StarGANDiscriminatorSettings`. Raises ValueError for others, for a size that cannot be halved `layers`
     times, and for images of another size.
     """
 
-    def __init__(self, channels: int, labels: int, size: int, **options: Any) -> None:
+    def __init__(self, channels: int, labels: int, size: Size, **options: Any) -> None:
         super().__init__()
         self.settings = own = StarGANDiscriminatorSettings(**options)
-        layers = own.layers
-        if size < 1 or size % 2**layers:
+        layers, self.size = own.layers, Sides.of(size)
+        if any(side < 1 or side % 2**layers for side in self.size):
             raise ValueError(
-                f"{layers} strided layers need a size that is a multiple of {2**layers}, not {size}: use fewer layers"
+                f"{layers} strided layers need a size that is a multiple of {2**layers}, not {self.size}: use fewer "
+                "layers"
             )
-        self.size = size
         widths = [channels, *(own.filters * 2**level for level in range(layers))]
         self.layers = nn.Sequential(
             *(
@@ -113,13 +115,14 @@ class StarGANDiscriminator(nn.Module):
                 for narrow, wide in pairwise(widths)
             )
         )
+        last = self.size.height // 2**layers, self.size.width // 2**layers
         self.score_head = nn.Conv2d(widths[-1], 1, 3, padding=1, bias=False)
-        self.class_head = nn.Conv2d(widths[-1], labels, size // 2**layers, bias=False)
+        self.class_head = nn.Conv2d(widths[-1], labels, last, bias=False)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        if images.shape[2:] != (self.size, self.size):
+        if images.shape[2:] != self.size:
             height, width = images.shape[2:]
-            raise ValueError(f"the discriminator takes images of {self.size}x{self.size}, not {height}x{width}")
+            raise ValueError(f"the discriminator takes images of {'x'.join(map(str, self.size))}, not {height}x{width}")
         features = self.layers(images)
         return self.score_head(features), self.class_head(features).flatten(1)
 

@@ -16,6 +16,7 @@ from translate.networks.blocks import Normalisation, Upsampling, named
 from translate.networks.conv_as_matmul import Conv2d
 from translate.networks.recompute import recomputed
 from translate.networks.settings import Generator, GeneratorSettings
+from translate.utils.sides import Sides, Size
 
 DropoutPlacement = Literal["port", "paper"]
 
@@ -27,7 +28,7 @@ class UNetSettings(GeneratorSettings):
     filters: int = Field(64, ge=1)
     """Width of the first layer, in channels; deeper ones have multiples of it."""
     levels: int | None = Field(None, ge=2, le=12)
-    """How often the image is halved. Null halves the training size as often as possible, at most eight times."""
+    """How often the image is halved. Null halves the training size as often as both sides allow, at most eight times."""
     normalisation: Normalisation = "batch"
     """After each convolution but the first and the last; `batch` as published."""
     dropout: float = Field(0.5, ge=0, lt=1)
@@ -40,14 +41,16 @@ class UNetSettings(GeneratorSettings):
     checkpointing: bool = False
     """Recomputes activations in the backward pass instead of storing them: less memory, slower, same result."""
 
-    def build_between(self, channels_in: int, channels_out: int, size: int) -> UNetGenerator:
-        possible = int(math.log2(size & -size))
+    def build_between(self, channels_in: int, channels_out: int, size: Size) -> UNetGenerator:
+        sides = Sides.of(size)
+        common = math.gcd(*sides)
+        possible = int(math.log2(common & -common))
         levels = self.levels or max(2, min(8, possible))
         if levels > possible:
             fewer = f", or model.generator.levels to {possible} or less" if possible >= 2 else ""
             raise ConfigurationError(
-                f"data.size is {size}, which a U-Net of {levels} levels cannot halve {levels} times; "
-                f"set data.size to a multiple of {2**levels}{fewer}"
+                f"data.size is {sides}, which a U-Net of {levels} levels cannot halve {levels} times; "
+                f"set data.size to {'a multiple' if sides.square else 'multiples'} of {2**levels}{fewer}"
             )
         return UNetGenerator(channels_in, channels_out, **(self.options | {"levels": levels}))
 

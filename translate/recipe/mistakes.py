@@ -28,7 +28,7 @@ def explained(error: ValidationError, values: dict[str, Any], source: str, place
 
 
 def _explain(mistake: ErrorDetails, values: dict[str, Any], source: str, places: Places) -> str:
-    path = _path(mistake["loc"], values)
+    path = path_of(mistake, values)
     key, where = ".".join(map(str, path)), _where(path, source, places)
     if mistake["type"] == "extra_forbidden":
         known = [_with_names(name, path) for name in known_keys(Recipe)]
@@ -55,13 +55,13 @@ def _with_names(key: str, path: KeyPath) -> str:
     return ".".join(str(path[at]) if word == "NAME" and at < len(path) else word for at, word in enumerate(words))
 
 
-def _path(place: KeyPath, values: Any) -> KeyPath:
+def path_of(mistake: ErrorDetails, values: Any) -> KeyPath:
     """The keys of a mistake's place, without the names of the forms that a value may have."""
     keys: list[str | int] = []
-    for key in place:
+    for key in mistake["loc"]:
         if isinstance(values, list) and isinstance(key, int):
             keys, values = [*keys, key], values[key]
-        elif isinstance(values, dict) and (key in values or key == place[-1]):
+        elif isinstance(values, dict) and (key in values or key == mistake["loc"][-1]):
             keys, values = [*keys, key], values.get(key)
     return tuple(keys)
 

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from translate.errors import ConfigurationError, command, nearest
-from translate.recipe.mistakes import Places, explained
+from translate.recipe.mistakes import Places, explained, path_of
 from translate.recipe.plugins import beside, require_plugins
 from translate.recipe.schema import Recipe
 from translate.utils.shipped import shipped
@@ -60,7 +60,7 @@ def _validated(values: dict[str, Any]) -> Recipe:
         if not whole:
             raise
     for mistake in whole:
-        *above, key = mistake["loc"]
+        *above, key = path_of(mistake, values)
         section: Any = values
         for name in above:
             section = section[name]

@@ -36,8 +36,7 @@ def scores_as_delivered(
     if not directions:
         return []
     alike = list(islice(zip(*images.side_by_side(), strict=True), most))
-    side = images.settings.size
-    if all(size_of(one) == (side, side) for several in alike for one in several):
+    if all(size_of(one) == images.settings.crop for several in alike for one in several):
         return []
     runtime = replace(evaluator.runtime, fused=False)
     converter = Converter(copy.deepcopy(model), evaluator.loaded.images, runtime)

@@ -50,13 +50,14 @@ class Evaluator:
     @property
     def protocol(self) -> Protocol:
         """What holds for every score."""
-        shape = "the middle square" if self.images.shape == "centre" else "stretched"
+        middle = "the middle square" if self.data.crop.square else "the middle"
+        shape = middle if self.images.shape == "centre" else "stretched"
         return {
             "model": f"{self.loaded.recipe.name} after step {self.loaded.checkpoint.step}",
             "precision": f"the model in {self.runtime.precision}, measures in float32",
             "data": Path(str(self.data.set)).name,
             "split": self.images.test_split,
-            "resize": f"Pillow {self.data.interpolation} to {self.data.size}, {shape}",
+            "resize": f"Pillow {self.data.interpolation} to {self.data.crop.pixels}, {shape}",
         }
 
     def spec(self, domains: Sequence[str], groups: tuple[LabelGroup, ...], channels: int | None = None) -> ImageSpec:
@@ -90,7 +91,7 @@ class Evaluator:
             "resize": f"{self.images.shape}{how}",
             "range": spans[0] if len(set(spans)) == 1 else spans,
         }
-        name = f"{called}-{digest[:12]}-{spec.size}px{how}"
+        name = f"{called}-{digest[:12]}-{spec.crop.pixels.replace(' ', '')}px{how}"
 
         def train() -> Trained:
             self.log(f"training a classifier on {len(sources)} real images, once for this data set")

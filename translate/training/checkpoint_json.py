@@ -20,6 +20,8 @@ FORMAT = 1
 Count = Annotated[int, Field(ge=0, le=10**15)]
 Positive = Annotated[int, Field(ge=1, le=10**9)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+CropSide = Annotated[int, Field(ge=1, le=4096)]
+LoadedSide = Annotated[int, Field(ge=1, le=1 << 20)]
 FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)+$")]
 _OPEN = ConfigDict(extra="allow", strict=True)
 
@@ -36,7 +38,7 @@ class ScaleFacts(TypedDict):
 
     height: Positive
     width: Positive
-    side: Annotated[int, Field(ge=1, le=1 << 20)]
+    side: LoadedSide | tuple[LoadedSide, LoadedSide]
     resize: Resize
     interpolation: Interpolation
 
@@ -74,7 +76,7 @@ class Facts(TypedDict, total=False):
     step: Required[Count]
     recipe: dict[str, Any]
     channels: Annotated[int, Field(ge=1, le=256)]
-    size: Annotated[int, Field(ge=1, le=4096)]
+    size: CropSide | tuple[CropSide, CropSide]
     domains: list[str]
     groups: list[GroupFacts]
     alternatives: list[list[Count]]

@@ -16,6 +16,7 @@ from translate.data.decoding import DecodedImages
 from translate.data.loader import Loader
 from translate.errors import TranslateError
 from translate.utils.ram import available_ram
+from translate.utils.sides import Sides
 
 CHUNK = 64 << 20  # bytes between two copies to the device
 HOST_LIMIT = 4_000_000_000
@@ -73,15 +74,15 @@ class DeviceLoader:
         )
 
 
-def gather(images: Tensor, crops: Tensor, size: int) -> Tensor:
-    """Takes crops (batch, channels, size, size), channels-last in memory, from (images, height, width, channels).
+def gather(images: Tensor, crops: Tensor, size: Sides) -> Tensor:
+    """Takes crops (batch, channels, *size), channels-last in memory, from (images, height, width, channels).
 
     `crops`: int64 (4, batch): image index, top, left, and 1 if the crop is mirrored.
     """
     index, top, left, mirrored = crops.unsqueeze(-1)
-    steps = torch.arange(size, device=images.device)
-    rows = top + steps
-    columns = left + torch.where(mirrored.bool(), size - 1 - steps, steps)
+    down, along = (torch.arange(side, device=images.device) for side in size)
+    rows = top + down
+    columns = left + torch.where(mirrored.bool(), size.width - 1 - along, along)
     # torch cannot index uint16, so reinterpret as int16.
     bits = images.view(torch.int16) if images.dtype == torch.uint16 else images
     taken = bits[index[:, :, None], rows[:, :, None], columns[:, None, :]]

@@ -90,7 +90,7 @@ def _way(decoding: Decoding) -> str:
     """The name of the folder of images that were decoded like this."""
     way: str = decoding.resize
     if way != "none":
-        way += f"-{decoding.interpolation}-{decoding.side}"
+        way += f"-{decoding.interpolation}-{decoding.sides.pixels.replace(' ', '')}"
     # Other versions may decode and resize to different pixels.
     return f"{FORMAT}-{decoding.channels}-{way}-translate-{__version__}-pillow-{PIL.__version__}"
 

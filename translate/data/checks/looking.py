@@ -104,7 +104,7 @@ def scale_of(sources: Sequence[Readable], way: Decoding, files: Files) -> Scale 
     if not sizes:
         return None
     height, width = (median_low(sides) for sides in zip(*sizes, strict=True))
-    side = min(height, width) if way.resize == "none" else way.side
+    side = min(height, width) if way.resize == "none" else way.sides.as_set
     return Scale(height, width, side, way.resize, way.interpolation)
 
 

@@ -79,7 +79,7 @@ __all__ = [
     "on_white",
     "read",
     "read_bytes",
-    "read_square",
+    "read_stretched",
     "refuse_other_bands",
     "resize",
     "suits",
@@ -233,10 +233,10 @@ def resize(pixels: np.ndarray, height: int, width: int, interpolation: Interpola
     return np.stack([_resize_plane(pixels[..., i], size, resample) for i in range(pixels.shape[2])], axis=2)
 
 
-def read_square(path: Path, side: int, interpolation: Interpolation = "bicubic") -> np.ndarray | None:
-    """Reads upright 8-bit RGB, resized to (side, side, 3); returns None for any other image. Raises ImageError.
+def read_stretched(path: Path, height: int, width: int, interpolation: Interpolation = "bicubic") -> np.ndarray | None:
+    """Reads upright 8-bit RGB, resized to (height, width, 3); returns None for any other image. Raises ImageError.
 
-    Identical to `resize(read(path).pixels, side, side, interpolation)`, but faster: an array in between would cost
+    Identical to `resize(read(path).pixels, height, width, interpolation)`, but faster: an array in between would cost
     three copies.
     """
     data = read_bytes(path)
@@ -246,7 +246,7 @@ def read_square(path: Path, side: int, interpolation: Interpolation = "bicubic")
             return None
         with found as image:
             if codec.is_upright_rgb(image, data):
-                return np.asarray(image.resize((side, side), Image.Resampling[interpolation.upper()]))
+                return np.asarray(image.resize((width, height), Image.Resampling[interpolation.upper()]))
     except Exception as error:  # decoders raise nearly anything on damaged bytes
         raise _as_image_error(path, error) from error
     return None

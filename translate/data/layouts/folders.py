@@ -61,13 +61,15 @@ class Source:
             raise ImageError(f"{shown(self.path)}: its width of {pixels.shape[1]} cannot be halved into a pair")
         return pixels[:, :middle] if self.half == "left" else pixels[:, middle:]
 
-    def square(self, channels: int, side: int, interpolation: images.Interpolation = "bicubic") -> np.ndarray:
+    def stretched(
+        self, channels: int, height: int, width: int, interpolation: images.Interpolation = "bicubic"
+    ) -> np.ndarray:
         """See `Stretched`. Raises ImageError."""
         if self.half is None and channels == 3 and self.domain is None:
-            pixels = images.read_square(self.path, side, interpolation)
+            pixels = images.read_stretched(self.path, height, width, interpolation)
             if pixels is not None:
                 return pixels
-        return images.resize(self.read(channels), side, side, interpolation)
+        return images.resize(self.read(channels), height, width, interpolation)
 
     def identity(self) -> str:
         """See `Readable`. Raises ImageError."""

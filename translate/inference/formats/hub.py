@@ -17,6 +17,7 @@ from translate.inference.provenance import require_writable
 from translate.training.checkpoint import Checkpoint
 from translate.training.checkpoint_json import HubFacts, read_facts
 from translate.utils.atomic_files import sha256_of
+from translate.utils.sides import Sides
 from translate.utils.stored import UnreadableError, json_text
 from translate.utils.user_paths import folder_named
 
@@ -130,7 +131,7 @@ def card(facts: Mapping[str, Any], targets: list[str]) -> str:
         summary=recipe.get("summary") or "An image-to-image translator.",
         targets=" or ".join(targets),
         step=facts["step"],
-        size=facts["size"],
+        size=Sides.of(facts["size"]).pixels,
         channels=facts["channels"],
         data=f", on {data}" if data else "",
         to=f" --to {shlex.quote(targets[0])}" if several else "",

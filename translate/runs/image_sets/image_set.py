@@ -80,7 +80,9 @@ class ImageSet(ABC):
     @property
     def spec(self) -> ImageSpec:
         most, span = max(kind.channels for kind in self.kinds), self.kinds[0].span
-        return ImageSpec(most, self.settings.size, self.domains, self.groups, self.alternatives, span, self.kinds)
+        return ImageSpec(
+            most, self.settings.crop.as_set, self.domains, self.groups, self.alternatives, span, self.kinds
+        )
 
     def kind(self, number: int) -> Domain:
         """What the images of domain `number` are."""
@@ -132,7 +134,7 @@ class ImageSet(ABC):
 
     @property
     def shape(self) -> Literal["centre", "square"]:
-        """The part of an image that is measured: the centred square, or the whole image, stretched."""
+        """The part of an image that is measured: the centred one of a crop's shape, or the whole image, stretched."""
         return "centre" if self.settings.resize == "centre" else "square"
 
     def in_order(
@@ -148,7 +150,7 @@ class ImageSet(ABC):
         without random crops or flips. `labels` as for `evaluation_batches`. `at_scale`: the middle of images that are
         resized as in training, instead of whole images."""
         kinds, data = [self.kind(number) for number, _ in zip(domains, split, strict=False)], self.settings
-        how = {"side": data.trained_side} if at_scale else {"side": data.size, "resize": self.shape}
+        how = {"side": data.trained} if at_scale else {"side": data.crop, "resize": self.shape}
         ways = [replace(self._way(kind), **how) for kind in kinds]
         return evaluation_batches(spanned(split, kinds), make, ways, count, labels, data.size)
 
@@ -160,7 +162,7 @@ class ImageSet(ABC):
         return self.settings.decoding(kind)
 
     def _way_at_scale(self, kind: Domain) -> Decoding:
-        return replace(self._way(kind), side=self.settings.trained_side)
+        return replace(self._way(kind), side=self.settings.trained)
 
     def _loader(
         self, split: Sequence[Sequence[Any]], batch_size: int, seed: int, labels: Sequence[np.ndarray] = ()

@@ -70,8 +70,8 @@ class TwoDomains(ImageSet):
             return False
         if data.resize == "none":
             first = [one for sources in self.folder.splits["test"] for one in sources[:count]]
-            return all(min(size_of(one)) >= data.size for one in first)
-        return data.trained_side > data.size or data.resize.startswith("short_side")
+            return all(data.crop.fit_in(*size_of(one)) for one in first)
+        return data.trained != data.crop or data.resize.startswith("short_side")
 
 
 class LabelledImages(ImageSet):

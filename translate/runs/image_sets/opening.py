@@ -158,7 +158,11 @@ def _logged(folder: Any, log: Log) -> Any:
 
 
 def _rendered(data: DataSettings, view: View, log: Log) -> Path:
-    options = data.shapes
-    name = f"shapes-{view}-{'-'.join(options.styles)}-{data.size}px-{options.train}-{options.test}-{options.seed}"
+    options, size = data.shapes, data.crop.height
+    if not data.crop.square:
+        raise ConfigurationError(
+            f"shapes: scenes are square, and data.size is {data.crop}: set data.size to one number"
+        )
+    name = f"shapes-{view}-{'-'.join(options.styles)}-{size}px-{options.train}-{options.test}-{options.seed}"
     log(f"rendering {name}, unless it is there already")
-    return render_set(user_data() / name, view=view, size=data.size, **options.model_dump())
+    return render_set(user_data() / name, view=view, size=size, **options.model_dump())
