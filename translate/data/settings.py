@@ -98,15 +98,15 @@ Domains = Annotated[
 
 
 def _one_or_two(value: object) -> object:
-    """Raises ValueError for another number of sides."""
-    if isinstance(value, list | tuple) and len(value) != 2:
-        raise ValueError(f"a size is one number for squares, or two, [height, width], and not {len(value)}")
-    return value
+    """Two sides as a tuple. Raises ValueError for another number of them."""
+    if isinstance(value, dict) or (isinstance(value, list) and len(value) != 2):
+        raise ValueError("a size is one number for squares, or two, [height, width]")
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _form_of_size(value: object) -> str:
     """What is wanted of a size, so that mistakes are those of one form."""
-    return "two" if isinstance(value, list | tuple) else "one"
+    return "two" if isinstance(value, tuple) else "one"
 
 
 Side = Annotated[int, Field(ge=8, le=4096)]
