@@ -51,9 +51,12 @@ def test_a_resnet_takes_what_it_says_and_nothing_smaller(downsamplings):
 @pytest.mark.parametrize(
     ("levels", "size", "says"),
     [
-        (None, 50, "data.size to a multiple of 4"),
-        (3, 50, "data.size to a multiple of 8"),
-        (3, 52, "data.size to a multiple of 8, or model.generator.levels to 2 or less"),
+        (None, 50, "data.size to 48 or 52"),
+        (3, 50, "data.size to 48 or 56"),
+        (3, 52, "data.size to 48 or 56, or set model.generator.levels to 2 or less"),
+        (None, (50, 80), "data.size to [48, 80] or [52, 80]"),
+        (3, (50, 76), "data.size to [48, 72] or [56, 80]"),
+        (3, (84, 64), "data.size to [80, 64] or [88, 64], or set model.generator.levels to 2 or less"),
     ],
 )
 def test_a_unet_proposes_nothing_that_it_refuses_next(levels, size, says):
@@ -69,7 +72,7 @@ def test_a_unet_proposes_nothing_that_it_refuses_next(levels, size, says):
         ("direct", unpaired_folder, 34, "multiples of 4: set data.size to 32 or 36"),
         ("unit", unpaired_folder, 33, "multiples of 2: set data.size to 32 or 34"),
         ("stargan", labelled_folder, 10, "multiples of 4: set data.size to 8 or 12"),
-        ("pix2pix", paired_folder, 33, "a multiple of 8"),
+        ("pix2pix", paired_folder, 33, "multiples of 8: set data.size to 32 or 40"),
         ("cyclegan", unpaired_folder, 8, "24 pixels at least: set data.size to 24 or more"),
         ("pix2pix", paired_folder, 8, "24 pixels at least: set data.size to 24 or more"),
     ],

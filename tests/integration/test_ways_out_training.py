@@ -174,7 +174,7 @@ def images_too_small_for_a_discriminator(user: User) -> None:
 
 
 @tried(
-    ("networks/settings", "take multiples of {}: set data.size to {}, or {}"),
+    ("networks/settings", "take multiples of {}: set data.size to {}"),
     ("networks/stargan", "take fewer model.disc"),
 )
 def images_that_stargan_cannot_halve(user: User) -> None:
@@ -185,13 +185,16 @@ def images_that_stargan_cannot_halve(user: User) -> None:
 
 
 @tried(
-    ("networks/unet", "a U-Net of {} levels cannot halve {} times; set data.size to a multiple of"),
-    ("networks/unet", ", or model.generator.levels to {} or less"),
+    ("networks/settings", "take multiples of {}: set data.size to {}"),
+    ("networks/unet", "set model.generator.levels to {} or less"),
 )
 def images_that_a_unet_cannot_halve(user: User) -> None:
     command, text = _takes(user, "pix2pix", 20, "paired")
-    user.gets(*command, "data.size=" + str(2 * int(taken(text, r"set data.size to a multiple of (\d+)"))))
-    user.gets(*command, taken(text, r"or (model.generator.levels) to") + "=" + taken(text, r"levels to (\d+) or less"))
+    for size in taken(text, r"set data.size to ([\d or]+),").split(" or "):
+        user.gets(*command, f"data.size={size}")
+    user.gets(
+        *command, taken(text, r"or set (model.generator.levels) to") + "=" + taken(text, r"levels to (\d+) or less")
+    )
 
 
 @tried(("networks/dcgan", "set data.size to one of these, or the `kind` of model.generator"))

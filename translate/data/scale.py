@@ -29,13 +29,14 @@ class Scale:
     interpolation: Interpolation = "bicubic"
 
     def size_of(self, height: int, width: int) -> tuple[int, int]:
-        """The size that training would have seen such a picture at: the least that covers `side`. A model that was
-        trained on stretched files gets pictures stretched in the same proportion."""
+        """The size that training would have seen such a picture at: its shorter side is that of the files, which covered
+        `side`. A model that was trained on stretched files gets pictures stretched in the same proportion."""
         if self.resize == "none":
             return height, width
         sides = Sides.of(self.side)
         stretch = self.width / self.height * (sides.height / sides.width) if self.resize == "square" else 1.0
-        return sides.covering(height * stretch, width)
+        shorter = min(sides.covering(self.height * stretch, self.width))
+        return Sides.of(shorter).covering(height * stretch, width)
 
     def near(self, height: int, width: int) -> bool:
         """Whether such a picture is at about the trained scale as it is."""

@@ -150,15 +150,15 @@ class SamplerNetworkSettings(Options):
         raise NotImplementedError
 
 
-def require_multiple(size: Size, of: int, who: str, otherwise: str) -> None:
-    """Raises ConfigurationError, naming sizes and another way out, unless the training size is a multiple of `of`."""
+def require_multiple(size: Size, of: int, who: str, *otherwise: str) -> None:
+    """Raises ConfigurationError, naming sizes and other ways out, unless both sides of the training size are multiples
+    of `of`."""
     sides = Sides.of(size)
     if any(side % of for side in sides):
         below, above = (Sides(*(round_(side / of) * of for side in sides)) for round_ in (math.floor, math.ceil))
         nearest = " or ".join(str(sides) for sides in (below, above) if min(sides) >= LEAST)
-        raise ConfigurationError(
-            f"data.size is {sides}, and {who} take multiples of {of}: set data.size to {nearest}, or {otherwise}"
-        )
+        ways = ", or ".join([nearest, *otherwise])
+        raise ConfigurationError(f"data.size is {sides}, and {who} take multiples of {of}: set data.size to {ways}")
 
 
 def require_at_least(size: Size, least: int, who: str, otherwise: str) -> None:

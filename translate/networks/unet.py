@@ -10,12 +10,11 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from translate.errors import ConfigurationError
 from translate.networks import blocks
 from translate.networks.blocks import Normalisation, Upsampling, named
 from translate.networks.conv_as_matmul import Conv2d
 from translate.networks.recompute import recomputed
-from translate.networks.settings import Generator, GeneratorSettings
+from translate.networks.settings import Generator, GeneratorSettings, require_multiple
 from translate.utils.sides import Sides, Size
 
 DropoutPlacement = Literal["port", "paper"]
@@ -42,16 +41,12 @@ class UNetSettings(GeneratorSettings):
     """Recomputes activations in the backward pass instead of storing them: less memory, slower, same result."""
 
     def build_between(self, channels_in: int, channels_out: int, size: Size) -> UNetGenerator:
-        sides = Sides.of(size)
-        common = math.gcd(*sides)
+        common = math.gcd(*Sides.of(size))
         possible = int(math.log2(common & -common))
         levels = self.levels or max(2, min(8, possible))
         if levels > possible:
-            fewer = f", or model.generator.levels to {possible} or less" if possible >= 2 else ""
-            raise ConfigurationError(
-                f"data.size is {sides}, which a U-Net of {levels} levels cannot halve {levels} times; "
-                f"set data.size to {'a multiple' if sides.square else 'multiples'} of {2**levels}{fewer}"
-            )
+            fewer = [f"set model.generator.levels to {possible} or less"] if possible >= 2 else []
+            require_multiple(size, 2**levels, f"U-Nets of {levels} levels", *fewer)
         return UNetGenerator(channels_in, channels_out, **(self.options | {"levels": levels}))
 
 

@@ -23,10 +23,9 @@ from translate.networks.foreign_file import read_state
 from translate.networks.resnet import ResnetGenerator
 from translate.networks.stargan import StarGANGenerator
 from translate.networks.unet import UNetGenerator
-from translate.utils.sides import Sides
+from translate.utils.sides import Sides, Size
 from translate.utils.user_paths import folder_named
 
-_SQUARES = "their script makes squares of pictures; this network was trained at"
 _UNNAMED = "no option of theirs names this network; their classes build it"
 
 
@@ -61,7 +60,7 @@ def export(source: Source, destination: Destination) -> Exported:
         write_port(path, state)
     evaluated = not model.converts_in_training_mode
     notes = [
-        f"for their scripts, {name}: {script(name, generator.network, images.crop, evaluated)}"
+        f"for their scripts, {name}: {script(name, generator.network, images.size, evaluated)}"
         for name, generator in chosen.items()
     ]
     if images.groups:
@@ -137,21 +136,22 @@ def write_port(path: Path, state: dict[str, Tensor]) -> None:
             raise TranslateError(f"{path}: what was written does not read back the same")
 
 
-def script(name: str, network: PortGenerator, size: Sides, evaluated: bool) -> str:
+def script(name: str, network: PortGenerator, size: Size, evaluated: bool) -> str:
     """The options with which their test script takes the file `name` of a network trained at that `size`, and does the
     same as here; or a hint if no options do. `evaluated`: whether it converts in evaluation mode here."""
-    built = options(network)
+    built, sides = options(network), Sides.of(size)
     if built == _UNNAMED:
         return built
     if isinstance(network, StarGANGenerator):
-        if not size.square:
-            return f"{_SQUARES} {size.pixels} pixels"
+        if not sides.square:
+            return f"no option of theirs takes rectangles, and this network was trained at {sides.pixels} pixels"
         return f"--mode test --test_iters {name.removesuffix('-G.ckpt')} --image_size {size} {built}"
     suffix = f" --model_suffix {name[12:14]}" if name.startswith("latest_net_G_") else ""
     mode = " --eval" if evaluated and layers_of(network, nn.Dropout, BatchNorm2d) else ""
-    sizes = f"--load_size {size} --crop_size {size}" if size.square else "--preprocess none"
-    beforehand = "" if size.square else f"; it resizes to squares only, so resize pictures to {size.pixels} beforehand"
-    return f"--model test{suffix} {built} {sizes}{mode}{beforehand}"
+    if not sides.square:
+        beforehand = f"on pictures resized to {sides.pixels} beforehand, as it makes squares of others"
+        return f"--model test{suffix} {built} --preprocess none{mode}, {beforehand}"
+    return f"--model test{suffix} {built} --load_size {sides} --crop_size {sides}{mode}"
 
 
 def options(network: PortGenerator) -> str:
