@@ -29,8 +29,8 @@ class Scale:
     interpolation: Interpolation = "bicubic"
 
     def size_of(self, height: int, width: int) -> tuple[int, int]:
-        """The size that training would have seen such a picture at: its shorter side is that of the files, which covered
-        `side`. A model that was trained on stretched files gets pictures stretched in the same proportion."""
+        """The size that training would have seen such a picture at: its shorter side is that which the files had. A
+        model that was trained on stretched files gets pictures stretched in the same proportion."""
         if self.resize == "none":
             return height, width
         sides = Sides.of(self.side)
