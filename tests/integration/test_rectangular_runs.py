@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 from tiny import write_images
-from ways_out import User, taken, tried, ways_of
+from ways_out import User, parsed, taken, tried, ways_of
 
 from translate.evaluation.classifier import ClassifierSettings
+from translate.inference.formats.port import script
+from translate.networks.resnet import ResnetGenerator
 from translate.runs.evaluate import evaluate
 from translate.runs.loading import load_model
 
@@ -93,6 +95,15 @@ def test_a_load_size_of_one_number_is_not_for_rectangles_and_the_usual_one_is(us
     assert "load_size 18 is one number, and size [16, 32] is two, height and width" in text
     for way in ("null", taken(text, r"which is (\[\d+, \d+\])")):
         user.gets(*command, "data.size=[16, 32]", f"data.load_size={way}")
+
+
+@parsed(
+    "an option of the others' script, which base_dataset.py of the PyTorch port has",
+    ("inference/formats/port", "--model test{} {} --preprocess none{}, {}"),
+)
+def rectangles_for_the_others_script(user: User) -> None:
+    hint = script("latest_net_G.pth", ResnetGenerator(3, 3, filters=4, blocks=9), (48, 80), evaluated=True)
+    assert "--preprocess none, on pictures resized to 80 x 48 beforehand" in hint and "crop_size" not in hint
 
 
 @pytest.mark.parametrize("trial", ways_of(__name__))

@@ -149,7 +149,7 @@ def script(name: str, network: PortGenerator, size: Size, evaluated: bool) -> st
     suffix = f" --model_suffix {name[12:14]}" if name.startswith("latest_net_G_") else ""
     mode = " --eval" if evaluated and layers_of(network, nn.Dropout, BatchNorm2d) else ""
     if not sides.square:
-        beforehand = f"on pictures resized to {sides.pixels} beforehand, as it makes squares of others"
+        beforehand = f"on pictures resized to {sides.pixels} beforehand: its own resizing makes squares"
         return f"--model test{suffix} {built} --preprocess none{mode}, {beforehand}"
     return f"--model test{suffix} {built} --load_size {sides} --crop_size {sides}{mode}"
 
