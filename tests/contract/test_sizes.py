@@ -1,5 +1,6 @@
 """Sizes of training images that the networks cannot take: refused, with those that fit, before anything is written."""
 
+import re
 from itertools import product
 
 import pytest
@@ -9,6 +10,7 @@ from tiny import labelled_folder, paired_folder, unpaired_folder
 from translate.errors import ConfigurationError
 from translate.models.base import ImageSpec
 from translate.models.parts import DISCRIMINATORS
+from translate.networks.patchgan import PatchSettings
 from translate.networks.resnet import ResnetSettings
 from translate.networks.settings import require_multiple
 from translate.networks.unet import UNetSettings
@@ -55,6 +57,8 @@ def test_a_resnet_takes_what_it_says_and_nothing_smaller(downsamplings):
         (3, 50, "data.size to 48 or 56"),
         (3, 52, "data.size to 48 or 56, or set model.generator.levels to 2 or less"),
         (None, (50, 80), "data.size to [48, 80] or [52, 80]"),
+        (None, (80, 50), "data.size to [80, 48] or [80, 52]"),
+        (3, (72, 60), "data.size to [72, 56] or [72, 64], or set model.generator.levels to 2 or less"),
         (3, (50, 76), "data.size to [48, 72] or [56, 80]"),
         (3, (84, 64), "data.size to [80, 64] or [88, 64], or set model.generator.levels to 2 or less"),
     ],
@@ -63,6 +67,14 @@ def test_a_unet_proposes_nothing_that_it_refuses_next(levels, size, says):
     with pytest.raises(ConfigurationError) as error:
         UNetSettings(levels=levels, filters=1).build(3, size)
     assert str(error.value).endswith(says)
+
+
+@pytest.mark.parametrize("size", [(64, 10), (10, 64)])
+def test_both_sides_of_a_rectangle_have_to_be_long_enough(size):
+    longer = [max(side, 24) for side in size]
+    with pytest.raises(ConfigurationError, match=re.escape(f"data.size is {list(size)}, and")) as error:
+        PatchSettings(layers=3, filters=1).build(3, size)
+    assert f"need 24 pixels at least: set data.size to {longer} or more" in str(error.value)
 
 
 @pytest.mark.parametrize(

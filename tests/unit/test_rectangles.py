@@ -267,6 +267,8 @@ def test_whole_images_of_a_recipe_are_measured_at_its_size_or_its_scale(tmp_path
     for way in ("square", "short_side", "none"):
         settings = [f"set={tmp_path}", "size=[24, 32]", f"resize={way}"]
         opened[way] = open_data(data(*settings), Paired, lambda line: None)
+        opened[f"larger {way}"] = open_data(data(*settings, "load_size=[24, 40]"), Paired, lambda line: None)
+    assert opened["larger square"].kind(0).scale == Scale(60, 80, (24, 40))
     assert opened["square"].kind(0).scale == Scale(60, 80, (24, 32))
     assert opened["square"].spec.size == (24, 32)
     first = {way: next(images.first(2, at_scale=True)) for way, images in opened.items()}
@@ -274,7 +276,7 @@ def test_whole_images_of_a_recipe_are_measured_at_its_size_or_its_scale(tmp_path
     file = Source(tmp_path / "testA" / "0.png").read(3)
     assert np.array_equal(shown(first["square"].input)[0], resize(file, 24, 32))
     assert np.array_equal(shown(first["none"].input)[0], file[18:42, 24:56])
-    assert [images._measured_at_scale(2) for images in opened.values()] == [False, True, True]
+    assert [images._measured_at_scale(2) for images in opened.values()] == [False] + [True] * 5
 
 
 @pytest.mark.parametrize(
@@ -359,10 +361,10 @@ def test_a_pool_holds_rectangles():
 
 
 def test_a_unet_halves_as_often_as_both_sides_allow():
-    levels = {
-        size: UNetSettings(filters=1).build(3, size).settings.levels for size in (64, (48, 80), (64, 256), (96, 64))
-    }
-    assert list(levels.values()) == [6, 4, 6, 5]
+    for size, levels in {64: 6, (48, 80): 4, (64, 256): 6, (96, 64): 5, (64, 48): 4}.items():
+        assert UNetSettings(filters=1).build(3, size).settings.levels == levels
+    with pytest.raises(ConfigurationError, match=r"set data.size to \[64, 68\] or \[64, 72\]$"):
+        UNetSettings(filters=1).build(3, (64, 70))
     network = UNetSettings(filters=1).build(3, (48, 80)).eval()
     assert network(torch.zeros(1, 3, 48, 80)).shape == (1, 3, 48, 80)
 
