@@ -28,7 +28,7 @@ class AttentionUNetSettings(GeneratorSettings):
     levels: int = Field(4, ge=1, le=8)
     """How often the size is halved; each time but the first three doubles the filters."""
 
-    def build_between(self, channels_in: int, channels_out: int, size: int) -> AttentionUNet:
+    def build_between(self, channels_in: int, channels_out: int, size: int | tuple[int, int]) -> AttentionUNet:
         return AttentionUNet(channels_in, channels_out, **self.options)
 
 
