@@ -182,7 +182,7 @@ class DataSettings(Settings):
     @property
     def loaded(self) -> Sides:
         """`load_size`, likewise."""
-        return Sides.of(self.load_size) if self.load_size else Sides(*(round(side * 286 / 256) for side in self.crop))
+        return Sides.of(self.load_size) if self.load_size else published(self.crop)
 
     @property
     def trained(self) -> Sides:
@@ -219,10 +219,9 @@ class DataSettings(Settings):
     @model_validator(mode="after")
     def _crop_fits(self) -> DataSettings:
         if isinstance(self.load_size, int) and not self.crop.square:
-            usual = [round(side * 286 / 256) for side in self.crop]
             raise ValueError(
                 f"load_size {self.load_size} is one number, and size {self.crop} is two, height and width: set "
-                f"load_size to null, which is {usual}, or to two"
+                f"load_size to null, which is {published(self.crop)}, or to two"
             )
         if self.resize != "none" and not self.crop.fit_in(*self.loaded):
             raise ValueError(f"load_size {self.loaded} is smaller than size {self.crop}: no crop fits")
@@ -236,6 +235,11 @@ class DataSettings(Settings):
                 f"augment: {turning[0]} lays pictures on their side, and size {self.crop} is no square: leave it out"
             )
         return self
+
+
+def published(crop: Sides) -> Sides:
+    """The size of images that crops of that size are taken from, in the published proportion."""
+    return Sides(*(round(side * 286 / 256) for side in crop))
 
 
 def require_rising(key: str, span: tuple[float, float] | None) -> None:
