@@ -27,7 +27,7 @@ class UNetSettings(GeneratorSettings):
     filters: int = Field(64, ge=1)
     """Width of the first layer, in channels; deeper ones have multiples of it."""
     levels: int | None = Field(None, ge=2, le=12)
-    """How often the image is halved. Null halves the training size as often as both sides allow, at most eight times."""
+    """How often the image is halved. Null: as often as both sides of a crop allow, at most eight times."""
     normalisation: Normalisation = "batch"
     """After each convolution but the first and the last; `batch` as published."""
     dropout: float = Field(0.5, ge=0, lt=1)
