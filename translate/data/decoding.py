@@ -14,6 +14,7 @@ from translate.data.checks.scan import Attempt
 from translate.data.crops import middle, pixels_of
 from translate.data.domain import Domain
 from translate.data.io.images import Interpolation, resize
+from translate.data.layers import Layered
 from translate.data.scale import Resize
 from translate.data.source import Readable, Stretched
 from translate.errors import ImageError
@@ -55,6 +56,8 @@ class Decoding:
 
     def __call__(self, source: Readable) -> np.ndarray:
         """Returns (height, width, channels), uint8 or uint16. Raises ImageError."""
+        if isinstance(source, Layered):
+            return self._of_layers(source)
         if self.resize == "square" and isinstance(source, Stretched):
             return source.stretched(self.channels, *self.sides, self.interpolation)
         pixels = source.read(self.channels)
@@ -63,6 +66,14 @@ class Decoding:
         target = self._target(*pixels.shape[:2])
         resized = pixels if pixels.shape[:2] == target else resize(pixels, *target, self.interpolation)
         return np.ascontiguousarray(resized)  # a view of half a side-by-side file would keep the whole in memory
+
+    def _of_layers(self, sample: Layered) -> np.ndarray:
+        """The layers of a sample, each resized in its own way, to the size that the first one gets."""
+        images = [_centre(image, self.sides) if self.resize == "centre" else image for image in sample.images()]
+        height, width = self._target(*images[0].shape[:2])
+        ways = [Decoding.of(layer, self.side, self.resize, self.interpolation) for layer in sample.layers]
+        each = zip(images, ways, strict=True)
+        return sample.together([resize(image, height, width, way.interpolation) for image, way in each])
 
     def _target(self, height: int, width: int) -> tuple[int, int]:
         if self.resize == "none":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -103,6 +103,10 @@ class Domain:
         }
         scale = facts.get("scale")
         return cls(**{**facts, **tuples, "scale": Scale(**scale) if scale else None})
+
+    def at(self, scale: Scale | None) -> Self:
+        """The domain, and its layers, as training sees them at that scale."""
+        return replace(self, scale=scale, layers=tuple(layer.at(scale) for layer in self.layers))
 
     @property
     def classes(self) -> int:

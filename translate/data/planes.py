@@ -11,7 +11,7 @@ from torch import Tensor
 
 from translate.data import instance_maps, label_maps
 from translate.data.domain import BYTES, KINDS, Domain, Kind, in_words
-from translate.data.io.images import MAX_PIXELS, Picture, read, to_float, with_channels
+from translate.data.io.images import MAX_PIXELS, Picture, read, to_8_bits, to_float, with_channels
 
 KINDS |= {
     "image": Kind(
@@ -41,6 +41,8 @@ def together(images: Sequence[np.ndarray], domain: Domain) -> np.ndarray:
 def _in_type(image: np.ndarray, layer: Domain, held: np.dtype) -> np.ndarray:
     if image.dtype == held:
         return image
+    if held == np.uint8:  # a file that is deeper than those that were looked at
+        return to_8_bits(image)
     return image.astype(held) * np.uint16(1 if layer.numbered else 257)
 
 
@@ -63,7 +65,26 @@ def planes_of(picture: Picture, domain: Domain) -> np.ndarray:
     return ((made[0].permute(1, 2, 0) + 1) * (np.iinfo(dtype).max / 2)).round().numpy().astype(dtype)
 
 
+def each_layer(images: Tensor, domain: Domain) -> list[Tensor]:
+    """The planes of each image of samples, views (batch, channels of the layer, height, width)."""
+    return list(images.split([part.channels for part in domain.parts], 1)) if domain.layers else [images]
+
+
+def as_images_of(images: Tensor, domain: Domain, target: Domain) -> Tensor | None:
+    """The planes of samples' first image that could be one of the target, None if there is none."""
+    alike = zip(each_layer(images, domain), domain.parts, strict=True)
+    return next((layer for layer, part in alike if part.like(target)), None)
+
+
+def columns(caption: str, images: Tensor, domain: Domain) -> dict[str, Tensor]:
+    """Planes as colours to look at, in [-1, 1], under captions: a column for each image of a sample, images first."""
+    layers = sorted(zip(domain.parts, each_layer(images, domain), strict=True), key=lambda layer: layer[0].numbered)
+    return {
+        f"{caption}: {part.name}" if domain.layers else caption: KINDS[part.kind].coloured(planes_of_it, part)
+        for part, planes_of_it in layers
+    }
+
+
 def coloured(images: Tensor, domain: Domain) -> Tensor:
     """Planes as colours to look at, in [-1, 1]: of the first image of a sample."""
-    first = domain.parts[0]
-    return KINDS[first.kind].coloured(images[:, : first.channels] if domain.layers else images, first)
+    return next(iter(columns("", images, domain).values()))

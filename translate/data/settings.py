@@ -13,6 +13,7 @@ from translate.data.crops import Cropping
 from translate.data.decoding import Decoding
 from translate.data.domain import KINDS, Domain
 from translate.data.io.images import Interpolation
+from translate.data.layouts.several import Roles
 from translate.data.scale import NEAR, Resize
 from translate.errors import nearest
 from translate.utils.settings import Seed, Settings
@@ -133,6 +134,10 @@ class DataSettings(Settings):
     """Names of the two domains, or of the classes or attributes to use; null uses those of the data set or the
     folders. Or, of two domains, what their images are: `{mr: {channels: 1}, ct: {unit: HU}}`, by the names that they
     have, or both by new names."""
+    input: tuple[str, ...] | None = Field(None, min_length=1)
+    """Pairs only: the folders that hold the input, one for each image of a sample: `[photo, mask]`. Null: as found."""
+    target: tuple[str, ...] | None = Field(None, min_length=1)
+    """Pairs only: the folder that holds the target: `[clean]`. Given together with `input`."""
     balanced: bool = False
     """Labelled images: draws every class, or every attribute's yes and no, equally often."""
     channels: int | None = Field(None, ge=1, le=256)
@@ -204,6 +209,11 @@ class DataSettings(Settings):
         return self.domains if isinstance(self.domains, dict) else {}
 
     @property
+    def roles(self) -> Roles | None:
+        """The folders that the recipe names for the input and for the target."""
+        return (self.input, self.target) if self.input and self.target else None
+
+    @property
     def cropping(self) -> Cropping:
         return Cropping(self.crop, self.flip, self.augment)
 
@@ -215,6 +225,21 @@ class DataSettings(Settings):
     def _range_rises(self) -> DataSettings:
         require_rising("range", self.range)
         return self
+
+    @model_validator(mode="after")
+    def _roles_are_whole(self) -> DataSettings:
+        if bool(self.input) != bool(self.target):
+            missing = "target" if self.input else "input"
+            raise ValueError(f"input and target belong together: set data.{missing}, too")
+        named = [*(self.input or ()), *(self.target or ())]
+        if twice := next((name for name in named if named.count(name) > 1), None):
+            raise ValueError(f"{twice} is named twice in input and target: each folder is one image of a sample")
+        if idle := next((key for key in ("domains", "direction") if named and self._names(key)), None):
+            raise ValueError(f"input and target say which folders are which: leave out data.{idle}")
+        return self
+
+    def _names(self, key: str) -> bool:
+        return bool(self.domain_names if key == "domains" else self.direction)
 
     @model_validator(mode="after")
     def _crop_fits(self) -> DataSettings:

@@ -13,6 +13,7 @@ from torch import Tensor
 from translate.data.batch import Batch, Labelled
 from translate.data.domain import Domain
 from translate.data.io.values import kind_in_words
+from translate.data.planes import as_images_of
 from translate.data.synthetic.points import PointSet
 from translate.data.written import as_written
 from translate.evaluation.colour_map import apply_affine_colour, fit_affine_colour
@@ -84,10 +85,10 @@ class Direction:
         return {name: self._compared(images) for name, images in self.references(self.inputs, self.truths).items()}
 
     def references(self, inputs: Tensor, truths: Tensor) -> dict[str, Tensor]:
-        """What needs no model: the untouched inputs, if they could be translations, and these under the best colour
-        map, no lighter than white and no darker than black."""
-        alike = self.target is None or self.given is None or self.target.like(self.given)
-        untouched = {"untouched input": inputs} if alike and inputs.shape == truths.shape else {}
+        """What needs no model: the untouched inputs, if they could be translations (of samples, the first image that
+        could), and the inputs under the best colour map, no lighter than white and no darker than black."""
+        alike = as_images_of(inputs, self.given, self.target) if self.given and self.target else inputs
+        untouched = {"untouched input": alike} if alike is not None and alike.shape == truths.shape else {}
         return {**untouched, "best colour map": apply_affine_colour(inputs, self.colour_map).clamp(-1, 1)}
 
     def _compared(self, images: Tensor) -> dict[str, float]:

@@ -90,6 +90,8 @@ class Model(nn.Module, ABC):
 
     takes_labels: ClassVar[bool] = False
     """Whether domains may hold label maps, which come as a plane for each class; `build_model` refuses them else."""
+    takes_layers: ClassVar[bool] = False
+    """Whether samples of the input may be several images, whose planes come one after another; likewise."""
 
     def __init__(self, config: Any, images: ImageSpec) -> None:
         super().__init__()

@@ -80,8 +80,8 @@ class ImageSpec:
     def require_no_labels(self, what: str) -> None:
         """Raises ConfigurationError, which begins with `what` and names both ways out, if a domain holds numbers: label
         maps or instance maps."""
-        for number in range(len(self.domains)):
-            if (kind := self.domain(number)).numbered:
+        for kind in (part for number in range(len(self.domains)) for part in self.domain(number).parts):
+            if kind.numbered:
                 raise ConfigurationError(
                     f"{what} takes images, and {kind.name} holds {kind}: train with pix2pix, or set "
                     f"data.domains.{kind.name}.kind: image to take the numbers for shades of grey"
@@ -95,6 +95,16 @@ class ImageSpec:
                 raise ConfigurationError(
                     f"{kind.name} holds {kind}, which can be the input only: set data.direction: {other} to translate "
                     f"from them, or data.domains.{kind.name}.kind: image to take the numbers for shades of grey"
+                )
+
+    def require_no_layers(self, what: str) -> None:
+        """Raises ConfigurationError, which begins with `what` and names both ways out, for several images a sample."""
+        for kind in (self.domain(number) for number in range(len(self.domains))):
+            if kind.layers:
+                names = ", ".join(layer.name for layer in kind.layers)
+                raise ConfigurationError(
+                    f"{what} takes one image a sample, and {kind.name} has {len(kind.layers)} ({names}): train with "
+                    f"pix2pix, or name one of them: data.input=[{kind.layers[0].name}]"
                 )
 
 

@@ -9,7 +9,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from translate.data.batch import Paired
-from translate.data.planes import coloured
+from translate.data.planes import coloured, columns
 from translate.losses.labels import cross_entropy, where_labelled
 from translate.models.adversary import AdversarialSettings, Adversary
 from translate.models.base import Fakes, ImageSpec, Losses, Request, Translator, Turn, l1
@@ -42,6 +42,7 @@ class Pix2Pix(Translator):
     Config = Pix2PixConfig
     batch_type = Paired
     takes_labels = True
+    takes_layers = True
 
     def __init__(self, config: Pix2PixConfig, images: ImageSpec) -> None:
         super().__init__(config, images)
@@ -106,7 +107,7 @@ class Pix2Pix(Translator):
 
     def show(self, batch: Paired) -> dict[str, Tensor]:
         output, target = (coloured(images, self.target) for images in (self.convert(batch.input), batch.target))
-        return {"input": coloured(batch.input, self.given), "output": output, "target": target}
+        return {**columns("input", batch.input, self.given), "output": output, "target": target}
 
 
 def _devices(images: Tensor) -> list[torch.device]:

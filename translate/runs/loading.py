@@ -132,6 +132,8 @@ def build_model(recipe: Recipe, images: ImageSpec) -> Model:
     require_domains(images, recipe.method.batch_type, f"a model of {recipe.name}")
     if not recipe.method.takes_labels:
         images.require_no_labels(f"a model of {recipe.name}")
+    if not recipe.method.takes_layers:
+        images.require_no_layers(f"a model of {recipe.name}")
     recipe.method.require_images(recipe.model, images)
     torch.manual_seed(recipe.training.seed)
     model = recipe.method(recipe.model, images)

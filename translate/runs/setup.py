@@ -101,7 +101,7 @@ def start(launch: Launch, folder: Path, *, resume: bool, signals: Signals, track
     samples, cadence = runtime.place(next(images.first(4))), _cadence(training, total)
     validations = images.validations(trainer.model, training.validation_images, runtime)
     tracker = _tracker(tracking, folder, recipe) if distributed.is_main and not finished else Trackers()
-    records = Records(folder, trainer, samples, tracker, launch.log, measured_again=pending)
+    records = Records(folder, trainer, samples, tracker, launch.log, measured_again=pending, kinds=images.kinds)
     measuring = Measuring(trainer, cadence, validations, records, before)
     return TrainingRun(
         trainer,

@@ -52,6 +52,7 @@ class DomainFacts(TypedDict):
     dtype: TypeName
     unit: str
     scale: NotRequired[ScaleFacts | None]
+    layers: NotRequired[list["DomainFacts"]]
 
 
 class ImagesFacts(TypedDict):

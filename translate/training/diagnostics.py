@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 
 from translate.data.batch import Batch
+from translate.data.domain import Domain
+from translate.data.planes import as_images_of
 from translate.models.adversary import Adversary
 from translate.models.base import Model, Relabeller, Translator
 from translate.reporting.keys import caption
@@ -55,13 +57,22 @@ class Finding:
 
 
 class Diagnostics:
-    """Watches `model` from the outside. `samples` is a batch on the device, in [-1, 1].
+    """Watches `model` from the outside. `samples` is a batch on the device, in [-1, 1]; `kinds`: what the images of
+    each domain are, where a sample may have several.
 
     `folder` holds doctor.jsonl, whose findings after `step` are dropped; None for processes that write nothing.
     """
 
-    def __init__(self, model: Model, samples: Batch, folder: Path | None, step: int, log: Log) -> None:
-        self.model, self.samples, self.log = model, samples, log
+    def __init__(
+        self,
+        model: Model,
+        samples: Batch,
+        folder: Path | None,
+        step: int,
+        log: Log,
+        kinds: Sequence[Domain] = (),
+    ) -> None:
+        self.model, self.samples, self.log, self._kinds = model, samples, log, kinds
         self.path = folder / "doctor.jsonl" if folder else None
         self.found = [finding for finding in read_findings(self.path) if finding.step <= step] if self.path else []
         self._games = _games(model)
@@ -70,7 +81,7 @@ class Diagnostics:
     def examine(self, step: int) -> None:
         """Translates the samples and notes what is wrong. Raises only what the model raises."""
         if step >= FIRST and isinstance(self.model, Translator):
-            self._note(_findings(self.model, self.samples, step))
+            self._note(_findings(self.model, self.samples, self._kinds, step))
 
     def recall(self, rows: Sequence[Mapping[str, float]]) -> None:
         """Takes the rows that were logged before the run was resumed."""
@@ -109,16 +120,23 @@ def read_findings(path: Path) -> list[Finding]:
 @dataclass(frozen=True)
 class _View:
     """Inputs, outputs and real images of the target domain, all (batch, channels, height, width) in [-1, 1]; if
-    `paired`, the true translations of the inputs."""
+    `paired`, the true translations of the inputs. `before`: what an output may equal; of several images a sample, the
+    one that is like the target."""
 
     inputs: Tensor
     outputs: Tensor
     reals: Tensor
-    paired: bool = False
+    paired: bool
+    before: Tensor | None
+
+    @property
+    def comparable(self) -> Tensor | None:
+        """`before`, if outputs have its shape: grey and RGB have not."""
+        return self.before if self.before is not None and self.before.shape == self.outputs.shape else None
 
 
-def _findings(model: Translator, samples: Batch, step: int) -> list[Finding]:
-    views = _views(model, samples)
+def _findings(model: Translator, samples: Batch, kinds: Sequence[Domain], step: int) -> list[Finding]:
+    views = _views(model, samples, kinds)
     found = [finding for view in views if (finding := _of_one(view, step)) is not None]
     if samples.labelled() and sum(finding.kind == _COPY for finding in found) < len(views):
         found = [finding for finding in found if finding.kind != _COPY]  # some images may already be of that domain
@@ -127,14 +145,17 @@ def _findings(model: Translator, samples: Batch, step: int) -> list[Finding]:
     return found
 
 
-def _views(model: Translator, samples: Batch) -> list[_View]:
+def _views(model: Translator, samples: Batch, kinds: Sequence[Domain]) -> list[_View]:
     """One view for each domain the model converts to."""
     if samples.labelled() and not samples.labels_are_domains():
         return []  # what has labels on one side only is measured by its classes
     views = []
     for to in model.targets():
         inputs, reals = samples.towards(to)
-        views.append(_View(inputs, model.convert(inputs, to), reals, samples.pairs))
+        given = kinds[1 - to] if len(kinds) == 2 else None
+        planes = given is not None and (given.layers or given.numbered)  # of which as many as channels mean nothing
+        before = as_images_of(inputs, given, kinds[to]) if given and planes else inputs
+        views.append(_View(inputs, model.convert(inputs, to), reals, samples.pairs, before))
     return views
 
 
@@ -144,10 +165,10 @@ _ONE = "one image comes out for all inputs"
 
 def _of_one(view: _View, step: int) -> Finding | None:
     """The most obvious problem of one direction: a copy is not also checked for collapse or inversion."""
-    comparable = view.outputs.shape == view.inputs.shape  # grey and RGB are not
-    change = _distance(view.outputs, view.inputs) if comparable else math.inf
+    before = view.comparable
+    change = _distance(view.outputs, before) if before is not None else math.inf
     # A paired task may require almost no change.
-    if change < CHANGE and not (view.paired and _distance(view.reals, view.inputs) < 2 * CHANGE):
+    if before is not None and change < CHANGE and not (view.paired and _distance(view.reals, before) < 2 * CHANGE):
         return Finding(
             _COPY,
             step,
@@ -166,8 +187,9 @@ def _of_one(view: _View, step: int) -> Finding | None:
             "The generator has collapsed: start again with another training.seed, a lower training.lr for the "
             "discriminator (training.network_lr), or a higher weight of the loss that ties output to input",
         )
-    correlation = _correlation(view.outputs, view.inputs) if comparable else 0.0
-    if correlation < INVERTED and not (view.paired and _correlation(view.reals, view.inputs) < INVERTED / 2):
+    correlation = 0.0 if before is None else _correlation(view.outputs, before)
+    needed = view.paired and before is not None and _correlation(view.reals, before) < INVERTED / 2
+    if correlation < INVERTED and not needed:
         return Finding(
             "the colours are inverted",
             step,

@@ -1,12 +1,13 @@
 """What a run writes while it trains, beside checkpoints: metrics.jsonl, the tracker, sample grids, diagnostics."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 import torch
 
 from translate.data.batch import Batch
+from translate.data.domain import Domain
 from translate.reporting.keys import caption, is_validation
 from translate.reporting.report import write_report
 from translate.reporting.tracking import MetricsLog, NoMetrics, Tracker, read_metrics, save_grid
@@ -16,14 +17,22 @@ from translate.utils.printing import Log, say
 
 
 class Records:
-    """Writes into `folder`, on the main process alone. `samples`, a batch on the device, are shown in every grid.
+    """Writes into `folder`, on the main process alone. `samples`, a batch on the device, are shown in every grid;
+    `kinds`: what their images are.
 
     What a killed process wrote after the trainer's step is dropped, and so are the validations of that step if they are
     to be `measured_again`.
     """
 
     def __init__(
-        self, folder: Path, trainer: Trainer, samples: Batch, tracker: Tracker, log: Log, measured_again: bool = False
+        self,
+        folder: Path,
+        trainer: Trainer,
+        samples: Batch,
+        tracker: Tracker,
+        log: Log,
+        measured_again: bool = False,
+        kinds: Sequence[Domain] = (),
     ) -> None:
         self.folder, self.tracker = folder, tracker
         self._trainer, self._samples, self._measured_again = trainer, samples, measured_again
@@ -31,7 +40,7 @@ class Records:
         is_main = trainer.distributed.is_main
         self.metrics = MetricsLog(folder / "metrics.jsonl") if is_main else NoMetrics()
         self.metrics.keep(self._came_before)
-        self._diagnostics = Diagnostics(trainer.model, samples, folder if is_main else None, trainer.steps, log)
+        self._diagnostics = Diagnostics(trainer.model, samples, folder if is_main else None, trainer.steps, log, kinds)
         if is_main:
             self._diagnostics.recall(read_metrics(folder / "metrics.jsonl"))
 

@@ -12,6 +12,7 @@ from translate.data.checks.scan import AnySource, of_each
 from translate.data.io import images
 from translate.data.io.images import Header
 from translate.data.io.values import Span, are_values, own_span
+from translate.data.layers import files_of
 from translate.data.layouts.folders import Source
 from translate.data.source import Readable
 from translate.utils.progress import Progress
@@ -49,9 +50,10 @@ class Files:
         return self._headers[source.path]
 
     def size(self, source: Readable) -> tuple[int, int]:
-        """Height and width of the image. Raises ImageError."""
-        height, width = self.header(source)[:2]
-        return height, width // 2 if isinstance(source, Source) and source.half else width
+        """Height and width of the image, of a sample those of its first. Raises ImageError."""
+        first = files_of(source)[0]
+        height, width = self.header(first)[:2]
+        return height, width // 2 if isinstance(first, Source) and first.half else width
 
     def integers(self, source: Source) -> tuple[np.ndarray, bytes | None] | None:
         """What `images.numbers` finds, if it is integers; files of anything else are not decoded. Raises ImageError."""

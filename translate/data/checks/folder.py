@@ -22,7 +22,7 @@ from translate.data.checks.facts import (
 from translate.data.checks.files import Files
 from translate.data.checks.finding_labels import colours_in
 from translate.data.checks.labels import contradicting, differently_labelled, empty, shares, tiny
-from translate.data.checks.looking import introduced, key_of, kinds_of
+from translate.data.checks.looking import introduced, key_of, kinds_of, layers_of
 from translate.data.checks.scan import decoding, failures
 from translate.data.domain import Domain
 from translate.data.labelled import LabelledFolder, open_labelled
@@ -66,8 +66,10 @@ def check(root: Path, data: DataSettings | None = None) -> Report:
         return examine(open_labelled(root, domains=domains, follow_links=follow_links), wanted)
     folder: Folder | LabelledFolder
     try:
-        folder = recognise(root, domains=domains, layout=wanted.layout, follow_links=follow_links)
+        folder = recognise(root, domains=domains, layout=wanted.layout, follow_links=follow_links, roles=wanted.roles)
     except ConfigurationError as reason:
+        if wanted.roles:
+            raise
         try:
             folder = open_labelled(root, domains=domains, follow_links=follow_links)
         except ConfigurationError:
@@ -77,10 +79,12 @@ def check(root: Path, data: DataSettings | None = None) -> Report:
 
 def examine(folder: Folder | LabelledFolder, data: DataSettings) -> Report:
     """Reads every image of a data set, and reports."""
+    whole = folder.columns()
+    folder = folder.in_layers() if isinstance(folder, Folder) else folder
     groups, columns = _groups(folder), folder.columns()
     files = Files(quiet=False)
     read = read_all((source for sources in columns.values() for source in sources), files)
-    kinds = kinds_of(columns, data, files)
+    kinds = layers_of(kinds_of(whole, data, files))
     facts, notes, problems = list(folder.found), [*folder.notes], [*folder.warnings, *unreadable(read.values())]
     for name, (number, sources) in groups.items():
         sound = [read[source.path] for source in sources if not read[source.path].error]
@@ -128,7 +132,7 @@ def _groups(folder: Folder | LabelledFolder) -> dict[str, tuple[int, list[Readab
         return {f"{split} images": (0, list(part.sources)) for split, part in folder.splits.items()}
     groups: dict[str, tuple[int, list[Readable]]] = {}
     for split, columns in folder.splits.items():
-        if columns[0] and columns[0][0].half:
+        if columns[0] and isinstance(first := columns[0][0], Source) and first.half:
             groups[f"{split} files"] = 0, list(columns[0])
             continue
         for number, (domain, column) in enumerate(zip(folder.domains, columns, strict=True)):
@@ -166,10 +170,12 @@ def _unequal(folder: Folder, read: dict[Path, Facts]) -> Iterable[str]:
     """Reports pairs whose images cannot be aligned."""
     for split, columns in folder.splits.items() if folder.kind == "paired" else ():
         pairs = [[read[source.path] for source in pair] for pair in zip(*columns, strict=True)]
-        unlike = [a.path for a, b in pairs if not (a.error or b.error) and _ratio(a) != _ratio(b)]
+        whole = [pair for pair in pairs if not any(one.error for one in pair)]
+        unlike = [pair[0].path for pair in whole if len(set(map(_ratio, pair))) > 1]
         if unlike:
-            yield f"{split} pairs whose two images differ in proportions; crop them alike: {few(unlike)}"
-        halves = {a.path for a, b in pairs if a.path == b.path and a.size[1] % 2}
+            what = "pairs whose two" if len(columns) == 2 else "samples whose"
+            yield f"{split} {what} images differ in proportions; crop them alike: {few(unlike)}"
+        halves = {first.path for first, *others in pairs if others[0].path == first.path and first.size[1] % 2}
         if halves:
             yield f"{split} pairs side by side of an odd width; crop a column: {few(sorted(halves))}"
 

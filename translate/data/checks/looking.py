@@ -17,6 +17,7 @@ from translate.data.checks.shades import nearly_black, stretching
 from translate.data.decoding import Decoding
 from translate.data.domain import BYTES, KINDS, Domain
 from translate.data.io.values import DEEP, UNIT, Span, are_values
+from translate.data.layers import in_layers
 from translate.data.scale import Scale
 from translate.data.settings import DataSettings, DomainSettings
 from translate.data.source import Readable
@@ -37,7 +38,13 @@ not. A kind that files do not show is set."""
 def kinds_of(columns: Mapping[str, Sequence[Readable]], data: DataSettings, files: Files) -> tuple[Domain, ...]:
     """What the images of each domain are: as the settings say, else as they are found to be; label maps and instance
     maps are found where there are two domains."""
-    return tuple(_kind(name, sources, data, len(columns) == 2, files) for name, sources in columns.items())
+    return tuple(_of_domain(name, sources, data, len(columns) == 2, files) for name, sources in columns.items())
+
+
+def _of_domain(name: str, sources: Sequence[Readable], data: DataSettings, two: bool, files: Files) -> Domain:
+    """What the images of a domain are; each layer of its samples is looked at by itself."""
+    layers = [_kind(layer, images, data, two, files) for layer, images in in_layers({name: sources}).items()]
+    return Domain.stacked(name, layers) if len(layers) > 1 else layers[0]
 
 
 def _kind(name: str, sources: Sequence[Readable], data: DataSettings, two: bool, files: Files) -> Domain:
@@ -58,7 +65,7 @@ def _kind(name: str, sources: Sequence[Readable], data: DataSettings, two: bool,
 def introduced(kinds: Sequence[Domain]) -> list[str]:
     """A line for each domain that is not 8-bit RGB, with the settings that say what else it is."""
     lines = []
-    for kind in kinds:
+    for kind in layers_of(kinds):
         if kind.numbered:
             others = " or ".join(other for other in KINDS if other != kind.kind)
             *some, last = (f"data.domains.{kind.name}.{key}" for key in (f"kind={others}", *KINDS[kind.kind].settings))
@@ -68,6 +75,11 @@ def introduced(kinds: Sequence[Domain]) -> list[str]:
             keys = " and ".join(key_of(kinds, kind, key) for key in settings)
             lines.append(f"{kind.name}: {kind} ({keys} say{'s' * (not kind.deep)} otherwise)")
     return lines
+
+
+def layers_of(kinds: Sequence[Domain]) -> list[Domain]:
+    """What single images are: those of each domain, or of each layer of its samples."""
+    return [part for kind in kinds for part in kind.parts]
 
 
 def key_of(kinds: Sequence[Domain], kind: Domain, key: Literal["channels", "span"]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -13,9 +13,11 @@ import numpy as np
 from translate.data.catalog.description import describe
 from translate.data.domain import Domain
 from translate.data.io import images
+from translate.data.layers import Layered, holds_any, in_layers, layer_names
 from translate.data.layouts.columns import Column, Scan, TestSplit, matched, split_of_test, with_origin, with_test
 from translate.data.layouts.listing import SUFFIXES
 from translate.data.layouts.pairing import CANNOT_BE_UNPAIRED, Columns, Kind, paired_up
+from translate.data.layouts.several import Roles, called, find_sides, require_one_target, samples
 from translate.data.layouts.splits import WHOLE
 from translate.data.layouts.two_domains import Layout, find_layout
 from translate.data.source import Readable
@@ -78,7 +80,7 @@ class Source:
         return f"{images.version(self.path)}:{self.half}:{self.span}{numbers}"
 
 
-Split = tuple[tuple[Source, ...], ...]
+Split = tuple[tuple[Source | Layered, ...], ...]
 """The images of each domain, in the order of `Folder.domains`; the images of a pair have the same index."""
 
 
@@ -106,6 +108,14 @@ class Folder:
             for number, name in enumerate(self.domains)
         }
 
+    def in_layers(self) -> Folder:
+        """The set as one of single images: each layer of a sample is a domain."""
+        splits = {
+            split: in_layers(dict(zip(self.domains, columns, strict=True))) for split, columns in self.splits.items()
+        }
+        columns = {split: tuple(map(tuple, layers.values())) for split, layers in splits.items()}
+        return replace(self, domains=tuple(splits["train"]), splits=columns)
+
     def without(self, paths: Collection[Path]) -> Folder:
         """Returns the set without these files and the partners of pairs; drops splits, but train, without a domain."""
         splits = {split: _without(columns, paths, self._is_paired(split)) for split, columns in self.splits.items()}
@@ -124,19 +134,23 @@ def open_folder(
     domains: tuple[str, ...] | None = None,
     layout: Literal["auto", "paired", "unpaired"] = "auto",
     follow_links: bool = True,
+    roles: Roles | None = None,
 ) -> Folder:
     """Opens the data set below `root`, which must be of the kind `wanted`.
 
     `direction` and `domains` (names of A and B; of several folders, the two to take) override the folder's
     `dataset.yaml`. `direction` is for pairs only: BtoA makes B the input. `layout="unpaired"` treats two folders as
-    unpaired even if their file names match. Without `follow_links`, links to files elsewhere are left out.
-    Raises ConfigurationError if there is no data set, or one of the other kind.
+    unpaired even if their file names match. Without `follow_links`, links to files elsewhere are left out. `roles`:
+    the folders of the input and of the target, of samples of several images.
+    Raises ConfigurationError if there is no data set, or one of the other kind, or a target of several images.
     """
-    folder = recognise(root, domains=domains, layout=layout, wanted=wanted, follow_links=follow_links)
+    folder = recognise(root, domains=domains, layout=layout, wanted=wanted, follow_links=follow_links, roles=roles)
     if folder.kind != wanted:
         raise ConfigurationError(_refusal(folder))
-    direction = direction or describe(root).direction or "AtoB"
-    return _swap(folder) if direction == "BtoA" and wanted == "paired" else folder
+    direction = direction or ("AtoB" if roles else describe(root).direction or "AtoB")
+    folder = _swap(folder) if direction == "BtoA" and wanted == "paired" else folder
+    require_one_target(*(layer_names(*of) for of in zip(folder.domains, folder.splits["train"], strict=True)))
+    return folder
 
 
 def recognise(
@@ -146,6 +160,7 @@ def recognise(
     layout: Literal["auto", "paired", "unpaired"] = "auto",
     wanted: Kind | None = None,
     follow_links: bool = True,
+    roles: Roles | None = None,
 ) -> Folder:
     """Opens the data set below `root`, with A as domain 0; for the rest see `open_folder`.
 
@@ -153,17 +168,22 @@ def recognise(
     unpaired. Raises ConfigurationError.
     """
     said, scan = describe(root), Scan(root, follow_links)
-    found = find_layout(root, domains or said.domains)
+    declared, asked = said.layout if layout == "auto" else layout, domains or said.domains
+    found = find_sides(root, roles, asked, declared, wanted) or find_layout(root, asked)
     scan.warnings += found.warnings
-    names = _distinct(root, domains or said.domains or found.names or _names_in(root) or ("A", "B"))
     columns = _with_images(found, scan)
-    declared = said.layout if layout == "auto" else layout
-    kind, columns, remark = paired_up(root, columns, declared, wanted, scan.warnings)
+    kind: Kind = "paired"
+    if found.layers:
+        names, remark = called(found.layers), ""
+        columns = samples(root, columns, found.layers, scan.warnings)
+    else:
+        names = _distinct(root, asked or found.names or _names_in(root) or ("A", "B"))
+        kind, columns, remark = paired_up(root, columns, declared, wanted, scan.warnings)
     columns, origin = with_test(columns)
     test_is_paired = kind == "paired" or said.test_paired
     if kind == "unpaired" and test_is_paired and "test" in columns:
         columns["test"] = matched("test", columns["test"], scan.warnings)
-    splits = {split: _sources(sides) for split, sides in columns.items() if all(sides)}
+    splits = {split: _sources(sides, found.layers) for split, sides in columns.items() if all(sides)}
     return Folder(
         root=root,
         kind=kind,
@@ -180,7 +200,7 @@ def recognise(
 def _without(columns: Split, paths: Collection[Path], paired: bool) -> Split:
     if not paired:
         return tuple(tuple(source for source in column if source.path not in paths) for column in columns)
-    kept = [pair for pair in zip(*columns, strict=True) if not any(source.path in paths for source in pair)]
+    kept = [pair for pair in zip(*columns, strict=True) if not any(holds_any(source, paths) for source in pair)]
     return tuple(tuple(pair[domain] for pair in kept) for domain in range(len(columns)))
 
 
@@ -198,11 +218,20 @@ def _with_images(found: Layout, scan: Scan) -> Columns:
     return columns
 
 
-def _sources(columns: tuple[Column, ...]) -> Split:
+def _sources(columns: tuple[Column, ...], layers: Roles | None) -> Split:
+    if layers:
+        each = iter(columns)
+        return tuple(_samples([next(each) for _ in names], names) for names in layers)
     if len(columns) == 2:
         return tuple(tuple(map(Source, column.values())) for column in columns)
     files = columns[0].values()
     return tuple(Source(path, "left") for path in files), tuple(Source(path, "right") for path in files)
+
+
+def _samples(columns: Sequence[Column], names: tuple[str, ...]) -> tuple[Source | Layered, ...]:
+    """The images of a side, those of a sample together; of one layer, as they are."""
+    rows = zip(*(map(Source, column.values()) for column in columns), strict=True)
+    return tuple(Layered(row, names) if len(names) > 1 else row[0] for row in rows)
 
 
 def _swap(folder: Folder) -> Folder:
@@ -223,7 +252,7 @@ def _refusal(folder: Folder) -> str:
             "in both folders, or side by side in one file. "
             "Name them so, or train with a method for unpaired images (CycleGAN)"
         )
-    if folder.splits["train"][0][0].half:
+    if isinstance(first := folder.splits["train"][0][0], Source) and first.half:
         return f"{shown(folder.root)}: {CANNOT_BE_UNPAIRED}, or train with a method for pairs (pix2pix)"
     return (
         f"{where}, with the same file names in both; a method for pairs (pix2pix) learns more from them. "
@@ -245,9 +274,13 @@ def _names_in(root: Path) -> tuple[str, str] | None:
 
 def _arrangement(root: Path, found: Layout, kind: Kind, names: tuple[str, str]) -> str:
     beside = f"pairs side by side, {names[0]} left and {names[1]} right,"
+    if found.layers:
+        beside = (
+            f"samples of {' and '.join(map(shown, found.layers[0]))} to {' and '.join(map(shown, found.layers[1]))}"
+        )
     folders = (folder.relative_to(root) for folders in found.places.values() for folder in folders)
     listed = " ".join(f"{shown(folder)}/" if folder.name else "the folder itself" for folder in folders)
-    return f"{beside if found.side_by_side else f'{kind} images'} in {listed}"
+    return f"{beside if found.side_by_side or found.layers else f'{kind} images'} in {listed}"
 
 
 def _counts(kind: Kind, names: tuple[str, str], splits: dict[str, Split], origin: str) -> list[str]:

@@ -1,6 +1,7 @@
 """Whether two folders of images are pairs, and which images are each other's partners."""
 
 import re
+from collections.abc import Sequence
 from itertools import takewhile
 from pathlib import Path
 from typing import Literal
@@ -68,12 +69,13 @@ _DOUBTS = {
 
 
 def named_alike(images_of: Columns) -> Columns:
-    """Returns pairs by names without the tail that all names of a domain have, if no two names are equal: 1_label and
-    1_photo, as in pix2pixHD's folders. Otherwise, or if that gives no pairs either, returns them as they are."""
+    """Returns pairs, or samples of several images, by names without the tail that all names of a folder have, if no
+    name is in all: 1_label and 1_photo, as in pix2pixHD's folders. Otherwise, or if that gives none either, returns
+    them as they are."""
     trained = images_of["train"] if "train" in images_of else images_of[WHOLE]
-    if len(trained) != 2 or trained[0].keys() & trained[1].keys():
+    if len(trained) < 2 or _common(trained):
         return images_of
-    tails = [_tail([name for columns in images_of.values() for name in columns[side]]) for side in (0, 1)]
+    tails = [_tail([name for columns in images_of.values() for name in columns[side]]) for side in range(len(trained))]
     cut = {
         split: tuple(
             {name.removesuffix(tail): path for name, path in column.items()}
@@ -81,8 +83,12 @@ def named_alike(images_of: Columns) -> Columns:
         )
         for split, columns in images_of.items()
     }
-    a, b = cut["train"] if "train" in cut else cut[WHOLE]
-    return cut if a.keys() & b.keys() else images_of
+    return cut if _common(cut["train"] if "train" in cut else cut[WHOLE]) else images_of
+
+
+def _common(columns: Sequence[Column]) -> set[str]:
+    """The names that are in all columns."""
+    return set[str](columns[0]).intersection(*columns[1:])
 
 
 def _tail(names: list[str]) -> str:

@@ -41,6 +41,8 @@ class Layout:
     names: tuple[str, str] | None
     """Domain names taken from the folders; None if they are A and B, or missing."""
     warnings: tuple[str, ...] = ()
+    layers: tuple[tuple[str, ...], tuple[str, ...]] | None = None
+    """Where a sample has several images, the names of those of the input and of the target, in the order of folders."""
 
     @property
     def side_by_side(self) -> bool:
@@ -72,13 +74,13 @@ def _marked(root: Path, wanted: Names) -> Layout | None:
         if not _are_pairs(train):
             raise ConfigurationError(f"{shown(root)}: there is {shown(train.name)}/ but no folder of the other domain")
         return _of_pairs({split: folders[name] for split, folders in places.items()})
-    return _complete(root, places, _two(root, sorted(domains), "training images", wanted))
+    return complete(root, places, _two(root, sorted(domains), "training images", wanted))
 
 
 def _splits_within_domains(root: Path, wanted: Names) -> Layout | None:
     places = splits_within_domains(root)
     domains = list(places.get("train", {}))
-    return _complete(root, places, _two(root, domains, "a train/ folder", wanted)) if len(domains) > 1 else None
+    return complete(root, places, _two(root, domains, "a train/ folder", wanted)) if len(domains) > 1 else None
 
 
 def _domains_within_splits(root: Path, wanted: Names) -> Layout | None:
@@ -87,7 +89,7 @@ def _domains_within_splits(root: Path, wanted: Names) -> Layout | None:
     if not holding:
         return None
     train = next(iter(holding.values())).parent
-    return _complete(root, places, _two(train, list(holding), "images", wanted))
+    return complete(root, places, _two(train, list(holding), "images", wanted))
 
 
 def _side_by_side(root: Path, wanted: Names) -> Layout | None:
@@ -128,20 +130,21 @@ def _looked_for() -> str:
     return f"Looked for: {'; '.join(reversed(LAYOUTS))}"
 
 
-def _complete(root: Path, places: Places, names: tuple[str, str]) -> Layout:
-    """Builds a layout of the splits with both domains; warns of others. Raises ConfigurationError without train."""
+def complete(root: Path, places: Places, names: tuple[str, ...]) -> Layout:
+    """Builds a layout of the splits with all of these folders; warns of others. Raises ConfigurationError without
+    train, unless nothing is split."""
     whole: dict[str, tuple[Path, ...]] = {}
     warnings = []
     for split, folders in sorted(places.items(), key=lambda split: min(split[1].values(), default=root)):
         found = [name for name in names if name in folders]
-        if len(found) == 2:
-            whole[split] = (folders[names[0]], folders[names[1]])
+        if len(found) == len(names):
+            whole[split] = tuple(folders[name] for name in names)
         elif split == "train":
             there = folders[found[0]].relative_to(root)
             raise ConfigurationError(f"{shown(root)}: there is {shown(there)}/ but no folder of the other domain")
         else:
             warnings.append(f"the {split} images are left out: one domain has none")
-    if "train" not in whole:
+    if not whole.keys() & {"train", WHOLE}:
         raise ConfigurationError(f"{shown(root)}: no training images. {_looked_for()}")
     return Layout(whole, _spoken(names), tuple(warnings))
 
@@ -176,8 +179,8 @@ def _choice(known: dict[str, str]) -> str:
     return f" To take two of them, say which: --domains {shlex.quote(f'{shown(first)},{shown(second)}')}"
 
 
-def _spoken(names: tuple[str, str]) -> tuple[str, str] | None:
-    return None if tuple(name.lower() for name in names) == ("a", "b") else names
+def _spoken(names: tuple[str, ...]) -> tuple[str, str] | None:
+    return None if len(names) != 2 or tuple(name.lower() for name in names) == ("a", "b") else (names[0], names[1])
 
 
 def _require_double_width(folder: Path) -> None:

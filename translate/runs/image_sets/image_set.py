@@ -22,6 +22,7 @@ from translate.data.decoding import Decoding
 from translate.data.domain import Domain
 from translate.data.labelled import LabelledFolder
 from translate.data.labels import LabelGroup
+from translate.data.layers import Layered, in_layers
 from translate.data.layouts.columns import TestSplit
 from translate.data.layouts.folders import Folder, Source
 from translate.data.loader import Loader, evaluation_batches
@@ -93,7 +94,7 @@ class ImageSet(ABC):
         `quiet`."""
         trained, files = self.trained_on(), Files(quiet)
         self.kinds = tuple(
-            replace(kind, scale=scale_of(trained[kind.name], self._way_at_scale(kind), files))
+            kind.at(scale_of(trained[kind.name], self._way_at_scale(kind), files))
             for kind in kinds_of(self.columns(), self.settings, files)
         )
 
@@ -117,7 +118,7 @@ class ImageSet(ABC):
         """Returns count and SHA-256 of the names of the training images, to recognise them wherever they are stored."""
         return {
             name: {"count": len(sources), "names": _digest([source.path for source in sources])}
-            for name, sources in self.trained_on().items()
+            for name, sources in in_layers(self.trained_on()).items()
         }
 
     @abstractmethod
@@ -186,9 +187,9 @@ def spanned(split: Sequence[Sequence[Any]], kinds: Sequence[Domain]) -> list[Seq
     each: dict[tuple[int, Domain], Any] = {}
 
     def within(one: Any, kind: Domain) -> Any:
-        key = id(one), kind
+        key, made = (id(one), kind), type(one)
         if key not in each:
-            each[key] = Source.of(one, kind) if isinstance(one, Source) else one
+            each[key] = made.of(one, kind) if issubclass(made, Source | Layered) else one
         return each[key]
 
     return [[within(one, kind) for one in sources] for sources, kind in zip(split, kinds, strict=True)]

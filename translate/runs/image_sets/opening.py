@@ -10,6 +10,7 @@ from translate.data.checks.folder import Report, check, examine
 from translate.data.checks.looking import introduced
 from translate.data.domain import Domain
 from translate.data.labelled import LabelledFolder, open_jointly, open_labelled, open_source_labelled, unlabelled
+from translate.data.layers import layer_names
 from translate.data.layouts.folders import Folder, open_folder
 from translate.data.layouts.pairing import Kind
 from translate.data.synthetic.points import POINT_SETS
@@ -30,12 +31,24 @@ def open_data(
     """
     images = _opened(data, batch_type, log)
     if known:
+        require_same_layers(images, known)
         images.kinds = tuple(known)[: max(1, len(images.columns()))]
     elif not images.kinds:
         images.look(quiet)
         for line in introduced(images.kinds):
             log(line)
     return images
+
+
+def require_same_layers(images: ImageSet, known: Sequence[Domain]) -> None:
+    """Raises ConfigurationError unless samples have the images that are known, in their order."""
+    for kind, (name, sources) in zip(known, images.columns().items(), strict=False):
+        begun, found = [layer.name for layer in kind.layers], layer_names(name, sources)
+        if begun and begun != list(found):
+            raise ConfigurationError(
+                f"{images.settings.set}: a sample of {name} was {', '.join(begun)}, and is now {', '.join(found)}: put "
+                "the folders back"
+            )
 
 
 def _opened(data: DataSettings, batch_type: type[Batch], log: Log) -> ImageSet:
@@ -63,6 +76,8 @@ def refuse_idle(data: DataSettings, batch_type: type[Batch]) -> None:
     acts = {
         "layout": two_domains,
         "direction": batch_type.pairs,
+        "input": batch_type.pairs,
+        "target": batch_type.pairs,
         "domains": two_domains or batch_type.labels_are_domains(),
         "also": batch_type.labels_are_domains(),
         "balanced": batch_type.labels_are_domains(),
@@ -78,7 +93,7 @@ def check_alone(data: DataSettings) -> Report:
     """Checks `data.set` without a method, as the settings read folders. Raises ConfigurationError."""
     path = Path(str(data.set))
     root, card = (path, None) if path.exists() else locate(str(data.set))
-    domains = card.domains if card and not data.domains else data.domains
+    domains = card.domains if card and not (data.domains or data.roles) else data.domains
     return check(root, data.model_copy(update={"domains": domains}))
 
 
@@ -99,7 +114,7 @@ def _two_domains(data: DataSettings, batch_type: type[Batch], log: Log) -> Folde
             "to choose others, set data.shapes.styles=[...]"
         )
     root, card = _found(data, str(data.set), wanted, log)
-    domains = data.domain_names or (card.domains if card else None)
+    domains = data.domain_names or (card.domains if card and not data.roles else None)
     if domains is not None and len(domains) != 2:
         raise ConfigurationError(f"data.domains: this method takes two domains, not {len(domains)}")
 
@@ -107,19 +122,25 @@ def _two_domains(data: DataSettings, batch_type: type[Batch], log: Log) -> Folde
         return open_folder(
             root,
             wanted=wanted,
-            direction=data.direction or (card.direction if card else None),
+            direction=data.direction or (card.direction if card and not data.roles else None),
             domains=domains,
             layout=data.layout,
             follow_links=data.follow_links,
+            roles=data.roles,
         )
 
     folder, said = opened(domains), tuple(data.domain_settings)
-    if len(said) > 2:
+    images = folder.in_layers().domains
+    strange = [name for name in said if name not in images]
+    if strange and len(images) > 2:
+        raise ConfigurationError(
+            f"data.domains.{strange[0]}: there are the images {', '.join(images)}; name one of them"
+        )
+    if len(said) > max(2, len(images)):
         raise ConfigurationError(f"data.domains: this method takes two domains, not {', '.join(said)}")
-    strange = [name for name in said if name not in folder.domains]
     if not strange:
         return folder
-    if len(said) != 2:
+    if data.roles or len(said) != 2:
         known = " and ".join(folder.domains)
         raise ConfigurationError(f"data.domains.{strange[0]}: there are the domains {known}; name one, or both anew")
     return opened(said)

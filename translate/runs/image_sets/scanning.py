@@ -8,6 +8,7 @@ from translate.data.checks.shades import nearly_black, stretching
 from translate.data.domain import Domain
 from translate.data.io.images import ANIMATED
 from translate.data.io.values import DEEP, UNIT
+from translate.data.layers import files_of, in_layers
 from translate.data.layouts.folders import Source
 from translate.data.loader import Loader
 from translate.data.messages import by_fault, few
@@ -36,7 +37,7 @@ def unreadable(images: ImageSet, loader: Batches, log: Log, quiet: bool = False)
         return {}
     several: set[Path] = set()
     whites: dict[int, tuple[int, int]] = {}
-    files = {source.path for source in images.sources() if isinstance(source, Source)}
+    files = {one.path for source in images.sources() for one in files_of(source) if isinstance(one, Source)}
     tried = noting(attempts, whites, files, several)
     with Progress(len(attempts), unit="image", label=f"checking images, {how}", quiet=quiet) as bar:
         found = failures(tried, images.settings.workers, lambda: bar.advance(1, images=1))
@@ -44,6 +45,7 @@ def unreadable(images: ImageSet, loader: Batches, log: Log, quiet: bool = False)
         log(f"warning: {line}")
     if several:
         log(f"note: {shown(str(images.settings.set))}: {ANIMATED}: {few(sorted(several))}")
+    found = _by_layer(images, found)
     bad = {str(path): reason for path, reason in found.items()}
     if not bad:
         return {}
@@ -56,20 +58,32 @@ def unreadable(images: ImageSet, loader: Batches, log: Log, quiet: bool = False)
     return bad
 
 
+def _by_layer(images: ImageSet, found: Mapping[Path, str]) -> dict[Path, str]:
+    """The reasons by the file of a sample that each one begins with, not by the sample's first."""
+    layers = {source.path: [one.path for one in files_of(source)] for source in images.sources()} if found else {}
+
+    def blamed(path: Path, reason: str) -> Path:
+        return next((one for one in layers.get(path, ()) if reason.startswith(f"{shown(one)}: ")), path)
+
+    return {blamed(path, reason): reason for path, reason in found.items()}
+
+
 def _dark(images: ImageSet, whites: Mapping[int, tuple[int, int]]) -> Iterator[str]:
     """Says which domains are nearly black, and what helps, by the shades (full, brightest) of the first
     attempts, which are those of the training images; of a sample, if only headers were read."""
     shades, place = {}, 0
     for number, (name, sources) in enumerate(images.trained_on().items()):
         found = [whites[row] for row in range(place, place + len(sources)) if row in whites]
-        shades[name] = found or _sampled(sources, images.kind(number), images.settings.workers)
         place += len(sources)
-    deep = max((white for found in shades.values() for full, white in found if full == DEEP), default=0)
+        for kind, (layer, files) in zip(images.kind(number).parts, in_layers({name: sources}).items(), strict=True):
+            alone = found if kind is images.kind(number) else []
+            shades[layer] = kind, alone or _sampled(files, kind, images.settings.workers)
+    deep = max((white for _, found in shades.values() for full, white in found if full == DEEP), default=0)
     cure = f"set data.range=[0,{stretching(deep)}] for all"
-    for number, (name, found) in enumerate(shades.items()):
-        if images.kind(number).numbered:
+    for name, (kind, found) in shades.items():
+        if kind.numbered:
             continue
-        span = images.kind(number).span
+        span = kind.span
         for top in (255, DEEP):
             white = max((white for full, white in found if full == top), default=0)
             value = white if top == 255 or span == UNIT else span[0] + (span[1] - span[0]) * white / DEEP
@@ -87,9 +101,14 @@ def _sampled(sources: Sequence[Readable], kind: Domain, workers: int) -> list[tu
 def _attempts(images: ImageSet, loader: Batches) -> tuple[list[Attempt], str]:
     """Returns the attempts that try every image, and a description of them."""
     columns = images.spanned(list(images.columns().values()))
-    if sum(map(len, columns)) > THOROUGH:
-        every = [source for column in columns for source in column]
-        maps = [source for number, column in enumerate(columns) if images.kind(number).numbered for source in column]
+    layers = [
+        (part, [files_of(source)[place] for source in column])
+        for number, column in enumerate(columns)
+        for place, part in enumerate(images.kind(number).parts)
+    ]
+    every = [source for _, files in layers for source in files]
+    if len(every) > THOROUGH:
+        maps = [source for part, files in layers if part.numbered for source in files]
         tried = [*headers(every), *decoding(maps, 1)]  # a number that is none is known to be one now or never
         return tried, f"headers only, as there are more than {THOROUGH:,}{', and all maps of numbers' * bool(maps)}"
     attempts = loader.attempts() if isinstance(loader, Loader) else []
@@ -97,4 +116,6 @@ def _attempts(images: ImageSet, loader: Batches) -> tuple[list[Attempt], str]:
     for number, column in enumerate(columns):
         others = [source for source in column if source.path not in loaded]
         attempts += decoding(others, images.kind(number).channels)
+    firsts = {source.path for column in columns for source in column}
+    attempts += headers(source for source in every if source.path not in firsts)  # which may hold several frames
     return attempts, "each decoded"
