@@ -244,6 +244,8 @@ def test_dicts_of_arrays_and_of_pil_images_give_what_files_give(tmp_path: Path) 
     assert pictured.mode == "RGB" and np.array_equal(np.asarray(pictured), wanted)
     mixed = model.convert({"photo": shot, "mask": palette_image(found)})
     assert isinstance(mixed, np.ndarray) and np.array_equal(mixed, wanted)
+    large = {"mask": palette_image(found.repeat(2, 0).repeat(2, 1)), "photo": shot}
+    assert model.convert(large).size == (32, 32), "a PIL image of that size, as the one given first is"
     assert all(np.array_equal(one, wanted) for one in model.convert([sample, sample]))
     lazy = model.convert(iter([sample]))
     assert np.array_equal(next(lazy), wanted)
