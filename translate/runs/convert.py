@@ -110,8 +110,8 @@ class Conversion:
             )
 
     def _plan_images(self, format: ImageFormat, log: Log) -> Jobs:
-        refuse_among(self.extras, [self.source, *dict(self.reading.beside).values(), Path(self.output)])
         places = dict(self.reading.beside)
+        refuse_among(self.extras, [self.source, *places.values(), Path(self.output)])
         jobs = plan(self.source, self.output, format, log, follow_links=not self.reading.no_links, beside=places)
         require_writable(jobs.output)
         return jobs if self.reading.shard is None else jobs.shard(*self.reading.shard)
