@@ -62,7 +62,7 @@ def test_records_tell_of_every_file(photos, tmp_path):
     assert (tmp_path / "out" / "1.png").read_bytes() == b"here before"
 
 
-@pytest.mark.parametrize("where", ["read_as", "write"])
+@pytest.mark.parametrize("where", ["read_sample", "write"])
 def test_what_is_no_fault_of_a_file_ends_the_conversion(photos, tmp_path, monkeypatch, where):
     """A mistake of ours is not told as failed files with exit code 3."""
 

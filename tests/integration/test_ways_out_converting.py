@@ -122,7 +122,7 @@ def domains_to_convert_to(user: User) -> None:
         user.gets(*convert(run, named, next(filter(None, domain.groups())) if domain else wrong[0], "--overwrite"))
 
 
-@tried(("inference/converter", "open a file with PIL.Image.open, or convert a folder with `translate convert`"))
+@tried(("inference/forms", "open a file with PIL.Image.open, or convert a folder with `translate convert`"))
 def a_file_name_for_an_image(user: User) -> None:
     converter = translate.load(user.run("pix2pix"), device="cpu")
     user.photos("one.png")

@@ -172,11 +172,21 @@ class Domain:
     def _facts(self) -> tuple[object, ...]:
         return self.channels, self.kind, self.unit, self.span if self.measured else None, self.layers
 
+    def split(self, pixels: np.ndarray) -> list[np.ndarray]:
+        """The images of each layer in pixels (height, width, channels), as they are held or as planes."""
+        held = pixels.shape[2] == self.stored_channels
+        ends = np.cumsum([part.stored_channels if held else part.channels for part in self.parts])
+        return np.split(pixels, ends[:-1], 2)
+
     def resized(self, pixels: np.ndarray, height: int, width: int) -> np.ndarray:
         """Pixels (height, width, channels) of its images, uint8, uint16 or float32, in another size, by the filter that
-        training used; between classes there is nothing."""
+        training used, each layer by its own; between classes there is nothing."""
         if pixels.shape[:2] == (height, width):
             return pixels
+        if self.layers:
+            layers = [layer if layer.scale else replace(layer, scale=self.scale) for layer in self.layers]
+            each = zip(layers, self.split(pixels), strict=True)
+            return np.concatenate([layer.resized(image, height, width) for layer, image in each], 2)
         usual: Interpolation = self.scale.interpolation if self.scale else "bicubic"
         return resize(pixels, height, width, "nearest" if self.numbered else usual)
 

@@ -58,10 +58,16 @@ def planes(held: Tensor, domain: Domain) -> Tensor:
 def planes_of(picture: Picture, domain: Domain) -> np.ndarray:
     """The picture, whose pixels are what is held, as networks take it: (height, width, channels), uint8 or uint16.
     Images as they are; of numbers the planes, whose -1 and 1 are 0 and the highest."""
-    if not (domain.numbered or domain.layers):
-        return with_channels(picture, domain.channels)
-    made = planes(torch.from_numpy(picture.pixels).permute(2, 0, 1)[None], domain)
-    dtype = domain.held if domain.layers else BYTES
+    if domain.layers:
+        each = zip(domain.split(picture.pixels), domain.layers, strict=True)
+        return np.concatenate([_planes(image, layer, domain.held) for image, layer in each], 2)
+    return _planes(picture.pixels, domain, BYTES) if domain.numbered else with_channels(picture, domain.channels)
+
+
+def _planes(pixels: np.ndarray, domain: Domain, dtype: np.dtype) -> np.ndarray:
+    if not domain.numbered:
+        return pixels
+    made = planes(torch.from_numpy(pixels).permute(2, 0, 1)[None], domain)
     return ((made[0].permute(1, 2, 0) + 1) * (np.iinfo(dtype).max / 2)).round().numpy().astype(dtype)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,15 +17,16 @@ from torch import Tensor
 from translate.data.io.images import Picture, refuse_other_bands
 from translate.data.planes import planes_of
 from translate.data.written import depth_of
-from translate.errors import ImageError
+from translate.errors import ConfigurationError, ImageError
 from translate.inference.delivery import delivered, form_of
 from translate.inference.formats.exported import BYTES_ONLY
-from translate.inference.forms import array_from, array_of, floats_of, picture_of, pil_image, tensor_like
+from translate.inference.forms import array_from, floats_of, picture_from, pil_image, tensor_like
 from translate.inference.network import Network
 from translate.inference.options import Depth, Size
 from translate.inference.padding import pad
 from translate.inference.requests import request_of
 from translate.inference.restoring import brought_back
+from translate.inference.samples import own_image
 from translate.inference.sizing import Sizing
 from translate.models.base import ImageSpec, ImageTranslator, Request
 from translate.training.runtime import Precision, Runtime, choose_runtime
@@ -95,10 +96,17 @@ class Converter:
     def convert(self, images: Images, to: str | Sequence[str] | None = None) -> Images: ...
 
     @overload
-    def convert(self, images: list[Images], to: str | Sequence[str] | None = None) -> list[Images]: ...
+    def convert(self, images: Mapping[str, Images], to: str | Sequence[str] | None = None) -> Images: ...
 
     @overload
-    def convert(self, images: Iterator[Images], to: str | Sequence[str] | None = None) -> Iterator[Images]: ...
+    def convert(
+        self, images: list[Images] | list[Mapping[str, Images]], to: str | Sequence[str] | None = None
+    ) -> list[Images]: ...
+
+    @overload
+    def convert(
+        self, images: Iterator[Images] | Iterator[Mapping[str, Images]], to: str | Sequence[str] | None = None
+    ) -> Iterator[Images]: ...
 
     def convert(self, images: Any, to: str | Sequence[str] | None = None) -> Any:
         """Returns the translation of `images` in the same form: tensor, array or PIL image, or a list or iterator of
@@ -112,9 +120,13 @@ class Converter:
         PIL image: 8 bits of any mode, or 16-bit grey; rotated upright by its EXIF data. Where the files of the target
         are deeper than 8 bits, one channel becomes "F", with values of the domain, and others 8 bits, Pillow's limit.
         Alpha is carried through; a model of 3 channels gives RGB for grey.
+        Dict: where samples have several images, an array or a PIL image for each layer, such as {"photo": array,
+        "mask": array}; the translation has the form, size and alpha of the one given first, whose proportions the
+        others have, too. A tensor holds the planes of all layers, one after another.
         `to` is a domain, or any number of attributes to set ("Blond_Hair") and to clear ("-Male"); it may be omitted
         if the model has a single target. Raises ConfigurationError for an unknown domain, TypeError for any other kind
-        of object or a domain that is not a string, ValueError for any other shape, type, mode or range, or no pixels.
+        of object or a domain that is not a string, ValueError for any other shape, type, mode or range, no pixels, or
+        other layers than the model's.
         """
         request = self.request(to)
         if isinstance(images, list | tuple):
@@ -124,26 +136,21 @@ class Converter:
         return self._convert_one(images, request)
 
     def _convert_one(self, images: Any, request: Request) -> Any:
-        if isinstance(images, Image.Image):
-            one = self.images.translated(request).channels == 1
-            depth = self.depth if one or self.depth != "target" else "8"
-            array = self._convert_array(array_of(images, self.images.to_translate(request)), request, depth)
-            return pil_image(array, self.images.translated(request))
-        if isinstance(images, np.ndarray):
-            translated = self._convert_array(images, request, self.depth)
-            return translated[..., 0] if images.ndim == 2 and translated.shape[-1] == 1 else translated
         if isinstance(images, Tensor):
             return tensor_like(images, self.convert_floats(floats_of(images), request))
-        raise TypeError(
-            f"expected a tensor, an array or a PIL image, not {type(images).__name__}; open a file with "
-            "PIL.Image.open, or convert a folder with `translate convert`"
-        )
-
-    def _convert_array(self, array: np.ndarray, request: Request, depth: Depth) -> np.ndarray:
-        deep = self.images.translated(request).deep
-        picture = picture_of(array, self.images.to_translate(request))
-        (converted,) = self.convert_pictures([picture], request, "float" if deep and depth == "target" else depth)
-        return array_from(converted)
+        given, target = self.images.to_translate(request), self.images.translated(request)
+        if target.layers:
+            raise ConfigurationError(f"translations are samples of {target}: give a tensor of all planes")
+        picture, depth = picture_from(images, given), self.depth
+        first = next(iter(images.values())) if given.layers else images
+        as_image = isinstance(first, Image.Image)
+        if depth == "target":
+            depth = "8" if as_image and target.channels != 1 else "float" if target.deep else depth
+        (converted,) = self.convert_pictures([picture], request, depth)
+        array = array_from(converted)
+        if as_image:
+            return pil_image(array, target)
+        return array[..., 0] if first.ndim == 2 and array.shape[-1] == 1 else array
 
     def convert_floats(self, images: Tensor, request: Request) -> Tensor:
         """Converts images (batch, channels, height, width) in [-1, 1] of any height and width, at the size that
@@ -174,11 +181,13 @@ class Converter:
         bands of rows with the statistics of the whole image, which gives the same result up to rounding.
         """
         given, target = self.images.to_translate(request), self.images.translated(request)
-        forms = [form_of(target, picture, depth or self.depth) for picture in pictures]
-        whole = [picture.pixels if given.numbered else planes_of(picture, given) for picture in pictures]
+        owns = [own_image(picture) for picture in pictures]
+        forms = [form_of(target, picture, depth or self.depth) for picture in owns]
+        held = given.numbered or bool(given.layers)  # of numbers, planes are made once they are resized
+        whole = [picture.pixels if held else planes_of(picture, given) for picture in pictures]
         sizes = [self._size_for(array.shape[0], array.shape[1], request) for array in whole]
         working = [given.resized(array, *size) for array, size in zip(whole, sizes, strict=True)]
-        taken = [planes_of(Picture(array), given) for array in working] if given.numbered else working
+        taken = [planes_of(Picture(array), given) for array in working] if held else working
         deep = taken[0].dtype == np.uint16 or target.deep
         network = self._deep if self._deep and deep else self.network
         network.fitting.tile = self.fitting.tile
@@ -186,7 +195,7 @@ class Converter:
         if self.keep_size:
             triples = zip(translated, working, whole, strict=True)
             translated = [brought_back(made, small, array, given, target) for made, small, array in triples]
-        return [delivered(*of) for of in zip(pictures, translated, forms, strict=True)]
+        return [delivered(*of) for of in zip(owns, translated, forms, strict=True)]
 
     def sizing(self, request: Request) -> Sizing:
         """At which size pictures are translated for the request. Raises ConfigurationError if `size` is impossible."""

@@ -6,8 +6,9 @@ import numpy as np
 import torch
 from PIL import Image
 
-from translate.data.io.images import Picture, read, to_float, with_channels
+from translate.data.io.images import Picture, read, to_float
 from translate.data.layouts.listing import ASIDE
+from translate.data.planes import planes_of
 from translate.errors import ConfigurationError, ImageError
 from translate.inference.converter import Converter
 from translate.inference.delivery import span_in
@@ -15,6 +16,7 @@ from translate.inference.naming import with_suffix_behind
 from translate.inference.padding import pad
 from translate.inference.reasons import attempt
 from translate.inference.records import Record
+from translate.inference.samples import own_layer, read_sample
 from translate.models.base import Request
 from translate.reporting.tracking import is_marked, save_marked
 from translate.utils.outputs import admit
@@ -74,12 +76,12 @@ class CycleError:
     def _write(self, record: Record) -> float:
         path, images = beside(record.output), self._converter.images
         given, target = images.to_translate(self._request), images.translated(self._request)
-        span = span_in(record.output, given, target, self._converter.depth)
+        span = span_in(record.output, own_layer(given, record.beside), target, self._converter.depth)
         try:
             admit(path, ours=is_marked, overwrite=self._overwrite, way_out=WAY_OUT)
         except ConfigurationError as refused:  # of this picture, not of the command
             raise ImageError(str(refused)) from refused
-        source, output = read(record.source, span=given.span), read(record.output, span=span)
+        source, output = read_sample(record.source, record.beside, given), read(record.output, span=span)
         if source.pixels.shape[:2] != output.pixels.shape[:2]:
             raise ImageError(f"{shown(record.output)}: of another size than its input; use --overwrite")
         error = self.measure(source, output)
@@ -103,5 +105,5 @@ class CycleError:
 
     def _floats(self, picture: Picture) -> torch.Tensor:
         """The picture as (channels, height, width) in [-1, 1]."""
-        array = with_channels(picture, self._converter.images.to_translate(self._request).channels)
+        array = planes_of(picture, self._converter.images.to_translate(self._request))
         return to_float(torch.from_numpy(np.array(array)).permute(2, 0, 1))

@@ -12,6 +12,7 @@ from translate.data.io.images import Picture, resize, to_8_bits
 from translate.data.io.metadata import without_meanings, without_place
 from translate.data.io.values import UNIT, Span
 from translate.data.label_maps import labels_picture
+from translate.data.planes import together
 from translate.inference.options import Depth
 
 
@@ -69,10 +70,14 @@ def delivered(picture: Picture, pixels: np.ndarray, form: Domain) -> Picture:
 
     What belongs to the place follows the picture: orientation, resolution, position, alpha. What belongs to the values
     follows the form: type, span; a colour profile and what GDAL says of values stay only where they still fit. A
-    translation of another size than the picture has no position on Earth, and no resolution.
+    translation of another size than the picture has no position on Earth, and no resolution. That of a sample of
+    several images is what is held of one.
     """
     if form.classes:
-        return labels_picture(replace(picture, pixels=pixels.argmax(2)[..., None].astype(np.uint8)), form)
+        return labels_picture(replace(picture, pixels=_classes(pixels)), form)
+    if form.layers:
+        each = zip(form.split(pixels), form.layers, strict=True)
+        return Picture(together([_classes(image) if layer.numbered else image for image, layer in each], form))
     alpha = None if picture.alpha is None else _as_deep(picture.alpha, pixels.dtype)
     exif, size = picture.exif, pixels.shape[:2]
     if size != picture.pixels.shape[:2]:
@@ -95,6 +100,10 @@ def delivered(picture: Picture, pixels: np.ndarray, form: Domain) -> Picture:
         palette=None,
         kind=form.type or picture.kind,
     )
+
+
+def _classes(planes: np.ndarray) -> np.ndarray:
+    return planes.argmax(2)[..., None].astype(np.uint8)
 
 
 def _as_deep(alpha: np.ndarray, dtype: np.dtype) -> np.ndarray:

@@ -18,6 +18,7 @@ from translate.inference.manifest import Manifest, refuse_other
 from translate.inference.options import Extras, OutputOptions
 from translate.inference.provenance import require_writable
 from translate.inference.records import Record
+from translate.inference.samples import own_layer
 from translate.inference.sheets import pairs, refuse_inside, refuse_other_sheets, write_sheets
 from translate.models.base import Request
 from translate.utils.outputs import admit, refuse_in_run
@@ -102,8 +103,9 @@ class ExtrasWriter:
             missing += write_gallery(self._extras.gallery, title, facts, seen, options.workers)
         return missing
 
-    def _kinds(self, output: Path) -> tuple[Domain, Domain]:
-        """What an input is, and its translation in that file."""
+    def _kinds(self, record: Record) -> tuple[Domain, Domain]:
+        """What an input is, and its translation in its file."""
         images, depth = self._converter.images, self._converter.depth
         given, target = images.to_translate(self._request), images.translated(self._request)
-        return given, replace(target, span=span_in(output, given, target, depth))
+        own = own_layer(given, record.beside)
+        return given, replace(target, span=span_in(record.output, own, target, depth))

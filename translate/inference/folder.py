@@ -18,7 +18,6 @@ import numpy as np
 
 from translate.data.io.images import MAX_PIXELS, Picture, lost, write
 from translate.data.io.metadata import has_place
-from translate.data.planes import read_as
 from translate.errors import ImageError
 from translate.inference.converter import Converter, size_of
 from translate.inference.delivery import shades_for_values
@@ -26,6 +25,7 @@ from translate.inference.jobs import Job
 from translate.inference.options import OutputOptions
 from translate.inference.reasons import reason
 from translate.inference.records import Outcome, Record
+from translate.inference.samples import read_sample
 from translate.models.base import Request
 from translate.utils.atomic_files import clear_leftovers
 from translate.utils.outputs import why_never
@@ -100,11 +100,13 @@ class _Item:
 
     def record(self, seconds: float = 0.0, error: str = "") -> Record:
         """As written, or as failed with that error."""
-        source, output, height_width = self.job.source, self.job.output, self.picture.pixels.shape[:2]
+        height, width = size_of(self.picture)
         remarks = () if error else self._remarks()
-        note = f"{shown(source)}: {'; '.join(remarks)}" if remarks else ""
-        status = "failed" if error else "written"
-        return Record(source, output, status, height_width[::-1], self.seconds + seconds, error, note)  # type: ignore[arg-type]
+        note = f"{shown(self.job.source)}: {'; '.join(remarks)}" if remarks else ""
+        took = self.seconds + seconds
+        return self.job.record(
+            "failed" if error else "written", size=(width, height), seconds=took, error=error, note=note
+        )
 
     def _remarks(self) -> tuple[str, ...]:
         written = self.translation or self.picture
@@ -121,7 +123,7 @@ def _pending(jobs: Iterable[Job], overwrite: bool) -> Iterator[Job | Record]:
             cleared.add(job.output.parent)
             clear_leftovers(job.output.parent)
         present = os.path.lexists(job.output)  # a link that leads nowhere is somebody's, too
-        yield Record(job.source, job.output, "skipped") if present and not overwrite else job
+        yield job.record("skipped") if present and not overwrite else job
 
 
 def _loaded(
@@ -144,7 +146,7 @@ def _loaded(
             return
         job, future = ahead.popleft()
         if error := _reason(future.exception(), job.source):
-            yield Record(job.source, job.output, "failed", error=error)
+            yield job.record("failed", error=error)
         else:
             window.count(future.result().picture)
             yield future.result()
@@ -153,7 +155,7 @@ def _loaded(
 def _load(job: Job, converter: Converter, request: Request, max_pixels: int) -> _Item:
     start = time.perf_counter()
     given = converter.images.to_translate(request)
-    picture = read_as(job.source, given, max_pixels)
+    picture = read_sample(job.source, job.beside, given, max_pixels)
     converter.refuse(picture, job.source, request)
     return _Item(job, picture, time.perf_counter() - start, taken=shades_for_values(picture, given))
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 from PIL import Image, ImageOps
 from torch import Tensor
@@ -11,6 +14,7 @@ from translate.data.io.images import Picture, in_own_kind, suits, to_8_bits, to_
 from translate.data.io.values import UNIT, BadImageError, alpha_span, to_16_bits
 from translate.data.label_maps import palette
 from translate.errors import ImageError
+from translate.inference.samples import sample_of
 
 _GREY = ("1", "L", "LA", "La")
 _COLOUR = ("P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr")
@@ -48,6 +52,44 @@ def pil_image(array: np.ndarray, domain: Domain) -> Image.Image:
     if array.shape[-1] == 1:
         return Image.fromarray(array[..., 0])
     return Image.fromarray(array if array.dtype == np.uint8 else to_8_bits(array))
+
+
+def picture_from(images: Any, domain: Domain) -> Picture:
+    """An array or a PIL image as a picture of the domain; where samples have several images, of a dict of them by
+    layer. Raises TypeError, ValueError."""
+    if domain.layers and isinstance(images, Mapping):
+        return _sample(images, domain)
+    if domain.layers and isinstance(images, np.ndarray | Image.Image):
+        raise ValueError(f"one image, where samples are {domain}: {_as_dict(domain)}")
+    if isinstance(images, Image.Image):
+        return picture_of(array_of(images, domain), domain)
+    if isinstance(images, np.ndarray):
+        return picture_of(images, domain)
+    raise TypeError(
+        f"expected a tensor, an array or a PIL image, not {type(images).__name__}; open a file with "
+        "PIL.Image.open, or convert a folder with `translate convert`"
+    )
+
+
+def _as_dict(domain: Domain) -> str:
+    named = ", ".join(f'"{layer.name}": array' for layer in domain.layers)
+    return f"give a dict {{{named}}}, or a tensor of all {domain.channels} planes"
+
+
+def _sample(images: Mapping[str, Any], domain: Domain) -> Picture:
+    names = [layer.name for layer in domain.layers]
+    if images.keys() != set(names):
+        raise ValueError(f"a dict of {', '.join(map(str, images)) or 'nothing'}: {_as_dict(domain)}")
+    pictures = []
+    for layer in domain.layers:
+        try:
+            pictures.append(picture_from(images[layer.name], layer))
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"{layer.name}: {error}") from error
+    try:
+        return sample_of(pictures, domain, names, names.index(next(iter(images))))
+    except ImageError as error:
+        raise ValueError(str(error)) from error
 
 
 def picture_of(array: np.ndarray, domain: Domain) -> Picture:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
-from typing import overload
+from types import MappingProxyType
+from typing import Any, overload
 
 from translate.data.io.images import WRITABLE
 from translate.data.layouts.listing import ListingReport, iterate_images
@@ -16,6 +18,8 @@ from translate.data.layouts.subfolders import ARCHIVES
 from translate.errors import ConfigurationError, folded
 from translate.inference.naming import key_of, output_name, renamed
 from translate.inference.options import ImageFormat
+from translate.inference.partners import ALONE, Beside, Partners, require_there
+from translate.inference.records import Record, Status
 from translate.utils.outputs import Inputs, admit, refuse_in_run
 from translate.utils.printing import Log, shown
 from translate.utils.user_paths import folder_named, named_as_file, said_folder
@@ -27,22 +31,35 @@ class Job:
     output: Path
     name: str
     """The source's path relative to the converted folder, with forward slashes."""
+    beside: Beside = field(default_factory=dict)
+
+    def record(self, status: Status, **more: Any) -> Record:
+        return Record(self.source, self.output, status, beside=self.beside, **more)
 
 
 class Jobs(Sequence[Job]):
-    """The files to convert: their names, the input folder and the output folder.
+    """The files to convert: their names, the input folder and the output folder, and the partners of the files.
 
     Jobs are created on access, so that a million files take little more memory than their names.
     """
 
-    def __init__(self, source: Path, output: Path, names: list[str], outputs: Callable[[str], str]) -> None:
+    def __init__(
+        self,
+        source: Path,
+        output: Path,
+        names: list[str],
+        outputs: Callable[[str], str],
+        partners: Partners = ALONE,
+    ) -> None:
         self.source, self.output, self._names, self._outputs = source, output, names, outputs
+        self.partners = partners
         self._of_all_shards = names
         self.inputs = Inputs(self.sources)
 
     def sources(self) -> Iterable[str]:
-        """The files to convert, those of all shards."""
-        return (os.path.join(self.source, name) for name in self._of_all_shards)
+        """The files to convert, those of all shards, and their partners."""
+        names = (os.path.join(self.source, name) for name in self._of_all_shards)
+        return chain(names, self.partners.files())
 
     def others(self) -> list[Path]:
         """The images in the output folder that are output of none of these jobs, nor of those of other shards."""
@@ -62,7 +79,7 @@ class Jobs(Sequence[Job]):
         if isinstance(index, slice):
             return self._part(self._names[index])
         name = self._names[index]
-        return Job(self.source / name, self.output / self._outputs(name), name)
+        return Job(self.source / name, self.output / self._outputs(name), name, self.partners(name))
 
     def shard(self, number: int, of: int) -> Jobs:
         """Part `number` (1 to `of`) of the jobs, chosen by a hash of the names, so that machines need not coordinate.
@@ -81,12 +98,12 @@ class Jobs(Sequence[Job]):
         if not self.output.is_dir():
             return
         places = sorted({os.path.dirname(name) for name in self._names})
-        folders = Inputs(lambda: (os.path.join(self.source, place) for place in places))
+        sources = (self.source, *self.partners.folders)
+        folders = Inputs(lambda: (os.path.join(source, place) for source in sources for place in places))
         for place in map(self.output.joinpath, places):
             if place in folders:
                 raise ConfigurationError(
-                    f"{shown(place)}: holds images of the input {shown(self.source)}, perhaps by another name; choose "
-                    "another output folder"
+                    f"{shown(place)}: holds images of the input, perhaps by another name; choose another output folder"
                 )
         output = os.fspath(self.output)
         holding = {place for place in places if _holds_any(os.path.join(output, place))}
@@ -98,7 +115,7 @@ class Jobs(Sequence[Job]):
                 )
 
     def _part(self, names: list[str]) -> Jobs:
-        part = Jobs(self.source, self.output, names, self._outputs)
+        part = Jobs(self.source, self.output, names, self._outputs, self.partners)
         part._of_all_shards, part.inputs = self._of_all_shards, self.inputs
         return part
 
@@ -109,48 +126,65 @@ def plan(
     format: ImageFormat = "same",
     log: Log = lambda line: None,
     follow_links: bool = True,
+    beside: Mapping[str, Path] = MappingProxyType({}),
 ) -> Jobs:
     """The jobs for a file or folder `source`; reports links, and files that are left out, to `log`.
 
+    `beside`: for each further layer of samples its folder, or its file for a single one.
+
     Raises ConfigurationError if no image is found, if `source` cannot be converted (missing, an archive, a special
-    file), if the output would be the input or lie inside it, or if the output's name does not fit the format or is that
-    of a file for a folder. A text that ends with a slash names a folder in any case.
+    file), if the output would be an input or lie inside it, if it is not clear which files are partners, or if the
+    output's name does not fit the format or is that of a file for a folder. A text that ends with a slash names a
+    folder in any case.
     """
     if not source.exists():
         raise ConfigurationError(f"{shown(source)}: no such file or folder")
+    require_there(beside, source)
+    listed = {layer: _images_in(place, log, follow_links) for layer, place in beside.items() if place.is_dir()}
+    partners = Partners(beside, listed)
     if source.is_file():
         if source.suffix.lower() in ARCHIVES:
             raise ConfigurationError(f"{shown(source)}: an archive; unpack it first and give the folder")
         target = _single(source, output, format)
-        refuse_same(source, target)
-        return Jobs(source.parent, target.parent, [source.name], lambda name: target.name)
+        partners.refuse_ambiguous(source.parent, [source.name])
+        for path in filter(None, (source, *partners(source.name).values())):
+            refuse_same(path, target)
+        return Jobs(source.parent, target.parent, [source.name], lambda name: target.name, partners)
     if not source.is_dir():
         raise ConfigurationError(f"{shown(source)}: neither a file nor a folder")
     output = folder_named(output, "OUTPUT")
     refuse_in_run(output)
-    if any(_same(place, source) for place in (output, *output.absolute().parents, *output.resolve().parents)):
+    around = (output, *output.absolute().parents, *output.resolve().parents)
+    if any(_same(place, folder) for place in around for folder in (source, *partners.folders)):
         raise ConfigurationError(
             f"{shown(output)}: the output folder is the input folder or lies inside it; choose another"
         )
+    names = _images_in(source, log, follow_links)
+    partners.refuse_ambiguous(source, names)
+    exceptions = renamed(names, format)
+    jobs = Jobs(source, output, names, lambda name: exceptions.get(name) or output_name(name, format), partners)
+    jobs.refuse_inputs()
+    return jobs
+
+
+def _images_in(folder: Path, log: Log, follow_links: bool) -> list[str]:
+    """The images below the folder, relative to it. Raises ConfigurationError if there is none."""
     report = ListingReport()
     # Only names, as strings: a million of them stay in memory to the end.
-    names = [path.relative_to(source).as_posix() for path in iterate_images(source, report, follow_links)]
-    for line in report.notes(source, "--no-links"):
+    names = [path.relative_to(folder).as_posix() for path in iterate_images(folder, report, follow_links)]
+    for line in report.notes(folder, "--no-links"):
         log(f"note: {line}")
-    for line in report.warnings(source):
+    for line in report.warnings(folder):
         log(f"warning: {line}")
     others = report.others
     left = f"{others.total():,} files of other kinds" if others.total() > 1 else "1 file of another kind"
     if not names:
         there = f"; what is there: {left}, {_most(others)}" if others else ""
         looked = "looked for PNG, JPEG, WebP, TIFF, BMP and GIF, in all sub-folders"
-        raise ConfigurationError(f"{shown(source)}: no images found ({looked}{there})")
+        raise ConfigurationError(f"{shown(folder)}: no images found ({looked}{there})")
     if others:
         log(f"note: {left} left alone: {_most(others)}")
-    exceptions = renamed(names, format)
-    jobs = Jobs(source, output, names, lambda name: exceptions.get(name) or output_name(name, format))
-    jobs.refuse_inputs()
-    return jobs
+    return names
 
 
 def refuse_same(source: Path, target: Path) -> None:

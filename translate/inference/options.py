@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 from translate.errors import ConfigurationError, command
 from translate.inference.formats import FORMATS, implied, reader_of
 from translate.utils.options import option
+from translate.utils.user_paths import expanded
 
 
 def number_or(most: int, **words: Any) -> Callable[[str | None], Any]:
@@ -119,10 +120,31 @@ class ModelOptions(ForeignOptions, OnDevice, Weights):
             )
 
 
+def named_places(texts: tuple[str, ...]) -> tuple[tuple[str, Path], ...]:
+    """Names and paths of `--with NAME=DIR`, in the order given. Raises ValueError."""
+    places: dict[str, Path] = {}
+    for text in texts:
+        name, equals, place = text.partition("=")
+        if not (name and equals and place):
+            raise ValueError(f"{text}: expected NAME=DIR, e.g. mask=masks/")
+        if name in places:
+            raise ValueError(f"{name} twice; give each layer once")
+        places[name] = expanded(place)
+    return tuple(places.items())
+
+
 @dataclass(frozen=True)
 class InputOptions:
     """Which images are converted."""
 
+    beside: tuple[tuple[str, Path], ...] = option(
+        (),
+        "--with",
+        metavar="NAME=DIR",
+        parse=named_places,
+        help="Where samples are several images, of which INPUT holds one: the folder of the layer NAME (or its file, "
+        "for one file), with the same names; suffixes may differ. Once for each further layer.",
+    )
     no_links: bool = option(False, help="Leave out links to files outside of INPUT, instead of converting them.")
     shard: tuple[int, int] | None = option(
         None,

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO
 
 from translate.data.layouts.listing import iterate_images
@@ -47,6 +48,8 @@ class Translation:
     """What the outputs are written as."""
     size: str = ""
     """At which size pictures are translated, if not at their own, in words."""
+    beside: tuple[str, ...] = ()
+    """Where the further images of samples are from, as NAME=DIR."""
     mixed: bool = False
     """Whether the folder may still hold another translation's images, which are being overwritten."""
 
@@ -54,12 +57,16 @@ class Translation:
         more = (", with --eval" if self.evaluated else "") + (", without dropout" if self.silenced else "")
         more += f", with --depth {self.depth}" if self.depth != "target" else ""
         more += f", at {self.size}" if self.size else ""
+        more += "".join(f", with {place}" for place in self.beside)
         more += ", mixed with others" if self.mixed else ""
         return f"{self.name} ({self.model[:8]}) to {', '.join(self.to)}{more}"
 
 
-def translation(converter: Converter, request: Request) -> Translation:
-    """Describes what `converter` does with `request`. Raises ValueError if the converter was not read from a file."""
+def translation(
+    converter: Converter, request: Request, beside: Mapping[str, Path] = MappingProxyType({})
+) -> Translation:
+    """Describes what `converter` does with `request`, and with the further images of samples from `beside`, by layer.
+    Raises ValueError if the converter was not read from a file."""
     origin = converter.origin
     if origin is None:
         raise ValueError("this converter was read from no file")
@@ -67,7 +74,8 @@ def translation(converter: Converter, request: Request) -> Translation:
     of_run = origin.parent.name == "checkpoints"
     name = f"{origin.resolve().parent.parent.name}/{origin.name}" if of_run else origin.resolve().name
     digest, size = sha256_of(_identifying_file(origin)), str(converter.sizing(request))
-    return Translation(digest, to, model.evaluated, shown(name), model.without_dropout, converter.depth, size)
+    places = tuple(sorted(f"{layer}={shown(place.resolve())}" for layer, place in beside.items()))
+    return Translation(digest, to, model.evaluated, shown(name), model.without_dropout, converter.depth, size, places)
 
 
 @contextmanager

@@ -1,9 +1,12 @@
 """What happened to each file of a conversion, and to all of them."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
+
+Status = Literal["written", "skipped", "failed"]
 
 
 @dataclass(frozen=True)
@@ -12,16 +15,18 @@ class Record:
 
     `size`: width and height, if the file was read. `seconds`: time spent on decoding, its share of the batch, and
     encoding. `note`: a remark on a written file. `lacking`: what of the source could not be read, and is missing there.
+    `beside`: the further images of the sample, by layer; None of those that are not there.
     """
 
     source: Path
     output: Path
-    status: Literal["written", "skipped", "failed"]
+    status: Status
     size: tuple[int, int] | None = None
     seconds: float = 0.0
     error: str = ""
     note: str = ""
     lacking: str = ""
+    beside: Mapping[str, Path | None] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """The record as a row of the manifest."""
@@ -33,6 +38,7 @@ class Record:
             "seconds": round(self.seconds, 4),
             "error": self.error,
             "note": self.lacking or self.note,
+            **({"with": {layer: path and str(path) for layer, path in self.beside.items()}} if self.beside else {}),
         }
 
 

@@ -16,15 +16,18 @@ def brought_back(
 
     Resizing gives no detail finer than the translation's own. As much of the picture's is added as the translation
     keeps of the finest in `working`: photos stay sharp, and a translation unlike its picture gets nothing from it.
-    Nothing is added either where detail of one domain is none of the other.
+    Nothing is added either where detail of one domain is none of the other. Of samples of several images, it is the
+    detail of the first that could be a translation.
     """
     height, width = picture.shape[:2]
     if translation.shape[:2] == (height, width):
         return translation
-    share = _kept(_unit(working), _unit(translation)) if given.shares_detail_with(target) else 0.0
-    if not share:
+    layers = zip(given.parts, given.split(working), given.split(picture), strict=True)
+    alike = next(((small, whole) for part, small, whole in layers if part.shares_detail_with(target)), None)
+    share = _kept(_unit(alike[0]), _unit(translation)) if alike else 0.0
+    if alike is None or not share:
         return target.resized(translation, height, width)
-    return np.dstack([_plane(translation, working, picture, channel, share) for channel in range(picture.shape[2])])
+    return np.dstack([_plane(translation, *alike, channel, share) for channel in range(translation.shape[2])])
 
 
 def _kept(working: np.ndarray, translation: np.ndarray) -> float:

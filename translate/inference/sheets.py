@@ -1,7 +1,7 @@
 """Sheets that show inputs and outputs side by side."""
 
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -15,8 +15,10 @@ from translate.data.layouts.listing import natural_key
 from translate.data.planes import read_as
 from translate.errors import ConfigurationError
 from translate.inference.cycle_error import WAY_OUT, current
+from translate.inference.partners import Beside
 from translate.inference.reasons import attempt
 from translate.inference.records import Record
+from translate.inference.samples import own_layer
 from translate.reporting.tracking import is_marked, save_pictures
 from translate.utils.atomic_files import clear_leftovers
 from translate.utils.outputs import admit
@@ -40,28 +42,35 @@ class Pair:
     error: Path | None = None
     kinds: tuple[Domain, Domain] = (PHOTOS, PHOTOS)
     """What input and output are: which values are shown as black and white, and which colours classes have."""
+    beside: Beside = field(default_factory=dict)
 
     def thumbnails(self, side: int) -> dict[str, Image.Image]:
         """Thumbnails by caption, in display order; see `thumbnail`. Raises ImageError."""
         given, target = self.kinds
-        shown = {"input": thumbnail(self.source, side, given), "output": thumbnail(self.output, side, target)}
+        paths = {own_layer(given, self.beside).name: self.source, **self.beside}
+        shown = {
+            f"input: {part.name}" if given.layers else "input": thumbnail(path, side, part)
+            for part in given.parts
+            if (path := paths[part.name])
+        }
+        shown["output"] = thumbnail(self.output, side, target)
         return shown | ({"cycle error": thumbnail(self.error, side)} if self.error else {})
 
 
 def pairs(
     records: Iterable[Record],
     source: Path,
-    kinds: Callable[[Path], tuple[Domain, Domain]] = lambda output: (PHOTOS, PHOTOS),
+    kinds: Callable[[Record], tuple[Domain, Domain]] = lambda record: (PHOTOS, PHOTOS),
 ) -> list[Pair]:
     """The pairs converted from `source` (a folder or a file), in this run or an earlier one, in natural name order.
 
-    `kinds`: what an input and the output at that path are.
+    `kinds`: what the input and the output of a record are.
     """
     converted = sorted((record for record in records if record.status != "failed"), key=_in_order)
     root = source if source.is_dir() else source.parent
     names = (shown(one.source.relative_to(root).as_posix()) for one in converted)
     return [
-        Pair(name, one.source, one.output, current(one.output), kinds(one.output))
+        Pair(name, one.source, one.output, current(one.output), kinds(one), one.beside)
         for name, one in zip(names, converted, strict=True)
     ]
 

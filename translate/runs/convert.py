@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from translate.data.domain import Domain
 from translate.data.io.images import MAX_PIXELS, allow_pixels, dimensions
 from translate.errors import ConfigurationError, ImageError
 from translate.inference.converter import BF16_APART, Converter
@@ -16,6 +17,7 @@ from translate.inference.folder import convert_folder
 from translate.inference.jobs import Jobs, plan
 from translate.inference.manifest import Manifest
 from translate.inference.options import Extras, ImageFormat, InputOptions, ModelOptions, OutputOptions
+from translate.inference.partners import require_layers
 from translate.inference.provenance import locked_folder, require_writable, translation
 from translate.inference.records import Outcome, Record
 from translate.inference.video import convert_video, count_frames, is_video, plan_video
@@ -59,6 +61,7 @@ class Conversion:
         require_places(self.extras, Inputs(lambda: (*files_of(self.run), *read())), self.writing.overwrite)
         converter = load(self.run, **vars(self.model))
         request, log = converter.request(self.to), logger(self.quiet)
+        self._require_layers(converter.images.to_translate(request), converter.images.translated(request))
         converter.fitting.tile, converter.depth, converter.log = self.writing.tile, self.writing.depth, say
         converter.size, converter.keep_size, converter.remark = self.writing.size, self.writing.keep_size == "yes", log
         converter.sizing(request)  # refuses what is impossible
@@ -68,7 +71,8 @@ class Conversion:
             log(converter.model.remarks)
         if not self.source.is_dir():
             return convert(converter, request)
-        with locked_folder(Path(self.output), translation(converter, request), self.writing.overwrite) as folder:
+        wanted = translation(converter, request, dict(self.reading.beside))
+        with locked_folder(Path(self.output), wanted, self.writing.overwrite) as folder:
             outcome = convert(converter, request, all_ours=folder.all_ours)
             if self.writing.overwrite:
                 folder.settle(outcome)
@@ -78,6 +82,8 @@ class Conversion:
         run, source, chosen = self.run, self.source, self.model.checkpoint
         if is_video(source) and (self.reading.shard is not None or self.writing.format != "same"):
             raise ConfigurationError("--shard and --format are for images, not for a video; leave them out")
+        if is_video(source) and self.reading.beside:
+            raise ConfigurationError("--with is for images, not for a video; leave it out")
         if self.writing.keep_size == "no" and (is_video(source) or self.extras.cycle_error):
             what = "a video" if is_video(source) else "--cycle-error, which compares pixel by pixel"
             raise ConfigurationError(f"--keep-size no is not for {what}; leave it out")
@@ -92,9 +98,21 @@ class Conversion:
         if chosen != "latest" and run.exists() and not (run / "checkpoints").is_dir():
             raise ConfigurationError(f"--checkpoint {chosen}: {run} has no checkpoints to choose from; leave it out")
 
+    def _require_layers(self, given: Domain, target: Domain) -> None:
+        if is_video(self.source):  # which says itself that it holds no samples
+            return
+        words = ["convert", self.run, self.source, self.output, *(f"--to={name}" for name in self.to)]
+        require_layers(given, dict(self.reading.beside), self.source, words)
+        if target.layers:
+            raise ConfigurationError(
+                f"{self.run}: translates to samples of {len(target.layers)} images, {target}, and files hold single "
+                "ones; in Python, convert a tensor of all planes"
+            )
+
     def _plan_images(self, format: ImageFormat, log: Log) -> Jobs:
-        refuse_among(self.extras, [self.source, Path(self.output)])
-        jobs = plan(self.source, self.output, format, log, follow_links=not self.reading.no_links)
+        places = dict(self.reading.beside)
+        refuse_among(self.extras, [self.source, *places.values(), Path(self.output)])
+        jobs = plan(self.source, self.output, format, log, follow_links=not self.reading.no_links, beside=places)
         require_writable(jobs.output)
         return jobs if self.reading.shard is None else jobs.shard(*self.reading.shard)
 
@@ -156,7 +174,9 @@ class Conversion:
 
 def _perhaps_a_pair(converter: Converter, jobs: Jobs) -> Path | None:
     """The first file if it is twice as wide as high, like a side-by-side pair, and the model was trained on pairs."""
-    if not jobs or not isinstance(converter.model, Translator) or not converter.model.batch_type.pairs:
+    if not jobs or jobs.partners.places:
+        return None
+    if not isinstance(converter.model, Translator) or not converter.model.batch_type.pairs:
         return None
     try:
         height, width = dimensions(jobs[0].source)

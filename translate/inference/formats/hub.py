@@ -49,7 +49,7 @@ translate convert FOLDER photos/ out/{to}
 import translate
 
 converter = translate.load("FOLDER")
-output = converter.convert(image{python_to})  # a PIL image, an array or a tensor
+output = converter.convert({image}{python_to})  # a PIL image, an array or a tensor
 ```
 
 FOLDER is this folder. `config.json` holds the recipe that it was trained with; loading it runs no code from here.
@@ -123,6 +123,8 @@ def read_hub(folder: Path) -> Checkpoint:
 def card(facts: Mapping[str, Any], targets: list[str]) -> str:
     """The text of README.md: a YAML header for hubs, and instructions for using the model."""
     recipe, several = facts["recipe"], len(targets) > 1
+    layers = [layer["name"] for kind in facts.get("each", ()) for layer in kind.get("layers", ())]
+    sample = ", ".join(f"{json.dumps(name, ensure_ascii=False)}: image" for name in layers)
     data = recipe["data"].get("set")
     return _CARD.format(
         library=LIBRARY,
@@ -134,7 +136,9 @@ def card(facts: Mapping[str, Any], targets: list[str]) -> str:
         size=Sides.of(facts["size"]).pixels,
         channels=facts["channels"],
         data=f", on {data}" if data else "",
-        to=f" --to {shlex.quote(targets[0])}" if several else "",
+        image=f"{{{sample}}}" if layers else "image",
+        to=(f" --to {shlex.quote(targets[0])}" if several else "")
+        + "".join(f" --with {shlex.quote(f'{name}={name}/')}" for name in layers[1:]),
         python_to=f", to={json.dumps(targets[0], ensure_ascii=False)}" if several else "",
     )
 

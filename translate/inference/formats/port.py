@@ -66,6 +66,8 @@ def export(source: Source, destination: Destination) -> Exported:
     if images.groups:
         notes.append(f"the order of its labels is {', '.join(images.domains)}; the file does not name them")
     for kind in images.kinds:
+        if kind.layers:
+            notes.append(f"not in these files: the {kind.channels} planes of {kind.name} are, in this order, {kind}")
         if kind.measured or (kind.type is None and kind.span != UNIT):
             low, high = kind.span
             notes.append(f"not in these files: {low:g} of {kind.name} is -1 to the generators, and {high:g} is 1")
