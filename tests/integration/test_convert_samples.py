@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from label_files import classes, photo
 from PIL import Image
 from sample_files import CLEAN, MASK, PHOTO, photos_and_masks, pixels, run_of_samples, spec_of
 from ways_out import SAYS_NO_WAY, User, command_in, options_in, taken, tried, ways_of
@@ -211,6 +212,36 @@ def partners_that_nobody_wants(user: User) -> None:
     user.gets(*convert("--with=mask=masks", out="new"))
     (user.folder / "clip.mp4").write_bytes(b"no video")
     taken(user.refused(*command[:2], "clip.mp4", "out.mp4", WITH), "--with is for images, not for a video; leave it")
+
+
+def test_a_run_of_samples_is_measured_as_its_files_are_converted(user: User) -> None:
+    for split, count in (("train", 4), ("test", 2)):
+        for number in range(count):
+            found = classes(number + 10 * (split == "test"), size=12)
+            large = found.repeat(2, 0).repeat(2, 1)
+            images = {"photo": photo(large, number), "mask": found, "clean": photo(large, number + 50)}
+            for place, image in images.items():
+                path = user.folder / "scenes" / place / split / f"{number}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(image).save(path)
+    recipe = user.recipe("pix2pix", {"input": ["photo", "mask"], "target": ["clean"]}, steps=1)
+    user.gets(*user.train(recipe, "--out", "run", data="scenes"))
+    text = user.refused(*convert(source="scenes/photo/test"))
+    user.gets(*command_in(text, "convert"), "--precision", "float32", "--device", "cpu")
+    user.gets("evaluate", "run", "--device", "cpu")
+    rows = json.loads((user.folder / "run" / "evaluation-latest.json").read_text())
+    measured = {row["name"]: row for row in rows if row["key"] == "l1"}["to clean, as converted"]
+    folders = [user.folder / "out", user.folder / "scenes" / "photo" / "test"]
+    apart = [
+        np.mean([_l1(folder, user.folder / "scenes" / "clean" / "test", name) for name in "01"]) for folder in folders
+    ]
+    assert measured["value"] == pytest.approx(apart[0], abs=1e-5)
+    assert measured["floor"]["untouched input"] == pytest.approx(apart[1], abs=1e-5)
+
+
+def _l1(folder: Path, truth: Path, name: str) -> float:
+    one, other = (pixels(of / f"{name}.png").astype(float) for of in (folder, truth))
+    return float(np.abs(one - other).mean()) / 255
 
 
 @tried(("inference/formats/hub", " --with {}"))

@@ -19,6 +19,7 @@ from tiny import CPU, SPEC
 from translate.data.domain import Domain
 from translate.data.io import images
 from translate.data.io.images import Picture
+from translate.data.layers import proportional
 from translate.data.planes import planes, planes_of, together
 from translate.data.scale import Scale
 from translate.errors import ConfigurationError, ImageError
@@ -28,7 +29,7 @@ from translate.inference.extras import ExtrasWriter
 from translate.inference.folder import convert_folder
 from translate.inference.jobs import plan
 from translate.inference.options import Extras, OutputOptions
-from translate.inference.samples import in_proportion, sample_of
+from translate.inference.samples import sample_of
 from translate.inference.video import convert_video
 from translate.models.base import Request
 
@@ -135,7 +136,7 @@ def test_layers_of_other_sizes_are_brought_to_the_firsts_or_refused_with_both_na
     ],
 )
 def test_sizes_are_in_proportion_but_for_rounding(one: tuple[int, int], other: tuple[int, int], alike: bool) -> None:
-    assert in_proportion(one, other) == in_proportion(other, one) == alike
+    assert proportional(one, other) == proportional(other, one) == alike
 
 
 def test_place_alpha_and_type_are_those_of_the_first(tmp_path: Path) -> None:
@@ -195,8 +196,8 @@ def test_planes_are_those_of_training_and_each_layer_is_resized_by_its_own_filte
         assert small.shape == (7, 9, array.shape[2]) and small.dtype == array.dtype
         assert np.array_equal(small[..., :3], images.resize(array[..., :3], 7, 9))
         assert np.array_equal(small[..., 3:-1], images.resize(array[..., 3:-1], 7, 9, "nearest"))
-    bilinear = replace(given, scale=Scale(20, 20, 7, interpolation="bilinear")).resized(held, 7, 9)
-    assert np.array_equal(bilinear[..., :3], images.resize(held[..., :3], 7, 9, "bilinear")), "of the whole sample's"
+    bilinear = given.at(Scale(20, 20, 7, interpolation="bilinear")).resized(held, 7, 9)
+    assert np.array_equal(bilinear[..., :3], images.resize(held[..., :3], 7, 9, "bilinear"))
 
 
 def test_at_another_size_the_first_keeps_its_detail_as_a_single_image_does() -> None:

@@ -184,8 +184,7 @@ class Domain:
         if pixels.shape[:2] == (height, width):
             return pixels
         if self.layers:
-            layers = [layer if layer.scale else replace(layer, scale=self.scale) for layer in self.layers]
-            each = zip(layers, self.split(pixels), strict=True)
+            each = zip(self.layers, self.split(pixels), strict=True)
             return np.concatenate([layer.resized(image, height, width) for layer, image in each], 2)
         usual: Interpolation = self.scale.interpolation if self.scale else "bicubic"
         return resize(pixels, height, width, "nearest" if self.numbered else usual)

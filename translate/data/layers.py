@@ -101,6 +101,8 @@ def layer_names(name: str, sources: Sequence[Any]) -> tuple[str, ...]:
 
 
 def proportional(shape: Sequence[int], other: Sequence[int]) -> bool:
-    """Whether images of these shapes (height, width, ...) show the same, up to a pixel that was rounded."""
-    high, wide, other_high, other_wide = *shape[:2], *other[:2]
-    return abs(other_high - high * other_wide / wide) <= 1 or abs(other_wide - wide * other_high / high) <= 1
+    """Whether images of these shapes (height, width, ...) show the same, up to a pixel that was rounded in the smaller
+    one."""
+    small, large = sorted((tuple(shape[:2]), tuple(other[:2])))
+    longer = 0 if large[0] >= large[1] else 1
+    return abs(large[1 - longer] * small[longer] / large[longer] - small[1 - longer]) <= 1

@@ -10,6 +10,7 @@ import numpy as np
 
 from translate.data.domain import Domain
 from translate.data.io.images import MAX_PIXELS, Picture, refuse_other_bands, with_channels
+from translate.data.layers import proportional
 from translate.data.planes import read_as, together
 from translate.errors import ImageError
 from translate.inference.delivery import shades_for_values
@@ -61,7 +62,7 @@ def sample_of(pictures: Sequence[Picture], domain: Domain, names: Sequence[Path 
     held, notes = [], list[str]()
     for picture, layer, name in zip(pictures, domain.layers, names, strict=True):
         refuse_other_bands(picture, layer.stored_channels, name)
-        if not in_proportion(picture.pixels.shape[:2], size):
+        if not proportional(picture.pixels.shape, size):
             found = f"{_in_words(picture)} pixels, where {shown(names[own])} has {_in_words(first)}"
             raise ImageError(f"{shown(name)}: {found}: give images of the same proportions")
         pixels = picture.pixels if layer.numbered else with_channels(picture, layer.channels)
@@ -71,13 +72,6 @@ def sample_of(pictures: Sequence[Picture], domain: Domain, names: Sequence[Path 
     nothing = np.broadcast_to(first.pixels[:1, :1, :1].copy(), first.pixels.shape)
     stacked = replace(first, pixels=together(held, domain))
     return Sample(**vars(stacked), own=replace(first, pixels=nothing), notes=tuple(notes))
-
-
-def in_proportion(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
-    """Whether one size is the other scaled, but for rounding."""
-    small, large = sorted((one, other))
-    longer = 0 if large[0] >= large[1] else 1
-    return abs(large[1 - longer] * small[longer] / large[longer] - small[1 - longer]) < 1
 
 
 def _in_words(picture: Picture) -> str:
