@@ -148,9 +148,9 @@ def test_a_link_that_leads_nowhere_is_not_replaced_unasked(run_cli, generator, p
 
 READ = {
     ("compare", "runs"), ("convert", "run"), ("convert", "source"), ("evaluate", "run"),
-    ("export", "run"), ("sample", "run"),
+    ("export", "run"), ("report", "run"), ("sample", "run"),
 } | {(command, "plugin") for command in
-     ("convert", "data check", "evaluate", "export", "recipes", "sample", "train")}  # fmt: skip
+     ("convert", "data check", "evaluate", "explain", "export", "recipes", "sample", "schema", "train")}  # fmt: skip
 WRITTEN = {
     ("compare", "json_file"), ("convert", "compare"), ("convert", "gallery"), ("convert", "manifest"),
     ("convert", "output"), ("data fetch", "into"), ("evaluate", "json_file"), ("export", "out"),

@@ -8,13 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 import tiny
 import torch
 import yaml
+from click.testing import CliRunner
 from label_files import COLOURS, classes, palette_image, photo, scenes
 from PIL import Image
 
 import translate
+from translate.cli import main
 from translate.data.domain import Domain
 from translate.data.label_maps import palette
 from translate.errors import ConfigurationError
@@ -236,3 +239,20 @@ def test_videos_show_label_maps_and_hold_none(root: Path, tmp_path: Path) -> Non
     shown = np.stack([pixels for _, pixels in frames(tmp_path / "maps.mp4")]).reshape(-1, 1, 3).astype(int)
     near = np.abs(shown - palette(LABELS)[:3].astype(int)).max(2).min(1) < 40
     assert near.mean() > 0.5 and shown.max() > 80, "in the colours of classes, as far as compression keeps them"
+
+
+def test_a_photo_of_a_label_map_lies_where_the_map_lies(root: Path, tmp_path: Path) -> None:
+    numbers, lies = classes(3, 3, 16), (33550, "d", 3, (0.5, 0.5, 0.0), False)
+    (tmp_path / "in").mkdir()
+    tifffile.imwrite(
+        tmp_path / "in" / "a.tif", numbers, extratags=[lies], resolution=(300, 300), photometric="minisblack"
+    )
+    tie = Image.Exif()
+    tie[0x0112], tie[0x0131] = 1, "a scanner"
+    Image.fromarray(numbers).save(tmp_path / "in" / "b.png", exif=tie)
+    done = CliRunner().invoke(main, ["convert", str(root / "photos"), str(tmp_path / "in"), str(tmp_path / "out")])
+    assert done.exit_code == 0, done.output
+    with tifffile.TiffFile(tmp_path / "out" / "a.tif") as file:
+        assert file.pages[0].shape == (16, 16, 3) and file.pages[0].tags[33550].value == (0.5, 0.5, 0.0)
+        assert file.pages[0].tags["XResolution"].value == (300, 1)
+    assert Image.open(tmp_path / "out" / "b.png").getexif()[0x0131] == "a scanner"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,8 @@ from torch import Tensor
 
 from translate.data import instance_maps, label_maps
 from translate.data.domain import BYTES, KINDS, Domain, Kind, in_words
-from translate.data.io.images import MAX_PIXELS, Picture, read, to_8_bits, to_float, with_channels
+from translate.data.io.codec import exif_of
+from translate.data.io.images import MAX_PIXELS, Picture, of_header, read, to_8_bits, to_float, with_channels
 
 KINDS |= {
     "image": Kind(
@@ -26,10 +28,12 @@ KINDS |= {
 
 
 def read_as(path: Path, domain: Domain, max_pixels: int = MAX_PIXELS) -> Picture:
-    """The file as a picture of the domain: of numbers these, as they are held, and a `palette`. Raises ImageError."""
+    """The file as a picture of the domain: of numbers these, as they are held, a `palette`, and where they lie. Raises
+    ImageError."""
     if domain.numbers is None:
         return read(path, max_pixels, domain.span)
-    return domain.numbers.picture(domain.numbers.raw(path, domain, max_pixels), domain, path)
+    found = domain.numbers.picture(domain.numbers.raw(path, domain, max_pixels), domain, path)
+    return replace(found, exif=of_header(path, exif_of))
 
 
 def together(images: Sequence[np.ndarray], domain: Domain) -> np.ndarray:

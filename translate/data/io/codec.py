@@ -89,6 +89,11 @@ def numbers(data: bytes, max_pixels: int) -> tuple[np.ndarray, bytes | None] | N
         return pixels, None if palette is None else bytes(palette)
 
 
+def exif_of(opened: Page | Image.Image) -> bytes | None:
+    """The EXIF that stays true of the upright image, GeoTIFF's tags among it; None if there is none."""
+    return metadata.of_page(opened) if isinstance(opened, Page) else metadata.of_image(opened)
+
+
 def upright_size(opened: Page | Image.Image) -> tuple[int, int]:
     """Returns (height, width) of the upright image."""
     if isinstance(opened, Page):

@@ -154,7 +154,7 @@ def version(path: Path) -> str:
 
 def dimensions(path: Path) -> tuple[int, int]:
     """Returns (height, width) of the upright image; reads only the header. Raises ImageError."""
-    return _of_header(path, codec.upright_size)
+    return of_header(path, codec.upright_size)
 
 
 def numbers(path: Path, max_pixels: int = MAX_PIXELS) -> tuple[np.ndarray, bytes | None] | None:
@@ -169,12 +169,12 @@ def numbers(path: Path, max_pixels: int = MAX_PIXELS) -> tuple[np.ndarray, bytes
 
 def header(path: Path) -> Header:
     """Returns what the file's header says of the image in it. Raises ImageError."""
-    return _of_header(path, codec.header_of)
+    return of_header(path, codec.header_of)
 
 
 def holds_more(path: Path) -> bool:
     """Returns whether the file has more than one frame or page, judging by its header. Raises ImageError."""
-    return _of_header(path, codec.holds_more)
+    return of_header(path, codec.holds_more)
 
 
 def write(path: Path, picture: Picture, quality: int = 95) -> None:
@@ -252,7 +252,7 @@ def read_stretched(path: Path, height: int, width: int, interpolation: Interpola
     return None
 
 
-def _of_header(path: Path, asked: Callable[[Page | Image.Image], Found]) -> Found:
+def of_header(path: Path, asked: Callable[[Page | Image.Image], Found]) -> Found:
     """Returns what `asked` says of an opened image. Raises ImageError."""
     try:
         # Open the file rather than read it all: only the header is needed.
