@@ -1,0 +1,177 @@
+"""CycleGANs between unlike domains: grey and RGB, 13 bands (16-bit TIFF) and RGB; files, ONNX, and a large scene.
+
+    python benchmarks/unlike_domains.py PHOTOS [--steps 300] [--scene 4000] [--out FOLDER]
+
+PHOTOS holds trainB and testB of colour photos, such as horse2zebra. Every second one stays RGB. The others become grey;
+or 13 bands: smooth functions of red, green and blue, `BANDS`, with noise, as reflectances from 0 to 10,000. For each
+set a small CycleGAN is trained by `translate train` with 64 pixels, and test files are converted both ways by
+`translate convert`. A row for each way says how many translations have the type, channels and size that they must have,
+and how far the same command with the file of `translate export` is from them, in levels of their files. Last, a scene
+of `--scene` pixels on each side, test photos side by side, is converted in bands of rows: seconds, and the command's
+peak memory. Needs onnxruntime, onnxscript and tifffile.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+import torch
+from PIL import Image
+
+from common import report
+from translate.data.io.images import Picture, luma, read, with_channels, write
+
+REFLECTANCE = 10_000
+MIXTURES = np.random.default_rng(13).normal(size=(3, 13))
+"""How much of each band is of red, green and blue, before it is bent."""
+
+
+def bands_of(pixels: np.ndarray) -> np.ndarray:
+    """13 bands (height, width, 13), uint16, of RGB (height, width, 3), uint8: each a logistic function of a mixture of
+    the colours, with noise of 1 % of white."""
+    mixed = (pixels / 127.5 - 1) @ MIXTURES
+    noise = np.random.default_rng(int(pixels.sum())).normal(size=mixed.shape)
+    return ((1 / (1 + np.exp(-mixed)) + 0.01 * noise) * REFLECTANCE).round().clip(0, REFLECTANCE).astype(np.uint16)
+
+
+@dataclass(frozen=True)
+class Side:
+    """What the images of a domain are, and how they are made of photos."""
+
+    made: Callable[[np.ndarray], np.ndarray]
+    dtype: str
+    channels: int
+    white: int
+    suffix: str = ".png"
+
+    def holds(self, image: np.ndarray, height: int, width: int) -> bool:
+        """Whether an image has the type, the channels and that size."""
+        return image.dtype == self.dtype and image.shape == (height, width, self.channels)
+
+
+SIDES = {
+    "rgb": Side(lambda pixels: pixels, "uint8", 3, 255),
+    "grey": Side(luma, "uint8", 1, 255),
+    "bands": Side(bands_of, "uint16", 13, REFLECTANCE, ".tif"),
+}
+SETS: dict[str, list[str]] = {
+    "grey": [],
+    "bands": [f"data.domains.bands.span=[0,{REFLECTANCE}]", "data.resize=none"],
+}
+"""The settings that each set is trained with; scenes are taken at the scale that they have."""
+SMALL = {"model.generator.filters": 16, "model.generator.blocks": 3, "model.discriminator.filters": 16}
+EXACT = ["--device", "cpu", "--precision", "float32", "--quiet"]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("photos", type=Path)
+    parser.add_argument("--train", type=int, default=400, help="photos to train on, of both domains together")
+    parser.add_argument("--test", type=int, default=24)
+    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--scene", type=int, default=4000, help="its side in pixels")
+    parser.add_argument("--rows", type=int, default=64, help="that are converted at once of the scene")
+    parser.add_argument("--tiny", action="store_true", help="the smallest networks")
+    parser.add_argument("--out", type=Path, help="where to leave files, runs and translations")
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        out = options.out or Path(folder)
+        rows = [row for name in SETS for row in _rows_of(name, out / name, options)]
+        rows.append(_row_of_scene(out / "bands", options))
+    return report("unlike_domains", torch.device("cpu"), rows, options.json)
+
+
+def _rows_of(name: str, out: Path, options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Of both ways between the domain `name` and RGB."""
+    for part, most in (("train", options.train), ("test", options.test)):
+        _write_set(sorted((options.photos / f"{part}B").iterdir())[:most], out / "data", name, part)
+    networks = [f"{key}={1 if options.tiny else value}" for key, value in SMALL.items()]
+    settings = ["data.size=64", "model.identity=0", f"training.steps={options.steps}", *networks, *SETS[name]]
+    _translate("train", "cyclegan", "--data", out / "data", "--out", out / "run", "--quiet", *settings)
+    return [_row(out, *way) for way in ((name, "rgb"), ("rgb", name))]
+
+
+def _write_set(photos: Sequence[Path], data: Path, name: str, part: str) -> None:
+    """Photos in turn as RGB and as what domain `name` holds."""
+    for number, path in enumerate(photos):
+        domain = ("rgb", name)[number % 2]
+        place = data / domain / part / f"{number:05d}{SIDES[domain].suffix}"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        write(place, Picture(SIDES[domain].made(with_channels(read(path), 3))))
+
+
+def _row(out: Path, given: str, target: str) -> dict[str, Any]:
+    """Test files translated by the run and by its ONNX file."""
+    files, exported, made, by_onnx = (out / part for part in (f"data/{given}/test", f"{target}.onnx", target, "onnx"))
+    seconds, peak = _translate("convert", out / "run", files, made, "--to", target, *EXACT)
+    _translate("export", out / "run", exported, "--to", target)
+    _translate("convert", exported, files, by_onnx / target, *EXACT)
+    images = [
+        tuple(map(_image, of)) for of in zip(*(_sorted(at) for at in (files, made, by_onnx / target)), strict=True)
+    ]
+    right = sum(SIDES[target].holds(one, *image.shape[:2]) for image, one, _ in images)
+    apart = np.stack([np.abs(one.astype(float) - other) for _, one, other in images])
+    return {
+        "way": f"{given} to {target}",
+        "of the right type, channels, size": f"{right} of {len(images)}",
+        "seconds": seconds,
+        "peak MB": peak,
+        "ONNX apart, levels: mean": float(apart.mean()),
+        "most": float(apart.max()),
+        "white": SIDES[target].white,
+    }
+
+
+def _row_of_scene(out: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """Test images of 13 bands, side by side and below each other, translated to RGB in bands of rows."""
+    side, tiles = options.scene, [_image(path) for path in _sorted(out / "data/bands/test")]
+    across = -(-side // tiles[0].shape[1])
+    rows = [np.hstack([tiles[(row + column) % len(tiles)] for column in range(across)]) for row in range(len(tiles))]
+    down = -(-side // tiles[0].shape[0])
+    scene = np.vstack([rows[row % len(rows)] for row in range(down)])[:side, :side]
+    write(out / "scene.tif", Picture(scene))
+    tiled = ["--tile", options.rows, "--to", "rgb", *EXACT]
+    seconds, peak = _translate("convert", out / "run", out / "scene.tif", out / "scene-rgb.tif", *tiled)
+    right = SIDES["rgb"].holds(_image(out / "scene-rgb.tif"), side, side)
+    return {
+        "way": f"bands to rgb, a scene of {side} x {side}",
+        "of the right type, channels, size": f"{right:d} of 1",
+        "seconds": seconds,
+        "peak MB": peak,
+    }
+
+
+def _translate(*arguments: object) -> tuple[float, float]:
+    """Runs the command; its seconds and the most memory that it had, in MB."""
+    began = time.perf_counter()
+    process = subprocess.Popen([sys.executable, "-m", "translate", *map(str, arguments)])
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        sys.exit(f"translate {' '.join(map(str, arguments))}: failed")
+    return round(time.perf_counter() - began, 1), round(usage.ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3))
+
+
+def _sorted(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+
+
+def _image(path: Path) -> np.ndarray:
+    """(height, width, channels), as other libraries than the one that wrote it read it."""
+    found = tifffile.imread(path) if path.suffix.startswith(".tif") else np.asarray(Image.open(path))
+    return found if found.ndim == 3 else found[..., None]
+
+
+if __name__ == "__main__":
+    main()
