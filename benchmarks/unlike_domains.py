@@ -14,7 +14,6 @@ seconds by the clock and of the processor, and the command's peak memory. Needs 
 from __future__ import annotations
 
 import argparse
-import os
 import subprocess
 import sys
 import tempfile
@@ -73,6 +72,19 @@ SETS: dict[str, list[str]] = {
 }
 """The settings that each set is trained with; scenes are taken at the scale that they have."""
 SMALL = {"model.generator.filters": 16, "model.generator.blocks": 3, "model.discriminator.filters": 16}
+CHILD = """
+import resource, sys, time
+from translate.cli import main
+try:
+    main(sys.argv[1:])
+finally:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
+    if sys.platform == "linux":  # where that is no less than of the process that started this one
+        with open("/proc/self/status") as status:
+            peak = next(int(line.split()[1]) / 1e3 for line in status if line.startswith("VmHWM:"))
+    print(time.process_time(), peak)
+"""
+"""Runs a command; its seconds of the processor, and the most memory that it had in MB."""
 EXACT = ["--device", "cpu", "--precision", "float32", "--quiet"]
 
 
@@ -169,14 +181,16 @@ def _translate(*arguments: object) -> None:
 def _measured(*arguments: object) -> dict[str, float]:
     """Runs the command in a process of its own: how long it took, and the most memory that it had."""
     began = time.perf_counter()
-    process = subprocess.Popen([sys.executable, "-m", "translate", *map(str, arguments)])
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        sys.exit(f"translate {arguments[0]}: failed")
+    run = subprocess.run(
+        [sys.executable, "-c", CHILD, *map(str, arguments)], capture_output=True, text=True, check=False
+    )
+    if run.returncode:
+        sys.exit(f"translate {arguments[0]}: failed:\n{run.stderr}")
+    seconds, peak = map(float, run.stdout.split()[-2:])
     return {
         "seconds": round(time.perf_counter() - began, 1),
-        "of the processor": round(usage.ru_utime + usage.ru_stime, 1),
-        "peak MB": round(usage.ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)),
+        "of the processor": round(seconds, 1),
+        "peak MB": round(peak),
     }
 
 
