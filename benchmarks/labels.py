@@ -6,18 +6,19 @@
     python benchmarks/labels.py FOLDER --runs runs/planes runs/colours --segmenter segmenter.safetensors
 
 FOLDER holds labels/{train,val} and photos/{train,val}, such as CamVid; `--unlabelled` is the number of what nobody
-labelled, the highest. A small U-Net learns the classes of real photos (or is read from the file of `--segmenter`, if
-that is there). Then a row for each run, of all validation pairs: the mean L1 (black is 0, white 1) of what is
-delivered, in its own size and reduced to `--side` pixels, and how well the segmenter finds the labels in the latter
-(mean IoU, pixel accuracy). Above them stand real photos, the ceiling, and label maps in the mean colours of their
-classes, the floor.
+labelled, the highest. A small U-Net learns the classes of real photos; or is read from the file of `--segmenter`, if
+that is there; or it is a run of `translate train` from photos to labels. Then a row for each run, of all validation
+pairs: the mean L1 (black is 0, white 1) of what is delivered, in its own size and reduced to `--side` pixels, and how
+well the segmenter finds the labels in the latter (mean IoU, pixel accuracy). Above them stand real photos, and label
+maps in the mean colours of their classes, which needs no model.
 """
 
 from __future__ import annotations
 
 import argparse
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ def main() -> None:
     parser.add_argument("--colours", type=Path, metavar="COPY", help="write the pairs there, label maps as colours")
     parser.add_argument("--runs", type=Path, nargs="*", default=[], help="of FOLDER, or of a COPY")
     parser.add_argument("--checkpoint", default="latest")
-    parser.add_argument("--segmenter", type=Path, help="where its weights are kept")
+    parser.add_argument("--segmenter", type=Path, help="where its weights are kept, or a run")
     parser.add_argument("--steps", type=int, default=1000, help="of the segmenter's training")
     parser.add_argument("--side", type=int, default=128)
     parser.add_argument("--unlabelled", type=int, default=11)
@@ -82,8 +83,8 @@ class Pairs:
 class Judge:
     """A segmenter of photos, which has seen them with `side` pixels."""
 
-    def __init__(self, network: UNetGenerator, side: int) -> None:
-        self.network, self.side = network.eval(), side
+    def __init__(self, network: Callable[[Tensor], Tensor], side: int) -> None:
+        self.network, self.side = network, side
 
     @torch.no_grad()
     def row(self, name: str, photos: Sequence[np.ndarray], truth: Pairs) -> dict[str, Any]:
@@ -107,17 +108,19 @@ def _small(photos: Sequence[np.ndarray], side: int) -> Tensor:
     return to_float(torch.from_numpy(small).permute(0, 3, 1, 2))
 
 
-def _segmenter(training: Pairs, options: argparse.Namespace) -> UNetGenerator:
-    """A U-Net from photos to planes of classes: read from its file, or trained and written there."""
+def _segmenter(training: Pairs, options: argparse.Namespace) -> Callable[[Tensor], Tensor]:
+    """From photos to planes of classes: a run, or a U-Net that is read from its file, or trained and written there."""
+    if options.segmenter and options.segmenter.is_dir():
+        return partial(load(options.segmenter, device="cpu", precision="float32").model.convert, to=1)
     torch.manual_seed(0)
     network = UNetGenerator(3, training.kind.classes, filters=32, levels=int(np.log2(options.side)) - 1, dropout=0.0)
     if options.segmenter and options.segmenter.is_file():
         network.load_state_dict(load_file(options.segmenter))
-        return network
+        return network.eval()
     _train(network, _small(training.photos, options.side), training.planes(options.side), options.steps)
     if options.segmenter:
         save_file(network.state_dict(), options.segmenter)
-    return network
+    return network.eval()
 
 
 def _train(network: UNetGenerator, photos: Tensor, wanted: Tensor, steps: int) -> None:
