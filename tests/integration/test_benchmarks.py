@@ -6,9 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from patience import PATIENCE
+from PIL import Image
 from tiny import write_images
 
 from translate.runs.train import train
@@ -151,3 +153,42 @@ def test_sizes_of_conversion_are_compared_with_the_untouched_input(trained_once,
     near, far = json.loads((tmp_path / "scale.json").read_text())["rows"]
     assert near["native"] == near["trained"] == near["default"] and near["untouched"] != near["native"]
     assert far["native"] != far["trained"] == far["default"] != far["trained, left so"]
+
+
+def test_photos_made_of_label_maps_are_compared_with_real_ones_and_read_by_a_segmenter(tiny_recipe, tmp_path):
+    folder, copy = tmp_path / "streets", tmp_path / "coloured"
+    for part in ("train", "val"):
+        labels, photos = (folder / name / part for name in ("labels", "photos"))
+        labels.mkdir(parents=True)
+        for number in range(4):
+            numbers = np.arange(24 * 24).reshape(24, 24) // 40 % (3 + number % 2)  # 3 is what nobody labelled
+            Image.fromarray(numbers.astype(np.uint8)).save(labels / f"{number}.png")
+        write_images(photos, [f"{number}.jpg" for number in range(4)])
+    options = ("labels.py", folder, "--unlabelled", 3)
+    assert run_without([], *options, "--colours", copy).returncode == 0
+    assert Image.open(copy / "labels" / "val" / "1.png").getpixel((0, 2)) == (128, 0, 0)
+    for name, data in (("planes", folder), ("colours", copy)):
+        train(tiny_recipe("pix2pix"), str(data), out=tmp_path / name, quiet=True, tracking="disabled")
+    few = ("--side", 16, "--steps", 2, "--segmenter", tmp_path / "judge", "--json", tmp_path / "found.json")
+    run = run_without([], *options, "--runs", tmp_path / "planes", tmp_path / "colours", *few)
+    assert run.returncode == 0, run.stderr
+    real, floor, *made = json.loads((tmp_path / "found.json").read_text())["rows"]
+    assert [row["photos"] for row in made] == ["planes", "colours"] and real["L1"] == "0.0000" != floor["L1"]
+    assert made[0]["L1"] != made[1]["L1"] and all(0 < float(row["mean IoU"]) < 1 for row in (real, floor, *made))
+    again = run_without([], *options, *few)
+    assert json.loads((tmp_path / "found.json").read_text())["rows"] == [real, floor] and again.returncode == 0
+
+
+def test_unlike_domains_are_converted_both_ways_and_as_their_onnx_files_do(tmp_path):
+    for module in ("tifffile", "onnxscript", "onnxruntime"):
+        pytest.importorskip(module)
+    for part in ("train", "test"):
+        write_images(tmp_path / f"{part}B", [f"{number}.png" for number in range(4)], size=72)
+    tiny = ("--tiny", "--sets", "bands", "--steps", 1, "--scene", 100, "--json", tmp_path / "found.json")
+    run = run_without([], "unlike_domains.py", tmp_path, *tiny)
+    assert run.returncode == 0, run.stderr
+    there, back, scene = json.loads((tmp_path / "found.json").read_text())["rows"]
+    assert (there["way"], back["way"]) == ("bands to rgb", "rgb to bands")
+    assert there["of the right type, channels, size"] == back["of the right type, channels, size"] == "2 of 2"
+    assert there["most"] <= 1 and back["most"] <= 2 and there["white"] == 255
+    assert scene["of the right type, channels, size"] == "1 of 1" and scene["peak MB"] > 50
