@@ -299,6 +299,8 @@ def test_real_runs_are_compared_by_the_command(run_cli, tiny_recipe, tmp_path):
     assert "warning" not in result.output and "`translate" not in result.output
     both = json.loads((tmp_path / "both.json").read_text(), parse_constant=pytest.fail)
     assert both["settings"] == {"training.lr": {"one": 1e-3, "two": 1e-4}}
+    best = both["states"]["one"].pop("best")
+    assert best.startswith("4 (l1 0.")
     assert both["states"]["one"] | {"hours": 0} == {
         "steps": 4,
         "wanted": 4,
@@ -306,6 +308,7 @@ def test_real_runs_are_compared_by_the_command(run_cli, tiny_recipe, tmp_path):
         "hours": 0,
         "checkpoint": 4,
         "validated": 4,
+        "ended": True,
         "scored": "tiny-pix2pix after step 4",
     }
     tables = {row["table"]: row for row in both["validation"] + both["evaluation"]}

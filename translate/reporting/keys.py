@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import TypeVar
+from typing import Any, TypeVar
 
 Value = TypeVar("Value")
 VALIDATION = "validation/"
@@ -49,6 +49,20 @@ _NAMED = re.compile(rf"({'|'.join(sorted(_FORMER, key=len, reverse=True))})(?: (
 def caption(key: str, unit: str = "") -> str:
     """The key in words, without the unit that is said beside it: `to_photo/l1` is "to photo l1"."""
     return " ".join(CAPTIONS.get(part, part.replace("_", " ")) for part in key.removesuffix(f"/{unit}").split("/"))
+
+
+def in_words(measured: Mapping[str, float]) -> str:
+    """The first value, with its measure, and others in brackets: `l1 0.0312 (error HU 12.4)`."""
+    first, *others = (f"{caption(key)} {value:.4g}" for key, value in measured.items())
+    return f"{first} ({', '.join(others)})" if others else first
+
+
+def best_in_words(facts: Mapping[str, Any]) -> str | None:
+    """The best step that the facts of a checkpoint know of: `400 (l1 0.0312)`; None where they do not say."""
+    if facts.get("best") is None:
+        return None
+    measured = {key: value for key, value in (facts.get("best_measured") or {}).items() if value is not None}
+    return f"{facts['best']:,}{f' ({in_words(measured)})' if measured else ''}"
 
 
 def validation_key(name: str, measure: str) -> str:

@@ -6,17 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import ConfigDict
 from typing_extensions import TypedDict
 
 from translate.errors import ConfigurationError
 from translate.reporting.charts import chart, curves_by_chart
 from translate.reporting.evaluated import evaluated
-from translate.reporting.keys import caption, current_summary_key, validated
+from translate.reporting.keys import best_in_words, caption, current_summary_key, validated
 from translate.reporting.page import cell, duration, is_number, rendered
 from translate.reporting.pictures import Sample, samples, steps_in
 from translate.reporting.tracking.metrics import read_metrics
 from translate.utils.atomic_files import write_atomic
-from translate.utils.stored import lines_of, parse_json, read_bytes, read_json
+from translate.utils.stored import UnreadableError, lines_of, parse_json, read_bytes, read_json, read_text
 
 _ABOUT = {"value", "unit", "better", "decimals", "measure", "protocol", "precision"}
 _MOST_DECIMALS = 12
@@ -30,9 +31,10 @@ def write_report(run_folder: Path, live: bool = False) -> Path:
     page reloads itself until it is written once more.
 
     Reads those that exist of recipe.yaml, metrics.jsonl, samples/step-00000100.png, ..., summary.json (see
-    `write_summary`), evaluation-latest.json and doctor.jsonl. The page has no scripts, asks no network, and takes about
-    ten megabytes at most. Raises ConfigurationError if the folder has neither recipe.yaml nor metrics.jsonl,
-    TranslateError if one of the others cannot be read; the page names samples that cannot be read.
+    `write_summary`), evaluation-latest.json, doctor.jsonl and the facts of the newest checkpoint. The page has no
+    scripts, asks no network, and takes about ten megabytes at most. Raises ConfigurationError if the folder has neither
+    recipe.yaml nor metrics.jsonl, TranslateError if one of the others cannot be read; the page names samples that
+    cannot be read.
     """
     recipe = run_folder / "recipe.yaml"
     metrics = run_folder / "metrics.jsonl"
@@ -47,7 +49,7 @@ def write_report(run_folder: Path, live: bool = False) -> Path:
     html = rendered(
         "report.html.j2",
         title=run_folder.absolute().name,
-        facts=[*_recipe_facts(text), *_row_facts(rows), *_state(live)],
+        facts=[*_recipe_facts(text), *_row_facts(rows), *_best_facts(run_folder / "checkpoints"), *_state(live)],
         reload=RELOAD if live else None,
         findings=_findings(run_folder / "doctor.jsonl"),
         measures={_title(key, str(entry.get("unit") or "")): _measured(entry) for key, entry in summary.items()},
@@ -154,6 +156,26 @@ def _row_facts(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
         facts.append(("first row", f"{datetime.fromtimestamp(times[0], UTC):%Y-%m-%d %H:%M} UTC"))
         facts.append(("first to last row", duration(times[-1] - times[0])))
     return facts
+
+
+class _Saved(TypedDict, total=False):
+    """What the page says of a checkpoint."""
+
+    __pydantic_config__ = ConfigDict(extra="ignore")  # type: ignore[misc]
+    best: int | None
+    best_measured: dict[str, float | None]
+    stopped_early: bool
+
+
+def _best_facts(checkpoints: Path) -> list[tuple[str, str]]:
+    """What the newest checkpoint knows of the best one; nothing where it cannot be read."""
+    try:
+        newest = read_text(checkpoints / "latest", 100).strip()
+        saved: _Saved = read_json(checkpoints / newest / "checkpoint.json", _Saved)
+    except (OSError, UnreadableError):
+        return []
+    best = best_in_words(saved)
+    return [*([("best step", best)] if best else []), *([("stopped", "early")] if saved.get("stopped_early") else [])]
 
 
 class _Finding(TypedDict):

@@ -32,6 +32,7 @@ FREE_ON_RESUME = {"summary", "data.workers", "data.cache", "data.cache_gb", "dat
         "keep_every",
         "accumulate",
         "validation_images",
+        "patience",
         "skip_limit",
     )
 }

@@ -17,6 +17,7 @@ from translate.models.base import Model
 from translate.recipe import Recipe, TrainingSettings
 from translate.recipe.plugins import Plugin, used_by
 from translate.reporting.tracking import TrackedRun, Tracker, Trackers, open_trackers
+from translate.runs.best_by import begun_best
 from translate.runs.build import build_trainer, require_trainable
 from translate.runs.folder import changed_images, checkpoint_to_resume, require_same_domains, require_same_run
 from translate.runs.image_sets import Batches, ImageSet, share_of, training_stream
@@ -88,10 +89,12 @@ def start(launch: Launch, folder: Path, *, resume: bool, signals: Signals, track
     facts = _facts(recipe, images, skipped) | more
     steps, weights = (trainer.steps, total, loader.steps_per_epoch, pending), fingerprint(trainer.model)
     distributed.require_same({"recipe, domains, images or versions": facts, "steps": steps, "weights": weights})
-    finished = trainer.steps >= total and not pending
-    if finished:
+    validations = images.validations(trainer.model, training.validation_images, runtime)
+    best = begun_best(training, validations, trainer, before)
+    finished = not pending and (trainer.steps >= total or best.waited_enough)
+    if trainer.steps >= total and not pending:
         launch.log(f"{folder}: already trained for {trainer.steps} steps; give a larger training.steps to go on")
-    else:
+    elif not finished:
         _log_schedule(launch, trainer, before.get("total", total), total)
         _log_precision(launch, before.get("precision", runtime.precision))
         _introduce(launch, trainer, total)
@@ -99,10 +102,9 @@ def start(launch: Launch, folder: Path, *, resume: bool, signals: Signals, track
         write_recipe(folder, recipe, plugins)
         write_skipped(folder, skipped)
     samples, cadence = runtime.place(next(images.first(4))), _cadence(training, total)
-    validations = images.validations(trainer.model, training.validation_images, runtime)
     tracker = _tracker(tracking, folder, recipe) if distributed.is_main and not finished else Trackers()
     records = Records(folder, trainer, samples, tracker, launch.log, measured_again=pending, kinds=images.kinds)
-    measuring = Measuring(trainer, cadence, validations, records, before)
+    measuring = Measuring(trainer, cadence, validations, records, before, best)
     return TrainingRun(
         trainer,
         _no_batches if finished else _batches(launch, loader),

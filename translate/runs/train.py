@@ -9,6 +9,7 @@ from translate.recipe import Recipe, load_recipe
 from translate.recipe.plugins import load_plugins
 from translate.reporting.report import write_report
 from translate.reporting.tracking import choose_trackers
+from translate.runs.best_by import gave_up
 from translate.runs.folder import choose_folder, claimed
 from translate.runs.initial_weights import begin_model
 from translate.runs.setup import Launch, assemble, loader_of, open_images, start
@@ -66,6 +67,8 @@ def train(
                     launch = Launch(wanted, runtime, distributed, quiet, plugins)
                     run = start(launch, folder, resume=resume, signals=signals, tracking=trackers)
                     _go(run, folder, signals, artifact)
+                    if run.stopped_early:
+                        launch.log(gave_up(folder, run.trainer.steps, run.measuring.best))
                     return folder
         except Stop as stop:
             raise Interrupted(stop.number, "before a step was taken; there was nothing to save") from None

@@ -94,6 +94,11 @@ class Facts(TypedDict, total=False):
     best_l1: float | None
     best: Count | None
     """The step that was the best when this one was saved; missing in checkpoints of earlier versions."""
+    best_measured: dict[str, float | None]
+    """Its value, by the measure's key."""
+    validations_since_best: Count
+    stopped_early: bool
+    """Whether `training.patience` ended the run."""
     versions: dict[str, str]
     plugins: list[PluginFacts]
 

@@ -88,8 +88,13 @@ class TrainingRun:
 
     @property
     def finished(self) -> bool:
-        """Whether all steps are taken, and validated and sampled where that was due."""
-        return self.trainer.steps >= self.cadence.total and not self.measuring.pending
+        """Whether all steps are taken, or patience has run out, and all is validated and sampled where that was due."""
+        return self.measuring.ended
+
+    @property
+    def stopped_early(self) -> bool:
+        """Whether patience has run out before the last step."""
+        return self.finished and self.trainer.steps < self.cadence.total
 
     def go(self) -> None:
         """Trains to the last step; of a finished run, does what a killed process left to do.
@@ -119,7 +124,7 @@ class TrainingRun:
 
     def _train(self, batches: Prefetcher, bar: Progress) -> None:
         trainer = self.trainer
-        while trainer.steps < self.cadence.total:
+        while not self.measuring.ended:
             if self._stops.between_steps():
                 self._log_line(f"asked to save: {self.saver.save_and_say()}")
             batch = next(batches)
@@ -156,7 +161,7 @@ class TrainingRun:
     def _measure_and_save(self) -> None:
         with self._stops.between_layers():
             self.measuring.catch_up()
-        if self.cadence.saves(self.trainer.steps):
+        if self.cadence.saves(self.trainer.steps) or self.measuring.improved or self.measuring.ended:
             self.saver.save()
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from translate.reporting.keys import current_validations, validation_key
+from translate.training.best import Best
 from translate.training.records import Records
 from translate.training.trainer import Trainer
 from translate.training.validation import Validation
@@ -41,8 +42,8 @@ class Cadence:
 class Measuring:
     """Validates and samples `trainer`'s model, as often as `cadence` says.
 
-    `before`, the facts of the checkpoint that the run goes on from, holds the last validation, the best step so far and
-    its L1, and whether its last step is still `pending`: to be validated and sampled first.
+    `before`, the facts of the checkpoint that the run goes on from, holds the last validation, and whether its last
+    step is still `pending`: to be validated and sampled first. `best` knows the best step until then.
     """
 
     def __init__(
@@ -52,18 +53,24 @@ class Measuring:
         validations: Sequence[Validation],
         records: Records,
         before: Mapping[str, Any],
+        best: Best,
     ) -> None:
-        self.validations = validations
+        self.validations, self.best = validations, best
         self.latest: Mapping[str, Mapping[str, float]] = current_validations(before.get("validation") or {})
         self.pending: bool = before.get("pending", False)
-        self.best: int | None = before.get("best")
-        self.best_l1: float | None = before.get("best_l1")
+        self.improved = False
+        """With patience, whether this step was validated, and better than all before: it is then saved."""
         self._trainer, self._cadence, self._records = trainer, cadence, records
         self._validated: int | None = None
 
+    @property
+    def ended(self) -> bool:
+        """Whether all steps are taken, or patience has run out, and the last step is measured."""
+        return not self.pending and (self._trainer.steps >= self._cadence.total or self.best.waited_enough)
+
     def facts(self) -> dict[str, Any]:
         """What `before` holds, as of now."""
-        return {"validation": self.latest, "pending": self.pending, "best": self.best, "best_l1": self.best_l1}
+        return {"validation": self.latest, "pending": self.pending, **self.best.facts()}
 
     def mark_due(self) -> None:
         """Notes, after a step, whether it is to be validated or sampled: what a signal cuts short is done on resume."""
@@ -72,11 +79,22 @@ class Measuring:
 
     def catch_up(self) -> None:
         """Validates and samples this step, where that is due."""
-        if self._cadence.validates(self._trainer.steps):
+        step, validates = self._trainer.steps, self._cadence.validates(self._trainer.steps)
+        if validates:
             self._validate()
-        if self._cadence.samples(self._trainer.steps):
+        patience = self.best.choice.patience
+        improved = patience is not None and validates and self._improves()
+        since = 0 if improved or patience is None else self.best.since + validates
+        last = patience is not None and since >= patience
+        if self._cadence.samples(step) or last:
             self._records.sample()
-        self.pending = False
+        # Not before: a signal may have ended this, to be done again.
+        self.improved, self.best.since, self.pending = improved, since, False
+
+    def _improves(self) -> bool:
+        """Whether this step is better than all before, in the eyes of the main process, so that all act alike."""
+        everyone = self._trainer.distributed
+        return bool(everyone.largest(int(everyone.is_main and self.best.improved_by(self.latest))))
 
     def _validate(self) -> None:
         trainer = self._trainer
@@ -87,31 +105,19 @@ class Measuring:
             self._records.write({validation_key(name, measure): value for measure, value in measures.items()})
 
     def note_best(self) -> bool:
-        """Notes this step as the best if its L1, averaged over validations, is the lowest so far; returns whether it
-        is. Without known truth, the latest step is the best."""
-        is_best = not self.pending and self._is_lowest()
+        """Notes this step as the best if its value, averaged over validations, is better than all before; returns
+        whether it is. Without a value, such as without known truth, the latest step is the best."""
+        is_best = not self.pending and self._is_better()
         if is_best:
-            self.best = self._trainer.steps
+            self.best.note(self._trainer.steps, self.latest)
+            self._records.note_best(self.best.measured)
         return is_best
 
-    def _is_lowest(self) -> bool:
+    def _is_better(self) -> bool:
         if not self.validations:
             return True
         # A step saved only because of a signal is not a candidate: an undisturbed run would not have saved it.
-        if self._validated != self._trainer.steps or not self._cadence.saves(self._trainer.steps):
+        candidate = self.improved or self._cadence.saves(self._trainer.steps)
+        if self._validated != self._trainer.steps or not candidate:
             return False
-        errors = [error for measures in self.latest.values() if (error := _error(measures)) is not None]
-        if not errors:
-            return True
-        l1 = sum(errors) / len(errors)
-        if self.best_l1 is not None and l1 >= self.best_l1:
-            return False
-        self.best_l1 = l1
-        return True
-
-
-def _error(measures: Mapping[str, float]) -> float | None:
-    """What the best step has least of: the L1 of images, what label maps lack of agreement; None without truth."""
-    if "mean_iou" in measures:
-        return 1 - measures["mean_iou"]
-    return measures.get("l1")
+        return self.best.choice.value(self.latest) is None or self.best.improved_by(self.latest)

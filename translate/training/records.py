@@ -8,7 +8,7 @@ import torch
 
 from translate.data.batch import Batch
 from translate.data.domain import Domain
-from translate.reporting.keys import caption, is_validation
+from translate.reporting.keys import caption, in_words, is_validation
 from translate.reporting.report import write_report
 from translate.reporting.tracking import MetricsLog, NoMetrics, Tracker, read_metrics, save_grid
 from translate.training.diagnostics import Diagnostics
@@ -35,7 +35,7 @@ class Records:
         kinds: Sequence[Domain] = (),
     ) -> None:
         self.folder, self.tracker = folder, tracker
-        self._trainer, self._samples, self._measured_again = trainer, samples, measured_again
+        self._trainer, self._samples, self._measured_again, self._log = trainer, samples, measured_again, log
         self._reports = True
         is_main = trainer.distributed.is_main
         self.metrics = MetricsLog(folder / "metrics.jsonl") if is_main else NoMetrics()
@@ -53,6 +53,13 @@ class Records:
     def write(self, values: Mapping[str, float]) -> None:
         self.metrics.log(self._trainer.steps, values)
         self.tracker.log(self._trainer.steps, values)
+
+    def note_best(self, measured: Mapping[str, float]) -> None:
+        """Says that this step is the best so far, by what was `measured`; nothing where that is nothing."""
+        if measured:
+            step = self._trainer.steps
+            self.tracker.summary({"best/step": step, **{f"best/{key}": value for key, value in measured.items()}})
+            self._log(f"best so far: {in_words(measured)} after step {step:,}")
 
     def examine(self, losses: Mapping[str, float], waiting: float) -> str:
         """Takes the losses, and the share of the time spent `waiting` for data; returns both as a line of text."""

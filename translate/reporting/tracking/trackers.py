@@ -48,6 +48,9 @@ class Tracker:
     def images(self, step: int, name: str, picture: Path) -> None:
         """Logs a picture file, such as a sample grid."""
 
+    def summary(self, values: Mapping[str, float]) -> None:
+        """Notes what is to be seen of the whole run, such as its best step; later values of a name replace earlier."""
+
     def artifact(self, name: str, folder: Path, aliases: Sequence[str] = ()) -> None:
         """Stores a copy of a folder, such as a checkpoint; meant for the last and the best, not for every one."""
 
@@ -66,6 +69,9 @@ class Trackers(Tracker):
 
     def images(self, step: int, name: str, picture: Path) -> None:
         self._each(lambda tracker: tracker.images(step, name, picture))
+
+    def summary(self, values: Mapping[str, float]) -> None:
+        self._each(lambda tracker: tracker.summary(values))
 
     def artifact(self, name: str, folder: Path, aliases: Sequence[str] = ()) -> None:
         self._each(lambda tracker: tracker.artifact(name, folder, aliases))

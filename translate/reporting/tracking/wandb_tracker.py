@@ -54,6 +54,9 @@ class WandbTracker(Tracker):
 
         self._run.log({name: wandb.Image(str(picture))}, step=step)
 
+    def summary(self, values: Mapping[str, float]) -> None:
+        self._run.summary.update(dict(values))
+
     def artifact(self, name: str, folder: Path, aliases: Sequence[str] = ()) -> None:
         import wandb
 

@@ -9,7 +9,7 @@ from typing import Any
 from translate.errors import TranslateError, command
 from translate.evaluation.metrics import key_of_table, measure_of
 from translate.evaluation.table import Score
-from translate.reporting.keys import VALIDATION, caption, is_validation, validated
+from translate.reporting.keys import VALIDATION, best_in_words, caption, is_validation, validated
 from translate.reporting.report import baselines, read_summary
 from translate.reporting.tracking import read_metrics
 from translate.runs.folder import flat
@@ -53,6 +53,10 @@ class State:
     """Step of the newest checkpoint."""
     validated: int | None
     """Step of the last validation."""
+    best: str | None
+    """The best step, and its value where that was recorded, e.g. "400 (l1 0.0312)"."""
+    ended: bool
+    """Whether no step is left, or patience ended the run."""
     scored: str | None
     """What `translate evaluate` measured, e.g. "cyclegan after step 1000"."""
 
@@ -77,14 +81,17 @@ class RunFiles:
         saved = self.facts.get("step")
         steps = max([*(row["step"] for row in self.rows), *([] if saved is None else [saved])], default=None)
         known = steps is not None and "processes" in self.facts
+        wanted = self.settings.get("training.steps") or self.facts.get("total")
         batch = int(self.settings.get("training.batch_size") or 1)
         return State(
             steps=steps,
-            wanted=self.settings.get("training.steps") or self.facts.get("total"),
+            wanted=wanted,
             images=(steps or 0) * batch * int(self.facts["processes"]) if known else None,
             hours=(self.rows[-1]["time"] - self.rows[0]["time"]) / 3600 if len(self.rows) > 1 else None,
             checkpoint=saved,
             validated=max((row["step"] for row in self.rows if is_validation(row)), default=None),
+            best=best_in_words(self.facts),
+            ended=bool(self.facts.get("stopped_early")) or (saved is not None and saved >= (wanted or saved + 1)),
             scored=next((str(one.protocol["model"]) for one in self.evaluated if "model" in one.protocol), None),
         )
 

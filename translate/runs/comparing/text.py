@@ -52,13 +52,15 @@ def _states(states: dict[str, State], width: int | None) -> list[str]:
 
 def _state(state: State) -> dict[str, str]:
     of = "" if state.wanted is None else f" of {state.wanted:,}"
+    early = state.ended and state.wanted is not None and (state.checkpoint or 0) < state.wanted
     hours = _NOTHING if state.hours is None else duration(3600 * state.hours)
     return {
-        "steps": _count(state.steps) + of,
+        "steps": _count(state.steps) + of + ", stopped early" * early,
         "images seen": _count(state.images),
         "first to last row of metrics.jsonl": hours,
         "newest checkpoint": _count(state.checkpoint),
         "validated after step": _count(state.validated),
+        "best step": state.best or _NOTHING,
         "scored": state.scored or _NOTHING,
     }
 
