@@ -320,3 +320,81 @@ def test_real_runs_are_compared_by_the_command(run_cli, tiny_recipe, tmp_path):
     for one in scores:
         row = named[one["table"], one["name"]]
         assert row["values"][1] == one["value"] and row["protocol"]["data"] == "pairs"
+
+
+def _seeds(put_run, name, *values, **more):
+    """Runs of one recipe with seeds from 0 on, validated so; more of what `put_run` takes."""
+    return [
+        put_run(f"runs/{name}-seed{seed}", changed(training={"seed": seed, **more}), l1=value)
+        for seed, value in enumerate(values)
+    ]
+
+
+def test_runs_that_differ_in_their_seed_alone_are_one_column_with_mean_deviation_and_number(put_run):
+    lucky = _seeds(put_run, "lucky", 0.1, 0.3, 0.5)
+    steady = _seeds(put_run, "steady", 0.2, 0.25, 0.3, lr=1e-3)
+    compared = translate.compare([*lucky, *steady])
+    (row,) = compared.means.validation
+    assert compared.means.columns == {"runs/lucky": lucky, "runs/steady": steady}
+    assert row.values == pytest.approx([0.3, 0.25]) and row.sd == pytest.approx([0.2, 0.05]) and row.runs == [3, 3]
+    text = as_text(compared)
+    assert "0.3000 ± 0.2000 (3) " in text and "0.2500 ± 0.0500 (3)*" in text, "no star for the luckiest seed"
+    assert text.count("*") == 2 and "training.seed" not in text and "mean ± standard deviation" in text
+    (runs,) = [line.split() for line in text.splitlines() if line.split()[:1] == ["runs"]]
+    assert runs == ["runs", "3", "3"]
+    assert not compared.warnings, "other seeds are no other way of measuring"
+    assert compared.settings["training.seed"], "what each run was is still there for programs"
+    assert compared.as_json()["means"]["validation"][0]["runs"] == [3, 3]
+
+
+def test_a_single_run_is_held_against_the_mean_of_a_group(put_run):
+    seeds, alone = _seeds(put_run, "many", 0.1, 0.3), put_run("alone", changed(training={"lr": 1e-3}), l1=0.15)
+    compared = translate.compare([*seeds, alone])
+    (row,) = compared.means.validation
+    assert row.values == pytest.approx([0.2, 0.15]) and row.sd[1] is None and row.runs == [2, 1]
+    assert "0.1500 (1)*" in as_text(compared)
+
+
+def test_a_run_of_a_group_that_has_not_ended_is_no_part_of_its_mean(put_run):
+    seeds = _seeds(put_run, "many", 0.2, 0.4)
+    rows = [{"step": 50, "time": 1.0, "validation to b/l1": 0.9}]
+    under_way = put_run("runs/many-seed2", changed(training={"seed": 2}), rows=rows, checkpoint=50)
+    compared = translate.compare([*seeds, under_way])
+    assert compared.means.validation[0].values == pytest.approx([0.3]) and compared.means.validation[0].runs == [2]
+    assert any(line.startswith("runs/many-seed2: has not come to its end") for line in compared.missing)
+
+
+def test_runs_of_equal_settings_and_seed_are_no_group(put_run):
+    put_run("a", l1=0.25), put_run("b", l1=0.125)
+    assert translate.compare(["a", "b"]).means is None and "means" not in translate.compare(["a", "b"]).as_json()
+
+
+def test_folds_are_a_group_whatever_was_measured_in_each_and_apart_from_test_images(put_run):
+    folds = [
+        put_run(
+            f"runs/mine-fold{number}of2",
+            changed(data={"fold": f"{number}/2", "fold_seed": 0}),
+            l1=value,
+            baseline=baseline,
+            scores=[truth(value, floor=baseline, split=f"fold {number} of 2", classifier=f"of fold {number}")],
+        )
+        for number, value, baseline in ((1, 0.2, 0.5), (2, 0.4, 0.7))
+    ]
+    plain = put_run("plain", l1=0.1, scores=[truth(0.1)])
+    compared = translate.compare([*folds, plain])
+    for row in (*compared.means.validation, *compared.means.evaluation):
+        mean, single = (row.values[0] is not None, row.values[1] is not None)
+        assert mean != single, "folds measure other images than the set's own"
+        if mean:
+            assert row.values[0] == pytest.approx(0.3) and row.floor["untouched input"] == pytest.approx(0.6)
+            assert row.protocol["cross-validation"] == "2 folds, data.fold_seed 0" and "fold" not in row.protocol
+    assert len(compared.means.validation) == len(compared.means.evaluation) == 2
+    assert not any("different images" in line for line in compared.warnings)
+
+
+def test_scores_of_one_group_that_were_measured_in_other_ways_are_not_averaged(put_run):
+    for seed, resize in ((0, "to 32"), (1, "to 32"), (2, "to 64")):
+        put_run(f"x-seed{seed}", changed(training={"seed": seed}), scores=[truth(0.1 * (seed + 1), resize=resize)])
+    compared = translate.compare([f"x-seed{seed}" for seed in range(3)])
+    assert sorted(row.runs[0] for row in compared.means.evaluation) == [1, 2]
+    assert any("measured in different ways" in line for line in compared.warnings)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
 from pydantic.config import JsonDict
 
 from translate.data.augment import TURNING, Augmentation
@@ -12,6 +12,7 @@ from translate.data.cache.choice import Where
 from translate.data.crops import Cropping
 from translate.data.decoding import Decoding
 from translate.data.domain import KINDS, Domain
+from translate.data.folds import Fold
 from translate.data.io.images import Interpolation
 from translate.data.layouts.several import Roles
 from translate.data.scale import NEAR, Resize
@@ -119,6 +120,11 @@ LoadSize = Annotated[
 ]
 
 
+def _fold(text: str) -> str:
+    Fold.of(text)
+    return text
+
+
 class DataSettings(Settings):
     """Which images to train on, and how they become batches."""
 
@@ -128,6 +134,10 @@ class DataSettings(Settings):
     """Further labelled sets to train on jointly, each with its own labels."""
     layout: Literal["auto", "paired", "unpaired"] = "auto"
     """`unpaired` treats two folders as unpaired even if their file names match."""
+    fold: Annotated[str, AfterValidator(_fold)] | None = None
+    """`2/5` holds the second of five folds of the training images out, and measures them instead of the set's test
+    images; names and `fold_seed` say which those are. `translate train --folds 5` trains all."""
+    fold_seed: Seed = 0
     direction: Literal["AtoB", "BtoA"] | None = None
     """Pairs only: which half is the input; null uses the data set's own direction, else AtoB."""
     domains: Domains | None = None

@@ -25,6 +25,7 @@ from translate.data.checks.labels import contradicting, differently_labelled, em
 from translate.data.checks.looking import introduced, key_of, kinds_of, layers_of
 from translate.data.checks.scan import decoding, failures
 from translate.data.domain import Domain
+from translate.data.folds import folded
 from translate.data.labelled import LabelledFolder, open_labelled
 from translate.data.labelled.attributes import find_attributes
 from translate.data.layouts.folders import Folder, Source, recognise
@@ -63,7 +64,8 @@ def check(root: Path, data: DataSettings | None = None) -> Report:
     wanted = data or DataSettings()
     domains, follow_links = wanted.domain_names, wanted.follow_links
     if root.is_dir() and _says_labelled(root):
-        return examine(open_labelled(root, domains=domains, follow_links=follow_links), wanted)
+        labelled = open_labelled(root, domains=domains, follow_links=follow_links)
+        return examine(folded(labelled, wanted.fold, wanted.fold_seed), wanted)
     folder: Folder | LabelledFolder
     try:
         folder = recognise(root, domains=domains, layout=wanted.layout, follow_links=follow_links, roles=wanted.roles)
@@ -74,7 +76,7 @@ def check(root: Path, data: DataSettings | None = None) -> Report:
             folder = open_labelled(root, domains=domains, follow_links=follow_links)
         except ConfigurationError:
             raise reason from None
-    return examine(folder, wanted)
+    return examine(folded(folder, wanted.fold, wanted.fold_seed), wanted)
 
 
 def examine(folder: Folder | LabelledFolder, data: DataSettings) -> Report:

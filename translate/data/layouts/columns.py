@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 from translate.data.layouts import listing
 from translate.data.layouts.listing import ListingReport
@@ -20,8 +20,8 @@ Images = TypeVar("Images")
 TEST_SHARE, TEST_LIMIT = 0.1, 500
 """Test images held out of folders without a split: a share of the images, up to a limit."""
 STAND_IN = "the validation images, as there are no test images"
-TestSplit = Literal["test", "validation"]
-"""The split of a data set that its test images are."""
+TestSplit = str
+"""Which images are measured: "test", "validation" where there are no others, or a fold, such as "fold 2 of 5"."""
 
 Column = dict[str, Path]
 """Files of a domain by pairing name: the path relative to its folder, without suffix."""

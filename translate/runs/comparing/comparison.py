@@ -7,9 +7,19 @@ from pathlib import Path
 from typing import Any
 
 from translate.errors import ConfigurationError, command
+from translate.runs.comparing.groups import Column, MeanRow, columns_of, mean_rows
 from translate.runs.comparing.rows import Row, in_rows, warnings
 from translate.runs.comparing.run_files import EVALUATION, RunFiles, State, read_run
 from translate.utils.outputs import beginning
+
+
+@dataclass(frozen=True)
+class Means:
+    """Runs of which some differ in seed or fold alone: `columns` are their groups, and single runs, by name."""
+
+    columns: dict[str, list[str]]
+    validation: list[MeanRow]
+    evaluation: list[MeanRow]
 
 
 @dataclass(frozen=True)
@@ -23,10 +33,13 @@ class Comparison:
     warnings: list[str]
     missing: list[str]
     """What a run lacks, and the command that produces it."""
+    means: Means | None = None
+    """None where no runs are a group."""
 
     def as_json(self) -> dict[str, Any]:
-        """The comparison as dicts, lists and plain values."""
-        return asdict(self)
+        """The comparison as dicts, lists and plain values; without `means` where there are none."""
+        values = asdict(self)
+        return values if self.means else {key: value for key, value in values.items() if key != "means"}
 
 
 def compare(runs: Iterable[str | Path]) -> Comparison:
@@ -40,7 +53,9 @@ def compare(runs: Iterable[str | Path]) -> Comparison:
     files = [read_run(folder) for folder in folders]
     states = {run.name: run.state() for run in files}
     validation, evaluation = in_rows([run.validated() for run in files]), in_rows([run.evaluated for run in files])
-    names = list(states)
+    names, columns = list(states), columns_of(files)
+    if len(columns) < len(files):
+        return _grouped(files, columns, states, [row for row, _ in validation], [row for row, _ in evaluation])
     found = [line for rows in (validation, evaluation) for line in warnings(rows, names)]
     return Comparison(
         states,
@@ -49,6 +64,33 @@ def compare(runs: Iterable[str | Path]) -> Comparison:
         [row for row, _ in evaluation],
         [*found, *(line for name, state in states.items() for line in _outdated(name, state))],
         [line for run in files for line in _missing(run, states[run.name])],
+    )
+
+
+def _grouped(
+    files: Sequence[RunFiles],
+    columns: Sequence[Column],
+    states: dict[str, State],
+    validation: list[Row],
+    evaluation: list[Row],
+) -> Comparison:
+    """The comparison of columns; only they are held against one another, for the runs of a group differ by chance."""
+    rows = [mean_rows(columns, RunFiles.validated), mean_rows(columns, lambda run: run.evaluated)]
+    own = [f"{run.name}: {one.warning}" for run in files for one in run.evaluated if one.warning]
+    found = [line for part in rows for line in warnings(part, [column.name for column in columns])]
+    behind = [run.name for column in columns for run in column.runs if run not in column.ended]
+    outside = [f"{name}: has not come to its end, and is left out of the mean of its group" for name in behind]
+    return Comparison(
+        states,
+        _different(files),
+        validation,
+        evaluation,
+        [*dict.fromkeys([*own, *found, *(line for name, state in states.items() for line in _outdated(name, state))])],
+        [*outside, *(line for run in files for line in _missing(run, states[run.name]))],
+        Means(
+            {column.name: [run.name for run in column.runs] for column in columns},
+            *([row for row, _ in part] for part in rows),
+        ),
     )
 
 

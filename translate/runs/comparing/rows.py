@@ -12,6 +12,8 @@ _FORMER_WORDS = {
     "what judges it in float32": "measures in float32",
     ": l1 where black is 0 and white 1, psnr in dB, ssim as Wang et al. 2004 have it;": ";",
 }
+FOLDS = "cross-validation"
+"""Of a protocol: among which folds. Scores of folds share no row with those of test images."""
 Scores = list[Score | None]
 """One for each run, in their order."""
 
@@ -92,7 +94,8 @@ def _protocol(score: Score) -> dict[str, Any]:
 def _alike(group: Scores, score: Score) -> bool:
     """Whether the score is of the group's measure, and no known part of their protocols differs."""
     return all(
-        (one.key or one.table, one.name, one.unit, one.better)
+        one.protocol.get(FOLDS) == score.protocol.get(FOLDS)
+        and (one.key or one.table, one.name, one.unit, one.better)
         == (score.key or score.table, score.name, score.unit, score.better)
         and _agree(_protocol(one), _protocol(score))
         for one in group

@@ -12,6 +12,7 @@ from translate.evaluation.table import Score
 from translate.reporting.keys import VALIDATION, best_in_words, caption, is_validation, validated
 from translate.reporting.report import baselines, read_summary
 from translate.reporting.tracking import read_metrics
+from translate.runs.comparing.rows import FOLDS
 from translate.runs.folder import flat
 from translate.runs.not_a_run import require_recipe
 from translate.training.checkpoint import folder_name, pointed
@@ -127,9 +128,18 @@ class RunFiles:
             unit=unit,
             better=about.get("better", "neither"),
             floor=baselines(entry),
-            protocol={"data": self.data, **protocol},
+            protocol={"data": self.data, **protocol, **self.fold},
             key=measure,
         )
+
+    @property
+    def fold(self) -> dict[str, str]:
+        """Part of the protocol of scores: which fold was measured; empty where test images were."""
+        fold = self.settings.get("data.fold")
+        if fold is None:
+            return {}
+        number, _, count = str(fold).partition("/")
+        return {FOLDS: f"{count} folds, data.fold_seed {self.settings.get('data.fold_seed')}", "fold": number}
 
 
 def read_run(run: Path) -> RunFiles:
@@ -140,7 +150,7 @@ def read_run(run: Path) -> RunFiles:
     settings = flat(_numbered(read_yaml(read_text(recipe, MAX_BYTES), str(recipe))[0]))
     settings.setdefault("data.interpolation", "bicubic")  # of every run from before there was a choice
     data = Path(str(settings.get("data.set"))).name
-    return RunFiles(
+    read = RunFiles(
         name=str(run),
         data=data,
         settings={key: value for key, value in settings.items() if key != "summary"},
@@ -149,6 +159,7 @@ def read_run(run: Path) -> RunFiles:
         summary=read_summary(run / "summary.json"),
         evaluated=_scores(run / EVALUATION, data),
     )
+    return replace(read, evaluated=[replace(one, protocol={**one.protocol, **read.fold}) for one in read.evaluated])
 
 
 def _numbered(value: Any) -> Any:

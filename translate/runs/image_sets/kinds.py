@@ -14,6 +14,7 @@ from torch import Tensor
 from translate.data.batch import Batch, Plain
 from translate.data.checks.looking import size_of
 from translate.data.domain import Domain
+from translate.data.folds import held_out
 from translate.data.labelled import LabelledFolder, buckets, open_labelled
 from translate.data.layouts.folders import Folder, Split
 from translate.data.loader import Loader
@@ -124,7 +125,13 @@ class LabelledImages(ImageSet):
 
     def with_labels(self) -> LabelledFolder:
         """Returns the set with its labels, to evaluate models that were trained without them."""
-        return self.folder if self.folder.groups else open_labelled(self.folder.root).without(self.left_out)
+        if self.folder.groups:
+            return self.folder
+        labelled = open_labelled(self.folder.root).without(self.left_out)
+        if self.settings.fold is None:
+            return labelled
+        # Labels would deal other folds.
+        return held_out(labelled, {source.path for source in self.folder.splits["test"].sources}, self.test_split)
 
 
 class LabelledSource(ImageSet):

@@ -9,6 +9,7 @@ from translate.data.catalog.cards import Card, locate, user_data
 from translate.data.checks.folder import Report, check, examine
 from translate.data.checks.looking import introduced
 from translate.data.domain import Domain
+from translate.data.folds import folded
 from translate.data.labelled import LabelledFolder, open_jointly, open_labelled, open_source_labelled, unlabelled
 from translate.data.layers import layer_names
 from translate.data.layouts.folders import Folder, open_folder
@@ -57,17 +58,20 @@ def _opened(data: DataSettings, batch_type: type[Batch], log: Log) -> ImageSet:
     if data.set != data.set.encode(errors="ignore").decode():  # no recipe could be read again that names it
         raise ConfigurationError(f"{shown(data.set)}: its name is not UTF-8, and recipes are; rename the folder")
     if batch_type.domains() == 2 and not batch_type.labelled():
-        return TwoDomains(data, _logged(_two_domains(data, batch_type, log), log), batch_type)
+        return TwoDomains(data, _logged(_folded(_two_domains(data, batch_type, log), data), log), batch_type)
     if batch_type.domains() == 2:
         a, b = open_source_labelled(data.set, data.follow_links)
-        return LabelledSource(data, _logged(a, log), _logged(b, log), batch_type)
+        a, b = (_logged(_folded(one, data), log) for one in (a, b))
+        return LabelledSource(data, a, b, batch_type)
     if data.set in POINT_SETS:
         if batch_type.kinds() != ("images",):
             raise ConfigurationError(
                 f"{data.set}: points in the plane, for models that generate from noise: gan, wgan, ..."
             )
+        if data.fold is not None:
+            raise ConfigurationError("data.fold: points are drawn afresh for every batch; leave it out")
         return Points(data, POINT_SETS[data.set]())
-    return LabelledImages(data, _logged(_labelled(data, batch_type, log), log), batch_type)
+    return LabelledImages(data, _logged(_folded(_labelled(data, batch_type, log), data), log), batch_type)
 
 
 def refuse_idle(data: DataSettings, batch_type: type[Batch]) -> None:
@@ -166,6 +170,10 @@ def _labelled(data: DataSettings, batch_type: type[Batch], log: Log) -> Labelled
 def _found(data: DataSettings, name: str, view: View, log: Log) -> tuple[Path, Card | None]:
     """Returns the folder of a set, and its card if it has one."""
     return (_rendered(data, view, log), None) if name == "shapes" else locate(name)
+
+
+def _folded(folder: Any, data: DataSettings) -> Any:
+    return folded(folder, data.fold, data.fold_seed)
 
 
 def _logged(folder: Any, log: Log) -> Any:
