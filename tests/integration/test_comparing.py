@@ -398,3 +398,16 @@ def test_scores_of_one_group_that_were_measured_in_other_ways_are_not_averaged(p
     compared = translate.compare([f"x-seed{seed}" for seed in range(3)])
     assert sorted(row.runs[0] for row in compared.means.evaluation) == [1, 2]
     assert any("measured in different ways" in line for line in compared.warnings)
+
+
+def test_the_page_has_the_tables_and_is_written_again_but_over_no_other_file(run_cli, put_run, tmp_path):
+    runs = [*_seeds(put_run, "<b>many", 0.1, 0.3), put_run("alone", changed(training={"lr": 1e-3}), l1=0.15)]
+    for _ in range(2):
+        assert run_cli("compare", *runs, "--html", "page.html").exit_code == 0
+    page = (tmp_path / "page.html").read_text()
+    assert "<td>0.2000 ± 0.1414 (2) </td>" in page and "<td><b>0.1500 (1)*</b></td>" in page
+    assert "<th>training.lr</th>" in page and "<th>steps</th>" in page and "mean ± standard deviation" in page
+    assert "&lt;b&gt;many" in page and "<script" not in page and "http" not in page.replace("http-equiv", "")
+    (tmp_path / "own.html").write_text("<!doctype html><p>mine")
+    refused = run_cli("compare", *runs, "--html", "own.html")
+    assert refused.exit_code == 2 and (tmp_path / "own.html").read_text() == "<!doctype html><p>mine"

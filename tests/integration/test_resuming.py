@@ -11,8 +11,7 @@ from translate.data.batch import Plain
 from translate.errors import ConfigurationError
 from translate.recipe import DataSettings, load_recipe
 from translate.runs.image_sets.opening import open_data
-from translate.runs.train import _resolved as resolved
-from translate.runs.train import train
+from translate.runs.train import resolved, train
 from translate.training.checkpoint import load_checkpoint
 
 

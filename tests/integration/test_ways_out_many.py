@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import pytest
-from ways_out import User, command_in, settings_in, taken, tried, ways_of
+from ways_out import SAYS_NO_WAY, User, command_in, settings_in, taken, tried, ways_of
+
+SAYS_NO_WAY |= {
+    ("runs/best_by", "training.best_by: no measure '{}' in this run's validations"): "names what was given",
+    ("runs/comparing/page", "Made by translate compare"): "says what was found",
+    ("runs/comparing/run_files", "{} folds, data.fold_seed {}"): "says what was found",
+}
 
 
-@tried(("runs/best_by", "goes on to the last step"), ("runs/best_by", "validations in a row were not better than"))
+@tried(
+    ("runs/best_by", "`translate train {} --out {} --resume training.patience=null`"),
+    ("runs/best_by", "validations in a row were not better than"),
+)
 def a_run_that_stopped_early(user: User) -> None:
     user.monkeypatch.setattr("translate.training.best.Choice.better", lambda *_: False)
     data = user.data("paired")
@@ -15,10 +24,7 @@ def a_run_that_stopped_early(user: User) -> None:
     assert "stopped early" not in text and "4 of 4\n" in user.gets("compare", "run")
 
 
-@tried(
-    ("runs/best_by", "no true translations of its test images are known"),
-    ("runs/best_by", "needs a measure to wait for; set training.best_by"),
-)
+@tried(("runs/best_by", "needs a measure to wait for; set training.best_by"))
 def patience_without_a_measure(user: User) -> None:
     words = user.train(user.recipe("cyclegan"), "--out", "run", data=user.data())
     text = user.refused(*words, "training.patience=2")
@@ -49,6 +55,43 @@ def _ssim() -> object:
     from translate.evaluation.metrics import MEASURES
 
     return MEASURES["ssim"]
+
+
+@tried(("cli/training", "--dry-run measures a single run; leave out --seeds and --folds"))
+def a_dry_run_of_many(user: User) -> None:
+    words = user.train(user.recipe("cyclegan"), "--dry-run", "--seeds", "0,1", data=user.data())
+    assert "--seeds" in taken(user.refused(*words), "leave out (.*)")
+    user.gets(*words[:-2])
+
+
+@tried(("cli/many", "shows this again"))
+def many_runs_to_compare(user: User) -> None:
+    words = user.train(user.recipe("pix2pix"), "--out", "run", "--seeds", "0,1", data=user.data("paired"))
+    result = user.gets(*words)
+    assert "(2)" in user.gets(*command_in(result, "compare"))
+
+
+@tried(("runs/many", "under torchrun start one command for each"))
+def seeds_under_torchrun(user: User) -> None:
+    words = user.train(user.recipe("cyclegan"), "--out", "run", data=user.data())
+    with user.monkeypatch.context() as patched:
+        patched.setenv("WORLD_SIZE", "2")
+        text = user.refused(*words, "--seeds", "0,1")
+    for setting in (taken(text, r"(training\.seed=)N") + "1", taken(text, r"(data\.fold=1/)N") + "2"):
+        user.gets(*words[:-2], setting, taken(text, "its own (--out)"), setting.replace("/", "-"))
+
+
+@tried(("data/folds", "data.fold is one of {}, and there are {} samples to train on"))
+def more_folds_than_images(user: User) -> None:
+    words = user.train(user.recipe("pix2pix"), "--out", "run", data=user.data("paired"))
+    count = int(taken(user.refused(*words, "data.fold=1/99"), r"there are (\d+) samples"))
+    user.gets(*words, f"data.fold=1/{count}")
+
+
+@tried(("runs/image_sets/opening", "data.fold: points are drawn afresh for every batch; leave it out"))
+def folds_of_points(user: User) -> None:
+    words = ["train", user.recipe("gan", {"size": 8, "load_size": 8}), "--data", "ring", "--device", "cpu"]
+    assert "points are drawn" in user.refused(*words, "data.fold=1/2")
 
 
 @pytest.mark.parametrize("trial", ways_of(__name__))

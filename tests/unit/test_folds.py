@@ -3,6 +3,8 @@
 import shutil
 import unicodedata
 from collections import Counter
+from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -70,6 +72,18 @@ def test_unpaired_images_of_one_name_are_held_out_together(tmp_path):
         assert 2 <= len(test_a) <= 4 and 3 <= len(test_b) <= 5
 
 
+def test_pairs_whose_names_differ_are_held_out_whole_and_alike_in_both_directions(pairs):
+    whole = open_folder(pairs, wanted="paired")
+    a, b = whole.splits["train"]
+    for fold in ALL:
+        forth, back = (
+            folded(replace(whole, splits={"train": sides}), fold, 0).splits["test"]
+            for sides in ((a, b[::-1]), (b[::-1], a))
+        )
+        assert forth == back[::-1] and len(forth[0]) == len(forth[1])
+        assert all((one, other) in zip(a, b[::-1], strict=True) for one, other in zip(*forth, strict=True))
+
+
 @given(st.integers(2, 9), st.integers(0, 50))
 def test_folds_differ_by_one_in_size_and_cover_all(count, seed):
     from translate.data.folds import _dealt
@@ -90,8 +104,8 @@ def test_names_in_composed_and_decomposed_letters_are_in_the_same_fold():
 def test_classes_are_dealt_alike_and_a_file_is_trained_on_or_measured(tmp_path):
     root = put(tmp_path / "set", *numbered("train/rare", 3), *numbered("train/common", 30), *numbered("test/rare", 2))
     whole = open_labelled(put(root, *numbered("test/common", 2)))
-    for fold in ALL:
-        part = folded(whole, fold, 0)
+    for fold, seed in product(ALL, range(4)):
+        part = folded(whole, fold, seed)
         assert classes_of(part, "test") == {"rare": 1, "common": 10} and not part.test_is_paired
         assert not {s.path for s in part.splits["test"].sources} & {s.path for s in part.splits["train"].sources}
         assert part.found[-1].startswith(f"fold {fold[0]} of 3: trained on 22 files, measured on 11 others")

@@ -9,6 +9,7 @@ from typing import Literal
 import click
 
 from translate.cli.common import FOLDER, PLUGIN, QUIET, Changes, with_plugins
+from translate.cli.many import Repeats, train_repeats
 from translate.cli.options import takes
 from translate.errors import ConfigurationError
 from translate.inference.options import OnDevice
@@ -84,7 +85,7 @@ class TrainingChanges(Changes):
     is_flag=True,
     help="Run a few steps and report what training would need on this machine; writes no run.",
 )
-@takes(changes=TrainingChanges, options=TrainOptions, trackers=Trackers)
+@takes(changes=TrainingChanges, options=TrainOptions, trackers=Trackers, repeats=Repeats)
 @PLUGIN
 @QUIET
 def train(
@@ -95,6 +96,7 @@ def train(
     changes: TrainingChanges,
     options: TrainOptions,
     trackers: Trackers,
+    repeats: Repeats,
     plugin: tuple[Path, ...],
     quiet: bool,
 ) -> None:
@@ -106,6 +108,7 @@ def train(
     translate train cyclegan --data horse2zebra
     translate train pix2pix --data my/pairs data.size=128 training.epochs=50
     translate train cyclegan --data horse2zebra --resume
+    translate train pix2pix --data my/pairs --seeds 0..4
     """
     from translate.runs.train import dry_run as measure
     from translate.runs.train import train as train_run
@@ -113,6 +116,8 @@ def train(
     overrides = changes.settings(settings, "the recipe; the data set is --data {}")
     if dry_run and options.resume:
         raise ConfigurationError("--dry-run measures a run from its first step on; leave out --resume")
+    if dry_run and repeats.wanted:
+        raise ConfigurationError("--dry-run measures a single run; leave out --seeds and --folds")
     if dry_run:
         found = measure(
             recipe,
@@ -127,6 +132,10 @@ def train(
             answer(line)
         return
     made = vars(options) | {"tracking": trackers.names, "plugin": plugin}
+    if repeats.wanted:
+        del made["resume"]  # always: a run that was begun goes on
+        train_repeats(recipe, data, repeats, overrides, quiet=quiet, **made)
+        return
     folder = train_run(recipe, data, overrides=overrides, quiet=quiet, **made)
     if os.environ.get("RANK", "0") == "0":
         answer(folder)

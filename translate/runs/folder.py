@@ -44,7 +44,7 @@ FOUND = {"data.channels", "data.range"}
 
 
 def choose_folder(out: str | Path | None, recipe: Recipe, resume: bool) -> Path:
-    """The run's folder: `--out`, or runs/RECIPE-DATA (runs/RECIPE if that ends in DATA), numbered if it exists.
+    """The run's folder: `--out`, or the usual one, numbered if it exists.
 
     With `resume`, `--out` in any case, or the folder with the highest number. Raises ConfigurationError if `--out` lies
     in another run, or is already written to, unless by a run that is resumed.
@@ -58,11 +58,16 @@ def choose_folder(out: str | Path | None, recipe: Recipe, resume: bool) -> Path:
                 raise ConfigurationError(f"{folder}: holds other files but no run to resume; give another --out")
         refuse_in_run(folder.absolute().parent, "--out")
         return folder
-    data = Path(recipe.data.set or "data").name
-    base = Path("runs") / (recipe.name if recipe.name.endswith(f"-{data}") else f"{recipe.name}-{data}")
+    base = usual_folder(recipe)
     if resume:
         return next((folder for folder in reversed(_numbered(base)) if os.path.lexists(folder)), base)
     return _free(base)
+
+
+def usual_folder(recipe: Recipe) -> Path:
+    """Where a run lies that is not told otherwise: runs/RECIPE-DATA, or runs/RECIPE if that ends in DATA."""
+    data = Path(recipe.data.set or "data").name
+    return Path("runs") / (recipe.name if recipe.name.endswith(f"-{data}") else f"{recipe.name}-{data}")
 
 
 def _numbered(base: Path) -> list[Path]:

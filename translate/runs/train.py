@@ -55,7 +55,7 @@ def train(
     if resume and out is None:
         _refuse_unclear(recipe)
     plugins = load_plugins(plugin)
-    wanted, trackers = _resolved(recipe, data, overrides), choose_trackers(tracking)
+    wanted, trackers = resolved(recipe, data, overrides), choose_trackers(tracking)
     if deterministic:
         use_deterministic_kernels()
     with Signals() as signals:
@@ -150,7 +150,7 @@ def dry_run(
     """Estimates what `train` would take on this machine, from at most some twenty real steps; writes no run folder."""
     memory = process_memory()
     load_plugins(plugin)
-    wanted = _resolved(recipe, data, overrides)
+    wanted = resolved(recipe, data, overrides)
     training = wanted.training
     launch = Launch(wanted, choose_runtime(device, training.precision, options), Distributed(device), quiet)
     images = open_images(launch)
@@ -161,8 +161,8 @@ def dry_run(
         return estimate(trainer, batches, total, training.keep, memory, quiet=quiet)
 
 
-def _resolved(recipe: Recipe | str | Path, data: str | Path | None, overrides: Iterable[str]) -> Recipe:
-    """The recipe with the command's overrides and data applied."""
+def resolved(recipe: Recipe | str | Path, data: str | Path | None, overrides: Iterable[str]) -> Recipe:
+    """The recipe with the command's overrides and data applied. Raises ConfigurationError."""
     overrides = [overrides] if isinstance(overrides, str) else list(overrides)
     if overrides and isinstance(recipe, Recipe):
         raise ConfigurationError("overrides need a recipe's name or file; for a Recipe, give them to load_recipe")

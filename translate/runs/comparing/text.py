@@ -24,10 +24,14 @@ def as_text(comparison: Comparison, width: int | None = None) -> str:
     blocks = [_settings(comparison, columns, width), _states(states_of(comparison), width)]
     for table in tables(comparison):
         blocks.append([table.title, *_folded(["", *table.names], table.columns, width)])
+    return "\n\n".join("\n".join(block) for block in [*blocks, notes_of(comparison)] if block)
+
+
+def notes_of(comparison: Comparison) -> list[str]:
+    """What stands below the tables: what marks mean, warnings, and what is missing."""
     notes = [_MARKED] if any(row.best is not None for row in rows_of(comparison)) else []
     notes += [_MEANS] if comparison.means else []
-    notes += [f"warning: {line}" for line in comparison.warnings] + comparison.missing
-    return "\n\n".join("\n".join(block) for block in [*blocks, notes] if block)
+    return [*notes, *(f"warning: {line}" for line in comparison.warnings), *comparison.missing]
 
 
 def columns_of(comparison: Comparison) -> dict[str, list[str]]:
