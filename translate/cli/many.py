@@ -1,4 +1,4 @@
-"""Many runs by one command: seeds, folds and sweeps."""
+"""Many runs by one command: of several seeds, on several folds."""
 
 from __future__ import annotations
 

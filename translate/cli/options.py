@@ -4,7 +4,7 @@ import functools
 from collections.abc import Callable, Collection
 from dataclasses import Field, fields
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import click
 
@@ -19,10 +19,7 @@ def takes(**values: type) -> Callable[[Command], Command]:
 
     def decorate(command: Command) -> Command:
         def with_values(**given: Any) -> Any:
-            made = {
-                name: kind(**{each.name: given.pop(each.name) for each in fields(kind)})
-                for name, kind in values.items()
-            }
+            made: dict[str, Any] = {name: value_of(kind, given) for name, kind in values.items()}
             return command(**given, **made)
 
         called: Command = functools.wraps(command)(with_values)
@@ -32,6 +29,15 @@ def takes(**values: type) -> Callable[[Command], Command]:
         return called
 
     return decorate
+
+
+Value = TypeVar("Value")
+
+
+def value_of(kind: type[Value], given: dict[str, Any]) -> Value:
+    """The value whose options are among what is `given` to a command, out of which they are taken."""
+    declared: Any = kind
+    return kind(**{each.name: given.pop(each.name) for each in fields(declared)})
 
 
 def _click_option(declared: Field[Any], kind: Any) -> Callable[[Command], Command]:

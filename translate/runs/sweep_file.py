@@ -152,7 +152,7 @@ DISTRIBUTIONS: dict[str, Kind] = {
     "q_normal": Kind(needs=frozenset(), takes=_BELL | _STEPS, draw=_in_steps(_normal)),
     "log_normal": Kind(needs=frozenset(), takes=_BELL, draw=_log_normal),
 }
-"""Those of Weights & Biases that are drawn from here, by name; of log_uniform the ends are exponents of e, as theirs."""
+"""Those of Weights & Biases that are drawn from here, by name; of log_uniform the ends are exponents of e, as there."""
 
 
 class Sweep(Settings):
@@ -257,6 +257,6 @@ def _refuse_words_for_numbers(path: Path, text: str) -> None:
         for name in _NUMBERS if isinstance(one, dict) else ():
             if isinstance(one.get(name), str):
                 raise ConfigurationError(
-                    f"{path}: parameters: {key}: Weights & Biases reads '{one[name]}' as a word; write {name} as 0.0001 or "
-                    "1.0e-4"
+                    f"{path}: parameters: {key}: Weights & Biases reads '{one[name]}' as a word; write it as "
+                    "0.0001 or 1.0e-4"
                 )
