@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
-from ways_out import SAYS_NO_WAY, User, command_in, settings_in, taken, tried, ways_of
+import yaml
+from ways_out import SAYS_NO_WAY, User, command_in, options_in, settings_in, taken, tried, ways_of
 
 SAYS_NO_WAY |= {
     ("runs/best_by", "training.best_by: no measure '{}' in this run's validations"): "names what was given",
@@ -92,6 +95,48 @@ def more_folds_than_images(user: User) -> None:
 def folds_of_points(user: User) -> None:
     words = ["train", user.recipe("gan", {"size": 8, "load_size": 8}), "--data", "ring", "--device", "cpu"]
     assert "points are drawn" in user.refused(*words, "data.fold=1/2")
+
+
+def _sweep(user: User, **values: object) -> None:
+    command = [
+        "translate",
+        "train",
+        user.recipe("cyclegan"),
+        "--data",
+        user.data(),
+        "--device",
+        "cpu",
+        "${args_no_hyphens}",
+    ]
+    parameters = {"training.lr": {"min": 0.001, "max": 0.01}}
+    given = {"method": "random", "parameters": parameters, "command": command, **values}
+    Path("sweep.yaml").write_text(yaml.safe_dump({key: value for key, value in given.items() if value is not None}))
+
+
+@tried(("runs/sweep_file", "a random search has no end: set run_cap in the file, or give --count N"))
+def a_sweep_without_end(user: User) -> None:
+    _sweep(user)
+    text = user.refused("sweep", "sweep.yaml")
+    user.gets("sweep", "sweep.yaml", taken(text, "give (--count) N"), "1")
+    _sweep(user, **{taken(text, r"set (\w+) in the file"): 1})
+    user.gets("sweep", "sweep.yaml")
+
+
+@tried(("runs/sweep_file", "translate, train, RECIPE, --data, DATA"))
+def a_sweep_without_its_command(user: User) -> None:
+    _sweep(user, run_cap=1, command=None)
+    line = taken(user.refused("sweep", "sweep.yaml"), "(command: .*)")
+    line = line.replace("RECIPE", user.recipe("cyclegan")).replace("DATA", "unpaired, --device, cpu")
+    Path("sweep.yaml").write_text(f"{Path('sweep.yaml').read_text()}{line}\n")
+    user.gets("sweep", "sweep.yaml")
+
+
+@tried(("cli/sweeping", "--out, --resume, --dry-run, --seeds and --folds"))
+def a_sweep_that_chooses_folders(user: User) -> None:
+    _sweep(user, run_cap=1, command=["translate", "train", user.recipe("cyclegan"), "--out", "x", "${args_no_hyphens}"])
+    assert "--out" in options_in(taken(user.refused("sweep", "sweep.yaml"), "leave out (.*)"), "train")
+    _sweep(user, run_cap=1)
+    user.gets("sweep", "sweep.yaml")
 
 
 @pytest.mark.parametrize("trial", ways_of(__name__))

@@ -53,7 +53,7 @@ def sweep(file: Path, settings: tuple[str, ...], out: Path | None, count: int | 
 def _trained_by(file: Path, words: Sequence[str]) -> tuple[str, str | None, tuple[str, ...], dict[str, Any]]:
     """What a sweep's command trains: recipe, data, KEY=VALUE for all, and keywords of `train`. Raises
     ConfigurationError for what a sweep decides itself."""
-    params = train.make_context("translate train", list(words)).params
+    params = train.make_context("train", list(words)).params
     changes = value_of(TrainingChanges, params)
     options, trackers = value_of(TrainOptions, params), value_of(Trackers, params)
     if options.out is not None or options.resume or params["dry_run"] or value_of(Repeats, params).wanted:
