@@ -125,7 +125,7 @@ def a_sweep_without_end(user: User) -> None:
 @tried(("runs/sweep_file", "translate, train, RECIPE, --data, DATA"))
 def a_sweep_without_its_command(user: User) -> None:
     _sweep(user, run_cap=1, command=None)
-    line = taken(user.refused("sweep", "sweep.yaml"), "(command: .*)")
+    line = taken(user.refused("sweep", "sweep.yaml"), r"\n(command: .*)")
     line = line.replace("RECIPE", user.recipe("cyclegan")).replace("DATA", "unpaired, --device, cpu")
     Path("sweep.yaml").write_text(f"{Path('sweep.yaml').read_text()}{line}\n")
     user.gets("sweep", "sweep.yaml")
