@@ -138,6 +138,7 @@ class DataSettings(Settings):
     """`2/5` holds the second of five folds of the training images out, and measures them instead of the set's test
     images; names and `fold_seed` say which those are. `translate train --folds 5` trains all."""
     fold_seed: Seed = 0
+    """Deals the images to folds; another seed deals other ones."""
     direction: Literal["AtoB", "BtoA"] | None = None
     """Pairs only: which half is the input; null uses the data set's own direction, else AtoB."""
     domains: Domains | None = None

@@ -101,7 +101,7 @@ def start(launch: Launch, folder: Path, *, resume: bool, signals: Signals, track
     if distributed.is_main:
         write_recipe(folder, recipe, plugins)
         write_skipped(folder, skipped)
-    samples, cadence = runtime.place(next(images.first(4))), _cadence(training, total)
+    samples, cadence = runtime.place(next(images.first(4))), Cadence.of(training, total)
     tracker = _tracker(tracking, folder, recipe) if distributed.is_main and not finished else Trackers()
     records = Records(folder, trainer, samples, tracker, launch.log, measured_again=pending, kinds=images.kinds)
     measuring = Measuring(trainer, cadence, validations, records, before, best)
@@ -272,18 +272,6 @@ def _kept(training: TrainingSettings, total: int) -> str | None:
 
 def _tracker(tracking: Mapping[str, str], folder: Path, recipe: Recipe) -> Tracker:
     return open_trackers(tracking, TrackedRun(folder, folder.name, recipe.to_json(), run_id(folder)))
-
-
-def _cadence(training: TrainingSettings, total: int) -> Cadence:
-    return Cadence(
-        total,
-        log=training.log_every,
-        sample=training.sample_every,
-        validate=training.validate_every,
-        checkpoint=training.checkpoint_every,
-        keep=training.keep,
-        keep_every=training.keep_every,
-    )
 
 
 def _facts(recipe: Recipe, images: ImageSet, skipped: Mapping[str, str]) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """Measures and shows the model where that is due after a step, and knows which step was the best so far."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -7,6 +9,7 @@ from typing import Any
 from translate.reporting.keys import current_validations, validation_key
 from translate.training.best import Best
 from translate.training.records import Records
+from translate.training.settings import TrainingSettings
 from translate.training.trainer import Trainer
 from translate.training.validation import Validation
 
@@ -22,6 +25,18 @@ class Cadence:
     checkpoint: int
     keep: int
     keep_every: int | None = None
+
+    @classmethod
+    def of(cls, training: TrainingSettings, total: int) -> Cadence:
+        return cls(
+            total,
+            log=training.log_every,
+            sample=training.sample_every,
+            validate=training.validate_every,
+            checkpoint=training.checkpoint_every,
+            keep=training.keep,
+            keep_every=training.keep_every,
+        )
 
     def logs(self, step: int) -> bool:
         return self._due(step, self.log)

@@ -47,6 +47,11 @@ class TensorBoardTracker(Tracker):
         with Image.open(picture) as image:
             self._opened(step).add_image(name, np.asarray(image.convert("RGB")), step, dataformats="HWC")
 
+    def summary(self, values: Mapping[str, float]) -> None:
+        step = int(values.get("best/step", 0))
+        text = "\n".join(f"- {name}: {value:.6g}" for name, value in values.items())
+        self._opened(step).add_text("summary", text, step)
+
     def finish(self, exit_code: int = 0) -> None:
         if self._writer is not None:
             self._writer.close()
