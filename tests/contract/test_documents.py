@@ -14,6 +14,7 @@ from documents import PAGES, ROOT, Found, code_blocks, code_spans, command_lines
 import translate
 from translate.cli import main
 from translate.recipe import load_recipe, recipe_names
+from translate.runs.sweep_file import overrides, read_sweep
 from translate.utils.yaml_reader import read_yaml
 
 DOCS = ROOT / "docs"
@@ -92,7 +93,13 @@ def test_the_table_of_recipes_names_recipes():
 def test_every_recipe_in_the_documents_is_one(block, tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text(block.text)
-    read, written = load_recipe(path).to_json(), read_yaml(block.text, block.page)[0]
+    written = read_yaml(block.text, block.page)[0]
+    if "parameters" in written:  # a sweep, of which every point is a recipe
+        sweep = read_sweep(path)
+        recipe = sweep.words(path)[0]
+        assert all(load_recipe(recipe, overrides(point)) for point in sweep.points())
+        return
+    read = load_recipe(path).to_json()
     for section in ("model", "data", "training"):
         assert written.get(section, {}).items() <= read[section].items()
 

@@ -318,6 +318,7 @@ class TestWandb:
                 tracker.log(step, {{"generator/l1": step / 1000, "bad": float("nan")}})
             tracker.images(300, "samples", Path({str(picture)!r}))
             tracker.artifact("model", Path({str(checkpoint)!r}), ["best"])
+            tracker.summary({{"best/step": 200, "best/l1": 0.25}})
             assert tracker.running[0]._run.url is None
             tracker.finish(exit_code=3)
             assert random.getstate() == state
@@ -341,5 +342,6 @@ class TestWandb:
         assert (summary["run_id"], summary["name"], summary["project"]) == ("abc", "a run", "translate")
         assert (summary["step"], summary["exit_code"]) == (300, 3)
         assert summary["summary"]["generator/l1"] == 0.3 and summary["summary"]["bad"] == "NaN"
+        assert (summary["summary"]["best/step"], summary["summary"]["best/l1"]) == (200, 0.25)
         assert list(folder.glob("files/media/images/samples*.png"))
         assert [file.read_bytes() for file in (run / "wandb" / "data").rglob("*") if file.is_file()] == [b"weights"]
