@@ -1,5 +1,6 @@
 """The benchmarks run, on small networks; what they measure is looked at by people."""
 
+import importlib
 import json
 import os
 import subprocess
@@ -192,3 +193,20 @@ def test_unlike_domains_are_converted_both_ways_and_as_their_onnx_files_do(tmp_p
     assert there["of the right type, channels, size"] == back["of the right type, channels, size"] == "2 of 2"
     assert there["most"] <= 1 and back["most"] <= 2 and there["white"] == 255
     assert scene["of the right type, channels, size"] == "1 of 1" and scene["peak MB"] > 50
+
+
+def test_a_measure_is_held_against_the_best_checkpoint_of_every_seed(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    regret = importlib.import_module("best_by")._regret
+    seeds = [
+        {10: {"l1": 0.3, "kid": 1.0, "domain_accuracy": 50.0}, 20: {"l1": 0.1, "kid": 2.0, "domain_accuracy": 90.0}},
+        {10: {"l1": 0.2, "kid": 1.0, "domain_accuracy": 80.0}, 20: {"l1": 0.4, "kid": 2.0, "domain_accuracy": 70.0}},
+    ]
+    chosen = {name: regret(name, seeds) for name in ("newest", "l1", "kid", "domain_accuracy")}
+    assert {name: row["steps"] for name, row in chosen.items()} == {
+        "newest": "20 20",
+        "l1": "20 10",
+        "kid": "10 10",
+        "domain_accuracy": "20 10",
+    }
+    assert [row["regret in L1"] for row in chosen.values()] == ["0.1000", "0.0000", "0.1000", "0.0000"]

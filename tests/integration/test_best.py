@@ -130,6 +130,14 @@ def test_what_was_waited_is_kept_when_a_run_goes_on(tmp_path):
     assert trainer.steps == 8
 
 
+def test_processes_that_measure_unlike_numbers_stop_at_the_main_ones_word(tmp_path, monkeypatch):
+    trainer = tiny_trainer(tiny_model("pix2pix"))
+    said = [1, 0, 1, 0, 0]
+    monkeypatch.setattr(trainer.distributed, "of_main", lambda number: said.pop(0))
+    _train(tmp_path, trainer, 40, 0.3, 0.2, 0.1, 0.05, 0.04, choice=Choice(patience=2))
+    assert trainer.steps == 10 and not said
+
+
 def test_the_best_is_chosen_by_the_measure_that_is_wanted(tmp_path):
     trainer = tiny_trainer(tiny_model("pix2pix"))
     found = [{"l1": 0.3, "ssim": 0.5}, {"l1": 0.4, "ssim": 0.6}, {"l1": 0.2, "ssim": 0.55}]

@@ -222,3 +222,17 @@ def test_a_device_of_several_processes_is_their_own(monkeypatch):
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(ConfigurationError, match="start them with torchrun"), join("cpu"):
         pass
+
+
+@pytest.mark.slow
+def test_two_processes_stop_early_together(tmp_path, run_cli, tiny_recipe):
+    """At the step after which the main process's patience has run out, with the best saved."""
+    recipe, data = tiny_recipe("pix2pix"), tiny.paired_folder(tmp_path / "pairs")
+    words = ["train", recipe, "--data", data, "--out", "run", "--device", "cpu", "--wandb", "disabled", "-q"]
+    settings = ["training.steps=90", "training.patience=2", "training.validate_every=1", "training.lr=0.05"]
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command = [*launcher, "-m", "translate", *map(str, words), *settings]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, cwd=tmp_path, check=False)
+    assert done.returncode == 0, done.stderr
+    facts = load_checkpoint(tmp_path / "run" / "checkpoints").facts
+    assert facts["stopped_early"] and facts["step"] == facts["best"] + 2 < 90

@@ -80,6 +80,15 @@ class Distributed:
             before[1].wait()
         return int(before[0])
 
+    def of_main(self, number: int) -> int:
+        """The `number` of the main process, for all, who wait for it."""
+        if self.size == 1:
+            return number
+        said = torch.tensor(number)
+        with _answered():
+            dist.broadcast(said, 0, group=self._hosts)
+        return int(said)
+
     def collect(self, tensors: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:
         """For the main process, the tensors of all in order of rank, on the CPU; an empty list for the others. All pass
         the same names and shapes."""

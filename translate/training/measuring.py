@@ -108,8 +108,7 @@ class Measuring:
 
     def _improves(self) -> bool:
         """Whether this step is better than all before, in the eyes of the main process, so that all act alike."""
-        everyone = self._trainer.distributed
-        return bool(everyone.largest(int(everyone.is_main and self.best.improved_by(self.latest))))
+        return bool(self._trainer.distributed.of_main(int(self.best.improved_by(self.latest))))
 
     def _validate(self) -> None:
         trainer = self._trainer
