@@ -76,7 +76,9 @@ def failing(monkeypatch):
 def test_a_run_that_fails_loses_no_other_and_the_same_command_goes_on(run_cli, words, failing, monkeypatch, error):
     failing(1, error)
     result = run_cli(*words, "--seeds", "0..2", "--out", "run")
-    assert result.exit_code == 3 and f"error: run-seed1: {error}" in result.output
+    assert result.exit_code == 3
+    named = "RuntimeError: " * isinstance(error, RuntimeError)
+    assert f"error: run-seed1: {named}{error}\n" in result.output
     assert "1 of 3 runs failed: run-seed1" in result.output and _steps("run-seed0", "run-seed2") == [4, 4]
     assert " (2)" in result.stdout, "the others have their table"
     trained = []

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from traceback import format_exception, format_exception_only
 from typing import Any
 
 from translate.data.folds import Fold
@@ -77,8 +78,16 @@ def train_each(planned: Sequence[Planned], train: Callable[[Planned], object], l
             raise
         except Exception as error:  # whatever it is: the others are worth their time
             outcome.failed[one.folder] = error
-            say(f"error: {one.folder}: {error or type(error).__name__}")
+            say(f"error: {one.folder}: {_in_words(error)}")
     return outcome
+
+
+def _in_words(error: Exception) -> str:
+    """Of an error that nobody foresaw also its name, and all of it if TRANSLATE_DEBUG is set."""
+    if isinstance(error, TranslateError | OSError):
+        return str(error)
+    debug = os.environ.get("TRANSLATE_DEBUG")
+    return "".join(format_exception(error) if debug else format_exception_only(error)).strip()
 
 
 def train_planned(planned: Sequence[Planned], group: str, log: Log, **options: Any) -> Outcome:
