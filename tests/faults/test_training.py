@@ -21,13 +21,13 @@ OUT_OF_MEMORY = """
     from translate.training.trainer import Trainer
     take, calls = Trainer._take, 0
 
-    def short(self, turn, parts, fakes):
+    def short(self, turn, parts, *rest):
         # Two images at a time are too many, from the {first}-th turn on: after the first player has moved.
         global calls
         calls += 1
         if calls >= {first} and len(parts[0]) > {most}:
             raise torch.OutOfMemoryError("CUDA out of memory.")
-        return take(self, turn, parts, fakes)
+        return take(self, turn, parts, *rest)
 
     Trainer._take = short
 """

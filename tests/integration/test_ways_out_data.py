@@ -257,7 +257,15 @@ def domains_of_unlike_channels(user: User) -> None:
     command = user.train(user.recipe("cyclegan", steps=1), *resnet, data=data)
     setting = taken(user.refused(*command), r"set (model\.generator\.residual: false)").replace(": ", "=")
     user.gets(*command, setting)
-    plugin = Path(__file__).resolve().parents[2] / "examples/custom_generator.py"
+    example = (Path(__file__).resolve().parents[2] / "examples/custom_generator.py").read_text()
+    written = "build_between(self, channels_in: int, channels_out: int"
+    assert written in example
+    plugin = Path("gives_as_many.py")
+    plugin.write_text(
+        example.replace(written, "build(self, channels: int").replace(
+            "(channels_in, channels_out, **", "(channels, channels, **"
+        )
+    )
     kind = ("model.generator.kind=attention-unet", "model.generator.filters=2", "data.size=32", "data.load_size=32")
     command = user.train(user.recipe("pix2pix", steps=1), *kind, "--plugin", str(plugin), data=data)
     unet, resnet_ = taken(user.refused(*command), r"set model\.generator\.kind to (\w+ or \w+)").split(" or ")
