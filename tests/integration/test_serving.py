@@ -20,14 +20,11 @@ import label_files
 import numpy as np
 import pytest
 import tifffile
-import tiny
-import yaml
 from patience import PATIENCE
 from PIL import Image
-from serving import FORM, Answer, Client, form, part, running
+from serving import FORM, Answer, Client, attribute_run, form, part, running, train
 from ways_out import User, taken, tried, ways_of
 
-import translate
 from translate.data.domain import Domain
 from translate.data.label_maps import palette
 from translate.inference.options import ModelOptions
@@ -90,20 +87,10 @@ def others(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run from label maps to photos, one back, and one that sets and clears attributes."""
     root = tmp_path_factory.mktemp("others")
     label_files.scenes(root / "set", train=4)
-    tiny.write_images(root / "faces", [f"{number}.png" for number in range(8)])
-    rows = [f"{number}.png {1 - 2 * (number % 2)} {1 if number < 4 else -1}" for number in range(8)]
-    (root / "faces" / "list_attr.txt").write_text("\n".join(["8", "Blond Male", *rows]) + "\n")
     train(root, "photos", "pix2pix", "set", "data.direction=AtoB")
     train(root, "maps", "pix2pix", "set", "data.direction=BtoA")
-    train(root, "people", "stargan", "faces", 'data.domains=["Blond","Male"]')
+    attribute_run(root)
     return root
-
-
-def train(root: Path, name: str, model: str, data: str, *changes: str) -> None:
-    recipe = {"model": tiny.TINY[model], "data": tiny.TINY_DATA, "training": tiny.TINY_TRAINING}
-    (root / f"{model}.yaml").write_text(yaml.safe_dump(json.loads(json.dumps(recipe))))
-    how = {"out": root / name, "overrides": changes, "tracking": "disabled", "device": "cpu", "quiet": True}
-    translate.train(root / f"{model}.yaml", root / data, **how)
 
 
 @pytest.fixture(scope="module")

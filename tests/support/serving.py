@@ -12,7 +12,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+import tiny
+import yaml
 from patience import PATIENCE
+
+import translate
 
 BOUNDARY = "----boundary-of-tests"
 FORM = f"multipart/form-data; boundary={BOUNDARY}"
@@ -100,3 +104,21 @@ def running(runs: Sequence[Path], **options: Any) -> Iterator[Any]:
     finally:
         stop.set()
         thread.join()
+
+
+def train(root: Path, name: str, model: str, data: str, *changes: str) -> Path:
+    """A tiny run at root/NAME, of the data at root/DATA."""
+    recipe = {"model": tiny.TINY[model], "data": tiny.TINY_DATA, "training": tiny.TINY_TRAINING}
+    (root / f"{model}.yaml").write_text(yaml.safe_dump(json.loads(json.dumps(recipe))))
+    return translate.train(
+        root / f"{model}.yaml", root / data, out=root / name, overrides=changes, tracking="disabled", device="cpu",
+        quiet=True,
+    )  # fmt: skip
+
+
+def attribute_run(root: Path) -> Path:
+    """A tiny run, root/people, that sets and clears the attributes Blond and Male."""
+    tiny.write_images(root / "faces", [f"{number}.png" for number in range(8)])
+    rows = [f"{number}.png {1 - 2 * (number % 2)} {1 if number < 4 else -1}" for number in range(8)]
+    (root / "faces" / "list_attr.txt").write_text("\n".join(["8", "Blond Male", *rows]) + "\n")
+    return train(root, "people", "stargan", "faces", 'data.domains=["Blond","Male"]')

@@ -89,6 +89,7 @@ def _models() -> dict[str, Any]:
     model = {
         "name": _TEXT,
         "checkpoints": {"type": "array", "items": _TEXT},
+        "checkpoint": {"type": "string", "description": "The one that is taken unless a request names another."},
         "to": {"type": "array", "items": target},
         "trained": {"type": "string", "description": "The scale of training; empty where it is not known."},
     }

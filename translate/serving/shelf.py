@@ -61,7 +61,15 @@ class Shelf:
 
     def described(self) -> list[dict[str, Any]]:
         """The models as /api/models lists them."""
-        return [{"name": one.name, "checkpoints": list(one.checkpoints), **one.about} for one in self.models.values()]
+        return [
+            {
+                "name": one.name,
+                "checkpoints": list(one.checkpoints),
+                "checkpoint": self._options.checkpoint,
+                **one.about,
+            }
+            for one in self.models.values()
+        ]
 
     def find(self, name: str, checkpoint: str) -> tuple[Served, str]:
         """The model of that name, or the first, and the step that the checkpoint means. Raises Refusal (422)."""

@@ -16,7 +16,7 @@ function fill(select, values, labels = values) {
 }
 
 function showModel() {
-  const { to, checkpoints, trained } = model();
+  const { to, checkpoints, checkpoint, trained } = model();
   const attributes = to.filter((one) => one.attribute), domains = to.filter((one) => !one.attribute);
   const names = domains.map((one) => one.name);
   fill(settings.to, attributes.length && names.length ? ["", ...names] : names,
@@ -24,9 +24,9 @@ function showModel() {
   $("#to-choice").hidden = !names.length;
   $("#attributes").hidden = !attributes.length;
   $("#attributes").replaceChildren($("#attributes legend"), ...attributes.map((one) => attribute(one.name)));
-  const words = { latest: "the latest", best: "the best" };
-  fill(settings.checkpoint, ["", ...checkpoints],
-       ["the usual one", ...checkpoints.map((one) => words[one] || `step ${Number(one).toLocaleString("en")}`)]);
+  const words = checkpoints.map((one) => Number(one) ? `step ${Number(one).toLocaleString("en")}` : one);
+  fill(settings.checkpoint, checkpoints, words);
+  settings.checkpoint.value = checkpoint;
   $("option[value=trained]", settings.scale).disabled = !trained;
   if (!trained && settings.scale.value === "trained") settings.scale.value = "auto";
   showAbout();
@@ -65,10 +65,11 @@ function tell() {
 }
 
 function add(files) {
+  const newest = $("#pictures").firstChild;
   for (const file of files) {
     const card = $("#picture").content.firstElementChild.cloneNode(true);
     $("h2", card).textContent = file.name || "pasted picture";
-    $("#pictures").prepend(card);
+    $("#pictures").insertBefore(card, newest);
     const one = { file, card, state: "", urls: [] };
     $(".remove", card).onclick = () => remove(one);
     $(".again", card).onclick = () => enqueue(one);
