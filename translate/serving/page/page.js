@@ -171,7 +171,7 @@ function show(one, parts, notes) {
   link.download = file.name;
   link.textContent = `Download ${file.name} (${bytes(file.size)})`;
   link.hidden = false;
-  const target = one.wish.filter(([field]) => field === "to").map(([, value]) => value).join(", ");
+  const target = one.wish.filter(([field]) => field === "to").map(([, value]) => value.replace(/^-/, "not ")).join(", ");
   $(".notes", card).textContent = [target && `to ${target}`, notes].filter(Boolean).join("; ");
   $(".notes", card).hidden = !$(".notes", card).textContent;
   $(".wipe", card).hidden = $(".actions", card).hidden = false;
