@@ -17,7 +17,7 @@ from mutants import saved
 from patience import PATIENCE
 from PIL import Image
 from serving import Answer, Client, form, part, running
-from test_image_bombs import bombs, of_many_scans
+from test_image_bombs import bombs, of_many_scans, tiff
 
 from translate.serving.server import Server
 
@@ -139,6 +139,14 @@ def test_a_name_is_no_more_than_a_name(server: Server, name: str) -> None:
     assert "Set-Cookie" not in answer.headers and len(said) < 1000
     assert not set("/\\\0\n") & set(said.partition("filename=")[2].partition(";")[0])
     assert still_serves(client)
+
+
+def test_what_a_file_says_becomes_no_header(server: Server) -> None:
+    """Its value for "no data" is told in one."""
+    told = tiff(bytes(25), (42113, 2, 40, 600)).ljust(600, b"\0") + b"7\r\nSet-Cookie: x=1\r\n".ljust(40)
+    answer = Client(server.link).convert(told, "a.tif")
+    assert answer.status == 200, answer.body
+    assert "Set-Cookie" not in answer.headers and "no-data value 7\\r\\nSet-Cookie" in answer.headers["Translate-Notes"]
 
 
 @pytest.mark.parametrize("name", FORMS)

@@ -26,6 +26,7 @@ from translate.serving.shelf import Shelf
 from translate.serving.translating import Translated, translate
 from translate.serving.uploads import Body, fields_of, form_of, picture_of
 from translate.serving.wishes import wish_of
+from translate.utils.printing import shown
 from translate.version import __version__
 
 _PAGE = Path(__file__).with_name("page")
@@ -145,7 +146,7 @@ async def _fault(request: Request, error: Any) -> Response:
 
 def _answer(made: Translated) -> Response:
     """The translation; with previews, a form with all three, which browsers can read."""
-    notes = "; ".join(made.notes).encode("ascii", "backslashreplace").decode()
+    notes = shown("; ".join(made.notes)).encode("ascii", "backslashreplace").decode()  # files may say anything
     headers = {"Translate-Notes": notes} if notes else {}
     if not made.after:
         headers["Content-Disposition"] = disposition(made.name)

@@ -101,7 +101,6 @@ class _Work:
             raise Gone
 
     def _read(self, given: Domain, converter: Converter, request: Request) -> Picture:
-        self._go_on()
         picture = read_as(self.source, given, self.max_pixels)
         converter.refuse(picture, self.source, request)
         self._go_on()
