@@ -21,8 +21,6 @@ from test_image_bombs import bombs, of_many_scans, tiff
 
 from translate.serving.server import Server
 
-pytest.importorskip("starlette", reason="starlette is not installed")
-
 PHOTO = Image.fromarray(np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8))
 PNG = saved(PHOTO, "PNG")
 

@@ -39,8 +39,6 @@ from translate.serving.server import Server
 from translate.serving.shelf import Shelf
 from translate.serving.wishes import FIELDS, Wish, wish_of
 
-pytest.importorskip("starlette", reason="starlette is not installed")
-
 
 def noise(*shape: int, dtype: type = np.uint8) -> np.ndarray:
     return np.random.default_rng(len(shape)).integers(0, np.iinfo(dtype).max + 1, shape).astype(dtype)
@@ -307,6 +305,20 @@ def test_a_picture_that_fails_stops_nothing(client, monkeypatch, capsys, error, 
     assert answer.status == status and "secret" not in answer.error
     assert status == 413 or "secret" in capsys.readouterr().err
     assert client.convert(PNG, to="B").status == 200
+
+
+def test_a_full_disk_is_said(client, monkeypatch, capsys) -> None:
+    """Where uploads, or the files of a translation, cannot be stored."""
+
+    def full(*given: object, **options: object) -> None:
+        raise OSError(28, "No space left on device", "/secret")
+
+    for place in ("translate.serving.translating.TemporaryDirectory", "starlette.formparsers.SpooledTemporaryFile"):
+        with monkeypatch.context() as patch:
+            patch.setattr(place, full)
+            answer = client.convert(PNG, to="B")
+        assert answer.status == 503 and "store" in answer.error and "secret" in capsys.readouterr().err
+    assert client.metric('translate_answers_total{status="503"}') >= 2 and client.convert(PNG, to="B").status == 200
 
 
 class Slow:

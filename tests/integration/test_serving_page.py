@@ -18,7 +18,6 @@ import pytest
 from PIL import Image
 from serving import Client, attribute_run, running
 
-pytest.importorskip("starlette", reason="starlette is not installed")
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

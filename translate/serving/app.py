@@ -7,6 +7,7 @@ import time
 from functools import partial
 from pathlib import Path
 from secrets import token_hex
+from tempfile import gettempdir
 from typing import Any
 
 from starlette.applications import Starlette
@@ -21,7 +22,7 @@ from translate.serving.description import description
 from translate.serving.line import Line
 from translate.serving.names import disposition
 from translate.serving.options import ServingOptions
-from translate.serving.refusal import FAULT, Gone, Refusal
+from translate.serving.refusal import FAULT, Gone, Refusal, refusal_for
 from translate.serving.shelf import Shelf
 from translate.serving.translating import Translated, translate
 from translate.serving.uploads import Body, fields_of, form_of, picture_of
@@ -47,11 +48,12 @@ class Service:
                 answer = _answer(await self._translated(request))
             status = 200
             return answer
-        except Refusal as refusal:
-            status = refusal.status
-            raise
         except Gone:
             return Response(status_code=400)  # which nobody reads
+        except Exception as error:
+            refusal = refusal_for(error, Path(gettempdir()))
+            status = refusal.status
+            raise refusal from error
         finally:
             self.counts.add(status, time.perf_counter() - start)
 
