@@ -404,11 +404,16 @@ def test_who_has_left_is_not_waited_for(client, server, slow) -> None:
     assert client.metric('translate_answers_total{status="499"}') == before + 2
 
 
-def test_work_for_nobody_ends_between_its_stages(server, monkeypatch) -> None:
-    """The picture is not translated when its client has left before."""
+def test_work_for_nobody_ends_between_its_stages(server, monkeypatch, capsys) -> None:
+    """The picture is not translated when its client has left before; nor is it a fault that its upload is closed."""
     monkeypatch.setattr("translate.inference.converter.Converter.convert_pictures", None)
     with pytest.raises(Gone):
         app.translate(server.service.shelf, Wish(to=("B",)), io.BytesIO(PNG), "a.png", 10_000, lambda: True)
+    closed = io.BytesIO(PNG)
+    closed.close()
+    with pytest.raises(Gone):
+        app.translate(server.service.shelf, Wish(to=("B",)), closed, "a.png", 10_000, lambda: True)
+    assert capsys.readouterr().err == ""
 
 
 def test_time_is_limited(cyclegan, slow) -> None:

@@ -31,6 +31,8 @@ def serve(runs: tuple[Path, ...], serving: ServingOptions, model: ModelOptions) 
 
     def ready(link: str) -> None:
         answer(link)
+        if "?token=" in link:
+            say("whoever has this link may send pictures; on other computers, put this one's address into it")
         say("open the link above; Ctrl-C stops the server when the picture under way is done")
 
     done = serve_runs(runs, model, serving, ready)

@@ -61,6 +61,8 @@ def translate(
         except Gone:
             raise
         except Exception as error:
+            if given_up():  # the upload may have been closed meanwhile
+                raise Gone from error
             raise refusal_for(error, Path(folder)) from error
 
 
