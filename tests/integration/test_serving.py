@@ -18,6 +18,7 @@ from pathlib import Path
 
 import jsonschema
 import label_files
+import layer_files
 import numpy as np
 import pytest
 import tifffile
@@ -285,11 +286,13 @@ def test_a_file_that_is_too_large_is_refused_before_it_is_stored(client, monkeyp
     assert client.send(pieces).status == 413, "though it did not say how long it is"
 
 
-def test_a_domain_of_several_images_is_refused(client, server, monkeypatch) -> None:
-    layers = Domain.stacked("scene", [Domain("photo", 3), Domain("depth", 1)])
-    monkeypatch.setattr("translate.models.images.ImageSpec.to_translate", lambda spec, request: layers)
-    answer = client.convert(PNG, to="B")
-    assert answer.status == 422 and answer.error == "a sample of scene is 2 images; one image is taken here"
+def test_a_domain_of_several_images_is_refused(tmp_path) -> None:
+    layer_files.samples(tmp_path / "scenes")
+    with running([train(tmp_path, "run", "pix2pix", "scenes", *layer_files.NAMED)]) as started:
+        answer = Client(started.link).convert(PNG)
+        listed = Client(started.link).get("/api/models").json["models"]
+    assert answer.status == 422 and answer.error == "a sample of input is 2 images; one image is taken here"
+    assert listed[0]["to"][0]["takes"] == "photo (8-bit grey) + mask (label maps of 3 classes)"
 
 
 @pytest.mark.parametrize(
