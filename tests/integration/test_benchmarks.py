@@ -210,3 +210,13 @@ def test_a_measure_is_held_against_the_best_checkpoint_of_every_seed(monkeypatch
         "domain_accuracy": "20 10",
     }
     assert [row["regret in L1"] for row in chosen.values()] == ["0.1000", "0.0000", "0.1000", "0.0000"]
+
+
+def test_a_server_under_load_loses_nothing_and_mixes_nothing_up(trained_once, tmp_path):
+    pytest.importorskip("uvicorn")
+    path, run = tmp_path / "serve.json", trained_once("pix2pix") / "run-pix2pix"
+    found = run_without([], "serve.py", run, "--photos", 12, "--clients", 3, "--side", 24, "--json", path)
+    assert found.returncode == 0, found.stderr
+    one, several = json.loads(path.read_text())["rows"]
+    assert (one["under way"], several["under way"]) == (1, 4)
+    assert {(row["photos"], row["answered"], row["right"]) for row in (one, several)} == {(12, 12, 12)}

@@ -37,8 +37,9 @@ def test_the_wheel_holds_what_is_needed_and_nothing_else(wheel):
     assert "translate/py.typed" in names
     assert {f"translate/recipes/{name}.yaml" for name in recipe_names()} <= set(names)
     assert "translate/datasets/horse2zebra.yaml" in names
-    templates = {path.relative_to(ROOT).as_posix() for path in (ROOT / "translate/reporting/templates").iterdir()}
-    assert len(templates) > 4 and templates <= set(names)
+    folders = [ROOT / "translate" / name for name in ("reporting/templates", "serving/page")]
+    pages = {path.relative_to(ROOT).as_posix() for folder in folders for path in folder.iterdir()}
+    assert len(pages) > 7 and pages <= set(names)
     tops = {name.split("/")[0] for name in names}
     assert len(tops) == 2 and "translate" in tops, tops
 
