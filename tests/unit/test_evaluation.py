@@ -41,7 +41,7 @@ class PixelReader(Classifier):
 
     def __init__(self, images: ImageSpec) -> None:
         nn.Module.__init__(self)  # without the network, which it does not look through
-        self.labels, self.size, self.count = Labels(images), images.size, len(images.domains)
+        self.labels, self.size, self.count = Labels(images), images.crop, len(images.domains)
         self.network = nn.ModuleDict({"fc": nn.Identity()})
 
     def features(self, images: Tensor) -> Tensor:
