@@ -148,13 +148,14 @@ def test_a_link_that_leads_nowhere_is_not_replaced_unasked(run_cli, generator, p
 
 READ = {
     ("compare", "runs"), ("convert", "run"), ("convert", "source"), ("evaluate", "run"),
-    ("export", "run"), ("report", "run"), ("sample", "run"),
+    ("export", "run"), ("report", "run"), ("sample", "run"), ("serve", "runs"), ("sweep", "file"),
 } | {(command, "plugin") for command in
-     ("convert", "data check", "evaluate", "explain", "export", "recipes", "sample", "schema", "train")}  # fmt: skip
+     ("convert", "data check", "evaluate", "explain", "export", "recipes", "sample", "schema", "serve",
+      "train")}  # fmt: skip
 WRITTEN = {
     ("compare", "json_file"), ("convert", "compare"), ("convert", "gallery"), ("convert", "manifest"),
     ("convert", "output"), ("data fetch", "into"), ("evaluate", "json_file"), ("export", "out"),
-    ("quickstart", "out"), ("sample", "output"), ("train", "out"),
+    ("quickstart", "out"), ("sample", "output"), ("train", "out"), ("compare", "page"), ("sweep", "out"),
 }  # fmt: skip
 
 
@@ -188,7 +189,9 @@ IN_RUN = {
     ("sample", "output"): "sample {sampler} {sampler}/drawn",
     ("evaluate", "json_file"): "evaluate {run} --json {run}/checkpoints/scores.json",
     ("compare", "json_file"): "compare {run} --json {run}/compared.json",
+    ("compare", "page"): "compare {run} --html {run}/checkpoints/compared.html",
     ("quickstart", "out"): "quickstart --out {run}/quick",
+    ("sweep", "out"): "sweep sweep.yaml --out {run}/points",
     ("data fetch", "into"): "data fetch facades --into {run}/data",
 }
 
@@ -206,6 +209,9 @@ def sampler(tmp_path_factory) -> Path:
 def test_nothing_is_written_into_a_run_that_has_another_place(run_cli, generator, photos, tmp_path, run, sampler, case):
     unpaired_folder(tmp_path / "data")
     write_recipe(tmp_path / "tiny.yaml", "cyclegan")
+    command = "command: [translate, train, tiny.yaml, --data, data, '${args_no_hyphens}']"
+    points = "parameters: {training.lr: {values: [0.001, 0.002]}}"
+    (tmp_path / "sweep.yaml").write_text(f"method: grid\n{points}\n{command}\n")
     line = IN_RUN[case].format(g=generator, run=run, sampler=sampler)
     before = contents(run), contents(sampler)
     require_refused(run_cli(*line.split()), 2, "lies in the run")

@@ -49,7 +49,7 @@ def test_other_errors_are_not_taken_for_it(error):
 
 
 @pytest.mark.parametrize("error", [MemoryError("no more"), RuntimeError("DefaultCPUAllocator: can't allocate memory")])
-@pytest.mark.parametrize("where", ["read_as", "write", "convert_pictures"])
+@pytest.mark.parametrize("where", ["read_sample", "write", "convert_pictures"])
 def test_one_that_does_not_fit_fails_alone(tmp_path, monkeypatch, where, error):
     """A batch of three: only the largest is at fault."""
     write_images(tmp_path / "in", ["a.png", "c.png"], size=24)

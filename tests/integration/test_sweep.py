@@ -79,7 +79,7 @@ def test_a_point_that_fails_loses_no_other_and_the_same_command_goes_on(sweep, m
 def test_a_random_search_draws_as_many_points_as_are_wanted(sweep):
     parameters = {"training.lr": {"min": 0.0001, "max": 0.01, "distribution": "log_uniform_values"}}
     drawn = {"method": "random", "parameters": parameters, "run_cap": 1}
-    assert sweep(**drawn).exit_code == 0 and sweep("--count", "2", **drawn).exit_code == 0
+    assert sweep(**drawn).exit_code == 0 and sweep("--runs", "2", **drawn).exit_code == 0
     rates = [load_recipe(run / "recipe.yaml").training.lr for run in sorted(Path("runs/search").iterdir())]
     assert len(set(rates)) == 2 and all(1e-4 <= rate <= 1e-2 for rate in rates)
 

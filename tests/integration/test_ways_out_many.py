@@ -113,11 +113,11 @@ def _sweep(user: User, **values: object) -> None:
     Path("sweep.yaml").write_text(yaml.safe_dump({key: value for key, value in given.items() if value is not None}))
 
 
-@tried(("runs/sweep_file", "a random search has no end: set run_cap in the file, or give --count N"))
+@tried(("runs/sweep_file", "a random search has no end: set run_cap in the file, or give --runs N"))
 def a_sweep_without_end(user: User) -> None:
     _sweep(user)
     text = user.refused("sweep", "sweep.yaml")
-    user.gets("sweep", "sweep.yaml", taken(text, "give (--count) N"), "1")
+    user.gets("sweep", "sweep.yaml", taken(text, "give (--runs) N"), "1")
     _sweep(user, **{taken(text, r"set (\w+) in the file"): 1})
     user.gets("sweep", "sweep.yaml")
 

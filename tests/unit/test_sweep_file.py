@@ -125,7 +125,7 @@ def test_a_number_that_weights_and_biases_takes_for_a_word_is_refused(tmp_path):
 
 
 def test_a_random_search_without_end_is_refused(sweep):
-    with pytest.raises(ConfigurationError, match=r"set run_cap in the file, or give --count"):
+    with pytest.raises(ConfigurationError, match=r"set run_cap in the file, or give --runs"):
         sweep({"a": {"min": 0, "max": 9}}, "random").points()
 
 

@@ -25,8 +25,11 @@ def _seeds(text: str | None) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class Repeats:
-    """How often a recipe is trained."""
+    """How often a recipe is trained, if more than a few steps at all."""
 
+    dry_run: bool = option(
+        False, help="Run a few steps and report what training would need on this machine; writes no run."
+    )
     seeds: Sequence[int] = option(
         None,
         metavar="0..4|0,3,7",

@@ -18,8 +18,10 @@ from translate.utils.printing import answer, logger
 @click.argument("file", type=click.Path(path_type=Path))
 @click.argument("settings", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("--out", type=FOLDER, help="Folder of the runs, which are numbered; default runs/NAME-OF-FILE.")
-@click.option("--count", type=click.IntRange(1), help="Number of runs; default: the file's run_cap, or all of a grid.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of a random search.")
+@click.option(
+    "--runs", "count", type=click.IntRange(1), help="How many runs; default: the file's run_cap, or all of a grid."
+)
+@click.option("--search-seed", "seed", type=click.IntRange(0), default=0, show_default=True, help="Of a random search.")
 @QUIET
 def sweep(file: Path, settings: tuple[str, ...], out: Path | None, count: int | None, seed: int, quiet: bool) -> None:
     """Train one run for each point of a grid or random search, and show the best.
@@ -55,8 +57,8 @@ def _trained_by(file: Path, words: Sequence[str]) -> tuple[str, str | None, tupl
     ConfigurationError for what a sweep decides itself."""
     params = train.make_context("train", list(words)).params
     changes = value_of(TrainingChanges, params)
-    options, trackers = value_of(TrainOptions, params), value_of(Trackers, params)
-    if options.out is not None or options.resume or params["dry_run"] or value_of(Repeats, params).wanted:
+    options, trackers, repeats = value_of(TrainOptions, params), value_of(Trackers, params), value_of(Repeats, params)
+    if options.out is not None or options.resume or repeats.dry_run or repeats.wanted:
         raise ConfigurationError(
             f"{file}: command: a sweep chooses the folders, goes on by itself and trains each point once; leave out "
             "--out, --resume, --dry-run, --seeds and --folds"

@@ -80,19 +80,13 @@ class TrainingChanges(Changes):
 @click.argument("recipe")
 @click.argument("settings", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("--data", metavar="NAME|FOLDER", help="A named data set (see `translate data`) or a folder of images.")
-@click.option(
-    "--dry-run",
-    is_flag=True,
-    help="Run a few steps and report what training would need on this machine; writes no run.",
-)
-@takes(changes=TrainingChanges, options=TrainOptions, trackers=Trackers, repeats=Repeats)
+@takes(repeats=Repeats, changes=TrainingChanges, options=TrainOptions, trackers=Trackers)
 @PLUGIN
 @QUIET
 def train(
     recipe: str,
     settings: tuple[str, ...],
     data: str | None,
-    dry_run: bool,
     changes: TrainingChanges,
     options: TrainOptions,
     trackers: Trackers,
@@ -114,11 +108,11 @@ def train(
     from translate.runs.train import train as train_run
 
     overrides = changes.settings(settings, "the recipe; the data set is --data {}")
-    if dry_run and options.resume:
+    if repeats.dry_run and options.resume:
         raise ConfigurationError("--dry-run measures a run from its first step on; leave out --resume")
-    if dry_run and repeats.wanted:
+    if repeats.dry_run and repeats.wanted:
         raise ConfigurationError("--dry-run measures a single run; leave out --seeds and --folds")
-    if dry_run:
+    if repeats.dry_run:
         found = measure(
             recipe,
             data,

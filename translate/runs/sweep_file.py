@@ -185,7 +185,7 @@ class Sweep(Settings):
             every = itertools.product(*(one.choices or () for one in self.parameters.values()))
             return [dict(zip(self.parameters, values, strict=True)) for values in itertools.islice(every, most)]
         if most is None:
-            raise ConfigurationError("a random search has no end: set run_cap in the file, or give --count N")
+            raise ConfigurationError("a random search has no end: set run_cap in the file, or give --runs N")
         each = [np.random.default_rng((seed, number)) for number in range(most)]
         return [{key: one.draw(rng) for key, one in self.parameters.items()} for rng in each]
 
