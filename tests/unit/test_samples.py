@@ -273,7 +273,7 @@ def test_what_is_no_sample_is_refused_with_the_names_of_layers(images: object, t
 
 
 def test_what_is_no_image_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(TypeError, match=r"mask: expected .* not Tensor"):
+    with pytest.raises(TypeError, match=r"^mask: a tensor in a dict: give a dict .* or a tensor of all 6 planes"):
         converter().convert({"photo": np.zeros((8, 8, 3), np.uint8), "mask": torch.zeros(1, 8, 8)})
     with pytest.raises(TypeError, match="not dict"):
         Converter(Negative(), SPEC, CPU).convert({"photo": np.zeros((8, 8, 3), np.uint8)})

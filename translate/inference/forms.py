@@ -82,6 +82,8 @@ def _sample(images: Mapping[str, Any], domain: Domain) -> Picture:
         raise ValueError(f"a dict of {', '.join(map(str, images)) or 'nothing'}: {_as_dict(domain)}")
     pictures = []
     for layer in domain.layers:
+        if isinstance(images[layer.name], Tensor):
+            raise TypeError(f"{layer.name}: a tensor in a dict: {_as_dict(domain)}")
         try:
             pictures.append(picture_from(images[layer.name], layer))
         except (TypeError, ValueError) as error:
