@@ -7,6 +7,8 @@ import math
 import re
 import textwrap
 from collections.abc import Iterator, Sequence
+from functools import cache
+from typing import Any
 
 from translate.errors import ConfigurationError, folded, nearest
 from translate.models import MODELS
@@ -99,8 +101,7 @@ def _table(keys: Sequence[Key]) -> list[str]:
 def _said(key: Key) -> str:
     """What shipped recipes set where it is not the default."""
     said: dict[str, list[str]] = {}
-    for name in recipe_names():
-        value: object = load_recipe(name).to_json()
+    for name, value in _shipped().items():
         for part in key.name.split("."):
             value = value.get(part) if isinstance(value, dict) else None
         text = str(value).lower() if isinstance(value, bool) else str(value)
@@ -108,6 +109,12 @@ def _said(key: Key) -> str:
             said.setdefault(text, []).append(name)
     most = sorted(said.items(), key=lambda item: -len(item[1]))[:4]
     return "; ".join(f"{text} in {', '.join(names[:3])}{' ...' * (len(names) > 3)}" for text, names in most)
+
+
+@cache
+def _shipped() -> dict[str, Any]:
+    """What each recipe that ships says, defaults included; read once, however many keys are explained."""
+    return {name: load_recipe(name).to_json() for name in recipe_names()}
 
 
 def _touched(key: Key, keys: Sequence[Key]) -> list[str]:
@@ -138,10 +145,10 @@ def _kind(kind: str, keys: Sequence[Key]) -> list[str]:
 
 def _method(name: str, keys: Sequence[Key]) -> list[str]:
     model = MODELS[name]
-    recipes = [one for one in recipe_names() if load_recipe(one).method is model]
+    recipes = {one: says["summary"] for one, says in _shipped().items() if says["model"]["name"] == name}
     lines = [f"{name}, a method that learns from {model.batch_type.called}", *_wrapped(model)]
     width = max(map(len, recipes), default=0)
-    lines += ["recipes:", *(f"  {one:{width}}  {load_recipe(one).summary}" for one in recipes)] if recipes else []
+    lines += ["recipes:", *(f"  {one:{width}}  {summary}" for one, summary in recipes.items())] if recipes else []
     return [*lines, "keys:", *_table(_distinct([key for key in keys if key.of == name]))]
 
 

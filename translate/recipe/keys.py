@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -49,14 +50,14 @@ class Key:
     @property
     def choice(self) -> OneOf | None:
         """The table that it chooses from, if it is a section of one of several kinds."""
-        return next((mark for mark in self.field.metadata if isinstance(mark, OneOf)), None)
+        return _choice(self.field)
 
     @property
     def values(self) -> str:
         """Which values it takes, in words."""
         if self.choice:
             return f"a section, whose {self.choice.key} is {_listed(self.choice.table)}"
-        known = self.owner.model_json_schema().get("properties", {}).get(self.name.rpartition(".")[2], {}).get("enum")
+        known = _named(self.owner).get(self.name.rpartition(".")[2])
         return _listed(known) if known else _in_words(self.field.annotation, self.field.metadata)
 
     @property
@@ -98,10 +99,21 @@ def keys_of(settings: type[Settings], prefix: str = "", of: str = "") -> Iterato
             yield from keys_of(section, f"{prefix}{name}.{before}", chosen or of)
 
 
+@cache
+def _named(settings: type[Settings]) -> dict[str, list[Any]]:
+    """The names that each key takes which is checked against a table, such as an objective."""
+    keys = settings.model_json_schema().get("properties", {})
+    return {name: said["enum"] for name, said in keys.items() if "enum" in said}
+
+
+def _choice(field: FieldInfo) -> OneOf | None:
+    return next((mark for mark in field.metadata if isinstance(mark, OneOf)), None)
+
+
 def _sections(field: FieldInfo) -> list[tuple[str, str, type[Settings]]]:
     """The classes of settings that the field may hold: with what comes before their keys, and the name that chooses
     each; none for a plain value."""
-    if choice := next((mark for mark in field.metadata if isinstance(mark, OneOf)), None):
+    if choice := _choice(field):
         return [("", name, kind) for name, kind in choice.classes().items()]
     return [(before, "", kind) for before, kind in _within(field.annotation)]
 
