@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from translate.reporting.tracking import save_grid
+from translate.reporting.tracking import is_marked, places_in, save_grid, save_pictures
 
 
 class TestGrid:
@@ -52,6 +52,29 @@ class TestGrid:
         save_grid(tmp_path / "grid.png", {"": images})
         with Image.open(tmp_path / "grid.png") as file:
             assert file.getpixel((10, file.height - 10)) == shown
+
+    def test_it_says_where_its_pictures_are(self, tmp_path: Path) -> None:
+        """So that a page can show one beside another, or lay them over each other."""
+        colours = [[(255, 0, 0), (0, 255, 0)], [(0, 0, 255), (9, 9, 9)]]
+        sizes = [[(40, 30), (20, 50)], [(24, 16), (8, 8)]]
+        columns = {
+            caption: [Image.new("RGB", sizes[row][column], colours[row][column]) for row in (0, 1)]
+            for column, caption in enumerate(("p\u00f8t\udcff", "a caption wider than its pictures"))
+        }
+        save_pictures(tmp_path / "grid.png", columns, ["one.png", "two.png"])
+        assert is_marked(tmp_path / "grid.png")
+        places = places_in(tmp_path / "grid.png")
+        assert places and places.columns == list(columns) and places.rows == ["one.png", "two.png"]
+        with Image.open(tmp_path / "grid.png") as file:
+            for row, boxes in enumerate(places.boxes):
+                for column, (left, top, width, height) in enumerate(boxes):
+                    assert (width, height) == sizes[row][column]
+                    part = np.asarray(file.crop((left, top, left + width, top + height)))
+                    assert (part == colours[row][column]).all()
+
+    def test_a_grid_of_before_says_nothing_of_places(self, tmp_path: Path) -> None:
+        Image.new("RGB", (8, 8)).save(tmp_path / "grid.png")
+        assert places_in(tmp_path / "grid.png") is None
 
     def test_long_captions_and_other_sizes_fit(self, tmp_path: Path) -> None:
         caption = "translated to another domain"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
@@ -10,12 +12,25 @@ from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
 from translate.utils.atomic_files import atomic_file
+from translate.utils.stored import UnreadableError, parse_json
 
 _GUTTER = 6
 _SMALLEST_FONT, _LARGEST_FONT = 14, 40
 _MARK = ("Software", "translate")
 """A PNG's text chunk that says who made it."""
+_PLACES = "translate:places"
+"""A PNG's text chunk that says where the pictures of a grid are."""
 _WHITE, _INK, _SOFT = (255, 255, 255), (40, 40, 40), (120, 120, 120)
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where the pictures of a grid are, in its pixels: `boxes[row][column]` is [left, top, width, height]."""
+
+    columns: list[str]
+    rows: list[str]
+    """The captions above the rows, or nothing."""
+    boxes: list[list[list[int]]]
 
 
 def save_grid(path: Path, columns: Mapping[str, Tensor]) -> None:
@@ -57,14 +72,31 @@ def save_pictures(path: Path, columns: Mapping[str, Sequence[Image.Image]], rows
         draw.text((left, _GUTTER // 2), caption, fill=_INK, font=font)
         for picture, top in zip(column, tops, strict=False):
             grid.paste(picture, (left, top + above))
-    save_marked(path, grid)
+    boxes = [
+        [[left, top + above, *column[row].size] for left, column in zip(lefts, columns.values(), strict=False)]
+        for row, top in enumerate(tops[:-1])
+    ]
+    save_marked(path, grid, Places(list(columns), list(rows), boxes))
 
 
-def save_marked(path: Path, picture: Image.Image) -> None:
-    """Writes a PNG atomically, marked as made here. Raises OSError."""
+def places_in(path: Path) -> Places | None:
+    """Where the pictures of the grid in this PNG are; None if it says nothing, as those of earlier versions.
+    Raises OSError if the file cannot be read as an image."""
+    with Image.open(path, formats=["PNG"]) as file:
+        said = file.info.get(_PLACES)
+    try:
+        return parse_json(said, Places, str(path)) if isinstance(said, str) else None
+    except UnreadableError:
+        return None
+
+
+def save_marked(path: Path, picture: Image.Image, places: Places | None = None) -> None:
+    """Writes a PNG atomically, marked as made here; of a grid with the `places` of its pictures. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
     mark = PngInfo()
     mark.add_text(*_MARK)
+    if places:
+        mark.add_text(_PLACES, json.dumps(asdict(places)))
     with atomic_file(path) as working:
         picture.save(working, format="PNG", pnginfo=mark)
 

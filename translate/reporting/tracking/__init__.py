@@ -2,7 +2,7 @@
 
 A tracker is a file with a class (`Tracker`) and a line in TRACKERS (`opening.py`); `--tracker NAME` then opens it."""
 
-from translate.reporting.grids import is_marked, save_grid, save_marked, save_pictures
+from translate.reporting.grids import Places, is_marked, places_in, save_grid, save_marked, save_pictures
 from translate.reporting.tracking.metrics import MetricsLog, NoMetrics, read_metrics
 from translate.reporting.tracking.opening import TRACKERS, choose_trackers, open_trackers
 from translate.reporting.tracking.trackers import TrackedRun, Tracker, Trackers
@@ -11,12 +11,14 @@ __all__ = [
     "TRACKERS",
     "MetricsLog",
     "NoMetrics",
+    "Places",
     "TrackedRun",
     "Tracker",
     "Trackers",
     "choose_trackers",
     "is_marked",
     "open_trackers",
+    "places_in",
     "read_metrics",
     "save_grid",
     "save_marked",
