@@ -72,6 +72,7 @@ def train_repeats(
     name = repeated(wanted, (), None, out)[0].folder.name
     outcome = train_planned(planned, name, logger(quiet), plugin=plugin, quiet=quiet, **options)
     show(outcome)
+    say_left_to_do(options["tracking"], [*outcome.done, *outcome.failed])
     outcome.require_all()
 
 
@@ -83,6 +84,14 @@ def show(outcome: Outcome) -> None:
     if outcome.done:
         answer(as_text(compare(outcome.done), _width()))
         say(f"{command('compare', *outcome.done)} shows this again")
+
+
+def say_left_to_do(tracking: Sequence[str], folders: Sequence[Path]) -> None:
+    """Says what is still to be done with what trackers wrote of these runs."""
+    from translate.reporting.tracking import choose_trackers, left_to_do
+
+    for line in left_to_do(choose_trackers(tracking), folders):
+        say(line)
 
 
 def _width() -> int | None:

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from translate.cli.common import FOLDER, QUIET, Changes
-from translate.cli.many import Repeats
+from translate.cli.many import Repeats, say_left_to_do
 from translate.cli.options import value_of
 from translate.cli.training import Trackers, TrainingChanges, TrainOptions, train
 from translate.errors import ConfigurationError
@@ -49,6 +49,7 @@ def sweep(file: Path, settings: tuple[str, ...], out: Path | None, count: int | 
     done = [one.folder if one.folder in outcome.done else None for one in planned]
     for line in ranked(points, done, wanted.metric):
         answer(line)
+    say_left_to_do(made["tracking"], [one.folder for one in planned])
     outcome.require_all()
 
 

@@ -9,7 +9,7 @@ from typing import Literal
 import click
 
 from translate.cli.common import FOLDER, PLUGIN, QUIET, Changes, with_plugins
-from translate.cli.many import Repeats, train_repeats
+from translate.cli.many import Repeats, say_left_to_do, train_repeats
 from translate.cli.options import takes
 from translate.errors import ConfigurationError
 from translate.inference.options import OnDevice
@@ -133,6 +133,7 @@ def train(
     folder = train_run(recipe, data, overrides=overrides, quiet=quiet, **made)
     if os.environ.get("RANK", "0") == "0":
         answer(folder)
+        say_left_to_do(trackers.names, [folder])
 
 
 @click.command()

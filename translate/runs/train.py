@@ -14,6 +14,7 @@ from translate.runs.folder import choose_folder, claimed
 from translate.runs.initial_weights import begin_model
 from translate.runs.setup import Launch, assemble, loader_of, open_images, start
 from translate.runs.small_files import write_summary
+from translate.training.checkpoint import folder_name, pointed
 from translate.training.distributed import Distributed, join
 from translate.training.estimate import Estimate, estimate, process_memory
 from translate.training.loop import TrainingRun
@@ -115,8 +116,8 @@ def _go(run: TrainingRun, folder: Path, signals: Signals, artifact: bool) -> Non
             measured, runtime = run.measuring, run.trainer.runtime
             if run.trainer.distributed.is_main:
                 write_summary(folder, measured.validations, measured.latest, runtime.precision)
-            if artifact:
-                run.records.tracker.artifact(folder.name, run.saver.newest, ["latest"])
+                if artifact:
+                    _track_checkpoints(run, folder)
             code = 0
         except Interrupted as interruption:
             code = interruption.exit_code
@@ -125,6 +126,19 @@ def _go(run: TrainingRun, folder: Path, signals: Signals, artifact: bool) -> Non
             _close(run, folder, code)
         if signals.noted is not None:
             raise Interrupted(signals.noted, "after the last step; everything is saved")
+
+
+def _track_checkpoints(run: TrainingRun, folder: Path) -> None:
+    """Gives the tracker the best checkpoint and the last one, which may be the same, with what was measured there."""
+    best, aliases = run.measuring.best, dict[int, list[str]]()
+    for pointer in ("best", "latest"):  # the newer one last, for trackers that take the last one for the latest
+        if (step := pointed(folder / "checkpoints", pointer)) is not None:
+            aliases.setdefault(step, []).append(pointer)
+    for step, names in aliases.items():
+        at_best = {f"best/{key}": value for key, value in best.measured.items()} if step == best.step else {}
+        facts = {"step": step, **(run.measuring.by_key() if step == run.trainer.steps else {}), **at_best}
+        checkpoint = folder / "checkpoints" / folder_name(step)
+        run.records.tracker.artifact(folder.name, checkpoint, [*names, f"step-{step}"], facts)
 
 
 def _close(run: TrainingRun, folder: Path, code: int) -> None:
