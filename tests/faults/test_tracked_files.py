@@ -19,6 +19,7 @@ from child import STEPS, Ended, Workplace, rows
 from PIL import Image
 
 from translate.reporting.grids import pictures_in
+from translate.reporting.keys import validation_key
 from translate.reporting.tracking.wandb_files import offline_parts, records, tracked_until
 
 QUIET = {"WANDB_ERROR_REPORTING": "false", "WANDB_DISABLE_GIT": "true"}
@@ -122,7 +123,7 @@ def test_the_last_checkpoint_and_the_best_are_artifacts_with_what_was_measured(s
     assert best["step"] == facts["best"] and best["best/l1"] == facts["best_measured"]["l1"]
     assert latest["step"] == STEPS + 2
     ((name, measured),) = facts["validation"].items()
-    assert latest[f"validation/{name}/l1"] == measured["l1"]
+    assert latest[validation_key(name, "l1")] == measured["l1"]
     for alias, step in (("best", facts["best"]), ("latest", STEPS + 2)):
         (stored,) = [e.local_path for e in known[alias].manifest.contents if e.path == "model.safetensors"]
         checkpoint = story.run / "checkpoints" / f"step-{step:08d}" / "model.safetensors"

@@ -62,8 +62,8 @@ class FakeRun:
 
 
 class FakeArtifact:
-    def __init__(self, name: str, type: str) -> None:
-        self.name, self.type, self.folder = name, type, ""
+    def __init__(self, name: str, type: str, metadata: dict[str, float]) -> None:
+        self.name, self.type, self.folder, self.metadata = name, type, "", metadata
 
     def add_dir(self, folder: str) -> None:
         self.folder = folder
@@ -212,7 +212,7 @@ class TestWandb:
         tracker = opened("offline", tmp_path)
         tracker.log(7, {"generator/l1": 0.5})
         tracker.images(7, "samples", tmp_path / "grid.png")
-        tracker.artifact("horse → zebra", tmp_path / "checkpoint", ["best"])
+        tracker.artifact("horse → zebra", tmp_path / "checkpoint", ["best"], {"step": 7})
         tracker.finish(exit_code=143)
 
         (init,) = wandb.inits
@@ -226,6 +226,7 @@ class TestWandb:
         assert images == ("log", {"samples": f"image of {tmp_path / 'grid.png'}"}, 7)
         assert artifact[1].name == "horse---zebra", "wandb refuses other characters"
         assert artifact[1].folder == str(tmp_path / "checkpoint") and artifact[2] == ["best"]
+        assert artifact[1].metadata == {"step": 7}
         assert finish == ("finish", 143)
 
     def test_the_project_and_name_of_wandbs_own_variables_are_taken(

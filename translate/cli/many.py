@@ -63,7 +63,7 @@ def train_repeats(
     """Trains the runs and prints their table. Raises SomeFailed if some of them failed."""
     from translate.recipe.plugins import load_plugins
     from translate.runs.many import refuse_twice, repeated, train_planned
-    from translate.runs.train import resolved
+    from translate.runs.train import resolved, say_left_to_do
 
     load_plugins(plugin)
     wanted = resolved(recipe, data, overrides)
@@ -84,14 +84,6 @@ def show(outcome: Outcome) -> None:
     if outcome.done:
         answer(as_text(compare(outcome.done), _width()))
         say(f"{command('compare', *outcome.done)} shows this again")
-
-
-def say_left_to_do(tracking: Sequence[str], folders: Sequence[Path]) -> None:
-    """Says what is still to be done with what trackers wrote of these runs."""
-    from translate.reporting.tracking import choose_trackers, left_to_do
-
-    for line in left_to_do(choose_trackers(tracking), folders):
-        say(line)
 
 
 def _width() -> int | None:

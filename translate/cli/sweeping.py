@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from translate.cli.common import FOLDER, QUIET, Changes
-from translate.cli.many import Repeats, say_left_to_do
+from translate.cli.many import Repeats
 from translate.cli.options import value_of
 from translate.cli.training import Trackers, TrainingChanges, TrainOptions, train
 from translate.errors import ConfigurationError
@@ -36,7 +36,7 @@ def sweep(file: Path, settings: tuple[str, ...], out: Path | None, count: int | 
     from translate.runs.many import train_planned
     from translate.runs.sweep_file import read_sweep
     from translate.runs.sweeping import planned_points, ranked
-    from translate.runs.train import resolved
+    from translate.runs.train import resolved, say_left_to_do
 
     wanted = read_sweep(file)
     points = wanted.points(count, seed)

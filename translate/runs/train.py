@@ -8,7 +8,7 @@ from translate.errors import ConfigurationError, command
 from translate.recipe import Recipe, load_recipe
 from translate.recipe.plugins import load_plugins
 from translate.reporting.report import write_report
-from translate.reporting.tracking import choose_trackers
+from translate.reporting.tracking import choose_trackers, left_to_do
 from translate.runs.best_by import gave_up
 from translate.runs.folder import choose_folder, claimed
 from translate.runs.initial_weights import begin_model
@@ -149,6 +149,12 @@ def _close(run: TrainingRun, folder: Path, code: int) -> None:
     except Exception as error:
         say(f"warning: {folder / 'report.html'}: could not be written ({error})")
     run.records.tracker.finish(code)
+
+
+def say_left_to_do(tracking: str | Sequence[str], folders: Sequence[Path]) -> None:
+    """Says what is still to be done with what trackers wrote of the runs in `folders`, which have ended."""
+    for line in left_to_do(choose_trackers(tracking), folders):
+        say(line)
 
 
 def dry_run(
