@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 import textwrap
@@ -16,7 +17,7 @@ from patience import PATIENCE
 from PIL import Image
 
 from translate.errors import ConfigurationError
-from translate.reporting.tracking import TrackedRun, choose_trackers, open_trackers
+from translate.reporting.tracking import TrackedRun, choose_trackers, left_to_do, open_trackers
 from translate.runs.train import train
 
 
@@ -293,6 +294,24 @@ class TestWandb:
         wandb.run.broken = TimeoutError("30 seconds have passed")
         tracker.finish()
         assert "wandb sync" in capsys.readouterr().err
+
+    def test_one_line_says_how_to_upload_what_is_not_uploaded_of_all_runs(self, tmp_path: Path) -> None:
+        for run, parts in {"a b": ["1-x", "2-x"], "c": ["3-y"], "d": ["4-z"]}.items():
+            for part in parts:
+                folder = tmp_path / run / "wandb" / f"offline-run-{part}"
+                folder.mkdir(parents=True)
+                (folder / f"run-{part[-1]}.wandb").touch()
+        (tmp_path / "d/wandb/offline-run-4-z/run-z.wandb.synced").touch()  # as `wandb sync` leaves it
+        runs = [tmp_path / name for name in ("a b", "c", "d", "never tracked")]
+        (line,) = left_to_do(choose_trackers(["offline", "tensorboard"]), runs)
+        words = shlex.split(line.partition("to upload: ")[2])
+        assert words[:2] == ["wandb", "sync"]
+        assert [str(Path(word).relative_to(tmp_path)) for word in words[2:]] == [
+            "a b/wandb/offline-run-1-x",
+            "a b/wandb/offline-run-2-x",
+            "c/wandb/offline-run-3-y",
+        ]
+        assert left_to_do(choose_trackers("offline"), runs[2:]) == left_to_do(choose_trackers("disabled"), runs) == []
 
     def test_ctrl_c_is_not_swallowed(self, tmp_path: Path, wandb: FakeWandb) -> None:
         tracker = opened("offline", tmp_path)
