@@ -1,6 +1,7 @@
 """Plugins: a method, a network, a loss or a layout in a file of its own, without an edit of the package."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -74,7 +75,7 @@ MODELS["mean-colour"] = MeanColour
 """
 WATCHING = """
 from translate.evaluation.metrics import MEASURES, Measure
-from translate.reporting.tracking import TRACKERS, Tracker
+from translate.reporting.tracking import TRACKERS, Tracker, pictures_in
 
 
 class Written(Tracker):
@@ -84,6 +85,26 @@ class Written(Tracker):
     def log(self, step, values):
         with self.path.open("a") as file:
             print(step, *values, file=file)
+
+    def images(self, step, name, picture):
+        self.log(step, [name, picture.name])
+
+    def table(self, step, name, grid, samples=()):
+        found = [f"{column}:{len(pictures)}" for column, pictures in pictures_in(grid).items()]
+        self.log(step, [name, "table", *samples, *found])
+
+    def artifact(self, name, folder, aliases=(), facts=None):
+        self.log(facts["step"], [name, "artifact", folder.name, *aliases])
+
+    def summary(self, values):
+        self.log(values["best/step"], ["summary", *values])
+
+    def finish(self, exit_code=0):
+        self.log(exit_code, ["finished"])
+
+    @classmethod
+    def left_to_do(cls, folders):
+        return f"look into {folders[0]}"
 
 
 MEASURES["worst"] = Measure("worst error", lambda images, truths: (images - truths).abs().max(), better="lower")
@@ -475,9 +496,13 @@ def test_a_plugin_is_asked_for_even_if_its_name_is_close_to_a_known_one(place, r
 def test_a_plugin_of_a_measure_and_a_tracker_serves_a_run_that_does_without_it_later(place, run_anew, tiny_recipe):
     Path("mine.py").write_text(WATCHING)
     pairs = ("--data", paired_folder(place / "pairs"), "--out", "run", "--device", "cpu", "-q")
-    trained = run_anew("train", tiny_recipe("pix2pix"), *pairs, *PLUGIN, "--tracker", "written")
+    trained = run_anew("train", tiny_recipe("pix2pix"), *pairs, *PLUGIN, "--tracker", "written", "--artifact")
     assert trained.exit_code == 0, trained.output
-    assert "validation/to_B/worst" in Path("run/tracked.txt").read_text()
+    tracked = Path("run/tracked.txt").read_text()
+    assert "validation/to_B/worst" in tracked and "0 samples step-00000000.png" in tracked
+    assert re.search(r"^0 samples table [^\n]*input:\d output:\d target:\d", tracked, re.M), tracked
+    assert re.search(r"run artifact step-\d{8} .*latest step-\d+$", tracked, re.M) and "summary best/step" in tracked
+    assert tracked.endswith("0 finished\n") and trained.stderr.splitlines()[-1] == "look into run"
     assert "validation/to_B/worst" in json.loads(Path("run/summary.json").read_text())
     assert not Path("run/plugins.json").exists()
     converted = run_anew(*CONVERT)

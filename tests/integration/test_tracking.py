@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 import textwrap
@@ -16,7 +17,7 @@ from patience import PATIENCE
 from PIL import Image
 
 from translate.errors import ConfigurationError
-from translate.reporting.tracking import TrackedRun, choose_trackers, open_trackers
+from translate.reporting.tracking import TrackedRun, choose_trackers, left_to_do, open_trackers
 from translate.runs.train import train
 
 
@@ -62,8 +63,8 @@ class FakeRun:
 
 
 class FakeArtifact:
-    def __init__(self, name: str, type: str) -> None:
-        self.name, self.type, self.folder = name, type, ""
+    def __init__(self, name: str, type: str, metadata: dict[str, float]) -> None:
+        self.name, self.type, self.folder, self.metadata = name, type, "", metadata
 
     def add_dir(self, folder: str) -> None:
         self.folder = folder
@@ -212,7 +213,7 @@ class TestWandb:
         tracker = opened("offline", tmp_path)
         tracker.log(7, {"generator/l1": 0.5})
         tracker.images(7, "samples", tmp_path / "grid.png")
-        tracker.artifact("horse → zebra", tmp_path / "checkpoint", ["best"])
+        tracker.artifact("horse → zebra", tmp_path / "checkpoint", ["best"], {"step": 7})
         tracker.finish(exit_code=143)
 
         (init,) = wandb.inits
@@ -226,6 +227,7 @@ class TestWandb:
         assert images == ("log", {"samples": f"image of {tmp_path / 'grid.png'}"}, 7)
         assert artifact[1].name == "horse---zebra", "wandb refuses other characters"
         assert artifact[1].folder == str(tmp_path / "checkpoint") and artifact[2] == ["best"]
+        assert artifact[1].metadata == {"step": 7}
         assert finish == ("finish", 143)
 
     def test_the_project_and_name_of_wandbs_own_variables_are_taken(
@@ -292,6 +294,24 @@ class TestWandb:
         wandb.run.broken = TimeoutError("30 seconds have passed")
         tracker.finish()
         assert "wandb sync" in capsys.readouterr().err
+
+    def test_one_line_says_how_to_upload_what_is_not_uploaded_of_all_runs(self, tmp_path: Path) -> None:
+        for run, parts in {"a b": ["1-x", "2-x"], "c": ["3-y"], "d": ["4-z"]}.items():
+            for part in parts:
+                folder = tmp_path / run / "wandb" / f"offline-run-{part}"
+                folder.mkdir(parents=True)
+                (folder / f"run-{part[-1]}.wandb").touch()
+        (tmp_path / "d/wandb/offline-run-4-z/run-z.wandb.synced").touch()  # as `wandb sync` leaves it
+        runs = [tmp_path / name for name in ("a b", "c", "d", "never tracked")]
+        (line,) = left_to_do(choose_trackers(["offline", "tensorboard"]), runs)
+        words = shlex.split(line.partition("to upload: ")[2])
+        assert words[:2] == ["wandb", "sync"]
+        assert [str(Path(word).relative_to(tmp_path)) for word in words[2:]] == [
+            "a b/wandb/offline-run-1-x",
+            "a b/wandb/offline-run-2-x",
+            "c/wandb/offline-run-3-y",
+        ]
+        assert left_to_do(choose_trackers("offline"), runs[2:]) == left_to_do(choose_trackers("disabled"), runs) == []
 
     def test_ctrl_c_is_not_swallowed(self, tmp_path: Path, wandb: FakeWandb) -> None:
         tracker = opened("offline", tmp_path)

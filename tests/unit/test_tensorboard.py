@@ -18,6 +18,7 @@ from ways_out import parsed
 
 import translate
 from translate.errors import ConfigurationError
+from translate.reporting.grids import save_pictures
 from translate.reporting.tracking import opening
 from translate.reporting.tracking.opening import choose_trackers, open_trackers
 from translate.reporting.tracking.trackers import TrackedRun
@@ -46,8 +47,9 @@ def scalars(folder: Path) -> list[tuple[int, str, float]]:
     ]
 
 
-def opened(folder: Path) -> Any:
-    return open_trackers(choose_trackers(["wandb:disabled", "tensorboard"]), TrackedRun(folder, "fog", RUN, "id"))
+def opened(folder: Path, step: int = 0) -> Any:
+    run = TrackedRun(folder, "fog", RUN, "id", step)
+    return open_trackers(choose_trackers(["wandb:disabled", "tensorboard"]), run)
 
 
 def test_scalars_grids_and_the_recipe_stand_in_the_files(tmp_path: Path) -> None:
@@ -77,14 +79,29 @@ def test_numbers_are_in_the_file_before_the_run_ends(tmp_path: Path) -> None:
 
 def test_a_resumed_run_hides_what_was_logged_after_its_checkpoint(tmp_path: Path) -> None:
     for first, last in ((1, 6), (4, 8)):
-        tracker = opened(tmp_path)
+        tracker = opened(tmp_path, first - 1)
+        tracker.summary({"best/step": 1})
         for step in range(first, last):
             tracker.log(step, {"loss": float(step)})
         tracker.finish()
     starts = [
         event.step for event in events(tmp_path) if event.HasField("session_log") and event.session_log.status == 1
     ]
-    assert starts == [1, 4], "TensorBoard drops what an earlier file has from there on"
+    assert starts == [0, 4], "TensorBoard drops what an earlier file has from there on"
+
+
+def test_pictures_of_a_grid_are_written_one_by_one_where_they_change(tmp_path: Path) -> None:
+    tracker = opened(tmp_path)
+    for step, shade in enumerate((10, 200)):
+        fixed, changing = (Image.new("RGB", (8, 8), colour) for colour in ("red", (shade, shade, shade)))
+        columns = {"input": [fixed] * 2, "output": [changing] * 2}
+        save_pictures(tmp_path / "grid.png", columns)
+        tracker.table(step, "samples", tmp_path / "grid.png", ["a.png", "b.png"])
+    tracker.finish()
+    shown = [(event.step, value.tag) for event in events(tmp_path) for value in event.summary.value]
+    first = {(0, f"samples/{place}/{column}") for place in (1, 2) for column in ("input", "output")}
+    later = [(1, "samples/1/output"), (1, "samples/2/output")]
+    assert sorted(one for one in shown if one[1].startswith("samples")) == sorted([*first, *later])
 
 
 def test_a_run_that_logs_nothing_writes_nothing(tmp_path: Path) -> None:

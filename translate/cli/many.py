@@ -63,7 +63,7 @@ def train_repeats(
     """Trains the runs and prints their table. Raises SomeFailed if some of them failed."""
     from translate.recipe.plugins import load_plugins
     from translate.runs.many import refuse_twice, repeated, train_planned
-    from translate.runs.train import resolved
+    from translate.runs.train import resolved, say_left_to_do
 
     load_plugins(plugin)
     wanted = resolved(recipe, data, overrides)
@@ -72,6 +72,7 @@ def train_repeats(
     name = repeated(wanted, (), None, out)[0].folder.name
     outcome = train_planned(planned, name, logger(quiet), plugin=plugin, quiet=quiet, **options)
     show(outcome)
+    say_left_to_do(options["tracking"], [*outcome.done, *outcome.failed])
     outcome.require_all()
 
 

@@ -36,7 +36,7 @@ def sweep(file: Path, settings: tuple[str, ...], out: Path | None, count: int | 
     from translate.runs.many import train_planned
     from translate.runs.sweep_file import read_sweep
     from translate.runs.sweeping import planned_points, ranked
-    from translate.runs.train import resolved
+    from translate.runs.train import resolved, say_left_to_do
 
     wanted = read_sweep(file)
     points = wanted.points(count, seed)
@@ -49,6 +49,7 @@ def sweep(file: Path, settings: tuple[str, ...], out: Path | None, count: int | 
     done = [one.folder if one.folder in outcome.done else None for one in planned]
     for line in ranked(points, done, wanted.metric):
         answer(line)
+    say_left_to_do(made["tracking"], [one.folder for one in planned])
     outcome.require_all()
 
 

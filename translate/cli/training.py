@@ -25,7 +25,7 @@ class TrainOptions(OnDevice):
     resume: bool = option(
         False, help="Continue from the newest good checkpoint in the run's folder; add --data if the images have moved."
     )
-    artifact: bool = option(False, help="Also give the tracker the last checkpoint.")
+    artifact: bool = option(False, help="Also give the tracker the best checkpoint and the last one.")
     options: str = option(
         "auto",
         "--runtime",
@@ -105,6 +105,7 @@ def train(
     translate train pix2pix --data my/pairs --seeds 0..4
     """
     from translate.runs.train import dry_run as measure
+    from translate.runs.train import say_left_to_do
     from translate.runs.train import train as train_run
 
     overrides = changes.settings(settings, "the recipe; the data set is --data {}")
@@ -133,6 +134,7 @@ def train(
     folder = train_run(recipe, data, overrides=overrides, quiet=quiet, **made)
     if os.environ.get("RANK", "0") == "0":
         answer(folder)
+        say_left_to_do(trackers.names, [folder])
 
 
 @click.command()

@@ -90,6 +90,17 @@ def places_in(path: Path) -> Places | None:
         return None
 
 
+def pictures_in(path: Path) -> dict[str, list[Image.Image]]:
+    """The pictures of the grid in this PNG, by the captions of its columns; none if it does not say where they are.
+    Raises OSError if the file cannot be read as an image."""
+    places = places_in(path)
+    if places is None:
+        return {}
+    with Image.open(path, formats=["PNG"]) as grid:
+        rows = [[grid.crop((x, y, x + width, y + height)) for x, y, width, height in row] for row in places.boxes]
+    return {column: list(pictures) for column, *pictures in zip(places.columns, *rows, strict=True)}
+
+
 def save_marked(path: Path, picture: Image.Image, places: Places | None = None) -> None:
     """Writes a PNG atomically, marked as made here; of a grid with the `places` of its pictures. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -41,6 +41,9 @@ from translate.utils.printing import Log, logger
 from translate.utils.signals import Signals
 from translate.version import __version__
 
+_SAMPLES = 4
+"""So many images are shown in every grid."""
+
 
 @dataclass(frozen=True)
 class Launch:
@@ -101,9 +104,12 @@ def start(launch: Launch, folder: Path, *, resume: bool, signals: Signals, track
     if distributed.is_main:
         write_recipe(folder, recipe, plugins)
         write_skipped(folder, skipped)
-    samples, cadence = runtime.place(next(images.first(4))), Cadence.of(training, total)
-    tracker = _tracker(tracking, folder, recipe) if distributed.is_main and not finished else Trackers()
-    records = Records(folder, trainer, samples, tracker, launch.log, measured_again=pending, kinds=images.kinds)
+    samples, cadence = runtime.place(next(images.first(_SAMPLES))), Cadence.of(training, total)
+    tracker = _tracker(tracking, folder, recipe, trainer.steps) if distributed.is_main and not finished else Trackers()
+    names = images.first_names(_SAMPLES)
+    records = Records(folder, trainer, samples, tracker, launch.log, pending, images.kinds, names)
+    if best.step is not None and best.measured:
+        records.summarize(best.step, best.measured)
     measuring = Measuring(trainer, cadence, validations, records, before, best)
     return TrainingRun(
         trainer,
@@ -270,8 +276,8 @@ def _kept(training: TrainingSettings, total: int) -> str | None:
     )
 
 
-def _tracker(tracking: Mapping[str, str], folder: Path, recipe: Recipe) -> Tracker:
-    return open_trackers(tracking, TrackedRun(folder, folder.name, recipe.to_json(), run_id(folder)))
+def _tracker(tracking: Mapping[str, str], folder: Path, recipe: Recipe, step: int) -> Tracker:
+    return open_trackers(tracking, TrackedRun(folder, folder.name, recipe.to_json(), run_id(folder), step))
 
 
 def _facts(recipe: Recipe, images: ImageSet, skipped: Mapping[str, str]) -> dict[str, Any]:

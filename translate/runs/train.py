@@ -8,12 +8,13 @@ from translate.errors import ConfigurationError, command
 from translate.recipe import Recipe, load_recipe
 from translate.recipe.plugins import load_plugins
 from translate.reporting.report import write_report
-from translate.reporting.tracking import choose_trackers
+from translate.reporting.tracking import choose_trackers, left_to_do
 from translate.runs.best_by import gave_up
 from translate.runs.folder import choose_folder, claimed
 from translate.runs.initial_weights import begin_model
 from translate.runs.setup import Launch, assemble, loader_of, open_images, start
 from translate.runs.small_files import write_summary
+from translate.training.checkpoint import folder_name, pointed
 from translate.training.distributed import Distributed, join
 from translate.training.estimate import Estimate, estimate, process_memory
 from translate.training.loop import TrainingRun
@@ -115,8 +116,8 @@ def _go(run: TrainingRun, folder: Path, signals: Signals, artifact: bool) -> Non
             measured, runtime = run.measuring, run.trainer.runtime
             if run.trainer.distributed.is_main:
                 write_summary(folder, measured.validations, measured.latest, runtime.precision)
-            if artifact:
-                run.records.tracker.artifact(folder.name, run.saver.newest, ["latest"])
+                if artifact:
+                    _track_checkpoints(run, folder)
             code = 0
         except Interrupted as interruption:
             code = interruption.exit_code
@@ -127,6 +128,19 @@ def _go(run: TrainingRun, folder: Path, signals: Signals, artifact: bool) -> Non
             raise Interrupted(signals.noted, "after the last step; everything is saved")
 
 
+def _track_checkpoints(run: TrainingRun, folder: Path) -> None:
+    """Gives the tracker the best checkpoint and the last one, which may be the same, with what was measured there."""
+    best, aliases = run.measuring.best, dict[int, list[str]]()
+    for pointer in ("best", "latest"):  # the newer one last, for trackers that take the last one for the latest
+        if (step := pointed(folder / "checkpoints", pointer)) is not None:
+            aliases.setdefault(step, []).append(pointer)
+    for step, names in aliases.items():
+        at_best = {f"best/{key}": value for key, value in best.measured.items()} if step == best.step else {}
+        facts = {"step": step, **(run.measuring.by_key() if step == run.trainer.steps else {}), **at_best}
+        checkpoint = folder / "checkpoints" / folder_name(step)
+        run.records.tracker.artifact(folder.name, checkpoint, [*names, f"step-{step}"], facts)
+
+
 def _close(run: TrainingRun, folder: Path, code: int) -> None:
     """Writes the report and ends tracking. A failing report only warns, so as not to hide why the run ended."""
     try:
@@ -135,6 +149,12 @@ def _close(run: TrainingRun, folder: Path, code: int) -> None:
     except Exception as error:
         say(f"warning: {folder / 'report.html'}: could not be written ({error})")
     run.records.tracker.finish(code)
+
+
+def say_left_to_do(tracking: str | Sequence[str], folders: Sequence[Path]) -> None:
+    """Says what is still to be done with what trackers wrote of the runs in `folders`, which have ended."""
+    for line in left_to_do(choose_trackers(tracking), folders):
+        say(line)
 
 
 def dry_run(

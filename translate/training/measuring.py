@@ -87,6 +87,10 @@ class Measuring:
         """What `before` holds, as of now."""
         return {"validation": self.latest, "pending": self.pending, **self.best.facts()}
 
+    def by_key(self) -> dict[str, float]:
+        """The last validation, by the keys of metrics.jsonl."""
+        return {validation_key(name, key): value for name, found in self.latest.items() for key, value in found.items()}
+
     def mark_due(self) -> None:
         """Notes, after a step, whether it is to be validated or sampled: what a signal cuts short is done on resume."""
         step = self._trainer.steps

@@ -18,7 +18,7 @@ from translate.utils.printing import Log, say
 
 class Records:
     """Writes into `folder`, on the main process alone. `samples`, a batch on the device, are shown in every grid;
-    `kinds`: what their images are.
+    `kinds`: what their images are; `names`: what the samples are called, where that is known.
 
     What a killed process wrote after the trainer's step is dropped, and so are the validations of that step if they are
     to be `measured_again`.
@@ -33,10 +33,11 @@ class Records:
         log: Log,
         measured_again: bool = False,
         kinds: Sequence[Domain] = (),
+        names: Sequence[str] = (),
     ) -> None:
         self.folder, self.tracker = folder, tracker
         self._trainer, self._samples, self._measured_again, self._log = trainer, samples, measured_again, log
-        self._reports = True
+        self._reports, self._names = True, names
         is_main = trainer.distributed.is_main
         self.metrics = MetricsLog(folder / "metrics.jsonl") if is_main else NoMetrics()
         self.metrics.keep(self._came_before)
@@ -58,8 +59,12 @@ class Records:
         """Says that this step is the best so far, by what was `measured`; nothing where that is nothing."""
         if measured:
             step = self._trainer.steps
-            self.tracker.summary({"best/step": step, **{f"best/{key}": value for key, value in measured.items()}})
+            self.summarize(step, measured)
             self._log(f"best so far: {in_words(measured)} after step {step:,}")
+
+    def summarize(self, step: int, measured: Mapping[str, float]) -> None:
+        """Tells the tracker the best step, and what was `measured` there; also of a run that goes on."""
+        self.tracker.summary({"best/step": step, **{f"best/{key}": value for key, value in measured.items()}})
 
     def examine(self, losses: Mapping[str, float], waiting: float) -> str:
         """Takes the losses, and the share of the time spent `waiting` for data; returns both as a line of text."""
@@ -80,6 +85,7 @@ class Records:
             save_grid(path, columns)
             self._report()
         self.tracker.images(step, "samples", path)
+        self.tracker.table(step, "samples", path, self._names)
 
     def _report(self) -> None:
         """Writes the page of the run as it is now; one that fails warns once, and training goes on without it."""

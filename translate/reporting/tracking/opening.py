@@ -1,6 +1,7 @@
 """The one list of trackers, which of them are wanted, and how they are opened."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 from translate.errors import ConfigurationError
 from translate.reporting.tracking.tensorboard_tracker import TensorBoardTracker
@@ -38,3 +39,9 @@ def open_trackers(chosen: Mapping[str, str], run: TrackedRun) -> Trackers:
             why = f"{title} cannot track: {reason(error)}"
             say(f"warning: {why}. Training goes on without it; metrics.jsonl has every number.")
     return Trackers(running)
+
+
+def left_to_do(chosen: Iterable[str], folders: Sequence[Path]) -> list[str]:
+    """What is still to be done with the runs in `folders`, now that they have ended: at most a line a tracker."""
+    lines = (TRACKERS[name].left_to_do(folders) for name in chosen)
+    return [line for line in lines if line]

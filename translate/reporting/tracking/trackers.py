@@ -19,6 +19,8 @@ class TrackedRun:
     config: Mapping[str, Any]
     """The recipe, as JSON values."""
     id: str
+    step: int = 0
+    """The steps taken before; a resumed run takes those again that came after its checkpoint."""
 
 
 class Tracker:
@@ -48,14 +50,26 @@ class Tracker:
     def images(self, step: int, name: str, picture: Path) -> None:
         """Logs a picture file, such as a sample grid."""
 
+    def table(self, step: int, name: str, grid: Path, samples: Sequence[str] = ()) -> None:
+        """Logs a sample grid as single pictures (see `pictures_in`): a row per sample, the same ones at each step.
+        `samples`: what they are called, in order, where that is known."""
+
     def summary(self, values: Mapping[str, float]) -> None:
         """Notes what is to be seen of the whole run, such as its best step; later values of a name replace earlier."""
 
-    def artifact(self, name: str, folder: Path, aliases: Sequence[str] = ()) -> None:
-        """Stores a copy of a folder, such as a checkpoint; meant for the last and the best, not for every one."""
+    def artifact(
+        self, name: str, folder: Path, aliases: Sequence[str] = (), facts: Mapping[str, float] | None = None
+    ) -> None:
+        """Stores a copy of a folder, such as a checkpoint, with `facts` about it, such as what was measured; meant for
+        the last and the best, not for every one."""
 
     def finish(self, exit_code: int = 0) -> None:
         """Closes the run; any `exit_code` but 0 marks it as failed. Nothing is tracked afterwards."""
+
+    @classmethod
+    def left_to_do(cls, folders: Sequence[Path]) -> str | None:
+        """A line about what is still to be done with the runs in `folders`, now that they have ended; None: nothing."""
+        return None
 
 
 class Trackers(Tracker):
@@ -70,11 +84,16 @@ class Trackers(Tracker):
     def images(self, step: int, name: str, picture: Path) -> None:
         self._each(lambda tracker: tracker.images(step, name, picture))
 
+    def table(self, step: int, name: str, grid: Path, samples: Sequence[str] = ()) -> None:
+        self._each(lambda tracker: tracker.table(step, name, grid, samples))
+
     def summary(self, values: Mapping[str, float]) -> None:
         self._each(lambda tracker: tracker.summary(values))
 
-    def artifact(self, name: str, folder: Path, aliases: Sequence[str] = ()) -> None:
-        self._each(lambda tracker: tracker.artifact(name, folder, aliases))
+    def artifact(
+        self, name: str, folder: Path, aliases: Sequence[str] = (), facts: Mapping[str, float] | None = None
+    ) -> None:
+        self._each(lambda tracker: tracker.artifact(name, folder, aliases, facts))
 
     def finish(self, exit_code: int = 0) -> None:
         self._each(lambda tracker: tracker.finish(exit_code))

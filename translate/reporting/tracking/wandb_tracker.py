@@ -2,13 +2,19 @@
 
 import os
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+from PIL import Image
+
 from translate.errors import ConfigurationError
+from translate.reporting.grids import pictures_in
 from translate.reporting.tracking.trackers import TrackedRun, Tracker, reason
+from translate.reporting.tracking.wandb_files import is_uploaded, offline_parts, tracked_until
 from translate.reporting.tracking.wandb_login import has_key, mode_here
 from translate.utils.printing import say
 
@@ -21,13 +27,15 @@ _FINISH_SECONDS = 30.0
 class WandbTracker(Tracker):
     """Forwards to wandb, opened within 30 seconds, whatever the network does; if it cannot track online, offline.
 
-    Offline, artifacts are copied into the run folder until `wandb sync` uploads them.
+    Offline, artifacts are copied into the run folder until `wandb sync` uploads them. wandb cannot go back: of steps
+    that a resumed run takes again, what was tracked first stays, and nothing is tracked twice.
     """
 
     title = "Weights & Biases"
 
     def __init__(self, run: TrackedRun, mode: str) -> None:
         self._folder = run.folder
+        self._tracked = tracked_until(run.folder, run.id)
         self.after_failure = f", and `wandb sync` uploads what was tracked in {run.folder / 'wandb'}"
         try:
             self._run = _started(run, mode)
@@ -47,26 +55,61 @@ class WandbTracker(Tracker):
         return None if wanted == "disabled" else wanted
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
-        self._run.log(dict(values), step=step)
+        if step > self._tracked:
+            self._run.log(dict(values), step=step)
 
     def images(self, step: int, name: str, picture: Path) -> None:
         import wandb
 
-        self._run.log({name: wandb.Image(str(picture))}, step=step)
+        if step > self._tracked:
+            self._run.log({name: wandb.Image(str(picture))}, step=step)
+
+    def table(self, step: int, name: str, grid: Path, samples: Sequence[str] = ()) -> None:
+        """A table of its own at each step: one that grows would be written, and uploaded, whole each time."""
+        columns = pictures_in(grid) if step > self._tracked else {}
+        if not columns:
+            return
+        import wandb
+
+        with TemporaryDirectory() as folder, _files_in(self._folder):
+            table = wandb.Table(columns=["id", "sample", "step", *columns])
+            for place, row in enumerate(zip(*columns.values(), strict=True)):
+                title = samples[place] if place < len(samples) else ""
+                pictures = [
+                    _picture(Path(folder) / f"{place}-{number}.png", picture, ", ".join(filter(None, (column, title))))
+                    for number, (column, picture) in enumerate(zip(columns, row, strict=True))
+                ]
+                table.add_data(place + 1, title, step, *pictures)
+            self._run.log({f"{name}/table": table}, step=step)
 
     def summary(self, values: Mapping[str, float]) -> None:
         self._run.summary.update(dict(values))
 
-    def artifact(self, name: str, folder: Path, aliases: Sequence[str] = ()) -> None:
+    def artifact(
+        self, name: str, folder: Path, aliases: Sequence[str] = (), facts: Mapping[str, float] | None = None
+    ) -> None:
         import wandb
 
         with _files_in(self._folder):
-            contents = wandb.Artifact(re.sub(r"[^A-Za-z0-9._-]", "-", name), type="model")
+            contents = wandb.Artifact(re.sub(r"[^A-Za-z0-9._-]", "-", name), type="model", metadata=dict(facts or {}))
             contents.add_dir(str(folder))
             self._run.log_artifact(contents, aliases=list(aliases))
 
     def finish(self, exit_code: int = 0) -> None:
         self._run.finish(exit_code=exit_code)
+
+    @classmethod
+    def left_to_do(cls, folders: Sequence[Path]) -> str | None:
+        parts = [part.parent for folder in folders for part in offline_parts(folder) if not is_uploaded(part)]
+        return f"tracked offline; to upload: {shlex.join(['wandb', 'sync', *map(str, parts)])}" if parts else None
+
+
+def _picture(path: Path, picture: Image.Image, caption: str) -> Any:
+    """A picture by its file: of a picture in memory, wandb leaves a temporary file until the process ends."""
+    import wandb
+
+    picture.save(path)
+    return wandb.Image(str(path), caption=caption)
 
 
 def _started(run: TrackedRun, mode: str) -> Any:

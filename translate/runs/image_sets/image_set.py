@@ -129,6 +129,15 @@ class ImageSet(ABC):
     def first(self, count: int, part: Part = "test") -> Iterator[Batch]:
         """Yields one batch with `count` whole images of each domain or set; training images if there is no test."""
 
+    def few(self, count: int, part: Part = "test") -> Sequence[Sequence[Readable]]:
+        """Returns the images of `first`, of each domain or set; none if images are generated."""
+        return ()
+
+    def first_names(self, count: int) -> list[str]:
+        """What the images of `first` are called, in order; nothing if images are generated."""
+        together = zip(*self.few(count), strict=False)
+        return [", ".join(dict.fromkeys(source.path.name for source in sources)) for sources in together]
+
     def validations(self, model: Model, count: int, runtime: Runtime) -> Sequence[Validation]:
         """Returns the validations of a model on `count` test images; empty if there is no ground truth."""
         return ()

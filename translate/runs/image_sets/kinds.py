@@ -15,7 +15,7 @@ from translate.data.batch import Batch, Plain
 from translate.data.checks.looking import size_of
 from translate.data.domain import Domain
 from translate.data.folds import held_out
-from translate.data.labelled import LabelledFolder, buckets, open_labelled
+from translate.data.labelled import LabelledFolder, LabelledSplit, buckets, open_labelled
 from translate.data.layouts.folders import Folder, Split
 from translate.data.loader import Loader
 from translate.data.source import Readable
@@ -46,9 +46,11 @@ class TwoDomains(ImageSet):
         return self.but(folder=folder, folders=(folder,))
 
     def first(self, count: int, part: Part = "test", at_scale: bool = False) -> Iterator[Batch]:
+        return self.in_order(self.few(count, part), self.batch_type, count, at_scale=at_scale)
+
+    def few(self, count: int, part: Part = "test") -> Split:
         chosen = self.folder.splits.get(part) or self.folder.splits["train"]
-        few: Split = tuple(sources[:count] for sources in chosen)
-        return self.in_order(few, self.batch_type, count, at_scale=at_scale)
+        return tuple(sources[:count] for sources in chosen)
 
     def side_by_side(self) -> Sequence[Sequence[Readable]]:
         """The test images of each domain, if those of one index show the same thing."""
@@ -98,11 +100,17 @@ class LabelledImages(ImageSet):
         return self.but(folder=folder, folders=(folder,), left_out=self.left_out.union(paths))
 
     def first(self, count: int, part: Part = "test") -> Iterator[Batch]:
-        """Takes images spread evenly over the set, as it may be ordered by class."""
-        split = self.folder.splits.get(part) or self.folder.splits["train"]
-        chosen = split.rows(np.linspace(0, len(split) - 1, min(count, len(split))).round().astype(int))
+        chosen = self._spread(count, part)
         labels = [chosen.labels] if self.batch_type.labelled() else []
         return self.in_order([chosen.sources], self.batch_type, count, labels)
+
+    def few(self, count: int, part: Part = "test") -> Sequence[Sequence[Readable]]:
+        return [self._spread(count, part).sources]
+
+    def _spread(self, count: int, part: Part) -> LabelledSplit:
+        """Takes images spread evenly over the set, as it may be ordered by class."""
+        split = self.folder.splits.get(part) or self.folder.splits["train"]
+        return split.rows(np.linspace(0, len(split) - 1, min(count, len(split))).round().astype(int))
 
     def side_by_side(self) -> Sequence[Sequence[Readable]]:
         """The test images of each class, if those of one index show the same thing."""
@@ -156,8 +164,14 @@ class LabelledSource(ImageSet):
         return {name: folder.columns()["images"] for name, folder in zip(self.domains, self.folders, strict=True)}
 
     def first(self, count: int, part: Part = "test") -> Iterator[Batch]:
-        a, b = (folder.splits.get(part) or folder.splits["train"] for folder in (self.a, self.b))
-        return self.in_order([a.sources[:count], b.sources[:count]], self.batch_type, count, [a.labels[:count]])
+        labels = self._splits(part)[0].labels[:count]
+        return self.in_order(self.few(count, part), self.batch_type, count, [labels])
+
+    def few(self, count: int, part: Part = "test") -> Sequence[Sequence[Readable]]:
+        return [split.sources[:count] for split in self._splits(part)]
+
+    def _splits(self, part: Part) -> list[LabelledSplit]:
+        return [folder.splits.get(part) or folder.splits["train"] for folder in (self.a, self.b)]
 
 
 class Points(ImageSet):
