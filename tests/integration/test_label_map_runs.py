@@ -145,7 +145,14 @@ def test_labels_from_photos_are_numbers_of_classes_in_a_palette(root: Path, tmp_
     convert(root / "maps", folder, tmp_path / "bands", "--precision", "float32", "--tile", "16")
     assert (np.array(Image.open(tmp_path / "bands" / "b.png")) == written).mean() > 0.99
     code, said = convert(root / "maps", folder / "a.jpg", tmp_path / "one.jpg")
-    assert code == 3 and "label maps go into PNG and TIFF only" in said and not (tmp_path / "one.jpg").exists()
+    assert code == 2 and f"which go into PNG and TIFF only: name it {tmp_path / 'one.png'}" in said
+    assert convert(root / "maps", folder / "a.jpg", tmp_path / "one.png")[0] == 0
+    for format in ("jpeg", "webp"):
+        code, said = convert(root / "maps", folder, tmp_path / "none", "--format", format)
+        assert code == 2 and f"--format {format}: translations are label maps of 3 classes, which go into PNG" in said
+        assert "give --format png, or leave it out" in said and not (tmp_path / "none").exists()
+    for format in ("png", "tiff"):
+        assert convert(root / "maps", folder, tmp_path / format, "--format", format)[0] == 0
     code, said = convert(root / "maps", folder / "a.jpg", tmp_path / "one.tif", "--precision", "float32")
     assert code == 0 and np.array(Image.open(tmp_path / "one.tif")).max() < 3
 

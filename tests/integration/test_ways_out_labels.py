@@ -68,6 +68,18 @@ def instance_maps_as_the_target(user: User) -> None:
     user.gets(*command, taken(text, r"train with (data\.domains\.microscopy\.kind=image)"), *said)
 
 
+@tried(
+    ("runs/convert", "--format {}: {}: give --format {}, or leave it out"),
+)
+def label_maps_in_a_format_that_changes_numbers(user: User) -> None:
+    scenes(user.folder / "set")
+    user.gets(*user.train(user.recipe("pix2pix", steps=1), "data.direction=BtoA", "--out", "run", data="set"))
+    command = ["convert", "run", user.photos(), "out", "--device", "cpu"]
+    text = user.refused(*command, "--format", "jpeg")
+    user.gets(*command, *taken(text, r"give (--format \w+)").split())
+    user.gets(*command, "--overwrite")
+
+
 @pytest.mark.parametrize("trial", ways_of(__name__))
 def test_the_advice_works(trial, user: User) -> None:
     trial(user)

@@ -37,14 +37,18 @@ def form_of(target: Domain, picture: Picture, depth: Depth) -> Domain:
     return replace(target, dtype=came.name, span=picture.span or UNIT)
 
 
+def holds(suffix: str, form: Domain) -> bool:
+    """Whether files of that suffix hold such images, if only as shades instead of values."""
+    if suffix.lower() in (".tif", ".tiff"):
+        return True
+    return suffix.lower() == ".png" if form.classes else form.channels in (1, 3, 4)
+
+
 def fits(suffix: str, form: Domain) -> bool:
     """Whether files of that suffix hold such images as they are."""
-    suffix = suffix.lower()
-    tiff = suffix in (".tif", ".tiff")
-    if form.classes:
-        return tiff or suffix == ".png"
-    shades = not form.measured or (form.type == np.uint16 and suffix == ".png")
-    return tiff or (form.channels in (1, 3, 4) and shades)
+    tiff, png = suffix.lower() in (".tif", ".tiff"), suffix.lower() == ".png"
+    shades = tiff or form.classes > 0 or not form.measured or (form.type == np.uint16 and png)
+    return holds(suffix, form) and shades
 
 
 def span_in(path: Path, given: Domain, target: Domain, depth: Depth) -> Span:
