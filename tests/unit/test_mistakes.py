@@ -68,6 +68,14 @@ def test_mistakes_that_people_make(given: str, said: str) -> None:
     assert said in str(refused.value)
 
 
+@pytest.mark.parametrize("idle", ["layout=unpaired", "domains=[a, b]", "direction=BtoA"])
+def test_folders_that_are_named_leave_nothing_else_to_say_of_them(idle: str) -> None:
+    named = ["data.input=[photo, mask]", "data.target=[clean]"]
+    with pytest.raises(ConfigurationError, match=f"in pairs: leave out data.{idle.partition('=')[0]}"):
+        load_recipe("pix2pix", [*named, f"data.{idle}"])
+    assert load_recipe("pix2pix", [*named, "data.layout=paired"]).data.roles
+
+
 def test_the_key_is_that_of_the_kind_that_is_chosen() -> None:
     for kind, default in (("resnet", 64), ("unet", 64)):
         with pytest.raises(ConfigurationError) as refused:

@@ -247,12 +247,10 @@ class DataSettings(Settings):
         named = [*(self.input or ()), *(self.target or ())]
         if twice := next((name for name in named if named.count(name) > 1), None):
             raise ValueError(f"{twice} is named twice in input and target: each folder is one image of a sample")
-        if idle := next((key for key in ("domains", "direction") if named and self._names(key)), None):
-            raise ValueError(f"input and target say which folders are which: leave out data.{idle}")
+        others = {"domains": self.domain_names, "direction": self.direction, "layout": self.layout == "unpaired"}
+        if idle := next((key for key, said in others.items() if named and said), None):
+            raise ValueError(f"input and target say which folders are which, in pairs: leave out data.{idle}")
         return self
-
-    def _names(self, key: str) -> bool:
-        return bool(self.domain_names if key == "domains" else self.direction)
 
     @model_validator(mode="after")
     def _crop_fits(self) -> DataSettings:
