@@ -34,6 +34,22 @@ def test_a_meaning_is_the_string_below_the_field() -> None:
     assert "schedule" in meanings(TrainingSettings), "those of the class it is based on, too"
 
 
+@pytest.mark.parametrize(
+    ("word", "key", "also"),
+    [
+        ("labels", "data.domains.NAME.kind", "data.domains.NAME.colours  Of label maps in colours"),
+        ("instances", "data.domains.NAME.kind", "keys of instances:"),
+        ("hinge", "model.adversarial.objective", "What real and generated images are to score"),
+        ("bf16", "training.precision", "Of convolutions: `bf16` is faster"),
+        ("cutout", "model.adversarial.augment", "For small sets"),
+    ],
+)
+def test_a_value_is_explained_with_the_key_that_takes_it(word: str, key: str, also: str) -> None:
+    lines = explained(word)
+    assert lines[0] == f"{word}, a value of {key}"
+    assert also.lower() in "\n".join(lines).lower()
+
+
 def test_a_class_without_a_source_has_no_meanings() -> None:
     made = type("Made", (TrainingSettings,), {"__annotations__": {"further": int}, "further": 1})
     assert "further" not in meanings(made) and "keep" in meanings(made)

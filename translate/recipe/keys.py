@@ -62,6 +62,11 @@ class Key:
         return _listed(self._known) if self._known else _in_words(self.field.annotation, self.field.metadata)
 
     @property
+    def words(self) -> list[Any]:
+        """The values that it takes, if they are listed."""
+        return self._known or _literals(self.field.annotation)
+
+    @property
     def _known(self) -> list[Any] | None:
         """The names that it takes, if it is checked against a table of them."""
         return _named(self.owner).get(self.name.rpartition(".")[2])
@@ -92,7 +97,7 @@ class Key:
             kind = next(kind for before, _, kind in _sections(self.field) if not before)
             inside = {name: Key(name, kind)._example for name in kind.model_fields}
             return next(({name: value} for name, value in inside.items() if value not in (None, "", [], {})), None)
-        if get_origin(self.field.annotation) is Literal or self._known:
+        if self.words:
             return None
         return self.field.examples[0] if self.field.examples else json.loads(self.default or "null")
 
@@ -132,6 +137,12 @@ def _named(settings: type[Settings]) -> dict[str, list[Any]]:
     """The names that each key takes which is checked against a table, such as an objective."""
     keys = settings.model_json_schema().get("properties", {})
     return {name: said["enum"] for name, said in keys.items() if "enum" in said}
+
+
+def _literals(kind: Any) -> list[Any]:
+    if get_origin(kind) is Literal:
+        return list(get_args(kind))
+    return [word for one in get_args(kind) for word in _literals(one)]
 
 
 def _choice(field: FieldInfo) -> OneOf | None:
