@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from translate.data.domain import Domain
-from translate.data.io.images import Picture, resize, to_8_bits
-from translate.data.io.metadata import without_meanings, without_place
+from translate.data.io.images import Picture, lost, resize, to_8_bits
+from translate.data.io.metadata import has_place, without_meanings, without_place
 from translate.data.io.values import UNIT, Span
 from translate.data.label_maps import labels_picture
 from translate.data.planes import together
@@ -67,6 +67,13 @@ def shades_for_values(picture: Picture, given: Domain) -> tuple[str, ...]:
     unit = f" {given.unit}" if given.unit else ""
     bits = 8 * picture.pixels.dtype.itemsize
     return (f"its {bits}-bit shades were taken for {low:g} (black) to {high:g}{unit} (white)",)
+
+
+def remarks(picture: Picture, made: Picture, output: Path) -> tuple[str, ...]:
+    """What is to be known of the translation of a picture, written as `output`: what was not read, or is not held."""
+    moved = made.pixels.shape[:2] != picture.pixels.shape[:2] and has_place(picture.exif)
+    place = ("its position on Earth is left out, as the translation has other pixels",) * moved
+    return (*picture.remarks, *place, *lost(output, made))
 
 
 def delivered(picture: Picture, pixels: np.ndarray, form: Domain) -> Picture:
