@@ -10,7 +10,7 @@ from translate.recipe.plugins import load_plugins
 from translate.reporting.report import write_report
 from translate.reporting.tracking import choose_trackers, left_to_do
 from translate.runs.best_by import gave_up
-from translate.runs.folder import choose_folder, claimed
+from translate.runs.folder import choose_folder, claimed, on_data_of
 from translate.runs.initial_weights import begin_model
 from translate.runs.setup import Launch, assemble, glanced_at, start
 from translate.runs.small_files import write_summary
@@ -57,6 +57,8 @@ def train(
         _refuse_unclear(recipe)
     plugins = load_plugins(plugin)
     wanted, trackers = resolved(recipe, data, overrides), choose_trackers(tracking)
+    if resume and out is not None:
+        wanted = on_data_of(Path(out), wanted)
     if deterministic:
         use_deterministic_kernels()
     with Signals() as signals:
