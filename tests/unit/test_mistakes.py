@@ -56,7 +56,7 @@ def test_the_example_that_is_given_is_taken(key: Key) -> None:
         ("data.range=[]", "expected a list of 2, each a number, or null, e.g. 'data.range=[0, 4095]', got []"),
         ("training.betas=[1]", "expected a list of 2, each a number, 0 or more, less than 1, e.g. "),
         ("data.domains=[0, 1]", "got [0, 1]; in quotes it is text: '\"0\"'"),
-        ("model.generator=unet", "expected a section, whose kind is resnet or unet, e.g. 'model.generator={kind: res"),
+        ("model.generator=unet", "expected a section, whose kind is resnet"),
         ("data.shapes=7", "expected a section, e.g. 'data.shapes={styles: [flat, outlined]}', got 7"),
         ("model.adversarial={a: 1}", "unknown key 'model.adversarial.a'; did you mean 'model.adversarial."),
         ("data.augment=[{name: Rotate, p: 5}]", "'data.augment.0.p': expected less than or equal to 1, got 5"),
