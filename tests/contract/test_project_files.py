@@ -1,6 +1,7 @@
 """The files that hosts and contributors read: citation, changelog, hooks, issue forms, what the sdist holds."""
 
 import datetime
+import json
 import re
 import subprocess
 import tarfile
@@ -11,6 +12,7 @@ import yaml
 from documents import ROOT, links, text_of
 from hatchling.builders.sdist import SdistBuilder
 
+from translate.cli import main
 from translate.version import __version__
 
 PROJECT = tomllib.loads(text_of(ROOT / "pyproject.toml"))["project"]
@@ -53,6 +55,26 @@ def test_every_version_in_the_changelog_has_changes_of_known_kinds_in_order():
         assert kinds and kinds == [kind for kind in KINDS if kind in kinds], "known kinds, each once"
         lists = re.split(r"^### .+$", part, flags=re.MULTILINE)
         assert not lists[0].strip() and all(text.strip().startswith("- ") for text in lists[1:])
+
+
+def test_the_container_holds_what_the_wheel_is_built_of_and_starts_the_server():
+    lines = text_of(ROOT / "Dockerfile").splitlines()
+    copied = {word for line in lines if line.startswith("COPY ") for word in line.split()[1:-1]}
+    built = tomllib.loads(text_of(ROOT / "pyproject.toml"))["tool"]["hatch"]["build"]["targets"]["wheel"]
+    needed = {
+        "pyproject.toml",
+        PROJECT["readme"],
+        *PROJECT["license-files"],
+        *built["packages"],
+        *built["force-include"],
+    }
+    assert copied == needed and all((ROOT / name).exists() for name in copied)
+    assert "'/src[serve]'" in "\n".join(lines) and "serve" in PROJECT["optional-dependencies"]
+    words = {line.split(" ", 1)[0]: line.split(" ", 1)[1] for line in lines if line.startswith(("ENTRYPOINT", "CMD"))}
+    program, command, *given = json.loads(words["ENTRYPOINT"]) + json.loads(words["CMD"])
+    assert program in PROJECT["scripts"]
+    options = main.commands[command].make_context(command, list(given)).params
+    assert (options["host"], options["device"], [str(run) for run in options["runs"]]) == ("0.0.0.0", "cpu", ["/model"])
 
 
 def test_hooks_run_what_ci_runs_with_tools_that_contributors_have():

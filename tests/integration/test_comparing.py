@@ -364,6 +364,15 @@ def test_a_run_of_a_group_that_has_not_ended_is_no_part_of_its_mean(put_run):
     assert any(line.startswith("runs/many-seed2: has not come to its end") for line in compared.missing)
 
 
+def test_what_all_runs_of_a_group_lack_is_said_once(put_run):
+    """With the command for the first of them; a run alone has a line of its own."""
+    seeds, alone = _seeds(put_run, "many", 0.2, 0.4, 0.3), put_run("alone", changed(training={"lr": 1e-3}), l1=0.15)
+    assert translate.compare([*seeds, alone]).missing == [
+        f"{seeds[0]}: no scores; `translate evaluate {seeds[0]}` makes them; likewise {seeds[1]}, {seeds[2]}",
+        "alone: no scores; `translate evaluate alone` makes them",
+    ]
+
+
 def test_runs_of_equal_settings_and_seed_are_no_group(put_run):
     put_run("a", l1=0.25), put_run("b", l1=0.125)
     assert translate.compare(["a", "b"]).means is None and "means" not in translate.compare(["a", "b"]).as_json()

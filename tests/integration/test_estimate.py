@@ -15,6 +15,7 @@ from tiny import (
     tiny_model,
     tiny_trainer,
     unpaired_folder,
+    write_images,
 )
 from torch import nn
 
@@ -152,6 +153,19 @@ def test_a_dry_run_writes_nothing(run_cli, tiny_recipe, tmp_path):
     assert _files(tmp_path) == before
     for words in ("parameters", "a step", "peak memory", "all steps     4:", "checkpoints"):
         assert words in result.stdout
+
+
+def test_a_dry_run_refuses_images_that_no_crop_fits_as_training_does(run_cli, tiny_recipe, tmp_path):
+    """Also those that none of its few steps would draw."""
+    data = unpaired_folder(tmp_path / "unpaired")
+    write_images(data / "trainA", [f"more{number}.png" for number in range(40)])
+    write_images(data / "trainA", ["small.png"], size=12)
+    settings = ["--set", "data.resize=none", "--set", "data.size=16", "--set", "training.seed=3"]
+    command = ["train", tiny_recipe("cyclegan"), "--data", data, "--device", "cpu", *settings, "--dry-run"]
+    refused = run_cli(*command)
+    assert refused.exit_code == 2 and "small.png: 12 x 12 pixels are too few for a crop of 16" in refused.output
+    assert run_cli(*command, "--set", "data.skip_bad=true").exit_code == 0
+    assert run_cli(*command, "--set", "data.resize=square").exit_code == 0, "which it advises"
 
 
 def test_a_dry_run_measures_the_runtime_that_is_asked_for(run_cli, tiny_recipe, tmp_path):

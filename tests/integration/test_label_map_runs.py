@@ -85,12 +85,20 @@ def test_photos_from_labels_are_the_same_by_file_array_and_picture(root: Path, t
     np.testing.assert_array_equal(np.asarray(converter.convert(palette_image(found))), wanted)
     one_hot = torch.from_numpy(np.eye(3, dtype=np.float32)[found]).permute(2, 0, 1) * 2 - 1
     assert converter.convert(one_hot).shape == (3, 21, 21)
-    with pytest.raises(ValueError, match="value 7 in 4 pixels"):
+    mask = found > 0
+    np.testing.assert_array_equal(converter.convert(mask), converter.convert(mask.astype(np.uint8)))
+    planes = one_hot > 0
+    assert torch.equal(converter.convert(planes), converter.convert(planes.to(torch.uint8) * 255))
+    assert converter.convert(planes).dtype == torch.uint8
+    with pytest.raises(ValueError, match="value 7 in 4 pixels, where maps has the classes 0 to 2: give those pixels"):
         converter.convert(bad)
     with pytest.raises(ValueError, match="expected label maps of 3 classes"):
         converter.convert(photo(found))
     code, said = convert(root / "photos", folder, tmp_path / "out", "--precision", "float32")
-    assert code == 3 and "bad.png: value 7 in 4 pixels" in said
+    assert code == 3 and "bad.png: value 7 in 4 pixels" in said and "0 to 2: give those pixels such a number" in said
+    bad[:2, :2] = 2
+    Image.fromarray(bad).save(folder / "bad.png")
+    assert convert(root / "photos", folder, tmp_path / "out")[0] == 0, "what it advises to do"
     for name in ("grey.png", "palette.png"):
         np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "out" / name)), wanted)
     for options in (("--tile", "16", "--overwrite"), ("--depth", "same", "--overwrite")):
@@ -137,7 +145,14 @@ def test_labels_from_photos_are_numbers_of_classes_in_a_palette(root: Path, tmp_
     convert(root / "maps", folder, tmp_path / "bands", "--precision", "float32", "--tile", "16")
     assert (np.array(Image.open(tmp_path / "bands" / "b.png")) == written).mean() > 0.99
     code, said = convert(root / "maps", folder / "a.jpg", tmp_path / "one.jpg")
-    assert code == 3 and "label maps go into PNG and TIFF only" in said and not (tmp_path / "one.jpg").exists()
+    assert code == 2 and f"which go into PNG and TIFF only: name it {tmp_path / 'one.png'}" in said
+    assert convert(root / "maps", folder / "a.jpg", tmp_path / "one.png")[0] == 0
+    for format in ("jpeg", "webp"):
+        code, said = convert(root / "maps", folder, tmp_path / "none", "--format", format)
+        assert code == 2 and f"--format {format}: translations are label maps of 3 classes, which go into PNG" in said
+        assert "give --format png, or leave it out" in said and not (tmp_path / "none").exists()
+    for format in ("png", "tiff"):
+        assert convert(root / "maps", folder, tmp_path / format, "--format", format)[0] == 0
     code, said = convert(root / "maps", folder / "a.jpg", tmp_path / "one.tif", "--precision", "float32")
     assert code == 0 and np.array(Image.open(tmp_path / "one.tif")).max() < 3
 

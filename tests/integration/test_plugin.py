@@ -18,6 +18,7 @@ from tiny import TINY_DATA, TINY_TRAINING, paired_folder, put, tiny_settings, un
 from ways_out import tried
 
 import translate
+from translate.cli import main
 from translate.errors import ConfigurationError
 from translate.models.parts import GENERATORS
 from translate.recipe import plugins
@@ -406,6 +407,17 @@ def test_an_example_trains_and_converts_with_the_two_commands_it_gives(tmp_path,
         logged = (tmp_path / convert[1] / "metrics.jsonl").read_text()
         for loss in ("edges/a", "edges/b", "adversarial/a", "cycle/a"):
             assert f"generators/{loss}" in logged
+
+
+def test_the_help_names_every_kind_of_plugin() -> None:
+    words = {
+        "MODELS": "method", "GENERATORS": "network", "DISCRIMINATORS": "network", "SAMPLER_NETWORKS": "network",
+        "OBJECTIVES": "loss", "two_domains.LAYOUTS": "layout", "classes.LAYOUTS": "layout", "KINDS": "kind of domain",
+        "MEASURES": "measure", "TRACKERS": "tracker",
+    }  # fmt: skip
+    assert words.keys() == TABLES.keys()
+    said = next(option.help for option in main.commands["train"].params if option.name == "plugin") or ""
+    assert [word for word in words.values() if f"a {word}" not in said] == []
 
 
 def test_what_a_plugin_adds_keeps_the_contract(forget):

@@ -37,6 +37,16 @@ def test_the_same_images_are_known_again_however_their_place_is_spelt(begun, tmp
     assert load_checkpoint(tmp_path / "run" / "checkpoints").step == 4
 
 
+def test_a_run_is_continued_on_its_own_images_unless_others_are_named(begun, tmp_path):
+    """As --help says: --data only if they have moved."""
+    assert begun().exit_code == 0
+    assert load_checkpoint(tmp_path / "run" / "checkpoints").step == 4
+    (tmp_path / "d" / "unp").rename(tmp_path / "d" / "moved")
+    gone = begun("--set", "training.steps=6")
+    assert gone.exit_code == 2 and "d/unp" in gone.stderr
+    assert begun("--set", "training.steps=6", "--data", "d/moved").exit_code == 0
+
+
 def test_images_of_the_current_folder_are_those_of_its_absolute_path(tmp_path, monkeypatch):
     write_images(tmp_path, ["a.png", "b.png"])
     monkeypatch.chdir(tmp_path)

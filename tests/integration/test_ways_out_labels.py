@@ -11,7 +11,7 @@ from ways_out import User, taken, tried, ways_of
 
 
 @tried(
-    ("data/label_maps", "is {}: set more, or data.domains.{}.ignore"),
+    ("data/label_maps", "or train with more data.domains.{}.classes, or with data.domains.{}.ignore"),
 )
 def a_number_that_is_no_class(user: User) -> None:
     scenes(user.folder / "set", ignored=200)
@@ -23,8 +23,8 @@ def a_number_that_is_no_class(user: User) -> None:
 
 
 @tried(
-    ("data/label_maps", "its pixels are colours, not numbers of classes: set data.domains.{}.colours"),
-    ("data/label_maps", "which is not in data.domains.{}.colours: add it"),
+    ("data/label_maps", "give a file of one band, or with a palette; or train with data.domains.{}.colours"),
+    ("data/label_maps", "or train with data.domains.{}.colours that has it, too"),
     ("data/checks/folder", "if they stand for classes, set data.domains.{}.colours={}"),
 )
 def classes_in_colours(user: User) -> None:
@@ -35,7 +35,7 @@ def classes_in_colours(user: User) -> None:
         Image.open(photo).resize((32, 32)).save(photo)
     command = user.train(user.recipe("pix2pix", steps=1), data="set")
     text = user.refused(*command, "data.domains.maps.kind=labels")
-    key = taken(text, r"set (data\.domains\.maps\.colours)")
+    key = taken(text, r"train with (data\.domains\.maps\.colours)")
     text = user.refused(*command, f"{key}=[[0,0,0],[200,30,30],[30,200,30]]")
     assert taken(text, r"colour (\[.*?\]) in") == "[250, 250, 90]"
     advice = taken(user.gets("data", "check", "set"), r"set (data\.domains\.maps\.colours=\[\[.*\]\])")
@@ -55,7 +55,7 @@ def labels_for_a_method_of_images(user: User) -> None:
 
 @tried(
     ("models/images", "which can be the input only: set data.direction: {} to translate from them, or data.domains.{}"),
-    ("data/instance_maps", "set data.domains.{}.kind: image to take it as it is"),
+    ("data/instance_maps", "or train with data.domains.{}.kind=image, which takes it as it is"),
 )
 def instance_maps_as_the_target(user: User) -> None:
     nuclei(user.folder / "set")
@@ -65,7 +65,19 @@ def instance_maps_as_the_target(user: User) -> None:
     grey = taken(text, r"or (data\.domains\.instances\.kind: image)").replace(": ", "=")
     said = ("data.direction=BtoA", grey, "--out", "other")
     text = user.refused(*command, "data.domains.microscopy.kind=instances", *said, code=2)
-    user.gets(*command, taken(text, r"set (data\.domains\.microscopy\.kind: image)").replace(": ", "="), *said)
+    user.gets(*command, taken(text, r"train with (data\.domains\.microscopy\.kind=image)"), *said)
+
+
+@tried(
+    ("runs/convert", "--format {}: {}: give --format {}, or leave it out"),
+)
+def label_maps_in_a_format_that_changes_numbers(user: User) -> None:
+    scenes(user.folder / "set")
+    user.gets(*user.train(user.recipe("pix2pix", steps=1), "data.direction=BtoA", "--out", "run", data="set"))
+    command = ["convert", "run", user.photos(), "out", "--device", "cpu"]
+    text = user.refused(*command, "--format", "jpeg")
+    user.gets(*command, *taken(text, r"give (--format \w+)").split())
+    user.gets(*command, "--overwrite")
 
 
 @pytest.mark.parametrize("trial", ways_of(__name__))

@@ -139,6 +139,19 @@ def a_sweep_that_chooses_folders(user: User) -> None:
     user.gets("sweep", "sweep.yaml")
 
 
+@tried(("cli/sweeping", "without effect here; training.patience=N ends a run that gets no better"))
+def a_sweep_whose_runs_their_server_would_end(user: User) -> None:
+    pairs = ["--data", user.data("paired"), "--device", "cpu"]
+    given = {"run_cap": 1, "command": ["translate", "train", user.recipe("pix2pix"), *pairs, "${args_no_hyphens}"]}
+    _sweep(user, **given, early_terminate={"type": "hyperband"}, metric={"name": "step", "target": 1})
+    text = user.gets("sweep", "sweep.yaml")
+    assert text.count("early_terminate and metric.target: for the server") == 1
+    key = taken(text, r"(training\.patience)=N")
+    user.gets("sweep", "sweep.yaml", f"{key}=2", "--out", "other")
+    _sweep(user, **given)
+    assert "without effect" not in user.gets("sweep", "sweep.yaml")
+
+
 @pytest.mark.parametrize("trial", ways_of(__name__))
 def test_the_advice_works(trial, user: User) -> None:
     trial(user)

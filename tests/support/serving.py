@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import io
 import json
 import threading
 from collections.abc import Iterator, Sequence
@@ -12,14 +13,30 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+import numpy as np
 import tiny
 import yaml
 from patience import PATIENCE
+from PIL import Image
 
 import translate
 
 BOUNDARY = "----boundary-of-tests"
 FORM = f"multipart/form-data; boundary={BOUNDARY}"
+
+
+def noise(*shape: int, dtype: type = np.uint8) -> np.ndarray:
+    return np.random.default_rng(len(shape)).integers(0, np.iinfo(dtype).max + 1, shape).astype(dtype)
+
+
+def saved(image: Image.Image, format: str, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, format, **options)
+    return buffer.getvalue()
+
+
+PHOTO = Image.fromarray(noise(24, 40, 3))
+PNG = saved(PHOTO, "PNG")
 
 
 @dataclass(frozen=True)

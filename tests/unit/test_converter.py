@@ -148,6 +148,15 @@ def test_floats_out_of_range_are_refused_and_rounding_is_not(converter, value):
     assert converter.convert(images).shape == images.shape
 
 
+def test_booleans_are_black_and_white(converter):
+    mask = np.random.default_rng(3).random((24, 20)) > 0.5
+    wanted = converter.convert(mask * np.uint8(255))
+    np.testing.assert_array_equal(converter.convert(mask), wanted)
+    np.testing.assert_array_equal(np.asarray(converter.convert(Image.fromarray(mask))), wanted)
+    planes = torch.from_numpy(np.repeat(mask[None], 3, 0))
+    assert torch.equal(converter.convert(planes), converter.convert(planes.to(torch.uint8) * 255))
+
+
 def test_tensors_keep_shape_and_kind(converter):
     floats = torch.rand(2, 3, 10, 11) * 2 - 1
     torch.testing.assert_close(converter.convert(floats), -floats)

@@ -208,7 +208,10 @@ def test_values_that_no_image_of_the_domain_has_are_refused_in_its_unit() -> Non
     with pytest.raises(ValueError, match=r"floats up to 1, where white is 255: multiply by 255"):
         converter(grey, grey).convert(np.array([[0.0, 1.0]]))
     with pytest.raises(ValueError, match="array of numbers"):
-        converter(grey, grey).convert(np.array([[True, False]]))
+        converter(grey, grey).convert(np.array([[1j, 0]]))
+    mask = np.array([[True, False]])
+    assert converter(grey, grey).convert(mask).tolist() == [[255, 0]], "white and black"
+    np.testing.assert_array_equal(back.convert(mask), back.convert(mask.astype(np.int16)), "values of 1 and 0 HU")
 
 
 def test_lists_and_iterators_are_translated_one_by_one() -> None:

@@ -34,6 +34,22 @@ def test_a_meaning_is_the_string_below_the_field() -> None:
     assert "schedule" in meanings(TrainingSettings), "those of the class it is based on, too"
 
 
+@pytest.mark.parametrize(
+    ("word", "key", "also"),
+    [
+        ("labels", "data.domains.NAME.kind", "data.domains.NAME.colours  Of label maps in colours"),
+        ("instances", "data.domains.NAME.kind", "keys of instances:"),
+        ("hinge", "model.adversarial.objective", "What real and generated images are to score"),
+        ("bf16", "training.precision", "Of convolutions: `bf16` is faster"),
+        ("cutout", "model.adversarial.augment", "For small sets"),
+    ],
+)
+def test_a_value_is_explained_with_the_key_that_takes_it(word: str, key: str, also: str) -> None:
+    lines = explained(word)
+    assert lines[0] == f"{word}, a value of {key}"
+    assert also.lower() in "\n".join(lines).lower()
+
+
 def test_a_class_without_a_source_has_no_meanings() -> None:
     made = type("Made", (TrainingSettings,), {"__annotations__": {"further": int}, "further": 1})
     assert "further" not in meanings(made) and "keep" in meanings(made)
@@ -42,12 +58,12 @@ def test_a_class_without_a_source_has_no_meanings() -> None:
 @pytest.mark.parametrize(
     ("key", "lines"),
     [
-        ("training.ema", ["training.ema: a number, more than 0, less than 1 or null", "  default: null"]),
+        ("training.ema", ["training.ema: a number, more than 0, less than 1, or null", "  default: null"]),
         ("training.lr", ["training.lr: a number, more than 0", "  default: 0.0002", "  see also: training.network_lr"]),
         ("data.cache", ["data.cache: off, ram, disk or device", '  default: "ram"']),
         ("training.schedule", ["training.schedule: constant, linear, cosine or halving"]),
-        ("data.domains.ct.unit", ["data.domains.NAME.unit: text"]),
-        ("data.range", ["data.range: a list of 2, each a number or null"]),
+        ("data.domains.ct.unit", ["data.domains.NAME.unit: text of at most 20 letters"]),
+        ("data.range", ["data.range: a list of 2, each a number, or null"]),
         ("data.flip", ["data.flip: true or false", "  default: true"]),
     ],
 )
@@ -68,7 +84,7 @@ def test_what_other_recipes_say_stands_there() -> None:
 def test_the_end_of_a_key_explains_all_that_end_so() -> None:
     lines = explained("lr")
     assert lines[0].startswith("training.lr:") or lines[0].startswith("training.networks.NAME.lr:")
-    assert {"training.lr: a number, more than 0", "training.networks.NAME.lr: a number, more than 0 or null"} <= set(
+    assert {"training.lr: a number, more than 0", "training.networks.NAME.lr: a number, more than 0, or null"} <= set(
         lines
     )
     assert explained("filters")[0].endswith("keys end so; give one of them whole:")

@@ -136,7 +136,9 @@ def test_what_holds_no_numbers_is_refused(tmp_path: Path) -> None:
     Image.fromarray(photo(classes(1))).save(tmp_path / "photo.png")
     Image.fromarray(things(1, 20).astype(np.uint8)).save(tmp_path / "map.jpg")
     for name in ("photo.png", "map.jpg"):
-        with pytest.raises(ImageError, match=rf"{name}: holds colours, or .* set data\.domains\.maps\.kind: image"):
+        with pytest.raises(
+            ImageError, match=rf"{name}: holds colours, or .* train with data\.domains\.maps\.kind=image"
+        ):
             read(tmp_path / name)
     with pytest.raises(ImageError, match=r"holds fractions"):
         read(written(tmp_path / "map.tif", np.full((4, 4), 0.5, np.float32)))
@@ -188,7 +190,11 @@ def test_what_may_be_something_else_is_never_found_to_be_instances(tmp_path: Pat
         path = written(tmp_path / name, found)
         assert looked(path, path) is None, name
         if name not in ("labels.png", "many classes.png"):  # which could as well be the map of a few, or of many things
-            assert looked(*maps[:3], path) is None and looked(*maps, path) is None, f"one {name} among instance maps"
+            assert looked(*maps[:3], path) is None, f"one {name} among three instance maps"
+            assert looked(*maps, path) == (MAPS if name == "photo.png" else None), f"one {name} among instance maps"
+    assert looked(*maps, path, path) is None, "two photos"
+    with pytest.raises(ImageError, match=r"photo\.png: holds colours"):
+        read(path)
     assert looked(maps[0], maps[0]) is None, "all of equally many things: perhaps classes"
     few = [written(tmp_path / f"few{n}.png", things(n, 3 + n)) for n in range(6)]
     assert looked(*few) is None, "perhaps classes that hold each other"

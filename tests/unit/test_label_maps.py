@@ -91,7 +91,9 @@ def test_what_is_no_class_is_named_with_its_number_and_count(tmp_path: Path) -> 
     found = classes(3)
     found[5, :7], found[9, 2] = 77, 200
     path = written(tmp_path / "bad.png", Image.fromarray(found))
-    with pytest.raises(ImageError, match=r"bad\.png: value 77 in 7 pixels, and 1 other values, where .*\.classes is 3"):
+    with pytest.raises(
+        ImageError, match=r"bad\.png: value 77 in 7 pixels, and 1 other values, where maps has .*0 to 2.*: give th"
+    ):
         read(path)
     with pytest.raises(ImageError, match="value 200 in 1 pixels"):
         read(path, Domain("maps", 3, kind="labels", ignore=77))
@@ -99,7 +101,7 @@ def test_what_is_no_class_is_named_with_its_number_and_count(tmp_path: Path) -> 
     again = read(written(path, Image.fromarray(found)), Domain("maps", 3, kind="labels", ignore=77))
     assert (again[5, :7] == NOTHING).all() and (again == NOTHING).sum() == 7
     shot = written(tmp_path / "photo.png", Image.fromarray(photo(classes(3))))
-    with pytest.raises(ImageError, match=r"colours, not numbers of classes: set data\.domains\.maps\.colours"):
+    with pytest.raises(ImageError, match=r"give a file of one band, or .*train with data\.domains\.maps\.colours"):
         read(shot)
 
 
@@ -113,7 +115,7 @@ def test_colours_become_classes_by_their_table(tmp_path: Path) -> None:
     assert (lossy == wanted).mean() > 0.97, "of the nearest colour"
     exact[3, :5] = (9, 9, 9)
     written(path, Image.fromarray(exact))
-    with pytest.raises(ImageError, match=r"exact\.png: colour \[9, 9, 9\] in 5 pixels, which is not in data\.domains"):
+    with pytest.raises(ImageError, match=r"exact\.png: colour \[9, 9, 9\] in 5 pixels, which is none of the"):
         read(path, BY_COLOUR)
     half = np.hstack([np.array(COLOURS, np.uint8)[wanted], photo(wanted)])
     beside = written(tmp_path / "beside.png", Image.fromarray(half))
@@ -155,13 +157,31 @@ def test_what_may_be_pictures_is_never_found_to_be_labels(tmp_path: Path) -> Non
         path = written(tmp_path / name, image)
         assert looked(path, path) is None, name
         if name not in ("flat.png", "mask.png"):  # which could as well be the map of a single class
-            assert looked(*labels[:3], path) is None and looked(*labels, path) is None, f"one {name} among label maps"
+            assert looked(*labels[:3], path) is None, f"one {name} among three label maps"
+            assert looked(*labels, path, path) is None, f"two {name} among label maps"
     drawings = [
         written(tmp_path / "d.png", other_palette),
         written(tmp_path / "e.png", palette_image(classes(1, 4, 64))),
     ]
     assert looked(*drawings) is None, "each has a palette of its own"
     assert looked(*drawings, kind="labels") is not None, "unless settings say so"
+
+
+@pytest.mark.parametrize("place", [0, 4])
+def test_one_broken_file_among_label_maps_is_refused_by_name_instead_of_making_pictures_of_them(
+    tmp_path: Path, place: int
+) -> None:
+    labels = [written(tmp_path / f"g{n}.png", Image.fromarray(classes(n, 5, 64))) for n in range(8)]
+    found, deep = classes(1, 5, 64), classes(0, 5, 64).astype(np.uint16) * 900
+    found[3, 3] = 200
+    for broken in (Image.fromarray(photo(classes(0, 4, 64))), Image.fromarray(deep), Image.fromarray(found)):
+        path = written(tmp_path / "broken.png", broken)
+        domain = looked(*labels[:place], path, *labels[place:])
+        assert domain == Domain("maps", 5, dtype="uint8", kind="labels")
+        with pytest.raises(ImageError, match=r"broken\.png: (its pixels are colours|value \d+ in)"):
+            read(path, domain)
+    many = [*labels * 5, path, path]
+    assert looked(*many) == domain and looked(*many, path) is None, "one in twenty"
 
 
 def test_settings_of_labels_go_before_what_is_found(tmp_path: Path) -> None:
@@ -273,7 +293,10 @@ def test_check_reports_wrong_numbers_and_shows_colours(tmp_path: Path) -> None:
     assert any(fact.startswith("maps: label maps of 3 classes") for fact in report.facts)
     assert not any("black" in note for note in report.notes) and report.problems == ()
     settings = DataSettings.model_validate_json('{"domains": {"maps": {"classes": 2}, "photos": {}}}')
-    assert any("value 2 in" in problem and "maps.classes is 2" in problem for problem in check(root, settings).problems)
+    assert any(
+        "value 2 in" in problem and "maps has the classes 0 to 1" in problem
+        for problem in check(root, settings).problems
+    )
     for path in root.glob("maps/*/*.png"):
         wanted = np.array(COLOURS, np.uint8)[classes(int(path.stem), 4, 64)]
         Image.fromarray(wanted).save(path)

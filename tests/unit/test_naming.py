@@ -148,3 +148,13 @@ def test_one_fault_of_many_files_is_one_line_at_the_end(capsys, tmp_path):
     first, last = said.err.splitlines()
     assert first.startswith("failed: the file is empty: 20: 0.png, 1.png, ") and first.endswith(f" more in {tmp_path}")
     assert last == "--manifest FILE names every file that failed"
+
+
+def test_a_folder_with_a_video_only_says_how_videos_are_converted(tmp_path):
+    (tmp_path / "clips").mkdir()
+    (tmp_path / "clips" / "walk.MP4").write_bytes(b"video")
+    with pytest.raises(ConfigurationError, match=r"no images found .*; a video is converted by its own name, not its"):
+        plan(tmp_path / "clips", tmp_path / "out")
+    (tmp_path / "clips" / "walk.MP4").rename(tmp_path / "clips" / "walk.txt")
+    with pytest.raises(ConfigurationError, match=r"no images found .*\.txt 1\)$"):
+        plan(tmp_path / "clips", tmp_path / "out")

@@ -77,15 +77,15 @@ def test_a_generator_of_another_kind_replaces_the_one_below(write):
             "model: {name: cyclegan, generator: {kind: resnett}}\ntraining: {steps: 1}",
             "did you mean 'resnet'?",
         ),
-        (MINE.replace("10", "ten"), "'training.steps': input should be a valid integer, got \"ten\""),
+        (MINE.replace("10", "ten"), "'training.steps': expected a whole number, 1 or more, or null, got \"ten\""),
         (MINE.replace("10", "no"), 'got "no"'),
-        (MINE.replace("10", "0"), "greater than or equal to 1, got 0"),
+        (MINE.replace("10", "0"), "expected a whole number, 1 or more, or null, got 0"),
         (MINE + "  epochs: 3\n", "exactly one of steps and epochs"),
         ("model: {name: cyclegan}\ntraining: {}", "exactly one of steps and epochs"),
-        ("training: {steps: 1}", "'model': field required"),
-        (MINE + "  seed: -1\n", "greater than or equal to 0, got -1"),
-        (MINE + f"  seed: {2**63}\n", "less than 9223372036854775808"),
-        (MINE + "data: {shapes: {seed: -1}}", "greater than or equal to 0, got -1"),
+        ("training: {steps: 1}", "'model' is missing: expected a section, whose name is pix2pix"),
+        (MINE + "  seed: -1\n", "expected a whole number, 0 or more, less than"),
+        (MINE + f"  seed: {2**63}\n", "less than 9,223,372,036,854,775,808, e.g. seed: 0, got 9223372036854775808"),
+        (MINE + "data: {shapes: {seed: -1}}", "e.g. seed: 0, got -1"),
         (MINE + "  batch_size: 3\n  accumulate: 2\n", "accumulate 2 does not split batch_size 3"),
         (MINE + "  steps: 3\n", "line 4: the key 'steps' is given twice (first in line 3)"),
         (MINE + "data: {load_size: 100, size: 256}", "load_size 100 is smaller than size 256"),
@@ -130,7 +130,7 @@ def test_a_whole_number_may_be_written_as_a_float(write):
     assert whole == (10_000, 2, 50, 3) and {type(number) for number in whole} == {int}
     with pytest.raises(ConfigurationError, match=r"data.workers.*got 2.5"):
         load_recipe("cyclegan", ["data.workers=2.5", "training.steps=1e4"])
-    with pytest.raises(ConfigurationError, match=r"'training.steps'.*greater than or equal to 1"):
+    with pytest.raises(ConfigurationError, match=r"'training.steps'.*a whole number, 1 or more"):
         load_recipe("cyclegan", ["training.steps=-1e4"])
 
 
@@ -168,8 +168,8 @@ def test_a_key_of_another_kind_is_not_proposed_for_itself():
 @pytest.mark.parametrize(
     ("overrides", "says"),
     [
-        (["training.batch_size=abc"], "--set training.batch_size=abc: 'training.batch_size': input should"),
-        (["data={size: abc}"], "--set data={size: abc}: 'data.size': input should"),
+        (["training.batch_size=abc"], "--set training.batch_size=abc: 'training.batch_size': expected a whole"),
+        (["data={size: abc}"], "--set data={size: abc}: 'data.size': expected a whole"),
         (["model.generator.kind=unett"], "--set model.generator.kind=unett: 'model.generator.kind' is unett"),
         (["training.step=3"], "--set training.step=3: unknown key"),
     ],

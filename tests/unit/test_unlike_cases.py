@@ -131,15 +131,26 @@ def test_colours_of_a_png_are_said_of_alike_images_only() -> None:
     assert delivered(picture, np.zeros((2, 2, 3), np.uint8), RGB).colour is None
 
 
+DOMAINS = "expected a list, each text, or a section of NAME: a section, or null, e.g. 'data.domains=[photo, map]'"
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ("data.domains=3", "'data.domains': input should be a valid array, got 3"),
-        ("data.domains.B=5", "'data.domains.B': input should be an object, got 5"),
-        ("data.domains.B.unit=5", "'data.domains.B.unit': input should be a valid string, got 5"),
+        ("data.domains=3", f"'data.domains': {DOMAINS}, got 3"),
+        ("data.domains.B=5", f"'data.domains': {DOMAINS}, got {{\"B\": 5}}"),
+        (
+            "data.domains.B.unit=5",
+            "'data.domains.B.unit': expected text of at most 20 letters, e.g. data.domains.B.unit=HU, got 5; "
+            "in quotes it is text: '\"5\"'",
+        ),
         ("data.domains.B.units=HU", "unknown key 'data.domains.B.units'; did you mean 'data.domains.B.unit'?"),
-        ("data.domains.B.span=3", "'data.domains.B.span': input should be a valid array, got 3"),
-        ("data.domains=[a, 2]", "'data.domains.1': input should be a valid string, got 2"),
+        (
+            "data.domains.B.span=3",
+            "'data.domains.B.span': expected a list of 2, each a number, or null, "
+            "e.g. 'data.domains.B.span=[-1000, 1000]', got 3",
+        ),
+        ("data.domains=[a, 2]", f"'data.domains': {DOMAINS}, got [\"a\", 2]; in quotes it is text: '\"2\"'"),
     ],
 )
 def test_a_mistake_in_domains_is_one_line_that_names_the_setting(given: str, said: str) -> None:

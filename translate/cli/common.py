@@ -115,8 +115,8 @@ PLUGIN = click.option(
     type=click.Path(path_type=Path),
     metavar="FILE",
     multiple=True,
-    help="A Python file that adds a method, a network, a loss, a layout, a measure or a tracker, and that this command "
-    "runs.",
+    help="A Python file that adds a method, a network, a loss, a layout, a kind of domain, a measure or a tracker, and "
+    "that this command runs.",
 )
 
 

@@ -12,7 +12,7 @@ from translate.utils.printing import answer
 @click.argument("word", metavar="WORD")
 @with_plugins
 def explain(word: str) -> None:
-    """Say what WORD means: a key of recipes or the end of one, a section, a method, a network, or a recipe.
+    """Say what WORD means: a key of recipes or the end of one, a section, a value, a method, a network or a recipe.
 
     \b
     translate explain training.ema

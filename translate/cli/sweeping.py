@@ -11,7 +11,7 @@ from translate.cli.many import Repeats
 from translate.cli.options import value_of
 from translate.cli.training import Trackers, TrainingChanges, TrainOptions, train
 from translate.errors import ConfigurationError
-from translate.utils.printing import answer, logger
+from translate.utils.printing import answer, logger, say
 
 
 @click.command()
@@ -39,6 +39,11 @@ def sweep(file: Path, settings: tuple[str, ...], out: Path | None, count: int | 
     from translate.runs.train import resolved, say_left_to_do
 
     wanted = read_sweep(file)
+    if wanted.idle:
+        say(
+            f"note: {file}: {' and '.join(wanted.idle)}: for the server of Weights & Biases, without effect here; "
+            "training.patience=N ends a run that gets no better"
+        )
     points = wanted.points(count, seed)
     recipe, data, given, made = _trained_by(file, wanted.words(file))
     load_plugins(made["plugin"])

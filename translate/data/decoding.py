@@ -108,7 +108,8 @@ class DecodedImages:
         place, source = (self.number, index), self.sources[index]
         image = self._cache.get(place, source)
         if image is None:
-            image = self._large_enough(source, self._decoding(source))
+            image = self._decoding(source)
+            require_crop(self._crop, source, *image.shape[:2])
             self._cache.put(place, source, image)
         return image
 
@@ -116,14 +117,14 @@ class DecodedImages:
         """Returns attempts that load each image once, and so fill the cache."""
         return [(source.path, partial(self.load, index)) for index, source in enumerate(self.sources)]
 
-    def _large_enough(self, source: Readable, image: np.ndarray) -> np.ndarray:
-        height, width = image.shape[:2]
-        if not self._crop.fit_in(height, width):
-            raise ImageError(
-                f"{shown(source.path)}: {width} x {height} pixels are too few for a crop of {self._crop.pixels}: set a "
-                "smaller data.size, or data.resize: square"
-            )
-        return image
+
+def require_crop(crop: Sides, source: Readable, height: int, width: int) -> None:
+    """Raises ImageError unless an image of that size holds the crop."""
+    if not crop.fit_in(height, width):
+        raise ImageError(
+            f"{shown(source.path)}: {width} x {height} pixels are too few for a crop of {crop.pixels}: set a "
+            "smaller data.size, or data.resize: square"
+        )
 
 
 def _centre(pixels: np.ndarray, sides: Sides) -> np.ndarray:

@@ -27,7 +27,7 @@ def raw(path: Path, domain: Domain, max_pixels: int) -> np.ndarray:
     if found is None:
         raise ImageError(
             f"{shown(path)}: holds colours, or numbers that compression has changed: instance maps are PNG or TIFF of "
-            f"one band; set data.domains.{domain.name}.kind: image to take it as it is"
+            f"one band: give one, or train with data.domains.{domain.name}.kind=image, which takes it as it is"
         )
     return found
 

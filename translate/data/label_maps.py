@@ -30,7 +30,8 @@ def raw(path: Path, domain: Domain, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     found = one_band(path, max_pixels)
     if found is None:
         raise ImageError(
-            f"{shown(path)}: its pixels are colours, not numbers of classes: set data.domains.{domain.name}.colours"
+            f"{shown(path)}: its pixels are colours, not numbers of classes: give a file of one band, or with a "
+            f"palette; or train with data.domains.{domain.name}.colours"
         )
     return found
 
@@ -60,10 +61,15 @@ def classed(found: np.ndarray, domain: Domain, path: Path | str) -> np.ndarray:
         worst = int(counts.argmax())
         others = f", and {len(values) - 1} other values" if len(values) > 1 else ""
         raise ImageError(
-            f"{shown(path)}: value {values[worst]:g} in {counts[worst]:,} pixels{others}, where "
-            f"data.domains.{domain.name}.classes is {domain.classes}: set more, or data.domains.{domain.name}.ignore"
+            f"{shown(path)}: value {values[worst]:g} in {counts[worst]:,} pixels{others}, where {domain.name} has the "
+            f"classes 0 to {domain.classes - 1}{_but(domain)}: give those pixels such a number, or train with more "
+            f"data.domains.{domain.name}.classes, or with data.domains.{domain.name}.ignore"
         )
     return np.where(ignored, NOTHING, found).astype(np.uint8)
+
+
+def _but(domain: Domain) -> str:
+    return "" if domain.ignore is None else f", and {domain.ignore} for none"
 
 
 def labels_picture(picture: Picture, domain: Domain) -> Picture:
@@ -123,8 +129,9 @@ def _by_colour(found: np.ndarray, domain: Domain, path: Path | str) -> np.ndarra
         worst = int(np.where(strange, counts, 0).argmax())
         others = f", and {int(strange.sum()) - 1} other colours" if strange.sum() > 1 else ""
         raise ImageError(
-            f"{shown(path)}: colour {colours[worst].tolist()} in {counts[worst]:,} pixels{others}, which is not in "
-            f"data.domains.{domain.name}.colours: add it"
+            f"{shown(path)}: colour {colours[worst].tolist()} in {counts[worst]:,} pixels{others}, which is none of "
+            f"the {len(table)} of {domain.name}: paint those pixels in one of them, or train with "
+            f"data.domains.{domain.name}.colours that has it, too"
         )
     classes = nearest.astype(np.uint8)
     if domain.ignore is not None:

@@ -43,20 +43,22 @@ def _kinds(schema: JsonDict) -> None:
 class DomainSettings(Settings):
     """What the images of one domain are, where it is not to be found by looking at them, or not as it is found."""
 
-    channels: int | None = Field(None, ge=1, le=256)
+    channels: int | None = Field(None, ge=1, le=256, examples=[1])
     """See `data.channels`."""
-    span: tuple[float, float] | None = None
+    span: tuple[float, float] | None = Field(None, examples=[[-1000, 1000]])
     """See `data.range`."""
-    unit: str = Field("", max_length=20)
+    unit: str = Field("", max_length=20, examples=["HU"])
     """Of the values, such as HU, dB or K: errors are given in it, too."""
     kind: str | None = Field(None, json_schema_extra=_kinds)
     """`labels`: label maps, whose pixels are numbers of classes. `instances`: instance maps, in which each thing has
     its own number, and 0 is outside. `image`: whatever the files look like. Null: as they look."""
-    classes: int | None = Field(None, ge=2, le=255)
+    classes: int | None = Field(None, ge=2, le=255, examples=[19])
     """Of label maps: numbers go from 0 to one less. Null: as many as the files hold, or as there are `colours`."""
-    ignore: int | None = Field(None, ge=0, le=65535)
+    ignore: int | None = Field(None, ge=0, le=65535, examples=[255])
     """Of label maps: the number of pixels that are of no class. Of instance maps: a number that is outside, as 0 is."""
-    colours: tuple[tuple[Byte, Byte, Byte], ...] | None = Field(None, min_length=2, max_length=255)
+    colours: tuple[tuple[Byte, Byte, Byte], ...] | None = Field(
+        None, min_length=2, max_length=255, examples=[[[0, 0, 0], [200, 30, 30]]]
+    )
     """Of label maps in colours: red, green and blue of each class, in order."""
 
     @property
@@ -128,38 +130,38 @@ def _fold(text: str) -> str:
 class DataSettings(Settings):
     """Which images to train on, and how they become batches."""
 
-    set: str | None = None
+    set: str | None = Field(None, examples=["horse2zebra"])
     """Name of a data set or path of a folder; `--data` overrides it."""
-    also: tuple[str, ...] = ()
+    also: tuple[str, ...] = Field((), examples=[["rafd"]])
     """Further labelled sets to train on jointly, each with its own labels."""
     layout: Literal["auto", "paired", "unpaired"] = "auto"
     """`unpaired` treats two folders as unpaired even if their file names match."""
-    fold: Annotated[str, AfterValidator(_fold)] | None = None
+    fold: Annotated[str, AfterValidator(_fold)] | None = Field(None, examples=["2/5"])
     """`2/5` holds the second of five folds of the training images out, and measures them instead of the set's test
     images; names and `fold_seed` say which those are. `translate train --folds 5` trains all."""
     fold_seed: Seed = 0
     """Deals the images to folds; another seed deals other ones."""
     direction: Literal["AtoB", "BtoA"] | None = None
     """Pairs only: which half is the input; null uses the data set's own direction, else AtoB."""
-    domains: Domains | None = None
+    domains: Domains | None = Field(None, examples=[["photo", "map"]])
     """Names of the two domains, or of the classes or attributes to use; null uses those of the data set or the
     folders. Or, of two domains, what their images are: `{mr: {channels: 1}, ct: {unit: HU}}`, by the names that they
     have, or both by new names."""
-    input: tuple[str, ...] | None = Field(None, min_length=1)
+    input: tuple[str, ...] | None = Field(None, min_length=1, examples=[["photo", "mask"]])
     """Pairs only: the folders that hold the input, one for each image of a sample: `[photo, mask]`. Null: as found."""
-    target: tuple[str, ...] | None = Field(None, min_length=1)
+    target: tuple[str, ...] | None = Field(None, min_length=1, examples=[["clean"]])
     """Pairs only: the folder that holds the target: `[clean]`. Given together with `input`."""
     balanced: bool = False
     """Labelled images: draws every class, or every attribute's yes and no, equally often."""
-    channels: int | None = Field(None, ge=1, le=256)
+    channels: int | None = Field(None, ge=1, le=256, examples=[1])
     """Of the images of all domains: 1 (grey), 3 (RGB), 4 (RGBA), or the number of bands of TIFF files. Null: as many as
     those of each domain have."""
-    range: tuple[float, float] | None = None
+    range: tuple[float, float] | None = Field(None, examples=[[0, 4095]])
     """For files of more than 8 bits, of all domains: the values that become black and white; values outside are
     refused. [0, 1] leaves 16-bit files all that they can hold, 0 to 65535. Null: what the files of each domain hold."""
-    size: CropSize = 256
+    size: CropSize = Field(256, examples=[[192, 256]])
     """Side in pixels of the square crops used in training, or [height, width] of rectangles."""
-    load_size: LoadSize | None = None
+    load_size: LoadSize | None = Field(None, examples=[286])
     """Side, or [height, width], to which images are resized before cropping; null uses the published proportion
     286/256 of `size`."""
     resize: Resize = "square"
@@ -171,7 +173,7 @@ class DataSettings(Settings):
     `bilinear` in StarGAN and UNIT, `nearest` for UNIT's digits."""
     flip: bool = True
     """Mirrors crops, left to right, with probability 1/2; of a pair, both."""
-    augment: tuple[Augmentation, ...] = ()
+    augment: tuple[Augmentation, ...] = Field((), examples=[[{"name": "Rotate", "p": 0.5, "limit": 10}]])
     """Further augmentation, through albumentations. Of a pair, both images get the same geometric changes, and only the
     input gets photometric ones."""
     workers: int = Field(2, ge=0, le=256)
@@ -184,7 +186,7 @@ class DataSettings(Settings):
     cache: Where = "ram"
     """Where to keep decoded and resized images: nowhere; in memory; in files that later runs reuse, in the user's cache
     or $TRANSLATE_HOME; or all on the training GPU, which then also crops them."""
-    cache_gb: float | None = Field(None, ge=0)
+    cache_gb: float | None = Field(None, ge=0, examples=[8])
     """The most space they may take there; the rest is decoded again each time. Null: 4 in memory, 20 in files, half of
     a GPU's free memory."""
     shapes: ShapesSettings = ShapesSettings()
@@ -245,12 +247,10 @@ class DataSettings(Settings):
         named = [*(self.input or ()), *(self.target or ())]
         if twice := next((name for name in named if named.count(name) > 1), None):
             raise ValueError(f"{twice} is named twice in input and target: each folder is one image of a sample")
-        if idle := next((key for key in ("domains", "direction") if named and self._names(key)), None):
-            raise ValueError(f"input and target say which folders are which: leave out data.{idle}")
+        others = {"domains": self.domain_names, "direction": self.direction, "layout": self.layout == "unpaired"}
+        if idle := next((key for key, said in others.items() if named and said), None):
+            raise ValueError(f"input and target say which folders are which, in pairs: leave out data.{idle}")
         return self
-
-    def _names(self, key: str) -> bool:
-        return bool(self.domain_names if key == "domains" else self.direction)
 
     @model_validator(mode="after")
     def _crop_fits(self) -> DataSettings:

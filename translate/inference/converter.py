@@ -112,11 +112,13 @@ class Converter:
         """Returns the translation of `images` in the same form: tensor, array or PIL image, or a list or iterator of
         these.
 
-        Tensor: (channels, height, width) or (batch, channels, height, width), floating point in [-1, 1] or uint8.
+        Tensor: (channels, height, width) or (batch, channels, height, width), floating point in [-1, 1], uint8, or
+        boolean, for which the translation is uint8.
         Array: (height, width) or (height, width, channels), values of the domain that it belongs to, such as HU, of any
         type of numbers; uint8 and uint16 range over all that they hold unless that domain has a span
         (`data.domains.NAME.span`), in which all values must lie. The translation holds values of its own domain: uint8,
         or float32 where the files of that domain are deeper; (height, width) if the input was and it has one channel.
+        Booleans are black and white, or 0 and 1 where pixels are numbers, such as classes, or values.
         PIL image: 8 bits of any mode, or 16-bit grey; rotated upright by its EXIF data. Where the files of the target
         are deeper than 8 bits, one channel becomes "F", with values of the domain, and others 8 bits, Pillow's limit.
         Alpha is carried through; a model of 3 channels gives RGB for grey.

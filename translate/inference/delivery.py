@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from translate.data.domain import Domain
-from translate.data.io.images import Picture, resize, to_8_bits
-from translate.data.io.metadata import without_meanings, without_place
+from translate.data.io.images import Picture, lost, resize, to_8_bits
+from translate.data.io.metadata import has_place, without_meanings, without_place
 from translate.data.io.values import UNIT, Span
 from translate.data.label_maps import labels_picture
 from translate.data.planes import together
@@ -37,14 +37,18 @@ def form_of(target: Domain, picture: Picture, depth: Depth) -> Domain:
     return replace(target, dtype=came.name, span=picture.span or UNIT)
 
 
+def holds(suffix: str, form: Domain) -> bool:
+    """Whether files of that suffix hold such images, if only as shades instead of values."""
+    if suffix.lower() in (".tif", ".tiff"):
+        return True
+    return suffix.lower() == ".png" if form.classes else form.channels in (1, 3, 4)
+
+
 def fits(suffix: str, form: Domain) -> bool:
     """Whether files of that suffix hold such images as they are."""
-    suffix = suffix.lower()
-    tiff = suffix in (".tif", ".tiff")
-    if form.classes:
-        return tiff or suffix == ".png"
-    shades = not form.measured or (form.type == np.uint16 and suffix == ".png")
-    return tiff or (form.channels in (1, 3, 4) and shades)
+    tiff, png = suffix.lower() in (".tif", ".tiff"), suffix.lower() == ".png"
+    shades = tiff or form.classes > 0 or not form.measured or (form.type == np.uint16 and png)
+    return holds(suffix, form) and shades
 
 
 def span_in(path: Path, given: Domain, target: Domain, depth: Depth) -> Span:
@@ -63,6 +67,13 @@ def shades_for_values(picture: Picture, given: Domain) -> tuple[str, ...]:
     unit = f" {given.unit}" if given.unit else ""
     bits = 8 * picture.pixels.dtype.itemsize
     return (f"its {bits}-bit shades were taken for {low:g} (black) to {high:g}{unit} (white)",)
+
+
+def remarks(picture: Picture, made: Picture, output: Path) -> tuple[str, ...]:
+    """What is to be known of the translation of a picture, written as `output`: what was not read, or is not held."""
+    moved = made.pixels.shape[:2] != picture.pixels.shape[:2] and has_place(picture.exif)
+    place = ("its position on Earth is left out, as the translation has other pixels",) * moved
+    return (*picture.remarks, *place, *lost(output, made))
 
 
 def delivered(picture: Picture, pixels: np.ndarray, form: Domain) -> Picture:

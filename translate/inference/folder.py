@@ -16,11 +16,10 @@ from pathlib import Path
 
 import numpy as np
 
-from translate.data.io.images import MAX_PIXELS, Picture, lost, write
-from translate.data.io.metadata import has_place
+from translate.data.io.images import MAX_PIXELS, Picture, write
 from translate.errors import ImageError
 from translate.inference.converter import Converter, size_of
-from translate.inference.delivery import shades_for_values
+from translate.inference.delivery import remarks, shades_for_values
 from translate.inference.jobs import Job
 from translate.inference.options import OutputOptions
 from translate.inference.reasons import reason
@@ -101,18 +100,13 @@ class _Item:
     def record(self, seconds: float = 0.0, error: str = "") -> Record:
         """As written, or as failed with that error."""
         height, width = size_of(self.picture)
-        remarks = () if error else self._remarks()
-        note = f"{shown(self.job.source)}: {'; '.join(remarks)}" if remarks else ""
+        made = self.translation or self.picture
+        known = () if error else (*self.taken, *remarks(self.picture, made, self.job.output))
+        note = f"{shown(self.job.source)}: {'; '.join(known)}" if known else ""
         took = self.seconds + seconds
         return self.job.record(
             "failed" if error else "written", size=(width, height), seconds=took, error=error, note=note
         )
-
-    def _remarks(self) -> tuple[str, ...]:
-        written = self.translation or self.picture
-        moved = size_of(written) != size_of(self.picture) and has_place(self.picture.exif)
-        place = ("its position on Earth is left out, as the output has other pixels",) * moved
-        return (*self.taken, *self.picture.remarks, *place, *lost(self.job.output, written))
 
 
 def _pending(jobs: Iterable[Job], overwrite: bool) -> Iterator[Job | Record]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
@@ -99,10 +100,13 @@ def picture_of(array: np.ndarray, domain: Domain) -> Picture:
     as the domain has.
 
     uint8 and uint16 range over all that they hold, as in files. Where the domain has a span, and for all other types,
-    numbers are values of the domain. Raises ValueError for any other shape, and for values outside of the domain's.
+    numbers are values of the domain. False and true are 0 and 1 where pixels are numbers or values, else black and
+    white. Raises ValueError for any other shape, and for values outside of the domain's.
     """
-    if array.ndim not in (2, 3) or array.dtype.kind not in "uif":
+    if array.ndim not in (2, 3) or array.dtype.kind not in "buif":
         raise ValueError(f"expected an array of numbers (height, width[, channels]), got {_kind(array)}")
+    if array.dtype == bool:
+        array = array * np.uint8(1 if domain.numbered or domain.measured else 255)
     _refuse_empty(array, array.size)
     if domain.numbers:
         return _numbered(array, domain, domain.numbers)
@@ -150,13 +154,14 @@ def array_from(picture: Picture) -> np.ndarray:
 
 
 def floats_of(images: Tensor) -> Tensor:
-    """A batch of floats in [-1, 1] of a tensor ([batch,] channels, height, width). Raises ValueError."""
+    """A batch of floats in [-1, 1] of a tensor ([batch,] channels, height, width), true the highest. Raises
+    ValueError."""
     if images.dim() not in (3, 4):
         raise ValueError(f"expected a tensor ([batch,] channels, height, width), got {_kind(images)}")
     _refuse_empty(images, images.numel())
     batch = images if images.dim() == 4 else images[None]
     if not batch.is_floating_point():
-        return to_float(batch)
+        return to_float(batch * batch.new_tensor(255, dtype=torch.uint8) if batch.dtype == torch.bool else batch)
     # `not <=` rather than `>`, so that NaN is refused too.
     if not batch.float().abs().amax() <= _LARGEST:
         found = f"{images.amin():g} to {images.amax():g}"
@@ -165,9 +170,10 @@ def floats_of(images: Tensor) -> Tensor:
 
 
 def tensor_like(images: Tensor, output: Tensor) -> Tensor:
-    """A batch of floats as a tensor of the device, type and dimensions of `images`."""
+    """A batch of floats as a tensor of the device, type and dimensions of `images`, uint8 for booleans."""
     placed = output.to(images.device)
-    typed = placed if images.is_floating_point() else to_pixels(placed, images.dtype)
+    whole = torch.uint8 if images.dtype == torch.bool else images.dtype
+    typed = placed if images.is_floating_point() else to_pixels(placed, whole)
     return typed if images.dim() == 4 else typed[0]
 
 

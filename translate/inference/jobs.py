@@ -16,7 +16,7 @@ from translate.data.io.images import WRITABLE
 from translate.data.layouts.listing import ListingReport, iterate_images
 from translate.data.layouts.subfolders import ARCHIVES
 from translate.errors import ConfigurationError, folded
-from translate.inference.naming import key_of, output_name, renamed
+from translate.inference.naming import VIDEOS, key_of, output_name, renamed
 from translate.inference.options import ImageFormat
 from translate.inference.partners import ALONE, Beside, Partners, require_there
 from translate.inference.records import Record, Status
@@ -181,7 +181,8 @@ def _images_in(folder: Path, log: Log, follow_links: bool) -> list[str]:
     if not names:
         there = f"; what is there: {left}, {_most(others)}" if others else ""
         looked = "looked for PNG, JPEG, WebP, TIFF, BMP and GIF, in all sub-folders"
-        raise ConfigurationError(f"{shown(folder)}: no images found ({looked}{there})")
+        videos = "; a video is converted by its own name, not its folder's" if VIDEOS & others.keys() else ""
+        raise ConfigurationError(f"{shown(folder)}: no images found ({looked}{there}){videos}")
     if others:
         log(f"note: {left} left alone: {_most(others)}")
     return names

@@ -17,6 +17,7 @@ from translate.data.io.images import Picture, display_bands, with_channels
 from translate.errors import ConfigurationError, TranslateError
 from translate.inference.converter import Converter
 from translate.inference.jobs import refuse_other_kinds, refuse_same
+from translate.inference.naming import VIDEOS
 from translate.inference.records import Record
 from translate.inference.video_extent import Extent, rate_of, seconds_of
 from translate.models.base import Request
@@ -29,7 +30,6 @@ _X264 = ("libx264", {"crf": "16", "preset": "medium"})
 _VP9 = ("libvpx-vp9", {"crf": "24", "b:v": "0"})
 ENCODERS = {".mp4": _X264, ".m4v": _X264, ".mov": _X264, ".mkv": _X264, ".webm": _VP9}
 """Encoder by output suffix, with settings for visually lossless quality."""
-SUFFIXES = frozenset({*ENCODERS, ".avi"})
 SQUARE_ONLY = frozenset({".webm"})
 """VP9 does not say the shape of its pixels, and PyAV cannot have the container say it."""
 CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,asf"
@@ -40,8 +40,8 @@ _HD = 720
 
 
 def is_video(path: Path) -> bool:
-    """Returns whether the path is a file whose suffix, in any case, is one of `SUFFIXES`."""
-    return path.suffix.lower() in SUFFIXES and path.is_file()
+    """Returns whether the path is a file whose suffix, in any case, is one of `VIDEOS`."""
+    return path.suffix.lower() in VIDEOS and path.is_file()
 
 
 def plan_video(source: Path, name: str | Path) -> Path:
@@ -49,7 +49,7 @@ def plan_video(source: Path, name: str | Path) -> Path:
     PyAV."""
     _av()
     output = Path(name)
-    if output.suffix.lower() in SUFFIXES and not said_folder(name):
+    if output.suffix.lower() in VIDEOS and not said_folder(name):
         target = output
     else:
         refuse_other_kinds(name, ENCODERS)

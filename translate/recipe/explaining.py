@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any
 
+from translate.data.domain import KINDS
 from translate.errors import ConfigurationError, folded, nearest
 from translate.models import MODELS
 from translate.recipe.keys import Key, keys_of, meant
@@ -22,7 +23,8 @@ MOST = 8
 
 
 def explained(word: str) -> list[str]:
-    """Lines that explain a dotted key, its last part, a section, a method, a kind of network, or a recipe.
+    """Lines that explain a dotted key, its last part, a section, a method, a kind of network, a recipe, or a value that
+    a key takes.
 
     Raises ConfigurationError, with the nearest known words, for any other.
     """
@@ -37,11 +39,13 @@ def explained(word: str) -> list[str]:
         return _recipe(word)
     if word in kinds:
         return _kind(word, keys)
+    if taken := [] if found else _distinct([key for key in keys if word in key.words]):
+        return [line for key in taken for line in (*_value(word, key, keys), "")][:-1]
     if not found:
-        others = [*MODELS, *sorted(kinds), *recipe_names()]
+        others = [*MODELS, *sorted(kinds), *recipe_names(), *(str(one) for key in keys for one in key.words)]
         near = meant(word, keys)
         hint = f"; did you mean '{near}'?" if near else nearest(word, others, ["data", "training", *MODELS])
-        raise ConfigurationError(f"{word}: neither a key nor a method, a network or a recipe{hint}")
+        raise ConfigurationError(f"{word}: neither a key nor a value of one, a method, a network or a recipe{hint}")
     one = _distinct(found)
     if len(one) > MOST:
         return [f"{len(one)} keys end so; give one of them whole:", *_table(one)]
@@ -133,6 +137,17 @@ def _resolved(word: str, key: Key, names: dict[str, None]) -> str | None:
     """The key that a word in the meaning of another names: a whole one, or one beside it."""
     beside = f"{key.name.rpartition('.')[0]}.{word}"
     return next((name for name in (word, beside) if name in names), None)
+
+
+def _value(word: str, key: Key, keys: Sequence[Key]) -> Iterator[str]:
+    """Lines that explain a value of a key; of a kind of domain also which keys go with it."""
+    yield f"{word}, a value of {key.name}"
+    yield from _key(key, keys)
+    if key.name == "data.domains.NAME.kind":
+        yield f"keys of {word}:"
+        yield from _table(
+            [one for one in keys if one.name in {f"data.domains.NAME.{of}" for of in KINDS[word].settings}]
+        )
 
 
 def _kind(kind: str, keys: Sequence[Key]) -> list[str]:

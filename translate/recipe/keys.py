@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
+import yaml
 from pydantic.fields import FieldInfo
 
 from translate.utils.one_of import OneOf
@@ -57,8 +59,17 @@ class Key:
         """Which values it takes, in words."""
         if self.choice:
             return f"a section, whose {self.choice.key} is {_listed(self.choice.table)}"
-        known = _named(self.owner).get(self.name.rpartition(".")[2])
-        return _listed(known) if known else _in_words(self.field.annotation, self.field.metadata)
+        return _listed(self._known) if self._known else _in_words(self.field.annotation, self.field.metadata)
+
+    @property
+    def words(self) -> list[Any]:
+        """The values that it takes, if they are listed."""
+        return self._known or _literals(self.field.annotation)
+
+    @property
+    def _known(self) -> list[Any] | None:
+        """The names that it takes, if it is checked against a table of them."""
+        return _named(self.owner).get(self.name.rpartition(".")[2])
 
     @property
     def default(self) -> str | None:
@@ -67,6 +78,28 @@ class Key:
             return None
         value = self.field.get_default(call_default_factory=True)  # type: ignore[call-arg]
         return json.dumps(value, default=str)
+
+    @property
+    def example(self) -> str | None:
+        """A value as it stands in YAML; None where there is none to show, and where `values` are all that there are."""
+        value = self._example
+        if value in (None, "", [], {}):
+            return None
+        text = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=math.inf)
+        return text.removesuffix("...\n").strip()
+
+    @property
+    def _example(self) -> Any:
+        """What the settings name as one, else the default; of a section, one of its keys with a value."""
+        if self.choice:
+            return {self.choice.key: next(iter(self.choice.table))}
+        if self.section:
+            kind = next(kind for before, _, kind in _sections(self.field) if not before)
+            inside = {name: Key(name, kind)._example for name in kind.model_fields}
+            return next(({name: value} for name, value in inside.items() if value not in (None, "", [], {})), None)
+        if self.words:
+            return None
+        return self.field.examples[0] if self.field.examples else json.loads(self.default or "null")
 
     @property
     def section(self) -> bool:
@@ -106,6 +139,12 @@ def _named(settings: type[Settings]) -> dict[str, list[Any]]:
     return {name: said["enum"] for name, said in keys.items() if "enum" in said}
 
 
+def _literals(kind: Any) -> list[Any]:
+    if get_origin(kind) is Literal:
+        return list(get_args(kind))
+    return [word for one in get_args(kind) for word in _literals(one)]
+
+
 def _choice(field: FieldInfo) -> OneOf | None:
     return next((mark for mark in field.metadata if isinstance(mark, OneOf)), None)
 
@@ -126,7 +165,7 @@ def _within(kind: Any, before: str = "") -> Iterator[tuple[str, type[Settings]]]
             yield from _within(one, "NAME." if get_origin(kind) is dict else before)
 
 
-_WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text", NoneType: "null"}
+_WORDS = {int: "a whole number", float: "a number", bool: "true or false", NoneType: "null"}
 _BOUNDS = {"ge": "{} or more", "gt": "more than {}", "le": "at most {}", "lt": "less than {}"}
 
 
@@ -137,24 +176,43 @@ def _in_words(kind: Any, metadata: list[Any]) -> str:
         return _in_words(arguments[0], [*arguments[1:], *metadata])
     if origin in (Union, UnionType):
         words = [_in_words(one, [] if one is NoneType else metadata) for one in arguments]
-        return " or ".join(dict.fromkeys(words))
+        return ", or ".join(dict.fromkeys(words))
     if origin is Literal:
         return _listed(arguments)
     if origin is dict:
         return f"a section of NAME: {_in_words(arguments[1], [])}"
     if origin is tuple:
         if arguments[-1] is Ellipsis:
-            return f"a list, each {_in_words(arguments[0], [])}"
+            return f"a list{_length(metadata)}, each {_in_words(arguments[0], [])}"
         return f"a list of {len(arguments)}, each {_in_words(arguments[0], [])}"
     if isinstance(kind, type) and issubclass(kind, Settings):
         return "a section"
-    return ", ".join([_WORDS.get(kind, "text"), *_bounds(metadata)])
+    if kind not in _WORDS:
+        return f"text{_length(metadata)}{' letters' * bool(_length(metadata))}"
+    return f"{_WORDS[kind]}{_range(metadata)}"
 
 
-def _bounds(metadata: list[Any]) -> list[str]:
+def _range(metadata: list[Any]) -> str:
+    """The bounds of a number."""
+    said = {name: f"{bound:g}" if bound < 1e6 else f"{bound:,}" for name, bound in _marks(metadata, _BOUNDS).items()}
+    if said.keys() == {"ge", "le"}:
+        return f" from {said['ge']} to {said['le']}"
+    return "".join(f", {_BOUNDS[name].format(bound)}" for name, bound in said.items())
+
+
+def _length(metadata: list[Any]) -> str:
+    """How long a list or a text may be."""
+    found = _marks(metadata, ("min_length", "max_length"))
+    least, most = found.get("min_length"), found.get("max_length")
+    if least and most:
+        return f" of {least} to {most}"
+    return f" of {least} or more" if least else f" of at most {most}" if most else ""
+
+
+def _marks(metadata: list[Any], names: Iterable[str]) -> dict[str, Any]:
+    """The bounds of these names that are set, in their order."""
     flat = [one for mark in metadata for one in (getattr(mark, "metadata", None) or [mark])]
-    said = [(words, getattr(mark, name, None)) for mark in flat for name, words in _BOUNDS.items()]
-    return [words.format(f"{bound:g}" if bound < 1e6 else f"{bound:,}") for words, bound in said if bound is not None]
+    return {name: getattr(mark, name) for name in names for mark in flat if getattr(mark, name, None) is not None}
 
 
 def _listed(words: Any) -> str:

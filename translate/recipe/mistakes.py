@@ -1,13 +1,16 @@
 """Explains mistakes in a recipe to the user: where each key was set, what was expected, and the nearest known key."""
 
+import itertools
 import json
+import shlex
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from translate.errors import nearest
-from translate.recipe.keys import keys_of, meant
+from translate.recipe.keys import Key, keys_of, meant
 from translate.recipe.schema import Recipe
 from translate.utils.settings import Settings
 from translate.utils.yaml_reader import KeyPath
@@ -21,17 +24,25 @@ Places = dict[KeyPath, str]
 def explained(error: ValidationError, values: dict[str, Any], source: str, places: Places) -> str:
     """One line for each of the first mistakes in `values`, which come from `source`."""
     found = error.errors()
-    lines = [_explain(mistake, values, source, places) for mistake in found[:MISTAKES]]
+    told = [mistake for number, mistake in enumerate(found[:MISTAKES]) if not _follows(mistake, found[:number])]
+    lines = list(dict.fromkeys(_explain(mistake, values, source, places) for mistake in told))
     if len(found) > MISTAKES:
         lines.append(f"{source}: and {len(found) - MISTAKES} more mistakes")
     return "\n".join(lines)
+
+
+def _follows(mistake: ErrorDetails, others: Sequence[ErrorDetails]) -> bool:
+    """Whether it is a list's that has too few items, once those of another kind were left out."""
+    return any(other["loc"][: len(mistake["loc"])] == mistake["loc"] for other in others)
 
 
 def _explain(mistake: ErrorDetails, values: dict[str, Any], source: str, places: Places) -> str:
     path = path_of(mistake, values)
     key, where = ".".join(map(str, path)), _where(path, source, places)
     if mistake["type"] == "extra_forbidden":
-        known = [_with_names(name, path) for name in known_keys(Recipe)]
+        known = [
+            name for name in (_with_names(name, path) for name in known_keys(Recipe)) if not key.startswith(f"{name}.")
+        ]
         if key in known:
             return f"{where}: unknown key '{key}': '{_chosen(values, path[:-1])}' has no such key, though others do"
         section, _, last = key.rpartition(".")
@@ -44,9 +55,47 @@ def _explain(mistake: ErrorDetails, values: dict[str, Any], source: str, places:
         where, given = _where((*path, choice["key"]), source, places), str(choice["given"])
         named = f"{where}: '{key}.{choice['key']}' is {_short(given)}"
         return f"{named}{nearest(given, choice['known'])} (a plugin's: give it as --plugin FILE)"
-    message = mistake["msg"].removeprefix("Value error, ")
+    if mistake["type"] != "value_error" and (wanted := _wanted(path, values)):
+        return f"{where}: {_expected(*wanted, mistake, values, where)}"
+    message = mistake["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
     given = "" if isinstance(mistake["input"], dict) else f", got {_short(json.dumps(mistake['input']))}"
     return f"{where}: '{_short(key)}': {message[0].lower()}{message[1:]}{given}"
+
+
+def _wanted(path: KeyPath, values: dict[str, Any]) -> tuple[Key, KeyPath] | None:
+    """The known key at a mistake's place or above it; None within a list of sections, whose keys are not known."""
+    words = tuple(itertools.takewhile(lambda word: isinstance(word, str), path))
+    if any(isinstance(word, str) for word in path[len(words) :]):
+        return None
+    chosen = _choices(values, words)
+    keys = [(key, _with_names(key.name, words)) for key in keys_of(Recipe)]
+    for depth in range(len(words), 0, -1):
+        if found := [key for key, name in keys if name == ".".join(map(str, words[:depth]))]:
+            return max(found, key=lambda key: chosen.index(key.of) if key.of in chosen else -1), words[:depth]
+    return None
+
+
+def _expected(key: Key, path: KeyPath, mistake: ErrorDetails, values: Any, where: str) -> str:
+    """What the key takes, with an example, and what it was given."""
+    name = ".".join(map(str, path))
+    missing = mistake["type"] == "missing" and not isinstance(mistake["loc"][-1], int)
+    for word in () if missing else path:
+        values = values[word]
+    given = "" if missing else f", got {_short(json.dumps(values))}"
+    if mistake["type"] == "string_type" and isinstance(mistake["input"], int | float):
+        given += f"; in quotes it is text: '\"{json.dumps(mistake['input'])}\"'"
+    example = shlex.quote(f"{name}={key.example}") if where.startswith("--set ") else f"{path[-1]}: {key.example}"
+    wanted = f"{key.values}, e.g. {example}" if key.example else key.values
+    return f"'{_short(name)}'{' is missing' * missing}: expected {wanted}{given}"
+
+
+def _choices(values: Any, words: KeyPath) -> list[Any]:
+    """The methods and kinds that the sections on the way to a key name."""
+    found: list[Any] = []
+    for word in words:
+        values = values.get(word) if isinstance(values, dict) else None
+        found += [values.get("name"), values.get("kind")] if isinstance(values, dict) else []
+    return found
 
 
 def _with_names(key: str, path: KeyPath) -> str:
@@ -60,7 +109,7 @@ def path_of(mistake: ErrorDetails, values: Any) -> KeyPath:
     keys: list[str | int] = []
     for key in mistake["loc"]:
         if isinstance(values, list) and isinstance(key, int):
-            keys, values = [*keys, key], values[key]
+            keys, values = [*keys, key], values[key] if key < len(values) else None
         elif isinstance(values, dict) and (key in values or key == mistake["loc"][-1]):
             keys, values = [*keys, key], values.get(key)
     return tuple(keys)

@@ -11,11 +11,12 @@ from translate.data.domain import Domain
 from translate.data.io.images import MAX_PIXELS, allow_pixels, dimensions
 from translate.errors import ConfigurationError, ImageError
 from translate.inference.converter import BF16_APART, Converter
-from translate.inference.delivery import fits, written_as
+from translate.inference.delivery import fits, holds, written_as
 from translate.inference.extras import ExtrasWriter, refuse_among, refuse_for_shards, refuse_for_video, require_places
 from translate.inference.folder import convert_folder
 from translate.inference.jobs import Jobs, plan
 from translate.inference.manifest import Manifest
+from translate.inference.naming import SUFFIXES
 from translate.inference.options import Extras, ImageFormat, InputOptions, ModelOptions, OutputOptions
 from translate.inference.partners import require_layers
 from translate.inference.provenance import locked_folder, require_writable, translation
@@ -53,10 +54,12 @@ class Conversion:
         self._refuse_contradictions()
         read: Callable[[], Iterable[str]]
         convert: Callable[..., Outcome]
+        suffix = ""
         if is_video(self.source):
             read, convert = lambda: [str(self.source)], partial(self._convert_video, self._plan_video())
         else:
             jobs = self._plan_images(self.writing.format, logger(self.quiet))
+            suffix = self._chosen(jobs)
             read, convert = jobs.sources, partial(self._convert_images, jobs)
         require_places(self.extras, Inputs(lambda: (*files_of(self.run), *read())), self.writing.overwrite)
         converter = load(self.run, **vars(self.model))
@@ -65,6 +68,8 @@ class Conversion:
         converter.fitting.tile, converter.depth, converter.log = self.writing.tile, self.writing.depth, say
         converter.size, converter.keep_size, converter.remark = self.writing.size, self.writing.keep_size == "yes", log
         converter.sizing(request)  # refuses what is impossible
+        if suffix:
+            self._require_format(suffix, written_as(converter.images.translated(request), self.writing.depth))
         if converter.runtime.bf16:
             log(f"bf16: {BF16_APART}; --precision float32 is exact, and slower")
         if converter.model.remarks:
@@ -119,14 +124,30 @@ class Conversion:
     def _suited(self, jobs: Jobs, converter: Converter, request: Request) -> Jobs:
         """The jobs, as PNG for label maps and as TIFF where no other format holds what the model gives, unless a format
         or name was chosen."""
-        target = converter.images.translated(request)
-        form = written_as(target, self.writing.depth)
-        named = not self.source.is_dir() and jobs[0].output == Path(self.output)
-        if self.writing.format != "same" or named or (fits(".png", form) and not form.classes):
+        form = written_as(converter.images.translated(request), self.writing.depth)
+        if self._chosen(jobs) or (fits(".png", form) and not form.classes):
             return jobs
         format: ImageFormat = "png" if form.classes else "tiff"
         logger(self.quiet)(f"{form.name}: {form}; written as {format.upper()}, which holds such values")
         return self._plan_images(format, lambda line: None)
+
+    def _chosen(self, jobs: Jobs) -> str:
+        """The suffix of the format, or of the file, that the user wants; empty if it is left open."""
+        if self.writing.format != "same":
+            return SUFFIXES[self.writing.format][0]
+        named = not self.source.is_dir() and jobs[0].output == Path(self.output)
+        return jobs[0].output.suffix if named else ""
+
+    def _require_format(self, suffix: str, form: Domain) -> None:
+        """Raises ConfigurationError unless files of the chosen suffix hold translations at all."""
+        if holds(suffix, form):
+            return
+        format, them = ("png", "PNG and TIFF") if form.classes else ("tiff", "TIFF")
+        what = f"translations are {form}, which go into {them} only"
+        if self.writing.format != "same":
+            raise ConfigurationError(f"--format {self.writing.format}: {what}: give --format {format}, or leave it out")
+        right = Path(self.output).with_suffix(SUFFIXES[format][0])
+        raise ConfigurationError(f"{shown(self.output)}: {what}: name it {shown(right)}")
 
     def _convert_images(self, jobs: Jobs, model: Converter, request: Request, all_ours: bool = False) -> Outcome:
         jobs = self._suited(jobs, model, request)

@@ -11,7 +11,7 @@ from filelock import FileLock, Timeout
 
 from translate.data.settings import DataSettings, DomainSettings
 from translate.errors import ConfigurationError, TranslateError, command
-from translate.recipe import Recipe, recipe_of
+from translate.recipe import Recipe, load_recipe, recipe_of
 from translate.training.checkpoint import Checkpoint, newest_good
 from translate.utils.atomic_files import NO_LOCKS, clear_leftovers, is_leftover
 from translate.utils.outputs import is_run, refuse_in_run
@@ -62,6 +62,14 @@ def choose_folder(out: str | Path | None, recipe: Recipe, resume: bool) -> Path:
     if resume:
         return next((folder for folder in reversed(_numbered(base)) if os.path.lexists(folder)), base)
     return _free(base)
+
+
+def on_data_of(folder: Path, recipe: Recipe) -> Recipe:
+    """The recipe; where it names no data, on those of the run in `folder`."""
+    if recipe.data.set is not None or not (folder / "recipe.yaml").is_file():
+        return recipe
+    begun = load_recipe(folder / "recipe.yaml").data.set
+    return recipe.model_copy(update={"data": recipe.data.model_copy(update={"set": begun})})
 
 
 def usual_folder(recipe: Recipe) -> Path:

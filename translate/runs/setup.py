@@ -22,7 +22,7 @@ from translate.runs.build import build_trainer, require_trainable
 from translate.runs.folder import changed_images, checkpoint_to_resume, require_same_domains, require_same_run
 from translate.runs.image_sets import Batches, ImageSet, share_of, training_stream
 from translate.runs.image_sets.opening import open_data, refuse_idle
-from translate.runs.image_sets.scanning import unreadable
+from translate.runs.image_sets.scanning import too_small, unreadable
 from translate.runs.initial_weights import begin_model
 from translate.runs.loading import build_model, image_spec
 from translate.runs.small_files import run_id, write_recipe, write_skipped
@@ -147,6 +147,12 @@ def open_images(launch: Launch) -> ImageSet:
     launch.recipe.training.refuse_idle()
     refuse_idle(launch.recipe.data, launch.recipe.method.batch_type)
     return _open(launch)
+
+
+def glanced_at(launch: Launch) -> OpenedData:
+    """The data of a run that is only measured: only headers are read, for images that no crop fits."""
+    images = open_images(launch)
+    return _without(launch, images, too_small(images, launch.log))
 
 
 def assemble(launch: Launch, model: Model, loader: Batches) -> tuple[Trainer, int]:

@@ -170,6 +170,12 @@ class Sweep(Settings):
     entity: Any = None
     early_terminate: Any = None
 
+    @property
+    def idle(self) -> list[str]:
+        """The keys by which their server ends runs early, which here have no effect."""
+        target = self.metric.target if self.metric else None
+        return [key for key, said in (("early_terminate", self.early_terminate), ("metric.target", target)) if said]
+
     @model_validator(mode="after")
     def _countable(self) -> Sweep:
         endless = [key for key, one in self.parameters.items() if one.choices is None]

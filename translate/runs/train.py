@@ -10,9 +10,9 @@ from translate.recipe.plugins import load_plugins
 from translate.reporting.report import write_report
 from translate.reporting.tracking import choose_trackers, left_to_do
 from translate.runs.best_by import gave_up
-from translate.runs.folder import choose_folder, claimed
+from translate.runs.folder import choose_folder, claimed, on_data_of
 from translate.runs.initial_weights import begin_model
-from translate.runs.setup import Launch, assemble, loader_of, open_images, start
+from translate.runs.setup import Launch, assemble, glanced_at, start
 from translate.runs.small_files import write_summary
 from translate.training.checkpoint import folder_name, pointed
 from translate.training.distributed import Distributed, join
@@ -57,6 +57,8 @@ def train(
         _refuse_unclear(recipe)
     plugins = load_plugins(plugin)
     wanted, trackers = resolved(recipe, data, overrides), choose_trackers(tracking)
+    if resume and out is not None:
+        wanted = on_data_of(Path(out), wanted)
     if deterministic:
         use_deterministic_kernels()
     with Signals() as signals:
@@ -173,8 +175,7 @@ def dry_run(
     wanted = resolved(recipe, data, overrides)
     training = wanted.training
     launch = Launch(wanted, choose_runtime(device, training.precision, options), Distributed(device), quiet)
-    images = open_images(launch)
-    loader = loader_of(launch, images)
+    images, loader, _ = glanced_at(launch)
     trainer, total = assemble(launch, begin_model(wanted, images.spec, launch.log), loader)
     launch.log(f"{wanted.name}: taking some steps to measure, of {total:,}")
     with closing(loader.stream()) as batches:

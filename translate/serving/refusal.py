@@ -11,8 +11,8 @@ from translate.utils.out_of_memory import out_of_memory
 from translate.utils.printing import say, shown
 
 _FIELDS = re.compile(r"--(to|size|depth|format|checkpoint)\b")
-_OTHER_OPTIONS = re.compile(r"(?:; |, or )[^;]*--[^;]*$")
-"""Advice that only the command line can take."""
+_OTHERS = re.compile(r"(?:; |, or )(?:[^;]*--|(?:or )?train with )[^;]*$")
+"""Advice that only the command line can take, or who trains."""
 FAULT = "a fault of the server, whose output says more; other pictures are not affected"
 
 
@@ -47,4 +47,4 @@ def refusal_for(error: Exception, folder: Path) -> Refusal:
 
 def for_users(message: str) -> str:
     """A message of the command line in the words of the API: its options are fields here, or cannot be given."""
-    return _OTHER_OPTIONS.sub("", _FIELDS.sub(r"\1", message))
+    return _OTHERS.sub("", _FIELDS.sub(r"\1", message))

@@ -15,13 +15,12 @@ from PIL import Image, UnidentifiedImageError
 
 from translate.data.domain import Domain
 from translate.data.io import codec, gate
-from translate.data.io.images import Picture, display_bands, lost, to_8_bits, with_channels, write
-from translate.data.io.metadata import has_place
+from translate.data.io.images import Picture, display_bands, to_8_bits, with_channels, write
 from translate.data.io.tiff import Page
 from translate.data.io.values import BadImageError
 from translate.data.planes import read_as
 from translate.inference.converter import Converter, size_of
-from translate.inference.delivery import fits, shades_for_values, written_as
+from translate.inference.delivery import fits, remarks, shades_for_values, written_as
 from translate.models.base import Request
 from translate.serving.names import TYPES, name_for, suffix_for
 from translate.serving.refusal import Gone, Refusal, refusal_for
@@ -94,7 +93,7 @@ class _Work:
             output.read_bytes(),
             TYPES[output.suffix],
             name_for(self.name, output.suffix),
-            _notes(picture, made, output, given) + _scale(converter, request, picture),
+            (*shades_for_values(picture, given), *remarks(picture, made, output), *_scale(converter, request, picture)),
             *((_preview(picture), _preview(made)) if self.wish.previews else ()),
         )
 
@@ -140,13 +139,6 @@ def _refuse_layers(*domains: Domain) -> None:
     for domain in domains:
         if domain.layers:
             raise Refusal(422, f"a sample of {domain.name} is {len(domain.layers)} images; one image is taken here")
-
-
-def _notes(picture: Picture, made: Picture, output: Path, given: Domain) -> tuple[str, ...]:
-    """What `translate convert` would remark on."""
-    moved = size_of(made) != size_of(picture) and has_place(picture.exif)
-    place = ("its position on Earth is left out, as the translation has other pixels",) * moved
-    return (*shades_for_values(picture, given), *picture.remarks, *place, *lost(output, made))
 
 
 def _scale(converter: Converter, request: Request, picture: Picture) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 
 from translate.data.checks.files import Files
-from translate.data.checks.finding_labels import EXACT, FIRST, FLAT, files_of, flatness
+from translate.data.checks.finding_labels import EXACT, FEW, FIRST, FLAT, files_of, flatness, strays
 from translate.data.domain import Domain
 from translate.data.instance_maps import PLANES
 from translate.data.layouts.folders import Source
@@ -28,25 +28,31 @@ def instances_in(name: str, sources: Sequence[Readable], said: DomainSettings, f
 
     Files look like instance maps if all have one band of integers, most often 0, and otherwise from 1 on with hardly a
     gap, each in one flat area; if their things differ in number, and are more than `MANY` in some. Reading stops at the
-    first file that speaks against it; files that cannot be read do not speak.
+    first file that speaks against it, or with a stray one that holds colours, at the second; files that cannot be read
+    do not speak.
     """
     found = Domain(name, PLANES, dtype="uint16", kind="instances", ignore=said.ignore)
     return found if said.said or _look_like(files_of(sources), said.ignore, files) else None
 
 
 def _look_like(sources: Sequence[Source], ignore: int | None, files: Files) -> bool:
+    found: list[int | None] = []
     counts: list[int] = []
     for part in (*([source] for source in sources[:FIRST]), sources[FIRST:]):
-        counts += files.of_each(partial(_things, files, ignore), part)
-        if min(counts, default=0) < 0:
+        found += files.of_each(partial(_things, files, ignore), part)
+        counts = [count for count in found if count is not None]
+        if min(counts, default=0) < 0 or strays(len(found) - len(counts), len(found)):
             return False
-    return max(counts, default=0) > MANY and len(set(counts)) > 1
+    return max(counts, default=0) > MANY and len(set(counts)) > 1 and len(counts) >= FEW * (len(found) - len(counts))
 
 
-def _things(files: Files, ignore: int | None, source: Source) -> int:
-    """How many things a file holds that may be an instance map; -1 of one that cannot be one."""
+def _things(files: Files, ignore: int | None, source: Source) -> int | None:
+    """How many things a file holds that may be an instance map; -1 of one that cannot be one, None if it is no map, and
+    is refused when it is read."""
     held = files.integers(source) if source.path.suffix.lower() in EXACT and source.half is None else None
-    if held is None or flatness(held[0]) < FLAT:
+    if held is None:
+        return None
+    if flatness(held[0]) < FLAT:
         return -1
     pixels = held[0][..., 0].astype(np.int64)
     pixels[pixels == ignore] = 0

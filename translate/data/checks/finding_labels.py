@@ -33,6 +33,11 @@ RARE = 0.0002
 """The least share of a colour in flat areas."""
 EXACTLY, NEARLY = 0.8, 0.65
 """The least share of flat pixels that are exactly of the colours, and of all pixels that are near one."""
+STRAY = 20
+"""One file in so many, and one in any case, may be of another kind than the others: it is broken, and refused by name
+when it is read."""
+FEW = 4
+"""Others that must be there for each of them."""
 EXACT = (".png", ".tif", ".tiff", ".bmp", ".gif")
 """Files that keep numbers as they are."""
 
@@ -49,11 +54,10 @@ class Numbers:
     def classes(self) -> frozenset[int]:
         return self.values - {NOTHING}
 
-    def like_labels(self, first: Numbers) -> bool:
-        """Whether it may be a label map of the set to which the `first` belongs."""
-        return bool(
-            all(0 <= value < SMALL for value in self.classes) and self.flat >= FLAT and self.palette == first.palette
-        )
+    @property
+    def like_labels(self) -> bool:
+        """Whether it may be a label map."""
+        return all(0 <= value < SMALL for value in self.classes) and self.flat >= FLAT
 
 
 def labels_in(name: str, sources: Sequence[Readable], said: DomainSettings, files: Files) -> Domain | None:
@@ -61,7 +65,7 @@ def labels_in(name: str, sources: Sequence[Readable], said: DomainSettings, file
 
     Files look like label maps if they have one band and keep numbers exactly, each holds numbers below `SMALL` in flat
     areas, most hold more than one, and those with palettes share one of colours, as drawings and scans do not.
-    Reading stops at the first file that speaks against it; files that cannot be read do not speak.
+    Reading stops when more files speak against it than a `STRAY` one; files that cannot be read do not speak.
     """
     if said.colours:
         return _domain(name, len(said.colours), said, None)
@@ -128,14 +132,28 @@ def _domain(name: str, classes: int, said: DomainSettings, ignore: int | None) -
 
 
 def _looked_at(sources: Sequence[Source], files: Files) -> list[Numbers]:
-    """What the files hold if all of them look like label maps; nothing if they do not."""
+    """What the files hold that look like label maps, if hardly any does not; nothing if they do not."""
     found: list[Numbers] = []
+    alike: list[Numbers] = []
     for part in (*([source] for source in sources[:FIRST]), sources[FIRST:]):
-        found += (more := files.of_each(partial(_looked, files), part))
-        if not all(one.like_labels(found[0]) for one in more):
+        found += files.of_each(partial(_looked, files), part)
+        alike = _alike(found)
+        if strays(len(found) - len(alike), len(found)):
             return []
-    several = sum(len(one.classes) > 1 for one in found)
-    return found if 2 * several > len(found) else []
+    several = sum(len(one.classes) > 1 for one in alike)
+    return alike if 2 * several > len(alike) >= FEW * (len(found) - len(alike)) else []
+
+
+def _alike(found: Sequence[Numbers]) -> list[Numbers]:
+    """Those that look like label maps, and have the palette that most of these have."""
+    like = [one for one in found if one.like_labels]
+    (usual, _), *_ = Counter(one.palette for one in like).most_common(1) or [(None, 0)]
+    return [one for one in like if one.palette == usual]
+
+
+def strays(odd: int, count: int) -> bool:
+    """Whether so many of the files are of another kind that they are not broken, but the kind of the set."""
+    return odd > max(1, count // STRAY)
 
 
 def files_of(sources: Sequence[Readable]) -> list[Source]:

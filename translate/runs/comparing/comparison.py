@@ -1,12 +1,12 @@
 """Compares runs, using only what their folders hold: nothing is trained, converted or measured."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from translate.errors import ConfigurationError, command
+from translate.errors import ConfigurationError, command, folded
 from translate.runs.comparing.groups import Column, MeanRow, columns_of, mean_rows
 from translate.runs.comparing.rows import Row, in_rows, warnings
 from translate.runs.comparing.run_files import EVALUATION, RunFiles, State, read_run
@@ -78,20 +78,38 @@ def _grouped(
     rows = [mean_rows(columns, RunFiles.validated), mean_rows(columns, lambda run: run.evaluated)]
     own = [f"{run.name}: {one.warning}" for run in files for one in run.evaluated if one.warning]
     found = [line for part in rows for line in warnings(part, [column.name for column in columns])]
-    behind = [run.name for column in columns for run in column.runs if run not in column.ended]
-    outside = [f"{name}: has not come to its end, and is left out of the mean of its group" for name in behind]
+
+    def missing(run: RunFiles) -> list[str]:
+        behind = all(run not in column.ended for column in columns)
+        outside = [f"{run.name}: has not come to its end, and is left out of the mean of its group"] * behind
+        return [*outside, *_missing(run, states[run.name])]
+
+    outdated = _of_groups(columns, lambda run: _outdated(run.name, states[run.name]))
     return Comparison(
         states,
         _different(files),
         validation,
         evaluation,
-        [*dict.fromkeys([*own, *found, *(line for name, state in states.items() for line in _outdated(name, state))])],
-        [*outside, *(line for run in files for line in _missing(run, states[run.name]))],
+        [*dict.fromkeys([*own, *found, *outdated])],
+        _of_groups(columns, missing),
         Means(
             {column.name: [run.name for run in column.runs] for column in columns},
             *([row for row, _ in part] for part in rows),
         ),
     )
+
+
+def _of_groups(columns: Sequence[Column], lines: Callable[[RunFiles], list[str]]) -> list[str]:
+    """What there is to say of the runs of each column; the same of several once, with all their names."""
+    found = []
+    for column in columns:
+        said: dict[str, list[str]] = {}
+        for run in column.runs:
+            for line in lines(run):
+                said.setdefault(line.replace(run.name, "{}"), []).append(run.name)
+        for line, (first, *others) in said.items():
+            found.append(line.replace("{}", first) + (f"; likewise {folded(others)}" if others else ""))
+    return found
 
 
 def is_comparison(path: Path) -> bool:

@@ -1,10 +1,13 @@
 """Checks every image of a data set before the first step, and reports all unreadable ones together."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
+from translate.data.checks.looking import size_of
 from translate.data.checks.scan import Attempt, decoding, failures, headers, noting
 from translate.data.checks.shades import nearly_black, stretching
+from translate.data.decoding import require_crop
 from translate.data.domain import Domain
 from translate.data.io.images import ANIMATED
 from translate.data.io.values import DEEP, UNIT
@@ -17,6 +20,7 @@ from translate.errors import ConfigurationError
 from translate.runs.image_sets import Batches, ImageSet, spanned
 from translate.utils.printing import Log, shown
 from translate.utils.progress import Progress
+from translate.utils.sides import Sides
 
 THOROUGH = 20_000
 """Most images that are all decoded; of larger sets only headers are read, as decoding would cost an epoch."""
@@ -45,7 +49,24 @@ def unreadable(images: ImageSet, loader: Batches, log: Log, quiet: bool = False)
         log(f"warning: {line}")
     if several:
         log(f"note: {shown(str(images.settings.set))}: {ANIMATED}: {few(sorted(several))}")
-    found = _by_layer(images, found)
+    return _refused(images, _by_layer(images, found), log)
+
+
+def too_small(images: ImageSet, log: Log) -> dict[str, str]:
+    """Like `unreadable`, of images that no crop fits, where they are not resized; reads headers only."""
+    if images.settings.resize != "none":
+        return {}
+    sources = {source.path: source for sources in images.trained_on().values() for source in sources}
+    attempts = [(path, partial(_require_crop, images.settings.crop, source)) for path, source in sources.items()]
+    return _refused(images, failures(attempts, images.settings.workers, lambda: None), log)
+
+
+def _require_crop(crop: Sides, source: Readable) -> None:
+    require_crop(crop, source, *size_of(source))
+
+
+def _refused(images: ImageSet, found: Mapping[Path, str], log: Log) -> dict[str, str]:
+    """The reasons by path. Raises ConfigurationError that lists them, unless `data.skip_bad`."""
     bad = {str(path): reason for path, reason in found.items()}
     if not bad:
         return {}
