@@ -53,7 +53,7 @@ def test_beside_a_bar_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
     with Progress(2, unit="step", label=HOSTILE) as progress:
         say(HOSTILE)
         print(HOSTILE, file=sys.stderr)
-        progress.advance(text=HOSTILE)
+        progress.advance(measured=[HOSTILE])
     shown = terminal.getvalue()
     assert "\x1b[" in shown, "the bar's own"
     assert shown.count("own\\x1b]0;title") == 2

@@ -3,14 +3,14 @@
 with Progress(total=10_000, unit="step", label="pix2pix") as progress:
     for step in range(10_000):
         ...
-        progress.advance(images=16, text="generator 1.23")
+        progress.advance(images=16, measured=["generator 1.23"])
 """
 
 import os
 import sys
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Literal, Self, TextIO
 
@@ -44,7 +44,7 @@ class Progress:
         self._unit = unit if unit == "MB" else f"{unit}s"
         self._quiet, self._after, self._stream, self._clock = quiet, after, stream or sys.stderr, clock
         self._images: int | None = None
-        self._text = ""
+        self._measured: Sequence[str] = ()
 
     def __enter__(self) -> Self:
         self._began = self._clock()
@@ -56,11 +56,11 @@ class Progress:
     def __exit__(self, *_: object) -> None:
         self._display.close(self._state(), self._clock() - self._began)
 
-    def advance(self, n: int = 1, text: str | None = None, images: int | None = None) -> None:
-        """Counts `n` more. `text` replaces the text at the end of the line; None keeps it. `images`, how many images
-        these took, switches the rate to images per second."""
+    def advance(self, n: int = 1, measured: Sequence[str] | None = None, images: int | None = None) -> None:
+        """Counts `n` more. `measured` replaces what stands at the end of the line, each with its name; None keeps it.
+        `images`, how many images these took, switches the rate to images per second."""
         self._done += n
-        self._text = self._text if text is None else text
+        self._measured = self._measured if measured is None else measured
         if images is not None:
             self._images = (self._images or 0) + images
         self._show()
@@ -104,7 +104,7 @@ class Progress:
             unit=self._unit,
             rate=f"{_figure(rate)} {what}/s" if rate else "",
             left=f"{clock_time(ahead / per_second)} left" if ahead and per_second else "",
-            text=self._text,
+            measured=self._measured,
         )
 
 
