@@ -6,7 +6,6 @@ with Progress(total=10_000, unit="step", label="pix2pix") as progress:
         progress.advance(images=16, measured=["generator 1.23"])
 """
 
-import os
 import sys
 import time
 from collections import deque
@@ -14,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Literal, Self, TextIO
 
-from translate.utils.printing import coloured, guarded
+from translate.utils.printing import coloured, guarded, shows_colours
 from translate.utils.progress_line import State, fitted
 
 _SECONDS_BETWEEN_LINES = 10.0
@@ -157,7 +156,8 @@ class _Bar(_Display):
             get_renderable=lambda: fitted(self._shown, console.width, console.options.ascii_only),
             console=console,
             refresh_per_second=5,
-            redirect_stdout=_is_terminal(sys.stdout),  # only if stdout is the terminal, not a file or a pipe
+            redirect_stdout=sys.stdout is not None
+            and sys.stdout.isatty(),  # only if stdout is the terminal, not a file or a pipe
         )
         before = sys.stdout, sys.stderr
         self._live.start()
@@ -177,12 +177,7 @@ class _Bar(_Display):
 def _display(quiet: bool, stream: TextIO | None, clock: Callable[[], float]) -> _Display:
     if quiet or stream is None:
         return _Display()
-    plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb" or not _is_terminal(stream)
-    return _Lines(stream, clock) if plain else _Bar(stream)
-
-
-def _is_terminal(stream: TextIO | None) -> bool:
-    return stream is not None and stream.isatty()
+    return _Bar(stream) if shows_colours(stream) else _Lines(stream, clock)
 
 
 def _figure(value: float) -> str:

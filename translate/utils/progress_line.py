@@ -89,7 +89,15 @@ def fitted(state: State, width: int, ascii_only: bool = False) -> Text:
 
 
 # In the order in which they stand.
-_STYLES = {"label": "", "bar": "", "percent": "magenta", "count": "", "rate": "cyan", "left": "magenta", "measured": "dim"}
+_STYLES = {
+    "label": "",
+    "bar": "",
+    "percent": "magenta",
+    "count": "",
+    "rate": "cyan",
+    "left": "magenta",
+    "measured": "dim",
+}
 
 
 def _parts(state: State) -> dict[str, str]:
