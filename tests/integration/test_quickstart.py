@@ -44,7 +44,7 @@ def kept_its_promise(result, out: Path) -> None:
     assert (out / "comparison.png").is_file() and (out / "run" / "summary.json").is_file()
     assert (out / "run" / "report.html").read_text().endswith("</html>\n")
     assert saved_steps(out / "run" / "checkpoints")[-1] == 6
-    assert "on 3 test images" in result.stdout and f"look at {out / 'comparison.png'}" in result.stdout
+    assert "on 3 test images" in result.stdout and f"next: look at {out / 'comparison.png'} and " in result.stderr
 
 
 def at_step(number: int, what):
@@ -104,6 +104,8 @@ def test_a_finished_one_is_only_shown_again(quickstart, monkeypatch) -> None:
     again = quickstart("--out", "q")
     kept_its_promise(again, Path("q"))
     assert again.stdout == first.stdout
+    assert "q/run: trained to its end already; converted and compared again" in again.stderr
+    assert "trained to its end" not in first.stderr
 
 
 def test_what_a_user_put_beside_the_translations_is_left_alone(quickstart) -> None:

@@ -291,7 +291,7 @@ def settings_of_domains_that_are_not_there(user: User) -> None:
 
 @tried(
     ("runs/image_sets/scanning", "if they hold numbers of classes, set data.domains.{}.kind=labels"),
-    ("runs/image_sets/scanning", "images looked at are of one colour all over; `translate data check {}` names them"),
+    ("runs/image_sets/scanning", "`translate data check {}`"),
 )
 def class_numbers_that_look_black_and_flat_images(user: User) -> None:
     for split in ("trainA", "trainB", "testA", "testB"):
@@ -309,7 +309,8 @@ def class_numbers_that_look_black_and_flat_images(user: User) -> None:
 
 
 @tried(
-    ("data/checks/poor", "pixels are enlarged {} times to data.size={}, which adds nothing that can be learned; set")
+    ("data/checks/poor", "enlarged {} times to data.size={}, which adds nothing that can be learned; set {}{}"),
+    ("data/checks/poor", " and data.load_size=null"),
 )
 def images_that_are_far_too_small(user: User) -> None:
     command = user.train(user.recipe("cyclegan", steps=1), "--out", "run", data=user.data())

@@ -97,7 +97,8 @@ def test_losses_are_whole_or_left_out() -> None:
     seen = []
     for width in range(46, 200):
         line = fitted(state(measured=LOSSES), width).plain
-        assert (ending := line.partition(" left")[2].lstrip()) in endings, line
+        ending = line.partition(" left")[2].lstrip()
+        assert ending in endings, line
         assert cell_len(line) < width
         seen.append(endings.index(ending))
     assert seen == sorted(seen) and set(seen) == {0, 1, 2, 3, 4}

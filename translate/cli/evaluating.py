@@ -8,8 +8,9 @@ import click
 
 from translate.cli.common import QUIET, with_plugins
 from translate.cli.options import takes
+from translate.errors import command
 from translate.inference.options import OnDevice, Weights
-from translate.utils.printing import answer, logger, say
+from translate.utils.printing import answer, logger, say, shown, then
 
 
 @click.command()
@@ -50,6 +51,7 @@ def evaluate(
     written = write_scores(scores, run, checkpoint, json_file)  # first: printing may fail
     answer(as_text(scores))
     say(f"written to {written}")
+    then(f"see runs side by side with {command('compare', run, 'OTHER-RUN')}", quiet=quiet)
 
 
 @click.command()
@@ -64,7 +66,9 @@ def report(run: Path) -> None:
     """
     from translate.runs.report import report as report_run
 
-    answer(report_run(run))
+    page = report_run(run)
+    answer(page)
+    then(f"open {shown(page)} in a browser")
 
 
 @click.command()
@@ -101,3 +105,8 @@ def compare(runs: tuple[Path, ...], json_file: Path | None, page: Path | None) -
     answer(as_text(comparison, shutil.get_terminal_size().columns if sys.stdout.isatty() else None))
     for written in filter(None, (json_file, page)):
         say(f"written to {written}")
+    then(
+        f"open {shown(page)} in a browser"
+        if page is not None
+        else f"make a page of it with {command('compare', *runs, '--html', 'compare.html')}"
+    )

@@ -5,7 +5,7 @@ import json
 import click
 
 from translate.cli.common import with_plugins
-from translate.utils.printing import answer
+from translate.utils.printing import answer, then
 
 
 @click.command()
@@ -36,3 +36,4 @@ def schema() -> None:
     from translate.recipe.schema import json_schema
 
     answer(json.dumps(json_schema(), indent=1))
+    then("keep it as recipe.schema.json, and begin a recipe with # yaml-language-server: $schema=recipe.schema.json")

@@ -10,8 +10,8 @@ from translate.cli.common import FOLDER, QUIET, Changes
 from translate.cli.many import Repeats
 from translate.cli.options import value_of
 from translate.cli.training import Trackers, TrainingChanges, TrainOptions, train
-from translate.errors import ConfigurationError
-from translate.utils.printing import answer, logger
+from translate.errors import ConfigurationError, command
+from translate.utils.printing import answer, logger, then
 
 
 @click.command()
@@ -50,6 +50,8 @@ def sweep(file: Path, settings: tuple[str, ...], out: Path | None, count: int | 
     for line in ranked(points, done, wanted.metric):
         answer(line)
     say_left_to_do(made["tracking"], [one.folder for one in planned])
+    if outcome.done:
+        then(f"see the runs side by side with {command('compare', *outcome.done)}", quiet=quiet)
     outcome.require_all()
 
 
