@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from translate.cli.common import FOLDER, OUTPUT, QUIET, with_plugins
+from translate.cli.completing import RUN
 from translate.cli.options import takes
 from translate.inference.options import (
     ExportOptions,
@@ -26,7 +27,7 @@ if TYPE_CHECKING:  # slow to import, so imported where used
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=RUN)
 @click.argument("source", metavar="INPUT", type=click.Path(path_type=Path))
 @click.argument("output", type=OUTPUT)
 @takes(target=Target, writing=OutputOptions, reading=InputOptions, extras=Extras, model=ModelOptions)
@@ -86,7 +87,7 @@ def _report(outcome: Outcome, quiet: bool) -> None:
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=RUN)
 @click.argument("output", type=FOLDER)
 @takes(options=SampleOptions)
 @with_plugins
@@ -109,7 +110,7 @@ def sample(run: Path, output: Path, options: SampleOptions) -> None:
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=RUN)
 @click.argument("out", type=OUTPUT)
 @takes(target=Target, options=ExportOptions)
 @with_plugins

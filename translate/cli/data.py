@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from translate.cli.common import FOLDER, Changes, with_plugins
+from translate.cli.completing import DATA, FETCHED, RECIPE, SETTING
 from translate.cli.options import takes
 from translate.errors import ConfigurationError, command, nearest
 from translate.utils.printing import answer, then
@@ -35,9 +36,11 @@ def data(context: click.Context) -> None:
 
 
 @data.command()
-@click.argument("folder", metavar="DIR")
-@click.argument("settings", nargs=-1, metavar="[KEY=VALUE]...")
-@click.option("--recipe", metavar="NAME|FILE", help="Read the folder as this recipe would, with its settings.")
+@click.argument("folder", metavar="DIR", type=DATA)
+@click.argument("settings", nargs=-1, metavar="[KEY=VALUE]...", type=SETTING)
+@click.option(
+    "--recipe", type=RECIPE, metavar="NAME|FILE", help="Read the folder as this recipe would, with its settings."
+)
 @takes(changes=Changes)
 @with_plugins
 def check(folder: str, settings: tuple[str, ...], recipe: str | None, changes: Changes) -> None:
@@ -70,7 +73,7 @@ def check(folder: str, settings: tuple[str, ...], recipe: str | None, changes: C
 
 
 @data.command()
-@click.argument("name")
+@click.argument("name", type=FETCHED)
 @click.option("--into", type=FOLDER, help="Folder to put it in; default: the user's cache.")
 def fetch(name: str, into: Path | None) -> None:
     """Download a named data set, verify it, and unpack its images."""

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from translate.cli.common import QUIET, with_plugins
+from translate.cli.completing import DATA, RUN
 from translate.cli.options import takes
 from translate.errors import command
 from translate.inference.options import OnDevice, Weights
@@ -14,9 +15,11 @@ from translate.utils.printing import answer, logger, say, shown, then
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=RUN)
 @takes(weights=Weights, place=OnDevice)
-@click.option("--data", metavar="NAME|FOLDER", help="Where the data set is now; default: where the run was trained.")
+@click.option(
+    "--data", type=DATA, metavar="NAME|FOLDER", help="Where the data set is now; default: where the run was trained."
+)
 @click.option(
     "--weights-dir", metavar="DIR", help="Folder of Inception's weights, for FID as published; never downloaded."
 )
@@ -55,7 +58,7 @@ def evaluate(
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=RUN)
 def report(run: Path) -> None:
     """Write RUN/report.html, the page of a run, from the files in its folder; also while it trains.
 
@@ -72,7 +75,7 @@ def report(run: Path) -> None:
 
 
 @click.command()
-@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=RUN)
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Also write the comparison to this file.")
 @click.option("--html", "page", type=click.Path(path_type=Path), help="Also write the tables as a page to this file.")
 def compare(runs: tuple[Path, ...], json_file: Path | None, page: Path | None) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from translate.cli.common import with_plugins
+from translate.cli.completing import RUN
 from translate.cli.options import takes
 from translate.inference.options import ModelOptions
 from translate.serving.options import ServingOptions
@@ -12,7 +13,7 @@ from translate.utils.printing import answer, say, then
 
 
 @click.command()
-@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=RUN)
 @takes(serving=ServingOptions, model=ModelOptions)
 @with_plugins
 def serve(runs: tuple[Path, ...], serving: ServingOptions, model: ModelOptions) -> None:

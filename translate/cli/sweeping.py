@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from translate.cli.common import FOLDER, QUIET, Changes
+from translate.cli.completing import SETTING
 from translate.cli.many import Repeats
 from translate.cli.options import value_of
 from translate.cli.training import Trackers, TrainingChanges, TrainOptions, train
@@ -16,7 +17,7 @@ from translate.utils.printing import answer, logger, then
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@click.argument("settings", nargs=-1, metavar="[KEY=VALUE]...")
+@click.argument("settings", nargs=-1, metavar="[KEY=VALUE]...", type=SETTING)
 @click.option("--out", type=FOLDER, help="Folder of the runs, which are numbered; default runs/NAME-OF-FILE.")
 @click.option(
     "--runs", "count", type=click.IntRange(1), help="How many runs; default: the file's run_cap, or all of a grid."

@@ -9,6 +9,7 @@ from typing import Literal
 import click
 
 from translate.cli.common import FOLDER, PLUGIN, QUIET, Changes, with_plugins
+from translate.cli.completing import DATA, RECIPE, SETTING
 from translate.cli.many import Repeats, train_repeats
 from translate.cli.options import takes
 from translate.errors import ConfigurationError, command
@@ -77,9 +78,11 @@ class TrainingChanges(Changes):
 
 
 @click.command()
-@click.argument("recipe")
-@click.argument("settings", nargs=-1, metavar="[KEY=VALUE]...")
-@click.option("--data", metavar="NAME|FOLDER", help="A named data set (see `translate data`) or a folder of images.")
+@click.argument("recipe", type=RECIPE)
+@click.argument("settings", nargs=-1, metavar="[KEY=VALUE]...", type=SETTING)
+@click.option(
+    "--data", type=DATA, metavar="NAME|FOLDER", help="A named data set (see `translate data`) or a folder of images."
+)
 @takes(repeats=Repeats, changes=TrainingChanges, options=TrainOptions, trackers=Trackers)
 @PLUGIN
 @QUIET
@@ -141,7 +144,7 @@ def train(
 
 
 @click.command()
-@click.argument("name", required=False)
+@click.argument("name", required=False, type=RECIPE)
 @with_plugins
 def recipes(name: str | None) -> None:
     """List the recipes, or print one in full, with all its defaults."""
