@@ -6,6 +6,8 @@ import json
 import os
 import re
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -149,3 +151,40 @@ def test_it_says_once_how_long_it_will_take(quickstart, monkeypatch, method: str
     monkeypatch.setattr("translate.training.loop.STEPS", 5)
     told = quickstart(method, "--out", "q").stderr
     assert len(re.findall(r"the 1 steps to go will take about \d+:\d\d at this pace", told)) == 1
+
+
+CHILD = """
+import os, signal, sys
+import translate.runs.quickstart
+from translate.cli import main
+from translate.training.trainer import Trainer
+
+translate.runs.quickstart.RECIPES = {"cyclegan": sys.argv[1]}
+step, last = Trainer.step, int(sys.argv[2])
+
+def stepping(self, batch):
+    step(self, batch)
+    if self.steps == last:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+Trainer.step = stepping
+main(["quickstart", "--out", "q", "--device", "cpu"])
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="there is no SIGKILL")
+def test_killed_for_good_the_same_command_goes_on(quickstart, tmp_path) -> None:
+    path = tmp_path / "tiny-cyclegan.yaml"
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+
+    def child(last: int) -> subprocess.CompletedProcess[str]:
+        words = [sys.executable, "-c", CHILD, str(path), str(last)]
+        return subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
+
+    assert child(4).returncode == -signal.SIGKILL
+    again = child(-1)
+    assert again.returncode == 0 and "resuming after step 3" in again.stderr, again.stderr
+    assert "next: look at q/comparison.png and q/run/report.html" in again.stderr
+    finished = quickstart("--out", "q")
+    kept_its_promise(finished, Path("q"))
+    assert "q/run: trained to its end already" in finished.stderr
