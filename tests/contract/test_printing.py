@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ast
 import io
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from translate.utils.printing import Unread, answer, coloured, guarded, guarded_streams, logger, safe, say
+from translate.utils.printing import Unread, answer, coloured, guarded, guarded_streams, logger, safe, say, then
 from translate.utils.progress import Progress
 
 PACKAGE = Path(__file__).resolve().parents[2] / "translate"
@@ -53,7 +54,7 @@ def test_beside_a_bar_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
     with Progress(2, unit="step", label=HOSTILE) as progress:
         say(HOSTILE)
         print(HOSTILE, file=sys.stderr)
-        progress.advance(text=HOSTILE)
+        progress.advance(measured=[HOSTILE])
     shown = terminal.getvalue()
     assert "\x1b[" in shown, "the bar's own"
     assert shown.count("own\\x1b]0;title") == 2
@@ -130,3 +131,41 @@ def test_no_module_prints_past_the_gate() -> None:
     found = {path.relative_to(PACKAGE).as_posix(): list(_prints(path)) for path in PACKAGE.rglob("*.py")}
     assert [line for name, lines in found.items() if name not in ALLOWED for line in lines] == []
     assert {name for name in ALLOWED if not found[name]} == set(), "no longer needed"
+
+
+@pytest.mark.parametrize("mark", ["warning:", "error:"])
+def test_a_warning_stands_out_on_a_terminal_and_nowhere_else(monkeypatch: pytest.MonkeyPatch, mark: str) -> None:
+    def said(stream: io.StringIO) -> str:
+        monkeypatch.setattr(sys, "stderr", guarded(stream))
+        say(f"{mark} {HOSTILE}")
+        say(f"not a {mark}")
+        return stream.getvalue()
+
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    shown = said(Terminal())
+    assert re.fullmatch(rf"\x1b\[1;3[13]m{mark}\x1b\[0m {re.escape(SHOWN)}\nnot a {mark}\n", shown)
+    plain = f"{mark} {SHOWN}\nnot a {mark}\n"
+    assert said(io.StringIO()) == plain
+    for name, value in {"NO_COLOR": "1", "TERM": "dumb"}.items():
+        with monkeypatch.context() as asked:
+            asked.setenv(name, value)
+            assert said(Terminal()) == plain
+
+
+def test_beside_a_bar_a_warning_stands_out_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"TERM": "xterm", "COLUMNS": "80"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", guarded(terminal))
+    with Progress(2, unit="step", label="training"):
+        say(f"warning: {HOSTILE}")
+    assert re.search(r"\x1b\[1;33mwarning:\x1b\[0m own\\x1b\]0;title", terminal.getvalue())
+    assert "\x1b]" not in terminal.getvalue() and "\x07" not in terminal.getvalue()
+
+
+def test_what_comes_next_is_said_alike_and_not_if_quiet(capsys: pytest.CaptureFixture[str]) -> None:
+    then("look at a", f"convert with {HOSTILE}")
+    then("look at b", quiet=True)
+    assert capsys.readouterr() == ("", f"next: look at a\nnext: convert with {SHOWN}\n")

@@ -212,7 +212,7 @@ def test_a_terminal_gone_under_a_bar_ends_nothing() -> None:
     with Progress(3, unit="step", label="training", stream=terminal) as progress:
         os.close(leader)
         for _ in range(3):
-            progress.advance(text="loss")
+            progress.advance(measured=["loss"])
         print("a line beside it", file=sys.stderr)
     assert (sys.stdout, sys.stderr) == before
     with suppress(OSError):  # what is still to be written

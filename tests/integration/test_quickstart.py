@@ -6,6 +6,8 @@ import json
 import os
 import re
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -44,7 +46,7 @@ def kept_its_promise(result, out: Path) -> None:
     assert (out / "comparison.png").is_file() and (out / "run" / "summary.json").is_file()
     assert (out / "run" / "report.html").read_text().endswith("</html>\n")
     assert saved_steps(out / "run" / "checkpoints")[-1] == 6
-    assert "on 3 test images" in result.stdout and f"look at {out / 'comparison.png'}" in result.stdout
+    assert "on 3 test images" in result.stdout and f"next: look at {out / 'comparison.png'} and " in result.stderr
 
 
 def at_step(number: int, what):
@@ -104,6 +106,8 @@ def test_a_finished_one_is_only_shown_again(quickstart, monkeypatch) -> None:
     again = quickstart("--out", "q")
     kept_its_promise(again, Path("q"))
     assert again.stdout == first.stdout
+    assert "q/run: trained to its end already; converted and compared again" in again.stderr
+    assert "trained to its end" not in first.stderr
 
 
 def test_what_a_user_put_beside_the_translations_is_left_alone(quickstart) -> None:
@@ -147,3 +151,40 @@ def test_it_says_once_how_long_it_will_take(quickstart, monkeypatch, method: str
     monkeypatch.setattr("translate.training.loop.STEPS", 5)
     told = quickstart(method, "--out", "q").stderr
     assert len(re.findall(r"the 1 steps to go will take about \d+:\d\d at this pace", told)) == 1
+
+
+CHILD = """
+import os, signal, sys
+import translate.runs.quickstart
+from translate.cli import main
+from translate.training.trainer import Trainer
+
+translate.runs.quickstart.RECIPES = {"cyclegan": sys.argv[1]}
+step, last = Trainer.step, int(sys.argv[2])
+
+def stepping(self, batch):
+    step(self, batch)
+    if self.steps == last:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+Trainer.step = stepping
+main(["quickstart", "--out", "q", "--device", "cpu"])
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="there is no SIGKILL")
+def test_killed_for_good_the_same_command_goes_on(quickstart, tmp_path) -> None:
+    path = tmp_path / "tiny-cyclegan.yaml"
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+
+    def child(last: int) -> subprocess.CompletedProcess[str]:
+        words = [sys.executable, "-c", CHILD, str(path), str(last)]
+        return subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
+
+    assert child(4).returncode == -signal.SIGKILL
+    again = child(-1)
+    assert again.returncode == 0 and "resuming after step 3" in again.stderr, again.stderr
+    assert "next: look at q/comparison.png and q/run/report.html" in again.stderr
+    finished = quickstart("--out", "q")
+    kept_its_promise(finished, Path("q"))
+    assert "q/run: trained to its end already" in finished.stderr

@@ -21,7 +21,7 @@ from translate.errors import ConfigurationError, ImageError
 from translate.recipe import DataSettings
 from translate.runs.image_sets import scanning
 from translate.runs.image_sets.opening import open_data
-from translate.runs.image_sets.scanning import unreadable
+from translate.runs.image_sets.scanning import in_advance, unreadable
 
 
 def quiet(line: str) -> None:
@@ -110,7 +110,7 @@ def test_animated_files_are_told_once_and_their_first_frame_is_used(tmp_path, mo
     found = open_data(settings(root), Unpaired, quiet)
     assert unreadable(found, found.loader(2, 0), told.append, quiet=True) == {}
     listed = f"{', '.join(names)} in {root / 'trainA'}"
-    assert [line for line in told if "animated" in line] == [
+    assert [line for line in told if "animated (" in line] == [
         f"note: {root}: animated (the first frame is used): 4: {listed}"
     ]
 
@@ -126,7 +126,8 @@ def test_pages_of_bands_are_told_too(tmp_path, pages):
     told = []
     found = open_data(settings(root, channels=5), Unpaired, quiet)
     assert unreadable(found, found.loader(2, 0), told.append, quiet=True) == {}
-    assert len(told) == pages - 1 and all("animated (the first frame is used): 16: " in line for line in told)
+    animated = [line for line in told if "animated (the first frame is used): 16: " in line]
+    assert len(animated) == pages - 1
 
 
 def test_points_are_drawn_and_not_looked_through():
@@ -190,7 +191,8 @@ def test_training_itself_warns_of_images_that_are_nearly_black(tmp_path, monkeyp
     found, told = open_data(settings(tmp_path, resize="none", **given), Unpaired, quiet), []
     assert unreadable(found, found.loader(1, 0), told.append, quiet=True) == {}
     assert len(told) == bool(expected)
-    assert not expected or told[0].removesuffix("[0,1023] for all") == f"warning: A: {expected}"
+    looked = "4 of 4 images looked at have"
+    assert not expected or told[0].removesuffix("[0,1023] for all") == f"warning: A: {looked} {expected}"
 
 
 def test_class_numbers_in_8_bits_are_nearly_black_too(tmp_path):
@@ -201,7 +203,57 @@ def test_class_numbers_in_8_bits_are_nearly_black_too(tmp_path):
             images.write(tmp_path / folder / f"{folder}{number}.png", Picture(shades.astype(np.uint8)))
     found, told = open_data(settings(tmp_path), Unpaired, quiet), []
     assert unreadable(found, found.loader(1, 0), told.append, quiet=True) == {}
-    assert len(told) == 1 and re.match(r"warning: A: 8-bit shades up to \d+ of 255 only, nearly black", told[0])
+    assert len(told) == 1
+    assert re.match(
+        r"warning: A: 3 of 3 images looked at have 8-bit shades up to \d+ of 255 only, nearly black", told[0]
+    )
+
+
+@pytest.mark.parametrize(("dark", "flat"), [(2, 1), (3, 0), (4, 2)])
+def test_a_domain_that_is_mostly_black_or_holds_flat_images_is_named_with_their_number(tmp_path, dark, flat):
+    root = unpaired_folder(tmp_path / "set")
+    paths = sorted((root / "trainB").iterdir())
+    assert len(paths) == 6
+    for number, path in enumerate(paths):
+        low = np.random.default_rng(number).integers(0, 20 if number < dark else 256, (24, 24, 3))
+        images.write(path, Picture(np.uint8(low) if number >= flat else np.full((24, 24, 3), (7, 9, 7), np.uint8)))
+    found, told = open_data(settings(root), Unpaired, quiet), []
+    assert unreadable(found, found.loader(1, 0), told.append, quiet=True) == {}
+    check = f"`translate data check {root}` names them"
+    expected = [f"warning: B: {flat} of 6 images looked at are of one colour all over; {check}"] if flat else []
+    assert [line for line in told if "one colour" in line] == expected
+    assert [line.partition(" have")[0] for line in told if "black" in line] == (
+        [f"warning: B: {dark} of 6 images looked at"] if dark > 3 else []
+    )
+
+
+@pytest.mark.parametrize(("size", "expected"), [(48, []), (49, ["A"]), ([96, 24], ["A"])])
+def test_images_that_are_enlarged_much_are_told_with_a_size_that_suits(tmp_path, size, expected):
+    write_images(tmp_path / "trainA", [f"{number}.png" for number in range(10)], size=24)
+    write_images(tmp_path / "trainB", [f"b{number}.png" for number in range(10)], size=200)
+    values = {"size": size, "load_size": size, "resize": "short_side"}
+    told = list(in_advance(open_data(settings(tmp_path, **values), Unpaired, quiet)))
+    assert [line.split(": ")[1] for line in told] == expected, told
+    assert all("pixels are enlarged" in line and "set data.size=32" in line for line in told)
+
+
+def test_few_images_are_told_before_they_are_tried(tmp_path):
+    root = unpaired_folder(tmp_path / "set")
+    (line,) = in_advance(open_data(settings(root), Unpaired, quiet))
+    assert line.startswith("warning: few training images: 6 of A, 6 of B; fewer than 10 are learned by heart")
+    write_images(root / "trainA", [f"more{number}.png" for number in range(4)])
+    (line,) = in_advance(open_data(settings(root), Unpaired, quiet))
+    assert line.startswith("warning: few training images: 6 of B; ")
+
+
+def test_classes_with_few_or_no_images_are_told_too(tmp_path):
+    root = labelled_folder(tmp_path / "set")
+    told = list(in_advance(open_data(settings(root), Labelled, quiet)))
+    assert any(line.startswith("note: 4 training images of a, of 12: few to learn from") for line in told), told
+    found = open_data(settings(root), Labelled, quiet)
+    without = found.without({source.path for source in found.sources() if source.path.parent.name == "b"})
+    told = list(in_advance(without))
+    assert any(line.startswith("warning: no training image of b: nothing to learn it from") for line in told), told
 
 
 # What is left out

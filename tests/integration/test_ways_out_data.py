@@ -289,6 +289,36 @@ def settings_of_domains_that_are_not_there(user: User) -> None:
     user.gets(*command, f"{channels}=3", f"{span}=[0,1]")
 
 
+@tried(
+    ("runs/image_sets/scanning", "if they hold numbers of classes, set data.domains.{}.kind=labels"),
+    ("runs/image_sets/scanning", "`translate data check {}`"),
+)
+def class_numbers_that_look_black_and_flat_images(user: User) -> None:
+    for split in ("trainA", "trainB", "testA", "testB"):
+        for number in range(3):
+            shades = np.random.default_rng(number).integers(0, 12, (24, 24), dtype=np.uint8)
+            pixels = shades if split.endswith("A") else np.full((24, 24, 3), 90, np.uint8)
+            Path("dark", split).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels).save(Path("dark", split, f"{number}.png"))
+    command = user.train(user.recipe("pix2pix", steps=1), data="dark")
+    told = user.gets(*command, "--out", "run")
+    setting = taken(told, r"A: 3 of 3 images looked at have 8-bit .* set (data\.domains\.A\.kind=labels)")
+    assert "A: 3 of 3" not in user.gets(*command, setting, "--out", "again")
+    checked = user.refused(*command_in(told, "data check"), code=3)  # the flat ones repeat one another
+    assert "train B: one colour all over, nothing to learn from: 3: 0.png" in checked
+
+
+@tried(
+    ("data/checks/poor", "enlarged {} times to data.size={}, which adds nothing that can be learned; set {}{}"),
+    ("data/checks/poor", " and data.load_size=null"),
+)
+def images_that_are_far_too_small(user: User) -> None:
+    command = user.train(user.recipe("cyclegan", steps=1), "--out", "run", data=user.data())
+    told = user.gets(*command, "data.size=96", "data.load_size=100")
+    settings = taken(told, r"set (data\.size=\d+ and data\.load_size=null)").split(" and ")
+    assert "enlarged" not in user.gets(*command, "--out", "again", *settings)
+
+
 @pytest.mark.parametrize("trial", ways_of(__name__))
 def test_the_advice_works(trial, user: User) -> None:
     trial(user)

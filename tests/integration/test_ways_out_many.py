@@ -67,7 +67,7 @@ def a_dry_run_of_many(user: User) -> None:
     user.gets(*words[:-2])
 
 
-@tried(("cli/many", "shows this again"))
+@tried(("cli/many", "see this again with `translate compare {}`"))
 def many_runs_to_compare(user: User) -> None:
     words = user.train(user.recipe("pix2pix"), "--out", "run", "--seeds", "0,1", data=user.data("paired"))
     result = user.gets(*words)

@@ -346,7 +346,7 @@ def test_dark_layers_are_told_by_name_and_label_maps_are_not(tmp_path: Path) -> 
     assert images.kinds[0].layers[1].ignore == 255
     told: list[str] = []
     assert unreadable(images, images.loader(1, 0), told.append, quiet=True) == {}
-    assert len(told) == 1 and told[0].startswith("warning: photo: 8-bit shades up to")
+    assert len(told) == 1 and told[0].startswith("warning: photo: 4 of 4 images looked at have 8-bit shades up to")
 
 
 # Measuring and showing

@@ -32,7 +32,7 @@ def run(stream: io.StringIO, clock: Clock, steps: int, **options: Any) -> None:
     with Progress(steps, unit="step", label="training", stream=stream, clock=clock, **options) as progress:
         for step in range(steps):
             clock.now += 1
-            progress.advance(images=8, text=f"loss {step}")
+            progress.advance(images=8, measured=[f"loss {step}"])
 
 
 def test_a_log_file_gets_a_line_every_ten_seconds_and_one_at_the_end(clock: Clock) -> None:
@@ -85,7 +85,7 @@ def test_a_resumed_job_counts_on_and_does_not_boast(clock: Clock) -> None:
 def test_text_stays_until_it_is_replaced(clock: Clock) -> None:
     stream = io.StringIO()
     with Progress(2, unit="step", label="training", stream=stream, clock=clock) as progress:
-        progress.advance(text="loss 1")
+        progress.advance(measured=["loss 1"])
         progress.advance()
     assert stream.getvalue().endswith("loss 1\n")
 

@@ -21,23 +21,21 @@ from patience import PATIENCE
 from rich.cells import cell_len
 
 from translate.data.catalog.cards import cards
-from translate.training.runtime import choose_runtime
 from translate.utils.progress import Progress
 from translate.utils.progress_line import State, fitted
 
-RUNTIME = "cpu, 2 threads, bf16, channels last, fused Adam, conv as matmul"
-LOSSES = "discriminator a 0.233  generator 马→斑马 0.345  identity a 0.123  waiting for data 0.1%"
+LOSSES = ["discriminator a 0.233", "generator 马→斑马 0.345", "identity a 0.123", "waiting for data 0.1%"]
 JOBS = {
-    "training": (f"training on {RUNTIME}", "step", LOSSES),
-    "converting": (f"converting on {RUNTIME}", "image", ""),
-    "a video": (f"converting on NVIDIA H200 with a name that goes on and on, {RUNTIME}", "frame", ""),
-    "scanning": ("checking images, every one decoded, two of them at a time", "image", ""),
-    "evaluating": ("evaluating", "image", ""),
-    "measuring": ("measuring", "step", ""),
-    "fetching": (f"fetching {max(cards(), key=len)}", "MB", ""),
-    "wide names": ("转换 " + "斑马" * 60, "image", "[bold]马\n\x1b[2J" + "e\u0301" * 90),
+    "training": ("training", "step", LOSSES),
+    "converting": ("converting", "image", []),
+    "a video": ("converting", "frame", []),
+    "scanning": ("checking images, every one decoded, two of them at a time", "image", []),
+    "evaluating": ("evaluating", "image", []),
+    "measuring": ("measuring", "step", []),
+    "fetching": (f"fetching {max(cards(), key=len)}", "MB", []),
+    "wide names": ("转换 " + "斑马" * 60, "image", ["[bold]马\n\x1b[2J" + "e\u0301" * 90]),
 }
-WIDTHS = (60, 80, 120, 160)
+WIDTHS = (50, 60, 80, 120, 160)
 
 
 class Terminal(io.StringIO):
@@ -63,12 +61,12 @@ def test_bar_percent_time_left_and_speed_are_on_every_line(monkeypatch, job: str
     for name, value in {"TERM": "xterm-256color", "COLUMNS": str(width)}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("NO_COLOR", raising=False)
-    label, unit, text = JOBS[job]
+    label, unit, measured = JOBS[job]
     stream, clock = Terminal(), Clock()
     with Progress(266_800, done=120_000, unit=unit, label=label, stream=stream, clock=clock) as bar:
         for _ in range(2):
             clock.now += 10
-            bar.advance(100, text=text)
+            bar.advance(100, measured=measured)
             bar._display._live.refresh()
     at_work = [line for line in lines_of(stream.getvalue()) if "left" in line and "- " not in line]
     assert at_work
@@ -80,17 +78,33 @@ def test_bar_percent_time_left_and_speed_are_on_every_line(monkeypatch, job: str
 
 def state(**changed: object) -> State:
     return State(**({"label": "training", "done": 1, "total": 3, "unit": "steps", "rate": "1 steps/s",
-                     "left": "0:02 left", "text": ""} | changed))  # fmt: skip
+                     "left": "0:02 left", "measured": []} | changed))  # fmt: skip
 
 
 def test_what_gives_way_first_are_the_losses_then_the_words() -> None:
-    wordy = state(label=f"training on {RUNTIME}", text=LOSSES, done=1000, total=2000)
+    wordy = state(label="training, as it was called", measured=LOSSES, done=1000, total=2000)
     shown = {width: fitted(wordy, width).plain for width in range(46, 200)}
     assert all("━" * 10 in line and " 50% " in line and "0:02 left" in line for line in shown.values())
-    assert "…" not in fitted(wordy, 300).plain and f"{RUNTIME} ━━" in fitted(wordy, 300).plain
+    assert "…" not in fitted(wordy, 300).plain and "as it was called ━━" in fitted(wordy, 300).plain
     assert "discriminator a" in shown[110] and "discriminator" not in shown[70]
-    assert "training on cpu" in shown[70] and "1000/2000 steps" in shown[70]
+    assert "training, as" in shown[70] and "1000/2000 steps" in shown[70]
     assert shown[46].startswith("t") and "1000/2000" not in shown[46]
+
+
+def test_losses_are_whole_or_left_out() -> None:
+    """At every width: so many of the first ones, and a sign that there are others."""
+    endings = ["", *(f"{'  '.join(LOSSES[:count])} …" for count in (1, 2, 3)), "  ".join(LOSSES)]
+    seen = []
+    for width in range(46, 200):
+        line = fitted(state(measured=LOSSES), width).plain
+        ending = line.partition(" left")[2].lstrip()
+        assert ending in endings, line
+        assert cell_len(line) < width
+        seen.append(endings.index(ending))
+    assert seen == sorted(seen) and set(seen) == {0, 1, 2, 3, 4}
+    assert "discriminator a 0.233" in fitted(state(measured=LOSSES), 80).plain
+    assert "generator 马→斑马 0.345" in fitted(state(measured=LOSSES), 120).plain
+    assert "waiting for data 0.1%" in fitted(state(measured=LOSSES), 160).plain
 
 
 def test_the_bar_is_as_full_as_the_work_is_done() -> None:
@@ -112,9 +126,9 @@ CHILD = f"""
 import sys
 from translate.utils.progress import Progress
 
-with Progress(1000, done=400, unit="step", label="training on {RUNTIME}") as bar:
+with Progress(1000, done=400, unit="step", label="training") as bar:
     for line in sys.stdin:
-        bar.advance(images=4, text={LOSSES!r})
+        bar.advance(images=4, measured={LOSSES!r})
 """
 
 
@@ -176,9 +190,10 @@ def test_a_real_terminal_shows_it_also_after_its_window_was_resized(screen: Scre
     assert re.search(r"━{10,} +40% 402/1000 steps .*images/s .*\d left", speed)
 
 
-def test_the_runtime_still_stands_in_the_label_of_a_log(tmp_path: Path) -> None:
+def test_a_log_has_every_loss() -> None:
     stream, clock = io.StringIO(), Clock()
-    with Progress(2, unit="step", label=f"training on {choose_runtime('cpu')}", stream=stream, clock=clock) as bar:
+    with Progress(2, unit="step", label="training", stream=stream, clock=clock) as bar:
         clock.now += 10
-        bar.advance()
-    assert stream.getvalue().startswith(f"training on {choose_runtime('cpu')}: 1/2 steps, 50 %, 0.1 steps/s, 0:10 left")
+        bar.advance(measured=LOSSES)
+    line = f"training: 1/2 steps, 50 %, 0.1 steps/s, 0:10 left, {'  '.join(LOSSES)}\n"
+    assert stream.getvalue().startswith(line)

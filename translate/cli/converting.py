@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from translate.cli.common import FOLDER, OUTPUT, QUIET, with_plugins
+from translate.cli.completing import RUN
 from translate.cli.options import takes
 from translate.inference.options import (
     ExportOptions,
@@ -19,14 +20,14 @@ from translate.inference.options import (
     SampleOptions,
     Target,
 )
-from translate.utils.printing import answer, say
+from translate.utils.printing import answer, say, shown, then
 
 if TYPE_CHECKING:  # slow to import, so imported where used
     from translate.inference.records import Outcome
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=RUN)
 @click.argument("source", metavar="INPUT", type=click.Path(path_type=Path))
 @click.argument("output", type=OUTPUT)
 @takes(target=Target, writing=OutputOptions, reading=InputOptions, extras=Extras, model=ModelOptions)
@@ -57,11 +58,15 @@ def convert(
 
     with leaving_together(say):
         wanted = Conversion(run, source, output, target.to, model, reading, writing, extras, quiet)
-        _conclude(wanted.carry_out(), quiet)
+        outcome = wanted.carry_out()
+        _report(outcome, quiet)
+        then(f"look at {shown(extras.gallery or output)}", quiet=quiet or not outcome.counts["written"])
+        if outcome.failed or outcome.missing:
+            sys.exit(3)
 
 
-def _conclude(outcome: Outcome, quiet: bool) -> None:
-    """Reports what happened to the files; exits with code 3 if some failed."""
+def _report(outcome: Outcome, quiet: bool) -> None:
+    """Reports what happened to the files."""
     from translate.data.messages import by_fault, few
 
     counts = outcome.counts
@@ -79,12 +84,10 @@ def _conclude(outcome: Outcome, quiet: bool) -> None:
         say(f"note: what this conversion did not write stays where it is: {few(outcome.others)}")
     for reason in outcome.missing:
         say(f"missing: {reason}")
-    if outcome.failed or outcome.missing:
-        sys.exit(3)
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=RUN)
 @click.argument("output", type=FOLDER)
 @takes(options=SampleOptions)
 @with_plugins
@@ -103,10 +106,11 @@ def sample(run: Path, output: Path, options: SampleOptions) -> None:
         model, output, options.count, label=number, seed=options.seed, grid=options.grid, overwrite=options.overwrite
     )
     answer(f"{len(paths)} files in {output}")
+    then(f"look at {shown(output)}")
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=RUN)
 @click.argument("out", type=OUTPUT)
 @takes(target=Target, options=ExportOptions)
 @with_plugins
@@ -119,6 +123,7 @@ def export(run: Path, out: str, target: Target, options: ExportOptions) -> None:
     translate export runs/cyclegan-horse2zebra weights --format port   (latest_net_G_A.pth, latest_net_G_B.pth)
     """
     from translate.runs.export import export as export_run
+    from translate.runs.next_steps import using_exported
 
     exported = export_run(run, out, to=target.to, **vars(options))
     for kind, difference in exported.differences.items():
@@ -127,3 +132,4 @@ def export(run: Path, out: str, target: Target, options: ExportOptions) -> None:
         say(f"note: {note}")
     for path in exported.paths:
         answer(path)
+    then(*using_exported(Path(out), exported.paths))

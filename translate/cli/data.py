@@ -8,9 +8,10 @@ from pathlib import Path
 import click
 
 from translate.cli.common import FOLDER, Changes, with_plugins
+from translate.cli.completing import DATA, FETCHED, RECIPE, SETTING
 from translate.cli.options import takes
-from translate.errors import ConfigurationError, nearest
-from translate.utils.printing import answer
+from translate.errors import ConfigurationError, command, nearest
+from translate.utils.printing import answer, then
 
 
 @click.group(invoke_without_command=True)
@@ -31,12 +32,15 @@ def data(context: click.Context) -> None:
     answer("searched in this order:")
     for place in places("NAME"):
         answer(f"  {place}")
+    then(f"look at one, or at a folder, with {command('data', 'check', 'NAME-OR-FOLDER')}")
 
 
 @data.command()
-@click.argument("folder", metavar="DIR")
-@click.argument("settings", nargs=-1, metavar="[KEY=VALUE]...")
-@click.option("--recipe", metavar="NAME|FILE", help="Read the folder as this recipe would, with its settings.")
+@click.argument("folder", metavar="DIR", type=DATA)
+@click.argument("settings", nargs=-1, metavar="[KEY=VALUE]...", type=SETTING)
+@click.option(
+    "--recipe", type=RECIPE, metavar="NAME|FILE", help="Read the folder as this recipe would, with its settings."
+)
 @takes(changes=Changes)
 @with_plugins
 def check(folder: str, settings: tuple[str, ...], recipe: str | None, changes: Changes) -> None:
@@ -51,6 +55,7 @@ def check(folder: str, settings: tuple[str, ...], recipe: str | None, changes: C
     """
     from translate.recipe import load_recipe
     from translate.runs.image_sets.opening import check_alone, check_as
+    from translate.runs.next_steps import training_on
 
     given = changes.settings(settings, "the folder")
     if strange := next((one for one in given if recipe is None and not one.strip().startswith("data.")), None):
@@ -62,15 +67,19 @@ def check(folder: str, settings: tuple[str, ...], recipe: str | None, changes: C
         answer(line)
     if any(report.problems for report in reports):
         sys.exit(3)
+    kinds = [getattr(report.folder, "kind", "labelled") for report in reports]
+    words = command("train", recipe, "--data", folder, *given)
+    then(f"train with {words}" if recipe else training_on(folder, kinds[0]))
 
 
 @data.command()
-@click.argument("name")
+@click.argument("name", type=FETCHED)
 @click.option("--into", type=FOLDER, help="Folder to put it in; default: the user's cache.")
 def fetch(name: str, into: Path | None) -> None:
     """Download a named data set, verify it, and unpack its images."""
     from translate.data.catalog.cards import cards, user_data
     from translate.data.catalog.fetch import fetch as fetch_card
+    from translate.runs.next_steps import training_on
     from translate.utils.outputs import refuse_in_run
     from translate.utils.progress import Progress
 
@@ -87,3 +96,4 @@ def fetch(name: str, into: Path | None) -> None:
             lambda done, total: bar().reach(done / 1e6, None if total is None else total / 1e6),
         )
     answer(folder)
+    then(training_on(name if into is None else str(folder), known[name].layout))

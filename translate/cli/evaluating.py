@@ -7,15 +7,19 @@ from pathlib import Path
 import click
 
 from translate.cli.common import QUIET, with_plugins
+from translate.cli.completing import DATA, RUN
 from translate.cli.options import takes
+from translate.errors import command
 from translate.inference.options import OnDevice, Weights
-from translate.utils.printing import answer, logger, say
+from translate.utils.printing import answer, logger, say, shown, then
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=RUN)
 @takes(weights=Weights, place=OnDevice)
-@click.option("--data", metavar="NAME|FOLDER", help="Where the data set is now; default: where the run was trained.")
+@click.option(
+    "--data", type=DATA, metavar="NAME|FOLDER", help="Where the data set is now; default: where the run was trained."
+)
 @click.option(
     "--weights-dir", metavar="DIR", help="Folder of Inception's weights, for FID as published; never downloaded."
 )
@@ -50,10 +54,11 @@ def evaluate(
     written = write_scores(scores, run, checkpoint, json_file)  # first: printing may fail
     answer(as_text(scores))
     say(f"written to {written}")
+    then(f"see runs side by side with {command('compare', run, 'OTHER-RUN')}", quiet=quiet)
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=RUN)
 def report(run: Path) -> None:
     """Write RUN/report.html, the page of a run, from the files in its folder; also while it trains.
 
@@ -64,11 +69,13 @@ def report(run: Path) -> None:
     """
     from translate.runs.report import report as report_run
 
-    answer(report_run(run))
+    page = report_run(run)
+    answer(page)
+    then(f"open {shown(page)} in a browser")
 
 
 @click.command()
-@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=RUN)
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Also write the comparison to this file.")
 @click.option("--html", "page", type=click.Path(path_type=Path), help="Also write the tables as a page to this file.")
 def compare(runs: tuple[Path, ...], json_file: Path | None, page: Path | None) -> None:
@@ -101,3 +108,8 @@ def compare(runs: tuple[Path, ...], json_file: Path | None, page: Path | None) -
     answer(as_text(comparison, shutil.get_terminal_size().columns if sys.stdout.isatty() else None))
     for written in filter(None, (json_file, page)):
         say(f"written to {written}")
+    then(
+        f"open {shown(page)} in a browser"
+        if page is not None
+        else f"make a page of it with {command('compare', *runs, '--html', 'compare.html')}"
+    )

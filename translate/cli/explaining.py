@@ -5,11 +5,12 @@ import json
 import click
 
 from translate.cli.common import with_plugins
-from translate.utils.printing import answer
+from translate.cli.completing import EXPLAINED
+from translate.utils.printing import answer, then
 
 
 @click.command()
-@click.argument("word", metavar="WORD")
+@click.argument("word", metavar="WORD", type=EXPLAINED)
 @with_plugins
 def explain(word: str) -> None:
     """Say what WORD means: a key of recipes or the end of one, a section, a value, a method, a network or a recipe.
@@ -36,3 +37,4 @@ def schema() -> None:
     from translate.recipe.schema import json_schema
 
     answer(json.dumps(json_schema(), indent=1))
+    then("keep it as recipe.schema.json, and begin a recipe with # yaml-language-server: $schema=recipe.schema.json")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from translate.errors import command
 from translate.utils.options import option
-from translate.utils.printing import answer, logger, say
+from translate.utils.printing import answer, logger, then
 
 if TYPE_CHECKING:
     from translate.runs.many import Outcome
@@ -71,19 +71,19 @@ def train_repeats(
     planned = repeated(wanted, repeats.seeds, repeats.folds, out)
     name = repeated(wanted, (), None, out)[0].folder.name
     outcome = train_planned(planned, name, logger(quiet), plugin=plugin, quiet=quiet, **options)
-    show(outcome)
+    show(outcome, quiet)
     say_left_to_do(options["tracking"], [*outcome.done, *outcome.failed])
     outcome.require_all()
 
 
-def show(outcome: Outcome) -> None:
+def show(outcome: Outcome, quiet: bool) -> None:
     """Prints the comparison of the runs that are done."""
     from translate.runs.comparing import compare
     from translate.runs.comparing.text import as_text
 
     if outcome.done:
         answer(as_text(compare(outcome.done), _width()))
-        say(f"{command('compare', *outcome.done)} shows this again")
+        then(f"see this again with {command('compare', *outcome.done)}", quiet=quiet)
 
 
 def _width() -> int | None:

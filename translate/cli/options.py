@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 import click
 
 from translate.cli.common import FOLDER
+from translate.cli.completing import SETTING
 from translate.utils.options import Option, name_of
 
 Command = Callable[..., Any]
@@ -59,6 +60,8 @@ def _click_option(declared: Field[Any], kind: Any) -> Callable[[Command], Comman
 def _click_type(option: Option, kind: Any) -> Any:
     if option.choices is not None:
         return _Choice(option.choices)
+    if option.metavar == "KEY=VALUE":
+        return SETTING
     if option.parse is not None:
         return str
     if get_origin(kind) is Literal:
@@ -78,6 +81,8 @@ def _callback(option: Option) -> Callable[[click.Context, click.Parameter, Any],
     parse = option.parse
 
     def value(context: click.Context, parameter: click.Parameter, text: str | None) -> Any:
+        if context.resilient_parsing:  # while a shell completes, which needs no values
+            return text
         try:
             return parse(text)
         except ValueError as error:

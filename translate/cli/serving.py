@@ -5,14 +5,15 @@ from pathlib import Path
 import click
 
 from translate.cli.common import with_plugins
+from translate.cli.completing import RUN
 from translate.cli.options import takes
 from translate.inference.options import ModelOptions
 from translate.serving.options import ServingOptions
-from translate.utils.printing import answer, say
+from translate.utils.printing import answer, say, then
 
 
 @click.command()
-@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=RUN)
 @takes(serving=ServingOptions, model=ModelOptions)
 @with_plugins
 def serve(runs: tuple[Path, ...], serving: ServingOptions, model: ModelOptions) -> None:
@@ -33,7 +34,7 @@ def serve(runs: tuple[Path, ...], serving: ServingOptions, model: ModelOptions) 
         answer(link)
         if "?token=" in link:
             say("whoever has this link may send pictures; on other computers, put this one's address into it")
-        say("open the link above; Ctrl-C stops the server when the picture under way is done")
+        then("open the link above; Ctrl-C stops the server when the picture under way is done")
 
     done = serve_runs(runs, model, serving, ready)
     say(f"stopped; {done:,} {'picture was' if done == 1 else 'pictures were'} translated")

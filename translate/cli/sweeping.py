@@ -7,16 +7,17 @@ from typing import Any
 import click
 
 from translate.cli.common import FOLDER, QUIET, Changes
+from translate.cli.completing import SETTING
 from translate.cli.many import Repeats
 from translate.cli.options import value_of
 from translate.cli.training import Trackers, TrainingChanges, TrainOptions, train
-from translate.errors import ConfigurationError
-from translate.utils.printing import answer, logger, say
+from translate.errors import ConfigurationError, command
+from translate.utils.printing import answer, logger, say, then
 
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@click.argument("settings", nargs=-1, metavar="[KEY=VALUE]...")
+@click.argument("settings", nargs=-1, metavar="[KEY=VALUE]...", type=SETTING)
 @click.option("--out", type=FOLDER, help="Folder of the runs, which are numbered; default runs/NAME-OF-FILE.")
 @click.option(
     "--runs", "count", type=click.IntRange(1), help="How many runs; default: the file's run_cap, or all of a grid."
@@ -55,6 +56,8 @@ def sweep(file: Path, settings: tuple[str, ...], out: Path | None, count: int | 
     for line in ranked(points, done, wanted.metric):
         answer(line)
     say_left_to_do(made["tracking"], [one.folder for one in planned])
+    if outcome.done:
+        then(f"see the runs side by side with {command('compare', *outcome.done)}", quiet=quiet)
     outcome.require_all()
 
 

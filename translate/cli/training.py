@@ -9,12 +9,13 @@ from typing import Literal
 import click
 
 from translate.cli.common import FOLDER, PLUGIN, QUIET, Changes, with_plugins
+from translate.cli.completing import DATA, RECIPE, SETTING
 from translate.cli.many import Repeats, train_repeats
 from translate.cli.options import takes
-from translate.errors import ConfigurationError
+from translate.errors import ConfigurationError, command
 from translate.inference.options import OnDevice
 from translate.utils.options import option
-from translate.utils.printing import answer
+from translate.utils.printing import answer, then
 
 
 @dataclass(frozen=True)
@@ -77,9 +78,11 @@ class TrainingChanges(Changes):
 
 
 @click.command()
-@click.argument("recipe")
-@click.argument("settings", nargs=-1, metavar="[KEY=VALUE]...")
-@click.option("--data", metavar="NAME|FOLDER", help="A named data set (see `translate data`) or a folder of images.")
+@click.argument("recipe", type=RECIPE)
+@click.argument("settings", nargs=-1, metavar="[KEY=VALUE]...", type=SETTING)
+@click.option(
+    "--data", type=DATA, metavar="NAME|FOLDER", help="A named data set (see `translate data`) or a folder of images."
+)
 @takes(repeats=Repeats, changes=TrainingChanges, options=TrainOptions, trackers=Trackers)
 @PLUGIN
 @QUIET
@@ -104,6 +107,7 @@ def train(
     translate train cyclegan --data horse2zebra --resume
     translate train pix2pix --data my/pairs --seeds 0..4
     """
+    from translate.runs.next_steps import using
     from translate.runs.train import dry_run as measure
     from translate.runs.train import say_left_to_do
     from translate.runs.train import train as train_run
@@ -125,6 +129,7 @@ def train(
         )
         for line in found.lines():
             answer(line)
+        then("the same command without --dry-run trains", quiet=quiet)
         return
     made = vars(options) | {"tracking": trackers.names, "plugin": plugin}
     if repeats.wanted:
@@ -135,22 +140,27 @@ def train(
     if os.environ.get("RANK", "0") == "0":
         answer(folder)
         say_left_to_do(trackers.names, [folder])
+        then(f"look at {folder / 'report.html'}", using(folder), quiet=quiet)
 
 
 @click.command()
-@click.argument("name", required=False)
+@click.argument("name", required=False, type=RECIPE)
 @with_plugins
 def recipes(name: str | None) -> None:
     """List the recipes, or print one in full, with all its defaults."""
     from translate.recipe import load_recipe, recipe_names
     from translate.recipe.explaining import commented
+    from translate.runs.next_steps import training_on
 
     if name is not None:
         answer(commented(load_recipe(name)), end="")
+        changed = command("train", "mine.yaml", "--data", "FOLDER")
+        then(f"keep it with {command('recipes', name)} > mine.yaml, change it, and train it with {changed}")
         return
     names = recipe_names()
     for known in names:
         answer(f"{known:{max(map(len, names))}}  {load_recipe(known).summary}")
+    then(f"see what one is good for with {command('explain', 'pix2pix')}", training_on("FOLDER", "paired"))
 
 
 @click.command()
@@ -166,3 +176,7 @@ def quickstart(method: str, out: Path, place: OnDevice) -> None:
     from translate.runs.quickstart import quickstart as run_quickstart
 
     run_quickstart(method, out, place.device, log=answer)
+    then(
+        f"look at {out / 'comparison.png'} and {out / 'run' / 'report.html'}",
+        f"train on images of your own with {command('train', method, '--data', 'FOLDER')}",
+    )

@@ -47,6 +47,12 @@ class Scale:
         ratios = [one / other for one, other in zip((height, width), self.size_of(height, width), strict=True)]
         return max(max(ratio, 1 / ratio) for ratio in ratios)
 
+    @property
+    def enlarged(self) -> float:
+        """How many times as large as the files, in the direction where that is less; below 1 where they shrink."""
+        height, width = self.size_of(self.height, self.width)
+        return min(height / self.height, width / self.width)
+
     def __str__(self) -> str:
         """In words: "files of 640 x 480 pixels at 256 x 256"."""
         height, width = self.size_of(self.height, self.width)

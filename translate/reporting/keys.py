@@ -7,7 +7,8 @@ A key is lower case, with underscores for spaces; "/" leads from a family to its
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -49,6 +50,15 @@ _NAMED = re.compile(rf"({'|'.join(sorted(_FORMER, key=len, reverse=True))})(?: (
 def caption(key: str, unit: str = "") -> str:
     """The key in words, without the unit that is said beside it: `to_photo/l1` is "to photo l1"."""
     return " ".join(CAPTIONS.get(part, part.replace("_", " ")) for part in key.removesuffix(f"/{unit}").split("/"))
+
+
+def short_captions(keys: Iterable[str]) -> list[str]:
+    """The captions of losses without their turn, where no other turn has one of that name: `generators/cycle/a` is
+    "cycle a"."""
+    keys = list(keys)
+    names = [key.partition("/")[2] for key in keys]
+    alone = Counter(names)
+    return [caption(name if name and alone[name] == 1 else key) for key, name in zip(keys, names, strict=True)]
 
 
 def in_words(measured: Mapping[str, float]) -> str:

@@ -157,8 +157,8 @@ class Conversion:
                 f"{shown(pair)} is twice as wide as high: files are converted whole, also those that hold input and "
                 "target side by side; give the inputs alone (`translate evaluate` measures the pairs of a data set)"
             )
-        label = f"converting on {model.runs_on}"
-        with Progress(len(jobs), unit="image", label=label, quiet=self.quiet) as bar:
+        logger(self.quiet)(f"converting on {model.runs_on}")
+        with Progress(len(jobs), unit="image", label="converting", quiet=self.quiet) as bar:
 
             def done(record: Record) -> None:
                 writer.add(record)
@@ -182,9 +182,10 @@ class Conversion:
         manifest = Manifest(self.extras.manifest) if self.extras.manifest else None
         if self.writing.overwrite or not os.path.lexists(target):
             size = self.writing.batch or (1 if converter.runtime.device.type == "cpu" else 8)
-            label, frames = f"converting on {converter.runtime}", count_frames(self.source) or None
-            with Progress(frames, unit="frame", label=label, quiet=self.quiet) as bar:
-                log, done = logger(self.quiet), bar.advance
+            log, frames = logger(self.quiet), count_frames(self.source) or None
+            log(f"converting on {converter.runtime}")
+            with Progress(frames, unit="frame", label="converting", quiet=self.quiet) as bar:
+                done = bar.advance
                 record = convert_video(converter, self.source, target, request, batch_size=size, log=log, done=done)
         outcome.add(record)
         if manifest:

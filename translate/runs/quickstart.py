@@ -25,7 +25,7 @@ from translate.runs.loading import load
 from translate.runs.train import train
 from translate.training.checkpoint import newest_good
 from translate.utils.outputs import refuse_in_run
-from translate.utils.printing import Log, logger
+from translate.utils.printing import Log, logger, say
 
 RECIPES = {"cyclegan": "quickstart", "pix2pix": "quickstart-pix2pix"}
 
@@ -53,9 +53,9 @@ def quickstart(method: str, out: Path, device: str, log: Log) -> dict[str, dict[
     log(f"on {len(truth)} test images, in {converter.runtime.precision}:")
     for line in aligned([["", *rows], *(_column(key, list(rows.values())) for key in rows["untouched input"])]):
         log(line)
-    grid = out / "comparison.png"
-    save_grid(grid, {test.domains[0]: before[:8], f"converted to {to}": after[:8], f"true {to}": truth[:8]})
-    log(f"look at {grid} and {run / 'report.html'}")
+    save_grid(
+        out / "comparison.png", {test.domains[0]: before[:8], f"converted to {to}": after[:8], f"true {to}": truth[:8]}
+    )
     return rows
 
 
@@ -80,6 +80,8 @@ def _trained(recipe: Recipe, run: Path, device: str) -> Path:
     last = checkpoint is not None and checkpoint.step >= checkpoint.facts["total"] and not checkpoint.facts["pending"]
     if checkpoint is None or not (last and is_closed(run, checkpoint)):
         train(recipe, out=run, resume=run.exists(), device=device, tracking="disabled")
+    else:
+        say(f"{run}: trained to its end already; converted and compared again")
     return run
 
 

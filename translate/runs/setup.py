@@ -22,7 +22,7 @@ from translate.runs.build import build_trainer, require_trainable
 from translate.runs.folder import changed_images, checkpoint_to_resume, require_same_domains, require_same_run
 from translate.runs.image_sets import Batches, ImageSet, share_of, training_stream
 from translate.runs.image_sets.opening import open_data, refuse_idle
-from translate.runs.image_sets.scanning import too_small, unreadable
+from translate.runs.image_sets.scanning import in_advance, too_small, unreadable
 from translate.runs.initial_weights import begin_model
 from translate.runs.loading import build_model, image_spec
 from translate.runs.small_files import run_id, write_recipe, write_skipped
@@ -222,6 +222,8 @@ def _new(launch: Launch) -> tuple[Model, OpenedData]:
     recipe, images = launch.recipe, open_images(launch)
     model = begin_model(recipe, images.spec, launch.log)
     require_trainable(model, recipe.training, launch.runtime)
+    for line in in_advance(images):
+        launch.log(line)
     return model, _readable(launch, images)
 
 

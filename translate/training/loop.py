@@ -105,10 +105,10 @@ class TrainingRun:
         if self.finished:
             with self.records:
                 return self.saver.prune()
-        trainer, label = self.trainer, f"training on {self.trainer.runtime}"
+        trainer = self.trainer
         with (
             self.records,
-            Progress(self.cadence.total, done=trainer.steps, unit="step", label=label, quiet=self._quiet) as bar,
+            Progress(self.cadence.total, done=trainer.steps, unit="step", label="training", quiet=self._quiet) as bar,
             closing(self._batches(trainer.steps)) as stream,
         ):
             try:
@@ -131,9 +131,9 @@ class TrainingRun:
             with self.saver.nothing_to_save_if_it_fails():
                 self._first_steps.step(batch)
             self.measuring.mark_due()
-            text = self._log(batches.share) if self.cadence.logs(trainer.steps) else None
+            measured = self._log(batches.share) if self.cadence.logs(trainer.steps) else None
             self._pace.step(trainer.steps)
-            bar.advance(1, text=text, images=len(batch) * trainer.distributed.size)
+            bar.advance(1, measured=measured, images=len(batch) * trainer.distributed.size)
             self._measure_and_save()
 
     def _begin(self) -> None:
@@ -144,8 +144,8 @@ class TrainingRun:
         elif self.measuring.pending:
             self._measure_and_save()
 
-    def _log(self, waiting: float) -> str:
-        """Writes the losses since the last time, and returns them as text. Raises Diverged."""
+    def _log(self, waiting: float) -> list[str]:
+        """Writes the losses since the last time, and returns them in words. Raises Diverged."""
         losses = self.trainer.read_losses()
         norms = self.trainer.read_norms()
         rates = {f"learning_rate/{name}": rate for name, rate in self.trainer.learning_rates().items()}

@@ -8,7 +8,7 @@ import torch
 
 from translate.data.batch import Batch
 from translate.data.domain import Domain
-from translate.reporting.keys import caption, in_words, is_validation
+from translate.reporting.keys import in_words, is_validation, short_captions
 from translate.reporting.report import write_report
 from translate.reporting.tracking import MetricsLog, NoMetrics, Tracker, read_metrics, save_grid
 from translate.training.diagnostics import Diagnostics
@@ -66,13 +66,14 @@ class Records:
         """Tells the tracker the best step, and what was `measured` there; also of a run that goes on."""
         self.tracker.summary({"best/step": step, **{f"best/{key}": value for key, value in measured.items()}})
 
-    def examine(self, losses: Mapping[str, float], waiting: float) -> str:
-        """Takes the losses, and the share of the time spent `waiting` for data; returns both as a line of text."""
+    def examine(self, losses: Mapping[str, float], waiting: float) -> list[str]:
+        """Takes the losses, and the share of the time spent `waiting` for data; returns both in words."""
         self._diagnostics.follow(self._trainer.steps, losses)
         # Not in metrics.jsonl, which a resumed run must reproduce: times differ.
         self.tracker.log(self._trainer.steps, {"data/waiting_share": waiting})
-        text = "  ".join(f"{caption(key)} {value:.3f}" for key, value in losses.items())
-        return f"{text}  waiting for data {waiting:.1%}"
+        names = short_captions(losses)
+        values = [f"{name} {value:.3f}" for name, value in zip(names, losses.values(), strict=True)]
+        return [*values, f"waiting for data {waiting:.1%}"]
 
     def sample(self) -> None:
         """Draws the sample grid of this step, and lets the diagnostics look at the samples."""

@@ -17,6 +17,7 @@ Log = Callable[[str], None]
 _CONTROLS = [*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029]
 _DIRECTIONS = [0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
 _UNDECODED = range(0xD800, 0xE000)
+_COLOURS = {"warning:": "1;33", "error:": "1;31"}
 _ESCAPED = {code: repr(chr(code))[1:-1] for code in (*_CONTROLS, *_DIRECTIONS, *_UNDECODED) if chr(code) not in "\n\t"}
 
 
@@ -30,8 +31,27 @@ def safe(text: str) -> str:
 
 
 def say(line: str) -> None:
-    """Prints a line to standard error, so that standard output stays free for results. Never fails."""
-    _print(sys.stderr, f"{line}\n", forgives=True)
+    """Prints a line to standard error, so that standard output stays free for results. Never fails. On a terminal,
+    `warning:` or `error:` at its start is in colour."""
+    mark = next((mark for mark in _COLOURS if line.startswith(mark)), "")
+    if mark and shows_colours(sys.stderr):
+        written = coloured(sys.stderr)
+        written.write(f"\x1b[{_COLOURS[mark]}m{mark}\x1b[0m{safe(line.removeprefix(mark))}\n")
+        written.flush()
+    else:
+        _print(sys.stderr, f"{line}\n", forgives=True)
+
+
+def then(*steps: str, quiet: bool = False) -> None:
+    """Says what a user may do next, as every command does at its end; nothing if `quiet`."""
+    for step in () if quiet else steps:
+        say(f"next: {step}")
+
+
+def shows_colours(stream: TextIO | None) -> bool:
+    """Whether it is a terminal that may be written in colours."""
+    plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
+    return stream is not None and not plain and stream.isatty()
 
 
 def answer(line: object, end: str = "\n") -> None:

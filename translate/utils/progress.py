@@ -3,18 +3,17 @@
 with Progress(total=10_000, unit="step", label="pix2pix") as progress:
     for step in range(10_000):
         ...
-        progress.advance(images=16, text="generator 1.23")
+        progress.advance(images=16, measured=["generator 1.23"])
 """
 
-import os
 import sys
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Literal, Self, TextIO
 
-from translate.utils.printing import coloured, guarded
+from translate.utils.printing import coloured, guarded, shows_colours
 from translate.utils.progress_line import State, fitted
 
 _SECONDS_BETWEEN_LINES = 10.0
@@ -44,7 +43,7 @@ class Progress:
         self._unit = unit if unit == "MB" else f"{unit}s"
         self._quiet, self._after, self._stream, self._clock = quiet, after, stream or sys.stderr, clock
         self._images: int | None = None
-        self._text = ""
+        self._measured: Sequence[str] = ()
 
     def __enter__(self) -> Self:
         self._began = self._clock()
@@ -56,11 +55,11 @@ class Progress:
     def __exit__(self, *_: object) -> None:
         self._display.close(self._state(), self._clock() - self._began)
 
-    def advance(self, n: int = 1, text: str | None = None, images: int | None = None) -> None:
-        """Counts `n` more. `text` replaces the text at the end of the line; None keeps it. `images`, how many images
-        these took, switches the rate to images per second."""
+    def advance(self, n: int = 1, measured: Sequence[str] | None = None, images: int | None = None) -> None:
+        """Counts `n` more. `measured` replaces what stands at the end of the line, each with its name; None keeps it.
+        `images`, how many images these took, switches the rate to images per second."""
         self._done += n
-        self._text = self._text if text is None else text
+        self._measured = self._measured if measured is None else measured
         if images is not None:
             self._images = (self._images or 0) + images
         self._show()
@@ -104,7 +103,7 @@ class Progress:
             unit=self._unit,
             rate=f"{_figure(rate)} {what}/s" if rate else "",
             left=f"{clock_time(ahead / per_second)} left" if ahead and per_second else "",
-            text=self._text,
+            measured=self._measured,
         )
 
 
@@ -157,7 +156,8 @@ class _Bar(_Display):
             get_renderable=lambda: fitted(self._shown, console.width, console.options.ascii_only),
             console=console,
             refresh_per_second=5,
-            redirect_stdout=_is_terminal(sys.stdout),  # only if stdout is the terminal, not a file or a pipe
+            redirect_stdout=sys.stdout is not None
+            and sys.stdout.isatty(),  # only if stdout is the terminal, not a file or a pipe
         )
         before = sys.stdout, sys.stderr
         self._live.start()
@@ -177,12 +177,7 @@ class _Bar(_Display):
 def _display(quiet: bool, stream: TextIO | None, clock: Callable[[], float]) -> _Display:
     if quiet or stream is None:
         return _Display()
-    plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb" or not _is_terminal(stream)
-    return _Lines(stream, clock) if plain else _Bar(stream)
-
-
-def _is_terminal(stream: TextIO | None) -> bool:
-    return stream is not None and stream.isatty()
+    return _Bar(stream) if shows_colours(stream) else _Lines(stream, clock)
 
 
 def _figure(value: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,12 +10,13 @@ if TYPE_CHECKING:  # imported where used: a machine without a terminal may lack 
     from rich.text import Text
 
 _BAR, _WIDEST_BAR = 10, 40
-_WORDS = 20  # cells of the label, while the text at the end has need of the rest
+_WORDS = 20  # cells of the label, while what is measured has need of the rest
 
 
 @dataclass(frozen=True)
 class State:
-    """A snapshot of a job; unknown values are empty strings, an unknown total is None."""
+    """A snapshot of a job; unknown values are empty strings, an unknown total is None. `measured`: such as losses, each
+    with its name."""
 
     label: str
     done: float
@@ -22,7 +24,7 @@ class State:
     unit: str
     rate: str
     left: str
-    text: str
+    measured: Sequence[str]
 
     @property
     def count(self) -> str:
@@ -35,7 +37,7 @@ class State:
 
     def line(self, *more: str) -> str:
         percent = "" if self.percent is None else f"{self.percent} %"
-        parts = [f"{self.label}: {self.count}", percent, self.rate, self.left, *more, self.text]
+        parts = [f"{self.label}: {self.count}", percent, self.rate, self.left, *more, "  ".join(self.measured)]
         return ", ".join(part for part in parts if part)
 
 
@@ -43,23 +45,24 @@ class _Room:
     """The cells of a line, given away part by part; between two parts there is one cell."""
 
     def __init__(self, cells: int) -> None:
-        self._free = cells + 1
+        self.free = cells
         self.given: dict[str, int] = {}
 
     def give(self, name: str, wanted: int, whole: bool = False) -> None:
         """Gives as many of the `wanted` cells as are free, more than before or the same; all or none if `whole`."""
         before = self.given.pop(name, 0)
-        self._free += before + (before > 0)
-        cells = min(wanted, self._free - 1)
+        self.free += before + (before > 0)
+        cells = min(wanted, self.free)
         cells = before if cells < wanted and whole else max(before, cells, 0)
-        self._free -= cells + (cells > 0)
+        self.free -= cells + (cells > 0)
         self.given[name] = cells
 
 
 def fitted(state: State, width: int, ascii_only: bool = False) -> Text:
     """The line for a terminal of `width` columns, from 50 on always with percent, time left, speed and a bar.
 
-    What else there is has to fit beside them: the count whole, then the label and the text, cut short.
+    What else there is has to fit beside them: the count whole, then the label, cut short, and what is measured, as much
+    as fits whole.
     """
     from rich.cells import cell_len
     from rich.text import Text
@@ -72,7 +75,8 @@ def fitted(state: State, width: int, ascii_only: bool = False) -> Text:
     room.give("bar", _BAR)
     room.give("count", cells["count"], whole=True)
     room.give("label", min(_WORDS, cells["label"]))
-    room.give("text", cells["text"])
+    parts["measured"] = _as_fit(state.measured, room.free, "..." if ascii_only else "…")
+    room.give("measured", cell_len(parts["measured"]))
     room.give("label", cells["label"])
     room.give("bar", _WIDEST_BAR)
     line = Text(no_wrap=True, end="")
@@ -85,7 +89,15 @@ def fitted(state: State, width: int, ascii_only: bool = False) -> Text:
 
 
 # In the order in which they stand.
-_STYLES = {"label": "", "bar": "", "percent": "magenta", "count": "", "rate": "cyan", "left": "magenta", "text": "dim"}
+_STYLES = {
+    "label": "",
+    "bar": "",
+    "percent": "magenta",
+    "count": "",
+    "rate": "cyan",
+    "left": "magenta",
+    "measured": "dim",
+}
 
 
 def _parts(state: State) -> dict[str, str]:
@@ -96,8 +108,18 @@ def _parts(state: State) -> dict[str, str]:
         "count": state.count,
         "rate": state.rate or f"- {state.unit}/s",
         "left": state.left or ("" if state.done == state.total else "-:-- left"),
-        "text": _one_line(state.text),
     }
+
+
+def _as_fit(measured: Sequence[str], cells: int, more: str) -> str:
+    """The first ones that fit whole, and `more` where there are others; empty if none fits."""
+    from rich.cells import cell_len
+
+    for count in range(len(measured), 0, -1):
+        text = _one_line("  ".join(measured[:count])) + f" {more}" * (count < len(measured))
+        if cell_len(text) <= cells:
+            return text
+    return ""
 
 
 def _one_line(text: str) -> str:

@@ -10,11 +10,11 @@ from statistics import median_low
 import numpy as np
 
 from translate.data.checks.files import Files
-from translate.data.checks.shades import SHADE, nearly_black
+from translate.data.checks.shades import SHADE, mostly_black
 from translate.data.domain import Domain
 from translate.data.io import images
 from translate.data.io.images import Picture
-from translate.data.io.values import DEEP, UNIT, kind_in_words
+from translate.data.io.values import UNIT, kind_in_words
 from translate.data.layouts.folders import Source
 from translate.data.messages import by_fault, few
 from translate.data.source import Readable
@@ -126,10 +126,8 @@ def remarks(sound: Sequence[Facts], span: images.Span | None = UNIT) -> Iterable
     if values := [facts for facts in sound if not facts.full]:
         low, high = _hull(values)
         yield f"values from {low:g} to {high:g}"
-    for full in (255, DEEP):
-        shades = [facts for facts in sound if facts.full == full]
-        if span and shades and (dark := nearly_black(full, _hull(shades)[1], span)):
-            yield dark
+    if span:
+        yield from (dark for _, dark in mostly_black([(one.full, one.span[1]) for one in sound], span))
     if odd := [facts.path for facts in sound if facts.size[0] % 4 or facts.size[1] % 4]:
         yield f"sizes that are no multiple of 4, which are resized or padded: {few(odd)}"
     if flat := [facts.path for facts in sound if facts.flat]:

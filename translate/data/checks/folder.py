@@ -23,6 +23,7 @@ from translate.data.checks.files import Files
 from translate.data.checks.finding_labels import colours_in
 from translate.data.checks.labels import contradicting, differently_labelled, empty, shares, tiny
 from translate.data.checks.looking import introduced, key_of, kinds_of, layers_of
+from translate.data.checks.poor import too_few
 from translate.data.checks.scan import decoding, failures
 from translate.data.domain import Domain
 from translate.data.folds import folded
@@ -108,10 +109,12 @@ def examine(folder: Folder | LabelledFolder, data: DataSettings) -> Report:
         problems += unlike(sound, kind, key_of(kinds, kind, "channels"))
         problems += outside(sound, kind, key_of(kinds, kind, "span"))
     if isinstance(folder, Folder):
+        notes += too_few(dict(zip(folder.domains, folder.splits["train"], strict=True)))
         problems += [*_leaked(folder.splits, read, [kind.numbered for kind in kinds]), *_unequal(folder, read)]
     else:
         facts += shares(folder) if folder.groups else []
-        notes += [*tiny(folder), *contradicting(folder)]
+        images = folder.splits["train"].sources
+        notes += [*too_few({"images": images}), *tiny(folder), *contradicting(folder)]
         splits = {split: [part.sources] for split, part in folder.splits.items()}
         problems += [*empty(folder), *differently_labelled(folder, read), *_leaked(splits, read)]
     return Report(folder, tuple(facts), tuple(notes), tuple(problems))

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -16,6 +16,17 @@ from translate.errors import ImageError
 
 Found = TypeVar("Found")
 Given = TypeVar("Given")
+
+
+class Look(NamedTuple):
+    """What was seen of an image: the brightest shade that is possible, and its own without alpha, and whether it is of
+    one colour all over."""
+
+    full: int
+    white: int
+    flat: bool
+
+
 AnySource = TypeVar("AnySource", bound=Readable)
 Attempt = tuple[Path, Callable[[], object]]
 """An image's path, and a function that raises ImageError if it cannot be used."""
@@ -33,17 +44,17 @@ def headers(sources: Iterable[Readable]) -> list[Attempt]:
 
 
 def noting(
-    attempts: Iterable[Attempt], whites: dict[int, tuple[int, int]], files: Collection[Path], several: set[Path]
+    attempts: Iterable[Attempt], looks: dict[int, Look], files: Collection[Path], several: set[Path]
 ) -> list[Attempt]:
     """Wraps attempts so that each also adds its path to `several` if it is in `files` and has more than one frame or
-    page; and, if it returns pixels, the brightest shade that is possible, and its own without alpha, to `whites` under
-    its place among the attempts."""
+    page; and, if it returns pixels, what is seen of them to `looks` under its place among the attempts."""
 
     def tried(place: int, path: Path, attempt: Callable[[], object]) -> None:
         pixels = attempt()
         if isinstance(pixels, np.ndarray):
             colours = pixels[..., :3] if pixels.shape[2] == 4 else pixels
-            whites[place] = int(np.iinfo(pixels.dtype).max), int(colours.max())
+            flat = bool((colours[0] == colours[0, 0]).all() and (colours == colours[0, 0]).all())
+            looks[place] = Look(int(np.iinfo(pixels.dtype).max), int(colours.max()), flat)
         if path in files and holds_more(path):
             several.add(path)
 

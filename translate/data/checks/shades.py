@@ -1,5 +1,7 @@
 """Sets of images that use only the darkest part of their depth: 12-bit data in 16 bits, class numbers in 8."""
 
+from collections.abc import Iterator, Sequence
+
 from translate.data.io.values import DEEP, UNIT, Span
 
 DARK = 8
@@ -22,6 +24,17 @@ def nearly_black(full: int, white: float, span: Span = UNIT) -> str:
         )
     name = "16-bit" if full == DEEP else "8-bit"
     return f"{name} shades up to {white:,} of {full:,} only, nearly black to a network"
+
+
+def mostly_black(shades: Sequence[tuple[int, float]], span: Span) -> Iterator[tuple[int, str]]:
+    """Says of how many images it holds that they are nearly black, where it does of most, and of which depth they are.
+    `shades`: full, as above, and the brightest, of each image that was looked at."""
+    for full in (255, DEEP):
+        whites = [white for depth, white in shades if depth == full]
+        black = [white for white in whites if nearly_black(full, white, span)]
+        if 2 * len(black) > len(whites):
+            found = nearly_black(full, max(black), span)
+            yield full, f"{len(black)} of {len(whites)} images looked at have {found}"
 
 
 def stretching(white: float) -> int:

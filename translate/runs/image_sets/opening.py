@@ -1,13 +1,15 @@
 """Opens the data set that settings ask for: named, rendered, or a folder of any layout; or checks it instead."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from translate.data.batch import Batch
 from translate.data.catalog.cards import Card, locate, user_data
 from translate.data.checks.folder import Report, check, examine
-from translate.data.checks.looking import introduced
+from translate.data.checks.looking import introduced, layers_of
+from translate.data.checks.poor import enlarged
 from translate.data.domain import Domain
 from translate.data.folds import folded
 from translate.data.labelled import LabelledFolder, open_jointly, open_labelled, open_source_labelled, unlabelled
@@ -107,7 +109,10 @@ def check_as(data: DataSettings, batch_type: type[Batch]) -> list[Report]:
     opened = _opened(data, batch_type, log=lambda line: None)
     if not opened.folders:
         raise ConfigurationError(f"{data.set}: generated as it is needed; there is nothing to check")
-    return [examine(folder, data) for folder in opened.folders]
+    reports = [examine(folder, data) for folder in opened.folders]
+    opened.look(quiet=False)
+    notes = (*reports[0].notes, *enlarged(layers_of(opened.kinds), data))
+    return [replace(reports[0], notes=notes), *reports[1:]]
 
 
 def _two_domains(data: DataSettings, batch_type: type[Batch], log: Log) -> Folder:

@@ -4,19 +4,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from translate.data.checks.looking import size_of
-from translate.data.checks.scan import Attempt, decoding, failures, headers, noting
-from translate.data.checks.shades import nearly_black, stretching
+from translate.data.checks.labels import empty, tiny
+from translate.data.checks.looking import layers_of, size_of
+from translate.data.checks.poor import enlarged, too_few
+from translate.data.checks.scan import Attempt, Look, decoding, failures, headers, noting
+from translate.data.checks.shades import mostly_black, stretching
 from translate.data.decoding import require_crop
 from translate.data.domain import Domain
 from translate.data.io.images import ANIMATED
-from translate.data.io.values import DEEP, UNIT
+from translate.data.io.values import DEEP, UNIT, Span
+from translate.data.labelled import LabelledFolder
 from translate.data.layers import files_of, in_layers
 from translate.data.layouts.folders import Source
 from translate.data.loader import Loader
 from translate.data.messages import by_fault, few
 from translate.data.source import Readable
-from translate.errors import ConfigurationError
+from translate.errors import ConfigurationError, command
 from translate.runs.image_sets import Batches, ImageSet, spanned
 from translate.utils.printing import Log, shown
 from translate.utils.progress import Progress
@@ -33,19 +36,19 @@ NAMED = 20
 def unreadable(images: ImageSet, loader: Batches, log: Log, quiet: bool = False) -> dict[str, str]:
     """Returns the unreadable images: path and reason. Raises ConfigurationError for them unless `data.skip_bad`.
 
-    Images decoded by `loader` stay in its cache as far as they fit. Warns of animated files and nearly black
-    domains.
+    Images decoded by `loader` stay in its cache as far as they fit. Warns of animated files, and of domains that are
+    nearly black or hold images of one colour.
     """
     attempts, how = _attempts(images, loader)
     if not attempts:
         return {}
     several: set[Path] = set()
-    whites: dict[int, tuple[int, int]] = {}
+    looks: dict[int, Look] = {}
     files = {one.path for source in images.sources() for one in files_of(source) if isinstance(one, Source)}
-    tried = noting(attempts, whites, files, several)
+    tried = noting(attempts, looks, files, several)
     with Progress(len(attempts), unit="image", label=f"checking images, {how}", quiet=quiet) as bar:
         found = failures(tried, images.settings.workers, lambda: bar.advance(1, images=1))
-    for line in _dark(images, whites):
+    for line in _dark_or_flat(images, looks):
         log(f"warning: {line}")
     if several:
         log(f"note: {shown(str(images.settings.set))}: {ANIMATED}: {few(sorted(several))}")
@@ -79,6 +82,16 @@ def _refused(images: ImageSet, found: Mapping[Path, str], log: Log) -> dict[str,
     return bad
 
 
+def in_advance(images: ImageSet) -> Iterator[str]:
+    """What is to be known of the training images before all are tried, as lines for the user."""
+    found = [*too_few(images.trained_on()), *enlarged(layers_of(images.kinds), images.settings)]
+    for folder in images.folders[:1] if images.batch_type.labelled() else ():
+        assert isinstance(folder, LabelledFolder)
+        found += empty(folder)
+        yield from (f"note: {line}" for line in tiny(folder))
+    yield from (f"warning: {line}" for line in found)
+
+
 def _by_layer(images: ImageSet, found: Mapping[Path, str]) -> dict[Path, str]:
     """The reasons by the file of a sample that each one begins with, not by the sample's first."""
     layers = {source.path: [one.path for one in files_of(source)] for source in images.sources()} if found else {}
@@ -89,34 +102,42 @@ def _by_layer(images: ImageSet, found: Mapping[Path, str]) -> dict[Path, str]:
     return {blamed(path, reason): reason for path, reason in found.items()}
 
 
-def _dark(images: ImageSet, whites: Mapping[int, tuple[int, int]]) -> Iterator[str]:
-    """Says which domains are nearly black, and what helps, by the shades (full, brightest) of the first
+def _dark_or_flat(images: ImageSet, looks: Mapping[int, Look]) -> Iterator[str]:
+    """Says which domains are nearly black or hold images of one colour, and what helps, by what was seen of the first
     attempts, which are those of the training images; of a sample, if only headers were read."""
-    shades, place = {}, 0
+    seen, place = {}, 0
     for number, (name, sources) in enumerate(images.trained_on().items()):
-        found = [whites[row] for row in range(place, place + len(sources)) if row in whites]
+        found = [looks[row] for row in range(place, place + len(sources)) if row in looks]
         place += len(sources)
         for kind, (layer, files) in zip(images.kind(number).parts, in_layers({name: sources}).items(), strict=True):
             alone = found if kind is images.kind(number) else []
-            shades[layer] = kind, alone or _sampled(files, kind, images.settings.workers)
-    deep = max((white for _, found in shades.values() for full, white in found if full == DEEP), default=0)
-    cure = f"set data.range=[0,{stretching(deep)}] for all"
-    for name, (kind, found) in shades.items():
+            seen[layer] = kind, alone or _sampled(files, kind, images.settings.workers)
+    deep = max((one.white for _, found in seen.values() for one in found if one.full == DEEP), default=0)
+    for name, (kind, found) in seen.items():
         if kind.numbered:
             continue
-        span = kind.span
-        for top in (255, DEEP):
-            white = max((white for full, white in found if full == top), default=0)
-            value = white if top == 255 or span == UNIT else span[0] + (span[1] - span[0]) * white / DEEP
-            if white and (dark := nearly_black(top, value, span)):
-                yield f"{name}: {dark}{f'; {cure}' if top == DEEP and span == UNIT else ''}"
+        cures = {DEEP: f"; set data.range=[0,{stretching(deep)}] for all"} if kind.span == UNIT else {}
+        if len(images.kinds) == 2:
+            cures[255] = f"; if they hold numbers of classes, set data.domains.{name}.kind=labels"
+        for full, dark in mostly_black([(one.full, _value(one, kind.span)) for one in found], kind.span):
+            yield f"{name}: {dark}{cures.get(full, '')}"
+        if flat := sum(one.flat for one in found):
+            check = command("data", "check", images.settings.set)
+            yield f"{name}: {flat} of {len(found)} images looked at are of one colour all over; {check} names them"
 
 
-def _sampled(sources: Sequence[Readable], kind: Domain, workers: int) -> list[tuple[int, int]]:
-    whites: dict[int, tuple[int, int]] = {}
+def _value(look: Look, span: Span) -> float:
+    """The brightest shade, of more than 8 bits as a value of the span that it stands for."""
+    if look.full != DEEP or span == UNIT:
+        return look.white
+    return span[0] + (span[1] - span[0]) * look.white / DEEP
+
+
+def _sampled(sources: Sequence[Readable], kind: Domain, workers: int) -> list[Look]:
+    looks: dict[int, Look] = {}
     (sample,) = spanned([sources[:: -(-len(sources) // SAMPLED)]] if sources else [[]], [kind])
-    failures(noting(decoding(sample, kind.channels), whites, (), set()), workers, lambda: None)
-    return list(whites.values())
+    failures(noting(decoding(sample, kind.channels), looks, (), set()), workers, lambda: None)
+    return list(looks.values())
 
 
 def _attempts(images: ImageSet, loader: Batches) -> tuple[list[Attempt], str]:
