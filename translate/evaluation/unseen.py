@@ -1,4 +1,4 @@
-"""What is measured while a model trains and no truth is known: how like real images of their target translations are."""
+"""What is measured in training where no truth is known: how like real images of their target translations are."""
 
 from __future__ import annotations
 
