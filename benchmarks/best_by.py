@@ -86,7 +86,7 @@ def _mean(scores: list[Score]) -> float:
 
 @torch.no_grad()
 def _without_truth(run: Path, step: int) -> dict[str, float]:
-    """Of unseen images: the mean absolute difference, 0 to 1, from their way there and back; and the patch distance from
+    """Of unseen images: the mean absolute difference, 0 to 1, from their way there and back; and the patch distance of
     translations of each half of them to real images, those of the other half."""
     loaded = load_model(run, step)
     model, data = loaded.model.eval(), loaded.recipe.data
