@@ -24,7 +24,7 @@ def test_a_set_is_as_near_to_another_of_its_kind_as_nothing_else_is():
 
 @pytest.mark.parametrize("period", [2, 4])
 def test_a_fine_grid_over_large_images_is_seen(period):
-    """What upsampling leaves behind; every patch must not lie at the same place of the grid."""
+    """What upsampling leaves behind: it is gone from an image that is reduced."""
     reals, others = _images(4, 128), _images(4, 128, seed=1)
     grid = torch.zeros(128, 128)
     grid[::period, ::period] = 0.5
