@@ -19,6 +19,7 @@ import torch
 
 from common import report
 from translate.evaluation.metrics import measure_of
+from translate.evaluation.patches import patch_distance
 from translate.evaluation.table import Score
 from translate.runs.evaluate import evaluate
 from translate.runs.image_sets.opening import open_data
@@ -76,7 +77,7 @@ def _measured(run: Path, step: int) -> dict[str, float]:
         values = [one for one in scores if one.key == key and one.value is not None]
         if values:
             found[key] = _mean(values)
-    return found | {"cycle error": _cycle_error(run, step)}
+    return found | _without_truth(run, step)
 
 
 def _mean(scores: list[Score]) -> float:
@@ -84,17 +85,20 @@ def _mean(scores: list[Score]) -> float:
 
 
 @torch.no_grad()
-def _cycle_error(run: Path, step: int) -> float:
-    """Mean absolute difference, 0 to 1, of unseen images from their way there and back."""
+def _without_truth(run: Path, step: int) -> dict[str, float]:
+    """Of unseen images: the mean absolute difference, 0 to 1, from their way there and back; and the patch distance of
+    translations of each half of them to real images, those of the other half."""
     loaded = load_model(run, step)
     model, data = loaded.model.eval(), loaded.recipe.data
     images = open_data(data, loaded.recipe.method.batch_type, lambda line: None, loaded.images.kinds)
     batch = next(images.first(TEST)).map(lambda tensor: tensor.float())
-    errors = []
+    errors, distances = [], []
     for to, side in enumerate(reversed(batch.sides())):
-        back = model.convert(model.convert(side, to), 1 - to)
-        errors.append(float((back - side).abs().mean() / 2))
-    return fmean(errors)
+        there, real = model.convert(side, to), batch.sides()[to]
+        errors.append(float((model.convert(there, 1 - to) - side).abs().mean() / 2))
+        half = len(real) // 2
+        distances += [patch_distance(there[:half], real[half:]), patch_distance(there[half:], real[:half])]
+    return {"cycle error": fmean(errors), "patch distance": fmean(distances)}
 
 
 if __name__ == "__main__":

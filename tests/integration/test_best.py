@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from tiny import paired_folder, random_batch, tiny_model, tiny_trainer
+from tiny import paired_folder, random_batch, tiny_model, tiny_trainer, unpaired_folder
 
 from translate.errors import TranslateError
 from translate.reporting.tracking import Tracker, Trackers
@@ -260,3 +260,35 @@ def test_no_part_that_is_not_finite_is_saved(tmp_path, part):
     with pytest.raises(TranslateError, match="weights are not finite"):
         _train(tmp_path, trainer, 2, 0.1)
     assert not saved_steps(tmp_path / "checkpoints")
+
+
+def test_without_truth_the_patch_distance_chooses_the_best_step_and_ends_the_run(
+    run_cli, tiny_recipe, tmp_path, no_better
+):
+    words = ["train", tiny_recipe("cyclegan"), "--data", unpaired_folder(tmp_path / "data"), "--out", "run"]
+    words += ["--device", "cpu", "training.validate_every=1", "training.steps=9", "training.patience=2"]
+    result = run_cli(*words)
+    assert result.exit_code == 0, result.output
+    assert "best so far: patch distance " in result.output and "stopped early after step 3" in result.output
+    facts = load_checkpoint(tmp_path / "run" / "checkpoints").facts
+    assert pointed(tmp_path / "run" / "checkpoints", "best") == facts["best"] == 1
+    values = [found["patch_distance"] for found in facts["validation"].values()]
+    assert len(values) == 2 and facts["best_measured"].keys() == {"patch_distance"}
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "<dt>best step</dt><dd>1 (patch distance " in page and "beside 2 of the target" in page
+    assert "1 (patch distance " in run_cli("compare", "run").stdout
+    assert run_cli(*words, "--resume", "training.patience=null", "training.best_by=psnr").exit_code == 2
+
+
+@pytest.mark.parametrize("method", ["cyclegan", "unit"])
+def test_measuring_without_truth_changes_no_step(run_cli, tiny_recipe, tmp_path, method):
+    """`unit` draws random numbers whenever it translates."""
+    data, saved = unpaired_folder(tmp_path / "data"), []
+    for every in (1, 4):
+        words = ["train", tiny_recipe(method), "--data", data, "--out", f"every{every}", "--device", "cpu"]
+        result = run_cli(*words, f"training.validate_every={every}", "training.checkpoint_every=4")
+        assert result.exit_code == 0, result.output
+        saved.append(load_checkpoint(tmp_path / f"every{every}" / "checkpoints"))
+    assert saved[0].facts["validation"] == saved[1].facts["validation"]
+    one, other = (checkpoint.tensors("model") for checkpoint in saved)
+    assert all(torch.equal(one[key], other[key]) for key in one)

@@ -1,5 +1,7 @@
 """What a resumed run may be given, and what it tells of what is not as it was."""
 
+import math
+import re
 import shlex
 import shutil
 
@@ -10,6 +12,7 @@ from ways_out import tried
 from translate.data.batch import Plain
 from translate.errors import ConfigurationError
 from translate.recipe import DataSettings, load_recipe
+from translate.reporting.tracking import read_metrics
 from translate.runs.image_sets.opening import open_data
 from translate.runs.train import resolved, train
 from translate.training.checkpoint import load_checkpoint
@@ -130,6 +133,68 @@ def test_a_changed_setting_is_answered_by_a_new_run_with_these_weights(begun, ru
     wanted = load_recipe("run/recipe.yaml", words)
     known = load_recipe("run-2/recipe.yaml", ["training.init_from=null", "training.steps=2"])
     assert known == wanted.model_copy(update={"name": known.name})
+
+
+def _rates(folder, network="generator_a"):
+    return {
+        row["step"]: row[f"learning_rate/{network}"]
+        for row in read_metrics(folder / "metrics.jsonl")
+        if f"learning_rate/{network}" in row
+    }
+
+
+@tried(("runs/folder", "; to go on with other learning rates, add --change-schedule"))
+def test_a_run_goes_on_at_other_learning_rates_where_that_is_said_twice(begun, tmp_path):
+    run, words = tmp_path / "run", ["--data", "d/unp", "training.steps=6", "training.log_every=1", "training.lr=1e-3"]
+    words += ["training.schedule=cosine", "training.decay_from=0"]
+    losses = (run / "metrics.jsonl").read_text()
+    refused = begun(*words)
+    assert refused.exit_code == 2 and (run / "metrics.jsonl").read_text() == losses
+    changed = begun(*words, refused.stderr.partition("learning rates, add ")[2].split()[0])
+    assert changed.exit_code == 0, changed.output
+    told = re.search("schedule changed after step 2: (.*)", changed.stderr)[1].split(", ")
+    assert set(told) == {"lr 0.0002 -> 0.001", "schedule linear -> cosine", "decay_from 0.5 -> 0.0"}
+    assert (run / "metrics.jsonl").read_text().startswith(losses), "what was before stays as it was"
+    closed_form = {step: 1e-3 * (1 - math.cos(math.pi * (7 - step) / 7)) / 2 for step in range(3, 7)}
+    assert {step: rate for step, rate in _rates(run).items() if step > 2} == pytest.approx(closed_form)
+    training = load_recipe(run / "recipe.yaml").training
+    assert (training.lr, training.schedule, training.decay_from) == (1e-3, "cosine", 0)
+    again = begun(*words, "training.steps=7")
+    assert again.exit_code == 0 and "schedule changed" not in again.stderr, again.output
+    assert _rates(run)[7] == pytest.approx(1e-3 * (1 - math.cos(math.pi / 8)) / 2)
+    page = (run / "report.html").read_text()
+    assert "<dt>schedule changed</dt><dd>after step 2: " in page and told[0].replace(">", "&gt;") in page
+
+
+@pytest.mark.parametrize("word", ["network_lr={discriminator_a: 1e-5}", "networks.discriminator_a.lr=1e-5"])
+def test_the_rate_of_one_network_changes_and_is_told_when_runs_are_compared(begun, run_cli, tmp_path, word):
+    words = ["--data", "d/unp", "--change-schedule", "training.schedule=constant"]
+    assert begun(*words, f"training.{word}", "training.steps=3").exit_code == 0
+    rates = [_rates(tmp_path / "run", name)[3] for name in ("discriminator_a", "discriminator_b")]
+    assert rates == pytest.approx([1e-5, 2e-4])
+    assert "after step 2: " in run_cli("compare", "run").stdout
+
+
+@tried(
+    ("runs/train", "--change-schedule is for a run that goes on: add --resume"),
+    ("runs/rescheduling", "give a larger training.steps, too"),
+)
+def test_a_changed_schedule_needs_a_run_and_steps_that_are_left(begun, run_cli, tiny_recipe):
+    alone = run_cli("train", tiny_recipe("cyclegan"), "--data", "d/unp", "--change-schedule", "--out", "new")
+    assert alone.exit_code == 2 and "add --resume" in alone.stderr
+    words = ["--data", "d/unp", "training.lr=1e-3", "--change-schedule"]
+    refused = begun(*words, "training.steps=2")
+    assert refused.exit_code == 2 and "give a larger training.steps, too" in refused.stderr
+    assert load_recipe("run/recipe.yaml").training.lr == 2e-4
+    assert begun(*words, "training.steps=3").exit_code == 0
+    # As a queue does that starts the same command again.
+    assert "nothing changes" in begun(*words, "training.steps=3").stderr
+
+
+def test_no_other_setting_changes_with_the_schedule(begun):
+    refused = begun("--data", "d/unp", "training.lr=1e-3", "training.ema=0.9", "--change-schedule")
+    assert refused.exit_code == 2 and "training.ema: null then, 0.9 now" in refused.stderr
+    assert "add --change-schedule" not in refused.stderr
 
 
 @pytest.mark.parametrize(

@@ -29,9 +29,9 @@ def a_run_that_stopped_early(user: User) -> None:
 
 @tried(("runs/best_by", "needs a measure to wait for; set training.best_by"))
 def patience_without_a_measure(user: User) -> None:
-    words = user.train(user.recipe("cyclegan"), "--out", "run", data=user.data())
+    words = user.train(user.recipe("stargan"), "--out", "run", data=user.data("labelled"))
     text = user.refused(*words, "training.patience=2")
-    assert settings_in(text, "cyclegan") == [taken(text, r"(training\.patience): nothing is validated")]
+    assert settings_in(text, "stargan") == [taken(text, r"(training\.patience): nothing is validated")]
     user.gets(*words)
     user.data("labelled")
     words = user.train(user.recipe("vae"), "--out", "another", "training.patience=2", data="labelled")

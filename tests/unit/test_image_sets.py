@@ -11,6 +11,7 @@ from tiny import CPU, tiny_model, unpaired_folder, write_images
 
 from translate.data.batch import Labelled, Paired, Plain, Unpaired
 from translate.data.io.images import resize, to_float
+from translate.evaluation.unseen import Likeness
 from translate.evaluation.validation import Direction
 from translate.models import MODELS
 from translate.models.base import Translator
@@ -122,3 +123,18 @@ def test_whole_images_are_measured_where_training_sees_them_whole_or_they_are_to
     for way in ({"load_size": 18}, {"resize": "centre"}, {"resize": "none"}):
         (direction,) = _opened(tmp_path, Paired, **way).validations(tiny_model("pix2pix"), 2, CPU)
         assert "middles" not in direction.protocol and direction.inputs.shape[-1] == SIZE
+
+
+def test_without_truth_translations_are_held_against_unseen_images_of_their_target(tmp_path):
+    for split, size in (("trainA", 40), ("trainB", 40), ("testA", 40), ("testB", 40)):
+        write_images(tmp_path / split, ["0.png", "1.png", f"{split}.png"], size=size, seed=ord(split[-1]))
+    images = _opened(tmp_path, load_size=32, layout="unpaired")
+    to_b, to_a = found = images.validations(tiny_model("cyclegan"), 2, CPU)
+    assert all(isinstance(one, Likeness) for one in found) and (to_b.name, to_a.name) == ("to B", "to A")
+    assert torch.equal(to_b.inputs, to_a.reals) and torch.equal(to_b.reals, to_a.inputs)
+    assert to_b.inputs.shape == (2, 3, SIZE, SIZE) and "2 test images" in to_b.protocol
+    assert "their middles, at the scale of training" in to_b.protocol
+    assert to_b.measure(tiny_model("cyclegan"), CPU)["patch_distance"] > 0
+    assert to_b.baselines()["untouched input"]["patch_distance"] > 0
+    old = images.but(kinds=tuple(replace(kind, scale=None) for kind in images.kinds))
+    assert not old.validations(tiny_model("cyclegan"), 2, CPU), "a run of an earlier version goes on as it began"

@@ -26,6 +26,9 @@ class TrainOptions(OnDevice):
     resume: bool = option(
         False, help="Continue from the newest good checkpoint in the run's folder; add --data if the images have moved."
     )
+    change_schedule: bool = option(
+        False, help="With --resume: go on at other learning rates, or on another schedule, than the run has."
+    )
     artifact: bool = option(False, help="Also give the tracker the best checkpoint and the last one.")
     options: str = option(
         "auto",

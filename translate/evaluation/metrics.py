@@ -135,6 +135,12 @@ MEASURES: dict[str, Measure] = {
     "kid": Measure("KID x 1000", better="lower", protocol="cubic kernel, unbiased, all images at once"),
     "frechet": Measure("Frechet distance", better="lower"),
     "distances": Measure("distances", better="lower"),
+    "patch_distance": Measure(
+        "patch distance to real images",
+        better="lower",
+        protocol="sliced Wasserstein distance of patches to real images, in their standard deviations",
+        decimals=4,
+    ),
     # Validations of models that generate from noise.
     "modes_covered": Measure("modes covered", better="higher", decimals=0),
     "near_a_mode": Measure("near a mode", better="higher", decimals=4),

@@ -104,14 +104,22 @@ class Direction:
         )
         return scores_beside_truth(self.name, images, self.target, how)
 
-    @torch.no_grad()
     def translations(self, model: Translator, runtime: Runtime, batch_size: int = 8) -> Tensor:
-        """The model's translations of the inputs, rounded to what files of the target hold, on the CPU."""
-        outputs = []
-        for images in self.inputs.split(batch_size):
-            with runtime.autocast():
-                outputs.append(model.convert(runtime.layout(images.to(runtime.device)), self.to).float().cpu())
-        return as_written(torch.cat(outputs), self.target)
+        """The model's translations of the inputs; see `translated`."""
+        return translated(model, self.inputs, self.to, self.target, runtime, batch_size)
+
+
+@torch.no_grad()
+def translated(
+    model: Translator, inputs: Tensor, to: int, target: Domain | None, runtime: Runtime, batch_size: int = 8
+) -> Tensor:
+    """The model's translations of the inputs to domain number `to`, rounded to what files of the target hold, on the
+    CPU."""
+    outputs = []
+    for images in inputs.split(batch_size):
+        with runtime.autocast():
+            outputs.append(model.convert(runtime.layout(images.to(runtime.device)), to).float().cpu())
+    return as_written(torch.cat(outputs), target)
 
 
 def directions(

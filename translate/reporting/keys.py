@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -73,6 +73,15 @@ def best_in_words(facts: Mapping[str, Any]) -> str | None:
         return None
     measured = {key: value for key, value in (facts.get("best_measured") or {}).items() if value is not None}
     return f"{facts['best']:,}{f' ({in_words(measured)})' if measured else ''}"
+
+
+def rescheduled_in_words(changes: Sequence[Mapping[str, Any]]) -> str:
+    """What a resumed run changed of its learning rates: `after step 400: lr 0.0002 -> 0.0001`; empty if nothing."""
+    return "; ".join(
+        f"after step {one['step']:,}: "
+        + ", ".join(f"{key.removeprefix('training.')} {then} -> {now}" for key, (then, now) in one["changed"].items())
+        for one in changes
+    )
 
 
 def validation_key(name: str, measure: str) -> str:

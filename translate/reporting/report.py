@@ -12,7 +12,7 @@ from typing_extensions import TypedDict
 from translate.errors import ConfigurationError
 from translate.reporting.charts import chart, curves_by_chart
 from translate.reporting.evaluated import evaluated
-from translate.reporting.keys import best_in_words, caption, current_summary_key, validated
+from translate.reporting.keys import best_in_words, caption, current_summary_key, rescheduled_in_words, validated
 from translate.reporting.page import cell, duration, is_number, rendered
 from translate.reporting.pictures import Sample, samples, steps_in
 from translate.reporting.tracking.metrics import read_metrics
@@ -49,7 +49,7 @@ def write_report(run_folder: Path, live: bool = False) -> Path:
     html = rendered(
         "report.html.j2",
         title=run_folder.absolute().name,
-        facts=[*_recipe_facts(text), *_row_facts(rows), *_best_facts(run_folder / "checkpoints"), *_state(live)],
+        facts=[*_recipe_facts(text), *_row_facts(rows), *_saved_facts(run_folder / "checkpoints"), *_state(live)],
         reload=RELOAD if live else None,
         findings=_findings(run_folder / "doctor.jsonl"),
         measures={_title(key, str(entry.get("unit") or "")): _measured(entry) for key, entry in summary.items()},
@@ -165,17 +165,20 @@ class _Saved(TypedDict, total=False):
     best: int | None
     best_measured: dict[str, float | None]
     stopped_early: bool
+    rescheduled: list[dict[str, Any]]
 
 
-def _best_facts(checkpoints: Path) -> list[tuple[str, str]]:
-    """What the newest checkpoint knows of the best one; nothing where it cannot be read."""
+def _saved_facts(checkpoints: Path) -> list[tuple[str, str]]:
+    """What the newest checkpoint knows of the best one, and of how the run went; nothing where it cannot be read."""
     try:
         newest = read_text(checkpoints / "latest", 100).strip()
         saved: _Saved = read_json(checkpoints / newest / "checkpoint.json", _Saved)
     except (OSError, UnreadableError):
         return []
-    best = best_in_words(saved)
-    return [*([("best step", best)] if best else []), *([("stopped", "early")] if saved.get("stopped_early") else [])]
+    early = "early" if saved.get("stopped_early") else ""
+    changes = rescheduled_in_words(saved.get("rescheduled", []))
+    facts = {"best step": best_in_words(saved), "stopped": early, "schedule changed": changes}
+    return [(name, words) for name, words in facts.items() if words]
 
 
 class _Finding(TypedDict):

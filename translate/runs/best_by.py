@@ -6,6 +6,7 @@ from typing import Any
 
 from translate.errors import ConfigurationError, command, nearest
 from translate.evaluation.metrics import measure_of
+from translate.evaluation.unseen import MEASURE, Likeness
 from translate.recipe import TrainingSettings
 from translate.reporting.keys import in_words
 from translate.training.best import Best, Choice
@@ -34,13 +35,14 @@ def choice_of(training: TrainingSettings, validations: Sequence[Validation], mea
     Raises ConfigurationError if nothing of the kind is validated.
     """
     by, patience = training.best_by, training.patience
+    if by is None and validations and all(isinstance(one, Likeness) for one in validations):
+        return Choice(MEASURE, patience=patience)
     if by is None and patience is None:
         return Choice()
     key = "training.patience" if by is None else "training.best_by"
     if not validations:
         raise ConfigurationError(
-            f"{key}: nothing is validated in this run, as no true translations of its test images are known; "
-            "leave it out"
+            f"{key}: nothing is validated in this run, for lack of test images or of true translations; leave it out"
         )
     found = {name: measured(one) for one in validations for name in [one.name]}
     known = dict.fromkeys(measure for measures in found.values() for measure in measures)

@@ -13,6 +13,7 @@ from translate.data.settings import DataSettings, DomainSettings
 from translate.errors import ConfigurationError, TranslateError, command
 from translate.recipe import Recipe, load_recipe, recipe_of
 from translate.training.checkpoint import Checkpoint, newest_good
+from translate.training.schedules import ScheduleSettings
 from translate.utils.atomic_files import NO_LOCKS, clear_leftovers, is_leftover
 from translate.utils.outputs import is_run, refuse_in_run
 
@@ -36,6 +37,7 @@ FREE_ON_RESUME = {"summary", "data.workers", "data.cache", "data.cache_gb", "dat
         "skip_limit",
     )
 }
+_RATES = {"training.lr", *(f"training.{key}" for key in ScheduleSettings.model_fields)}
 _IMAGES_A_STEP = "images a step (training.batch_size x processes)"
 FREE_WITH_IMAGES = {"data.set", "data.domains"}
 """Location of the data and names of its domains; the images' names say whether it is the same data."""
@@ -188,10 +190,14 @@ def is_closed(folder: Path, checkpoint: Checkpoint) -> bool:
 
 
 def require_same_run(
-    checkpoint: Checkpoint, recipe: Recipe, processes: int = 1, fits: Callable[[], bool] = lambda: False
+    checkpoint: Checkpoint,
+    recipe: Recipe,
+    processes: int = 1,
+    fits: Callable[[], bool] = lambda: False,
+    change_schedule: bool = False,
 ) -> Recipe:
     """The recipe, with what it leaves to be found as the run was told at its start. Raises ConfigurationError unless it
-    is the one the run began with, but for its length and reporting.
+    is the one the run began with, but for its length and reporting, and with `change_schedule` its learning rates.
 
     The number of processes may change if the images per step do not. If the checkpoint's weights fit the recipe's
     networks (`fits`), the error says how to begin a new run with them.
@@ -207,16 +213,25 @@ def require_same_run(
         if wanted.get(key) in (None, ""):
             wanted[key] = begun.get(key)
     different = [key for key in wanted | begun if wanted.get(key) != begun.get(key) and key not in free]
-    if different:
+    rates = list(filter(sets_a_rate, different))
+    if different != rates or (rates and not change_schedule):
         run = checkpoint.folder.parent.parent
         lines = [f"{key}: {json.dumps(begun.get(key))} then, {json.dumps(wanted.get(key))} now" for key in different]
         again = command("train", run / "recipe.yaml", "--out", run, "--resume")
         instead = f", or give another --out to start again{_with_its_weights(run, different, recipe) if fits() else ''}"
+        if different == rates:
+            instead += "; to go on with other learning rates, add --change-schedule"
         raise ConfigurationError(
             "\n  ".join([f"{run}: --resume cannot change the settings that the run began with:", *lines])
             + f"\ncontinue with {again}{instead}"
         )
     return recipe.model_copy(update={"data": _as_told(recipe.data, trained.data)})
+
+
+def sets_a_rate(key: str) -> bool:
+    """Whether a setting, by its dotted key, decides nothing but learning rates."""
+    of_one = key.startswith("training.networks.") and key.endswith(".lr")
+    return key in _RATES or key.startswith("training.network_lr.") or of_one
 
 
 def _as_told(data: DataSettings, begun: DataSettings) -> DataSettings:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,6 +26,7 @@ from translate.runs.image_sets.opening import open_data, refuse_idle
 from translate.runs.image_sets.scanning import in_advance, too_small, unreadable
 from translate.runs.initial_weights import begin_model
 from translate.runs.loading import build_model, image_spec
+from translate.runs.rescheduling import rescheduled
 from translate.runs.small_files import run_id, write_recipe, write_skipped
 from translate.training.asked import Asked
 from translate.training.checkpoint import Checkpoint, settle
@@ -55,6 +57,8 @@ class Launch:
     distributed: Distributed
     quiet: bool = False
     plugins: Sequence[Plugin] = ()
+    change_schedule: bool = False
+    """Whether a resumed run may go on with other learning rates."""
 
     @property
     def log(self) -> Log:
@@ -88,7 +92,9 @@ def start(launch: Launch, folder: Path, *, resume: bool, signals: Signals, track
         _require_parts(recipe.training.batch_size, trainer.accumulate, checkpoint)
     pending = before.get("pending", False)
     plugins = used_by(recipe.to_json(), launch.plugins)
+    changed = rescheduled(checkpoint, recipe, total, launch.change_schedule, launch.log) if checkpoint else []
     more = {"plugins": plugins, "processes": distributed.size, "total": total, "precision": runtime.precision}
+    more |= {"rescheduled": changed} if changed else {}
     facts = _facts(recipe, images, skipped) | more
     steps, weights = (trainer.steps, total, loader.steps_per_epoch, pending), fingerprint(trainer.model)
     distributed.require_same({"recipe, domains, images or versions": facts, "steps": steps, "weights": weights})
@@ -182,7 +188,8 @@ def _to_resume(launch: Launch, folder: Path) -> tuple[Launch, Checkpoint | None]
         launch.log(line)
     if checkpoint:
         wanted, processes = launch.recipe, launch.distributed.size
-        recipe = require_same_run(checkpoint, wanted, processes, lambda: _fits(wanted, checkpoint))
+        fits = partial(_fits, wanted, checkpoint)
+        recipe = require_same_run(checkpoint, wanted, processes, fits, launch.change_schedule)
         launch = replace(launch, recipe=recipe)
         if launch.distributed.is_main:
             settle(folder / "checkpoints", checkpoint)

@@ -33,6 +33,7 @@ def train(
     *,
     out: str | Path | None = None,
     resume: bool = False,
+    change_schedule: bool = False,
     device: str = "auto",
     options: str = "auto",
     deterministic: bool = False,
@@ -45,7 +46,8 @@ def train(
     """Trains `recipe` (a Recipe, a shipped recipe's name, or a YAML file) on `data` (a name or a folder).
 
     Returns the run's folder: recipe.yaml, metrics.jsonl, samples/, report.html and checkpoints/. With `resume`,
-    continues from the newest good checkpoint there, on `data` wherever it lies now. `options`: see `choose_runtime`;
+    continues from the newest good checkpoint there, on `data` wherever it lies now; with `change_schedule` too, at the
+    learning rates of `recipe`, which may be others than before. `options`: see `choose_runtime`;
     `deterministic`: see `use_deterministic_kernels`; `tracking`: see `choose_trackers`; `plugin`: Python files that add
     a method, a network, ... (see `load_plugin`). Of the processes started by torchrun, only the first writes.
 
@@ -53,6 +55,8 @@ def train(
     into the folder; TranslateError if the run fails; and Interrupted, after saving, on SIGINT, SIGTERM, SIGHUP or
     Slurm's SIGUSR1.
     """
+    if change_schedule and not resume:
+        raise ConfigurationError("--change-schedule is for a run that goes on: add --resume")
     if resume and out is None:
         _refuse_unclear(recipe)
     plugins = load_plugins(plugin)
@@ -67,7 +71,7 @@ def train(
                 quiet = quiet or not distributed.is_main
                 runtime = _runtime(distributed, wanted, options)
                 with _folder(out, wanted, resume, distributed) as folder:
-                    launch = Launch(wanted, runtime, distributed, quiet, plugins)
+                    launch = Launch(wanted, runtime, distributed, quiet, plugins, change_schedule)
                     run = start(launch, folder, resume=resume, signals=signals, tracking=trackers)
                     _go(run, folder, signals, artifact)
                     if run.stopped_early:

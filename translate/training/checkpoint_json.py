@@ -69,6 +69,13 @@ class PluginFacts(TypedDict):
     sha256: Sha256
 
 
+class Rescheduled(TypedDict):
+    """Learning rates and schedules that a resumed run `changed` after a step: then and now, by the setting's key."""
+
+    step: Count
+    changed: dict[str, tuple[Any, Any]]
+
+
 class Facts(TypedDict, total=False):
     """checkpoint.json: all that makes a checkpoint usable without any flag."""
 
@@ -99,6 +106,7 @@ class Facts(TypedDict, total=False):
     validations_since_best: Count
     stopped_early: bool
     """Whether `training.patience` ended the run."""
+    rescheduled: list[Rescheduled]
     versions: dict[str, str]
     plugins: list[PluginFacts]
 

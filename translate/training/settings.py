@@ -75,13 +75,13 @@ class TrainingSettings(ScheduleSettings):
     """Steps between two measurements on test images."""
     best_by: str | None = None
     """The measure of validations that chooses the best checkpoint, averaged over them: l1, psnr, ssim, error/HU,
-    mean_iou, pixel_accuracy, or one of the method's own. Null: the L1 of images, the mean IoU of label maps; without
-    known truth the newest is the best."""
+    mean_iou, pixel_accuracy, patch_distance, or one of the method's own. Null: the L1 of images, the mean IoU of label
+    maps; without known truth the patch distance of two domains, else the newest is the best."""
     patience: int | None = Field(None, ge=1)
     """Ends training after this many validations in a row that brought no better value of that measure; null never
     does. Every better step is then saved."""
     validation_images: int = Field(64, ge=1)
-    """Number of test images measured against the truth, if the data set knows it."""
+    """Number of test images measured against the truth; of unpaired ones, those of each domain that are compared."""
     checkpoint_every: int = Field(1000, ge=1)
     """Steps between two checkpoints."""
     keep: int = Field(3, ge=1)

@@ -9,7 +9,7 @@ from typing import Any
 from translate.errors import TranslateError, command
 from translate.evaluation.metrics import key_of_table, measure_of
 from translate.evaluation.table import Score
-from translate.reporting.keys import VALIDATION, best_in_words, caption, is_validation, validated
+from translate.reporting.keys import VALIDATION, best_in_words, caption, is_validation, rescheduled_in_words, validated
 from translate.reporting.report import baselines, read_summary
 from translate.reporting.tracking import read_metrics
 from translate.runs.comparing.rows import FOLDS
@@ -56,6 +56,8 @@ class State:
     """Step of the last validation."""
     best: str | None
     """The best step, and its value where that was recorded, e.g. "400 (l1 0.0312)"."""
+    rescheduled: str
+    """Changes of its learning rates when it was resumed; empty if there are none."""
     ended: bool
     """Whether no step is left, or patience ended the run."""
     scored: str | None
@@ -92,6 +94,7 @@ class RunFiles:
             checkpoint=saved,
             validated=max((row["step"] for row in self.rows if is_validation(row)), default=None),
             best=best_in_words(self.facts),
+            rescheduled=rescheduled_in_words(self.facts.get("rescheduled", [])),
             ended=bool(self.facts.get("stopped_early")) or (saved is not None and saved >= (wanted or saved + 1)),
             scored=next((str(one.protocol["model"]) for one in self.evaluated if "model" in one.protocol), None),
         )

@@ -97,8 +97,9 @@ def _plain(value: Any) -> str:
 
 
 def _states(rows: dict[str, dict[str, str]], width: int | None) -> list[str]:
-    names = ["", *next(iter(rows.values()), {})]
-    return ["training", *_folded(names, [[run, *row.values()] for run, row in rows.items()], width)]
+    names = list(dict.fromkeys(name for row in rows.values() for name in row))
+    cells = [[run, *(row.get(name, _NOTHING) for name in names)] for run, row in rows.items()]
+    return ["training", *_folded(["", *names], cells, width)]
 
 
 def _state(state: State) -> dict[str, str]:
@@ -113,6 +114,7 @@ def _state(state: State) -> dict[str, str]:
         "validated after step": _count(state.validated),
         "best step": state.best or _NOTHING,
         "scored": state.scored or _NOTHING,
+        **({"schedule changed": state.rescheduled} if state.rescheduled else {}),
     }
 
 

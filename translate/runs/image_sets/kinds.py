@@ -20,12 +20,15 @@ from translate.data.layouts.folders import Folder, Split
 from translate.data.loader import Loader
 from translate.data.source import Readable
 from translate.data.synthetic.points import PointLoader, PointSet
+from translate.evaluation.unseen import likenesses
 from translate.evaluation.validation import ModeCoverage, class_directions, directions
 from translate.models.base import ImageSpec, Model, Translator
 from translate.recipe import DataSettings
 from translate.runs.image_sets.image_set import ImageSet, Part
 from translate.training.runtime import Runtime
 from translate.training.validation import Validation
+
+MIDDLES = "their middles, at the scale of training"
 
 
 class TwoDomains(ImageSet):
@@ -57,13 +60,23 @@ class TwoDomains(ImageSet):
         return self.spanned(self.folder.splits["test"])
 
     def validations(self, model: Any, count: int, runtime: Runtime) -> Sequence[Validation]:
-        if not self.folder.test_is_paired or not self.folder.splits.get("test"):
+        if not self.folder.splits.get("test"):
             return ()
+        if not self.folder.test_is_paired:
+            return self._likenesses(model, count, runtime)
         at_scale = self._measured_at_scale(count)
         training = self.first(count, "train", at_scale) if self.folder.kind == "paired" else iter(())
         found = directions(model, self.domains, self.first(count, "test", at_scale), training, runtime, self.kinds)
-        middles = "their middles, at the scale of training"
-        return [replace(one, part=middles) for one in found] if at_scale else found
+        return [replace(one, part=MIDDLES) for one in found] if at_scale else found
+
+    def _likenesses(self, model: Any, count: int, runtime: Runtime) -> Sequence[Validation]:
+        """Those of a model that translates; not in runs of earlier versions, which measured nothing without truth."""
+        kinds, at_scale = [self.kind(0), self.kind(1)], self._measured_at_scale(count)
+        if not isinstance(model, Translator) or any(kind.scale is None for kind in kinds):
+            return ()
+        sides = [side.cpu() for side in runtime.place(next(self.first(count, "test", at_scale))).sides()]
+        found = likenesses(model, self.domains, sides, kinds)
+        return [replace(one, part=MIDDLES) for one in found] if at_scale else found
 
     def _measured_at_scale(self, count: int) -> bool:
         """Whether whole images at the size of a crop would have another scale than in training, and their middles at

@@ -1,0 +1,34 @@
+"""Learning rates and schedules that a resumed run changes, and after which step."""
+
+from translate.errors import ConfigurationError
+from translate.recipe import Recipe, recipe_of
+from translate.reporting.keys import rescheduled_in_words
+from translate.runs.folder import flat, sets_a_rate
+from translate.training.checkpoint import Checkpoint
+from translate.training.checkpoint_json import Rescheduled
+from translate.utils.printing import Log
+
+
+def rescheduled(checkpoint: Checkpoint, recipe: Recipe, total: int, asked: bool, log: Log) -> list[Rescheduled]:
+    """All changes of the run's learning rates so far, the last being that of `recipe`, with which it goes on to step
+    `total`; says so, or that it was `asked` for in vain. Raises ConfigurationError if no step is left to be taken."""
+    before, change = checkpoint.facts.get("rescheduled", []), _change(checkpoint, recipe)
+    if change is None:
+        if asked:
+            log("--change-schedule: the learning rates are those that the run has; nothing changes")
+        return before
+    if checkpoint.step >= total:
+        raise ConfigurationError(
+            f"--change-schedule: the run has taken all of its {total} steps, none is left for another learning rate; "
+            "give a larger training.steps, too"
+        )
+    log(f"schedule changed {rescheduled_in_words([change])}")
+    return [*before, change]
+
+
+def _change(checkpoint: Checkpoint, recipe: Recipe) -> Rescheduled | None:
+    """What differs from the run until now, whose settings are the checkpoint's; None if nothing does."""
+    begun, wanted = (flat(one.to_json()) for one in (recipe_of(checkpoint.facts, checkpoint.folder), recipe))
+    keys = [key for key in dict.fromkeys([*begun, *wanted]) if sets_a_rate(key) and begun.get(key) != wanted.get(key)]
+    changed = {key: (begun.get(key), wanted.get(key)) for key in keys}
+    return {"step": checkpoint.step, "changed": changed} if changed else None
