@@ -50,7 +50,7 @@ class Page:
         self.page.goto(link)
 
     def waits(self, condition: str) -> Any:
-        """What the expression gives once it gives something; Playwright's own waiting needs eval, which the page forbids."""
+        """What the expression gives at last; Playwright's own waiting needs eval, which the page forbids."""
         deadline = time.monotonic() + PATIENCE
         while not (found := self.page.evaluate(condition)):
             assert time.monotonic() < deadline, condition
