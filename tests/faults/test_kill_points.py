@@ -36,8 +36,8 @@ def _require_all_equal(folder: Path, *words: str) -> None:
 
 
 def test_kill9_at_each_name_given_after_the_last_step_is_repaired_by_resume(tmp_path):
-    """The last checkpoint's, `latest`, `best`, the pruned one's, the summary's, the report's."""
-    assert _tried(tmp_path, "renames") == 6
+    """The last checkpoint's, `latest`, `best`, the pruned one's, the summary's, the report's, progress.json's."""
+    assert _tried(tmp_path, "renames") == 7
 
 
 @pytest.mark.slow

@@ -149,6 +149,7 @@ def test_a_link_that_leads_nowhere_is_not_replaced_unasked(run_cli, generator, p
 READ = {
     ("compare", "runs"), ("convert", "run"), ("convert", "source"), ("evaluate", "run"),
     ("export", "run"), ("report", "run"), ("sample", "run"), ("serve", "runs"), ("sweep", "file"),
+    ("watch", "runs"),
 } | {(command, "plugin") for command in
      ("convert", "data check", "evaluate", "explain", "export", "recipes", "sample", "schema", "serve",
       "train")}  # fmt: skip

@@ -47,7 +47,8 @@ def test_asked_to_stop_it_saves_stops_and_can_be_continued(tmp_path: Path, askin
     run = tmp_path / "run"
     asking(run, 3, "stop")
     done = CliRunner().invoke(main, [*COMMAND, "--out", str(run), "training.steps=6"])
-    assert done.exit_code == 143 and "after step 3; saved, continue with --resume" in done.output
+    assert done.exit_code == 143 and "stopped (asked to stop) after step 3; saved" in done.output
+    assert "SIGTERM" not in done.output
     assert saved_steps(run / "checkpoints") == [3]
     again = CliRunner().invoke(main, [*COMMAND, "--out", str(run), "--resume", "training.steps=6"])
     assert again.exit_code == 0 and saved_steps(run / "checkpoints")[-1] == 6

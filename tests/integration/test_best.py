@@ -12,6 +12,7 @@ from translate.training.checkpoint import load_checkpoint, pointed, saved_steps
 from translate.training.loop import StopPoints, TrainingRun
 from translate.training.measuring import Cadence, Measuring
 from translate.training.optim import WeightAverage
+from translate.training.progress_file import ProgressFile
 from translate.training.records import Records
 from translate.training.saving import Saver
 from translate.utils.signals import Signals
@@ -65,6 +66,7 @@ def _train(
         measuring=measuring,
         saver=saver,
         stops=stops,
+        progress=ProgressFile(None, trainer.steps, cadence.total, trainer.runtime),
         log=_quiet,
         quiet=True,
     )

@@ -112,7 +112,19 @@ def running(runs: Sequence[Path], **options: Any) -> Iterator[Any]:
     from translate.serving.server import server_for
 
     model = ModelOptions(device="cpu", precision="float32")
-    server = server_for(runs, model, ServingOptions(port=0, **options))
+    yield from _in_a_thread(server_for(runs, model, ServingOptions(port=0, **options)))
+
+
+@contextmanager
+def watched(*places: Path, **options: Any) -> Iterator[Any]:
+    """A server that shows the runs at these places; `.link` is where."""
+    from translate.serving.options import WatchingOptions
+    from translate.serving.server import watch_for
+
+    yield from _in_a_thread(watch_for(places, WatchingOptions(**{"port": 0} | options)))
+
+
+def _in_a_thread(server: Any) -> Iterator[Any]:
     stop = threading.Event()
     thread = threading.Thread(target=server.run_until, args=(stop.is_set,))
     thread.start()

@@ -34,7 +34,8 @@ from translate.recipe import load_recipe
 
 PACKAGE = Path(__file__).resolve().parents[2] / "translate"
 NAMES_ONE = re.compile(
-    r"(?<![\w-])--[a-z]|\btranslate (train|convert|evaluate|export|compare|recipes|quickstart|data|sample|serve)\b"
+    r"(?<![\w-])--[a-z]"
+    r"|\btranslate (train|convert|evaluate|export|compare|recipes|quickstart|data|sample|serve|watch)\b"
     r"|pip install|\b(data|training|model|adversarial)\.[a-z]|(?<!\.)\b(TRANSLATE|WANDB|CUDA|WORLD)_[A-Z_]+|torchrun"
 )
 

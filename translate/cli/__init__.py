@@ -10,7 +10,7 @@ from translate.cli.converting import convert, export, sample
 from translate.cli.data import data
 from translate.cli.evaluating import compare, evaluate, report
 from translate.cli.explaining import explain, schema
-from translate.cli.serving import serve
+from translate.cli.serving import serve, watch
 from translate.cli.sweeping import sweep
 from translate.cli.training import quickstart, recipes, train
 from translate.utils.printing import answer
@@ -42,6 +42,7 @@ def main() -> None:
 
 
 for command in (
-    train, sweep, convert, sample, evaluate, compare, report, export, serve, recipes, explain, schema, quickstart, data,
+    train, watch, sweep, convert, sample, evaluate, compare, report, export, serve, recipes, explain, schema,
+    quickstart, data,
 ):  # fmt: skip
     main.add_command(command)

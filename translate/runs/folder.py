@@ -19,6 +19,8 @@ from translate.utils.outputs import is_run, refuse_in_run
 
 LOCK = ".lock"
 """The file in a run's folder that the process training into it holds locked."""
+_LOOKED_AT = 0.3
+"""Seconds that a run waits for its lock: who looks whether it `trains` holds it for a moment."""
 
 FREE_ON_RESUME = {"summary", "data.workers", "data.cache", "data.cache_gb", "data.skip_bad"} | {
     f"training.{key}"
@@ -102,7 +104,7 @@ def claimed(out: str | Path | None, recipe: Recipe, resume: bool) -> Iterator[Pa
             if out is None and not resume:
                 folder = _made_again(folder, recipe)
             folder.mkdir(parents=True, exist_ok=True)
-            stack.enter_context(locked(folder / LOCK))
+            stack.enter_context(locked(folder / LOCK, _LOOKED_AT))
             clear_leftovers(folder, alone=True)
             clear_leftovers(folder / "samples", alone=True)
         except Timeout as error:
@@ -116,14 +118,14 @@ def claimed(out: str | Path | None, recipe: Recipe, resume: bool) -> Iterator[Pa
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
+def locked(path: Path, patience: float = 0) -> Iterator[None]:
     """Context in which this process alone holds the lock on `path`, an empty file; some file systems have no locks.
 
-    Raises Timeout if another process holds it, OSError if it cannot be made.
+    Raises Timeout if another process holds it, also after seconds of `patience`, OSError if it cannot be made.
     """
-    lock = FileLock(path, timeout=0, fallback_to_soft=False)  # a soft lock would outlive a killed process
+    lock = FileLock(path, timeout=patience, fallback_to_soft=False)  # a soft lock would outlive a killed process
     try:
-        lock.acquire()
+        lock.acquire(poll_interval=0.02)
     except OSError as error:
         if isinstance(error, Timeout) or error.errno not in NO_LOCKS:
             raise

@@ -34,6 +34,7 @@ from translate.training.checkpoint_json import FORMAT
 from translate.training.distributed import Distributed, fingerprint
 from translate.training.loop import StopPoints, TrainingRun
 from translate.training.measuring import Cadence, Measuring
+from translate.training.progress_file import ProgressFile
 from translate.training.records import Records
 from translate.training.runtime import Runtime
 from translate.training.saving import Saver
@@ -125,6 +126,7 @@ def start(launch: Launch, folder: Path, *, resume: bool, signals: Signals, track
         measuring=measuring,
         saver=Saver(folder / "checkpoints", trainer, cadence, measuring, records, facts),
         stops=StopPoints(signals, distributed, Asked(folder)),
+        progress=ProgressFile(folder if distributed.is_main else None, trainer.steps, total, runtime),
         log=launch.log,
         skip_limit=training.skip_limit,
         quiet=launch.quiet,

@@ -116,7 +116,7 @@ def _runtime(distributed: Distributed, wanted: Recipe, options: str) -> Runtime:
 def _go(run: TrainingRun, folder: Path, signals: Signals, artifact: bool) -> None:
     """Trains, and closes the report and the tracker however the run ends."""
     code = 1
-    with signals.noting():
+    with signals.noting(), run.progress:
         try:
             run.go()
             measured, runtime = run.measuring, run.trainer.runtime

@@ -8,21 +8,19 @@ from functools import partial
 from pathlib import Path
 from secrets import token_hex
 from tempfile import gettempdir
-from typing import Any
 
 from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from translate.reporting.page import rendered
 from translate.serving.counts import Counts
 from translate.serving.description import description
 from translate.serving.line import Line
 from translate.serving.names import disposition
 from translate.serving.options import ServingOptions
-from translate.serving.refusal import FAULT, Gone, Refusal, refusal_for
+from translate.serving.pages import answers_to_errors, page_routes
+from translate.serving.refusal import Gone, Refusal, refusal_for
 from translate.serving.shelf import Shelf
 from translate.serving.translating import Translated, translate
 from translate.serving.uploads import Body, fields_of, form_of, picture_of
@@ -30,15 +28,19 @@ from translate.serving.wishes import wish_of
 from translate.utils.printing import shown
 from translate.version import __version__
 
-_PAGE = Path(__file__).with_name("page")
-
 
 class Service:
     """What the routes share."""
 
+    grace: int | None = None
+
     def __init__(self, shelf: Shelf, options: ServingOptions) -> None:
         self.shelf, self.options = shelf, options
         self.line, self.counts = Line(options.waiting, options.timeout), Counts()
+
+    def close(self) -> None:
+        """Takes no more pictures."""
+        self.line.close()
 
     async def convert(self, request: Request) -> Response:
         """Translates the picture of a request."""
@@ -96,13 +98,6 @@ class Service:
 
 def application(service: Service) -> Starlette:
     """The routes of a service; those of the page are left out of the description."""
-    style = f"{rendered('style.css')}{(_PAGE / 'page.css').read_text('utf-8')}"
-    page = {
-        "/": ((_PAGE / "page.html").read_text("utf-8"), "text/html"),
-        "/page.js": ((_PAGE / "page.js").read_text("utf-8"), "text/javascript"),
-        "/page.css": (style, "text/css"),
-        "/favicon.ico": ("", "image/x-icon"),
-    }
     return Starlette(
         routes=[
             Route("/api/convert", service.convert, methods=["POST"]),
@@ -110,40 +105,14 @@ def application(service: Service) -> Starlette:
             Route("/health", service.health, methods=["GET"]),
             Route("/metrics", service.metrics, methods=["GET"]),
             Route("/openapi.json", _openapi, methods=["GET"]),
-            *(
-                Route(path, _fixed(*content), methods=["GET"], include_in_schema=False)
-                for path, content in page.items()
-            ),
+            *page_routes("page.html", "page.css", "page.js"),
         ],
-        exception_handlers={Refusal: _refused, HTTPException: _not_there, Exception: _fault},
+        exception_handlers=answers_to_errors("/openapi.json"),
     )
-
-
-def _fixed(text: str, kind: str) -> Any:
-    async def answer(request: Request) -> Response:
-        return Response(text, media_type=kind)
-
-    return answer
 
 
 async def _openapi(request: Request) -> Response:
     return JSONResponse(description())
-
-
-async def _refused(request: Request, refusal: Any) -> Response:
-    headers = {} if refusal.again is None else {"Retry-After": str(refusal.again)}
-    return JSONResponse({"error": refusal.sentence}, refusal.status, headers)
-
-
-async def _not_there(request: Request, error: Any) -> Response:
-    sentence = "there is nothing here; /openapi.json says what there is"
-    if error.status_code == 405:
-        sentence = f"{request.method} is not for this address; /openapi.json says what is"
-    return JSONResponse({"error": sentence}, error.status_code, error.headers)
-
-
-async def _fault(request: Request, error: Any) -> Response:
-    return JSONResponse({"error": FAULT}, 500)
 
 
 def _answer(made: Translated) -> Response:

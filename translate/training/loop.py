@@ -14,6 +14,7 @@ from translate.training.distributed import Distributed
 from translate.training.first_steps import FirstSteps
 from translate.training.measuring import Cadence, Measuring
 from translate.training.prefetch import Prefetcher, prefetch
+from translate.training.progress_file import ProgressFile
 from translate.training.records import Records
 from translate.training.saving import Diverged, Saver
 from translate.training.trainer import Trainer
@@ -33,10 +34,11 @@ class StopPoints:
     def between_steps(self) -> bool:
         """Raises Stop if a signal was noted, by any process, or somebody asked to stop; returns whether to save."""
         wish = self._asked.wish() if self._asked else None
-        number = self._signals.noted or (signal.SIGTERM if wish == "stop" else 0)
-        said = self._distributed.largest(2 * number + (wish == "save"))
-        if said > 1:
-            raise Stop(said // 2)
+        asked = wish == "stop" and self._signals.noted is None
+        number = signal.SIGTERM if asked else self._signals.noted or 0
+        said = self._distributed.largest(4 * number + 2 * asked + (wish == "save"))
+        if number := said // 4:
+            raise Stop(number, asked=said & 2 > 0)
         return said == 1
 
     def while_waiting(self, stream: Iterator[Batch]) -> Iterator[Batch]:
@@ -76,12 +78,13 @@ class TrainingRun:
         measuring: Measuring,
         saver: Saver,
         stops: StopPoints,
+        progress: ProgressFile,
         log: Log,
         skip_limit: int = 20,
         quiet: bool = False,
     ) -> None:
         self.trainer, self.cadence, self.records = trainer, cadence, records
-        self.measuring, self.saver = measuring, saver
+        self.measuring, self.saver, self.progress = measuring, saver, progress
         self._batches, self._stops, self._skip_limit, self._quiet = batches, stops, skip_limit, quiet
         self._first_steps, self._log_line = FirstSteps(trainer, log), log
         self._pace = Pace(trainer.steps, cadence.total, trainer.runtime.device, log)
@@ -115,7 +118,7 @@ class TrainingRun:
                 self._begin()
                 self._train(prefetch(trainer.runtime, self._stops.while_waiting(stream)), bar)
             except Stop as stop:
-                raise Interrupted(stop.number, self.saver.save_and_say()) from None
+                raise Interrupted(stop.number, self.saver.save_and_say(), stop.asked) from None
             except Diverged:
                 raise
             except Exception:
@@ -133,7 +136,9 @@ class TrainingRun:
             self.measuring.mark_due()
             measured = self._log(batches.share) if self.cadence.logs(trainer.steps) else None
             self._pace.step(trainer.steps)
-            bar.advance(1, measured=measured, images=len(batch) * trainer.distributed.size)
+            images = len(batch) * trainer.distributed.size
+            bar.advance(1, measured=measured, images=images)
+            self.progress.step(trainer.steps, images, batches.share)
             self._measure_and_save()
 
     def _begin(self) -> None:

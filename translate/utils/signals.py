@@ -22,18 +22,21 @@ _HANGUP: signal.Signals | None = getattr(signal, "SIGHUP", None)
 
 
 class Stop(BaseException):
-    """A signal asked to stop. Not an Exception, so that error handlers do not catch it."""
+    """A signal asked to stop, or somebody (`asked`) whose wish counts as that signal. Not an Exception, so that error
+    handlers do not catch it."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, asked: bool = False) -> None:
         super().__init__(number)
-        self.number = number
+        self.number, self.asked = number, asked
 
 
 class Interrupted(TranslateError):
-    """A signal stopped the run. The exit code is 128 + the signal's number, or `REQUEUE`."""
+    """A signal, or somebody who `asked` for it, stopped the run. The exit code is 128 + the signal's number, or
+    `REQUEUE`."""
 
-    def __init__(self, number: int, what: str) -> None:
+    def __init__(self, number: int, what: str, asked: bool = False) -> None:
         by = "(Ctrl-C)" if number == signal.SIGINT else f"by {signal.Signals(number).name}"
+        by = "(asked to stop)" if asked else by
         super().__init__(f"stopped {by} {what}")
         self.requeue = number == _requeue_signal()
         self.exit_code = REQUEUE if self.requeue else 128 + number
