@@ -215,6 +215,12 @@ class Extras:
     manifest: Path | None = option(None, help="Add a line of JSON to this file for each image.")
     compare: Path | None = option(None, metavar="DIR", folder=True, help="Also write sheets of inputs beside outputs.")
     gallery: Path | None = option(None, metavar="FILE.html", help="Also write a page that shows them all.")
+    truth: Path | None = option(
+        None,
+        metavar="DIR",
+        help="The true pictures, shown beside the outputs in page and sheets: a folder with the names of INPUT (or one "
+        "file); suffixes may differ. Where INPUT is of a folder of pairs, found by itself.",
+    )
     cycle_error: bool = option(
         False,
         help="Also write NAME.cycle-error.png beside each output: how far the translation back differs from the input. "
