@@ -133,15 +133,15 @@ class Looks:
 
     extras: Extras
     tables: list[list[Row]] = field(default_factory=list)
-    facts: dict[str, str] = field(default_factory=dict)
+    facts: dict[str, list[str]] = field(default_factory=dict)
     truth: list[Row] = field(default_factory=list)
 
     def add(self, rows: Sequence[Row], facts: Mapping[str, str]) -> None:
-        """Notes what one conversion made. Facts that differ from those of earlier ones are added to them."""
+        """Notes what one conversion made, and what is to be said of it."""
         self.tables.append(list(rows))
         for name, fact in facts.items():
-            held = self.facts.get(name, "")
-            self.facts[name] = f"{held}; {fact}" if held and fact not in held.split("; ") else held or fact
+            said = self.facts.setdefault(name, [])
+            said += [fact] * (fact not in said)
 
     def show_truth(self, place: Path, source: Path, kind: Domain) -> None:
         """Puts the true picture of each input, found by its name, beside what was made of it."""
@@ -157,7 +157,8 @@ class Looks:
         if self.extras.compare and self.tables:
             missing += write_sheets(self.extras.compare, shown_here)
         if self.extras.gallery and self.tables:
-            missing += write_gallery(self.extras.gallery, title, self.facts, shown_here, workers)
+            facts = {name: " · ".join(said) for name, said in self.facts.items()}
+            missing += write_gallery(self.extras.gallery, title, facts, shown_here, workers)
         if self.extras.truth and shown_here and not self.truth:
             missing.append(f"--truth {shown(self.extras.truth)}: no picture has the name of one of the inputs")
         return missing

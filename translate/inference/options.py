@@ -104,6 +104,12 @@ class OnDevice:
 class ModelOptions(ForeignOptions, OnDevice, Weights):
     """Which model converts, and how it runs."""
 
+    checkpoint: str = option(
+        "latest",
+        metavar="latest|best|STEP",
+        help="Which weights of the run; several, such as 1000,best,latest, each convert into a folder of their own in "
+        "OUTPUT, named by its step, and stand side by side in page and sheets.",
+    )
     precision: Literal["auto", "float32", "bf16"] = option(
         "auto",
         help="auto is bf16 where the processor is fast in it (pixels are off by .2 levels of 255 or less in the mean), "

@@ -33,7 +33,7 @@ class Sample:
     @property
     def least(self) -> int:
         """The pixels that a column has on any screen."""
-        return 112 if self.columns else 0
+        return 92 if self.columns else 0
 
     @property
     def most(self) -> int:

@@ -130,7 +130,12 @@ def _recipe_facts(recipe: str) -> list[tuple[str, str]]:
         return []
     if not isinstance(settings, dict):
         return []
-    distinguishing = [("method", "model", "name"), ("data", "data", "set"), ("seed", "training", "seed")]
+    distinguishing = [
+        ("method", "model", "name"),
+        ("data", "data", "set"),
+        ("image size", "data", "size"),
+        ("seed", "training", "seed"),
+    ]
     sections = [(label, settings.get(section), key) for label, section, key in distinguishing]
     nested = [(label, section.get(key)) for label, section, key in sections if isinstance(section, dict)]
     given = [*settings.items(), *nested]

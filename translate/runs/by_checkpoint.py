@@ -42,6 +42,8 @@ def _each(wanted: Conversion, names: list[str]) -> Iterator[Conversion]:
         raise ConfigurationError("--checkpoint with several is for images, not for a video; name one")
     wanted.refuse_contradictions()
     require_run(wanted.run)
+    if not all(names):
+        raise ConfigurationError(f"--checkpoint {wanted.model.checkpoint}: a name is missing beside a comma")
     folder = folder_named(wanted.output, "OUTPUT")
     steps: dict[int, list[str]] = {}
     for name in names:

@@ -29,6 +29,7 @@ from translate.inference.options import Extras, ImageFormat, InputOptions, Model
 from translate.inference.partners import in_place_of, require_layers
 from translate.inference.provenance import locked_folder, require_writable, translation
 from translate.inference.records import Outcome, Record
+from translate.inference.sizing import Sizing
 from translate.inference.video import convert_video, count_frames, is_video, plan_video
 from translate.models.base import Request, Translator
 from translate.runs.loading import files_of, load
@@ -204,7 +205,7 @@ class Conversion:
             "model": str(self.run),
             "to": ", ".join(self.to or model.targets),
             "step": f"{int(step):,}" if step else "",
-            "translated at": str(model.sizing(request)) or "their own size",
+            "translated at": _scale_in_words(model.sizing(request)),
             "values": in_words(target) if target.measured or target.unit else "",
         }
         return {name: fact for name, fact in facts.items() if fact}
@@ -237,6 +238,12 @@ class Conversion:
             manifest.add(record, {})
             outcome.missing += manifest.close()
         return outcome
+
+
+def _scale_in_words(sizing: Sizing) -> str:
+    if not str(sizing):
+        return "their own size"
+    return str(sizing) if isinstance(sizing.size, int) else f"{sizing}: {sizing.scale}"
 
 
 def _of_pairs(converter: Converter) -> bool:
