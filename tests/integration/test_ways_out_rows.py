@@ -163,6 +163,20 @@ ROWS = (
         "{}",
         code=0,
     ),
+    Row(
+        "inference/extras",
+        "--truth is shown in a page or in sheets; add --gallery page.html, or --compare DIR",
+        f"{CONVERT} --truth photos",
+        "add (--gallery page.html)",
+        f"{CONVERT} --truth photos {{}}",
+    ),
+    Row(
+        "runs/by_checkpoint",
+        "--checkpoint with several is for images, not for a video; name one",
+        "convert run-pix2pix clip.mp4 out.mp4 --checkpoint 1,latest",
+        "not for a video; (name one)",
+        f"{CONVERT} --checkpoint latest",
+    ),
 )
 WAYS += [Way(((row.module, row.piece),), row) for row in ROWS]
 
