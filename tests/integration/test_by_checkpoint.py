@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 from tiny import write_images
-from ways_out import DATA_OF, SAYS_NO_WAY
+from ways_out import DATA_OF, SAYS_NO_WAY, tried
 
 SAYS_NO_WAY |= {
     ("inference/extras", "--truth {}: no such file or folder"): "names what was given",
@@ -96,3 +96,11 @@ def test_what_cannot_be_is_refused_before_anything_is_written(
     result = run_cli("convert", "run", pairs, output, "--checkpoint", checkpoint, "--device", "cpu")
     assert result.exit_code == 2 and says in result.stderr
     assert not (tmp_path / output).exists()
+
+
+@tried(("runs/by_checkpoint", "--checkpoint with several is for images, not for a video; name one"))
+def test_a_video_takes_one_checkpoint(run_cli, pairs: Path, tmp_path: Path) -> None:
+    (tmp_path / "clip.mp4").write_bytes(b"no video")
+    command = ("convert", "run", "clip.mp4", "out.mp4", "--device", "cpu", "-q", "--checkpoint")
+    assert "not for a video; name one" in run_cli(*command, "2,4").stderr
+    assert "not for a video" not in run_cli(*command, "2").stderr

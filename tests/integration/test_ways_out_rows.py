@@ -170,13 +170,6 @@ ROWS = (
         "add (--gallery page.html)",
         f"{CONVERT} --truth photos {{}}",
     ),
-    Row(
-        "runs/by_checkpoint",
-        "--checkpoint with several is for images, not for a video; name one",
-        "convert run-pix2pix clip.mp4 out.mp4 --checkpoint 1,latest",
-        "not for a video; (name one)",
-        f"{CONVERT} --checkpoint latest",
-    ),
 )
 WAYS += [Way(((row.module, row.piece),), row) for row in ROWS]
 
