@@ -147,7 +147,7 @@ def test_a_link_that_leads_nowhere_is_not_replaced_unasked(run_cli, generator, p
 # Every path for writing, of every command
 
 READ = {
-    ("compare", "runs"), ("convert", "run"), ("convert", "source"), ("evaluate", "run"),
+    ("compare", "runs"), ("convert", "run"), ("convert", "source"), ("convert", "truth"), ("evaluate", "run"),
     ("export", "run"), ("report", "run"), ("sample", "run"), ("serve", "runs"), ("sweep", "file"),
     ("watch", "runs"),
 } | {(command, "plugin") for command in

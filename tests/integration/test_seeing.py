@@ -5,6 +5,7 @@ import io
 import json
 import re
 from html.parser import HTMLParser
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ from translate.inference.gallery import write_gallery
 from translate.inference.jobs import plan
 from translate.inference.options import OutputOptions
 from translate.inference.records import Record
-from translate.inference.sheets import ROWS, pairs, write_sheets
+from translate.inference.sheets import ROWS, rows, write_sheets
 from translate.models import MODELS
 from translate.models.base import Request
 
@@ -56,13 +57,13 @@ def converted(tmp_path, names, model=None, **options):
 
 def test_a_sheet_shows_each_input_beside_its_output(tmp_path):
     _, records = converted(tmp_path, [f"{index}.png" for index in range(ROWS + 1)])
-    assert write_sheets(tmp_path / "sheets", pairs(records, tmp_path / "photos")) == []
+    assert write_sheets(tmp_path / "sheets", rows(records, tmp_path / "photos")) == []
     sheets = sorted((tmp_path / "sheets").iterdir())
     assert [sheet.name for sheet in sheets] == ["sheet-00001.png", "sheet-00002.png"]
     sheet = np.asarray(Image.open(sheets[1]))
     before, after = (np.asarray(Image.open(tmp_path / where / f"{ROWS}.png")) for where in ("photos", "out"))
-    rows, columns = _find(sheet, before), _find(sheet, after)
-    assert rows and columns and rows[0] == columns[0] and rows[1] + 21 <= columns[1], "side by side"
+    places, columns = _find(sheet, before), _find(sheet, after)
+    assert places and columns and places[0] == columns[0] and places[1] + 21 <= columns[1], "side by side"
 
 
 def _find(sheet, picture):
@@ -77,7 +78,7 @@ def test_sheets_hold_every_size_depth_and_name(tmp_path):
     write_images(tmp_path / "photos", ["ünï <b> 猫.png"], size=3)
     Image.fromarray(np.full((9, 40), 40000, np.uint16)).save(tmp_path / "photos" / "deep.png")
     _, records = converted(tmp_path, ["x.png"])
-    assert write_sheets(tmp_path / "sheets", pairs(records, tmp_path / "photos")) == []
+    assert write_sheets(tmp_path / "sheets", rows(records, tmp_path / "photos")) == []
     with Image.open(tmp_path / "sheets" / "sheet-00001.png") as sheet:
         assert sheet.mode == "RGB" and 2 * 512 < sheet.width < 2 * 512 + 40
 
@@ -95,13 +96,17 @@ class Page(HTMLParser):
 def test_the_gallery_holds_every_pair_and_asks_nothing_of_the_network(tmp_path):
     _, records = converted(tmp_path, ["a.png", "b<script>alert(1)</script>'\".jpg".replace("/", "")])
     page = tmp_path / "deep" / "er.html"
-    assert write_gallery(page, "<i>out</i>", {"to": "<u>"}, pairs(records, tmp_path / "photos")) == []
+    assert write_gallery(page, "<i>out</i>", {"to": "<u>"}, rows(records, tmp_path / "photos")) == []
     text = page.read_text("utf-8")
     read_page = Page(text)
     images = [attributes for tag, attributes in read_page.tags if tag == "img"]
     assert len(images) == 4 and all(image["loading"] == "lazy" for image in images)
     sources = [attributes[key] for _, attributes in read_page.tags for key in ("src", "href") if key in attributes]
-    assert len(sources) == 4 and all(source.startswith("data:image/webp;base64,") for source in sources)
+    embedded = [source for source in sources if source.startswith("data:image/webp;base64,")]
+    links = [source for source in sources if source not in embedded]
+    assert len(embedded) == 4 and len(links) == 4
+    for link in links:
+        assert link.startswith("./../") and (page.parent / unquote(link)).is_file(), "the files themselves, nearby"
     assert not {"script", "u", "b"} & {tag for tag, _ in read_page.tags} and "url(" not in text
     assert [image["alt"].rsplit(", ")[-1] for image in images] == ["input", "output"] * 2
     shown = Image.open(io.BytesIO(base64.b64decode(images[1]["src"].partition(",")[2]))).convert("RGB")
@@ -112,7 +117,7 @@ def test_the_gallery_holds_every_pair_and_asks_nothing_of_the_network(tmp_path):
 
 def test_a_large_gallery_is_capped_and_says_so(tmp_path):
     _, records = converted(tmp_path, [f"{index}.png" for index in range(9)])
-    write_gallery(tmp_path / "g.html", "out", {}, pairs(records, tmp_path / "photos"), most=3)
+    write_gallery(tmp_path / "g.html", "out", {}, rows(records, tmp_path / "photos"), most=6)
     text = (tmp_path / "g.html").read_text("utf-8")
     assert "3 of 9 images, spread evenly" in text
     assert re.findall(r"<figcaption>(.*?)</figcaption>", text) == ["0.png", "4.png", "8.png"]

@@ -163,6 +163,13 @@ ROWS = (
         "{}",
         code=0,
     ),
+    Row(
+        "inference/extras",
+        "--truth is shown in a page or in sheets; add --gallery page.html, or --compare DIR",
+        f"{CONVERT} --truth photos",
+        "add (--gallery page.html)",
+        f"{CONVERT} --truth photos {{}}",
+    ),
 )
 WAYS += [Way(((row.module, row.piece),), row) for row in ROWS]
 

@@ -76,15 +76,23 @@ class TestGrid:
         Image.new("RGB", (8, 8)).save(tmp_path / "grid.png")
         assert places_in(tmp_path / "grid.png") is None
 
-    def test_long_captions_and_other_sizes_fit(self, tmp_path: Path) -> None:
-        caption = "translated to another domain"
-        save_grid(tmp_path / "grid.png", {caption: torch.zeros(1, 3, 8, 8), "large": torch.zeros(1, 3, 100, 90)})
+    def test_long_captions_take_lines_and_other_sizes_fit(self, tmp_path: Path) -> None:
+        caption, row = "translated to another domain", "a/long/name/of/a/file/without/any/space-" + "x" * 40
+        columns = {caption: [Image.new("RGB", (8, 8), (9, 9, 9))], "large": [Image.new("RGB", (100, 90), (9, 9, 9))]}
+        save_pictures(tmp_path / "grid.png", columns, [row])
         with Image.open(tmp_path / "grid.png") as file:
             pixels = np.asarray(file)
+        gutter, narrowest, line = 6, 56, 14 + 6
+        assert pixels.shape[1] == gutter + narrowest + gutter + 100 + gutter, "no wider than its pictures"
         assert (pixels[:, -6:] == 255).all() and (pixels[-6:] == 255).all()
-        grey = (pixels[6 + 14 + 6 :] == 128).all(axis=2)
-        assert grey.sum() == 8 * 8 + 100 * 90 and grey[:100, -(90 + 6) : -6].all()
-        assert (pixels[:26, 130:160] < 100).any(), "the long caption is whole"
+        places = places_in(tmp_path / "grid.png")
+        assert places and places.columns == [caption, "large"] and places.rows == [row]
+        [left, top, *_], [beside, same, *_] = places.boxes[0]
+        assert top == same >= gutter + 4 * line + 3 * line, "captions and name in lines"
+        assert (pixels[top : top + 8, left : left + 8] == 9).all() and (pixels[top:, beside:-6][:90] == 9).all()
+        inked = (pixels[: 5 * line, : left + narrowest + gutter] < 200).any(axis=(1, 2))
+        starts = np.flatnonzero(inked[1:] & ~inked[:-1])
+        assert len(starts) >= 3, "the caption stands in several lines"
 
     @pytest.mark.parametrize("precision", [torch.float16, torch.bfloat16, torch.float64])
     def test_any_precision_and_a_graph(self, tmp_path: Path, precision: torch.dtype) -> None:

@@ -23,7 +23,7 @@ from translate.reporting.charts import chart, curves_by_chart, smoothed
 from translate.reporting.page import rendered
 from translate.reporting.pictures import spread
 from translate.reporting.report import write_report
-from translate.reporting.tracking import MetricsLog
+from translate.reporting.tracking import MetricsLog, Places, save_marked, save_pictures
 
 
 class Page(html.parser.HTMLParser):
@@ -39,7 +39,7 @@ class Page(html.parser.HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.elements.append((tag, dict(attrs)))
-        if tag not in ("meta", "img"):
+        if tag not in ("meta", "img", "input"):
             self.open.append(tag)
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -163,9 +163,9 @@ def test_a_hostile_number_of_decimals_is_not_taken(run: Path, decimals: object) 
 
 def test_a_template_fails_where_a_value_is_missing_and_takes_only_markup_for_html() -> None:
     with pytest.raises(UndefinedError, match="note"):
-        rendered("gallery.html.j2", title="t", facts=[], rows=[], footer="f")
+        rendered("gallery.html.j2", title="t", facts=[], captions=[], rows=[], footer="f")
     facts = [("<i>", Markup("<u>ours</u>"))]
-    page = rendered("gallery.html.j2", title="<b>", facts=facts, rows=[], note="n", footer="f")
+    page = rendered("gallery.html.j2", title="<b>", facts=facts, captions=[], rows=[], note="n", footer="f")
     assert "<b>" not in page and "&lt;b&gt;" in page and "<dt>&lt;i&gt;</dt><dd><u>ours</u></dd>" in page
 
 
@@ -331,7 +331,14 @@ def test_the_scores_of_evaluate_are_part_of_the_page(tmp_path: Path) -> None:
     page = Page(write_report(tmp_path))
     assert {"KID (lower is better)", "label accuracy, % (higher is better)"} <= set(page.words("h3"))
     assert {"<to b>", "to a", "floor: untouched inputs"} <= set(page.words("th"))
-    assert {"0.0712", "0.06 to 0.08", "0.3", "91.5", "0.2"} <= set(page.words("td"))
+    assert {"0.06 to 0.08", "0.3", "0.2"} <= set(page.words("td"))
+    assert {"0.0712", "91.5"} <= set(page.words("b"))
+    assert not page.words("small"), "no worse than the inputs"
+    scores[0]["value"] = 0.4
+    (tmp_path / "evaluation-latest.json").write_text(json.dumps(scores))
+    page = Page(write_report(tmp_path))
+    assert page.words("small") == ["worse than untouched inputs"]
+    assert [cell for cell in page.all("td") if cell.get("class") == "worse"]
     assert {"few images", "to a: could not be measured", "split: test; images: 9"} <= set(page.words("p"))
 
 
@@ -363,3 +370,20 @@ def test_grids_that_are_not_shown_are_counted(tmp_path: Path) -> None:
     for step in range(9):
         Image.new("RGB", (4, 4)).save(tmp_path / "samples" / f"step-{step:08d}.png")
     assert "3 more in samples/, of the steps between." in Page(write_report(tmp_path)).words("p")
+
+
+def test_a_grid_that_says_where_its_pictures_are_is_taken_apart(tmp_path: Path) -> None:
+    (tmp_path / "recipe.yaml").write_text("name: fog")
+    columns = {name: [Image.new("RGB", (8, 8), (9 * row, 0, 200))] * 2 for row, name in enumerate(("in", "<b>out"))}
+    save_pictures(tmp_path / "samples" / "step-00000010.png", columns)
+    page = Page(write_report(tmp_path))
+    assert [_pixel(image["src"]) for image in page.all("img")] == [(0, 0, 200), (9, 0, 200)] * 2
+    assert {"in", "<b>out"} <= set(page.words("b"))
+
+
+@pytest.mark.parametrize("boxes", [[[[0, 0, 99, 4]]], [[[0, 0, 4]]], [[[-1, 0, 4, 4]]], [[]], [[[0, 0, 4, 4]] * 2], []])
+def test_a_grid_that_says_nonsense_of_its_pictures_is_shown_whole(tmp_path: Path, boxes: list[list[list[int]]]) -> None:
+    (tmp_path / "recipe.yaml").write_text("name: fog")
+    save_marked(tmp_path / "samples" / "step-00000010.png", Image.new("RGB", (16, 9)), Places(["in"], [], boxes))
+    (image,) = Page(write_report(tmp_path)).all("img")
+    assert (image["width"], image["height"]) == ("16", "9")

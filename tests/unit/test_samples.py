@@ -25,7 +25,7 @@ from translate.data.scale import Scale
 from translate.errors import ConfigurationError, ImageError
 from translate.inference.converter import Converter
 from translate.inference.delivery import delivered
-from translate.inference.extras import ExtrasWriter
+from translate.inference.extras import ExtrasWriter, Looks
 from translate.inference.folder import convert_folder
 from translate.inference.jobs import plan
 from translate.inference.options import Extras, OutputOptions
@@ -298,7 +298,9 @@ def test_sheets_show_every_layer_and_labels_in_their_colours(tmp_path: Path) -> 
     writer = ExtrasWriter(extras, model, TO, False)
     for record in found:
         writer.add(record)
-    assert writer.finish(jobs, {}, OutputOptions()) == []
+    looks = Looks(extras)
+    looks.add(writer.rows(jobs.source), {})
+    assert writer.close() == looks.write("out", 2) == []
     page = (tmp_path / "all.html").read_text()
     assert page.count("input: photo") >= 2 and page.count("input: mask") >= 2
     sheet = pixels(tmp_path / "sheets" / "sheet-00001.png")
@@ -328,7 +330,9 @@ def test_cycle_errors_are_of_all_planes(tmp_path: Path) -> None:
     )  # fmt: skip
     writer = ExtrasWriter(Extras(manifest=tmp_path / "rows.jsonl", cycle_error=True), model, TO, False)
     writer.add(found[0])
-    assert writer.finish(jobs, {}, OutputOptions()) == []
+    looks = Looks(Extras())
+    looks.add(writer.rows(jobs.source), {})
+    assert writer.close() == looks.write("out", 2) == []
     wanted = np.abs(edge.astype(float) - shot[..., 0]).mean() / 4 / 255
     row = json.loads((tmp_path / "rows.jsonl").read_text())
     assert row["cycle_error"] == pytest.approx(wanted, abs=1e-3) and wanted > 0.05

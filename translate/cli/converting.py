@@ -49,16 +49,18 @@ def convert(
     \b
     translate convert runs/cyclegan-horse2zebra photos/ zebras/ --to zebra
     translate convert runs/stargan-celeba faces/ out/ --to Blond_Hair --to -Male
+    translate convert runs/pix2pix photos/ out/ --checkpoint 1000,best,latest --gallery page.html   (side by side)
     translate convert latest_net_G_A.pth photos/ out/            (a generator trained with the PyTorch port)
     translate convert zebra.onnx photos/ zebras/                 (a file that `translate export` wrote)
     translate convert runs/cyclegan-horse2zebra clip.mp4 out.mp4 --to zebra           (frame by frame)
     """
+    from translate.runs.by_checkpoint import carry_out
     from translate.runs.convert import Conversion
     from translate.utils.barrier import leaving_together
 
     with leaving_together(say):
         wanted = Conversion(run, source, output, target.to, model, reading, writing, extras, quiet)
-        outcome = wanted.carry_out()
+        outcome = carry_out(wanted)
         _report(outcome, quiet)
         then(f"look at {shown(extras.gallery or output)}", quiet=quiet or not outcome.counts["written"])
         if outcome.failed or outcome.missing:

@@ -37,7 +37,7 @@ def serve(runs: tuple[Path, ...], serving: ServingOptions, model: ModelOptions) 
 
 
 @click.command()
-@click.argument("runs", metavar="[RUN...]", nargs=-1, type=click.Path(path_type=Path))
+@click.argument("runs", metavar="[RUN...]", nargs=-1, type=RUN)
 @takes(watching=WatchingOptions)
 def watch(runs: tuple[Path, ...], watching: WatchingOptions) -> None:
     """Serve a page that follows runs while they train: curves, samples, state; it can ask them to save or to stop.

@@ -104,6 +104,12 @@ class OnDevice:
 class ModelOptions(ForeignOptions, OnDevice, Weights):
     """Which model converts, and how it runs."""
 
+    checkpoint: str = option(
+        "latest",
+        metavar="latest|best|STEP",
+        help="Which weights of the run; several, such as 1000,best,latest, each convert into a folder of their own in "
+        "OUTPUT, named by its step, and stand side by side in page and sheets.",
+    )
     precision: Literal["auto", "float32", "bf16"] = option(
         "auto",
         help="auto is bf16 where the processor is fast in it (pixels are off by .2 levels of 255 or less in the mean), "
@@ -215,6 +221,12 @@ class Extras:
     manifest: Path | None = option(None, help="Add a line of JSON to this file for each image.")
     compare: Path | None = option(None, metavar="DIR", folder=True, help="Also write sheets of inputs beside outputs.")
     gallery: Path | None = option(None, metavar="FILE.html", help="Also write a page that shows them all.")
+    truth: Path | None = option(
+        None,
+        metavar="DIR",
+        help="The true pictures, shown beside the outputs in page and sheets: a folder with the names of INPUT (or one "
+        "file); suffixes may differ. Where INPUT is of a folder of pairs, found by itself.",
+    )
     cycle_error: bool = option(
         False,
         help="Also write NAME.cycle-error.png beside each output: how far the translation back differs from the input. "

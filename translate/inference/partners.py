@@ -91,7 +91,7 @@ def require_layers(given: Domain, places: Mapping[str, Path], source: Path, word
         return
     own = next((name for name in left if name in source.parts), left[0])
     missing = [name for name in left if name != own]
-    guessed = {name: _in_place_of(own, name, source) for name in missing}
+    guessed = {name: in_place_of(own, name, source) for name in missing}
     options = [f"--with={name}={place}" for name, place in {**places, **guessed}.items()]
     raise ConfigurationError(
         f"this model translates samples of {len(names)} images, {given}; INPUT is {own}, and {' and '.join(missing)} "
@@ -99,7 +99,7 @@ def require_layers(given: Domain, places: Mapping[str, Path], source: Path, word
     )
 
 
-def _in_place_of(own: str, name: str, source: Path) -> Path:
+def in_place_of(own: str, name: str, source: Path) -> Path:
     """Where a layer may lie: where its name stands for that of INPUT's layer, else beside INPUT."""
     if own not in source.parts:
         return source.with_name(name)

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 Status = Literal["written", "skipped", "failed"]
 
@@ -56,6 +56,16 @@ class Outcome:
     noted: list[Record] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     others: list[Path] = field(default_factory=list)
+
+    def take(self, other: Self) -> None:
+        """Adds what another conversion came to."""
+        self.counts += other.counts
+        for held, more in zip(self._lists, other._lists, strict=True):
+            held.extend(more)
+
+    @property
+    def _lists(self) -> tuple[list[Any], ...]:
+        return self.failed, self.noted, self.missing, self.others
 
     def add(self, record: Record) -> None:
         self.counts[record.status] += 1

@@ -1,9 +1,9 @@
 """Sheets that show inputs and outputs side by side."""
 
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,6 @@ from translate.data.layouts.listing import natural_key
 from translate.data.planes import read_as
 from translate.errors import ConfigurationError
 from translate.inference.cycle_error import WAY_OUT, current
-from translate.inference.partners import Beside
 from translate.inference.reasons import attempt
 from translate.inference.records import Record
 from translate.inference.samples import own_layer
@@ -28,55 +27,68 @@ ROWS = 8
 TOO_LARGE = "too large for the memory that is free"
 _SIDE = 512
 PHOTOS = Domain("images")
-_CAPTION = 100
-"""The most characters of a name above a row, which would make the sheet as wide as itself."""
 
 
 @dataclass(frozen=True)
-class Pair:
-    """An input and its output. `error`: the picture of its cycle error, if there is one."""
+class Part:
+    """A picture to show: its file, and what it is: which values are black and white, and which colours classes have."""
+
+    path: Path
+    kind: Domain = PHOTOS
+
+
+@dataclass(frozen=True)
+class Row:
+    """An input and what became of it: pictures by caption, in the order of display."""
 
     name: str
     source: Path
-    output: Path
-    error: Path | None = None
-    kinds: tuple[Domain, Domain] = (PHOTOS, PHOTOS)
-    """What input and output are: which values are shown as black and white, and which colours classes have."""
-    beside: Beside = field(default_factory=dict)
+    pictures: Mapping[str, Part]
 
     def thumbnails(self, side: int) -> dict[str, Image.Image]:
-        """Thumbnails by caption, in display order; see `thumbnail`. Raises ImageError."""
-        given, target = self.kinds
-        paths = {own_layer(given, self.beside).name: self.source, **self.beside}
-        shown = {
-            f"input: {part.name}" if given.layers else "input": thumbnail(path, side, part)
-            for part in given.parts
-            if (path := paths[part.name])
-        }
-        shown["output"] = thumbnail(self.output, side, target)
-        return shown | ({"cycle error": thumbnail(self.error, side)} if self.error else {})
+        """By caption; see `thumbnail`. Raises ImageError."""
+        return {caption: thumbnail(part.path, side, part.kind) for caption, part in self.pictures.items()}
 
 
-def pairs(
+def rows(
     records: Iterable[Record],
     source: Path,
     kinds: Callable[[Record], tuple[Domain, Domain]] = lambda record: (PHOTOS, PHOTOS),
-) -> list[Pair]:
-    """The pairs converted from `source` (a folder or a file), in this run or an earlier one, in natural name order.
+    output: str = "output",
+) -> list[Row]:
+    """What was converted from `source` (a folder or a file), in this run or an earlier one, in natural name order.
 
-    `kinds`: what the input and the output of a record are.
+    `kinds`: what the input and the output of a record are. `output`: the caption of the outputs.
     """
-    converted = sorted((record for record in records if record.status != "failed"), key=_in_order)
     root = source if source.is_dir() else source.parent
-    names = (shown(one.source.relative_to(root).as_posix()) for one in converted)
-    return [
-        Pair(name, one.source, one.output, current(one.output), kinds(one), one.beside)
-        for name, one in zip(names, converted, strict=True)
-    ]
+    converted = [record for record in records if record.status != "failed"]
+    return sorted((_row(record, root, *kinds(record), output) for record in converted), key=_in_order)
 
 
-def _in_order(record: Record) -> tuple[list[str], str]:
-    return [natural_key(part) for part in record.source.with_suffix("").parts], str(record.source)
+def _row(record: Record, root: Path, given: Domain, target: Domain, output: str) -> Row:
+    paths = {own_layer(given, record.beside).name: record.source, **record.beside}
+    pictures = {
+        f"input: {part.name}" if given.layers else "input": Part(path, part)
+        for part in given.parts
+        if (path := paths[part.name])
+    }
+    pictures[output] = Part(record.output, target)
+    if error := current(record.output):
+        pictures["cycle error" if output == "output" else f"{output}: cycle error"] = Part(error)
+    return Row(shown(record.source.relative_to(root).as_posix()), record.source, pictures)
+
+
+def side_by_side(tables: Iterable[Iterable[Row]]) -> list[Row]:
+    """One row for each input, with the pictures of it in all tables."""
+    found: dict[Path, Row] = {}
+    for row in chain.from_iterable(tables):
+        before = found[row.source].pictures if row.source in found else {}
+        found[row.source] = replace(row, pictures={**before, **row.pictures})
+    return sorted(found.values(), key=_in_order)
+
+
+def _in_order(row: Row) -> tuple[list[str], str]:
+    return [natural_key(part) for part in row.source.with_suffix("").parts], str(row.source)
 
 
 def refuse_inside(option: str, path: Path, folders: Sequence[Path]) -> None:
@@ -92,30 +104,30 @@ def refuse_other_sheets(folder: Path, inputs: Container[Path], overwrite: bool) 
         admit(path, "--compare", ours=is_marked, inputs=inputs, overwrite=overwrite, way_out=WAY_OUT)
 
 
-def write_sheets(folder: Path, all_pairs: Sequence[Pair]) -> list[str]:
-    """Writes sheet-00001.png, ... of `ROWS` rows each: input | output (| cycle error), each side at most 512 pixels.
+def write_sheets(folder: Path, all_rows: Sequence[Row]) -> list[str]:
+    """Writes sheet-00001.png, ... of `ROWS` rows each, with a column for each caption; no side above 512 pixels.
 
     Returns the reasons why files or sheets were left out.
     """
     failed: list[str] = []
     clear_leftovers(folder)
-    rows = _rows(all_pairs, failed)
+    pictured = _pictured(all_rows, failed)
+    captions = captions_of(all_rows)
+    # What a row lacks, such as a cycle error, is an empty cell.
+    nothing = Image.new("RGB", (1, 1), (255, 255, 255))
     number = 0
-    while some := list(islice(rows, ROWS)):
+    while some := list(islice(pictured, ROWS)):
         number += 1
-        captions = max((pictures for _, pictures in some), key=len)
-        # A row without a cycle error gets an empty cell.
-        nothing = Image.new("RGB", (1, 1), (255, 255, 255))
         columns = {caption: [pictures.get(caption, nothing) for _, pictures in some] for caption in captions}
-        names = [_caption(pair.name) for pair, _ in some]
         sheet = folder / f"sheet-{number:05d}.png"
-        attempt(sheet, partial(save_pictures, sheet, columns, names), failed, TOO_LARGE)
+        attempt(sheet, partial(save_pictures, sheet, columns, [row.name for row, _ in some]), failed, TOO_LARGE)
     return failed
 
 
-def _caption(name: str) -> str:
-    half = _CAPTION // 2
-    return name if len(name) <= _CAPTION else f"{name[:half]}...{name[3 - half :]}"
+def captions_of(all_rows: Iterable[Row]) -> list[str]:
+    """The columns of a table of these rows; those of the longest first, whose order is whole."""
+    by_length = sorted(all_rows, key=lambda row: len(row.pictures), reverse=True)
+    return list(dict.fromkeys(caption for row in by_length for caption in row.pictures))
 
 
 def thumbnail(path: Path, side: int, kind: Domain = PHOTOS) -> Image.Image:
@@ -130,8 +142,8 @@ def thumbnail(path: Path, side: int, kind: Domain = PHOTOS) -> Image.Image:
     return picture
 
 
-def _rows(all_pairs: Sequence[Pair], failed: list[str]) -> Iterator[tuple[Pair, dict[str, Image.Image]]]:
-    for pair in all_pairs:
-        pictures = attempt(pair.source, partial(pair.thumbnails, _SIDE), failed, TOO_LARGE)
+def _pictured(all_rows: Iterable[Row], failed: list[str]) -> Iterator[tuple[Row, dict[str, Image.Image]]]:
+    for row in all_rows:
+        pictures = attempt(row.source, partial(row.thumbnails, _SIDE), failed, TOO_LARGE)
         if pictures is not None:
-            yield pair, pictures
+            yield row, pictures

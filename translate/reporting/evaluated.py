@@ -9,7 +9,7 @@ from typing import Any, NotRequired
 
 from typing_extensions import TypedDict
 
-from translate.reporting.page import cell
+from translate.reporting.page import cell, unreached
 from translate.utils.stored import read_json
 
 FILE = "evaluation-latest.json"
@@ -39,7 +39,8 @@ class Table:
     title: str
     columns: list[str]
     protocol: list[str]
-    rows: list[tuple[str, list[str]]] = field(default_factory=list)
+    rows: list[tuple[str, list[str], list[str]]] = field(default_factory=list)
+    """Names, cells, and the floors that the model does not reach, which need no model."""
     notes: list[str] = field(default_factory=list)
 
 
@@ -55,7 +56,9 @@ def evaluated(run: Path) -> list[Table]:
         columns = ["model", "95 % interval", *beside]
         protocol = [f"{key}: {value}" for key, value in score.get("protocol", {}).items()]
         table = tables.setdefault(of, Table(_title(score), columns, protocol))
-        table.rows.append((score["name"], [cell(score["value"]), _interval(score), *map(cell, beside.values())]))
+        cells = [cell(score["value"]), _interval(score), *map(cell, beside.values())]
+        worse = unreached(score["value"], score.get("better"), score.get("floor", {}))
+        table.rows.append((score["name"], cells, worse))
         said = (score.get("warning"), f"{score['name']}: {score['note']}" if score.get("note") else None)
         table.notes += [text for text in said if text and text not in table.notes]
     return list(tables.values())

@@ -16,6 +16,8 @@ from translate.utils.stored import UnreadableError, parse_json
 
 _GUTTER = 6
 _SMALLEST_FONT, _LARGEST_FONT = 14, 40
+_NARROWEST = 56
+"""The least width of a column, so that captions of tiny pictures stand in few lines."""
 _MARK = ("Software", "translate")
 """A PNG's text chunk that says who made it."""
 _PLACES = "translate:places"
@@ -44,7 +46,10 @@ def save_grid(path: Path, columns: Mapping[str, Tensor]) -> None:
 
 
 def save_pictures(path: Path, columns: Mapping[str, Sequence[Image.Image]], rows: Sequence[str] = ()) -> None:
-    """Like `save_grid`, for RGB pictures, whose sizes may differ within a column; `rows`: captions above the rows."""
+    """Like `save_grid`, for RGB pictures, whose sizes may differ within a column; `rows`: captions above the rows.
+
+    A column is as wide as its widest picture: captions that are longer take several lines.
+    """
     counts = {caption: len(column) for caption, column in columns.items()}
     if len(set(counts.values())) != 1 or 0 in counts.values():
         raise ValueError(f"a grid is made of columns with one image per row each, got {counts}")
@@ -52,31 +57,44 @@ def save_pictures(path: Path, columns: Mapping[str, Sequence[Image.Image]], rows
     # Large enough to read when the grid is displayed scaled down.
     widest = max(picture.width for column in columns.values() for picture in column)
     font_size = min(max(widest // 12, _SMALLEST_FONT), _LARGEST_FONT)
-    font = ImageFont.load_default(font_size)
-    line = font_size + _GUTTER
-    widths = [
-        max(int(font.getlength(caption)) + 1, *(picture.width for picture in column))
-        for caption, column in columns.items()
-    ]
-    above = line if rows else 0
-    heights = [above + max(picture.height for picture in row) for row in zip(*columns.values(), strict=True)]
+    font, line = ImageFont.load_default(font_size), font_size + _GUTTER
+    widths = [max(_NARROWEST, *(picture.width for picture in column)) for column in columns.values()]
     lefts = _starts(_GUTTER, widths)
-    tops = _starts(_GUTTER + line, heights)
+    heads = [_wrapped(caption, width, font) for caption, width in zip(columns, widths, strict=True)]
+    names = [_wrapped(row, lefts[-1] - 2 * _GUTTER, font) for row in rows] or [[] for _ in next(iter(columns.values()))]
+    aboves = [line * len(name) for name in names]
+    tallest = [max(picture.height for picture in row) for row in zip(*columns.values(), strict=True)]
+    tops = _starts(_GUTTER + line * max(map(len, heads)), [a + b for a, b in zip(aboves, tallest, strict=True)])
 
-    width = max(lefts[-1], *(2 * _GUTTER + int(font.getlength(row)) + 1 for row in rows), 0)
-    grid = Image.new("RGB", (width, tops[-1]), _WHITE)
+    grid = Image.new("RGB", (lefts[-1], tops[-1]), _WHITE)
     draw = ImageDraw.Draw(grid)
-    for row, top in zip(rows, tops, strict=False):
-        draw.text((_GUTTER, top), row, fill=_SOFT, font=font)
-    for (caption, column), left in zip(columns.items(), lefts, strict=False):
-        draw.text((left, _GUTTER // 2), caption, fill=_INK, font=font)
-        for picture, top in zip(column, tops, strict=False):
+
+    def write(lines: Sequence[str], left: int, top: int, colour: tuple[int, int, int]) -> None:
+        for number, text in enumerate(lines):
+            draw.text((left, top + number * line), text, fill=colour, font=font)
+
+    for name, top in zip(names, tops, strict=False):
+        write(name, _GUTTER, top, _SOFT)
+    for head, column, left in zip(heads, columns.values(), lefts, strict=False):
+        write(head, left, _GUTTER // 2, _INK)
+        for picture, top, above in zip(column, tops, aboves, strict=False):
             grid.paste(picture, (left, top + above))
     boxes = [
         [[left, top + above, *column[row].size] for left, column in zip(lefts, columns.values(), strict=False)]
-        for row, top in enumerate(tops[:-1])
+        for row, (top, above) in enumerate(zip(tops, aboves, strict=False))
     ]
     save_marked(path, grid, Places(list(columns), list(rows), boxes))
+
+
+def _wrapped(text: str, width: int, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> list[str]:
+    """The text in lines of at most `width` pixels, at spaces where there are any in reach."""
+    lines, rest = [], text
+    while rest:
+        most = next((count for count in range(len(rest), 1, -1) if font.getlength(rest[:count]) <= width), 1)
+        end = most if most == len(rest) else rest.rfind(" ", 0, most + 1) + 1 or most
+        lines.append(rest[:end].rstrip())
+        rest = rest[end:]
+    return lines or [""]
 
 
 def places_in(path: Path) -> Places | None:

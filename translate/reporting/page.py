@@ -11,6 +11,8 @@ from markupsafe import Markup
 _FOOTER = "Made by translate; a click on an image shows it larger."
 FOOTER = f"<footer>{_FOOTER}</footer>"
 """Distinguishes such a page from others."""
+_LEAST = 512
+"""Pixels of a screen up to which a click enlarges small pictures, by a whole factor."""
 
 
 def rendered(template: str, **values: Any) -> Markup:
@@ -20,17 +22,40 @@ def rendered(template: str, **values: Any) -> Markup:
 
 @dataclass(frozen=True)
 class Shown:
-    """An image embedded in a page: a data: URL and its size in pixels."""
+    """An image embedded in a page: a data: URL and its size in pixels; the size of its file in words, and a relative
+    address of that, if there is one."""
 
     data: str
     width: int
     height: int
+    size: str = ""
+    link: str = ""
+
+    @property
+    def enlarged(self) -> int:
+        """The width at which a click shows it: its pixels, or the tiles that small ones become, all of one size."""
+        return self.width * max(1, _LEAST // max(self.width, self.height, 1))
 
 
-def gallery(title: str, facts: Mapping[str, str], rows: Sequence[tuple[str, Mapping[str, Shown]]], note: str) -> str:
-    """The HTML of a page of images. `rows`: names, each with its images by caption, shown side by side; a click
-    enlarges them."""
-    return rendered("gallery.html.j2", title=title, facts=facts.items(), rows=rows, note=note, footer=_FOOTER)
+def gallery(
+    title: str,
+    facts: Mapping[str, str],
+    captions: Sequence[str],
+    rows: Sequence[tuple[str, Mapping[str, Shown]]],
+    note: str,
+) -> str:
+    """The HTML of a page of images. `rows`: names, each with its images by caption, shown in the columns `captions`; a
+    click enlarges them."""
+    values = {"title": title, "facts": facts.items(), "captions": captions, "rows": rows, "note": note}
+    return rendered("gallery.html.j2", **values, footer=_FOOTER)
+
+
+def unreached(value: Any, better: Any, others: Mapping[str, Any]) -> list[str]:
+    """The names of those that the value does not reach, where it is known which is better."""
+    if not is_number(value) or better not in ("lower", "higher"):
+        return []
+    numbers = {name: other for name, other in others.items() if is_number(other)}
+    return [name for name, other in numbers.items() if (value > other if better == "lower" else value < other)]
 
 
 def cell(value: Any, decimals: int | None = None) -> str:

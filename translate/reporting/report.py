@@ -13,7 +13,7 @@ from translate.errors import ConfigurationError
 from translate.reporting.charts import chart, curves_by_chart
 from translate.reporting.evaluated import evaluated
 from translate.reporting.keys import best_in_words, caption, current_summary_key, rescheduled_in_words, validated
-from translate.reporting.page import cell, duration, is_number, rendered
+from translate.reporting.page import cell, duration, is_number, rendered, unreached
 from translate.reporting.pictures import Sample, samples, steps_in
 from translate.reporting.tracking.metrics import read_metrics
 from translate.utils.atomic_files import write_atomic
@@ -104,18 +104,9 @@ def _measured(entry: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "value": cell(entry.get("value"), decimals),
         "baselines": {name: cell(value, decimals) for name, value in baselines(entry).items()},
-        "worse": _worse(entry),
+        "worse": unreached(entry.get("value"), entry.get("better"), baselines(entry)),
         "about": ", ".join(str(part) for part in (entry.get("unit"), better) if part),
     }
-
-
-def _worse(entry: Mapping[str, Any]) -> list[str]:
-    """The baselines that the model does not reach, which need no model."""
-    value, better = entry.get("value"), entry.get("better")
-    if not is_number(value) or better not in ("lower", "higher"):
-        return []
-    others = {name: other for name, other in baselines(entry).items() if is_number(other)}
-    return [name for name, other in others.items() if (value > other if better == "lower" else value < other)]
 
 
 def _notes(summary: Summary) -> list[str]:
@@ -139,7 +130,12 @@ def _recipe_facts(recipe: str) -> list[tuple[str, str]]:
         return []
     if not isinstance(settings, dict):
         return []
-    distinguishing = [("method", "model", "name"), ("data", "data", "set"), ("seed", "training", "seed")]
+    distinguishing = [
+        ("method", "model", "name"),
+        ("data", "data", "set"),
+        ("image size", "data", "size"),
+        ("seed", "training", "seed"),
+    ]
     sections = [(label, settings.get(section), key) for label, section, key in distinguishing]
     nested = [(label, section.get(key)) for label, section, key in sections if isinstance(section, dict)]
     given = [*settings.items(), *nested]

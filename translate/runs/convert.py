@@ -7,20 +7,29 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from translate.data.domain import Domain
+from translate.data.domain import Domain, in_words
 from translate.data.io.images import MAX_PIXELS, allow_pixels, dimensions
 from translate.errors import ConfigurationError, ImageError
 from translate.inference.converter import BF16_APART, Converter
 from translate.inference.delivery import fits, holds, written_as
-from translate.inference.extras import ExtrasWriter, refuse_among, refuse_for_shards, refuse_for_video, require_places
+from translate.inference.extras import (
+    ExtrasWriter,
+    Looks,
+    refuse_among,
+    refuse_for_shards,
+    refuse_for_video,
+    refuse_unseen_truth,
+    require_places,
+)
 from translate.inference.folder import convert_folder
 from translate.inference.jobs import Jobs, plan
 from translate.inference.manifest import Manifest
 from translate.inference.naming import SUFFIXES
 from translate.inference.options import Extras, ImageFormat, InputOptions, ModelOptions, OutputOptions
-from translate.inference.partners import require_layers
+from translate.inference.partners import in_place_of, require_layers
 from translate.inference.provenance import locked_folder, require_writable, translation
 from translate.inference.records import Outcome, Record
+from translate.inference.sizing import Sizing
 from translate.inference.video import convert_video, count_frames, is_video, plan_video
 from translate.models.base import Request, Translator
 from translate.runs.loading import files_of, load
@@ -43,15 +52,24 @@ class Conversion:
     writing: OutputOptions
     extras: Extras
     quiet: bool
+    caption: str = "output"
+    """Of the outputs, in sheets and gallery."""
 
     def carry_out(self) -> Outcome:
         """Converts, shows a progress line and writes the extras.
 
         Raises ConfigurationError before anything is written; files that fail are in the outcome.
         """
+        looks = Looks(self.extras)
+        outcome = self.convert(looks)
+        outcome.missing += looks.write(Path(self.output).absolute().name, self.writing.workers)
+        return outcome
+
+    def convert(self, looks: Looks) -> Outcome:
+        """Like `carry_out`, but what is to be shown in sheets and gallery is only added to `looks`."""
         allow_pixels(self.writing.max_pixels or MAX_PIXELS)
         # All checks before loading the model, which takes seconds.
-        self._refuse_contradictions()
+        self.refuse_contradictions()
         read: Callable[[], Iterable[str]]
         convert: Callable[..., Outcome]
         suffix = ""
@@ -60,7 +78,7 @@ class Conversion:
         else:
             jobs = self._plan_images(self.writing.format, logger(self.quiet))
             suffix = self._chosen(jobs)
-            read, convert = jobs.sources, partial(self._convert_images, jobs)
+            read, convert = jobs.sources, partial(self._convert_images, jobs, looks)
         require_places(self.extras, Inputs(lambda: (*files_of(self.run), *read())), self.writing.overwrite)
         converter = load(self.run, **vars(self.model))
         request, log = converter.request(self.to), logger(self.quiet)
@@ -83,7 +101,8 @@ class Conversion:
                 folder.settle(outcome)
         return outcome
 
-    def _refuse_contradictions(self) -> None:
+    def refuse_contradictions(self) -> None:
+        """Raises ConfigurationError for what cannot be, as far as that is known without the model."""
         run, source, chosen = self.run, self.source, self.model.checkpoint
         if is_video(source) and (self.reading.shard is not None or self.writing.format != "same"):
             raise ConfigurationError("--shard and --format are for images, not for a video; leave them out")
@@ -99,6 +118,7 @@ class Conversion:
             raise ConfigurationError(
                 f"{run} is not a run, but {source} is: the run comes first; did you mean `{right}`?"
             )
+        refuse_unseen_truth(self.extras)
         self.model.refuse_for(run)
         if chosen != "latest" and run.exists() and not (run / "checkpoints").is_dir():
             raise ConfigurationError(f"--checkpoint {chosen}: {run} has no checkpoints to choose from; leave it out")
@@ -116,7 +136,9 @@ class Conversion:
 
     def _plan_images(self, format: ImageFormat, log: Log) -> Jobs:
         places = dict(self.reading.beside)
-        refuse_among(self.extras, [self.source, *places.values(), Path(self.output)])
+        refuse_among(
+            self.extras, [*filter(None, (self.source, self.extras.truth)), *places.values(), Path(self.output)]
+        )
         jobs = plan(self.source, self.output, format, log, follow_links=not self.reading.no_links, beside=places)
         require_writable(jobs.output)
         return jobs if self.reading.shard is None else jobs.shard(*self.reading.shard)
@@ -149,7 +171,9 @@ class Conversion:
         right = Path(self.output).with_suffix(SUFFIXES[format][0])
         raise ConfigurationError(f"{shown(self.output)}: {what}: name it {shown(right)}")
 
-    def _convert_images(self, jobs: Jobs, model: Converter, request: Request, all_ours: bool = False) -> Outcome:
+    def _convert_images(
+        self, jobs: Jobs, looks: Looks, model: Converter, request: Request, all_ours: bool = False
+    ) -> Outcome:
         jobs = self._suited(jobs, model, request)
         writer = ExtrasWriter(self.extras, model, request, self.writing.overwrite, all_ours)
         if not self.quiet and (pair := _perhaps_a_pair(model, jobs)):
@@ -165,11 +189,34 @@ class Conversion:
                 bar.advance(1, images=1)
 
             outcome = convert_folder(model, jobs, request, self.writing, inputs=jobs.inputs, done=done)
-        facts = {"model": str(self.run), "to": ", ".join(self.to or model.targets)}
-        outcome.missing += writer.finish(jobs, facts, self.writing)
+        outcome.missing += writer.close()
+        looks.add(writer.rows(jobs.source, self.caption), self._facts(model, request))
+        if truth := self.extras.truth or self._paired_truth(model, request):
+            looks.show_truth(truth, self.source, model.images.translated(request))
         if self.writing.overwrite and self.source.is_dir():
             outcome.others = jobs.others()
         return outcome
+
+    def _facts(self, model: Converter, request: Request) -> dict[str, str]:
+        """What the head of the gallery says."""
+        target, origin = model.images.translated(request), model.origin
+        step = origin.name.removeprefix("step-") if origin and origin.parent.name == "checkpoints" else ""
+        facts = {
+            "model": str(self.run),
+            "to": ", ".join(self.to or model.targets),
+            "step": f"{int(step):,}" if step else "",
+            "translated at": _scale_in_words(model.sizing(request)),
+            "values": in_words(target) if target.measured or target.unit else "",
+        }
+        return {name: fact for name, fact in facts.items() if fact}
+
+    def _paired_truth(self, model: Converter, request: Request) -> Path | None:
+        """Where a folder of pairs has the truth: where the target's name stands in place of the input's."""
+        given, target = model.images.to_translate(request).name, model.images.translated(request).name
+        if not _of_pairs(model) or given not in self.source.parts:
+            return None
+        place = in_place_of(given, target, self.source)
+        return place if place.exists() and place != self.source else None
 
     def _plan_video(self) -> Path:
         refuse_for_video(self.extras)
@@ -194,11 +241,21 @@ class Conversion:
         return outcome
 
 
+def _scale_in_words(sizing: Sizing) -> str:
+    if not str(sizing):
+        return "their own size"
+    return str(sizing) if isinstance(sizing.size, int) else f"{sizing}: {sizing.scale}"
+
+
+def _of_pairs(converter: Converter) -> bool:
+    return isinstance(converter.model, Translator) and converter.model.batch_type.pairs
+
+
 def _perhaps_a_pair(converter: Converter, jobs: Jobs) -> Path | None:
     """The first file if it is twice as wide as high, like a side-by-side pair, and the model was trained on pairs."""
     if not jobs or jobs.partners.places:
         return None
-    if not isinstance(converter.model, Translator) or not converter.model.batch_type.pairs:
+    if not _of_pairs(converter):
         return None
     try:
         height, width = dimensions(jobs[0].source)
