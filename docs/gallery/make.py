@@ -51,7 +51,7 @@ def picture(name: str, place: Path) -> Image.Image:
     samples = sorted((place / "out" / name).rglob("*.png"))
     if not samples:
         return Image.open(sorted((place / "runs" / name / "samples").glob("*.png"))[-1]).convert("RGB")
-    return sheet([samples[start : start + 10] for start in range(0, len(samples), 10)])
+    return sheet([samples[0::2], samples[1::2]])  # classes come one after another: each has columns of its own
 
 
 def sheet(rows: list[list[Path]]) -> Image.Image:
