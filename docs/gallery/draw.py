@@ -2,7 +2,7 @@
 
 styles: scenes flat (A) and outlined (B), unpaired; the tests show the same scenes. pairs: the same, in pairs.
 colours: one scene with red, green or blue shapes, a folder each. glyphs: discs, rings, squares, crosses, triangles.
-landscapes: label maps, and pictures painted of them. digits-a, digits-b: figures upright and slanted, 0 to 9.
+landscapes: label maps, and pictures painted of them.
 """
 
 import sys
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from translate.data.synthetic.scenes import compose
 from translate.data.synthetic.shapes import render_set
@@ -94,7 +94,9 @@ def landscape(rng: np.random.Generator, size: int) -> Image.Image:
     draw = ImageDraw.Draw(picture)
     x, y, r = rng.uniform(6, size - 6), rng.uniform(6, 16), rng.uniform(4, 7)
     draw.ellipse((x - r, y - r, x + r, y + r), fill=2)
-    wave = rng.uniform(26, 36) + rng.uniform(2, 6) * np.sin(np.arange(size + 1) / rng.uniform(6, 14) + rng.uniform(0, 6))
+    wave = rng.uniform(26, 36) + rng.uniform(2, 6) * np.sin(
+        np.arange(size + 1) / rng.uniform(6, 14) + rng.uniform(0, 6)
+    )
     draw.polygon([(0, size), *zip(range(size + 1), wave, strict=True), (size, size)], fill=0)
     for place in rng.permutation(3)[: rng.integers(1, 4)]:
         x, y, w = place * 21 + rng.uniform(1, 5), rng.uniform(44, 60), rng.uniform(12, 16)
@@ -125,9 +127,7 @@ def save(path: Path, picture: Image.Image) -> None:
     picture.save(path)
 
 
-SETS: dict[str, Callable[[Path], None]] = {
-    draw.__name__: draw for draw in (styles, pairs, colours, glyphs, landscapes)
-}
+SETS: dict[str, Callable[[Path], None]] = {draw.__name__: draw for draw in (styles, pairs, colours, glyphs, landscapes)}
 
 if __name__ == "__main__":
     for name in sys.argv[1:]:

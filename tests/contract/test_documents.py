@@ -135,7 +135,9 @@ def _settings():
 
 
 def test_every_setting_that_is_named_exists():
-    known = set(_settings()) | {f"data.domains.{name}.{key}" for name in ("ct", "mr") for key in DomainSettings.model_fields}
+    known = set(_settings()) | {
+        f"data.domains.{name}.{key}" for name in ("ct", "mr") for key in DomainSettings.model_fields
+    }
     named = {
         (span.page, key)
         for span in [*code_spans(), *command_lines()]
