@@ -5,6 +5,7 @@
 
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -67,6 +68,7 @@ def sheet(rows: list[list[Path]]) -> Image.Image:
 def make(name: str, place: Path, pictures: Path = PICTURES) -> None:
     place.mkdir(exist_ok=True)
     pictures.mkdir(exist_ok=True)
+    shutil.rmtree(place / "runs" / name, ignore_errors=True)
     for words in commands()[name]:
         run(words, place)
     picture(name, place).save(pictures / f"{name}.webp", quality=85, method=6)
