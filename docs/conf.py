@@ -85,7 +85,9 @@ def settings_of(annotation: Any) -> Iterator[type[Settings]]:
 
 
 def listed(settings: type[Settings]) -> str:
-    return f"\n```{{eval-rst}}\n.. autopydantic_model:: {settings.__module__}.{settings.__qualname__}\n```\n"
+    name = f"{settings.__module__}.{settings.__qualname__}"
+    leave_out = "   :exclude-members: model\n" if settings is Recipe else ""  # its type is a table, explained above
+    return f"\n```{{eval-rst}}\n.. autopydantic_model:: {name}\n{leave_out}```\n"
 
 
 def from_markdown(app: Sphinx, what: str, name: str, of: Any, options: Any, lines: list[str]) -> None:
