@@ -21,8 +21,8 @@ from translate.evaluation.classifier import ClassifierSettings
 from translate.models.base import ImageSpec
 from translate.recipe import load_recipe, recipe_names
 from translate.recipe.reading import parse_recipe
-from translate.runs.folder import require_same_run
 from translate.runs.image_sets.opening import open_data
+from translate.runs.resuming import require_same_run
 from translate.training.checkpoint import Checkpoint
 
 FILTERS = {

@@ -25,7 +25,7 @@ from translate.evaluation.metrics import MEASURES
 from translate.reporting.keys import caption, current_key
 from translate.reporting.tracking import read_metrics
 from translate.runs.comparing.rows import Row
-from translate.runs.folder import FOUND
+from translate.runs.resuming import FOUND
 
 KEPT = Path(__file__).parent / "runs_of_0_1"
 EXPECTED = KEPT / "expected"

@@ -114,7 +114,7 @@ def test_the_refusal_names_a_command_that_works(begun, run_cli, tmp_path):
     assert done.exit_code == 0 and load_checkpoint(tmp_path / "run" / "checkpoints").step == 3
 
 
-@tried(("runs/folder", "`translate train {} --out {} training.init_from={} {}`"))
+@tried(("runs/resuming", "`translate train {} --out {} training.init_from={} {}`"))
 @pytest.mark.parametrize(
     "words",
     [
@@ -143,7 +143,7 @@ def _rates(folder, network="generator_a"):
     }
 
 
-@tried(("runs/folder", "; to go on with other learning rates, add --change-schedule"))
+@tried(("runs/resuming", "; to go on with other learning rates, add --change-schedule"))
 def test_a_run_goes_on_at_other_learning_rates_where_that_is_said_twice(begun, tmp_path):
     run, words = tmp_path / "run", ["--data", "d/unp", "training.steps=6", "training.log_every=1", "training.lr=1e-3"]
     words += ["training.schedule=cosine", "training.decay_from=0"]
@@ -221,7 +221,7 @@ def test_weights_that_do_not_fit_are_not_offered(begun):
     assert refused.exit_code == 2 and "init_from" not in refused.stderr
 
 
-@tried(("runs/setup", "(training.keep=N keeps the newest N, training.keep_every=N every N-th step)"))
+@tried(("runs/beginning", "(training.keep=N keeps the newest N, training.keep_every=N every N-th step)"))
 def test_what_becomes_of_old_checkpoints_is_said_once_with_the_settings_that_keep_them(run_cli, tiny_recipe, tmp_path):
     data, said = unpaired_folder(tmp_path / "d" / "unp"), "older ones are deleted (training.keep=N keeps"
     command = ["train", tiny_recipe("cyclegan"), "--data", data, "--device", "cpu", "training.checkpoint_every=1"]

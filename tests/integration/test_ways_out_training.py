@@ -274,7 +274,7 @@ def settings_without_effect(user: User) -> None:
     user.gets(*command)
 
 
-@tried(("runs/folder", "Put the folders back, choose with --domains, or give another --out"))
+@tried(("runs/resuming", "Put the folders back, choose with --domains, or give another --out"))
 def other_domains(user: User) -> None:
     command = user.train(user.recipe("stargan", steps=6), "--out", "run", data=user.data("labelled"))
     user.gets(*command, "training.steps=4")
@@ -300,9 +300,9 @@ def a_folder_that_is_taken(user: User) -> None:
 
 
 @tried(
-    ("runs/folder", "--resume cannot change the settings that the run began with"),
-    ("runs/folder", ", or give another --out to start again{}"),
-    ("runs/folder", "`translate train {} --out {} --resume`"),
+    ("runs/resuming", "--resume cannot change the settings that the run began with"),
+    ("runs/resuming", ", or give another --out to start again{}"),
+    ("runs/resuming", "`translate train {} --out {} --resume`"),
 )
 def a_resumed_run_with_other_settings(user: User) -> None:
     recipe = user.recipe("cyclegan", steps=6)

@@ -33,8 +33,8 @@ from translate.models.base import ImageSpec, ImageTranslator, Request
 from translate.networks.resnet import ResnetSettings
 from translate.recipe import load_recipe
 from translate.runs import convert
-from translate.runs.folder import require_same_run
 from translate.runs.image_sets.opening import open_data
+from translate.runs.resuming import require_same_run
 from translate.training.checkpoint import Checkpoint
 from translate.training.runtime import Runtime
 

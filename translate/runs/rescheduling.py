@@ -3,7 +3,7 @@
 from translate.errors import ConfigurationError
 from translate.recipe import Recipe, recipe_of
 from translate.reporting.keys import rescheduled_in_words
-from translate.runs.folder import flat, sets_a_rate
+from translate.runs.resuming import flat, sets_a_rate
 from translate.training.checkpoint import Checkpoint
 from translate.training.checkpoint_json import Rescheduled
 from translate.utils.printing import Log

@@ -15,18 +15,19 @@ from translate.data.batch import Batch
 from translate.data.domain import Domain
 from translate.errors import ConfigurationError, TranslateError
 from translate.models.base import Model
-from translate.recipe import Recipe, TrainingSettings
+from translate.recipe import Recipe
 from translate.recipe.plugins import Plugin, used_by
 from translate.reporting.tracking import TrackedRun, Tracker, Trackers, open_trackers
+from translate.runs.beginning import introduce, say_precision, say_schedule
 from translate.runs.best_by import begun_best
 from translate.runs.build import build_trainer, require_trainable
-from translate.runs.folder import changed_images, checkpoint_to_resume, require_same_domains, require_same_run
 from translate.runs.image_sets import Batches, ImageSet, share_of, training_stream
 from translate.runs.image_sets.opening import open_data, refuse_idle
 from translate.runs.image_sets.scanning import in_advance, too_small, unreadable
 from translate.runs.initial_weights import begin_model
 from translate.runs.loading import build_model, image_spec
 from translate.runs.rescheduling import rescheduled
+from translate.runs.resuming import changed_images, checkpoint_to_resume, require_same_domains, require_same_run
 from translate.runs.small_files import run_id, write_recipe, write_skipped
 from translate.training.asked import Asked
 from translate.training.checkpoint import Checkpoint, settle
@@ -105,9 +106,9 @@ def start(launch: Launch, folder: Path, *, resume: bool, signals: Signals, track
     if trainer.steps >= total and not pending:
         launch.log(f"{folder}: already trained for {trainer.steps} steps; give a larger training.steps to go on")
     elif not finished:
-        _log_schedule(launch, trainer, before.get("total", total), total)
-        _log_precision(launch, before.get("precision", runtime.precision))
-        _introduce(launch, trainer, total)
+        say_schedule(training, trainer, before.get("total", total), total, launch.log)
+        say_precision(before.get("precision", runtime.precision), runtime.precision, launch.log)
+        introduce(recipe, trainer, total, launch.log)
     if distributed.is_main:
         write_recipe(folder, recipe, plugins)
         write_skipped(folder, skipped)
@@ -247,50 +248,6 @@ def _readable(launch: Launch, images: ImageSet) -> OpenedData:
 def _without(launch: Launch, images: ImageSet, skipped: Mapping[str, str]) -> OpenedData:
     images = images.without(set(map(Path, skipped))) if skipped else images
     return OpenedData(images, loader_of(launch, images), skipped)
-
-
-def _log_schedule(launch: Launch, trainer: Trainer, before: int, total: int) -> None:
-    """Reports when a changed number of steps stretches the learning-rate curve, which may make the rate rise again."""
-    training = launch.recipe.training
-    begun = training.curve(before)
-    if trainer.curve(trainer.steps) != begun(trainer.steps):
-        last, following = (training.lr * factor for factor in (begun(trainer.steps - 1), trainer.curve(trainer.steps)))
-        launch.log(f"the schedule now spans {total:,} steps: learning rate {last:.3g} -> {following:.3g}")
-
-
-def _log_precision(launch: Launch, before: str) -> None:
-    """Reports when a resumed run measures in another precision than before, e.g. on another kind of processor."""
-    if before != launch.runtime.precision:
-        launch.log(
-            f"warning: this run was trained and measured in {before} so far, and goes on in "
-            f"{launch.runtime.precision}: validations before and after, among which the best is chosen, differ "
-            "by that, too"
-        )
-
-
-def _introduce(launch: Launch, trainer: Trainer, total: int) -> None:
-    recipe, processes = launch.recipe, launch.distributed.size
-    batch = recipe.training.batch_size
-    parameters = sum(weight.numel() for weight in trainer.model.parameters())
-    launch.log(f"{recipe.name}: {parameters:,} parameters, {total:,} steps of {batch}, on {trainer.runtime}")
-    if processes > 1:
-        together = f"{processes} processes x {batch} = {processes * batch} images a step"
-        launch.log(f"{together}; learning rates are the recipe's, unscaled")
-    if line := _kept(recipe.training, total):
-        launch.log(line)
-
-
-def _kept(training: TrainingSettings, total: int) -> str | None:
-    """Which checkpoints will be deleted again, and the settings that keep them; None if all stay."""
-    every, keep = training.checkpoint_every, training.keep
-    if -(-total // every) <= keep:
-        return None
-    newest = f"the newest {keep}" if keep > 1 else "the newest"
-    others = f", and those of every {training.keep_every:,} steps" if training.keep_every else ""
-    return (
-        f"checkpoints every {every:,} steps: {newest} and the best are kept{others}, older ones are deleted "
-        "(training.keep=N keeps the newest N, training.keep_every=N every N-th step)"
-    )
 
 
 def _tracker(tracking: Mapping[str, str], folder: Path, recipe: Recipe, step: int) -> Tracker:

@@ -13,8 +13,8 @@ from translate.reporting.keys import VALIDATION, best_in_words, caption, is_vali
 from translate.reporting.report import baselines, read_summary
 from translate.reporting.tracking import read_metrics
 from translate.runs.comparing.rows import FOLDS
-from translate.runs.folder import flat
 from translate.runs.not_a_run import require_recipe
+from translate.runs.resuming import flat
 from translate.training.checkpoint import folder_name, pointed
 from translate.training.checkpoint_json import Facts, read_facts
 from translate.utils.stored import UnreadableError, read_json, read_text
