@@ -47,17 +47,17 @@ def test_a_random_point_follows_from_seed_and_number_alone(sweep):
 
 
 DRAWN = [
-    ({"min": 2, "max": 4}, {2, 3, 4}),
-    ({"values": ["x", "y"]}, {"x", "y"}),
-    ({"values": ["x", "y"], "probabilities": [1.0, 0.0]}, {"x"}),
-    ({"value": None}, {None}),
-    ({"min": 0, "max": 1, "q": 0.25, "distribution": "q_uniform"}, {0.0, 0.25, 0.5, 0.75, 1.0}),
+    ({"min": 2, "max": 4}, [2, 3, 4]),
+    ({"values": ["x", "y"]}, ["x", "y"]),
+    ({"values": ["x", "y"], "probabilities": [1.0, 0.0]}, ["x"]),
+    ({"value": None}, [None]),
+    ({"min": 0, "max": 1, "q": 0.25, "distribution": "q_uniform"}, [0.0, 0.25, 0.5, 0.75, 1.0]),
 ]
 
 
 @pytest.mark.parametrize(("parameter", "values"), DRAWN, ids=lambda of: str(of))
 def test_what_is_drawn_of_few_values_is_all_of_them(sweep, parameter, values):
-    assert {point["a"] for point in sweep({"a": parameter}, "random").points(200)} == values
+    assert {point["a"] for point in sweep({"a": parameter}, "random").points(200)} == set(values)
 
 
 @pytest.mark.parametrize(
