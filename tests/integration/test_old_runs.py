@@ -223,7 +223,8 @@ def test_runs_of_then_are_compared_as_then(typed, kept):
     found = json.loads(Path("compare.json").read_text())
     rows = found["validation"] + found["evaluation"]
     assert {row.pop("key").partition("/")[0] for row in rows} <= MEASURES.keys()
-    assert [(state.pop("best"), state.pop("ended")) for state in found["states"].values()] == [("4", True)] * 3
+    since = ("best", "ended", "rescheduled")
+    assert [tuple(map(state.pop, since)) for state in found["states"].values()] == [("4", True, "")] * 3
     assert found == json.loads((EXPECTED / "compare.json").read_text())
 
 
