@@ -7,6 +7,7 @@ was typed then. If one of these tests fails, mend the program, not the files.
 from __future__ import annotations
 
 import base64
+import io
 import json
 import re
 import shutil
@@ -23,7 +24,7 @@ from runs_of_0_1 import make as then
 import translate
 from translate.evaluation.metrics import MEASURES
 from translate.reporting.keys import caption, current_key
-from translate.reporting.tracking import read_metrics
+from translate.reporting.tracking import places_in, read_metrics
 from translate.runs.comparing.rows import Row
 from translate.runs.resuming import FOUND
 
@@ -90,8 +91,25 @@ def test_a_run_goes_on_as_it_did_then(name, typed, kept, tmp_path):
     _require_equal(logged, _of_today(_rows(EXPECTED / f"{name}.jsonl")))
     assert not [key for row in logged for key in row if not re.fullmatch(r"[a-z_/]+(100_draws|to_[A-Za-z]+/\w+)?", key)]
     _require_curves_that_go_on(run)
-    report = (run / "report.html").read_text()
-    assert all(base64.b64encode(picture.read_bytes()).decode() in report for picture in run.glob("samples/*.png"))
+    embedded = {_picture(one) for one in _embedded(run / "report.html")}
+    grids = list(run.glob("samples/*.png"))
+    assert grids and all(_picture(part) in embedded for grid in grids for part in _parts_of(grid))
+
+
+def _embedded(report: Path) -> list[Image.Image]:
+    found = re.findall("data:image/png;base64,([A-Za-z0-9+/=]+)", report.read_text())
+    return [Image.open(io.BytesIO(base64.b64decode(data))) for data in found]
+
+
+def _parts_of(grid: Path) -> list[Image.Image]:
+    """The pictures of a grid of today; one of then, which does not say where they are, is a picture itself."""
+    whole, places = Image.open(grid), places_in(grid)
+    boxes = [box for row in places.boxes for box in row] if places else [[0, 0, *whole.size]]
+    return [whole.crop((x, y, x + width, y + height)) for x, y, width, height in boxes]
+
+
+def _picture(picture: Image.Image) -> tuple[tuple[int, int], bytes]:
+    return picture.size, picture.convert("RGB").tobytes()
 
 
 def _require_curves_that_go_on(run: Path) -> None:
