@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,8 @@ class Trackers(Tracker):
     def artifact(
         self, name: str, folder: Path, aliases: Sequence[str] = (), facts: Mapping[str, float] | None = None
     ) -> None:
-        self._each(lambda tracker: tracker.artifact(name, folder, aliases, facts))
+        given = (name, folder, aliases, facts)
+        self._each(lambda tracker: tracker.artifact(*given[: _most_taken(tracker.artifact, given)]))
 
     def finish(self, exit_code: int = 0) -> None:
         self._each(lambda tracker: tracker.finish(exit_code))
@@ -111,6 +113,15 @@ class Trackers(Tracker):
                 why = f"{tracker.title} stopped tracking: {reason(error)}"
                 rest = f"metrics.jsonl has every number{tracker.after_failure}"
                 say(f"warning: {why}. Training goes on, {rest}.")
+
+
+def _most_taken(method: Callable[..., None], given: Sequence[object]) -> int:
+    """How many of the values a method takes: trackers of plugins were written before there were `facts`."""
+    try:
+        signature(method).bind(*given)
+    except TypeError:
+        return len(given) - 1
+    return len(given)
 
 
 def reason(error: Exception) -> str:
