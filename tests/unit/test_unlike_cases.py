@@ -187,8 +187,8 @@ def test_the_order_in_which_domains_are_named_holds_beside_what_they_are(
         for number in range(2):
             Image.new("L", (16, 16), number).save(tmp_path / name / f"{number}.png")
     first, second = names
-    words = [word.replace("[mr, ct]", f"[{first}, {second}]").replace("mr: {}, ct: {}", f"{first}: {{}}, {second}: {{}}")
-             for word in words]  # fmt: skip
+    words = [word.replace("mr,", f"{first},").replace(", ct]", f", {second}]") for word in words]
+    words = [word.replace("mr: {}, ct: {}", f"{first}: {{}}, {second}: {{}}") for word in words]
     recipe = load_recipe("pix2pix", [*words, f"data.set={tmp_path}"])
     assert open_data(recipe.data, recipe.method.batch_type, lambda line: None).domains == names
     said = recipe.data.domain_settings["ct"]

@@ -16,7 +16,6 @@ from translate.utils.shipped import shipped
 from translate.utils.stored import UnreadableError, read_text
 from translate.utils.yaml_reader import MAX_BYTES, read_yaml, read_yaml_value
 
-
 _WHOLE = "data.domains="
 """Names all domains: it comes before what is said of one, whichever was written first."""
 

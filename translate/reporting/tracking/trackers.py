@@ -94,8 +94,13 @@ class Trackers(Tracker):
     def artifact(
         self, name: str, folder: Path, aliases: Sequence[str] = (), facts: Mapping[str, float] | None = None
     ) -> None:
-        given = (name, folder, aliases, facts)
-        self._each(lambda tracker: tracker.artifact(*given[: _most_taken(tracker.artifact, given)]))
+        def store(tracker: Tracker) -> None:
+            if _takes(tracker.artifact, name, folder, aliases, facts):
+                tracker.artifact(name, folder, aliases, facts)
+            else:  # of a plugin that was written before there were facts
+                tracker.artifact(name, folder, aliases)
+
+        self._each(store)
 
     def finish(self, exit_code: int = 0) -> None:
         self._each(lambda tracker: tracker.finish(exit_code))
@@ -115,13 +120,12 @@ class Trackers(Tracker):
                 say(f"warning: {why}. Training goes on, {rest}.")
 
 
-def _most_taken(method: Callable[..., None], given: Sequence[object]) -> int:
-    """How many of the values a method takes: trackers of plugins were written before there were `facts`."""
+def _takes(method: Callable[..., None], *given: object) -> bool:
     try:
         signature(method).bind(*given)
     except TypeError:
-        return len(given) - 1
-    return len(given)
+        return False
+    return True
 
 
 def reason(error: Exception) -> str:
