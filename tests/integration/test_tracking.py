@@ -17,7 +17,7 @@ from patience import PATIENCE
 from PIL import Image
 
 from translate.errors import ConfigurationError
-from translate.reporting.tracking import TrackedRun, choose_trackers, left_to_do, open_trackers
+from translate.reporting.tracking import TrackedRun, Tracker, Trackers, choose_trackers, left_to_do, open_trackers
 from translate.runs.train import train
 
 
@@ -126,6 +126,22 @@ def opened(mode: Any, folder: Path) -> Any:
     return open_trackers(choose_trackers(mode), TrackedRun(folder, "a run", {"steps": 3}, "abc"))
 
 
+def test_a_tracker_from_before_facts_still_gets_its_artifacts(tmp_path: Path, capsys: Any) -> None:
+    class Old(Tracker):
+        def artifact(self, name: str, folder: Path, aliases: Any = ()) -> None:
+            kept.append((name, folder, aliases))
+
+    class New(Tracker):
+        def artifact(self, *given: Any) -> None:
+            kept.append(given)
+
+    kept: list[Any] = []
+    run = TrackedRun(tmp_path, "a run", {}, "abc")
+    Trackers([Old(run, ""), New(run, "")]).artifact("model", tmp_path, ["best"], {"step": 7})
+    assert kept == [("model", tmp_path, ["best"]), ("model", tmp_path, ["best"], {"step": 7})]
+    assert not capsys.readouterr().err
+
+
 class TestMode:
     def test_auto_without_a_key_tracks_nothing(self, tmp_path: Path, wandb: FakeWandb) -> None:
         tracker = opened("auto", tmp_path)
@@ -200,7 +216,7 @@ class TestMode:
             """
             import sys
             from pathlib import Path
-            from translate.reporting.tracking import TrackedRun, choose_trackers, open_trackers
+            from translate.reporting.tracking import TrackedRun, Tracker, Trackers, choose_trackers, open_trackers
             open_trackers(choose_trackers("disabled"), TrackedRun(Path("."), "n", {}, "i")).log(1, {})
             print("wandb" in sys.modules, "rich" in sys.modules)
             """
@@ -329,7 +345,7 @@ class TestWandb:
             f"""
             import os, random
             from pathlib import Path
-            from translate.reporting.tracking import TrackedRun, choose_trackers, open_trackers
+            from translate.reporting.tracking import TrackedRun, Tracker, Trackers, choose_trackers, open_trackers
             folder = Path({str(run)!r})
             tracker = open_trackers(choose_trackers("offline"), TrackedRun(folder, "a run", {{}}, "abc"))
             random.seed(0)

@@ -169,6 +169,45 @@ def test_domains_named_in_a_list_take_settings(tmp_path: Path) -> None:
     assert load_recipe("pix2pix", given).data.domain_settings == domains
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["data.domains=[mr, ct]", "data.domains.ct.unit=HU"],
+        ["data.domains.ct.unit=HU", "data.domains={mr: {}, ct: {}}", "data.domains.ct.unit=HU"],
+        ["data.domains.ct.kind=labels", "data.domains=[mr, ct]"],
+    ],
+)
+@pytest.mark.parametrize("names", [("ct", "mr"), ("mr", "ct")])
+def test_the_order_in_which_domains_are_named_holds_beside_what_they_are(
+    tmp_path: Path, words: list[str], names: tuple[str, str]
+) -> None:
+    """The folders lie in alphabetical order, and whoever names both says which is the source."""
+    for name in names:
+        (tmp_path / name).mkdir()
+        for number in range(2):
+            Image.new("L", (16, 16), number).save(tmp_path / name / f"{number}.png")
+    first, second = names
+    words = [word.replace("mr,", f"{first},").replace(", ct]", f", {second}]") for word in words]
+    words = [word.replace("mr: {}, ct: {}", f"{first}: {{}}, {second}: {{}}") for word in words]
+    recipe = load_recipe("pix2pix", [*words, f"data.set={tmp_path}"])
+    assert open_data(recipe.data, recipe.method.batch_type, lambda line: None).domains == names
+    said = recipe.data.domain_settings["ct"]
+    assert said.unit == "HU" or said.kind == "labels", "nor is the other setting lost"
+    (tmp_path / "again.yaml").write_text(recipe.to_yaml())
+    assert load_recipe(tmp_path / "again.yaml").data == recipe.data
+
+
+def test_sections_in_a_recipe_say_no_order_and_a_later_list_says_its_own(tmp_path: Path) -> None:
+    """Recipes of before hold both names in any order, and their runs took the folders'."""
+    (tmp_path / "old.yaml").write_text("base: pix2pix\ndata: {domains: {mr: {}, ct: {unit: HU}}}\n")
+    assert load_recipe(tmp_path / "old.yaml").data.domain_names is None
+    (tmp_path / "new.yaml").write_text("base: pix2pix\ndata: {domains: {mr: {}, ct: {}}, order: [mr, ct]}\n")
+    assert load_recipe(tmp_path / "new.yaml").data.domain_names == ("mr", "ct")
+    assert load_recipe(tmp_path / "new.yaml", ["data.domains=[ct, mr]"]).data.domain_names == ("ct", "mr")
+    with pytest.raises(ConfigurationError, match="leave order out"):
+        load_recipe("pix2pix", ["data.domains=[ct, mr]", "data.order=[mr, ct]"])
+
+
 def folder_of(root: Path, dtype: type) -> Path:
     for place in ("trainA", "trainB", "testA", "testB"):
         (root / place).mkdir(parents=True)

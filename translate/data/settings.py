@@ -147,6 +147,9 @@ class DataSettings(Settings):
     """Names of the two domains, or of the classes or attributes to use; null uses those of the data set or the
     folders. Or, of two domains, what their images are: `{mr: {channels: 1}, ct: {unit: HU}}`, by the names that they
     have, or both by new names."""
+    order: tuple[str, str] | None = Field(None, examples=[["mr", "ct"]])
+    """Where `domains` says what the images are: which of the two comes first, the input of pairs. Set by `--domains`,
+    and by both names in one `data.domains={...}`. Null: as the folders lie."""
     input: tuple[str, ...] | None = Field(None, min_length=1, examples=[["photo", "mask"]])
     """Pairs only: the folders that hold the input, one for each image of a sample: `[photo, mask]`. Null: as found."""
     target: tuple[str, ...] | None = Field(None, min_length=1, examples=[["clean"]])
@@ -213,8 +216,8 @@ class DataSettings(Settings):
 
     @property
     def domain_names(self) -> tuple[str, ...] | None:
-        """The names that the recipe gives to domains; None where it names none, or perhaps those that there are."""
-        return self.domains if isinstance(self.domains, tuple) else None
+        """The names that the recipe gives to domains, in order; None where it says no order."""
+        return self.domains if isinstance(self.domains, tuple) else self.order
 
     @property
     def domain_settings(self) -> dict[str, DomainSettings]:
@@ -247,9 +250,16 @@ class DataSettings(Settings):
         named = [*(self.input or ()), *(self.target or ())]
         if twice := next((name for name in named if named.count(name) > 1), None):
             raise ValueError(f"{twice} is named twice in input and target: each folder is one image of a sample")
-        others = {"domains": self.domain_names, "direction": self.direction, "layout": self.layout == "unpaired"}
+        listed = isinstance(self.domains, tuple)
+        others = {"domains": listed, "direction": self.direction, "layout": self.layout == "unpaired"}
         if idle := next((key for key, said in others.items() if named and said), None):
             raise ValueError(f"input and target say which folders are which, in pairs: leave out data.{idle}")
+        return self
+
+    @model_validator(mode="after")
+    def _order_is_of_domains(self) -> DataSettings:
+        if self.order and isinstance(self.domains, tuple) and self.domains != self.order:
+            raise ValueError("domains is a list, which is their order: leave order out")
         return self
 
     @model_validator(mode="after")

@@ -16,6 +16,9 @@ from translate.utils.shipped import shipped
 from translate.utils.stored import UnreadableError, read_text
 from translate.utils.yaml_reader import MAX_BYTES, read_yaml, read_yaml_value
 
+_WHOLE = "data.domains="
+"""Names all domains: it comes before what is said of one, whichever was written first."""
+
 
 def recipe_names() -> list[str]:
     """Names of the recipes that ship with the package."""
@@ -127,8 +130,8 @@ def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
 
 def _override(values: dict[str, Any], places: Places, overrides: Iterable[str]) -> None:
     """Applies overrides, kinds first: another kind clears its section, which then takes its other overrides. Domains
-    that are named in a list become sections where one says what a domain is."""
-    for override in sorted(overrides, key=lambda override: ".kind=" not in override):
+    that are named in a list become sections where one says what a domain is, and keep their order."""
+    for override in sorted(overrides, key=lambda override: (_WHOLE not in override, ".kind=" not in override)):
         key, equals, text = override.partition("=")
         path = tuple(key.strip().split("."))
         if not equals or not all(path):
@@ -138,6 +141,7 @@ def _override(values: dict[str, Any], places: Places, overrides: Iterable[str]) 
             if section.get(name) is None:
                 section[name] = {}
             if section is values.get("data") and name == "domains" and isinstance(section[name], list):
+                _in_order(section, section[name])
                 section[name] = {str(domain): {} for domain in section[name]}
             if not isinstance(section[name], dict):
                 raise ConfigurationError(f"--set {override}: '{name}' is a value, not a section")
@@ -146,11 +150,22 @@ def _override(values: dict[str, Any], places: Places, overrides: Iterable[str]) 
         if path[-1] == "kind" and section.get("kind") != value:
             section.clear()
         section[path[-1]] = value
+        if path == ("data", "domains"):
+            _in_order(section, value if isinstance(value, dict) else [])
         for inside in [key for key in places if key[: len(path)] == path]:
             del places[inside]
         places[path] = f"--set {override}"
         if path[0] == "training":
             _one_length(section, {path[-1]: value})
+
+
+def _in_order(data: dict[str, Any], names: Iterable[Any]) -> None:
+    """Notes the order of two domains, which sections do not tell; forgets that of others."""
+    two = [str(name) for name in names]
+    if len(two) == 2:
+        data["order"] = two
+    else:
+        data.pop("order", None)
 
 
 def _one_length(training: dict[str, Any], given: dict[str, Any]) -> None:

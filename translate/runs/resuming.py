@@ -31,8 +31,8 @@ FREE_ON_RESUME = {"summary", "data.workers", "data.cache", "data.cache_gb", "dat
 }
 _RATES = {"training.lr", *(f"training.{key}" for key in ScheduleSettings.model_fields)}
 _IMAGES_A_STEP = "images a step (training.batch_size x processes)"
-FREE_WITH_IMAGES = {"data.set", "data.domains"}
-"""Location of the data and names of its domains; the images' names say whether it is the same data."""
+FREE_WITH_IMAGES = {"data.set", "data.domains", "data.order"}
+"""Location of the data, and names and order of its domains; the images' names say whether it is the same data."""
 FOUND = {"data.channels", "data.range"}
 """Settings that null leaves to what is found: to what the run has found, or was told."""
 
@@ -100,6 +100,8 @@ def _as_told(data: DataSettings, begun: DataSettings) -> DataSettings:
     said, named = begun.domain_settings, dict.fromkeys(data.domain_names or (), DomainSettings())
     if data.domain_settings or (said and said.keys() <= named.keys()):
         told["domains"] = named | data.domain_settings | said
+    if isinstance(told.get("domains", data.domains), dict):
+        told["order"] = data.domain_names or begun.order
     return data.model_copy(update=told)
 
 

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,13 @@ class Trackers(Tracker):
     def artifact(
         self, name: str, folder: Path, aliases: Sequence[str] = (), facts: Mapping[str, float] | None = None
     ) -> None:
-        self._each(lambda tracker: tracker.artifact(name, folder, aliases, facts))
+        def store(tracker: Tracker) -> None:
+            if _takes(tracker.artifact, name, folder, aliases, facts):
+                tracker.artifact(name, folder, aliases, facts)
+            else:  # of a plugin that was written before there were facts
+                tracker.artifact(name, folder, aliases)
+
+        self._each(store)
 
     def finish(self, exit_code: int = 0) -> None:
         self._each(lambda tracker: tracker.finish(exit_code))
@@ -111,6 +118,14 @@ class Trackers(Tracker):
                 why = f"{tracker.title} stopped tracking: {reason(error)}"
                 rest = f"metrics.jsonl has every number{tracker.after_failure}"
                 say(f"warning: {why}. Training goes on, {rest}.")
+
+
+def _takes(method: Callable[..., None], *given: object) -> bool:
+    try:
+        signature(method).bind(*given)
+    except TypeError:
+        return False
+    return True
 
 
 def reason(error: Exception) -> str:

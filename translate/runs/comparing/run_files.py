@@ -26,6 +26,7 @@ _VALIDATED_ON = (
     "data.layout",
     "data.direction",
     "data.domains",
+    "data.order",
     "data.channels",
     "data.range",
     "data.size",

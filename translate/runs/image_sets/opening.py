@@ -16,6 +16,7 @@ from translate.data.labelled import LabelledFolder, open_jointly, open_labelled,
 from translate.data.layers import layer_names
 from translate.data.layouts.folders import Folder, open_folder
 from translate.data.layouts.pairing import Kind
+from translate.data.layouts.several import find_sides
 from translate.data.synthetic.points import POINT_SETS
 from translate.data.synthetic.shapes import View, render_set
 from translate.errors import ConfigurationError
@@ -85,6 +86,7 @@ def refuse_idle(data: DataSettings, batch_type: type[Batch]) -> None:
         "input": batch_type.pairs,
         "target": batch_type.pairs,
         "domains": two_domains or batch_type.labels_are_domains(),
+        "order": two_domains,
         "also": batch_type.labels_are_domains(),
         "balanced": batch_type.labels_are_domains(),
     }
@@ -99,7 +101,7 @@ def check_alone(data: DataSettings) -> Report:
     """Checks `data.set` without a method, as the settings read folders. Raises ConfigurationError."""
     path = Path(str(data.set))
     root, card = (path, None) if path.exists() else locate(str(data.set))
-    domains = card.domains if card and not (data.domains or data.roles) else data.domains
+    domains = card.domains if card and not (data.domains or data.order or data.roles) else data.domains
     return check(root, data.model_copy(update={"domains": domains}))
 
 
@@ -123,7 +125,9 @@ def _two_domains(data: DataSettings, batch_type: type[Batch], log: Log) -> Folde
             "to choose others, set data.shapes.styles=[...]"
         )
     root, card = _found(data, str(data.set), wanted, log)
-    domains = data.domain_names or (card.domains if card and not data.roles else None)
+    layered = data.domain_settings and find_sides(root, data.roles, None, data.layout, wanted)
+    named = None if layered else data.domain_names
+    domains = named or (card.domains if card and not data.roles else None)
     if domains is not None and len(domains) != 2:
         raise ConfigurationError(f"data.domains: this method takes two domains, not {len(domains)}")
 
