@@ -216,7 +216,7 @@ class TestMode:
             """
             import sys
             from pathlib import Path
-            from translate.reporting.tracking import TrackedRun, Tracker, Trackers, choose_trackers, open_trackers
+            from translate.reporting.tracking import TrackedRun, choose_trackers, open_trackers
             open_trackers(choose_trackers("disabled"), TrackedRun(Path("."), "n", {}, "i")).log(1, {})
             print("wandb" in sys.modules, "rich" in sys.modules)
             """
@@ -345,7 +345,7 @@ class TestWandb:
             f"""
             import os, random
             from pathlib import Path
-            from translate.reporting.tracking import TrackedRun, Tracker, Trackers, choose_trackers, open_trackers
+            from translate.reporting.tracking import TrackedRun, choose_trackers, open_trackers
             folder = Path({str(run)!r})
             tracker = open_trackers(choose_trackers("offline"), TrackedRun(folder, "a run", {{}}, "abc"))
             random.seed(0)
