@@ -23,7 +23,7 @@ from translate.evaluation.colour_map import fit_affine_colour
 from translate.evaluation.validation import Direction
 from translate.inference.converter import Converter
 from translate.inference.delivery import delivered, span_in
-from translate.inference.extras import ExtrasWriter
+from translate.inference.extras import ExtrasWriter, Looks
 from translate.inference.folder import convert_folder
 from translate.inference.formats import port
 from translate.inference.jobs import plan
@@ -96,10 +96,12 @@ def test_sheets_and_cycle_errors_of_another_depth_are_written(tmp_path: Path) ->
     model.depth = "16"
     jobs = plan(tmp_path / "in", tmp_path / "out")
     convert_folder(model, jobs, request, done=found.append)
-    writer = ExtrasWriter(Extras(compare=tmp_path / "sheets", cycle_error=True), model, request, False)
+    extras = Extras(compare=tmp_path / "sheets", cycle_error=True)
+    writer, looks = ExtrasWriter(extras, model, request, False), Looks(extras)
     for record in found:
         writer.add(record)
-    assert writer.finish(jobs, {}, OutputOptions()) == []
+    looks.add(writer.rows(tmp_path / "in"), {})
+    assert writer.close() + looks.write("sheets", 0) == []
     assert (tmp_path / "sheets" / "sheet-00001.png").is_file()
     assert np.asarray(Image.open(tmp_path / "out" / "x.tif.cycle-error.png")).max() <= 1, "the way back is the input"
 
