@@ -296,7 +296,7 @@ def test_real_runs_are_compared_by_the_command(run_cli, tiny_recipe, tmp_path):
         assert run_cli("evaluate", run, "--device", "cpu", "-q").exit_code == 0
     result = run_cli("compare", "one", "two", "--json", "both.json")
     assert result.exit_code == 0, result.output
-    assert "warning" not in result.output and "`translate" not in result.output
+    assert "warning" not in result.output and "`translate evaluate" not in result.output
     both = json.loads((tmp_path / "both.json").read_text(), parse_constant=pytest.fail)
     assert both["settings"] == {"training.lr": {"one": 1e-3, "two": 1e-4}}
     best = both["states"]["one"].pop("best")
