@@ -3,7 +3,7 @@
 import os
 import shlex
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -27,15 +27,16 @@ from translate.inference.manifest import Manifest
 from translate.inference.naming import SUFFIXES
 from translate.inference.options import Extras, ImageFormat, InputOptions, ModelOptions, OutputOptions
 from translate.inference.partners import in_place_of, require_layers
-from translate.inference.provenance import locked_folder, require_writable, translation
+from translate.inference.provenance import locked_folder, require_no_others, require_writable, translation
 from translate.inference.records import Outcome, Record
 from translate.inference.sizing import Sizing
+from translate.inference.sources import Sources
 from translate.inference.video import convert_video, count_frames, is_video, plan_video
 from translate.models.base import Request, Translator
 from translate.runs.loading import files_of, load
 from translate.runs.not_a_run import holds_model
 from translate.utils.outputs import Inputs
-from translate.utils.printing import Log, logger, say, shown
+from translate.utils.printing import Log, say, shown
 from translate.utils.progress import Progress
 
 
@@ -54,6 +55,8 @@ class Conversion:
     quiet: bool
     caption: str = "output"
     """Of the outputs, in sheets and gallery."""
+    said: set[str] = field(default_factory=set)
+    """Lines for the user that are not to be said again, as several checkpoints would."""
 
     def carry_out(self) -> Outcome:
         """Converts, shows a progress line and writes the extras.
@@ -76,12 +79,12 @@ class Conversion:
         if is_video(self.source):
             read, convert = lambda: [str(self.source)], partial(self._convert_video, self._plan_video())
         else:
-            jobs = self._plan_images(self.writing.format, logger(self.quiet))
+            jobs = self._plan_images(self.writing.format, self._log)
             suffix = self._chosen(jobs)
             read, convert = jobs.sources, partial(self._convert_images, jobs, looks)
         require_places(self.extras, Inputs(lambda: (*files_of(self.run), *read())), self.writing.overwrite)
         converter = load(self.run, **vars(self.model))
-        request, log = converter.request(self.to), logger(self.quiet)
+        request, log = converter.request(self.to), self._log
         self._require_layers(converter.images.to_translate(request), converter.images.translated(request))
         converter.fitting.tile, converter.depth, converter.log = self.writing.tile, self.writing.depth, say
         converter.size, converter.keep_size, converter.remark = self.writing.size, self.writing.keep_size == "yes", log
@@ -95,11 +98,22 @@ class Conversion:
         if not self.source.is_dir():
             return convert(converter, request)
         wanted = translation(converter, request, dict(self.reading.beside))
-        with locked_folder(Path(self.output), wanted, self.writing.overwrite) as folder:
-            outcome = convert(converter, request, all_ours=folder.all_ours)
+        require_no_others(Path(self.output), jobs.places, wanted)
+        with (
+            locked_folder(Path(self.output), wanted, self.writing.overwrite) as folder,
+            Sources(folder.folder) as sources,
+        ):
+            outcome = convert(converter, request, sources=sources, all_ours=folder.all_ours)
+            outcome.missing += sources.missing()
             if self.writing.overwrite:
                 folder.settle(outcome)
         return outcome
+
+    def _log(self, line: str) -> None:
+        """Says what is worth knowing, once."""
+        if not self.quiet and line not in self.said:
+            self.said.add(line)
+            say(line)
 
     def refuse_contradictions(self) -> None:
         """Raises ConfigurationError for what cannot be, as far as that is known without the model."""
@@ -150,7 +164,7 @@ class Conversion:
         if self._chosen(jobs) or (fits(".png", form) and not form.classes):
             return jobs
         format: ImageFormat = "png" if form.classes else "tiff"
-        logger(self.quiet)(f"{form.name}: {form}; written as {format.upper()}, which holds such values")
+        self._log(f"{form.name}: {form}; written as {format.upper()}, which holds such values")
         return self._plan_images(format, lambda line: None)
 
     def _chosen(self, jobs: Jobs) -> str:
@@ -172,23 +186,30 @@ class Conversion:
         raise ConfigurationError(f"{shown(self.output)}: {what}: name it {shown(right)}")
 
     def _convert_images(
-        self, jobs: Jobs, looks: Looks, model: Converter, request: Request, all_ours: bool = False
+        self,
+        jobs: Jobs,
+        looks: Looks,
+        model: Converter,
+        request: Request,
+        sources: Sources | None = None,
+        all_ours: bool = False,
     ) -> Outcome:
         jobs = self._suited(jobs, model, request)
         writer = ExtrasWriter(self.extras, model, request, self.writing.overwrite, all_ours)
         if not self.quiet and (pair := _perhaps_a_pair(model, jobs)):
-            say(
+            self._log(
                 f"{shown(pair)} is twice as wide as high: files are converted whole, also those that hold input and "
                 "target side by side; give the inputs alone (`translate evaluate` measures the pairs of a data set)"
             )
-        logger(self.quiet)(f"converting on {model.runs_on}")
+        self._log(f"converting on {model.runs_on}")
         with Progress(len(jobs), unit="image", label="converting", quiet=self.quiet) as bar:
 
             def done(record: Record) -> None:
                 writer.add(record)
                 bar.advance(1, images=1)
 
-            outcome = convert_folder(model, jobs, request, self.writing, inputs=jobs.inputs, done=done)
+            writing, inputs = self.writing, jobs.inputs
+            outcome = convert_folder(model, jobs, request, writing, inputs=inputs, sources=sources, done=done)
         outcome.missing += writer.close()
         looks.add(writer.rows(jobs.source, self.caption), self._facts(model, request))
         if truth := self.extras.truth or self._paired_truth(model, request):
@@ -229,7 +250,7 @@ class Conversion:
         manifest = Manifest(self.extras.manifest) if self.extras.manifest else None
         if self.writing.overwrite or not os.path.lexists(target):
             size = self.writing.batch or (1 if converter.runtime.device.type == "cpu" else 8)
-            log, frames = logger(self.quiet), count_frames(self.source) or None
+            log, frames = self._log, count_frames(self.source) or None
             log(f"converting on {converter.runtime}")
             with Progress(frames, unit="frame", label="converting", quiet=self.quiet) as bar:
                 done = bar.advance
