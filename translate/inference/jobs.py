@@ -63,8 +63,8 @@ class Jobs(Sequence[Job]):
         return chain(names, self.partners.files())
 
     def others(self) -> list[Path]:
-        """The images in the output folder that are output of none of these jobs, nor of those of other shards, and lie in
-        no folder that another conversion has marked."""
+        """The images in the output folder that are output of none of these jobs, nor of those of other shards, but for
+        those in folders that other conversions have marked."""
         ours = {hash(key_of(os.path.join(self.output, self._outputs(name)))) for name in self._of_all_shards}
         return [path for path in own_images(self.output) if hash(key_of(os.fspath(path))) not in ours]
 

@@ -177,12 +177,13 @@ def _read(file: IO[bytes]) -> Translation | None:
 def require_no_others(folder: Path, places: Iterable[str], wanted: Translation) -> None:
     """Raises ConfigurationError if one of `places`, paths of folders in `folder` to be written into, lies in one that
     another translation has marked as its own."""
-    for place in sorted({Path(around) for place in places for around in (place, *Path(place).parents)} - {Path()}):
-        held = _held(folder / place / MARK, forgiving=True)
+    around = {folder / at for place in map(Path, places) for at in (place, *place.parents)} - {folder}
+    for at in sorted(around):
+        held = _held(at / MARK, forgiving=True)
         if held and held != wanted:
             raise ConfigurationError(
-                f"{shown(folder / place)}: holds translations by {held}, and INPUT has a folder of that name; these are "
-                f"by {wanted}. Give another folder"
+                f"{shown(at)}: holds translations by {held}, and INPUT has a folder of that name; these are by {wanted}. "
+                "Give another folder"
             )
 
 

@@ -18,7 +18,7 @@ from translate.utils.printing import shown
 
 FILE = ".translate.sources"
 """Lies in a folder of outputs, a line for each: digests of its name, and of its source's look and content."""
-OTHER = "the output of its name was made of another picture: give another output folder, or --overwrite to convert all again"
+OTHER = "its output was made of another picture: give another output folder, or --overwrite to convert all again"
 _LINE = re.compile(rb"^([0-9a-f]{16}) ([0-9a-f]{16}) ([0-9a-f]{32})$", re.MULTILINE)
 _CHUNK = 1 << 20
 

@@ -27,7 +27,7 @@ from translate.inference.manifest import Manifest
 from translate.inference.naming import SUFFIXES
 from translate.inference.options import Extras, ImageFormat, InputOptions, ModelOptions, OutputOptions
 from translate.inference.partners import in_place_of, require_layers
-from translate.inference.provenance import locked_folder, require_no_others, require_writable, translation
+from translate.inference.provenance import locked_folder, require_writable, translation
 from translate.inference.records import Outcome, Record
 from translate.inference.sizing import Sizing
 from translate.inference.sources import Sources
@@ -98,14 +98,13 @@ class Conversion:
         if not self.source.is_dir():
             return convert(converter, request)
         wanted = translation(converter, request, dict(self.reading.beside))
-        require_no_others(Path(self.output), jobs.places, wanted)
         with (
             locked_folder(Path(self.output), wanted, self.writing.overwrite) as folder,
             Sources(folder.folder) as sources,
         ):
             outcome = convert(converter, request, sources=sources, all_ours=folder.all_ours)
             outcome.missing += sources.missing()
-            if self.writing.overwrite:
+            if overwrite:
                 folder.settle(outcome)
         return outcome
 
