@@ -182,8 +182,8 @@ def require_no_others(folder: Path, places: Iterable[str], wanted: Translation) 
         held = _held(at / MARK, forgiving=True)
         if held and held != wanted:
             raise ConfigurationError(
-                f"{shown(at)}: holds translations by {held}, and INPUT has a folder of that name; these are by {wanted}. "
-                "Give another folder"
+                f"{shown(at)}: holds translations by {held}, and INPUT has a folder of that name; these are by "
+                f"{wanted}. Give another folder"
             )
 
 

@@ -98,10 +98,9 @@ class Conversion:
         if not self.source.is_dir():
             return convert(converter, request)
         wanted = translation(converter, request, dict(self.reading.beside))
-        with (
-            locked_folder(Path(self.output), wanted, self.writing.overwrite) as folder,
-            Sources(folder.folder) as sources,
-        ):
+        output, overwrite = Path(self.output), self.writing.overwrite
+        require_no_others(output, jobs.places, wanted)
+        with locked_folder(output, wanted, overwrite) as folder, Sources(output) as sources:
             outcome = convert(converter, request, sources=sources, all_ours=folder.all_ours)
             outcome.missing += sources.missing()
             if overwrite:
