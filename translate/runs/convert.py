@@ -27,7 +27,7 @@ from translate.inference.manifest import Manifest
 from translate.inference.naming import SUFFIXES
 from translate.inference.options import Extras, ImageFormat, InputOptions, ModelOptions, OutputOptions
 from translate.inference.partners import in_place_of, require_layers
-from translate.inference.provenance import locked_folder, require_writable, translation
+from translate.inference.provenance import locked_folder, require_no_others, require_writable, translation
 from translate.inference.records import Outcome, Record
 from translate.inference.sizing import Sizing
 from translate.inference.sources import Sources
