@@ -54,7 +54,7 @@ def test_a_picture_that_was_changed_is_told_and_what_was_added_is_converted(conv
     write_images(tmp_path / "photos", ["a.png", "c.png"], size=18)
     changed = convert("photos")
     assert (
-        changed.stdout.startswith("1 converted, 1 skipped, 1 failed") and "photos/a.png: the output" in changed.stderr
+        changed.stdout.startswith("1 converted, 1 skipped, 1 failed") and "photos/a.png: its output" in changed.stderr
     )
     (tmp_path / "out/a.png").unlink()
     assert convert("photos").stdout.startswith("1 converted, 2 skipped, 0 failed")
