@@ -133,3 +133,8 @@ def test_what_is_no_fold_is_refused(text):
 def test_more_folds_than_samples_are_refused(pairs):
     with pytest.raises(ConfigurationError, match="10 samples to train on"):
         folded(open_folder(pairs, wanted="paired"), "1/11", 0)
+
+
+def test_a_mistaken_fold_is_said_once():
+    with pytest.raises(ConfigurationError, match='expected a fold, such as 1/5, the first of five, got "9/3"$'):
+        load_recipe("pix2pix", ["data.fold=9/3"])
