@@ -17,6 +17,7 @@ from translate.data.folds import Fold, folded
 from translate.data.labelled import open_labelled
 from translate.data.layouts.folders import open_folder
 from translate.errors import ConfigurationError
+from translate.recipe import load_recipe
 
 ALL = [f"{number}/3" for number in (1, 2, 3)]
 
@@ -136,5 +137,5 @@ def test_more_folds_than_samples_are_refused(pairs):
 
 
 def test_a_mistaken_fold_is_said_once():
-    with pytest.raises(ConfigurationError, match='expected a fold, such as 1/5, the first of five, got "9/3"$'):
+    with pytest.raises(ConfigurationError, match=r'expected a fold, such as 1/5, the first of five, got "9/3"$'):
         load_recipe("pix2pix", ["data.fold=9/3"])

@@ -8,8 +8,8 @@ DIRECTIONS = 128
 _PATCH, _SMALLEST = 7, 16  # pixels a side; images are halved as long as they stay as large as this
 _QUANTILES = 256
 _FLAT, _FLATTER = 1e-3, 0.1
-"""The least deviation of a channel that counts, and the least beside the mean of all: what is flat in the reals, such as
-an empty band, does not outweigh all else."""
+"""The least deviation of a channel that counts, and the least beside the mean of all: what is flat in the reals, such
+as an empty band, does not outweigh all else."""
 
 
 def patch_distance(images: Tensor, reals: Tensor) -> float:

@@ -115,9 +115,8 @@ def _rows(path: Path) -> Iterator[tuple[bytes, dict[str, Any]]]:
             row: dict[str, Any] = parse_json(line, dict[str, int | float | str], str(path))
         except UnreadableError:
             row = {}
-        if not isinstance(row.get("step"), int) or any(
-            isinstance(of, int) and abs(of) > _LARGEST for of in row.values()
-        ):
+        countless = any(isinstance(value, int) and abs(value) > _LARGEST for value in row.values())
+        if countless or not isinstance(row.get("step"), int):
             raise TranslateError(f"{path}, line {number}: not a metrics row; remove this line by hand")
         yield line, {current_key(key): value for key, value in row.items()}
 
