@@ -207,6 +207,6 @@ def _sentences(settings: Settings, prefix: str = "") -> Iterator[tuple[str, str]
             yield prefix + name, Key(prefix + name, type(settings)).short
 
 
-def _said(word: str) -> str:
+def _on_a_line(word: str) -> str:
     """A word that somebody gave, on one line, of a length that can be read."""
     return f"{shown(word[:60])}{'...' * (len(word) > 60)}" or "''"
