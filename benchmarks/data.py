@@ -35,9 +35,9 @@ from translate.data.cache.memory import Cache, Memory
 from translate.data.crops import Cropping
 from translate.data.decoding import Decoding
 from translate.data.io.images import Picture, write
-from translate.data.layouts.folders import Source
 from translate.data.layouts.listing import iterate_images
 from translate.data.loader import Loader
+from translate.data.source_file import Source
 from translate.training.runtime import Runtime
 
 SIZE, LOAD_SIZE, BATCH = 256, 286, 16

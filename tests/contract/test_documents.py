@@ -13,7 +13,7 @@ from documents import PAGES, ROOT, Found, code_blocks, code_spans, command_lines
 
 import translate
 from translate.cli import main
-from translate.data.settings import DomainSettings
+from translate.data.domain_settings import DomainSettings
 from translate.recipe import load_recipe, recipe_names
 from translate.runs.sweep_file import overrides, read_sweep
 from translate.utils.yaml_reader import read_yaml

@@ -14,7 +14,7 @@ from translate.data.cache.choice import open_cache
 from translate.data.decoding import Decoding
 from translate.data.io import images
 from translate.data.labels import LabelGroup
-from translate.data.layouts.folders import Source
+from translate.data.source_file import Source
 from translate.errors import ConfigurationError
 from translate.evaluation import classifier_training as teaching
 from translate.evaluation.classifier import ClassifierSettings

@@ -15,10 +15,10 @@ from test_pretended_cuda import CUDA, Copies
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from translate.data.domain import KINDS, Domain
+from translate.data.domain_settings import DomainSettings
 from translate.data.io.images import Picture
-from translate.data.layouts.folders import Source
 from translate.data.planes import coloured, planes, planes_of, read_as, together
-from translate.data.settings import DomainSettings
+from translate.data.source_file import Source
 from translate.inference.converter import Converter
 from translate.models.base import ImageSpec, ImageTranslator, Request
 from translate.training.runtime import Runtime

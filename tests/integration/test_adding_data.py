@@ -9,9 +9,9 @@ from translate.data.augment import PHOTOMETRY, Augmentation, Augmenter
 from translate.data.labelled import classes, open_labelled, opening
 from translate.data.labelled.labelling import LabelledSplit, Labelling, one_hot
 from translate.data.layouts import two_domains
-from translate.data.layouts.folders import Source
 from translate.data.layouts.splits import WHOLE
 from translate.data.layouts.two_domains import Layout
+from translate.data.source_file import Source
 
 
 def shots(root: Path, wanted=None) -> Layout | None:

@@ -164,7 +164,7 @@ def test_what_cannot_be_is_refused_before_anything_is_written(
     assert not (tmp_path / output).exists()
 
 
-@tried(("runs/by_checkpoint", "--checkpoint with several is for images, not for a video; name one"))
+@tried(("runs/by_checkpoint", "--checkpoint with several is for images, not for {}; name one"))
 def test_a_video_takes_one_checkpoint(run_cli, pairs: Path, tmp_path: Path) -> None:
     (tmp_path / "clip.mp4").write_bytes(b"no video")
     command = ("convert", "run", "clip.mp4", "out.mp4", "--device", "cpu", "-q", "--checkpoint")

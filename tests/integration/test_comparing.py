@@ -296,7 +296,7 @@ def test_real_runs_are_compared_by_the_command(run_cli, tiny_recipe, tmp_path):
         assert run_cli("evaluate", run, "--device", "cpu", "-q").exit_code == 0
     result = run_cli("compare", "one", "two", "--json", "both.json")
     assert result.exit_code == 0, result.output
-    assert "warning" not in result.output and "`translate" not in result.output
+    assert "warning" not in result.output and "`translate evaluate" not in result.output
     both = json.loads((tmp_path / "both.json").read_text(), parse_constant=pytest.fail)
     assert both["settings"] == {"training.lr": {"one": 1e-3, "two": 1e-4}}
     best = both["states"]["one"].pop("best")
@@ -310,6 +310,7 @@ def test_real_runs_are_compared_by_the_command(run_cli, tiny_recipe, tmp_path):
         "validated": 4,
         "ended": True,
         "scored": "tiny-pix2pix after step 4",
+        "rescheduled": "",
     }
     tables = {row["table"]: row for row in both["validation"] + both["evaluation"]}
     assert {"validation: l1", "validation: psnr", "validation: ssim", "SSIM to the truth, 0-1 scale"} <= tables.keys()

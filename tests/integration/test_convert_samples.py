@@ -199,7 +199,7 @@ def layers_that_are_missing(user: User) -> None:
 @tried(
     ("inference/partners", "--with {}: this model takes single images; leave it out"),
     ("inference/partners", "--with {}={}: a file, where INPUT is a folder; name a folder"),
-    ("runs/convert", "--with is for images, not for a video; leave it out"),
+    ("runs/convert", "--with is for images, not for {}; leave it out"),
 )
 def partners_that_nobody_wants(user: User) -> None:
     run = user.run("pix2pix")

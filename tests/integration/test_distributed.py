@@ -17,8 +17,8 @@ from two_ranks import CASES, train_case, train_two_painters
 
 from translate.data.batch import Paired, Unpaired
 from translate.data.io.images import Picture, write
-from translate.data.layouts.folders import Source
 from translate.data.loader import Loader
+from translate.data.source_file import Source
 from translate.data.synthetic.points import PointLoader, ring
 from translate.errors import ConfigurationError
 from translate.reporting.tracking import read_metrics

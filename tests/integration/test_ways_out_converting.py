@@ -29,7 +29,7 @@ def convert(run: object, *more: object) -> list[object]:
     return ["convert", run, "photos", "out", "--device", "cpu", *more]
 
 
-@tried(("runs/convert", "--shard and --format are for images, not for a video; leave them out"))
+@tried(("runs/convert", "--shard and --format are for images, not for {}; leave them out"))
 def parts_of_a_video(user: User) -> None:
     pytest.importorskip("av", reason='needs PyAV: pip install "image-translate[video]"')
     from test_video import clip

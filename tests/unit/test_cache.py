@@ -22,8 +22,8 @@ from translate.data.decoding import Decoding
 from translate.data.io import images
 from translate.data.io.images import Interpolation, Picture, resize, write
 from translate.data.labelled.digits import Digit
-from translate.data.layouts.folders import Source
 from translate.data.loader import Loader
+from translate.data.source_file import Source
 from translate.data.waiting import Waiting
 from translate.errors import ImageError
 

@@ -20,8 +20,8 @@ from translate.data.domain import Domain
 from translate.data.io import codec
 from translate.data.io.images import MAX_PIXELS, header
 from translate.data.io.values import UNIT
-from translate.data.layouts.folders import Source
 from translate.data.settings import DataSettings
+from translate.data.source_file import Source
 from translate.errors import ConfigurationError
 from translate.recipe import load_recipe
 from translate.runs.image_sets.opening import open_data

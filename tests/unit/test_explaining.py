@@ -184,7 +184,7 @@ def test_the_schema_says_what_keys_mean() -> None:
 def test_the_commands_print_them() -> None:
     printed = CliRunner().invoke(main, ["explain", "training.keep"])
     assert printed.exit_code == 0 and printed.output.startswith("training.keep: a whole number, 1 or more\n")
-    assert json.loads(CliRunner().invoke(main, ["schema"]).output) == json.loads(json.dumps(json_schema()))
+    assert json.loads(CliRunner().invoke(main, ["schema"]).stdout) == json.loads(json.dumps(json_schema()))
     assert "# Learning rate" in CliRunner().invoke(main, ["recipes", "cyclegan"]).output
     assert CliRunner().invoke(main, ["explain", "nothing.like.it"]).exit_code == 2
 

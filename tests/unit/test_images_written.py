@@ -12,7 +12,7 @@ from PIL import Image
 
 from translate.data.io import images
 from translate.data.io.images import Picture
-from translate.data.layouts.folders import Source
+from translate.data.source_file import Source
 from translate.errors import ImageError
 
 

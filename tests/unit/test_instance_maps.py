@@ -22,13 +22,15 @@ from translate.data.checks.finding_instances import instances_in
 from translate.data.checks.folder import check
 from translate.data.checks.looking import kinds_of
 from translate.data.domain import Domain
+from translate.data.domain_settings import DomainSettings
 from translate.data.instance_maps import MOST, palette
 from translate.data.io.images import Picture, display_bands
 from translate.data.io.values import UNIT
 from translate.data.label_maps import NOTHING
-from translate.data.layouts.folders import Source, open_folder
+from translate.data.layouts.folders import open_folder
 from translate.data.planes import coloured, planes, planes_of, read_as, together
-from translate.data.settings import DataSettings, DomainSettings
+from translate.data.settings import DataSettings
+from translate.data.source_file import Source
 from translate.errors import ConfigurationError, ImageError
 from translate.models.images import ImageSpec
 from translate.runs.image_sets import training_stream

@@ -20,12 +20,13 @@ from translate.data.checks.files import Files
 from translate.data.checks.finding_labels import colours_in, labels_in
 from translate.data.checks.folder import check
 from translate.data.domain import Domain
+from translate.data.domain_settings import DomainSettings
 from translate.data.io.images import Picture
 from translate.data.io.values import UNIT
 from translate.data.label_maps import NOTHING, classes_of, palette
-from translate.data.layouts.folders import Source
 from translate.data.planes import coloured, planes, planes_of, read_as, together
-from translate.data.settings import DataSettings, DomainSettings
+from translate.data.settings import DataSettings
+from translate.data.source_file import Source
 from translate.errors import ConfigurationError, ImageError
 from translate.runs.image_sets import training_stream
 from translate.runs.image_sets.scanning import unreadable

@@ -19,12 +19,14 @@ from translate.data.batch import Paired, Plain, Unpaired
 from translate.data.checks.folder import check
 from translate.data.decoding import Decoding
 from translate.data.domain import Domain
+from translate.data.domain_settings import DomainSettings
 from translate.data.io.images import resize
 from translate.data.label_maps import planes as one_hot
 from translate.data.layers import Layered
-from translate.data.layouts.folders import Folder, Source, open_folder, recognise
+from translate.data.layouts.folders import Folder, open_folder, recognise
 from translate.data.planes import as_images_of, columns, planes
-from translate.data.settings import DataSettings, DomainSettings
+from translate.data.settings import DataSettings
+from translate.data.source_file import Source
 from translate.errors import ConfigurationError, ImageError
 from translate.evaluation.validation import Direction
 from translate.models.base import Translator

@@ -15,8 +15,8 @@ from translate.data.augment import Augmentation
 from translate.data.batch import Batch, Labelled, Paired, Plain, SourceLabelled, Unpaired
 from translate.data.decoding import Decoding
 from translate.data.io.images import Picture, resize, write
-from translate.data.layouts.folders import Source
 from translate.data.loader import Loader, evaluation_batches
+from translate.data.source_file import Source
 from translate.errors import ConfigurationError, ImageError
 
 

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from translate.data.batch import Paired, Unpaired
 from translate.data.cache.choice import stream_of
-from translate.data.layouts.folders import Source
 from translate.data.loader import Loader
+from translate.data.source_file import Source
 from translate.training.optim import build_optimizer
 from translate.training.prefetch import OneStream, SecondStream, prefetch
 from translate.training.runtime import Runtime

@@ -17,10 +17,10 @@ from translate.data.cache.disk import DiskCache
 from translate.data.decoding import Decoding
 from translate.data.domain import Domain
 from translate.data.io.images import Picture, resize, write
-from translate.data.layouts.folders import Source
 from translate.data.loader import evaluation_batches
 from translate.data.order import RNG, generator
 from translate.data.scale import Scale
+from translate.data.source_file import Source
 from translate.errors import ConfigurationError, ImageError
 from translate.evaluation.classifier import Classifier
 from translate.inference.formats.hub import card

@@ -16,8 +16,8 @@ from translate.data.checks.looking import introduced, kinds_of
 from translate.data.domain import Domain
 from translate.data.io import images
 from translate.data.io.values import UNIT
-from translate.data.layouts.folders import Source
 from translate.data.settings import DataSettings
+from translate.data.source_file import Source
 from translate.errors import ConfigurationError
 from translate.evaluation.colour_map import fit_affine_colour
 from translate.evaluation.validation import Direction

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Protocol, Self, runtime_checkable
 
 import numpy as np
 
-from translate.data.io.images import Interpolation
+from translate.data.domain import Domain
+from translate.data.io.images import Header, Interpolation, Picture
 
 
 class Readable(Protocol):
@@ -32,6 +33,23 @@ class Stretched(Protocol):
 
     def stretched(self, channels: int, height: int, width: int, interpolation: Interpolation = "bicubic") -> np.ndarray:
         """Returns exactly what `read` gives, resized to (height, width, channels). Raises ImageError."""
+
+
+@runtime_checkable
+class OfDomain(Readable, Protocol):
+    """A `Readable` in a file of the user's, which is looked at to find what the images of its domain are, and then read
+    as one of them. Its `path` is its own: no other image of the set has it."""
+
+    @classmethod
+    def of(cls, source: Self, domain: Domain) -> Self:
+        """The image as one of the domain."""
+
+    def header(self) -> Header:
+        """What is known of the whole file without decoding it. Raises ImageError."""
+
+    def decoded(self) -> tuple[Picture, bytes]:
+        """The whole file in its own values (see `images.decode`, with a span of None), and the bytes by which copies of
+        it are known. Raises ImageError."""
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ from safetensors.torch import save_file
 from typing_extensions import TypedDict
 
 from translate.data.labels import LabelGroup
-from translate.data.layouts.folders import Source
 from translate.data.source import Readable
+from translate.data.source_file import Source
 from translate.errors import ImageError, TranslateError
 from translate.evaluation.classifier import Classifier, ClassifierSettings
 from translate.evaluation.classifier_training import Trained

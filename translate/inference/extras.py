@@ -42,12 +42,12 @@ def refuse_for_shards(extras: Extras) -> None:
             raise ConfigurationError(f"{option}: shows the whole folder; give it without --shard when all is converted")
 
 
-def refuse_for_video(extras: Extras) -> None:
+def refuse_for_medium(extras: Extras, called: str) -> None:
     """Raises ConfigurationError for what is written for images only."""
     wanted = {"--compare": extras.compare, "--gallery": extras.gallery, "--cycle-error": extras.cycle_error}
     for option, given in wanted.items():
         if given:
-            raise ConfigurationError(f"{option}: is for images, not for a video; leave it out")
+            raise ConfigurationError(f"{option}: is for images, not for {called}; leave it out")
 
 
 def refuse_unseen_truth(extras: Extras) -> None:

@@ -1,6 +1,7 @@
 """Recipes: strict, typed settings of a whole training run, as YAML outside and JSON inside checkpoints."""
 
-from translate.data.settings import DataSettings, ShapesSettings
+from translate.data.domain_settings import ShapesSettings
+from translate.data.settings import DataSettings
 from translate.recipe.mistakes import known_keys
 from translate.recipe.plugins import load_plugin
 from translate.recipe.reading import load_recipe, parse_recipe, recipe_names, recipe_of

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from translate.errors import ConfigurationError, TranslateError
 from translate.inference.extras import Looks
+from translate.inference.media import medium_of
 from translate.inference.records import Outcome
-from translate.inference.video import is_video
 from translate.runs.convert import Conversion
 from translate.runs.loading import checkpoint_in
 from translate.runs.not_a_run import require_run
@@ -44,8 +44,8 @@ def carry_out(wanted: Conversion) -> Outcome:
 
 def _each(wanted: Conversion, names: list[str]) -> Iterator[Conversion]:
     """The conversions, in the order of the names; a step that two of them say is converted once."""
-    if is_video(wanted.source):
-        raise ConfigurationError("--checkpoint with several is for images, not for a video; name one")
+    if medium := medium_of(wanted.source):
+        raise ConfigurationError(f"--checkpoint with several is for images, not for {medium.called}; name one")
     wanted.refuse_contradictions()
     require_run(wanted.run)
     if not all(names):

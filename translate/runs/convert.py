@@ -1,37 +1,37 @@
-"""`translate convert`: images of a folder, one image, or a video, converted with a trained model."""
+"""`translate convert`: images of a folder, one image, or another medium, converted with a trained model."""
 
 import os
 import shlex
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 from translate.data.domain import Domain, in_words
 from translate.data.io.images import MAX_PIXELS, allow_pixels, dimensions
-from translate.errors import ConfigurationError, ImageError
+from translate.errors import ConfigurationError, ImageError, TranslateError
 from translate.inference.converter import BF16_APART, Converter
 from translate.inference.delivery import fits, holds, written_as
 from translate.inference.extras import (
     ExtrasWriter,
     Looks,
     refuse_among,
+    refuse_for_medium,
     refuse_for_shards,
-    refuse_for_video,
     refuse_unseen_truth,
     require_places,
 )
 from translate.inference.folder import convert_folder
-from translate.inference.jobs import Jobs, plan
+from translate.inference.jobs import Job, Jobs, plan
 from translate.inference.manifest import Manifest
+from translate.inference.media import Medium, medium_of
 from translate.inference.naming import SUFFIXES
 from translate.inference.options import Extras, ImageFormat, InputOptions, ModelOptions, OutputOptions
 from translate.inference.partners import in_place_of, require_layers
 from translate.inference.provenance import locked_folder, require_no_others, require_writable, translation
 from translate.inference.records import Outcome, Record
 from translate.inference.sizing import Sizing
-from translate.inference.sources import Sources
-from translate.inference.video import convert_video, count_frames, is_video, plan_video
+from translate.inference.sources import OTHER, Sources, made_of
 from translate.models.base import Request, Translator
 from translate.runs.loading import files_of, load
 from translate.runs.not_a_run import holds_model
@@ -73,16 +73,16 @@ class Conversion:
         allow_pixels(self.writing.max_pixels or MAX_PIXELS)
         # All checks before loading the model, which takes seconds.
         self.refuse_contradictions()
-        read: Callable[[], Iterable[str]]
         convert: Callable[..., Outcome]
         suffix = ""
-        if is_video(self.source):
-            read, convert = lambda: [str(self.source)], partial(self._convert_video, self._plan_video())
+        if medium := medium_of(self.source):
+            jobs = self._plan_pieces(medium)
+            convert = partial(self._convert_pieces, medium, jobs)
         else:
             jobs = self._plan_images(self.writing.format, self._log)
             suffix = self._chosen(jobs)
-            read, convert = jobs.sources, partial(self._convert_images, jobs, looks)
-        require_places(self.extras, Inputs(lambda: (*files_of(self.run), *read())), self.writing.overwrite)
+            convert = partial(self._convert_images, jobs, looks)
+        require_places(self.extras, Inputs(lambda: (*files_of(self.run), *jobs.sources())), self.writing.overwrite)
         converter = load(self.run, **vars(self.model))
         request, log = converter.request(self.to), self._log
         self._require_layers(converter.images.to_translate(request), converter.images.translated(request))
@@ -95,7 +95,7 @@ class Conversion:
             log(f"bf16: {BF16_APART}; --precision float32 is exact, and slower")
         if converter.model.remarks:
             log(converter.model.remarks)
-        if not self.source.is_dir():
+        if jobs.source != self.source:  # one file, or one piece
             return convert(converter, request)
         wanted = translation(converter, request, dict(self.reading.beside))
         output, overwrite = Path(self.output), self.writing.overwrite
@@ -116,12 +116,13 @@ class Conversion:
     def refuse_contradictions(self) -> None:
         """Raises ConfigurationError for what cannot be, as far as that is known without the model."""
         run, source, chosen = self.run, self.source, self.model.checkpoint
-        if is_video(source) and (self.reading.shard is not None or self.writing.format != "same"):
-            raise ConfigurationError("--shard and --format are for images, not for a video; leave them out")
-        if is_video(source) and self.reading.beside:
-            raise ConfigurationError("--with is for images, not for a video; leave it out")
-        if self.writing.keep_size == "no" and (is_video(source) or self.extras.cycle_error):
-            what = "a video" if is_video(source) else "--cycle-error, which compares pixel by pixel"
+        medium = medium_of(source)
+        if medium and (self.reading.shard is not None or self.writing.format != "same"):
+            raise ConfigurationError(f"--shard and --format are for images, not for {medium.called}; leave them out")
+        if medium and self.reading.beside:
+            raise ConfigurationError(f"--with is for images, not for {medium.called}; leave it out")
+        if self.writing.keep_size == "no" and (medium or self.extras.cycle_error):
+            what = medium.called if medium else "--cycle-error, which compares pixel by pixel"
             raise ConfigurationError(f"--keep-size no is not for {what}; leave it out")
         if self.reading.shard is not None:
             refuse_for_shards(self.extras)
@@ -136,7 +137,7 @@ class Conversion:
             raise ConfigurationError(f"--checkpoint {chosen}: {run} has no checkpoints to choose from; leave it out")
 
     def _require_layers(self, given: Domain, target: Domain) -> None:
-        if is_video(self.source):  # which says itself that it holds no samples
+        if medium_of(self.source):  # which says itself that it holds no samples
             return
         words = ["convert", self.run, self.source, self.output, *(f"--to={name}" for name in self.to)]
         require_layers(given, dict(self.reading.beside), self.source, words)
@@ -237,27 +238,50 @@ class Conversion:
         place = in_place_of(given, target, self.source)
         return place if place.exists() and place != self.source else None
 
-    def _plan_video(self) -> Path:
-        refuse_for_video(self.extras)
-        target = plan_video(self.source, self.output)
-        require_writable(target.parent)
-        return target
+    def _plan_pieces(self, medium: Medium) -> Jobs:
+        refuse_for_medium(self.extras, medium.called)
+        jobs = medium.plan(self.source, self.output)
+        require_writable(jobs.output)
+        return jobs
 
-    def _convert_video(self, target: Path, converter: Converter, request: Request) -> Outcome:
-        outcome, record = Outcome(), Record(self.source, target, "skipped")
-        manifest = Manifest(self.extras.manifest) if self.extras.manifest else None
-        if self.writing.overwrite or not os.path.lexists(target):
-            size = self.writing.batch or (1 if converter.runtime.device.type == "cpu" else 8)
-            log, frames = self._log, count_frames(self.source) or None
-            log(f"converting on {converter.runtime}")
-            with Progress(frames, unit="frame", label="converting", quiet=self.quiet) as bar:
-                done = bar.advance
-                record = convert_video(converter, self.source, target, request, batch_size=size, log=log, done=done)
-        outcome.add(record)
-        if manifest:
-            manifest.add(record, {})
-            outcome.missing += manifest.close()
+    def _convert_pieces(
+        self,
+        medium: Medium,
+        jobs: Jobs,
+        converter: Converter,
+        request: Request,
+        sources: Sources | None = None,
+        all_ours: bool = False,
+    ) -> Outcome:
+        """Converts one piece, whose failure ends the command, or each of a folder."""
+        outcome, alone = Outcome(), jobs.source != self.source
+        manifest = Manifest(self.extras.manifest, all_ours) if self.extras.manifest else None
+        self._log(f"converting on {converter.runtime}")
+        for job in jobs:
+            record = job.record("skipped")
+            if self.writing.overwrite or not os.path.lexists(job.output):
+                try:
+                    record = self._convert_piece(medium, job, converter, request)
+                    if sources:
+                        sources.note(job, made_of(job))
+                except TranslateError as error:
+                    if alone or isinstance(error, ConfigurationError):  # the latter is of the model, and of all
+                        raise
+                    record = job.record("failed", error=str(error))
+            elif sources and sources.are_others(job):
+                record = job.record("failed", error=f"{shown(job.source)}: {OTHER}")
+            outcome.add(record)
+            if manifest:
+                manifest.add(record, {})
+        outcome.missing += manifest.close() if manifest else []
+        if self.writing.overwrite and not alone:
+            outcome.others = jobs.others()
         return outcome
+
+    def _convert_piece(self, medium: Medium, job: Job, converter: Converter, request: Request) -> Record:
+        units = medium.count(job.source)
+        with Progress(units, unit=medium.unit, label="converting", quiet=self.quiet) as bar:
+            return medium.convert(converter, job, request, self.writing, self._log, bar.advance)
 
 
 def _scale_in_words(sizing: Sizing) -> str:

@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from translate.data.settings import DataSettings, DomainSettings
+from translate.data.domain_settings import DomainSettings
+from translate.data.settings import DataSettings
 from translate.errors import ConfigurationError, TranslateError, command
 from translate.recipe import Recipe, recipe_of
 from translate.runs.folder import free_name

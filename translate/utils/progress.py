@@ -16,6 +16,9 @@ from typing import Literal, Self, TextIO
 from translate.utils.printing import coloured, guarded, shows_colours
 from translate.utils.progress_line import State, fitted
 
+Unit = Literal["step", "image", "frame", "slice", "second", "MB"]
+"""What is counted, one of them."""
+
 _SECONDS_BETWEEN_LINES = 10.0
 _RATE_SECONDS = 30.0  # long enough to be steady, short enough to forget the first, slow steps
 
@@ -31,7 +34,7 @@ class Progress:
         self,
         total: float | None,
         *,
-        unit: Literal["step", "image", "frame", "MB"],
+        unit: Unit,
         label: str,
         done: float = 0,
         quiet: bool = False,

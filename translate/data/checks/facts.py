@@ -15,9 +15,8 @@ from translate.data.domain import Domain
 from translate.data.io import images
 from translate.data.io.images import Picture
 from translate.data.io.values import UNIT, kind_in_words
-from translate.data.layouts.folders import Source
 from translate.data.messages import by_fault, few
-from translate.data.source import Readable
+from translate.data.source import OfDomain, Readable
 from translate.errors import ImageError
 
 GLANCE = (8, 8)
@@ -64,9 +63,8 @@ def read_all(sources: Iterable[Readable], files: Files) -> dict[Path, Facts]:
 
 def _read(source: Readable) -> Facts:
     try:
-        if isinstance(source, Source):
-            data = images.read_bytes(source.path)
-            picture = images.decode(data, source.path, span=None)
+        if isinstance(source, OfDomain):
+            picture, data = source.decoded()
         else:
             picture = Picture(source.read(1))
             data = picture.pixels.tobytes()

@@ -13,8 +13,8 @@ from translate.data.io import images
 from translate.data.io.images import Header
 from translate.data.io.values import Span, are_values, own_span
 from translate.data.layers import files_of
-from translate.data.layouts.folders import Source
-from translate.data.source import Readable
+from translate.data.source import OfDomain, Readable
+from translate.data.source_file import Source
 from translate.utils.progress import Progress
 
 Found = TypeVar("Found")
@@ -42,11 +42,11 @@ class Files:
 
     def header(self, source: Readable) -> Header:
         """What the header says of the whole file. Raises ImageError."""
-        if not isinstance(source, Source):
+        if not isinstance(source, OfDomain):
             height, width, bands = (pixels := source.read(1)).shape  # of an array, which is grey
             return Header(height, width, bands, pixels.dtype)
         if source.path not in self._headers:
-            self._headers[source.path] = images.header(source.path)
+            self._headers[source.path] = source.header()
         return self._headers[source.path]
 
     def size(self, source: Readable) -> tuple[int, int]:
@@ -77,7 +77,9 @@ class Files:
     def ends(self, source: Readable) -> Span:
         """The least and the largest value of a file that is decoded for it, or has been. Raises ImageError."""
         if source.path not in self._ends:
-            picture = images.decode(images.read_bytes(source.path), source.path, span=None)
+            if not isinstance(source, OfDomain):
+                return _ends_of(source.read(1))
+            picture, _ = source.decoded()
             self._ends[source.path] = picture.span or _ends_of(picture.pixels)
         return self._ends[source.path]
 

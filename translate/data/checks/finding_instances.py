@@ -10,10 +10,10 @@ import numpy as np
 from translate.data.checks.files import Files
 from translate.data.checks.finding_labels import EXACT, FEW, FIRST, FLAT, files_of, flatness, strays
 from translate.data.domain import Domain
+from translate.data.domain_settings import DomainSettings
 from translate.data.instance_maps import PLANES
-from translate.data.layouts.folders import Source
-from translate.data.settings import DomainSettings
 from translate.data.source import Readable
+from translate.data.source_file import Source
 
 MANY = 16
 """Some file holds more things than this, as class numbers without a gap hardly ever do."""

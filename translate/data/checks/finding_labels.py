@@ -12,10 +12,10 @@ import numpy as np
 from translate.data.checks.files import Files
 from translate.data.checks.scan import of_each
 from translate.data.domain import Domain
+from translate.data.domain_settings import DomainSettings
 from translate.data.label_maps import MOST, NOTHING, raw
-from translate.data.layouts.folders import Source
-from translate.data.settings import DomainSettings
 from translate.data.source import Readable
+from translate.data.source_file import Source
 
 FIRST = 8
 """Files that are read one by one, so that little is read of what holds no labels."""

@@ -29,10 +29,11 @@ from translate.data.domain import Domain
 from translate.data.folds import folded
 from translate.data.labelled import LabelledFolder, open_labelled
 from translate.data.labelled.attributes import find_attributes
-from translate.data.layouts.folders import Folder, Source, recognise
+from translate.data.layouts.folders import Folder, recognise
 from translate.data.messages import by_fault, few
 from translate.data.settings import DataSettings
 from translate.data.source import Readable
+from translate.data.source_file import Source
 from translate.errors import ConfigurationError
 from translate.utils.printing import shown
 

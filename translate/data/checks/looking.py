@@ -16,10 +16,11 @@ from translate.data.checks.finding_labels import labels_in
 from translate.data.checks.shades import nearly_black, stretching
 from translate.data.decoding import Decoding
 from translate.data.domain import BYTES, KINDS, Domain
+from translate.data.domain_settings import DomainSettings
 from translate.data.io.values import DEEP, UNIT, Span, are_values
 from translate.data.layers import in_layers
 from translate.data.scale import Scale
-from translate.data.settings import DataSettings, DomainSettings
+from translate.data.settings import DataSettings
 from translate.data.source import Readable
 from translate.errors import ConfigurationError
 

@@ -10,8 +10,8 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 
 from translate.data.io.images import dimensions, holds_more
-from translate.data.layouts.folders import Source
 from translate.data.source import Readable
+from translate.data.source_file import Source
 from translate.errors import ImageError
 
 Found = TypeVar("Found")

@@ -7,7 +7,6 @@ from translate.data.catalog.description import describe
 from translate.data.labelled.labelling import LabelledSplit, Labelling, in_order, require_few
 from translate.data.layouts import folders
 from translate.data.layouts.columns import Column, Scan, held_out, matched
-from translate.data.layouts.folders import Source
 from translate.data.layouts.splits import WHOLE
 from translate.data.layouts.subfolders import (
     Places,
@@ -21,6 +20,7 @@ from translate.data.layouts.subfolders import (
     splits_within_domains,
 )
 from translate.data.messages import few
+from translate.data.source_file import Source
 from translate.errors import folded
 from translate.utils.printing import shown
 

@@ -13,10 +13,10 @@ from translate.data.labelled.labelling import LabelledFolder, LabelledSplit, Lab
 from translate.data.labelled.sets import join
 from translate.data.labels import LabelGroup
 from translate.data.layouts.columns import Scan, split_of_test, with_origin, with_test
-from translate.data.layouts.folders import Source
 from translate.data.layouts.listing import SUFFIXES
 from translate.data.layouts.splits import WHOLE
 from translate.data.layouts.subfolders import contents, files_in, require_folder, splits_in
+from translate.data.source_file import Source
 from translate.errors import ConfigurationError, folded, nearest
 from translate.utils.printing import shown
 

@@ -9,9 +9,9 @@ import numpy as np
 
 from translate.data.labelled.labelling import LabelledSplit, Labelling
 from translate.data.layouts.columns import Scan, held_out, same_letters
-from translate.data.layouts.folders import Source
 from translate.data.layouts.splits import held_out_as
 from translate.data.messages import few
+from translate.data.source_file import Source
 from translate.errors import ConfigurationError, folded
 from translate.utils.printing import shown
 

@@ -8,11 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-
 from translate.data.catalog.description import describe
-from translate.data.domain import Domain
-from translate.data.io import images
 from translate.data.layers import Layered, holds_any, in_layers, layer_names
 from translate.data.layouts.columns import Column, Scan, TestSplit, matched, split_of_test, with_origin, with_test
 from translate.data.layouts.listing import SUFFIXES
@@ -21,63 +17,11 @@ from translate.data.layouts.several import Roles, called, find_sides, require_on
 from translate.data.layouts.splits import WHOLE
 from translate.data.layouts.two_domains import Layout, find_layout
 from translate.data.source import Readable
-from translate.errors import ConfigurationError, ImageError
+from translate.data.source_file import Source
+from translate.errors import ConfigurationError
 from translate.utils.printing import shown
 
 Direction = Literal["AtoB", "BtoA"]
-
-
-@dataclass(frozen=True)
-class Source:
-    """One image of a data set: a file, or half of one that holds a pair side by side."""
-
-    path: Path
-    half: Literal["left", "right"] | None = None
-    span: images.Span = images.UNIT
-    domain: Domain | None = None
-    """Of what its numbers are, if its pixels are numbers."""
-
-    @classmethod
-    def of(cls, source: Source, domain: Domain) -> Source:
-        """The image as one of the domain."""
-        numbered = domain if domain.numbered else None
-        if source.span == domain.span and source.domain == numbered:
-            return source
-        return replace(source, span=domain.span, domain=numbered)
-
-    def read(self, channels: int) -> np.ndarray:
-        """Reads (height, width, channels), uint8 or uint16; of numbers these, (height, width, 1). Raises ImageError."""
-        if self.domain is not None and (numbers := self.domain.numbers):
-            found = self.halved(numbers.raw(self.path, self.domain, images.MAX_PIXELS))
-            return numbers.picture(found, self.domain, self.path).pixels
-        picture = images.read(self.path, span=self.span)
-        images.refuse_other_bands(picture, channels, self.path)
-        return self.halved(images.with_channels(picture, channels))
-
-    def halved(self, pixels: np.ndarray) -> np.ndarray:
-        """The part of the file's pixels that is this image. Raises ImageError."""
-        if self.half is None:
-            return pixels
-        middle, odd = divmod(pixels.shape[1], 2)
-        if odd:
-            raise ImageError(f"{shown(self.path)}: its width of {pixels.shape[1]} cannot be halved into a pair")
-        return pixels[:, :middle] if self.half == "left" else pixels[:, middle:]
-
-    def stretched(
-        self, channels: int, height: int, width: int, interpolation: images.Interpolation = "bicubic"
-    ) -> np.ndarray:
-        """See `Stretched`. Raises ImageError."""
-        if self.half is None and channels == 3 and self.domain is None:
-            pixels = images.read_stretched(self.path, height, width, interpolation)
-            if pixels is not None:
-                return pixels
-        return images.resize(self.read(channels), height, width, interpolation)
-
-    def identity(self) -> str:
-        """See `Readable`. Raises ImageError."""
-        of = self.domain
-        numbers = "" if of is None else f":{of.kind}:{of.channels}:{of.ignore}:{of.colours}"
-        return f"{images.version(self.path)}:{self.half}:{self.span}{numbers}"
 
 
 Split = tuple[tuple[Source | Layered, ...], ...]

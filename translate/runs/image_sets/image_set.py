@@ -24,9 +24,9 @@ from translate.data.labelled import LabelledFolder
 from translate.data.labels import LabelGroup
 from translate.data.layers import Layered, in_layers
 from translate.data.layouts.columns import TestSplit
-from translate.data.layouts.folders import Folder, Source
+from translate.data.layouts.folders import Folder
 from translate.data.loader import Loader, evaluation_batches
-from translate.data.source import Readable
+from translate.data.source import OfDomain, Readable
 from translate.models.base import ImageSpec, Model
 from translate.recipe import DataSettings
 from translate.training.runtime import Runtime
@@ -196,9 +196,10 @@ def spanned(split: Sequence[Sequence[Any]], kinds: Sequence[Domain]) -> list[Seq
     each: dict[tuple[int, Domain], Any] = {}
 
     def within(one: Any, kind: Domain) -> Any:
-        key, made = (id(one), kind), type(one)
+        key = id(one), kind
         if key not in each:
-            each[key] = made.of(one, kind) if issubclass(made, Source | Layered) else one
+            made: Any = type(one)
+            each[key] = made.of(one, kind) if isinstance(one, OfDomain | Layered) else one
         return each[key]
 
     return [[within(one, kind) for one in sources] for sources, kind in zip(split, kinds, strict=True)]

@@ -15,10 +15,10 @@ from translate.data.io.images import ANIMATED
 from translate.data.io.values import DEEP, UNIT, Span
 from translate.data.labelled import LabelledFolder
 from translate.data.layers import files_of, in_layers
-from translate.data.layouts.folders import Source
 from translate.data.loader import Loader
 from translate.data.messages import by_fault, few
 from translate.data.source import Readable
+from translate.data.source_file import Source
 from translate.errors import ConfigurationError, command
 from translate.runs.image_sets import Batches, ImageSet, spanned
 from translate.utils.printing import Log, shown

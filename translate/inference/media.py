@@ -1,0 +1,74 @@
+"""Media: what is converted and is no image, each in a file of its own; the one table of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from translate.inference.converter import Converter
+from translate.inference.jobs import Job, Jobs
+from translate.inference.options import OutputOptions
+from translate.inference.records import Record
+from translate.inference.video import convert_video, count_frames, is_video, plan_video
+from translate.models.base import Request
+from translate.utils.printing import Log
+from translate.utils.progress import Unit
+
+
+class Convert(Protocol):
+    """Converts the piece of a job, whose output appears only once it is whole; calls `done` for each unit. Raises
+    TranslateError if it cannot be read or written, ConfigurationError for a model that takes something else."""
+
+    def __call__(
+        self,
+        converter: Converter,
+        job: Job,
+        request: Request,
+        writing: OutputOptions,
+        log: Log,
+        done: Callable[[], None],
+    ) -> Record: ...
+
+
+@dataclass(frozen=True)
+class Medium:
+    """A kind of what can be converted. Pieces of it, such as one video, consist of units, such as frames."""
+
+    called: str
+    """One piece, for messages."""
+    unit: Unit
+    """What progress counts in a piece."""
+    holds: Callable[[Path], bool]
+    """Whether INPUT is a piece of this kind, or a folder of them."""
+    plan: Callable[[Path, str], Jobs]
+    """What of INPUT becomes what in OUTPUT; the jobs' `source` is INPUT where that is a folder of pieces. Raises
+    ConfigurationError."""
+    count: Callable[[Path], int | None]
+    """How many units a piece has, about; None where it does not say. Raises TranslateError."""
+    convert: Convert
+
+
+def medium_of(source: Path) -> Medium | None:
+    """What INPUT is; None for images."""
+    return next((medium for medium in MEDIA.values() if medium.holds(source)), None)
+
+
+def _plan_video(source: Path, output: str) -> Jobs:
+    target = plan_video(source, output)
+    return Jobs(source.parent, target.parent, [source.name], lambda name: target.name)
+
+
+def _convert_video(
+    converter: Converter, job: Job, request: Request, writing: OutputOptions, log: Log, done: Callable[[], None]
+) -> Record:
+    size = writing.batch or (1 if converter.runtime.device.type == "cpu" else 8)
+    return convert_video(converter, job.source, job.output, request, batch_size=size, log=log, done=done)
+
+
+MEDIA: dict[str, Medium] = {
+    "video": Medium(
+        "a video", "frame", is_video, _plan_video, lambda source: count_frames(source) or None, _convert_video
+    ),
+}
