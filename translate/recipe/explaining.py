@@ -47,7 +47,7 @@ def explained(word: str) -> list[str]:
         near = meant(word, keys)
         hint = f"; did you mean '{near}'?" if near else nearest(word, others, ["data", "training", *MODELS])
         raise ConfigurationError(
-            f"{_said(word)}: neither a key nor a value of one, a method, a network or a recipe{hint}"
+            f"{_on_a_line(word)}: neither a key nor a value of one, a method, a network or a recipe{hint}"
         )
     one = _distinct(found)
     if len(one) > MOST:

@@ -8,8 +8,8 @@ from functools import partial
 from pathlib import Path
 
 from translate.data.domain import Domain, in_words
-from translate.data.io.images import MAX_PIXELS, allow_pixels, dimensions
-from translate.errors import ConfigurationError, ImageError, TranslateError
+from translate.data.io.images import MAX_PIXELS, allow_pixels
+from translate.errors import ConfigurationError, TranslateError
 from translate.inference.converter import BF16_APART, Converter
 from translate.inference.delivery import fits, holds, written_as
 from translate.inference.extras import (
@@ -32,9 +32,10 @@ from translate.inference.provenance import locked_folder, require_no_others, req
 from translate.inference.records import Outcome, Record
 from translate.inference.sizing import Sizing
 from translate.inference.sources import OTHER, Sources, made_of
-from translate.models.base import Request, Translator
+from translate.models.base import Request
 from translate.runs.loading import files_of, load
 from translate.runs.not_a_run import holds_model
+from translate.runs.pairs import of_pairs, perhaps_a_pair
 from translate.utils.outputs import Inputs
 from translate.utils.printing import Log, say, shown
 from translate.utils.progress import Progress
@@ -195,7 +196,7 @@ class Conversion:
     ) -> Outcome:
         jobs = self._suited(jobs, model, request)
         writer = ExtrasWriter(self.extras, model, request, self.writing.overwrite, all_ours)
-        if not self.quiet and (pair := _perhaps_a_pair(model, jobs)):
+        if not self.quiet and (pair := perhaps_a_pair(model, jobs)):
             self._log(
                 f"{shown(pair)} is twice as wide as high: files are converted whole, also those that hold input and "
                 "target side by side; give the inputs alone (`translate evaluate` measures the pairs of a data set)"
@@ -233,7 +234,7 @@ class Conversion:
     def _paired_truth(self, model: Converter, request: Request) -> Path | None:
         """Where a folder of pairs has the truth: where the target's name stands in place of the input's."""
         given, target = model.images.to_translate(request).name, model.images.translated(request).name
-        if not _of_pairs(model) or given not in self.source.parts:
+        if not of_pairs(model) or given not in self.source.parts:
             return None
         place = in_place_of(given, target, self.source)
         return place if place.exists() and place != self.source else None
@@ -288,20 +289,3 @@ def _scale_in_words(sizing: Sizing) -> str:
     if not str(sizing):
         return "their own size"
     return str(sizing) if isinstance(sizing.size, int) else f"{sizing}: {sizing.scale}"
-
-
-def _of_pairs(converter: Converter) -> bool:
-    return isinstance(converter.model, Translator) and converter.model.batch_type.pairs
-
-
-def _perhaps_a_pair(converter: Converter, jobs: Jobs) -> Path | None:
-    """The first file if it is twice as wide as high, like a side-by-side pair, and the model was trained on pairs."""
-    if not jobs or jobs.partners.places:
-        return None
-    if not _of_pairs(converter):
-        return None
-    try:
-        height, width = dimensions(jobs[0].source)
-    except ImageError:  # reported with its name when the image is read
-        return None
-    return jobs[0].source if width == 2 * height else None
