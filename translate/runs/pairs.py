@@ -10,6 +10,7 @@ from translate.models.base import Translator
 
 
 def of_pairs(converter: Converter) -> bool:
+    """Whether the model was trained on pairs."""
     return isinstance(converter.model, Translator) and converter.model.batch_type.pairs
 
 
