@@ -206,3 +206,13 @@ def test_a_key_of_a_list_or_a_section_is_told_in_words() -> None:
     assert values["training.betas"] == "a list of 2, each a number, 0 or more, less than 1"
     assert values["training.network_lr"] == "a section of NAME: a number"
     assert Key("training.seed", TrainingSettings).default == "0"
+
+
+@pytest.mark.parametrize(
+    ("word", "said"), [("", "''"), ("a\nb\x1b[31m", r"a\nb\x1b[31m"), ("q" * 5000, f"{'q' * 60}...")]
+)
+def test_a_word_of_any_kind_is_said_on_one_line(word: str, said: str) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        explained(word)
+    first, *others = str(refused.value).splitlines()
+    assert first.startswith(f"{said}: neither a key") and not others

@@ -16,6 +16,7 @@ from translate.models import MODELS
 from translate.recipe.keys import Key, keys_of, meant
 from translate.recipe.reading import load_recipe, recipe_names
 from translate.recipe.schema import Recipe
+from translate.utils.printing import shown
 from translate.utils.settings import Settings
 
 MOST = 8
@@ -45,7 +46,9 @@ def explained(word: str) -> list[str]:
         others = [*MODELS, *sorted(kinds), *recipe_names(), *(str(one) for key in keys for one in key.words)]
         near = meant(word, keys)
         hint = f"; did you mean '{near}'?" if near else nearest(word, others, ["data", "training", *MODELS])
-        raise ConfigurationError(f"{word}: neither a key nor a value of one, a method, a network or a recipe{hint}")
+        raise ConfigurationError(
+            f"{_on_a_line(word)}: neither a key nor a value of one, a method, a network or a recipe{hint}"
+        )
     one = _distinct(found)
     if len(one) > MOST:
         return [f"{len(one)} keys end so; give one of them whole:", *_table(one)]
@@ -202,3 +205,8 @@ def _sentences(settings: Settings, prefix: str = "") -> Iterator[tuple[str, str]
             yield from _sentences(value, f"{prefix}{name}.")
         else:
             yield prefix + name, Key(prefix + name, type(settings)).short
+
+
+def _on_a_line(word: str) -> str:
+    """A word that somebody gave, on one line, of a length that can be read."""
+    return f"{shown(word[:60])}{'...' * (len(word) > 60)}" or "''"
