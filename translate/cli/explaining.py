@@ -6,7 +6,7 @@ import click
 
 from translate.cli.common import with_plugins
 from translate.cli.completing import EXPLAINED
-from translate.utils.printing import answer, then
+from translate.utils.printing import answer, answer_in_words, then
 
 
 @click.command()
@@ -22,7 +22,7 @@ def explain(word: str) -> None:
     from translate.recipe.explaining import explained
 
     for line in explained(word):
-        answer(line)
+        answer_in_words(line)
 
 
 @click.command()

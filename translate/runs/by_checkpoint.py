@@ -29,9 +29,9 @@ def carry_out(wanted: Conversion) -> Outcome:
         return wanted.carry_out()
     each = list(_each(wanted, names))
     looks, total = Looks(wanted.extras), Outcome()
-    for one in each:
+    for number, one in enumerate(each):
         logger(wanted.quiet)(f"{one.caption}: {one.output}")
-        total.take(one.convert(looks))
+        total.take(replace(one, introduced=number > 0).convert(looks))
     total.missing += looks.write(Path(wanted.output).absolute().name, wanted.writing.workers)
     return total
 

@@ -54,6 +54,8 @@ class Conversion:
     quiet: bool
     caption: str = "output"
     """Of the outputs, in sheets and gallery."""
+    introduced: bool = False
+    """Whether it was said before what the run is converted on, and how exactly: for another checkpoint of it."""
 
     def carry_out(self) -> Outcome:
         """Converts, shows a progress line and writes the extras.
@@ -88,9 +90,9 @@ class Conversion:
         converter.sizing(request)  # refuses what is impossible
         if suffix:
             self._require_format(suffix, written_as(converter.images.translated(request), self.writing.depth))
-        if converter.runtime.bf16:
+        if converter.runtime.bf16 and not self.introduced:
             log(f"bf16: {BF16_APART}; --precision float32 is exact, and slower")
-        if converter.model.remarks:
+        if converter.model.remarks and not self.introduced:
             log(converter.model.remarks)
         if jobs.source != self.source:  # one file, or one piece
             return convert(converter, request)
@@ -182,7 +184,7 @@ class Conversion:
                 f"{shown(pair)} is twice as wide as high: files are converted whole, also those that hold input and "
                 "target side by side; give the inputs alone (`translate evaluate` measures the pairs of a data set)"
             )
-        logger(self.quiet)(f"converting on {model.runs_on}")
+        logger(self.quiet or self.introduced)(f"converting on {model.runs_on}")
         with Progress(len(jobs), unit="image", label="converting", quiet=self.quiet) as bar:
 
             def done(record: Record) -> None:

@@ -12,6 +12,7 @@ from translate.runs.comparing.comparison import Comparison
 from translate.runs.comparing.groups import REPEATED, MeanRow
 from translate.runs.comparing.rows import Row
 from translate.runs.comparing.run_files import State
+from translate.utils.folding import folded
 
 _MARKED = "* best of its row; ~ its 95 % interval overlaps that of the best"
 _MEANS = "mean ± standard deviation (number of runs) of runs that differ in seed or fold alone"
@@ -24,7 +25,8 @@ def as_text(comparison: Comparison, width: int | None = None) -> str:
     blocks = [_settings(comparison, columns, width), _states(states_of(comparison), width)]
     for table in tables(comparison):
         blocks.append([table.title, *_folded(["", *table.names], table.columns, width)])
-    return "\n\n".join("\n".join(block) for block in [*blocks, notes_of(comparison)] if block)
+    blocks.append([folded(note, width) for note in notes_of(comparison)])
+    return "\n\n".join("\n".join(block) for block in blocks if block)
 
 
 def notes_of(comparison: Comparison) -> list[str]:
