@@ -8,6 +8,9 @@ from translate.cli.common import with_plugins
 from translate.cli.completing import EXPLAINED
 from translate.utils.printing import answer, answer_in_words, then
 
+WIDTH = 101
+"""Of what is explained where there is no terminal."""
+
 
 @click.command()
 @click.argument("word", metavar="WORD", type=EXPLAINED)
@@ -22,7 +25,7 @@ def explain(word: str) -> None:
     from translate.recipe.explaining import explained
 
     for line in explained(word):
-        answer_in_words(line)
+        answer_in_words(line, WIDTH)
 
 
 @click.command()

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO, cast
 
-from translate.utils.folding import folded, width_of
+from translate.utils.wrapping import width_of, wrapped
 
 Log = Callable[[str], None]
 """Takes a line of text for the user."""
@@ -35,7 +35,7 @@ def safe(text: str) -> str:
 def say(line: str) -> None:
     """Prints a line to standard error, so that standard output stays free for results. Never fails. On a terminal,
     a long one is broken between words, and `warning:` or `error:` at its start is in colour."""
-    line = folded(line, width_of(sys.stderr))
+    line = wrapped(line, width_of(sys.stderr))
     mark = next((mark for mark in _COLOURS if line.startswith(mark)), "")
     if mark and shows_colours(sys.stderr):
         written = coloured(sys.stderr)
@@ -62,10 +62,15 @@ def answer(line: object, end: str = "\n") -> None:
     _print(sys.stdout, f"{line}{end}", forgives=False)
 
 
-def answer_in_words(line: str) -> None:
-    """Prints a result that is a sentence, or a name and a sentence, broken between words on a terminal; raises as
-    `answer` does. Not for tables nor for what programs read."""
-    answer(folded(line, width_of(sys.stdout)))
+def answer_in_words(line: str, width: int | None = None) -> None:
+    """Prints a result that is a sentence, or a name and a sentence, broken between words on a terminal, elsewhere to
+    this width; raises as `answer` does. Not for tables nor for what programs read."""
+    answer(wrapped(line, columns() or width))
+
+
+def columns() -> int | None:
+    """The width of the terminal that results go to; None if they go elsewhere."""
+    return width_of(sys.stdout)
 
 
 def logger(quiet: bool) -> Log:

@@ -4,9 +4,9 @@ import os
 import re
 from typing import TextIO
 
-_DEEPEST = 24
-"""A second column that begins beyond is none: what follows it would have no room."""
-_COLUMNS = re.compile(r"\s*\S.{0,%d}?\S?(\s{2,})(?=\S)" % _DEEPEST)
+_DEEPEST = 0.6
+"""A second column that begins beyond this part of the width is none: what follows it would have no room."""
+_COLUMNS = re.compile(r" *\S+(?: \S+)* {2,}(?=\S)")
 _WORDS = re.compile(r"(?:`[^`]*`|\S)+|\s+")
 
 
@@ -20,19 +20,19 @@ def width_of(stream: TextIO | None) -> int | None:
         return None
 
 
-def folded(text: str, width: int | None) -> str:
+def wrapped(text: str, width: int | None) -> str:
     """The text with each line broken between words before its last of `width` columns, in which some terminals break
     themselves; None leaves it as it is. What stands in `backquotes` is one word, however long: a command can be copied.
     A line continues below its beginning, or below its second column if two spaces set that apart."""
-    return text if width is None else "\n".join(_folded(line, width - 1) for line in text.split("\n"))
+    return text if width is None else "\n".join(_wrapped(line, width - 1) for line in text.split("\n"))
 
 
-def _folded(line: str, width: int) -> str:
+def _wrapped(line: str, width: int) -> str:
     if len(line) <= width:
         return line
     indent = len(line) - len(line.lstrip())
     second = _COLUMNS.match(line)
-    below = second.end() if second and second.end() <= _DEEPEST else indent
+    below = second.end() if second and second.end() <= _DEEPEST * width else indent
     lines, current = [], line[:below]
     for word in _WORDS.findall(line[below:]):
         if current.strip() and len(current) + len(word) > width and not word.isspace():
