@@ -58,6 +58,9 @@ def test_each_has_its_folder_and_one_page_has_a_column_for_each(run_cli, pairs: 
         assert json.loads(sheet.info["translate:places"])["columns"] == ["input", "step 2", "step 4, latest", "truth"]
     assert len((tmp_path / "rows.jsonl").read_text().splitlines()) == 4
 
+    said = run_cli("convert", "run", pairs, "anew", "--checkpoint", "2,4", "--device", "cpu").stderr
+    assert said.count("converting on") == 1 == said.count("step 2:") == said.count("step 4:")
+
     (tmp_path / "out" / STEPS[1] / "2.png").unlink()
     again = run_cli(*command)
     assert again.stdout.startswith("1 converted, 3 skipped")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import math
 import re
-import textwrap
 from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any
@@ -80,7 +79,7 @@ def _key(key: Key, keys: Sequence[Key]) -> Iterator[str]:
     owners = list(dict.fromkeys(other.of for other in alike))
     of = f" (of {folded(owners)})" if any(owners) else ""
     yield f"{key.name}{of}: {key.values}"
-    yield from textwrap.wrap(" ".join(key.meaning.split()), 100, initial_indent="  ", subsequent_indent="  ")
+    yield f"  {' '.join(key.meaning.split())}"
     if key.choice:
         yield f"  more of each: translate explain {'|'.join(key.choice.table)}"
         return
@@ -158,13 +157,13 @@ def _kind(kind: str, keys: Sequence[Key]) -> list[str]:
     section, owner = chosen[0].name.rpartition(".")[0], chosen[0].owner
     own = [key for key in keys if key.owner is owner and key.name.rpartition(".")[0] == section and key.of == kind]
     places = dict.fromkeys(f"{key.name}={kind}" for key in chosen)
-    return [f"{kind}, a kind of network: {', '.join(places)}", *_wrapped(owner), *_table(_distinct(own))]
+    return [f"{kind}, a kind of network: {', '.join(places)}", _about(owner), *_table(_distinct(own))]
 
 
 def _method(name: str, keys: Sequence[Key]) -> list[str]:
     model = MODELS[name]
     recipes = {one: says["summary"] for one, says in _shipped().items() if says["model"]["name"] == name}
-    lines = [f"{name}, a method that learns from {model.batch_type.called}", *_wrapped(model)]
+    lines = [f"{name}, a method that learns from {model.batch_type.called}", _about(model)]
     width = max(map(len, recipes), default=0)
     lines += ["recipes:", *(f"  {one:{width}}  {summary}" for one, summary in recipes.items())] if recipes else []
     return [*lines, "keys:", *_table(_distinct([key for key in keys if key.of == name]))]
@@ -181,10 +180,10 @@ def _recipe(name: str) -> list[str]:
     ]
 
 
-def _wrapped(kind: type) -> list[str]:
+def _about(kind: type) -> str:
     """The first paragraph of what the class says of itself."""
     text = inspect.cleandoc(kind.__doc__ or "").partition("\n\n")[0]
-    return textwrap.wrap(" ".join(text.split()), 100, initial_indent="  ", subsequent_indent="  ")
+    return f"  {' '.join(text.split())}"
 
 
 def commented(recipe: Recipe) -> str:
