@@ -29,9 +29,8 @@ def carry_out(wanted: Conversion) -> Outcome:
         return wanted.carry_out()
     each = list(_each(wanted, names))
     looks, total = Looks(wanted.extras), Outcome()
-    for number, one in enumerate(each):
+    for one in each:
         logger(wanted.quiet)(f"{one.caption}: {one.output}")
-<<<<<<< HEAD
         try:
             total.take(one.convert(looks))
         except TranslateError as error:
@@ -39,9 +38,6 @@ def carry_out(wanted: Conversion) -> Outcome:
             if not looks.tables and (one is each[-1] or not _has_gone(one)):
                 raise
             total.missing.append(f"{one.caption}: {error}")
-=======
-        total.take(replace(one, introduced=number > 0).convert(looks))
->>>>>>> w-new
     total.missing += looks.write(Path(wanted.output).absolute().name, wanted.writing.workers)
     return total
 

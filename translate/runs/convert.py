@@ -56,13 +56,8 @@ class Conversion:
     quiet: bool
     caption: str = "output"
     """Of the outputs, in sheets and gallery."""
-<<<<<<< HEAD
     said: set[str] = field(default_factory=set)
     """Lines for the user that are not to be said again, as several checkpoints would."""
-=======
-    introduced: bool = False
-    """Whether it was said before what the run is converted on, and how exactly: for another checkpoint of it."""
->>>>>>> w-new
 
     def carry_out(self) -> Outcome:
         """Converts, shows a progress line and writes the extras.
@@ -97,9 +92,9 @@ class Conversion:
         converter.sizing(request)  # refuses what is impossible
         if suffix:
             self._require_format(suffix, written_as(converter.images.translated(request), self.writing.depth))
-        if converter.runtime.bf16 and not self.introduced:
+        if converter.runtime.bf16:
             log(f"bf16: {BF16_APART}; --precision float32 is exact, and slower")
-        if converter.model.remarks and not self.introduced:
+        if converter.model.remarks:
             log(converter.model.remarks)
         if jobs.source != self.source:  # one file, or one piece
             return convert(converter, request)
@@ -206,11 +201,7 @@ class Conversion:
                 f"{shown(pair)} is twice as wide as high: files are converted whole, also those that hold input and "
                 "target side by side; give the inputs alone (`translate evaluate` measures the pairs of a data set)"
             )
-<<<<<<< HEAD
         self._log(f"converting on {model.runs_on}")
-=======
-        logger(self.quiet or self.introduced)(f"converting on {model.runs_on}")
->>>>>>> w-new
         with Progress(len(jobs), unit="image", label="converting", quiet=self.quiet) as bar:
 
             def done(record: Record) -> None:
