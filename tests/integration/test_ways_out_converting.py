@@ -41,6 +41,14 @@ def parts_of_a_video(user: User) -> None:
     user.gets(*command)
 
 
+@tried(("runs/convert", "--steady is for a video, which {} is not; leave it out"))
+def pictures_that_do_not_flicker(user: User) -> None:
+    user.photos()
+    command = convert(user.run("pix2pix"))
+    assert options_in(taken(user.refused(*command, "--steady"), "(--steady) is for .* out"), "convert") == ["--steady"]
+    user.gets(*command)
+
+
 @tried(("runs/convert", "bf16: {}; --precision float32 is exact, and slower"))
 def pixels_that_bf16_rounds(user: User) -> None:
     run = user.run("pix2pix")

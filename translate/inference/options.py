@@ -206,6 +206,11 @@ class OutputOptions:
         help="Convert an image N rows at a time, with the statistics of the whole image: the same result in less "
         "memory; auto does so only with images that would not fit.",
     )
+    steady: bool = option(
+        False,
+        help="Less flicker in a video: each frame is blended with the one before, moved along the optical flow of the "
+        "input. Says how much it flickers with and without, beside the input itself.",
+    )
     max_pixels: int | None = option(
         None,
         metavar="N",

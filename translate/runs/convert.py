@@ -32,6 +32,7 @@ from translate.inference.provenance import locked_folder, require_no_others, req
 from translate.inference.records import Outcome, Record
 from translate.inference.sizing import Sizing
 from translate.inference.sources import OTHER, Sources, made_of
+from translate.inference.video import is_video
 from translate.models.base import Request
 from translate.runs.loading import files_of, load
 from translate.runs.not_a_run import holds_model
@@ -118,6 +119,8 @@ class Conversion:
         """Raises ConfigurationError for what cannot be, as far as that is known without the model."""
         run, source, chosen = self.run, self.source, self.model.checkpoint
         medium = medium_of(source)
+        if self.writing.steady and not is_video(source):
+            raise ConfigurationError(f"--steady is for a video, which {shown(source)} is not; leave it out")
         if medium and (self.reading.shard is not None or self.writing.format != "same"):
             raise ConfigurationError(f"--shard and --format are for images, not for {medium.called}; leave them out")
         if medium and self.reading.beside:
