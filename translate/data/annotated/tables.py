@@ -65,6 +65,7 @@ class TableSet(AnnotatedSet):
     def write(self, out: Path, made: Sequence[Made], originals: bool) -> None:
         new = [self._row(one) for one in made]
         own = [self.rows.rows[self._row_of[one.path]] for one in self.originals] if originals else []
+        out.mkdir(parents=True, exist_ok=True)
         write_atomic(out / self.table.path.name, self.rows.text(self.rows.header, [*own, *new]))
         if (parts := self.root / PARTITION).is_file() and not self.table.exclusive:
             part_of = {fields[0]: fields[1] for _, fields in lines_of(parts)}

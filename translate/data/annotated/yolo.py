@@ -61,6 +61,7 @@ class YoloSet(AnnotatedSet):
         for original, name in named:
             if (labels := self.root / _labels(original.name)).is_file():
                 copied(labels, out / _labels(name))
+        out.mkdir(parents=True, exist_ok=True)
         write_atomic(out / self.said.path.name, self._description(originals))
 
     def _description(self, originals: bool) -> str:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +114,8 @@ def _classified(
         part, own = both if with_augmented else train, settings.model_copy(update={"seed": seed})
         measured = partial(evaluation_batches, [test.sources], Labelled, decoding, _BATCH, [test.labels])
         stream = _stream([part.sources], Labelled, decoding, training, own.batch_size, seed, [part.labels])
-        trained = train_classifier(stream, measured(), spec, own, runtime, quiet=training.quiet)
+        first = islice(measured(), 1)  # what it reads of all is counted below
+        trained = train_classifier(stream, first, spec, own, runtime, quiet=training.quiet)
         return torch.cat([_right(trained.classifier, batch) for batch in map(runtime.place, measured())])
 
     return Compared("downstream/labels", share_right, *compare(count, training.seeds), factor=100)
