@@ -49,6 +49,7 @@ def test_a_coco_set_is_augmented_resumed_and_never_added_to_otherwise(run_cli, g
     before = files_in(coco_set(tmp_path / "data"))
     command = ["augment", *generators, "data", "out", "--copies", "3", "--device", "cpu"]
     said = shown_of(run_cli(*command, "--with-originals"))
+    assert "next: train your detector without and with them" in said
     assert "6 made, 0 there already, 0 failed" in said and "3 training pictures are translated; 1 for tests" in said
     assert "2 different translations of 3 of the pictures, not 3; no duplicates are written" in said
     out = tmp_path / "out"

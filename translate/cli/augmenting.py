@@ -58,7 +58,7 @@ def augment(
 
     with leaving_together(say):
         wanted = Augmentation(runs, data, output, **vars(making), **vars(weights), **vars(place), quiet=quiet)
-        outcome = wanted.carry_out()
+        outcome, labelled = wanted.carry_out()
         counts = outcome.counts
         answer(f"{counts['written']} made, {counts['skipped']} there already, {counts['failed']} failed")
         for line in by_fault({record.source: record.error for record in outcome.failed}):
@@ -67,7 +67,8 @@ def augment(
             say(f"note: {line}")
         for reason in outcome.missing:
             say(f"missing: {reason}")
-        then(f"see whether they help with {command('downstream', data, output)}", quiet=quiet)
+        steps = [f"see whether they help with {command('downstream', data, output)}"] if labelled.measured else []
+        then(*steps or ["train your detector without and with them, with several seeds"], quiet=quiet)
         if outcome.failed or outcome.missing:
             sys.exit(3)
 

@@ -45,6 +45,9 @@ class AnnotatedSet(ABC):
     keeps_size: ClassVar[bool] = False
     """Whether labels are places in pixels, so that a translation must have its picture's size."""
 
+    measured: ClassVar[bool] = True
+    """Whether `translate downstream` has a network that learns such labels."""
+
     def __init__(self, root: Path, originals: Sequence[Original], warnings: Sequence[str] = ()) -> None:
         self.root, self.originals, self.warnings = root, tuple(originals), tuple(warnings)
 

@@ -47,6 +47,7 @@ class CocoSet(AnnotatedSet):
 
     called = "COCO JSON"
     keeps_size = True
+    measured = False
 
     def __init__(self, root: Path, files: Sequence[Annotations]) -> None:
         self.files = files

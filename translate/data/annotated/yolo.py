@@ -37,6 +37,7 @@ class YoloSet(AnnotatedSet):
     shows nothing, stays so."""
 
     called = "YOLO text"
+    measured = False
 
     def __init__(self, root: Path, said: Description) -> None:
         self.said = said

@@ -71,8 +71,8 @@ class Augmentation:
     device: str = "auto"
     quiet: bool = False
 
-    def carry_out(self) -> Outcome:
-        """Translates, and then writes the labels of all translations that are there.
+    def carry_out(self) -> tuple[Outcome, AnnotatedSet]:
+        """Translates, and then writes the labels of all translations that are there; returns the labelled set, too.
 
         Raises ConfigurationError before anything is written; pictures that fail are in the outcome.
         """
@@ -90,7 +90,7 @@ class Augmentation:
         with locked_folder(self.output, wanted, overwrite=False) as folder:
             outcome = self._translate(planned, folder.all_ours)
             self._write_labels(labelled, planned)
-        return outcome
+        return outcome, labelled
 
     def _refuse_places(self, root: Path) -> None:
         refuse_in_run(self.output)
@@ -175,7 +175,7 @@ class Augmentation:
             runs = ", ".join(shown(run) for run in self.runs)
             say(
                 f"note: {runs}: {number} different translation{'s' * (number != '1')} of {few} of the pictures, not "
-                f" {self.copies}; no duplicates are written. More runs or targets make more"
+                f"{self.copies}; no duplicates are written. More runs or targets make more"
             )
         if any(way.loaded.converter.runtime.bf16 for way in ways):
             log(f"bf16: {BF16_APART}")

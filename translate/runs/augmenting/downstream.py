@@ -15,9 +15,7 @@ import torch
 from torch import Tensor
 
 from translate.data.annotated import AnnotatedSet, open_annotated
-from translate.data.annotated.coco import CocoSet
 from translate.data.annotated.masks import MaskSet
-from translate.data.annotated.yolo import YoloSet
 from translate.data.batch import Batch, Labelled, Paired
 from translate.data.cache.memory import Memory
 from translate.data.catalog.cards import locate
@@ -74,7 +72,7 @@ def downstream(data: str, augmented: Path, training: Training, log: Log) -> Comp
     runtime, root = training.require(), locate(data)[0]
     made = _made_of(augmented)
     labelled = open_annotated(root)
-    if isinstance(labelled, CocoSet | YoloSet):
+    if not labelled.measured:
         raise ConfigurationError(
             f"{shown(root)}: {labelled.called}: no detector is trained here; train yours on {shown(root)}, and on it "
             f"and {shown(augmented)}, for as many steps and with several seeds"

@@ -18,6 +18,9 @@ from translate.models.base import ImageSpec, Relabeller, Request
 from translate.models.labels import Labels
 from translate.utils.printing import Log, shown
 
+_TRIED = 64
+"""At least so many pixels a side are tried to see whether a model keeps sizes."""
+
 
 @dataclass(frozen=True)
 class Loaded:
@@ -154,12 +157,13 @@ def _require_pictures(way: Way, labelled: AnnotatedSet) -> None:
 
 def _require_same_size(way: Way) -> None:
     """Raises ConfigurationError if translations have another size, so that places in pixels would be wrong."""
-    sides, channels = way.images.crop, way.images.to_translate(way.request).channels
-    made = way.loaded.converter.convert_floats(torch.zeros(1, channels, *sides), way.request)
-    if made.shape[-2:] != sides:
+    channels, model = way.images.to_translate(way.request).channels, way.loaded.converter.model
+    side = model.stride * -(-_TRIED // model.stride)
+    made = way.loaded.converter.convert_floats(torch.zeros(1, channels, side, side), way.request)
+    if made.shape[-2:] != (side, side):
         raise ConfigurationError(
-            f"{shown(way.loaded.run)}: makes {made.shape[-1]} x {made.shape[-2]} pixels of {sides.width} x "
-            f"{sides.height}, so that boxes and masks, which are places in pixels, would no longer fit"
+            f"{shown(way.loaded.run)}: makes {made.shape[-1]} x {made.shape[-2]} pixels of {side} x {side}, so that "
+            "boxes and masks, which are places in pixels, would no longer fit"
         )
 
 
