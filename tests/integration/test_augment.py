@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 from test_annotated import coco_set, files_in, yolo_set
 from tiny import put
+from ways_out import User, taken, tried, ways_of
 
 from translate.networks.foreign import port_state
 from translate.networks.resnet import ResnetGenerator
@@ -184,3 +185,17 @@ def test_what_cannot_be_is_refused_and_nothing_is_written(user, generators, case
     said = user.refused(*command.format(g=generators[0], run=run).split())
     assert words in said
     assert files_in(Path()) == before
+
+
+@tried(("runs/augmenting/downstream", "--seeds: give two or more, such as 0..4"))
+def one_seed(user: User) -> None:
+    run = user.run("stargan")
+    user.gets("augment", run, "labelled", "out", "-q", "--device", "cpu")
+    command = ["downstream", "labelled", "out", "--steps", "1", "--size", "16", "--device", "cpu"]
+    text = user.refused(*command, "--seeds", "3")
+    assert "5 seeds" in user.gets(*command, "--seeds", taken(text, r"such as (\S+);"))
+
+
+@pytest.mark.parametrize("trial", ways_of(__name__))
+def test_the_advice_works(trial, user):
+    trial(user)

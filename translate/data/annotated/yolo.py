@@ -15,7 +15,7 @@ from translate.utils.atomic_files import write_atomic
 from translate.utils.printing import shown
 from translate.utils.stored import UnreadableError, read_text
 
-LOOKED_FOR = "YOLO's data.yaml with names and train"
+LOOKED_FOR = "YOLO's YAML file with names and train"
 PLACES = ("train", "val", "test")
 _MOST = 1 << 20
 

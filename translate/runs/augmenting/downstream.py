@@ -59,7 +59,7 @@ class Training:
     def require(self) -> Runtime:
         """The runtime. Raises ConfigurationError for a single seed, or a size that a U-Net cannot halve."""
         if len(self.seeds) < 2:
-            raise ConfigurationError("--seeds: give two or more, such as 0..4: one training says nothing of chance")
+            raise ConfigurationError("--seeds: give two or more, such as 0..4; one training says nothing of chance")
         return choose_runtime(self.device)
 
 
