@@ -179,7 +179,7 @@ def require_no_others(folder: Path, places: Iterable[str], wanted: Translation) 
     another translation has marked as its own."""
     around = {folder / at for place in map(Path, places) for at in (place, *place.parents)} - {folder}
     for at in sorted(around):
-        held = _held(at / MARK, forgiving=True)
+        held = held_in(at / MARK, forgiving=True)
         if held and held != wanted:
             raise ConfigurationError(
                 f"{shown(at)}: holds translations by {held}, and INPUT has a folder of that name; these are by "
@@ -225,7 +225,7 @@ def own_images(folder: Path) -> Iterator[Path]:
 
 def _held_around(folder: Path) -> Translation | None:
     """What the nearest folder around `folder` that has a mark holds."""
-    return next(filter(None, (_held(place / MARK, forgiving=True) for place in folder.resolve().parents)), None)
+    return next(filter(None, (held_in(place / MARK, forgiving=True) for place in folder.resolve().parents)), None)
 
 
 def mark(folder: Path, wanted: Translation) -> None:
