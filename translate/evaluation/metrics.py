@@ -129,6 +129,21 @@ MEASURES: dict[str, Measure] = {
     ),
     "sample_accuracy": Measure("samples read as the class wanted", None, "%", decimals=1),
     "sample_share": Measure("samples read as each class", None, "%", decimals=1),
+    # What networks score that were trained without and with augmented pictures.
+    "downstream/labels": Measure(
+        "labels of real test pictures read right, of training without and with augmented pictures",
+        None,
+        "%",
+        "higher",
+        decimals=1,
+    ),
+    "downstream/mean_iou": Measure(
+        "mean IoU on real test pictures, of training without and with augmented pictures",
+        None,
+        "",
+        "higher",
+        decimals=4,
+    ),
     # Sets of images; distances are taken in several spaces of features.
     "change": Measure("change: difference of a translation from its input", protocol="L1, 0-1 scale", decimals=4),
     "diversity": Measure("diversity: difference of two translations", None, "", "higher", _RMS, decimals=4),

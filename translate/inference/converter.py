@@ -88,6 +88,11 @@ class Converter:
         """The names of the domains that it converts to."""
         return [self.images.domains[target] for target in self.model.targets()]
 
+    def draw(self, seed: int) -> None:
+        """Translates with other noise from here on, if the model `draws_noise`; 0 is what it begins with."""
+        for network in filter(None, (self.network, self._deep)):
+            network.model.seed = seed
+
     def request(self, to: str | Sequence[str] | None) -> Request:
         """See `request_of`."""
         return request_of(to, self.model, self.images.domains)

@@ -152,6 +152,8 @@ class ImageTranslator(nn.Module, ABC):
     """Whether it is another project's, converted as with their --eval."""
     bytes_only: bool = False
     """Whether it takes 8-bit images only."""
+    seed: int = 0
+    """Of the noise in translations, if the model `draws_noise`: another seed, another translation."""
 
     @abstractmethod
     def translate(self, images: Tensor, request: Request) -> Tensor:
@@ -182,6 +184,11 @@ class ImageTranslator(nn.Module, ABC):
     @property
     def converts_in_training_mode(self) -> bool:
         """Whether it converts with batch statistics and active dropout, if its network has them."""
+        return False
+
+    @property
+    def draws_noise(self) -> bool:
+        """Whether one image has several translations, one for each `seed`."""
         return False
 
     @property

@@ -83,13 +83,18 @@ class Pix2Pix(Translator):
             return torch.cat([self._convert_one(image) for image in images.split(1)])
 
     def _convert_one(self, image: Tensor) -> Tensor:
-        torch.manual_seed(0)
+        torch.manual_seed(self.seed)
         translated: Tensor = self.generator(image)
         return translated
 
     @property
     def converts_in_training_mode(self) -> bool:
         return self.config.convert_mode == "train"
+
+    @property
+    def draws_noise(self) -> bool:
+        dropped = (one for one in self.generator.modules() if isinstance(one, nn.Dropout) and one.p > 0)
+        return self.converts_in_training_mode and next(dropped, None) is not None
 
     def translate_at_once(self, images: Tensor, request: Request) -> Tensor:
         translated: Tensor = self.generator(images)
