@@ -17,8 +17,7 @@ from translate.data.crops import Cropping, Crops, middle, stack
 from translate.data.decoding import DecodedImages, Decoding, for_each, require_pair
 from translate.data.order import Order, lists_of
 from translate.data.source import Readable
-from translate.errors import ConfigurationError, ImageError
-from translate.utils.printing import shown
+from translate.errors import ConfigurationError
 from translate.utils.sides import Sides, Size
 
 AnyBatch = TypeVar("AnyBatch", bound=Batch)

@@ -1,4 +1,4 @@
-"""What enlarging needs no model for: inputs brought to the size of larger translations, the floor of super-resolution."""
+"""What needs no model where translations are larger: inputs enlarged to their size, the floor of super-resolution."""
 
 from __future__ import annotations
 

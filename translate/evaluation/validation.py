@@ -82,14 +82,14 @@ class Direction:
         return self._compared(self.translations(model, runtime, batch_size))
 
     def baselines(self) -> dict[str, dict[str, float]]:
-        """The measures of the best colour map, and of the untouched input, or of a smaller one enlarged, if that could be
+        """The measures of the best colour map, and of the untouched input, or a smaller one enlarged, if that could be
         a translation."""
         return {name: self._compared(images) for name, images in self.references(self.inputs, self.truths).items()}
 
     def references(self, inputs: Tensor, truths: Tensor) -> dict[str, Tensor]:
         """What needs no model: the untouched inputs, if they could be translations (of samples, the first image that
-        could), and the inputs under the best colour map, no lighter than white and no darker than black. Inputs that are
-        smaller are enlarged first."""
+        could), and the inputs under the best colour map, no lighter than white and no darker than black. Smaller inputs
+        are enlarged first."""
         whole = enlarged(inputs, truths)
         alike = as_images_of(whole, self.given, self.target) if self.given and self.target else whole
         name = "untouched input" if inputs.shape[-2:] == truths.shape[-2:] else BICUBIC

@@ -80,11 +80,11 @@ def convert_video(
 ) -> Record:
     """Converts `source` to `output` (see `plan_video`), which appears only once complete. Calls `done` for each frame.
 
-    Keeps size (times the model's `scale`), the shape of pixels (but see `SQUARE_ONLY`), frame times and audio, and applies the display rotation.
-    Writes 8 bits. Drops subtitles, and audio that the new container cannot hold, which it reports to `log`. An odd
-    width or height is written as yuv444p, since yuv420p halves both. Label maps are written in their colours. Raises
-    ConfigurationError without PyAV and for a model that takes label maps, TranslateError if the video cannot be read or
-    written.
+    Keeps size, times the model's `scale`, the shape of pixels (but see `SQUARE_ONLY`), frame times and audio, and
+    applies the display rotation. Writes 8 bits. Drops subtitles, and audio that the new container cannot hold, which it
+    reports to `log`. An odd width or height is written as yuv444p, since yuv420p halves both. Label maps are written in
+    their colours. Raises ConfigurationError without PyAV and for a model that takes label maps, TranslateError if the
+    video cannot be read or written.
     """
     if (given := converter.images.to_translate(request)).numbered or given.layers:
         raise ConfigurationError(f"{shown(source)}: the model takes {given}, and videos hold none; convert images")

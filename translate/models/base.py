@@ -225,8 +225,8 @@ class Translator(Model, ImageTranslator):
 
     @abstractmethod
     def convert(self, images: Tensor, to: int) -> Tensor:
-        """Translates images (batch, channels, height, width) in [-1, 1] to domain number `to`, keeping the range; height
-        and width become `scale` times as large. They are multiples of `stride`."""
+        """Translates images (batch, channels, height, width) in [-1, 1] to domain number `to`, keeping the range;
+        height and width, multiples of `stride`, become `scale` times as large."""
 
     def translate(self, images: Tensor, request: Request) -> Tensor:
         if request.clear or len(request.set) != 1:

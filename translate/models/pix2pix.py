@@ -39,8 +39,8 @@ class Pix2Pix(Translator):
 
     min_G max_D  E log D(x, y) + E log(1 - D(x, G(x)))  +  lambda E |y - G(x)|   (eq. 4)
 
-    Where G enlarges (super-resolution), D sees x bicubically enlarged. Label maps are a plane for each class. As target, G's planes are logits (see `cross_entropy`), and D does not see
-    what nobody labelled.
+    Where G enlarges (super-resolution), D sees x enlarged bicubically. Label maps are a plane for each class. As
+    target, G's planes are logits (see `cross_entropy`), and D does not see what nobody labelled.
     """
 
     Config = Pix2PixConfig
@@ -124,7 +124,7 @@ class Pix2Pix(Translator):
 
     def show(self, batch: Paired) -> dict[str, Tensor]:
         output, target = (coloured(images, self.target) for images in (self.convert(batch.input), batch.target))
-        given = {name: in_blocks(images, self.scale) for name, images in columns("input", batch.input, self.given).items()}
+        given = columns("input", in_blocks(batch.input, self.scale), self.given)
         if self.scale != 1 and self.given.like(self.target):
             given["bicubic"] = self.enlarged(batch.input).clamp(-1, 1)
         return {**given, "output": output, "target": target}

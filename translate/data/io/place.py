@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 SCALES, TIES, TRANSFORMATION, KEYS, RPC = 33550, 33922, 34264, 34735, 50844
-"""GeoTIFF 1.1 (OGC 19-008): size of pixels, points that lie at places, an affine map; keys. RPC: rational polynomials."""
+"""GeoTIFF 1.1 (OGC 19-008): size of pixels, points that lie at places, an affine map; keys. RPC: rational
+polynomials."""
 RESOLUTIONS = (282, 283)
 _RASTER_TYPE, _POINTS = 1025, 2
 _LINE_OFFSET, _SAMPLE_OFFSET, _LINE_SCALE, _SAMPLE_SCALE = 2, 3, 7, 8
@@ -45,18 +46,14 @@ def _place(at: float, times: int, middle: float) -> float:
 def _ties(found: Sequence[float], times: int, middle: float) -> tuple[float, ...]:
     """Tie points: column, row, height, and x, y, z, of each."""
     points = (found[start : start + 6] for start in range(0, len(found), 6))
-    return tuple(
-        value for point in points for value in (*(_place(at, times, middle) for at in point[:2]), *point[2:])
-    )
+    return tuple(value for point in points for value in (*(_place(at, times, middle) for at in point[:2]), *point[2:]))
 
 
 def _affine(found: Sequence[float], times: int, middle: float) -> tuple[float, ...]:
     """The 4 x 4 matrix from (column, row, height, 1) to (x, y, z, 1), row by row."""
     rows = (found[start : start + 4] for start in range(0, len(found), 4))
     back = middle / times - middle  # the first row and column of the enlarged image, in those of the image
-    return tuple(
-        value for a, b, c, d in rows for value in (a / times, b / times, c, d + (a + b) * back)
-    )
+    return tuple(value for a, b, c, d in rows for value in (a / times, b / times, c, d + (a + b) * back))
 
 
 def _rational(found: Sequence[float], times: int) -> tuple[float, ...]:

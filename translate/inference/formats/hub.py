@@ -38,7 +38,8 @@ tags:
 
 {summary}
 
-Converts images of any size to {targets}{larger}. Trained for {step:,} steps at {size} pixels, {channels} channels{data}.
+Converts images of any size to {targets}{larger}.
+Trained for {step:,} steps at {size} pixels, {channels} channels{data}.
 
 ```sh
 pip install image-translate
