@@ -22,9 +22,9 @@ from translate.training.state import load_weights
 def begin_model(recipe: Recipe, images: ImageSpec, log: Callable[[str], None]) -> Model:
     """Builds the model as training begins with it: `build_model`, plus the weights of `training.init_from` if set.
 
-    Those are of a run, a checkpoint or a hub folder, whose networks this one has, and perhaps others; or generators (and discriminators) in files of the PyTorch port,
-    of CUT or of StarGAN: a folder of them, or one file. Also raises ConfigurationError if they are missing or belong
-    to other networks.
+    Those are of a run, a checkpoint or a hub folder, whose networks this one has, and perhaps others; or generators
+    (and discriminators) in files of the PyTorch port, of CUT or of StarGAN: a folder of them, or one file. Also raises
+    ConfigurationError if they are missing or belong to other networks.
     """
     model, origin = build_model(recipe, images), recipe.training.init_from
     if origin is None:
