@@ -14,11 +14,10 @@ from translate.data.batch import Batch
 from translate.data.cache.memory import Cache, Memory
 from translate.data.checks.scan import Attempt
 from translate.data.crops import Cropping, Crops, middle, stack
-from translate.data.decoding import DecodedImages, Decoding, for_each
+from translate.data.decoding import DecodedImages, Decoding, for_each, require_pair
 from translate.data.order import Order, lists_of
 from translate.data.source import Readable
-from translate.errors import ConfigurationError, ImageError
-from translate.utils.printing import shown
+from translate.errors import ConfigurationError
 from translate.utils.sides import Sides, Size
 
 AnyBatch = TypeVar("AnyBatch", bound=Batch)
@@ -57,13 +56,14 @@ class Loader(Generic[AnyBatch]):
         _check(split, make, labels)
         domains, lists = lists_of(split, buckets=make.labels_are_domains())
         cache = cache or Memory(0)
-        self.images = [
-            DecodedImages(i, sources, way, Sides.of(cropping.size), cache)
-            for i, (sources, way) in enumerate(zip(domains, for_each(decoding, len(domains)), strict=True))
-        ]
+        ways = for_each(decoding, len(domains))
         self.workers = workers
-        self._held = [way.held for way in for_each(decoding, len(domains))]
-        self.crops = Crops(cropping, seed, make.pairs, self._held)
+        self._held, self._reduced = [way.held for way in ways], [way.reduced for way in ways]
+        self.crops = Crops(cropping, seed, make.pairs, self._held, self._reduced)
+        self.images = [
+            DecodedImages(i, sources, way, self.crops.size_of(i), cache)
+            for i, (sources, way) in enumerate(zip(domains, ways, strict=True))
+        ]
         self._order = Order(lists, labels, seed, make.pairs)
         self._make, self._batch_size = make, batch_size
 
@@ -82,7 +82,8 @@ class Loader(Generic[AnyBatch]):
         `pin`: puts images into pinned memory, which CUDA copies asynchronously.
         """
         rows = [self.crops(position, self._load(position)) for position in self._positions(step)]
-        return self.made_of(step, [stack(crops, self.crops.size, pin) for crops in zip(*rows, strict=True)])
+        columns = enumerate(zip(*rows, strict=True))
+        return self.made_of(step, [stack(crops, self.crops.size_of(domain), pin) for domain, crops in columns])
 
     def stream(self, start: int = 0, every: int = 1, pin: bool = False) -> Generator[AnyBatch]:
         """Yields `batch(start)`, `batch(start + every)`, ... forever; closing the generator ends its threads."""
@@ -112,11 +113,8 @@ class Loader(Generic[AnyBatch]):
         """Returns the image of each domain at `position`."""
         drawn = [(images, self._order.index(domain, position)) for domain, images in enumerate(self.images)]
         loaded = [images.load(index) for images, index in drawn]
-        if self._make.pairs and len({image.shape[:2] for image in loaded}) > 1:
-            names = " and ".join(shown(images.sources[index].path) for images, index in drawn)
-            raise ImageError(
-                f"{names}: the images of this pair differ in proportions: set data.resize: square, or crop them alike"
-            )
+        if self._make.pairs:
+            require_pair([images.sources[index] for images, index in drawn], loaded, self._reduced)
         return loaded
 
 
@@ -140,16 +138,22 @@ def evaluation_batches(
         raise ValueError(_lists_wanted(split, make))
     known = torch.from_numpy(np.asarray(labels[0], np.float32)) if labels else None
     length, ways = min(map(len, split)), for_each(decoding, len(split))
-    sides = Sides.of(size) if size else ways[0].sides
+    most = max(way.reduced for way in ways)
+    sides = [Sides.of(size).over(way.reduced) if size else way.sides for way in ways]
+    units = [most // way.reduced if make.pairs else 1 for way in ways]
     for start in range(0, length, batch_size):
         rows = slice(start, min(start + batch_size, length))
+        loaded = [[way(source) for source in sources[rows]] for way, sources in zip(ways, split, strict=True)]
+        for row, images_of_row in enumerate(zip(*loaded, strict=True)) if most > 1 and make.pairs else ():
+            require_pair([sources[start + row] for sources in split], images_of_row, [way.reduced for way in ways])
         crops = [
-            [middle(way(source), sides) for source in sources[rows]] for way, sources in zip(ways, split, strict=True)
+            [middle(image, size, unit) for image in column]
+            for column, size, unit in zip(loaded, sides, units, strict=True)
         ]
         others = {"index": torch.arange(length)[rows]}
         if known is not None:
             others["labels"] = known[rows]
-        images = [stack(column, sides) for column in crops]
+        images = [stack(column, size) for column, size in zip(crops, sides, strict=True)]
         yield make.made_of(images, others.__getitem__, [way.held for way in ways])
 
 

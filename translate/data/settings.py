@@ -130,8 +130,8 @@ class DataSettings(Settings):
         near = all(loaded <= NEAR * side for loaded, side in zip(self.loaded, self.crop, strict=True))
         return self.crop if near else self.loaded
 
-    def decoding(self, domain: Domain) -> Decoding:
-        return Decoding.of(domain, self.loaded, self.resize, self.interpolation)
+    def decoding(self, domain: Domain, scale: int = 1) -> Decoding:
+        return Decoding.of(domain, self.loaded, self.resize, self.interpolation, scale)
 
     @property
     def domain_names(self) -> tuple[str, ...] | None:

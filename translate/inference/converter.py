@@ -110,7 +110,7 @@ class Converter:
 
     def convert(self, images: Any, to: str | Sequence[str] | None = None) -> Any:
         """Returns the translation of `images` in the same form: tensor, array or PIL image, or a list or iterator of
-        these.
+        these; in the same size, or the model's `scale` times as high and wide.
 
         Tensor: (channels, height, width) or (batch, channels, height, width), floating point in [-1, 1], uint8, or
         boolean, for which the translation is uint8.
@@ -156,7 +156,7 @@ class Converter:
 
     def convert_floats(self, images: Tensor, request: Request) -> Tensor:
         """Converts images (batch, channels, height, width) in [-1, 1] of any height and width, at the size that
-        `sizing` says; keeps the range, and the shape unless `keep_size` is False.
+        `sizing` says; keeps the range, and, but for the model's `scale`, the shape unless `keep_size` is False.
 
         Raises ValueError if the number of channels is not the model's.
         """
@@ -167,8 +167,9 @@ class Converter:
         size = self._size_for(images.shape[-2], images.shape[-1], request)
         working = _each(lambda image: given.resized(image, *size), images)
         height, width = size
-        found = self.network.run(pad(working, *self.padded_size(height, width)), request)[..., :height, :width]
-        if not self.keep_size or found.shape[-2:] == images.shape[-2:]:
+        rows, columns = height * self.model.scale, width * self.model.scale
+        found = self.network.run(pad(working, *self.padded_size(height, width)), request)[..., :rows, :columns]
+        if not self.keep_size or working.shape[-2:] == images.shape[-2:]:
             return found
         return _each(partial(brought_back, given=given, target=target), found, working, images).clamp(-1, 1)
 
@@ -176,8 +177,8 @@ class Converter:
         self, pictures: Sequence[Picture], request: Request, depth: Depth | None = None
     ) -> list[Picture]:
         """Converts pictures of equal depth whose working sizes are padded alike; each keeps its own alpha, and its own
-        size unless `keep_size` is False, and gets the type and range of its new domain, unless another `depth` is
-        wanted.
+        size, times the model's `scale`, unless `keep_size` is False, and gets the type and range of its new domain,
+        unless another `depth` is wanted.
 
         They run in one batch if memory suffices, else in halves. An image that does not fit by itself is processed in
         bands of rows with the statistics of the whole image, which gives the same result up to rounding.
@@ -201,7 +202,7 @@ class Converter:
 
     def sizing(self, request: Request) -> Sizing:
         """At which size pictures are translated for the request. Raises ConfigurationError if `size` is impossible."""
-        return Sizing(self.size, self.keep_size, self.images.to_translate(request).scale)
+        return Sizing(self.size, self.keep_size, self.images.to_translate(request).scale, self.model.scale)
 
     def _size_for(self, height: int, width: int, request: Request) -> tuple[int, int]:
         """The working size for pictures of that size; remarks on the first that is far from the trained scale."""

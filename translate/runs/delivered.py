@@ -22,6 +22,7 @@ from translate.inference.converter import Converter
 from translate.models.base import Request, Translator
 from translate.runs.evaluator import Evaluator
 from translate.runs.image_sets import LabelledImages, TwoDomains
+from translate.utils.sides import Sides
 
 
 def scores_as_delivered(
@@ -36,7 +37,7 @@ def scores_as_delivered(
     if not directions:
         return []
     alike = list(islice(zip(*images.side_by_side(), strict=True), most))
-    if all(size_of(one) == images.settings.crop for several in alike for one in several):
+    if all(size_of(one) == images.crop_of(number) for several in alike for number, one in enumerate(several)):
         return []
     runtime = replace(evaluator.runtime, fused=False)
     converter = Converter(copy.deepcopy(model), evaluator.loaded.images, runtime)
@@ -70,7 +71,7 @@ def _compared(
     given, target = converter.images.to_translate(request), converter.images.translated(request)
     picture = Picture(source.read(given.stored_channels))
     (translation,) = converter.convert_pictures([picture], request)
-    height, width = picture.pixels.shape[:2]
+    height, width = Sides(*picture.pixels.shape[:2]).times(converter.model.scale)
     truth = _floats(Picture(target.resized(true.read(target.stored_channels), height, width)), target)
     references = direction.references(_floats(picture, given), truth)
     return Compared(as_written(_floats(translation, target), target), references, truth)

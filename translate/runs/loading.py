@@ -135,11 +135,18 @@ def build_model(recipe: Recipe, images: ImageSpec) -> Model:
     if not recipe.method.takes_layers:
         images.require_no_layers(f"a model of {recipe.name}")
     recipe.method.require_images(recipe.model, images)
+    scale = recipe.method.enlarges(recipe.model)
+    if scale != 1 and not recipe.method.may_enlarge:
+        raise ConfigurationError(
+            f"model.generator: its images are {scale} times as high and wide as those it takes, and {recipe.name} "
+            "compares both: train with pix2pix or direct, or set model.generator.kind to resnet or unet"
+        )
     torch.manual_seed(recipe.training.seed)
     model = recipe.method(recipe.model, images)
     if isinstance(model, Translator):
         images.require_targets(model.targets(), "AtoB" if recipe.data.direction == "BtoA" else "BtoA")
-        require_multiple(images.size, model.stride, f"the networks of {recipe.name}", "take fewer downsamplings")
+        fewer = "take fewer downsamplings" if model.stride > 1 else "take a smaller model.generator.scale"
+        require_multiple(images.size, model.stride * scale, f"the networks of {recipe.name}", fewer)
     return model
 
 

@@ -68,9 +68,9 @@ class DeviceLoader:
 
     def _batch(self, step: int, crops: Tensor) -> Batch:
         there = crops.to(self._images[0].device, non_blocking=True)
-        size = self._loader.crops.size
+        size_of, pairs = self._loader.crops.size_of, enumerate(zip(self._images, there, strict=True))
         return self._loader.made_of(
-            step, [gather(images, of_domain, size) for images, of_domain in zip(self._images, there, strict=True)]
+            step, [gather(images, of_domain, size_of(number)) for number, (images, of_domain) in pairs]
         )
 
 

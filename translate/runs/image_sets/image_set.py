@@ -32,6 +32,7 @@ from translate.recipe import DataSettings
 from translate.training.runtime import Runtime
 from translate.training.validation import Validation
 from translate.utils.printing import Log
+from translate.utils.sides import Sides
 
 Part = Literal["test", "train"]
 
@@ -89,13 +90,23 @@ class ImageSet(ABC):
         """What the images of domain `number` are."""
         return self.kinds[min(number, len(self.kinds) - 1)]
 
-    def look(self, quiet: bool = True) -> None:
-        """Finds what the images of each domain are, and at which scale training sees them; shows its progress unless
-        `quiet`."""
+    @property
+    def scale(self) -> int:
+        """How many times higher and wider than their inputs translations are."""
+        return max((kind.reduced for kind in self.kinds), default=1)
+
+    def crop_of(self, number: int) -> Sides:
+        """The size at which training sees images of domain `number`."""
+        return self.settings.crop.over(self.kind(number).reduced)
+
+    def look(self, quiet: bool = True, scale: int = 1) -> None:
+        """Finds what the images of each domain are, and at which scale training sees them, whose translations are
+        `scale` times as high and wide; shows its progress unless `quiet`."""
         trained, files = self.trained_on(), Files(quiet)
+        found = kinds_of(self.columns(), self.settings, files)
+        self.kinds = tuple(replace(kind, reduced=scale if number == 0 else 1) for number, kind in enumerate(found))
         self.kinds = tuple(
-            kind.at(scale_of(trained[kind.name], self._way_at_scale(kind), files))
-            for kind in kinds_of(self.columns(), self.settings, files)
+            kind.at(scale_of(trained[kind.name], self._way_at_scale(kind), files)) for kind in self.kinds
         )
 
     @abstractmethod
@@ -160,8 +171,8 @@ class ImageSet(ABC):
         without random crops or flips. `labels` as for `evaluation_batches`. `at_scale`: the middle of images that are
         resized as in training, instead of whole images."""
         kinds, data = [self.kind(number) for number, _ in zip(domains, split, strict=False)], self.settings
-        how = {"side": data.trained} if at_scale else {"side": data.crop, "resize": self.shape}
-        ways = [replace(self._way(kind), **how) for kind in kinds]
+        side, shape = (data.trained, data.resize) if at_scale else (data.crop, self.shape)
+        ways = [Decoding.of(kind, side, shape, data.interpolation, self.scale) for kind in kinds]
         return evaluation_batches(spanned(split, kinds), make, ways, count, labels, data.size)
 
     def spanned(self, split: Sequence[Sequence[Any]]) -> list[Sequence[Any]]:
@@ -169,10 +180,11 @@ class ImageSet(ABC):
         return spanned(split, [self.kind(number) for number in range(len(split))])
 
     def _way(self, kind: Domain) -> Decoding:
-        return self.settings.decoding(kind)
+        return self.settings.decoding(kind, self.scale)
 
     def _way_at_scale(self, kind: Domain) -> Decoding:
-        return replace(self._way(kind), side=self.settings.trained)
+        data = self.settings
+        return Decoding.of(kind, data.trained, data.resize, data.interpolation, self.scale)
 
     def _loader(
         self, split: Sequence[Sequence[Any]], batch_size: int, seed: int, labels: Sequence[np.ndarray] = ()

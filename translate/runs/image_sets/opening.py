@@ -26,10 +26,16 @@ from translate.utils.printing import Log, shown
 
 
 def open_data(
-    data: DataSettings, batch_type: type[Batch], log: Log, known: Sequence[Domain] = (), quiet: bool = True
+    data: DataSettings,
+    batch_type: type[Batch],
+    log: Log,
+    known: Sequence[Domain] = (),
+    quiet: bool = True,
+    scale: int = 1,
 ) -> ImageSet:
     """Finds the data set, reads its layout, looks at what the images of each domain are, unless that is `known`, and
-    logs what it found; renders `shapes` on first use. Long looks show their progress unless `quiet`.
+    logs what it found; renders `shapes` on first use. Long looks show their progress unless `quiet`. `scale`: how many
+    times higher and wider than their inputs translations are, unless that is `known`.
 
     Raises ConfigurationError if there is none, or if it is not of the kind that the model trains on.
     """
@@ -38,7 +44,7 @@ def open_data(
         require_same_layers(images, known)
         images.kinds = tuple(known)[: max(1, len(images.columns()))]
     elif not images.kinds:
-        images.look(quiet)
+        images.look(quiet, scale)
         for line in introduced(images.kinds):
             log(line)
     return images

@@ -59,8 +59,9 @@ def too_small(images: ImageSet, log: Log) -> dict[str, str]:
     """Like `unreadable`, of images that no crop fits, where they are not resized; reads headers only."""
     if images.settings.resize != "none":
         return {}
-    sources = {source.path: source for sources in images.trained_on().values() for source in sources}
-    attempts = [(path, partial(_require_crop, images.settings.crop, source)) for path, source in sources.items()]
+    trained = enumerate(images.trained_on().values())
+    crops = {one.path: (images.crop_of(number), one) for number, sources in trained for one in sources}
+    attempts = [(path, partial(_require_crop, crop, source)) for path, (crop, source) in crops.items()]
     return _refused(images, failures(attempts, images.settings.workers, lambda: None), log)
 
 
