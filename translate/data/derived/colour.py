@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Literal
 
-import cv2
 import numpy as np
 from pydantic import Field, model_validator
 
@@ -56,6 +55,8 @@ class Edges(Settings):
         return self
 
     def __call__(self, pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        import cv2
+
         eight = to_8_bits(pixels) if pixels.dtype != np.uint8 else pixels
         shade = grey(eight, "rec601") if eight.shape[2] == 3 else eight[..., :1]
         smooth = cv2.GaussianBlur(shade, (0, 0), self.sigma) if self.sigma else shade

@@ -6,7 +6,6 @@ from dataclasses import replace
 from io import BytesIO
 from math import cos, radians, sin
 
-import cv2
 import numpy as np
 from PIL import Image
 from pydantic import Field, model_validator
@@ -31,6 +30,8 @@ class Blur(Settings):
         return self
 
     def __call__(self, pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        import cv2
+
         sigma, length, angle = drawn(self.sigma, rng), drawn(self.length, rng), rng.uniform(0, 180)
         values = pixels.astype(np.float32)
         if sigma > 0:

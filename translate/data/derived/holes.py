@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
-import cv2
 import numpy as np
 from pydantic import Field, model_validator
 
@@ -66,7 +66,7 @@ class Holes(Settings):
 
     def given(self, target: Domain) -> Domain:
         """See `Derive.given`: samples of the photo and its mask."""
-        layers = [Domain(PHOTO, **_facts(target)), Domain(MASK, 1, dtype="uint8", scale=target.scale)]
+        layers = [replace(target, name=PHOTO), Domain(MASK, 1, dtype="uint8", scale=target.scale)]
         return Domain.stacked(target.name, layers).at(target.scale)
 
 
@@ -98,6 +98,8 @@ def read_mask(path: Path) -> np.ndarray:
 
 def stretched(hole: np.ndarray, height: int, width: int) -> np.ndarray:
     """The mask in another size, by the nearest pixel."""
+    import cv2
+
     return cv2.resize(hole.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST).astype(bool)
 
 
@@ -112,6 +114,8 @@ def masks_in(folder: str) -> Sequence[Path]:
 
 def _stroke(hole: np.ndarray, width: int, rng: np.random.Generator) -> None:
     """Draws a stroke that wanders, from a place anywhere."""
+    import cv2
+
     height, across = hole.shape
     reach = 0.3 * min(height, across)
     x, y, angle = rng.uniform(0, across), rng.uniform(0, height), rng.uniform(0, 2 * np.pi)
@@ -127,7 +131,3 @@ def _stroke(hole: np.ndarray, width: int, rng: np.random.Generator) -> None:
 
 def _most(count: int | tuple[int, int]) -> int:
     return count[1] if isinstance(count, tuple) else count
-
-
-def _facts(target: Domain) -> dict[str, object]:
-    return {"channels": target.channels, "span": target.span, "dtype": target.dtype, "unit": target.unit}
