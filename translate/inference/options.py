@@ -191,6 +191,11 @@ class OutputOptions:
         help="Whether images that were translated at another size are brought back to their own; by a model that "
         "enlarges, to as many times their own.",
     )
+    keep_lightness: bool = option(
+        False,
+        help="For a model that colours grey pictures: gives its colours to the lightness of the input, which stays as "
+        "it is (CIE's L*).",
+    )
     workers: int = option(2, least=1, most=256, help="Threads that decode, and as many that encode.")
     batch: int | None = option(
         None,

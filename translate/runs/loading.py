@@ -14,6 +14,7 @@ from translate.data.io.values import UNIT
 from translate.data.labels import LabelGroup
 from translate.errors import ConfigurationError, TranslateError
 from translate.inference.converter import Converter, for_inference
+from translate.inference.derived import AsDerived
 from translate.inference.formats import reader_of
 from translate.inference.formats.hub import is_hub, read_hub
 from translate.inference.options import Backend, Dropout, ModelOptions
@@ -65,7 +66,14 @@ def load(
     loaded = load_model(run, checkpoint)
     if not isinstance(loaded.model, Translator):
         raise ConfigurationError(f"{run}: a {loaded.recipe.name} generates images from noise; use `translate sample`")
-    return for_inference(loaded.model, loaded.images, loaded.checkpoint.folder, device, precision)
+    converter = for_inference(loaded.model, loaded.images, loaded.checkpoint.folder, device, precision)
+    converter.derived = as_derived(loaded.recipe)
+    return converter
+
+
+def as_derived(recipe: Recipe) -> AsDerived | None:
+    """What conversion knows of a recipe whose inputs are derived."""
+    return AsDerived(recipe.data.derive) if recipe.data.derive else None
 
 
 def files_of(run: Path) -> list[Path]:

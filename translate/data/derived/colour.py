@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 from pydantic import Field, model_validator
 
+from translate.data import lab
 from translate.data.derived.amounts import full, rounded
 from translate.data.domain import Domain
 from translate.data.io.images import to_8_bits
@@ -16,10 +17,6 @@ from translate.utils.settings import Settings
 By = Literal["rec601", "rec709", "lab"]
 WEIGHTS = {"rec601": (0.299, 0.587, 0.114), "rec709": (0.2126, 0.7152, 0.0722)}
 """Of red, green and blue in luma: ITU-R BT.601 and BT.709."""
-TO_Y = np.array([0.21263900587151027, 0.715168678767756, 0.07219231536073371])
-"""Linear sRGB to relative luminance: the second row of the matrix of sRGB's primaries and D65 (x 0.3127, y 0.3290)."""
-LINE = (6 / 29) ** 3
-"""The luminance below which CIE's lightness is linear."""
 
 
 class Grey(Settings):
@@ -70,23 +67,9 @@ class Edges(Settings):
 def grey(pixels: np.ndarray, by: By = "rec601") -> np.ndarray:
     """RGB (height, width, 3), uint8 or uint16, as grey (height, width, 1) of the same type, rounded to the nearest."""
     if by == "lab":
-        return rounded(lightness(pixels)[..., None] * (full(pixels) / 100), pixels.dtype)
+        light = lab.linear(np.arange(full(pixels) + 1) / full(pixels))[pixels]
+        return rounded(lab.lightness(light)[..., None] * (full(pixels) / 100), pixels.dtype)
     return rounded(pixels.astype(np.float64) @ np.array(WEIGHTS[by])[:, None], pixels.dtype)
-
-
-def lightness(pixels: np.ndarray) -> np.ndarray:
-    """CIE's L*, 0 to 100, float64 (height, width), of sRGB (height, width, 3), uint8 or uint16 (IEC 61966-2-1)."""
-    curve = _linear(np.arange(full(pixels) + 1) / full(pixels))
-    return lightness_of(curve[pixels] @ TO_Y)
-
-
-def lightness_of(luminance: np.ndarray) -> np.ndarray:
-    """CIE's L* of relative luminance, 0 to 1."""
-    return np.where(luminance > LINE, 116 * np.cbrt(luminance) - 16, luminance * (29 / 3) ** 3)
-
-
-def _linear(values: np.ndarray) -> np.ndarray:
-    return np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
 
 
 def _require_colour(target: Domain, made: str) -> None:

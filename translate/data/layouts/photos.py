@@ -27,7 +27,9 @@ def open_photos(root: Path, name: str, follow_links: bool = True) -> Folder:
     if not columns.get("train", ({},))[0]:
         suffixes = " ".join(sorted(SUFFIXES))
         raise ConfigurationError(f"{shown(root)}: no images to train on, of {suffixes}. Found: {contents(root)}")
-    found: dict[str, Split] = {split: (tuple(map(Source, column.values())),) for split, (column,) in columns.items() if column}
+    found: dict[str, Split] = {
+        split: (tuple(map(Source, column.values())),) for split, (column,) in columns.items() if column
+    }
     lines = [f"photos in {shown(root)}", *(f"{split}: {len(sources)} {name}" for split, (sources,) in found.items())]
     return Folder(
         root=root,
