@@ -16,6 +16,10 @@ from translate.data.io.images import resize, to_8_bits
 from translate.utils.settings import Settings
 
 
+STEPS = 16
+"""Places of a motion, for each pixel of its length."""
+
+
 class Blur(Settings):
     """Blur, reflected at the border: out of focus, then moved."""
 
@@ -36,7 +40,7 @@ class Blur(Settings):
         values = pixels.astype(np.float32)
         if sigma > 0:
             values = cv2.GaussianBlur(values, (0, 0), sigma, borderType=cv2.BORDER_REFLECT_101)
-        if length > 1:
+        if length > 0:
             values = cv2.filter2D(values, -1, motion(length, angle), borderType=cv2.BORDER_REFLECT_101)
         return rounded(values.reshape(pixels.shape), pixels.dtype)
 
@@ -118,9 +122,10 @@ class Jpeg(Settings):
 
 def motion(length: float, angle: float) -> np.ndarray:
     """The kernel of a straight motion of `length` pixels at `angle` degrees: float32, odd sides, sums to 1."""
-    reach = int(np.ceil(length / 2))
+    reach = int(length / 2) + 1
     kernel = np.zeros((2 * reach + 1, 2 * reach + 1), np.float64)
-    steps = np.linspace(-(length - 1) / 2, (length - 1) / 2, 8 * int(np.ceil(length)) + 1)
+    count = STEPS * int(np.ceil(length))
+    steps = ((np.arange(count) + 0.5) / count - 0.5) * length
     across, down = reach + steps * cos(radians(angle)), reach - steps * sin(radians(angle))
     left, top = np.floor(across).astype(int), np.floor(down).astype(int)
     for x, y in ((0, 0), (0, 1), (1, 0), (1, 1)):  # shared out among the four pixels around, by nearness
