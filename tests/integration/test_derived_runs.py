@@ -153,8 +153,8 @@ def sizes_that_no_generator_makes(user: User) -> None:
     small = user.refused(*user.train(recipe, "data.derive.lowres.factor=4", data="album"))
     advice = taken(small, r"set (data\.derive\.lowres\.enlarged=true)")
     user.gets(*user.train(recipe, "data.derive.lowres.factor=4", advice, data="album"))
-    enlarging = "model.generator={kind: srresnet, filters: 4, blocks: 1}"
-    large = user.refused(*user.train(recipe, enlarging, GREY, data="album"))
+    enlarging = ("model.generator.kind=srresnet", "model.generator.filters=4", "model.generator.blocks=1")
+    large = user.refused(*user.train(recipe, *enlarging, GREY, data="album"))
     factor = taken(large, r"set (data\.derive\.lowres\.factor=\d)")
     user.gets(
         *user.train(
@@ -163,7 +163,7 @@ def sizes_that_no_generator_makes(user: User) -> None:
             data="album",
         )
     )
-    odd = user.refused(*user.train(recipe, enlarging, "data.derive.lowres.factor=3", data="album"))
+    odd = user.refused(*user.train(recipe, *enlarging, "data.derive.lowres.factor=3", data="album"))
     assert "does not divide by data.derive.lowres.factor=3: set data.size=" in odd
 
 

@@ -67,7 +67,7 @@ def from_a_dry_run_to_a_run(user: User) -> None:
 @tried(
     ("cli/training", "keep it with `translate recipes {}` > mine.yaml, change it, and train it with {}"),
     ("cli/training", "`translate train mine.yaml --data FOLDER`"),
-    ("runs/next_steps", "train with `translate train {} --data {}`"),
+    ("runs/next_steps", "train with `translate train {} --data {} {}`"),
     ("cli/data", "`translate train {} --data {} {}`"),
     ("cli/data", "look at one, or at a folder, with `translate data check NAME-OR-FOLDER`"),
 )
