@@ -156,7 +156,7 @@ def require_pair(sources: Sequence[Readable], images: Sequence[np.ndarray], redu
     found = " and ".join(Sides(*image.shape[:2]).pixels for image in images)
     raise ImageError(
         f"{names}: {found} pixels, where the target has to be {scale} times as high and wide as the input, "
-        f"{sizes[0].pixels}: make it so, or set data.resize: square"
+        f"{sizes[0].pixels}: crop it so, or set data.resize: square"
     )
 
 

@@ -45,6 +45,8 @@ def open_data(
         images.kinds = tuple(known)[: max(1, len(images.columns()))]
     elif not images.kinds:
         images.look(quiet, scale)
+        if scale != 1:
+            _require_smaller_inputs(images, scale)
         for line in introduced(images.kinds):
             log(line)
     return images
@@ -59,6 +61,27 @@ def require_same_layers(images: ImageSet, known: Sequence[Domain]) -> None:
                 f"{images.settings.set}: a sample of {name} was {', '.join(begun)}, and is now {', '.join(found)}: put "
                 "the folders back"
             )
+
+
+def _require_smaller_inputs(images: ImageSet, scale: int) -> None:
+    """Raises ConfigurationError, which says how to swap them, if the inputs are larger than the targets."""
+    given, target = images.kind(0), images.kind(1)
+    if given.scale and target.scale and given.scale.height > target.scale.height:
+        sizes = [f"{kind.name} has {kind.scale.width} x {kind.scale.height}" for kind in (given, target) if kind.scale]
+        raise ConfigurationError(
+            f"{images.settings.set}: the input {sizes[0]} pixels and the target {sizes[1]}, where targets have to be "
+            f"{scale} times as high and wide as inputs: set {_swapped(images)}"
+        )
+
+
+def _swapped(images: ImageSet) -> str:
+    """The settings that swap both domains."""
+    (given, target), data = images.domains, images.settings
+    if data.roles:
+        return f"data.input=[{target}] data.target=[{given}]"
+    if images.batch_type.pairs:
+        return f"data.direction={'AtoB' if data.direction == 'BtoA' else 'BtoA'}"
+    return f"data.domains=[{target},{given}]"
 
 
 def _opened(data: DataSettings, batch_type: type[Batch], log: Log) -> ImageSet:
