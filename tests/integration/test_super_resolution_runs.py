@@ -34,7 +34,7 @@ SMALL = (
     "training.checkpoint_every=2",
     "training.precision=float32",
 )
-SIDES = ("data.input=[low]", "data.target=[high]")
+SIDES = ("data.derive=null", "data.input=[low]", "data.target=[high]")
 
 
 def scene(number: int, height: int = 48, width: int = 40) -> Image.Image:
@@ -180,7 +180,7 @@ def test_size_and_keep_size_say_what_they_mean(here: User) -> None:
         assert "where training took" not in said
         sizes[name] = Image.open(Path(name) / "x.png").size
     assert sizes["auto"] == sizes["native"] == sizes["small"] == (400, 240)
-    assert sizes["left"] == (200, 120) and sizes["trained"] == (68, 40)
+    assert sizes["left"] == (200, 120) and sizes["trained"] == (400, 240), "it was trained on pixels as they are"
     assert np.array_equal(pixels(Path("auto/x.png")), pixels(Path("native/x.png")))
     assert not np.array_equal(pixels(Path("auto/x.png")), pixels(Path("small/x.png")))
 
@@ -268,25 +268,25 @@ def test_unpaired_images_learn_to_become_larger_and_are_measured(here: User) -> 
 @tried(("runs/image_sets/opening", "times as high and wide as inputs: set {}"))
 def sides_the_wrong_way_round(user: User) -> None:
     photos(user.folder / "photos")
-    for more in ((), ("data.input=[high]", "data.target=[low]")):
+    for more in (("data.derive=null",), ("data.derive=null", "data.input=[high]", "data.target=[low]")):
         command = train("super-resolution", f"run{len(more)}", *more)
         text = user.refused(*command)
         assert "the input high has 40 x 48 pixels and the target low has 10 x 12" in text
         swapped = taken(text, r"as inputs: set (.*)").split()
         assert settings_in(" ".join(swapped), "super-resolution")
-        user.gets(*train("super-resolution", f"run{len(more)}", *swapped, steps=1))
+        user.gets(*train("super-resolution", f"run{len(more)}", "data.derive=null", *swapped, steps=1))
 
 
-@tried(("data/decoding", "times as high and wide as the input, {}: crop it so, or set data.resize: square"))
+@tried(("data/decoding", "times its input {} is {}: crop it so, or set data.resize: square"))
 def targets_of_odd_sizes(user: User) -> None:
     photos(user.folder / "photos")
     path = user.folder / "photos" / "high" / "train" / "3.png"
     scene(3, 49, 43).save(path)
     text = user.refused(*train("super-resolution", "run", *SIDES))
-    assert "3.png: 10 x 12 and 43 x 49 pixels, where the target has to be 4 times" in text
+    assert "high/train/3.png: 43 x 49 pixels, where 4 times its input" in text and "Traceback" not in text
     (key,) = settings_in(taken(text, r"or set (data\.resize): square"), "super-resolution")
     user.gets(*train("super-resolution", "run", *SIDES, f"{key}=square", "data.load_size=null", steps=1))
-    width, height = map(int, taken(text, r"as the input, (\d+ x \d+)").split(" x "))
+    width, height = map(int, taken(text, r"3.png is (\d+ x \d+): crop it so").split(" x "))
     Image.open(path).crop((0, 0, width, height)).save(path)
     user.gets(*train("super-resolution", "again", *SIDES, steps=1))
 

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import permutations
 from typing import NamedTuple
 
@@ -47,6 +47,8 @@ class Direction:
     given: Domain | None = None
     """What the inputs are."""
     origin: int = 0
+    floors: Mapping[str, Callable[[Tensor], Tensor]] = field(default_factory=dict)
+    """What restores inputs without learning, if there is such: gives images as the truths, in [-1, 1]."""
     part: str = ""
     """Which part of the test images is measured, if not the whole, in words."""
 
@@ -94,7 +96,8 @@ class Direction:
         alike = as_images_of(whole, self.given, self.target) if self.given and self.target else whole
         name = "untouched input" if inputs.shape[-2:] == truths.shape[-2:] else BICUBIC
         untouched = {name: alike} if alike is not None and alike.shape == truths.shape else {}
-        return {**untouched, "best colour map": apply_affine_colour(whole, self.colour_map).clamp(-1, 1)}
+        known = {name: floor(inputs) for name, floor in self.floors.items()}
+        return {**untouched, **known, "best colour map": apply_affine_colour(whole, self.colour_map).clamp(-1, 1)}
 
     def _compared(self, images: Tensor) -> dict[str, float]:
         return {key: float(function(images, self.truths)) for key, function in _measures(self.target).items()}

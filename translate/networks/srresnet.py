@@ -25,8 +25,8 @@ class SRResnetSettings(GeneratorSettings):
     """`blocks` residual blocks of `filters` channels at the input's size, then the enlargement by `scale`."""
 
     kind: Literal["srresnet"] = "srresnet"
-    scale: Literal[2, 3, 4, 8] = 4
-    """How many times higher and wider the output is than the input."""
+    scale: Literal[1, 2, 3, 4, 8] = 4
+    """How many times higher and wider the output is than the input; 1 to restore it at its own size."""
     filters: int = Field(64, ge=1)
     """Width of all layers, in channels: 64 in SRResNet and in EDSR's baseline, 256 in EDSR."""
     blocks: int = Field(16, ge=0)

@@ -99,6 +99,8 @@ def _moved(loader: Loader[Batch], device: torch.device, limit: int) -> list[Tens
     """Moves all images of all domains to the device. Raises Unfit."""
     if loader.crops.augments:
         raise Unfit("data.augment works on the host")
+    if loader.derive:
+        raise Unfit("data.derive works on the host")
     first = [images.load(0) for images in loader.images]
     wanted = sum(len(images) * image.nbytes for images, image in zip(loader.images, first, strict=True))
     if wanted > limit:

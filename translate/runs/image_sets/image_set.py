@@ -22,11 +22,12 @@ from translate.data.decoding import Decoding
 from translate.data.domain import Domain
 from translate.data.labelled import LabelledFolder
 from translate.data.labels import LabelGroup
-from translate.data.layers import Layered, in_layers
+from translate.data.layers import Layered, in_layers, layer_names
 from translate.data.layouts.columns import TestSplit
 from translate.data.layouts.folders import Folder
 from translate.data.loader import Loader, evaluation_batches
 from translate.data.source import OfDomain, Readable
+from translate.errors import ConfigurationError
 from translate.models.base import ImageSpec, Model
 from translate.recipe import DataSettings
 from translate.training.runtime import Runtime
@@ -85,6 +86,23 @@ class ImageSet(ABC):
         return ImageSpec(
             most, self.settings.crop.as_set, self.domains, self.groups, self.alternatives, span, self.kinds
         )
+
+    @property
+    def kinds_in_files(self) -> tuple[Domain, ...]:
+        """What the files of each of `columns` are."""
+        return self.kinds
+
+    def know(self, known: Sequence[Domain]) -> None:
+        """Takes what the images of each domain are from a run that has looked. Raises ConfigurationError unless samples
+        have the images that are known, in their order."""
+        for kind, (name, sources) in zip(known, self.columns().items(), strict=False):
+            begun, found = [layer.name for layer in kind.layers], layer_names(name, sources)
+            if begun and begun != list(found):
+                raise ConfigurationError(
+                    f"{self.settings.set}: a sample of {name} was {', '.join(begun)}, and is now {', '.join(found)}: "
+                    "put the folders back"
+                )
+        self.kinds = tuple(known)[: max(1, len(self.columns()))]
 
     def kind(self, number: int) -> Domain:
         """What the images of domain `number` are."""
@@ -171,9 +189,10 @@ class ImageSet(ABC):
         without random crops or flips. `labels` as for `evaluation_batches`. `at_scale`: the middle of images that are
         resized as in training, instead of whole images."""
         kinds, data = [self.kind(number) for number, _ in zip(domains, split, strict=False)], self.settings
+        sources = spanned(split, kinds) if len(split) < 2 else self.spanned(split)
         side, shape = (data.trained, data.resize) if at_scale else (data.crop, self.shape)
         ways = [Decoding.of(kind, side, shape, data.interpolation, self.scale) for kind in kinds]
-        return evaluation_batches(spanned(split, kinds), make, ways, count, labels, data.size)
+        return evaluation_batches(sources, make, ways, count, labels, data.size)
 
     def spanned(self, split: Sequence[Sequence[Any]]) -> list[Sequence[Any]]:
         """The images of each domain, or of several lists of one, to be read as its images."""
