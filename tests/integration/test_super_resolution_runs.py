@@ -117,8 +117,28 @@ def test_the_floor_is_what_pillow_makes_of_the_test_images(folder: Path, here: U
     assert row["images"] == 2 and row["value"] > 10
 
 
-def test_resumed_it_is_the_same_to_the_bit(here: User) -> None:
-    more = (*SIDES, "training.schedule=constant")
+def test_a_folder_of_photos_is_enough(user: User) -> None:
+    """As the recipe says, with another factor, and measured beside the same floor."""
+    photos(user.folder / "pairs")
+    shutil.move(user.folder / "pairs" / "high", user.folder / "photos")
+    said = user.gets(*train("super-resolution", "run", "data.derive.lowres.factor=2", "model.generator.scale=2"))
+    assert "6 high" in said or "made of" in said
+    summary = json.loads((user.folder / "run" / "summary.json").read_text())
+    (key,) = [key for key in summary if key.endswith("/psnr")]
+    assert summary[key]["bicubic"] > 10
+    loaded = load_model(user.folder / "run")
+    assert loaded.model.scale == 2 and [kind.reduced for kind in loaded.images.kinds] == [2, 1]
+    assert "as converted" in user.gets("evaluate", "run", "--device", "cpu")
+    scene(0, 9, 11).save("small.png")
+    user.gets("convert", "run", "small.png", "large.png", "--device", "cpu")
+    assert Image.open("large.png").size == (22, 18)
+
+
+@pytest.mark.parametrize("sides", [SIDES, ()], ids=["pairs", "photos"])
+def test_resumed_it_is_the_same_to_the_bit(here: User, sides: tuple[str, ...]) -> None:
+    if not sides:
+        shutil.rmtree(here.folder / "photos" / "low")
+    more = (*sides, "training.schedule=constant")
     here.gets(*train("super-resolution", "whole", *more))
     here.gets(*train("super-resolution", "parts", *more, steps=2))
     here.gets(*train("super-resolution", "parts", *more), "--resume")
