@@ -285,7 +285,7 @@ def test_unpaired_images_learn_to_become_larger_and_are_measured(here: User) -> 
 # Bad input, with a way out that works.
 
 
-@tried(("runs/image_sets/opening", "times as high and wide as inputs: set {}"))
+@tried(("runs/image_sets/larger_targets", "data.input=[{}] data.target=[{}]"))
 def sides_the_wrong_way_round(user: User) -> None:
     photos(user.folder / "photos")
     for more in (("data.derive=null",), ("data.derive=null", "data.input=[high]", "data.target=[low]")):
@@ -318,6 +318,15 @@ def a_method_that_compares_inputs_and_outputs(user: User) -> None:
     for kind in taken(text, r"set model\.generator\.kind to (\w+ or \w+)").split(" or "):
         generator = f"model.generator={{kind: {kind}, filters: 4}}"
         user.gets(*user.train("cyclegan.yaml", generator, "--out", f"run-{kind}"))
+
+
+@tried(("runs/loading", "take a smaller model.generator.scale"))
+def a_size_that_the_factor_does_not_divide(user: User) -> None:
+    photos(user.folder / "photos", scale=2)
+    command = train("super-resolution", "run", *SIDES, "data.size=30", steps=1)
+    text = user.refused(*command)
+    key = taken(text, r"set data\.size to 28 or 32, or take a smaller (model\.generator\.scale)")
+    user.gets(*command, f"{key}=2")
 
 
 @tried(("inference/cycle_error", "--cycle-error: translations of this model are {} times as high and wide"))
