@@ -208,5 +208,6 @@ def _rendered(data: DataSettings, view: View, log: Log) -> Path:
             f"shapes: scenes are square, and data.size is {data.crop}: set data.size to one number"
         )
     name = f"shapes-{view}-{'-'.join(options.styles)}-{size}px-{options.train}-{options.test}-{options.seed}"
-    log(f"rendering {name}, unless it is there already")
-    return render_set(user_data() / name, view=view, size=size, **options.model_dump())
+    folder = user_data() / name
+    log(f"shapes: {'images drawn earlier' if folder.exists() else 'drawing its images, once'}, in {shown(folder)}")
+    return render_set(folder, view=view, size=size, **options.model_dump())
