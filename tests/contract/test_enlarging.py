@@ -45,7 +45,7 @@ def test_the_methods_that_compare_nothing_pixel_by_pixel_take_one() -> None:
 @pytest.mark.parametrize("name", [name for name in MODELS if with_generator(name)])
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_is_taken_or_refused_by_name_before_the_first_step(name: str, kind: str) -> None:
-    changed = dict.fromkeys(with_generator(name), {"kind": kind, "filters": 4, "blocks": 1})
+    changed = {key: {"kind": kind, "filters": 4, "blocks": 1} for key in with_generator(name)}
     model = tiny_settings(name) | changed
     training = {"steps": 1, "batch_size": 1}
     recipe = parse_recipe({"name": name, "model": model, "training": training}, "a test")
@@ -54,7 +54,7 @@ def test_it_is_taken_or_refused_by_name_before_the_first_step(name: str, kind: s
         built = build_model(recipe, images)
         assert isinstance(built, Translator) and built.scale == GENERATORS[kind]().enlarges
         return
-    with pytest.raises(ConfigurationError, match="train with pix2pix or direct, or set model.generator.kind"):
+    with pytest.raises(ConfigurationError, match=r"train with pix2pix or direct, or set model\.generator\.kind"):
         build_model(recipe, images)
 
 

@@ -94,6 +94,16 @@ def from_a_list_to_training(user: User) -> None:
     user.gets(*command_in(train), "--dry-run", *small[1:])
 
 
+@tried(("cli/data", "`translate data check {} {} {}`"))
+def from_a_problem_to_a_sound_set(user: User) -> None:
+    damaged = next((Path(user.data()) / "trainA").iterdir()).with_name("damaged.png")
+    damaged.write_bytes(b"words")
+    (step,) = steps(user.refused("data", "check", user.data(), "--recipe", "cyclegan", "data.size=32", code=3))
+    damaged.unlink()
+    assert command_in(step)[-1] == "data.size=32"
+    user.gets(*command_in(step))
+
+
 @tried(("cli/sweeping", "see the runs side by side with `translate compare {}`"))
 def from_a_sweep_to_a_table(user: User) -> None:
     words = ["translate", *user.train(user.recipe("pix2pix", steps=1), data=user.data("paired"))]

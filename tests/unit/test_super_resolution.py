@@ -82,7 +82,9 @@ def test_bicubic_keeps_flat_areas_everywhere_and_slopes_inside(scale: int) -> No
     network = BicubicEnlargement(scale).double()
     network.kernel = BicubicEnlargement(scale).kernel.double()
     flat = torch.full((1, 1, 6, 6), 0.37, dtype=torch.float64)
-    torch.testing.assert_close(network(flat), torch.full((1, 1, 6 * scale, 6 * scale), 0.37).double(), atol=1e-7, rtol=0)
+    torch.testing.assert_close(
+        network(flat), torch.full((1, 1, 6 * scale, 6 * scale), 0.37).double(), atol=1e-7, rtol=0
+    )
     slope = torch.arange(12.0, dtype=torch.float64).expand(1, 1, 12, 12)
     places = (torch.arange(12.0 * scale, dtype=torch.float64) + 0.5) / scale - 0.5
     inner = slice(2 * scale, -2 * scale)
@@ -117,7 +119,9 @@ def test_recomputed_activations_give_the_same_gradients() -> None:
 
 
 @pytest.mark.parametrize("rows", [1, 5, 64])
-@pytest.mark.parametrize("options", [{"scale": 2}, {"scale": 3}, {"scale": 4, "normalisation": "instance"}, {"scale": 8}])
+@pytest.mark.parametrize(
+    "options", [{"scale": 2}, {"scale": 3}, {"scale": 4, "normalisation": "instance"}, {"scale": 8}]
+)
 def test_bands_of_rows_give_the_same_pixels(options: dict, rows: int) -> None:
     network = lively(small(**options)).eval()
     pixels = np.random.default_rng(0).integers(0, 256, (19, 17, 3), dtype=np.uint8)

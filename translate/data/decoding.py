@@ -143,20 +143,25 @@ def require_crop(crop: Sides, source: Readable, height: int, width: int) -> None
 
 
 def require_pair(sources: Sequence[Readable], images: Sequence[np.ndarray], reduced: Sequence[int]) -> None:
-    """Raises ImageError that names the files unless the decoded images of a pair show the same, each as many times
-    `reduced` as that says."""
-    sizes = [Sides(*image.shape[:2]).times(factor) for image, factor in zip(images, reduced, strict=True)]
-    if len(set(sizes)) == 1:
+    """Raises ImageError that names the files unless the decoded images of a pair show the same; see `require_sizes`."""
+    require_sizes(sources, [(image.shape[0], image.shape[1]) for image in images], reduced)
+
+
+def require_sizes(sources: Sequence[Readable], sizes: Sequence[tuple[int, int]], reduced: Sequence[int]) -> None:
+    """Raises ImageError that names the files unless the images of a pair, of these sizes (height, width), can show the
+    same, each as many times `reduced` as that says."""
+    whole = [Sides(*size).times(factor) for size, factor in zip(sizes, reduced, strict=True)]
+    if len(set(whole)) == 1:
         return
-    names, scale = " and ".join(shown(source.path) for source in sources), max(reduced)
-    if scale == 1:
+    if max(reduced) == 1:
+        names = " and ".join(shown(source.path) for source in sources)
         raise ImageError(
             f"{names}: the images of this pair differ in proportions: set data.resize: square, or crop them alike"
         )
-    found = " and ".join(Sides(*image.shape[:2]).pixels for image in images)
+    given, target = sources[0].path, sources[-1].path
     raise ImageError(
-        f"{names}: {found} pixels, where the target has to be {scale} times as high and wide as the input, "
-        f"{sizes[0].pixels}: make it so, or set data.resize: square"
+        f"{shown(target)}: {Sides(*sizes[-1]).pixels} pixels, where {max(reduced)} times its input {shown(given)} is "
+        f"{whole[0].pixels}: crop it so, or set data.resize: square"
     )
 
 

@@ -57,7 +57,7 @@ def _scores(
         **evaluator.protocol,
         **direction.colours,
         "resize": "files are compared at their own size",
-        "translated": f"as `translate convert` does, at {converter.sizing(request) or 'their own size'}",
+        "translated": f"as `translate convert` does, at {str(converter.sizing(request)) or 'their own size'}",
     }
     with evaluator.progress(len(alike)) as bar:
 

@@ -52,12 +52,17 @@ def _from_run(model: Model, folder: Path) -> str:
     require_run(folder)
     found = checkpoint_in(folder, "latest")
     weights = found.weights()
-    named = {name: name.partition(".")[0] for name, _ in model.named_parameters()}
-    new = sorted({*named.values()} - {name.partition(".")[0] for name in weights})
-    drawn = {name: value for name, value in model.state_dict().items() if name.partition(".")[0] in new}
+    own, known = _networks(name for name, _ in model.named_parameters()), _networks(weights)
+    new = own - known if own & known else set()
+    drawn = {name: value for name, value in model.state_dict().items() if _networks([name]) <= new}
     load_weights(model, drawn | weights)
-    rest = f" ({' and '.join(new)} starts from random weights)" if new else ""
+    rest = f" ({' and '.join(sorted(new))} from random weights)" if new else ""
     return f"its weights after step {found.step}{rest} are"
+
+
+def _networks(weights: Iterable[str]) -> set[str]:
+    """The networks that weights of these names belong to."""
+    return {name.partition(".")[0] for name in weights}
 
 
 def _from_files(model: Model, files: Iterable[Path]) -> str:

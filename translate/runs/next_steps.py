@@ -28,7 +28,7 @@ def using_exported(out: Path, files: Sequence[Path]) -> list[str]:
     return [using(model) for model in ours]
 
 
-def training_on(folder: str, kind: str, given: Sequence[str] = ()) -> str:
-    """How to train on a data set of that kind: "paired", "unpaired" or "labelled"; with these settings."""
+def training_on(folder: str, kind: str, settings: Sequence[str] = ()) -> str:
+    """How to train on a data set of that kind, "paired", "unpaired" or "labelled", read by these settings."""
     recipe = {"paired": "pix2pix", "unpaired": "cyclegan"}.get(kind, "stargan")
-    return f"train with {command('train', recipe, '--data', folder, *given)}"
+    return f"train with {command('train', recipe, '--data', folder, *settings)}"

@@ -22,6 +22,7 @@ from translate.errors import ConfigurationError
 from translate.recipe import DataSettings
 from translate.runs.image_sets import ImageSet, LabelledImages, LabelledSource, Points, TwoDomains
 from translate.runs.image_sets.derived import open_derived, require_pairs
+from translate.runs.image_sets.larger_targets import require_smaller_inputs
 from translate.utils.printing import Log, shown
 
 
@@ -44,6 +45,8 @@ def open_data(
         images.know(known)
     elif not images.kinds:
         images.look(quiet, scale)
+        if scale != 1:
+            require_smaller_inputs(images)
         for line in introduced(images.kinds_in_files):
             log(line)
     return images
@@ -205,5 +208,6 @@ def _rendered(data: DataSettings, view: View, log: Log) -> Path:
             f"shapes: scenes are square, and data.size is {data.crop}: set data.size to one number"
         )
     name = f"shapes-{view}-{'-'.join(options.styles)}-{size}px-{options.train}-{options.test}-{options.seed}"
-    log(f"rendering {name}, unless it is there already")
-    return render_set(user_data() / name, view=view, size=size, **options.model_dump())
+    folder = user_data() / name
+    log(f"shapes: {'images drawn earlier' if folder.exists() else 'drawing its images, once'}, in {shown(folder)}")
+    return render_set(folder, view=view, size=size, **options.model_dump())

@@ -21,6 +21,7 @@ from translate.data.source import Readable
 from translate.data.source_file import Source
 from translate.errors import ConfigurationError, command
 from translate.runs.image_sets import Batches, ImageSet, spanned
+from translate.runs.image_sets.larger_targets import unlike
 from translate.utils.printing import Log, shown
 from translate.utils.progress import Progress
 from translate.utils.sides import Sides
@@ -48,6 +49,7 @@ def unreadable(images: ImageSet, loader: Batches, log: Log, quiet: bool = False)
     tried = noting(attempts, looks, files, several)
     with Progress(len(attempts), unit="image", label=f"checking images, {how}", quiet=quiet) as bar:
         found = failures(tried, images.settings.workers, lambda: bar.advance(1, images=1))
+    found = {**unlike(images), **found}
     for line in _dark_or_flat(images, looks):
         log(f"warning: {line}")
     if several:
@@ -62,7 +64,8 @@ def too_small(images: ImageSet, log: Log) -> dict[str, str]:
     trained = enumerate(images.trained_on().values())
     crops = {one.path: (images.crop_of(number), one) for number, sources in trained for one in sources}
     attempts = [(path, partial(_require_crop, crop, source)) for path, (crop, source) in crops.items()]
-    return _refused(images, failures(attempts, images.settings.workers, lambda: None), log)
+    found = failures(attempts, images.settings.workers, lambda: None)
+    return _refused(images, {**unlike(images), **found}, log)
 
 
 def _require_crop(crop: Sides, source: Readable) -> None:
