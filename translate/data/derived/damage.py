@@ -15,7 +15,6 @@ from translate.data.domain import Domain
 from translate.data.io.images import resize, to_8_bits
 from translate.utils.settings import Settings
 
-
 STEPS = 16
 """Places of a motion, for each pixel of its length."""
 
