@@ -14,7 +14,6 @@ from translate.data.derived.holes import is_hole, with_hole
 from translate.data.derived.settings import Derive
 from translate.data.io.images import Picture, to_8_bits, with_channels
 from translate.errors import ConfigurationError, ImageError
-from translate.inference.jobs import Job
 from translate.inference.options import OutputOptions
 from translate.utils.printing import Log, shown
 
@@ -99,9 +98,9 @@ def as_wished(derived: AsDerived | None, writing: OutputOptions, run: Path) -> A
     return replace(derived, keep_lightness=True)
 
 
-def lossy(job: Job) -> bool:
-    """Whether the output's format does not keep pixels as they are."""
-    return job.output.suffix.lower() in LOSSY
+def lossy(output: Path) -> bool:
+    """Whether files of that suffix do not keep pixels as they are."""
+    return output.suffix.lower() in LOSSY
 
 
 def with_lightness(made: np.ndarray, shades: np.ndarray, by: By) -> np.ndarray:

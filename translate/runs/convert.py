@@ -164,7 +164,7 @@ class Conversion:
         or name was chosen."""
         form = written_as(converter.images.translated(request), self.writing.depth)
         exact = converter.derived is not None and converter.derived.fills
-        if exact and not self._chosen(jobs) and any(map(lossy, jobs)):
+        if exact and not self._chosen(jobs) and any(lossy(job.output) for job in jobs):
             self._log("written as PNG, which keeps what is around the holes as it is")
             return self._plan_images("png", lambda line: None)
         if self._chosen(jobs) or (fits(".png", form) and not form.classes):
