@@ -61,3 +61,13 @@ def test_motion_is_where_a_pixel_was_before() -> None:
     assert np.abs(found - [3, 2]).mean() < 0.3
     moved = along(np.broadcast_to(np.float32([3, 2]), (64, 64, 2)))(before.astype(np.float32))
     np.testing.assert_allclose(moved[:-4, :-4], now[:-4, :-4], atol=0.5)
+
+
+def test_an_enlarged_clip_is_steadied_as_its_enlarged_input_moves() -> None:
+    scene, steady, errors = texture(128), Steady(0.9), []
+    for shift in range(8):
+        frame = scene[shift : shift + 64, 2 * shift : 2 * shift + 64]
+        large = 255 - cv2.resize(frame, (128, 128), interpolation=cv2.INTER_CUBIC)
+        written = steady(frame, large)
+        errors.append(np.abs(written[16:-16, 16:-16].astype(float) - large[16:-16, 16:-16]).mean())
+    assert written.shape == (128, 128, 3) and max(errors) < 3

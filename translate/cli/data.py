@@ -72,7 +72,8 @@ def check(folder: str, settings: tuple[str, ...], recipe: str | None, changes: C
         sys.exit(3)
     kinds = [getattr(report.folder, "kind", "labelled") for report in reports]
     words = command("train", recipe, "--data", folder, *written)
-    then(f"train with {words}" if recipe else training_on(folder, kinds[0], written))
+    kind = "paired" if data.derive else kinds[0]
+    then(f"train with {words}" if recipe else training_on(folder, kind, written))
 
 
 @data.command()

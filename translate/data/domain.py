@@ -73,6 +73,9 @@ class Domain:
     the number in files of pixels that nobody labelled, if there is one. `colours`: of the classes, in order, where
     files hold colours instead of numbers.
 
+    `reduced`: how many times less high and wide than `data.size` says its training images are: those that a model
+    enlarges.
+
     `layers`: where a sample has several images, what each of them is, by its own name; `channels` are theirs together.
     """
 
@@ -86,6 +89,7 @@ class Domain:
     ignore: int | None = None
     colours: Colours = ()
     layers: tuple[Domain, ...] = ()
+    reduced: int = 1
 
     @classmethod
     def stacked(cls, name: str, layers: Sequence[Domain]) -> Self:

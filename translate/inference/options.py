@@ -184,10 +184,17 @@ class OutputOptions:
         parse=number_or(1 << 16, auto="auto", native="native", trained="trained"),
         help="At which size images are translated: their own (native); as training would have resized them, unless "
         "they are within 15 % of that (trained); with N pixels on the shorter side; auto is trained, or "
-        "native where the model does not say how it was trained.",
+        "native where the model does not say how it was trained, and for a model that enlarges.",
     )
     keep_size: KeepSize = option(
-        "yes", help="Whether images that were translated at another size are brought back to their own."
+        "yes",
+        help="Whether images that were translated at another size are brought back to their own; by a model that "
+        "enlarges, to as many times their own.",
+    )
+    keep_lightness: bool = option(
+        False,
+        help="For a model that colours grey pictures: gives its colours to the lightness of the input, which stays as "
+        "it is (CIE's L*).",
     )
     workers: int = option(2, least=1, most=256, help="Threads that decode, and as many that encode.")
     batch: int | None = option(

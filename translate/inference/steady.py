@@ -50,7 +50,7 @@ class Flicker:
 
 @dataclass
 class Steady:
-    """Takes frames in order, each (height, width, 3) uint8 with its translation, of the same size; keeps one of each.
+    """Takes frames in order, each (height, width, 3) uint8 with its translation, which may be larger; keeps one of each.
 
     `strength`: share of the moved frame before, 0 for none, which only measures.
     """
@@ -63,6 +63,9 @@ class Steady:
 
     def __call__(self, given: np.ndarray, translated: np.ndarray) -> np.ndarray:
         """The frame to write, (height, width, 3) uint8; the translation itself at the first frame and at a cut."""
+        height, width = translated.shape[:2]
+        if given.shape[:2] != (height, width):  # of a model that enlarges
+            given = cv2.resize(given, (width, height), interpolation=cv2.INTER_CUBIC)
         now, made = given.astype(np.float32), translated.astype(np.float32)
         written = made
         if self._given is not None and self._translated is not None and self._written is not None:

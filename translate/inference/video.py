@@ -82,11 +82,12 @@ def convert_video(
 ) -> Record:
     """Converts `source` to `output` (see `plan_video`), which appears only once complete. Calls `done` for each frame.
 
-    Keeps size, the shape of pixels (but see `SQUARE_ONLY`), frame times and audio, and applies the display rotation.
-    Writes 8 bits, of which `steady`, if given, lowers the flicker. Drops subtitles, and audio that the new container
-    cannot hold, which it reports to `log`. An odd width or height is written as yuv444p, since yuv420p halves both.
-    Label maps are written in their colours. Raises ConfigurationError without PyAV, for a model that takes label maps,
-    and for one that gives them if they are to be steadied; TranslateError if the video cannot be read or written.
+    Keeps size, times the model's `scale`, the shape of pixels (but see `SQUARE_ONLY`), frame times and audio, and
+    applies the display rotation. Writes 8 bits, of which `steady`, if given, lowers the flicker. Drops subtitles, and
+    audio that the new container cannot hold, which it reports to `log`. An odd width or height is written as yuv444p,
+    since yuv420p halves both. Label maps are written in their colours. Raises ConfigurationError without PyAV, for a
+    model that takes label maps, and for one that gives them if they are to be steadied; TranslateError if the video
+    cannot be read or written.
     """
     if (given := converter.images.to_translate(request)).numbered or given.layers:
         raise ConfigurationError(f"{shown(source)}: the model takes {given}, and videos hold none; convert images")
@@ -97,7 +98,7 @@ def convert_video(
     clear_leftovers(output.parent)
     # FFmpeg picks the container by the suffix.
     with atomic_file(output, output.suffix) as working, _errors_in_words(av, source):
-        look = _look(av, source)
+        look = _look(av, source).enlarged(converter.model.scale)
         if look.pixel != 1 and output.suffix.lower() in SQUARE_ONLY:
             look = look.squared()
             size = f"{look.width} x {look.height}"
@@ -137,6 +138,10 @@ class _Look:
     matrix: int
     primaries: int
     transfer: int
+
+    def enlarged(self, scale: int) -> _Look:
+        """The look of frames so many times as high and wide."""
+        return replace(self, width=self.width * scale, height=self.height * scale)
 
     def squared(self) -> _Look:
         """Returns the look with square pixels, and no fewer of them; even sides stay even."""

@@ -12,6 +12,7 @@ from translate.data.io.images import MAX_PIXELS, allow_pixels
 from translate.errors import ConfigurationError, TranslateError
 from translate.inference.converter import BF16_APART, Converter
 from translate.inference.delivery import fits, holds, written_as
+from translate.inference.derived import as_wished, lossy
 from translate.inference.extras import (
     ExtrasWriter,
     Looks,
@@ -90,6 +91,7 @@ class Conversion:
         self._require_layers(converter.images.to_translate(request), converter.images.translated(request))
         converter.fitting.tile, converter.depth, converter.log = self.writing.tile, self.writing.depth, say
         converter.size, converter.keep_size, converter.remark = self.writing.size, self.writing.keep_size == "yes", log
+        converter.derived = as_wished(converter.derived, self.writing, self.run)
         converter.sizing(request)  # refuses what is impossible
         if suffix:
             self._require_format(suffix, written_as(converter.images.translated(request), self.writing.depth))
@@ -164,6 +166,10 @@ class Conversion:
         """The jobs, as PNG for label maps and as TIFF where no other format holds what the model gives, unless a format
         or name was chosen."""
         form = written_as(converter.images.translated(request), self.writing.depth)
+        exact = converter.derived is not None and converter.derived.fills
+        if exact and not self._chosen(jobs) and any(lossy(job.output) for job in jobs):
+            self._log("written as PNG, which keeps what is around the holes as it is")
+            return self._plan_images("png", lambda line: None)
         if self._chosen(jobs) or (fits(".png", form) and not form.classes):
             return jobs
         format: ImageFormat = "png" if form.classes else "tiff"

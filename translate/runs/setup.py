@@ -180,7 +180,8 @@ def loader_of(launch: Launch, images: ImageSet) -> Batches:
 
 def _open(launch: Launch, known: Sequence[Domain] = ()) -> ImageSet:
     with launch.distributed.one_first():
-        return open_data(launch.recipe.data, launch.recipe.method.batch_type, launch.log, known, launch.quiet)
+        recipe, scale = launch.recipe, launch.recipe.method.enlarges(launch.recipe.model)
+        return open_data(recipe.data, recipe.method.batch_type, launch.log, known, launch.quiet, scale)
 
 
 def _to_resume(launch: Launch, folder: Path) -> tuple[Launch, Checkpoint | None]:

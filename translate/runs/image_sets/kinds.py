@@ -85,8 +85,8 @@ class TwoDomains(ImageSet):
         if any(kind.scale is None for kind in self.kinds):
             return False
         if data.resize == "none":
-            first = [one for sources in self.folder.splits["test"] for one in sources[:count]]
-            return all(data.crop.fit_in(*size_of(one)) for one in first)
+            first = enumerate(sources[:count] for sources in self.folder.splits["test"])
+            return all(self.crop_of(number).fit_in(*size_of(one)) for number, some in first for one in some)
         return data.trained != data.crop or data.resize.startswith("short_side")
 
 
