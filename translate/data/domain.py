@@ -14,6 +14,7 @@ from torch import Tensor
 from translate.data.io.images import Interpolation, Picture, resize
 from translate.data.io.values import UNIT, Span, are_values, kind_in_words
 from translate.data.scale import Scale
+from translate.data.sound.spectrum import Spectrum
 
 BYTES = np.dtype(np.uint8)
 Colours = tuple[tuple[int, int, int], ...]
@@ -73,6 +74,8 @@ class Domain:
     the number in files of pixels that nobody labelled, if there is one. `colours`: of the classes, in order, where
     files hold colours instead of numbers.
 
+    `sound`: of sound (see `sound`), the spectrograms that it is translated as.
+
     `layers`: where a sample has several images, what each of them is, by its own name; `channels` are theirs together.
     """
 
@@ -86,6 +89,7 @@ class Domain:
     ignore: int | None = None
     colours: Colours = ()
     layers: tuple[Domain, ...] = ()
+    sound: Spectrum | None = None
 
     @classmethod
     def stacked(cls, name: str, layers: Sequence[Domain]) -> Self:
@@ -101,8 +105,9 @@ class Domain:
             "colours": tuple(map(tuple, facts.get("colours", ()))),
             "layers": tuple(map(cls.of, facts.get("layers", ()))),
         }
-        scale = facts.get("scale")
-        return cls(**{**facts, **tuples, "scale": Scale(**scale) if scale else None})
+        scale, sound = facts.get("scale"), facts.get("sound")
+        known = {"scale": Scale(**scale) if scale else None, "sound": Spectrum(**sound) if sound else None}
+        return cls(**{**facts, **tuples, **known})
 
     def at(self, scale: Scale | None) -> Self:
         """The domain, and its layers, as training sees them at that scale."""
@@ -170,7 +175,7 @@ class Domain:
 
     @property
     def _facts(self) -> tuple[object, ...]:
-        return self.channels, self.kind, self.unit, self.span if self.measured else None, self.layers
+        return self.channels, self.kind, self.unit, self.span if self.measured else None, self.layers, self.sound
 
     def split(self, pixels: np.ndarray) -> list[np.ndarray]:
         """The images of each layer in pixels (height, width, channels), as they are held or as planes."""

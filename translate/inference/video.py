@@ -86,7 +86,7 @@ def convert_video(
     ConfigurationError without PyAV and for a model that takes label maps, TranslateError if the video cannot be read or
     written.
     """
-    if (given := converter.images.to_translate(request)).numbered or given.layers:
+    if (given := converter.images.to_translate(request)).numbered or given.layers or given.sound:
         raise ConfigurationError(f"{shown(source)}: the model takes {given}, and videos hold none; convert images")
     av, start = _av(), time.perf_counter()
     output.parent.mkdir(parents=True, exist_ok=True)

@@ -21,6 +21,7 @@ from translate.data.synthetic.points import POINT_SETS
 from translate.data.synthetic.shapes import View, render_set
 from translate.errors import ConfigurationError
 from translate.recipe import DataSettings
+from translate.runs.image_sets.sound import require_pairs_of_sound
 from translate.runs.image_sets import ImageSet, LabelledImages, LabelledSource, Points, TwoDomains
 from translate.utils.printing import Log, shown
 
@@ -41,6 +42,8 @@ def open_data(
         images.look(quiet)
         for line in introduced(images.kinds):
             log(line)
+    if any(kind.sound for kind in images.kinds):
+        require_pairs_of_sound(images)
     return images
 
 
