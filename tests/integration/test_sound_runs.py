@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import soundfile
 import speech_files as speech
-import torch
 import yaml
 from PIL import Image
 from ways_out import User, taken, tried, ways_of
@@ -129,7 +128,9 @@ def test_length_rate_channels_and_type_of_samples_stay(user: User, trained: Path
             kept = (file.format, file.subtype, file.samplerate, file.channels)
             wanted = ("WAV", "PCM_16", rate, channels) if name == "g.ogg" else (format, subtype, rate, channels)
             assert kept == wanted and file.frames == rate + 123 and file.title == f"title of {name}"
-    notes = {row["source"]: row["note"] for row in map(json.loads, (user.folder / "rows.jsonl").read_text().splitlines())}
+    notes = {
+        row["source"]: row["note"] for row in map(json.loads, (user.folder / "rows.jsonl").read_text().splitlines())
+    }
     assert "nothing is left above 4,000 Hz" in notes["in/sub/f.wav"] and "8 bits in and out" in notes["in/e.wav"]
     assert "VORBIS became PCM_16" in notes["in/g.ogg"] and notes["in/c.wav"] == ""
     assert "0 converted, 7 skipped" in user.gets("convert", "run", "in", "out", "--device", "cpu")
@@ -177,6 +178,7 @@ def test_a_long_file_in_windows_is_as_the_whole(user: User, trained: Path, monke
         return whole(samples, **how)
 
     monkeypatch.setattr(converting, "translated", noted)
+    monkeypatch.setattr(converting, "WINDOW", 1_000_000)
     command = ("convert", "run", "long.wav")
     user.gets(*command, "whole.wav", "--device", "cpu", "--precision", "float32")
     monkeypatch.setattr(converting, "WINDOW", 512)
@@ -286,7 +288,7 @@ def settings_that_do_not_suit_sound(user: User) -> None:
     user.gets(*command, "data.size=[64,256]", "--out", "other")
     command = user.train(recipe, data=user.data("paired"))
     assert "data.sound: no effect" in user.refused(*command, "data.sound.rate=8000")
-    assert "its files are images" in user.refused(*command, "data.domains.a.kind=sound")
+    assert "its files are images" in user.refused(*command, "data.domains.A.kind=sound")
     user.gets(*command)
 
 
@@ -318,11 +320,11 @@ def a_served_model_of_sound(user: User) -> None:
 @pytest.mark.skipif(not speech.has_espeak(), reason="espeak-ng is not installed, so nothing is spoken")
 def test_speech_that_is_spoken_is_learned_from(user: User) -> None:
     speech.speech_set(user.folder / "speech", 4, 2)
-    user.gets(*user.train(small(user.folder), *WAYS, "training.steps=30", "training.lr=2e-3", data="speech"))
+    user.gets(*user.train(small(user.folder), *WAYS, "training.steps=30", "training.log_every=10", data="speech"))
     rows = [json.loads(line) for line in next(Path("runs").glob("*/metrics.jsonl")).read_text().splitlines()]
     losses = [row["generator/reconstruction"] for row in rows if "generator/reconstruction" in row]
-    assert losses[-1] < losses[0] or len(losses) == 1
-    assert torch.tensor([row["validation/to_clean/stoi"] for row in rows if "validation/to_clean/stoi" in row]).ge(0).all()
+    assert len(losses) > 2 and losses[-1] < losses[0]
+    assert all(0 < row["validation/to_clean/stoi"] < 1 for row in rows if "validation/to_clean/stoi" in row)
 
 
 @pytest.mark.parametrize("trial", ways_of(__name__))

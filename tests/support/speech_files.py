@@ -17,8 +17,14 @@ HELD_OUT = ("en-gb-x-gbclan+m7", "en-us+f3")
 """Voices of which nothing is trained on."""
 _WHO = ("The old baker", "My neighbour", "A tall stranger", "The young captain", "Every second guest", "Nobody here")
 _DOES = ("carried", "had forgotten", "was looking for", "will repair", "cannot describe", "quietly sold")
-_WHAT = ("seven wooden boxes", "the key of the garden", "a very long letter", "two pounds of cherries", "his blue coat")
-_WHEN = ("before the rain began.", "at half past nine.", "on a cold Thursday.", "without saying why.", "near the harbour.")
+_WHAT = ("seven wooden boxes", "the key of the garden", "a very long letter", "two pounds of cherries", "a blue coat")
+_WHEN = (
+    "before the rain began.",
+    "at half past nine.",
+    "on a cold Thursday.",
+    "without saying why.",
+    "near the harbour.",
+)
 KINDS = ("white", "hum", "babble")
 
 

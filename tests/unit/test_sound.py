@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -72,7 +73,7 @@ def test_the_louder_the_lighter_and_magnitudes_never_leave_their_range() -> None
     spectrum, full = Spectrum(), torch.sign(torch.randn(16000, generator=torch.Generator().manual_seed(0)))
     for samples in (full, torch.ones(16000), torch.sin(torch.arange(16000) * 0.5)):
         made = spectrum.planes(spectrum.of(samples))
-        assert -1 <= made.min() and made.max() <= 1
+        assert made.min() >= -1 and made.max() <= 1
     tone = 0.5 * torch.sin(2 * torch.pi * 16000 / 510 * 32 * torch.arange(16000) / 16000)
     loudness = spectrum.of(tone)[60].abs()
     assert loudness.argmax() == 32 and loudness.max() == pytest.approx(0.25, rel=1e-3)
@@ -247,7 +248,7 @@ def test_windows_are_equal_to_the_whole(rate: int, tmp_path: Path) -> None:
     facts = facts_of(written(tmp_path / "a.wav", samples, rate))
     windows = windows_of(facts, spectrum, stride, 20, 2 * rate)
     assert len(windows) > 4 and windows[0].first == 0 and windows[-1].last == count
-    assert all(one.last == two.first for one, two in zip(windows, windows[1:], strict=False))
+    assert all(one.last == two.first for one, two in pairwise(windows))
     step = step_of(spectrum, rate, stride)
     assert step * spectrum.rate % (rate * spectrum.hop * stride) == 0
     assert context_of(spectrum, rate, stride, 20) % step == 0

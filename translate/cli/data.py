@@ -70,15 +70,10 @@ def check(folder: str, settings: tuple[str, ...], recipe: str | None, changes: C
         again = command("data", "check", folder, *(["--recipe", recipe] if recipe else []), *written)
         then(f"put right what is called a problem above, and see whether it is with {again}")
         sys.exit(3)
-<<<<<<< HEAD
-    kinds = [getattr(report.folder, "kind", "labelled") for report in reports]
+    first = reports[0].folder
+    kind = "sound" if getattr(first, "of_sound", False) else getattr(first, "kind", "labelled")
     words = command("train", recipe, "--data", folder, *written)
-    then(f"train with {words}" if recipe else training_on(folder, kinds[0], written))
-=======
-    kinds = ["sound" if getattr(one.folder, "of_sound", False) else getattr(one.folder, "kind", "labelled") for one in reports]
-    words = command("train", recipe, "--data", folder, *given)
-    then(f"train with {words}" if recipe else training_on(folder, kinds[0]))
->>>>>>> cf2ac1b (Sound: pairs of noisy and clean files as spectrograms, measured by SI-SDR and STOI, converted with length, rate and type kept)
+    then(f"train with {words}" if recipe else training_on(folder, kind, written))
 
 
 @data.command()

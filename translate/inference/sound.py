@@ -141,7 +141,9 @@ def windows_of(facts: Facts, spectrum: Spectrum, stride: int, reach: int, length
     step, context = step_of(spectrum, facts.rate, stride), context_of(spectrum, facts.rate, stride, reach)
     kept = max(1, length // step) * step
     return [
-        Window(max(0, first - context), first, last := min(first + kept, facts.samples), min(last + context, facts.samples))
+        Window(
+            max(0, first - context), first, last := min(first + kept, facts.samples), min(last + context, facts.samples)
+        )
         for first in range(0, facts.samples, kept)
     ]
 
@@ -202,7 +204,7 @@ class _Written:
         if self.form["subtype"] != self.facts.subtype:
             yield f"{self.facts.subtype} became {self.form['subtype']}, as {self.form['format']} holds no such samples"
         if self.cut:
-            yield f"{self.cut:,} samples above full scale, up to {self.peak:.3g}, were cut at it; a WAV of floats, given as input, keeps them"
+            yield f"{self.cut:,} samples above full scale, up to {self.peak:.3g}, were cut at it; floats stay"
 
 
 def _remarks(facts: Facts, spectrum: Spectrum, silent: bool) -> Iterator[str]:
@@ -210,6 +212,7 @@ def _remarks(facts: Facts, spectrum: Spectrum, silent: bool) -> Iterator[str]:
     if silent:
         yield "silent from beginning to end"
     if facts.rate > spectrum.rate:
-        yield f"nothing is left above {spectrum.rate // 2:,} Hz, as the model was trained at {spectrum.rate:,} samples a second"
+        half = spectrum.rate // 2
+        yield f"nothing is left above {half:,} Hz, as the model was trained at {spectrum.rate:,} samples a second"
     if facts.subtype in ("PCM_U8", "PCM_S8"):
         yield "8 bits in and out: their own noise is heard in what is made quiet"

@@ -48,10 +48,11 @@ def _read(paths: Sequence[Path]) -> tuple[dict[Path, Looked], dict[Path, str]]:
 
 
 def _in_words(read: Mapping[Path, Looked]) -> str:
-    """How many, how long, and of which kinds: "40 sounds, 2.1 minutes, 1.2 to 4 seconds; 40 16,000 Hz, mono, PCM_16"."""
+    """How many, how long, and of which kinds: "40 sounds, 2.1 minutes in all, ...; 40 of 16,000 Hz, mono, PCM_16"."""
     if not read:
         return "nothing readable"
     seconds = np.array([facts.seconds for facts, _ in read.values()])
-    kinds = ", ".join(f"{count} of {kind}" for kind, count in Counter(str(one) for one, _ in read.values()).most_common())
+    counts = Counter(str(one) for one, _ in read.values()).most_common()
+    kinds = ", ".join(f"{count} of {kind}" for kind, count in counts)
     ends = f"{seconds.min():.3g} to {seconds.max():.3g} seconds"
     return f"{len(read)} sounds, {seconds.sum() / 60:.1f} minutes in all, {ends}; {kinds}"

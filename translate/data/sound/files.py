@@ -152,9 +152,11 @@ def _lacking(path: Path, facts: Facts) -> str:
                 if name == b"data":
                     missing = file.tell() + length - size
                     said = 0 < length < _NOT_SAID
-                    return f"its header says {length:,} bytes of sound, and {missing:,} are missing" if (
-                        said and missing > 0
-                    ) else ""
+                    return (
+                        f"its header says {length:,} bytes of sound, and {missing:,} are missing"
+                        if (said and missing > 0)
+                        else ""
+                    )
                 file.seek(length + length % 2, 1)
         if head[:4] == b"OggS":
             file.seek(max(0, path.stat().st_size - (1 << 17)))

@@ -19,6 +19,7 @@ from translate.utils.printing import shown
 
 
 def are_sound(sources: Sequence[Readable]) -> bool:
+    """Whether the first of the files, and so all, are sound."""
     return bool(sources) and isinstance(sources[0], Sound)
 
 
@@ -79,5 +80,6 @@ def require_alike(pairs: Sequence[Sequence[Readable]]) -> None:
     """Raises ConfigurationError for pairs that are not of one length and rate."""
     found = unlike(pairs)
     if found:
-        more = f" (so are {few(list(found))})" if len(found) > 1 else ""
-        raise ConfigurationError(f"{next(iter(found.values()))}{more}: the two sounds of a pair last equally long; cut them alike")
+        more = f" ({len(found)} pairs are so: {few(list(found))})" if len(found) > 1 else ""
+        first = next(iter(found.values()))
+        raise ConfigurationError(f"{first}{more}: the two sounds of a pair last equally long; cut them alike")

@@ -16,13 +16,15 @@ from translate.data.sound.spectrum import Spectrum, held
 from translate.errors import ImageError
 from translate.utils.printing import shown
 
+USUAL = Spectrum()
+
 
 @dataclass(frozen=True)
 class Sound:
     """A sound file; of several channels their mean is read."""
 
     path: Path
-    spectrum: Spectrum = Spectrum()
+    spectrum: Spectrum = USUAL
 
     @classmethod
     def of(cls, source: Sound, domain: Domain) -> Sound:

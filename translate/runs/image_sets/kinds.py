@@ -56,8 +56,9 @@ class TwoDomains(ImageSet):
     def few(self, count: int, part: Part = "test") -> Split:
         chosen = self.folder.splits.get(part) or self.folder.splits["train"]
         if self.kind(0).sound:
-            frames, trained = self.settings.crop.height, self.folder.splits["train"]
-            return holding_crops(self.spanned(chosen), frames, count) or holding_crops(self.spanned(trained), frames, count)
+            splits = (self.spanned(chosen), self.spanned(self.folder.splits["train"]))
+            held = (holding_crops(split, self.settings.crop.height, count) for split in splits)
+            return next(filter(None, held), ())
         return tuple(sources[:count] for sources in chosen)
 
     def side_by_side(self) -> Sequence[Sequence[Readable]]:

@@ -21,8 +21,8 @@ from translate.data.synthetic.points import POINT_SETS
 from translate.data.synthetic.shapes import View, render_set
 from translate.errors import ConfigurationError
 from translate.recipe import DataSettings
-from translate.runs.image_sets.sound import require_pairs_of_sound
 from translate.runs.image_sets import ImageSet, LabelledImages, LabelledSource, Points, TwoDomains
+from translate.runs.image_sets.sound import require_pairs_of_sound
 from translate.utils.printing import Log, shown
 
 

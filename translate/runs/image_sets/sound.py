@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
+from typing import Any, cast
 
 import numpy as np
 import torch
 
 from translate.data.io.images import to_float, to_pixels
 from translate.data.layouts.folders import Split
+from translate.data.sound.files import Facts, read
 from translate.data.sound.finding import require_alike
-from translate.data.sound.files import read
 from translate.data.sound.source import Sound
 from translate.data.sound.spectrum import Spectrum
 from translate.data.sound.translating import translated
 from translate.errors import ConfigurationError, ImageError
 from translate.evaluation.intervals import bootstrap_mean
-from translate.evaluation.metrics import measure_of
 from translate.evaluation.sound_measures import ideally_masked, si_sdr, stoi
 from translate.evaluation.table import Protocol, Score, score
 from translate.inference.padding import pad, padded_size
@@ -42,10 +42,10 @@ def require_pairs_of_sound(images: ImageSet) -> None:
         raise ConfigurationError(f"{images.settings.set}: {domains}: pairs are two images or two sounds")
     for folder in images.folders:
         for split in folder.splits.values():
-            require_alike(split)
+            require_alike(cast("Split", split))
 
 
-def holding_crops(split: Split, frames: int, count: int) -> Split:
+def holding_crops(split: Sequence[Sequence[Any]], frames: int, count: int) -> Split:
     """The first `count` pairs that hold a crop of so many frames."""
     pairs = (pair for pair in zip(*split, strict=True) if not any(_too_short(one, frames) for one in pair))
     chosen = [pair for pair, _ in zip(pairs, range(count), strict=False)]
@@ -96,9 +96,7 @@ class SoundDirection:
             if not known.any():
                 scores.append(score(key, self.name, None, protocol=how, note=note))
                 continue
-            floor, ceiling = (
-                {name: float(self._references[name][key][known].mean())} for name in (FLOOR, CEILING)
-            )
+            floor, ceiling = ({name: float(self._references[name][key][known].mean())} for name in (FLOOR, CEILING))
             value = bootstrap_mean(torch.from_numpy(values[known]))
             scores.append(score(key, self.name, value, floor=floor, ceiling=ceiling, protocol=how, note=note))
         return scores
@@ -113,25 +111,24 @@ class SoundDirection:
     def _measured(self, made: Callable[..., np.ndarray]) -> dict[str, np.ndarray]:
         """Both measures of what is made of each pair's noisy and clean samples, at their rate."""
         rows = []
-        for noisy, clean, rate in self._samples():
-            samples = made(noisy, clean, rate, self.spectrum)
-            rows.append((si_sdr(samples, clean), stoi(samples, clean, rate)))
+        for noisy, clean, facts in self._samples():
+            samples = made(noisy, clean, facts.rate, self.spectrum)
+            samples = samples if facts.floating else samples.clip(-1, 1)  # as it is delivered
+            rows.append((si_sdr(samples, clean), stoi(samples, clean, facts.rate)))
         return dict(zip((MEASURE, "stoi"), np.array(rows, np.float64).reshape(-1, 2).T, strict=True))
 
-    def _samples(self) -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
+    def _samples(self) -> Iterator[tuple[np.ndarray, np.ndarray, Facts]]:
         for pair in self.pairs:
             (noisy, facts), (clean, _) = (read(one.path) for one in pair)
-            yield noisy.mean(1), clean.mean(1), facts.rate
+            yield noisy.mean(1), clean.mean(1), facts
 
 
 def sound_directions(
-    model: Translator, domains: Sequence[str], split: Split, count: int, spectrum: Spectrum
+    model: Translator, domains: Sequence[str], split: Sequence[Sequence[Any]], count: int, spectrum: Spectrum
 ) -> list[SoundDirection]:
     """One for each domain that the model translates to."""
     return [
-        SoundDirection(
-            f"to {domains[to]}", to, [*zip(split[1 - to][:count], split[to][:count], strict=True)], spectrum
-        )
+        SoundDirection(f"to {domains[to]}", to, [*zip(split[1 - to][:count], split[to][:count], strict=True)], spectrum)
         for to in model.targets()
     ]
 
