@@ -13,7 +13,7 @@ import soundfile
 import speech_files as speech
 import yaml
 from PIL import Image
-from ways_out import User, taken, tried, ways_of
+from ways_out import User, command_in, taken, tried, ways_of
 
 import translate
 from translate.data.sound.spectrum import Spectrum
@@ -275,6 +275,9 @@ def test_a_folder_of_sound_is_checked(user: User) -> None:
     ("data/sound/source", "frames, the first number of data.size"),
     ("data/sound/finding", "data.sound: no effect, as {} holds images; leave it out"),
     ("data/sound/finding", "data.domains.{}.kind: sound, and its files are images: leave it out"),
+    ("data/sound/finding", "data.domains.{}.kind: {}"),
+    ("data/checks/looking", "{}: {} (data.sound says otherwise)"),
+    ("runs/next_steps", "convert with `translate convert {} noisy/ out/`"),
 )
 def settings_that_do_not_suit_sound(user: User) -> None:
     speech.tone_set(user.folder / "tones")
@@ -282,7 +285,13 @@ def settings_that_do_not_suit_sound(user: User) -> None:
     advised = taken(user.refused(*user.train(recipe, data="tones")), r"data.resize=none.*")
     settings = [one.rstrip(",") for one in advised.split() if "=" in one]
     command = user.train(recipe, *settings, "data.load_size=null", "--out", "run", data="tones")
-    user.gets(*command)
+    said = user.gets(*command)
+    key = taken(said, r"noisy: sound as .* \((data.sound) says otherwise\)")
+    assert "every 4 ms" in user.gets(*command, f"{key}.hop=64", "--out", "finer")
+    shutil.copytree("tones/noisy/test", "noisy")
+    user.gets(*command_in(said), "--device", "cpu")
+    kind = "data.domains.noisy.kind=labels"
+    assert "data.domains.noisy.kind: labels: no effect on sound; leave it out" in user.refused(*command, kind, "--out", "no")
     said = user.refused(*command, "data.size=[512,256]", "--out", "other")
     assert f"set fewer than {taken(said, r'set fewer than ([0-9]+) frames')} frames" in said
     user.gets(*command, "data.size=[64,256]", "--out", "other")
