@@ -291,7 +291,9 @@ def settings_that_do_not_suit_sound(user: User) -> None:
     shutil.copytree("tones/noisy/test", "noisy")
     user.gets(*command_in(said), "--device", "cpu")
     kind = "data.domains.noisy.kind=labels"
-    assert "data.domains.noisy.kind: labels: no effect on sound; leave it out" in user.refused(*command, kind, "--out", "no")
+    assert "data.domains.noisy.kind: labels: no effect on sound; leave it out" in user.refused(
+        *command, kind, "--out", "no"
+    )
     said = user.refused(*command, "data.size=[512,256]", "--out", "other")
     assert f"set fewer than {taken(said, r'set fewer than ([0-9]+) frames')} frames" in said
     user.gets(*command, "data.size=[64,256]", "--out", "other")
