@@ -16,6 +16,7 @@ from translate.data.domain import Domain
 from translate.data.io.images import Interpolation, resize
 from translate.data.layers import Layered
 from translate.data.scale import Resize
+from translate.data.sound.source import Sound
 from translate.data.source import Readable, Stretched
 from translate.errors import ImageError
 from translate.utils.printing import shown
@@ -135,6 +136,8 @@ class DecodedImages:
 
 def require_crop(crop: Sides, source: Readable, height: int, width: int) -> None:
     """Raises ImageError unless an image of that size holds the crop."""
+    if isinstance(source, Sound) and (short := source.too_short(crop.height)):
+        raise ImageError(short)
     if not crop.fit_in(height, width):
         raise ImageError(
             f"{shown(source.path)}: {width} x {height} pixels are too few for a crop of {crop.pixels}: set a "

@@ -14,6 +14,7 @@ from torch import Tensor
 from translate.data.io.images import Interpolation, Picture, resize
 from translate.data.io.values import UNIT, Span, are_values, kind_in_words
 from translate.data.scale import Scale
+from translate.data.sound.spectrum import Spectrum
 
 BYTES = np.dtype(np.uint8)
 Colours = tuple[tuple[int, int, int], ...]
@@ -75,6 +76,7 @@ class Domain:
 
     `reduced`: how many times less high and wide than `data.size` says its training images are: those that a model
     enlarges.
+    `sound`: of sound (see `sound`), the spectrograms that it is translated as.
 
     `layers`: where a sample has several images, what each of them is, by its own name; `channels` are theirs together.
     """
@@ -90,6 +92,7 @@ class Domain:
     colours: Colours = ()
     layers: tuple[Domain, ...] = ()
     reduced: int = 1
+    sound: Spectrum | None = None
 
     @classmethod
     def stacked(cls, name: str, layers: Sequence[Domain]) -> Self:
@@ -105,8 +108,9 @@ class Domain:
             "colours": tuple(map(tuple, facts.get("colours", ()))),
             "layers": tuple(map(cls.of, facts.get("layers", ()))),
         }
-        scale = facts.get("scale")
-        return cls(**{**facts, **tuples, "scale": Scale(**scale) if scale else None})
+        scale, sound = facts.get("scale"), facts.get("sound")
+        known = {"scale": Scale(**scale) if scale else None, "sound": Spectrum(**sound) if sound else None}
+        return cls(**{**facts, **tuples, **known})
 
     def at(self, scale: Scale | None) -> Self:
         """The domain, and its layers, as training sees them at that scale."""
@@ -174,7 +178,7 @@ class Domain:
 
     @property
     def _facts(self) -> tuple[object, ...]:
-        return self.channels, self.kind, self.unit, self.span if self.measured else None, self.layers
+        return self.channels, self.kind, self.unit, self.span if self.measured else None, self.layers, self.sound
 
     def split(self, pixels: np.ndarray) -> list[np.ndarray]:
         """The images of each layer in pixels (height, width, channels), as they are held or as planes."""

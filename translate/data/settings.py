@@ -17,6 +17,7 @@ from translate.data.folds import Fold
 from translate.data.io.images import Interpolation
 from translate.data.layouts.several import Roles
 from translate.data.scale import NEAR, Resize
+from translate.data.sound.settings import SoundSettings
 from translate.utils.settings import Seed, Settings
 from translate.utils.sides import Sides
 
@@ -116,6 +117,8 @@ class DataSettings(Settings):
     a GPU's free memory."""
     shapes: ShapesSettings = ShapesSettings()
     """Only for the procedural set `shapes`."""
+    sound: SoundSettings = SoundSettings()
+    """Only for sound."""
 
     @property
     def crop(self) -> Sides:

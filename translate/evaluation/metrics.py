@@ -117,6 +117,9 @@ MEASURES: dict[str, Measure] = {
     "pixel_accuracy": Measure(
         "pixels of the true class", pixel_accuracy, "", "higher", _OF_LABELS, 4, perfect=1.0, of_labels=True
     ),
+    # Sound; measured on samples, so not by a function of images.
+    "si_sdr": Measure("SI-SDR to the clean sound, dB", None, "dB", "higher", "scale-invariant, whole files", 2),
+    "stoi": Measure("STOI beside the clean sound, 0-1 scale", None, "", "higher", "Taal et al. 2011", 4),
     # What a classifier of real images reads.
     "label_error": Measure("classification error of translations", None, "%", "lower", decimals=1),
     "other_labels": Measure("other attributes read as they were", None, "%", "higher", decimals=1),

@@ -11,6 +11,8 @@ from translate.inference.converter import Converter
 from translate.inference.jobs import Job, Jobs
 from translate.inference.options import OutputOptions
 from translate.inference.records import Record
+from translate.inference.sound import convert_sound
+from translate.inference.sound_jobs import is_sound, plan_sound, seconds_of
 from translate.inference.steady import Steady
 from translate.inference.video import convert_video, count_frames, is_video, plan_video
 from translate.models.base import Request
@@ -73,4 +75,5 @@ MEDIA: dict[str, Medium] = {
     "video": Medium(
         "a video", "frame", is_video, _plan_video, lambda source: count_frames(source) or None, _convert_video
     ),
+    "sound": Medium("sound", "second", is_sound, plan_sound, seconds_of, convert_sound),
 }

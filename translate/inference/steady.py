@@ -50,7 +50,7 @@ class Flicker:
 
 @dataclass
 class Steady:
-    """Takes frames in order, each (height, width, 3) uint8 with its translation, which may be larger; keeps one of each.
+    """Takes frames in order, each (height, width, 3) uint8 with its translation, which may be larger.
 
     `strength`: share of the moved frame before, 0 for none, which only measures.
     """

@@ -89,7 +89,7 @@ def convert_video(
     model that takes label maps, and for one that gives them if they are to be steadied; TranslateError if the video
     cannot be read or written.
     """
-    if (given := converter.images.to_translate(request)).numbered or given.layers:
+    if (given := converter.images.to_translate(request)).numbered or given.layers or given.sound:
         raise ConfigurationError(f"{shown(source)}: the model takes {given}, and videos hold none; convert images")
     if steady and (target := converter.images.translated(request)).numbered:
         raise ConfigurationError(f"--steady: blends colours, and translations are {target}; leave it out")

@@ -145,6 +145,10 @@ class Conversion:
     def _require_layers(self, given: Domain, target: Domain) -> None:
         if medium_of(self.source):  # which says itself that it holds no samples
             return
+        if given.sound:
+            raise ConfigurationError(
+                f"{self.source}: the model takes {given}: give WAV, FLAC or OGG files, or a folder that holds no images"
+            )
         words = ["convert", self.run, self.source, self.output, *(f"--to={name}" for name in self.to)]
         require_layers(given, dict(self.reading.beside), self.source, words)
         if target.layers:

@@ -144,6 +144,8 @@ def _stored(upload: BinaryIO, path: Path, max_pixels: int) -> str:
 
 def _refuse_layers(*domains: Domain) -> None:
     for domain in domains:
+        if domain.sound:
+            raise Refusal(422, f"{domain.name} is sound, and pictures are taken here: use `translate convert`")
         if domain.layers:
             raise Refusal(422, f"a sample of {domain.name} is {len(domain.layers)} images; one image is taken here")
 

@@ -23,6 +23,7 @@ from translate.recipe import DataSettings
 from translate.runs.image_sets import ImageSet, LabelledImages, LabelledSource, Points, TwoDomains
 from translate.runs.image_sets.derived import open_derived, require_pairs
 from translate.runs.image_sets.larger_targets import require_smaller_inputs
+from translate.runs.image_sets.sound import require_pairs_of_sound
 from translate.utils.printing import Log, shown
 
 
@@ -49,6 +50,8 @@ def open_data(
             require_smaller_inputs(images)
         for line in introduced(images.kinds_in_files):
             log(line)
+    if any(kind.sound for kind in images.kinds):
+        require_pairs_of_sound(images)
     return images
 
 

@@ -119,7 +119,7 @@ def _dark_or_flat(images: ImageSet, looks: Mapping[int, Look]) -> Iterator[str]:
             seen[layer] = kind, alone or _sampled(files, kind, images.settings.workers)
     deep = max((one.white for _, found in seen.values() for one in found if one.full == DEEP), default=0)
     for name, (kind, found) in seen.items():
-        if kind.numbered:
+        if kind.numbered or kind.sound:
             continue
         cures = {DEEP: f"; set data.range=[0,{stretching(deep)}] for all"} if kind.span == UNIT else {}
         if len(images.kinds) == 2:
