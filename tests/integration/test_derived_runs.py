@@ -158,7 +158,8 @@ def sizes_that_no_generator_makes(user: User) -> None:
     factor = taken(large, r"set (data\.derive\.lowres\.factor=\d)")
     user.gets(
         *user.train(
-            enlarging,
+            recipe,
+            *enlarging,
             factor,
             data="album",
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -42,6 +41,8 @@ def telea(images: Tensor) -> Tensor:
 def sigma_of(pixels: np.ndarray) -> float:
     """The standard deviation of noise in an image (height, width, channels), in its own levels, as if it were Gaussian
     (Immerkaer 1996)."""
+    import cv2
+
     mask = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float64)
     height, width = pixels.shape[:2]
     each = [
@@ -51,6 +52,8 @@ def sigma_of(pixels: np.ndarray) -> float:
 
 
 def _denoised(pixels: np.ndarray) -> np.ndarray:
+    import cv2
+
     strength = sigma_of(pixels)
     if pixels.shape[2] == 3:
         return cv2.fastNlMeansDenoisingColored(pixels, None, strength, strength)
@@ -60,6 +63,8 @@ def _denoised(pixels: np.ndarray) -> np.ndarray:
 
 
 def _filled(pixels: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    import cv2
+
     hole = (mask > 127).astype(np.uint8)
     if pixels.shape[2] in (1, 3):
         return cv2.inpaint(np.ascontiguousarray(pixels), hole, TELEA_RADIUS, cv2.INPAINT_TELEA).reshape(pixels.shape)
