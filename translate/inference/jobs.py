@@ -12,11 +12,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, overload
 
+from translate.data.clips.video_file import VIDEOS
 from translate.data.io.images import WRITABLE
 from translate.data.layouts.listing import ListingReport, iterate_images
 from translate.data.layouts.subfolders import ARCHIVES
 from translate.errors import ConfigurationError, folded
-from translate.inference.naming import VIDEOS, key_of, output_name, renamed
+from translate.inference.naming import key_of, output_name, renamed
 from translate.inference.options import ImageFormat
 from translate.inference.partners import ALONE, Beside, Partners, require_there
 from translate.inference.records import Record, Status

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from translate.data.clips.video_file import is_video
 from translate.inference.converter import Converter
 from translate.inference.jobs import Job, Jobs
 from translate.inference.options import OutputOptions
 from translate.inference.records import Record
-from translate.inference.video import convert_video, count_frames, is_video, plan_video
+from translate.inference.video import convert_video, count_frames, plan_video
 from translate.models.base import Request
 from translate.utils.printing import Log
 from translate.utils.progress import Unit

@@ -10,6 +10,7 @@ from translate.data.catalog.cards import Card, locate, user_data
 from translate.data.checks.folder import Report, check, examine
 from translate.data.checks.looking import introduced, layers_of
 from translate.data.checks.poor import enlarged
+from translate.data.clips.opening import open_clips
 from translate.data.domain import Domain
 from translate.data.folds import folded
 from translate.data.labelled import LabelledFolder, open_jointly, open_labelled, open_source_labelled, unlabelled
@@ -17,11 +18,12 @@ from translate.data.layers import layer_names
 from translate.data.layouts.folders import Folder, open_folder
 from translate.data.layouts.pairing import Kind
 from translate.data.layouts.several import find_sides
+from translate.data.synthetic.moving import render_clips
 from translate.data.synthetic.points import POINT_SETS
 from translate.data.synthetic.shapes import View, render_set
 from translate.errors import ConfigurationError
 from translate.recipe import DataSettings
-from translate.runs.image_sets import ImageSet, LabelledImages, LabelledSource, Points, TwoDomains
+from translate.runs.image_sets import ClipPairs, ImageSet, LabelledImages, LabelledSource, Points, TwoDomains
 from translate.utils.printing import Log, shown
 
 
@@ -60,6 +62,8 @@ def _opened(data: DataSettings, batch_type: type[Batch], log: Log) -> ImageSet:
         raise ConfigurationError("--data is needed: the name of a data set (see `translate data`), or a folder")
     if data.set != data.set.encode(errors="ignore").decode():  # no recipe could be read again that names it
         raise ConfigurationError(f"{shown(data.set)}: its name is not UTF-8, and recipes are; rename the folder")
+    if data.frames is not None and batch_type.pairs:
+        return ClipPairs(data, _logged(open_clips(_clips(data, log), data), log), batch_type)
     if batch_type.domains() == 2 and not batch_type.labelled():
         return TwoDomains(data, _logged(_folded(_two_domains(data, batch_type, log), data), log), batch_type)
     if batch_type.domains() == 2:
@@ -83,6 +87,8 @@ def refuse_idle(data: DataSettings, batch_type: type[Batch]) -> None:
     acts = {
         "layout": two_domains,
         "direction": batch_type.pairs,
+        "frames": batch_type.pairs,
+        "frame_step": batch_type.pairs,
         "input": batch_type.pairs,
         "target": batch_type.pairs,
         "domains": two_domains or batch_type.labels_are_domains(),
@@ -195,12 +201,35 @@ def _logged(folder: Any, log: Log) -> Any:
     return folder
 
 
-def _rendered(data: DataSettings, view: View, log: Log) -> Path:
+def _clips(data: DataSettings, log: Log) -> Path:
+    """The folder of clips; of `shapes`, rendered on first use."""
+    if data.set != "shapes":
+        return locate(str(data.set))[0]
+    _require_square(data)
     options, size = data.shapes, data.crop.height
+    name = f"shapes-clips-{options.styles[0]}-{size}px-{options.train}-{options.test}-{options.length}-{options.seed}"
+    log(f"rendering {name}, unless it is there already")
+    return render_clips(
+        user_data() / name,
+        style=options.styles[0],
+        size=size,
+        length=options.length,
+        train=options.train,
+        test=options.test,
+        seed=options.seed,
+    )
+
+
+def _require_square(data: DataSettings) -> None:
     if not data.crop.square:
         raise ConfigurationError(
             f"shapes: scenes are square, and data.size is {data.crop}: set data.size to one number"
         )
+
+
+def _rendered(data: DataSettings, view: View, log: Log) -> Path:
+    options, size = data.shapes, data.crop.height
+    _require_square(data)
     name = f"shapes-{view}-{'-'.join(options.styles)}-{size}px-{options.train}-{options.test}-{options.seed}"
     log(f"rendering {name}, unless it is there already")
-    return render_set(user_data() / name, view=view, size=size, **options.model_dump())
+    return render_set(user_data() / name, view=view, size=size, **options.model_dump(exclude={"length"}))
