@@ -149,7 +149,9 @@ class NextFrame(Direction):
 
     def _ahead(self, frames: Tensor) -> dict[str, float]:
         assert self.roll_outs is not None
-        each = (compare_with_truth(*pair) for pair in zip(frames.unbind(1), self.roll_outs.truths.unbind(1), strict=True))
+        each = (
+            compare_with_truth(*pair) for pair in zip(frames.unbind(1), self.roll_outs.truths.unbind(1), strict=True)
+        )
         return {
             f"{key}/{place}_ahead": measured[key]
             for place, measured in enumerate(each, 1)

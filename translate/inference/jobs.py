@@ -155,17 +155,22 @@ def plan(
         raise ConfigurationError(f"{shown(source)}: neither a file nor a folder")
     output = folder_named(output, "OUTPUT")
     refuse_in_run(output)
-    around = (output, *output.absolute().parents, *output.resolve().parents)
-    if any(_same(place, folder) for place in around for folder in (source, *partners.folders)):
-        raise ConfigurationError(
-            f"{shown(output)}: the output folder is the input folder or lies inside it; choose another"
-        )
+    refuse_around(output, (source, *partners.folders))
     names = _images_in(source, log, follow_links)
     partners.refuse_ambiguous(source, names)
     exceptions = renamed(names, format)
     jobs = Jobs(source, output, names, lambda name: exceptions.get(name) or output_name(name, format), partners)
     jobs.refuse_inputs()
     return jobs
+
+
+def refuse_around(output: Path, inputs: Sequence[Path]) -> None:
+    """Raises ConfigurationError if the output folder is one of the inputs or lies inside one."""
+    around = (output, *output.absolute().parents, *output.resolve().parents)
+    if any(_same(place, folder) for place in around for folder in inputs):
+        raise ConfigurationError(
+            f"{shown(output)}: the output folder is the input folder or lies inside it; choose another"
+        )
 
 
 def _images_in(folder: Path, log: Log, follow_links: bool) -> list[str]:

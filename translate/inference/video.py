@@ -30,6 +30,10 @@ ENCODERS = {".mp4": _X264, ".m4v": _X264, ".mov": _X264, ".mkv": _X264, ".webm":
 """Encoder by output suffix, with settings for visually lossless quality."""
 SQUARE_ONLY = frozenset({".webm"})
 """VP9 does not say the shape of its pixels, and PyAV cannot have the container say it."""
+Shot = tuple[np.ndarray, Any]
+"""A frame, (height, width, 3), uint8, upright; and what says when it is shown: `pts`, `time_base` and `duration`."""
+Film = Callable[[Iterator[Shot]], Iterator[Shot]]
+"""Makes the frames of a film from those of another."""
 _LIMITED = 1  # FFmpeg's number of the range that players expect
 
 
@@ -77,6 +81,22 @@ def convert_video(
     """
     if (given := converter.images.to_translate(request)).numbered or given.layers:
         raise ConfigurationError(f"{shown(source)}: the model takes {given}, and videos hold none; convert images")
+
+    def each(frames: Iterator[Shot]) -> Iterator[Shot]:
+        while batch := list(islice(frames, batch_size)):
+            pictures = converter.convert_pictures([Picture(pixels) for pixels, _ in batch], request, "8")
+            yield from ((shown_of(picture), like) for picture, (_, like) in zip(pictures, batch, strict=True))
+
+    return write_film(source, output, each, log, done)
+
+
+def shown_of(picture: Picture) -> np.ndarray:
+    """The picture as a video shows it: (height, width, 3), uint8."""
+    return with_channels(display_bands(picture), 3)
+
+
+def write_film(source: Path, output: Path, film: Film, log: Log, done: Callable[[], None]) -> Record:
+    """Writes what `film` makes of the frames of `source`; see `convert_video`."""
     av, start = pyav(), time.perf_counter()
     output.parent.mkdir(parents=True, exist_ok=True)
     clear_leftovers(output.parent)
@@ -95,12 +115,9 @@ def convert_video(
             stream = _video_stream(read, written, look, output.suffix.lower())
             audio = _audio_streams(read, written, output.suffix, log)
             frames = _frames(read, written, look, audio, extent)
-            while batch := list(islice(frames, batch_size)):
-                pictures = converter.convert_pictures([Picture(pixels) for pixels, _ in batch], request, "8")
-                for picture, (_, like) in zip(pictures, batch, strict=True):
-                    frame = _frame(av, with_channels(display_bands(picture), 3), like, look)
-                    written.mux(stream.encode(frame))
-                    done()
+            for pixels, like in film(frames):
+                written.mux(stream.encode(_frame(av, pixels, like, look)))
+                done()
             written.mux(stream.encode(None))
     seconds = time.perf_counter() - start
     return Record(source, output, "written", (look.width, look.height), seconds, lacking=extent.lacking(shown(source)))

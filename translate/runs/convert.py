@@ -1,15 +1,15 @@
 """`translate convert`: images of a folder, one image, or another medium, converted with a trained model."""
 
-import os
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 from translate.data.domain import Domain, in_words
 from translate.data.io.images import MAX_PIXELS, allow_pixels, dimensions
 from translate.errors import ConfigurationError, ImageError, TranslateError
+from translate.inference.clip_jobs import CLIPS
 from translate.inference.converter import BF16_APART, Converter
 from translate.inference.delivery import fits, holds, written_as
 from translate.inference.extras import (
@@ -26,12 +26,13 @@ from translate.inference.jobs import Job, Jobs, plan
 from translate.inference.manifest import Manifest
 from translate.inference.media import Medium, medium_of
 from translate.inference.naming import SUFFIXES
-from translate.inference.options import Extras, ImageFormat, InputOptions, ModelOptions, OutputOptions
+from translate.inference.options import Extras, ImageFormat, InputOptions, ModelOptions, OutputOptions, refuse_roll_out
 from translate.inference.partners import in_place_of, require_layers
 from translate.inference.provenance import locked_folder, require_writable, translation
 from translate.inference.records import Outcome, Record
 from translate.inference.sizing import Sizing
 from translate.models.base import Request, Translator
+from translate.runs.clips import takes_clips
 from translate.runs.loading import files_of, load
 from translate.runs.not_a_run import holds_model
 from translate.utils.outputs import Inputs
@@ -55,6 +56,12 @@ class Conversion:
     caption: str = "output"
     """Of the outputs, in sheets and gallery."""
 
+    @cached_property
+    def medium(self) -> Medium | None:
+        """What INPUT is, for this model; None for images."""
+        found = medium_of(self.source)
+        return found or (CLIPS if self.source.is_dir() and takes_clips(self.run) else None)
+
     def carry_out(self) -> Outcome:
         """Converts, shows a progress line and writes the extras.
 
@@ -72,7 +79,7 @@ class Conversion:
         self.refuse_contradictions()
         convert: Callable[..., Outcome]
         suffix = ""
-        if medium := medium_of(self.source):
+        if medium := self.medium:
             jobs = self._plan_pieces(medium)
             convert = partial(self._convert_pieces, medium, jobs)
         else:
@@ -81,6 +88,8 @@ class Conversion:
             convert = partial(self._convert_images, jobs, looks)
         require_places(self.extras, Inputs(lambda: (*files_of(self.run), *jobs.sources())), self.writing.overwrite)
         converter = load(self.run, **vars(self.model))
+        if not medium:
+            refuse_roll_out(self.writing, self.run)
         request, log = converter.request(self.to), logger(self.quiet)
         self._require_layers(converter.images.to_translate(request), converter.images.translated(request))
         converter.fitting.tile, converter.depth, converter.log = self.writing.tile, self.writing.depth, say
@@ -94,7 +103,7 @@ class Conversion:
             log(converter.model.remarks)
         if jobs.source != self.source:  # one file, or one piece
             return convert(converter, request)
-        wanted = translation(converter, request, dict(self.reading.beside))
+        wanted = translation(converter, request, dict(self.reading.beside), self.writing.roll_out or 0)
         with locked_folder(Path(self.output), wanted, self.writing.overwrite) as folder:
             outcome = convert(converter, request, all_ours=folder.all_ours)
             if self.writing.overwrite:
@@ -104,7 +113,7 @@ class Conversion:
     def refuse_contradictions(self) -> None:
         """Raises ConfigurationError for what cannot be, as far as that is known without the model."""
         run, source, chosen = self.run, self.source, self.model.checkpoint
-        medium = medium_of(source)
+        medium = self.medium
         if medium and (self.reading.shard is not None or self.writing.format != "same"):
             raise ConfigurationError(f"--shard and --format are for images, not for {medium.called}; leave them out")
         if medium and self.reading.beside:
@@ -125,7 +134,7 @@ class Conversion:
             raise ConfigurationError(f"--checkpoint {chosen}: {run} has no checkpoints to choose from; leave it out")
 
     def _require_layers(self, given: Domain, target: Domain) -> None:
-        if medium_of(self.source):  # which says itself that it holds no samples
+        if self.medium:  # which says itself that it holds no samples
             return
         words = ["convert", self.run, self.source, self.output, *(f"--to={name}" for name in self.to)]
         require_layers(given, dict(self.reading.beside), self.source, words)
@@ -234,7 +243,7 @@ class Conversion:
         logger(self.quiet)(f"converting on {converter.runtime}")
         for job in jobs:
             record = job.record("skipped")
-            if self.writing.overwrite or not os.path.lexists(job.output):
+            if self.writing.overwrite or not medium.is_done(job):
                 try:
                     record = self._convert_piece(medium, job, converter, request)
                 except TranslateError as error:

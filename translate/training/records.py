@@ -93,7 +93,11 @@ class Records:
 
     def _columns(self) -> dict[str, Tensor]:
         trainer = self._trainer
-        return trainer.model.show(self._samples) if self._film is None else self._film.columns(trainer.model, trainer.runtime)
+        return (
+            trainer.model.show(self._samples)
+            if self._film is None
+            else self._film.columns(trainer.model, trainer.runtime)
+        )
 
     def _report(self) -> None:
         """Writes the page of the run as it is now; one that fails warns once, and training goes on without it."""

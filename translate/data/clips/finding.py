@@ -79,10 +79,15 @@ def find_clips(folder: Path, aside: Sequence[Path] = (), follow_links: bool = Tr
         yield from _clips_in(below, folder, follow_links)
 
 
-def holds_clips(folder: Path) -> bool:
-    """Whether there is a video, or an image whose name holds a number, in the folder or anywhere below."""
-    every = (one for place in (folder, *_below(folder, ())) for one in (*_videos_in(place), *files_in(place)))
-    return any(is_video(one) or _NAME.fullmatch(one.stem) for one in every)
+def pieces_in(folder: Path) -> list[Path]:
+    """The videos, and the folders with images directly in them, in a folder and below it; none is opened."""
+    places = [folder, *_below(folder, ())]
+    return [piece for place in places for piece in (*_videos_in(place), *([place] if files_in(place) else []))]
+
+
+def holds_video(folder: Path) -> bool:
+    """Whether there is a video in the folder or anywhere below."""
+    return any(_videos_in(place) for place in (folder, *_below(folder, ())))
 
 
 def numbered_in(folder: Path, name: str, follow_links: bool = True) -> list[Clip]:

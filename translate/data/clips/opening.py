@@ -96,7 +96,9 @@ def _found(root: Path, data: DataSettings) -> tuple[dict[str, Clips], list[str]]
         )
     if not found["train"]:
         left = f"; {'; '.join(lines)}" if lines else ""
-        raise ConfigurationError(f"{shown(places['train'])}: no clips here: {LOOKED_FOR}; found: {contents(root)}{left}")
+        raise ConfigurationError(
+            f"{shown(places['train'])}: no clips here: {LOOKED_FOR}; found: {contents(root)}{left}"
+        )
     return found, [f"left out, as it cannot be read: {line}" for line in lines]
 
 

@@ -91,7 +91,14 @@ def render_film(number: int, style: str, size: int, length: int) -> Iterator[Arr
 
 
 def render_clips(
-    folder: Path, *, style: str = "flat", size: int = 64, length: int = 24, train: int = 400, test: int = 64, seed: int = 0
+    folder: Path,
+    *,
+    style: str = "flat",
+    size: int = 64,
+    length: int = 24,
+    train: int = 400,
+    test: int = 64,
+    seed: int = 0,
 ) -> Path:
     """Renders `train` and `test` clips of `length` frames into `folder`, as train/00000/0000.png and so on, and returns
     it. No film is in both.
@@ -100,7 +107,9 @@ def render_clips(
     Raises ConfigurationError if it was not, or for invalid settings.
     """
     _check(style, size, train, test)
-    title = f"clips of moving scenes in {style}: {size} px, {train} to train on and {test} to test, {length} frames each"
+    title = (
+        f"clips of moving scenes in {style}: {size} px, {train} to train on and {test} to test, {length} frames each"
+    )
     description = f'name: shapes\ntitle: "{title}, seed {seed}, filming {FILMING}"\n'
     if folder.exists():
         expect(folder, description)

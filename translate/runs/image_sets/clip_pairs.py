@@ -76,7 +76,9 @@ class ClipPairs(TwoDomains):
         batches = [runtime.place(b) for b in images.in_order([inputs, truths], Paired, count, at_scale=at_scale)]
         taken = torch.cat([batch.input.cpu() for batch in batches])
         follow = torch.cat([batch.target.cpu() for batch in batches]).unflatten(1, (ahead, -1))
-        return RollOuts(taken, follow, [_called(clip, last) for clip, last in chosen], _captions(chosen, window, offsets))
+        return RollOuts(
+            taken, follow, [_called(clip, last) for clip, last in chosen], _captions(chosen, window, offsets)
+        )
 
     def _places(self, clip: Clip, ahead: int) -> Iterable[tuple[Clip, int]]:
         """The last frames in after which so many follow, in steps of as many; none that needs an unreadable frame."""
