@@ -119,7 +119,8 @@ class Predictor:
         held: deque[np.ndarray] = deque(maxlen=self.needed)
         likes: deque[Any] = deque(maxlen=2)
         count = 0
-        for count, shot in enumerate(frames, 1):
+        for shot in frames:
+            count += 1
             held.append(shot[0])
             likes.append(shot[1])
             yield shot

@@ -217,8 +217,8 @@ class OutputOptions:
         metavar="K",
         least=1,
         most=100_000,
-        help="For a model of the next frame: continue each clip by K frames beyond its end, each predicted from the ones "
-        "before; instead of predicting its own frames.",
+        help="For a model of the next frame: continue each clip by K frames beyond its end, each predicted from the "
+        "ones before; instead of predicting its own frames.",
     )
 
 

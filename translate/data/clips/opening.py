@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from translate.data.clips.finding import NUMBERED, Clip, Unread, find_clips
 from translate.data.clips.video_file import VIDEOS
@@ -32,7 +33,7 @@ class ClipFolder(Folder):
 
     clips: dict[str, Clips] = field(default_factory=dict)
     """By split, like `splits`."""
-    window: Window = Window(4)
+    window: Window = field(default_factory=lambda: Window(1))
     left_out: frozenset[Path] = frozenset()
     """Frames that cannot be read, by their paths."""
 
@@ -70,7 +71,7 @@ def open_clips(root: Path, data: DataSettings) -> ClipFolder:
         splits={split: _samples(clips, window) for split, clips in kept.items()},
         test_is_paired="test" in kept,
         found=(f"clips in {shown(root.name)}: samples of {window}", *with_origin(lines, origin)),
-        warnings=tuple([*warnings, *_cut_off(every)]),
+        warnings=(*warnings, *_cut_off(every)),
         notes=tuple(_remarks(every)),
         test_split=measured,
         clips=kept,
@@ -126,8 +127,8 @@ def _split(root: Path, found: dict[str, Clips], data: DataSettings) -> tuple[dic
 
 
 def _samples(clips: Iterable[Clip], window: Window) -> Split:
-    inputs: list[Layered] = []
-    targets = []
+    inputs: list[Any] = []
+    targets: list[Any] = []
     for clip in clips:
         for last in clip.lasts(window):
             some = tuple(clip.frames[number] for number in window.inputs(last))
@@ -149,8 +150,8 @@ def _too_short(root: Path, clips: Clips, window: Window) -> str:
     fits = min(window.frames, (longest.longest - 1) // step)
     fewer = f"set data.frames={fits}{' and data.frame_step=1' if step != window.step else ''}, or give longer clips"
     return (
-        f"{shown(root)}: no clip to train on has the {window.reach + 1} frames that data.frames={window.frames}{stepped} "
-        f"needs, {window.frames} in and the next as target: the longest, {shown(longest.name)}, has {longest.longest}: "
+        f"{shown(root)}: no clip to train on has the {window.reach + 1} frames that data.frames={window.frames}"
+        f"{stepped} needs, {window.frames} in and the next as target: the longest, {shown(longest.name)}, has {longest.longest}: "
         f"{fewer if fits > 0 else 'give longer clips'}"
     )
 

@@ -1,4 +1,4 @@
-"""Moving scenes of the `shapes` set: shapes that move, turn and bounce off the edges, so that the true film is known."""
+"""Moving scenes of the `shapes` set: shapes that move, turn and bounce off the edges; the true film is known."""
 
 from __future__ import annotations
 
