@@ -67,7 +67,7 @@ def check(folder: str, settings: tuple[str, ...], recipe: str | None, changes: C
         answer(line)
     if any(report.problems for report in reports):
         sys.exit(3)
-    kinds = [getattr(report.folder, "kind", "labelled") for report in reports]
+    kinds = ["clips" if report.clips else getattr(report.folder, "kind", "labelled") for report in reports]
     words = command("train", recipe, "--data", folder, *given)
     then(f"train with {words}" if recipe else training_on(folder, kinds[0]))
 

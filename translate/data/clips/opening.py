@@ -151,8 +151,8 @@ def _too_short(root: Path, clips: Clips, window: Window) -> str:
     fewer = f"set data.frames={fits}{' and data.frame_step=1' if step != window.step else ''}, or give longer clips"
     return (
         f"{shown(root)}: no clip to train on has the {window.reach + 1} frames that data.frames={window.frames}"
-        f"{stepped} needs, {window.frames} in and the next as target: the longest, {shown(longest.name)}, has {longest.longest}: "
-        f"{fewer if fits > 0 else 'give longer clips'}"
+        f"{stepped} needs, {window.frames} in and the next as target: the longest, {shown(longest.name)}, has "
+        f"{longest.longest}: {fewer if fits > 0 else 'give longer clips'}"
     )
 
 

@@ -7,10 +7,12 @@ from typing import Any
 
 from translate.data.batch import Batch
 from translate.data.catalog.cards import Card, locate, user_data
+from translate.data.checks.clips import examine_clips
 from translate.data.checks.folder import Report, check, examine
 from translate.data.checks.looking import introduced, layers_of
 from translate.data.checks.poor import enlarged
-from translate.data.clips.opening import open_clips
+from translate.data.clips.finding import holds_video
+from translate.data.clips.opening import ClipFolder, open_clips
 from translate.data.domain import Domain
 from translate.data.folds import folded
 from translate.data.labelled import LabelledFolder, open_jointly, open_labelled, open_source_labelled, unlabelled
@@ -25,6 +27,9 @@ from translate.errors import ConfigurationError
 from translate.recipe import DataSettings
 from translate.runs.image_sets import ClipPairs, ImageSet, LabelledImages, LabelledSource, Points, TwoDomains
 from translate.utils.printing import Log, shown
+
+USUAL = 4
+"""Frames in a sample of clips that are checked without a method."""
 
 
 def open_data(
@@ -107,6 +112,8 @@ def check_alone(data: DataSettings) -> Report:
     """Checks `data.set` without a method, as the settings read folders. Raises ConfigurationError."""
     path = Path(str(data.set))
     root, card = (path, None) if path.exists() else locate(str(data.set))
+    if data.frames or (root.is_dir() and holds_video(root)):
+        return examine_clips(open_clips(root, data if data.frames else data.model_copy(update={"frames": USUAL})), data)
     domains = card.domains if card and not (data.domains or data.order or data.roles) else data.domains
     return check(root, data.model_copy(update={"domains": domains}))
 
@@ -117,7 +124,10 @@ def check_as(data: DataSettings, batch_type: type[Batch]) -> list[Report]:
     opened = _opened(data, batch_type, log=lambda line: None)
     if not opened.folders:
         raise ConfigurationError(f"{data.set}: generated as it is needed; there is nothing to check")
-    reports = [examine(folder, data) for folder in opened.folders]
+    reports = [
+        examine_clips(folder, data) if isinstance(folder, ClipFolder) else examine(folder, data)
+        for folder in opened.folders
+    ]
     opened.look(quiet=False)
     notes = (*reports[0].notes, *enlarged(layers_of(opened.kinds), data))
     return [replace(reports[0], notes=notes), *reports[1:]]
