@@ -34,13 +34,14 @@ def video(
     encoder: str = "libx264",
     stamps: Sequence[int] | None = None,
     options: dict[str, str] | None = None,
+    container: dict[str, str] | None = None,
     rate: int = 25,
 ) -> Path:
     """Writes the frames as a video; `stamps`: when each is shown, in frames."""
     import av
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    with av.open(str(path), "w") as file:
+    with av.open(str(path), "w", options=container or {}) as file:
         stream: Any = file.add_stream(encoder, rate=rate, options=options or {})
         stream.height, stream.width, stream.pix_fmt = *frames[0].shape[:2], "yuv420p"
         for place, pixels in enumerate(frames):
