@@ -310,6 +310,7 @@ def test_real_runs_are_compared_by_the_command(run_cli, tiny_recipe, tmp_path):
         "validated": 4,
         "ended": True,
         "scored": "tiny-pix2pix after step 4",
+        "rescheduled": "",
     }
     tables = {row["table"]: row for row in both["validation"] + both["evaluation"]}
     assert {"validation: l1", "validation: psnr", "validation: ssim", "SSIM to the truth, 0-1 scale"} <= tables.keys()

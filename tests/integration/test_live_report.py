@@ -62,7 +62,7 @@ def test_the_command_writes_it_at_any_time(tmp_path: Path) -> None:
     train(run)
     (run / "report.html").unlink()
     done = CliRunner().invoke(main, ["report", str(run)])
-    assert (done.exit_code, done.output.strip()) == (0, str(run / "report.html"))
+    assert (done.exit_code, done.stdout.strip()) == (0, str(run / "report.html"))
     assert "refresh" not in (run / "report.html").read_text()
     with folder.locked(run / folder.LOCK):  # as while it trains
         assert folder.trains(run)

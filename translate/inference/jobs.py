@@ -20,6 +20,7 @@ from translate.errors import ConfigurationError, folded
 from translate.inference.naming import key_of, output_name, renamed
 from translate.inference.options import ImageFormat
 from translate.inference.partners import ALONE, Beside, Partners, require_there
+from translate.inference.provenance import own_images
 from translate.inference.records import Record, Status
 from translate.utils.outputs import Inputs, admit, refuse_in_run
 from translate.utils.printing import Log, shown
@@ -63,9 +64,15 @@ class Jobs(Sequence[Job]):
         return chain(names, self.partners.files())
 
     def others(self) -> list[Path]:
-        """The images in the output folder that are output of none of these jobs, nor of those of other shards."""
+        """The images in the output folder that are output of none of these jobs, nor of those of other shards, but for
+        those in folders that other conversions have marked."""
         ours = {hash(key_of(os.path.join(self.output, self._outputs(name)))) for name in self._of_all_shards}
-        return [path for path in iterate_images(self.output) if hash(key_of(os.fspath(path))) not in ours]
+        return [path for path in own_images(self.output) if hash(key_of(os.fspath(path))) not in ours]
+
+    @property
+    def places(self) -> set[str]:
+        """The folders in the output folder that are written into."""
+        return {os.path.dirname(name) for name in self._names}
 
     def __len__(self) -> int:
         return len(self._names)
@@ -98,7 +105,7 @@ class Jobs(Sequence[Job]):
         """
         if not self.output.is_dir():
             return
-        places = sorted({os.path.dirname(name) for name in self._names})
+        places = sorted(self.places)
         sources = (self.source, *self.partners.folders)
         folders = Inputs(lambda: (os.path.join(source, place) for source in sources for place in places))
         for place in map(self.output.joinpath, places):

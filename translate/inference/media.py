@@ -15,6 +15,7 @@ from translate.inference.converter import Converter
 from translate.inference.jobs import Job, Jobs
 from translate.inference.options import OutputOptions, refuse_roll_out
 from translate.inference.records import Record
+from translate.inference.steady import Steady
 from translate.inference.video import convert_video, count_frames, plan_video
 from translate.models.base import Request
 from translate.utils.printing import Log
@@ -73,7 +74,8 @@ def _convert_video(
         return convert_clip(converter, job, request, writing, log, done)
     refuse_roll_out(writing, converter.origin)
     size = writing.batch or (1 if converter.runtime.device.type == "cpu" else 8)
-    return convert_video(converter, job.source, job.output, request, batch_size=size, log=log, done=done)
+    steady = Steady() if writing.steady else None
+    return convert_video(converter, job.source, job.output, request, batch_size=size, steady=steady, log=log, done=done)
 
 
 MEDIA: dict[str, Medium] = {

@@ -206,6 +206,11 @@ class OutputOptions:
         help="Convert an image N rows at a time, with the statistics of the whole image: the same result in less "
         "memory; auto does so only with images that would not fit.",
     )
+    steady: bool = option(
+        False,
+        help="Less flicker in a video: each frame is blended with the one before, moved along the optical flow of the "
+        "input. Says how much it flickers with and without, beside the input itself.",
+    )
     max_pixels: int | None = option(
         None,
         metavar="N",
@@ -222,9 +227,9 @@ class OutputOptions:
     )
 
 
-def refuse_roll_out(writing: OutputOptions, model: Path | None) -> None:
-    """Raises ConfigurationError if clips are to go on by a model that does not know how."""
-    if writing.roll_out:
+def refuse_roll_out(writing: OutputOptions, model: Path | None, known: bool = False) -> None:
+    """Raises ConfigurationError if clips are to go on by a model that is not `known` to tell next frames."""
+    if writing.roll_out and not known:
         raise ConfigurationError(
             f"--roll-out {writing.roll_out}: {model} translates images and tells no next frames; leave it out"
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -180,25 +180,58 @@ def _read(file: IO[bytes]) -> Translation | None:
     return None
 
 
+def require_no_others(folder: Path, places: Iterable[str], wanted: Translation) -> None:
+    """Raises ConfigurationError if one of `places`, paths of folders in `folder` to be written into, lies in one that
+    another translation has marked as its own."""
+    around = {folder / at for place in map(Path, places) for at in (place, *place.parents)} - {folder}
+    for at in sorted(around):
+        held = _held(at / MARK, forgiving=True)
+        if held and held != wanted:
+            raise ConfigurationError(
+                f"{shown(at)}: holds translations by {held}, and INPUT has a folder of that name; these are by "
+                f"{wanted}. Give another folder"
+            )
+
+
 def begin_translation(folder: Path, wanted: Translation, overwrite: bool) -> None:
     """Marks `folder`, which exists, with the translation that it will hold.
 
-    A folder that holds images but no mark stays unmarked without `overwrite`. With `overwrite`, a folder with other
+    Folders in it that have marks of their own are others'. A folder that holds images but no mark stays unmarked
+    without `overwrite`, unless it lies in one of another translation. With `overwrite`, a folder with other
     images is marked as mixed until `mark` is called, so that nothing continues in it if the conversion is interrupted.
     Raises ConfigurationError if the folder holds another translation's images, OSError if it cannot be written.
     """
     held = _held(folder / MARK, forgiving=overwrite)
     if held == wanted:
         return
-    if next(iterate_images(folder), None) is None:
+    if next(own_images(folder), None) is None:
         mark(folder, wanted)
     elif overwrite:
         mark(folder, replace(wanted, mixed=True))
-    elif held:
+    elif held := held or _held_around(folder):
+        if held == wanted:
+            return
         raise ConfigurationError(
             f"{shown(folder)}: holds translations by {held}; these are by {wanted}. "
             "Give another folder, or --overwrite to convert all again"
         )
+
+
+def own_images(folder: Path) -> Iterator[Path]:
+    """The images below `folder` but for those in folders that have a mark of their own."""
+    others: dict[Path, bool] = {folder: False}
+
+    def is_others(place: Path) -> bool:
+        if place not in others:
+            others[place] = (place / MARK).exists() or is_others(place.parent)
+        return others[place]
+
+    return (path for path in iterate_images(folder) if not is_others(path.parent))
+
+
+def _held_around(folder: Path) -> Translation | None:
+    """What the nearest folder around `folder` that has a mark holds."""
+    return next(filter(None, (_held(place / MARK, forgiving=True) for place in folder.resolve().parents)), None)
 
 
 def mark(folder: Path, wanted: Translation) -> None:

@@ -45,9 +45,14 @@ class Row:
     source: Path
     pictures: Mapping[str, Part]
 
-    def thumbnails(self, side: int) -> dict[str, Image.Image]:
-        """By caption; see `thumbnail`. Raises ImageError."""
-        return {caption: thumbnail(part.path, side, part.kind) for caption, part in self.pictures.items()}
+    def thumbnails(self, side: int, failed: list[str]) -> dict[str, Image.Image]:
+        """By caption; see `thumbnail`. A picture that cannot be read costs its place alone; the reason is added to
+        `failed`."""
+        found = {
+            caption: attempt(part.path, partial(thumbnail, part.path, side, part.kind), failed, TOO_LARGE)
+            for caption, part in self.pictures.items()
+        }
+        return {caption: picture for caption, picture in found.items() if picture is not None}
 
 
 def rows(
@@ -144,6 +149,5 @@ def thumbnail(path: Path, side: int, kind: Domain = PHOTOS) -> Image.Image:
 
 def _pictured(all_rows: Iterable[Row], failed: list[str]) -> Iterator[tuple[Row, dict[str, Image.Image]]]:
     for row in all_rows:
-        pictures = attempt(row.source, partial(row.thumbnails, _SIDE), failed, TOO_LARGE)
-        if pictures is not None:
+        if pictures := row.thumbnails(_SIDE, failed):
             yield row, pictures

@@ -1,10 +1,11 @@
-"""Converts a video frame by frame, each as an independent image, so nothing prevents flicker between frames."""
+"""Converts a video frame by frame, each as an independent image; `Steady` lowers the flicker that this leaves."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from translate.errors import ConfigurationError, TranslateError
 from translate.inference.converter import Converter
 from translate.inference.jobs import refuse_other_kinds, refuse_same
 from translate.inference.records import Record
+from translate.inference.steady import Steady
 from translate.inference.video_extent import Extent, rate_of, seconds_of
 from translate.models.base import Request
 from translate.utils.atomic_files import atomic_file, clear_leftovers
@@ -68,26 +70,35 @@ def convert_video(
     request: Request,
     *,
     batch_size: int = 1,
+    steady: Steady | None = None,
     log: Log = lambda line: None,
     done: Callable[[], None] = lambda: None,
 ) -> Record:
     """Converts `source` to `output` (see `plan_video`), which appears only once complete. Calls `done` for each frame.
 
     Keeps size, the shape of pixels (but see `SQUARE_ONLY`), frame times and audio, and applies the display rotation.
-    Writes 8 bits. Drops subtitles, and audio that the new container cannot hold, which it reports to `log`. An odd
-    width or height is written as yuv444p, since yuv420p halves both. Label maps are written in their colours. Raises
-    ConfigurationError without PyAV and for a model that takes label maps, TranslateError if the video cannot be read or
-    written.
+    Writes 8 bits, of which `steady`, if given, lowers the flicker. Drops subtitles, and audio that the new container
+    cannot hold, which it reports to `log`. An odd width or height is written as yuv444p, since yuv420p halves both.
+    Label maps are written in their colours. Raises ConfigurationError without PyAV, for a model that takes label maps,
+    and for one that gives them if they are to be steadied; TranslateError if the video cannot be read or written.
     """
     if (given := converter.images.to_translate(request)).numbered or given.layers:
         raise ConfigurationError(f"{shown(source)}: the model takes {given}, and videos hold none; convert images")
+    if steady and (target := converter.images.translated(request)).numbered:
+        raise ConfigurationError(f"--steady: blends colours, and translations are {target}; leave it out")
 
     def each(frames: Iterator[Shot]) -> Iterator[Shot]:
         while batch := list(islice(frames, batch_size)):
             pictures = converter.convert_pictures([Picture(pixels) for pixels, _ in batch], request, "8")
-            yield from ((shown_of(picture), like) for picture, (_, like) in zip(pictures, batch, strict=True))
+            for picture, (pixels, like) in zip(pictures, batch, strict=True):
+                frame = shown_of(picture)
+                yield steady(pixels, frame) if steady else frame, like
 
-    return write_film(source, output, each, log, done)
+    record = write_film(source, output, each, log, done)
+    if not steady:
+        return record
+    log(f"{shown(output)}: {steady.flicker}")
+    return replace(record, measures=steady.flicker.to_json())
 
 
 def shown_of(picture: Picture) -> np.ndarray:
@@ -119,8 +130,8 @@ def write_film(source: Path, output: Path, film: Film, log: Log, done: Callable[
                 written.mux(stream.encode(_frame(av, pixels, like, look)))
                 done()
             written.mux(stream.encode(None))
-    seconds = time.perf_counter() - start
-    return Record(source, output, "written", (look.width, look.height), seconds, lacking=extent.lacking(shown(source)))
+    seconds, shape, lacking = time.perf_counter() - start, (look.width, look.height), extent.lacking(shown(source))
+    return Record(source, output, "written", shape, seconds, lacking=lacking)
 
 
 def _video_stream(read: Any, written: Any, look: Look, suffix: str) -> Any:

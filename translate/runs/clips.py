@@ -5,7 +5,14 @@ from pathlib import Path
 from translate.data.clips.window import window_of
 from translate.data.domain import Domain
 from translate.errors import TranslateError
+from translate.inference.clip_jobs import CLIPS
+from translate.inference.media import Medium, medium_of
 from translate.training.checkpoint_json import Facts, HubFacts, read_facts
+
+
+def medium_for(source: Path, run: Path) -> Medium | None:
+    """What INPUT is, for this model; None for images."""
+    return medium_of(source) or (CLIPS if source.is_dir() and takes_clips(run) else None)
 
 
 def takes_clips(run: Path) -> bool:

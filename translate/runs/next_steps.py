@@ -32,7 +32,7 @@ def using_exported(out: Path, files: Sequence[Path]) -> list[str]:
     return [using(model) for model in ours]
 
 
-def training_on(folder: str, kind: str) -> str:
-    """How to train on a data set of that kind: "paired", "unpaired", "labelled" or "clips"."""
+def training_on(folder: str, kind: str, settings: Sequence[str] = ()) -> str:
+    """How to train on a data set of that kind, "paired", "unpaired", "labelled" or "clips", read by these settings."""
     recipe = {"paired": "pix2pix", "unpaired": "cyclegan", "clips": "next-frame"}.get(kind, "stargan")
-    return f"train with {command('train', recipe, '--data', folder)}"
+    return f"train with {command('train', recipe, '--data', folder, *settings)}"
