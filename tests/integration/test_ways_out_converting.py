@@ -290,7 +290,7 @@ def samples_that_are_there_already(user: User) -> None:
     EXTRA,
     ("inference/formats/exported", "pip install 'image-translate[{}]'"),
     ("training/checkpoint_json", "upgrade with `pip install -U image-translate`"),
-    ("inference/video", 'pip install "image-translate[video]"'),
+    ("data/clips/video_file", 'pip install "image-translate[video]"'),
     ("evaluation/spaces", "pip install 'image-translate[metrics]'"),
 )
 def packages_to_install(user: User) -> None:

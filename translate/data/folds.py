@@ -87,7 +87,7 @@ def _of_domains(folder: Folder, fold: Fold, seed: int) -> set[Path]:
         names = [[min(pair) for pair in zip(*names, strict=True)]] * 2
     a, b = map(set, names)
     _require(folder, fold, min(len(a), len(b)))
-    chosen = {name for some in (a & b, a - b, b - a) for name in _dealt(some, fold, seed)}
+    chosen = {name for some in (a & b, a - b, b - a) for name in dealt(some, fold, seed)}
     return {
         one.path
         for column, named in zip(columns, names, strict=True)
@@ -109,7 +109,7 @@ def _of_labels(folder: LabelledFolder, fold: Fold, seed: int) -> set[Path]:
     return {path for *_, path in keyed[fold.number - 1 :: fold.count]}
 
 
-def _dealt(names: Iterable[str], fold: Fold, seed: int) -> list[str]:
+def dealt(names: Iterable[str], fold: Fold, seed: int) -> list[str]:
     """The names in the fold; folds differ by one in number."""
     return sorted(names, key=lambda name: _hash(name, seed))[fold.number - 1 :: fold.count]
 

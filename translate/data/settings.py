@@ -77,6 +77,11 @@ class DataSettings(Settings):
     """Pairs only: the folder that holds the target: `[clean]`. Given together with `input`."""
     derive: Derive | None = Field(None, examples=[{"grey": {}}])
     """For methods that learn from pairs: makes the inputs from the targets, so that `set` is one folder of photos."""
+    frames: int | None = Field(None, ge=1, le=16, examples=[4])
+    """Pairs only: takes videos, or folders of numbered frames, as clips; a sample is so many frames in, and the next
+    one as target. Null: images are no frames of clips."""
+    frame_step: int = Field(1, ge=1, le=100)
+    """With `frames`: how many frames each of a sample lies behind the one before."""
     balanced: bool = False
     """Labelled images: draws every class, or every attribute's yes and no, equally often."""
     channels: int | None = Field(None, ge=1, le=256, examples=[1])
@@ -179,6 +184,17 @@ class DataSettings(Settings):
         others = {"domains": listed, "direction": self.direction, "layout": self.layout == "unpaired"}
         if idle := next((key for key, said in others.items() if named and said), None):
             raise ValueError(f"input and target say which folders are which, in pairs: leave out data.{idle}")
+        return self
+
+    @model_validator(mode="after")
+    def _clips_are_whole(self) -> DataSettings:
+        if self.frames is None and self.frame_step != 1:
+            raise ValueError("frame_step is of clips: set data.frames, too")
+        listed = isinstance(self.domains, tuple)
+        others = {"domains": listed, "order": self.order, "direction": self.direction, "input": self.input}
+        others["layout"] = self.layout != "auto"
+        if self.frames and (idle := next((key for key, said in others.items() if said), None)):
+            raise ValueError(f"frames says what is input and target of clips: leave out data.{idle}")
         return self
 
     @model_validator(mode="after")

@@ -12,11 +12,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, overload
 
+from translate.data.clips.video_file import VIDEOS
 from translate.data.io.images import WRITABLE
 from translate.data.layouts.listing import ListingReport, iterate_images
 from translate.data.layouts.subfolders import ARCHIVES
 from translate.errors import ConfigurationError, folded
-from translate.inference.naming import VIDEOS, key_of, output_name, renamed
+from translate.inference.naming import key_of, output_name, renamed
 from translate.inference.options import ImageFormat
 from translate.inference.partners import ALONE, Beside, Partners, require_there
 from translate.inference.provenance import own_images
@@ -161,7 +162,7 @@ def plan(
         raise ConfigurationError(f"{shown(source)}: neither a file nor a folder")
     output = folder_named(output, "OUTPUT")
     refuse_in_run(output)
-    require_apart(output, (source, *partners.folders))
+    refuse_around(output, (source, *partners.folders))
     names = _images_in(source, log, follow_links)
     partners.refuse_ambiguous(source, names)
     exceptions = renamed(names, format)
@@ -170,7 +171,7 @@ def plan(
     return jobs
 
 
-def require_apart(output: Path, folders: Iterable[Path]) -> None:
+def refuse_around(output: Path, folders: Sequence[Path]) -> None:
     """Raises ConfigurationError if the output folder is one of the input folders, or lies inside one."""
     around = (output, *output.absolute().parents, *output.resolve().parents)
     if any(_same(place, folder) for folder in folders for place in around):

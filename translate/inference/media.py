@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from translate.data.clips.video_file import is_video
+from translate.data.clips.window import window_of
+from translate.inference.clips import convert_clip
 from translate.inference.converter import Converter
 from translate.inference.jobs import Job, Jobs
-from translate.inference.options import OutputOptions
+from translate.inference.options import OutputOptions, refuse_roll_out
 from translate.inference.records import Record
 from translate.inference.sound import convert_sound
 from translate.inference.sound_jobs import is_sound, plan_sound, seconds_of
 from translate.inference.steady import Steady
-from translate.inference.video import convert_video, count_frames, is_video, plan_video
+from translate.inference.video import convert_video, count_frames, plan_video
 from translate.models.base import Request
 from translate.utils.printing import Log
 from translate.utils.progress import Unit
@@ -51,6 +55,8 @@ class Medium:
     count: Callable[[Path], int | None]
     """How many units a piece has, about; None where it does not say. Raises TranslateError."""
     convert: Convert
+    is_done: Callable[[Job], bool] = lambda job: os.path.lexists(job.output)
+    """Whether the output of a piece is there already."""
 
 
 def medium_of(source: Path) -> Medium | None:
@@ -66,6 +72,9 @@ def _plan_video(source: Path, output: str) -> Jobs:
 def _convert_video(
     converter: Converter, job: Job, request: Request, writing: OutputOptions, log: Log, done: Callable[[], None]
 ) -> Record:
+    if window_of(converter.images.to_translate(request), converter.images.translated(request)):
+        return convert_clip(converter, job, request, writing, log, done)
+    refuse_roll_out(writing, converter.origin)
     size = writing.batch or (1 if converter.runtime.device.type == "cpu" else 8)
     steady = Steady() if writing.steady else None
     return convert_video(converter, job.source, job.output, request, batch_size=size, steady=steady, log=log, done=done)

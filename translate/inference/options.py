@@ -224,6 +224,22 @@ class OutputOptions:
         least=1,
         help="Largest image to read, in pixels; default 89478485: a file that claims more is likely an attack.",
     )
+    roll_out: int | None = option(
+        None,
+        metavar="K",
+        least=1,
+        most=100_000,
+        help="For a model of the next frame: continue each clip by K frames beyond its end, each predicted from the "
+        "ones before; instead of predicting its own frames.",
+    )
+
+
+def refuse_roll_out(writing: OutputOptions, model: Path | None, known: bool = False) -> None:
+    """Raises ConfigurationError if clips are to go on by a model that is not `known` to tell next frames."""
+    if writing.roll_out and not known:
+        raise ConfigurationError(
+            f"--roll-out {writing.roll_out}: {model} translates images and tells no next frames; leave it out"
+        )
 
 
 @dataclass(frozen=True)

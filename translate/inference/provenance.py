@@ -50,6 +50,8 @@ class Translation:
     """At which size pictures are translated, if not at their own, in words."""
     beside: tuple[str, ...] = ()
     """Where the further images of samples are from, as NAME=DIR."""
+    ahead: int = 0
+    """By how many frames clips go on beyond their ends; 0 where their own frames are predicted, or nothing is."""
     mixed: bool = False
     """Whether the folder may still hold another translation's images, which are being overwritten."""
 
@@ -58,14 +60,16 @@ class Translation:
         more += f", with --depth {self.depth}" if self.depth != "target" else ""
         more += f", at {self.size}" if self.size else ""
         more += "".join(f", with {place}" for place in self.beside)
+        more += f", with --roll-out {self.ahead}" if self.ahead else ""
         more += ", mixed with others" if self.mixed else ""
         return f"{self.name} ({self.model[:8]}) to {', '.join(self.to)}{more}"
 
 
 def translation(
-    converter: Converter, request: Request, beside: Mapping[str, Path] = MappingProxyType({})
+    converter: Converter, request: Request, beside: Mapping[str, Path] = MappingProxyType({}), ahead: int = 0
 ) -> Translation:
-    """Describes what `converter` does with `request`, and with the further images of samples from `beside`, by layer.
+    """Describes what `converter` does with `request`, and with the further images of samples from `beside`, by layer;
+    `ahead`: by how many frames clips go on.
     Raises ValueError if the converter was not read from a file."""
     origin = converter.origin
     if origin is None:
@@ -75,7 +79,9 @@ def translation(
     name = f"{origin.resolve().parent.parent.name}/{origin.name}" if of_run else origin.resolve().name
     digest, size = sha256_of(_identifying_file(origin)), str(converter.sizing(request))
     places = tuple(sorted(f"{layer}={shown(place.resolve())}" for layer, place in beside.items()))
-    return Translation(digest, to, model.evaluated, shown(name), model.without_dropout, converter.depth, size, places)
+    return Translation(
+        digest, to, model.evaluated, shown(name), model.without_dropout, converter.depth, size, places, ahead
+    )
 
 
 @contextmanager

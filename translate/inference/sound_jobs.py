@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from translate.data.layouts.listing import SOUNDS, iterate_images
 from translate.data.sound.files import UNREAD, facts_of, soundfile
 from translate.errors import ConfigurationError
-from translate.inference.jobs import Jobs, refuse_other_kinds, refuse_same, require_apart
+from translate.inference.jobs import Jobs, refuse_around, refuse_other_kinds, refuse_same
 from translate.inference.naming import key_of
 from translate.utils.outputs import refuse_in_run
 from translate.utils.printing import shown
@@ -38,7 +38,7 @@ def plan_sound(source: Path, output: str) -> Jobs:
         return Jobs(source.parent, target.parent, [source.name], lambda name: target.name)
     folder = folder_named(output, "OUTPUT")
     refuse_in_run(folder)
-    require_apart(folder, [source])
+    refuse_around(folder, [source])
     names = [path.relative_to(source).as_posix() for path in iterate_images(source)]
     claimed = Counter(key_of(output_name(name)) for name in names)
 

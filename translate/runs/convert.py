@@ -1,12 +1,12 @@
 """`translate convert`: images of a folder, one image, or another medium, converted with a trained model."""
 
-import os
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
+from translate.data.clips.video_file import is_video
 from translate.data.domain import Domain, in_words
 from translate.data.io.images import MAX_PIXELS, allow_pixels
 from translate.errors import ConfigurationError, TranslateError
@@ -25,16 +25,16 @@ from translate.inference.extras import (
 from translate.inference.folder import convert_folder
 from translate.inference.jobs import Job, Jobs, plan
 from translate.inference.manifest import Manifest
-from translate.inference.media import Medium, medium_of
+from translate.inference.media import Medium
 from translate.inference.naming import SUFFIXES
-from translate.inference.options import Extras, ImageFormat, InputOptions, ModelOptions, OutputOptions
+from translate.inference.options import Extras, ImageFormat, InputOptions, ModelOptions, OutputOptions, refuse_roll_out
 from translate.inference.partners import in_place_of, require_layers
 from translate.inference.provenance import locked_folder, require_no_others, require_writable, translation
 from translate.inference.records import Outcome, Record
 from translate.inference.sizing import Sizing
 from translate.inference.sources import OTHER, Sources, made_of
-from translate.inference.video import is_video
 from translate.models.base import Request
+from translate.runs.clips import medium_for
 from translate.runs.loading import files_of, load
 from translate.runs.not_a_run import holds_model
 from translate.runs.pairs import of_pairs, perhaps_a_pair
@@ -61,6 +61,11 @@ class Conversion:
     said: set[str] = field(default_factory=set)
     """Lines for the user that are not to be said again, as several checkpoints would."""
 
+    @cached_property
+    def medium(self) -> Medium | None:
+        """What INPUT is, for this model; None for images."""
+        return medium_for(self.source, self.run)
+
     def carry_out(self) -> Outcome:
         """Converts, shows a progress line and writes the extras.
 
@@ -78,7 +83,7 @@ class Conversion:
         self.refuse_contradictions()
         convert: Callable[..., Outcome]
         suffix = ""
-        if medium := medium_of(self.source):
+        if medium := self.medium:
             jobs = self._plan_pieces(medium)
             convert = partial(self._convert_pieces, medium, jobs)
         else:
@@ -87,6 +92,7 @@ class Conversion:
             convert = partial(self._convert_images, jobs, looks)
         require_places(self.extras, Inputs(lambda: (*files_of(self.run), *jobs.sources())), self.writing.overwrite)
         converter = load(self.run, **vars(self.model))
+        refuse_roll_out(self.writing, self.run, known=medium is not None)
         request, log = converter.request(self.to), self._log
         self._require_layers(converter.images.to_translate(request), converter.images.translated(request))
         converter.fitting.tile, converter.depth, converter.log = self.writing.tile, self.writing.depth, say
@@ -101,7 +107,7 @@ class Conversion:
             log(converter.model.remarks)
         if jobs.source != self.source:  # one file, or one piece
             return convert(converter, request)
-        wanted = translation(converter, request, dict(self.reading.beside))
+        wanted = translation(converter, request, dict(self.reading.beside), self.writing.roll_out or 0)
         output, overwrite = Path(self.output), self.writing.overwrite
         require_no_others(output, jobs.places, wanted)
         with locked_folder(output, wanted, overwrite) as folder, Sources(output) as sources:
@@ -120,7 +126,7 @@ class Conversion:
     def refuse_contradictions(self) -> None:
         """Raises ConfigurationError for what cannot be, as far as that is known without the model."""
         run, source, chosen = self.run, self.source, self.model.checkpoint
-        medium = medium_of(source)
+        medium = self.medium
         if self.writing.steady and not is_video(source):
             raise ConfigurationError(f"--steady is for a video, which {shown(source)} is not; leave it out")
         if medium and (self.reading.shard is not None or self.writing.format != "same"):
@@ -143,7 +149,7 @@ class Conversion:
             raise ConfigurationError(f"--checkpoint {chosen}: {run} has no checkpoints to choose from; leave it out")
 
     def _require_layers(self, given: Domain, target: Domain) -> None:
-        if medium_of(self.source):  # which says itself that it holds no samples
+        if self.medium:  # which says itself that it holds no samples
             return
         if given.sound:
             raise ConfigurationError(
@@ -273,10 +279,10 @@ class Conversion:
         self._log(f"converting on {converter.runtime}")
         for job in jobs:
             record = job.record("skipped")
-            if self.writing.overwrite or not os.path.lexists(job.output):
+            if self.writing.overwrite or not medium.is_done(job):
                 try:
                     record = self._convert_piece(medium, job, converter, request)
-                    if sources:
+                    if sources and job.source.is_file():
                         sources.note(job, made_of(job))
                 except TranslateError as error:
                     if alone or isinstance(error, ConfigurationError):  # the latter is of the model, and of all

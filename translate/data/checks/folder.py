@@ -50,6 +50,8 @@ class Report:
     """Worth knowing before training, but no obstacle to it."""
     problems: tuple[str, ...]
     """What should be fixed, and how."""
+    clips: bool = False
+    """Whether it holds clips, and its pairs are frames of them."""
 
     def lines(self) -> list[str]:
         verdict = f"problems found: {len(self.problems)}" if self.problems else "ready to train on"

@@ -31,7 +31,7 @@ from translate.errors import ConfigurationError
 from translate.models.base import ImageSpec, Model
 from translate.recipe import DataSettings
 from translate.training.runtime import Runtime
-from translate.training.validation import Validation
+from translate.training.validation import Film, Validation
 from translate.utils.printing import Log
 from translate.utils.sides import Sides
 
@@ -170,6 +170,10 @@ class ImageSet(ABC):
     def validations(self, model: Model, count: int, runtime: Runtime) -> Sequence[Validation]:
         """Returns the validations of a model on `count` test images; empty if there is no ground truth."""
         return ()
+
+    def film(self, model: Model, count: int, runtime: Runtime) -> Film | None:
+        """What is shown of `count` clips in place of the model's own columns; None if images are no frames of clips."""
+        return None
 
     @property
     def shape(self) -> Literal["centre", "square"]:

@@ -7,24 +7,31 @@ from typing import Any
 
 from translate.data.batch import Batch, Paired
 from translate.data.catalog.cards import Card, locate, user_data
+from translate.data.checks.clips import examine_clips
 from translate.data.checks.folder import Report, check, examine
 from translate.data.checks.looking import introduced, layers_of
 from translate.data.checks.poor import enlarged
+from translate.data.clips.finding import holds_video
+from translate.data.clips.opening import ClipFolder, open_clips
 from translate.data.domain import Domain
 from translate.data.folds import folded
 from translate.data.labelled import LabelledFolder, open_jointly, open_labelled, open_source_labelled, unlabelled
 from translate.data.layouts.folders import Folder, open_folder
 from translate.data.layouts.pairing import Kind
 from translate.data.layouts.several import find_sides
+from translate.data.synthetic.moving import render_clips
 from translate.data.synthetic.points import POINT_SETS
 from translate.data.synthetic.shapes import View, render_set
 from translate.errors import ConfigurationError
 from translate.recipe import DataSettings
-from translate.runs.image_sets import ImageSet, LabelledImages, LabelledSource, Points, TwoDomains
+from translate.runs.image_sets import ClipPairs, ImageSet, LabelledImages, LabelledSource, Points, TwoDomains
 from translate.runs.image_sets.derived import open_derived, require_pairs
 from translate.runs.image_sets.larger_targets import require_smaller_inputs
 from translate.runs.image_sets.sound import require_pairs_of_sound
 from translate.utils.printing import Log, shown
+
+USUAL = 4
+"""Frames in a sample of clips that are checked without a method."""
 
 
 def open_data(
@@ -65,6 +72,8 @@ def _opened(data: DataSettings, batch_type: type[Batch], log: Log) -> ImageSet:
         _logged(images.folders[0], log)
         log(images.made)
         return images
+    if data.frames is not None and batch_type.pairs:
+        return ClipPairs(data, _logged(open_clips(_clips(data, log), data), log), batch_type)
     if batch_type.domains() == 2 and not batch_type.labelled():
         return TwoDomains(data, _logged(_folded(_two_domains(data, batch_type, log), data), log), batch_type)
     if batch_type.domains() == 2:
@@ -88,6 +97,8 @@ def refuse_idle(data: DataSettings, batch_type: type[Batch]) -> None:
     acts = {
         "layout": two_domains,
         "direction": batch_type.pairs,
+        "frames": batch_type.pairs,
+        "frame_step": batch_type.pairs,
         "input": batch_type.pairs,
         "target": batch_type.pairs,
         "domains": two_domains or batch_type.labels_are_domains(),
@@ -110,6 +121,8 @@ def check_alone(data: DataSettings) -> Report:
         return check_as(data, Paired)[0]
     path = Path(str(data.set))
     root, card = (path, None) if path.exists() else locate(str(data.set))
+    if data.frames or (root.is_dir() and holds_video(root)):
+        return examine_clips(open_clips(root, data if data.frames else data.model_copy(update={"frames": USUAL})), data)
     domains = card.domains if card and not (data.domains or data.order or data.roles) else data.domains
     return check(root, data.model_copy(update={"domains": domains}))
 
@@ -120,7 +133,10 @@ def check_as(data: DataSettings, batch_type: type[Batch]) -> list[Report]:
     opened = _opened(data, batch_type, log=lambda line: None)
     if not opened.folders:
         raise ConfigurationError(f"{data.set}: generated as it is needed; there is nothing to check")
-    reports = [examine(folder, data) for folder in opened.folders]
+    reports = [
+        examine_clips(folder, data) if isinstance(folder, ClipFolder) else examine(folder, data)
+        for folder in opened.folders
+    ]
     opened.look(quiet=False, scale=data.derive.shrinks if data.derive else 1)
     notes = (*reports[0].notes, *enlarged(layers_of(opened.kinds_in_files), data))
     return [replace(reports[0], notes=notes), *reports[1:]]
@@ -204,13 +220,36 @@ def _logged(folder: Any, log: Log) -> Any:
     return folder
 
 
-def _rendered(data: DataSettings, view: View, log: Log) -> Path:
+def _clips(data: DataSettings, log: Log) -> Path:
+    """The folder of clips; of `shapes`, rendered on first use."""
+    if data.set != "shapes":
+        return locate(str(data.set))[0]
+    _require_square(data)
     options, size = data.shapes, data.crop.height
+    name = f"shapes-clips-{options.styles[0]}-{size}px-{options.train}-{options.test}-{options.length}-{options.seed}"
+    log(f"rendering {name}, unless it is there already")
+    return render_clips(
+        user_data() / name,
+        style=options.styles[0],
+        size=size,
+        length=options.length,
+        train=options.train,
+        test=options.test,
+        seed=options.seed,
+    )
+
+
+def _require_square(data: DataSettings) -> None:
     if not data.crop.square:
         raise ConfigurationError(
             f"shapes: scenes are square, and data.size is {data.crop}: set data.size to one number"
         )
+
+
+def _rendered(data: DataSettings, view: View, log: Log) -> Path:
+    options, size = data.shapes, data.crop.height
+    _require_square(data)
     name = f"shapes-{view}-{'-'.join(options.styles)}-{size}px-{options.train}-{options.test}-{options.seed}"
     folder = user_data() / name
     log(f"shapes: {'images drawn earlier' if folder.exists() else 'drawing its images, once'}, in {shown(folder)}")
-    return render_set(folder, view=view, size=size, **options.model_dump())
+    return render_set(folder, view=view, size=size, **options.model_dump(exclude={"length"}))
