@@ -10,6 +10,7 @@ from typing import Protocol
 
 from translate.data.clips.video_file import is_video
 from translate.data.clips.window import window_of
+from translate.errors import ConfigurationError
 from translate.inference.clips import convert_clip
 from translate.inference.converter import Converter
 from translate.inference.jobs import Job, Jobs
@@ -73,6 +74,8 @@ def _convert_video(
     converter: Converter, job: Job, request: Request, writing: OutputOptions, log: Log, done: Callable[[], None]
 ) -> Record:
     if window_of(converter.images.to_translate(request), converter.images.translated(request)):
+        if writing.steady:
+            raise ConfigurationError("--steady: blends translations, and this model predicts frames; leave it out")
         return convert_clip(converter, job, request, writing, log, done)
     refuse_roll_out(writing, converter.origin)
     size = writing.batch or (1 if converter.runtime.device.type == "cpu" else 8)

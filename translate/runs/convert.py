@@ -9,7 +9,7 @@ from pathlib import Path
 from translate.data.clips.video_file import is_video
 from translate.data.domain import Domain, in_words
 from translate.data.io.images import MAX_PIXELS, allow_pixels
-from translate.errors import ConfigurationError, TranslateError
+from translate.errors import ConfigurationError
 from translate.inference.converter import BF16_APART, Converter
 from translate.inference.delivery import fits, holds, written_as
 from translate.inference.derived import as_wished, lossy
@@ -17,14 +17,12 @@ from translate.inference.extras import (
     ExtrasWriter,
     Looks,
     refuse_among,
-    refuse_for_medium,
     refuse_for_shards,
     refuse_unseen_truth,
     require_places,
 )
 from translate.inference.folder import convert_folder
-from translate.inference.jobs import Job, Jobs, plan
-from translate.inference.manifest import Manifest
+from translate.inference.jobs import Jobs, plan
 from translate.inference.media import Medium
 from translate.inference.naming import SUFFIXES
 from translate.inference.options import Extras, ImageFormat, InputOptions, ModelOptions, OutputOptions, refuse_roll_out
@@ -32,12 +30,13 @@ from translate.inference.partners import in_place_of, require_layers
 from translate.inference.provenance import locked_folder, require_no_others, require_writable, translation
 from translate.inference.records import Outcome, Record
 from translate.inference.sizing import Sizing
-from translate.inference.sources import OTHER, Sources, made_of
+from translate.inference.sources import Sources
 from translate.models.base import Request
 from translate.runs.clips import medium_for
 from translate.runs.loading import files_of, load
 from translate.runs.not_a_run import holds_model
 from translate.runs.pairs import of_pairs, perhaps_a_pair
+from translate.runs.pieces import Pieces, plan_pieces
 from translate.utils.outputs import Inputs
 from translate.utils.printing import Log, say, shown
 from translate.utils.progress import Progress
@@ -84,8 +83,9 @@ class Conversion:
         convert: Callable[..., Outcome]
         suffix = ""
         if medium := self.medium:
-            jobs = self._plan_pieces(medium)
-            convert = partial(self._convert_pieces, medium, jobs)
+            jobs = plan_pieces(medium, self.source, self.output, self.extras)
+            alone = jobs.source != self.source
+            convert = Pieces(medium, jobs, alone, self.writing, self.extras, self.quiet, self._log)
         else:
             jobs = self._plan_images(self.writing.format, self._log)
             suffix = self._chosen(jobs)
@@ -257,51 +257,6 @@ class Conversion:
             return None
         place = in_place_of(given, target, self.source)
         return place if place.exists() and place != self.source else None
-
-    def _plan_pieces(self, medium: Medium) -> Jobs:
-        refuse_for_medium(self.extras, medium.called)
-        jobs = medium.plan(self.source, self.output)
-        require_writable(jobs.output)
-        return jobs
-
-    def _convert_pieces(
-        self,
-        medium: Medium,
-        jobs: Jobs,
-        converter: Converter,
-        request: Request,
-        sources: Sources | None = None,
-        all_ours: bool = False,
-    ) -> Outcome:
-        """Converts one piece, whose failure ends the command, or each of a folder."""
-        outcome, alone = Outcome(), jobs.source != self.source
-        manifest = Manifest(self.extras.manifest, all_ours) if self.extras.manifest else None
-        self._log(f"converting on {converter.runtime}")
-        for job in jobs:
-            record = job.record("skipped")
-            if self.writing.overwrite or not medium.is_done(job):
-                try:
-                    record = self._convert_piece(medium, job, converter, request)
-                    if sources and job.source.is_file():
-                        sources.note(job, made_of(job))
-                except TranslateError as error:
-                    if alone or isinstance(error, ConfigurationError):  # the latter is of the model, and of all
-                        raise
-                    record = job.record("failed", error=str(error))
-            elif sources and sources.are_others(job):
-                record = job.record("failed", error=f"{shown(job.source)}: {OTHER}")
-            outcome.add(record)
-            if manifest:
-                manifest.add(record, {})
-        outcome.missing += manifest.close() if manifest else []
-        if self.writing.overwrite and not alone:
-            outcome.others = jobs.others()
-        return outcome
-
-    def _convert_piece(self, medium: Medium, job: Job, converter: Converter, request: Request) -> Record:
-        units = medium.count(job.source)
-        with Progress(units, unit=medium.unit, label="converting", quiet=self.quiet) as bar:
-            return medium.convert(converter, job, request, self.writing, self._log, bar.advance)
 
 
 def _scale_in_words(sizing: Sizing) -> str:
