@@ -267,6 +267,7 @@ def clips_that_repeat_their_frames(user: User) -> None:
 
 @tried(
     ("inference/clips", "; --roll-out 1 predicts what follows them"),
+    ("inference/media", "--steady: blends translations, and this model predicts frames; leave it out"),
     ("inference/options", "translates images and tells no next frames; leave it out"),
     ("runs/next_steps", "convert with `translate convert {} clip.mp4 out.mp4`"),
 )
@@ -275,7 +276,9 @@ def clips_without_a_next_frame_and_models_that_know_none(user: User) -> None:
     clips(user.folder / "clips")
     said = trained(user)
     video(user.folder / "clip.mp4", pictures(8))
-    user.gets(*command_in(said, "convert"), "--device", "cpu")
+    convert = command_in(said, "convert")
+    taken(user.refused(*convert, "--device", "cpu", "--steady"), "(--steady): blends .* leave it out")
+    user.gets(*convert, "--device", "cpu")
     numbered(user.folder / "short", pictures(FRAMES))
     command = ["convert", "run", "short", "out", "--device", "cpu"]
     said = user.refused(*command, code=3)
