@@ -14,6 +14,7 @@ from torch import Tensor
 from translate.data.io.images import Interpolation, Picture, resize
 from translate.data.io.values import UNIT, Span, are_values, kind_in_words
 from translate.data.scale import Scale
+from translate.data.volumes.slicing import Slicing
 
 BYTES = np.dtype(np.uint8)
 Colours = tuple[tuple[int, int, int], ...]
@@ -74,6 +75,8 @@ class Domain:
     files hold colours instead of numbers.
 
     `layers`: where a sample has several images, what each of them is, by its own name; `channels` are theirs together.
+
+    `slicing`: where its images are slices of volumes, how these were cut; with neighbours, the channels are slices.
     """
 
     name: str
@@ -86,6 +89,7 @@ class Domain:
     ignore: int | None = None
     colours: Colours = ()
     layers: tuple[Domain, ...] = ()
+    slicing: Slicing | None = None
 
     @classmethod
     def stacked(cls, name: str, layers: Sequence[Domain]) -> Self:
@@ -101,8 +105,9 @@ class Domain:
             "colours": tuple(map(tuple, facts.get("colours", ()))),
             "layers": tuple(map(cls.of, facts.get("layers", ()))),
         }
-        scale = facts.get("scale")
-        return cls(**{**facts, **tuples, "scale": Scale(**scale) if scale else None})
+        scale, slicing = facts.get("scale"), facts.get("slicing")
+        made = {"scale": Scale(**scale) if scale else None, "slicing": Slicing(**slicing) if slicing else None}
+        return cls(**{**facts, **tuples, **made})
 
     def at(self, scale: Scale | None) -> Self:
         """The domain, and its layers, as training sees them at that scale."""
@@ -205,7 +210,10 @@ def in_words(domain: Domain) -> str:
     low, high = domain.ends
     unit = f" {domain.unit}" if domain.unit else ""
     values = f", {low:g} to {high:g}{unit}" if domain.measured or domain.unit else ""
-    return f"{kind_in_words(domain.type or BYTES)} {colour_in_words(domain.channels)}{values}"
+    colour = colour_in_words(domain.channels)
+    if domain.slicing and domain.slicing.neighbours and domain.channels == domain.slicing.channels:
+        colour = f"grey, {domain.channels} slices together"
+    return f"{kind_in_words(domain.type or BYTES)} {colour}{values}"
 
 
 def colour_in_words(channels: int) -> str:

@@ -12,6 +12,7 @@ from translate.inference.jobs import Job, Jobs
 from translate.inference.options import OutputOptions
 from translate.inference.records import Record
 from translate.inference.video import convert_video, count_frames, is_video, plan_video
+from translate.inference.volumes import convert_volume, count_slices, holds_volume, plan_volumes
 from translate.models.base import Request
 from translate.utils.printing import Log
 from translate.utils.progress import Unit
@@ -48,6 +49,8 @@ class Medium:
     count: Callable[[Path], int | None]
     """How many units a piece has, about; None where it does not say. Raises TranslateError."""
     convert: Convert
+    anonymises: bool = False
+    """Whether it says whom it is of, and `--anonymise` leaves that out."""
 
 
 def medium_of(source: Path) -> Medium | None:
@@ -68,6 +71,7 @@ def _convert_video(
 
 
 MEDIA: dict[str, Medium] = {
+    "volume": Medium("a volume", "slice", holds_volume, plan_volumes, count_slices, convert_volume, anonymises=True),
     "video": Medium(
         "a video", "frame", is_video, _plan_video, lambda source: count_frames(source) or None, _convert_video
     ),

@@ -213,6 +213,12 @@ class OutputOptions:
         help="Largest image to read, in pixels; default 89478485: a file that claims more is likely an attack.",
     )
 
+    anonymise: bool = option(
+        False,
+        help="Of volumes: leave out what says whom they are of. Of a DICOM series only pixels, their place and the "
+        "technique are kept, and no private element; of NIfTI no text and no extension.",
+    )
+
 
 @dataclass(frozen=True)
 class Extras:

@@ -107,6 +107,8 @@ class Conversion:
         medium = medium_of(source)
         if medium and (self.reading.shard is not None or self.writing.format != "same"):
             raise ConfigurationError(f"--shard and --format are for images, not for {medium.called}; leave them out")
+        if self.writing.anonymise and not (medium and medium.anonymises):
+            raise ConfigurationError("--anonymise is for volumes, NIfTI files and DICOM series; leave it out")
         if medium and self.reading.beside:
             raise ConfigurationError(f"--with is for images, not for {medium.called}; leave it out")
         if self.writing.keep_size == "no" and (medium or self.extras.cycle_error):
