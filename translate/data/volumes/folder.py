@@ -6,7 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -39,8 +39,8 @@ Looked = dict[str, VolumeFile]
 class VolumeFolder(Folder):
     """A data set of volumes, as slices."""
 
-    masks: Mapping[str, Path] | None = None
-    """Where the set says where the body is: by the name of the volume."""
+    bodies: Mapping[Path, Path] = field(default_factory=dict)
+    """Where the set says where the body is: masks by the path of the volume."""
 
 
 def is_of_volumes(root: Path) -> bool:
@@ -85,6 +85,7 @@ def recognise_volumes(
         )
     patients, note = patients_of([each for sides in looked.values() for each in sides])
     axis = _axis(root, data, [file for sides in looked.values() for each in sides for file in each.values()])
+    bodies = _bodies(found, looked)
     whole, origin = _split(root, looked, patients)
     slicings = Slicing(axis, data.neighbours), Slicing(axis)
     splits: dict[str, Split] = {
@@ -96,10 +97,11 @@ def recognise_volumes(
         *_counts(names, whole, splits, patients, origin),
         *_described(names, whole),
         "slices of air are kept, as every slice is translated",
+        *([f"{len(bodies)} volumes have a mask of the body"] if bodies else []),
     ]
     return VolumeFolder(
         root, kind, (names[0], names[1]), splits, kind == "paired" and "test" in splits, tuple(facts), tuple(warnings),
-        (note,) if note else (), split_of_test(origin), found.masks,
+        (note,) if note else (), split_of_test(origin), bodies,
     )  # fmt: skip
 
 
@@ -170,6 +172,27 @@ def _require_same_grids(a: Looked, b: Looked, names: Sequence[str]) -> None:
                 f"{shown(b[name].path)} {b[name].grid}; resample one to the other, or, if they are not registered, "
                 "train with cyclegan and data.layout=unpaired"
             )
+
+
+def _bodies(found: Found, looked: Mapping[str, tuple[Looked, Looked]]) -> dict[Path, Path]:
+    """The masks of the body, by the paths of their volumes. Raises ConfigurationError for one of another grid."""
+    masks: dict[str, VolumeFile] = {}
+    for name, path in found.masks.items():
+        try:
+            masks[name] = look(path)
+        except ImageError as error:
+            raise ConfigurationError(str(error)) from error
+    bodies = {}
+    for name, file in ((name, file) for sides in looked.values() for each in sides for name, file in each.items()):
+        if name not in masks:
+            continue
+        if not masks[name].grid.same_as(file.grid):
+            raise ConfigurationError(
+                f"{shown(masks[name].path)}: a mask of {masks[name].grid}, where {shown(file.path)} has {file.grid}; "
+                "resample the mask to the volume, or move it away"
+            )
+        bodies[file.path] = masks[name].path
+    return bodies
 
 
 def _axis(root: Path, data: DataSettings, files: Sequence[VolumeFile]) -> Literal[0, 1, 2]:
