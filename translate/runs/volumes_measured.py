@@ -49,7 +49,7 @@ class Measured:
 def scores_of_volumes(
     evaluator: Evaluator, model: Translator, images: TwoDomains, directions: Sequence[Direction]
 ) -> list[Score]:
-    """A row for each test patient, and one for all, of every direction. Empty unless the set is one of paired volumes."""
+    """A row for each test patient, and one for all, of every direction; empty unless these are pairs of volumes."""
     folder = images.folder
     if not isinstance(folder, VolumeFolder) or not folder.test_is_paired:
         return []
@@ -69,10 +69,7 @@ def scores_of_volumes(
 
 
 def _pairs(given: Sequence[Any], true: Sequence[Any]) -> list[tuple[str, VolumeFile, VolumeFile]]:
-    both = [
-        (a, b) for a, b in zip(given, true, strict=True) if isinstance(a, VolumeSlice) and isinstance(b, VolumeSlice)
-    ]
-    return list({a.file.path: (a.patient, a.file, b.file) for a, b in both}.values())
+    return list({a.file.path: (a.patient, a.file, b.file) for a, b in zip(given, true, strict=True)}.values())
 
 
 def _measured(
@@ -112,18 +109,17 @@ def _mapped(converter: Converter, direction: Direction, file: VolumeFile, kind: 
 
 def _all(made: np.ndarray, truth: np.ndarray, mask: np.ndarray, target: Domain) -> dict[str, Estimate | float]:
     axis = target.slicing.axis if target.slicing else 0
-    made, truth, mask = (slices_along(one, axis) for one in (made, truth, mask))
-    sums, counts = map(torch.from_numpy, measures.absolute_errors(made, truth, mask))
+    made_slices, true_slices, inside_slices = (slices_along(one, axis) for one in (made, truth, mask))
+    sums, counts = map(torch.from_numpy, measures.absolute_errors(made_slices, true_slices, inside_slices))
     found: dict[str, Estimate | float] = {}
     if bool(counts.sum()):
         found["volume_error"] = bootstrap_ratio(sums, counts)
     inside = np.flatnonzero(counts.numpy())
-    each = [(_unit(made[index], target), _unit(truth[index], target)) for index in inside]
+    each = [(_unit(made_slices[index], target), _unit(true_slices[index], target)) for index in inside]
     for key, function in (("slice_psnr", metrics.psnr), ("slice_ssim", metrics.ssim)):
         if each:
             found[key] = bootstrap_mean(torch.stack([function(a, b) for a, b in each]))
     if target.unit == HU and bool(counts.sum()):
-        # Axial again, as the challenge's volumes lie.
         found["synthrad_psnr"] = measures.psnr(made, truth, mask)
         found["synthrad_ssim"] = measures.ssim(made, truth, mask)
         found["synthrad_ms_ssim"] = measures.ms_ssim(made, truth, mask)
@@ -143,20 +139,14 @@ def _scores(name: str, measured: Sequence[Measured], target: Domain, protocol: d
         have = [one for one in measured if key in one.values]
         for one in have:
             rows.append((f"{name}: {one.patient}", one.values[key], _plain(one.floor[key])))
-        over = bootstrap_mean(torch.tensor([_plain(one.values[key]) for one in have], dtype=torch.float64))
+        of_all = torch.tensor([_plain(one.values[key]) for one in have], dtype=torch.float64)
+        over = bootstrap_mean(of_all) if len(have) > 1 else float(of_all)
         rows.append((f"{name}: {ALL}", over, float(np.mean([_plain(one.floor[key]) for one in have]))))
         measure = metrics.measure_of(key)
-        unit = {"table": f"{measure.title}, {target.unit}", "unit": ""} if key == "volume_error" and target.unit else {}
+        unit = {"unit": target.unit} if key == "volume_error" else {}
+        ceiling = {"the truth itself": measure.perfect}
         found += [
-            score(
-                key,
-                row,
-                value,
-                floor={FLOOR: floor},
-                ceiling={"the truth itself": measure.perfect},
-                protocol=protocol,
-                **unit,
-            )
+            score(key, row, value, floor={FLOOR: floor}, ceiling=ceiling, protocol=protocol, **unit)
             for row, value, floor in rows
         ]
     return found
