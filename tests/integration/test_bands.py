@@ -219,11 +219,12 @@ def test_a_check_tells_shades_that_are_nearly_black(tmp_path: Path) -> None:
             pixels[0, 0] = top
             images.write(tmp_path / folder / f"{folder}{index}.png", Picture(pixels))
     notes = "\n".join(check(tmp_path).notes)
-    assert "train B: 8-bit shades up to 5 of 255 only" in notes and "train A: 16-bit" not in notes
+    assert "train B: 2 of 2 images looked at have 8-bit shades up to 5 of 255 only" in notes
+    assert "16-bit shades" not in notes
     told = "\n".join(check(tmp_path).facts)
     assert "A: 16-bit grey, 0 to 4095 (data.domains.A.channels" in told and "B: 8-bit grey (data.domains.B" in told
     full = "\n".join(check(tmp_path, DataSettings(range=(0, 1))).notes)
-    assert "train A: 16-bit shades up to 4,000 of 65,535 only" in full
+    assert "train A: 2 of 2 images looked at have 16-bit shades up to 4,000 of 65,535 only" in full
 
 
 def test_a_check_tells_that_bands_of_one_domain_differ(tmp_path: Path) -> None:

@@ -5,12 +5,17 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 from tiny import write_images
 from ways_out import DATA_OF, SAYS_NO_WAY, tried
+
+from translate.runs import by_checkpoint
+from translate.runs.convert import Conversion
 
 SAYS_NO_WAY |= {
     ("inference/extras", "--truth {}: no such file or folder"): "names what was given",
@@ -53,6 +58,9 @@ def test_each_has_its_folder_and_one_page_has_a_column_for_each(run_cli, pairs: 
         assert json.loads(sheet.info["translate:places"])["columns"] == ["input", "step 2", "step 4, latest", "truth"]
     assert len((tmp_path / "rows.jsonl").read_text().splitlines()) == 4
 
+    said = run_cli("convert", "run", pairs, "anew", "--checkpoint", "2,4", "--device", "cpu").stderr
+    assert said.count("converting on") == 1 == said.count("step 2:") == said.count("step 4:")
+
     (tmp_path / "out" / STEPS[1] / "2.png").unlink()
     again = run_cli(*command)
     assert again.stdout.startswith("1 converted, 3 skipped")
@@ -84,6 +92,67 @@ def test_truth_is_where_it_is_said_to_be(run_cli, pairs: Path, tmp_path: Path) -
     for options, says in ((("--truth", "true"), "add --gallery"), (("--truth", "nowhere"), "no such file")):
         result = run_cli(*common, *options)
         assert result.exit_code == 2 and says in result.stderr
+
+
+def test_a_damaged_truth_costs_its_place_only(run_cli, pairs: Path, tmp_path: Path) -> None:
+    (pairs.parent / "true").mkdir()
+    (pairs.parent / "true/1.png").write_bytes(b"no picture")
+    write_images(pairs.parent / "true", ["2.png"], size=20)
+    command = ("convert", "run", pairs, "out", "--checkpoint", "2,4", "--truth", pairs.parent / "true")
+    result = run_cli(*command, "--gallery", "page.html", "--compare", "sheets", "--device", "cpu", "-q")
+    assert result.exit_code == 3 and result.stderr.count("true/1.png: not an image") == 1
+    text = (tmp_path / "page.html").read_text()
+    assert re.findall(r"<figcaption>(.*?)</figcaption>", text) == ["1.png", "2.png"]
+    assert text.count('<b class="none">none</b>') == 1
+    with Image.open(tmp_path / "sheets" / "sheet-00001.png") as sheet:
+        assert len(json.loads(sheet.info["translate:places"])["rows"]) == 2
+
+
+def test_what_holds_of_all_checkpoints_is_said_once(run_cli, pairs: Path) -> None:
+    (pairs / "notes.txt").touch()
+    result = run_cli("convert", "run", pairs, "out", "--checkpoint", "2,4", "--device", "cpu")
+    lines = [line for line in result.stderr.splitlines() if not line.startswith("converting: ")]
+    assert len(lines) == len(set(lines)) and "note: 1 file of another kind left alone: .txt 1" in lines
+    assert [line for line in lines if line.startswith("step ")] == [f"step {n}: out/{STEPS[n // 4]}/" for n in (2, 4)]
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_checkpoint_that_a_training_removes_meanwhile_is_told(
+    run_cli, pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, which: int
+) -> None:
+    whole = by_checkpoint._each
+
+    def and_then_pruned(*arguments: Any) -> Iterator[Conversion]:
+        yield from list(whole(*arguments))
+        shutil.rmtree(tmp_path / "run/checkpoints" / STEPS[which])
+
+    monkeypatch.setattr(by_checkpoint, "_each", and_then_pruned)
+    result = run_cli("convert", "run", pairs, "out", "--checkpoint", "2,4", "--gallery", "page.html", "-q")
+    assert result.exit_code == 3 and result.stdout.startswith("2 converted, 0 skipped, 0 failed")
+    assert f"missing: step {(2, 4)[which]}: run/checkpoints: no checkpoint '{(2, 4)[which]}'" in result.stderr
+    assert captions(tmp_path / "page.html") == ["input", f"step {(4, 2)[which]}", "truth"] * 2
+
+
+def test_an_output_folder_of_others_costs_its_own_column(run_cli, pairs: Path, tmp_path: Path) -> None:
+    common = ("--device", "cpu", "-q", "--gallery", "page.html")
+    assert run_cli("convert", "run", pairs, f"out/{STEPS[1]}", "--checkpoint", "2", *common).exit_code == 0
+    kept = (tmp_path / "out" / STEPS[1] / "1.png").read_bytes()
+    result = run_cli("convert", "run", pairs, "out", "--checkpoint", "2,4", *common)
+    assert result.exit_code == 3 and f"missing: step 4: out/{STEPS[1]}: holds translations by run" in result.stderr
+    assert captions(tmp_path / "page.html") == ["input", "step 2", "truth"] * 2
+    assert (tmp_path / "out" / STEPS[1] / "1.png").read_bytes() == kept
+    result = run_cli("convert", "run", pairs, "out", "--checkpoint", "4,2", *common)
+    assert result.exit_code == 2, "where the first cannot be, nothing is begun"
+
+
+def test_a_folder_of_several_checkpoints_is_not_mixed_with_one(run_cli, pairs: Path) -> None:
+    common = ("convert", "run", pairs, "out", "--device", "cpu", "-q", "--checkpoint")
+    assert run_cli(*common, "2,4").exit_code == 0
+    assert run_cli(*common, "2").stdout.startswith("2 converted")
+    refused = run_cli(*common, "4")
+    assert refused.exit_code == 2 and "holds translations by run/step-00000002" in refused.stderr
+    assert run_cli(*common, "4", "--overwrite").exit_code == 0
+    assert run_cli(*common, "4").stdout.startswith("0 converted, 2 skipped")
 
 
 @pytest.mark.parametrize(

@@ -181,6 +181,9 @@ def test_a_folder_is_checked_as_training_would_read_it(run_cli, tmp_path: Path) 
     assert pairs.exit_code == 0 and "train: 4 pairs of C and A" in pairs.stdout
     loose = run_cli("data", "check", "set", "data.layout=unpaired", "--set", "data.domains=[A,B]")
     assert "train: 4 A, 4 B" in loose.stdout
+    going_on = "`translate train cyclegan --data set data.layout=unpaired --domains A,B`"
+    loose = run_cli("data", "check", "set", "data.layout=unpaired", "--domains", "A,B")
+    assert sorted(loose.stderr.split("`")[1].split()) == sorted(going_on.strip("`").split())
     recipe = run_cli("data", "check", "set", "--recipe", "cyclegan", "--domains", "A,B", "training.batch_size=2")
     assert recipe.exit_code == 2 and "set data.layout=unpaired" in recipe.stderr, "as training would say"
     stargan = run_cli("data", "check", "set", "--recipe", "stargan")

@@ -159,3 +159,53 @@ def test_bash_itself_completes(place, program) -> None:
         "runs/cyclegan-a|",
         "photos/|-o nospace",
     ], ended.stderr
+
+
+ZSH = """
+compdef() {}
+eval "$(_TRANSLATE_COMPLETE=zsh_source translate)"
+_describe() { print -r -- "${${(P)argv[3]}%%:*}|described" }
+compadd() { print -r -- "${(j: :)${(P)argv[-1]}}|${argv[*]}" }
+tab() { words=("$@") CURRENT=$# ; _translate_completion }
+tab translate tra
+tab translate train pix2pix data.bal
+tab translate train pix2pix --data pho
+tab translate convert runs/cy
+"""
+
+
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="there is no zsh")
+def test_zsh_itself_completes(place, program) -> None:
+    """By the line that docs/installing.md gives; `-S ''` leaves out the space where the word goes on."""
+    environment = os.environ | {"PATH": f"{program.parent}:{os.environ['PATH']}"}
+    ended = subprocess.run(
+        ["zsh", "-f", "-c", ZSH], env=environment, capture_output=True, text=True, check=True,
+        timeout=PATIENCE, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    assert ended.stdout.splitlines() == [
+        "train|described",
+        "data.balanced=|-U -V unsorted -S  -a going_on",
+        "photos/|-U -V unsorted -S  -a going_on",
+        "runs/cyclegan-a|-U -V unsorted -a whole",
+    ], ended.stderr
+
+
+FISH = """
+_TRANSLATE_COMPLETE=fish_source translate | source
+for line in 'translate tra' 'translate train pix2pix data.bal' 'translate convert runs/cy'
+    complete --do-complete $line
+end
+"""
+
+
+@pytest.mark.skipif(shutil.which("fish") is None, reason="there is no fish")
+def test_fish_itself_completes(place, program) -> None:
+    """By the line that docs/installing.md gives; fish itself leaves out the space behind an equals sign."""
+    environment = os.environ | {"PATH": f"{program.parent}:{os.environ['PATH']}", "HOME": str(place)}
+    ended = subprocess.run(
+        ["fish", "--no-config", "-c", FISH], env=environment, capture_output=True, text=True, check=True,
+        timeout=PATIENCE, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    assert [line.partition("\t")[0] for line in ended.stdout.splitlines()] == [
+        "train", "data.balanced=", "runs/cyclegan-a",
+    ], ended.stderr  # fmt: skip

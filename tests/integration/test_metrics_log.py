@@ -129,3 +129,11 @@ class TestMetricsLog:
     def test_no_metric_takes_the_name_of_a_column(self, tmp_path: Path, name: str) -> None:
         with closing(MetricsLog(tmp_path / "metrics.jsonl")) as log, pytest.raises(ValueError, match=name):
             log.log(1, {name: 1.0})
+
+
+@pytest.mark.parametrize("row", ['{"step": 1%s, "time": 1.0}', '{"step": 1, "time": 1.0, "a/b": 1%s}'])
+def test_a_number_that_nobody_counts_to_is_no_metric(tmp_path, row):
+    """As a float it would end every page that shows the run."""
+    (tmp_path / "metrics.jsonl").write_text(row % ("0" * 400) + "\n")
+    with pytest.raises(TranslateError, match="line 1: not a metrics row"):
+        read_metrics(tmp_path / "metrics.jsonl")

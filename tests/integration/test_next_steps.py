@@ -67,7 +67,7 @@ def from_a_dry_run_to_a_run(user: User) -> None:
 @tried(
     ("cli/training", "keep it with `translate recipes {}` > mine.yaml, change it, and train it with {}"),
     ("cli/training", "`translate train mine.yaml --data FOLDER`"),
-    ("runs/next_steps", "train with `translate train {} --data {}`"),
+    ("runs/next_steps", "train with `translate train {} --data {} {}`"),
     ("cli/data", "`translate train {} --data {} {}`"),
     ("cli/data", "look at one, or at a folder, with `translate data check NAME-OR-FOLDER`"),
 )
@@ -92,6 +92,16 @@ def from_a_list_to_training(user: User) -> None:
         assert command_in(train) == ["train", recipe, "--data", kind]
     (train,) = steps(user.gets("data", "check", "paired", "--recipe", "pix2pix", "data.size=32"))
     user.gets(*command_in(train), "--dry-run", *small[1:])
+
+
+@tried(("cli/data", "`translate data check {} {} {}`"))
+def from_a_problem_to_a_sound_set(user: User) -> None:
+    damaged = next((Path(user.data()) / "trainA").iterdir()).with_name("damaged.png")
+    damaged.write_bytes(b"words")
+    (step,) = steps(user.refused("data", "check", user.data(), "--recipe", "cyclegan", "data.size=32", code=3))
+    damaged.unlink()
+    assert command_in(step)[-1] == "data.size=32"
+    user.gets(*command_in(step))
 
 
 @tried(("cli/sweeping", "see the runs side by side with `translate compare {}`"))

@@ -191,6 +191,59 @@ def test_a_changed_schedule_needs_a_run_and_steps_that_are_left(begun, run_cli, 
     assert "nothing changes" in begun(*words, "training.steps=3").stderr
 
 
+def _killed(*_: object) -> None:
+    raise SystemExit(137)
+
+
+def test_a_change_that_no_checkpoint_knows_yet_goes_on_with_the_runs_own_recipe(begun, run_cli, tmp_path, monkeypatch):
+    """As --resume says: a process may be killed between the change and the next checkpoint."""
+    run, words = tmp_path / "run", ["--data", "d/unp", "--change-schedule", "training.lr=1e-3", "training.steps=3"]
+    with monkeypatch.context() as patched:
+        patched.setattr("translate.runs.train._go", _killed)
+        assert begun(*words).exit_code == 137
+    own = ["train", "run/recipe.yaml", "--out", "run", "--resume", "--device", "cpu"]
+    refused = run_cli(*own, "training.lr=1e-2")
+    assert refused.exit_code == 2 and "training.lr: 0.0002 then, 0.01 now" in refused.stderr, (
+        "nobody asked for this one"
+    )
+    kept = (run / "rescheduled.json").read_text()
+    (run / "rescheduled.json").write_text(kept[:-9])
+    refused = run_cli(*own)
+    assert refused.exit_code == 2 and "add --change-schedule" in refused.stderr
+    (run / "rescheduled.json").write_text(kept)
+    resumed = run_cli(*own)
+    assert resumed.exit_code == 0 and "schedule changed after step 2: lr 0.0002 -> 0.001" in resumed.stderr
+    assert _rates(run)[3] == pytest.approx(1e-3 * 0.5, rel=0.5)
+    checkpoint = load_checkpoint(run / "checkpoints")
+    assert checkpoint.facts["rescheduled"] == [{"step": 2, "changed": {"training.lr": (2e-4, 1e-3)}}]
+    text = (run / "recipe.yaml").read_text()
+    (run / "recipe.yaml").write_text(text.replace("lr: 0.001", "lr: 0.01"))
+    assert "add --change-schedule" in run_cli(*own, "training.steps=4").stderr, "a change of another checkpoint"
+
+
+def test_changing_back_is_one_more_change(begun, tmp_path):
+    words = ["--data", "d/unp", "--change-schedule"]
+    assert begun(*words, "training.lr=1e-3", "training.steps=3").exit_code == 0
+    assert begun(*words, "training.lr=2e-4", "training.steps=4").exit_code == 0
+    changes = load_checkpoint(tmp_path / "run" / "checkpoints").facts["rescheduled"]
+    assert [(one["step"], one["changed"]["training.lr"]) for one in changes] == [(2, (2e-4, 1e-3)), (3, (1e-3, 2e-4))]
+
+
+@tried(("runs/many", "first train it with the learning rates of the others, without --change-schedule"))
+def test_the_schedules_of_several_runs_change_once_all_have_begun(run_cli, tiny_recipe, tmp_path):
+    data, recipe = unpaired_folder(tmp_path / "d" / "unp"), tiny_recipe("cyclegan")
+    words = ["train", recipe, "--data", data, "--out", "r", "--device", "cpu", "-q", "training.steps=2"]
+    assert run_cli(*words, "--seeds", "0").exit_code == 0
+    change = [*words[:-1], "training.steps=3", "training.lr=1e-3", "--change-schedule", "--seeds", "0,1"]
+    refused = run_cli(*change)
+    assert refused.exit_code == 2 and "r-seed1 has not begun: first train it" in refused.stderr
+    assert run_cli(*words, "--seeds", "0,1").exit_code == 0
+    assert run_cli(*change).exit_code == 0
+    for seed in (0, 1):
+        assert load_checkpoint(tmp_path / f"r-seed{seed}" / "checkpoints").facts["rescheduled"][0]["step"] == 2
+    assert "trained already" in run_cli(*[word for word in change if word != "-q"]).stderr
+
+
 def test_no_other_setting_changes_with_the_schedule(begun):
     refused = begun("--data", "d/unp", "training.lr=1e-3", "training.ema=0.9", "--change-schedule")
     assert refused.exit_code == 2 and "training.ema: null then, 0.9 now" in refused.stderr

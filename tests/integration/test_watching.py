@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
 import threading
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,7 @@ from translate.serving.watched import SPEED, WatchedRun
 from translate.serving.watching import View, Watching
 from translate.training.asked import FILE as ASKED
 from translate.training.progress_file import FILE as PROGRESS
+from translate.utils.stored import json_text
 
 RECIPE = "model: {name: pix2pix}\ndata: {set: shapes}\ntraining: {steps: 100, batch_size: 4, lr: 0.0002, seed: 7}\n"
 PAGE = {"Translate-Page": "watch"}
@@ -475,6 +478,48 @@ def test_many_clients_slow_ones_and_ones_that_leave(
         file.write(rows(3))
     assert streams[0].next()["changed"] and len(reads) - before < 60, "one look serves all"
     streams[0].close()
+
+
+def test_streams_that_are_asked_for_at_once_are_no_more_than_are_allowed(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching, "_CLIENTS", 3)
+    service = Watching([run])
+
+    async def begun() -> list[str]:
+        streams = [service._stream(View(service, "", "")) for _ in range(5)]
+        firsts = [await anext(stream) for stream in streams]
+        rest = [await anext(stream, "") for stream in streams]
+        for stream in streams:
+            await stream.aclose()
+        return [first if not more else "watches" for first, more in zip(firsts, rest, strict=True)]
+
+    assert asyncio.run(begun()) == ["watches"] * 3 + ["retry: 10000\n\n"] * 2 and service.streams == 0
+
+
+def test_numbers_without_measure_and_bombs_in_a_run_end_no_stream(tmp_path: Path) -> None:
+    huge = "1" + "0" * 400
+    lines = [f'{{"step": {huge}, "a/b": 1.0}}', f'{{"step": 1, "a/b": {huge}}}', '{"step": -5, "a/b": 1.0}']
+    lines += ['{"step": 2, "a/c": 1e308}', '{"step": 3, "a/c": -1e308}', '{"step": 4, "a/c": 0.5}']
+    folder = make(tmp_path / "runs" / "one", "\n".join(lines) + "\n")
+    nine = [f"{two}: &{two} [{', '.join([f'*{one}'] * 9)}]" for one, two in pairwise("abcdefghijkl")]
+    bomb = ["a: &a [x, x]", *nine]
+    (folder / "recipe.yaml").write_text("\n".join([*bomb, "data: {set: *l}"]))
+    run = WatchedRun(folder, "one")
+    told = read(run)
+    assert told["step"] == 4 and run.curves["a/c"].not_finite == 2 and run.curves["a/c"].bins == [[4, 0.5, 0.5, 0.5]]
+    assert "3 lines are no rows" in run.troubles["metrics.jsonl"] and "anchors" in run.troubles["recipe.yaml"]
+    service = Watching([tmp_path / "runs"])
+    service.read()
+    news = View(service, run.id, "").news()
+    assert json.loads(json_text(news))["details"]["troubles"] == list(run.troubles.values())
+
+
+def test_a_step_of_any_length_is_one_that_is_not_there(client: Client, run: Path) -> None:
+    id = WatchedRun(run, "").id
+    for step in ("9" * 5000, "-1", "1.5", "x", "0x1"):
+        for what in ("samples", "places"):
+            assert client.get(f"/api/runs/{id}/{what}/{step}").status == 404
 
 
 def test_a_server_stops_while_somebody_watches_and_does_not_read(run: Path) -> None:

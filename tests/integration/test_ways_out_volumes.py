@@ -114,7 +114,7 @@ def networks_of_three_dimensions(user: User) -> None:
         "inference/volumes",
         "--depth {} is for images; volumes keep the values of their domain: leave it out, or give --depth float",
     ),
-    ("runs/convert", "--anonymise is for volumes, NIfTI files and DICOM series; leave it out"),
+    ("inference/media", "--anonymise is for volumes, NIfTI files and DICOM series; leave it out"),
 )
 def what_is_for_one_of_them_only(user: User) -> None:
     _heads(user)

@@ -184,7 +184,7 @@ def test_the_schema_says_what_keys_mean() -> None:
 def test_the_commands_print_them() -> None:
     printed = CliRunner().invoke(main, ["explain", "training.keep"])
     assert printed.exit_code == 0 and printed.output.startswith("training.keep: a whole number, 1 or more\n")
-    assert json.loads(CliRunner().invoke(main, ["schema"]).output) == json.loads(json.dumps(json_schema()))
+    assert json.loads(CliRunner().invoke(main, ["schema"]).stdout) == json.loads(json.dumps(json_schema()))
     assert "# Learning rate" in CliRunner().invoke(main, ["recipes", "cyclegan"]).output
     assert CliRunner().invoke(main, ["explain", "nothing.like.it"]).exit_code == 2
 
@@ -206,3 +206,13 @@ def test_a_key_of_a_list_or_a_section_is_told_in_words() -> None:
     assert values["training.betas"] == "a list of 2, each a number, 0 or more, less than 1"
     assert values["training.network_lr"] == "a section of NAME: a number"
     assert Key("training.seed", TrainingSettings).default == "0"
+
+
+@pytest.mark.parametrize(
+    ("word", "said"), [("", "''"), ("a\nb\x1b[31m", r"a\nb\x1b[31m"), ("q" * 5000, f"{'q' * 60}...")]
+)
+def test_a_word_of_any_kind_is_said_on_one_line(word: str, said: str) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        explained(word)
+    first, *others = str(refused.value).splitlines()
+    assert first.startswith(f"{said}: neither a key") and not others

@@ -17,6 +17,7 @@ from translate.data.folds import Fold, folded
 from translate.data.labelled import open_labelled
 from translate.data.layouts.folders import open_folder
 from translate.errors import ConfigurationError
+from translate.recipe import load_recipe
 
 ALL = [f"{number}/3" for number in (1, 2, 3)]
 
@@ -133,3 +134,8 @@ def test_what_is_no_fold_is_refused(text):
 def test_more_folds_than_samples_are_refused(pairs):
     with pytest.raises(ConfigurationError, match="10 samples to train on"):
         folded(open_folder(pairs, wanted="paired"), "1/11", 0)
+
+
+def test_a_mistaken_fold_is_said_once():
+    with pytest.raises(ConfigurationError, match=r'expected a fold, such as 1/5, the first of five, got "9/3"$'):
+        load_recipe("pix2pix", ["data.fold=9/3"])

@@ -45,3 +45,22 @@ def test_images_of_any_size_and_number_of_channels_are_compared(size, channels):
     images, reals = (_images(3, size, channels, seed) for seed in (0, 1))
     assert 0 < patch_distance(images, reals) < patch_distance(images + 3, reals)
     assert patch_distance(torch.full_like(images, torch.nan), reals) != patch_distance(images, reals)
+
+
+def test_a_flat_channel_of_the_reals_does_not_outweigh_the_others():
+    """As an empty band of a satellite image: a model's rounding noise in it is no fault."""
+    reals, images = _images(4, seed=0), _images(4, seed=1)
+    reals[:, 2], images[:, 2] = -1.0, -1.0
+    noise = torch.randn(images[:, 2].shape, generator=torch.Generator().manual_seed(2))
+    noisy, wrong = images.clone(), images.clone()
+    noisy[:, 2] += 1e-3 * noise
+    wrong[:, 2] += 0.3
+    near = patch_distance(images, reals)
+    assert patch_distance(noisy, reals) == pytest.approx(near, rel=0.2)
+    assert near < patch_distance(wrong, reals) < 50 * near
+    flat = torch.zeros_like(reals)
+    assert patch_distance(flat, flat) == 0 < patch_distance(flat + 0.01, flat) < patch_distance(flat + 0.5, flat) < 1000
+
+
+def test_one_image_of_one_pixel_is_compared():
+    assert patch_distance(torch.full((1, 3, 1, 1), 0.5), torch.zeros(1, 3, 1, 1)) > 0

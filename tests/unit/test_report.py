@@ -18,7 +18,7 @@ from markupsafe import Markup
 from PIL import Image
 
 from translate.errors import ConfigurationError, TranslateError
-from translate.reporting.axes import axis_of_steps, axis_of_values, short
+from translate.reporting.axes import axis_of_steps, axis_of_values, labelled, short
 from translate.reporting.charts import chart, curves_by_chart, smoothed
 from translate.reporting.page import rendered
 from translate.reporting.pictures import spread
@@ -286,7 +286,9 @@ def test_an_axis_holds_its_values_and_has_round_ticks(values: list[float]) -> No
     assert all(0 <= axis.place(value) <= 1 for value in values)
     ticks = axis.ticks(about=5)
     assert 1 <= len(ticks) <= 12 and all(-1e-6 <= axis.place(tick) <= 1 + 1e-6 for tick in ticks)
-    assert len({short(tick) for tick in ticks}) == len(ticks) or values == [7.0, 7.0000001]
+    labels = [label for _, label in labelled(ticks)]
+    assert len(set(labels)) == len(labels)
+    assert labels == [short(tick) for tick in ticks] or values == [7.0, 7.0000001], "four digits where they do"
 
 
 def test_values_over_decades_stand_on_a_logarithmic_axis() -> None:
@@ -298,6 +300,8 @@ def test_values_over_decades_stand_on_a_logarithmic_axis() -> None:
 
 def test_steps_are_marked_at_round_numbers() -> None:
     assert axis_of_steps([100, 20_000]).ticks(about=6) == [5000, 10_000, 15_000, 20_000]
+    assert axis_of_steps([15, 15]).ticks(about=6) == [14, 15, 16], "there is no half step"
+    assert axis_of_steps([15, 18]).ticks(about=6) == [15, 16, 17, 18]
     assert [short(tick) for tick in (5000, 1_500_000, 0.05, 2e-5, 12)] == [
         "5k",
         "1.5M",

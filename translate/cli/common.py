@@ -161,3 +161,7 @@ class Changes:
             return (*words, *self.overrides)
         named = json.dumps([name.strip() for name in self.domains.split(",")])
         return (f"data.domains={named}", *words, *self.overrides)
+
+    def written(self, words: Sequence[str]) -> tuple[str, ...]:
+        """The same as a user writes it, for a command to go on with."""
+        return (*(() if self.domains is None else ("--domains", self.domains)), *words, *self.overrides)

@@ -6,7 +6,7 @@ from itertools import islice
 from pathlib import Path
 
 import click
-from click.shell_completion import BashComplete, CompletionItem, add_completion_class
+from click.shell_completion import BashComplete, CompletionItem, ZshComplete, add_completion_class
 
 from translate.utils.shipped import shipped
 
@@ -126,6 +126,21 @@ class Bash(BashComplete):
     )
 
 
+class Zsh(ZshComplete):
+    """As click completes in zsh, but without a space where a word goes on: behind KEY= and FOLDER/."""
+
+    source_template = ZshComplete.source_template.replace(
+        "        compadd -U -V unsorted -a completions\n",
+        """\
+        local -a going_on=(${(M)completions:#*[=/]}) whole=(${completions:#*[=/]})
+        (( $#going_on )) && compadd -U -V unsorted -S '' -a going_on
+        (( $#whole )) && compadd -U -V unsorted -a whole
+""",
+        1,
+    )
+
+
 add_completion_class(Bash)
+add_completion_class(Zsh)
 RECIPE, DATA, FETCHED, EXPLAINED, SETTING = RecipeName(), DataName(), FetchName(), Explained(), Setting()
 RUN = RunFolder(path_type=Path)

@@ -78,7 +78,7 @@ def _report(outcome: Outcome, quiet: bool) -> None:
     failures = by_fault({record.source: record.error for record in outcome.failed})
     for line in failures:
         say(f"failed: {line}")
-    if len(failures) < len(outcome.failed):
+    if len(failures) < len({record.source for record in outcome.failed}):
         say("--manifest FILE names every file that failed")
     for line in () if quiet else by_fault({record.source: record.note for record in outcome.noted}):
         say(f"note: {line}")

@@ -11,7 +11,7 @@ from translate.cli.common import FOLDER, Changes, with_plugins
 from translate.cli.completing import DATA, FETCHED, RECIPE, SETTING
 from translate.cli.options import takes
 from translate.errors import ConfigurationError, command, nearest
-from translate.utils.printing import answer, then
+from translate.utils.printing import answer, answer_in_words, then
 
 
 @click.group(invoke_without_command=True)
@@ -64,12 +64,17 @@ def check(folder: str, settings: tuple[str, ...], recipe: str | None, changes: C
     data = wanted.data.model_copy(update={"set": folder})
     reports = check_as(data, wanted.method.batch_type) if recipe else [check_alone(data)]
     for line in (line for report in reports for line in report.lines()):
-        answer(line)
+        answer_in_words(line)
+    written = changes.written(settings)
     if any(report.problems for report in reports):
+        again = command("data", "check", folder, *(["--recipe", recipe] if recipe else []), *written)
+        then(f"put right what is called a problem above, and see whether it is with {again}")
         sys.exit(3)
-    kinds = [getattr(report.folder, "kind", "labelled") for report in reports]
-    words = command("train", recipe, "--data", folder, *given)
-    then(f"train with {words}" if recipe else training_on(folder, kinds[0]))
+    first = reports[0].folder
+    kind = "sound" if getattr(first, "of_sound", False) else getattr(first, "kind", "labelled")
+    kind = "paired" if data.derive else kind
+    words = command("train", recipe, "--data", folder, *written)
+    then(f"train with {words}" if recipe else training_on(folder, kind, written))
 
 
 @data.command()

@@ -1,7 +1,5 @@
 """`translate evaluate` and `compare`: how good runs are."""
 
-import shutil
-import sys
 from pathlib import Path
 
 import click
@@ -11,7 +9,7 @@ from translate.cli.completing import DATA, RUN
 from translate.cli.options import takes
 from translate.errors import command
 from translate.inference.options import OnDevice, Weights
-from translate.utils.printing import answer, logger, say, shown, then
+from translate.utils.printing import answer, columns, logger, say, shown, then
 
 
 @click.command()
@@ -52,7 +50,7 @@ def evaluate(
         run, checkpoint, data=data, device=place.device, weights_dir=weights_dir, log=logger(quiet), quiet=quiet
     )
     written = write_scores(scores, run, checkpoint, json_file)  # first: printing may fail
-    answer(as_text(scores))
+    answer(as_text(scores, columns()))
     say(f"written to {written}")
     then(f"see runs side by side with {command('compare', run, 'OTHER-RUN')}", quiet=quiet)
 
@@ -105,7 +103,7 @@ def compare(runs: tuple[Path, ...], json_file: Path | None, page: Path | None) -
         write_atomic(json_file, json_text(comparison.as_json(), indent=1) + "\n")
     if page is not None:
         write_page(comparison, page)
-    answer(as_text(comparison, shutil.get_terminal_size().columns if sys.stdout.isatty() else None))
+    answer(as_text(comparison, columns()))
     for written in filter(None, (json_file, page)):
         say(f"written to {written}")
     then(

@@ -6,7 +6,10 @@ import click
 
 from translate.cli.common import with_plugins
 from translate.cli.completing import EXPLAINED
-from translate.utils.printing import answer, then
+from translate.utils.printing import answer, answer_in_words, then
+
+WIDTH = 101
+"""Of what is explained where there is no terminal."""
 
 
 @click.command()
@@ -22,7 +25,7 @@ def explain(word: str) -> None:
     from translate.recipe.explaining import explained
 
     for line in explained(word):
-        answer(line)
+        answer_in_words(line, WIDTH)
 
 
 @click.command()

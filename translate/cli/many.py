@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from translate.errors import command
 from translate.utils.options import option
-from translate.utils.printing import answer, logger, then
+from translate.utils.printing import answer, columns, logger, then
 
 if TYPE_CHECKING:
     from translate.runs.many import Outcome
@@ -82,9 +80,5 @@ def show(outcome: Outcome, quiet: bool) -> None:
     from translate.runs.comparing.text import as_text
 
     if outcome.done:
-        answer(as_text(compare(outcome.done), _width()))
+        answer(as_text(compare(outcome.done), columns()))
         then(f"see this again with {command('compare', *outcome.done)}", quiet=quiet)
-
-
-def _width() -> int | None:
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None

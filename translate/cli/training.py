@@ -15,7 +15,7 @@ from translate.cli.options import takes
 from translate.errors import ConfigurationError, command
 from translate.inference.options import OnDevice
 from translate.utils.options import option
-from translate.utils.printing import answer, then
+from translate.utils.printing import answer, answer_in_words, then
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ def train(
             quiet=quiet,
         )
         for line in found.lines():
-            answer(line)
+            answer_in_words(line)
         then("the same command without --dry-run trains", quiet=quiet)
         return
     made = vars(options) | {"tracking": trackers.names, "plugin": plugin}
@@ -162,7 +162,7 @@ def recipes(name: str | None) -> None:
         return
     names = recipe_names()
     for known in names:
-        answer(f"{known:{max(map(len, names))}}  {load_recipe(known).summary}")
+        answer_in_words(f"{known:{max(map(len, names))}}  {load_recipe(known).summary}")
     then(f"see what one is good for with {command('explain', 'pix2pix')}", training_on("FOLDER", "paired"))
 
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from translate.data.io.images import Interpolation, Picture, resize
 from translate.data.io.values import UNIT, Span, are_values, kind_in_words
 from translate.data.scale import Scale
+from translate.data.sound.spectrum import Spectrum
 from translate.data.volumes.slicing import Slicing
 
 BYTES = np.dtype(np.uint8)
@@ -74,6 +75,10 @@ class Domain:
     the number in files of pixels that nobody labelled, if there is one. `colours`: of the classes, in order, where
     files hold colours instead of numbers.
 
+    `reduced`: how many times less high and wide than `data.size` says its training images are: those that a model
+    enlarges.
+    `sound`: of sound (see `sound`), the spectrograms that it is translated as.
+
     `layers`: where a sample has several images, what each of them is, by its own name; `channels` are theirs together.
 
     `slicing`: where its images are slices of volumes, how these were cut; with neighbours, the channels are slices.
@@ -89,6 +94,8 @@ class Domain:
     ignore: int | None = None
     colours: Colours = ()
     layers: tuple[Domain, ...] = ()
+    reduced: int = 1
+    sound: Spectrum | None = None
     slicing: Slicing | None = None
 
     @classmethod
@@ -105,9 +112,13 @@ class Domain:
             "colours": tuple(map(tuple, facts.get("colours", ()))),
             "layers": tuple(map(cls.of, facts.get("layers", ()))),
         }
-        scale, slicing = facts.get("scale"), facts.get("slicing")
-        made = {"scale": Scale(**scale) if scale else None, "slicing": Slicing(**slicing) if slicing else None}
-        return cls(**{**facts, **tuples, **made})
+        scale, sound, slicing = facts.get("scale"), facts.get("sound"), facts.get("slicing")
+        known = {
+            "scale": Scale(**scale) if scale else None,
+            "sound": Spectrum(**sound) if sound else None,
+            "slicing": Slicing(**slicing) if slicing else None,
+        }
+        return cls(**{**facts, **tuples, **known})
 
     def at(self, scale: Scale | None) -> Self:
         """The domain, and its layers, as training sees them at that scale."""
@@ -175,7 +186,7 @@ class Domain:
 
     @property
     def _facts(self) -> tuple[object, ...]:
-        return self.channels, self.kind, self.unit, self.span if self.measured else None, self.layers
+        return self.channels, self.kind, self.unit, self.span if self.measured else None, self.layers, self.sound
 
     def split(self, pixels: np.ndarray) -> list[np.ndarray]:
         """The images of each layer in pixels (height, width, channels), as they are held or as planes."""

@@ -36,9 +36,9 @@ class Fold:
         """Reads `2/5`. Raises ValueError."""
         number, slash, count = text.partition("/")
         if not (slash and number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
-            raise ValueError(f"expected a fold as 1/5, the first of five; not {text}")
+            raise ValueError("expected a fold, such as 1/5, the first of five")
         if int(count) < 2:
-            raise ValueError(f"expected two folds or more, not {text}")
+            raise ValueError("expected two folds or more")
         return cls(int(number), int(count))
 
 

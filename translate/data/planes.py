@@ -14,6 +14,7 @@ from translate.data import instance_maps, label_maps
 from translate.data.domain import BYTES, KINDS, Domain, Kind, in_words
 from translate.data.io.codec import exif_of
 from translate.data.io.images import MAX_PIXELS, Picture, of_header, read, to_8_bits, to_float, with_channels
+from translate.data.sound import kind as sound
 
 KINDS |= {
     "image": Kind(
@@ -24,6 +25,7 @@ KINDS |= {
     ),
     "labels": label_maps.KIND,
     "instances": instance_maps.KIND,
+    "sound": sound.KIND,
 }
 
 

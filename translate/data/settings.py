@@ -10,12 +10,14 @@ from translate.data.augment import TURNING, Augmentation
 from translate.data.cache.choice import Where
 from translate.data.crops import Cropping
 from translate.data.decoding import Decoding
+from translate.data.derived.settings import Derive
 from translate.data.domain import Domain
 from translate.data.domain_settings import Domains, DomainSettings, ShapesSettings, require_rising
 from translate.data.folds import Fold
 from translate.data.io.images import Interpolation
 from translate.data.layouts.several import Roles
 from translate.data.scale import NEAR, Resize
+from translate.data.sound.settings import SoundSettings
 from translate.data.volumes.grid import Axis
 from translate.utils.settings import Seed, Settings
 from translate.utils.sides import Sides
@@ -74,6 +76,8 @@ class DataSettings(Settings):
     """Pairs only: the folders that hold the input, one for each image of a sample: `[photo, mask]`. Null: as found."""
     target: tuple[str, ...] | None = Field(None, min_length=1, examples=[["clean"]])
     """Pairs only: the folder that holds the target: `[clean]`. Given together with `input`."""
+    derive: Derive | None = Field(None, examples=[{"grey": {}}])
+    """For methods that learn from pairs: makes the inputs from the targets, so that `set` is one folder of photos."""
     balanced: bool = False
     """Labelled images: draws every class, or every attribute's yes and no, equally often."""
     channels: int | None = Field(None, ge=1, le=256, examples=[1])
@@ -120,6 +124,8 @@ class DataSettings(Settings):
     the last slice is repeated."""
     shapes: ShapesSettings = ShapesSettings()
     """Only for the procedural set `shapes`."""
+    sound: SoundSettings = SoundSettings()
+    """Only for sound."""
 
     @property
     def crop(self) -> Sides:
@@ -137,8 +143,8 @@ class DataSettings(Settings):
         near = all(loaded <= NEAR * side for loaded, side in zip(self.loaded, self.crop, strict=True))
         return self.crop if near else self.loaded
 
-    def decoding(self, domain: Domain) -> Decoding:
-        return Decoding.of(domain, self.loaded, self.resize, self.interpolation)
+    def decoding(self, domain: Domain, scale: int = 1) -> Decoding:
+        return Decoding.of(domain, self.loaded, self.resize, self.interpolation, scale)
 
     @property
     def domain_names(self) -> tuple[str, ...] | None:

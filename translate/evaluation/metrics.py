@@ -128,6 +128,9 @@ MEASURES: dict[str, Measure] = {
     "synthrad_psnr": Measure("SynthRAD's PSNR, by patient", None, "dB", "higher", _SYNTHRAD, 2, perfect=math.inf),
     "synthrad_ssim": Measure("SynthRAD 2023's SSIM, by patient", None, "", "higher", _SYNTHRAD, 4, perfect=1.0),
     "synthrad_ms_ssim": Measure("SynthRAD 2025's MS-SSIM, by patient", None, "", "higher", _SYNTHRAD, 4, perfect=1.0),
+    # Sound; measured on samples, so not by a function of images.
+    "si_sdr": Measure("SI-SDR to the clean sound, dB", None, "dB", "higher", "scale-invariant, whole files", 2),
+    "stoi": Measure("STOI beside the clean sound, 0-1 scale", None, "", "higher", "Taal et al. 2011", 4),
     # What a classifier of real images reads.
     "label_error": Measure("classification error of translations", None, "%", "lower", decimals=1),
     "other_labels": Measure("other attributes read as they were", None, "%", "higher", decimals=1),
@@ -140,6 +143,21 @@ MEASURES: dict[str, Measure] = {
     ),
     "sample_accuracy": Measure("samples read as the class wanted", None, "%", decimals=1),
     "sample_share": Measure("samples read as each class", None, "%", decimals=1),
+    # What networks score that were trained without and with augmented pictures.
+    "downstream/labels": Measure(
+        "labels of real test pictures read right, of training without and with augmented pictures",
+        None,
+        "%",
+        "higher",
+        decimals=1,
+    ),
+    "downstream/mean_iou": Measure(
+        "mean IoU on real test pictures, of training without and with augmented pictures",
+        None,
+        "",
+        "higher",
+        decimals=4,
+    ),
     # Sets of images; distances are taken in several spaces of features.
     "change": Measure("change: difference of a translation from its input", protocol="L1, 0-1 scale", decimals=4),
     "diversity": Measure("diversity: difference of two translations", None, "", "higher", _RMS, decimals=4),

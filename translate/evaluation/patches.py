@@ -7,6 +7,9 @@ from torch import Tensor
 DIRECTIONS = 128
 _PATCH, _SMALLEST = 7, 16  # pixels a side; images are halved as long as they stay as large as this
 _QUANTILES = 256
+_FLAT, _FLATTER = 1e-3, 0.1
+"""The least deviation of a channel that counts, and the least beside the mean of all: what is flat in the reals, such
+as an empty band, does not outweigh all else."""
 
 
 def patch_distance(images: Tensor, reals: Tensor) -> float:
@@ -31,7 +34,8 @@ def _pyramid(images: Tensor) -> list[Tensor]:
 
 
 def _between(images: Tensor, reals: Tensor) -> float:
-    mean, deviation = reals.mean((0, 2, 3), keepdim=True), reals.std((0, 2, 3), keepdim=True).clamp(min=1e-6)
+    mean, deviation = reals.mean((0, 2, 3), keepdim=True), reals.std((0, 2, 3), correction=0, keepdim=True)
+    deviation = deviation.clamp(min=max(_FLAT, _FLATTER * float(deviation.mean())))
     projected, of_reals = (_quantiles((of - mean) / deviation) for of in (images, reals))
     return float((projected - of_reals).abs().mean())
 

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -12,6 +12,7 @@ from translate.evaluation.intervals import Estimate
 from translate.evaluation.metrics import Better, key_in_space, measure_of
 from translate.utils.outputs import beginning
 from translate.utils.stored import finite, json_text
+from translate.utils.wrapping import wrapped
 
 Protocol = Mapping[str, str | int | float]
 """How a number was obtained: split, images, resize filter, extractor and its hash, ..."""
@@ -60,13 +61,17 @@ def score(name: str, row: str, value: Estimate | float | None, *, space: str = "
     return Score(table, row, value, **facts | more)
 
 
-def as_text(scores: Sequence[Score]) -> str:
-    """Aligned tables, each with its title above and its protocol below; before them the scores' warnings, once each."""
+def as_text(scores: Sequence[Score], width: int | None = None) -> str:
+    """Aligned tables, each with its title above and its protocol below; before them the scores' warnings, once each,
+    and behind them what several have in common. Lines have at most `width` columns (None: no limit)."""
     tables: dict[str, list[Score]] = {}
     for one in scores:
         tables.setdefault(_together(one), []).append(one)
     warnings = [f"warning: {text}" for text in dict.fromkeys(one.warning for one in scores) if text]
-    return "\n\n".join([*warnings, *("\n".join(_table(rows)) for rows in tables.values())])
+    common = _common([rows[0].protocol for rows in tables.values() if rows[0].protocol])
+    blocks = [[warning] for warning in warnings] + [_table(rows, common, width) for rows in tables.values()]
+    blocks += [["all tables:", *_facts(common)]] if common else []
+    return "\n\n".join("\n".join(wrapped(line, width) for line in block) for block in blocks)
 
 
 def as_json(scores: Iterable[Score]) -> list[dict[str, Any]]:
@@ -89,10 +94,21 @@ def _together(one: Score) -> str:
     return repr((one.table, one.unit, one.better, list(one.floor), list(one.ceiling), sorted(one.protocol.items())))
 
 
-def _table(rows: list[Score]) -> list[str]:
+def _common(protocols: Sequence[Protocol]) -> Protocol:
+    """What is the same in all of several protocols."""
+    first, *others = protocols or [{}]
+    return {key: value for key, value in first.items() if others and all(one.get(key) == value for one in others)}
+
+
+def _facts(protocol: Protocol) -> list[str]:
+    return [f"  {key}: {value}" for key, value in protocol.items()]
+
+
+def _table(rows: list[Score], said: Protocol, width: int | None) -> list[str]:
+    """The lines of a table, without what is `said` elsewhere of its protocol."""
     first = rows[0]
     text = numbers_of(first.key)
-    columns = [["", *(row.name for row in rows)], ["model", *(text(row.value) for row in rows)]]
+    columns = [["model", *(text(row.value) for row in rows)]]
     if any(row.low is not None for row in rows):
         ends = [(row.low, row.high) for row in rows]
         columns.append(["95 % interval", *("" if None in end else " to ".join(map(text, end)) for end in ends)])
@@ -103,8 +119,9 @@ def _table(rows: list[Score]) -> list[str]:
         for title, counts in (("images", [row.images for row in rows]), ("real images", [row.reals for row in rows]))
         if any(count is not None for count in counts)
     ]
-    lines = [titled(first.table, first.unit, first.better), *("  " + line for line in aligned(columns))]
-    lines += [f"  {key}: {value}" for key, value in first.protocol.items()]
+    names = ["", *(row.name for row in rows)]
+    lines = [titled(first.table, first.unit, first.better), *beside(names, columns, width)]
+    lines += _facts({key: value for key, value in first.protocol.items() if key not in said})
     notes: dict[str, list[str]] = {}
     for row in rows:
         if row.note:
@@ -116,6 +133,18 @@ def titled(table: str, unit: str, better: Better) -> str:
     """A table's first line."""
     direction = f" ({better} is better)" if better != "neither" else ""
     return f"{table}{f', {unit}' if unit else ''}{direction}"
+
+
+def beside(names: list[str], columns: Sequence[list[str]], width: int | None) -> Iterator[str]:
+    """Indented lines: as many columns as fit into `width` (None: all) beside the names; below them, the names again and
+    the next columns."""
+    part: list[list[str]] = []
+    for column in [*columns, None]:
+        wide = sum(2 + max(map(len, each)) for each in (names, *part, *([column] if column else [])))
+        if part and (column is None or (width is not None and wide > width)):
+            yield from (f"  {line}".rstrip() for line in aligned([names, *part]))
+            part = []
+        part += [column] if column else []
 
 
 def aligned(columns: list[list[str]]) -> list[str]:

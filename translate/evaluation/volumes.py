@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -44,6 +43,8 @@ def _otsu(values: np.ndarray) -> float:
     low, high = float(values.min()), float(values.max())
     if high <= low:
         return low
+    import cv2
+
     shades = np.rint((values - low) * (255 / (high - low))).astype(np.uint8).reshape(-1, 1)
     level, _ = cv2.threshold(shades, 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
     return low + (level + 0.5) * (high - low) / 255
@@ -51,6 +52,8 @@ def _otsu(values: np.ndarray) -> float:
 
 def _filled(body: np.ndarray) -> np.ndarray:
     """The large pieces of a slice, with their holes."""
+    import cv2
+
     count, pieces, facts, _ = cv2.connectedComponentsWithStats(body.astype(np.uint8), connectivity=4)
     if count < 2:
         return np.zeros(body.shape, bool)

@@ -161,4 +161,4 @@ class Looks:
             missing += write_gallery(self.extras.gallery, title, facts, shown_here, workers)
         if self.extras.truth and shown_here and not self.truth:
             missing.append(f"--truth {shown(self.extras.truth)}: no picture has the name of one of the inputs")
-        return missing
+        return list(dict.fromkeys(missing))  # page and sheets may lack the same

@@ -25,7 +25,7 @@ _USED = 0.5
 _BAND = 256 << 20
 """Bytes per band on the CPU; larger bands are no faster there."""
 _SMALL = 1 << 20
-"""An image of at most this many padded pixels fits everywhere, so its memory is not measured."""
+"""A translation of at most this many padded pixels fits everywhere, so its memory is not measured."""
 _MOST = 16
 """The most images in a batch whose size the user did not set; a GPU is no faster with more."""
 
@@ -40,6 +40,8 @@ class Fitting:
     runtime: Runtime
     divisible: bool = True
     """Whether the network can run in bands; a graph from a file cannot, because torch cannot look into it."""
+    scale: int = 1
+    """How many times higher and wider translations are; sizes here are those of the inputs."""
     tile: Tile = "auto"
     most: int = 4096
     """The most images per batch, even if the user asks for more; lowered after a batch did not fit."""
@@ -67,7 +69,7 @@ class Fitting:
             return None
         if isinstance(self.tile, int):
             return self._bands(height, width, self.tile)
-        if self.tile == "off" or height * width <= _SMALL or self._need(height, width) <= self._room():
+        if self.tile == "off" or height * width * self.scale**2 <= _SMALL or self._need(height, width) <= self._room():
             return None
         return self.smaller(height, width)
 

@@ -25,6 +25,7 @@ from translate.inference.options import OutputOptions
 from translate.inference.reasons import reason
 from translate.inference.records import Outcome, Record
 from translate.inference.samples import read_sample
+from translate.inference.sources import OTHER, Made, Sources, made_of
 from translate.models.base import Request
 from translate.utils.atomic_files import clear_leftovers
 from translate.utils.outputs import why_never
@@ -42,11 +43,13 @@ def convert_folder(
     options: OutputOptions = OutputOptions(),
     *,
     inputs: Container[Path] = (),
+    sources: Sources | None = None,
     done: Callable[[Record], None] = lambda record: None,
 ) -> Outcome:
     """Converts every job; records files that cannot be read or written, or do not fit into memory, and continues.
 
-    No output takes the place of one of `inputs`, even one that has come there since the jobs were planned.
+    No output takes the place of one of `inputs`, even one that has come there since the jobs were planned. An output
+    that is there already, and by `sources` was made of another picture, is a failure, not skipped.
 
     Decoding and encoding run in `options.workers` threads each, in parallel with the network. Images of equal padded
     size and depth are batched (`options.batch` None: as many as memory suggests). At most a few batches are in memory,
@@ -56,10 +59,10 @@ def convert_folder(
     outcome, window = Outcome(), _Window(converter, options)
     workers = max(1, options.workers)
     with ThreadPoolExecutor(workers) as decoders, ThreadPoolExecutor(workers) as encoders:
-        pending = _pending(jobs, options.overwrite)
+        pending = _pending(jobs, options.overwrite, sources)
         loaded = _loaded(pending, converter, request, options.max_pixels or MAX_PIXELS, window, decoders)
         translated = _translated(_batches(loaded, converter, request, window), converter, request)
-        for record in _written(translated, inputs, window, encoders):
+        for record in _written(translated, inputs, window, sources, encoders):
             outcome.add(record)
             done(record)
     return outcome
@@ -69,7 +72,7 @@ class _Window:
     """Limits how many pictures queue on either side of the network: a few batches, but at most `_HELD` bytes."""
 
     def __init__(self, converter: Converter, options: OutputOptions) -> None:
-        self._fitting, self._options = converter.fitting, options
+        self._fitting, self._options, self._larger = converter.fitting, options, converter.model.scale**2
         self._largest_batch, self._largest_picture = 1, 1
 
     def batch(self, height: int, width: int) -> int:
@@ -79,7 +82,7 @@ class _Window:
         return size
 
     def count(self, picture: Picture) -> None:
-        self._largest_picture = max(self._largest_picture, picture.pixels.nbytes)
+        self._largest_picture = max(self._largest_picture, picture.pixels.nbytes * self._larger)
 
     @property
     def places(self) -> int:
@@ -93,6 +96,7 @@ class _Item:
     job: Job
     picture: Picture
     seconds: float
+    made: Made
     translation: Picture | None = None
     taken: tuple[str, ...] = ()
     """How its shades were read, if they are no values of the domain."""
@@ -109,7 +113,7 @@ class _Item:
         )
 
 
-def _pending(jobs: Iterable[Job], overwrite: bool) -> Iterator[Job | Record]:
+def _pending(jobs: Iterable[Job], overwrite: bool, sources: Sources | None) -> Iterator[Job | Record]:
     """The jobs whose outputs are to be written."""
     cleared = set()
     for job in jobs:
@@ -117,7 +121,12 @@ def _pending(jobs: Iterable[Job], overwrite: bool) -> Iterator[Job | Record]:
             cleared.add(job.output.parent)
             clear_leftovers(job.output.parent)
         present = os.path.lexists(job.output)  # a link that leads nowhere is somebody's, too
-        yield job.record("skipped") if present and not overwrite else job
+        if not present or overwrite:
+            yield job
+        elif sources and sources.are_others(job):
+            yield job.record("failed", error=f"{shown(job.source)}: {OTHER}")
+        else:
+            yield job.record("skipped")
 
 
 def _loaded(
@@ -151,7 +160,7 @@ def _load(job: Job, converter: Converter, request: Request, max_pixels: int) -> 
     given = converter.images.to_translate(request)
     picture = read_sample(job.source, job.beside, given, max_pixels)
     converter.refuse(picture, job.source, request)
-    return _Item(job, picture, time.perf_counter() - start, taken=shades_for_values(picture, given))
+    return _Item(job, picture, time.perf_counter() - start, made_of(job), taken=shades_for_values(picture, given))
 
 
 def _batches(
@@ -203,7 +212,11 @@ def _translated(
 
 
 def _written(
-    items: Iterable[_Item | Record], inputs: Container[Path], window: _Window, encoders: Executor
+    items: Iterable[_Item | Record],
+    inputs: Container[Path],
+    window: _Window,
+    sources: Sources | None,
+    encoders: Executor,
 ) -> Iterator[Record]:
     """Writes the translations, several at a time."""
     writing: deque[tuple[_Item, Future[float]]] = deque()
@@ -217,14 +230,14 @@ def _written(
         if isinstance(item, Record):
             yield item
             continue
-        writing.append((item, encoders.submit(_write, item, inputs)))
+        writing.append((item, encoders.submit(_write, item, inputs, sources)))
         while writing and (len(writing) > window.places or writing[0][-1].done()):
             yield first()
     while writing:
         yield first()
 
 
-def _write(item: _Item, inputs: Container[Path]) -> float:
+def _write(item: _Item, inputs: Container[Path], sources: Sources | None) -> float:
     """Writes the translation and returns the seconds it took."""
     start, path = time.perf_counter(), item.job.output
     assert item.translation is not None
@@ -235,6 +248,8 @@ def _write(item: _Item, inputs: Container[Path]) -> float:
     except OSError as error:
         raise ImageError(f"{shown(path)}: cannot be written: {error.strerror}") from error
     write(path, item.translation)
+    if sources:
+        sources.note(item.job, item.made)
     return time.perf_counter() - start
 
 

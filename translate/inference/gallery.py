@@ -42,13 +42,13 @@ def write_gallery(
     side = next((side for side in _SIDES if side * side <= room), _SIDES[-1])
     failed: list[str] = []
 
-    def pictures(row: Row) -> dict[str, Shown]:
-        thumbnails = row.thumbnails(side)
-        return {caption: _shown(row.pictures[caption].path, thumbnails[caption], path) for caption in thumbnails}
-
     def line(row: Row) -> tuple[str, dict[str, Shown]] | None:
-        found = attempt(row.source, partial(pictures, row), failed, TOO_LARGE)
-        return None if found is None else (row.name, found)
+        found = dict[str, Shown]()
+        for caption, picture in row.thumbnails(side, failed).items():
+            file = row.pictures[caption].path
+            cell = attempt(file, partial(_shown, file, picture, path), failed, TOO_LARGE)
+            found |= {caption: cell} if cell else {}
+        return (row.name, found) if found else None
 
     with ThreadPoolExecutor(workers) as threads:
         lines = [one for one in threads.map(line, chosen) if one is not None]

@@ -19,6 +19,7 @@ from translate.errors import ConfigurationError, folded
 from translate.inference.naming import VIDEOS, key_of, output_name, renamed
 from translate.inference.options import ImageFormat
 from translate.inference.partners import ALONE, Beside, Partners, require_there
+from translate.inference.provenance import own_images
 from translate.inference.records import Record, Status
 from translate.utils.outputs import Inputs, admit, refuse_in_run
 from translate.utils.printing import Log, shown
@@ -62,9 +63,15 @@ class Jobs(Sequence[Job]):
         return chain(names, self.partners.files())
 
     def others(self) -> list[Path]:
-        """The images in the output folder that are output of none of these jobs, nor of those of other shards."""
+        """The images in the output folder that are output of none of these jobs, nor of those of other shards, but for
+        those in folders that other conversions have marked."""
         ours = {hash(key_of(os.path.join(self.output, self._outputs(name)))) for name in self._of_all_shards}
-        return [path for path in iterate_images(self.output) if hash(key_of(os.fspath(path))) not in ours]
+        return [path for path in own_images(self.output) if hash(key_of(os.fspath(path))) not in ours]
+
+    @property
+    def places(self) -> set[str]:
+        """The folders in the output folder that are written into."""
+        return {os.path.dirname(name) for name in self._names}
 
     def __len__(self) -> int:
         return len(self._names)
@@ -97,7 +104,7 @@ class Jobs(Sequence[Job]):
         """
         if not self.output.is_dir():
             return
-        places = sorted({os.path.dirname(name) for name in self._names})
+        places = sorted(self.places)
         sources = (self.source, *self.partners.folders)
         folders = Inputs(lambda: (os.path.join(source, place) for source in sources for place in places))
         for place in map(self.output.joinpath, places):
@@ -154,17 +161,22 @@ def plan(
         raise ConfigurationError(f"{shown(source)}: neither a file nor a folder")
     output = folder_named(output, "OUTPUT")
     refuse_in_run(output)
-    around = (output, *output.absolute().parents, *output.resolve().parents)
-    if any(_same(place, folder) for place in around for folder in (source, *partners.folders)):
-        raise ConfigurationError(
-            f"{shown(output)}: the output folder is the input folder or lies inside it; choose another"
-        )
+    require_apart(output, (source, *partners.folders))
     names = _images_in(source, log, follow_links)
     partners.refuse_ambiguous(source, names)
     exceptions = renamed(names, format)
     jobs = Jobs(source, output, names, lambda name: exceptions.get(name) or output_name(name, format), partners)
     jobs.refuse_inputs()
     return jobs
+
+
+def require_apart(output: Path, folders: Iterable[Path]) -> None:
+    """Raises ConfigurationError if the output folder is one of the input folders, or lies inside one."""
+    around = (output, *output.absolute().parents, *output.resolve().parents)
+    if any(_same(place, folder) for folder in folders for place in around):
+        raise ConfigurationError(
+            f"{shown(output)}: the output folder is the input folder or lies inside it; choose another"
+        )
 
 
 def _images_in(folder: Path, log: Log, follow_links: bool) -> list[str]:

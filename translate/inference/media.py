@@ -7,14 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from translate.errors import ConfigurationError
 from translate.inference.converter import Converter
 from translate.inference.jobs import Job, Jobs
-from translate.inference.options import OutputOptions
+from translate.inference.options import InputOptions, OutputOptions
 from translate.inference.records import Record
+from translate.inference.sound import convert_sound
+from translate.inference.sound_jobs import is_sound, plan_sound, seconds_of
+from translate.inference.steady import Steady
 from translate.inference.video import convert_video, count_frames, is_video, plan_video
 from translate.inference.volumes import convert_volume, count_slices, holds_volume, plan_volumes
 from translate.models.base import Request
-from translate.utils.printing import Log
+from translate.utils.printing import Log, shown
 from translate.utils.progress import Unit
 
 
@@ -58,6 +62,16 @@ def medium_of(source: Path) -> Medium | None:
     return next((medium for medium in MEDIA.values() if medium.holds(source)), None)
 
 
+def refuse_of_others(source: Path, medium: Medium | None, reading: InputOptions, writing: OutputOptions) -> None:
+    """Raises ConfigurationError for options of another kind of input than this one."""
+    if writing.steady and not is_video(source):
+        raise ConfigurationError(f"--steady is for a video, which {shown(source)} is not; leave it out")
+    if medium and (reading.shard is not None or writing.format != "same"):
+        raise ConfigurationError(f"--shard and --format are for images, not for {medium.called}; leave them out")
+    if writing.anonymise and not (medium and medium.anonymises):
+        raise ConfigurationError("--anonymise is for volumes, NIfTI files and DICOM series; leave it out")
+
+
 def _plan_video(source: Path, output: str) -> Jobs:
     target = plan_video(source, output)
     return Jobs(source.parent, target.parent, [source.name], lambda name: target.name)
@@ -67,7 +81,8 @@ def _convert_video(
     converter: Converter, job: Job, request: Request, writing: OutputOptions, log: Log, done: Callable[[], None]
 ) -> Record:
     size = writing.batch or (1 if converter.runtime.device.type == "cpu" else 8)
-    return convert_video(converter, job.source, job.output, request, batch_size=size, log=log, done=done)
+    steady = Steady() if writing.steady else None
+    return convert_video(converter, job.source, job.output, request, batch_size=size, steady=steady, log=log, done=done)
 
 
 MEDIA: dict[str, Medium] = {
@@ -75,4 +90,5 @@ MEDIA: dict[str, Medium] = {
     "video": Medium(
         "a video", "frame", is_video, _plan_video, lambda source: count_frames(source) or None, _convert_video
     ),
+    "sound": Medium("sound", "second", is_sound, plan_sound, seconds_of, convert_sound),
 }

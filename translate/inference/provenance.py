@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -107,7 +107,7 @@ class LockedFolder:
     @property
     def all_ours(self) -> bool:
         """Whether every image in the folder is of this translation."""
-        return _held(self.folder / MARK, forgiving=True) == self.wanted
+        return held_in(self.folder / MARK, forgiving=True) == self.wanted
 
     def settle(self, outcome: Outcome) -> None:
         """Marks the folder as holding this translation only, after all was converted again.
@@ -174,25 +174,58 @@ def _read(file: IO[bytes]) -> Translation | None:
     return None
 
 
+def require_no_others(folder: Path, places: Iterable[str], wanted: Translation) -> None:
+    """Raises ConfigurationError if one of `places`, paths of folders in `folder` to be written into, lies in one that
+    another translation has marked as its own."""
+    around = {folder / at for place in map(Path, places) for at in (place, *place.parents)} - {folder}
+    for at in sorted(around):
+        held = held_in(at / MARK, forgiving=True)
+        if held and held != wanted:
+            raise ConfigurationError(
+                f"{shown(at)}: holds translations by {held}, and INPUT has a folder of that name; these are by "
+                f"{wanted}. Give another folder"
+            )
+
+
 def begin_translation(folder: Path, wanted: Translation, overwrite: bool) -> None:
     """Marks `folder`, which exists, with the translation that it will hold.
 
-    A folder that holds images but no mark stays unmarked without `overwrite`. With `overwrite`, a folder with other
+    Folders in it that have marks of their own are others'. A folder that holds images but no mark stays unmarked
+    without `overwrite`, unless it lies in one of another translation. With `overwrite`, a folder with other
     images is marked as mixed until `mark` is called, so that nothing continues in it if the conversion is interrupted.
     Raises ConfigurationError if the folder holds another translation's images, OSError if it cannot be written.
     """
-    held = _held(folder / MARK, forgiving=overwrite)
+    held = held_in(folder / MARK, forgiving=overwrite)
     if held == wanted:
         return
-    if next(iterate_images(folder), None) is None:
+    if next(own_images(folder), None) is None:
         mark(folder, wanted)
     elif overwrite:
         mark(folder, replace(wanted, mixed=True))
-    elif held:
+    elif held := held or _held_around(folder):
+        if held == wanted:
+            return
         raise ConfigurationError(
             f"{shown(folder)}: holds translations by {held}; these are by {wanted}. "
             "Give another folder, or --overwrite to convert all again"
         )
+
+
+def own_images(folder: Path) -> Iterator[Path]:
+    """The images below `folder` but for those in folders that have a mark of their own."""
+    others: dict[Path, bool] = {folder: False}
+
+    def is_others(place: Path) -> bool:
+        if place not in others:
+            others[place] = (place / MARK).exists() or is_others(place.parent)
+        return others[place]
+
+    return (path for path in iterate_images(folder) if not is_others(path.parent))
+
+
+def _held_around(folder: Path) -> Translation | None:
+    """What the nearest folder around `folder` that has a mark holds."""
+    return next(filter(None, (held_in(place / MARK, forgiving=True) for place in folder.resolve().parents)), None)
 
 
 def mark(folder: Path, wanted: Translation) -> None:
@@ -214,7 +247,9 @@ def _unwritable(folder: Path, error: OSError) -> ConfigurationError:
     return ConfigurationError(f"{shown(folder)}: cannot be written into: {error.strerror}")
 
 
-def _held(path: Path, forgiving: bool) -> Translation | None:
+def held_in(path: Path, forgiving: bool) -> Translation | None:
+    """The translation that the mark at `path` names; None without a mark, and, if `forgiving`, with one that cannot be
+    read, which else raises ConfigurationError."""
     if not os.path.lexists(path):
         return None
     try:

@@ -26,6 +26,7 @@ from translate.utils.printing import shown
 ROWS = 8
 TOO_LARGE = "too large for the memory that is free"
 _SIDE = 512
+_BLOCKS = Image.Resampling.NEAREST
 PHOTOS = Domain("images")
 
 
@@ -45,9 +46,14 @@ class Row:
     source: Path
     pictures: Mapping[str, Part]
 
-    def thumbnails(self, side: int) -> dict[str, Image.Image]:
-        """By caption; see `thumbnail`. Raises ImageError."""
-        return {caption: thumbnail(part.path, side, part.kind) for caption, part in self.pictures.items()}
+    def thumbnails(self, side: int, failed: list[str]) -> dict[str, Image.Image]:
+        """By caption; see `thumbnail`. A picture that cannot be read costs its place alone; the reason is added to
+        `failed`."""
+        found = {
+            caption: attempt(part.path, partial(thumbnail, part.path, side, part.kind), failed, TOO_LARGE)
+            for caption, part in self.pictures.items()
+        }
+        return {caption: picture for caption, picture in found.items() if picture is not None}
 
 
 def rows(
@@ -144,6 +150,16 @@ def thumbnail(path: Path, side: int, kind: Domain = PHOTOS) -> Image.Image:
 
 def _pictured(all_rows: Iterable[Row], failed: list[str]) -> Iterator[tuple[Row, dict[str, Image.Image]]]:
     for row in all_rows:
-        pictures = attempt(row.source, partial(row.thumbnails, _SIDE), failed, TOO_LARGE)
-        if pictures is not None:
-            yield row, pictures
+        if pictures := row.thumbnails(_SIDE, failed):
+            yield row, _comparable(pictures)
+
+
+def _comparable(pictures: Mapping[str, Image.Image]) -> dict[str, Image.Image]:
+    """Those that are less than half as large as the largest with blocks of pixels in place of each, as an input beside
+    its enlargement."""
+    largest = max(max(picture.size) for picture in pictures.values())
+    each = {caption: largest // max(picture.size) for caption, picture in pictures.items()}
+    return {
+        caption: picture.resize((picture.width * each[caption], picture.height * each[caption]), _BLOCKS)
+        for caption, picture in pictures.items()
+    }

@@ -1,4 +1,4 @@
-"""Converts a video frame by frame, each as an independent image, so nothing prevents flicker between frames."""
+"""Converts a video frame by frame, each as an independent image; `Steady` lowers the flicker that this leaves."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from translate.inference.converter import Converter
 from translate.inference.jobs import refuse_other_kinds, refuse_same
 from translate.inference.naming import VIDEOS
 from translate.inference.records import Record
+from translate.inference.steady import Steady
 from translate.inference.video_extent import Extent, rate_of, seconds_of
 from translate.models.base import Request
 from translate.utils.atomic_files import atomic_file, clear_leftovers
@@ -75,25 +76,29 @@ def convert_video(
     request: Request,
     *,
     batch_size: int = 1,
+    steady: Steady | None = None,
     log: Log = lambda line: None,
     done: Callable[[], None] = lambda: None,
 ) -> Record:
     """Converts `source` to `output` (see `plan_video`), which appears only once complete. Calls `done` for each frame.
 
-    Keeps size, the shape of pixels (but see `SQUARE_ONLY`), frame times and audio, and applies the display rotation.
-    Writes 8 bits. Drops subtitles, and audio that the new container cannot hold, which it reports to `log`. An odd
-    width or height is written as yuv444p, since yuv420p halves both. Label maps are written in their colours. Raises
-    ConfigurationError without PyAV and for a model that takes label maps, TranslateError if the video cannot be read or
-    written.
+    Keeps size, times the model's `scale`, the shape of pixels (but see `SQUARE_ONLY`), frame times and audio, and
+    applies the display rotation. Writes 8 bits, of which `steady`, if given, lowers the flicker. Drops subtitles, and
+    audio that the new container cannot hold, which it reports to `log`. An odd width or height is written as yuv444p,
+    since yuv420p halves both. Label maps are written in their colours. Raises ConfigurationError without PyAV, for a
+    model that takes label maps, and for one that gives them if they are to be steadied; TranslateError if the video
+    cannot be read or written.
     """
-    if (given := converter.images.to_translate(request)).numbered or given.layers:
+    if (given := converter.images.to_translate(request)).numbered or given.layers or given.sound:
         raise ConfigurationError(f"{shown(source)}: the model takes {given}, and videos hold none; convert images")
+    if steady and (target := converter.images.translated(request)).numbered:
+        raise ConfigurationError(f"--steady: blends colours, and translations are {target}; leave it out")
     av, start = _av(), time.perf_counter()
     output.parent.mkdir(parents=True, exist_ok=True)
     clear_leftovers(output.parent)
     # FFmpeg picks the container by the suffix.
     with atomic_file(output, output.suffix) as working, _errors_in_words(av, source):
-        look = _look(av, source)
+        look = _look(av, source).enlarged(converter.model.scale)
         if look.pixel != 1 and output.suffix.lower() in SQUARE_ONLY:
             look = look.squared()
             size = f"{look.width} x {look.height}"
@@ -108,13 +113,17 @@ def convert_video(
             frames = _frames(read, written, look, audio, extent)
             while batch := list(islice(frames, batch_size)):
                 pictures = converter.convert_pictures([Picture(pixels) for pixels, _ in batch], request, "8")
-                for picture, (_, like) in zip(pictures, batch, strict=True):
-                    frame = _frame(av, with_channels(display_bands(picture), 3), like, look)
-                    written.mux(stream.encode(frame))
+                for picture, (pixels, like) in zip(pictures, batch, strict=True):
+                    shown_here = with_channels(display_bands(picture), 3)
+                    frame = steady(pixels, shown_here) if steady else shown_here
+                    written.mux(stream.encode(_frame(av, frame, like, look)))
                     done()
             written.mux(stream.encode(None))
-    seconds = time.perf_counter() - start
-    return Record(source, output, "written", (look.width, look.height), seconds, lacking=extent.lacking(shown(source)))
+    seconds, shape, lacking = time.perf_counter() - start, (look.width, look.height), extent.lacking(shown(source))
+    measures = steady.flicker.to_json() if steady else {}
+    if steady:
+        log(f"{shown(output)}: {steady.flicker}")
+    return Record(source, output, "written", shape, seconds, lacking=lacking, measures=measures)
 
 
 @dataclass(frozen=True)
@@ -129,6 +138,10 @@ class _Look:
     matrix: int
     primaries: int
     transfer: int
+
+    def enlarged(self, scale: int) -> _Look:
+        """The look of frames so many times as high and wide."""
+        return replace(self, width=self.width * scale, height=self.height * scale)
 
     def squared(self) -> _Look:
         """Returns the look with square pixels, and no fewer of them; even sides stay even."""

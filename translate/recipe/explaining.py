@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import math
 import re
-import textwrap
 from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any
@@ -16,6 +15,7 @@ from translate.models import MODELS
 from translate.recipe.keys import Key, keys_of, meant
 from translate.recipe.reading import load_recipe, recipe_names
 from translate.recipe.schema import Recipe
+from translate.utils.printing import shown
 from translate.utils.settings import Settings
 
 MOST = 8
@@ -45,7 +45,9 @@ def explained(word: str) -> list[str]:
         others = [*MODELS, *sorted(kinds), *recipe_names(), *(str(one) for key in keys for one in key.words)]
         near = meant(word, keys)
         hint = f"; did you mean '{near}'?" if near else nearest(word, others, ["data", "training", *MODELS])
-        raise ConfigurationError(f"{word}: neither a key nor a value of one, a method, a network or a recipe{hint}")
+        raise ConfigurationError(
+            f"{_on_a_line(word)}: neither a key nor a value of one, a method, a network or a recipe{hint}"
+        )
     one = _distinct(found)
     if len(one) > MOST:
         return [f"{len(one)} keys end so; give one of them whole:", *_table(one)]
@@ -77,7 +79,7 @@ def _key(key: Key, keys: Sequence[Key]) -> Iterator[str]:
     owners = list(dict.fromkeys(other.of for other in alike))
     of = f" (of {folded(owners)})" if any(owners) else ""
     yield f"{key.name}{of}: {key.values}"
-    yield from textwrap.wrap(" ".join(key.meaning.split()), 100, initial_indent="  ", subsequent_indent="  ")
+    yield f"  {' '.join(key.meaning.split())}"
     if key.choice:
         yield f"  more of each: translate explain {'|'.join(key.choice.table)}"
         return
@@ -155,13 +157,13 @@ def _kind(kind: str, keys: Sequence[Key]) -> list[str]:
     section, owner = chosen[0].name.rpartition(".")[0], chosen[0].owner
     own = [key for key in keys if key.owner is owner and key.name.rpartition(".")[0] == section and key.of == kind]
     places = dict.fromkeys(f"{key.name}={kind}" for key in chosen)
-    return [f"{kind}, a kind of network: {', '.join(places)}", *_wrapped(owner), *_table(_distinct(own))]
+    return [f"{kind}, a kind of network: {', '.join(places)}", _about(owner), *_table(_distinct(own))]
 
 
 def _method(name: str, keys: Sequence[Key]) -> list[str]:
     model = MODELS[name]
     recipes = {one: says["summary"] for one, says in _shipped().items() if says["model"]["name"] == name}
-    lines = [f"{name}, a method that learns from {model.batch_type.called}", *_wrapped(model)]
+    lines = [f"{name}, a method that learns from {model.batch_type.called}", _about(model)]
     width = max(map(len, recipes), default=0)
     lines += ["recipes:", *(f"  {one:{width}}  {summary}" for one, summary in recipes.items())] if recipes else []
     return [*lines, "keys:", *_table(_distinct([key for key in keys if key.of == name]))]
@@ -178,10 +180,10 @@ def _recipe(name: str) -> list[str]:
     ]
 
 
-def _wrapped(kind: type) -> list[str]:
+def _about(kind: type) -> str:
     """The first paragraph of what the class says of itself."""
     text = inspect.cleandoc(kind.__doc__ or "").partition("\n\n")[0]
-    return textwrap.wrap(" ".join(text.split()), 100, initial_indent="  ", subsequent_indent="  ")
+    return f"  {' '.join(text.split())}"
 
 
 def commented(recipe: Recipe) -> str:
@@ -202,3 +204,8 @@ def _sentences(settings: Settings, prefix: str = "") -> Iterator[tuple[str, str]
             yield from _sentences(value, f"{prefix}{name}.")
         else:
             yield prefix + name, Key(prefix + name, type(settings)).short
+
+
+def _on_a_line(word: str) -> str:
+    """A word that somebody gave, on one line, of a length that can be read."""
+    return f"{shown(word[:60])}{'...' * (len(word) > 60)}" or "''"

@@ -33,7 +33,10 @@ def explained(error: ValidationError, values: dict[str, Any], source: str, place
 
 def _follows(mistake: ErrorDetails, others: Sequence[ErrorDetails]) -> bool:
     """Whether it is a list's that has too few items, once those of another kind were left out."""
-    return any(other["loc"][: len(mistake["loc"])] == mistake["loc"] for other in others)
+    place = mistake["loc"]
+    if mistake["type"] == "missing" and isinstance(place[-1], int):
+        place = place[:-1]
+    return any(other["loc"][: len(place)] == place for other in others)
 
 
 def _explain(mistake: ErrorDetails, values: dict[str, Any], source: str, places: Places) -> str:

@@ -14,6 +14,8 @@ class Axis:
     low: float
     high: float
     logarithmic: bool = False
+    whole: bool = False
+    """Whether its values are counts, between which there is nothing to mark."""
 
     def place(self, value: float) -> float:
         """The position of `value`: 0 at `low`, 1 at `high`; -1 for values <= 0 on a logarithmic axis."""
@@ -27,7 +29,7 @@ class Axis:
             first, last = math.ceil(math.log10(self.low) - 1e-9), math.floor(math.log10(self.high) + 1e-9)
             every = max(1, math.ceil((last - first + 1) / about))
             return [10.0**power for power in range(first, last + 1, every)]
-        step = _round_step((self.high - self.low) / about)
+        step = max(_round_step((self.high - self.low) / about), float(self.whole))
         first = math.ceil(self.low / step - 1e-9)
         last = math.floor(self.high / step + 1e-9)
         return [i * step for i in range(first, last + 1)]
@@ -36,7 +38,7 @@ class Axis:
 def axis_of_steps(steps: Sequence[int]) -> Axis:
     """An axis from the first step to the last."""
     low, high = min(steps), max(steps)
-    return Axis(low, high) if low < high else Axis(low - 1, high + 1)
+    return Axis(low, high, whole=True) if low < high else Axis(low - 1, high + 1, whole=True)
 
 
 def axis_of_values(values: Sequence[float]) -> Axis:
@@ -50,12 +52,19 @@ def axis_of_values(values: Sequence[float]) -> Axis:
     return Axis(low - air, high + air)
 
 
-def short(value: float) -> str:
+def labelled(ticks: Sequence[float]) -> list[tuple[float, str]]:
+    """Ticks with their labels: of four digits, or of as many as tell neighbours apart."""
+    each = ([short(tick, digits) for tick in ticks] for digits in range(4, 16))
+    labels = next((texts for texts in each if len(set(texts)) == len(ticks)), [short(tick) for tick in ticks])
+    return list(zip(ticks, labels, strict=True))
+
+
+def short(value: float, digits: int = 4) -> str:
     """The value as a tick label: 0.05, 12, 20k, 1.5M, 2e-05."""
     for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(value) >= size:
-            return f"{value / size:.4g}{letter}" if abs(value) < 1e13 else f"{value:.0e}"
-    return f"{value:.4g}"
+            return f"{value / size:.{digits}g}{letter}" if abs(value) < 1e13 else f"{value:.0e}"
+    return f"{value:.{digits}g}"
 
 
 def _round_step(step: float) -> float:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
-from translate.reporting.axes import Axis, axis_of_steps, axis_of_values, short
+from translate.reporting.axes import Axis, axis_of_steps, axis_of_values, labelled
 from translate.reporting.keys import caption
 from translate.reporting.page import rendered
 
@@ -91,8 +91,8 @@ def chart(title: str, curves: Sequence[Curve]) -> Markup:
         title=title,
         curves=curves,
         lines=[_line(curve, bins, plot) for curve, bins in drawn],
-        values=[(plot.y(value), short(value)) for value in values.ticks(about=5)],
-        steps=[(plot.x(step), short(step)) for step in steps.ticks(about=6)],
+        values=[(plot.y(value), label) for value, label in labelled(values.ticks(about=5))],
+        steps=[(plot.x(step), label) for step, label in labelled(steps.ticks(about=6))],
         **_SIZES,
     )
 

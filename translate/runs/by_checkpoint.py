@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from translate.errors import ConfigurationError
+from translate.errors import ConfigurationError, TranslateError
 from translate.inference.extras import Looks
 from translate.inference.media import medium_of
 from translate.inference.records import Outcome
@@ -31,7 +31,13 @@ def carry_out(wanted: Conversion) -> Outcome:
     looks, total = Looks(wanted.extras), Outcome()
     for one in each:
         logger(wanted.quiet)(f"{one.caption}: {one.output}")
-        total.take(one.convert(looks))
+        try:
+            total.take(one.convert(looks))
+        except TranslateError as error:
+            # A run that trains removes checkpoints meanwhile; what others have made is shown all the same.
+            if not looks.tables and (one is each[-1] or not _has_gone(one)):
+                raise
+            total.missing.append(f"{one.caption}: {error}")
     total.missing += looks.write(Path(wanted.output).absolute().name, wanted.writing.workers)
     return total
 
@@ -56,3 +62,8 @@ def _each(wanted: Conversion, names: list[str]) -> Iterator[Conversion]:
             model=replace(wanted.model, checkpoint=str(step)),
             caption=", ".join([f"step {step:,}", *words]),
         )
+
+
+def _has_gone(one: Conversion) -> bool:
+    checkpoints = one.run / "checkpoints"
+    return checkpoints.is_dir() and not (checkpoints / folder_name(int(one.model.checkpoint))).is_dir()

@@ -3,15 +3,16 @@
 import os
 import shlex
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 from translate.data.domain import Domain, in_words
-from translate.data.io.images import MAX_PIXELS, allow_pixels, dimensions
-from translate.errors import ConfigurationError, ImageError, TranslateError
+from translate.data.io.images import MAX_PIXELS, allow_pixels
+from translate.errors import ConfigurationError, TranslateError
 from translate.inference.converter import BF16_APART, Converter
 from translate.inference.delivery import fits, holds, written_as
+from translate.inference.derived import as_wished, lossy
 from translate.inference.extras import (
     ExtrasWriter,
     Looks,
@@ -24,18 +25,20 @@ from translate.inference.extras import (
 from translate.inference.folder import convert_folder
 from translate.inference.jobs import Job, Jobs, plan
 from translate.inference.manifest import Manifest
-from translate.inference.media import Medium, medium_of
+from translate.inference.media import Medium, medium_of, refuse_of_others
 from translate.inference.naming import SUFFIXES
 from translate.inference.options import Extras, ImageFormat, InputOptions, ModelOptions, OutputOptions
 from translate.inference.partners import in_place_of, require_layers
-from translate.inference.provenance import locked_folder, require_writable, translation
+from translate.inference.provenance import locked_folder, require_no_others, require_writable, translation
 from translate.inference.records import Outcome, Record
 from translate.inference.sizing import Sizing
-from translate.models.base import Request, Translator
+from translate.inference.sources import OTHER, Sources, made_of
+from translate.models.base import Request
 from translate.runs.loading import files_of, load
 from translate.runs.not_a_run import holds_model
+from translate.runs.pairs import of_pairs, perhaps_a_pair
 from translate.utils.outputs import Inputs
-from translate.utils.printing import Log, logger, say, shown
+from translate.utils.printing import Log, say, shown
 from translate.utils.progress import Progress
 
 
@@ -54,6 +57,8 @@ class Conversion:
     quiet: bool
     caption: str = "output"
     """Of the outputs, in sheets and gallery."""
+    said: set[str] = field(default_factory=set)
+    """Lines for the user that are not to be said again, as several checkpoints would."""
 
     def carry_out(self) -> Outcome:
         """Converts, shows a progress line and writes the extras.
@@ -76,15 +81,16 @@ class Conversion:
             jobs = self._plan_pieces(medium)
             convert = partial(self._convert_pieces, medium, jobs)
         else:
-            jobs = self._plan_images(self.writing.format, logger(self.quiet))
+            jobs = self._plan_images(self.writing.format, self._log)
             suffix = self._chosen(jobs)
             convert = partial(self._convert_images, jobs, looks)
         require_places(self.extras, Inputs(lambda: (*files_of(self.run), *jobs.sources())), self.writing.overwrite)
         converter = load(self.run, **vars(self.model))
-        request, log = converter.request(self.to), logger(self.quiet)
+        request, log = converter.request(self.to), self._log
         self._require_layers(converter.images.to_translate(request), converter.images.translated(request))
         converter.fitting.tile, converter.depth, converter.log = self.writing.tile, self.writing.depth, say
         converter.size, converter.keep_size, converter.remark = self.writing.size, self.writing.keep_size == "yes", log
+        converter.derived = as_wished(converter.derived, self.writing, self.run)
         converter.sizing(request)  # refuses what is impossible
         if suffix:
             self._require_format(suffix, written_as(converter.images.translated(request), self.writing.depth))
@@ -95,20 +101,26 @@ class Conversion:
         if jobs.source != self.source:  # one file, or one piece
             return convert(converter, request)
         wanted = translation(converter, request, dict(self.reading.beside))
-        with locked_folder(Path(self.output), wanted, self.writing.overwrite) as folder:
-            outcome = convert(converter, request, all_ours=folder.all_ours)
-            if self.writing.overwrite:
+        output, overwrite = Path(self.output), self.writing.overwrite
+        require_no_others(output, jobs.places, wanted)
+        with locked_folder(output, wanted, overwrite) as folder, Sources(output) as sources:
+            outcome = convert(converter, request, sources=sources, all_ours=folder.all_ours)
+            outcome.missing += sources.missing()
+            if overwrite:
                 folder.settle(outcome)
         return outcome
+
+    def _log(self, line: str) -> None:
+        """Says what is worth knowing, once."""
+        if not self.quiet and line not in self.said:
+            self.said.add(line)
+            say(line)
 
     def refuse_contradictions(self) -> None:
         """Raises ConfigurationError for what cannot be, as far as that is known without the model."""
         run, source, chosen = self.run, self.source, self.model.checkpoint
         medium = medium_of(source)
-        if medium and (self.reading.shard is not None or self.writing.format != "same"):
-            raise ConfigurationError(f"--shard and --format are for images, not for {medium.called}; leave them out")
-        if self.writing.anonymise and not (medium and medium.anonymises):
-            raise ConfigurationError("--anonymise is for volumes, NIfTI files and DICOM series; leave it out")
+        refuse_of_others(source, medium, self.reading, self.writing)
         if medium and self.reading.beside:
             raise ConfigurationError(f"--with is for images, not for {medium.called}; leave it out")
         if self.writing.keep_size == "no" and (medium or self.extras.cycle_error):
@@ -129,6 +141,10 @@ class Conversion:
     def _require_layers(self, given: Domain, target: Domain) -> None:
         if medium_of(self.source):  # which says itself that it holds no samples
             return
+        if given.sound:
+            raise ConfigurationError(
+                f"{self.source}: the model takes {given}: give WAV, FLAC or OGG files, or a folder that holds no images"
+            )
         words = ["convert", self.run, self.source, self.output, *(f"--to={name}" for name in self.to)]
         require_layers(given, dict(self.reading.beside), self.source, words)
         if target.layers:
@@ -150,10 +166,14 @@ class Conversion:
         """The jobs, as PNG for label maps and as TIFF where no other format holds what the model gives, unless a format
         or name was chosen."""
         form = written_as(converter.images.translated(request), self.writing.depth)
+        exact = converter.derived is not None and converter.derived.fills
+        if exact and not self._chosen(jobs) and any(lossy(job.output) for job in jobs):
+            self._log("written as PNG, which keeps what is around the holes as it is")
+            return self._plan_images("png", lambda line: None)
         if self._chosen(jobs) or (fits(".png", form) and not form.classes):
             return jobs
         format: ImageFormat = "png" if form.classes else "tiff"
-        logger(self.quiet)(f"{form.name}: {form}; written as {format.upper()}, which holds such values")
+        self._log(f"{form.name}: {form}; written as {format.upper()}, which holds such values")
         return self._plan_images(format, lambda line: None)
 
     def _chosen(self, jobs: Jobs) -> str:
@@ -175,23 +195,30 @@ class Conversion:
         raise ConfigurationError(f"{shown(self.output)}: {what}: name it {shown(right)}")
 
     def _convert_images(
-        self, jobs: Jobs, looks: Looks, model: Converter, request: Request, all_ours: bool = False
+        self,
+        jobs: Jobs,
+        looks: Looks,
+        model: Converter,
+        request: Request,
+        sources: Sources | None = None,
+        all_ours: bool = False,
     ) -> Outcome:
         jobs = self._suited(jobs, model, request)
         writer = ExtrasWriter(self.extras, model, request, self.writing.overwrite, all_ours)
-        if not self.quiet and (pair := _perhaps_a_pair(model, jobs)):
-            say(
+        if not self.quiet and (pair := perhaps_a_pair(model, jobs)):
+            self._log(
                 f"{shown(pair)} is twice as wide as high: files are converted whole, also those that hold input and "
                 "target side by side; give the inputs alone (`translate evaluate` measures the pairs of a data set)"
             )
-        logger(self.quiet)(f"converting on {model.runs_on}")
+        self._log(f"converting on {model.runs_on}")
         with Progress(len(jobs), unit="image", label="converting", quiet=self.quiet) as bar:
 
             def done(record: Record) -> None:
                 writer.add(record)
                 bar.advance(1, images=1)
 
-            outcome = convert_folder(model, jobs, request, self.writing, inputs=jobs.inputs, done=done)
+            writing, inputs = self.writing, jobs.inputs
+            outcome = convert_folder(model, jobs, request, writing, inputs=inputs, sources=sources, done=done)
         outcome.missing += writer.close()
         looks.add(writer.rows(jobs.source, self.caption), self._facts(model, request))
         if truth := self.extras.truth or self._paired_truth(model, request):
@@ -216,7 +243,7 @@ class Conversion:
     def _paired_truth(self, model: Converter, request: Request) -> Path | None:
         """Where a folder of pairs has the truth: where the target's name stands in place of the input's."""
         given, target = model.images.to_translate(request).name, model.images.translated(request).name
-        if not _of_pairs(model) or given not in self.source.parts:
+        if not of_pairs(model) or given not in self.source.parts:
             return None
         place = in_place_of(given, target, self.source)
         return place if place.exists() and place != self.source else None
@@ -228,21 +255,31 @@ class Conversion:
         return jobs
 
     def _convert_pieces(
-        self, medium: Medium, jobs: Jobs, converter: Converter, request: Request, all_ours: bool = False
+        self,
+        medium: Medium,
+        jobs: Jobs,
+        converter: Converter,
+        request: Request,
+        sources: Sources | None = None,
+        all_ours: bool = False,
     ) -> Outcome:
         """Converts one piece, whose failure ends the command, or each of a folder."""
         outcome, alone = Outcome(), jobs.source != self.source
         manifest = Manifest(self.extras.manifest, all_ours) if self.extras.manifest else None
-        logger(self.quiet)(f"converting on {converter.runtime}")
+        self._log(f"converting on {converter.runtime}")
         for job in jobs:
             record = job.record("skipped")
             if self.writing.overwrite or not os.path.lexists(job.output):
                 try:
                     record = self._convert_piece(medium, job, converter, request)
+                    if sources:
+                        sources.note(job, made_of(job))
                 except TranslateError as error:
                     if alone or isinstance(error, ConfigurationError):  # the latter is of the model, and of all
                         raise
                     record = job.record("failed", error=str(error))
+            elif sources and sources.are_others(job):
+                record = job.record("failed", error=f"{shown(job.source)}: {OTHER}")
             outcome.add(record)
             if manifest:
                 manifest.add(record, {})
@@ -254,27 +291,10 @@ class Conversion:
     def _convert_piece(self, medium: Medium, job: Job, converter: Converter, request: Request) -> Record:
         units = medium.count(job.source)
         with Progress(units, unit=medium.unit, label="converting", quiet=self.quiet) as bar:
-            return medium.convert(converter, job, request, self.writing, logger(self.quiet), bar.advance)
+            return medium.convert(converter, job, request, self.writing, self._log, bar.advance)
 
 
 def _scale_in_words(sizing: Sizing) -> str:
     if not str(sizing):
         return "their own size"
     return str(sizing) if isinstance(sizing.size, int) else f"{sizing}: {sizing.scale}"
-
-
-def _of_pairs(converter: Converter) -> bool:
-    return isinstance(converter.model, Translator) and converter.model.batch_type.pairs
-
-
-def _perhaps_a_pair(converter: Converter, jobs: Jobs) -> Path | None:
-    """The first file if it is twice as wide as high, like a side-by-side pair, and the model was trained on pairs."""
-    if not jobs or jobs.partners.places:
-        return None
-    if not _of_pairs(converter):
-        return None
-    try:
-        height, width = dimensions(jobs[0].source)
-    except ImageError:  # reported with its name when the image is read
-        return None
-    return jobs[0].source if width == 2 * height else None

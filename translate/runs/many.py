@@ -91,7 +91,14 @@ def _in_words(error: Exception) -> str:
 
 
 def train_planned(planned: Sequence[Planned], group: str, log: Log, **options: Any) -> Outcome:
-    """Trains each run that is not done, or goes on with it; `options` are those of `train`."""
+    """Trains each run that is not done, or goes on with it; `options` are those of `train`. Raises ConfigurationError
+    before the first one if a schedule is to be changed that has not begun."""
+    new = [one.folder for one in planned if not is_run(one.folder)]
+    if new and options.get("change_schedule"):
+        raise ConfigurationError(
+            f"--change-schedule is for runs that go on, and {new[0]} has not begun: first train it with the learning "
+            "rates of the others, without --change-schedule"
+        )
 
     def one_of_them(one: Planned) -> Path:
         return train(one.recipe, out=one.folder, resume=is_run(one.folder), **options)

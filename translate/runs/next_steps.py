@@ -18,6 +18,8 @@ def using(model: Path) -> str:
     method, domains = recipe_of(checkpoint.facts, model).method, checkpoint.facts["domains"]
     if issubclass(method, Sampler):
         return f"generate images with {command('sample', model, 'samples/')}"
+    if any(of.get("kind") == "sound" for of in checkpoint.facts.get("each", ())):
+        return f"convert with {command('convert', model, 'noisy/', 'out/')}"
     to = [] if method.batch_type.pairs else ["--to", domains[-1]]
     return f"convert with {command('convert', model, 'photos/', 'out/', *to)}"
 
@@ -28,7 +30,7 @@ def using_exported(out: Path, files: Sequence[Path]) -> list[str]:
     return [using(model) for model in ours]
 
 
-def training_on(folder: str, kind: str) -> str:
-    """How to train on a data set of that kind: "paired", "unpaired" or "labelled"."""
-    recipe = {"paired": "pix2pix", "unpaired": "cyclegan"}.get(kind, "stargan")
-    return f"train with {command('train', recipe, '--data', folder)}"
+def training_on(folder: str, kind: str, settings: Sequence[str] = ()) -> str:
+    """How to train on a data set of that kind, "paired", "unpaired", "labelled" or "sound", read by these settings."""
+    recipe = {"paired": "pix2pix", "unpaired": "cyclegan", "sound": "speech"}.get(kind, "stargan")
+    return f"train with {command('train', recipe, '--data', folder, *settings)}"

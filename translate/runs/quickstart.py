@@ -11,7 +11,7 @@ from translate.data.io.images import read, to_float, with_channels
 from translate.errors import ConfigurationError, command
 from translate.evaluation.colour_map import fit_affine_colour
 from translate.evaluation.metrics import compare_with_truth, measure_of
-from translate.evaluation.table import aligned, numbers_of
+from translate.evaluation.table import beside, numbers_of
 from translate.evaluation.validation import Direction
 from translate.inference.folder import convert_folder
 from translate.inference.jobs import plan
@@ -25,7 +25,7 @@ from translate.runs.loading import load
 from translate.runs.train import train
 from translate.training.checkpoint import newest_good
 from translate.utils.outputs import refuse_in_run
-from translate.utils.printing import Log, logger, say
+from translate.utils.printing import Log, columns, logger, say
 
 RECIPES = {"cyclegan": "quickstart", "pix2pix": "quickstart-pix2pix"}
 
@@ -51,7 +51,8 @@ def quickstart(method: str, out: Path, device: str, log: Log) -> dict[str, dict[
     direction = Direction(f"to {to}", 1, before, truth, fit_affine_colour(before, truth))
     rows = {**direction.baselines(), f"{method} to {to}": compare_with_truth(after, truth)}
     log(f"on {len(truth)} test images, in {converter.runtime.precision}:")
-    for line in aligned([["", *rows], *(_column(key, list(rows.values())) for key in rows["untouched input"])]):
+    measures = [_column(key, list(rows.values())) for key in rows["untouched input"]]
+    for line in beside(["", *rows], measures, columns()):
         log(line)
     save_grid(
         out / "comparison.png", {test.domains[0]: before[:8], f"converted to {to}": after[:8], f"true {to}": truth[:8]}

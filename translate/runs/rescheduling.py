@@ -1,12 +1,17 @@
 """Learning rates and schedules that a resumed run changes, and after which step."""
 
+from contextlib import suppress
+from pathlib import Path
+
 from translate.errors import ConfigurationError
 from translate.recipe import Recipe, recipe_of
 from translate.reporting.keys import rescheduled_in_words
 from translate.runs.resuming import flat, sets_a_rate
+from translate.runs.small_files import RESCHEDULED
 from translate.training.checkpoint import Checkpoint
 from translate.training.checkpoint_json import Rescheduled
 from translate.utils.printing import Log
+from translate.utils.stored import UnreadableError, read_json
 
 
 def rescheduled(checkpoint: Checkpoint, recipe: Recipe, total: int, asked: bool, log: Log) -> list[Rescheduled]:
@@ -24,6 +29,15 @@ def rescheduled(checkpoint: Checkpoint, recipe: Recipe, total: int, asked: bool,
         )
     log(f"schedule changed {rescheduled_in_words([change])}")
     return [*before, change]
+
+
+def begun_already(folder: Path, checkpoint: Checkpoint, recipe: Recipe) -> bool:
+    """Whether the run was changed to the rates of `recipe` after this very checkpoint, and ended before another one was
+    saved: its recipe.yaml has them then."""
+    change, told = _change(checkpoint, recipe), list[Rescheduled]()
+    with suppress(UnreadableError):  # then the change is to be asked for again
+        told = read_json(folder / RESCHEDULED, list[Rescheduled])
+    return change is not None and bool(told) and told[-1] == change
 
 
 def _change(checkpoint: Checkpoint, recipe: Recipe) -> Rescheduled | None:

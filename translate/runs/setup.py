@@ -26,7 +26,7 @@ from translate.runs.image_sets.opening import open_data, refuse_idle
 from translate.runs.image_sets.scanning import in_advance, too_small, unreadable
 from translate.runs.initial_weights import begin_model
 from translate.runs.loading import build_model, image_spec
-from translate.runs.rescheduling import rescheduled
+from translate.runs.rescheduling import begun_already, rescheduled
 from translate.runs.resuming import changed_images, checkpoint_to_resume, require_same_domains, require_same_run
 from translate.runs.small_files import run_id, write_recipe, write_skipped
 from translate.training.asked import Asked
@@ -110,7 +110,7 @@ def start(launch: Launch, folder: Path, *, resume: bool, signals: Signals, track
         say_precision(before.get("precision", runtime.precision), runtime.precision, launch.log)
         introduce(recipe, trainer, total, launch.log)
     if distributed.is_main:
-        write_recipe(folder, recipe, plugins)
+        write_recipe(folder, recipe, plugins, changed)
         write_skipped(folder, skipped)
     samples, cadence = runtime.place(next(images.first(_SAMPLES))), Cadence.of(training, total)
     tracker = _tracker(tracking, folder, recipe, trainer.steps) if distributed.is_main and not finished else Trackers()
@@ -180,7 +180,8 @@ def loader_of(launch: Launch, images: ImageSet) -> Batches:
 
 def _open(launch: Launch, known: Sequence[Domain] = ()) -> ImageSet:
     with launch.distributed.one_first():
-        return open_data(launch.recipe.data, launch.recipe.method.batch_type, launch.log, known, launch.quiet)
+        recipe, scale = launch.recipe, launch.recipe.method.enlarges(launch.recipe.model)
+        return open_data(recipe.data, recipe.method.batch_type, launch.log, known, launch.quiet, scale)
 
 
 def _to_resume(launch: Launch, folder: Path) -> tuple[Launch, Checkpoint | None]:
@@ -192,7 +193,8 @@ def _to_resume(launch: Launch, folder: Path) -> tuple[Launch, Checkpoint | None]
     if checkpoint:
         wanted, processes = launch.recipe, launch.distributed.size
         fits = partial(_fits, wanted, checkpoint)
-        recipe = require_same_run(checkpoint, wanted, processes, fits, launch.change_schedule)
+        may_change = launch.change_schedule or begun_already(folder, checkpoint, wanted)
+        recipe = require_same_run(checkpoint, wanted, processes, fits, may_change)
         launch = replace(launch, recipe=recipe)
         if launch.distributed.is_main:
             settle(folder / "checkpoints", checkpoint)

@@ -9,7 +9,7 @@ from translate.evaluation.metrics import measure_of
 from translate.recipe import Recipe
 from translate.recipe.plugins import BESIDE_RECIPE
 from translate.reporting.keys import validation_key
-from translate.training.checkpoint_json import PluginFacts
+from translate.training.checkpoint_json import PluginFacts, Rescheduled
 from translate.training.validation import Validation
 from translate.utils.atomic_files import write_atomic
 from translate.utils.stored import json_text, read_text
@@ -17,9 +17,18 @@ from translate.utils.stored import json_text, read_text
 MOST_OF_AN_ID = 100
 
 
-def write_recipe(folder: Path, recipe: Recipe, plugins: Sequence[PluginFacts]) -> None:
-    """Writes recipe.yaml, with every setting, and plugins.json if there are any. Raises ConfigurationError."""
+RESCHEDULED = "rescheduled.json"
+"""Holds the changes of a run's learning rates, the last of which no checkpoint knows until the next one is saved."""
+
+
+def write_recipe(
+    folder: Path, recipe: Recipe, plugins: Sequence[PluginFacts], changes: Sequence[Rescheduled] = ()
+) -> None:
+    """Writes recipe.yaml, with every setting, plugins.json if there are any, and first the changes that led to its
+    learning rates. Raises ConfigurationError."""
     try:
+        if changes:
+            write_atomic(folder / RESCHEDULED, json_text(changes, indent=1) + "\n")
         if plugins:
             write_atomic(folder / BESIDE_RECIPE, json_text(plugins, indent=1) + "\n")
         write_atomic(folder / "recipe.yaml", recipe.to_yaml())

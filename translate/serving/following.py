@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import stat
 from pathlib import Path
@@ -13,6 +12,8 @@ _PIECE = 4 << 20
 _MARK = 64
 MOST_BINS = 240
 """Of a curve; more are merged in pairs."""
+_LARGEST = 1e300
+"""Of the numbers whose mean is one, too."""
 Mark = tuple[int, int, int]
 
 
@@ -71,7 +72,7 @@ class Curve:
 
     def add(self, step: int, value: float) -> None:
         self._count, self.last = self._count + 1, value
-        if not math.isfinite(value):
+        if not abs(value) <= _LARGEST:
             self.not_finite += 1
             return
         if not self.bins or self._in_last == self._size:

@@ -9,8 +9,6 @@ from hashlib import blake2s
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from translate.reporting.keys import best_in_words, caption, current_key, is_validation
 from translate.reporting.page import is_number
 from translate.reporting.pictures import spread, steps_in
@@ -22,7 +20,8 @@ from translate.training.checkpoint_json import Facts, read_facts
 from translate.training.diagnostics import read_findings
 from translate.training.progress_file import FILE as PROGRESS
 from translate.training.progress_file import ProgressFacts
-from translate.utils.stored import UnreadableError, parse_json, read_bytes, read_json
+from translate.utils.stored import UnreadableError, parse_json, read_bytes, read_json, read_text
+from translate.utils.yaml_reader import read_yaml
 
 SPEED = "speed/images_a_second"
 """A curve of the times in metrics.jsonl, validations and pauses included."""
@@ -30,6 +29,7 @@ _NO_LOSS = ("learning_rate", "skipped_steps", "gradient_norm", "speed")
 _ALIVE = 5.0
 """Seconds since something was written within which a run trains for sure, without a look at its lock."""
 _MOST_SAMPLES = 1000
+_MOST_STEPS = 1 << 53
 _NUMBERS = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
 
 
@@ -161,16 +161,16 @@ class WatchedRun:
         try:
             row: dict[str, Any] = parse_json(line, dict[str, int | float | str], "metrics.jsonl")
             step = row.pop("step")
-            if not isinstance(step, int):
+            if not isinstance(step, int) or not 0 <= step <= _MOST_STEPS:
                 return False
-        except (UnreadableError, KeyError):
+            numbers = {key: _number(value) for key, value in row.items()}
+        except (UnreadableError, KeyError, OverflowError):
             return False
         at = row.pop("time", None)
         if is_number(at) and not is_validation(row):
             self._add_speed(step, float(at))
-        for key, value in row.items():
-            number = _NUMBERS.get(value) if isinstance(value, str) else float(value)
-            if number is not None:
+        for key, number in numbers.items():
+            if number is not None and key != "time":
                 self.curves.setdefault(current_key(key), Curve()).add(step, number)
         self._step = max(step, self._step or 0)
         return True
@@ -189,11 +189,7 @@ class WatchedRun:
         self._changed = time.monotonic()
 
     def _read_recipe(self, path: Path) -> None:
-        try:
-            read = yaml.safe_load(read_bytes(path, 1 << 20)) if path.is_file() else {}
-        except (yaml.YAMLError, RecursionError, ValueError) as error:
-            raise UnreadableError("recipe.yaml: cannot be read as YAML") from error
-        self._settings = read if isinstance(read, dict) else {}
+        self._settings = read_yaml(read_text(path), "recipe.yaml")[0] if path.is_file() else {}
 
     def _read_findings(self, path: Path) -> None:
         self._findings = [str(finding) for finding in read_findings(path)]
@@ -239,6 +235,11 @@ def curve_words(key: str) -> list[str]:
     """The title of the chart that a curve belongs to, and its name in there."""
     family, _, rest = key.partition("/")
     return [caption(family), caption(rest or family)]
+
+
+def _number(value: float | str) -> float | None:
+    """None if it is none. Raises OverflowError."""
+    return _NUMBERS.get(value) if isinstance(value, str) else float(value)
 
 
 def _short(value: float) -> float:

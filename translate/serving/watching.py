@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import suppress
@@ -37,6 +38,7 @@ _CLIENTS = 64
 _ALIVE = 15.0
 """Seconds after which a silent stream says that it is there."""
 _MOST_OF_A_GRID = 64 << 20
+_STEP = re.compile("[0-9]{1,15}")
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -90,6 +92,9 @@ class Watching:
         return StreamingResponse(self._stream(view), media_type="text/event-stream")
 
     async def _stream(self, view: View) -> AsyncIterator[str]:
+        if self.streams >= _CLIENTS:  # others have begun since this one was admitted
+            yield "retry: 10000\n\n"
+            return
         self.streams += 1
         try:
             yield "retry: 2000\n\n"
@@ -128,8 +133,8 @@ class Watching:
         return JSONResponse(asdict(places) if places else None)
 
     def _grid(self, request: Request) -> Path:
-        run = self._run(request)
-        path, _ = run.samples.get(request.path_params["step"], (None, 0))
+        run, step = self._run(request), request.path_params["step"]
+        path, _ = run.samples.get(int(step) if _STEP.fullmatch(step) else -1, (None, 0))
         if path is None or not path.resolve().is_relative_to(run.path.resolve()):
             raise Refusal(404, "the run has no samples of this step")
         return path
@@ -209,8 +214,8 @@ def application(watching: Watching) -> Starlette:
     return Starlette(
         routes=[
             Route("/api/events", watching.events, methods=["GET"]),
-            Route("/api/runs/{run}/samples/{step:int}", watching.sample, methods=["GET"]),
-            Route("/api/runs/{run}/places/{step:int}", watching.places, methods=["GET"]),
+            Route("/api/runs/{run}/samples/{step}", watching.sample, methods=["GET"]),
+            Route("/api/runs/{run}/places/{step}", watching.places, methods=["GET"]),
             Route("/api/runs/{run}/{wish}", watching.ask, methods=["POST"]),
             *page_routes("watch.html", "watch.css", "watch.js", "charts.js", "samples.js"),
         ],

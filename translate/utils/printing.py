@@ -11,6 +11,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO, cast
 
+from translate.utils.wrapping import width_of, wrapped
+
 Log = Callable[[str], None]
 """Takes a line of text for the user."""
 
@@ -32,7 +34,8 @@ def safe(text: str) -> str:
 
 def say(line: str) -> None:
     """Prints a line to standard error, so that standard output stays free for results. Never fails. On a terminal,
-    `warning:` or `error:` at its start is in colour."""
+    a long one is broken between words, and `warning:` or `error:` at its start is in colour."""
+    line = wrapped(line, width_of(sys.stderr))
     mark = next((mark for mark in _COLOURS if line.startswith(mark)), "")
     if mark and shows_colours(sys.stderr):
         written = coloured(sys.stderr)
@@ -57,6 +60,17 @@ def shows_colours(stream: TextIO | None) -> bool:
 def answer(line: object, end: str = "\n") -> None:
     """Prints a result to standard output. Raises Unread if nobody reads it, OSError if it cannot be written."""
     _print(sys.stdout, f"{line}{end}", forgives=False)
+
+
+def answer_in_words(line: str, width: int | None = None) -> None:
+    """Prints a result that is a sentence, or a name and a sentence, broken between words on a terminal, elsewhere to
+    this width; raises as `answer` does. Not for tables nor for what programs read."""
+    answer(wrapped(line, columns() or width))
+
+
+def columns() -> int | None:
+    """The width of the terminal that results go to; None if they go elsewhere."""
+    return width_of(sys.stdout)
 
 
 def logger(quiet: bool) -> Log:

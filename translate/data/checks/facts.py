@@ -126,8 +126,6 @@ def remarks(sound: Sequence[Facts], span: images.Span | None = UNIT) -> Iterable
         yield f"values from {low:g} to {high:g}"
     if span:
         yield from (dark for _, dark in mostly_black([(one.full, one.span[1]) for one in sound], span))
-    if odd := [facts.path for facts in sound if facts.size[0] % 4 or facts.size[1] % 4]:
-        yield f"sizes that are no multiple of 4, which are resized or padded: {few(odd)}"
     if flat := [facts.path for facts in sound if facts.flat]:
         yield f"one colour all over, nothing to learn from: {few(flat)}"
 

@@ -32,6 +32,7 @@ from translate.data.labelled.attributes import find_attributes
 from translate.data.layouts.folders import Folder, recognise
 from translate.data.messages import by_fault, few
 from translate.data.settings import DataSettings
+from translate.data.sound.checking import examined
 from translate.data.source import Readable
 from translate.data.source_file import Source
 from translate.data.volumes.folder import is_of_volumes, recognise_volumes
@@ -87,6 +88,9 @@ def check(root: Path, data: DataSettings | None = None) -> Report:
 
 def examine(folder: Folder | LabelledFolder, data: DataSettings) -> Report:
     """Reads every image of a data set, and reports."""
+    if isinstance(folder, Folder) and folder.of_sound:
+        facts, problems = examined(folder.splits, folder.domains)
+        return Report(folder, (*folder.found, *facts), folder.notes, (*folder.warnings, *problems))
     whole = folder.columns()
     folder = folder.in_layers() if isinstance(folder, Folder) else folder
     groups, columns = _groups(folder), folder.columns()

@@ -21,6 +21,7 @@ from translate.data.io.values import DEEP, UNIT, Span, are_values
 from translate.data.layers import in_layers
 from translate.data.scale import Scale
 from translate.data.settings import DataSettings
+from translate.data.sound.finding import domain_in, refuse_idle
 from translate.data.source import Readable
 from translate.data.volumes.slices import VolumeSlice
 from translate.errors import ConfigurationError
@@ -40,7 +41,9 @@ not. A kind that files do not show is set."""
 def kinds_of(columns: Mapping[str, Sequence[Readable]], data: DataSettings, files: Files) -> tuple[Domain, ...]:
     """What the images of each domain are: as the settings say, else as they are found to be; label maps and instance
     maps are found where there are two domains."""
-    return tuple(_of_domain(name, sources, data, len(columns) == 2, files) for name, sources in columns.items())
+    found = tuple(_of_domain(name, sources, data, len(columns) == 2, files) for name, sources in columns.items())
+    refuse_idle(found, data)
+    return found
 
 
 def _of_domain(name: str, sources: Sequence[Readable], data: DataSettings, two: bool, files: Files) -> Domain:
@@ -51,6 +54,8 @@ def _of_domain(name: str, sources: Sequence[Readable], data: DataSettings, two: 
 
 def _kind(name: str, sources: Sequence[Readable], data: DataSettings, two: bool, files: Files) -> Domain:
     said = data.domain_settings.get(name, DomainSettings())
+    if sound := domain_in(name, sources, said, data):
+        return sound
     channels, span = said.channels or data.channels, said.span or data.range
     perhaps = two and said.said is None and not (channels or span)
     of_volumes = [source for source in sources if isinstance(source, VolumeSlice)]
@@ -85,6 +90,8 @@ def introduced(kinds: Sequence[Domain]) -> list[str]:
             others = " or ".join(other for other in KINDS if other != kind.kind)
             *some, last = (f"data.domains.{kind.name}.{key}" for key in (f"kind={others}", *KINDS[kind.kind].settings))
             lines.append(f"{kind.name}: {kind} ({', '.join(some)} and {last} say otherwise)")
+        elif kind.sound:
+            lines.append(f"{kind.name}: {kind} (data.sound says otherwise)")
         elif kind != Domain(kind.name, dtype="uint8"):
             settings: list[Literal["channels", "span"]] = ["channels", "span"] if kind.deep else ["channels"]
             keys = " and ".join(key_of(kinds, kind, key) for key in settings)

@@ -15,6 +15,7 @@ from translate.inference.reasons import finite
 from translate.inference.tiling.rowmap import Bands, RowMap
 from translate.inference.tiling.store import FileStore, MemoryStore, Store
 from translate.utils.ram import available_ram
+from translate.utils.sides import Sides
 
 
 def convert_banded(
@@ -24,9 +25,10 @@ def convert_banded(
     width: int,
     bands: Bands,
     depth: torch.dtype | None = None,
+    scale: int = 1,
 ) -> np.ndarray:
     """Translates pixels (rows, columns, channels), uint8 or uint16, band by band, to as many of type `depth`, the same
-    unless given.
+    unless given; both sides become `scale` times as large.
 
     The network takes images (1, channels, height, width) in [-1, 1], no smaller than the pixels; reflection fills the
     rest and is cropped away again. Computes the same function as the network on the whole image, statistics included,
@@ -40,9 +42,10 @@ def convert_banded(
             whole = fakes
             fakes = RowMap(whole, lambda top, bottom: whole[:, :, top:bottom], bands)
         depth = depth or torch.from_numpy(pixels[:1]).dtype
-        result = torch.empty((*pixels.shape[:2], fakes.shape[1]), dtype=depth).numpy()
-        for top, bottom in bands.of(len(pixels)):
-            rows = fakes.rows(top, bottom)[0, :, :, : pixels.shape[1]]
+        size = Sides(*pixels.shape[:2]).times(scale)
+        result = torch.empty((*size, fakes.shape[1]), dtype=depth).numpy()
+        for top, bottom in bands.of(size.height):
+            rows = fakes.rows(top, bottom)[0, :, :, : size.width]
             result[top:bottom] = to_pixels(finite(rows), depth).permute(1, 2, 0).cpu().numpy()
     return result
 

@@ -90,6 +90,10 @@ class NoMetrics:
     def close(self) -> None: ...
 
 
+_LARGEST = 1 << 63
+"""Whole numbers beyond are none that anybody counts up to, and become no float."""
+
+
 def read_metrics(path: Path) -> list[dict[str, Any]]:
     """The rows of the file at `path`, in order: `step` is an int, every other value a float. Keys are those
     of today, whatever version wrote the row.
@@ -111,7 +115,8 @@ def _rows(path: Path) -> Iterator[tuple[bytes, dict[str, Any]]]:
             row: dict[str, Any] = parse_json(line, dict[str, int | float | str], str(path))
         except UnreadableError:
             row = {}
-        if not isinstance(row.get("step"), int):
+        countless = any(isinstance(value, int) and abs(value) > _LARGEST for value in row.values())
+        if countless or not isinstance(row.get("step"), int):
             raise TranslateError(f"{path}, line {number}: not a metrics row; remove this line by hand")
         yield line, {current_key(key): value for key, value in row.items()}
 

@@ -87,11 +87,12 @@ class RunFiles:
         known = steps is not None and "processes" in self.facts
         wanted = self.settings.get("training.steps") or self.facts.get("total")
         batch = int(self.settings.get("training.batch_size") or 1)
+        times = [row["time"] for row in self.rows if "time" in row]
         return State(
             steps=steps,
             wanted=wanted,
             images=(steps or 0) * batch * int(self.facts["processes"]) if known else None,
-            hours=(self.rows[-1]["time"] - self.rows[0]["time"]) / 3600 if len(self.rows) > 1 else None,
+            hours=(times[-1] - times[0]) / 3600 if len(times) > 1 else None,
             checkpoint=saved,
             validated=max((row["step"] for row in self.rows if is_validation(row)), default=None),
             best=best_in_words(self.facts),

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from translate.evaluation.table import aligned, numbers_of, titled
+from translate.evaluation.table import beside, numbers_of, titled
 from translate.reporting.page import duration
 from translate.runs.comparing.comparison import Comparison
 from translate.runs.comparing.groups import REPEATED, MeanRow
 from translate.runs.comparing.rows import Row
 from translate.runs.comparing.run_files import State
+from translate.utils.wrapping import wrapped
 
 _MARKED = "* best of its row; ~ its 95 % interval overlaps that of the best"
 _MEANS = "mean ± standard deviation (number of runs) of runs that differ in seed or fold alone"
@@ -23,8 +24,9 @@ def as_text(comparison: Comparison, width: int | None = None) -> str:
     columns = columns_of(comparison)
     blocks = [_settings(comparison, columns, width), _states(states_of(comparison), width)]
     for table in tables(comparison):
-        blocks.append([table.title, *_folded(["", *table.names], table.columns, width)])
-    return "\n\n".join("\n".join(block) for block in [*blocks, notes_of(comparison)] if block)
+        blocks.append([table.title, *beside(["", *table.names], table.columns, width)])
+    blocks.append([wrapped(note, width) for note in notes_of(comparison)])
+    return "\n\n".join("\n".join(block) for block in blocks if block)
 
 
 def notes_of(comparison: Comparison) -> list[str]:
@@ -89,7 +91,7 @@ def _settings(comparison: Comparison, columns: Collection[str], width: int | Non
     if not settings:
         return ["settings: all are equal"]
     texts = [[name, *(found[name] for found in settings.values())] for name in columns]
-    return ["settings that differ", *_folded(["", *settings], texts, width)]
+    return ["settings that differ", *beside(["", *settings], texts, width)]
 
 
 def _plain(value: Any) -> str:
@@ -99,7 +101,7 @@ def _plain(value: Any) -> str:
 def _states(rows: dict[str, dict[str, str]], width: int | None) -> list[str]:
     names = list(dict.fromkeys(name for row in rows.values() for name in row))
     cells = [[run, *(row.get(name, _NOTHING) for name in names)] for run, row in rows.items()]
-    return ["training", *_folded(["", *names], cells, width)]
+    return ["training", *beside(["", *names], cells, width)]
 
 
 def _state(state: State) -> dict[str, str]:
@@ -150,19 +152,3 @@ def _number(row: Row, place: int) -> str:
         return text(row.values[place])
     deviation = "" if row.sd[place] is None else f" ± {text(row.sd[place])}"
     return f"{text(row.values[place])}{deviation} ({row.runs[place]})"
-
-
-def _folded(names: list[str], columns: Sequence[list[str]], width: int | None) -> Iterator[str]:
-    """As many columns as fit beside the names; below them, the names again and the next columns."""
-    part: list[list[str]] = []
-    for column in columns:
-        wide = sum(2 + max(map(len, each)) for each in (names, *part, column))
-        if part and width is not None and wide > width:
-            yield from _indented([names, *part])
-            part = []
-        part.append(column)
-    yield from _indented([names, *part])
-
-
-def _indented(columns: list[list[str]]) -> list[str]:
-    return [f"  {line}".rstrip() for line in aligned(columns)]

@@ -19,21 +19,32 @@ function draw(name, attributes = {}, text = "") {
   return one;
 }
 
-function short(value) {
+function short(value, digits = 4) {
   for (const [size, letter] of [[1e9, "G"], [1e6, "M"], [1e3, "k"]]) {
-    if (Math.abs(value) >= size) return `${Number((value / size).toPrecision(4))}${letter}`;
+    if (Math.abs(value) >= size) return `${Number((value / size).toPrecision(digits))}${letter}`;
   }
-  return figure(value);
+  return figure(value, digits);
 }
 
-function figure(value) {
+// Labels of four digits, or of as many as tell neighbours apart.
+function labels(ticks) {
+  for (let digits = 4; digits < 16; digits += 1) {
+    const texts = ticks.map((one) => short(one, digits));
+    if (new Set(texts).size === texts.length) return texts;
+  }
+  return ticks.map((one) => short(one));
+}
+
+function figure(value, digits = 4) {
   if (value === null || value === undefined) return "not finite";
-  return value && Math.abs(value) < 1e-3 ? value.toExponential(2).replace(/\.?0+e/, "e") : String(Number(value.toPrecision(4)));
+  if (!value || Math.abs(value) >= 1e-3) return String(Number(value.toPrecision(digits)));
+  return value.toExponential(digits - 2).replace(/\.?0+e/, "e");
 }
 
-function ticks(low, high, about) {
+// Round values; `least` apart: between two steps there is none.
+function ticks(low, high, about, least = 0) {
   const rough = (high - low) / about, power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].map((digit) => digit * power).find((one) => one >= rough * (1 - 1e-9));
+  const step = [1, 2, 5, 10].map((digit) => digit * power).find((one) => one >= Math.max(least, rough * (1 - 1e-9))) ?? least;
   const found = [];
   for (let tick = Math.ceil(low / step - 1e-9); tick <= high / step + 1e-9; tick += 1) found.push(tick * step);
   return found;
@@ -87,12 +98,14 @@ function chart(card, title, curves) {
   const values = axis(drawn.flatMap((curve) => curve.bins.flatMap((bin) => extent(curve, bin))));
   const x = (step) => left + (step - first) / (last - first) * width;
   const y = (value) => top + (1 - Math.min(1.02, Math.max(-0.02, values.place(value)))) * height;
-  for (const tick of values.ticks) {
+  const texts = labels(values.ticks);
+  for (const [place, tick] of values.ticks.entries()) {
     svg.append(draw("line", { class: "grid", x1: left, x2: left + width, y1: y(tick), y2: y(tick) }),
-               draw("text", { x: left - 8, y: y(tick) + 4, "text-anchor": "end" }, short(tick)));
+               draw("text", { x: left - 8, y: y(tick) + 4, "text-anchor": "end" }, texts[place]));
   }
-  for (const tick of ticks(first, last, Math.min(8, width / 70))) {
-    svg.append(draw("text", { x: x(tick), y: top + height + 19, "text-anchor": "middle" }, short(tick)));
+  const marked = ticks(first, last, Math.min(8, width / 70), 1), named = labels(marked);
+  for (const [place, tick] of marked.entries()) {
+    svg.append(draw("text", { x: x(tick), y: top + height + 19, "text-anchor": "middle" }, named[place]));
   }
   svg.append(draw("line", { class: "axis", x1: left, x2: left + width, y1: top + height, y2: top + height }));
   for (const curve of drawn) svg.append(line(curve, x, y));

@@ -6,7 +6,7 @@ const settings = $("#settings");
 const queue = [];
 let models = [], limits = {}, busy = 0, done = 0, failed = 0, total = 0;
 
-const bytes = (count) => count < 1e6 ? `${Math.max(1, Math.round(count / 1e3))} KB` : `${(count / 1e6).toFixed(1)} MB`;
+const bytes = (count) => count < 1e6 ? `${Math.max(1, Math.round(count / 1e3))} KB` : `${Number((count / 1e6).toFixed(1))} MB`;
 const model = () => models.find((one) => one.name === settings.model.value) || models[0];
 
 function fill(select, values, labels = values) {
