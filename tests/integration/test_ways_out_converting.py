@@ -29,7 +29,7 @@ def convert(run: object, *more: object) -> list[object]:
     return ["convert", run, "photos", "out", "--device", "cpu", *more]
 
 
-@tried(("runs/convert", "--shard and --format are for images, not for {}; leave them out"))
+@tried(("inference/media", "--shard and --format are for images, not for {}; leave them out"))
 def parts_of_a_video(user: User) -> None:
     pytest.importorskip("av", reason='needs PyAV: pip install "image-translate[video]"')
     from test_video import clip
@@ -41,7 +41,7 @@ def parts_of_a_video(user: User) -> None:
     user.gets(*command)
 
 
-@tried(("runs/convert", "--steady is for a video, which {} is not; leave it out"))
+@tried(("inference/media", "--steady is for a video, which {} is not; leave it out"))
 def pictures_that_do_not_flicker(user: User) -> None:
     user.photos()
     command = convert(user.run("pix2pix"))

@@ -82,7 +82,7 @@ def _parted(folder: Folder | LabelledFolder, paths: Collection[Path]) -> tuple[A
 def _of_domains(folder: Folder, fold: Fold, seed: int) -> set[Path]:
     """The files of both domains in the fold."""
     columns = folder.splits["train"]
-    names = [[name.rpartition(".")[0] or name for name in _names([one.path for one in column])] for column in columns]
+    names = [_samples(column) for column in columns]
     if folder.kind == "paired":
         names = [[min(pair) for pair in zip(*names, strict=True)]] * 2
     a, b = map(set, names)
@@ -94,6 +94,12 @@ def _of_domains(folder: Folder, fold: Fold, seed: int) -> set[Path]:
         for one, name in zip(column, named, strict=True)
         if name in chosen
     }
+
+
+def _samples(column: Sequence[Any]) -> list[str]:
+    """What is dealt as one: an image by its name without suffix, slices of volumes by their patient."""
+    names = _names([one.path for one in column])
+    return [getattr(one, "patient", name.rpartition(".")[0] or name) for one, name in zip(column, names, strict=True)]
 
 
 def _of_labels(folder: LabelledFolder, fold: Fold, seed: int) -> set[Path]:

@@ -20,13 +20,21 @@ KINDS |= {
     "image": Kind(
         words=in_words,
         planes=lambda held, domain: to_float(held),
-        coloured=lambda images, domain: images,
+        coloured=lambda images, domain: _middle(images, domain),
         settings=("channels", "span", "unit"),
     ),
     "labels": label_maps.KIND,
     "instances": instance_maps.KIND,
     "sound": sound.KIND,
 }
+
+
+def _middle(images: Tensor, domain: Domain) -> Tensor:
+    """The images, of slices with neighbours the slices themselves."""
+    slicing = domain.slicing
+    if slicing is None or not slicing.neighbours or domain.channels != slicing.channels:
+        return images
+    return images[:, slicing.neighbours : slicing.neighbours + 1]
 
 
 def read_as(path: Path, domain: Domain, max_pixels: int = MAX_PIXELS) -> Picture:

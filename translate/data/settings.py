@@ -18,6 +18,7 @@ from translate.data.io.images import Interpolation
 from translate.data.layouts.several import Roles
 from translate.data.scale import NEAR, Resize
 from translate.data.sound.settings import SoundSettings
+from translate.data.volumes.grid import Axis
 from translate.utils.settings import Seed, Settings
 from translate.utils.sides import Sides
 
@@ -120,6 +121,12 @@ class DataSettings(Settings):
     cache_gb: float | None = Field(None, ge=0, examples=[8])
     """The most space they may take there; the rest is decoded again each time. Null: 4 in memory, 20 in files, half of
     a GPU's free memory."""
+    axis: Axis = "auto"
+    """Volumes only: across which axis they are cut into slices. 0: axial, from feet to head; 1: coronal; 2: sagittal.
+    `auto`: where slices lie farthest apart, else 0."""
+    neighbours: int = Field(0, ge=0, le=16, examples=[1])
+    """Pairs of volumes only: so many slices on either side are further channels of each input slice; beyond the ends,
+    the last slice is repeated."""
     shapes: ShapesSettings = ShapesSettings()
     """Only for the procedural set `shapes`."""
     sound: SoundSettings = SoundSettings()

@@ -232,6 +232,11 @@ class OutputOptions:
         help="For a model of the next frame: continue each clip by K frames beyond its end, each predicted from the "
         "ones before; instead of predicting its own frames.",
     )
+    anonymise: bool = option(
+        False,
+        help="Of volumes: leave out what says whom they are of. Of a DICOM series only pixels, their place and the "
+        "technique are kept, and no private element; of NIfTI no text and no extension.",
+    )
 
 
 def refuse_roll_out(writing: OutputOptions, model: Path | None, known: bool = False) -> None:

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 
-from translate.data.clips.video_file import is_video
 from translate.data.domain import Domain, in_words
 from translate.data.io.images import MAX_PIXELS, allow_pixels
 from translate.errors import ConfigurationError
@@ -23,7 +22,7 @@ from translate.inference.extras import (
 )
 from translate.inference.folder import convert_folder
 from translate.inference.jobs import Jobs, plan
-from translate.inference.media import Medium
+from translate.inference.media import Medium, refuse_of_others
 from translate.inference.naming import SUFFIXES
 from translate.inference.options import Extras, ImageFormat, InputOptions, ModelOptions, OutputOptions, refuse_roll_out
 from translate.inference.partners import in_place_of, require_layers
@@ -127,10 +126,7 @@ class Conversion:
         """Raises ConfigurationError for what cannot be, as far as that is known without the model."""
         run, source, chosen = self.run, self.source, self.model.checkpoint
         medium = self.medium
-        if self.writing.steady and not is_video(source):
-            raise ConfigurationError(f"--steady is for a video, which {shown(source)} is not; leave it out")
-        if medium and (self.reading.shard is not None or self.writing.format != "same"):
-            raise ConfigurationError(f"--shard and --format are for images, not for {medium.called}; leave them out")
+        refuse_of_others(source, medium, self.reading, self.writing)
         if medium and self.reading.beside:
             raise ConfigurationError(f"--with is for images, not for {medium.called}; leave it out")
         if self.writing.keep_size == "no" and (medium or self.extras.cycle_error):

@@ -35,6 +35,7 @@ from translate.data.settings import DataSettings
 from translate.data.sound.checking import examined
 from translate.data.source import Readable
 from translate.data.source_file import Source
+from translate.data.volumes.folder import is_of_volumes, recognise_volumes
 from translate.errors import ConfigurationError
 from translate.utils.printing import shown
 
@@ -72,6 +73,9 @@ def check(root: Path, data: DataSettings | None = None) -> Report:
         labelled = open_labelled(root, domains=domains, follow_links=follow_links)
         return examine(folded(labelled, wanted.fold, wanted.fold_seed), wanted)
     folder: Folder | LabelledFolder
+    if is_of_volumes(root):
+        volumes = recognise_volumes(root, wanted, domains, data.direction == "BtoA" if data else False)
+        return examine(folded(volumes, wanted.fold, wanted.fold_seed), wanted)
     try:
         folder = recognise(root, domains=domains, layout=wanted.layout, follow_links=follow_links, roles=wanted.roles)
     except ConfigurationError as reason:
@@ -117,7 +121,10 @@ def examine(folder: Folder | LabelledFolder, data: DataSettings) -> Report:
         problems += outside(sound, kind, key_of(kinds, kind, "span"))
     if isinstance(folder, Folder):
         notes += too_few(dict(zip(folder.domains, folder.splits["train"], strict=True)))
-        problems += [*_leaked(folder.splits, read, [kind.numbered for kind in kinds]), *_unequal(folder, read)]
+        problems += [
+            *_leaked(folder.splits, read, [kind.numbered or kind.slicing is not None for kind in kinds]),
+            *_unequal(folder, read),
+        ]
     else:
         facts += shares(folder) if folder.groups else []
         images = folder.splits["train"].sources

@@ -23,6 +23,7 @@ from translate.data.scale import Scale
 from translate.data.settings import DataSettings
 from translate.data.sound.finding import domain_in, refuse_idle
 from translate.data.source import Readable
+from translate.data.volumes.slices import VolumeSlice
 from translate.errors import ConfigurationError
 
 LOOKED = 5000
@@ -57,7 +58,8 @@ def _kind(name: str, sources: Sequence[Readable], data: DataSettings, two: bool,
         return sound
     channels, span = said.channels or data.channels, said.span or data.range
     perhaps = two and said.said is None and not (channels or span)
-    for kind, look_for in FOUND.items():
+    of_volumes = [source for source in sources if isinstance(source, VolumeSlice)]
+    for kind, look_for in FOUND.items() if not of_volumes else ():
         if (said.said == kind or perhaps) and (numbered := look_for(name, sources, said, files)):
             return numbered
     found = look(name, sources, files, channels=channels, span=span)
@@ -65,7 +67,19 @@ def _kind(name: str, sources: Sequence[Readable], data: DataSettings, two: bool,
         raise ConfigurationError(
             f"data.domains.{name}.span: no effect on files of 8 bits, whose 0 and 255 are black and white; leave it out"
         )
-    return replace(found, unit=said.unit, kind=said.said or "image")
+    if of_volumes and said.said not in (None, "image"):
+        raise ConfigurationError(
+            f"data.domains.{name}.kind: slices of volumes are images; save {said.said} as PNG, or leave it out"
+        )
+    unit = said.unit or _unit(of_volumes)
+    slicing = of_volumes[0].slicing if of_volumes else None
+    return replace(found, unit=unit, kind=said.said or "image", slicing=slicing)
+
+
+def _unit(slices: Sequence[VolumeSlice]) -> str:
+    """The unit that all files of a domain say, if they do."""
+    units = {one.file.unit for one in slices}
+    return units.pop() if len(units) == 1 else ""
 
 
 def introduced(kinds: Sequence[Domain]) -> list[str]:

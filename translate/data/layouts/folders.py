@@ -19,13 +19,14 @@ from translate.data.layouts.two_domains import Layout, find_layout
 from translate.data.sound.source import Sound
 from translate.data.source import Readable
 from translate.data.source_file import Source
+from translate.data.volumes.slices import VolumeSlice
 from translate.errors import ConfigurationError
 from translate.utils.printing import shown
 
 Direction = Literal["AtoB", "BtoA"]
 
 
-Split = tuple[tuple[Source | Layered | Sound, ...], ...]
+Split = tuple[tuple[Source | Layered | Sound | VolumeSlice, ...], ...]
 """The images of each domain, in the order of `Folder.domains`; the images of a pair have the same index."""
 
 
@@ -96,13 +97,18 @@ def open_folder(
     Raises ConfigurationError if there is no data set, or one of the other kind, or a target of several images.
     """
     folder = recognise(root, domains=domains, layout=layout, wanted=wanted, follow_links=follow_links, roles=roles)
-    if folder.kind != wanted:
-        raise ConfigurationError(_refusal(folder))
+    require_kind(folder, wanted)
     said = None if roles else describe(root).direction or (None if domains else _towards_clean(folder))
     direction = direction or said or "AtoB"
     folder = _swap(folder) if direction == "BtoA" and wanted == "paired" else folder
     require_one_target(*(layer_names(*of) for of in zip(folder.domains, folder.splits["train"], strict=True)))
     return folder
+
+
+def require_kind(folder: Folder, wanted: Kind) -> None:
+    """Raises ConfigurationError that says what to do, unless the set is of the kind wanted."""
+    if folder.kind != wanted:
+        raise ConfigurationError(_refusal(folder))
 
 
 def recognise(
@@ -129,7 +135,7 @@ def recognise(
         names, remark = called(found.layers), ""
         columns = samples(root, columns, found.layers, scan.warnings)
     else:
-        names = _distinct(root, asked or found.names or _names_in(root) or ("A", "B"))
+        names = _distinct(root, asked or found.names or names_in(root) or ("A", "B"))
         kind, columns, remark = paired_up(root, columns, declared, wanted, scan.warnings)
     columns, origin = with_test(columns)
     test_is_paired = kind == "paired" or said.test_paired
@@ -238,7 +244,7 @@ def _distinct(root: Path, names: tuple[str, ...]) -> tuple[str, str]:
     return names[0], names[1]
 
 
-def _names_in(root: Path) -> tuple[str, str] | None:
+def names_in(root: Path) -> tuple[str, str] | None:
     """Returns the domain names in folder names such as horse2zebra, else None."""
     match = re.fullmatch(r"([A-Za-z][\w-]*?)2([A-Za-z][\w-]*)", root.resolve().name)
     return (match[1], match[2]) if match else None

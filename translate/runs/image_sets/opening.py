@@ -22,6 +22,7 @@ from translate.data.layouts.several import find_sides
 from translate.data.synthetic.moving import render_clips
 from translate.data.synthetic.points import POINT_SETS
 from translate.data.synthetic.shapes import View, render_set
+from translate.data.volumes.folder import is_of_volumes, open_volumes
 from translate.errors import ConfigurationError
 from translate.recipe import DataSettings
 from translate.runs.image_sets import ClipPairs, ImageSet, LabelledImages, LabelledSource, Points, TwoDomains
@@ -99,6 +100,8 @@ def refuse_idle(data: DataSettings, batch_type: type[Batch]) -> None:
         "direction": batch_type.pairs,
         "frames": batch_type.pairs,
         "frame_step": batch_type.pairs,
+        "axis": two_domains,
+        "neighbours": batch_type.pairs,
         "input": batch_type.pairs,
         "target": batch_type.pairs,
         "domains": two_domains or batch_type.labels_are_domains(),
@@ -150,13 +153,18 @@ def _two_domains(data: DataSettings, batch_type: type[Batch], log: Log) -> Folde
             "to choose others, set data.shapes.styles=[...]"
         )
     root, card = _found(data, str(data.set), wanted, log)
-    layered = data.domain_settings and find_sides(root, data.roles, None, data.layout, wanted)
+    of_volumes = is_of_volumes(root)
+    if not of_volumes:
+        _refuse_slicing(data, root)
+    layered = data.domain_settings and not of_volumes and find_sides(root, data.roles, None, data.layout, wanted)
     named = None if layered else data.domain_names
     domains = named or (card.domains if card and not data.roles else None)
     if domains is not None and len(domains) != 2:
         raise ConfigurationError(f"data.domains: this method takes two domains, not {len(domains)}")
 
     def opened(domains: tuple[str, ...] | None) -> Folder:
+        if of_volumes:
+            return open_volumes(root, wanted, data, domains)
         return open_folder(
             root,
             wanted=wanted,
@@ -182,6 +190,12 @@ def _two_domains(data: DataSettings, batch_type: type[Batch], log: Log) -> Folde
         known = " and ".join(folder.domains)
         raise ConfigurationError(f"data.domains.{strange[0]}: there are the domains {known}; name one, or both anew")
     return opened(said)
+
+
+def _refuse_slicing(data: DataSettings, root: Path) -> None:
+    idle = [f"data.{key}" for key in ("axis", "neighbours") if key in data.model_dump(exclude_defaults=True)]
+    if idle:
+        raise ConfigurationError(f"{', '.join(idle)}: for volumes, and {shown(root)} holds images; leave it out")
 
 
 def _labelled(data: DataSettings, batch_type: type[Batch], log: Log) -> LabelledFolder:
