@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from translate.data.domain import Domain
 from translate.data.io.images import Picture, refuse_other_bands
 from translate.data.planes import planes_of
 from translate.data.written import depth_of
@@ -190,14 +191,18 @@ class Converter:
         sizes = [self._size_for(array.shape[0], array.shape[1], request) for array in whole]
         working = [given.resized(array, *size) for array, size in zip(whole, sizes, strict=True)]
         taken = [planes_of(Picture(array), given) for array in working] if held else working
-        deep = taken[0].dtype == np.uint16 or target.deep
-        network = self._deep if self._deep and deep else self.network
-        network.fitting.tile = self.fitting.tile
+        network = self.network_for(taken[0].dtype, target)
         translated = network.convert(taken, request, depth_of(forms[0]), self.log)
         if self.keep_size:
             triples = zip(translated, working, whole, strict=True)
             translated = [brought_back(made, small, array, given, target) for made, small, array in triples]
         return [delivered(*of) for of in zip(owns, translated, forms, strict=True)]
+
+    def network_for(self, kind: np.dtype, target: Domain) -> Network:
+        """The network for pixels of that type and translations to `target`: that for deep ones, if either is."""
+        network = self._deep if self._deep and (kind == np.uint16 or target.deep) else self.network
+        network.fitting.tile = self.fitting.tile
+        return network
 
     def sizing(self, request: Request) -> Sizing:
         """At which size pictures are translated for the request. Raises ConfigurationError if `size` is impossible."""
