@@ -70,6 +70,6 @@ def _number(said: str) -> float | None:
 def _in(value: float, pixels: np.ndarray) -> bool:
     """Whether the type of the pixels holds the value; infinite ones are held by none here."""
     if pixels.dtype.kind == "f":
-        return not np.isinf(value) and (np.isnan(value) or abs(value) <= np.finfo(pixels.dtype).max)
+        return not np.isinf(value) and (np.isnan(value) or abs(value) <= float(np.finfo(pixels.dtype).max))
     limits = np.iinfo(pixels.dtype)
     return value == value and limits.min <= value <= limits.max and float(value).is_integer()

@@ -16,7 +16,7 @@ from translate.data.io.codec import FORMATS, picture_of
 from translate.data.io.images import as_image_error, of_header
 from translate.data.io.picture import Picture
 from translate.data.io.tiff import RARE, Page
-from translate.data.io.tiff_samples import Parts, Samples, is_jpeg, parts_of, samples_between
+from translate.data.io.tiff_samples import Parts, Samples, is_jpeg, parts_of, refuse_missing, samples_between
 from translate.data.io.values import BadImageError
 
 MOST_PIXELS = 1 << 34
@@ -117,6 +117,10 @@ def _readable(page: Page) -> Parts:
     if page.orientation != 1:
         raise BadImageError("a turned TIFF is not read by rows; save it upright")
     parts = parts_of(page)
+    refuse_missing(page, parts.sizes)
+    length = page.directory.file.seek(0, 2)
+    if any(place + size > length for place, size in zip(parts.places, parts.sizes, strict=False)):
+        raise BadImageError("the file is truncated: it ends before its pixels do")
     stored = sum(parts.sizes)
     most = stored if page.compression == 1 else stored * (_DENSEST_RARE if page.compression in RARE else _DENSEST)
     if page.width * page.height * page.samples * page.bits // 8 > most:

@@ -97,6 +97,13 @@ def is_jpeg(page: Page) -> bool:
     return page.compression == _JPEG and page.bits == 8 and page.planes == 1 and page.samples == colours
 
 
+def refuse_missing(page: Page, sizes: Sequence[int], first: int = 0) -> None:
+    """Raises BadImageError if a part, of which `first` is the first, has no bytes."""
+    if (empty := next((number for number, size in enumerate(sizes) if not size), None)) is not None:
+        part = f"{'tile' if page.tiled else 'strip'} {first + empty:,}"
+        raise BadImageError(f"its {part} is missing: {_CUT}, or saved sparsely; save it whole")
+
+
 def _plane(page: Page, parts: Parts, read: Bytes, number: int, group: int, first: int, last: int) -> np.ndarray:
     """Rows of one group of samples, (rows, width, samples), in the machine's byte order."""
     raw = _decoded(page, parts, read, number, first, last)
@@ -109,11 +116,7 @@ def _decoded(page: Page, parts: Parts, read: Bytes, number: int, first: int, las
     start = number * parts.across * parts.down
     which = slice(start + first * parts.across, start + last * parts.across)
     pieces = [read(*part) for part in zip(parts.places[which], parts.sizes[which], strict=True)]
-    if (empty := next((place for place, piece in enumerate(pieces) if not piece), None)) is not None:
-        part = "tile" if page.tiled else "strip"
-        raise BadImageError(
-            f"{part} {which.start + empty:,} is missing: {_CUT}, or it was saved sparsely; save it whole"
-        )
+    refuse_missing(page, [len(piece) for piece in pieces], which.start)
     size = 1 if not page.plain else (1 if page.planes > 1 else page.samples) * page.bits // 8
     rows = (last - first) * parts.rows
     if not page.tiled:
