@@ -43,7 +43,13 @@ def test_rows_are_those_that_were_written(tmp_path: Path, kind: str, dtype: type
 def test_values_keep_their_type(tmp_path: Path) -> None:
     pixels = noise(70, 41, 5).astype(np.float32) / 7
     tifffile.imwrite(
-        tmp_path / "x.tif", pixels, tile=(32, 32), compression="zlib", predictor=True, photometric="minisblack"
+        tmp_path / "x.tif",
+        pixels,
+        tile=(32, 32),
+        compression="zlib",
+        predictor=True,
+        planarconfig="contig",
+        photometric="minisblack",
     )
     with TiffRows(tmp_path / "x.tif") as file:
         rows = file.rows(30, 68).pixels
