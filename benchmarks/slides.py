@@ -87,7 +87,7 @@ def _convert(folder: Path, by_rows: bool, filters: int, rows: int) -> None:
     torch.manual_seed(0)
     kind = MODELS["cyclegan"]
     images = ImageSpec(channels=3, size=256, domains=("a", "b"))
-    settings = kind.Config.model_validate({"generator": {"resnet": {"filters": filters, "blocks": 1}}})
+    settings = kind.Config.model_validate({"generator": {"kind": "resnet", "filters": filters, "blocks": 1}})
     converter = Converter(kind(settings, images), images, choose_runtime("cpu", "float32"))
     converter.fitting.tile = rows
     from translate.inference import fitting, slides

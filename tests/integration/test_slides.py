@@ -114,6 +114,17 @@ def test_a_value_far_outside_of_the_span_is_no_data(tmp_path: Path, by_rows: boo
     assert np.abs(found[~void] - (2.0 - values[..., 0][~void])).max() <= 1.01 * 8 / 65535
 
 
+def test_a_translation_of_another_size_has_no_data_where_its_input_had_none(tmp_path: Path) -> None:
+    values = rng.integers(1, 255, (64, 64, 3)).astype(np.uint8)
+    values[:32] = 0
+    scene(tmp_path / "in" / "x.tif", values, "0")
+    converter = negative()
+    converter.size, converter.keep_size = 32, False
+    assert not converted(tmp_path, converter, max_pixels=10**6).failed
+    found = tifffile.imread(tmp_path / "out" / "x.tif")
+    assert found.shape == (32, 32, 3) and not found[:16].any() and found[16:].any(2).all()
+
+
 def test_a_format_without_no_data_says_so(tmp_path: Path) -> None:
     scene(tmp_path / "in" / "x.tif", rng.integers(0, 256, (20, 20, 3)).astype(np.uint8), "0")
     jobs = plan(tmp_path / "in", tmp_path / "out", "png")

@@ -90,9 +90,10 @@ def delivered(picture: Picture, pixels: np.ndarray, form: Domain) -> Picture:
         each = zip(form.split(pixels), form.layers, strict=True)
         return Picture(together([_classes(image) if layer.numbered else image for image, layer in each], form))
     alpha = None if picture.alpha is None else _as_deep(picture.alpha, pixels.dtype)
-    exif, size = picture.exif, pixels.shape[:2]
+    exif, size, missing = picture.exif, pixels.shape[:2], picture.missing
     if size != picture.pixels.shape[:2]:
         alpha = None if alpha is None else resize(alpha[..., None], *size)[..., 0]
+        missing = None if missing is None else resize(missing[..., None].astype(np.uint8), *size, "nearest")[..., 0] > 0
         exif = without_place(exif)
     if pixels.shape[-1] == 4 and picture.pixels.shape[-1] != 4:  # RGBA, not four bands
         pixels, alpha = pixels[..., :3], pixels[..., 3]
@@ -110,6 +111,7 @@ def delivered(picture: Picture, pixels: np.ndarray, form: Domain) -> Picture:
         span=span,
         palette=None,
         kind=form.type or picture.kind,
+        missing=missing,
     )
 
 
