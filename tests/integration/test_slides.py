@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from test_converter import Negative
 from tiny import CPU
+from ways_out import SAYS_NO_WAY, User, taken, tried
 
 from translate.data.io import images
 from translate.data.io.images import Picture
@@ -23,6 +24,7 @@ from translate.models.base import ImageSpec, Request
 
 tifffile = pytest.importorskip("tifffile", reason="slides are written by tifffile")
 
+SAYS_NO_WAY |= {("inference/slides", "--tile off forbids"): "names what was given"}
 rng = np.random.default_rng(0)
 PLACE = {33550: (0.5, 0.5, 0.0), 33922: (0.0, 0.0, 0.0, 440720.0, 3751320.25, 0.0), 34735: (1, 1, 0, 1, 1024, 0, 1, 1)}
 KINDS = {33550: 12, 33922: 12, 34735: 3}
@@ -177,3 +179,23 @@ def test_a_bad_slide_fails_alone_and_leaves_nothing(tmp_path: Path) -> None:
     assert [record.source.name for record in outcome.failed] == ["bad.tif"]
     assert "bad.tif: its parts cannot be decompressed" in outcome.failed[0].error
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"good.tif", "small.png"}
+
+
+@tried(
+    ("inference/slides", "give --size native, or scale it down"),
+    ("inference/slides", "into TIFF only; give --format tiff, or name the output so"),
+    ("inference/slides", "--max-pixels {} reads it whole"),
+)
+def test_the_ways_out_of_what_is_not_converted_by_rows_work(user: User) -> None:
+    run = user.run("pix2pix")
+    scene(user.folder / "in" / "x.tif", rng.integers(0, 256, (90, 90, 3)).astype(np.uint8))
+
+    def convert(*more: str) -> list[str]:
+        return ["convert", run, "in", "out", "--device", "cpu", "--overwrite", *more]
+
+    text = " ".join(user.refused(*convert(), code=3).split())
+    native = taken(text, "give (--size native), or scale").split()
+    text = " ".join(user.refused(*convert(*native, "--format", "png"), code=3).split())
+    user.gets(*convert(*native, *taken(text, "give (--format tiff), or").split()))
+    text = " ".join(user.refused(*convert(*native, "--tile", "off"), code=3).split())
+    user.gets(*convert(*native, "--tile", "off", *taken(text, r"(--max-pixels \d+) reads it whole").split()))
