@@ -93,7 +93,8 @@ def delivered(picture: Picture, pixels: np.ndarray, form: Domain) -> Picture:
     exif, size, missing = picture.exif, pixels.shape[:2], picture.missing
     if size != picture.pixels.shape[:2]:
         alpha = None if alpha is None else resize(alpha[..., None], *size)[..., 0]
-        missing = None if missing is None else resize(missing[..., None].astype(np.uint8), *size, "nearest")[..., 0] > 0
+        if missing is not None:
+            missing = resize(missing[..., None].astype(np.uint8), size[0], size[1], "nearest")[..., 0] > 0
         exif = without_place(exif)
     if pixels.shape[-1] == 4 and picture.pixels.shape[-1] != 4:  # RGBA, not four bands
         pixels, alpha = pixels[..., :3], pixels[..., 3]
