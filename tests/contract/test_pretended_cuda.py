@@ -22,6 +22,7 @@ from translate.training.runtime import Runtime
 from translate.training.trainer import Trainer
 
 CUDA = torch.device("cuda")
+SRRESNET = {"kind": "srresnet", "filters": 4, "blocks": 1}
 
 
 class Copies(TorchDispatchMode):
@@ -55,6 +56,8 @@ CASES = {name: (name, TINY[name]) for name in MODELS} | {
     "spectral": with_settings("cyclegan", discriminator={"spectral": True, "scales": 2}),
     "blur": with_settings("cyclegan", generator={"upsampling": "blur", "dropout": True, "residual": True}),
     "pixel shuffle": with_settings("cyclegan", generator={"upsampling": "pixel_shuffle", "normalisation": "batch"}),
+    "enlarging": ("pix2pix", TINY["pix2pix"] | {"generator": SRRESNET}),
+    "enlarging unpaired": ("direct", TINY["direct"] | {"generator": SRRESNET}),
     "checkpointing": with_settings("cyclegan", generator={"checkpointing": True}),
     "gaussian": with_settings("vae", binarise=True, likelihood="gaussian"),
     "uniform noise": with_settings("gan", noise="uniform", adversarial={"discriminator_turns": 2}),

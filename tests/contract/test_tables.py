@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from tiny import SIZE, random_batch, shrunk, tiny_model, tiny_settings, tiny_trainer
+from tiny import SIZE, config_of, random_batch, shrunk, tiny_model, tiny_settings, tiny_trainer
 
 from translate.losses.adversarial import OBJECTIVES
 from translate.models import MODELS
@@ -41,16 +41,21 @@ def test_a_generator_keeps_the_size_and_the_range_and_is_of_its_kind(kind):
     settings = _settings(GENERATORS[kind])
     assert settings.kind == kind
     network = settings.initialised(3, SIZE)
-    assert SIZE % network.stride == 0
+    assert SIZE % network.stride == 0 and network.scale == settings.enlarges
     images = torch.rand(2, 3, SIZE, SIZE + 2 * network.stride) * 2 - 1
     fakes = network(images)
-    assert fakes.shape == images.shape and fakes.abs().max() <= 1
+    size = [side * network.scale for side in images.shape[2:]]
+    assert fakes.shape == (2, 3, *size) and fakes.abs().max() <= 1
 
 
 @pytest.mark.parametrize("kind", GENERATORS)
 def test_a_generator_trains_in_every_method_that_takes_one(kind):
     for name, parts in _taking(GeneratorSettings):
-        _trains(name, **dict.fromkeys(parts, shrunk(GENERATORS[kind]())))
+        chosen = dict.fromkeys(parts, shrunk(GENERATORS[kind]()))
+        scale = GENERATORS[kind]().enlarges
+        assert MODELS[name].enlarges(config_of(name, tiny_settings(name) | chosen)) == scale
+        if scale == 1 or MODELS[name].may_enlarge:  # others are refused, see test_enlarging
+            _trains(name, **chosen)
 
 
 @pytest.mark.parametrize("kind", DISCRIMINATORS)

@@ -147,13 +147,14 @@ def test_a_link_that_leads_nowhere_is_not_replaced_unasked(run_cli, generator, p
 # Every path for writing, of every command
 
 READ = {
-    ("compare", "runs"), ("convert", "run"), ("convert", "source"), ("convert", "truth"), ("evaluate", "run"),
-    ("export", "run"), ("report", "run"), ("sample", "run"), ("serve", "runs"), ("sweep", "file"),
-    ("watch", "runs"),
+    ("augment", "runs"), ("compare", "runs"), ("convert", "run"), ("convert", "source"), ("convert", "truth"),
+    ("evaluate", "run"), ("export", "run"), ("report", "run"), ("sample", "run"), ("serve", "runs"), ("sweep", "file"),
+    ("watch", "runs"), ("downstream", "augmented"),
 } | {(command, "plugin") for command in
-     ("convert", "data check", "evaluate", "explain", "export", "recipes", "sample", "schema", "serve",
-      "train")}  # fmt: skip
+     ("augment", "convert", "downstream", "data check", "evaluate", "explain", "export", "recipes", "sample", "schema",
+      "serve", "train")}  # fmt: skip
 WRITTEN = {
+    ("augment", "output"), ("downstream", "json_file"),
     ("compare", "json_file"), ("convert", "compare"), ("convert", "gallery"), ("convert", "manifest"),
     ("convert", "output"), ("data fetch", "into"), ("evaluate", "json_file"), ("export", "out"),
     ("quickstart", "out"), ("sample", "output"), ("train", "out"), ("compare", "page"), ("sweep", "out"),
@@ -181,6 +182,8 @@ def run(trained_tiny, tmp_path_factory) -> Path:  # noqa: F811
 
 
 IN_RUN = {
+    ("augment", "output"): "augment {g} data {run}/samples/more",
+    ("downstream", "json_file"): "downstream data out --json {run}/checkpoints/scores.json",
     ("convert", "output"): "convert {g} in {run}/samples/out",
     ("convert", "manifest"): "convert {g} in out --manifest {run}/rows.jsonl",
     ("convert", "gallery"): "convert {g} in out --gallery {run}/report.html --overwrite",

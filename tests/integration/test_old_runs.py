@@ -241,6 +241,7 @@ def test_runs_of_then_are_compared_as_then(typed, kept):
     found = json.loads(Path("compare.json").read_text())
     rows = found["validation"] + found["evaluation"]
     assert {row.pop("key").partition("/")[0] for row in rows} <= MEASURES.keys()
+    assert {row["protocol"].pop("data.order", "null") for row in rows} == {"null"}
     since = ("best", "ended", "rescheduled")
     assert [tuple(map(state.pop, since)) for state in found["states"].values()] == [("4", True, "")] * 3
     assert found == json.loads((EXPECTED / "compare.json").read_text())

@@ -48,7 +48,7 @@ def test_the_installed_wheel_finds_its_recipes_and_cards(wheel, tmp_path):
     zipfile.ZipFile(wheel).extractall(tmp_path / "site")
     code = (
         "import translate; from translate.data.catalog.cards import cards; from translate.recipe import recipe_names;"
-        "from translate.reporting.page import gallery; assert 'Converted' in gallery('title', {}, [], 'note');"
+        "from translate.reporting.page import gallery; assert 'Converted' in gallery('title', {}, [], [], 'note');"
         "print(translate.__file__, len(recipe_names()), len(cards()), translate.load_recipe('cyclegan').model.pool)"
     )
     result = subprocess.run(

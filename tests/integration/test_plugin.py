@@ -338,7 +338,7 @@ def unlike(place):
 
 
 def test_the_generator_of_the_documents_stands_between_domains_of_unlike_channels(unlike, run_anew):
-    (block,) = (block for block in code_blocks("python") if "class " in block.text)
+    (block,) = (block for block in code_blocks("python") if "one-layer" in block.text)
     Path("mine.py").write_text(block.text)
     chosen = (*unlike, "model.generator.kind=one-layer", "model.generator.width=5")
     ended = run_anew(*GREY_TO_COLOUR, *chosen)

@@ -11,6 +11,7 @@ from tiny import CPU, SPEC
 from translate.errors import ConfigurationError, TranslateError
 from translate.inference import video
 from translate.inference.converter import Converter
+from translate.inference.steady import Steady
 from translate.models.base import Request
 
 av = pytest.importorskip("av", reason='needs PyAV: pip install "image-translate[video]"')
@@ -278,3 +279,16 @@ def test_the_command_line_tells_what_a_cut_clip_lacks(run_cli, tmp_path):
     result = run_cli("convert", "g.pth", "clip.mp4", "out.mp4", "--manifest", "rows.jsonl", "-q", "--device", "cpu")
     assert result.exit_code == 3 and "missing: clip.mp4: " in result.stderr and " of 48 frames" in result.stderr
     assert (tmp_path / "out.mp4").is_file() and "cut off" in (tmp_path / "rows.jsonl").read_text()
+
+
+def test_a_steadied_clip_tells_how_much_it_flickers(tmp_path):
+    said = []
+    source = clip(tmp_path / "clip.mp4", size=(64, 64))
+    record = convert(source, tmp_path / "out.mp4", steady=Steady(), log=said.append)
+    assert record.to_json()["flicker"] == pytest.approx(record.measures["flicker"])
+    assert {"flicker", "flicker_unsteadied", "flicker_of_input"} <= record.to_json().keys()
+    assert "flicker" in said[-1] and "unsteadied" in said[-1]
+    assert "flicker" not in convert(source, tmp_path / "plain.mp4").to_json()
+    # Each frame is of another colour, so that there is nothing to blend.
+    for (_, one), (_, other) in zip(frames(tmp_path / "out.mp4"), frames(tmp_path / "plain.mp4"), strict=True):
+        np.testing.assert_array_equal(one, other)

@@ -29,7 +29,7 @@ def convert(run: object, *more: object) -> list[object]:
     return ["convert", run, "photos", "out", "--device", "cpu", *more]
 
 
-@tried(("runs/convert", "--shard and --format are for images, not for {}; leave them out"))
+@tried(("inference/media", "--shard and --format are for images, not for {}; leave them out"))
 def parts_of_a_video(user: User) -> None:
     pytest.importorskip("av", reason='needs PyAV: pip install "image-translate[video]"')
     from test_video import clip
@@ -38,6 +38,14 @@ def parts_of_a_video(user: User) -> None:
     command = ["convert", user.run("pix2pix"), "clip.mp4", "out.mp4", "--device", "cpu"]
     text = user.refused(*command, "--shard", "1/2")
     assert options_in(taken(text, ".* leave them out"), "convert") == ["--shard", "--format"]
+    user.gets(*command)
+
+
+@tried(("inference/media", "--steady is for a video, which {} is not; leave it out"))
+def pictures_that_do_not_flicker(user: User) -> None:
+    user.photos()
+    command = convert(user.run("pix2pix"))
+    assert options_in(taken(user.refused(*command, "--steady"), "(--steady) is for .* out"), "convert") == ["--steady"]
     user.gets(*command)
 
 
@@ -282,7 +290,7 @@ def samples_that_are_there_already(user: User) -> None:
     EXTRA,
     ("inference/formats/exported", "pip install 'image-translate[{}]'"),
     ("training/checkpoint_json", "upgrade with `pip install -U image-translate`"),
-    ("inference/video", 'pip install "image-translate[video]"'),
+    ("data/clips/video_file", 'pip install "image-translate[video]"'),
     ("evaluation/spaces", "pip install 'image-translate[metrics]'"),
 )
 def packages_to_install(user: User) -> None:

@@ -180,7 +180,7 @@ def pairs_some_of_which_are_alone(user: User) -> None:
 
 @tried(
     ("data/decoding", "pixels are too few for a crop of {}: set a smaller data.size, or data.resize: square"),
-    ("data/loader", "the images of this pair differ in proportions: set data.resize: square, or crop them alike"),
+    ("data/decoding", "the images of this pair differ in proportions: set data.resize: square, or crop them alike"),
 )
 def images_that_hold_no_crop_and_pairs_that_differ(user: User) -> None:
     for split in ("train", "test"):

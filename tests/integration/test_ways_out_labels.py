@@ -42,6 +42,20 @@ def classes_in_colours(user: User) -> None:
     user.gets(*command, advice)
 
 
+@tried(("inference/video", "--steady: blends colours, and translations are {}; leave it out"))
+def classes_that_cannot_be_blended(user: User) -> None:
+    pytest.importorskip("av", reason='needs PyAV: pip install "image-translate[video]"')
+    from test_video import clip
+
+    scenes(user.folder / "set")
+    train = user.train(user.recipe("pix2pix", steps=1), "--domains", "photos,maps", "--out", "run", data="set")
+    user.gets(*train)
+    clip(user.folder / "clip.mp4")
+    command = ["convert", "run", "clip.mp4", "out.mp4", "--device", "cpu"]
+    taken(user.refused(*command, "--steady"), "(--steady): blends colours, .* leave it out")
+    user.gets(*command)
+
+
 @tried(
     ("models/images", "train with pix2pix, or set data.domains.{}.kind: image to take the numbers for shades of grey")
 )

@@ -11,6 +11,13 @@ from ways_out import WAYS, Row, User, Way
 CONVERT, TRAIN = "convert run-pix2pix photos out", "train cyclegan.yaml --data unpaired --dry-run"
 ROWS = (
     Row(
+        "runs/augmenting/variants",
+        "{}: converts to nothing of what --to names; leave the run out",
+        "augment run-cyclegan run-stargan unpaired out --to A",
+        "run-stargan: converts to nothing of what --to names; leave the run out",
+        "augment run-cyclegan unpaired out --to A",
+    ),
+    Row(
         "cli/data",
         "{}: no effect without a recipe; leave it out, or give --recipe, too",
         "data check unpaired training.lr=1",

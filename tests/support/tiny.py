@@ -17,7 +17,7 @@ from translate.data.io import images
 from translate.data.io.images import Picture
 from translate.data.labels import LabelGroup
 from translate.models import MODELS
-from translate.models.base import ImageSpec, Model
+from translate.models.base import ImageSpec, Model, Translator
 from translate.models.parts import SAMPLER_NETWORKS
 from translate.training.optim import build_optimizer
 from translate.training.runtime import Runtime
@@ -105,17 +105,21 @@ TINY = {name: tiny_settings(name) for name in MODELS}
 MLP, DCGAN = (shrunk(SAMPLER_NETWORKS[kind]()) for kind in ("mlp", "dcgan"))
 
 
+def config_of(name: str, settings: dict) -> Settings:
+    return MODELS[name].Config.model_validate_json(json.dumps(settings))
+
+
 def tiny_model(name: str, seed: int = 0, settings: dict | None = None) -> Model:
     torch.manual_seed(seed)
     kind = MODELS[name]
-    config = kind.Config.model_validate_json(json.dumps(settings or tiny_settings(name)))
-    return kind(config, SPECS.get(kind.batch_type, SPEC))
+    return kind(config_of(name, settings or tiny_settings(name)), SPECS.get(kind.batch_type, SPEC))
 
 
 def random_batch(model: Model, size: int = 2, seed: int = 0) -> Batch:
     generator = torch.Generator().manual_seed(seed)
     side = SPECS.get(model.batch_type, SPEC).size
-    one, two = (torch.rand(size, 3, side, side, generator=generator) * 2 - 1 for _ in range(2))
+    scale = model.scale if isinstance(model, Translator) else 1
+    one, two = (torch.rand(size, 3, of, of, generator=generator) * 2 - 1 for of in (side // scale, side))
     labels = torch.eye(3)[(torch.arange(size) + seed) % 3]
     fields = {Plain: [one], Labelled: [one, labels], SourceLabelled: [one, two, labels]}
     return model.batch_type(*fields.get(model.batch_type, [one, two]))

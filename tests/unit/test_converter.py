@@ -34,7 +34,7 @@ class Negative(Translator):
 
     def __init__(self):
         super().__init__(Settings(), SPEC)
-        self.scale = nn.Parameter(torch.tensor(-1.0))
+        self.factor = nn.Parameter(torch.tensor(-1.0))
         self.sizes = []
 
     def generate(self, batch):
@@ -51,7 +51,7 @@ class Negative(Translator):
 
     def convert(self, images, to):
         self.sizes.append(tuple(images.shape))
-        return images * self.scale
+        return images * self.factor
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ Exit codes: 0 ok, 1 failed, 2 usage or configuration, 3 finished but some items 
 
 import click
 
+from translate.cli.augmenting import augment, downstream
 from translate.cli.common import Commands
 from translate.cli.converting import convert, export, sample
 from translate.cli.data import data
@@ -42,7 +43,7 @@ def main() -> None:
 
 
 for command in (
-    train, watch, sweep, convert, sample, evaluate, compare, report, export, serve, recipes, explain, schema,
-    quickstart, data,
+    train, watch, sweep, convert, augment, downstream, sample, evaluate, compare, report, export, serve, recipes,
+    explain, schema, quickstart, data,
 ):  # fmt: skip
     main.add_command(command)

@@ -70,9 +70,11 @@ def check(folder: str, settings: tuple[str, ...], recipe: str | None, changes: C
         again = command("data", "check", folder, *(["--recipe", recipe] if recipe else []), *written)
         then(f"put right what is called a problem above, and see whether it is with {again}")
         sys.exit(3)
-    kinds = [getattr(report.folder, "kind", "labelled") for report in reports]
+    first = reports[0].folder
+    kind = "sound" if getattr(first, "of_sound", False) else getattr(first, "kind", "labelled")
+    kind = "clips" if reports[0].clips else "paired" if data.derive else kind
     words = command("train", recipe, "--data", folder, *written)
-    then(f"train with {words}" if recipe else training_on(folder, kinds[0], written))
+    then(f"train with {words}" if recipe else training_on(folder, kind, written))
 
 
 @data.command()

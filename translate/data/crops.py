@@ -13,6 +13,7 @@ from torch import Tensor
 from translate.data.augment import Augmentation, Augmenter
 from translate.data.domain import Domain
 from translate.data.order import RNG, generator
+from translate.errors import ConfigurationError
 from translate.utils.sides import Sides, Size
 
 
@@ -47,11 +48,19 @@ class Cropping:
 
 class Crops:
     """Random crops, a pure function of seed and position. With `pairs`, all domains share crop and geometry. `held`:
-    what the images of each domain are, if they are not all just images."""
+    what the images of each domain are, if they are not all just images. `reduced`: how many times smaller than `size`
+    the crops of each domain are; those of a pair show the same, so that they begin between pixels of the smallest."""
 
-    def __init__(self, cropping: Cropping, seed: int, pairs: bool, held: Sequence[Domain] = ()) -> None:
+    def __init__(
+        self, cropping: Cropping, seed: int, pairs: bool, held: Sequence[Domain] = (), reduced: Sequence[int] = ()
+    ) -> None:
         self.size, self._flip, self._seed, self._pairs = Sides.of(cropping.size), cropping.flip, seed, pairs
-        self._held = held
+        self._held, self._reduced = held, reduced
+        self._most = max(reduced, default=1)
+        if cropping.augment and pairs and self._most > 1:
+            raise ConfigurationError(
+                "data.augment: the images of a pair differ in size, and are not augmented alike; leave it out"
+            )
         self._augmenter = Augmenter(cropping.augment) if cropping.augment else None
 
     @property
@@ -59,9 +68,21 @@ class Crops:
         """Whether images are augmented beyond cropping and mirroring."""
         return self._augmenter is not None
 
+    def size_of(self, domain: int) -> Sides:
+        """The size of the domain's crops."""
+        return self.size.over(self._times_smaller(domain))
+
     def crop(self, domain: int, position: int, height: int, width: int) -> Crop:
         """Returns the crop of the image (height, width) that `domain` shows at `position`."""
-        return random_crop(self._seed, 0 if self._pairs else domain, position, height, width, self.size, self._flip)
+        if not self._pairs:
+            return random_crop(self._seed, domain, position, height, width, self.size_of(domain), self._flip)
+        unit = self._most // self._times_smaller(domain)
+        size = self.size.over(self._most)
+        drawn = random_crop(self._seed, 0, position, height // unit, width // unit, size, self._flip)
+        return drawn._replace(top=drawn.top * unit, left=drawn.left * unit)
+
+    def _times_smaller(self, domain: int) -> int:
+        return self._reduced[domain] if self._reduced else 1
 
     def __call__(self, position: int, images: Sequence[np.ndarray]) -> list[Cropped]:
         """Crops the images of all domains at `position`."""
@@ -71,12 +92,18 @@ class Crops:
         count = len(crops)
         held = self._held or [Domain("", image.shape[2]) for image in images]
         together = [slice(0, count)] if self._pairs else [slice(number, number + 1) for number in range(count)]
-        return [crop for part in together for crop in self._augmented(crops[part], held[part], self._augmenter)]
+        return [
+            crop
+            for part in together
+            for crop in self._augmented(crops[part], held[part], self._augmenter, self.size_of(part.start))
+        ]
 
-    def _augmented(self, crops: Sequence[Cropped], held: Sequence[Domain], augmenter: Augmenter) -> list[Cropped]:
+    def _augmented(
+        self, crops: Sequence[Cropped], held: Sequence[Domain], augmenter: Augmenter, size: Sides
+    ) -> list[Cropped]:
         """The crops, of a pair or of one image, each layer augmented as the image that it is."""
         ends = [np.cumsum([part.stored_channels for part in domain.parts])[:-1] for domain in held]
-        images = [pixels_of(crop, self.size) for crop in crops]
+        images = [pixels_of(crop, size) for crop in crops]
         layers = [layer for image, at in zip(images, ends, strict=True) for layer in np.split(image, at, 2)]
         numbered = [part.numbered for domain in held for part in domain.parts]
         made = iter(augmenter(layers, crops[0].crop.seed, numbered, len(held[0].parts)))
@@ -91,9 +118,9 @@ def random_crop(seed: int, domain: int, position: int, height: int, width: int, 
     return Crop(int(top), int(left), bool(mirrored and flip), further)
 
 
-def middle(pixels: np.ndarray, size: Sides) -> Cropped:
-    """The middle crop of that size."""
-    top, left = ((whole - side) // 2 for whole, side in zip(pixels.shape, size, strict=False))
+def middle(pixels: np.ndarray, size: Sides, unit: int = 1) -> Cropped:
+    """The middle crop of that size, which begins at multiples of `unit` pixels."""
+    top, left = ((whole - side) // unit // 2 * unit for whole, side in zip(pixels.shape, size, strict=False))
     return Cropped(pixels, Crop(top, left, mirrored=False, seed=0))
 
 

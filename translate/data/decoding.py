@@ -16,6 +16,7 @@ from translate.data.domain import Domain
 from translate.data.io.images import Interpolation, resize
 from translate.data.layers import Layered
 from translate.data.scale import Resize
+from translate.data.sound.source import Sound
 from translate.data.source import Readable, Stretched
 from translate.errors import ImageError
 from translate.utils.printing import shown
@@ -28,6 +29,8 @@ class Decoding:
     (height, width).
 
     `domain`: what the images are, where they are not just images: they become its planes on the device (see `planes`).
+    `reduced`: how many times less high and wide than the other images of a pair they are; `grid`: both sides become
+    multiples of it where they are resized in proportion, so that the other ones can be.
     """
 
     channels: int
@@ -35,15 +38,24 @@ class Decoding:
     resize: Resize = "square"
     interpolation: Interpolation = "bicubic"
     domain: Domain | None = None
+    reduced: int = 1
+    grid: int = 1
 
     @classmethod
     def of(
-        cls, domain: Domain, side: Size, resize: Resize = "square", interpolation: Interpolation = "bicubic"
+        cls,
+        domain: Domain,
+        side: Size,
+        resize: Resize = "square",
+        interpolation: Interpolation = "bicubic",
+        scale: int = 1,
     ) -> Self:
-        """How the images of a domain are decoded."""
-        if domain.numbered:
-            return cls(domain.stored_channels, side, resize, "nearest", domain)
-        return cls(domain.stored_channels, side, resize, interpolation, domain if domain.layers else None)
+        """How the images of a domain are decoded, whose pairs are so that the target has `scale` times the sides of the
+        input, and `side` is the target's: the nearest multiple of `scale`."""
+        sides, filter = Sides.of(side), "nearest" if domain.numbered else interpolation
+        own = side if scale == 1 else sides.over(scale).times(scale // domain.reduced).as_set
+        held = domain if domain.numbered or domain.layers else None
+        return cls(domain.stored_channels, own, resize, filter, held, domain.reduced, scale // domain.reduced)
 
     @property
     def held(self) -> Domain:
@@ -78,14 +90,18 @@ class Decoding:
     def _target(self, height: int, width: int) -> tuple[int, int]:
         if self.resize == "none":
             return height, width
-        sides = self.sides
         if self.resize in ("square", "centre"):
-            return sides
-        if self.resize == "short_side":
-            return sides.covering(height, width)
-        if sides.height * width < sides.width * height:
-            return height * sides.width // width, sides.width
-        return sides.height, width * sides.height // height
+            return self.sides
+        return Sides(*_covering(self.sides.over(self.grid), height, width, self.resize)).times(self.grid)
+
+
+def _covering(sides: Sides, height: int, width: int, resize: Resize) -> tuple[int, int]:
+    """The size in an image's proportions that covers `sides`; `resize` says how the longer side is rounded."""
+    if resize == "short_side":
+        return sides.covering(height, width)
+    if sides.height * width < sides.width * height:
+        return height * sides.width // width, sides.width
+    return sides.height, width * sides.height // height
 
 
 def for_each(decoding: Decoding | Sequence[Decoding], domains: int) -> Sequence[Decoding]:
@@ -120,11 +136,36 @@ class DecodedImages:
 
 def require_crop(crop: Sides, source: Readable, height: int, width: int) -> None:
     """Raises ImageError unless an image of that size holds the crop."""
+    if isinstance(source, Sound) and (short := source.too_short(crop.height)):
+        raise ImageError(short)
     if not crop.fit_in(height, width):
         raise ImageError(
             f"{shown(source.path)}: {width} x {height} pixels are too few for a crop of {crop.pixels}: set a "
             "smaller data.size, or data.resize: square"
         )
+
+
+def require_pair(sources: Sequence[Readable], images: Sequence[np.ndarray], reduced: Sequence[int]) -> None:
+    """Raises ImageError that names the files unless the decoded images of a pair show the same; see `require_sizes`."""
+    require_sizes(sources, [(image.shape[0], image.shape[1]) for image in images], reduced)
+
+
+def require_sizes(sources: Sequence[Readable], sizes: Sequence[tuple[int, int]], reduced: Sequence[int]) -> None:
+    """Raises ImageError that names the files unless the images of a pair, of these sizes (height, width), can show the
+    same, each as many times `reduced` as that says."""
+    whole = [Sides(*size).times(factor) for size, factor in zip(sizes, reduced, strict=True)]
+    if len(set(whole)) == 1:
+        return
+    if max(reduced) == 1:
+        names = " and ".join(shown(source.path) for source in sources)
+        raise ImageError(
+            f"{names}: the images of this pair differ in proportions: set data.resize: square, or crop them alike"
+        )
+    given, target = sources[0].path, sources[-1].path
+    raise ImageError(
+        f"{shown(target)}: {Sides(*sizes[-1]).pixels} pixels, where {max(reduced)} times its input {shown(given)} is "
+        f"{whole[0].pixels}: crop it so, or set data.resize: square"
+    )
 
 
 def _centre(pixels: np.ndarray, sides: Sides) -> np.ndarray:

@@ -14,6 +14,8 @@ from torch import Tensor
 from translate.data.io.images import Interpolation, Picture, resize
 from translate.data.io.values import UNIT, Span, are_values, kind_in_words
 from translate.data.scale import Scale
+from translate.data.sound.spectrum import Spectrum
+from translate.data.volumes.slicing import Slicing
 
 BYTES = np.dtype(np.uint8)
 Colours = tuple[tuple[int, int, int], ...]
@@ -73,7 +75,13 @@ class Domain:
     the number in files of pixels that nobody labelled, if there is one. `colours`: of the classes, in order, where
     files hold colours instead of numbers.
 
+    `reduced`: how many times less high and wide than `data.size` says its training images are: those that a model
+    enlarges.
+    `sound`: of sound (see `sound`), the spectrograms that it is translated as.
+
     `layers`: where a sample has several images, what each of them is, by its own name; `channels` are theirs together.
+
+    `slicing`: where its images are slices of volumes, how these were cut; with neighbours, the channels are slices.
     """
 
     name: str
@@ -86,6 +94,9 @@ class Domain:
     ignore: int | None = None
     colours: Colours = ()
     layers: tuple[Domain, ...] = ()
+    reduced: int = 1
+    sound: Spectrum | None = None
+    slicing: Slicing | None = None
 
     @classmethod
     def stacked(cls, name: str, layers: Sequence[Domain]) -> Self:
@@ -101,8 +112,13 @@ class Domain:
             "colours": tuple(map(tuple, facts.get("colours", ()))),
             "layers": tuple(map(cls.of, facts.get("layers", ()))),
         }
-        scale = facts.get("scale")
-        return cls(**{**facts, **tuples, "scale": Scale(**scale) if scale else None})
+        scale, sound, slicing = facts.get("scale"), facts.get("sound"), facts.get("slicing")
+        known = {
+            "scale": Scale(**scale) if scale else None,
+            "sound": Spectrum(**sound) if sound else None,
+            "slicing": Slicing(**slicing) if slicing else None,
+        }
+        return cls(**{**facts, **tuples, **known})
 
     def at(self, scale: Scale | None) -> Self:
         """The domain, and its layers, as training sees them at that scale."""
@@ -170,7 +186,7 @@ class Domain:
 
     @property
     def _facts(self) -> tuple[object, ...]:
-        return self.channels, self.kind, self.unit, self.span if self.measured else None, self.layers
+        return self.channels, self.kind, self.unit, self.span if self.measured else None, self.layers, self.sound
 
     def split(self, pixels: np.ndarray) -> list[np.ndarray]:
         """The images of each layer in pixels (height, width, channels), as they are held or as planes."""
@@ -205,7 +221,10 @@ def in_words(domain: Domain) -> str:
     low, high = domain.ends
     unit = f" {domain.unit}" if domain.unit else ""
     values = f", {low:g} to {high:g}{unit}" if domain.measured or domain.unit else ""
-    return f"{kind_in_words(domain.type or BYTES)} {colour_in_words(domain.channels)}{values}"
+    colour = colour_in_words(domain.channels)
+    if domain.slicing and domain.slicing.neighbours and domain.channels == domain.slicing.channels:
+        colour = f"grey, {domain.channels} slices together"
+    return f"{kind_in_words(domain.type or BYTES)} {colour}{values}"
 
 
 def colour_in_words(channels: int) -> str:

@@ -25,6 +25,9 @@ class ShapesSettings(Settings):
     """Test images per style."""
     seed: Seed = 0
     """Of the scenes."""
+    length: int = Field(24, ge=3, le=1000)
+    """With `data.frames`, whose scenes move, in the first of `styles`: frames of each clip. `train` and `test` are
+    numbers of clips then."""
 
 
 def _kinds(schema: JsonDict) -> None:

@@ -82,18 +82,24 @@ def _parted(folder: Folder | LabelledFolder, paths: Collection[Path]) -> tuple[A
 def _of_domains(folder: Folder, fold: Fold, seed: int) -> set[Path]:
     """The files of both domains in the fold."""
     columns = folder.splits["train"]
-    names = [[name.rpartition(".")[0] or name for name in _names([one.path for one in column])] for column in columns]
+    names = [_samples(column) for column in columns]
     if folder.kind == "paired":
         names = [[min(pair) for pair in zip(*names, strict=True)]] * 2
     a, b = map(set, names)
     _require(folder, fold, min(len(a), len(b)))
-    chosen = {name for some in (a & b, a - b, b - a) for name in _dealt(some, fold, seed)}
+    chosen = {name for some in (a & b, a - b, b - a) for name in dealt(some, fold, seed)}
     return {
         one.path
         for column, named in zip(columns, names, strict=True)
         for one, name in zip(column, named, strict=True)
         if name in chosen
     }
+
+
+def _samples(column: Sequence[Any]) -> list[str]:
+    """What is dealt as one: an image by its name without suffix, slices of volumes by their patient."""
+    names = _names([one.path for one in column])
+    return [getattr(one, "patient", name.rpartition(".")[0] or name) for one, name in zip(column, names, strict=True)]
 
 
 def _of_labels(folder: LabelledFolder, fold: Fold, seed: int) -> set[Path]:
@@ -109,7 +115,7 @@ def _of_labels(folder: LabelledFolder, fold: Fold, seed: int) -> set[Path]:
     return {path for *_, path in keyed[fold.number - 1 :: fold.count]}
 
 
-def _dealt(names: Iterable[str], fold: Fold, seed: int) -> list[str]:
+def dealt(names: Iterable[str], fold: Fold, seed: int) -> list[str]:
     """The names in the fold; folds differ by one in number."""
     return sorted(names, key=lambda name: _hash(name, seed))[fold.number - 1 :: fold.count]
 

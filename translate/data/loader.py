@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
@@ -13,12 +13,12 @@ from translate.data.ahead import ahead
 from translate.data.batch import Batch
 from translate.data.cache.memory import Cache, Memory
 from translate.data.checks.scan import Attempt
-from translate.data.crops import Cropping, Crops, middle, stack
-from translate.data.decoding import DecodedImages, Decoding, for_each
+from translate.data.crops import Cropped, Cropping, Crops, middle, stack
+from translate.data.decoding import DecodedImages, Decoding, for_each, require_pair
+from translate.data.derived.source import DerivedCrops, derivation_of, derived_middles
 from translate.data.order import Order, lists_of
 from translate.data.source import Readable
-from translate.errors import ConfigurationError, ImageError
-from translate.utils.printing import shown
+from translate.errors import ConfigurationError
 from translate.utils.sides import Sides, Size
 
 AnyBatch = TypeVar("AnyBatch", bound=Batch)
@@ -57,13 +57,20 @@ class Loader(Generic[AnyBatch]):
         _check(split, make, labels)
         domains, lists = lists_of(split, buckets=make.labels_are_domains())
         cache = cache or Memory(0)
-        self.images = [
-            DecodedImages(i, sources, way, Sides.of(cropping.size), cache)
-            for i, (sources, way) in enumerate(zip(domains, for_each(decoding, len(domains)), strict=True))
-        ]
+        ways = for_each(decoding, len(domains))
         self.workers = workers
-        self._held = [way.held for way in for_each(decoding, len(domains))]
-        self.crops = Crops(cropping, seed, make.pairs, self._held)
+        self._held, self._reduced = [way.held for way in ways], [way.reduced for way in ways]
+        self.crops = Crops(cropping, seed, make.pairs, self._held, self._reduced)
+        self.derive = derivation_of(split)
+        """What makes the inputs of targets, which alone are loaded then."""
+        self.images = [
+            DecodedImages(i, sources, way, self.crops.size_of(i), cache)
+            for i, (sources, way) in enumerate(zip(domains, ways, strict=True))
+            if i or not self.derive
+        ]
+        self._taken = (
+            DerivedCrops(self.crops, self.derive, seed, self._held[0], cropping.augment) if self.derive else self.crops
+        )
         self._order = Order(lists, labels, seed, make.pairs)
         self._make, self._batch_size = make, batch_size
 
@@ -81,8 +88,9 @@ class Loader(Generic[AnyBatch]):
 
         `pin`: puts images into pinned memory, which CUDA copies asynchronously.
         """
-        rows = [self.crops(position, self._load(position)) for position in self._positions(step)]
-        return self.made_of(step, [stack(crops, self.crops.size, pin) for crops in zip(*rows, strict=True)])
+        rows = [self._taken(position, self._load(position)) for position in self._positions(step)]
+        columns = enumerate(zip(*rows, strict=True))
+        return self.made_of(step, [stack(crops, self.crops.size_of(domain), pin) for domain, crops in columns])
 
     def stream(self, start: int = 0, every: int = 1, pin: bool = False) -> Generator[AnyBatch]:
         """Yields `batch(start)`, `batch(start + every)`, ... forever; closing the generator ends its threads."""
@@ -112,11 +120,8 @@ class Loader(Generic[AnyBatch]):
         """Returns the image of each domain at `position`."""
         drawn = [(images, self._order.index(domain, position)) for domain, images in enumerate(self.images)]
         loaded = [images.load(index) for images, index in drawn]
-        if self._make.pairs and len({image.shape[:2] for image in loaded}) > 1:
-            names = " and ".join(shown(images.sources[index].path) for images, index in drawn)
-            raise ImageError(
-                f"{names}: the images of this pair differ in proportions: set data.resize: square, or crop them alike"
-            )
+        if self._make.pairs and not self.derive:
+            require_pair([images.sources[index] for images, index in drawn], loaded, self._reduced)
         return loaded
 
 
@@ -140,17 +145,34 @@ def evaluation_batches(
         raise ValueError(_lists_wanted(split, make))
     known = torch.from_numpy(np.asarray(labels[0], np.float32)) if labels else None
     length, ways = min(map(len, split)), for_each(decoding, len(split))
-    sides = Sides.of(size) if size else ways[0].sides
+    most = max(way.reduced for way in ways)
+    sides = [Sides.of(size).over(way.reduced) if size else way.sides for way in ways]
+    units = [most // way.reduced if make.pairs else 1 for way in ways]
     for start in range(0, length, batch_size):
         rows = slice(start, min(start + batch_size, length))
-        crops = [
-            [middle(way(source), sides) for source in sources[rows]] for way, sources in zip(ways, split, strict=True)
-        ]
+        crops = _middles([sources[rows] for sources in split], ways, sides, units)
         others = {"index": torch.arange(length)[rows]}
         if known is not None:
             others["labels"] = known[rows]
-        images = [stack(column, sides) for column in crops]
+        images = [stack(column, size) for column, size in zip(crops, sides, strict=True)]
         yield make.made_of(images, others.__getitem__, [way.held for way in ways])
+
+
+def _middles(
+    split: Sequence[Sequence[Any]], ways: Sequence[Decoding], sides: Sequence[Sides], units: Sequence[int]
+) -> list[list[Cropped]]:
+    """The middle crops of these images, of pairs at the same place: where a target's crop begins at a multiple of a
+    unit above 1, the input is so many times smaller."""
+    if derivation_of(split):
+        targets = [middle(ways[1](source), sides[1], units[1]) for source in split[1]]
+        return [derived_middles(split[0], targets, sides[1]), targets]
+    loaded = [[way(source) for source in sources] for way, sources in zip(ways, split, strict=True)]
+    rows = zip(zip(*split, strict=True), zip(*loaded, strict=True), strict=True)
+    for sources, images in rows if max(units) > 1 else ():
+        require_pair(sources, images, [way.reduced for way in ways])
+    return [
+        [middle(image, size, unit) for image in column] for column, size, unit in zip(loaded, sides, units, strict=True)
+    ]
 
 
 def _lists_wanted(split: Sequence[Sequence[Readable]], make: type[Batch]) -> str:

@@ -14,17 +14,27 @@ from translate.data import instance_maps, label_maps
 from translate.data.domain import BYTES, KINDS, Domain, Kind, in_words
 from translate.data.io.codec import exif_of
 from translate.data.io.images import MAX_PIXELS, Picture, of_header, read, to_8_bits, to_float, with_channels
+from translate.data.sound import kind as sound
 
 KINDS |= {
     "image": Kind(
         words=in_words,
         planes=lambda held, domain: to_float(held),
-        coloured=lambda images, domain: images,
+        coloured=lambda images, domain: _middle(images, domain),
         settings=("channels", "span", "unit"),
     ),
     "labels": label_maps.KIND,
     "instances": instance_maps.KIND,
+    "sound": sound.KIND,
 }
+
+
+def _middle(images: Tensor, domain: Domain) -> Tensor:
+    """The images, of slices with neighbours the slices themselves."""
+    slicing = domain.slicing
+    if slicing is None or not slicing.neighbours or domain.channels != slicing.channels:
+        return images
+    return images[:, slicing.neighbours : slicing.neighbours + 1]
 
 
 def read_as(path: Path, domain: Domain, max_pixels: int = MAX_PIXELS) -> Picture:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from translate.data.io.images import Interpolation
@@ -52,6 +52,13 @@ class Scale:
         """How many times as large as the files, in the direction where that is less; below 1 where they shrink."""
         height, width = self.size_of(self.height, self.width)
         return min(height / self.height, width / self.width)
+
+    def over(self, times: int) -> Scale:
+        """That of the same images with so many times fewer rows and columns."""
+        if times == 1:
+            return self
+        height, width = -(-self.height // times), -(-self.width // times)
+        return replace(self, height=height, width=width, side=Sides.of(self.side).over(times).as_set)
 
     def __str__(self) -> str:
         """In words: "files of 640 x 480 pixels at 256 x 256"."""

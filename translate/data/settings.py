@@ -10,12 +10,15 @@ from translate.data.augment import TURNING, Augmentation
 from translate.data.cache.choice import Where
 from translate.data.crops import Cropping
 from translate.data.decoding import Decoding
+from translate.data.derived.settings import Derive
 from translate.data.domain import Domain
 from translate.data.domain_settings import Domains, DomainSettings, ShapesSettings, require_rising
 from translate.data.folds import Fold
 from translate.data.io.images import Interpolation
 from translate.data.layouts.several import Roles
 from translate.data.scale import NEAR, Resize
+from translate.data.sound.settings import SoundSettings
+from translate.data.volumes.grid import Axis
 from translate.utils.settings import Seed, Settings
 from translate.utils.sides import Sides
 
@@ -73,6 +76,13 @@ class DataSettings(Settings):
     """Pairs only: the folders that hold the input, one for each image of a sample: `[photo, mask]`. Null: as found."""
     target: tuple[str, ...] | None = Field(None, min_length=1, examples=[["clean"]])
     """Pairs only: the folder that holds the target: `[clean]`. Given together with `input`."""
+    derive: Derive | None = Field(None, examples=[{"grey": {}}])
+    """For methods that learn from pairs: makes the inputs from the targets, so that `set` is one folder of photos."""
+    frames: int | None = Field(None, ge=1, le=16, examples=[4])
+    """Pairs only: takes videos, or folders of numbered frames, as clips; a sample is so many frames in, and the next
+    one as target. Null: images are no frames of clips."""
+    frame_step: int = Field(1, ge=1, le=100)
+    """With `frames`: how many frames each of a sample lies behind the one before."""
     balanced: bool = False
     """Labelled images: draws every class, or every attribute's yes and no, equally often."""
     channels: int | None = Field(None, ge=1, le=256, examples=[1])
@@ -111,8 +121,16 @@ class DataSettings(Settings):
     cache_gb: float | None = Field(None, ge=0, examples=[8])
     """The most space they may take there; the rest is decoded again each time. Null: 4 in memory, 20 in files, half of
     a GPU's free memory."""
+    axis: Axis = "auto"
+    """Volumes only: across which axis they are cut into slices. 0: axial, from feet to head; 1: coronal; 2: sagittal.
+    `auto`: where slices lie farthest apart, else 0."""
+    neighbours: int = Field(0, ge=0, le=16, examples=[1])
+    """Pairs of volumes only: so many slices on either side are further channels of each input slice; beyond the ends,
+    the last slice is repeated."""
     shapes: ShapesSettings = ShapesSettings()
     """Only for the procedural set `shapes`."""
+    sound: SoundSettings = SoundSettings()
+    """Only for sound."""
 
     @property
     def crop(self) -> Sides:
@@ -130,8 +148,8 @@ class DataSettings(Settings):
         near = all(loaded <= NEAR * side for loaded, side in zip(self.loaded, self.crop, strict=True))
         return self.crop if near else self.loaded
 
-    def decoding(self, domain: Domain) -> Decoding:
-        return Decoding.of(domain, self.loaded, self.resize, self.interpolation)
+    def decoding(self, domain: Domain, scale: int = 1) -> Decoding:
+        return Decoding.of(domain, self.loaded, self.resize, self.interpolation, scale)
 
     @property
     def domain_names(self) -> tuple[str, ...] | None:
@@ -173,6 +191,17 @@ class DataSettings(Settings):
         others = {"domains": listed, "direction": self.direction, "layout": self.layout == "unpaired"}
         if idle := next((key for key, said in others.items() if named and said), None):
             raise ValueError(f"input and target say which folders are which, in pairs: leave out data.{idle}")
+        return self
+
+    @model_validator(mode="after")
+    def _clips_are_whole(self) -> DataSettings:
+        if self.frames is None and self.frame_step != 1:
+            raise ValueError("frame_step is of clips: set data.frames, too")
+        listed = isinstance(self.domains, tuple)
+        others = {"domains": listed, "order": self.order, "direction": self.direction, "input": self.input}
+        others["layout"] = self.layout != "auto"
+        if self.frames and (idle := next((key for key, said in others.items() if said), None)):
+            raise ValueError(f"frames says what is input and target of clips: leave out data.{idle}")
         return self
 
     @model_validator(mode="after")

@@ -106,6 +106,8 @@ THUMBNAIL = 16
 """Side in pixels of the thumbnails between which differences of unlike images are taken."""
 _ZERO_TO_ONE, _WANG = "where black is 0 and white 1", "as Wang et al. 2004 have it"
 _RMS = f"root mean square, 0-1 scale, at {THUMBNAIL} x {THUMBNAIL} pixels"
+_SPAN = "of whole slices with some body, mean over slices, on the scale of the domain's span"
+_SYNTHRAD = "in 3-D inside the body, values clipped to -1024 and 3000 HU, as its published code has it"
 _OF_LABELS = "of all labelled pixels of all images together"
 MEASURES: dict[str, Measure] = {
     "l1": Measure("L1 to the truth, 0-1 scale", absolute_error, "", "lower", _ZERO_TO_ONE, 4, perfect=0.0),
@@ -117,6 +119,18 @@ MEASURES: dict[str, Measure] = {
     "pixel_accuracy": Measure(
         "pixels of the true class", pixel_accuracy, "", "higher", _OF_LABELS, 4, perfect=1.0, of_labels=True
     ),
+    # Whole volumes, inside the body.
+    "volume_error": Measure(
+        "mean absolute error inside the body, by patient", None, "", "lower", "over voxels", 2, perfect=0.0
+    ),
+    "slice_psnr": Measure("PSNR of slices, by patient", None, "dB", "higher", _SPAN, 2, perfect=math.inf),
+    "slice_ssim": Measure("SSIM of slices, by patient", None, "", "higher", _SPAN, 4, perfect=1.0),
+    "synthrad_psnr": Measure("SynthRAD's PSNR, by patient", None, "dB", "higher", _SYNTHRAD, 2, perfect=math.inf),
+    "synthrad_ssim": Measure("SynthRAD 2023's SSIM, by patient", None, "", "higher", _SYNTHRAD, 4, perfect=1.0),
+    "synthrad_ms_ssim": Measure("SynthRAD 2025's MS-SSIM, by patient", None, "", "higher", _SYNTHRAD, 4, perfect=1.0),
+    # Sound; measured on samples, so not by a function of images.
+    "si_sdr": Measure("SI-SDR to the clean sound, dB", None, "dB", "higher", "scale-invariant, whole files", 2),
+    "stoi": Measure("STOI beside the clean sound, 0-1 scale", None, "", "higher", "Taal et al. 2011", 4),
     # What a classifier of real images reads.
     "label_error": Measure("classification error of translations", None, "%", "lower", decimals=1),
     "other_labels": Measure("other attributes read as they were", None, "%", "higher", decimals=1),
@@ -129,6 +143,21 @@ MEASURES: dict[str, Measure] = {
     ),
     "sample_accuracy": Measure("samples read as the class wanted", None, "%", decimals=1),
     "sample_share": Measure("samples read as each class", None, "%", decimals=1),
+    # What networks score that were trained without and with augmented pictures.
+    "downstream/labels": Measure(
+        "labels of real test pictures read right, of training without and with augmented pictures",
+        None,
+        "%",
+        "higher",
+        decimals=1,
+    ),
+    "downstream/mean_iou": Measure(
+        "mean IoU on real test pictures, of training without and with augmented pictures",
+        None,
+        "",
+        "higher",
+        decimals=4,
+    ),
     # Sets of images; distances are taken in several spaces of features.
     "change": Measure("change: difference of a translation from its input", protocol="L1, 0-1 scale", decimals=4),
     "diversity": Measure("diversity: difference of two translations", None, "", "higher", _RMS, decimals=4),

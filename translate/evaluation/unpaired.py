@@ -8,6 +8,7 @@ from torch import Tensor
 from translate.data.batch import Plain
 from translate.evaluation.classifier_errors import ClassifierErrors, asking
 from translate.evaluation.classifier_training import Trained
+from translate.evaluation.enlarged import enlarged
 from translate.evaluation.features import FeatureCollector, Features, Spaces, unchanged
 from translate.evaluation.flips import difference, nothing, to_neighbour
 from translate.evaluation.intervals import bootstrap_mean, wilson
@@ -17,7 +18,7 @@ from translate.evaluation.table import Protocol, Score, score
 from translate.training.runtime import Runtime
 
 Convert = Callable[[Tensor], Tensor]
-"""Takes images (batch, channels, height, width) in [-1, 1] and returns as many of that height and width."""
+"""Takes images (batch, channels, height, width) in [-1, 1] and returns as many of that height and width, or larger."""
 
 
 @torch.no_grad()
@@ -55,7 +56,8 @@ def evaluate_unpaired(
 
     for batch in map(runtime.place, inputs):
         with runtime.autocast():
-            outputs, images = shown(convert(batch.images).float()), shown(batch.images)
+            translations = convert(batch.images).float()
+        outputs, images = shown(translations), shown(enlarged(batch.images, translations))
         add("translation", outputs)
         add("input", images)
         changed.append(difference(images, outputs).cpu())

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from translate.data.domain import Domain
 from translate.data.planes import as_images_of
+from translate.evaluation.enlarged import BICUBIC, enlarged
 from translate.evaluation.patches import patch_distance
 from translate.evaluation.validation import rounded_to, translated
 from translate.models.base import Translator
@@ -34,7 +35,7 @@ class Likeness:
 
     @property
     def protocol(self) -> str:
-        height, width = self.inputs.shape[-2:]
+        height, width = self.reals.shape[-2:]
         part = f", {self.part}," if self.part else ""
         rounded = f"; translations are {rounding}" if (rounding := rounded_to(self.target)) else ""
         return (
@@ -48,11 +49,12 @@ class Likeness:
             return {MEASURE: patch_distance(translated(model, self.inputs, self.to, self.target, runtime), self.reals)}
 
     def baselines(self) -> dict[str, dict[str, float]]:
-        """The measure of the untouched inputs, if they could be translations."""
-        alike = as_images_of(self.inputs, self.given, self.target)
+        """The measure of the untouched inputs, or of smaller ones enlarged, if they could be translations."""
+        alike = as_images_of(enlarged(self.inputs, self.reals), self.given, self.target)
         if alike is None or alike.shape[1:] != self.reals.shape[1:]:
             return {}
-        return {"untouched input": {MEASURE: patch_distance(alike, self.reals)}}
+        name = "untouched input" if self.inputs.shape[-2:] == self.reals.shape[-2:] else BICUBIC
+        return {name: {MEASURE: patch_distance(alike, self.reals)}}
 
 
 def likenesses(

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import permutations
 from typing import NamedTuple
 
@@ -17,6 +17,7 @@ from translate.data.planes import as_images_of
 from translate.data.synthetic.points import PointSet
 from translate.data.written import as_written
 from translate.evaluation.colour_map import apply_affine_colour, fit_affine_colour
+from translate.evaluation.enlarged import BICUBIC, enlarged
 from translate.evaluation.intervals import Estimate, bootstrap_mean
 from translate.evaluation.label_measures import OF_CONFUSION, confusions, estimated
 from translate.evaluation.metrics import absolute_error, in_unit, measure_of, with_truth
@@ -46,12 +47,14 @@ class Direction:
     given: Domain | None = None
     """What the inputs are."""
     origin: int = 0
+    floors: Mapping[str, Callable[[Tensor], Tensor]] = field(default_factory=dict)
+    """What restores inputs without learning, if there is such: gives images as the truths, in [-1, 1]."""
     part: str = ""
     """Which part of the test images is measured, if not the whole, in words."""
 
     @property
     def protocol(self) -> str:
-        height, width = self.inputs.shape[-2:]
+        height, width = self.truths.shape[-2:]
         part = f", {self.part}," if self.part else ""
         rounded = f"; translations are {rounding}" if (rounding := rounded_to(self.target)) else ""
         return (
@@ -81,15 +84,20 @@ class Direction:
         return self._compared(self.translations(model, runtime, batch_size))
 
     def baselines(self) -> dict[str, dict[str, float]]:
-        """The measures of the best colour map, and of the untouched input if it could be a translation."""
+        """The measures of the best colour map, and of the untouched input, or a smaller one enlarged, if that could be
+        a translation."""
         return {name: self._compared(images) for name, images in self.references(self.inputs, self.truths).items()}
 
     def references(self, inputs: Tensor, truths: Tensor) -> dict[str, Tensor]:
         """What needs no model: the untouched inputs, if they could be translations (of samples, the first image that
-        could), and the inputs under the best colour map, no lighter than white and no darker than black."""
-        alike = as_images_of(inputs, self.given, self.target) if self.given and self.target else inputs
-        untouched = {"untouched input": alike} if alike is not None and alike.shape == truths.shape else {}
-        return {**untouched, "best colour map": apply_affine_colour(inputs, self.colour_map).clamp(-1, 1)}
+        could), and the inputs under the best colour map, no lighter than white and no darker than black. Smaller inputs
+        are enlarged first."""
+        whole = enlarged(inputs, truths)
+        alike = as_images_of(whole, self.given, self.target) if self.given and self.target else whole
+        name = "untouched input" if inputs.shape[-2:] == truths.shape[-2:] else BICUBIC
+        untouched = {name: alike} if alike is not None and alike.shape == truths.shape else {}
+        known = {name: floor(inputs) for name, floor in self.floors.items()}
+        return {**untouched, **known, "best colour map": apply_affine_colour(whole, self.colour_map).clamp(-1, 1)}
 
     def _compared(self, images: Tensor) -> dict[str, float]:
         return {key: float(function(images, self.truths)) for key, function in _measures(self.target).items()}
@@ -143,7 +151,7 @@ def directions(
             to,
             inputs=tested[1 - to],
             truths=tested[to],
-            colour_map=fit_affine_colour(known[1 - to], known[to]),
+            colour_map=fit_affine_colour(enlarged(known[1 - to], known[to]), known[to]),
             fitted_on="training pairs" if trained else "these images",
             target=kinds[to] if kinds else None,
             given=kinds[1 - to] if kinds else None,

@@ -20,6 +20,7 @@ from translate.data.planes import planes_of
 from translate.data.written import depth_of
 from translate.errors import ConfigurationError, ImageError
 from translate.inference.delivery import delivered, form_of
+from translate.inference.derived import AsDerived
 from translate.inference.formats.exported import BYTES_ONLY
 from translate.inference.forms import array_from, floats_of, picture_from, pil_image, tensor_like
 from translate.inference.network import Network
@@ -73,10 +74,12 @@ class Converter:
         """Whether a translation that was made at another size is brought back to that of its input."""
         self.log: Log = lambda line: None
         """Called with a line for the user when memory did not suffice."""
+        self.derived: AsDerived | None = None
+        """What the inputs of its training were derived by, if they were."""
         self.remark: Log = lambda line: None
         """Called once, with what is to be known of a picture that is far from the scale that the model was trained
         at."""
-        self._remarked = False
+        self._remarked = self._said = False
 
     @property
     def runs_on(self) -> str:
@@ -88,6 +91,11 @@ class Converter:
     def targets(self) -> list[str]:
         """The names of the domains that it converts to."""
         return [self.images.domains[target] for target in self.model.targets()]
+
+    def draw(self, seed: int) -> None:
+        """Translates with other noise from here on, if the model `draws_noise`; 0 is what it begins with."""
+        for network in filter(None, (self.network, self._deep)):
+            network.model.seed = seed
 
     def request(self, to: str | Sequence[str] | None) -> Request:
         """See `request_of`."""
@@ -111,7 +119,7 @@ class Converter:
 
     def convert(self, images: Any, to: str | Sequence[str] | None = None) -> Any:
         """Returns the translation of `images` in the same form: tensor, array or PIL image, or a list or iterator of
-        these.
+        these; in the same size, or the model's `scale` times as high and wide.
 
         Tensor: (channels, height, width) or (batch, channels, height, width), floating point in [-1, 1], uint8, or
         boolean, for which the translation is uint8.
@@ -157,7 +165,7 @@ class Converter:
 
     def convert_floats(self, images: Tensor, request: Request) -> Tensor:
         """Converts images (batch, channels, height, width) in [-1, 1] of any height and width, at the size that
-        `sizing` says; keeps the range, and the shape unless `keep_size` is False.
+        `sizing` says; keeps the range, and, but for the model's `scale`, the shape unless `keep_size` is False.
 
         Raises ValueError if the number of channels is not the model's.
         """
@@ -168,8 +176,9 @@ class Converter:
         size = self._size_for(images.shape[-2], images.shape[-1], request)
         working = _each(lambda image: given.resized(image, *size), images)
         height, width = size
-        found = self.network.run(pad(working, *self.padded_size(height, width)), request)[..., :height, :width]
-        if not self.keep_size or found.shape[-2:] == images.shape[-2:]:
+        rows, columns = height * self.model.scale, width * self.model.scale
+        found = self.network.run(pad(working, *self.padded_size(height, width)), request)[..., :rows, :columns]
+        if not self.keep_size or working.shape[-2:] == images.shape[-2:]:
             return found
         return _each(partial(brought_back, given=given, target=target), found, working, images).clamp(-1, 1)
 
@@ -177,25 +186,30 @@ class Converter:
         self, pictures: Sequence[Picture], request: Request, depth: Depth | None = None
     ) -> list[Picture]:
         """Converts pictures of equal depth whose working sizes are padded alike; each keeps its own alpha, and its own
-        size unless `keep_size` is False, and gets the type and range of its new domain, unless another `depth` is
-        wanted.
+        size, times the model's `scale`, unless `keep_size` is False, and gets the type and range of its new domain,
+        unless another `depth` is wanted.
 
         They run in one batch if memory suffices, else in halves. An image that does not fit by itself is processed in
         bands of rows with the statistics of the whole image, which gives the same result up to rounding.
         """
         given, target = self.images.to_translate(request), self.images.translated(request)
         owns = [own_image(picture) for picture in pictures]
+        pictures = [self.derived.taken(one, self._say_once) for one in pictures] if self.derived else pictures
         forms = [form_of(target, picture, depth or self.depth) for picture in owns]
         held = given.numbered or bool(given.layers)  # of numbers, planes are made once they are resized
         whole = [picture.pixels if held else planes_of(picture, given) for picture in pictures]
         sizes = [self._size_for(array.shape[0], array.shape[1], request) for array in whole]
-        working = [given.resized(array, *size) for array, size in zip(whole, sizes, strict=True)]
+        ready = [self.derived.working(array) for array in whole] if self.derived else whole
+        working = [given.resized(array, *size) for array, size in zip(ready, sizes, strict=True)]
+        working = [self.derived.resized(array) for array in working] if self.derived else working
         taken = [planes_of(Picture(array), given) for array in working] if held else working
         network = self.network_for(taken[0].dtype, target)
         translated = network.convert(taken, request, depth_of(forms[0]), self.log)
         if self.keep_size:
-            triples = zip(translated, working, whole, strict=True)
+            triples = zip(translated, working, ready, strict=True)
             translated = [brought_back(made, small, array, given, target) for made, small, array in triples]
+        if self.derived:
+            translated = [self.derived.finished(*of) for of in zip(translated, whole, strict=True)]
         return [delivered(*of) for of in zip(owns, translated, forms, strict=True)]
 
     def network_for(self, kind: np.dtype, target: Domain) -> Network:
@@ -206,7 +220,7 @@ class Converter:
 
     def sizing(self, request: Request) -> Sizing:
         """At which size pictures are translated for the request. Raises ConfigurationError if `size` is impossible."""
-        return Sizing(self.size, self.keep_size, self.images.to_translate(request).scale)
+        return Sizing(self.size, self.keep_size, self.images.to_translate(request).scale, self.model.scale)
 
     def _size_for(self, height: int, width: int, request: Request) -> tuple[int, int]:
         """The working size for pictures of that size; remarks on the first that is far from the trained scale."""
@@ -216,6 +230,11 @@ class Converter:
             self.remark(remark)
         return sizing.working(height, width)
 
+    def _say_once(self, line: str) -> None:
+        if not self._said:
+            self._said = True
+            self.remark(line)
+
     def padded_size(self, height: int, width: int) -> tuple[int, int]:
         return self.network.padded_size(height, width)
 
@@ -223,6 +242,8 @@ class Converter:
         """Raises ImageError, with a message that begins with `name`, if the model cannot translate the picture so."""
         given = self.images.to_translate(request)
         refuse_other_bands(picture, given.stored_channels, name)
+        if self.derived:
+            self.derived.refuse(picture, name)
         if self.model.bytes_only and picture.pixels.dtype != np.uint8 and not given.numbered:
             raise ImageError(f"{shown(name)}: {BYTES_ONLY}")
 

@@ -56,6 +56,11 @@ class CycleError:
     """
 
     def __init__(self, converter: Converter, request: Request, overwrite: bool = False) -> None:
+        if (scale := converter.model.scale) != 1:
+            raise ConfigurationError(
+                f"--cycle-error: translations of this model are {scale} times as high and wide as their inputs, and it "
+                "has no way back; leave it out"
+            )
         try:
             self._way_back = converter.model.way_back(request)
         except ConfigurationError as error:

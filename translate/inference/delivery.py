@@ -9,7 +9,7 @@ import numpy as np
 
 from translate.data.domain import Domain
 from translate.data.io.images import Picture, lost, resize, to_8_bits
-from translate.data.io.metadata import has_place, without_meanings, without_place
+from translate.data.io.metadata import enlarged_place, has_place, without_meanings, without_place
 from translate.data.io.values import UNIT, Span
 from translate.data.label_maps import labels_picture
 from translate.data.planes import together
@@ -71,9 +71,16 @@ def shades_for_values(picture: Picture, given: Domain) -> tuple[str, ...]:
 
 def remarks(picture: Picture, made: Picture, output: Path) -> tuple[str, ...]:
     """What is to be known of the translation of a picture, written as `output`: what was not read, or is not held."""
-    moved = made.pixels.shape[:2] != picture.pixels.shape[:2] and has_place(picture.exif)
+    moved = times_larger(picture, made.pixels) is None and has_place(picture.exif)
     place = ("its position on Earth is left out, as the translation has other pixels",) * moved
     return (*picture.remarks, *place, *lost(output, made))
+
+
+def times_larger(picture: Picture, pixels: np.ndarray) -> int | None:
+    """How many times as high and wide as the picture its translation is; None if it is not a whole number of times."""
+    (height, width), (rows, columns) = picture.pixels.shape[:2], pixels.shape[:2]
+    times = max(1, rows // height)
+    return times if (rows, columns) == (height * times, width * times) else None
 
 
 def delivered(picture: Picture, pixels: np.ndarray, form: Domain) -> Picture:
@@ -81,8 +88,8 @@ def delivered(picture: Picture, pixels: np.ndarray, form: Domain) -> Picture:
 
     What belongs to the place follows the picture: orientation, resolution, position, alpha. What belongs to the values
     follows the form: type, span; a colour profile and what GDAL says of values stay only where they still fit. A
-    translation of another size than the picture has no position on Earth, and no resolution. That of a sample of
-    several images is what is held of one.
+    translation that is larger by a whole number of times has the position on Earth and the resolution of its smaller
+    pixels; one of any other size has neither. That of a sample of several images is what is held of one.
     """
     if form.classes:
         return labels_picture(replace(picture, pixels=_classes(pixels)), form)
@@ -95,7 +102,8 @@ def delivered(picture: Picture, pixels: np.ndarray, form: Domain) -> Picture:
         alpha = None if alpha is None else resize(alpha[..., None], *size)[..., 0]
         if missing is not None:
             missing = resize(missing[..., None].astype(np.uint8), size[0], size[1], "nearest")[..., 0] > 0
-        exif = without_place(exif)
+        times = times_larger(picture, pixels)
+        exif = enlarged_place(exif, times) if times else without_place(exif)
     if pixels.shape[-1] == 4 and picture.pixels.shape[-1] != 4:  # RGBA, not four bands
         pixels, alpha = pixels[..., :3], pixels[..., 3]
     alike = pixels.shape[-1] == picture.pixels.shape[-1]

@@ -27,7 +27,7 @@ _BAND = 256 << 20
 _MAPS = 1 << 30
 """The most bytes of maps that lie in memory where only rows of the image do."""
 _SMALL = 1 << 20
-"""An image of at most this many padded pixels fits everywhere, so its memory is not measured."""
+"""A translation of at most this many padded pixels fits everywhere, so its memory is not measured."""
 _MOST = 16
 """The most images in a batch whose size the user did not set; a GPU is no faster with more."""
 
@@ -42,6 +42,8 @@ class Fitting:
     runtime: Runtime
     divisible: bool = True
     """Whether the network can run in bands; a graph from a file cannot, because torch cannot look into it."""
+    scale: int = 1
+    """How many times higher and wider translations are; sizes here are those of the inputs."""
     tile: Tile = "auto"
     most: int = 4096
     """The most images per batch, even if the user asks for more; lowered after a batch did not fit."""
@@ -69,7 +71,7 @@ class Fitting:
             return None
         if isinstance(self.tile, int):
             return self._bands(height, width, self.tile)
-        if self.tile == "off" or height * width <= _SMALL or self._need(height, width) <= self._room():
+        if self.tile == "off" or height * width * self.scale**2 <= _SMALL or self._need(height, width) <= self._room():
             return None
         return self.smaller(height, width)
 

@@ -79,7 +79,7 @@ class _Window:
     """Limits how many pictures queue on either side of the network: a few batches, but at most `_HELD` bytes."""
 
     def __init__(self, converter: Converter, options: OutputOptions) -> None:
-        self._fitting, self._options = converter.fitting, options
+        self._fitting, self._options, self._larger = converter.fitting, options, converter.model.scale**2
         self._largest_batch, self._largest_picture = 1, 1
 
     def batch(self, height: int, width: int) -> int:
@@ -89,7 +89,7 @@ class _Window:
         return size
 
     def count(self, picture: Picture) -> None:
-        self._largest_picture = max(self._largest_picture, picture.pixels.nbytes)
+        self._largest_picture = max(self._largest_picture, picture.pixels.nbytes * self._larger)
 
     @property
     def places(self) -> int:

@@ -12,11 +12,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, overload
 
+from translate.data.clips.video_file import VIDEOS
 from translate.data.io.images import WRITABLE
 from translate.data.layouts.listing import ListingReport, iterate_images
 from translate.data.layouts.subfolders import ARCHIVES
 from translate.errors import ConfigurationError, folded
-from translate.inference.naming import VIDEOS, key_of, output_name, renamed
+from translate.inference.naming import key_of, output_name, renamed
 from translate.inference.options import ImageFormat
 from translate.inference.partners import ALONE, Beside, Partners, require_there
 from translate.inference.provenance import own_images
@@ -161,17 +162,22 @@ def plan(
         raise ConfigurationError(f"{shown(source)}: neither a file nor a folder")
     output = folder_named(output, "OUTPUT")
     refuse_in_run(output)
-    around = (output, *output.absolute().parents, *output.resolve().parents)
-    if any(_same(place, folder) for place in around for folder in (source, *partners.folders)):
-        raise ConfigurationError(
-            f"{shown(output)}: the output folder is the input folder or lies inside it; choose another"
-        )
+    refuse_around(output, (source, *partners.folders))
     names = _images_in(source, log, follow_links)
     partners.refuse_ambiguous(source, names)
     exceptions = renamed(names, format)
     jobs = Jobs(source, output, names, lambda name: exceptions.get(name) or output_name(name, format), partners)
     jobs.refuse_inputs()
     return jobs
+
+
+def refuse_around(output: Path, folders: Sequence[Path]) -> None:
+    """Raises ConfigurationError if the output folder is one of the input folders, or lies inside one."""
+    around = (output, *output.absolute().parents, *output.resolve().parents)
+    if any(_same(place, folder) for folder in folders for place in around):
+        raise ConfigurationError(
+            f"{shown(output)}: the output folder is the input folder or lies inside it; choose another"
+        )
 
 
 def _images_in(folder: Path, log: Log, follow_links: bool) -> list[str]:

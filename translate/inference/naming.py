@@ -19,8 +19,6 @@ SUFFIXES = {
     "tiff": (".tif", ".tiff"),
 }
 """Suffixes of each format; files converted from other formats get the first."""
-VIDEOS = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".webm"})
-"""Suffixes of videos that are converted; all but .avi are written, too."""
 LONGEST = 255
 """The most bytes in a file's name, on nearly every file system."""
 

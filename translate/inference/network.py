@@ -19,6 +19,7 @@ from translate.models.base import ImageSpec, ImageTranslator, Request
 from translate.training.runtime import Runtime
 from translate.utils.out_of_memory import out_of_memory
 from translate.utils.printing import Log, shown
+from translate.utils.sides import Sides
 
 
 class Network:
@@ -31,7 +32,9 @@ class Network:
         divisible = next(model.parameters(), None) is not None
         first = Request.to(model.targets()[0])  # all targets take about the same memory
         channels = images.to_translate(first).channels
-        self.fitting = Fitting(lambda images: self.run(images, first), channels, model.stride, runtime, divisible)
+        self.fitting = Fitting(
+            lambda images: self.run(images, first), channels, model.stride, runtime, divisible, model.scale
+        )
 
     def padded_size(self, height: int, width: int) -> tuple[int, int]:
         return padded_size(height, width, self.model.stride)
@@ -67,7 +70,8 @@ class Network:
         size = self.padded_size(*array.shape[:2])
         with self.runtime.autocast():
             try:
-                return convert_banded(partial(self.model.translate, request=request), array, *size, bands, depth)
+                network = partial(self.model.translate, request=request)
+                return convert_banded(network, array, *size, bands, depth, self.model.scale)
             except NotImplementedError as error:
                 raise TranslateError(f"this network cannot be run in bands of rows: {error}") from error
 
@@ -92,14 +96,15 @@ class Network:
     ) -> list[np.ndarray]:
         floats = [to_float(torch.from_numpy(np.array(array)).permute(2, 0, 1)) for array in arrays]
         outputs = self.run(torch.stack([pad(image, height, width) for image in floats]), request)
+        sizes = [Sides(*array.shape[:2]).times(self.model.scale) for array in arrays]
         return [
-            _pixels(output[:, : array.shape[0], : array.shape[1]], depth)
-            for array, output in zip(arrays, outputs, strict=True)
+            _pixels(output[:, : size.height, : size.width], depth) for size, output in zip(sizes, outputs, strict=True)
         ]
 
     @torch.no_grad()  # not inference_mode: losses may be computed on the outputs
     def run(self, images: Tensor, request: Request) -> Tensor:
-        """Translates images (batch, channels, height, width) in [-1, 1] of a padded size."""
+        """Translates images (batch, channels, height, width) in [-1, 1] of a padded size; both sides become the model's
+        `scale` times as large."""
         parts = [images] if self.fitting.together else images.split(1)
         return torch.cat([self._run_at_once(part, request) for part in parts])
 
@@ -107,12 +112,17 @@ class Network:
         placed = self.runtime.layout(images.to(self.runtime.device))
         with self.runtime.autocast():
             converted = self.model.translate(placed, request).float()
-        if converted.shape[-2:] != images.shape[-2:]:
-            before, after = (" x ".join(map(str, tensor.shape[-2:])) for tensor in (images, converted))
-            raise ConfigurationError(
-                f"{shown(self.origin or 'this model')}: turns {before} pixels into {after}; it has to keep the size"
-            )
+        require_scale(images, converted, self.model.scale, shown(self.origin or "this model"))
         return converted
+
+
+def require_scale(images: Tensor, translations: Tensor, scale: int, who: str) -> None:
+    """Raises ConfigurationError, which begins with `who`, unless translations are `scale` times as high and wide as the
+    images."""
+    if Sides(*images.shape[-2:]).times(scale) != tuple(translations.shape[-2:]):
+        before, after = (" x ".join(map(str, tensor.shape[-2:])) for tensor in (images, translations))
+        wanted = "keep the size" if scale == 1 else f"make both sides {scale} times as large"
+        raise ConfigurationError(f"{who}: turns {before} pixels into {after}; it has to {wanted}")
 
 
 def _pixels(image: Tensor, depth: torch.dtype) -> np.ndarray:

@@ -184,10 +184,17 @@ class OutputOptions:
         parse=number_or(1 << 16, auto="auto", native="native", trained="trained"),
         help="At which size images are translated: their own (native); as training would have resized them, unless "
         "they are within 15 % of that (trained); with N pixels on the shorter side; auto is trained, or "
-        "native where the model does not say how it was trained.",
+        "native where the model does not say how it was trained, and for a model that enlarges.",
     )
     keep_size: KeepSize = option(
-        "yes", help="Whether images that were translated at another size are brought back to their own."
+        "yes",
+        help="Whether images that were translated at another size are brought back to their own; by a model that "
+        "enlarges, to as many times their own.",
+    )
+    keep_lightness: bool = option(
+        False,
+        help="For a model that colours grey pictures: gives its colours to the lightness of the input, which stays as "
+        "it is (CIE's L*).",
     )
     workers: int = option(2, least=1, most=256, help="Threads that decode, and as many that encode.")
     batch: int | None = option(
@@ -206,12 +213,38 @@ class OutputOptions:
         help="Convert an image N rows at a time, with the statistics of the whole image: the same result in less "
         "memory; auto does so only with images that would not fit.",
     )
+    steady: bool = option(
+        False,
+        help="Less flicker in a video: each frame is blended with the one before, moved along the optical flow of the "
+        "input. Says how much it flickers with and without, beside the input itself.",
+    )
     max_pixels: int | None = option(
         None,
         metavar="N",
         least=1,
         help="Largest image to read, in pixels; default 89478485: a file that claims more is likely an attack.",
     )
+    roll_out: int | None = option(
+        None,
+        metavar="K",
+        least=1,
+        most=100_000,
+        help="For a model of the next frame: continue each clip by K frames beyond its end, each predicted from the "
+        "ones before; instead of predicting its own frames.",
+    )
+    anonymise: bool = option(
+        False,
+        help="Of volumes: leave out what says whom they are of. Of a DICOM series only pixels, their place and the "
+        "technique are kept, and no private element; of NIfTI no text and no extension.",
+    )
+
+
+def refuse_roll_out(writing: OutputOptions, model: Path | None, known: bool = False) -> None:
+    """Raises ConfigurationError if clips are to go on by a model that is not `known` to tell next frames."""
+    if writing.roll_out and not known:
+        raise ConfigurationError(
+            f"--roll-out {writing.roll_out}: {model} translates images and tells no next frames; leave it out"
+        )
 
 
 @dataclass(frozen=True)

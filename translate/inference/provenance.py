@@ -50,6 +50,8 @@ class Translation:
     """At which size pictures are translated, if not at their own, in words."""
     beside: tuple[str, ...] = ()
     """Where the further images of samples are from, as NAME=DIR."""
+    ahead: int = 0
+    """By how many frames clips go on beyond their ends; 0 where their own frames are predicted, or nothing is."""
     mixed: bool = False
     """Whether the folder may still hold another translation's images, which are being overwritten."""
 
@@ -58,14 +60,16 @@ class Translation:
         more += f", with --depth {self.depth}" if self.depth != "target" else ""
         more += f", at {self.size}" if self.size else ""
         more += "".join(f", with {place}" for place in self.beside)
+        more += f", with --roll-out {self.ahead}" if self.ahead else ""
         more += ", mixed with others" if self.mixed else ""
         return f"{self.name} ({self.model[:8]}) to {', '.join(self.to)}{more}"
 
 
 def translation(
-    converter: Converter, request: Request, beside: Mapping[str, Path] = MappingProxyType({})
+    converter: Converter, request: Request, beside: Mapping[str, Path] = MappingProxyType({}), ahead: int = 0
 ) -> Translation:
-    """Describes what `converter` does with `request`, and with the further images of samples from `beside`, by layer.
+    """Describes what `converter` does with `request`, and with the further images of samples from `beside`, by layer;
+    `ahead`: by how many frames clips go on.
     Raises ValueError if the converter was not read from a file."""
     origin = converter.origin
     if origin is None:
@@ -75,7 +79,9 @@ def translation(
     name = f"{origin.resolve().parent.parent.name}/{origin.name}" if of_run else origin.resolve().name
     digest, size = sha256_of(_identifying_file(origin)), str(converter.sizing(request))
     places = tuple(sorted(f"{layer}={shown(place.resolve())}" for layer, place in beside.items()))
-    return Translation(digest, to, model.evaluated, shown(name), model.without_dropout, converter.depth, size, places)
+    return Translation(
+        digest, to, model.evaluated, shown(name), model.without_dropout, converter.depth, size, places, ahead
+    )
 
 
 @contextmanager
@@ -107,7 +113,7 @@ class LockedFolder:
     @property
     def all_ours(self) -> bool:
         """Whether every image in the folder is of this translation."""
-        return _held(self.folder / MARK, forgiving=True) == self.wanted
+        return held_in(self.folder / MARK, forgiving=True) == self.wanted
 
     def settle(self, outcome: Outcome) -> None:
         """Marks the folder as holding this translation only, after all was converted again.
@@ -179,7 +185,7 @@ def require_no_others(folder: Path, places: Iterable[str], wanted: Translation) 
     another translation has marked as its own."""
     around = {folder / at for place in map(Path, places) for at in (place, *place.parents)} - {folder}
     for at in sorted(around):
-        held = _held(at / MARK, forgiving=True)
+        held = held_in(at / MARK, forgiving=True)
         if held and held != wanted:
             raise ConfigurationError(
                 f"{shown(at)}: holds translations by {held}, and INPUT has a folder of that name; these are by "
@@ -195,7 +201,7 @@ def begin_translation(folder: Path, wanted: Translation, overwrite: bool) -> Non
     images is marked as mixed until `mark` is called, so that nothing continues in it if the conversion is interrupted.
     Raises ConfigurationError if the folder holds another translation's images, OSError if it cannot be written.
     """
-    held = _held(folder / MARK, forgiving=overwrite)
+    held = held_in(folder / MARK, forgiving=overwrite)
     if held == wanted:
         return
     if next(own_images(folder), None) is None:
@@ -225,7 +231,7 @@ def own_images(folder: Path) -> Iterator[Path]:
 
 def _held_around(folder: Path) -> Translation | None:
     """What the nearest folder around `folder` that has a mark holds."""
-    return next(filter(None, (_held(place / MARK, forgiving=True) for place in folder.resolve().parents)), None)
+    return next(filter(None, (held_in(place / MARK, forgiving=True) for place in folder.resolve().parents)), None)
 
 
 def mark(folder: Path, wanted: Translation) -> None:
@@ -247,7 +253,9 @@ def _unwritable(folder: Path, error: OSError) -> ConfigurationError:
     return ConfigurationError(f"{shown(folder)}: cannot be written into: {error.strerror}")
 
 
-def _held(path: Path, forgiving: bool) -> Translation | None:
+def held_in(path: Path, forgiving: bool) -> Translation | None:
+    """The translation that the mark at `path` names; None without a mark, and, if `forgiving`, with one that cannot be
+    read, which else raises ConfigurationError."""
     if not os.path.lexists(path):
         return None
     try:

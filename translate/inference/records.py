@@ -15,7 +15,8 @@ class Record:
 
     `size`: width and height, if the file was read. `seconds`: time spent on decoding, its share of the batch, and
     encoding. `note`: a remark on a written file. `lacking`: what of the source could not be read, and is missing there.
-    `beside`: the further images of the sample, by layer; None of those that are not there.
+    `beside`: the further images of the sample, by layer; None of those that are not there. `measures`: what was
+    measured on the way, by name.
     """
 
     source: Path
@@ -27,6 +28,7 @@ class Record:
     note: str = ""
     lacking: str = ""
     beside: Mapping[str, Path | None] = field(default_factory=dict)
+    measures: Mapping[str, float] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """The record as a row of the manifest."""
@@ -38,6 +40,7 @@ class Record:
             "seconds": round(self.seconds, 4),
             "error": self.error,
             "note": self.lacking or self.note,
+            **self.measures,
             **({"with": {layer: path and str(path) for layer, path in self.beside.items()}} if self.beside else {}),
         }
 

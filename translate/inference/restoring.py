@@ -6,22 +6,26 @@ import numpy as np
 
 from translate.data.domain import Domain
 from translate.data.io.images import resize
+from translate.utils.sides import Sides
 
 
 def brought_back(
     translation: np.ndarray, working: np.ndarray, picture: np.ndarray, given: Domain, target: Domain
 ) -> np.ndarray:
-    """The `translation` of `working`, which is `picture` resized, in the picture's size: (height, width, channels), in
-    the translation's type.
+    """The `translation` of `working`, which is `picture` resized, in the picture's size, or as many times that as it is
+    larger than `working`: (height, width, channels), in the translation's type.
 
     Resizing gives no detail finer than the translation's own. As much of the picture's is added as the translation
     keeps of the finest in `working`: photos stay sharp, and a translation unlike its picture gets nothing from it.
     Nothing is added either where detail of one domain is none of the other. Of samples of several images, it is the
     detail of the first that could be a translation.
     """
-    height, width = picture.shape[:2]
+    scale = translation.shape[0] // working.shape[0]
+    height, width = Sides(*picture.shape[:2]).times(scale)
     if translation.shape[:2] == (height, width):
         return translation
+    if scale > 1:  # the picture has no detail as fine as the translation's
+        return target.resized(translation, height, width)
     layers = zip(given.parts, given.split(working), given.split(picture), strict=True)
     alike = next(((small, whole) for part, small, whole in layers if part.shares_detail_with(target)), None)
     share = _kept(_unit(alike[0]), _unit(translation)) if alike else 0.0

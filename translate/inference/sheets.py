@@ -26,6 +26,7 @@ from translate.utils.printing import shown
 ROWS = 8
 TOO_LARGE = "too large for the memory that is free"
 _SIDE = 512
+_BLOCKS = Image.Resampling.NEAREST
 PHOTOS = Domain("images")
 
 
@@ -150,4 +151,15 @@ def thumbnail(path: Path, side: int, kind: Domain = PHOTOS) -> Image.Image:
 def _pictured(all_rows: Iterable[Row], failed: list[str]) -> Iterator[tuple[Row, dict[str, Image.Image]]]:
     for row in all_rows:
         if pictures := row.thumbnails(_SIDE, failed):
-            yield row, pictures
+            yield row, _comparable(pictures)
+
+
+def _comparable(pictures: Mapping[str, Image.Image]) -> dict[str, Image.Image]:
+    """Those that are less than half as large as the largest with blocks of pixels in place of each, as an input beside
+    its enlargement."""
+    largest = max(max(picture.size) for picture in pictures.values())
+    each = {caption: largest // max(picture.size) for caption, picture in pictures.items()}
+    return {
+        caption: picture.resize((picture.width * each[caption], picture.height * each[caption]), _BLOCKS)
+        for caption, picture in pictures.items()
+    }

@@ -143,6 +143,8 @@ def _refuse(slide: _Slide, converter: Converter, job: Job, request: Request) -> 
         raise ImageError(f"{name}, into TIFF only; give --format tiff, or name the output so")
     if slide.given.numbered or slide.given.layers or target.numbered or target.layers:
         raise ImageError(f"{name}, which label maps and samples of several images are not; {whole}")
+    if converter.derived or converter.model.scale != 1:
+        raise ImageError(f"{name}, and this model makes its inputs itself, or larger outputs; {whole}")
     if not converter.fitting.divisible or converter.fitting.tile == "off":
         why = "--tile off forbids" if converter.fitting.divisible else "an exported file does not allow"
         raise ImageError(f"{name}, which {why}; {whole}")

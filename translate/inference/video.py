@@ -1,24 +1,24 @@
-"""Converts a video frame by frame, each as an independent image, so nothing prevents flicker between frames."""
+"""Converts a video frame by frame, each as an independent image; `Steady` lowers the flicker that this leaves."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from fractions import Fraction
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from translate.data.clips.video_file import VIDEOS, Look, look_of, opened, pyav, video_in
 from translate.data.io.images import Picture, display_bands, with_channels
 from translate.errors import ConfigurationError, TranslateError
 from translate.inference.converter import Converter
 from translate.inference.jobs import refuse_other_kinds, refuse_same
-from translate.inference.naming import VIDEOS
 from translate.inference.records import Record
+from translate.inference.steady import Steady
 from translate.inference.video_extent import Extent, rate_of, seconds_of
 from translate.models.base import Request
 from translate.utils.atomic_files import atomic_file, clear_leftovers
@@ -32,22 +32,17 @@ ENCODERS = {".mp4": _X264, ".m4v": _X264, ".mov": _X264, ".mkv": _X264, ".webm":
 """Encoder by output suffix, with settings for visually lossless quality."""
 SQUARE_ONLY = frozenset({".webm"})
 """VP9 does not say the shape of its pixels, and PyAV cannot have the container say it."""
-CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,asf"
-"""What a file may be inside, by FFmpeg's names. Others, such as playlists, would open more files, or addresses."""
-_READING = {"format_whitelist": CONTAINERS, "protocol_whitelist": "file"}
-_UNSPECIFIED, _BT709, _BT601, _LIMITED = 2, 1, 5, 1  # code points of ITU-T H.273, except the range
-_HD = 720
-
-
-def is_video(path: Path) -> bool:
-    """Returns whether the path is a file whose suffix, in any case, is one of `VIDEOS`."""
-    return path.suffix.lower() in VIDEOS and path.is_file()
+Shot = tuple[np.ndarray, Any]
+"""A frame, (height, width, 3), uint8, upright; and what says when it is shown: `pts`, `time_base` and `duration`."""
+Film = Callable[[Iterator[Shot]], Iterator[Shot]]
+"""Makes the frames of a film from those of another."""
+_LIMITED = 1  # FFmpeg's number of the range that players expect
 
 
 def plan_video(source: Path, name: str | Path) -> Path:
     """The file to write: `name`, or the source's name in the folder `name`. Raises ConfigurationError, also without
     PyAV."""
-    _av()
+    pyav()
     output = Path(name)
     if output.suffix.lower() in VIDEOS and not said_folder(name):
         target = output
@@ -62,9 +57,9 @@ def plan_video(source: Path, name: str | Path) -> Path:
 
 def count_frames(source: Path) -> int:
     """The approximate number of frames, from the file's metadata; 0 if that does not say. Raises TranslateError."""
-    av = _av()
-    with _errors_in_words(av, source), _opened(av, source) as container:
-        video = _video(container, source)
+    av = pyav()
+    with _errors_in_words(av, source), opened(av, source) as container:
+        video = video_in(container, source)
         return video.frames or round(seconds_of(container, video) * float(rate_of(video)))
 
 
@@ -75,25 +70,51 @@ def convert_video(
     request: Request,
     *,
     batch_size: int = 1,
+    steady: Steady | None = None,
     log: Log = lambda line: None,
     done: Callable[[], None] = lambda: None,
 ) -> Record:
     """Converts `source` to `output` (see `plan_video`), which appears only once complete. Calls `done` for each frame.
 
-    Keeps size, the shape of pixels (but see `SQUARE_ONLY`), frame times and audio, and applies the display rotation.
-    Writes 8 bits. Drops subtitles, and audio that the new container cannot hold, which it reports to `log`. An odd
-    width or height is written as yuv444p, since yuv420p halves both. Label maps are written in their colours. Raises
-    ConfigurationError without PyAV and for a model that takes label maps, TranslateError if the video cannot be read or
-    written.
+    Keeps size, times the model's `scale`, the shape of pixels (but see `SQUARE_ONLY`), frame times and audio, and
+    applies the display rotation. Writes 8 bits, of which `steady`, if given, lowers the flicker. Drops subtitles, and
+    audio that the new container cannot hold, which it reports to `log`. An odd width or height is written as yuv444p,
+    since yuv420p halves both. Label maps are written in their colours. Raises ConfigurationError without PyAV, for a
+    model that takes label maps, and for one that gives them if they are to be steadied; TranslateError if the video
+    cannot be read or written.
     """
-    if (given := converter.images.to_translate(request)).numbered or given.layers:
+    if (given := converter.images.to_translate(request)).numbered or given.layers or given.sound:
         raise ConfigurationError(f"{shown(source)}: the model takes {given}, and videos hold none; convert images")
-    av, start = _av(), time.perf_counter()
+    if steady and (target := converter.images.translated(request)).numbered:
+        raise ConfigurationError(f"--steady: blends colours, and translations are {target}; leave it out")
+
+    def each(frames: Iterator[Shot]) -> Iterator[Shot]:
+        while batch := list(islice(frames, batch_size)):
+            pictures = converter.convert_pictures([Picture(pixels) for pixels, _ in batch], request, "8")
+            for picture, (pixels, like) in zip(pictures, batch, strict=True):
+                frame = shown_of(picture)
+                yield steady(pixels, frame) if steady else frame, like
+
+    record = write_film(source, output, each, log, done, scale=converter.model.scale)
+    if not steady:
+        return record
+    log(f"{shown(output)}: {steady.flicker}")
+    return replace(record, measures=steady.flicker.to_json())
+
+
+def shown_of(picture: Picture) -> np.ndarray:
+    """The picture as a video shows it: (height, width, 3), uint8."""
+    return with_channels(display_bands(picture), 3)
+
+
+def write_film(source: Path, output: Path, film: Film, log: Log, done: Callable[[], None], scale: int = 1) -> Record:
+    """Writes what `film` makes of the frames of `source`, `scale` times as high and wide; see `convert_video`."""
+    av, start = pyav(), time.perf_counter()
     output.parent.mkdir(parents=True, exist_ok=True)
     clear_leftovers(output.parent)
     # FFmpeg picks the container by the suffix.
     with atomic_file(output, output.suffix) as working, _errors_in_words(av, source):
-        look = _look(av, source)
+        look = look_of(av, source).enlarged(scale)
         if look.pixel != 1 and output.suffix.lower() in SQUARE_ONLY:
             look = look.squared()
             size = f"{look.width} x {look.height}"
@@ -101,67 +122,20 @@ def convert_video(
         if look.pixel_format != "yuv420p":
             size = f"{look.width} x {look.height}"
             log(f"{size} is odd: written as {look.pixel_format}, which some players do not show")
-        with _opened(av, source) as read, av.open(f"file:{working}", "w") as written:
+        with opened(av, source) as read, av.open(f"file:{working}", "w") as written:
             extent = Extent(read, read.streams.video[0])
             stream = _video_stream(read, written, look, output.suffix.lower())
             audio = _audio_streams(read, written, output.suffix, log)
             frames = _frames(read, written, look, audio, extent)
-            while batch := list(islice(frames, batch_size)):
-                pictures = converter.convert_pictures([Picture(pixels) for pixels, _ in batch], request, "8")
-                for picture, (_, like) in zip(pictures, batch, strict=True):
-                    frame = _frame(av, with_channels(display_bands(picture), 3), like, look)
-                    written.mux(stream.encode(frame))
-                    done()
+            for pixels, like in film(frames):
+                written.mux(stream.encode(_frame(av, pixels, like, look)))
+                done()
             written.mux(stream.encode(None))
-    seconds = time.perf_counter() - start
-    return Record(source, output, "written", (look.width, look.height), seconds, lacking=extent.lacking(shown(source)))
+    seconds, shape, lacking = time.perf_counter() - start, (look.width, look.height), extent.lacking(shown(source))
+    return Record(source, output, "written", shape, seconds, lacking=lacking)
 
 
-@dataclass(frozen=True)
-class _Look:
-    """How frames are displayed: upright width and height, width by height of an upright pixel, quarter turns to the
-    left, and colour metadata."""
-
-    width: int
-    height: int
-    pixel: Fraction
-    turns: int
-    matrix: int
-    primaries: int
-    transfer: int
-
-    def squared(self) -> _Look:
-        """Returns the look with square pixels, and no fewer of them; even sides stay even."""
-        wide, high = max(self.pixel, Fraction(1)), max(1 / self.pixel, Fraction(1))
-        width, height = _scaled(self.width, wide), _scaled(self.height, high)
-        return replace(self, width=width, height=height, pixel=Fraction(1))
-
-    @property
-    def pixel_format(self) -> str:
-        return "yuv444p" if self.width % 2 or self.height % 2 else "yuv420p"
-
-
-def _scaled(side: int, factor: Fraction) -> int:
-    return round(side * factor) if side % 2 else 2 * round(side * factor / 2)
-
-
-def _look(av: Any, source: Path) -> _Look:
-    """The look of the first frame. An unspecified colour matrix becomes the one that players assume."""
-    with _opened(av, source) as container:
-        video = _video(container, source)
-        first, context = next(container.decode(video), None), video.codec_context
-    if first is None:
-        raise TranslateError(f"{shown(source)}: no frame can be read from it")
-    turns = round(first.rotation / 90) % 4
-    width, height = (first.height, first.width) if turns % 2 else (first.width, first.height)
-    assumed = _BT709 if min(width, height) >= _HD else _BT601
-    matrix = assumed if int(first.colorspace) == _UNSPECIFIED else int(first.colorspace)
-    pixel = Fraction(video.sample_aspect_ratio or 1)
-    pixel = 1 / pixel if turns % 2 else pixel
-    return _Look(width, height, pixel, turns, matrix, int(context.color_primaries), int(context.color_trc))
-
-
-def _video_stream(read: Any, written: Any, look: _Look, suffix: str) -> Any:
+def _video_stream(read: Any, written: Any, look: Look, suffix: str) -> Any:
     encoder, options = ENCODERS[suffix]
     video = read.streams.video[0]
     stream = written.add_stream(encoder, rate=rate_of(video), options=dict(options))
@@ -186,7 +160,7 @@ def _audio_streams(read: Any, written: Any, suffix: str, log: Log) -> dict[int, 
 
 
 def _frames(
-    read: Any, written: Any, look: _Look, audio: dict[int, Any], extent: Extent
+    read: Any, written: Any, look: Look, audio: dict[int, Any], extent: Extent
 ) -> Iterator[tuple[np.ndarray, Any]]:
     """Yields each frame upright, (height, width, 3) uint8, and as decoded; copies audio packets on the way."""
     video = read.streams.video[0]
@@ -196,8 +170,7 @@ def _frames(
         if packet.stream.index == video.index:
             for frame in packet.decode():
                 extent.frame(frame)
-                pixels = frame.to_ndarray(format="rgb24", src_colorspace=look.matrix)
-                yield np.ascontiguousarray(np.rot90(pixels, look.turns)), frame
+                yield look.upright(frame), frame
         elif (
             packet.stream.index in audio and packet.dts is not None
         ):  # the last packet is empty and only ends the stream
@@ -205,37 +178,12 @@ def _frames(
             written.mux(packet)
 
 
-def _frame(av: Any, pixels: np.ndarray, like: Any, look: _Look) -> Any:
+def _frame(av: Any, pixels: np.ndarray, like: Any, look: Look) -> Any:
     """A video frame of `pixels`, with the time and duration of the frame `like`."""
     frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
     frame = frame.reformat(look.width, look.height, format=look.pixel_format, dst_colorspace=look.matrix)
     frame.pts, frame.time_base, frame.duration = like.pts, like.time_base, like.duration
     return frame
-
-
-def _video(container: Any, source: Path) -> Any:
-    if not container.streams.video:
-        raise TranslateError(f"{shown(source)}: holds no video")
-    return container.streams.video[0]
-
-
-def _opened(av: Any, source: Path) -> Any:
-    """The file as a container: none of FFmpeg's protocols, whatever it is called, and no list of other files."""
-    try:
-        return av.open(f"file:{source}", options=dict(_READING))
-    except (av.InvalidDataError, av.ArgumentError) as error:  # the latter for a kind that is not on the list
-        raise TranslateError(
-            f"{shown(source)}: not a video of a kind that is read here: MP4, MOV, Matroska, WebM, AVI, MPEG or "
-            f"FLV ({error.strerror})"
-        ) from error
-
-
-def _av() -> Any:
-    try:
-        import av
-    except ImportError as error:
-        raise ConfigurationError('video needs PyAV: pip install "image-translate[video]"') from error
-    return av
 
 
 @contextmanager

@@ -26,6 +26,7 @@ from translate.errors import ConfigurationError
 from translate.losses.adversarial import full_precision
 from translate.models.images import ImageSpec as ImageSpec
 from translate.models.images import Request as Request
+from translate.networks.settings import GeneratorSettings
 from translate.utils.settings import Settings
 
 Losses = dict[str, Tensor]
@@ -92,6 +93,8 @@ class Model(nn.Module, ABC):
     """Whether domains may hold label maps, which come as a plane for each class; `build_model` refuses them else."""
     takes_layers: ClassVar[bool] = False
     """Whether samples of the input may be several images, whose planes come one after another; likewise."""
+    may_enlarge: ClassVar[bool] = False
+    """Whether its generator may make images larger than those it takes; likewise."""
 
     def __init__(self, config: Any, images: ImageSpec) -> None:
         super().__init__()
@@ -102,6 +105,12 @@ class Model(nn.Module, ABC):
         """Raises ConfigurationError, with the setting that helps, for domains that the method cannot take; by default
         for those of different channels."""
         images.require_equal_channels(f"model.name {config.name}", "pix2pix, cyclegan and unit take them as they are")
+
+    @classmethod
+    def enlarges(cls, config: Any) -> int:
+        """How many times higher and wider than their inputs its translations are, by the settings of its generator."""
+        generators = [value for _, value in config if isinstance(value, GeneratorSettings)]
+        return max((generator.enlarges for generator in generators), default=1)
 
     @contextmanager
     def in_mode(self, mode: Literal["train", "eval"]) -> Iterator[None]:
@@ -152,10 +161,13 @@ class ImageTranslator(nn.Module, ABC):
     """Whether it is another project's, converted as with their --eval."""
     bytes_only: bool = False
     """Whether it takes 8-bit images only."""
+    seed: int = 0
+    """Of the noise in translations, if the model `draws_noise`: another seed, another translation."""
 
     @abstractmethod
     def translate(self, images: Tensor, request: Request) -> Tensor:
-        """Translates images (batch, channels, height, width) in [-1, 1] as requested, keeping height, width and range.
+        """Translates images (batch, channels, height, width) in [-1, 1] as requested, keeping the range; height and
+        width become `scale` times as large.
 
         Height and width are multiples of `stride`. Raises ValueError for a request that `require` refuses.
         """
@@ -180,8 +192,18 @@ class ImageTranslator(nn.Module, ABC):
         """Height and width of images to translate must be multiples of this."""
 
     @property
+    def scale(self) -> int:
+        """How many times higher and wider translations are than their inputs."""
+        return 1
+
+    @property
     def converts_in_training_mode(self) -> bool:
         """Whether it converts with batch statistics and active dropout, if its network has them."""
+        return False
+
+    @property
+    def draws_noise(self) -> bool:
+        """Whether one image has several translations, one for each `seed`."""
         return False
 
     @property
@@ -210,8 +232,8 @@ class Translator(Model, ImageTranslator):
 
     @abstractmethod
     def convert(self, images: Tensor, to: int) -> Tensor:
-        """Translates images (batch, channels, height, width) in [-1, 1] to domain number `to`, keeping height, width
-        and range. Height and width are multiples of `stride`."""
+        """Translates images (batch, channels, height, width) in [-1, 1] to domain number `to`, keeping the range;
+        height and width, multiples of `stride`, become `scale` times as large."""
 
     def translate(self, images: Tensor, request: Request) -> Tensor:
         if request.clear or len(request.set) != 1:

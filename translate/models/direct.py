@@ -18,6 +18,7 @@ from translate.losses.image_pool import ImagePool
 from translate.losses.perceptual import PerceptualDistance
 from translate.models.adversary import AdversarialSettings, Adversary
 from translate.models.base import Fakes, ImageSpec, Losses, Translator, Turn, l1
+from translate.models.larger import in_blocks, reduced
 from translate.models.parts import Discriminator, Generator, perceptual_distance
 from translate.networks.patchgan import PatchSettings
 from translate.networks.resnet import ResnetSettings
@@ -29,7 +30,7 @@ class DirectConfig(Settings):
     adversarial: AdversarialSettings = AdversarialSettings(objective="lsgan")
     content: Literal["pixels", "encoder"] = "pixels"
     """How output and input are compared: by mean absolute difference of pixels, or by the features of
-    `encoder_weights`."""
+    `encoder_weights`. A larger output by the means of its blocks."""
     content_weight: float = Field(5.0, ge=0)
     """Weight of the difference of output and input."""
     encoder_weights: Path = Path("vgg16-397923af.pth")
@@ -46,6 +47,7 @@ class Direct(Translator):
 
     Config = DirectConfig
     batch_type = Unpaired
+    may_enlarge = True
 
     def __init__(self, config: DirectConfig, images: ImageSpec) -> None:
         super().__init__(config, images)
@@ -74,7 +76,7 @@ class Direct(Translator):
         distance = l1 if self.config.content == "pixels" else self._encoder_distance
         return {
             "adversarial": self.adversary.generator_loss(self.discriminator, fakes["b"]),
-            "content": self.config.content_weight * distance(fakes["b"], batch.a),
+            "content": self.config.content_weight * distance(reduced(fakes["b"], self.scale), batch.a),
         }
 
     def _discriminator_losses(self, batch: Unpaired, fakes: Fakes) -> Losses:
@@ -99,6 +101,10 @@ class Direct(Translator):
     def stride(self) -> int:
         return int(self.generator.stride)
 
+    @property
+    def scale(self) -> int:
+        return self.generator.scale
+
     def show(self, batch: Unpaired) -> dict[str, Tensor]:
         a, b = self.domains
-        return {a: batch.a, f"{a} to {b}": self.convert(batch.a, 1), b: batch.b}
+        return {a: in_blocks(batch.a, self.scale), f"{a} to {b}": self.convert(batch.a, 1), b: batch.b}

@@ -12,11 +12,16 @@ from translate.networks.mlp import MLPSettings
 from translate.networks.patchgan import PatchSettings, StridedSettings
 from translate.networks.resnet import ResnetSettings
 from translate.networks.settings import DiscriminatorSettings, GeneratorSettings, SamplerNetworkSettings
+from translate.networks.srresnet import SRResnetSettings
 from translate.networks.unet import UNetSettings
 from translate.networks.weights_file import UnsafeFileError
 from translate.utils.one_of import OneOf
 
-GENERATORS: dict[str, type[GeneratorSettings]] = {"resnet": ResnetSettings, "unet": UNetSettings}
+GENERATORS: dict[str, type[GeneratorSettings]] = {
+    "resnet": ResnetSettings,
+    "unet": UNetSettings,
+    "srresnet": SRResnetSettings,
+}
 DISCRIMINATORS: dict[str, type[DiscriminatorSettings]] = {"patch": PatchSettings, "strided": StridedSettings}
 SAMPLER_NETWORKS: dict[str, type[SamplerNetworkSettings]] = {"mlp": MLPSettings, "dcgan": DCGANSettings}
 EXTENDED: dict[str, type] = {

@@ -13,6 +13,7 @@ from translate.data.planes import coloured, columns
 from translate.losses.labels import cross_entropy, where_labelled
 from translate.models.adversary import AdversarialSettings, Adversary
 from translate.models.base import Fakes, ImageSpec, Losses, Request, Translator, Turn, l1
+from translate.models.larger import enlargement, in_blocks
 from translate.models.parts import Discriminator, Generator
 from translate.networks.patchgan import PatchSettings
 from translate.networks.unet import UNetSettings
@@ -22,6 +23,9 @@ from translate.utils.settings import Settings
 class Pix2PixConfig(Settings):
     name: Literal["pix2pix"] = "pix2pix"
     adversarial: AdversarialSettings = AdversarialSettings(objective="nonsaturating")
+    adversarial_weight: float = Field(1.0, ge=0)
+    """Weight of the adversarial term in the generator's loss; 0 trains without a discriminator, to `reconstruction`
+    alone."""
     reconstruction: float = Field(100.0, ge=0)
     """Weight of |target - G(input)|; of label maps, of the cross-entropy."""
     convert_mode: Literal["train", "eval"] = "train"
@@ -35,14 +39,15 @@ class Pix2Pix(Translator):
 
     min_G max_D  E log D(x, y) + E log(1 - D(x, G(x)))  +  lambda E |y - G(x)|   (eq. 4)
 
-    Label maps are a plane for each class. As target, G's planes are logits (see `cross_entropy`), and D does not see
-    what nobody labelled.
+    Where G enlarges (super-resolution), D sees x enlarged bicubically. Label maps are a plane for each class. As
+    target, G's planes are logits (see `cross_entropy`), and D does not see what nobody labelled.
     """
 
     Config = Pix2PixConfig
     batch_type = Paired
     takes_labels = True
     takes_layers = True
+    may_enlarge = True
 
     def __init__(self, config: Pix2PixConfig, images: ImageSpec) -> None:
         super().__init__(config, images)
@@ -50,7 +55,9 @@ class Pix2Pix(Translator):
         self.adversary = Adversary(config.adversarial)
         inputs, targets = self.given.channels, self.target.channels
         self.generator = config.generator.between(inputs, targets, images.size)
-        self.discriminator = config.discriminator.initialised(inputs + targets, images.size)
+        judged = config.adversarial_weight > 0
+        self.discriminator = config.discriminator.initialised(inputs + targets, images.size) if judged else None
+        self.enlarged = enlargement(self.scale)
 
     @classmethod
     def require_images(cls, config: Pix2PixConfig, images: ImageSpec) -> None:
@@ -61,21 +68,26 @@ class Pix2Pix(Translator):
         return {"output": where_labelled(output, batch.target) if self.target.classes else output}
 
     def turns(self) -> list[Turn]:
-        return [
-            self.adversary.discriminator_turn("discriminator", [self.discriminator], self._discriminator_losses),
-            self.adversary.generator_turn("generator", [self.generator], self._generator_losses),
-        ]
+        generator = self.adversary.generator_turn("generator", [self.generator], self._generator_losses)
+        if self.discriminator is None:
+            return [generator]
+        losses = self._discriminator_losses
+        return [self.adversary.discriminator_turn("discriminator", [self.discriminator], losses), generator]
 
     def _discriminator_losses(self, batch: Paired, fakes: Fakes) -> Losses:
-        real, fake = (torch.cat([batch.input, image], 1) for image in (batch.target, fakes["output"]))
+        assert self.discriminator is not None
+        given = self.enlarged(batch.input)
+        real, fake = (torch.cat([given, image], 1) for image in (batch.target, fakes["output"]))
         return self.adversary.discriminator_losses(self.discriminator, real, fake)
 
     def _generator_losses(self, batch: Paired, fakes: Fakes) -> Losses:
         output, distance = fakes["output"], cross_entropy if self.target.classes else l1
-        return {
-            "adversarial": self.adversary.generator_loss(self.discriminator, torch.cat([batch.input, output], 1)),
-            "reconstruction": self.config.reconstruction * distance(output, batch.target),
-        }
+        reconstruction = {"reconstruction": self.config.reconstruction * distance(output, batch.target)}
+        if self.discriminator is None:
+            return reconstruction
+        seen = torch.cat([self.enlarged(batch.input), output], 1)
+        loss = self.adversary.generator_loss(self.discriminator, seen)
+        return {"adversarial": self.config.adversarial_weight * loss, **reconstruction}
 
     def convert(self, images: Tensor, to: int = 1) -> Tensor:
         """Converts one image at a time, so that batch statistics and noise depend on that image only."""
@@ -83,7 +95,7 @@ class Pix2Pix(Translator):
             return torch.cat([self._convert_one(image) for image in images.split(1)])
 
     def _convert_one(self, image: Tensor) -> Tensor:
-        torch.manual_seed(0)
+        torch.manual_seed(self.seed)
         translated: Tensor = self.generator(image)
         return translated
 
@@ -91,12 +103,18 @@ class Pix2Pix(Translator):
     def converts_in_training_mode(self) -> bool:
         return self.config.convert_mode == "train"
 
+    @property
+    def draws_noise(self) -> bool:
+        dropped = (one for one in self.generator.modules() if isinstance(one, nn.Dropout) and one.p > 0)
+        return self.converts_in_training_mode and next(dropped, None) is not None
+
     def translate_at_once(self, images: Tensor, request: Request) -> Tensor:
         translated: Tensor = self.generator(images)
         return translated
 
     def port_networks(self) -> dict[str, nn.Module]:
-        return {"G": self.generator, "D": self.discriminator}
+        judged = {} if self.discriminator is None else {"D": self.discriminator}
+        return {"G": self.generator, **judged}
 
     def targets(self) -> list[int]:
         return [1]
@@ -105,9 +123,16 @@ class Pix2Pix(Translator):
     def stride(self) -> int:
         return int(self.generator.stride)
 
+    @property
+    def scale(self) -> int:
+        return self.generator.scale
+
     def show(self, batch: Paired) -> dict[str, Tensor]:
         output, target = (coloured(images, self.target) for images in (self.convert(batch.input), batch.target))
-        return {**columns("input", batch.input, self.given), "output": output, "target": target}
+        given = columns("input", in_blocks(batch.input, self.scale), self.given)
+        if self.scale != 1 and self.given.like(self.target):
+            given["bicubic"] = self.enlarged(batch.input).clamp(-1, 1)
+        return {**given, "output": output, "target": target}
 
 
 def _devices(images: Tensor) -> list[torch.device]:

@@ -3,6 +3,7 @@
 from translate.networks.autoencoder import CodeDiscriminator, Decoder, Encoder, SharedBlocks
 from translate.networks.blocks import Initialisation, Normalisation, Padding, Upsampling, initialise
 from translate.networks.digits import DigitCode, DigitCodeDecoder, DigitDecoder, DigitEncoder, DigitFront, DigitTrunk
+from translate.networks.enlarging import BicubicEnlargement
 from translate.networks.patchgan import (
     MultiscaleDiscriminator,
     PatchDiscriminator,
@@ -11,10 +12,12 @@ from translate.networks.patchgan import (
     patch_discriminator,
 )
 from translate.networks.resnet import ResnetGenerator
+from translate.networks.srresnet import SRResnetGenerator
 from translate.networks.stargan import StarGANDiscriminator, StarGANGenerator
 from translate.networks.unet import DropoutPlacement, UNetGenerator
 
 __all__ = [
+    "BicubicEnlargement",
     "CodeDiscriminator",
     "Decoder",
     "DigitCode",
@@ -32,6 +35,7 @@ __all__ = [
     "PatchDiscriminator",
     "PixelDiscriminator",
     "ResnetGenerator",
+    "SRResnetGenerator",
     "SharedBlocks",
     "StarGANDiscriminator",
     "StarGANGenerator",

@@ -35,9 +35,10 @@ class ResnetSettings(GeneratorSettings):
     """How maps are enlarged. `blur` is CUT's anti-aliased network, whose downsampling blurs too."""
     padding: Padding = "reflect"
     """How borders are filled: that of the 7x7 convolutions and the residual blocks."""
-    residual: bool = False
+    residual: bool | Literal["last"] = False
     """Learns the change to the input (see `changed`), starting from no change: for small networks and similar domains,
-    where it preserves what need not change. Not published."""
+    where it preserves what need not change. `last`: the change to the last of several images in, such as the newest
+    frame of a clip. Not published."""
     checkpointing: bool = False
     """Recomputes activations in the backward pass instead of storing them: less memory, slower, same result."""
 
@@ -45,7 +46,12 @@ class ResnetSettings(GeneratorSettings):
         # Instance norm and reflection padding both need maps of more than one pixel.
         least, fewer = 2 * 2**self.downsamplings, "take fewer model.generator.downsamplings"
         require_at_least(size, least, f"generators of {self.downsamplings} downsamplings", fewer)
-        if self.residual and channels_in != channels_out:
+        if self.residual == "last" and channels_in % channels_out:
+            raise ConfigurationError(
+                f"model.generator.residual: last changes the last of several images of {channels_out} channels, and "
+                f"{channels_in} channels are none; set model.generator.residual: false"
+            )
+        if self.residual is True and channels_in != channels_out:
             raise ConfigurationError(
                 f"model.generator.residual keeps the channels, and cannot make {channels_out} of {channels_in}; set "
                 "model.generator.residual: false"
@@ -71,7 +77,7 @@ class ResnetGenerator(Generator):
     def __init__(self, channels_in: int, channels_out: int, **options: Any) -> None:
         super().__init__()
         self.settings = own = ResnetSettings(**options)
-        if own.residual and channels_in != channels_out:
+        if own.residual is True and channels_in != channels_out:
             raise ValueError(f"a residual generator keeps the channels: {channels_in} in, {channels_out} out")
         self.residual, self.checkpointing = own.residual, own.checkpointing
         self.stride = 2**own.downsamplings
@@ -92,7 +98,7 @@ class ResnetGenerator(Generator):
         else:
             features = self.up(self.body(self.down(self.stem(images))))
         fakes = self.head(features)
-        return changed(images, fakes) if self.residual else torch.tanh(fakes)
+        return changed(images[:, -fakes.shape[1] :], fakes) if self.residual else torch.tanh(fakes)
 
 
 class ResidualBlock(nn.Module):

@@ -18,10 +18,13 @@ LEAST = 8
 
 
 class Generator(nn.Module):
-    """Maps images (batch, channels, height, width) to images in [-1, 1] of the same shape, or with other channels."""
+    """Maps images (batch, channels, height, width) to images in [-1, 1] of the same shape, or with other channels, or
+    `scale` times higher and wider."""
 
     stride: int
     """Heights and widths must be multiples of this."""
+    scale: int = 1
+    """How many times higher and wider its images are than those it takes."""
 
 
 class SampleGenerator(nn.Module):
@@ -99,10 +102,15 @@ class ImageNetworkSettings(Options, Generic[Built]):
 
 
 class GeneratorSettings(ImageNetworkSettings[Generator]):
-    """Of a generator that keeps an image's height and width."""
+    """Of a generator that keeps an image's height and width, or multiplies both."""
 
     section = "model.generator"
     kind: str
+
+    @property
+    def enlarges(self) -> int:
+        """How many times higher and wider its images are than those it takes."""
+        return 1
 
     def build(self, channels: int, size: Size) -> Generator:
         return self.build_between(channels, channels, size)

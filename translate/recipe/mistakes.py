@@ -57,6 +57,8 @@ def _explain(mistake: ErrorDetails, values: dict[str, Any], source: str, places:
         choice = mistake["ctx"]
         where, given = _where((*path, choice["key"]), source, places), str(choice["given"])
         named = f"{where}: '{key}.{choice['key']}' is {_short(given)}"
+        if given.lower().endswith("3d"):
+            return f"{named}: there are no 3-D networks; volumes go by slices, and data.neighbours adds more"
         return f"{named}{nearest(given, choice['known'])} (a plugin's: give it as --plugin FILE)"
     if mistake["type"] != "value_error" and (wanted := _wanted(path, values)):
         return f"{where}: {_expected(*wanted, mistake, values, where)}"

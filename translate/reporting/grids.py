@@ -35,14 +35,16 @@ class Places:
     boxes: list[list[list[int]]]
 
 
-def save_grid(path: Path, columns: Mapping[str, Tensor]) -> None:
-    """Writes a PNG atomically: one column per caption, one row per image of the batch, on white.
+def save_grid(path: Path, columns: Mapping[str, Tensor], rows: Sequence[str] = ()) -> None:
+    """Writes a PNG atomically: one column per caption, one row per image of the batch, on white; `rows`: captions above
+    them.
 
     `columns`: images (batch, channels, height, width) in [-1, 1]; batch sizes must match, image sizes may differ.
     One channel is grey, three are RGB; more than three show the first three, two show the first, as the caption says.
     Raises ValueError if there is no column or no image, or if the batch sizes differ.
     """
-    save_pictures(path, {f"{name}{_bands(images.shape[1])}": _pictures(images) for name, images in columns.items()})
+    pictures = {f"{name}{_bands(images.shape[1])}": _pictures(images) for name, images in columns.items()}
+    save_pictures(path, pictures, rows)
 
 
 def save_pictures(path: Path, columns: Mapping[str, Sequence[Image.Image]], rows: Sequence[str] = ()) -> None:

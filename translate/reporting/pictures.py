@@ -29,6 +29,8 @@ class Sample:
     file: str
     columns: list[str] = field(default_factory=list)
     rows: list[list[Shown]] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+    """The captions of the rows, or nothing."""
 
     @property
     def least(self) -> int:
@@ -71,7 +73,8 @@ def _sample(step: int, path: Path) -> Sample:
         places = Places([], [], [[[0, 0, *picture.size]]])
     rows = [[picture.crop((x, y, x + width, y + height)) for x, y, width, height in row] for row in places.boxes]
     room = _BYTES_EACH // sum(map(len, rows))
-    return Sample(step, path.name, places.columns, [[_shown(part, room) for part in row] for row in rows])
+    names = places.rows if len(places.rows) == len(rows) else []
+    return Sample(step, path.name, places.columns, [[_shown(part, room) for part in row] for row in rows], names)
 
 
 def _fitting(places: Places, picture: Image.Image) -> bool:

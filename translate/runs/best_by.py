@@ -9,6 +9,8 @@ from translate.evaluation.metrics import measure_of
 from translate.evaluation.unseen import MEASURE, Likeness
 from translate.recipe import TrainingSettings
 from translate.reporting.keys import in_words
+from translate.runs.image_sets.sound import MEASURE as OF_SOUND
+from translate.runs.image_sets.sound import SoundDirection
 from translate.training.best import Best, Choice
 from translate.training.trainer import Trainer
 from translate.training.validation import Validation
@@ -37,6 +39,8 @@ def choice_of(training: TrainingSettings, validations: Sequence[Validation], mea
     by, patience = training.best_by, training.patience
     if by is None and validations and all(isinstance(one, Likeness) for one in validations):
         return Choice(MEASURE, patience=patience)
+    if by is None and validations and all(isinstance(one, SoundDirection) for one in validations):
+        return Choice(OF_SOUND, higher=True, patience=patience)
     if by is None and patience is None:
         return Choice()
     key = "training.patience" if by is None else "training.best_by"

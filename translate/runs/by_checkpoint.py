@@ -7,7 +7,6 @@ from pathlib import Path
 
 from translate.errors import ConfigurationError, TranslateError
 from translate.inference.extras import Looks
-from translate.inference.media import medium_of
 from translate.inference.records import Outcome
 from translate.runs.convert import Conversion
 from translate.runs.loading import checkpoint_in
@@ -44,7 +43,7 @@ def carry_out(wanted: Conversion) -> Outcome:
 
 def _each(wanted: Conversion, names: list[str]) -> Iterator[Conversion]:
     """The conversions, in the order of the names; a step that two of them say is converted once."""
-    if medium := medium_of(wanted.source):
+    if medium := wanted.medium:
         raise ConfigurationError(f"--checkpoint with several is for images, not for {medium.called}; name one")
     wanted.refuse_contradictions()
     require_run(wanted.run)

@@ -1,41 +1,41 @@
 """`translate convert`: images of a folder, one image, or another medium, converted with a trained model."""
 
-import os
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 from translate.data.domain import Domain, in_words
 from translate.data.io.images import MAX_PIXELS, allow_pixels
-from translate.errors import ConfigurationError, TranslateError
+from translate.errors import ConfigurationError
 from translate.inference.converter import BF16_APART, Converter
 from translate.inference.delivery import fits, holds, written_as
+from translate.inference.derived import as_wished, lossy
 from translate.inference.extras import (
     ExtrasWriter,
     Looks,
     refuse_among,
-    refuse_for_medium,
     refuse_for_shards,
     refuse_unseen_truth,
     require_places,
 )
 from translate.inference.folder import convert_folder
-from translate.inference.jobs import Job, Jobs, plan
-from translate.inference.manifest import Manifest
-from translate.inference.media import Medium, medium_of
+from translate.inference.jobs import Jobs, plan
+from translate.inference.media import Medium, refuse_of_others
 from translate.inference.naming import SUFFIXES
-from translate.inference.options import Extras, ImageFormat, InputOptions, ModelOptions, OutputOptions
+from translate.inference.options import Extras, ImageFormat, InputOptions, ModelOptions, OutputOptions, refuse_roll_out
 from translate.inference.partners import in_place_of, require_layers
 from translate.inference.provenance import locked_folder, require_no_others, require_writable, translation
 from translate.inference.records import Outcome, Record
 from translate.inference.sizing import Sizing
-from translate.inference.sources import OTHER, Sources, made_of
+from translate.inference.sources import Sources
 from translate.models.base import Request
+from translate.runs.clips import medium_for
 from translate.runs.loading import files_of, load
 from translate.runs.not_a_run import holds_model
 from translate.runs.pairs import of_pairs, perhaps_a_pair
+from translate.runs.pieces import Pieces, plan_pieces
 from translate.utils.outputs import Inputs
 from translate.utils.printing import Log, say, shown
 from translate.utils.progress import Progress
@@ -59,6 +59,11 @@ class Conversion:
     said: set[str] = field(default_factory=set)
     """Lines for the user that are not to be said again, as several checkpoints would."""
 
+    @cached_property
+    def medium(self) -> Medium | None:
+        """What INPUT is, for this model; None for images."""
+        return medium_for(self.source, self.run)
+
     def carry_out(self) -> Outcome:
         """Converts, shows a progress line and writes the extras.
 
@@ -76,19 +81,22 @@ class Conversion:
         self.refuse_contradictions()
         convert: Callable[..., Outcome]
         suffix = ""
-        if medium := medium_of(self.source):
-            jobs = self._plan_pieces(medium)
-            convert = partial(self._convert_pieces, medium, jobs)
+        if medium := self.medium:
+            jobs = plan_pieces(medium, self.source, self.output, self.extras)
+            alone = jobs.source != self.source
+            convert = Pieces(medium, jobs, alone, self.writing, self.extras, self.quiet, self._log)
         else:
             jobs = self._plan_images(self.writing.format, self._log)
             suffix = self._chosen(jobs)
             convert = partial(self._convert_images, jobs, looks)
         require_places(self.extras, Inputs(lambda: (*files_of(self.run), *jobs.sources())), self.writing.overwrite)
         converter = load(self.run, **vars(self.model))
+        refuse_roll_out(self.writing, self.run, known=medium is not None)
         request, log = converter.request(self.to), self._log
         self._require_layers(converter.images.to_translate(request), converter.images.translated(request))
         converter.fitting.tile, converter.depth, converter.log = self.writing.tile, self.writing.depth, say
         converter.size, converter.keep_size, converter.remark = self.writing.size, self.writing.keep_size == "yes", log
+        converter.derived = as_wished(converter.derived, self.writing, self.run)
         converter.sizing(request)  # refuses what is impossible
         if suffix:
             self._require_format(suffix, written_as(converter.images.translated(request), self.writing.depth))
@@ -98,7 +106,7 @@ class Conversion:
             log(converter.model.remarks)
         if jobs.source != self.source:  # one file, or one piece
             return convert(converter, request)
-        wanted = translation(converter, request, dict(self.reading.beside))
+        wanted = translation(converter, request, dict(self.reading.beside), self.writing.roll_out or 0)
         output, overwrite = Path(self.output), self.writing.overwrite
         require_no_others(output, jobs.places, wanted)
         with locked_folder(output, wanted, overwrite) as folder, Sources(output) as sources:
@@ -117,9 +125,8 @@ class Conversion:
     def refuse_contradictions(self) -> None:
         """Raises ConfigurationError for what cannot be, as far as that is known without the model."""
         run, source, chosen = self.run, self.source, self.model.checkpoint
-        medium = medium_of(source)
-        if medium and (self.reading.shard is not None or self.writing.format != "same"):
-            raise ConfigurationError(f"--shard and --format are for images, not for {medium.called}; leave them out")
+        medium = self.medium
+        refuse_of_others(source, medium, self.reading, self.writing)
         if medium and self.reading.beside:
             raise ConfigurationError(f"--with is for images, not for {medium.called}; leave it out")
         if self.writing.keep_size == "no" and (medium or self.extras.cycle_error):
@@ -138,8 +145,12 @@ class Conversion:
             raise ConfigurationError(f"--checkpoint {chosen}: {run} has no checkpoints to choose from; leave it out")
 
     def _require_layers(self, given: Domain, target: Domain) -> None:
-        if medium_of(self.source):  # which says itself that it holds no samples
+        if self.medium:  # which says itself that it holds no samples
             return
+        if given.sound:
+            raise ConfigurationError(
+                f"{self.source}: the model takes {given}: give WAV, FLAC or OGG files, or a folder that holds no images"
+            )
         words = ["convert", self.run, self.source, self.output, *(f"--to={name}" for name in self.to)]
         require_layers(given, dict(self.reading.beside), self.source, words)
         if target.layers:
@@ -161,6 +172,10 @@ class Conversion:
         """The jobs, as PNG for label maps and as TIFF where no other format holds what the model gives, unless a format
         or name was chosen."""
         form = written_as(converter.images.translated(request), self.writing.depth)
+        exact = converter.derived is not None and converter.derived.fills
+        if exact and not self._chosen(jobs) and any(lossy(job.output) for job in jobs):
+            self._log("written as PNG, which keeps what is around the holes as it is")
+            return self._plan_images("png", lambda line: None)
         if self._chosen(jobs) or (fits(".png", form) and not form.classes):
             return jobs
         format: ImageFormat = "png" if form.classes else "tiff"
@@ -238,51 +253,6 @@ class Conversion:
             return None
         place = in_place_of(given, target, self.source)
         return place if place.exists() and place != self.source else None
-
-    def _plan_pieces(self, medium: Medium) -> Jobs:
-        refuse_for_medium(self.extras, medium.called)
-        jobs = medium.plan(self.source, self.output)
-        require_writable(jobs.output)
-        return jobs
-
-    def _convert_pieces(
-        self,
-        medium: Medium,
-        jobs: Jobs,
-        converter: Converter,
-        request: Request,
-        sources: Sources | None = None,
-        all_ours: bool = False,
-    ) -> Outcome:
-        """Converts one piece, whose failure ends the command, or each of a folder."""
-        outcome, alone = Outcome(), jobs.source != self.source
-        manifest = Manifest(self.extras.manifest, all_ours) if self.extras.manifest else None
-        self._log(f"converting on {converter.runtime}")
-        for job in jobs:
-            record = job.record("skipped")
-            if self.writing.overwrite or not os.path.lexists(job.output):
-                try:
-                    record = self._convert_piece(medium, job, converter, request)
-                    if sources:
-                        sources.note(job, made_of(job))
-                except TranslateError as error:
-                    if alone or isinstance(error, ConfigurationError):  # the latter is of the model, and of all
-                        raise
-                    record = job.record("failed", error=str(error))
-            elif sources and sources.are_others(job):
-                record = job.record("failed", error=f"{shown(job.source)}: {OTHER}")
-            outcome.add(record)
-            if manifest:
-                manifest.add(record, {})
-        outcome.missing += manifest.close() if manifest else []
-        if self.writing.overwrite and not alone:
-            outcome.others = jobs.others()
-        return outcome
-
-    def _convert_piece(self, medium: Medium, job: Job, converter: Converter, request: Request) -> Record:
-        units = medium.count(job.source)
-        with Progress(units, unit=medium.unit, label="converting", quiet=self.quiet) as bar:
-            return medium.convert(converter, job, request, self.writing, self._log, bar.advance)
 
 
 def _scale_in_words(sizing: Sizing) -> str:

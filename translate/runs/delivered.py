@@ -22,6 +22,8 @@ from translate.inference.converter import Converter
 from translate.models.base import Request, Translator
 from translate.runs.evaluator import Evaluator
 from translate.runs.image_sets import LabelledImages, TwoDomains
+from translate.runs.loading import as_derived
+from translate.utils.sides import Sides
 
 
 def scores_as_delivered(
@@ -32,14 +34,18 @@ def scores_as_delivered(
     most: int,
 ) -> list[Score]:
     """Scores of every direction on the first `most` test files as `translate convert` converts them, compared with true
-    files at their own size. Empty if all have the size that the directions were measured at, which is the same then."""
+    files at their own size. Empty if all have the size that the directions were measured at, which is the same then but
+    where something of the inputs is kept."""
     if not directions:
         return []
     alike = list(islice(zip(*images.side_by_side(), strict=True), most))
-    if all(size_of(one) == images.settings.crop for several in alike for one in several):
+    derived = as_derived(evaluator.loaded.recipe)
+    sizes = ((size_of(one), images.crop_of(number)) for several in alike for number, one in enumerate(several))
+    if not (derived and derived.fills) and all(found == measured for found, measured in sizes):
         return []
     runtime = replace(evaluator.runtime, fused=False)
     converter = Converter(copy.deepcopy(model), evaluator.loaded.images, runtime)
+    converter.derived = derived
     return [score for one in directions for score in _scores(evaluator, converter, alike, one)]
 
 
@@ -51,7 +57,7 @@ def _scores(
         **evaluator.protocol,
         **direction.colours,
         "resize": "files are compared at their own size",
-        "translated": f"as `translate convert` does, at {converter.sizing(request) or 'their own size'}",
+        "translated": f"as `translate convert` does, at {str(converter.sizing(request)) or 'their own size'}",
     }
     with evaluator.progress(len(alike)) as bar:
 
@@ -70,7 +76,7 @@ def _compared(
     given, target = converter.images.to_translate(request), converter.images.translated(request)
     picture = Picture(source.read(given.stored_channels))
     (translation,) = converter.convert_pictures([picture], request)
-    height, width = picture.pixels.shape[:2]
+    height, width = Sides(*picture.pixels.shape[:2]).times(converter.model.scale)
     truth = _floats(Picture(target.resized(true.read(target.stored_channels), height, width)), target)
     references = direction.references(_floats(picture, given), truth)
     return Compared(as_written(_floats(translation, target), target), references, truth)

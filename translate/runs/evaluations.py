@@ -27,6 +27,8 @@ from translate.models.base import ClassifyingTranslator, Relabeller, Sampler, Tr
 from translate.runs.delivered import scores_as_delivered
 from translate.runs.evaluator import Evaluator, test_of
 from translate.runs.image_sets import LabelledImages, LabelledSource, TwoDomains
+from translate.runs.image_sets.sound import SoundDirection
+from translate.runs.volumes_measured import scores_of_volumes
 
 TRUTHS = 1000
 """The most test images of each direction whose truth is held in memory."""
@@ -121,9 +123,12 @@ def _delivered(convert: Callable[..., Tensor], kind: Domain) -> Callable[..., Te
 def _truth(evaluator: Evaluator, model: Translator, images: LabelledImages | TwoDomains) -> list[Score]:
     """Scores of every direction whose true translations are among the test images."""
     known = images.validations(model, TRUTHS, evaluator.runtime)
+    if sounds := [one for one in known if isinstance(one, SoundDirection)]:
+        return [score for one in sounds for score in one.scores(model, evaluator.runtime, evaluator.protocol)]
     directions = [one for one in known if isinstance(one, Direction)]
     scores = [score for one in directions for score in one.scores(model, evaluator.runtime, evaluator.protocol)]
-    return scores_as_delivered(evaluator, model, images, directions, TRUTHS) + scores
+    of_volumes = scores_of_volumes(evaluator, model, images, directions) if isinstance(images, TwoDomains) else []
+    return of_volumes + scores_as_delivered(evaluator, model, images, directions, TRUTHS) + scores
 
 
 def _generated(evaluator: Evaluator, model: Sampler, images: LabelledImages) -> list[Score]:

@@ -22,9 +22,9 @@ from translate.training.state import load_weights
 def begin_model(recipe: Recipe, images: ImageSpec, log: Callable[[str], None]) -> Model:
     """Builds the model as training begins with it: `build_model`, plus the weights of `training.init_from` if set.
 
-    Those are of a run, a checkpoint or a hub folder; or generators (and discriminators) in files of the PyTorch port,
-    of CUT or of StarGAN: a folder of them, or one file. Also raises ConfigurationError if they are missing or belong
-    to other networks.
+    Those are of a run, a checkpoint or a hub folder, whose networks this one has, and perhaps others; or generators
+    (and discriminators) in files of the PyTorch port, of CUT or of StarGAN: a folder of them, or one file. Also raises
+    ConfigurationError if they are missing or belong to other networks.
     """
     model, origin = build_model(recipe, images), recipe.training.init_from
     if origin is None:
@@ -51,8 +51,18 @@ def _files(origin: Path) -> list[Path]:
 def _from_run(model: Model, folder: Path) -> str:
     require_run(folder)
     found = checkpoint_in(folder, "latest")
-    load_weights(model, found.weights())
-    return f"its weights after step {found.step} are"
+    weights = found.weights()
+    own, known = _networks(name for name, _ in model.named_parameters()), _networks(weights)
+    new = own - known if own & known else set()
+    drawn = {name: value for name, value in model.state_dict().items() if _networks([name]) <= new}
+    load_weights(model, drawn | weights)
+    rest = f" ({' and '.join(sorted(new))} from random weights)" if new else ""
+    return f"its weights after step {found.step}{rest} are"
+
+
+def _networks(weights: Iterable[str]) -> set[str]:
+    """The networks that weights of these names belong to."""
+    return {name.partition(".")[0] for name in weights}
 
 
 def _from_files(model: Model, files: Iterable[Path]) -> str:

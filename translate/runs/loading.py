@@ -14,6 +14,7 @@ from translate.data.io.values import UNIT
 from translate.data.labels import LabelGroup
 from translate.errors import ConfigurationError, TranslateError
 from translate.inference.converter import Converter, for_inference
+from translate.inference.derived import AsDerived
 from translate.inference.formats import reader_of
 from translate.inference.formats.hub import is_hub, read_hub
 from translate.inference.options import Backend, Dropout, ModelOptions
@@ -65,7 +66,14 @@ def load(
     loaded = load_model(run, checkpoint)
     if not isinstance(loaded.model, Translator):
         raise ConfigurationError(f"{run}: a {loaded.recipe.name} generates images from noise; use `translate sample`")
-    return for_inference(loaded.model, loaded.images, loaded.checkpoint.folder, device, precision)
+    converter = for_inference(loaded.model, loaded.images, loaded.checkpoint.folder, device, precision)
+    converter.derived = as_derived(loaded.recipe)
+    return converter
+
+
+def as_derived(recipe: Recipe) -> AsDerived | None:
+    """What conversion knows of a recipe whose inputs are derived."""
+    return AsDerived(recipe.data.derive) if recipe.data.derive else None
 
 
 def files_of(run: Path) -> list[Path]:
@@ -135,11 +143,18 @@ def build_model(recipe: Recipe, images: ImageSpec) -> Model:
     if not recipe.method.takes_layers:
         images.require_no_layers(f"a model of {recipe.name}")
     recipe.method.require_images(recipe.model, images)
+    scale = recipe.method.enlarges(recipe.model)
+    if scale != 1 and not recipe.method.may_enlarge:
+        raise ConfigurationError(
+            f"model.generator: its images are {scale} times as high and wide as those it takes, and {recipe.name} "
+            "compares both: train with pix2pix or direct, or set model.generator.kind to resnet or unet"
+        )
     torch.manual_seed(recipe.training.seed)
     model = recipe.method(recipe.model, images)
     if isinstance(model, Translator):
         images.require_targets(model.targets(), "AtoB" if recipe.data.direction == "BtoA" else "BtoA")
-        require_multiple(images.size, model.stride, f"the networks of {recipe.name}", "take fewer downsamplings")
+        fewer = "take fewer downsamplings" if model.stride > 1 else "take a smaller model.generator.scale"
+        require_multiple(images.size, model.stride * scale, f"the networks of {recipe.name}", fewer)
     return model
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from translate.data.clips.window import window_of
+from translate.data.domain import Domain
 from translate.errors import command
 from translate.models.base import Sampler
 from translate.recipe.reading import recipe_of
@@ -18,6 +20,10 @@ def using(model: Path) -> str:
     method, domains = recipe_of(checkpoint.facts, model).method, checkpoint.facts["domains"]
     if issubclass(method, Sampler):
         return f"generate images with {command('sample', model, 'samples/')}"
+    if any(of.get("kind") == "sound" for of in checkpoint.facts.get("each", ())):
+        return f"convert with {command('convert', model, 'noisy/', 'out/')}"
+    if len(each := checkpoint.facts.get("each") or ()) == 2 and window_of(*map(Domain.of, each)):
+        return f"convert with {command('convert', model, 'clip.mp4', 'out.mp4')}"
     to = [] if method.batch_type.pairs else ["--to", domains[-1]]
     return f"convert with {command('convert', model, 'photos/', 'out/', *to)}"
 
@@ -29,6 +35,8 @@ def using_exported(out: Path, files: Sequence[Path]) -> list[str]:
 
 
 def training_on(folder: str, kind: str, settings: Sequence[str] = ()) -> str:
-    """How to train on a data set of that kind, "paired", "unpaired" or "labelled", read by these settings."""
-    recipe = {"paired": "pix2pix", "unpaired": "cyclegan"}.get(kind, "stargan")
+    """How to train on a data set of that kind, "paired", "unpaired", "labelled", "sound" or "clips", read by these
+    settings."""
+    known = {"paired": "pix2pix", "unpaired": "cyclegan", "sound": "speech", "clips": "next-frame"}
+    recipe = known.get(kind, "stargan")
     return f"train with {command('train', recipe, '--data', folder, *settings)}"

@@ -114,8 +114,8 @@ def start(launch: Launch, folder: Path, *, resume: bool, signals: Signals, track
         write_skipped(folder, skipped)
     samples, cadence = runtime.place(next(images.first(_SAMPLES))), Cadence.of(training, total)
     tracker = _tracker(tracking, folder, recipe, trainer.steps) if distributed.is_main and not finished else Trackers()
-    names = images.first_names(_SAMPLES)
-    records = Records(folder, trainer, samples, tracker, launch.log, pending, images.kinds, names)
+    names, film = images.first_names(_SAMPLES), images.film(trainer.model, _SAMPLES, runtime)
+    records = Records(folder, trainer, samples, tracker, launch.log, pending, images.kinds, names, film)
     if best.step is not None and best.measured:
         records.summarize(best.step, best.measured)
     measuring = Measuring(trainer, cadence, validations, records, before, best)
@@ -180,7 +180,8 @@ def loader_of(launch: Launch, images: ImageSet) -> Batches:
 
 def _open(launch: Launch, known: Sequence[Domain] = ()) -> ImageSet:
     with launch.distributed.one_first():
-        return open_data(launch.recipe.data, launch.recipe.method.batch_type, launch.log, known, launch.quiet)
+        recipe, scale = launch.recipe, launch.recipe.method.enlarges(launch.recipe.model)
+        return open_data(recipe.data, recipe.method.batch_type, launch.log, known, launch.quiet, scale)
 
 
 def _to_resume(launch: Launch, folder: Path) -> tuple[Launch, Checkpoint | None]:

@@ -26,6 +26,7 @@ from translate.serving.names import TYPES, name_for, suffix_for
 from translate.serving.refusal import Gone, Refusal, refusal_for
 from translate.serving.shelf import Shelf
 from translate.serving.wishes import Wish
+from translate.utils.sides import Sides
 
 _PREVIEW = 1600
 """Pixels on the longer side of what is only looked at."""
@@ -104,8 +105,14 @@ class _Work:
     def _read(self, given: Domain, converter: Converter, request: Request) -> Picture:
         picture = read_as(self.source, given, self.max_pixels)
         converter.refuse(picture, self.source, request)
+        self._refuse_large(*Sides(*size_of(picture)).times(converter.model.scale))
         self._go_on()
         return picture
+
+    def _refuse_large(self, height: int, width: int) -> None:
+        if height * width > self.max_pixels:
+            most = f"{self.max_pixels:,}, the most that are made here"
+            raise Refusal(413, f"its translation has {width} x {height} pixels, more than {most}")
 
     def _written(self, made: Picture, target: Domain) -> Path:
         form, format = written_as(target, self.wish.depth), self.wish.format
@@ -137,15 +144,20 @@ def _stored(upload: BinaryIO, path: Path, max_pixels: int) -> str:
 
 def _refuse_layers(*domains: Domain) -> None:
     for domain in domains:
+        if domain.sound:
+            raise Refusal(422, f"{domain.name} is sound, and pictures are taken here: use `translate convert`")
         if domain.layers:
             raise Refusal(422, f"a sample of {domain.name} is {len(domain.layers)} images; one image is taken here")
 
 
 def _scale(converter: Converter, request: Request, picture: Picture) -> tuple[str, ...]:
-    height, width = converter.sizing(request).working(*size_of(picture))
+    sizing, times = converter.sizing(request), converter.model.scale
+    height, width = sizing.working(*size_of(picture))
+    larger = (f"{times} times as high and wide",) if times != 1 else ()
     if (height, width) == size_of(picture):
-        return ()
-    return (f"translated at {width} x {height} pixels, and brought back to its own size",)
+        return larger
+    back = "brought back to its own size" if times == 1 else f"brought to {times} times its own size"
+    return (f"translated at {width} x {height} pixels, and {back}",)
 
 
 def _preview(picture: Picture) -> bytes:

@@ -69,7 +69,8 @@ FIELDS: dict[str, Field] = {
     ),
     "size": Field(
         "At which size the picture is translated: auto, native (its own), trained (the scale that the model was "
-        "trained at), or so many pixels on the shorter side. The translation has the picture's own size.",
+        "trained at), or so many pixels on the shorter side. The translation has the picture's own size, or "
+        "as many times that as the model enlarges; such a model takes pictures as they are by auto.",
         {
             "oneOf": [
                 {"type": "string", "enum": ["auto", "native", "trained"]},

@@ -4,7 +4,7 @@ Files of earlier versions lack some keys (see `completed`); those of later ones 
 """
 
 from pathlib import Path
-from typing import Annotated, Any, NotRequired, Required, TypeVar, cast
+from typing import Annotated, Any, Literal, NotRequired, Required, TypeVar, cast
 
 from pydantic import ConfigDict, Field, StringConstraints
 from typing_extensions import TypedDict  # typing's own lacks what pydantic needs before Python 3.12
@@ -43,6 +43,13 @@ class ScaleFacts(TypedDict):
     interpolation: Interpolation
 
 
+class SlicingFacts(TypedDict):
+    """See `Slicing`."""
+
+    axis: Literal[0, 1, 2]
+    neighbours: Annotated[int, Field(ge=0, le=16)]
+
+
 class DomainFacts(TypedDict):
     """See `Domain`."""
 
@@ -53,6 +60,7 @@ class DomainFacts(TypedDict):
     unit: str
     scale: NotRequired[ScaleFacts | None]
     layers: NotRequired[list["DomainFacts"]]
+    slicing: NotRequired[SlicingFacts | None]
 
 
 class ImagesFacts(TypedDict):

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import torch
+from torch import Tensor
 
 from translate.data.batch import Batch
 from translate.data.domain import Domain
@@ -13,12 +14,13 @@ from translate.reporting.report import write_report
 from translate.reporting.tracking import MetricsLog, NoMetrics, Tracker, read_metrics, save_grid
 from translate.training.diagnostics import Diagnostics
 from translate.training.trainer import Trainer
+from translate.training.validation import Film
 from translate.utils.printing import Log, say
 
 
 class Records:
     """Writes into `folder`, on the main process alone. `samples`, a batch on the device, are shown in every grid;
-    `kinds`: what their images are; `names`: what the samples are called, where that is known.
+    `kinds`: what their images are; `names`: what the samples are called, where that is known. `film`: shown instead.
 
     What a killed process wrote after the trainer's step is dropped, and so are the validations of that step if they are
     to be `measured_again`.
@@ -34,10 +36,11 @@ class Records:
         measured_again: bool = False,
         kinds: Sequence[Domain] = (),
         names: Sequence[str] = (),
+        film: Film | None = None,
     ) -> None:
         self.folder, self.tracker = folder, tracker
         self._trainer, self._samples, self._measured_again, self._log = trainer, samples, measured_again, log
-        self._reports, self._names = True, names
+        self._reports, self._names, self._film = True, film.rows if film else names, film
         is_main = trainer.distributed.is_main
         self.metrics = MetricsLog(folder / "metrics.jsonl") if is_main else NoMetrics()
         self.metrics.keep(self._came_before)
@@ -80,13 +83,21 @@ class Records:
         step = self._trainer.steps
         path = self.folder / "samples" / f"step-{step:08d}.png"
         with self._trainer.shown(), torch.no_grad(), self._trainer.runtime.autocast():
-            columns = self._trainer.model.show(self._samples)
+            columns = self._columns()
             self._diagnostics.examine(step)
         if self._trainer.distributed.is_main:
-            save_grid(path, columns)
+            save_grid(path, columns, self._film.rows if self._film else ())
             self._report()
         self.tracker.images(step, "samples", path)
         self.tracker.table(step, "samples", path, self._names)
+
+    def _columns(self) -> dict[str, Tensor]:
+        trainer = self._trainer
+        return (
+            trainer.model.show(self._samples)
+            if self._film is None
+            else self._film.columns(trainer.model, trainer.runtime)
+        )
 
     def _report(self) -> None:
         """Writes the page of the run as it is now; one that fails warns once, and training goes on without it."""

@@ -76,7 +76,7 @@ class TrainingSettings(ScheduleSettings):
     best_by: str | None = None
     """The measure of validations that chooses the best checkpoint, averaged over them: l1, psnr, ssim, error/HU,
     mean_iou, pixel_accuracy, patch_distance, or one of the method's own. Null: the L1 of images, the mean IoU of label
-    maps; without known truth the patch distance of two domains, else the newest is the best."""
+    maps, the SI-SDR of sound; without known truth the patch distance of two domains, else the newest is the best."""
     patience: int | None = Field(None, ge=1)
     """Ends training after this many validations in a row that brought no better value of that measure; null never
     does. Every better step is then saved."""

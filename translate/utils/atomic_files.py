@@ -125,6 +125,12 @@ def write_atomic(path: Path, text: str) -> None:
         working.write_text(text, encoding="utf-8")
 
 
+def atomic_copy(source: Path, path: Path) -> None:
+    """Copies the content of a file, whole or not at all. Raises OSError."""
+    with atomic_file(path) as working:
+        shutil.copyfile(source, working)
+
+
 def sha256_of(path: Path) -> str:
     """The SHA-256 of a file, in hexadecimal. Raises OSError."""
     with path.open("rb") as file:

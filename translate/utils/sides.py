@@ -35,6 +35,14 @@ class Sides(NamedTuple):
     def __str__(self) -> str:
         return str(self.height) if self.square else f"[{self.height}, {self.width}]"
 
+    def times(self, factor: int) -> Sides:
+        """So many times as high and wide."""
+        return Sides(self.height * factor, self.width * factor)
+
+    def over(self, factor: int) -> Sides:
+        """That many times less high and wide, rounded, but of one pixel at least."""
+        return Sides(*(max(1, round(side / factor)) for side in self))
+
     def fit_in(self, height: int, width: int) -> bool:
         """Whether a crop of these sides can be taken from so many pixels."""
         return self.height <= height and self.width <= width

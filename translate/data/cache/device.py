@@ -68,9 +68,9 @@ class DeviceLoader:
 
     def _batch(self, step: int, crops: Tensor) -> Batch:
         there = crops.to(self._images[0].device, non_blocking=True)
-        size = self._loader.crops.size
+        size_of, pairs = self._loader.crops.size_of, enumerate(zip(self._images, there, strict=True))
         return self._loader.made_of(
-            step, [gather(images, of_domain, size) for images, of_domain in zip(self._images, there, strict=True)]
+            step, [gather(images, of_domain, size_of(number)) for number, (images, of_domain) in pairs]
         )
 
 
@@ -99,6 +99,8 @@ def _moved(loader: Loader[Batch], device: torch.device, limit: int) -> list[Tens
     """Moves all images of all domains to the device. Raises Unfit."""
     if loader.crops.augments:
         raise Unfit("data.augment works on the host")
+    if loader.derive:
+        raise Unfit("data.derive works on the host")
     first = [images.load(0) for images in loader.images]
     wanted = sum(len(images) * image.nbytes for images, image in zip(loader.images, first, strict=True))
     if wanted > limit:

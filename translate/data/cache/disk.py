@@ -91,6 +91,7 @@ def _way(decoding: Decoding) -> str:
     way: str = decoding.resize
     if way != "none":
         way += f"-{decoding.interpolation}-{decoding.sides.pixels.replace(' ', '')}"
+        way += f"-by-{decoding.grid}" if decoding.grid > 1 else ""
     # Other versions may decode and resize to different pixels.
     return f"{FORMAT}-{decoding.channels}-{way}-translate-{__version__}-pillow-{PIL.__version__}"
 

@@ -32,8 +32,10 @@ from translate.data.labelled.attributes import find_attributes
 from translate.data.layouts.folders import Folder, recognise
 from translate.data.messages import by_fault, few
 from translate.data.settings import DataSettings
+from translate.data.sound.checking import examined
 from translate.data.source import Readable
 from translate.data.source_file import Source
+from translate.data.volumes.folder import is_of_volumes, recognise_volumes
 from translate.errors import ConfigurationError
 from translate.utils.printing import shown
 
@@ -49,6 +51,8 @@ class Report:
     """Worth knowing before training, but no obstacle to it."""
     problems: tuple[str, ...]
     """What should be fixed, and how."""
+    clips: bool = False
+    """Whether it holds clips, and its pairs are frames of them."""
 
     def lines(self) -> list[str]:
         verdict = f"problems found: {len(self.problems)}" if self.problems else "ready to train on"
@@ -69,6 +73,9 @@ def check(root: Path, data: DataSettings | None = None) -> Report:
         labelled = open_labelled(root, domains=domains, follow_links=follow_links)
         return examine(folded(labelled, wanted.fold, wanted.fold_seed), wanted)
     folder: Folder | LabelledFolder
+    if is_of_volumes(root):
+        volumes = recognise_volumes(root, wanted, domains, data.direction == "BtoA" if data else False)
+        return examine(folded(volumes, wanted.fold, wanted.fold_seed), wanted)
     try:
         folder = recognise(root, domains=domains, layout=wanted.layout, follow_links=follow_links, roles=wanted.roles)
     except ConfigurationError as reason:
@@ -83,6 +90,9 @@ def check(root: Path, data: DataSettings | None = None) -> Report:
 
 def examine(folder: Folder | LabelledFolder, data: DataSettings) -> Report:
     """Reads every image of a data set, and reports."""
+    if isinstance(folder, Folder) and folder.of_sound:
+        facts, problems = examined(folder.splits, folder.domains)
+        return Report(folder, (*folder.found, *facts), folder.notes, (*folder.warnings, *problems))
     whole = folder.columns()
     folder = folder.in_layers() if isinstance(folder, Folder) else folder
     groups, columns = _groups(folder), folder.columns()
@@ -111,7 +121,10 @@ def examine(folder: Folder | LabelledFolder, data: DataSettings) -> Report:
         problems += outside(sound, kind, key_of(kinds, kind, "span"))
     if isinstance(folder, Folder):
         notes += too_few(dict(zip(folder.domains, folder.splits["train"], strict=True)))
-        problems += [*_leaked(folder.splits, read, [kind.numbered for kind in kinds]), *_unequal(folder, read)]
+        problems += [
+            *_leaked(folder.splits, read, [kind.numbered or kind.slicing is not None for kind in kinds]),
+            *_unequal(folder, read),
+        ]
     else:
         facts += shares(folder) if folder.groups else []
         images = folder.splits["train"].sources

@@ -21,7 +21,9 @@ from translate.data.io.values import DEEP, UNIT, Span, are_values
 from translate.data.layers import in_layers
 from translate.data.scale import Scale
 from translate.data.settings import DataSettings
+from translate.data.sound.finding import domain_in, refuse_idle
 from translate.data.source import Readable
+from translate.data.volumes.slices import VolumeSlice
 from translate.errors import ConfigurationError
 
 LOOKED = 5000
@@ -39,7 +41,9 @@ not. A kind that files do not show is set."""
 def kinds_of(columns: Mapping[str, Sequence[Readable]], data: DataSettings, files: Files) -> tuple[Domain, ...]:
     """What the images of each domain are: as the settings say, else as they are found to be; label maps and instance
     maps are found where there are two domains."""
-    return tuple(_of_domain(name, sources, data, len(columns) == 2, files) for name, sources in columns.items())
+    found = tuple(_of_domain(name, sources, data, len(columns) == 2, files) for name, sources in columns.items())
+    refuse_idle(found, data)
+    return found
 
 
 def _of_domain(name: str, sources: Sequence[Readable], data: DataSettings, two: bool, files: Files) -> Domain:
@@ -50,9 +54,12 @@ def _of_domain(name: str, sources: Sequence[Readable], data: DataSettings, two: 
 
 def _kind(name: str, sources: Sequence[Readable], data: DataSettings, two: bool, files: Files) -> Domain:
     said = data.domain_settings.get(name, DomainSettings())
+    if sound := domain_in(name, sources, said, data):
+        return sound
     channels, span = said.channels or data.channels, said.span or data.range
     perhaps = two and said.said is None and not (channels or span)
-    for kind, look_for in FOUND.items():
+    of_volumes = [source for source in sources if isinstance(source, VolumeSlice)]
+    for kind, look_for in FOUND.items() if not of_volumes else ():
         if (said.said == kind or perhaps) and (numbered := look_for(name, sources, said, files)):
             return numbered
     found = look(name, sources, files, channels=channels, span=span)
@@ -60,7 +67,19 @@ def _kind(name: str, sources: Sequence[Readable], data: DataSettings, two: bool,
         raise ConfigurationError(
             f"data.domains.{name}.span: no effect on files of 8 bits, whose 0 and 255 are black and white; leave it out"
         )
-    return replace(found, unit=said.unit, kind=said.said or "image")
+    if of_volumes and said.said not in (None, "image"):
+        raise ConfigurationError(
+            f"data.domains.{name}.kind: slices of volumes are images; save {said.said} as PNG, or leave it out"
+        )
+    unit = said.unit or _unit(of_volumes)
+    slicing = of_volumes[0].slicing if of_volumes else None
+    return replace(found, unit=unit, kind=said.said or "image", slicing=slicing)
+
+
+def _unit(slices: Sequence[VolumeSlice]) -> str:
+    """The unit that all files of a domain say, if they do."""
+    units = {one.file.unit for one in slices}
+    return units.pop() if len(units) == 1 else ""
 
 
 def introduced(kinds: Sequence[Domain]) -> list[str]:
@@ -71,6 +90,8 @@ def introduced(kinds: Sequence[Domain]) -> list[str]:
             others = " or ".join(other for other in KINDS if other != kind.kind)
             *some, last = (f"data.domains.{kind.name}.{key}" for key in (f"kind={others}", *KINDS[kind.kind].settings))
             lines.append(f"{kind.name}: {kind} ({', '.join(some)} and {last} say otherwise)")
+        elif kind.sound:
+            lines.append(f"{kind.name}: {kind} (data.sound says otherwise)")
         elif kind != Domain(kind.name, dtype="uint8"):
             settings: list[Literal["channels", "span"]] = ["channels", "span"] if kind.deep else ["channels"]
             keys = " and ".join(key_of(kinds, kind, key) for key in settings)

@@ -8,6 +8,7 @@ from typing import Any
 
 from PIL import Image
 
+from translate.data.io import place
 from translate.data.io.tiff import Page
 
 ORIENTATION, EXIF, GPS = 274, 34665, 34853
@@ -78,6 +79,19 @@ def without_place(exif: bytes | None) -> bytes | None:
     """A block without resolution and position on Earth, which say where each pixel lies: for an image of another
     size."""
     return _without(exif, (*_PLACE, *_RESOLUTION))
+
+
+def enlarged_place(exif: bytes | None, times: int) -> bytes | None:
+    """A block whose resolution and position on Earth are those of the image with `times` x `times` pixels in place of
+    each."""
+    if exif is None:
+        return None
+    block = Image.Exif()
+    block.load(exif)
+    moved = place.enlarged(dict(block), times)
+    for tag, value in moved.items():
+        block[tag] = value
+    return block.tobytes() if moved else exif
 
 
 def has_place(exif: bytes | None) -> bool:

@@ -19,12 +19,18 @@ SPLITS = {"0": "train", "1": "validation", "2": "test"}
 
 def read_attributes(root: Path, follow_links: bool) -> Labelling | None:
     """Reads the attribute file in `root`, None if there is none. Raises ConfigurationError that names file and line."""
+    table = attribute_table(root)
+    return None if table is None else labelling(root, table, follow_links)
+
+
+def attribute_table(root: Path) -> Table | None:
+    """The rows of the attribute file in `root`; see `read_attributes`."""
     path = find_attributes(root)
     if path is None:
         return None
-    rows = list(_lines(path))
+    rows = list(lines_of(path))
     warnings = []
-    announced = int(rows.pop(0)[1][0]) if rows and _is_count(rows[0][1]) else None
+    announced = int(rows.pop(0)[1][0]) if rows and is_count(rows[0][1]) else None
     if len(rows) < 2:
         raise ConfigurationError(f"{shown(path)}: no rows; expected the names of attributes, then `file 1 -1 ...`")
     if announced not in (None, len(rows) - 1):
@@ -46,7 +52,7 @@ def read_attributes(root: Path, follow_links: bool) -> Labelling | None:
         lines[file] = line
     tokens = np.array([values for _, (_, *values) in rows])
     refuse_both(path, tokens, list(lines.values()))
-    table = Table(
+    return Table(
         path=path,
         names=tuple(names),
         exclusive=False,
@@ -56,7 +62,6 @@ def read_attributes(root: Path, follow_links: bool) -> Labelling | None:
         in_file_order=True,
         warnings=tuple(warnings),
     )
-    return labelling(root, table, follow_links)
 
 
 def refuse_both(path: Path, tokens: np.ndarray, lines: list[int]) -> None:
@@ -80,18 +85,19 @@ def find_attributes(root: Path) -> Path | None:
 
 def _looks_like_attributes(path: Path) -> bool:
     try:
-        rows = [fields for _, fields in islice(_lines(path), 3)]
+        rows = [fields for _, fields in islice(lines_of(path), 3)]
     except ConfigurationError:
         return False  # some other file
-    rows = rows[1:] if rows and _is_count(rows[0]) else rows
+    rows = rows[1:] if rows and is_count(rows[0]) else rows
     return len(rows) > 1 and len(rows[1]) == len(rows[0]) + 1 and set(rows[1][1:]) <= {"1", "-1", "0"}
 
 
-def _is_count(fields: list[str]) -> bool:
+def is_count(fields: list[str]) -> bool:
+    """Returns whether the fields of a line are the number of rows."""
     return len(fields) == 1 and bool(re.fullmatch(r"[0-9]{1,12}", fields[0]))
 
 
-def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
+def lines_of(path: Path) -> Iterator[tuple[int, list[str]]]:
     """Yields the line number and fields of each non-empty line."""
     require_small(path)
     try:
@@ -107,7 +113,7 @@ def _partition(root: Path, lines: dict[str, int]) -> tuple[str, ...] | None:
     if not path.is_file():
         return None
     splits = {}
-    for line, fields in _lines(path):
+    for line, fields in lines_of(path):
         if len(fields) != 2 or fields[1] not in SPLITS:
             raise ConfigurationError(
                 f"{shown(path)}, line {line}: expected a file and 0 (train), 1 (validation) or 2 (test), "

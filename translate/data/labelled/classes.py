@@ -46,7 +46,7 @@ def read_classes(root: Path, follow_links: bool = True) -> Labelling | None:
     """Reads the folders below `root` as classes; returns None if there are none. Raises ConfigurationError."""
     if {name.lower() for name in marks_in(root).domains} == {"a", "b"}:
         return _of_two_domains(root, follow_links)
-    places: Places = next(filter(None, (layout(root) for layout in reversed(LAYOUTS.values()))), {})
+    places = folders_of_classes(root)
     scan = Scan(root, follow_links, left_out(root, [folder for of in places.values() for folder in of.values()]))
     listed = scan.splits({split: list(of.values()) for split, of in places.items()})
     columns = {split: dict(zip(of, listed[split], strict=True)) for split, of in places.items()}
@@ -58,6 +58,11 @@ def read_classes(root: Path, follow_links: bool = True) -> Labelling | None:
     parts = {split: _part(split, columns[split], classes, scan.warnings) for split in columns}
     found = Labelling("class folders", classes, True, parts, origin, by_class=True, test_is_paired=paired)
     return found.scanned(scan)
+
+
+def folders_of_classes(root: Path) -> Places:
+    """For each split, the folder of each class; empty if there are none."""
+    return next(filter(None, (layout(root) for layout in reversed(LAYOUTS.values()))), {})
 
 
 def _trained_classes(root: Path, columns: dict[str, Columns], warnings: list[str]) -> tuple[str, ...]:

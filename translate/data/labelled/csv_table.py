@@ -27,13 +27,19 @@ INDEX = re.compile(r"(unnamed: *\d+|index)?", re.IGNORECASE)
 
 def read_csv(root: Path, follow_links: bool) -> Labelling | None:
     """Reads the table in `root`, None if there is none. Raises ConfigurationError that names file and line."""
+    table = csv_table(root)
+    return None if table is None else labelling(root, table, follow_links)
+
+
+def csv_table(root: Path) -> Table | None:
+    """The rows of the table in `root`; see `read_csv`."""
     path = root / "labels.csv"
     if not path.is_file():
         tables = sorted(path for path in root.glob("*.csv") if path.is_file())
         if len(tables) != 1 or not _looks_like_labels(tables[0]):
             return None
         path = tables[0]
-    rows = _rows(path)
+    rows = rows_of(path)
     if not rows:
         raise ConfigurationError(f"{shown(path)}: empty; expected {LOOKED_FOR}")
     header, rows = rows[0][1], rows[1:]
@@ -62,29 +68,30 @@ def read_csv(root: Path, follow_links: bool) -> Labelling | None:
             warnings = (f"{shown(path.name)}: columns beside file, label and split are ignored: {', '.join(columns)}",)
     else:
         names, labels, exclusive = tuple(columns), _attributes(path, columns, numbers), False
-    table = Table(path, names, exclusive, tuple(lines), labels, splits, warnings=warnings)
-    return labelling(root, table, follow_links)
+    return Table(path, names, exclusive, tuple(lines), labels, splits, warnings=warnings)
 
 
 def _looks_like_labels(path: Path) -> bool:
     """Returns whether a CSV file not named labels.csv holds labels, as other tables may accompany images."""
     try:
-        rows = [row for _, row in _rows(path)[:2]]
+        rows = [row for _, row in rows_of(path)[:2]]
     except ConfigurationError:
         return False
     if len(rows) < 2 or rows[0][0] not in FILE_TOO:
         return False
     values = [value for name, value in zip(rows[0][1:], rows[1][1:], strict=False) if name != SPLIT]
-    return LABEL in rows[0] or (bool(values) and all(_plain(value) is not None for value in values))
+    return LABEL in rows[0] or (bool(values) and all(plain(value) is not None for value in values))
 
 
-def _rows(path: Path) -> list[tuple[int, list[str]]]:
+def rows_of(path: Path) -> list[tuple[int, list[str]]]:
     """Returns the line number and fields of each non-empty row, without a first column of row numbers."""
     require_small(path)
     try:
         data = path.read_bytes()
         text = data.decode("utf-16" if data.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8-sig")
-        reader = csv.reader(StringIO(text, newline=""), delimiter=_delimiter(text), strict=True, skipinitialspace=True)
+        reader = csv.reader(
+            StringIO(text, newline=""), delimiter=delimiter_of(text), strict=True, skipinitialspace=True
+        )
         rows = [(reader.line_num, [field.strip() for field in row]) for row in reader if any(row)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ConfigurationError(f"{shown(path)}: cannot be read as CSV: {error}") from error
@@ -93,7 +100,7 @@ def _rows(path: Path) -> list[tuple[int, list[str]]]:
     return [(line, row[1:]) for line, row in rows] if indexed else rows
 
 
-def _delimiter(text: str) -> str:
+def delimiter_of(text: str) -> str:
     """Returns what separates the names of the columns: a comma, a semicolon or a tab."""
     header = next((line for line in text.splitlines() if line.strip()), "")
     return max(",;\t", key=header.count)
@@ -134,17 +141,17 @@ def _classes(path: Path, column: tuple[str, ...], lines: list[int]) -> tuple[tup
 def _attributes(path: Path, columns: dict[str, tuple[str, ...]], lines: list[int]) -> np.ndarray:
     for name, column in columns.items():
         for line, value in zip(lines, column, strict=True):
-            if _plain(value) is None:
+            if plain(value) is None:
                 raise ConfigurationError(
                     f"{shown(path)}, line {line}: {name}: {shown(value)!r}; expected 1 or 0, yes or no, "
                     "true or false, or nothing where it is unknown"
                 )
-    tokens = np.array([[_plain(value) for value in column] for column in columns.values()]).T
+    tokens = np.array([[plain(value) for value in column] for column in columns.values()]).T
     refuse_both(path, tokens, lines)
     return np.select([tokens == "1", tokens != ""], [1, 0], UNKNOWN).astype(np.float32)
 
 
-def _plain(value: str) -> str | None:
+def plain(value: str) -> str | None:
     """Returns "1", "0", "-1", or "" for unknown; None for anything else."""
     if value.lower() in VALUES:
         return VALUES[value.lower()]

@@ -42,9 +42,9 @@ def labelling(root: Path, table: Table, follow_links: bool) -> Labelling:
     Which are for training is what the table says, else the names of their folders (test/1.png), else chosen here.
     """
     scan = Scan(root, follow_links, list(table.warnings))
-    paths = _images(table, scan)
+    paths = images_of(table, scan)
     rows = [row for row, path in enumerate(paths) if path is not None]
-    splits = table.splits or _by_folder(root, paths)
+    splits = table.splits or by_folder(root, paths)
     if splits:
         chosen = {split: [row for row in rows if splits[row] == split] for split in set(splits)}
         origin = ""
@@ -60,7 +60,7 @@ def labelling(root: Path, table: Table, follow_links: bool) -> Labelling:
     return Labelling(table.path.name, table.names, table.exclusive, parts, origin).scanned(scan)
 
 
-def _by_folder(root: Path, paths: Sequence[Path | None]) -> tuple[str, ...] | None:
+def by_folder(root: Path, paths: Sequence[Path | None]) -> tuple[str, ...] | None:
     """Returns the split of each image by the names of its folders, or None if no name speaks of tests."""
     folders = (path.relative_to(root).parts[:-1] if path else () for path in paths)
     splits = tuple(held_out_as(parts) or "train" for parts in folders)
@@ -81,7 +81,7 @@ def _held_out(table: Table, rows: list[int]) -> tuple[dict[str, list[int]], str]
     return chosen, f"held out{' of each class' if table.exclusive else ''}, chosen by a hash of the names"
 
 
-def _images(table: Table, scan: Scan) -> list[Path | None]:
+def images_of(table: Table, scan: Scan) -> list[Path | None]:
     """Returns the image of each row, or None if it is missing; adds mismatches to the warnings of `scan`."""
     root, warnings = scan.root, scan.warnings
     inside = {_spelt(path.relative_to(root).as_posix()): path for path in scan.column(root).values()}

@@ -11,20 +11,22 @@ from typing import Literal
 from translate.data.catalog.description import describe
 from translate.data.layers import Layered, holds_any, in_layers, layer_names
 from translate.data.layouts.columns import Column, Scan, TestSplit, matched, split_of_test, with_origin, with_test
-from translate.data.layouts.listing import SUFFIXES
+from translate.data.layouts.listing import SOUNDS, SUFFIXES
 from translate.data.layouts.pairing import CANNOT_BE_UNPAIRED, Columns, Kind, paired_up
 from translate.data.layouts.several import Roles, called, find_sides, require_one_target, samples
 from translate.data.layouts.splits import WHOLE
 from translate.data.layouts.two_domains import Layout, find_layout
+from translate.data.sound.source import Sound
 from translate.data.source import Readable
 from translate.data.source_file import Source
+from translate.data.volumes.slices import VolumeSlice
 from translate.errors import ConfigurationError
 from translate.utils.printing import shown
 
 Direction = Literal["AtoB", "BtoA"]
 
 
-Split = tuple[tuple[Source | Layered, ...], ...]
+Split = tuple[tuple[Source | Layered | Sound | VolumeSlice, ...], ...]
 """The images of each domain, in the order of `Folder.domains`; the images of a pair have the same index."""
 
 
@@ -44,6 +46,11 @@ class Folder:
     notes: tuple[str, ...] = ()
     """Worth knowing, but no fault."""
     test_split: TestSplit = "test"
+
+    @property
+    def of_sound(self) -> bool:
+        """Whether it holds sound, and no images."""
+        return isinstance(self.splits["train"][0][0], Sound)
 
     def columns(self) -> dict[str, list[Readable]]:
         """The images of all splits, by domain."""
@@ -83,18 +90,25 @@ def open_folder(
     """Opens the data set below `root`, which must be of the kind `wanted`.
 
     `direction` and `domains` (names of A and B; of several folders, the two to take) override the folder's
-    `dataset.yaml`. `direction` is for pairs only: BtoA makes B the input. `layout="unpaired"` treats two folders as
+    `dataset.yaml`. `direction` is for pairs only: BtoA makes B the input; of sound, a folder called clean is the
+    target unless it is given. `layout="unpaired"` treats two folders as
     unpaired even if their file names match. Without `follow_links`, links to files elsewhere are left out. `roles`:
     the folders of the input and of the target, of samples of several images.
     Raises ConfigurationError if there is no data set, or one of the other kind, or a target of several images.
     """
     folder = recognise(root, domains=domains, layout=layout, wanted=wanted, follow_links=follow_links, roles=roles)
-    if folder.kind != wanted:
-        raise ConfigurationError(_refusal(folder))
-    direction = direction or ("AtoB" if roles else describe(root).direction or "AtoB")
+    require_kind(folder, wanted)
+    said = None if roles else describe(root).direction or (None if domains else _towards_clean(folder))
+    direction = direction or said or "AtoB"
     folder = _swap(folder) if direction == "BtoA" and wanted == "paired" else folder
     require_one_target(*(layer_names(*of) for of in zip(folder.domains, folder.splits["train"], strict=True)))
     return folder
+
+
+def require_kind(folder: Folder, wanted: Kind) -> None:
+    """Raises ConfigurationError that says what to do, unless the set is of the kind wanted."""
+    if folder.kind != wanted:
+        raise ConfigurationError(_refusal(folder))
 
 
 def recognise(
@@ -121,7 +135,7 @@ def recognise(
         names, remark = called(found.layers), ""
         columns = samples(root, columns, found.layers, scan.warnings)
     else:
-        names = _distinct(root, asked or found.names or _names_in(root) or ("A", "B"))
+        names = _distinct(root, asked or found.names or names_in(root) or ("A", "B"))
         kind, columns, remark = paired_up(root, columns, declared, wanted, scan.warnings)
     columns, origin = with_test(columns)
     test_is_paired = kind == "paired" or said.test_paired
@@ -164,18 +178,38 @@ def _with_images(found: Layout, scan: Scan) -> Columns:
 
 def _sources(columns: tuple[Column, ...], layers: Roles | None) -> Split:
     if layers:
+        _require_images(columns)
         each = iter(columns)
         return tuple(_samples([next(each) for _ in names], names) for names in layers)
     if len(columns) == 2:
-        return tuple(tuple(map(Source, column.values())) for column in columns)
+        return tuple(tuple(map(_source, column.values())) for column in columns)
     files = columns[0].values()
     return tuple(Source(path, "left") for path in files), tuple(Source(path, "right") for path in files)
+
+
+def _source(path: Path) -> Source | Sound:
+    return Sound(path) if path.suffix.lower() in SOUNDS else Source(path)
+
+
+def _require_images(columns: Sequence[Column]) -> None:
+    sound = next((path for column in columns for path in column.values() if path.suffix.lower() in SOUNDS), None)
+    if sound:
+        raise ConfigurationError(
+            f"{shown(sound)}: samples of several images hold no sound: keep two folders, one of noisy and one of clean "
+            "sound"
+        )
 
 
 def _samples(columns: Sequence[Column], names: tuple[str, ...]) -> tuple[Source | Layered, ...]:
     """The images of a side, those of a sample together; of one layer, as they are."""
     rows = zip(*(map(Source, column.values()) for column in columns), strict=True)
     return tuple(Layered(row, names) if len(names) > 1 else row[0] for row in rows)
+
+
+def _towards_clean(folder: Folder) -> Direction | None:
+    """The direction of sound whose first folder alone is called clean: folders lie in the order of their names."""
+    first, second = ("clean" in name.lower() for name in folder.domains)
+    return "BtoA" if folder.of_sound and folder.kind == "paired" and first and not second else None
 
 
 def _swap(folder: Folder) -> Folder:
@@ -210,7 +244,7 @@ def _distinct(root: Path, names: tuple[str, ...]) -> tuple[str, str]:
     return names[0], names[1]
 
 
-def _names_in(root: Path) -> tuple[str, str] | None:
+def names_in(root: Path) -> tuple[str, str] | None:
     """Returns the domain names in folder names such as horse2zebra, else None."""
     match = re.fullmatch(r"([A-Za-z][\w-]*?)2([A-Za-z][\w-]*)", root.resolve().name)
     return (match[1], match[2]) if match else None

@@ -1,4 +1,6 @@
-"""Lists the image files below a folder in natural order, links to files included."""
+"""Lists the image files below a folder in natural order, links to files included; or, of sound, the sound files."""
+
+from __future__ import annotations
 
 import os
 import re
@@ -10,6 +12,7 @@ from operator import itemgetter
 from pathlib import Path
 
 from translate.data.messages import few
+from translate.data.sound.files import SUFFIXES as SOUNDS
 from translate.errors import ConfigurationError, folded
 from translate.utils.printing import shown
 
@@ -66,6 +69,13 @@ class ListingReport:
         elif os.path.splitext(name)[1].lower() in SUFFIXES:
             self.private["._*" if name.startswith("._") else ".*"] += 1
 
+    def take(self, other: ListingReport) -> None:
+        """Adds what another listing met."""
+        self.away += other.away
+        self.refused += other.refused
+        self.private.update(other.private)
+        self.others.update(other.others)
+
     def notes(self, root: Path, option: str) -> list[str]:
         """Describes what is worth knowing; `option` is what leaves out the links that lead out of `root`."""
         count, lines = len(self.away), []
@@ -87,7 +97,7 @@ class ListingReport:
 
 def iterate_images(folder: Path, report: ListingReport | None = None, follow: bool = True) -> Iterator[Path]:
     """Yields the image files below `folder`, recognised by suffix, in natural order (2 before 10); holds only one
-    folder's and its parents' names in memory.
+    folder's and its parents' names in memory. Where there is no image, but sound, yields the sound files.
 
     Takes links to files, wherever these are, under the link's own name; without `follow`, only to files in `folder`.
     Skips hidden files and folders and those of systems (`is_private`), devices, pipes, links to folders (targets inside
@@ -95,8 +105,18 @@ def iterate_images(folder: Path, report: ListingReport | None = None, follow: bo
     """
     if not folder.is_dir():
         raise ConfigurationError(f"{shown(folder)}: no such folder")
-    listing = _Listing(folder.resolve(), ListingReport() if report is None else report, follow)
-    return map(Path, listing.below([os.fspath(folder)]))
+    return _of_one_kind(folder, ListingReport() if report is None else report, follow)
+
+
+def _of_one_kind(folder: Path, report: ListingReport, follow: bool) -> Iterator[Path]:
+    for suffixes in (SUFFIXES, SOUNDS):
+        met, found = ListingReport(), False
+        for path in _Listing(folder.resolve(), met, follow, suffixes).below([os.fspath(folder)]):
+            found = True
+            yield Path(path)
+        if found or not SOUNDS & met.others.keys():
+            break
+    report.take(met)
 
 
 def is_private(name: str) -> bool:
@@ -126,6 +146,7 @@ class _Listing:
     home: Path
     report: ListingReport
     follow: bool
+    suffixes: frozenset[str]
 
     def below(self, folders: list[str], depth: int = 0) -> Iterator[str]:
         """Yields the images below folders with equal sort keys (1 and 01), merged as if they were one folder."""
@@ -137,7 +158,7 @@ class _Listing:
         for entry in chain.from_iterable(map(_entries, folders)):
             stem, suffix = os.path.splitext(entry.name)
             kind, aside = suffix.lower(), entry.name.endswith(ASIDE)
-            image, is_folder = kind in SUFFIXES and not aside, _leads_to(entry.is_dir)
+            image, is_folder = kind in self.suffixes and not aside, _leads_to(entry.is_dir)
             if is_private(entry.name):
                 self.report.keep_out(entry.name, is_folder)
             elif entry.is_symlink() and (image or is_folder) and not self._takes(entry, is_folder):

@@ -74,13 +74,13 @@ def _marked(root: Path, wanted: Names) -> Layout | None:
         if not _are_pairs(train):
             raise ConfigurationError(f"{shown(root)}: there is {shown(train.name)}/ but no folder of the other domain")
         return _of_pairs({split: folders[name] for split, folders in places.items()})
-    return complete(root, places, _two(root, sorted(domains), "training images", wanted))
+    return complete(root, places, two_of(root, sorted(domains), "training images", wanted))
 
 
 def _splits_within_domains(root: Path, wanted: Names) -> Layout | None:
     places = splits_within_domains(root)
     domains = list(places.get("train", {}))
-    return complete(root, places, _two(root, domains, "a train/ folder", wanted)) if len(domains) > 1 else None
+    return complete(root, places, two_of(root, domains, "a train/ folder", wanted)) if len(domains) > 1 else None
 
 
 def _domains_within_splits(root: Path, wanted: Names) -> Layout | None:
@@ -89,7 +89,7 @@ def _domains_within_splits(root: Path, wanted: Names) -> Layout | None:
     if not holding:
         return None
     train = next(iter(holding.values())).parent
-    return complete(root, places, _two(train, list(holding), "images", wanted))
+    return complete(root, places, two_of(train, list(holding), "images", wanted))
 
 
 def _side_by_side(root: Path, wanted: Names) -> Layout | None:
@@ -111,7 +111,7 @@ def _two_folders(root: Path, wanted: Names) -> Layout | None:
     holding = [folder.name for folder in domains_in(root) if holds_images(folder)]
     if not holding:
         return None
-    a, b = _two(root, holding, "images", wanted)
+    a, b = two_of(root, holding, "images", wanted)
     return Layout({WHOLE: (root / a, root / b)}, _spoken((a, b)))
 
 
@@ -149,7 +149,7 @@ def complete(root: Path, places: Places, names: tuple[str, ...]) -> Layout:
     return Layout(whole, _spoken(names), tuple(warnings))
 
 
-def _two(root: Path, names: Sequence[str], holding: str, wanted: Names) -> tuple[str, str]:
+def two_of(root: Path, names: Sequence[str], holding: str, wanted: Names) -> tuple[str, str]:
     """Returns the names of two domains: those that are wanted, or the only two, which `wanted` may rename."""
     known = {name.lower(): name for name in names}
     chosen = [known[name.lower()] for name in wanted or () if name.lower() in known]

@@ -18,7 +18,7 @@ import numpy as np
 
 from translate.data.catalog.description import FILE_NAME
 from translate.data.io.images import Picture, write
-from translate.data.synthetic.scenes import Array, compose
+from translate.data.synthetic.scenes import Array, Scene, compose
 from translate.errors import ConfigurationError, nearest
 from translate.utils.atomic_files import clear_leftovers, hidden_folder
 from translate.utils.printing import shown
@@ -64,7 +64,11 @@ def render(scene_seed: int, style: str, size: int) -> Array:
     """Renders a scene, antialiased: (size, size, 3) uint8. Raises ValueError for arguments out of range."""
     if style not in BANDS or size < 1 or scene_seed < 0:
         raise ValueError(f"no scene {scene_seed} in '{style}' at {size} px; styles are {', '.join(STYLES)}")
-    scene = compose(scene_seed)
+    return draw(compose(scene_seed), style, size)
+
+
+def draw(scene: Scene, style: str, size: int) -> Array:
+    """Draws a scene in a style, antialiased: (size, size, 3) uint8."""
     centres = (np.arange(size) + 0.5) / size
     points = np.stack(np.meshgrid(centres, centres), -1)  # (size, size, 2): x, y
     picture = scene.ground(points)
@@ -99,7 +103,7 @@ def render_set(
     _check(view, styles, size, train, test, seed)
     description = _describe(view, styles, size, train, test, seed)
     if folder.exists():
-        _expect(folder, description)
+        expect(folder, description)
         return folder
     clear_leftovers(folder.parent)
     with hidden_folder(folder) as whole:
@@ -110,7 +114,7 @@ def render_set(
         try:
             whole.rename(folder)
         except OSError:  # another process was faster
-            _expect(folder, description)
+            expect(folder, description)
     return folder
 
 
@@ -145,7 +149,8 @@ def _describe(view: View, styles: tuple[str, ...], size: int, train: int, test: 
     return "\n".join(lines) + "\n"
 
 
-def _expect(folder: Path, description: str) -> None:
+def expect(folder: Path, description: str) -> None:
+    """Raises ConfigurationError unless the folder was rendered from the same settings."""
     file = folder / FILE_NAME
     found = file.read_text(encoding="utf-8") if file.is_file() else f"no {FILE_NAME}\n"
     if found != description:

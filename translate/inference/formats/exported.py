@@ -19,6 +19,7 @@ from translate.data.domain import Domain
 from translate.data.io.images import to_float, to_pixels
 from translate.data.io.values import UNIT, Span
 from translate.errors import ConfigurationError, TranslateError
+from translate.inference.network import require_scale
 from translate.inference.options import Backend
 from translate.inference.padding import padded_size
 from translate.models.base import ImageSpec, ImageTranslator, Request
@@ -28,6 +29,7 @@ from translate.utils.stored import UnreadableError, parse_json
 Run = Callable[[np.ndarray], np.ndarray]
 _PREFIX = "translate."
 _LISTS = ("domains", "span", "each")
+_NUMBERS = ("channels", "stride", "scale")
 BYTES_ONLY = "the model was exported with --bytes and takes 8-bit images only; export it without"
 
 
@@ -52,6 +54,8 @@ class Description:
     """For files of measured values: the values mapped to -1 and 1 in training (`data.range`); 0 to 1 if missing."""
     each: tuple[()] | tuple[Domain, Domain] = ()
     """What the images are that go in, and those that come out; empty in files of 0.1.0."""
+    scale: Annotated[int, Field(ge=1, le=64)] = 1
+    """How many times higher and wider the images are that come out; 1 if missing."""
 
     def to_metadata(self) -> dict[str, str]:
         """The fields as strings, under keys that begin with `translate.`."""
@@ -65,7 +69,7 @@ class Description:
         given = {f"{_PREFIX}span": json.dumps(UNIT), f"{_PREFIX}each": "[]", **metadata}
         values = {key: given[f"{_PREFIX}{key}"] for key in cls.__dataclass_fields__ if f"{_PREFIX}{key}" in given}
         numbers: dict[str, Any] = {
-            key: parse_json(values[key], Any, key) for key in (*_LISTS, "channels", "stride") if key in values
+            key: parse_json(values[key], Any, key) for key in (*_LISTS, *_NUMBERS) if key in values
         }
         return parse_json(json.dumps(values | numbers), cls, "metadata")
 
@@ -87,7 +91,7 @@ class ExportedGenerator(ImageTranslator):
         return to_float(self._run(pixels))
 
     def try_out(self, path: Path) -> None:
-        """Raises ConfigurationError unless the file takes an image as it says, and keeps its size."""
+        """Raises ConfigurationError unless the file takes an image as it says, and gives one of the size it says."""
         described = self.description
         height, _ = padded_size(1, 1, described.stride)
         width = 2 * height
@@ -96,9 +100,7 @@ class ExportedGenerator(ImageTranslator):
             converted = self._run(to_pixels(images) if self.bytes_only else images)
         except Exception as error:  # each runtime raises its own exception types
             raise ConfigurationError(f"{path}: does not take images as it says: {_first_line(error)}") from error
-        if converted.shape[-2:] != images.shape[-2:]:
-            after = " x ".join(map(str, converted.shape[-2:]))
-            raise ConfigurationError(f"{path}: turns {height} x {width} pixels into {after}; it has to keep the size")
+        require_scale(images, converted, self.scale, str(path))
 
     def _run(self, images: Tensor) -> Tensor:
         return torch.from_numpy(self.run(np.ascontiguousarray(images.numpy())))
@@ -109,6 +111,10 @@ class ExportedGenerator(ImageTranslator):
     @property
     def stride(self) -> int:
         return self.description.stride
+
+    @property
+    def scale(self) -> int:
+        return self.description.scale
 
 
 def read_exported(

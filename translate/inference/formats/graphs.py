@@ -193,6 +193,7 @@ def _description(converter: Converter, name: str, request: Request, as_bytes: bo
         version=__version__,
         span=given.span,
         each=(given, images.translated(request)),
+        scale=converter.model.scale,
     )
 
 

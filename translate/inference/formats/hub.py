@@ -38,7 +38,8 @@ tags:
 
 {summary}
 
-Converts images of any size to {targets}. Trained for {step:,} steps at {size} pixels, {channels} channels{data}.
+Converts images of any size to {targets}{larger}.
+Trained for {step:,} steps at {size} pixels, {channels} channels{data}.
 
 ```sh
 pip install image-translate
@@ -126,12 +127,14 @@ def card(facts: Mapping[str, Any], targets: list[str]) -> str:
     layers = [layer["name"] for kind in facts.get("each", ()) for layer in kind.get("layers", ())]
     sample = ", ".join(f"{json.dumps(name, ensure_ascii=False)}: image" for name in layers)
     data = recipe["data"].get("set")
+    times = max((kind.get("reduced", 1) for kind in facts.get("each", ())), default=1)
     return _CARD.format(
         library=LIBRARY,
         tag=recipe["model"]["name"],
         name=recipe["name"],
         summary=recipe.get("summary") or "An image-to-image translator.",
         targets=" or ".join(targets),
+        larger=f", {times} times as high and wide" if times > 1 else "",
         step=facts["step"],
         size=Sides.of(facts["size"]).pixels,
         channels=facts["channels"],

@@ -87,7 +87,7 @@ def load(path: Path, options: ModelOptions) -> Converter:
 def generators(model: Translator, step: int) -> dict[str, Published]:
     """The model's generators, keyed by the file names that those projects use.
 
-    Raises ConfigurationError for a method that they lack.
+    Raises ConfigurationError for a method, or a generator, that they lack.
     """
     found = {}
     for role, network in model.port_networks().items():
@@ -95,6 +95,11 @@ def generators(model: Translator, step: int) -> dict[str, Published]:
             found[f"{step}-{role}.ckpt"] = Published(network, None)
         elif isinstance(network, ResnetGenerator | UNetGenerator):
             found[f"latest_net_{role}.pth"] = Published(network, 0 if role == "G_B" else 1)
+    if not found:
+        raise ConfigurationError(
+            f"--format port: those projects have no {type(model.port_networks()['G']).__name__}; "
+            "export it as .onnx, .pt2 or for a hub"
+        )
     return found
 
 

@@ -18,6 +18,7 @@ from translate.inference.reasons import finite
 from translate.inference.tiling.rowmap import Bands, RowMap
 from translate.inference.tiling.store import FileStore, MemoryStore, Store
 from translate.utils.ram import available_ram
+from translate.utils.sides import Sides
 
 
 @dataclass(frozen=True)
@@ -37,18 +38,20 @@ def convert_banded(
     width: int,
     bands: Bands,
     depth: torch.dtype | None = None,
+    scale: int = 1,
 ) -> np.ndarray:
     """Like `convert_rows`, for pixels that are in memory, to as many of type `depth`, the same unless given."""
     made: list[np.ndarray] = []
 
     def put(top: int, rows: np.ndarray) -> None:
         if not made:
-            made.append(np.empty((*pixels.shape[:2], rows.shape[2]), rows.dtype))
+            size = Sides(*pixels.shape[:2]).times(scale)
+            made.append(np.empty((*size, rows.shape[2]), rows.dtype))
         made[0][top : top + len(rows)] = rows
 
     depth = depth or torch.from_numpy(pixels[:1]).dtype
     rows = RowsOfPixels(pixels.shape, lambda top, bottom: pixels[top:bottom])
-    convert_rows(network, rows, height, width, bands, depth, put)
+    convert_rows(network, rows, height, width, bands, depth, put, scale)
     return made[0]
 
 
@@ -60,9 +63,10 @@ def convert_rows(
     bands: Bands,
     depth: torch.dtype,
     put: Callable[[int, np.ndarray], None],
+    scale: int = 1,
 ) -> None:
-    """Translates pixels, uint8 or uint16, band by band to as many of type `depth`, and gives those (rows, columns,
-    channels) from row `top` on to `put`, from the top to the bottom.
+    """Translates pixels, uint8 or uint16, band by band to as many of type `depth`, both sides `scale` times as
+    large, and gives those (rows, columns, channels) from row `top` on to `put`, from the top to the bottom.
 
     The network takes images (1, channels, height, width) in [-1, 1], no smaller than the pixels; reflection fills the
     rest and is cropped away again. Computes the same function as the network on the whole image, statistics included,
@@ -75,8 +79,9 @@ def convert_rows(
         if not isinstance(fakes, RowMap):
             whole = fakes
             fakes = RowMap(whole, lambda top, bottom: whole[:, :, top:bottom], bands)
-        for top, bottom in bands.of(pixels.shape[0]):
-            rows = fakes.rows(top, bottom)[0, :, :, : pixels.shape[1]]
+        size = Sides(*pixels.shape[:2]).times(scale)
+        for top, bottom in bands.of(size.height):
+            rows = fakes.rows(top, bottom)[0, :, :, : size.width]
             put(top, to_pixels(finite(rows), depth).permute(1, 2, 0).cpu().numpy())
 
 

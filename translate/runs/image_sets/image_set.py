@@ -22,16 +22,18 @@ from translate.data.decoding import Decoding
 from translate.data.domain import Domain
 from translate.data.labelled import LabelledFolder
 from translate.data.labels import LabelGroup
-from translate.data.layers import Layered, in_layers
+from translate.data.layers import Layered, in_layers, layer_names
 from translate.data.layouts.columns import TestSplit
 from translate.data.layouts.folders import Folder
 from translate.data.loader import Loader, evaluation_batches
 from translate.data.source import OfDomain, Readable
+from translate.errors import ConfigurationError
 from translate.models.base import ImageSpec, Model
 from translate.recipe import DataSettings
 from translate.training.runtime import Runtime
-from translate.training.validation import Validation
+from translate.training.validation import Film, Validation
 from translate.utils.printing import Log
+from translate.utils.sides import Sides
 
 Part = Literal["test", "train"]
 
@@ -85,17 +87,44 @@ class ImageSet(ABC):
             most, self.settings.crop.as_set, self.domains, self.groups, self.alternatives, span, self.kinds
         )
 
+    @property
+    def kinds_in_files(self) -> tuple[Domain, ...]:
+        """What the files of each of `columns` are."""
+        return self.kinds
+
+    def know(self, known: Sequence[Domain]) -> None:
+        """Takes what the images of each domain are from a run that has looked. Raises ConfigurationError unless samples
+        have the images that are known, in their order."""
+        for kind, (name, sources) in zip(known, self.columns().items(), strict=False):
+            begun, found = [layer.name for layer in kind.layers], layer_names(name, sources)
+            if begun and begun != list(found):
+                raise ConfigurationError(
+                    f"{self.settings.set}: a sample of {name} was {', '.join(begun)}, and is now {', '.join(found)}: "
+                    "put the folders back"
+                )
+        self.kinds = tuple(known)[: max(1, len(self.columns()))]
+
     def kind(self, number: int) -> Domain:
         """What the images of domain `number` are."""
         return self.kinds[min(number, len(self.kinds) - 1)]
 
-    def look(self, quiet: bool = True) -> None:
-        """Finds what the images of each domain are, and at which scale training sees them; shows its progress unless
-        `quiet`."""
+    @property
+    def scale(self) -> int:
+        """How many times higher and wider than their inputs translations are."""
+        return max((kind.reduced for kind in self.kinds), default=1)
+
+    def crop_of(self, number: int) -> Sides:
+        """The size at which training sees images of domain `number`."""
+        return self.settings.crop.over(self.kind(number).reduced)
+
+    def look(self, quiet: bool = True, scale: int = 1) -> None:
+        """Finds what the images of each domain are, and at which scale training sees them, whose translations are
+        `scale` times as high and wide; shows its progress unless `quiet`."""
         trained, files = self.trained_on(), Files(quiet)
+        found = kinds_of(self.columns(), self.settings, files)
+        self.kinds = tuple(replace(kind, reduced=scale if number == 0 else 1) for number, kind in enumerate(found))
         self.kinds = tuple(
-            kind.at(scale_of(trained[kind.name], self._way_at_scale(kind), files))
-            for kind in kinds_of(self.columns(), self.settings, files)
+            kind.at(scale_of(trained[kind.name], self._way_at_scale(kind), files)) for kind in self.kinds
         )
 
     @abstractmethod
@@ -142,6 +171,10 @@ class ImageSet(ABC):
         """Returns the validations of a model on `count` test images; empty if there is no ground truth."""
         return ()
 
+    def film(self, model: Model, count: int, runtime: Runtime) -> Film | None:
+        """What is shown of `count` clips in place of the model's own columns; None if images are no frames of clips."""
+        return None
+
     @property
     def shape(self) -> Literal["centre", "square"]:
         """The part of an image that is measured: the centred one of a crop's shape, or the whole image, stretched."""
@@ -160,19 +193,21 @@ class ImageSet(ABC):
         without random crops or flips. `labels` as for `evaluation_batches`. `at_scale`: the middle of images that are
         resized as in training, instead of whole images."""
         kinds, data = [self.kind(number) for number, _ in zip(domains, split, strict=False)], self.settings
-        how = {"side": data.trained} if at_scale else {"side": data.crop, "resize": self.shape}
-        ways = [replace(self._way(kind), **how) for kind in kinds]
-        return evaluation_batches(spanned(split, kinds), make, ways, count, labels, data.size)
+        sources = spanned(split, kinds) if len(split) < 2 else self.spanned(split)
+        side, shape = (data.trained, data.resize) if at_scale else (data.crop, self.shape)
+        ways = [Decoding.of(kind, side, shape, data.interpolation, self.scale) for kind in kinds]
+        return evaluation_batches(sources, make, ways, count, labels, data.size)
 
     def spanned(self, split: Sequence[Sequence[Any]]) -> list[Sequence[Any]]:
         """The images of each domain, or of several lists of one, to be read as its images."""
         return spanned(split, [self.kind(number) for number in range(len(split))])
 
     def _way(self, kind: Domain) -> Decoding:
-        return self.settings.decoding(kind)
+        return self.settings.decoding(kind, self.scale)
 
     def _way_at_scale(self, kind: Domain) -> Decoding:
-        return replace(self._way(kind), side=self.settings.trained)
+        data = self.settings
+        return Decoding.of(kind, data.trained, data.resize, data.interpolation, self.scale)
 
     def _loader(
         self, split: Sequence[Sequence[Any]], batch_size: int, seed: int, labels: Sequence[np.ndarray] = ()

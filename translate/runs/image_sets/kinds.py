@@ -25,6 +25,7 @@ from translate.evaluation.validation import ModeCoverage, class_directions, dire
 from translate.models.base import ImageSpec, Model, Translator
 from translate.recipe import DataSettings
 from translate.runs.image_sets.image_set import ImageSet, Part
+from translate.runs.image_sets.sound import holding_crops, sound_directions
 from translate.training.runtime import Runtime
 from translate.training.validation import Validation
 
@@ -49,10 +50,15 @@ class TwoDomains(ImageSet):
         return self.but(folder=folder, folders=(folder,))
 
     def first(self, count: int, part: Part = "test", at_scale: bool = False) -> Iterator[Batch]:
+        at_scale = at_scale or self.kind(0).sound is not None
         return self.in_order(self.few(count, part), self.batch_type, count, at_scale=at_scale)
 
     def few(self, count: int, part: Part = "test") -> Split:
         chosen = self.folder.splits.get(part) or self.folder.splits["train"]
+        if self.kind(0).sound:
+            splits = (self.spanned(chosen), self.spanned(self.folder.splits["train"]))
+            held = (holding_crops(split, self.settings.crop.height, count) for split in splits)
+            return next(filter(None, held), ())
         return tuple(sources[:count] for sources in chosen)
 
     def side_by_side(self) -> Sequence[Sequence[Readable]]:
@@ -62,6 +68,8 @@ class TwoDomains(ImageSet):
     def validations(self, model: Any, count: int, runtime: Runtime) -> Sequence[Validation]:
         if not self.folder.splits.get("test"):
             return ()
+        if spectrum := self.kind(0).sound:
+            return sound_directions(model, self.domains, self.spanned(self.folder.splits["test"]), count, spectrum)
         if not self.folder.test_is_paired:
             return self._likenesses(model, count, runtime)
         at_scale = self._measured_at_scale(count)
@@ -85,8 +93,8 @@ class TwoDomains(ImageSet):
         if any(kind.scale is None for kind in self.kinds):
             return False
         if data.resize == "none":
-            first = [one for sources in self.folder.splits["test"] for one in sources[:count]]
-            return all(data.crop.fit_in(*size_of(one)) for one in first)
+            first = enumerate(sources[:count] for sources in self.folder.splits["test"])
+            return all(self.crop_of(number).fit_in(*size_of(one)) for number, some in first for one in some)
         return data.trained != data.crop or data.resize.startswith("short_side")
 
 

@@ -5,54 +5,62 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from translate.data.batch import Batch
+from translate.data.batch import Batch, Paired
 from translate.data.catalog.cards import Card, locate, user_data
+from translate.data.checks.clips import examine_clips
 from translate.data.checks.folder import Report, check, examine
 from translate.data.checks.looking import introduced, layers_of
 from translate.data.checks.poor import enlarged
+from translate.data.clips.finding import holds_video
+from translate.data.clips.opening import ClipFolder, open_clips
 from translate.data.domain import Domain
 from translate.data.folds import folded
 from translate.data.labelled import LabelledFolder, open_jointly, open_labelled, open_source_labelled, unlabelled
-from translate.data.layers import layer_names
 from translate.data.layouts.folders import Folder, open_folder
 from translate.data.layouts.pairing import Kind
 from translate.data.layouts.several import find_sides
+from translate.data.synthetic.moving import render_clips
 from translate.data.synthetic.points import POINT_SETS
 from translate.data.synthetic.shapes import View, render_set
+from translate.data.volumes.folder import is_of_volumes, open_volumes
 from translate.errors import ConfigurationError
 from translate.recipe import DataSettings
-from translate.runs.image_sets import ImageSet, LabelledImages, LabelledSource, Points, TwoDomains
+from translate.runs.image_sets import ClipPairs, ImageSet, LabelledImages, LabelledSource, Points, TwoDomains
+from translate.runs.image_sets.derived import open_derived, require_pairs
+from translate.runs.image_sets.larger_targets import require_smaller_inputs
+from translate.runs.image_sets.sound import require_pairs_of_sound
 from translate.utils.printing import Log, shown
+
+USUAL = 4
+"""Frames in a sample of clips that are checked without a method."""
 
 
 def open_data(
-    data: DataSettings, batch_type: type[Batch], log: Log, known: Sequence[Domain] = (), quiet: bool = True
+    data: DataSettings,
+    batch_type: type[Batch],
+    log: Log,
+    known: Sequence[Domain] = (),
+    quiet: bool = True,
+    scale: int = 1,
 ) -> ImageSet:
     """Finds the data set, reads its layout, looks at what the images of each domain are, unless that is `known`, and
-    logs what it found; renders `shapes` on first use. Long looks show their progress unless `quiet`.
+    logs what it found; renders `shapes` on first use. Long looks show their progress unless `quiet`. `scale`: how many
+    times higher and wider than their inputs translations are, unless that is `known`.
 
     Raises ConfigurationError if there is none, or if it is not of the kind that the model trains on.
     """
     images = _opened(data, batch_type, log)
     if known:
-        require_same_layers(images, known)
-        images.kinds = tuple(known)[: max(1, len(images.columns()))]
+        images.know(known)
     elif not images.kinds:
-        images.look(quiet)
-        for line in introduced(images.kinds):
+        images.look(quiet, scale)
+        if scale != 1:
+            require_smaller_inputs(images)
+        for line in introduced(images.kinds_in_files):
             log(line)
+    if any(kind.sound for kind in images.kinds):
+        require_pairs_of_sound(images)
     return images
-
-
-def require_same_layers(images: ImageSet, known: Sequence[Domain]) -> None:
-    """Raises ConfigurationError unless samples have the images that are known, in their order."""
-    for kind, (name, sources) in zip(known, images.columns().items(), strict=False):
-        begun, found = [layer.name for layer in kind.layers], layer_names(name, sources)
-        if begun and begun != list(found):
-            raise ConfigurationError(
-                f"{images.settings.set}: a sample of {name} was {', '.join(begun)}, and is now {', '.join(found)}: put "
-                "the folders back"
-            )
 
 
 def _opened(data: DataSettings, batch_type: type[Batch], log: Log) -> ImageSet:
@@ -60,6 +68,13 @@ def _opened(data: DataSettings, batch_type: type[Batch], log: Log) -> ImageSet:
         raise ConfigurationError("--data is needed: the name of a data set (see `translate data`), or a folder")
     if data.set != data.set.encode(errors="ignore").decode():  # no recipe could be read again that names it
         raise ConfigurationError(f"{shown(data.set)}: its name is not UTF-8, and recipes are; rename the folder")
+    if data.derive is not None:
+        images = open_derived(data, batch_type)
+        _logged(images.folders[0], log)
+        log(images.made)
+        return images
+    if data.frames is not None and batch_type.pairs:
+        return ClipPairs(data, _logged(open_clips(_clips(data, log), data), log), batch_type)
     if batch_type.domains() == 2 and not batch_type.labelled():
         return TwoDomains(data, _logged(_folded(_two_domains(data, batch_type, log), data), log), batch_type)
     if batch_type.domains() == 2:
@@ -83,6 +98,10 @@ def refuse_idle(data: DataSettings, batch_type: type[Batch]) -> None:
     acts = {
         "layout": two_domains,
         "direction": batch_type.pairs,
+        "frames": batch_type.pairs,
+        "frame_step": batch_type.pairs,
+        "axis": two_domains,
+        "neighbours": batch_type.pairs,
         "input": batch_type.pairs,
         "target": batch_type.pairs,
         "domains": two_domains or batch_type.labels_are_domains(),
@@ -90,17 +109,23 @@ def refuse_idle(data: DataSettings, batch_type: type[Batch]) -> None:
         "also": batch_type.labels_are_domains(),
         "balanced": batch_type.labels_are_domains(),
     }
+    if data.derive is not None:
+        require_pairs(data, batch_type)
+        acts = {"layout": False, "direction": False, "input": False, "target": False, "also": False, "balanced": False}
+    why = "as data.derive makes the inputs" if data.derive else f"as this method learns from {batch_type.called}"
     idle = [f"data.{key}" for key in data.model_dump(exclude_defaults=True) if not acts.get(key, True)]
     if idle:
-        raise ConfigurationError(
-            f"{', '.join(idle)}: no effect here, as this method learns from {batch_type.called}; leave it out"
-        )
+        raise ConfigurationError(f"{', '.join(idle)}: no effect here, {why}; leave it out")
 
 
 def check_alone(data: DataSettings) -> Report:
     """Checks `data.set` without a method, as the settings read folders. Raises ConfigurationError."""
+    if data.derive is not None:
+        return check_as(data, Paired)[0]
     path = Path(str(data.set))
     root, card = (path, None) if path.exists() else locate(str(data.set))
+    if data.frames or (root.is_dir() and holds_video(root)):
+        return examine_clips(open_clips(root, data if data.frames else data.model_copy(update={"frames": USUAL})), data)
     domains = card.domains if card and not (data.domains or data.order or data.roles) else data.domains
     return check(root, data.model_copy(update={"domains": domains}))
 
@@ -111,9 +136,12 @@ def check_as(data: DataSettings, batch_type: type[Batch]) -> list[Report]:
     opened = _opened(data, batch_type, log=lambda line: None)
     if not opened.folders:
         raise ConfigurationError(f"{data.set}: generated as it is needed; there is nothing to check")
-    reports = [examine(folder, data) for folder in opened.folders]
-    opened.look(quiet=False)
-    notes = (*reports[0].notes, *enlarged(layers_of(opened.kinds), data))
+    reports = [
+        examine_clips(folder, data) if isinstance(folder, ClipFolder) else examine(folder, data)
+        for folder in opened.folders
+    ]
+    opened.look(quiet=False, scale=data.derive.shrinks if data.derive else 1)
+    notes = (*reports[0].notes, *enlarged(layers_of(opened.kinds_in_files), data))
     return [replace(reports[0], notes=notes), *reports[1:]]
 
 
@@ -125,13 +153,18 @@ def _two_domains(data: DataSettings, batch_type: type[Batch], log: Log) -> Folde
             "to choose others, set data.shapes.styles=[...]"
         )
     root, card = _found(data, str(data.set), wanted, log)
-    layered = data.domain_settings and find_sides(root, data.roles, None, data.layout, wanted)
+    of_volumes = is_of_volumes(root)
+    if not of_volumes:
+        _refuse_slicing(data, root)
+    layered = data.domain_settings and not of_volumes and find_sides(root, data.roles, None, data.layout, wanted)
     named = None if layered else data.domain_names
     domains = named or (card.domains if card and not data.roles else None)
     if domains is not None and len(domains) != 2:
         raise ConfigurationError(f"data.domains: this method takes two domains, not {len(domains)}")
 
     def opened(domains: tuple[str, ...] | None) -> Folder:
+        if of_volumes:
+            return open_volumes(root, wanted, data, domains)
         return open_folder(
             root,
             wanted=wanted,
@@ -157,6 +190,12 @@ def _two_domains(data: DataSettings, batch_type: type[Batch], log: Log) -> Folde
         known = " and ".join(folder.domains)
         raise ConfigurationError(f"data.domains.{strange[0]}: there are the domains {known}; name one, or both anew")
     return opened(said)
+
+
+def _refuse_slicing(data: DataSettings, root: Path) -> None:
+    idle = [f"data.{key}" for key in ("axis", "neighbours") if key in data.model_dump(exclude_defaults=True)]
+    if idle:
+        raise ConfigurationError(f"{', '.join(idle)}: for volumes, and {shown(root)} holds images; leave it out")
 
 
 def _labelled(data: DataSettings, batch_type: type[Batch], log: Log) -> LabelledFolder:
@@ -195,13 +234,36 @@ def _logged(folder: Any, log: Log) -> Any:
     return folder
 
 
-def _rendered(data: DataSettings, view: View, log: Log) -> Path:
+def _clips(data: DataSettings, log: Log) -> Path:
+    """The folder of clips; of `shapes`, rendered on first use."""
+    if data.set != "shapes":
+        return locate(str(data.set))[0]
+    _require_square(data)
     options, size = data.shapes, data.crop.height
+    name = f"shapes-clips-{options.styles[0]}-{size}px-{options.train}-{options.test}-{options.length}-{options.seed}"
+    log(f"rendering {name}, unless it is there already")
+    return render_clips(
+        user_data() / name,
+        style=options.styles[0],
+        size=size,
+        length=options.length,
+        train=options.train,
+        test=options.test,
+        seed=options.seed,
+    )
+
+
+def _require_square(data: DataSettings) -> None:
     if not data.crop.square:
         raise ConfigurationError(
             f"shapes: scenes are square, and data.size is {data.crop}: set data.size to one number"
         )
+
+
+def _rendered(data: DataSettings, view: View, log: Log) -> Path:
+    options, size = data.shapes, data.crop.height
+    _require_square(data)
     name = f"shapes-{view}-{'-'.join(options.styles)}-{size}px-{options.train}-{options.test}-{options.seed}"
     folder = user_data() / name
     log(f"shapes: {'images drawn earlier' if folder.exists() else 'drawing its images, once'}, in {shown(folder)}")
-    return render_set(folder, view=view, size=size, **options.model_dump())
+    return render_set(folder, view=view, size=size, **options.model_dump(exclude={"length"}))

@@ -21,6 +21,7 @@ from translate.data.source import Readable
 from translate.data.source_file import Source
 from translate.errors import ConfigurationError, command
 from translate.runs.image_sets import Batches, ImageSet, spanned
+from translate.runs.image_sets.larger_targets import unlike
 from translate.utils.printing import Log, shown
 from translate.utils.progress import Progress
 from translate.utils.sides import Sides
@@ -48,6 +49,7 @@ def unreadable(images: ImageSet, loader: Batches, log: Log, quiet: bool = False)
     tried = noting(attempts, looks, files, several)
     with Progress(len(attempts), unit="image", label=f"checking images, {how}", quiet=quiet) as bar:
         found = failures(tried, images.settings.workers, lambda: bar.advance(1, images=1))
+    found = {**unlike(images), **found}
     for line in _dark_or_flat(images, looks):
         log(f"warning: {line}")
     if several:
@@ -59,9 +61,11 @@ def too_small(images: ImageSet, log: Log) -> dict[str, str]:
     """Like `unreadable`, of images that no crop fits, where they are not resized; reads headers only."""
     if images.settings.resize != "none":
         return {}
-    sources = {source.path: source for sources in images.trained_on().values() for source in sources}
-    attempts = [(path, partial(_require_crop, images.settings.crop, source)) for path, source in sources.items()]
-    return _refused(images, failures(attempts, images.settings.workers, lambda: None), log)
+    trained = enumerate(images.trained_on().values())
+    crops = {one.path: (images.crop_of(number), one) for number, sources in trained for one in sources}
+    attempts = [(path, partial(_require_crop, crop, source)) for path, (crop, source) in crops.items()]
+    found = failures(attempts, images.settings.workers, lambda: None)
+    return _refused(images, {**unlike(images), **found}, log)
 
 
 def _require_crop(crop: Sides, source: Readable) -> None:
@@ -84,7 +88,7 @@ def _refused(images: ImageSet, found: Mapping[Path, str], log: Log) -> dict[str,
 
 def in_advance(images: ImageSet) -> Iterator[str]:
     """What is to be known of the training images before all are tried, as lines for the user."""
-    found = [*too_few(images.trained_on()), *enlarged(layers_of(images.kinds), images.settings)]
+    found = [*too_few(images.trained_on()), *enlarged(layers_of(images.kinds_in_files), images.settings)]
     for folder in images.folders[:1] if images.batch_type.labelled() else ():
         assert isinstance(folder, LabelledFolder)
         found += empty(folder)
@@ -109,12 +113,13 @@ def _dark_or_flat(images: ImageSet, looks: Mapping[int, Look]) -> Iterator[str]:
     for number, (name, sources) in enumerate(images.trained_on().items()):
         found = [looks[row] for row in range(place, place + len(sources)) if row in looks]
         place += len(sources)
-        for kind, (layer, files) in zip(images.kind(number).parts, in_layers({name: sources}).items(), strict=True):
-            alone = found if kind is images.kind(number) else []
+        whole = _kind(images, number)
+        for kind, (layer, files) in zip(whole.parts, in_layers({name: sources}).items(), strict=True):
+            alone = found if kind is whole else []
             seen[layer] = kind, alone or _sampled(files, kind, images.settings.workers)
     deep = max((one.white for _, found in seen.values() for one in found if one.full == DEEP), default=0)
     for name, (kind, found) in seen.items():
-        if kind.numbered:
+        if kind.numbered or kind.sound:
             continue
         cures = {DEEP: f"; set data.range=[0,{stretching(deep)}] for all"} if kind.span == UNIT else {}
         if len(images.kinds) == 2:
@@ -124,6 +129,11 @@ def _dark_or_flat(images: ImageSet, looks: Mapping[int, Look]) -> Iterator[str]:
         if flat := sum(one.flat for one in found):
             check = command("data", "check", images.settings.set)
             yield f"{name}: {flat} of {len(found)} images looked at are of one colour all over; {check} names them"
+
+
+def _kind(images: ImageSet, number: int) -> Domain:
+    """What the files of that column are."""
+    return images.kinds_in_files[min(number, len(images.kinds_in_files) - 1)]
 
 
 def _value(look: Look, span: Span) -> float:
@@ -142,11 +152,12 @@ def _sampled(sources: Sequence[Readable], kind: Domain, workers: int) -> list[Lo
 
 def _attempts(images: ImageSet, loader: Batches) -> tuple[list[Attempt], str]:
     """Returns the attempts that try every image, and a description of them."""
-    columns = images.spanned(list(images.columns().values()))
+    found = list(images.columns().values())
+    columns = spanned(found, [_kind(images, number) for number in range(len(found))])
     layers = [
         (part, [files_of(source)[place] for source in column])
         for number, column in enumerate(columns)
-        for place, part in enumerate(images.kind(number).parts)
+        for place, part in enumerate(_kind(images, number).parts)
     ]
     every = [source for _, files in layers for source in files]
     if len(every) > THOROUGH:
@@ -157,7 +168,7 @@ def _attempts(images: ImageSet, loader: Batches) -> tuple[list[Attempt], str]:
     loaded = {path for path, _ in attempts}
     for number, column in enumerate(columns):
         others = [source for source in column if source.path not in loaded]
-        attempts += decoding(others, images.kind(number).channels)
+        attempts += decoding(others, _kind(images, number).channels)
     firsts = {source.path for column in columns for source in column}
     attempts += headers(source for source in every if source.path not in firsts)  # which may hold several frames
     return attempts, "each decoded"

@@ -1,0 +1,1 @@
+"""Sound: files of samples, read as spectrograms that networks take, and brought back from them."""

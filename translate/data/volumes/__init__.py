@@ -1,0 +1,1 @@
+"""Volumes, as scanners give them: NIfTI files and DICOM series, whose slices are images of a data set."""

@@ -1,0 +1,1 @@
+"""`translate augment` and `downstream`: more training pictures with labels kept, and whether they help."""
