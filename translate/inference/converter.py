@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from translate.data.domain import Domain
 from translate.data.io.images import Picture, refuse_other_bands
 from translate.data.planes import planes_of
 from translate.data.written import depth_of
@@ -202,9 +203,7 @@ class Converter:
         working = [given.resized(array, *size) for array, size in zip(ready, sizes, strict=True)]
         working = [self.derived.resized(array) for array in working] if self.derived else working
         taken = [planes_of(Picture(array), given) for array in working] if held else working
-        deep = taken[0].dtype == np.uint16 or target.deep
-        network = self._deep if self._deep and deep else self.network
-        network.fitting.tile = self.fitting.tile
+        network = self.network_for(taken[0].dtype, target)
         translated = network.convert(taken, request, depth_of(forms[0]), self.log)
         if self.keep_size:
             triples = zip(translated, working, ready, strict=True)
@@ -212,6 +211,12 @@ class Converter:
         if self.derived:
             translated = [self.derived.finished(*of) for of in zip(translated, whole, strict=True)]
         return [delivered(*of) for of in zip(owns, translated, forms, strict=True)]
+
+    def network_for(self, kind: np.dtype, target: Domain) -> Network:
+        """The network for pixels of that type and translations to `target`: that for deep ones, if either is."""
+        network = self._deep if self._deep and (kind == np.uint16 or target.deep) else self.network
+        network.fitting.tile = self.fitting.tile
+        return network
 
     def sizing(self, request: Request) -> Sizing:
         """At which size pictures are translated for the request. Raises ConfigurationError if `size` is impossible."""

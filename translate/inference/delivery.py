@@ -97,9 +97,11 @@ def delivered(picture: Picture, pixels: np.ndarray, form: Domain) -> Picture:
         each = zip(form.split(pixels), form.layers, strict=True)
         return Picture(together([_classes(image) if layer.numbered else image for image, layer in each], form))
     alpha = None if picture.alpha is None else _as_deep(picture.alpha, pixels.dtype)
-    exif, size = picture.exif, pixels.shape[:2]
+    exif, size, missing = picture.exif, pixels.shape[:2], picture.missing
     if size != picture.pixels.shape[:2]:
         alpha = None if alpha is None else resize(alpha[..., None], *size)[..., 0]
+        if missing is not None:
+            missing = resize(missing[..., None].astype(np.uint8), size[0], size[1], "nearest")[..., 0] > 0
         times = times_larger(picture, pixels)
         exif = enlarged_place(exif, times) if times else without_place(exif)
     if pixels.shape[-1] == 4 and picture.pixels.shape[-1] != 4:  # RGBA, not four bands
@@ -118,6 +120,7 @@ def delivered(picture: Picture, pixels: np.ndarray, form: Domain) -> Picture:
         span=span,
         palette=None,
         kind=form.type or picture.kind,
+        missing=missing,
     )
 
 

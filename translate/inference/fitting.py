@@ -24,6 +24,8 @@ _USED = 0.5
 """The share of free memory that one batch may fill; kernels need the rest."""
 _BAND = 256 << 20
 """Bytes per band on the CPU; larger bands are no faster there."""
+_MAPS = 1 << 30
+"""The most bytes of maps that lie in memory where only rows of the image do."""
 _SMALL = 1 << 20
 """A translation of at most this many padded pixels fits everywhere, so its memory is not measured."""
 _MOST = 16
@@ -75,12 +77,21 @@ class Fitting:
 
     def smaller(self, height: int, width: int) -> Bands:
         """Bands that fit, for an image that does not fit whole."""
+        return self._bands(height, width, self._rows(width))
+
+    def _rows(self, width: int) -> int:
         on_cpu = self.runtime.device.type == "cpu"
         room = min(_BAND, self._room() // 2) if on_cpu else self._room() // 2
-        return self._bands(height, width, max(1, int(room // (self._per_pixel * width))))
+        return max(1, int(room // (self._per_pixel * width)))
 
-    def _bands(self, height: int, width: int, rows: int) -> Bands:
-        store = store_for(int(self._need(height, width)))
+    def rows_only(self, height: int, width: int) -> Bands:
+        """Bands for an image of which only rows are to be in memory: its maps, too, lie in files unless they are
+        small."""
+        rows = self.tile if isinstance(self.tile, int) else self._rows(width)
+        return self._bands(height, width, rows, _MAPS)
+
+    def _bands(self, height: int, width: int, rows: int, most: int | None = None) -> Bands:
+        store = store_for(int(self._need(height, width)), most)
         return Bands(rows, self.runtime.device, self.runtime.memory_format, store, RULES)
 
     def _need(self, height: int, width: int) -> float:

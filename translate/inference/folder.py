@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Container, Iterable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from translate.inference.options import OutputOptions
 from translate.inference.reasons import reason
 from translate.inference.records import Outcome, Record
 from translate.inference.samples import read_sample
+from translate.inference.slides import apart, convert_slide
 from translate.inference.sources import OTHER, Made, Sources, made_of
 from translate.models.base import Request
 from translate.utils.atomic_files import clear_leftovers
@@ -54,12 +56,17 @@ def convert_folder(
     Decoding and encoding run in `options.workers` threads each, in parallel with the network. Images of equal padded
     size and depth are batched (`options.batch` None: as many as memory suggests). At most a few batches are in memory,
     fewer if images are large. `done` is called with each record as soon as it is known. Half-written files that a
-    killed conversion left in the output folders are removed.
+    killed conversion left in the output folders are removed. Slides (see `slides`) are translated by rows, one at a
+    time, unless `options.max_pixels` says how much is read whole.
     """
     outcome, window = Outcome(), _Window(converter, options)
     workers = max(1, options.workers)
     with ThreadPoolExecutor(workers) as decoders, ThreadPoolExecutor(workers) as encoders:
         pending = _pending(jobs, options.overwrite, sources)
+        if options.max_pixels is None:
+            pending = apart(
+                pending, _reason, partial(convert_slide, converter, request=request, inputs=inputs, sources=sources)
+            )
         loaded = _loaded(pending, converter, request, options.max_pixels or MAX_PIXELS, window, decoders)
         translated = _translated(_batches(loaded, converter, request, window), converter, request)
         for record in _written(translated, inputs, window, sources, encoders):

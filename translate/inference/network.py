@@ -1,6 +1,6 @@
 """A trained network on its device, which translates pixels of any size as the memory allows."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from translate.errors import ConfigurationError, TranslateError
 from translate.inference.fitting import Fitting
 from translate.inference.padding import pad, padded_size
 from translate.inference.reasons import finite
-from translate.inference.tiling.banded import convert_banded
+from translate.inference.tiling.banded import RowsOfPixels, convert_banded, convert_rows
 from translate.inference.tiling.rowmap import Bands
 from translate.models.base import ImageSpec, ImageTranslator, Request
 from translate.training.runtime import Runtime
@@ -72,6 +72,22 @@ class Network:
             try:
                 network = partial(self.model.translate, request=request)
                 return convert_banded(network, array, *size, bands, depth, self.model.scale)
+            except NotImplementedError as error:
+                raise TranslateError(f"this network cannot be run in bands of rows: {error}") from error
+
+    def convert_rows(
+        self,
+        pixels: RowsOfPixels,
+        request: Request,
+        depth: torch.dtype,
+        put: Callable[[int, np.ndarray], None],
+    ) -> None:
+        """Like `convert`, for one image of which only some rows are in memory: `put` gets those of the translation."""
+        height, width = self.padded_size(*pixels.shape[:2])
+        bands = self.fitting.rows_only(height, width)
+        with self.runtime.autocast():
+            try:
+                convert_rows(partial(self.model.translate, request=request), pixels, height, width, bands, depth, put)
             except NotImplementedError as error:
                 raise TranslateError(f"this network cannot be run in bands of rows: {error}") from error
 

@@ -98,7 +98,11 @@ class ResnetGenerator(Generator):
         else:
             features = self.up(self.body(self.down(self.stem(images))))
         fakes = self.head(features)
-        return changed(images[:, -fakes.shape[1] :], fakes) if self.residual else torch.tanh(fakes)
+        if not self.residual:
+            return torch.tanh(fakes)
+        # Not sliced where all planes are meant: maps that are processed in bands have no rule for it.
+        last = images if images.shape[1] == fakes.shape[1] else images[:, -fakes.shape[1] :]
+        return changed(last, fakes)
 
 
 class ResidualBlock(nn.Module):

@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from translate.data.io import gate, metadata, png
+from translate.data.io import gate, metadata, nodata, png
 from translate.data.io.picture import JPEG_EXIF_LIMIT, Picture
 from translate.data.io.png import deep_planes, encode_deep, is_deep_colour
-from translate.data.io.tiff import Page, samples_of
+from translate.data.io.tiff import Page
+from translate.data.io.tiff_samples import Samples, samples_of
 from translate.data.io.tiff_writing import encode_tiff
 from translate.data.io.values import BadImageError
 
@@ -129,7 +130,9 @@ def encode(format: str, picture: Picture, quality: int) -> bytes:
     pixels, alpha, exif = picture.pixels, picture.alpha, picture.exif
     icc = _profile_for(3 if format == "WEBP" else pixels.shape[2], picture.icc)  # WebP has no grey
     if format == "TIFF":
-        return encode_tiff(pixels, alpha, picture.rgb, icc, exif)
+        value = None if picture.palette is not None else nodata.value_for(picture.nodata, pixels.dtype)
+        marked = pixels if value is None else nodata.marked(pixels, picture.missing, value)
+        return encode_tiff(marked, alpha, picture.rgb, icc, exif, value)
     if format == "PNG":
         if picture.palette is not None:
             return _with_palette(pixels[..., 0], picture.palette, exif)
@@ -152,23 +155,30 @@ def encode(format: str, picture: Picture, quality: int) -> bytes:
 def _of_page(page: Page, data: bytes) -> Picture:
     if page.plain:
         pixels, alpha, rgb = samples_of(page, data)
-        pixels = _upright(pixels, page.orientation)
-        alpha = None if alpha is None else _upright(alpha, page.orientation)
-    else:
-        with gate.by_pillow(BytesIO(data)) as image:
-            if len(image.getbands()) != page.samples:
-                raise BadImageError(f"{page.samples} bands of this kind are not read; save it as grey or RGB")
-            image.load()  # which turns it upright
-            pixels, alpha = _planes(image)
-        rgb = pixels.shape[2] == 3
+        upright = Samples(
+            _upright(pixels, page.orientation), None if alpha is None else _upright(alpha, page.orientation), rgb
+        )
+        return picture_of(page, upright)
+    with gate.by_pillow(BytesIO(data)) as image:
+        if len(image.getbands()) != page.samples:
+            raise BadImageError(f"{page.samples} bands of this kind are not read; save it as grey or RGB")
+        image.load()  # which turns it upright
+        pixels, alpha = _planes(image)
+    return picture_of(page, Samples(pixels, alpha, pixels.shape[2] == 3))
+
+
+def picture_of(page: Page, upright: Samples) -> Picture:
+    """Decoded samples of a page, or of some of its rows, with its profile, metadata and pixels without data."""
+    pixels, said = np.ascontiguousarray(upright.pixels), metadata.no_data_of(page)
     return Picture(
-        np.ascontiguousarray(pixels),
-        alpha,
+        pixels,
+        upright.alpha,
         _profile_for(pixels.shape[2], metadata.profile_of(page)),
         metadata.of_page(page),
         page.more,
-        rgb=rgb if pixels.shape[2] >= 3 else None,
-        nodata=metadata.no_data_of(page),
+        rgb=upright.rgb if pixels.shape[2] >= 3 else None,
+        nodata=said,
+        missing=nodata.missing_in(pixels, said) if said else None,
     )
 
 

@@ -67,6 +67,7 @@ __all__ = [
     "Picture",
     "Span",
     "allow_pixels",
+    "as_image_error",
     "decode",
     "dimensions",
     "display_bands",
@@ -108,7 +109,7 @@ def read_bytes(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
         _check_file(path, max_bytes)
         return path.read_bytes()
     except OSError as error:
-        raise _as_image_error(path, error) from error
+        raise as_image_error(path, error) from error
 
 
 def decode(data: bytes, name: Path | str, max_pixels: int = MAX_PIXELS, span: Span | None = UNIT) -> Picture:
@@ -119,7 +120,7 @@ def decode(data: bytes, name: Path | str, max_pixels: int = MAX_PIXELS, span: Sp
     try:
         return within(codec.decode(data, max_pixels), span)
     except Exception as error:  # decoders raise nearly anything on damaged bytes
-        raise _as_image_error(name, error) from error
+        raise as_image_error(name, error) from error
 
 
 def refuse_other_bands(picture: Picture, channels: int, name: Path | str) -> None:
@@ -147,7 +148,7 @@ def version(path: Path) -> str:
             file.seek(max(0, status.st_size - ENDS))
             ends.update(file.read(ENDS))
     except OSError as error:
-        raise _as_image_error(path, error) from error
+        raise as_image_error(path, error) from error
     facts = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns, ends.hexdigest())
     return ":".join(map(str, (os.path.abspath(path), *facts)))
 
@@ -164,7 +165,7 @@ def numbers(path: Path, max_pixels: int = MAX_PIXELS) -> tuple[np.ndarray, bytes
     try:
         return codec.numbers(data, max_pixels)
     except Exception as error:  # decoders raise nearly anything on damaged bytes
-        raise _as_image_error(path, error) from error
+        raise as_image_error(path, error) from error
 
 
 def header(path: Path) -> Header:
@@ -205,7 +206,7 @@ def write(path: Path, picture: Picture, quality: int = 95) -> None:
         with atomic_file(path) as working:
             working.write_bytes(data)
     except Exception as error:
-        raise _as_image_error(path, error, "cannot be written") from error
+        raise as_image_error(path, error, "cannot be written") from error
 
 
 def lost(path: Path, picture: Picture) -> tuple[str, ...]:
@@ -248,7 +249,7 @@ def read_stretched(path: Path, height: int, width: int, interpolation: Interpola
             if codec.is_upright_rgb(image, data):
                 return np.asarray(image.resize((width, height), Image.Resampling[interpolation.upper()]))
     except Exception as error:  # decoders raise nearly anything on damaged bytes
-        raise _as_image_error(path, error) from error
+        raise as_image_error(path, error) from error
     return None
 
 
@@ -256,11 +257,11 @@ def of_header(path: Path, asked: Callable[[Page | Image.Image], Found]) -> Found
     """Returns what `asked` says of an opened image. Raises ImageError."""
     try:
         # Open the file rather than read it all: only the header is needed.
-        _check_file(path)
+        _check_file(path, sys.maxsize)
         with path.open("rb") as file:
             return asked(gate.opened(file))
     except Exception as error:
-        raise _as_image_error(path, error) from error
+        raise as_image_error(path, error) from error
 
 
 def _top(dtype: torch.dtype) -> int:
@@ -288,7 +289,8 @@ def _check_file(path: Path, max_bytes: int = MAX_BYTES) -> None:
         raise ImageError(f"{shown(path)}: {status.st_size:,} bytes, more than {max_bytes:,}")
 
 
-def _as_image_error(name: Path | str, error: Exception, what: str = "cannot be read") -> ImageError:
+def as_image_error(name: Path | str, error: Exception, what: str = "cannot be read") -> ImageError:
+    """The error as one whose message begins with the name."""
     if isinstance(error, ImageError):
         return error
     if isinstance(error, BadImageError):

@@ -54,14 +54,15 @@ class Picture:
     palette: np.ndarray | None = None
     """Only of label maps: the colours, uint8 (colours, 3), of which the pixels, of one channel, are indices."""
     nodata: str = ""
-    """The value that stands for "no data" in a TIFF of GDAL's. It is not written: every pixel is translated."""
+    """The value that stands for "no data" in a TIFF of GDAL's. It is written to TIFF, where the type holds it."""
+    missing: np.ndarray | None = None
+    """(height, width), bool: which pixels hold no data; None: all hold data."""
 
     @property
     def remarks(self) -> tuple[str, ...]:
         """What users should know of the file that a translation was made from."""
         several = "holds more frames or pages; the first was converted"
-        nodata = f"its no-data value {self.nodata} is left out, as every pixel was converted"
-        return (several,) * self.animated + (nodata,) * bool(self.nodata)
+        return (several,) * self.animated
 
 
 def not_kept(picture: Picture, format: str) -> tuple[str, ...]:
@@ -76,6 +77,9 @@ def _not_kept(picture: Picture, format: str) -> Iterable[str]:
         yield f"16 bits became 8, as {format} has no more"
     if picture.alpha is not None and format not in WITH_ALPHA:
         yield f"alpha was laid on white, as {format} has none"
+    if picture.nodata and (format != "TIFF" or picture.palette is not None):
+        what = "label maps have" if format == "TIFF" else f"{format} has"
+        yield f"its no-data value {picture.nodata} is left out, as {what} none; its pixels there mean nothing"
     if format == "BMP" and (picture.icc or picture.exif):
         yield "colour profile and EXIF are left out, as BMP has none"
     if format == "JPEG" and len(picture.exif or b"") > JPEG_EXIF_LIMIT:
@@ -98,15 +102,25 @@ def within(picture: Picture, span: Span | None) -> Picture:
     """Maps measured values to 16 bits: the span's ends become 0 and 65535. A span of None is the picture's minimum and
     maximum.
 
-    With a span other than `UNIT`, unsigned 16-bit pixels count as measured values too, as few cameras use the full
-    range. Returns other pictures unchanged. Raises BadImageError for values that are not finite or outside the span.
+    Pixels without data become the lower end, whatever they hold. With a span other than `UNIT`, unsigned 16-bit pixels
+    count as measured values too, as few cameras use the full range. Returns other pictures unchanged. Raises
+    BadImageError for values that are not finite or outside the span.
     """
     values, kind = picture.pixels, picture.pixels.dtype
     if not (are_values(kind) or (kind == np.uint16 and span not in (None, UNIT))):
         return picture
-    span, opaque = span or own_span(values), alpha_span(kind)
+    span, opaque = span or own_span(_with_data(picture)), alpha_span(kind)
+    if picture.missing is not None:
+        values = np.where(picture.missing[..., None], np.asarray(span[0], kind), values)
     alpha = None if picture.alpha is None else to_16_bits(_clear_to_opaque(picture.alpha, opaque), opaque)
     return replace(picture, pixels=to_16_bits(values, span), alpha=alpha, span=span, kind=kind)
+
+
+def _with_data(picture: Picture) -> np.ndarray:
+    """The values of the pixels that hold data; a zero if none does."""
+    if picture.missing is None:
+        return picture.pixels
+    return picture.pixels[~picture.missing] if not picture.missing.all() else np.zeros(1, picture.pixels.dtype)
 
 
 def _clear_to_opaque(alpha: np.ndarray, ends: Span) -> np.ndarray:

@@ -1,8 +1,11 @@
 """Runs a network on one image, band by band."""
 
+from __future__ import annotations
+
 import shutil
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -18,6 +21,16 @@ from translate.utils.ram import available_ram
 from translate.utils.sides import Sides
 
 
+@dataclass(frozen=True)
+class RowsOfPixels:
+    """Pixels that are read by rows, as often as a network asks for them."""
+
+    shape: tuple[int, ...]
+    """(rows, columns, channels)."""
+    rows: Callable[[int, int], np.ndarray]
+    """Returns rows `top` to `bottom` - 1, uint8 or uint16."""
+
+
 def convert_banded(
     network: Callable[[Tensor], Tensor],
     pixels: np.ndarray,
@@ -27,8 +40,33 @@ def convert_banded(
     depth: torch.dtype | None = None,
     scale: int = 1,
 ) -> np.ndarray:
-    """Translates pixels (rows, columns, channels), uint8 or uint16, band by band, to as many of type `depth`, the same
-    unless given; both sides become `scale` times as large.
+    """Like `convert_rows`, for pixels that are in memory, to as many of type `depth`, the same unless given."""
+    made: list[np.ndarray] = []
+
+    def put(top: int, rows: np.ndarray) -> None:
+        if not made:
+            size = Sides(*pixels.shape[:2]).times(scale)
+            made.append(np.empty((*size, rows.shape[2]), rows.dtype))
+        made[0][top : top + len(rows)] = rows
+
+    depth = depth or torch.from_numpy(pixels[:1]).dtype
+    rows = RowsOfPixels(pixels.shape, lambda top, bottom: pixels[top:bottom])
+    convert_rows(network, rows, height, width, bands, depth, put, scale)
+    return made[0]
+
+
+def convert_rows(
+    network: Callable[[Tensor], Tensor],
+    pixels: RowsOfPixels,
+    height: int,
+    width: int,
+    bands: Bands,
+    depth: torch.dtype,
+    put: Callable[[int, np.ndarray], None],
+    scale: int = 1,
+) -> None:
+    """Translates pixels, uint8 or uint16, band by band to as many of type `depth`, both sides `scale` times as
+    large, and gives those (rows, columns, channels) from row `top` on to `put`, from the top to the bottom.
 
     The network takes images (1, channels, height, width) in [-1, 1], no smaller than the pixels; reflection fills the
     rest and is cropped away again. Computes the same function as the network on the whole image, statistics included,
@@ -41,32 +79,31 @@ def convert_banded(
         if not isinstance(fakes, RowMap):
             whole = fakes
             fakes = RowMap(whole, lambda top, bottom: whole[:, :, top:bottom], bands)
-        depth = depth or torch.from_numpy(pixels[:1]).dtype
         size = Sides(*pixels.shape[:2]).times(scale)
-        result = torch.empty((*size, fakes.shape[1]), dtype=depth).numpy()
         for top, bottom in bands.of(size.height):
             rows = fakes.rows(top, bottom)[0, :, :, : size.width]
-            result[top:bottom] = to_pixels(finite(rows), depth).permute(1, 2, 0).cpu().numpy()
-    return result
+            put(top, to_pixels(finite(rows), depth).permute(1, 2, 0).cpu().numpy())
 
 
-def store_for(needed: int) -> Callable[[int, int, int, torch.dtype], Store]:
-    """The store for maps of `needed` bytes: memory if they take at most half of what is available, else files.
+def store_for(needed: int, most: int | None = None) -> Callable[[int, int, int, torch.dtype], Store]:
+    """The store for maps of `needed` bytes: memory if they take at most half of what is available, and no more than
+    `most` bytes, else files.
 
     Raises TranslateError if the folder for temporary files is too small, too.
     """
-    if needed <= available_ram() // 2:
+    half = available_ram() // 2
+    if needed <= (half if most is None else min(most, half)):
         return MemoryStore
     folder = tempfile.gettempdir()
     if needed > (free := shutil.disk_usage(folder).free):
         raise TranslateError(
-            f"the image's feature maps take {needed / 1e9:.1f} GB: more than half of the memory, and more than the "
+            f"the image's feature maps take {needed / 1e9:.1f} GB: more than the memory may hold, and more than the "
             f"{free / 1e9:.1f} GB that are free in {folder}; set TMPDIR to a folder with more"
         )
     return FileStore
 
 
-def _padded(pixels: np.ndarray, height: int, width: int, bands: Bands) -> RowMap:
+def _padded(pixels: RowsOfPixels, height: int, width: int, bands: Bands) -> RowMap:
     """The padded image in [-1, 1] as a `RowMap`; only requested rows are converted to floating point."""
     cpu = torch.device("cpu")
     rows, columns = (
@@ -74,7 +111,10 @@ def _padded(pixels: np.ndarray, height: int, width: int, bands: Bands) -> RowMap
     )
 
     def some(top: int, bottom: int) -> Tensor:
-        found = torch.from_numpy(pixels[rows[top:bottom]][:, columns]).permute(2, 0, 1)[None]
+        wanted = rows[top:bottom]
+        first = int(wanted.min())
+        held = pixels.rows(first, int(wanted.max()) + 1)
+        found = torch.from_numpy(held[wanted - first][:, columns]).permute(2, 0, 1)[None]
         return to_float(found.to(bands.device)).contiguous(memory_format=bands.memory_format)
 
     like = torch.empty(1, pixels.shape[2], height, width, device="meta")
