@@ -127,9 +127,9 @@ def _looked_at(run: Path) -> object:
 
 
 def _claimed(folder: Path) -> object:
-    from translate.inference.provenance import MARK, _held
+    from translate.inference.provenance import MARK, held_in
 
-    return str(_held(folder / MARK, forgiving=False))
+    return str(held_in(folder / MARK, forgiving=False))
 
 
 def _metadata(path: Path) -> object:

@@ -20,9 +20,12 @@ from images_child import Child, run_commands, signalled, translate
 from PIL import Image
 from tiny import unpaired_folder, write_images
 
+from translate.inference import sources
 from translate.inference.provenance import MARK
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names or files")
+OURS = {MARK, sources.FILE}
+"""What a conversion keeps of itself in its folder."""
 ODD = {
     "two words.png",
     "line\nbreak.png",
@@ -70,7 +73,7 @@ def test_odd_names(trained_tiny, tmp_path):  # noqa: F811
     manifest = tmp_path / "rows.jsonl"
     ended = _convert(trained_tiny, tmp_path, "in", "out", "--manifest", manifest).ended_in_words(3)
     assert ended.stdout.strip() == f"{len(ODD)} converted, 0 skipped, 2 failed"
-    there = set(os.listdir(tmp_path / "out")) - {MARK}
+    there = set(os.listdir(tmp_path / "out")) - OURS
     (twin,) = ODD - there  # two spellings of one name: some systems would take them for one file
     assert there - ODD == {f"{twin}.png"} and unicodedata.normalize("NFC", twin) == "é.png"
     assert "failed: in/broken \\xff\\n.png: " in ended.stderr and "File name too long" in ended.stderr
@@ -118,7 +121,7 @@ def test_duplicate_stem(trained_tiny, tmp_path):  # noqa: F811
         expected = (expected - {"a.png"}) | {"a.png.png"}
     ended = _convert(trained_tiny, tmp_path).ended_in_words(0)
     assert ended.stdout.strip() == f"{len(names)} converted, 0 skipped, 0 failed"
-    assert set(os.listdir(tmp_path / "out")) == {*expected, MARK}
+    assert set(os.listdir(tmp_path / "out")) == OURS | expected
     assert Image.open(tmp_path / "out" / "a.gif.png").size == (12, 12)
 
 
@@ -170,7 +173,7 @@ def test_exists_is_never_half_a_file_whenever_the_command_is_killed(trained_tiny
         assert 0 < len(there) < 60 and there.items() <= whole.items()
     _convert(trained_tiny, tmp_path).ended_in_words(0)
     assert _bytes(output) == whole
-    left = [path for path in output.glob(".*") if path.name != MARK and path.stat().st_size]
+    left = [path for path in output.glob(".*") if path.name not in OURS and path.stat().st_size]
     assert not left, "what the killed ones had half written is cleared away"
 
 
