@@ -34,10 +34,10 @@ from translate.utils.user_paths import said_folder
 
 
 def holds_volume(path: Path) -> bool:
-    """Whether INPUT is a NIfTI file, a folder with a DICOM series, or a folder that holds volumes and no images."""
-    if nifti.is_nifti(path) or dicom.is_series(path):
-        return True
-    return path.is_dir() and not holds_images(path) and holds_volumes(path)
+    """Whether INPUT is a NIfTI file, or a folder with a DICOM series or other volumes, and no images."""
+    if not path.is_dir():
+        return nifti.is_nifti(path)
+    return not holds_images(path) and (dicom.is_series(path) or holds_volumes(path))
 
 
 def plan_volumes(source: Path, output: str) -> Jobs:
