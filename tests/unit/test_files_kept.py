@@ -119,8 +119,8 @@ def test_position_and_meaning_of_the_values_stay_and_statistics_go(tmp_path: Pat
         assert found.valueof(33550) == (10, 10, 0) and found.valueof(50844) == RPC
         assert "STATISTICS" not in found.valueof(42112)
         assert all(f'role="{role}"' in found.valueof(42112) for role in ("scale", "offset", "unittype"))
-        assert found.valueof(42113) is None and (back.asarray() == values).all()
-    assert picture.remarks == ("its no-data value -9999 is left out, as every pixel was converted",)
+        assert found.valueof(42113) == "-9999" and (back.asarray() == values).all()
+    assert picture.remarks == ()
 
 
 @pytest.mark.parametrize("kind", ["float16", "float32", "float64"])

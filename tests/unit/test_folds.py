@@ -87,12 +87,12 @@ def test_pairs_whose_names_differ_are_held_out_whole_and_alike_in_both_direction
 
 @given(st.integers(2, 9), st.integers(0, 50))
 def test_folds_differ_by_one_in_size_and_cover_all(count, seed):
-    from translate.data.folds import _dealt
+    from translate.data.folds import dealt
 
     names = [f"{n}.png" for n in range(20)]
-    dealt = [_dealt(names, Fold(number, count), seed) for number in range(1, count + 1)]
-    assert sorted(name for fold in dealt for name in fold) == sorted(names)
-    assert max(map(len, dealt)) - min(map(len, dealt)) <= 1
+    each = [dealt(names, Fold(number, count), seed) for number in range(1, count + 1)]
+    assert sorted(name for fold in each for name in fold) == sorted(names)
+    assert max(map(len, each)) - min(map(len, each)) <= 1
 
 
 def test_names_in_composed_and_decomposed_letters_are_in_the_same_fold():

@@ -87,7 +87,8 @@ def introduced(kinds: Sequence[Domain]) -> list[str]:
     lines = []
     for kind in layers_of(kinds):
         if kind.numbered:
-            others = " or ".join(other for other in KINDS if other != kind.kind)
+            # Sound, of which nothing is set here, is in files of its own.
+            others = " or ".join(other for other in KINDS if other != kind.kind and KINDS[other].settings)
             *some, last = (f"data.domains.{kind.name}.{key}" for key in (f"kind={others}", *KINDS[kind.kind].settings))
             lines.append(f"{kind.name}: {kind} ({', '.join(some)} and {last} say otherwise)")
         elif kind.sound:
