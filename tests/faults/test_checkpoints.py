@@ -19,7 +19,9 @@ MOMENTS = {
 }
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize(
+    "moment", ["in the tensors", "after it", pytest.param("before the rename", marks=pytest.mark.slow)]
+)
 def test_kill9_during_save_leaves_the_checkpoint_before(place: Workplace, undisturbed: Path, moment: str) -> None:
     module, function, name, first = MOMENTS[moment]
     hook = f"""
@@ -62,7 +64,12 @@ def _flip_bit(content: bytes) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("fault", "damage"), [("truncated_ckpt", _truncate), ("zero_byte_ckpt", _empty), ("bitflip_ckpt", _flip_bit)]
+    ("fault", "damage"),
+    [
+        ("truncated_ckpt", _truncate),
+        pytest.param("zero_byte_ckpt", _empty, marks=pytest.mark.slow),
+        ("bitflip_ckpt", _flip_bit),
+    ],
 )
 def test_truncated_ckpt_zero_byte_ckpt_bitflip_ckpt(place, trained, undisturbed, fault: str, damage) -> None:
     """Named; the one before is used with --resume; asked for by name it ends the command with exit code 1."""

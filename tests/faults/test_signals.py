@@ -44,8 +44,8 @@ def interrupt(place: tuple[str, str, str, str], number: int, wait: float = 0) ->
     [
         ("a step", signal.SIGINT, 3),
         ("validation", signal.SIGTERM, 2),
-        ("sampling", signal.SIGINT, 4),
-        ("the last validation", signal.SIGTERM, STEPS),
+        pytest.param("sampling", signal.SIGINT, 4, marks=pytest.mark.slow),
+        pytest.param("the last validation", signal.SIGTERM, STEPS, marks=pytest.mark.slow),
     ],
 )
 def test_sigterm_and_sigint_in_training_save_and_leave(place, undisturbed, where, number, step) -> None:
@@ -152,7 +152,12 @@ OTHERS = {
 
 @pytest.mark.parametrize(
     ("command", "number"),
-    [("convert", signal.SIGTERM), ("evaluate", signal.SIGTERM), ("sample", signal.SIGHUP), ("sample", signal.SIGINT)],
+    [
+        ("convert", signal.SIGTERM),
+        ("sample", signal.SIGINT),
+        pytest.param("evaluate", signal.SIGTERM, marks=pytest.mark.slow),
+        pytest.param("sample", signal.SIGHUP, marks=pytest.mark.slow),
+    ],
 )
 def test_sigterm_and_sigint_end_other_commands_without_a_torn_file(place, trained, command, number):
     if command == "sample":
