@@ -12,10 +12,9 @@ from translate.data.labelled import attributes, classes, csv_table, digits
 from translate.data.labelled.labelling import LabelledFolder, LabelledSplit, Labelling
 from translate.data.labelled.sets import join
 from translate.data.labels import LabelGroup
-from translate.data.layouts.columns import Scan, split_of_test, with_origin, with_test
-from translate.data.layouts.listing import SUFFIXES
-from translate.data.layouts.splits import WHOLE
-from translate.data.layouts.subfolders import contents, files_in, require_folder, splits_in
+from translate.data.layouts.columns import Scan, split_of_test, with_origin
+from translate.data.layouts.photos import all_images
+from translate.data.layouts.subfolders import contents, files_in, require_folder
 from translate.data.source_file import Source
 from translate.errors import ConfigurationError, folded, nearest
 from translate.utils.printing import shown
@@ -136,12 +135,8 @@ def _looked_for() -> str:
 
 def _plain(root: Path, follow_links: bool) -> Labelling:
     """Reads all images below `root`, without labels."""
-    splits, scan = splits_in(root), Scan(root, follow_links)
-    places = splits if "train" in splits else {WHOLE: root}
-    columns, origin = with_test(scan.splits({split: [folder] for split, folder in places.items()}))
-    if not columns.get("train", ({},))[0]:
-        suffixes = " ".join(sorted(SUFFIXES))
-        raise ConfigurationError(f"{shown(root)}: no images to train on, of {suffixes}. Found: {contents(root)}")
+    scan = Scan(root, follow_links)
+    columns, origin = all_images(scan)
     parts = {split: LabelledSplit.of(map(Source, column.values())) for split, (column,) in columns.items()}
     return Labelling("a folder", (), False, parts, origin).scanned(scan)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from translate.data.layouts.columns import Scan, split_of_test, with_origin, with_test
+from translate.data.layouts.columns import Column, Scan, split_of_test, with_origin, with_test
 from translate.data.layouts.folders import Folder, Split
 from translate.data.layouts.listing import SUFFIXES
 from translate.data.layouts.splits import WHOLE
@@ -21,12 +21,8 @@ def open_photos(root: Path, name: str, follow_links: bool = True) -> Folder:
     Raises ConfigurationError if there are none to train on.
     """
     require_folder(root)
-    splits, scan = splits_in(root), Scan(root, follow_links)
-    places = splits if "train" in splits else {WHOLE: root}
-    columns, origin = with_test(scan.splits({split: [folder] for split, folder in places.items()}))
-    if not columns.get("train", ({},))[0]:
-        suffixes = " ".join(sorted(SUFFIXES))
-        raise ConfigurationError(f"{shown(root)}: no images to train on, of {suffixes}. Found: {contents(root)}")
+    scan = Scan(root, follow_links)
+    columns, origin = all_images(scan)
     found: dict[str, Split] = {
         split: (tuple(map(Source, column.values())),) for split, (column,) in columns.items() if column
     }
@@ -42,3 +38,15 @@ def open_photos(root: Path, name: str, follow_links: bool = True) -> Folder:
         notes=scan.notes(),
         test_split=split_of_test(origin),
     )
+
+
+def all_images(scan: Scan) -> tuple[dict[str, tuple[Column, ...]], str]:
+    """All images below the root of a scan as one column a split, and how those for tests were chosen. Raises
+    ConfigurationError if there are none to train on."""
+    root, splits = scan.root, splits_in(scan.root)
+    places = splits if "train" in splits else {WHOLE: root}
+    columns, origin = with_test(scan.splits({split: [folder] for split, folder in places.items()}))
+    if not columns.get("train", ({},))[0]:
+        suffixes = " ".join(sorted(SUFFIXES))
+        raise ConfigurationError(f"{shown(root)}: no images to train on, of {suffixes}. Found: {contents(root)}")
+    return columns, origin

@@ -8,12 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from translate.data.catalog.description import FILE_NAME
-from translate.data.io.images import Picture, write
 from translate.data.synthetic.scenes import CELLS, OUTLINES, Array, Scene, Shape
-from translate.data.synthetic.shapes import SCENES_OF_A_SEED, STYLES, draw, expect
+from translate.data.synthetic.shapes import SCENES_OF_A_SEED, STYLES, draw, written_once
 from translate.errors import ConfigurationError, nearest
-from translate.utils.atomic_files import clear_leftovers, hidden_folder
 
 FILMING = 1  # increase when films come to look different, so that old folders are refused
 FEWEST, MOST = 2, 3  # shapes per scene
@@ -111,24 +108,15 @@ def render_clips(
         f"clips of moving scenes in {style}: {size} px, {train} to train on and {test} to test, {length} frames each"
     )
     description = f'name: shapes\ntitle: "{title}, seed {seed}, filming {FILMING}"\n'
-    if folder.exists():
-        expect(folder, description)
-        return folder
-    clear_leftovers(folder.parent)
-    first = seed * SCENES_OF_A_SEED
-    with hidden_folder(folder) as whole:
+
+    def frames() -> Iterator[tuple[Path, Array]]:
+        first = seed * SCENES_OF_A_SEED
         for split, start, count in (("train", 0, train), ("test", train, test)):
             for number in range(start, start + count):
-                place = whole / split / f"{number:05d}"
-                place.mkdir(parents=True)
                 for time, pixels in enumerate(render_film(first + number, style, size, length)):
-                    write(place / f"{time:04d}.png", Picture(pixels))
-        (whole / FILE_NAME).write_text(description, encoding="utf-8")
-        try:
-            whole.rename(folder)
-        except OSError:  # another process was faster
-            expect(folder, description)
-    return folder
+                    yield Path(split, f"{number:05d}", f"{time:04d}.png"), pixels
+
+    return written_once(folder, description, frames())
 
 
 def _check(style: str, size: int, train: int, test: int) -> None:

@@ -9,7 +9,7 @@ in every style. The styles are designed so that translations can be measured:
   comes close to the true translation.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -101,15 +101,25 @@ def render_set(
     Raises ConfigurationError if it was not, or for invalid settings.
     """
     _check(view, styles, size, train, test, seed)
-    description = _describe(view, styles, size, train, test, seed)
+
+    def pictures() -> Iterator[tuple[Path, Array]]:
+        for path, scene, style in _plan(view, styles, train, test, seed):
+            yield path, render(scene, style, size)
+
+    return written_once(folder, _describe(view, styles, size, train, test, seed), pictures())
+
+
+def written_once(folder: Path, description: str, pictures: Iterable[tuple[Path, Array]]) -> Path:
+    """Writes pictures, by their paths in `folder`, which appears once complete, and returns it; one that is there is
+    taken if its description is the same. Raises ConfigurationError if it is not."""
     if folder.exists():
         expect(folder, description)
         return folder
     clear_leftovers(folder.parent)
     with hidden_folder(folder) as whole:
-        for path, scene, style in _plan(view, styles, train, test, seed):
+        for path, pixels in pictures:
             (whole / path.parent).mkdir(parents=True, exist_ok=True)
-            write(whole / path, Picture(render(scene, style, size)))
+            write(whole / path, Picture(pixels))
         (whole / FILE_NAME).write_text(description, encoding="utf-8")
         try:
             whole.rename(folder)
