@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -89,14 +90,12 @@ def _packets(av: Any, container: Any, video: Any) -> tuple[np.ndarray, np.ndarra
     """When each frame is shown, and whether it is a key frame, of what can be read of the file."""
     found: dict[int, bool] = {}
     unstamped = False
-    try:
+    with suppress(av.FFmpegError):  # of a file that is cut off the frames before the cut stand
         for packet in container.demux(video):
             if packet.size and not packet.is_discard:
                 unstamped |= packet.pts is None
                 if packet.pts is not None:
                     found[packet.pts] = bool(packet.is_keyframe)
-    except av.FFmpegError:  # a file that is cut off; the frames before it stand
-        pass
     if unstamped:
         found = _decoded(av, container, video)
     stamps = sorted(found)
@@ -107,12 +106,10 @@ def _decoded(av: Any, container: Any, video: Any) -> dict[int, bool]:
     """The same by decoding, of files such as AVI that do not say when packets are shown; only the first is a key."""
     container.seek(0)
     found: dict[int, bool] = {}
-    try:
+    with suppress(av.FFmpegError):  # likewise
         for frame in container.decode(video):
             if frame.pts is not None:
                 found[frame.pts] = not found
-    except av.FFmpegError:  # as above
-        pass
     return found
 
 
