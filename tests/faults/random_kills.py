@@ -75,6 +75,8 @@ def conversion(place: Path) -> Work:
     def left(folder: Path) -> dict[str, Any]:
         found: dict[str, Any] = files(folder)
         found.pop("rows.jsonl")
+        # Encoders add their lines in the order in which they end, and what is done again adds them again.
+        found["out/.translate.sources"] = sorted(set((folder / "out/.translate.sources").read_text().split("\n")))
         rows = [json.loads(line) for line in (folder / "rows.jsonl").read_text().splitlines()]
         written = Counter(row["output"].removeprefix(str(folder)) for row in rows if row["status"] == "written")
         return found | {"rows of what was written": written}

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -116,6 +117,25 @@ def test_further_images_of_a_sample_are_what_it_is_made_of_too(tmp_path: Path) -
         os.mkfifo(tmp_path / "mask.png")
         assert stat.S_ISFIFO((tmp_path / "mask.png").stat().st_mode)
         assert not sources.are_others(job), "a pipe is told where it is converted, and not waited for"
+
+
+def test_whatever_stops_a_write_leaves_no_output_without_the_line_of_what_it_is_of(tmp_path: Path) -> None:
+    """The line of a new output comes before it, that of a replaced one after it."""
+    write_images(tmp_path, ["a.png", "b.png"], size=16)
+    of_a, of_b = (Job(tmp_path / name, tmp_path / "out.png", "out.png", {}) for name in ("a.png", "b.png"))
+    with Sources(tmp_path) as sources, suppress(KeyboardInterrupt), sources.noting(of_a, made_of(of_a)):
+        (tmp_path / "out.png").write_bytes(b"of a")
+        raise KeyboardInterrupt
+    with Sources(tmp_path) as sources, suppress(KeyboardInterrupt):
+        assert not sources.are_others(of_a) and sources.are_others(of_b)
+        with sources.noting(of_b, made_of(of_b)):
+            raise KeyboardInterrupt
+    with Sources(tmp_path) as sources:
+        assert not sources.are_others(of_a) and sources.are_others(of_b), "a's output is there still"
+        with sources.noting(of_b, made_of(of_b)):
+            (tmp_path / "out.png").write_bytes(b"of b")
+    with Sources(tmp_path) as sources:
+        assert sources.are_others(of_a) and not sources.are_others(of_b)
 
 
 def test_what_lies_in_marked_folders_neither_hides_nor_takes_what_lies_around_them(convert, tmp_path: Path) -> None:

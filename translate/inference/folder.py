@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Container, Iterable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -254,9 +255,8 @@ def _write(item: _Item, inputs: Container[Path], sources: Sources | None) -> flo
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ImageError(f"{shown(path)}: cannot be written: {error.strerror}") from error
-    write(path, item.translation)
-    if sources:
-        sources.note(item.job, item.made)
+    with sources.noting(item.job, item.made) if sources else nullcontext():
+        write(path, item.translation)
     return time.perf_counter() - start
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Container, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
@@ -52,16 +53,14 @@ def convert_slide(
     start = time.perf_counter()
     if never := why_never(job.output, inputs):
         raise ImageError(f"{shown(job.output)}: cannot be written: {never}")
-    made = made_of(job) if sources else None
-    with TiffRows(job.source) as rows:
+    noting = sources.noting(job, made_of(job)) if sources else nullcontext()
+    with noting, TiffRows(job.source) as rows:
         slide = _Slide(rows, converter.images.to_translate(request))
         _refuse(slide, converter, job, request)
         written = _translate(slide, converter, job.output, request)
         first = slide.picture(0, 1)
         taken = shades_for_values(first, slide.given)
         known = (*taken, *remarks(first, written, job.output))
-        if sources and made:
-            sources.note(job, made)
         note = f"{shown(job.source)}: {'; '.join(known)}" if known else ""
         took = time.perf_counter() - start
         return job.record("written", size=(rows.width, rows.height), seconds=took, note=note)

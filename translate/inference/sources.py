@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path
 from types import TracebackType
@@ -76,8 +76,18 @@ class Sources:
             self.note(job, now)  # moved or copied: not to be read again the next time
         return now.content != known.content
 
+    @contextmanager
+    def noting(self, job: Job, made: Made) -> Iterator[None]:
+        """Context in which the job's output is written. Its line comes first where there is none yet, so that whatever
+        stops this leaves no output without a line; and last where one is replaced, whose own line holds until then."""
+        if new := not os.path.lexists(job.output):
+            self.note(job, made)
+        yield
+        if not new:
+            self.note(job, made)
+
     def note(self, job: Job, made: Made) -> None:
-        """Adds the line of an output that has just been written. Never fails; `missing` says what is lacking."""
+        """Adds the line of an output. Never fails; `missing` says what is lacking."""
         assert self._file is not None
         try:
             # The line end comes first, so that what a full disk cut short spoils no other line.

@@ -1,5 +1,6 @@
 """Conversion, piece by piece, of what is no image: videos, volumes, sound (see `inference/media`)."""
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,12 +65,11 @@ class Pieces:
             return job.record("skipped")
         try:
             units = self.medium.count(job.source)
-            with Progress(units, unit=self.medium.unit, label="converting", quiet=self.quiet) as bar:
-                record = self.medium.convert(converter, job, request, self.writing, self.log, bar.advance)
+            bar = Progress(units, unit=self.medium.unit, label="converting", quiet=self.quiet)
+            noting = sources.noting(job, made_of(job)) if sources and job.source.is_file() else nullcontext()
+            with bar, noting:
+                return self.medium.convert(converter, job, request, self.writing, self.log, bar.advance)
         except TranslateError as error:
             if self.alone or isinstance(error, ConfigurationError):  # the latter is of the model, and of all
                 raise
             return job.record("failed", error=str(error))
-        if sources and job.source.is_file():
-            sources.note(job, made_of(job))
-        return record
