@@ -77,7 +77,8 @@ class Domain:
 
     `reduced`: how many times less high and wide than `data.size` says its training images are: those that a model
     enlarges.
-    `sound`: of sound (see `sound`), the spectrograms that it is translated as.
+    `sound`: of sound (see `sound`), the spectrograms that it is translated as. `level`: how loud its training files
+    were, in dB of full scale (see `sound.level`); None where it is not known, as of a model of an earlier version.
 
     `layers`: where a sample has several images, what each of them is, by its own name; `channels` are theirs together.
 
@@ -96,6 +97,7 @@ class Domain:
     layers: tuple[Domain, ...] = ()
     reduced: int = 1
     sound: Spectrum | None = None
+    level: float | None = field(default=None, compare=False)
     slicing: Slicing | None = None
 
     @classmethod

@@ -17,7 +17,7 @@ import torch
 from translate.data.batch import Batch
 from translate.data.cache.choice import open_cache, stream_of
 from translate.data.checks.files import Files
-from translate.data.checks.looking import kinds_of, scale_of
+from translate.data.checks.looking import kinds_of, level_of, scale_of
 from translate.data.decoding import Decoding
 from translate.data.domain import Domain
 from translate.data.labelled import LabelledFolder
@@ -118,13 +118,17 @@ class ImageSet(ABC):
         return self.settings.crop.over(self.kind(number).reduced)
 
     def look(self, quiet: bool = True, scale: int = 1) -> None:
-        """Finds what the images of each domain are, and at which scale training sees them, whose translations are
-        `scale` times as high and wide; shows its progress unless `quiet`."""
+        """Finds what the images of each domain are, and at which scale, or how loud, training has them, whose
+        translations are `scale` times as high and wide; shows its progress unless `quiet`."""
         trained, files = self.trained_on(), Files(quiet)
         found = kinds_of(self.columns(), self.settings, files)
         self.kinds = tuple(replace(kind, reduced=scale if number == 0 else 1) for number, kind in enumerate(found))
         self.kinds = tuple(
-            kind.at(scale_of(trained[kind.name], self._way_at_scale(kind), files)) for kind in self.kinds
+            replace(
+                kind.at(scale_of(trained[kind.name], self._way_at_scale(kind), files)),
+                level=level_of(trained[kind.name], kind, files),
+            )
+            for kind in self.kinds
         )
 
     @abstractmethod
