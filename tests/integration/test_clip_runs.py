@@ -194,6 +194,44 @@ def test_a_video_becomes_a_film_of_predictions(user: User) -> None:
     assert max(float(np.abs(a.astype(int) - b).mean()) for a, b in zip(on, [*true, *on[12:]], strict=True)) < 3
 
 
+def changes(frames: list[np.ndarray], shown: list[np.ndarray]) -> float:
+    """The mean difference of neighbours among frames that are `shown` for those of a clip, where that stays the same
+    within 12 levels of 255; of clips so small that nothing is taken to move."""
+    found = []
+    for before, now, was, become in zip(frames, frames[1:], shown, shown[1:], strict=False):
+        same = np.abs(now.astype(float) - before).mean(2) < 12
+        found.append(np.abs(become.astype(float) - was)[same].mean() / 255)
+    return float(np.mean(found))
+
+
+def test_evaluate_says_how_much_predictions_flicker_beside_the_clip(user: User) -> None:
+    clips(user.folder / "clips")
+    trained(user)
+    said = user.gets("evaluate", "run", "--json", "scores.json", "--device", "cpu")
+    assert "flicker, 0-1 scale (lower is better)" in said and "floor: the clip itself" in said
+    (row,) = (one for one in json.loads(Path("scores.json").read_text()) if one["key"] == "flicker")
+    user.gets("convert", "run", "clips/test/clip0", "out", "--device", "cpu")
+    made = [np.asarray(Image.open(path)) for path in sorted(Path("out").glob("*.png"))]
+    true = [np.asarray(Image.open(path)) for path in sorted(Path("clips/test/clip0").glob("*.png"))][FRAMES:]
+    assert len(made) == len(true) == 9 and row["images"] == 8
+    assert row["floor"]["the clip itself"] == pytest.approx(changes(true, true), abs=1e-6)
+    assert row["value"] == pytest.approx(changes(true, made), abs=1e-3), "what is measured is what is delivered"
+    assert row["value"] > 3 * row["floor"]["the clip itself"]
+
+
+def test_evaluate_measures_given_clips_of_a_model_of_pictures(user: User) -> None:
+    clips(user.folder / "clips", count=2)
+    run = user.run("pix2pix")
+    said = user.gets("evaluate", run, "--clips", "clips", "--json", "scores.json", "--device", "cpu")
+    steadied = [one for one in json.loads(Path("scores.json").read_text()) if one["key"] == "flicker"]
+    assert [one["name"] for one in steadied] == ["to B", "to B, by --steady"] and "by --steady" in said
+    assert steadied[0]["value"] > steadied[1]["value"] > 0 and steadied[0]["images"] == 22
+    assert steadied[0]["protocol"]["split"] == "the first 32 frames of 2 clips"
+    Path("empty").mkdir()
+    assert "no clips here" in user.refused("evaluate", run, "--clips", "empty", "--device", "cpu")
+    assert "neither a video nor a folder" in user.refused("evaluate", run, "--clips", "none", "--device", "cpu")
+
+
 def test_a_folder_of_clips_becomes_one_of_clips_and_names_what_fails(user: User) -> None:
     pytest.importorskip("av")
     clips(user.folder / "clips")
