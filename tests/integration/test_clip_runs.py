@@ -14,6 +14,7 @@ from clip_files import HEIGHT, WIDTH, decoded, numbered, pictures, video
 from PIL import Image
 from ways_out import SAYS_NO_WAY, User, command_in, taken, tried, ways_of
 
+from translate.data.augment import GEOMETRY, Augmentation
 from translate.data.batch import Paired
 from translate.data.settings import DataSettings
 from translate.evaluation.next_frame import RollOuts, baselines_of
@@ -105,6 +106,23 @@ def test_frames_of_a_sample_share_crop_and_flip(tmp_path: Path) -> None:
     frames = [*torch.split(batch.input, 3, 1), batch.target]
     assert all(torch.equal(frame, frames[0]) for frame in frames)
     assert not torch.equal(frames[0][0], frames[0][1]), "samples differ"
+
+
+@pytest.mark.parametrize("name", ["Rotate", "ElasticTransform", "RandomBrightnessContrast", "GaussNoise"])
+def test_frames_of_a_sample_are_augmented_alike_and_the_target_by_geometry_alone(tmp_path: Path, name: str) -> None:
+    still = pictures(1, size=(24, 24)) * 8
+    for number in range(3):
+        numbered(tmp_path / f"clip{number}", still)
+    own = {"set": str(tmp_path), "frames": 3, "size": 24, "load_size": 24, "flip": False, "workers": 0}
+
+    def batch(augment: tuple[Augmentation, ...]) -> list[torch.Tensor]:
+        data = DataSettings(**own, augment=augment)
+        found = open_data(data, Paired, lambda line: None).loader(4, 0).batch(3)
+        return [*torch.split(found.input, 3, 1), found.target]
+
+    plain, (first, *others, target) = batch(()), batch((Augmentation(name=name, p=1.0),))
+    assert all(torch.equal(frame, first) for frame in others) and not torch.equal(first, plain[0])
+    assert torch.equal(target, first) == (name in GEOMETRY) and torch.equal(target, plain[-1]) != (name in GEOMETRY)
 
 
 def test_videos_and_their_frames_as_files_are_the_same_data(tmp_path: Path) -> None:
