@@ -41,7 +41,8 @@ def film(run: Path, clips: int = 2) -> Image.Image:
         draw.text((60 + x * step + side // 2, 1), caption, BLACK, anchor="ma")
         for y, frame in enumerate(frames):
             whole.paste(Image.fromarray(frame), (60 + x * step, LINE + y * step))
-            draw.text((2, LINE + y * step + side // 2), names[y % 2], BLACK, anchor="lm")
+    for y in range(2 * clips):
+        draw.text((2, LINE + y * step + side // 2), names[y % 2], BLACK, anchor="lm")
     return whole
 
 
