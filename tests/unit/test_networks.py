@@ -186,8 +186,10 @@ def test_unet_decoder_joins_the_encoders_features_of_its_size() -> None:
 
 @pytest.mark.parametrize(
     ("layers", "field", "downsampling"),
-    [(0, 1, "strided"), (1, 16, "strided"), (2, 34, "strided"), (3, 70, "strided"), (4, 142, "strided")]
-    + [(5, 286, "strided"), (2, 40, "blur"), (3, 84, "blur")],
+    [
+        *((layers, field, "strided") for layers, field in ((0, 1), (1, 16), (2, 34), (3, 70), (4, 142), (5, 286))),
+        *((layers, field, "blur") for layers, field in ((1, 18), (2, 40), (3, 84))),
+    ],
 )
 def test_a_logit_sees_the_published_receptive_field(layers: int, field: int, downsampling: str) -> None:
     options = {"filters": 1, "layers": layers, "normalisation": "none", "downsampling": downsampling}

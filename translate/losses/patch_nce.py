@@ -13,7 +13,7 @@ from translate.networks.blocks import named
 from translate.utils.settings import Settings
 
 _NEGLIGIBLE = 1e-6
-"""Length of a vector from which its direction fades to 0: one of zeros has no direction, and its gradient stays finite."""
+"""Length of a vector below which its direction fades to 0: one of zeros has none, and its gradient stays finite."""
 
 
 class PatchNCESettings(Settings):

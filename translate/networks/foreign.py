@@ -45,10 +45,10 @@ def recognise(state: State, dropout: float = 0.5) -> PortNetwork:
     """Builds the untrained network that has these keys and shapes.
 
     Recognises ResNet generators (any blocks, with or without dropout, CUT's antialiased ones), U-Nets (any depth),
-    PatchGANs (any layers, CUT's, too) and PixelGANs, with instance, batch or no norm and any channels and filters; and StarGAN's
-    generator and discriminator with any labels, channels, filters and depth. A U-Net's keys do not tell whether it has
-    dropout, so `dropout` does (0.5 in the port's pix2pix, none in its CycleGAN). Raises ValueError for other keys,
-    NamedError if they are those of a network that is known (see `SIGNATURES`).
+    PatchGANs (any layers, CUT's, too) and PixelGANs, with instance, batch or no norm and any channels and filters; and
+    StarGAN's generator and discriminator with any labels, channels, filters and depth. A U-Net's keys do not tell
+    whether it has dropout, so `dropout` does (0.5 in the port's pix2pix, none in its CycleGAN). Raises ValueError for
+    other keys, NamedError if they are those of a network that is known (see `SIGNATURES`).
     """
     try:
         with no_larger_than(state):
