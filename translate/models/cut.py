@@ -19,7 +19,7 @@ from translate.utils.settings import Settings
 
 
 class CUTConfig(Settings):
-    """ "Published" refers to the paper and its released code."""
+    """As published means as in the paper's released code."""
 
     name: Literal["cut"] = "cut"
     adversarial: AdversarialSettings = AdversarialSettings(objective="lsgan")
