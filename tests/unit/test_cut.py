@@ -7,7 +7,7 @@ from tiny import TINY, random_batch, tiny_model, tiny_trainer
 from torch import nn
 
 from translate.models.base import ImageSpec, Translator
-from translate.models.cut import CUT, CUTConfig
+from translate.models.cut import CUT
 from translate.recipe.reading import load_recipe
 from translate.runs.build import build_trainer
 from translate.training.runtime import Runtime
@@ -172,22 +172,3 @@ def test_it_goes_one_way_only():
     model = _model()
     assert isinstance(model, Translator) and model.targets() == [1]
     assert "heads" not in model.port_networks()
-
-
-def test_the_stronger_the_comparison_the_nearer_the_translation_stays():
-    def distance(weight):
-        model = _model(nce=weight)
-        trainer = tiny_trainer(model, lr=3e-3)
-        for step in range(40):
-            trainer.step(random_batch(model, seed=step))
-        keys, queries = (model.generator.features(images) for images in _translated(model))
-        torch.manual_seed(0)
-        return float(model.heads(queries, keys))
-
-    assert distance(10.0) < 0.9 * distance(0.01)
-
-
-@torch.no_grad()
-def _translated(model):
-    images = random_batch(model, size=8, seed=999).a
-    return images, model.convert(images, 1)
