@@ -26,9 +26,9 @@ class CUTConfig(Settings):
     nce: float = Field(1.0, gt=0)
     """Weight of PatchNCE: every place of a translation resembles the same place of its input more than others. 1 as
     published, 10 in FastCUT; larger holds translations nearer to their inputs."""
-    identity: bool = True
-    """Images of the second domain go through the generator, too, and PatchNCE of both is averaged; keeps colours. Off
-    in FastCUT."""
+    identity: float = Field(1.0, ge=0)
+    """How much PatchNCE of images of the second domain, which the generator is to leave as they are, counts beside that
+    of the first, in their mean; keeps colours. 1 as published, 0 in FastCUT."""
     flip_equivariance: bool = False
     """Half of the steps mirror what the generator takes, and mirror back what is compared (FastCUT)."""
     patches: PatchNCESettings = PatchNCESettings()
@@ -84,9 +84,10 @@ class CUT(Translator):
     def _generator_losses(self, batch: Unpaired, fakes: Fakes) -> Losses:
         losses = {"adversarial": self.adversary.generator_loss(self.discriminator, fakes["b"])}
         queries, keys = self._queries(fakes), self._keys(batch, fakes)
+        shares = [share / (1 + self.config.identity) for share in (1, self.config.identity)]
         for number, domain in enumerate("ab"[: self._domains_taken]):
             parts = ([maps[:, number] for maps in side] for side in (queries, keys))
-            losses[f"nce/{domain}"] = self.config.nce / self._domains_taken * self.heads(*parts)
+            losses[f"nce/{domain}"] = self.config.nce * shares[number] * self.heads(*parts)
         return losses
 
     def _queries(self, fakes: Fakes) -> list[Tensor]:
