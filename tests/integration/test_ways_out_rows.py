@@ -25,6 +25,14 @@ ROWS = (
         "data check unpaired training.lr=1 {} cyclegan",
     ),
     Row(
+        "models/parts",
+        "model.generator.kind {}: says of no inner features, and {} compares an image and its translation by them; set "
+        "model.generator.kind: resnet",
+        "train cut.yaml --data unpaired --dry-run model.generator.kind=unet",
+        r"set model\.generator\.kind: (resnet)",
+        "train cut.yaml --data unpaired --dry-run model.generator.kind={}",
+    ),
+    Row(
         "inference/extras",
         "--gallery {}: the gallery is a page; end its name in .html",
         f"{CONVERT} --gallery page",
