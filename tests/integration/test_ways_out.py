@@ -31,6 +31,8 @@ SAYS_NO_WAY |= {
     ("runs/evaluate", "--weights-dir {}: no such folder"): GIVEN,
     ("runs/flicker", "--clips {}: neither a video nor a folder of clips"): GIVEN,
     ("runs/flicker", "--clips {}: no clips here: {}"): GIVEN,
+    ("runs/flicker", "--clips {}: a {} translates no pictures"): GIVEN,
+    ("runs/flicker", "--clips {}: the model translates {} to {}, which no video holds"): GIVEN,
     ("runs/flicker", ", by --steady"): FOUND,
     ("runs/evaluate", "--json {}: there is no folder {} to write it to"): GIVEN,
     ("runs/export", "--bytes is for graphs, not for --format"): GIVEN,

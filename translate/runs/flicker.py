@@ -41,7 +41,7 @@ def scores_of_flicker(evaluator: Evaluator, place: Path | None = None) -> list[S
     if place is None and not (isinstance(images, ClipPairs) and isinstance(model, Translator)):
         return []
     if not isinstance(model, Translator):
-        raise ConfigurationError(f"--clips {place}: a {evaluator.loaded.recipe.name} translates nothing; leave it out")
+        raise ConfigurationError(f"--clips {place}: a {evaluator.loaded.recipe.name} translates no pictures")
     clips = _clips_at(place) if place else _whole(images)
     converter = Converter(model, evaluator.loaded.images, evaluator.runtime, evaluator.loaded.checkpoint.folder)
     converter.derived = as_derived(evaluator.loaded.recipe)
@@ -76,7 +76,7 @@ def _in_direction(
     given, target = converter.images.to_translate(request), converter.images.translated(request)
     window = window_of(given, target)
     if target.numbered or given.numbered or given.sound or (given.layers and not window):
-        raise ConfigurationError(f"--clips {place}: the model translates {given} to {target}, no frames; leave it out")
+        raise ConfigurationError(f"--clips {place}: the model translates {given} to {target}, which no video holds")
     chosen = [clips[row] for row in np.linspace(0, len(clips) - 1, min(CLIPS, len(clips))).round().astype(int)]
     with evaluator.progress(len(chosen)) as bar:
         each = []
