@@ -85,8 +85,9 @@ class Pix2Pix(Translator):
         reconstruction = {"reconstruction": self.config.reconstruction * distance(output, batch.target)}
         if self.discriminator is None:
             return reconstruction
-        seen = torch.cat([self.enlarged(batch.input), output], 1)
-        loss = self.adversary.generator_loss(self.discriminator, seen)
+        given = self.enlarged(batch.input)
+        fake, real = (torch.cat([given, image], 1) for image in (output, batch.target))
+        loss = self.adversary.generator_loss(self.discriminator, fake, real)
         return {"adversarial": self.config.adversarial_weight * loss, **reconstruction}
 
     def convert(self, images: Tensor, to: int = 1) -> Tensor:
