@@ -2,8 +2,8 @@
 
     python benchmarks/objectives.py OUT [--tasks unpaired,paired,facades] [--facades DIR] [--seeds 0..2] [--share 1.0]
 
-`unpaired`: the quickstart (CycleGAN on `shapes`); `paired`: the same set in pairs with pix2pix, L1's weight lowered to 10,
-so that the adversary matters; `facades`: pix2pix on label maps to photos at 64 px, likewise. Discriminators have no
+`unpaired`: the quickstart (CycleGAN on `shapes`); `paired`: the same set in pairs with pix2pix, L1's weight lowered to
+10, so that the adversary matters; `facades`: pix2pix on label maps to photos at 64 px, likewise. Discriminators have no
 normalisation that mixes images. `--share`: of the steps. A row for each task and objective: L1 on 0 to 1, the mean over
 seeds with its deviation, and KID in random features times 1,000, which sees blur that L1 forgives.
 """
