@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from translate.networks import blocks
-from translate.networks.blocks import Normalisation, PaddedConv2d, layers_of, named
+from translate.networks.blocks import Downsampling, Normalisation, PaddedConv2d, layers_of, named
 from translate.networks.settings import DiscriminatorSettings, require_at_least
 from translate.utils.sides import Size
 
@@ -54,6 +54,8 @@ class PatchSettings(PatchwiseSettings):
     """PatchGAN: `layers` strided layers see 16, 34, 70 (3), 142, 286 (5), ... pixels, and no layers a single one."""
 
     kind: Literal["patch"] = "patch"
+    downsampling: Downsampling = "strided"
+    """How maps are halved. `blur` is CUT's anti-aliased one, convolution first: 18, 40, 84 (3), 172, ... pixels."""
 
     @property
     def last_map(self) -> int:
@@ -84,8 +86,9 @@ class PatchDiscriminator(nn.Module):
 
     `layers` 4x4 convolutions of stride 2 to f, 2f, 4f, 8f, 8f, ... filters, one of stride 1, and one to the logit; the
     first and the last are not normalised (Isola et al. 2017, appendix 6.1.2). Each logit sees a square with sides of
-    `receptive_field` pixels: 16, 34, 70, 142, 286 for 1 to 5 layers. `options` are those of `PatchSettings` but for
-    `scales`. Raises ValueError for others, and for 0 layers.
+    `receptive_field` pixels: 16, 34, 70, 142, 286 for 1 to 5 layers. With `downsampling: blur`, each convolution of
+    stride 2 is one of stride 1, activated and blurred (CUT's code): 18, 40, 84, 172, 348 pixels. `options` are those of
+    `PatchSettings` but for `scales`. Raises ValueError for others, and for 0 layers.
     """
 
     def __init__(self, channels: int, **options: Any) -> None:
@@ -94,11 +97,13 @@ class PatchDiscriminator(nn.Module):
         layers, normalisation = own.layers, own.normalisation
         if layers < 1:
             raise ValueError(f"a patch discriminator needs at least 1 strided layer, not {layers}")
-        self.receptive_field = 9 * 2**layers - 2
+        blurred = own.downsampling == "blur"
+        self.receptive_field = 11 * 2**layers - 4 if blurred else 9 * 2**layers - 2
         widths = [own.filters * min(2**level, 8) for level in range(layers + 1)]
-        stages = [named(conv=_conv4(channels, widths[0], 2, bias=True), activation=nn.LeakyReLU(0.2))]
+        halving = 1 if blurred else 2
+        stages = [named(conv=_conv4(channels, widths[0], halving, bias=True), activation=nn.LeakyReLU(0.2))]
         for level, width in enumerate(widths[1:], start=1):
-            stride = 2 if level < layers else 1
+            stride = halving if level < layers else 1
             stages.append(
                 named(
                     conv=_conv4(widths[level - 1], width, stride, blocks.needs_bias(normalisation)),
@@ -106,6 +111,8 @@ class PatchDiscriminator(nn.Module):
                     activation=nn.LeakyReLU(0.2),
                 )
             )
+        for stage in stages[:-1] if blurred else ():
+            stage.add_module("blur", blocks.BlurPool2d())
         self.layers = nn.Sequential(*stages)
         self.head = _conv4(widths[-1], 1, 1, bias=True)
         if own.spectral:
