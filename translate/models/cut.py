@@ -19,7 +19,7 @@ from translate.utils.settings import Settings
 
 
 class CUTConfig(Settings):
-    """ "Published" refers to the paper and its released code."""
+    """What is "published" refers to the paper and its released code."""
 
     name: Literal["cut"] = "cut"
     adversarial: AdversarialSettings = AdversarialSettings(objective="lsgan")
@@ -82,7 +82,7 @@ class CUT(Translator):
         return self.adversary.discriminator_losses(self.discriminator, batch.b, fakes["b"])
 
     def _generator_losses(self, batch: Unpaired, fakes: Fakes) -> Losses:
-        losses = {"adversarial": self.adversary.generator_loss(self.discriminator, fakes["b"])}
+        losses = {"adversarial": self.adversary.generator_loss(self.discriminator, fakes["b"], batch.b)}
         queries, keys = self._queries(fakes), self._keys(batch, fakes)
         for number, domain in enumerate("ab"[: self._domains_taken]):
             parts = ([maps[:, number] for maps in side] for side in (queries, keys))
