@@ -6,8 +6,12 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 from torch.nn.utils.parametrize import is_parametrized
 
+from translate.inference.tiling.rowmap import Bands, RowMap
+from translate.inference.tiling.rules import RULES
+from translate.inference.tiling.store import MemoryStore
 from translate.networks.spade import SPADEGenerator, SPADESettings, doublings
 
 GOLDEN = Path(__file__).parents[3] / "shared" / "golden" / "second"
@@ -93,3 +97,16 @@ def test_another_label_map_far_away_changes_nothing_near_with_frozen_statistics(
     with torch.no_grad():
         differ = (network(one) - network(other)).abs().amax((0, 1)) > 0
     assert differ[:4, :4].all() and not differ[48:, 48:].any()
+
+
+@pytest.mark.parametrize("normalisation", ["batch", "instance", "none"])
+def test_bands_of_rows_give_what_the_whole_map_gives(normalisation: str) -> None:
+    network = SPADESettings(filters=2, hidden=3, levels=3, normalisation=normalisation).initialised(4, 64).eval()
+    for norm in network.modules():
+        if isinstance(norm, nn.BatchNorm2d):
+            norm.running_mean.normal_()
+    planes = torch.randint(2, (1, 4, 64, 40)).float() * 2 - 1
+    bands = Bands(8, planes.device, torch.contiguous_format, MemoryStore, RULES)
+    with torch.no_grad():
+        made = network(RowMap(planes.to("meta"), lambda top, bottom: planes[:, :, top:bottom], bands))
+        assert (made.rows(0, 64) - network(planes)).abs().max() < 1e-5

@@ -62,7 +62,7 @@ class SPADEGenerator(Generator):
         self._doubled_before = doublings(own.levels)
 
     def forward(self, images: Tensor) -> Tensor:
-        planes = (images + 1) / 2
+        planes = (images + 1) * 0.5
         coarsest = (images.shape[2] // self.stride, images.shape[3] // self.stride)
         features = self.stem(F.interpolate(planes, coarsest, mode="nearest"))
         for number, block in enumerate(self.blocks):
