@@ -48,8 +48,11 @@ class Warm(subprocess.Popen):
         assert len(asked) <= LONGEST
         server = _server()
         socket.send_fds(server, [asked], streams)
+        answer = server.recv(32)
+        if not answer:
+            raise ChildProcessError("the process that forks has ended; what it printed says why")
         self._child_created = True
-        self.pid = int(server.recv(32))
+        self.pid = int(answer)
         self._close_pipe_fds(*pipes)
         return None
 
