@@ -17,7 +17,7 @@ from translate.data.volumes import dicom, dicom_writing, nifti
 from translate.data.volumes.extra import require_medical
 from translate.data.volumes.grid import slices_along
 from translate.data.volumes.reading import holds_volumes, look, read, volumes_in
-from translate.data.volumes.slices import in_type, picture_of, size_of, stacked
+from translate.data.volumes.slices import clipped, in_type, picture_of, size_of, stacked
 from translate.data.volumes.slicing import Slicing
 from translate.data.volumes.volume_file import VolumeFile
 from translate.errors import ConfigurationError, ImageError
@@ -97,7 +97,8 @@ def convert_volume(
     _refuse_others(given, target, writing, job)
     with _shortage_in_words(job.source):
         file = look(job.source)
-        values = translated_volume(converter, file, request, writing.batch or 1, done)
+        given_values, note = clipped(read(file), given)
+        values = translated_volume(converter, file, given_values, request, writing.batch or 1, done)
         job.output.parent.mkdir(parents=True, exist_ok=True)
         clear_leftovers(job.output.parent)
         if job.output.name.lower().endswith(nifti.SUFFIXES):
@@ -105,22 +106,22 @@ def convert_volume(
         elif dropped := dicom_writing.write(job.output, values, file, target.unit, writing.anonymise):
             log(f"{shown(job.output)}: left out: {', '.join(dropped)}")
     height, width = size_of(file, _slicing(given, file).axis)
-    return Record(job.source, job.output, "written", (width, height), time.perf_counter() - start)
+    return Record(job.source, job.output, "written", (width, height), time.perf_counter() - start, note=note)
 
 
 def translated_volume(
     converter: Converter,
     file: VolumeFile,
+    values: np.ndarray,
     request: Request,
     batch: int = 1,
     done: Callable[[], None] = lambda: None,
 ) -> np.ndarray:
-    """The translation of a volume (slices, height, width), turned as `Grid` says, in the type and values of its domain.
-    Slices go through the model `batch` at a time; one volume of inputs and one of outputs are in memory. Raises
-    ImageError."""
+    """The translation of a volume's values (slices, height, width), turned as `Grid` says, in the type and values of
+    its domain. Slices go through the model `batch` at a time; one volume of inputs and one of outputs are in memory.
+    Raises ImageError, also for values beyond the domain's span."""
     given, target = converter.images.to_translate(request), converter.images.translated(request)
     slicing = _slicing(given, file)
-    values = read(file)
     slices = slices_along(values, slicing.axis)
     made = np.empty(values.shape, _type(target, converter.depth))
     into = slices_along(made, slicing.axis)
