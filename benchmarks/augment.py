@@ -5,7 +5,8 @@
 DATA holds mnist/ and usps/ as published. Written are OUT/unpaired (trainA: MNIST, trainB: USPS, no labels; what a
 CycleGAN learns from), and labelled sets with one folder a class: OUT/mnist-100, whose train/ holds ten digits of each
 class of MNIST, and OUT/usps-100 and OUT/usps-1000, whose train/ holds ten or a hundred of each class of USPS. test/
-holds the same 2,000 digits of MNIST's test set in all of them. All digits have 32 x 32 pixels: MNIST's with a margin of two pixels, USPS's enlarged.
+holds the same 2,000 digits of MNIST's test set in all of them. All digits have 32 x 32 pixels: MNIST's with a margin
+of two pixels, USPS's enlarged.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import numpy as np
 import pydicom
 import pytest
 from click.testing import CliRunner
-from support.volume_files import head, tissues, write_heads, write_nifti, write_series
+from support.volume_files import head, tissues, write_enhanced, write_heads, write_nifti, write_series
 
 from translate.cli import main
 from translate.data.volumes.reading import look, read
@@ -50,6 +50,9 @@ def test_nifti_and_dicom_are_translated_alike_and_stay_where_they_are(place, tmp
     _run("convert", place / "run", source, tmp_path / "ct.nii.gz")
     _run("convert", place / "run", series, tmp_path / "ct")
     _run("convert", place / "run", series, tmp_path / "too.nii.gz")
+    scan = write_enhanced(tmp_path / "scan.dcm", head(1)[0])
+    (tmp_path / "into").mkdir()
+    _run("convert", place / "run", scan, tmp_path / "into")
     made, truth = look(tmp_path / "ct.nii.gz"), head(1)[1]
     of_series = look(tmp_path / "ct")
     errors = [
@@ -61,6 +64,8 @@ def test_nifti_and_dicom_are_translated_alike_and_stay_where_they_are(place, tmp
     for field in ("qform_code", "sform_code", "pixdim", "xyzt_units", "dim"):
         assert (before.header[field] == after.header[field]).all(), field
     assert of_series.grid == look(series).grid and of_series.unit == "HU"
+    of_frames = look(tmp_path / "into/scan")
+    assert of_frames.grid == of_series.grid and (read(of_frames) == read(of_series)).all()
     one = pydicom.dcmread(of_series.files[0])
     assert str(one.PatientName) == "Name^p01" and one[0x00091001].value == "private of p01"
 

@@ -95,8 +95,8 @@ def write(folder: Path, values: np.ndarray, like: VolumeFile, unit: str, anonymi
     opened = lru_cache(1)(library.dcmread)  # a file of many frames once
     with atomic_folder(folder) as working:
         slices = zip(like.files, like.frames, as_filed, strict=True)
-        for number, (path, frame, slice_of) in enumerate(slices, start=1):
-            made = _derived(opened(path), frame, series, number, stored, unit)
+        for number, (path, inside, slice_of) in enumerate(slices, start=1):
+            made = _derived(opened(path), inside, series, number, stored, unit)
             if anonymise:
                 made, names = anonymised(made, study, frame)
                 dropped |= names

@@ -1,4 +1,4 @@
-"""Enhanced DICOM: files of many frames, each with a place of its own, as the single slices that they could have been."""
+"""Enhanced DICOM: files of many frames, each with a place of its own, as the slices that they could have been."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OF_ALL = frozenset({
 OF_SLICES = (
     "PixelMeasuresSequence", "PlanePositionSequence", "PlaneOrientationSequence", "PixelValueTransformationSequence",
 )  # fmt: skip
-"""Functional groups whose elements a slice has as its own (DICOM PS3.3, C.7.6.16.2): its place, and what values mean."""
+"""Functional groups whose elements a slice has as its own (DICOM PS3.3, C.7.6.16.2): its place, what values mean."""
 
 
 def slices_in(data: Any) -> Iterator[Any]:
