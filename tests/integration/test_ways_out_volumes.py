@@ -129,7 +129,7 @@ def what_is_for_one_of_them_only(user: User) -> None:
     user.gets(*photos)
 
 
-@tried(("runs/next_steps", "convert with `translate convert {} patients/ out/ {}`"))
+@tried(("runs/next_steps", "convert with `translate convert {} {} {}`"))
 def after_training_on_volumes(user: User) -> None:
     _heads(user)
     text = user.gets(*_train(user))
