@@ -325,7 +325,7 @@ def clips_that_repeat_their_frames(user: User) -> None:
     ("inference/clips", "; --roll-out 1 predicts what follows them"),
     ("inference/media", "--steady: blends translations, and this model predicts frames; leave it out"),
     ("inference/options", "translates images and tells no next frames; leave it out"),
-    ("runs/next_steps", "convert with `translate convert {} clip.mp4 out.mp4`"),
+    ("runs/next_steps", "convert with `translate convert {} {} {}`"),
 )
 def clips_without_a_next_frame_and_models_that_know_none(user: User) -> None:
     pytest.importorskip("av")

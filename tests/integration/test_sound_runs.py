@@ -309,7 +309,7 @@ def test_a_folder_of_sound_is_checked(user: User) -> None:
     ("data/sound/finding", "data.domains.{}.kind: sound, and its files are images: leave it out"),
     ("data/sound/finding", "data.domains.{}.kind: {}"),
     ("data/checks/looking", "{}: {} (data.sound says otherwise)"),
-    ("runs/next_steps", "convert with `translate convert {} noisy/ out/`"),
+    ("runs/next_steps", "convert with `translate convert {} {} {}`"),
 )
 def settings_that_do_not_suit_sound(user: User) -> None:
     speech.tone_set(user.folder / "tones")
