@@ -87,4 +87,4 @@ def test_an_objective_trains_and_draws_real_and_fake_apart(objective):
     _trains("pix2pix", adversarial={"objective": objective, "clip": 0.1})
     loss, one = OBJECTIVES[objective], torch.ones(4)
     assert loss.discriminator_loss(one, -one) < loss.discriminator_loss(-one, one)
-    assert loss.generator_loss(one / 2) < loss.generator_loss(-one)
+    assert loss.generator_loss(one / 2, one) < loss.generator_loss(-one, one)

@@ -82,7 +82,7 @@ class CUT(Translator):
         return self.adversary.discriminator_losses(self.discriminator, batch.b, fakes["b"])
 
     def _generator_losses(self, batch: Unpaired, fakes: Fakes) -> Losses:
-        losses = {"adversarial": self.adversary.generator_loss(self.discriminator, fakes["b"])}
+        losses = {"adversarial": self.adversary.generator_loss(self.discriminator, fakes["b"], batch.b)}
         queries, keys = self._queries(fakes), self._keys(batch, fakes)
         shares = [share / (1 + self.config.identity) for share in (1, self.config.identity)]
         for number, domain in enumerate("ab"[: self._domains_taken]):

@@ -13,6 +13,7 @@ from translate.networks.patchgan import PatchSettings, StridedSettings
 from translate.networks.resnet import ResnetSettings
 from translate.networks.settings import DiscriminatorSettings, GeneratorSettings, SamplerNetworkSettings
 from translate.networks.settings import Generator as GeneratorNetwork
+from translate.networks.spade import SPADESettings
 from translate.networks.srresnet import SRResnetSettings
 from translate.networks.unet import UNetSettings
 from translate.networks.weights_file import UnsafeFileError
@@ -22,6 +23,7 @@ GENERATORS: dict[str, type[GeneratorSettings]] = {
     "resnet": ResnetSettings,
     "unet": UNetSettings,
     "srresnet": SRResnetSettings,
+    "spade": SPADESettings,
 }
 DISCRIMINATORS: dict[str, type[DiscriminatorSettings]] = {"patch": PatchSettings, "strided": StridedSettings}
 SAMPLER_NETWORKS: dict[str, type[SamplerNetworkSettings]] = {"mlp": MLPSettings, "dcgan": DCGANSettings}
