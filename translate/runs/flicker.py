@@ -13,8 +13,10 @@ from translate.data.clips.opening import LOOKED_FOR
 from translate.data.clips.video_file import is_video
 from translate.data.clips.video_frames import Video
 from translate.data.clips.window import Window, window_of
+from translate.data.domain import Domain
 from translate.data.io.images import Picture, to_8_bits
 from translate.data.layers import holds_any
+from translate.data.source import OfDomain
 from translate.errors import ConfigurationError
 from translate.evaluation.intervals import bootstrap_mean
 from translate.evaluation.table import Protocol, Score, score
@@ -42,7 +44,7 @@ def scores_of_flicker(evaluator: Evaluator, place: Path | None = None) -> list[S
         return []
     if not isinstance(model, Translator):
         raise ConfigurationError(f"--clips {place}: a {evaluator.loaded.recipe.name} translates no pictures")
-    clips = _clips_at(place) if place else _whole(images)
+    clips = _clips_at(place) if place else _whole(images) if isinstance(images, ClipPairs) else []
     converter = Converter(model, evaluator.loaded.images, evaluator.runtime, evaluator.loaded.checkpoint.folder)
     converter.derived = as_derived(evaluator.loaded.recipe)
     found: list[Score] = []
@@ -110,6 +112,10 @@ def _score(name: str, values: Sequence[float], each: Sequence[Flicker], protocol
     return score("flicker", name, estimate, floor={FLOOR: own}, images=frames, protocol=how)
 
 
+def _as_one_of(frame: OfDomain, domain: Domain) -> OfDomain:
+    return type(frame).of(frame, domain)
+
+
 def _translated(
     converter: Converter, request: Request, clip: Clip, window: Window | None
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -119,7 +125,7 @@ def _translated(
     reach = window.reach if window else 0
     piece = max(clip.pieces, key=len)[: FRAMES + reach]
     frames = [clip.frames[number] for number in piece]
-    pictures = [Picture(type(one).of(one, layer).read(layer.stored_channels)) for one in frames]
+    pictures = [Picture(_as_one_of(one, layer).read(layer.stored_channels)) for one in frames]
     for number in range(reach, len(frames)):
         own = sample = pictures[number]
         if window:

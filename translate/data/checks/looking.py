@@ -150,7 +150,7 @@ def level_of(sources: Sequence[Any], kind: Domain, files: Files) -> float | None
     """The median level of files of sound, in dB of full scale; None if none can be read, and of images."""
     if kind.sound is None:
         return None
-    heard = [Sound.of(source, kind) for source in _spread(sources, HEARD)]
+    heard = [Sound.of(source, kind) for source in _spread(sources, HEARD) if isinstance(source, Sound)]
     levels = files.of_each(Sound.level, heard)
     return round(median_low(levels), 2) if levels else None
 
