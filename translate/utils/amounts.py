@@ -10,7 +10,9 @@ def size_in_words(count: float) -> str:
 
 
 def duration_in_words(hours: float) -> str:
-    """Minutes up to an hour, then hours, from two days on days, too."""
+    """Seconds up to a minute, minutes up to an hour, then hours, from two days on days, too."""
+    if hours < 1 / 60:
+        return f"{3600 * hours:.2g} seconds"
     if hours < 1:
         return f"{60 * hours:.2g} minutes"
     return f"{hours:.3g} hours" + (f" ({hours / 24:.2g} days)" if hours >= 48 else "")
