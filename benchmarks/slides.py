@@ -82,7 +82,7 @@ def _measured(folder: Path, way: str, height: int, given: argparse.Namespace) ->
     options = [part for name in ("filters", "blocks", "rows") for part in (f"--{name}", str(getattr(given, name)))]
     options += ["--one", str(folder), way]
     done = subprocess.run([sys.executable, __file__, *options], check=True, stdout=subprocess.PIPE, text=True)
-    before, peak, stored, forecast, seconds = map(float, done.stdout.split()[-5:])
+    before, peak, stored, forecasted, seconds, spent = map(float, done.stdout.split()[-6:])
     million = height * given.width / 1e6
     return {
         "image": f"{given.width} x {height}",
@@ -90,9 +90,10 @@ def _measured(folder: Path, way: str, height: int, given: argparse.Namespace) ->
         "before, MB": round(before),
         "peak, MB": round(peak),
         "temporary files, MB": round(stored),
-        "forecast, s": round(forecast, 1),
+        "forecast, s": round(forecasted, 1),
         "seconds": round(seconds, 1),
-        "ms a megapixel": round(1000 * seconds / million),
+        "CPU s": round(spent, 1),
+        "CPU ms a megapixel": round(1000 * spent / million),
     }
 
 
@@ -120,14 +121,16 @@ def _convert(folder: Path, way: str, given: argparse.Namespace) -> None:
 
     slides.forecast = said
     converter.remark = lambda line: print(line, file=sys.stderr, flush=True)
-    before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3, time.perf_counter()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+    start, spent = time.perf_counter(), time.process_time()
     options = OutputOptions(overwrite=True, max_pixels=pixels if way == "memory" else None)
     outcome = convert_folder(converter, plan(folder / "in", folder / "out"), Request.to(1), options)
     assert not outcome.failed, outcome.failed
     seconds = time.perf_counter() - start
     stored = sum(plan.bands.account.most_stored for plan, _ in plans) / 1e6
     forecasted = sum(plan.seconds + more for plan, more in plans)
-    print(before, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3, stored, forecasted, seconds)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+    print(before, peak, stored, forecasted, seconds, time.process_time() - spent)
 
 
 if __name__ == "__main__":

@@ -53,9 +53,8 @@ def pair(folder: Path, side: int = 24) -> tuple[dict[str, list[Source]], np.ndar
 
 def loader_of(columns, make, size, augment=(), resize="none"):
     kinds = kinds_of(columns, DataSettings(), Files())
-    split = [
-        [Source.of(source, kind) for source in sources] for (sources, kind) in zip(columns.values(), kinds, strict=True)
-    ]
+    of_each = zip(columns.values(), kinds, strict=True)
+    split = [[Source.of(source, kind) for source in sources] for sources, kind in of_each]
     ways = [Decoding.of(kind, size, resize) for kind in kinds]
     return Loader(split, make, ways, Cropping(size, flip=False, augment=augment), batch_size=1), kinds
 

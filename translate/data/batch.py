@@ -135,8 +135,8 @@ class Batch:
         """Images, or fakes made of them, with -1 where sample i of any domain holds no data: real and generated ones
         are alike there, no loss has a gradient, and discriminators see where the other domain has none, too. Where
         domains differ in size (super-resolution), only those of the same size count."""
-        missing = [(side == -1).all(1, keepdim=True) for side in self.sides() if side.shape[-2:] == images.shape[-2:]]
-        for one in missing if self.void else ():
+        alike = [side for side in self.sides() if images.ndim == 4 and side.shape[-2:] == images.shape[-2:]]
+        for one in [(side == -1).all(1, keepdim=True) for side in alike] if self.void else ():
             images = torch.where(one, -1, images)
         return images
 
