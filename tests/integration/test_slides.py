@@ -15,7 +15,7 @@ from ways_out import SAYS_NO_WAY, User, taken, tried
 
 from translate.data.io import images
 from translate.data.io.images import Picture
-from translate.inference import slides
+from translate.inference import fitting, slides
 from translate.inference.converter import Converter
 from translate.inference.fitting import Fitting
 from translate.inference.folder import convert_folder
@@ -30,7 +30,11 @@ from translate.networks.resnet import ResnetGenerator
 
 tifffile = pytest.importorskip("tifffile", reason="slides are written by tifffile")
 
-SAYS_NO_WAY |= {("inference/slides", "--tile off forbids"): "names what was given"}
+GIVEN = "names what was given"
+SAYS_NO_WAY |= {
+    ("inference/slides", "--tile off forbids"): GIVEN,
+    ("data/crops", "data.augment: {} changes values, by which pixels without data are known; leave it out"): GIVEN,
+}
 rng = np.random.default_rng(0)
 PLACE = {33550: (0.5, 0.5, 0.0), 33922: (0.0, 0.0, 0.0, 440720.0, 3751320.25, 0.0), 34735: (1, 1, 0, 1, 1024, 0, 1, 1)}
 KINDS = {33550: 12, 33922: 12, 34735: 3}
@@ -248,3 +252,23 @@ def test_batch_norm_of_running_statistics_needs_one_pass_and_no_disk(tmp_path: P
     plan = fitting.rows_only(20_000, 20_000, rehearse)
     assert plan.stored == plan.statistics == 0 < plan.held and len(plan.passes) == plan.readings == 1
     assert plan.instead is None and len(bands) == 2
+
+
+@tried(
+    ("inference/fitting", "set TMPDIR to a folder with more, give --tile 1, or cut it into narrower ones"),
+    ("inference/forecast", "train with model.generator.normalisation=batch, which needs one pass"),
+)
+def test_the_ways_out_of_what_has_no_room_work(user: User) -> None:
+    run = user.run("cyclegan")
+    scene(user.folder / "in" / "x.tif", rng.integers(0, 256, (90, 90, 3)).astype(np.uint8))
+    convert = ["convert", run, "in", "out", "--device", "cpu", "--size", "native", "--to", "B", "--overwrite"]
+    user.monkeypatch.setattr("translate.inference.fitting._MAPS", 0)
+    user.monkeypatch.setattr("translate.inference.tiling.banded.shutil.disk_usage", lambda folder: Room(0))
+    free = fitting.free_memory
+    user.monkeypatch.setattr(fitting, "free_memory", lambda device: 1000)
+    text = " ".join(user.refused(*convert, code=3).split())
+    assert "x.tif: its feature maps take" in text and "free for them in" in text
+    user.monkeypatch.setattr(fitting, "free_memory", free)
+    said = " ".join(user.gets(*convert, *taken(text, "give (--tile 1), or").split()).split())
+    batch = taken(said, r"train with (\S+=batch), which needs one pass")
+    user.gets(*user.train(user.recipe("cyclegan"), *batch.split(), "--dry-run", data=user.data()))
