@@ -81,7 +81,9 @@ def convert_rows(
             fakes = RowMap(whole, lambda top, bottom: whole[:, :, top:bottom], bands)
         size = Sides(*pixels.shape[:2]).times(scale)
         for top, bottom in bands.of(size.height):
-            rows = fakes.rows(top, bottom)[0, :, :, : size.width]
+            # Windows compute only now; autocast was applied when the network was called.
+            with torch.autocast(bands.device.type, enabled=False):
+                rows = fakes.rows(top, bottom)[0, :, :, : size.width]
             put(top, to_pixels(finite(rows), depth).permute(1, 2, 0).cpu().numpy())
 
 
