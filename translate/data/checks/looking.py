@@ -46,7 +46,16 @@ def kinds_of(columns: Mapping[str, Sequence[Readable]], data: DataSettings, file
     maps are found where there are two domains."""
     found = tuple(_of_domain(name, sources, data, len(columns) == 2, files) for name, sources in columns.items())
     refuse_idle(found, data)
-    return found
+    return tuple(replace(one, void=_plain(one)) for one in found) if any(map(_void, found)) else found
+
+
+def _void(domain: Domain) -> bool:
+    return domain.void and _plain(domain)
+
+
+def _plain(domain: Domain) -> bool:
+    """Whether its pixels may hold no data: if those of one domain do, black ones of the others are no such."""
+    return domain.kind == "image" and not domain.layers
 
 
 def _of_domain(name: str, sources: Sequence[Readable], data: DataSettings, two: bool, files: Files) -> Domain:
@@ -133,7 +142,8 @@ def look(
     dtype = np.result_type(*{header.dtype for header in headers}) if headers else BYTES
     dtype = np.dtype(np.float64) if dtype == np.int64 else dtype  # which holds 32 bits of either sign, as TIFF does
     found = channels or max((header.bands for header in headers), default=3)
-    return Domain(name, found, span or _span(dtype, some, files), dtype.name)
+    void = any(header.void for header in headers)
+    return Domain(name, found, span or _span(dtype, some, files), dtype.name, void=void)
 
 
 def scale_of(sources: Sequence[Readable], way: Decoding, files: Files) -> Scale | None:
