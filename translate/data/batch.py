@@ -20,7 +20,7 @@ from torch import Tensor
 from translate.data.domain import Domain
 from translate.data.planes import planes
 
-Kind = Literal["images", "labels", "index"]
+Kind = Literal["images", "labels", "index", "known"]
 
 Images = Annotated[Tensor, "images"]
 """(batch, channels, height, width): uint8 or uint16 from the loader, float32 in [-1, 1] after `Runtime.place`. Of label
@@ -29,6 +29,8 @@ Labels = Annotated[Tensor, "labels"]
 """(batch, labels), float32, of the first images."""
 Index = Annotated[Tensor, "index"]
 """(batch,), int64: the places of the first images in their list."""
+Known = Annotated[Tensor, "known"]
+"""(batch,), bool: whether the images of that place show the same thing."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class Batch:
         hints = get_type_hints(cls, include_extras=True)
         for name in cls.names():
             if not hasattr(hints[name], "__metadata__"):
-                raise TypeError(f"{cls.__name__}.{name}: declare it as Images, Labels or Index")
+                raise TypeError(f"{cls.__name__}.{name}: declare it as Images, Labels, Index or Known")
         return tuple(hints[name].__metadata__[0] for name in cls.names())
 
     @classmethod
@@ -146,6 +148,20 @@ class Unpaired(Batch):
     called = "two domains without pairs"
     a: Images
     b: Images
+
+
+@dataclass(frozen=True)
+class SomePaired(Unpaired):
+    """Images of two domains; image i of `b` is the translation of image i of `a` where `known` says so."""
+
+    known: Known
+
+
+@dataclass(frozen=True)
+class AllPaired(SomePaired):
+    """Pairs, for methods that do without: all are `known`."""
+
+    pairs = True
 
 
 @dataclass(frozen=True)
