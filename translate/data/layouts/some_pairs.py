@@ -29,8 +29,8 @@ def with_some_pairs(root: Path, columns: Columns) -> Columns:
     both = _in_both(trained)
     if all(len(column) == len(both) for column in trained):
         raise ConfigurationError(
-            f"{shown(root)}: data.pairs=some, and all {len(both):,} to train on are pairs: set data.pairs=all, or train "
-            "with pix2pix, a method for pairs"
+            f"{shown(root)}: data.pairs=some, and all {len(both):,} to train on are pairs: set data.pairs=all, or "
+            "train with pix2pix, a method for pairs"
         )
     if not both:
         alone = next(iter(trained[0].values()))

@@ -95,7 +95,8 @@ def render_set(
 ) -> Path:
     """Renders `train` and `test` pictures of each style into `folder`, an ordinary data set, and returns it.
 
-    `unpaired`: trainA and trainB show different scenes, but for the first `pairs`, testA and testB the same. `paired`: every scene in both styles.
+    `unpaired`: trainA and trainB show different scenes, but for the first `pairs`; testA and testB the same. `paired`:
+    every scene in both styles.
     `labelled`: train/<style> show different scenes, test/<style> the same, for any number of styles. No scene is in
     both train and test.
     The folder appears once complete. An existing one is returned if it was rendered from the same settings.

@@ -31,11 +31,8 @@ def refuse_idle_pairs(data: DataSettings, model: Settings) -> None:
         raise ConfigurationError(
             f"data.pairs: this method learns nothing from known pairs: train with {methods}, or leave it out"
         )
-    if not data.pairs and WEIGHT in fields and (weight := getattr(model, WEIGHT)):
-        if weight != fields[WEIGHT].default:
-            raise ConfigurationError(
-                f"model.{WEIGHT}: no effect without known pairs: set data.pairs=some, or leave it out"
-            )
+    if not data.pairs and WEIGHT in fields and getattr(model, WEIGHT) not in (0, fields[WEIGHT].default):
+        raise ConfigurationError(f"model.{WEIGHT}: no effect without known pairs: set data.pairs=some, or leave it out")
 
 
 class PairsAmong(TwoDomains):
