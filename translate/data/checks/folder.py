@@ -77,7 +77,14 @@ def check(root: Path, data: DataSettings | None = None) -> Report:
         volumes = recognise_volumes(root, wanted, domains, data.direction == "BtoA" if data else False)
         return examine(folded(volumes, wanted.fold, wanted.fold_seed), wanted)
     try:
-        folder = recognise(root, domains=domains, layout=wanted.layout, follow_links=follow_links, roles=wanted.roles)
+        folder = recognise(
+            root,
+            domains=domains,
+            layout="paired" if wanted.pairs == "all" else wanted.layout,
+            follow_links=follow_links,
+            roles=wanted.roles,
+            some_pairs=wanted.pairs == "some",
+        )
     except ConfigurationError as reason:
         if wanted.roles:
             raise
@@ -187,8 +194,10 @@ def _same(paths: Sequence[Path], others: Sequence[Path], read: Mapping[Path, Fac
 
 def _unequal(folder: Folder, read: dict[Path, Facts]) -> Iterable[str]:
     """Reports pairs whose images cannot be aligned."""
-    for split, columns in folder.splits.items() if folder.kind == "paired" else ():
-        pairs = [[read[source.path] for source in pair] for pair in zip(*columns, strict=True)]
+    for split, columns in folder.splits.items() if folder.kind == "paired" or folder.pairs else ():
+        known = [(columns[0][a], columns[1][b]) for a, b in folder.known(split)]
+        together = known if folder.pairs else zip(*columns, strict=True)
+        pairs = [[read[source.path] for source in pair] for pair in together]
         whole = [pair for pair in pairs if not any(one.error for one in pair)]
         unlike = [pair[0].path for pair in whole if len(set(map(_ratio, pair))) > 1]
         if unlike:
