@@ -166,7 +166,7 @@ def test_pairs_are_found_by_name_and_the_others_stay(tmp_path):
     assert names(folder, "test") == [("t.png", "t.png")] and not folder.test_is_paired
     assert [len(column) for column in folder.splits["train"]] == [3, 4]
     assert "train: 3 A, 4 B, among them 2 pairs of the same names" in folder.found
-    assert "test: 2 A, 2 B, among them 1 pairs of the same names" in folder.found
+    assert "test: 2 A, 2 B, among them 1 pair of the same names" in folder.found
     fewer = folder.without({tmp_path / "trainA/x.png", tmp_path / "trainB/2.png"})
     assert names(fewer) == [("y.png", "y.png")] and [len(column) for column in fewer.splits["train"]] == [2, 3]
 

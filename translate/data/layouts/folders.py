@@ -293,6 +293,7 @@ def _counts(folder: Folder, origin: str) -> list[str]:
     for split, sides in folder.splits.items():
         each = ", ".join(f"{len(column)} {name}" for name, column in zip(names, sides, strict=True))
         pairs = f"{len(sides[0])} pairs of {names[0]} and {names[1]}"
-        some = f", among them {len(folder.known(split))} pairs of the same names" if folder.pairs else ""
+        known = len(folder.known(split))
+        some = f", among them {known} pair{'s' * (known != 1)} of the same names" if folder.pairs else ""
         lines.append(f"{split}: {pairs if folder.kind == 'paired' else each + some}")
     return with_origin(lines, origin)

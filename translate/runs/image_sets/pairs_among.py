@@ -46,7 +46,7 @@ class PairsAmong(TwoDomains):
         if not (known := self.folder.known("train")):
             raise ConfigurationError(
                 f"{data.set}: none of its pairs is left to train on, without images that are held out or cannot be "
-                "read: take another data.fold_seed, repair the images, or leave data.pairs out"
+                "read: take another data.fold, repair the images, or leave data.pairs out"
             )
         return self._loader(split, batch_size, seed, make=SomePaired, known=KnownPairs(known, data.pair_share))
 
