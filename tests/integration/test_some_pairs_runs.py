@@ -74,6 +74,9 @@ def test_test_pairs_are_measured_beside_their_truths_and_all_others_as_without(r
     quick = ClassifierSettings(steps=1, batch_size=4)
     scores = scores_of(Evaluator(loaded, images, CPU, quick, None, lambda line: None, True))
     assert {"l1", "domain_accuracy"} <= {score.key for score in scores}
+    without = loaded.recipe.data.model_copy(update={"set": str(tiny.unpaired_folder(tmp_path / "without"))})
+    others = open_data(without, loaded.recipe.method.batch_type, lambda line: None, loaded.images.kinds)
+    assert not any(isinstance(one, Direction) for one in others.validations(loaded.model, 100, CPU))
 
 
 def test_all_pairs_train_a_method_that_needs_none(run_cli, tiny_recipe, tmp_path):
@@ -129,7 +132,7 @@ TRAIN = ("--dry-run",)
 
 
 @tried(
-    ("data/layouts/some_pairs", "name pairs so, or leave data.pairs out"),
+    ("data/checks/some_pairs", "or leave data.pairs out"),
     ("runs/image_sets/pairs_among", "set data.pairs=some, or leave it out"),
 )
 def no_pairs_in_a_set(user: User) -> None:
@@ -143,13 +146,17 @@ def no_pairs_in_a_set(user: User) -> None:
 
 
 @tried(
-    ("data/layouts/some_pairs", "set data.pairs=all, or train with pix2pix, a method for pairs"),
+    ("data/checks/some_pairs", "set data.pairs=all, or train with pix2pix, a method for pairs"),
+    ("data/layouts/some_pairs", "data.pairs=some, and each file holds a pair, side by side: set data.pairs=all"),
 )
 def a_set_of_pairs_alone(user: User) -> None:
     command = user.train(user.recipe("cyclegan"), *TRAIN, data=user.data("paired"))
     text = user.refused(*command, SOME)
     user.gets(*command, taken(text, r"set (data\.pairs=all)"))
     user.gets(*user.train(user.recipe(taken(text, r"train with (\w+)")), *TRAIN, data="paired"))
+    put(user.folder / "beside", "train/1.png", "train/2.png", width=48, height=24)
+    beside = user.train("cyclegan.yaml", *TRAIN, data="beside")
+    user.gets(*beside, taken(user.refused(*beside, SOME), r"set (data\.pairs=all)"))
 
 
 @tried(("data/layouts/some_pairs", "rename those that are none, or leave data.pairs out"))
@@ -171,7 +178,7 @@ def a_method_without_use_for_pairs(user: User) -> None:
         user.gets(*user.train(user.recipe(name), *TRAIN, SOME, data="set"))
 
 
-@tried(("runs/image_sets/pairs_among", "take another data.fold, repair the images, or leave data.pairs out"))
+@tried(("data/checks/some_pairs", "take another data.fold, repair the images, or leave data.pairs out"))
 def no_pair_left(user: User) -> None:
     some_pairs(user.folder / "set")
     for split in ("train", "test"):

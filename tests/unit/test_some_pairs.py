@@ -15,6 +15,7 @@ from translate.data.augment import Augmentation
 from translate.data.batch import AllPaired, SomePaired
 from translate.data.cache.choice import stream_of
 from translate.data.checks.folder import check
+from translate.data.checks.some_pairs import require_some_pairs
 from translate.data.layouts.folders import open_folder
 from translate.data.order import KnownPairs
 from translate.data.settings import DataSettings
@@ -22,6 +23,7 @@ from translate.errors import ConfigurationError, ImageError
 from translate.models.some_pairs import l1_where
 from translate.runs.image_sets import share_of
 
+SOME = DataSettings(pairs="some")
 PAIRS = ((0, 2), (3, 0), (5, 1))
 """Places in domains of seven and five images."""
 
@@ -191,18 +193,23 @@ def test_pairs_stay_together_where_nothing_is_split(tmp_path):
 
 def test_what_is_no_set_with_some_pairs_is_refused_with_a_way_on(tmp_path):
     put(tmp_path / "none", "trainA/1.png", "trainA/2.png", "trainB/3.png", "trainB/4.png")
-    with pytest.raises(
-        ConfigurationError, match=r"no pairs: .*trainA/1\.png .* name pairs so, or leave data\.pairs out"
-    ):
-        opened(tmp_path / "none")
+    told = r"no pairs: .*trainA/1\.png .* name pairs so, or leave data\.pairs out"
+    for refused in (lambda: require_some_pairs(opened(tmp_path / "none")), lambda: check(tmp_path / "none", SOME)):
+        with pytest.raises(ConfigurationError, match=told):
+            refused()
     put(tmp_path / "all", "trainA/1.png", "trainA/2.png", "trainB/1.png", "trainB/2.png")
     with pytest.raises(
-        ConfigurationError, match=r"all 2 to train on are pairs: set data\.pairs=all, or train with pix2pix"
+        ConfigurationError, match=r"all 2 to train on are pairs: set data\.pairs=all, or train with pix2p"
     ):
-        opened(tmp_path / "all")
+        require_some_pairs(opened(tmp_path / "all"))
     put(tmp_path / "beside", "train/1.png", "train/2.png", width=16)
-    with pytest.raises(ConfigurationError, match=r"all 2 to train on are pairs"):
+    with pytest.raises(ConfigurationError, match=r"each file holds a pair, side by side: set data\.pairs=all"):
         opened(tmp_path / "beside")
+    put(tmp_path / "some", "trainA/1.png", "trainA/2.png", "trainB/1.png")
+    some = opened(tmp_path / "some")
+    assert require_some_pairs(some) == [(0, 0)]
+    with pytest.raises(ConfigurationError, match=r"none of the pairs is left"):
+        require_some_pairs(some.without({tmp_path / "some/trainA/1.png"}))
 
 
 @pytest.mark.parametrize(
@@ -243,7 +250,7 @@ def test_equal_names_that_seem_no_pairs_are_told(tmp_path):
 def test_a_check_tells_pairs_and_those_whose_images_are_not_alike(tmp_path):
     put(tmp_path, "trainA/x.png", "trainA/y.png", "trainA/1.png", "trainB/x.png", "trainB/2.png")
     put(tmp_path, "trainB/y.png", width=12)
-    report = check(tmp_path, DataSettings(pairs="some"))
+    report = check(tmp_path, SOME)
     assert "train: 3 A, 3 B, among them 2 pairs of the same names" in report.facts
     assert [
         line for line in report.problems if "pairs whose two images differ in proportions" in line and "y.png" in line

@@ -25,6 +25,7 @@ from translate.data.checks.labels import contradicting, differently_labelled, em
 from translate.data.checks.looking import introduced, key_of, kinds_of, layers_of
 from translate.data.checks.poor import too_few
 from translate.data.checks.scan import decoding, failures
+from translate.data.checks.some_pairs import require_some_pairs
 from translate.data.domain import Domain
 from translate.data.folds import folded
 from translate.data.labelled import LabelledFolder, open_labelled
@@ -96,7 +97,9 @@ def check(root: Path, data: DataSettings | None = None) -> Report:
 
 
 def examine(folder: Folder | LabelledFolder, data: DataSettings) -> Report:
-    """Reads every image of a data set, and reports."""
+    """Reads every image of a data set, and reports. Raises ConfigurationError for `data.pairs: some` without some."""
+    if data.pairs == "some" and isinstance(folder, Folder):
+        require_some_pairs(folder)
     if isinstance(folder, Folder) and folder.of_sound:
         facts, problems = examined(folder.splits, folder.domains)
         return Report(folder, (*folder.found, *facts), folder.notes, (*folder.warnings, *problems))

@@ -18,27 +18,15 @@ Pairs = tuple[tuple[Path, Path], ...]
 
 
 def with_some_pairs(root: Path, columns: Columns) -> Columns:
-    """The images by names that are equal in both domains for some of those to train on, but not for all. Raises
-    ConfigurationError that says what to do if there are no such pairs, no others, or names that are not clear."""
-    trained = _trained(columns)
-    if len(trained) == 2:
-        for sides in columns.values():
-            _require_clear(sides)
-        columns = named_alike(columns)
-        trained = _trained(columns)
-    both = _in_both(trained)
-    if all(len(column) == len(both) for column in trained):
+    """The images by names that are equal in both domains for those that are pairs. Raises ConfigurationError for names
+    that are not clear, and for files that hold both images of a pair."""
+    if any(len(sides) == 1 for sides in columns.values()):
         raise ConfigurationError(
-            f"{shown(root)}: data.pairs=some, and all {len(both):,} to train on are pairs: set data.pairs=all, or "
-            "train with pix2pix, a method for pairs"
+            f"{shown(root)}: data.pairs=some, and each file holds a pair, side by side: set data.pairs=all"
         )
-    if not both:
-        alone = next(iter(trained[0].values()))
-        raise ConfigurationError(
-            f"{shown(root)}: data.pairs=some, and no pairs: the two images of a pair have the same file name, but "
-            f"{shown(alone)} and all others of its domain are not in the other: name pairs so, or leave data.pairs out"
-        )
-    return columns
+    for sides in columns.values():
+        _require_clear(sides)
+    return named_alike(columns)
 
 
 def held_out_together(columns: Columns, column: Column) -> tuple[Column, Column]:
@@ -56,10 +44,6 @@ def pairs_in(columns: Columns, warnings: list[str]) -> Pairs:
     if doubt := no_pairs(pairs["train"]):
         warnings.append(f"pairs by equal names: {doubt}; rename those that are none, or leave data.pairs out")
     return tuple(pair for of_split in pairs.values() for pair in of_split)
-
-
-def _trained(columns: Columns) -> tuple[Column, ...]:
-    return columns["train"] if "train" in columns else columns[WHOLE]
 
 
 def _in_both(columns: Sequence[Column]) -> list[str]:

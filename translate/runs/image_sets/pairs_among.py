@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from translate.data.batch import AllPaired, SomePaired
+from translate.data.checks.some_pairs import require_some_pairs
 from translate.data.loader import Loader
 from translate.data.order import KnownPairs
 from translate.data.source import Readable
@@ -39,15 +40,11 @@ class PairsAmong(TwoDomains):
     """Images of two domains with what is known of pairs: batches say it, and test pairs are measured."""
 
     def loader(self, batch_size: int, seed: int) -> Loader:
-        """The source of training batches. Raises ConfigurationError if no pair is left of some."""
+        """The source of training batches. Raises ConfigurationError if some are to be pairs, and all or none are."""
         split, data = self.folder.splits["train"], self.settings
         if data.pairs == "all":
             return self._loader(split, batch_size, seed, make=AllPaired)
-        if not (known := self.folder.known("train")):
-            raise ConfigurationError(
-                f"{data.set}: none of its pairs is left to train on, without images that are held out or cannot be "
-                "read: take another data.fold, repair the images, or leave data.pairs out"
-            )
+        known = require_some_pairs(self.folder)
         return self._loader(split, batch_size, seed, make=SomePaired, known=KnownPairs(known, data.pair_share))
 
     def beside_truths(self) -> PairsAmong:
