@@ -202,11 +202,16 @@ def settings_of_pairs_that_contradict(user: User) -> None:
     assert settings_in(user.refused(*command, SOME, "data.layout=unpaired"), "cyclegan")[-1] == "data.layout"
 
 
-@tried(("runs/image_sets/opening", "data.shapes.pairs: no effect without data.pairs=some; leave it out, or set that"))
+@tried(
+    ("runs/image_sets/opening", "data.shapes.pairs: no effect without data.pairs=some; leave it out, or set that"),
+    ("runs/image_sets/opening", "data.pairs=some: the scenes of shapes differ: set data.shapes.pairs=16"),
+)
 def pairs_of_shapes_that_nobody_knows(user: User) -> None:
     small = ["data.size=32", "data.load_size=32", "data.shapes={train: 5, test: 2, pairs: 3}"]
     command = user.train(user.recipe("cyclegan"), *TRAIN, *small, data="shapes")
     user.gets(*command, taken(user.refused(*command), r"without (data\.pairs=some)"))
+    more = user.train("cyclegan.yaml", *TRAIN, *small[:2], "data.shapes.train=20", "data.shapes.test=2", data="shapes")
+    user.gets(*more, SOME, taken(user.refused(*more, SOME), r"set (data\.shapes\.pairs=16)"))
 
 
 @tried(("runs/image_sets/opening", "data.pairs=some: for images; volumes are pairs or not: set data.pairs=all"))

@@ -97,9 +97,8 @@ class Crops:
             return crops
         count = len(crops)
         held = self._held or [Domain("", image.shape[2]) for image in images]
-        together = (
-            [slice(0, count)] if self._is_pair(position) else [slice(number, number + 1) for number in range(count)]
-        )
+        alone = [slice(number, number + 1) for number in range(count)]
+        together = [slice(0, count)] if self._is_pair(position) else alone
         return [
             crop
             for part in together

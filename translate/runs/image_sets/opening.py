@@ -271,6 +271,10 @@ def _require_square(data: DataSettings) -> None:
 def _rendered(data: DataSettings, view: View, log: Log) -> Path:
     options, size = data.shapes, data.crop.height
     _require_square(data)
+    if data.pairs == "some" and not options.pairs:
+        raise ConfigurationError(
+            "data.pairs=some: the scenes of shapes differ: set data.shapes.pairs=16, or another number"
+        )
     if options.pairs and data.pairs != "some":
         raise ConfigurationError("data.shapes.pairs: no effect without data.pairs=some; leave it out, or set that, too")
     name = f"shapes-{view}-{'-'.join(options.styles)}-{size}px-{options.train}-{options.test}-{options.seed}"
