@@ -94,6 +94,11 @@ class Batch:
         """The images of each domain."""
         return [tensor for kind, tensor in zip(self.kinds(), self.tensors(), strict=True) if kind == "images"]
 
+    def known_pairs(self) -> Tensor | None:
+        """(batch,), bool: which images of both domains show the same thing, in batches that say it; else None."""
+        each = zip(self.kinds(), self.tensors(), strict=True)
+        return next((tensor for kind, tensor in each if kind == "known"), None)
+
     def towards(self, to: int) -> tuple[Tensor, Tensor]:
         """Returns the images to translate to domain `to`, and real ones of it; if labels tell domains apart, all images
         as both."""

@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field
 from torch import Tensor
 
-from translate.data.batch import SomePaired, Unpaired
+from translate.data.batch import Unpaired
 from translate.losses.adversarial import full_precision
 from translate.models.base import Fakes, Losses
 
@@ -25,6 +25,7 @@ def l1_where(known: Tensor, images: Tensor, wanted: Tensor) -> Tensor:
 def paired_losses(weight: float, batch: Unpaired, fakes: Fakes, names: Sequence[str] = ("a", "b")) -> Losses:
     """`paired/NAME`: the weighted L1 between the fakes of each domain and their truths, over the pairs that the batch
     knows. None without a weight, or in a batch that knows of none."""
-    if not weight or not isinstance(batch, SomePaired):
+    known = batch.known_pairs()
+    if not weight or known is None:
         return {}
-    return {f"paired/{name}": weight * l1_where(batch.known, fakes[name], getattr(batch, name)) for name in names}
+    return {f"paired/{name}": weight * l1_where(known, fakes[name], getattr(batch, name)) for name in names}
