@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import warm
 from patience import PATIENCE
 from PIL import Image
 from tiny import write_images
@@ -30,7 +31,7 @@ def run_without(modules, script, *arguments):
     command = [sys.executable, "-c", code, str(BENCHMARKS / script), *map(str, arguments)]
     # Threads that wait for each other take many times as long on a busy machine.
     env = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=BENCHMARKS.parent, env=env)
+    return warm.run(command, cwd=BENCHMARKS.parent, env=env)
 
 
 def test_the_gpu_part_runs_where_only_torch_and_what_training_imports_is_there(tmp_path):
