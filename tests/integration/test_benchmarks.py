@@ -213,6 +213,27 @@ def test_a_measure_is_held_against_the_best_checkpoint_of_every_seed(monkeypatch
     assert [row["regret in L1"] for row in chosen.values()] == ["0.1000", "0.0000", "0.1000", "0.0000"]
 
 
+def test_numbers_of_pairs_are_compared_after_equal_steps(tiny_recipe, tmp_path):
+    few = ("data.size=32", "data.load_size=32", "data.shapes.train=5", "data.shapes.test=3", "data.workers=0")
+    options = (
+        "--pairs",
+        "0,3,all",
+        "--steps",
+        1,
+        "--recipe",
+        tiny_recipe("cyclegan"),
+        "--json",
+        tmp_path / "found.json",
+    )
+    run = run_without([], "pairs.py", tmp_path / "runs", *options, *(word for one in few for word in ("--set", one)))
+    assert run.returncode == 0, run.stderr
+    rows = json.loads((tmp_path / "found.json").read_text())["rows"]
+    assert [(row["pairs"], row["steps"]) for row in rows] == [("0", 1), ("3", 1), ("all", 1)]
+    assert len({row["untouched input"] for row in rows}) == 1 and all(0 < row["mean"] < 1 for row in rows)
+    learned = ["paired/a" in (tmp_path / f"runs/{row['pairs']}-seed0/metrics.jsonl").read_text() for row in rows]
+    assert learned == [False, True, True]
+
+
 def test_a_server_under_load_loses_nothing_and_mixes_nothing_up(trained_once, tmp_path):
     pytest.importorskip("uvicorn")
     path, run = tmp_path / "serve.json", trained_once("pix2pix") / "run-pix2pix"

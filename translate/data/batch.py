@@ -21,7 +21,7 @@ from torch import Tensor
 from translate.data.domain import Domain
 from translate.data.planes import planes
 
-Kind = Literal["images", "labels", "index"]
+Kind = Literal["images", "labels", "index", "known"]
 
 Images = Annotated[Tensor, "images"]
 """(batch, channels, height, width): uint8 or uint16 from the loader, float32 in [-1, 1] after `Runtime.place`. Of label
@@ -30,6 +30,8 @@ Labels = Annotated[Tensor, "labels"]
 """(batch, labels), float32, of the first images."""
 Index = Annotated[Tensor, "index"]
 """(batch,), int64: the places of the first images in their list."""
+Known = Annotated[Tensor, "known"]
+"""(batch,), bool: whether the images of that place show the same thing."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ class Batch:
         hints = get_type_hints(cls, include_extras=True)
         for name in cls.names():
             if not hasattr(hints[name], "__metadata__"):
-                raise TypeError(f"{cls.__name__}.{name}: declare it as Images, Labels or Index")
+                raise TypeError(f"{cls.__name__}.{name}: declare it as Images, Labels, Index or Known")
         return tuple(hints[name].__metadata__[0] for name in cls.names())
 
     @classmethod
@@ -95,6 +97,11 @@ class Batch:
     def sides(self) -> list[Tensor]:
         """The images of each domain."""
         return [tensor for kind, tensor in zip(self.kinds(), self.tensors(), strict=True) if kind == "images"]
+
+    def known_pairs(self) -> Tensor | None:
+        """(batch,), bool: which images of both domains show the same thing, in batches that say it; else None."""
+        each = zip(self.kinds(), self.tensors(), strict=True)
+        return next((tensor for kind, tensor in each if kind == "known"), None)
 
     def towards(self, to: int) -> tuple[Tensor, Tensor]:
         """Returns the images to translate to domain `to`, and real ones of it; if labels tell domains apart, all images
@@ -168,6 +175,20 @@ class Unpaired(Batch):
     called = "two domains without pairs"
     a: Images
     b: Images
+
+
+@dataclass(frozen=True)
+class SomePaired(Unpaired):
+    """Images of two domains; image i of `b` is the translation of image i of `a` where `known` says so."""
+
+    known: Known
+
+
+@dataclass(frozen=True)
+class AllPaired(SomePaired):
+    """Pairs, for methods that do without: all are `known`."""
+
+    pairs = True
 
 
 @dataclass(frozen=True)

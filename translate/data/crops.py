@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -48,17 +48,23 @@ class Cropping:
 
 
 class Crops:
-    """Random crops, a pure function of seed and position. With `pairs`, all domains share crop and geometry. `held`:
-    what the images of each domain are, if they are not all just images. `reduced`: how many times smaller than `size`
-    the crops of each domain are; those of a pair show the same, so that they begin between pixels of the smallest."""
+    """Random crops, a pure function of seed and position. Where it `is_pair`, all domains share crop and geometry.
+    `held`: what the images of each domain are, if they are not all just images. `reduced`: how many times smaller than
+    `size` the crops of each domain are; those of a pair show the same, so that they begin between pixels of the
+    smallest."""
 
     def __init__(
-        self, cropping: Cropping, seed: int, pairs: bool, held: Sequence[Domain] = (), reduced: Sequence[int] = ()
+        self,
+        cropping: Cropping,
+        seed: int,
+        is_pair: Callable[[int], bool],
+        held: Sequence[Domain] = (),
+        reduced: Sequence[int] = (),
     ) -> None:
-        self.size, self._flip, self._seed, self._pairs = Sides.of(cropping.size), cropping.flip, seed, pairs
+        self.size, self._flip, self._seed, self._is_pair = Sides.of(cropping.size), cropping.flip, seed, is_pair
         self._held, self._reduced = held, reduced
         self._most = max(reduced, default=1)
-        if cropping.augment and pairs and self._most > 1:
+        if cropping.augment and self._most > 1 and is_pair(0):
             raise ConfigurationError(
                 "data.augment: the images of a pair differ in size, and are not augmented alike; leave it out"
             )
@@ -108,7 +114,7 @@ class Crops:
 
     def crop(self, domain: int, position: int, height: int, width: int) -> Crop:
         """Returns the crop of the image (height, width) that `domain` shows at `position`."""
-        if not self._pairs:
+        if not self._is_pair(position):
             return random_crop(self._seed, domain, position, height, width, self.size_of(domain), self._flip)
         unit = self._unit(domain)
         size = self.size.over(self._most)
@@ -131,7 +137,8 @@ class Crops:
             return crops
         count = len(crops)
         held = self._held or [Domain("", image.shape[2]) for image in images]
-        together = [slice(0, count)] if self._pairs else [slice(number, number + 1) for number in range(count)]
+        alone = [slice(number, number + 1) for number in range(count)]
+        together = [slice(0, count)] if self._is_pair(position) else alone
         return [
             crop
             for part in together

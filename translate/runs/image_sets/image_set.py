@@ -26,6 +26,7 @@ from translate.data.layers import Layered, in_layers, layer_names
 from translate.data.layouts.columns import TestSplit
 from translate.data.layouts.folders import Folder
 from translate.data.loader import Loader, evaluation_batches
+from translate.data.order import KnownPairs
 from translate.data.source import OfDomain, Readable
 from translate.errors import ConfigurationError
 from translate.models.base import ImageSpec, Model
@@ -214,12 +215,19 @@ class ImageSet(ABC):
         return Decoding.of(kind, data.trained, data.resize, data.interpolation, self.scale)
 
     def _loader(
-        self, split: Sequence[Sequence[Any]], batch_size: int, seed: int, labels: Sequence[np.ndarray] = ()
+        self,
+        split: Sequence[Sequence[Any]],
+        batch_size: int,
+        seed: int,
+        labels: Sequence[np.ndarray] = (),
+        make: type[Batch] | None = None,
+        known: KnownPairs | None = None,
     ) -> Loader:
+        """The loader of a split's batches: `make`, which are those of the method if it is None."""
         data, ways = self.settings, list(map(self._way, self.kinds))
         return Loader(
             self.spanned(split),
-            self.batch_type,
+            make or self.batch_type,
             ways,
             data.cropping,
             labels=labels,
@@ -227,6 +235,7 @@ class ImageSet(ABC):
             seed=seed,
             workers=data.workers,
             cache=open_cache(data.cache, data.cache_bytes, ways),
+            known=known,
         )
 
 
