@@ -185,8 +185,10 @@ def pairs_of_ones_own(user: User) -> None:
     photos(user.folder / "both" if (user.folder / "both").mkdir() else user.folder / "both" / "dull")
     photos(user.folder / "both" / "vivid")
     recipe = user.recipe("pix2pix", steps=1)
-    command = user.train(recipe, GREY, "--out", "run", data="both")
-    noted = taken(user.gets(*command), r"note: dull/ and vivid/ hold images of the same names: .* set (.*)")
+    command = user.train(recipe, GREY, data="both")
+    noted = taken(
+        user.gets(*command, "--out", "run"), r"note: dull/ and vivid/ hold images of the same names: .* set (.*)"
+    )
     own = ("data.input=[dull]", "data.target=[vivid]")
     refused = taken(user.refused(*command, *own), r"leave it out, or set (\S+) for inputs of your own")
     assert noted == refused == "data.derive=null"
