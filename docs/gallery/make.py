@@ -12,6 +12,8 @@ from pathlib import Path
 
 from PIL import Image
 
+from translate.reporting.grids import pictures_in
+
 DOCS = Path(__file__).resolve().parents[1]
 PICTURES = DOCS / "pictures" / "gallery"
 SECTION = re.compile(r"^### (\S+)\n.*?^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -23,6 +25,12 @@ ROWS = {  # inputs, translations, truth: files of the same names
     "direct": ("styles/testA", "out/direct", "styles/testB"),
     "unit": ("colours/test/green", "out/unit", "colours/test/red"),
     "stargan": ("colours/test/blue", "out/stargan", "colours/test/red"),
+}
+GRIDS = {  # columns of the grid of a run whose inputs are made from their targets, which are the files
+    "denoise": ("input", "output", "target"),
+    "super-resolution": ("bicubic", "output", "target"),
+    "inpaint": ("input: photo", "output", "target"),
+    "colorize": ("input", "output", "target"),
 }
 
 
@@ -46,21 +54,27 @@ def run(words: list[str], place: Path) -> None:
 
 
 def picture(name: str, place: Path) -> Image.Image:
-    """What the gallery shows of a run: rows of translations, a sheet of samples, or the run's own picture of points."""
+    """What the gallery shows of a run: rows of translations, a sheet of samples, or the run's own last grid."""
     if name in ROWS:
-        return sheet([sorted((place / folder).glob("*.png"))[:COLUMNS] for folder in ROWS[name]])
-    samples = sorted((place / "out" / name).rglob("*.png"))
-    if not samples:
-        return Image.open(sorted((place / "runs" / name / "samples").glob("*.png"))[-1]).convert("RGB")
-    return sheet([samples[0::2], samples[1::2]])  # classes come one after another: each has columns of its own
+        return sheet([opened(sorted((place / folder).glob("*.png"))[:COLUMNS]) for folder in ROWS[name]])
+    if samples := opened(sorted((place / "out" / name).rglob("*.png"))):
+        return sheet([samples[0::2], samples[1::2]])  # classes come one after another: each has columns of its own
+    grid = sorted((place / "runs" / name / "samples").glob("*.png"))[-1]
+    if name in GRIDS:
+        return sheet([pictures_in(grid)[column][:COLUMNS] for column in GRIDS[name]])
+    return Image.open(grid).convert("RGB")
 
 
-def sheet(rows: list[list[Path]]) -> Image.Image:
+def opened(paths: list[Path]) -> list[Image.Image]:
+    return [Image.open(path) for path in paths]
+
+
+def sheet(rows: list[list[Image.Image]]) -> Image.Image:
     step = TILE + GAP
     whole = Image.new("RGB", (step * max(map(len, rows)) - GAP, step * len(rows) - GAP), WHITE)
     for y, row in enumerate(rows):
-        for x, path in enumerate(row):
-            tile = Image.open(path).convert("RGB").resize((TILE, TILE), Image.Resampling.NEAREST)
+        for x, image in enumerate(row):
+            tile = image.convert("RGB").resize((TILE, TILE), Image.Resampling.NEAREST)
             whole.paste(tile, (x * step, y * step))
     return whole
 

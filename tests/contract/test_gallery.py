@@ -26,6 +26,15 @@ def test_each_picture_of_the_gallery_has_commands_and_each_command_a_picture(mak
         assert any(words[:2] == ["translate", "train"] and f"runs/{name}" in words for words in lines), name
 
 
+def test_each_recipe_of_a_folder_of_photos_shows_a_picture_where_it_is_explained(make):
+    for page, names in {
+        "restoration": ("denoise", "inpaint", "colorize"),
+        "super-resolution": ("super-resolution",),
+    }.items():
+        shown = re.findall(r"\(pictures/gallery/([\w-]+)\.webp\)", text_of(DOCS / f"{page}.md"))
+        assert sorted(shown) == sorted(names) and set(names) <= set(make.GRIDS)
+
+
 def test_each_method_of_the_page_shows_a_picture_of_the_gallery(make):
     sections = re.split(r"^## ", text_of(DOCS / "methods.md"), flags=re.MULTILINE)[1:]
     without = [section.split("\n")[0] for section in sections if "](pictures/gallery/" not in section]

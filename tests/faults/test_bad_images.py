@@ -328,7 +328,7 @@ def _train(folder: Path, *more: object):
 def test_text_renamed_and_all_other_bad_files_are_listed_at_once_before_training(bad_set):
     ended = _train(bad_set, "--out", "refused").ended_in_words(2)
     count = len(_bad()) + len(_bombs()) + 1
-    assert f"data: {count} images cannot be read:" in ended.stderr
+    assert f"data: {count} images cannot be used:" in ended.stderr
     listed = [line for line in ended.stderr.splitlines() if line.startswith("  data/")]
     folded = [int(number) for number in re.findall(r"^  [^/]*: (\d+): .* in data", ended.stderr, re.MULTILINE)]
     assert listed and len(listed) + sum(folded) <= count and min(folded, default=4) > 3
@@ -340,7 +340,7 @@ def test_text_renamed_and_all_other_bad_files_are_listed_at_once_before_training
 def test_text_renamed_and_all_other_bad_files_are_left_out_by_skip_bad(bad_set):
     ended = _train(bad_set, "--out", "skipped", "--skip-bad").ended_in_words(0)
     count = len(_bad()) + len(_bombs()) + 1
-    assert f"data: {count} images cannot be read:" in ended.stderr
+    assert f"data: {count} images cannot be used:" in ended.stderr
     named = (bad_set / "skipped" / "skipped.txt").read_text().splitlines()
     assert len(named) == count
     assert {line.split(": ")[0] for line in named} >= {f"data/trainA/{name}" for name in _bad()}

@@ -13,6 +13,7 @@ from PIL import Image
 from torch import from_numpy
 from ways_out import User, taken, tried, ways_of
 
+import translate
 from translate.runs.loading import load_model
 
 GREY, HOLES = "data.derive.grey={}", "data.derive.holes={}"
@@ -65,6 +66,22 @@ def test_one_folder_of_photos_teaches_colours(user: User) -> None:
         differ = max(differ, float(np.abs(plain - lightness(grey)).max()))
     assert differ > 5, "without the option it is the model's"
 
+    converter = translate.load(user.folder / "run", device="cpu", precision="float32")
+    photo = np.asarray(Image.open(user.folder / "album" / "0.png"))
+    tensor = from_numpy(photo.copy()).permute(2, 0, 1).float() / 127.5 - 1
+    for kept, files in ((False, "plain"), (True, "coloured")):
+        converter.keep_lightness = kept
+        written = np.asarray(Image.open(user.folder / files / "0.png")).astype(int)
+        assert (converter.convert(photo) == written).all()
+        levels = (converter.convert(tensor) + 1).permute(1, 2, 0).numpy() * 127.5
+        assert np.abs(levels - written).max() <= 3, "of tensors, grey is not rounded to levels"
+    for package in ("onnx", "onnxscript", "onnxruntime"):
+        pytest.importorskip(package, reason="needs the extra [export]")
+    assert "note: inputs are grey, made of colours by rec601" in user.gets("export", "run", "grey.onnx")
+    user.gets("convert", "grey.onnx", "album", "exported", "--keep-lightness")
+    both = (np.asarray(Image.open(user.folder / of / "0.png")).astype(int) for of in ("exported", "coloured"))
+    assert np.abs(np.subtract(*both)).max() <= 1
+
 
 @pytest.mark.parametrize("deep", [False, True])
 def test_pixels_around_a_hole_stay_to_the_bit(user: User, deep: bool) -> None:
@@ -83,6 +100,23 @@ def test_pixels_around_a_hole_stay_to_the_bit(user: User, deep: bool) -> None:
         mask = cv2.imread(str(masks / f"{number}.png"), 0) > 0
         assert after.dtype == before.dtype == (np.uint16 if deep else np.uint8)
         assert (after[~mask] == before[~mask]).all() and (after[mask] != before[mask]).any()
+    if deep:
+        converter = translate.load(user.folder / "run", device="cpu", precision="float32")
+        planes = from_numpy(np.dstack([before[..., ::-1] / 32767.5 - 1, mask * 2.0 - 1])).permute(2, 0, 1).float()
+        for size in ("auto", 16):  # and back
+            converter.size = size
+            filled = converter.convert(planes)
+            assert (filled[:, ~mask] == planes[:3, ~mask]).all() and (filled[:, mask] != planes[:3, mask]).any()
+        with pytest.raises(ValueError, match=r"white, and 257 is its brightest value, of 65535: make"):
+            converter.convert({"photo": np.zeros((9, 9, 3), np.uint8), "mask": np.ones((9, 9), np.uint8)})
+    if not deep:
+        for package in ("onnx", "onnxscript", "onnxruntime"):
+            pytest.importorskip(package, reason="needs the extra [export]")
+        said = user.gets("export", "run", "holes.onnx")
+        assert "note: inputs have mid-grey in their holes; around these the network changes pixels, too" in said
+        user.gets("convert", "holes.onnx", "album", "exported", "--with", "mask=masks")
+        both = (cv2.imread(str(user.folder / of / "7.png")).astype(int) for of in ("exported", "filled"))
+        assert np.abs(np.subtract(*both)).max() <= 3 and (cv2.imread("exported/7.png")[~mask] == before[~mask]).all()
     if not deep:  # whatever stood in the hole
         other = photos(user.folder / "other", 1)
         pixels, mask = cv2.imread(str(other / "0.png")), cv2.imread(str(masks / "0.png"), 0) > 0
@@ -143,6 +177,33 @@ def what_is_not_derived(user: User) -> None:
 
 
 @tried(
+    ("data/layouts/photos", "if they are inputs and targets, set data.derive=null"),
+    ("runs/image_sets/opening", "leave it out, or set data.derive=null for inputs of your own"),
+)
+def pairs_of_ones_own(user: User) -> None:
+    """Two folders of the same names are photos for a recipe that makes its inputs, which says what they may be."""
+    photos(user.folder / "both" if (user.folder / "both").mkdir() else user.folder / "both" / "dull")
+    photos(user.folder / "both" / "vivid")
+    recipe = user.recipe("pix2pix", steps=1)
+    command = user.train(recipe, GREY, data="both")
+    noted = taken(
+        user.gets(*command, "--out", "run"), r"note: dull/ and vivid/ hold images of the same names: .* set (.*)"
+    )
+    own = ("data.input=[dull]", "data.target=[vivid]")
+    refused = taken(user.refused(*command, *own), r"leave it out, or set (\S+) for inputs of your own")
+    assert noted == refused == "data.derive=null"
+    user.gets(*user.train(recipe, GREY, noted, *own, "--out", "pairs", data="both"))
+    assert load_model(user.folder / "pairs").images.domains == ("dull", "vivid")
+
+
+def test_an_album_in_folders_is_no_pairs(user: User) -> None:
+    photos(user.folder / "album" if (user.folder / "album").mkdir() else user.folder / "album" / "june")
+    photos(user.folder / "album" / "july", count=9)
+    assert "same names" not in user.refused("data", "check", "album", GREY, code=3), "for copies, in this test"
+
+
+@tried(
+    ("runs/image_sets/derived", "set model.generator.scale={}, too"),
     ("runs/image_sets/derived", "set data.derive.lowres.enlarged=true, or train the recipe super-resolution"),
     ("runs/image_sets/derived", "set data.derive.lowres.factor={}, or a model.generator that keeps the size"),
     ("data/derived/settings", "set data.size={}"),
@@ -164,6 +225,9 @@ def sizes_that_no_generator_makes(user: User) -> None:
             data="album",
         )
     )
+    double = (*enlarging, "data.derive.lowres.factor=2")
+    fewer = taken(user.refused(*user.train(recipe, *double, data="album")), r"set (model\.generator\.scale=2), too")
+    user.gets(*user.train(recipe, *double, fewer, data="album"))
     odd = user.refused(*user.train(recipe, *enlarging, "data.derive.lowres.factor=3", data="album"))
     assert "does not divide by data.derive.lowres.factor=3: set data.size=" in odd
 

@@ -297,7 +297,34 @@ def sides_the_wrong_way_round(user: User) -> None:
         user.gets(*train("super-resolution", f"run{len(more)}", "data.derive=null", *swapped, steps=1))
 
 
-@tried(("data/decoding", "times its input {} is {}: crop it so, or set data.resize: square"))
+@tried(("runs/image_sets/larger_targets", "set model.generator.scale={}"))
+def pairs_of_another_factor(user: User) -> None:
+    """What a check says is what training says."""
+    photos(user.folder / "photos", scale=2)
+    command = train("super-resolution", "run", *SIDES, steps=1)
+    check = ["data", "check", "photos", "--recipe", "super-resolution", *SIDES]
+    for text in (user.refused(*command), user.refused(*check, "data.size=32")):
+        assert "targets are 2 times as high and wide as their inputs, and the generator makes its images 4" in text
+    factor = taken(text, r"set (model\.generator\.scale=2)")
+    assert "ready to train on" in user.gets(*check, "data.size=32", factor)
+    user.gets(*command, factor)
+
+
+def test_a_check_names_pairs_and_photos_that_training_refuses(user: User) -> None:
+    photos(user.folder / "photos")
+    scene(3, 49, 43).save("photos/high/train/3.png")
+    check = ["data", "check", "photos", "--recipe", "super-resolution"]
+    text = user.refused(*check, *SIDES, "data.size=32", code=3)
+    assert "problem: photos/high/train/3.png: 43 x 49 pixels, where 4 times its input is 40 x 48: crop it so" in text
+    text = user.refused(*check, *SIDES, "data.size=44", code=3)
+    assert "10 x 12 pixels are too few for a crop of 11: set a smaller data.size" in text
+    text = user.refused("data", "check", "photos/high", "--recipe", "super-resolution", "data.size=44", code=3)
+    assert "problem: 40 x 48 pixels are too few for a crop of 44" in text, "of photos alone, too"
+    said = user.gets("data", "check", "photos/low", "--recipe", "super-resolution", "data.size=8")
+    assert "ready to train on" in said
+
+
+@tried(("data/decoding", "times its input is {}: crop it so, or set data.resize: square"))
 def targets_of_odd_sizes(user: User) -> None:
     photos(user.folder / "photos")
     path = user.folder / "photos" / "high" / "train" / "3.png"
@@ -306,7 +333,7 @@ def targets_of_odd_sizes(user: User) -> None:
     assert "high/train/3.png: 43 x 49 pixels, where 4 times its input" in text and "Traceback" not in text
     (key,) = settings_in(taken(text, r"or set (data\.resize): square"), "super-resolution")
     user.gets(*train("super-resolution", "run", *SIDES, f"{key}=square", "data.load_size=null", steps=1))
-    width, height = map(int, taken(text, r"3.png is (\d+ x \d+): crop it so").split(" x "))
+    width, height = map(int, taken(text, r"its input is (\d+ x \d+): crop it so").split(" x "))
     Image.open(path).crop((0, 0, width, height)).save(path)
     user.gets(*train("super-resolution", "again", *SIDES, steps=1))
 
@@ -322,8 +349,8 @@ def a_method_that_compares_inputs_and_outputs(user: User) -> None:
 
 @tried(("runs/loading", "take a smaller model.generator.scale"))
 def a_size_that_the_factor_does_not_divide(user: User) -> None:
-    photos(user.folder / "photos", scale=2)
-    command = train("super-resolution", "run", *SIDES, "data.size=30", steps=1)
+    photos(user.folder / "photos")
+    command = train("super-resolution", "run", *SIDES, "data.size=30", "data.resize=square", steps=1)
     text = user.refused(*command)
     key = taken(text, r"set data\.size to 28 or 32, or take a smaller (model\.generator\.scale)")
     user.gets(*command, f"{key}=2")

@@ -23,7 +23,6 @@ SAYS_NO_WAY |= {
     ("inference/jobs", "there are only links to places elsewhere, which --no-links leaves out"): GIVEN,
     ("data/cache/device", "data.augment works on the host"): FOUND,
     ("data/cache/device", "data.derive works on the host"): FOUND,
-    ("runs/image_sets/opening", "as data.derive makes the inputs"): FOUND,
     ("data/cache/device", "images are cached in main memory instead"): FOUND,
     ("training/runtime", "CUDA graphs need a CUDA device, this is {}"): GIVEN,
     ("training/runtime", "conv-as-matmul is for a CPU, this is {}"): GIVEN,

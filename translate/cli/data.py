@@ -62,7 +62,8 @@ def check(folder: str, settings: tuple[str, ...], recipe: str | None, changes: C
         raise ConfigurationError(f"{strange}: no effect without a recipe; leave it out, or give --recipe, too")
     wanted = load_recipe(recipe or "cyclegan", given)
     data = wanted.data.model_copy(update={"set": folder})
-    reports = check_as(data, wanted.method.batch_type) if recipe else [check_alone(data)]
+    method = wanted.method
+    reports = check_as(data, method.batch_type, method.enlarges(wanted.model)) if recipe else [check_alone(data)]
     for line in (line for report in reports for line in report.lines()):
         answer_in_words(line)
     written = changes.written(settings)

@@ -80,11 +80,11 @@ class Crops:
         """Whether images may have pixels without data, on which crops then depend."""
         return any(held.void for held in self._held)
 
-    def _with_data(self, crops: list[Cropped]) -> list[Cropped]:
+    def _with_data(self, crops: list[Cropped], paired: bool) -> list[Cropped]:
         """The crops, with one that holds no data moved to a pixel that does, drawn from all; of a pair, both, to where
         both do. A pair that has no such pixel stays."""
         made = list(crops)
-        for group in [range(len(crops))] if self._pairs else [range(at, at + 1) for at in range(len(crops))]:
+        for group in [range(len(crops))] if paired else [range(at, at + 1) for at in range(len(crops))]:
             marked = [at for at in group if self._held[at].void]
             if not marked:
                 continue
@@ -132,7 +132,7 @@ class Crops:
         """Crops the images of all domains at `position`."""
         crops = [Cropped(image, self.crop(domain, position, *image.shape[:2])) for domain, image in enumerate(images)]
         if self.void:
-            crops = self._with_data(crops)
+            crops = self._with_data(crops, self._is_pair(position))
         if self._augmenter is None:
             return crops
         count = len(crops)

@@ -170,9 +170,8 @@ def require_sizes(sources: Sequence[Readable], sizes: Sequence[tuple[int, int]],
         raise ImageError(
             f"{names}: the images of this pair differ in proportions: set data.resize: square, or crop them alike"
         )
-    given, target = sources[0].path, sources[-1].path
     raise ImageError(
-        f"{shown(target)}: {Sides(*sizes[-1]).pixels} pixels, where {max(reduced)} times its input {shown(given)} is "
+        f"{shown(sources[-1].path)}: {Sides(*sizes[-1]).pixels} pixels, where {max(reduced)} times its input is "
         f"{whole[0].pixels}: crop it so, or set data.resize: square"
     )
 

@@ -7,6 +7,9 @@ from pathlib import Path
 from translate.errors import LEAST, folded
 from translate.utils.printing import shown
 
+NAMED = 20
+"""Most kinds of faults that are named before a training."""
+
 
 def few(paths: Sequence[Path], twins: Mapping[Path, Path] | None = None) -> str:
     """Formats the number of paths, the first ones, and the folder that they have in common; after each path the one
@@ -27,8 +30,9 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
-def by_fault(faults: Mapping[Path, str]) -> list[str]:
-    """Returns `PATH: fault` for each file, or one line `fault: N: ...` where more than `LEAST` have the same fault."""
+def by_fault(faults: Mapping[Path, str], most: int | None = None) -> list[str]:
+    """Returns `PATH: fault` for each file, or one line `fault: N: ...` where more than `LEAST` have the same fault; of
+    more lines than `most`, that many, and how many others there are."""
     files: dict[str, list[Path]] = {}
     for path, message in faults.items():
         files.setdefault(message.removeprefix(f"{shown(path)}: "), []).append(path)
@@ -36,7 +40,9 @@ def by_fault(faults: Mapping[Path, str]) -> list[str]:
     for fault, paths in files.items():
         each = [f"{shown(path)}: {fault}" for path in paths]
         lines += each if len(paths) <= LEAST else [f"{fault}: {few(paths)}"]
-    return lines
+    if most is None or len(lines) <= most:
+        return lines
+    return [*lines[:most], f"and {len(lines) - most} other faults"]
 
 
 def _home(paths: Sequence[Path]) -> Path | None:

@@ -20,7 +20,7 @@ from translate.data.planes import planes_of
 from translate.data.written import depth_of
 from translate.errors import ConfigurationError, ImageError
 from translate.inference.delivery import delivered, form_of
-from translate.inference.derived import AsDerived
+from translate.inference.derived import AsDerived, of_planes
 from translate.inference.formats.exported import BYTES_ONLY
 from translate.inference.forms import array_from, floats_of, picture_from, pil_image, tensor_like
 from translate.inference.network import Network
@@ -75,7 +75,7 @@ class Converter:
         self.log: Log = lambda line: None
         """Called with a line for the user when memory did not suffice."""
         self.derived: AsDerived | None = None
-        """What the inputs of its training were derived by, if they were."""
+        """How inputs are made as in training, and what is kept of them; see `keep_lightness`."""
         self.remark: Log = lambda line: None
         """Called once, with what is to be known of a picture that is far from the scale that the model was trained
         at."""
@@ -91,6 +91,17 @@ class Converter:
     def targets(self) -> list[str]:
         """The names of the domains that it converts to."""
         return [self.images.domains[target] for target in self.model.targets()]
+
+    @property
+    def keep_lightness(self) -> bool:
+        """Whether translations have the lightness of their inputs; for models that colour grey pictures, or raises
+        ConfigurationError."""
+        return self.derived is not None and self.derived.keep_lightness
+
+    @keep_lightness.setter
+    def keep_lightness(self, wanted: bool) -> None:
+        derived = self.derived or AsDerived()
+        self.derived = derived.keeping_lightness() if wanted else replace(derived, keep_lightness=False)
 
     def draw(self, seed: int) -> None:
         """Translates with other noise from here on, if the model `draws_noise`; 0 is what it begins with."""
@@ -169,18 +180,19 @@ class Converter:
 
         Raises ValueError if the number of channels is not the model's.
         """
-        channels = self.images.to_translate(request).channels
-        if images.shape[1] != channels:
-            raise ValueError(f"the model was trained on {channels} channels, the images have {images.shape[1]}")
-        given, target = self.images.to_translate(request), self.images.translated(request)
-        size = self._size_for(images.shape[-2], images.shape[-1], request)
-        working = _each(lambda image: given.resized(image, *size), images)
-        height, width = size
+        given, target, derived = self.images.to_translate(request), self.images.translated(request), self.derived
+        images = _each(of_planes(partial(derived.shaded, said=self._say_once)), images) if derived else images
+        if images.shape[1] != given.channels:
+            raise ValueError(f"the model was trained on {given.channels} channels, the images have {images.shape[1]}")
+        height, width = self._size_for(images.shape[-2], images.shape[-1], request)
+        ready = _each(of_planes(derived.working), images) if derived else images
+        working = _each(lambda image: given.resized(image, height, width), ready)
+        working = _each(of_planes(derived.resized), working) if derived else working
         rows, columns = height * self.model.scale, width * self.model.scale
         found = self.network.run(pad(working, *self.padded_size(height, width)), request)[..., :rows, :columns]
-        if not self.keep_size or working.shape[-2:] == images.shape[-2:]:
-            return found
-        return _each(partial(brought_back, given=given, target=target), found, working, images).clamp(-1, 1)
+        if self.keep_size and working.shape[-2:] != images.shape[-2:]:
+            found = _each(partial(brought_back, given=given, target=target), found, working, ready).clamp(-1, 1)
+        return _each(of_planes(derived.finished), found, images) if derived else found
 
     def convert_pictures(
         self, pictures: Sequence[Picture], request: Request, depth: Depth | None = None
@@ -247,8 +259,11 @@ class Converter:
         """Raises ImageError, with a message that begins with `name`, if the model cannot translate the picture so."""
         given = self.images.to_translate(request)
         refuse_other_bands(picture, given.stored_channels, name)
-        if self.derived:
-            self.derived.refuse(picture, name)
+        try:
+            if self.derived:
+                self.derived.refuse(picture.pixels)
+        except ValueError as error:
+            raise ImageError(f"{shown(name)}: {error}") from None
         if self.model.bytes_only and picture.pixels.dtype != np.uint8 and not given.numbered:
             raise ImageError(f"{shown(name)}: {BYTES_ONLY}")
 

@@ -15,7 +15,7 @@ from translate.inference.formats.source import Destination, Exported, Source
 from translate.inference.options import ExportOptions
 from translate.models.base import Translator
 from translate.runs.image_sets.opening import open_data
-from translate.runs.loading import Loaded, files_of, load, load_model
+from translate.runs.loading import Loaded, as_derived, files_of, load, load_model
 from translate.training.runtime import Runtime
 
 SAMPLES = 4
@@ -61,6 +61,7 @@ def _of_run(run: Path, to: tuple[str, ...], options: ExportOptions, with_samples
     if not isinstance(loaded.model, Translator):
         raise ConfigurationError(f"{run}: a {loaded.recipe.name} generates images from noise; translators are exported")
     converter = Converter(loaded.model, loaded.images, Runtime(torch.device("cpu")))
+    converter.derived = as_derived(loaded.recipe)
     samples = _samples(loaded) if with_samples else []
     return Source(converter, loaded.recipe.name, to, loaded.checkpoint, samples)
 

@@ -73,7 +73,7 @@ def load(
 
 def as_derived(recipe: Recipe) -> AsDerived | None:
     """What conversion knows of a recipe whose inputs are derived."""
-    return AsDerived(recipe.data.derive) if recipe.data.derive else None
+    return AsDerived.of(recipe.data.derive)
 
 
 def files_of(run: Path) -> list[Path]:

@@ -55,10 +55,13 @@ def counted(count: int | tuple[int, int], rng: np.random.Generator) -> int:
 
 
 def full(pixels: np.ndarray) -> int:
-    """What white is: 255 of uint8, 65535 of uint16."""
-    return int(np.iinfo(pixels.dtype).max)
+    """What white is: 255 of uint8, 65535 of uint16, 1 of floats."""
+    return 1 if pixels.dtype.kind == "f" else int(np.iinfo(pixels.dtype).max)
 
 
 def rounded(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """Values of the scale of `dtype` as such integers; what is beyond black and white becomes these."""
+    """Values of the scale of `dtype` as such numbers, floats from 0 to 1; what is beyond black and white becomes
+    these."""
+    if dtype.kind == "f":
+        return values.clip(0, 1).astype(dtype)
     return np.rint(values).clip(0, np.iinfo(dtype).max).astype(dtype)

@@ -65,9 +65,11 @@ class Edges(Settings):
 
 
 def grey(pixels: np.ndarray, by: By = "rec601") -> np.ndarray:
-    """RGB (height, width, 3), uint8 or uint16, as grey (height, width, 1) of the same type, rounded to the nearest."""
+    """RGB (height, width, 3), uint8, uint16 or floats from 0 to 1, as grey (height, width, 1) of the same type;
+    integers rounded to the nearest."""
     if by == "lab":
-        light = lab.linear(np.arange(full(pixels) + 1) / full(pixels))[pixels]
+        floats = pixels.dtype.kind == "f"
+        light = lab.linear(pixels) if floats else lab.linear(np.arange(full(pixels) + 1) / full(pixels))[pixels]
         return rounded(lab.lightness(light)[..., None] * (full(pixels) / 100), pixels.dtype)
     return rounded(pixels.astype(np.float64) @ np.array(WEIGHTS[by])[:, None], pixels.dtype)
 

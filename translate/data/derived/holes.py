@@ -78,14 +78,14 @@ def with_hole(pixels: np.ndarray, hole: np.ndarray) -> np.ndarray:
     return np.concatenate([filled, mask], 2)
 
 
-def middle_grey(dtype: np.dtype) -> np.integer:
+def middle_grey(dtype: np.dtype) -> np.number:
     """What stands in a hole: as good as 0 between -1 and 1."""
-    return dtype.type((int(np.iinfo(dtype).max) + 1) // 2)  # type: ignore[no-any-return]
+    return dtype.type(0.5 if dtype.kind == "f" else (int(np.iinfo(dtype).max) + 1) // 2)  # type: ignore[no-any-return]
 
 
 def is_hole(mask: np.ndarray) -> np.ndarray:
-    """Where a mask (height, width, 1), uint8 or uint16, is nearer to white: (height, width), bool."""
-    return mask[..., 0] > full(mask) // 2
+    """Where a mask (height, width, 1), uint8, uint16 or floats from 0 to 1, is nearer to white: (height, width)."""
+    return mask[..., 0] > full(mask) / 2
 
 
 def read_mask(path: Path) -> np.ndarray:

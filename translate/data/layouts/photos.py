@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from translate.data.layouts.columns import Column, Scan, split_of_test, with_origin, with_test
@@ -35,7 +36,7 @@ def open_photos(root: Path, name: str, follow_links: bool = True) -> Folder:
         test_is_paired=False,
         found=tuple(with_origin(lines, origin)),
         warnings=scan.all_warnings(source.path for (sources,) in found.values() for source in sources),
-        notes=scan.notes(),
+        notes=(*scan.notes(), *_perhaps_pairs(name for column in columns.values() for name in column[0])),
         test_split=split_of_test(origin),
     )
 
@@ -50,3 +51,17 @@ def all_images(scan: Scan) -> tuple[dict[str, tuple[Column, ...]], str]:
         suffixes = " ".join(sorted(SUFFIXES))
         raise ConfigurationError(f"{shown(root)}: no images to train on, of {suffixes}. Found: {contents(root)}")
     return columns, origin
+
+
+def _perhaps_pairs(names: Iterable[str]) -> Iterator[str]:
+    """Says so if the images are in two folders of the same names, which may be inputs and targets; of images by their
+    paths below the root."""
+    folders: dict[str, set[str]] = {}
+    for name in names:
+        folder, inside, rest = name.partition("/")
+        folders.setdefault(folder if inside else "", set()).add(rest if inside else name)
+    if len(folders) == 2 and "" not in folders and len({frozenset(held) for held in folders.values()}) == 1:
+        one, other = map(shown, folders)
+        yield (
+            f"{one}/ and {other}/ hold images of the same names: if they are inputs and targets, set data.derive=null"
+        )

@@ -19,6 +19,7 @@ from translate.data.domain import Domain
 from translate.data.io.images import to_float, to_pixels
 from translate.data.io.values import UNIT, Span
 from translate.errors import ConfigurationError, TranslateError
+from translate.inference.derived import AsDerived
 from translate.inference.network import require_scale
 from translate.inference.options import Backend
 from translate.inference.padding import padded_size
@@ -28,7 +29,7 @@ from translate.utils.stored import UnreadableError, parse_json
 
 Run = Callable[[np.ndarray], np.ndarray]
 _PREFIX = "translate."
-_LISTS = ("domains", "span", "each")
+_JSON = ("domains", "span", "each", "derived")
 _NUMBERS = ("channels", "stride", "scale")
 BYTES_ONLY = "the model was exported with --bytes and takes 8-bit images only; export it without"
 
@@ -56,11 +57,13 @@ class Description:
     """What the images are that go in, and those that come out; empty in files of 0.1.0."""
     scale: Annotated[int, Field(ge=1, le=64)] = 1
     """How many times higher and wider the images are that come out; 1 if missing."""
+    derived: AsDerived | None = None
+    """How inputs are made as in training, and what `translate convert` keeps of them; None if missing."""
 
     def to_metadata(self) -> dict[str, str]:
         """The fields as strings, under keys that begin with `translate.`."""
         return {
-            f"{_PREFIX}{key}": json.dumps(value) if key in _LISTS else str(value) for key, value in asdict(self).items()
+            f"{_PREFIX}{key}": json.dumps(value) if key in _JSON else str(value) for key, value in asdict(self).items()
         }
 
     @classmethod
@@ -69,7 +72,7 @@ class Description:
         given = {f"{_PREFIX}span": json.dumps(UNIT), f"{_PREFIX}each": "[]", **metadata}
         values = {key: given[f"{_PREFIX}{key}"] for key in cls.__dataclass_fields__ if f"{_PREFIX}{key}" in given}
         numbers: dict[str, Any] = {
-            key: parse_json(values[key], Any, key) for key in (*_LISTS, *_NUMBERS) if key in values
+            key: parse_json(values[key], Any, key) for key in (*_JSON, *_NUMBERS) if key in values
         }
         return parse_json(json.dumps(values | numbers), cls, "metadata")
 

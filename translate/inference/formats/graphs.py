@@ -38,6 +38,8 @@ def export_graph(source: Source, destination: Destination, write: Write, read: R
     model, request, exported = converter.model, source.request, Exported([path])
     if model.remarks:
         exported.notes.append(model.remarks)
+    if converter.derived and converter.derived.remark:
+        exported.notes.append(converter.derived.remark)
     if _silence_dropout(model):
         exported.notes.append("conversion with this run keeps dropout on; in the exported file it is off")
     graph = TranslationGraph(model, request, converter.images.to_translate(request).channels, options.as_bytes)
@@ -194,6 +196,7 @@ def _description(converter: Converter, name: str, request: Request, as_bytes: bo
         span=given.span,
         each=(given, images.translated(request)),
         scale=converter.model.scale,
+        derived=converter.derived,
     )
 
 

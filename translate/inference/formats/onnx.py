@@ -28,7 +28,10 @@ def export(source: Source, destination: Destination) -> Exported:
 
 def load(path: Path, options: ModelOptions) -> Converter:
     """Opens the file with `options.backend`, on the CPU. Raises ConfigurationError for one that is not ours."""
-    return Converter(*read_exported(path, options.backend, options.device, options.precision), path)
+    generator, images, runtime = read_exported(path, options.backend, options.device, options.precision)
+    converter = Converter(generator, images, runtime, path)
+    converter.derived = generator.description.derived
+    return converter
 
 
 def write(program: ExportedProgram, path: Path, description: Description) -> None:

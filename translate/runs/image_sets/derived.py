@@ -135,7 +135,12 @@ def _require_scale(derive: Derive, scale: int) -> None:
             f"model.generator: makes its images {scale} times as high and wide, and data.derive leaves them their "
             f"size: set data.derive.lowres.factor={scale}, or a model.generator that keeps the size"
         )
+    if scale == 1:
+        raise ConfigurationError(
+            f"data.derive.lowres.factor={derive.shrinks}: the generator leaves its images their size: set "
+            "data.derive.lowres.enlarged=true, or train the recipe super-resolution with that model.generator.scale"
+        )
     raise ConfigurationError(
         f"data.derive.lowres.factor={derive.shrinks}: the generator makes its images {scale} times as high and wide: "
-        "set data.derive.lowres.enlarged=true, or train the recipe super-resolution with that model.generator.scale"
+        f"set model.generator.scale={derive.shrinks}, too"
     )

@@ -19,6 +19,7 @@ from translate.data.labelled import LabelledFolder, open_jointly, open_labelled,
 from translate.data.layouts.folders import Folder, open_folder
 from translate.data.layouts.pairing import Kind
 from translate.data.layouts.several import find_sides
+from translate.data.messages import NAMED, by_fault
 from translate.data.synthetic.moving import render_clips
 from translate.data.synthetic.points import POINT_SETS
 from translate.data.synthetic.shapes import View, render_set
@@ -27,7 +28,7 @@ from translate.errors import ConfigurationError
 from translate.recipe import DataSettings
 from translate.runs.image_sets import ClipPairs, ImageSet, LabelledImages, LabelledSource, Points, TwoDomains
 from translate.runs.image_sets.derived import open_derived, require_pairs
-from translate.runs.image_sets.larger_targets import require_smaller_inputs
+from translate.runs.image_sets.larger_targets import misfits, require_factor, require_smaller_inputs
 from translate.runs.image_sets.pairs_among import PairsAmong
 from translate.runs.image_sets.sound import require_pairs_of_sound
 from translate.utils.printing import Log, shown
@@ -54,14 +55,20 @@ def open_data(
     if known:
         images.know(known)
     elif not images.kinds:
-        images.look(quiet, scale)
-        if scale != 1:
-            require_smaller_inputs(images)
+        _look(images, quiet, scale)
         for line in introduced(images.kinds_in_files):
             log(line)
     if any(kind.sound for kind in images.kinds):
         require_pairs_of_sound(images)
     return images
+
+
+def _look(images: ImageSet, quiet: bool, scale: int) -> None:
+    """Looks at the files. Raises ConfigurationError unless targets are `scale` times as high and wide as inputs."""
+    images.look(quiet, scale)
+    if scale != 1:
+        require_smaller_inputs(images)
+        require_factor(images)
 
 
 def _opened(data: DataSettings, batch_type: type[Batch], log: Log) -> ImageSet:
@@ -115,16 +122,21 @@ def refuse_idle(data: DataSettings, batch_type: type[Batch]) -> None:
     if data.derive is not None:
         require_pairs(data, batch_type)
         acts = {"layout": False, "direction": False, "input": False, "target": False, "also": False, "balanced": False}
-    why = "as data.derive makes the inputs" if data.derive else f"as this method learns from {batch_type.called}"
     idle = [f"data.{key}" for key in data.model_dump(exclude_defaults=True) if not acts.get(key, True)]
+    if idle and data.derive is not None:
+        raise ConfigurationError(
+            f"{', '.join(idle)}: no effect here, as data.derive makes the inputs; leave it out, or set "
+            "data.derive=null for inputs of your own"
+        )
     if idle:
+        why = f"as this method learns from {batch_type.called}"
         raise ConfigurationError(f"{', '.join(idle)}: no effect here, {why}; leave it out")
 
 
 def check_alone(data: DataSettings) -> Report:
     """Checks `data.set` without a method, as the settings read folders. Raises ConfigurationError."""
     if data.derive is not None:
-        return check_as(data, Paired)[0]
+        return check_as(data, Paired, data.derive.shrinks)[0]
     path = Path(str(data.set))
     root, card = (path, None) if path.exists() else locate(str(data.set))
     if data.frames or (root.is_dir() and holds_video(root)):
@@ -133,8 +145,9 @@ def check_alone(data: DataSettings) -> Report:
     return check(root, data.model_copy(update={"domains": domains}))
 
 
-def check_as(data: DataSettings, batch_type: type[Batch]) -> list[Report]:
-    """Checks what a method of such batches would train on. Raises ConfigurationError where training would."""
+def check_as(data: DataSettings, batch_type: type[Batch], scale: int = 1) -> list[Report]:
+    """Checks what a method of such batches would train on, whose translations are `scale` times as high and wide as
+    their inputs. Raises ConfigurationError where training would."""
     refuse_idle(data, batch_type)
     opened = _opened(data, batch_type, log=lambda line: None)
     if not opened.folders:
@@ -143,9 +156,10 @@ def check_as(data: DataSettings, batch_type: type[Batch]) -> list[Report]:
         examine_clips(folder, data) if isinstance(folder, ClipFolder) else examine(folder, data)
         for folder in opened.folders
     ]
-    opened.look(quiet=False, scale=data.derive.shrinks if data.derive else 1)
+    _look(opened, quiet=False, scale=scale)
     notes = (*reports[0].notes, *enlarged(layers_of(opened.kinds_in_files), data))
-    return [replace(reports[0], notes=notes), *reports[1:]]
+    problems = (*reports[0].problems, *by_fault(misfits(opened), NAMED))
+    return [replace(reports[0], notes=notes, problems=problems), *reports[1:]]
 
 
 def _two_domains(data: DataSettings, batch_type: type[Batch], log: Log) -> Folder:

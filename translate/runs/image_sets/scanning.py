@@ -1,37 +1,32 @@
 """Checks every image of a data set before the first step, and reports all unreadable ones together."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 
 from translate.data.checks.labels import empty, tiny
-from translate.data.checks.looking import layers_of, size_of
+from translate.data.checks.looking import layers_of
 from translate.data.checks.poor import enlarged, too_few
 from translate.data.checks.scan import Attempt, Look, decoding, failures, headers, noting
 from translate.data.checks.shades import mostly_black, stretching
-from translate.data.decoding import require_crop
 from translate.data.domain import Domain
 from translate.data.io.images import ANIMATED
 from translate.data.io.values import DEEP, UNIT, Span
 from translate.data.labelled import LabelledFolder
 from translate.data.layers import files_of, in_layers
 from translate.data.loader import Loader
-from translate.data.messages import by_fault, few
+from translate.data.messages import NAMED, by_fault, few
 from translate.data.source import Readable
 from translate.data.source_file import Source
 from translate.errors import ConfigurationError, command
 from translate.runs.image_sets import Batches, ImageSet, spanned
-from translate.runs.image_sets.larger_targets import unlike
+from translate.runs.image_sets.larger_targets import misfits, unlike
 from translate.utils.printing import Log, shown
 from translate.utils.progress import Progress
-from translate.utils.sides import Sides
 
 THOROUGH = 20_000
 """Most images that are all decoded; of larger sets only headers are read, as decoding would cost an epoch."""
 SAMPLED = 64
 """Images of a domain that are looked at for shades, where only headers are read."""
-NAMED = 20
-"""Most kinds of faults that are named."""
 
 
 def unreadable(images: ImageSet, loader: Batches, log: Log, quiet: bool = False) -> dict[str, str]:
@@ -59,17 +54,7 @@ def unreadable(images: ImageSet, loader: Batches, log: Log, quiet: bool = False)
 
 def too_small(images: ImageSet, log: Log) -> dict[str, str]:
     """Like `unreadable`, of images that no crop fits, where they are not resized; reads headers only."""
-    if images.settings.resize != "none":
-        return {}
-    trained = enumerate(images.trained_on().values())
-    crops = {one.path: (images.crop_of(number), one) for number, sources in trained for one in sources}
-    attempts = [(path, partial(_require_crop, crop, source)) for path, (crop, source) in crops.items()]
-    found = failures(attempts, images.settings.workers, lambda: None)
-    return _refused(images, {**unlike(images), **found}, log)
-
-
-def _require_crop(crop: Sides, source: Readable) -> None:
-    require_crop(crop, source, *size_of(source))
+    return _refused(images, misfits(images), log)
 
 
 def _refused(images: ImageSet, found: Mapping[Path, str], log: Log) -> dict[str, str]:
@@ -77,9 +62,8 @@ def _refused(images: ImageSet, found: Mapping[Path, str], log: Log) -> dict[str,
     bad = {str(path): reason for path, reason in found.items()}
     if not bad:
         return {}
-    faults = by_fault(found)
-    listed = [*faults[:NAMED], *([f"and {len(faults) - NAMED} other faults"] if len(faults) > NAMED else [])]
-    lines = "\n  ".join([f"{shown(str(images.settings.set))}: {len(bad)} images cannot be read:", *listed])
+    head = f"{shown(str(images.settings.set))}: {len(bad)} images cannot be used:"
+    lines = "\n  ".join([head, *by_fault(found, NAMED)])
     if not images.settings.skip_bad:
         raise ConfigurationError(f"{lines}\nrepair or remove them, or leave them out with --skip-bad")
     log(f"warning: {lines}\nleft out, with their partners and labels; skipped.txt in the run's folder lists all")
