@@ -172,3 +172,10 @@ def test_it_goes_one_way_only():
     model = _model()
     assert isinstance(model, Translator) and model.targets() == [1]
     assert "heads" not in model.port_networks()
+
+
+def test_known_pairs_are_compared_with_what_is_mirrored_back() -> None:
+    model, image = tiny_model("cut", settings=TINY["cut"] | {"flip_equivariance": True}), torch.rand(2, 3, 8, 8)
+    for mirrored in (torch.tensor(True), torch.tensor(False)):
+        made = image.flip(-1) if mirrored else image
+        assert torch.equal(model._translated({"b": made, "mirrored": mirrored}), image)

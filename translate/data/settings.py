@@ -59,7 +59,7 @@ class DataSettings(Settings):
     layout: Literal["auto", "paired", "unpaired"] = "auto"
     """`unpaired` treats two folders as unpaired even if their file names match."""
     pairs: Literal["some", "all"] | None = Field(None, examples=["some"])
-    """For methods that need no pairs, but learn from those that are known (cyclegan, unit; `model.paired_weight`).
+    """For methods that need no pairs, but learn from those that are known (cyclegan, cut, unit; `model.paired_weight`).
     `some`: images of one name in both domains are pairs, the others are not; `all`: all are. Null: none is known."""
     pair_share: float = Field(0.5, gt=0, lt=1)
     """With `pairs: some`: which share of the images of a batch is drawn from pairs, spread evenly over batches; an

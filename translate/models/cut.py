@@ -13,6 +13,7 @@ from translate.losses.patch_nce import PatchNCE, PatchNCESettings
 from translate.models.adversary import AdversarialSettings, Adversary
 from translate.models.base import Fakes, ImageSpec, Losses, Translator, Turn
 from translate.models.parts import Discriminator, Generator, require_features
+from translate.models.some_pairs import PairedWeight, paired_losses
 from translate.networks.patchgan import PatchSettings
 from translate.networks.resnet import ResnetSettings
 from translate.utils.settings import Settings
@@ -31,6 +32,8 @@ class CUTConfig(Settings):
     of the first, in their mean; keeps colours. 1 as published, 0 in FastCUT."""
     flip_equivariance: bool = False
     """Half of the steps mirror what the generator takes, and mirror back what is compared (FastCUT)."""
+    paired_weight: PairedWeight = 10.0
+    """Weight of |G(a) - b| over the pairs that are known (`data.pairs`)."""
     patches: PatchNCESettings = PatchNCESettings()
     generator: Generator = ResnetSettings(upsampling="blur")
     discriminator: Discriminator = PatchSettings(downsampling="blur")
@@ -88,7 +91,11 @@ class CUT(Translator):
         for number, domain in enumerate("ab"[: self._domains_taken]):
             parts = ([maps[:, number] for maps in side] for side in (queries, keys))
             losses[f"nce/{domain}"] = self.config.nce * shares[number] * self.heads(*parts)
-        return losses
+        return losses | paired_losses(self.config.paired_weight, batch, {"b": self._translated(fakes)}, "b")
+
+    def _translated(self, fakes: Fakes) -> Tensor:
+        """The translation of domain a's images as they are, not as G took them."""
+        return _mirrored(fakes["b"], fakes["mirrored"]) if self.config.flip_equivariance else fakes["b"]
 
     def _queries(self, fakes: Fakes) -> list[Tensor]:
         """What G's layers see of what it made, mirrored back where it took mirrored images."""
