@@ -10,7 +10,23 @@ from ways_out import WAYS, Row, User, Way
 
 CONVERT, TRAIN = "convert run-pix2pix photos out", "train cyclegan.yaml --data unpaired --dry-run"
 CGAN = "train cgan.yaml --data labelled --dry-run"
+PIX2PIX = "train pix2pix.yaml --data paired --dry-run"
 ROWS = (
+    Row(
+        "models/pix2pix",
+        "feature_matching compares an image with its target, which adversarial.augment changes in other ways; leave "
+        "one of them out",
+        f"{PIX2PIX} model.feature_matching=10 model.adversarial.augment=[colour]",
+        "leave one of them out",
+        f"{PIX2PIX} model.feature_matching=10",
+    ),
+    Row(
+        "networks/spade",
+        "take fewer model.generator.levels",
+        f"{PIX2PIX} model.generator.kind=spade model.generator.filters=1 model.generator.levels=5",
+        "take fewer (model.generator.levels)",
+        f"{PIX2PIX} model.generator.kind=spade model.generator.filters=1 {{}}=3",
+    ),
     Row(
         "models/adversary",
         "sees more of these than of those: set model.adversarial.objective: nonsaturating",

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from tiny import SPEC, TINY, random_batch, tiny_model, tiny_trainer
+from ways_out import SAYS_NO_WAY
 
 from translate.errors import ConfigurationError
 from translate.losses.adversarial import OBJECTIVES
@@ -87,6 +88,9 @@ def test_what_cannot_be_matched_is_refused() -> None:
         load_recipe("pix2pix", ["model.feature_matching=10", "model.adversarial_weight=0"])
     with pytest.raises(ConfigurationError, match="leave one of them out"):
         load_recipe("pix2pix", ["model.feature_matching=10", "model.adversarial.augment=[colour]"])
+
+
+SAYS_NO_WAY |= {("models/pix2pix", "does not say what its layers see"): "a plugin's discriminator, below"}
 
 
 def test_a_discriminator_that_shows_no_maps_is_refused(monkeypatch) -> None:
